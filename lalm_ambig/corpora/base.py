@@ -1,0 +1,125 @@
+"""What a corpus has to say: where its files are, how its votes are counted, how it is split.
+
+To add one, write `corpora/NAME.py` with one subclass of `Corpus`; `open_corpus("NAME", root)` and the commands'
+`--corpus NAME` find it by the module's name.
+"""
+
+import importlib
+import inspect
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import lalm_ambig.corpora
+from lalm_ambig.categories import CategorySet
+from lalm_ambig.errors import InputError
+from lalm_ambig.types import Item
+
+FOLDS = 5
+
+
+class Corpus(ABC):
+    """A corpus on disk, read as it is distributed."""
+
+    name: ClassVar[str]
+    """The module's name: what `--corpus` takes."""
+    how_to_obtain: ClassVar[str]
+    """One sentence for the error of a missing root: where the corpus comes from and under which licence."""
+    licensed: ClassVar[bool] = False
+    """True where the licence forbids passing items on: curation asks for confirmation before it uploads any."""
+    prompt: ClassVar[str]
+    """Stem of the prompts in `lalm_ambig/prompts/`: `STEM.reason.txt` and `STEM.direct.txt`."""
+    parts: ClassVar[tuple[str, ...]] = ()
+    """What `--part` may name; empty where a corpus has no parts."""
+    total_items: ClassVar[int | None] = None
+    """Items of the whole corpus as distributed, to say how many of them a subset has; None where it is open."""
+
+    def __init__(
+        self, root: Path | str, *, part: str | None = None, seed: int = 0, fold: int | None = None
+    ) -> None:
+        """
+        Args:
+            root: Folder of the corpus as distributed (a file, for JSON Lines).
+            part: One of `parts`, to read only that.
+            seed: Seed of the split; the same seed gives the same split on every machine.
+            fold: None for the single seeded split, or 0 to 4 for one of five folds.
+        """
+        self.root = Path(root).expanduser()
+        self.part = part
+        self.seed = seed
+        self.fold = fold
+        if part is not None and part not in self.parts:
+            known = f"one of {', '.join(self.parts)}" if self.parts else "none, it has no parts"
+            raise InputError(f"unknown part {part!r}: expected {known}", where=f"corpus {self.name}")
+        if fold is not None and fold not in range(FOLDS):
+            raise InputError(f"fold must be 0 to {FOLDS - 1}, got {fold}", where=f"corpus {self.name}")
+
+    @property
+    @abstractmethod
+    def categories(self) -> CategorySet:
+        """The classes, in the corpus's own order."""
+
+    @abstractmethod
+    def label_files(self) -> Sequence[Path]:
+        """The files that labels and transcripts come from; InputError if one is missing. Their content is the
+        corpus's identity: a change makes the cached check invalid."""
+
+    @abstractmethod
+    def read(self) -> Iterator[Item]:
+        """Every item that has a vote, with its split assigned, in a fixed order; audio is named, not opened.
+
+        Raises InputError with file and line for the first row that is malformed.
+        """
+
+    def notes(self) -> Sequence[str]:
+        """Lines for the user about what `read` met and decided (rows left out, clips not found, …)."""
+        return ()
+
+    def settings(self) -> dict[str, Any]:
+        """Everything that changes what `read` yields: part of the cache key and of the run's record."""
+        return {"corpus": self.name, "part": self.part, "seed": self.seed, "fold": self.fold}
+
+    def require(self, path: Path) -> Path:
+        """`path`, or the one error for a missing or wrong root: what was looked for, where, how to obtain it."""
+        if not path.exists():
+            where = f"{path.relative_to(self.root)} under {self.root}" if path != self.root else str(self.root)
+            raise InputError(f"not found: {where}.", where=f"corpus {self.name}", remedy=self.how_to_obtain)
+        return path
+
+
+def corpus_names() -> list[str]:
+    """Names that `--corpus` takes: the modules of this package that define a corpus."""
+    modules = pkgutil.iter_modules(lalm_ambig.corpora.__path__)
+    return sorted(m.name for m in modules if _corpus_class(m.name) is not None)
+
+
+def _corpus_class(module_name: str) -> type[Corpus] | None:
+    module = importlib.import_module(f"lalm_ambig.corpora.{module_name}")
+    found = [
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value) and issubclass(value, Corpus) and value.__module__ == module.__name__
+    ]
+    concrete = [cls for cls in found if not inspect.isabstract(cls)]
+    return concrete[0] if concrete else None
+
+
+def open_corpus(name: str, root: Path | str | None, **options: Any) -> Corpus:
+    """The corpus of that module name. `root` may be None only for a corpus that needs none (`demo`).
+
+    Raises InputError for an unknown name or option, a missing root, or anything the corpus itself refuses.
+    """
+    if name not in corpus_names():
+        raise InputError(f"unknown corpus {name!r}: expected one of {', '.join(corpus_names())}")
+    cls = _corpus_class(name)
+    assert cls is not None
+    known = inspect.signature(cls.__init__).parameters
+    if wrong := sorted(set(options) - set(known)):
+        raise InputError(f"unknown option {wrong[0]!r}", where=f"corpus {name}")
+    if root is None:
+        if known["root"].default is inspect.Parameter.empty:
+            raise InputError("--root is missing: give the folder of the corpus.", where=f"corpus {name}", remedy=cls.how_to_obtain)
+        return cls(**options)
+    return cls(root, **options)

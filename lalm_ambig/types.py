@@ -1,0 +1,117 @@
+"""The frozen records through which the parts meet."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol, Self
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing that people judged: a clip, a text, or a clip with its transcript."""
+
+    id: str
+    """Unique within its corpus."""
+    votes: tuple[float, ...]
+    """Votes per class, in the corpus's class order; counts, or fractions where a rater's vote is shared out."""
+    audio: str | None = None
+    """Path of the audio file."""
+    text: str | None = None
+    """Transcript, or the text that was judged."""
+    rationale: str | None = None
+    """Curated chain of thought, without tags."""
+    speaker: str | None = None
+    split: Split = "train"
+    duration_s: float = 0.0
+    """Length of the audio that a model will hear, in seconds; 0 without audio."""
+
+    @property
+    def label_dist(self) -> tuple[float, ...]:
+        """The target distribution: votes over their sum, A(1) and B(2)."""
+        total = sum(self.votes)
+        return tuple(vote / total for vote in self.votes)
+
+    @property
+    def majority(self) -> int:
+        """Index of the class with most votes; a tie goes to the first in the corpus's order (SPEC 1)."""
+        return max(range(len(self.votes)), key=lambda c: (self.votes[c], -c))
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Ragged token sequences as a rectangle."""
+
+    ids: Int[Tensor, "item token"]
+    mask: Bool[Tensor, "item token"]
+    """True where a token counts, False on padding."""
+
+    def to(self, device: torch.device | str) -> Self:
+        return replace(self, ids=self.ids.to(device), mask=self.mask.to(device))
+
+
+@dataclass(frozen=True)
+class Audio:
+    """The sound of a batch's items, one entry an item that has any, each on its own number of frames."""
+
+    rows: tuple[int, ...]
+    """Which rows of the prompt the entries belong to."""
+    frames: tuple[Tensor, ...]
+    """`encoded` False: log-mel frames [mel, frame]; True: the encoder's features [audio_token, channel]."""
+    encoded: bool
+
+    def to(self, device: torch.device | str) -> Self:
+        return replace(self, frames=tuple(f.to(device) for f in self.frames))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Items made ready for a policy."""
+
+    items: tuple[Item, ...]
+    prompt: Tokens
+    """Left-padded: the next token of every row comes after its last column."""
+    audio: Audio | None
+    label_dist: Float[Tensor, "item category"]
+    curated: Tokens | None = None
+    """Right-padded curated response up to the answer's place: `<think>…</think><answer>`, or `<answer>` alone."""
+
+    def to(self, device: torch.device | str) -> Self:
+        return replace(
+            self,
+            prompt=self.prompt.to(device),
+            audio=None if self.audio is None else self.audio.to(device),
+            label_dist=self.label_dist.to(device),
+            curated=None if self.curated is None else self.curated.to(device),
+        )
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a policy answered for a batch: a distribution an item, and how it came about."""
+
+    predicted_dist: Float[Tensor, "item category"]
+    class_mass: Float[Tensor, "item"]
+    """Share of the whole next-token probability on the class tokens, in (0, 1]."""
+    responses: tuple[str, ...]
+    """The text that the model read its answer after, without the prompt."""
+    closed: tuple[bool, ...]
+    """True where the missing end of the response had to be appended."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss to be minimised and the parts that are logged beside it."""
+
+    total: Float[Tensor, ""]
+    parts: dict[str, Float[Tensor, ""]]
+
+
+class Objective(Protocol):
+    """A pure function of what was gathered, with its coefficients as fields (one frozen dataclass a file)."""
+
+    def __call__(self, experience: Any) -> Loss: ...
