@@ -66,8 +66,8 @@ def all_metrics(n_categories: int) -> list[DistributionMetric]:
     """One instance of every metric in this package, by module name."""
     for module in sorted(m.name for m in pkgutil.iter_modules(lalm_ambig.metrics.__path__)):
         importlib.import_module(f"lalm_ambig.metrics.{module}")
-    leaves = [cls for cls in _subclasses(DistributionMetric) if getattr(cls, "name", None)]
-    return [cls(n_categories) for cls in sorted(leaves, key=lambda cls: cls.__module__)]
+    ours = [c for c in _subclasses(DistributionMetric) if c.__module__.startswith(lalm_ambig.metrics.__name__)]
+    return [cls(n_categories) for cls in sorted(ours, key=lambda cls: cls.__module__) if hasattr(cls, "name")]
 
 
 def _subclasses(cls: type[DistributionMetric]) -> list[type[DistributionMetric]]:
