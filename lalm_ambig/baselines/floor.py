@@ -1,0 +1,131 @@
+"""What is possible at all: how well people agree with themselves, as scores of the same metrics (SPEC 3).
+
+Annotators are few, so no prediction scores JS = 0 against them. Take q = (m + α)/(N + Cα) as the true
+distribution of an item, α such that two raters drawn from q disagree as often as two real raters do. Then
+- `panel` is one panel of N raters drawn from q scored against another: what a second group of people would
+  get;
+- `oracle` is q scored against a panel drawn from it: unbeatable in expectation for Brier and KL. JS and BC
+  are not proper scores, so a sharpened q can pass it there slightly.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lalm_ambig.errors import InputError
+from lalm_ambig.metrics.base import all_metrics
+
+DRAWS = 20
+"""Panels drawn per item: for 1,000 items the JS of the floor is then within ±0.001."""
+LARGEST_ALPHA = 1000.0
+"""Where raters disagree even more than a uniform distribution would make them, α stops here."""
+
+
+def noise_floor(
+    votes: Float[Tensor, "item category"], *, seed: int = 0, draws: int = DRAWS
+) -> dict[str, Any]:
+    """Scores that people themselves would get, from the votes alone.
+
+    Returns a dict with `disagreement` (share of pairs of raters of one item who differ, in [0, 1]), `alpha`,
+    and `panel` and `oracle`: metric name → value averaged over `draws` draws, None where infinite or
+    undefined. Items with one vote take part in the panels (of one rater) but say nothing about α. InputError
+    if no item has two.
+    """
+    votes = checked_votes(votes)
+    alpha = fitted_alpha(votes)
+    true_dist = smoothed_votes(votes, alpha)
+    panel = panels(votes, alpha, seed=seed)
+    rounds = [(panel(), panel()) for _ in range(draws)]
+    return {
+        "disagreement": disagreement(votes),
+        "alpha": alpha,
+        "panel": _mean_scores([(target, predicted) for target, predicted in rounds]),
+        "oracle": _mean_scores([(target, true_dist) for target, _ in rounds]),
+    }
+
+
+def checked_votes(votes: Float[Tensor, "item category"]) -> Float[Tensor, "item category"]:
+    """The votes in float64; InputError for a negative or non-finite vote, or an item without any."""
+    votes = votes.double()
+    wrong = ~((votes >= 0) & votes.isfinite()).all(-1) | (votes.sum(-1) <= 0)
+    if bool(wrong.any()):
+        row = int(wrong.nonzero()[0])
+        raise InputError(
+            f"noise floor: item {row} has votes {votes[row].tolist()}; expected some, none negative"
+        )
+    return votes
+
+
+def disagreement(votes: Float[Tensor, "item category"]) -> float:
+    """Unbiased chance that two raters of an item differ: the mean of 1 − Σ m(m−1)/(N(N−1)), in [0, 1].
+
+    Over items with at least two votes. Fractions below one vote on a class count as no pair.
+    """
+    votes = _with_pairs(votes)
+    size = votes.sum(-1)
+    same = (votes * (votes - 1)).clamp_min(0).sum(-1) / (size * (size - 1))
+    return float((1 - same).mean())
+
+
+def smoothed_votes(votes: Float[Tensor, "item category"], alpha: float) -> Float[Tensor, "item category"]:
+    """q = (m + α)/(N + Cα): the distribution taken as an item's true one."""
+    return (votes + alpha) / (votes.sum(-1, keepdim=True) + votes.shape[-1] * alpha)
+
+
+def fitted_alpha(votes: Float[Tensor, "item category"]) -> float:
+    """The α ≥ 0 at which the mean of 1 − Σq² equals `disagreement`, by bisection to 1e-9.
+
+    0 where raters never differ; `LARGEST_ALPHA` where they differ more than under a uniform distribution.
+    """
+    votes = _with_pairs(votes)
+    wanted = disagreement(votes)
+    low, high = 0.0, LARGEST_ALPHA
+    while high - low > 1e-9:
+        middle = (low + high) / 2
+        reached = float((1 - smoothed_votes(votes, middle).square().sum(-1)).mean())
+        low, high = (middle, high) if reached < wanted else (low, middle)
+    return high if high > 1e-8 else 0.0
+
+
+def panels(
+    votes: Float[Tensor, "item category"], alpha: float, *, seed: int
+) -> Callable[[], Float[Tensor, "item category"]]:
+    """A function that at each call draws a panel of each item's own size from q and returns its
+    distributions.
+
+    A fractional number of raters is rounded, to at least one.
+    """
+    generator = np.random.default_rng(seed)
+    sizes = votes.sum(-1).round().clamp_min(1).long().numpy()
+    true_dist = smoothed_votes(votes, alpha).numpy()
+
+    def draw() -> Float[Tensor, "item category"]:
+        counts = torch.from_numpy(generator.multinomial(sizes, true_dist)).double()
+        return counts / counts.sum(-1, keepdim=True)
+
+    return draw
+
+
+def _with_pairs(votes: Float[Tensor, "item category"]) -> Float[Tensor, "pair_item category"]:
+    kept = votes[votes.sum(-1) >= 2]
+    if not len(kept):
+        raise InputError(
+            "noise floor: no item has two votes, so the votes do not say how far people disagree"
+        )
+    return kept
+
+
+def _mean_scores(
+    rounds: list[tuple[Float[Tensor, "item category"], Float[Tensor, "item category"]]],
+) -> dict[str, float | None]:
+    scores: dict[str, float | None] = {}
+    for metric in all_metrics(rounds[0][0].shape[-1]):
+        values = [float(metric.reduce(metric.statistics(target, guess).sum(0))) for target, guess in rounds]
+        mean = sum(values) / len(values)
+        scores[metric.name] = mean if math.isfinite(mean) else None
+    return scores

@@ -1,0 +1,1 @@
+"""From predictions to results: intervals, comparisons, break-downs and tables."""
