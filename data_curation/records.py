@@ -10,6 +10,13 @@ Outcome = Literal["accepted", "rejected", "refused", "unreadable"]
 refused: the model declined. unreadable: no reply could be parsed. Only `accepted` rows reach the trainer."""
 
 
+Role = Literal["writer", "validator"]
+Structured = Literal["tool", "json_schema", "text"]
+"""How a reply's structure is asked for: a forced tool call, a JSON schema, or in words only."""
+PROSE = ("text_analysis", "volume", "speed", "pitch", "tone", "synthesis")
+"""The fields of `Reasoning` that are plain sentences."""
+
+
 class ClassCue(BaseModel):
     """One class that listeners chose, and what in the clip supports it."""
 
@@ -37,7 +44,7 @@ class Reasoning(BaseModel):
     """Step 3: how the evidence weighs, without a number or a vote count."""
 
     def as_text(self) -> str:
-        """The text that the trainer puts between `<think>` and `</think>`: plain sentences under three heads."""
+        """The text that the trainer puts between `<think>` and `</think>`: plain sentences under heads."""
         cues = " ".join(f"{cue.category.capitalize()}: {cue.cue}" for cue in self.class_cues)
         return (
             f"Keywords: {', '.join(self.keywords)}.\n"
@@ -60,12 +67,30 @@ class Usage(BaseModel):
         return Usage(**{name: getattr(self, name) + getattr(other, name) for name in Usage.model_fields})
 
 
+class Call(BaseModel):
+    """One paid request and the reply to it, as it came."""
+
+    model_config = ConfigDict(frozen=True)
+    role: Role
+    attempt: int
+    """Which writing of the item it belongs to, from 1."""
+    reply: str
+    """The response's body, unchanged: what parsing and judging start from, so that they can be repeated unpaid."""
+    structured: Structured
+    model: str
+    """The model as the server names it; the requested one where it names none."""
+    request_id: str | None = None
+    usage: Usage = Field(default_factory=Usage)
+    started: str
+    finished: str
+
+
 class Row(BaseModel):
     """One line of the JSON Lines file: an item's reasoning, its verdict and where it came from."""
 
     model_config = ConfigDict(frozen=True)
     key: str
-    """Content address of the request (model, prompts, parameters, schema, target, transcript, audio bytes)."""
+    """Content address of the request: model, prompts, parameters, schema, target, transcript, audio bytes."""
     corpus: str
     id: str
     writer: Literal["openai", "acoustic"]
@@ -87,9 +112,12 @@ class Row(BaseModel):
     measurements: dict[str, float] | None = None
     """acoustic writer: the numbers its sentences were made from."""
     model: str | None = None
-    request_ids: tuple[str, ...] = ()
-    raw_replies: tuple[str, ...] = ()
+    """The model that was asked to write; `calls` say which one answered."""
+    validator_model: str | None = None
+    calls: tuple[Call, ...] = ()
+    """openai writer: every request in order, with its raw reply."""
     usage: Usage = Field(default_factory=Usage)
+    """Sum over `calls`."""
     attempts: int = 1
     started: str = ""
     finished: str = ""

@@ -1,0 +1,28 @@
+"""The rules that a chain of thought must keep, whoever wrote it.
+
+To add one, write `filters/NAME.py` with `check(reasoning, votes, categories) -> list[str]`: the reasons why it
+does not hold, none where it does. Every module of this package is found by itself; writers, `validate` and `stats`
+share them.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Sequence
+from functools import cache
+
+from data_curation.records import Reasoning
+
+Rule = Callable[[Reasoning, Sequence[float], Sequence[str]], list[str]]
+
+
+@cache
+def rules() -> dict[str, Rule]:
+    """Every rule by its module's name, in alphabetical order."""
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return {name: importlib.import_module(f"{__name__}.{name}").check for name in names}
+
+
+def check(reasoning: Reasoning, votes: Sequence[float], categories: Sequence[str]) -> list[str]:
+    """Why the reasoning may not be used, as `rule: reason` lines; empty when every rule holds."""
+    found = {name: rule(reasoning, votes, categories) for name, rule in rules().items()}
+    return [f"{name}: {reason}" for name, reasons in found.items() for reason in reasons]

@@ -1,0 +1,14 @@
+"""The text is plain sentences: it will stand between a model's own tags, which it must not close or open."""
+
+import re
+from collections.abc import Sequence
+
+from data_curation.records import Reasoning
+
+MARKUP = re.compile(r"</?[A-Za-z][^>]*>|<\||\|>|```|\*\*|^#+ ", re.M)
+
+
+def check(reasoning: Reasoning, votes: Sequence[float], categories: Sequence[str]) -> list[str]:
+    """Quotes each tag, special token or piece of Markdown."""
+    found = {match.group() for match in MARKUP.finditer(reasoning.as_text())}
+    return [f"holds markup: {text!r}" for text in sorted(found)]
