@@ -1,4 +1,4 @@
-"""Sound files of any soundfile format, rate and channel count as 16 kHz mono, and what becomes of damaged ones.
+"""Sound files of any soundfile format, rate and channel count as 16 kHz mono; what becomes of damaged ones.
 
 `inspect_audio` looks at every file before a training starts, so that none can stop an epoch in its middle.
 
@@ -7,7 +7,7 @@ Left out, with one line that names file and reason (`read_audio` raises the same
   whatever else libsndfile cannot decode; truncated (the header promises more than is there); NaN or infinite
   samples; digitally silent once mixed to mono (peak around its mean below SILENT_PEAK); shorter than MIN_S.
 Kept, with one line:
-  content that is not what the extension says (FLAC in a .wav); longer than MAX_S, of which the first are used.
+  content that is not what the extension says (FLAC in a .wav); longer than MAX_S, cut to the first MAX_S.
 Beyond the first MAX_S only the header's promise is checked. Files named `._*` (macOS leftovers) are ignored.
 """
 
