@@ -1,0 +1,173 @@
+"""Percentile bootstrap of all metrics at once, by speaker where speakers are known.
+
+A metric is a function of sums of rows over items (`metrics/base.py`). So a resample is a vector of counts,
+and R resamples of every metric are one matrix product: counts [R, unit] @ sums per unit [unit, statistic].
+The unit is the speaker (a cluster bootstrap: one voice's clips are not independent), or the item where no
+speaker is known.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lalm_ambig.metrics.base import DistributionMetric
+
+LEVEL = 0.95
+FEWEST_ITEMS = 10
+FEWEST_SPEAKERS = 2
+"""With fewer items or speakers there is no interval."""
+COUNTS_AT_ONCE = 5_000_000
+"""Resampling counts held in memory at a time (40 MB), whatever the number of items."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A metric's value with its 95 % bootstrap interval."""
+
+    value: float
+    """NaN where undefined, inf where infinite."""
+    low: float | None
+    high: float | None
+    """None where there are too few items or speakers, or where a resample is undefined or infinite."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """First minus second run of a metric, on the same items."""
+
+    value: float
+    low: float | None
+    high: float | None
+    p: float | None
+    """Two-sided bootstrap p: twice the share of resamples on the other side of 0 (ties on both), at least
+    2/(resamples + 1)."""
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """What is drawn again, how often, and from which seed."""
+
+    groups: tuple[str, ...] | None = None
+    """The speaker of each item, in order; None resamples items."""
+    resamples: int = 1000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.resamples < 1:
+            raise ValueError(f"bootstrap: resamples must be at least 1, got {self.resamples}")
+
+    @property
+    def unit(self) -> str:
+        """`speakers` or `items`."""
+        return "items" if self.groups is None else "speakers"
+
+    def indices(self, n_items: int) -> tuple[Int[Tensor, "item"], int]:
+        """The unit of each item, and how many units there are. ValueError if `groups` has another length."""
+        if self.groups is None:
+            return torch.arange(n_items), n_items
+        if len(self.groups) != n_items:
+            raise ValueError(f"bootstrap: {len(self.groups)} speakers for {n_items} items")
+        order = {name: position for position, name in enumerate(dict.fromkeys(self.groups))}
+        return torch.tensor([order[name] for name in self.groups]), len(order)
+
+    def counts(self, n_units: int) -> Iterator[Float[Tensor, "some unit"]]:
+        """How often each unit stands in each resample, a block of resamples at a time."""
+        generator = np.random.default_rng(self.seed)
+        block = max(1, COUNTS_AT_ONCE // n_units)
+        for start in range(0, self.resamples, block):
+            drawn = generator.multinomial(
+                n_units, np.full(n_units, 1 / n_units), size=min(block, self.resamples - start)
+            )
+            yield torch.from_numpy(drawn).double()
+
+
+def too_few(n_items: int, resampling: Resampling) -> str | None:
+    """Why these items get no interval, in words, or None if they do."""
+    n_units = resampling.indices(n_items)[1]
+    if resampling.groups is not None and n_units < FEWEST_SPEAKERS:
+        return f"no interval: {n_units} speaker"
+    return f"no interval: {n_items} items" if n_items < FEWEST_ITEMS else None
+
+
+def intervals(
+    metrics: Sequence[DistributionMetric],
+    label_dist: Float[Tensor, "item category"],
+    *,
+    predicted_dist: Float[Tensor, "item category"],
+    resampling: Resampling = Resampling(),
+) -> dict[str, Interval]:
+    """Metric name → value and 95 % percentile interval over resamples of speakers or items."""
+    rows = _rows(metrics, label_dist, predicted_dist)
+    values = _reduced(metrics, rows.sum(0))
+    if too_few(len(rows), resampling):
+        return {name: Interval(float(value), None, None) for name, value in values.items()}
+    drawn = _reduced(metrics, _resampled(rows, resampling))
+    return {name: Interval(float(value), *_percentiles(drawn[name])) for name, value in values.items()}
+
+
+def paired(
+    metrics: Sequence[DistributionMetric],
+    label_dist: Float[Tensor, "item category"],
+    *,
+    first: Float[Tensor, "item category"],
+    second: Float[Tensor, "item category"],
+    resampling: Resampling = Resampling(),
+) -> dict[str, Difference]:
+    """Metric name → first − second on the same items, each resample drawn once for both runs."""
+    rows = torch.cat([_rows(metrics, label_dist, first), _rows(metrics, label_dist, second)], dim=-1)
+    here, there = (_reduced(metrics, sums) for sums in rows.sum(0).chunk(2, dim=-1))
+    values = {name: float(here[name] - there[name]) for name in here}
+    if too_few(len(rows), resampling):
+        return {name: Difference(value, None, None, None) for name, value in values.items()}
+    drawn_here, drawn_there = (
+        _reduced(metrics, sums) for sums in _resampled(rows, resampling).chunk(2, dim=-1)
+    )
+    drawn = {name: drawn_here[name] - drawn_there[name] for name in here}
+    return {
+        name: Difference(value, *_percentiles(drawn[name]), _two_sided_p(drawn[name]))
+        for name, value in values.items()
+    }
+
+
+def _rows(
+    metrics: Sequence[DistributionMetric],
+    label_dist: Float[Tensor, "item category"],
+    predicted_dist: Float[Tensor, "item category"],
+) -> Float[Tensor, "item statistic"]:
+    label_dist, predicted_dist = label_dist.double(), predicted_dist.double()
+    return torch.cat([metric.statistics(label_dist, predicted_dist) for metric in metrics], dim=-1)
+
+
+def _reduced(
+    metrics: Sequence[DistributionMetric], sums: Float[Tensor, "*batch statistic"]
+) -> dict[str, Float[Tensor, "*batch"]]:
+    widths = [len(metric.sums) for metric in metrics]
+    parts = torch.split(sums, widths, dim=-1)
+    return {metric.name: metric.reduce(part) for metric, part in zip(metrics, parts, strict=True)}
+
+
+def _resampled(
+    rows: Float[Tensor, "item statistic"], resampling: Resampling
+) -> Float[Tensor, "resample statistic"]:
+    index, n_units = resampling.indices(len(rows))
+    per_unit = torch.zeros(n_units, rows.shape[-1], dtype=rows.dtype).index_add(0, index, rows)
+    return torch.cat([counts @ per_unit for counts in resampling.counts(n_units)])
+
+
+def _percentiles(values: Float[Tensor, "resample"]) -> tuple[float | None, float | None]:
+    if not bool(values.isfinite().all()):
+        return None, None
+    tail = (1 - LEVEL) / 2
+    low, high = torch.quantile(values, torch.tensor([tail, 1 - tail], dtype=values.dtype)).tolist()
+    return low, high
+
+
+def _two_sided_p(differences: Float[Tensor, "resample"]) -> float | None:
+    if not bool(differences.isfinite().all()):
+        return None
+    fewer = min(int((differences <= 0).sum()), int((differences >= 0).sum()))
+    return min(1.0, 2 * (fewer + 1) / (len(differences) + 1))

@@ -1,0 +1,79 @@
+"""The same metrics on kinds of items: by ambiguity level, number of active labels, majority class."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lalm_ambig.distributions import AMBIGUITY_LEVELS, ambiguity_level, majority
+from lalm_ambig.evaluation.bootstrap import Interval, Resampling, intervals, too_few
+from lalm_ambig.metrics.base import all_metrics
+
+MAIN_METRICS = ("js_div_bits", "bc", "r2_pearson_item", "brier_mean", "accuracy")
+"""What break-downs and the comparison table show: paper A's four, and accuracy."""
+ACTIVE_LABELS = ("1", "2", "3", "4+")
+"""Number of classes that have a vote."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The items of one row of a break-down."""
+
+    items: int
+    metrics: dict[str, Interval]
+    """`MAIN_METRICS`; empty without items."""
+    note: str | None = None
+    """Why there are no intervals."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Targets, predictions and how they are resampled."""
+
+    label_dist: Float[Tensor, "item category"]
+    predicted_dist: Float[Tensor, "item category"]
+    resampling: Resampling
+
+    def where(self, mask: Bool[Tensor, "item"]) -> "Scored":
+        """Those items on which the mask is True, with their speakers."""
+        groups = self.resampling.groups
+        kept = None if groups is None else tuple(groups[i] for i in mask.nonzero()[:, 0].tolist())
+        resampling = replace(self.resampling, groups=kept)
+        return Scored(self.label_dist[mask], self.predicted_dist[mask], resampling)
+
+    def intervals(self, names: Sequence[str] | None = None) -> dict[str, Interval]:
+        """Name → interval of all metrics, or of those named, in that order."""
+        found = {metric.name: metric for metric in all_metrics(self.label_dist.shape[-1])}
+        metrics = [found[name] for name in (found if names is None else names)]
+        return intervals(
+            metrics, self.label_dist, predicted_dist=self.predicted_dist, resampling=self.resampling
+        )
+
+
+def by_ambiguity(scored: Scored, votes: Float[Tensor, "item category"]) -> dict[str, Part]:
+    """Low, medium, high: normalised entropy of the votes in [0, .33), [.33, .66), [.66, 1] (B, Table 8)."""
+    return _break_down(scored, ambiguity_level(votes / votes.sum(-1, keepdim=True)), names=AMBIGUITY_LEVELS)
+
+
+def by_active_labels(scored: Scored, votes: Float[Tensor, "item category"]) -> dict[str, Part]:
+    """Items with votes on 1, 2, 3, and 4 or more classes."""
+    return _break_down(scored, (votes > 0).sum(-1).clamp(max=len(ACTIVE_LABELS)) - 1, names=ACTIVE_LABELS)
+
+
+def by_majority(
+    scored: Scored, votes: Float[Tensor, "item category"], *, names: Sequence[str]
+) -> dict[str, Part]:
+    """Items by the class with most votes, the first on a tie (SPEC 1); `names` are the classes in order."""
+    return _break_down(scored, majority(votes), names=names)
+
+
+def _break_down(scored: Scored, kind: Int[Tensor, "item"], *, names: Sequence[str]) -> dict[str, Part]:
+    return {name: _part(scored.where(kind == position)) for position, name in enumerate(names)}
+
+
+def _part(scored: Scored) -> Part:
+    items = len(scored.label_dist)
+    if not items:
+        return Part(0, {}, "no item")
+    return Part(items, scored.intervals(MAIN_METRICS), too_few(items, scored.resampling))

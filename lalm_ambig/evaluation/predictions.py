@@ -1,0 +1,137 @@
+"""One line of `predictions.jsonl`: what was predicted for an item, beside what people said."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from lalm_ambig.distributions import SUM_TOLERANCE
+from lalm_ambig.errors import InputError
+from lalm_ambig.evaluation.replacing import replace_text
+from lalm_ambig.types import SPLITS, Item, Reading, Split
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a policy, or a baseline, answered for one item."""
+
+    id: str
+    """Unique within its corpus."""
+    split: Split
+    speaker: str | None
+    votes: tuple[float, ...]
+    """Votes per class, in the corpus's class order. They say which items are the same, and place them in
+    break-downs."""
+    label_dist: tuple[float, ...]
+    """What the prediction is scored against: votes over their sum; for `panel` and `oracle` a panel drawn
+    from q."""
+    predicted_dist: tuple[float, ...]
+    class_mass: float | None = None
+    """Share of the next-token probability on the class tokens, in [0, 1]; None where there are no tokens."""
+    response: str | None = None
+    """The text that the answer was read after; None for a baseline."""
+    closed: bool | None = None
+    """True where the missing end of the response had to be appended."""
+
+
+def from_reading(items: Sequence[Item], reading: Reading) -> list[Prediction]:
+    """The predictions of a batch that was read, in the order of its items. ValueError if they do not
+    match."""
+    if len(items) != len(reading.responses):
+        raise ValueError(f"{len(items)} items but {len(reading.responses)} readings")
+    rows = zip(
+        items,
+        reading.predicted_dist.tolist(),
+        reading.class_mass.tolist(),
+        reading.responses,
+        reading.closed,
+        strict=True,
+    )
+    return [
+        Prediction(i.id, i.split, i.speaker, i.votes, i.label_dist, tuple(dist), mass, response, closed)
+        for i, dist, mass, response, closed in rows
+    ]
+
+
+def write_predictions(path: Path | str, predictions: Sequence[Prediction]) -> Path:
+    """Write JSON Lines, one prediction a line, whole or not at all. Returns the path."""
+    return replace_text(
+        path, [json.dumps(asdict(p), ensure_ascii=False, allow_nan=False) for p in predictions]
+    )
+
+
+def read_predictions(path: Path | str) -> list[Prediction]:
+    """The predictions of a file, in its order; InputError with file and line for the first malformed row."""
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise InputError(f"no such file: {path}", where="predictions")
+    found: dict[str, Prediction] = {}
+    width: int | None = None
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for number, line in enumerate(lines, start=1):
+            prediction = _parse(line, f"{path}:{number}")
+            if prediction.id in found:
+                raise InputError(f"item {prediction.id} stands twice", where=f"{path}:{number}")
+            width = width or len(prediction.votes)
+            if len(prediction.votes) != width:
+                raise InputError(
+                    f"{len(prediction.votes)} classes, but the first line has {width}",
+                    where=f"{path}:{number}",
+                )
+            found[prediction.id] = prediction
+    if not found:
+        raise InputError(f"{path} holds no prediction", where="predictions")
+    return list(found.values())
+
+
+def _parse(line: str, where: str) -> Prediction:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise InputError(f"not a JSON object: {error.msg} at column {error.colno}", where=where) from error
+    if not isinstance(row, dict):
+        raise InputError("not a JSON object", where=where)
+    names = [field.name for field in fields(Prediction)]
+    for name in names:
+        if name not in row:
+            raise InputError(f"{name!r} is missing", where=where)
+    if unknown := sorted(set(row) - set(names)):
+        raise InputError(f"unknown key {unknown[0]!r}", where=where)
+    _check_scalars(row, where)
+    for name in ("votes", "label_dist", "predicted_dist"):
+        row[name] = _numbers(row[name], name, where)
+        if len(row[name]) != len(row["votes"]):
+            raise InputError(f"{name!r} has {len(row[name])} classes, votes {len(row['votes'])}", where=where)
+        if name != "votes" and abs(sum(row[name]) - 1) > SUM_TOLERANCE:
+            raise InputError(f"{name!r} sums to {sum(row[name]):.4f}, not to 1", where=where)
+    return Prediction(**row)
+
+
+def _check_scalars(row: dict[str, Any], where: str) -> None:
+    mass = row["class_mass"]
+    mass_holds = mass is None or (_is_number(mass) and -1e-6 <= mass <= 1 + 1e-3)
+    rules = (
+        ("id", isinstance(row["id"], str) and row["id"] != "", "a non-empty string"),
+        ("split", row["split"] in SPLITS, f"one of {', '.join(SPLITS)}"),
+        ("speaker", isinstance(row["speaker"], str | None), "a string or null"),
+        ("class_mass", mass_holds, "a number in [0, 1] or null"),
+        ("response", isinstance(row["response"], str | None), "a string or null"),
+        ("closed", isinstance(row["closed"], bool | None), "true, false or null"),
+    )
+    for name, holds, expected in rules:
+        if not holds:
+            raise InputError(f"{name!r} must be {expected}, got {row[name]!r}", where=where)
+
+
+def _numbers(values: Any, name: str, where: str) -> tuple[float, ...]:
+    if not isinstance(values, list) or not all(_is_number(v) and v >= 0 for v in values) or not sum(values):
+        raise InputError(
+            f"{name!r} must be a list of numbers >= 0 that are not all 0, got {values!r}", where=where
+        )
+    return tuple(float(value) for value in values)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,147 @@
+"""What a set of predictions is worth: every metric with its interval, and break-downs by kind of item."""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from lalm_ambig.categories import CategorySet
+from lalm_ambig.errors import InputError
+from lalm_ambig.evaluation.bootstrap import Interval, Resampling, too_few
+from lalm_ambig.evaluation.breakdowns import Part, Scored, by_active_labels, by_ambiguity, by_majority
+from lalm_ambig.evaluation.predictions import Prediction
+
+Reasoning = Literal["generated", "curated", "direct", "none"]
+"""What the answer was read after: the policy's own reasoning, the curated one, the bare prompt; `none` is for
+a baseline, which reads nothing."""
+FEW_SPEAKERS = 5
+"""Under this many a bootstrap over speakers is known to be too narrow, and a note says so."""
+
+
+@dataclass(frozen=True)
+class About:
+    """Where predictions come from."""
+
+    corpus: str
+    split: str
+    readout: str
+    """`logits` or `verbalised`; `none` for a baseline."""
+    reasoning: Reasoning
+    policy: str
+    """One line: model, method and run."""
+    left_out: int = 0
+    """Items of the split that were not predicted (faulty audio, for instance)."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """The content of `metrics.json`."""
+
+    about: About
+    categories: tuple[str, ...]
+    """The classes, in the order of the distributions."""
+    items: int
+    items_digest: str
+    """Equal for results on the same items with the same votes, in whatever order."""
+    resampled: str
+    """`speakers` or `items`."""
+    resampled_count: int
+    resamples: int
+    seed: int
+    metrics: dict[str, Interval]
+    class_mass: float | None
+    """Mean over items; None for a baseline."""
+    share_closed: float | None
+    """Share of responses whose end had to be appended; None for a baseline."""
+    by_ambiguity: dict[str, Part]
+    by_active_labels: dict[str, Part]
+    by_majority: dict[str, Part]
+    notes: tuple[str, ...] = ()
+    """What a reader has to know about the numbers."""
+
+
+def evaluate_predictions(
+    predictions: Sequence[Prediction],
+    categories: CategorySet,
+    *,
+    about: About,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Results:
+    """Score predictions: all metrics with bootstrap 95 % intervals over speakers where any is known, else
+    items.
+
+    An item without a speaker, among others that have one, is a speaker of its own. Break-downs go by the
+    votes. InputError without predictions, or where a prediction has another number of classes than
+    `categories`.
+    """
+    _check(predictions, categories, about)
+    votes, label_dist, predicted_dist = (
+        torch.tensor(rows, dtype=torch.float64)
+        for rows in zip(*((p.votes, p.label_dist, p.predicted_dist) for p in predictions), strict=True)
+    )
+    scored = Scored(label_dist, predicted_dist, Resampling(speakers(predictions), resamples, seed))
+    metrics = scored.intervals()
+    return Results(
+        about=about,
+        categories=categories.names,
+        items=len(predictions),
+        items_digest=items_digest(predictions),
+        resampled=scored.resampling.unit,
+        resampled_count=scored.resampling.indices(len(predictions))[1],
+        resamples=resamples,
+        seed=seed,
+        metrics=metrics,
+        class_mass=_mean([p.class_mass for p in predictions]),
+        share_closed=_mean([p.closed for p in predictions]),
+        by_ambiguity=by_ambiguity(scored, votes),
+        by_active_labels=by_active_labels(scored, votes),
+        by_majority=by_majority(scored, votes, names=categories.names),
+        notes=tuple(_notes(scored, metrics)),
+    )
+
+
+def speakers(predictions: Sequence[Prediction]) -> tuple[str, ...] | None:
+    """The speaker of each item, an unknown one standing for itself; None where no speaker is known."""
+    if all(p.speaker is None for p in predictions):
+        return None
+    return tuple(f"item {p.id}" if p.speaker is None else f"speaker {p.speaker}" for p in predictions)
+
+
+def items_digest(predictions: Sequence[Prediction]) -> str:
+    """Fingerprint of ids and votes, independent of the order: 16 hexadecimal digits."""
+    lines = sorted(json.dumps([p.id, [float(v) for v in p.votes]]) for p in predictions)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def _check(predictions: Sequence[Prediction], categories: CategorySet, about: About) -> None:
+    where = f"evaluation of {about.corpus}, split {about.split}"
+    if not predictions:
+        raise InputError("there is no prediction", where=where)
+    for p in predictions:
+        widths = {len(p.votes), len(p.label_dist), len(p.predicted_dist)}
+        if widths != {len(categories)}:
+            raise InputError(f"item {p.id} has {sorted(widths)} classes, not {len(categories)}", where=where)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [float(value) for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _notes(scored: Scored, metrics: dict[str, Interval]) -> Iterator[str]:
+    items = len(scored.label_dist)
+    units = scored.resampling.indices(items)[1]
+    if reason := too_few(items, scored.resampling):
+        yield reason
+    elif scored.resampling.groups is not None and units < FEW_SPEAKERS:
+        yield f"only {units} speakers were resampled: the intervals are too narrow"
+    for name, interval in metrics.items():
+        if math.isinf(interval.value):
+            yield f"{name} is infinite: a class that people chose was predicted with probability 0"
+        elif math.isnan(interval.value):
+            yield f"{name} is undefined on these items: the predictions, or the targets, do not vary"
