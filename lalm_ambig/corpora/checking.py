@@ -1,4 +1,4 @@
-"""The check of a corpus before training: every item read, every sound file decoded once, the result on disk."""
+"""The check of a corpus before training: every item read, every sound file decoded once, all kept on disk."""
 
 import json
 import os
@@ -37,7 +37,7 @@ FEATURES = datasets.Features(
         "rationale": datasets.Value("string"),
         "speaker": datasets.Value("string"),
         "split": datasets.Value("string"),
-        "duration_s": datasets.Value("float32"),
+        "duration_s": datasets.Value("float64"),
     }
 )
 """The columns on disk: the fields of Item."""
@@ -63,8 +63,8 @@ def survey(corpus: Corpus) -> Survey:
             raise InputError(f"two items have the id {item.id!r}", where=f"corpus {corpus.name}")
         ids.add(item.id)
         if item.audio is not None:
-            folder, name = os.path.split(item.audio)
-            places.add((folder, os.path.splitext(name)[1]))
+            path = Path(item.audio)
+            places.add((str(path.parent), path.suffix))
     if not ids:
         raise InputError(f"no item has a vote in {corpus.root}", where=f"corpus {corpus.name}")
     return Survey(len(ids), frozenset(folder for folder, _ in places), frozenset(end for _, end in places))
@@ -74,12 +74,14 @@ def survey(corpus: Corpus) -> Survey:
 class Findings:
     """What the check has met so far."""
 
+    kept: int = 0
     left_out: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     lines: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     """The first SHOWN_PER_KIND lines of each kind of problem."""
 
     def add(self, verdict: Verdict) -> None:
+        self.kept += verdict.kept
         self.left_out += not verdict.kept
         for problem in verdict.problems:
             self.counts[problem.kind] += 1
@@ -91,7 +93,7 @@ class Findings:
 
 
 def build(corpus: Corpus, folder: Path, *, items: int | None, quiet: bool) -> None:
-    """Write the table of a corpus's items, the check's result and all problem lines into `folder`, whole or not.
+    """Write the table of items, the check's result and all problem lines into `folder`, whole or not at all.
 
     Args:
         corpus: What to read.
@@ -101,21 +103,16 @@ def build(corpus: Corpus, folder: Path, *, items: int | None, quiet: bool) -> No
     """
     findings = Findings()
     with whole_folder(folder) as unfinished:
-        with (
-            (unfinished / PROBLEMS_FILE).open("w", encoding="utf-8") as problems,
-            ArrowWriter(path=str(unfinished / ITEMS_FILE), features=FEATURES) as writer,
-        ):
-            checked = _checked(corpus, items, quiet=quiet)
-            for item, verdict in checked:
-                findings.add(verdict)
-                problems.writelines(f"{problem.line}\n" for problem in verdict.problems)
-                if verdict.kept:
-                    writer.write(asdict(replace(item, duration_s=verdict.duration_s)))
-            kept, _ = writer.finalize()
-        _require_some(corpus, kept, findings)
+        _write_items(_checked(corpus, items, quiet=quiet), unfinished, findings)
+        if not findings.kept:
+            first = next(iter(findings.lines.values()))[0]
+            where = f"corpus {corpus.name}"
+            raise InputError(
+                f"all {findings.left_out:,} items were left out; the first: {first}", where=where
+            )
         notes = [*corpus.notes()]
         if findings.left_out:
-            notes.append(f"{findings.left_out:,} of {findings.left_out + kept:,} items left out:")
+            notes.append(f"{findings.left_out:,} of {findings.left_out + findings.kept:,} items left out:")
         about = {
             "names": corpus.categories.names,
             "verbalisers": corpus.categories.verbalisers,
@@ -126,12 +123,17 @@ def build(corpus: Corpus, folder: Path, *, items: int | None, quiet: bool) -> No
         (unfinished / CHECK_FILE).write_text(json.dumps(about), encoding="utf-8")
 
 
-def _require_some(corpus: Corpus, kept: int, findings: Findings) -> None:
-    if not kept:
-        first = next(iter(findings.lines.values()))[0]
-        raise InputError(
-            f"all {findings.left_out:,} items were left out; the first: {first}", where=corpus.name
-        )
+def _write_items(checked: Iterable[tuple[Item, Verdict]], folder: Path, findings: Findings) -> None:
+    with (
+        (folder / PROBLEMS_FILE).open("w", encoding="utf-8") as problems,
+        ArrowWriter(path=str(folder / ITEMS_FILE), features=FEATURES) as writer,
+    ):
+        for item, verdict in checked:
+            findings.add(verdict)
+            problems.writelines(f"{problem.line}\n" for problem in verdict.problems)
+            if verdict.kept:
+                writer.write(asdict(replace(item, duration_s=verdict.duration_s)))
+        writer.finalize()
 
 
 def _checked(corpus: Corpus, items: int | None, *, quiet: bool) -> Iterator[tuple[Item, Verdict]]:

@@ -16,7 +16,7 @@ _SUM_BYTES = 16
 
 
 def corpus_fingerprint(corpus: Corpus, *, check_audio: bool) -> str:
-    """Hash of the corpus's settings, root and label files (their content), and of the code that reads them."""
+    """Hash of the corpus's settings, root and label files (by content), and of the code that reads them."""
     digest = hashlib.sha256()
     about = {**corpus.settings(), "root": str(corpus.root.resolve()), "check_audio": check_audio}
     digest.update(json.dumps(about, sort_keys=True, default=str).encode())
@@ -28,10 +28,10 @@ def corpus_fingerprint(corpus: Corpus, *, check_audio: bool) -> str:
 
 
 def listing_fingerprint(folders: Iterable[str], suffixes: Iterable[str]) -> str:
-    """Hash of name, size and time of every file with one of the suffixes in the folders, whatever their order.
+    """Hash of name, size and time of every file in the folders that has one of the suffixes, in any order.
 
-    Hashes of single files are added up, so that a folder of 100,000 files takes no memory. A folder that is not
-    there counts as an empty one.
+    Hashes of single files are added up, so that a folder of 100,000 files takes no memory. A folder that is
+    not there counts as an empty one.
     """
     total = 0
     endings = tuple(suffixes)

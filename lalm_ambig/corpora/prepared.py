@@ -1,8 +1,8 @@
 """A corpus made ready for training: every sound file looked at once, the items memory-mapped from disk.
 
-The result is cached under what it depends on: the corpus's settings and root, the content of its label files, the
-name, size and time of every sound file in its folders, and the code that read them. A second start of the same
-thing reads labels as bytes, lists folders, and opens no sound file.
+The result is cached under what it depends on: the corpus's settings and root, the content of its label files,
+the name, size and time of every sound file in its folders, and the code that read them. A second start of the
+same thing reads labels as bytes, lists folders, and opens no sound file.
 """
 
 import json
@@ -50,11 +50,11 @@ class ItemView(Sequence[Item]):
     def votes(self) -> Float[Tensor, "item category"]:
         """Votes of every item, without building the items."""
         flat = self._column("votes").combine_chunks().flatten().to_numpy()
-        return torch.from_numpy(flat.reshape(len(self._table), -1)[self._rows])
+        return torch.from_numpy(flat.reshape(len(self._table), -1)[self._rows]).float()
 
     def durations_s(self) -> Float[Tensor, "item"]:
         """Seconds of sound of every item, 0 without; all 0 where the check was left out."""
-        return torch.from_numpy(self._column("duration_s").to_numpy()[self._rows])
+        return torch.from_numpy(self._column("duration_s").to_numpy()[self._rows]).float()
 
     def _column(self, name: str) -> Any:
         return self._table.data.column(name)
@@ -85,7 +85,8 @@ class Prepared:
     def _split_codes(self) -> np.ndarray:
         names = self.table.data.column("split").combine_chunks().dictionary_encode()
         codes = np.array([SPLITS.index(name) for name in names.dictionary.to_pylist()], dtype=np.int8)
-        return codes[names.indices.to_numpy()]
+        split_codes: np.ndarray = codes[names.indices.to_numpy()]
+        return split_codes
 
 
 def prepare(
@@ -95,7 +96,7 @@ def prepare(
 
     Args:
         corpus: What to read.
-        cache_dir: Where to keep the result; by default under `~/.cache/lalm_ambig` (XDG_CACHE_HOME is honoured).
+        cache_dir: Where to keep the result; by default under `~/.cache/lalm_ambig` (or XDG_CACHE_HOME).
         check_audio: Look at every sound file; False names them unopened, with a duration of 0.
         quiet: Neither progress bar nor notes on standard error.
 
