@@ -9,7 +9,7 @@ distribution of an item, α such that two raters drawn from q disagree as often 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lalm_ambig.errors import InputError
+from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.metrics.base import all_metrics
+from lalm_ambig.types import Item
 
 DRAWS = 20
 """Panels drawn per item: for 1,000 items the JS of the floor is then within ±0.001."""
@@ -59,6 +61,24 @@ def checked_votes(votes: Float[Tensor, "item category"]) -> Float[Tensor, "item 
             f"noise floor: item {row} has votes {votes[row].tolist()}; expected some, none negative"
         )
     return votes
+
+
+def vote_counts(items: Sequence[Item]) -> Float[Tensor, "item category"]:
+    """The votes of items as one tensor, checked; InputError without items."""
+    if not items:
+        raise InputError("noise floor: there is no item")
+    return checked_votes(torch.tensor([item.votes for item in items], dtype=torch.float64))
+
+
+def drawn_predictions(
+    items: Sequence[Item],
+    label_dist: Float[Tensor, "item category"],
+    *,
+    predicted_dist: Float[Tensor, "item category"],
+) -> list[Prediction]:
+    """Predictions whose target is a drawn panel; `votes` stay the item's own."""
+    rows = zip(items, label_dist.tolist(), predicted_dist.tolist(), strict=True)
+    return [Prediction(i.id, i.split, i.speaker, i.votes, tuple(p), tuple(q)) for i, p, q in rows]
 
 
 def disagreement(votes: Float[Tensor, "item category"]) -> float:

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lalm_ambig.errors import InputError
 from lalm_ambig.metrics.base import DistributionMetric
 
 LEVEL = 0.95
@@ -58,7 +59,7 @@ class Resampling:
 
     def __post_init__(self) -> None:
         if self.resamples < 1:
-            raise ValueError(f"bootstrap: resamples must be at least 1, got {self.resamples}")
+            raise InputError(f"bootstrap: resamples must be at least 1, got {self.resamples}")
 
     @property
     def unit(self) -> str:

@@ -1,0 +1,19 @@
+"""Another group of people as a prediction: a panel drawn from q against a panel drawn from q (SPEC 3)."""
+
+from collections.abc import Sequence
+
+from lalm_ambig.baselines.floor import drawn_predictions, fitted_alpha, panels, vote_counts
+from lalm_ambig.evaluation.predictions import Prediction
+from lalm_ambig.types import Item
+
+
+def panel(items: Sequence[Item], *, alpha: float | None = None, seed: int = 0) -> list[Prediction]:
+    """One draw of two panels an item: the first is the target, the second predicts it.
+
+    `label_dist` is a drawn panel's and not the votes', because q is made from those votes and would be
+    flattered by them; `votes` stay the item's own. `alpha` is fitted on these items unless that of the whole
+    corpus is given.
+    """
+    votes = vote_counts(items)
+    draw = panels(votes, fitted_alpha(votes) if alpha is None else alpha, seed=seed)
+    return drawn_predictions(items, draw(), predicted_dist=draw())

@@ -1,0 +1,26 @@
+"""The baseline that never looks at an item: what people said on average in training."""
+
+from collections.abc import Sequence
+
+import torch
+
+from lalm_ambig.baselines.fixed import predict_same
+from lalm_ambig.errors import InputError
+from lalm_ambig.evaluation.predictions import Prediction
+from lalm_ambig.types import Item
+
+
+def prior(items: Sequence[Item], *, train: Sequence[Item]) -> list[Prediction]:
+    """The mean label distribution of the training split for every item; an item counts once, however many
+    voted.
+
+    InputError without training items, or where `train` holds an item of another split.
+    """
+    if not train:
+        raise InputError("there is no training item to average", where="prior baseline")
+    if strays := [item for item in train if item.split != "train"]:
+        raise InputError(
+            f"item {strays[0].id} is of split {strays[0].split}, not train", where="prior baseline"
+        )
+    mean = torch.tensor([item.label_dist for item in train], dtype=torch.float64).mean(0)
+    return predict_same(items, tuple(mean.tolist()))

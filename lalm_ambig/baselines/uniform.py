@@ -1,0 +1,15 @@
+"""The baseline that knows nothing: every class equally likely."""
+
+from collections.abc import Sequence
+
+from lalm_ambig.baselines.fixed import predict_same
+from lalm_ambig.evaluation.predictions import Prediction
+from lalm_ambig.types import Item
+
+
+def uniform(items: Sequence[Item]) -> list[Prediction]:
+    """1/C on every class of every item. Nothing for no items."""
+    if not items:
+        return []
+    width = len(items[0].votes)
+    return predict_same(items, (1 / width,) * width)
