@@ -1,0 +1,1 @@
+"""The acoustic writer: rationales from measured prosody, offline and deterministic."""

@@ -1,0 +1,77 @@
+"""The four prosody sentences and the keywords: from the measurement alone, never from the votes."""
+
+from data_curation.acoustic.terms import Direction, Pick, Voice, direction
+
+YARDSTICKS = {
+    "speaker": (
+        "Against this speaker's other clips",
+        "For this speaker",
+        "Compared with this speaker's norm",
+    ),
+    "corpus": ("Against the other recordings", "For this set of recordings", "Compared with the other clips"),
+}
+NO_PACE = "Too little speech is present to judge the pace."
+NO_PITCH = "Hardly any voiced sound is present, so pitch cannot be judged."
+NO_TONE = "The colour of the voice cannot be judged."
+NO_KEYWORD = "unremarkable delivery"
+KEYWORDS = 3
+"""Acoustic keywords of a clip: its measures furthest from usual."""
+SINGLE = ("with a single pause", "with a pause")
+REPEATED = ("with repeated pauses", "broken by pauses")
+FLUENT = ("without pauses", "in a single stretch")
+CONTOURS: dict[Direction, tuple[str, ...]] = {
+    1: ("rises", "climbs"),
+    0: ("stays level", "holds level"),
+    -1: ("falls", "descends"),
+}
+
+
+def volume_sentence(voice: Voice, *, pick: Pick) -> str:
+    """Loudness and how strongly it moves; names the yardstick of the whole description."""
+    yardstick = pick(YARDSTICKS[voice.standing.against])
+    if "level_range_db" not in voice.standing.scores:
+        return f"{yardstick}, volume is {voice.adjective('level_db')}."
+    volume, intensity = voice.adjective("level_db"), voice.adjective("level_range_db")
+    if volume == intensity:
+        return f"{yardstick}, volume and intensity are {volume}."
+    return f"{yardstick}, volume is {volume} and intensity {intensity}."
+
+
+def speed_sentence(voice: Voice, *, pick: Pick) -> str:
+    """Pace of articulation, and pauses."""
+    if "rate_syl_s" not in voice.standing.scores:
+        return NO_PACE
+    count = voice.standing.pause_count
+    pauses = FLUENT if count == 0 else SINGLE if count == 1 else REPEATED
+    return f"{pick(('Pace', 'The pace'))} is {voice.adjective('rate_syl_s')}, {pick(pauses)}."
+
+
+def pitch_sentence(voice: Voice, *, pick: Pick) -> str:
+    """Height of the voice, the width of its melody, and where the contour goes."""
+    scores = voice.standing.scores
+    if "pitch_st" not in scores:
+        return NO_PITCH
+    text = f"{pick(('Pitch', 'The pitch'))} is {voice.adjective('pitch_st')}"
+    text += f", its range {voice.adjective('pitch_range_st')}"
+    if "pitch_slope_st_s" in scores:
+        text += f", and the contour {pick(CONTOURS[direction(scores['pitch_slope_st_s'])])}"
+    return f"{text}."
+
+
+def tone_sentence(voice: Voice, *, pick: Pick) -> str:
+    """Colour of the voice: spectral tilt, and how clear or noisy it sounds."""
+    if "tilt_db" not in voice.standing.scores:
+        return NO_TONE
+    timbre, quality = voice.adjective("tilt_db"), voice.adjective("harmonicity_db")
+    if timbre == quality:
+        return f"{pick(('Timbre', 'The timbre'))} and voice quality are {timbre}."
+    return f"{pick(('Timbre', 'The timbre'))} is {timbre}, voice quality {quality}."
+
+
+def acoustic_keywords(voice: Voice) -> tuple[str, ...]:
+    """The measures furthest from usual, as short phrases."""
+    scores = voice.standing.scores
+    marked = sorted(
+        (name for name in scores if direction(scores[name]) != 0), key=lambda name: -abs(scores[name])
+    )
+    return tuple(voice.phrase(name, article=False) for name in marked[:KEYWORDS]) or (NO_KEYWORD,)

@@ -1,0 +1,64 @@
+"""Where a clip stands among other clips: the scores that sentences are made from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from data_curation.acoustic.measure import Measurement
+
+LEAST_CLIPS = 4
+"""Fewer clips of a speaker say nothing about what is usual for that speaker."""
+SMALLEST_SCALE = {
+    "level_db": 1.0,
+    "level_range_db": 1.0,
+    "rate_syl_s": 0.3,
+    "pitch_st": 0.5,
+    "pitch_range_st": 1.0,
+    "tilt_db": 1.0,
+    "harmonicity_db": 1.0,
+}
+"""The measures that are compared with other clips, and the least deviation that counts as one scale unit: about
+what a listener notices, so that a very even speaker's trifles are not called striking."""
+MAD_TO_DEVIATION = 1.4826
+"""A normal distribution's standard deviation over its median absolute deviation."""
+SLOPE_UNIT_ST_S = 3.0
+"""The contour is judged by itself: its score is its slope in this unit (above 0 it rises)."""
+PAUSE_UNIT = 0.12
+"""Pauses are judged by themselves: their score is their share of the time in this unit."""
+
+Against = Literal["speaker", "corpus"]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A clip's scores by measure, in robust deviations or the units above; absent where not measurable."""
+
+    scores: dict[str, float]
+    against: Against
+    """Whether other clips of the speaker or of the whole corpus are the yardstick."""
+    pause_count: int
+
+
+def stand(clip: Measurement, others: Sequence[Measurement], *, against: Against) -> Standing:
+    """Robust z of each measure, (x - median) / max(1.4826 MAD, smallest scale), over the `others`."""
+    own = clip.present()
+    scores = {
+        name: _robust_z(
+            own[name], [value for other in others if (value := getattr(other, name)) is not None], least
+        )
+        for name, least in SMALLEST_SCALE.items()
+        if name in own
+    }
+    if clip.pitch_slope_st_s is not None:
+        scores["pitch_slope_st_s"] = clip.pitch_slope_st_s / SLOPE_UNIT_ST_S
+    if clip.pause_share is not None:
+        scores["pause_share"] = clip.pause_share / PAUSE_UNIT
+    return Standing(scores=scores, against=against, pause_count=clip.pause_count)
+
+
+def _robust_z(value: float, values: Sequence[float], least: float) -> float:
+    median = float(np.median(values))
+    deviation = MAD_TO_DEVIATION * float(np.median(np.abs(np.asarray(values) - median)))
+    return (value - median) / max(deviation, least)

@@ -1,0 +1,117 @@
+"""The acoustic writer: measured cues and the votes, composed into the structure of paper A's Table 1.
+
+The prosody sentences come from the measurement alone. The votes choose only which classes are argued for, in
+which order, and the graded words of the synthesis.
+"""
+
+import random
+from collections.abc import Sequence
+from functools import cached_property
+
+from data_curation.acoustic.argument import argue
+from data_curation.acoustic.measure import Measurement, measure
+from data_curation.acoustic.prosody import (
+    acoustic_keywords,
+    pitch_sentence,
+    speed_sentence,
+    tone_sentence,
+    volume_sentence,
+)
+from data_curation.acoustic.relative import LEAST_CLIPS, Standing, stand
+from data_curation.acoustic.synthesis import synthesise
+from data_curation.acoustic.terms import Pick, voice_of
+from data_curation.acoustic.wording import remark_on
+from data_curation.records import Reasoning, active
+from lalm_ambig.audio import read_audio
+from lalm_ambig.categories import CategorySet
+from lalm_ambig.errors import InputError
+from lalm_ambig.types import Item
+
+VERSION = "1"
+"""Part of a row's content address: to be raised whenever the same clip and seed would give another text."""
+CORPUS_CLIPS = 400
+"""Most clips that stand for the whole corpus, drawn by the seed."""
+
+
+class AcousticWriter:
+    """Writes rationales offline; the same items, seed and version always give the same text."""
+
+    def __init__(self, items: Sequence[Item], categories: CategorySet, *, seed: int) -> None:
+        """
+        Args:
+            items: Every item of the corpus: a clip is judged against its speaker's others.
+            categories: The classes of the items' votes.
+            seed: Seed of the wording.
+        """
+        self.categories = categories
+        self.seed = seed
+        self._with_audio = [item for item in items if item.audio is not None]
+        self._by_speaker: dict[str, list[Item]] = {}
+        for item in self._with_audio:
+            if item.speaker is not None:
+                self._by_speaker.setdefault(item.speaker, []).append(item)
+        self._measured: dict[str, Measurement | None] = {}
+
+    def write(self, item: Item) -> tuple[Reasoning, dict[str, float]]:
+        """The reasoning for an item, and the numbers that it was made from.
+
+        The numbers are the fields of `Measurement` and, as `NAME.score`, where it stands among others.
+        Raises InputError where the item has no audio or none that can be read, or too few others.
+        """
+        if item.audio is None:
+            raise InputError("no audio: the acoustic writer has nothing to measure.", where=f"item {item.id}")
+        measured = self._measured.get(item.id) or measure(read_audio(item.audio), item.text)
+        standing = self._standing(item, measured)
+        pick: Pick = random.Random(f"{self.seed}/{item.id}").choice
+        scores = {f"{name}.score": round(score, 3) for name, score in standing.scores.items()}
+        numbers = {name: round(value, 3) for name, value in measured.present().items()}
+        return compose(item, standing, self.categories, pick=pick), numbers | scores
+
+    def _standing(self, item: Item, measured: Measurement) -> Standing:
+        own = self._clips(self._by_speaker.get(item.speaker, [])) if item.speaker is not None else []
+        if len(own) >= LEAST_CLIPS:
+            return stand(measured, own, against="speaker")
+        if len(self._corpus) < LEAST_CLIPS:
+            raise InputError(
+                f"only {len(self._corpus)} clips can be measured, {LEAST_CLIPS} are needed for comparison.",
+                where=f"item {item.id}",
+            )
+        return stand(measured, self._corpus, against="corpus")
+
+    @cached_property
+    def _corpus(self) -> list[Measurement]:
+        drawn = random.Random(self.seed).sample(self._with_audio, min(CORPUS_CLIPS, len(self._with_audio)))
+        return self._clips(drawn)
+
+    def _clips(self, items: Sequence[Item]) -> list[Measurement]:
+        """Measurements of the items whose audio can be read, each measured once."""
+        for item in items:
+            if item.id not in self._measured:
+                self._measured[item.id] = _measured_or_none(item)
+        return [found for item in items if (found := self._measured[item.id]) is not None]
+
+
+def _measured_or_none(item: Item) -> Measurement | None:
+    assert item.audio is not None
+    try:
+        return measure(read_audio(item.audio), item.text)
+    except InputError:  # it is named when its own turn comes; as a yardstick it is not needed
+        return None
+
+
+def compose(item: Item, standing: Standing, categories: CategorySet, *, pick: Pick) -> Reasoning:
+    """The reasoning for an item whose clip stands where `standing` says."""
+    names = active(item.votes, categories.names)
+    share = dict(zip(categories.names, item.label_dist, strict=True))
+    voice = voice_of(standing, pick=pick)
+    remark = remark_on(item.text, categories.keys, pick=pick)
+    return Reasoning(
+        keywords=(*acoustic_keywords(voice), remark.keyword),
+        text_analysis=remark.sentence,
+        volume=volume_sentence(voice, pick=pick),
+        speed=speed_sentence(voice, pick=pick),
+        pitch=pitch_sentence(voice, pick=pick),
+        tone=tone_sentence(voice, pick=pick),
+        class_cues=argue(names, voice, pick=pick),
+        synthesis=synthesise([(name, share[name]) for name in names], pick=pick),
+    )
