@@ -1,0 +1,61 @@
+"""The stated model behind the demo's votes: what a voice does, and how listeners name it.
+
+A clip has seven cues, in standard units around what is usual for its speaker (0). Each emotion is a point
+among them, its PROTOTYPE. The actor aims at one emotion with an intensity between faint and overdone, and
+misses a little: cues = intensity · prototype + noise. Each listener hears the cues through noise of their own
+and names the nearest prototype, neutral being a little nearer than it is. So the votes depend on the sound
+alone, clips between two prototypes divide the listeners, and the best prediction is the share of each name.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+CUES = ("loudness", "pitch", "range", "slope", "rate", "brightness", "breathiness")
+"""Level; pitch; how far the pitch moves; whether it rises or falls; syllables a second; tilt; noise."""
+PROTOTYPES = np.array(
+    [
+        [1.7, 0.5, 0.6, -0.5, 0.6, 1.5, -0.8],  # anger
+        [0.1, -1.0, 0.6, -1.2, -0.9, 0.6, 1.0],  # disgust
+        [-0.5, 1.4, -0.6, 0.9, 1.4, -0.2, 1.3],  # fear
+        [0.7, 1.2, 1.6, 0.8, 0.4, 0.6, -0.6],  # happiness
+        [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],  # neutral
+        [-1.3, -0.6, -1.0, -0.5, -1.3, -1.2, 0.6],  # sadness
+    ]
+)
+"""Cues of each emotion, in the class order of CREMA-D."""
+ACTING_NOISE = 0.4
+"""Standard deviation of what the actor does beside the aim, per cue."""
+INTENSITIES = (0.3, 1.1)
+"""Bounds of the intensity; at 1 the actor is at the prototype."""
+LISTENING_NOISE = 0.95
+"""Standard deviation of what a listener hears beside the cue, per cue."""
+NEUTRAL = 4
+NEUTRAL_BONUS = 1.0
+"""Taken off the squared distance to neutral: listeners say it when in doubt."""
+LISTENERS = (8, 12)
+"""Bounds of the number of votes a clip."""
+
+
+@dataclass(frozen=True)
+class Performance:
+    """One clip before it is sound: what is done with the voice, and what listeners call it."""
+
+    cues: np.ndarray
+    """One value a cue, in standard units."""
+    votes: np.ndarray
+    """Count per class."""
+
+
+def perform(emotion: int, rng: np.random.Generator) -> Performance:
+    """Draw the cues of a clip that aims at the emotion of that index, and the votes that it gets."""
+    cues = rng.uniform(*INTENSITIES) * PROTOTYPES[emotion] + rng.normal(0, ACTING_NOISE, len(CUES))
+    return Performance(cues, cast_votes(cues, int(rng.integers(LISTENERS[0], LISTENERS[1] + 1)), rng))
+
+
+def cast_votes(cues: np.ndarray, listeners: int, rng: np.random.Generator) -> np.ndarray:
+    """Votes per class of that many listeners, each of whom hears the cues through fresh noise."""
+    heard = cues + rng.normal(0, LISTENING_NOISE, (listeners, len(CUES)))
+    distances = np.square(heard[:, None, :] - PROTOTYPES).sum(-1)
+    distances[:, NEUTRAL] -= NEUTRAL_BONUS
+    return np.bincount(distances.argmin(-1), minlength=len(PROTOTYPES))
