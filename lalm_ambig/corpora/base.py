@@ -1,7 +1,7 @@
 """What a corpus has to say: where its files are, how its votes are counted, how it is split.
 
-To add one, write `corpora/NAME.py` with one subclass of `Corpus`; `open_corpus("NAME", root)` and the commands'
-`--corpus NAME` find it by the module's name.
+To add one, write `corpora/NAME.py` with one subclass of `Corpus`; `open_corpus("NAME", root)` and the
+commands' `--corpus NAME` find it by the module's name.
 """
 
 import importlib
@@ -28,13 +28,13 @@ class Corpus(ABC):
     how_to_obtain: ClassVar[str]
     """One sentence for the error of a missing root: where the corpus comes from and under which licence."""
     licensed: ClassVar[bool] = False
-    """True where the licence forbids passing items on: curation asks for confirmation before it uploads any."""
+    """True where the licence forbids passing items on: curation asks before it uploads any."""
     prompt: ClassVar[str]
     """Stem of the prompts in `lalm_ambig/prompts/`: `STEM.reason.txt` and `STEM.direct.txt`."""
     parts: ClassVar[tuple[str, ...]] = ()
     """What `--part` may name; empty where a corpus has no parts."""
     total_items: ClassVar[int | None] = None
-    """Items of the whole corpus as distributed, to say how many of them a subset has; None where it is open."""
+    """Items of the whole corpus as distributed, to say how many a subset has; None where it is open."""
 
     def __init__(
         self, root: Path | str, *, part: str | None = None, seed: int = 0, fold: int | None = None
@@ -46,7 +46,7 @@ class Corpus(ABC):
             seed: Seed of the split; the same seed gives the same split on every machine.
             fold: None for the single seeded split, or 0 to 4 for one of five folds.
         """
-        self.root = Path(root).expanduser()
+        self.root = Path(root).expanduser().absolute()
         self.part = part
         self.seed = seed
         self.fold = fold
@@ -82,10 +82,12 @@ class Corpus(ABC):
         return {"corpus": self.name, "part": self.part, "seed": self.seed, "fold": self.fold}
 
     def require(self, path: Path) -> Path:
-        """`path`, or the one error for a missing or wrong root: what was looked for, where, how to obtain it."""
+        """`path`, or the one error for a missing or wrong root: what was sought, where, how to obtain it."""
         if not path.exists():
-            where = f"{path.relative_to(self.root)} under {self.root}" if path != self.root else str(self.root)
-            raise InputError(f"not found: {where}.", where=f"corpus {self.name}", remedy=self.how_to_obtain)
+            place = (
+                f"{path.relative_to(self.root)} under {self.root}" if path != self.root else str(self.root)
+            )
+            raise InputError(f"not found: {place}.", where=f"corpus {self.name}", remedy=self.how_to_obtain)
         return path
 
 
@@ -120,6 +122,7 @@ def open_corpus(name: str, root: Path | str | None, **options: Any) -> Corpus:
         raise InputError(f"unknown option {wrong[0]!r}", where=f"corpus {name}")
     if root is None:
         if known["root"].default is inspect.Parameter.empty:
-            raise InputError("--root is missing: give the folder of the corpus.", where=f"corpus {name}", remedy=cls.how_to_obtain)
+            missing = "--root is missing: give the folder of the corpus."
+            raise InputError(missing, where=f"corpus {name}", remedy=cls.how_to_obtain)
         return cls(**options)
     return cls(root, **options)

@@ -36,7 +36,7 @@ class CremaD(Corpus):
         "CREMA-D (ODbL 1.0) is at github.com/CheyneyComputerScience/CREMA-D: clone it with Git LFS and give "
         "the folder that holds AudioWAV and processedResults."
     )
-    prompt = "emotion"
+    prompt = "speech_emotion"
     total_items: ClassVar[int | None] = 7442
 
     def __init__(

@@ -1,8 +1,8 @@
 """The demo: a corpus that the project makes itself, in seconds, in CREMA-D's layout and read as CREMA-D is.
 
 The clips are speech-like; loudness, pitch, rate and timbre carry the emotion. The votes come from a stated
-model of listeners who disagree (`lalm_ambig.synthesis`). Every clip has a rationale. It shows that a run works
-and what it reports; it says nothing about people.
+model of listeners who disagree (`lalm_ambig.synthesis`). Every clip has a rationale. It shows that a run
+works and what it reports; it says nothing about people.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ class Demo(Corpus):
     how_to_obtain = (
         "The project makes the demo itself: leave --root out, or name a folder that is empty or new."
     )
-    prompt = "emotion"
+    prompt = "speech_emotion"
 
     def __init__(
         self,

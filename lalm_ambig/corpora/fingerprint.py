@@ -18,7 +18,7 @@ _SUM_BYTES = 16
 def corpus_fingerprint(corpus: Corpus, *, check_audio: bool) -> str:
     """Hash of the corpus's settings, root and label files (by content), and of the code that reads them."""
     digest = hashlib.sha256()
-    about = {**corpus.settings(), "root": str(corpus.root.resolve()), "check_audio": check_audio}
+    about = {**corpus.settings(), "root": str(corpus.root), "check_audio": check_audio}
     digest.update(json.dumps(about, sort_keys=True, default=str).encode())
     for path in (*_reading_code(), *corpus.label_files()):
         digest.update(f"\0{path.name}\0".encode())

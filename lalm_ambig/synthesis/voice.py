@@ -89,7 +89,8 @@ def speak(
     sound = vowel_part / _rms(vowel_part) + 0.18 * hiss_part / _rms(hiss_part)
     level = 10 ** ((LEVEL_DB + speaker.level_db + DB_PER_CUE * cue["loudness"]) / 20)
     room = torch.randn(samples, generator=noise) * ROOM_LEVEL
-    return (sound * level / _rms(sound) + room).clamp(-0.99, 0.99)
+    clip: Tensor = sound * level / _rms(sound) + room
+    return clip.clamp(-0.99, 0.99)
 
 
 def _rms(sound: Tensor) -> Tensor:
@@ -142,7 +143,7 @@ def _envelopes(time_s: Tensor, bounds_s: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _frequencies_hz() -> Tensor:
-    return torch.fft.rfftfreq(FRAME, 1 / RATE_HZ)
+    return torch.linspace(0, RATE_HZ / 2, FRAME // 2 + 1)
 
 
 def _vowel_spectrum(

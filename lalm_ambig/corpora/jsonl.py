@@ -1,0 +1,165 @@
+"""JSON Lines: the format for a corpus of one's own, one row an item.
+
+    {"categories": ["anger", "neutral"], "verbalisers": [" anger", " neutral"]}      (first line, optional)
+    {"id": "a", "audio": "clips/a.wav", "text": "…", "votes": {"anger": 3}, "speaker": "s1", "split": "train"}
+
+`id`, `votes` and one of `audio` and `text` are needed; `rationale`, `speaker` and `split` are optional, the
+last for all rows or none. A class that `votes` does not name has none. Without `split` the items are split
+70/10/20 (or into five folds) by speaker where known, else by item.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lalm_ambig.categories import CategorySet
+from lalm_ambig.corpora.base import Corpus
+from lalm_ambig.corpora.jsonl_rows import Row, read_declaration, read_rows
+from lalm_ambig.corpora.splits import split_by_group
+from lalm_ambig.errors import InputError
+from lalm_ambig.types import Item, Split
+
+
+@dataclass(frozen=True)
+class _Scan:
+    """What only the whole file can tell."""
+
+    names: tuple[str, ...]
+    """Every class that has an entry in some row's votes, sorted."""
+    groups: frozenset[str]
+    ignored: tuple[str, ...]
+    gives_splits: bool
+
+
+class JsonLines(Corpus):
+    """The rows of one file, whose classes it declares itself or an option does."""
+
+    name = "jsonl"
+    how_to_obtain = "The root of this corpus is a file of JSON Lines, one row an item."
+    prompt = "speech_emotion"
+
+    def __init__(
+        self,
+        root: Path | str,
+        *,
+        part: str | None = None,
+        seed: int = 0,
+        fold: int | None = None,
+        categories: Sequence[str] | str = (),
+        allow_outside: bool = False,
+    ) -> None:
+        """
+        Args:
+            root: The file.
+            part: None: this corpus has no parts.
+            seed: Seed of the split, where the file gives none.
+            fold: None for the file's own split or 70/10/20, or 0 to 4 for one of five folds.
+            categories: The classes in order (or a text with commas), where the file does not declare them.
+            allow_outside: Accept absolute audio paths and such that leave the file's folder.
+        """
+        super().__init__(root, part=part, seed=seed, fold=fold)
+        names = categories.split(",") if isinstance(categories, str) else categories
+        self.given = tuple(name.strip() for name in names if name.strip())
+        self.allow_outside = allow_outside
+
+    @property
+    def categories(self) -> CategorySet:
+        declared = self._declared
+        if declared is None:
+            return CategorySet(self.given or self._scan.names)
+        if self.given and self.given != declared.names:
+            wrong = (
+                f"option categories is {', '.join(self.given)}, but the file has {', '.join(declared.names)}"
+            )
+            raise InputError(wrong, where=f"{self.root}:1")
+        return declared
+
+    def label_files(self) -> Sequence[Path]:
+        path = self.require(self.root)
+        if not path.is_file():
+            raise InputError(f"{path} is not a file.", where="corpus jsonl", remedy=self.how_to_obtain)
+        return [path]
+
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings(), "categories": list(self.given), "allow_outside": self.allow_outside}
+
+    def notes(self) -> Sequence[str]:
+        union = "the given ones" if self.given else "the names that votes have, sorted"
+        source = "declared in the file" if self._declared else union
+        by = "as the file says" if self._scan.gives_splits else "seeded, by speaker where known"
+        notes = [f"classes: {', '.join(self.categories.names)} ({source})", f"split: {by}"]
+        if self._scan.ignored:
+            notes.append(f"keys without a meaning here: {', '.join(self._scan.ignored)}")
+        return tuple(notes)
+
+    def read(self) -> Iterator[Item]:
+        names = self.categories.names
+        splits = self._seeded_splits()
+        for row in read_rows(self.root):
+            yield Item(
+                id=row.id,
+                votes=_counts(row, names),
+                audio=None if row.audio is None else self._audio_path(row, row.audio),
+                text=row.text,
+                rationale=row.rationale,
+                speaker=row.speaker,
+                split=row.split or splits[row.group],
+            )
+
+    @cached_property
+    def _declared(self) -> CategorySet | None:
+        return read_declaration(self.label_files()[0])
+
+    @cached_property
+    def _scan(self) -> _Scan:
+        return _scanned(read_rows(self.label_files()[0]))
+
+    def _seeded_splits(self) -> dict[str, Split]:
+        """The split of every group, empty where the rows have their own."""
+        if not self._scan.gives_splits:
+            return split_by_group(self._scan.groups, seed=self.seed, fold=self.fold)
+        if self.fold is not None:
+            raise InputError(
+                f"fold {self.fold} was asked for, but the rows have a split", where=str(self.root)
+            )
+        return {}
+
+    def _audio_path(self, row: Row, audio: str) -> str:
+        path = os.path.normpath(self.root.parent / audio)
+        folder = os.path.normpath(self.root.parent)
+        inside = Path(path).is_relative_to(folder) and not Path(audio).is_absolute()
+        if inside or self.allow_outside:
+            return path
+        remedy = "Option allow_outside=true accepts such paths."
+        raise InputError(f"audio {audio!r} is not inside the file's folder.", where=row.where, remedy=remedy)
+
+
+def _counts(row: Row, names: tuple[str, ...]) -> tuple[float, ...]:
+    for name in row.votes:
+        if name not in names:
+            raise InputError(
+                f"votes for unknown class {name!r}: expected {', '.join(names)}", where=row.where
+            )
+    return tuple(row.votes.get(name, 0.0) for name in names)
+
+
+def _scanned(rows: Iterator[Row]) -> _Scan:
+    """One reading of the whole file; InputError for an id that comes twice, or a split for only some rows."""
+    ids: dict[str, str] = {}
+    names, groups, ignored, with_split = set[str](), set[str](), set[str](), set[bool]()
+    for row in rows:
+        if row.id in ids:
+            raise InputError(f"id {row.id!r} was used before, in line {ids[row.id]}", where=row.where)
+        ids[row.id] = row.where.rpartition(":")[2]
+        names.update(row.votes)
+        groups.add(row.group)
+        ignored.update(row.ignored)
+        with_split.add(row.split is not None)
+        if len(with_split) > 1:
+            raise InputError(
+                "some rows have a split and some have none: give it to all or none", where=row.where
+            )
+    return _Scan(tuple(sorted(names)), frozenset(groups), tuple(sorted(ignored)), with_split == {True})

@@ -1,0 +1,142 @@
+"""What is in a corpus, how far its annotators disagree, and what is possible on it."""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from lalm_ambig.cache import write_whole
+from lalm_ambig.corpora.base import corpus_names, open_corpus
+from lalm_ambig.corpora.prepared import prepare
+from lalm_ambig.corpus_summary import summarise
+from lalm_ambig.errors import InputError, run_command
+
+FLOOR_METRICS = {
+    "js_div_bits": "JS",
+    "bc": "BC",
+    "brier_mean": "Brier",
+    "r2_pearson_item": "R²",
+    "accuracy": "accuracy",
+}
+"""Metrics of the noise floor that are shown; JSON has all of them."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the corpus, print its tables, and write the same numbers as JSON where asked to."""
+    options = _parser().parse_args(arguments)
+    chosen = {"part": options.part, "seed": options.seed, "fold": options.fold}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    corpus = open_corpus(options.corpus, options.root, **given, **_extra(options.option))
+    prepared = prepare(corpus, check_audio=options.check_audio)
+    summary = {"corpus": corpus.name, **summarise(prepared, seed=options.seed or 0)}
+    summary["audio_checked"] = options.check_audio
+    print_summary(summary, Console())
+    if options.json is not None:
+        write_whole(options.json, json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m lalm_ambig.describe", description=__doc__)
+    parser.add_argument("--corpus", required=True, help=f"one of {', '.join(corpus_names())}")
+    parser.add_argument("--root", type=Path, help="folder of the corpus (a file for jsonl; demo needs none)")
+    parser.add_argument("--part", help="only this part, where the corpus has parts")
+    parser.add_argument(
+        "--seed", type=int, help="seed of the split and of the noise floor's draws (default 0)"
+    )
+    parser.add_argument(
+        "--fold", type=int, help="one of the five folds, 0 to 4, in place of the single split"
+    )
+    parser.add_argument(
+        "--check-audio", action="store_true", help="open every sound file; else none is opened"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to this file as well")
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of that corpus, as votes=face for crema_d; may be repeated",
+    )
+    return parser
+
+
+def _extra(pairs: Sequence[str]) -> dict[str, Any]:
+    """`key=value` texts as options: a value that is JSON (true, 3, ["a", "b"]) is read as such."""
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key.isidentifier():
+            raise InputError(f"expected KEY=VALUE, got {pair!r}", where="--option")
+        try:
+            options[key] = json.loads(text)
+        except json.JSONDecodeError:
+            options[key] = text
+    return options
+
+
+def print_summary(summary: Mapping[str, Any], console: Console) -> None:
+    """The summary as tables."""
+    annotators = summary["annotators"]
+    rows = {
+        "items": f"{summary['items']:,}",
+        "annotators an item (min, median, max)": ", ".join(f"{value:g}" for value in annotators.values()),
+        "mean normalised entropy": f"{summary['mean_entropy']:.3f}",
+        **{f"split {name}": f"{count:,}" for name, count in summary["splits"].items()},
+    }
+    if summary["audio_checked"]:
+        rows["left out"] = f"{summary['left_out']:,}"
+        rows["sound"] = f"{summary['audio_s'] / 3600:.2f} h"
+    console.print(
+        _table(f"Corpus {summary['corpus']}", ("", ""), [(name, text) for name, text in rows.items()])
+    )
+    console.print(_shares("Majority class", summary["majority"]))
+    console.print(_shares("Ambiguity level", summary["ambiguity_levels"]))
+    console.print(_active_table(summary["active_labels"]))
+    _print_floor(summary, console)
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    table = Table(title=title, title_justify="left", show_header=any(columns))
+    for position, name in enumerate(columns):
+        table.add_column(name, justify="right" if position else "left")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _shares(title: str, counts: Mapping[str, int]) -> Table:
+    total = sum(counts.values())
+    rows = [(name, f"{count:,}", f"{count / total:.1%}") for name, count in counts.items()]
+    return _table(title, ("", "items", "share"), rows)
+
+
+def _active_table(active: Mapping[str, Mapping[str, float | None]]) -> Table:
+    rows = []
+    for name, row in active.items():
+        mean = row["mean_entropy"]
+        rows.append((name, f"{row['items']:,}", "–" if mean is None else f"{mean:.4f}"))
+    return _table("Active labels", ("classes with a vote", "items", "mean entropy"), rows)
+
+
+def _print_floor(summary: Mapping[str, Any], console: Console) -> None:
+    floor = summary["noise_floor"]
+    if floor is None:
+        console.print(f"Noise floor: not known. {summary['noise_floor_missing']}")
+        return
+    rows = []
+    for name in ("panel", "oracle"):
+        values = [floor[name][metric] for metric in FLOOR_METRICS]
+        rows.append((name, *("–" if value is None else f"{value:.3f}" for value in values)))
+    title = f"Noise floor (disagreement {floor['disagreement']:.3f}, α {floor['alpha']:.3f})"
+    console.print(_table(title, ("", *FLOOR_METRICS.values()), rows))
+    console.print(
+        "panel: as well as people agree with people · oracle: the best that can be expected", style="dim"
+    )
+
+
+if __name__ == "__main__":
+    run_command(main)
