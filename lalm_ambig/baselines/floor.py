@@ -120,6 +120,7 @@ def panels(
 
     A fractional number of raters is rounded, to at least one.
     """
+    votes = votes.double()
     generator = np.random.default_rng(seed)
     sizes = votes.sum(-1).round().clamp_min(1).long().numpy()
     true_dist = smoothed_votes(votes, alpha).numpy()

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lalm_ambig.distributions import check_distribution
 from lalm_ambig.errors import InputError
 from lalm_ambig.metrics.base import DistributionMetric
 
@@ -140,6 +141,8 @@ def _rows(
     predicted_dist: Float[Tensor, "item category"],
 ) -> Float[Tensor, "item statistic"]:
     label_dist, predicted_dist = label_dist.double(), predicted_dist.double()
+    check_distribution(label_dist, "target")
+    check_distribution(predicted_dist, "predicted")
     return torch.cat([metric.statistics(label_dist, predicted_dist) for metric in metrics], dim=-1)
 
 

@@ -128,7 +128,7 @@ def _check(predictions: Sequence[Prediction], categories: CategorySet, about: Ab
             raise InputError(f"item {p.id} has {sorted(widths)} classes, not {len(categories)}", where=where)
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
+def _mean(values: Sequence[float | bool | None]) -> float | None:
     known = [float(value) for value in values if value is not None]
     return sum(known) / len(known) if known else None
 

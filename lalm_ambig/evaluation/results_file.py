@@ -47,8 +47,10 @@ def _finite(value: Any) -> Any:
 
 
 def _intervals(rows: dict[str, Any]) -> dict[str, Interval]:
-    found = {name: Interval(**row) for name, row in rows.items()}
-    return {n: Interval(math.nan, i.low, i.high) if i.value is None else i for n, i in found.items()}
+    return {
+        name: Interval(math.nan if row["value"] is None else float(row["value"]), row["low"], row["high"])
+        for name, row in rows.items()
+    }
 
 
 def _part(row: dict[str, Any]) -> Part:

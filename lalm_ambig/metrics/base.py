@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 import lalm_ambig.metrics
+from lalm_ambig.distributions import check_distribution
 
 
 class DistributionMetric(torchmetrics.Metric, ABC):
@@ -66,6 +67,8 @@ class DistributionMetric(torchmetrics.Metric, ABC):
         self, label_dist: Float[Tensor, "item category"], predicted_dist: Float[Tensor, "item category"]
     ) -> None:
         """Add a batch of items. Raises ValueError naming the row that is not a distribution."""
+        check_distribution(label_dist, "target")
+        check_distribution(predicted_dist, "predicted")
         rows = self.statistics(label_dist.double(), predicted_dist.double())
         setattr(self, self._state, self.sums + rows.sum(0).to(self.sums.device))
 

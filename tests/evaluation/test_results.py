@@ -1,0 +1,200 @@
+"""Results of a set of predictions: values, break-downs, notes, and the file they are kept in."""
+
+import json
+import math
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lalm_ambig.categories import CategorySet
+from lalm_ambig.errors import InputError
+from lalm_ambig.evaluation.breakdowns import MAIN_METRICS
+from lalm_ambig.evaluation.predictions import Prediction
+from lalm_ambig.evaluation.results import About, Results, evaluate_predictions, items_digest, speakers
+from lalm_ambig.evaluation.results_file import read_results, write_results
+from lalm_ambig.metrics.base import all_metrics
+
+
+def hand_made(
+    *votes: tuple[float, ...], predicted: tuple[float, ...], speaker: str | None
+) -> list[Prediction]:
+    return [
+        Prediction(f"{n} {row}", "test", speaker, row, tuple(v / sum(row) for v in row), predicted)
+        for n, row in enumerate(votes)
+    ]
+
+
+def test_every_metric_has_its_value_and_an_interval_over_speakers(
+    predictions: list[Prediction], categories: CategorySet, about: About
+) -> None:
+    results = evaluate_predictions(predictions, categories, about=about, resamples=100, seed=4)
+    assert set(results.metrics) == {metric.name for metric in all_metrics(3)}
+    for interval in results.metrics.values():
+        assert interval.low is not None and interval.high is not None
+        assert interval.low <= interval.high
+    js = results.metrics["js_div_bits"]
+    assert js.low is not None and js.high is not None
+    assert js.low < js.value < js.high
+    assert (results.resampled, results.resampled_count, results.resamples, results.seed) == (
+        "speakers",
+        4,
+        100,
+        4,
+    )
+    assert (results.items, results.categories) == (60, ("anger", "neutral", "sadness"))
+    assert results.class_mass == pytest.approx(0.5 + 29.5 / 200)
+    assert results.share_closed == pytest.approx(1 / 3)
+    assert results.notes == ("only 4 speakers were resampled: the intervals are too narrow",)
+
+
+def test_items_are_resampled_where_no_speaker_is_known(
+    predictions: list[Prediction], categories: CategorySet, about: About
+) -> None:
+    unknown = [replace(p, speaker=None, class_mass=None, closed=None) for p in predictions]
+    results = evaluate_predictions(unknown, categories, about=about, resamples=50)
+    assert (results.resampled, results.resampled_count) == ("items", 60)
+    assert (results.class_mass, results.share_closed, results.notes) == (None, None, ())
+
+
+def test_an_unknown_speaker_among_known_ones_stands_for_itself(predictions: list[Prediction]) -> None:
+    some = [replace(p, speaker=None) if n < 3 else p for n, p in enumerate(predictions)]
+    assert len(set(speakers(some) or ())) == 3 + 4
+    # even where a speaker is called as an item is
+    twins = [replace(predictions[0], id="x", speaker=None), replace(predictions[1], id="y", speaker="x")]
+    assert len(set(speakers(twins) or ())) == 2
+
+
+def test_break_downs_by_hand() -> None:
+    votes = [(10.0, 0.0, 0.0, 0.0)] * 3  # H̃ = 0
+    votes += [(9.0, 1.0, 0.0, 0.0)]  # 0.234: low
+    votes += [(4.0, 6.0, 0.0, 0.0)]  # 0.485: medium
+    votes += [(4.0, 4.0, 2.0, 0.0)]  # 0.761: high, tie to the first class
+    votes += [(1.0, 1.0, 1.0, 7.0)]  # 0.678: high
+    four = CategorySet(("a", "b", "c", "d"))
+    predictions = hand_made(*votes, predicted=(0.7, 0.1, 0.1, 0.1), speaker=None)
+    results = evaluate_predictions(predictions, four, about=About("x", "test", "none", "none", "prior"))
+    assert {k: v.items for k, v in results.by_ambiguity.items()} == {"low": 4, "medium": 1, "high": 2}
+    assert {k: v.items for k, v in results.by_active_labels.items()} == {"1": 3, "2": 2, "3": 1, "4+": 1}
+    assert {k: v.items for k, v in results.by_majority.items()} == {"a": 5, "b": 1, "c": 0, "d": 1}
+    assert tuple(results.by_ambiguity["low"].metrics) == MAIN_METRICS
+    assert results.by_ambiguity["low"].metrics["brier_mean"].value == pytest.approx(
+        (3 * (0.09 + 0.03) + (0.04 + 0.0 + 0.02)) / 16
+    )
+    assert results.by_majority["d"].metrics["accuracy"].value == 0
+    assert results.by_majority["c"].metrics == {}
+    assert results.by_majority["c"].note == "no item"
+
+
+def test_break_downs_follow_the_votes_where_the_target_was_drawn(
+    predictions: list[Prediction], categories: CategorySet, about: About
+) -> None:
+    drawn = [replace(p, label_dist=(1.0, 0.0, 0.0)) for p in predictions]
+    before, after = (
+        evaluate_predictions(rows, categories, about=about, resamples=10) for rows in (predictions, drawn)
+    )
+    assert {k: v.items for k, v in before.by_majority.items()} == {
+        k: v.items for k, v in after.by_majority.items()
+    }
+    assert before.items_digest == after.items_digest
+    assert after.by_ambiguity["low"].items < 60
+
+
+def test_a_part_with_few_items_or_one_speaker_has_no_interval_and_says_so() -> None:
+    two = CategorySet(("a", "b"))
+    votes = [(5.0, 0.0)] * 12 + [(3.0, 2.0)] * 4
+    predictions = hand_made(*votes, predicted=(0.6, 0.4), speaker="s")
+    predictions = [
+        replace(p, speaker=f"speaker {n % 3}") if n >= 12 else p for n, p in enumerate(predictions)
+    ]
+    results = evaluate_predictions(predictions, two, about=About("x", "test", "none", "none", "prior"))
+    low, high = results.by_ambiguity["low"], results.by_ambiguity["high"]
+    assert (low.items, low.note, low.metrics["bc"].low) == (12, "no interval: 1 speaker", None)
+    assert (high.items, high.note, high.metrics["bc"].low) == (4, "no interval: 4 items", None)
+    assert high.metrics["bc"].value == pytest.approx(1)
+
+
+def test_notes_name_values_that_are_infinite_or_undefined() -> None:
+    predictions = hand_made(*[(1.0, 1.0)] * 12, predicted=(1.0, 0.0), speaker=None)
+    results = evaluate_predictions(
+        predictions, CategorySet(("a", "b")), about=About("x", "test", "none", "none", "p")
+    )
+    starts = Counter(note.split(":")[0] for note in results.notes)
+    assert set(starts) == {
+        "kl is infinite",
+        "entropy_correlation is undefined on these items",
+        "r2_score is undefined on these items",
+    }
+
+
+def test_the_file_holds_what_was_computed(
+    tmp_path: Path, predictions: list[Prediction], categories: CategorySet, about: About
+) -> None:
+    results = evaluate_predictions(predictions, categories, about=about, resamples=20)
+    path = write_results(tmp_path / "run" / "metrics.json", results)
+    assert read_results(path) == results
+    row = json.loads(path.read_text(encoding="utf-8"))
+    assert (row["corpus"], row["reasoning"], row["resampled"], row["left_out"]) == (
+        "demo",
+        "generated",
+        "speakers",
+        0,
+    )
+    assert set(row["metrics"]["js_div_bits"]) == {"value", "low", "high"}
+    assert row["by_ambiguity"]["low"]["items"] == results.by_ambiguity["low"].items
+
+
+def test_an_infinite_value_is_null_in_the_file(
+    tmp_path: Path, predictions: list[Prediction], categories: CategorySet, about: About
+) -> None:
+    sure = [replace(p, predicted_dist=(1.0, 0.0, 0.0)) for p in predictions]
+    path = write_results(
+        tmp_path / "m.json", evaluate_predictions(sure, categories, about=about, resamples=20)
+    )
+    row = json.loads(path.read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    assert row["metrics"]["kl"]["value"] is None
+    assert math.isnan(read_results(path).metrics["kl"].value)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"corpus": "x"}', "<html>"])
+def test_a_file_of_something_else_is_named(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "metrics.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=r"metrics\.json: not a metrics\.json"):
+        read_results(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no such file: .*gone\.json"):
+        read_results(tmp_path / "gone.json")
+
+
+def test_the_fingerprint_depends_on_items_and_votes_and_not_on_order_or_prediction(
+    predictions: list[Prediction],
+) -> None:
+    digest = items_digest(predictions)
+    assert items_digest(predictions[::-1]) == digest
+    assert items_digest([replace(p, predicted_dist=(1.0, 0.0, 0.0)) for p in predictions]) == digest
+    assert items_digest(predictions[1:]) != digest
+    assert items_digest([replace(predictions[0], votes=(9.0, 0.0, 0.0)), *predictions[1:]]) != digest
+    assert items_digest([replace(predictions[0], id="other"), *predictions[1:]]) != digest
+
+
+def test_what_cannot_be_scored_is_named(
+    predictions: list[Prediction], categories: CategorySet, about: About
+) -> None:
+    with pytest.raises(InputError, match="evaluation of demo, split test: there is no prediction"):
+        evaluate_predictions([], categories, about=about)
+    with pytest.raises(InputError, match=r"item clip 0 has \[3\] classes, not 2"):
+        evaluate_predictions(predictions, CategorySet(("a", "b")), about=about)
+    with pytest.raises(InputError, match="resamples must be at least 1"):
+        evaluate_predictions(predictions, categories, about=about, resamples=0)
+
+
+def test_results_are_a_record_that_cannot_be_changed(
+    predictions: list[Prediction], categories: CategorySet, about: About
+) -> None:
+    results: Results = evaluate_predictions(predictions, categories, about=about, resamples=5)
+    with pytest.raises(AttributeError):
+        results.items = 3
