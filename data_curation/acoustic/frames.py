@@ -19,8 +19,8 @@ ABOVE_FLOOR = 0.3
 """Speech starts at this share of the way from the background's level to that of the loud frames."""
 LEAST_SPAN_DB = 6.0
 """A clip whose loud frames stand out less than this has no speech that could be told from its background."""
-LEAST_FRAMES = 4
-"""A shorter burst (under 40 ms) is a click."""
+LEAST_FRAMES = 8
+"""A shorter burst is a click: each frame spans five steps, so this is a sound of under 40 ms."""
 LEAST_LOUD_DB = -75.0
 """A clip whose loud frames stay below this is silent."""
 

@@ -76,7 +76,8 @@ def _autocorrelation(windows: Float[np.ndarray, "frame window"]) -> Float[np.nda
     raw = np.fft.irfft(np.abs(np.fft.rfft(centred, size)) ** 2, size)[:, :lags]
     of_window = np.fft.irfft(np.abs(np.fft.rfft(window, size)) ** 2, size)[:lags]
     energy = raw[:, :1]
-    return np.where(energy > 0, raw / np.where(energy > 0, energy, 1.0), 0.0) / (of_window / of_window[0])
+    relative = np.where(energy > 0, raw / np.where(energy > 0, energy, 1.0), 0.0)
+    return np.asarray(relative / (of_window / of_window[0]))
 
 
 def _peaks(

@@ -19,7 +19,7 @@ SMALLEST_SCALE = {
     "tilt_db": 1.0,
     "harmonicity_db": 1.0,
 }
-"""The measures that are compared with other clips, and the least deviation that counts as one scale unit: about
+"""The measures that are compared with other clips, and the least deviation that counts as one unit: about
 what a listener notices, so that a very even speaker's trifles are not called striking."""
 MAD_TO_DEVIATION = 1.4826
 """A normal distribution's standard deviation over its median absolute deviation."""

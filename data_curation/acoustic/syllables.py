@@ -23,7 +23,7 @@ def words_of(text: str) -> list[str]:
 
 
 def syllables_in_text(text: str) -> int:
-    """Number of syllables by rule: groups of vowel letters, final silent e and -ed left out; 1 a word or more."""
+    """Number of syllables by rule: groups of vowel letters but silent final e and -ed; at least 1 a word."""
     return sum(_syllables_in_word(word) for word in words_of(text))
 
 

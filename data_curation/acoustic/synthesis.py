@@ -1,8 +1,8 @@
 """The last step: how the impressions weigh against each other, in graded words instead of numbers.
 
 Each level of share has its own wordings, which no other level uses: a reader who knows the scale can recover
-the distribution, and a larger share never gets a weaker word. The scale was made for about ten listeners, whose
-shares come in tenths.
+the distribution, and a larger share never gets a weaker word. The scale was made for about ten listeners,
+whose shares come in tenths.
 """
 
 from collections.abc import Sequence
@@ -63,7 +63,7 @@ def synthesise(shares: Sequence[tuple[str, float]], *, pick: Pick) -> str:
         _followers([name for name, _ in group], level, pick=pick)
         for level, group in groupby(rest, key=lambda pair: level_of(pair[1], FOLLOWING))
     ]
-    return f"{text}; {joined(followers)}."
+    return f"{'; '.join([text, *followers])}."
 
 
 def level_of(share: float, scale: Sequence[Level]) -> int:
