@@ -75,7 +75,7 @@ class Call(BaseModel):
     attempt: int
     """Which writing of the item it belongs to, from 1."""
     reply: str
-    """The response's body, unchanged: what parsing and judging start from, so that they can be repeated unpaid."""
+    """The response's body, unchanged: parsing and judging start from it and can be repeated unpaid."""
     structured: Structured
     model: str
     """The model as the server names it; the requested one where it names none."""
@@ -118,6 +118,8 @@ class Row(BaseModel):
     """openai writer: every request in order, with its raw reply."""
     usage: Usage = Field(default_factory=Usage)
     """Sum over `calls`."""
+    paid_usd: float = 0.0
+    """What this row added to the bill: less than the sum where it judges an earlier row's replies anew."""
     attempts: int = 1
     started: str = ""
     finished: str = ""

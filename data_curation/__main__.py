@@ -1,0 +1,74 @@
+"""`python -m data_curation`: chains of thought for the items of a corpus, and what has become of them."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from lalm_ambig.errors import InputError, run_command
+
+DESCRIPTION = """Reasoning that explains why listeners divided as they did; for fit's --data.rationales.
+
+  write     make it, with a large audio model or offline from measurements; goes on where it stopped
+  validate  judge a file anew from the replies that it keeps, unpaid
+  stats     quality numbers of a file
+  review    a static page with audio, votes and reasoning side by side
+"""
+Command = Callable[[argparse.Namespace], int]
+
+
+def main() -> int:
+    """Parse the command line and run the subcommand; its exit code."""
+    try:
+        args = _parser().parse_args()
+        command: Command = args.command
+        return command(args)
+    except ModuleNotFoundError as error:
+        if error.name not in ("openai", "httpx2", "pydantic"):
+            raise
+        raise InputError(
+            f"{error.name} is not installed.", remedy="pip install 'lalm_ambig[curation]'"
+        ) from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    from data_curation.validate import add_validate_options, validate
+    from data_curation.write import add_write_options, write
+
+    parser = argparse.ArgumentParser(
+        prog="python -m data_curation",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="write|validate|stats|review")
+    writing = commands.add_parser("write", help="write reasoning for the items of a corpus")
+    add_write_options(writing)
+    writing.set_defaults(command=write)
+    validating = commands.add_parser("validate", help="judge a file anew from the replies that it keeps")
+    add_validate_options(validating)
+    validating.set_defaults(command=validate)
+    counting = commands.add_parser("stats", help="quality numbers of a file")
+    counting.add_argument("file", type=Path, metavar="FILE", help="what `write` wrote")
+    counting.set_defaults(command=_stats)
+    showing = commands.add_parser("review", help="a static page to look at the result with")
+    showing.add_argument("file", type=Path, metavar="FILE", help="what `write` wrote")
+    showing.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the page")
+    showing.add_argument("--root", type=Path, metavar="DIR", help="folder of the corpus, to hear the clips")
+    showing.set_defaults(command=_review)
+    return parser
+
+
+def _stats(args: argparse.Namespace) -> int:
+    from data_curation.stats import print_stats
+
+    return print_stats(args.file)
+
+
+def _review(args: argparse.Namespace) -> int:
+    from data_curation.review.page import write_review
+
+    write_review(args.file, args.out, audio_root=args.root)
+    return 0
+
+
+if __name__ == "__main__":
+    run_command(main)

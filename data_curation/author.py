@@ -1,0 +1,140 @@
+"""The openai writer: a reasoning is written, judged, and written again until it holds or no try is left."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data_curation.clips import Clip, relative_name
+from data_curation.exchange import Exchange, now
+from data_curation.judge import JS_THRESHOLD, Verdict, judge
+from data_curation.records import Call, Row, Usage
+from data_curation.request import Ask, Rejection, rewrite_ask, validator_ask, writer_ask
+from data_curation.rows import Job
+from data_curation.store import Store
+from lalm_ambig.types import Item
+
+VALIDATOR_TRIES = 2
+"""How often the validator is asked about one attempt before its reply counts as unreadable."""
+
+
+@dataclass(frozen=True)
+class Standard:
+    """What a reasoning is held to, and how often it may be written."""
+
+    attempts: int = 3
+    js_threshold: float = JS_THRESHOLD
+    writer_tokens: int = 1200
+    """Most tokens of a reasoning."""
+    validator_tokens: int = 300
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the items come from."""
+
+    corpus: str
+    root: Path
+    categories: tuple[str, ...]
+
+
+class OpenAIWriter:
+    """Curates one item at a time; every paid reply is on disk before the next one is asked for."""
+
+    def __init__(self, exchange: Exchange, store: Store, *, source: Source, standard: Standard) -> None:
+        self._exchange = exchange
+        self._store = store
+        self._source = source
+        self._standard = standard
+
+    async def write(self, item: Item, clip: Clip | None, *, key: str) -> Row:
+        """The item's row; Unsent or RunStopped where a reply is missing: what is paid stays for the next run."""
+        started = now()
+        calls: list[Call] = []
+        first = writer_ask(item, self._source.categories, clip=clip, max_tokens=self._standard.writer_tokens)
+        ask: Ask | None = first
+        while ask is not None:
+            calls.append(await self._reply(ask, (item.id, key)))
+            verdict = self.judge(calls, item.votes)
+            ask = self._next(verdict, calls, first)
+        return self._row(item, calls, verdict, key=key, started=started)
+
+    def judge(self, calls: Sequence[Call], votes: Sequence[float]) -> Verdict:
+        return judge(
+            calls, votes, categories=self._source.categories, js_threshold=self._standard.js_threshold
+        )
+
+    def _next(self, verdict: Verdict, calls: Sequence[Call], first: Ask) -> Ask | None:
+        """What is asked after a verdict; None where it is final."""
+        attempt, turn = calls[-1].attempt, len(calls)
+        if verdict.outcome in ("accepted", "refused"):
+            return None
+        about_validator = verdict.reasoning is not None and verdict.outcome in (None, "unreadable")
+        if about_validator:
+            assert verdict.reasoning is not None
+            if verdict.asked_validator >= VALIDATOR_TRIES:
+                return None
+            return validator_ask(
+                verdict.reasoning,
+                self._source.categories,
+                attempt=attempt,
+                turn=turn,
+                max_tokens=self._standard.validator_tokens,
+            )
+        if attempt >= self._standard.attempts:
+            return None
+        previous = "(not readable)" if verdict.reasoning is None else verdict.reasoning.as_text()
+        return rewrite_ask(first, Rejection(previous, verdict.reasons), attempt=attempt + 1, turn=turn)
+
+    async def _reply(self, ask: Ask, job: Job) -> Call:
+        """The reply, from an interrupted run where that has paid for it."""
+        address = ask.address
+        known = self._store.paid_calls(job).get(address)
+        if known is not None:
+            return known
+        call = await self._exchange.call(ask)
+        await self._store.add_call(job, address, call)
+        return call
+
+    def _row(self, item: Item, calls: Sequence[Call], verdict: Verdict, *, key: str, started: str) -> Row:
+        root, usage = self._source.root, sum_usage(calls)
+        return Row(
+            key=key,
+            corpus=self._source.corpus,
+            id=item.id,
+            writer="openai",
+            categories=self._source.categories,
+            votes=item.votes,
+            text=item.text,
+            audio=None if item.audio is None else relative_name(Path(item.audio), root=root),
+            model=self._exchange.models["writer"].name,
+            validator_model=self._exchange.models["validator"].name,
+            calls=tuple(calls),
+            usage=usage,
+            paid_usd=usage.cost_usd,
+            attempts=calls[-1].attempt,
+            started=started,
+            finished=now(),
+            **verdict_fields(verdict),
+        )
+
+
+def verdict_fields(verdict: Verdict) -> dict[str, Any]:
+    """The fields of a row that a verdict decides."""
+    text = None if verdict.reasoning is None else verdict.reasoning.as_text()
+    return {
+        "outcome": verdict.outcome,
+        "reasons": verdict.reasons,
+        "reasoning": verdict.reasoning,
+        "rationale": text if verdict.outcome == "accepted" else None,
+        "validated_dist": verdict.validated_dist,
+        "js_bits": verdict.js_bits,
+    }
+
+
+def sum_usage(calls: Sequence[Call]) -> Usage:
+    """Tokens and money of several calls."""
+    total = Usage()
+    for call in calls:
+        total = total.plus(call.usage)
+    return total

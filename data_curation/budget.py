@@ -1,0 +1,131 @@
+"""Money: what a call costs, what it can cost at worst, and the cap that no run goes over."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from importlib.resources import files
+
+from data_curation.gate import RunStopped
+from data_curation.records import Usage
+from data_curation.request import Ask
+from lalm_ambig.errors import InputError
+
+TOKENS = 1e6
+OVERHEAD_TOKENS = 200
+"""Tokens of a request's own structure, more than any server was seen to add."""
+BYTES_PER_TOKEN = 4
+"""What English text usually comes to; at worst every byte is a token."""
+USUAL_OUT_TOKENS = {"writer": 450, "validator": 80}
+
+
+@dataclass(frozen=True)
+class Prices:
+    """US dollars per million tokens of one model."""
+
+    text_in: float
+    audio_in: float
+    out: float
+    audio_tokens_per_s: float = 10.0
+
+    def cost_usd(self, usage: Usage) -> float:
+        text = max(0, usage.prompt_tokens - usage.audio_tokens)
+        audio = usage.audio_tokens
+        return (text * self.text_in + audio * self.audio_in + usage.completion_tokens * self.out) / TOKENS
+
+    def worst(self, ask: Ask) -> Usage:
+        """The most that a call can come to: a token a byte, and all the tokens that it may write."""
+        return self._usage(ask, text_tokens=_bytes(ask) + OVERHEAD_TOKENS, out=ask.max_tokens)
+
+    def usual(self, ask: Ask) -> Usage:
+        """What a call mostly comes to."""
+        tokens = _bytes(ask) // BYTES_PER_TOKEN
+        return self._usage(ask, text_tokens=tokens, out=min(ask.max_tokens, USUAL_OUT_TOKENS[ask.role]))
+
+    def _usage(self, ask: Ask, *, text_tokens: int, out: int) -> Usage:
+        seconds = (
+            1.0 if ask.clip is None else ask.clip.duration_s
+        )  # without a clip: silence, where the model insists
+        audio = round(seconds * self.audio_tokens_per_s) + 1
+        usage = Usage(prompt_tokens=text_tokens + audio, audio_tokens=audio, completion_tokens=out)
+        return usage.model_copy(update={"cost_usd": self.cost_usd(usage)})
+
+
+def prices_of(model: str, overrides: dict[str, float | None]) -> Prices | None:
+    """A model's prices from `prices.json`, the user's own before them; None where nothing is known.
+
+    InputError where only some of an unlisted model's prices are given.
+    """
+    table = json.loads((files("data_curation") / "prices.json").read_text(encoding="utf-8"))
+    given = {name: value for name, value in overrides.items() if value is not None}
+    known = table["models"].get(model, {}) | given
+    if not known:
+        return None
+    if missing := sorted({"text_in", "audio_in", "out"} - set(known)):
+        options = ", ".join(f"--price-{name.replace('_', '-')}" for name in missing)
+        raise InputError(f"{model} is not in prices.json: give {options} too")
+    return Prices(**known, audio_tokens_per_s=table["audio_tokens_per_s"])
+
+
+class Reservation:
+    """Money held for a call in flight."""
+
+    def __init__(self, worst_usd: float) -> None:
+        self.worst_usd = worst_usd
+        self.paid_usd = 0.0
+        """What the call came to; stays 0 for a call that the server did not take."""
+
+
+@dataclass
+class Spending:
+    spent_usd: float = 0.0
+    reserved_usd: float = 0.0
+
+
+class Budget:
+    """The cap over everything spent on one file: calls in flight count at their worst."""
+
+    def __init__(self, cap_usd: float | None, *, spent_usd: float = 0.0) -> None:
+        if cap_usd is not None and cap_usd <= 0:
+            raise InputError(f"must be above 0, got {cap_usd:g}", where="--max-cost-usd")
+        self.cap_usd = cap_usd
+        self._now = Spending(spent_usd)
+        self._changed = asyncio.Condition()
+
+    @property
+    def spent_usd(self) -> float:
+        return self._now.spent_usd
+
+    @asynccontextmanager
+    async def reserve(self, worst_usd: float) -> AsyncIterator[Reservation]:
+        """Hold the worst case of a call until it is known what it came to.
+
+        Waits while calls in flight might leave enough; RunStopped when they cannot.
+        """
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._fits(worst_usd) or self._now.reserved_usd <= 0)
+            if not self._fits(worst_usd):
+                raise RunStopped(
+                    f"--max-cost-usd {self.cap_usd:g} is reached: {self.spent_usd:.4f} are spent "
+                    f"and the next call could cost {worst_usd:.4f}"
+                )
+            self._now = replace(self._now, reserved_usd=self._now.reserved_usd + worst_usd)
+        held = Reservation(worst_usd)
+        try:
+            yield held
+        finally:
+            await asyncio.shield(self._settle(held))
+
+    async def _settle(self, held: Reservation) -> None:
+        async with self._changed:
+            reserved = self._now.reserved_usd - held.worst_usd
+            self._now = Spending(self._now.spent_usd + held.paid_usd, reserved if reserved > 1e-12 else 0.0)
+            self._changed.notify_all()
+
+    def _fits(self, worst_usd: float) -> bool:
+        return self.cap_usd is None or self.spent_usd + self._now.reserved_usd + worst_usd <= self.cap_usd
+
+
+def _bytes(ask: Ask) -> int:
+    return len((ask.system + ask.text + json.dumps(ask.tool.schema)).encode())

@@ -1,0 +1,43 @@
+"""The items of a corpus that a command works on, streamed: however large the corpus, few are held."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from data_curation.clips import Clip, open_clip
+from lalm_ambig.corpora.base import Corpus
+from lalm_ambig.errors import InputError
+from lalm_ambig.types import Item
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which items of a corpus."""
+
+    corpus: Corpus
+    splits: tuple[str, ...] = ()
+    """Only these splits; empty for all."""
+    limit: int | None = None
+    """Only the first so many."""
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 1:
+            raise InputError(f"must be at least 1, got {self.limit}", where="--limit")
+
+    def items(self) -> Iterator[Item]:
+        """The selected items in the corpus's order."""
+        chosen = (item for item in self.corpus.read() if not self.splits or item.split in self.splits)
+        return islice(chosen, self.limit)
+
+    def count(self) -> int:
+        """Number of selected items; InputError where there is none."""
+        total = sum(1 for _ in self.items())
+        if not total:
+            where = f"corpus {self.corpus.name}"
+            raise InputError(f"no items in {', '.join(self.splits) or 'it'}", where=where)
+        return total
+
+    def clip(self, item: Item) -> Clip | None:
+        """The item's sound, not yet decoded; None where it has none, InputError where it cannot be read."""
+        return None if item.audio is None else open_clip(Path(item.audio), root=self.corpus.root)

@@ -1,0 +1,123 @@
+"""An append-only JSON Lines file that survives a kill: whole lines, on disk before anybody relies on them."""
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from lalm_ambig.errors import InputError
+
+BLOCK = 1 << 16
+
+
+class Journal:
+    """One process's hold on a file of lines.
+
+    Opening takes an exclusive lock and drops a last line that a killed process left half-written. Lines that
+    are appended at the same time share one write and one fsync (group commit); `append` returns when they are
+    on disk.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """InputError where another process holds the file, or it cannot be opened."""
+        self.path = path
+        self.dropped_bytes = 0
+        """Length of the torn last line that was dropped at opening."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        except OSError as error:
+            raise InputError(f"cannot be opened for writing: {error.strerror}", where=str(path)) from error
+        self._lock()
+        self._drop_torn_line()
+        self._batch: list[bytes] = []
+        self._batch_written: asyncio.Future[None] | None = None
+        self._flusher: asyncio.Task[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def lines(self) -> Iterator[tuple[str, bytes]]:
+        """Every line, with `FILE:NUMBER` for messages; the file is streamed, never held."""
+        with self.path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield f"{self.path}:{number}", line
+
+    async def append(self, line: str) -> None:
+        """Add a line, without its newline; returns when it is on disk. A cancelled caller loses no line."""
+        self._batch.append(line.encode() + b"\n")
+        if self._batch_written is None:
+            self._batch_written = asyncio.get_running_loop().create_future()
+        written = self._batch_written
+        if self._flusher is None or self._flusher.done():
+            self._flusher = asyncio.create_task(self._flush())
+        await asyncio.shield(written)
+
+    def append_now(self, line: str) -> None:
+        """`append` for a program without an event loop."""
+        self._write(line.encode() + b"\n")
+
+    def close(self) -> None:
+        """Write what is still waiting and let go of the lock."""
+        if self._batch:
+            self._write(b"".join(self._batch))
+            self._batch = []
+        os.close(self._fd)
+
+    async def _flush(self) -> None:
+        while self._batch:
+            lines, self._batch = b"".join(self._batch), []
+            written, self._batch_written = self._batch_written, None
+            assert written is not None
+            try:
+                await asyncio.to_thread(self._write, lines)
+            except InputError as error:
+                written.set_exception(error)
+            else:
+                written.set_result(None)
+
+    def _write(self, lines: bytes) -> None:
+        size = os.fstat(self._fd).st_size
+        try:
+            rest = memoryview(lines)
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
+            os.fsync(self._fd)
+        except OSError as error:
+            os.ftruncate(self._fd, size)
+            raise InputError(f"cannot be written: {error.strerror}", where=str(self.path)) from error
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._fd)
+            raise InputError(
+                "another process is writing to this file.",
+                where=str(self.path),
+                remedy="Wait for it to end, or give another --out.",
+            ) from error
+
+    def _drop_torn_line(self) -> None:
+        size = os.fstat(self._fd).st_size
+        end = size
+        while end > 0:
+            start = max(0, end - BLOCK)
+            newline = os.pread(self._fd, end - start, start).rfind(b"\n")
+            if newline >= 0:
+                end = start + newline + 1
+                break
+            end = start
+        self.dropped_bytes = size - end
+        if self.dropped_bytes:
+            os.ftruncate(self._fd, end)
+            os.fsync(self._fd)

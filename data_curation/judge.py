@@ -1,0 +1,85 @@
+"""The verdict on an item, from the replies alone: the same function during a run and in `validate` later."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from data_curation import filters
+from data_curation.parse import Refused, Unreadable, read_distribution, read_reasoning
+from data_curation.records import Call, Outcome, Reasoning
+
+JS_THRESHOLD = 0.15
+"""Default for the largest accepted Jensen-Shannon divergence in bits between validation and votes (ours)."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the latest attempt came to."""
+
+    outcome: Outcome | None
+    """None: every rule holds and the validator has not been asked."""
+    reasons: tuple[str, ...] = ()
+    reasoning: Reasoning | None = None
+    validated_dist: tuple[float, ...] | None = None
+    js_bits: float | None = None
+    asked_validator: int = 0
+    """How often the validator answered about this attempt."""
+
+
+def js_bits(target: Sequence[float], predicted: Sequence[float]) -> float:
+    """Jensen-Shannon divergence in bits, in [0, 1], of two short lists.
+
+    `lalm_ambig.distributions.js_divergence` restated in plain Python (a test holds them together): importing
+    torch would take half a gigabyte in a program that has no other use for it.
+    """
+
+    def to_middle(p: Sequence[float], q: Sequence[float]) -> float:
+        return sum(a * math.log2(2 * a / (a + b)) for a, b in zip(p, q, strict=True) if a > 0)
+
+    return min(1.0, max(0.0, (to_middle(target, predicted) + to_middle(predicted, target)) / 2))
+
+
+def judge(
+    calls: Sequence[Call], votes: Sequence[float], *, categories: Sequence[str], js_threshold: float
+) -> Verdict:
+    """The verdict on the latest attempt among `calls` (at least one, the attempt's writer first)."""
+    attempt = max(call.attempt for call in calls)
+    latest = [call for call in calls if call.attempt == attempt]
+    written = read_reasoning(latest[0].reply)
+    validations = [call for call in latest if call.role == "validator"]
+    if isinstance(written, Refused):
+        return Verdict("refused", (f"writer: {written.reason}",))
+    if isinstance(written, Unreadable):
+        return Verdict("unreadable", (f"writer: {written.reason}",))
+    if reasons := filters.check(written, votes, categories):
+        return Verdict("rejected", tuple(reasons), written)
+    if not validations:
+        return Verdict(None, (), written)
+    return _judge_validation(written, votes, validations, categories=categories, js_threshold=js_threshold)
+
+
+def _judge_validation(
+    written: Reasoning,
+    votes: Sequence[float],
+    validations: Sequence[Call],
+    *,
+    categories: Sequence[str],
+    js_threshold: float,
+) -> Verdict:
+    asked = len(validations)
+    predicted = read_distribution(validations[-1].reply, categories)
+    if isinstance(predicted, Refused):
+        return Verdict("refused", (f"validator: {predicted.reason}",), written, asked_validator=asked)
+    if isinstance(predicted, Unreadable):
+        return Verdict("unreadable", (f"validator: {predicted.reason}",), written, asked_validator=asked)
+    target = [vote / sum(votes) for vote in votes]
+    js = js_bits(target, predicted)
+    if js <= js_threshold:
+        return Verdict("accepted", (), written, predicted, js, asked)
+    read = ", ".join(
+        f"{name} {share:.0%}" for name, share in zip(categories, predicted, strict=True) if share
+    )
+    reason = (
+        f"validation: from the text alone a reader expects {read}: JS {js:.3f} bits, at most {js_threshold:g}"
+    )
+    return Verdict("rejected", (reason,), written, predicted, js, asked)

@@ -1,0 +1,184 @@
+"""What is asked: the two questions of curation, their tools, and the content address of an item."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from string import Template
+from typing import Any
+
+from data_curation.clips import ENCODING, Clip
+from data_curation.records import PROSE, Reasoning, Role, active
+from lalm_ambig.types import Item
+
+SECTIONS = {
+    "text_analysis": "What the words mean, and where they leave the class open.",
+    "volume": "One sentence on loudness and its course.",
+    "speed": "One sentence on speaking rate and pauses.",
+    "pitch": "One sentence on level, range and movement of the pitch.",
+    "tone": "One sentence on voice quality and manner.",
+    "synthesis": "How the evidence weighs, without a number.",
+}
+
+
+@dataclass(frozen=True)
+class Tool:
+    """The structure of a reply: a function that the model is made to call."""
+
+    name: str
+    description: str
+    schema: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One question to a model, before it is put in the words of a particular server."""
+
+    role: Role
+    attempt: int
+    """Which writing of the item it belongs to, from 1."""
+    turn: int
+    """Number of calls made for the item before it."""
+    system: str
+    text: str
+    tool: Tool
+    max_tokens: int
+    clip: Clip | None = None
+
+    @property
+    def address(self) -> str:
+        """Content address of the question within its job."""
+        audio = None if self.clip is None else self.clip.sha256
+        return digest(
+            [self.role, self.turn, self.system, self.text, self.tool.schema, self.max_tokens, audio]
+        )
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """What was wrong with an earlier attempt: part of the next question."""
+
+    previous: str
+    """The earlier text, or what came in its place."""
+    reasons: tuple[str, ...]
+
+
+def digest(value: object) -> str:
+    """SHA-256 of a JSON value in canonical form, in hexadecimal."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+@cache
+def prompt(name: str) -> Template:
+    """The prompt of that file name in `prompts/`, without `.txt`."""
+    return Template((files("data_curation") / "prompts" / f"{name}.txt").read_text(encoding="utf-8"))
+
+
+@cache
+def prompts_hash() -> str:
+    """Hash over all prompts: changing a word of any changes every content address."""
+    folder = files("data_curation") / "prompts"
+    texts = {
+        entry.name: entry.read_text(encoding="utf-8")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".txt")
+    }
+    return digest(texts)
+
+
+def writer_ask(item: Item, categories: Sequence[str], *, clip: Clip | None, max_tokens: int) -> Ask:
+    """The first request for an item's reasoning."""
+    text = prompt("writer.user").substitute(
+        classes=", ".join(categories),
+        transcript=f'"{item.text}"' if item.text else "not known",
+        recording="attached" if clip is not None else "none, judge by the words alone and say so",
+        division=_division(item, categories),
+        active=", ".join(active(item.votes, categories)),
+    )
+    system = prompt("writer.system").template
+    return Ask("writer", 1, 0, system, text, writer_tool(tuple(categories)), max_tokens, clip)
+
+
+def rewrite_ask(first: Ask, rejection: Rejection, *, attempt: int, turn: int) -> Ask:
+    """The request for a better version: the first one, the rejected text and why it was rejected."""
+    reasons = "\n".join(f"- {reason}" for reason in rejection.reasons)
+    more = prompt("rewrite").substitute(previous=rejection.previous, reasons=reasons)
+    return Ask(
+        "writer", attempt, turn, first.system, first.text + more, first.tool, first.max_tokens, first.clip
+    )
+
+
+def validator_ask(
+    reasoning: Reasoning, categories: Sequence[str], *, attempt: int, turn: int, max_tokens: int
+) -> Ask:
+    """The request for the distribution that a reasoning supports: from its text and the class names alone."""
+    text = prompt("validator.user").substitute(classes=", ".join(categories), rationale=reasoning.as_text())
+    system = prompt("validator.system").template
+    return Ask("validator", attempt, turn, system, text, validator_tool(tuple(categories)), max_tokens)
+
+
+@cache
+def writer_tool(categories: tuple[str, ...]) -> Tool:
+    """The structure of `records.Reasoning`, with the corpus's classes."""
+    text = {"type": "string"}
+    cue = _object({"category": {"type": "string", "enum": list(categories)}, "cue": text})
+    properties: dict[str, Any] = {name: {**text, "description": SECTIONS[name]} for name in PROSE}
+    properties["keywords"] = {
+        "type": "array",
+        "items": text,
+        "description": "Salient cues, a few words each.",
+    }
+    properties["class_cues"] = {
+        "type": "array",
+        "items": cue,
+        "description": "For each class that any listener chose, the cue that supports it; most chosen first.",
+    }
+    return Tool("record_reasoning", "Record the analysis of the utterance.", _object(properties))
+
+
+@cache
+def validator_tool(categories: tuple[str, ...]) -> Tool:
+    """A share for each class."""
+    properties = {
+        name: {"type": "number", "description": "Share of listeners, 0 to 1."} for name in categories
+    }
+    return Tool(
+        "state_distribution", "State the distribution that the analysis supports.", _object(properties)
+    )
+
+
+def job_key(
+    item: Item, categories: Sequence[str], *, audio_sha256: str | None, settings: Mapping[str, object]
+) -> str:
+    """Content address of an item's curation: what is sent and the settings that shape the reply.
+
+    The verdict's limits (threshold, attempts) are no part of it: `validate` judges the same replies anew.
+    """
+    tools = [tool(tuple(categories)).schema for tool in (writer_tool, validator_tool)]
+    return digest(
+        {
+            "settings": dict(settings),
+            "prompts": prompts_hash(),
+            "tools": tools,
+            "target": [round(share, 9) for share in item.label_dist],
+            "transcript": item.text,
+            "audio": audio_sha256,
+            "encoding": ENCODING,
+        }
+    )
+
+
+def _division(item: Item, categories: Sequence[str]) -> str:
+    shares = dict(zip(categories, item.label_dist, strict=True))
+    return ", ".join(f"{name} {shares[name]:.0%}" for name in active(item.votes, categories))
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }

@@ -1,0 +1,72 @@
+"""Reading a curation file without holding it or its lock: the file may be written to at the same time."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from data_curation.records import Row
+from lalm_ambig.errors import InputError
+
+Job = tuple[str, str]
+"""Item id and content address."""
+Standing = dict[Job, tuple[int, str]]
+"""For each job how many rows it has, and the outcome of the last."""
+
+
+def whole_lines(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Every whole line, with `FILE:NUMBER` for messages; a last line still being written is left out."""
+    if not path.is_file():
+        raise InputError(f"no such file: {path}", remedy="Write one with python -m data_curation write.")
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip() and line.endswith(b"\n"):
+                yield f"{path}:{number}", line
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """The last row of every job, in the order of the file; two passes, one row in memory at a time."""
+    last: dict[Job, str] = {}
+    for where, line in whole_lines(path):
+        fields = row_fields(line, where)
+        last[fields["id"], fields["key"]] = where
+    for where, line in whole_lines(path):
+        fields = row_fields(line, where)
+        if last.get((fields["id"], fields["key"])) == where:
+            yield parse_row(line, where)
+
+
+def standing(lines: Iterable[tuple[str, bytes]]) -> tuple[Standing, float]:
+    """What the rows amount to: the jobs' standing, and what all rows together cost in US dollars."""
+    found: Standing = {}
+    spent_usd = 0.0
+    for where, line in lines:
+        fields = row_fields(line, where)
+        job = (fields["id"], fields["key"])
+        found[job] = (found.get(job, (0, ""))[0] + 1, fields["outcome"])
+        spent_usd += float(fields.get("paid_usd", 0.0))
+    return found, spent_usd
+
+
+def parse_row(line: bytes | str, where: str) -> Row:
+    """A row of the file; InputError says which field is wrong in which line."""
+    try:
+        return Row.model_validate_json(line)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "row"
+        raise InputError(f"not a row of curation: {field}: {first['msg']}", where=where) from error
+
+
+def row_fields(line: bytes, where: str) -> dict[str, Any]:
+    """A row's JSON object, of which only id, key and outcome are checked."""
+    try:
+        fields = json.loads(line)
+    except ValueError as error:
+        raise InputError(f"not JSON: {error}", where=where) from error
+    names = ("id", "key", "outcome")
+    if not isinstance(fields, dict) or not all(isinstance(fields.get(name), str) for name in names):
+        raise InputError('not a row of curation: it needs "id", "key" and "outcome"', where=where)
+    return fields

@@ -1,0 +1,78 @@
+"""The acoustic writer's run: the same file, rows and rules, without a server."""
+
+import argparse
+import time
+from pathlib import Path
+
+from data_curation import filters
+from data_curation.acoustic.writer import VERSION, AcousticWriter
+from data_curation.clips import relative_name
+from data_curation.exchange import now
+from data_curation.jobs import Selection
+from data_curation.progress import RunDisplay, Tally, print_summary, show_row
+from data_curation.records import Row
+from data_curation.request import job_key
+from data_curation.store import Store
+from lalm_ambig.errors import EXIT_OK, InputError
+from lalm_ambig.types import Item
+
+
+def write_acoustic(selection: Selection, args: argparse.Namespace) -> int:
+    """Write the selection from measurements; the exit code."""
+    corpus, tally = selection.corpus, Tally()
+    writer = AcousticWriter(list(corpus.read()), corpus.categories, seed=args.seed)
+    started_s = time.monotonic()
+    with (
+        Store(args.out, retry_failed=args.retry_failed) as store,
+        RunDisplay(selection.count(), tally=tally) as display,
+    ):
+        for note in store.notes:
+            display.say(note)
+        for item in selection.items():
+            try:
+                row = _row(item, writer, selection=selection, store=store)
+            except InputError as error:
+                tally.unusable += 1
+                display.say(f"{item.id}: left out: {error}")
+                continue
+            if row is None:
+                tally.known += 1
+            else:
+                store.add_row_now(row)
+                tally.add(row)
+                if args.preview:
+                    show_row(row)
+            display.update()
+    print_summary(tally, elapsed_s=time.monotonic() - started_s, spent_usd=None)
+    return EXIT_OK
+
+
+def _row(item: Item, writer: AcousticWriter, *, selection: Selection, store: Store) -> Row | None:
+    """The item's row; None where it is finished. InputError where the clip cannot be measured."""
+    corpus = selection.corpus
+    names = corpus.categories.names
+    clip = selection.clip(item)
+    settings = {"writer": "acoustic", "version": VERSION, "seed": writer.seed}
+    key = job_key(item, names, audio_sha256=None if clip is None else clip.sha256, settings=settings)
+    if not store.wants((item.id, key)):
+        return None
+    started = now()
+    reasoning, measurements = writer.write(item)
+    reasons = tuple(filters.check(reasoning, item.votes, names))
+    return Row(
+        key=key,
+        corpus=corpus.name,
+        id=item.id,
+        writer="acoustic",
+        outcome="rejected" if reasons else "accepted",
+        reasons=reasons,
+        categories=names,
+        votes=item.votes,
+        text=item.text,
+        audio=None if item.audio is None else relative_name(Path(item.audio), root=corpus.root),
+        reasoning=reasoning,
+        rationale=None if reasons else reasoning.as_text(),
+        measurements=measurements,
+        started=started,
+        finished=now(),
+    )
