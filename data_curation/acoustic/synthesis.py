@@ -40,11 +40,11 @@ FOLLOWING: tuple[Level, ...] = (
 )
 FOLLOWING_MANY: tuple[Level, ...] = (
     (0.45, ("{} are near-equal rivals", "nearly as many would hear {}")),
-    (0.35, ("{} each form a strong minority", "a strong minority each would hear {}")),
-    (0.25, ("{} each form a sizeable minority", "a sizeable minority each would hear {}")),
-    (0.15, ("{} each keep a modest following", "a modest following each goes to {}")),
-    (0.075, ("{} each have a small following", "a small following each goes to {}")),
-    (0.0, ("{} are faint traces", "a faint trace each points to {}")),
+    (0.35, ("{} each form a strong minority", "strong minorities would hear {}")),
+    (0.25, ("{} each form a sizeable minority", "sizeable minorities would hear {}")),
+    (0.15, ("{} each keep a modest following", "a modest following goes to each of {}")),
+    (0.075, ("{} each have a small following", "a small following goes to each of {}")),
+    (0.0, ("{} are faint traces", "a faint trace points to each of {}")),
 )
 """The same levels for several classes at once: `FOLLOWING` and this have equal thresholds."""
 OPENINGS = ("On balance", "Taken together", "Weighing words and voice", "Overall")

@@ -5,7 +5,7 @@ measurement exactly when the thresholds here say so.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from data_curation.acoustic.relative import Standing
@@ -23,6 +23,13 @@ ADVERBS: dict[Grade, tuple[str, ...]] = {
     "clear": ("clearly", "markedly", "distinctly"),
     "far": ("strikingly", "exceptionally", "extremely"),
 }
+STEEPNESS: dict[Grade, tuple[str, ...]] = {
+    "usual": ("",),
+    "slight": ("gently", "slightly"),
+    "clear": ("clearly", "markedly"),
+    "far": ("steeply", "strongly"),
+}
+"""The same for a contour."""
 USUAL = ("usual", "ordinary")
 
 
@@ -35,17 +42,19 @@ class Term:
     low: tuple[str, ...]
     countable: bool = False
     """Whether the subject takes an article."""
+    adverbs: Mapping[Grade, tuple[str, ...]] = field(default_factory=lambda: ADVERBS)
+    """Its grades in words."""
 
 
 TERMS = {
     "level_db": Term("volume", ("raised", "loud"), ("lowered", "soft")),
-    "level_range_db": Term("intensity", ("uneven", "shifting"), ("even", "steady")),
-    "rate_syl_s": Term("pace", ("brisk", "fast"), ("slow", "measured"), countable=True),
+    "level_range_db": Term("intensity", ("uneven", "varied"), ("flat",)),
+    "rate_syl_s": Term("pace", ("brisk", "fast"), ("slow", "unhurried"), countable=True),
     "pitch_st": Term("pitch", ("raised", "high"), ("lowered", "low")),
     "pitch_range_st": Term("pitch range", ("wide", "broad"), ("narrow", "compressed"), countable=True),
-    "pitch_slope_st_s": Term("contour", ("rising",), ("falling",), countable=True),
+    "pitch_slope_st_s": Term("contour", ("rising",), ("falling",), countable=True, adverbs=STEEPNESS),
     "tilt_db": Term("timbre", ("bright", "tense"), ("dark", "lax"), countable=True),
-    "harmonicity_db": Term("voice quality", ("clear", "ringing"), ("breathy or rough", "noisy")),
+    "harmonicity_db": Term("voice quality", ("clear", "resonant"), ("breathy or rough", "noisy")),
     "pause_share": Term("pausing", ("noticeable", "audible"), ("absent",)),
 }
 
@@ -94,7 +103,7 @@ def voice_of(standing: Standing, *, pick: Pick) -> Voice:
     for measure, term in TERMS.items():
         score = standing.scores.get(measure, 0.0)
         words[measure] = {1: pick(term.high), 0: usual, -1: pick(term.low)}[direction(score)]
-        adverbs[measure] = pick(ADVERBS[grade(score)])
+        adverbs[measure] = pick(term.adverbs[grade(score)])
     return Voice(standing=standing, words=words, adverbs=adverbs)
 
 

@@ -25,9 +25,9 @@ from data_curation.records import Reasoning, active
 from lalm_ambig.audio import read_audio
 from lalm_ambig.categories import CategorySet
 from lalm_ambig.errors import InputError
-from lalm_ambig.types import Item
+from lalm_ambig.items import Item
 
-VERSION = "1"
+VERSION = "2"
 """Part of a row's content address: to be raised whenever the same clip and seed would give another text."""
 CORPUS_CLIPS = 400
 """Most clips that stand for the whole corpus, drawn by the seed."""

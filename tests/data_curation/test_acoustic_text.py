@@ -41,16 +41,16 @@ def says(subject: str, words: str, *, verb: str = "is ") -> str:
 MEANING = {
     "level_db": (says("volume", "raised|loud"), says("volume", "lowered|soft")),
     "level_range_db": (
-        says("intensity", "uneven|shifting", verb=""),
-        says("intensity", "even|steady", verb=""),
+        says("intensity", "uneven|varied", verb=""),
+        says("intensity", "flat", verb=""),
     ),
-    "rate_syl_s": (r"\b(brisk|fast)\b", r"\b(slow|measured)\b"),
+    "rate_syl_s": (r"\b(brisk|fast)\b", r"\b(slow|unhurried)\b"),
     "pitch_st": (says("pitch", "raised|high"), says("pitch", "lowered|low")),
     "pitch_range_st": (r"\b(wide|broad)\b", r"\b(narrow|compressed)\b"),
     "pitch_slope_st_s": (r"\b(rising|rises|climbs)\b", r"\b(falling|falls|descends)\b"),
     "tilt_db": (r"\b(bright|tense)\b", r"\b(dark|lax)\b"),
     "harmonicity_db": (
-        says("voice quality", "clear|ringing", verb=""),
+        says("voice quality", "clear|resonant", verb=""),
         says("voice quality", "breathy or rough|noisy", verb=""),
     ),
     "pause_share": (r"\b(noticeable|audible) pausing\b", r"\babsent pausing\b"),
