@@ -8,7 +8,7 @@ from pathlib import Path
 from data_curation.clips import Clip, open_clip
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.errors import InputError
-from lalm_ambig.types import Item
+from lalm_ambig.items import Item
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from data_curation.records import Row
 from data_curation.request import job_key
 from data_curation.store import Store
 from lalm_ambig.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, InputError
-from lalm_ambig.types import Item
+from lalm_ambig.items import Item
 
 REFRESH_S = 0.5
 

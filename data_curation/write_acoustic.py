@@ -14,7 +14,7 @@ from data_curation.records import Row
 from data_curation.request import job_key
 from data_curation.store import Store
 from lalm_ambig.errors import EXIT_OK, InputError
-from lalm_ambig.types import Item
+from lalm_ambig.items import Item
 
 
 def write_acoustic(selection: Selection, args: argparse.Namespace) -> int:

@@ -1,45 +1,15 @@
 """The frozen records through which the parts meet."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Protocol, Self
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-Split = Literal["train", "validation", "test"]
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
-
-
-@dataclass(frozen=True)
-class Item:
-    """One thing that people judged: a clip, a text, or a clip with its transcript."""
-
-    id: str
-    """Unique within its corpus."""
-    votes: tuple[float, ...]
-    """Votes per class, in the corpus's class order; counts, or fractions where a rater's vote is shared out."""
-    audio: str | None = None
-    """Path of the audio file."""
-    text: str | None = None
-    """Transcript, or the text that was judged."""
-    rationale: str | None = None
-    """Curated chain of thought, without tags."""
-    speaker: str | None = None
-    split: Split = "train"
-    duration_s: float = 0.0
-    """Length of the audio that a model will hear, in seconds; 0 without audio."""
-
-    @property
-    def label_dist(self) -> tuple[float, ...]:
-        """The target distribution: votes over their sum, A(1) and B(2)."""
-        total = sum(self.votes)
-        return tuple(vote / total for vote in self.votes)
-
-    @property
-    def majority(self) -> int:
-        """Index of the class with most votes; a tie goes to the first in the corpus's order (SPEC 1)."""
-        return max(range(len(self.votes)), key=lambda c: (self.votes[c], -c))
+from lalm_ambig.items import SPLITS as SPLITS
+from lalm_ambig.items import Item as Item
+from lalm_ambig.items import Split as Split
 
 
 @dataclass(frozen=True)

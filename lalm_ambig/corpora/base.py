@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import lalm_ambig.corpora
 from lalm_ambig.categories import CategorySet
 from lalm_ambig.errors import InputError
-from lalm_ambig.types import Item
+from lalm_ambig.items import Item
 
 FOLDS = 5
 
@@ -113,10 +113,10 @@ def open_corpus(name: str, root: Path | str | None, **options: Any) -> Corpus:
 
     Raises InputError for an unknown name or option, a missing root, or anything the corpus itself refuses.
     """
-    if name not in corpus_names():
+    known_module = name in {module.name for module in pkgutil.iter_modules(lalm_ambig.corpora.__path__)}
+    cls = _corpus_class(name) if known_module else None
+    if cls is None:
         raise InputError(f"unknown corpus {name!r}: expected one of {', '.join(corpus_names())}")
-    cls = _corpus_class(name)
-    assert cls is not None
     known = inspect.signature(cls.__init__).parameters
     if wrong := sorted(set(options) - set(known)):
         raise InputError(f"unknown option {wrong[0]!r}", where=f"corpus {name}")

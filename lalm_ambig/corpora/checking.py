@@ -15,11 +15,11 @@ from datasets.arrow_writer import ArrowWriter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from lalm_ambig.audio import Verdict, inspect_audio
 from lalm_ambig.cache import whole_folder
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.errors import InputError
-from lalm_ambig.types import Item
+from lalm_ambig.items import Item
+from lalm_ambig.sound_files import Verdict, inspect_audio
 
 ITEMS_FILE = "items.arrow"
 CHECK_FILE = "check.json"

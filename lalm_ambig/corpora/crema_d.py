@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from lalm_ambig.audio import is_ignored
 from lalm_ambig.categories import CategorySet
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.crema_d_votes import (
@@ -25,7 +24,8 @@ from lalm_ambig.corpora.crema_d_votes import (
 )
 from lalm_ambig.corpora.splits import split_by_group
 from lalm_ambig.errors import InputError
-from lalm_ambig.types import Item
+from lalm_ambig.items import Item
+from lalm_ambig.sound_files import is_ignored
 
 
 class CremaD(Corpus):

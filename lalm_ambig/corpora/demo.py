@@ -18,8 +18,8 @@ from lalm_ambig.corpora.crema_d_votes import CATEGORIES, VOTES_FILE
 from lalm_ambig.corpora.demo_writer import RATIONALES_FILE, DemoSettings, write_demo
 from lalm_ambig.corpora.splits import split_by_group
 from lalm_ambig.errors import InputError
+from lalm_ambig.items import Item
 from lalm_ambig.rationales import read_rationales
-from lalm_ambig.types import Item
 
 SETTINGS = DemoSettings()
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import lalm_ambig.audio
-from lalm_ambig.audio import is_ignored
 from lalm_ambig.corpora.base import Corpus
+from lalm_ambig.sound_files import is_ignored
 
 DIGITS = 16
 """Hex digits of a fingerprint in a folder's name."""

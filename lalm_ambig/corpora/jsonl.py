@@ -20,7 +20,7 @@ from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.jsonl_rows import Row, read_declaration, read_rows
 from lalm_ambig.corpora.splits import split_by_group
 from lalm_ambig.errors import InputError
-from lalm_ambig.types import Item, Split
+from lalm_ambig.items import Item, Split
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from lalm_ambig.categories import CategorySet
 from lalm_ambig.errors import InputError
-from lalm_ambig.types import SPLITS, Split
+from lalm_ambig.items import SPLITS, Split
 
 KEYS = ("id", "audio", "text", "votes", "rationale", "split", "speaker")
 """The keys of a row that mean something."""

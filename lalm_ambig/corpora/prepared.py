@@ -24,7 +24,7 @@ from lalm_ambig.categories import CategorySet
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.checking import CHECK_FILE, ITEMS_FILE, PROBLEMS_FILE, SHOWN_PER_KIND, build, survey
 from lalm_ambig.corpora.fingerprint import corpus_fingerprint, listing_fingerprint
-from lalm_ambig.types import SPLITS, Item, Split
+from lalm_ambig.items import SPLITS, Item, Split
 
 
 class ItemView(Sequence[Item]):

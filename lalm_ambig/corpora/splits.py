@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 
 from lalm_ambig.corpora.base import FOLDS
-from lalm_ambig.types import Split
+from lalm_ambig.items import Split
 
 TEST_SHARE = 0.2
 VALIDATION_SHARE = 0.1

@@ -1,0 +1,41 @@
+"""What people judged, and how: the record that corpora yield.
+
+It needs no torch, so that a program without a model (curation) starts fast and stays small.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing that people judged: a clip, a text, or a clip with its transcript."""
+
+    id: str
+    """Unique within its corpus."""
+    votes: tuple[float, ...]
+    """Votes per class, in the corpus's class order; counts, or fractions where a rater's vote is shared."""
+    audio: str | None = None
+    """Path of the audio file."""
+    text: str | None = None
+    """Transcript, or the text that was judged."""
+    rationale: str | None = None
+    """Curated chain of thought, without tags."""
+    speaker: str | None = None
+    split: Split = "train"
+    duration_s: float = 0.0
+    """Length of the audio that a model will hear, in seconds; 0 without audio."""
+
+    @property
+    def label_dist(self) -> tuple[float, ...]:
+        """The target distribution: votes over their sum, A(1) and B(2)."""
+        total = sum(self.votes)
+        return tuple(vote / total for vote in self.votes)
+
+    @property
+    def majority(self) -> int:
+        """Index of the class with most votes; a tie goes to the first in the corpus's order (SPEC 1)."""
+        return max(range(len(self.votes)), key=lambda c: (self.votes[c], -c))
