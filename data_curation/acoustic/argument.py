@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from data_curation.acoustic.expectations import EXPECTED, evidence
+from data_curation.acoustic.nothing import NO_PROFILE, NOTHING
 from data_curation.acoustic.terms import Pick, Voice
 from data_curation.records import ClassCue
 from lalm_ambig.categories import canonical_key
@@ -12,13 +13,7 @@ CUES_OF_LEADER, CUES_OF_OTHERS = 2, 1
 FIT_ONE = ("{} fits it", "{} speaks for it", "{} supports it")
 FIT_MANY = ("{} fit it", "{} speak for it", "{} support it")
 HINT = ("{} hints at it", "{} leaves room for it", "{} may suggest it")
-NOTHING = (
-    "little in the voice points there",
-    "the prosody gives it little support",
-    "the voice offers no plain cue",
-)
 AGAINST = ("{} rather speaks against it", "{} sits oddly with it")
-NO_PROFILE = "no settled vocal pattern is known for it"
 
 
 def argue(names: Sequence[str], voice: Voice, *, pick: Pick) -> tuple[ClassCue, ...]:

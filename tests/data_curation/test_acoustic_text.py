@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_curation.acoustic.argument import NOTHING
+from data_curation.acoustic.nothing import NOTHING
 from data_curation.acoustic.relative import Standing
 from data_curation.acoustic.synthesis import (
     ALONE,
