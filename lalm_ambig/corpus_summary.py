@@ -20,7 +20,7 @@ def summarise(prepared: Prepared, *, seed: int = 0) -> dict[str, Any]:
     """Everything `describe` shows, ready for JSON; classes in the corpus's own order.
 
     `majority`, `ambiguity_levels` and `splits` are counts of items; `annotators` are votes an item; entropies
-    are normalised, in [0, 1]. Where no item has two votes `noise_floor` is None, `noise_floor_missing` says why.
+    are normalised, in [0, 1]. `noise_floor` is None where no item has two votes (`noise_floor_missing`).
 
     Args:
         prepared: The corpus.
@@ -57,10 +57,10 @@ def _annotators(votes: Float[Tensor, "item category"]) -> dict[str, float]:
 
 def _active_labels(
     votes: Float[Tensor, "item category"], entropies: Float[Tensor, "item"]
-) -> dict[str, dict[str, float | None]]:
+) -> dict[str, dict[str, Any]]:
     """For 1, 2, 3 and 4 or more classes with a vote: how many items, and their mean entropy, None without."""
     active = (votes > 0).sum(-1).clamp(max=len(ACTIVE_LABELS)) - 1
-    rows: dict[str, dict[str, float | None]] = {}
+    rows: dict[str, dict[str, Any]] = {}
     for position, name in enumerate(ACTIVE_LABELS):
         chosen = entropies[active == position]
         mean = float(chosen.mean()) if len(chosen) else None

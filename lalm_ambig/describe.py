@@ -90,9 +90,7 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
     if summary["audio_checked"]:
         rows["left out"] = f"{summary['left_out']:,}"
         rows["sound"] = f"{summary['audio_s'] / 3600:.2f} h"
-    console.print(
-        _table(f"Corpus {summary['corpus']}", ("", ""), [(name, text) for name, text in rows.items()])
-    )
+    console.print(_table(f"Corpus {summary['corpus']}", ("", ""), list(rows.items())))
     console.print(_shares("Majority class", summary["majority"]))
     console.print(_shares("Ambiguity level", summary["ambiguity_levels"]))
     console.print(_active_table(summary["active_labels"]))
@@ -114,7 +112,7 @@ def _shares(title: str, counts: Mapping[str, int]) -> Table:
     return _table(title, ("", "items", "share"), rows)
 
 
-def _active_table(active: Mapping[str, Mapping[str, float | None]]) -> Table:
+def _active_table(active: Mapping[str, Mapping[str, Any]]) -> Table:
     rows = []
     for name, row in active.items():
         mean = row["mean_entropy"]
@@ -133,9 +131,7 @@ def _print_floor(summary: Mapping[str, Any], console: Console) -> None:
         rows.append((name, *("–" if value is None else f"{value:.3f}" for value in values)))
     title = f"Noise floor (disagreement {floor['disagreement']:.3f}, α {floor['alpha']:.3f})"
     console.print(_table(title, ("", *FLOOR_METRICS.values()), rows))
-    console.print(
-        "panel: as well as people agree with people · oracle: the best that can be expected", style="dim"
-    )
+    console.print("panel: people against people; oracle: the best that can be expected", style="dim")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ from lalm_ambig.errors import InputError
 from lalm_ambig.items import Item
 from lalm_ambig.sound_files import is_ignored
 
+BAD_ROWS_SHOWN = 10
+
 
 class CremaD(Corpus):
     """The clips on disk that have votes, split by actor over all 91: a subset's split is the corpus's."""
@@ -122,5 +124,7 @@ def _notes(*, found: int, voted: int, on_disk: int, bad_rows: Sequence[str]) -> 
         notes.append(f"{on_disk - found:,} sound files have no row of votes: left out")
     if bad_rows:
         notes.append(f"{len(bad_rows):,} bad rows of votes left out ({voted:,} kept):")
-        notes.extend(bad_rows)
+        notes.extend(bad_rows[:BAD_ROWS_SHOWN])
+    if len(bad_rows) > BAD_ROWS_SHOWN:
+        notes.append(f"and {len(bad_rows) - BAD_ROWS_SHOWN:,} more")
     return tuple(notes)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-import lalm_ambig.audio
+import lalm_ambig.sound_files
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.sound_files import is_ignored
 
@@ -57,4 +57,4 @@ def _file_hash(folder: str, entry: os.DirEntry[str]) -> int:
 
 
 def _reading_code() -> list[Path]:
-    return [Path(lalm_ambig.audio.__file__), *sorted(Path(__file__).parent.glob("*.py"))]
+    return [Path(lalm_ambig.sound_files.__file__), *sorted(Path(__file__).parent.glob("*.py"))]

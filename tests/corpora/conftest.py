@@ -1,0 +1,104 @@
+"""A very small corpus on disk for each corpus that has one, and the shared real data where it is at hand."""
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import lalm_ambig.corpora.demo
+from lalm_ambig.corpora.base import Corpus, open_corpus
+from lalm_ambig.corpora.demo_writer import DemoSettings
+
+SHARED_VARIABLE = "LALM_AMBIG_SHARED_DATA"
+VOTES_HEADER = ["", "A", "D", "F", "H", "N", "S", "fileName", "numResponses"]
+VOTES_ROWS = [
+    ["100001", 0, 0, 0, 1, 10, 0, "1001_IEO_NEU_XX", 11],
+    ["100002", 5, 3, 0, 0, 1, 0, "1002_DFA_ANG_XX", 9],
+    ["100003", 0, 0, 2, 0, 5, 3, "1040_ITH_SAD_XX", 10],
+    ["100004", 0, 1, 0, 0, 3, 6, "1091_WSI_SAD_XX", 10],
+    ["200001", 0, 0, 0, 11, 0, 0, "1001_IEO_NEU_XX", 11],
+    ["300001", 0, 0, 0, 0, 0, 7, "1001_IEO_NEU_XX", 7],
+]
+
+
+def write_clip(path: Path, *, seconds: float = 0.2, seed: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, np.random.default_rng(seed).normal(0, 0.1, int(16_000 * seconds)), 16_000)
+
+
+def write_votes(root: Path, rows: list[list[object]], header: list[str] = VOTES_HEADER) -> Path:
+    path = root / "processedResults" / "tabulatedVotes.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])
+    return path
+
+
+@pytest.fixture
+def crema_d_root(tmp_path: Path) -> Path:
+    """CREMA-D with four clips that have votes, all on disk."""
+    root = tmp_path / "CREMA-D"
+    write_votes(root, VOTES_ROWS)
+    for seed, row in enumerate(VOTES_ROWS[:4]):
+        write_clip(root / "AudioWAV" / f"{row[7]}.wav", seed=seed)
+    return root
+
+
+@pytest.fixture
+def jsonl_root(tmp_path: Path) -> Path:
+    """A JSON Lines corpus of twenty items, ten with sound, with speakers."""
+    path = tmp_path / "own" / "items.jsonl"
+    rows: list[dict[str, object]] = [{"categories": ["yes", "no", "unclear"]}]
+    for n in range(20):
+        row: dict[str, object] = {"id": f"i{n}", "text": f"text {n}", "votes": {"yes": n % 3 + 1, "no": 2}}
+        if n % 2:
+            row["audio"] = f"clips/{n}.wav"
+            write_clip(path.parent / "clips" / f"{n}.wav", seed=n)
+        rows.append({**row, "speaker": f"s{n // 2}"})
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def demo_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache folder in which the demo is made with 10 actors and 6 clips each."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        patch.setattr(lalm_ambig.corpora.demo, "SETTINGS", DemoSettings(actors=10, clips_per_actor=6))
+        yield folder
+
+
+@pytest.fixture
+def small_corpora(
+    crema_d_root: Path, jsonl_root: Path, request: pytest.FixtureRequest
+) -> dict[str, Callable[[], Corpus]]:
+    """Corpus name → a function that opens a small one of it."""
+
+    def demo() -> Corpus:
+        request.getfixturevalue("demo_cache")
+        return open_corpus("demo", None)
+
+    return {
+        "crema_d": lambda: open_corpus("crema_d", crema_d_root),
+        "jsonl": lambda: open_corpus("jsonl", jsonl_root),
+        "demo": demo,
+    }
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real corpora: named by an environment variable, or `shared/data` beside this folder."""
+    if named := os.environ.get(SHARED_VARIABLE):
+        return Path(named)
+    for parent in Path(__file__).resolve().parents:
+        if (parent / "shared" / "data").is_dir():
+            return parent / "shared" / "data"
+    pytest.skip(
+        f"no real corpora: {SHARED_VARIABLE} is not set and no shared/data lies beside the repository"
+    )

@@ -1,0 +1,127 @@
+"""`python -m lalm_ambig.describe`: the numbers, their JSON, and errors that leave with 2."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lalm_ambig.describe import main
+from lalm_ambig.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+
+
+def described(tmp_path: Path, *arguments: str) -> dict[str, Any]:
+    main([*arguments, "--json", str(tmp_path / "out.json")])
+    found: dict[str, Any] = json.loads((tmp_path / "out.json").read_text())
+    return found
+
+
+def own_corpus(tmp_path: Path) -> Path:
+    votes = [{"a": 4}, {"a": 2, "b": 2}, {"b": 3, "c": 1}, {"a": 1, "b": 1, "c": 1, "d": 1}, {"d": 3}]
+    rows: list[object] = [{"categories": ["b", "a", "c", "d"]}]
+    rows += [
+        {"id": str(n), "text": "x", "votes": v, "split": "train" if n else "test"}
+        for n, v in enumerate(votes)
+    ]
+    path = tmp_path / "items.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_the_numbers_of_a_corpus_counted_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = described(tmp_path, "--corpus", "jsonl", "--root", str(own_corpus(tmp_path)))
+    assert found["items"] == 5
+    assert list(found["majority"].items()) == [("b", 3), ("a", 1), ("c", 0), ("d", 1)]
+    assert found["annotators"] == {"min": 3, "median": 4, "max": 4}
+    assert found["ambiguity_levels"] == {"low": 2, "medium": 2, "high": 1}
+    assert found["active_labels"]["2"] == {
+        "items": 2,
+        "mean_entropy": pytest.approx((0.5 + 0.405639) / 2, abs=1e-5),
+    }
+    assert found["active_labels"]["3"] == {"items": 0, "mean_entropy": None}
+    assert found["active_labels"]["4+"] == {"items": 1, "mean_entropy": 1}
+    assert found["splits"] == {"train": 4, "validation": 0, "test": 1}
+    assert found["noise_floor"]["disagreement"] == pytest.approx((0 + 2 / 3 + 0.5 + 1 + 0) / 5)
+    shown = capsys.readouterr().out
+    for text in (
+        "Corpus jsonl",
+        "Majority class",
+        "Ambiguity level",
+        "Active labels",
+        "Noise floor",
+        "panel",
+        "oracle",
+    ):
+        assert text in shown
+
+
+def test_a_corpus_of_single_votes_has_no_noise_floor_and_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"id": n, "text": "x", "votes": {"a": n == "1", "b": n != "1"}} for n in "123"]
+    path = tmp_path / "one.jsonl"
+    path.write_text("".join(json.dumps(r).replace("true", "1").replace("false", "0") + "\n" for r in rows))
+    found = described(tmp_path, "--corpus", "jsonl", "--root", str(path))
+    assert found["noise_floor"] is None
+    assert "Noise floor: not known." in capsys.readouterr().out
+
+
+def test_without_check_audio_no_sound_is_opened_and_with_it_damaged_ones_go(
+    crema_d_root: Path, tmp_path: Path
+) -> None:
+    (crema_d_root / "AudioWAV" / "1001_IEO_NEU_XX.wav").write_bytes(b"")
+    arguments = ["--corpus", "crema_d", "--root", str(crema_d_root)]
+    assert described(tmp_path, *arguments)["items"] == 4
+    checked = described(tmp_path, *arguments, "--check-audio")
+    assert (checked["items"], checked["left_out"]) == (3, 1)
+    assert checked["audio_s"] == pytest.approx(0.6)
+
+
+def test_options_seed_and_fold_reach_the_corpus(crema_d_root: Path, tmp_path: Path) -> None:
+    arguments = ["--corpus", "crema_d", "--root", str(crema_d_root)]
+    assert described(tmp_path, *arguments, "--option", "votes=face")["items"] == 1
+    path = crema_d_root / "processedResults" / "tabulatedVotes.csv"
+    path.write_text(f"{path.read_text()}100009,0,0,0,0,0,0,1001_TIE_NEU_XX,0\n")
+    with pytest.raises(InputError, match=r"clip 1001_TIE_NEU_XX has no votes"):
+        described(tmp_path, *arguments)
+    assert described(tmp_path, *arguments, "--option", "skip_bad_rows=true")["items"] == 4
+    with pytest.raises(InputError, match=r"fold must be 0 to 4, got 9"):
+        described(tmp_path, *arguments, "--fold", "9")
+    with pytest.raises(InputError, match=r"--option: expected KEY=VALUE, got 'votes'"):
+        described(tmp_path, *arguments, "--option", "votes")
+    with pytest.raises(InputError, match=r"unknown option 'colour'"):
+        described(tmp_path, *arguments, "--option", "colour=red")
+
+
+def test_unknown_corpora_and_missing_roots_are_named() -> None:
+    with pytest.raises(InputError, match=r"unknown corpus 'cremad': expected one of .*crema_d"):
+        main(["--corpus", "cremad"])
+    with pytest.raises(InputError, match=r"corpus crema_d: --root is missing"):
+        main(["--corpus", "crema_d"])
+
+
+def test_a_users_mistake_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "lalm_ambig.describe", "--corpus", "crema_d", "--root", "nowhere"]
+    repository = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(repository), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: corpus crema_d: not found: ")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_real_votes_give_the_published_floor(shared_data: Path, tmp_path: Path) -> None:
+    found = described(tmp_path, "--corpus", "crema_d", "--root", str(shared_data / "CREMA-D"))
+    assert found["items"] == 1200
+    assert found["majority"]["neutral"] == 612
+    assert found["noise_floor"]["disagreement"] == pytest.approx(0.535, abs=0.005)
+    assert found["noise_floor"]["panel"]["js_div_bits"] == pytest.approx(0.135, abs=0.005)
