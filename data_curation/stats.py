@@ -42,7 +42,7 @@ class Summary:
     """Of those, rows with a cue for every class that has votes."""
     minority_cues: int = 0
     empty_minority_cues: int = 0
-    """Of those, cues in which the acoustic writer says that it found nothing."""
+    """The acoustic writer's cues of classes that do not lead, and those that say that they found nothing."""
     texts: set[str] = field(default_factory=set)
     sentences: set[str] = field(default_factory=set)
     sentence_count: int = 0
@@ -88,8 +88,9 @@ class Summary:
         self.with_minority += 1
         self.covered += all(name.casefold() in given for name in names)
         minority = [given[name.casefold()] for name in names[1:] if name.casefold() in given]
-        self.minority_cues += len(minority)
-        self.empty_minority_cues += sum(found_nothing(cue) for cue in minority if row.writer == "acoustic")
+        if row.writer == "acoustic":
+            self.minority_cues += len(minority)
+            self.empty_minority_cues += sum(map(found_nothing, minority))
 
 
 def summarise(path: Path) -> dict[str, Summary]:

@@ -1,0 +1,1 @@
+"""`review`: a static page to look at, and listen to, what was written."""

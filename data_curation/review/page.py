@@ -1,0 +1,104 @@
+"""`review`: a folder with `index.html` and `data.js` that any browser opens from the disk, offline.
+
+What rows say never becomes markup: it travels as JSON, the script sets it as text only, and the page's
+content policy runs no script but the two that are written here.
+"""
+
+import base64
+import hashlib
+import html
+import json
+import os
+import re
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import torch
+
+from data_curation.records import Row
+from data_curation.rows import read_rows
+from lalm_ambig.distributions import AMBIGUITY_LEVELS, ambiguity_level, normalised_entropy
+from lalm_ambig.errors import InputError
+
+SCRIPT = re.compile(r"<script id=\"page\">(.*?)</script>", re.S)
+
+
+def write_review(path: Path, out: Path, *, audio_root: Path | None) -> None:
+    """Write the page of a curation file into the folder `out`, which is made if need be.
+
+    Args:
+        path: What `write` wrote.
+        out: Folder of the page; `index.html` and `data.js` in it are replaced.
+        audio_root: The corpus's folder, where clips are linked, not copied; None for a page without sound.
+
+    Raises InputError for a malformed row (with file and line) and for folders that are none.
+    """
+    if audio_root is not None and not audio_root.is_dir():
+        raise InputError(f"no such folder: {audio_root}", where="review --root")
+    if out.exists() and not out.is_dir():
+        raise InputError(f"not a folder: {out}", where="review --out")
+    rows = [_shown(row, _audio_link(row, audio_root, out=out)) for row in read_rows(path)]
+    if not rows:
+        raise InputError("no rows.", where=str(path), remedy="Write some with python -m data_curation write.")
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / "data.js").open("w", encoding="utf-8") as file:
+        file.writelines(_script_lines(path.name, rows, with_audio=audio_root is not None))
+    (out / "index.html").write_text(_page(path.name), encoding="utf-8")
+    print(f"{out / 'index.html'}: {len(rows):,} rows")
+
+
+def _page(name: str) -> str:
+    """The template with its title, and with the hash that allows its own script."""
+    template = files("data_curation.review").joinpath("template.html").read_text(encoding="utf-8")
+    script = SCRIPT.search(template)
+    assert script is not None
+    digest = base64.b64encode(hashlib.sha256(script.group(1).encode()).digest()).decode()
+    return template.replace("{{title}}", html.escape(name)).replace("{{script_hash}}", digest)
+
+
+def _script_lines(name: str, rows: list[dict[str, Any]], *, with_audio: bool) -> Iterator[str]:
+    yield f"window.REVIEW = {{file: {_json(name)}, withAudio: {_json(with_audio)}, rows: [\n"
+    for row in rows:
+        yield f"{_json(row)},\n"
+    yield "]};\n"
+
+
+def _json(value: object) -> str:
+    """JSON in ASCII that ends no script element, wherever it is put."""
+    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _shown(row: Row, audio: str | None) -> dict[str, Any]:
+    """What the page shows of a row."""
+    shares = torch.tensor(row.votes, dtype=torch.float64) / sum(row.votes)
+    return {
+        "id": row.id,
+        "writer": row.writer,
+        "model": row.model,
+        "outcome": row.outcome,
+        "reasons": row.reasons,
+        "text": row.text,
+        "audio": audio,
+        "classes": row.categories,
+        "votes": row.votes,
+        "validated": row.validated_dist,
+        "js": row.js_bits,
+        "ambiguity": round(float(normalised_entropy(shares)), 3),
+        "level": AMBIGUITY_LEVELS[int(ambiguity_level(shares))],
+        "reasoning": None if row.reasoning is None else row.reasoning.model_dump(),
+        "measurements": row.measurements,
+        "attempts": row.attempts,
+    }
+
+
+def _audio_link(row: Row, root: Path | None, *, out: Path) -> str | None:
+    """Address of the clip relative to the page; None where it is not there or lies outside the corpus."""
+    if root is None or row.audio is None:
+        return None
+    clip = (root / row.audio).resolve()
+    if not clip.is_relative_to(root.resolve()) or not clip.is_file():
+        return None
+    return "./" + quote(Path(os.path.relpath(clip, out.resolve())).as_posix())
