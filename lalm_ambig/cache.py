@@ -36,6 +36,7 @@ def whole_folder(final: Path) -> Iterator[Path]:
 def write_whole(path: Path, text: str) -> None:
     """Write a text file so that no reader ever sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", delete=False) as file:
-        file.write(text)
-    Path(file.name).replace(path)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".unfinished-{path.name}-") as folder:
+        unfinished = Path(folder, path.name)
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(path)

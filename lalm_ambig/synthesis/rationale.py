@@ -27,12 +27,12 @@ STRENGTHENED = {"slope": "steeply"}
 OPENINGS = (
     "The words are plain. The voice is {cues} for this speaker.",
     "The text says little. For this speaker the voice is {cues}.",
-    "Nothing in the words shows a feeling. The voice is {cues} for this speaker.",
+    "The words show no feeling. The voice is {cues} for this speaker.",
 )
 CLEAR = ("This clearly points to {first}{reason}.", "It is plainly {first}{reason}.")
 LEADING = ("Most of this points to {first}{reason}.", "It is mainly {first}{reason}.")
 OPEN = (
-    "It is open, with {first} a little ahead{reason}.",
+    "It is open, {first} slightly ahead{reason}.",
     "Listeners would differ: {first} comes first{reason}.",
 )
 RIVALS = "{names} could be heard as well{reason}."
@@ -44,7 +44,7 @@ NAMED_RIVALS = 3
 
 
 def explain(cues: np.ndarray, votes: np.ndarray, *, classes: Sequence[str], rng: np.random.Generator) -> str:
-    """About 20 to 40 English words: the cues, the reading they favour and the ones that they leave room for.
+    """About 20 to 45 English words: the cues, the reading they favour and the ones that they leave room for.
 
     Args:
         cues: One value a cue, in standard units.
@@ -67,7 +67,7 @@ def explain(cues: np.ndarray, votes: np.ndarray, *, classes: Sequence[str], rng:
     weak = [c for c in rivals if shares[c] < RIVAL_SHARE]
     if strong:
         reason = _reason(cues, strong[0])
-        other = "" if reason == _reason(cues, first) else reason
+        other = "" if len(strong) > 1 or reason == _reason(cues, first) else reason
         text = RIVALS.format(names=_listed([classes[c] for c in strong]), reason=other)
         sentences.append(text.capitalize())
     if weak:
