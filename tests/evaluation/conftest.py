@@ -10,17 +10,17 @@ from lalm_ambig.evaluation.results import About
 ABOUT = About("demo", "test", "logits", "generated", "tiny, sft")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def about() -> About:
     return ABOUT
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def categories() -> CategorySet:
     return CategorySet(("anger", "neutral", "sadness"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def predictions() -> list[Prediction]:
     generator = torch.Generator().manual_seed(0)
     votes = torch.randint(0, 5, (60, 3), generator=generator).double()

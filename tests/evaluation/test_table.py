@@ -13,12 +13,12 @@ from lalm_ambig.evaluation.results import About, Results, evaluate_predictions
 from lalm_ambig.evaluation.table import check_comparable, markdown_table, rich_table
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def results(predictions: list[Prediction], categories: CategorySet, about: About) -> Results:
     return evaluate_predictions(predictions, categories, about=about, resamples=50)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def perfect(predictions: list[Prediction], categories: CategorySet, about: About) -> Results:
     better = [replace(p, predicted_dist=p.label_dist) for p in predictions]
     about = replace(about, readout="none", reasoning="none", policy="people")

@@ -10,12 +10,13 @@ from torchmetrics import MetricCollection
 
 from lalm_ambig.metrics.base import DistributionMetric, all_metrics
 
-NAMES = [metric.name for metric in all_metrics(4)]
+CLASSES = {metric.name: type(metric) for metric in all_metrics(4)}
+NAMES = list(CLASSES)
 SEEDS = range(5)
 
 
 def named(name: str, n_categories: int = 4) -> DistributionMetric:
-    return next(metric for metric in all_metrics(n_categories) if metric.name == name)
+    return CLASSES[name](n_categories)
 
 
 def pair(seed: int, items: int = 60) -> tuple[Tensor, Tensor]:
