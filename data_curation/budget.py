@@ -65,7 +65,8 @@ def prices_of(model: str, overrides: dict[str, float | None]) -> Prices | None:
     if missing := sorted({"text_in", "audio_in", "out"} - set(known)):
         options = ", ".join(f"--price-{name.replace('_', '-')}" for name in missing)
         raise InputError(f"{model} is not in prices.json: give {options} too")
-    return Prices(**known, audio_tokens_per_s=table["audio_tokens_per_s"])
+    tokens_per_s = float(table["audio_tokens_per_s"])
+    return Prices(**{name: float(usd) for name, usd in known.items()}, audio_tokens_per_s=tokens_per_s)
 
 
 class Reservation:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 from lalm_ambig.errors import InputError
 
@@ -37,7 +36,7 @@ class Journal:
         self._batch_written: asyncio.Future[None] | None = None
         self._flusher: asyncio.Task[None] | None = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Journal":
         return self
 
     def __exit__(

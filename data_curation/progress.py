@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -72,7 +71,7 @@ class RunDisplay:
         )
         self._task = self._bar.add_task("", total=total, state="")
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "RunDisplay":
         self._bar.start()
         return self
 

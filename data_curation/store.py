@@ -7,7 +7,6 @@ the replies for items in progress, so that a run that was killed pays for none a
 from collections import defaultdict
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 from pydantic import BaseModel, ValidationError
 
@@ -49,7 +48,7 @@ class Store:
         """`spent_usd`: what all rows and pending replies cost, by the prices of the time they were made."""
         self._load_pending()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Store":
         return self
 
     def __exit__(

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from lalm_ambig.errors import InputError
 
@@ -9,32 +10,39 @@ from lalm_ambig.errors import InputError
 def read_rationales(path: Path | str) -> dict[str, str]:
     """Item id → rationale, from JSON Lines rows with `id` and `rationale`.
 
-    Rows whose `outcome` is present and not "accepted" are passed over; of several rows for one item the last counts.
+    Rows whose `outcome` is present and not "accepted" have none. Of several rows for one item the last rationale
+    counts; a later row with the same `key` replaces the earlier one, also where it takes the rationale back.
     InputError names the file and line of a row that is not JSON, or lacks an id, or holds an empty rationale.
     """
     path = Path(path).expanduser()
     if not path.is_file():
-        raise InputError(f"no such file: {path}", where="data.rationales", remedy="Write one with python -m data_curation write.")
-    found: dict[str, str] = {}
+        remedy = "Write one with python -m data_curation write."
+        raise InputError(f"no such file: {path}", where="data.rationales", remedy=remedy)
+    found: dict[tuple[str, object], str | None] = {}
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                entry = _entry(line, f"{path}:{number}")
-                if entry is not None:
-                    found[entry[0]] = entry[1]
-    return found
+                row = _row(line, f"{path}:{number}")
+                job = (row["id"], row.get("key"))
+                found.pop(job, None)
+                found[job] = _rationale(row, f"{path}:{number}")
+    return {item: rationale for (item, _), rationale in found.items() if rationale is not None}
 
 
-def _entry(line: str, where: str) -> tuple[str, str] | None:
+def _row(line: str, where: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except json.JSONDecodeError as error:
         raise InputError(f"not a JSON object: {error.msg} at column {error.colno}", where=where) from error
     if not isinstance(row, dict) or not isinstance(row.get("id"), str):
         raise InputError('a row needs a string "id"', where=where)
+    return row
+
+
+def _rationale(row: dict[str, Any], where: str) -> str | None:
     if row.get("outcome", "accepted") != "accepted":
         return None
     rationale = row.get("rationale")
     if not isinstance(rationale, str) or not rationale.strip():
         raise InputError(f'item {row["id"]} has no "rationale" text', where=where)
-    return row["id"], rationale.strip()
+    return rationale.strip()

@@ -25,7 +25,9 @@ def main(items: int) -> None:
     from small_corpus import command, environment, make_corpus, rows_of, write_arguments
 
     stub = subprocess.Popen(
-        [sys.executable, str(CURATION_TESTS / "stub_server.py"), str(LATENCY_S)], stdout=subprocess.PIPE, text=True
+        [sys.executable, str(CURATION_TESTS / "stub_server.py"), str(LATENCY_S)],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert stub.stdout is not None
     address = f"http://127.0.0.1:{int(stub.stdout.readline())}"

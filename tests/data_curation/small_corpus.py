@@ -1,18 +1,25 @@
 """A corpus in CREMA-D's layout, as small as a test wants it, and the command line on it."""
 
 import csv
+import io
 import json
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from itertools import islice, product
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
+import pytest
 import soundfile
 
+from data_curation.__main__ import main
 from lalm_ambig.corpora.crema_d_votes import ACTORS, AUDIO_FOLDER, SENTENCES, VOTE_COLUMNS, VOTES_FILE
+from lalm_ambig.errors import run_command
 
 VOTES = ((6, 0, 0, 0, 4, 0), (0, 3, 0, 0, 5, 2), (0, 0, 0, 10, 0, 0), (1, 1, 2, 0, 0, 6))
 
@@ -71,3 +78,26 @@ def run_cli(*arguments: object, timeout_s: float = 60, **variables: str) -> subp
 
 def rows_of(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in out.read_text().splitlines()]
+
+
+@dataclass
+class Finished:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run_main(*arguments: object) -> Finished:
+    """The command inside this process: the same path as the command line, without its start-up."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.object(sys, "argv", ["data_curation", *map(str, arguments)]),
+        mock.patch.dict(os.environ, environment()),
+        redirect_stdout(out),
+        redirect_stderr(err),
+        pytest.raises(SystemExit) as ended,
+    ):
+        run_command(main)
+    return Finished(int(ended.value.code or 0), out.getvalue(), err.getvalue())

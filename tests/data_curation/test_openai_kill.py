@@ -1,0 +1,56 @@
+"""kill -9 at a random moment, twenty times in a row: nothing is lost, nothing is done or paid twice."""
+
+import random
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+from small_corpus import command, environment, make_corpus, rows_of, write_arguments
+from stub_server import StubServer
+
+ITEMS = 200
+KILLS = 20
+CONCURRENCY = 4
+
+
+def test_twenty_kills_leave_every_item_once_and_pay_twice_only_for_calls_in_flight(tmp_path: Path) -> None:
+    corpus, out = make_corpus(tmp_path / "c", ITEMS), tmp_path / "out.jsonl"
+    rng = random.Random(7)
+    with StubServer(latency_s=0.03) as stub:
+        arguments = [*write_arguments(corpus, out, stub.url), "--concurrency", CONCURRENCY]
+        in_flight = 0
+        for _ in range(KILLS):
+            process = _started(arguments, stub)
+            time.sleep(rng.uniform(0.0, 0.2))
+            process.kill()
+            process.wait()
+            time.sleep(0.1)  # the stub finishes what it had begun: an open call may be paid for
+            in_flight += CONCURRENCY
+        assert len(rows_of_whole(out)) < ITEMS, "the kills must come before the end"
+        assert subprocess.run(command(*arguments), env=environment(), timeout=60).returncode == 0
+        calls = stub.count
+        bodies = Counter(f"{came.role} {came.text}{came.sounds}" for came in stub.received)
+    rows = rows_of(out)
+    assert sorted(Counter(row["id"] for row in rows).values()) == [1] * ITEMS
+    assert all(row["outcome"] == "accepted" and len(row["calls"]) == 2 for row in rows)
+    assert 2 * ITEMS <= calls <= 2 * ITEMS + in_flight
+    paid_twice = sum(number - 1 for question, number in bodies.items() if question.startswith("writer"))
+    assert paid_twice <= in_flight
+    assert not out.with_name("out.jsonl.pending").exists()
+    print(f"{calls} calls for {2 * ITEMS}, {calls - 2 * ITEMS} repeated after {KILLS} kills")
+
+
+def _started(arguments: list[object], stub: StubServer) -> "subprocess.Popen[bytes]":
+    """A run that has begun to send."""
+    before = stub.count
+    process = subprocess.Popen(command(*arguments), env=environment(), stderr=subprocess.DEVNULL)
+    deadline_s = time.monotonic() + 30
+    while stub.count == before and time.monotonic() < deadline_s:
+        time.sleep(0.005)
+    assert process.poll() is None
+    return process
+
+
+def rows_of_whole(out: Path) -> list[bytes]:
+    return [line for line in out.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
