@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from data_curation.acoustic.frames import RATE_HZ, WINDOW, Frames
+from data_curation.acoustic.frames import RATE_HZ, WINDOW, Frames, runs
 
 FLOOR_HZ, CEILING_HZ = 60.0, 600.0
 CANDIDATES = 8
@@ -25,6 +25,11 @@ OCTAVE_COST, JUMP_COST, VOICING_COST = 0.01, 0.35, 0.14
 """Boersma's path costs: per octave of lag, per octave of jump, per change of voicing."""
 REGISTER = (0.6, 2.2)
 """The second search keeps candidates from 0.6 × the first quartile to 2.2 × the third."""
+FAR_OCTAVES, FAR_COST = 0.5, 0.5
+"""A frame further than this from the clip's median must be stronger, by this much an octave, to be voice: hum
+and the errors of a noisy tail fall out, a shout stays."""
+LEAST_RUN = 3
+"""Voice lasts at least this many frames."""
 NO_PEAK, NEVER_VOICED = -9.0, 9.0
 """Strengths that no path takes: a candidate that is none, and "unvoiced" as the only choice."""
 STRONGEST = 0.9999
@@ -57,7 +62,20 @@ def track_pitch(frames: Frames) -> PitchTrack:
         return PitchTrack(hz=np.zeros(len(hz)), strength=np.zeros(len(hz)))
     low, high = np.percentile(first[first > 0], (25, 75)) * REGISTER
     path = _best_path(hz, np.where((hz >= low) & (hz <= high), strength, NO_PEAK), unvoiced)
-    return PitchTrack(hz=_chosen(hz, path), strength=_chosen(strength, path).clip(0, STRONGEST))
+    return _without_weak(_chosen(hz, path), _chosen(strength, path))
+
+
+def _without_weak(track: Float[np.ndarray, "frame"], strength: Float[np.ndarray, "frame"]) -> PitchTrack:
+    """The track without frames that are too weak for their distance from its median, or alone."""
+    voiced = track > 0
+    octaves = np.log2(np.where(voiced, track, 1.0) / np.median(track[voiced])) if voiced.any() else track
+    needed = VOICING_STRENGTH + FAR_COST * np.maximum(np.abs(octaves) - FAR_OCTAVES, 0.0)
+    kept = voiced & (strength >= np.where(np.abs(octaves) > FAR_OCTAVES, needed, 0.0))
+    for start, end in runs(kept):
+        kept[start:end] = end - start >= LEAST_RUN
+    return PitchTrack(
+        hz=np.where(kept, track, 0.0), strength=np.where(kept, strength, 0.0).clip(0, STRONGEST)
+    )
 
 
 def _chosen(

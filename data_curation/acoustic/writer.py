@@ -27,7 +27,7 @@ from lalm_ambig.categories import CategorySet
 from lalm_ambig.errors import InputError
 from lalm_ambig.items import Item
 
-VERSION = "2"
+VERSION = "3"
 """Part of a row's content address: to be raised whenever the same clip and seed would give another text."""
 CORPUS_CLIPS = 400
 """Most clips that stand for the whole corpus, drawn by the seed."""
