@@ -90,14 +90,14 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
     if summary["audio_checked"]:
         rows["left out"] = f"{summary['left_out']:,}"
         rows["sound"] = f"{summary['audio_s'] / 3600:.2f} h"
-    console.print(_table(f"Corpus {summary['corpus']}", ("", ""), list(rows.items())))
+    console.print(_table(f"Corpus {summary['corpus']}", ("", ""), rows=list(rows.items())))
     console.print(_shares("Majority class", summary["majority"]))
     console.print(_shares("Ambiguity level", summary["ambiguity_levels"]))
     console.print(_active_table(summary["active_labels"]))
     _print_floor(summary, console)
 
 
-def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+def _table(title: str, columns: Sequence[str], *, rows: Sequence[Sequence[str]]) -> Table:
     table = Table(title=title, title_justify="left", show_header=any(columns))
     for position, name in enumerate(columns):
         table.add_column(name, justify="right" if position else "left")
@@ -109,7 +109,7 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) ->
 def _shares(title: str, counts: Mapping[str, int]) -> Table:
     total = sum(counts.values())
     rows = [(name, f"{count:,}", f"{count / total:.1%}") for name, count in counts.items()]
-    return _table(title, ("", "items", "share"), rows)
+    return _table(title, ("", "items", "share"), rows=rows)
 
 
 def _active_table(active: Mapping[str, Mapping[str, Any]]) -> Table:
@@ -117,7 +117,7 @@ def _active_table(active: Mapping[str, Mapping[str, Any]]) -> Table:
     for name, row in active.items():
         mean = row["mean_entropy"]
         rows.append((name, f"{row['items']:,}", "–" if mean is None else f"{mean:.4f}"))
-    return _table("Active labels", ("classes with a vote", "items", "mean entropy"), rows)
+    return _table("Active labels", ("classes with a vote", "items", "mean entropy"), rows=rows)
 
 
 def _print_floor(summary: Mapping[str, Any], console: Console) -> None:
@@ -130,7 +130,7 @@ def _print_floor(summary: Mapping[str, Any], console: Console) -> None:
         values = [floor[name][metric] for metric in FLOOR_METRICS]
         rows.append((name, *("–" if value is None else f"{value:.3f}" for value in values)))
     title = f"Noise floor (disagreement {floor['disagreement']:.3f}, α {floor['alpha']:.3f})"
-    console.print(_table(title, ("", *FLOOR_METRICS.values()), rows))
+    console.print(_table(title, ("", *FLOOR_METRICS.values()), rows=rows))
     console.print("panel: people against people; oracle: the best that can be expected", style="dim")
 
 

@@ -103,7 +103,7 @@ def build(corpus: Corpus, folder: Path, *, items: int | None, quiet: bool) -> No
     """
     findings = Findings()
     with whole_folder(folder) as unfinished:
-        _write_items(_checked(corpus, items, quiet=quiet), unfinished, findings)
+        _write_items(_checked(corpus, items, quiet=quiet), unfinished, findings=findings)
         if not findings.kept:
             first = next(iter(findings.lines.values()))[0]
             where = f"corpus {corpus.name}"
@@ -123,7 +123,7 @@ def build(corpus: Corpus, folder: Path, *, items: int | None, quiet: bool) -> No
         (unfinished / CHECK_FILE).write_text(json.dumps(about), encoding="utf-8")
 
 
-def _write_items(checked: Iterable[tuple[Item, Verdict]], folder: Path, findings: Findings) -> None:
+def _write_items(checked: Iterable[tuple[Item, Verdict]], folder: Path, *, findings: Findings) -> None:
     with (
         (folder / PROBLEMS_FILE).open("w", encoding="utf-8") as problems,
         ArrowWriter(path=str(folder / ITEMS_FILE), features=FEATURES) as writer,

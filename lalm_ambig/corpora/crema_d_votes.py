@@ -67,7 +67,7 @@ def read_ballots(path: Path, modality: str, *, skip_bad_rows: bool) -> tuple[lis
         columns = _columns(next(rows, []), path)
         for row in rows:
             try:
-                ballot = _ballot(row, columns, modality)
+                ballot = _ballot(row, columns, modality=modality)
                 if ballot is not None and ballot.clip in ballots:
                     raise InputError(f"second row for clip {ballot.clip}")
             except InputError as error:
@@ -91,7 +91,7 @@ def _columns(header: Sequence[str], path: Path) -> dict[str, int]:
     return columns
 
 
-def _ballot(row: Sequence[str], columns: Mapping[str, int], modality: str) -> Ballot | None:
+def _ballot(row: Sequence[str], columns: Mapping[str, int], *, modality: str) -> Ballot | None:
     """The ballot of a row, or None for another modality or a blank; InputError where it is malformed."""
     if not any(row):
         return None

@@ -88,7 +88,7 @@ def _declared(values: Mapping[str, Any], where: str) -> CategorySet:
 def _row(values: Mapping[str, Any], where: str) -> Row:
     if not isinstance(values.get("id"), str) or not values["id"].strip():
         raise InputError('a row needs an "id" that is a text', where=where)
-    texts = {key: _text(values, key, where) for key in TEXT_KEYS}
+    texts = {key: _text(values, key, where=where) for key in TEXT_KEYS}
     if texts["audio"] is None and texts["text"] is None:
         raise InputError(f'item {values["id"]} has neither "audio" nor "text"', where=where)
     split = values.get("split")
@@ -99,7 +99,7 @@ def _row(values: Mapping[str, Any], where: str) -> Row:
     return Row(where=where, id=values["id"], votes=votes, split=split, ignored=ignored, **texts)
 
 
-def _text(values: Mapping[str, Any], key: str, where: str) -> str | None:
+def _text(values: Mapping[str, Any], key: str, *, where: str) -> str | None:
     value = values.get(key)
     if value is None:
         return None

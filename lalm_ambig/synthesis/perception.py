@@ -50,10 +50,10 @@ class Performance:
 def perform(emotion: int, rng: np.random.Generator) -> Performance:
     """Draw the cues of a clip that aims at the emotion of that index, and the votes that it gets."""
     cues = rng.uniform(*INTENSITIES) * PROTOTYPES[emotion] + rng.normal(0, ACTING_NOISE, len(CUES))
-    return Performance(cues, cast_votes(cues, int(rng.integers(LISTENERS[0], LISTENERS[1] + 1)), rng))
+    return Performance(cues, cast_votes(cues, int(rng.integers(LISTENERS[0], LISTENERS[1] + 1)), rng=rng))
 
 
-def cast_votes(cues: np.ndarray, listeners: int, rng: np.random.Generator) -> np.ndarray:
+def cast_votes(cues: np.ndarray, listeners: int, *, rng: np.random.Generator) -> np.ndarray:
     """Votes per class of that many listeners, each of whom hears the cues through fresh noise."""
     heard = cues + rng.normal(0, LISTENING_NOISE, (listeners, len(CUES)))
     distances = np.square(heard[:, None, :] - PROTOTYPES).sum(-1)

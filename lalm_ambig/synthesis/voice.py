@@ -75,16 +75,19 @@ def speak(
     """A clip of about 1 to 2.5 s at 16 kHz: one syllable a vowel (index into VOWELS_HZ), as the cues say."""
     cue = dict(zip(CUES, cues.tolist(), strict=True))
     noise = torch.Generator().manual_seed(int(rng.integers(2**31)))
-    seconds = _syllable_lengths(len(vowels), cue["rate"], rng)
+    seconds = _syllable_lengths(len(vowels), cue["rate"], rng=rng)
     samples = round((2 * EDGE_S + seconds.sum()) * RATE_HZ)
     time_s = torch.arange(samples) / RATE_HZ
     bounds_s = torch.from_numpy(EDGE_S + np.concatenate([[0.0], np.cumsum(seconds)])).float()
-    pulses = _pulses(_pitch_hz(speaker, cue, time_s, bounds_s, rng))
+    pulses = _pulses(_pitch_hz(speaker, cue, time_s=time_s, bounds_s=bounds_s, rng=rng))
     breath = torch.randn(samples, generator=noise) * 10 ** (
         (BREATH_DB + BREATH_DB_PER_CUE * cue["breathiness"]) / 20
     )
     voiced, hissed = _envelopes(time_s, bounds_s)
-    vowel_part = _shape((pulses + breath) * voiced, _vowel_spectrum(speaker, cue, vowels, bounds_s, samples))
+    vowel_part = _shape(
+        (pulses + breath) * voiced,
+        _vowel_spectrum(speaker, cue, vowels=vowels, bounds_s=bounds_s, samples=samples),
+    )
     hiss_part = _shape(torch.randn(samples, generator=noise) * hissed, _hiss_spectrum(samples))
     sound = vowel_part / _rms(vowel_part) + 0.18 * hiss_part / _rms(hiss_part)
     level = 10 ** ((LEVEL_DB + speaker.level_db + DB_PER_CUE * cue["loudness"]) / 20)
@@ -97,7 +100,7 @@ def _rms(sound: Tensor) -> Tensor:
     return sound.square().mean().sqrt()
 
 
-def _syllable_lengths(count: int, rate: float, rng: np.random.Generator) -> np.ndarray:
+def _syllable_lengths(count: int, rate: float, *, rng: np.random.Generator) -> np.ndarray:
     """Seconds of each syllable; the last is longer."""
     lengths = SYLLABLE_S / RATE_PER_CUE**rate * rng.uniform(0.85, 1.15, count)
     lengths[-1] *= 1.35
@@ -105,7 +108,7 @@ def _syllable_lengths(count: int, rate: float, rng: np.random.Generator) -> np.n
 
 
 def _pitch_hz(
-    speaker: Speaker, cue: dict[str, float], time_s: Tensor, bounds_s: Tensor, rng: np.random.Generator
+    speaker: Speaker, cue: dict[str, float], *, time_s: Tensor, bounds_s: Tensor, rng: np.random.Generator
 ) -> Tensor:
     """Pitch at every sample: speaker, level, a rise or fall over the clip, a movement on every syllable."""
     count = len(bounds_s) - 1
@@ -147,7 +150,7 @@ def _frequencies_hz() -> Tensor:
 
 
 def _vowel_spectrum(
-    speaker: Speaker, cue: dict[str, float], vowels: np.ndarray, bounds_s: Tensor, samples: int
+    speaker: Speaker, cue: dict[str, float], *, vowels: np.ndarray, bounds_s: Tensor, samples: int
 ) -> Tensor:
     """Gain [frequency, frame]: formants that glide from vowel to vowel, and the tilt."""
     frames_s = torch.arange(samples // HOP + 1) * HOP / RATE_HZ
@@ -180,7 +183,7 @@ def _shape(source: Tensor, gain: Tensor) -> Tensor:
     return shaped
 
 
-def syllables_of(sentence: str, shortest: int = 5, longest: int = 9) -> np.ndarray:
+def syllables_of(sentence: str, *, shortest: int = 5, longest: int = 9) -> np.ndarray:
     """The vowels of a sentence: always the same for the same words, as many as it roughly has syllables."""
     count = min(
         longest, max(shortest, math.ceil(sum(letter in "aeiouy" for letter in sentence.lower()) * 0.75))

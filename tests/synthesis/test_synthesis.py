@@ -90,10 +90,10 @@ def test_clips_never_clip_and_one_sentence_has_one_rhythm_of_vowels() -> None:
 def test_listeners_name_a_prototype_when_they_hear_it_and_differ_between_two() -> None:
     rng = np.random.default_rng(0)
     for emotion in range(len(PROTOTYPES)):
-        shares = cast_votes(PROTOTYPES[emotion], 500, rng) / 500
+        shares = cast_votes(PROTOTYPES[emotion], 500, rng=rng) / 500
         assert shares.argmax() == emotion
         assert shares[emotion] > 0.7
-    between = cast_votes((PROTOTYPES[0] + PROTOTYPES[3]) / 2, 500, rng) / 500
+    between = cast_votes((PROTOTYPES[0] + PROTOTYPES[3]) / 2, 500, rng=rng) / 500
     assert between[0] > 0.2
     assert between[3] > 0.2
 
