@@ -10,8 +10,9 @@ from lalm_ambig.errors import InputError
 def read_rationales(path: Path | str) -> dict[str, str]:
     """Item id → rationale, from JSON Lines rows with `id` and `rationale`.
 
-    Rows whose `outcome` is present and not "accepted" have none. Of several rows for one item the last rationale
-    counts; a later row with the same `key` replaces the earlier one, also where it takes the rationale back.
+    Rows whose `outcome` is present and not "accepted" have none. Of several rows for one item the last
+    rationale counts; a later row with the same `key` replaces the earlier one, also where it takes the
+    rationale back.
     InputError names the file and line of a row that is not JSON, or lacks an id, or holds an empty rationale.
     """
     path = Path(path).expanduser()

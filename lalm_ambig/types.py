@@ -1,7 +1,7 @@
 """The frozen records through which the parts meet."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -20,7 +20,7 @@ class Tokens:
     mask: Bool[Tensor, "item token"]
     """True where a token counts, False on padding."""
 
-    def to(self, device: torch.device | str) -> Self:
+    def to(self, device: torch.device | str) -> "Tokens":
         return replace(self, ids=self.ids.to(device), mask=self.mask.to(device))
 
 
@@ -34,8 +34,28 @@ class Audio:
     """`encoded` False: log-mel frames [mel, frame]; True: the encoder's features [audio_token, channel]."""
     encoded: bool
 
-    def to(self, device: torch.device | str) -> Self:
+    def to(self, device: torch.device | str) -> "Audio":
         return replace(self, frames=tuple(f.to(device) for f in self.frames))
+
+
+@dataclass(frozen=True)
+class Demonstrations:
+    """Complete curated responses: `<think>…</think><answer>NAME</answer>`, or `<answer>NAME</answer>` without CoT."""
+
+    response: Tokens
+    """Right-padded, up to and including the end of the turn."""
+    is_name: Bool[Tensor, "item token"]
+    """True on the tokens of NAME, which preferences and policy gradients leave out (SPEC 4)."""
+    readout_at: Int[Tensor, "item"]
+    """Column of the last token of `<answer>`: the distribution is read from its hidden state."""
+
+    def to(self, device: torch.device | str) -> "Demonstrations":
+        return replace(
+            self,
+            response=self.response.to(device),
+            is_name=self.is_name.to(device),
+            readout_at=self.readout_at.to(device),
+        )
 
 
 @dataclass(frozen=True)
@@ -47,10 +67,10 @@ class Batch:
     """Left-padded: the next token of every row comes after its last column."""
     audio: Audio | None
     label_dist: Float[Tensor, "item category"]
-    curated: Tokens | None = None
-    """Right-padded curated response up to the answer's place: `<think>…</think><answer>`, or `<answer>` alone."""
+    curated: Demonstrations | None = None
+    """Present where every item of the batch has one."""
 
-    def to(self, device: torch.device | str) -> Self:
+    def to(self, device: torch.device | str) -> "Batch":
         return replace(
             self,
             prompt=self.prompt.to(device),

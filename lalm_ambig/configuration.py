@@ -1,0 +1,192 @@
+"""Configuration of a run: YAML files that stack, options over them, and what they may name.
+
+Four files make a run: `base.yaml` (always), one of `policy/`, one of `data/`, one of `method/`. Without any, the
+embedded defaults are used: the tiny model on the demo corpus.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentError, Namespace, set_parsing_settings
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+import lalm_ambig
+from lalm_ambig.data import DataModule
+from lalm_ambig.errors import InputError
+from lalm_ambig.methods.base import Method
+from lalm_ambig.policies.base import Policy
+
+TRUSTED = ("lalm_ambig.", "lightning.", "torch.")
+"""A class path in a YAML file is code that will be run: others than these need --allow-any-class."""
+ALLOW_FLAG = "--allow-any-class"
+DEFAULTS = {"policy": "policy/tiny.yaml", "data": "data/demo.yaml", "model": "method/sft.yaml"}
+USAGE = "python -m lalm_ambig.fit [--config FILE ...] [--KEY VALUE ...]"
+DESCRIPTION = (
+    "Train a policy on a corpus and evaluate it on unseen items. Without any --config: the tiny model on the demo "
+    "corpus. With: one file each of configs/policy, configs/data and configs/method, or one preset that holds all "
+    "three. Any key below can follow as an option. The same command goes on with a run that was interrupted."
+)
+SECRET = re.compile(r"(api_?key|token|secret|password)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Where a run is kept, and how often its state is saved."""
+
+    root: Path = Path("runs")
+    """Folder of all runs."""
+    name: str | None = None
+    """Folder of this run under the root; by default corpus, policy, method and a hash of the configuration, so
+    that the same command goes on with the same run."""
+    checkpoint_steps: int = 50
+    """Save the state to resume from every so many optimiser steps."""
+    samples: int = 4
+    """Responses shown and kept at each validation."""
+
+    def __post_init__(self) -> None:
+        if self.checkpoint_steps < 1:
+            raise InputError(f"checkpoint_steps must be at least 1, got {self.checkpoint_steps}", where="run")
+
+
+def config_folder() -> Path:
+    """The project's configuration files: inside the installed package, or beside it in a checkout."""
+    package = Path(lalm_ambig.__file__).parent
+    inside = package / "configs"
+    return inside if inside.is_dir() else package.parent / "configs"
+
+
+class Cli(LightningCLI):
+    """LightningCLI with a policy of its own kind beside trainer, model and data."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_class_arguments(RunSettings, "run")
+        parser.add_subclass_arguments(Policy, "policy", required=True)
+        parser.link_arguments("policy", "model.init_args.policy", apply_on="instantiate")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """As Lightning's, without its warning against arguments that do not come straight from the shell."""
+        self.config = parser.parse_args(args)
+
+    def instantiate_classes(self) -> None:
+        """Policy, model and data; the trainer waits until the run's folder is known."""
+        self.config_init = self.parser.instantiate_classes(self.config)
+        self.datamodule = self.config_init["data"]
+        self.model = self.config_init["model"]
+
+    def make_trainer(self, **settings: Any) -> Any:
+        """Lightning's trainer as configured, with these settings over it."""
+        return self.instantiate_trainer(**settings)
+
+    def resolved(self) -> str:
+        """The whole configuration as YAML, secrets blanked out."""
+        text = self.parser.dump(self.config, skip_link_targets=True)
+        return str(yaml.safe_dump(_without_secrets(yaml.safe_load(text)), sort_keys=False))
+
+    def identity(self) -> str:
+        """Eight hexadecimal digits that change with anything that changes the result."""
+        config = yaml.safe_load(self.resolved())
+        config.pop("run", None)
+        for name in ("config", "allow_any_class"):
+            config.pop(name, None)
+        for name in ("enable_progress_bar", "logger", "callbacks", "log_every_n_steps"):
+            config["trainer"].pop(name, None)
+        return hashlib.sha256(yaml.safe_dump(config, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def parse(arguments: Sequence[str], **cli_settings: Any) -> Cli:
+    """Configuration and objects from command-line arguments.
+
+    Raises InputError in one line for an unknown key, a wrong value, a kind without a file, or an untrusted class.
+    """
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    given = [a for a in arguments if a != ALLOW_FLAG]
+    files = config_files(given)
+    check_trusted(files, allow_any=ALLOW_FLAG in arguments)
+    stacked = [*_default_files(files), *given]
+    try:
+        return Cli(
+            Method,
+            DataModule,
+            subclass_mode_model=True,
+            save_config_callback=None,
+            run=False,
+            args=stacked,
+            auto_configure_optimizers=False,
+            parser_kwargs={"exit_on_error": False, "description": DESCRIPTION, "usage": USAGE},
+            **cli_settings,
+        )
+    except ArgumentError as error:
+        raise InputError(readable(str(error)), where="configuration", remedy="See --help.") from error
+
+
+def config_files(arguments: Sequence[str]) -> list[Path]:
+    """The files given by --config, which must exist; a path under the project's own configs/ may be given alone."""
+    found = []
+    for index, argument in enumerate(arguments):
+        value = argument.removeprefix("--config=") if argument.startswith("--config=") else None
+        if argument == "--config" and index + 1 < len(arguments):
+            value = arguments[index + 1]
+        if value is not None:
+            if not Path(value).is_file():
+                raise InputError(f"no such file: {value}", where="--config", remedy=f"The project's own are in {config_folder()}.")
+            found.append(Path(value))
+    return found
+
+
+def _default_files(files: Sequence[Path]) -> list[str]:
+    """`base.yaml`, and the embedded defaults where no file at all is given."""
+    contents = [_yaml(path) for path in files]
+    missing = [kind for kind in DEFAULTS if not any(kind in content for content in contents)]
+    if files and missing:
+        folder = Path(DEFAULTS[missing[0]]).parent
+        known = ", ".join(sorted(p.stem for p in (config_folder() / folder).glob("*.yaml")))
+        raise InputError(f"no file configures {missing[0]!r}:", where="--config", remedy=f"add --config configs/{folder}/NAME.yaml (NAME: {known}).")
+    names = ["base.yaml", *(DEFAULTS[kind] for kind in missing)]
+    return [f"--config={config_folder() / name}" for name in names]
+
+
+def check_trusted(files: Sequence[Path], *, allow_any: bool) -> None:
+    """InputError for a class path outside the trusted packages, naming file and class."""
+    for path in [] if allow_any else files:
+        for class_path in _class_paths(_yaml(path)):
+            if not class_path.startswith(TRUSTED) and "." in class_path:
+                raise InputError(f"class_path {class_path} is not under {', '.join(TRUSTED)}: a file may not run other code.", where=str(path), remedy=f"If you trust it, add {ALLOW_FLAG}.")
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"not a YAML file: {error}", where=str(path)) from error
+    if not isinstance(content, dict):
+        raise InputError("a configuration file holds keys and values", where=str(path))
+    return content
+
+
+def _class_paths(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        own = [value["class_path"]] if isinstance(value.get("class_path"), str) else []
+        return own + [found for inner in value.values() for found in _class_paths(inner)]
+    return [found for inner in value for found in _class_paths(inner)] if isinstance(value, list) else []
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: None if SECRET.search(str(k)) else _without_secrets(v) for k, v in value.items()}
+    return [_without_secrets(inner) for inner in value] if isinstance(value, list) else value
+
+
+def readable(message: str) -> str:
+    """jsonargparse's message as one line, without the usage around it."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return " ".join(line for line in lines if not line.startswith(("usage:", "tip:", "{")))[:400]
+
+
+def namespace_name(config: Namespace, kind: str) -> str:
+    """The last part of a configured class path, in lower case: for the name of a run."""
+    return str(config[kind].class_path).rsplit(".", 1)[-1].lower()

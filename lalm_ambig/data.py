@@ -1,0 +1,138 @@
+"""The corpus as data loaders: checked once, split, with curated rationales, in batches of like length."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lightning
+from torch.utils.data import DataLoader, Dataset
+
+from lalm_ambig.categories import CategorySet
+from lalm_ambig.corpora.base import Corpus
+from lalm_ambig.corpora.prepared import Prepared, prepare
+from lalm_ambig.encoding import Encoder, approximate_length
+from lalm_ambig.errors import InputError
+from lalm_ambig.rationales import read_rationales
+from lalm_ambig.sampler import LengthBuckets, ResumableLoader
+from lalm_ambig.types import SPLITS, Batch, Item, Split
+
+
+class Items(Dataset[Item]):
+    """Some of a split's items, with the rationales of a file in place of their own."""
+
+    def __init__(self, source: Sequence[Item], rationales: dict[str, str], keep: Sequence[int]) -> None:
+        self.source, self.rationales, self.keep = source, rationales, keep
+
+    def __len__(self) -> int:
+        return len(self.keep)
+
+    def __getitem__(self, index: int) -> Item:
+        item = self.source[self.keep[index]]
+        rationale = self.rationales.get(item.id)
+        return item if rationale is None else replace(item, rationale=rationale)
+
+
+class DataModule(lightning.LightningDataModule):
+    """Items of a corpus, split and batched."""
+
+    encoder: Encoder
+    prepared: Prepared
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        *,
+        batch_size: int = 8,
+        eval_batch_size: int = 16,
+        rationales: Path | None = None,
+        prompt: str | None = None,
+        limit: int | None = None,
+        cache_features: bool = True,
+        workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        """
+        Args:
+            corpus: What to read, and how it is split.
+            batch_size: Items in a training step of one process.
+            eval_batch_size: Items in a batch of validation, test and prediction.
+            rationales: JSON Lines of `data_curation` (or rows with `id` and `rationale`), in place of the corpus's own.
+            prompt: Stem of a prompt in `lalm_ambig/prompts`, or a .txt file; by default the corpus's.
+            limit: Use at most so many items of each split, the first ones (for a quick look).
+            cache_features: Compute a frozen audio encoder's features once a clip and keep them on disk.
+            workers: Processes that load batches.
+            seed: Of the order of the training items.
+        """
+        super().__init__()
+        if batch_size < 1 or eval_batch_size < 1:
+            raise InputError(f"batch sizes must be at least 1, got {batch_size} and {eval_batch_size}", where="data")
+        self.corpus = corpus
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        self.rationales_file = rationales
+        self.prompt = prompt or corpus.prompt
+        self.limit, self.cache_features = limit, cache_features
+        self.workers, self.seed = workers, seed
+        self.reasoning = True
+        self.ready = False
+
+    @property
+    def categories(self) -> CategorySet:
+        return self.corpus.categories
+
+    def setup(self, stage: str | None = None) -> None:  # noqa: ARG002 (Lightning's signature)
+        """Read and check the corpus; later calls do nothing. Raises InputError for whatever is wrong with it."""
+        if self.ready:
+            return
+        self.rationales = read_rationales(self.rationales_file) if self.rationales_file else {}
+        self.prepared = prepare(self.corpus)
+        known = {item.id for split in SPLITS for item in self.prepared.items(split)} if self.rationales else set()
+        if self.rationales and not known & set(self.rationales):
+            raise InputError(f"none of its {len(self.rationales)} ids is an item of corpus {self.corpus.name}:", where=str(self.rationales_file), remedy="was it written for another corpus?")
+        self.ready = True
+
+    def items(self, split: Split, *, with_rationale: bool = False) -> Items:
+        """Items of a split; `with_rationale` leaves out those that have none."""
+        source = self.prepared.items(split)
+        keep: Sequence[int] = range(len(source))
+        if with_rationale:
+            keep = [i for i in keep if source[i].rationale or source[i].id in self.rationales]
+        return Items(source, self.rationales, keep[: self.limit])
+
+    def train_items(self) -> Items:
+        """What is trained on. InputError where there is nothing, or no item has the rationale that is needed."""
+        items = self.items("train", with_rationale=self.reasoning)
+        if not len(items):
+            every = len(self.items("train"))
+            what = f"none of the {every} training items has a rationale" if every else "there are no training items"
+            raise InputError(f"{what}.", where=f"corpus {self.corpus.name}", remedy="Give --data.rationales FILE (python -m data_curation write makes one), or set model.reasoning to false." if every else "")
+        return items
+
+    def train_dataloader(self) -> ResumableLoader:
+        items = self.train_items()
+        trainer: Any = self.trainer
+        order = LengthBuckets(
+            [approximate_length(items[i]) for i in range(len(items))],
+            self.batch_size,
+            seed=self.seed,
+            rank=trainer.global_rank,
+            world=trainer.world_size,
+        )
+        loader = ResumableLoader(items, batch_sampler=order, collate_fn=self.encoder, num_workers=self.workers)
+        loader.trainer = trainer
+        return loader
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        return self.loader("validation")
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        return self.loader("test")
+
+    def loader(self, split: Split) -> DataLoader[Batch]:
+        """Every item of a split once, in the corpus's order."""
+        return DataLoader(
+            self.items(split),  # type: ignore[arg-type]
+            batch_size=self.eval_batch_size,
+            collate_fn=self.encoder,
+            num_workers=self.workers,
+        )

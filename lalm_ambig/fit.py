@@ -1,0 +1,54 @@
+"""Train a policy on a corpus and evaluate it on unseen items: `python -m lalm_ambig.fit`."""
+
+import sys
+
+from rich.console import Console
+from rich.markup import escape
+
+from lalm_ambig.configuration import Cli, RunSettings, namespace_name, parse
+from lalm_ambig.errors import run_command
+from lalm_ambig.evaluation.replacing import replace_text
+from lalm_ambig.evaluation.table import markdown_table, rich_table
+from lalm_ambig.runs import quiet
+from lalm_ambig.runs.folder import RunFolder
+from lalm_ambig.runs.session import connect
+from lalm_ambig.runs.training import Training, make_trainer
+
+
+def main() -> int:
+    """Run the configuration of the command line, or go on with it."""
+    quiet.silence()
+    console = Console()
+    cli = parse(sys.argv[1:])
+    settings: RunSettings = cli.config_init["run"]
+    run = RunFolder(settings.root / (settings.name or default_name(cli)))
+    state = run.start(cli.resolved(), cli.identity())
+    if state == "finished":
+        console.print(f"{run.path} is finished already:\n")
+        console.print(escape(run.results.read_text(encoding="utf-8")))
+        return 0
+    console.print(f"run folder: {run.path}" + (" (goes on)" if state == "started" else ""))
+    connect(cli.model, cli.datamodule)
+    trainer = make_trainer(cli, run, settings, console=console)
+    finish(Training(run, cli.model, cli.datamodule, trainer, console))
+    return 0
+
+
+def finish(training: Training) -> None:
+    """Everything that the run still lacks, up to its table."""
+    base = training.base()
+    training.fit()
+    results = training.results(base, training.trained())
+    training.console.print(rich_table(results))
+    replace_text(training.run.results, [markdown_table(results)])
+    training.console.print(f"adapter, predictions, samples and metrics: {training.run.path}")
+
+
+def default_name(cli: Cli) -> str:
+    """corpus-policy-method-hash: the same configuration always has the same folder."""
+    corpus = cli.datamodule.corpus.name
+    return f"{corpus}-{namespace_name(cli.config, 'policy')}-{namespace_name(cli.config, 'model')}-{cli.identity()}"
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,128 @@
+"""The one training loop: gather experience with the policy, reduce it to a loss, log it; and read out predictions."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+from torchmetrics import MetricCollection
+
+from lalm_ambig.encoding import Encoder
+from lalm_ambig.errors import InputError
+from lalm_ambig.evaluation.predictions import Prediction, from_reading
+from lalm_ambig.methods.optimisation import Optimiser, cosine_schedule, parameter_groups
+from lalm_ambig.metrics.base import all_metrics
+from lalm_ambig.policies.base import Policy
+from lalm_ambig.rollouts.reading import read_curated, read_generated
+from lalm_ambig.types import Batch, Loss, Reading
+
+PROGRESS_BAR = ("js_div_bits",)
+
+
+@dataclass(frozen=True)
+class Generation:
+    """How responses are written in validation and evaluation: always greedily."""
+
+    max_new_tokens: int = 256
+    """Longest reasoning in tokens; a longer one is closed and marked."""
+    validation_items: int = 64
+    """Items whose reasoning is generated at each validation (the first of the split); the rest use the curated one."""
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1:
+            raise InputError(f"max_new_tokens must be at least 1, got {self.max_new_tokens}", where="model.generation")
+
+
+class Method(lightning.LightningModule, ABC):
+    """A way to train a policy. Subclasses say what is gathered and which objective reduces it."""
+
+    strict_loading = False  # a checkpoint holds what is trained, not the base model
+
+    def __init__(
+        self, policy: Policy, *, reasoning: bool, optimiser: Optimiser, generation: Generation
+    ) -> None:
+        super().__init__()
+        self.policy = policy
+        self.reasoning = reasoning
+        self.optimiser = optimiser
+        self.generation = generation
+        self.encoder: Encoder
+        self.predictions: list[Prediction] = []
+        """What the last `Trainer.predict` found, item by item."""
+
+    @abstractmethod
+    def gather(self, batch: Batch) -> Any:
+        """What the policy says about a batch, as the record that the objective takes."""
+
+    @abstractmethod
+    def reduce(self, experience: Any) -> Loss:
+        """The objective."""
+
+    def attach(self, encoder: Encoder) -> None:
+        """Take the encoder of the corpus to be trained on; the policy must be loaded."""
+        self.encoder = encoder
+        self.train()  # transformers hands models over in evaluation mode, and Lightning leaves them in it
+        names = ("curated", "generated") if self.reasoning else ("direct",)
+        count = len(encoder.categories)
+        self.validation = torch.nn.ModuleDict(
+            {name: MetricCollection({m.name: m for m in all_metrics(count)}) for name in names}
+        )
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002 (Lightning's signature)
+        loss = self.reduce(self.gather(batch))
+        values = {f"train/{name}": value for name, value in loss.parts.items()}
+        self.log_dict(values, prog_bar=True, batch_size=len(batch.items))
+        self.log("train/loss", loss.total.detach(), batch_size=len(batch.items))
+        return loss.total
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Reading]:
+        readings = {}
+        if not self.reasoning:
+            readings["direct"] = self.read(batch)
+        else:
+            if batch.curated is not None:
+                readings["curated"] = read_curated(self.policy, batch, self.encoder.answer)
+            if batch_idx * len(batch.items) < self.generation.validation_items:
+                readings["generated"] = self.read(batch)
+        for name, reading in readings.items():
+            self.validation[name].update(batch.label_dist, reading.predicted_dist)  # type: ignore[operator]
+        return readings
+
+    def on_validation_epoch_end(self) -> None:
+        for mode, metrics in self.validation.items():
+            assert isinstance(metrics, MetricCollection)
+            if any(metric.update_called for metric in metrics.values()):
+                for name, value in metrics.compute().items():
+                    self.log(f"{mode}/{name}", value.float(), prog_bar=name in PROGRESS_BAR)
+            metrics.reset()
+
+    def on_predict_start(self) -> None:
+        self.predictions.clear()
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
+        """Keeps the batch's predictions here: Lightning would take its frozen records apart."""
+        self.predictions.extend(from_reading(batch.items, self.read(batch)))
+
+    @property
+    def monitor(self) -> str:
+        """The validation metric that chooses the best checkpoint: that of the reading which is evaluated."""
+        return f"{'generated' if self.reasoning else 'direct'}/js_div_bits"
+
+    def read(self, batch: Batch) -> Reading:
+        """The distributions that are evaluated: after the policy's own reasoning, or at once."""
+        tokens = self.generation.max_new_tokens if self.reasoning else 0
+        return read_generated(self.policy, batch, self.encoder.answer, max_new_tokens=tokens)
+
+    def configure_optimizers(self) -> Any:
+        groups = parameter_groups(self.policy, self.optimiser)
+        optimiser = torch.optim.AdamW(groups, lr=self.optimiser.learning_rate)
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = cosine_schedule(optimiser, steps, warmup_share=self.optimiser.warmup_share)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Leave the frozen base model out: it is read from its own files again."""
+        frozen = {f"policy.{name}" for name, p in self.policy.named_parameters() if not p.requires_grad}
+        checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k not in frozen}

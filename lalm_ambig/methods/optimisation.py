@@ -1,0 +1,55 @@
+"""AdamW with a linear warm-up and cosine decay: the papers' schedule."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from lalm_ambig.errors import InputError
+from lalm_ambig.policies.base import Policy
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """AdamW's settings."""
+
+    learning_rate: float = 1e-4
+    """Peak learning rate of everything that has none of its own."""
+    projector_learning_rate: float | None = None
+    """Peak learning rate of the projector, where it is trained; by default the same."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay of matrices."""
+    warmup_share: float = 0.03
+    """Share of all steps in which the rate rises linearly, in [0, 1)."""
+
+    def __post_init__(self) -> None:
+        if not self.learning_rate > 0:
+            raise InputError(f"learning_rate must be positive, got {self.learning_rate}", where="model.optimiser")
+        if not 0 <= self.warmup_share < 1:
+            raise InputError(f"warmup_share must be in [0, 1), got {self.warmup_share}", where="model.optimiser")
+
+
+def parameter_groups(policy: Policy, settings: Optimiser) -> list[dict[str, Any]]:
+    """What is trained, as the optimiser's groups: vectors without weight decay, the projector at its own rate."""
+    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
+    for name, parameter in policy.named_parameters():
+        if parameter.requires_grad:
+            own = settings.projector_learning_rate if policy.projector_name in name else None
+            decay = settings.weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((own or settings.learning_rate, decay), []).append(parameter)
+    return [{"params": found, "lr": rate, "weight_decay": decay} for (rate, decay), found in groups.items()]
+
+
+def cosine_schedule(
+    optimiser: torch.optim.Optimizer, steps: int, *, warmup_share: float
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """Linear from 0 over the warm-up, then half a cosine down to 0 at the last step."""
+    warmup = max(1, round(warmup_share * steps))
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / warmup
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, steps - warmup))))
+
+    return torch.optim.lr_scheduler.LambdaLR(optimiser, factor)

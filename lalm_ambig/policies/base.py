@@ -1,0 +1,189 @@
+"""What every base model offers: chat tokens, embeddings, hidden states and the head, each on request.
+
+The parts are called one by one, so that nobody pays for logits of prompt tokens, for a 30 s window around a 2 s
+clip, or for a second copy of the reference. Only this package imports transformers or peft.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from peft import PeftModel
+from torch import Tensor, nn
+from transformers import DynamicCache
+
+from lalm_ambig.errors import InputError
+from lalm_ambig.policies.lora import Adapter, attach, load_adapter
+from lalm_ambig.types import Audio, Tokens
+
+
+class Policy(nn.Module, ABC):
+    """A language model, perhaps with ears, and the adapter that is trained.
+
+    Building one only notes the settings; `load` reads weights, so that a mistake elsewhere is found first.
+    """
+
+    tokenizer: Any
+    model: Any
+    window_s: float = 0.0
+    """Longest audio the model hears, in seconds; 0 for a text-only model."""
+    layer_pattern: str
+    """Full-match pattern of the layers that LoRA goes on."""
+    projector_name: str = "multi_modal_projector"
+
+    def __init__(self, adapter: Adapter) -> None:
+        super().__init__()
+        self.adapter = adapter
+        self.loaded = False
+
+    @abstractmethod
+    def load_base(self) -> tuple[Any, Any]:
+        """Read tokenizer and model, in that order. Raises InputError for a path that holds none."""
+
+    @property
+    @abstractmethod
+    def language_model(self) -> nn.Module:
+        """The decoder without its head."""
+
+    def load(self) -> None:
+        """Read the weights and attach the adapter, once; later calls do nothing."""
+        if self.loaded:
+            return
+        self.tokenizer, base = self.load_base()
+        base.requires_grad_(False)
+        self.model = attach(base, self.adapter, language_model=self.layer_pattern, projector=self.projector_name)
+        self.loaded = True
+
+    @property
+    def base(self) -> Any:
+        """The transformers model, with the adapter's layers inside it where there is one."""
+        return self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    @property
+    def describe(self) -> str:
+        """One line for tables and records."""
+        return type(self).__name__
+
+    # Prompts
+
+    def prompt_ids(self, parts: Sequence[dict[str, str]], *, audio_tokens: int = 0) -> list[int]:
+        """Token ids of a user's turn made of text and audio parts, up to where the model's answer begins."""
+        text = self.tokenizer.apply_chat_template(
+            [{"role": "user", "content": list(parts)}], tokenize=False, add_generation_prompt=True
+        )
+        if audio_tokens:
+            raise InputError(f"{self.describe} takes text only, but an item has audio.", where="policy")
+        return self.text_ids(text)
+
+    def text_ids(self, text: str) -> list[int]:
+        """Token ids of plain text, without special tokens added around it."""
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    @property
+    def end_ids(self) -> list[int]:
+        """Tokens that end the model's turn."""
+        return [self.tokenizer.eos_token_id]
+
+    @property
+    def pad_id(self) -> int:
+        pad = self.tokenizer.pad_token_id
+        return int(pad if pad is not None else self.tokenizer.eos_token_id)
+
+    # Audio: text-only models keep these
+
+    def listen(self, samples: Float[Tensor, "sample"]) -> Float[Tensor, "mel frame"]:
+        """16 kHz mono samples as the encoder's input, on the clip's own number of frames."""
+        raise InputError(f"{self.describe} takes text only, but an item has audio.", where="policy")
+
+    def audio_tokens(self, frames: Float[Tensor, "mel frame"]) -> int:
+        """How many placeholder tokens a clip takes in the prompt."""
+        raise InputError(f"{self.describe} takes text only, but an item has audio.", where="policy")
+
+    def encode_audio(self, frames: Sequence[Tensor]) -> list[Float[Tensor, "audio_token channel"]]:
+        """The audio encoder's features, before the projector, one tensor a clip."""
+        raise InputError(f"{self.describe} takes text only, but an item has audio.", where="policy")
+
+    def encoder_fingerprint(self) -> str:
+        """Changes whenever cached features of `encode_audio` would be wrong."""
+        raise InputError(f"{self.describe} has no audio encoder.", where="policy")
+
+    # Forward
+
+    def embed(self, tokens: Tokens, audio: Audio | None = None) -> Float[Tensor, "item token channel"]:
+        """Input embeddings, with the audio's features in the places of its tokens."""
+        if audio is not None:
+            raise InputError(f"{self.describe} takes text only, but an item has audio.", where="policy")
+        return self.embed_ids(tokens.ids)
+
+    def embed_ids(self, ids: Int[Tensor, "item token"]) -> Float[Tensor, "item token channel"]:
+        """Embeddings of text tokens."""
+        embeddings: Tensor = self.base.get_input_embeddings()(ids)
+        return embeddings
+
+    def hidden(
+        self, embeddings: Float[Tensor, "item new channel"], mask: Tensor, *, cache: Any = None
+    ) -> Float[Tensor, "item new channel"]:
+        """Last hidden states of the new tokens.
+
+        `mask` [item, token] covers everything the new tokens may see: what is in the cache, then themselves.
+        Positions count the unmasked tokens, so padding on either side changes nothing.
+        """
+        new = embeddings.shape[1]
+        positions = (mask.long().cumsum(-1) - 1).clamp(min=0)[:, -new:]
+        out = self.language_model(
+            inputs_embeds=embeddings,
+            attention_mask=mask.long(),
+            position_ids=self.rotary_positions(positions),
+            past_key_values=cache,
+            use_cache=cache is not None,
+        )
+        states: Tensor = out.last_hidden_state
+        return states
+
+    def new_cache(self) -> Any:
+        """An empty cache of keys and values, to decode from."""
+        return DynamicCache(config=self.language_model.config)
+
+    def rotary_positions(self, positions: Int[Tensor, "item token"]) -> Tensor:
+        """Positions in the form that the decoder takes."""
+        return positions
+
+    def logits(self, hidden: Float[Tensor, "*rows channel"]) -> Float[Tensor, "*rows vocabulary"]:
+        """Logits over the whole vocabulary, for the given rows only."""
+        rows: Tensor = self.base.get_output_embeddings()(hidden)
+        return rows
+
+    def category_logits(
+        self, hidden: Float[Tensor, "*rows channel"], token_ids: Int[Tensor, "category"]
+    ) -> Float[Tensor, "*rows category"]:
+        """Logits of a few tokens in float32: C rows of the head, never the vocabulary."""
+        head = self.base.get_output_embeddings()
+        logits = hidden.float() @ head.weight[token_ids].float().T
+        return logits if head.bias is None else logits + head.bias[token_ids].float()
+
+    # Reference and saving
+
+    @contextmanager
+    def adapter_off(self) -> Iterator[None]:
+        """Inside, the model is the base model exactly. InputError under full fine-tuning, which has no base left."""
+        if not isinstance(self.model, PeftModel):
+            raise InputError("full fine-tuning keeps no base model to compare with.", where="policy.adapter")
+        with self.model.disable_adapter():
+            yield
+
+    def save(self, folder: Path) -> None:
+        """Write the adapter in PEFT's layout, or the whole model under full fine-tuning; safetensors either way."""
+        self.model.save_pretrained(folder, safe_serialization=True)
+        self.tokenizer.save_pretrained(folder)
+
+    def load_weights(self, folder: Path) -> None:
+        """Read back what `save` wrote. InputError where it is missing or belongs to another policy."""
+        load_adapter(self.model, folder)

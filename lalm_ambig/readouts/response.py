@@ -1,0 +1,23 @@
+"""The form of a response, `<think>…</think><answer>NAME</answer>`, and what one lacks of it."""
+
+THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
+ANSWER_OPEN, ANSWER_CLOSE = "<answer>", "</answer>"
+
+
+def curated_start(rationale: str | None) -> str:
+    """The curated response up to the answer's place; without a rationale the answer comes at once."""
+    return ANSWER_OPEN if rationale is None else f"{THINK_OPEN}{rationale}{THINK_CLOSE}{ANSWER_OPEN}"
+
+
+def missing_end(text: str) -> str:
+    """What must be appended to a response so that it reaches the answer's place; empty where it has.
+
+    A tag of which the text already ends with a part is completed, not repeated.
+    """
+    if ANSWER_OPEN in text:
+        return ""
+    needed = ANSWER_OPEN if THINK_CLOSE in text or not text.strip() else THINK_CLOSE + ANSWER_OPEN
+    for present in range(len(needed), 0, -1):
+        if text.endswith(needed[:present]):
+            return needed[present:]
+    return needed
