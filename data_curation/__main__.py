@@ -31,8 +31,7 @@ def main() -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from data_curation.validate import add_validate_options, validate
-    from data_curation.write import add_write_options, write
+    from data_curation.options import add_validate_options, add_write_options
 
     parser = argparse.ArgumentParser(
         prog="python -m data_curation",
@@ -42,10 +41,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="write|validate|stats|review")
     writing = commands.add_parser("write", help="write reasoning for the items of a corpus")
     add_write_options(writing)
-    writing.set_defaults(command=write)
+    writing.set_defaults(command=_write)
     validating = commands.add_parser("validate", help="judge a file anew from the replies that it keeps")
     add_validate_options(validating)
-    validating.set_defaults(command=validate)
+    validating.set_defaults(command=_validate)
     counting = commands.add_parser("stats", help="quality numbers of a file")
     counting.add_argument("file", type=Path, metavar="FILE", help="what `write` wrote")
     counting.set_defaults(command=_stats)
@@ -55,6 +54,18 @@ def _parser() -> argparse.ArgumentParser:
     showing.add_argument("--root", type=Path, metavar="DIR", help="folder of the corpus, to hear the clips")
     showing.set_defaults(command=_review)
     return parser
+
+
+def _write(args: argparse.Namespace) -> int:
+    from data_curation.write import write
+
+    return write(args)
+
+
+def _validate(args: argparse.Namespace) -> int:
+    from data_curation.validate import validate
+
+    return validate(args)
 
 
 def _stats(args: argparse.Namespace) -> int:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from data_curation.clips import Clip, relative_name
-from data_curation.exchange import Exchange, now
+from data_curation.clock import now
+from data_curation.exchange import Exchange
 from data_curation.judge import JS_THRESHOLD, Verdict, judge
 from data_curation.records import Call, Row, Usage
 from data_curation.request import Ask, Rejection, rewrite_ask, validator_ask, writer_ask
@@ -48,7 +49,7 @@ class OpenAIWriter:
         self._standard = standard
 
     async def write(self, item: Item, clip: Clip | None, *, key: str) -> Row:
-        """The item's row; Unsent or RunStopped where a reply is missing: what is paid stays for the next run."""
+        """The item's row; Unsent or RunStopped where a reply is missing: paid ones stay for the next run."""
         started = now()
         calls: list[Call] = []
         first = writer_ask(item, self._source.categories, clip=clip, max_tokens=self._standard.writer_tokens)

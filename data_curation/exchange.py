@@ -16,10 +16,10 @@ import json
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from data_curation.budget import Reservation
 from data_curation.client import CallError, ChatClient
+from data_curation.clock import now
 from data_curation.dialect import Dialect
 from data_curation.gate import RunStopped, Slot
 from data_curation.limits import FREE, Limits, Model, Unsent
@@ -179,8 +179,3 @@ class Exchange:
         stop = RunStopped(reason, exit_code=exit_code)
         self.limits.gate.stop(stop)
         raise stop
-
-
-def now() -> str:
-    """The time in UTC, ISO 8601 with milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

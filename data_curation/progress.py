@@ -80,9 +80,10 @@ class RunDisplay:
     ) -> None:
         self._bar.stop()
 
-    def say(self, line: str) -> None:
-        """A line above the bar."""
-        self._console.print(line, markup=False)
+    def say(self, *lines: str) -> None:
+        """Lines above the bar."""
+        for line in lines:
+            self._console.print(line, markup=False)
 
     def update(self, waiting: str = "") -> None:
         """Draw the tally as it is now."""

@@ -14,59 +14,6 @@ from data_curation.limits import Limits, Model
 from data_curation.records import Role
 from lalm_ambig.errors import InputError
 
-DEFAULT_MODEL = "gpt-audio-1.5"
-TEXT_OPTIONS = {
-    "model": "model that hears the clip and writes (default: %(default)s)",
-    "validator-model": "model that validates, from the text alone (default: the one of --model)",
-    "base-url": "any OpenAI-compatible server; HTTPS unless it is on this machine (default: the environment "
-    "variable OPENAI_BASE_URL, else OpenAI)",
-}
-NUMBER_OPTIONS: dict[str, tuple[type[int] | type[float], float | None, str]] = {
-    "concurrency": (int, 8, "items worked on at once"),
-    "rpm": (int, None, "most requests a minute"),
-    "tpm": (int, None, "most tokens a minute"),
-    "max-cost-usd": (
-        float,
-        None,
-        "hard cap on what FILE costs, all runs together; calls in flight count at their worst",
-    ),
-    "retries": (
-        int,
-        5,
-        "how often a call is repeated after a time-out, a dropped connection or a server's error",
-    ),
-    "retry-pause": (float, 0.5, "seconds before the first repetition, doubled each time"),
-    "timeout": (float, 120.0, "seconds to wait for a reply"),
-    "temperature": (float, None, "sampling temperature; the server's own if it is not given"),
-    "price-text-in": (
-        float,
-        None,
-        "US dollars per million text tokens in, instead of data_curation/prices.json",
-    ),
-    "price-audio-in": (float, None, "the same for audio tokens in"),
-    "price-out": (float, None, "the same for tokens out"),
-}
-
-
-def add_server_options(parser: argparse.ArgumentParser) -> None:
-    """Options of every command that asks a model."""
-    server = parser.add_argument_group(
-        "server (the key comes from the environment variable OPENAI_API_KEY only)"
-    )
-    for name, help_text in TEXT_OPTIONS.items():
-        server.add_argument(f"--{name}", help=help_text, default=DEFAULT_MODEL if name == "model" else None)
-    server.add_argument(
-        "--structured",
-        choices=("auto", "tool", "json_schema", "text"),
-        default="auto",
-        help="how a structured reply is asked for; auto: forced tool call, JSON schema or words, "
-        "as the server allows (default: %(default)s)",
-    )
-    numbers = parser.add_argument_group("limits and prices")
-    for name, (kind, default, help_text) in NUMBER_OPTIONS.items():
-        shown = "" if default is None else " (default: %(default)s)"
-        numbers.add_argument(f"--{name}", type=kind, default=default, metavar="N", help=help_text + shown)
-
 
 def models_of(args: argparse.Namespace) -> dict[Role, Model]:
     """The two models with their prices; the user's own prices hold for both."""

@@ -1,7 +1,7 @@
 """What a run knows from earlier ones: the finished rows, and the paid replies for items that are unfinished.
 
-Two append-only journals. FILE holds a row (`records.Row`) for every item that was finished. FILE.pending holds
-the replies for items in progress, so that a run that was killed pays for none again; it goes when nothing is.
+Two append-only journals. FILE holds a row (`records.Row`) for every item that was finished; FILE.pending the
+replies for items in progress, so that a run that was killed pays for none again. It goes when nothing is.
 """
 
 from collections import defaultdict

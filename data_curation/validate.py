@@ -10,44 +10,23 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from data_curation import filters
 from data_curation.author import Standard, sum_usage, verdict_fields
-from data_curation.exchange import Exchange, now
+from data_curation.clock import now
+from data_curation.exchange import Exchange
 from data_curation.gate import RunStopped
-from data_curation.judge import JS_THRESHOLD, Verdict, judge
+from data_curation.judge import Verdict, judge
 from data_curation.limits import Unsent
 from data_curation.records import Row
 from data_curation.request import validator_ask
 from data_curation.rows import read_rows
-from data_curation.server import add_server_options, open_line
+from data_curation.server import open_line
 from data_curation.store import Store
 from lalm_ambig.errors import EXIT_CHECK_FAILED, EXIT_OK, InputError
-
-
-def add_validate_options(parser: argparse.ArgumentParser) -> None:
-    """Options of `validate`."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="what `write` wrote")
-    parser.add_argument(
-        "--js-threshold",
-        type=float,
-        default=JS_THRESHOLD,
-        metavar="BITS",
-        help="largest JS divergence between validation and votes (default: %(default)g)",
-    )
-    parser.add_argument(
-        "--update", action="store_true", help="append a row for each verdict that has changed"
-    )
-    parser.add_argument(
-        "--ask-model",
-        action="store_true",
-        help="ask the validator again about every openai row that keeps the rules; costs, implies --update",
-    )
-    add_server_options(parser)
 
 
 def validate(args: argparse.Namespace) -> int:

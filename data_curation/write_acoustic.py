@@ -2,12 +2,10 @@
 
 import argparse
 import time
-from pathlib import Path
 
 from data_curation import filters
 from data_curation.acoustic.writer import VERSION, AcousticWriter
-from data_curation.clips import relative_name
-from data_curation.exchange import now
+from data_curation.clock import now
 from data_curation.jobs import Selection
 from data_curation.progress import RunDisplay, Tally, print_summary, show_row
 from data_curation.records import Row
@@ -26,8 +24,7 @@ def write_acoustic(selection: Selection, args: argparse.Namespace) -> int:
         Store(args.out, retry_failed=args.retry_failed) as store,
         RunDisplay(selection.count(), tally=tally) as display,
     ):
-        for note in store.notes:
-            display.say(note)
+        display.say(*store.notes)
         for item in selection.items():
             try:
                 row = _row(item, writer, selection=selection, store=store)
@@ -35,13 +32,12 @@ def write_acoustic(selection: Selection, args: argparse.Namespace) -> int:
                 tally.unusable += 1
                 display.say(f"{item.id}: left out: {error}")
                 continue
-            if row is None:
-                tally.known += 1
-            else:
+            tally.known += row is None
+            if row is not None:
                 store.add_row_now(row)
                 tally.add(row)
-                if args.preview:
-                    show_row(row)
+            if row is not None and args.preview:
+                show_row(row)
             display.update()
     print_summary(tally, elapsed_s=time.monotonic() - started_s, spent_usd=None)
     return EXIT_OK
@@ -49,9 +45,8 @@ def write_acoustic(selection: Selection, args: argparse.Namespace) -> int:
 
 def _row(item: Item, writer: AcousticWriter, *, selection: Selection, store: Store) -> Row | None:
     """The item's row; None where it is finished. InputError where the clip cannot be measured."""
-    corpus = selection.corpus
+    corpus, clip = selection.corpus, selection.clip(item)
     names = corpus.categories.names
-    clip = selection.clip(item)
     settings = {"writer": "acoustic", "version": VERSION, "seed": writer.seed}
     key = job_key(item, names, audio_sha256=None if clip is None else clip.sha256, settings=settings)
     if not store.wants((item.id, key)):
@@ -69,7 +64,7 @@ def _row(item: Item, writer: AcousticWriter, *, selection: Selection, store: Sto
         categories=names,
         votes=item.votes,
         text=item.text,
-        audio=None if item.audio is None else relative_name(Path(item.audio), root=corpus.root),
+        audio=None if clip is None else clip.name,
         reasoning=reasoning,
         rationale=None if reasons else reasoning.as_text(),
         measurements=measurements,

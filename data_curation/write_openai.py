@@ -5,6 +5,7 @@ import sys
 import time
 
 from data_curation.author import OpenAIWriter, Source, Standard
+from data_curation.gate import RunStopped
 from data_curation.jobs import Selection
 from data_curation.progress import RunDisplay, Tally, print_summary, show_row
 from data_curation.run import Loop, Run
@@ -18,9 +19,8 @@ async def write_openai(selection: Selection, args: argparse.Namespace) -> int:
     tally = Tally()
     standard = standard_of(args)
     with Store(args.out, retry_failed=args.retry_failed) as store:
-        for note in store.notes:
-            print(note, file=sys.stderr)
         display = RunDisplay(selection.count(), tally=tally)
+        display.say(*store.notes)
         client, exchange = open_line(args, spent_usd=store.spent_usd, announce=display.say)
         display.cost_usd = lambda: exchange.limits.budget.spent_usd
         corpus = selection.corpus
@@ -34,7 +34,13 @@ async def write_openai(selection: Selection, args: argparse.Namespace) -> int:
                 stopped = await loop.work_through(concurrency=args.concurrency)
         finally:
             await client.close()
-    print_summary(tally, elapsed_s=time.monotonic() - started_s, spent_usd=exchange.limits.budget.spent_usd)
+    spent_usd = exchange.limits.budget.spent_usd
+    print_summary(tally, elapsed_s=time.monotonic() - started_s, spent_usd=spent_usd)
+    return _conclusion(stopped, tally)
+
+
+def _conclusion(stopped: RunStopped | None, tally: Tally) -> int:
+    """Say in one line what is left to do, if anything; the exit code."""
     if stopped is not None:
         print(f"stopped: {stopped.reason}. The same command goes on from here.", file=sys.stderr)
         return stopped.exit_code

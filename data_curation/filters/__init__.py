@@ -1,8 +1,8 @@
 """The rules that a chain of thought must keep, whoever wrote it.
 
 To add one, write `filters/NAME.py` with `check(reasoning, votes, categories) -> list[str]`: the reasons why
-it does not hold, none where it does. Modules of this package are found by themselves; both writers, `validate`
-and `stats` share them.
+it does not hold, none where it does. Modules of this package are found by themselves; both writers and
+`validate` share them.
 """
 
 import importlib

@@ -1,7 +1,7 @@
-"""Throughput of the openai writer: 1,000 calls to a stub with 50 ms latency, 32 at a time, in a process of their own.
+"""Throughput of the openai writer: 1,000 calls to a stub with 50 ms latency, 32 at a time.
 
 Usage: python tests/benchmarks/curation_throughput.py [ITEMS]     (2 calls an item; default 500)
-The last line is JSON: wall time of the whole command in seconds, its peak memory in MB, calls counted at the stub.
+The last line is JSON: wall time of the whole command in seconds, its peak memory in MB, calls at the stub.
 """
 
 import json

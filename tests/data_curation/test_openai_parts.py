@@ -142,8 +142,13 @@ def test_the_breaker_trips_in_a_row_or_by_share_and_a_success_resets_the_row() -
 
 @pytest.mark.parametrize(
     ("headers", "expected_s"),
-    [({"retry-after": "2"}, 2.0), ({"retry-after-ms": "250", "retry-after": "9"}, 0.25), ({}, None), ({"retry-after": "soon"}, None)],
-)  # fmt: skip
+    [
+        ({"retry-after": "2"}, 2.0),
+        ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
+        ({}, None),
+        ({"retry-after": "soon"}, None),
+    ],
+)
 def test_retry_after_in_seconds_and_milliseconds(headers: dict[str, str], expected_s: float | None) -> None:
     assert retry_after_s(headers) == expected_s
 
@@ -212,7 +217,8 @@ def test_the_content_address_changes_with_everything_that_is_sent_and_with_nothi
     base = key(ITEM)
     assert key(replace(ITEM, id="b", speaker="s", split="test")) == base
     assert key(replace(ITEM, votes=(6.0, 0.0, 2.0))) == base  # the same distribution is the same request
-    others = [key(replace(ITEM, text="x")), key(replace(ITEM, votes=(2.0, 0.0, 2.0))), key(ITEM, model="n"), key(ITEM, temperature=1.0)]  # fmt: skip
+    others = [key(replace(ITEM, text="x")), key(replace(ITEM, votes=(2.0, 0.0, 2.0)))]
+    others += [key(ITEM, model="n"), key(ITEM, temperature=1.0)]
     others += [job_key(ITEM, CLASSES, audio_sha256="abd", settings={"model": "m", "temperature": None})]
     others += [job_key(ITEM, CLASSES[::-1], audio_sha256="abc", settings={"model": "m", "temperature": None})]
     assert len({base, *others}) == 7
