@@ -14,6 +14,8 @@ def write(args: argparse.Namespace) -> int:
     limits = [number for number in (args.limit, args.preview) if number is not None]
     selection = Selection(corpus, tuple(args.split), min(limits, default=None))
     if args.writer == "acoustic":
+        if args.dry_run:
+            raise InputError("--dry-run is about calls and costs; the acoustic writer has neither.")
         from data_curation.write_acoustic import write_acoustic
 
         return write_acoustic(selection, args)

@@ -306,3 +306,9 @@ def test_the_acoustic_writer_fills_the_same_file_offline_and_deterministically(
     assert {row["writer"] for row in rows[0]} == {"acoustic"} and rows[0][0]["model"] is None
     assert run_main(*arguments, "--out", tmp_path / "a.jsonl").code == 0
     assert len(rows_of(tmp_path / "a.jsonl")) == 3
+
+
+def test_a_dry_run_of_the_acoustic_writer_is_a_mistake(corpus: Path, out: Path) -> None:
+    arguments = ["write", "--corpus", "crema_d", "--root", corpus, "--writer", "acoustic", "--out", out]
+    ended = run_main(*arguments, "--dry-run")
+    assert ended.code == 2 and "the acoustic writer has neither" in ended.err
