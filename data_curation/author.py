@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from data_curation.clips import Clip, relative_name
+from data_curation.clips import Clip
 from data_curation.clock import now
 from data_curation.exchange import Exchange
 from data_curation.judge import JS_THRESHOLD, Verdict, judge
@@ -35,7 +34,6 @@ class Source:
     """Where the items come from."""
 
     corpus: str
-    root: Path
     categories: tuple[str, ...]
 
 
@@ -50,7 +48,6 @@ class OpenAIWriter:
 
     async def write(self, item: Item, clip: Clip | None, *, key: str) -> Row:
         """The item's row; Unsent or RunStopped where a reply is missing: paid ones stay for the next run."""
-        started = now()
         calls: list[Call] = []
         first = writer_ask(item, self._source.categories, clip=clip, max_tokens=self._standard.writer_tokens)
         ask: Ask | None = first
@@ -58,7 +55,7 @@ class OpenAIWriter:
             calls.append(await self._reply(ask, (item.id, key)))
             verdict = self.judge(calls, item.votes)
             ask = self._next(verdict, calls, first)
-        return self._row(item, calls, verdict, key=key, started=started)
+        return self._row(item, calls, verdict, key=key, audio=None if clip is None else clip.name)
 
     def judge(self, calls: Sequence[Call], votes: Sequence[float]) -> Verdict:
         return judge(
@@ -97,8 +94,10 @@ class OpenAIWriter:
         await self._store.add_call(job, address, call)
         return call
 
-    def _row(self, item: Item, calls: Sequence[Call], verdict: Verdict, *, key: str, started: str) -> Row:
-        root, usage = self._source.root, sum_usage(calls)
+    def _row(
+        self, item: Item, calls: Sequence[Call], verdict: Verdict, *, key: str, audio: str | None
+    ) -> Row:
+        usage = sum_usage(calls)
         return Row(
             key=key,
             corpus=self._source.corpus,
@@ -107,14 +106,14 @@ class OpenAIWriter:
             categories=self._source.categories,
             votes=item.votes,
             text=item.text,
-            audio=None if item.audio is None else relative_name(Path(item.audio), root=root),
+            audio=audio,
             model=self._exchange.models["writer"].name,
             validator_model=self._exchange.models["validator"].name,
             calls=tuple(calls),
             usage=usage,
             paid_usd=usage.cost_usd,
             attempts=calls[-1].attempt,
-            started=started,
+            started=calls[0].started,
             finished=now(),
             **verdict_fields(verdict),
         )

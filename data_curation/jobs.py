@@ -38,6 +38,12 @@ class Selection:
             raise InputError(f"no items in {', '.join(self.splits) or 'it'}", where=where)
         return total
 
+    @property
+    def audio_root(self) -> Path:
+        """The folder that clips are named from: the corpus's, or the one that its file lies in."""
+        root = self.corpus.root
+        return root.parent if root.is_file() else root
+
     def clip(self, item: Item) -> Clip | None:
         """The item's sound, not yet decoded; None where it has none, InputError where it cannot be read."""
-        return None if item.audio is None else open_clip(Path(item.audio), root=self.corpus.root)
+        return None if item.audio is None else open_clip(Path(item.audio), root=self.audio_root)

@@ -110,10 +110,11 @@ def print_summary(tally: Tally, *, elapsed_s: float, spent_usd: float | None) ->
     rows |= {"finished by earlier runs": str(tally.known), "left for the next run": str(tally.unsent)}
     rows["clip unusable"] = str(tally.unusable)
     if tally.written:
-        rows["attempts per item"] = f"{tally.attempts / tally.written:.2f}"
         rows["rate"] = f"{tally.written / max(elapsed_s, 1e-9):.2f} items/s"
     if tally.js_bits[1]:
         rows["mean JS of accepted"] = f"{tally.js_bits[0] / tally.js_bits[1]:.4f} bits"
+    if spent_usd is not None and tally.written:
+        rows["attempts per item"] = f"{tally.attempts / tally.written:.2f}"
     if spent_usd is not None:
         rows["calls"] = str(tally.calls)
         tokens = tally.usage

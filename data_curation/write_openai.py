@@ -24,7 +24,7 @@ async def write_openai(selection: Selection, args: argparse.Namespace) -> int:
         client, exchange = open_line(args, spent_usd=store.spent_usd, announce=display.say)
         display.cost_usd = lambda: exchange.limits.budget.spent_usd
         corpus = selection.corpus
-        source = Source(corpus.name, corpus.root, corpus.categories.names)
+        source = Source(corpus.name, corpus.categories.names)
         writer = OpenAIWriter(exchange, store, source=source, standard=standard)
         run = Run(selection, writer, store, exchange.limits.gate, key_settings(args, standard))
         started_s = time.monotonic()

@@ -312,3 +312,24 @@ def test_a_dry_run_of_the_acoustic_writer_is_a_mistake(corpus: Path, out: Path) 
     arguments = ["write", "--corpus", "crema_d", "--root", corpus, "--writer", "acoustic", "--out", out]
     ended = run_main(*arguments, "--dry-run")
     assert ended.code == 2 and "the acoustic writer has neither" in ended.err
+
+
+def test_texts_without_sound_are_curated_too_and_a_listed_clip_is_named_from_its_list(
+    stub: StubServer, corpus: Path, out: Path, tmp_path: Path
+) -> None:
+    clip = corpus / "AudioWAV" / "1001_IEO_ANG_XX.wav"
+    (tmp_path / "a.wav").write_bytes(clip.read_bytes())
+    items = [
+        {"id": "spoken", "audio": "a.wav", "text": "Hello.", "votes": {"joy": 2, "anger": 1}},
+        {"id": "written", "text": "Well, well.", "votes": {"joy": 1, "anger": 1}},
+    ]
+    listed = tmp_path / "items.jsonl"
+    listed.write_text("".join(json.dumps(item) + "\n" for item in items))
+    arguments = ["write", "--corpus", "jsonl", "--root", listed, "--writer", "openai", "--base-url", stub.url]
+    ended = run_main(*arguments, "--out", out)
+    assert ended.code == 0, ended.err
+    rows = {row["id"]: row for row in rows_of(out)}
+    assert rows["spoken"]["audio"] == "a.wav" and rows["written"]["audio"] is None
+    assert {row["outcome"] for row in rows.values()} == {"accepted"}
+    texts = [came.text for came in stub.received if "Well, well." in came.text]
+    assert len(texts) == 1 and "Recording: none" in texts[0]
