@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 
 from lalm_ambig.errors import InputError
-from lalm_ambig.policies.lora import Adapter, attach, load_adapter
+from lalm_ambig.policies.lora import Adapter, attach, load_adapter, load_model
 from lalm_ambig.types import Audio, Tokens
 
 
@@ -55,7 +55,9 @@ class Policy(nn.Module, ABC):
             return
         self.tokenizer, base = self.load_base()
         base.requires_grad_(False)
-        self.model = attach(base, self.adapter, language_model=self.layer_pattern, projector=self.projector_name)
+        self.model = attach(
+            base, self.adapter, language_model=self.layer_pattern, projector=self.projector_name
+        )
         self.loaded = True
 
     @property
@@ -166,8 +168,9 @@ class Policy(nn.Module, ABC):
     ) -> Float[Tensor, "*rows category"]:
         """Logits of a few tokens in float32: C rows of the head, never the vocabulary."""
         head = self.base.get_output_embeddings()
-        logits = hidden.float() @ head.weight[token_ids].float().T
-        return logits if head.bias is None else logits + head.bias[token_ids].float()
+        with torch.autocast(hidden.device.type, enabled=False):  # which would round the product to bf16
+            logits = hidden.float() @ head.weight[token_ids].float().T
+            return logits if head.bias is None else logits + head.bias[token_ids].float()
 
     # Reference and saving
 
@@ -186,4 +189,7 @@ class Policy(nn.Module, ABC):
 
     def load_weights(self, folder: Path) -> None:
         """Read back what `save` wrote. InputError where it is missing or belongs to another policy."""
-        load_adapter(self.model, folder)
+        if isinstance(self.model, PeftModel):
+            load_adapter(self.model, folder)
+        else:
+            load_model(self.model, folder)

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
 
 from lalm_ambig.errors import InputError
@@ -40,7 +42,11 @@ class Adapter:
         if not 0 <= self.dropout < 1:
             raise InputError(f"dropout must be in [0, 1), got {self.dropout}", where="policy.adapter")
         if self.method == "full" and (self.projector or self.audio_tower):
-            raise InputError("full fine-tuning already trains the projector and the audio tower:", where="policy.adapter", remedy="set projector and audio_tower to false.")
+            raise InputError(
+                "full fine-tuning already trains the projector and the audio tower:",
+                where="policy.adapter",
+                remedy="set projector and audio_tower to false.",
+            )
 
     @property
     def trains_tower(self) -> bool:
@@ -65,7 +71,7 @@ def attach(model: nn.Module, adapter: Adapter, *, language_model: str, projector
     if adapter.method == "full":
         model.requires_grad_(True)
         return model
-    wrapped = get_peft_model(model, adapter.config(language_model, projector))
+    wrapped: nn.Module = get_peft_model(model, adapter.config(language_model, projector))
     if trained := _norm_of_lora_b(wrapped):
         raise RuntimeError(f"a fresh adapter must have no effect, but lora_B has norm {trained:.3g}")
     return wrapped
@@ -83,39 +89,76 @@ def load_adapter(model: nn.Module, folder: Path) -> None:
     weights = _adapter_weights(folder)
     if not isinstance(model, PeftModel):
         raise InputError("the policy is set to full fine-tuning and takes no adapter.", where=str(folder))
-    own = {name.replace(".default", "") for name, p in model.named_parameters() if p.requires_grad}
+    own = {_saved_name(name) for name, p in model.named_parameters() if p.requires_grad}
     missing = sorted(own - set(weights))
     foreign = sorted(set(weights) - own)
     if missing or foreign:
-        detail = f"it lacks {missing[0]}" if missing else f"it has {foreign[0]}, which the policy does not train"
-        raise InputError(f"the adapter is not of this policy: {detail}.", where=str(folder), remedy="Check policy.adapter and the base model.")
+        detail = (
+            f"it lacks {missing[0]}" if missing else f"it has {foreign[0]}, which the policy does not train"
+        )
+        raise InputError(
+            f"the adapter is not of this policy: {detail}.",
+            where=str(folder),
+            remedy="Check policy.adapter and the base model.",
+        )
     _copy(model, weights, folder)
     if _norm_of_lora_b(model) == 0:
         raise InputError("the adapter has no effect: every lora_B is zero.", where=str(folder))
 
 
+def _saved_name(name: str) -> str:
+    """A parameter's name as PEFT writes it, without the adapter's own."""
+    return name.replace(".modules_to_save.default", "").replace(".default", "")
+
+
 def _copy(model: nn.Module, weights: dict[str, torch.Tensor], folder: Path) -> None:
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            saved = weights.get(name.replace(".default", "")) if parameter.requires_grad else None
+            saved = weights.get(_saved_name(name)) if parameter.requires_grad else None
             if saved is None:
                 continue
             if saved.shape != parameter.shape:
-                raise InputError(f"{name} is {list(saved.shape)} in the adapter and {list(parameter.shape)} in the policy.", where=str(folder))
+                raise InputError(
+                    f"{name} is {list(saved.shape)} in the adapter and {list(parameter.shape)} in the policy.",
+                    where=str(folder),
+                )
             parameter.copy_(saved)
 
 
 def _adapter_weights(folder: Path) -> dict[str, torch.Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     path = folder / "adapter_model.safetensors"
     if not path.is_file():
-        raise InputError(f"no adapter_model.safetensors in {folder}", where="adapter", remedy="Give a run's adapter folder.")
+        raise InputError(
+            f"no adapter_model.safetensors in {folder}",
+            where="adapter",
+            remedy="Give a run's adapter folder.",
+        )
     try:
         return load_file(path)
     except SafetensorError as error:
         raise InputError(f"not a readable safetensors file: {error}", where=str(path)) from error
+
+
+def load_model(model: Any, folder: Path) -> None:
+    """Put a fully fine-tuned model's weights into one of its architecture; read in float32, so that none is rounded.
+
+    Raises InputError where the folder holds no model, or one of another shape.
+    """
+    if not (folder / "config.json").is_file():
+        raise InputError(
+            f"no config.json in {folder}",
+            where="adapter",
+            remedy="Give the folder of a fully fine-tuned model, or set policy.adapter to what the run had.",
+        )
+    try:
+        saved = type(model).from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+        model.load_state_dict(saved.state_dict())
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise InputError(
+            f"the model is not of this policy: {str(error)[:300]}",
+            where=str(folder),
+            remedy="Check policy.adapter and the base model.",
+        ) from error
 
 
 def trained_parameters(model: nn.Module) -> Sequence[tuple[str, nn.Parameter]]:

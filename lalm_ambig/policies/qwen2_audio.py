@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
+from peft.utils import ModulesToSaveWrapper
 from torch import Tensor, nn
 from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 from transformers.masking_utils import create_bidirectional_mask
@@ -19,36 +20,12 @@ from transformers.masking_utils import create_bidirectional_mask
 from lalm_ambig.errors import InputError
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.lora import LANGUAGE_MODEL, Adapter
+from lalm_ambig.policies.standardised import StandardisedLinear
 from lalm_ambig.types import Audio, Tokens
 
 RATE_HZ = 16_000
 TAIL_FRAMES = 4
 """Silent mel frames kept behind a clip: the two convolutions look two frames past their last output."""
-
-
-class StandardisedLinear(nn.Linear):
-    """A projector on (x − mean) / deviation, which conditions its training; `folded` is the same function of x."""
-
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self, like: nn.Linear, mean: Tensor, deviation: Tensor, *, scale: float) -> None:
-        super().__init__(like.in_features, like.out_features, device=like.weight.device)
-        self.register_buffer("mean", mean.float().to(like.weight.device))
-        self.register_buffer("deviation", deviation.float().clamp(min=1e-5).to(like.weight.device))
-        nn.init.normal_(self.weight, std=scale / like.in_features**0.5)
-        nn.init.zeros_(self.bias)
-
-    def forward(self, features: Tensor) -> Tensor:
-        return super().forward((features - self.mean) / self.deviation)
-
-    def folded(self) -> nn.Linear:
-        """A plain layer with the same outputs: W/σ and b − W(μ/σ)."""
-        plain = nn.Linear(self.in_features, self.out_features, device=self.weight.device)
-        with torch.no_grad():
-            plain.weight.copy_(self.weight / self.deviation)
-            plain.bias.copy_(self.bias - plain.weight @ self.mean)
-        return plain.requires_grad_(self.weight.requires_grad)
 
 
 class Qwen2Audio(Policy):
@@ -81,7 +58,11 @@ class Qwen2Audio(Policy):
         self.attention = attention
         self.standardise_audio = standardise_audio
         if standardise_audio and not (self.adapter.projector or self.adapter.method == "full"):
-            raise InputError("standardise_audio starts the projector anew, so it must be trained:", where="policy", remedy="set adapter.projector to true.")
+            raise InputError(
+                "standardise_audio starts the projector anew, so it must be trained:",
+                where="policy",
+                remedy="set adapter.projector to true.",
+            )
 
     def load_base(self) -> tuple[Any, Any]:
         source = self.checkpoint()
@@ -92,7 +73,11 @@ class Qwen2Audio(Policy):
             )
         except (OSError, ValueError) as error:
             reason = str(error).split("\n")[0]
-            raise InputError(f"no Qwen2-Audio checkpoint can be read from {source!r}: {reason}", where="policy.path", remedy="Give a folder or a hub id.") from error
+            raise InputError(
+                f"no Qwen2-Audio checkpoint can be read from {source!r}: {reason}",
+                where="policy.path",
+                remedy="Give a folder or a hub id.",
+            ) from error
         extractor = self.processor.feature_extractor
         extractor.padding_side = "right"
         self.processor.tokenizer.padding_side = "left"
@@ -135,13 +120,21 @@ class Qwen2Audio(Policy):
         for token in self.text_ids(text):
             ids.extend([token] * (audio_tokens if token == self.audio_token_id else 1))
         if ids.count(self.audio_token_id) != audio_tokens:
-            raise InputError(f"the prompt has {ids.count(self.audio_token_id)} audio tokens for {audio_tokens} features:", where="policy", remedy="it must hold the audio exactly once.")
+            raise InputError(
+                f"the prompt has {ids.count(self.audio_token_id)} audio tokens for {audio_tokens} features:",
+                where="policy",
+                remedy="it must hold the audio exactly once.",
+            )
         return ids
 
     @property
     def end_ids(self) -> list[int]:
         ends = self.base.generation_config.eos_token_id
-        return list(ends) if isinstance(ends, list) else [int(ends if ends is not None else self.tokenizer.eos_token_id)]
+        return (
+            list(ends)
+            if isinstance(ends, list)
+            else [int(ends if ends is not None else self.tokenizer.eos_token_id)]
+        )
 
     def listen(self, samples: Float[Tensor, "sample"]) -> Float[Tensor, "mel frame"]:
         """Log-mel frames of the clip and `TAIL_FRAMES` of silence, equal to the first frames of its 30 s window."""
@@ -150,7 +143,9 @@ class Qwen2Audio(Policy):
         samples = samples[: self.window_frames * hop]
         frames = -(-samples.numel() // hop) + TAIL_FRAMES
         padded = torch.nn.functional.pad(samples, (0, (frames + TAIL_FRAMES) * hop - samples.numel()))
-        mel = extractor(padded.numpy(), sampling_rate=RATE_HZ, padding="longest", truncation=False, return_tensors="pt")
+        mel = extractor(
+            padded.numpy(), sampling_rate=RATE_HZ, padding="longest", truncation=False, return_tensors="pt"
+        )
         features: Tensor = mel["input_features"][0][:, :frames]
         return features
 
@@ -167,13 +162,17 @@ class Qwen2Audio(Policy):
         tower, device = self.tower, self.device
         longest = max(f.shape[-1] for f in frames)
         # The last frame is silence at the clip's own floor: what the 30 s window would hold there.
-        mel = torch.stack([torch.cat([f, f[:, -1:].expand(-1, longest - f.shape[-1])], dim=-1) for f in frames])
+        mel = torch.stack(
+            [torch.cat([f, f[:, -1:].expand(-1, longest - f.shape[-1])], dim=-1) for f in frames]
+        )
         mel = mel[..., : self.window_frames].to(device=device, dtype=tower.conv1.weight.dtype)
         states = nn.functional.gelu(tower.conv2(nn.functional.gelu(tower.conv1(mel)))).permute(0, 2, 1)
         states = states + tower.embed_positions.weight[: states.shape[1]]
         positions, tokens = self._lengths(torch.tensor([f.shape[-1] for f in frames]))
         seen = torch.arange(states.shape[1])[None] < positions[:, None]
-        mask = create_bidirectional_mask(config=tower.config, inputs_embeds=states, attention_mask=seen.long().to(device))
+        mask = create_bidirectional_mask(
+            config=tower.config, inputs_embeds=states, attention_mask=seen.long().to(device)
+        )
         for layer in tower.layers:
             states = layer(states, mask)
         states = tower.layer_norm(tower.avg_pooler(states.permute(0, 2, 1)).permute(0, 2, 1))
@@ -181,7 +180,9 @@ class Qwen2Audio(Policy):
 
     def encoder_fingerprint(self) -> str:
         """Hash of the encoder's weights, their type and the mel settings."""
-        digest = hashlib.sha256(repr(sorted(self.processor.feature_extractor.to_dict().items(), key=str)).encode())
+        digest = hashlib.sha256(
+            repr(sorted(self.processor.feature_extractor.to_dict().items(), key=str)).encode()
+        )
         for name, weight in self.tower.state_dict().items():
             digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
             digest.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
@@ -189,22 +190,29 @@ class Qwen2Audio(Policy):
 
     def standardise(self, mean: Float[Tensor, "channel"], deviation: Float[Tensor, "channel"]) -> None:
         """Start the trained projector anew on standardised features, with outputs at the embeddings' scale."""
-        projector = self.base.model.multi_modal_projector
-        trained = projector.modules_to_save["default"] if hasattr(projector, "modules_to_save") else projector
         embeddings = self.base.get_input_embeddings().weight
         scale = float(embeddings.float().square().mean().sqrt())
-        trained.linear = StandardisedLinear(trained.linear, mean, deviation, scale=scale)
+        projector = self._trained_projector()
+        projector.linear = StandardisedLinear(projector.linear, mean, deviation, scale=scale)
+
+    def _trained_projector(self) -> Any:
+        """The projector, or the copy of it that the adapter trains."""
+        projector = self.base.model.multi_modal_projector
+        return (
+            projector.modules_to_save["default"] if isinstance(projector, ModulesToSaveWrapper) else projector
+        )
 
     def save(self, folder: Path) -> None:
-        projector = self.base.model.multi_modal_projector
-        trained = projector.modules_to_save["default"] if hasattr(projector, "modules_to_save") else projector
-        linear = trained.linear
+        projector = self._trained_projector()
+        linear = projector.linear
         if isinstance(linear, StandardisedLinear):
-            trained.linear = linear.folded()
+            projector.linear = linear.folded()
         try:
             super().save(folder)
         finally:
-            trained.linear = linear
+            projector.linear = linear
+        if self.adapter.method == "full":
+            self.processor.save_pretrained(folder)  # a whole checkpoint, which `path` can name
 
     def embed(self, tokens: Tokens, audio: Audio | None = None) -> Float[Tensor, "item token channel"]:
         """Text embeddings, with each clip's projected features in the places of its audio tokens, row by row."""
@@ -212,6 +220,8 @@ class Qwen2Audio(Policy):
         if audio is None or not audio.frames:
             return embeddings
         features = list(audio.frames) if audio.encoded else self.encode_audio(audio.frames)
-        projected = self.base.model.multi_modal_projector(torch.cat([f.to(self.device).float() for f in features]))
+        projected = self.base.model.multi_modal_projector(
+            torch.cat([f.to(self.device).float() for f in features])
+        )
         places = (tokens.ids == self.audio_token_id).unsqueeze(-1)
         return embeddings.masked_scatter(places, projected.to(embeddings.dtype))
