@@ -16,6 +16,9 @@ def missing_end(text: str) -> str:
     """
     if ANSWER_OPEN in text:
         return ""
+    for present in range(len(ANSWER_OPEN) - 1, 1, -1):  # "<" alone may be the start of either tag
+        if text.endswith(ANSWER_OPEN[:present]):
+            return ANSWER_OPEN[present:]
     needed = ANSWER_OPEN if THINK_CLOSE in text or not text.strip() else THINK_CLOSE + ANSWER_OPEN
     for present in range(len(needed), 0, -1):
         if text.endswith(needed[:present]):
