@@ -35,10 +35,10 @@ class LengthBuckets(Sampler[list[int]]):
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         order = torch.randperm(len(self.lengths), generator=generator)
         chunk = CHUNK_BATCHES * self.batch_size
-        by_length = [part[self.lengths[part].argsort(stable=True)] for part in order.split(chunk)]
-        batches = [part.tolist() for part in torch.cat(by_length).split(self.batch_size)]
+        by_length = [part[self.lengths[part].argsort(stable=True)] for part in torch.split(order, chunk)]
+        batches = [part.tolist() for part in torch.split(torch.cat(by_length), self.batch_size)]
         mixed = [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
-        mixed += mixed[: len(self) * self.world - len(mixed)]
+        mixed = [mixed[i % len(mixed)] for i in range(len(self) * self.world)]  # every process steps as often
         start, self.skip = self.skip, 0
         yield from mixed[self.rank :: self.world][start:]
 
