@@ -37,7 +37,9 @@ class CategorySet:
         if len(self.names) < 2:
             raise InputError(f"a category set needs at least 2 classes, got {list(self.names)}")
         if len(self.verbalisers) != len(self.names):
-            raise InputError(f"{len(self.names)} classes but {len(self.verbalisers)} verbalisers: {self.verbalisers}")
+            raise InputError(
+                f"{len(self.names)} classes but {len(self.verbalisers)} verbalisers: {self.verbalisers}"
+            )
         for label, values in (("class", self.keys), ("verbaliser", self.verbalisers)):
             twice = sorted({value for value in values if values.count(value) > 1})
             if twice:

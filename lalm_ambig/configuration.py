@@ -16,6 +16,8 @@ from jsonargparse import ArgumentError, Namespace, set_parsing_settings
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 import lalm_ambig
+from lalm_ambig.configuration_errors import UNION, readable
+from lalm_ambig.corpora.base import corpus_class, corpus_names
 from lalm_ambig.data import DataModule
 from lalm_ambig.errors import InputError
 from lalm_ambig.methods.base import Method
@@ -24,6 +26,7 @@ from lalm_ambig.policies.base import Policy
 TRUSTED = ("lalm_ambig.", "lightning.", "torch.")
 """A class path in a YAML file is code that will be run: others than these need --allow-any-class."""
 ALLOW_FLAG = "--allow-any-class"
+CORPUS_FLAG = "--data.corpus"
 DEFAULTS = {"policy": "policy/tiny.yaml", "data": "data/demo.yaml", "model": "method/sft.yaml"}
 USAGE = "python -m lalm_ambig.fit [--config FILE ...] [--KEY VALUE ...]"
 DESCRIPTION = (
@@ -93,7 +96,13 @@ class Cli(LightningCLI):
         config.pop("run", None)
         for name in ("config", "allow_any_class"):
             config.pop(name, None)
-        for name in ("enable_progress_bar", "logger", "callbacks", "log_every_n_steps"):
+        for name in (
+            "enable_progress_bar",
+            "enable_model_summary",
+            "logger",
+            "callbacks",
+            "log_every_n_steps",
+        ):
             config["trainer"].pop(name, None)
         return hashlib.sha256(yaml.safe_dump(config, sort_keys=True).encode()).hexdigest()[:8]
 
@@ -104,7 +113,7 @@ def parse(arguments: Sequence[str], **cli_settings: Any) -> Cli:
     Raises InputError in one line for an unknown key, a wrong value, a kind without a file, or an untrusted class.
     """
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    given = [a for a in arguments if a != ALLOW_FLAG]
+    given = corpus_by_name([a for a in arguments if a != ALLOW_FLAG])
     files = config_files(given)
     check_trusted(files, allow_any=ALLOW_FLAG in arguments)
     stacked = [*_default_files(files), *given]
@@ -121,7 +130,36 @@ def parse(arguments: Sequence[str], **cli_settings: Any) -> Cli:
             **cli_settings,
         )
     except ArgumentError as error:
-        raise InputError(readable(str(error)), where="configuration", remedy="See --help.") from error
+        raise InputError(
+            readable(str(error)), where="configuration", remedy="(--help lists every key)"
+        ) from error
+    except ValueError as error:
+        if isinstance(error, InputError) or not str(error).startswith(UNION):
+            raise
+        raise InputError(readable(str(error)), where="configuration") from error
+
+
+def corpus_by_name(arguments: Sequence[str]) -> list[str]:
+    """The arguments with `--data.corpus NAME` spelt out as the class path of corpus NAME."""
+    spelt: list[str] = []
+    for argument in arguments:
+        flag, equals, name = argument.partition("=")
+        if equals and flag == CORPUS_FLAG:
+            spelt += [flag, _corpus_path(name)]
+        else:
+            spelt.append(_corpus_path(argument) if spelt[-1:] == [CORPUS_FLAG] else argument)
+    return spelt
+
+
+def _corpus_path(name: str) -> str:
+    if "." in name or name[:1].isupper():  # a class or a file already
+        return name
+    cls = corpus_class(name) if name in corpus_names() else None
+    if cls is None:
+        raise InputError(
+            f"unknown corpus {name!r}: expected one of {', '.join(corpus_names())}", where=CORPUS_FLAG
+        )
+    return f"{cls.__module__}.{cls.__name__}"
 
 
 def config_files(arguments: Sequence[str]) -> list[Path]:
@@ -133,7 +171,11 @@ def config_files(arguments: Sequence[str]) -> list[Path]:
             value = arguments[index + 1]
         if value is not None:
             if not Path(value).is_file():
-                raise InputError(f"no such file: {value}", where="--config", remedy=f"The project's own are in {config_folder()}.")
+                raise InputError(
+                    f"no such file: {value}",
+                    where="--config",
+                    remedy=f"The project's own are in {config_folder()}.",
+                )
             found.append(Path(value))
     return found
 
@@ -145,7 +187,11 @@ def _default_files(files: Sequence[Path]) -> list[str]:
     if files and missing:
         folder = Path(DEFAULTS[missing[0]]).parent
         known = ", ".join(sorted(p.stem for p in (config_folder() / folder).glob("*.yaml")))
-        raise InputError(f"no file configures {missing[0]!r}:", where="--config", remedy=f"add --config configs/{folder}/NAME.yaml (NAME: {known}).")
+        raise InputError(
+            f"no file configures {missing[0]!r}:",
+            where="--config",
+            remedy=f"add --config configs/{folder}/NAME.yaml (NAME: {known}).",
+        )
     names = ["base.yaml", *(DEFAULTS[kind] for kind in missing)]
     return [f"--config={config_folder() / name}" for name in names]
 
@@ -155,7 +201,11 @@ def check_trusted(files: Sequence[Path], *, allow_any: bool) -> None:
     for path in [] if allow_any else files:
         for class_path in _class_paths(_yaml(path)):
             if not class_path.startswith(TRUSTED) and "." in class_path:
-                raise InputError(f"class_path {class_path} is not under {', '.join(TRUSTED)}: a file may not run other code.", where=str(path), remedy=f"If you trust it, add {ALLOW_FLAG}.")
+                raise InputError(
+                    f"class_path {class_path} is not under {', '.join(TRUSTED)}: a file may not run other code.",
+                    where=str(path),
+                    remedy=f"If you trust it, add {ALLOW_FLAG}.",
+                )
 
 
 def _yaml(path: Path) -> dict[str, Any]:
@@ -179,12 +229,6 @@ def _without_secrets(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: None if SECRET.search(str(k)) else _without_secrets(v) for k, v in value.items()}
     return [_without_secrets(inner) for inner in value] if isinstance(value, list) else value
-
-
-def readable(message: str) -> str:
-    """jsonargparse's message as one line, without the usage around it."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    return " ".join(line for line in lines if not line.startswith(("usage:", "tip:", "{")))[:400]
 
 
 def namespace_name(config: Namespace, kind: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import lightning
 from torch.utils.data import DataLoader, Dataset
@@ -18,7 +18,7 @@ from lalm_ambig.sampler import LengthBuckets, ResumableLoader
 from lalm_ambig.types import SPLITS, Batch, Item, Split
 
 
-class Items(Dataset[Item]):
+class Items(Dataset[Item], Sequence[Item]):
     """Some of a split's items, with the rationales of a file in place of their own."""
 
     def __init__(self, source: Sequence[Item], rationales: dict[str, str], keep: Sequence[int]) -> None:
@@ -27,7 +27,13 @@ class Items(Dataset[Item]):
     def __len__(self) -> int:
         return len(self.keep)
 
-    def __getitem__(self, index: int) -> Item:
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Items": ...
+    def __getitem__(self, index: int | slice) -> "Item | Items":
+        if isinstance(index, slice):
+            return Items(self.source, self.rationales, self.keep[index])
         item = self.source[self.keep[index]]
         rationale = self.rationales.get(item.id)
         return item if rationale is None else replace(item, rationale=rationale)
@@ -66,7 +72,9 @@ class DataModule(lightning.LightningDataModule):
         """
         super().__init__()
         if batch_size < 1 or eval_batch_size < 1:
-            raise InputError(f"batch sizes must be at least 1, got {batch_size} and {eval_batch_size}", where="data")
+            raise InputError(
+                f"batch sizes must be at least 1, got {batch_size} and {eval_batch_size}", where="data"
+            )
         self.corpus = corpus
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.rationales_file = rationales
@@ -80,15 +88,21 @@ class DataModule(lightning.LightningDataModule):
     def categories(self) -> CategorySet:
         return self.corpus.categories
 
-    def setup(self, stage: str | None = None) -> None:  # noqa: ARG002 (Lightning's signature)
+    def setup(self, stage: str | None = None) -> None:
         """Read and check the corpus; later calls do nothing. Raises InputError for whatever is wrong with it."""
         if self.ready:
             return
         self.rationales = read_rationales(self.rationales_file) if self.rationales_file else {}
         self.prepared = prepare(self.corpus)
-        known = {item.id for split in SPLITS for item in self.prepared.items(split)} if self.rationales else set()
+        known = (
+            {item.id for split in SPLITS for item in self.prepared.items(split)} if self.rationales else set()
+        )
         if self.rationales and not known & set(self.rationales):
-            raise InputError(f"none of its {len(self.rationales)} ids is an item of corpus {self.corpus.name}:", where=str(self.rationales_file), remedy="was it written for another corpus?")
+            raise InputError(
+                f"none of its {len(self.rationales)} ids is an item of corpus {self.corpus.name}:",
+                where=str(self.rationales_file),
+                remedy="was it written for another corpus?",
+            )
         self.ready = True
 
     def items(self, split: Split, *, with_rationale: bool = False) -> Items:
@@ -102,11 +116,17 @@ class DataModule(lightning.LightningDataModule):
     def train_items(self) -> Items:
         """What is trained on. InputError where there is nothing, or no item has the rationale that is needed."""
         items = self.items("train", with_rationale=self.reasoning)
-        if not len(items):
-            every = len(self.items("train"))
-            what = f"none of the {every} training items has a rationale" if every else "there are no training items"
-            raise InputError(f"{what}.", where=f"corpus {self.corpus.name}", remedy="Give --data.rationales FILE (python -m data_curation write makes one), or set model.reasoning to false." if every else "")
-        return items
+        if items:
+            return items
+        where = f"corpus {self.corpus.name}"
+        every = len(self.items("train"))
+        if not every:
+            raise InputError("there are no training items.", where=where)
+        raise InputError(
+            f"none of the {every} training items has a rationale.",
+            where=where,
+            remedy="Give --data.rationales FILE (python -m data_curation write makes one), or --model.reasoning false.",
+        )
 
     def train_dataloader(self) -> ResumableLoader:
         items = self.train_items()
@@ -118,7 +138,9 @@ class DataModule(lightning.LightningDataModule):
             rank=trainer.global_rank,
             world=trainer.world_size,
         )
-        loader = ResumableLoader(items, batch_sampler=order, collate_fn=self.encoder, num_workers=self.workers)
+        loader = ResumableLoader(
+            items, batch_sampler=order, collate_fn=self.encoder, num_workers=self.workers
+        )
         loader.trainer = trainer
         return loader
 

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     chosen = {"part": options.part, "seed": options.seed, "fold": options.fold}
     given = {name: value for name, value in chosen.items() if value is not None}
-    corpus = open_corpus(options.corpus, options.root, **given, **_extra(options.option))
+    corpus = open_corpus(options.corpus, options.root, **given, **option_values(options.option))
     prepared = prepare(corpus, check_audio=options.check_audio)
     summary = {"corpus": corpus.name, **summarise(prepared, seed=options.seed or 0)}
     summary["audio_checked"] = options.check_audio
@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _extra(pairs: Sequence[str]) -> dict[str, Any]:
+def option_values(pairs: Sequence[str]) -> dict[str, Any]:
     """`key=value` texts as options: a value that is JSON (true, 3, ["a", "b"]) is read as such."""
     options: dict[str, Any] = {}
     for pair in pairs:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,11 @@ from lalm_ambig.policies.base import Policy
 from lalm_ambig.types import Item
 
 CLIPS_PER_PASS = 8
-_BYTES = {torch.float32: np.dtype("float32"), torch.bfloat16: np.dtype("int16"), torch.float16: np.dtype("float16")}
+_BYTES: dict[torch.dtype, Any] = {
+    torch.float32: np.dtype("float32"),
+    torch.bfloat16: np.dtype("int16"),
+    torch.float16: np.dtype("float16"),
+}
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class FeatureCache:
     def get(self, audio: str) -> Float[Tensor, "audio_token channel"]:
         """A clip's encoder features; KeyError for a clip that was not there when the cache was made."""
         first, rows = self.index[audio]
-        flat = np.memmap(self.folder / "features.bin", dtype=_BYTES[self.dtype], mode="r", offset=0)
+        flat: Any = np.memmap(self.folder / "features.bin", _BYTES[self.dtype], mode="r")
         part = np.array(flat[first * self.channels : (first + rows) * self.channels])
         return torch.from_numpy(part).view(self.dtype).view(rows, self.channels)
 
@@ -59,7 +64,9 @@ def cached_features(policy: Policy, items: Sequence[Item], root: Path) -> Featur
         items: Everything that will be heard; items without audio are passed over.
         root: Folder of all feature caches.
     """
-    clips = sorted({item.audio: item.duration_s for item in items if item.audio}.items(), key=lambda c: (c[1], c[0]))
+    clips = sorted(
+        {item.audio: item.duration_s for item in items if item.audio}.items(), key=lambda c: (c[1], c[0])
+    )
     paths = [path for path, _ in clips]
     digest = hashlib.sha256(policy.encoder_fingerprint().encode())
     for path in sorted(paths):

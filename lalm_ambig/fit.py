@@ -9,6 +9,8 @@ from lalm_ambig.configuration import Cli, RunSettings, namespace_name, parse
 from lalm_ambig.errors import run_command
 from lalm_ambig.evaluation.replacing import replace_text
 from lalm_ambig.evaluation.table import markdown_table, rich_table
+from lalm_ambig.policies.base import Policy
+from lalm_ambig.policies.lora import summary
 from lalm_ambig.runs import quiet
 from lalm_ambig.runs.folder import RunFolder
 from lalm_ambig.runs.session import connect
@@ -22,13 +24,15 @@ def main() -> int:
     cli = parse(sys.argv[1:])
     settings: RunSettings = cli.config_init["run"]
     run = RunFolder(settings.root / (settings.name or default_name(cli)))
-    state = run.start(cli.resolved(), cli.identity())
+    state = run.state_for(cli.identity())
     if state == "finished":
         console.print(f"{run.path} is finished already:\n")
         console.print(escape(run.results.read_text(encoding="utf-8")))
         return 0
     console.print(f"run folder: {run.path}" + (" (goes on)" if state == "started" else ""))
     connect(cli.model, cli.datamodule)
+    run.record(cli.resolved(), cli.identity())
+    console.print(_policy_line(cli.model.policy))
     trainer = make_trainer(cli, run, settings, console=console)
     finish(Training(run, cli.model, cli.datamodule, trainer, console))
     return 0
@@ -42,6 +46,12 @@ def finish(training: Training) -> None:
     training.console.print(rich_table(results))
     replace_text(training.run.results, [markdown_table(results)])
     training.console.print(f"adapter, predictions, samples and metrics: {training.run.path}")
+
+
+def _policy_line(policy: Policy) -> str:
+    counts = summary(policy)
+    every, trained = counts["parameters"] / 1e6, counts["trained"] / 1e6
+    return f"policy: {policy.describe}, {every:.1f} M parameters, {trained:.2f} M of them trained"
 
 
 def default_name(cli: Cli) -> str:

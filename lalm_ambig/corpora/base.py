@@ -94,10 +94,11 @@ class Corpus(ABC):
 def corpus_names() -> list[str]:
     """Names that `--corpus` takes: the modules of this package that define a corpus."""
     modules = pkgutil.iter_modules(lalm_ambig.corpora.__path__)
-    return sorted(m.name for m in modules if _corpus_class(m.name) is not None)
+    return sorted(m.name for m in modules if corpus_class(m.name) is not None)
 
 
-def _corpus_class(module_name: str) -> type[Corpus] | None:
+def corpus_class(module_name: str) -> type[Corpus] | None:
+    """The corpus that a module of this package defines, if any."""
     module = importlib.import_module(f"lalm_ambig.corpora.{module_name}")
     found = [
         value
@@ -114,7 +115,7 @@ def open_corpus(name: str, root: Path | str | None, **options: Any) -> Corpus:
     Raises InputError for an unknown name or option, a missing root, or anything the corpus itself refuses.
     """
     known_module = name in {module.name for module in pkgutil.iter_modules(lalm_ambig.corpora.__path__)}
-    cls = _corpus_class(name) if known_module else None
+    cls = corpus_class(name) if known_module else None
     if cls is None:
         raise InputError(f"unknown corpus {name!r}: expected one of {', '.join(corpus_names())}")
     known = inspect.signature(cls.__init__).parameters

@@ -32,7 +32,9 @@ class Generation:
 
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:
-            raise InputError(f"max_new_tokens must be at least 1, got {self.max_new_tokens}", where="model.generation")
+            raise InputError(
+                f"max_new_tokens must be at least 1, got {self.max_new_tokens}", where="model.generation"
+            )
 
 
 class Method(lightning.LightningModule, ABC):
@@ -70,7 +72,7 @@ class Method(lightning.LightningModule, ABC):
             {name: MetricCollection({m.name: m for m in all_metrics(count)}) for name in names}
         )
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002 (Lightning's signature)
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss = self.reduce(self.gather(batch))
         values = {f"train/{name}": value for name, value in loss.parts.items()}
         self.log_dict(values, prog_bar=True, batch_size=len(batch.items))
@@ -101,7 +103,7 @@ class Method(lightning.LightningModule, ABC):
     def on_predict_start(self) -> None:
         self.predictions.clear()
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
+    def predict_step(self, batch: Batch, batch_idx: int) -> None:
         """Keeps the batch's predictions here: Lightning would take its frozen records apart."""
         self.predictions.extend(from_reading(batch.items, self.read(batch)))
 

@@ -25,9 +25,13 @@ class Optimiser:
 
     def __post_init__(self) -> None:
         if not self.learning_rate > 0:
-            raise InputError(f"learning_rate must be positive, got {self.learning_rate}", where="model.optimiser")
+            raise InputError(
+                f"learning_rate must be positive, got {self.learning_rate}", where="model.optimiser"
+            )
         if not 0 <= self.warmup_share < 1:
-            raise InputError(f"warmup_share must be in [0, 1), got {self.warmup_share}", where="model.optimiser")
+            raise InputError(
+                f"warmup_share must be in [0, 1), got {self.warmup_share}", where="model.optimiser"
+            )
 
 
 def parameter_groups(policy: Policy, settings: Optimiser) -> list[dict[str, Any]]:

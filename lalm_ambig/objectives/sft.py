@@ -40,15 +40,23 @@ class SFTObjective:
     def __post_init__(self) -> None:
         for name in ("ce_weight", "kl_weight"):
             if not getattr(self, name) >= 0:
-                raise InputError(f"{name} must be at least 0, got {getattr(self, name)}", where="model.objective")
+                raise InputError(
+                    f"{name} must be at least 0, got {getattr(self, name)}", where="model.objective"
+                )
         if self.ce_weight == 0 and self.kl_weight == 0:
-            raise InputError("ce_weight and kl_weight are both 0, so nothing is trained:", where="model.objective", remedy="set one of them.")
+            raise InputError(
+                "ce_weight and kl_weight are both 0, so nothing is trained:",
+                where="model.objective",
+                remedy="set one of them.",
+            )
 
     def __call__(self, experience: SFTExperience) -> Loss:
         """The loss in nats; its parts are means over items: CE per token, KL per item."""
         ce = mean_per_item(-experience.token_log_probs, experience.mask)
         divergence = kl_from_logits(experience.label_dist, experience.category_logits).mean()
-        return Loss(self.ce_weight * ce + self.kl_weight * divergence, {"ce": ce.detach(), "kl": divergence.detach()})
+        return Loss(
+            self.ce_weight * ce + self.kl_weight * divergence, {"ce": ce.detach(), "kl": divergence.detach()}
+        )
 
 
 def mean_per_item(values: Float[Tensor, "item token"], mask: Bool[Tensor, "item token"]) -> Float[Tensor, ""]:

@@ -169,7 +169,7 @@ class Policy(nn.Module, ABC):
         """Logits of a few tokens in float32: C rows of the head, never the vocabulary."""
         head = self.base.get_output_embeddings()
         with torch.autocast(hidden.device.type, enabled=False):  # which would round the product to bf16
-            logits = hidden.float() @ head.weight[token_ids].float().T
+            logits: Tensor = hidden.float() @ head.weight[token_ids].float().T
             return logits if head.bias is None else logits + head.bias[token_ids].float()
 
     # Reference and saving

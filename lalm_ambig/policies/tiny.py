@@ -56,7 +56,9 @@ AUDIO_CONFIG = {
 class Tiny(Qwen2Audio):
     """About two million random parameters, 4 s of audio, a vocabulary of the words that the demo uses."""
 
-    def __init__(self, *, adapter: Adapter | None = None, seed: int = 0, standardise_audio: bool = False) -> None:
+    def __init__(
+        self, *, adapter: Adapter | None = None, seed: int = 0, standardise_audio: bool = False
+    ) -> None:
         """
         Args:
             adapter: What is trained.
@@ -76,7 +78,9 @@ class Tiny(Qwen2Audio):
 
 def build(seed: int) -> Path:
     """The folder of the model of that seed, made on first use and found again later."""
-    recipe = f"{TEXT_CONFIG}{AUDIO_CONFIG}{CHAT_TEMPLATE}{seed}{WORDS.read_text()}{Path(__file__).read_text()}"
+    recipe = (
+        f"{TEXT_CONFIG}{AUDIO_CONFIG}{CHAT_TEMPLATE}{seed}{WORDS.read_text()}{Path(__file__).read_text()}"
+    )
     folder = cache_root() / f"tiny-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
     if not folder.is_dir():
         with whole_folder(folder) as unfinished:
@@ -88,7 +92,9 @@ def _write(folder: Path, seed: int) -> None:
     tokenizer = make_tokenizer(WORDS.read_text().split())
     text = {**TEXT_CONFIG, "vocab_size": len(tokenizer), "eos_token_id": tokenizer.eos_token_id}
     config = Qwen2AudioConfig(
-        audio_config=AUDIO_CONFIG, text_config=text, audio_token_index=tokenizer.convert_tokens_to_ids("<|AUDIO|>")
+        audio_config=AUDIO_CONFIG,
+        text_config=text,
+        audio_token_index=tokenizer.convert_tokens_to_ids("<|AUDIO|>"),
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

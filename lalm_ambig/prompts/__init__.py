@@ -15,11 +15,15 @@ def load_prompt(stem: str, mode: Mode) -> str:
     path = own if own.suffix == ".txt" else FOLDER / f"{stem}.{mode}.txt"
     if not path.is_file():
         known = sorted({p.name.split(".")[0] for p in FOLDER.glob("*.txt")})
-        raise InputError(f"no prompt {stem!r}: expected one of {', '.join(known)}, or a .txt file.", where="data.prompt")
+        raise InputError(
+            f"no prompt {stem!r}: expected one of {', '.join(known)}, or a .txt file.", where="data.prompt"
+        )
     return path.read_text(encoding="utf-8").strip()
 
 
-def prompt_parts(template: str, *, text: str | None, classes: tuple[str, ...], audio: bool) -> list[dict[str, str]]:
+def prompt_parts(
+    template: str, *, text: str | None, classes: tuple[str, ...], audio: bool
+) -> list[dict[str, str]]:
     """The template as chat parts: {audio} becomes an audio part, {text} and {classes} are filled in.
 
     A line that holds {text} is left out where an item has none, and so is {audio}.

@@ -41,7 +41,11 @@ def answer_tokens(text_ids: TextIds, categories: CategorySet) -> AnswerTokens:
     for name, verbaliser in zip(categories.names, categories.verbalisers, strict=True):
         whole = text_ids(ANSWER_OPEN + verbaliser)
         if whole[: len(opening)] != opening or len(whole) == len(opening):
-            raise InputError(f"the tokenizer joins {ANSWER_OPEN!r} and {verbaliser!r} ({name}) into {whole}:", where="readout", remedy="choose another verbaliser for this class.")
+            raise InputError(
+                f"the tokenizer joins {ANSWER_OPEN!r} and {verbaliser!r} ({name}) into {whole}:",
+                where="readout",
+                remedy="choose another verbaliser for this class.",
+            )
         names.append(tuple(whole[len(opening) :]))
     _refuse_collisions(categories, names)
     return AnswerTokens(tuple(opening), tuple(names))

@@ -31,7 +31,8 @@ def read_curated(policy: Policy, batch: Batch, answer: AnswerTokens) -> Reading:
     response, at = batch.curated.response, batch.curated.readout_at
     hidden = curated_hidden(policy, batch, response)
     texts = [
-        policy.tokenizer.decode(ids[: int(end) + 1].tolist()) for ids, end in zip(response.ids, at, strict=True)
+        policy.tokenizer.decode(ids[: int(end) + 1].tolist())
+        for ids, end in zip(response.ids, at, strict=True)
     ]
     rows = hidden[torch.arange(len(at)), batch.prompt.ids.shape[1] + at]
     return _reading(policy, rows, answer, texts, [False] * len(texts))
