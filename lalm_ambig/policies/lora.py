@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -17,6 +18,8 @@ LANGUAGE_MODEL = r".*language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|
 TEXT_MODEL = r".*model\.layers\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 AUDIO_TOWER = r".*audio_tower\..*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2)"
 """Full-match patterns. A bare name such as `q_proj` would also hit the audio tower."""
+UNREADABLE = (OSError, ValueError, RuntimeError, SafetensorError, StrictDataclassError)
+"""What transformers raises over a folder that holds no checkpoint of the class, or a broken one."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,7 @@ def load_model(model: Any, folder: Path) -> None:
     try:
         saved = type(model).from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
         model.load_state_dict(saved.state_dict())
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except UNREADABLE as error:
         raise InputError(
             f"the model is not of this policy: {str(error)[:300]}",
             where=str(folder),

@@ -19,7 +19,7 @@ from transformers.masking_utils import create_bidirectional_mask
 
 from lalm_ambig.errors import InputError
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.lora import LANGUAGE_MODEL, Adapter
+from lalm_ambig.policies.lora import LANGUAGE_MODEL, UNREADABLE, Adapter
 from lalm_ambig.policies.standardised import StandardisedLinear
 from lalm_ambig.types import Audio, Tokens
 
@@ -71,7 +71,7 @@ class Qwen2Audio(Policy):
             model = Qwen2AudioForConditionalGeneration.from_pretrained(
                 source, dtype=self.dtype_name, attn_implementation=self.attention, use_safetensors=True
             )
-        except (OSError, ValueError) as error:
+        except UNREADABLE as error:
             reason = str(error).split("\n")[0]
             raise InputError(
                 f"no Qwen2-Audio checkpoint can be read from {source!r}: {reason}",
@@ -137,17 +137,21 @@ class Qwen2Audio(Policy):
         )
 
     def listen(self, samples: Float[Tensor, "sample"]) -> Float[Tensor, "mel frame"]:
-        """Log-mel frames of the clip and `TAIL_FRAMES` of silence, equal to the first frames of its 30 s window."""
+        """Log-mel frames of the clip and `TAIL_FRAMES` of silence, equal to the first frames of its 30 s window.
+
+        At the window's end the spectrum sees the clip mirrored there, as in the window; frames behind it are fillers.
+        """
         extractor = self.processor.feature_extractor
         hop = extractor.hop_length
         samples = samples[: self.window_frames * hop]
         frames = -(-samples.numel() // hop) + TAIL_FRAMES
-        padded = torch.nn.functional.pad(samples, (0, (frames + TAIL_FRAMES) * hop - samples.numel()))
+        heard = min(frames + TAIL_FRAMES, self.window_frames) * hop
+        padded = torch.nn.functional.pad(samples, (0, heard - samples.numel()))
         mel = extractor(
             padded.numpy(), sampling_rate=RATE_HZ, padding="longest", truncation=False, return_tensors="pt"
         )
         features: Tensor = mel["input_features"][0][:, :frames]
-        return features
+        return extended(features, frames)
 
     def audio_tokens(self, frames: Float[Tensor, "mel frame"]) -> int:
         return int(self._lengths(torch.tensor([frames.shape[-1]]))[1])
@@ -162,9 +166,7 @@ class Qwen2Audio(Policy):
         tower, device = self.tower, self.device
         longest = max(f.shape[-1] for f in frames)
         # The last frame is silence at the clip's own floor: what the 30 s window would hold there.
-        mel = torch.stack(
-            [torch.cat([f, f[:, -1:].expand(-1, longest - f.shape[-1])], dim=-1) for f in frames]
-        )
+        mel = torch.stack([extended(f, longest) for f in frames])
         mel = mel[..., : self.window_frames].to(device=device, dtype=tower.conv1.weight.dtype)
         states = nn.functional.gelu(tower.conv2(nn.functional.gelu(tower.conv1(mel)))).permute(0, 2, 1)
         states = states + tower.embed_positions.weight[: states.shape[1]]
@@ -225,3 +227,8 @@ class Qwen2Audio(Policy):
         )
         places = (tokens.ids == self.audio_token_id).unsqueeze(-1)
         return embeddings.masked_scatter(places, projected.to(embeddings.dtype))
+
+
+def extended(mel: Float[Tensor, "mel frame"], frames: int) -> Float[Tensor, "mel longer"]:
+    """The frames, and the last one again up to so many."""
+    return torch.cat([mel, mel[:, -1:].expand(-1, frames - mel.shape[-1])], dim=-1)

@@ -1,6 +1,6 @@
 """Seconds that the bootstrap of all metrics takes on random predictions; the last line is JSON.
 
-    python tests/benchmarks/bootstrap.py [--items N] [--resamples R]
+python tests/benchmarks/bootstrap.py [--items N] [--resamples R]
 """
 
 import argparse
