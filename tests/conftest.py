@@ -1,0 +1,90 @@
+"""A tiny policy, a few noisy clips and their items: what tests of the model's parts share."""
+
+from pathlib import Path
+
+import pytest
+import soundfile
+import torch
+from small_model import MakeEncoder, MakePolicy, noise
+
+from lalm_ambig.corpora.crema_d_votes import CATEGORIES
+from lalm_ambig.corpora.demo_writer import DemoSettings, write_demo
+from lalm_ambig.encoding import Encoder
+from lalm_ambig.policies.lora import Adapter
+from lalm_ambig.policies.tiny import Tiny, build
+from lalm_ambig.types import Item
+
+SECONDS = (0.4, 1.3, 0.9, 0.6)
+VOTES = ((3, 0, 1, 0, 6, 0), (0, 0, 0, 10, 0, 0), (2, 2, 2, 2, 1, 1), (0, 1, 4, 0, 0, 5))
+RATIONALES = (
+    "The words are calm. The voice is flat and low, so most hear neutral.",
+    "A bright, fast voice with a rising tone: all hear happiness.",
+    "The cues differ and people disagree.",
+    "It is quiet and slow, and it sounds sad; a few hear fear.",
+)
+
+
+@pytest.fixture(scope="session")
+def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder to set XDG_CACHE_HOME to."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(cache_home: Path) -> Path:
+    """The checkpoint folder of the tiny model."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(cache_home))
+        return build(0)
+
+
+@pytest.fixture(scope="session")
+def make_policy(cache_home: Path) -> MakePolicy:
+    """Loads a tiny policy of its own, in evaluation mode, with those settings of the adapter."""
+
+    def make(*, standardise_audio: bool = False, **adapter: object) -> Tiny:
+        torch.manual_seed(1)
+        policy = Tiny(adapter=Adapter(**adapter), standardise_audio=standardise_audio)  # type: ignore[arg-type]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("XDG_CACHE_HOME", str(cache_home))
+            policy.load()
+        policy.eval()
+        return policy
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny(make_policy: MakePolicy) -> Tiny:
+    """One shared policy with a fresh adapter, which no test may change."""
+    return make_policy()
+
+
+@pytest.fixture(scope="session")
+def items(tmp_path_factory: pytest.TempPathFactory) -> tuple[Item, ...]:
+    """Four items with sound, transcript, rationale and six classes."""
+    folder = tmp_path_factory.mktemp("clips")
+    found = []
+    for n, (seconds, votes, rationale) in enumerate(zip(SECONDS, VOTES, RATIONALES, strict=True)):
+        path = folder / f"{n}.wav"
+        soundfile.write(path, noise(seconds, seed=n).numpy(), 16_000)
+        found.append(
+            Item(f"i{n}", votes, audio=str(path), text=f"It is {n}", rationale=rationale, duration_s=seconds)
+        )
+    return tuple(found)
+
+
+@pytest.fixture(scope="session")
+def make_encoder() -> MakeEncoder:
+    def make(policy: Tiny, *, reasoning: bool = True) -> Encoder:
+        return Encoder(policy, CATEGORIES, prompt="speech_emotion_short", reasoning=reasoning)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def demo_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo with 10 actors and 6 clips each."""
+    folder = tmp_path_factory.mktemp("demo") / "corpus"
+    write_demo(folder, DemoSettings(actors=10, clips_per_actor=6))
+    return folder
