@@ -2,9 +2,10 @@
 
 `inspect_audio` looks at every file before a training starts, so that none can stop an epoch in its middle.
 
+Stops the check, since a download went wrong and the user has to repeat it:
+  text where sound should be (an HTML page, a Git LFS pointer, other text).
 Left out, with one line that names file and reason (`audio.read_audio` raises the same line as InputError):
-  missing, unreadable or empty file; text where sound should be (an HTML page, a Git LFS pointer, other text);
-  whatever else libsndfile cannot decode; truncated (the header promises more than is there); NaN or infinite
+  missing, unreadable or empty file; whatever else libsndfile cannot decode; truncated (the header promises more than is there); NaN or infinite
   samples; digitally silent once mixed to mono (peak around its mean below SILENT_PEAK); shorter than MIN_S.
 Kept, with one line:
   content that is not what the extension says (FLAC in a .wav); longer than MAX_S, cut to the first MAX_S.
@@ -32,6 +33,8 @@ UNKNOWN_LENGTH_BYTES = 0x7FFF_F000
 """Data sizes from here up are what writers to a pipe put in the header for "not known": not a promise."""
 
 SNIFFED_BYTES = 512
+NOT_SOUND = "instead of sound"
+"""How the kinds of problem end for which a corpus is refused."""
 PROMISED_BYTES = re.compile(
     r"^\s*(?:data|SSND|Data Size|Riff size|riff)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE
 )
@@ -144,11 +147,11 @@ def _check_is_sound(path: Path) -> None:
     if not head:
         raise UnusableAudio(path, "empty file")
     if head.startswith(b"version https://git-lfs"):
-        raise UnusableAudio(path, "a Git LFS pointer instead of sound", "fetch the files with git lfs pull")
+        raise UnusableAudio(path, f"a Git LFS pointer {NOT_SOUND}", "fetch the files with git lfs pull")
     if head.lstrip()[:1] == b"<":
-        raise UnusableAudio(path, "an HTML or XML page instead of sound")
+        raise UnusableAudio(path, f"an HTML or XML page {NOT_SOUND}")
     if all(byte in b"\t\n\r" or byte >= 32 for byte in head) and b"\n" in head:
-        raise UnusableAudio(path, "text instead of sound")
+        raise UnusableAudio(path, f"text {NOT_SOUND}")
 
 
 def _check_promise(path: Path, log: str) -> None:

@@ -19,7 +19,7 @@ from lalm_ambig.cache import whole_folder
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.errors import InputError
 from lalm_ambig.items import Item
-from lalm_ambig.sound_files import Verdict, inspect_audio
+from lalm_ambig.sound_files import NOT_SOUND, Verdict, inspect_audio
 
 ITEMS_FILE = "items.arrow"
 CHECK_FILE = "check.json"
@@ -104,6 +104,7 @@ def build(corpus: Corpus, folder: Path, *, items: int | None, quiet: bool) -> No
     findings = Findings()
     with whole_folder(folder) as unfinished:
         _write_items(_checked(corpus, items, quiet=quiet), unfinished, findings=findings)
+        _refuse_text(corpus, findings)
         if not findings.kept:
             first = next(iter(findings.lines.values()))[0]
             where = f"corpus {corpus.name}"
@@ -121,6 +122,19 @@ def build(corpus: Corpus, folder: Path, *, items: int | None, quiet: bool) -> No
             "problems": findings.summary(),
         }
         (unfinished / CHECK_FILE).write_text(json.dumps(about), encoding="utf-8")
+
+
+def _refuse_text(corpus: Corpus, findings: Findings) -> None:
+    """A page or a pointer in place of a clip means that a download failed: training on the rest would hide it."""
+    kinds = [kind for kind in findings.counts if kind.endswith(NOT_SOUND)]
+    if kinds:
+        count = sum(findings.counts[kind] for kind in kinds)
+        first = findings.lines[kinds[0]][0].removesuffix(": left out")
+        raise InputError(
+            f"{count:,} of its sound files hold none; the first: {first}.",
+            where=f"corpus {corpus.name}",
+            remedy="Fetch them again, or remove them.",
+        )
 
 
 def _write_items(checked: Iterable[tuple[Item, Verdict]], folder: Path, *, findings: Findings) -> None:

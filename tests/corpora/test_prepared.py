@@ -57,21 +57,30 @@ def test_splits_are_lazy_views_of_one_table(jsonl_root: Path, cache: Path) -> No
 
 def test_damaged_clips_are_left_out_counted_and_listed(crema_d_root: Path, cache: Path) -> None:
     audio = crema_d_root / "AudioWAV"
-    (audio / "1001_IEO_NEU_XX.wav").write_text("<html></html>")
+    (audio / "1001_IEO_NEU_XX.wav").write_bytes(b"\x00\x01 no sound \xff")
     soundfile.write(
         audio / "1002_DFA_ANG_XX.wav", np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000, format="FLAC"
     )
     prepared = ready(crema_d_root, cache)
-    assert [item.id for item in prepared.items()] == [
-        "1040_ITH_SAD_XX",
-        "1091_WSI_SAD_XX",
-    ] or prepared.left_out == 1
     assert prepared.left_out == 1
+    assert "1001_IEO_NEU_XX" not in [item.id for item in prepared.items()]
     assert len(prepared.items()) == 3
     assert prepared.notes[1] == "1 of 4 items left out:"
-    assert "1001_IEO_NEU_XX.wav: an HTML or XML page instead of sound: left out" in prepared.notes[2]
+    assert "1001_IEO_NEU_XX.wav: cannot be decoded" in prepared.notes[2]
     assert "1002_DFA_ANG_XX.wav: content is not what the extension says (FLAC): kept" in prepared.notes[3]
     assert (prepared.folder / "problems.txt").read_text().splitlines() == list(prepared.notes[2:])
+
+
+def test_a_page_in_place_of_a_clip_is_a_failed_download_and_stops_the_check(
+    crema_d_root: Path, cache: Path
+) -> None:
+    (crema_d_root / "AudioWAV" / "1001_IEO_NEU_XX.wav").write_text("<html></html>")
+    with pytest.raises(
+        InputError,
+        match=r"1 of its sound files hold none; the first: .*1001_IEO_NEU_XX\.wav: an HTML or XML page instead "
+        r"of sound\. Fetch them again, or remove them\.",
+    ):
+        ready(crema_d_root, cache)
 
 
 def test_of_each_kind_ten_lines_are_shown_and_all_are_on_file(
