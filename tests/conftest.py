@@ -15,7 +15,12 @@ from lalm_ambig.policies.tiny import Tiny, build
 from lalm_ambig.types import Item
 
 SECONDS = (0.4, 1.3, 0.9, 0.6)
-VOTES = ((3, 0, 1, 0, 6, 0), (0, 0, 0, 10, 0, 0), (2, 2, 2, 2, 1, 1), (0, 1, 4, 0, 0, 5))
+VOTES = (
+    (3.0, 0.0, 1.0, 0.0, 6.0, 0.0),
+    (0.0, 0.0, 0.0, 10.0, 0.0, 0.0),
+    (2.0, 2.0, 2.0, 2.0, 1.0, 1.0),
+    (0.0, 1.0, 4.0, 0.0, 0.0, 5.0),
+)
 RATIONALES = (
     "The words are calm. The voice is flat and low, so most hear neutral.",
     "A bright, fast voice with a rising tone: all hear happiness.",

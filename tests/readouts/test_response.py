@@ -1,0 +1,40 @@
+"""The form of a response, and what one lacks of it."""
+
+import pytest
+
+from lalm_ambig.readouts.response import curated_start, missing_end
+
+
+def test_a_curated_response_begins_with_its_reasoning() -> None:
+    assert curated_start("so it is") == "<think>so it is</think><answer>"
+    assert curated_start(None) == "<answer>"
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("", "<answer>"),
+        (" \n", "<answer>"),
+        ("<think>a</think><answer>", ""),
+        ("<think>a</think><answer> fear</answer>", ""),
+        ("<think>a</think>", "<answer>"),
+        ("<think>a</think> and", "<answer>"),
+        ("<think>a</think><", "answer>"),
+        ("<think>a</think><ans", "wer>"),
+        ("<think>a</think><answer", ">"),
+        ("<think>a", "</think><answer>"),
+        ("<think>a<", "/think><answer>"),
+        ("<think>a</thi", "nk><answer>"),
+        ("<think>a</think", "><answer>"),
+        ("<think>", "</think><answer>"),
+        ("no tags at all", "</think><answer>"),
+        ("<answer", ">"),
+        ("<think>a<answer", ">"),
+        ("2 < 3", "</think><answer>"),
+        ("<think>a<answered", "</think><answer>"),
+    ],
+)
+def test_what_a_response_lacks(text: str, end: str) -> None:
+    assert missing_end(text) == end
+    assert missing_end(text + end) == ""
+    assert (text + end).count("<answer>") == 1
