@@ -16,12 +16,8 @@ from jsonargparse import ArgumentError, Namespace, set_parsing_settings
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from lalm_ambig.configuration_errors import UNION, readable
-from lalm_ambig.configuration_files import (
-    ALLOW_FLAG,
-    check_trusted,
-    config_files,
-    default_files,
-)
+from lalm_ambig.configuration_files import config_files, default_files, named_files
+from lalm_ambig.configuration_trust import ALLOW_FLAG, check_trusted
 from lalm_ambig.corpora.base import corpus_class, corpus_names
 from lalm_ambig.data import DataModule
 from lalm_ambig.errors import InputError
@@ -109,7 +105,7 @@ def parse(arguments: Sequence[str], **cli_settings: Any) -> Cli:
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
     given = corpus_by_name([a for a in arguments if a != ALLOW_FLAG])
     files = config_files(given)
-    check_trusted(files, allow_any=ALLOW_FLAG in arguments)
+    check_trusted([*files, *named_files(given)], allow_any=ALLOW_FLAG in arguments)
     stacked = [*default_files(files), *given]
     try:
         return Cli(
@@ -120,7 +116,12 @@ def parse(arguments: Sequence[str], **cli_settings: Any) -> Cli:
             run=False,
             args=stacked,
             auto_configure_optimizers=False,
-            parser_kwargs={"exit_on_error": False, "description": DESCRIPTION, "usage": USAGE},
+            parser_kwargs={
+                "exit_on_error": False,
+                "allow_abbrev": False,
+                "description": DESCRIPTION,
+                "usage": USAGE,
+            },
             **cli_settings,
         )
     except ArgumentError as error:

