@@ -75,6 +75,8 @@ class DataModule(lightning.LightningDataModule):
             raise InputError(
                 f"batch sizes must be at least 1, got {batch_size} and {eval_batch_size}", where="data"
             )
+        if limit is not None and limit < 1:
+            raise InputError(f"limit must be at least 1, got {limit}", where="data")
         self.corpus = corpus
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.rationales_file = rationales

@@ -51,6 +51,8 @@ class Method(lightning.LightningModule, ABC):
         self.optimiser = optimiser
         self.generation = generation
         self.encoder: Encoder
+        self.validated = 0
+        """Items of this validation so far."""
         self.predictions: list[Prediction] = []
         """What the last `Trainer.predict` found, item by item."""
 
@@ -79,6 +81,9 @@ class Method(lightning.LightningModule, ABC):
         self.log("train/loss", loss.total.detach(), batch_size=len(batch.items))
         return loss.total
 
+    def on_validation_epoch_start(self) -> None:
+        self.validated = 0
+
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Reading]:
         readings = {}
         if not self.reasoning:
@@ -86,8 +91,9 @@ class Method(lightning.LightningModule, ABC):
         else:
             if batch.curated is not None:
                 readings["curated"] = read_curated(self.policy, batch, self.encoder.answer)
-            if batch_idx * len(batch.items) < self.generation.validation_items:
+            if self.validated < self.generation.validation_items:
                 readings["generated"] = self.read(batch)
+            self.validated += len(batch.items)
         for name, reading in readings.items():
             self.validation[name].update(batch.label_dist, reading.predicted_dist)  # type: ignore[operator]
         return readings

@@ -28,6 +28,13 @@ class Optimiser:
             raise InputError(
                 f"learning_rate must be positive, got {self.learning_rate}", where="model.optimiser"
             )
+        own = self.projector_learning_rate
+        if own is not None and not own > 0:
+            raise InputError(f"projector_learning_rate must be positive, got {own}", where="model.optimiser")
+        if not self.weight_decay >= 0:
+            raise InputError(
+                f"weight_decay must be at least 0, got {self.weight_decay}", where="model.optimiser"
+            )
         if not 0 <= self.warmup_share < 1:
             raise InputError(
                 f"warmup_share must be in [0, 1), got {self.warmup_share}", where="model.optimiser"
