@@ -54,6 +54,8 @@ def decode(policy: Policy, batch: Batch, *, max_new_tokens: int) -> Decoded:
         fed = [n + int(alive) for n, alive in zip(fed, live.tolist(), strict=True)]
         hidden = policy.hidden(policy.embed_ids(tokens[:, None]), state.mask, cache=cache)[:, -1]
     _close(policy, state, fed)
+    if max_new_tokens == 0:  # the response is given, not cut short
+        state.closed = [False] * len(batch.items)
     return state
 
 

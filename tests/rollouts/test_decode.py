@@ -124,6 +124,7 @@ def test_truncated_rows_are_closed_and_marked(tiny: Tiny, encoder: Encoder, batc
 def test_no_new_tokens_ask_at_once(tiny: Tiny, encoder: Encoder, items: Sequence[Item], batch: Batch) -> None:
     reading = read_generated(tiny, batch, encoder.answer, max_new_tokens=0)
     assert set(reading.responses) == {"<answer>"}
+    assert not any(reading.closed), "nothing was cut short"
     names = torch.tensor(encoder.answer.first_ids)
     for row, one in enumerate(alone(encoder, items)):
         state = naive(tiny, one, list(encoder.answer.open_ids))
