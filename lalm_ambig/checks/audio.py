@@ -1,0 +1,135 @@
+"""Checks of a policy's ears: sides of padding, counts, and parity of the encoder and of a batch."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from lalm_ambig.audio import RATE_HZ
+from lalm_ambig.checks.outcome import Outcome, outcome
+from lalm_ambig.encoding import pad
+from lalm_ambig.policies.qwen2_audio import Qwen2Audio
+from lalm_ambig.types import Audio, Tokens
+
+CLIPS_S = (0.5, 1.7, 3.0)
+TOLERANCE = {torch.float32: 2e-3, torch.bfloat16: 0.15, torch.float16: 0.03}
+"""Largest difference that rounding explains, as a share of the values' root mean square."""
+PARTS = [{"type": "audio", "audio_url": "clip"}, {"type": "text", "text": "Which emotion do listeners hear?"}]
+
+
+def check_audio(policy: Qwen2Audio) -> Iterator[Outcome]:
+    """Everything between a clip and the decoder."""
+    yield _sides(policy)
+    yield _counts(policy)
+    yield _window(policy)
+    yield _batch(policy)
+
+
+def clips(policy: Qwen2Audio) -> list[Tensor]:
+    """Noise that swells, of several lengths within the policy's window."""
+    generator = torch.Generator().manual_seed(0)
+    lengths = [round(min(seconds, policy.window_s) * RATE_HZ) for seconds in CLIPS_S]
+    swell = [1.1 + torch.sin(torch.linspace(0, 9, n)) for n in lengths]
+    return [0.1 * s * torch.randn(len(s), generator=generator) for s in swell]
+
+
+def prompted(policy: Qwen2Audio, heard: list[Tensor]) -> tuple[Tokens, Audio]:
+    """A prompt with each clip, left-padded."""
+    frames = tuple(policy.listen(clip).to(policy.device) for clip in heard)
+    prompts = [policy.prompt_ids(PARTS, audio_tokens=policy.audio_tokens(f)) for f in frames]
+    tokens = pad(prompts, policy.pad_id, side="left").to(policy.device)
+    return tokens, Audio(tuple(range(len(frames))), frames, encoded=False)
+
+
+def difference(one: Tensor, other: Tensor) -> float:
+    """Largest difference as a share of the second's root mean square."""
+    return float((one.float() - other.float()).abs().max() / other.float().square().mean().sqrt())
+
+
+def tolerance(policy: Qwen2Audio) -> float:
+    dtype = policy.base.get_input_embeddings().weight.dtype
+    return TOLERANCE[dtype]
+
+
+def _sides(policy: Qwen2Audio) -> Outcome:
+    extractor = policy.processor.feature_extractor.padding_side
+    tokenizer = policy.processor.tokenizer.padding_side
+    return outcome(
+        "padding sides",
+        (extractor, tokenizer) == ("right", "left"),
+        f"feature extractor {extractor}, tokenizer {tokenizer}",
+        remedy="set the extractor's to right (else the model hears silence) and the tokenizer's to left, after loading",
+    )
+
+
+@torch.inference_mode()
+def _counts(policy: Qwen2Audio) -> Outcome:
+    frames = [policy.listen(clip) for clip in clips(policy)]
+    tokens = [policy.audio_tokens(f) for f in frames]
+    features = [len(f) for f in policy.encode_audio(frames)]
+    return outcome(
+        "audio tokens = features",
+        tokens == features and min(tokens) > 0,
+        f"{tokens} tokens, {features} features",
+        remedy="the policy's audio_tokens must count what its encoder returns; is this checkpoint of its class?",
+    )
+
+
+@torch.inference_mode()
+def _window(policy: Qwen2Audio) -> Outcome:
+    heard = clips(policy)
+    own = policy.encode_audio([policy.listen(clip) for clip in heard])
+    whole = _whole_window(policy, heard)
+    lengths = [len(f) for f in own], [len(f) for f in whole]
+    same = lengths[0] == lengths[1]
+    worst = max(difference(o, w) for o, w in zip(own, whole, strict=True)) if same else float("inf")
+    return outcome(
+        f"encoder on own frames = on {policy.window_s:g} s",
+        worst <= tolerance(policy),
+        f"differ by {worst:.2g} of their size" if same else f"features {lengths[0]} and {lengths[1]}",
+        remedy="do not train with this transformers release: report it, with the versions above",
+    )
+
+
+def _whole_window(policy: Qwen2Audio, heard: list[Tensor]) -> list[Tensor]:
+    """The features of transformers' own encoder, each clip in its whole window."""
+    tower, extractor = policy.tower, policy.processor.feature_extractor
+    features = []
+    for clip in heard:
+        sound = extractor(
+            clip.numpy(),
+            sampling_rate=RATE_HZ,
+            padding="max_length",
+            return_attention_mask=True,
+            return_tensors="pt",
+        )
+        mel = sound["input_features"].to(policy.device, tower.conv1.weight.dtype)
+        positions = (sound["attention_mask"].sum(-1) - 1) // 2 + 1
+        seen = torch.arange(policy.window_frames // 2)[None] < positions[:, None]
+        mask = (
+            torch.zeros(seen.shape)
+            .masked_fill(~seen, float("-inf"))[:, None, None]
+            .expand(-1, -1, seen.shape[1], -1)
+        )
+        out = tower(mel, attention_mask=mask.to(mel.device, mel.dtype)).last_hidden_state[0]
+        features.append(out[: int((positions[0] - 2) // 2 + 1)])
+    return features
+
+
+@torch.inference_mode()
+def _batch(policy: Qwen2Audio) -> Outcome:
+    heard = clips(policy)
+    together = _last(policy, heard)
+    alone = torch.cat([_last(policy, [clip]) for clip in heard])
+    worst = difference(together, alone)
+    return outcome(
+        "a batch = each item alone",
+        worst <= 5 * tolerance(policy),
+        f"hidden states differ by {worst:.2g} of their size",
+        remedy="prompts must be left-padded and masked; try --policy.attention eager",
+    )
+
+
+def _last(policy: Qwen2Audio, heard: list[Tensor]) -> Tensor:
+    tokens, audio = prompted(policy, heard)
+    return policy.hidden(policy.embed(tokens, audio), tokens.mask)[:, -1]

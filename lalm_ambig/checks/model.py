@@ -1,0 +1,88 @@
+"""Checks of a policy's weights and words: class tokens, effect of the adapter, the base as reference."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from lalm_ambig.categories import CategorySet
+from lalm_ambig.checks.outcome import Outcome, outcome
+from lalm_ambig.encoding import pad
+from lalm_ambig.errors import InputError
+from lalm_ambig.policies.base import Policy
+from lalm_ambig.policies.lora import trained_parameters
+from lalm_ambig.readouts.logits import answer_tokens
+
+SENTENCE = "Which emotion do listeners hear? The voice is quiet."
+SHOVE = 0.02
+"""Added to every trained weight, to see whether the adapter acts."""
+
+
+def check_tokens(policy: Policy, categories: CategorySet, *, corpus: str) -> Iterator[Outcome]:
+    """The class-token table: one line a class, or the one line that says why there is none."""
+    try:
+        answer = answer_tokens(policy.text_ids, categories)
+    except InputError as error:
+        yield Outcome(
+            f"class tokens of {corpus}", False, str(error), "choose other verbalisers in the corpus's file"
+        )
+        return
+    first = [repr(policy.tokenizer.decode([token])) for token in answer.first_ids]
+    shown = ", ".join(f"{word} {list(ids)}" for word, ids in zip(first, answer.name_ids, strict=True))
+    yield outcome(f"class tokens of {corpus}", True, shown, remedy="")
+
+
+def check_adapter(policy: Policy) -> Iterator[Outcome]:
+    """A fresh adapter does nothing, a moved one something, and with it off the base is back. Weights are restored."""
+    if policy.adapter.method == "full":
+        yield outcome("adapter", True, "none: full fine-tuning, which keeps no reference", remedy="")
+        return
+    with policy.adapter_off():
+        base = _states(policy)
+    fresh = _states(policy)
+    yield outcome(
+        "a fresh adapter has no effect",
+        torch.equal(fresh, base),
+        f"hidden states move by {_change(fresh, base):.2g}",
+        remedy="every lora_B must be 0 at the start (ZeRO-3 inside configure_model leaves it random)",
+    )
+    moved, off = _shoved(policy)
+    yield outcome(
+        "a moved adapter has an effect",
+        _change(moved, base) > 0,
+        f"hidden states move by {_change(moved, base):.2g}",
+        remedy="no adapter layer is used: does the policy's layer_pattern match its decoder?",
+    )
+    yield outcome(
+        "adapter off = base (the reference)",
+        torch.equal(off, base),
+        f"hidden states move by {_change(off, base):.2g}",
+        remedy="the base's own weights were changed: is the adapter merged, or a base layer trained?",
+    )
+
+
+def _shoved(policy: Policy) -> tuple[Tensor, Tensor]:
+    """States with every trained weight moved, and the same with the adapter off."""
+    kept = [(parameter, parameter.detach().clone()) for _, parameter in trained_parameters(policy)]
+    try:
+        with torch.no_grad():
+            for parameter, _ in kept:
+                parameter.add_(SHOVE)
+        moved = _states(policy)
+        with policy.adapter_off():
+            return moved, _states(policy)
+    finally:
+        with torch.no_grad():
+            for parameter, before in kept:
+                parameter.copy_(before)
+
+
+@torch.no_grad()
+def _states(policy: Policy) -> Tensor:
+    ids = policy.prompt_ids([{"type": "text", "text": SENTENCE}])
+    tokens = pad([ids], policy.pad_id, side="left").to(policy.device)
+    return policy.hidden(policy.embed(tokens), tokens.mask)
+
+
+def _change(one: Tensor, other: Tensor) -> float:
+    return float((one.float() - other.float()).abs().max())

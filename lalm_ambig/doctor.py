@@ -1,0 +1,90 @@
+"""Check installation, policy and class names before a long run: `python -m lalm_ambig.doctor`.
+
+Takes --policy YAML (by default the tiny model), or --config FILE ... and options as `fit` does. Exit code 0 where all
+is well, 1 where a check failed, 2 for a mistake in what was given.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from lalm_ambig.checks.environment import check_environment
+from lalm_ambig.checks.outcome import Outcome
+from lalm_ambig.errors import EXIT_CHECK_FAILED, EXIT_OK, InputError, run_command
+
+USAGE = "usage: python -m lalm_ambig.doctor [--policy YAML | --config FILE ... [--KEY VALUE ...]]"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run every check and print a table."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if {"-h", "--help"} & set(given):
+        print(f"{USAGE}\n\n{__doc__}")
+        return EXIT_OK
+    console = Console()
+    found = list(check_environment())
+    if all(outcome.ok for outcome in found):
+        found += _check_policy(given)
+    console.print(_table(found))
+    failed = sum(not outcome.ok for outcome in found)
+    console.print(
+        f"{failed} of {len(found)} checks failed." if failed else f"All {len(found)} checks passed."
+    )
+    return EXIT_CHECK_FAILED if failed else EXIT_OK
+
+
+def _check_policy(given: Sequence[str]) -> Iterator[Outcome]:
+    """What needs the model; imported only now, so that a broken installation is named rather than met."""
+    from lalm_ambig.checks.audio import check_audio
+    from lalm_ambig.checks.model import check_adapter, check_tokens
+    from lalm_ambig.configuration import parse
+    from lalm_ambig.policies.qwen2_audio import Qwen2Audio
+    from lalm_ambig.runs import quiet
+
+    quiet.silence()
+    cli = parse(_as_fit(given))
+    policy, corpus = cli.model.policy, cli.datamodule.corpus
+    policy.load()
+    policy.eval()
+    yield Outcome("policy loads", True, policy.describe)
+    if isinstance(policy, Qwen2Audio):
+        yield from check_audio(policy)
+    yield from check_tokens(policy, corpus.categories, corpus=corpus.name)
+    yield from check_adapter(policy)
+
+
+def _as_fit(given: Sequence[str]) -> list[str]:
+    """`--policy FILE` as the configuration files that `fit` would take with it; everything else as it is."""
+    from lalm_ambig.configuration_files import config_folder
+
+    if any(argument.startswith(("--config", "-c")) for argument in given):
+        return list(given)
+    words = (
+        [word for argument in given for word in argument.split("=", 1)] if len(given) <= 2 else list(given)
+    )
+    if not words:
+        return ["--config=" + str(config_folder() / name) for name in ("policy/tiny.yaml", *_REST)] + _ADAPTER
+    if len(words) != 2 or words[0] != "--policy":
+        raise InputError(f"unknown arguments: {' '.join(given)}", where="doctor", remedy=USAGE)
+    return [f"--config={file}" for file in (words[1], *(config_folder() / name for name in _REST))]
+
+
+_REST = ("data/demo.yaml", "method/sft.yaml")
+_ADAPTER = ["--policy.adapter.method=lora"]  # so that the adapter's checks have something to look at
+
+
+def _table(found: Sequence[Outcome]) -> Table:
+    table = Table(show_lines=False)
+    for head in ("check", "", "found", "what to do"):
+        table.add_column(head, overflow="fold")
+    for outcome in found:
+        mark = "[green]pass[/green]" if outcome.ok else "[bold red]FAIL[/bold red]"
+        table.add_row(escape(outcome.name), mark, escape(outcome.finding), escape(outcome.remedy))
+    return table
+
+
+if __name__ == "__main__":
+    run_command(main)
