@@ -67,7 +67,7 @@ class Cli(LightningCLI):
 
     def instantiate_classes(self) -> None:
         """Policy, model and data; the trainer waits until the run's folder is known."""
-        self.config_init = self.parser.instantiate_classes(self.config)
+        self.config_init = self.parser.instantiate(self.config)
         self.datamodule = self.config_init["data"]
         self.model = self.config_init["model"]
 
@@ -77,7 +77,7 @@ class Cli(LightningCLI):
 
     def resolved(self) -> str:
         """The whole configuration as YAML, secrets blanked out."""
-        text = self.parser.dump(self.config, skip_link_targets=True)
+        text = self.parser.dump(self.config, skip_link_targets=True, skip_unset=False)
         return str(yaml.safe_dump(_without_secrets(yaml.safe_load(text)), sort_keys=False))
 
     def identity(self) -> str:

@@ -1,0 +1,212 @@
+"""Shipped files parse; whatever is wrong with a configuration is one readable line."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lalm_ambig.configuration import Cli, parse
+from lalm_ambig.configuration_files import config_folder
+from lalm_ambig.errors import InputError
+from lalm_ambig.methods.sft import SFT
+
+CONFIGS = config_folder()
+POLICY, DATA, METHOD = CONFIGS / "policy/tiny.yaml", CONFIGS / "data/demo.yaml", CONFIGS / "method/sft.yaml"
+SHIPPED = sorted(path.relative_to(CONFIGS) for path in CONFIGS.rglob("*.yaml"))
+NEEDED = {"data": ["--data.corpus.root", "somewhere"], "policy": [], "method": []}
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def configs(*files: Path) -> list[str]:
+    return [f"--config={file}" for file in files]
+
+
+def write(folder: Path, text: str, name: str = "own.yaml") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def shipped(path: Path) -> Cli:
+    """A shipped file as it is meant: alone where it is whole, otherwise with the tiny demo's other kinds."""
+    content = yaml.safe_load((CONFIGS / path).read_text())
+    others = [f for f, kind in ((POLICY, "policy"), (DATA, "data"), (METHOD, "model")) if kind not in content]
+    root = ["--data.corpus.root", "somewhere"] if "demo" not in str(content.get("data", "demo")) else []
+    missing = ["--policy.path", "somewhere"] if "preset" in path.parts else []
+    return parse([*configs(*others, CONFIGS / path), *root, *missing])
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=str)
+def test_every_shipped_file_parses_and_is_what_it_says(path: Path) -> None:
+    cli = shipped(path)
+    content = yaml.safe_load((CONFIGS / path).read_text())
+    resolved = yaml.safe_load(cli.resolved())
+    for kind in set(content) & {"policy", "model"}:
+        assert resolved[kind]["class_path"] == content[kind]["class_path"]
+    for kind in set(content) & {"model"}:
+        for name, value in content[kind]["init_args"].items():
+            assert resolved[kind]["init_args"][name] == value
+
+
+def test_the_defaults_are_the_tiny_model_on_the_demo() -> None:
+    cli = parse([])
+    assert cli.model.policy.describe.startswith("tiny")
+    assert cli.datamodule.corpus.name == "demo"
+    assert isinstance(cli.model, SFT)
+
+
+def test_a_later_file_and_an_option_win(tmp_path: Path) -> None:
+    own = write(tmp_path, "data:\n  batch_size: 3\n  eval_batch_size: 5\n")
+    cli = parse([*configs(POLICY, DATA, METHOD, own), "--data.eval_batch_size", "7"])
+    assert (cli.datamodule.batch_size, cli.datamodule.eval_batch_size) == (3, 7)
+
+
+def test_what_was_resolved_parses_to_the_same_again(tmp_path: Path) -> None:
+    cli = parse(["--data.limit", "5", "--trainer.gradient_clip_val", "null"])  # base.yaml has a number there
+    again = parse(configs(write(tmp_path, cli.resolved())))
+    assert again.resolved() == cli.resolved()
+    assert again.identity() == cli.identity()
+
+
+def test_the_identity_follows_what_changes_the_result_and_nothing_else() -> None:
+    first = parse([]).identity()
+    for same in (["--run.root", "x"], ["--run.name", "y"], ["--trainer.enable_progress_bar", "false"]):
+        assert parse(same).identity() == first
+    for other in (["--seed_everything", "1"], ["--data.limit", "5"], ["--trainer.max_epochs", "77"]):
+        assert parse(other).identity() != first
+
+
+def test_secrets_are_not_kept() -> None:
+    from lalm_ambig.configuration import _without_secrets
+
+    kept = _without_secrets({"api_key": "k", "a": [{"hub_token": "t", "tokens": 3}], "PASSWORD": "p"})
+    assert kept == {"api_key": None, "a": [{"hub_token": None, "tokens": 3}], "PASSWORD": None}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--data.batch_sise", "3"], r"unrecognized arguments: --data.batch_sise"),
+        (["--trainer.max_epoch", "3"], r"unrecognized arguments: --trainer.max_epoch"),
+        (["--data.batch_size", "many"], r"data.batch_size: expected a int, got many"),
+        (["--data.batch_size", "0"], "data: batch sizes must be at least 1, got 0 and"),
+        (["--data.limit", "0"], "data: limit must be at least 1, got 0"),
+        (["--model.objective.ce_weight", "-1"], r"model.objective: ce_weight must be at least 0, got -1"),
+        (["--policy.adapter.rank", "0"], "policy.adapter: rank must be at least 1, got 0"),
+        (["--run.checkpoint_steps", "0"], "run: checkpoint_steps must be at least 1, got 0"),
+        (["--config", "nowhere.yaml"], "--config: no such file: nowhere.yaml"),
+        (
+            ["--config", str(POLICY)],
+            r"no file configures 'data': add --config configs/data/NAME.yaml .*crema_d",
+        ),
+        ([*configs(POLICY, DATA)], r"no file configures 'model': .*method/NAME.yaml .*sft_kl_only"),
+        (["stray"], "unrecognized arguments: stray"),
+    ],
+)
+def test_a_wrong_option_is_one_line(arguments: list[str], expected: str) -> None:
+    with pytest.raises(InputError, match=expected) as raised:
+        parse(arguments)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("model:\n  init_args:\n    reasonning: true\n", "'reasonning' is not accepted"),
+        ("model:\n  class_path: lalm_ambig.methods.sft.Nope\n", "has no attribute 'Nope'"),
+        ("model:\n  class_path: lalm_ambig.types.Item\n", "does not correspond to a subclass of Method"),
+        ("trainer:\n  max_epoch: 3\n", "max_epoch"),
+        ("modle:\n  a: 1\n", r"modle\.a"),
+        ("run:\n  nmae: x\n", "nmae"),
+        ("seed: 1\n", "seed"),
+        ("a: [1\n", r"own.yaml: not a YAML file"),
+        ("- 1\n", r"own.yaml: a configuration file holds keys and values"),
+        ("", r"own.yaml: a configuration file holds keys and values"),
+    ],
+)
+def test_a_wrong_file_is_one_line(tmp_path: Path, text: str, expected: str) -> None:
+    with pytest.raises(InputError, match=expected) as raised:
+        parse(configs(POLICY, DATA, METHOD, write(tmp_path, text)))
+    assert "\n" not in str(raised.value)
+
+
+@pytest.fixture
+def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A module that leaves a mark when it is imported."""
+    mark = tmp_path / "imported"
+    (tmp_path / "foreign_module.py").write_text(f"open({str(mark)!r}, 'w').close()\nclass Thing: pass\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return mark
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "policy:\n  class_path: foreign_module.Thing\n",
+        "policy: foreign_module.Thing\n",
+        "trainer:\n  callbacks:\n    - foreign_module.Thing\n",
+        "trainer:\n  logger:\n    - class_path: foreign_module.Thing\n",
+        "policy: other.yaml\n",
+        "trainer:\n  callbacks: list.yaml\n",
+        "config: whole.yaml\n",
+    ],
+)
+@pytest.mark.parametrize("flag", ["--config={}", "-c={}", "-c{}"])
+def test_foreign_code_is_refused_before_it_runs(tmp_path: Path, foreign: Path, text: str, flag: str) -> None:
+    write(tmp_path, "class_path: foreign_module.Thing\n", "other.yaml")
+    write(tmp_path, "- class_path: foreign_module.Thing\n", "list.yaml")
+    write(tmp_path, "policy:\n  class_path: foreign_module.Thing\n", "whole.yaml")
+    own = write(tmp_path, text)
+    with pytest.raises(
+        InputError, match=r"foreign_module.Thing is not under lalm_ambig., lightning., torch."
+    ):
+        parse([*configs(POLICY, DATA, METHOD), flag.format(own)])
+    assert not foreign.exists()
+
+
+def test_a_file_given_for_a_part_is_looked_at_too(tmp_path: Path, foreign: Path) -> None:
+    own = write(tmp_path, "class_path: foreign_module.Thing\n")
+    for arguments in (["--policy", str(own)], [f"--policy={own}"]):
+        with pytest.raises(InputError, match=r"foreign_module\.Thing is not under"):
+            parse([*configs(DATA, METHOD, POLICY), *arguments])
+    assert not foreign.exists()
+
+
+def test_foreign_code_runs_where_the_user_says_so(tmp_path: Path, foreign: Path) -> None:
+    own = write(tmp_path, "policy:\n  class_path: foreign_module.Thing\n")
+    with pytest.raises(InputError, match="does not correspond to a subclass of Policy"):
+        parse([*configs(DATA, METHOD, own), "--allow-any-class"])
+    assert foreign.exists()
+
+
+def test_file_names_are_not_taken_for_code(tmp_path: Path) -> None:
+    own = write(tmp_path, "data:\n  prompt: own.prompt.txt\n  rationales: more.jsonl\nrun:\n  root: runs.d\n")
+    assert str(parse(configs(POLICY, DATA, METHOD, own)).datamodule.rationales_file) == "more.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--data.batch_sise", "3"], "unrecognized arguments: --data.batch_sise"),
+        (["--config", "nowhere.yaml"], "no such file: nowhere.yaml"),
+    ],
+)
+def test_the_command_says_so_in_one_line_and_ends_with_2(
+    tmp_path: Path, arguments: list[str], expected: str
+) -> None:
+    command = [sys.executable, "-m", "lalm_ambig.fit", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=120, cwd=tmp_path, env=environment
+    )
+    assert done.returncode == 2
+    assert expected in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "runs").exists()

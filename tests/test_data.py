@@ -1,0 +1,155 @@
+"""The corpus as loaders: limits, rationales from a file, batches, and what is refused."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from small_model import MakeEncoder
+
+from lalm_ambig.corpora.demo import Demo
+from lalm_ambig.data import DataModule
+from lalm_ambig.encoding import Encoder
+from lalm_ambig.errors import InputError
+from lalm_ambig.policies.tiny import Tiny
+from lalm_ambig.rationales import read_rationales
+from lalm_ambig.types import SPLITS, Item
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch, cache_home: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
+
+
+def ready(demo_root: Path, **settings: Any) -> DataModule:
+    data = DataModule(Demo(demo_root), **settings)
+    data.setup()
+    return data
+
+
+def write_rows(path: Path, rows: list[dict[str, object]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_splits_are_the_corpuss_and_share_no_item(demo_root: Path) -> None:
+    data = ready(demo_root)
+    ids = {split: [item.id for item in data.items(split)] for split in SPLITS}
+    assert ids == {split: [i.id for i in Demo(demo_root).read() if i.split == split] for split in SPLITS}
+    assert sum(len(found) for found in ids.values()) == 60
+    assert all(item.duration_s > 0 for item in data.items("train"))
+
+
+def test_a_limit_takes_the_first_of_each_split(demo_root: Path) -> None:
+    whole, data = ready(demo_root), ready(demo_root, limit=4)
+    for split in SPLITS:
+        assert list(data.items(split)) == list(whole.items(split))[:4]
+    assert len(data.train_items()) == 4
+    assert [item.id for item in data.items("train")[1:3]] == [item.id for item in whole.items("train")][1:3]
+
+
+def test_rationales_of_a_file_replace_the_corpuss_own(demo_root: Path, tmp_path: Path) -> None:
+    own = ready(demo_root).items("train")
+    file = write_rows(tmp_path / "r.jsonl", [{"id": own[0].id, "rationale": " new "}])
+    data = ready(demo_root, rationales=file)
+    assert data.items("train")[0].rationale == "new"
+    assert data.items("train")[1].rationale == own[1].rationale
+
+
+def test_items_without_a_rationale_are_trained_on_only_where_none_is_needed(demo_root: Path) -> None:
+    ids = [item.id for item in ready(demo_root).items("train")]
+    data = ready(demo_root)
+    bare = BareItems(data.prepared.items("train"))
+    data.prepared = SimpleNamespace(items=lambda _: bare)  # type: ignore[assignment]
+    data.rationales = {ids[3]: "only this one"}
+    assert [item.id for item in data.train_items()] == [ids[3]]
+    data.reasoning = False
+    assert len(data.train_items()) == len(ids)
+    data.reasoning, data.rationales = True, {}
+    with pytest.raises(
+        InputError, match=rf"none of the {len(ids)} training items has a rationale. Give --data.rat"
+    ):
+        data.train_items()
+    bare.rows.clear()
+    with pytest.raises(InputError, match="corpus demo: there are no training items"):
+        data.train_items()
+
+
+class BareItems(Sequence[Item]):
+    """Items of a corpus that has no rationales."""
+
+    def __init__(self, items: Any) -> None:
+        self.rows = [replace(item, rationale=None) for item in items]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.rows[index]
+
+
+def test_loaders_pass_every_item_once_and_evaluation_keeps_the_order(
+    demo_root: Path, tiny: Tiny, make_encoder: MakeEncoder
+) -> None:
+    data = ready(demo_root, batch_size=4, eval_batch_size=5)
+    data.encoder = make_encoder(tiny)
+    data.trainer = SimpleNamespace(global_rank=0, world_size=1)  # type: ignore[assignment]
+    seen = [item.id for batch in data.train_dataloader() for item in batch.items]
+    assert sorted(seen) == sorted(item.id for item in data.items("train"))
+    assert seen != [item.id for item in data.items("train")]
+    evaluated = [item.id for batch in data.loader("test") for item in batch.items]
+    assert evaluated == [item.id for item in data.items("test")]
+    assert isinstance(data.encoder, Encoder)
+
+
+@pytest.mark.parametrize("settings", [{"batch_size": 0}, {"eval_batch_size": -1}])
+def test_sizes_below_one_are_refused(demo_root: Path, settings: dict[str, int]) -> None:
+    with pytest.raises(InputError, match="data: batch sizes must be at least 1, got"):
+        DataModule(Demo(demo_root), **settings)
+
+
+@pytest.mark.parametrize("limit", [0, -3])
+def test_a_limit_below_one_is_refused(demo_root: Path, limit: int) -> None:
+    with pytest.raises(InputError, match=f"data: limit must be at least 1, got {limit}"):
+        DataModule(Demo(demo_root), limit=limit)
+
+
+def test_rationales_of_another_corpus_are_refused(demo_root: Path, tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "r.jsonl", [{"id": "else", "rationale": "x"}])
+    with pytest.raises(
+        InputError, match=r"none of its 1 ids is an item of corpus demo: was it written for another"
+    ):
+        ready(demo_root, rationales=file)
+
+
+def test_the_last_rationale_counts_and_a_rejected_row_takes_its_own_back(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"id": "a", "rationale": "first"},
+        {"id": "a", "rationale": "second"},
+        {"id": "b", "key": "k", "rationale": "b's", "outcome": "accepted"},
+        {"id": "b", "key": "k", "outcome": "rejected"},
+        {"id": "c", "outcome": "failed"},
+    ]
+    assert read_rationales(write_rows(tmp_path / "r.jsonl", rows)) == {"a": "second"}
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("{", r"r.jsonl:2: not a JSON object"),
+        ("[1]", r'r.jsonl:2: a row needs a string "id"'),
+        ('{"rationale": "x"}', r'r.jsonl:2: a row needs a string "id"'),
+        ('{"id": "a", "rationale": " "}', r'r.jsonl:2: item a has no "rationale" text'),
+        ('{"id": "a"}', r'r.jsonl:2: item a has no "rationale" text'),
+    ],
+)
+def test_a_malformed_rationale_is_named_by_its_line(tmp_path: Path, line: str, expected: str) -> None:
+    file = tmp_path / "r.jsonl"
+    file.write_text('{"id": "x", "rationale": "y"}\n' + line + "\n")
+    with pytest.raises(InputError, match=expected):
+        read_rationales(file)
+    with pytest.raises(InputError, match=r"data.rationales: no such file: .*nowhere.jsonl"):
+        read_rationales(tmp_path / "nowhere.jsonl")
