@@ -11,9 +11,10 @@ from rich.table import Table
 
 from lalm_ambig.cache import write_whole
 from lalm_ambig.corpora.base import corpus_names, open_corpus
+from lalm_ambig.corpora.options import option_values
 from lalm_ambig.corpora.prepared import prepare
 from lalm_ambig.corpus_summary import summarise
-from lalm_ambig.errors import InputError, run_command
+from lalm_ambig.errors import run_command
 
 FLOOR_METRICS = {
     "js_div_bits": "JS",
@@ -62,20 +63,6 @@ def _parser() -> argparse.ArgumentParser:
         help="an option of that corpus, as votes=face for crema_d; may be repeated",
     )
     return parser
-
-
-def option_values(pairs: Sequence[str]) -> dict[str, Any]:
-    """`key=value` texts as options: a value that is JSON (true, 3, ["a", "b"]) is read as such."""
-    options: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, text = pair.partition("=")
-        if not equals or not key.isidentifier():
-            raise InputError(f"expected KEY=VALUE, got {pair!r}", where="--option")
-        try:
-            options[key] = json.loads(text)
-        except json.JSONDecodeError:
-            options[key] = text
-    return options
 
 
 def print_summary(summary: Mapping[str, Any], console: Console) -> None:

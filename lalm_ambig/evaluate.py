@@ -8,8 +8,8 @@ from rich.console import Console
 
 from lalm_ambig.baselines.prior import prior
 from lalm_ambig.corpora.base import Corpus, corpus_names, open_corpus
+from lalm_ambig.corpora.options import option_values
 from lalm_ambig.data import DataModule
-from lalm_ambig.describe import option_values
 from lalm_ambig.errors import InputError, run_command
 from lalm_ambig.evaluation.results import About, Results
 from lalm_ambig.evaluation.table import rich_table

@@ -5,8 +5,9 @@
 Stops the check, since a download went wrong and the user has to repeat it:
   text where sound should be (an HTML page, a Git LFS pointer, other text).
 Left out, with one line that names file and reason (`audio.read_audio` raises the same line as InputError):
-  missing, unreadable or empty file; whatever else libsndfile cannot decode; truncated (the header promises more than is there); NaN or infinite
-  samples; digitally silent once mixed to mono (peak around its mean below SILENT_PEAK); shorter than MIN_S.
+  missing, unreadable or empty file; whatever else libsndfile cannot decode; truncated (the header promises
+  more than is there); NaN or infinite samples; digitally silent once mixed to mono (peak around its mean below
+  SILENT_PEAK); shorter than MIN_S.
 Kept, with one line:
   content that is not what the extension says (FLAC in a .wav); longer than MAX_S, cut to the first MAX_S.
 Beyond the first MAX_S only the header's promise is checked. Files named `._*` (macOS leftovers) are ignored.
