@@ -9,7 +9,9 @@ import yaml
 import lalm_ambig
 from lalm_ambig.errors import InputError
 
-DEFAULTS = {"policy": "policy/tiny.yaml", "data": "data/demo.yaml", "model": "method/sft.yaml"}
+KINDS = {"policy": "policy", "data": "data", "model": "method"}
+"""The keys that a run needs, and the folder of the files that set each."""
+DEFAULT = "preset/demo.yaml"
 
 
 def config_folder() -> Path:
@@ -48,18 +50,18 @@ def named_files(arguments: Sequence[str]) -> list[Path]:
 
 
 def default_files(files: Sequence[Path]) -> list[str]:
-    """`base.yaml`, and the embedded defaults where no file at all is given."""
+    """`base.yaml`, and the embedded default where no file at all is given."""
     contents = [_yaml(path) for path in files]
-    missing = [kind for kind in DEFAULTS if not any(kind in content for content in contents)]
+    missing = [key for key in KINDS if not any(key in content for content in contents)]
     if files and missing:
-        folder = Path(DEFAULTS[missing[0]]).parent
+        folder = KINDS[missing[0]]
         known = ", ".join(sorted(p.stem for p in (config_folder() / folder).glob("*.yaml")))
         raise InputError(
             f"no file configures {missing[0]!r}:",
             where="--config",
             remedy=f"add --config configs/{folder}/NAME.yaml (NAME: {known}).",
         )
-    names = ["base.yaml", *(DEFAULTS[kind] for kind in missing)]
+    names = ["base.yaml"] if files else ["base.yaml", DEFAULT]
     return [f"--config={config_folder() / name}" for name in names]
 
 

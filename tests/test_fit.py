@@ -30,6 +30,7 @@ SMALL = [
     "--run.name=r",
 ]
 LORA = ["--policy.adapter.method=lora"]
+FULL = [f"--policy.adapter.{field}" for field in ("method=full", "projector=false", "audio_tower=false")]
 
 
 def arguments(demo_root: Path, runs: Path, *more: str) -> list[str]:
@@ -55,7 +56,7 @@ def spawn(words: list[str], cwd: Path) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("adapter", [LORA, ["--policy.adapter.method=full"]], ids=["lora", "full"])
+@pytest.mark.parametrize("adapter", [LORA, FULL], ids=["lora", "full"])
 def test_a_run_is_complete_and_its_weights_give_its_predictions(
     demo_root: Path,
     tmp_path: Path,

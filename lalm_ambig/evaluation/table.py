@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from lalm_ambig.errors import InputError
@@ -15,12 +16,13 @@ from lalm_ambig.metrics.base import DistributionMetric, all_metrics
 def rich_table(results: Mapping[str, Results]) -> Table:
     """Row name → results as a table with the best value of each column in bold, and a caption that says what
     was measured. InputError if the results are not on the same items."""
-    table = Table(caption=caption(results), caption_justify="left")
-    table.add_column("method")
+    table = Table(caption=caption(results), caption_justify="left", box=SIMPLE_HEAD)
+    table.add_column("method", no_wrap=True)
     for metric in _columns(results):
         table.add_column(metric.label, justify="right", no_wrap=True)
     for name, cells in _rows(results).items():
-        table.add_row(name, *(f"[bold]{text}[/bold]" if best else text for text, best in cells))
+        narrow = [(text.replace(" (", "\n("), best) for text, best in cells]  # five columns in 80 characters
+        table.add_row(name, *(f"[bold]{text}[/bold]" if best else text for text, best in narrow))
     return table
 
 

@@ -55,8 +55,15 @@ def test_the_rich_table_shows_the_same_cells(results: Results, perfect: Results)
     with console.capture() as capture:
         console.print(rich_table({"tiny": results, "people": perfect}))
     text = capture.get()
-    assert "\x1b[1m0.000 (0.000–0.000)" in text
+    assert "\x1b[1m        0.000\x1b[0m" in text and "(0.000–0.000)" in text
     assert "60 items" in text and "people" in text
+
+
+def test_the_rich_table_fits_a_terminal_of_eighty_columns(results: Results, perfect: Results) -> None:
+    console = Console(width=80, record=True)
+    with console.capture() as capture:
+        console.print(rich_table({"trained": results, "people": perfect}))
+    assert "trained" in capture.get() and "…" not in capture.get()
 
 
 def test_a_value_without_interval_stands_alone_and_an_undefined_one_is_a_dash(results: Results) -> None:
