@@ -39,7 +39,8 @@ def shipped(path: Path) -> Cli:
     content = yaml.safe_load((CONFIGS / path).read_text())
     others = [f for f, kind in ((POLICY, "policy"), (DATA, "data"), (METHOD, "model")) if kind not in content]
     root = ["--data.corpus.root", "somewhere"] if "demo" not in str(content.get("data", "demo")) else []
-    missing = ["--policy.path", "somewhere"] if "preset" in path.parts else []
+    own = "Qwen2Audio" in str(content.get("policy", "")) and "path" not in content["policy"]["init_args"]
+    missing = ["--policy.path", "somewhere"] if own else []
     return parse([*configs(*others, CONFIGS / path), *root, *missing])
 
 

@@ -16,12 +16,20 @@ from lalm_ambig.metrics.base import DistributionMetric, all_metrics
 def rich_table(results: Mapping[str, Results]) -> Table:
     """Row name → results as a table with the best value of each column in bold, and a caption that says what
     was measured. InputError if the results are not on the same items."""
-    table = Table(caption=caption(results), caption_justify="left", box=SIMPLE_HEAD)
+    table = Table(
+        caption=caption(results),
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+        collapse_padding=True,
+        pad_edge=False,
+    )
     table.add_column("method", no_wrap=True)
     for metric in _columns(results):
         table.add_column(metric.label, justify="right", no_wrap=True)
     for name, cells in _rows(results).items():
-        narrow = [(text.replace(" (", "\n("), best) for text, best in cells]  # five columns in 80 characters
+        narrow = [
+            (text.replace(" (", "\n").removesuffix(")"), best) for text, best in cells
+        ]  # five columns in 80 characters
         table.add_row(name, *(f"[bold]{text}[/bold]" if best else text for text, best in narrow))
     return table
 
