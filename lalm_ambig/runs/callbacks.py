@@ -1,0 +1,82 @@
+"""What happens beside training: checkpoints to resume from, and sample responses that people can read."""
+
+import json
+from typing import Any
+
+import lightning
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from rich.console import Console
+from rich.table import Table
+
+from lalm_ambig.configuration import RunSettings
+from lalm_ambig.runs.folder import RunFolder
+from lalm_ambig.types import Batch, Reading
+
+
+def checkpoints(run: RunFolder, settings: RunSettings, *, monitor: str) -> list[Callback]:
+    """The newest state, every so many steps; and the best by the monitored metric of each validation."""
+    last = ModelCheckpoint(
+        dirpath=run.checkpoints,
+        filename="last",
+        every_n_train_steps=settings.checkpoint_steps,
+        enable_version_counter=False,
+        save_on_train_epoch_end=False,
+    )
+    best = ModelCheckpoint(
+        dirpath=run.checkpoints, filename="best", monitor=monitor, mode="min", enable_version_counter=False
+    )
+    return [last, best]
+
+
+class Samples(Callback):
+    """At each validation, the first responses with p and p̂: a table on screen and lines in `samples.jsonl`."""
+
+    def __init__(self, run: RunFolder, count: int, *, console: Console) -> None:
+        self.file = run.path / "samples.jsonl"
+        self.count, self.console = count, console
+        self.rows: list[dict[str, Any]] = []
+
+    def on_validation_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Batch, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        if batch_idx or trainer.sanity_checking or not trainer.is_global_zero:
+            return
+        mode = "generated" if "generated" in outputs else next(iter(outputs))
+        reading: Reading = outputs[mode]
+        for row, item in list(enumerate(batch.items))[: self.count]:
+            self.rows.append(
+                {
+                    "step": trainer.global_step,
+                    "id": item.id,
+                    "reading": mode,
+                    "label_dist": [round(p, 4) for p in item.label_dist],
+                    "predicted_dist": [round(p, 4) for p in reading.predicted_dist[row].tolist()],
+                    "closed": reading.closed[row],
+                    "response": reading.responses[row],
+                }
+            )
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        if not self.rows:
+            return
+        with self.file.open("a", encoding="utf-8") as out:
+            out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in self.rows)
+        self.console.print(sample_table(self.rows, pl_module.encoder.categories.names))
+        self.rows.clear()
+
+
+def sample_table(rows: list[dict[str, Any]], names: tuple[str, ...]) -> Table:
+    """Sample responses, one row each: what people said, what the policy said, and its text."""
+    table = Table(title=f"validation samples at step {rows[0]['step']} ({rows[0]['reading']} reasoning)")
+    for head in ("item", "people", "policy", "response"):
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        people, policy = (brief(row[key], names) for key in ("label_dist", "predicted_dist"))
+        table.add_row(row["id"], people, policy, row["response"] + ("  (closed)" if row["closed"] else ""))
+    return table
+
+
+def brief(dist: list[float], names: tuple[str, ...], *, above: float = 0.05) -> str:
+    """A distribution in words: the classes above a share, largest first."""
+    ranked = sorted(zip(dist, names, strict=True), reverse=True)
+    return ", ".join(f"{name} {share:.2f}" for share, name in ranked if share >= above)

@@ -1,0 +1,41 @@
+"""Predictions of a policy on a split, on the trainer's devices, and their results on disk."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lalm_ambig.categories import CategorySet
+from lalm_ambig.data import DataModule
+from lalm_ambig.evaluation.predictions import Prediction, read_predictions, write_predictions
+from lalm_ambig.evaluation.results import About, Reasoning, Results, evaluate_predictions
+from lalm_ambig.evaluation.results_file import write_results
+from lalm_ambig.methods.base import Method
+from lalm_ambig.types import Split
+
+
+def predict(trainer: Any, model: Method, data: DataModule, split: Split) -> list[Prediction]:
+    """What the policy answers for every item of a split, in the corpus's order."""
+    trainer.predict(model, dataloaders=data.loader(split), return_predictions=False)
+    return list(model.predictions)
+
+
+def reasoning_of(model: Method) -> Reasoning:
+    """What the answer is read after, as tables say it."""
+    return "generated" if model.reasoning else "direct"
+
+
+def keep(
+    folder: Path, predictions: Sequence[Prediction], categories: CategorySet, *, about: About
+) -> Results:
+    """Score predictions and write both into a folder."""
+    results = evaluate_predictions(predictions, categories, about=about)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_predictions(folder / "predictions.jsonl", predictions)
+    write_results(folder / "metrics.json", results)
+    return results
+
+
+def kept(folder: Path) -> list[Prediction] | None:
+    """Predictions that an earlier start of the same run has written."""
+    file = folder / "predictions.jsonl"
+    return read_predictions(file) if file.is_file() else None

@@ -1,0 +1,64 @@
+"""A policy to be evaluated or asked: one that a run has trained, or a base model as it is."""
+
+import argparse
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lalm_ambig.configuration import Cli, parse
+from lalm_ambig.configuration_files import config_folder
+from lalm_ambig.errors import InputError
+from lalm_ambig.methods.base import Method
+from lalm_ambig.runs.folder import open_run
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A method around a policy that is not yet read from disk, and what it was."""
+
+    cli: Cli
+    adapter: Path | None
+    """Trained weights; None for a base model."""
+    label: str
+    """For tables: the run's name, or `base`."""
+
+    @property
+    def model(self) -> Method:
+        model: Method = self.cli.model
+        return model
+
+
+def add_policy_options(parser: argparse.ArgumentParser) -> None:
+    """The options by which a command takes a policy."""
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--run", type=Path, metavar="DIR", help="a run folder of fit: its policy, adapter and prompt")
+    which.add_argument("--policy", type=Path, metavar="YAML", help="a base model, untrained, e.g. configs/policy/tiny.yaml")
+    parser.add_argument("--prompt", help="stem of a prompt in lalm_ambig/prompts or a .txt file (default: the run's, or the corpus's)")
+    parser.add_argument("--reasoning", action=argparse.BooleanOptionalAction, help="reason before answering (default: as the run was trained; without a run, no)")
+    parser.add_argument("--max-new-tokens", type=int, metavar="N", help="longest reasoning in tokens")
+    parser.add_argument("--precision", help="as Lightning's trainer takes it, e.g. bf16-mixed (default: the run's)")
+
+
+def load(options: argparse.Namespace) -> Loaded:
+    """What the options name; InputError where it is no run, has no trained weights, or is no configuration."""
+    folder = config_folder()
+    if options.run is not None:
+        run = open_run(options.run)
+        if not run.adapter.is_dir():
+            raise InputError(f"{run.path} has no adapter yet: its training has not ended.", where="--run", remedy="Run fit again; it goes on.")
+        loaded = Loaded(parse([f"--config={run.config}"]), run.adapter, run.path.name)
+    else:
+        method = "sft" if options.reasoning else "sft_kl_only"
+        files = [options.policy, folder / "data/demo.yaml", folder / f"method/{method}.yaml"]
+        loaded = Loaded(parse([f"--config={file}" for file in files]), None, "base")
+    _override(loaded, options)
+    return loaded
+
+
+def _override(loaded: Loaded, options: argparse.Namespace) -> None:
+    model = loaded.model
+    if options.reasoning is not None:
+        model.reasoning = options.reasoning
+    if options.max_new_tokens is not None:
+        model.generation = replace(model.generation, max_new_tokens=options.max_new_tokens)
+    if options.precision is not None:
+        loaded.cli.config_init["trainer"]["precision"] = options.precision

@@ -1,0 +1,55 @@
+"""The parts of a run put together: corpus read, weights loaded, encoder and cached features in place."""
+
+from pathlib import Path
+
+import torch
+
+from lalm_ambig.cache import cache_root
+from lalm_ambig.data import DataModule
+from lalm_ambig.encoding import Encoder
+from lalm_ambig.features import cached_features
+from lalm_ambig.methods.base import Method
+from lalm_ambig.policies.qwen2_audio import Qwen2Audio
+from lalm_ambig.types import SPLITS
+
+
+def connect(model: Method, data: DataModule, *, adapter: Path | None = None) -> None:
+    """Make model and data ready for each other.
+
+    The corpus is read and checked before any weights are loaded, so that a user's mistake is found at once.
+
+    Args:
+        model: Its policy need not be loaded.
+        data: Its corpus need not be read.
+        adapter: Trained weights to start from; by default the base model.
+    """
+    data.reasoning = model.reasoning
+    data.setup()
+    policy = model.policy
+    policy.load()
+    if adapter is not None:
+        policy.load_weights(adapter)
+    encoder = Encoder(policy, data.categories, prompt=data.prompt, reasoning=model.reasoning)
+    heard = [item for split in SPLITS for item in data.items(split) if item.audio]
+    if data.cache_features and not policy.adapter.trains_tower and heard:
+        encoder.features = cached_features(policy, heard, cache_root())
+    data.encoder = encoder
+    model.attach(encoder)
+
+
+def standardise(model: Method, data: DataModule) -> None:
+    """Start an untrained projector on standardised features, where the policy is set so.
+
+    The moments are those of the training clips under the encoder as it is now, before any training.
+    """
+    policy = model.policy
+    heard = [item for item in data.items("train") if item.audio]
+    if isinstance(policy, Qwen2Audio) and policy.standardise_audio and heard:
+        features = data.encoder.features or cached_features(policy, heard, cache_root())
+        policy.standardise(*features.moments([str(item.audio) for item in heard]))
+
+
+def load_trained(model: Method, checkpoint: Path) -> None:
+    """Put the trained weights of a checkpoint into the model; tensors only, nothing in the file is run."""
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    model.load_state_dict(saved["state_dict"], strict=False)
