@@ -37,7 +37,13 @@ class Samples(Callback):
         self.rows: list[dict[str, Any]] = []
 
     def on_validation_batch_end(
-        self, trainer: Any, pl_module: Any, outputs: Any, batch: Batch, batch_idx: int, dataloader_idx: int = 0
+        self,
+        trainer: Any,
+        pl_module: Any,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
         if batch_idx or trainer.sanity_checking or not trainer.is_global_zero:
             return

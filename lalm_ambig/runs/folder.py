@@ -1,11 +1,11 @@
 """The folder of a run: what it was made from, how far it is, and what came out.
 
-    config.yaml environment.json          what was run
-    checkpoints/last.ckpt best.ckpt       to go on from; the best by validation
-    adapter/                              PEFT's layout, safetensors
-    metrics.csv tensorboard/ samples.jsonl
-    evaluation/NAME/metrics.json predictions.jsonl
-    results.md                            the final table; its presence means that the run is finished
+config.yaml environment.json          what was run
+checkpoints/last.ckpt best.ckpt       to go on from; the best by validation
+adapter/                              PEFT's layout, safetensors
+metrics.csv tensorboard/ samples.jsonl
+evaluation/NAME/metrics.json predictions.jsonl
+results.md                            the final table; its presence means that the run is finished
 """
 
 import json
@@ -20,7 +20,16 @@ from lalm_ambig.cache import write_whole
 from lalm_ambig.errors import InputError
 
 State = Literal["new", "started", "finished"]
-PACKAGES = ("lalm_ambig", "torch", "torchaudio", "lightning", "transformers", "peft", "torchmetrics", "datasets")
+PACKAGES = (
+    "lalm_ambig",
+    "torch",
+    "torchaudio",
+    "lightning",
+    "transformers",
+    "peft",
+    "torchmetrics",
+    "datasets",
+)
 
 
 @dataclass(frozen=True)
@@ -91,7 +100,11 @@ def open_run(path: Path | str) -> RunFolder:
     """A run that `fit` has made; InputError if the folder is none."""
     folder = RunFolder(Path(path).expanduser())
     if not folder.config.is_file():
-        raise InputError(f"{folder.path} is not a run folder: it has no config.yaml.", where="--run", remedy="Give a folder that fit printed.")
+        raise InputError(
+            f"{folder.path} is not a run folder: it has no config.yaml.",
+            where="--run",
+            remedy="Give a folder that fit printed.",
+        )
     return folder
 
 
@@ -111,7 +124,9 @@ def revision() -> str | None:
 
     def git(*words: str) -> str | None:
         try:
-            done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, timeout=10)
+            done = subprocess.run(
+                ["git", "-C", str(here), *words], check=False, capture_output=True, text=True, timeout=10
+            )
         except (OSError, subprocess.TimeoutExpired):
             return None
         return done.stdout.strip() if done.returncode == 0 else None

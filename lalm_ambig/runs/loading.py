@@ -30,12 +30,25 @@ class Loaded:
 def add_policy_options(parser: argparse.ArgumentParser) -> None:
     """The options by which a command takes a policy."""
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--run", type=Path, metavar="DIR", help="a run folder of fit: its policy, adapter and prompt")
-    which.add_argument("--policy", type=Path, metavar="YAML", help="a base model, untrained, e.g. configs/policy/tiny.yaml")
-    parser.add_argument("--prompt", help="stem of a prompt in lalm_ambig/prompts or a .txt file (default: the run's, or the corpus's)")
-    parser.add_argument("--reasoning", action=argparse.BooleanOptionalAction, help="reason before answering (default: as the run was trained; without a run, no)")
+    which.add_argument(
+        "--run", type=Path, metavar="DIR", help="a run folder of fit: its policy, adapter and prompt"
+    )
+    which.add_argument(
+        "--policy", type=Path, metavar="YAML", help="a base model, untrained, e.g. configs/policy/tiny.yaml"
+    )
+    parser.add_argument(
+        "--prompt",
+        help="stem of a prompt in lalm_ambig/prompts or a .txt file (default: the run's, or the corpus's)",
+    )
+    parser.add_argument(
+        "--reasoning",
+        action=argparse.BooleanOptionalAction,
+        help="reason before answering (default: as the run was trained; without a run, no)",
+    )
     parser.add_argument("--max-new-tokens", type=int, metavar="N", help="longest reasoning in tokens")
-    parser.add_argument("--precision", help="as Lightning's trainer takes it, e.g. bf16-mixed (default: the run's)")
+    parser.add_argument(
+        "--precision", help="as Lightning's trainer takes it, e.g. bf16-mixed (default: the run's)"
+    )
 
 
 def load(options: argparse.Namespace) -> Loaded:
@@ -44,7 +57,11 @@ def load(options: argparse.Namespace) -> Loaded:
     if options.run is not None:
         run = open_run(options.run)
         if not run.adapter.is_dir():
-            raise InputError(f"{run.path} has no adapter yet: its training has not ended.", where="--run", remedy="Run fit again; it goes on.")
+            raise InputError(
+                f"{run.path} has no adapter yet: its training has not ended.",
+                where="--run",
+                remedy="Run fit again; it goes on.",
+            )
         loaded = Loaded(parse([f"--config={run.config}"]), run.adapter, run.path.name)
     else:
         method = "sft" if options.reasoning else "sft_kl_only"

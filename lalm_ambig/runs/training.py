@@ -22,6 +22,7 @@ from lalm_ambig.types import Split
 
 EVALUATED: Split = "test"
 
+
 @dataclass(frozen=True)
 class Training:
     """Everything that one run needs."""
@@ -66,7 +67,9 @@ class Training:
         }
         return {name: self._keep(name, *row) for name, row in rows.items()}
 
-    def _keep(self, name: str, predictions: Sequence[Prediction], readout: str, reasoning: Any, policy: str) -> Results:
+    def _keep(
+        self, name: str, predictions: Sequence[Prediction], readout: str, reasoning: Any, policy: str
+    ) -> Results:
         about = About(self.data.corpus.name, EVALUATED, readout, reasoning, policy)
         return keep(self.run.evaluation(name), predictions, self.data.categories, about=about)
 
@@ -82,6 +85,7 @@ class Training:
             write_predictions(folder / "predictions.jsonl", found)
         return found
 
+
 def make_trainer(cli: Cli, run: RunFolder, settings: RunSettings, *, console: Console) -> Any:
     """Lightning's trainer with the run's checkpoints, loggers and samples beside what the configuration asks for."""
     callbacks: list[Callback] = [
@@ -93,11 +97,15 @@ def make_trainer(cli: Cli, run: RunFolder, settings: RunSettings, *, console: Co
         callbacks.append(RichProgressBar())
     loggers = configured["logger"]
     if loggers is None:
-        loggers = [CSVLogger(run.path, name="", version=""), TensorBoardLogger(run.path, name="tensorboard", version="")]
+        loggers = [
+            CSVLogger(run.path, name="", version=""),
+            TensorBoardLogger(run.path, name="tensorboard", version=""),
+        ]
     if loggers:
         callbacks.append(LearningRateMonitor("step"))
     return cli.make_trainer(
         callbacks=[*(configured["callbacks"] or []), *callbacks], logger=loggers, default_root_dir=run.path
     )
+
 
 Step = Callable[[], None]
