@@ -29,8 +29,10 @@ SMALL = [
     "--run.checkpoint_steps=1",
     "--run.name=r",
 ]
-LORA = ["--policy.adapter.method=lora"]
-FULL = [f"--policy.adapter.{field}" for field in ("method=full", "projector=false", "audio_tower=false")]
+LORA, FULL = (
+    [f"--policy.adapter.{field}" for field in (f"method={method}", "projector=false", "audio_tower=false")]
+    for method in ("lora", "full")
+)
 
 
 def arguments(demo_root: Path, runs: Path, *more: str) -> list[str]:
@@ -97,7 +99,8 @@ def predictions_again(run: Path, demo_root: Path, adapter: list[str]) -> list[tu
     from lalm_ambig.encoding import Encoder
     from lalm_ambig.rollouts.reading import read_generated
 
-    policy = Tiny(adapter=Adapter(method="lora" if adapter == LORA else "full"))
+    lora = Adapter(rank=32, alpha=64)  # the demo's
+    policy = Tiny(adapter=lora if adapter == LORA else Adapter(method="full"))
     policy.load()
     policy.eval()
     policy.load_weights(run / "adapter")
