@@ -99,7 +99,7 @@ def predictions_again(run: Path, demo_root: Path, adapter: list[str]) -> list[tu
     from lalm_ambig.encoding import Encoder
     from lalm_ambig.rollouts.reading import read_generated
 
-    lora = Adapter(rank=32, alpha=64)  # the demo's
+    lora = Adapter(rank=32, alpha=64.0)  # the demo's
     policy = Tiny(adapter=lora if adapter == LORA else Adapter(method="full"))
     policy.load()
     policy.eval()
