@@ -14,6 +14,8 @@ from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.predictions import read_predictions
 
 SMALL = [
+    "--model.reasoning=true",
+    "--model.objective.ce_weight=1.0",
     "--data.limit=12",
     "--data.eval_batch_size=12",
     "--trainer.max_epochs=1",

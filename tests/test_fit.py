@@ -19,6 +19,8 @@ from lalm_ambig.policies.lora import Adapter
 from lalm_ambig.policies.tiny import Tiny
 
 SMALL = [
+    "--model.reasoning=true",
+    "--model.objective.ce_weight=1.0",
     "--data.limit=12",
     "--data.batch_size=4",
     "--data.eval_batch_size=12",
