@@ -53,8 +53,10 @@ class DataModule(lightning.LightningDataModule):
         eval_batch_size: int = 16,
         rationales: Path | None = None,
         prompt: str | None = None,
+        glosses: str | None = None,
         limit: int | None = None,
         cache_features: bool = True,
+        skip_bad_rows: bool = False,
         workers: int = 0,
         seed: int = 0,
     ) -> None:
@@ -65,8 +67,11 @@ class DataModule(lightning.LightningDataModule):
             eval_batch_size: Items in a batch of validation, test and prediction.
             rationales: JSON Lines of `data_curation` (or rows with `id` and `rationale`), in place of the corpus's own.
             prompt: Stem of a prompt in `lalm_ambig/prompts`, or a .txt file; by default the corpus's.
+            glosses: Stem or .txt file of what each class means, where the prompt has a place for it; by default the
+                prompt's own. It changes the prompt only, never how votes are grouped into classes.
             limit: Use at most so many items of each split, the first ones (for a quick look).
             cache_features: Compute a frozen audio encoder's features once a clip and keep them on disk.
+            skip_bad_rows: Leave malformed rows of the corpus out, counted and listed, instead of stopping at the first.
             workers: Processes that load batches.
             seed: Of the order of the training items.
         """
@@ -78,9 +83,11 @@ class DataModule(lightning.LightningDataModule):
         if limit is not None and limit < 1:
             raise InputError(f"limit must be at least 1, got {limit}", where="data")
         self.corpus = corpus
+        corpus.skip_bad_rows = corpus.skip_bad_rows or skip_bad_rows
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.rationales_file = rationales
         self.prompt = prompt or corpus.prompt
+        self.glosses = glosses
         self.limit, self.cache_features = limit, cache_features
         self.workers, self.seed = workers, seed
         self.reasoning = True

@@ -1,6 +1,7 @@
 """Items made ready for a policy: prompts as tokens, sound as mel frames or cached features, curated responses."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -9,7 +10,7 @@ from lalm_ambig.audio import read_audio
 from lalm_ambig.categories import CategorySet
 from lalm_ambig.features import FeatureCache
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.prompts import load_prompt, prompt_parts
+from lalm_ambig.prompts import load_glosses, load_prompt, prompt_parts, with_classes
 from lalm_ambig.readouts.logits import answer_tokens
 from lalm_ambig.readouts.response import ANSWER_CLOSE, curated_start
 from lalm_ambig.types import Audio, Batch, Demonstrations, Item, Tokens
@@ -18,17 +19,28 @@ from lalm_ambig.types import Audio, Batch, Demonstrations, Item, Tokens
 class Encoder:
     """Turns items into a batch; also the data loaders' collate function."""
 
-    def __init__(self, policy: Policy, categories: CategorySet, *, prompt: str, reasoning: bool) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        categories: CategorySet,
+        *,
+        prompt: str,
+        reasoning: bool,
+        glosses: str | None = None,
+    ) -> None:
         """
         Args:
             policy: A loaded policy.
             categories: The classes the prompt lists, in order.
             prompt: Stem of a prompt in `lalm_ambig/prompts`, or a file.
             reasoning: Whether a response reasons before it answers.
+            glosses: Stem or file of what each class means; by default the prompt's.
         """
         self.policy = policy
         self.categories = categories
-        self.template = load_prompt(prompt, "reason" if reasoning else "direct")
+        template = load_prompt(prompt, "reason" if reasoning else "direct")
+        meanings = load_glosses(glosses) if glosses else load_glosses(Path(prompt).name.split(".")[0])
+        self.template = with_classes(template, categories.names, meanings)
         self.reasoning = reasoning
         self.answer = answer_tokens(policy.text_ids, categories)
         self.features: FeatureCache | None = None
@@ -52,9 +64,7 @@ class Encoder:
         return self.policy.listen(read_audio(item.audio, max_s=self.policy.window_s))
 
     def _prompt(self, item: Item, sound: Tensor | None) -> list[int]:
-        parts = prompt_parts(
-            self.template, text=item.text, classes=self.categories.names, audio=sound is not None
-        )
+        parts = prompt_parts(self.template, text=item.text, audio=sound is not None)
         if sound is None:
             return self.policy.prompt_ids(parts)
         tokens = sound.shape[0] if self.features is not None else self.policy.audio_tokens(sound)

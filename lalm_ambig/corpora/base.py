@@ -37,7 +37,13 @@ class Corpus(ABC):
     """Items of the whole corpus as distributed, to say how many a subset has; None where it is open."""
 
     def __init__(
-        self, root: Path | str, *, part: str | None = None, seed: int = 0, fold: int | None = None
+        self,
+        root: Path | str,
+        *,
+        part: str | None = None,
+        seed: int = 0,
+        fold: int | None = None,
+        skip_bad_rows: bool = False,
     ) -> None:
         """
         Args:
@@ -45,11 +51,13 @@ class Corpus(ABC):
             part: One of `parts`, to read only that.
             seed: Seed of the split; the same seed gives the same split on every machine.
             fold: None for the single seeded split, or 0 to 4 for one of five folds.
+            skip_bad_rows: Leave malformed rows out, counted and listed, instead of stopping at the first.
         """
         self.root = Path(root).expanduser().absolute()
         self.part = part
         self.seed = seed
         self.fold = fold
+        self.skip_bad_rows = skip_bad_rows
         if part is not None and part not in self.parts:
             known = f"one of {', '.join(self.parts)}" if self.parts else "none, it has no parts"
             raise InputError(f"unknown part {part!r}: expected {known}", where=f"corpus {self.name}")
@@ -70,7 +78,8 @@ class Corpus(ABC):
     def read(self) -> Iterator[Item]:
         """Every item that has a vote, with its split assigned, in a fixed order; audio is named, not opened.
 
-        Raises InputError with file and line for the first row that is malformed.
+        Raises InputError with file and line for the first row that is malformed, unless `skip_bad_rows` (see
+        `bad_rows.BadRows`).
         """
 
     def notes(self) -> Sequence[str]:
@@ -79,7 +88,13 @@ class Corpus(ABC):
 
     def settings(self) -> dict[str, Any]:
         """Everything that changes what `read` yields: part of the cache key and of the run's record."""
-        return {"corpus": self.name, "part": self.part, "seed": self.seed, "fold": self.fold}
+        return {
+            "corpus": self.name,
+            "part": self.part,
+            "seed": self.seed,
+            "fold": self.fold,
+            "skip_bad_rows": self.skip_bad_rows,
+        }
 
     def require(self, path: Path) -> Path:
         """`path`, or the one error for a missing or wrong root: what was sought, where, how to obtain it."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from lalm_ambig.categories import CategorySet
+from lalm_ambig.corpora.bad_rows import BadRows
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.crema_d_votes import (
     ACTORS,
@@ -26,8 +27,6 @@ from lalm_ambig.corpora.splits import split_by_group
 from lalm_ambig.errors import InputError
 from lalm_ambig.items import Item
 from lalm_ambig.sound_files import is_ignored
-
-BAD_ROWS_SHOWN = 10
 
 
 class CremaD(Corpus):
@@ -60,12 +59,11 @@ class CremaD(Corpus):
             votes: What the judges were given: voice, face or audio_visual.
             skip_bad_rows: Leave malformed rows of votes out, with a note, instead of stopping at the first.
         """
-        super().__init__(root, part=part, seed=seed, fold=fold)
+        super().__init__(root, part=part, seed=seed, fold=fold, skip_bad_rows=skip_bad_rows)
         if votes not in MODALITY_DIGITS:
             known = ", ".join(MODALITY_DIGITS)
             raise InputError(f"votes must be one of {known}, got {votes!r}", where=f"corpus {self.name}")
         self.votes = votes
-        self.skip_bad_rows = skip_bad_rows
         self._notes: tuple[str, ...] = ()
 
     @property
@@ -77,18 +75,19 @@ class CremaD(Corpus):
         return [self.require(self.root / VOTES_FILE)]
 
     def settings(self) -> dict[str, Any]:
-        return {**super().settings(), "votes": self.votes, "skip_bad_rows": self.skip_bad_rows}
+        return {**super().settings(), "votes": self.votes}
 
     def notes(self) -> Sequence[str]:
         return self._notes
 
-    def ballots(self) -> tuple[list[Ballot], list[str]]:
-        """The votes of every clip, on disk or not, and a line for each bad row that was left out."""
+    def ballots(self, bad_rows: BadRows | None = None) -> list[Ballot]:
+        """The votes of every clip, on disk or not; bad rows go to the one given, or stop the reading as set."""
         [path] = self.label_files()
-        return read_ballots(path, self.votes, skip_bad_rows=self.skip_bad_rows)
+        return read_ballots(path, self.votes, bad_rows=bad_rows or BadRows(skip=self.skip_bad_rows))
 
     def read(self) -> Iterator[Item]:
-        ballots, bad_rows = self.ballots()
+        bad_rows = BadRows(skip=self.skip_bad_rows)
+        ballots = self.ballots(bad_rows)
         clips = self._clips_on_disk()
         found = [ballot for ballot in ballots if ballot.clip in clips]
         if not found:
@@ -118,13 +117,8 @@ class CremaD(Corpus):
         return {current_name(clip): paths.get(current_name(clip), path) for clip, path in paths.items()}
 
 
-def _notes(*, found: int, voted: int, on_disk: int, bad_rows: Sequence[str]) -> tuple[str, ...]:
+def _notes(*, found: int, voted: int, on_disk: int, bad_rows: BadRows) -> tuple[str, ...]:
     notes = [f"{found:,} of {CremaD.total_items:,} clips found"]
     if on_disk > found:
         notes.append(f"{on_disk - found:,} sound files have no row of votes: left out")
-    if bad_rows:
-        notes.append(f"{len(bad_rows):,} bad rows of votes left out ({voted:,} kept):")
-        notes.extend(bad_rows[:BAD_ROWS_SHOWN])
-    if len(bad_rows) > BAD_ROWS_SHOWN:
-        notes.append(f"and {len(bad_rows) - BAD_ROWS_SHOWN:,} more")
-    return tuple(notes)
+    return (*notes, *bad_rows.notes(kept=voted))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lalm_ambig.categories import CategorySet
+from lalm_ambig.corpora.bad_rows import BadRows
 from lalm_ambig.errors import InputError
 
 VOTES_FILE = Path("processedResults", "tabulatedVotes.csv")
@@ -55,13 +56,9 @@ class Ballot:
         return SENTENCES[self.clip[5:8]]
 
 
-def read_ballots(path: Path, modality: str, *, skip_bad_rows: bool) -> tuple[list[Ballot], list[str]]:
-    """The ballots of one modality in the file's order, and a line for each bad row that was left out.
-
-    Raises InputError for a missing column, and for the first bad row (file and line) unless `skip_bad_rows`.
-    """
+def read_ballots(path: Path, modality: str, *, bad_rows: BadRows) -> list[Ballot]:
+    """The ballots of one modality in the file's order; InputError for a missing column."""
     ballots: dict[str, Ballot] = {}
-    bad_rows: list[str] = []
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.reader(file)
         columns = _columns(next(rows, []), path)
@@ -71,15 +68,11 @@ def read_ballots(path: Path, modality: str, *, skip_bad_rows: bool) -> tuple[lis
                 if ballot is not None and ballot.clip in ballots:
                     raise InputError(f"second row for clip {ballot.clip}")
             except InputError as error:
-                problem = InputError(str(error), where=f"{path}:{rows.line_num}")
-                if not skip_bad_rows:
-                    remedy = "Option skip_bad_rows leaves such rows out."
-                    raise InputError(f"{problem}.", remedy=remedy) from error
-                bad_rows.append(str(problem))
+                bad_rows.add(str(error), where=f"{path}:{rows.line_num}")
                 continue
             if ballot is not None:
                 ballots[ballot.clip] = ballot
-    return list(ballots.values()), bad_rows
+    return list(ballots.values())
 
 
 def _columns(header: Sequence[str], path: Path) -> dict[str, int]:

@@ -1,8 +1,10 @@
 """Prompts as files: `STEM.MODE.txt`, MODE `reason` or `direct`, with the placeholders {audio}, {text} and {classes}."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from lalm_ambig.categories import canonical_key
 from lalm_ambig.errors import InputError
 
 Mode = Literal["reason", "direct"]
@@ -21,15 +23,46 @@ def load_prompt(stem: str, mode: Mode) -> str:
     return path.read_text(encoding="utf-8").strip()
 
 
-def prompt_parts(
-    template: str, *, text: str | None, classes: tuple[str, ...], audio: bool
-) -> list[dict[str, str]]:
-    """The template as chat parts: {audio} becomes an audio part, {text} and {classes} are filled in.
+def load_glosses(stem: str) -> dict[str, str]:
+    """Canonical key of a class → what it means, for `{glosses}`; nothing where a stem has no glosses.
+
+    InputError for a file of the user's own that is missing, or a line without a colon.
+    """
+    own = Path(stem).expanduser()
+    path = own if own.suffix == ".txt" else FOLDER / f"{stem}.glosses.txt"
+    if not path.is_file():
+        if own.suffix == ".txt":
+            raise InputError(f"no such file: {own}", where="data.glosses")
+        return {}
+    glosses: dict[str, str] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        name, colon, gloss = line.partition(":")
+        if line.strip() and not colon:
+            raise InputError(f"expected `class: what it means`, got {line!r}", where=f"{path}:{number}")
+        if line.strip():
+            glosses[canonical_key(name)] = gloss.strip()
+    return glosses
+
+
+def gloss_lines(classes: Sequence[str], glosses: Mapping[str, str]) -> str:
+    """One line a class, `- name: gloss`, or the bare name where none is known."""
+    found = [(name, glosses.get(canonical_key(name))) for name in classes]
+    return "\n".join(f"- {name}: {gloss}" if gloss else f"- {name}" for name, gloss in found)
+
+
+def with_classes(template: str, classes: Sequence[str], glosses: Mapping[str, str]) -> str:
+    """The template with {classes} and {glosses} filled in."""
+    listed = template.replace("{glosses}", gloss_lines(classes, glosses))
+    return listed.replace("{classes}", ", ".join(classes))
+
+
+def prompt_parts(template: str, *, text: str | None, audio: bool) -> list[dict[str, str]]:
+    """The template as chat parts: {audio} becomes an audio part, {text} is filled in.
 
     A line that holds {text} is left out where an item has none, and so is {audio}.
     """
     lines = [line for line in template.split("\n") if text is not None or "{text}" not in line]
-    whole = "\n".join(lines).replace("{classes}", ", ".join(classes))
+    whole = "\n".join(lines)
     before, marker, after = whole.partition("{audio}")
     if audio and not marker:
         raise InputError("the prompt has no {audio}, but the items have sound.", where="data.prompt")

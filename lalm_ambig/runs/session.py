@@ -29,7 +29,9 @@ def connect(model: Method, data: DataModule, *, adapter: Path | None = None) -> 
     policy.load()
     if adapter is not None:
         policy.load_weights(adapter)
-    encoder = Encoder(policy, data.categories, prompt=data.prompt, reasoning=model.reasoning)
+    encoder = Encoder(
+        policy, data.categories, prompt=data.prompt, reasoning=model.reasoning, glosses=data.glosses
+    )
     heard = [item for split in SPLITS for item in data.items(split) if item.audio]
     if data.cache_features and not policy.adapter.trains_tower and heard:
         encoder.features = cached_features(policy, heard, cache_root())

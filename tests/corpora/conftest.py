@@ -1,6 +1,10 @@
-"""A very small corpus on disk for each corpus that has one, and the shared real data where it is at hand."""
+"""A very small corpus on disk for each corpus that has one, and the shared real data where it is at hand.
+
+`layouts/NAME.py` has a function `write(folder) -> root` that makes one of corpus NAME in its real layout.
+"""
 
 import csv
+import importlib
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -76,7 +80,7 @@ def demo_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def small_corpora(
-    crema_d_root: Path, jsonl_root: Path, request: pytest.FixtureRequest
+    crema_d_root: Path, jsonl_root: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> dict[str, Callable[[], Corpus]]:
     """Corpus name → a function that opens a small one of it."""
 
@@ -84,10 +88,15 @@ def small_corpora(
         request.getfixturevalue("demo_cache")
         return open_corpus("demo", None)
 
+    def written(name: str) -> Callable[[], Corpus]:
+        layout = importlib.import_module(f"layouts.{name}")
+        return lambda: open_corpus(name, layout.write(tmp_path / name))
+
     return {
         "crema_d": lambda: open_corpus("crema_d", crema_d_root),
         "jsonl": lambda: open_corpus("jsonl", jsonl_root),
         "demo": demo,
+        **{path.stem: written(path.stem) for path in (Path(__file__).parent / "layouts").glob("*.py")},
     }
 
 

@@ -14,8 +14,7 @@ SmallCorpora = dict[str, Callable[[], Corpus]]
 
 @pytest.fixture(params=corpus_names())
 def corpus(request: pytest.FixtureRequest, small_corpora: SmallCorpora) -> Corpus:
-    if request.param not in small_corpora:
-        pytest.skip(f"{request.param} has no small corpus in tests/corpora/conftest.py")
+    assert request.param in small_corpora, "write a small one in tests/corpora/layouts/"
     return small_corpora[request.param]()
 
 
