@@ -27,20 +27,27 @@ class CategorySet:
     """The classes of a corpus, in the corpus's own order (which also breaks ties of the majority label)."""
 
     names: tuple[str, ...]
-    """The corpus's names, as they appear in prompts, tables and JSON."""
+    """The corpus's names, as they appear in tables and JSON."""
     verbalisers: tuple[str, ...] = ()
     """The exact text of each name after `<answer>`; by default a space and the name."""
+    prompt_names: tuple[str, ...] = ()
+    """The word for each class in prompts; by default its name. See `spoken_as`."""
 
     def __post_init__(self) -> None:
         if not self.verbalisers:
             object.__setattr__(self, "verbalisers", tuple(f" {name}" for name in self.names))
+        if not self.prompt_names:
+            object.__setattr__(self, "prompt_names", self.names)
         if len(self.names) < 2:
             raise InputError(f"a category set needs at least 2 classes, got {list(self.names)}")
-        if len(self.verbalisers) != len(self.names):
-            raise InputError(
-                f"{len(self.names)} classes but {len(self.verbalisers)} verbalisers: {self.verbalisers}"
-            )
-        for label, values in (("class", self.keys), ("verbaliser", self.verbalisers)):
+        for label, values in (("verbalisers", self.verbalisers), ("prompt names", self.prompt_names)):
+            if len(values) != len(self.names):
+                raise InputError(f"{len(self.names)} classes but {len(values)} {label}: {values}")
+        for label, values in (
+            ("class", self.keys),
+            ("verbaliser", self.verbalisers),
+            ("prompt name", self.prompt_names),
+        ):
             twice = sorted({value for value in values if values.count(value) > 1})
             if twice:
                 raise InputError(f"{label} {twice[0]!r} stands twice in {list(values)}")
@@ -59,3 +66,31 @@ class CategorySet:
         if key not in self.keys:
             raise InputError(f"unknown class {name!r}: expected one of {', '.join(self.names)}")
         return self.keys.index(key)
+
+    def spoken_as(self, trained: "CategorySet") -> "CategorySet":
+        """These classes, in this order and under these names, in the words of another corpus (A, Table 3).
+
+        A class that `trained` has too, by key, takes the verbaliser and the prompt's word from there: a policy
+        trained on that corpus has learnt those. A class that it has not keeps its own (see `unseen_in`).
+
+        A readout is a softmax over one score a class, so scoring only these classes is the same as predicting all
+        trained ones, leaving out those that are not asked for, and dividing the rest by their sum:
+        exp(s_i) / Σ_asked exp(s_j) = (exp(s_i) / Σ_trained exp(s_j)) / (Σ_asked exp(s_j) / Σ_trained exp(s_j)).
+        A class that was never trained takes its share of the sum as well.
+
+        InputError where such a class has the very word of a trained one.
+        """
+        places = [trained.keys.index(key) if key in trained.keys else None for key in self.keys]
+        own = zip(self.verbalisers, self.prompt_names, places, strict=True)
+        words = [
+            (verbaliser, prompt_name)
+            if place is None
+            else (trained.verbalisers[place], trained.prompt_names[place])
+            for verbaliser, prompt_name, place in own
+        ]
+        verbalisers, prompt_names = zip(*words, strict=True)
+        return CategorySet(self.names, verbalisers, prompt_names)
+
+    def unseen_in(self, trained: "CategorySet") -> tuple[str, ...]:
+        """Names of the classes that another corpus does not have, by key, in order."""
+        return tuple(name for name, key in zip(self.names, self.keys, strict=True) if key not in trained.keys)

@@ -40,7 +40,7 @@ class Encoder:
         self.categories = categories
         template = load_prompt(prompt, "reason" if reasoning else "direct")
         meanings = load_glosses(glosses) if glosses else load_glosses(Path(prompt).name.split(".")[0])
-        self.template = with_classes(template, categories.names, meanings)
+        self.template = with_classes(template, categories.prompt_names, meanings)
         self.reasoning = reasoning
         self.answer = answer_tokens(policy.text_ids, categories)
         self.features: FeatureCache | None = None

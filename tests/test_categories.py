@@ -1,9 +1,11 @@
 """Category sets: order, keys that corpora share, verbalisers, and what is refused."""
 
 import pytest
+import torch
 
 from lalm_ambig.categories import CategorySet, canonical_key
 from lalm_ambig.errors import InputError
+from lalm_ambig.readouts.logits import predicted_dist
 
 SIX = CategorySet(("anger", "disgust", "fear", "happiness", "neutral", "sadness"))
 
@@ -60,3 +62,45 @@ def test_a_verbaliser_used_twice_is_refused() -> None:
 def test_as_many_verbalisers_as_classes_are_needed() -> None:
     with pytest.raises(InputError, match="2 classes but 1 verbalisers"):
         CategorySet(("sadness", "fear"), (" sad",))
+
+
+def test_as_many_words_for_the_prompt_as_classes_are_needed() -> None:
+    with pytest.raises(InputError, match="2 classes but 1 prompt names"):
+        CategorySet(("sadness", "fear"), prompt_names=("sad",))
+
+
+def test_classes_are_asked_for_in_the_words_of_the_trained_corpus_and_keep_their_own_names() -> None:
+    trained = CategorySet(("happy", "angry", "sad"), (" glad", " mad", " low"))
+    target = CategorySet(("sadness", "contempt", "joy"), (" sadness", " scorn", " joy"))
+    spoken = target.spoken_as(trained)
+    assert spoken.names == ("sadness", "contempt", "joy")
+    assert spoken.verbalisers == (" low", " scorn", " glad")
+    assert spoken.prompt_names == ("sad", "contempt", "happy")
+    assert target.unseen_in(trained) == ("contempt",)
+    assert trained.unseen_in(target) == ("angry",)
+
+
+def test_a_corpus_in_its_own_words_is_itself() -> None:
+    assert SIX.spoken_as(SIX) == SIX
+    assert SIX.unseen_in(SIX) == ()
+
+
+def test_corpora_without_a_common_class_keep_their_words() -> None:
+    relations = CategorySet(("entailment", "contradiction"))
+    assert relations.spoken_as(SIX) == relations
+    assert relations.unseen_in(SIX) == relations.names
+
+
+def test_an_unseen_class_with_the_word_of_a_trained_one_is_refused() -> None:
+    trained = CategorySet(("happiness", "anger"), (" good", " bad"))
+    with pytest.raises(InputError, match="verbaliser ' good' stands twice"):
+        CategorySet(("joy", "calm"), (" joy", " good")).spoken_as(trained)
+
+
+def test_a_softmax_over_the_classes_asked_for_is_the_trained_one_restricted_and_renormalised() -> None:
+    scores = torch.randn(50, len(SIX), generator=torch.Generator().manual_seed(0)) * 4
+    asked = [SIX.index(name) for name in ("sadness", "joy", "anger")]
+    whole = predicted_dist(scores)[:, asked]
+    restricted = whole / whole.sum(-1, keepdim=True)
+    torch.testing.assert_close(predicted_dist(scores[:, asked]), restricted)
+    assert not torch.allclose(whole, restricted, atol=0.05)
