@@ -17,7 +17,9 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 
 from lalm_ambig.errors import InputError
+from lalm_ambig.policies.log_probs import token_log_probs
 from lalm_ambig.policies.lora import Adapter, attach, load_adapter, load_model
+from lalm_ambig.policies.tree import Layout, Segment, TreeLayout, install
 from lalm_ambig.types import Audio, Tokens
 
 
@@ -39,6 +41,8 @@ class Policy(nn.Module, ABC):
         super().__init__()
         self.adapter = adapter
         self.loaded = False
+        self.shares_prompts = False
+        """Whether `tree_states` can compute a shared beginning once (set by `load`)."""
 
     @abstractmethod
     def load_base(self) -> tuple[Any, Any]:
@@ -58,6 +62,7 @@ class Policy(nn.Module, ABC):
         self.model = attach(
             base, self.adapter, language_model=self.layer_pattern, projector=self.projector_name
         )
+        self.shares_prompts = install(self.language_model.config)
         self.loaded = True
 
     @property
@@ -125,7 +130,7 @@ class Policy(nn.Module, ABC):
             raise InputError(f"{self.describe} takes text only, but an item has audio.", where="policy")
         return self.embed_ids(tokens.ids)
 
-    def embed_ids(self, ids: Int[Tensor, "item token"]) -> Float[Tensor, "item token channel"]:
+    def embed_ids(self, ids: Int[Tensor, "*item token"]) -> Float[Tensor, "*item token channel"]:
         """Embeddings of text tokens."""
         embeddings: Tensor = self.base.get_input_embeddings()(ids)
         return embeddings
@@ -144,11 +149,57 @@ class Policy(nn.Module, ABC):
             inputs_embeds=embeddings,
             attention_mask=mask.long(),
             position_ids=self.rotary_positions(positions),
-            past_key_values=cache,
+            cache=cache,
             use_cache=cache is not None,
         )
         states: Tensor = out.last_hidden_state
         return states
+
+    def tree_states(
+        self, segments: Sequence[Segment], *, share: bool = True
+    ) -> list[Float[Tensor, "token channel"]]:
+        """Last hidden states of each segment of a tree, every token seeing its ancestors and what precedes it.
+
+        `share` False computes every path from root to leaf by itself, in a padded batch: the plain way, slower and
+        equal but for rounding.
+        """
+        if not (share and self.shares_prompts):
+            return self._path_states(segments)
+        lengths = [len(segment.embeddings) for segment in segments]
+        layout = TreeLayout(lengths, [segment.parent for segment in segments])
+        row = torch.cat([segment.embeddings for segment in segments])[None]
+        states = self.laid_out(row, layout.positions[None], layout)[0]
+        return list(states.split(lengths))
+
+    def laid_out(
+        self, embeddings: Float[Tensor, "row new channel"], positions: Tensor, layout: Layout
+    ) -> Float[Tensor, "row new channel"]:
+        """Last hidden states of new tokens at those positions, where the layout decides what each of them sees."""
+        out = self.language_model(
+            inputs_embeds=embeddings,
+            attention_mask=torch.zeros(1, 1, 1, 1, device=embeddings.device),  # four axes: taken as it is
+            position_ids=self.rotary_positions(positions.to(embeddings.device)),
+            use_cache=False,
+            layout=layout,
+        )
+        states: Tensor = out.last_hidden_state
+        return states
+
+    def _path_states(self, segments: Sequence[Segment]) -> list[Tensor]:
+        paths: list[list[int]] = []
+        for index, segment in enumerate(segments):
+            paths.append([index] if segment.parent is None else [*paths[segment.parent], index])
+        inner = {segment.parent for segment in segments}
+        leaves = [path for path in paths if path[-1] not in inner]
+        texts = [torch.cat([segments[index].embeddings for index in path]) for path in leaves]
+        rows = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True)
+        lengths = torch.tensor([len(text) for text in texts], device=rows.device)
+        mask = torch.arange(rows.shape[1], device=rows.device) < lengths[:, None]
+        found: dict[int, Tensor] = {}
+        for path, states in zip(leaves, self.hidden(rows, mask), strict=True):
+            sizes = [len(segments[index].embeddings) for index in path]
+            found |= dict(zip(path, states[: sum(sizes)].split(sizes), strict=True))
+        return [found[index] for index in range(len(segments))]
 
     def new_cache(self) -> Any:
         """An empty cache of keys and values, to decode from."""
@@ -162,6 +213,12 @@ class Policy(nn.Module, ABC):
         """Logits over the whole vocabulary, for the given rows only."""
         rows: Tensor = self.base.get_output_embeddings()(hidden)
         return rows
+
+    def token_log_probs(
+        self, hidden: Float[Tensor, "row channel"], ids: Int[Tensor, "row"], *, temperature: float = 1.0
+    ) -> Float[Tensor, "row"]:
+        """Log-probability in nats of each row's token, in float32, a chunk of the vocabulary's logits at a time."""
+        return token_log_probs(self.base.get_output_embeddings(), hidden, ids, temperature=temperature)
 
     def category_logits(
         self, hidden: Float[Tensor, "*rows channel"], token_ids: Int[Tensor, "category"]
