@@ -5,17 +5,19 @@
 
 `id`, `votes` and one of `audio` and `text` are needed; `rationale`, `speaker` and `split` are optional, the
 last for all rows or none. A class that `votes` does not name has none. Without `split` the items are split
-70/10/20 (or into five folds) by speaker where known, else by item.
+70/10/20 (or into five folds) by speaker where known, else by item. With `skip_bad_rows` malformed rows are left
+out; a first line that is no JSON, or a split for some rows only, is an error even then.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from lalm_ambig.categories import CategorySet
+from lalm_ambig.corpora.bad_rows import BadRows
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.jsonl_rows import Row, read_declaration, read_rows
 from lalm_ambig.corpora.splits import split_by_group
@@ -32,6 +34,8 @@ class _Scan:
     groups: frozenset[str]
     ignored: tuple[str, ...]
     gives_splits: bool
+    bad_notes: tuple[str, ...]
+    """About the rows that were left out."""
 
 
 class JsonLines(Corpus):
@@ -50,6 +54,7 @@ class JsonLines(Corpus):
         fold: int | None = None,
         categories: Sequence[str] | str = (),
         allow_outside: bool = False,
+        skip_bad_rows: bool = False,
     ) -> None:
         """
         Args:
@@ -59,17 +64,19 @@ class JsonLines(Corpus):
             fold: None for the file's own split or 70/10/20, or 0 to 4 for one of five folds.
             categories: The classes in order (or a text with commas), where the file does not declare them.
             allow_outside: Accept absolute audio paths and such that leave the file's folder.
+            skip_bad_rows: Leave malformed rows out, with a note, instead of stopping at the first.
         """
-        super().__init__(root, part=part, seed=seed, fold=fold)
+        super().__init__(root, part=part, seed=seed, fold=fold, skip_bad_rows=skip_bad_rows)
         names = categories.split(",") if isinstance(categories, str) else categories
         self.given = tuple(name.strip() for name in names if name.strip())
         self.allow_outside = allow_outside
+        self._scans: dict[bool, _Scan] = {}
 
     @property
     def categories(self) -> CategorySet:
         declared = self._declared
         if declared is None:
-            return CategorySet(self.given or self._scan.names)
+            return CategorySet(self.given) if self.given else self._union()
         if self.given and self.given != declared.names:
             wrong = (
                 f"option categories is {', '.join(self.given)}, but the file has {', '.join(declared.names)}"
@@ -93,15 +100,15 @@ class JsonLines(Corpus):
         notes = [f"classes: {', '.join(self.categories.names)} ({source})", f"split: {by}"]
         if self._scan.ignored:
             notes.append(f"keys without a meaning here: {', '.join(self._scan.ignored)}")
-        return tuple(notes)
+        return (*notes, *self._scan.bad_notes)
 
     def read(self) -> Iterator[Item]:
         names = self.categories.names
         splits = self._seeded_splits()
-        for row in read_rows(self.root):
+        for row in self._rows(BadRows(skip=self.skip_bad_rows)):  # they are in the scan's notes already
             yield Item(
                 id=row.id,
-                votes=_counts(row, names),
+                votes=tuple(row.votes.get(name, 0.0) for name in names),
                 audio=None if row.audio is None else self._audio_path(row, row.audio),
                 text=row.text,
                 rationale=row.rationale,
@@ -113,9 +120,29 @@ class JsonLines(Corpus):
     def _declared(self) -> CategorySet | None:
         return read_declaration(self.label_files()[0])
 
-    @cached_property
+    @property
     def _scan(self) -> _Scan:
-        return _scanned(read_rows(self.label_files()[0]))
+        """Kept by the setting that it depends on, since `skip_bad_rows` may be changed after a first look."""
+        if self.skip_bad_rows not in self._scans:
+            bad_rows = BadRows(skip=self.skip_bad_rows)
+            self._scans[self.skip_bad_rows] = _scanned(self._rows(bad_rows), bad_rows, where=str(self.root))
+        return self._scans[self.skip_bad_rows]
+
+    def _rows(self, bad_rows: BadRows) -> Iterator[Row]:
+        """The good rows: whatever asks for them leaves out the same ones."""
+        path = self.label_files()[0]
+        names = self._declared.names if self._declared else self.given
+        return read_rows(path, names, bad_rows=bad_rows)
+
+    def _union(self) -> CategorySet:
+        try:
+            return CategorySet(self._scan.names)
+        except InputError as error:
+            raise InputError(
+                f"the classes are the names that votes have: {error}.",
+                where=str(self.root),
+                remedy='Declare them in its first line, {"categories": […]}, or by the option categories.',
+            ) from error
 
     def _seeded_splits(self) -> dict[str, Split]:
         """The split of every group, empty where the rows have their own."""
@@ -137,23 +164,12 @@ class JsonLines(Corpus):
         raise InputError(f"audio {audio!r} is not inside the file's folder.", where=row.where, remedy=remedy)
 
 
-def _counts(row: Row, names: tuple[str, ...]) -> tuple[float, ...]:
-    for name in row.votes:
-        if name not in names:
-            raise InputError(
-                f"votes for unknown class {name!r}: expected {', '.join(names)}", where=row.where
-            )
-    return tuple(row.votes.get(name, 0.0) for name in names)
-
-
-def _scanned(rows: Iterator[Row]) -> _Scan:
-    """One reading of the whole file; InputError for an id that comes twice, or a split for only some rows."""
-    ids: dict[str, str] = {}
+def _scanned(rows: Iterable[Row], bad_rows: BadRows, *, where: str) -> _Scan:
+    """One reading of the whole file; InputError for a split for only some rows, and where no row is good."""
     names, groups, ignored, with_split = set[str](), set[str](), set[str](), set[bool]()
+    kept = 0
     for row in rows:
-        if row.id in ids:
-            raise InputError(f"id {row.id!r} was used before, in line {ids[row.id]}", where=row.where)
-        ids[row.id] = row.where.rpartition(":")[2]
+        kept += 1
         names.update(row.votes)
         groups.add(row.group)
         ignored.update(row.ignored)
@@ -162,4 +178,8 @@ def _scanned(rows: Iterator[Row]) -> _Scan:
             raise InputError(
                 "some rows have a split and some have none: give it to all or none", where=row.where
             )
-    return _Scan(tuple(sorted(names)), frozenset(groups), tuple(sorted(ignored)), with_split == {True})
+    if bad_rows.lines and not kept:
+        wrong = f"all {len(bad_rows.lines):,} rows are bad; the first: {bad_rows.lines[0]}"
+        raise InputError(wrong, where=where)
+    notes = tuple(bad_rows.notes(kept=kept))
+    return _Scan(tuple(sorted(names)), frozenset(groups), tuple(sorted(ignored)), with_split == {True}, notes)
