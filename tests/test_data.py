@@ -11,6 +11,7 @@ import pytest
 from small_model import MakeEncoder
 
 from lalm_ambig.corpora.demo import Demo
+from lalm_ambig.corpora.jsonl import JsonLines
 from lalm_ambig.data import DataModule
 from lalm_ambig.encoding import Encoder
 from lalm_ambig.errors import InputError
@@ -103,6 +104,27 @@ def test_loaders_pass_every_item_once_and_evaluation_keeps_the_order(
     evaluated = [item.id for batch in data.loader("test") for item in batch.items]
     assert evaluated == [item.id for item in data.items("test")]
     assert isinstance(data.encoder, Encoder)
+
+
+def test_bad_rows_are_left_out_where_the_data_says_so_also_after_a_first_look_at_the_corpus(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good: list[dict[str, object]] = [{"id": str(n), "text": "x", "votes": {"a": 1, "b": n}} for n in range(9)]
+    file = write_rows(tmp_path / "items.jsonl", [*good, {"id": "bad", "text": "x"}])
+    with pytest.raises(
+        InputError, match=r"items.jsonl:10: item 'bad' needs \"votes\".*--data.skip_bad_rows tr"
+    ):
+        DataModule(JsonLines(file)).setup()
+    corpus = JsonLines(file)
+    with pytest.raises(InputError, match=r"items.jsonl:10"):
+        _ = corpus.categories
+    data = DataModule(corpus, skip_bad_rows=True)
+    data.setup()
+    assert sum(len(data.items(split)) for split in SPLITS) == 9
+    assert "jsonl: 1 bad rows left out (9 kept):\n" in capsys.readouterr().err
+    by_the_corpus = DataModule(JsonLines(file, skip_bad_rows=True))
+    by_the_corpus.setup()
+    assert by_the_corpus.prepared.from_cache
 
 
 @pytest.mark.parametrize("settings", [{"batch_size": 0}, {"eval_batch_size": -1}])
