@@ -14,6 +14,8 @@ MAIN_METRICS = ("js_div_bits", "bc", "r2_pearson_item", "brier_mean", "accuracy"
 """What break-downs and the comparison table show: paper A's four, and accuracy."""
 ACTIVE_LABELS = ("1", "2", "3", "4+")
 """Number of classes that have a vote."""
+NEVER_TRAINED = "never trained"
+"""Note of a class that the corpus trained on does not have."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Part:
     metrics: dict[str, Interval]
     """`MAIN_METRICS`; empty without items."""
     note: str | None = None
-    """Why there are no intervals."""
+    """Why there are no intervals, and for a majority class whether it was never trained."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,18 @@ def by_active_labels(scored: Scored, votes: Float[Tensor, "item category"]) -> d
 
 
 def by_majority(
-    scored: Scored, votes: Float[Tensor, "item category"], *, names: Sequence[str]
+    scored: Scored,
+    votes: Float[Tensor, "item category"],
+    *,
+    names: Sequence[str],
+    unseen: Sequence[str] = (),
 ) -> dict[str, Part]:
-    """Items by the class with most votes, the first on a tie (SPEC 1); `names` are the classes in order."""
-    return _break_down(scored, majority(votes), names=names)
+    """Items by the class with most votes, the first on a tie (SPEC 1); `names` are the classes in order.
+
+    A class of `unseen` has the note that it was never trained.
+    """
+    parts = _break_down(scored, majority(votes), names=names)
+    return {name: _flagged(part) if name in unseen else part for name, part in parts.items()}
 
 
 def _break_down(scored: Scored, kind: Int[Tensor, "item"], *, names: Sequence[str]) -> dict[str, Part]:
@@ -77,3 +87,7 @@ def _part(scored: Scored) -> Part:
     if not items:
         return Part(0, {}, "no item")
     return Part(items, scored.intervals(MAIN_METRICS), too_few(items, scored.resampling))
+
+
+def _flagged(part: Part) -> Part:
+    return replace(part, note=NEVER_TRAINED if part.note is None else f"{NEVER_TRAINED}; {part.note}")

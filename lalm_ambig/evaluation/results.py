@@ -13,6 +13,7 @@ from lalm_ambig.categories import CategorySet
 from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.bootstrap import Interval, Resampling, too_few
 from lalm_ambig.evaluation.breakdowns import Part, Scored, by_active_labels, by_ambiguity, by_majority
+from lalm_ambig.evaluation.cross_domain import mapping_note
 from lalm_ambig.evaluation.predictions import Prediction
 
 Reasoning = Literal["generated", "curated", "direct", "none"]
@@ -35,6 +36,14 @@ class About:
     """One line: model, method and run."""
     left_out: int = 0
     """Items of the split that were not predicted (faulty audio, for instance)."""
+    trained_on: str | None = None
+    """The corpus that was trained on, where it is another than `corpus` (cross-domain); else None."""
+    trained_classes: tuple[str, ...] = ()
+    """That corpus's classes, in its order; empty where `trained_on` is None."""
+
+    def unseen(self, categories: CategorySet) -> tuple[str, ...]:
+        """The classes that were never trained: those that the other corpus does not have, by key."""
+        return () if self.trained_on is None else categories.unseen_in(CategorySet(self.trained_classes))
 
 
 @dataclass(frozen=True)
@@ -100,8 +109,8 @@ def evaluate_predictions(
         share_closed=_mean([p.closed for p in predictions]),
         by_ambiguity=by_ambiguity(scored, votes),
         by_active_labels=by_active_labels(scored, votes),
-        by_majority=by_majority(scored, votes, names=categories.names),
-        notes=tuple(_notes(scored, metrics)),
+        by_majority=by_majority(scored, votes, names=categories.names, unseen=about.unseen(categories)),
+        notes=(*_origin(about, categories), *_notes(scored, metrics)),
     )
 
 
@@ -131,6 +140,13 @@ def _check(predictions: Sequence[Prediction], categories: CategorySet, about: Ab
 def _mean(values: Sequence[float | bool | None]) -> float | None:
     known = [float(value) for value in values if value is not None]
     return sum(known) / len(known) if known else None
+
+
+def _origin(about: About, categories: CategorySet) -> Iterator[str]:
+    if about.trained_on is not None:
+        trained = CategorySet(about.trained_classes)
+        mapping = mapping_note(categories, trained, trained_on=about.trained_on)
+        yield f"cross-domain, trained on {about.trained_on}; {mapping}"
 
 
 def _notes(scored: Scored, metrics: dict[str, Interval]) -> Iterator[str]:

@@ -30,7 +30,8 @@ def read_results(path: Path | str) -> Results:
         raise InputError(f"no such file: {path}", where="results", remedy="Write one with evaluate.")
     try:
         row = json.loads(path.read_text(encoding="utf-8"))
-        about = About(**{field.name: row.pop(field.name) for field in fields(About)})
+        row["trained_classes"] = tuple(row.get("trained_classes", ()))
+        about = About(**{field.name: row.pop(field.name) for field in fields(About) if field.name in row})
         row["metrics"] = _intervals(row["metrics"])
         for name in BREAKDOWNS:
             row[name] = {kind: _part(part) for kind, part in row[name].items()}

@@ -23,7 +23,7 @@ def rich_table(results: Mapping[str, Results]) -> Table:
         collapse_padding=True,
         pad_edge=False,
     )
-    table.add_column("method", no_wrap=True)
+    table.add_column("method", overflow="fold")  # a long name takes two lines, as the numbers do
     for metric in _columns(results):
         table.add_column(metric.label, justify="right", no_wrap=True)
     for name, cells in _rows(results).items():
@@ -71,8 +71,8 @@ def _incomparable(names: tuple[str, str], what: str, values: tuple[object, objec
 
 
 def caption(results: Mapping[str, Results]) -> str:
-    """Corpus, split, number of items, what was read after what, what was resampled, and the notes of each
-    row."""
+    """Corpus, split, number of items, what was read after what, what was resampled, and each note with the rows
+    that it is about."""
     check_comparable(results)
     first = next(iter(results.values()))
     about = first.about
@@ -81,7 +81,11 @@ def caption(results: Mapping[str, Results]) -> str:
         f"{LEVEL:.0%} intervals from {first.resamples} bootstrap resamples of "
         f"{first.resampled_count} {first.resampled}."
     ]
-    lines += [f"{name}: {note}." for name, row in results.items() for note in row.notes if _concerns(note)]
+    concerned: dict[str, list[str]] = {}
+    for name, row in results.items():
+        for note in filter(_is_shown, row.notes):
+            concerned.setdefault(note, []).append(name)
+    lines += [f"{', '.join(names)}: {note}." for note, names in concerned.items()]
     return "\n".join(lines)
 
 
@@ -108,10 +112,10 @@ def _readings(results: Mapping[str, Results]) -> str:
     return "; ".join(f"{kind} ({', '.join(names)})" for kind, names in kinds.items())
 
 
-def _concerns(note: str) -> bool:
-    """Whether a note is about something that the table shows."""
-    words = note.split()
-    return words[0] in MAIN_METRICS or words[0] in ("only", "no")
+def _is_shown(note: str) -> bool:
+    """Whether a note is about something that the table shows: not about a metric that is no column of it."""
+    about = note.split()[0]
+    return about in MAIN_METRICS or about not in {metric.name for metric in all_metrics(2)}
 
 
 def _columns(results: Mapping[str, Results]) -> list[DistributionMetric]:

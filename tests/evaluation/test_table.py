@@ -41,7 +41,7 @@ def test_the_caption_says_what_was_measured(results: Results, perfect: Results) 
         "demo, test split, 60 items; logits readout, generated reasoning; "
         "95% intervals from 50 bootstrap resamples of 4 speakers." in text
     )
-    assert "tiny: only 4 speakers were resampled: the intervals are too narrow." in text
+    assert "tiny, people: only 4 speakers were resampled: the intervals are too narrow." in text
 
 
 def test_reasoning_modes_are_named_with_their_rows_where_they_differ(results: Results) -> None:
