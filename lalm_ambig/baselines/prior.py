@@ -11,10 +11,14 @@ from lalm_ambig.types import Item
 
 
 def prior(items: Sequence[Item], *, train: Sequence[Item]) -> list[Prediction]:
-    """The mean label distribution of the training split for every item; an item counts once, however many
-    voted.
+    """`mean_label_dist` of the training split for every item; InputError as there."""
+    return predict_same(items, mean_label_dist(train))
 
-    InputError without training items, or where `train` holds an item of another split.
+
+def mean_label_dist(train: Sequence[Item]) -> tuple[float, ...]:
+    """The mean label distribution of training items; an item counts once, however many voted.
+
+    InputError without items, or where `train` holds an item of another split.
     """
     if not train:
         raise InputError("there is no training item to average", where="prior baseline")
@@ -23,4 +27,4 @@ def prior(items: Sequence[Item], *, train: Sequence[Item]) -> list[Prediction]:
             f"item {strays[0].id} is of split {strays[0].split}, not train", where="prior baseline"
         )
     mean = torch.tensor([item.label_dist for item in train], dtype=torch.float64).mean(0)
-    return predict_same(items, tuple(mean.tolist()))
+    return tuple(mean.tolist())
