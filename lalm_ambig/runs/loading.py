@@ -4,8 +4,11 @@ import argparse
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lalm_ambig.categories import CategorySet
 from lalm_ambig.configuration import Cli, parse
 from lalm_ambig.configuration_files import config_folder
+from lalm_ambig.corpora.base import Corpus
+from lalm_ambig.data import DataModule
 from lalm_ambig.errors import InputError
 from lalm_ambig.methods.base import Method
 from lalm_ambig.runs.folder import open_run
@@ -25,6 +28,43 @@ class Loaded:
     def model(self) -> Method:
         model: Method = self.cli.model
         return model
+
+    @property
+    def data(self) -> DataModule:
+        """The run's own data, of which nothing is read yet; for a base model a demo, to hold defaults."""
+        data: DataModule = self.cli.datamodule
+        return data
+
+
+@dataclass(frozen=True)
+class Source:
+    """The corpus that a policy was trained on."""
+
+    name: str
+    categories: CategorySet
+
+
+def source_of(loaded: Loaded, target: Corpus) -> Source | None:
+    """What the policy was trained on, where that is another corpus than `target` (A, Table 3); else None.
+
+    Another is: one of another name, or with other classes, or another file of JSON Lines. A base model has none.
+    InputError where the classes stood in a file that is gone.
+    """
+    own = loaded.data.corpus
+    if loaded.adapter is None or own is target:
+        return None
+    alike = own.name == target.name and (not target.root.is_file() or own.root.name == target.root.name)
+    try:
+        categories = own.categories
+    except InputError as error:
+        if alike:  # the same file, in another place
+            return None
+        raise InputError(
+            f"the classes that {loaded.label} was trained on cannot be read: {error}", where="--run"
+        ) from error
+    if alike and categories == target.categories:
+        return None
+    return Source(own.name if own.name != target.name else f"{own.name} ({own.root.name})", categories)
 
 
 def add_policy_options(parser: argparse.ArgumentParser) -> None:
