@@ -14,6 +14,7 @@ from lalm_ambig.corpora.prepared import Prepared, prepare
 from lalm_ambig.encoding import Encoder, approximate_length
 from lalm_ambig.errors import InputError
 from lalm_ambig.rationales import read_rationales
+from lalm_ambig.readouts.logits import Scoring
 from lalm_ambig.sampler import LengthBuckets, ResumableLoader
 from lalm_ambig.types import SPLITS, Batch, Item, Split
 
@@ -54,6 +55,7 @@ class DataModule(lightning.LightningDataModule):
         rationales: Path | None = None,
         prompt: str | None = None,
         glosses: str | None = None,
+        scoring: Scoring = "first",
         limit: int | None = None,
         cache_features: bool = True,
         skip_bad_rows: bool = False,
@@ -69,6 +71,8 @@ class DataModule(lightning.LightningDataModule):
             prompt: Stem of a prompt in `lalm_ambig/prompts`, or a .txt file; by default the corpus's.
             glosses: Stem or .txt file of what each class means, where the prompt has a place for it; by default the
                 prompt's own. It changes the prompt only, never how votes are grouped into classes.
+            scoring: How a class name is scored: by the logit of its `first` token, or as a whole (`sequence`), which
+                names that begin with the same token need.
             limit: Use at most so many items of each split, the first ones (for a quick look).
             cache_features: Compute a frozen audio encoder's features once a clip and keep them on disk.
             skip_bad_rows: Leave malformed rows of the corpus out, counted and listed, instead of stopping at the first.
@@ -87,7 +91,7 @@ class DataModule(lightning.LightningDataModule):
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.rationales_file = rationales
         self.prompt = prompt or corpus.prompt
-        self.glosses = glosses
+        self.glosses, self.scoring = glosses, scoring
         self.limit, self.cache_features = limit, cache_features
         self.workers, self.seed = workers, seed
         self.reasoning = True

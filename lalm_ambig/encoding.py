@@ -11,7 +11,7 @@ from lalm_ambig.categories import CategorySet
 from lalm_ambig.features import FeatureCache
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.prompts import load_glosses, load_prompt, prompt_parts, with_classes
-from lalm_ambig.readouts.logits import answer_tokens
+from lalm_ambig.readouts.logits import Scoring, answer_tokens
 from lalm_ambig.readouts.response import ANSWER_CLOSE, curated_start
 from lalm_ambig.types import Audio, Batch, Demonstrations, Item, Tokens
 
@@ -27,6 +27,7 @@ class Encoder:
         prompt: str,
         reasoning: bool,
         glosses: str | None = None,
+        scoring: Scoring = "first",
     ) -> None:
         """
         Args:
@@ -35,6 +36,7 @@ class Encoder:
             prompt: Stem of a prompt in `lalm_ambig/prompts`, or a file.
             reasoning: Whether a response reasons before it answers.
             glosses: Stem or file of what each class means; by default the prompt's.
+            scoring: Whether a class name is scored by its first token or as a sequence.
         """
         self.policy = policy
         self.categories = categories
@@ -42,7 +44,7 @@ class Encoder:
         meanings = load_glosses(glosses) if glosses else load_glosses(Path(prompt).name.split(".")[0])
         self.template = with_classes(template, categories.prompt_names, meanings)
         self.reasoning = reasoning
-        self.answer = answer_tokens(policy.text_ids, categories)
+        self.answer = answer_tokens(policy.text_ids, categories, scoring=scoring)
         self.features: FeatureCache | None = None
 
     def __call__(self, items: Sequence[Item]) -> Batch:

@@ -49,6 +49,15 @@ class Demonstrations:
     readout_at: Int[Tensor, "item"]
     """Column of the last token of `<answer>`: the distribution is read from its hidden state."""
 
+    def up_to_answer(self) -> list[Int[Tensor, "_"]]:
+        """Token ids of each response up to and with `<answer>`, without padding."""
+        return [ids[: int(end) + 1] for ids, end in zip(self.response.ids, self.readout_at, strict=True)]
+
+    def behind_answer(self) -> list[Int[Tensor, "_"]]:
+        """Token ids of what follows in each response: the class name and the end."""
+        rows = zip(self.response.ids, self.response.mask, self.readout_at, strict=True)
+        return [ids[int(end) + 1 : int(mask.sum())] for ids, mask, end in rows]
+
     def to(self, device: torch.device | str) -> "Demonstrations":
         return replace(
             self,

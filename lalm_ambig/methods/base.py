@@ -15,6 +15,7 @@ from lalm_ambig.evaluation.predictions import Prediction, from_reading
 from lalm_ambig.methods.optimisation import Optimiser, cosine_schedule, parameter_groups
 from lalm_ambig.metrics.base import all_metrics
 from lalm_ambig.policies.base import Policy
+from lalm_ambig.rollouts.passages import Settings
 from lalm_ambig.rollouts.reading import read_curated, read_generated
 from lalm_ambig.types import Batch, Loss, Reading
 
@@ -43,13 +44,20 @@ class Method(lightning.LightningModule, ABC):
     strict_loading = False  # a checkpoint holds what is trained, not the base model
 
     def __init__(
-        self, policy: Policy, *, reasoning: bool, optimiser: Optimiser, generation: Generation
+        self,
+        policy: Policy,
+        *,
+        reasoning: bool,
+        optimiser: Optimiser,
+        generation: Generation,
+        share_prompt: bool,
     ) -> None:
         super().__init__()
         self.policy = policy
         self.reasoning = reasoning
         self.optimiser = optimiser
         self.generation = generation
+        self.share_prompt = share_prompt
         self.encoder: Encoder
         self.validated = 0
         """Items of this validation so far."""
@@ -73,6 +81,11 @@ class Method(lightning.LightningModule, ABC):
         self.validation = torch.nn.ModuleDict(
             {name: MetricCollection({m.name: m for m in all_metrics(count)}) for name in names}
         )
+
+    @property
+    def passes(self) -> Settings:
+        """How training passes are computed."""
+        return Settings(self.encoder.answer, share_prompt=self.share_prompt)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss = self.reduce(self.gather(batch))

@@ -19,7 +19,7 @@ from transformers import DynamicCache
 from lalm_ambig.errors import InputError
 from lalm_ambig.policies.log_probs import token_log_probs
 from lalm_ambig.policies.lora import Adapter, attach, load_adapter, load_model
-from lalm_ambig.policies.tree import Layout, Segment, TreeLayout, install
+from lalm_ambig.policies.tree import install
 from lalm_ambig.types import Audio, Tokens
 
 
@@ -42,7 +42,7 @@ class Policy(nn.Module, ABC):
         self.adapter = adapter
         self.loaded = False
         self.shares_prompts = False
-        """Whether `tree_states` can compute a shared beginning once (set by `load`)."""
+        """Whether `forward.tree_states` can compute a shared beginning once (set by `load`)."""
 
     @abstractmethod
     def load_base(self) -> tuple[Any, Any]:
@@ -155,52 +155,6 @@ class Policy(nn.Module, ABC):
         states: Tensor = out.last_hidden_state
         return states
 
-    def tree_states(
-        self, segments: Sequence[Segment], *, share: bool = True
-    ) -> list[Float[Tensor, "token channel"]]:
-        """Last hidden states of each segment of a tree, every token seeing its ancestors and what precedes it.
-
-        `share` False computes every path from root to leaf by itself, in a padded batch: the plain way, slower and
-        equal but for rounding.
-        """
-        if not (share and self.shares_prompts):
-            return self._path_states(segments)
-        lengths = [len(segment.embeddings) for segment in segments]
-        layout = TreeLayout(lengths, [segment.parent for segment in segments])
-        row = torch.cat([segment.embeddings for segment in segments])[None]
-        states = self.laid_out(row, layout.positions[None], layout)[0]
-        return list(states.split(lengths))
-
-    def laid_out(
-        self, embeddings: Float[Tensor, "row new channel"], positions: Tensor, layout: Layout
-    ) -> Float[Tensor, "row new channel"]:
-        """Last hidden states of new tokens at those positions, where the layout decides what each of them sees."""
-        out = self.language_model(
-            inputs_embeds=embeddings,
-            attention_mask=torch.zeros(1, 1, 1, 1, device=embeddings.device),  # four axes: taken as it is
-            position_ids=self.rotary_positions(positions.to(embeddings.device)),
-            use_cache=False,
-            layout=layout,
-        )
-        states: Tensor = out.last_hidden_state
-        return states
-
-    def _path_states(self, segments: Sequence[Segment]) -> list[Tensor]:
-        paths: list[list[int]] = []
-        for index, segment in enumerate(segments):
-            paths.append([index] if segment.parent is None else [*paths[segment.parent], index])
-        inner = {segment.parent for segment in segments}
-        leaves = [path for path in paths if path[-1] not in inner]
-        texts = [torch.cat([segments[index].embeddings for index in path]) for path in leaves]
-        rows = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True)
-        lengths = torch.tensor([len(text) for text in texts], device=rows.device)
-        mask = torch.arange(rows.shape[1], device=rows.device) < lengths[:, None]
-        found: dict[int, Tensor] = {}
-        for path, states in zip(leaves, self.hidden(rows, mask), strict=True):
-            sizes = [len(segments[index].embeddings) for index in path]
-            found |= dict(zip(path, states[: sum(sizes)].split(sizes), strict=True))
-        return [found[index] for index in range(len(segments))]
-
     def new_cache(self) -> Any:
         """An empty cache of keys and values, to decode from."""
         return DynamicCache(config=self.language_model.config)
@@ -228,6 +182,18 @@ class Policy(nn.Module, ABC):
         with torch.autocast(hidden.device.type, enabled=False):  # which would round the product to bf16
             logits: Tensor = hidden.float() @ head.weight[token_ids].float().T
             return logits if head.bias is None else logits + head.bias[token_ids].float()
+
+    # Modes
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Inside, the policy is in evaluation mode: dropout would otherwise act on what it writes."""
+        training = self.training
+        self.eval()
+        try:
+            yield
+        finally:
+            self.train(training)
 
     # Reference and saving
 

@@ -11,14 +11,18 @@ LOGITS_AT_ONCE = 4_000_000
 
 
 def token_log_probs(
-    head: nn.Module, hidden: Float[Tensor, "row channel"], ids: Int[Tensor, "row"], *, temperature: float = 1.0
+    head: nn.Module,
+    hidden: Float[Tensor, "row channel"],
+    ids: Int[Tensor, "row"],
+    *,
+    temperature: float = 1.0,
 ) -> Float[Tensor, "row"]:
     """log softmax(head(hidden) / temperature) at `ids`, in nats, float32.
 
     With a frozen plain head one pass over the vocabulary gives the value and the gradient with respect to `hidden`;
     otherwise (a trained head, a wrapped one) the logits are made and kept by autograd.
     """
-    plain = type(head) is nn.Linear and head.bias is None and not head.weight.requires_grad
+    plain = type(head) is nn.Linear and not head.weight.requires_grad and getattr(head, "bias", None) is None
     if plain and hidden.numel():
         values: Tensor = _OnePass.apply(hidden, head.weight, ids, temperature)
         return values

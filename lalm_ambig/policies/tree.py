@@ -67,9 +67,8 @@ class TreeLayout(Layout):
         self.starts: list[int] = []
         """Position of each segment's first token on its path."""
         for parent in parents:
-            first = parent is None
-            self.before.append(() if first else (*self.before[parent], self.own[parent]))
-            self.starts.append(0 if first else self.starts[parent] + lengths[parent])
+            self.before.append(() if parent is None else (*self.before[parent], self.own[parent]))
+            self.starts.append(0 if parent is None else self.starts[parent] + lengths[parent])
         self.lengths = list(lengths)
         self.keep = keep
         self.kept: list[tuple[Tensor, Tensor]] = []
@@ -77,9 +76,7 @@ class TreeLayout(Layout):
     @cached_property
     def positions(self) -> Int[Tensor, "token"]:
         """Position of every token on its own path."""
-        return torch.cat(
-            [torch.arange(s, s + n) for s, n in zip(self.starts, self.lengths, strict=True)]
-        )
+        return torch.cat([torch.arange(s, s + n) for s, n in zip(self.starts, self.lengths, strict=True)])
 
     @property
     def longest(self) -> int:

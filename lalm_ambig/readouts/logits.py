@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -11,6 +12,8 @@ from lalm_ambig.categories import CategorySet
 from lalm_ambig.errors import InputError
 from lalm_ambig.readouts.response import ANSWER_OPEN
 
+Scoring = Literal["first", "sequence"]
+"""`first`: by the logit of a name's first token; `sequence`: by the log-probability of the whole name."""
 TextIds = Callable[[str], list[int]]
 """Token ids of a text, nothing added around it."""
 
@@ -23,6 +26,7 @@ class AnswerTokens:
     """Tokens of `<answer>`."""
     name_ids: tuple[tuple[int, ...], ...]
     """Tokens of each category name as it stands behind `<answer>`, in the category set's order."""
+    scoring: Scoring = "first"
 
     @property
     def first_ids(self) -> tuple[int, ...]:
@@ -30,11 +34,11 @@ class AnswerTokens:
         return tuple(ids[0] for ids in self.name_ids)
 
 
-def answer_tokens(text_ids: TextIds, categories: CategorySet) -> AnswerTokens:
+def answer_tokens(text_ids: TextIds, categories: CategorySet, *, scoring: Scoring = "first") -> AnswerTokens:
     """The tokens of the answer's place and of each name behind it.
 
-    Raises InputError where the tokenizer merges a name into the tag, or where two names begin with the same token:
-    both names and their tokens are in the message.
+    Raises InputError where the tokenizer merges a name into the tag, where two names begin with the same token (unless
+    whole names are scored), or where one name's tokens begin another's: both names and their tokens are in the message.
     """
     opening = text_ids(ANSWER_OPEN)
     names = []
@@ -47,8 +51,10 @@ def answer_tokens(text_ids: TextIds, categories: CategorySet) -> AnswerTokens:
                 remedy="choose another verbaliser for this class.",
             )
         names.append(tuple(whole[len(opening) :]))
-    _refuse_collisions(categories, names)
-    return AnswerTokens(tuple(opening), tuple(names))
+    if scoring == "first":
+        _refuse_collisions(categories, names)
+    _refuse_prefixes(categories, names)
+    return AnswerTokens(tuple(opening), tuple(names), scoring)
 
 
 def _refuse_collisions(categories: CategorySet, names: list[tuple[int, ...]]) -> None:
@@ -61,8 +67,20 @@ def _refuse_collisions(categories: CategorySet, names: list[tuple[int, ...]]) ->
                 f"{a!r} (tokens {list(names[other])}) and {b!r} (tokens {list(ids)}) begin with the same token, so "
                 "their first tokens cannot tell them apart:",
                 where="readout",
-                remedy="choose verbalisers that differ in their first token.",
+                remedy="choose verbalisers that differ in their first token, or set data.scoring to sequence.",
             )
+
+
+def _refuse_prefixes(categories: CategorySet, names: list[tuple[int, ...]]) -> None:
+    """A name that begins another's could never be less likely than it."""
+    for a, short in zip(categories.verbalisers, names, strict=True):
+        for b, long in zip(categories.verbalisers, names, strict=True):
+            if a != b and long[: len(short)] == short:
+                raise InputError(
+                    f"{a!r} (tokens {list(short)}) is the beginning of {b!r} (tokens {list(long)}):",
+                    where="readout",
+                    remedy="choose verbalisers of which none begins another.",
+                )
 
 
 def predicted_dist(category_logits: Float[Tensor, "item category"]) -> Float[Tensor, "item category"]:

@@ -45,13 +45,13 @@ def make(make_policy: MakePolicy, make_encoder: MakeEncoder) -> Make:
 
 def rows_of_the_head(policy: Tiny, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Notes how many rows go through the whole head at each call."""
-    seen, own = [], policy.logits
+    seen, own = [], policy.token_log_probs
 
-    def counting(hidden: torch.Tensor) -> torch.Tensor:
+    def counting(hidden: torch.Tensor, ids: torch.Tensor, *, temperature: float) -> torch.Tensor:
         seen.append(hidden.shape[0])
-        return own(hidden)
+        return own(hidden, ids, temperature=temperature)
 
-    monkeypatch.setattr(policy, "logits", counting)
+    monkeypatch.setattr(policy, "token_log_probs", counting)
     return seen
 
 

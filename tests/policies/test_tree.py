@@ -5,6 +5,7 @@ import torch
 from small_model import MakePolicy, nudge
 
 from lalm_ambig.policies.base import Policy
+from lalm_ambig.policies.forward import tree_states
 from lalm_ambig.policies.log_probs import token_log_probs
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.policies.tree import Segment, TreeLayout
@@ -35,8 +36,8 @@ def test_positions_go_on_from_the_parent() -> None:
 @torch.no_grad()
 def test_shared_states_equal_each_path_alone(policy: Tiny) -> None:
     tree, ids = segments(policy)
-    shared = policy.tree_states(tree)
-    plain = policy.tree_states(tree, share=False)
+    shared = tree_states(policy, tree)
+    plain = tree_states(policy, tree, share=False)
     for ours, theirs in zip(shared, plain, strict=True):
         torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=2e-5)
     path = torch.cat([ids[0], ids[2], ids[3]])[None]
@@ -49,7 +50,7 @@ def test_gradients_through_a_shared_beginning_equal_the_plain_ones(policy: Tiny)
     for share in (True, False):
         policy.zero_grad()
         tree, ids = segments(policy)
-        states = policy.tree_states(tree, share=share)
+        states = tree_states(policy, tree, share=share)
         log_probs = [policy.token_log_probs(states[n][:-1], ids[n][1:]) for n in (1, 3, 4, 5)]
         torch.cat(log_probs).square().sum().backward()
         found.append({n: p.grad.clone() for n, p in policy.named_parameters() if p.grad is not None})
@@ -65,7 +66,7 @@ def test_a_sibling_is_not_seen(policy: Tiny) -> None:
     tree, _ = segments(policy)
     changed = list(tree)
     changed[1] = Segment(tree[1].embeddings.flip(0) * 3, 0)
-    before, after = policy.tree_states(tree), policy.tree_states(changed)
+    before, after = tree_states(policy, tree), tree_states(policy, changed)
     torch.testing.assert_close(after[2], before[2], atol=1e-6, rtol=1e-6)
     assert not torch.allclose(after[1], before[1], atol=1e-2)
 

@@ -8,12 +8,13 @@ from small_model import MakeEncoder, MakePolicy, nudge
 from transformers import Qwen2AudioForConditionalGeneration
 
 from lalm_ambig.audio import read_audio
-from lalm_ambig.encoding import Encoder, pad
+from lalm_ambig.encoding import Encoder
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.readouts.logits import class_mass
-from lalm_ambig.rollouts.decode import decode
-from lalm_ambig.rollouts.reading import curated_hidden, read_curated, read_generated
-from lalm_ambig.types import Batch, Item
+from lalm_ambig.rollouts.generate import Request, Response, generate
+from lalm_ambig.rollouts.reading import read_curated, read_generated
+from lalm_ambig.rollouts.sampling import Sampling
+from lalm_ambig.types import Batch, Item, Tokens
 
 NEW = 14
 
@@ -35,8 +36,30 @@ def alone(encoder: Encoder, items: Sequence[Item]) -> list[Batch]:
 @torch.no_grad()
 def naive(policy: Tiny, batch: Batch, ids: list[int]) -> torch.Tensor:
     """Hidden state behind prompt and response of a batch of one, everything run again."""
-    response = pad([ids], policy.pad_id, side="right")
-    return curated_hidden(policy, batch, response)[0, -1]
+    whole = torch.cat([batch.prompt.ids, torch.tensor([ids], dtype=torch.long)], dim=1)
+    mask = torch.ones_like(whole, dtype=torch.bool)
+    return policy.hidden(policy.embed(Tokens(whole, mask), batch.audio), mask)[0, -1]
+
+
+def greedy(policy: Tiny, batch: Batch, tokens: int, *, share: bool = True) -> list[Response]:
+    """Greedy responses up to `<answer>`."""
+    request = Request(
+        Sampling(max_new_tokens=tokens, temperature=0.0),
+        stop=("<answer>",),
+        anchor="<answer>",
+        share_prompt=share,
+    )
+    return generate(policy, batch, request).responses
+
+
+def spoken(rows: Sequence[Response]) -> list[list[int]]:
+    """Tokens of each response without the end of the turn."""
+    return [row.ids[:-1] if row.ended == "end" else row.ids for row in rows]
+
+
+def read_to(policy: Tiny, row: Response) -> str:
+    """The text that the answer is read behind."""
+    return str(policy.tokenizer.decode([*row.ids[: row.prefix], *row.closing]))
 
 
 def naive_greedy(policy: Tiny, batch: Batch, steps: int) -> list[int]:
@@ -69,9 +92,10 @@ def script(policy: Tiny, monkeypatch: pytest.MonkeyPatch, scripts: Sequence[Sequ
 def test_greedy_decoding_equals_a_naive_loop_without_a_cache(
     tiny: Tiny, encoder: Encoder, items: Sequence[Item], batch: Batch
 ) -> None:
-    decoded = decode(tiny, batch, max_new_tokens=NEW)
-    assert decoded.ids == [naive_greedy(tiny, one, NEW) for one in alone(encoder, items)]
-    assert len({tuple(ids) for ids in decoded.ids}) > 1
+    said = spoken(greedy(tiny, batch, NEW))
+    assert said == [naive_greedy(tiny, one, NEW) for one in alone(encoder, items)]
+    assert len({tuple(ids) for ids in said}) > 1
+    assert spoken(greedy(tiny, batch, NEW, share=False)) == said
 
 
 @torch.no_grad()
@@ -91,7 +115,7 @@ def test_greedy_decoding_equals_generate(
         max_new_tokens=NEW,
         do_sample=False,
     )[:, batch.prompt.ids.shape[1] :]
-    said = decode(tiny, batch, max_new_tokens=NEW).ids
+    said = spoken(greedy(tiny, batch, NEW))
     assert all("<answer>" not in tiny.tokenizer.decode(ids) for ids in said)
     assert [row[: len(ids)] for row, ids in zip(out.tolist(), said, strict=True)] == said
 
@@ -102,11 +126,9 @@ def test_the_reading_equals_a_fresh_pass_over_prompt_and_response(
 ) -> None:
     reading = read_generated(tiny, batch, encoder.answer, max_new_tokens=NEW)
     names = torch.tensor(encoder.answer.first_ids)
-    decoded = decode(tiny, batch, max_new_tokens=NEW)
+    said = spoken(greedy(tiny, batch, NEW))
     for row, one in enumerate(alone(encoder, items)):
-        ids = decoded.ids[row] + tiny.text_ids(
-            reading.responses[row][len(tiny.tokenizer.decode(decoded.ids[row])) :]
-        )
+        ids = said[row] + tiny.text_ids(reading.responses[row][len(tiny.tokenizer.decode(said[row])) :])
         assert tiny.tokenizer.decode(ids) == reading.responses[row]
         everything = tiny.logits(naive(tiny, one, ids))[None]
         expected = torch.softmax(everything[:, names], -1)
@@ -139,24 +161,29 @@ def test_rows_that_stop_at_different_steps_do_not_disturb_each_other(
     scripts = [tiny.text_ids(text) for text in texts]
     with monkeypatch.context() as patch:
         script(tiny, patch, scripts)
-        decoded = decode(tiny, batch, max_new_tokens=30)
-    assert decoded.texts == [texts[0], "<answer>", "<answer>", texts[3] + "</think><answer>"]
-    assert decoded.closed == [False, False, True, True]
+        rows = greedy(tiny, batch, 30)
+    assert [read_to(tiny, row) for row in rows] == [
+        texts[0],
+        "<answer>",
+        "<answer>",
+        texts[3] + "</think><answer>",
+    ]
+    assert [row.closed for row in rows] == [False, False, True, True]
     with monkeypatch.context() as patch:
         script(tiny, patch, scripts)
         patch.setattr("lalm_ambig.rollouts.reading.class_mass", lambda *_: torch.ones(4))
         reading = read_generated(tiny, batch, encoder.answer, max_new_tokens=30)
     names = torch.tensor(encoder.answer.first_ids)
     for row, one in enumerate(alone(encoder, items)):
-        state = naive(tiny, one, tiny.text_ids(decoded.texts[row]))
+        state = naive(tiny, one, tiny.text_ids(reading.responses[row]))
         expected = torch.softmax(tiny.category_logits(state[None], names), -1)
         torch.testing.assert_close(reading.predicted_dist[row : row + 1], expected, atol=1e-5, rtol=1e-4)
 
 
 def test_a_row_says_the_same_in_any_company(tiny: Tiny, encoder: Encoder, items: Sequence[Item]) -> None:
-    together = decode(tiny, encoder(items), max_new_tokens=NEW)
-    turned = decode(tiny, encoder(items[::-1]), max_new_tokens=NEW)
-    assert together.ids == turned.ids[::-1]
+    together = spoken(greedy(tiny, encoder(items), NEW))
+    turned = spoken(greedy(tiny, encoder(items[::-1]), NEW))
+    assert together == turned[::-1]
 
 
 @pytest.mark.parametrize(
@@ -174,11 +201,10 @@ def test_a_last_token_that_holds_more_than_the_tags_end_is_taken_back(
 
     monkeypatch.setattr(tiny, "tokenizer", FakeDecoder(tiny.tokenizer, with_joined))
     script(tiny, monkeypatch, [[*tiny.text_ids(before), joined]])
-    decoded = decode(tiny, encoder(items[:1]), max_new_tokens=30)
-    assert decoded.texts == ["<think>calm" + ("</think>" if "</think>" in before else "") + "<answer>"]
-    assert decoded.closed == [False]
-    fed = int(decoded.mask.sum()) - encoder(items[:1]).prompt.ids.shape[1]
-    assert decoded.ids[0][:fed] + decoded.pending[0] == tiny.text_ids(before) + tiny.text_ids(
+    [row] = greedy(tiny, encoder(items[:1]), 30)
+    assert read_to(tiny, row) == "<think>calm" + ("</think>" if "</think>" in before else "") + "<answer>"
+    assert not row.closed
+    assert [*row.ids[: row.prefix], *row.closing] == tiny.text_ids(before) + tiny.text_ids(
         rest[: -len(" fear")]
     )
 

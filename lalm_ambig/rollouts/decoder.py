@@ -1,0 +1,125 @@
+"""Going on from prompts token by token: with every prompt's keys and values kept once, or the plain way."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lalm_ambig.encoding import pad
+from lalm_ambig.policies.base import Policy
+from lalm_ambig.policies.forward import laid_out, prefill, tree_states
+from lalm_ambig.policies.tree import Segment
+from lalm_ambig.types import Batch
+
+Continuations = Sequence[Sequence[Sequence[int]]]
+"""Of each row, token lists that could follow it, each behind the same tokens."""
+
+
+class Decoder(ABC):
+    """K responses to each prompt of a batch, rows prompt by prompt: row g·K + k is response k of prompt g."""
+
+    def __init__(self, policy: Policy, batch: Batch, *, copies: int) -> None:
+        self.policy, self.batch, self.copies = policy, batch, copies
+        self.fed: list[Tensor] = []
+        """Tokens of each step so far, one a row."""
+
+    def prompts(self) -> list[Float[Tensor, "_ channel"]]:
+        """Embeddings of each prompt, without padding."""
+        return prompt_embeddings(self.policy, self.batch)
+
+    @abstractmethod
+    def start(self) -> Float[Tensor, "row channel"]:
+        """The hidden state that predicts each row's first token."""
+
+    @abstractmethod
+    def step(self, tokens: Int[Tensor, "row"]) -> Float[Tensor, "row channel"]:
+        """The hidden state that predicts the token behind these."""
+
+    @abstractmethod
+    def after(self, prefixes: Sequence[int], continuations: Continuations) -> list[list[Tensor]]:
+        """Hidden states [token, channel] of each continuation behind the first `prefixes[row]` tokens of its row."""
+
+
+class SharedDecoder(Decoder):
+    """Each prompt read once, its keys and values kept once."""
+
+    def start(self) -> Float[Tensor, "row channel"]:
+        last, self.cache = prefill(self.policy, self.prompts(), copies=self.copies)
+        return last.repeat_interleave(self.copies, 0)
+
+    def step(self, tokens: Int[Tensor, "row"]) -> Float[Tensor, "row channel"]:
+        self.fed.append(tokens)
+        positions = self.cache.prompt_lengths + self.cache.used
+        embeddings = self.policy.embed_ids(tokens[:, None])
+        states = laid_out(self.policy, embeddings, positions[:, None], layout=self.cache)
+        self.cache.advance(1)
+        return states[:, 0]
+
+    def after(self, prefixes: Sequence[int], continuations: Continuations) -> list[list[Tensor]]:
+        rows = [[token for tokens in row for token in tokens] for row in continuations]
+        packed = pad([row or [self.policy.pad_id] for row in rows], self.policy.pad_id, side="right")
+        sizes = [[len(tokens) for tokens in row] for row in continuations]
+        offsets, sees = _tree_of_lists(sizes, packed.ids.shape[1])
+        start = torch.tensor(prefixes)
+        kept = torch.arange(self.cache.used) < start[:, None]
+        kept = kept[:, None, :].expand(-1, sees.shape[1], -1)
+        self.cache.hidden = ~torch.cat([kept, sees], dim=-1)[:, None].to(self.policy.device)
+        positions = self.cache.prompt_lengths[:, None] + start[:, None] + offsets
+        embeddings = self.policy.embed_ids(packed.ids.to(self.policy.device))
+        states = laid_out(self.policy, embeddings, positions, layout=self.cache)
+        self.cache.hidden = None
+        return [list(row[: sum(parts)].split(parts)) for row, parts in zip(states, sizes, strict=True)]
+
+
+def _tree_of_lists(sizes: Sequence[Sequence[int]], width: int) -> tuple[Tensor, Tensor]:
+    """Of lists that lie behind one another in a row: each token's place in its list [row, token], and which tokens it
+    sees [row, token, token]: the earlier ones of its list and itself."""
+    offsets, lists = torch.zeros(len(sizes), width, dtype=torch.long), torch.full((len(sizes), width), -1)
+    for row, parts in enumerate(sizes):
+        place = 0
+        for number, size in enumerate(parts):
+            offsets[row, place : place + size] = torch.arange(size)
+            lists[row, place : place + size] = number
+            place += size
+    same = lists[:, :, None] == lists[:, None, :]
+    return offsets, same & torch.ones(width, width, dtype=torch.bool).tril()
+
+
+class PlainDecoder(Decoder):
+    """Every row with a prompt of its own, by the model's own cache: what the shared way must equal."""
+
+    def start(self) -> Float[Tensor, "row channel"]:
+        embeddings = self.policy.embed(self.batch.prompt, self.batch.audio)
+        self.mask = self.batch.prompt.mask.repeat_interleave(self.copies, 0)
+        self.cache = self.policy.new_cache()
+        states = self.policy.hidden(embeddings.repeat_interleave(self.copies, 0), self.mask, cache=self.cache)
+        return states[:, -1]
+
+    def step(self, tokens: Int[Tensor, "row"]) -> Float[Tensor, "row channel"]:
+        self.fed.append(tokens)
+        self.mask = torch.cat([self.mask, torch.ones_like(self.mask[:, :1])], dim=1)
+        return self.policy.hidden(self.policy.embed_ids(tokens[:, None]), self.mask, cache=self.cache)[:, 0]
+
+    def after(self, prefixes: Sequence[int], continuations: Continuations) -> list[list[Tensor]]:
+        device = self.policy.device
+        fed = torch.stack(self.fed, dim=1) if self.fed else torch.empty(len(prefixes), 0, dtype=torch.long)
+        segments = [Segment(prompt) for prompt in self.prompts()]
+        for row, (prefix, options) in enumerate(zip(prefixes, continuations, strict=True)):
+            for tokens in options:
+                ids = torch.cat(
+                    [fed[row, :prefix].to(device), torch.tensor(tokens, dtype=torch.long, device=device)]
+                )
+                segments.append(Segment(self.policy.embed_ids(ids), row // self.copies))
+        states = iter(tree_states(self.policy, segments, share=False)[len(self.batch.items) :])
+        return [
+            [next(states)[prefix:] for _ in options]
+            for prefix, options in zip(prefixes, continuations, strict=True)
+        ]
+
+
+def prompt_embeddings(policy: Policy, batch: Batch) -> list[Float[Tensor, "_ channel"]]:
+    """Embeddings of each item's prompt, sound included, without padding."""
+    rows = policy.embed(batch.prompt, batch.audio)
+    return [row[mask] for row, mask in zip(rows, batch.prompt.mask, strict=True)]

@@ -1,0 +1,142 @@
+"""The training pass: log-probabilities of given responses and class scores behind them, each prompt computed once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from lalm_ambig.policies.base import Policy
+from lalm_ambig.policies.forward import tree_states
+from lalm_ambig.policies.tree import Segment
+from lalm_ambig.readouts.logits import AnswerTokens
+from lalm_ambig.rollouts.decoder import prompt_embeddings
+from lalm_ambig.rollouts.scoring import category_scores, inner_tokens
+from lalm_ambig.types import Batch, Demonstrations
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A response to one prompt of a batch, and what is wanted of it."""
+
+    prompt: int
+    """Row of the batch."""
+    ids: Int[Tensor, "token"]
+    counted: Bool[Tensor, "token"]
+    """True on the tokens whose log-probability is wanted."""
+    anchor: int | None = None
+    """Tokens up to and with the answer's place, where the class scores behind it are wanted."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How passages are computed."""
+
+    answer: AnswerTokens
+    temperature: float = 1.0
+    """Of the log-probabilities, not of the class scores."""
+    share_prompt: bool = True
+    """Compute each prompt once; False is the plain way."""
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What the policy says of passages, in their order."""
+
+    log_probs: Float[Tensor, "passage token"]
+    """In nats; 0 where a token is not counted."""
+    mask: Bool[Tensor, "passage token"]
+    """True on counted tokens."""
+    scores: Float[Tensor, "anchored category"]
+    """Class scores of the passages that have an anchor (see `category_scores`)."""
+
+
+def curated_passages(curated: Demonstrations, *, ce: bool, name: bool, scores: bool) -> list[Passage]:
+    """The curated response of each item as passages.
+
+    Args:
+        curated: One response an item.
+        ce: Count the response's tokens; without, nothing behind the answer's place is computed.
+        name: Count the tokens of the class name, too.
+        scores: Whether the class scores are wanted.
+    """
+    found = []
+    for row, end in enumerate(curated.readout_at.tolist()):
+        stop = int(curated.response.mask[row].sum()) if ce else end + 1
+        counted = curated.response.mask[row, :stop] & ce
+        if not name:
+            counted = counted & ~curated.is_name[row, :stop]
+        found.append(Passage(row, curated.response.ids[row, :stop], counted, end + 1 if scores else None))
+    return found
+
+
+def pass_over(policy: Policy, batch: Batch, passages: Sequence[Passage], settings: Settings) -> Passed:
+    """One forward pass over the batch's prompts and the passages behind them, with gradients where they are on."""
+    inner = inner_tokens(settings.answer)
+    segments = [Segment(prompt) for prompt in prompt_embeddings(policy, batch)]
+    ends: list[int] = []
+    """Index of each passage's first segment."""
+    for passage in passages:
+        ends.append(len(segments))
+        segments += _segments(policy, passage, first=len(segments), inner=inner)
+    states = tree_states(policy, segments, share=settings.share_prompt)
+    log_probs, mask = _log_probs(policy, passages, (ends, states), temperature=settings.temperature)
+    scores = _scores(policy, passages, (ends, states), answer=settings.answer)
+    return Passed(log_probs, mask, scores)
+
+
+def _segments(
+    policy: Policy, passage: Passage, *, first: int, inner: Sequence[tuple[int, ...]]
+) -> list[Segment]:
+    """The passage as segments: whole, or split at its anchor where inner tokens of names go on from there."""
+    if passage.anchor is None or not any(inner):
+        return [Segment(policy.embed_ids(passage.ids), passage.prompt)]
+    start, rest = passage.ids[: passage.anchor], passage.ids[passage.anchor :]
+    names = [torch.tensor(ids, device=rest.device, dtype=rest.dtype) for ids in inner]
+    found = [Segment(policy.embed_ids(start), passage.prompt)]
+    return found + [Segment(policy.embed_ids(ids), first) for ids in (rest, *names) if len(ids)]
+
+
+def _own_states(passage: Passage, index: int, states: Sequence[Tensor]) -> Tensor:
+    """States of all of a passage's tokens, whether or not it was split."""
+    first = states[index]
+    return first if len(first) == len(passage.ids) else torch.cat([first, states[index + 1]])
+
+
+def _log_probs(
+    policy: Policy, passages: Sequence[Passage], passed: tuple[list[int], list[Tensor]], *, temperature: float
+) -> tuple[Tensor, Tensor]:
+    ends, states = passed
+    rows = []
+    for passage, index in zip(passages, ends, strict=True):
+        before = torch.cat([states[passage.prompt][-1:], _own_states(passage, index, states)[:-1]])
+        rows.append(before[passage.counted])
+    ids = torch.cat([passage.ids[passage.counted] for passage in passages])
+    mask = pad_sequence([passage.counted for passage in passages], batch_first=True)
+    values = policy.token_log_probs(torch.cat(rows), ids, temperature=temperature)
+    return torch.zeros(mask.shape, device=mask.device).masked_scatter(mask, values), mask
+
+
+def _scores(
+    policy: Policy,
+    passages: Sequence[Passage],
+    passed: tuple[list[int], list[Tensor]],
+    *,
+    answer: AnswerTokens,
+) -> Tensor:
+    ends, states = passed
+    chosen = [(p, n) for p, n in zip(passages, ends, strict=True) if p.anchor is not None]
+    if not chosen:
+        return states[0].new_zeros(0, len(answer.name_ids), dtype=torch.float32)
+    anchors = torch.stack([states[n][int(p.anchor or 0) - 1] for p, n in chosen])
+    inner = inner_tokens(answer)
+    if not any(inner):
+        return category_scores(policy, answer, anchors)
+    inside = []
+    for passage, index in chosen:
+        split = passage.anchor is not None and len(passage.ids) > passage.anchor
+        names = iter(states[index + 1 + split :])
+        inside.append([next(names) if ids else anchors[:0] for ids in inner])
+    return category_scores(policy, answer, anchors, inside=inside)

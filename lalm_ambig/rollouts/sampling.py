@@ -1,0 +1,90 @@
+"""Choosing the next token: temperature, top-k, top-p, and randomness that belongs to an item, not to a batch."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lalm_ambig.errors import InputError
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How responses are sampled in training."""
+
+    max_new_tokens: int = 256
+    """Longest response in tokens."""
+    temperature: float = 1.0
+    """Divides the logits; log-probabilities are those of the tempered policy, here and in the loss. 0 is greedy."""
+    top_p: float = 1.0
+    """Sample among the most likely tokens that hold this share together, in (0, 1]; 1 is all."""
+    top_k: int = 0
+    """Sample among so many of the most likely tokens; 0 is all."""
+
+    def __post_init__(self) -> None:
+        rules = (
+            ("max_new_tokens", self.max_new_tokens >= 0, "at least 0"),
+            ("temperature", 0 <= self.temperature < float("inf"), "at least 0"),
+            ("top_p", 0 < self.top_p <= 1, "in (0, 1]"),
+            ("top_k", self.top_k >= 0, "at least 0"),
+        )
+        for name, holds, expected in rules:
+            if not holds:
+                raise InputError(
+                    f"{name} must be {expected}, got {getattr(self, name)}", where="model.sampling"
+                )
+
+
+GREEDY = Sampling(temperature=0.0)
+
+
+def choose(
+    logits: Float[Tensor, "row vocabulary"], sampling: Sampling, noise: Float[Tensor, "row"]
+) -> tuple[Int[Tensor, "row"], Float[Tensor, "row"]]:
+    """The next token of each row and its log-probability in nats under the tempered policy, before top-k and top-p.
+
+    Sampling inverts the cumulative distribution at `noise`, uniform in [0, 1).
+    """
+    logits = logits.float()
+    if sampling.temperature == 0:
+        tokens = logits.argmax(-1)
+        return tokens, logits.gather(-1, tokens[:, None])[:, 0] - logits.logsumexp(-1)
+    log_probs = torch.log_softmax(logits / sampling.temperature, dim=-1)
+    cumulative = _kept(log_probs.exp(), sampling).cumsum_(-1)
+    point = (noise.to(logits.device) * cumulative[:, -1])[:, None]
+    tokens = torch.searchsorted(cumulative, point, right=True)[:, 0]
+    last = (cumulative < cumulative[:, -1:]).sum(-1)  # rounding must not choose a token that was left out
+    tokens = torch.minimum(tokens, last)
+    return tokens, log_probs.gather(-1, tokens[:, None])[:, 0]
+
+
+def _kept(shares: Tensor, sampling: Sampling) -> Tensor:
+    """The shares with those of tokens outside top-k or top-p set to 0."""
+    if sampling.top_k and sampling.top_k < shares.shape[-1]:
+        smallest = shares.topk(sampling.top_k, dim=-1).values[:, -1:]
+        shares = shares.masked_fill(shares < smallest, 0)
+    if sampling.top_p < 1:
+        ranked, order = shares.sort(dim=-1, descending=True)
+        before = ranked.cumsum(-1) - ranked
+        enough = before >= sampling.top_p * ranked.sum(-1, keepdim=True)
+        shares = shares.masked_fill(enough.scatter(-1, order, enough), 0)
+    return shares
+
+
+def uniform_noise(
+    ids: Sequence[str], *, seed: int, step: int, copies: int, tokens: int
+) -> Float[Tensor, "row token"]:
+    """Uniform numbers in [0, 1) for `copies` responses to each item, rows item by item.
+
+    An item's numbers depend on the seed, the step and its id only, so its responses do not change with the batch, the
+    order or the number of processes that it is sampled in.
+    """
+    rows = []
+    for item in ids:
+        digest = hashlib.sha256(f"{seed}/{step}/{item}".encode()).digest()
+        generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+        rows.append(torch.rand(copies, tokens, generator=generator))
+    return torch.cat(rows)
