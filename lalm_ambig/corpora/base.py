@@ -35,6 +35,11 @@ class Corpus(ABC):
     """What `--part` may name; empty where a corpus has no parts."""
     total_items: ClassVar[int | None] = None
     """Items of the whole corpus as distributed, to say how many a subset has; None where it is open."""
+    speaker_disjoint_validation: ClassVar[bool] = True
+    """False where train and validation share speakers; those of the test are in no other split either way."""
+
+    speaker_disjoint: bool = True
+    """False where items are split without regard to who speaks: a speaker may then be in every split."""
 
     def __init__(
         self,
@@ -73,6 +78,11 @@ class Corpus(ABC):
     def label_files(self) -> Sequence[Path]:
         """The files that labels and transcripts come from; InputError if one is missing. Their content is the
         corpus's identity: a change makes the cached check invalid."""
+
+    def listed_folders(self) -> Sequence[Path]:
+        """Folders of label files too many to read at every start: for these the name, size and time of each file
+        stands for its content. They may be missing."""
+        return ()
 
     @abstractmethod
     def read(self) -> Iterator[Item]:
