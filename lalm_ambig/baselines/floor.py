@@ -19,7 +19,7 @@ from torch import Tensor
 
 from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.predictions import Prediction
-from lalm_ambig.metrics.base import all_metrics
+from lalm_ambig.metrics.base import DistributionMetric, all_metrics
 from lalm_ambig.types import Item
 
 DRAWS = 20
@@ -42,12 +42,17 @@ def noise_floor(
     alpha = fitted_alpha(votes)
     true_dist = smoothed_votes(votes, alpha)
     panel = panels(votes, alpha, seed=seed)
-    rounds = [(panel(), panel()) for _ in range(draws)]
+    metrics = all_metrics(votes.shape[-1])
+    panel_rounds, oracle_rounds = [], []
+    for _ in range(draws):  # two panels in memory at a time, however many are drawn
+        target, predicted = panel(), panel()
+        panel_rounds.append(_scores(metrics, target, predicted))
+        oracle_rounds.append(_scores(metrics, target, true_dist))
     return {
         "disagreement": disagreement(votes),
         "alpha": alpha,
-        "panel": _mean_scores([(target, predicted) for target, predicted in rounds]),
-        "oracle": _mean_scores([(target, true_dist) for target, _ in rounds]),
+        "panel": _mean_scores(panel_rounds),
+        "oracle": _mean_scores(oracle_rounds),
     }
 
 
@@ -141,12 +146,14 @@ def _with_pairs(votes: Float[Tensor, "item category"]) -> Float[Tensor, "pair_it
     return kept
 
 
-def _mean_scores(
-    rounds: list[tuple[Float[Tensor, "item category"], Float[Tensor, "item category"]]],
-) -> dict[str, float | None]:
-    scores: dict[str, float | None] = {}
-    for metric in all_metrics(rounds[0][0].shape[-1]):
-        values = [float(metric.reduce(metric.statistics(target, guess).sum(0))) for target, guess in rounds]
-        mean = sum(values) / len(values)
-        scores[metric.name] = mean if math.isfinite(mean) else None
-    return scores
+def _scores(
+    metrics: Sequence[DistributionMetric],
+    target: Float[Tensor, "item category"],
+    predicted: Float[Tensor, "item category"],
+) -> dict[str, float]:
+    return {m.name: float(m.reduce(m.statistics(target, predicted).sum(0))) for m in metrics}
+
+
+def _mean_scores(rounds: Sequence[dict[str, float]]) -> dict[str, float | None]:
+    means = {name: sum(scores[name] for scores in rounds) / len(rounds) for name in rounds[0]}
+    return {name: mean if math.isfinite(mean) else None for name, mean in means.items()}
