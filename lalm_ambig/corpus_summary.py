@@ -10,17 +10,16 @@ from lalm_ambig.baselines.floor import noise_floor
 from lalm_ambig.corpora.prepared import Prepared
 from lalm_ambig.distributions import AMBIGUITY_LEVELS, ambiguity_level, majority, normalised_entropy
 from lalm_ambig.errors import InputError
+from lalm_ambig.evaluation.breakdowns import ACTIVE_LABELS
 from lalm_ambig.types import SPLITS
-
-ACTIVE_LABELS = ("1", "2", "3", "4+")
-"""Numbers of classes that have a vote, by which B counts items (its Tables 9 and 10)."""
 
 
 def summarise(prepared: Prepared, *, seed: int = 0) -> dict[str, Any]:
     """Everything `describe` shows, ready for JSON; classes in the corpus's own order.
 
-    `majority`, `ambiguity_levels` and `splits` are counts of items; `annotators` are votes an item; entropies
-    are normalised, in [0, 1]. `noise_floor` is None where no item has two votes (`noise_floor_missing`).
+    `majority`, `ambiguity_levels`, `splits`, `with_sound` and `with_text` are counts of items; `annotators` are
+    votes an item; entropies are normalised, in [0, 1]. `noise_floor` is None where no item has two votes
+    (`noise_floor_missing`). `audio_s` is 0 where no sound was opened.
 
     Args:
         prepared: The corpus.
@@ -32,6 +31,8 @@ def summarise(prepared: Prepared, *, seed: int = 0) -> dict[str, Any]:
     names = prepared.categories.names
     return {
         "items": len(votes),
+        "with_sound": _filled(prepared, "audio"),
+        "with_text": _filled(prepared, "text"),
         "left_out": prepared.left_out,
         "classes": list(names),
         "annotators": _annotators(votes),
@@ -43,6 +44,12 @@ def summarise(prepared: Prepared, *, seed: int = 0) -> dict[str, Any]:
         "audio_s": float(prepared.items().durations_s().sum()),
         **_floor(votes, seed),
     }
+
+
+def _filled(prepared: Prepared, column: str) -> int:
+    """Items that have something in a column."""
+    values = prepared.table.data.column(column)
+    return len(values) - int(values.null_count)
 
 
 def _counts(kind: Int[Tensor, "item"], names: tuple[str, ...]) -> dict[str, int]:
@@ -58,10 +65,11 @@ def _annotators(votes: Float[Tensor, "item category"]) -> dict[str, float]:
 def _active_labels(
     votes: Float[Tensor, "item category"], entropies: Float[Tensor, "item"]
 ) -> dict[str, dict[str, Any]]:
-    """For 1, 2, 3 and 4 or more classes with a vote: how many items, and their mean entropy, None without."""
+    """For 1, 2, 3 and 4 or more classes with a vote, as far as there are so many classes (B, Tables 9 and 10):
+    how many items, and their mean entropy, None without."""
     active = (votes > 0).sum(-1).clamp(max=len(ACTIVE_LABELS)) - 1
     rows: dict[str, dict[str, Any]] = {}
-    for position, name in enumerate(ACTIVE_LABELS):
+    for position, name in enumerate(ACTIVE_LABELS[: votes.shape[-1]]):
         chosen = entropies[active == position]
         mean = float(chosen.mean()) if len(chosen) else None
         rows[name] = {"items": len(chosen), "mean_entropy": mean}

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from lalm_ambig.cache import write_whole
 from lalm_ambig.corpora.base import corpus_names, open_corpus
@@ -18,12 +19,17 @@ from lalm_ambig.errors import run_command
 
 FLOOR_METRICS = {
     "js_div_bits": "JS",
+    "js_dist_bits": "JS distance",
     "bc": "BC",
     "brier_mean": "Brier",
     "r2_pearson_item": "R²",
     "accuracy": "accuracy",
 }
 """Metrics of the noise floor that are shown; JSON has all of them."""
+FLOOR_MEANING = (
+    "panel: a second group of annotators against the first\n"
+    "oracle: the true distribution; on JS and BC a sharper one can pass it slightly"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -33,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = {name: value for name, value in chosen.items() if value is not None}
     corpus = open_corpus(options.corpus, options.root, **given, **option_values(options.option))
     prepared = prepare(corpus, check_audio=options.check_audio)
-    summary = {"corpus": corpus.name, **summarise(prepared, seed=options.seed or 0)}
+    summary = {"corpus": corpus.name, "part": corpus.part, **summarise(prepared, seed=options.seed or 0)}
     summary["audio_checked"] = options.check_audio
     print_summary(summary, Console())
     if options.json is not None:
@@ -70,14 +76,17 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
     annotators = summary["annotators"]
     rows = {
         "items": f"{summary['items']:,}",
+        "with sound": f"{summary['with_sound']:,}",
+        "with text": f"{summary['with_text']:,}",
         "annotators an item (min, median, max)": ", ".join(f"{value:g}" for value in annotators.values()),
         "mean normalised entropy": f"{summary['mean_entropy']:.3f}",
         **{f"split {name}": f"{count:,}" for name, count in summary["splits"].items()},
     }
-    if summary["audio_checked"]:
+    if summary["audio_checked"] and summary["with_sound"]:
         rows["left out"] = f"{summary['left_out']:,}"
         rows["sound"] = f"{summary['audio_s'] / 3600:.2f} h"
-    console.print(_table(f"Corpus {summary['corpus']}", ("", ""), rows=list(rows.items())))
+    name = summary["corpus"] if summary["part"] is None else f"{summary['corpus']}, part {summary['part']}"
+    console.print(_table(f"Corpus {name}", ("", ""), rows=list(rows.items())))
     console.print(_shares("Majority class", summary["majority"]))
     console.print(_shares("Ambiguity level", summary["ambiguity_levels"]))
     console.print(_active_table(summary["active_labels"]))
@@ -89,7 +98,7 @@ def _table(title: str, columns: Sequence[str], *, rows: Sequence[Sequence[str]])
     for position, name in enumerate(columns):
         table.add_column(name, justify="right" if position else "left")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(cell) for cell in row))  # a class may be called [b], which is no markup here
     return table
 
 
@@ -115,10 +124,10 @@ def _print_floor(summary: Mapping[str, Any], console: Console) -> None:
     rows = []
     for name in ("panel", "oracle"):
         values = [floor[name][metric] for metric in FLOOR_METRICS]
-        rows.append((name, *("–" if value is None else f"{value:.3f}" for value in values)))
+        rows.append((name, *("–" if value is None else f"{value:.4f}" for value in values)))
     title = f"Noise floor (disagreement {floor['disagreement']:.3f}, α {floor['alpha']:.3f})"
     console.print(_table(title, ("", *FLOOR_METRICS.values()), rows=rows))
-    console.print("panel: people against people; oracle: the best that can be expected", style="dim")
+    console.print(FLOOR_MEANING, style="dim")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from layouts import chaosnli
 
 from lalm_ambig.describe import main
 from lalm_ambig.errors import InputError
@@ -74,13 +75,55 @@ def test_a_corpus_of_single_votes_has_no_noise_floor_and_says_why(
     assert "Noise floor: not known." in capsys.readouterr().out
 
 
+def test_a_text_corpus_says_nothing_of_sound_and_counts_no_more_classes_than_there_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = str(chaosnli.write(tmp_path / "small"))
+    found = described(tmp_path, "--corpus", "chaosnli", "--root", root, "--part", "mnli", "--check-audio")
+    shown = capsys.readouterr().out
+    assert "Corpus chaosnli, part mnli" in shown
+    assert (found["part"], found["with_sound"], found["with_text"]) == ("mnli", 0, 20)
+    assert "left out" not in shown
+    assert " h │" not in shown
+    counts = {name: row["items"] for name, row in found["active_labels"].items()}
+    assert counts == {"1": 4, "2": 12, "3": 4}
+    assert "4+" not in shown
+
+
+def test_items_with_sound_and_with_text_are_counted(jsonl_root: Path, tmp_path: Path) -> None:
+    found = described(tmp_path, "--corpus", "jsonl", "--root", str(jsonl_root))
+    assert (found["items"], found["with_sound"], found["with_text"], found["part"]) == (20, 10, 20, None)
+
+
+def test_names_of_classes_are_shown_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "items.jsonl"
+    path.write_text(json.dumps({"id": "a", "text": "x", "votes": {"[/b]": 2, "[red]no": 1}}) + "\n")
+    main(["--corpus", "jsonl", "--root", str(path)])
+    shown = capsys.readouterr().out
+    assert "│ [/b]" in shown
+    assert "│ [red]no" in shown
+
+
+def test_bad_rows_that_are_left_out_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = own_corpus(tmp_path)
+    path.write_text(path.read_text() + "{oops\n")
+    arguments = ["--corpus", "jsonl", "--root", str(path)]
+    with pytest.raises(InputError, match=r"items.jsonl:7: not JSON.*--option skip_bad_rows=true"):
+        main(arguments)
+    assert described(tmp_path, *arguments, "--option", "skip_bad_rows=true")["items"] == 5
+    listed = capsys.readouterr().err
+    assert listed.count("1 bad rows left out (5 kept):") == listed.count("items.jsonl:7: not JSON") == 1
+
+
 def test_without_check_audio_no_sound_is_opened_and_with_it_damaged_ones_go(
-    crema_d_root: Path, tmp_path: Path
+    crema_d_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (crema_d_root / "AudioWAV" / "1001_IEO_NEU_XX.wav").write_bytes(b"")
     arguments = ["--corpus", "crema_d", "--root", str(crema_d_root)]
     assert described(tmp_path, *arguments)["items"] == 4
+    assert "left out" not in capsys.readouterr().out
     checked = described(tmp_path, *arguments, "--check-audio")
+    assert "left out" in capsys.readouterr().out
     assert (checked["items"], checked["left_out"]) == (3, 1)
     assert checked["audio_s"] == pytest.approx(0.6)
 
