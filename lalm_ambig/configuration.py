@@ -47,10 +47,13 @@ class RunSettings:
     """Save the state to resume from every so many optimiser steps."""
     samples: int = 4
     """Responses shown and kept at each validation."""
+    rollout_steps: int = 25
+    """Show and keep the sampled responses of one item every so many optimiser steps, where a method samples any."""
 
     def __post_init__(self) -> None:
-        if self.checkpoint_steps < 1:
-            raise InputError(f"checkpoint_steps must be at least 1, got {self.checkpoint_steps}", where="run")
+        for name in ("checkpoint_steps", "rollout_steps"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}", where="run")
 
 
 class Cli(LightningCLI):

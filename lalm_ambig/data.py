@@ -15,7 +15,7 @@ from lalm_ambig.encoding import Encoder, approximate_length
 from lalm_ambig.errors import InputError
 from lalm_ambig.rationales import read_rationales
 from lalm_ambig.readouts.logits import Scoring
-from lalm_ambig.sampler import LengthBuckets, ResumableLoader
+from lalm_ambig.sampler import LengthBuckets, Repeats, ResumableLoader
 from lalm_ambig.types import SPLITS, Batch, Item, Split
 
 
@@ -94,7 +94,10 @@ class DataModule(lightning.LightningDataModule):
         self.glosses, self.scoring = glosses, scoring
         self.limit, self.cache_features = limit, cache_features
         self.workers, self.seed = workers, seed
-        self.reasoning = True
+        self.needs_rationale = True
+        """Whether only items with a rationale are trained on."""
+        self.updates = 1
+        """Times that each batch is trained on before the next."""
         self.ready = False
 
     @property
@@ -128,7 +131,7 @@ class DataModule(lightning.LightningDataModule):
 
     def train_items(self) -> Items:
         """What is trained on. InputError where there is nothing, or no item has the rationale that is needed."""
-        items = self.items("train", with_rationale=self.reasoning)
+        items = self.items("train", with_rationale=self.needs_rationale)
         if items:
             return items
         where = f"corpus {self.corpus.name}"
@@ -138,8 +141,19 @@ class DataModule(lightning.LightningDataModule):
         raise InputError(
             f"none of the {every} training items has a rationale.",
             where=where,
-            remedy="Give --data.rationales FILE (python -m data_curation write makes one), or --model.reasoning false.",
+            remedy="Give --data.rationales FILE (python -m data_curation write makes one), or a method without them.",
         )
+
+    def notes(self) -> list[str]:
+        """What a user must know of the training items: how many are left out for want of a rationale, and which."""
+        if not self.needs_rationale:
+            return []
+        every, kept = self.items("train"), {item.id for item in self.train_items()}
+        without = [item.id for item in every if item.id not in kept]
+        if not without or self.limit is not None:
+            return []
+        first = ", ".join(without[:3]) + (", …" if len(without) > 3 else "")
+        return [f"{len(without)} of {len(every)} training items have no rationale and are left out ({first})"]
 
     def train_dataloader(self) -> ResumableLoader:
         items = self.train_items()
@@ -150,6 +164,7 @@ class DataModule(lightning.LightningDataModule):
             seed=self.seed,
             rank=trainer.global_rank,
             world=trainer.world_size,
+            repeats=Repeats(self.updates, trainer.accumulate_grad_batches),
         )
         loader = ResumableLoader(
             items, batch_sampler=order, collate_fn=self.encoder, num_workers=self.workers

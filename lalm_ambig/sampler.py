@@ -1,6 +1,7 @@
 """Batches of items of like length, in an order that a seed and an epoch fix, and a loader that can go on mid-epoch."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,12 +11,39 @@ CHUNK_BATCHES = 32
 """Items are shuffled, cut into chunks of so many batches and sorted within each: random, yet hardly padded."""
 
 
+@dataclass(frozen=True)
+class Repeats:
+    """Runs of batches that come several times: one optimiser step each time, on the same responses."""
+
+    times: int = 1
+    """How often each run comes."""
+    batches: int = 1
+    """Batches of a run: those of one optimiser step."""
+
+    def spread(self, batches: list[list[int]]) -> list[list[int]]:
+        """The batches with each run repeated; the last one filled up from the beginning, if it comes again."""
+        if self.times == 1:
+            return batches
+        missing = -len(batches) % self.batches
+        filled = batches + [batches[i % len(batches)] for i in range(missing)]
+        runs = [filled[i : i + self.batches] for i in range(0, len(filled), self.batches)]
+        return [batch for run in runs for _ in range(self.times) for batch in run]
+
+
 class LengthBuckets(Sampler[list[int]]):
     """Indices in batches; every process of a group gets its own batches, and all get the same number."""
 
     def __init__(
-        self, lengths: Sequence[float], batch_size: int, *, seed: int = 0, rank: int = 0, world: int = 1
+        self,
+        lengths: Sequence[float],
+        batch_size: int,
+        *,
+        seed: int = 0,
+        rank: int = 0,
+        world: int = 1,
+        repeats: Repeats | None = None,
     ) -> None:
+        self.repeats = repeats or Repeats()
         self.lengths = torch.tensor(lengths, dtype=torch.float32)
         self.batch_size = batch_size
         self.seed, self.rank, self.world = seed, rank, world
@@ -28,6 +56,12 @@ class LengthBuckets(Sampler[list[int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
+        own = self._of_one_process()
+        if self.repeats.times == 1:
+            return own
+        return -(-own // self.repeats.batches) * self.repeats.batches * self.repeats.times
+
+    def _of_one_process(self) -> int:
         batches = -(-len(self.lengths) // self.batch_size)
         return -(-batches // self.world)
 
@@ -38,9 +72,10 @@ class LengthBuckets(Sampler[list[int]]):
         by_length = [part[self.lengths[part].argsort(stable=True)] for part in torch.split(order, chunk)]
         batches = [part.tolist() for part in torch.split(torch.cat(by_length), self.batch_size)]
         mixed = [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
-        mixed = [mixed[i % len(mixed)] for i in range(len(self) * self.world)]  # every process steps as often
+        count = self._of_one_process() * self.world  # every process steps as often
+        mixed = [mixed[i % len(mixed)] for i in range(count)]
         start, self.skip = self.skip, 0
-        yield from mixed[self.rank :: self.world][start:]
+        yield from self.repeats.spread(mixed[self.rank :: self.world])[start:]
 
 
 class ResumableLoader(DataLoader[Any]):

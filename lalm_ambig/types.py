@@ -90,6 +90,31 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Groups:
+    """K responses of the policy to each prompt of a batch, and what was read behind them."""
+
+    ids: Int[Tensor, "group rollout token"]
+    """Sampled tokens, padded on the right."""
+    mask: Bool[Tensor, "group rollout token"]
+    """True on sampled tokens."""
+    is_name: Bool[Tensor, "group rollout token"]
+    """True on the tokens of the class name: the reward does not depend on which one was sampled."""
+    log_probs: Float[Tensor, "group rollout token"]
+    """Of each sampled token under the (tempered) policy as it was, in nats."""
+    predicted_dist: Float[Tensor, "group rollout category"]
+    category_logits: Float[Tensor, "group rollout category"] | None
+    """What `predicted_dist` is the softmax of; None where the response states it in words."""
+    well_formed: Bool[Tensor, "group rollout"]
+    """True where the response keeps the prescribed form to its end."""
+    closed: Bool[Tensor, "group rollout"]
+    """True where the missing way to the answer had to be appended to read it."""
+    truncated: Bool[Tensor, "group rollout"]
+    """True where the response was cut at its longest."""
+    texts: tuple[tuple[str, ...], ...]
+    """Responses of each group, as sampled."""
+
+
+@dataclass(frozen=True)
 class Reading:
     """What a policy answered for a batch: a distribution an item, and how it came about."""
 

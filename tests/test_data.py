@@ -67,9 +67,9 @@ def test_items_without_a_rationale_are_trained_on_only_where_none_is_needed(demo
     data.prepared = SimpleNamespace(items=lambda _: bare)  # type: ignore[assignment]
     data.rationales = {ids[3]: "only this one"}
     assert [item.id for item in data.train_items()] == [ids[3]]
-    data.reasoning = False
+    data.needs_rationale = False
     assert len(data.train_items()) == len(ids)
-    data.reasoning, data.rationales = True, {}
+    data.needs_rationale, data.rationales = True, {}
     with pytest.raises(
         InputError, match=rf"none of the {len(ids)} training items has a rationale. Give --data.rat"
     ):
@@ -97,7 +97,7 @@ def test_loaders_pass_every_item_once_and_evaluation_keeps_the_order(
 ) -> None:
     data = ready(demo_root, batch_size=4, eval_batch_size=5)
     data.encoder = make_encoder(tiny)
-    data.trainer = SimpleNamespace(global_rank=0, world_size=1)  # type: ignore[assignment]
+    data.trainer = SimpleNamespace(global_rank=0, world_size=1, accumulate_grad_batches=1)  # type: ignore[assignment]
     seen = [item.id for batch in data.train_dataloader() for item in batch.items]
     assert sorted(seen) == sorted(item.id for item in data.items("train"))
     assert seen != [item.id for item in data.items("train")]

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import lightning
@@ -13,6 +14,8 @@ from lalm_ambig.encoding import Encoder
 from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.predictions import Prediction, from_reading
 from lalm_ambig.methods.optimisation import Optimiser, cosine_schedule, parameter_groups
+from lalm_ambig.methods.reference import Reference
+from lalm_ambig.methods.rollout_log import Row
 from lalm_ambig.metrics.base import all_metrics
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.rollouts.passages import Settings
@@ -51,6 +54,7 @@ class Method(lightning.LightningModule, ABC):
         optimiser: Optimiser,
         generation: Generation,
         share_prompt: bool,
+        start: Path | None,
     ) -> None:
         super().__init__()
         self.policy = policy
@@ -58,6 +62,13 @@ class Method(lightning.LightningModule, ABC):
         self.optimiser = optimiser
         self.generation = generation
         self.share_prompt = share_prompt
+        self.start = start
+        """Folder of a finished run whose weights training starts from."""
+        self.reference: Reference | None = None
+        self.values: dict[str, Tensor] = {}
+        """What `gather` wants logged."""
+        self.rollout_rows: list[Row] = []
+        """The responses that the last `gather` sampled, for people to read."""
         self.encoder: Encoder
         self.validated = 0
         """Items of this validation so far."""
@@ -83,15 +94,34 @@ class Method(lightning.LightningModule, ABC):
         )
 
     @property
+    def needs_rationale(self) -> bool:
+        """Whether only items with a curated rationale can be trained on."""
+        return self.reasoning
+
+    @property
+    def updates(self) -> int:
+        """Optimiser steps on each batch, one after another."""
+        return 1
+
+    def prepare(self) -> None:
+        """Called once before training, when the weights are those that training starts from."""
+        if self.reference is not None:
+            self.reference.take(self.policy)
+            self.reference.check(self.policy, started=self.start is not None)
+
+    @property
     def passes(self) -> Settings:
         """How training passes are computed."""
         return Settings(self.encoder.answer, share_prompt=self.share_prompt)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        self.values = {}
         loss = self.reduce(self.gather(batch))
-        values = {f"train/{name}": value for name, value in loss.parts.items()}
-        self.log_dict(values, prog_bar=True, batch_size=len(batch.items))
-        self.log("train/loss", loss.total.detach(), batch_size=len(batch.items))
+        count = len(batch.items)
+        shown = {f"train/{name}": value for name, value in loss.parts.items()}
+        self.log_dict(shown, prog_bar=True, batch_size=count)
+        self.log_dict({f"train/{name}": value for name, value in self.values.items()}, batch_size=count)
+        self.log("train/loss", loss.total.detach(), batch_size=count)
         return loss.total
 
     def on_validation_epoch_start(self) -> None:
@@ -147,3 +177,8 @@ class Method(lightning.LightningModule, ABC):
         """Leave the frozen base model out: it is read from its own files again."""
         frozen = {f"policy.{name}" for name, p in self.policy.named_parameters() if not p.requires_grad}
         checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k not in frozen}
+        checkpoint["reference"] = {} if self.reference is None else self.reference.kept
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self.reference is not None:
+            self.reference.restore(checkpoint["reference"])

@@ -1,5 +1,7 @@
 """Supervised fine-tuning on curated responses (paper A 3.3, eq. 3)."""
 
+from pathlib import Path
+
 from lalm_ambig.methods.base import Generation, Method
 from lalm_ambig.methods.optimisation import Optimiser
 from lalm_ambig.objectives.sft import SFTExperience, SFTObjective
@@ -20,6 +22,7 @@ class SFT(Method):
         optimiser: Optimiser | None = None,
         generation: Generation | None = None,
         share_prompt: bool = True,
+        start: Path | None = None,
     ) -> None:
         """
         Args:
@@ -29,6 +32,7 @@ class SFT(Method):
             optimiser: AdamW's settings.
             generation: How responses are written in validation and evaluation.
             share_prompt: Compute in rows without padding, and what several texts share once; false is the plain way.
+            start: Folder of a finished run to start from; by default the base model.
         """
         super().__init__(
             policy,
@@ -36,6 +40,7 @@ class SFT(Method):
             optimiser=optimiser or Optimiser(),
             generation=generation or Generation(),
             share_prompt=share_prompt,
+            start=start,
         )
         self.objective = objective or SFTObjective()
 

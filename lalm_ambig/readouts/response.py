@@ -1,5 +1,7 @@
 """The form of a response, `<think>…</think><answer>NAME</answer>`, and what one lacks of it."""
 
+import re
+
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 ANSWER_OPEN, ANSWER_CLOSE = "<answer>", "</answer>"
 
@@ -24,3 +26,16 @@ def missing_end(text: str) -> str:
         if text.endswith(needed[:present]):
             return needed[present:]
     return needed
+
+
+def is_well_formed(text: str, names: tuple[str, ...], *, reasoning: bool) -> bool:
+    """Whether a response is `<think>…</think><answer>NAME</answer>`, with some reasoning, one of the names (in any
+    case), each tag once and nothing beside them but white space; without `reasoning`, the answer alone."""
+    answer = "|".join(re.escape(name.strip()) for name in names)
+    thought = r"<think>(?P<thought>.*\S.*)</think>\s*" if reasoning else ""
+    match = re.fullmatch(
+        rf"\s*{thought}<answer>\s*(?:{answer})\s*</answer>\s*", text, re.DOTALL | re.IGNORECASE
+    )
+    if match is None:
+        return False
+    return not reasoning or not re.search(r"</?(?:think|answer)>", match["thought"])

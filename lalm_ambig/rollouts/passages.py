@@ -75,7 +75,9 @@ def curated_passages(curated: Demonstrations, *, ce: bool, name: bool, scores: b
 def pass_over(policy: Policy, batch: Batch, passages: Sequence[Passage], settings: Settings) -> Passed:
     """One forward pass over the batch's prompts and the passages behind them, with gradients where they are on."""
     inner = inner_tokens(settings.answer)
-    segments = [Segment(prompt) for prompt in prompt_embeddings(policy, batch)]
+    used = {passage.prompt for passage in passages}
+    prompts = prompt_embeddings(policy, batch)
+    segments = [Segment(prompt if n in used else prompt[:0]) for n, prompt in enumerate(prompts)]
     ends: list[int] = []
     """Index of each passage's first segment."""
     for passage in passages:

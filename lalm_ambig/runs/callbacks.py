@@ -6,6 +6,7 @@ from typing import Any
 import lightning
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from lalm_ambig.configuration import RunSettings
@@ -69,6 +70,42 @@ class Samples(Callback):
             out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in self.rows)
         self.console.print(sample_table(self.rows, pl_module.encoder.categories.names))
         self.rows.clear()
+
+
+class RolloutTable(Callback):
+    """Every so many steps, what was sampled: one item's group as a table on screen, the batch in `rollouts.jsonl`."""
+
+    def __init__(self, run: RunFolder, every: int, *, console: Console) -> None:
+        self.file = run.path / "rollouts.jsonl"
+        self.every, self.console = every, console
+        self.shown = -1
+
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        rows, step = pl_module.rollout_rows, trainer.global_step
+        if not rows or step == self.shown or (step - 1) % self.every or not trainer.is_global_zero:
+            return
+        self.shown = step
+        with self.file.open("a", encoding="utf-8") as out:
+            out.writelines(json.dumps({"step": step, **row}, ensure_ascii=False) + "\n" for row in rows)
+        group = [row for row in rows if row["id"] == rows[0]["id"]]
+        self.console.print(rollout_table(group, pl_module.encoder.categories.names, step=step))
+
+
+def rollout_table(rows: list[dict[str, Any]], names: tuple[str, ...], *, step: int) -> Table:
+    """Responses to one item: what the policy read behind each, what each earned, and its text."""
+    people = brief(rows[0]["label_dist"], names)
+    table = Table(title=f"rollouts at step {step}, item {rows[0]['id']}; people: {people}")
+    known = ("id", "response", "closed", "label_dist", "predicted_dist")
+    numbers = [name for name in rows[0] if name not in known]
+    for head in ("policy", *numbers, "response"):
+        table.add_column(head, overflow="fold", justify="right" if head in numbers else "left")
+    for row in rows:
+        values = [f"{row[name]:.3f}" for name in numbers]
+        text = row["response"] + ("  (closed)" if row["closed"] else "")
+        table.add_row(brief(row["predicted_dist"], names), *values, escape(text))
+    return table
 
 
 def sample_table(rows: list[dict[str, Any]], names: tuple[str, ...]) -> Table:

@@ -96,13 +96,13 @@ class RunFolder:
             raise InputError(f"cannot write to {self.path}: {error.strerror}", where="run.root") from error
 
 
-def open_run(path: Path | str) -> RunFolder:
+def open_run(path: Path | str, *, where: str = "--run") -> RunFolder:
     """A run that `fit` has made; InputError if the folder is none."""
     folder = RunFolder(Path(path).expanduser())
     if not folder.config.is_file():
         raise InputError(
             f"{folder.path} is not a run folder: it has no config.yaml.",
-            where="--run",
+            where=where,
             remedy="Give a folder that fit printed.",
         )
     return folder

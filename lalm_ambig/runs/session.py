@@ -5,15 +5,24 @@ from pathlib import Path
 import torch
 
 from lalm_ambig.cache import cache_root
+from lalm_ambig.categories import CategorySet
 from lalm_ambig.data import DataModule
 from lalm_ambig.encoding import Encoder
+from lalm_ambig.errors import InputError
 from lalm_ambig.features import cached_features
 from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
+from lalm_ambig.runs.folder import open_run
 from lalm_ambig.types import SPLITS
 
 
-def connect(model: Method, data: DataModule, *, adapter: Path | None = None) -> None:
+def connect(
+    model: Method,
+    data: DataModule,
+    *,
+    adapter: Path | None = None,
+    trained: CategorySet | None = None,
+) -> None:
     """Make model and data ready for each other.
 
     The corpus is read and checked before any weights are loaded, so that a user's mistake is found at once.
@@ -22,15 +31,25 @@ def connect(model: Method, data: DataModule, *, adapter: Path | None = None) -> 
         model: Its policy need not be loaded.
         data: Its corpus need not be read.
         adapter: Trained weights to start from; by default the base model.
+        trained: The classes that these weights have learnt, where they are another corpus's: the policy is asked for
+            the data's classes in those words.
     """
-    data.reasoning = model.reasoning
+    data.needs_rationale, data.updates = model.needs_rationale, model.updates
+    if adapter is None and model.start is not None:
+        adapter = started_from(model.start)
     data.setup()
     policy = model.policy
     policy.load()
     if adapter is not None:
         policy.load_weights(adapter)
+    categories = data.categories if trained is None else data.categories.spoken_as(trained)
     encoder = Encoder(
-        policy, data.categories, prompt=data.prompt, reasoning=model.reasoning, glosses=data.glosses
+        policy,
+        categories,
+        prompt=data.prompt,
+        reasoning=model.reasoning,
+        glosses=data.glosses,
+        scoring=data.scoring,
     )
     heard = [item for split in SPLITS for item in data.items(split) if item.audio]
     if data.cache_features and not policy.adapter.trains_tower and heard:
@@ -39,12 +58,26 @@ def connect(model: Method, data: DataModule, *, adapter: Path | None = None) -> 
     model.attach(encoder)
 
 
+def started_from(start: Path) -> Path:
+    """The trained weights that training goes on from. InputError where the folder is no finished run."""
+    run = open_run(start, where="model.start")
+    if not run.adapter.is_dir():
+        raise InputError(
+            f"{run.path} has no adapter yet: its training has not ended.",
+            where="model.start",
+            remedy="Run that fit again; it goes on.",
+        )
+    return run.adapter
+
+
 def standardise(model: Method, data: DataModule) -> None:
     """Start an untrained projector on standardised features, where the policy is set so.
 
     The moments are those of the training clips under the encoder as it is now, before any training.
     """
     policy = model.policy
+    if model.start is not None:  # its projector is trained already
+        return
     heard = [item for item in data.items("train") if item.audio]
     if isinstance(policy, Qwen2Audio) and policy.standardise_audio and heard:
         features = data.encoder.features or cached_features(policy, heard, cache_root())

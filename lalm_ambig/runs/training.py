@@ -14,7 +14,7 @@ from lalm_ambig.data import DataModule
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import About, Results
 from lalm_ambig.methods.base import Method
-from lalm_ambig.runs.callbacks import Samples, checkpoints
+from lalm_ambig.runs.callbacks import RolloutTable, Samples, checkpoints
 from lalm_ambig.runs.evaluation import keep, kept, predict, reasoning_of
 from lalm_ambig.runs.folder import RunFolder
 from lalm_ambig.runs.session import load_trained, standardise
@@ -34,12 +34,18 @@ class Training:
     console: Console
 
     def base(self) -> list[Prediction]:
-        """What the untrained policy answers on the test split; made before training, and only once."""
-        return self._once("base", "evaluating the base model")
+        """What the policy answers on the test split before training; made only once."""
+        return self._once(self.before, f"evaluating the policy as training finds it ({self.before})")
+
+    @property
+    def before(self) -> str:
+        """Name of the row of the policy before training: `base`, or `start` where another run's weights go on."""
+        return "base" if self.model.start is None else "start"
 
     def fit(self) -> None:
         """Train from the start or from the last checkpoint, and leave the best weights in the policy and on disk."""
         standardise(self.model, self.data)
+        self.model.prepare()
         resumed = self.run.last if self.run.last.is_file() else None
         if resumed:
             self.console.print(f"resuming from {resumed}")
@@ -62,7 +68,7 @@ class Training:
         policy = self.model.policy.describe
         rows = {
             "prior": (everyone, "none", "none", "mean distribution of the training split"),
-            "base": (base, "logits", reasoning_of(self.model), policy),
+            self.before: (base, "logits", reasoning_of(self.model), policy),
             "trained": (trained, "logits", reasoning_of(self.model), f"{policy}, {self.run.path.name}"),
         }
         return {name: self._keep(name, *row) for name, row in rows.items()}
@@ -91,6 +97,7 @@ def make_trainer(cli: Cli, run: RunFolder, settings: RunSettings, *, console: Co
     callbacks: list[Callback] = [
         *checkpoints(run, settings, monitor=cli.model.monitor),
         Samples(run, settings.samples, console=console),
+        RolloutTable(run, settings.rollout_steps, console=console),
     ]
     configured = cli.config_init["trainer"]
     if configured["enable_progress_bar"] is not False:

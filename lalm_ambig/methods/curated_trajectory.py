@@ -1,0 +1,94 @@
+"""GRPOz: the curated response as one more trajectory of each group, at the end of paper A 3.3."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import pad
+
+from lalm_ambig.methods.collected import Collected
+from lalm_ambig.policies.base import Policy
+from lalm_ambig.readouts.logits import predicted_dist
+from lalm_ambig.rewards.base import Reward
+from lalm_ambig.rewards.total import earned, perfect, weighted
+from lalm_ambig.rollouts.passages import Settings, curated_passages, pass_over
+from lalm_ambig.types import Batch, Demonstrations, Groups
+
+
+@dataclass(frozen=True)
+class CuratedTrajectory:
+    """What the curated response earns, and where it counts."""
+
+    earns: Literal["perfect", "policy"] = "perfect"
+    """`perfect`: what p̂ = p and the right form earn, so that no other response earns more (the papers' guarantee).
+    `policy`: what the policy's own readout behind it earns, without that guarantee."""
+    in_baseline: bool = True
+    """Whether it counts in the group's mean and deviation."""
+    in_loss: bool = True
+    """Whether its own tokens are trained on."""
+
+    def reward(
+        self, policy: Policy, batch: Batch, *, rewards: Sequence[Reward], passes: Settings
+    ) -> Float[Tensor, "group"]:
+        """What the curated response of each item earns in all."""
+        if self.earns == "perfect":
+            return perfect(rewards, batch.label_dist)
+        curated = _of(batch)
+        passages = curated_passages(curated, ce=False, name=False, scores=True)
+        with policy.evaluating():
+            scores = pass_over(policy, batch, passages, passes).scores
+        groups = _as_groups(curated, scores)
+        parts = earned(rewards, groups, label_dist=batch.label_dist, items=batch.items)
+        return weighted(rewards, parts)[:, 0]
+
+    def joined(self, collected: Collected, batch: Batch) -> Collected:
+        """The group with the curated response as its last trajectory; its old log-probabilities are not known yet."""
+        curated = _of(batch)
+        width = max(collected.ids.shape[-1], curated.response.ids.shape[-1])
+
+        def widened(values: Tensor, value: float) -> Tensor:
+            return pad(values, (0, width - values.shape[-1]), value=value)
+
+        def join(own: Tensor, other: Tensor, value: float = 0) -> Tensor:
+            return torch.cat([widened(own, value), widened(other, value)[:, None].to(own.dtype)], dim=1)
+
+        mask = curated.response.mask
+        counted = mask & ~curated.is_name & self.in_loss
+        unknown = torch.full(mask.shape, torch.nan, device=mask.device)
+        return replace(
+            collected,
+            ids=join(collected.ids, curated.response.ids),
+            mask=join(collected.mask, mask),
+            counted=join(collected.counted, counted),
+            old_log_probs=join(collected.old_log_probs, unknown),
+            advantages=pad(collected.advantages, (0, 1)),
+        )
+
+    def baseline(self, size: int, *, device: torch.device) -> Tensor:
+        """True on the trajectories that count in mean and deviation."""
+        return torch.tensor([True] * size + [self.in_baseline], device=device)
+
+
+def _of(batch: Batch) -> Demonstrations:
+    assert batch.curated is not None, "the data module passes on only items with a rationale"
+    return batch.curated
+
+
+def _as_groups(curated: Demonstrations, scores: Tensor) -> Groups:
+    """The curated responses as groups of one, for the rewards to look at."""
+    yes = torch.ones(len(scores), 1, dtype=torch.bool, device=scores.device)
+    return Groups(
+        ids=curated.response.ids[:, None],
+        mask=curated.response.mask[:, None],
+        is_name=curated.is_name[:, None],
+        log_probs=torch.zeros(curated.response.ids[:, None].shape, device=scores.device),
+        predicted_dist=predicted_dist(scores)[:, None],
+        category_logits=scores[:, None],
+        well_formed=yes,
+        closed=~yes,
+        truncated=~yes,
+        texts=(("",),) * len(scores),
+    )

@@ -1,0 +1,62 @@
+"""What is logged of sampled responses: their values as means, and themselves as rows that people can read."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lalm_ambig.distributions import AMBIGUITY_LEVELS, ambiguity_level, js_divergence
+from lalm_ambig.types import Groups, Item
+
+Row = dict[str, Any]
+
+
+def js_of(groups: Groups, label_dist: Float[Tensor, "group category"]) -> Float[Tensor, "group rollout"]:
+    """JS divergence in bits, in [0, 1], between each response's distribution and people's."""
+    return js_divergence(label_dist[:, None].expand_as(groups.predicted_dist), groups.predicted_dist)
+
+
+def rollout_values(groups: Groups, label_dist: Float[Tensor, "group category"]) -> dict[str, Tensor]:
+    """Means over all responses: divergence, shares of those in form, closed and cut, and length in tokens."""
+    return {
+        "rollouts/js_div_bits": js_of(groups, label_dist).mean(),
+        "rollouts/well_formed": groups.well_formed.float().mean(),
+        "rollouts/closed": groups.closed.float().mean(),
+        "rollouts/truncated": groups.truncated.float().mean(),
+        "rollouts/tokens": groups.mask.sum(-1).float().mean(),
+    }
+
+
+def by_ambiguity(
+    values: Float[Tensor, "group"], label_dist: Float[Tensor, "group category"], *, name: str
+) -> dict[str, Tensor]:
+    """Mean of a value an item at each ambiguity level (B Table 8) that the batch has."""
+    levels = ambiguity_level(label_dist)
+    present = [(n, level) for n, level in enumerate(AMBIGUITY_LEVELS) if bool((levels == n).any())]
+    return {f"{name}/{level}": values[levels == n].mean() for n, level in present}
+
+
+def rollout_rows(
+    items: Sequence[Item], groups: Groups, columns: Mapping[str, Float[Tensor, "group rollout"]]
+) -> list[Row]:
+    """One row a response: item, text, people's and the policy's distribution, and the given columns."""
+    rows = []
+    for g, item in enumerate(items):
+        for k, text in enumerate(groups.texts[g]):
+            rows.append(
+                {
+                    "id": item.id,
+                    "response": text,
+                    "closed": bool(groups.closed[g, k]),
+                    "label_dist": _rounded(torch.tensor(item.label_dist)),
+                    "predicted_dist": _rounded(groups.predicted_dist[g, k]),
+                    **{name: round(float(values[g, k]), 4) for name, values in columns.items()},
+                }
+            )
+    return rows
+
+
+def _rounded(dist: Tensor) -> list[float]:
+    return [round(p, 4) for p in dist.tolist()]

@@ -1,0 +1,27 @@
+"""Whether a response keeps the prescribed form: the second term of A(6)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lalm_ambig.rewards.base import Reward
+from lalm_ambig.types import Groups
+
+
+class Format(Reward):
+    """1 where the response is `<think>…</think><answer>NAME</answer>` with nothing beside it, else 0."""
+
+    def __init__(self, *, weight: float = 0.1) -> None:
+        """
+        Args:
+            weight: λ3 of A(6).
+        """
+        super().__init__(weight=weight)
+
+    def __call__(
+        self, groups: Groups, label_dist: Float[Tensor, "group category"]
+    ) -> Float[Tensor, "group rollout"]:
+        return groups.well_formed.to(label_dist.dtype)
+
+    def perfect(self, label_dist: Float[Tensor, "group category"]) -> Float[Tensor, "group"]:
+        return torch.ones_like(label_dist[:, 0])
