@@ -32,16 +32,16 @@ def test_by_hand_with_both_clips() -> None:
     −[ (1.2·2 + 0.5·2)/2 + (−0.8 − 1.5)/2 ] / 2 = −[1.7 − 1.15]/2 = −0.275
     """
     found = GRPOObjective(kl_weight=0.0)(experience([[[1.5, 0.5], [0.5, 1.5]]], [[2.0, -1.0]]))
-    assert float(found.total) == pytest.approx(-0.275, abs=1e-6)
+    assert float(found.total.detach()) == pytest.approx(-0.275, abs=1e-6)
     assert float(found.parts["clipped_share"]) == pytest.approx(0.5)
 
 
 def test_asymmetric_clip() -> None:
     """ε_high 0.28: −(1.28·1 + 1.28·1)/2; ε_low 0.1: (0.9)."""
     up = GRPOObjective(clip_high=0.28, kl_weight=0.0)(experience([[[2.0]]], [[1.0]]))
-    assert float(up.total) == pytest.approx(-1.28, abs=1e-6)
+    assert float(up.total.detach()) == pytest.approx(-1.28, abs=1e-6)
     down = GRPOObjective(clip_low=0.1, kl_weight=0.0)(experience([[[0.2]]], [[-1.0]]))
-    assert float(down.total) == pytest.approx(0.9, abs=1e-6)
+    assert float(down.total.detach()) == pytest.approx(0.9, abs=1e-6)
 
 
 def test_a_clipped_token_has_no_gradient_and_others_have() -> None:
@@ -68,7 +68,7 @@ def test_averages_by_sequence_by_token_and_by_a_constant() -> None:
     expected = {"sequence": 0.5, "token": -0.25, "constant": -0.05}
     for average, value in expected.items():
         found = GRPOObjective(kl_weight=0.0, average=average, constant_tokens=10)(given_)  # type: ignore[arg-type]
-        assert float(found.total) == pytest.approx(value, abs=1e-6), average
+        assert float(found.total.detach()) == pytest.approx(value, abs=1e-6), average
 
 
 def test_the_penalty_is_k3_and_grows_with_its_weight() -> None:
@@ -76,7 +76,7 @@ def test_the_penalty_is_k3_and_grows_with_its_weight() -> None:
     given_ = experience([[[1.0, 1.0]]], [[0.0]], ref_ratio=2.0)
     found = GRPOObjective(kl_weight=0.5)(given_)
     assert float(found.parts["kl_to_reference"]) == pytest.approx(1 - math.log(2), abs=1e-6)
-    assert float(found.total) == pytest.approx(0.5 * (1 - math.log(2)), abs=1e-6)
+    assert float(found.total.detach()) == pytest.approx(0.5 * (1 - math.log(2)), abs=1e-6)
 
 
 def test_k3_is_unbiased_for_the_divergence_to_the_reference() -> None:
@@ -126,7 +126,7 @@ def test_an_independent_loop_agrees(seed: int, low: float, high: float, beta: fl
     found = GRPOObjective(clip_low=low, clip_high=high, kl_weight=beta)(
         GRPOExperience(log_probs, old, ref, mask, advantage)
     )
-    assert float(found.total) == pytest.approx(total / 6, abs=1e-4)
+    assert float(found.total.detach()) == pytest.approx(total / 6, abs=1e-4)
 
 
 @pytest.mark.parametrize(
