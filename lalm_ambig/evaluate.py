@@ -2,22 +2,24 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 
+from lalm_ambig.baselines.mapped_prior import mapped_prior
 from lalm_ambig.baselines.prior import prior
 from lalm_ambig.corpora.base import Corpus, corpus_names, open_corpus
 from lalm_ambig.corpora.options import option_values
 from lalm_ambig.data import DataModule
 from lalm_ambig.errors import InputError, run_command
-from lalm_ambig.evaluation.results import About, Results
+from lalm_ambig.evaluation.results import About, Reasoning, Results
 from lalm_ambig.evaluation.table import rich_table
 from lalm_ambig.runs import quiet
 from lalm_ambig.runs.evaluation import keep, predict, reasoning_of
-from lalm_ambig.runs.loading import Loaded, add_policy_options, load
+from lalm_ambig.runs.loading import Loaded, Source, add_policy_options, load, source_of
 from lalm_ambig.runs.session import connect
-from lalm_ambig.types import SPLITS
+from lalm_ambig.types import SPLITS, Split
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,37 +29,90 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     loaded = load(options)
     data = _data(loaded, options)
-    connect(loaded.model, data, adapter=loaded.adapter)
+    source = source_of(loaded, data.corpus)
+    connect(loaded.model, data, adapter=loaded.adapter, trained=None if source is None else source.categories)
     count = len(data.items(options.split))
     if not count:
         raise InputError(f"split {options.split} has no items.", where=f"corpus {data.corpus.name}")
     console.print(f"{loaded.label} on {count} items of {data.corpus.name}, {options.split} split")
-    results = _results(loaded, data, options)
+    rows = Rows(loaded, data, source, options.split, options.out)
+    results = {**rows.priors(console), loaded.label: rows.policy()}
     console.print(rich_table(results))
     console.print(f"metrics.json and predictions.jsonl: {options.out}")
     return 0
 
 
-def _results(loaded: Loaded, data: DataModule, options: argparse.Namespace) -> dict[str, Results]:
-    model, split, corpus = loaded.model, options.split, data.corpus.name
-    trainer = loaded.cli.make_trainer(logger=False, enable_checkpointing=False, callbacks=[])
-    predictions = predict(trainer, model, data, split)
-    about = About(corpus, split, "logits", reasoning_of(model), f"{model.policy.describe}, {loaded.label}")
-    results = {loaded.label: keep(options.out, predictions, data.categories, about=about)}
-    train, items = data.items("train"), data.items(split)
-    if len(train):
-        rows = prior(items, train=train)
-        source = About(corpus, split, "none", "none", "mean distribution of the training split")
-        results = {"prior": keep(options.out / "prior", rows, data.categories, about=source), **results}
-    return results
+@dataclass(frozen=True)
+class Rows:
+    """The rows of the table: the policy on a split, and what is known without listening."""
+
+    loaded: Loaded
+    data: DataModule
+    source: Source | None
+    """What the policy was trained on, where it is another corpus."""
+    split: Split
+    out: Path
+
+    def policy(self) -> Results:
+        """What the policy answers, in `out` itself."""
+        model = self.loaded.model
+        trainer = self.loaded.cli.make_trainer(logger=False, enable_checkpointing=False, callbacks=[])
+        about = self._about("logits", reasoning_of(model), f"{model.policy.describe}, {self.loaded.label}")
+        rows = predict(trainer, model, self.data, self.split)
+        return keep(self.out, rows, self.data.categories, about=self._cross_domain(about))
+
+    def priors(self, console: Console) -> dict[str, Results]:
+        """The prior of the corpus itself, where it has training items, and in cross-domain that of the corpus
+        which was trained on; the console is told why one of them is missing."""
+        items, train, found = self.data.items(self.split), self.data.items("train"), {}
+        if len(train):
+            about = self._about(
+                "none", "none", f"mean distribution of {self.data.corpus.name}'s training split"
+            )
+            label = "prior" if self.source is None else "in-domain prior"
+            found[label] = keep(
+                self.out / "prior", prior(items, train=train), self.data.categories, about=about
+            )
+        if self.source is not None:
+            try:
+                found["mapped prior"] = self._mapped_prior(self.source)
+            except InputError as error:
+                console.print(f"no prior of {self.source.name}: {error}")
+        return found
+
+    def _mapped_prior(self, source: Source) -> Results:
+        own, categories = self.loaded.data, self.data.categories
+        own.setup()
+        rows = mapped_prior(
+            self.data.items(self.split),
+            train=own.items("train"),
+            trained=source.categories,
+            categories=categories,
+        )
+        about = self._about("none", "none", f"mean distribution of {source.name}'s training split, mapped")
+        return keep(self.out / "mapped_prior", rows, categories, about=self._cross_domain(about))
+
+    def _about(self, readout: str, reasoning: Reasoning, policy: str) -> About:
+        return About(self.data.corpus.name, self.split, readout, reasoning, policy)
+
+    def _cross_domain(self, about: About) -> About:
+        if self.source is None:
+            return about
+        return replace(about, trained_on=self.source.name, trained_classes=self.source.categories.names)
 
 
 def _data(loaded: Loaded, options: argparse.Namespace) -> DataModule:
-    own: DataModule = loaded.cli.datamodule
+    own = loaded.data
     corpus = own.corpus if options.corpus is None and options.run else _corpus(options)
-    prompt = options.prompt or (own.prompt if options.run and corpus.prompt == own.corpus.prompt else None)
-    size = options.batch_size or own.eval_batch_size
-    return DataModule(corpus, eval_batch_size=size, prompt=prompt, limit=options.limit)
+    as_trained = options.run and not options.prompt and corpus.prompt == own.corpus.prompt
+    return DataModule(
+        corpus,
+        eval_batch_size=options.batch_size or own.eval_batch_size,
+        prompt=own.prompt if as_trained else options.prompt,
+        glosses=own.glosses if as_trained else None,
+        scoring=own.scoring,
+        limit=options.limit,
+    )
 
 
 def _corpus(options: argparse.Namespace) -> Corpus:

@@ -12,6 +12,7 @@ from lalm_ambig.categories import CategorySet
 from lalm_ambig.corpora.base import corpus_names, open_corpus
 from lalm_ambig.encoding import Encoder
 from lalm_ambig.errors import InputError, run_command
+from lalm_ambig.evaluation.cross_domain import mapping_note
 from lalm_ambig.runs import quiet
 from lalm_ambig.runs.loading import Loaded, add_policy_options, load
 from lalm_ambig.sound_files import inspect_audio
@@ -28,12 +29,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise InputError("nothing to predict: give a sound file, or --text.", where="predict")
     _check(options.audio)
     loaded = load(options)
-    categories = _categories(loaded, options)
+    trained = None if options.run is None else loaded.data.categories
+    categories = _categories(options.classes, trained)
     reading = _read(loaded, options, categories)
+    unseen = () if trained is None else categories.unseen_in(trained)
     if options.json:
-        print(json.dumps(_record(reading, categories), ensure_ascii=False))
-    else:
-        _show(reading, categories, Console())
+        print(json.dumps(_record(reading, categories, unseen), ensure_ascii=False))
+        return 0
+    console = Console()
+    _show(reading, categories, unseen=unseen, console=console)
+    if trained is not None and categories != trained:
+        note = mapping_note(categories, trained, trained_on=loaded.data.corpus.name)
+        console.print(f"[dim]{escape(note[0].upper() + note[1:])}.[/dim]", highlight=False)
     return 0
 
 
@@ -43,13 +50,12 @@ def _check(audio: Path | None) -> None:
         raise InputError(verdict.problems[0].line)
 
 
-def _categories(loaded: Loaded, options: argparse.Namespace) -> CategorySet:
-    if options.classes:
-        return CategorySet(tuple(name.strip() for name in options.classes.split(",")))
-    if options.run is not None:
-        categories: CategorySet = loaded.cli.datamodule.categories
-        return categories
-    return open_corpus("crema_d", ".").categories
+def _categories(classes: str | None, trained: CategorySet | None) -> CategorySet:
+    """The classes to be asked for: those given, in the words that a run has learnt; else the run's."""
+    if classes:
+        given = CategorySet(tuple(name.strip() for name in classes.split(",")))
+        return given if trained is None else given.spoken_as(trained)
+    return trained or open_corpus("crema_d", ".").categories
 
 
 def _read(loaded: Loaded, options: argparse.Namespace, categories: CategorySet) -> Reading:
@@ -57,8 +63,14 @@ def _read(loaded: Loaded, options: argparse.Namespace, categories: CategorySet) 
     model.policy.load()
     if loaded.adapter is not None:
         model.policy.load_weights(loaded.adapter)
-    prompt = options.prompt or loaded.cli.datamodule.prompt
-    encoder = Encoder(model.policy, categories, prompt=prompt, reasoning=model.reasoning)
+    encoder = Encoder(
+        model.policy,
+        categories,
+        prompt=options.prompt or loaded.data.prompt,
+        reasoning=model.reasoning,
+        glosses=None if options.prompt else loaded.data.glosses,
+        scoring=loaded.data.scoring,
+    )
     model.attach(encoder)
     model.eval()
     unknown = tuple(1.0 for _ in categories.names)  # nobody has judged it
@@ -67,23 +79,25 @@ def _read(loaded: Loaded, options: argparse.Namespace, categories: CategorySet) 
     return model.read(batch.to(model.policy.device))
 
 
-def _record(reading: Reading, categories: CategorySet) -> dict[str, object]:
+def _record(reading: Reading, categories: CategorySet, unseen: Sequence[str]) -> dict[str, object]:
     shares = zip(categories.names, reading.predicted_dist[0].tolist(), strict=True)
     return {
         "predicted_dist": {name: round(share, 6) for name, share in shares},
+        "never_trained": list(unseen),
         "class_mass": round(float(reading.class_mass[0]), 6),
         "response": reading.responses[0],
         "closed": reading.closed[0],
     }
 
 
-def _show(reading: Reading, categories: CategorySet, console: Console) -> None:
+def _show(reading: Reading, categories: CategorySet, *, unseen: Sequence[str], console: Console) -> None:
     console.print(
         escape(reading.responses[0]) + ("  [dim](its end was appended)[/dim]" if reading.closed[0] else "")
     )
     width = max(len(name) for name in categories.names)
     for name, share in zip(categories.names, reading.predicted_dist[0].tolist(), strict=True):
-        console.print(f"{name:<{width}}  {share:6.1%}  {'█' * round(BAR_WIDTH * share)}", highlight=False)
+        bar = "█" * round(BAR_WIDTH * share) + ("  (never trained)" if name in unseen else "")
+        console.print(f"{name:<{width}}  {share:6.1%}  {bar}", highlight=False)
     mass = float(reading.class_mass[0])
     console.print(
         f"[dim]The classes hold {mass:.1%} of the model's next-token probability.[/dim]", highlight=False

@@ -1,15 +1,18 @@
 """`evaluate` and `predict` on a run that `fit` has made, and on an untrained policy."""
 
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from renamed_demo import write_rows
 
 from lalm_ambig import evaluate, fit, predict
 from lalm_ambig.configuration_files import config_folder
+from lalm_ambig.corpora.crema_d_votes import CATEGORIES
 from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.predictions import read_predictions
 
@@ -77,7 +80,7 @@ def test_another_split_and_readout_of_an_untrained_policy_are_named(demo_root: P
     [
         (["--run", "nowhere"], r"--run: nowhere is not a run folder: it has no config.yaml"),
         (["--policy", TINY], r"evaluate: --corpus is missing"),
-        (["--policy", TINY, "--corpus", "nosuch"], r"unknown corpus 'nosuch': expected one of crema_d, demo"),
+        (["--policy", TINY, "--corpus", "nosuch"], r"unknown corpus 'nosuch': expected one of .*demo"),
         (["--policy", TINY, "--corpus", "crema_d", "--root", "nowhere"], r"not found: .*nowhere"),
         (["--policy", TINY, "--corpus", "demo", "--limit", "0"], r"limit must be at least 1, got 0"),
     ],
@@ -86,6 +89,87 @@ def test_each_mistake_is_one_line(tmp_path: Path, words: list[str], message: str
     with pytest.raises(InputError, match=message):
         evaluate.main([*words, "--out", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
+
+
+def evaluate_rows(run: Path, path: Path, *options: str) -> Path:
+    words = ["--corpus", "jsonl", "--root", str(path), "--option", "allow_outside=true", "--limit", "12"]
+    assert evaluate.main(["--run", str(run), *words, *options, "--out", str(path.parent / "out")]) == 0
+    return path.parent / "out"
+
+
+def test_a_corpus_that_only_names_a_class_differently_is_asked_about_in_the_trained_words(
+    run: Path, demo_root: Path, tmp_path: Path
+) -> None:
+    names = {name: {"happiness": "joy", "anger": "Angry"}.get(name, name) for name in CATEGORIES.names}
+    out = evaluate_rows(run, write_rows(tmp_path / "rows.jsonl", demo_root, names))
+    before = read_predictions(run / "evaluation/trained/predictions.jsonl")
+    for one, other in zip(read_predictions(out / "predictions.jsonl"), before, strict=True):
+        assert (one.id, one.response) == (other.id, other.response)
+        assert one.predicted_dist == pytest.approx(other.predicted_dist, abs=1e-5)
+    assert metrics(out)["categories"] == list(names.values())
+    assert read_predictions(out / "mapped_prior/predictions.jsonl")[0].predicted_dist == pytest.approx(
+        read_predictions(run / "evaluation/prior/predictions.jsonl")[0].predicted_dist
+    )
+
+
+def test_another_corpus_is_predicted_on_its_own_classes_and_those_never_trained_are_flagged(
+    run: Path, demo_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = {"happiness": "joy", "fear": "surprise", "anger": "anger", "sadness": "sadness"}
+    path = write_rows(tmp_path / "rows.jsonl", demo_root, names)
+    capsys.readouterr()
+    out = evaluate_rows(run, path)
+    printed = " ".join(capsys.readouterr().out.split())
+    note = (
+        "cross-domain, trained on demo; classes mapped from demo by key: joy (happiness), anger, sadness; "
+        "restricted to 3 of 6 trained classes and renormalised; never trained: surprise"
+    )
+    assert f"mapped prior, r: {note}." in printed
+    assert "in-domain" in printed
+    found = metrics(out)
+    assert (found["corpus"], found["trained_on"]) == ("jsonl", "demo")
+    assert note in found["notes"]
+    flagged = {name for name, part in found["by_majority"].items() if "never trained" in str(part["note"])}
+    assert flagged == {"surprise"}
+    assert metrics(out / "prior")["trained_on"] is None
+    mapped = read_predictions(out / "mapped_prior/predictions.jsonl")[0].predicted_dist
+    trained = read_predictions(run / "evaluation/prior/predictions.jsonl")[0].predicted_dist
+    kept = (trained[3], 0.0, trained[0], trained[5])
+    assert mapped == pytest.approx([share / sum(kept) for share in kept])
+
+
+def test_without_the_trained_corpus_at_hand_the_mapped_prior_is_missing_and_says_why(
+    run: Path, demo_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_rows(tmp_path / "rows.jsonl", demo_root, {"happiness": "joy", "anger": "anger"})
+    moved = shutil.copytree(run, tmp_path / "moved")
+    config = moved / "config.yaml"
+    config.write_text(config.read_text().replace(str(demo_root), str(path.parent)))  # holds no demo
+    capsys.readouterr()
+    out = evaluate_rows(moved, path)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "no prior of demo: corpus demo: not found: " in printed
+    assert not (out / "mapped_prior").exists()
+    assert metrics(out)["trained_on"] == "demo"
+
+
+def test_predict_asks_a_run_for_other_classes_in_the_words_it_has_learnt(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ask(*words: str) -> str:
+        capsys.readouterr()
+        assert predict.main(["--run", str(run), "--text", "It is so.", *words]) == 0
+        return capsys.readouterr().out
+
+    own = json.loads(ask("--json").splitlines()[-1])
+    renamed = json.loads(ask("--json", "--classes", "angry,disgust,fear,joy,neutral,Sad").splitlines()[-1])
+    assert list(renamed["predicted_dist"]) == ["angry", "disgust", "fear", "joy", "neutral", "Sad"]
+    assert list(renamed["predicted_dist"].values()) == list(own["predicted_dist"].values())
+    assert (own["never_trained"], renamed["never_trained"]) == ([], [])
+    assert "mapped" not in ask()
+    text = " ".join(ask("--classes", "joy, surprise").split())
+    assert "(never trained)" in text
+    assert "Classes mapped from demo by key: joy (happiness); restricted to 1 of 6 trained classes" in text
 
 
 def test_predict_gives_a_distribution_for_people_and_for_programs(
