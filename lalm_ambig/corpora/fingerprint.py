@@ -24,6 +24,7 @@ def corpus_fingerprint(corpus: Corpus, *, check_audio: bool) -> str:
         digest.update(f"\0{path.name}\0".encode())
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
+    digest.update(listing_fingerprint((str(path) for path in corpus.listed_folders()), ("",)).encode())
     return digest.hexdigest()[:DIGITS]
 
 
