@@ -1,0 +1,150 @@
+"""Rows of GoEmotions: one rater's labels for one comment, grouped into seven classes as they are read."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from functools import reduce
+from itertools import compress
+from operator import itemgetter, or_
+from pathlib import Path
+from typing import NamedTuple
+
+from lalm_ambig.categories import CategorySet
+from lalm_ambig.corpora.bad_rows import BadRows
+from lalm_ambig.corpora.json_objects import shown
+from lalm_ambig.errors import InputError
+
+EKMAN = {
+    "anger": ("anger", "annoyance", "disapproval"),
+    "disgust": ("disgust",),
+    "fear": ("fear", "nervousness"),
+    "joy": (
+        "admiration",
+        "amusement",
+        "approval",
+        "caring",
+        "desire",
+        "excitement",
+        "gratitude",
+        "joy",
+        "love",
+        "optimism",
+        "pride",
+        "relief",
+    ),
+    "sadness": ("disappointment", "embarrassment", "grief", "remorse", "sadness"),
+    "surprise": ("confusion", "curiosity", "realization", "surprise"),
+    "neutral": ("neutral",),
+}
+"""The labels of each class (B, Table 4). What a prompt says about a class is apart from it: see `prompts/`."""
+CATEGORIES = CategorySet(tuple(EKMAN))
+LABELS = tuple(label for labels in EKMAN.values() for label in labels)
+"""The 28 columns of labels, class by class."""
+CLASS_BITS = tuple(1 << position for position, labels in enumerate(EKMAN.values()) for _ in labels)
+"""For each of LABELS the bit of its class, see `RaterRow.classes`."""
+COLUMNS = ("text", "id", "rater_id", "example_very_unclear", *LABELS)
+"""The columns that are read; a file may have them in any order and others beside them."""
+UNCLEAR = {"true": True, "false": False}
+AGGREGATED = (
+    "this is the simplified form of GoEmotions: it has the labels that raters agreed on, not each rater's, "
+    "so no distribution can be counted from it"
+)
+
+
+class RaterRow(NamedTuple):
+    """What one rater said about one comment."""
+
+    where: str
+    """File and line."""
+    id: str
+    text: str
+    rater: str
+    classes: int
+    """Bit c is set where one or more labels of class c were given; 0 where the rater gave no label."""
+
+
+class Cells(NamedTuple):
+    """A row's values in the order of COLUMNS, as texts."""
+
+    where: str
+    values: Sequence[str]
+
+
+def check_columns(columns: Sequence[str], *, where: str, remedy: str) -> None:
+    """InputError for a file that is not of rater rows: `remedy` says how to obtain those."""
+    if "labels" in columns and "rater_id" not in columns:
+        raise InputError(f"{AGGREGATED}.", where=where, remedy=remedy)
+    for name in COLUMNS:
+        if name not in columns:
+            raise InputError(
+                f"missing column {name!r}; the file has {', '.join(columns) or 'none'}", where=where
+            )
+        if columns.count(name) > 1:
+            raise InputError(f"column {name!r} stands there twice", where=where)
+
+
+def read_csv(path: Path, *, bad_rows: BadRows, remedy: str) -> Iterator[Cells]:
+    """The rows of a CSV file; `where` is the line that a row begins in, since texts may hold line ends.
+
+    A row that is cut, or that is no CSV, goes to `bad_rows`. InputError for a header that lacks a column.
+    Bytes that are not UTF-8 are passed on as halves of surrogate pairs, which `parsed_row` refuses.
+    """
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        lines = csv.reader(file, strict=True)
+        header = _header(lines, path)
+        check_columns(header, where=str(path), remedy=remedy)
+        chosen = itemgetter(*(header.index(name) for name in COLUMNS))
+        while True:
+            where = f"{path}:{lines.line_num + 1}"
+            try:
+                row = next(lines)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                bad_rows.add(f"not CSV: {error}", where=where)
+                continue
+            if len(row) == len(header):
+                yield Cells(where, chosen(row))
+            elif row:
+                bad_rows.add(
+                    f"{len(row)} columns where the header has {len(header)}: is the row cut?", where=where
+                )
+
+
+def _header(lines: Iterator[list[str]], path: Path) -> list[str]:
+    try:
+        return [name.strip() for name in next(lines, [])]
+    except csv.Error as error:
+        raise InputError(f"not CSV: {error}", where=f"{path}:1") from error
+
+
+def parsed_row(cells: Cells) -> RaterRow:
+    """The row that those values stand for; InputError without a place where it is malformed.
+
+    A rater who gave no label (most of them marked the comment as very unclear) has no class. A row that is
+    marked so and has labels contradicts itself and is malformed, and so is one with anything but 0 and 1 in
+    the columns of labels.
+    """
+    text, name, rater, unclear, *labels = cells.values
+    text, name, rater = text.strip(), name.strip(), rater.strip()
+    for column, value in (("text", text), ("id", name), ("rater_id", rater)):
+        if not value:
+            raise InputError(f"column {column!r} is empty")
+        _check_unicode(value, column)
+    if unclear.strip().lower() not in UNCLEAR:
+        raise InputError(f"column 'example_very_unclear' must be True or False, got {shown(unclear)}")
+    given = [label == "1" for label in labels]
+    if sum(given) + labels.count("0") != len(labels):
+        column, value = next(pair for pair in zip(LABELS, labels, strict=True) if pair[1] not in ("0", "1"))
+        raise InputError(f"column {column!r} must be 0 or 1, got {shown(value)}")
+    if any(given) and UNCLEAR[unclear.strip().lower()]:
+        first = next(compress(LABELS, given))
+        raise InputError(f"it is marked as very unclear and has a label, {first!r}")
+    return RaterRow(cells.where, name, text, rater, reduce(or_, compress(CLASS_BITS, given), 0))
+
+
+def _check_unicode(value: str, column: str) -> None:
+    if not value.isascii():
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise InputError(f"column {column!r} is not Unicode text: {error.reason}") from error
