@@ -5,6 +5,7 @@ are chosen.
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -13,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lalm_ambig.policies.base import Policy
+from lalm_ambig.policies.merged import merged_for_decoding
 from lalm_ambig.readouts.response import missing_end
 from lalm_ambig.rollouts.decoder import Continuations, Decoder, PlainDecoder, SharedDecoder
 from lalm_ambig.rollouts.sampling import Sampling, choose
@@ -20,6 +22,8 @@ from lalm_ambig.types import Batch
 
 Ended = Literal["stop", "end", "length"]
 """A response ends with a stop text, with the end of the model's turn, or because it is too long."""
+MERGE_FROM = 8
+"""Steps from which folding the adapter into the weights costs less than it saves."""
 TAG_TOKENS = 12
 """More tokens than any tokenizer takes for a tag: how far back a text is looked for."""
 
@@ -100,14 +104,16 @@ def generate(
         decoder = kind(policy, batch, copies=request.copies)
         loop = _Loop(policy, request, prompts=len(batch.items))
         hidden = decoder.start()
-        for step in range(max(row.limit for row in loop.rows)):
-            column = torch.zeros(len(hidden)) if noise is None else noise[:, step]
-            tokens, log_probs = choose(policy.logits(hidden), request.sampling, column)
-            loop.take(tokens.tolist(), log_probs.tolist())
-            if loop.done:
-                break
-            hidden = decoder.step(tokens)
-            loop.capture(hidden)
+        steps = max(row.limit for row in loop.rows)
+        with merged_for_decoding(policy, rows=len(loop.rows)) if steps >= MERGE_FROM else nullcontext():
+            for step in range(steps):
+                column = torch.zeros(len(hidden)) if noise is None else noise[:, step]
+                tokens, log_probs = choose(policy.logits(hidden), request.sampling, column)
+                loop.take(tokens.tolist(), log_probs.tolist())
+                if loop.done:
+                    break
+                hidden = decoder.step(tokens)
+                loop.capture(hidden)
         return Generated(loop.rows, loop.anchor_states(decoder), decoder)
 
 

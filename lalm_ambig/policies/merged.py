@@ -1,0 +1,75 @@
+"""Decoding with LoRA folded into the weights, on a CPU in oneDNN's blocked layout: fewer and faster products a step.
+
+Only in float32: a fold into bfloat16 weights would round most of a small update away. The values differ from the
+unfolded ones by rounding only. The blocked layout goes through private operators of torch; where they are missing, the
+folded weights are used as they are.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from peft.tuners.lora import Linear as LoraLinear
+from torch import Tensor, nn
+
+from lalm_ambig.policies.base import Policy
+
+FEWEST_ROWS = 2
+"""Under this many rows a plain product reads its weights as fast."""
+
+
+@contextmanager
+def merged_for_decoding(policy: Policy, *, rows: int) -> Iterator[None]:
+    """Inside, every linear layer of the decoder and its head is one product; without gradients.
+
+    Args:
+        policy: It must not be trained, switched off or saved inside.
+        rows: Rows of a decode step, for which the layout is chosen.
+    """
+    if not _worthwhile(policy, rows):
+        yield
+        return
+    layers = _linear_layers(policy)
+    try:
+        for layer in layers:
+            layer.forward = _product(*_folded(layer), rows=rows)
+        yield
+    finally:
+        for layer in layers:
+            vars(layer).pop("forward", None)
+
+
+def _worthwhile(policy: Policy, rows: int) -> bool:
+    weight = policy.embed_ids(torch.zeros(1, 1, dtype=torch.long, device=policy.device))
+    on_cpu = weight.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+    return on_cpu and weight.dtype == torch.float32 and rows >= FEWEST_ROWS
+
+
+def _linear_layers(policy: Policy) -> list[Any]:
+    """The decoder's linear layers, a LoRA layer standing for the one inside it, and the head."""
+    every = [*policy.language_model.modules(), policy.base.get_output_embeddings()]
+    lora = [layer for layer in every if isinstance(layer, LoraLinear)]
+    inside = {id(part) for layer in lora for part in layer.modules()}
+    return lora + [layer for layer in every if type(layer) is nn.Linear and id(layer) not in inside]
+
+
+def _folded(layer: Any) -> tuple[Tensor, Tensor | None]:
+    """Weight and bias of a layer as one product, its active adapters added in."""
+    if not isinstance(layer, LoraLinear):
+        return layer.weight.detach(), layer.bias
+    base: Any = layer.get_base_layer()
+    weight = base.weight.detach()
+    if not layer.disable_adapters:
+        for name in layer.active_adapters:
+            weight = weight + layer.get_delta_weight(name).detach().to(weight.dtype)
+    return weight, base.bias
+
+
+def _product(weight: Tensor, bias: Tensor | None, *, rows: int) -> Callable[[Tensor], Tensor]:
+    try:
+        blocked = torch.ops.mkldnn._reorder_linear_weight(weight, rows)
+        multiply = torch.ops.mkldnn._linear_pointwise
+    except (AttributeError, RuntimeError):
+        return lambda inputs: nn.functional.linear(inputs, weight, bias)
+    return lambda inputs: multiply(inputs, blocked, bias, "none", [], "")

@@ -1,0 +1,142 @@
+"""A GRPO step against TRL's: the same prompts, K responses of exactly C tokens, reward, LoRA, optimiser, clip and β.
+
+python tests/benchmarks/grpo.py --rollouts 8 --prompt-tokens 200 --tokens 64 --kl-weight 0
+"""
+
+from typing import Any
+
+import torch
+from trl_peer import (
+    Clock,
+    TakeTurns,
+    arguments,
+    attach,
+    batch_of,
+    common_settings,
+    descend,
+    finish,
+    lora,
+    optimiser_of,
+    policy_of,
+    text_of,
+)
+
+from lalm_ambig.methods.grpo import GRPO, Grouping
+from lalm_ambig.objectives.grpo import GRPOObjective
+from lalm_ambig.rewards.base import Reward
+from lalm_ambig.rollouts.passages import pass_over
+from lalm_ambig.rollouts.sampling import Sampling
+from lalm_ambig.types import Batch, Groups
+
+
+class DistinctCharacters(Reward):
+    """A reward that costs nothing and differs between responses; the same function on both sides."""
+
+    def __init__(self) -> None:
+        super().__init__(weight=1.0)
+
+    def __call__(self, groups: Groups, label_dist: torch.Tensor) -> torch.Tensor:
+        return torch.tensor([[reward_of(text) for text in row] for row in groups.texts])
+
+    def perfect(self, label_dist: torch.Tensor) -> torch.Tensor:
+        return torch.full((len(label_dist),), 7.0)
+
+
+def reward_of(text: str) -> float:
+    """Distinct characters, modulo 7."""
+    return float(len(set(text)) % 7)
+
+
+def our_method(options: Any) -> GRPO:
+    """Our side; no token ends a response, so that each has exactly C."""
+    policy = policy_of(options.model)
+    policy.ends = []
+    method = GRPO(
+        policy,
+        rewards=[DistinctCharacters()],
+        objective=GRPOObjective(kl_weight=options.kl_weight),
+        grouping=Grouping(size=options.rollouts),
+        sampling=Sampling(max_new_tokens=options.tokens),
+    )
+    attach(method, policy)
+    return method
+
+
+def largest_difference(method: GRPO, batch: Batch) -> float:
+    """Between the recorded log-probabilities of sampled tokens and a plain padded forward pass over them, in nats."""
+    collected = method.collect(batch)
+    passes = method.passes.__class__(method.encoder.answer, share_prompt=False)
+    with torch.no_grad(), method.policy.evaluating():
+        plain = pass_over(method.policy, batch, collected.passages(), passes).log_probs
+    return float((plain - collected.old_log_probs.flatten(0, 1)).abs().max())
+
+
+def main() -> None:
+    options = arguments(__doc__, rollouts=8, prompt_tokens=200, tokens=64, kl_weight=0.0)
+    clock, method = Clock(), None
+    ours = None
+    if options.only != "trl":
+        method = our_method(options)
+        optimiser = optimiser_of(method.policy)  # type: ignore[arg-type]
+
+        def ours(step: int) -> None:
+            prompt = text_of(method.policy.tokenizer, options.prompt_tokens, salt=step)
+            batch = batch_of(method.policy, [prompt])  # type: ignore[arg-type]
+            assert batch.prompt.ids.shape[1] == options.prompt_tokens
+            with clock("ours"):
+                descend(method, batch, optimiser)
+            assert len(method.rollout_rows) == options.rollouts
+
+    if options.only == "ours":
+        assert ours is not None
+        for step in range(options.steps):
+            ours(step)
+        finish(options, clock)
+        return
+    train_trl(options, clock, ours)
+    more = {}
+    if method is not None:
+        prompt = text_of(method.policy.tokenizer, options.prompt_tokens, salt=3)
+        more["largest_log_prob_difference"] = largest_difference(method, batch_of(method.policy, [prompt]))  # type: ignore[arg-type]
+    finish(options, clock, **more)
+
+
+def train_trl(options: Any, clock: Clock, ours: Any) -> None:
+    from datasets import Dataset
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from trl import GRPOConfig, GRPOTrainer
+
+    source = policy_folder(options.model)
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    prompts = [{"prompt": text_of(tokenizer, options.prompt_tokens, salt=n)} for n in range(8)]
+    config = GRPOConfig(
+        per_device_train_batch_size=options.rollouts,
+        num_generations=options.rollouts,
+        steps_per_generation=1,
+        gradient_accumulation_steps=1,
+        max_completion_length=options.tokens,
+        beta=options.kl_weight,
+        temperature=1.0,
+        generation_kwargs={"min_new_tokens": options.tokens},
+        **common_settings(options),
+    )
+    GRPOTrainer(
+        model=AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32),
+        reward_funcs=lambda completions, **_: [reward_of(text) for text in completions],
+        train_dataset=Dataset.from_list(prompts),
+        processing_class=tokenizer,
+        peft_config=lora(),
+        callbacks=[TakeTurns(clock, ours)],
+        args=config,
+    ).train()
+
+
+def policy_folder(model: str) -> str:
+    """The unpacked checkpoint that our policy reads, for TRL to read as well."""
+    from lalm_ambig.policies.causal_lm import CausalLM
+
+    return CausalLM(model).checkpoint()
+
+
+if __name__ == "__main__":
+    main()
