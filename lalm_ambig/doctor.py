@@ -39,9 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _check_policy(given: Sequence[str]) -> Iterator[Outcome]:
     """What needs the model; imported only now, so that a broken installation is named rather than met."""
     from lalm_ambig.checks.audio import check_audio
-    from lalm_ambig.checks.model import check_adapter, check_tokens
+    from lalm_ambig.checks.model import check_adapter, check_forward, check_tokens
     from lalm_ambig.configuration import parse
-    from lalm_ambig.policies.qwen2_audio import Qwen2Audio
+    from lalm_ambig.policies.audio_model import AudioModel
     from lalm_ambig.runs import quiet
 
     quiet.silence()
@@ -50,7 +50,8 @@ def _check_policy(given: Sequence[str]) -> Iterator[Outcome]:
     policy.load()
     policy.eval()
     yield Outcome("policy loads", True, policy.describe)
-    if isinstance(policy, Qwen2Audio):
+    yield from check_forward(policy)
+    if isinstance(policy, AudioModel):
         yield from check_audio(policy)
     yield from check_tokens(policy, corpus.categories, corpus=corpus.name)
     yield from check_adapter(policy)

@@ -15,7 +15,7 @@ from lalm_ambig import doctor
 from lalm_ambig.categories import CategorySet
 from lalm_ambig.checks import environment
 from lalm_ambig.checks.audio import check_audio
-from lalm_ambig.checks.model import check_adapter, check_tokens
+from lalm_ambig.checks.model import check_adapter, check_forward, check_tokens
 from lalm_ambig.checks.outcome import Outcome
 from lalm_ambig.corpora.crema_d_votes import CATEGORIES
 from lalm_ambig.policies import qwen2_audio
@@ -30,7 +30,12 @@ def failed(found: Iterable[Outcome]) -> set[str]:
 
 
 def everything(policy: Tiny) -> list[Outcome]:
-    return [*check_audio(policy), *check_tokens(policy, CATEGORIES, corpus="crema_d"), *check_adapter(policy)]
+    return [
+        *check_forward(policy),
+        *check_audio(policy),
+        *check_tokens(policy, CATEGORIES, corpus="crema_d"),
+        *check_adapter(policy),
+    ]
 
 
 def test_a_sound_policy_passes_and_keeps_its_weights(make_policy: MakePolicy) -> None:
@@ -38,7 +43,7 @@ def test_a_sound_policy_passes_and_keeps_its_weights(make_policy: MakePolicy) ->
     before = {name: value.clone() for name, value in policy.state_dict().items()}
     found = everything(policy)
     assert failed(found) == set()
-    assert len(found) == 8
+    assert len(found) == 9
     assert all(torch.equal(value, before[name]) for name, value in policy.state_dict().items())
 
 
@@ -83,6 +88,11 @@ def ignore_adapter(policy: Tiny, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(policy, "hidden", without)
 
 
+def scale_the_logits(policy: Tiny, patch: pytest.MonkeyPatch) -> None:
+    own = policy.logits
+    patch.setattr(policy, "logits", lambda hidden: 1.1 * own(hidden))
+
+
 def train_the_base(policy: Tiny, _: pytest.MonkeyPatch) -> None:
     policy.base.model.language_model.norm.weight.requires_grad_(True)
 
@@ -101,6 +111,7 @@ COUNTS = "audio tokens = features"
         (attend_to_padding, {BATCH}),
         (start_adapter_anywhere, {"a fresh adapter has no effect"}),
         (ignore_adapter, {"a moved adapter has an effect"}),
+        (scale_the_logits, {"logits = the model's own"}),
         (train_the_base, {"adapter off = base (the reference)"}),
     ],
 )
@@ -143,7 +154,7 @@ def test_full_fine_tuning_has_no_adapter_to_check(make_policy: MakePolicy) -> No
 @pytest.mark.parametrize(
     ("package", "found", "remedy"),
     [
-        ("transformers", "5.2.9", "pip install 'transformers>=5.3'"),
+        ("transformers", "5.23.1", "pip install 'transformers>=5.24'"),
         ("torch", "2.9.1+cpu", "pip install 'torch>=2.10'"),
         ("lightning", "2.6.3", "change every password it saw"),
         ("lightning", "2.6.5", "pip install 'lightning>=2.6.6'"),
@@ -202,7 +213,7 @@ def test_without_arguments_the_tiny_model_is_checked(
     monkeypatch.setenv("COLUMNS", "300")
     assert doctor.main([]) == 0
     shown = capsys.readouterr().out
-    assert "All 19 checks passed" in shown
+    assert "All 20 checks passed" in shown
     assert "' happiness' [" in shown
 
 

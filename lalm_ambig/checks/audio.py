@@ -8,7 +8,7 @@ from torch import Tensor
 from lalm_ambig.audio import RATE_HZ
 from lalm_ambig.checks.outcome import Outcome, outcome
 from lalm_ambig.encoding import pad
-from lalm_ambig.policies.qwen2_audio import Qwen2Audio
+from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.types import Audio, Tokens
 
 CLIPS_S = (0.5, 1.7, 3.0)
@@ -17,7 +17,7 @@ TOLERANCE = {torch.float32: 2e-3, torch.bfloat16: 0.15, torch.float16: 0.03}
 PARTS = [{"type": "audio", "audio_url": "clip"}, {"type": "text", "text": "Which emotion do listeners hear?"}]
 
 
-def check_audio(policy: Qwen2Audio) -> Iterator[Outcome]:
+def check_audio(policy: AudioModel) -> Iterator[Outcome]:
     """Everything between a clip and the decoder; nothing can be said about the last two where the counts differ."""
     yield _sides(policy)
     counts = _counts(policy)
@@ -27,7 +27,7 @@ def check_audio(policy: Qwen2Audio) -> Iterator[Outcome]:
         yield _batch(policy)
 
 
-def clips(policy: Qwen2Audio) -> list[Tensor]:
+def clips(policy: AudioModel) -> list[Tensor]:
     """Noise that swells, of several lengths within the policy's window."""
     generator = torch.Generator().manual_seed(0)
     lengths = [round(min(seconds, policy.window_s) * RATE_HZ) for seconds in CLIPS_S]
@@ -35,7 +35,7 @@ def clips(policy: Qwen2Audio) -> list[Tensor]:
     return [0.1 * s * torch.randn(len(s), generator=generator) for s in swell]
 
 
-def prompted(policy: Qwen2Audio, heard: list[Tensor]) -> tuple[Tokens, Audio]:
+def prompted(policy: AudioModel, heard: list[Tensor]) -> tuple[Tokens, Audio]:
     """A prompt with each clip, left-padded."""
     frames = tuple(policy.listen(clip).to(policy.device) for clip in heard)
     prompts = [policy.prompt_ids(PARTS, audio_tokens=policy.audio_tokens(f)) for f in frames]
@@ -48,14 +48,13 @@ def difference(one: Tensor, other: Tensor) -> float:
     return float((one.float() - other.float()).abs().max() / other.float().square().mean().sqrt())
 
 
-def tolerance(policy: Qwen2Audio) -> float:
+def tolerance(policy: AudioModel) -> float:
     dtype = policy.base.get_input_embeddings().weight.dtype
     return TOLERANCE[dtype]
 
 
-def _sides(policy: Qwen2Audio) -> Outcome:
-    extractor = policy.processor.feature_extractor.padding_side
-    tokenizer = policy.processor.tokenizer.padding_side
+def _sides(policy: AudioModel) -> Outcome:
+    extractor, tokenizer = policy.extractor.padding_side, policy.tokenizer.padding_side
     return outcome(
         "padding sides",
         (extractor, tokenizer) == ("right", "left"),
@@ -65,7 +64,7 @@ def _sides(policy: Qwen2Audio) -> Outcome:
 
 
 @torch.inference_mode()
-def _counts(policy: Qwen2Audio) -> Outcome:
+def _counts(policy: AudioModel) -> Outcome:
     frames = [policy.listen(clip) for clip in clips(policy)]
     tokens = [policy.audio_tokens(f) for f in frames]
     features = [len(f) for f in policy.encode_audio(frames)]
@@ -78,48 +77,24 @@ def _counts(policy: Qwen2Audio) -> Outcome:
 
 
 @torch.inference_mode()
-def _window(policy: Qwen2Audio) -> Outcome:
+def _window(policy: AudioModel) -> Outcome:
     heard = clips(policy)
     own = policy.encode_audio([policy.listen(clip) for clip in heard])
-    whole = _whole_window(policy, heard)
+    whole = policy.reference_features(heard)
+    window_s = policy.extractor.nb_max_frames * policy.extractor.hop_length / RATE_HZ
     lengths = [len(f) for f in own], [len(f) for f in whole]
     same = lengths[0] == lengths[1]
     worst = max(difference(o, w) for o, w in zip(own, whole, strict=True)) if same else float("inf")
     return outcome(
-        f"encoder on own frames = on {policy.window_s:g} s",
+        f"encoder on own frames = on {window_s:g} s",
         worst <= tolerance(policy),
         f"differ by {worst:.2g} of their size" if same else f"features {lengths[0]} and {lengths[1]}",
         remedy="do not train with this transformers release: report it, with the versions above",
     )
 
 
-def _whole_window(policy: Qwen2Audio, heard: list[Tensor]) -> list[Tensor]:
-    """The features of transformers' own encoder, each clip in its whole window."""
-    tower, extractor = policy.tower, policy.processor.feature_extractor
-    features = []
-    for clip in heard:
-        sound = extractor(
-            clip.numpy(),
-            sampling_rate=RATE_HZ,
-            padding="max_length",
-            return_attention_mask=True,
-            return_tensors="pt",
-        )
-        mel = sound["input_features"].to(policy.device, tower.conv1.weight.dtype)
-        positions = (sound["attention_mask"].sum(-1) - 1) // 2 + 1
-        seen = torch.arange(policy.window_frames // 2)[None] < positions[:, None]
-        mask = (
-            torch.zeros(seen.shape)
-            .masked_fill(~seen, float("-inf"))[:, None, None]
-            .expand(-1, -1, seen.shape[1], -1)
-        )
-        out = tower(mel, attention_mask=mask.to(mel.device, mel.dtype)).last_hidden_state[0]
-        features.append(out[: int((positions[0] - 2) // 2 + 1)])
-    return features
-
-
 @torch.inference_mode()
-def _batch(policy: Qwen2Audio) -> Outcome:
+def _batch(policy: AudioModel) -> Outcome:
     heard = clips(policy)
     together = _last(policy, heard)
     alone = torch.cat([_last(policy, [clip]) for clip in heard])
@@ -132,6 +107,6 @@ def _batch(policy: Qwen2Audio) -> Outcome:
     )
 
 
-def _last(policy: Qwen2Audio, heard: list[Tensor]) -> Tensor:
+def _last(policy: AudioModel, heard: list[Tensor]) -> Tensor:
     tokens, audio = prompted(policy, heard)
     return policy.hidden(policy.embed(tokens, audio), tokens.mask)[:, -1]

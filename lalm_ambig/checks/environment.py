@@ -11,7 +11,7 @@ FLOORS = {
     "torch": (2, 10),
     "torchaudio": (2, 11),
     "lightning": (2, 6, 6),
-    "transformers": (5, 3),
+    "transformers": (5, 24),
     "peft": (0, 21),
     "torchmetrics": (1, 9),
     "datasets": (5, 2),

@@ -12,10 +12,28 @@ from lalm_ambig.errors import InputError
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.lora import trained_parameters
 from lalm_ambig.readouts.logits import answer_tokens
+from lalm_ambig.types import Tokens
 
 SENTENCE = "Which emotion do listeners hear? The voice is quiet."
+SAME = 0.05
+"""Largest difference of logits, as a share of their deviation, that rounding in bfloat16 explains."""
 SHOVE = 0.02
 """Added to every trained weight, to see whether the adapter acts."""
+
+
+def check_forward(policy: Policy) -> Iterator[Outcome]:
+    """Logits from embeddings, hidden states and the head, one by one, are those of the model's own forward."""
+    tokens = _sentence(policy)
+    with torch.no_grad():
+        ours = policy.logits(policy.hidden(policy.embed(tokens), tokens.mask))
+        theirs = policy.base(input_ids=tokens.ids, attention_mask=tokens.mask.long()).logits
+    moved, scale = _change(ours, theirs), float(theirs.float().std())
+    yield outcome(
+        "logits = the model's own",
+        moved <= SAME * scale,
+        f"differ by {moved:.2g}, their deviation is {scale:.2g}",
+        remedy="do not train this model here: it does more behind its head, or takes positions in another way",
+    )
 
 
 def check_tokens(policy: Policy, categories: CategorySet, *, corpus: str) -> Iterator[Outcome]:
@@ -77,10 +95,14 @@ def _shoved(policy: Policy) -> tuple[Tensor, Tensor]:
                 parameter.copy_(before)
 
 
+def _sentence(policy: Policy) -> Tokens:
+    ids = policy.prompt_ids([{"type": "text", "text": SENTENCE}])
+    return pad([ids], policy.pad_id, side="left").to(policy.device)
+
+
 @torch.no_grad()
 def _states(policy: Policy) -> Tensor:
-    ids = policy.prompt_ids([{"type": "text", "text": SENTENCE}])
-    tokens = pad([ids], policy.pad_id, side="left").to(policy.device)
+    tokens = _sentence(policy)
     return policy.hidden(policy.embed(tokens), tokens.mask)
 
 

@@ -1,25 +1,26 @@
 """Which weights of a base model are trained: LoRA on the language model with options, or everything."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
 from lalm_ambig.errors import InputError
+from lalm_ambig.policies.checkpoint import UNREADABLE, read_model
 
-LANGUAGE_MODEL = r".*language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
-TEXT_MODEL = r".*model\.layers\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+PROJECTIONS = r"(q_proj|k_proj|v_proj|qkv_proj|o_proj|gate_proj|up_proj|gate_up_proj|down_proj)"
+"""Attention and feed-forward layers of a decoder, as every family of transformers names them."""
+LANGUAGE_MODEL = rf".*language_model\..*\.{PROJECTIONS}"
+TEXT_MODEL = rf".*model\.layers\..*\.{PROJECTIONS}"
 AUDIO_TOWER = r".*audio_tower\..*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2)"
 """Full-match patterns. A bare name such as `q_proj` would also hit the audio tower."""
-UNREADABLE = (OSError, ValueError, RuntimeError, SafetensorError, StrictDataclassError)
-"""What transformers raises over a folder that holds no checkpoint of the class, or a broken one."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,19 @@ class Adapter:
 
 
 def attach(model: nn.Module, adapter: Adapter, *, language_model: str, projector: str) -> nn.Module:
-    """The model with its adapter, whose effect is exactly zero at first; or the model itself, all weights trained."""
+    """The model with its adapter, whose effect is exactly zero at first; or the model itself, all weights trained.
+
+    InputError where no layer has the names that `language_model` asks for.
+    """
     if adapter.method == "full":
         model.requires_grad_(True)
         return model
+    if not any(re.fullmatch(language_model, name) for name, _ in model.named_modules()):
+        raise InputError(
+            f"{type(model).__name__} has no layers with the names that LoRA goes on {PROJECTIONS}:",
+            where="policy",
+            remedy="set policy.adapter.method to full, or choose a model with a decoder of Llama's kind.",
+        )
     wrapped: nn.Module = get_peft_model(model, adapter.config(language_model, projector))
     if trained := _norm_of_lora_b(wrapped):
         raise RuntimeError(f"a fresh adapter must have no effect, but lora_B has norm {trained:.3g}")
@@ -154,7 +164,7 @@ def load_model(model: Any, folder: Path) -> None:
             remedy="Give the folder of a fully fine-tuned model, or set policy.adapter to what the run had.",
         )
     try:
-        saved = type(model).from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+        saved = read_model(type(model), str(folder), dtype=torch.float32)
         model.load_state_dict(saved.state_dict())
     except UNREADABLE as error:
         raise InputError(

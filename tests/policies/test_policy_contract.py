@@ -1,48 +1,19 @@
-"""What holds for every policy: classes are found by themselves, and each needs a small checkpoint below."""
+"""What holds for every policy, with ears or without."""
 
-import importlib
-import inspect
-import pkgutil
-from collections.abc import Callable
+import re
 from pathlib import Path
 
 import pytest
 import torch
+from small_checkpoints import MakeAny
 from small_model import nudge
 
-import lalm_ambig.policies
+from lalm_ambig.checks.audio import check_audio
+from lalm_ambig.checks.model import check_adapter, check_forward
+from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.lora import Adapter
-from lalm_ambig.policies.qwen2_audio import Qwen2Audio
-from lalm_ambig.policies.tiny import Tiny
+from lalm_ambig.policies.lora import trained_parameters
 from lalm_ambig.types import Tokens
-
-SMALL: dict[str, Callable[[Path], Policy]] = {
-    "Tiny": lambda _: Tiny(adapter=Adapter()),
-    "Qwen2Audio": lambda folder: Qwen2Audio(str(folder), adapter=Adapter()),
-}
-
-
-def policy_classes() -> list[type[Policy]]:
-    found = []
-    for module in pkgutil.iter_modules(lalm_ambig.policies.__path__):
-        loaded = importlib.import_module(f"lalm_ambig.policies.{module.name}")
-        classes = [value for _, value in inspect.getmembers(loaded, inspect.isclass)]
-        found += [c for c in classes if issubclass(c, Policy) and c.__module__ == loaded.__name__]
-    return [c for c in found if not inspect.isabstract(c)]
-
-
-@pytest.fixture(params=policy_classes(), ids=lambda cls: cls.__name__)
-def policy(
-    request: pytest.FixtureRequest, tiny_folder: Path, cache_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> Policy:
-    assert request.param.__name__ in SMALL, "give this policy a small checkpoint in SMALL"
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
-    torch.manual_seed(0)
-    made = SMALL[request.param.__name__](tiny_folder)
-    made.load()
-    made.eval()
-    return made
 
 
 def some_tokens(policy: Policy, *, pad: int = 0) -> Tokens:
@@ -118,15 +89,12 @@ def test_a_fresh_adapter_does_nothing_and_a_moved_one_can_be_switched_off(policy
 
 
 @torch.no_grad()
-def test_what_is_saved_is_read_back_by_another_policy(
-    policy: Policy, tiny_folder: Path, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_what_is_saved_is_read_back_by_another_policy(make_any: MakeAny, tmp_path: Path, method: str) -> None:
+    policy, other = make_any(method=method), make_any(method=method)
     tokens = some_tokens(policy)
     nudge(policy)
     policy.save(tmp_path)
-    other = SMALL[type(policy).__name__](tiny_folder)
-    other.load()
-    other.eval()
     before = other.hidden(other.embed(tokens), tokens.mask)
     other.load_weights(tmp_path)
     after = other.hidden(other.embed(tokens), tokens.mask)
@@ -156,3 +124,42 @@ def test_text_survives_its_tokens(policy: Policy) -> None:
     text = "<think>The voice, é, is low.</think><answer> sadness</answer>"
     assert policy.tokenizer.decode(policy.text_ids(text)) == text
     assert policy.describe
+
+
+def test_prompts_are_padded_on_the_left_and_the_turn_ends_as_the_template_says(policy: Policy) -> None:
+    assert policy.tokenizer.padding_side == "left"
+    chat = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "calm"}]
+    said = policy.tokenizer.apply_chat_template(chat, tokenize=False)
+    end = policy.tokenizer.decode(policy.end_ids[:1])
+    assert said.split("calm")[1].startswith(end)
+    assert policy.tokenizer.eos_token_id in policy.end_ids
+
+
+def test_lora_sits_on_every_projection_of_the_decoder_and_nowhere_else(policy: Policy) -> None:
+    names = {name.rsplit(".lora_A", 1)[0] for name, _ in trained_parameters(policy) if ".lora_A" in name}
+    decoder = [name for name, part in policy.named_modules() if part is policy.language_model]
+    layers = len(policy.language_model.layers)  # type: ignore[arg-type]
+    expected = {
+        f"{decoder[0]}.layers.{layer}.{block}.{projection}_proj"
+        for layer in range(layers)
+        for block, projections in (("self_attn", "qkvo"), ("mlp", ("gate", "up", "down")))
+        for projection in projections
+    }
+    assert names == expected
+    assert all(re.search(r"\.lora_[AB]\.", name) for name, _ in trained_parameters(policy))
+
+
+def test_the_doctor_finds_nothing(policy: Policy) -> None:
+    found = [*check_forward(policy), *check_adapter(policy)]
+    if isinstance(policy, AudioModel):
+        found += check_audio(policy)
+    assert [outcome for outcome in found if not outcome.ok] == []
+    assert len(found) == (8 if policy.window_s else 4)
+
+
+def test_full_fine_tuning_trains_the_whole_decoder(make_any: MakeAny) -> None:
+    policy = make_any(method="full")
+    tokens = some_tokens(policy)
+    policy.logits(policy.hidden(policy.embed(tokens), tokens.mask)).square().mean().backward()
+    assert all(part.grad is not None for part in policy.language_model.parameters())
+    assert policy.base.get_output_embeddings().weight.grad is not None

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_model import MakePolicy, noise
+from small_model import noise
 from transformers import Qwen2AudioForConditionalGeneration
 
 from lalm_ambig.encoding import pad
@@ -74,65 +74,6 @@ def test_a_batch_equals_transformers_and_each_clip_alone(
         single, sound = encoded(tiny, [clip])
         alone = tiny.hidden(tiny.embed(single, sound), single.mask)[:, -1]
         torch.testing.assert_close(got[row : row + 1], alone, atol=2e-4, rtol=1e-3)
-
-
-@torch.no_grad()
-def test_features_of_a_batch_equal_those_of_each_clip(tiny: Tiny) -> None:
-    frames = [tiny.listen(noise(seconds, seed=5)) for seconds in (2.0, 0.3, 0.9)]
-    for alone, together in zip(frames, tiny.encode_audio(frames), strict=True):
-        torch.testing.assert_close(together, tiny.encode_audio([alone])[0], atol=2e-5, rtol=1e-3)
-
-
-@torch.no_grad()
-def test_features_given_encoded_equal_those_heard(tiny: Tiny) -> None:
-    tokens, audio = encoded(tiny, [noise(0.4, seed=1), noise(0.9, seed=2)])
-    features = tuple(tiny.encode_audio(audio.frames))
-    heard, cached = tiny.embed(tokens, audio), tiny.embed(tokens, Audio(audio.rows, features, encoded=True))
-    assert torch.equal(heard, cached)
-
-
-@torch.no_grad()
-def test_each_row_hears_its_own_clip(tiny: Tiny) -> None:
-    clips = [noise(0.4, seed=1), noise(0.4, seed=2)]
-    tokens, audio = encoded(tiny, clips)
-    swapped = Audio(audio.rows, audio.frames[::-1], encoded=False)
-    here, there = tiny.embed(tokens, audio), tiny.embed(tokens, swapped)
-    torch.testing.assert_close(here[0], there[1], atol=1e-5, rtol=1e-4)
-    assert (here[0] - here[1]).abs().max() > 0.01
-
-
-def test_a_prompt_that_lacks_the_audio_is_refused(tiny: Tiny) -> None:
-    with pytest.raises(
-        InputError, match="0 audio tokens for 5 features: it must hold the audio exactly once"
-    ):
-        tiny.prompt_ids(PARTS[1:], audio_tokens=5)
-
-
-def test_extractor_pads_on_the_right_and_tokenizer_on_the_left(tiny: Tiny) -> None:
-    assert tiny.processor.feature_extractor.padding_side == "right"
-    assert tiny.tokenizer.padding_side == "left"
-
-
-def test_a_frozen_tower_stays_in_evaluation_mode(make_policy: MakePolicy) -> None:
-    policy = make_policy(dropout=0.1)
-    policy.train()
-    assert policy.language_model.training
-    assert not policy.tower.training
-    assert all(not layer.training for layer in policy.tower.modules())
-    tuned = make_policy(audio_tower=True)
-    tuned.train()
-    assert tuned.tower.training
-
-
-def test_the_fingerprint_follows_the_encoder_and_nothing_else(make_policy: MakePolicy) -> None:
-    policy = make_policy()
-    first = policy.encoder_fingerprint()
-    with torch.no_grad():
-        policy.base.lm_head.weight.add_(1)
-    assert policy.encoder_fingerprint() == first
-    with torch.no_grad():
-        policy.tower.conv1.weight[0, 0, 0] += 1e-3
-    assert policy.encoder_fingerprint() != first
 
 
 @pytest.mark.parametrize("content", [None, "{}"])

@@ -1,0 +1,174 @@
+"""Base models with ears: an audio encoder whose features take the places of placeholder tokens in the prompt.
+
+Whatever the family, a clip is heard on its own frames, never on silence that fills a window, and each row of a batch
+must hold as many placeholders as its clips have features: a model's own forward may shift a neighbour's audio there
+(Qwen2.5-Omni's does, without a word).
+"""
+
+import hashlib
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from lalm_ambig.errors import InputError
+from lalm_ambig.policies.base import Policy
+from lalm_ambig.policies.checkpoint import (
+    UNREADABLE,
+    Attention,
+    DType,
+    located,
+    read_model,
+    require_chat_template,
+    turn_ends,
+    unreadable,
+)
+from lalm_ambig.policies.hearing import RATE_HZ, feature_counts, own_frames
+from lalm_ambig.policies.lora import LANGUAGE_MODEL, Adapter
+from lalm_ambig.sound_files import MAX_S
+from lalm_ambig.types import Audio, Tokens
+
+
+class AudioModel(Policy):
+    """A checkpoint with an audio encoder beside its decoder, from a hub id or a folder (safetensors)."""
+
+    layer_pattern = LANGUAGE_MODEL
+    family: str
+    """Name of the model family, for messages."""
+    model_class: Any
+    """The transformers class that reads it."""
+    tail_frames: int = 0
+    """Silent mel frames that the encoder needs behind a clip."""
+    extractor: Any
+    """The feature extractor: samples to log-mel frames."""
+    window_frames: int
+    """Longest clip in mel frames: what the checkpoint takes, and no more than corpora are cut to."""
+
+    def __init__(self, path: str, *, adapter: Adapter, dtype: DType, attention: Attention) -> None:
+        super().__init__(adapter)
+        self.path, self.dtype_name, self.attention = path, dtype, attention
+
+    @abstractmethod
+    def load_front(self, source: str) -> tuple[Any, Any]:
+        """The tokenizer, with its chat template, and the feature extractor."""
+
+    @abstractmethod
+    def encode_audio(self, frames: Sequence[Tensor]) -> list[Float[Tensor, "audio_token channel"]]: ...
+
+    @abstractmethod
+    def reference_features(self, clips: Sequence[Float[Tensor, "_"]]) -> list[Float[Tensor, "_ channel"]]:
+        """What `encode_audio` must equal: the features by transformers' own path, on the extractor's whole window."""
+
+    def project(self, features: Float[Tensor, "audio_token channel"]) -> Float[Tensor, "audio_token model"]:
+        """Encoder features as input embeddings."""
+        return features
+
+    def load_base(self) -> tuple[Any, Any]:
+        source = self.checkpoint()
+        try:
+            tokenizer, self.extractor = self.load_front(source)
+            model = read_model(self.model_class, source, dtype=self.dtype_name, attention=self.attention)
+        except UNREADABLE as error:
+            raise unreadable(self.family, source, error) from error
+        require_chat_template(tokenizer, source)
+        self.extractor.padding_side = "right"
+        tokenizer.padding_side = "left"
+        hop = self.extractor.hop_length
+        self.window_frames = min(self.extractor.nb_max_frames, round(MAX_S * RATE_HZ) // hop)
+        self.window_s = self.window_frames * hop / RATE_HZ
+        self.audio_token_id = int(model.config.audio_token_id)
+        self.ends = turn_ends(tokenizer, model)
+        return tokenizer, model
+
+    def checkpoint(self) -> str:
+        """Folder or hub id to read from."""
+        return located(self.path)
+
+    @property
+    def end_ids(self) -> list[int]:
+        return list(self.ends)
+
+    @property
+    def language_model(self) -> nn.Module:
+        decoder: nn.Module = self.base.model.language_model
+        return decoder
+
+    @property
+    def tower(self) -> Any:
+        """The audio encoder."""
+        return self.base.model.audio_tower
+
+    def train(self, mode: bool = True) -> "AudioModel":
+        """Training mode for what is trained; a frozen encoder stays in evaluation mode, so features stay equal."""
+        super().train(mode)
+        if self.loaded and not self.adapter.trains_tower:
+            self.tower.eval()
+        return self
+
+    def prompt_ids(self, parts: Sequence[dict[str, str]], *, audio_tokens: int = 0) -> list[int]:
+        if audio_tokens == 0 and any(part["type"] == "audio" for part in parts):
+            raise InputError("a clip is too short to be heard: it makes no audio token.", where="policy")
+        text = self.tokenizer.apply_chat_template(
+            [{"role": "user", "content": list(parts)}], tokenize=False, add_generation_prompt=True
+        )
+        ids: list[int] = []
+        for token in self.text_ids(text):
+            ids.extend([token] * (audio_tokens if token == self.audio_token_id else 1))
+        if ids.count(self.audio_token_id) != audio_tokens:
+            raise InputError(
+                f"the prompt has {ids.count(self.audio_token_id)} audio tokens for {audio_tokens} features:",
+                where="policy",
+                remedy="it must hold the audio exactly once.",
+            )
+        return ids
+
+    def listen(self, samples: Float[Tensor, "sample"]) -> Float[Tensor, "mel frame"]:
+        longest = self.window_frames * self.extractor.hop_length
+        return own_frames(self.extractor, samples[:longest], tail=self.tail_frames)
+
+    def audio_tokens(self, frames: Float[Tensor, "mel frame"]) -> int:
+        return int(feature_counts(torch.tensor([frames.shape[-1] - self.tail_frames]))[1])
+
+    def encoder_fingerprint(self) -> str:
+        """Hash of the encoder's weights, their type and the mel settings."""
+        digest = hashlib.sha256(repr(sorted(self.extractor.to_dict().items(), key=str)).encode())
+        for name, weight in self.tower.state_dict().items():
+            digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
+            digest.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+    def embed(self, tokens: Tokens, audio: Audio | None = None) -> Float[Tensor, "item token channel"]:
+        """Text embeddings, with each clip's features in the places of its row's audio tokens.
+
+        InputError where a row's tokens and features differ in number.
+        """
+        embeddings = self.embed_ids(tokens.ids)
+        places = tokens.ids == self.audio_token_id
+        clips = () if audio is None else audio.frames
+        features = list(clips) if audio is None or audio.encoded else self.encode_audio(clips)
+        rows = () if audio is None else audio.rows
+        refuse_miscount(places, rows, features)
+        if not features:
+            return embeddings
+        in_order = [features[n] for n in sorted(range(len(rows)), key=lambda n: rows[n])]
+        projected = self.project(torch.cat(in_order).to(self.device))
+        return embeddings.masked_scatter(places.unsqueeze(-1), projected.to(embeddings.dtype))
+
+
+def refuse_miscount(
+    places: Bool[Tensor, "item token"], rows: Sequence[int], features: Sequence[Tensor]
+) -> None:
+    """InputError for the first row that has more or fewer audio tokens than its clips have features."""
+    heard = [0] * len(places)
+    for row, clip in zip(rows, features, strict=True):
+        heard[row] += len(clip)
+    for row, (expected, found) in enumerate(zip(places.sum(1).tolist(), heard, strict=True)):
+        if expected != found:
+            raise InputError(
+                f"item {row} of the batch has {expected} audio tokens for {found} features:",
+                where="policy",
+                remedy="its prompt was made for another clip, or was cut.",
+            )

@@ -1,0 +1,91 @@
+"""Qwen2.5-Omni's Thinker: the half that hears, reads and writes text. Talker and vocoder are never loaded.
+
+Its encoder works on chunks of two seconds and never sees padding, so here own frames save only the spectrum of the
+silence up to 300 s. Positions have three axes, equal without pictures. Its own forward does not compare audio tokens
+with features, and shifts the next item's audio where they differ: `embed` refuses that.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from transformers import AutoFeatureExtractor, AutoTokenizer, Qwen2_5OmniThinkerForConditionalGeneration
+from transformers.processing_utils import ProcessorMixin
+
+from lalm_ambig.errors import InputError
+from lalm_ambig.policies.audio_model import AudioModel
+from lalm_ambig.policies.checkpoint import Attention, DType
+from lalm_ambig.policies.hearing import feature_counts, whole_window
+from lalm_ambig.policies.lora import Adapter
+
+
+class Qwen2_5Omni(AudioModel):
+    """`Qwen2_5OmniThinkerForConditionalGeneration` from a hub id or a folder, with or without the talker beside it."""
+
+    family = "Qwen2.5-Omni"
+    model_class = Qwen2_5OmniThinkerForConditionalGeneration
+
+    def __init__(
+        self,
+        path: str = "Qwen/Qwen2.5-Omni-7B",
+        *,
+        adapter: Adapter | None = None,
+        dtype: DType = "auto",
+        attention: Attention = "sdpa",
+    ) -> None:
+        """
+        Args:
+            path: Hub id or folder of the checkpoint (safetensors).
+            adapter: What is trained. `full` (paper B) trains the language model and the audio encoder, never the
+                vision encoder, which nothing here looks through.
+            dtype: Of the base weights; `auto` takes the checkpoint's.
+            attention: transformers' attention implementation.
+        """
+        super().__init__(path, adapter=adapter or Adapter(), dtype=dtype, attention=attention)
+        if self.adapter.projector:
+            raise InputError(
+                "Qwen2.5-Omni has no projector of its own; its audio encoder ends in the language model's channels:",
+                where="policy.adapter",
+                remedy="set projector to false, and audio_tower to true if the encoder is to be trained.",
+            )
+
+    def load_front(self, source: str) -> tuple[Any, Any]:
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        if tokenizer.chat_template is None:  # kept with the processor, which also wants eyes
+            tokenizer.chat_template = ProcessorMixin.get_processor_dict(source)[0].get("chat_template")
+        return tokenizer, AutoFeatureExtractor.from_pretrained(source, trust_remote_code=False)
+
+    def load(self) -> None:
+        """As every policy; what no text or sound passes through stays frozen under full fine-tuning too."""
+        super().load()
+        for unused in (self.base.model.visual, self.tower.audio_bos_eos_token):
+            unused.requires_grad_(False)
+
+    @property
+    def describe(self) -> str:
+        return f"qwen2_5_omni ({Path(self.path).name})"
+
+    def rotary_positions(self, positions: Int[Tensor, "item token"]) -> Int[Tensor, "3 item token"]:
+        return positions.expand(3, *positions.shape)
+
+    def encode_audio(self, frames: Sequence[Tensor]) -> list[Float[Tensor, "audio_token channel"]]:
+        """The encoder's own forward on the clips one behind the other."""
+        lengths = torch.tensor([f.shape[-1] for f in frames], device=self.device)
+        mel = torch.cat([f.to(self.device) for f in frames], dim=-1)
+        states = self.tower(mel, feature_lens=lengths).last_hidden_state
+        return list(states.split(feature_counts(lengths)[1].tolist()))
+
+    def reference_features(self, clips: Sequence[Float[Tensor, "_"]]) -> list[Float[Tensor, "_ channel"]]:
+        mel, own = whole_window(self.extractor, clips)
+        heard = self.base.model.get_audio_features(
+            mel.to(self.device), feature_attention_mask=own.to(self.device)
+        )
+        return list(heard.last_hidden_state.split(feature_counts(own.sum(-1))[1].tolist()))
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        if self.adapter.method == "full":
+            self.extractor.save_pretrained(folder)  # a whole checkpoint, which `path` can name

@@ -1,0 +1,87 @@
+"""Every policy class with a small checkpoint of its own: classes are found by themselves."""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from small_checkpoints import MakeAny, write_causal_lm, write_omni
+
+import lalm_ambig.policies
+from lalm_ambig.policies.audio_model import AudioModel
+from lalm_ambig.policies.base import Policy
+from lalm_ambig.policies.causal_lm import CausalLM
+from lalm_ambig.policies.lora import Adapter
+from lalm_ambig.policies.qwen2_5_omni import Qwen2_5Omni
+from lalm_ambig.policies.qwen2_audio import Qwen2Audio
+from lalm_ambig.policies.tiny import Tiny
+
+SMALL: dict[str, Callable[[Path, Adapter], Policy]] = {
+    "Tiny": lambda _, adapter: Tiny(adapter=adapter),
+    "Qwen2Audio": lambda folder, adapter: Qwen2Audio(str(folder / "tiny"), adapter=adapter),
+    "Qwen2_5Omni": lambda folder, adapter: Qwen2_5Omni(str(folder / "omni"), adapter=adapter),
+    "CausalLM": lambda folder, adapter: CausalLM(str(folder / "text"), adapter=adapter),
+}
+
+
+def policy_classes() -> list[type[Policy]]:
+    found = []
+    for module in pkgutil.iter_modules(lalm_ambig.policies.__path__):
+        loaded = importlib.import_module(f"lalm_ambig.policies.{module.name}")
+        classes = [value for _, value in inspect.getmembers(loaded, inspect.isclass)]
+        found += [c for c in classes if issubclass(c, Policy) and c.__module__ == loaded.__name__]
+    return [c for c in found if not inspect.isabstract(c)]
+
+
+@pytest.fixture(scope="session")
+def small_folders(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Path:
+    """A folder of checkpoints: tiny, omni and text."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    (folder / "tiny").symlink_to(tiny_folder)
+    write_omni(folder / "omni")
+    torch.manual_seed(0)
+    write_causal_lm(folder / "text", "qwen3", head_dim=16)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_named(small_folders: Path, cache_home: Path) -> MakeAny:
+    """Loads a policy of the class of that name."""
+
+    def make(name: str, **adapter: object) -> Policy:
+        assert name in SMALL, "give this policy a small checkpoint in SMALL"
+        torch.manual_seed(0)
+        made = SMALL[name](small_folders, Adapter(**adapter))  # type: ignore[arg-type]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("XDG_CACHE_HOME", str(cache_home))
+            made.load()
+        made.eval()
+        return made
+
+    return make
+
+
+@pytest.fixture(params=[cls.__name__ for cls in policy_classes()])
+def make_any(request: pytest.FixtureRequest, make_named: MakeAny) -> MakeAny:
+    return partial(make_named, request.param)
+
+
+@pytest.fixture
+def policy(make_any: MakeAny) -> Policy:
+    """A policy of each class with a fresh adapter."""
+    return make_any()
+
+
+@pytest.fixture(params=[cls.__name__ for cls in policy_classes() if issubclass(cls, AudioModel)])
+def make_ears(request: pytest.FixtureRequest, make_named: MakeAny) -> MakeAny:
+    return partial(make_named, request.param)
+
+
+@pytest.fixture
+def ears(make_ears: MakeAny) -> Policy:
+    """A policy of each class that hears, with a fresh adapter."""
+    return make_ears()
