@@ -52,7 +52,7 @@ class CuratedTrajectory:
         def widened(values: Tensor, value: float) -> Tensor:
             return pad(values, (0, width - values.shape[-1]), value=value)
 
-        def join(own: Tensor, other: Tensor, value: float = 0) -> Tensor:
+        def join(own: Tensor, other: Tensor, value: float = 0.0) -> Tensor:
             return torch.cat([widened(own, value), widened(other, value)[:, None].to(own.dtype)], dim=1)
 
         mask = curated.response.mask

@@ -83,7 +83,7 @@ def _refuse_prefixes(categories: CategorySet, names: list[tuple[int, ...]]) -> N
                 )
 
 
-def predicted_dist(category_logits: Float[Tensor, "item category"]) -> Float[Tensor, "item category"]:
+def predicted_dist(category_logits: Float[Tensor, "*batch category"]) -> Float[Tensor, "*batch category"]:
     """p̂: softmax over the category logits, in float32."""
     return torch.softmax(category_logits.float(), dim=-1)
 
