@@ -17,6 +17,7 @@ from trl_peer import (
     finish,
     lora,
     optimiser_of,
+    policy_folder,
     policy_of,
     text_of,
 )
@@ -129,13 +130,6 @@ def train_trl(options: Any, clock: Clock, ours: Any) -> None:
         callbacks=[TakeTurns(clock, ours)],
         args=config,
     ).train()
-
-
-def policy_folder(model: str) -> str:
-    """The unpacked checkpoint that our policy reads, for TRL to read as well."""
-    from lalm_ambig.policies.causal_lm import CausalLM
-
-    return CausalLM(model).checkpoint()
 
 
 if __name__ == "__main__":

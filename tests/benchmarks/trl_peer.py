@@ -37,9 +37,9 @@ PROJECTIONS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "
 LEARNING_RATE = 1e-5
 CLASSES = CategorySet(("entailment", "neutral", "contradiction"))
 TEXT = (
-    "Ten people listened to the recording and wrote down what they heard in it. Four of them named the short breath and "
-    "the hard consonants, three the falling pitch at the end of each phrase, and the others could not decide between two "
-    "readings. Write down which cue speaks for which reading, and how sure a careful listener could be of either. "
+    "Ten people listened to the recording and wrote down what they heard in it. Four of them named the short breath "
+    "and the hard consonants, three the falling pitch at the end of each phrase, and the others could not decide "
+    "between two readings. Write down which cue speaks for which reading, and how sure a careful listener could be. "
 )
 
 
@@ -106,6 +106,11 @@ def policy_of(model: str) -> CausalLM:
     policy = CausalLM(model, adapter=Adapter(rank=8, alpha=16), dtype="float32")
     policy.load()
     return policy
+
+
+def policy_folder(model: str) -> str:
+    """The unpacked checkpoint that our policy reads, for TRL to read as well."""
+    return CausalLM(model).checkpoint()
 
 
 def lora() -> LoraConfig:
