@@ -63,7 +63,7 @@ class Encoder:
             return None
         if self.features is not None:
             return self.features.get(item.audio)
-        return self.policy.listen(read_audio(item.audio, max_s=self.policy.window_s))
+        return self.policy.listen(read_audio(item.audio, max_s=self.policy.window_s or None))
 
     def _prompt(self, item: Item, sound: Tensor | None) -> list[int]:
         parts = prompt_parts(self.template, text=item.text, audio=sound is not None)

@@ -12,11 +12,13 @@ from small_model import nudge
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from lalm_ambig.corpora.crema_d_votes import CATEGORIES
+from lalm_ambig.encoding import Encoder
 from lalm_ambig.errors import InputError
 from lalm_ambig.policies.causal_lm import CausalLM, Continuation
 from lalm_ambig.policies.checkpoint import Attention, turn_ends
 from lalm_ambig.policies.lora import Adapter, trained_parameters
-from lalm_ambig.types import Tokens
+from lalm_ambig.types import Item, Tokens
 
 SEPARATE = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 FUSED = ("qkv_proj", "o_proj", "gate_up_proj", "down_proj")
@@ -119,11 +121,14 @@ def test_a_base_model_without_a_chat_template_is_one_line(tmp_path: Path) -> Non
         loaded(tmp_path)
 
 
-def test_an_item_with_audio_is_refused_in_one_line(small_folders: Path) -> None:
+def test_an_item_with_audio_is_refused_in_one_line(small_folders: Path, items: tuple[Item, ...]) -> None:
     policy = loaded(small_folders / "text")
     refusal = r"causal_lm \(text\) takes text only, but an item has audio"
     with pytest.raises(InputError, match=refusal):
         policy.listen(torch.zeros(1600))
+    encoder = Encoder(policy, CATEGORIES, prompt="speech_emotion_short", reasoning=False)
+    with pytest.raises(InputError, match=refusal):
+        encoder(items[:1])
     with pytest.raises(InputError, match=refusal):
         policy.prompt_ids([{"type": "audio", "audio_url": "clip"}, {"type": "text", "text": "calm"}])
 

@@ -12,7 +12,9 @@ from lalm_ambig.checks.audio import check_audio
 from lalm_ambig.checks.model import check_adapter, check_forward
 from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.base import Policy
+from lalm_ambig.policies.forward import tree_states
 from lalm_ambig.policies.lora import trained_parameters
+from lalm_ambig.policies.tree import Segment
 from lalm_ambig.types import Tokens
 
 
@@ -101,6 +103,20 @@ def test_what_is_saved_is_read_back_by_another_policy(make_any: MakeAny, tmp_pat
     expected = policy.hidden(policy.embed(tokens), tokens.mask)
     assert torch.equal(after, expected)
     assert not torch.allclose(before, expected, atol=1e-3)
+
+
+@torch.no_grad()
+def test_what_several_texts_share_can_be_computed_once(policy: Policy) -> None:
+    nudge(policy)
+    texts = ("the voice is loud", " and the words", " are calm", " are", " fast")
+    parents = (None, 0, 1, 1, 0)
+    tree = [
+        Segment(policy.embed_ids(torch.tensor(policy.text_ids(text))), parent)
+        for text, parent in zip(texts, parents, strict=True)
+    ]
+    assert policy.shares_prompts
+    for ours, plain in zip(tree_states(policy, tree), tree_states(policy, tree, share=False), strict=True):
+        torch.testing.assert_close(ours, plain, atol=2e-5, rtol=1e-4)
 
 
 def test_loading_twice_keeps_the_weights(policy: Policy) -> None:
