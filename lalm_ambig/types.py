@@ -109,7 +109,7 @@ class Groups:
     closed: Bool[Tensor, "group rollout"]
     """True where the missing way to the answer had to be appended to read it."""
     truncated: Bool[Tensor, "group rollout"]
-    """True where the response was cut at its longest."""
+    """True where the response was cut at its longest before it came to an answer."""
     texts: tuple[tuple[str, ...], ...]
     """Responses of each group, as sampled."""
 

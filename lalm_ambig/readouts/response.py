@@ -28,14 +28,14 @@ def missing_end(text: str) -> str:
     return needed
 
 
-def is_well_formed(text: str, names: tuple[str, ...], *, reasoning: bool) -> bool:
-    """Whether a response is `<think>…</think><answer>NAME</answer>`, with some reasoning, one of the names (in any
-    case), each tag once and nothing beside them but white space; without `reasoning`, the answer alone."""
-    answer = "|".join(re.escape(name.strip()) for name in names)
-    thought = r"<think>(?P<thought>.*\S.*)</think>\s*" if reasoning else ""
-    match = re.fullmatch(
-        rf"\s*{thought}<answer>\s*(?:{answer})\s*</answer>\s*", text, re.DOTALL | re.IGNORECASE
-    )
-    if match is None:
-        return False
-    return not reasoning or not re.search(r"</?(?:think|answer)>", match["thought"])
+FORM = re.compile(
+    r"\s*<think>(?P<thought>.*\S.*)</think>\s*<answer>[^<>]*[^<>\s][^<>]*</answer>\s*", re.DOTALL
+)
+TAG = re.compile(r"</?(?:think|answer)>")
+
+
+def is_well_formed(text: str) -> bool:
+    """Whether a response is `<think>…</think><answer>NAME</answer>`: some reasoning, some name, each tag once, nothing
+    beside them but white space. Which name it is does not count: the distribution is read before it."""
+    match = FORM.fullmatch(text)
+    return match is not None and not TAG.search(match["thought"])

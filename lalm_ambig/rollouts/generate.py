@@ -39,6 +39,8 @@ class Request:
     """Texts that end a response; they stay in it."""
     anchor: str | None = None
     """Text behind whose first occurrence the hidden state is wanted; None where none is."""
+    behind_anchor: int | None = None
+    """Most tokens behind the anchor; None for as many as the response may have."""
     limits: tuple[int, ...] | None = None
     """Longest response to each prompt, in tokens, where it is not the same for all."""
     share_prompt: bool = True
@@ -155,8 +157,14 @@ class _Loop:
             self.waiting.append(number)
         if any(text in tail for text in self.request.stop):
             row.ended = "stop"
-        elif len(row.ids) >= row.limit:
+        elif len(row.ids) >= self._longest(row):
             row.ended = "length"
+
+    def _longest(self, row: Response) -> int:
+        """Tokens that the row may have, given what it has reached."""
+        if self.request.behind_anchor is None or row.anchor < 0:
+            return row.limit
+        return min(row.limit, row.anchor + self.request.behind_anchor)
 
     def capture(self, hidden: Tensor) -> None:
         """Keep the states of the rows that wait for one."""

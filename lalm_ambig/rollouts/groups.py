@@ -15,6 +15,9 @@ from lalm_ambig.rollouts.sampling import Sampling, uniform_noise
 from lalm_ambig.rollouts.scoring import category_scores, inner_tokens
 from lalm_ambig.types import Batch, Groups
 
+SPARE_TOKENS = 8
+"""Tokens behind the answer's place beyond the longest name: enough to close the tag; later ones serve nothing."""
+
 
 @dataclass(frozen=True)
 class Draw:
@@ -37,6 +40,7 @@ def sample_groups(encoder: Encoder, batch: Batch, draw: Draw) -> Groups:
         copies=draw.copies,
         stop=(ANSWER_CLOSE,),
         anchor=ANSWER_OPEN,
+        behind_anchor=max(map(len, encoder.answer.name_ids)) + SPARE_TOKENS,
         share_prompt=draw.share_prompt,
     )
     noise = uniform_noise(
@@ -67,8 +71,7 @@ def _grouped(encoder: Encoder, responses: Sequence[Response], scores: Tensor, *,
     values = torch.tensor([value for r in responses for value in r.log_probs], device=device)
     log_probs = log_probs.masked_scatter(tokens.mask, values)
     names = pad([_name_marks(encoder, r, tokens.ids.shape[1]) for r in responses], 0, side="right").ids
-    verbalisers = encoder.categories.verbalisers
-    formed = [is_well_formed(r.text, verbalisers, reasoning=encoder.reasoning) for r in responses]
+    formed = [is_well_formed(r.text) for r in responses]
 
     def flags(values: Sequence[bool]) -> Tensor:
         return torch.tensor(values, device=device).view(shape)
@@ -83,7 +86,7 @@ def _grouped(encoder: Encoder, responses: Sequence[Response], scores: Tensor, *,
         category_logits=logits,
         well_formed=flags(formed),
         closed=flags([r.closed for r in responses]),
-        truncated=flags([r.ended == "length" for r in responses]),
+        truncated=flags([r.ended == "length" and r.closed for r in responses]),
         texts=tuple(
             tuple(r.text for r in responses[n : n + copies]) for n in range(0, len(responses), copies)
         ),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lalm_ambig.readouts.response import curated_start, missing_end
+from lalm_ambig.readouts.response import curated_start, is_well_formed, missing_end
 
 
 def test_a_curated_response_begins_with_its_reasoning() -> None:
@@ -38,3 +38,24 @@ def test_what_a_response_lacks(text: str, end: str) -> None:
     assert missing_end(text) == end
     assert missing_end(text + end) == ""
     assert (text + end).count("<answer>") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "formed"),
+    [
+        ("<think>low voice</think><answer> sadness</answer>", True),
+        ("<think>two\nlines</think>\n<answer>fear</answer>\n", True),
+        ("<think>low</think><answer>any name</answer>", True),
+        ("<think>low</think><answer></answer>", False),
+        ("<think> </think><answer> fear</answer>", False),
+        ("<think>low</think><answer> fear", False),
+        ("<answer> fear</answer>", False),
+        ("so: <think>low</think><answer> fear</answer>", False),
+        ("<think>low</think><answer> fear</answer> done", False),
+        ("<think>low<think>again</think><answer> fear</answer>", False),
+        ("<think>low</think><answer> fear</answer><answer> joy</answer>", False),
+        ("<think>low</think>hm<answer> fear</answer>", False),
+    ],
+)
+def test_the_form_of_a_response(text: str, formed: bool) -> None:
+    assert is_well_formed(text) == formed
