@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from lalm_ambig.errors import InputError
@@ -26,7 +26,7 @@ from lalm_ambig.policies.checkpoint import (
     turn_ends,
     unreadable,
 )
-from lalm_ambig.policies.hearing import RATE_HZ, feature_counts, own_frames
+from lalm_ambig.policies.hearing import RATE_HZ, feature_counts, own_frames, whole_window
 from lalm_ambig.policies.lora import LANGUAGE_MODEL, Adapter
 from lalm_ambig.sound_files import MAX_S
 from lalm_ambig.types import Audio, Tokens
@@ -59,8 +59,15 @@ class AudioModel(Policy):
     def encode_audio(self, frames: Sequence[Tensor]) -> list[Float[Tensor, "audio_token channel"]]: ...
 
     @abstractmethod
+    def window_features(
+        self, mel: Float[Tensor, "clip mel frame"], own: Int[Tensor, "clip frame"]
+    ) -> list[Float[Tensor, "_ channel"]]:
+        """Features by transformers' own encoder from its own input (see `hearing.whole_window`)."""
+
     def reference_features(self, clips: Sequence[Float[Tensor, "_"]]) -> list[Float[Tensor, "_ channel"]]:
         """What `encode_audio` must equal: the features by transformers' own path, on the extractor's whole window."""
+        mel, own = whole_window(self.extractor, clips)
+        return self.window_features(mel.to(self.device), own.to(self.device))
 
     def project(self, features: Float[Tensor, "audio_token channel"]) -> Float[Tensor, "audio_token model"]:
         """Encoder features as input embeddings."""

@@ -18,7 +18,7 @@ from transformers.processing_utils import ProcessorMixin
 from lalm_ambig.errors import InputError
 from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.checkpoint import Attention, DType
-from lalm_ambig.policies.hearing import feature_counts, whole_window
+from lalm_ambig.policies.hearing import feature_counts
 from lalm_ambig.policies.lora import Adapter
 
 
@@ -78,11 +78,10 @@ class Qwen2_5Omni(AudioModel):
         states = self.tower(mel, feature_lens=lengths).last_hidden_state
         return list(states.split(feature_counts(lengths)[1].tolist()))
 
-    def reference_features(self, clips: Sequence[Float[Tensor, "_"]]) -> list[Float[Tensor, "_ channel"]]:
-        mel, own = whole_window(self.extractor, clips)
-        heard = self.base.model.get_audio_features(
-            mel.to(self.device), feature_attention_mask=own.to(self.device)
-        )
+    def window_features(
+        self, mel: Float[Tensor, "clip mel frame"], own: Int[Tensor, "clip frame"]
+    ) -> list[Float[Tensor, "_ channel"]]:
+        heard = self.base.model.get_audio_features(mel, feature_attention_mask=own)
         return list(heard.last_hidden_state.split(feature_counts(own.sum(-1))[1].tolist()))
 
     def save(self, folder: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from peft.utils import ModulesToSaveWrapper
 from torch import Tensor, nn
 from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
@@ -19,7 +19,7 @@ from transformers.masking_utils import create_bidirectional_mask
 from lalm_ambig.errors import InputError
 from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.checkpoint import Attention, DType
-from lalm_ambig.policies.hearing import extended, feature_counts, whole_window
+from lalm_ambig.policies.hearing import extended, feature_counts
 from lalm_ambig.policies.lora import Adapter
 from lalm_ambig.policies.standardised import StandardisedLinear
 
@@ -92,11 +92,12 @@ class Qwen2Audio(AudioModel):
         states = tower.layer_norm(tower.avg_pooler(states.permute(0, 2, 1)).permute(0, 2, 1))
         return [row[:n] for row, n in zip(states, tokens.tolist(), strict=True)]
 
-    def reference_features(self, clips: Sequence[Float[Tensor, "_"]]) -> list[Float[Tensor, "_ channel"]]:
-        mel, own = whole_window(self.extractor, clips)
-        mel = mel.to(self.device, self.tower.conv1.weight.dtype)
-        positions, tokens = feature_counts(own.sum(-1).to(self.device))
-        mask = self._seeing_first(mel.new_zeros(len(clips), mel.shape[-1] // 2, 1), positions)
+    def window_features(
+        self, mel: Float[Tensor, "clip mel frame"], own: Int[Tensor, "clip frame"]
+    ) -> list[Float[Tensor, "_ channel"]]:
+        mel = mel.to(self.tower.conv1.weight.dtype)
+        positions, tokens = feature_counts(own.sum(-1))
+        mask = self._seeing_first(mel.new_zeros(len(mel), mel.shape[-1] // 2, 1), positions)
         states = self.tower(mel, attention_mask=mask).last_hidden_state
         return [row[:n] for row, n in zip(states, tokens.tolist(), strict=True)]
 

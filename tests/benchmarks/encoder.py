@@ -1,68 +1,112 @@
-"""Milliseconds a clip of the audio encoder, on the clip's own frames against transformers' whole window.
+"""CPU milliseconds a clip from samples to audio features, on the clip's own frames against transformers' whole window.
 
-    python tests/benchmarks/encoder.py CHECKPOINT CLIP.wav [CLIP.wav ...] [--repeats N]
+    python tests/benchmarks/encoder.py {qwen2_audio,qwen2_5_omni} CLIP.wav [...] [--checkpoint DIR] [--repeats N]
 
-Both run in one process, turn by turn, on the same batch; medians, and the largest difference of the features. The last
-line is JSON.
+Both run in one process, turn by turn, on the same batch; medians of the spectrum and of the encoder apart, and the
+largest difference of the features. Without --checkpoint the encoder has the 7B model's size and random weights, which
+cost the same, beside the smallest decoder. The last line is JSON.
 """
 
 import argparse
 import json
 import os
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
-from transformers.masking_utils import create_bidirectional_mask
+from transformers import (
+    Qwen2_5OmniThinkerConfig,
+    Qwen2_5OmniThinkerForConditionalGeneration,
+    Qwen2AudioConfig,
+    Qwen2AudioForConditionalGeneration,
+    Qwen2AudioProcessor,
+    WhisperFeatureExtractor,
+)
 
 from lalm_ambig.audio import read_audio
+from lalm_ambig.policies.audio_model import AudioModel
+from lalm_ambig.policies.hearing import whole_window
+from lalm_ambig.policies.qwen2_5_omni import Qwen2_5Omni
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
+from lalm_ambig.policies.tiny import CHAT_TEMPLATE, WORDS, make_tokenizer
 from lalm_ambig.runs import quiet
 
+FAMILIES: dict[str, type[Qwen2Audio] | type[Qwen2_5Omni]] = {
+    "qwen2_audio": Qwen2Audio,
+    "qwen2_5_omni": Qwen2_5Omni,
+}
+DECODER = {
+    "hidden_size": 64,
+    "intermediate_size": 64,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
+}
+WINDOW_S = {"qwen2_audio": 30, "qwen2_5_omni": 300}
 
-def whole_window(policy: Qwen2Audio, clips: Sequence[torch.Tensor]) -> Callable[[], list[torch.Tensor]]:
-    """transformers' encoder as its model calls it, on mel frames padded to the window."""
-    extractor = policy.processor.feature_extractor
-    inputs = extractor(
-        [clip.numpy() for clip in clips],
-        sampling_rate=16_000,
-        return_attention_mask=True,
-        return_tensors="pt",
+
+def write_random(family: str, folder: Path) -> None:
+    """A checkpoint whose encoder has the configuration classes' default size, which is the 7B models'."""
+    tokenizer = make_tokenizer(WORDS.read_text().split())
+    tokenizer.chat_template = CHAT_TEMPLATE
+    audio_id = tokenizer.convert_tokens_to_ids("<|AUDIO|>")
+    text = {**DECODER, "vocab_size": len(tokenizer)}
+    extractor = WhisperFeatureExtractor(
+        feature_size=128, chunk_length=WINDOW_S[family], return_attention_mask=True
     )
-    positions, tokens = policy.tower._get_feat_extract_output_lengths(inputs["attention_mask"].sum(-1))
-    width = (inputs["input_features"].shape[-1] - 2) // 2 + 1
-    seen = (torch.arange(width)[None] < positions[:, None]).long()
-
-    def encode() -> list[torch.Tensor]:
-        mask = create_bidirectional_mask(
-            config=policy.tower.config, inputs_embeds=torch.zeros(len(clips), width, 1), attention_mask=seen
+    if family == "qwen2_audio":
+        config: Any = Qwen2AudioConfig(
+            text_config={**text, "model_type": "qwen2"}, audio_token_index=audio_id
         )
-        states = policy.tower(inputs["input_features"], attention_mask=mask).last_hidden_state
-        return [row[:count] for row, count in zip(states, tokens.tolist(), strict=True)]
+        model: Any = Qwen2AudioForConditionalGeneration(config)
+        Qwen2AudioProcessor(extractor, tokenizer, chat_template=CHAT_TEMPLATE).save_pretrained(folder)
+    else:
+        rotary = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [2, 3, 3]}
+        eyes = {"depth": 1, "hidden_size": 32, "num_heads": 2, "out_hidden_size": 64, "intermediate_size": 32}
+        config = Qwen2_5OmniThinkerConfig(
+            text_config={**text, "rope_parameters": rotary},
+            vision_config={**eyes, "fullatt_block_indexes": [0]},
+            audio_token_index=audio_id,
+        )
+        model = Qwen2_5OmniThinkerForConditionalGeneration(config)
+        extractor.save_pretrained(folder)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
-    return encode
 
-
-def compare(policy: Qwen2Audio, clips: Sequence[torch.Tensor], repeats: int) -> dict[str, Any]:
-    """Medians in milliseconds a clip, their ratio, and how far the features are apart."""
+def compare(policy: AudioModel, clips: Sequence[torch.Tensor], repeats: int) -> dict[str, Any]:
+    """Medians in milliseconds a clip of each part, their ratio, and how far the features are apart."""
     frames = [policy.listen(clip) for clip in clips]
-    ways = {"own_frames": lambda: policy.encode_audio(frames), "window": whole_window(policy, clips)}
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    features = {name: way() for name, way in ways.items()}  # also the warm-up
+    mel, own = whole_window(policy.extractor, clips)
+    parts: dict[str, dict[str, Callable[[], Any]]] = {
+        "own_frames": {
+            "spectrum": lambda: [policy.listen(clip) for clip in clips],
+            "encoder": lambda: policy.encode_audio(frames),
+        },
+        "window": {
+            "spectrum": lambda: whole_window(policy.extractor, clips),
+            "encoder": lambda: policy.window_features(mel, own),
+        },
+    }
+    seconds: dict[tuple[str, str], list[float]] = {(w, p): [] for w in parts for p in parts[w]}
+    ours, theirs = parts["own_frames"]["encoder"](), parts["window"]["encoder"]()  # also the warm-up
     for _ in range(repeats):
-        for name, way in ways.items():
-            start = time.perf_counter()
-            way()
-            seconds[name].append(time.perf_counter() - start)
-    each = {name: 1000 * statistics.median(values) / len(clips) for name, values in seconds.items()}
-    pairs = list(zip(features["own_frames"], features["window"], strict=True))
+        for way, part in seconds:
+            start = time.process_time()
+            parts[way][part]()
+            seconds[way, part].append(time.process_time() - start)
+    each = {key: 1000 * statistics.median(values) / len(clips) for key, values in seconds.items()}
     return {
-        "ms_per_clip": {name: round(value, 2) for name, value in each.items()},
-        "ratio": round(each["window"] / each["own_frames"], 2),
-        "largest_difference": max(float((a - b).abs().max()) for a, b in pairs),
-        "largest_value": max(float(b.abs().max()) for _, b in pairs),
+        "ms_per_clip": {way: {part: round(each[way, part], 2) for part in parts[way]} for way in parts},
+        "ratio": {
+            part: round(each["window", part] / each["own_frames", part], 2) for part in parts["window"]
+        },
+        "largest_difference": max(float((a - b).abs().max()) for a, b in zip(ours, theirs, strict=True)),
+        "largest_value": max(float(b.abs().max()) for b in theirs),
     }
 
 
@@ -72,20 +116,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("checkpoint")
+    parser.add_argument("family", choices=FAMILIES)
     parser.add_argument("clips", nargs="+")
+    parser.add_argument("--checkpoint")
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
-    policy = Qwen2Audio(options.checkpoint, dtype="float32")
-    policy.load()
+    with tempfile.TemporaryDirectory() as folder:
+        if options.checkpoint is None:
+            write_random(options.family, Path(folder))
+        policy = FAMILIES[options.family](options.checkpoint or folder, dtype="float32")
+        policy.load()
     policy.eval()
     with torch.inference_mode():
         clips = [read_audio(path, max_s=policy.window_s) for path in options.clips]
         found = compare(policy, clips, options.repeats)
-    seconds = [clip.numel() / 16_000 for clip in clips]
     about = {
+        "family": options.family,
+        "encoder_parameters_m": round(sum(p.numel() for p in policy.tower.parameters()) / 1e6),
         "clips": len(clips),
-        "mean_s": round(statistics.mean(seconds), 2),
+        "mean_s": round(statistics.mean(clip.numel() for clip in clips) / 16_000, 2),
         "threads": torch.get_num_threads(),
     }
     print(json.dumps({**about, **found, "load": os.getloadavg()[0]}))
