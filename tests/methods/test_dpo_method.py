@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-from conftest import MakeMethod, gradients, say
+from scripted import MakeMethod, gradients, say
 
 from lalm_ambig.errors import InputError
 from lalm_ambig.methods.dpo import DPO, Negatives

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import MakeMethod, gradients, say
+from scripted import MakeMethod, gradients, say
 
 from lalm_ambig.errors import InputError
 from lalm_ambig.methods.curated_trajectory import CuratedTrajectory

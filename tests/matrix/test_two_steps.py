@@ -1,0 +1,132 @@
+"""Every method on every kind of item, and SFT on every corpus with every base model that fits: two steps each."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning
+import pytest
+import torch
+
+from lalm_ambig.corpora.base import Corpus
+from lalm_ambig.data import DataModule
+from lalm_ambig.methods.base import Generation, Method
+from lalm_ambig.methods.curated_trajectory import CuratedTrajectory
+from lalm_ambig.methods.dpo import DPO, Negatives
+from lalm_ambig.methods.grpo import GRPO, Grouping
+from lalm_ambig.methods.optimisation import Optimiser
+from lalm_ambig.methods.sft import SFT
+from lalm_ambig.objectives.sft import SFTObjective
+from lalm_ambig.policies.base import Policy
+from lalm_ambig.policies.lora import trained_parameters
+from lalm_ambig.rollouts.sampling import Sampling
+from lalm_ambig.runs.session import connect
+
+pytestmark = [
+    pytest.mark.filterwarnings(f"ignore:{note}")
+    for note in (
+        ".*does not have many workers",
+        ".*isinstance.treespec",
+        ".*in eval mode at the start",
+        ".*max_steps",
+    )
+]
+AUDIO = ("crema_d", "demo", "iemocap", "msp_podcast")
+TEXT = ("chaosnli", "goemotions")
+PAIRS = [(c, p) for c in AUDIO for p in ("tiny", "qwen2_5_omni")]
+PAIRS += [(c, p) for c in TEXT for p in ("causal_lm", "tiny", "qwen2_5_omni")]
+OpenSmall = Callable[[str], Corpus]
+MakePolicy = Callable[[str], Policy]
+RATE = Optimiser(learning_rate=1e-3)
+SHORT = Generation(max_new_tokens=4, validation_items=2)
+SAMPLING = Sampling(max_new_tokens=6)
+METHODS: dict[str, dict[str, Any]] = {
+    "dpo": {"cls": DPO, "negatives": Negatives(rollouts=2, js_threshold=0.0), "sampling": SAMPLING},
+    "grpo": {"cls": GRPO, "grouping": Grouping(size=3), "sampling": SAMPLING},
+    "grpoz": {
+        "cls": GRPO,
+        "grouping": Grouping(size=2, updates=2),
+        "curated": CuratedTrajectory(),
+        "sampling": SAMPLING,
+    },
+}
+
+
+def two_steps(method: Method, corpus: Corpus, folder: Path, **settings: Any) -> dict[str, float]:
+    """What was logged after two optimiser steps; checks that the trained weights moved."""
+    data = DataModule(corpus, batch_size=2, **settings)
+    torch.manual_seed(0)
+    connect(method, data)
+    method.prepare()
+    before = {name: p.detach().clone() for name, p in trained_parameters(method.policy)}
+    trainer = lightning.Trainer(
+        max_steps=2,
+        limit_val_batches=0,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        log_every_n_steps=1,
+        accelerator="cpu",
+        default_root_dir=folder,
+    )
+    trainer.fit(method, datamodule=data)
+    assert trainer.global_step == 2
+    moved = [not torch.equal(p, before[name]) for name, p in trained_parameters(method.policy)]
+    assert any(moved)
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "matrix-cache"))
+
+
+@pytest.mark.parametrize(("corpus", "policy"), PAIRS)
+def test_kl_only_sft_on_every_corpus_with_every_base_model(
+    corpus: str, policy: str, open_small: OpenSmall, make_small: MakePolicy, tmp_path: Path
+) -> None:
+    method = SFT(
+        make_small(policy),
+        objective=SFTObjective(0.0, 1.0),
+        reasoning=False,
+        optimiser=RATE,
+        generation=SHORT,
+    )
+    logged = two_steps(method, open_small(corpus), tmp_path)
+    assert 0 < logged["train/kl"] < 20
+    assert logged["train/loss"] == pytest.approx(logged["train/kl"], rel=1e-5)
+
+
+def with_rationales(path: Path, corpus: Corpus) -> Path:
+    """A made-up rationale for every item."""
+    rows = (f'{{"id": "{item.id}", "rationale": "the words are calm"}}\n' for item in corpus.read())
+    path.write_text("".join(rows))
+    return path
+
+
+def built(name: str, policy: Policy) -> Method:
+    settings = dict(METHODS[name])
+    return settings.pop("cls")(policy, optimiser=RATE, generation=SHORT, **settings)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("name", ["sft", *METHODS])
+@pytest.mark.parametrize(
+    ("corpus", "policy"), [("demo", "tiny"), ("crema_d", "qwen2_5_omni"), ("chaosnli", "causal_lm")]
+)
+def test_every_method_on_sound_and_on_text(
+    name: str, corpus: str, policy: str, open_small: OpenSmall, make_small: MakePolicy, tmp_path: Path
+) -> None:
+    opened = open_small(corpus)
+    made = make_small(policy)
+    method = SFT(made, optimiser=RATE, generation=SHORT) if name == "sft" else built(name, made)
+    rationales = None if corpus == "demo" else with_rationales(tmp_path / "rationales.jsonl", opened)
+    logged = two_steps(method, opened, tmp_path, rationales=rationales)
+    assert logged["train/loss"] == logged["train/loss"], "not a number"
+    if name != "sft":
+        assert 0 <= logged["train/rollouts/js_div_bits"] <= 1
+    if name == "dpo":
+        assert logged["train/items_with_negative"] == 1
+    if name == "grpoz":
+        assert logged["train/curated_not_best"] == 0
