@@ -7,7 +7,6 @@ Peak memory is taken from processes of their own, one a side. Needs `pip install
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -185,8 +184,9 @@ def descend(method: Method, batch: Batch, optimiser: torch.optim.Optimizer) -> N
 
 
 def peak_rss_mb() -> float:
-    """Peak resident memory of this process."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Peak resident memory of this process; getrusage would count its parent's at the fork as well."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 def finish(options: argparse.Namespace, clock: Clock, **more: Any) -> None:
