@@ -9,12 +9,15 @@ from rich.console import Console
 
 from lalm_ambig.baselines.mapped_prior import mapped_prior
 from lalm_ambig.baselines.prior import prior
+from lalm_ambig.baselines.uniform import uniform
 from lalm_ambig.corpora.base import Corpus, corpus_names, open_corpus
 from lalm_ambig.corpora.options import option_values
 from lalm_ambig.data import DataModule
 from lalm_ambig.errors import InputError, run_command
+from lalm_ambig.evaluation.literature import literature
+from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import About, Reasoning, Results
-from lalm_ambig.evaluation.table import rich_table
+from lalm_ambig.evaluation.table import ambiguity_table, main_table
 from lalm_ambig.runs import quiet
 from lalm_ambig.runs.evaluation import keep, predict, reasoning_of
 from lalm_ambig.runs.loading import Loaded, Source, add_policy_options, load, source_of
@@ -23,7 +26,7 @@ from lalm_ambig.types import SPLITS, Split
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Predict a split, write metrics.json and predictions.jsonl, and print the table beside the prior."""
+    """Predict a split, write metrics.json and predictions.jsonl, and print the table beside uniform and prior."""
     quiet.silence()
     console = Console()
     options = _parser().parse_args(arguments)
@@ -36,8 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise InputError(f"split {options.split} has no items.", where=f"corpus {data.corpus.name}")
     console.print(f"{loaded.label} on {count} items of {data.corpus.name}, {options.split} split")
     rows = Rows(loaded, data, source, options.split, options.out)
-    results = {**rows.priors(console), loaded.label: rows.policy()}
-    console.print(rich_table(results))
+    results = {**rows.baselines(console), loaded.label: rows.policy()}
+    console.print(main_table(results).rich(narrow=True), ambiguity_table(results).rich())
+    if options.literature:
+        printed = literature(data.corpus.name, data.corpus.part)
+        nothing = "" if printed else f"no figures of papers are known for {data.corpus.name}"
+        console.print(nothing, *(grid.rich() for grid in printed))
     console.print(f"metrics.json and predictions.jsonl: {options.out}")
     return 0
 
@@ -61,24 +68,25 @@ class Rows:
         rows = predict(trainer, model, self.data, self.split)
         return keep(self.out, rows, self.data.categories, about=self._cross_domain(about))
 
-    def priors(self, console: Console) -> dict[str, Results]:
-        """The prior of the corpus itself, where it has training items, and in cross-domain that of the corpus
-        which was trained on; the console is told why one of them is missing."""
-        items, train, found = self.data.items(self.split), self.data.items("train"), {}
+    def baselines(self, console: Console) -> dict[str, Results]:
+        """Uniform; the prior of the corpus itself, where it has training items; and in cross-domain that of the
+        corpus which was trained on. The console is told why that one is missing."""
+        items, train = self.data.items(self.split), self.data.items("train")
+        found = {"uniform": self._baseline("uniform", uniform(items), "every class equally likely")}
         if len(train):
-            about = self._about(
-                "none", "none", f"mean distribution of {self.data.corpus.name}'s training split"
-            )
             label = "prior" if self.source is None else "in-domain prior"
-            found[label] = keep(
-                self.out / "prior", prior(items, train=train), self.data.categories, about=about
-            )
+            meaning = f"mean distribution of {self.data.corpus.name}'s training split"
+            found[label] = self._baseline("prior", prior(items, train=train), meaning)
         if self.source is not None:
             try:
                 found["mapped prior"] = self._mapped_prior(self.source)
             except InputError as error:
                 console.print(f"no prior of {self.source.name}: {error}")
         return found
+
+    def _baseline(self, folder: str, predictions: Sequence[Prediction], meaning: str) -> Results:
+        about = self._about("none", "none", meaning)
+        return keep(self.out / folder, predictions, self.data.categories, about=about)
 
     def _mapped_prior(self, source: Source) -> Results:
         own, categories = self.loaded.data, self.data.categories
@@ -93,7 +101,8 @@ class Rows:
         return keep(self.out / "mapped_prior", rows, categories, about=self._cross_domain(about))
 
     def _about(self, readout: str, reasoning: Reasoning, policy: str) -> About:
-        return About(self.data.corpus.name, self.split, readout, reasoning, policy)
+        corpus = self.data.corpus
+        return About(corpus.name, self.split, readout, reasoning, policy, table_metrics=corpus.table_metrics)
 
     def _cross_domain(self, about: About) -> About:
         if self.source is None:
@@ -139,6 +148,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--split", choices=SPLITS, default="test", help="which items (default: test)")
     parser.add_argument("--batch-size", type=int, metavar="N", help="items in a batch")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N items of each split")
+    parser.add_argument(
+        "--literature", action="store_true", help="print what papers report on that corpus, below the tables"
+    )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder for metrics.json and predictions.jsonl"
     )

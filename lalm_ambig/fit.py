@@ -7,8 +7,9 @@ from rich.markup import escape
 
 from lalm_ambig.configuration import Cli, RunSettings, namespace_name, parse
 from lalm_ambig.errors import run_command
+from lalm_ambig.evaluation.literature import literature
 from lalm_ambig.evaluation.replacing import replace_text
-from lalm_ambig.evaluation.table import markdown_table, rich_table
+from lalm_ambig.evaluation.table import ambiguity_table, main_table
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.lora import summary
 from lalm_ambig.runs import quiet
@@ -45,8 +46,12 @@ def finish(training: Training) -> None:
     base = training.base()
     training.fit()
     results = training.results(base, training.trained())
-    training.console.print(rich_table(results))
-    replace_text(training.run.results, [markdown_table(results)])
+    main, levels = main_table(results), ambiguity_table(results)
+    printed = literature(training.data.corpus.name, training.data.corpus.part)
+    training.console.print(main.rich(narrow=True), levels.rich())
+    replace_text(training.run.results, [grid.markdown() for grid in (main, levels, *printed)])
+    if printed:
+        training.console.print("results.md holds the literature's figures as well")
     training.console.print(f"adapter, predictions, samples and metrics: {training.run.path}")
 
 

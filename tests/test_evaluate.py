@@ -61,9 +61,15 @@ def test_evaluating_a_run_on_its_own_test_split_repeats_its_predictions(run: Pat
 
 
 @pytest.mark.usefixtures("run")
-def test_another_split_and_readout_of_an_untrained_policy_are_named(demo_root: Path, tmp_path: Path) -> None:
+def test_another_split_and_readout_of_an_untrained_policy_are_named(
+    demo_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ["--policy", TINY, "--corpus", "demo", "--root", str(demo_root), "--split", "validation"]
-    assert evaluate.main([*words, "--limit", "6", "--out", str(tmp_path)]) == 0
+    assert evaluate.main([*words, "--limit", "6", "--out", str(tmp_path), "--literature"]) == 0
+    printed = capsys.readouterr().out
+    assert "ambiguity" in printed and "no figures of papers are known for demo" in printed
+    uniform = read_predictions(tmp_path / "uniform/predictions.jsonl")
+    assert [p.predicted_dist for p in uniform] == [pytest.approx((1 / 6,) * 6)] * 6
     found = metrics(tmp_path)
     assert (found["split"], found["reasoning"], found["readout"], found["items"]) == (
         "validation",

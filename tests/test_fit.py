@@ -71,12 +71,15 @@ def test_a_run_is_complete_and_its_weights_give_its_predictions(
     words = arguments(demo_root, tmp_path, "--model.optimiser.learning_rate=0.005", *adapter)
     assert run_fit(words, monkeypatch) == 0
     run = tmp_path / "r"
-    table = (run / "results.md").read_text().splitlines()
-    assert [row.split("|")[1].strip() for row in table[:5]] == ["method", "---", "prior", "base", "trained"]
+    table = [row.split("|") for row in (run / "results.md").read_text().splitlines() if row[:1] == "|"]
+    names = ["uniform", "prior", "base", "trained"]
+    assert [row[1].strip() for row in table[:6]] == ["method", "---", *names]
+    assert table[6][1:3] == [" ambiguity (items) ", " method "]
+    assert [row[2].strip() for row in table[8:12]] == names
     assert str(run) in capsys.readouterr().out.replace("\n", "")
     for name in ("config.yaml", "environment.json", "metrics.csv", "samples.jsonl", "checkpoints/last.ckpt"):
         assert (run / name).stat().st_size > 0, name
-    for name in ("prior", "base", "trained"):
+    for name in names:
         assert len(read_predictions(run / "evaluation" / name / "predictions.jsonl")) == 12
         assert (
             "js_div_bits" in json.loads((run / "evaluation" / name / "metrics.json").read_text())["metrics"]

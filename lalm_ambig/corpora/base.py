@@ -18,6 +18,10 @@ from lalm_ambig.errors import InputError
 from lalm_ambig.items import Item
 
 FOLDS = 5
+PAPER_A_METRICS = ("js_div_bits", "bc", "r2_pearson_item", "brier_mean", "accuracy")
+"""Paper A's columns (Table 2), and accuracy."""
+PAPER_B_METRICS = ("js_dist_bits", "bc", "accuracy", "f1_macro", "f1_weighted")
+"""Paper B's columns (Tables 1 and 2)."""
 
 
 class Corpus(ABC):
@@ -33,6 +37,8 @@ class Corpus(ABC):
     """Stem of the prompts in `lalm_ambig/prompts/`: `STEM.reason.txt` and `STEM.direct.txt`."""
     parts: ClassVar[tuple[str, ...]] = ()
     """What `--part` may name; empty where a corpus has no parts."""
+    table_metrics: ClassVar[tuple[str, ...]] = PAPER_A_METRICS
+    """Names of the metrics that tables and break-downs show: the columns of the paper that has this corpus."""
     total_items: ClassVar[int | None] = None
     """Items of the whole corpus as distributed, to say how many a subset has; None where it is open."""
     speaker_disjoint_validation: ClassVar[bool] = True

@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from lalm_ambig.categories import CategorySet
 from lalm_ambig.corpora.bad_rows import BadRows
-from lalm_ambig.corpora.base import Corpus
+from lalm_ambig.corpora.base import PAPER_B_METRICS, Corpus
 from lalm_ambig.corpora.chaosnli_rows import CATEGORIES, Pair, read_pairs
 from lalm_ambig.corpora.splits import split_by_group
 from lalm_ambig.errors import InputError
@@ -40,6 +40,7 @@ class ChaosNli(Corpus):
         f"holds {' and '.join(FILES.values())}."
     )
     prompt = "inference"
+    table_metrics = PAPER_B_METRICS
     parts = tuple(FILES)
     total_items: ClassVar[int | None] = sum(SIZES.values())
 

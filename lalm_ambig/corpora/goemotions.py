@@ -22,7 +22,7 @@ from typing import Any
 
 from lalm_ambig.categories import CategorySet
 from lalm_ambig.corpora.bad_rows import BadRows
-from lalm_ambig.corpora.base import Corpus
+from lalm_ambig.corpora.base import PAPER_B_METRICS, Corpus
 from lalm_ambig.corpora.goemotions_files import CSV_PATTERN, HOW_TO_OBTAIN, find_files, read_rows
 from lalm_ambig.corpora.goemotions_rows import CATEGORIES
 from lalm_ambig.corpora.goemotions_texts import Gathered, draw, gather
@@ -41,6 +41,7 @@ class GoEmotions(Corpus):
     name = "goemotions"
     how_to_obtain = HOW_TO_OBTAIN
     prompt = "text_emotion"
+    table_metrics = PAPER_B_METRICS
 
     def __init__(
         self,

@@ -23,7 +23,7 @@ from typing import Any
 
 from lalm_ambig.categories import CategorySet
 from lalm_ambig.corpora.bad_rows import BadRows
-from lalm_ambig.corpora.base import FOLDS, Corpus
+from lalm_ambig.corpora.base import FOLDS, PAPER_B_METRICS, Corpus
 from lalm_ambig.corpora.msp_podcast_consensus import CONSENSUS_FILES, read_consensus
 from lalm_ambig.corpora.msp_podcast_files import (
     LABEL_FOLDERS,
@@ -56,6 +56,7 @@ class MspPodcast(Corpus):
     )
     licensed = True
     prompt = "speech_emotion"
+    table_metrics = PAPER_B_METRICS
 
     def __init__(
         self,
@@ -84,9 +85,8 @@ class MspPodcast(Corpus):
                 expected = f"{option} must be one of {', '.join(known)}, got {value!r}"
                 raise InputError(expected, where=f"corpus {self.name}")
         if split == "official" and fold is not None:
-            raise InputError(
-                f"fold {fold} was asked for, but the official split has none", where=f"corpus {self.name}"
-            )
+            wrong = f"fold {fold} was asked for, but the official split has none"
+            raise InputError(wrong, where=f"corpus {self.name}")
         self.labels, self.split = labels, split
         self.speaker_disjoint = split == "official"
         self._notes: tuple[str, ...] = ()

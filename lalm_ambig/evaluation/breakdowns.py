@@ -10,8 +10,6 @@ from lalm_ambig.distributions import AMBIGUITY_LEVELS, ambiguity_level, majority
 from lalm_ambig.evaluation.bootstrap import Interval, Resampling, intervals, too_few
 from lalm_ambig.metrics.base import all_metrics
 
-MAIN_METRICS = ("js_div_bits", "bc", "r2_pearson_item", "brier_mean", "accuracy")
-"""What break-downs and the comparison table show: paper A's four, and accuracy."""
 ACTIVE_LABELS = ("1", "2", "3", "4+")
 """Number of classes that have a vote."""
 NEVER_TRAINED = "never trained"
@@ -24,25 +22,32 @@ class Part:
 
     items: int
     metrics: dict[str, Interval]
-    """`MAIN_METRICS`; empty without items."""
+    """The metrics of the corpus's tables; empty without items."""
     note: str | None = None
     """Why there are no intervals, and for a majority class whether it was never trained."""
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Targets, predictions and how they are resampled."""
+    """Targets, predictions, how they are resampled, and what break-downs show."""
 
     label_dist: Float[Tensor, "item category"]
     predicted_dist: Float[Tensor, "item category"]
     resampling: Resampling
+    table_metrics: tuple[str, ...]
+    """Names of the metrics of break-downs."""
 
     def where(self, mask: Bool[Tensor, "item"]) -> "Scored":
         """Those items on which the mask is True, with their speakers."""
         groups = self.resampling.groups
         kept = None if groups is None else tuple(groups[i] for i in mask.nonzero()[:, 0].tolist())
         resampling = replace(self.resampling, groups=kept)
-        return Scored(self.label_dist[mask], self.predicted_dist[mask], resampling)
+        return replace(
+            self,
+            label_dist=self.label_dist[mask],
+            predicted_dist=self.predicted_dist[mask],
+            resampling=resampling,
+        )
 
     def intervals(self, names: Sequence[str] | None = None) -> dict[str, Interval]:
         """Name → interval of all metrics, or of those named, in that order."""
@@ -86,7 +91,7 @@ def _part(scored: Scored) -> Part:
     items = len(scored.label_dist)
     if not items:
         return Part(0, {}, "no item")
-    return Part(items, scored.intervals(MAIN_METRICS), too_few(items, scored.resampling))
+    return Part(items, scored.intervals(scored.table_metrics), too_few(items, scored.resampling))
 
 
 def _flagged(part: Part) -> Part:

@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 
 from lalm_ambig.categories import CategorySet
+from lalm_ambig.corpora.base import PAPER_A_METRICS
 from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.bootstrap import Interval, Resampling, too_few
 from lalm_ambig.evaluation.breakdowns import Part, Scored, by_active_labels, by_ambiguity, by_majority
@@ -40,6 +41,8 @@ class About:
     """The corpus that was trained on, where it is another than `corpus` (cross-domain); else None."""
     trained_classes: tuple[str, ...] = ()
     """That corpus's classes, in its order; empty where `trained_on` is None."""
+    table_metrics: tuple[str, ...] = PAPER_A_METRICS
+    """The corpus's `table_metrics`: what tables and break-downs show."""
 
     def unseen(self, categories: CategorySet) -> tuple[str, ...]:
         """The classes that were never trained: those that the other corpus does not have, by key."""
@@ -93,7 +96,8 @@ def evaluate_predictions(
         torch.tensor(rows, dtype=torch.float64)
         for rows in zip(*((p.votes, p.label_dist, p.predicted_dist) for p in predictions), strict=True)
     )
-    scored = Scored(label_dist, predicted_dist, Resampling(speakers(predictions), resamples, seed))
+    resampling = Resampling(speakers(predictions), resamples, seed)
+    scored = Scored(label_dist, predicted_dist, resampling, about.table_metrics)
     metrics = scored.intervals()
     return Results(
         about=about,

@@ -13,6 +13,8 @@ from lalm_ambig.evaluation.replacing import replace_text
 from lalm_ambig.evaluation.results import About, Results
 
 BREAKDOWNS = ("by_ambiguity", "by_active_labels", "by_majority")
+NAMES = {"trained_classes", "table_metrics"}
+"""Lists of `About`; files from before there were any lack them, and mean its defaults."""
 
 
 def write_results(path: Path | str, results: Results) -> Path:
@@ -30,7 +32,8 @@ def read_results(path: Path | str) -> Results:
         raise InputError(f"no such file: {path}", where="results", remedy="Write one with evaluate.")
     try:
         row = json.loads(path.read_text(encoding="utf-8"))
-        row["trained_classes"] = tuple(row.get("trained_classes", ()))
+        for name in NAMES & set(row):
+            row[name] = tuple(row[name])
         about = About(**{field.name: row.pop(field.name) for field in fields(About) if field.name in row})
         row["metrics"] = _intervals(row["metrics"])
         for name in BREAKDOWNS:

@@ -1,47 +1,71 @@
-"""Several results side by side, as a rich table and as Markdown; only results that may be compared."""
+"""Several results side by side; only results that may be compared.
 
-import math
-from collections.abc import Mapping
+Columns are the `table_metrics` of the corpus: paper A's for its corpora, paper B's for its own. A second table shows
+the first two of them, a divergence and the overlap, by ambiguity level.
+"""
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
+from collections.abc import Mapping, Sequence
 
+from lalm_ambig.distributions import AMBIGUITY_LEVELS
 from lalm_ambig.errors import InputError
-from lalm_ambig.evaluation.bootstrap import LEVEL, Interval
-from lalm_ambig.evaluation.breakdowns import MAIN_METRICS
+from lalm_ambig.evaluation.bootstrap import LEVEL
+from lalm_ambig.evaluation.breakdowns import Part
+from lalm_ambig.evaluation.grid import Cell, Grid, metric_column
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.metrics.base import DistributionMetric, all_metrics
 
-
-def rich_table(results: Mapping[str, Results]) -> Table:
-    """Row name → results as a table with the best value of each column in bold, and a caption that says what
-    was measured. InputError if the results are not on the same items."""
-    table = Table(
-        caption=caption(results),
-        caption_justify="left",
-        box=SIMPLE_HEAD,
-        collapse_padding=True,
-        pad_edge=False,
-    )
-    table.add_column("method", overflow="fold")  # a long name takes two lines, as the numbers do
-    for metric in _columns(results):
-        table.add_column(metric.label, justify="right", no_wrap=True)
-    for name, cells in _rows(results).items():
-        narrow = [
-            (text.replace(" (", "\n").removesuffix(")"), best) for text, best in cells
-        ]  # five columns in 80 characters
-        table.add_row(name, *(f"[bold]{text}[/bold]" if best else text for text, best in narrow))
-    return table
+LEVEL_METRICS = 2
+"""How many of the columns the table by ambiguity level has."""
 
 
-def markdown_table(results: Mapping[str, Results]) -> str:
-    """The same table and caption as Markdown, ending in a newline."""
-    head = ["method", *(metric.label for metric in _columns(results))]
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1)]
-    for name, cells in _rows(results).items():
-        lines.append([name.replace("|", "\\|"), *(f"**{text}**" if best else text for text, best in cells)])
-    rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"{rows}\n\n{caption(results)}\n"
+def main_table(results: Mapping[str, Results]) -> Grid:
+    """Row name → results, the best value of each column standing out, and a caption that says what was measured.
+
+    Columns are those of the first result: results that were written before a corpus had columns of its own hold the
+    values, too. InputError if the results are not on the same items.
+    """
+    check_comparable(results)
+    metrics = _columns(results)
+    columns = [
+        metric_column(metric, {name: row.metrics[metric.name] for name, row in results.items()})
+        for metric in metrics
+    ]
+    rows = [[Cell(name), *(column[name] for column in columns)] for name in results]
+    return Grid(["method", *(metric.label for metric in metrics)], rows, caption(results))
+
+
+def ambiguity_table(results: Mapping[str, Results]) -> Grid:
+    """The rows of `main_table` by ambiguity level, with the number of items; the best within a level stands out.
+
+    A level without items has no rows. InputError as there.
+    """
+    check_comparable(results)
+    metrics = _columns(results)[:LEVEL_METRICS]
+    rows: list[list[Cell]] = []
+    ends = set()
+    for level in AMBIGUITY_LEVELS:
+        rows += _level_rows(level, {name: row.by_ambiguity[level] for name, row in results.items()}, metrics)
+        ends.add(len(rows) - 1)
+    head = ["ambiguity (items)", "method", *(metric.label for metric in metrics)]
+    meaning = "Ambiguity: normalised entropy of the votes in [0, .33), [.33, .66), [.66, 1]."
+    return Grid(head, rows, meaning, names=2, sections=frozenset(ends))
+
+
+def _level_rows(
+    level: str, parts: Mapping[str, Part], metrics: Sequence[DistributionMetric]
+) -> list[list[Cell]]:
+    count = next(iter(parts.values())).items
+    if not count:
+        return []
+    columns = [
+        metric_column(metric, {name: part.metrics.get(metric.name) for name, part in parts.items()})
+        for metric in metrics
+    ]
+    headings = [f"{level} ({count})", *[""] * (len(parts) - 1)]
+    return [
+        [Cell(heading), Cell(name), *(column[name] for column in columns)]
+        for heading, name in zip(headings, parts, strict=True)
+    ]
 
 
 def check_comparable(results: Mapping[str, Results]) -> None:
@@ -81,10 +105,13 @@ def caption(results: Mapping[str, Results]) -> str:
         f"{LEVEL:.0%} intervals from {first.resamples} bootstrap resamples of "
         f"{first.resampled_count} {first.resampled}."
     ]
+    shown = {metric.name for metric in _columns(results)}
+    hidden = {metric.name for metric in all_metrics(2)} - shown
     concerned: dict[str, list[str]] = {}
     for name, row in results.items():
-        for note in filter(_is_shown, row.notes):
-            concerned.setdefault(note, []).append(name)
+        for note in row.notes:
+            if note.split()[0] not in hidden:  # a note on a metric begins with its name
+                concerned.setdefault(note, []).append(name)
     lines += [f"{', '.join(names)}: {note}." for note, names in concerned.items()]
     return "\n".join(lines)
 
@@ -112,38 +139,7 @@ def _readings(results: Mapping[str, Results]) -> str:
     return "; ".join(f"{kind} ({', '.join(names)})" for kind, names in kinds.items())
 
 
-def _is_shown(note: str) -> bool:
-    """Whether a note is about something that the table shows: not about a metric that is no column of it."""
-    about = note.split()[0]
-    return about in MAIN_METRICS or about not in {metric.name for metric in all_metrics(2)}
-
-
 def _columns(results: Mapping[str, Results]) -> list[DistributionMetric]:
-    check_comparable(results)
-    found = {metric.name: metric for metric in all_metrics(len(next(iter(results.values())).categories))}
-    return [found[name] for name in MAIN_METRICS]
-
-
-def _rows(results: Mapping[str, Results]) -> dict[str, list[tuple[str, bool]]]:
-    rows: dict[str, list[tuple[str, bool]]] = {name: [] for name in results}
-    for metric in _columns(results):
-        column = {name: row.metrics[metric.name] for name, row in results.items()}
-        best = _best(column, higher_is_better=bool(metric.higher_is_better))
-        for name, interval in column.items():
-            rows[name].append((_text(interval), len(results) > 1 and interval.value == best))
-    return rows
-
-
-def _best(column: Mapping[str, Interval], *, higher_is_better: bool) -> float | None:
-    values = [interval.value for interval in column.values() if math.isfinite(interval.value)]
-    if not values:
-        return None
-    return max(values) if higher_is_better else min(values)
-
-
-def _text(interval: Interval) -> str:
-    if not math.isfinite(interval.value):
-        return "–"
-    if interval.low is None or interval.high is None:
-        return f"{interval.value:.3f}"
-    return f"{interval.value:.3f} ({interval.low:.3f}–{interval.high:.3f})"
+    first = next(iter(results.values()))
+    found = {metric.name: metric for metric in all_metrics(len(first.categories))}
+    return [found[name] for name in first.about.table_metrics]

@@ -11,7 +11,7 @@ class BrierMean(DistributionMetric):
     """Mean over items and classes of (p − p̂)², in [0, 2/C] (SPEC 3)."""
 
     name = "brier_mean"
-    label = "Brier ↓"
+    label = "Brier (mean) ↓"
     higher_is_better = False
     bounds = (0.0, 1.0)
 

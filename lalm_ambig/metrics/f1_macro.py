@@ -15,7 +15,7 @@ class F1Macro(DistributionMetric):
     """
 
     name = "f1_macro"
-    label = "F1 macro ↑"
+    label = "F1 (macro) ↑"
     higher_is_better = True
     bounds = (0.0, 1.0)
 

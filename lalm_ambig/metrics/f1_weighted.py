@@ -11,7 +11,7 @@ class F1Weighted(DistributionMetric):
     """Mean of the classes' F1, in [0, 1], weighted by how many items have the class as majority label."""
 
     name = "f1_weighted"
-    label = "F1 weighted ↑"
+    label = "F1 (weighted) ↑"
     higher_is_better = True
     bounds = (0.0, 1.0)
 

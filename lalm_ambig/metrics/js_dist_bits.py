@@ -11,7 +11,7 @@ class JsDistance(DistributionMetric):
     """Square root of each item's base-2 Jensen-Shannon divergence, in [0, 1], averaged over items."""
 
     name = "js_dist_bits"
-    label = "JSD ↓"
+    label = "JSD (√, base 2) ↓"
     higher_is_better = False
     bounds = (0.0, 1.0)
 

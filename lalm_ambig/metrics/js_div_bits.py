@@ -11,7 +11,7 @@ class JsDivergence(DistributionMetric):
     """Base-2 Jensen-Shannon divergence in bits, in [0, 1], averaged over items."""
 
     name = "js_div_bits"
-    label = "JS ↓"
+    label = "JS (base 2) ↓"
     higher_is_better = False
     bounds = (0.0, 1.0)
 

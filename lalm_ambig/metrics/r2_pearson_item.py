@@ -14,7 +14,7 @@ class R2PearsonItem(DistributionMetric):
     """
 
     name = "r2_pearson_item"
-    label = "R² ↑"
+    label = "R² (item) ↑"
     higher_is_better = True
     bounds = (0.0, 1.0)
 

@@ -9,6 +9,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from rich.console import Console
 
 from lalm_ambig.baselines.prior import prior
+from lalm_ambig.baselines.uniform import uniform
 from lalm_ambig.configuration import Cli, RunSettings
 from lalm_ambig.data import DataModule
 from lalm_ambig.evaluation.predictions import Prediction
@@ -62,12 +63,17 @@ class Training:
         return self._once("trained", "evaluating the trained model")
 
     def results(self, base: Sequence[Prediction], trained: Sequence[Prediction]) -> dict[str, Results]:
-        """Scores of prior, base and trained model, written under `evaluation/`."""
+        """Scores of uniform, prior, base and trained model, written under `evaluation/`."""
         train, test = self.data.items("train"), self.data.items(EVALUATED)
-        everyone = prior(test, train=train)
         policy = self.model.policy.describe
         rows = {
-            "prior": (everyone, "none", "none", "mean distribution of the training split"),
+            "uniform": (uniform(test), "none", "none", "every class equally likely"),
+            "prior": (
+                prior(test, train=train),
+                "none",
+                "none",
+                "mean distribution of the training split",
+            ),
             self.before: (base, "logits", reasoning_of(self.model), policy),
             "trained": (trained, "logits", reasoning_of(self.model), f"{policy}, {self.run.path.name}"),
         }
@@ -76,7 +82,8 @@ class Training:
     def _keep(
         self, name: str, predictions: Sequence[Prediction], readout: str, reasoning: Any, policy: str
     ) -> Results:
-        about = About(self.data.corpus.name, EVALUATED, readout, reasoning, policy)
+        corpus = self.data.corpus
+        about = About(corpus.name, EVALUATED, readout, reasoning, policy, table_metrics=corpus.table_metrics)
         return keep(self.run.evaluation(name), predictions, self.data.categories, about=about)
 
     def _once(self, name: str, doing: str) -> list[Prediction]:

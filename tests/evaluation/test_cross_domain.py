@@ -12,7 +12,7 @@ from lalm_ambig.evaluation.cross_domain import mapping_note
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import About, Results, evaluate_predictions
 from lalm_ambig.evaluation.results_file import read_results, write_results
-from lalm_ambig.evaluation.table import markdown_table, rich_table
+from lalm_ambig.evaluation.table import main_table
 
 TRAINED = ("angry", "sad", "fear", "joy")
 NOTE = (
@@ -101,22 +101,23 @@ def test_a_file_from_before_these_fields_is_read_as_in_domain(tmp_path: Path, at
 
 
 def test_the_caption_says_it_once_for_all_rows_that_it_is_about(results: Results, at_home: Results) -> None:
-    text = markdown_table({"a": results, "home": at_home, "b": results})
+    text = main_table({"a": results, "home": at_home, "b": results}).markdown()
     assert f"\na, b: {NOTE}.\n" in text
     assert text.count("cross-domain") == 1
 
 
 def test_notes_about_metrics_that_are_no_column_stay_out_of_the_caption(results: Results) -> None:
     noted = replace(results, notes=("kl is infinite: why", "bc is undefined: why", "something else"))
-    text = markdown_table({"a": noted})
+    text = main_table({"a": noted}).markdown()
     assert "kl" not in text
     assert "a: bc is undefined: why.\na: something else.\n" in text
 
 
 def test_a_long_name_takes_two_lines_and_leaves_eighty_columns_to_the_numbers(results: Results) -> None:
     console = Console(width=80)
+    table = main_table({"in-domain prior of it": results, "demo-tiny-sft-0123abcd": results})
     with console.capture() as capture:
-        console.print(rich_table({"in-domain prior of it": results, "demo-tiny-sft-0123abcd": results}))
+        console.print(table.rich(narrow=True))
     js = results.metrics["js_div_bits"]
     assert f"{js.low:.3f}–{js.high:.3f}" in capture.get()
     assert "…" not in capture.get()

@@ -10,7 +10,7 @@ from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.bootstrap import Interval
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import About, Results, evaluate_predictions
-from lalm_ambig.evaluation.table import check_comparable, markdown_table, rich_table
+from lalm_ambig.evaluation.table import ambiguity_table, check_comparable, main_table
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +26,8 @@ def perfect(predictions: list[Prediction], categories: CategorySet, about: About
 
 
 def test_the_markdown_has_a_row_a_method_and_the_best_in_bold(results: Results, perfect: Results) -> None:
-    lines = markdown_table({"tiny": results, "per|fect": perfect}).splitlines()
-    assert lines[0] == "| method | JS ↓ | BC ↑ | R² ↑ | Brier ↓ | Acc. ↑ |"
+    lines = main_table({"tiny": results, "per|fect": perfect}).markdown().splitlines()
+    assert lines[0] == "| method | JS (base 2) ↓ | BC ↑ | R² (item) ↑ | Brier (mean) ↓ | Acc. ↑ |"
     js = results.metrics["js_div_bits"]
     assert f"| tiny | {js.value:.3f} ({js.low:.3f}–{js.high:.3f}) |" in lines[2]
     assert "**" not in lines[2]
@@ -36,7 +36,7 @@ def test_the_markdown_has_a_row_a_method_and_the_best_in_bold(results: Results, 
 
 
 def test_the_caption_says_what_was_measured(results: Results, perfect: Results) -> None:
-    text = markdown_table({"tiny": results, "people": perfect})
+    text = main_table({"tiny": results, "people": perfect}).markdown()
     assert (
         "demo, test split, 60 items; logits readout, generated reasoning; "
         "95% intervals from 50 bootstrap resamples of 4 speakers." in text
@@ -46,14 +46,14 @@ def test_the_caption_says_what_was_measured(results: Results, perfect: Results) 
 
 def test_reasoning_modes_are_named_with_their_rows_where_they_differ(results: Results) -> None:
     curated = replace(results, about=replace(results.about, reasoning="curated"))
-    text = markdown_table({"a": results, "b": curated})
+    text = main_table({"a": results, "b": curated}).markdown()
     assert "logits readout, generated reasoning (a); logits readout, curated reasoning (b)" in text
 
 
 def test_the_rich_table_shows_the_same_cells(results: Results, perfect: Results) -> None:
     console = Console(width=160, record=True, force_terminal=True, color_system="standard")
     with console.capture() as capture:
-        console.print(rich_table({"tiny": results, "people": perfect}))
+        console.print(main_table({"tiny": results, "people": perfect}).rich(narrow=True))
     text = capture.get()
     assert "\x1b[1m0.000–0.000\x1b[0m" in text
     assert "60 items" in text and "people" in text
@@ -62,7 +62,7 @@ def test_the_rich_table_shows_the_same_cells(results: Results, perfect: Results)
 def test_the_rich_table_fits_a_terminal_of_eighty_columns(results: Results, perfect: Results) -> None:
     console = Console(width=80, record=True)
     with console.capture() as capture:
-        console.print(rich_table({"trained": results, "people": perfect}))
+        console.print(main_table({"trained": results, "people": perfect}).rich(narrow=True))
     assert "trained" in capture.get() and "…" not in capture.get()
 
 
@@ -72,7 +72,7 @@ def test_a_value_without_interval_stands_alone_and_an_undefined_one_is_a_dash(re
         "bc": Interval(float("nan"), None, None),
         "accuracy": Interval(0.5, None, None),
     }
-    text = markdown_table({"one": replace(results, metrics=undefined)})
+    text = main_table({"one": replace(results, metrics=undefined)}).markdown()
     assert "| – |" in text
     assert "| 0.500 |" in text
     assert "**" not in text
@@ -103,7 +103,7 @@ def test_results_that_may_not_be_compared_are_refused(
         other = replace(results, about=replace(results.about, **changed))  # type: ignore[arg-type]
     else:
         other = replace(results, **changed)  # type: ignore[arg-type]
-    for render in (check_comparable, markdown_table, rich_table):
+    for render in (check_comparable, main_table, ambiguity_table):
         with pytest.raises(InputError, match=message):
             render({"a": results, "b": other})
 
@@ -116,4 +116,4 @@ def test_a_readout_that_differs_is_found_behind_a_baseline(results: Results, per
 
 def test_an_empty_table_is_refused() -> None:
     with pytest.raises(InputError, match="there is no result to show"):
-        markdown_table({})
+        main_table({}).markdown()
