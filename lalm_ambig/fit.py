@@ -31,7 +31,7 @@ def main() -> int:
         console.print(escape(run.results.read_text(encoding="utf-8")))
         return 0
     console.print(f"run folder: {run.path}" + (" (goes on)" if state == "started" else ""))
-    connect(cli.model, cli.datamodule)
+    connect(cli.model, cli.datamodule, training=True)
     run.record(cli.resolved(), cli.identity())
     console.print(_policy_line(cli.model.policy))
     for note in cli.datamodule.notes():

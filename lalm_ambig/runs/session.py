@@ -22,6 +22,7 @@ def connect(
     *,
     adapter: Path | None = None,
     trained: CategorySet | None = None,
+    training: bool = False,
 ) -> None:
     """Make model and data ready for each other.
 
@@ -33,11 +34,14 @@ def connect(
         adapter: Trained weights to start from; by default the base model.
         trained: The classes that these weights have learnt, where they are another corpus's: the policy is asked for
             the data's classes in those words.
+        training: Whether the model will be trained: that there is something to train on is then checked first.
     """
     data.needs_rationale, data.updates = model.needs_rationale, model.updates
     if adapter is None and model.start is not None:
         adapter = started_from(model.start)
     data.setup()
+    if training:
+        data.train_items()
     policy = model.policy
     policy.load()
     if adapter is not None:
