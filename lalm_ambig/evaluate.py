@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
 
 from lalm_ambig.baselines.mapped_prior import mapped_prior
 from lalm_ambig.baselines.prior import prior
@@ -42,9 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results = {**rows.baselines(console), loaded.label: rows.policy()}
     console.print(main_table(results).rich(narrow=True), ambiguity_table(results).rich())
     if options.literature:
-        printed = literature(data.corpus.name, data.corpus.part)
-        nothing = "" if printed else f"no figures of papers are known for {data.corpus.name}"
-        console.print(nothing, *(grid.rich() for grid in printed))
+        console.print(*_literature(data.corpus))
     console.print(f"metrics.json and predictions.jsonl: {options.out}")
     return 0
 
@@ -130,6 +129,12 @@ def _corpus(options: argparse.Namespace) -> Corpus:
     chosen = {"part": options.part, "seed": options.seed, "fold": options.fold}
     given = {name: value for name, value in chosen.items() if value is not None}
     return open_corpus(options.corpus, options.root, **given, **option_values(options.option))
+
+
+def _literature(corpus: Corpus) -> list[Table | str]:
+    """What papers report on a corpus, or that nothing is known."""
+    found: list[Table | str] = [grid.rich() for grid in literature(corpus.name, corpus.part)]
+    return found or [f"no figures of papers are known for {corpus.name}"]
 
 
 def _parser() -> argparse.ArgumentParser:
