@@ -98,5 +98,5 @@ def test_a_reward_that_is_not_finite_names_its_item() -> None:
 
 
 def test_a_negative_weight_is_refused() -> None:
-    with pytest.raises(InputError, match="weight must be at least 0, got -1.0"):
+    with pytest.raises(InputError, match=r"weight must be at least 0, got -1\.0"):
         Format(weight=-1.0)
