@@ -195,6 +195,7 @@ def finish(options: argparse.Namespace, clock: Clock, **more: Any) -> None:
     if options.only:
         result = {"peak_rss_mb": peak_rss_mb(), **result}
     else:
+        print(json.dumps(result), flush=True)  # the peaks take as long again
         for side in ("ours", "trl"):
             result[f"{side}_peak_rss_mb"] = _alone(side)["peak_rss_mb"]
         result["rss_share"] = result["ours_peak_rss_mb"] / result["trl_peak_rss_mb"]
