@@ -144,6 +144,8 @@ def _dispatching(chosen: str) -> Callable[..., tuple[Tensor, Tensor | None]]:
                 remedy="set model.share_prompt to false.",
             )
         scaling = settings.get("scaling") or module.scaling
+        # Under autocast, rotary embeddings of float32 weights leave queries and keys wider than values.
+        query, key = query.to(value.dtype), key.to(value.dtype)
         out = layout.attend(module.layer_idx, query, key, value, scaling=scaling)
         return out.transpose(1, 2).contiguous(), None
 

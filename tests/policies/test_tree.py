@@ -62,6 +62,16 @@ def test_gradients_through_a_shared_beginning_equal_the_plain_ones(policy: Tiny)
 
 
 @torch.no_grad()
+def test_float32_weights_can_run_under_bfloat16_autocast(policy: Tiny) -> None:
+    tree, _ = segments(policy)
+    exact = tree_states(policy, tree)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = tree_states(policy, tree)
+    for ours, theirs in zip(rounded, exact, strict=True):
+        assert (ours.float() - theirs).abs().max() < 0.1 * theirs.abs().max()
+
+
+@torch.no_grad()
 def test_a_sibling_is_not_seen(policy: Tiny) -> None:
     tree, _ = segments(policy)
     changed = list(tree)
