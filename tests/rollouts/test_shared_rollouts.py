@@ -112,6 +112,11 @@ def test_each_prompt_may_have_its_own_limit(policy: Tiny, batch: Batch) -> None:
         assert response.ended == ("end" if response.ids[-1] in policy.end_ids else "length")
 
 
+def test_sampling_without_random_numbers_is_refused(policy: Tiny, batch: Batch) -> None:
+    with pytest.raises(ValueError, match=r"temperature 1\.0 needs noise"):
+        generate(policy, batch, Request(Sampling(max_new_tokens=2)))
+
+
 def test_policy_is_in_training_mode_again_after_a_rollout(policy: Tiny, batch: Batch) -> None:
     policy.train()
     sampled(policy, batch)
