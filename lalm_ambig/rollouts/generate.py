@@ -102,7 +102,9 @@ def generate(
         noise: Uniform numbers in [0, 1), see `uniform_noise`; only greedy decoding does without.
     """
     if noise is None and request.sampling.temperature > 0:
-        raise ValueError(f"temperature {request.sampling.temperature} needs noise; only greedy decoding does without")
+        raise ValueError(
+            f"temperature {request.sampling.temperature} needs noise; only greedy decoding does without"
+        )
     kind = SharedDecoder if request.share_prompt and policy.shares_prompts else PlainDecoder
     with policy.evaluating():
         decoder = kind(policy, batch, copies=request.copies)
