@@ -40,14 +40,20 @@ class Audio:
 
 @dataclass(frozen=True)
 class Demonstrations:
-    """Complete curated responses: `<think>…</think><answer>NAME</answer>`, or `<answer>NAME</answer>` without CoT."""
+    """Complete curated responses.
+
+    Logit readout: `<think>…</think><answer>NAME</answer>`, or `<answer>NAME</answer>` without CoT. Verbalised: the
+    rationale and the JSON of p behind it, or the JSON alone.
+    """
 
     response: Tokens
     """Right-padded, up to and including the end of the turn."""
     is_name: Bool[Tensor, "item token"]
-    """True on the tokens of NAME, which preferences and policy gradients leave out (SPEC 4)."""
+    """True on the tokens of NAME, which preferences and policy gradients leave out (SPEC 4); nowhere in a verbalised
+    answer, which is itself what is judged."""
     readout_at: Int[Tensor, "item"]
-    """Column of the last token of `<answer>`: the distribution is read from its hidden state."""
+    """Column of the last token before the answer: of `<answer>`, from whose hidden state the distribution is read, or
+    of the rationale; −1 where a response begins with its answer."""
 
     def up_to_answer(self) -> list[Int[Tensor, "_"]]:
         """Token ids of each response up to and with `<answer>`, without padding."""
@@ -102,6 +108,7 @@ class Groups:
     log_probs: Float[Tensor, "group rollout token"]
     """Of each sampled token under the (tempered) policy as it was, in nats."""
     predicted_dist: Float[Tensor, "group rollout category"]
+    """Uniform where the response could not be read (`parsed` False)."""
     category_logits: Float[Tensor, "group rollout category"] | None
     """What `predicted_dist` is the softmax of; None where the response states it in words."""
     well_formed: Bool[Tensor, "group rollout"]
@@ -112,6 +119,16 @@ class Groups:
     """True where the response was cut at its longest before it came to an answer."""
     texts: tuple[tuple[str, ...], ...]
     """Responses of each group, as sampled."""
+    unparsed: tuple[tuple[str | None, ...], ...] | None = None
+    """Why a response could not be read, None where it could; None in all for a readout that cannot fail."""
+
+    @property
+    def parsed(self) -> Bool[Tensor, "group rollout"]:
+        """True on the responses that could be read."""
+        if self.unparsed is None:
+            return torch.ones_like(self.closed)
+        flags = [[reason is None for reason in row] for row in self.unparsed]
+        return torch.tensor(flags, device=self.closed.device)
 
 
 @dataclass(frozen=True)
@@ -119,12 +136,22 @@ class Reading:
     """What a policy answered for a batch: a distribution an item, and how it came about."""
 
     predicted_dist: Float[Tensor, "item category"]
-    class_mass: Float[Tensor, "item"]
-    """Share of the whole next-token probability on the class tokens, in (0, 1]."""
+    """Uniform where the response could not be read (`unparsed`)."""
+    class_mass: Float[Tensor, "item"] | None
+    """Share of the whole next-token probability on the class tokens, in (0, 1]; None where the distribution is stated
+    in words."""
     responses: tuple[str, ...]
     """The text that the model read its answer after, without the prompt."""
     closed: tuple[bool, ...]
     """True where the missing end of the response had to be appended."""
+    unparsed: tuple[str | None, ...] | None = None
+    """Why the response to an item could not be read, None where it could; None in all for a readout that cannot fail."""
+
+    @property
+    def parsed(self) -> Bool[Tensor, "item"]:
+        """True on the items whose response could be read."""
+        reasons = self.unparsed or (None,) * len(self.responses)
+        return torch.tensor([reason is None for reason in reasons], device=self.predicted_dist.device)
 
 
 @dataclass(frozen=True)
