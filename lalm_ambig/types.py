@@ -120,7 +120,7 @@ class Groups:
     texts: tuple[tuple[str, ...], ...]
     """Responses of each group, as sampled."""
     unparsed: tuple[tuple[str | None, ...], ...] | None = None
-    """Why a response could not be read, None where it could; None in all for a readout that cannot fail."""
+    """Why a response could not be read, None where it could; None in all where a readout cannot fail."""
 
     @property
     def parsed(self) -> Bool[Tensor, "group rollout"]:
@@ -145,7 +145,7 @@ class Reading:
     closed: tuple[bool, ...]
     """True where the missing end of the response had to be appended."""
     unparsed: tuple[str | None, ...] | None = None
-    """Why the response to an item could not be read, None where it could; None in all for a readout that cannot fail."""
+    """Why the response to an item could not be read, None where it could; None in all where a readout cannot fail."""
 
     @property
     def parsed(self) -> Bool[Tensor, "item"]:
