@@ -1,7 +1,9 @@
 """Items made ready for a policy: prompts as tokens, sound as mel frames or cached features, curated responses."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -10,41 +12,61 @@ from lalm_ambig.audio import read_audio
 from lalm_ambig.categories import CategorySet
 from lalm_ambig.features import FeatureCache
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.prompts import load_glosses, load_prompt, prompt_parts, with_classes
+from lalm_ambig.prompts import Mode, load_glosses, load_prompt, prompt_parts, with_classes
 from lalm_ambig.readouts.logits import Scoring, answer_tokens
 from lalm_ambig.readouts.response import ANSWER_CLOSE, curated_start
+from lalm_ambig.readouts.verbalised import structure, written
 from lalm_ambig.types import Audio, Batch, Demonstrations, Item, Tokens
+
+Readout = Literal["logits", "verbalised"]
+"""`logits`: softmax over the class names where the answer starts (A 3.3.1); `verbalised`: the response states the
+distribution as JSON (B 3.2)."""
+MODES: dict[tuple[Readout, bool], Mode] = {
+    ("logits", True): "reason",
+    ("logits", False): "direct",
+    ("verbalised", True): "json_reason",
+    ("verbalised", False): "json",
+}
+"""Prompt of each readout, with and without reasoning."""
+
+
+@dataclass(frozen=True)
+class Elicitation:
+    """How a distribution is asked for."""
+
+    prompt: str
+    """Stem of a prompt in `lalm_ambig/prompts`, or a file."""
+    reasoning: bool
+    """Whether a response reasons before it answers."""
+    readout: Readout = "logits"
+    glosses: str | None = None
+    """Stem or file of what each class means; by default the prompt's."""
+    scoring: Scoring = "first"
+    """Whether the logit readout scores a class name by its first token or as a sequence."""
 
 
 class Encoder:
     """Turns items into a batch; also the data loaders' collate function."""
 
-    def __init__(
-        self,
-        policy: Policy,
-        categories: CategorySet,
-        *,
-        prompt: str,
-        reasoning: bool,
-        glosses: str | None = None,
-        scoring: Scoring = "first",
-    ) -> None:
+    def __init__(self, policy: Policy, categories: CategorySet, asked: Elicitation) -> None:
         """
         Args:
             policy: A loaded policy.
             categories: The classes the prompt lists, in order.
-            prompt: Stem of a prompt in `lalm_ambig/prompts`, or a file.
-            reasoning: Whether a response reasons before it answers.
-            glosses: Stem or file of what each class means; by default the prompt's.
-            scoring: Whether a class name is scored by its first token or as a sequence.
+            asked: The prompt, and the form of the answer.
         """
         self.policy = policy
         self.categories = categories
-        template = load_prompt(prompt, "reason" if reasoning else "direct")
-        meanings = load_glosses(glosses) if glosses else load_glosses(Path(prompt).name.split(".")[0])
-        self.template = with_classes(template, categories.prompt_names, meanings)
-        self.reasoning = reasoning
-        self.answer = answer_tokens(policy.text_ids, categories, scoring=scoring)
+        self.reasoning = asked.reasoning
+        template = load_prompt(asked.prompt, MODES[asked.readout, asked.reasoning])
+        meanings = load_glosses(asked.glosses or Path(asked.prompt).name.split(".")[0])
+        whole = with_classes(template, categories.prompt_names, meanings)
+        self.template = whole.replace("{json}", structure(categories))
+        verbalised = asked.readout == "verbalised"
+        self.answer = (
+            None if verbalised else answer_tokens(policy.text_ids, categories, scoring=asked.scoring)
+        )
+        """The class names' tokens of the logit readout; None where the distribution is stated in words."""
         self.features: FeatureCache | None = None
 
     def __call__(self, items: Sequence[Item]) -> Batch:
@@ -82,21 +104,26 @@ class Encoder:
     def _curated(self, items: Sequence[Item]) -> Demonstrations | None:
         if self.reasoning and any(item.rationale is None for item in items):
             return None
-        starts, names, ends = [], [], []
-        for item in items:
-            starts.append(self.policy.text_ids(curated_start(item.rationale if self.reasoning else None)))
-            names.append(list(self.answer.name_ids[item.majority]))
-            ends.append(self.policy.text_ids(ANSWER_CLOSE) + self.policy.end_ids[:1])
-        rows = [start + name + end for start, name, end in zip(starts, names, ends, strict=True)]
-        marks = [
-            [0] * len(start) + [1] * len(name) + [0] * len(end)
-            for start, name, end in zip(starts, names, ends, strict=True)
-        ]
+        parts = [self._response(item) for item in items]
+        named = int(self.answer is not None)
+        marks = [[0] * len(start) + [named] * len(answer) + [0] * len(end) for start, answer, end in parts]
         return Demonstrations(
-            response=pad(rows, self.policy.pad_id, side="right"),
+            response=pad(
+                [start + answer + end for start, answer, end in parts], self.policy.pad_id, side="right"
+            ),
             is_name=pad(marks, 0, side="right").ids.bool(),
-            readout_at=torch.tensor([len(start) - 1 for start in starts]),
+            readout_at=torch.tensor([len(start) - 1 for start, _, _ in parts]),
         )
+
+    def _response(self, item: Item) -> tuple[list[int], list[int], list[int]]:
+        """Tokens of a curated response: before the answer, the answer, and behind it."""
+        ids, over = self.policy.text_ids, self.policy.end_ids[:1]
+        rationale = item.rationale if self.reasoning else None
+        if self.answer is None:
+            start = [] if rationale is None else ids(f"{rationale.rstrip()}\n")
+            return start, ids(written(item.label_dist, self.categories)), over
+        name = self.answer.name_ids[item.majority]
+        return ids(curated_start(rationale)), list(name), ids(ANSWER_CLOSE) + over
 
 
 def pad(rows: Sequence[Sequence[int]], value: int, *, side: str) -> Tokens:

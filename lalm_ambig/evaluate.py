@@ -63,7 +63,9 @@ class Rows:
         """What the policy answers, in `out` itself."""
         model = self.loaded.model
         trainer = self.loaded.cli.make_trainer(logger=False, enable_checkpointing=False, callbacks=[])
-        about = self._about("logits", reasoning_of(model), f"{model.policy.describe}, {self.loaded.label}")
+        about = self._about(
+            model.readout, reasoning_of(model), f"{model.policy.describe}, {self.loaded.label}"
+        )
         rows = predict(trainer, model, self.data, self.split)
         return keep(self.out, rows, self.data.categories, about=self._cross_domain(about))
 
@@ -111,8 +113,9 @@ class Rows:
 
 def _data(loaded: Loaded, options: argparse.Namespace) -> DataModule:
     own = loaded.data
-    corpus = own.corpus if options.corpus is None and options.run else _corpus(options)
-    as_trained = options.run and not options.prompt and corpus.prompt == own.corpus.prompt
+    configured = options.run or options.config
+    corpus = own.corpus if options.corpus is None and configured else _corpus(options)
+    as_trained = configured and not options.prompt and corpus.prompt == own.corpus.prompt
     return DataModule(
         corpus,
         eval_batch_size=options.batch_size or own.eval_batch_size,

@@ -34,7 +34,7 @@ def main() -> int:
     connect(cli.model, cli.datamodule, training=True)
     run.record(cli.resolved(), cli.identity())
     console.print(_policy_line(cli.model.policy))
-    for note in cli.datamodule.notes():
+    for note in [*cli.datamodule.notes(), *cli.model.notes()]:
         console.print(note, highlight=False)
     trainer = make_trainer(cli, run, settings, console=console)
     finish(Training(run, cli.model, cli.datamodule, trainer, console))

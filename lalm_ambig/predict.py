@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from lalm_ambig.categories import CategorySet
 from lalm_ambig.corpora.base import corpus_names, open_corpus
-from lalm_ambig.encoding import Encoder
+from lalm_ambig.encoding import Elicitation, Encoder
 from lalm_ambig.errors import InputError, run_command
 from lalm_ambig.evaluation.cross_domain import mapping_note
 from lalm_ambig.runs import quiet
@@ -63,14 +63,14 @@ def _read(loaded: Loaded, options: argparse.Namespace, categories: CategorySet) 
     model.policy.load()
     if loaded.adapter is not None:
         model.policy.load_weights(loaded.adapter)
-    encoder = Encoder(
-        model.policy,
-        categories,
-        prompt=options.prompt or loaded.data.prompt,
-        reasoning=model.reasoning,
+    asked = Elicitation(
+        options.prompt or loaded.data.prompt,
+        model.reasoning,
+        readout=model.readout,
         glosses=None if options.prompt else loaded.data.glosses,
         scoring=loaded.data.scoring,
     )
+    encoder = Encoder(model.policy, categories, asked)
     model.attach(encoder)
     model.eval()
     unknown = tuple(1.0 for _ in categories.names)  # nobody has judged it
@@ -80,13 +80,15 @@ def _read(loaded: Loaded, options: argparse.Namespace, categories: CategorySet) 
 
 
 def _record(reading: Reading, categories: CategorySet, unseen: Sequence[str]) -> dict[str, object]:
+    unread = reading.unparsed is not None and reading.unparsed[0] is not None
     shares = zip(categories.names, reading.predicted_dist[0].tolist(), strict=True)
     return {
-        "predicted_dist": {name: round(share, 6) for name, share in shares},
+        "predicted_dist": None if unread else {name: round(share, 6) for name, share in shares},
         "never_trained": list(unseen),
-        "class_mass": round(float(reading.class_mass[0]), 6),
+        "class_mass": None if reading.class_mass is None else round(float(reading.class_mass[0]), 6),
         "response": reading.responses[0],
         "closed": reading.closed[0],
+        "unparsed": None if reading.unparsed is None else reading.unparsed[0],
     }
 
 
@@ -94,14 +96,18 @@ def _show(reading: Reading, categories: CategorySet, *, unseen: Sequence[str], c
     console.print(
         escape(reading.responses[0]) + ("  [dim](its end was appended)[/dim]" if reading.closed[0] else "")
     )
+    if reading.unparsed is not None and reading.unparsed[0] is not None:
+        console.print(f"No distribution can be read from it: {reading.unparsed[0]}.", highlight=False)
+        return
     width = max(len(name) for name in categories.names)
     for name, share in zip(categories.names, reading.predicted_dist[0].tolist(), strict=True):
         bar = "█" * round(BAR_WIDTH * share) + ("  (never trained)" if name in unseen else "")
         console.print(f"{name:<{width}}  {share:6.1%}  {bar}", highlight=False)
-    mass = float(reading.class_mass[0])
-    console.print(
-        f"[dim]The classes hold {mass:.1%} of the model's next-token probability.[/dim]", highlight=False
-    )
+    if reading.class_mass is not None:
+        mass = f"{float(reading.class_mass[0]):.1%}"
+        console.print(
+            f"[dim]The classes hold {mass} of the model's next-token probability.[/dim]", highlight=False
+        )
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -20,6 +20,10 @@ class Tokens:
     mask: Bool[Tensor, "item token"]
     """True where a token counts, False on padding."""
 
+    def only(self, rows: list[int]) -> "Tokens":
+        """Those rows, in that order."""
+        return Tokens(self.ids[rows], self.mask[rows])
+
     def to(self, device: torch.device | str) -> "Tokens":
         return replace(self, ids=self.ids.to(device), mask=self.mask.to(device))
 
@@ -33,6 +37,13 @@ class Audio:
     frames: tuple[Tensor, ...]
     """`encoded` False: log-mel frames [mel, frame]; True: the encoder's features [audio_token, channel]."""
     encoded: bool
+
+    def only(self, rows: list[int]) -> "Audio | None":
+        """The sound of those rows, numbered anew in that order; None where they have none."""
+        kept = [(new, self.rows.index(old)) for new, old in enumerate(rows) if old in self.rows]
+        if not kept:
+            return None
+        return Audio(tuple(new for new, _ in kept), tuple(self.frames[n] for _, n in kept), self.encoded)
 
     def to(self, device: torch.device | str) -> "Audio":
         return replace(self, frames=tuple(f.to(device) for f in self.frames))
@@ -54,6 +65,10 @@ class Demonstrations:
     readout_at: Int[Tensor, "item"]
     """Column of the last token before the answer: of `<answer>`, from whose hidden state the distribution is read, or
     of the rationale; −1 where a response begins with its answer."""
+
+    def only(self, rows: list[int]) -> "Demonstrations":
+        """Those rows, in that order."""
+        return Demonstrations(self.response.only(rows), self.is_name[rows], self.readout_at[rows])
 
     def up_to_answer(self) -> list[Int[Tensor, "_"]]:
         """Token ids of each response up to and with `<answer>`, without padding."""
@@ -84,6 +99,18 @@ class Batch:
     label_dist: Float[Tensor, "item category"]
     curated: Demonstrations | None = None
     """Present where every item of the batch has one."""
+
+    def only(self, rows: list[int]) -> "Batch":
+        """Those rows, in that order."""
+        if rows == list(range(len(self.items))):
+            return self
+        return Batch(
+            items=tuple(self.items[row] for row in rows),
+            prompt=self.prompt.only(rows),
+            audio=None if self.audio is None else self.audio.only(rows),
+            label_dist=self.label_dist[rows],
+            curated=None if self.curated is None else self.curated.only(rows),
+        )
 
     def to(self, device: torch.device | str) -> "Batch":
         return replace(

@@ -10,7 +10,7 @@ from small_model import MakeEncoder
 
 from lalm_ambig.audio import read_audio
 from lalm_ambig.corpora.crema_d_votes import CATEGORIES
-from lalm_ambig.encoding import Encoder, approximate_length, pad
+from lalm_ambig.encoding import Elicitation, Encoder, approximate_length, pad
 from lalm_ambig.errors import InputError
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.types import Item
@@ -119,7 +119,7 @@ def test_a_prompt_of_ones_own_needs_a_place_for_the_sound(
 ) -> None:
     prompt = tmp_path / "own.txt"
     prompt.write_text("Which of {classes}?")
-    encoder = Encoder(tiny, CATEGORIES, prompt=str(prompt), reasoning=False)
+    encoder = Encoder(tiny, CATEGORIES, Elicitation(str(prompt), reasoning=False))
     with pytest.raises(
         InputError, match=r"data.prompt: the prompt has no \{audio\}, but the items have sound"
     ):
@@ -137,7 +137,7 @@ def test_braces_in_a_transcript_are_text(tiny: Tiny, encoder: Encoder, items: Se
 
 def test_an_unknown_prompt_lists_the_known_ones(tiny: Tiny) -> None:
     with pytest.raises(InputError, match=r"no prompt 'nope': expected one of .*speech_emotion"):
-        Encoder(tiny, CATEGORIES, prompt="nope", reasoning=True)
+        Encoder(tiny, CATEGORIES, Elicitation("nope", reasoning=True))
 
 
 def test_longer_sound_and_longer_reasoning_are_longer(items: Sequence[Item]) -> None:

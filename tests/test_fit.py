@@ -101,7 +101,7 @@ def predictions_again(run: Path, demo_root: Path, adapter: list[str]) -> list[tu
     """What the saved weights answer, read into a policy of its own outside the run."""
     from lalm_ambig.corpora.demo import Demo
     from lalm_ambig.corpora.prepared import prepare
-    from lalm_ambig.encoding import Encoder
+    from lalm_ambig.encoding import Elicitation, Encoder
     from lalm_ambig.rollouts.reading import read_generated
 
     lora = Adapter(rank=32, alpha=64.0)  # the demo's
@@ -110,7 +110,7 @@ def predictions_again(run: Path, demo_root: Path, adapter: list[str]) -> list[tu
     policy.eval()
     policy.load_weights(run / "adapter")
     prepared = prepare(Demo(demo_root), quiet=True)
-    encoder = Encoder(policy, prepared.categories, prompt="speech_emotion_short", reasoning=True)
+    encoder = Encoder(policy, prepared.categories, Elicitation("speech_emotion_short", reasoning=True))
     batch = encoder(list(prepared.items("test"))[:12])
     reading = read_generated(policy, batch, encoder.answer, max_new_tokens=4)
     return [tuple(row) for row in reading.predicted_dist.tolist()]

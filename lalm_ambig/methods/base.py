@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torchmetrics import MetricCollection
 
-from lalm_ambig.encoding import Encoder
+from lalm_ambig.encoding import Encoder, Readout
 from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.predictions import Prediction, from_reading
 from lalm_ambig.methods.optimisation import Optimiser, cosine_schedule, parameter_groups
@@ -20,6 +20,7 @@ from lalm_ambig.metrics.base import all_metrics
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.rollouts.passages import Settings
 from lalm_ambig.rollouts.reading import read_curated, read_generated
+from lalm_ambig.rollouts.stated import read_stated
 from lalm_ambig.types import Batch, Loss, Reading
 
 PROGRESS_BAR = ("js_div_bits",)
@@ -30,9 +31,10 @@ class Generation:
     """How responses are written in validation and evaluation: always greedily."""
 
     max_new_tokens: int = 256
-    """Longest reasoning in tokens; a longer one is closed and marked."""
+    """Longest reasoning, or verbalised answer, in tokens; a longer reasoning is closed and marked."""
     validation_items: int = 64
-    """Items whose reasoning is generated at each validation (the first of the split); the rest use the curated one."""
+    """Items for which text is generated at each validation (the first of the split). With the logit readout the rest
+    are read behind the curated reasoning."""
 
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:
@@ -51,6 +53,7 @@ class Method(lightning.LightningModule, ABC):
         policy: Policy,
         *,
         reasoning: bool,
+        readout: Readout,
         optimiser: Optimiser,
         generation: Generation,
         share_prompt: bool,
@@ -58,7 +61,7 @@ class Method(lightning.LightningModule, ABC):
     ) -> None:
         super().__init__()
         self.policy = policy
-        self.reasoning = reasoning
+        self.reasoning, self.readout = reasoning, readout
         self.optimiser = optimiser
         self.generation = generation
         self.share_prompt = share_prompt
@@ -87,16 +90,40 @@ class Method(lightning.LightningModule, ABC):
         """Take the encoder of the corpus to be trained on; the policy must be loaded."""
         self.encoder = encoder
         self.train()  # transformers hands models over in evaluation mode, and Lightning leaves them in it
-        names = ("curated", "generated") if self.reasoning else ("direct",)
+        names = ("curated", self.mode) if self.reads_curated else (self.mode,)
         count = len(encoder.categories)
         self.validation = torch.nn.ModuleDict(
             {name: MetricCollection({m.name: m for m in all_metrics(count)}) for name in names}
         )
 
     @property
+    def mode(self) -> str:
+        """Name of the reading that is evaluated: behind reasoning that the policy generates, or at once."""
+        return "generated" if self.reasoning else "direct"
+
+    @property
+    def writes(self) -> bool:
+        """Whether the policy writes text of its own: reasoning, or an answer in words."""
+        return self.reasoning or self.readout == "verbalised"
+
+    @property
+    def reads_curated(self) -> bool:
+        """Whether validation also reads behind the curated reasoning, which costs no generation."""
+        return self.reasoning and self.readout == "logits"
+
+    @property
     def needs_rationale(self) -> bool:
         """Whether only items with a curated rationale can be trained on."""
         return self.reasoning
+
+    @property
+    def smallest_batch(self) -> int:
+        """Fewest items of a batch that the method can learn from."""
+        return 1
+
+    def notes(self) -> list[str]:
+        """What a user should know of the settings before training."""
+        return []
 
     @property
     def updates(self) -> int:
@@ -129,16 +156,15 @@ class Method(lightning.LightningModule, ABC):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Reading]:
         readings = {}
-        if not self.reasoning:
-            readings["direct"] = self.read(batch)
-        else:
-            if batch.curated is not None:
-                readings["curated"] = read_curated(self.policy, batch, self.encoder.answer)
-            if self.validated < self.generation.validation_items:
-                readings["generated"] = self.read(batch)
-            self.validated += len(batch.items)
+        if self.reads_curated and batch.curated is not None:
+            readings["curated"] = self._read_curated(batch)
+        if not self.writes or self.validated < self.generation.validation_items:
+            readings[self.mode] = self.read(batch)
+        self.validated += len(batch.items)
         for name, reading in readings.items():
-            self.validation[name].update(batch.label_dist, reading.predicted_dist)  # type: ignore[operator]
+            self.validation[name].update(batch.label_dist, reading.predicted_dist, reading.parsed)  # type: ignore[operator]
+            if reading.unparsed is not None:
+                self.log(f"{name}/parsed", reading.parsed.float().mean(), batch_size=len(batch.items))
         return readings
 
     def on_validation_epoch_end(self) -> None:
@@ -159,12 +185,20 @@ class Method(lightning.LightningModule, ABC):
     @property
     def monitor(self) -> str:
         """The validation metric that chooses the best checkpoint: that of the reading which is evaluated."""
-        return f"{'generated' if self.reasoning else 'direct'}/js_div_bits"
+        return f"{self.mode}/js_div_bits"
 
     def read(self, batch: Batch) -> Reading:
-        """The distributions that are evaluated: after the policy's own reasoning, or at once."""
-        tokens = self.generation.max_new_tokens if self.reasoning else 0
-        return read_generated(self.policy, batch, self.encoder.answer, max_new_tokens=tokens)
+        """The distributions that are evaluated: after or in the policy's own response, or at once."""
+        tokens = self.generation.max_new_tokens
+        if self.encoder.answer is None:
+            return read_stated(self.encoder, batch, max_new_tokens=tokens)
+        return read_generated(
+            self.policy, batch, self.encoder.answer, max_new_tokens=tokens if self.reasoning else 0
+        )
+
+    def _read_curated(self, batch: Batch) -> Reading:
+        assert self.encoder.answer is not None
+        return read_curated(self.policy, batch, self.encoder.answer)
 
     def configure_optimizers(self) -> Any:
         groups = parameter_groups(self.policy, self.optimiser)
@@ -182,3 +216,13 @@ class Method(lightning.LightningModule, ABC):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         if self.reference is not None:
             self.reference.restore(checkpoint["reference"])
+
+
+def no_divergence_of_text(readout: Readout, kl_weight: float) -> None:
+    """InputError where L_dist is asked for and responses state their distribution in words."""
+    if readout == "verbalised" and kl_weight:
+        raise InputError(
+            f"kl_weight is {kl_weight}, but a verbalised distribution has no gradient:",
+            where="model.objective",
+            remedy="set kl_weight to 0 (CE then teaches the JSON of p), or readout to logits.",
+        )

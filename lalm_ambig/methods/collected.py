@@ -35,6 +35,20 @@ class Collected:
         nothing = torch.zeros(groups.mask.shape[:2], device=groups.mask.device)
         return cls(groups.ids, groups.mask, counted, groups.log_probs, nothing)
 
+    @classmethod
+    def nothing(cls, like: Float[Tensor, "group trajectory"]) -> "Collected":
+        """Trajectories without a token."""
+        empty = torch.zeros(*like.shape, 1, device=like.device)
+        return cls(empty.long(), empty.bool(), empty.bool(), empty, torch.zeros_like(like))
+
+    def spread(self, rows: list[int], *, total: int) -> "Collected":
+        """The groups at these rows of `total`; the others have trajectories without a token."""
+        values = {name: value for name, value in self.state().items() if value is not None}
+        placed = {name: value.new_zeros(total, *value.shape[1:]) for name, value in values.items()}
+        for name, value in values.items():
+            placed[name][rows] = value
+        return replace(self, **placed)
+
     def with_old(self, log_probs: Tensor) -> "Collected":
         """Those log-probabilities taken for old wherever none are known: before the first update they are."""
         return replace(

@@ -5,16 +5,18 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import pad
 
+from lalm_ambig.encoding import Encoder
 from lalm_ambig.methods.collected import Collected
-from lalm_ambig.policies.base import Policy
 from lalm_ambig.readouts.logits import predicted_dist
+from lalm_ambig.readouts.verbalised import written
 from lalm_ambig.rewards.base import Reward
 from lalm_ambig.rewards.total import earned, perfect, weighted
 from lalm_ambig.rollouts.passages import Settings, curated_passages, pass_over
+from lalm_ambig.rollouts.stated import stated
 from lalm_ambig.types import Batch, Demonstrations, Groups
 
 
@@ -31,16 +33,19 @@ class CuratedTrajectory:
     """Whether its own tokens are trained on."""
 
     def reward(
-        self, policy: Policy, batch: Batch, *, rewards: Sequence[Reward], passes: Settings
+        self, encoder: Encoder, batch: Batch, *, rewards: Sequence[Reward], passes: Settings
     ) -> Float[Tensor, "group"]:
         """What the curated response of each item earns in all."""
         if self.earns == "perfect":
             return perfect(rewards, batch.label_dist)
         curated = _of(batch)
-        passages = curated_passages(curated, ce=False, name=False, scores=True)
-        with policy.evaluating():
-            scores = pass_over(policy, batch, passages, passes).scores
-        groups = _as_groups(curated, scores)
+        if encoder.answer is None:
+            groups = _as_groups(curated, _as_stated(encoder, batch), logits=None)
+        else:
+            passages = curated_passages(curated, ce=False, name=False, scores=True)
+            with encoder.policy.evaluating():
+                scores = pass_over(encoder.policy, batch, passages, passes).scores
+            groups = _as_groups(curated, predicted_dist(scores), logits=scores)
         parts = earned(rewards, groups, label_dist=batch.label_dist, items=batch.items)
         return weighted(rewards, parts)[:, 0]
 
@@ -67,9 +72,9 @@ class CuratedTrajectory:
             advantages=pad(collected.advantages, (0, 1)),
         )
 
-    def baseline(self, size: int, *, device: torch.device) -> Tensor:
+    def baseline(self, size: int) -> Bool[Tensor, "trajectory"]:
         """True on the trajectories that count in mean and deviation."""
-        return torch.tensor([True] * size + [self.in_baseline], device=device)
+        return torch.tensor([True] * size + [self.in_baseline])
 
 
 def _of(batch: Batch) -> Demonstrations:
@@ -77,18 +82,24 @@ def _of(batch: Batch) -> Demonstrations:
     return batch.curated
 
 
-def _as_groups(curated: Demonstrations, scores: Tensor) -> Groups:
+def _as_stated(encoder: Encoder, batch: Batch) -> Float[Tensor, "item category"]:
+    """What the curated responses state: p in hundredths."""
+    texts = [written(item.label_dist, encoder.categories) for item in batch.items]
+    return stated(texts, encoder.categories)[0].to(batch.label_dist.device)
+
+
+def _as_groups(curated: Demonstrations, dist: Tensor, *, logits: Tensor | None) -> Groups:
     """The curated responses as groups of one, for the rewards to look at."""
-    yes = torch.ones(len(scores), 1, dtype=torch.bool, device=scores.device)
+    yes = torch.ones(len(dist), 1, dtype=torch.bool, device=dist.device)
     return Groups(
         ids=curated.response.ids[:, None],
         mask=curated.response.mask[:, None],
         is_name=curated.is_name[:, None],
-        log_probs=torch.zeros(curated.response.ids[:, None].shape, device=scores.device),
-        predicted_dist=predicted_dist(scores)[:, None],
-        category_logits=scores[:, None],
+        log_probs=torch.zeros(curated.response.ids[:, None].shape, device=dist.device),
+        predicted_dist=dist[:, None],
+        category_logits=None if logits is None else logits[:, None],
         well_formed=yes,
         closed=~yes,
         truncated=~yes,
-        texts=(("",),) * len(scores),
+        texts=(("",),) * len(dist),
     )

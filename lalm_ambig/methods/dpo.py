@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from lalm_ambig.encoding import Readout
 from lalm_ambig.errors import InputError
-from lalm_ambig.methods.base import Generation, Method
+from lalm_ambig.methods.base import Generation, Method, no_divergence_of_text
 from lalm_ambig.methods.optimisation import Optimiser
 from lalm_ambig.methods.reference import Kind, Reference
 from lalm_ambig.methods.rollout_log import js_of, rollout_rows, rollout_values
@@ -29,7 +30,8 @@ class Negatives:
     rollouts: int = 4
     """Responses sampled for each prompt, K."""
     js_threshold: float = 0.15
-    """A response whose JS divergence from people's distribution is larger can be rejected; in bits, in [0, 1]."""
+    """A response whose JS divergence from people's distribution is larger can be rejected; in bits, in [0, 1]. One that
+    cannot be read counts as 1."""
     choose: Literal["worst", "all"] = "worst"
     """The one with the largest divergence, or all over the threshold."""
 
@@ -63,6 +65,7 @@ class DPO(Method):
         reference: Kind = "base",
         start: Path | None = None,
         reasoning: bool = True,
+        readout: Readout = "logits",
         optimiser: Optimiser | None = None,
         generation: Generation | None = None,
         share_prompt: bool = True,
@@ -75,7 +78,8 @@ class DPO(Method):
             sampling: How responses are sampled.
             reference: π_ref: the `base` model (paper A) or the policy at the `start`.
             start: Folder of a finished run to start from; by default the base model.
-            reasoning: Reason before answering; without, there is no reasoning to prefer, and it is refused.
+            reasoning: Reason before answering; without, a logit readout has nothing to prefer, and it is refused.
+            readout: Whether a response's distribution is read from the class names' `logits` or `verbalised` as JSON.
             optimiser: AdamW's settings; paper A's rate is 5e-6.
             generation: How responses are written in validation and evaluation.
             share_prompt: Compute the prompt once for both responses; false is the plain way.
@@ -83,6 +87,7 @@ class DPO(Method):
         super().__init__(
             policy,
             reasoning=reasoning,
+            readout=readout,
             optimiser=optimiser or Optimiser(learning_rate=5e-6),
             generation=generation or Generation(),
             share_prompt=share_prompt,
@@ -91,18 +96,19 @@ class DPO(Method):
         self.objective, self.negatives = objective or DPOObjective(), negatives or Negatives()
         self.sampling = sampling or Sampling()
         self.reference: Reference = Reference(reference)
-        if not reasoning:
+        no_divergence_of_text(readout, self.objective.kl_weight)
+        if not self.writes:
             raise InputError(
                 "without reasoning there is nothing to prefer:",
                 where="model.reasoning",
-                remedy="set reasoning to true.",
+                remedy="set reasoning to true, or readout to verbalised.",
             )
 
     def gather(self, batch: Batch) -> DPOExperience:
         assert batch.curated is not None, "the data module passes on only items with a rationale"
         groups, rejected = self._sample(batch)
-        kl = self.objective.kl_weight > 0
-        positives = curated_passages(batch.curated, ce=True, name=not kl, scores=True)
+        kl, logits = self.objective.kl_weight > 0, self.readout == "logits"
+        positives = curated_passages(batch.curated, ce=True, name=not kl, scores=logits)
         negatives = [_as_passage(groups, place) for place in rejected.nonzero().tolist()]
         passed = pass_over(self.policy, batch, [*positives, *negatives], self.passes)
         count = len(positives)
@@ -119,7 +125,10 @@ class DPO(Method):
             rejected_ref=nothing.masked_scatter(is_pair, rejected_ref),
             is_pair=is_pair,
             supervised=SFTExperience(
-                passed.log_probs[:count], passed.mask[:count], passed.scores, batch.label_dist
+                passed.log_probs[:count],
+                passed.mask[:count],
+                passed.scores if logits else None,
+                batch.label_dist,
             ),
         )
 

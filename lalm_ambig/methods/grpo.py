@@ -1,20 +1,29 @@
-"""GRPO on the policy's own reasoning, and GRPOz with the curated one in every group (paper A 3.3, eq. 6 and 7)."""
+"""GRPO on the policy's own responses (paper A 3.3, eq. 6 and 7; paper B 3.3), and GRPOz with the curated one in every
+group."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
+from lalm_ambig.encoding import Readout
 from lalm_ambig.errors import InputError
 from lalm_ambig.methods.base import Generation, Method
 from lalm_ambig.methods.collected import Collected, Memory
 from lalm_ambig.methods.curated_trajectory import CuratedTrajectory
+from lalm_ambig.methods.grouping import (
+    Grouping,
+    cancelled_weight,
+    check_comparison,
+    check_rewards,
+    check_skipping,
+)
 from lalm_ambig.methods.optimisation import Optimiser
 from lalm_ambig.methods.reference import Kind, Reference
 from lalm_ambig.methods.rollout_log import by_ambiguity, js_of, rollout_rows, rollout_values
-from lalm_ambig.objectives.advantages import Scale, advantages, without_spread
+from lalm_ambig.objectives.advantages import advantages, without_spread
 from lalm_ambig.objectives.grpo import GRPOExperience, GRPOObjective
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.rewards.agreement import Agreement
@@ -24,29 +33,7 @@ from lalm_ambig.rewards.total import earned, weighted
 from lalm_ambig.rollouts.groups import Draw, sample_groups
 from lalm_ambig.rollouts.passages import Settings, pass_over
 from lalm_ambig.rollouts.sampling import Sampling
-from lalm_ambig.types import Batch, Groups, Loss
-
-
-@dataclass(frozen=True)
-class Grouping:
-    """How responses are grouped and compared."""
-
-    size: int = 8
-    """Responses sampled for each prompt, K."""
-    advantage_scale: Scale = "group"
-    """What a reward's difference from its group's mean is divided by: the deviation of the `group` (the papers' form)
-    or of the `batch`, or by nothing (`none`)."""
-    updates: int = 1
-    """Optimiser steps on each batch of responses, μ."""
-    mask_truncated: bool = False
-    """Leave responses that were cut at their longest out of the loss; they still count in the group's mean."""
-
-    def __post_init__(self) -> None:
-        for name in ("size", "updates"):
-            if getattr(self, name) < 1:
-                raise InputError(
-                    f"{name} must be at least 1, got {getattr(self, name)}", where="model.grouping"
-                )
+from lalm_ambig.types import Batch, Loss
 
 
 class GRPO(Method):
@@ -64,6 +51,7 @@ class GRPO(Method):
         reference: Kind = "base",
         start: Path | None = None,
         reasoning: bool = True,
+        readout: Readout = "logits",
         optimiser: Optimiser | None = None,
         generation: Generation | None = None,
         share_prompt: bool = True,
@@ -78,7 +66,8 @@ class GRPO(Method):
             sampling: How responses are sampled.
             reference: What the penalty is measured against: the `base` model or the policy at the `start`.
             start: Folder of a finished run to start from; by default the base model.
-            reasoning: Reason before answering; false has nothing to learn from a logit readout and is refused.
+            reasoning: Reason before answering; without, a logit readout has nothing to learn, and it is refused.
+            readout: Whether a response's distribution is read from the class names' `logits` or `verbalised` as JSON.
             optimiser: AdamW's settings; paper A's rate is 2e-5.
             generation: How responses are written in validation and evaluation.
             share_prompt: Compute each prompt once for its whole group; false is the plain way.
@@ -86,6 +75,7 @@ class GRPO(Method):
         super().__init__(
             policy,
             reasoning=reasoning,
+            readout=readout,
             optimiser=optimiser or Optimiser(learning_rate=2e-5),
             generation=generation or Generation(),
             share_prompt=share_prompt,
@@ -96,11 +86,30 @@ class GRPO(Method):
         self.curated, self.sampling = curated, sampling or Sampling()
         self.reference = Reference(reference) if self.objective.kl_weight else None
         self.memory = Memory(uses=self.grouping.updates)
-        _check(self)
+        self._check()
+
+    def _check(self) -> None:
+        check_rewards(self.rewards)
+        check_comparison(self.grouping, curated=self.curated is not None and self.curated.in_baseline)
+        if self.grouping.skip_unanimous:
+            check_skipping(self.rewards, kl_weight=self.objective.kl_weight)
+        if not self.writes:
+            raise InputError(
+                "without reasoning a response holds only the class name, which the reward does not depend on:",
+                where="model.reasoning",
+                remedy="set reasoning to true, or readout to verbalised.",
+            )
+
+    def notes(self) -> list[str]:
+        return cancelled_weight(self.rewards, self.grouping.advantage_scale)
 
     @property
     def needs_rationale(self) -> bool:
-        return self.curated is not None
+        return self.curated is not None and self.reasoning
+
+    @property
+    def smallest_batch(self) -> int:
+        return 2 if self.grouping.advantage_scale == "batch" else 1
 
     @property
     def updates(self) -> int:
@@ -128,25 +137,45 @@ class GRPO(Method):
     @torch.no_grad()
     def collect(self, batch: Batch) -> Collected:
         """New responses to the batch's prompts, and their advantages."""
+        kept, self.rollout_rows = self._worth_sampling(batch), []
+        baseline = None if self.curated is None else self.curated.baseline(self.grouping.size)
+        width = self.grouping.size if baseline is None else len(baseline)
+        rewards = torch.zeros(len(batch.items), width, device=batch.label_dist.device)
+        collected = Collected.nothing(rewards)
+        if len(kept):
+            sampled, rewards[kept] = self._sample(batch.only(kept))
+            collected = sampled.spread(kept, total=len(rewards))
+        found = advantages(rewards, scale=self.grouping.advantage_scale, baseline=baseline)
+        self._log(batch, rewards=rewards, found=found, kept=kept)
+        collected = collected.with_advantages(found)
+        if self.reference is None:
+            return collected
+        with self.reference.of(self.policy):
+            return collected.with_reference(self._log_probs(batch, collected))
+
+    def _worth_sampling(self, batch: Batch) -> list[int]:
+        """Rows of the batch for which responses are sampled."""
+        if not self.grouping.skip_unanimous:
+            return list(range(len(batch.items)))
+        silent = torch.stack([reward.silent(batch.label_dist) for reward in self.rewards if reward.weight])
+        return [int(row) for row in (~silent.all(0)).nonzero()[:, 0]]
+
+    def _sample(self, batch: Batch) -> tuple[Collected, Float[Tensor, "group trajectory"]]:
+        """Responses to each prompt, and what each trajectory of its group earns."""
         draw = Draw(self.sampling, self.grouping.size, self.global_step, self.share_prompt)
         groups = sample_groups(self.encoder, batch, draw)
         parts = earned(self.rewards, groups, label_dist=batch.label_dist, items=batch.items)
         rewards = weighted(self.rewards, parts)
         collected = Collected.of(groups, mask_truncated=self.grouping.mask_truncated)
-        baseline = None
-        if self.curated is not None:
-            best = self.curated.reward(self.policy, batch, rewards=self.rewards, passes=self.passes)
-            self.values["curated_not_best"] = (best < rewards.max(-1).values).float().mean()
-            rewards = torch.cat([rewards, best[:, None]], dim=1)
-            collected = self.curated.joined(collected, batch)
-            baseline = self.curated.baseline(self.grouping.size, device=rewards.device)
-        found = advantages(rewards, scale=self.grouping.advantage_scale, baseline=baseline)
-        collected = collected.with_advantages(found)
-        self._log(batch, groups, parts=parts, found=(rewards, found))
-        if self.reference is None:
-            return collected
-        with self.reference.of(self.policy):
-            return collected.with_reference(self._log_probs(batch, collected))
+        self.values |= {f"reward/{name}": values.mean() for name, values in parts.items()}
+        self.values |= {"reward": rewards.mean(), **rollout_values(groups, batch.label_dist)}
+        columns = {"js_div_bits": js_of(groups, batch.label_dist), **parts}
+        self.rollout_rows = rollout_rows(batch.items, groups, columns)
+        if self.curated is None:
+            return collected, rewards
+        best = self.curated.reward(self.encoder, batch, rewards=self.rewards, passes=self.passes)
+        self.values["curated_not_best"] = (best < rewards.max(-1).values).float().mean()
+        return self.curated.joined(collected, batch), torch.cat([rewards, best[:, None]], dim=1)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
@@ -163,40 +192,15 @@ class GRPO(Method):
         whole[..., :width] = passed.log_probs.view(*whole.shape[:2], width)
         return whole
 
-    def _log(
-        self, batch: Batch, groups: Groups, *, parts: dict[str, Tensor], found: tuple[Tensor, Tensor]
-    ) -> None:
-        rewards, advantage = found
-        sizes = advantage.abs().mean(-1)
+    def _log(self, batch: Batch, *, rewards: Tensor, found: Tensor, kept: list[int]) -> None:
+        """What became of the rewards; the rows of sampled responses get their advantages."""
         self.values |= {
-            "reward": rewards[:, : self.grouping.size].mean(),
-            **{f"reward/{name}": values.mean() for name, values in parts.items()},
             "groups_without_spread": without_spread(rewards).float().mean(),
-            **by_ambiguity(sizes, batch.label_dist, name="advantage_abs"),
-            **rollout_values(groups, batch.label_dist),
+            **by_ambiguity(found.abs().mean(-1), batch.label_dist, name="advantage_abs"),
         }
-        columns = {"js_div_bits": js_of(groups, batch.label_dist), **parts, "advantage": advantage}
-        self.rollout_rows = rollout_rows(batch.items, groups, columns)
-
-
-def _check(method: GRPO) -> None:
-    """InputError for settings under which nothing could be learnt."""
-    scale, size = method.grouping.advantage_scale, method.grouping.size
-    compared = size + (method.curated is not None and method.curated.in_baseline)
-    if compared < 2 and scale != "batch":
-        raise InputError(
-            f"a group of {size} has nothing to be compared with under advantage_scale: {scale},",
-            where="model.grouping",
-            remedy="set size to 2 or more.",
-        )
-    if not method.rewards or not any(reward.weight for reward in method.rewards):
-        raise InputError("no reward has a weight, so nothing is learnt.", where="model.rewards")
-    names = [reward.name for reward in method.rewards]
-    if len(set(names)) < len(names):
-        raise InputError(f"a reward stands twice in {names}.", where="model.rewards")
-    if not method.reasoning:
-        raise InputError(
-            "without reasoning a response holds only the class name, which the reward does not depend on:",
-            where="model.reasoning",
-            remedy="set reasoning to true.",
-        )
+        if self.grouping.skip_unanimous:
+            self.values["groups_skipped"] = torch.tensor(1 - len(kept) / len(rewards))
+        own = found[kept, : self.grouping.size].flatten().tolist()
+        self.rollout_rows = [
+            {**row, "advantage": round(value, 4)} for row, value in zip(self.rollout_rows, own, strict=True)
+        ]

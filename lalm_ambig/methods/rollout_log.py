@@ -1,32 +1,49 @@
 """What is logged of sampled responses: their values as means, and themselves as rows that people can read."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from lalm_ambig.distributions import AMBIGUITY_LEVELS, ambiguity_level, js_divergence
+from lalm_ambig.readouts.verbalised import Reason
 from lalm_ambig.types import Groups, Item
 
 Row = dict[str, Any]
 
 
 def js_of(groups: Groups, label_dist: Float[Tensor, "group category"]) -> Float[Tensor, "group rollout"]:
-    """JS divergence in bits, in [0, 1], between each response's distribution and people's."""
-    return js_divergence(label_dist[:, None].expand_as(groups.predicted_dist), groups.predicted_dist)
+    """JS divergence in bits, in [0, 1], between each response's distribution and people's; 1, the largest there is,
+    for one that cannot be read."""
+    found = js_divergence(label_dist[:, None].expand_as(groups.predicted_dist), groups.predicted_dist)
+    return found.masked_fill(~groups.parsed, 1)
 
 
 def rollout_values(groups: Groups, label_dist: Float[Tensor, "group category"]) -> dict[str, Tensor]:
-    """Means over all responses: divergence, shares of those in form, closed and cut, and length in tokens."""
+    """Means over all responses: divergence (of those that can be read), shares of those in form, closed and cut, length
+    in tokens; and for a readout that can fail the share that can be read and of each reason why not."""
     return {
-        "rollouts/js_div_bits": js_of(groups, label_dist).mean(),
+        "rollouts/js_div_bits": js_of(groups, label_dist)[groups.parsed].mean(),
+        **_unparsed(groups),
         "rollouts/well_formed": groups.well_formed.float().mean(),
         "rollouts/closed": groups.closed.float().mean(),
         "rollouts/truncated": groups.truncated.float().mean(),
         "rollouts/tokens": groups.mask.sum(-1).float().mean(),
     }
+
+
+def _unparsed(groups: Groups) -> dict[str, Tensor]:
+    if groups.unparsed is None:
+        return {}
+    reasons = [reason for row in groups.unparsed for reason in row]
+    shares = {reason: reasons.count(reason) / len(reasons) for reason in get_args(Reason)}
+    found = {
+        f"rollouts/unparsed/{reason.replace(' ', '_')}": torch.tensor(share)
+        for reason, share in shares.items()
+    }
+    return {"rollouts/parsed": groups.parsed.float().mean(), **found}
 
 
 def by_ambiguity(
@@ -50,6 +67,7 @@ def rollout_rows(
                     "id": item.id,
                     "response": text,
                     "closed": bool(groups.closed[g, k]),
+                    "unparsed": None if groups.unparsed is None else groups.unparsed[g][k],
                     "label_dist": _rounded(torch.tensor(item.label_dist)),
                     "predicted_dist": _rounded(groups.predicted_dist[g, k]),
                     **{name: round(float(values[g, k]), 4) for name, values in columns.items()},

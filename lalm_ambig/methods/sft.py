@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from lalm_ambig.methods.base import Generation, Method
+from lalm_ambig.encoding import Readout
+from lalm_ambig.methods.base import Generation, Method, no_divergence_of_text
 from lalm_ambig.methods.optimisation import Optimiser
 from lalm_ambig.objectives.sft import SFTExperience, SFTObjective
 from lalm_ambig.policies.base import Policy
@@ -19,6 +20,7 @@ class SFT(Method):
         *,
         objective: SFTObjective | None = None,
         reasoning: bool = True,
+        readout: Readout = "logits",
         optimiser: Optimiser | None = None,
         generation: Generation | None = None,
         share_prompt: bool = True,
@@ -29,6 +31,7 @@ class SFT(Method):
             policy: What is trained.
             objective: Weights of the loss's two terms.
             reasoning: Train on the curated chain of thought; false asks for the answer at once.
+            readout: Whether a response's distribution is read from the class names' `logits` or `verbalised` as JSON.
             optimiser: AdamW's settings.
             generation: How responses are written in validation and evaluation.
             share_prompt: Compute in rows without padding, and what several texts share once; false is the plain way.
@@ -37,23 +40,26 @@ class SFT(Method):
         super().__init__(
             policy,
             reasoning=reasoning,
+            readout=readout,
             optimiser=optimiser or Optimiser(),
             generation=generation or Generation(),
             share_prompt=share_prompt,
             start=start,
         )
         self.objective = objective or SFTObjective()
+        no_divergence_of_text(readout, self.objective.kl_weight)
 
     def gather(self, batch: Batch) -> SFTExperience:
         assert batch.curated is not None, "the data module passes on only items with a rationale"
         kl, ce = self.objective.kl_weight > 0, self.objective.ce_weight > 0
         # Where the divergence teaches the class, CE leaves its name out (SPEC 4).
-        passages = curated_passages(batch.curated, ce=ce, name=not kl, scores=True)
+        logits = self.readout == "logits"
+        passages = curated_passages(batch.curated, ce=ce, name=not kl, scores=logits)
         passed = pass_over(self.policy, batch, passages, self.passes)
         return SFTExperience(
             token_log_probs=passed.log_probs,
             mask=passed.mask,
-            category_logits=passed.scores,
+            category_logits=passed.scores if logits else None,
             label_dist=batch.label_dist,
         )
 

@@ -13,7 +13,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from lalm_ambig.distributions import kl_from_logits
 from lalm_ambig.errors import InputError
 from lalm_ambig.objectives.sft import SFTExperience, mean_per_item
 from lalm_ambig.types import Loss
@@ -67,16 +66,18 @@ class DPOObjective:
         preference = mean_per_item(-logsigmoid(self.beta * margins), pairs)
         supervised = experience.supervised
         ce = mean_per_item(-supervised.token_log_probs, supervised.mask)
-        divergence = kl_from_logits(supervised.label_dist, supervised.category_logits).mean()
         parts = {
             "preference": preference.detach(),
             "ce": ce.detach(),
-            "kl": divergence.detach(),
             "items_with_negative": pairs.any(-1).float().mean(),
             "margin": _over_pairs(margins.detach(), pairs),
             "preference_accuracy": _over_pairs((margins.detach() > 0).float(), pairs),
         }
-        return Loss(preference + self.kl_weight * divergence + self.ce_weight * ce, parts)
+        loss = preference + self.ce_weight * ce
+        if supervised.category_logits is None and not self.kl_weight:
+            return Loss(loss, parts)
+        divergence = supervised.divergence()
+        return Loss(loss + self.kl_weight * divergence, {**parts, "kl": divergence.detach()})
 
 
 def _over_pairs(values: Tensor, pairs: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ processes or accumulation steps gives the same gradient; (2) CE leaves out the t
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -23,9 +24,16 @@ class SFTExperience:
     """Log-probability of each curated token; anything where `mask` is False."""
     mask: Bool[Tensor, "item token"]
     """True on the tokens that CE counts."""
-    category_logits: Float[Tensor, "item category"]
-    """Read right after `<answer>`, behind the curated reasoning."""
+    category_logits: Float[Tensor, "item category"] | None
+    """Read right after `<answer>`, behind the curated reasoning; None where the response states p in words, which has
+    no gradient of L_dist (SPEC 2)."""
     label_dist: Float[Tensor, "item category"]
+
+    def divergence(self) -> Float[Tensor, ""]:
+        """L_dist: mean over items of KL(p ‖ p̂) in nats; NaN without category logits, since 0 would be a finding."""
+        if self.category_logits is None:
+            return torch.full((), torch.nan, device=self.label_dist.device)
+        return kl_from_logits(self.label_dist, self.category_logits).mean()
 
 
 @dataclass(frozen=True)
@@ -51,9 +59,11 @@ class SFTObjective:
             )
 
     def __call__(self, experience: SFTExperience) -> Loss:
-        """The loss in nats; its parts are means over items: CE per token, KL per item."""
+        """The loss in nats; its parts are means over items: CE per token, and KL per item where it can be had."""
         ce = mean_per_item(-experience.token_log_probs, experience.mask)
-        divergence = kl_from_logits(experience.label_dist, experience.category_logits).mean()
+        if experience.category_logits is None and not self.kl_weight:
+            return Loss(self.ce_weight * ce, {"ce": ce.detach()})
+        divergence = experience.divergence()
         return Loss(
             self.ce_weight * ce + self.kl_weight * divergence, {"ce": ce.detach(), "kl": divergence.detach()}
         )

@@ -1,4 +1,4 @@
-"""Prompts as files: `STEM.MODE.txt`, MODE `reason` or `direct`, with the placeholders {audio}, {text} and {classes}."""
+"""Prompts as files: `STEM.MODE.txt`, with the placeholders {audio}, {text}, {classes}, {glosses} and {json}."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,7 +7,8 @@ from typing import Literal
 from lalm_ambig.categories import canonical_key
 from lalm_ambig.errors import InputError
 
-Mode = Literal["reason", "direct"]
+Mode = Literal["reason", "direct", "json_reason", "json"]
+"""With reasoning and without, for the logit readout and for a distribution in JSON."""
 FOLDER = Path(__file__).parent
 
 

@@ -1,18 +1,21 @@
-"""Sampled responses as groups: tokens, what was read behind them, and whether they keep the form."""
+"""Sampled responses as groups: tokens, what was read behind or in them, and whether they keep the form."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from lalm_ambig.encoding import Encoder, pad
-from lalm_ambig.readouts.logits import predicted_dist
+from lalm_ambig.readouts.logits import AnswerTokens, predicted_dist
 from lalm_ambig.readouts.response import ANSWER_CLOSE, ANSWER_OPEN, is_well_formed
+from lalm_ambig.readouts.verbalised import is_bare, is_reasoned
 from lalm_ambig.rollouts.generate import Generated, Request, Response, generate
 from lalm_ambig.rollouts.sampling import Sampling, uniform_noise
 from lalm_ambig.rollouts.scoring import category_scores, inner_tokens
+from lalm_ambig.rollouts.stated import stated
 from lalm_ambig.types import Batch, Groups
 
 SPARE_TOKENS = 8
@@ -31,18 +34,26 @@ class Draw:
     share_prompt: bool = True
 
 
+@dataclass(frozen=True)
+class Answers:
+    """What the responses say, row by row."""
+
+    predicted_dist: Float[Tensor, "row category"]
+    well_formed: list[bool]
+    category_logits: Float[Tensor, "row category"] | None = None
+    unparsed: tuple[str | None, ...] | None = None
+
+
 @torch.no_grad()
 def sample_groups(encoder: Encoder, batch: Batch, draw: Draw) -> Groups:
-    """K responses of the encoder's policy to each prompt, sampled to `</answer>`, and the distribution behind each."""
-    policy = encoder.policy
-    request = Request(
-        draw.sampling,
-        copies=draw.copies,
-        stop=(ANSWER_CLOSE,),
-        anchor=ANSWER_OPEN,
-        behind_anchor=max(map(len, encoder.answer.name_ids)) + SPARE_TOKENS,
-        share_prompt=draw.share_prompt,
-    )
+    """K responses of the encoder's policy to each prompt, and the distribution of each.
+
+    Logit readout: sampled to `</answer>`, the distribution read behind `<answer>`. Verbalised: sampled to the end of
+    the turn, and parsed.
+    """
+    request = Request(draw.sampling, copies=draw.copies, share_prompt=draw.share_prompt)
+    if encoder.answer is not None:
+        request = _to_answer(request, encoder.answer)
     noise = uniform_noise(
         [item.id for item in batch.items],
         seed=draw.sampling.seed,
@@ -50,47 +61,74 @@ def sample_groups(encoder: Encoder, batch: Batch, draw: Draw) -> Groups:
         copies=draw.copies,
         tokens=draw.sampling.max_new_tokens,
     )
-    generated = generate(policy, batch, request, noise=noise)
-    with policy.evaluating():
-        scores = _scores(encoder, generated)
-    return _grouped(encoder, generated.responses, scores, copies=draw.copies)
-
-
-def _scores(encoder: Encoder, generated: Generated) -> Float[Tensor, "row category"]:
-    assert generated.anchor_states is not None
-    inner = inner_tokens(encoder.answer)
-    inside = generated.behind_anchor([inner] * len(generated.responses)) if any(inner) else None
-    return category_scores(encoder.policy, encoder.answer, generated.anchor_states, inside=inside)
-
-
-def _grouped(encoder: Encoder, responses: Sequence[Response], scores: Tensor, *, copies: int) -> Groups:
-    policy, device = encoder.policy, scores.device
-    shape = (-1, copies)
-    tokens = pad([r.ids for r in responses], policy.pad_id, side="right").to(device)
-    log_probs = torch.zeros(tokens.ids.shape, device=device)
-    values = torch.tensor([value for r in responses for value in r.log_probs], device=device)
-    log_probs = log_probs.masked_scatter(tokens.mask, values)
-    names = pad([_name_marks(encoder, r, tokens.ids.shape[1]) for r in responses], 0, side="right").ids
-    formed = [is_well_formed(r.text) for r in responses]
-
-    def flags(values: Sequence[bool]) -> Tensor:
-        return torch.tensor(values, device=device).view(shape)
-
-    logits = scores.view(-1, copies, scores.shape[-1])
-    return Groups(
-        ids=tokens.ids.view(*shape, tokens.ids.shape[1]),
-        mask=tokens.mask.view(*shape, tokens.ids.shape[1]),
-        is_name=names.bool().to(device).view(*shape, tokens.ids.shape[1]),
-        log_probs=log_probs.view(*shape, tokens.ids.shape[1]),
-        predicted_dist=predicted_dist(logits),
-        category_logits=logits,
-        well_formed=flags(formed),
-        closed=flags([r.closed for r in responses]),
-        truncated=flags([r.ended == "length" and r.closed for r in responses]),
-        texts=tuple(
-            tuple(r.text for r in responses[n : n + copies]) for n in range(0, len(responses), copies)
-        ),
+    generated = generate(encoder.policy, batch, request, noise=noise)
+    found = (
+        _stated(encoder, generated) if encoder.answer is None else _scored(encoder, generated, encoder.answer)
     )
+    return _grouped(encoder, generated.responses, found, copies=draw.copies)
+
+
+def _to_answer(request: Request, answer: AnswerTokens) -> Request:
+    behind = max(map(len, answer.name_ids)) + SPARE_TOKENS
+    return replace(request, stop=(ANSWER_CLOSE,), anchor=ANSWER_OPEN, behind_anchor=behind)
+
+
+def _scored(encoder: Encoder, generated: Generated, answer: AnswerTokens) -> Answers:
+    assert generated.anchor_states is not None
+    inner = inner_tokens(answer)
+    with encoder.policy.evaluating():
+        inside = generated.behind_anchor([inner] * len(generated.responses)) if any(inner) else None
+        scores = category_scores(encoder.policy, answer, generated.anchor_states, inside=inside)
+    formed = [is_well_formed(r.text) for r in generated.responses]
+    return Answers(predicted_dist(scores), formed, category_logits=scores)
+
+
+def _stated(encoder: Encoder, generated: Generated) -> Answers:
+    texts = [r.text for r in generated.responses]
+    dist, unparsed = stated(texts, encoder.categories)
+    in_form = is_reasoned if encoder.reasoning else is_bare
+    formed = [reason is None and in_form(text) for text, reason in zip(texts, unparsed, strict=True)]
+    return Answers(dist.to(encoder.policy.device), formed, unparsed=unparsed)
+
+
+def _grouped(encoder: Encoder, responses: Sequence[Response], found: Answers, *, copies: int) -> Groups:
+    policy, device = encoder.policy, found.predicted_dist.device
+    tokens = pad([r.ids for r in responses], policy.pad_id, side="right").to(device)
+    values = torch.tensor([value for r in responses for value in r.log_probs], device=device)
+    log_probs = torch.zeros(tokens.ids.shape, device=device).masked_scatter(tokens.mask, values)
+    names = pad([_name_marks(encoder, r, tokens.ids.shape[1]) for r in responses], 0, side="right").ids
+    cut = [
+        r.ended == "length" and not reached
+        for r, reached in zip(responses, _reached(responses, found), strict=True)
+    ]
+
+    def grouped(values: Sequence[bool] | Tensor) -> Tensor:
+        rows = values if isinstance(values, Tensor) else torch.tensor(values)
+        return rows.to(device).view(-1, copies, *rows.shape[1:])
+
+    def by_group(values: Sequence[Any]) -> tuple[tuple[Any, ...], ...]:
+        return tuple(tuple(values[n : n + copies]) for n in range(0, len(values), copies))
+
+    return Groups(
+        ids=grouped(tokens.ids),
+        mask=grouped(tokens.mask),
+        is_name=grouped(names.bool()),
+        log_probs=grouped(log_probs),
+        predicted_dist=grouped(found.predicted_dist),
+        category_logits=None if found.category_logits is None else grouped(found.category_logits),
+        well_formed=grouped(found.well_formed),
+        closed=grouped([r.closed for r in responses]),
+        truncated=grouped(cut),
+        texts=by_group([r.text for r in responses]),
+        unparsed=None if found.unparsed is None else by_group(found.unparsed),
+    )
+
+
+def _reached(responses: Sequence[Response], found: Answers) -> list[bool]:
+    """Whether each response came to an answer by itself."""
+    if found.unparsed is None:
+        return [not r.closed for r in responses]
+    return [reason is None for reason in found.unparsed]
 
 
 def _name_marks(encoder: Encoder, response: Response, width: int) -> list[int]:

@@ -34,7 +34,8 @@ class Passage:
 class Settings:
     """How passages are computed."""
 
-    answer: AnswerTokens
+    answer: AnswerTokens | None
+    """The class names' tokens; None where no passage has an anchor."""
     temperature: float = 1.0
     """Of the log-probabilities, not of the class scores."""
     share_prompt: bool = True
@@ -74,8 +75,8 @@ def curated_passages(curated: Demonstrations, *, ce: bool, name: bool, scores: b
 
 def pass_over(policy: Policy, batch: Batch, passages: Sequence[Passage], settings: Settings) -> Passed:
     """One forward pass over the batch's prompts and the passages behind them, with gradients where they are on."""
-    inner = inner_tokens(settings.answer)
-    used = {passage.prompt for passage in passages}
+    inner = () if settings.answer is None else inner_tokens(settings.answer)
+    used = {passage.prompt for passage in passages if len(passage.ids)} or {0}
     prompts = prompt_embeddings(policy, batch)
     segments = [Segment(prompt if n in used else prompt[:0]) for n, prompt in enumerate(prompts)]
     ends: list[int] = []
@@ -113,7 +114,9 @@ def _log_probs(
     ends, states = passed
     rows = []
     for passage, index in zip(passages, ends, strict=True):
-        before = torch.cat([states[passage.prompt][-1:], _own_states(passage, index, states)[:-1]])
+        before = torch.cat([states[passage.prompt][-1:], _own_states(passage, index, states)])[
+            : len(passage.ids)
+        ]
         rows.append(before[passage.counted])
     ids = torch.cat([passage.ids[passage.counted] for passage in passages])
     mask = pad_sequence([passage.counted for passage in passages], batch_first=True)
@@ -126,12 +129,12 @@ def _scores(
     passages: Sequence[Passage],
     passed: tuple[list[int], list[Tensor]],
     *,
-    answer: AnswerTokens,
+    answer: AnswerTokens | None,
 ) -> Tensor:
     ends, states = passed
     chosen = [(p, n) for p, n in zip(passages, ends, strict=True) if p.anchor is not None]
-    if not chosen:
-        return states[0].new_zeros(0, len(answer.name_ids), dtype=torch.float32)
+    if answer is None or not chosen:
+        return states[0].new_zeros(0, 0 if answer is None else len(answer.name_ids), dtype=torch.float32)
     anchors = torch.stack([states[n][int(p.anchor or 0) - 1] for p, n in chosen])
     inner = inner_tokens(answer)
     if not any(inner):

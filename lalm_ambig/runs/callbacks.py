@@ -59,6 +59,7 @@ class Samples(Callback):
                     "label_dist": [round(p, 4) for p in item.label_dist],
                     "predicted_dist": [round(p, 4) for p in reading.predicted_dist[row].tolist()],
                     "closed": reading.closed[row],
+                    "unparsed": None if reading.unparsed is None else reading.unparsed[row],
                     "response": reading.responses[row],
                 }
             )
@@ -97,14 +98,17 @@ def rollout_table(rows: list[dict[str, Any]], names: tuple[str, ...], *, step: i
     """Responses to one item: what the policy read behind each, what each earned, and its text."""
     people = brief(rows[0]["label_dist"], names)
     table = Table(title=f"rollouts at step {step}, item {rows[0]['id']}; people: {people}")
-    known = ("id", "response", "closed", "label_dist", "predicted_dist")
+    known = ("id", "response", "closed", "unparsed", "label_dist", "predicted_dist")
     numbers = [name for name in rows[0] if name not in known]
     for head in ("policy", *numbers, "response"):
         table.add_column(head, overflow="fold", justify="right" if head in numbers else "left")
     for row in rows:
         values = [f"{row[name]:.3f}" for name in numbers]
         text = row["response"] + ("  (closed)" if row["closed"] else "")
-        table.add_row(brief(row["predicted_dist"], names), *values, escape(text))
+        read = (
+            brief(row["predicted_dist"], names) if row["unparsed"] is None else f"unread: {row['unparsed']}"
+        )
+        table.add_row(read, *values, escape(text))
     return table
 
 
@@ -115,7 +119,10 @@ def sample_table(rows: list[dict[str, Any]], names: tuple[str, ...]) -> Table:
         table.add_column(head, overflow="fold")
     for row in rows:
         people, policy = (brief(row[key], names) for key in ("label_dist", "predicted_dist"))
-        table.add_row(row["id"], people, policy, row["response"] + ("  (closed)" if row["closed"] else ""))
+        if row["unparsed"] is not None:
+            policy = f"unread: {row['unparsed']}"
+        response = escape(row["response"]) + ("  (closed)" if row["closed"] else "")
+        table.add_row(row["id"], people, policy, response)
     return table
 
 

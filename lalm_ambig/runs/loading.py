@@ -3,12 +3,14 @@
 import argparse
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 from lalm_ambig.categories import CategorySet
 from lalm_ambig.configuration import Cli, parse
 from lalm_ambig.configuration_files import config_folder
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.data import DataModule
+from lalm_ambig.encoding import Readout
 from lalm_ambig.errors import InputError
 from lalm_ambig.methods.base import Method
 from lalm_ambig.runs.folder import open_run
@@ -74,6 +76,12 @@ def add_policy_options(parser: argparse.ArgumentParser) -> None:
         "--run", type=Path, metavar="DIR", help="a run folder of fit: its policy, adapter and prompt"
     )
     which.add_argument(
+        "--config",
+        type=Path,
+        metavar="YAML",
+        help="a whole configuration as fit takes it, e.g. configs/paper/shala/chaosnli_zero_shot.yaml, untrained",
+    )
+    which.add_argument(
         "--policy", type=Path, metavar="YAML", help="a base model, untrained, e.g. configs/policy/tiny.yaml"
     )
     parser.add_argument(
@@ -85,7 +93,15 @@ def add_policy_options(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="reason before answering (default: as the run was trained; without a run, no)",
     )
-    parser.add_argument("--max-new-tokens", type=int, metavar="N", help="longest reasoning in tokens")
+    parser.add_argument(
+        "--readout",
+        choices=get_args(Readout),
+        help="read the class names' logits, or a distribution that the response states as JSON (default: as the run "
+        "was trained; without a run, logits)",
+    )
+    parser.add_argument(
+        "--max-new-tokens", type=int, metavar="N", help="longest reasoning or verbalised answer in tokens"
+    )
     parser.add_argument(
         "--precision", help="as Lightning's trainer takes it, e.g. bf16-mixed (default: the run's)"
     )
@@ -103,6 +119,8 @@ def load(options: argparse.Namespace) -> Loaded:
                 remedy="Run fit again; it goes on.",
             )
         loaded = Loaded(parse([f"--config={run.config}"]), run.adapter, run.path.name)
+    elif options.config is not None:
+        loaded = Loaded(parse([f"--config={options.config}", *_rooted(options)]), None, "base")
     else:
         method = "sft" if options.reasoning else "sft_kl_only"
         files = [options.policy, folder / "data/demo.yaml", folder / f"method/{method}.yaml"]
@@ -111,10 +129,18 @@ def load(options: argparse.Namespace) -> Loaded:
     return loaded
 
 
+def _rooted(options: argparse.Namespace) -> list[str]:
+    """The corpus's folder, where a command takes one."""
+    root = vars(options).get("root")
+    return [] if root is None else [f"--data.corpus.init_args.root={root}"]
+
+
 def _override(loaded: Loaded, options: argparse.Namespace) -> None:
     model = loaded.model
     if options.reasoning is not None:
         model.reasoning = options.reasoning
+    if options.readout is not None:
+        model.readout = options.readout
     if options.max_new_tokens is not None:
         model.generation = replace(model.generation, max_new_tokens=options.max_new_tokens)
     if options.precision is not None:

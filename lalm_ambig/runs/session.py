@@ -7,7 +7,7 @@ import torch
 from lalm_ambig.cache import cache_root
 from lalm_ambig.categories import CategorySet
 from lalm_ambig.data import DataModule
-from lalm_ambig.encoding import Encoder
+from lalm_ambig.encoding import Elicitation, Encoder
 from lalm_ambig.errors import InputError
 from lalm_ambig.features import cached_features
 from lalm_ambig.methods.base import Method
@@ -42,24 +42,31 @@ def connect(
     data.setup()
     if training:
         data.train_items()
+        _check_batch(model, data)
     policy = model.policy
     policy.load()
     if adapter is not None:
         policy.load_weights(adapter)
     categories = data.categories if trained is None else data.categories.spoken_as(trained)
-    encoder = Encoder(
-        policy,
-        categories,
-        prompt=data.prompt,
-        reasoning=model.reasoning,
-        glosses=data.glosses,
-        scoring=data.scoring,
+    asked = Elicitation(
+        data.prompt, model.reasoning, readout=model.readout, glosses=data.glosses, scoring=data.scoring
     )
+    encoder = Encoder(policy, categories, asked)
     heard = [item for split in SPLITS for item in data.items(split) if item.audio]
     if data.cache_features and not policy.adapter.trains_tower and heard:
         encoder.features = cached_features(policy, heard, cache_root())
     data.encoder = encoder
     model.attach(encoder)
+
+
+def _check_batch(model: Method, data: DataModule) -> None:
+    if data.batch_size < model.smallest_batch:
+        raise InputError(
+            f"batch_size is {data.batch_size}, but advantage_scale: batch compares at least {model.smallest_batch} "
+            "prompts.",
+            where="data",
+            remedy="raise data.batch_size, or set model.grouping.advantage_scale to group or none.",
+        )
 
 
 def started_from(start: Path) -> Path:

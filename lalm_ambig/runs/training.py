@@ -74,8 +74,13 @@ class Training:
                 "none",
                 "mean distribution of the training split",
             ),
-            self.before: (base, "logits", reasoning_of(self.model), policy),
-            "trained": (trained, "logits", reasoning_of(self.model), f"{policy}, {self.run.path.name}"),
+            self.before: (base, self.model.readout, reasoning_of(self.model), policy),
+            "trained": (
+                trained,
+                self.model.readout,
+                reasoning_of(self.model),
+                f"{policy}, {self.run.path.name}",
+            ),
         }
         return {name: self._keep(name, *row) for name, row in rows.items()}
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from lalm_ambig.corpora.crema_d import CremaD
-from lalm_ambig.encoding import Encoder
+from lalm_ambig.encoding import Elicitation, Encoder
 from lalm_ambig.methods.grpo import GRPO, Grouping
 from lalm_ambig.objectives.grpo import GRPOObjective
 from lalm_ambig.policies.lora import Adapter
@@ -40,7 +40,7 @@ def method_of(options: Any) -> GRPO:
         sampling=Sampling(max_new_tokens=options.tokens),
     )
     corpus = CremaD(options.root)
-    method.attach(Encoder(policy, corpus.categories, prompt=corpus.prompt, reasoning=True))
+    method.attach(Encoder(policy, corpus.categories, Elicitation(corpus.prompt, reasoning=True)))
     return method
 
 

@@ -22,7 +22,7 @@ import torch
 from lalm_ambig.corpora.chaosnli import ChaosNli
 from lalm_ambig.corpora.prepared import prepare
 from lalm_ambig.distributions import js_divergence
-from lalm_ambig.encoding import Encoder
+from lalm_ambig.encoding import Elicitation, Encoder
 from lalm_ambig.methods.sft import SFT
 from lalm_ambig.objectives.sft import SFTObjective
 from lalm_ambig.policies.causal_lm import CausalLM
@@ -91,7 +91,7 @@ class _Side:
 
 def _method(policy: CausalLM, categories: Any, kind: Any) -> SFT:
     method = SFT(policy, reasoning=False, objective=SFTObjective(ce_weight=0.0, kl_weight=1.0))
-    method.attach(Encoder(policy, categories, prompt="inference", reasoning=False, scoring=kind))
+    method.attach(Encoder(policy, categories, Elicitation("inference", reasoning=False, scoring=kind)))
     return method
 
 

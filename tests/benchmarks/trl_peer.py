@@ -26,7 +26,7 @@ from peft import LoraConfig
 from transformers import TrainerCallback
 
 from lalm_ambig.categories import CategorySet
-from lalm_ambig.encoding import Encoder, pad
+from lalm_ambig.encoding import Elicitation, Encoder, pad
 from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.causal_lm import CausalLM
 from lalm_ambig.policies.lora import Adapter
@@ -148,7 +148,7 @@ def text_of(tokenizer: Any, tokens: int, *, salt: int) -> str:
 
 def attach(method: Method, policy: CausalLM) -> None:
     """An encoder for the method; batches are made by `batch_of`, with the benchmark's own prompts."""
-    method.attach(Encoder(policy, CLASSES, prompt="inference", reasoning=True))
+    method.attach(Encoder(policy, CLASSES, Elicitation("inference", reasoning=True)))
 
 
 def batch_of(policy: CausalLM, prompts: list[str], curated: list[str] | None = None) -> Batch:

@@ -13,7 +13,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from lalm_ambig.corpora.crema_d_votes import CATEGORIES
-from lalm_ambig.encoding import Encoder
+from lalm_ambig.encoding import Elicitation, Encoder
 from lalm_ambig.errors import InputError
 from lalm_ambig.policies.causal_lm import CausalLM, Continuation
 from lalm_ambig.policies.checkpoint import Attention, turn_ends
@@ -126,7 +126,7 @@ def test_an_item_with_audio_is_refused_in_one_line(small_folders: Path, items: t
     refusal = r"causal_lm \(text\) takes text only, but an item has audio"
     with pytest.raises(InputError, match=refusal):
         policy.listen(torch.zeros(1600))
-    encoder = Encoder(policy, CATEGORIES, prompt="speech_emotion_short", reasoning=False)
+    encoder = Encoder(policy, CATEGORIES, Elicitation("speech_emotion_short", reasoning=False))
     with pytest.raises(InputError, match=refusal):
         encoder(items[:1])
     with pytest.raises(InputError, match=refusal):

@@ -7,7 +7,7 @@ import torch
 from small_model import MakeEncoder, MakePolicy, nudge
 
 from lalm_ambig.categories import CategorySet
-from lalm_ambig.encoding import Encoder
+from lalm_ambig.encoding import Elicitation, Encoder
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.rollouts.generate import Generated, Request, generate
 from lalm_ambig.rollouts.passages import Passage, Passed, Settings, curated_passages, pass_over
@@ -129,7 +129,7 @@ WORDS = CategorySet(("very angry", "very sad", "calm"), (" the voice is loud", "
 @torch.no_grad()
 def test_scoring_whole_names_equals_one_forward_a_name(policy: Tiny, items: Sequence[Item]) -> None:
     three = [Item(i.id, (2.0, 1.0, 1.0), audio=i.audio, text=i.text, rationale=i.rationale) for i in items]
-    encoder = Encoder(policy, WORDS, prompt="speech_emotion_short", reasoning=True, scoring="sequence")
+    encoder = Encoder(policy, WORDS, Elicitation("speech_emotion_short", reasoning=True, scoring="sequence"))
     batch = encoder(three)
     assert batch.curated is not None
     generated = read_generated(policy, batch, encoder.answer, max_new_tokens=NEW)

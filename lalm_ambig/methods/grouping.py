@@ -1,0 +1,82 @@
+"""How GRPO's responses are grouped and compared, and which settings leave nothing to be learnt."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lalm_ambig.errors import InputError
+from lalm_ambig.objectives.advantages import Scale
+from lalm_ambig.rewards.base import Reward
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """How responses are grouped and compared."""
+
+    size: int = 8
+    """Responses sampled for each prompt, K."""
+    advantage_scale: Scale = "group"
+    """What a reward's difference from its group's mean is divided by: the deviation of the `group` (the papers' form)
+    or of the `batch`, or by nothing (`none`)."""
+    updates: int = 1
+    """Optimiser steps on each batch of responses, μ."""
+    mask_truncated: bool = False
+    """Leave responses that were cut at their longest out of the loss; they still count in the group's mean."""
+    skip_unanimous: bool = False
+    """Sample nothing for items on which every response would earn 0 by definition: with SHALA, those whose annotators
+    agree. Their advantages are 0 as they would be; under `average: token` the sampled tokens of others weigh more."""
+
+    def __post_init__(self) -> None:
+        for name in ("size", "updates"):
+            if getattr(self, name) < 1:
+                raise InputError(
+                    f"{name} must be at least 1, got {getattr(self, name)}", where="model.grouping"
+                )
+
+
+def check_rewards(rewards: Sequence[Reward]) -> None:
+    """InputError where rewards have no weight together, or one stands twice."""
+    if not any(reward.weight for reward in rewards):
+        raise InputError("no reward has a weight, so nothing is learnt.", where="model.rewards")
+    names = [reward.name for reward in rewards]
+    if len(set(names)) < len(names):
+        raise InputError(f"a reward stands twice in {names}.", where="model.rewards")
+
+
+def check_comparison(grouping: Grouping, *, curated: bool) -> None:
+    """InputError where a group has nothing to be compared with."""
+    if grouping.size + curated < 2 and grouping.advantage_scale != "batch":
+        raise InputError(
+            f"a group of {grouping.size} has nothing to be compared with under advantage_scale: "
+            f"{grouping.advantage_scale},",
+            where="model.grouping",
+            remedy="set size to 2 or more.",
+        )
+
+
+def check_skipping(rewards: Sequence[Reward], *, kl_weight: float) -> None:
+    """InputError where an item that would be skipped still had something to be learnt from."""
+    others = [reward.name for reward in rewards if reward.weight and not reward.constant_per_item]
+    if others:
+        raise InputError(
+            f"skip_unanimous is set, but reward {others[0]} is not 0 where annotators agree:",
+            where="model.grouping",
+            remedy="set it to false, or let SHALA be the only reward.",
+        )
+    if kl_weight:
+        raise InputError(
+            f"skip_unanimous is set, but the penalty (kl_weight {kl_weight}) acts on every response:",
+            where="model.grouping",
+            remedy="set it to false, or kl_weight to 0.",
+        )
+
+
+def cancelled_weight(rewards: Sequence[Reward], scale: Scale) -> list[str]:
+    """A line for the user where the sole reward's weight of items cancels in the advantages (SPEC 4)."""
+    active = [reward for reward in rewards if reward.weight]
+    if scale != "group" or len(active) != 1 or not active[0].constant_per_item:
+        return []
+    return [
+        f"note: {active[0].name} weighs items by a number that is the same for a whole group, and advantage_scale: "
+        "group divides it out again; for it to act set model.grouping.advantage_scale to batch (of 2 prompts or "
+        "more) or none"
+    ]

@@ -1,0 +1,118 @@
+"""What is read from a verbalised answer: each decided outcome of SPEC 2."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lalm_ambig.categories import CategorySet
+from lalm_ambig.readouts.verbalised import Unparsed, is_bare, is_reasoned, parse, structure, written
+
+NLI = CategorySet(("entailment", "neutral", "contradiction"))
+GOOD = '{"entailment": 0.5, "neutral": 0.3, "contradiction": 0.2}'
+READ = [
+    ("plain", GOOD, (0.5, 0.3, 0.2)),
+    ("code fence", f"```json\n{GOOD}\n```", (0.5, 0.3, 0.2)),
+    ("prose around", f"I think {GOOD} is fair.", (0.5, 0.3, 0.2)),
+    ("the last of several", f'{{"neutral": 1}} or rather {GOOD}', (0.5, 0.3, 0.2)),
+    ("percentages", '{"entailment": 50, "neutral": 30, "contradiction": 20}', (0.5, 0.3, 0.2)),
+    ("other case and order", '{"CONTRADICTION": 0.2, "Neutral": 0.3, " entailment ": 0.5}', (0.5, 0.3, 0.2)),
+    ("a missing class", '{"neutral": 0.5, "entailment": 0.5}', (0.5, 0.5, 0.0)),
+    ("whole numbers", '{"neutral": 1}', (0.0, 1.0, 0.0)),
+    ("line breaks", '{\n "neutral": 1,\n "entailment": 3\n}', (0.75, 0.25, 0.0)),
+    ("stray braces before", "{{ a { " + GOOD, (0.5, 0.3, 0.2)),
+    ("stray brace behind", GOOD + " {", (0.5, 0.3, 0.2)),
+    ("cut after a whole one", GOOD + ' {"entailment": 0.5, "neu', (0.5, 0.3, 0.2)),
+    ("trailing comma behind a whole one", GOOD + ' {"neutral": 1,}', (0.5, 0.3, 0.2)),
+    ("enormous numbers", '{"neutral": 1e308, "entailment": 1e308}', (0.5, 0.5, 0.0)),
+    ("tiny numbers", '{"neutral": 5e-324, "entailment": 0}', (0.0, 1.0, 0.0)),
+    ("minus zero", '{"neutral": 1, "entailment": -0.0}', (0.0, 1.0, 0.0)),
+]
+UNREADABLE = [
+    ("nothing", "", "no object"),
+    ("prose", "mostly neutral", "no object"),
+    ("trailing comma", '{"neutral": 1,}', "no object"),
+    ("single quotes", "{'neutral': 1}", "no object"),
+    ("cut", '{"entailment": 0.5, "neu', "no object"),
+    ("no quotes", "{neutral: 1}", "no object"),
+    ("a list", "[0.5, 0.3, 0.2]", "no object"),
+    ("a comment", '{"neutral": 1 // sure\n}', "no object"),
+    ("an object inside another", f'{{"answer": {GOOD}}}', "unknown class"),
+    ("a value that is an object", '{"neutral": {"neutral": 1}}', "no number"),
+    ("NaN", '{"neutral": NaN}', "no number"),
+    ("infinity", '{"neutral": Infinity}', "no number"),
+    ("beyond all floats", '{"neutral": 1e999}', "no number"),
+    ("an integer beyond all floats", '{"neutral": 1' + "0" * 400 + "}", "no number"),
+    ("text", '{"neutral": "0.5"}', "no number"),
+    ("percent signs", '{"neutral": "50%"}', "no number"),
+    ("true", '{"neutral": true}', "no number"),
+    ("null", '{"neutral": null}', "no number"),
+    ("negative", '{"neutral": 1.5, "entailment": -0.5}', "negative"),
+    ("unknown class", '{"neutral": 0.5, "irony": 0.5}', "unknown class"),
+    ("unknown class with 0", '{"neutral": 1, "irony": 0}', "unknown class"),
+    ("all zero", '{"neutral": 0, "entailment": 0.0}', "all zero"),
+    ("empty", "{}", "all zero"),
+    ("a class twice", '{"neutral": 0.5, "Neutral": 0.5}', "class twice"),
+    ("a key twice", '{"neutral": 0.5, "neutral": 0.5}', "class twice"),
+    ("the last one counts, though the first is good", GOOD + " {}", "all zero"),
+    ("nested too deep", '{"neutral":' * 100_000, "no object"),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), [row[1:] for row in READ], ids=[row[0] for row in READ])
+def test_what_is_read(text: str, expected: tuple[float, ...]) -> None:
+    found = parse(text, NLI)
+    assert not isinstance(found, Unparsed)
+    assert found == pytest.approx(expected, abs=1e-12)
+    assert sum(found) == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"), [row[1:] for row in UNREADABLE], ids=[row[0] for row in UNREADABLE]
+)
+def test_what_is_never_guessed(text: str, reason: str) -> None:
+    assert parse(text, NLI) == Unparsed(reason)  # type: ignore[arg-type]
+
+
+def test_classes_are_found_by_name_by_key_and_by_the_prompts_word() -> None:
+    target = CategorySet(("happiness", "sadness")).spoken_as(CategorySet(("joy", "sadness")))
+    assert target.prompt_names == ("joy", "sadness")
+    for word in ("joy", "happiness", "Happy"):
+        assert parse(json.dumps({word: 1}), target) == (1.0, 0.0)
+    assert parse('{"joy": 0.5, "happiness": 0.5}', target) == Unparsed("class twice")
+    own = CategorySet(("a", "b"), (" a", " b"), ("first", "second"))
+    assert parse('{"First": 1, "b": 3}', own) == (0.25, 0.75)
+
+
+def test_the_json_of_p_has_two_decimals_that_sum_to_1() -> None:
+    assert written((0.65, 0.3, 0.05), NLI) == '{"entailment": 0.65, "neutral": 0.30, "contradiction": 0.05}'
+    thirds = written((1 / 3, 1 / 3, 1 / 3), NLI)
+    assert thirds == '{"entailment": 0.34, "neutral": 0.33, "contradiction": 0.33}'
+    assert written((0.005, 0.995, 0.0), NLI) == '{"entailment": 0.01, "neutral": 0.99, "contradiction": 0.00}'
+    assert structure(NLI) == '{"entailment": share, "neutral": share, "contradiction": share}'
+
+
+@given(st.lists(st.integers(0, 50), min_size=3, max_size=3).filter(any))
+def test_what_is_written_is_read_again(votes: list[int]) -> None:
+    dist = [vote / sum(votes) for vote in votes]
+    text = written(dist, NLI)
+    found = parse(text, NLI)
+    assert not isinstance(found, Unparsed)
+    assert found == pytest.approx(dist, abs=0.01)
+    assert is_bare(text)
+
+
+@given(st.text(alphabet='{}[]":,.0123456789eE+-neutral \\\n'))
+def test_any_text_is_a_distribution_or_a_reason(text: str) -> None:
+    found = parse(text, NLI)
+    if not isinstance(found, Unparsed):
+        assert min(found) >= 0
+        assert sum(found) == pytest.approx(1)
+
+
+def test_the_form_of_a_bare_answer_and_of_a_reasoned_one() -> None:
+    assert is_bare(f" {GOOD}\n")
+    assert not any(map(is_bare, (f"```{GOOD}```", f"{GOOD} {GOOD}", f"so {GOOD}", "", "no")))
+    assert is_reasoned(f"Both can be meant.\n{GOOD}")
+    assert not any(map(is_reasoned, (GOOD, f"so {GOOD}.", f"so {GOOD} or {GOOD}", "so")))
