@@ -4,27 +4,43 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lalm_ambig.distributions import kl_from_logits
+from lalm_ambig.distributions import kl, kl_from_logits, smoothed
+from lalm_ambig.errors import InputError
 from lalm_ambig.rewards.base import Reward
 from lalm_ambig.types import Groups
 
 
 class Agreement(Reward):
-    """−L_dist = −KL(p ‖ p̂) in nats, at most 0."""
+    """−L_dist = −KL(p ‖ p̂) in nats, at most 0.
 
-    def __init__(self, *, weight: float = 1.0) -> None:
+    A distribution that is stated in words often has zeros: p̂ is smoothed there, and the divergence capped (SPEC 2).
+    """
+
+    def __init__(self, *, weight: float = 1.0, kl_cap: float = 5.0) -> None:
         """
         Args:
             weight: Factor in the sum of all rewards.
+            kl_cap: Verbalised readout: the largest divergence that counts, in nats, and that of a response which could
+                not be read. The logit readout has no cap.
         """
         super().__init__(weight=weight)
+        if not 0 < kl_cap < float("inf"):
+            raise InputError(f"kl_cap must be positive, got {kl_cap}", where="model.rewards")
+        self.kl_cap = kl_cap
 
-    def __call__(
+    def of_parsed(
         self, groups: Groups, label_dist: Float[Tensor, "group category"]
     ) -> Float[Tensor, "group rollout"]:
-        assert groups.category_logits is not None, "the logit readout gives them"
-        target = label_dist[:, None].expand_as(groups.category_logits)
-        return -kl_from_logits(target, groups.category_logits)
+        target = label_dist[:, None].expand_as(groups.predicted_dist)
+        if groups.category_logits is not None:
+            return -kl_from_logits(target, groups.category_logits)
+        return -kl(target, smoothed(groups.predicted_dist)).clamp(0, self.kl_cap)
+
+    @property
+    def minimum(self) -> float:
+        return -self.kl_cap
 
     def perfect(self, label_dist: Float[Tensor, "group category"]) -> Float[Tensor, "group"]:
+        """0. Stated in words, p̂ = p misses it by less than C·1e-3, since it is smoothed; what comes closer is a p̂ whose
+        smoothed form is p, and nothing goes beyond."""
         return torch.zeros_like(label_dist[:, 0])

@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lalm_ambig.errors import InputError
@@ -28,12 +29,33 @@ class Reward(ABC):
         """For logs: the module's name."""
         return type(self).__module__.rpartition(".")[2]
 
-    @abstractmethod
     def __call__(
         self, groups: Groups, label_dist: Float[Tensor, "group category"]
     ) -> Float[Tensor, "group rollout"]:
-        """The reward of each response, without the weight."""
+        """The reward of each response, without the weight; `minimum` where a response could not be read (SPEC 2)."""
+        return self.of_parsed(groups, label_dist).masked_fill(~groups.parsed, self.minimum)
+
+    @abstractmethod
+    def of_parsed(
+        self, groups: Groups, label_dist: Float[Tensor, "group category"]
+    ) -> Float[Tensor, "group rollout"]:
+        """The reward of each response as if all could be read: what stands where one could not is not looked at."""
+
+    @property
+    @abstractmethod
+    def minimum(self) -> float:
+        """What a response earns that could not be read: no response that states its distribution earns less."""
 
     @abstractmethod
     def perfect(self, label_dist: Float[Tensor, "group category"]) -> Float[Tensor, "group"]:
-        """What a response of the right form whose p̂ is p would earn, without the weight: no response earns more."""
+        """The most that a response to each item can earn, without the weight: by the right form with p̂ = p, unless the
+        reward says otherwise."""
+
+    @property
+    def constant_per_item(self) -> bool:
+        """Whether a factor that is the same for all responses to an item weighs items against each other."""
+        return False
+
+    def silent(self, label_dist: Float[Tensor, "group category"]) -> Bool[Tensor, "group"]:
+        """True on items for which every response earns 0 by definition, whatever it says."""
+        return torch.zeros(len(label_dist), dtype=torch.bool, device=label_dist.device)

@@ -9,7 +9,13 @@ from lalm_ambig.types import Groups
 
 
 class Format(Reward):
-    """1 where the response is `<think>…</think><answer>NAME</answer>` with nothing beside it, else 0."""
+    """1 where the response has the form that the readout asks for and nothing beside it, else 0.
+
+    Logit readout: `<think>…</think><answer>NAME</answer>`. Verbalised: one JSON object that states a distribution,
+    alone, or at the end of the reasoning where there is any.
+    """
+
+    minimum = 0.0
 
     def __init__(self, *, weight: float = 0.1) -> None:
         """
@@ -18,7 +24,7 @@ class Format(Reward):
         """
         super().__init__(weight=weight)
 
-    def __call__(
+    def of_parsed(
         self, groups: Groups, label_dist: Float[Tensor, "group category"]
     ) -> Float[Tensor, "group rollout"]:
         return groups.well_formed.to(label_dist.dtype)

@@ -17,17 +17,22 @@ Rewarded = dict[str, Float[Tensor, "group rollout"]]
 def earned(
     rewards: Sequence[Reward], groups: Groups, *, label_dist: Tensor, items: Sequence[Item]
 ) -> Rewarded:
-    """What each reward gives. InputError that names reward and item where a value is not finite."""
+    """What each reward gives. InputError that names the item where a distribution or a reward is not finite."""
+    _check_finite("the predicted distribution", groups.predicted_dist, items)
     parts = {reward.name: reward(groups, label_dist) for reward in rewards}
     for name, values in parts.items():
-        wrong = (~torch.isfinite(values)).any(-1).nonzero()
-        if len(wrong):
-            item = items[int(wrong[0])].id
-            raise InputError(
-                f"reward {name} is {values[int(wrong[0])].tolist()} for item {item}: it must be finite.",
-                where="model.rewards",
-            )
+        _check_finite(f"reward {name}", values, items)
     return parts
+
+
+def _check_finite(what: str, values: Float[Tensor, "group *rest"], items: Sequence[Item]) -> None:
+    wrong = (~torch.isfinite(values)).flatten(1).any(-1).nonzero()
+    if len(wrong):
+        group = int(wrong[0])
+        raise InputError(
+            f"{what} is {values[group].tolist()} for item {items[group].id}: it must be finite.",
+            where="model.rewards",
+        )
 
 
 def weighted(rewards: Sequence[Reward], parts: Rewarded) -> Float[Tensor, "group rollout"]:
@@ -36,5 +41,6 @@ def weighted(rewards: Sequence[Reward], parts: Rewarded) -> Float[Tensor, "group
 
 
 def perfect(rewards: Sequence[Reward], label_dist: Float[Tensor, "group category"]) -> Float[Tensor, "group"]:
-    """What a response of the right form with p̂ = p would earn in all."""
+    """What no response can earn more than in all: the sum of each reward's most, which p̂ = p and the right form earn
+    where every reward says so."""
     return torch.stack([reward.weight * reward.perfect(label_dist) for reward in rewards]).sum(0)

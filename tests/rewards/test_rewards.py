@@ -7,28 +7,21 @@ import pkgutil
 
 import pytest
 import torch
+from response_groups import LABEL, scored, stated
 
 import lalm_ambig.rewards
+from lalm_ambig.distributions import normalised_entropy
 from lalm_ambig.errors import InputError
 from lalm_ambig.rewards.agreement import Agreement
 from lalm_ambig.rewards.base import Reward
 from lalm_ambig.rewards.format import Format
+from lalm_ambig.rewards.shala import Shala
 from lalm_ambig.rewards.total import earned, perfect, weighted
 from lalm_ambig.types import Groups, Item
 
-LABEL = torch.tensor([[0.5, 0.5], [1.0, 0.0]])
 ITEMS = (Item("a", (1.0, 1.0)), Item("b", (2.0, 0.0)))
-
-
-def groups(logits: list[list[list[float]]], formed: list[list[bool]]) -> Groups:
-    scores = torch.tensor(logits)
-    shape = (*scores.shape[:2], 1)
-    yes = torch.ones(shape, dtype=torch.bool)
-    flags = torch.tensor(formed)
-    return Groups(
-        torch.zeros(shape, dtype=torch.long), yes, ~yes, torch.zeros(shape), scores.softmax(-1), scores, flags,
-        ~flags, ~flags, (("x",) * shape[1],) * shape[0],
-    )  # fmt: skip
+SMOOTHED = 2 * 1e-3
+"""What a distribution over two classes stated in words can lose by the smoothing, in nats, at most."""
 
 
 def reward_classes() -> list[type[Reward]]:
@@ -42,9 +35,24 @@ def reward_classes() -> list[type[Reward]]:
     return found
 
 
-EXAMPLE = groups(
+every_reward = pytest.mark.parametrize("cls", reward_classes(), ids=lambda cls: cls.__name__)
+
+EXAMPLE = scored(
     [[[0.0, 0.0], [math.log(3), 0.0]], [[math.log(3), 0.0], [0.0, 5.0]]], [[True, False], [False, True]]
 )
+
+
+def candidates() -> torch.Tensor:
+    """For each item p, everything on either class, everything on the majority, and some others."""
+    torch.manual_seed(0)
+    others = torch.distributions.Dirichlet(torch.full((2,), 0.5)).sample((2, 4))
+    corners = torch.eye(2).expand(2, 2, 2)
+    return torch.cat([LABEL[:, None], corners, others], dim=1)
+
+
+def both_readouts(dist: torch.Tensor) -> list[Groups]:
+    formed = [[True] * dist.shape[1]] * len(dist)
+    return [scored(dist.clamp(min=1e-9).log().tolist(), formed), stated(dist.tolist())]
 
 
 def test_agreement_is_minus_the_forward_divergence() -> None:
@@ -55,22 +63,82 @@ def test_agreement_is_minus_the_forward_divergence() -> None:
     assert float(found[1, 1]) == pytest.approx(-math.log(1 + math.exp(5)), abs=1e-4)
 
 
+def test_agreement_of_a_stated_distribution_is_smoothed_and_capped() -> None:
+    """p̂=(1,0) is smoothed to (1.001, 0.001)/1.002: −2.76223 for p=(½,½), −0.000999 for p=(1,0); (0,1) costs −6.9098."""
+    example = stated([[[1.0, 0.0], [0.5, 0.5]], [[1.0, 0.0], [0.0, 1.0]]])
+    assert Agreement()(example, LABEL)[0].tolist() == pytest.approx([-2.762229, 0.0], abs=1e-5)
+    assert Agreement()(example, LABEL)[1].tolist() == pytest.approx([-0.0009985, -5.0], abs=1e-6)
+    assert float(Agreement(kl_cap=8.0)(example, LABEL)[1, 1]) == pytest.approx(-6.909753, abs=1e-5)
+
+
+def test_the_cap_is_not_for_logits() -> None:
+    far = scored([[[0.0, 0.0]], [[0.0, 9.0]]], [[True], [True]])
+    assert float(Agreement(kl_cap=0.1)(far, LABEL)[1, 0]) == pytest.approx(
+        -math.log(1 + math.exp(9)), abs=1e-4
+    )
+
+
+@pytest.mark.parametrize("cap", [0.0, -1.0, math.inf, math.nan])
+def test_a_cap_that_is_none_is_refused(cap: float) -> None:
+    with pytest.raises(InputError, match=rf"kl_cap must be positive, got {cap}"):
+        Agreement(kl_cap=cap)
+
+
 def test_format_is_one_or_nothing() -> None:
     assert Format()(EXAMPLE, LABEL).tolist() == [[1.0, 0.0], [0.0, 1.0]]
 
 
-@pytest.mark.parametrize("cls", reward_classes(), ids=lambda cls: cls.__name__)
-def test_no_response_earns_more_than_a_perfect_one(cls: type[Reward]) -> None:
+@every_reward
+def test_no_response_earns_more_than_perfect_and_the_best_one_earns_it(cls: type[Reward]) -> None:
     reward = cls()  # type: ignore[call-arg]
-    torch.manual_seed(0)
-    logits = torch.randn(2, 6, 2) * 3
-    logits[:, 0] = LABEL.clamp(min=1e-9).log()  # p̂ = p
-    example = groups(logits.tolist(), [[True] * 6] * 2)
-    values = reward(example, LABEL)
     best = reward.perfect(LABEL)
-    assert (values <= best[:, None] + 1e-5).all()
-    torch.testing.assert_close(values[:, 0], best, atol=1e-5, rtol=1e-5)
+    for example in both_readouts(candidates()):
+        values = reward(example, LABEL)
+        assert (values <= best[:, None] + 1e-5).all()
+        torch.testing.assert_close(values.max(-1).values, best, atol=SMOOTHED, rtol=0)
     assert reward.name == cls.__module__.rpartition(".")[2]
+
+
+@pytest.mark.parametrize("reward", [Agreement(), Shala(), Shala(ambiguity=False), Format()])
+def test_what_people_say_earns_most(reward: Reward) -> None:
+    for example in both_readouts(LABEL[:, None]):
+        torch.testing.assert_close(reward(example, LABEL)[:, 0], reward.perfect(LABEL), atol=SMOOTHED, rtol=0)
+
+
+@every_reward
+def test_an_unparsable_response_earns_the_minimum_and_is_never_the_best(cls: type[Reward]) -> None:
+    """Uniform stands in its place, which for p=(½,½) would be the best answer of all."""
+    reward = cls()  # type: ignore[call-arg]
+    dist = torch.cat([torch.full((2, 1, 2), 0.5), candidates()], dim=1)
+    reasons: list[str | None] = ["no object"] + [None] * (dist.shape[1] - 1)
+    values = reward(stated(dist.tolist(), [reasons, reasons]), LABEL)
+    assert values[:, 0].tolist() == [reward.minimum] * 2
+    parsed = values[:, 1:]
+    assert (parsed >= reward.minimum).all()
+    all_minimal = (parsed == reward.minimum).all(-1)
+    assert all_minimal.tolist() == reward.silent(LABEL).tolist()
+    assert (values[:, 0] < parsed.max(-1).values)[~all_minimal].all()
+
+
+@every_reward
+def test_a_response_earns_the_same_in_any_company(cls: type[Reward]) -> None:
+    reward, dist = cls(), candidates()  # type: ignore[call-arg]
+    order = torch.tensor([3, 0, 6, 2, 5, 1, 4])
+    for whole, moved in zip(both_readouts(dist), both_readouts(dist[:, order]), strict=True):
+        torch.testing.assert_close(reward(whole, LABEL)[:, order], reward(moved, LABEL))
+
+
+@every_reward
+def test_silent_items_are_those_on_which_nothing_can_be_earned(cls: type[Reward]) -> None:
+    reward = cls()  # type: ignore[call-arg]
+    assert (reward.perfect(LABEL)[reward.silent(LABEL)] == 0).all()
+    assert reward.silent(LABEL).any() <= reward.constant_per_item
+
+
+def test_only_shala_weighs_items() -> None:
+    weighing = [cls.__name__ for cls in reward_classes() if cls().constant_per_item]  # type: ignore[call-arg]
+    assert weighing == ["Shala"]
+    assert float(normalised_entropy(LABEL)[1]) == 0  # the item of LABEL that it is silent about
 
 
 def test_the_total_is_weighted_as_in_a6() -> None:
@@ -82,10 +150,12 @@ def test_the_total_is_weighted_as_in_a6() -> None:
 
 def test_a_reward_that_is_not_finite_names_its_item() -> None:
     class Broken(Reward):
+        minimum = 0.0
+
         def __init__(self) -> None:
             super().__init__(weight=1.0)
 
-        def __call__(self, groups: Groups, label_dist: torch.Tensor) -> torch.Tensor:
+        def of_parsed(self, groups: Groups, label_dist: torch.Tensor) -> torch.Tensor:
             return torch.tensor([[0.0, 1.0], [torch.nan, 0.0]])
 
         def perfect(self, label_dist: torch.Tensor) -> torch.Tensor:
@@ -95,6 +165,12 @@ def test_a_reward_that_is_not_finite_names_its_item() -> None:
         InputError, match=r"reward test_rewards is \[nan, 0.0\] for item b: it must be finite"
     ):
         earned([Broken()], EXAMPLE, label_dist=LABEL, items=ITEMS)
+
+
+def test_a_distribution_that_is_not_finite_names_its_item() -> None:
+    broken = scored([[[0.0, 0.0]], [[torch.nan, 0.0]]], [[True], [True]])
+    with pytest.raises(InputError, match=r"the predicted distribution is \[\[nan, nan\]\] for item b"):
+        earned([Shala()], broken, label_dist=LABEL, items=ITEMS)
 
 
 def test_a_negative_weight_is_refused() -> None:
