@@ -9,7 +9,7 @@ from small_model import MakeEncoder, MakePolicy, noise
 
 from lalm_ambig.corpora.crema_d_votes import CATEGORIES
 from lalm_ambig.corpora.demo_writer import DemoSettings, write_demo
-from lalm_ambig.encoding import Elicitation, Encoder
+from lalm_ambig.encoding import Elicitation, Encoder, Readout
 from lalm_ambig.policies.lora import Adapter
 from lalm_ambig.policies.tiny import Tiny, build
 from lalm_ambig.types import Item
@@ -81,8 +81,8 @@ def items(tmp_path_factory: pytest.TempPathFactory) -> tuple[Item, ...]:
 
 @pytest.fixture(scope="session")
 def make_encoder() -> MakeEncoder:
-    def make(policy: Tiny, *, reasoning: bool = True) -> Encoder:
-        return Encoder(policy, CATEGORIES, Elicitation("speech_emotion_short", reasoning))
+    def make(policy: Tiny, *, reasoning: bool = True, readout: Readout = "logits") -> Encoder:
+        return Encoder(policy, CATEGORIES, Elicitation("speech_emotion_short", reasoning, readout=readout))
 
     return make
 

@@ -12,7 +12,7 @@ from lalm_ambig.policies.tiny import Tiny
 MakePolicy = Callable[..., Tiny]
 """Takes the adapter's settings, and `standardise_audio`."""
 MakeEncoder = Callable[..., Encoder]
-"""Takes a policy, and `reasoning`."""
+"""Takes a policy, `reasoning` and `readout`."""
 
 
 def noise(seconds: float, *, seed: int) -> torch.Tensor:

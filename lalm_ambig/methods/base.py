@@ -1,7 +1,6 @@
 """The one training loop: gather experience with the policy, reduce it to a loss, log it; and read out predictions."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from torchmetrics import MetricCollection
 from lalm_ambig.encoding import Encoder, Readout
 from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.predictions import Prediction, from_reading
+from lalm_ambig.methods.generation import Generation
 from lalm_ambig.methods.optimisation import Optimiser, cosine_schedule, parameter_groups
 from lalm_ambig.methods.reference import Reference
 from lalm_ambig.methods.rollout_log import Row
@@ -20,27 +20,11 @@ from lalm_ambig.metrics.base import all_metrics
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.rollouts.passages import Settings
 from lalm_ambig.rollouts.reading import read_curated, read_generated
+from lalm_ambig.rollouts.samples import read_samples
 from lalm_ambig.rollouts.stated import read_stated
 from lalm_ambig.types import Batch, Loss, Reading
 
 PROGRESS_BAR = ("js_div_bits",)
-
-
-@dataclass(frozen=True)
-class Generation:
-    """How responses are written in validation and evaluation: always greedily."""
-
-    max_new_tokens: int = 256
-    """Longest reasoning, or verbalised answer, in tokens; a longer reasoning is closed and marked."""
-    validation_items: int = 64
-    """Items for which text is generated at each validation (the first of the split). With the logit readout the rest
-    are read behind the curated reasoning."""
-
-    def __post_init__(self) -> None:
-        if self.max_new_tokens < 1:
-            raise InputError(
-                f"max_new_tokens must be at least 1, got {self.max_new_tokens}", where="model.generation"
-            )
 
 
 class Method(lightning.LightningModule, ABC):
@@ -190,6 +174,10 @@ class Method(lightning.LightningModule, ABC):
     def read(self, batch: Batch) -> Reading:
         """The distributions that are evaluated: after or in the policy's own response, or at once."""
         tokens = self.generation.max_new_tokens
+        if self.generation.samples > 1:
+            if not self.writes:
+                raise InputError("without reasoning every sample is the same.", where="samples")
+            return read_samples(self.encoder, batch, max_new_tokens=tokens, samples=self.generation.samples)
         if self.encoder.answer is None:
             return read_stated(self.encoder, batch, max_new_tokens=tokens)
         return read_generated(

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from lalm_ambig.encoding import Readout
 from lalm_ambig.errors import InputError
-from lalm_ambig.methods.base import Generation, Method
+from lalm_ambig.methods.base import Method
 from lalm_ambig.methods.collected import Collected, Memory
 from lalm_ambig.methods.curated_trajectory import CuratedTrajectory
+from lalm_ambig.methods.generation import Generation
 from lalm_ambig.methods.grouping import (
     Grouping,
     cancelled_weight,

@@ -10,9 +10,10 @@ import torch
 
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.data import DataModule
-from lalm_ambig.methods.base import Generation, Method
+from lalm_ambig.methods.base import Method
 from lalm_ambig.methods.curated_trajectory import CuratedTrajectory
 from lalm_ambig.methods.dpo import DPO, Negatives
+from lalm_ambig.methods.generation import Generation
 from lalm_ambig.methods.grpo import GRPO, Grouping
 from lalm_ambig.methods.optimisation import Optimiser
 from lalm_ambig.methods.sft import SFT

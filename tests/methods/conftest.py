@@ -6,7 +6,8 @@ import pytest
 from scripted import MakeMethod
 from small_model import MakeEncoder, MakePolicy, nudge
 
-from lalm_ambig.methods.base import Generation, Method
+from lalm_ambig.methods.base import Method
+from lalm_ambig.methods.generation import Generation
 from lalm_ambig.rollouts.sampling import Sampling
 
 SHORT = Generation(max_new_tokens=4, validation_items=2)
@@ -22,7 +23,7 @@ def on_policy(make_policy: MakePolicy, make_encoder: MakeEncoder) -> MakeMethod:
             nudge(policy, by=moved)
         sampling = Sampling(max_new_tokens=tokens)
         method = cls(policy, sampling=sampling, generation=SHORT, **settings)  # type: ignore[call-arg]
-        method.attach(make_encoder(policy))
+        method.attach(make_encoder(policy, reasoning=method.reasoning, readout=method.readout))
         if method.reference is not None:
             method.reference.take(policy)
         return method

@@ -10,7 +10,7 @@ from scipy.stats import entropy
 from small_model import MakeEncoder, MakePolicy, nudge
 from torch.utils.data import DataLoader
 
-from lalm_ambig.methods.base import Generation
+from lalm_ambig.methods.generation import Generation
 from lalm_ambig.methods.optimisation import Optimiser
 from lalm_ambig.methods.sft import SFT
 from lalm_ambig.objectives.sft import SFTObjective

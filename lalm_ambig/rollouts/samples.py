@@ -1,0 +1,27 @@
+"""Test-time averaging: the mean distribution of several sampled responses."""
+
+import torch
+
+from lalm_ambig.encoding import Encoder
+from lalm_ambig.rollouts.groups import Draw, sample_groups
+from lalm_ambig.rollouts.sampling import Sampling
+from lalm_ambig.types import Batch, Reading
+
+
+@torch.no_grad()
+def read_samples(encoder: Encoder, batch: Batch, *, max_new_tokens: int, samples: int) -> Reading:
+    """The mean of p̂ over sampled responses of each item, at temperature 1; those that cannot be read are left out.
+
+    An item of which none can be read has a uniform p̂ and the first one's reason. The text is the first response's.
+    Random numbers belong to the item (`uniform_noise`), so the first n responses are the same for any number of them.
+    """
+    draw = Draw(Sampling(max_new_tokens=max_new_tokens), copies=samples, step=0)
+    groups = sample_groups(encoder, batch, draw)
+    weights = groups.parsed.to(groups.predicted_dist.dtype)
+    weights = torch.where(weights.any(-1, keepdim=True), weights, 1)
+    mean = (groups.predicted_dist * weights[..., None]).sum(1) / weights.sum(-1, keepdim=True)
+    unparsed = None
+    if groups.unparsed is not None:
+        unparsed = tuple(None if None in reasons else reasons[0] for reasons in groups.unparsed)
+    closed = tuple(bool(flag) for flag in groups.closed[:, 0])
+    return Reading(mean, None, tuple(texts[0] for texts in groups.texts), closed=closed, unparsed=unparsed)

@@ -1,0 +1,143 @@
+"""A SHALA step against TRL's GRPO with the same reward as a function: the same prompts, K responses of C tokens, LoRA.
+
+    python tests/benchmarks/shala.py --prompts 4 --rollouts 4 --prompt-tokens 200 --tokens 128
+
+Paper B's step: 4 prompts, 4 responses each, temperature 1.2, at most 128 new tokens, β = 0. Here every response has
+exactly 128, so that both sides do the same work. The last line is JSON.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from trl_peer import (
+    CLASSES,
+    Clock,
+    TakeTurns,
+    arguments,
+    batch_of,
+    common_settings,
+    descend,
+    finish,
+    lora,
+    optimiser_of,
+    policy_folder,
+    policy_of,
+    text_of,
+)
+
+from lalm_ambig.distributions import js_distance, normalised_entropy
+from lalm_ambig.encoding import Elicitation, Encoder
+from lalm_ambig.methods.grouping import Grouping
+from lalm_ambig.methods.grpo import GRPO
+from lalm_ambig.objectives.grpo import GRPOObjective
+from lalm_ambig.rewards.shala import Shala
+from lalm_ambig.rollouts.passages import pass_over
+from lalm_ambig.rollouts.sampling import Sampling
+from lalm_ambig.rollouts.stated import stated
+from lalm_ambig.types import Batch
+
+TEMPERATURE = 1.2
+
+
+def our_method(options: Any) -> GRPO:
+    """Our side; no token ends a response, so that each has exactly C."""
+    policy = policy_of(options.model)
+    policy.ends = []
+    method = GRPO(
+        policy,
+        rewards=[Shala()],
+        objective=GRPOObjective(kl_weight=0.0),
+        grouping=Grouping(size=options.rollouts),
+        sampling=Sampling(max_new_tokens=options.tokens, temperature=TEMPERATURE),
+        reasoning=False,
+        readout="verbalised",
+    )
+    method.attach(Encoder(policy, CLASSES, Elicitation("inference", reasoning=False, readout="verbalised")))
+    return method
+
+
+def reward_of(texts: list[str]) -> list[float]:
+    """What SHALA gives for the label distribution of `batch_of`'s items."""
+    label = torch.tensor([[0.25, 0.25, 0.5]] * len(texts))
+    dist, unparsed = stated(texts, CLASSES)
+    rewards = normalised_entropy(label) * (1 - js_distance(label, dist))
+    return [0.0 if reason else float(value) for value, reason in zip(rewards, unparsed, strict=True)]
+
+
+def largest_difference(method: GRPO, batch: Batch) -> float:
+    """Between the recorded log-probabilities of sampled tokens and a plain padded forward pass over them, in nats."""
+    collected = method.collect(batch)
+    plain = replace(method.passes, share_prompt=False)
+    with torch.no_grad(), method.policy.evaluating():
+        found = pass_over(method.policy, batch, collected.passages(), plain).log_probs
+    return float((found - collected.old_log_probs.flatten(0, 1)).abs().max())
+
+
+def prompts_of(tokenizer: Any, options: Any, step: int) -> list[str]:
+    return [
+        text_of(tokenizer, options.prompt_tokens, salt=(options.prompts * step + n) % 12)
+        for n in range(options.prompts)
+    ]
+
+
+def main() -> None:
+    options = arguments(__doc__, prompts=4, rollouts=4, prompt_tokens=200, tokens=128)
+    clock, method, ours = Clock(), None, None
+    if options.only != "trl":
+        method = our_method(options)
+        policy: Any = method.policy
+        optimiser = optimiser_of(policy)
+
+        def ours(step: int) -> None:
+            batch = batch_of(policy, prompts_of(policy.tokenizer, options, step))
+            with clock("ours"):
+                descend(method, batch, optimiser)
+            assert len(method.rollout_rows) == options.rollouts * options.prompts
+
+    if options.only == "ours":
+        assert ours is not None
+        for step in range(options.steps):
+            ours(step)
+        finish(options, clock)
+        return
+    train_trl(options, clock, ours)
+    more = {}
+    if method is not None:
+        batch = batch_of(policy, prompts_of(policy.tokenizer, options, 3))
+        more["largest_log_prob_difference"] = largest_difference(method, batch)
+    finish(options, clock, **more)
+
+
+def train_trl(options: Any, clock: Clock, ours: Any) -> None:
+    from datasets import Dataset
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from trl import GRPOConfig, GRPOTrainer
+
+    source = policy_folder(options.model)
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    texts = [text_of(tokenizer, options.prompt_tokens, salt=n) for n in range(12)]
+    config = GRPOConfig(
+        per_device_train_batch_size=options.rollouts * options.prompts,
+        num_generations=options.rollouts,
+        steps_per_generation=1,
+        gradient_accumulation_steps=1,
+        max_completion_length=options.tokens,
+        beta=0.0,
+        temperature=TEMPERATURE,
+        generation_kwargs={"min_new_tokens": options.tokens},
+        **common_settings(options),
+    )
+    GRPOTrainer(
+        model=AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32),
+        reward_funcs=lambda completions, **_: reward_of(completions),
+        train_dataset=Dataset.from_list([{"prompt": text} for text in texts]),
+        processing_class=tokenizer,
+        peft_config=lora(),
+        callbacks=[TakeTurns(clock, ours)],
+        args=config,
+    ).train()
+
+
+if __name__ == "__main__":
+    main()
