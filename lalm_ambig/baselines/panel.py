@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from lalm_ambig.baselines.floor import drawn_predictions, fitted_alpha, panels, vote_counts
+from lalm_ambig.baselines.base import DRAWN_TARGET, Answered, Baseline, Known
+from lalm_ambig.baselines.floor import checked_votes, drawn_predictions, fitted_alpha, panels, vote_counts
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.types import Item
 
@@ -17,3 +18,12 @@ def panel(items: Sequence[Item], *, alpha: float | None = None, seed: int = 0) -
     votes = vote_counts(items)
     draw = panels(votes, fitted_alpha(votes) if alpha is None else alpha, seed=seed)
     return drawn_predictions(items, draw(), predicted_dist=draw())
+
+
+class Panel(Baseline):
+    """`panel` as a row, with the α of the whole corpus (SPEC 3)."""
+
+    def answer(self, known: Known) -> Answered:
+        alpha = fitted_alpha(checked_votes(known.votes))
+        meaning = f"one panel of annotators drawn from q against another, α {alpha:.3f} of the whole corpus"
+        return Answered(panel(known.items, alpha=alpha, seed=known.seed), meaning, (DRAWN_TARGET,))

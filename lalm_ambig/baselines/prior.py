@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
+from lalm_ambig.baselines.base import Answered, Baseline, Known
 from lalm_ambig.baselines.fixed import predict_same
 from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.predictions import Prediction
@@ -28,3 +29,10 @@ def mean_label_dist(train: Sequence[Item]) -> tuple[float, ...]:
         )
     mean = torch.tensor([item.label_dist for item in train], dtype=torch.float64).mean(0)
     return tuple(mean.tolist())
+
+
+class Prior(Baseline):
+    """`prior` as a row."""
+
+    def answer(self, known: Known) -> Answered:
+        return Answered(prior(known.items, train=known.train), "mean distribution of the training split")

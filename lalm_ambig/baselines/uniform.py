@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from lalm_ambig.baselines.base import Answered, Baseline, Known
 from lalm_ambig.baselines.fixed import predict_same
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.types import Item
@@ -13,3 +14,10 @@ def uniform(items: Sequence[Item]) -> list[Prediction]:
         return []
     width = len(items[0].votes)
     return predict_same(items, (1 / width,) * width)
+
+
+class Uniform(Baseline):
+    """`uniform` as a row."""
+
+    def answer(self, known: Known) -> Answered:
+        return Answered(uniform(known.items), "every class equally likely")

@@ -1,0 +1,160 @@
+"""Answer a split without training a policy, as a run does: `python -m lalm_ambig.baseline NAME`."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.markup import escape
+
+from lalm_ambig.baselines.base import Answered, Baseline, Known, baseline, baseline_names
+from lalm_ambig.baselines.pooled import PooledFeatures
+from lalm_ambig.configuration import Cli, parse
+from lalm_ambig.configuration_files import config_folder
+from lalm_ambig.corpora.base import Corpus, corpus_names, open_corpus
+from lalm_ambig.corpora.options import option_values
+from lalm_ambig.data import DataModule
+from lalm_ambig.errors import InputError, run_command
+from lalm_ambig.evaluation.results import About, Results
+from lalm_ambig.evaluation.results_file import write_results
+from lalm_ambig.evaluation.table import ambiguity_table, main_table
+from lalm_ambig.policies.lora import Adapter
+from lalm_ambig.runs import quiet
+from lalm_ambig.runs.evaluation import keep
+from lalm_ambig.runs.folder import open_run
+from lalm_ambig.runs.session import connect
+from lalm_ambig.types import SPLITS
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Answer a split, write metrics.json and predictions.jsonl, and print the row."""
+    quiet.silence()
+    console = Console()
+    options = _parser().parse_args(arguments)
+    chosen = baseline(options.name)
+    cli = _configured(options, chosen)
+    data = _data(options, cli)
+    known = _known(options, data)
+    if chosen.needs_features and cli is not None:
+        known = replace(known, features=_features(cli, data))
+    console.print(f"{options.name} on {len(known.items)} items of {data.corpus.name}, {options.split} split")
+    answered = chosen.answer(known)
+    results = {options.name: _kept(options, data, answered)}
+    console.print(main_table(results).rich(narrow=True), ambiguity_table(results).rich())
+    console.print(f"{escape(options.name)}: {escape(answered.meaning)}", highlight=False)
+    console.print(f"metrics.json and predictions.jsonl: {options.out}")
+    return 0
+
+
+def _configured(options: argparse.Namespace, chosen: Baseline) -> Cli | None:
+    """The configuration of the run or the policy that is given; None without one."""
+    name = options.name
+    if options.policy is not None and not chosen.needs_features:
+        raise InputError(f"{name} looks at no policy:", where="--policy", remedy="leave it out.")
+    if options.policy_path is not None and options.policy is None:
+        raise InputError("it changes the path of --policy YAML, which is missing.", where="--policy.path")
+    if options.run is not None:
+        return parse([f"--config={open_run(options.run).config}"])
+    if options.policy is not None:
+        folder = config_folder()
+        files = [options.policy, folder / "data/demo.yaml", folder / "method/sft_kl_only.yaml"]
+        path = [] if options.policy_path is None else [f"--policy.path={options.policy_path}"]
+        return parse([*(f"--config={file}" for file in files), *path])
+    if chosen.needs_features:
+        raise InputError(
+            f"{name} needs a policy, whose features it looks at:",
+            where="baseline",
+            remedy="give --policy YAML (e.g. configs/policy/tiny.yaml) or --run DIR.",
+        )
+    return None
+
+
+def _data(options: argparse.Namespace, cli: Cli | None) -> DataModule:
+    own: DataModule | None = cli.datamodule if cli is not None and options.run is not None else None
+    corpus = _corpus(options) if own is None or options.corpus is not None else own.corpus
+    as_run = own is not None and not options.prompt and corpus.prompt == own.corpus.prompt
+    return DataModule(
+        corpus,
+        prompt=own.prompt if own is not None and as_run else options.prompt,
+        glosses=own.glosses if own is not None and as_run else None,
+        scoring="sequence",  # no class name is scored: any may begin with the token of another
+        limit=options.limit,
+    )
+
+
+def _corpus(options: argparse.Namespace) -> Corpus:
+    if options.corpus is None:
+        raise InputError("--corpus is missing (or --run DIR, for a run's own).", where="baseline")
+    chosen = {"part": options.part, "seed": options.seed, "fold": options.fold}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    return open_corpus(options.corpus, options.root, **given, **option_values(options.option))
+
+
+def _known(options: argparse.Namespace, data: DataModule) -> Known:
+    data.setup()
+    items = data.items(options.split)
+    if not items:
+        raise InputError(f"split {options.split} has no items.", where=f"corpus {data.corpus.name}")
+    everyone = data.prepared.items().votes()
+    return Known(items, data.items("train"), data.items("validation"), everyone, options.seed or 0)
+
+
+def _features(cli: Cli, data: DataModule) -> PooledFeatures:
+    """Features of the base model as it is: whatever the configuration trains, nothing trained is loaded."""
+    model = cli.model
+    model.start, model.policy.adapter = None, Adapter()
+    connect(model, data)
+    model.policy.to("cuda" if torch.cuda.is_available() else "cpu")
+    return PooledFeatures(data.encoder, [item for split in SPLITS for item in data.items(split)])
+
+
+def _kept(options: argparse.Namespace, data: DataModule, answered: Answered) -> Results:
+    corpus = data.corpus
+    about = About(
+        corpus.name, options.split, "none", "none", answered.meaning, table_metrics=corpus.table_metrics
+    )
+    results = keep(options.out, answered.predictions, data.categories, about=about)
+    results = replace(results, notes=(*answered.notes, *results.notes))
+    write_results(options.out / "metrics.json", results)
+    return results
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m lalm_ambig.baseline", description=__doc__)
+    names = baseline_names()
+    parser.add_argument("name", choices=names, metavar="NAME", help=f"one of {', '.join(names)}")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--run", type=Path, metavar="DIR", help="a run of fit: its corpus, and its base model for probe"
+    )
+    which.add_argument(
+        "--policy", type=Path, metavar="YAML", help="base model for probe, e.g. configs/policy/tiny.yaml"
+    )
+    parser.add_argument(
+        "--policy.path", dest="policy_path", metavar="PATH", help="another checkpoint for --policy"
+    )
+    parser.add_argument(
+        "--prompt", help="stem of a prompt or a .txt file, for probe on text (default: the corpus's)"
+    )
+    parser.add_argument("--corpus", help=f"one of {', '.join(corpus_names())}")
+    parser.add_argument("--root", type=Path, help="folder of the corpus (a file for jsonl; demo needs none)")
+    parser.add_argument("--part", help="only this part, where the corpus has parts")
+    parser.add_argument("--seed", type=int, help="seed of the split, and of what is drawn (default 0)")
+    parser.add_argument(
+        "--fold", type=int, help="one of the five folds, 0 to 4, in place of the single split"
+    )
+    parser.add_argument(
+        "--option", action="append", default=[], metavar="KEY=VALUE", help="another setting of the corpus"
+    )
+    parser.add_argument("--split", choices=SPLITS, default="test", help="which items (default: test)")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N items of each split")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for metrics.json and predictions.jsonl"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    run_command(main)

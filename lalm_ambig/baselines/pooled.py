@@ -1,0 +1,67 @@
+"""One vector an item from a frozen policy: of its audio encoder for a clip, of its decoder for a text."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from rich.progress import track
+from torch import Tensor
+
+from lalm_ambig.baselines.base import Features
+from lalm_ambig.encoding import Encoder, approximate_length
+from lalm_ambig.errors import InputError
+from lalm_ambig.types import Item
+
+BATCH_SIZE = 16
+
+
+class PooledFeatures(Features):
+    """Means over tokens: of the audio encoder's features of a clip (before the projector, from the cache), or of the
+    last hidden states of a text item's whole prompt, with the adapter off."""
+
+    def __init__(self, encoder: Encoder, items: Sequence[Item]) -> None:
+        """
+        Args:
+            encoder: With a loaded policy, and with the cache of `features.py` where items have audio.
+            items: All that will be looked at. InputError where some have audio and some have none.
+        """
+        heard = [item for item in items if item.audio is not None]
+        silent = [item for item in items if item.audio is None]
+        if heard and silent:
+            raise InputError(
+                f"item {heard[0].id} has audio and item {silent[0].id} has none:",
+                where="probe",
+                remedy="their features would come from different parts of the policy and cannot be compared.",
+            )
+        self.encoder, self.sound = encoder, bool(heard)
+
+    @property
+    def meaning(self) -> str:
+        policy = self.encoder.policy.describe
+        if self.sound:
+            return f"audio encoder's features of {policy}, mean over a clip's tokens"
+        return f"last hidden states of {policy}, adapter off, mean over the prompt's tokens"
+
+    def __call__(self, items: Sequence[Item]) -> Float[Tensor, "item feature"]:
+        return self._heard(items) if self.sound else self._read(items)
+
+    def _heard(self, items: Sequence[Item]) -> Float[Tensor, "item feature"]:
+        cache = self.encoder.features
+        if cache is None:
+            raise ValueError("probe: the encoder has no cached audio features")
+        return torch.stack([cache.get(str(item.audio)).double().mean(0) for item in items])
+
+    @torch.inference_mode()
+    def _read(self, items: Sequence[Item]) -> Float[Tensor, "item feature"]:
+        policy = self.encoder.policy
+        order = sorted(range(len(items)), key=lambda n: approximate_length(items[n]))
+        batches = [order[i : i + BATCH_SIZE] for i in range(0, len(order), BATCH_SIZE)]
+        means: dict[int, Tensor] = {}
+        with policy.evaluating(), policy.adapter_off():
+            for rows in track(batches, description=f"states of {len(items)} texts", transient=True):
+                prompt = self.encoder([items[n] for n in rows]).prompt.to(policy.device)
+                states = policy.hidden(policy.embed(prompt), prompt.mask).double()
+                counted = prompt.mask.unsqueeze(-1)
+                pooled = torch.where(counted, states, 0.0).sum(1) / counted.sum(1)
+                means.update(zip(rows, pooled.cpu(), strict=True))
+        return torch.stack([means[n] for n in range(len(items))])

@@ -1,0 +1,63 @@
+"""The cheapest baseline that looks at items: a linear softmax on a policy's frozen features.
+
+Seconds to train once the features are there: whoever pays for fine-tuning or RL must beat it.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from lalm_ambig.baselines.base import Answered, Baseline, Features, Known
+from lalm_ambig.baselines.softmax_regression import L2_GRID, Examples, SoftmaxRegression, best_fit
+from lalm_ambig.errors import InputError
+from lalm_ambig.evaluation.predictions import Prediction
+from lalm_ambig.types import Item, Split
+
+SEEN: dict[Split, str] = {
+    "train": "fitted on these items",
+    "validation": "the L2 penalty was chosen on these items",
+}
+"""Note on a split that the probe has seen."""
+
+
+class Probe(Baseline):
+    """Soft-label multinomial regression, standardised and fitted on the training split; the L2 penalty is the one with
+    the smallest KL on validation."""
+
+    needs_features = True
+
+    def answer(self, known: Known) -> Answered:
+        if known.features is None:
+            raise InputError("there is no policy whose features it could look at", where="probe")
+        train = _examples(known.train, "train", known.features)
+        validation = _examples(known.validation, "validation", known.features)
+        model = best_fit(train, validation)
+        dists = torch.softmax(model.logits(known.features(known.items)), dim=-1).tolist()
+        predictions = [
+            Prediction(i.id, i.split, i.speaker, i.votes, i.label_dist, tuple(dist))
+            for i, dist in zip(known.items, dists, strict=True)
+        ]
+        meaning = (
+            f"soft-label regression on {train.features.shape[1]} features ({known.features.meaning}), "
+            f"L2 {model.l2:.3g} of {len(L2_GRID)} by KL on {len(known.validation)} validation items "
+            f"({model.kl(validation):.4f} nats)"
+        )
+        return Answered(predictions, meaning, tuple(_notes(model, known.items[0].split)))
+
+
+def _examples(items: Sequence[Item], split: Split, features: Features) -> Examples:
+    if not items:
+        raise InputError(f"there is no {split} item, and it needs some", where="probe")
+    if strays := [item for item in items if item.split != split]:
+        raise InputError(f"item {strays[0].id} is of split {strays[0].split}, not {split}", where="probe")
+    target = torch.tensor([item.label_dist for item in items], dtype=torch.float64)
+    return Examples(features(items), target)
+
+
+def _notes(model: SoftmaxRegression, split: Split) -> Iterator[str]:
+    if model.l2 in (L2_GRID[0], L2_GRID[-1]):
+        yield f"the L2 penalty chosen, {model.l2:g}, is at the end of those tried"
+    if not model.converged:
+        yield f"the fit with L2 {model.l2:g} stopped short of its minimum"
+    if split in SEEN:
+        yield SEEN[split]
