@@ -35,7 +35,9 @@ class Shala(Reward):
 
     def perfect(self, label_dist: Float[Tensor, "group category"]) -> Float[Tensor, "group"]:
         """H̃(p), or 1 without the weighing."""
-        return normalised_entropy(label_dist) if self.ambiguity else torch.ones_like(label_dist[:, 0])
+        if not self.ambiguity:
+            return torch.ones_like(label_dist[:, 0])
+        return normalised_entropy(label_dist).abs()  # of a unanimous item it is −0.0
 
     @property
     def constant_per_item(self) -> bool:
