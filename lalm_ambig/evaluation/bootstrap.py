@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lalm_ambig.distributions import check_distribution
 from lalm_ambig.errors import InputError
-from lalm_ambig.metrics.base import DistributionMetric
+from lalm_ambig.metrics.base import Answers, DistributionMetric
 
 LEVEL = 0.95
 FEWEST_ITEMS = 10
@@ -99,10 +99,13 @@ def intervals(
     metrics: Sequence[DistributionMetric],
     label_dist: Float[Tensor, "item category"],
     *,
-    predicted_dist: Float[Tensor, "item category"],
+    predicted_dist: Float[Tensor, "item category"] | Answers,
     resampling: Resampling = Resampling(),
 ) -> dict[str, Interval]:
-    """Metric name → value and 95 % percentile interval over resamples of speakers or items."""
+    """Metric name → value and 95 % percentile interval over resamples of speakers or items.
+
+    `Answers` say which responses could not be read.
+    """
     rows = _rows(metrics, label_dist, predicted_dist)
     values = _reduced(metrics, rows.sum(0))
     if too_few(len(rows), resampling):
@@ -115,8 +118,8 @@ def paired(
     metrics: Sequence[DistributionMetric],
     label_dist: Float[Tensor, "item category"],
     *,
-    first: Float[Tensor, "item category"],
-    second: Float[Tensor, "item category"],
+    first: Float[Tensor, "item category"] | Answers,
+    second: Float[Tensor, "item category"] | Answers,
     resampling: Resampling = Resampling(),
 ) -> dict[str, Difference]:
     """Metric name → first − second on the same items, each resample drawn once for both runs."""
@@ -138,12 +141,16 @@ def paired(
 def _rows(
     metrics: Sequence[DistributionMetric],
     label_dist: Float[Tensor, "item category"],
-    predicted_dist: Float[Tensor, "item category"],
+    answers: Float[Tensor, "item category"] | Answers,
 ) -> Float[Tensor, "item statistic"]:
-    label_dist, predicted_dist = label_dist.double(), predicted_dist.double()
+    if isinstance(answers, Answers):
+        predicted_dist, parsed = answers.predicted_dist.double(), answers.parsed
+    else:
+        predicted_dist, parsed = answers.double(), None
+    label_dist = label_dist.double()
     check_distribution(label_dist, "target")
     check_distribution(predicted_dist, "predicted")
-    return torch.cat([metric.statistics(label_dist, predicted_dist) for metric in metrics], dim=-1)
+    return torch.cat([metric.rows(label_dist, predicted_dist, parsed) for metric in metrics], dim=-1)
 
 
 def _reduced(

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lalm_ambig.distributions import AMBIGUITY_LEVELS, ambiguity_level, majority
 from lalm_ambig.evaluation.bootstrap import Interval, Resampling, intervals, too_few
-from lalm_ambig.metrics.base import all_metrics
+from lalm_ambig.metrics.base import Answers, all_metrics
 
 ACTIVE_LABELS = ("1", "2", "3", "4+")
 """Number of classes that have a vote."""
@@ -25,6 +25,8 @@ class Part:
     """The metrics of the corpus's tables; empty without items."""
     note: str | None = None
     """Why there are no intervals, and for a majority class whether it was never trained."""
+    parse_rate: float | None = None
+    """Share of responses that could be read; None where a readout cannot fail."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Scored:
     resampling: Resampling
     table_metrics: tuple[str, ...]
     """Names of the metrics of break-downs."""
+    parsed: Bool[Tensor, "item"] | None = None
+    """False where the response could not be read; None: all could."""
 
     def where(self, mask: Bool[Tensor, "item"]) -> "Scored":
         """Those items on which the mask is True, with their speakers."""
@@ -47,15 +51,20 @@ class Scored:
             label_dist=self.label_dist[mask],
             predicted_dist=self.predicted_dist[mask],
             resampling=resampling,
+            parsed=None if self.parsed is None else self.parsed[mask],
         )
 
     def intervals(self, names: Sequence[str] | None = None) -> dict[str, Interval]:
         """Name → interval of all metrics, or of those named, in that order."""
         found = {metric.name: metric for metric in all_metrics(self.label_dist.shape[-1])}
         metrics = [found[name] for name in (found if names is None else names)]
-        return intervals(
-            metrics, self.label_dist, predicted_dist=self.predicted_dist, resampling=self.resampling
-        )
+        answers = self.predicted_dist if self.parsed is None else Answers(self.predicted_dist, self.parsed)
+        return intervals(metrics, self.label_dist, predicted_dist=answers, resampling=self.resampling)
+
+    @property
+    def parse_rate(self) -> float | None:
+        """Share of responses that could be read; None where a readout cannot fail, or without items."""
+        return None if self.parsed is None or not len(self.parsed) else float(self.parsed.double().mean())
 
 
 def by_ambiguity(scored: Scored, votes: Float[Tensor, "item category"]) -> dict[str, Part]:
@@ -91,7 +100,8 @@ def _part(scored: Scored) -> Part:
     items = len(scored.label_dist)
     if not items:
         return Part(0, {}, "no item")
-    return Part(items, scored.intervals(scored.table_metrics), too_few(items, scored.resampling))
+    found = scored.intervals(scored.table_metrics)
+    return Part(items, found, too_few(items, scored.resampling), scored.parse_rate)
 
 
 def _flagged(part: Part) -> Part:

@@ -34,6 +34,8 @@ class Prediction:
     """The text that the answer was read after; None for a baseline."""
     closed: bool | None = None
     """True where the missing end of the response had to be appended."""
+    unparsed: str | None = None
+    """Why the response could not be read; `predicted_dist` is uniform then."""
 
 
 def from_reading(items: Sequence[Item], reading: Reading) -> list[Prediction]:
@@ -41,17 +43,19 @@ def from_reading(items: Sequence[Item], reading: Reading) -> list[Prediction]:
     match."""
     if len(items) != len(reading.responses):
         raise ValueError(f"{len(items)} items but {len(reading.responses)} readings")
+    nothing = (None,) * len(items)
     rows = zip(
         items,
         reading.predicted_dist.tolist(),
-        reading.class_mass.tolist(),
+        nothing if reading.class_mass is None else reading.class_mass.tolist(),
         reading.responses,
         reading.closed,
+        nothing if reading.unparsed is None else reading.unparsed,
         strict=True,
     )
     return [
-        Prediction(i.id, i.split, i.speaker, i.votes, i.label_dist, tuple(dist), mass, response, closed)
-        for i, dist, mass, response, closed in rows
+        Prediction(i.id, i.split, i.speaker, i.votes, i.label_dist, tuple(dist), *rest)
+        for i, dist, *rest in rows
     ]
 
 
@@ -94,6 +98,7 @@ def _parse(line: str, where: str) -> Prediction:
     if not isinstance(row, dict):
         raise InputError("not a JSON object", where=where)
     names = [field.name for field in fields(Prediction)]
+    row.setdefault("unparsed", None)  # files from before any answer could fail lack it
     for name in names:
         if name not in row:
             raise InputError(f"{name!r} is missing", where=where)
@@ -119,6 +124,7 @@ def _check_scalars(row: dict[str, Any], where: str) -> None:
         ("class_mass", mass_holds, "a number in [0, 1] or null"),
         ("response", isinstance(row["response"], str | None), "a string or null"),
         ("closed", isinstance(row["closed"], bool | None), "true, false or null"),
+        ("unparsed", isinstance(row["unparsed"], str | None), "a string or null"),
     )
     for name, holds, expected in rules:
         if not holds:

@@ -3,8 +3,9 @@
 import hashlib
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -74,6 +75,10 @@ class Results:
     by_majority: dict[str, Part]
     notes: tuple[str, ...] = ()
     """What a reader has to know about the numbers."""
+    parse_rate: float | None = None
+    """Share of responses that could be read; None where a readout cannot fail."""
+    unparsed: dict[str, int] = field(default_factory=dict)
+    """Reason → how many responses could not be read for it, the most frequent first."""
 
 
 def evaluate_predictions(
@@ -97,7 +102,10 @@ def evaluate_predictions(
         for rows in zip(*((p.votes, p.label_dist, p.predicted_dist) for p in predictions), strict=True)
     )
     resampling = Resampling(speakers(predictions), resamples, seed)
-    scored = Scored(label_dist, predicted_dist, resampling, about.table_metrics)
+    parsed = (
+        torch.tensor([p.unparsed is None for p in predictions]) if about.readout == "verbalised" else None
+    )
+    scored = Scored(label_dist, predicted_dist, resampling, about.table_metrics, parsed)
     metrics = scored.intervals()
     return Results(
         about=about,
@@ -114,7 +122,9 @@ def evaluate_predictions(
         by_ambiguity=by_ambiguity(scored, votes),
         by_active_labels=by_active_labels(scored, votes),
         by_majority=by_majority(scored, votes, names=categories.names, unseen=about.unseen(categories)),
-        notes=(*_origin(about, categories), *_notes(scored, metrics)),
+        notes=(*_origin(about, categories), *_unread(predictions), *_notes(scored, metrics)),
+        parse_rate=scored.parse_rate,
+        unparsed=reasons(predictions),
     )
 
 
@@ -151,6 +161,21 @@ def _origin(about: About, categories: CategorySet) -> Iterator[str]:
         trained = CategorySet(about.trained_classes)
         mapping = mapping_note(categories, trained, trained_on=about.trained_on)
         yield f"cross-domain, trained on {about.trained_on}; {mapping}"
+
+
+def reasons(predictions: Sequence[Prediction]) -> dict[str, int]:
+    """Reason → how many responses could not be read for it, the most frequent first."""
+    return dict(Counter(p.unparsed for p in predictions if p.unparsed is not None).most_common())
+
+
+def _unread(predictions: Sequence[Prediction]) -> Iterator[str]:
+    found = reasons(predictions)
+    if found:
+        listed = ", ".join(f"{reason} {count}" for reason, count in found.items())
+        yield (
+            f"{sum(found.values())} of {len(predictions)} responses could not be read ({listed}): they count as "
+            "uniform, and as a wrong label for accuracy, F1 and ECE (majority)"
+        )
 
 
 def _notes(scored: Scored, metrics: dict[str, Interval]) -> Iterator[str]:

@@ -58,4 +58,4 @@ def _intervals(rows: dict[str, Any]) -> dict[str, Interval]:
 
 
 def _part(row: dict[str, Any]) -> Part:
-    return Part(row["items"], _intervals(row["metrics"]), row["note"])
+    return Part(row["items"], _intervals(row["metrics"]), row["note"], row.get("parse_rate"))

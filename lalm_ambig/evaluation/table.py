@@ -31,7 +31,12 @@ def main_table(results: Mapping[str, Results]) -> Grid:
         for metric in metrics
     ]
     rows = [[Cell(name), *(column[name] for column in columns)] for name in results]
-    return Grid(["method", *(metric.label for metric in metrics)], rows, caption(results))
+    head = ["method", *(metric.label for metric in metrics)]
+    if any(result.parse_rate is not None for result in results.values()):
+        head.append("parsed")
+        for row, result in zip(rows, results.values(), strict=True):
+            row.append(Cell("–" if result.parse_rate is None else f"{result.parse_rate:.1%}"))
+    return Grid(head, rows, caption(results))
 
 
 def ambiguity_table(results: Mapping[str, Results]) -> Grid:

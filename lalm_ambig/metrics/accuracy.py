@@ -1,5 +1,6 @@
 """Accuracy of the largest class."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -9,7 +10,7 @@ from lalm_ambig.metrics.base import DistributionMetric, counted, mean_of
 
 class Accuracy(DistributionMetric):
     """Share of items whose largest class is the majority label, in [0, 1]; ties go to the first class (SPEC
-    1)."""
+    1). A response that could not be read is wrong."""
 
     name = "accuracy"
     label = "Acc. ↑"
@@ -20,6 +21,9 @@ class Accuracy(DistributionMetric):
         self, label_dist: Float[Tensor, "item category"], predicted_dist: Float[Tensor, "item category"]
     ) -> Float[Tensor, "item statistic"]:
         return counted((majority(label_dist) == majority(predicted_dist)).to(label_dist.dtype))
+
+    def unanswered(self, label_dist: Float[Tensor, "item category"]) -> Float[Tensor, "item statistic"]:
+        return counted(torch.zeros_like(label_dist[:, 0]))
 
     def reduce(self, sums: Float[Tensor, "*batch statistic"]) -> Float[Tensor, "*batch"]:
         return mean_of(sums)

@@ -11,15 +11,25 @@ import importlib
 import inspect
 import pkgutil
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 import torchmetrics
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 import lalm_ambig.metrics
 from lalm_ambig.distributions import check_distribution
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Predictions of which some could not be read."""
+
+    predicted_dist: Float[Tensor, "item category"]
+    """Uniform where the response could not be read."""
+    parsed: Bool[Tensor, "item"]
 
 
 class DistributionMetric(torchmetrics.Metric, ABC):
@@ -53,6 +63,23 @@ class DistributionMetric(torchmetrics.Metric, ABC):
     ) -> Float[Tensor, "item statistic"]:
         """One finite row of numbers an item, whose sum over items is enough to compute the metric."""
 
+    def unanswered(self, label_dist: Float[Tensor, "item category"]) -> Float[Tensor, "item statistic"]:
+        """Rows of items whose response could not be read: those of the uniform distribution (SPEC 2). Metrics of a
+        label have their own, in which no label is right."""
+        return self.statistics(label_dist, torch.full_like(label_dist, 1 / label_dist.shape[-1]))
+
+    def rows(
+        self,
+        label_dist: Float[Tensor, "item category"],
+        predicted_dist: Float[Tensor, "item category"],
+        parsed: Bool[Tensor, "item"] | None = None,
+    ) -> Float[Tensor, "item statistic"]:
+        """`statistics` of the items that could be read, `unanswered` of the others; None: all could."""
+        found = self.statistics(label_dist, predicted_dist)
+        if parsed is None or bool(parsed.all()):
+            return found
+        return torch.where(parsed[:, None], found, self.unanswered(label_dist))
+
     @abstractmethod
     def reduce(self, sums: Float[Tensor, "*batch statistic"]) -> Float[Tensor, "*batch"]:
         """The metric's value from sums of rows, for any number of resamples at once; NaN where undefined."""
@@ -64,12 +91,18 @@ class DistributionMetric(torchmetrics.Metric, ABC):
         return sums.double()
 
     def update(
-        self, label_dist: Float[Tensor, "item category"], predicted_dist: Float[Tensor, "item category"]
+        self,
+        label_dist: Float[Tensor, "item category"],
+        predicted_dist: Float[Tensor, "item category"],
+        parsed: Bool[Tensor, "item"] | None = None,
     ) -> None:
-        """Add a batch of items. Raises ValueError naming the row that is not a distribution."""
+        """Add a batch of items. Raises ValueError naming the row that is not a distribution.
+
+        `parsed` is False on items whose response could not be read; None: all could.
+        """
         check_distribution(label_dist, "target")
         check_distribution(predicted_dist, "predicted")
-        rows = self.statistics(label_dist.double(), predicted_dist.double())
+        rows = self.rows(label_dist.double(), predicted_dist.double(), parsed)
         setattr(self, self._state, self.sums + rows.sum(0).to(self.sums.device))
 
     def compute(self) -> Tensor:

@@ -1,5 +1,6 @@
 """Calibration of the top class against the majority label: the usual expected calibration error."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -13,7 +14,7 @@ class EceMajority(DistributionMetric):
 
     A model that equals the people, p̂ = p, is *not* calibrated in this sense: it says 0.6 and is always
     right. So 0 is not the value of a perfect prediction here, and the metric is for comparison with the
-    literature.
+    literature. A response that could not be read says 1/C and is wrong.
     """
 
     name = "ece_majority"
@@ -27,6 +28,10 @@ class EceMajority(DistributionMetric):
         top = majority(predicted_dist)
         right = (top == majority(label_dist)).to(predicted_dist.dtype)
         return binned_gap(predicted_dist.gather(-1, top.unsqueeze(-1))[:, 0], right)
+
+    def unanswered(self, label_dist: Float[Tensor, "item category"]) -> Float[Tensor, "item statistic"]:
+        confidence = torch.full_like(label_dist[:, 0], 1 / label_dist.shape[-1])
+        return binned_gap(confidence, torch.zeros_like(confidence))
 
     def reduce(self, sums: Float[Tensor, "*batch statistic"]) -> Float[Tensor, "*batch"]:
         return calibration_error(sums)

@@ -19,6 +19,12 @@ def label_counts(
     return torch.cat([target * predicted, predicted, target], dim=-1).to(label_dist.dtype)
 
 
+def missed_counts(label_dist: Float[Tensor, "item category"]) -> Float[Tensor, "item statistic"]:
+    """The same of items without a predicted label: the target was missed, and no class was predicted wrongly."""
+    target = one_hot(majority(label_dist), label_dist.shape[-1]).to(label_dist.dtype)
+    return torch.cat([torch.zeros_like(target), torch.zeros_like(target), target], dim=-1)
+
+
 def class_f1(
     sums: Float[Tensor, "*batch statistic"],
 ) -> tuple[

@@ -4,7 +4,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lalm_ambig.metrics.base import DistributionMetric
-from lalm_ambig.metrics.f1_counts import class_f1, label_counts
+from lalm_ambig.metrics.f1_counts import class_f1, label_counts, missed_counts
 
 
 class F1Macro(DistributionMetric):
@@ -12,6 +12,7 @@ class F1Macro(DistributionMetric):
     item.
 
     This is scikit-learn's convention; a class of the corpus that neither has is left out, not counted as 0.
+    A response that could not be read misses its class and predicts none.
     """
 
     name = "f1_macro"
@@ -23,6 +24,9 @@ class F1Macro(DistributionMetric):
         self, label_dist: Float[Tensor, "item category"], predicted_dist: Float[Tensor, "item category"]
     ) -> Float[Tensor, "item statistic"]:
         return label_counts(label_dist, predicted_dist)
+
+    def unanswered(self, label_dist: Float[Tensor, "item category"]) -> Float[Tensor, "item statistic"]:
+        return missed_counts(label_dist)
 
     def reduce(self, sums: Float[Tensor, "*batch statistic"]) -> Float[Tensor, "*batch"]:
         f1, seen, _ = class_f1(sums)

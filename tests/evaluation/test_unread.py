@@ -1,0 +1,83 @@
+"""Predictions that could not be read, from a batch to the table."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from lalm_ambig.categories import CategorySet
+from lalm_ambig.errors import InputError
+from lalm_ambig.evaluation.predictions import Prediction, from_reading, read_predictions, write_predictions
+from lalm_ambig.evaluation.results import About, Results, evaluate_predictions
+from lalm_ambig.evaluation.results_file import read_results, write_results
+from lalm_ambig.evaluation.table import main_table
+from lalm_ambig.types import Item, Reading
+
+CLASSES = CategorySet(("entailment", "neutral", "contradiction"))
+ABOUT = About("chaosnli", "test", "verbalised", "direct", "somebody")
+
+
+def predictions() -> list[Prediction]:
+    """Twelve items; a third of the responses cannot be read."""
+    rows = []
+    for n in range(12):
+        dist = (1 / 3, 1 / 3, 1 / 3) if n % 3 == 0 else (0.2, 0.3, 0.5)
+        reason = None if n % 3 else ("no object" if n else "negative")
+        votes = (60.0, 30.0, 10.0) if n % 2 else (0.0, 0.0, 100.0)
+        label = tuple(vote / 100 for vote in votes)
+        rows.append(Prediction(f"i{n}", "test", None, votes, label, dist, None, "text", False, reason))
+    return rows
+
+
+def results(readout: str = "verbalised") -> Results:
+    about = About("chaosnli", "test", readout, "direct", "somebody")
+    return evaluate_predictions(predictions(), CLASSES, about=about, resamples=20)
+
+
+def test_a_batch_becomes_predictions_with_their_reasons() -> None:
+    items = [Item("a", (1.0, 0.0, 0.0)), Item("b", (0.0, 1.0, 0.0))]
+    dist = torch.tensor([[0.5, 0.5, 0.0], [1 / 3] * 3])
+    found = from_reading(items, Reading(dist, None, ("x", "y"), (False, False), (None, "all zero")))
+    assert [p.unparsed for p in found] == [None, "all zero"]
+    assert [p.class_mass for p in found] == [None, None]
+    assert [p.response for p in found] == ["x", "y"]
+
+
+def test_results_count_what_could_be_read_and_why_not() -> None:
+    found = results()
+    assert found.parse_rate == pytest.approx(8 / 12)
+    assert found.unparsed == {"no object": 3, "negative": 1}
+    assert list(found.unparsed) == ["no object", "negative"]
+    (note,) = (note for note in found.notes if "could not be read" in note)
+    assert "4 of 12 responses could not be read (no object 3, negative 1)" in note
+    assert found.metrics["accuracy"].value == pytest.approx(4 / 12), "items 2, 4, 8, 10: read, and right"
+    assert found.by_ambiguity["low"].parse_rate == pytest.approx(4 / 6)
+    assert found.by_ambiguity["medium"].parse_rate is None, "no item"
+
+
+def test_they_survive_on_disk_and_older_files_are_read(tmp_path: Path) -> None:
+    found = results()
+    assert read_results(write_results(tmp_path / "metrics.json", found)) == found
+    rows = read_predictions(write_predictions(tmp_path / "predictions.jsonl", predictions()))
+    assert rows == predictions()
+    old = [json.loads(line) for line in (tmp_path / "predictions.jsonl").read_text().splitlines()]
+    for row in old:
+        del row["unparsed"]
+    (tmp_path / "old.jsonl").write_text("\n".join(map(json.dumps, old)))
+    assert {p.unparsed for p in read_predictions(tmp_path / "old.jsonl")} == {None}
+    plain = json.loads((tmp_path / "metrics.json").read_text())
+    del plain["parse_rate"], plain["unparsed"]
+    (tmp_path / "old.json").write_text(json.dumps(plain))
+    assert read_results(tmp_path / "old.json").parse_rate is None
+    old[0]["unparsed"] = 3
+    (tmp_path / "wrong.jsonl").write_text(json.dumps(old[0]))
+    with pytest.raises(InputError, match=r"wrong.jsonl:1: 'unparsed' must be a string or null, got 3"):
+        read_predictions(tmp_path / "wrong.jsonl")
+
+
+def test_the_table_has_the_parse_rate_beside_the_metrics() -> None:
+    grid = main_table({"verbalised": results(), "prior": results("none")})
+    assert grid.head[-1] == "parsed"
+    assert [row[-1].text for row in grid.rows] == ["66.7%", "–"]
+    assert "parsed" not in main_table({"prior": results("none")}).head
