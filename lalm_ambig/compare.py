@@ -1,0 +1,113 @@
+"""Compare two results on the same items: `python -m lalm_ambig.compare FIRST SECOND`.
+
+Each is a run folder of fit (its trained policy), or a folder that evaluate or baseline wrote. FOLDER:ROW takes another
+row of it, as RUN:base or RUN:prior.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from lalm_ambig.errors import InputError, run_command
+from lalm_ambig.evaluation.comparison import Comparison, compare
+from lalm_ambig.evaluation.pairing import Side
+from lalm_ambig.evaluation.predictions import read_predictions
+from lalm_ambig.evaluation.replacing import replace_text
+from lalm_ambig.evaluation.results import items_digest
+from lalm_ambig.evaluation.results_file import read_results
+from lalm_ambig.metrics.base import all_metrics
+
+SUFFIXES = (".md", ".json")
+TRAINED = "trained"
+"""The row of a run folder that is meant where none is named."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the differences of all metrics, with intervals and p; write them where asked to."""
+    options = _parser().parse_args(arguments)
+    if options.out is not None and options.out.suffix not in SUFFIXES:
+        raise InputError(f"expected a name in {' or '.join(SUFFIXES)}, got {options.out}", where="--out")
+    folders = _folder(options.first), _folder(options.second)
+    if folders[0].resolve() == folders[1].resolve():
+        raise InputError(f"both are {folders[0]}: there is nothing to compare", where="compare")
+    first, second = (_side(name, f) for name, f in zip((options.first, options.second), folders, strict=True))
+    found = compare(first, second, metrics=options.metric, resamples=options.resamples, seed=options.seed)
+    console = Console()
+    for warning in found.warnings():
+        console.print(f"[bold yellow]{escape(warning)}[/bold yellow]", highlight=False)
+    console.print(found.grid().rich())
+    if options.out is not None:
+        _write(options.out, found)
+        console.print(f"written: {options.out}")
+    return 0
+
+
+def _folder(name: str) -> Path:
+    """The folder of predictions that FOLDER or FOLDER:ROW means."""
+    path, row = Path(name).expanduser(), None
+    if not path.exists() and ":" in name:
+        folder, _, row = name.rpartition(":")
+        path = Path(folder).expanduser()
+    if row is None and (path / "predictions.jsonl").is_file():
+        return path
+    for found in (path / "evaluation" / (row or TRAINED), path / (row or TRAINED)):
+        if (found / "predictions.jsonl").is_file():
+            return found
+    rows = sorted({f.parent.name for f in path.glob("*/predictions.jsonl")}) or sorted(
+        {f.parent.name for f in path.glob("evaluation/*/predictions.jsonl")}
+    )
+    known = f"It has the rows {', '.join(rows)}: name one as {path}:ROW." if rows else ""
+    raise InputError(
+        f"{path} has no predictions.jsonl" + (f" of row {row!r}." if row else "."),
+        where="compare",
+        remedy=known or "Give a finished run folder of fit, or a folder that evaluate or baseline wrote.",
+    )
+
+
+def _side(name: str, folder: Path) -> Side:
+    """What the folder holds; InputError where its two files are not of one evaluation."""
+    predictions, results = (
+        read_predictions(folder / "predictions.jsonl"),
+        read_results(folder / "metrics.json"),
+    )
+    if items_digest(predictions) != results.items_digest:
+        raise InputError(
+            "predictions.jsonl and metrics.json are of different items:",
+            where=str(folder),
+            remedy="one of them was replaced; evaluate again.",
+        )
+    return Side(name, results, predictions)
+
+
+def _write(path: Path, found: Comparison) -> None:
+    if path.suffix == ".md":
+        replace_text(path, [found.markdown()])
+    else:
+        replace_text(path, [json.dumps(found.record(), indent=2, ensure_ascii=False, allow_nan=False)])
+
+
+def _parser() -> argparse.ArgumentParser:
+    description, rows = (__doc__ or "").split("\n\n")
+    parser = argparse.ArgumentParser(
+        prog="python -m lalm_ambig.compare", description=description, epilog=rows
+    )
+    parser.add_argument("first", metavar="FIRST", help="a run folder, an evaluated folder, or FOLDER:ROW")
+    parser.add_argument("second", metavar="SECOND", help="the same; differences are first minus second")
+    names = ", ".join(metric.name for metric in all_metrics(2))
+    parser.add_argument(
+        "--metric", action="append", metavar="NAME", help=f"only this metric; may be repeated; of {names}"
+    )
+    parser.add_argument(
+        "--resamples", type=int, default=1000, metavar="N", help="bootstrap resamples (default 1000)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the resampling (default 0)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="also write a .md or .json file")
+    return parser
+
+
+if __name__ == "__main__":
+    run_command(main)

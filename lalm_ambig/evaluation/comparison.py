@@ -1,0 +1,200 @@
+"""Two results on the same items: the difference of every metric, by a paired bootstrap (SPEC 3)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lalm_ambig.errors import InputError
+from lalm_ambig.evaluation.bootstrap import LEVEL, Difference, Resampling, intervals, paired, too_few
+from lalm_ambig.evaluation.grid import Cell, Grid
+from lalm_ambig.evaluation.pairing import Side, check_pairable
+from lalm_ambig.evaluation.predictions import Prediction
+from lalm_ambig.evaluation.results import FEW_SPEAKERS, speakers
+from lalm_ambig.metrics.base import Answers, DistributionMetric, all_metrics
+
+READING = (
+    "In bold: the interval of the difference excludes 0. Each p is of one metric alone, not adjusted for the number "
+    "of metrics."
+)
+FEW = "So few speakers make the intervals too narrow and p too small."
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A metric of both, and the difference."""
+
+    metric: DistributionMetric
+    first: float
+    """NaN where undefined, inf where infinite."""
+    second: float
+    difference: Difference
+    """First minus second."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All metrics that were asked for, and how they were compared."""
+
+    first: Side
+    second: Side
+    rows: tuple[Compared, ...]
+    resampling: Resampling
+
+    def warnings(self) -> list[str]:
+        """What makes the two unequal in kind, to be said loudly."""
+        here, there = self.first.results.about, self.second.results.about
+        found = []
+        if here.readout != there.readout and "none" not in (here.readout, there.readout):
+            found.append(
+                f"THE READOUTS DIFFER: first {here.readout}, second {there.readout}. What is compared are models "
+                "with their readouts, not models alone."
+            )
+        if here.reasoning != there.reasoning and "none" not in (here.reasoning, there.reasoning):
+            found.append(f"The reasoning differs: first {here.reasoning}, second {there.reasoning}.")
+        return found
+
+    def grid(self) -> Grid:
+        """A row a metric; a difference whose interval excludes 0 stands out."""
+        head = ["metric", "first", "second", f"first − second ({LEVEL:.0%} interval)", "p"]
+        return Grid(head, [self._cells(row) for row in self.rows], self.caption())
+
+    def _cells(self, row: Compared) -> list[Cell]:
+        metric, found = row.metric, row.difference
+        direction = {True: " ↑", False: " ↓", None: ""}[metric.higher_is_better]
+        clear = found.low is not None and found.high is not None and (found.low > 0 or found.high < 0)
+        name = Cell(f"{metric.name}{direction}")
+        values = Cell(_number(row.first)), Cell(_number(row.second))
+        return [name, *values, Cell(_difference(found), clear), Cell(self._p(found.p))]
+
+    def _p(self, p: float | None) -> str:
+        if p is None:
+            return "–"
+        smallest = 2 / (self.resampling.resamples + 1)
+        return f"≤ {smallest:.2g}" if p <= smallest else f"{p:.3f}"
+
+    def caption(self) -> str:
+        """What was compared, on which items, how often what was resampled, and how to read the columns."""
+        about, count = self.first.results.about, len(self.first.predictions)
+        how = too_few(count, self.resampling) or (
+            f"{LEVEL:.0%} intervals and two-sided p from {self.resampling.resamples} bootstrap resamples of "
+            f"{self._units} {self.resampling.unit}, each drawn once for both"
+        )
+        lines = [
+            f"first: {_who(self.first)}",
+            f"second: {_who(self.second)}",
+            f"{about.corpus}, {about.split} split, the same {count} items (paired by id); {how}.",
+        ]
+        if not too_few(count, self.resampling):
+            lines += [FEW] if self.resampling.groups and self._units < FEW_SPEAKERS else []
+            lines.append(READING)
+        return "\n".join(lines)
+
+    @property
+    def _units(self) -> int:
+        return self.resampling.indices(len(self.first.predictions))[1]
+
+    def markdown(self) -> str:
+        """The table as Markdown, warnings first."""
+        return "".join(f"**{line}**\n\n" for line in self.warnings()) + self.grid().markdown()
+
+    def record(self) -> dict[str, Any]:
+        """The same for programs: plain JSON, in which what is infinite or undefined is null."""
+        about, count = self.first.results.about, len(self.first.predictions)
+        return {
+            "first": _identity(self.first),
+            "second": _identity(self.second),
+            "corpus": about.corpus,
+            "split": about.split,
+            "items": count,
+            "items_digest": self.first.results.items_digest,
+            "resampled": self.resampling.unit,
+            "resampled_count": self._units,
+            "resamples": self.resampling.resamples,
+            "seed": self.resampling.seed,
+            "warnings": self.warnings(),
+            "metrics": {
+                row.metric.name: _finite(
+                    {"first": row.first, "second": row.second, "difference": asdict(row.difference)}
+                )
+                for row in self.rows
+            },
+        }
+
+
+def compare(
+    first: Side, second: Side, *, metrics: Sequence[str] | None = None, resamples: int = 1000, seed: int = 0
+) -> Comparison:
+    """First minus second of all metrics, or of those named, in that order.
+
+    Speakers are resampled where any is known, items otherwise, as in an evaluation; each resample is drawn once for
+    both. InputError where the two are not on the same items with the same votes and targets, or for a metric that
+    does not exist.
+    """
+    check_pairable(first, second)
+    chosen = chosen_metrics(metrics, n_categories=len(first.results.categories))
+    by_id = {p.id: p for p in second.predictions}
+    there = [by_id[p.id] for p in first.predictions]
+    target = _tensor([p.label_dist for p in first.predictions])
+    ours, theirs = _answers(first.predictions), _answers(there)
+    resampling = Resampling(speakers(first.predictions), resamples, seed)
+    differences = paired(chosen, target, first=ours, second=theirs, resampling=resampling)
+    one, other = (
+        intervals(chosen, target, predicted_dist=d, resampling=Resampling(None, 1)) for d in (ours, theirs)
+    )
+    rows = tuple(Compared(m, one[m.name].value, other[m.name].value, differences[m.name]) for m in chosen)
+    return Comparison(first, second, rows, resampling)
+
+
+def chosen_metrics(names: Sequence[str] | None, *, n_categories: int) -> list[DistributionMetric]:
+    """All metrics, or those named; InputError for a name that is none."""
+    known = {metric.name: metric for metric in all_metrics(n_categories)}
+    for name in names or ():
+        if name not in known:
+            raise InputError(f"unknown metric {name!r}: expected one of {', '.join(known)}", where="--metric")
+    return [known[name] for name in names or known]
+
+
+def _who(side: Side) -> str:
+    about, rate = side.results.about, side.results.parse_rate
+    parts = [
+        "no readout" if about.readout == "none" else f"{about.readout} readout, {about.reasoning} reasoning"
+    ]
+    parts += [] if rate is None else [f"{rate:.1%} of responses could be read"]
+    parts += [about.policy, *([] if about.trained_on is None else [f"trained on {about.trained_on}"])]
+    return f"{side.name} ({'; '.join(parts)})"
+
+
+def _identity(side: Side) -> dict[str, Any]:
+    return {"name": side.name, **asdict(side.results.about), "parse_rate": side.results.parse_rate}
+
+
+def _answers(predictions: Sequence[Prediction]) -> Answers:
+    """What was predicted, and for which items a response could be read (a readout of logits always can)."""
+    parsed = torch.tensor([p.unparsed is None for p in predictions])
+    return Answers(_tensor([p.predicted_dist for p in predictions]), parsed)
+
+
+def _tensor(rows: Sequence[tuple[float, ...]]) -> Tensor:
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else "–"
+
+
+def _difference(found: Difference) -> str:
+    if not math.isfinite(found.value):
+        return "–"
+    if found.low is None or found.high is None:
+        return f"{found.value:+.3f}"
+    return f"{found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,71 @@
+"""Whether two results may be paired item by item: the same items, judged by the same people, against one target."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lalm_ambig.errors import InputError
+from lalm_ambig.evaluation.predictions import Prediction
+from lalm_ambig.evaluation.results import Results
+
+SAME_TARGET = 1e-6
+"""How far two targets of an item may be apart: what writing and reading them can change."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two: its name in tables, and what its folder holds."""
+
+    name: str
+    results: Results
+    predictions: Sequence[Prediction]
+
+
+def check_pairable(first: Side, second: Side) -> None:
+    """InputError that names the first difference in corpus, split, classes, items, speakers, votes or targets."""
+    here, there = first.results, second.results
+    for what, one, other in (
+        ("corpus", here.about.corpus, there.about.corpus),
+        ("split", here.about.split, there.about.split),
+        ("classes", ", ".join(here.categories), ", ".join(there.categories)),
+    ):
+        if one != other:
+            raise _unpaired(f"{first.name!r} and {second.name!r} differ in {what}: {one} and {other}.")
+    ours, theirs = ({p.id: p for p in side.predictions} for side in (first, second))
+    for side, mine, others in ((first, ours, theirs), (second, theirs, ours)):
+        if alone := [item for item in mine if item not in others]:
+            raise _unpaired(
+                f"{first.name!r} has {len(ours)} items and {second.name!r} {len(theirs)}; {len(alone)} are only in "
+                f"{side.name!r}, the first of them {alone[0]}."
+            )
+    for item, prediction in ours.items():
+        _check_item(prediction, theirs[item], (first.name, second.name))
+
+
+def _check_item(one: Prediction, other: Prediction, names: tuple[str, str]) -> None:
+    for what, ours, theirs in (("votes", one.votes, other.votes), ("speaker", one.speaker, other.speaker)):
+        if ours != theirs:
+            raise _unpaired(
+                f"{names[0]!r} and {names[1]!r} differ in {what} of item {one.id}: {ours} and {theirs}."
+            )
+    if max(abs(a - b) for a, b in zip(one.label_dist, other.label_dist, strict=True)) > 2 * SAME_TARGET:
+        drawn = [name for name, p in zip(names, (one, other), strict=True) if _is_drawn(p)]
+        raise InputError(
+            f"item {one.id} is scored against different targets: that of {' and '.join(map(repr, drawn))} is a panel "
+            "drawn at random and not the votes, as for panel and oracle.",
+            where="compare",
+            remedy="Such a row can stand in a table beside others, but cannot be paired with them; panel and oracle of "
+            "one seed can be paired with each other.",
+        )
+
+
+def _is_drawn(prediction: Prediction) -> bool:
+    shares = [vote / sum(prediction.votes) for vote in prediction.votes]
+    return max(abs(a - b) for a, b in zip(prediction.label_dist, shares, strict=True)) > SAME_TARGET
+
+
+def _unpaired(what: str) -> InputError:
+    return InputError(
+        what,
+        where="compare",
+        remedy="Only results on the same items are paired: evaluate both on one corpus, split, seed, fold and limit.",
+    )
