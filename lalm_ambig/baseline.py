@@ -73,7 +73,7 @@ def _configured(options: argparse.Namespace, chosen: Baseline) -> Cli | None:
 
 def _data(options: argparse.Namespace, cli: Cli | None) -> DataModule:
     own: DataModule | None = cli.datamodule if cli is not None and options.run is not None else None
-    corpus = _corpus(options) if own is None or options.corpus is not None else own.corpus
+    corpus = _corpus(options) if own is None or options.corpus is not None else _own_corpus(options, own)
     as_run = own is not None and not options.prompt and corpus.prompt == own.corpus.prompt
     return DataModule(
         corpus,
@@ -82,6 +82,18 @@ def _data(options: argparse.Namespace, cli: Cli | None) -> DataModule:
         scoring="sequence",  # no class name is scored: any may begin with the token of another
         limit=options.limit,
     )
+
+
+def _own_corpus(options: argparse.Namespace, own: DataModule) -> Corpus:
+    """A run's corpus as it is; InputError for an option that would have to change it."""
+    given = [name for name in ("root", "part", "fold", "option") if vars(options)[name] not in (None, [])]
+    if given:
+        raise InputError(
+            f"--{given[0]} goes with --corpus, and the run's own corpus is taken as it is:",
+            where="baseline",
+            remedy="leave it out, or name the corpus.",
+        )
+    return own.corpus
 
 
 def _corpus(options: argparse.Namespace) -> Corpus:
@@ -126,34 +138,31 @@ def _parser() -> argparse.ArgumentParser:
     names = baseline_names()
     parser.add_argument("name", choices=names, metavar="NAME", help=f"one of {', '.join(names)}")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument(
-        "--run", type=Path, metavar="DIR", help="a run of fit: its corpus, and its base model for probe"
-    )
-    which.add_argument(
-        "--policy", type=Path, metavar="YAML", help="base model for probe, e.g. configs/policy/tiny.yaml"
-    )
-    parser.add_argument(
-        "--policy.path", dest="policy_path", metavar="PATH", help="another checkpoint for --policy"
-    )
-    parser.add_argument(
-        "--prompt", help="stem of a prompt or a .txt file, for probe on text (default: the corpus's)"
-    )
+    run = "a run of fit: its corpus, and its base model for probe"
+    which.add_argument("--run", type=Path, metavar="DIR", help=run)
+    policy = "base model for probe, e.g. configs/policy/tiny.yaml"
+    which.add_argument("--policy", type=Path, metavar="YAML", help=policy)
+    another = "another checkpoint for --policy"
+    parser.add_argument("--policy.path", dest="policy_path", metavar="PATH", help=another)
+    prompt = "stem of a prompt or a .txt file, for probe on text (default: the corpus's)"
+    parser.add_argument("--prompt", help=prompt)
+    _add_corpus_options(parser)
+    parser.add_argument("--split", choices=SPLITS, default="test", help="which items (default: test)")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N items of each split")
+    out = "folder for metrics.json and predictions.jsonl"
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=out)
+    return parser
+
+
+def _add_corpus_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--corpus", help=f"one of {', '.join(corpus_names())}")
     parser.add_argument("--root", type=Path, help="folder of the corpus (a file for jsonl; demo needs none)")
     parser.add_argument("--part", help="only this part, where the corpus has parts")
     parser.add_argument("--seed", type=int, help="seed of the split, and of what is drawn (default 0)")
-    parser.add_argument(
-        "--fold", type=int, help="one of the five folds, 0 to 4, in place of the single split"
-    )
-    parser.add_argument(
-        "--option", action="append", default=[], metavar="KEY=VALUE", help="another setting of the corpus"
-    )
-    parser.add_argument("--split", choices=SPLITS, default="test", help="which items (default: test)")
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N items of each split")
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder for metrics.json and predictions.jsonl"
-    )
-    return parser
+    fold = "one of the five folds, 0 to 4, in place of the single split"
+    parser.add_argument("--fold", type=int, help=fold)
+    option = "another setting of the corpus; may be repeated"
+    parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help=option)
 
 
 if __name__ == "__main__":

@@ -81,6 +81,8 @@ def test_a_run_s_corpus_and_base_model_are_taken_without_what_it_trained(
     config = {"policy": policy, "model": method, "data": {"corpus": corpus, "prompt": "speech_emotion_short"}}
     (run / "config.yaml").write_text(json.dumps(config))
     assert baseline.main(["probe", "--run", str(run), "--out", str(tmp_path / "a")]) == 0
+    with pytest.raises(InputError, match="baseline: --fold goes with --corpus, and the run's own corpus"):
+        baseline.main(["prior", "--run", str(run), "--fold", "0", "--out", str(tmp_path / "c")])
     row("probe", demo_root, tmp_path / "b", "--policy", TINY)
     ours = read_predictions(tmp_path / "a/predictions.jsonl")
     for one, other in zip(ours, read_predictions(tmp_path / "b/predictions.jsonl"), strict=True):
