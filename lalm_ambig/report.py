@@ -1,0 +1,136 @@
+"""Tables and figures from finished runs: `python -m lalm_ambig.report RUN… --out DIR`.
+
+A RUN is a run folder of fit, what evaluate or baseline wrote, or any folder that holds metrics.json and
+predictions.jsonl. Which row of a paper's table it is, is read from its resolved configuration.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from lalm_ambig.errors import InputError, run_command
+from lalm_ambig.evaluation.replacing import replace_text
+from lalm_ambig.reporting.figures import draw, figure_names
+from lalm_ambig.reporting.groups import grouped
+from lalm_ambig.reporting.inputs import Asked, read_inputs
+from lalm_ambig.reporting.page import page
+from lalm_ambig.reporting.placing import placed
+from lalm_ambig.reporting.recipe import METHODS, method_named
+from lalm_ambig.reporting.report import Report
+from lalm_ambig.reporting.sheet import Sheet
+from lalm_ambig.reporting.tables import sheets, table_names
+from lalm_ambig.reporting.writing import latex, markdown, to_csv
+
+NO_FIGURE = "none"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the tables and figures that were asked for, and report.html with all of them."""
+    options = _parser().parse_args(arguments)
+    console = Console()
+    report = _report(options)
+    for line in report.left_out:
+        console.print(escape(line), highlight=False)
+    _make(options.out)
+    found = [sheet for name in dict.fromkeys(options.table) for sheet in sheets(name, report)]
+    for sheet in found:
+        _write(options.out, sheet)
+    names = [name for name in options.figure or figure_names() if name != NO_FIGURE]
+    shown = draw(report, names, out=options.out)
+    replace_text(options.out / "report.html", [page(report, found, shown)])
+    console.print(f"{len(found)} tables, {len(shown)} figures: {escape(str(options.out / 'report.html'))}")
+    return 0
+
+
+def _report(options: argparse.Namespace) -> Report:
+    names = dict(map(_name, options.name))
+    methods = {path: method_named(label, where="--row") for path, label in map(_row, options.row)}
+    read = read_inputs(Asked([path.resolve() for path in options.runs], names, methods))
+    if not read.rows:
+        raise InputError("; ".join(read.left_out) + ".", where="report", remedy="Wait for a run to end.")
+    return Report(grouped(placed(read.rows)), read.left_out, tuple(options.item))
+
+
+def _name(text: str) -> tuple[Path, str]:
+    return _assigned(text, "--name")
+
+
+def _row(text: str) -> tuple[Path, str]:
+    return _assigned(text, "--row")
+
+
+def _assigned(text: str, option: str) -> tuple[Path, str]:
+    label, separator, path = text.partition("=")
+    if not separator or not label or not path:
+        raise InputError(f"expected LABEL=PATH, got {text!r}", where=option)
+    return Path(path).expanduser().resolve(), label
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {error.strerror}", where="--out") from error
+
+
+def _write(folder: Path, sheet: Sheet) -> None:
+    for ending, text in (("md", markdown(sheet)), ("tex", latex(sheet)), ("csv", to_csv(sheet))):
+        replace_text(folder / f"{sheet.stem}.{ending}", [text.removesuffix("\n")])
+
+
+def _parser() -> argparse.ArgumentParser:
+    description, inputs = (__doc__ or "").split("\n\n")
+    parser = argparse.ArgumentParser(
+        prog="python -m lalm_ambig.report", description=description, epilog=inputs
+    )
+    parser.add_argument(
+        "runs", nargs="*", type=Path, metavar="RUN", help="a run folder, or an evaluated folder"
+    )
+    tables, figures = table_names(), figure_names()
+    parser.add_argument(
+        "--table",
+        nargs="+",
+        choices=tables,
+        default=["all"],
+        metavar="NAME",
+        help=f"of {', '.join(tables)} (default: all, one table a corpus)",
+    )
+    parser.add_argument(
+        "--figure",
+        nargs="+",
+        choices=[*figures, NO_FIGURE],
+        metavar="NAME",
+        help=f"of {', '.join(figures)}, or {NO_FIGURE} (default: every one that the runs can fill)",
+    )
+    parser.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        metavar="LABEL=PATH",
+        help="how tables call that folder; may be repeated",
+    )
+    parser.add_argument(
+        "--row",
+        action="append",
+        default=[],
+        metavar="METHOD=PATH",
+        help=f"the row of that folder in a paper's table, whatever its configuration says; of {', '.join(METHODS)}",
+    )
+    parser.add_argument(
+        "--item",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="an item whose responses are shown; may be repeated",
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for everything that is made"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    run_command(main)

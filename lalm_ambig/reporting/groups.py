@@ -1,0 +1,206 @@
+"""What may stand together: the lines of one corpus, on the same items, with the folds of one thing made one line."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from statistics import mean, stdev
+
+from lalm_ambig.errors import InputError
+from lalm_ambig.evaluation.bootstrap import Interval
+from lalm_ambig.evaluation.predictions import Prediction
+from lalm_ambig.evaluation.results import Results
+from lalm_ambig.evaluation.table import caption, check_comparable
+from lalm_ambig.reporting.inputs import Row
+from lalm_ambig.reporting.recipe import METHODS
+
+Dataset = tuple[str, str | None]
+TITLES: dict[Dataset, str] = {
+    ("iemocap", None): "IEMOCAP",
+    ("crema_d", None): "CREMA-D",
+    ("chaosnli", None): "ChaosNLI",
+    ("chaosnli", "mnli"): "ChaosNLI-M",
+    ("chaosnli", "snli"): "ChaosNLI-S",
+    ("msp_podcast", None): "MSP-Podcast",
+    ("goemotions", None): "GoEmotions",
+}
+
+
+def title_of(dataset: Dataset) -> str:
+    """How tables call a corpus, or a part of it."""
+    corpus, part = dataset
+    return TITLES.get(dataset, corpus if part is None else f"{corpus}, {part}")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of results, or the folds of one configuration."""
+
+    label: str
+    rows: Sequence[Row]
+
+    @property
+    def first(self) -> Row:
+        return self.rows[0]
+
+    @property
+    def method(self) -> str:
+        return self.first.method
+
+    @property
+    def results(self) -> Results:
+        """Of the only row; of the first fold, where there are folds."""
+        return self.first.results
+
+    @property
+    def folds(self) -> tuple[int, ...]:
+        """Which folds, in order; empty for a single split."""
+        return tuple(row.fold for row in self.rows if row.fold is not None)
+
+    @property
+    def predictions(self) -> list[Prediction]:
+        """All items, of every fold."""
+        return [prediction for row in self.rows for prediction in row.predictions]
+
+    def metric(self, name: str) -> tuple[Interval | None, float | None]:
+        """Value with interval; for several folds their mean without one, and the standard deviation between folds."""
+        found = [row.results.metrics.get(name) for row in self.rows]
+        known = [interval for interval in found if interval is not None]
+        if len(self.rows) == 1 or len(known) < len(self.rows):
+            return (known[0] if len(self.rows) == 1 and known else None), None
+        values = [interval.value for interval in known]
+        return Interval(mean(values), None, None), stdev(values)
+
+    @property
+    def parse_rate(self) -> float | None:
+        """Share of responses that could be read, over folds their mean; None where a readout cannot fail."""
+        rates = [row.results.parse_rate for row in self.rows]
+        known = [rate for rate in rates if rate is not None]
+        return mean(known) if known and len(known) == len(rates) else None
+
+
+@dataclass(frozen=True)
+class Group:
+    """The lines of one corpus or part; they are on the same items."""
+
+    dataset: Dataset
+    lines: Sequence[Line]
+
+    @property
+    def title(self) -> str:
+        return title_of(self.dataset)
+
+    @property
+    def results(self) -> Results:
+        return self.lines[0].results
+
+    @property
+    def folds(self) -> tuple[int, ...]:
+        """Every fold that any line has."""
+        return tuple(sorted({fold for line in self.lines for fold in line.folds}))
+
+    def caption(self) -> list[str]:
+        """Items, split, readout, intervals, and every note with the lines that it is about."""
+        if not self.folds:
+            return caption({line.label: line.results for line in self.lines}).splitlines()
+        return self._of_folds()
+
+    def _of_folds(self) -> list[str]:
+        about = self.results.about
+        readouts = {
+            f"{line.results.about.readout} readout, {line.results.about.reasoning} reasoning"
+            for line in self.lines
+            if line.results.about.readout != "none"
+        }
+        counts = {row.fold: row.results.items for line in self.lines for row in line.rows}
+        listed = ", ".join(f"{fold} ({counts[fold]})" for fold in self.folds)
+        first = (
+            f"{self.title}, {about.split} split of folds (items) {listed}; "
+            f"{'; '.join(sorted(readouts)) or 'no readout'}; mean ± standard deviation between folds, no interval."
+        )
+        return [
+            first,
+            *(
+                f"{line.label}: only fold {', '.join(map(str, line.folds))}, so it is not ranked."
+                for line in self.lines
+                if line.folds != self.folds
+            ),
+        ]
+
+
+def grouped(rows: Sequence[Row]) -> list[Group]:
+    """The rows by corpus and part, in the order in which these were first given.
+
+    InputError that names the first difference where rows of one corpus are on different splits, readouts or items.
+    """
+    by_dataset: dict[Dataset, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_dataset[row.dataset].append(row)
+    return [_group(dataset, found) for dataset, found in by_dataset.items()]
+
+
+def _group(dataset: Dataset, rows: Sequence[Row]) -> Group:
+    by_fold: dict[int | None, dict[str, Results]] = defaultdict(dict)
+    for row in rows:
+        by_fold[row.fold][row.label] = row.results
+    if None in by_fold and len(by_fold) > 1:
+        one, other = (next(r.label for r in rows if (r.fold is None) is whole) for whole in (True, False))
+        raise InputError(
+            f"{one!r} and {other!r} differ in fold: {title_of(dataset)} in a single split, and in folds.",
+            where="report",
+            remedy="Give runs of one way to split.",
+        )
+    for results in by_fold.values():
+        check_comparable(results)
+    return Group(dataset, _lines(rows))
+
+
+def _lines(rows: Sequence[Row]) -> list[Line]:
+    families: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        families[(row.label,) if row.fold is None else ("fold", row.family)].append(row)
+    return [Line(_label(found), _by_fold(found)) for found in families.values()]
+
+
+def _by_fold(rows: Sequence[Row]) -> list[Row]:
+    by_fold: dict[int | None, Row] = {}
+    for row in rows:
+        if row.fold in by_fold:
+            raise InputError(
+                f"{by_fold[row.fold].label!r} and {row.label!r} are one configuration in the same fold {row.fold}.",
+                where="report",
+                remedy="Give only one of them.",
+            )
+        by_fold[row.fold] = row
+    return [by_fold[fold] for fold in sorted(by_fold, key=lambda fold: -1 if fold is None else fold)]
+
+
+def _label(rows: Sequence[Row]) -> str:
+    """What the names of the folds share, else the method."""
+    if len({row.label for row in rows}) == 1:
+        return rows[0].label
+    shared = _prefix([row.label for row in rows]).rstrip("_- ").removesuffix("fold").rstrip("_- ")
+    return shared or METHODS[rows[0].method]
+
+
+def _prefix(names: Sequence[str]) -> str:
+    """The letters that all begin with."""
+    return "".join(letters[0] for letters in takewhile(_equal, zip(*names, strict=False)))
+
+
+def _equal(letters: tuple[str, ...]) -> bool:
+    return len(set(letters)) == 1
+
+
+def find(groups: Sequence[Group], dataset: Dataset) -> Group | None:
+    """The group of a corpus or part."""
+    return next((group for group in groups if group.dataset == dataset), None)
+
+
+def of_methods(group: Group | None, *, trained_on: str | None = None) -> Mapping[str, Sequence[Line]]:
+    """Method → its lines that were trained on that other corpus; by default those that were on this one, or not."""
+    found: dict[str, list[Line]] = defaultdict(list)
+    for line in group.lines if group is not None else ():
+        if line.first.trained_on == trained_on:
+            found[line.method].append(line)
+    return found

@@ -1,0 +1,150 @@
+"""How results become the lines of a sheet: one corpus, or a paper's methods on a paper's corpora with its gaps."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from lalm_ambig.errors import InputError
+from lalm_ambig.reporting.groups import Dataset, Group, Line, of_methods, title_of
+from lalm_ambig.reporting.recipe import METHODS
+from lalm_ambig.reporting.report import Report
+from lalm_ambig.reporting.sheet import Column, Entry, Sheet, SheetLine, metric_columns, ranked
+
+PARSED = Column("parse_rate", "parsed")
+EVERYWHERE = ("baseline", "bound")
+"""Methods that no paper's table has, shown in each."""
+UNTRAINED = {"zero_shot", "audio_reasoner"}
+"""Methods that alone do not bring a corpus into a paper's table which does not have it."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A row of a paper's table."""
+
+    method: str
+    label: str
+    optional: bool = False
+    """True: no gap is marked where it is missing."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A paper's table: its corpora, its methods, its columns."""
+
+    stem: str
+    title: str
+    datasets: Sequence[Dataset]
+    methods: Sequence[Wanted]
+    metrics: Sequence[str]
+    compared_with: str | None = None
+    """Method that changes are relative to."""
+
+    def sheet(self, report: Report) -> Sheet:
+        """All its corpora, those that no run has as gaps; other corpora with one of its methods stand behind them."""
+        columns = metric_columns(self.metrics)
+        others = [g.dataset for g in report.groups if g.dataset not in self.datasets and self._has(g)]
+        shown = [*self.datasets, *others]
+        lines: list[SheetLine] = []
+        ends: list[int] = []
+        caption: list[str] = []
+        for dataset in shown:
+            group = report.group(dataset)
+            lines += self._section(group, dataset, columns)
+            ends.append(len(lines) - 1)
+            caption += group.caption() if group is not None else []
+        caption += [READING, *([CHANGE] if self.compared_with else []), *report.left_out]
+        heads = ("dataset", "method")
+        return Sheet(self.stem, self.title, heads, columns, tuple(lines), tuple(caption), frozenset(ends))
+
+    def _has(self, group: Group) -> bool:
+        own = {wanted.method for wanted in self.methods} - UNTRAINED
+        return bool(own & set(of_methods(group)))
+
+    def _section(self, group: Group | None, dataset: Dataset, columns: Sequence[Column]) -> list[SheetLine]:
+        found = of_methods(group)
+        rows: list[tuple[str, Line | None]] = [
+            (li.label, li) for key in EVERYWHERE for li in found.get(key, ())
+        ]
+        for wanted in self.methods:
+            several = found.get(wanted.method, ())
+            if not several and not wanted.optional and dataset in self.datasets:
+                rows.append((wanted.label, None))
+            rows += [(_label(wanted.label, line, several), line) for line in several]
+        reference = self._reference(found.get(self.compared_with or "", ()), dataset)
+        title = title_of(dataset)
+        missing = ", ".join(label for label, line in rows if line is None)
+        note = f"not given on {title}: {missing}"
+        sheet_lines = [
+            gap((title, label), columns, note)
+            if line is None
+            else line_of(line, columns, (title, label), reference=reference)
+            for label, line in rows
+        ]
+        return _ranked(sheet_lines, [line for _, line in rows], columns, group)
+
+    def _reference(self, lines: Sequence[Line], dataset: Dataset) -> Line | None:
+        if len(lines) > 1:
+            raise InputError(
+                f"{lines[0].label!r} and {lines[1].label!r} are both {METHODS[lines[0].method]} on "
+                f"{title_of(dataset)}, so that a change relative to it is not defined.",
+                where=f"table {self.stem}",
+                remedy="Give only one of them, or call one something else with --row other=PATH.",
+            )
+        return lines[0] if lines else None
+
+
+READING = "Best in bold, second underlined, within a corpus; panel and oracle are bounds and not ranked."
+CHANGE = "In brackets: improvement (+) or worsening (−) relative to zero-shot, computed from these results."
+
+
+def _label(wanted: str, line: Line, several: Sequence[Line]) -> str:
+    return f"{wanted} ({line.label})" if len(several) > 1 else wanted
+
+
+def gap(names: tuple[str, ...], columns: Sequence[Column], note: str) -> SheetLine:
+    """A line that no run fills, with a footnote that says what is missing."""
+    return SheetLine(names, tuple(Entry() for _ in columns), (note,))
+
+
+def _ranked(
+    lines: Sequence[SheetLine], sources: Sequence[Line | None], columns: Sequence[Column], group: Group | None
+) -> list[SheetLine]:
+    complete = group.folds if group is not None else ()
+    among = [
+        n for n, s in enumerate(sources) if s is not None and s.method != "bound" and s.folds == complete
+    ]
+    return ranked(lines, columns, among=among)
+
+
+def line_of(
+    line: Line, columns: Sequence[Column], names: tuple[str, ...], *, reference: Line | None = None
+) -> SheetLine:
+    """A line of results as one of a sheet, with its change relative to a reference where there is one."""
+    return SheetLine(names, tuple(_entry(line, column, reference) for column in columns))
+
+
+def _entry(line: Line, column: Column, reference: Line | None) -> Entry:
+    if column is PARSED:
+        rate = line.parse_rate
+        return Entry() if rate is None else Entry(rate, text=f"{rate:.1%}")
+    interval, spread = line.metric(column.key)
+    if interval is None:
+        return Entry(notes=(f"{line.label} has no {column.key}: it was evaluated before there was one",))
+    entry = Entry(interval.value, interval.low, interval.high, spread)
+    if reference is None or line is reference or line.method in EVERYWHERE:
+        return entry
+    before, _ = reference.metric(column.key)
+    if before is None or not before.value or column.higher_is_better is None:
+        return entry
+    change = (interval.value - before.value) / abs(before.value)
+    return replace(entry, change=change if column.higher_is_better else -change)
+
+
+def group_sheet(stem: str, group: Group, *, left_out: Sequence[str], name: Callable[[Line], str]) -> Sheet:
+    """Every line of a corpus, in the order given, with the corpus's own columns."""
+    columns = metric_columns(group.results.about.table_metrics)
+    if any(line.parse_rate is not None for line in group.lines):
+        columns = (*columns, PARSED)
+    lines = [line_of(line, columns, (line.label, name(line))) for line in group.lines]
+    caption = (*group.caption(), READING, *left_out)
+    shown = tuple(_ranked(lines, group.lines, columns, group))
+    return Sheet(stem, f"All results on {group.title}", ("row", "method"), columns, shown, caption)

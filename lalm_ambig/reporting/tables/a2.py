@@ -1,0 +1,30 @@
+"""Paper A, Table 2: methods on IEMOCAP and CREMA-D."""
+
+from collections.abc import Sequence
+
+from lalm_ambig.reporting.layout import Layout, Wanted
+from lalm_ambig.reporting.published import published
+from lalm_ambig.reporting.report import Report
+from lalm_ambig.reporting.sheet import Sheet
+
+TITLE = "Post-training methods with the ambiguity-aware objective (paper A, Table 2)"
+LAYOUT = Layout(
+    "a2",
+    TITLE,
+    (("iemocap", None), ("crema_d", None)),
+    (
+        Wanted("zero_shot", "Base model"),
+        Wanted("audio_reasoner", "Audio-Reasoner"),
+        Wanted("sft", "SFT"),
+        Wanted("sft_kl_only", "SFT, KL only", optional=True),
+        Wanted("dpo", "DPO"),
+        Wanted("grpo", "GRPO"),
+        Wanted("grpoz", "GRPOz"),
+    ),
+    ("js_div_bits", "bc", "r2_pearson_item", "brier_mean"),
+)
+
+
+def sheets(report: Report) -> Sequence[Sheet]:
+    """The table, and the paper's own figures apart."""
+    return [LAYOUT.sheet(report), published("lalm_table_2")]

@@ -1,0 +1,77 @@
+"""Paper A, Table 3: with and without reasoning, on the corpus that was trained on and on another."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from lalm_ambig.reporting.groups import Dataset, Group, Line, of_methods, title_of
+from lalm_ambig.reporting.layout import READING, gap, line_of
+from lalm_ambig.reporting.published import published
+from lalm_ambig.reporting.report import Report
+from lalm_ambig.reporting.sheet import Column, Sheet, SheetLine, metric_columns, ranked
+
+TITLE = "SFT with and without curated reasoning, in-domain and cross-domain (paper A, Table 3)"
+METRICS = ("js_div_bits", "bc", "r2_pearson_item", "brier_mean")
+ROWS = {"sft": ("✓", "✓"), "sft_kl_only": ("✗", "✓"), "sft_ce_only": ("✓", "✗")}
+"""Method → whether it has CoT and KL; the last is not in the paper, and is shown only where it is given."""
+PAPER = ("sft", "sft_kl_only")
+Section = tuple[str, Dataset, str | None]
+"""Its title, what was tested on, and what was trained on where that is another."""
+PAPER_SECTIONS: tuple[Section, ...] = (
+    ("in-domain, CREMA-D", ("crema_d", None), None),
+    ("cross-domain, CREMA-D → IEMOCAP", ("iemocap", None), "crema_d"),
+)
+
+
+def sheets(report: Report) -> Sequence[Sheet]:
+    """The table, and the paper's own figures apart."""
+    columns = metric_columns(METRICS)
+    lines: list[SheetLine] = []
+    ends: list[int] = []
+    caption: list[str] = []
+    for section in dict.fromkeys([*PAPER_SECTIONS, *_others(report)]):
+        title, dataset, source = section
+        group = report.group(dataset)
+        gaps = PAPER if section in PAPER_SECTIONS else ()
+        lines += _section(title, of_methods(group, trained_on=source), columns, gaps=gaps)
+        ends.append(len(lines) - 1)
+        caption += group.caption() if group is not None else []
+    below = (*dict.fromkeys(caption), READING, *report.left_out)
+    heads = ("setting", "CoT", "KL")
+    own = Sheet("a3", TITLE, heads, columns, tuple(lines), below, frozenset(ends))
+    return [own, published("lalm_table_3")]
+
+
+def _others(report: Report) -> Iterator[Section]:
+    """What was given beyond the paper: a cross-domain result, and the same method where it was trained."""
+    for group in report.groups:
+        for source in dict.fromkeys(line.first.trained_on for line in group.lines):
+            section = _named(group, source)
+            known = any(section[1:] == paper[1:] for paper in PAPER_SECTIONS)
+            if not known and set(of_methods(group, trained_on=source)) & set(ROWS):
+                yield section
+
+
+def _named(group: Group, source: str | None) -> Section:
+    if source is None:
+        return f"in-domain, {group.title}", group.dataset, None
+    return f"cross-domain, {_source_title(source)} → {group.title}", group.dataset, source
+
+
+def _source_title(source: str) -> str:
+    corpus, _, part = source.partition(", ")
+    return title_of((corpus, None if part in ("", "all parts") else part))
+
+
+def _section(
+    title: str, found: Mapping[str, Sequence[Line]], columns: Sequence[Column], *, gaps: Sequence[str]
+) -> list[SheetLine]:
+    missing = [method for method in gaps if not found.get(method)]
+    note = f"not given {title}: {', '.join('CoT {} KL {}'.format(*ROWS[method]) for method in missing)}"
+    lines: list[SheetLine] = []
+    for method, marks in ROWS.items():
+        if method in missing:
+            lines.append(gap((title, *marks), columns, note))
+        several = found.get(method, ())
+        for line in several:
+            name = title if len(several) == 1 else f"{title} ({line.label})"
+            lines.append(line_of(line, columns, (name, *marks)))
+    return ranked(lines, columns, among=range(len(lines)))

@@ -1,0 +1,29 @@
+"""Everything that was given, a table a corpus, with the corpus's own columns."""
+
+from collections.abc import Sequence
+
+from lalm_ambig.reporting.groups import Dataset, Line
+from lalm_ambig.reporting.layout import group_sheet
+from lalm_ambig.reporting.recipe import METHODS
+from lalm_ambig.reporting.report import Report
+from lalm_ambig.reporting.sheet import Sheet
+
+TITLE = "All results"
+
+
+def sheets(report: Report) -> Sequence[Sheet]:
+    """One sheet a corpus or part."""
+    return [
+        group_sheet(f"all_{_stem(group.dataset)}", group, left_out=report.left_out, name=_method)
+        for group in report.groups
+    ]
+
+
+def _method(line: Line) -> str:
+    source = line.first.trained_on
+    trained = "" if source is None else f", trained on {source}"
+    return f"{METHODS[line.method]}{trained}"
+
+
+def _stem(dataset: Dataset) -> str:
+    return "_".join(filter(None, dataset))

@@ -1,0 +1,38 @@
+"""Paper B, Table 1: zero-shot, majority labels, and SHALA with and without the weighing of ambiguous items."""
+
+from collections.abc import Sequence
+
+from lalm_ambig.corpora.base import PAPER_B_METRICS
+from lalm_ambig.reporting.layout import Layout, Wanted
+from lalm_ambig.reporting.published import published
+from lalm_ambig.reporting.report import Report
+from lalm_ambig.reporting.sheet import Sheet
+
+TITLE = "Learning from annotators' distributions by reinforcement (paper B, Table 1)"
+LAYOUT = Layout(
+    "b1",
+    TITLE,
+    (
+        ("chaosnli", None),
+        ("chaosnli", "mnli"),
+        ("chaosnli", "snli"),
+        ("msp_podcast", None),
+        ("goemotions", None),
+    ),
+    (
+        Wanted("zero_shot", "Zero-shot"),
+        Wanted("mls", "MLS"),
+        Wanted("shala_wo", "SHALA-LLM (w/o Ambi-En)"),
+        Wanted("shala_wo_batch", "SHALA-LLM (w/o Ambi-En), batch-scaled", optional=True),
+        Wanted("shala", "SHALA-LLM"),
+        Wanted("shala_batch", "SHALA-LLM, batch-scaled", optional=True),
+        Wanted("shala_unscaled", "SHALA-LLM, unscaled", optional=True),
+    ),
+    PAPER_B_METRICS,
+    compared_with="zero_shot",
+)
+
+
+def sheets(report: Report) -> Sequence[Sheet]:
+    """The table, and the paper's own figures apart."""
+    return [LAYOUT.sheet(report), published("shala_table_1")]

@@ -1,0 +1,56 @@
+"""Which row of a paper's table a configuration is."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lalm_ambig.configuration_files import config_folder
+from lalm_ambig.errors import InputError
+from lalm_ambig.reporting.recipe import METHODS, family_of, method_named, method_of
+
+PRESETS = {
+    "lalm/iemocap_sft": "sft",
+    "lalm/iemocap_sft_kl_only": "sft_kl_only",
+    "lalm/iemocap_sft_ce_only": "sft_ce_only",
+    "lalm/crema_d_dpo": "dpo",
+    "lalm/crema_d_dpo_ce_only": "dpo_ce_only",
+    "lalm/crema_d_grpo": "grpo",
+    "lalm/crema_d_grpoz": "grpoz",
+    "shala/chaosnli_mls": "mls",
+    "shala/chaosnli_shala_wo": "shala_wo",
+    "shala/chaosnli_shala": "shala",
+    "shala/chaosnli_shala_batch": "shala_batch",
+}
+
+
+@pytest.mark.parametrize(("name", "method"), PRESETS.items())
+def test_every_preset_of_the_papers_is_its_row(name: str, method: str) -> None:
+    config = yaml.safe_load(Path(config_folder() / "paper" / f"{name}.yaml").read_text())
+    assert method_of(config) == method
+
+
+@pytest.mark.parametrize("model", [{}, {"class_path": "mine.New", "init_args": {}}])
+def test_what_no_rule_knows_is_other(model: dict[str, Any]) -> None:
+    assert method_of({"model": model}) == "other"
+
+
+def test_a_row_is_named_by_its_key_or_its_label() -> None:
+    assert method_named("shala_wo", where="--row") == "shala_wo"
+    assert method_named("SHALA-LLM (w/o ambi-en)", where="--row") == "shala_wo"
+    with pytest.raises(InputError, match="--row: unknown row 'SFTT': expected one of zero_shot, "):
+        method_named("SFTT", where="--row")
+    assert len({label.casefold() for label in METHODS.values()}) == len(METHODS)
+
+
+def test_runs_of_one_family_differ_in_fold_name_and_start_only() -> None:
+    def config(fold: int, rate: float, start: str) -> dict[str, Any]:
+        return {
+            "model": {"class_path": "a.SFT", "init_args": {"rate": rate, "start": start}},
+            "data": {"corpus": {"init_args": {"fold": fold}}},
+            "run": {"name": f"r{fold}"},
+        }
+
+    assert family_of(config(0, 0.1, "a")) == family_of(config(1, 0.1, "b"))
+    assert family_of(config(0, 0.1, "a")) != family_of(config(0, 0.2, "a"))
