@@ -1,8 +1,9 @@
 """Evaluate a trained or untrained policy on a corpus, and keep its predictions: `python -m lalm_ambig.evaluate`."""
 
 import argparse
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -40,8 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise InputError(f"split {options.split} has no items.", where=f"corpus {data.corpus.name}")
     console.print(f"{loaded.label} on {count} items of {data.corpus.name}, {options.split} split")
     rows = Rows(loaded, data, source, options.split, options.out)
-    results = {**rows.baselines(console), loaded.label: rows.policy()}
+    results = {**rows.baselines(console), **rows.policy(options.samples)}
     console.print(main_table(results).rich(narrow=True), ambiguity_table(results).rich())
+    if len(options.samples) > 1:
+        console.print(f"what averaging costs: {rows.costs()}")
     if options.literature:
         console.print(*_literature(data.corpus))
     console.print(f"metrics.json and predictions.jsonl: {options.out}")
@@ -58,16 +61,37 @@ class Rows:
     """What the policy was trained on, where it is another corpus."""
     split: Split
     out: Path
+    seconds: dict[int, float] = field(default_factory=dict)
+    """Time an item took, by number of samples."""
 
-    def policy(self) -> Results:
-        """What the policy answers, in `out` itself."""
+    def policy(self, samples: Sequence[int]) -> dict[str, Results]:
+        """What the policy answers, greedily or as the mean of so many sampled responses; one row for each number, the
+        first in `out` itself."""
+        found: dict[str, Results] = {}
+        for count in dict.fromkeys(samples):
+            label = self.loaded.label if count == 1 else f"{self.loaded.label}, mean of {count} samples"
+            found[label] = self._policy(count, self.out if not found else self.out / f"samples_{count}")
+        return found
+
+    def _policy(self, samples: int, folder: Path) -> Results:
         model = self.loaded.model
+        model.generation = replace(model.generation, samples=samples)
         trainer = self.loaded.cli.make_trainer(logger=False, enable_checkpointing=False, callbacks=[])
         about = self._about(
             model.readout, reasoning_of(model), f"{model.policy.describe}, {self.loaded.label}"
         )
+        start = time.perf_counter()
         rows = predict(trainer, model, self.data, self.split)
-        return keep(self.out, rows, self.data.categories, about=self._cross_domain(about))
+        self.seconds[samples] = (time.perf_counter() - start) / len(rows)
+        about = replace(self._cross_domain(about), samples=samples)
+        return keep(folder, rows, self.data.categories, about=about)
+
+    def costs(self) -> str:
+        """Seconds an item, by number of samples."""
+        return ", ".join(
+            f"{'greedy' if count == 1 else f'{count} samples'} {seconds:.2f} s an item"
+            for count, seconds in self.seconds.items()
+        )
 
     def baselines(self, console: Console) -> dict[str, Results]:
         """Uniform; the prior of the corpus itself, where it has training items; and in cross-domain that of the
@@ -154,6 +178,14 @@ def _parser() -> argparse.ArgumentParser:
         "--option", action="append", default=[], metavar="KEY=VALUE", help="another setting of the corpus"
     )
     parser.add_argument("--split", choices=SPLITS, default="test", help="which items (default: test)")
+    parser.add_argument(
+        "--samples",
+        type=int,
+        nargs="+",
+        default=[1],
+        metavar="N",
+        help="mean distribution of N sampled responses in place of the greedy one (1); several numbers: a row for each",
+    )
     parser.add_argument("--batch-size", type=int, metavar="N", help="items in a batch")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N items of each split")
     parser.add_argument(

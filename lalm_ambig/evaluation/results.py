@@ -44,6 +44,8 @@ class About:
     """That corpus's classes, in its order; empty where `trained_on` is None."""
     table_metrics: tuple[str, ...] = PAPER_A_METRICS
     """The corpus's `table_metrics`: what tables and break-downs show."""
+    samples: int = 1
+    """1: the greedy response; more: the mean distribution of so many, sampled at temperature 1."""
 
     def unseen(self, categories: CategorySet) -> tuple[str, ...]:
         """The classes that were never trained: those that the other corpus does not have, by key."""
@@ -122,7 +124,12 @@ def evaluate_predictions(
         by_ambiguity=by_ambiguity(scored, votes),
         by_active_labels=by_active_labels(scored, votes),
         by_majority=by_majority(scored, votes, names=categories.names, unseen=about.unseen(categories)),
-        notes=(*_origin(about, categories), *_unread(predictions), *_notes(scored, metrics)),
+        notes=(
+            *_origin(about, categories),
+            *_averaged(about),
+            *_unread(predictions),
+            *_notes(scored, metrics),
+        ),
         parse_rate=scored.parse_rate,
         unparsed=reasons(predictions),
     )
@@ -161,6 +168,11 @@ def _origin(about: About, categories: CategorySet) -> Iterator[str]:
         trained = CategorySet(about.trained_classes)
         mapping = mapping_note(categories, trained, trained_on=about.trained_on)
         yield f"cross-domain, trained on {about.trained_on}; {mapping}"
+
+
+def _averaged(about: About) -> Iterator[str]:
+    if about.samples > 1:
+        yield f"the mean distribution of {about.samples} responses sampled at temperature 1, not the greedy one"
 
 
 def reasons(predictions: Sequence[Prediction]) -> dict[str, int]:
