@@ -29,7 +29,8 @@ USAGE = "python -m lalm_ambig.fit [--config FILE ...] [--KEY VALUE ...]"
 DESCRIPTION = (
     "Train a policy on a corpus and evaluate it on unseen items. Without any --config: the tiny model on the demo "
     "corpus. With: one file each of configs/policy, configs/data and configs/method, or one preset that holds all "
-    "three. Any key below can follow as an option. The same command goes on with a run that was interrupted."
+    "three. Any key below can follow as an option. The same command goes on with a run that was interrupted. "
+    "--folds all (or 0,3) runs the corpus's folds one after another, each in a folder of its own."
 )
 SECRET = re.compile(r"(api_?key|token|secret|password)$", re.IGNORECASE)
 

@@ -1,6 +1,7 @@
 """Train a policy on a corpus and evaluate it on unseen items: `python -m lalm_ambig.fit`."""
 
 import sys
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,22 +15,45 @@ from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.lora import summary
 from lalm_ambig.runs import quiet
 from lalm_ambig.runs.folder import RunFolder
+from lalm_ambig.runs.folds import taken_out
 from lalm_ambig.runs.session import connect
 from lalm_ambig.runs.training import Training, make_trainer
 
 
 def main() -> int:
-    """Run the configuration of the command line, or go on with it."""
+    """Run the configuration of the command line, or go on with it; with `--folds`, once for each fold."""
     quiet.silence()
     console = Console()
-    cli = parse(sys.argv[1:])
+    arguments, folds = taken_out(sys.argv[1:])
+    if folds is None:
+        train(arguments, console)
+        return 0
+    made = []
+    for fold in folds:
+        console.rule(f"fold {fold}")
+        made.append(
+            train([*arguments, f"--data.corpus.init_args.fold={fold}"], console, suffix=f"-fold{fold}")
+        )
+    listed = " ".join(str(run.path) for run in made)
+    console.print(
+        f"mean and deviation over folds: python -m lalm_ambig.report {listed} --out DIR", soft_wrap=True
+    )
+    return 0
+
+
+def train(arguments: Sequence[str], console: Console, *, suffix: str = "") -> RunFolder:
+    """One run from its configuration to its table, as far as that is not on disk already.
+
+    `suffix` goes behind a run's given name; a name that is made from the configuration needs none.
+    """
+    cli = parse(arguments)
     settings: RunSettings = cli.config_init["run"]
-    run = RunFolder(settings.root / (settings.name or default_name(cli)))
+    run = RunFolder(settings.root / (f"{settings.name}{suffix}" if settings.name else default_name(cli)))
     state = run.state_for(cli.identity())
     if state == "finished":
-        console.print(f"{run.path} is finished already:\n")
+        console.print(f"{run.path} is finished already:\n", soft_wrap=True)
         console.print(escape(run.results.read_text(encoding="utf-8")))
-        return 0
+        return run
     console.print(f"run folder: {run.path}" + (" (goes on)" if state == "started" else ""))
     connect(cli.model, cli.datamodule, training=True)
     run.record(cli.resolved(), cli.identity())
@@ -38,7 +62,7 @@ def main() -> int:
         console.print(note, highlight=False)
     trainer = make_trainer(cli, run, settings, console=console)
     finish(Training(run, cli.model, cli.datamodule, trainer, console))
-    return 0
+    return run
 
 
 def finish(training: Training) -> None:

@@ -1,0 +1,35 @@
+"""The option `--folds` of fit: which of a corpus's folds are run, one after another."""
+
+from collections.abc import Sequence
+
+from lalm_ambig.corpora.base import FOLDS
+from lalm_ambig.errors import InputError
+
+FLAG = "--folds"
+
+
+def taken_out(arguments: Sequence[str]) -> tuple[list[str], list[int] | None]:
+    """The other arguments, and the folds that were asked for: `all`, or numbers with commas; None without the option.
+
+    InputError for anything else, or a fold that there is not.
+    """
+    rest, given = list[str](), None
+    words = iter(arguments)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name == FLAG:
+            given = value if equals else next(words, "")
+        else:
+            rest.append(word)
+    return rest, None if given is None else _numbers(given)
+
+
+def _numbers(given: str) -> list[int]:
+    if given == "all":
+        return list(range(FOLDS))
+    parts = given.split(",")
+    if not all(part.isdecimal() and int(part) < FOLDS for part in parts):
+        raise InputError(
+            f"expected all, or numbers from 0 to {FOLDS - 1} with commas, got {given!r}", where=FLAG
+        )
+    return [int(part) for part in dict.fromkeys(parts)]
