@@ -112,3 +112,15 @@ def test_predict_says_that_nothing_can_be_read(capsys: pytest.CaptureFixture[str
     assert found["unparsed"] == "no object"
     assert predict.main(words) == 0
     assert "No distribution can be read from it: no object." in capsys.readouterr().out
+
+
+def test_temperature_scaling_is_a_further_row_fitted_on_validation(
+    demo_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate.main(arguments(demo_root, tmp_path, "--temperature-scaling")) == 0
+    found = metrics(tmp_path / "temperature")
+    assert metrics(tmp_path)["temperature"] is None
+    assert found["temperature"] > 0
+    assert found["metrics"]["accuracy"] == metrics(tmp_path)["metrics"]["accuracy"]
+    assert found["metrics"]["kl"] != metrics(tmp_path)["metrics"]["kl"]
+    assert "fitted on validation items" in " ".join(capsys.readouterr().out.split())

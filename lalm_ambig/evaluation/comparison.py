@@ -11,9 +11,10 @@ from torch import Tensor
 from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.bootstrap import LEVEL, Difference, Resampling, intervals, paired, too_few
 from lalm_ambig.evaluation.grid import Cell, Grid
+from lalm_ambig.evaluation.notes import FEW_SPEAKERS
 from lalm_ambig.evaluation.pairing import Side, check_pairable
 from lalm_ambig.evaluation.predictions import Prediction
-from lalm_ambig.evaluation.results import FEW_SPEAKERS, speakers
+from lalm_ambig.evaluation.results import speakers
 from lalm_ambig.metrics.base import Answers, DistributionMetric, all_metrics
 
 READING = (

@@ -2,54 +2,19 @@
 
 import hashlib
 import json
-import math
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import torch
 
 from lalm_ambig.categories import CategorySet
-from lalm_ambig.corpora.base import PAPER_A_METRICS
 from lalm_ambig.errors import InputError
-from lalm_ambig.evaluation.bootstrap import Interval, Resampling, too_few
+from lalm_ambig.evaluation.about import About as About
+from lalm_ambig.evaluation.about import Reasoning as Reasoning
+from lalm_ambig.evaluation.bootstrap import Interval, Resampling
 from lalm_ambig.evaluation.breakdowns import Part, Scored, by_active_labels, by_ambiguity, by_majority
-from lalm_ambig.evaluation.cross_domain import mapping_note
+from lalm_ambig.evaluation.notes import notes, reasons
 from lalm_ambig.evaluation.predictions import Prediction
-
-Reasoning = Literal["generated", "curated", "direct", "none"]
-"""What the answer was read after: the policy's own reasoning, the curated one, the bare prompt; `none` is for
-a baseline, which reads nothing."""
-FEW_SPEAKERS = 5
-"""Under this many a bootstrap over speakers is known to be too narrow, and a note says so."""
-
-
-@dataclass(frozen=True)
-class About:
-    """Where predictions come from."""
-
-    corpus: str
-    split: str
-    readout: str
-    """`logits` or `verbalised`; `none` for a baseline."""
-    reasoning: Reasoning
-    policy: str
-    """One line: model, method and run."""
-    left_out: int = 0
-    """Items of the split that were not predicted (faulty audio, for instance)."""
-    trained_on: str | None = None
-    """The corpus that was trained on, where it is another than `corpus` (cross-domain); else None."""
-    trained_classes: tuple[str, ...] = ()
-    """That corpus's classes, in its order; empty where `trained_on` is None."""
-    table_metrics: tuple[str, ...] = PAPER_A_METRICS
-    """The corpus's `table_metrics`: what tables and break-downs show."""
-    samples: int = 1
-    """1: the greedy response; more: the mean distribution of so many, sampled at temperature 1."""
-
-    def unseen(self, categories: CategorySet) -> tuple[str, ...]:
-        """The classes that were never trained: those that the other corpus does not have, by key."""
-        return () if self.trained_on is None else categories.unseen_in(CategorySet(self.trained_classes))
 
 
 @dataclass(frozen=True)
@@ -124,12 +89,7 @@ def evaluate_predictions(
         by_ambiguity=by_ambiguity(scored, votes),
         by_active_labels=by_active_labels(scored, votes),
         by_majority=by_majority(scored, votes, names=categories.names, unseen=about.unseen(categories)),
-        notes=(
-            *_origin(about, categories),
-            *_averaged(about),
-            *_unread(predictions),
-            *_notes(scored, metrics),
-        ),
+        notes=notes(about, predictions, categories=categories, scored=scored, metrics=metrics),
         parse_rate=scored.parse_rate,
         unparsed=reasons(predictions),
     )
@@ -161,44 +121,3 @@ def _check(predictions: Sequence[Prediction], categories: CategorySet, about: Ab
 def _mean(values: Sequence[float | bool | None]) -> float | None:
     known = [float(value) for value in values if value is not None]
     return sum(known) / len(known) if known else None
-
-
-def _origin(about: About, categories: CategorySet) -> Iterator[str]:
-    if about.trained_on is not None:
-        trained = CategorySet(about.trained_classes)
-        mapping = mapping_note(categories, trained, trained_on=about.trained_on)
-        yield f"cross-domain, trained on {about.trained_on}; {mapping}"
-
-
-def _averaged(about: About) -> Iterator[str]:
-    if about.samples > 1:
-        yield f"the mean distribution of {about.samples} responses sampled at temperature 1, not the greedy one"
-
-
-def reasons(predictions: Sequence[Prediction]) -> dict[str, int]:
-    """Reason → how many responses could not be read for it, the most frequent first."""
-    return dict(Counter(p.unparsed for p in predictions if p.unparsed is not None).most_common())
-
-
-def _unread(predictions: Sequence[Prediction]) -> Iterator[str]:
-    found = reasons(predictions)
-    if found:
-        listed = ", ".join(f"{reason} {count}" for reason, count in found.items())
-        yield (
-            f"{sum(found.values())} of {len(predictions)} responses could not be read ({listed}): they count as "
-            "uniform, and as a wrong label for accuracy, F1 and ECE (majority)"
-        )
-
-
-def _notes(scored: Scored, metrics: dict[str, Interval]) -> Iterator[str]:
-    items = len(scored.label_dist)
-    units = scored.resampling.indices(items)[1]
-    if reason := too_few(items, scored.resampling):
-        yield reason
-    elif scored.resampling.groups is not None and units < FEW_SPEAKERS:
-        yield f"only {units} speakers were resampled: the intervals are too narrow"
-    for name, interval in metrics.items():
-        if math.isinf(interval.value):
-            yield f"{name} is infinite: a class that people chose was predicted with probability 0"
-        elif math.isnan(interval.value):
-            yield f"{name} is undefined on these items: the predictions, or the targets, do not vary"

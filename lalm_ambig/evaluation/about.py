@@ -1,0 +1,40 @@
+"""Where predictions come from: what a table has to say beside its numbers."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lalm_ambig.categories import CategorySet
+from lalm_ambig.corpora.base import PAPER_A_METRICS
+
+Reasoning = Literal["generated", "curated", "direct", "none"]
+"""What the answer was read after: the policy's own reasoning, the curated one, the bare prompt; `none` is for
+a baseline, which reads nothing."""
+
+
+@dataclass(frozen=True)
+class About:
+    """Where predictions come from."""
+
+    corpus: str
+    split: str
+    readout: str
+    """`logits` or `verbalised`; `none` for a baseline."""
+    reasoning: Reasoning
+    policy: str
+    """One line: model, method and run."""
+    left_out: int = 0
+    """Items of the split that were not predicted (faulty audio, for instance)."""
+    trained_on: str | None = None
+    """The corpus that was trained on, where it is another than `corpus` (cross-domain); else None."""
+    trained_classes: tuple[str, ...] = ()
+    """That corpus's classes, in its order; empty where `trained_on` is None."""
+    table_metrics: tuple[str, ...] = PAPER_A_METRICS
+    """The corpus's `table_metrics`: what tables and break-downs show."""
+    samples: int = 1
+    """1: the greedy response; more: the mean distribution of so many, sampled at temperature 1."""
+    temperature: float | None = None
+    """Of the class logits, where it was fitted on validation items; None: as the policy has them."""
+
+    def unseen(self, categories: CategorySet) -> tuple[str, ...]:
+        """The classes that were never trained: those that the other corpus does not have, by key."""
+        return () if self.trained_on is None else categories.unseen_in(CategorySet(self.trained_classes))

@@ -1,0 +1,79 @@
+"""What a reader has to know about the numbers of a result, one line each."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from lalm_ambig.categories import CategorySet
+from lalm_ambig.evaluation.about import About
+from lalm_ambig.evaluation.bootstrap import Interval, too_few
+from lalm_ambig.evaluation.breakdowns import Scored
+from lalm_ambig.evaluation.cross_domain import mapping_note
+from lalm_ambig.evaluation.predictions import Prediction
+
+FEW_SPEAKERS = 5
+"""Under this many a bootstrap over speakers is known to be too narrow, and a note says so."""
+
+
+def notes(
+    about: About,
+    predictions: Sequence[Prediction],
+    *,
+    categories: CategorySet,
+    scored: Scored,
+    metrics: dict[str, Interval],
+) -> tuple[str, ...]:
+    """Where the policy was trained, how its answers came about, what could not be read, and what the metrics lack."""
+    return (
+        *_origin(about, categories),
+        *_averaged(about),
+        *_scaled(about),
+        *_unread(predictions),
+        *_notes(scored, metrics),
+    )
+
+
+def _origin(about: About, categories: CategorySet) -> Iterator[str]:
+    if about.trained_on is not None:
+        trained = CategorySet(about.trained_classes)
+        mapping = mapping_note(categories, trained, trained_on=about.trained_on)
+        yield f"cross-domain, trained on {about.trained_on}; {mapping}"
+
+
+def _averaged(about: About) -> Iterator[str]:
+    if about.samples > 1:
+        yield f"the mean distribution of {about.samples} responses sampled at temperature 1, not the greedy one"
+
+
+def _scaled(about: About) -> Iterator[str]:
+    if about.temperature is not None:
+        yield f"class logits divided by a temperature of {about.temperature:.3f}, fitted on validation items"
+
+
+def reasons(predictions: Sequence[Prediction]) -> dict[str, int]:
+    """Reason → how many responses could not be read for it, the most frequent first."""
+    return dict(Counter(p.unparsed for p in predictions if p.unparsed is not None).most_common())
+
+
+def _unread(predictions: Sequence[Prediction]) -> Iterator[str]:
+    found = reasons(predictions)
+    if found:
+        listed = ", ".join(f"{reason} {count}" for reason, count in found.items())
+        yield (
+            f"{sum(found.values())} of {len(predictions)} responses could not be read ({listed}): they count as "
+            "uniform, and as a wrong label for accuracy, F1 and ECE (majority)"
+        )
+
+
+def _notes(scored: Scored, metrics: dict[str, Interval]) -> Iterator[str]:
+    items = len(scored.label_dist)
+    units = scored.resampling.indices(items)[1]
+    if reason := too_few(items, scored.resampling):
+        yield reason
+    elif scored.resampling.groups is not None and units < FEW_SPEAKERS:
+        yield f"only {units} speakers were resampled: the intervals are too narrow"
+    for name, interval in metrics.items():
+        if math.isinf(interval.value):
+            yield f"{name} is infinite: a class that people chose was predicted with probability 0"
+        elif math.isnan(interval.value):
+            yield f"{name} is undefined on these items: the predictions, or the targets, do not vary"

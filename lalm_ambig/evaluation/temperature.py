@@ -1,0 +1,57 @@
+"""Temperature scaling: one number, fitted on validation items, that sharpens or flattens every prediction alike.
+
+A softmax readout loses nothing: its logits are log p̂ up to a constant, so p̂ of temperature T is proportional to
+p̂^(1/T). The majority class never changes. Reported beside the plain prediction, never in its place.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from scipy.optimize import minimize_scalar
+from torch import Tensor
+
+from lalm_ambig.distributions import kl_from_logits
+from lalm_ambig.errors import InputError
+from lalm_ambig.evaluation.predictions import Prediction
+
+WIDEST = math.log(100)
+"""T is sought in [1/100, 100]."""
+
+
+def fitted_temperature(predictions: Sequence[Prediction]) -> float:
+    """The T at which the mean KL(p ‖ p̂_T) over these items is least; the divergence is convex in 1/T.
+
+    InputError without items, or where a prediction holds a 0, which no temperature moves.
+    """
+    if not predictions:
+        raise InputError("there is no validation item to fit a temperature on.", where="temperature scaling")
+    logits = _logits(predictions)
+    label_dist = torch.tensor([p.label_dist for p in predictions], dtype=torch.float64)
+
+    def divergence(log_t: float) -> float:
+        return float(kl_from_logits(label_dist, logits / math.exp(log_t)).mean())
+
+    return math.exp(float(minimize_scalar(divergence, bounds=(-WIDEST, WIDEST), method="bounded").x))
+
+
+def scaled(predictions: Sequence[Prediction], temperature: float) -> list[Prediction]:
+    """The same predictions at a temperature; their class mass is no longer known."""
+    dists = torch.softmax(_logits(predictions) / temperature, dim=-1)
+    return [
+        replace(p, predicted_dist=tuple(dist), class_mass=None)
+        for p, dist in zip(predictions, dists.tolist(), strict=True)
+    ]
+
+
+def _logits(predictions: Sequence[Prediction]) -> Float[Tensor, "item category"]:
+    for p in predictions:
+        if min(p.predicted_dist) <= 0:
+            raise InputError(
+                f"item {p.id} is predicted with probability 0 on a class, which no temperature moves:",
+                where="temperature scaling",
+                remedy="it needs the logit readout.",
+            )
+    return torch.tensor([p.predicted_dist for p in predictions], dtype=torch.float64).log()

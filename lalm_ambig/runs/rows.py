@@ -1,0 +1,115 @@
+"""The rows of evaluate's table, each scored and kept in a folder: the policy's answers, and what needs no listening."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from lalm_ambig.baselines.mapped_prior import mapped_prior
+from lalm_ambig.baselines.prior import prior
+from lalm_ambig.baselines.uniform import uniform
+from lalm_ambig.data import DataModule
+from lalm_ambig.errors import InputError
+from lalm_ambig.evaluation.predictions import Prediction, read_predictions
+from lalm_ambig.evaluation.results import About, Reasoning, Results
+from lalm_ambig.evaluation.temperature import fitted_temperature, scaled
+from lalm_ambig.runs.evaluation import keep, predict, reasoning_of
+from lalm_ambig.runs.loading import Loaded, Source
+from lalm_ambig.types import Split
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of the table: the policy on a split, and what is known without listening."""
+
+    loaded: Loaded
+    data: DataModule
+    source: Source | None
+    """What the policy was trained on, where it is another corpus."""
+    split: Split
+    out: Path
+    seconds: dict[int, float] = field(default_factory=dict)
+    """Time an item took, by number of samples."""
+
+    def policy(self, samples: Sequence[int]) -> dict[str, Results]:
+        """What the policy answers, greedily or as the mean of so many sampled responses; one row for each number, the
+        first in `out` itself."""
+        found: dict[str, Results] = {}
+        for count in dict.fromkeys(samples):
+            label = self.loaded.label if count == 1 else f"{self.loaded.label}, mean of {count} samples"
+            found[label] = self._policy(count, self.out if not found else self.out / f"samples_{count}")
+        return found
+
+    def _policy(self, samples: int, folder: Path) -> Results:
+        model = self.loaded.model
+        model.generation = replace(model.generation, samples=samples)
+        trainer = self.loaded.cli.make_trainer(logger=False, enable_checkpointing=False, callbacks=[])
+        about = self._about(
+            model.readout, reasoning_of(model), f"{model.policy.describe}, {self.loaded.label}"
+        )
+        start = time.perf_counter()
+        rows = predict(trainer, model, self.data, self.split)
+        self.seconds[samples] = (time.perf_counter() - start) / len(rows)
+        about = replace(self._cross_domain(about), samples=samples)
+        return keep(folder, rows, self.data.categories, about=about)
+
+    def scaled(self) -> dict[str, Results]:
+        """The policy's answers at the temperature that suits the validation items best."""
+        model = self.loaded.model
+        trainer = self.loaded.cli.make_trainer(logger=False, enable_checkpointing=False, callbacks=[])
+        temperature = fitted_temperature(predict(trainer, model, self.data, "validation"))
+        label = f"{self.loaded.label}, temperature {temperature:.2f}"
+        about = self._about(model.readout, reasoning_of(model), f"{model.policy.describe}, {label}")
+        about = replace(self._cross_domain(about), temperature=temperature, samples=model.generation.samples)
+        found = scaled(read_predictions(self.out / "predictions.jsonl"), temperature)
+        return {label: keep(self.out / "temperature", found, self.data.categories, about=about)}
+
+    def costs(self) -> str:
+        """Seconds an item, by number of samples."""
+        return ", ".join(
+            f"{'greedy' if count == 1 else f'{count} samples'} {seconds:.2f} s an item"
+            for count, seconds in self.seconds.items()
+        )
+
+    def baselines(self, console: Console) -> dict[str, Results]:
+        """Uniform; the prior of the corpus itself, where it has training items; and in cross-domain that of the
+        corpus which was trained on. The console is told why that one is missing."""
+        items, train = self.data.items(self.split), self.data.items("train")
+        found = {"uniform": self._baseline("uniform", uniform(items), "every class equally likely")}
+        if len(train):
+            label = "prior" if self.source is None else "in-domain prior"
+            meaning = f"mean distribution of {self.data.corpus.name}'s training split"
+            found[label] = self._baseline("prior", prior(items, train=train), meaning)
+        if self.source is not None:
+            try:
+                found["mapped prior"] = self._mapped_prior(self.source)
+            except InputError as error:
+                console.print(f"no prior of {self.source.name}: {error}")
+        return found
+
+    def _baseline(self, folder: str, predictions: Sequence[Prediction], meaning: str) -> Results:
+        about = self._about("none", "none", meaning)
+        return keep(self.out / folder, predictions, self.data.categories, about=about)
+
+    def _mapped_prior(self, source: Source) -> Results:
+        own, categories = self.loaded.data, self.data.categories
+        own.setup()
+        rows = mapped_prior(
+            self.data.items(self.split),
+            train=own.items("train"),
+            trained=source.categories,
+            categories=categories,
+        )
+        about = self._about("none", "none", f"mean distribution of {source.name}'s training split, mapped")
+        return keep(self.out / "mapped_prior", rows, categories, about=self._cross_domain(about))
+
+    def _about(self, readout: str, reasoning: Reasoning, policy: str) -> About:
+        corpus = self.data.corpus
+        return About(corpus.name, self.split, readout, reasoning, policy, table_metrics=corpus.table_metrics)
+
+    def _cross_domain(self, about: About) -> About:
+        if self.source is None:
+            return about
+        return replace(about, trained_on=self.source.name, trained_classes=self.source.categories.names)
