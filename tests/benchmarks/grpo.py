@@ -36,7 +36,9 @@ class DistinctCharacters(Reward):
     def __init__(self) -> None:
         super().__init__(weight=1.0)
 
-    def __call__(self, groups: Groups, label_dist: torch.Tensor) -> torch.Tensor:
+    minimum = 0.0
+
+    def of_parsed(self, groups: Groups, label_dist: torch.Tensor) -> torch.Tensor:
         return torch.tensor([[reward_of(text) for text in row] for row in groups.texts])
 
     def perfect(self, label_dist: torch.Tensor) -> torch.Tensor:

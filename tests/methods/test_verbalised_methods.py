@@ -25,7 +25,7 @@ from lalm_ambig.rewards.format import Format
 from lalm_ambig.rewards.majority import MajorityLabel
 from lalm_ambig.rewards.shala import Shala
 from lalm_ambig.rollouts.stated import read_stated
-from lalm_ambig.types import Item
+from lalm_ambig.types import Groups, Item
 
 GOOD = '{"anger": 0.3, "fear": 0.1, "neutral": 0.6}'
 POOR = '{"happiness": 1}'
@@ -153,15 +153,10 @@ def test_skipping_unanimous_items_changes_nothing_but_the_work(
 
 
 class Varied(Shala):
-    """SHALA's weight on numbers that a random policy's responses do differ in."""
+    """SHALA's weight on numbers that a random policy's responses do differ in, whether they can be read or not."""
 
-    def earned_by(self, groups: Any, label_dist: torch.Tensor) -> torch.Tensor:
+    def __call__(self, groups: Groups, label_dist: torch.Tensor) -> torch.Tensor:
         return normalised_entropy(label_dist)[:, None] * (groups.ids.float().mean(-1) % 1)
-
-    minimum = 0.0
-
-    def __call__(self, groups: Any, label_dist: torch.Tensor) -> torch.Tensor:
-        return self.earned_by(groups, label_dist)
 
 
 def test_a_batch_of_unanimous_items_samples_nothing_and_moves_nothing(
