@@ -16,6 +16,7 @@ from lalm_ambig.policies.lora import summary
 from lalm_ambig.runs import quiet
 from lalm_ambig.runs.folder import RunFolder
 from lalm_ambig.runs.folds import taken_out
+from lalm_ambig.runs.model_card import write_card
 from lalm_ambig.runs.session import connect
 from lalm_ambig.runs.training import Training, make_trainer
 
@@ -73,7 +74,11 @@ def finish(training: Training) -> None:
     main, levels = main_table(results), ambiguity_table(results)
     printed = literature(training.data.corpus.name, training.data.corpus.part)
     training.console.print(main.rich(narrow=True), levels.rich())
-    replace_text(training.run.results, [grid.markdown() for grid in (main, levels, *printed)])
+    method = type(training.model).__name__
+    write_card(training.run, method=method, corpus=training.data.corpus.name, tables=[main, levels])
+    replace_text(
+        training.run.results, [grid.markdown() for grid in (main, levels, *printed)]
+    )  # last: the run is done
     if printed:
         training.console.print("results.md holds the literature's figures as well")
     training.console.print(f"adapter, predictions, samples and metrics: {training.run.path}")

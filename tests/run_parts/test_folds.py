@@ -42,6 +42,11 @@ def test_each_fold_is_a_run_of_its_own_and_finished_ones_are_left(
     assert fit.main() == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cv-fold1", "cv-fold3"]
     assert all((tmp_path / f"cv-fold{n}/results.md").is_file() for n in (1, 3))
+    card = (tmp_path / "cv-fold1/adapter/README.md").read_text()
+    assert card.startswith("---\nbase_model: ")
+    assert "| trained |" in card
+    assert "More Information Needed" not in card
+    assert str(tmp_path) not in card
     assert "fold: 3" in (tmp_path / "cv-fold3/config.yaml").read_text()
     capsys.readouterr()
     assert fit.main() == 0

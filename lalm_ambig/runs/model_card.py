@@ -1,0 +1,71 @@
+"""The model card beside a run's weights: what was trained on what, what it scored, and what its author has to add.
+
+It takes the place of the empty template that PEFT writes. Nothing in it names a folder of the machine.
+"""
+
+import json
+from pathlib import Path
+
+from lalm_ambig.evaluation.grid import Grid
+from lalm_ambig.evaluation.replacing import replace_text
+from lalm_ambig.runs.folder import RunFolder
+
+TO_ADD = "*to be added*"
+
+
+def write_card(run: RunFolder, *, method: str, corpus: str, tables: list[Grid]) -> Path:
+    """Write `adapter/README.md`, in the form that model hubs read. Returns its path.
+
+    Args:
+        run: A run whose training and evaluation have ended.
+        method: In words, for the reader.
+        corpus: Name of the corpus trained on.
+        tables: The run's results.
+    """
+    base = _base(run)
+    front = [
+        "---",
+        f"base_model: {base}",
+        "library_name: peft" if _is_adapter(run) else "library_name: transformers",
+    ]
+    front += ["tags:", "- label-distribution", f"- {corpus}", "license: other", "---"]
+    body = [
+        f"# {run.path.name}",
+        "",
+        f"{base}, trained by {method} on {corpus} to answer with the distribution of people's judgements, not with one "
+        "label. Made with lalm_ambig.",
+        "",
+        "## What it is for",
+        "",
+        "Estimating how a panel of annotators like the corpus's own would divide over its classes, for research. It "
+        "says what people would perceive, not what a speaker feels or what is true, and it has been measured only on "
+        "the items below: not for decisions about a person.",
+        "",
+        "## Results",
+        "",
+        *[grid.markdown() for grid in tables],
+        "## How to ask it",
+        "",
+        "`python -m lalm_ambig.predict --run FOLDER …` with this run's folder (its `config.yaml` holds prompt, classes "
+        "and readout); `PeftModel.from_pretrained` reads the weights alone.",
+        "",
+        "## To be added before it is passed on",
+        "",
+        f"- licence of the base model, and of the corpus (may weights trained on it be shared?): {TO_ADD}",
+        f"- who trained it, on which machine, for how long: {TO_ADD}",
+        f"- who was recorded and who judged (languages, ages, origins), and whom that leaves out: {TO_ADD}",
+    ]
+    return replace_text(run.adapter / "README.md", [*front, "", *body])
+
+
+def _is_adapter(run: RunFolder) -> bool:
+    return (run.adapter / "adapter_config.json").is_file()
+
+
+def _base(run: RunFolder) -> str:
+    """The base model's name on a hub, or the last part of its folder's."""
+    if not _is_adapter(run):
+        return run.path.name
+    content = json.loads((run.adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    given = str(content.get("base_model_name_or_path"))
+    return Path(given).name if Path(given).is_absolute() or Path(given).exists() else given
