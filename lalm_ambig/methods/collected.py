@@ -22,7 +22,9 @@ class Collected:
     counted: Bool[Tensor, "group trajectory token"]
     """True on the tokens of the loss."""
     old_log_probs: Float[Tensor, "group trajectory token"]
-    """Under the policy as it was; NaN where nobody has computed them yet (the curated response)."""
+    """Under the policy as it was, by the training pass of the first update; NaN before it."""
+    sampled_log_probs: Float[Tensor, "group trajectory token"]
+    """As recorded while sampling; NaN in the curated response, which nobody sampled."""
     advantages: Float[Tensor, "group trajectory"]
     ref_log_probs: Float[Tensor, "group trajectory token"] | None = None
 
@@ -33,27 +35,39 @@ class Collected:
         if mask_truncated:
             counted = counted & ~groups.truncated[..., None]
         nothing = torch.zeros(groups.mask.shape[:2], device=groups.mask.device)
-        return cls(groups.ids, groups.mask, counted, groups.log_probs, nothing)
+        unknown = torch.full_like(groups.log_probs, torch.nan)
+        return cls(groups.ids, groups.mask, counted, unknown, groups.log_probs, nothing)
 
     @classmethod
     def nothing(cls, like: Float[Tensor, "group trajectory"]) -> "Collected":
         """Trajectories without a token."""
         empty = torch.zeros(*like.shape, 1, device=like.device)
-        return cls(empty.long(), empty.bool(), empty.bool(), empty, torch.zeros_like(like))
+        return cls(empty.long(), empty.bool(), empty.bool(), empty + torch.nan, empty, torch.zeros_like(like))
 
     def spread(self, rows: list[int], *, total: int) -> "Collected":
         """The groups at these rows of `total`; the others have trajectories without a token."""
         values = {name: value for name, value in self.state().items() if value is not None}
         placed = {name: value.new_zeros(total, *value.shape[1:]) for name, value in values.items()}
+        placed["old_log_probs"] += torch.nan
         for name, value in values.items():
             placed[name][rows] = value
         return replace(self, **placed)
 
     def with_old(self, log_probs: Tensor) -> "Collected":
-        """Those log-probabilities taken for old wherever none are known: before the first update they are."""
+        """Those log-probabilities taken for old wherever none are known: before the first update they are.
+
+        They come from the same kind of pass as those they are compared with, so that the first ratio is 1 in bfloat16,
+        too, where sampling and training differ in the last bits.
+        """
         return replace(
             self, old_log_probs=torch.where(self.old_log_probs.isnan(), log_probs, self.old_log_probs)
         )
+
+    def mismatch(self, log_probs: Tensor) -> Float[Tensor, ""]:
+        """Mean |difference| in nats between sampling and training pass over counted tokens that were sampled: what the
+        weights' precision costs. NaN without any."""
+        known = self.counted & ~self.sampled_log_probs.isnan()
+        return (log_probs - self.sampled_log_probs)[known].abs().mean()
 
     def with_reference(self, log_probs: Tensor) -> "Collected":
         return replace(self, ref_log_probs=log_probs)

@@ -69,6 +69,7 @@ class CuratedTrajectory:
             mask=join(collected.mask, mask),
             counted=join(collected.counted, counted),
             old_log_probs=join(collected.old_log_probs, unknown),
+            sampled_log_probs=join(collected.sampled_log_probs, unknown),
             advantages=pad(collected.advantages, (0, 1)),
         )
 

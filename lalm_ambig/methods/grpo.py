@@ -123,6 +123,8 @@ class GRPO(Method):
     def gather(self, batch: Batch) -> GRPOExperience:
         collected = self.memory.of(batch, self.collect)
         log_probs = self._log_probs(batch, collected)
+        if bool(collected.old_log_probs.isnan().any()):  # the first update on them
+            self.values["rollouts/log_prob_mismatch"] = collected.mismatch(log_probs.detach())
         collected = self.memory.keep(batch, collected.with_old(log_probs.detach()))
         return GRPOExperience(
             log_probs=log_probs,

@@ -71,7 +71,7 @@ def largest_difference(method: GRPO, batch: Batch) -> float:
     passes = method.passes.__class__(method.encoder.answer, share_prompt=False)
     with torch.no_grad(), method.policy.evaluating():
         plain = pass_over(method.policy, batch, collected.passages(), passes).log_probs
-    return float((plain - collected.old_log_probs.flatten(0, 1)).abs().max())
+    return float((plain - collected.sampled_log_probs.flatten(0, 1)).abs().max())
 
 
 def main() -> None:

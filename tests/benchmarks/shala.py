@@ -71,7 +71,7 @@ def largest_difference(method: GRPO, batch: Batch) -> float:
     plain = replace(method.passes, share_prompt=False)
     with torch.no_grad(), method.policy.evaluating():
         found = pass_over(method.policy, batch, collected.passages(), plain).log_probs
-    return float((found - collected.old_log_probs.flatten(0, 1)).abs().max())
+    return float((found - collected.sampled_log_probs.flatten(0, 1)).abs().max())
 
 
 def prompts_of(tokenizer: Any, options: Any, step: int) -> list[str]:
