@@ -14,7 +14,6 @@ from lalm_ambig.features import FeatureCache
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.prompts import Mode, load_glosses, load_prompt, prompt_parts, with_classes
 from lalm_ambig.readouts.logits import Scoring, answer_tokens
-from lalm_ambig.readouts.response import ANSWER_CLOSE, curated_start
 from lalm_ambig.readouts.verbalised import structure, written
 from lalm_ambig.types import Audio, Batch, Demonstrations, Item, Tokens
 
@@ -61,10 +60,12 @@ class Encoder:
         template = load_prompt(asked.prompt, MODES[asked.readout, asked.reasoning])
         meanings = load_glosses(asked.glosses or Path(asked.prompt).name.split(".")[0])
         whole = with_classes(template, categories.prompt_names, meanings)
-        self.template = whole.replace("{json}", structure(categories))
+        self.template = policy.tags.put_into(whole).replace("{json}", structure(categories))
         verbalised = asked.readout == "verbalised"
         self.answer = (
-            None if verbalised else answer_tokens(policy.text_ids, categories, scoring=asked.scoring)
+            None
+            if verbalised
+            else answer_tokens(policy.text_ids, categories, scoring=asked.scoring, tags=policy.tags)
         )
         """The class names' tokens of the logit readout; None where the distribution is stated in words."""
         self.features: FeatureCache | None = None
@@ -123,7 +124,8 @@ class Encoder:
             start = [] if rationale is None else ids(f"{rationale.rstrip()}\n")
             return start, ids(written(item.label_dist, self.categories)), over
         name = self.answer.name_ids[item.majority]
-        return ids(curated_start(rationale)), list(name), ids(ANSWER_CLOSE) + over
+        tags = self.policy.tags
+        return ids(tags.curated_start(rationale)), list(name), ids(tags.answer_close) + over
 
 
 def pad(rows: Sequence[Sequence[int]], value: int, *, side: str) -> Tokens:

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_model import MakeEncoder
+from small_model import MakeEncoder, MakePolicy
 
 from lalm_ambig.audio import read_audio
 from lalm_ambig.corpora.crema_d_votes import CATEGORIES
 from lalm_ambig.encoding import Elicitation, Encoder, approximate_length, pad
 from lalm_ambig.errors import InputError
 from lalm_ambig.policies.tiny import Tiny
+from lalm_ambig.readouts.response import Tags
+from lalm_ambig.rollouts.reading import read_generated
 from lalm_ambig.types import Item
 
 
@@ -153,3 +155,23 @@ def test_moving_a_batch_keeps_everything(encoder: Encoder, items: Sequence[Item]
     assert moved.audio is not None and moved.curated is not None
     assert moved.audio.frames[0].device.type == moved.curated.is_name.device.type == "meta"
     assert moved.items == batch.items
+
+
+def test_a_base_model_with_tags_of_its_own_is_asked_taught_and_read_with_them(
+    make_policy: MakePolicy, items: Sequence[Item]
+) -> None:
+    policy = make_policy()
+    policy.tags = Tags("<THINK>", "</THINK>", "<RESPONSE>", "</RESPONSE>")
+    policy.system = "Think before you speak."
+    encoder = Encoder(policy, CATEGORIES, Elicitation("speech_emotion", reasoning=True))
+    batch = encoder(items[:1])
+    asked = policy.tokenizer.decode(batch.prompt.ids[0])
+    assert "Think before you speak." in asked
+    assert "<THINK> … </THINK>" in asked
+    assert "<think>" not in asked
+    assert batch.curated is not None
+    taught = policy.tokenizer.decode(batch.curated.response.ids[0])
+    assert taught.startswith(f"<THINK>{items[0].rationale}</THINK><RESPONSE> neutral</RESPONSE>")
+    assert encoder.answer is not None
+    reading = read_generated(policy, batch, encoder.answer, max_new_tokens=3)
+    assert reading.responses[0].endswith("</THINK><RESPONSE>")

@@ -44,6 +44,8 @@ class AudioModel(Policy):
     """Silent mel frames that the encoder needs behind a clip."""
     extractor: Any
     """The feature extractor: samples to log-mel frames."""
+    system: str | None = None
+    """What the system's turn says, where it is not the chat template's own."""
     window_frames: int
     """Longest clip in mel frames: what the checkpoint takes, and no more than corpora are cut to."""
 
@@ -115,11 +117,18 @@ class AudioModel(Policy):
             self.tower.eval()
         return self
 
+    @property
+    def before_turns(self) -> list[dict[str, Any]]:
+        """What comes before the user's turn."""
+        return [] if self.system is None else [{"role": "system", "content": self.system}]
+
     def prompt_ids(self, parts: Sequence[dict[str, str]], *, audio_tokens: int = 0) -> list[int]:
         if audio_tokens == 0 and any(part["type"] == "audio" for part in parts):
             raise InputError("a clip is too short to be heard: it makes no audio token.", where="policy")
         text = self.tokenizer.apply_chat_template(
-            [{"role": "user", "content": list(parts)}], tokenize=False, add_generation_prompt=True
+            [*self.before_turns, {"role": "user", "content": list(parts)}],
+            tokenize=False,
+            add_generation_prompt=True,
         )
         ids: list[int] = []
         for token in self.text_ids(text):

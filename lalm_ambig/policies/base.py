@@ -20,6 +20,7 @@ from lalm_ambig.errors import InputError
 from lalm_ambig.policies.log_probs import token_log_probs
 from lalm_ambig.policies.lora import Adapter, attach, load_adapter, load_model
 from lalm_ambig.policies.tree import install
+from lalm_ambig.readouts.response import TAGS, Tags
 from lalm_ambig.types import Audio, Tokens
 
 
@@ -33,6 +34,8 @@ class Policy(nn.Module, ABC):
     model: Any
     window_s: float = 0.0
     """Longest audio the model hears, in seconds; 0 for a text-only model."""
+    tags: Tags = TAGS
+    """Around reasoning and answer."""
     layer_pattern: str
     """Full-match pattern of the layers that LoRA goes on."""
     projector_name: str = "multi_modal_projector"

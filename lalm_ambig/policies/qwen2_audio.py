@@ -22,6 +22,7 @@ from lalm_ambig.policies.checkpoint import Attention, DType
 from lalm_ambig.policies.hearing import extended, feature_counts
 from lalm_ambig.policies.lora import Adapter
 from lalm_ambig.policies.standardised import StandardisedLinear
+from lalm_ambig.readouts.response import TAGS, Tags
 
 
 class Qwen2Audio(AudioModel):
@@ -39,6 +40,8 @@ class Qwen2Audio(AudioModel):
         dtype: DType = "auto",
         attention: Attention = "sdpa",
         standardise_audio: bool = False,
+        system: str | None = None,
+        tags: Tags | None = None,
     ) -> None:
         """
         Args:
@@ -49,9 +52,12 @@ class Qwen2Audio(AudioModel):
             standardise_audio: Train a fresh projector on features with mean 0 and deviation 1 over the training
                 clips, at the scale of the token embeddings. Only for a checkpoint whose projector is untrained: it
                 replaces its weights. Saved adapters have this folded in and load anywhere.
+            system: What the system's turn says; by default the chat template's own.
+            tags: Around reasoning and answer, for a checkpoint that was trained with its own.
         """
         super().__init__(path, adapter=adapter or Adapter(), dtype=dtype, attention=attention)
         self.standardise_audio = standardise_audio
+        self.system, self.tags = system, tags or TAGS
         if standardise_audio and not (self.adapter.projector or self.adapter.method == "full"):
             raise InputError(
                 "standardise_audio starts the projector anew, so it must be trained:",

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lalm_ambig.categories import CategorySet
 from lalm_ambig.errors import InputError
-from lalm_ambig.readouts.response import ANSWER_OPEN
+from lalm_ambig.readouts.response import TAGS, Tags
 
 Scoring = Literal["first", "sequence"]
 """`first`: by the logit of a name's first token; `sequence`: by the log-probability of the whole name."""
@@ -34,19 +34,21 @@ class AnswerTokens:
         return tuple(ids[0] for ids in self.name_ids)
 
 
-def answer_tokens(text_ids: TextIds, categories: CategorySet, *, scoring: Scoring = "first") -> AnswerTokens:
+def answer_tokens(
+    text_ids: TextIds, categories: CategorySet, *, scoring: Scoring = "first", tags: Tags = TAGS
+) -> AnswerTokens:
     """The tokens of the answer's place and of each name behind it.
 
     Raises InputError where the tokenizer merges a name into the tag, where two names begin with the same token (unless
     whole names are scored), or where one name's tokens begin another's: both names and their tokens are in the message.
     """
-    opening = text_ids(ANSWER_OPEN)
+    opening = text_ids(tags.answer_open)
     names = []
     for name, verbaliser in zip(categories.names, categories.verbalisers, strict=True):
-        whole = text_ids(ANSWER_OPEN + verbaliser)
+        whole = text_ids(tags.answer_open + verbaliser)
         if whole[: len(opening)] != opening or len(whole) == len(opening):
             raise InputError(
-                f"the tokenizer joins {ANSWER_OPEN!r} and {verbaliser!r} ({name}) into {whole}:",
+                f"the tokenizer joins {tags.answer_open!r} and {verbaliser!r} ({name}) into {whole}:",
                 where="readout",
                 remedy="choose another verbaliser for this class.",
             )

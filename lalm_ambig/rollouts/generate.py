@@ -15,7 +15,6 @@ from torch import Tensor
 
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.merged import merged_for_decoding
-from lalm_ambig.readouts.response import missing_end
 from lalm_ambig.rollouts.decoder import Continuations, Decoder, PlainDecoder, SharedDecoder
 from lalm_ambig.rollouts.sampling import Sampling, choose
 from lalm_ambig.types import Batch
@@ -201,7 +200,7 @@ class _Loop:
             # Where the tag's end and what follows it share a token, go back to before that token.
             row.prefix = len(spoken) if row.closed else self._tokens_before(spoken, anchor)
             text = self.policy.tokenizer.decode(spoken[: row.prefix])
-            closing = self.policy.text_ids(missing_end(text))
+            closing = self.policy.text_ids(self.policy.tags.missing_end(text))
         unseen = [*spoken[fed : row.prefix]]
         row.prefix = min(row.prefix, fed)
         row.closing = (*unseen, *closing)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lalm_ambig.encoding import Encoder, pad
 from lalm_ambig.readouts.logits import AnswerTokens, predicted_dist
-from lalm_ambig.readouts.response import ANSWER_CLOSE, ANSWER_OPEN, is_well_formed
+from lalm_ambig.readouts.response import Tags
 from lalm_ambig.readouts.verbalised import is_bare, is_reasoned
 from lalm_ambig.rollouts.generate import Generated, Request, Response, generate
 from lalm_ambig.rollouts.sampling import Sampling, uniform_noise
@@ -53,7 +53,7 @@ def sample_groups(encoder: Encoder, batch: Batch, draw: Draw) -> Groups:
     """
     request = Request(draw.sampling, copies=draw.copies, share_prompt=draw.share_prompt)
     if encoder.answer is not None:
-        request = _to_answer(request, encoder.answer)
+        request = _to_answer(request, encoder.answer, encoder.policy.tags)
     noise = uniform_noise(
         [item.id for item in batch.items],
         seed=draw.sampling.seed,
@@ -68,9 +68,9 @@ def sample_groups(encoder: Encoder, batch: Batch, draw: Draw) -> Groups:
     return _grouped(encoder, generated.responses, found, copies=draw.copies)
 
 
-def _to_answer(request: Request, answer: AnswerTokens) -> Request:
+def _to_answer(request: Request, answer: AnswerTokens, tags: Tags) -> Request:
     behind = max(map(len, answer.name_ids)) + SPARE_TOKENS
-    return replace(request, stop=(ANSWER_CLOSE,), anchor=ANSWER_OPEN, behind_anchor=behind)
+    return replace(request, stop=(tags.answer_close,), anchor=tags.answer_open, behind_anchor=behind)
 
 
 def _scored(encoder: Encoder, generated: Generated, answer: AnswerTokens) -> Answers:
@@ -79,7 +79,7 @@ def _scored(encoder: Encoder, generated: Generated, answer: AnswerTokens) -> Ans
     with encoder.policy.evaluating():
         inside = generated.behind_anchor([inner] * len(generated.responses)) if any(inner) else None
         scores = category_scores(encoder.policy, answer, generated.anchor_states, inside=inside)
-    formed = [is_well_formed(r.text) for r in generated.responses]
+    formed = [encoder.policy.tags.is_well_formed(r.text) for r in generated.responses]
     return Answers(predicted_dist(scores), formed, category_logits=scores)
 
 

@@ -9,7 +9,6 @@ from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.forward import tree_states
 from lalm_ambig.policies.tree import Segment
 from lalm_ambig.readouts.logits import AnswerTokens, class_mass, predicted_dist
-from lalm_ambig.readouts.response import ANSWER_OPEN
 from lalm_ambig.rollouts.decoder import prompt_embeddings
 from lalm_ambig.rollouts.generate import Request, generate
 from lalm_ambig.rollouts.sampling import Sampling
@@ -21,7 +20,7 @@ from lalm_ambig.types import Batch, Reading
 def read_generated(policy: Policy, batch: Batch, answer: AnswerTokens, *, max_new_tokens: int) -> Reading:
     """The distribution behind the policy's own greedy response; `max_new_tokens=0` asks for it at once."""
     greedy = Sampling(max_new_tokens=max_new_tokens, temperature=0.0)
-    request = Request(greedy, stop=(ANSWER_OPEN,), anchor=ANSWER_OPEN)
+    request = Request(greedy, stop=(policy.tags.answer_open,), anchor=policy.tags.answer_open)
     generated = generate(policy, batch, request)
     assert generated.anchor_states is not None
     inner = inner_tokens(answer)

@@ -2,12 +2,12 @@
 
 import pytest
 
-from lalm_ambig.readouts.response import curated_start, is_well_formed, missing_end
+from lalm_ambig.readouts.response import TAGS, Tags
 
 
 def test_a_curated_response_begins_with_its_reasoning() -> None:
-    assert curated_start("so it is") == "<think>so it is</think><answer>"
-    assert curated_start(None) == "<answer>"
+    assert TAGS.curated_start("so it is") == "<think>so it is</think><answer>"
+    assert TAGS.curated_start(None) == "<answer>"
 
 
 @pytest.mark.parametrize(
@@ -35,8 +35,8 @@ def test_a_curated_response_begins_with_its_reasoning() -> None:
     ],
 )
 def test_what_a_response_lacks(text: str, end: str) -> None:
-    assert missing_end(text) == end
-    assert missing_end(text + end) == ""
+    assert TAGS.missing_end(text) == end
+    assert TAGS.missing_end(text + end) == ""
     assert (text + end).count("<answer>") == 1
 
 
@@ -58,4 +58,12 @@ def test_what_a_response_lacks(text: str, end: str) -> None:
     ],
 )
 def test_the_form_of_a_response(text: str, formed: bool) -> None:
-    assert is_well_formed(text) == formed
+    assert TAGS.is_well_formed(text) == formed
+
+
+def test_a_base_model_may_have_tags_of_its_own() -> None:
+    own = Tags("<THINK>", "</THINK>", "<RESPONSE>", "</RESPONSE>")
+    assert own.curated_start("low") == "<THINK>low</THINK><RESPONSE>"
+    assert own.missing_end("<THINK>low</TH") == "INK><RESPONSE>"
+    assert own.is_well_formed("<THINK>low</THINK> <RESPONSE> fear</RESPONSE>")
+    assert not own.is_well_formed("<think>low</think><answer> fear</answer>")
