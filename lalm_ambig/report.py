@@ -49,6 +49,8 @@ def _report(options: argparse.Namespace) -> Report:
     names = dict(map(_name, options.name))
     methods = {path: method_named(label, where="--row") for path, label in map(_row, options.row)}
     read = read_inputs(Asked([path.resolve() for path in options.runs], names, methods))
+    if not read.rows and not read.left_out:
+        raise InputError("no RUN was given:", where="report", remedy="name at least one folder.")
     if not read.rows:
         raise InputError("; ".join(read.left_out) + ".", where="report", remedy="Wait for a run to end.")
     return Report(grouped(placed(read.rows)), read.left_out, tuple(options.item))

@@ -1,5 +1,6 @@
 """What all figures share: colours that people with any colour vision tell apart, sizes, and how they are saved."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ STYLE: dict[Any, Any] = {
     "grid.color": "#dddddd",
     "grid.linewidth": 0.6,
     "legend.frameon": False,
+    "hatch.linewidth": 0.4,
+    "figure.titlesize": 11,
     "legend.fontsize": 8,
     "svg.hashsalt": "lalm_ambig",
     "figure.constrained_layout.use": True,
@@ -48,22 +51,39 @@ class Drawing:
     """Statistical tests behind it."""
 
 
+def styled() -> AbstractContextManager[None]:
+    """While it lasts, figures have the house's style."""
+    return matplotlib.rc_context(STYLE)
+
+
 def canvas(
     rows: int, columns: int, *, width: float = WIDTH, height: float = HEIGHT
 ) -> tuple[Figure, list[Axes]]:
-    """An empty figure in the house's style with its axes in reading order; no window system is touched."""
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(width, height))
-        axes = figure.subplots(rows, columns, squeeze=False)
-    return figure, list(axes.flat)
+    """An empty figure with its axes in reading order; no window system is touched."""
+    figure = Figure(figsize=(width, height))
+    return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
+
+
+def small_multiples(count: int, *, side: float = 2.8) -> tuple[Figure, list[Axes]]:
+    """So many square panels, four in a row."""
+    columns = min(4, count)
+    rows = -(-count // columns)
+    figure, axes = canvas(rows, columns, width=max(side * columns, 5.0), height=(side + 0.3) * rows + 0.4)
+    for ax in axes[count:]:
+        ax.set_axis_off()
+    return figure, axes[:count]
+
+
+def stem_of(name: str, dataset: tuple[str, str | None]) -> str:
+    """Name of the files of one corpus's figure."""
+    return "_".join(filter(None, (name, *dataset)))
 
 
 def save(drawing: Drawing, folder: Path) -> Path:
     """Write PNG and SVG, the same bytes for the same figure; the path of the PNG."""
     png = folder / f"{drawing.stem}.png"
-    with matplotlib.rc_context(STYLE):
-        drawing.figure.savefig(png, dpi=DPI, metadata={"Software": None})
-        drawing.figure.savefig(folder / f"{drawing.stem}.svg", metadata={"Date": None, "Creator": None})
+    drawing.figure.savefig(png, dpi=DPI, metadata={"Software": None})
+    drawing.figure.savefig(folder / f"{drawing.stem}.svg", metadata={"Date": None, "Creator": None})
     return png
 
 

@@ -78,6 +78,8 @@ class Sheet:
     caption: tuple[str, ...]
     ends: frozenset[int] = frozenset()
     """Numbers of the lines behind which a rule is drawn."""
+    prose: int | None = None
+    """Which of the names, if any, is running text."""
 
     def footnotes(self) -> list[str]:
         """Every footnote once, in the order of its first mark; note n of the table is item n − 1."""

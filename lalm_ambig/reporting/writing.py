@@ -96,7 +96,7 @@ def latex(sheet: Sheet) -> str:
             r"\centering\small",
             rf"\caption{{{latex_escape(sheet.title)}}}",
             r"\begin{adjustbox}{max width=\linewidth}",
-            rf"\begin{{tabular}}{{{'l' * len(sheet.name_heads)}{'r' * len(sheet.columns)}}}",
+            rf"\begin{{tabular}}{{{_alignment(sheet)}}}",
             r"\toprule",
             " & ".join(head) + r" \\",
             r"\midrule",
@@ -109,6 +109,11 @@ def latex(sheet: Sheet) -> str:
             "",
         ]
     )
+
+
+def _alignment(sheet: Sheet) -> str:
+    names = [r"p{.6\linewidth}" if at == sheet.prose else "l" for at in range(len(sheet.name_heads))]
+    return "".join(names) + "r" * len(sheet.columns)
 
 
 def _latex_cell(text: str, rank: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lalm_ambig.evaluation.replacing import replace_text
-from lalm_ambig.reporting.drawing import Drawing, save
+from lalm_ambig.reporting.drawing import Drawing, save, styled
 from lalm_ambig.reporting.page import Shown
 from lalm_ambig.reporting.report import Report
 from lalm_ambig.reporting.writing import to_csv
@@ -21,11 +21,17 @@ def figure_names() -> list[str]:
 def draw(report: Report, names: Sequence[str], *, out: Path) -> list[Shown]:
     """Draw those figures as PNG and SVG into a folder, with the tests of a figure as CSV beside it."""
     found = []
-    for name in names:
-        module = importlib.import_module(f"lalm_ambig.reporting.figures.{name}")
-        drawings: Iterator[Drawing] = module.drawings(report)
-        for drawing in drawings:
+    with styled():
+        for drawing in (drawing for name in names for drawing in drawings(name, report)):
             found.append(Shown(drawing.title, drawing.caption, save(drawing, out)))
             if drawing.tests is not None:
                 replace_text(out / f"{drawing.stem}.csv", [to_csv(drawing.tests).removesuffix("\n")])
+    return found
+
+
+def drawings(name: str, report: Report) -> Iterator[Drawing]:
+    """What a figure's module draws."""
+    found: Iterator[Drawing] = importlib.import_module(f"lalm_ambig.reporting.figures.{name}").drawings(
+        report
+    )
     return found

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from lalm_ambig.reporting.groups import Dataset, Group, Line, of_methods, title_of
+from lalm_ambig.reporting.groups import Dataset, Group, of_methods, title_of
 from lalm_ambig.reporting.layout import READING, gap, line_of
+from lalm_ambig.reporting.lines import Line
 from lalm_ambig.reporting.published import published
 from lalm_ambig.reporting.report import Report
 from lalm_ambig.reporting.sheet import Column, Sheet, SheetLine, metric_columns, ranked

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from lalm_ambig.reporting.groups import Dataset, Line
+from lalm_ambig.reporting.groups import Dataset
 from lalm_ambig.reporting.layout import group_sheet
+from lalm_ambig.reporting.lines import Line
 from lalm_ambig.reporting.recipe import METHODS
 from lalm_ambig.reporting.report import Report
 from lalm_ambig.reporting.sheet import Sheet

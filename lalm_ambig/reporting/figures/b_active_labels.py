@@ -1,0 +1,17 @@
+"""Paper B, Figures 4 and 5: by the number of classes that have a vote, as it tells MSP-Podcast's and GoEmotions' items
+apart."""
+
+from collections.abc import Iterator
+
+from lalm_ambig.reporting.boxes import Ambiguity
+from lalm_ambig.reporting.drawing import Drawing
+from lalm_ambig.reporting.kinds import by_active_labels
+from lalm_ambig.reporting.report import Report
+
+TITLE = "By number of active labels (paper B, Figures 4 and 5)"
+AMBIGUITY = Ambiguity("active_labels", "active labels (classes with a vote)", by_active_labels)
+
+
+def drawings(report: Report) -> Iterator[Drawing]:
+    """One figure a corpus."""
+    return (AMBIGUITY.drawing(group) for group in report.groups)

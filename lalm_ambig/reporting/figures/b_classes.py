@@ -1,0 +1,124 @@
+"""Paper B, Figures 3, 6 and 7: by majority class.
+
+Its F1 of a class is that of a table without the other classes' items, where precision is 1 and F1 only repeats accuracy
+(2a/(1 + a); so 0.05 gives its 0.09, and 0.72 its 0.83). Here it is one class against the rest, on all items.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from torch import Tensor
+
+from lalm_ambig.distributions import majority
+from lalm_ambig.evaluation.bootstrap import Interval, intervals
+from lalm_ambig.evaluation.breakdowns import Scored
+from lalm_ambig.metrics.base import Answers, DistributionMetric
+from lalm_ambig.metrics.f1_counts import class_f1, label_counts, missed_counts
+from lalm_ambig.reporting.drawing import COLOURS, HATCHES, Drawing, axis_label, canvas, stem_of, wrapped
+from lalm_ambig.reporting.groups import Group
+from lalm_ambig.reporting.kinds import not_shown, scored, shown_lines
+from lalm_ambig.reporting.report import Report
+
+TITLE = "By majority class (paper B, Figures 3, 6 and 7)"
+METRICS = ("js_dist_bits", "bc", "accuracy")
+SPREAD = 0.8
+CAPTION = (
+    "Bars: the value over the items of a majority class (ties: the first class), with its 95 % bootstrap interval "
+    "where there are enough items. F1: the class against the rest, on all items; accuracy on a class's items is its "
+    "recall."
+)
+
+
+class ClassF1(DistributionMetric):
+    """F1 of one class against the rest, in [0, 1], on the largest class."""
+
+    name = "f1_class"
+    label = "F1 (class against rest) ↑"
+    higher_is_better = True
+    bounds = (0.0, 1.0)
+
+    def __init__(self, n_categories: int, *, category: int) -> None:
+        super().__init__(n_categories)
+        self.category = category
+
+    def statistics(
+        self, label_dist: Float[Tensor, "item category"], predicted_dist: Float[Tensor, "item category"]
+    ) -> Float[Tensor, "item statistic"]:
+        return label_counts(label_dist, predicted_dist)
+
+    def unanswered(self, label_dist: Float[Tensor, "item category"]) -> Float[Tensor, "item statistic"]:
+        return missed_counts(label_dist)
+
+    def reduce(self, sums: Float[Tensor, "*batch statistic"]) -> Float[Tensor, "*batch"]:
+        return class_f1(sums)[0][..., self.category]
+
+
+def drawings(report: Report) -> Iterator[Drawing]:
+    """One figure a corpus."""
+    return (_drawing(group) for group in report.groups)
+
+
+def _drawing(group: Group) -> Drawing:
+    lines, classes = shown_lines(group), group.results.categories
+    figure, axes = canvas(2, 2, width=max(9.0, 1.4 * len(classes) + 2), height=6.4)
+    counts = [0] * len(classes)
+    for at, line in enumerate(lines):
+        answers, votes = scored(line)
+        kind = majority(votes)
+        counts = [int((kind == c).sum()) for c in range(len(classes))]
+        parts = [answers.where(kind == c) for c in range(len(classes))]
+        for ax, metric in zip(axes[:3], METRICS, strict=True):
+            _bars(ax, [_interval(part, metric) for part in parts], at=at, of=len(lines), label=line.label)
+        _bars(axes[3], _f1(answers, len(classes)), at=at, of=len(lines), label=line.label)
+    for ax, label in zip(axes, [*map(axis_label, METRICS), f"{ClassF1.label} [0, 1]"], strict=True):
+        ax.set_ylabel(label)
+        ax.set_ylim(0, 1.02)
+        ticks = [f"{wrapped(name)}\nn = {count}" for name, count in zip(classes, counts, strict=True)]
+        ax.set_xticks(range(len(classes)), ticks)
+        ax.set_xlabel("majority class")
+        ax.grid(visible=False, axis="x")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(lines)))
+    title = f"{group.title} by majority class, {sum(counts)} items"
+    figure.suptitle(title)
+    stem = stem_of("classes", group.dataset)
+    return Drawing(stem, title, CAPTION + not_shown(group), figure)
+
+
+def _interval(part: Scored, metric: str) -> Interval | None:
+    return part.intervals([metric])[metric] if len(part.label_dist) else None
+
+
+def _f1(answers: Scored, width: int) -> list[Interval | None]:
+    known = (
+        answers.predicted_dist if answers.parsed is None else Answers(answers.predicted_dist, answers.parsed)
+    )
+    found: list[Interval | None] = []
+    for category in range(width):
+        metric = ClassF1(width, category=category)
+        values = intervals([metric], answers.label_dist, predicted_dist=known, resampling=answers.resampling)
+        found.append(values[metric.name])
+    return found
+
+
+def _bars(ax: Axes, found: Sequence[Interval | None], *, at: int, of: int, label: str) -> None:
+    for place, interval in enumerate(found):
+        x = place + (at - (of - 1) / 2) * SPREAD / of
+        if interval is None:
+            ax.text(x, 0.01, "–", ha="center")
+            continue
+        if interval.value == 0:
+            ax.text(x, 0.01, "0", ha="center", fontsize=7)
+        name = label if place == 0 else None
+        ax.bar(
+            x,
+            interval.value,
+            SPREAD / of * 0.92,
+            color=COLOURS[at],
+            hatch=HATCHES[at],
+            alpha=0.75,
+            label=name,
+        )
+        if interval.low is not None and interval.high is not None:
+            ax.vlines(x, interval.low, interval.high, color="black", linewidth=0.9)

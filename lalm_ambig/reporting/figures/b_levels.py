@@ -1,0 +1,17 @@
+"""Paper B, Figure 2: by the level of ambiguity, in terms of the votes' normalised entropy."""
+
+from collections.abc import Iterator
+
+from lalm_ambig.reporting.boxes import Ambiguity
+from lalm_ambig.reporting.drawing import Drawing
+from lalm_ambig.reporting.kinds import by_entropy
+from lalm_ambig.reporting.report import Report
+
+TITLE = "By ambiguity level (paper B, Figure 2)"
+TICKS = {"low": "low, [0, .33)", "medium": "medium, [.33, .66)", "high": "high, [.66, 1]"}
+AMBIGUITY = Ambiguity("levels", "ambiguity level (normalised entropy of the votes)", by_entropy, TICKS)
+
+
+def drawings(report: Report) -> Iterator[Drawing]:
+    """One figure a corpus."""
+    return (AMBIGUITY.drawing(group) for group in report.groups)

@@ -1,0 +1,45 @@
+"""Whether a model is unsure where people disagree: entropy of p against that of p̂."""
+
+from collections.abc import Iterator
+
+from lalm_ambig.distributions import normalised_entropy
+from lalm_ambig.reporting.drawing import COLOURS, Drawing, small_multiples, stem_of
+from lalm_ambig.reporting.groups import Group
+from lalm_ambig.reporting.kinds import not_shown, scored, shown_lines
+from lalm_ambig.reporting.report import Report
+
+TITLE = "Entropy of people's and of the model's distribution"
+CAPTION = (
+    "Each dot is an item; entropies are divided by that of the uniform distribution. r: entropy_correlation (Pearson) "
+    "with its 95 % bootstrap interval. Below the diagonal the model is more certain than people are."
+)
+
+
+def drawings(report: Report) -> Iterator[Drawing]:
+    """One figure a corpus, a panel a line."""
+    return (_drawing(group) for group in report.groups)
+
+
+def _drawing(group: Group) -> Drawing:
+    lines = shown_lines(group)
+    figure, axes = small_multiples(len(lines))
+    items = 0
+    for ax, line in zip(axes, lines, strict=True):
+        answers, _ = scored(line)
+        items = len(answers.label_dist)
+        people, model = normalised_entropy(answers.label_dist), normalised_entropy(answers.predicted_dist)
+        alpha = 0.6 if items < 500 else 0.3
+        ax.scatter(people.tolist(), model.tolist(), s=8, color=COLOURS[0], alpha=alpha, linewidths=0)
+        ax.plot([0, 1], [0, 1], color="#888888", linestyle="--", linewidth=1)
+        found = answers.intervals(["entropy_correlation"])["entropy_correlation"]
+        interval = "" if found.low is None else f" ({found.low:.2f} to {found.high:.2f})"
+        shown = f"r = {found.value:.2f}{interval}".replace("-", "−")
+        ax.set_title(f"{line.label}\n{shown}")
+        ax.set_xlim(-0.03, 1.03)
+        ax.set_ylim(-0.03, 1.03)
+        ax.set_aspect("equal")
+    figure.supxlabel("normalised entropy of people's p [0, 1]", fontsize=9)
+    figure.supylabel("normalised entropy of p̂ [0, 1]", fontsize=9)
+    title = f"{TITLE}, {group.title}, {items} items"
+    figure.suptitle(title)
+    return Drawing(stem_of("entropy", group.dataset), title, CAPTION + not_shown(group), figure)

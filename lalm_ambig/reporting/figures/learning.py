@@ -1,0 +1,94 @@
+"""How training went: what the runs' own CSV logs say, against optimiser steps."""
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from lalm_ambig.errors import InputError
+from lalm_ambig.reporting.drawing import COLOURS, MARKERS, Drawing, axis_label, canvas, stem_of
+from lalm_ambig.reporting.groups import Group
+from lalm_ambig.reporting.inputs import Row
+from lalm_ambig.reporting.kinds import MOST_LINES
+from lalm_ambig.reporting.report import Report
+
+TITLE = "Learning curves"
+METRIC = "js_div_bits"
+Panel = tuple[tuple[str, ...], str]
+"""The columns of which a run has one, and the axis."""
+PANELS: tuple[Panel, ...] = (
+    ((f"generated/{METRIC}", f"direct/{METRIC}"), f"validation {axis_label(METRIC)}"),
+    ((f"curated/{METRIC}",), f"behind curated reasoning: {METRIC} ↓"),
+    (("train/loss",), "training loss (each run's own objective)"),
+    (("train/reward",), "mean reward of the responses"),
+)
+CAPTION = (
+    "From each run's metrics.csv. Validation is on the run's validation items, read as in evaluation, and behind the "
+    "curated reasoning. Losses are of different objectives and compare within a run only."
+)
+Log = Mapping[str, Sequence[tuple[int, float]]]
+
+
+def drawings(report: Report) -> Iterator[Drawing]:
+    """One figure for each corpus that a run was trained on whose log is there."""
+    for group in report.groups:
+        rows = [row for line in group.lines for row in line.rows]
+        runs = [row for row in rows if row.run is not None and row.trained_on is None]
+        logs = {row.label: read_log(log) for row in runs if (log := _log(row)).is_file()}
+        if logs:
+            yield _drawing(group, dict(list(logs.items())[:MOST_LINES]))
+
+
+def _log(row: Row) -> Path:
+    return (row.run or row.folder) / "metrics.csv"
+
+
+def read_log(path: Path) -> Log:
+    """Column → (step, value) of each row that has it; InputError where it is no log of Lightning's."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        if "step" not in (reader.fieldnames or ()):
+            raise InputError("it has no column 'step'", where=str(path))
+        for number, row in enumerate(reader, start=2):
+            try:
+                for name, text in row.items():
+                    if text:
+                        found.setdefault(name, []).append((int(row["step"]), float(text)))
+            except (TypeError, ValueError) as error:
+                raise InputError(f"not a number: {error}", where=f"{path}:{number}") from error
+    return found
+
+
+def _drawing(group: Group, logs: Mapping[str, Log]) -> Drawing:
+    panels = [panel for panel in PANELS if any(_points(log, panel) for log in logs.values())] or [PANELS[0]]
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, axes = canvas(rows, columns, height=3.2 * rows + 0.6)
+    for ax in axes[len(panels) :]:
+        ax.set_axis_off()
+    for ax, panel in zip(axes, panels, strict=False):
+        for at, log in enumerate(logs.values()):
+            _curve(ax, _points(log, panel), at)
+        ax.set_ylabel(panel[1])
+        ax.set_xlabel("optimiser steps")
+    handles = [
+        Line2D([], [], color=COLOURS[at], marker=MARKERS[at], label=label) for at, label in enumerate(logs)
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)))
+    title = f"{TITLE}, {group.title}, {len(logs)} run{'s' if len(logs) > 1 else ''}"
+    figure.suptitle(title)
+    return Drawing(stem_of("learning", group.dataset), title, CAPTION, figure)
+
+
+def _points(log: Log, panel: Panel) -> Sequence[tuple[int, float]]:
+    return next((log[name] for name in panel[0] if name in log), ())
+
+
+def _curve(ax: Axes, points: Sequence[tuple[int, float]], at: int) -> None:
+    if points:
+        marker = MARKERS[at] if len(points) < 30 else None
+        steps, values = zip(*points, strict=True)
+        ax.plot(steps, values, color=COLOURS[at], marker=marker, markersize=4, linewidth=1.1)

@@ -1,0 +1,70 @@
+"""Where distributions over three classes lie: people's, and each model's."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from torch import Tensor
+
+from lalm_ambig.distributions import majority
+from lalm_ambig.reporting.drawing import COLOURS, MARKERS, Drawing, small_multiples, stem_of
+from lalm_ambig.reporting.groups import Group
+from lalm_ambig.reporting.kinds import MOST_LINES, not_shown, scored, shown_lines
+from lalm_ambig.reporting.report import Report
+
+TITLE = "Distributions over three classes"
+CORNERS = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.5, 3**0.5 / 2]], dtype=torch.float64)
+CAPTION = (
+    "Each dot is an item: in a corner all of the distribution is on that class, in the middle it is uniform; lines at "
+    "1/2. Colour and shape are those of people's majority class in every panel."
+)
+
+
+def drawings(report: Report) -> Iterator[Drawing]:
+    """One figure for each corpus that has three classes."""
+    return (_drawing(group) for group in report.groups if len(group.results.categories) == 3)
+
+
+def _drawing(group: Group) -> Drawing:
+    lines, names = shown_lines(group)[: MOST_LINES - 1], group.results.categories
+    figure, axes = small_multiples(len(lines) + 1)
+    found = [scored(line)[0] for line in lines]
+    target = found[0].label_dist
+    _panel(axes[0], target, majority(target), names=names)
+    axes[0].set_title("people")
+    for ax, line, answers in zip(axes[1:], lines, found, strict=True):
+        _panel(ax, answers.predicted_dist, majority(answers.label_dist), names=names)
+        ax.set_title(line.label)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, markerscale=2)
+    title = f"{TITLE}, {group.title}, {len(target)} items"
+    figure.suptitle(title)
+    return Drawing(stem_of("ternary", group.dataset), title, CAPTION + not_shown(group), figure)
+
+
+def _panel(ax: Axes, rows: Float[Tensor, "item 3"], kind: Tensor, *, names: Sequence[str]) -> None:
+    outline = CORNERS[[0, 1, 2, 0]]
+    ax.plot(outline[:, 0].tolist(), outline[:, 1].tolist(), color="black", linewidth=0.8)
+    for corner in range(3):
+        others = [other for other in range(3) if other != corner]
+        middle = (CORNERS[others] + CORNERS[corner]) / 2
+        ax.plot(middle[:, 0].tolist(), middle[:, 1].tolist(), color="#cccccc", linewidth=0.6)
+        points = (rows[kind == corner] @ CORNERS).tolist()
+        ax.scatter(
+            [x for x, _ in points],
+            [y for _, y in points],
+            s=7,
+            color=COLOURS[corner],
+            marker=MARKERS[corner],
+            alpha=0.5,
+            linewidths=0,
+            label=f"majority {names[corner]}",
+        )
+    ax.text(-0.02, -0.04, names[0], ha="left", va="top", fontsize=8)
+    ax.text(1.02, -0.04, names[1], ha="right", va="top", fontsize=8)
+    ax.text(0.5, 0.89, names[2], ha="center", va="bottom", fontsize=8)
+    ax.set_xlim(-0.08, 1.08)
+    ax.set_ylim(-0.14, 1.0)
+    ax.set_aspect("equal")
+    ax.set_axis_off()
