@@ -1,6 +1,7 @@
 """Predictions that could not be read, from a batch to the table."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,25 @@ def test_results_count_what_could_be_read_and_why_not() -> None:
     assert found.by_ambiguity["medium"].parse_rate is None, "no item"
 
 
+def test_a_break_down_marks_its_own_items_as_unread() -> None:
+    """Two items of each level, read rightly by their third class; only the last of all could not be read."""
+    torn, sure = (0.1, 0.4, 0.5), (0.0, 0.0, 1.0)
+    rows = [
+        Prediction(f"i{n}", "test", None, votes, votes, (0.0, 0.4, 0.6), None, "text", False)
+        for n, votes in enumerate([torn, sure, torn, sure])
+    ]
+    rows[3] = replace(rows[3], predicted_dist=(1 / 3,) * 3, unparsed="no object")
+    about = replace(ABOUT, table_metrics=("accuracy",))
+    levels = evaluate_predictions(rows, CLASSES, about=about, resamples=20).by_ambiguity
+    assert {level: part.parse_rate for level, part in levels.items()} == {
+        "low": 0.5,
+        "medium": None,
+        "high": 1.0,
+    }
+    assert levels["low"].metrics["accuracy"].value == 0.5
+    assert levels["high"].metrics["accuracy"].value == 1.0
+
+
 def test_they_survive_on_disk_and_older_files_are_read(tmp_path: Path) -> None:
     found = results()
     assert read_results(write_results(tmp_path / "metrics.json", found)) == found
@@ -68,8 +88,11 @@ def test_they_survive_on_disk_and_older_files_are_read(tmp_path: Path) -> None:
     assert {p.unparsed for p in read_predictions(tmp_path / "old.jsonl")} == {None}
     plain = json.loads((tmp_path / "metrics.json").read_text())
     del plain["parse_rate"], plain["unparsed"]
+    for part in plain["by_ambiguity"].values():
+        del part["parse_rate"]
     (tmp_path / "old.json").write_text(json.dumps(plain))
-    assert read_results(tmp_path / "old.json").parse_rate is None
+    older = read_results(tmp_path / "old.json")
+    assert (older.parse_rate, older.unparsed, older.by_ambiguity["low"].parse_rate) == (None, {}, None)
     old[0]["unparsed"] = 3
     (tmp_path / "wrong.jsonl").write_text(json.dumps(old[0]))
     with pytest.raises(InputError, match=r"wrong.jsonl:1: 'unparsed' must be a string or null, got 3"):

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from sklearn.metrics import f1_score
+from torchmetrics import MetricCollection
 
 from lalm_ambig.evaluation.bootstrap import Resampling, intervals, paired
 from lalm_ambig.metrics.base import Answers, all_metrics
@@ -66,6 +67,14 @@ def test_a_metric_adds_them_up_batch_by_batch() -> None:
         for part in (slice(0, 1), slice(1, 3), slice(3, 4)):
             metric.update(LABEL[part], PREDICTED[part], PARSED[part])
         assert float(metric.compute()) == pytest.approx(whole[metric.name], nan_ok=True), metric.name
+
+
+def test_a_collection_hands_every_metric_which_could_be_read() -> None:
+    together = MetricCollection({metric.name: metric for metric in all_metrics(3)})
+    together.update(LABEL[:3], PREDICTED[:3], PARSED[:3])
+    together.update(LABEL[3:], PREDICTED[3:], PARSED[3:])
+    found = {name: float(value) for name, value in together.compute().items()}
+    assert found == pytest.approx(values(Answers(PREDICTED, PARSED)), nan_ok=True)
 
 
 def test_two_runs_are_paired_each_with_its_own_unread_responses() -> None:
