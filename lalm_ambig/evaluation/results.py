@@ -69,9 +69,8 @@ def evaluate_predictions(
         for rows in zip(*((p.votes, p.label_dist, p.predicted_dist) for p in predictions), strict=True)
     )
     resampling = Resampling(speakers(predictions), resamples, seed)
-    parsed = (
-        torch.tensor([p.unparsed is None for p in predictions]) if about.readout == "verbalised" else None
-    )
+    read = [p.unparsed is None for p in predictions]
+    parsed = torch.tensor(read) if about.readout == "verbalised" or not all(read) else None
     scored = Scored(label_dist, predicted_dist, resampling, about.table_metrics, parsed)
     metrics = scored.intervals()
     return Results(

@@ -49,12 +49,15 @@ class Source:
 def source_of(loaded: Loaded, target: Corpus) -> Source | None:
     """What the policy was trained on, where that is another corpus than `target` (A, Table 3); else None.
 
-    Another is: one of another name, or with other classes, or another file of JSON Lines. A base model has none.
+    Another is: one of another name, or with other classes, another part of it than the one that was trained on, or
+    another file of JSON Lines. A base model has none.
     InputError where the classes stood in a file that is gone.
     """
     own = loaded.data.corpus
     if loaded.adapter is None or own is target:
         return None
+    if own.name == target.name and own.part is not None and own.part != target.part:
+        return Source(f"{own.name} ({own.part})", own.categories)
     alike = own.name == target.name and (not target.root.is_file() or own.root.name == target.root.name)
     try:
         categories = own.categories

@@ -100,7 +100,13 @@ def test_they_survive_on_disk_and_older_files_are_read(tmp_path: Path) -> None:
 
 
 def test_the_table_has_the_parse_rate_beside_the_metrics() -> None:
-    grid = main_table({"verbalised": results(), "prior": results("none")})
+    prior = evaluate_predictions(
+        [replace(p, unparsed=None) for p in predictions()],
+        CLASSES,
+        about=replace(ABOUT, readout="none"),
+        resamples=20,
+    )
+    grid = main_table({"verbalised": results(), "prior": prior})
     assert grid.head[-1] == "parsed"
     assert [row[-1].text for row in grid.rows] == ["66.7%", "–"]
-    assert "parsed" not in main_table({"prior": results("none")}).head
+    assert "parsed" not in main_table({"prior": prior}).head

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lalm_ambig.configuration import parse
+from lalm_ambig.configuration_files import config_folder
 from lalm_ambig.corpora.base import open_corpus
 from lalm_ambig.errors import InputError
 from lalm_ambig.runs.loading import Loaded, source_of
@@ -38,6 +39,19 @@ def test_a_corpus_of_another_name_is_another(tmp_path: Path) -> None:
     source = source_of(run_on("demo", tmp_path), open_corpus("crema_d", tmp_path))
     assert source is not None
     assert (source.name, len(source.categories)) == ("demo", 6)
+
+
+def test_another_part_of_a_corpus_is_another_but_a_part_of_the_whole_is_not(tmp_path: Path) -> None:
+    kinds = ("policy/causal_lm.yaml", "data/chaosnli.yaml", "method/sft_kl_only.yaml")
+    files = [f"--config={config_folder() / kind}" for kind in kinds]
+    files += [f"--data.corpus.root={tmp_path}", "--policy.path=x"]
+    on_part = Loaded(parse([*files, "--data.corpus.part=snli"]), Path("adapter"), "r")
+    source = source_of(on_part, open_corpus("chaosnli", tmp_path, part="mnli"))
+    assert source is not None
+    assert source.name == "chaosnli (snli)"
+    assert source_of(on_part, open_corpus("chaosnli", tmp_path, part="snli")) is None
+    on_all = Loaded(parse(files), Path("adapter"), "r")
+    assert source_of(on_all, open_corpus("chaosnli", tmp_path, part="mnli")) is None
 
 
 def test_a_file_of_json_lines_is_a_corpus_of_its_own(tmp_path: Path) -> None:
