@@ -13,6 +13,7 @@ from lalm_ambig.data import DataModule
 from lalm_ambig.errors import InputError, run_command
 from lalm_ambig.evaluation.literature import literature
 from lalm_ambig.evaluation.table import ambiguity_table, main_table
+from lalm_ambig.methods.base import Method
 from lalm_ambig.runs import quiet
 from lalm_ambig.runs.loading import Loaded, add_policy_options, load, source_of
 from lalm_ambig.runs.rows import Rows
@@ -26,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console()
     options = _parser().parse_args(arguments)
     loaded = load(options)
+    _check(loaded.model, options)
     data = _data(loaded, options)
     source = source_of(loaded, data.corpus)
     connect(loaded.model, data, adapter=loaded.adapter, trained=None if source is None else source.categories)
@@ -44,6 +46,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(*_literature(data.corpus))
     console.print(f"metrics.json and predictions.jsonl: {options.out}")
     return 0
+
+
+def _check(model: Method, options: argparse.Namespace) -> None:
+    """InputError for options that make no sense together, before anything is read."""
+    if max(options.samples) > 1 and not model.writes:
+        raise InputError(
+            "without reasoning every sample is the same.", where="--samples", remedy="Add --reasoning."
+        )
+    if options.temperature_scaling and model.readout == "verbalised":
+        raise InputError(
+            "a distribution in words has no logits to scale.",
+            where="--temperature-scaling",
+            remedy="Leave it out.",
+        )
 
 
 def _data(loaded: Loaded, options: argparse.Namespace) -> DataModule:

@@ -85,9 +85,13 @@ def test_each_number_of_samples_is_a_row_whose_first_samples_are_the_same(
     [
         (["--samples", "4"], "without reasoning every sample is the same"),
         (["--reasoning", "--samples", "0"], "samples must be at least 1, got 0"),
+        (
+            ["--readout", "verbalised", "--temperature-scaling"],
+            "a distribution in words has no logits to scale",
+        ),
     ],
 )
-def test_samples_that_make_no_sense_are_refused(
+def test_options_that_make_no_sense_are_refused(
     demo_root: Path, tmp_path: Path, more: list[str], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
