@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows = Rows(loaded, data, source, options.split, options.out)
     results = {**rows.baselines(console), **rows.policy(options.samples)}
     if options.temperature_scaling:
-        results |= rows.scaled()
+        results |= rows.scaled(options.samples[0])
     console.print(main_table(results).rich(narrow=True), ambiguity_table(results).rich())
     if len(options.samples) > 1:
         console.print(f"what averaging costs: {rows.costs()}")

@@ -128,3 +128,13 @@ def test_temperature_scaling_is_a_further_row_fitted_on_validation(
     assert found["metrics"]["accuracy"] == metrics(tmp_path)["metrics"]["accuracy"]
     assert found["metrics"]["kl"] != metrics(tmp_path)["metrics"]["kl"]
     assert "fitted on validation items" in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_temperature_belongs_to_the_first_number_of_samples(demo_root: Path, tmp_path: Path) -> None:
+    words = ["--reasoning", "--samples", "1", "2", "--temperature-scaling"]
+    assert evaluate.main(arguments(demo_root, tmp_path, *words)) == 0
+    assert metrics(tmp_path / "temperature")["samples"] == 1
+    alone = tmp_path / "alone"
+    assert evaluate.main(arguments(demo_root, alone, "--reasoning", "--temperature-scaling")) == 0
+    found, expected = (metrics(folder / "temperature")["temperature"] for folder in (tmp_path, alone))
+    assert found == pytest.approx(expected, rel=1e-4)

@@ -55,14 +55,16 @@ class Rows:
         about = replace(self._cross_domain(about), samples=samples)
         return keep(folder, rows, self.data.categories, about=about)
 
-    def scaled(self) -> dict[str, Results]:
-        """The policy's answers at the temperature that suits the validation items best."""
+    def scaled(self, samples: int) -> dict[str, Results]:
+        """The answers in `out` itself, made with so many samples, at the temperature that suits the validation items
+        best."""
         model = self.loaded.model
+        model.generation = replace(model.generation, samples=samples)
         trainer = self.loaded.cli.make_trainer(logger=False, enable_checkpointing=False, callbacks=[])
         temperature = fitted_temperature(predict(trainer, model, self.data, "validation"))
         label = f"{self.loaded.label}, temperature {temperature:.2f}"
         about = self._about(model.readout, reasoning_of(model), f"{model.policy.describe}, {label}")
-        about = replace(self._cross_domain(about), temperature=temperature, samples=model.generation.samples)
+        about = replace(self._cross_domain(about), temperature=temperature, samples=samples)
         found = scaled(read_predictions(self.out / "predictions.jsonl"), temperature)
         return {label: keep(self.out / "temperature", found, self.data.categories, about=about)}
 
