@@ -41,9 +41,10 @@ class Layout:
 
     def sheet(self, report: Report) -> Sheet:
         """All its corpora, those that no run has as gaps; other corpora with one of its methods stand behind them."""
-        columns = metric_columns(self.metrics)
         others = [g.dataset for g in report.groups if g.dataset not in self.datasets and self._has(g)]
         shown = [*self.datasets, *others]
+        groups = [g for g in map(report.group, shown) if g is not None]
+        columns = _columns(self.metrics, [line for g in groups for line in g.lines])
         lines: list[SheetLine] = []
         ends: list[int] = []
         caption: list[str] = []
@@ -97,6 +98,12 @@ READING = "Best in bold, second underlined, within a corpus; panel and oracle ar
 CHANGE = "In brackets: improvement (+) or worsening (−) relative to zero-shot, computed from these results."
 
 
+def _columns(metrics: Sequence[str], lines: Sequence[Line]) -> Sequence[Column]:
+    """The metrics, and the share of responses that could be read where one could fail."""
+    found = tuple(metric_columns(metrics))
+    return (*found, PARSED) if any(line.parse_rate is not None for line in lines) else found
+
+
 def _label(wanted: str, line: Line, several: Sequence[Line]) -> str:
     return f"{wanted} ({line.label})" if len(several) > 1 else wanted
 
@@ -142,9 +149,7 @@ def _entry(line: Line, column: Column, reference: Line | None) -> Entry:
 
 def group_sheet(stem: str, group: Group, *, left_out: Sequence[str], name: Callable[[Line], str]) -> Sheet:
     """Every line of a corpus, in the order given, with the corpus's own columns."""
-    columns = metric_columns(group.results.about.table_metrics)
-    if any(line.parse_rate is not None for line in group.lines):
-        columns = (*columns, PARSED)
+    columns = _columns(group.results.about.table_metrics, group.lines)
     lines = [line_of(line, columns, (line.label, name(line))) for line in group.lines]
     caption = (*group.caption(), READING, *left_out)
     shown = tuple(_ranked(lines, group.lines, columns, group))

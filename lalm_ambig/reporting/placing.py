@@ -46,12 +46,16 @@ def _where(row: Row, rows: Sequence[Row]) -> Row:
 
 
 def _once(rows: Sequence[Row]) -> list[Row]:
-    """Without the baselines and policies-before-training that another row has already: trained rows stay."""
+    """Without the baselines and policies-before-training that another row has already: trained rows stay.
+
+    A start is the trained row of the run before it; a base model that happens to score as a trained one is none.
+    """
     kept: list[Row] = []
-    seen = {_signature(row) for row in rows if row.method not in REPEATABLE}
+    trained = {_signature(row) for row in rows if row.method not in REPEATABLE}
+    seen: set[tuple[Any, ...]] = set()
     for row in rows:
         if row.method in REPEATABLE:
-            if _signature(row) in seen:
+            if _signature(row) in seen or (row.method == "start" and _signature(row) in trained):
                 continue
             seen.add(_signature(row))
         kept.append(row)

@@ -18,6 +18,7 @@ from lalm_ambig.reporting.placing import placed
 from lalm_ambig.reporting.report import Report
 from lalm_ambig.reporting.sheet import Sheet, SheetLine
 from lalm_ambig.reporting.tables import sheets, table_names
+from lalm_ambig.reporting.writing import markdown
 
 KL_ONLY: dict[str, Any] = {
     "class_path": "lalm_ambig.methods.sft.SFT",
@@ -60,6 +61,23 @@ def test_a_policy_before_training_that_is_another_run_is_not_repeated(make_run: 
     keep(second / "evaluation/start", rows, "crema_d", about("crema_d"))
     assert labels(report(first, second).groups[0]) == ["uniform", "base", "first", "second"]
     assert "start of second" in labels(report(second).groups[0])
+
+
+def test_a_base_model_that_scores_as_a_trained_one_keeps_its_row(make_run: Make) -> None:
+    """As where neither wrote anything that could be read."""
+    run = make_run("first", 0.5)
+    keep(run / "evaluation/base", answers("crema_d", 0.5, seed=len("first")), "crema_d", about("crema_d"))
+    assert labels(report(run).groups[0]) == ["uniform", "base", "first"]
+
+
+def test_a_papers_table_shows_what_could_be_read(make_run: Make) -> None:
+    run = make_run("words", corpus="chaosnli", readout="verbalised")
+    found = table("b1", run)
+    assert found.columns[-1].label == "parsed"
+    assert "100.0%" in markdown(found)
+    assert "parsed" not in [
+        column.label for column in table("b1", make_run("logits", corpus="chaosnli")).columns
+    ]
 
 
 def test_two_base_models_that_answer_differently_are_told_apart(make_run: Make) -> None:
