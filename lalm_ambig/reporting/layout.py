@@ -98,7 +98,7 @@ READING = "Best in bold, second underlined, within a corpus; panel and oracle ar
 CHANGE = "In brackets: improvement (+) or worsening (−) relative to zero-shot, computed from these results."
 
 
-def _columns(metrics: Sequence[str], lines: Sequence[Line]) -> Sequence[Column]:
+def _columns(metrics: Sequence[str], lines: Sequence[Line]) -> tuple[Column, ...]:
     """The metrics, and the share of responses that could be read where one could fail."""
     found = tuple(metric_columns(metrics))
     return (*found, PARSED) if any(line.parse_rate is not None for line in lines) else found
