@@ -7,7 +7,6 @@ distribution over the classes makes the response unparsable, for a reason that i
 
 import json
 import math
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -77,15 +76,15 @@ def structure(categories: CategorySet) -> str:
 def json_objects(text: str) -> Iterator[tuple[Pairs, int, int]]:
     """Every well-formed JSON object that is not inside another one, with where it starts and ends."""
     decoder = json.JSONDecoder(object_pairs_hook=Pairs)
-    place = 0
-    while match := re.compile(r"\{").search(text, place):
-        place = match.end()
+    place = text.find("{")
+    while place >= 0:
         try:
-            found, end = decoder.raw_decode(text, match.start())
+            found, end = decoder.raw_decode(text, place)
         except (ValueError, RecursionError):  # what starts here is no JSON, or nested beyond all reason
-            continue
-        yield found, match.start(), end
-        place = end
+            end = place + 1
+        else:
+            yield found, place, end
+        place = text.find("{", end)
 
 
 def _distribution(pairs: Pairs, categories: CategorySet) -> tuple[float, ...] | Unparsed:
