@@ -44,10 +44,9 @@ def check_rewards(rewards: Sequence[Reward]) -> None:
 
 def check_comparison(grouping: Grouping, *, curated: bool) -> None:
     """InputError where a group has nothing to be compared with."""
-    if grouping.size + curated < 2 and grouping.advantage_scale != "batch":
+    if grouping.size + curated < 2:  # the difference from the mean of one is 0 under any scale
         raise InputError(
-            f"a group of {grouping.size} has nothing to be compared with under advantage_scale: "
-            f"{grouping.advantage_scale},",
+            f"a group of {grouping.size} has nothing to be compared with:",
             where="model.grouping",
             remedy="set size to 2 or more.",
         )

@@ -206,7 +206,12 @@ def test_memory_and_reference_survive_a_checkpoint(on_policy: MakeMethod, items:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"grouping": Grouping(size=1)}, r"a group of 1 has nothing to be compared with .* set size to 2"),
+        ({"grouping": Grouping(size=1)}, r"a group of 1 has nothing to be compared with: set size to 2"),
+        ({"grouping": Grouping(size=1, advantage_scale="batch")}, "a group of 1 has nothing to be compared"),
+        (
+            {"grouping": Grouping(size=1), "curated": CuratedTrajectory(in_baseline=False)},
+            "a group of 1 has nothing to be compared",
+        ),
         ({"reasoning": False}, "without reasoning a response holds only the class name"),
         ({"rewards": []}, "no reward has a weight"),
         ({"rewards": [Agreement(weight=0.0)]}, "no reward has a weight"),
