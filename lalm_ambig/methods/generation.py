@@ -7,20 +7,19 @@ from lalm_ambig.errors import InputError
 
 @dataclass(frozen=True)
 class Generation:
-    """How responses are written in validation and evaluation: always greedily."""
+    """How responses are written in validation and evaluation: greedily, unless `samples` asks for a mean of several."""
 
     max_new_tokens: int = 256
     """Longest reasoning, or verbalised answer, in tokens; a longer reasoning is closed and marked."""
     validation_items: int = 64
-    """Items for which text is generated at each validation (the first of the split). With the logit readout the rest
-    are read behind the curated reasoning."""
-
+    """Items for which text is generated at each validation (the first of the split), at least 1: they choose the best
+    checkpoint. With the logit readout the rest are read behind the curated reasoning."""
     samples: int = 1
     """1: the greedy response. More: the mean of the distributions of so many sampled ones, at temperature 1 and from a
     fixed seed; an item's first n are the same whatever their number."""
 
     def __post_init__(self) -> None:
-        for name in ("max_new_tokens", "samples"):
+        for name in ("max_new_tokens", "validation_items", "samples"):
             if getattr(self, name) < 1:
                 raise InputError(
                     f"{name} must be at least 1, got {getattr(self, name)}", where="model.generation"
