@@ -251,8 +251,8 @@ def test_the_monitor_is_of_the_reading_that_is_evaluated(make: Make) -> None:
     assert make(reasoning=False).monitor == "direct/js_div_bits"
 
 
-def test_no_new_tokens_are_refused() -> None:
+def test_no_new_tokens_and_no_items_are_refused() -> None:
     with pytest.raises(ValueError, match="max_new_tokens must be at least 1, got 0"):
         Generation(max_new_tokens=0)
-    with pytest.raises(InputError, match="validation_items must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="validation_items must be at least 1, got 0"):
         Generation(validation_items=0)  # nothing would choose the best checkpoint
