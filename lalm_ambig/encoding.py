@@ -44,6 +44,13 @@ class Elicitation:
     """Whether the logit readout scores a class name by its first token or as a sequence."""
 
 
+def prompt_template(asked: Elicitation, categories: CategorySet) -> str:
+    """The prompt with the classes and what they mean filled in. InputError where there is no such prompt or gloss."""
+    template = load_prompt(asked.prompt, MODES[asked.readout, asked.reasoning])
+    meanings = load_glosses(asked.glosses or Path(asked.prompt).name.split(".")[0])
+    return with_classes(template, categories.prompt_names, meanings)
+
+
 class Encoder:
     """Turns items into a batch; also the data loaders' collate function."""
 
@@ -57,9 +64,7 @@ class Encoder:
         self.policy = policy
         self.categories = categories
         self.reasoning = asked.reasoning
-        template = load_prompt(asked.prompt, MODES[asked.readout, asked.reasoning])
-        meanings = load_glosses(asked.glosses or Path(asked.prompt).name.split(".")[0])
-        whole = with_classes(template, categories.prompt_names, meanings)
+        whole = prompt_template(asked, categories)
         self.template = policy.tags.put_into(whole).replace("{json}", structure(categories))
         verbalised = asked.readout == "verbalised"
         self.answer = (

@@ -29,11 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     loaded = load(options)
     _check(loaded.model, options)
     data = _data(loaded, options)
-    source = source_of(loaded, data.corpus)
-    connect(loaded.model, data, adapter=loaded.adapter, trained=None if source is None else source.categories)
+    data.setup()
     count = len(data.items(options.split))
     if not count:
         raise InputError(f"split {options.split} has no items.", where=f"corpus {data.corpus.name}")
+    source = source_of(loaded, data.corpus)
+    connect(loaded.model, data, adapter=loaded.adapter, trained=None if source is None else source.categories)
     console.print(f"{loaded.label} on {count} items of {data.corpus.name}, {options.split} split")
     rows = Rows(loaded, data, source, options.split, options.out)
     results = {**rows.baselines(console), **rows.policy(options.samples)}
@@ -49,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check(model: Method, options: argparse.Namespace) -> None:
-    """InputError for options that make no sense together, before anything is read."""
+    """InputError for options that make no sense, alone or together, before anything is read."""
+    if min(options.samples) < 1:
+        raise InputError(f"samples must be at least 1, got {min(options.samples)}.", where="--samples")
     if max(options.samples) > 1 and not model.writes:
         raise InputError(
             "without reasoning every sample is the same.", where="--samples", remedy="Add --reasoning."

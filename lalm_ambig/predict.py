@@ -10,9 +10,10 @@ from rich.markup import escape
 
 from lalm_ambig.categories import CategorySet
 from lalm_ambig.corpora.base import corpus_names, open_corpus
-from lalm_ambig.encoding import Elicitation, Encoder
+from lalm_ambig.encoding import Elicitation, Encoder, prompt_template
 from lalm_ambig.errors import InputError, run_command
 from lalm_ambig.evaluation.cross_domain import mapping_note
+from lalm_ambig.prompts import prompt_parts
 from lalm_ambig.runs import quiet
 from lalm_ambig.runs.loading import Loaded, add_policy_options, load
 from lalm_ambig.sound_files import inspect_audio
@@ -60,9 +61,7 @@ def _categories(classes: str | None, trained: CategorySet | None) -> CategorySet
 
 def _read(loaded: Loaded, options: argparse.Namespace, categories: CategorySet) -> Reading:
     model = loaded.model
-    model.policy.load()
-    if loaded.adapter is not None:
-        model.policy.load_weights(loaded.adapter)
+    model.check_samples()
     asked = Elicitation(
         options.prompt or loaded.data.prompt,
         model.reasoning,
@@ -70,6 +69,10 @@ def _read(loaded: Loaded, options: argparse.Namespace, categories: CategorySet) 
         glosses=None if options.prompt else loaded.data.glosses,
         scoring=loaded.data.scoring,
     )
+    prompt_parts(prompt_template(asked, categories), text="", audio=options.audio is not None)
+    model.policy.load()
+    if loaded.adapter is not None:
+        model.policy.load_weights(loaded.adapter)
     encoder = Encoder(model.policy, categories, asked)
     model.attach(encoder)
     model.eval()

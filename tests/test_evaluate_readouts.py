@@ -10,6 +10,7 @@ from lalm_ambig import evaluate, predict
 from lalm_ambig.configuration_files import config_folder
 from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.predictions import read_predictions
+from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.rollouts import stated
 
 TINY = str(config_folder() / "policy/tiny.yaml")
@@ -84,18 +85,33 @@ def test_each_number_of_samples_is_a_row_whose_first_samples_are_the_same(
     ("more", "message"),
     [
         (["--samples", "4"], "without reasoning every sample is the same"),
-        (["--reasoning", "--samples", "0"], "samples must be at least 1, got 0"),
+        (["--reasoning", "--samples", "1", "0"], "samples must be at least 1, got 0"),
         (
             ["--readout", "verbalised", "--temperature-scaling"],
             "a distribution in words has no logits to scale",
         ),
+        (["--prompt", "nope"], "no prompt 'nope'"),
+        (["--prompt", "inference"], "the prompt has no {audio}"),
     ],
 )
-def test_options_that_make_no_sense_are_refused(
-    demo_root: Path, tmp_path: Path, more: list[str], message: str
+def test_options_that_make_no_sense_are_refused_before_any_weights_are_loaded(
+    demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: list[str], message: str
 ) -> None:
+    monkeypatch.setattr(Tiny, "load", never)
     with pytest.raises(InputError, match=message):
         evaluate.main(arguments(demo_root, tmp_path, *more))
+
+
+def never(*_: object) -> None:
+    raise AssertionError("weights were loaded")
+
+
+def test_predict_refuses_a_wrong_prompt_before_any_weights_are_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Tiny, "load", never)
+    with pytest.raises(InputError, match="no prompt 'nope'"):
+        predict.main(["--text", "It is late.", "--policy", TINY, "--prompt", "nope"])
 
 
 def test_predict_says_that_nothing_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:

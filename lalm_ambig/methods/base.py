@@ -105,6 +105,15 @@ class Method(lightning.LightningModule, ABC):
         """Fewest items of a batch that the method can learn from."""
         return 1
 
+    def check_samples(self) -> None:
+        """InputError where several samples are asked for that would all be the same."""
+        if self.generation.samples > 1 and not self.writes:
+            raise InputError(
+                "without reasoning every sample is the same:",
+                where="model.generation",
+                remedy="set samples to 1, or reasoning to true.",
+            )
+
     def notes(self) -> list[str]:
         """What a user should know of the settings before training."""
         return []
@@ -175,8 +184,7 @@ class Method(lightning.LightningModule, ABC):
         """The distributions that are evaluated: after or in the policy's own response, or at once."""
         tokens = self.generation.max_new_tokens
         if self.generation.samples > 1:
-            if not self.writes:
-                raise InputError("without reasoning every sample is the same.", where="samples")
+            self.check_samples()
             return read_samples(self.encoder, batch, max_new_tokens=tokens, samples=self.generation.samples)
         if self.encoder.answer is None:
             return read_stated(self.encoder, batch, max_new_tokens=tokens)

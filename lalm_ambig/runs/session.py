@@ -7,11 +7,12 @@ import torch
 from lalm_ambig.cache import cache_root
 from lalm_ambig.categories import CategorySet
 from lalm_ambig.data import DataModule
-from lalm_ambig.encoding import Elicitation, Encoder
+from lalm_ambig.encoding import Elicitation, Encoder, prompt_template
 from lalm_ambig.errors import InputError
 from lalm_ambig.features import cached_features
 from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
+from lalm_ambig.prompts import prompt_parts
 from lalm_ambig.runs.folder import open_run
 from lalm_ambig.types import SPLITS
 
@@ -26,7 +27,7 @@ def connect(
 ) -> None:
     """Make model and data ready for each other.
 
-    The corpus is read and checked before any weights are loaded, so that a user's mistake is found at once.
+    Corpus and prompt are read and checked before any weights are loaded, so that a user's mistake is found at once.
 
     Args:
         model: Its policy need not be loaded.
@@ -41,18 +42,20 @@ def connect(
         adapter = started_from(model.start)
     data.setup()
     if training:
+        model.check_samples()
         data.train_items()
         _check_batch(model, data)
-    policy = model.policy
-    policy.load()
-    if adapter is not None:
-        policy.load_weights(adapter)
     categories = data.categories if trained is None else data.categories.spoken_as(trained)
     asked = Elicitation(
         data.prompt, model.reasoning, readout=model.readout, glosses=data.glosses, scoring=data.scoring
     )
-    encoder = Encoder(policy, categories, asked)
     heard = [item for split in SPLITS for item in data.items(split) if item.audio]
+    prompt_parts(prompt_template(asked, categories), text="", audio=bool(heard))  # refuses a wrong prompt
+    policy = model.policy
+    policy.load()
+    if adapter is not None:
+        policy.load_weights(adapter)
+    encoder = Encoder(policy, categories, asked)
     if data.cache_features and not policy.adapter.trains_tower and heard:
         encoder.features = cached_features(policy, heard, cache_root())
     data.encoder = encoder
