@@ -1,7 +1,7 @@
 """A run from beginning to end: base model, training, trained model, each evaluated on the same items."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor, RichProgressBar
@@ -89,6 +89,8 @@ class Training:
     ) -> Results:
         corpus = self.data.corpus
         about = About(corpus.name, EVALUATED, readout, reasoning, policy, table_metrics=corpus.table_metrics)
+        if readout != "none":
+            about = replace(about, samples=self.model.generation.samples)
         return keep(self.run.evaluation(name), predictions, self.data.categories, about=about)
 
     def _once(self, name: str, doing: str) -> list[Prediction]:
