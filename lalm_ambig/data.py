@@ -98,6 +98,8 @@ class DataModule(lightning.LightningDataModule):
         """Whether only items with a rationale are trained on."""
         self.updates = 1
         """Times that each batch is trained on before the next."""
+        self.smallest_batch = 1
+        """Fewest items of a batch of training."""
         self.ready = False
 
     @property
@@ -166,6 +168,7 @@ class DataModule(lightning.LightningDataModule):
             world=trainer.world_size,
             repeats=Repeats(self.updates, trainer.accumulate_grad_batches),
         )
+        order.smallest = self.smallest_batch
         loader = ResumableLoader(
             items, batch_sampler=order, collate_fn=self.encoder, num_workers=self.workers
         )

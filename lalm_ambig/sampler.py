@@ -46,6 +46,8 @@ class LengthBuckets(Sampler[list[int]]):
         self.repeats = repeats or Repeats()
         self.lengths = torch.tensor(lengths, dtype=torch.float32)
         self.batch_size = batch_size
+        self.smallest = 1
+        """Fewest items of a batch: a last one that has less is filled up from the beginning of the order."""
         self.seed, self.rank, self.world = seed, rank, world
         self.epoch = 0
         self.skip = 0
@@ -71,6 +73,8 @@ class LengthBuckets(Sampler[list[int]]):
         chunk = CHUNK_BATCHES * self.batch_size
         by_length = [part[self.lengths[part].argsort(stable=True)] for part in torch.split(order, chunk)]
         batches = [part.tolist() for part in torch.split(torch.cat(by_length), self.batch_size)]
+        if len(batches) > 1:
+            batches[-1] += batches[0][: max(0, self.smallest - len(batches[-1]))]
         mixed = [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
         count = self._of_one_process() * self.world  # every process steps as often
         mixed = [mixed[i % len(mixed)] for i in range(count)]

@@ -37,6 +37,25 @@ def test_where_batches_do_not_go_round_some_come_again(count: int, world: int) -
     assert {index for part in parts for batch in part for index in batch} == set(range(count))
 
 
+@pytest.mark.parametrize("world", [1, 2])
+def test_a_last_batch_that_is_too_small_is_filled_up(world: int) -> None:
+    """9 items in batches of 4 leave one over, which another one joins; without need nothing comes twice."""
+    found = []
+    for rank in range(world):
+        order = LengthBuckets(LENGTHS[:9], 4, rank=rank, world=world)
+        order.smallest = 2
+        batches = list(order)
+        assert len(batches) == len(order)
+        found += batches
+    assert sorted(map(len, found))[:2] == [2, 4]
+    assert all(len(set(batch)) == len(batch) for batch in found)
+    assert {index for batch in found for index in batch} == set(range(9))
+    order = LengthBuckets(LENGTHS[:10], 4)
+    plain = list(order)
+    order.smallest = 2
+    assert list(order) == plain
+
+
 def test_the_order_follows_seed_and_epoch() -> None:
     order = LengthBuckets(LENGTHS, 8, seed=3)
     first, again = list(order), list(order)

@@ -38,6 +38,7 @@ def connect(
         training: Whether the model will be trained: that there is something to train on is then checked first.
     """
     data.needs_rationale, data.updates = model.needs_rationale, model.updates
+    data.smallest_batch = model.smallest_batch
     if adapter is None and model.start is not None:
         adapter = started_from(model.start)
     data.setup()
@@ -69,6 +70,12 @@ def _check_batch(model: Method, data: DataModule) -> None:
             "prompts.",
             where="data",
             remedy="raise data.batch_size, or set model.grouping.advantage_scale to group or none.",
+        )
+    if len(data.train_items()) < model.smallest_batch:
+        raise InputError(
+            f"there is 1 training item, but advantage_scale: batch compares at least {model.smallest_batch}.",
+            where="data",
+            remedy="raise data.limit, or set model.grouping.advantage_scale to group or none.",
         )
 
 
