@@ -27,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console()
     options = _parser().parse_args(arguments)
     loaded = load(options)
+    options.samples = options.samples or [loaded.model.generation.samples]
     _check(loaded.model, options)
     data = _data(loaded, options)
     data.setup()
@@ -112,9 +113,9 @@ def _parser() -> argparse.ArgumentParser:
         "--samples",
         type=int,
         nargs="+",
-        default=[1],
         metavar="N",
-        help="mean distribution of N sampled responses in place of the greedy one (1); several numbers: a row for each",
+        help="mean distribution of N sampled responses in place of the greedy one (1); several numbers: a row for each "
+        "(default: as the run or configuration has it)",
     )
     parser.add_argument(
         "--temperature-scaling",

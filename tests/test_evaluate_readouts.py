@@ -68,6 +68,19 @@ def test_a_whole_configuration_is_evaluated_untrained(demo_root: Path, tmp_path:
     assert (found["corpus"], found["items"], found["reasoning"]) == ("demo", 4, "generated")
 
 
+def test_a_configurations_own_number_of_samples_holds_unless_another_is_given(
+    demo_root: Path, tmp_path: Path
+) -> None:
+    shipped = (config_folder() / "preset/demo_reasoning.yaml").read_text()
+    assert shipped.count("samples: 1\n") == 1
+    own = tmp_path / "own.yaml"
+    own.write_text(shipped.replace("samples: 1\n", "samples: 2\n"))
+    words = ["--config", str(own), "--root", str(demo_root), "--limit", "2", "--max-new-tokens", "3"]
+    assert evaluate.main([*words, "--out", str(tmp_path / "own")]) == 0
+    assert evaluate.main([*words, "--samples", "1", "--out", str(tmp_path / "greedy")]) == 0
+    assert [metrics(tmp_path / name)["samples"] for name in ("own", "greedy")] == [2, 1]
+
+
 def test_each_number_of_samples_is_a_row_whose_first_samples_are_the_same(
     demo_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
