@@ -64,6 +64,15 @@ def _check(model: Method, options: argparse.Namespace) -> None:
             where="--temperature-scaling",
             remedy="Leave it out.",
         )
+    _make(options.out)
+
+
+def _make(out: Path) -> None:
+    """The folder of the results. InputError where there can be none: not after hours of answers."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write to {out}: {error.strerror}", where="--out") from error
 
 
 def _data(loaded: Loaded, options: argparse.Namespace) -> DataModule:

@@ -115,6 +115,16 @@ def test_options_that_make_no_sense_are_refused_before_any_weights_are_loaded(
         evaluate.main(arguments(demo_root, tmp_path, *more))
 
 
+def test_a_place_that_cannot_be_written_to_is_refused_before_any_weights_are_loaded(
+    demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Tiny, "load", never)
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file", tmp_path / "file/below"):
+        with pytest.raises(InputError, match="--out: cannot write to"):
+            evaluate.main(arguments(demo_root, out))
+
+
 def never(*_: object) -> None:
     raise AssertionError("weights were loaded")
 
