@@ -1,6 +1,7 @@
 """Evaluate a trained or untrained policy on a corpus, and keep its predictions: `python -m lalm_ambig.evaluate`."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -64,15 +65,16 @@ def _check(model: Method, options: argparse.Namespace) -> None:
             where="--temperature-scaling",
             remedy="Leave it out.",
         )
-    _make(options.out)
+    _check_place(options.out)
 
 
-def _make(out: Path) -> None:
-    """The folder of the results. InputError where there can be none: not after hours of answers."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write to {out}: {error.strerror}", where="--out") from error
+def _check_place(out: Path) -> None:
+    """InputError where no folder of results can be made: not after hours of answers. Nothing is made yet."""
+    present = next(place for place in (out.absolute(), *out.absolute().parents) if place.exists())
+    if not present.is_dir() or not os.access(present, os.W_OK):
+        raise InputError(
+            f"cannot write to {out}: {present} is no folder that may be written to.", where="--out"
+        )
 
 
 def _data(loaded: Loaded, options: argparse.Namespace) -> DataModule:
