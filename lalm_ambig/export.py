@@ -1,0 +1,170 @@
+"""Write what a run has trained for use elsewhere: `python -m lalm_ambig.export RUN --adapter|--merged --out DIR`.
+
+The weights are read back by plain transformers (and PEFT) before the folder gets its name, and must give the logits
+that the policy gives. This takes 4 bytes of memory for each weight of the base model, and a moment on a CPU.
+
+examples:
+  export runs/x --adapter --out x-adapter            LoRA in PEFT's layout, for the same base model
+  export runs/x --merged --out x                     one plain model of transformers, in the base's own type
+  export runs/x --merged --dtype bfloat16 --out x    the same in bfloat16, rounding measured and shown
+  export runs/x/checkpoints/last.ckpt --zero --out x-adapter
+                                                     from a DeepSpeed checkpoint (ZeRO 1, 2 or 3) of that run
+  HF_TOKEN=... export runs/x --merged --out x --push me/x --private
+
+A DeepSpeed checkpoint is made of pickles, and reading a pickle runs the code in it: give only files that your own
+training has written.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from lalm_ambig.configuration import parse
+from lalm_ambig.errors import InputError, run_command
+from lalm_ambig.exporting.card import Form, loading_lines, sections, write_card
+from lalm_ambig.exporting.parity import make_probe
+from lalm_ambig.exporting.push import check_push, push
+from lalm_ambig.exporting.target import check_target, new_folder, readable_size, size_of
+from lalm_ambig.exporting.weights import DTYPES, base_name, load_weights, write
+from lalm_ambig.runs import quiet
+from lalm_ambig.runs.folder import RunFolder, open_run
+from lalm_ambig.runs.loading import Loaded
+
+PICKLES = "its files are pickles: they must be your own, since reading them runs the code in them"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the folder, say what was compared and how it is loaded, and upload it where asked to."""
+    quiet.silence()
+    options = _parser().parse_args(arguments)
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    _check(options)
+    loaded, source = _opened(options)
+    form = _form(options, loaded)
+    if options.zero:
+        console.print(f"{options.source}: {PICKLES}")
+    _export(loaded, source, form, options=options, console=console)
+    if options.push:
+        address = push(options.out, options.push, private=options.private)
+        console.print(f"uploaded: {address}")
+    return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    """InputError for options that make no sense, before anything is read."""
+    if not (options.adapter or options.merged or options.zero):
+        raise InputError("nothing to write: give --adapter, --merged or --zero.", where="export")
+    if options.dtype is not None and options.dtype not in DTYPES:
+        raise InputError(f"expected one of {', '.join(DTYPES)}, got {options.dtype!r}", where="--dtype")
+    if options.private and not options.push:
+        raise InputError("it says how --push makes a repository:", where="--private", remedy="add --push.")
+    check_target(options.out)
+    if options.push:
+        check_push(options.push)
+
+
+def _opened(options: argparse.Namespace) -> tuple[Loaded, Path]:
+    """The run, of which nothing is loaded yet, and where its trained weights are."""
+    given: Path = options.source.expanduser()
+    run = open_run(options.run or _run_around(given) if options.zero else given, where="export")
+    source = given if options.zero else run.adapter
+    if not source.is_dir() and not options.zero:
+        raise InputError(
+            f"{run.path} has no adapter yet: its training has not ended.",
+            where="export",
+            remedy="Run fit again; it goes on.",
+        )
+    return Loaded(parse([f"--config={run.config}"]), run.adapter, run.path.resolve().name), source
+
+
+def _run_around(checkpoint: Path) -> Path:
+    """The run folder that a checkpoint lies in. InputError where there is none."""
+    for folder in checkpoint.absolute().parents[:3]:
+        if RunFolder(folder).config.is_file():
+            return folder
+    raise InputError(
+        f"{checkpoint} lies in no run folder, whose config.yaml says what was trained:",
+        where="--zero",
+        remedy="name it with --run RUN.",
+    )
+
+
+def _form(options: argparse.Namespace, loaded: Loaded) -> Form:
+    """What is written. InputError for an adapter of a fully fine-tuned run, or a type for an adapter."""
+    full = loaded.model.policy.adapter.method == "full"
+    if options.adapter and full:
+        raise InputError(
+            f"{loaded.label} was fully fine-tuned and has no adapter:",
+            where="--adapter",
+            remedy="give --merged.",
+        )
+    form: Form = "merged" if options.merged or full else "adapter"
+    if options.dtype and form == "adapter":
+        raise InputError("an adapter is written as it was trained:", where="--dtype", remedy="leave it out.")
+    return form
+
+
+def _export(
+    loaded: Loaded, source: Path, form: Form, *, options: argparse.Namespace, console: Console
+) -> None:
+    """Load, write, compare, and say so."""
+    policy, out = loaded.model.policy, options.out
+    own = load_weights(policy, source, zero=options.zero)
+    probe = make_probe(loaded.model, loaded.data)
+    base, here, model_class = base_name(policy), policy.base.name_or_path, type(policy.base).__name__
+    with new_folder(out) as folder:
+        checked = write(policy, folder, form, probe=probe, dtype=DTYPES.get(options.dtype, own))
+        lines = loading_lines(form, model_class, base=base, address=options.push or out.name)
+        done = f"Read back with plain transformers on {probe.about}, {checked.line}."
+        run_card = (loaded.adapter or source) / "README.md"
+        write_card(folder, run_card, name=loaded.label, base=base, sections=sections(lines, probe, done))
+    console.print(f"compared on {probe.about}: {checked.line}")
+    if checked.warning:
+        console.print(f"warning: {checked.warning}", style="bold yellow")
+    console.print(f"written: {out} ({readable_size(size_of(out))}, {form})")
+    local = loading_lines(form, model_class, base=here, address=str(out))
+    console.print(f"load it: {next(line for line in local if line.startswith('model = '))}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    description, _, rest = (__doc__ or "").partition("\n\n")
+    parser = argparse.ArgumentParser(
+        prog="python -m lalm_ambig.export",
+        description=description,
+        epilog=rest,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "source", metavar="RUN", type=Path, help="a run folder of fit; with --zero, a checkpoint"
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--adapter", action="store_true", help="LoRA by itself, in PEFT's layout")
+    form.add_argument("--merged", action="store_true", help="LoRA added to the base weights: one plain model")
+    parser.add_argument(
+        "--zero",
+        action="store_true",
+        help="RUN is a DeepSpeed checkpoint folder of your own (pickles); its adapter is written, or with --merged or "
+        "after full fine-tuning the whole model",
+    )
+    parser.add_argument(
+        "--run", type=Path, metavar="RUN", help="with --zero: its run (default: the one it lies in)"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder to write; new or empty"
+    )
+    parser.add_argument(
+        "--dtype", help=f"of a merged model's weights: {', '.join(DTYPES)} (default: the base model's own)"
+    )
+    parser.add_argument(
+        "--push",
+        metavar="OWNER/NAME",
+        help="then upload it to the hub, with the token in the variable HF_TOKEN",
+    )
+    parser.add_argument("--private", action="store_true", help="with --push: a repository that only you see")
+    return parser
+
+
+if __name__ == "__main__":
+    run_command(main)
