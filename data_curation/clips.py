@@ -59,6 +59,8 @@ def open_clip(path: Path, *, root: Path) -> Clip:
     """The clip at `path`; InputError where it cannot be read. Nothing is decoded yet."""
     name = relative_name(path, root=root)
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would be waited for
+            raise InputError("cannot be read: no file but a pipe, socket or device", where=name)
         return Clip(path.read_bytes(), name)
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=name) from error

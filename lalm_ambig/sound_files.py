@@ -14,6 +14,7 @@ Beyond the first MAX_S only the header's promise is checked. Files named `._*` (
 """
 
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,11 +139,14 @@ def load_mono(path: Path, *, max_s: float | None) -> tuple[np.ndarray, int, Head
 
 def _check_is_sound(path: Path) -> None:
     """Refuse what needs no decoder to be told from sound."""
-    if not path.exists():
-        raise UnusableAudio(path, "no such file")
     try:
+        kind = stat.S_IFMT(path.stat().st_mode)
+        if kind not in (stat.S_IFREG, stat.S_IFDIR):  # a pipe would be waited for, a device may never end
+            raise UnusableAudio(path, "no file but a pipe, socket or device")
         with path.open("rb") as file:
             head = file.read(SNIFFED_BYTES)
+    except FileNotFoundError as error:
+        raise UnusableAudio(path, "no such file") from error
     except OSError as error:
         raise UnusableAudio(path, "cannot be opened", error.strerror or type(error).__name__) from error
     if not head:

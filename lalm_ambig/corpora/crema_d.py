@@ -5,7 +5,6 @@ which any subset may be on disk. The acted emotion in a clip's name is what the 
 label.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,6 +22,7 @@ from lalm_ambig.corpora.crema_d_votes import (
     current_name,
     read_ballots,
 )
+from lalm_ambig.corpora.paths import Enclosure
 from lalm_ambig.corpora.splits import split_by_group
 from lalm_ambig.errors import InputError
 from lalm_ambig.items import Item
@@ -48,6 +48,7 @@ class CremaD(Corpus):
         seed: int = 0,
         fold: int | None = None,
         votes: str = "voice",
+        allow_outside: bool = False,
         skip_bad_rows: bool = False,
     ) -> None:
         """
@@ -57,13 +58,14 @@ class CremaD(Corpus):
             seed: Seed of the split by actor.
             fold: None for 70/10/20, or 0 to 4 for one of five folds with disjoint actors.
             votes: What the judges were given: voice, face or audio_visual.
+            allow_outside: Accept sound that is not in the root, but that a link in it leads to.
             skip_bad_rows: Leave malformed rows of votes out, with a note, instead of stopping at the first.
         """
         super().__init__(root, part=part, seed=seed, fold=fold, skip_bad_rows=skip_bad_rows)
         if votes not in MODALITY_DIGITS:
             known = ", ".join(MODALITY_DIGITS)
             raise InputError(f"votes must be one of {known}, got {votes!r}", where=f"corpus {self.name}")
-        self.votes = votes
+        self.votes, self.allow_outside = votes, allow_outside
         self._notes: tuple[str, ...] = ()
 
     @property
@@ -75,7 +77,7 @@ class CremaD(Corpus):
         return [self.require(self.root / VOTES_FILE)]
 
     def settings(self) -> dict[str, Any]:
-        return {**super().settings(), "votes": self.votes}
+        return {**super().settings(), "votes": self.votes, "allow_outside": self.allow_outside}
 
     def notes(self) -> Sequence[str]:
         return self._notes
@@ -111,8 +113,8 @@ class CremaD(Corpus):
     def _clips_on_disk(self) -> dict[str, str]:
         """Path of every clip in AudioWAV, by its present name (where both are there, the old gives way)."""
         folder = self.require(self.root / AUDIO_FOLDER)
-        with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries if entry.name.endswith(".wav"))
+        enclosure = Enclosure(self.root, allow_outside=self.allow_outside)
+        names = sorted(enclosure.listed(folder, ".wav", where=f"corpus {self.name}"))
         paths = {name.removesuffix(".wav"): str(folder / name) for name in names if not is_ignored(name)}
         return {current_name(clip): paths.get(current_name(clip), path) for clip, path in paths.items()}
 

@@ -36,6 +36,7 @@ from lalm_ambig.corpora.iemocap_files import (
 )
 from lalm_ambig.corpora.iemocap_tally import TOTAL_ITEMS, Tally
 from lalm_ambig.corpora.iemocap_votes import CATEGORIES, CLASS_CODES, SEVERAL_TAGS, count_votes
+from lalm_ambig.corpora.paths import Enclosure
 from lalm_ambig.corpora.splits import VALIDATION_SHARE, split_by_group
 from lalm_ambig.errors import InputError
 from lalm_ambig.items import Item, Split
@@ -65,6 +66,7 @@ class Iemocap(Corpus):
         fold: int | None = None,
         keep: str = "consensus",
         several_tags: str = "each",
+        allow_outside: bool = False,
         skip_bad_rows: bool = False,
     ) -> None:
         """
@@ -76,6 +78,7 @@ class Iemocap(Corpus):
             keep: `consensus`: turns whose header code is ang, hap, exc, sad or neu; `all`: also the others
                 that have a vote for one of the four classes.
             several_tags: What the k tags of one rater count: `each` is a vote, only the `first`, or `1/k` each.
+            allow_outside: Accept sound that is not in the root, but that a link in it leads to.
             skip_bad_rows: Leave malformed rows and missing training sessions out, with a note, instead of
                 stopping at the first.
         """
@@ -84,7 +87,7 @@ class Iemocap(Corpus):
             if value not in known:
                 expected = f"{option} must be one of {', '.join(known)}, got {value!r}"
                 raise InputError(expected, where=f"corpus {self.name}")
-        self.keep, self.several_tags = keep, several_tags
+        self.keep, self.several_tags, self.allow_outside = keep, several_tags, allow_outside
         self.test_session = (FOLDS - 1 if fold is None else fold) + 1
         self._notes: tuple[str, ...] = ()
 
@@ -97,7 +100,8 @@ class Iemocap(Corpus):
         return [path for dialogue in dialogues for path in (dialogue.labels, dialogue.transcripts)]
 
     def settings(self) -> dict[str, Any]:
-        return {**super().settings(), "keep": self.keep, "several_tags": self.several_tags}
+        own = {"keep": self.keep, "several_tags": self.several_tags, "allow_outside": self.allow_outside}
+        return {**super().settings(), **own}
 
     def notes(self) -> Sequence[str]:
         return self._notes
@@ -106,7 +110,8 @@ class Iemocap(Corpus):
         bad_rows = BadRows(skip=self.skip_bad_rows)
         dialogues = self._dialogues(bad_rows)
         sessions = sorted({dialogue.session for dialogue in dialogues})
-        sounds = {name: path for n in sessions for name, path in find_sounds(self.root, n).items()}
+        enclosure = Enclosure(self.root, allow_outside=self.allow_outside)
+        sounds = {name: path for n in sessions for name, path in find_sounds(self.root, n, enclosure).items()}
         splits = self._splits(dialogues)
         tally = Tally(dialogues=len(dialogues))
         items: list[Item] = []

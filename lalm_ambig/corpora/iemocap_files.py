@@ -7,6 +7,7 @@ from pathlib import Path
 from lalm_ambig.corpora.bad_rows import BadRows
 from lalm_ambig.corpora.base import FOLDS
 from lalm_ambig.corpora.iemocap_labels import DIALOGUE_NAME, Turn, parse_transcripts, parse_turns
+from lalm_ambig.corpora.paths import Enclosure
 from lalm_ambig.sound_files import is_ignored
 
 SESSIONS = range(1, FOLDS + 1)
@@ -61,16 +62,21 @@ def find_dialogues(root: Path, session: int, *, bad_rows: BadRows) -> list[Dialo
     return found
 
 
-def find_sounds(root: Path, session: int) -> dict[str, str]:
-    """`DIALOGUE/TURN` → path of every sound file of a session."""
+def find_sounds(root: Path, session: int, enclosure: Enclosure) -> dict[str, str]:
+    """`DIALOGUE/TURN` → path of every sound file of a session; InputError for one that leads out."""
     folder = session_folder(root, session) / SOUND_FOLDER
     with os.scandir(folder) as entries:
         dialogues = sorted(entry.name for entry in entries if entry.is_dir())
     return {
         f"{dialogue}/{path.stem}": str(path)
         for dialogue in dialogues
-        for path in _files(folder / dialogue, ".wav")
+        for path in _sounds(folder / dialogue, enclosure)
     }
+
+
+def _sounds(folder: Path, enclosure: Enclosure) -> list[Path]:
+    names = sorted(enclosure.listed(folder, ".wav", where="corpus iemocap"))
+    return [folder / name for name in names if not is_ignored(name)]
 
 
 def _files(folder: Path, ending: str) -> list[Path]:

@@ -20,6 +20,7 @@ from lalm_ambig.categories import CategorySet
 from lalm_ambig.corpora.bad_rows import BadRows
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.jsonl_rows import Row, read_declaration, read_rows
+from lalm_ambig.corpora.paths import REMEDY, SHOWN, Enclosure
 from lalm_ambig.corpora.splits import split_by_group
 from lalm_ambig.errors import InputError
 from lalm_ambig.items import Item, Split
@@ -63,7 +64,7 @@ class JsonLines(Corpus):
             seed: Seed of the split, where the file gives none.
             fold: None for the file's own split or 70/10/20, or 0 to 4 for one of five folds.
             categories: The classes in order (or a text with commas), where the file does not declare them.
-            allow_outside: Accept absolute audio paths and such that leave the file's folder.
+            allow_outside: Accept audio that is not in the file's folder, also such as only a link leads to.
             skip_bad_rows: Leave malformed rows out, with a note, instead of stopping at the first.
         """
         super().__init__(root, part=part, seed=seed, fold=fold, skip_bad_rows=skip_bad_rows)
@@ -154,14 +155,19 @@ class JsonLines(Corpus):
             )
         return {}
 
+    @cached_property
+    def _enclosure(self) -> Enclosure:
+        return Enclosure(self.root.parent, allow_outside=self.allow_outside)
+
     def _audio_path(self, row: Row, audio: str) -> str:
+        """The path that is opened; InputError where it, or what it links to, is not in the file's folder."""
         path = os.path.normpath(self.root.parent / audio)
-        folder = os.path.normpath(self.root.parent)
-        inside = Path(path).is_relative_to(folder) and not Path(audio).is_absolute()
-        if inside or self.allow_outside:
+        target = None if self.allow_outside else self._enclosure.target(path)
+        if target is None:
             return path
-        remedy = "Option allow_outside=true accepts such paths."
-        raise InputError(f"audio {audio!r} is not inside the file's folder.", where=row.where, remedy=remedy)
+        leads = "" if target == path else f": it leads to {target[:SHOWN]}"
+        wrong = f"audio {audio[:SHOWN]!r} is not inside the file's folder{leads}."
+        raise InputError(wrong, where=row.where, remedy=REMEDY)
 
 
 def _scanned(rows: Iterable[Row], bad_rows: BadRows, *, where: str) -> _Scan:

@@ -108,6 +108,8 @@ def parsed_row(values: Mapping[str, Any], where: str) -> Row:
     texts = {key: _text(values, key) for key in TEXT_KEYS}
     if texts["audio"] is None and texts["text"] is None:
         raise InputError(f'item {shown(values["id"])} has neither "audio" nor "text"')
+    if "\0" in (texts["audio"] or ""):
+        raise InputError(f'"audio" of item {shown(values["id"])} has a NUL, as no path may')
     split = values.get("split")
     if split is not None and split not in SPLITS:
         raise InputError(f'"split" must be one of {", ".join(SPLITS)}, got {shown(split)}')

@@ -29,14 +29,15 @@ from lalm_ambig.corpora.msp_podcast_files import (
     LABEL_FOLDERS,
     SOUND_FOLDERS,
     TRANSCRIPT_FOLDER,
+    Transcripts,
     find_sounds,
     first_file,
     first_folder,
-    read_transcript,
 )
 from lalm_ambig.corpora.msp_podcast_report import LabelledTurn, Report, joined
 from lalm_ambig.corpora.msp_podcast_turns import CATEGORIES, OUTSIDE, read_votes
 from lalm_ambig.corpora.msp_podcast_votes import LAYOUTS
+from lalm_ambig.corpora.paths import Enclosure
 from lalm_ambig.corpora.splits import seeded_order
 from lalm_ambig.errors import InputError
 from lalm_ambig.items import Item, Split
@@ -67,6 +68,7 @@ class MspPodcast(Corpus):
         fold: int | None = None,
         labels: str = AUTO,
         split: str = "papers",
+        allow_outside: bool = False,
         skip_bad_rows: bool = False,
     ) -> None:
         """
@@ -77,6 +79,7 @@ class MspPodcast(Corpus):
             fold: 0 to 4: the fold that is the test, the next one validates; None is as 0.
             labels: The file that votes come from: txt, csv or json; auto takes the first that is on disk.
             split: `papers`: five even folds by item, which share speakers; `official`: the corpus's own parts.
+            allow_outside: Accept sound and transcripts that are not in the root, but that a link in it leads to.
             skip_bad_rows: Leave malformed rows out, with a note, instead of stopping at the first.
         """
         super().__init__(root, part=part, seed=seed, fold=fold, skip_bad_rows=skip_bad_rows)
@@ -87,7 +90,8 @@ class MspPodcast(Corpus):
         if split == "official" and fold is not None:
             wrong = f"fold {fold} was asked for, but the official split has none"
             raise InputError(wrong, where=f"corpus {self.name}")
-        self.labels, self.split = labels, split
+        self.labels, self.split, self.allow_outside = labels, split, allow_outside
+        self._enclosure = Enclosure(self.root, allow_outside=allow_outside)
         self.speaker_disjoint = split == "official"
         self._notes: tuple[str, ...] = ()
 
@@ -104,7 +108,8 @@ class MspPodcast(Corpus):
         return [self.root / TRANSCRIPT_FOLDER]
 
     def settings(self) -> dict[str, Any]:
-        return {**super().settings(), "labels": self.labels, "split": self.split}
+        own = {"labels": self.labels, "split": self.split, "allow_outside": self.allow_outside}
+        return {**super().settings(), **own}
 
     def notes(self) -> Sequence[str]:
         return self._notes
@@ -112,7 +117,7 @@ class MspPodcast(Corpus):
     def read(self) -> Iterator[Item]:
         bad_rows = BadRows(skip=self.skip_bad_rows)
         self.require(self.root)
-        sounds = find_sounds(self.require(first_folder(self.root, SOUND_FOLDERS)))
+        sounds = find_sounds(self.require(first_folder(self.root, SOUND_FOLDERS)), self._enclosure)
         turns, report = self._labelled(sounds, bad_rows)
         for item in self._items(turns, sounds, bad_rows=bad_rows, report=report):
             report.items += 1
@@ -144,6 +149,7 @@ class MspPodcast(Corpus):
     ) -> Iterator[Item]:
         """What becomes of each turn: an item, a count, or a bad row."""
         splits = self._splits([turn for turn in turns if turn.inside])
+        transcripts = Transcripts(self.root / TRANSCRIPT_FOLDER, self._enclosure, bad_rows)
         for turn in turns:
             if not turn.inside:
                 report.outside += 1
@@ -152,7 +158,7 @@ class MspPodcast(Corpus):
             elif turn.name not in sounds:
                 bad_rows.add(f"turn {turn.name} has no sound file", where=turn.where)
             else:
-                text = read_transcript(self.root / TRANSCRIPT_FOLDER, turn.name, bad_rows=bad_rows)
+                text = transcripts.read(turn.name)
                 report.without_transcript += text is None
                 report.without_speaker += turn.speaker is None
                 yield Item(

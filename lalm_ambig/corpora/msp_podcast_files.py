@@ -1,15 +1,17 @@
 """Where things are in MSP-Podcast, under the names that its releases have used."""
 
-import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from lalm_ambig.corpora.bad_rows import BadRows
+from lalm_ambig.corpora.paths import Enclosure
 from lalm_ambig.sound_files import is_ignored
 
 LABEL_FOLDERS = ("Labels", "labels", "label")
 SOUND_FOLDERS = ("Audios", "Audio")
 TRANSCRIPT_FOLDER = "Transcripts"
+WHERE = "corpus msp_podcast"
 
 
 def first_folder(root: Path, names: Sequence[str]) -> Path:
@@ -23,26 +25,38 @@ def first_file(folder: Path, names: Sequence[str]) -> Path | None:
     return next((there[name.casefold()] for name in names if name.casefold() in there), None)
 
 
-def find_sounds(folder: Path) -> dict[str, str]:
-    """Turn → path of its sound file, without what macOS leaves beside them."""
-    with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if entry.name.endswith(".wav")]
+def find_sounds(folder: Path, enclosure: Enclosure) -> dict[str, str]:
+    """Turn → path of its sound file, without what macOS leaves beside them; InputError for one that leads out."""
+    names = enclosure.listed(folder, ".wav", where=WHERE)
     return {name.removesuffix(".wav"): f"{folder}/{name}" for name in names if not is_ignored(name)}
 
 
-def read_transcript(folder: Path, turn: str, *, bad_rows: BadRows) -> str | None:
-    """What is said in a turn, on one line; None where there is no file, or nothing in it.
+@dataclass(frozen=True)
+class Transcripts:
+    """The folder of transcripts, one file a turn, which may be missing."""
 
-    Bytes that are not UTF-8 are a bad row, by line, and no transcript.
-    """
-    path = folder / f"{turn}.txt"
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    try:
-        return " ".join(content.decode("utf-8-sig").split()) or None
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        bad_rows.add("this transcript is not UTF-8", where=f"{path}:{line}")
-        return None
+    folder: Path
+    enclosure: Enclosure
+    bad_rows: BadRows
+
+    def read(self, turn: str) -> str | None:
+        """What is said in a turn, on one line; None where there is no file, or nothing in it.
+
+        What is no file, or holds bytes that are not UTF-8, is a bad row and no transcript. InputError for one that
+        leads out of the corpus.
+        """
+        path = f"{self.folder}/{turn}.txt"
+        self.enclosure.check(path, where=WHERE)
+        try:
+            content = Path(path).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self.bad_rows.add(f"this transcript cannot be read: {error.strerror}", where=path)
+            return None
+        try:
+            return " ".join(content.decode("utf-8-sig").split()) or None
+        except UnicodeDecodeError as error:
+            line = content.count(b"\n", 0, error.start) + 1
+            self.bad_rows.add("this transcript is not UTF-8", where=f"{path}:{line}")
+            return None
