@@ -60,6 +60,8 @@ def _check(options: argparse.Namespace) -> None:
         raise InputError(f"expected one of {', '.join(DTYPES)}, got {options.dtype!r}", where="--dtype")
     if options.private and not options.push:
         raise InputError("it says how --push makes a repository:", where="--private", remedy="add --push.")
+    if options.run and not options.zero:
+        raise InputError("it names the run of a DeepSpeed checkpoint:", where="--run", remedy="add --zero.")
     check_target(options.out)
     if options.push:
         check_push(options.push)
@@ -120,6 +122,8 @@ def _export(
         done = f"Read back with plain transformers on {probe.about}, {checked.line}."
         run_card = (loaded.adapter or source) / "README.md"
         write_card(folder, run_card, name=loaded.label, base=base, sections=sections(lines, probe, done))
+    if probe.note:
+        console.print(f"the corpus is not at hand: {probe.note}")
     console.print(f"compared on {probe.about}: {checked.line}")
     if checked.warning:
         console.print(f"warning: {checked.warning}", style="bold yellow")

@@ -46,6 +46,8 @@ class Probe:
     """First tokens of the class names; empty where there are none, which means the whole vocabulary."""
     about: str
     """In words, for the reader."""
+    note: str = ""
+    """Why the corpus was not asked; for its user's eyes, since it may name folders."""
     template: str | None = None
     """The corpus's prompt, with {audio} and {text} where they go."""
     names: tuple[str, ...] = ()
@@ -74,8 +76,7 @@ def make_probe(model: Method, data: DataModule) -> Probe:
         return _corpus_probe(model, data, items)
     except InputError as error:
         ids = model.policy.prompt_ids([{"type": "text", "text": FIXED}])
-        about = f"a fixed sentence, since the corpus is not at hand ({error})"
-        return Probe((Prompt(tuple(ids), None),), (), about)
+        return Probe((Prompt(tuple(ids), None),), (), "a fixed sentence", note=str(error))
 
 
 def _corpus_probe(model: Method, data: DataModule, items: Sequence[Item]) -> Probe:
@@ -93,9 +94,9 @@ def _corpus_probe(model: Method, data: DataModule, items: Sequence[Item]) -> Pro
         prompts,
         () if encoder.answer is None else tuple(dict.fromkeys(encoder.answer.first_ids)),
         f"{len(prompts)} prompts of {data.corpus.name}{heard}",
-        encoder.template,
-        () if encoder.answer is None else categories.verbalisers,
-        policy.tags.answer_open,
+        template=encoder.template,
+        names=() if encoder.answer is None else categories.verbalisers,
+        answer_open=policy.tags.answer_open,
     )
 
 

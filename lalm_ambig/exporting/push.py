@@ -41,7 +41,8 @@ def check_push(name: str) -> None:
 def push(folder: Path, name: str, *, private: bool) -> str:
     """Upload a folder as one commit to a repository, made where there is none; returns its address.
 
-    HF_ENDPOINT names another hub. Raises InputError where the hub refuses or cannot be reached; the folder stays.
+    HF_ENDPOINT names another hub. Raises InputError where the hub refuses or cannot be reached, or where `private` is
+    asked for and the repository is a public one; the folder stays.
     """
     disable_progress_bars()
     api = HfApi(
@@ -49,7 +50,13 @@ def push(folder: Path, name: str, *, private: bool) -> str:
     )
     try:
         made = api.create_repo(name, private=private, exist_ok=True)
+        if private and not api.model_info(name).private:
+            raise _failed(
+                folder, f"{name} is there already and everybody can see it, so nothing was uploaded"
+            )
         api.upload_folder(repo_id=name, folder_path=folder, commit_message="Weights and card, by lalm_ambig")
+    except InputError:
+        raise
     except HfHubHTTPError as error:
         status = error.response.status_code
         reason = REFUSED.get(status, error.server_message or "no reason given")
