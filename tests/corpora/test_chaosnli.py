@@ -107,13 +107,14 @@ def test_the_prompt_holds_the_pair_and_a_gloss_for_every_class(tmp_path: Path, m
     [part] = prompt_parts(template, text=item.text, audio=False)
     lines = part["text"].split("\n")
     assert [line.partition(":")[0] for line in lines if ":" in line] == [
-        *("Background", "Premise", "Hypothesis", "Task"),
+        *("Background", "Task"),
         *(f"- {name}" for name in CATEGORIES.names),
-        "Form",
+        *("Form", "Premise", "Hypothesis"),
     ]
     assert all(line.partition(": ")[2] for line in lines if line.startswith("- "))
-    assert "<answer> … </answer>" in lines[-1]
-    assert ("<think>" in lines[-1]) == (mode == "reason")
+    form = next(line for line in lines if line.startswith("Form:"))
+    assert "<answer> … </answer>" in form
+    assert ("<think>" in form) == (mode == "reason")
     assert "{" not in part["text"]
 
 

@@ -188,9 +188,9 @@ def test_the_prompt_has_four_parts_and_its_glosses_are_not_the_grouping() -> Non
         heads = [line.partition(":")[0] for line in lines if not line.startswith("- ")]
         assert [head for head in heads if head in ("Background", "Comment", "Task", "Form")] == [
             "Background",
-            "Comment",
             "Task",
             "Form",
+            "Comment",
         ]
         assert 'Comment: "Oh great."' in lines
         assert [line.partition(":")[0] for line in lines if line.startswith("- ")] == [
