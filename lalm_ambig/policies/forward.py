@@ -9,7 +9,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.rollout_cache import RolloutCache
-from lalm_ambig.policies.tree import Layout, Segment, TreeLayout
+from lalm_ambig.policies.tree import Layout, Segment, TreeLayout, common_beginning, rooted
 
 
 def tree_states(
@@ -17,27 +17,41 @@ def tree_states(
 ) -> list[Float[Tensor, "_ channel"]]:
     """Last hidden states of each segment of a tree, every token seeing its ancestors and what precedes it.
 
-    `share` False computes every path from root to leaf by itself, in a padded batch: the plain way, slower and equal
-    but for rounding.
+    Where all beginnings have some tokens in common, these are computed once as well. `share` False computes every path
+    from root to leaf by itself, in a padded batch: the plain way, slower and equal but for rounding.
     """
     if not (share and policy.shares_prompts):
         return _path_states(policy, segments)
-    lengths = [len(segment.embeddings) for segment in segments]
-    layout = TreeLayout(lengths, [segment.parent for segment in segments])
-    row = torch.cat([segment.embeddings for segment in segments])[None]
-    states = laid_out(policy, row, layout.positions[None], layout=layout)[0]
-    return list(torch.split(states, lengths))
+    common = common_beginning([segment.embeddings for segment in segments if segment.parent is None])
+    _, states = _laid_out_tree(policy, rooted(segments, common))
+    if not common:
+        return states
+    begins = [segment.parent is None and len(segment.embeddings) > 0 for segment in segments]
+    return [
+        torch.cat([states[0], own]) if begin else own for begin, own in zip(begins, states[1:], strict=True)
+    ]
 
 
 def prefill(
     policy: Policy, prompts: Sequence[Float[Tensor, "_ channel"]], *, copies: int
 ) -> tuple[Float[Tensor, "prompt channel"], RolloutCache]:
     """Each prompt's last hidden state, and the cache from which `copies` responses to each can go on."""
-    lengths = [len(prompt) for prompt in prompts]
-    layout = TreeLayout(lengths, [None] * len(prompts), keep=True)
-    states = laid_out(policy, torch.cat(list(prompts))[None], layout.positions[None], layout=layout)[0]
-    ends = torch.tensor(lengths, device=states.device).cumsum(0) - 1
-    return states[ends], RolloutCache(layout.kept, lengths, copies=copies)
+    tree = rooted([Segment(prompt) for prompt in prompts], common_beginning(prompts))
+    layout, states = _laid_out_tree(policy, tree, keep=True)
+    own = range(len(tree) - len(prompts), len(tree))
+    cache = RolloutCache(layout.kept, [layout.path(n) for n in own], copies=copies)
+    return torch.stack([states[n][-1] for n in own]), cache
+
+
+def _laid_out_tree(
+    policy: Policy, segments: Sequence[Segment], *, keep: bool = False
+) -> tuple[TreeLayout, list[Tensor]]:
+    """The layout of a tree in one packed row, and the last hidden states of its segments."""
+    lengths = [len(segment.embeddings) for segment in segments]
+    layout = TreeLayout(lengths, [segment.parent for segment in segments], keep=keep)
+    row = torch.cat([segment.embeddings for segment in segments])[None]
+    states = laid_out(policy, row, layout.positions[None], layout=layout)[0]
+    return layout, list(torch.split(states, lengths))
 
 
 def laid_out(

@@ -17,16 +17,17 @@ class RolloutCache(Layout):
     """The state of K responses to each of G prompts, rows group by group: row g·K + k is response k of prompt g."""
 
     def __init__(
-        self, prompts: Sequence[tuple[Tensor, Tensor]], lengths: Sequence[int], *, copies: int
+        self, packed: Sequence[tuple[Tensor, Tensor]], paths: Sequence[Sequence[slice]], *, copies: int
     ) -> None:
         """
         Args:
-            prompts: Keys and values of each layer [1, head, token, channel], all prompts one behind the other.
-            lengths: Tokens of each prompt.
+            packed: Keys and values of each layer [1, head, token, channel], those of all prompts in one row.
+            paths: Where each prompt's tokens lie in it; a common beginning is laid out for each of them.
             copies: Responses to each prompt, K.
         """
         self.copies = copies
-        self.prompts = [(_by_prompt(k, lengths), _by_prompt(v, lengths)) for k, v in prompts]
+        self.prompts = [(_by_prompt(k, paths), _by_prompt(v, paths)) for k, v in packed]
+        lengths = [sum(place.stop - place.start for place in path) for path in paths]
         self.prompt_lengths = torch.tensor(lengths).repeat_interleave(copies)
         """Tokens before each row's response."""
         longest = max(lengths)
@@ -94,9 +95,10 @@ class RolloutCache(Layout):
         return held[0][:, :, :end], held[1][:, :, :end]
 
 
-def _by_prompt(packed: Tensor, lengths: Sequence[int]) -> Tensor:
-    """[1, head, all tokens, channel] → [prompt, head, token, channel], filled up on the right."""
-    parts = [part.transpose(0, 1) for part in torch.split(packed[0], list(lengths), dim=1)]
+def _by_prompt(packed: Tensor, paths: Sequence[Sequence[slice]]) -> Tensor:
+    """[1, head, token of the row, channel] → [prompt, head, token, channel], filled up on the right."""
+    row = packed[0].transpose(0, 1)
+    parts = [torch.cat([row[place] for place in path]) for path in paths]
     return pad_sequence(parts, batch_first=True).transpose(1, 2).contiguous()
 
 

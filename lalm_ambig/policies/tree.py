@@ -25,6 +25,8 @@ from lalm_ambig.errors import InputError
 
 PREFIX = "lalm_ambig_"
 """Of our implementations' names: `lalm_ambig_sdpa` is ours on top of `sdpa`."""
+FEWEST_SHARED = 16
+"""Tokens from which the beginning that all prompts of a batch have in common is worth a segment of its own."""
 SHAREABLE = ("sdpa", "flash_attention_2")
 """Implementations that ours can hand over to; with another, prompts are not shared."""
 
@@ -36,6 +38,34 @@ class Segment:
     embeddings: Float[Tensor, "token channel"]
     parent: int | None = None
     """Index of an earlier segment; None for a beginning."""
+
+
+def common_beginning(texts: Sequence[Float[Tensor, "_ channel"]]) -> int:
+    """Tokens that all of several texts begin with; 0 where there is one text only, or under `FEWEST_SHARED`.
+
+    Embeddings are compared, not token ids: two clips have the same placeholders and do not sound the same. Texts
+    without tokens do not count, and every other one keeps at least one token of its own.
+    """
+    whole = [text.detach() for text in texts if len(text)]
+    shortest = min((len(text) for text in whole), default=1) - 1
+    if len(whole) < 2 or shortest < FEWEST_SHARED:
+        return 0
+    first = whole[0][:shortest]
+    differs = torch.stack([(text[:shortest] != first).any(-1) for text in whole[1:]]).any(0)
+    count = int((differs.cumsum(0) == 0).sum())
+    return count if count >= FEWEST_SHARED else 0
+
+
+def rooted(segments: Sequence[Segment], common: int) -> list[Segment]:
+    """The same tree with the first `common` tokens of all beginnings as one more segment, which comes first."""
+    if not common:
+        return list(segments)
+    root = next(s.embeddings[:common] for s in segments if s.parent is None and len(s.embeddings))
+    rest = [
+        Segment(s.embeddings[common:], 0) if s.parent is None else Segment(s.embeddings, s.parent + 1)
+        for s in segments
+    ]
+    return [Segment(root), *rest]
 
 
 class Layout(ABC):
@@ -82,15 +112,19 @@ class TreeLayout(Layout):
     def longest(self) -> int:
         return max(start + length for start, length in zip(self.starts, self.lengths, strict=True))
 
+    def path(self, segment: int) -> tuple[slice, ...]:
+        """Where a segment's ancestors and the segment itself lie in the row."""
+        return (*self.before[segment], self.own[segment])
+
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, *, scaling: float) -> Tensor:
         if self.keep:
             assert len(self.kept) == layer
             self.kept.append((key, value))
         parts = []
-        for own, before in zip(self.own, self.before, strict=True):
+        for segment, own in enumerate(self.own):
             if own.start == own.stop:
                 continue
-            places = (*before, own)
+            places = self.path(segment)
             keys = torch.cat([key[:, :, place] for place in places], dim=2)
             values = torch.cat([value[:, :, place] for place in places], dim=2)
             parts.append(_causal(query[:, :, own], keys, values, scaling=scaling))

@@ -19,6 +19,9 @@ from lalm_ambig.types import Batch, Reading
 @torch.no_grad()
 def read_generated(policy: Policy, batch: Batch, answer: AnswerTokens, *, max_new_tokens: int) -> Reading:
     """The distribution behind the policy's own greedy response; `max_new_tokens=0` asks for it at once."""
+    if max_new_tokens == 0:
+        opening = torch.tensor(policy.text_ids(policy.tags.missing_end("")), device=policy.device)
+        return _read_behind(policy, batch, answer, [opening] * len(batch.items))
     greedy = Sampling(max_new_tokens=max_new_tokens, temperature=0.0)
     request = Request(greedy, stop=(policy.tags.answer_open,), anchor=policy.tags.answer_open)
     generated = generate(policy, batch, request)
@@ -26,7 +29,7 @@ def read_generated(policy: Policy, batch: Batch, answer: AnswerTokens, *, max_ne
     inner = inner_tokens(answer)
     inside = generated.behind_anchor([inner] * len(batch.items)) if any(inner) else None
     texts = [policy.tokenizer.decode([*r.ids[: r.prefix], *r.closing]) for r in generated.responses]
-    closed = [r.closed and max_new_tokens > 0 for r in generated.responses]
+    closed = [r.closed for r in generated.responses]
     return _reading(policy, answer, (generated.anchor_states, inside), (texts, closed))
 
 
@@ -34,21 +37,28 @@ def read_generated(policy: Policy, batch: Batch, answer: AnswerTokens, *, max_ne
 def read_curated(policy: Policy, batch: Batch, answer: AnswerTokens) -> Reading:
     """The distribution behind the curated response, which every item of the batch must have."""
     assert batch.curated is not None
-    responses = batch.curated.up_to_answer()
-    prompts = [Segment(prompt) for prompt in prompt_embeddings(policy, batch)]
-    starts = [Segment(policy.embed_ids(ids), n) for n, ids in enumerate(responses)]
-    names = [
-        Segment(policy.embed_ids(torch.tensor(ids, device=policy.device)), len(prompts) + n)
-        for n in range(len(responses))
-        for ids in inner_tokens(answer)
-        if ids
-    ]
+    return _read_behind(policy, batch, answer, batch.curated.up_to_answer())
+
+
+def _read_behind(policy: Policy, batch: Batch, answer: AnswerTokens, responses: Sequence[Tensor]) -> Reading:
+    """The distribution behind a given response to each item, in one pass."""
     with policy.evaluating():
-        states = tree_states(policy, [*prompts, *starts, *names])
+        prompts = prompt_embeddings(policy, batch)
+        starts = [
+            Segment(torch.cat([prompt, policy.embed_ids(ids)]))
+            for prompt, ids in zip(prompts, responses, strict=True)
+        ]
+        names = [
+            Segment(policy.embed_ids(torch.tensor(ids, device=policy.device)), n)
+            for n in range(len(starts))
+            for ids in inner_tokens(answer)
+            if ids
+        ]
+        states = tree_states(policy, [*starts, *names])
     texts = [policy.tokenizer.decode(ids.tolist()) for ids in responses]
-    count = len(prompts)
-    anchors = torch.stack([rows[-1] for rows in states[count : 2 * count]])
-    inside = _by_item(states[2 * count :], answer, count) if names else None
+    count = len(starts)
+    anchors = torch.stack([rows[-1] for rows in states[:count]])
+    inside = _by_item(states[count:], answer, count) if names else None
     return _reading(policy, answer, (anchors, inside), (texts, [False] * count))
 
 
