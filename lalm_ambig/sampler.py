@@ -31,7 +31,8 @@ class Repeats:
 
 
 class LengthBuckets(Sampler[list[int]]):
-    """Indices in batches; every process of a group gets its own batches, and all get the same number."""
+    """Indices in batches. Each step's items are chosen for all processes together, and every process takes its part of
+    them: which items are trained on in a step depends on their total number, not on how many processes share them."""
 
     def __init__(
         self,
@@ -43,11 +44,20 @@ class LengthBuckets(Sampler[list[int]]):
         world: int = 1,
         repeats: Repeats | None = None,
     ) -> None:
+        """
+        Args:
+            lengths: Of the items, in any unit.
+            batch_size: Items of one process in a step.
+            seed: Of the order.
+            rank: Number of this process.
+            world: Number of processes.
+            repeats: Whether batches come several times.
+        """
         self.repeats = repeats or Repeats()
-        self.lengths = torch.tensor(lengths, dtype=torch.float32)
+        self.lengths = torch.as_tensor(lengths, dtype=torch.float32)
         self.batch_size = batch_size
         self.smallest = 1
-        """Fewest items of a batch: a last one that has less is filled up from the beginning of the order."""
+        """Fewest items of a step: a last one that has less is filled up from the beginning of the order."""
         self.seed, self.rank, self.world = seed, rank, world
         self.epoch = 0
         self.skip = 0
@@ -58,40 +68,45 @@ class LengthBuckets(Sampler[list[int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        own = self._of_one_process()
+        steps = -(-len(self.lengths) // self._together)
         if self.repeats.times == 1:
-            return own
-        return -(-own // self.repeats.batches) * self.repeats.batches * self.repeats.times
+            return steps
+        return -(-steps // self.repeats.batches) * self.repeats.batches * self.repeats.times
 
-    def _of_one_process(self) -> int:
-        batches = -(-len(self.lengths) // self.batch_size)
-        return -(-batches // self.world)
+    @property
+    def _together(self) -> int:
+        """Items of a step, of all processes."""
+        return self.batch_size * self.world
 
     def __iter__(self) -> Iterator[list[int]]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         order = torch.randperm(len(self.lengths), generator=generator)
-        chunk = CHUNK_BATCHES * self.batch_size
+        chunk = CHUNK_BATCHES * self._together
         by_length = [part[self.lengths[part].argsort(stable=True)] for part in torch.split(order, chunk)]
-        batches = [part.tolist() for part in torch.split(torch.cat(by_length), self.batch_size)]
-        if len(batches) > 1:
-            batches[-1] += batches[0][: max(0, self.smallest - len(batches[-1]))]
-        mixed = [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
-        count = self._of_one_process() * self.world  # every process steps as often
-        mixed = [mixed[i % len(mixed)] for i in range(count)]
+        steps = [part.tolist() for part in torch.split(torch.cat(by_length), self._together)]
+        missing = max(0, min(self.smallest, len(self.lengths)) - len(steps[-1]))
+        steps[-1] += steps[0][:missing]
+        while len(steps[-1]) < self.world:  # every process has something to do in every step
+            steps[-1] += steps[0][: self.world - len(steps[-1])]
+        mixed = [steps[i] for i in torch.randperm(len(steps), generator=generator).tolist()]
         start, self.skip = self.skip, 0
-        yield from self.repeats.spread(mixed[self.rank :: self.world])[start:]
+        yield from self.repeats.spread([step[self.rank :: self.world] for step in mixed])[start:]
 
 
 class ResumableLoader(DataLoader[Any]):
-    """A loader whose place in the epoch is part of a checkpoint."""
+    """A loader whose place in the epoch is part of a checkpoint.
+
+    The trainer asks for the place before a batch is trained on (see `runs.checkpointing`): what it has processed by
+    then is what must not come again.
+    """
 
     trainer: Any = None
 
     def state_dict(self) -> dict[str, int]:
         """Epoch and batches already trained on in it."""
-        progress = self.trainer.fit_loop.epoch_loop.batch_progress
-        done = 0 if progress.is_last_batch else progress.current.processed
-        return {"epoch": self.trainer.current_epoch, "batches": done}
+        done = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed
+        epoch = self.trainer.current_epoch
+        return {"epoch": epoch, "batches": done} if done < len(self) else {"epoch": epoch + 1, "batches": 0}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on behind the batches of that state."""

@@ -1,6 +1,6 @@
 """The frozen records through which the parts meet."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
@@ -186,7 +186,11 @@ class Loss:
     """A loss to be minimised and the parts that are logged beside it."""
 
     total: Float[Tensor, ""]
+    """A mean over the batch's items."""
     parts: dict[str, Float[Tensor, ""]]
+    units: dict[str, Int[Tensor, ""]] = field(default_factory=dict)
+    """How many numbers a part is the mean of, where these are not the items: what several processes' means are pooled
+    by."""
 
 
 class Objective(Protocol):

@@ -1,6 +1,7 @@
 """The one training loop: gather experience with the policy, reduce it to a loss, log it; and read out predictions."""
 
 from abc import ABC, abstractmethod
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,18 @@ import torch
 from torch import Tensor
 from torchmetrics import MetricCollection
 
+from lalm_ambig import parallel
 from lalm_ambig.encoding import Encoder, Readout
 from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.predictions import Prediction, from_reading
 from lalm_ambig.methods.generation import Generation
 from lalm_ambig.methods.optimisation import Optimiser, cosine_schedule, parameter_groups
+from lalm_ambig.methods.pooled import Pooled
 from lalm_ambig.methods.reference import Reference
 from lalm_ambig.methods.rollout_log import Row
 from lalm_ambig.metrics.base import all_metrics
 from lalm_ambig.policies.base import Policy
+from lalm_ambig.policies.sharding import whole_weights
 from lalm_ambig.rollouts.passages import Settings
 from lalm_ambig.rollouts.reading import read_curated, read_generated
 from lalm_ambig.rollouts.samples import read_samples
@@ -58,7 +62,10 @@ class Method(lightning.LightningModule, ABC):
         """The responses that the last `gather` sampled, for people to read."""
         self.encoder: Encoder
         self.validated = 0
-        """Items of this validation so far."""
+        """Items of this validation so far, of this process."""
+        self.readable: dict[str, list[Tensor]] = {}
+        """Of each item of this validation, whether its response could be read; by what is logged."""
+        self.pooled = Pooled()
         self.predictions: list[Prediction] = []
         """What the last `Trainer.predict` found, item by item."""
 
@@ -136,37 +143,49 @@ class Method(lightning.LightningModule, ABC):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         self.values = {}
-        loss = self.reduce(self.gather(batch))
-        count = len(batch.items)
-        shown = {f"train/{name}": value for name, value in loss.parts.items()}
-        self.log_dict(shown, prog_bar=True, batch_size=count)
-        self.log_dict({f"train/{name}": value for name, value in self.values.items()}, batch_size=count)
-        self.log("train/loss", loss.total.detach(), batch_size=count)
-        return loss.total
+        loss: Loss = self.policy(lambda: self.reduce(self.gather(batch)))
+        weight = self.pooled.step(batch, loss, self.values)
+        self.log_dict(self.pooled.parts, prog_bar=True, batch_size=1)
+        self.log_dict(self.pooled.values, batch_size=1)
+        return loss.total * weight
 
     def on_validation_epoch_start(self) -> None:
-        self.validated = 0
+        self.validated, self.readable = 0, {}
+        self.whole = ExitStack()
+        self.whole.enter_context(whole_weights(self.policy))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Reading]:
-        readings = {}
+        readings, rows = {}, self._written_rows(batch)
         if self.reads_curated and batch.curated is not None:
             readings["curated"] = self._read_curated(batch)
-        if not self.writes or self.validated < self.generation.validation_items:
-            readings[self.mode] = self.read(batch)
+        if rows:
+            readings[self.mode] = self.read(batch.only(rows))
         self.validated += len(batch.items)
         for name, reading in readings.items():
-            self.validation[name].update(batch.label_dist, reading.predicted_dist, reading.parsed)  # type: ignore[operator]
+            label_dist = batch.label_dist[: len(reading.predicted_dist)]
+            self.validation[name].update(label_dist, reading.predicted_dist, reading.parsed)  # type: ignore[operator]
             if reading.unparsed is not None:
-                self.log(f"{name}/parsed", reading.parsed.float().mean(), batch_size=len(batch.items))
+                self.readable.setdefault(f"{name}/parsed", []).append(reading.parsed.float())
         return readings
 
+    def _written_rows(self, batch: Batch) -> list[int]:
+        """The batch's rows that are read by the policy's own text: the first of the split, over all processes."""
+        if not self.writes:
+            return list(range(len(batch.items)))
+        first = parallel.rank() + parallel.world() * self.validated
+        places = range(first, first + parallel.world() * len(batch.items), parallel.world())
+        return [row for row, place in enumerate(places) if place < self.generation.validation_items]
+
     def on_validation_epoch_end(self) -> None:
+        self.whole.close()
         for mode, metrics in self.validation.items():
             assert isinstance(metrics, MetricCollection)
-            if any(metric.update_called for metric in metrics.values()):
+            if any(parallel.everyones(any(metric.update_called for metric in metrics.values()))):
                 for name, value in metrics.compute().items():
                     self.log(f"{mode}/{name}", value.float(), prog_bar=name in PROGRESS_BAR)
             metrics.reset()
+        own = {name: torch.cat(rows) for name, rows in self.readable.items()}
+        self.log_dict(parallel.pooled_means(own))
 
     def on_predict_start(self) -> None:
         self.predictions.clear()

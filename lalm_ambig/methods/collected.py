@@ -63,11 +63,11 @@ class Collected:
             self, old_log_probs=torch.where(self.old_log_probs.isnan(), log_probs, self.old_log_probs)
         )
 
-    def mismatch(self, log_probs: Tensor) -> Float[Tensor, ""]:
-        """Mean |difference| in nats between sampling and training pass over counted tokens that were sampled: what the
-        weights' precision costs. NaN without any."""
+    def mismatch(self, log_probs: Tensor) -> Float[Tensor, "_"]:
+        """|Difference| in nats between sampling and training pass on each counted token that was sampled: what the
+        weights' precision costs."""
         known = self.counted & ~self.sampled_log_probs.isnan()
-        return (log_probs - self.sampled_log_probs)[known].abs().mean()
+        return (log_probs - self.sampled_log_probs)[known].abs()
 
     def with_reference(self, log_probs: Tensor) -> "Collected":
         return replace(self, ref_log_probs=log_probs)

@@ -18,6 +18,7 @@ from lalm_ambig.methods.rollout_log import js_of, rollout_rows, rollout_values
 from lalm_ambig.objectives.dpo import DPOExperience, DPOObjective
 from lalm_ambig.objectives.sft import SFTExperience
 from lalm_ambig.policies.base import Policy
+from lalm_ambig.policies.sharding import whole_weights
 from lalm_ambig.rollouts.groups import Draw, sample_groups
 from lalm_ambig.rollouts.passages import Passage, curated_passages, pass_over
 from lalm_ambig.rollouts.sampling import Sampling
@@ -107,15 +108,16 @@ class DPO(Method):
 
     def gather(self, batch: Batch) -> DPOExperience:
         assert batch.curated is not None, "the data module passes on only items with a rationale"
-        groups, rejected = self._sample(batch)
+        with whole_weights(self.policy):
+            groups, rejected = self._sample(batch)
+            negatives = [_as_passage(groups, place) for place in rejected.nonzero().tolist()]
+            chosen_ref, rejected_ref = self._reference(batch, negatives, paired=rejected.any(-1))
         kl, logits = self.objective.kl_weight > 0, self.readout == "logits"
         positives = curated_passages(batch.curated, ce=True, name=not kl, scores=logits)
-        negatives = [_as_passage(groups, place) for place in rejected.nonzero().tolist()]
         passed = pass_over(self.policy, batch, [*positives, *negatives], self.passes)
         count = len(positives)
         names = batch.curated.is_name[:, : passed.log_probs.shape[1]]
         chosen = passed.log_probs[:count, : names.shape[1]].masked_fill(names, 0).sum(-1)
-        chosen_ref, rejected_ref = self._reference(batch, negatives, paired=rejected.any(-1))
         width = max(1, int(rejected.sum(-1).max()))
         is_pair = torch.arange(width, device=rejected.device) < rejected.sum(-1, keepdim=True)
         nothing = torch.zeros(is_pair.shape, device=chosen.device)

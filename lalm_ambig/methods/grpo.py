@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lalm_ambig import parallel
 from lalm_ambig.encoding import Readout
 from lalm_ambig.errors import InputError
 from lalm_ambig.methods.base import Method
@@ -27,6 +28,7 @@ from lalm_ambig.methods.rollout_log import by_ambiguity, js_of, rollout_rows, ro
 from lalm_ambig.objectives.advantages import advantages, without_spread
 from lalm_ambig.objectives.grpo import GRPOExperience, GRPOObjective
 from lalm_ambig.policies.base import Policy
+from lalm_ambig.policies.sharding import whole_weights
 from lalm_ambig.rewards.agreement import Agreement
 from lalm_ambig.rewards.base import Reward
 from lalm_ambig.rewards.format import Format
@@ -132,7 +134,15 @@ class GRPO(Method):
             ref_log_probs=collected.ref_log_probs,
             mask=collected.counted,
             advantages=collected.advantages,
+            tokens=self._tokens(batch, collected),
         )
+
+    def _tokens(self, batch: Batch, collected: Collected) -> Tensor:
+        """Counted tokens an item over all processes, times this one's items: the mean of losses that are divided by it,
+        weighted by items as `Pooled` does, is a mean over all tokens."""
+        own = (float(collected.counted.sum()), len(batch.items))
+        tokens, items = (sum(part) for part in zip(*parallel.everyones(own), strict=True))
+        return torch.tensor(tokens * len(batch.items) / items, device=batch.label_dist.device)
 
     def reduce(self, experience: GRPOExperience) -> Loss:
         return self.objective(experience)
@@ -140,6 +150,10 @@ class GRPO(Method):
     @torch.no_grad()
     def collect(self, batch: Batch) -> Collected:
         """New responses to the batch's prompts, and their advantages."""
+        with whole_weights(self.policy):
+            return self._collect(batch)
+
+    def _collect(self, batch: Batch) -> Collected:
         kept, self.rollout_rows = self._worth_sampling(batch), []
         baseline = None if self.curated is None else self.curated.baseline(self.grouping.size)
         width = self.grouping.size if baseline is None else len(baseline)
@@ -148,13 +162,23 @@ class GRPO(Method):
         if len(kept):
             sampled, rewards[kept] = self._sample(batch.only(kept))
             collected = sampled.spread(kept, total=len(rewards))
-        found = advantages(rewards, scale=self.grouping.advantage_scale, baseline=baseline)
+        found = self._advantages(rewards, baseline=baseline)
         self._log(batch, rewards=rewards, found=found, kept=kept)
         collected = collected.with_advantages(found)
         if self.reference is None:
             return collected
         with self.reference.of(self.policy):
             return collected.with_reference(self._log_probs(batch, collected))
+
+    def _advantages(self, rewards: Tensor, *, baseline: Tensor | None) -> Tensor:
+        """Of this process's groups; a deviation over the batch is that over the groups of all processes."""
+        scale = self.grouping.advantage_scale
+        if scale != "batch" or parallel.world() == 1:
+            return advantages(rewards, scale=scale, baseline=baseline)
+        parts = [part.to(rewards.device) for part in parallel.everyones(rewards.cpu())]
+        found = advantages(torch.cat(parts), scale=scale, baseline=baseline)
+        own: Tensor = torch.split(found, [len(part) for part in parts])[parallel.rank()]
+        return own
 
     def _worth_sampling(self, batch: Batch) -> list[int]:
         """Rows of the batch for which responses are sampled."""
@@ -170,23 +194,23 @@ class GRPO(Method):
         parts = earned(self.rewards, groups, label_dist=batch.label_dist, items=batch.items)
         rewards = weighted(self.rewards, parts)
         collected = Collected.of(groups, mask_truncated=self.grouping.mask_truncated)
-        self.values |= {f"reward/{name}": values.mean() for name, values in parts.items()}
-        self.values |= {"reward": rewards.mean(), **rollout_values(groups, batch.label_dist)}
+        self.values |= {f"reward/{name}": values for name, values in parts.items()}
+        self.values |= {"reward": rewards, **rollout_values(groups, batch.label_dist)}
         columns = {"js_div_bits": js_of(groups, batch.label_dist), **parts}
         self.rollout_rows = rollout_rows(batch.items, groups, columns)
         if self.curated is None:
             return collected, rewards
         best = self.curated.reward(self.encoder, batch, rewards=self.rewards, passes=self.passes)
-        self.values["curated_not_best"] = (best < rewards.max(-1).values).float().mean()
+        self.values["curated_not_best"] = (best < rewards.max(-1).values).float()
         return self.curated.joined(collected, batch), torch.cat([rewards, best[:, None]], dim=1)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
-        checkpoint["memory"] = self.memory.state()
+        checkpoint["memory"] = parallel.everyones(self.memory.state())
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
-        self.memory.restore(checkpoint["memory"], self.policy.device)
+        self.memory.restore(checkpoint["memory"][parallel.rank()], self.policy.device)
 
     def _log_probs(self, batch: Batch, collected: Collected) -> Tensor:
         passed = pass_over(self.policy, batch, collected.passages(), self.passes)
@@ -198,11 +222,13 @@ class GRPO(Method):
     def _log(self, batch: Batch, *, rewards: Tensor, found: Tensor, kept: list[int]) -> None:
         """What became of the rewards; the rows of sampled responses get their advantages."""
         self.values |= {
-            "groups_without_spread": without_spread(rewards).float().mean(),
+            "groups_without_spread": without_spread(rewards).float(),
             **by_ambiguity(found.abs().mean(-1), batch.label_dist, name="advantage_abs"),
         }
         if self.grouping.skip_unanimous:
-            self.values["groups_skipped"] = torch.tensor(1 - len(kept) / len(rewards))
+            skipped = torch.ones(len(rewards))
+            skipped[kept] = 0
+            self.values["groups_skipped"] = skipped
         own = found[kept, : self.grouping.size].flatten().tolist()
         self.rollout_rows = [
             {**row, "advantage": round(value, 4)} for row, value in zip(self.rollout_rows, own, strict=True)

@@ -22,15 +22,15 @@ def js_of(groups: Groups, label_dist: Float[Tensor, "group category"]) -> Float[
 
 
 def rollout_values(groups: Groups, label_dist: Float[Tensor, "group category"]) -> dict[str, Tensor]:
-    """Means over all responses: divergence (of those that can be read), shares of those in form, closed and cut, length
-    in tokens; and for a readout that can fail the share that can be read and of each reason why not."""
+    """Of each response: divergence (of those that can be read), whether it is in form, closed and cut, its length in
+    tokens; and for a readout that can fail whether it can be read, and each reason why not; logged as means."""
     return {
-        "rollouts/js_div_bits": js_of(groups, label_dist)[groups.parsed].mean(),
+        "rollouts/js_div_bits": js_of(groups, label_dist)[groups.parsed],
         **_unparsed(groups),
-        "rollouts/well_formed": groups.well_formed.float().mean(),
-        "rollouts/closed": groups.closed.float().mean(),
-        "rollouts/truncated": groups.truncated.float().mean(),
-        "rollouts/tokens": groups.mask.sum(-1).float().mean(),
+        "rollouts/well_formed": groups.well_formed.float(),
+        "rollouts/closed": groups.closed.float(),
+        "rollouts/truncated": groups.truncated.float(),
+        "rollouts/tokens": groups.mask.sum(-1).float(),
     }
 
 
@@ -38,21 +38,20 @@ def _unparsed(groups: Groups) -> dict[str, Tensor]:
     if groups.unparsed is None:
         return {}
     reasons = [reason for row in groups.unparsed for reason in row]
-    shares = {reason: reasons.count(reason) / len(reasons) for reason in get_args(Reason)}
     found = {
-        f"rollouts/unparsed/{reason.replace(' ', '_')}": torch.tensor(share)
-        for reason, share in shares.items()
+        f"rollouts/unparsed/{reason.replace(' ', '_')}": torch.tensor([float(r == reason) for r in reasons])
+        for reason in get_args(Reason)
     }
-    return {"rollouts/parsed": groups.parsed.float().mean(), **found}
+    return {"rollouts/parsed": groups.parsed.float(), **found}
 
 
 def by_ambiguity(
     values: Float[Tensor, "group"], label_dist: Float[Tensor, "group category"], *, name: str
 ) -> dict[str, Tensor]:
-    """Mean of a value an item at each ambiguity level (B Table 8) that the batch has."""
+    """A value an item, apart for each ambiguity level (B Table 8) that the batch has."""
     levels = ambiguity_level(label_dist)
     present = [(n, level) for n, level in enumerate(AMBIGUITY_LEVELS) if bool((levels == n).any())]
-    return {f"{name}/{level}": values[levels == n].mean() for n, level in present}
+    return {f"{name}/{level}": values[levels == n] for n, level in present}
 
 
 def rollout_rows(

@@ -73,11 +73,12 @@ class DPOObjective:
             "margin": _over_pairs(margins.detach(), pairs),
             "preference_accuracy": _over_pairs((margins.detach() > 0).float(), pairs),
         }
+        units = {"margin": pairs.sum(), "preference_accuracy": pairs.sum()}
         loss = preference + self.ce_weight * ce
         if supervised.category_logits is None and not self.kl_weight:
-            return Loss(loss, parts)
+            return Loss(loss, parts, units)
         divergence = supervised.divergence()
-        return Loss(loss + self.kl_weight * divergence, {**parts, "kl": divergence.detach()})
+        return Loss(loss + self.kl_weight * divergence, {**parts, "kl": divergence.detach()}, units)
 
 
 def _over_pairs(values: Tensor, pairs: Tensor) -> Tensor:

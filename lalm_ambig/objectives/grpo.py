@@ -32,6 +32,8 @@ class GRPOExperience:
     mask: Bool[Tensor, "group rollout token"]
     """True on the tokens that count: sampled, and not of the class name."""
     advantages: Float[Tensor, "group rollout"]
+    tokens: Float[Tensor, ""] | None = None
+    """What `average: token` divides by, where it is not this batch's counted tokens: see `GRPO.gather`."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,15 @@ class GRPOObjective:
             penalty = k3(experience.log_probs, experience.ref_log_probs, mask)
             losses = losses + self.kl_weight * penalty
             parts["kl_to_reference"] = _over_tokens(penalty.detach(), mask)
-        return Loss(self._averaged(losses.masked_fill(~mask, 0), mask), parts)
+        units = dict.fromkeys(parts, mask.sum())
+        return Loss(self._averaged(losses.masked_fill(~mask, 0), experience), parts, units)
 
-    def _averaged(self, losses: Tensor, mask: Tensor) -> Tensor:
+    def _averaged(self, losses: Tensor, experience: GRPOExperience) -> Tensor:
+        mask = experience.mask
         if self.average == "token":
-            return losses.sum() / mask.sum().clamp(min=1)
+            return losses.sum() / (mask.sum() if experience.tokens is None else experience.tokens).clamp(
+                min=1
+            )
         length = mask.sum(-1).clamp(min=1) if self.average == "sequence" else self.constant_tokens
         return (losses.sum(-1) / length).mean()
 

@@ -5,10 +5,10 @@ clip, or for a second copy of the reference. Only this package imports transform
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -19,9 +19,12 @@ from transformers import DynamicCache
 from lalm_ambig.errors import InputError
 from lalm_ambig.policies.log_probs import token_log_probs
 from lalm_ambig.policies.lora import Adapter, attach, load_adapter, load_model
+from lalm_ambig.policies.sharding import Root, through
 from lalm_ambig.policies.tree import install
 from lalm_ambig.readouts.response import TAGS, Tags
 from lalm_ambig.types import Audio, Tokens
+
+Result = TypeVar("Result")
 
 
 class Policy(nn.Module, ABC):
@@ -46,6 +49,9 @@ class Policy(nn.Module, ABC):
         self.loaded = False
         self.shares_prompts = False
         """Whether `forward.tree_states` can compute a shared beginning once (set by `load`)."""
+        self._root: tuple[Root, ...] = ()
+        self.zero_offload: Any = None
+        """DeepSpeed's object that divides the weights over processes, while ZeRO-3 does (see `sharding`)."""
 
     @abstractmethod
     def load_base(self) -> tuple[Any, Any]:
@@ -66,7 +72,23 @@ class Policy(nn.Module, ABC):
             base, self.adapter, language_model=self.layer_pattern, projector=self.projector_name
         )
         self.shares_prompts = install(self.language_model.config)
+        self._root = (Root(self.model),)
         self.loaded = True
+
+    def load_again(self) -> None:
+        """Read the weights anew, whole, after a strategy has divided or rewritten those that were trained."""
+        self.loaded, self.zero_offload = False, None
+        self.load()
+
+    def forward(self, step: Callable[[], Result]) -> Result:
+        """A step as the forward pass of the whole policy: what a strategy does before and behind one surrounds it."""
+        result: Result = self.root(step)
+        return result
+
+    @property
+    def root(self) -> Root:
+        """The whole model as one module, which the policy does not hold as a part of it."""
+        return self._root[0]
 
     @property
     def base(self) -> Any:
@@ -181,10 +203,7 @@ class Policy(nn.Module, ABC):
         self, hidden: Float[Tensor, "*rows channel"], token_ids: Int[Tensor, "category"]
     ) -> Float[Tensor, "*rows category"]:
         """Logits of a few tokens in float32: C rows of the head, never the vocabulary."""
-        head = self.base.get_output_embeddings()
-        with torch.autocast(hidden.device.type, enabled=False):  # which would round the product to bf16
-            logits: Tensor = hidden.float() @ head.weight[token_ids].float().T
-            return logits if head.bias is None else logits + head.bias[token_ids].float()
+        return through(self.base.get_output_embeddings(), _some_logits, hidden, token_ids)
 
     # Modes
 
@@ -219,3 +238,12 @@ class Policy(nn.Module, ABC):
             load_adapter(self.model, folder)
         else:
             load_model(self.model, folder)
+
+
+def _some_logits(head: nn.Module, hidden: Tensor, token_ids: Tensor) -> Tensor:
+    """Logits of a few tokens in float32."""
+    weight: Any = head.weight
+    bias: Any = head.bias
+    with torch.autocast(hidden.device.type, enabled=False):  # which would round the product to bf16
+        logits: Tensor = hidden.float() @ weight[token_ids].float().T
+        return logits if bias is None else logits + bias[token_ids].float()

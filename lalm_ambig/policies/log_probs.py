@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from lalm_ambig.policies.sharding import through
+
 LOGITS_AT_ONCE = 4_000_000
 """Logits held at a time (16 MB in float32): rows a chunk are this over the vocabulary."""
 
@@ -24,8 +26,9 @@ def token_log_probs(
     """
     plain = type(head) is nn.Linear and not head.weight.requires_grad and getattr(head, "bias", None) is None
     if plain and hidden.numel():
-        values: Tensor = _OnePass.apply(hidden, head.weight, ids, temperature)
-        return values
+        return through(
+            head, lambda own, rows, tokens: _OnePass.apply(rows, own.weight, tokens, temperature), hidden, ids
+        )
     logits = head(hidden).float() / temperature
     return -nn.functional.cross_entropy(logits, ids, reduction="none")
 
