@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 import lalm_ambig
 from lalm_ambig.errors import InputError
+from lalm_ambig.yaml_files import read_yaml
 
 KINDS = {"policy": "policy", "data": "data", "model": "method"}
 """The keys that a run needs, and the folder of the files that set each."""
@@ -44,9 +43,15 @@ def config_files(arguments: Sequence[str]) -> list[Path]:
 
 
 def named_files(arguments: Sequence[str]) -> list[Path]:
-    """YAML files that any other option names: the parser takes a part of the configuration from one, too."""
-    values = [argument.rpartition("=")[2] for argument in arguments]
-    return [Path(value) for value in values if value.endswith((".yaml", ".yml")) and Path(value).is_file()]
+    """Files that any other option names: the parser takes a part of the configuration from one, whatever its name."""
+    return [path for path in (Path(argument.rpartition("=")[2]) for argument in arguments) if _is_file(path)]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # not a name that a file can have
+        return False
 
 
 def default_files(files: Sequence[Path]) -> list[str]:
@@ -66,10 +71,7 @@ def default_files(files: Sequence[Path]) -> list[str]:
 
 
 def _yaml(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"not a YAML file: {error}", where=str(path)) from error
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise InputError("a configuration file holds keys and values", where=str(path))
     return content

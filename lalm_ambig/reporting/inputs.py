@@ -6,14 +6,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lalm_ambig.baselines.base import DRAWN_TARGET
 from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions
 from lalm_ambig.evaluation.results import Results, items_digest
 from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.reporting.recipe import corpus_settings, family_of, method_of
+from lalm_ambig.yaml_files import read_yaml
 
 BEFORE = {"base": "zero_shot", "start": "start"}
 """Rows of a run folder that its training did not make → their method."""
@@ -165,10 +164,7 @@ def _named(row: Row, path: Path, asked: Asked) -> Row:
 
 def read_config(path: Path) -> dict[str, Any]:
     """A run's resolved configuration as plain values: no class in it is imported."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"not a YAML file: {' '.join(str(error).split())}", where=str(path)) from error
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise InputError("a run's configuration holds keys and values", where=str(path))
     return content
