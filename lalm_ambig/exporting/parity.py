@@ -20,11 +20,12 @@ from lalm_ambig.types import SPLITS, Audio, Item, Tokens
 PROMPTS = 2
 FIXED = "It is eleven o'clock. How does the speaker feel?"
 """Asked where the corpus is not at hand."""
-TOLERANCE = {torch.float32: 1e-3, torch.float16: 1e-2, torch.bfloat16: 5e-2}
+TOLERANCE = {torch.float32: 3e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 """Largest difference of a logit that is allowed, as a share of the largest logit, by the type of the weights.
 
-Ours: about ten times what the types' own rounding was seen to do, and far below what a wrong weight does. In float32
-the remainder is the encoder's: it runs on a clip's own frames here and on a 30 s window there.
+Ours. The most that was seen on models of 135 and 184 million parameters is 2e-6, 3e-3 and 2e-2. A larger one may need
+more: it has more layers, and in float32 what remains is mostly the encoder's, which runs on a clip's own frames here
+and on a 30 s window there.
 """
 
 

@@ -113,23 +113,20 @@ def _adapter(policy: Policy, folder: Path) -> Any:
     policy.save(folder)
     _rename_base(folder, base_name(policy))
     peft_model = type(policy.model)
-    policy.model = torch.nn.Identity()  # makes room
+    _make_room(policy)
     _, base = policy.load_base()
-    return peft_model.from_pretrained(base.float(), folder)
+    base = torch.nn.Module.float(base)  # transformers' own refuses a quantized one
+    return peft_model.from_pretrained(base, folder)
 
 
 def _whole(policy: Policy, folder: Path, dtype: torch.dtype) -> Any:
     """Write one model with LoRA added to its weights; the same read by transformers alone."""
     if policy.adapter.method == "lora":
-        try:
-            policy.model = policy.model.merge_and_unload(safe_merge=True)
-        except ValueError as error:
-            raise InputError(f"the adapter cannot be merged: {error}", where="export") from error
-        policy.adapter = Adapter(method="full")  # what it is now, and is saved as
+        _merge(policy)
     policy.to(dtype)
     policy.save(folder)
     model_class, spoken = type(policy.base), _ids(policy.tokenizer)
-    policy.model = torch.nn.Identity()  # makes room
+    _make_room(policy)
     try:
         model = read_model(model_class, str(folder), dtype=dtype)
         tokenizer = type(policy.tokenizer).from_pretrained(folder)
@@ -138,6 +135,28 @@ def _whole(policy: Policy, folder: Path, dtype: torch.dtype) -> Any:
     if _ids(tokenizer) != spoken:
         raise InputError("the written tokenizer gives other tokens than the policy's.", where="export")
     return model
+
+
+def _make_room(policy: Policy) -> None:
+    """Let go of the policy's weights, whoever still knows its layers, so that memory holds only one copy."""
+    torch.nn.Module.to(policy.model, "meta")
+
+
+def _merge(policy: Policy) -> None:
+    """Add LoRA to the weights. InputError where that cannot be saved, or is not a number."""
+    if (quantizer := vars(policy.base).get("hf_quantizer")) is not None:
+        method = quantizer.quantization_config.quant_method
+        raise InputError(
+            f"the base model is quantized ({getattr(method, 'value', method)}), so nothing can be added to it:",
+            where="--merged",
+            remedy="export the --adapter, or train on the model as it was before (or take quantization_config out of a "
+            "config.json that only carries it over).",
+        )
+    try:
+        policy.model = policy.model.merge_and_unload(safe_merge=True)
+    except ValueError as error:
+        raise InputError(f"the adapter cannot be merged: {error}", where="export") from error
+    policy.adapter = Adapter(method="full")  # what it is now, and is saved as
 
 
 def _ids(tokenizer: Any) -> list[int]:
