@@ -6,13 +6,16 @@ predictions.jsonl. Which row of a paper's table it is, is read from its resolved
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 
+from lalm_ambig.corpus_summary import summarise
 from lalm_ambig.errors import InputError, run_command
 from lalm_ambig.evaluation.replacing import replace_text
+from lalm_ambig.reporting.corpora import summaries
 from lalm_ambig.reporting.figures import draw, figure_names
 from lalm_ambig.reporting.groups import grouped
 from lalm_ambig.reporting.inputs import Asked, read_inputs
@@ -21,10 +24,12 @@ from lalm_ambig.reporting.placing import placed
 from lalm_ambig.reporting.recipe import METHODS, method_named
 from lalm_ambig.reporting.report import Report
 from lalm_ambig.reporting.sheet import Sheet
-from lalm_ambig.reporting.tables import sheets, table_names
+from lalm_ambig.reporting.tables import corpora, sheets, table_names
 from lalm_ambig.reporting.writing import latex, markdown, to_csv
 
 NO_FIGURE = "none"
+COUNTED = "corpora"
+"""The table for which corpora are read: not for others, since a large one takes a while."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,7 +58,11 @@ def _report(options: argparse.Namespace) -> Report:
         raise InputError("no RUN was given:", where="report", remedy="name at least one folder.")
     if not read.rows:
         raise InputError("; ".join(read.left_out) + ".", where="report", remedy="Wait for a run to end.")
-    return Report(grouped(placed(read.rows)), read.left_out, tuple(options.item))
+    report = Report(grouped(placed(read.rows)), read.left_out, tuple(options.item))
+    if COUNTED not in options.table:
+        return report
+    counted = summaries(report.groups, corpora.datasets_of(report), summarise=summarise)
+    return replace(report, corpora=counted)
 
 
 def _name(text: str) -> tuple[Path, str]:

@@ -1,8 +1,9 @@
 """What tables and figures are made from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from lalm_ambig.reporting.corpora import Summaries
 from lalm_ambig.reporting.groups import Dataset, Group, find
 
 
@@ -15,6 +16,8 @@ class Report:
     """Runs that could not be shown yet, one line each."""
     items: Sequence[str] = ()
     """Ids of items whose responses are to be shown; without any, some are picked."""
+    corpora: Summaries = field(default_factory=dict)
+    """What is in the corpora, where a table asks for that."""
 
     def group(self, dataset: Dataset) -> Group | None:
         """The lines of a corpus or part; None without any."""

@@ -28,7 +28,7 @@ class Column:
 class Entry:
     """One cell; all fields empty for a gap."""
 
-    value: float | None = None
+    value: int | float | None = None
     low: float | None = None
     high: float | None = None
     spread: float | None = None

@@ -14,17 +14,23 @@ from lalm_ambig.reporting.sheet import Column, Entry, Sheet, SheetLine
 FOLDER = Path(__file__).parent
 
 
+def figures(name: str) -> dict[str, Any]:
+    """The content of `published/NAME.yaml`."""
+    content: dict[str, Any] = yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+    return content
+
+
 def published(name: str) -> Sheet:
     """The table of `published/NAME.yaml`."""
-    content: dict[str, Any] = yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+    content = figures(name)
     lines: list[SheetLine] = []
     ends: list[int] = []
     for section in content["sections"]:
         noted = {(note["row"], note["column"]): note["note"] for note in section.get("notes", ())}
-        for row, figures in section["rows"].items():
+        for row, printed in section["rows"].items():
             entries = tuple(
                 Entry(text=figure, notes=(noted[row, column],) if (row, column) in noted else ())
-                for column, figure in zip(content["columns"], figures, strict=True)
+                for column, figure in zip(content["columns"], printed, strict=True)
             )
             lines.append(SheetLine((section["title"], row), entries))
         ends.append(len(lines) - 1)

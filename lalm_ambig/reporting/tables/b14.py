@@ -1,8 +1,10 @@
 """Paper B, Tables 14 to 16: what each model says about an item of high, medium and low ambiguity, side by side."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.predictions import Prediction
+from lalm_ambig.reporting.corpora import texts
 from lalm_ambig.reporting.drawing import stem_of
 from lalm_ambig.reporting.groups import Group
 from lalm_ambig.reporting.picking import Picked, check_known, chosen, distance, picked
@@ -13,6 +15,7 @@ TITLE = "Reasoning of each model on the same item (paper B, Tables 14 to 16)"
 RULE = "The item of median entropy in its ambiguity level: chosen by the votes alone, not by any answer."
 READ_AT = "<answer>"
 ASKED = "The item was asked for."
+WITHOUT = "This item has no text in the corpus."
 READING = "Probabilities per class; JSD: distance (base 2, root) from people's distribution."
 
 
@@ -20,7 +23,7 @@ def sheets(report: Report) -> Sequence[Sheet]:
     """A sheet an item, for the corpora whose policies write something. InputError for an unknown item."""
     groups = [group for group in report.groups if any(_writes(line.predictions) for line in group.lines)]
     check_known(report.items, [line.predictions for group in groups for line in group.lines])
-    return [sheet for group in groups for sheet in _of_group(group, report.items)]
+    return [sheet for group in groups for sheet in _of_group(group, report)]
 
 
 def _writes(predictions: Sequence[Prediction]) -> bool:
@@ -33,27 +36,47 @@ def _said(prediction: Prediction) -> str:
     return "" if response == READ_AT else response
 
 
-def _of_group(group: Group, ids: Sequence[str]) -> Iterator[Sheet]:
+def _of_group(group: Group, report: Report) -> Iterator[Sheet]:
     lines = [(line.label, line.predictions) for line in group.lines]
-    found = chosen(ids, lines[0][1]) if ids else picked([predictions for _, predictions in lines])
+    found = chosen(report.items, lines[0][1]) if report.items else picked([rows for _, rows in lines])
+    rule = ASKED if report.items else RULE
+    known, missing = _texts(group, report, [name for name, _ in found])
     for number, item in enumerate(found, start=1):
-        yield _sheet(group, item, lines, number=number, rule=ASKED if ids else RULE)
+        text = known.get(item[0])
+        caption = (rule, READING) if text is not None else (rule, READING, missing)
+        stem = f"{stem_of('b14', group.dataset)}_{number}"
+        yield _sheet(group, item, lines, text=text, words=(stem, caption))
+
+
+def _texts(group: Group, report: Report, ids: Sequence[str]) -> tuple[Mapping[str, str], str]:
+    """What the items say, and why those that are not among them are not."""
+    try:
+        return texts(report.groups, group.dataset, ids=ids), WITHOUT
+    except InputError as error:
+        return {}, f"What the item says is not shown: {error}"
 
 
 def _sheet(
-    group: Group, item: Picked, lines: Sequence[tuple[str, Sequence[Prediction]]], *, number: int, rule: str
+    group: Group,
+    item: Picked,
+    lines: Sequence[tuple[str, Sequence[Prediction]]],
+    *,
+    text: str | None,
+    words: tuple[str, tuple[str, ...]],
 ) -> Sheet:
+    """What the item says, what people chose, what each policy says; `words`: the name of its files, its caption."""
     name, level = item
     answers = [(label, p) for label, predictions in lines for p in predictions if p.id == name and p.response]
     first = next(p for _, predictions in lines for p in predictions if p.id == name)
     people = [vote / sum(first.votes) for vote in first.votes]
-    rows = [SheetLine(("people", f"{sum(first.votes):g} votes"), (*map(_share, people), Entry()))]
-    rows += [_answer(label, p) for label, p in answers]
     columns = (*(Column(c, c) for c in group.results.categories), Column("js_dist_bits", "JSD ↓"))
+    rows = [SheetLine(("item", text), tuple(Entry(text="") for _ in columns))] if text is not None else []
+    rows += [SheetLine(("people", f"{sum(first.votes):g} votes"), (*map(_share, people), Entry()))]
+    ends = frozenset(range(len(rows)))
+    rows += [_answer(label, p) for label, p in answers]
     title = f"{group.title}, item {name}, {level} ambiguity"
-    stem = f"{stem_of('b14', group.dataset)}_{number}"
-    caption = (rule, READING)
-    return Sheet(stem, title, ("model", "response"), columns, tuple(rows), caption, frozenset({0}), prose=1)
+    stem, caption = words
+    return Sheet(stem, title, ("model", "response"), columns, tuple(rows), caption, ends, prose=1)
 
 
 def _answer(label: str, prediction: Prediction) -> SheetLine:
