@@ -3,10 +3,10 @@
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 from lalm_ambig.evaluation.bootstrap import LEVEL
+from lalm_ambig.reporting.escaping import html_escape as escape
 from lalm_ambig.reporting.groups import Group
 from lalm_ambig.reporting.report import Report
 from lalm_ambig.reporting.sheet import Sheet

@@ -3,59 +3,14 @@
 import csv
 import io
 from collections.abc import Callable, Sequence
-from html import escape as html_escape
 
+from lalm_ambig.reporting.escaping import html_escape, latex_escape, markdown_escape
 from lalm_ambig.reporting.sheet import Entry, Sheet, SheetLine
 
-LATEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "[": "{[}",
-    "]": "{]}",
-    "↑": r"$\uparrow$",
-    "↓": r"$\downarrow$",
-    "±": r"$\pm$",
-    "−": "$-$",
-    "–": "--",
-    "√": r"$\surd$",
-    "²": r"\textsuperscript{2}",
-    "Ĥ": r"$\hat{H}$",
-    "ε": r"$\varepsilon$",
-    "α": r"$\alpha$",
-    "λ": r"$\lambda$",
-    "✓": r"$\checkmark$",
-    "✗": r"$\times$",
-    "≤": r"$\leq$",
-    "≥": r"$\geq$",
-    "→": r"$\rightarrow$",
-    "…": r"\ldots{}",
-    "\n": " ",
-}
-"""Characters that LaTeX reads as commands or that its text fonts lack. ✓ needs amssymb."""
-
-
-def latex_escape(text: str) -> str:
-    """Text that LaTeX prints as it is."""
-    return "".join(LATEX.get(letter, letter) for letter in text)
-
-
-def markdown_escape(text: str) -> str:
-    """Text that stays in its cell and is no markup."""
-    plain = html_escape(text, quote=False)
-    for letter in ("\\", "|", "*", "_", "`"):
-        plain = plain.replace(letter, f"\\{letter}")
-    return " ".join(plain.split())
+NEEDED = r"\usepackage{booktabs,graphicx,amssymb}"
+"""For the head of the file."""
+NOT_WIDER = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+"""What is wider than the column is made smaller, and nothing is made larger."""
 
 
 def markdown(sheet: Sheet) -> str:
@@ -78,7 +33,7 @@ def _markdown_cell(text: str, rank: int) -> str:
 
 
 def latex(sheet: Sheet) -> str:
-    """A `table` with booktabs rules, ready for `\\input`; needs booktabs, adjustbox and amssymb."""
+    """A `table` with booktabs rules, ready for `\\input` in a document that loads `NEEDED`."""
     notes = sheet.footnotes()
     head = [latex_escape(text) for text in (*sheet.name_heads, *(column.label for column in sheet.columns))]
     body = []
@@ -91,11 +46,11 @@ def latex(sheet: Sheet) -> str:
     below += [latex_escape(line) for line in sheet.caption]
     return "\n".join(
         [
-            "% needs the packages booktabs, adjustbox and amssymb",
+            f"% needs {NEEDED}",
             r"\begin{table}[t]",
             r"\centering\small",
             rf"\caption{{{latex_escape(sheet.title)}}}",
-            r"\begin{adjustbox}{max width=\linewidth}",
+            NOT_WIDER,
             rf"\begin{{tabular}}{{{_alignment(sheet)}}}",
             r"\toprule",
             " & ".join(head) + r" \\",
@@ -103,7 +58,7 @@ def latex(sheet: Sheet) -> str:
             *body,
             r"\bottomrule",
             r"\end{tabular}",
-            r"\end{adjustbox}",
+            "}",
             *(rf"\par\footnotesize {line}" for line in below),
             r"\end{table}",
             "",

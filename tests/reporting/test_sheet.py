@@ -6,7 +6,7 @@ import io
 import pytest
 
 from lalm_ambig.reporting.sheet import Column, Entry, Sheet, SheetLine, ranked
-from lalm_ambig.reporting.writing import html, latex, latex_escape, markdown, to_csv
+from lalm_ambig.reporting.writing import html, latex, markdown, to_csv
 
 LOW, HIGH = Column("js", "JS ↓", higher_is_better=False), Column("bc", "BC ↑", higher_is_better=True)
 
@@ -69,8 +69,7 @@ def test_latex_marks_ranks_numbers_footnotes_and_escapes_everything_else() -> No
     assert r"\caption{A\_b \& c}" in text
     assert r"method & JS $\downarrow$ & BC $\uparrow$ \\" in text
     assert r"5 \% of \textless{}items\textgreater{}" in text
-    assert text.count(r"\begin") == text.count(r"\end") == 3
-    assert latex_escape("\\^~") == r"\textbackslash{}\textasciicircum{}\textasciitilde{}"
+    assert text.count(r"\begin") == text.count(r"\end") == 2
 
 
 def test_a_row_of_latex_never_begins_with_a_bracket() -> None:
