@@ -1,6 +1,6 @@
 """The corpus as data loaders: checked once, split, with curated rationales, in batches of like length."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, overload
@@ -8,9 +8,10 @@ from typing import Any, overload
 import lightning
 from torch.utils.data import DataLoader, Dataset
 
+from lalm_ambig import parallel
 from lalm_ambig.categories import CategorySet
 from lalm_ambig.corpora.base import Corpus
-from lalm_ambig.corpora.prepared import Prepared, prepare
+from lalm_ambig.corpora.prepared import ItemView, Prepared, prepare
 from lalm_ambig.encoding import Encoder, approximate_length
 from lalm_ambig.errors import InputError
 from lalm_ambig.rationales import read_rationales
@@ -22,7 +23,7 @@ from lalm_ambig.types import SPLITS, Batch, Item, Split
 class Items(Dataset[Item], Sequence[Item]):
     """Some of a split's items, with the rationales of a file in place of their own."""
 
-    def __init__(self, source: Sequence[Item], rationales: dict[str, str], keep: Sequence[int]) -> None:
+    def __init__(self, source: ItemView, rationales: dict[str, str], keep: Sequence[int]) -> None:
         self.source, self.rationales, self.keep = source, rationales, keep
 
     def __len__(self) -> int:
@@ -35,7 +36,12 @@ class Items(Dataset[Item], Sequence[Item]):
     def __getitem__(self, index: int | slice) -> "Item | Items":
         if isinstance(index, slice):
             return Items(self.source, self.rationales, self.keep[index])
-        item = self.source[self.keep[index]]
+        return self._spoken_for(self.source[self.keep[index]])
+
+    def __iter__(self) -> Iterator[Item]:
+        return map(self._spoken_for, self.source.only(self.keep))
+
+    def _spoken_for(self, item: Item) -> Item:
         rationale = self.rationales.get(item.id)
         return item if rationale is None else replace(item, rationale=rationale)
 
@@ -128,7 +134,8 @@ class DataModule(lightning.LightningDataModule):
         source = self.prepared.items(split)
         keep: Sequence[int] = range(len(source))
         if with_rationale:
-            keep = [i for i in keep if source[i].rationale or source[i].id in self.rationales]
+            rows = enumerate(zip(source.has_rationale(), source.ids(), strict=True))
+            keep = [i for i, (own, item) in rows if own or item in self.rationales]
         return Items(source, self.rationales, keep[: self.limit])
 
     def train_items(self) -> Items:
@@ -161,11 +168,11 @@ class DataModule(lightning.LightningDataModule):
         items = self.train_items()
         trainer: Any = self.trainer
         order = LengthBuckets(
-            [approximate_length(items[i]) for i in range(len(items))],
+            [approximate_length(item) for item in items],
             self.batch_size,
             seed=self.seed,
-            rank=trainer.global_rank,
-            world=trainer.world_size,
+            rank=parallel.rank(),
+            world=parallel.world(),
             repeats=Repeats(self.updates, trainer.accumulate_grad_batches),
         )
         order.smallest = self.smallest_batch
@@ -182,9 +189,11 @@ class DataModule(lightning.LightningDataModule):
         return self.loader("test")
 
     def loader(self, split: Split) -> DataLoader[Batch]:
-        """Every item of a split once, in the corpus's order."""
+        """This process's share of a split's items, in the corpus's order."""
+        items = self.items(split)
+        share = Items(items.source, items.rationales, parallel.share(items.keep))
         return DataLoader(
-            self.items(split),  # type: ignore[arg-type]
+            share,  # type: ignore[arg-type]
             batch_size=self.eval_batch_size,
             collate_fn=self.encoder,
             num_workers=self.workers,

@@ -1,8 +1,6 @@
 """The corpus as loaders: limits, rationales from a file, batches, and what is refused."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +8,7 @@ from typing import Any
 import pytest
 from small_model import MakeEncoder
 
+from lalm_ambig.corpora import prepared
 from lalm_ambig.corpora.demo import Demo
 from lalm_ambig.corpora.jsonl import JsonLines
 from lalm_ambig.data import DataModule
@@ -17,7 +16,7 @@ from lalm_ambig.encoding import Encoder
 from lalm_ambig.errors import InputError
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.rationales import read_rationales
-from lalm_ambig.types import SPLITS, Item
+from lalm_ambig.types import SPLITS
 
 
 @pytest.fixture(autouse=True)
@@ -60,36 +59,41 @@ def test_rationales_of_a_file_replace_the_corpuss_own(demo_root: Path, tmp_path:
     assert data.items("train")[1].rationale == own[1].rationale
 
 
-def test_items_without_a_rationale_are_trained_on_only_where_none_is_needed(demo_root: Path) -> None:
-    ids = [item.id for item in ready(demo_root).items("train")]
-    data = ready(demo_root)
-    bare = BareItems(data.prepared.items("train"))
-    data.prepared = SimpleNamespace(items=lambda _: bare)  # type: ignore[assignment]
-    data.rationales = {ids[3]: "only this one"}
-    assert [item.id for item in data.train_items()] == [ids[3]]
+def texts(path: Path, *, split: str) -> JsonLines:
+    """Three texts without rationales, all in that split."""
+    rows = [{"id": f"t{n}", "text": "x", "votes": {"a": 1, "b": n}, "split": split} for n in range(3)]
+    return JsonLines(write_rows(path, rows))  # type: ignore[arg-type]
+
+
+def test_items_without_a_rationale_are_trained_on_only_where_none_is_needed(tmp_path: Path) -> None:
+    data = DataModule(texts(tmp_path / "train.jsonl", split="train"))
+    data.setup()
+    data.rationales = {"t1": "only this one"}
+    assert [(item.id, item.rationale) for item in data.train_items()] == [("t1", "only this one")]
     data.needs_rationale = False
-    assert len(data.train_items()) == len(ids)
+    assert [item.rationale for item in data.train_items()] == [None, "only this one", None]
     data.needs_rationale, data.rationales = True, {}
     with pytest.raises(
-        InputError, match=rf"none of the {len(ids)} training items has a rationale. Give --data.rat"
+        InputError, match=r"none of the 3 training items has a rationale. Give --data.rationales"
     ):
         data.train_items()
-    bare.rows.clear()
-    with pytest.raises(InputError, match="corpus demo: there are no training items"):
-        data.train_items()
+    empty = DataModule(texts(tmp_path / "test.jsonl", split="test"))
+    empty.setup()
+    with pytest.raises(InputError, match="corpus jsonl: there are no training items"):
+        empty.train_items()
 
 
-class BareItems(Sequence[Item]):
-    """Items of a corpus that has no rationales."""
-
-    def __init__(self, items: Any) -> None:
-        self.rows = [replace(item, rationale=None) for item in items]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> Any:
-        return self.rows[index]
+def test_a_walk_over_items_gives_what_single_items_are(
+    demo_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepared, "ROWS_AT_ONCE", 5)  # several reads, the last one short
+    data = ready(demo_root)
+    items = data.items("train", with_rationale=True)
+    data.rationales = items.rationales = {items[2].id: "new"}
+    assert len(items) % 5
+    assert list(items) == [items[i] for i in range(len(items))]
+    assert list(items[5:9]) == list(items)[5:9]
+    assert list(items)[2].rationale == "new"
 
 
 def test_loaders_pass_every_item_once_and_evaluation_keeps_the_order(

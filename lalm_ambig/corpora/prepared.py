@@ -7,7 +7,7 @@ same thing reads labels as bytes, lists folders, and opens no sound file.
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +15,9 @@ from typing import Any, overload
 
 import datasets
 import numpy as np
+import pyarrow.compute as pc
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lalm_ambig.cache import cache_root, write_whole
@@ -25,6 +26,9 @@ from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.checking import CHECK_FILE, ITEMS_FILE, PROBLEMS_FILE, SHOWN_PER_KIND, build, survey
 from lalm_ambig.corpora.fingerprint import corpus_fingerprint, listing_fingerprint
 from lalm_ambig.items import SPLITS, Item, Split
+
+ROWS_AT_ONCE = 4096
+"""Rows that a walk over items reads together."""
 
 
 class ItemView(Sequence[Item]):
@@ -46,6 +50,32 @@ class ItemView(Sequence[Item]):
             return ItemView(self._table, self._rows[index])
         row: dict[str, Any] = self._table[int(self._rows[index])]
         return Item(**{**row, "votes": tuple(row["votes"])})
+
+    def __iter__(self) -> Iterator[Item]:
+        """Items in order, many rows read at a time: some 8 times faster than one by one."""
+        for start in range(0, len(self._rows), ROWS_AT_ONCE):
+            rows = self._rows[start : start + ROWS_AT_ONCE]
+            columns: dict[str, list[Any]] = self._table.data.table.take(rows).to_pydict()
+            columns["votes"] = [tuple(votes) for votes in columns["votes"]]
+            names = columns.keys()
+            yield from (
+                Item(**dict(zip(names, row, strict=True))) for row in zip(*columns.values(), strict=True)
+            )
+
+    def only(self, places: Sequence[int]) -> "ItemView":
+        """The items at these places, in that order."""
+        return ItemView(self._table, self._rows[np.asarray(places, dtype=np.int64)])
+
+    def has_rationale(self) -> Bool[np.ndarray, "item"]:
+        """Whether each item has a rationale of its own, without building the items."""
+        lengths = pc.fill_null(pc.binary_length(self._column("rationale")), 0).to_numpy()
+        has: np.ndarray = lengths[self._rows] > 0
+        return has
+
+    def ids(self) -> list[str]:
+        """The id of every item, without building the items."""
+        found: list[str] = self._column("id").take(self._rows).to_pylist()
+        return found
 
     def votes(self) -> Float[Tensor, "item category"]:
         """Votes of every item, without building the items."""
