@@ -34,6 +34,10 @@ class About:
     """1: the greedy response; more: the mean distribution of so many, sampled at temperature 1."""
     temperature: float | None = None
     """Of the class logits, where it was fitted on validation items; None: as the policy has them."""
+    part: str | None = None
+    """The part of the corpus, where it has parts and one was chosen; None too in files from before it was kept."""
+    seconds_an_item: float | None = None
+    """Time that answering took, over the number of items, in seconds; None where it was not kept."""
 
     def unseen(self, categories: CategorySet) -> tuple[str, ...]:
         """The classes that were never trained: those that the other corpus does not have, by key."""

@@ -48,7 +48,7 @@ class Drawing:
     caption: str
     figure: Figure
     tests: Sheet | None = None
-    """Statistical tests behind it."""
+    """The numbers behind it, for a CSV: statistical tests, or the points of a curve."""
 
 
 def styled() -> AbstractContextManager[None]:

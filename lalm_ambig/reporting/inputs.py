@@ -140,7 +140,7 @@ def _evaluated(path: Path) -> Row:
         method = "baseline"
     else:
         method = _untrained(results, "zero_shot") if about.policy.endswith(", base") else "other"
-    return Row(path.resolve().name, path, results, method)
+    return Row(path.resolve().name, path, results, method, part=about.part)
 
 
 def _untrained(results: Results, method: str) -> str:

@@ -31,14 +31,16 @@ def _of_run(row: Row, rows: Sequence[Row]) -> Row:
             names = {run.run.name, (run.config.get("run") or {}).get("name")}
             if row.results.about.policy.rpartition(", ")[2] in names:
                 method = row.method if row.method != "other" else method_of(run.config)
-                return replace(row, config=run.config, method=method, run=run.run, part=None, fold=None)
+                return replace(row, config=run.config, method=method, run=run.run)
     return row
 
 
 def _where(row: Row, rows: Sequence[Row]) -> Row:
-    """Part and fold of a row without a configuration of its own: those of a run on exactly the same items."""
-    for other in rows:
+    """Part and fold of a row without a configuration of its own: those of a run on exactly the same items, or of what
+    evaluate wrote about them."""
+    for other in sorted(rows, key=lambda row: row.config is None):
         known = other.config is not None and other.folder.parent.name == "evaluation"
+        known = known or other.part is not None
         same = other.results.items_digest == row.results.items_digest
         if known and same and other.results.about.corpus == row.results.about.corpus:
             return replace(row, part=other.part, fold=other.fold)

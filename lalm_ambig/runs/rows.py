@@ -52,7 +52,7 @@ class Rows:
         start = time.perf_counter()
         rows = predict(trainer, model, self.data, self.split)
         self.seconds[samples] = (time.perf_counter() - start) / len(rows)
-        about = replace(self._cross_domain(about), samples=samples)
+        about = replace(self._cross_domain(about), samples=samples, seconds_an_item=self.seconds[samples])
         return keep(folder, rows, self.data.categories, about=about)
 
     def scaled(self, samples: int) -> dict[str, Results]:
@@ -109,7 +109,10 @@ class Rows:
 
     def _about(self, readout: str, reasoning: Reasoning, policy: str) -> About:
         corpus = self.data.corpus
-        return About(corpus.name, self.split, readout, reasoning, policy, table_metrics=corpus.table_metrics)
+        metrics = corpus.table_metrics
+        return About(
+            corpus.name, self.split, readout, reasoning, policy, table_metrics=metrics, part=corpus.part
+        )
 
     def _cross_domain(self, about: About) -> About:
         if self.source is None:

@@ -58,7 +58,8 @@ def _named(group: Group, source: str | None) -> Section:
 
 
 def _source_title(source: str) -> str:
-    corpus, _, part = source.partition(", ")
+    """`corpus`, or with a part as `Row.trained_on` and as evaluate name it: `corpus, part` and `corpus (part)`."""
+    corpus, _, part = source.removesuffix(")").replace(" (", ", ").partition(", ")
     return title_of((corpus, None if part in ("", "all parts") else part))
 
 
