@@ -22,6 +22,8 @@ LEVEL = 0.95
 FEWEST_ITEMS = 10
 FEWEST_SPEAKERS = 2
 """With fewer items or speakers there is no interval."""
+NO_INTERVAL = "no interval: "
+"""How the note begins that says so."""
 COUNTS_AT_ONCE = 5_000_000
 """Resampling counts held in memory at a time (40 MB), whatever the number of items."""
 
@@ -91,8 +93,8 @@ def too_few(n_items: int, resampling: Resampling) -> str | None:
     """Why these items get no interval, in words, or None if they do."""
     n_units = resampling.indices(n_items)[1]
     if resampling.groups is not None and n_units < FEWEST_SPEAKERS:
-        return f"no interval: {n_units} speaker"
-    return f"no interval: {n_items} items" if n_items < FEWEST_ITEMS else None
+        return f"{NO_INTERVAL}{n_units} speaker"
+    return f"{NO_INTERVAL}{n_items} items" if n_items < FEWEST_ITEMS else None
 
 
 def intervals(

@@ -36,7 +36,8 @@ class Results:
     class_mass: float | None
     """Mean over items; None for a baseline."""
     share_closed: float | None
-    """Share of responses whose end had to be appended; None for a baseline."""
+    """Share of responses whose end had to be appended; None for a baseline, and for the mean of several responses, of
+    which predictions keep the first."""
     by_ambiguity: dict[str, Part]
     by_active_labels: dict[str, Part]
     by_majority: dict[str, Part]
@@ -84,7 +85,7 @@ def evaluate_predictions(
         seed=seed,
         metrics=metrics,
         class_mass=_mean([p.class_mass for p in predictions]),
-        share_closed=_mean([p.closed for p in predictions]),
+        share_closed=None if about.samples > 1 else _mean([p.closed for p in predictions]),
         by_ambiguity=by_ambiguity(scored, votes),
         by_active_labels=by_active_labels(scored, votes),
         by_majority=by_majority(scored, votes, names=categories.names, unseen=about.unseen(categories)),

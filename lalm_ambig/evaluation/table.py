@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from lalm_ambig.distributions import AMBIGUITY_LEVELS
 from lalm_ambig.errors import InputError
-from lalm_ambig.evaluation.bootstrap import LEVEL
+from lalm_ambig.evaluation.bootstrap import FEWEST_ITEMS, FEWEST_SPEAKERS, LEVEL, NO_INTERVAL
 from lalm_ambig.evaluation.breakdowns import Part
 from lalm_ambig.evaluation.grid import Cell, Grid, metric_column
 from lalm_ambig.evaluation.results import Results
@@ -106,19 +106,33 @@ def caption(results: Mapping[str, Results]) -> str:
     first = next(iter(results.values()))
     about = first.about
     lines = [
-        f"{about.corpus}, {about.split} split, {first.items} items; {_readings(results)}; "
-        f"{LEVEL:.0%} intervals from {first.resamples} bootstrap resamples of "
-        f"{first.resampled_count} {first.resampled}."
+        f"{about.corpus}, {about.split} split, {first.items} items; {_readings(results)}; {uncertainty(first)}."
     ]
     shown = {metric.name for metric in _columns(results)}
     hidden = {metric.name for metric in all_metrics(2)} - shown
     concerned: dict[str, list[str]] = {}
     for name, row in results.items():
         for note in row.notes:
-            if note.split()[0] not in hidden:  # a note on a metric begins with its name
+            # a note on a metric begins with its name
+            if note != _too_few(row) and note.split()[0] not in hidden:
                 concerned.setdefault(note, []).append(name)
     lines += [f"{', '.join(names)}: {note}." for note, names in concerned.items()]
     return "\n".join(lines)
+
+
+def uncertainty(results: Results) -> str:
+    """What the intervals are from, or why there are none; without a full stop."""
+    reason = _too_few(results)
+    if reason is None:
+        units = f"{results.resampled_count} {results.resampled}"
+        return f"{LEVEL:.0%} intervals from {results.resamples} bootstrap resamples of {units}"
+    least = f"{FEWEST_ITEMS} items" if results.resampled_count != 1 else f"{FEWEST_SPEAKERS} speakers"
+    return f"no intervals, which take at least {least}: {reason.removeprefix(NO_INTERVAL)}"
+
+
+def _too_few(results: Results) -> str | None:
+    """The note that all of a result's metrics lack an interval, if it has one."""
+    return next((note for note in results.notes if note.startswith(NO_INTERVAL)), None)
 
 
 def _identity(one: Results, other: Results) -> list[tuple[str, object, object]]:

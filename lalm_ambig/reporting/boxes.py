@@ -19,6 +19,9 @@ from lalm_ambig.reporting.sheet import Column, Entry, Sheet, SheetLine
 LABEL_METRICS = ("accuracy", "f1_macro")
 SPREAD = 0.8
 """Share of the distance between levels that their boxes fill."""
+SPEAKERS = (
+    "Items of one speaker are not independent, and these tests take them as if they were: p is too small. "
+)
 Kinds = Callable[[Float[Tensor, "item category"]], tuple[Int[Tensor, "item"], tuple[str, ...]]]
 
 
@@ -72,8 +75,10 @@ class Ambiguity:
         title = f"{group.title} by {self.axis.partition(' (')[0]}, {sum(counts)} items"
         figure.suptitle(title)
         tests = list(_tests(lines))
-        stem = stem_of(self.stem, group.dataset)
-        return Drawing(stem, title, _caption(tests) + not_shown(group), figure, _sheet(stem, title, tests))
+        stem, spoken = stem_of(self.stem, group.dataset), group.results.resampled == "speakers"
+        return Drawing(
+            stem, title, _caption(tests, spoken=spoken) + not_shown(group), figure, _sheet(stem, title, tests)
+        )
 
     def _levels(self, label: str, answers: Scored, votes: Float[Tensor, "item category"]) -> Levels:
         kind, names = self.kinds(votes)
@@ -138,11 +143,11 @@ def _tests(lines: Sequence[Levels]) -> Iterator[tuple[str, str, Tested]]:
                 yield metric, line.label, tested
 
 
-def _caption(tests: Sequence[tuple[str, str, Tested]]) -> str:
+def _caption(tests: Sequence[tuple[str, str, Tested]], *, spoken: bool) -> str:
     parts = [
         "Boxes: quartiles over items, whiskers to the last item within 1.5 interquartile ranges, dots beyond. Points: "
-        "the value over a level's items with its 95 % bootstrap interval, where there are enough items. Kruskal–Wallis "
-        "over levels, items taken as independent:"
+        "the value over a level's items with its 95 % bootstrap interval, where there are enough items. "
+        f"{SPEAKERS if spoken else ''}Kruskal–Wallis over levels:"
     ]
     shown = [
         f"{label}, {metric}: H = {t.statistic:.1f}, p {_p(t.p)}{_pairs(tests, metric, label)}"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lalm_ambig.evaluation.bootstrap import LEVEL
+from lalm_ambig.evaluation.table import uncertainty
 from lalm_ambig.reporting.escaping import html_escape as escape
 from lalm_ambig.reporting.groups import Group
 from lalm_ambig.reporting.report import Report
@@ -67,7 +67,7 @@ def _of_group(group: Group) -> str:
         f"{escape(line.results.about.reasoning)} reasoning</li>"
         for line in group.lines
     )
-    how = f"{LEVEL:.0%} intervals are percentiles of {results.resamples} bootstrap resamples of {results.resampled}"
+    how = uncertainty(results).replace(" from ", " are percentiles of ")
     return (
         f"<h3>{escape(group.title)}</h3>\n<p>{caption}</p>\n<p>Items (fingerprint {fingerprints}); {how}; classes: "
         f"{escape(', '.join(results.categories))}.</p>\n<ul>{policies}</ul>"

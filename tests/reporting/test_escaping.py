@@ -13,8 +13,8 @@ from lalm_ambig.reporting.writing import NOT_WIDER, latex
 PRINTED = """
     textbackslash textasciitilde textasciicircum textless textgreater textbar textsuperscript ldots ss uparrow downarrow
     rightarrow pm times cdot leq geq neq infty surd checkmark alpha beta gamma delta varepsilon zeta eta theta iota
-    kappa lambda mu nu xi pi rho sigma tau upsilon varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega
-    r v c
+    kappa lambda mu nu xi pi rho sigma tau upsilon varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi
+    Omega r v c
 """
 COMMANDS = set(PRINTED.split())
 """Every command that an escaped text may hold: LaTeX, with amssymb, has them all (compiled once by hand)."""

@@ -25,7 +25,7 @@ PANELS: tuple[Panel, ...] = (
     (("train/reward",), "mean reward of the responses"),
 )
 CAPTION = (
-    "From each run's metrics.csv. Validation is on the run's validation items, read as in evaluation, and behind the "
+    "Validation is on the run's validation items, read as in evaluation, and behind the "
     "curated reasoning. Losses are of different objectives and compare within a run only."
 )
 Log = Mapping[str, Sequence[tuple[int, float]]]
@@ -36,9 +36,10 @@ def drawings(report: Report) -> Iterator[Drawing]:
     for group in report.groups:
         rows = [row for line in group.lines for row in line.rows]
         runs = [row for row in rows if row.run is not None and row.trained_on is None]
-        logs = {row.label: read_log(log) for row in runs if (log := _log(row)).is_file()}
+        logs = {row.label: log for row in runs if (log := _log(row)).is_file()}
         if logs:
-            yield _drawing(group, dict(list(logs.items())[:MOST_LINES]))
+            without = [row.label for row in runs if row.label not in logs]
+            yield _drawing(group, dict(list(logs.items())[:MOST_LINES]), without)
 
 
 def _log(row: Row) -> Path:
@@ -62,7 +63,8 @@ def read_log(path: Path) -> Log:
     return found
 
 
-def _drawing(group: Group, logs: Mapping[str, Log]) -> Drawing:
+def _drawing(group: Group, files: Mapping[str, Path], without: Sequence[str]) -> Drawing:
+    logs = {label: read_log(path) for label, path in files.items()}
     panels = [panel for panel in PANELS if any(_points(log, panel) for log in logs.values())] or [PANELS[0]]
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
@@ -80,7 +82,13 @@ def _drawing(group: Group, logs: Mapping[str, Log]) -> Drawing:
     figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)))
     title = f"{TITLE}, {group.title}, {len(logs)} run{'s' if len(logs) > 1 else ''}"
     figure.suptitle(title)
-    return Drawing(stem_of("learning", group.dataset), title, CAPTION, figure)
+    return Drawing(stem_of("learning", group.dataset), title, CAPTION + _sources(files, without), figure)
+
+
+def _sources(files: Mapping[str, Path], without: Sequence[str]) -> str:
+    listed = "; ".join(f"{label}: {path.parent.name}/{path.name}" for label, path in files.items())
+    missing = f" Without such a file: {', '.join(without)}." if without else ""
+    return f" From {listed}.{missing}"
 
 
 def _points(log: Log, panel: Panel) -> Sequence[tuple[int, float]]:
