@@ -80,7 +80,7 @@ def _check_place(out: Path) -> None:
 def _data(loaded: Loaded, options: argparse.Namespace) -> DataModule:
     own = loaded.data
     configured = options.run or options.config
-    corpus = own.corpus if options.corpus is None and configured else _corpus(options)
+    corpus = _own_corpus(options, own) if options.corpus is None and configured else _corpus(options)
     as_trained = configured and not options.prompt and corpus.prompt == own.corpus.prompt
     return DataModule(
         corpus,
@@ -90,6 +90,25 @@ def _data(loaded: Loaded, options: argparse.Namespace) -> DataModule:
         scoring=own.scoring,
         limit=options.limit,
     )
+
+
+def _own_corpus(options: argparse.Namespace, own: DataModule) -> Corpus:
+    """The run's or configuration's corpus as it is; InputError for an option that would have to change it. A
+    configuration's root is one that `load` has changed already."""
+    names = (
+        ("part", "seed", "fold", "option")
+        if options.run is None
+        else ("root", "part", "seed", "fold", "option")
+    )
+    given = [name for name in names if vars(options)[name] not in (None, [])]
+    if given:
+        whose = "configuration" if options.run is None else "run"
+        raise InputError(
+            f"--{given[0]} goes with --corpus, and the {whose}'s own corpus is taken as it is:",
+            where="evaluate",
+            remedy=f"leave it out, or name the corpus (--corpus {own.corpus.name}).",
+        )
+    return own.corpus
 
 
 def _corpus(options: argparse.Namespace) -> Corpus:

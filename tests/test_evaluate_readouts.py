@@ -89,6 +89,7 @@ def test_each_number_of_samples_is_a_row_whose_first_samples_are_the_same(
     assert "mean of 4 samples" in " ".join(printed.split())
     assert "greedy" in printed.split("what averaging costs:")[1]
     assert (metrics(tmp_path)["samples"], metrics(tmp_path / "samples_4")["samples"]) == (1, 4)
+    assert min(metrics(tmp_path / name)["seconds_an_item"] for name in (".", "samples_2", "samples_4")) > 0
     two, four = (read_predictions(tmp_path / f"samples_{n}/predictions.jsonl") for n in (2, 4))
     assert [p.response for p in two] == [p.response for p in four]
     assert two[0].predicted_dist != four[0].predicted_dist
@@ -113,6 +114,17 @@ def test_options_that_make_no_sense_are_refused_before_any_weights_are_loaded(
     monkeypatch.setattr(Tiny, "load", never)
     with pytest.raises(InputError, match=message):
         evaluate.main(arguments(demo_root, tmp_path, *more))
+
+
+@pytest.mark.parametrize("option", [["--fold", "1"], ["--option", "votes=face"]])
+def test_options_of_a_corpus_beside_a_configurations_own_are_refused_not_ignored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: list[str]
+) -> None:
+    monkeypatch.setattr(Tiny, "load", never)
+    words = ["--config", str(config_folder() / "preset/demo_reasoning.yaml"), "--out", str(tmp_path / "out")]
+    message = f"{option[0]} goes with --corpus, and the configuration's own corpus is taken as it is"
+    with pytest.raises(InputError, match=message):
+        evaluate.main([*words, *option])
 
 
 def test_a_place_that_cannot_be_written_to_is_refused_before_any_weights_are_loaded(
