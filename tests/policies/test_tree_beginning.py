@@ -77,8 +77,16 @@ def test_rollouts_go_on_from_texts_with_a_common_beginning(policy: Policy) -> No
             torch.testing.assert_close(values[-1:, :, : len(texts[-1])], own_values, atol=2e-5, rtol=1e-4)
 
 
+@torch.no_grad()
+def test_a_text_without_tokens_keeps_none_beside_a_common_beginning(policy: Policy) -> None:
+    rows = embedded(policy, TREES["ragged"])
+    states = tree_states(policy, [Segment(row) for row in (rows[0], rows[1][:0], rows[2])])
+    assert [len(found) for found in states] == [len(rows[0]), 0, len(rows[2])]
+
+
 def test_gradients_through_a_common_beginning_are_the_plain_ones(policy: Policy) -> None:
     nudge(policy)
+    policy.base.get_input_embeddings().weight.requires_grad_(True)
     found = []
     for share in (True, False):
         policy.zero_grad()
