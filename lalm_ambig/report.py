@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from lalm_ambig.corpora.base import corpus_names
 from lalm_ambig.corpus_summary import summarise
 from lalm_ambig.errors import InputError, run_command
 from lalm_ambig.evaluation.replacing import replace_text
@@ -58,10 +59,11 @@ def _report(options: argparse.Namespace) -> Report:
         raise InputError("no RUN was given:", where="report", remedy="name at least one folder.")
     if not read.rows:
         raise InputError("; ".join(read.left_out) + ".", where="report", remedy="Wait for a run to end.")
-    report = Report(grouped(placed(read.rows)), read.left_out, tuple(options.item))
+    roots = {_corpus_name(name): path for path, name in (_assigned(text, "--root") for text in options.root)}
+    report = Report(grouped(placed(read.rows)), read.left_out, tuple(options.item), roots=roots)
     if COUNTED not in options.table:
         return report
-    counted = summaries(report.groups, corpora.datasets_of(report), summarise=summarise)
+    counted = summaries(report.groups, corpora.datasets_of(report), roots=roots, summarise=summarise)
     return replace(report, corpora=counted)
 
 
@@ -76,8 +78,18 @@ def _row(text: str) -> tuple[Path, str]:
 def _assigned(text: str, option: str) -> tuple[Path, str]:
     label, separator, path = text.partition("=")
     if not separator or not label or not path:
-        raise InputError(f"expected LABEL=PATH, got {text!r}", where=option)
+        raise InputError(
+            f"expected {'CORPUS' if option == '--root' else 'LABEL'}=PATH, got {text!r}", where=option
+        )
     return Path(path).expanduser().resolve(), label
+
+
+def _corpus_name(name: str) -> str:
+    if name not in corpus_names():
+        raise InputError(
+            f"unknown corpus {name!r}: expected one of {', '.join(corpus_names())}", where="--root"
+        )
+    return name
 
 
 def _make(folder: Path) -> None:
@@ -136,6 +148,13 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="ID",
         help="an item whose responses are shown; may be repeated",
+    )
+    parser.add_argument(
+        "--root",
+        action="append",
+        default=[],
+        metavar="CORPUS=PATH",
+        help=f"where the files of a corpus are, for {COUNTED} and b14, if not where the runs had them; may be repeated",
     )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder for everything that is made"

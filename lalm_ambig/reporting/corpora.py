@@ -1,6 +1,7 @@
 """The corpora that runs were made on, where their files are at hand: the text of an item, and what is in a corpus."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from lalm_ambig.corpora.base import open_corpus
@@ -15,16 +16,22 @@ Summary = Mapping[str, Any]
 """What `describe` says of a corpus; see `corpus_summary.summarise`."""
 Summaries = Mapping[Dataset, Summary | str]
 """Corpus or part → its summary, or why there is none."""
+Roots = Mapping[str, Path]
+"""Corpus → a folder to look in before those of the runs' configurations."""
 
 
 def summaries(
-    groups: Sequence[Group], datasets: Iterable[Dataset], *, summarise: Callable[[Prepared], Summary]
+    groups: Sequence[Group],
+    datasets: Iterable[Dataset],
+    *,
+    roots: Roots,
+    summarise: Callable[[Prepared], Summary],
 ) -> Summaries:
     """A summary of all items of each corpus or part, whatever share of them a run used; else the reason."""
     found: dict[Dataset, Summary | str] = {}
     for dataset in datasets:
         try:
-            prepared, fold = at_hand(groups, dataset)
+            prepared, fold = at_hand(groups, dataset, roots=roots)
             summary = summarise(prepared)
         except InputError as error:
             found[dataset] = str(error)
@@ -33,26 +40,34 @@ def summaries(
     return found
 
 
-def texts(groups: Sequence[Group], dataset: Dataset, *, ids: Sequence[str]) -> Mapping[str, str]:
+def texts(
+    groups: Sequence[Group], dataset: Dataset, *, roots: Roots, ids: Sequence[str]
+) -> Mapping[str, str]:
     """Id → what people read or heard said, for those items that have a text. InputError where the corpus is not at
     hand."""
-    prepared, _ = at_hand(groups, dataset)
+    prepared, _ = at_hand(groups, dataset, roots=roots)
     columns = prepared.table.select_columns(["id", "text"])[:]
     rows = zip(columns["id"], columns["text"], strict=True)
     wanted = set(ids)
     return {name: text for name, text in rows if name in wanted and text}
 
 
-def at_hand(groups: Sequence[Group], dataset: Dataset) -> tuple[Prepared, int | None]:
-    """A corpus or part as a run's configuration finds it, no sound opened, and the fold that it was split for.
+def at_hand(groups: Sequence[Group], dataset: Dataset, *, roots: Roots) -> tuple[Prepared, int | None]:
+    """A corpus or part in the folder given for it, or as a run's configuration finds it, no sound opened; and the fold
+    that it was split for.
 
     InputError where no run of that corpus was given, where its files are not where they were, or where the report's
     own items are not among them with the same votes: it is then another version, or another corpus of JSON Lines.
     """
     name, part = dataset
     known = [settings for row in _rows(groups) if (settings := _settings(row, name)) is not None]
+    if name in roots:
+        known.insert(0, {**(known[0] if known else {}), "root": roots[name]})
     if not known:
-        raise InputError("no run of it was given whose configuration says where its files are")
+        raise InputError(
+            "no run of it was given whose configuration says where its files are",
+            remedy=f"(--root {name}=PATH does)",
+        )
     group = find(groups, dataset)
     reasons = []
     for settings in known:

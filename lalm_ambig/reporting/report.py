@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from lalm_ambig.reporting.corpora import Summaries
+from lalm_ambig.reporting.corpora import Roots, Summaries
 from lalm_ambig.reporting.groups import Dataset, Group, find
 
 
@@ -18,6 +18,7 @@ class Report:
     """Ids of items whose responses are to be shown; without any, some are picked."""
     corpora: Summaries = field(default_factory=dict)
     """What is in the corpora, where a table asks for that."""
+    roots: Roots = field(default_factory=dict)
 
     def group(self, dataset: Dataset) -> Group | None:
         """The lines of a corpus or part; None without any."""

@@ -11,6 +11,7 @@ from layouts import chaosnli
 from report_runs import SFT, about, keep
 
 from lalm_ambig.corpora.base import open_corpus
+from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.report import main
 from lalm_ambig.reporting.groups import grouped
@@ -137,3 +138,16 @@ def test_a_text_that_is_not_at_hand_is_said_in_a_line(root: Path, tmp_path: Path
     sheet = responses(run_of(tmp_path / "run", tmp_path / "gone", predictions(root)))
     assert [line.names[0] for line in sheet.lines] == ["people", "run"]
     assert sheet.caption[-1].startswith("What the item says is not shown: corpus chaosnli: not found")
+
+
+def test_a_root_given_by_hand_is_looked_in_first(root: Path, tmp_path: Path) -> None:
+    run, out = run_of(tmp_path / "run", tmp_path / "gone", predictions(root)), tmp_path / "out"
+    words = [str(run), "--table", "b14", "--figure", "none", "--out", str(out)]
+    main([*words, "--root", f"chaosnli={root}"])
+    assert "Hypothesis: Someone reads." in (out / "b14_chaosnli_snli_1.md").read_text()
+    for given, message in (
+        ("nosuch=x", "--root: unknown corpus 'nosuch'"),
+        ("x", "--root: expected CORPUS=PATH"),
+    ):
+        with pytest.raises(InputError, match=message):
+            main([*words, "--root", given])

@@ -51,7 +51,7 @@ def _of_group(group: Group, report: Report) -> Iterator[Sheet]:
 def _texts(group: Group, report: Report, ids: Sequence[str]) -> tuple[Mapping[str, str], str]:
     """What the items say, and why those that are not among them are not."""
     try:
-        return texts(report.groups, group.dataset, ids=ids), WITHOUT
+        return texts(report.groups, group.dataset, roots=report.roots, ids=ids), WITHOUT
     except InputError as error:
         return {}, f"What the item says is not shown: {error}"
 
