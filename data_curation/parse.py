@@ -1,16 +1,19 @@
 """Reading a reply: a reasoning or a distribution, or exactly why it is neither. Nothing is guessed."""
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from pydantic import ValidationError
 
 from data_curation.records import Reasoning, Usage
 
 DECLINED_CODES = ("content_policy_violation", "content_filter")
+MOST_TOKENS = 10**9
+"""More than any reply has."""
+MOST_SHARE = 1e12
+"""Far beyond percentages and counts; without a limit a sum of shares could overflow."""
 SHOWN = 120
 """Characters of a reply that a message quotes."""
 
@@ -33,7 +36,7 @@ def envelope(reply: str) -> dict[str, Any] | None:
     """The reply as a Chat Completions object, or None where it is none (broken JSON, an HTML page, …)."""
     try:
         body = json.loads(reply)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) and ("choices" in body or "error" in body) else None
 
@@ -41,15 +44,22 @@ def envelope(reply: str) -> dict[str, Any] | None:
 def usage_of(body: Mapping[str, Any]) -> Usage | None:
     """Tokens as the server counted them, without a cost; None where it does not say."""
     usage = body.get("usage")
-    if not isinstance(usage, dict) or not isinstance(usage.get("prompt_tokens"), int):
+    if not isinstance(usage, dict) or not _is_count(usage.get("prompt_tokens")):
         return None
     details = usage.get("prompt_tokens_details")
     audio = details.get("audio_tokens") if isinstance(details, dict) else 0
+    completion = usage.get("completion_tokens")
+    if completion is not None and not _is_count(completion):
+        return None
     return Usage(
         prompt_tokens=usage["prompt_tokens"],
-        audio_tokens=audio if isinstance(audio, int) else 0,
-        completion_tokens=int(usage.get("completion_tokens") or 0),
+        audio_tokens=audio if _is_count(audio) else 0,
+        completion_tokens=completion or 0,
     )
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS
 
 
 def read_reasoning(reply: str) -> Reasoning | Refused | Unreadable:
@@ -79,12 +89,8 @@ def read_distribution(reply: str, categories: Sequence[str]) -> tuple[float, ...
         index = position.get(name.strip().casefold())
         if index is None:
             return Unreadable(f"unknown class {name[:SHOWN]!r}")
-        if (
-            isinstance(share, bool)
-            or not isinstance(share, int | float)
-            or not math.isfinite(share)
-            or share < 0
-        ):
+        number = isinstance(share, int | float) and not isinstance(share, bool)
+        if not number or not 0 <= share <= MOST_SHARE:
             return Unreadable(f"the share of {name} is no share: {str(share)[:SHOWN]!r}")
         shares[index] = float(share)
     total = sum(shares)
@@ -145,7 +151,7 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
     while at >= 0:
         try:
             value, end = decoder.raw_decode(text, at)
-        except ValueError:
+        except (ValueError, RecursionError):
             end = at + 1
         else:
             yield value

@@ -1,7 +1,8 @@
 """Reading a curation file without holding it or its lock: the file may be written to at the same time."""
 
 import json
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ Job = tuple[str, str]
 """Item id and content address."""
 Standing = dict[Job, tuple[int, str]]
 """For each job how many rows it has, and the outcome of the last."""
+
+MOST_USD = 1e9
+"""More than any row can have cost."""
 
 
 def whole_lines(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -46,25 +50,43 @@ def standing(lines: Iterable[tuple[str, bytes]]) -> tuple[Standing, float]:
         fields = row_fields(line, where)
         job = (fields["id"], fields["key"])
         found[job] = (found.get(job, (0, ""))[0] + 1, fields["outcome"])
-        spent_usd += float(fields.get("paid_usd", 0.0))
+        spent_usd += _paid_usd(fields, where)
     return found, spent_usd
 
 
 def parse_row(line: bytes | str, where: str) -> Row:
     """A row of the file; InputError says which field is wrong in which line."""
     try:
-        return Row.model_validate_json(line)
+        row = Row.model_validate_json(line)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "row"
         raise InputError(f"not a row of curation: {field}: {first['msg']}", where=where) from error
+    for name, numbers in (("votes", row.votes), ("validated_dist", row.validated_dist)):
+        if numbers is not None and not _are_shares(numbers, len(row.categories)):
+            wrong = f"{name} must be {len(row.categories)} numbers of 0 or more that are not all 0"
+            raise InputError(f"not a row of curation: {wrong}", where=where)
+    if row.outcome == "accepted" and row.rationale is None:
+        raise InputError("not a row of curation: it is accepted and has no rationale", where=where)
+    return row
+
+
+def _are_shares(numbers: Sequence[float], count: int) -> bool:
+    return len(numbers) == count and all(number >= 0 for number in numbers) and 0 < sum(numbers) < math.inf
+
+
+def _paid_usd(fields: dict[str, Any], where: str) -> float:
+    paid = fields.get("paid_usd", 0.0)
+    if not isinstance(paid, int | float) or isinstance(paid, bool) or not 0 <= paid <= MOST_USD:
+        raise InputError(f'not a row of curation: "paid_usd" is no amount: {str(paid)[:40]}', where=where)
+    return float(paid)
 
 
 def row_fields(line: bytes, where: str) -> dict[str, Any]:
     """A row's JSON object, of which only id, key and outcome are checked."""
     try:
         fields = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"not JSON: {error}", where=where) from error
     names = ("id", "key", "outcome")
     if not isinstance(fields, dict) or not all(isinstance(fields.get(name), str) for name in names):

@@ -17,6 +17,7 @@ from lalm_ambig.types import Item
 
 # How fast examples come says how busy the machine is, not whether the code is right.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("fuzz", parent=settings.get_profile("unhurried"), max_examples=10_000)  # make fuzz
 settings.load_profile("unhurried")
 
 SECONDS = (0.4, 1.3, 0.9, 0.6)

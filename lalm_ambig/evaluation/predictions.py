@@ -93,8 +93,15 @@ def read_predictions(path: Path | str) -> list[Prediction]:
 def _parse(line: str, where: str) -> Prediction:
     try:
         row = json.loads(line)
+        if "\\ud" in line.lower():  # half of a surrogate pair, which no file can hold
+            json.dumps(row, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
         raise InputError(f"not a JSON object: {error.msg} at column {error.colno}", where=where) from error
+    except UnicodeError as error:
+        raise InputError(f"not Unicode text: {error}", where=where) from error
+    except (ValueError, RecursionError) as error:
+        wrong = "not JSON that can be read: a number too long or brackets too deep"
+        raise InputError(wrong, where=where) from error
     if not isinstance(row, dict):
         raise InputError("not a JSON object", where=where)
     names = [field.name for field in fields(Prediction)]

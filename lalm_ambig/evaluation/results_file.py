@@ -6,15 +6,21 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from lalm_ambig.categories import CategorySet
 from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.bootstrap import Interval
 from lalm_ambig.evaluation.breakdowns import Part
+from lalm_ambig.evaluation.record_types import wrong_fields
 from lalm_ambig.evaluation.replacing import replace_text
 from lalm_ambig.evaluation.results import About, Results
 
 BREAKDOWNS = ("by_ambiguity", "by_active_labels", "by_majority")
 NAMES = {"trained_classes", "table_metrics"}
 """Lists of `About`; files from before there were any lack them, and mean its defaults."""
+
+
+BROKEN = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What is raised over a file that is no JSON, or holds something else than results."""
 
 
 def write_results(path: Path | str, results: Results) -> Path:
@@ -39,9 +45,13 @@ def read_results(path: Path | str) -> Results:
         for name in BREAKDOWNS:
             row[name] = {kind: _part(part) for kind, part in row[name].items()}
         row["categories"], row["notes"] = tuple(row["categories"]), tuple(row["notes"])
-        return Results(about=about, **row)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        results = Results(about=about, **row)
+        CategorySet(results.categories)
+    except BROKEN as error:
         raise InputError(f"not a metrics.json: {type(error).__name__}: {error}", where=str(path)) from error
+    if (wrong := next(wrong_fields(results), None)) is not None:
+        raise InputError(f"not a metrics.json: {wrong!r} is not what it should be", where=str(path))
+    return results
 
 
 def _finite(value: Any) -> Any:
