@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo test lint types contracts fast clean
+.PHONY: demo test lint types contracts fuzz audit clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m lalm_ambig.fit
@@ -21,6 +21,16 @@ types: $(VENV)/.installed
 
 contracts: $(VENV)/.installed
 	$(BIN)/lint-imports
+
+# The readers of everything that comes from elsewhere, 10,000 broken files each; `make test` tries 100 of each.
+fuzz: $(VENV)/.installed
+	$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=fuzz --durations=0
+
+# Known vulnerabilities of what is installed; needs the package index's advisories, and fails where it has none.
+audit: $(VENV)/.installed
+	test -x $(VENV)/audit/bin/pip-audit || { $(PYTHON) -m venv $(VENV)/audit && $(VENV)/audit/bin/python -m pip install --quiet pip-audit; }
+	$(BIN)/python -m pip freeze --exclude-editable > $(VENV)/audit/installed.txt
+	$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement $(VENV)/audit/installed.txt
 
 # The stamp is written last, so an interrupted installation is taken up again.
 $(VENV)/.installed: pyproject.toml

@@ -1,0 +1,178 @@
+"""What SECURITY.md promises of the code: nothing that is read is run, and no line of ours makes an exception unseen."""
+
+import ast
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import lightning
+import pytest
+import torch
+from lightning.pytorch.demos.boring_classes import BoringModel
+from safetensors import SafetensorError
+
+import data_curation
+import lalm_ambig
+from lalm_ambig.methods.sft import SFT
+from lalm_ambig.runs.session import load_trained
+
+PICKLES = "reading a pickle runs the code in it"
+SHELL = "a name with a semicolon in it would be a command"
+FORBIDDEN = {
+    "pickle.load": PICKLES,
+    "pickle.loads": PICKLES,
+    "pickle.Unpickler": PICKLES,
+    "marshal.loads": PICKLES,
+    "shelve.open": PICKLES,
+    "joblib.load": PICKLES,
+    "dill.load": PICKLES,
+    "torch.jit.load": "a scripted model is code",
+    "torch.hub.load": "it runs code from the network",
+    "yaml.load": "the loader may make any object: use safe_load",
+    "yaml.unsafe_load": "the loader makes any object",
+    "yaml.full_load": "the loader makes more than values",
+    "eval": "a text would be code",
+    "exec": "a text would be code",
+    "compile": "a text would be code",
+    "os.system": SHELL,
+    "os.popen": SHELL,
+    "subprocess.getoutput": SHELL,
+    "subprocess.getstatusoutput": SHELL,
+    "tempfile.mktemp": "the name can be taken before the file is made",
+}
+REQUIRED = {
+    "torch.load": ("weights_only", True, PICKLES),
+    "*.load_from_checkpoint": ("weights_only", True, PICKLES),
+}
+"""Calls that must have a keyword with a value."""
+VALUES = {
+    "weights_only": (True, PICKLES),
+    "allow_pickle": (False, PICKLES),
+    "trust_remote_code": (False, "a model's folder would be code"),
+    "use_safetensors": (True, PICKLES),
+    "shell": (False, SHELL),
+    "verify": (True, "a server could be anyone"),
+}
+"""Keywords that may have no other value, whatever is called."""
+EXCEPTIONS = {
+    ("lalm_ambig/exporting/zero.py", "deepspeed.utils.zero_to_fp32.get_fp32_state_dict_from_zero_checkpoint"),
+}
+"""DeepSpeed's checkpoints are pickles; `export --zero` says that they must be one's own."""
+
+
+def offences(source: str, name: str) -> Iterator[str]:
+    """Every forbidden call in a source, with its line and why."""
+    tree = ast.parse(source)
+    full = dict(_imported(tree))
+    for local in full.values():
+        if "zero_to_fp32" in local and (name, local) not in EXCEPTIONS:
+            yield f"{name}: {local}: {PICKLES}"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield from (f"{name}:{node.lineno}: {what}" for what in _wrong(node, full))
+
+
+def _imported(tree: ast.AST) -> Iterator[tuple[str, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.asname or alias.name, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((alias.asname or alias.name, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def _wrong(call: ast.Call, imported: dict[str, str]) -> Iterator[str]:
+    head, dot, rest = ast.unparse(call.func).partition(".")
+    called = f"{imported.get(head, head)}{dot}{rest}"
+    keywords = {word.arg: word.value for word in call.keywords if word.arg}
+    if called in FORBIDDEN:
+        yield f"{called}: {FORBIDDEN[called]}"
+    key, _, why = REQUIRED.get(called, REQUIRED.get(f"*.{called.rpartition('.')[2]}", ("", None, "")))
+    if key and key not in keywords:
+        yield f"{called} without {key}: {why}"
+    on_trainer = called.rpartition(".")[2] in ("fit", "test", "validate", "predict")
+    if on_trainer and "ckpt_path" in keywords and "weights_only" not in keywords:
+        yield f"{called} of a checkpoint without weights_only: {PICKLES}"
+    for word in VALUES.keys() & keywords.keys():
+        allowed, why = VALUES[word]
+        value = ast.unparse(keywords[word])
+        if value not in (repr(allowed), word):  # its own name: passed on by an override
+            yield f"{word}={value}: {why}"
+
+
+def test_no_line_of_the_source_reads_code_from_data() -> None:
+    found, files = [], 0
+    for package in (lalm_ambig, data_curation):
+        folder = Path(package.__path__[0])
+        for path in sorted(folder.rglob("*.py")):
+            files += 1
+            found += offences(path.read_text(encoding="utf-8"), f"{folder.name}/{path.relative_to(folder)}")
+    assert files > 200
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import pickle; pickle.load(f)",
+        "from pickle import loads as read\nread(b)",
+        "import torch as t; t.load(f)",
+        "import torch; torch.load(f, weights_only=False)",
+        "import torch; torch.load(f, weights_only=flag)",
+        "import numpy as np; np.load(f, allow_pickle=True)",
+        "import yaml; yaml.load(f, Loader=yaml.Loader)",
+        "AutoModel.from_pretrained(p, trust_remote_code=True)",
+        "eval(text)",
+        "exec(text)",
+        "import subprocess; subprocess.run(line, shell=True)",
+        "import os; os.system(line)",
+        "trainer.fit(model, ckpt_path=path)",
+        "Method.load_from_checkpoint(path)",
+        "from deepspeed.utils.zero_to_fp32 import get_fp32_state_dict_from_zero_checkpoint",
+    ],
+)
+def test_the_search_finds_each_of_them(line: str) -> None:
+    assert list(offences(line, "x.py"))
+
+
+class Payload:
+    """What runs when it is unpickled: it makes a folder."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> Any:
+        return Path.mkdir, (self.mark,)
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Path:
+    path = tmp_path / "last.ckpt"
+    torch.save({"state_dict": {}, "epoch": 0, "x": Payload(tmp_path / "mark")}, path)
+    return path
+
+
+def test_a_hostile_checkpoint_would_run_if_it_were_read_as_a_pickle(hostile: Path) -> None:
+    torch.load(hostile, weights_only=False)
+    assert hostile.with_name("mark").is_dir()
+
+
+def test_a_hostile_checkpoint_is_not_run_where_training_goes_on_from_it(hostile: Path) -> None:
+    trainer = lightning.Trainer(
+        max_steps=1,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=hostile.parent,
+    )
+    with pytest.raises(pickle.UnpicklingError, match=r"Weights only load failed"):
+        trainer.fit(BoringModel(), ckpt_path=hostile, weights_only=True)
+    assert not hostile.with_name("mark").exists()
+
+
+def test_a_hostile_checkpoint_is_not_run_where_its_weights_are_taken(hostile: Path) -> None:
+    with pytest.raises((pickle.UnpicklingError, SafetensorError)):
+        load_trained(SFT.__new__(SFT), hostile)  # it is refused before the model is touched
+    assert not hostile.with_name("mark").exists()
