@@ -1,12 +1,10 @@
 """Shipped files parse; whatever is wrong with a configuration is one readable line."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from ended import ended
 
 from lalm_ambig.configuration import Cli, parse
 from lalm_ambig.configuration_files import config_folder
@@ -192,6 +190,7 @@ def test_file_names_are_not_taken_for_code(tmp_path: Path) -> None:
     assert str(parse(configs(POLICY, DATA, METHOD, own)).datamodule.rationales_file) == "more.jsonl"
 
 
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules.*:RuntimeWarning")  # runpy's
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -200,14 +199,11 @@ def test_file_names_are_not_taken_for_code(tmp_path: Path) -> None:
     ],
 )
 def test_the_command_says_so_in_one_line_and_ends_with_2(
-    tmp_path: Path, arguments: list[str], expected: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], expected: str
 ) -> None:
-    command = [sys.executable, "-m", "lalm_ambig.fit", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
-    done = subprocess.run(
-        command, check=False, capture_output=True, text=True, timeout=120, cwd=tmp_path, env=environment
-    )
-    assert done.returncode == 2
-    assert expected in done.stderr
-    assert done.stderr.count("\n") == 1
+    monkeypatch.chdir(tmp_path)
+    done = ended("lalm_ambig.fit", *arguments)
+    assert done.code == 2
+    assert expected in done.err
+    assert done.err.count("\n") == 1
     assert not (tmp_path / "runs").exists()

@@ -1,14 +1,13 @@
 """Every check of the doctor passes on a sound policy and fails on one that is broken in its place."""
 
 import importlib
-import subprocess
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from ended import ended
 from small_model import MakePolicy, nudge
 
 from lalm_ambig import doctor
@@ -217,6 +216,7 @@ def test_without_arguments_the_tiny_model_is_checked(
     assert "' happiness' [" in shown
 
 
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules.*:RuntimeWarning")  # runpy's
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -225,8 +225,7 @@ def test_without_arguments_the_tiny_model_is_checked(
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(arguments: list[str], expected: str) -> None:
-    command = [sys.executable, "-m", "lalm_ambig.doctor", *arguments]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 2
-    assert expected in done.stderr
-    assert done.stderr.count("\n") == 1
+    done = ended("lalm_ambig.doctor", *arguments)
+    assert done.code == 2
+    assert expected in done.err
+    assert done.err.count("\n") == 1

@@ -1,13 +1,11 @@
 """`python -m lalm_ambig.describe`: the numbers, their JSON, and errors that leave with 2."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ended import ended
 from layouts import chaosnli
 
 from lalm_ambig.describe import main
@@ -151,15 +149,14 @@ def test_unknown_corpora_and_missing_roots_are_named() -> None:
         main(["--corpus", "crema_d"])
 
 
-def test_a_users_mistake_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "lalm_ambig.describe", "--corpus", "crema_d", "--root", "nowhere"]
-    repository = Path(__file__).parents[2]
-    environment = {**os.environ, "PYTHONPATH": str(repository), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: corpus crema_d: not found: ")
-    assert done.stderr.count("\n") == 1
-    assert done.stdout == ""
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules.*:RuntimeWarning")  # runpy's
+def test_a_users_mistake_is_one_line_and_exit_code_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = ended("lalm_ambig.describe", "--corpus", "crema_d", "--root", "nowhere")
+    assert done.code == 2
+    assert done.err.startswith("error: corpus crema_d: not found: ")
+    assert done.err.count("\n") == 1
+    assert done.out == ""
 
 
 def test_real_votes_give_the_published_floor(shared_data: Path, tmp_path: Path) -> None:
