@@ -89,12 +89,12 @@ class Finished:
     err: str
 
 
-def run_main(*arguments: object) -> Finished:
+def run_main(*arguments: object, **variables: str) -> Finished:
     """The command inside this process: the same path as the command line, without its start-up."""
     out, err = io.StringIO(), io.StringIO()
     with (
         mock.patch.object(sys, "argv", ["data_curation", *map(str, arguments)]),
-        mock.patch.dict(os.environ, environment()),
+        mock.patch.dict(os.environ, environment() | variables),
         redirect_stdout(out),
         redirect_stderr(err),
         pytest.raises(SystemExit) as ended,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from data_curation.acoustic.nothing import NOTHING
@@ -83,7 +83,6 @@ def complete(scores: dict[str, float]) -> dict[str, float]:
     return scores
 
 
-@settings(max_examples=300, deadline=None)
 @given(scores=scores, votes=panels, seed=st.integers(0, 10_000))
 def test_every_claim_about_the_voice_has_the_sign_of_its_measurement(
     scores: dict[str, float], votes: list[int], seed: int
@@ -100,7 +99,6 @@ def test_every_claim_about_the_voice_has_the_sign_of_its_measurement(
             assert score <= -0.5, f"{name} {score}: {text}"
 
 
-@settings(max_examples=200, deadline=None)
 @given(level=st.floats(-4, 4), seed=st.integers(0, 10_000))
 def test_a_marked_level_is_always_named_with_its_grade(level: float, seed: int) -> None:
     text = reasoning_of({"level_db": level}, [1, 0, 0, 0, 3, 0], seed=seed).volume
@@ -111,7 +109,6 @@ def test_a_marked_level_is_always_named_with_its_grade(level: float, seed: int) 
     assert [name for name, pattern in words.items() if re.search(pattern, text)] == [expected]
 
 
-@settings(max_examples=300, deadline=None)
 @given(scores=scores, votes=panels, seed=st.integers(0, 10_000))
 def test_no_number_no_markup_and_every_class_with_votes_has_a_cue(
     scores: dict[str, float], votes: list[int], seed: int
@@ -124,7 +121,6 @@ def test_no_number_no_markup_and_every_class_with_votes_has_a_cue(
     )
 
 
-@settings(max_examples=100, deadline=None)
 @given(scores=scores, first=panels, second=panels)
 def test_the_votes_change_nothing_in_the_description_of_the_voice(
     scores: dict[str, float], first: list[int], second: list[int]
@@ -198,7 +194,6 @@ def read_back(text: str) -> list[float]:
     return [value / sum(found) for value in found]
 
 
-@settings(max_examples=300, deadline=None)
 @given(votes=panels, seed=st.integers(0, 1000))
 def test_a_reader_who_knows_the_scale_recovers_the_distribution(votes: list[int], seed: int) -> None:
     total = sum(votes)

@@ -191,12 +191,12 @@ def test_a_cap_needs_prices_and_unknown_ones_are_named(stub: StubServer, corpus:
 def test_a_dry_run_needs_no_key_and_neither_sends_nor_writes(
     stub: StubServer, corpus: Path, out: Path
 ) -> None:
-    ended = run_cli(*write_arguments(corpus, out, stub.url), "--dry-run", OPENAI_API_KEY="")
-    assert ended.returncode == 0 and stub.count == 0 and not out.exists()
-    assert "40" in ended.stdout and "10.0 s" in ended.stdout and "$" in ended.stdout
+    ended = run_main(*write_arguments(corpus, out, stub.url), "--dry-run", OPENAI_API_KEY="")
+    assert ended.code == 0 and stub.count == 0 and not out.exists()
+    assert "40" in ended.out and "10.0 s" in ended.out and "$" in ended.out
     write(corpus, out, stub, "--limit", 10)
-    ended = run_cli(*write_arguments(corpus, out, stub.url), "--dry-run")
-    assert "30" in ended.stdout and "finished by earlier runs │ 10" in ended.stdout
+    ended = run_main(*write_arguments(corpus, out, stub.url), "--dry-run")
+    assert "30" in ended.out and "finished by earlier runs │ 10" in ended.out
 
 
 def test_a_dry_runs_range_holds_what_is_paid(stub: StubServer, corpus: Path, out: Path) -> None:
@@ -275,10 +275,10 @@ def test_a_setting_that_means_nothing_is_one_line(
 def test_a_missing_key_is_named_unless_the_server_is_on_this_machine(
     stub: StubServer, corpus: Path, out: Path
 ) -> None:
-    remote = run_cli(*write_arguments(corpus, out, "https://example.com/v1"), OPENAI_API_KEY="")
-    assert remote.returncode == 2 and "OPENAI_API_KEY is not set" in remote.stderr
-    local = run_cli(*write_arguments(corpus, out, stub.url), "--limit", 1, OPENAI_API_KEY="")
-    assert local.returncode == 0
+    remote = run_main(*write_arguments(corpus, out, "https://example.com/v1"), OPENAI_API_KEY="")
+    assert remote.code == 2 and "OPENAI_API_KEY is not set" in remote.err
+    local = run_main(*write_arguments(corpus, out, stub.url), "--limit", 1, OPENAI_API_KEY="")
+    assert local.code == 0
 
 
 def test_neither_key_nor_audio_nor_home_is_in_any_output_even_when_debugging(
