@@ -13,6 +13,12 @@ from lalm_ambig.corpora.base import PAPER_A_METRICS, PAPER_B_METRICS
 from lalm_ambig.evaluation.predictions import Prediction, write_predictions
 from lalm_ambig.evaluation.results import About, Results, evaluate_predictions
 from lalm_ambig.evaluation.results_file import write_results
+from lalm_ambig.reporting.groups import grouped
+from lalm_ambig.reporting.inputs import Asked, read_inputs
+from lalm_ambig.reporting.placing import placed
+from lalm_ambig.reporting.report import Report
+from lalm_ambig.reporting.sheet import Sheet, SheetLine
+from lalm_ambig.reporting.tables import sheets
 
 CLASSES = {
     "crema_d": CategorySet(("anger", "disgust", "neutral", "sadness")),
@@ -22,6 +28,10 @@ CLASSES = {
 SFT: dict[str, Any] = {
     "class_path": "lalm_ambig.methods.sft.SFT",
     "init_args": {"objective": {"ce_weight": 1.0, "kl_weight": 1.0}, "reasoning": True, "start": None},
+}
+KL_ONLY: dict[str, Any] = {
+    "class_path": "lalm_ambig.methods.sft.SFT",
+    "init_args": {"objective": {"ce_weight": 0.0, "kl_weight": 1.0}, "reasoning": False},
 }
 Make = Callable[..., Path]
 
@@ -79,3 +89,21 @@ def settings(model: Mapping[str, Any], name: str, **corpus: Any) -> dict[str, An
         "data": {"corpus": {"class_path": "C", "init_args": {"part": None, "fold": None, **corpus}}},
         "run": {"name": name, "root": "runs"},
     }
+
+
+def report(*paths: Path, items: tuple[str, ...] = (), **asked: Any) -> Report:
+    """What the command reads from those folders."""
+    read = read_inputs(Asked(paths, **asked))
+    return Report(grouped(placed(read.rows)), read.left_out, items)
+
+
+def table(name: str, *paths: Path, **asked: Any) -> Sheet:
+    """The first sheet of a table from those folders."""
+    return sheets(name, report(*paths, **asked))[0]
+
+
+def named(sheet: Sheet) -> dict[tuple[str, ...], SheetLine]:
+    """The lines by their names, which are all different."""
+    found = {line.names: line for line in sheet.lines}
+    assert len(found) == len(sheet.lines)
+    return found

@@ -1,24 +1,15 @@
 """What stands below tables and figures: one consistent sentence on intervals, warnings, and where curves come from."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-from report_runs import Make, about, answers, evaluated, keep
+from report_runs import Make, about, answers, evaluated, keep, report
 
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.table import caption
 from lalm_ambig.reporting.figures import drawings
-from lalm_ambig.reporting.groups import grouped
-from lalm_ambig.reporting.inputs import Asked, read_inputs
 from lalm_ambig.reporting.page import page
-from lalm_ambig.reporting.placing import placed
-from lalm_ambig.reporting.report import Report
-
-
-def report(*paths: Path) -> Report:
-    return Report(grouped(placed(read_inputs(Asked(paths)).rows)))
 
 
 def of_one_speaker(count: int) -> list[Prediction]:

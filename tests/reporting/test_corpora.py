@@ -8,16 +8,12 @@ from typing import Any
 import pytest
 import yaml
 from layouts import chaosnli
-from report_runs import SFT, about, keep
+from report_runs import SFT, about, keep, report
 
 from lalm_ambig.corpora.base import open_corpus
 from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.report import main
-from lalm_ambig.reporting.groups import grouped
-from lalm_ambig.reporting.inputs import Asked, read_inputs
-from lalm_ambig.reporting.placing import placed
-from lalm_ambig.reporting.report import Report
 from lalm_ambig.reporting.sheet import Sheet
 from lalm_ambig.reporting.tables import sheets
 from lalm_ambig.reporting.writing import html, latex, markdown
@@ -68,7 +64,7 @@ def run_of(folder: Path, root: Path, rows: list[Prediction], **changed: Any) -> 
 
 
 def responses(*paths: Path) -> Sheet:
-    return sheets("b14", Report(grouped(placed(read_inputs(Asked(paths)).rows))))[0]
+    return sheets("b14", report(*paths))[0]
 
 
 def table(out: Path, name: str) -> dict[tuple[str, ...], dict[str, str]]:

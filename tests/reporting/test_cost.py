@@ -3,18 +3,14 @@
 from pathlib import Path
 
 import pytest
-from report_runs import Make, about, answers, keep
+from report_runs import Make, about, answers, keep, report
 
 from lalm_ambig.reporting.drawing import Drawing
 from lalm_ambig.reporting.figures import drawings
-from lalm_ambig.reporting.groups import grouped
-from lalm_ambig.reporting.inputs import Asked, read_inputs
-from lalm_ambig.reporting.placing import placed
-from lalm_ambig.reporting.report import Report
 
 
 def drawn(*paths: Path) -> list[Drawing]:
-    return list(drawings("cost", Report(grouped(placed(read_inputs(Asked(paths)).rows)))))
+    return list(drawings("cost", report(*paths)))
 
 
 def evaluated(make: Make, *, seconds: tuple[float | None, float | None]) -> Path:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from matplotlib.collections import LineCollection
 from matplotlib.patches import Rectangle
-from report_runs import SFT, Make, about, answers, keep
+from report_runs import SFT, Make, about, answers, keep, report
 from scipy import stats
 
 from lalm_ambig.distributions import AMBIGUITY_LEVELS, ambiguity_level, js_distance
@@ -21,19 +21,11 @@ from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.reporting.drawing import Drawing
 from lalm_ambig.reporting.figures import draw, drawings, figure_names
 from lalm_ambig.reporting.figures.learning import read_log
-from lalm_ambig.reporting.groups import grouped
-from lalm_ambig.reporting.inputs import Asked, read_inputs
-from lalm_ambig.reporting.placing import placed
-from lalm_ambig.reporting.report import Report
 
 CE_ONLY: dict[str, Any] = {
     "class_path": "lalm_ambig.methods.sft.SFT",
     "init_args": {"objective": {"ce_weight": 1.0, "kl_weight": 0.0}, "reasoning": True},
 }
-
-
-def report(*paths: Path) -> Report:
-    return Report(grouped(placed(read_inputs(Asked(paths)).rows)))
 
 
 def one(name: str, *paths: Path) -> Drawing:

@@ -1,23 +1,14 @@
 """Side-by-side responses: which items, and what is shown of them."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from report_runs import Make, about, answers, keep
+from report_runs import Make, about, answers, keep, report
 
 from lalm_ambig.errors import InputError
-from lalm_ambig.reporting.groups import grouped
-from lalm_ambig.reporting.inputs import Asked, read_inputs
 from lalm_ambig.reporting.picking import picked
-from lalm_ambig.reporting.placing import placed
-from lalm_ambig.reporting.report import Report
 from lalm_ambig.reporting.tables import sheets
 from lalm_ambig.reporting.writing import latex
-
-
-def report(*paths: Path, items: tuple[str, ...] = ()) -> Report:
-    return Report(grouped(placed(read_inputs(Asked(paths)).rows)), items=items)
 
 
 def test_an_item_of_each_level_is_picked_by_the_votes_alone() -> None:
