@@ -1,5 +1,6 @@
 """A tiny policy, a few noisy clips and their items: what tests of the model's parts share."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,10 @@ from lalm_ambig.encoding import Elicitation, Encoder, Readout
 from lalm_ambig.policies.lora import Adapter
 from lalm_ambig.policies.tiny import Tiny, build
 from lalm_ambig.types import Item
+
+# Models of this size are slower with two threads than with one, and pytest-xdist has both cores at work already.
+torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # for processes that tests start
 
 # How fast examples come says how busy the machine is, not whether the code is right.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])

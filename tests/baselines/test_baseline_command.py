@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lalm_ambig import baseline
+from lalm_ambig.baselines import softmax_regression
 from lalm_ambig.baselines.base import baseline_names
 from lalm_ambig.baselines.floor import fitted_alpha, vote_counts
 from lalm_ambig.baselines.panel import panel
@@ -71,8 +72,9 @@ def test_another_split_is_answered_on_request(demo_root: Path, tmp_path: Path) -
 
 
 def test_a_run_s_corpus_and_base_model_are_taken_without_what_it_trained(
-    demo_root: Path, tmp_path: Path
+    demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(softmax_regression, "L2_GRID", (10.0, 1.0))  # weaker penalties take seconds to fit
     run = tmp_path / "run"
     run.mkdir()
     corpus = {"class_path": "lalm_ambig.corpora.demo.Demo", "init_args": {"root": str(demo_root)}}
