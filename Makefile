@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo test lint types contracts fuzz audit clean
+.PHONY: demo test lint types contracts fuzz audit long clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m lalm_ambig.fit
@@ -37,7 +37,12 @@ $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	DS_BUILD_OPS=0 $(BIN)/python -m pip install --quiet --no-build-isolation "deepspeed==0.19.8"  # tests of ZeRO
 	touch $@
+
+# Every combination of method, strategy, kill and number of processes; half an hour.
+long: $(VENV)/.installed
+	$(BIN)/python -m pytest -m long tests/parallel
 
 clean:
 	rm -rf $(VENV)

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.markup import escape
 
+from lalm_ambig import parallel
 from lalm_ambig.configuration import Cli, RunSettings, namespace_name, parse
 from lalm_ambig.errors import run_command
 from lalm_ambig.evaluation.literature import literature
+from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.replacing import replace_text
 from lalm_ambig.evaluation.table import ambiguity_table, main_table
 from lalm_ambig.policies.base import Policy
@@ -17,8 +19,9 @@ from lalm_ambig.runs import quiet
 from lalm_ambig.runs.folder import RunFolder
 from lalm_ambig.runs.folds import taken_out
 from lalm_ambig.runs.model_card import write_card
+from lalm_ambig.runs.processes import start
 from lalm_ambig.runs.session import connect
-from lalm_ambig.runs.training import Training, make_trainer
+from lalm_ambig.runs.training import Training
 
 
 def main() -> int:
@@ -48,21 +51,22 @@ def train(arguments: Sequence[str], console: Console, *, suffix: str = "") -> Ru
     `suffix` goes behind a run's given name; a name that is made from the configuration needs none.
     """
     cli = parse(arguments)
+    evaluator = start(cli)
+    console.quiet = not parallel.is_first()
     settings: RunSettings = cli.config_init["run"]
     run = RunFolder(settings.root / (f"{settings.name}{suffix}" if settings.name else default_name(cli)))
-    state = run.state_for(cli.identity())
+    state = parallel.first_does(lambda: run.state_for(cli.identity()))
     if state == "finished":
         console.print(f"{run.path} is finished already:\n", soft_wrap=True)
         console.print(escape(run.results.read_text(encoding="utf-8")))
         return run
     console.print(f"run folder: {run.path}" + (" (goes on)" if state == "started" else ""))
     connect(cli.model, cli.datamodule, training=True)
-    run.record(cli.resolved(), cli.identity())
+    parallel.first_does(lambda: run.record(cli.resolved(), cli.identity()))
     console.print(_policy_line(cli.model.policy))
     for note in [*cli.datamodule.notes(), *cli.model.notes()]:
         console.print(note, highlight=False)
-    trainer = make_trainer(cli, run, settings, console=console)
-    finish(Training(run, cli.model, cli.datamodule, trainer, console))
+    finish(Training(run, cli.model, cli.datamodule, cli, evaluator, console))
     return run
 
 
@@ -70,15 +74,19 @@ def finish(training: Training) -> None:
     """Everything that the run still lacks, up to its table."""
     base = training.base()
     training.fit()
-    results = training.results(base, training.trained())
+    trained = training.trained()
+    parallel.first_does(lambda: conclude(training, base, trained))
+
+
+def conclude(training: Training, base: Sequence[Prediction], trained: Sequence[Prediction]) -> None:
+    """The run's table and model card; the table's presence means that the run is done."""
+    results = training.results(base, trained)
     main, levels = main_table(results), ambiguity_table(results)
     printed = literature(training.data.corpus.name, training.data.corpus.part)
     training.console.print(main.rich(narrow=True), levels.rich())
     method = type(training.model).__name__
     write_card(training.run, method=method, corpus=training.data.corpus.name, tables=[main, levels])
-    replace_text(
-        training.run.results, [grid.markdown() for grid in (main, levels, *printed)]
-    )  # last: the run is done
+    replace_text(training.run.results, [grid.markdown() for grid in (main, levels, *printed)])
     if printed:
         training.console.print("results.md holds the literature's figures as well")
     training.console.print(f"adapter, predictions, samples and metrics: {training.run.path}")

@@ -3,7 +3,8 @@
 Layers above speak of processes only through this module, so that the same code runs on one device and on many.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
@@ -68,6 +69,19 @@ def meet() -> None:
     """Wait until every process is here."""
     if world() > 1:
         everyones(None)
+
+
+@contextmanager
+def first_alone() -> Iterator[None]:
+    """The first process runs the block while the others wait; they run it then, and find what it has left on disk.
+
+    Where the first one fails, the others are not let in: they stop when it is gone.
+    """
+    if not is_first():
+        meet()
+    yield
+    if is_first():
+        meet()
 
 
 def share(values: Sequence[T]) -> list[T]:

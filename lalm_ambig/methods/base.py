@@ -7,6 +7,7 @@ from typing import Any
 
 import lightning
 import torch
+from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor
 from torchmetrics import MetricCollection
 
@@ -215,10 +216,18 @@ class Method(lightning.LightningModule, ABC):
         assert self.encoder.answer is not None
         return read_curated(self.policy, batch, self.encoder.answer)
 
+    def configure_model(self) -> None:
+        """Divide the weights, where the strategy asks for it (FSDP2)."""
+        strategy = self.trainer.strategy
+        if isinstance(strategy, ModelParallelStrategy):
+            self.policy.root.shard(self.policy.layers, strategy.device_mesh["data_parallel"])
+
     def configure_optimizers(self) -> Any:
         groups = parameter_groups(self.policy, self.optimiser)
         optimiser = torch.optim.AdamW(groups, lr=self.optimiser.learning_rate)
         steps = int(self.trainer.estimated_stepping_batches)
+        # Counting them made the loader, before a saved place in the data was restored: let it be made again then.
+        self.trainer.fit_loop._combined_loader = None
         schedule = cosine_schedule(optimiser, steps, warmup_share=self.optimiser.warmup_share)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -226,9 +235,11 @@ class Method(lightning.LightningModule, ABC):
         """Leave the frozen base model out: it is read from its own files again."""
         frozen = {f"policy.{name}" for name, p in self.policy.named_parameters() if not p.requires_grad}
         checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k not in frozen}
+        checkpoint["pooled"] = self.pooled.values
         checkpoint["reference"] = {} if self.reference is None else self.reference.kept
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.pooled.values = checkpoint["pooled"]
         if self.reference is not None:
             self.reference.restore(checkpoint["reference"])
 

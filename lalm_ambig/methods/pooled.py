@@ -16,6 +16,7 @@ class Pooled:
         self.parts: dict[str, Tensor] = {}
         """The loss and its parts."""
         self.values: dict[str, Tensor] = {}
+        """What was sampled for this step, or for the one before whose responses it still uses."""
 
     def step(self, batch: Batch, loss: Loss, values: Mapping[str, Tensor]) -> float:
         """Take a step's numbers, and return what this process's loss is multiplied by so that the mean over processes,
@@ -36,7 +37,8 @@ class Pooled:
         own = {"loss": loss.total.detach(), **loss.parts}
         own = {name: value.expand(int(loss.units.get(name, count))) for name, value in own.items()}
         self.parts = {f"train/{name}": value for name, value in parallel.pooled_means(own).items()}
-        self.values = {f"train/{name}": value for name, value in parallel.pooled_means(values).items()}
+        found = {f"train/{name}": value for name, value in parallel.pooled_means(values).items()}
+        self.values = found or self.values
         return float(count * len(counts) / sum(counts))
 
 

@@ -48,10 +48,9 @@ def _unparsed(groups: Groups) -> dict[str, Tensor]:
 def by_ambiguity(
     values: Float[Tensor, "group"], label_dist: Float[Tensor, "group category"], *, name: str
 ) -> dict[str, Tensor]:
-    """A value an item, apart for each ambiguity level (B Table 8) that the batch has."""
+    """A value an item, apart for each ambiguity level (B Table 8); none of a level that the batch does not have."""
     levels = ambiguity_level(label_dist)
-    present = [(n, level) for n, level in enumerate(AMBIGUITY_LEVELS) if bool((levels == n).any())]
-    return {f"{name}/{level}": values[levels == n] for n, level in present}
+    return {f"{name}/{level}": values[levels == n] for n, level in enumerate(AMBIGUITY_LEVELS)}
 
 
 def rollout_rows(

@@ -62,6 +62,13 @@ class Policy(nn.Module, ABC):
     def language_model(self) -> nn.Module:
         """The decoder without its head."""
 
+    @property
+    def layers(self) -> nn.ModuleList:
+        """The decoder's layers."""
+        layers: Any = self.language_model.layers
+        assert isinstance(layers, nn.ModuleList)
+        return layers
+
     def load(self) -> None:
         """Read the weights and attach the adapter, once; later calls do nothing."""
         if self.loaded:

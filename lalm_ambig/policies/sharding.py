@@ -40,9 +40,15 @@ class Root(nn.Module):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
+        self.running = False
+        """Whether a step is under way: the weights outside the layers are then whole until its backward pass."""
 
     def forward(self, step: Callable[[], Any]) -> Any:
-        return step()
+        self.running = True
+        try:
+            return step()
+        finally:
+            self.running = False
 
     def shard(self, layers: nn.ModuleList, mesh: DeviceMesh) -> None:
         """Divide the weights by FSDP2, each decoder layer by itself and the rest together; later calls do nothing."""
@@ -77,8 +83,11 @@ def trained_weights(policy: Any) -> dict[str, Tensor]:
 
 @contextmanager
 def _unsharded(root: Any) -> Iterator[None]:
-    root(lambda: None)  # the library prepares itself at the first pass
     divided = [module for module in root.modules() if isinstance(module, FSDPModule)]
+    if root.running:
+        divided.remove(root)
+    else:
+        root(lambda: None)  # the library prepares itself at the first pass
     for module in divided:
         module.unshard()
         module.set_reshard_after_forward(False, recurse=False)

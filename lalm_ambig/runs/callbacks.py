@@ -1,32 +1,16 @@
-"""What happens beside training: checkpoints to resume from, and sample responses that people can read."""
+"""What happens beside training: sample responses that people can read."""
 
 import json
 from typing import Any
 
 import lightning
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lalm_ambig.configuration import RunSettings
 from lalm_ambig.runs.folder import RunFolder
 from lalm_ambig.types import Batch, Reading
-
-
-def checkpoints(run: RunFolder, settings: RunSettings, *, monitor: str) -> list[Callback]:
-    """The newest state, every so many steps; and the best by the monitored metric of each validation."""
-    last = ModelCheckpoint(
-        dirpath=run.checkpoints,
-        filename="last",
-        every_n_train_steps=settings.checkpoint_steps,
-        enable_version_counter=False,
-        save_on_train_epoch_end=False,
-    )
-    best = ModelCheckpoint(
-        dirpath=run.checkpoints, filename="best", monitor=monitor, mode="min", enable_version_counter=False
-    )
-    return [last, best]
 
 
 class Samples(Callback):
@@ -50,7 +34,7 @@ class Samples(Callback):
             return
         mode = "generated" if "generated" in outputs else next(iter(outputs))
         reading: Reading = outputs[mode]
-        for row, item in list(enumerate(batch.items))[: self.count]:
+        for row, item in list(enumerate(batch.items))[: min(self.count, len(reading.responses))]:
             self.rows.append(
                 {
                     "step": trainer.global_step,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lalm_ambig import parallel
 from lalm_ambig.categories import CategorySet
 from lalm_ambig.data import DataModule
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions, write_predictions
@@ -14,9 +15,10 @@ from lalm_ambig.types import Split
 
 
 def predict(trainer: Any, model: Method, data: DataModule, split: Split) -> list[Prediction]:
-    """What the policy answers for every item of a split, in the corpus's order."""
+    """What the policy answers for every item of a split, in the corpus's order; every process answers for its share."""
+    model.predictions.clear()
     trainer.predict(model, dataloaders=data.loader(split), return_predictions=False)
-    return list(model.predictions)
+    return parallel.merged(parallel.everyones(list(model.predictions)))
 
 
 def reasoning_of(model: Method) -> Reasoning:
@@ -33,6 +35,12 @@ def keep(
     write_predictions(folder / "predictions.jsonl", predictions)
     write_results(folder / "metrics.json", results)
     return results
+
+
+def write_kept(folder: Path, predictions: Sequence[Prediction]) -> None:
+    """Write predictions that a later start of the same run need not make again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_predictions(folder / "predictions.jsonl", predictions)
 
 
 def kept(folder: Path) -> list[Prediction] | None:

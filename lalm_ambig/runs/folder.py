@@ -1,7 +1,8 @@
 """The folder of a run: what it was made from, how far it is, and what came out.
 
 config.yaml environment.json          what was run
-checkpoints/last.ckpt best.ckpt       to go on from; the best by validation
+checkpoints/step-N.ckpt               the newest states, to go on from
+checkpoints/best.safetensors          trained weights of the best validation
 adapter/                              PEFT's layout, safetensors
 metrics.csv tensorboard/ samples.jsonl
 evaluation/NAME/metrics.json predictions.jsonl
@@ -46,13 +47,21 @@ class RunFolder:
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 
-    @property
-    def last(self) -> Path:
-        return self.checkpoints / "last.ckpt"
+    def checkpoint(self, step: int) -> Path:
+        """The state before the optimiser step behind so many; a file, or a folder under DeepSpeed."""
+        return self.checkpoints / f"step-{step:08d}.ckpt"
+
+    def step_of(self, checkpoint: Path) -> int:
+        """Optimiser steps behind which that state is."""
+        return int(checkpoint.stem.removeprefix("step-"))
+
+    def saved(self) -> list[Path]:
+        """States to go on from, the newest first."""
+        return sorted(self.checkpoints.glob("step-*.ckpt"), reverse=True)
 
     @property
     def best(self) -> Path:
-        return self.checkpoints / "best.ckpt"
+        return self.checkpoints / "best.safetensors"
 
     @property
     def adapter(self) -> Path:
@@ -70,7 +79,7 @@ class RunFolder:
         """How far the run is."""
         if self.results.is_file():
             return "finished"
-        return "started" if self.last.is_file() else "new"
+        return "started" if self.saved() or self.adapter.is_dir() else "new"
 
     def state_for(self, identity: str) -> State:
         """How far the run of that configuration is. InputError if the folder holds another one."""

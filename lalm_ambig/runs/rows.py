@@ -17,6 +17,7 @@ from lalm_ambig.evaluation.results import About, Reasoning, Results
 from lalm_ambig.evaluation.temperature import fitted_temperature, scaled
 from lalm_ambig.runs.evaluation import keep, predict, reasoning_of
 from lalm_ambig.runs.loading import Loaded, Source
+from lalm_ambig.runs.processes import alone
 from lalm_ambig.types import Split
 
 
@@ -45,7 +46,7 @@ class Rows:
     def _policy(self, samples: int, folder: Path) -> Results:
         model = self.loaded.model
         model.generation = replace(model.generation, samples=samples)
-        trainer = self.loaded.cli.make_trainer(logger=False, enable_checkpointing=False, callbacks=[])
+        trainer = alone(self.loaded.cli)
         about = self._about(
             model.readout, reasoning_of(model), f"{model.policy.describe}, {self.loaded.label}"
         )
@@ -60,7 +61,7 @@ class Rows:
         best."""
         model = self.loaded.model
         model.generation = replace(model.generation, samples=samples)
-        trainer = self.loaded.cli.make_trainer(logger=False, enable_checkpointing=False, callbacks=[])
+        trainer = alone(self.loaded.cli)
         temperature = fitted_temperature(predict(trainer, model, self.data, "validation"))
         label = f"{self.loaded.label}, temperature {temperature:.2f}"
         about = self._about(model.readout, reasoning_of(model), f"{model.policy.describe}, {label}")

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-import torch
+from safetensors.torch import load_file
 
+from lalm_ambig import parallel
 from lalm_ambig.cache import cache_root
 from lalm_ambig.categories import CategorySet
 from lalm_ambig.data import DataModule
@@ -41,7 +42,8 @@ def connect(
     data.smallest_batch = model.smallest_batch
     if adapter is None and model.start is not None:
         adapter = started_from(model.start)
-    data.setup()
+    with parallel.first_alone():  # it reads the corpus, the others then find it checked
+        data.setup()
     if training:
         model.check_samples()
         data.train_items()
@@ -58,7 +60,8 @@ def connect(
         policy.load_weights(adapter)
     encoder = Encoder(policy, categories, asked)
     if data.cache_features and not policy.adapter.trains_tower and heard:
-        encoder.features = cached_features(policy, heard, cache_root())
+        with parallel.first_alone():
+            encoder.features = cached_features(policy, heard, cache_root())
     data.encoder = encoder
     model.attach(encoder)
 
@@ -105,7 +108,6 @@ def standardise(model: Method, data: DataModule) -> None:
         policy.standardise(*features.moments([str(item.audio) for item in heard]))
 
 
-def load_trained(model: Method, checkpoint: Path) -> None:
-    """Put the trained weights of a checkpoint into the model; tensors only, nothing in the file is run."""
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    model.load_state_dict(saved["state_dict"], strict=False)
+def load_trained(model: Method, weights: Path) -> None:
+    """Put trained weights (`checkpoints/best.safetensors`) into the model's policy."""
+    model.policy.load_state_dict(load_file(weights), strict=False)

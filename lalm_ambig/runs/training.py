@@ -1,24 +1,31 @@
 """A run from beginning to end: base model, training, trained model, each evaluated on the same items."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor, RichProgressBar
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from rich.console import Console
 
+from lalm_ambig import parallel
 from lalm_ambig.baselines.prior import prior
 from lalm_ambig.baselines.uniform import uniform
+from lalm_ambig.cache import whole_folder
 from lalm_ambig.configuration import Cli, RunSettings
 from lalm_ambig.data import DataModule
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import About, Results
 from lalm_ambig.methods.base import Method
-from lalm_ambig.runs.callbacks import RolloutTable, Samples, checkpoints
-from lalm_ambig.runs.evaluation import keep, kept, predict, reasoning_of
+from lalm_ambig.policies.sharding import trained_weights
+from lalm_ambig.runs.callbacks import RolloutTable, Samples
+from lalm_ambig.runs.checkpoint_files import WholeFileIO, write_weights
+from lalm_ambig.runs.checkpointing import BestWeights, SavedState, newest
+from lalm_ambig.runs.evaluation import keep, kept, predict, reasoning_of, write_kept
 from lalm_ambig.runs.folder import RunFolder
+from lalm_ambig.runs.logs import run_loggers
 from lalm_ambig.runs.session import load_trained, standardise
+from lalm_ambig.runs.strategies import DividedWeights, rewrites_weights, strategy_of
 from lalm_ambig.types import Split
 
 EVALUATED: Split = "test"
@@ -31,7 +38,9 @@ class Training:
     run: RunFolder
     model: Method
     data: DataModule
-    trainer: Any
+    cli: Cli
+    evaluator: Any
+    """The trainer that predicts."""
     console: Console
 
     def base(self) -> list[Prediction]:
@@ -44,19 +53,38 @@ class Training:
         return "base" if self.model.start is None else "start"
 
     def fit(self) -> None:
-        """Train from the start or from the last checkpoint, and leave the best weights in the policy and on disk."""
+        """Train from the start or from the newest saved state, and leave the best weights in the policy and on disk."""
+        if self.run.adapter.is_dir():
+            self.console.print(f"training is finished already: {self.run.adapter}")
+            self.model.policy.load_weights(self.run.adapter)
+            return
         standardise(self.model, self.data)
         self.model.prepare()
-        resumed = self.run.last if self.run.last.is_file() else None
-        if resumed:
-            self.console.print(f"resuming from {resumed}")
-        self.trainer.fit(self.model, datamodule=self.data, ckpt_path=resumed, weights_only=True)
-        best = self.run.best if self.run.best.is_file() else self.run.last
-        if not best.is_file():  # shorter than a checkpoint's interval, and never validated
-            self.trainer.save_checkpoint(best)
-        self.console.print(f"weights of {best.name}, the best by {self.model.monitor} where it was validated")
-        load_trained(self.model, best)
-        self.model.policy.save(self.run.adapter)
+        trainer, resumed = self._trainer()
+        trainer.fit(self.model, datamodule=self.data, ckpt_path=resumed, weights_only=True)
+        if not parallel.first_does(self.run.best.is_file):  # never validated
+            write_weights(self.run.best, trained_weights(self.model.policy))
+        if rewrites_weights(trainer.strategy):
+            self.model.policy.load_again()
+            standardise(self.model, self.data)
+        self.console.print(
+            f"weights of {self.run.best.name}, the best by {self.model.monitor} where it was validated"
+        )
+        load_trained(self.model, self.run.best)
+        parallel.first_does(self._save_adapter)
+
+    def _trainer(self) -> tuple[Any, Path | None]:
+        """The trainer, and the state to go on from; the console is told which, and which ones are damaged."""
+        resumed, damaged = parallel.first_does(lambda: newest(self.run))
+        for path in damaged:
+            self.console.print(f"{path} is damaged and passed over", soft_wrap=True)
+        if resumed is not None:
+            self.console.print(f"resuming from {resumed}", soft_wrap=True)
+        return make_trainer(self, resumed=resumed), resumed
+
+    def _save_adapter(self) -> None:
+        with whole_folder(self.run.adapter) as folder:
+            self.model.policy.save(folder)
 
     def trained(self) -> list[Prediction]:
         """What the trained policy answers on the test split."""
@@ -94,22 +122,23 @@ class Training:
         return keep(self.run.evaluation(name), predictions, self.data.categories, about=about)
 
     def _once(self, name: str, doing: str) -> list[Prediction]:
-        from lalm_ambig.evaluation.predictions import write_predictions
-
         folder = self.run.evaluation(name)
-        found = kept(folder)
+        found = parallel.first_does(lambda: kept(folder))
         if found is None:
             self.console.print(f"{doing} on {len(self.data.items(EVALUATED))} items")
-            found = predict(self.trainer, self.model, self.data, EVALUATED)
-            folder.mkdir(parents=True, exist_ok=True)
-            write_predictions(folder / "predictions.jsonl", found)
+            found = predict(self.evaluator, self.model, self.data, EVALUATED)
+            parallel.first_does(lambda: write_kept(folder, found))
         return found
 
 
-def make_trainer(cli: Cli, run: RunFolder, settings: RunSettings, *, console: Console) -> Any:
-    """Lightning's trainer with the run's checkpoints, loggers and samples beside what the configuration asks for."""
+def make_trainer(training: Training, *, resumed: Path | None) -> Any:
+    """Lightning's trainer with the run's states, loggers and samples beside what the configuration asks for."""
+    cli, run, console = training.cli, training.run, training.console
+    settings: RunSettings = cli.config_init["run"]
     callbacks: list[Callback] = [
-        *checkpoints(run, settings, monitor=cli.model.monitor),
+        DividedWeights(),
+        SavedState(run, settings.checkpoint_steps),
+        BestWeights(run, training.model.monitor),
         Samples(run, settings.samples, console=console),
         RolloutTable(run, settings.rollout_steps, console=console),
     ]
@@ -118,15 +147,18 @@ def make_trainer(cli: Cli, run: RunFolder, settings: RunSettings, *, console: Co
         callbacks.append(RichProgressBar())
     loggers = configured["logger"]
     if loggers is None:
-        loggers = [
-            CSVLogger(run.path, name="", version=""),
-            TensorBoardLogger(run.path, name="tensorboard", version=""),
-        ]
+        loggers = run_loggers(run, resumed_at=None if resumed is None else run.step_of(resumed))
     if loggers:
         callbacks.append(LearningRateMonitor("step"))
-    return cli.make_trainer(
-        callbacks=[*(configured["callbacks"] or []), *callbacks], logger=loggers, default_root_dir=run.path
+    trainer = cli.make_trainer(
+        callbacks=[*(configured["callbacks"] or []), *callbacks],
+        logger=loggers,
+        default_root_dir=run.path,
+        strategy=strategy_of(configured["strategy"]),
+        plugins=[*(configured["plugins"] or []), WholeFileIO()],
+        use_distributed_sampler=False,  # the loaders divide items themselves
+        enable_checkpointing=False,  # Lightning's own
     )
-
-
-Step = Callable[[], None]
+    # Batches are records whose parts are cast where they are used; targets stay in float32 whatever the precision.
+    trainer.precision_plugin.convert_input = lambda batch: batch
+    return trainer

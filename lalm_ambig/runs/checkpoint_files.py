@@ -1,0 +1,105 @@
+"""Files of checkpoints: whole or not there. Each is written under another name, read back, and then renamed."""
+
+import os
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from lalm_ambig import parallel
+from lalm_ambig.errors import InputError
+
+UNFINISHED = ".unfinished-"
+FAILED = (OSError, RuntimeError, SafetensorError)
+"""What writing raises: torch reports a full disk as a RuntimeError."""
+
+
+class WholeFileIO(TorchCheckpointIO):
+    """Lightning's way of writing a checkpoint, made sure of: InputError where the file cannot be written whole."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        _written(Path(path), lambda unfinished: torch.save(checkpoint, unfinished))
+
+
+def write_weights(path: Path, weights: dict[str, Tensor]) -> None:
+    """Write tensors as safetensors, in the first process; every process must call. InputError where it fails."""
+    parallel.first_does(lambda: _written(path, lambda unfinished: save_file(weights, unfinished)))
+
+
+def write_checkpoint_folder(path: Path, save: Callable[[Path], None]) -> None:
+    """A checkpoint into which every process writes: `save` fills a folder, which then gets its name."""
+    unfinished = path.with_name(f"{UNFINISHED}{path.name}")
+    parallel.first_does(lambda: _trying(path, lambda: shutil.rmtree(unfinished, ignore_errors=True)))
+    _trying(path, lambda: save(unfinished))
+    parallel.meet()
+
+    def finish() -> None:
+        if not is_whole(unfinished):
+            raise OSError("what was written cannot be read back")
+        shutil.rmtree(path, ignore_errors=True)
+        unfinished.rename(path)
+
+    parallel.first_does(lambda: _trying(path, finish))
+
+
+def is_whole(path: Path) -> bool:
+    """Whether every file of a checkpoint can be read back to its last byte (checksums, not contents)."""
+    files = [file for file in path.rglob("*") if file.suffix == ".pt"] if path.is_dir() else [path]
+    return bool(files) and all(_is_whole_file(file) for file in files)
+
+
+def _is_whole_file(path: Path) -> bool:
+    try:
+        if path.suffix == ".safetensors":
+            load_file(path)
+            return True
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (OSError, SafetensorError, zipfile.BadZipFile):
+        return False
+
+
+def remove(path: Path) -> None:
+    """Delete a checkpoint, file or folder, under another name first: no half of one is left under its own."""
+    going = path.with_name(f"{UNFINISHED}{path.name}")
+    path.rename(going)
+    if going.is_dir():
+        shutil.rmtree(going, ignore_errors=True)
+    else:
+        going.unlink()
+
+
+def _written(path: Path, write: Callable[[Path], None]) -> None:
+    def attempt() -> None:
+        unfinished.parent.mkdir(parents=True, exist_ok=True)
+        write(unfinished)
+        with unfinished.open("rb") as file:
+            os.fsync(file.fileno())
+        if not _is_whole_file(unfinished):
+            raise OSError("what was written cannot be read back")
+        unfinished.replace(path)
+
+    unfinished = path.with_name(f"{UNFINISHED}{path.name}")
+    try:
+        _trying(path, attempt)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _trying(path: Path, attempt: Callable[[], None]) -> None:
+    try:
+        attempt()
+    except FAILED as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise InputError(
+            f"cannot write {path.name}: {why}.",
+            where=str(path.parent),
+            remedy="Make room there or allow writing; the last checkpoint is kept; the same command goes on from it.",
+        ) from error

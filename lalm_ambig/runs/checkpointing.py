@@ -1,0 +1,157 @@
+"""The state to go on from, and the best weights.
+
+A state is saved before a step, when everything of the steps before it is done (validation, too), so that what follows
+is the same whether or not the run was interrupted there: place in the data, random numbers of each process, sampled
+responses that are still needed, optimiser, schedule, best value so far.
+"""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from lalm_ambig import parallel
+from lalm_ambig.policies.sharding import trained_weights
+from lalm_ambig.runs.checkpoint_files import (
+    is_whole,
+    remove,
+    write_checkpoint_folder,
+    write_weights,
+)
+from lalm_ambig.runs.folder import RunFolder
+from lalm_ambig.runs.strategies import saves_folders
+
+KEPT = 2
+"""Newest states that are kept: the last, and the one before it should the last be damaged later."""
+
+
+class SavedState(Callback):
+    """Every so many optimiser steps, everything that is needed to go on as if nothing had happened."""
+
+    def __init__(self, run: RunFolder, every: int) -> None:
+        """
+        Args:
+            run: Where states are kept.
+            every: Optimiser steps from one to the next.
+        """
+        self.run, self.every = run, every
+        self.saved_at = 0
+        self.random: dict[str, Any] | None = None
+        """Of this process, to be restored before the first step."""
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        self.saved_at = trainer.global_step
+        if self.random is None:  # each process its own dropout
+            torch.manual_seed(torch.initial_seed() + parallel.rank())
+
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self.random is not None:
+            set_random_states(self.random)
+            self.random = None
+            # The loop guesses where in a step it was saved; before a step, as many batches stepped as there were steps.
+            trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step
+        step = trainer.global_step
+        if step % self.every == 0 and step != self.saved_at:
+            self.saved_at = step
+            self.save(trainer)
+
+    def save(self, trainer: lightning.Trainer) -> None:
+        """Write the state as it is now; every process must call."""
+        for logger in trainer.loggers:
+            logger.save()
+        path = self.run.checkpoint(trainer.global_step)
+        if saves_folders(trainer.strategy):
+            write_checkpoint_folder(path, trainer.save_checkpoint)
+        else:
+            trainer.save_checkpoint(path)
+        if parallel.is_first():
+            for old in self.run.saved()[KEPT:]:
+                remove(old)
+
+    def on_save_checkpoint(
+        self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]
+    ) -> None:
+        """Take back what the loop counts of a batch as soon as it is fetched: it has not begun."""
+        progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+        for counts in (progress["total"], progress["current"]):
+            counts["ready"] = counts["started"] = counts["completed"]
+        progress["is_last_batch"] = False
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"random": parallel.everyones(random_states())}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        states = state_dict["random"]
+        self.random = states[parallel.rank()] if parallel.rank() < len(states) else None
+
+
+class BestWeights(Callback):
+    """The trained weights of the validation with the lowest value of a metric, as safetensors."""
+
+    def __init__(self, run: RunFolder, monitor: str) -> None:
+        self.run, self.monitor = run, monitor
+        self.best: float | None = None
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        value = trainer.callback_metrics.get(self.monitor)
+        if (
+            value is None
+            or trainer.sanity_checking
+            or (self.best is not None and not float(value) < self.best)
+        ):
+            return
+        self.best = float(value)
+        write_weights(self.run.best, trained_weights(pl_module.policy))
+
+    def on_save_checkpoint(
+        self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]
+    ) -> None:
+        """Take back what the loop counts of a batch as soon as it is fetched: it has not begun."""
+        progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+        for counts in (progress["total"], progress["current"]):
+            counts["ready"] = counts["started"] = counts["completed"]
+        progress["is_last_batch"] = False
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best = state_dict["best"]
+
+
+def newest(run: RunFolder) -> tuple[Path | None, list[Path]]:
+    """The newest state that can be read whole, and newer ones that cannot."""
+    damaged: list[Path] = []
+    for path in run.saved():
+        if is_whole(path):
+            return path, damaged
+        damaged.append(path)
+    return None, damaged
+
+
+def random_states() -> dict[str, Any]:
+    """Of every generator of this process, in types that a checkpoint may hold without code."""
+    kind, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002 the global one
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "python": random.getstate(),
+        "numpy": (kind, torch.from_numpy(np.asarray(keys, dtype=np.int64)), *rest),
+    }
+
+
+def set_random_states(states: dict[str, Any]) -> None:
+    """Go on with what `random_states` returned."""
+    torch.set_rng_state(states["torch"])
+    if states["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(states["cuda"])
+    version, inner, gauss = states["python"]
+    random.setstate((version, tuple(inner), gauss))
+    kind, keys, *rest = states["numpy"]
+    np.random.set_state((kind, keys.numpy().astype(np.uint32), *rest))  # noqa: NPY002

@@ -1,0 +1,97 @@
+"""The processes of a run: started before anything is read, and watched, so that none waits for one that is gone."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from lightning.pytorch.strategies import DDPStrategy
+
+from lalm_ambig import parallel
+from lalm_ambig.configuration import Cli
+
+PATIENCE = timedelta(hours=2)
+"""How long a process waits for the others, which may be reading a corpus for the first time."""
+LOOK_EVERY_S = 1.0
+GOES_ON = "The same command goes on from the last checkpoint."
+
+
+EVALUATING: dict[str, Any] = {
+    "logger": False,
+    "enable_checkpointing": False,
+    "use_distributed_sampler": False,
+    "callbacks": [],
+}
+
+
+def alone(cli: Cli) -> Any:
+    """A trainer for evaluation on one device, whatever the configuration trains on."""
+    return cli.make_trainer(strategy="auto", devices=1, num_nodes=1, **EVALUATING)
+
+
+def start(cli: Cli) -> Any:
+    """Start the processes that the trainer's settings ask for, let them meet, and return a trainer for evaluation.
+
+    Evaluation keeps the whole weights in every process, whatever the strategy of training is, and divides the items.
+    """
+    trainer = cli.make_trainer(strategy="auto", **EVALUATING)
+    if trainer.world_size == 1:
+        return trainer
+    trainer = cli.make_trainer(strategy=DDPStrategy(timeout=PATIENCE), **EVALUATING)
+    strategy = trainer.strategy
+    if strategy.launcher is not None:
+        _watch_parent()
+        strategy.launcher.launch(lambda: None)
+        _watch_children(strategy.launcher.procs)
+    if not parallel.started():
+        strategy.setup_environment()
+    return trainer
+
+
+def _watch_parent() -> None:
+    """In a process that the first one has started: stop when that one is gone."""
+    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+        return
+    parent, own = os.getppid(), os.environ["LOCAL_RANK"]
+
+    def look() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK_EVERY_S)
+        os._exit(1)
+
+    threading.Thread(target=look, daemon=True, name=f"parent of process {own}").start()
+
+
+def _watch_children(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
+    """In the first process: stop all when one of the others has failed."""
+    if not processes:
+        return
+
+    def look() -> None:
+        while True:
+            time.sleep(LOOK_EVERY_S)
+            codes = [process.poll() for process in processes]
+            failed = [n for n, code in enumerate(codes, start=1) if code]
+            if failed:
+                _stop(processes, failed[0], code=int(codes[failed[0] - 1] or 0))
+            if all(code == 0 for code in codes):
+                return
+
+    threading.Thread(target=look, daemon=True, name="other processes").start()
+
+
+def _stop(processes: Sequence["subprocess.Popen[bytes]"], failed: int, *, code: int) -> None:
+    how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+    print(
+        f"error: process {failed} of {len(processes) + 1} {how}; all stop. {GOES_ON}",
+        file=sys.stderr,
+        flush=True,
+    )
+    for process in processes:
+        process.send_signal(signal.SIGKILL)
+    os._exit(1)

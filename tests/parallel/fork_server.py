@@ -1,0 +1,94 @@
+"""Runs of `fit` in processes of their own, forked from one that has imported everything: an import costs ten seconds.
+
+Reads one JSON object a line from standard input: `words` (fit's arguments), `world` (number of processes), `log` (file
+of their output), `kill` (null, or a place of `PLACES` and the how-manieth time it is reached). Writes the exit codes.
+"""
+
+import json
+import os
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("DS_ACCELERATOR", "cpu")
+
+from lalm_ambig import fit
+from lalm_ambig.errors import run_command
+from lalm_ambig.methods.base import Method
+from lalm_ambig.rollouts import generate
+from lalm_ambig.runs import checkpoint_files
+
+PLACES: dict[str, tuple[Any, str]] = {
+    "step": (Method, "training_step"),
+    "validation": (Method, "validation_step"),
+    "rollout": (generate._Loop, "take"),
+    "writing": (checkpoint_files, "_is_whole_file"),
+}
+
+
+def main() -> None:
+    for line in sys.stdin:
+        order = json.loads(line)
+        port = free_port()
+        children = [start(order, rank, port) for rank in range(order["world"])]
+        codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        print(json.dumps(codes), flush=True)
+
+
+def start(order: dict[str, Any], rank: int, port: int) -> int:
+    child = os.fork()
+    if child:
+        return child
+    with Path(order["log"] if rank == 0 else f"{order['log']}.{rank}").open("ab") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    if order["world"] > 1:
+        meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "NODE_RANK": 0, "LOCAL_RANK": rank}
+        os.environ.update(
+            {name: str(value) for name, value in meeting.items()} | {"WORLD_SIZE": str(order["world"])}
+        )
+    os.environ.update(order.get("environment", {}))
+    if order["kill"] is not None:
+        place, time = order["kill"]
+        kill_at(*PLACES[place], time=time)
+    sys.argv = ["fit", *order["words"]]
+    code: Any = 1
+    try:
+        run_command(fit.main)
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def kill_at(owner: Any, name: str, *, time: int) -> None:
+    """Kill this process, as nothing can prevent, when it comes to a function for that time."""
+    function: Callable[..., Any] = getattr(owner, name)
+    reached = 0
+
+    def counting(*args: Any, **named: Any) -> Any:
+        nonlocal reached
+        reached += 1
+        if reached == time:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*args, **named)
+
+    setattr(owner, name, counting)
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+if __name__ == "__main__":
+    main()
