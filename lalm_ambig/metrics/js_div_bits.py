@@ -8,7 +8,7 @@ from lalm_ambig.metrics.base import DistributionMetric, counted, mean_of
 
 
 class JsDivergence(DistributionMetric):
-    """Base-2 Jensen-Shannon divergence in bits, in [0, 1], averaged over items."""
+    """Base-2 Jensen-Shannon divergence in bits, in [0, 1], averaged over items; NaN without items."""
 
     name = "js_div_bits"
     label = "JS (base 2) ↓"

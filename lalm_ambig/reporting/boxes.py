@@ -70,6 +70,7 @@ class Ambiguity:
         for ax in axes:
             ax.set_xticks(range(len(ticks)), ticks)
             ax.set_xlabel(self.axis)
+            ax.set_xlim(-0.5, len(ticks) - 0.5)
             ax.grid(visible=False, axis="x")
         figure.legend(handles=_handles(lines), loc="outside lower center", ncols=min(4, len(lines)))
         title = f"{group.title} by {self.axis.partition(' (')[0]}, {sum(counts)} items"
@@ -126,7 +127,6 @@ def _points(ax: Axes, lines: Sequence[Levels], metric: str) -> None:
                 ax.vlines(x, i.low, i.high, color=COLOURS[at], linewidth=1)
     ax.set_ylabel(axis_label(metric))
     ax.set_ylim(-0.02, 1.02)
-    ax.set_xlim(-0.6, len(lines[0].names) - 0.4)
 
 
 def _handles(lines: Sequence[Levels]) -> list[Patch]:

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from lalm_ambig.metrics.base import all_metrics
 from lalm_ambig.reporting.sheet import Sheet
 
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
-"""Okabe and Ito's palette, the darker ones first."""
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#888888", "#F0E442")
+"""Okabe and Ito's palette, with grey in place of black (medians are black), and yellow, faint on white, last."""
 HATCHES = ("", "//", "..", "xx", "\\\\", "++", "oo", "--")
 """Beside colour, so that a copy without colours can be read."""
 MARKERS = "osD^vPX*"

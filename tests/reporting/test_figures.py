@@ -21,6 +21,7 @@ from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.reporting.drawing import Drawing
 from lalm_ambig.reporting.figures import draw, drawings, figure_names
 from lalm_ambig.reporting.figures.learning import read_log
+from lalm_ambig.reporting.figures.ternary import DOT
 
 CE_ONLY: dict[str, Any] = {
     "class_path": "lalm_ambig.methods.sft.SFT",
@@ -126,7 +127,18 @@ def test_only_three_classes_make_a_triangle(make_run: Make) -> None:
     assert list(drawings("ternary", report(make_run("six")))) == []
     axes = one("ternary", make_run("three", corpus="chaosnli")).figure.axes
     assert [ax.get_title() for ax in axes] == ["people", "base", "three"]
-    assert sum(len(c.get_offsets()) for c in axes[0].collections) == 48
+    areas = [float(area) for c in axes[0].collections for area in c.get_sizes()]  # type: ignore[attr-defined]
+    assert sum(areas) == pytest.approx(48 * DOT) and len(areas) < 48, (
+        "equal votes are one dot of their common area"
+    )
+
+
+def test_a_correlation_that_is_not_defined_is_no_number(make_run: Make) -> None:
+    run = make_run("flat", 0.7)
+    rows = [replace(p, predicted_dist=(0.25,) * 4) for p in answers("crema_d", 0.7)]
+    keep(run / "evaluation/trained", rows, "crema_d", about("crema_d", policy="tiny, flat"))
+    titles = [ax.get_title() for ax in one("entropy", run).figure.axes]
+    assert titles[0].startswith("base\nr = ") and titles[1] == "flat\nr not defined: no variation"
 
 
 def test_the_reliability_of_a_model_that_answers_as_people_do_is_the_diagonal(make_run: Make) -> None:

@@ -1,8 +1,10 @@
 """Whether a model is unsure where people disagree: entropy of p against that of p̂."""
 
+import math
 from collections.abc import Iterator
 
 from lalm_ambig.distributions import normalised_entropy
+from lalm_ambig.evaluation.bootstrap import Interval
 from lalm_ambig.reporting.drawing import COLOURS, Drawing, small_multiples, stem_of
 from lalm_ambig.reporting.groups import Group
 from lalm_ambig.reporting.kinds import not_shown, scored, shown_lines
@@ -32,9 +34,7 @@ def _drawing(group: Group) -> Drawing:
         ax.scatter(people.tolist(), model.tolist(), s=8, color=COLOURS[0], alpha=alpha, linewidths=0)
         ax.plot([0, 1], [0, 1], color="#888888", linestyle="--", linewidth=1)
         found = answers.intervals(["entropy_correlation"])["entropy_correlation"]
-        interval = "" if found.low is None else f" ({found.low:.2f} to {found.high:.2f})"
-        shown = f"r = {found.value:.2f}{interval}".replace("-", "−")
-        ax.set_title(f"{line.label}\n{shown}")
+        ax.set_title(f"{line.label}\n{_correlation(found)}")
         ax.set_xlim(-0.03, 1.03)
         ax.set_ylim(-0.03, 1.03)
         ax.set_aspect("equal")
@@ -43,3 +43,11 @@ def _drawing(group: Group) -> Drawing:
     title = f"{TITLE}, {group.title}, {items} items"
     figure.suptitle(title)
     return Drawing(stem_of("entropy", group.dataset), title, CAPTION + not_shown(group), figure)
+
+
+def _correlation(found: Interval) -> str:
+    if math.isnan(found.value):
+        return "r not defined: no variation"
+    known = found.low is not None and found.high is not None
+    numbers = [f"{value:z.2f}" for value in (found.value, found.low, found.high) if value is not None]
+    return f"r = {numbers[0]}{' ({1} to {2})'.format(*numbers) if known else ''}".replace("-", "−")

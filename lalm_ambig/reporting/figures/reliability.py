@@ -61,7 +61,8 @@ def _panel(ax: Axes, answers: Scored) -> None:
         color=COLOURS[0],
         alpha=0.8,
         edgecolors="white",
+        clip_on=False,
     )
-    ax.set_xlim(0, 1)
-    ax.set_ylim(0, 1)
+    ax.set_xlim(-0.03, 1.03)
+    ax.set_ylim(-0.03, 1.03)
     ax.set_aspect("equal")

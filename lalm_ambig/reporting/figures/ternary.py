@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from torch import Tensor
 
@@ -15,9 +15,14 @@ from lalm_ambig.reporting.report import Report
 
 TITLE = "Distributions over three classes"
 CORNERS = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.5, 3**0.5 / 2]], dtype=torch.float64)
+DOT = 7.0
+"""Area of a dot of one item, in square points."""
+LARGEST = 40
+"""So many items have the largest dot."""
 CAPTION = (
-    "Each dot is an item: in a corner all of the distribution is on that class, in the middle it is uniform; lines at "
-    "1/2. Colour and shape are those of people's majority class in every panel."
+    "Each dot is an item, or as many at one place as its area shows, up to 40: in a corner all of the distribution is "
+    "on that class, in the middle it is uniform; lines at 1/2. Colour and shape are those of people's majority class in "
+    "every panel."
 )
 
 
@@ -43,6 +48,15 @@ def _drawing(group: Group) -> Drawing:
     return Drawing(stem_of("ternary", group.dataset), title, CAPTION + not_shown(group), figure)
 
 
+def _piles(rows: Float[Tensor, "item 3"]) -> tuple[Float[Tensor, "place 3"], Int[Tensor, "place"]]:
+    """Places, to two decimals, and how many items are at each: a model may answer a hundred items alike."""
+    rounded, inverse, counts = torch.unique(
+        rows.mul(100).round(), dim=0, return_inverse=True, return_counts=True
+    )
+    sums = torch.zeros_like(rounded).index_add_(0, inverse, rows)
+    return sums / counts.unsqueeze(-1), counts
+
+
 def _panel(ax: Axes, rows: Float[Tensor, "item 3"], kind: Tensor, *, names: Sequence[str]) -> None:
     outline = CORNERS[[0, 1, 2, 0]]
     ax.plot(outline[:, 0].tolist(), outline[:, 1].tolist(), color="black", linewidth=0.8)
@@ -50,11 +64,12 @@ def _panel(ax: Axes, rows: Float[Tensor, "item 3"], kind: Tensor, *, names: Sequ
         others = [other for other in range(3) if other != corner]
         middle = (CORNERS[others] + CORNERS[corner]) / 2
         ax.plot(middle[:, 0].tolist(), middle[:, 1].tolist(), color="#cccccc", linewidth=0.6)
-        points = (rows[kind == corner] @ CORNERS).tolist()
+        places, counts = _piles(rows[kind == corner])
+        points = (places @ CORNERS).tolist()
         ax.scatter(
             [x for x, _ in points],
             [y for _, y in points],
-            s=7,
+            s=(DOT * counts.clamp_max(LARGEST)).tolist(),
             color=COLOURS[corner],
             marker=MARKERS[corner],
             alpha=0.5,
