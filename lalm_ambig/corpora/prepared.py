@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import datasets
 import numpy as np
@@ -71,6 +71,11 @@ class ItemView(Sequence[Item]):
         lengths = pc.fill_null(pc.binary_length(self._column("rationale")), 0).to_numpy()
         has: np.ndarray = lengths[self._rows] > 0
         return has
+
+    def longest(self, column: Literal["text", "rationale"]) -> int:
+        """Characters of the longest text of that kind; 0 where there is none."""
+        found = pc.max(pc.utf8_length(self._column(column).take(self._rows))).as_py()
+        return int(found or 0)
 
     def ids(self) -> list[str]:
         """The id of every item, without building the items."""
@@ -147,6 +152,16 @@ def prepare(
         for note in prepared.notes:
             print(f"{corpus.name}: {note}", file=sys.stderr)
     return prepared
+
+
+def found_ready(corpus: Corpus) -> Prepared | None:
+    """The corpus as an earlier check left it in the cache, or None; nothing is checked or made."""
+    if not corpus.root.exists():
+        return None
+    folder = _finished(
+        cache_root() / "corpora", f"{corpus.name}-{corpus_fingerprint(corpus, check_audio=True)}"
+    )
+    return None if folder is None else _open(folder, from_cache=True)
 
 
 def _finished(root: Path, identity: str) -> Path | None:

@@ -1,0 +1,127 @@
+"""`fit --estimate`: a table of what a run will hold in memory, before anything is loaded."""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from lalm_ambig.configuration import Cli
+from lalm_ambig.estimation.formulas import Computing
+from lalm_ambig.estimation.lengths import lengths_of
+from lalm_ambig.estimation.memory import Estimate, Setting, estimate, for_evaluation
+from lalm_ambig.estimation.option import Assumptions
+from lalm_ambig.estimation.shapes import Shapes, shapes_of
+from lalm_ambig.estimation.workload import Workload, workload
+from lalm_ambig.evaluation.grid import Cell, Grid
+
+MARGIN = 1.25
+"""What an allocator loses to pieces that it cannot use, and what is not counted: a quarter."""
+GB = 1e9
+
+
+def print_estimate(cli: Cli, said: Assumptions, console: Console) -> None:
+    """Print the table; nothing is loaded, made or written. InputError where the base model's config.json is missing."""
+    method, data, trainer = cli.model, cli.datamodule, cli.config_init["trainer"]
+    shapes = shapes_of(method.policy)
+    shapes, setting = _setting(shapes, trainer, trains_tower=method.policy.adapter.trains_tower)
+    lengths, line = lengths_of(method, data, shapes.encoder, said)
+    work = workload(method, lengths, items=data.batch_size)
+    writing = method.generation.samples if method.writes else 0
+    longest = method.generation.max_new_tokens
+    evaluated = for_evaluation(work, items=data.eval_batch_size, responses=writing, longest=longest)
+    found = estimate(shapes, work, evaluated, setting)
+    millions = f"{shapes.parameters / 1e6:.1f} M parameters, {shapes.trained / 1e6:.2f} M of them trained"
+    console.print(f"policy: {method.policy.describe}, {millions}", highlight=False)
+    console.print(
+        f"{_step_line(work, setting)}, {trainer['precision'] or '32-true'}", highlight=False, soft_wrap=True
+    )
+    console.print(line, highlight=False, soft_wrap=True)
+    console.print(table(found).rich())
+    for verdict in verdicts(found, said, setting):
+        console.print(verdict, highlight=False, soft_wrap=True)
+
+
+def _step_line(work: Workload, setting: Setting) -> str:
+    sampled = f", {work.rollouts} responses of {work.longest} tokens to each" if work.rollouts else ""
+    where = f"{setting.strategy}, {setting.processes} process{'es' if setting.processes > 1 else ''}"
+    items = f"{work.items} item{'s' if work.items > 1 else ''}"
+    return f"a step of one process: {items}{sampled}, {work.tokens} tokens in a pass; {where}"
+
+
+def table(found: Estimate) -> Grid:
+    """One row a part, in GB, with the phase in which it is held."""
+    parts = [("all the time", name, held) for name, held in found.held.items()]
+    parts += [(phase, name, held) for phase, needs in found.phases.items() for name, held in needs.items()]
+    shown = [(phase, name, held) for phase, name, held in parts if held]
+    counted = ("all the time", found.largest)
+    rows = [
+        [Cell(name), Cell(phase), Cell(f"{held / GB:.3f}", best=phase in counted)]
+        for phase, name, held in shown
+    ]
+    return Grid(("what", "when", "GB"), rows, "", names=2)
+
+
+def verdicts(found: Estimate, said: Assumptions, setting: Setting) -> list[str]:
+    """The sum, what dominates, and whether it fits the GPU that is visible, or else cards of the sizes given."""
+    with_margin = found.peak * MARGIN / GB
+    lines = [
+        f"sum of a process, phases taking turns: {found.peak / GB:.2f} GB in the {found.largest}, most of it "
+        f"{found.dominant}; with a quarter more for the allocator and what is not counted: {with_margin:.2f} GB"
+    ]
+    if not setting.on_cpu:
+        lines.append(f"fits: {', '.join(_fits(with_margin, said))}")
+    lines.append("An estimate: it was compared with measurements on a CPU, and with none on a GPU.")
+    return lines
+
+
+def _fits(needed: float, said: Assumptions) -> list[str]:
+    if torch.cuda.is_available():
+        about = torch.cuda.get_device_properties(0)
+        size = about.total_memory / GB
+        return [f"{about.name} ({size:.1f} GB): {_yes(needed <= size)}"]
+    return [f"{card:g} GB card: {_yes(needed <= card)}" for card in said.cards]
+
+
+def _yes(it_does: bool) -> str:
+    return "yes" if it_does else "no"
+
+
+def _setting(shapes: Shapes, trainer: Any, *, trains_tower: bool) -> tuple[Shapes, Setting]:
+    """The model in the types that the trainer's precision brings it into, and what a step runs in."""
+    precision, strategy = str(trainer["precision"] or "32-true"), str(trainer["strategy"])
+    half = "16" in precision
+    if half and (precision.endswith("-true") or strategy.startswith("deepspeed")):
+        shapes = halved(shapes)
+    own = 2 if half else shapes.base_bytes
+    computing = Computing(
+        bytes=own,
+        lora_bytes=own if half or not shapes.rank else shapes.trained_bytes,
+        casts=bool(shapes.rank) and shapes.trained_bytes != own,
+    )
+    return shapes, Setting(
+        computing=computing,
+        strategy=strategy,
+        processes=_devices(trainer["devices"]) * int(trainer["num_nodes"] or 1),
+        on_cpu=trainer["accelerator"] == "cpu",
+        trains_tower=trains_tower,
+        accumulates=int(trainer["accumulate_grad_batches"] or 1) > 1,
+    )
+
+
+def halved(shapes: Shapes) -> Shapes:
+    """The model with all numbers in two bytes."""
+    own = shapes.trained if shapes.rank else 0
+    return replace(
+        shapes, weights=(shapes.parameters - own) * 2, adapters=own * 2, base_bytes=2, trained_bytes=2
+    )
+
+
+def _devices(devices: Any) -> int:
+    """Processes of a node: a number, a list of devices, or all that are visible."""
+    if isinstance(devices, list | tuple):
+        return len(devices)
+    if str(devices) in ("auto", "-1"):
+        return max(1, torch.cuda.device_count())
+    text = str(devices)
+    return len([part for part in text.split(",") if part]) if "," in text else int(text)

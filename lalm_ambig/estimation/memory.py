@@ -1,0 +1,115 @@
+"""The estimate: what a process holds all the time, and what each phase of a step adds."""
+
+from dataclasses import dataclass, replace
+
+from lalm_ambig.estimation import formulas
+from lalm_ambig.estimation.division import Divided, divided
+from lalm_ambig.estimation.formulas import FLOAT32, Computing
+from lalm_ambig.estimation.shapes import Shapes
+from lalm_ambig.estimation.workload import Workload
+
+CONTEXT = 1_000_000_000
+"""What CUDA and its libraries take on a GPU before anything is computed, roughly."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a step runs in."""
+
+    computing: Computing
+    strategy: str
+    processes: int
+    on_cpu: bool
+    trains_tower: bool
+    accumulates: bool
+    """Whether gradients are kept over several batches."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bytes of one process, by what holds them."""
+
+    held: dict[str, int]
+    """All the time."""
+    phases: dict[str, dict[str, int]]
+    """By phase of a step: what it needs besides. One phase runs after the other."""
+
+    @property
+    def largest(self) -> str:
+        """The phase that needs most."""
+        return max(self.phases, key=lambda phase: sum(self.phases[phase].values()))
+
+    @property
+    def peak(self) -> int:
+        """What is held, and what the largest phase needs."""
+        return sum(self.held.values()) + sum(self.phases[self.largest].values())
+
+    @property
+    def dominant(self) -> str:
+        """The largest part of the peak."""
+        parts = self.held | self.phases[self.largest]
+        return max(parts, key=lambda name: parts[name])
+
+
+def estimate(shapes: Shapes, work: Workload, evaluated: Workload, setting: Setting) -> Estimate:
+    """Bytes of one process.
+
+    Args:
+        shapes: The model.
+        work: A training step.
+        evaluated: A batch of validation: its rollouts are the responses that are written.
+        setting: Types, strategy and device.
+    """
+    parts = divided(shapes, setting.computing, strategy=setting.strategy, processes=setting.processes)
+    held = {"weights": parts.weights, "adapters": parts.adapters, "optimizer state": parts.optimiser}
+    if work.keeps_start:
+        held["reference's copy"] = shapes.trained * shapes.trained_bytes
+    if not setting.on_cpu:
+        held["CUDA context"] = CONTEXT
+    gradients = {"gradients": parts.gradients}
+    phases = {
+        "sampling": _sampling(shapes, work, parts, setting),
+        "training pass": _training(shapes, work, parts, setting),
+        "optimizer step": {} if setting.on_cpu else {"AdamW's temporaries": parts.optimiser // 2},
+        "evaluation": _sampling(shapes, evaluated, parts, setting),
+    }
+    for name in phases if setting.accumulates else ("training pass", "optimizer step"):
+        phases[name] = gradients | phases[name]
+    return Estimate(held, phases)
+
+
+def _sampling(shapes: Shapes, work: Workload, parts: Divided, setting: Setting) -> dict[str, int]:
+    if not work.rollouts:
+        return {}
+    decoder, computing = shapes.decoder, setting.computing
+    rows = work.items * work.rollouts
+    found = {
+        "KV cache": formulas.rollout_cache(decoder, work, computing),
+        "logits of a decoding step": formulas.step_logits(decoder, rows, computing),
+        "whole weights, gathered": parts.gathered,
+    }
+    if setting.on_cpu and computing.bytes == FLOAT32 and rows > 1:  # see policies.merged
+        found["decoding copy of the weights"] = shapes.decode_copy * FLOAT32
+    return found
+
+
+def _training(shapes: Shapes, work: Workload, parts: Divided, setting: Setting) -> dict[str, int]:
+    decoder, computing = shapes.decoder, setting.computing
+    full = not shapes.rank
+    found = {
+        "activations": formulas.activations(decoder, work, computing, rank=shapes.rank),
+        "logits": formulas.training_logits(decoder, work, computing, head_trained=full),
+        "weights of a layer, gathered": parts.live,
+    }
+    if shapes.encoder is not None and work.audio:
+        found["audio features"] = formulas.audio_features(shapes.encoder, decoder, work)
+        if setting.trains_tower:
+            found["activations of the audio encoder"] = formulas.encoder_activations(
+                shapes.encoder, work, computing
+            )
+    return found
+
+
+def for_evaluation(work: Workload, *, items: int, responses: int, longest: int) -> Workload:
+    """A batch of validation, in which each prompt gets so many responses; 0 where nothing is written."""
+    return replace(work, items=items, behind=(), rollouts=responses, longest=longest)

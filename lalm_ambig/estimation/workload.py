@@ -1,0 +1,103 @@
+"""What one step of a method computes: how many tokens, sampled how often, kept for how long."""
+
+from dataclasses import dataclass
+from functools import singledispatch
+
+from lalm_ambig.methods.base import Method
+from lalm_ambig.methods.dpo import DPO
+from lalm_ambig.methods.grpo import GRPO
+from lalm_ambig.methods.sft import SFT
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Tokens of the longest texts that are expected."""
+
+    prompt: int
+    """Instruction, text, audio and the chat template's own."""
+    audio: int
+    """Those of them that are sound; 0 for text."""
+    curated: int
+    """The curated response."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One training step of one process."""
+
+    items: int
+    prompt: int
+    """Tokens of a prompt."""
+    audio: int
+    """Those of them that are sound."""
+    behind: tuple[int, ...]
+    """Tokens of each response that is trained on behind a prompt."""
+    rollouts: int = 0
+    """Responses sampled to a prompt, K; 0 where the method samples none."""
+    longest: int = 0
+    """Most tokens of a sampled response."""
+    shares: bool = True
+    """Whether a prompt is computed once for all its responses."""
+    keeps_start: bool = False
+    """Whether a copy of the trained weights is held as the reference."""
+
+    @property
+    def counted(self) -> int:
+        """Tokens whose log-probability is wanted."""
+        return self.items * sum(self.behind)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that a training pass computes, each once."""
+        prompts = 1 if self.shares else len(self.behind)
+        return self.items * (prompts * self.prompt + sum(self.behind))
+
+
+def workload(method: Method, lengths: Lengths, *, items: int) -> Workload:
+    """A step of the method on that many items; every response is taken to be as long as it may be."""
+    return _step(method, lengths, items)
+
+
+@singledispatch
+def _step(method: Method, lengths: Lengths, items: int) -> Workload:
+    raise TypeError(f"no workload of {items} items of {lengths} is known for {type(method).__name__}")
+
+
+@_step.register
+def _sft(method: SFT, lengths: Lengths, items: int) -> Workload:
+    return Workload(
+        items, lengths.prompt, lengths.audio, behind=(lengths.curated,), shares=method.share_prompt
+    )
+
+
+@_step.register
+def _dpo(method: DPO, lengths: Lengths, items: int) -> Workload:
+    sampled = method.negatives.rollouts
+    rejected = sampled if method.negatives.choose == "all" else 1
+    longest = method.sampling.max_new_tokens
+    return Workload(
+        items,
+        lengths.prompt,
+        lengths.audio,
+        behind=(lengths.curated, *(longest,) * rejected),
+        rollouts=sampled,
+        longest=longest,
+        shares=method.share_prompt,
+        keeps_start=method.reference is not None and method.reference.kind == "start",
+    )
+
+
+@_step.register
+def _grpo(method: GRPO, lengths: Lengths, items: int) -> Workload:
+    longest, size = method.sampling.max_new_tokens, method.grouping.size
+    curated = () if method.curated is None else (lengths.curated,)
+    return Workload(
+        items,
+        lengths.prompt,
+        lengths.audio,
+        behind=(*(longest,) * size, *curated),
+        rollouts=size,
+        longest=longest,
+        shares=method.share_prompt,
+        keeps_start=method.reference is not None and method.reference.kind == "start",
+    )

@@ -1,0 +1,122 @@
+"""`fit --estimate` from the configuration to the table: nothing loaded, one line where there is no config.json."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from qwen2_audio_7b import write_config
+from rich.console import Console
+
+from lalm_ambig.configuration import Cli, parse
+from lalm_ambig.configuration_files import config_folder
+from lalm_ambig.errors import InputError
+from lalm_ambig.estimation.estimate import halved, print_estimate
+from lalm_ambig.estimation.formulas import Computing
+from lalm_ambig.estimation.memory import Estimate, Setting, estimate, for_evaluation
+from lalm_ambig.estimation.option import Assumptions
+from lalm_ambig.estimation.shapes import Shapes, shapes_of
+from lalm_ambig.estimation.workload import Workload
+from lalm_ambig.policies.lora import Adapter
+from lalm_ambig.policies.qwen2_audio import Qwen2Audio
+
+CONFIGS = config_folder()
+MIXED = Computing(2, 2, casts=True)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_config(tmp_path_factory.mktemp("qwen2_audio_7b"))
+
+
+@pytest.fixture(scope="module")
+def seven_b(folder: Path) -> Shapes:
+    return shapes_of(Qwen2Audio(str(folder), dtype="bfloat16"))
+
+
+def of(
+    shapes: Shapes, *, rollouts: int = 8, tokens: int = 256, prompt: int = 300, **setting: object
+) -> Estimate:
+    work = Workload(1, prompt, 0, (tokens,) * rollouts, rollouts=rollouts, longest=tokens)
+    given = {"strategy": "auto", "processes": 1, "on_cpu": False, "trains_tower": False, "accumulates": False}
+    where = Setting(MIXED, **{**given, **setting})  # type: ignore[arg-type]
+    return estimate(shapes, work, for_evaluation(work, items=1, responses=0, longest=1), where)
+
+
+def test_the_7b_models_measures_come_from_its_config_alone(seven_b: Shapes) -> None:
+    assert 7.6e9 < seven_b.parameters < 8.5e9
+    assert seven_b.weights == pytest.approx(16.8e9, rel=0.01)  # bfloat16
+    per_layer = 8 * (4 * (4096 + 4096) + 3 * (4096 + 11008))  # LoRA r=8 on seven projections
+    assert seven_b.trained == 32 * per_layer
+    assert seven_b.adapters == 4 * seven_b.trained  # float32
+    assert seven_b.encoder is not None
+    assert seven_b.encoder.longest == 750
+
+
+def test_a_fully_trained_model_has_no_adapters_and_a_halved_one_two_bytes_a_number(folder: Path) -> None:
+    full = shapes_of(Qwen2Audio(str(folder), dtype="float32", adapter=Adapter(method="full")))
+    assert (full.trained, full.adapters, full.rank) == (full.parameters, 0, 0)
+    assert full.weights == 4 * full.parameters
+    half = halved(full)
+    assert (half.weights, half.adapters, half.trained_bytes) == (2 * full.parameters, 0, 2)
+
+
+def test_it_grows_with_k_and_lengths_and_shrinks_with_devices(seven_b: Shapes) -> None:
+    by_k = [of(seven_b, rollouts=k).peak for k in (2, 4, 8, 16)]
+    by_length = [of(seven_b, tokens=n).peak for n in (64, 128, 256)]
+    by_prompt = [of(seven_b, prompt=n).peak for n in (100, 500, 1000)]
+    for growing in (by_k, by_length, by_prompt):
+        assert growing == sorted(set(growing))
+    by_devices = [of(seven_b, strategy="fsdp2", processes=n).peak for n in (2, 4, 8)]
+    assert by_devices == sorted(set(by_devices), reverse=True)
+
+
+def test_phases_take_turns_and_gathered_weights_count_while_sampling(seven_b: Shapes) -> None:
+    alone, shared = of(seven_b), of(seven_b, strategy="deepspeed_stage_3", processes=2)
+    assert alone.peak == sum(alone.held.values()) + sum(alone.phases["training pass"].values())
+    assert alone.phases["sampling"]["whole weights, gathered"] == 0
+    whole = 2 * seven_b.parameters
+    assert shared.phases["sampling"]["whole weights, gathered"] == pytest.approx(whole / 2, rel=1e-6)
+    assert "gradients" not in alone.phases["sampling"]
+    assert "gradients" in of(seven_b, accumulates=True).phases["sampling"]
+
+
+def configured(folder: Path, method: str, *more: str) -> Cli:
+    files = ("policy/qwen2_audio", "data/crema_d", f"method/{method}", "hardware/one_24gb")
+    given = [f"--config={CONFIGS / name}.yaml" for name in files]
+    return parse([*given, "--policy.path", str(folder), "--data.corpus.root", str(folder / "none"), *more])
+
+
+def test_the_table_says_what_was_assumed_what_dominates_and_what_fits(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    cli = configured(folder, "grpo")
+    print_estimate(cli, Assumptions(clip_s=3.0, prompt_tokens=250.0, cards=(24.0, 200.0)), Console(width=120))
+    text = capsys.readouterr().out
+    assert not cli.model.policy.loaded
+    assert (
+        "1 item, 8 responses of 256 tokens to each, 2373 tokens in a pass; auto, 1 process, bf16-mixed"
+        in text
+    )
+    assert "assumed, since the corpus was not checked yet): prompt 325 tokens, 75 of them sound" in text
+    assert "in the training pass, most of it activations" in text
+    assert "fits: 24 GB card: no, 200 GB card: yes" in text
+    assert "An estimate" in text
+
+
+def test_a_gpu_that_is_visible_is_what_it_must_fit(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = SimpleNamespace(name="A card", total_memory=int(25.4e9))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.get_device_properties", lambda _: card)
+    print_estimate(configured(folder, "sft"), Assumptions(clip_s=3.0), Console(width=120))
+    assert "fits: A card (25.4 GB): " in capsys.readouterr().out
+
+
+def test_a_model_without_a_config_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"policy.path: no config.json of a model can be read from .*Give a fol"
+    ) as raised:
+        shapes_of(Qwen2Audio(str(tmp_path)))
+    assert "\n" not in str(raised.value)
