@@ -72,6 +72,6 @@ def default_files(files: Sequence[Path]) -> list[str]:
 
 def _yaml(path: Path) -> dict[str, Any]:
     content = read_yaml(path)
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise InputError("a configuration file holds keys and values", where=str(path))
     return content

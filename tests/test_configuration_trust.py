@@ -90,3 +90,11 @@ def test_values_that_the_library_trips_over_are_one_line(tmp_path: Path, text: s
     with pytest.raises(InputError, match=r"run\.yaml: not ") as raised:
         parse([f"--config={path}"])
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("text", ["? \n", "1: 2\n", "null\n", "- a\n"])
+def test_keys_that_are_no_texts_are_one_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"run\.yaml: a configuration file holds keys and values"):
+        parse([f"--config={path}"])

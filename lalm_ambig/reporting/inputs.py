@@ -6,8 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lalm_ambig.baselines.base import DRAWN_TARGET
 from lalm_ambig.errors import InputError
+from lalm_ambig.evaluation.notes import DRAWN_TARGET
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions
 from lalm_ambig.evaluation.results import Results, items_digest
 from lalm_ambig.evaluation.results_file import read_results
@@ -165,6 +165,6 @@ def _named(row: Row, path: Path, asked: Asked) -> Row:
 def read_config(path: Path) -> dict[str, Any]:
     """A run's resolved configuration as plain values: no class in it is imported."""
     content = read_yaml(path)
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise InputError("a run's configuration holds keys and values", where=str(path))
     return content
