@@ -1,6 +1,8 @@
 """The one exception for a user's mistake, and the exit codes of every command."""
 
+import os
 import sys
+import time
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -8,6 +10,8 @@ EXIT_OK = 0
 EXIT_CHECK_FAILED = 1
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
+OTHERS_WAIT_S = 3.0
+"""How long a process that is not the first waits before it speaks of a mistake."""
 
 
 class InputError(ValueError):
@@ -27,9 +31,17 @@ def run_command(command: Callable[[], int | None]) -> NoReturn:
     try:
         code = command()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _say(error)
         code = EXIT_USER_ERROR
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         code = EXIT_INTERRUPTED
     sys.exit(code or EXIT_OK)
+
+
+def _say(error: InputError) -> None:
+    """One line; of several processes that have met the same mistake, the first one's, whose end stops the others."""
+    own = int(os.environ.get("LOCAL_RANK", "0"))
+    if own:
+        time.sleep(OTHERS_WAIT_S)
+    print(f"error: process {own}: {error}" if own else f"error: {error}", file=sys.stderr)

@@ -19,7 +19,7 @@ from lalm_ambig.runs import quiet
 from lalm_ambig.runs.folder import RunFolder
 from lalm_ambig.runs.folds import taken_out
 from lalm_ambig.runs.model_card import write_card
-from lalm_ambig.runs.processes import start
+from lalm_ambig.runs.processes import start, together
 from lalm_ambig.runs.session import connect
 from lalm_ambig.runs.training import Training
 
@@ -28,7 +28,13 @@ def main() -> int:
     """Run the configuration of the command line, or go on with it; with `--folds`, once for each fold."""
     quiet.silence()
     console = Console()
-    arguments, folds = taken_out(sys.argv[1:])
+    with together():
+        return run_all(sys.argv[1:], console)
+
+
+def run_all(words: Sequence[str], console: Console) -> int:
+    """The run of these words, or with `--folds` those of each fold."""
+    arguments, folds = taken_out(words)
     if folds is None:
         train(arguments, console)
         return 0

@@ -1,5 +1,6 @@
 """The one training loop: gather experience with the policy, reduce it to a loss, log it; and read out predictions."""
 
+import sys
 from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,11 +18,12 @@ from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.predictions import Prediction, from_reading
 from lalm_ambig.methods.generation import Generation
 from lalm_ambig.methods.optimisation import Optimiser, cosine_schedule, parameter_groups
-from lalm_ambig.methods.pooled import Pooled
+from lalm_ambig.methods.pooled import NotFinite, Pooled
 from lalm_ambig.methods.reference import Reference
 from lalm_ambig.methods.rollout_log import Row
 from lalm_ambig.metrics.base import all_metrics
 from lalm_ambig.policies.base import Policy
+from lalm_ambig.policies.lora import trained_parameters
 from lalm_ambig.policies.sharding import whole_weights
 from lalm_ambig.rollouts.passages import Settings
 from lalm_ambig.rollouts.reading import read_curated, read_generated
@@ -145,7 +147,13 @@ class Method(lightning.LightningModule, ABC):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         self.values = {}
         loss: Loss = self.policy(lambda: self.reduce(self.gather(batch)))
-        weight = self.pooled.step(batch, loss, self.values)
+        try:
+            weight = self.pooled.step(batch, loss, self.values)
+        except NotFinite as error:
+            if self.optimiser.not_finite == "stop":
+                raise
+            print(f"skipped: {error}", file=sys.stderr)
+            return torch.stack([p.sum() * 0 for _, p in trained_parameters(self.policy)]).sum()
         self.log_dict(self.pooled.parts, prog_bar=True, batch_size=1)
         self.log_dict(self.pooled.values, batch_size=1)
         return loss.total * weight

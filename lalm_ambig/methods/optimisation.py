@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -22,6 +22,9 @@ class Optimiser:
     """Decoupled weight decay of matrices."""
     warmup_share: float = 0.03
     """Share of all steps in which the rate rises linearly, in [0, 1)."""
+    not_finite: Literal["stop", "skip"] = "stop"
+    """What a step does whose loss is NaN or infinite: `stop` the run, naming its items, or `skip` them, as if the
+    step's gradient was 0; not with weights divided over processes (ZeRO-3, FSDP2)."""
 
     def __post_init__(self) -> None:
         if not self.learning_rate > 0:

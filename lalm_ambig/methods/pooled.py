@@ -9,6 +9,10 @@ from lalm_ambig.errors import InputError
 from lalm_ambig.types import Batch, Loss
 
 
+class NotFinite(InputError):
+    """A loss that is NaN or infinite."""
+
+
 class Pooled:
     """What is logged of the last step, by its name in the log."""
 
@@ -22,16 +26,16 @@ class Pooled:
         """Take a step's numbers, and return what this process's loss is multiplied by so that the mean over processes,
         which strategies take of gradients, is the mean over items. All processes must call.
 
-        Raises InputError in all of them where a loss is not finite, naming the items of that step.
+        Raises NotFinite in all of them where a loss is not finite, naming the items of that step.
         """
         count = len(batch.items)
         lost = [] if bool(loss.total.isfinite()) else [item.id for item in batch.items]
         counts, not_finite = zip(*parallel.everyones((count, lost)), strict=True)
         if any(not_finite):
-            raise InputError(
+            raise NotFinite(
                 f"the loss is not finite in a step with items {_listed([i for ids in not_finite for i in ids])}.",
                 where="training",
-                remedy="Look at these items, lower model.optimiser.learning_rate, or train in float32; "
+                remedy="Look at these items, lower model.optimiser.learning_rate, or set its not_finite to skip; "
                 "the same command goes on from the last checkpoint.",
             )
         own = {"loss": loss.total.detach(), **loss.parts}

@@ -1,12 +1,14 @@
 """The processes of a run: started before anything is read, and watched, so that none waits for one that is gone."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -14,10 +16,13 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from lalm_ambig import parallel
 from lalm_ambig.configuration import Cli
+from lalm_ambig.errors import InputError
 
 PATIENCE = timedelta(hours=2)
 """How long a process waits for the others, which may be reading a corpus for the first time."""
 LOOK_EVERY_S = 1.0
+LOST = re.compile(r"gloo|NCCL|connection (was )?(reset|closed|refused)|broken pipe|socket", re.IGNORECASE)
+"""In messages of torch's backends, when a process cannot be reached any more."""
 GOES_ON = "The same command goes on from the last checkpoint."
 
 
@@ -51,6 +56,20 @@ def start(cli: Cli) -> Any:
     if not parallel.started():
         strategy.setup_environment()
     return trainer
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Inside, a lost connection to another process is an InputError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not (parallel.world() > 1 and LOST.search(str(error))):
+            raise
+        time.sleep(
+            2 * LOOK_EVERY_S
+        )  # where the first process has started the others, it knows which one is gone
+        raise InputError("another process of this run is gone.", remedy=GOES_ON) from error
 
 
 def _watch_parent() -> None:

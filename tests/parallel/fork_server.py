@@ -6,11 +6,13 @@ of their output), `kill` (null, or a place of `PLACES` and the how-manieth time 
 
 import json
 import os
+import resource
 import signal
 import socket
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ os.environ.setdefault("DS_ACCELERATOR", "cpu")
 from lalm_ambig import fit
 from lalm_ambig.errors import run_command
 from lalm_ambig.methods.base import Method
+from lalm_ambig.methods.sft import SFT
 from lalm_ambig.rollouts import generate
 from lalm_ambig.runs import checkpoint_files
 
@@ -52,6 +55,7 @@ def start(order: dict[str, Any], rank: int, port: int) -> int:
             {name: str(value) for name, value in meeting.items()} | {"WORLD_SIZE": str(order["world"])}
         )
     os.environ.update(order.get("environment", {}))
+    spoil(order)
     if order["kill"] is not None:
         place, time = order["kill"]
         kill_at(*PLACES[place], time=time)
@@ -67,6 +71,29 @@ def start(order: dict[str, Any], rank: int, port: int) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def spoil(order: dict[str, Any]) -> None:
+    """What goes wrong in the third step: `nan`, or `delete`d files; or no file over `largest` bytes can be made."""
+    if "largest" in order:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order["largest"], order["largest"]))
+    step, calls = Method.training_step, 0
+    reduce = SFT.reduce
+
+    def reduced(self: SFT, experience: Any) -> Any:
+        loss = reduce(self, experience)
+        return replace(loss, total=loss.total * float("nan")) if order.get("nan") and calls == 3 else loss
+
+    def stepped(self: Method, batch: Any, batch_idx: int) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 3 and "delete" in order:
+            for file in Path(order["delete"]).iterdir():
+                file.unlink()
+        return step(self, batch, batch_idx)
+
+    Method.training_step, SFT.reduce = stepped, reduced  # type: ignore[method-assign]
 
 
 def kill_at(owner: Any, name: str, *, time: int) -> None:

@@ -83,11 +83,17 @@ class ForkServer:
         )
 
     def run(
-        self, arguments: Sequence[str], log: Path, *, world: int = 1, kill: tuple[str, int] | None = None
+        self,
+        arguments: Sequence[str],
+        log: Path,
+        *,
+        world: int = 1,
+        kill: tuple[str, int] | None = None,
+        **spoilt: Any,
     ) -> list[int]:
-        """Exit codes of a run's processes."""
+        """Exit codes of a run's processes; `spoilt` is what goes wrong (see fork_server.py)."""
         assert self.process.stdin and self.process.stdout
-        order = {"words": list(arguments), "world": world, "log": str(log), "kill": kill}
+        order = {"words": list(arguments), "world": world, "log": str(log), "kill": kill, **spoilt}
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
         codes: list[int] = json.loads(self.process.stdout.readline())
