@@ -19,12 +19,6 @@ import lalm_ambig.baselines
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.types import Item
 
-DRAWN_TARGET = (
-    "the target is a panel drawn from q and not the votes, so this row stands beside others but is not paired with "
-    "them item by item"
-)
-"""Note of `panel` and `oracle`."""
-
 
 class Features(ABC):
     """Numbers that describe an item, from a frozen model."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lalm_ambig.baselines.base import DRAWN_TARGET, Answered, Baseline, Known
+from lalm_ambig.baselines.base import Answered, Baseline, Known
 from lalm_ambig.baselines.floor import (
     checked_votes,
     drawn_predictions,
@@ -34,8 +34,5 @@ class Oracle(Baseline):
     def answer(self, known: Known) -> Answered:
         alpha = fitted_alpha(checked_votes(known.votes))
         meaning = f"q against a panel drawn from it, α {alpha:.3f} of the whole corpus"
-        notes = (
-            DRAWN_TARGET,
-            "unbeatable in expectation for Brier and KL; on JS and BC a sharpened q can pass it slightly",
-        )
-        return Answered(oracle(known.items, alpha=alpha, seed=known.seed), meaning, notes)
+        note = "unbeatable in expectation for Brier and KL; on JS and BC a sharpened q can pass it slightly"
+        return Answered(oracle(known.items, alpha=alpha, seed=known.seed), meaning, (note,))

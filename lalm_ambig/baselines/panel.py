@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lalm_ambig.baselines.base import DRAWN_TARGET, Answered, Baseline, Known
+from lalm_ambig.baselines.base import Answered, Baseline, Known
 from lalm_ambig.baselines.floor import checked_votes, drawn_predictions, fitted_alpha, panels, vote_counts
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.types import Item
@@ -26,4 +26,4 @@ class Panel(Baseline):
     def answer(self, known: Known) -> Answered:
         alpha = fitted_alpha(checked_votes(known.votes))
         meaning = f"one panel of annotators drawn from q against another, α {alpha:.3f} of the whole corpus"
-        return Answered(panel(known.items, alpha=alpha, seed=known.seed), meaning, (DRAWN_TARGET,))
+        return Answered(panel(known.items, alpha=alpha, seed=known.seed), meaning)

@@ -14,6 +14,14 @@ from lalm_ambig.evaluation.predictions import Prediction
 FEW_SPEAKERS = 5
 """Under this many a bootstrap over speakers is known to be too narrow, and a note says so."""
 
+SAME_TARGET = 1e-6
+"""How far two targets of an item may be apart: what writing and reading them can change."""
+DRAWN_TARGET = (
+    "the target is a panel drawn from q and not the votes, so this row stands beside others but is not paired with "
+    "them item by item"
+)
+"""Note of the baselines `panel` and `oracle`."""
+
 
 def notes(
     about: About,
@@ -23,8 +31,10 @@ def notes(
     scored: Scored,
     metrics: dict[str, Interval],
 ) -> tuple[str, ...]:
-    """Where the policy was trained, how its answers came about, what could not be read, and what the metrics lack."""
+    """Its target, where the policy was trained, how its answers came about, what could not be read, and what the
+    metrics lack."""
     return (
+        *([DRAWN_TARGET] if any(map(is_drawn, predictions)) else []),
         *_origin(about, categories),
         *_averaged(about),
         *_scaled(about),
@@ -48,6 +58,12 @@ def _averaged(about: About) -> Iterator[str]:
 def _scaled(about: About) -> Iterator[str]:
     if about.temperature is not None:
         yield f"class logits divided by a temperature of {about.temperature:.3f}, fitted on validation items"
+
+
+def is_drawn(prediction: Prediction) -> bool:
+    """True where an answer is scored against something else than the votes over their sum."""
+    shares = [vote / sum(prediction.votes) for vote in prediction.votes]
+    return max(abs(a - b) for a, b in zip(prediction.label_dist, shares, strict=True)) > SAME_TARGET
 
 
 def reasons(predictions: Sequence[Prediction]) -> dict[str, int]:

@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lalm_ambig.errors import InputError
+from lalm_ambig.evaluation.notes import SAME_TARGET, is_drawn
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import Results
-
-SAME_TARGET = 1e-6
-"""How far two targets of an item may be apart: what writing and reading them can change."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ def _check_item(one: Prediction, other: Prediction, names: tuple[str, str]) -> N
                 f"{names[0]!r} and {names[1]!r} differ in {what} of item {one.id}: {ours} and {theirs}."
             )
     if max(abs(a - b) for a, b in zip(one.label_dist, other.label_dist, strict=True)) > 2 * SAME_TARGET:
-        drawn = [name for name, p in zip(names, (one, other), strict=True) if _is_drawn(p)]
+        drawn = [name for name, p in zip(names, (one, other), strict=True) if is_drawn(p)]
         raise InputError(
             f"item {one.id} is scored against different targets: that of {' and '.join(map(repr, drawn))} is a panel "
             "drawn at random and not the votes, as for panel and oracle.",
@@ -56,11 +54,6 @@ def _check_item(one: Prediction, other: Prediction, names: tuple[str, str]) -> N
             remedy="Such a row can stand in a table beside others, but cannot be paired with them; panel and oracle of "
             "one seed can be paired with each other.",
         )
-
-
-def _is_drawn(prediction: Prediction) -> bool:
-    shares = [vote / sum(prediction.votes) for vote in prediction.votes]
-    return max(abs(a - b) for a, b in zip(prediction.label_dist, shares, strict=True)) > SAME_TARGET
 
 
 def _unpaired(what: str) -> InputError:

@@ -21,8 +21,8 @@ LARGEST = 40
 """So many items have the largest dot."""
 CAPTION = (
     "Each dot is an item, or as many at one place as its area shows, up to 40: in a corner all of the distribution is "
-    "on that class, in the middle it is uniform; lines at 1/2. Colour and shape are those of people's majority class in "
-    "every panel."
+    "on that class, in the middle it is uniform; lines at 1/2. Colour and shape are those of people's majority class "
+    "in every panel."
 )
 
 
