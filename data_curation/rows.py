@@ -16,6 +16,8 @@ Job = tuple[str, str]
 Standing = dict[Job, tuple[int, str]]
 """For each job how many rows it has, and the outcome of the last."""
 
+SUM_TOLERANCE = 4e-3
+"""How far from 1 a distribution may sum, as `lalm_ambig.distributions` has it, which needs torch."""
 MOST_USD = 1e9
 """More than any row can have cost."""
 
@@ -66,6 +68,8 @@ def parse_row(line: bytes | str, where: str) -> Row:
         if numbers is not None and not _are_shares(numbers, len(row.categories)):
             wrong = f"{name} must be {len(row.categories)} numbers of 0 or more that are not all 0"
             raise InputError(f"not a row of curation: {wrong}", where=where)
+    if row.validated_dist is not None and abs(sum(row.validated_dist) - 1) > SUM_TOLERANCE:
+        raise InputError("not a row of curation: validated_dist does not sum to 1", where=where)
     if row.outcome == "accepted" and row.rationale is None:
         raise InputError("not a row of curation: it is accepted and has no rationale", where=where)
     return row

@@ -56,6 +56,7 @@ def test_a_curation_row_that_is_nested_too_deep_is_one_line(tmp_path: Path) -> N
         {"votes": [-1, 2]},
         {"votes": [float("nan"), 1]},
         {"validated_dist": [1, 2, 3]},
+        {"validated_dist": [True, 0.5]},
         {"outcome": "accepted"},
     ],
 )
@@ -73,6 +74,15 @@ def test_a_prediction_that_json_trips_over_is_one_line(tmp_path: Path, line: str
     path = write_predictions(tmp_path / "predictions.jsonl", [GOOD])
     path.write_text(path.read_text() + line)
     with pytest.raises(InputError, match=r"predictions\.jsonl:2: not "):
+        read_predictions(path)
+
+
+@pytest.mark.parametrize("field", ["votes", "label_dist", "predicted_dist", "class_mass"])
+def test_a_prediction_with_a_number_beyond_all_floats_is_one_line(tmp_path: Path, field: str) -> None:
+    path = write_predictions(tmp_path / "predictions.jsonl", [GOOD])
+    row = json.loads(path.read_text())
+    path.write_text(json.dumps({**row, field: 10**400 if field == "class_mass" else [10**400, 1]}) + "\n")
+    with pytest.raises(InputError, match=rf"predictions\.jsonl:1: '{field}' must be"):
         read_predictions(path)
 
 

@@ -111,7 +111,7 @@ def check_row(row: Row) -> None:
     assert row.outcome != "accepted" or row.rationale is not None
     if row.validated_dist is not None:
         assert len(row.validated_dist) == len(row.categories)
-        assert sum(row.validated_dist) == pytest.approx(1)
+        assert sum(row.validated_dist) == pytest.approx(1, abs=4e-3)
     row.model_dump_json()
 
 
