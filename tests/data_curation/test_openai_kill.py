@@ -1,12 +1,14 @@
 """kill -9 at a random moment, twenty times in a row: nothing is lost, nothing is done or paid twice."""
 
 import random
-import subprocess
+import signal
 import time
 from collections import Counter
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from small_corpus import command, environment, make_corpus, rows_of, write_arguments
+from forked import start
+from small_corpus import make_corpus, rows_of, write_arguments
 from stub_server import StubServer
 
 ITEMS = 200
@@ -21,16 +23,18 @@ def test_twenty_kills_leave_every_item_once_and_pay_twice_only_for_calls_in_flig
         arguments = [*write_arguments(corpus, out, stub.url), "--concurrency", CONCURRENCY]
         in_flight = 0
         for _ in range(KILLS):
-            process = subprocess.Popen(command(*arguments), env=environment(), stderr=subprocess.DEVNULL)
+            process = start(*arguments)
             _wait_for(stub, stub.answered + rng.randint(1, 30), process)
             time.sleep(rng.uniform(0.0, 0.02))
             process.kill()
-            process.wait()
+            process.join()
+            assert process.exitcode == -signal.SIGKILL
             time.sleep(0.1)  # the stub finishes what it had begun: an open call may be paid for
             in_flight += CONCURRENCY
         assert ITEMS / 4 < len(rows_of_whole(out)) < ITEMS
-        finished = subprocess.run(command(*arguments), env=environment(), timeout=60, check=False)
-        assert finished.returncode == 0
+        finished = start(*arguments)
+        finished.join(timeout=60)
+        assert finished.exitcode == 0
         calls = stub.count
         bodies = Counter(f"{came.role} {came.text}{came.sounds}" for came in stub.received)
     rows = rows_of(out)
@@ -43,12 +47,12 @@ def test_twenty_kills_leave_every_item_once_and_pay_twice_only_for_calls_in_flig
     print(f"{calls} calls for {2 * ITEMS}, {calls - 2 * ITEMS} repeated after {KILLS} kills")
 
 
-def _wait_for(stub: StubServer, answered: int, process: "subprocess.Popen[bytes]") -> None:
+def _wait_for(stub: StubServer, answered: int, process: ForkServerProcess) -> None:
     """Return when the stub has answered so often."""
     deadline_s = time.monotonic() + 30
     while stub.answered < answered and time.monotonic() < deadline_s:
         time.sleep(0.002)
-    assert process.poll() is None, "the kills must come before the end"
+    assert process.is_alive(), "the kills must come before the end"
 
 
 def rows_of_whole(out: Path) -> list[bytes]:
