@@ -23,6 +23,8 @@ PATIENCE = timedelta(hours=2)
 LOOK_EVERY_S = 1.0
 LOST = re.compile(r"gloo|NCCL|connection (was )?(reset|closed|refused)|broken pipe|socket", re.IGNORECASE)
 """In messages of torch's backends, when a process cannot be reached any more."""
+_STARTED: list["subprocess.Popen[bytes]"] = []
+"""By the first process."""
 GOES_ON = "The same command goes on from the last checkpoint."
 
 
@@ -51,8 +53,11 @@ def start(cli: Cli) -> Any:
     strategy = trainer.strategy
     if strategy.launcher is not None:
         _watch_parent()
-        strategy.launcher.launch(lambda: None)
-        _watch_children(strategy.launcher.procs)
+        if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+            # Not `launch`, whose own watch would kill this process without a word.
+            strategy.launcher._call_children_scripts()
+            _STARTED.extend(strategy.launcher.procs)
+            _watch_children(_STARTED)
     if not parallel.started():
         strategy.setup_environment()
     return trainer
@@ -60,16 +65,26 @@ def start(cli: Cli) -> Any:
 
 @contextmanager
 def together() -> Iterator[None]:
-    """Inside, a lost connection to another process is an InputError."""
+    """Inside, a lost connection to another process is an InputError; where the block fails, so do the others."""
     try:
         yield
     except RuntimeError as error:
         if not (parallel.world() > 1 and LOST.search(str(error))):
+            _kill_started()
             raise
-        time.sleep(
-            2 * LOOK_EVERY_S
-        )  # where the first process has started the others, it knows which one is gone
+        time.sleep(3 * LOOK_EVERY_S)  # the watch of the first process knows which one is gone
         raise InputError("another process of this run is gone.", remedy=GOES_ON) from error
+    except BaseException:
+        _kill_started()
+        raise
+
+
+def _kill_started() -> None:
+    """The others end with the first process, whose word is enough; their watch has nothing left to look at."""
+    processes = list(_STARTED)
+    _STARTED.clear()
+    for process in processes:
+        process.kill()
 
 
 def _watch_parent() -> None:
@@ -81,6 +96,9 @@ def _watch_parent() -> None:
     def look() -> None:
         while os.getppid() == parent:
             time.sleep(LOOK_EVERY_S)
+        print(
+            f"error: process {own} stops: the first process is gone. {GOES_ON}", file=sys.stderr, flush=True
+        )
         os._exit(1)
 
     threading.Thread(target=look, daemon=True, name=f"parent of process {own}").start()

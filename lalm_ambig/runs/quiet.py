@@ -8,6 +8,7 @@ EXPECTED = (
     r".*does not have many workers.*",  # cached features need none
     r".*is_gradient_checkpointing.*",  # peft's use of a name that transformers has changed
     r".*module\(s\) in eval mode at the start of training.*",  # the frozen audio tower
+    r".*sync_dist=True.*",  # what is logged was pooled over processes before
     r".*predict returned None.*",  # predictions are kept by the method
     r".*Checkpoint directory .* exists and is not empty.*",  # a run that goes on
     r".*exists and is not empty. Previous log files.*",
