@@ -57,10 +57,10 @@ def write_listing(folder: Path, items: int) -> Path:
     return file
 
 
-def settings(corpus: Path, run: str, *, tower: bool) -> list[str]:
+def settings(corpus: Path, run: str, *, tower: bool = False, method: str = "sft") -> list[str]:
     """The command line of `fit`."""
     configs = Path(__file__).parents[2] / "configs"
-    files = [f"--config={configs / name}.yaml" for name in ("policy/tiny", "data/jsonl", "method/sft")]
+    files = [f"--config={configs / name}.yaml" for name in ("policy/tiny", "data/jsonl", f"method/{method}")]
     values = {
         "data.corpus.root": corpus,
         "policy.adapter.audio_tower": str(tower).lower(),

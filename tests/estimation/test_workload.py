@@ -1,0 +1,88 @@
+"""What a step of each method computes, and where its lengths come from."""
+
+from pathlib import Path
+
+import pytest
+
+from lalm_ambig.corpora.demo import Demo
+from lalm_ambig.corpora.prepared import found_ready, prepare
+from lalm_ambig.data import DataModule
+from lalm_ambig.estimation.lengths import lengths_of
+from lalm_ambig.estimation.option import Assumptions
+from lalm_ambig.estimation.shapes import Encoder
+from lalm_ambig.estimation.workload import Lengths, workload
+from lalm_ambig.methods.base import Method
+from lalm_ambig.methods.curated_trajectory import CuratedTrajectory
+from lalm_ambig.methods.dpo import DPO, Negatives
+from lalm_ambig.methods.grpo import GRPO, Grouping
+from lalm_ambig.methods.sft import SFT
+from lalm_ambig.policies.tiny import Tiny
+from lalm_ambig.rollouts.sampling import Sampling
+
+LENGTHS = Lengths(prompt=100, audio=60, curated=30)
+TWENTY = Sampling(max_new_tokens=20)
+HEARS = Encoder(layers=2, hidden=8, intermediate=16, longest=100)
+
+
+@pytest.mark.parametrize(
+    ("method", "behind", "tokens", "rollouts"),
+    [
+        (SFT(Tiny()), (30,), 2 * (100 + 30), 0),
+        (GRPO(Tiny(), grouping=Grouping(size=3), sampling=TWENTY), (20, 20, 20), 2 * (100 + 60), 3),
+        (
+            GRPO(Tiny(), grouping=Grouping(size=3), sampling=TWENTY, share_prompt=False),
+            (20, 20, 20),
+            2 * 3 * (100 + 20),
+            3,
+        ),
+        (
+            GRPO(Tiny(), grouping=Grouping(size=3), sampling=TWENTY, curated=CuratedTrajectory()),
+            (20, 20, 20, 30),
+            2 * (100 + 60 + 30),
+            3,
+        ),
+        (DPO(Tiny(), negatives=Negatives(rollouts=4), sampling=TWENTY), (30, 20), 2 * (100 + 50), 4),
+        (
+            DPO(Tiny(), negatives=Negatives(rollouts=4, choose="all"), sampling=TWENTY),
+            (30, 20, 20, 20, 20),
+            2 * (100 + 110),
+            4,
+        ),
+    ],
+    ids=["sft", "grpo", "grpo, plain", "grpoz", "dpo", "dpo, all"],
+)
+def test_a_step_of_two_items(method: Method, behind: tuple[int, ...], tokens: int, rollouts: int) -> None:
+    found = workload(method, LENGTHS, items=2)
+    assert (found.behind, found.tokens, found.rollouts) == (behind, tokens, rollouts)
+    assert found.counted == 2 * sum(behind)
+    assert not found.keeps_start
+
+
+def test_the_reference_at_the_start_is_a_copy() -> None:
+    assert workload(GRPO(Tiny(), reference="start"), LENGTHS, items=1).keeps_start
+
+
+def test_lengths_are_assumed_until_the_corpus_was_checked(
+    demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    data, method = DataModule(Demo(demo_root)), SFT(Tiny())
+    assert found_ready(data.corpus) is None
+    before, line = lengths_of(method, data, HEARS, Assumptions())
+    assert before.audio == 100  # 30 s are cut to what the encoder hears
+    assert "assumed, since the corpus was not checked yet" in line
+    items = list(prepare(data.corpus, quiet=True).items("train"))
+    after, line = lengths_of(method, data, HEARS, Assumptions())
+    assert "the corpus's longest" in line
+    assert after.audio == min(100, round(25 * max(item.duration_s for item in items)))
+    assert after.curated == max(len(item.rationale or "") for item in items) // 4 + 16
+    said = Assumptions(prompt_tokens=50.0, clip_s=1.0, curated_tokens=9.0)
+    assert lengths_of(method, data, HEARS, said)[0] == Lengths(prompt=75, audio=25, curated=9)
+    assert lengths_of(method, data, None, said)[0] == Lengths(prompt=50, audio=0, curated=9)
+
+
+def test_a_corpus_that_is_not_there_is_no_hindrance(tmp_path: Path) -> None:
+    data = DataModule(Demo(tmp_path / "none"))
+    lengths, _ = lengths_of(SFT(Tiny()), data, None, Assumptions())
+    assert lengths.curated == 200 + 16
+    assert not (tmp_path / "none").exists()
