@@ -9,6 +9,8 @@ from rich.markup import escape
 from lalm_ambig import parallel
 from lalm_ambig.configuration import Cli, RunSettings, namespace_name, parse
 from lalm_ambig.errors import run_command
+from lalm_ambig.estimation.estimate import print_estimate
+from lalm_ambig.estimation.option import taken_out as estimate_taken_out
 from lalm_ambig.evaluation.literature import literature
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.replacing import replace_text
@@ -33,7 +35,11 @@ def main() -> int:
 
 
 def run_all(words: Sequence[str], console: Console) -> int:
-    """The run of these words, or with `--folds` those of each fold."""
+    """The run of these words, or with `--folds` those of each fold; with `--estimate` only what memory it needs."""
+    words, assumptions = estimate_taken_out(words)
+    if assumptions is not None:
+        print_estimate(parse(words), assumptions, console)
+        return 0
     arguments, folds = taken_out(words)
     if folds is None:
         train(arguments, console)

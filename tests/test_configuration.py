@@ -35,7 +35,8 @@ def write(folder: Path, text: str, name: str = "own.yaml") -> Path:
 def shipped(path: Path) -> Cli:
     """A shipped file as it is meant: alone where it is whole, otherwise with the tiny demo's other kinds."""
     content = yaml.safe_load((CONFIGS / path).read_text())
-    others = [f for f, kind in ((POLICY, "policy"), (DATA, "data"), (METHOD, "model")) if kind not in content]
+    kinds = ((POLICY, "policy", "class_path"), (DATA, "data", "corpus"), (METHOD, "model", "class_path"))
+    others = [file for file, kind, key in kinds if key not in content.get(kind, {})]
     root = ["--data.corpus.root", "somewhere"] if "demo" not in str(content.get("data", "demo")) else []
     own = "Qwen2Audio" in str(content.get("policy", "")) and "path" not in content["policy"]["init_args"]
     missing = ["--policy.path", "somewhere"] if own else []

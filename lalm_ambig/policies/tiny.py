@@ -17,6 +17,7 @@ from transformers import (
     WhisperFeatureExtractor,
 )
 
+from lalm_ambig import parallel
 from lalm_ambig.cache import cache_root, whole_folder
 from lalm_ambig.policies.lora import Adapter
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
@@ -69,7 +70,7 @@ class Tiny(Qwen2Audio):
         self.seed = seed
 
     def checkpoint(self) -> str:
-        return str(build(self.seed))
+        return str(parallel.first_does(lambda: build(self.seed)))
 
     @property
     def describe(self) -> str:
