@@ -59,7 +59,7 @@ def write_listing(folder: Path, items: int) -> Path:
 
 def settings(corpus: Path, run: str, *, tower: bool = False, method: str = "sft") -> list[str]:
     """The command line of `fit`."""
-    configs = Path(__file__).parents[2] / "configs"
+    configs = Path(__file__).resolve().parents[2] / "configs"
     files = [f"--config={configs / name}.yaml" for name in ("policy/tiny", "data/jsonl", f"method/{method}")]
     values = {
         "data.corpus.root": corpus,
