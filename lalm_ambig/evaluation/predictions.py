@@ -114,6 +114,7 @@ def _parse(line: str, where: str) -> Prediction:
     if unknown := sorted(set(row) - set(names)):
         raise InputError(f"unknown key {unknown[0]!r}", where=where)
     _check_scalars(row, where)
+    row["class_mass"] = None if row["class_mass"] is None else float(row["class_mass"])
     for name in ("votes", "label_dist", "predicted_dist"):
         row[name] = _numbers(row[name], name, where)
         if len(row[name]) != len(row["votes"]):

@@ -86,6 +86,12 @@ def test_a_prediction_with_a_number_beyond_all_floats_is_one_line(tmp_path: Path
         read_predictions(path)
 
 
+def test_a_class_mass_that_is_written_as_a_whole_number_is_read(tmp_path: Path) -> None:
+    path = write_predictions(tmp_path / "predictions.jsonl", [GOOD])
+    path.write_text(json.dumps({**json.loads(path.read_text()), "class_mass": 1}) + "\n")
+    assert read_predictions(path)[0].class_mass == 1.0
+
+
 @pytest.mark.parametrize("content", [DEEP, DIGITS, '{"categories": ["x", "x"]}'])
 def test_metrics_that_json_trips_over_are_one_line(tmp_path: Path, content: str) -> None:
     (tmp_path / "metrics.json").write_text(content)
