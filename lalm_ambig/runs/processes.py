@@ -23,6 +23,8 @@ PATIENCE = timedelta(hours=2)
 LOOK_EVERY_S = 1.0
 LOST = re.compile(r"gloo|NCCL|connection (was )?(reset|closed|refused)|broken pipe|socket", re.IGNORECASE)
 """In messages of torch's backends, when a process cannot be reached any more."""
+FIRST = "LALM_AMBIG_FIRST_PROCESS"
+"""Environment variable: who started the others, where nobody else (SLURM, torchrun) has."""
 _STARTED: list["subprocess.Popen[bytes]"] = []
 """By the first process."""
 GOES_ON = "The same command goes on from the last checkpoint."
@@ -51,13 +53,13 @@ def start(cli: Cli) -> Any:
         return trainer
     trainer = cli.make_trainer(strategy=DDPStrategy(timeout=PATIENCE), **EVALUATING)
     strategy = trainer.strategy
-    if strategy.launcher is not None:
-        _watch_parent()
-        if int(os.environ.get("LOCAL_RANK", "0")) == 0:
-            # Not `launch`, whose own watch would kill this process without a word.
-            strategy.launcher._call_children_scripts()
-            _STARTED.extend(strategy.launcher.procs)
-            _watch_children(_STARTED)
+    _watch_parent()
+    if not strategy.cluster_environment.creates_processes_externally:
+        os.environ[FIRST] = str(os.getpid())
+        # Not `launch`, whose own watch would kill this process without a word.
+        strategy.launcher._call_children_scripts()
+        _STARTED.extend(strategy.launcher.procs)
+        _watch_children(_STARTED)
     if not parallel.started():
         strategy.setup_environment()
     return trainer
@@ -89,9 +91,9 @@ def _kill_started() -> None:
 
 def _watch_parent() -> None:
     """In a process that the first one has started: stop when that one is gone."""
-    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+    parent, own = os.getppid(), os.environ.get("LOCAL_RANK", "0")
+    if os.environ.get(FIRST) != str(parent):
         return
-    parent, own = os.getppid(), os.environ["LOCAL_RANK"]
 
     def look() -> None:
         while os.getppid() == parent:
