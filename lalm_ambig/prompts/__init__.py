@@ -21,7 +21,14 @@ def load_prompt(stem: str, mode: Mode) -> str:
         raise InputError(
             f"no prompt {stem!r}: expected one of {', '.join(known)}, or a .txt file.", where="data.prompt"
         )
-    return path.read_text(encoding="utf-8").strip()
+    return _text(path).strip()
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"not UTF-8 text: {error.reason} at byte {error.start}", where=str(path)) from error
 
 
 def load_glosses(stem: str) -> dict[str, str]:
@@ -36,7 +43,7 @@ def load_glosses(stem: str) -> dict[str, str]:
             raise InputError(f"no such file: {own}", where="data.glosses")
         return {}
     glosses: dict[str, str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(_text(path).splitlines(), start=1):
         name, colon, gloss = line.partition(":")
         if line.strip() and not colon:
             raise InputError(f"expected `class: what it means`, got {line!r}", where=f"{path}:{number}")
