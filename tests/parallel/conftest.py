@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from runs import ForkServer, words
+from small_runs import ForkServer, words
 
 Whole = Callable[[str, int], Path]
 

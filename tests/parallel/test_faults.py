@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Whole
-from runs import ForkServer, left, words
+from small_runs import ForkServer, left, words
 
 
 def errors(log: Path) -> list[str]:

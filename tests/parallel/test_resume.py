@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Whole
-from runs import STEPS_OF_AN_EPOCH, ForkServer, left, words
+from small_runs import STEPS_OF_AN_EPOCH, ForkServer, left, words
 
 ALWAYS = {
     ("sft", 1, "last batch of an epoch"),

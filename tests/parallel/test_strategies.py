@@ -9,8 +9,8 @@ import pytest
 import torch
 from conftest import Whole
 from peft import PeftModel
-from runs import ForkServer, words
 from safetensors.torch import load_file
+from small_runs import ForkServer, words
 from transformers import Qwen2AudioForConditionalGeneration
 
 from lalm_ambig.policies.tiny import build
