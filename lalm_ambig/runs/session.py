@@ -102,8 +102,10 @@ def standardise(model: Method, data: DataModule) -> None:
     policy = model.policy
     if model.start is not None:  # its projector is trained already
         return
+    if not (isinstance(policy, Qwen2Audio) and policy.standardise_audio):
+        return
     heard = [item for item in data.items("train") if item.audio]
-    if isinstance(policy, Qwen2Audio) and policy.standardise_audio and heard:
+    if heard:
         features = data.encoder.features or cached_features(policy, heard, cache_root())
         policy.standardise(*features.moments([str(item.audio) for item in heard]))
 
