@@ -79,7 +79,17 @@ class Cli(LightningCLI):
 
     def make_trainer(self, **settings: Any) -> Any:
         """Lightning's trainer as configured, with these settings over it."""
-        return self.instantiate_trainer(**settings)
+        precision = self.config_init["trainer"]["precision"]
+        if precision in ("bf16-true", "16-true"):
+            raise InputError(
+                f"{precision} would round targets and log-probabilities, which stay in float32 here.",
+                where="trainer.precision",
+                remedy="Use bf16-mixed; or 32-true with policy.init_args.dtype: bfloat16 for weights of two bytes.",
+            )
+        trainer = self.instantiate_trainer(**settings)
+        # Batches are records whose parts are cast where they are used; targets stay in float32 whatever the precision.
+        trainer.precision_plugin.convert_input = lambda batch: batch
+        return trainer
 
     def resolved(self) -> str:
         """The whole configuration as YAML, secrets blanked out."""

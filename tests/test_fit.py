@@ -131,6 +131,17 @@ def test_another_configuration_does_not_go_into_the_same_folder(
         run_fit(arguments(demo_root, tmp_path), monkeypatch)
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_precision_that_would_round_targets_is_refused(
+    demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(
+        ValueError, match=r"trainer.precision: bf16-true would round targets .* Use bf16-mixed"
+    ):
+        run_fit(arguments(demo_root, tmp_path, "--trainer.precision=bf16-true"), monkeypatch)
+    assert not (tmp_path / "r").exists()
+
+
 def crema_d(root: Path) -> list[str]:
     return [
         "--data.corpus.class_path=lalm_ambig.corpora.crema_d.CremaD",

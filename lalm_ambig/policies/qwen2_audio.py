@@ -115,7 +115,8 @@ class Qwen2Audio(AudioModel):
         )
 
     def project(self, features: Float[Tensor, "audio_token channel"]) -> Float[Tensor, "audio_token model"]:
-        projected: Tensor = self.base.model.multi_modal_projector(features.float())
+        projector = self.base.model.multi_modal_projector
+        projected: Tensor = projector(features.to(next(projector.parameters()).dtype))
         return projected
 
     def standardise(self, mean: Float[Tensor, "channel"], deviation: Float[Tensor, "channel"]) -> None:

@@ -153,7 +153,7 @@ def make_trainer(training: Training, *, resumed: Path | None) -> Any:
         loggers = run_loggers(run, resumed_at=None if resumed is None else run.step_of(resumed))
     if loggers:
         callbacks.append(LearningRateMonitor("step"))
-    trainer = cli.make_trainer(
+    return cli.make_trainer(
         callbacks=[*(configured["callbacks"] or []), *callbacks],
         logger=loggers,
         default_root_dir=run.path,
@@ -162,9 +162,6 @@ def make_trainer(training: Training, *, resumed: Path | None) -> Any:
         use_distributed_sampler=False,  # the loaders divide items themselves
         enable_checkpointing=False,  # Lightning's own
     )
-    # Batches are records whose parts are cast where they are used; targets stay in float32 whatever the precision.
-    trainer.precision_plugin.convert_input = lambda batch: batch
-    return trainer
 
 
 def check_strategy(strategy: Any, model: Method, data: DataModule) -> None:

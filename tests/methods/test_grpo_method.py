@@ -32,7 +32,9 @@ def test_before_any_update_ratios_are_one_and_the_clip_is_idle(
     experience = method.gather(method.encoder(items))
     ratio = (experience.log_probs - experience.old_log_probs)[experience.mask].exp()
     assert torch.equal(ratio, torch.ones_like(ratio)), "in any precision: both are of the training pass"
-    assert 0 <= float(method.values["rollouts/log_prob_mismatch"].mean()) < 1e-4, "float32: sampling says the same"
+    assert 0 <= float(method.values["rollouts/log_prob_mismatch"].mean()) < 1e-4, (
+        "float32: sampling says the same"
+    )
     assert float(method.reduce(experience).parts["clipped_share"]) == 0
 
 
