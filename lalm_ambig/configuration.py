@@ -86,7 +86,7 @@ class Cli(LightningCLI):
                 where="trainer.precision",
                 remedy="Use bf16-mixed; or 32-true with policy.init_args.dtype: bfloat16 for weights of two bytes.",
             )
-        trainer = self.instantiate_trainer(**settings)
+        trainer: Any = self.instantiate_trainer(**settings)
         # Batches are records whose parts are cast where they are used; targets stay in float32 whatever the precision.
         trainer.precision_plugin.convert_input = lambda batch: batch
         return trainer
