@@ -10,6 +10,7 @@ import resource
 import signal
 import socket
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
@@ -56,6 +57,8 @@ def start(order: dict[str, Any], rank: int, port: int) -> int:
         )
     os.environ.update(order.get("environment", {}))
     spoil(order)
+    if "kill_after_s" in order:
+        threading.Timer(order["kill_after_s"], os.kill, (os.getpid(), signal.SIGKILL)).start()
     if order["kill"] is not None:
         place, time = order["kill"]
         kill_at(*PLACES[place], time=time)
