@@ -25,6 +25,7 @@ def print_estimate(cli: Cli, said: Assumptions, console: Console) -> None:
     method, data, trainer = cli.model, cli.datamodule, cli.config_init["trainer"]
     shapes = shapes_of(method.policy)
     shapes, setting = _setting(shapes, trainer, trains_tower=method.policy.adapter.trains_tower)
+    setting = replace(setting, recomputes=method.policy.adapter.checkpoint_activations)
     lengths, line = lengths_of(method, data, shapes.encoder, said)
     work = workload(method, lengths, items=data.batch_size)
     writing = method.generation.samples if method.writes else 0

@@ -76,9 +76,16 @@ def layer_activations(decoder: Decoder, work: Workload, computing: Computing, *,
     return work.tokens * per_token + work.items * (2 * kept * seen + masks) * computing.bytes
 
 
-def activations(decoder: Decoder, work: Workload, computing: Computing, *, rank: int) -> int:
-    """What autograd keeps of a training pass: all layers, one more for the one that is computed, and embeddings."""
+def activations(
+    decoder: Decoder, work: Workload, computing: Computing, *, rank: int, recomputes: bool = False
+) -> int:
+    """What autograd keeps of a training pass: all layers, one more for the one that is computed, and embeddings.
+
+    Where layers are computed again (`checkpoint_activations`), only what each begins with, and two at work.
+    """
     layer = layer_activations(decoder, work, computing, rank=rank)
+    if recomputes:
+        return 2 * layer + (decoder.layers + 3) * work.tokens * decoder.hidden * FLOAT32
     return (decoder.layers + 1) * layer + 3 * work.tokens * decoder.hidden * FLOAT32
 
 

@@ -23,6 +23,8 @@ class Setting:
     trains_tower: bool
     accumulates: bool
     """Whether gradients are kept over several batches."""
+    recomputes: bool = False
+    """Whether layers are computed again in the backward pass."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,9 @@ def _training(shapes: Shapes, work: Workload, parts: Divided, setting: Setting) 
     decoder, computing = shapes.decoder, setting.computing
     full = not shapes.rank
     found = {
-        "activations": formulas.activations(decoder, work, computing, rank=shapes.rank),
+        "activations": formulas.activations(
+            decoder, work, computing, rank=shapes.rank, recomputes=setting.recomputes
+        ),
         "logits": formulas.training_logits(decoder, work, computing, head_trained=full),
         "weights of a layer, gathered": parts.live,
     }

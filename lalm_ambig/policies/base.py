@@ -79,6 +79,9 @@ class Policy(nn.Module, ABC):
             base, self.adapter, language_model=self.layer_pattern, projector=self.projector_name
         )
         self.shares_prompts = install(self.language_model.config)
+        if self.adapter.checkpoint_activations:
+            decoder: Any = self.language_model
+            decoder.activation_checkpointing_enable()
         self._root = (Root(self.model),)
         self.loaded = True
 
