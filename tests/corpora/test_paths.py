@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from conftest import write_clip
+import soundfile
 
 from data_curation.clips import open_clip
 from lalm_ambig.corpora.base import Corpus, open_corpus
@@ -18,6 +19,11 @@ from lalm_ambig.errors import InputError
 from lalm_ambig.sound_files import inspect_audio
 
 ALLOW = r"--data\.corpus\.init_args\.allow_outside true"
+
+
+def write_clip(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, 3_200), 16_000)
 
 
 @pytest.fixture
