@@ -1,6 +1,7 @@
 """Files of checkpoints: whole or not there. Each is written under another name, read back, and then renamed."""
 
 import os
+import pickle
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -26,6 +27,17 @@ class WholeFileIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         _written(Path(path), lambda unfinished: torch.save(checkpoint, unfinished))
+
+    def load_checkpoint(self, path: Any, *args: Any, **named: Any) -> dict[str, Any]:
+        try:
+            loaded: dict[str, Any] = super().load_checkpoint(path, *args, **named)
+        except pickle.UnpicklingError as error:
+            raise InputError(
+                "it holds more than tensors and plain values; nothing in it was run.",
+                where=str(path),
+                remedy="Go on only from a state that this run wrote.",
+            ) from error
+        return loaded
 
 
 def write_weights(path: Path, weights: dict[str, Tensor]) -> None:

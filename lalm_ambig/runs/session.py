@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from lalm_ambig import parallel
@@ -112,4 +113,11 @@ def standardise(model: Method, data: DataModule) -> None:
 
 def load_trained(model: Method, weights: Path) -> None:
     """Put trained weights (`checkpoints/best.safetensors`) into the model's policy."""
-    model.policy.load_state_dict(load_file(weights), strict=False)
+    try:
+        model.policy.load_state_dict(load_file(weights), strict=False)
+    except SafetensorError as error:
+        raise InputError(
+            f"not a readable safetensors file: {error}",
+            where=str(weights),
+            remedy="Remove it and run fit again.",
+        ) from error

@@ -1,12 +1,10 @@
 """What tests of whole runs share: one process to fork them from, and each method's uninterrupted run."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from small_runs import ForkServer, words
-
-Whole = Callable[[str, int], Path]
+from small_runs import ForkServer, Whole, words
 
 
 @pytest.fixture(scope="session")

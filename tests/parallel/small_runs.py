@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+Whole = Callable[[str, int], Path]
+"""The folder of an uninterrupted run of a method, in so many processes."""
 HERE = Path(__file__).parent
 CLASSES = {"sft": "sft.SFT", "dpo": "dpo.DPO", "grpo": "grpo.GRPO"}
 SAMPLED = ["--model.sampling.max_new_tokens=10", "--model.sampling.temperature=1.0"]

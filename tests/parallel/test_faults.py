@@ -5,8 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import Whole
-from small_runs import ForkServer, left, words
+from small_runs import ForkServer, Whole, left, words
 
 
 def errors(log: Path) -> list[str]:

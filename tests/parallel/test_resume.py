@@ -6,8 +6,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import Whole
-from small_runs import STEPS_OF_AN_EPOCH, ForkServer, left, words
+from small_runs import STEPS_OF_AN_EPOCH, ForkServer, Whole, left, words
 
 ALWAYS = {
     ("sft", 1, "last batch of an epoch"),

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import Whole
 from peft import PeftModel
 from safetensors.torch import load_file
-from small_runs import ForkServer, words
+from small_runs import ForkServer, Whole, words
 from transformers import Qwen2AudioForConditionalGeneration
 
 from lalm_ambig.policies.tiny import build
