@@ -5,6 +5,7 @@ from pathlib import Path
 from rich.console import Console
 from small_model import MakePolicy
 
+from lalm_ambig.configuration import parse
 from lalm_ambig.corpora.base import open_corpus
 from lalm_ambig.data import DataModule
 from lalm_ambig.evaluation.predictions import Prediction
@@ -27,7 +28,9 @@ def test_rows_of_averaged_responses_say_so_and_baselines_do_not(
     ]
     for samples in (1, 4):
         model = SFT(policy, generation=Generation(samples=samples))
-        rows = Training(RunFolder(tmp_path), model, data, None, None, Console()).results(answered, answered)
+        rows = Training(RunFolder(tmp_path), model, data, parse([]), None, Console()).results(
+            answered, answered
+        )
         assert {name: row.about.samples for name, row in rows.items()} == {
             "uniform": 1,
             "prior": 1,
