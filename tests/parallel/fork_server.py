@@ -24,13 +24,14 @@ from lalm_ambig.errors import run_command
 from lalm_ambig.methods.base import Method
 from lalm_ambig.methods.sft import SFT
 from lalm_ambig.rollouts import generate
-from lalm_ambig.runs import checkpoint_files
+from lalm_ambig.runs import checkpoint_files, logs
 
 PLACES: dict[str, tuple[Any, str]] = {
     "step": (Method, "training_step"),
     "validation": (Method, "validation_step"),
     "rollout": (generate._Loop, "take"),
     "writing": (checkpoint_files, "_is_whole_file"),
+    "logging": (logs, "TensorBoardLogger"),
 }
 
 

@@ -28,6 +28,16 @@ def test_a_damaged_state_is_passed_over_for_the_one_before(
     assert left(tmp_path / "r") == left(whole("sft", 1))
 
 
+def test_a_run_that_is_killed_again_as_it_takes_its_logs_up_loses_no_row(
+    server: ForkServer, whole: Whole, demo_root: Path, tmp_path: Path
+) -> None:
+    log, given = tmp_path / "log", words("sft", demo_root, tmp_path)
+    for kill in (("step", 6), ("logging", 1), ("step", 1)):
+        assert server.run(given, log, kill=kill) == [-9]
+    assert server.run(given, log) == [0], log.read_text()
+    assert left(tmp_path / "r") == left(whole("sft", 1))
+
+
 def test_a_full_disk_is_one_line_and_leaves_the_last_state(
     server: ForkServer, whole: Whole, demo_root: Path, tmp_path: Path
 ) -> None:
