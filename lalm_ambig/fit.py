@@ -23,6 +23,7 @@ from lalm_ambig.runs.folds import taken_out
 from lalm_ambig.runs.model_card import write_card
 from lalm_ambig.runs.processes import start, together
 from lalm_ambig.runs.session import connect
+from lalm_ambig.runs.strategies import check_strategy, strategy_of
 from lalm_ambig.runs.training import Training
 
 
@@ -63,6 +64,7 @@ def train(arguments: Sequence[str], console: Console, *, suffix: str = "") -> Ru
     `suffix` goes behind a run's given name; a name that is made from the configuration needs none.
     """
     cli = parse(arguments)
+    strategy = strategy_of(cli.config_init["trainer"]["strategy"])
     evaluator = start(cli)
     console.quiet = not parallel.is_first()
     settings: RunSettings = cli.config_init["run"]
@@ -74,11 +76,12 @@ def train(arguments: Sequence[str], console: Console, *, suffix: str = "") -> Ru
         return run
     console.print(f"run folder: {run.path}" + (" (goes on)" if state == "started" else ""))
     connect(cli.model, cli.datamodule, training=True)
+    check_strategy(strategy, cli.model, cli.datamodule)
     parallel.first_does(lambda: run.record(cli.resolved(), cli.identity()))
     console.print(_policy_line(cli.model.policy))
     for note in [*cli.datamodule.notes(), *cli.model.notes()]:
         console.print(note, highlight=False)
-    finish(Training(run, cli.model, cli.datamodule, cli, evaluator, console))
+    finish(Training(run, cli.model, cli.datamodule, cli, strategy, evaluator, console))
     return run
 
 

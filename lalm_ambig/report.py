@@ -112,6 +112,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "runs", nargs="*", type=Path, metavar="RUN", help="a run folder, or an evaluated folder"
     )
+    _add_contents(parser)
+    _add_naming(parser)
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for everything that is made"
+    )
+    return parser
+
+
+def _add_contents(parser: argparse.ArgumentParser) -> None:
+    """What is made."""
     tables, figures = table_names(), figure_names()
     parser.add_argument(
         "--table",
@@ -129,6 +139,17 @@ def _parser() -> argparse.ArgumentParser:
         help=f"of {', '.join(figures)}, or {NO_FIGURE} (default: every one that the runs can fill)",
     )
     parser.add_argument(
+        "--item",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="an item whose responses are shown; may be repeated",
+    )
+
+
+def _add_naming(parser: argparse.ArgumentParser) -> None:
+    """What folders are called, and where corpora are."""
+    parser.add_argument(
         "--name",
         action="append",
         default=[],
@@ -143,23 +164,12 @@ def _parser() -> argparse.ArgumentParser:
         help=f"the row of that folder in a paper's table, whatever its configuration says; of {', '.join(METHODS)}",
     )
     parser.add_argument(
-        "--item",
-        action="append",
-        default=[],
-        metavar="ID",
-        help="an item whose responses are shown; may be repeated",
-    )
-    parser.add_argument(
         "--root",
         action="append",
         default=[],
         metavar="CORPUS=PATH",
         help=f"where the files of a corpus are, for {COUNTED} and b14, if not where the runs had them; may be repeated",
     )
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder for everything that is made"
-    )
-    return parser
 
 
 if __name__ == "__main__":

@@ -142,6 +142,15 @@ def test_a_precision_that_would_round_targets_is_refused(
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_an_unknown_strategy_is_refused_before_anything_is_made(
+    demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValueError, match=r"unknown strategy 'fsdp3': expected auto, ddp, deepspeed_stage_1"):
+        run_fit(arguments(demo_root, tmp_path, "--trainer.strategy=fsdp3"), monkeypatch)
+    assert not (tmp_path / "r").exists()
+
+
 def crema_d(root: Path) -> list[str]:
     return [
         "--data.corpus.class_path=lalm_ambig.corpora.crema_d.CremaD",

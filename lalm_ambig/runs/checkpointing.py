@@ -109,15 +109,6 @@ class BestWeights(Callback):
         self.best = float(value)
         write_weights(self.run.best, trained_weights(pl_module.policy))
 
-    def on_save_checkpoint(
-        self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]
-    ) -> None:
-        """Take back what the loop counts of a batch as soon as it is fetched: it has not begun."""
-        progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
-        for counts in (progress["total"], progress["current"]):
-            counts["ready"] = counts["started"] = counts["completed"]
-        progress["is_last_batch"] = False
-
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best}
 

@@ -10,7 +10,9 @@ from lightning.pytorch.strategies import DeepSpeedStrategy, ModelParallelStrateg
 from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from lalm_ambig.data import DataModule
 from lalm_ambig.errors import InputError
+from lalm_ambig.methods.base import Method
 
 NAMES = "auto, ddp, deepspeed_stage_1, _2 or _3 (also with _offload behind it), fsdp2"
 DEEPSPEED = re.compile(r"deepspeed_stage_([123])(_offload)?")
@@ -64,6 +66,25 @@ def divides_weights(strategy: Any) -> bool:
 def saves_folders(strategy: Any) -> bool:
     """Whether a checkpoint is a folder into which every process writes."""
     return isinstance(strategy, DeepSpeedStrategy)
+
+
+def check_strategy(strategy: Any, model: Method, data: DataModule) -> None:
+    """InputError where all processes would have to make the same passes, and could not."""
+    if not divides_weights(strategy):
+        return
+    if model.optimiser.not_finite == "skip":
+        raise InputError(
+            "not_finite: skip does not go with weights that are divided over processes.",
+            where="model.optimiser",
+            remedy="Set it to stop, or choose ddp or deepspeed_stage_1 or 2.",
+        )
+    heard = {bool(item.audio) for item in data.train_items()}
+    if len(heard) > 1:
+        raise InputError(
+            "some training items have sound and some have none, so that passes would differ between processes.",
+            where="trainer.strategy",
+            remedy="Choose ddp or deepspeed_stage_1 or 2.",
+        )
 
 
 class DividedWeights(Callback):

@@ -14,7 +14,6 @@ from lalm_ambig.baselines.uniform import uniform
 from lalm_ambig.cache import whole_folder
 from lalm_ambig.configuration import Cli, RunSettings
 from lalm_ambig.data import DataModule
-from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import About, Results
 from lalm_ambig.methods.base import Method
@@ -26,7 +25,7 @@ from lalm_ambig.runs.evaluation import keep, kept, predict, reasoning_of, write_
 from lalm_ambig.runs.folder import RunFolder
 from lalm_ambig.runs.logs import run_loggers
 from lalm_ambig.runs.session import load_trained, standardise
-from lalm_ambig.runs.strategies import DividedWeights, divides_weights, rewrites_weights, strategy_of
+from lalm_ambig.runs.strategies import DividedWeights, rewrites_weights
 from lalm_ambig.types import Split
 
 EVALUATED: Split = "test"
@@ -40,6 +39,8 @@ class Training:
     model: Method
     data: DataModule
     cli: Cli
+    strategy: Any
+    """Of training (see `strategies`)."""
     evaluator: Any
     """The trainer that predicts."""
     console: Console
@@ -144,8 +145,6 @@ def make_trainer(training: Training, *, resumed: Path | None) -> Any:
         RolloutTable(run, settings.rollout_steps, console=console),
     ]
     configured = cli.config_init["trainer"]
-    strategy = strategy_of(configured["strategy"])
-    check_strategy(strategy, training.model, training.data)
     if configured["enable_progress_bar"] is not False:
         callbacks.append(RichProgressBar())
     loggers = configured["logger"]
@@ -157,27 +156,8 @@ def make_trainer(training: Training, *, resumed: Path | None) -> Any:
         callbacks=[*(configured["callbacks"] or []), *callbacks],
         logger=loggers,
         default_root_dir=run.path,
-        strategy=strategy,
+        strategy=training.strategy,
         plugins=[*(configured["plugins"] or []), WholeFileIO()],
         use_distributed_sampler=False,  # the loaders divide items themselves
         enable_checkpointing=False,  # Lightning's own
     )
-
-
-def check_strategy(strategy: Any, model: Method, data: DataModule) -> None:
-    """InputError where all processes would have to make the same passes, and could not."""
-    if not divides_weights(strategy):
-        return
-    if model.optimiser.not_finite == "skip":
-        raise InputError(
-            "not_finite: skip does not go with weights that are divided over processes.",
-            where="model.optimiser",
-            remedy="Set it to stop, or choose ddp or deepspeed_stage_1 or 2.",
-        )
-    heard = {bool(item.audio) for item in data.train_items()}
-    if len(heard) > 1:
-        raise InputError(
-            "some training items have sound and some have none, so that passes would differ between processes.",
-            where="trainer.strategy",
-            remedy="Choose ddp or deepspeed_stage_1 or 2.",
-        )
