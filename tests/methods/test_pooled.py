@@ -1,0 +1,22 @@
+"""What a process's loss is multiplied by, so that the mean over processes is the mean over items."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from lalm_ambig import parallel
+from lalm_ambig.methods.pooled import Pooled
+from lalm_ambig.types import Batch, Item, Loss, Tokens
+
+
+def test_a_process_with_fewer_items_weighs_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    def beside_three(value: Any) -> list[Any]:
+        return [value, (3, [])] if isinstance(value, tuple) else [value, {}]
+
+    monkeypatch.setattr(parallel, "everyones", beside_three)
+    nothing = torch.zeros(1, 1)
+    items = (Item(id="a", votes=(1.0,)),)
+    batch = Batch(items, Tokens(nothing.long(), nothing.bool()), None, torch.ones(1, 1))
+    loss = Loss(torch.tensor(2.0), {})
+    assert Pooled().step(batch, loss, {}) == pytest.approx(1 * 2 / 4)
