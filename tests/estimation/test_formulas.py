@@ -115,3 +115,10 @@ def test_the_encoder_keeps_two_positions_for_each_audio_token() -> None:
     work = Workload(items=2, prompt=50, audio=40, behind=(5,))
     assert formulas.encoder_activations(encoder, work, FLOAT32) == 3 * (2 * 40 * 2) * (90 + 40) * 4
     assert formulas.audio_features(encoder, SMALL, work) == 2 * 40 * (10 + 64) * 4
+
+
+def test_layers_that_are_computed_again_leave_what_each_begins_with_and_two_at_work() -> None:
+    layer = formulas.layer_activations(SMALL, GROUP, FLOAT32, rank=8)
+    begins = GROUP.tokens * SMALL.hidden * 4
+    found = formulas.activations(SMALL, GROUP, FLOAT32, rank=8, recomputes=True)
+    assert found == 2 * layer + begins * (SMALL.layers + 3)
