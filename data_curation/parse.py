@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 from pydantic import ValidationError
 
 from data_curation.records import Reasoning, Usage
+from lalm_ambig.categories import normal_form
 
 DECLINED_CODES = ("content_policy_violation", "content_filter")
 MOST_TOKENS = 10**9
@@ -77,18 +78,22 @@ def read_reasoning(reply: str) -> Reasoning | Refused | Unreadable:
 def read_distribution(reply: str, categories: Sequence[str]) -> tuple[float, ...] | Refused | Unreadable:
     """The distribution in a validator's reply, divided by its sum.
 
-    Class names match in any case; a missing class is 0; an unknown class, a negative or non-numeric share or
-    a sum of 0 makes the reply unreadable: the rules of the verbalised readout.
+    Class names match in any case and Unicode form; a missing class is 0; an unknown class, one that stands twice, a
+    negative or non-numeric share or a sum of 0 makes the reply unreadable: the rules of the verbalised readout.
     """
     fields = _fields(reply)
     if not isinstance(fields, dict):
         return fields
-    position = {name.casefold(): index for index, name in enumerate(categories)}
+    position = {normal_form(name): index for index, name in enumerate(categories)}
     shares = [0.0] * len(categories)
+    stated = set[int]()
     for name, share in fields.items():
-        index = position.get(name.strip().casefold())
+        index = position.get(normal_form(name))
         if index is None:
             return Unreadable(f"unknown class {name[:SHOWN]!r}")
+        if index in stated:
+            return Unreadable(f"class {name[:SHOWN]!r} stands twice")
+        stated.add(index)
         number = isinstance(share, int | float) and not isinstance(share, bool)
         if not number or not 0 <= share <= MOST_SHARE:
             return Unreadable(f"the share of {name} is no share: {str(share)[:SHOWN]!r}")

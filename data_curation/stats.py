@@ -15,6 +15,7 @@ from data_curation import filters
 from data_curation.acoustic.nothing import found_nothing
 from data_curation.records import PROSE, Row, Usage, active
 from data_curation.rows import read_rows
+from lalm_ambig.categories import normal_form
 from lalm_ambig.errors import EXIT_OK, InputError
 
 OUTCOMES = ("accepted", "rejected", "refused", "unreadable")
@@ -84,10 +85,10 @@ class Summary:
         names = active(row.votes, row.categories)
         if len(names) < 2:
             return
-        given = {cue.category.casefold(): cue.cue for cue in row.reasoning.class_cues}
+        given = {normal_form(cue.category): cue.cue for cue in row.reasoning.class_cues}
         self.with_minority += 1
-        self.covered += all(name.casefold() in given for name in names)
-        minority = [given[name.casefold()] for name in names[1:] if name.casefold() in given]
+        self.covered += all(normal_form(name) in given for name in names)
+        minority = [given[normal_form(name)] for name in names[1:] if normal_form(name) in given]
         if row.writer == "acoustic":
             self.minority_cues += len(minority)
             self.empty_minority_cues += sum(map(found_nothing, minority))

@@ -1,8 +1,15 @@
 """The ordered classes of a corpus, how a model writes them, and which of them two corpora share."""
 
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from lalm_ambig.errors import InputError
+
+UNSEEN = dict.fromkeys(map(ord, "\u00ad\u200b\u200e\u200f\u2060\ufeff"))
+"""Characters without a shape that files carry along: soft hyphen, zero-width space, direction marks, word joiner, byte
+order mark. The joiners of Persian and of emoji are not among them: they change what is read."""
 
 SAME_CLASS = {
     "angry": "anger",
@@ -16,10 +23,30 @@ SAME_CLASS = {
 """Names that different corpora use for one class, by canonical key."""
 
 
+@lru_cache(maxsize=4096)
+def normal_form(name: str) -> str:
+    """The form in which names are compared: in one Unicode form, without case, each run of white space one blank.
+
+    Two names are the same where Unicode calls them a canonical caseless match, put in NFC. NFKC is not used: it would
+    make one class of `level 2` and `level ²`. Empty for a name in which nothing can be seen.
+    """
+    folded = unicodedata.normalize("NFD", name.translate(UNSEEN)).casefold()
+    return " ".join(unicodedata.normalize("NFC", folded).split())
+
+
 def canonical_key(name: str) -> str:
     """The name under which corpora share a class: `joy` and `happy` are both `happiness`."""
-    folded = name.strip().lower()
-    return SAME_CLASS.get(folded, folded)
+    form = normal_form(name)
+    return SAME_CLASS.get(form, form)
+
+
+def quoted(first: str, second: str) -> str:
+    """Two names as a message quotes them: with escapes where a reader could not tell them apart."""
+    looks = [
+        unicodedata.normalize("NFC", " ".join(name.translate(UNSEEN).split())) for name in (first, second)
+    ]
+    quote = ascii if looks[0] == looks[1] else repr
+    return f"{quote(first)} and {quote(second)}"
 
 
 @dataclass(frozen=True)
@@ -43,14 +70,9 @@ class CategorySet:
         for label, values in (("verbalisers", self.verbalisers), ("prompt names", self.prompt_names)):
             if len(values) != len(self.names):
                 raise InputError(f"{len(self.names)} classes but {len(values)} {label}: {values}")
-        for label, values in (
-            ("class", self.keys),
-            ("verbaliser", self.verbalisers),
-            ("prompt name", self.prompt_names),
-        ):
-            twice = sorted({value for value in values if values.count(value) > 1})
-            if twice:
-                raise InputError(f"{label} {twice[0]!r} stands twice in {list(values)}")
+        _refuse_twice("class", self.names, self.keys)
+        _refuse_twice("verbaliser", self.verbalisers, self.verbalisers)
+        _refuse_twice("prompt name", self.prompt_names, [normal_form(name) for name in self.prompt_names])
 
     def __len__(self) -> int:
         return len(self.names)
@@ -61,7 +83,7 @@ class CategorySet:
         return tuple(canonical_key(name) for name in self.names)
 
     def index(self, name: str) -> int:
-        """The position of a class given by its name or key, in any case; InputError if there is none."""
+        """The position of a class given by its name or key, in any form of it; InputError if there is none."""
         key = canonical_key(name)
         if key not in self.keys:
             raise InputError(f"unknown class {name!r}: expected one of {', '.join(self.names)}")
@@ -94,3 +116,12 @@ class CategorySet:
     def unseen_in(self, trained: "CategorySet") -> tuple[str, ...]:
         """Names of the classes that another corpus does not have, by key, in order."""
         return tuple(name for name, key in zip(self.names, self.keys, strict=True) if key not in trained.keys)
+
+
+def _refuse_twice(label: str, words: Sequence[str], compared: Sequence[str]) -> None:
+    """InputError for two classes whose words are one where they are compared."""
+    first: dict[str, str] = {}
+    for word, form in zip(words, compared, strict=True):
+        if form in first:
+            raise InputError(f"{label} {form!r} stands twice: {quoted(first[form], word)}")
+        first[form] = word

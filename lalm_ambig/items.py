@@ -8,6 +8,8 @@ from typing import Literal
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+EXACT = 2**53
+"""Up to here a float is exactly the whole number that was meant."""
 
 
 @dataclass(frozen=True)
@@ -39,3 +41,17 @@ class Item:
     def majority(self) -> int:
         """Index of the class with most votes; a tie goes to the first in the corpus's order (SPEC 1)."""
         return max(range(len(self.votes)), key=lambda c: (self.votes[c], -c))
+
+
+def id_text(value: object) -> str | None:
+    """An id or a speaker's name as files hold it: a text, or a whole number, which is taken as its text.
+
+    A whole number may be a float, as pandas makes of a column with gaps: 3.0 is "3". None for anything else.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float) and not (value.is_integer() and abs(value) <= EXACT):
+        return None
+    return str(int(value))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lalm_ambig.errors import InputError
+from lalm_ambig.items import id_text
 
 
 def read_rationales(path: Path | str) -> dict[str, str]:
@@ -43,8 +44,10 @@ def _row(line: bytes, where: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         wrong = "not JSON that can be read: a number too long or brackets too deep"
         raise InputError(wrong, where=where) from error
-    if not isinstance(row, dict) or not isinstance(row.get("id"), str):
-        raise InputError('a row needs a string "id"', where=where)
+    item = id_text(row.get("id")) if isinstance(row, dict) else None
+    if item is None:
+        raise InputError('a row needs an "id": a text or a whole number', where=where)
+    row["id"] = item
     if not isinstance(row.get("key"), str | None):
         raise InputError(f'the "key" of item {row["id"]} is no text', where=where)
     return row

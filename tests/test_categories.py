@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lalm_ambig.categories import CategorySet, canonical_key
+from lalm_ambig.categories import CategorySet, canonical_key, normal_form, quoted
 from lalm_ambig.errors import InputError
 from lalm_ambig.readouts.logits import predicted_dist
 
@@ -33,6 +33,51 @@ def test_names_of_one_class_share_a_key(name: str, key: str) -> None:
     assert canonical_key(name) == key
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("col\u00e8re", "cole\u0300re"),  # composed, and decomposed as macOS writes it
+        ("\u00c9t\u00e9", "e\u0301te\u0301"),  # and in another case
+        ("STRASSE", "stra\u00dfe"),
+        ("mildly  annoyed", "Mildly\u00a0annoyed "),
+        ("anger", "\ufeffanger"),
+        ("\uac00", "\u1100\u1161"),  # a Korean syllable and its letters
+        ("\u01f0", "j\u030c"),  # which folding takes apart
+        ("\u1f80", "\u1f88"),
+    ],
+)
+def test_two_forms_of_a_name_are_one(one: str, other: str) -> None:
+    assert normal_form(one) == normal_form(other)
+    with pytest.raises(InputError, match="stands twice"):
+        CategorySet((one, other))
+    with pytest.raises(InputError, match=r"prompt name .* stands twice"):
+        CategorySet(("a", "b"), prompt_names=(one, other))
+    assert CategorySet(("else", one)).index(other) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("level 2", "level \u00b2"), ("colere", "col\u00e8re"), ("\u2764\u200d\U0001f525", "\u2764\U0001f525")],
+)
+def test_names_that_people_tell_apart_stay_two(one: str, other: str) -> None:
+    assert CategorySet((one, other)).names == (one, other)
+
+
+def test_a_message_shows_names_apart_that_look_the_same() -> None:
+    assert quoted("col\u00e8re", "cole\u0300re") == r"'col\xe8re' and 'cole\u0300re'"
+    assert quoted("anger", "Anger") == "'anger' and 'Anger'"
+    with pytest.raises(InputError, match="class 'happiness' stands twice: 'joy' and 'happy'"):
+        CategorySet(("joy", "happy"))
+
+
+def test_classes_of_two_corpora_meet_in_any_form() -> None:
+    trained = CategorySet(("Col\u00e8re", "Joy"), (" rage", " glee"))
+    spoken = CategorySet(("happiness", "cole\u0300re")).spoken_as(trained)
+    assert spoken.verbalisers == (" glee", " rage")
+    assert spoken.names == ("happiness", "cole\u0300re")
+    assert spoken.unseen_in(trained) == ()
+
+
 def test_a_class_is_found_by_name_or_key_in_any_case() -> None:
     ekman = CategorySet(("anger", "joy", "neutral"))
     assert ekman.keys == ("anger", "happiness", "neutral")
@@ -47,11 +92,6 @@ def test_an_unknown_class_is_named_with_those_that_exist() -> None:
 def test_one_class_is_not_enough() -> None:
     with pytest.raises(InputError, match=r"at least 2 classes, got \['anger'\]"):
         CategorySet(("anger",))
-
-
-def test_a_class_under_two_names_is_refused() -> None:
-    with pytest.raises(InputError, match="class 'happiness' stands twice"):
-        CategorySet(("joy", "happy"))
 
 
 def test_a_verbaliser_used_twice_is_refused() -> None:

@@ -158,16 +158,17 @@ def test_the_last_rationale_counts_and_a_rejected_row_takes_its_own_back(tmp_pat
         {"id": "b", "key": "k", "rationale": "b's", "outcome": "accepted"},
         {"id": "b", "key": "k", "outcome": "rejected"},
         {"id": "c", "outcome": "failed"},
+        {"id": 7, "rationale": "of number 7"},
     ]
-    assert read_rationales(write_rows(tmp_path / "r.jsonl", rows)) == {"a": "second"}
+    assert read_rationales(write_rows(tmp_path / "r.jsonl", rows)) == {"a": "second", "7": "of number 7"}
 
 
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
         ("{", r"r.jsonl:2: not a JSON object"),
-        ("[1]", r'r.jsonl:2: a row needs a string "id"'),
-        ('{"rationale": "x"}', r'r.jsonl:2: a row needs a string "id"'),
+        ("[1]", r'r.jsonl:2: a row needs an "id": a text or a whole number'),
+        ('{"rationale": "x"}', r'r.jsonl:2: a row needs an "id": a text or a whole number'),
         ('{"id": "a", "rationale": " "}', r'r.jsonl:2: item a has no "rationale" text'),
         ('{"id": "a"}', r'r.jsonl:2: item a has no "rationale" text'),
     ],

@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 from data_curation.records import Reasoning, active
+from lalm_ambig.categories import normal_form
 
 
 def check(reasoning: Reasoning, votes: Sequence[float], categories: Sequence[str]) -> list[str]:
     """Names each class with votes and without a cue, each unknown class, and each class with two cues."""
-    given = Counter(cue.category.strip().casefold() for cue in reasoning.class_cues)
-    known = {name.casefold() for name in categories}
-    missing = [name for name in active(votes, categories) if name.casefold() not in given]
+    given = Counter(normal_form(cue.category) for cue in reasoning.class_cues)
+    known = {normal_form(name) for name in categories}
+    missing = [name for name in active(votes, categories) if normal_form(name) not in given]
     return [
         *(f"no cue for {name}" for name in missing),
         *(f"a cue for {name!r}, which is not a class here" for name in given if name not in known),

@@ -18,10 +18,10 @@ class BadRows:
         self.skip = skip
         self.lines: list[str] = []
 
-    def add(self, what: str, *, where: str) -> None:
+    def add(self, what: str, *, where: str, remedy: str = REMEDY) -> None:
         """Take note of a bad row; InputError with its place and the remedy where rows must all be good."""
         if not self.skip:
-            raise InputError(f"{what}.", where=where, remedy=REMEDY)
+            raise InputError(f"{what}.", where=where, remedy=remedy)
         self.lines.append(f"{where}: {what}")
 
     def notes(self, *, kept: int) -> list[str]:

@@ -33,8 +33,6 @@ class Corpus(ABC):
     """One sentence for the error of a missing root: where the corpus comes from and under which licence."""
     licensed: ClassVar[bool] = False
     """True where the licence forbids passing items on: curation asks before it uploads any."""
-    prompt: ClassVar[str]
-    """Stem of the prompts in `lalm_ambig/prompts/`: `STEM.reason.txt` and `STEM.direct.txt`."""
     parts: ClassVar[tuple[str, ...]] = ()
     """What `--part` may name; empty where a corpus has no parts."""
     table_metrics: ClassVar[tuple[str, ...]] = PAPER_A_METRICS
@@ -74,6 +72,12 @@ class Corpus(ABC):
             raise InputError(f"unknown part {part!r}: expected {known}", where=f"corpus {self.name}")
         if fold is not None and fold not in range(FOLDS):
             raise InputError(f"fold must be 0 to {FOLDS - 1}, got {fold}", where=f"corpus {self.name}")
+
+    @property
+    @abstractmethod
+    def prompt(self) -> str:
+        """Stem of the prompts in `lalm_ambig/prompts/`: `STEM.reason.txt`, `STEM.direct.txt`, …; a class attribute
+        where it is the same for all files. Items without sound have the one in `prompts.FOR_TEXTS`, if there is one."""
 
     @property
     @abstractmethod

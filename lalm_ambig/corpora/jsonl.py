@@ -4,9 +4,15 @@
     {"id": "a", "audio": "clips/a.wav", "text": "…", "votes": {"anger": 3}, "speaker": "s1", "split": "train"}
 
 `id`, `votes` and one of `audio` and `text` are needed; `rationale`, `speaker` and `split` are optional, the
-last for all rows or none. A class that `votes` does not name has none. Without `split` the items are split
-70/10/20 (or into five folds) by speaker where known, else by item. With `skip_bad_rows` malformed rows are left
-out; a first line that is no JSON, or a split for some rows only, is an error even then.
+last for all rows or none. A class that `votes` does not name has none. What is `null`, NaN or a blank text is not
+given; `id` and `speaker` may be whole numbers. Classes are compared without case and in one Unicode form
+(`categories.normal_form`), and shown as they are declared, or as they come first.
+
+Without `split` the items are split 70/10/20 (or into five folds) by speaker where known, else by item. With
+`skip_bad_rows` malformed rows are left out; a first line that is no JSON, a split for some rows only, or ids that are
+numbers in some rows and texts of digits in others are an error even then.
+
+Items with sound are asked about a recording, items without about a text, unless a prompt is given.
 """
 
 import os
@@ -16,7 +22,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lalm_ambig.categories import CategorySet
+from lalm_ambig.categories import CategorySet, normal_form
 from lalm_ambig.corpora.bad_rows import BadRows
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.jsonl_rows import Row, read_declaration, read_rows
@@ -24,6 +30,9 @@ from lalm_ambig.corpora.paths import REMEDY, SHOWN, Enclosure
 from lalm_ambig.corpora.splits import split_by_group
 from lalm_ambig.errors import InputError
 from lalm_ambig.items import Item, Split
+
+SPEECH, TEXTS = "speech_emotion", "text_emotion"
+"""Prompts where items have sound, and where none has."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,8 @@ class _Scan:
     groups: frozenset[str]
     ignored: tuple[str, ...]
     gives_splits: bool
+    has_sound: bool
+    """Whether some row has audio."""
     bad_notes: tuple[str, ...]
     """About the rows that were left out."""
 
@@ -44,7 +55,6 @@ class JsonLines(Corpus):
 
     name = "jsonl"
     how_to_obtain = "The root of this corpus is a file of JSON Lines, one row an item."
-    prompt = "speech_emotion"
 
     def __init__(
         self,
@@ -74,11 +84,16 @@ class JsonLines(Corpus):
         self._scans: dict[bool, _Scan] = {}
 
     @property
+    def prompt(self) -> str:
+        """For items with sound, which are asked about a recording; where there are none, for texts."""
+        return SPEECH if self._scan.has_sound else TEXTS
+
+    @property
     def categories(self) -> CategorySet:
         declared = self._declared
         if declared is None:
             return CategorySet(self.given) if self.given else self._union()
-        if self.given and self.given != declared.names:
+        if self.given and [*map(normal_form, self.given)] != [*map(normal_form, declared.names)]:
             wrong = (
                 f"option categories is {', '.join(self.given)}, but the file has {', '.join(declared.names)}"
             )
@@ -136,8 +151,9 @@ class JsonLines(Corpus):
         return read_rows(path, names, bad_rows=bad_rows)
 
     def _union(self) -> CategorySet:
+        names = self._scan.names
         try:
-            return CategorySet(self._scan.names)
+            return CategorySet(names)
         except InputError as error:
             raise InputError(
                 f"the classes are the names that votes have: {error}.",
@@ -173,9 +189,10 @@ class JsonLines(Corpus):
 def _scanned(rows: Iterable[Row], bad_rows: BadRows, *, where: str) -> _Scan:
     """One reading of the whole file; InputError for a split for only some rows, and where no row is good."""
     names, groups, ignored, with_split = set[str](), set[str](), set[str](), set[bool]()
-    kept = 0
+    kept, has_sound = 0, False
     for row in rows:
         kept += 1
+        has_sound = has_sound or row.audio is not None
         names.update(row.votes)
         groups.add(row.group)
         ignored.update(row.ignored)
@@ -188,4 +205,11 @@ def _scanned(rows: Iterable[Row], bad_rows: BadRows, *, where: str) -> _Scan:
         wrong = f"all {len(bad_rows.lines):,} rows are bad; the first: {bad_rows.lines[0]}"
         raise InputError(wrong, where=where)
     notes = tuple(bad_rows.notes(kept=kept))
-    return _Scan(tuple(sorted(names)), frozenset(groups), tuple(sorted(ignored)), with_split == {True}, notes)
+    return _Scan(
+        names=tuple(sorted(names)),
+        groups=frozenset(groups),
+        ignored=tuple(sorted(ignored)),
+        gives_splits=with_split == {True},
+        has_sound=has_sound,
+        bad_notes=notes,
+    )

@@ -1,19 +1,32 @@
 """Rows of a JSON Lines corpus: parsed one at a time; bad ones stop the reading or are left out, as set."""
 
+import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lalm_ambig.categories import CategorySet
-from lalm_ambig.corpora.bad_rows import BadRows
-from lalm_ambig.corpora.json_objects import json_object, numbered_lines, shown
+from lalm_ambig.categories import CategorySet, normal_form, quoted
+from lalm_ambig.corpora.bad_rows import REMEDY, BadRows
+from lalm_ambig.corpora.json_objects import (
+    hint,
+    is_missing,
+    json_object,
+    number_hint,
+    numbered_lines,
+    shown,
+)
 from lalm_ambig.errors import InputError
-from lalm_ambig.items import SPLITS, Split
+from lalm_ambig.items import SPLITS, Split, id_text
 
 KEYS = ("id", "audio", "text", "votes", "rationale", "split", "speaker")
 """The keys of a row that mean something."""
-TEXT_KEYS = ("audio", "text", "rationale", "speaker")
+TEXT_KEYS = ("audio", "text", "rationale")
+NAME_KEYS = ("id", "speaker")
+"""What may also be a whole number."""
+DIGITS = re.compile(r"\s*-?\d+(\.0*)?\s*")
+"""A text that another writer may have made of a number."""
 MOST_VOTES = 1_000_000
 """Votes that one class of one item may have: far more would leave the range in which sums are exact."""
 FEWEST_VOTES = 1e-6
@@ -34,6 +47,8 @@ class Row:
     rationale: str | None
     speaker: str | None
     split: Split | None
+    numbers: frozenset[str]
+    """Which of NAME_KEYS are numbers in the file."""
     ignored: tuple[str, ...]
     """Keys of the row that mean nothing here."""
 
@@ -59,34 +74,90 @@ def read_declaration(path: Path) -> CategorySet | None:
 
 
 def read_rows(path: Path, names: Sequence[str], *, bad_rows: BadRows) -> Iterator[Row]:
-    """Every good row after the declaration, in the file's order.
+    """Every good row after the declaration, in the file's order, each class under one name.
 
     Args:
         path: The file.
-        names: The classes that votes may name; none accepts every name.
+        names: The classes that votes may name, in any form; none accepts every name, in the form that comes first.
         bad_rows: Told of each malformed row, unknown class and second row of an id.
+
+    Raises InputError where ids or speakers are numbers in some rows and texts of digits in others, whatever is left
+    out: whether `1` and `"1"` are the same is then not known.
     """
-    lines_of_ids: dict[str, str] = {}
+    before = _Before({normal_form(name): name for name in names}, closed=bool(names))
     for position, (where, line) in enumerate(numbered_lines(path)):
         try:
             values = json_object(line)
             if position == 0 and _is_declaration(values):
                 continue
-            row = parsed_row(values, where)
-            _check_new(row, names, lines_of_ids)
+            row = before.checked(parsed_row(values, where))
         except InputError as error:
-            bad_rows.add(str(error), where=where)
+            helps = bad_rows.skip or before.lines_of_ids or _has_good_rows(path, names)
+            remedy = REMEDY if helps else "No row of the file is good."
+            bad_rows.add(str(error), where=where, remedy=remedy)
             continue
-        lines_of_ids[row.id] = where.rpartition(":")[2]
+        before.take(row)
         yield row
 
 
-def _check_new(row: Row, names: Sequence[str], lines_of_ids: Mapping[str, str]) -> None:
-    if row.id in lines_of_ids:
-        raise InputError(f"id {shown(row.id)} was used before, in line {lines_of_ids[row.id]}")
-    unknown = [name for name in row.votes if names and name not in names]
-    if unknown:
-        raise InputError(f"votes for unknown class {shown(unknown[0])}: expected {', '.join(names)}")
+def _has_good_rows(path: Path, names: Sequence[str]) -> bool:
+    """Whether anything is left when bad rows are left out."""
+    return any(True for _ in read_rows(path, names, bad_rows=BadRows(skip=True)))
+
+
+class _Before:
+    """What the rows so far say about the next one."""
+
+    def __init__(self, names_of_forms: dict[str, str], *, closed: bool) -> None:
+        """
+        Args:
+            names_of_forms: The classes by the form in which names are compared.
+            closed: Whether there are no others.
+        """
+        self.names_of_forms, self.closed = names_of_forms, closed
+        self.lines_of_ids: dict[str, tuple[str, bool]] = {}
+        """The line of each id, and whether it is a number there."""
+        self.spelt: dict[tuple[str, bool], str] = {}
+        """For each of NAME_KEYS the first number (True) and the first text of digits, with its line."""
+
+    def checked(self, row: Row) -> Row:
+        """The row with each class under the name that it has in this file. InputError for an id that came before, and
+        for an unknown class."""
+        if row.id in self.lines_of_ids:
+            line, number = self.lines_of_ids[row.id]
+            other = number != ("id" in row.numbers)
+            kinds = f", {_kind(number=number)} there and {_kind(number=not number)} here" if other else ""
+            raise InputError(f"id {shown(row.id)} was used before, in line {line}{kinds}")
+        votes = {self._name(name): count for name, count in row.votes.items()}
+        return row if votes.keys() == row.votes.keys() else replace(row, votes=votes)
+
+    def _name(self, name: str) -> str:
+        form = normal_form(name)
+        if self.closed and form not in self.names_of_forms:
+            expected = ", ".join(self.names_of_forms.values())
+            raise InputError(f"votes for unknown class {shown(name)}: expected {expected}")
+        return self.names_of_forms.get(form, name)
+
+    def take(self, row: Row) -> None:
+        """Remember a good row; InputError where it spells numbers otherwise than a row before."""
+        line = row.where.rpartition(":")[2]
+        self.lines_of_ids[row.id] = line, "id" in row.numbers
+        for name in row.votes:
+            self.names_of_forms.setdefault(normal_form(name), name)
+        for key, text in (("id", row.id), ("speaker", row.speaker)):
+            number = key in row.numbers
+            if text is None or not (number or DIGITS.fullmatch(text)):
+                continue
+            self.spelt.setdefault((key, number), f"{text if number else shown(text)} in line {line}")
+            if (key, not number) in self.spelt:
+                kinds = _kind(number=number), _kind(number=not number)
+                other = self.spelt[key, not number]
+                wrong = f'"{key}" is {kinds[0]} here, {shown(text)}, and {kinds[1]} before, {other}'
+                raise InputError(f"{wrong}.", where=row.where, remedy="Write all of them in one way.")
+
+
+def _kind(*, number: bool) -> str:
+    return "a number" if number else "a text"
 
 
 def _is_declaration(values: Mapping[str, Any]) -> bool:
@@ -94,7 +165,7 @@ def _is_declaration(values: Mapping[str, Any]) -> bool:
 
 
 def _declared(values: Mapping[str, Any]) -> CategorySet:
-    lists = {key: values.get(key, []) for key in ("categories", "verbalisers")}
+    lists = {key: values.get(key) or [] for key in ("categories", "verbalisers")}
     for key, names in lists.items():
         if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
             raise InputError(f'"{key}" must be a list of texts')
@@ -102,42 +173,84 @@ def _declared(values: Mapping[str, Any]) -> CategorySet:
 
 
 def parsed_row(values: Mapping[str, Any], where: str) -> Row:
-    """The row that an object stands for; InputError without a place where it is malformed."""
-    if not isinstance(values.get("id"), str) or not values["id"].strip():
-        raise InputError('a row needs an "id" that is a text')
-    texts = {key: _text(values, key) for key in TEXT_KEYS}
+    """The row that an object stands for, its classes as it names them; InputError without a place where it is
+    malformed. Null, NaN and blank texts are what is not given."""
+    names = {key: _name_text(values, key) for key in NAME_KEYS}
+    item = names["id"]
+    if item is None:
+        raise InputError('a row needs an "id": a text or a whole number')
+    texts = {key: _text(values, key, item=item) for key in TEXT_KEYS}
     if texts["audio"] is None and texts["text"] is None:
-        raise InputError(f'item {shown(values["id"])} has neither "audio" nor "text"')
+        raise InputError(f'item {shown(item)} has neither "audio" nor "text"')
     if "\0" in (texts["audio"] or ""):
-        raise InputError(f'"audio" of item {shown(values["id"])} has a NUL, as no path may')
-    split = values.get("split")
+        raise InputError(f'"audio" of item {shown(item)} has a NUL, as no path may')
+    split: Any = None if _is_blank(values.get("split")) else values["split"]
     if split is not None and split not in SPLITS:
         raise InputError(f'"split" must be one of {", ".join(SPLITS)}, got {shown(split)}')
-    ignored = tuple(key for key in values if key not in KEYS)
-    return Row(where=where, id=values["id"], votes=_votes(values), split=split, ignored=ignored, **texts)
+    speaker = names["speaker"]
+    return Row(
+        where=where,
+        id=item,
+        votes=_votes(values, item=item),
+        speaker=None if speaker is None else unicodedata.normalize("NFC", speaker.strip()),
+        split=split,
+        numbers=frozenset(key for key in NAME_KEYS if isinstance(values.get(key), int | float)),
+        ignored=tuple(key for key in values if key not in KEYS),
+        **texts,
+    )
 
 
-def _text(values: Mapping[str, Any], key: str) -> str | None:
+def _is_blank(value: object) -> bool:
+    return is_missing(value) or (isinstance(value, str) and not value.strip())
+
+
+def _name_text(values: Mapping[str, Any], key: str) -> str | None:
+    """What is a text or a whole number, as its text; None where it is not given."""
     value = values.get(key)
-    if value is None:
+    if _is_blank(value):
         return None
-    if not isinstance(value, str) or not value.strip():
-        raise InputError(f'"{key}" of item {shown(values["id"])} must be a text, got {shown(value)}')
+    text = id_text(value)
+    if text is None:
+        wrong = f'"{key}" must be a text or a whole number, got {shown(value)}'
+        raise InputError(wrong + hint(key, value))
+    return text
+
+
+def _text(values: Mapping[str, Any], key: str, *, item: str) -> str | None:
+    value = values.get(key)
+    if _is_blank(value):
+        return None
+    if not isinstance(value, str):
+        wrong = f'"{key}" of item {shown(item)} must be a text, got {shown(value)}'
+        raise InputError(wrong + hint(key, value))
     return value.strip()
 
 
-def _votes(values: Mapping[str, Any]) -> dict[str, float]:
+def _votes(values: Mapping[str, Any], *, item: str) -> dict[str, float]:
     votes = values.get("votes")
-    item = f"item {shown(values['id'])}"
     if not isinstance(votes, dict):
-        raise InputError(f'{item} needs "votes": an object of class and count')
-    for name, count in votes.items():
-        if not name.strip():
-            raise InputError(f"{item} has votes for a class without a name")
-        number = isinstance(count, int | float) and not isinstance(count, bool)
-        if not number or not 0 <= count <= MOST_VOTES:
-            limits = f"a number from 0 to {MOST_VOTES:,}"
-            raise InputError(f"votes for {shown(name)} must be {limits}, got {shown(count)}")
-    if sum(votes.values()) < FEWEST_VOTES:
-        raise InputError(f"{item} has no votes: they sum to {sum(votes.values()):g}")
-    return {name: float(count) for name, count in votes.items()}
+        got = "" if is_missing(votes) else f", got {shown(votes)}"
+        raise InputError(f'item {shown(item)} needs "votes": an object of class and count{got}')
+    forms: dict[str, str] = {}
+    for name in votes:
+        form = normal_form(name)
+        if not form:
+            raise InputError(f"item {shown(item)} has votes for a class without a name")
+        if form in forms:
+            raise InputError(f"item {shown(item)} has votes for one class twice: {quoted(forms[form], name)}")
+        forms[form] = name
+    counts = {name: _count(name, count) for name, count in votes.items()}
+    if sum(counts.values()) < FEWEST_VOTES:
+        raise InputError(f"item {shown(item)} has no votes: they sum to {sum(counts.values()):g}")
+    return counts
+
+
+def _count(name: str, count: Any) -> float:
+    """Votes of one class; missing ones are none."""
+    if is_missing(count):
+        return 0.0
+    number = isinstance(count, int | float) and not isinstance(count, bool)
+    if not number or not 0 <= count <= MOST_VOTES:
+        limits = f"a number from 0 to {MOST_VOTES:,}"
+        raise InputError(f"votes for {shown(name)} must be {limits}, got {shown(count)}{number_hint(count)}")
+    return float(count)

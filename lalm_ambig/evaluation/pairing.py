@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lalm_ambig.categories import normal_form
 from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.notes import SAME_TARGET, is_drawn
 from lalm_ambig.evaluation.predictions import Prediction
@@ -26,7 +27,7 @@ def check_pairable(first: Side, second: Side) -> None:
         ("split", here.about.split, there.about.split),
         ("classes", ", ".join(here.categories), ", ".join(there.categories)),
     ):
-        if one != other:
+        if normal_form(one) != normal_form(other):
             raise _unpaired(f"{first.name!r} and {second.name!r} differ in {what}: {one} and {other}.")
     ours, theirs = ({p.id: p for p in side.predictions} for side in (first, second))
     for side, mine, others in ((first, ours, theirs), (second, theirs, ours)):

@@ -10,6 +10,8 @@ from lalm_ambig.errors import InputError
 Mode = Literal["reason", "direct", "json_reason", "json"]
 """With reasoning and without, for the logit readout and for a distribution in JSON."""
 FOLDER = Path(__file__).parent
+FOR_TEXTS = {"speech_emotion": "text_emotion", "speech_emotion_short": "text_emotion"}
+"""Prompts about a recording, by stem, and those that ask the same about a text."""
 
 
 def load_prompt(stem: str, mode: Mode) -> str:

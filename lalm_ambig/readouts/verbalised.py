@@ -2,20 +2,36 @@
 
 What is read is the last well-formed object of the response that is not inside another one; everything around it is
 ignored. It is never repaired or guessed (SPEC 2): what is not JSON is no object, and an object that does not state a
-distribution over the classes makes the response unparsable, for a reason that is counted.
+distribution over the classes makes the response unparsable, for a reason that is counted. So does a last object that
+is only a part of the answer: its shares, divided by their sum, would be another distribution than the one stated.
 """
 
 import json
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lalm_ambig.categories import CategorySet, canonical_key
-from lalm_ambig.errors import InputError
+from lalm_ambig.categories import CategorySet, canonical_key, normal_form
 
-Reason = Literal["no object", "unknown class", "class twice", "no number", "negative", "all zero"]
-"""`no object`: nothing in it is a well-formed JSON object; `no number`: a value is not one, or not finite."""
+Reason = Literal[
+    "no object",
+    "unknown class",
+    "class twice",
+    "no number",
+    "negative",
+    "all zero",
+    "several objects",
+    "one class only",
+]
+"""`no object`: nothing in it is a well-formed JSON object; `no number`: a value is not one, or not finite; `several
+objects`: a class is given a value elsewhere and the last object does not name it; `one class only`: the object names
+one class of several, with a share that is not the whole."""
+WHOLE = (1, 100)
+"""The share of a class that has everything, also in percent."""
+KEY = re.compile(r'"((?:[^"\\]|\\.)*)"\s*:\s*[-\d.\["{]')
+"""A key with a value behind it, in an object or in what was meant to be one."""
 HUNDREDTHS = 100
 """The shares of a curated answer are written with two decimals."""
 
@@ -34,12 +50,37 @@ class Pairs(list[tuple[str, Any]]):
 def parse(text: str, categories: CategorySet) -> tuple[float, ...] | Unparsed:
     """The distribution that a response states, in the category set's order; it sums to 1.
 
-    Classes are found by their name, key or word of the prompt, in any case; one that is missing has 0. Numbers are
-    divided by their sum, so percentages will do. A class that is unknown or stands twice, a value that is no finite
-    number, a negative one, or nothing but zeros: unparsable.
+    Classes are found by their name, key or word of the prompt, in any case and Unicode form; one that is missing has 0.
+    Numbers are divided by their sum, so percentages will do. A class that is unknown or stands twice, a value that is
+    no finite number, a negative one, or nothing but zeros: unparsable.
+
+    A draft may precede the answer, but then the answer names every class that has a value anywhere in the response,
+    also in an object that is broken or nested. An object that names a single class must give it everything.
     """
     objects = list(json_objects(text))
-    return _distribution(objects[-1][0], categories) if objects else Unparsed("no object")
+    if not objects:
+        return Unparsed("no object")
+    last = objects[-1][0]
+    dist = _distribution(last, categories)
+    if isinstance(dist, Unparsed):
+        return dist
+    named = {_place(name, categories) for name, _ in last}
+    if not _places_with_values(text, categories) <= named:
+        return Unparsed("several objects")
+    if len(named) == 1 and last[0][1] not in WHOLE:
+        return Unparsed("one class only")
+    return dist
+
+
+def _places_with_values(text: str, categories: CategorySet) -> set[int | None]:
+    """Positions of the classes that are keys with a value somewhere in the text, whatever surrounds them."""
+    places = set()
+    for match in KEY.finditer(text):
+        try:
+            places.add(_place(json.loads(f'"{match[1]}"', strict=False), categories))
+        except ValueError:  # no text of JSON
+            continue
+    return places - {None}
 
 
 def is_bare(text: str) -> bool:
@@ -111,12 +152,14 @@ def _distribution(pairs: Pairs, categories: CategorySet) -> tuple[float, ...] | 
 
 
 def _place(name: str, categories: CategorySet) -> int | None:
-    """Position of a class by its name or key, or by the prompt's word for it."""
-    words = [canonical_key(word) for word in categories.prompt_names]
-    try:
-        return words.index(canonical_key(name)) if canonical_key(name) in words else categories.index(name)
-    except InputError:
-        return None
+    """Position of a class by the prompt's word for it or its name, else by their keys; None where none fits, or two."""
+    words, names = categories.prompt_names, categories.names
+    for compared in (normal_form, canonical_key):
+        for candidates in (words, names):
+            forms = [compared(candidate) for candidate in candidates]
+            if forms.count(compared(name)) == 1:
+                return forms.index(compared(name))
+    return None
 
 
 def _number(value: Any) -> float | None:

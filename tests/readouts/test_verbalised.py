@@ -27,6 +27,23 @@ READ = [
     ("trailing comma behind a whole one", GOOD + ' {"neutral": 1,}', (0.5, 0.3, 0.2)),
     ("enormous numbers", '{"neutral": 1e308, "entailment": 1e308}', (0.5, 0.5, 0.0)),
     ("tiny numbers", '{"neutral": 5e-324, "entailment": 0}', (0.0, 1.0, 0.0)),
+    ("all of it to one class, in percent", '{"neutral": 100}', (0.0, 1.0, 0.0)),
+    ("a draft of fewer classes", f'{{"neutral": 0.4}}, that is {GOOD}', (0.5, 0.3, 0.2)),
+    (
+        "a draft of the same classes",
+        '{"neutral": 0.9, "entailment": 0.1} no: {"entailment": 1, "neutral": 1}',
+        (0.5, 0.5, 0),
+    ),
+    (
+        "an object about something else before",
+        '{"steps": "two"} {"neutral": 0.5, "entailment": 0.5}',
+        (0.5, 0.5, 0.0),
+    ),
+    (
+        "a class quoted in prose",
+        '"contradiction": nobody. {"neutral": 0.5, "entailment": 0.5}',
+        (0.5, 0.5, 0.0),
+    ),
     ("minus zero", '{"neutral": 1, "entailment": -0.0}', (0.0, 1.0, 0.0)),
 ]
 UNREADABLE = [
@@ -56,6 +73,40 @@ UNREADABLE = [
     ("a class twice", '{"neutral": 0.5, "Neutral": 0.5}', "class twice"),
     ("a key twice", '{"neutral": 0.5, "neutral": 0.5}', "class twice"),
     ("the last one counts, though the first is good", GOOD + " {}", "all zero"),
+    ("one class with a part", '{"neutral": 0.4}', "one class only"),
+    ("one class with less than a hundred", '{"neutral": 99}', "one class only"),
+    ("an array of objects", '[{"entailment": 0.6}, {"neutral": 0.4}]', "several objects"),
+    ("an object a line", '{"entailment": 0.6}\n{"neutral": 0.3}\n{"contradiction": 0.1}', "several objects"),
+    (
+        "an object a code fence",
+        '```\n{"entailment": 0.6, "neutral": 0.3}\n```\n```\n{"contradiction": 1}\n```',
+        "several objects",
+    ),
+    (
+        "a part inside another object",
+        '{"part": {"entailment": 0.6}} {"neutral": 0.3, "contradiction": 0.1}',
+        "several objects",
+    ),
+    (
+        "a part that never closes",
+        '{"entailment": 0.6,\n{"neutral": 0.3, "contradiction": 0.1}',
+        "several objects",
+    ),
+    (
+        "a broken part behind",
+        '{"entailment": 0.5, "neutral": 0.3} {"contradiction": 0.2,}',
+        "several objects",
+    ),
+    (
+        "a final one without a class of the draft",
+        GOOD + ' or {"neutral": 0.5, "entailment": 0.5}',
+        "several objects",
+    ),
+    (
+        "a part with the name escaped",
+        '{"entail\\u006dent": 0.6} {"neutral": 0.3, "contradiction": 0.1}',
+        "several objects",
+    ),
     ("nested too deep", '{"neutral":' * 3_000, "no object"),
 ]
 
@@ -83,6 +134,14 @@ def test_classes_are_found_by_name_by_key_and_by_the_prompts_word() -> None:
     assert parse('{"joy": 0.5, "happiness": 0.5}', target) == Unparsed("class twice")
     own = CategorySet(("a", "b"), (" a", " b"), ("first", "second"))
     assert parse('{"First": 1, "b": 3}', own) == (0.25, 0.75)
+    swapped = CategorySet(("a", "b"), prompt_names=("b", "a"))  # what the prompt says comes first
+    assert parse('{"a": 1}', swapped) == (0.0, 1.0)
+
+
+def test_classes_are_found_in_any_unicode_form() -> None:
+    french = CategorySet(("col\u00e8re", "neutre"))
+    assert parse('{"COLE\u0300RE": 0.25, "neutre": 0.75}', french) == (0.25, 0.75)
+    assert parse('{"cole\u0300re": 0.5, "col\u00e8re": 0.5}', french) == Unparsed("class twice")
 
 
 def test_the_json_of_p_has_two_decimals_that_sum_to_1() -> None:
