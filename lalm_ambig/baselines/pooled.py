@@ -10,6 +10,8 @@ from torch import Tensor
 from lalm_ambig.baselines.base import Features
 from lalm_ambig.encoding import Encoder, approximate_length
 from lalm_ambig.errors import InputError
+from lalm_ambig.policies.plain import plain_states
+from lalm_ambig.rollouts.decoder import prompt_segments
 from lalm_ambig.types import Item
 
 BATCH_SIZE = 16
@@ -59,9 +61,7 @@ class PooledFeatures(Features):
         means: dict[int, Tensor] = {}
         with policy.evaluating(), policy.adapter_off():
             for rows in track(batches, description=f"states of {len(items)} texts", transient=True):
-                prompt = self.encoder([items[n] for n in rows]).prompt.to(policy.device)
-                states = policy.hidden(policy.embed(prompt), prompt.mask).double()
-                counted = prompt.mask.unsqueeze(-1)
-                pooled = torch.where(counted, states, 0.0).sum(1) / counted.sum(1)
-                means.update(zip(rows, pooled.cpu(), strict=True))
+                batch = self.encoder([items[n] for n in rows]).to(policy.device)
+                states = plain_states(policy, prompt_segments(policy, batch))
+                means.update((n, own.double().mean(0).cpu()) for n, own in zip(rows, states, strict=True))
         return torch.stack([means[n] for n in range(len(items))])

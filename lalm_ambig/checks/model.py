@@ -25,7 +25,7 @@ def check_forward(policy: Policy) -> Iterator[Outcome]:
     """Logits from embeddings, hidden states and the head, one by one, are those of the model's own forward."""
     tokens = _sentence(policy)
     with torch.no_grad():
-        ours = policy.logits(policy.hidden(policy.embed(tokens), tokens.mask))
+        ours = policy.logits(policy.hidden(policy.embed(tokens), tokens.mask, ids=tokens.ids))
         theirs = policy.base(input_ids=tokens.ids, attention_mask=tokens.mask.long()).logits
     moved, scale = _change(ours, theirs), float(theirs.float().std())
     yield outcome(
@@ -103,7 +103,7 @@ def _sentence(policy: Policy) -> Tokens:
 @torch.no_grad()
 def _states(policy: Policy) -> Tensor:
     tokens = _sentence(policy)
-    return policy.hidden(policy.embed(tokens), tokens.mask)
+    return policy.hidden(policy.embed(tokens), tokens.mask, ids=tokens.ids)
 
 
 def _change(one: Tensor, other: Tensor) -> float:

@@ -66,7 +66,7 @@ def _step(method: Method, lengths: Lengths, items: int) -> Workload:
 @_step.register
 def _sft(method: SFT, lengths: Lengths, items: int) -> Workload:
     return Workload(
-        items, lengths.prompt, lengths.audio, behind=(lengths.curated,), shares=method.share_prompt
+        items, lengths.prompt, lengths.audio, behind=(lengths.curated,), shares=method.shares
     )
 
 
@@ -82,7 +82,7 @@ def _dpo(method: DPO, lengths: Lengths, items: int) -> Workload:
         behind=(lengths.curated, *(longest,) * rejected),
         rollouts=sampled,
         longest=longest,
-        shares=method.share_prompt,
+        shares=method.shares,
         keeps_start=method.reference is not None and method.reference.kind == "start",
     )
 
@@ -98,6 +98,6 @@ def _grpo(method: GRPO, lengths: Lengths, items: int) -> Workload:
         behind=(*(longest,) * size, *curated),
         rollouts=size,
         longest=longest,
-        shares=method.share_prompt,
+        shares=method.shares,
         keeps_start=method.reference is not None and method.reference.kind == "start",
     )

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lalm_ambig.audio import read_audio
 from lalm_ambig.data import DataModule
-from lalm_ambig.encoding import Elicitation, Encoder
+from lalm_ambig.encoding import Encoder
 from lalm_ambig.errors import InputError
 from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.base import Policy
@@ -82,9 +82,7 @@ def make_probe(model: Method, data: DataModule) -> Probe:
 
 def _corpus_probe(model: Method, data: DataModule, items: Sequence[Item]) -> Probe:
     policy, categories = model.policy, data.categories
-    asked = Elicitation(
-        data.prompt, model.reasoning, readout=model.readout, glosses=data.glosses, scoring=data.scoring
-    )
+    asked = data.elicitation(reasoning=model.reasoning, readout=model.readout)
     encoder = Encoder(policy, categories, asked)
     opening = () if encoder.answer is None else encoder.answer.open_ids
     prompts = tuple(
@@ -116,7 +114,8 @@ def policy_logits(policy: Policy, probe: Probe) -> list[Float[Tensor, "vocabular
             audio = None
             if prompt.samples is not None:
                 audio = Audio((0,), (policy.listen(prompt.samples),), encoded=False)
-            hidden = policy.hidden(policy.embed(tokens, audio), tokens.mask)
+            ids = tokens.ids if audio is None else None
+            hidden = policy.hidden(policy.embed(tokens, audio), tokens.mask, ids=ids)
             found.append(policy.logits(hidden[0, -1]).float())
     return found
 

@@ -4,7 +4,7 @@ import sys
 from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import torch
@@ -31,6 +31,8 @@ from lalm_ambig.rollouts.samples import read_samples
 from lalm_ambig.rollouts.stated import read_stated
 from lalm_ambig.types import Batch, Loss, Reading
 
+Sharing = bool | Literal["auto"]
+"""Whether what several texts have in common is computed once: where the policy can (`auto`), always, or never."""
 PROGRESS_BAR = ("js_div_bits",)
 
 
@@ -47,7 +49,7 @@ class Method(lightning.LightningModule, ABC):
         readout: Readout,
         optimiser: Optimiser,
         generation: Generation,
-        share_prompt: bool,
+        share_prompt: Sharing,
         start: Path | None,
     ) -> None:
         super().__init__()
@@ -142,7 +144,22 @@ class Method(lightning.LightningModule, ABC):
     @property
     def passes(self) -> Settings:
         """How training passes are computed."""
-        return Settings(self.encoder.answer, share_prompt=self.share_prompt)
+        return Settings(self.encoder.answer, share_prompt=self.shares)
+
+    @property
+    def shares(self) -> bool:
+        """Whether what texts have in common is computed once, where the policy can."""
+        return self.share_prompt is not False
+
+    def check_sharing(self) -> None:
+        """InputError where sharing is demanded of a policy that cannot; it must be loaded."""
+        abilities = self.policy.abilities
+        if self.share_prompt is True and not abilities.shares:
+            raise InputError(
+                f"share_prompt is true, but {self.policy.describe} cannot: {abilities.reason}.",
+                where="model",
+                remedy="Set model.share_prompt to auto (or false): every text is then computed by itself.",
+            )
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         self.values = {}
@@ -210,19 +227,18 @@ class Method(lightning.LightningModule, ABC):
 
     def read(self, batch: Batch) -> Reading:
         """The distributions that are evaluated: after or in the policy's own response, or at once."""
-        tokens = self.generation.max_new_tokens
-        if self.generation.samples > 1:
+        tokens, samples, share = self.generation.max_new_tokens, self.generation.samples, self.shares
+        if samples > 1:
             self.check_samples()
-            return read_samples(self.encoder, batch, max_new_tokens=tokens, samples=self.generation.samples)
+            return read_samples(self.encoder, batch, max_new_tokens=tokens, samples=samples, share=share)
         if self.encoder.answer is None:
-            return read_stated(self.encoder, batch, max_new_tokens=tokens)
-        return read_generated(
-            self.policy, batch, self.encoder.answer, max_new_tokens=tokens if self.reasoning else 0
-        )
+            return read_stated(self.encoder, batch, max_new_tokens=tokens, share=share)
+        tokens = tokens if self.reasoning else 0
+        return read_generated(self.policy, batch, self.encoder.answer, max_new_tokens=tokens, share=share)
 
     def _read_curated(self, batch: Batch) -> Reading:
         assert self.encoder.answer is not None
-        return read_curated(self.policy, batch, self.encoder.answer)
+        return read_curated(self.policy, batch, self.encoder.answer, share=self.shares)
 
     def configure_model(self) -> None:
         """Divide the weights, where the strategy asks for it (FSDP2)."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lalm_ambig.encoding import Readout
 from lalm_ambig.errors import InputError
-from lalm_ambig.methods.base import Method, no_divergence_of_text
+from lalm_ambig.methods.base import Method, Sharing, no_divergence_of_text
 from lalm_ambig.methods.generation import Generation
 from lalm_ambig.methods.optimisation import Optimiser
 from lalm_ambig.methods.reference import Kind, Reference
@@ -70,7 +70,7 @@ class DPO(Method):
         readout: Readout = "logits",
         optimiser: Optimiser | None = None,
         generation: Generation | None = None,
-        share_prompt: bool = True,
+        share_prompt: Sharing = "auto",
     ) -> None:
         """
         Args:
@@ -84,7 +84,8 @@ class DPO(Method):
             readout: Whether a response's distribution is read from the class names' `logits` or `verbalised` as JSON.
             optimiser: AdamW's settings; paper A's rate is 5e-6.
             generation: How responses are written in validation and evaluation.
-            share_prompt: Compute the prompt once for both responses; false is the plain way.
+            share_prompt: Compute the prompt once for both responses: `auto` where the checkpoint's self-check has
+                found that it can, true or an error, or false for the plain way.
         """
         super().__init__(
             policy,
@@ -153,7 +154,7 @@ class DPO(Method):
         return chosen.masked_scatter(paired, sums[: len(positives)]), sums[len(positives) :]
 
     def _sample(self, batch: Batch) -> tuple[Groups, Tensor]:
-        draw = Draw(self.sampling, self.negatives.rollouts, self.global_step, self.share_prompt)
+        draw = Draw(self.sampling, self.negatives.rollouts, self.global_step, self.shares)
         groups = sample_groups(self.encoder, batch, draw)
         js = js_of(groups, batch.label_dist)
         rejected = self.negatives.chosen(js)

@@ -11,7 +11,7 @@ from torch import Tensor
 from lalm_ambig import parallel
 from lalm_ambig.encoding import Readout
 from lalm_ambig.errors import InputError
-from lalm_ambig.methods.base import Method
+from lalm_ambig.methods.base import Method, Sharing
 from lalm_ambig.methods.collected import Collected, Memory
 from lalm_ambig.methods.curated_trajectory import CuratedTrajectory
 from lalm_ambig.methods.generation import Generation
@@ -57,7 +57,7 @@ class GRPO(Method):
         readout: Readout = "logits",
         optimiser: Optimiser | None = None,
         generation: Generation | None = None,
-        share_prompt: bool = True,
+        share_prompt: Sharing = "auto",
     ) -> None:
         """
         Args:
@@ -73,7 +73,8 @@ class GRPO(Method):
             readout: Whether a response's distribution is read from the class names' `logits` or `verbalised` as JSON.
             optimiser: AdamW's settings; paper A's rate is 2e-5.
             generation: How responses are written in validation and evaluation.
-            share_prompt: Compute each prompt once for its whole group; false is the plain way.
+            share_prompt: Compute each prompt once for its whole group: `auto` where the checkpoint's self-check has
+                found that it can, true or an error, or false for the plain way.
         """
         super().__init__(
             policy,
@@ -120,7 +121,7 @@ class GRPO(Method):
 
     @property
     def passes(self) -> Settings:
-        return Settings(self.encoder.answer, self.sampling.temperature or 1.0, self.share_prompt)
+        return Settings(self.encoder.answer, self.sampling.temperature or 1.0, self.shares)
 
     def gather(self, batch: Batch) -> GRPOExperience:
         collected = self.memory.of(batch, self.collect)
@@ -189,7 +190,7 @@ class GRPO(Method):
 
     def _sample(self, batch: Batch) -> tuple[Collected, Float[Tensor, "group trajectory"]]:
         """Responses to each prompt, and what each trajectory of its group earns."""
-        draw = Draw(self.sampling, self.grouping.size, self.global_step, self.share_prompt)
+        draw = Draw(self.sampling, self.grouping.size, self.global_step, self.shares)
         groups = sample_groups(self.encoder, batch, draw)
         parts = earned(self.rewards, groups, label_dist=batch.label_dist, items=batch.items)
         rewards = weighted(self.rewards, parts)

@@ -98,4 +98,5 @@ class Reference:
 def _states(policy: Policy) -> Tensor:
     """Hidden states of a short text, whatever it says."""
     ids = torch.tensor([policy.prompt_ids([{"type": "text", "text": PROBE}])], device=policy.device)
-    return policy.hidden(policy.embed_ids(ids), torch.ones_like(ids, dtype=torch.bool)).float()
+    mask = torch.ones_like(ids, dtype=torch.bool)
+    return policy.hidden(policy.embed_ids(ids), mask, ids=ids).float()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lalm_ambig.encoding import Readout
-from lalm_ambig.methods.base import Method, no_divergence_of_text
+from lalm_ambig.methods.base import Method, Sharing, no_divergence_of_text
 from lalm_ambig.methods.generation import Generation
 from lalm_ambig.methods.optimisation import Optimiser
 from lalm_ambig.objectives.sft import SFTExperience, SFTObjective
@@ -24,7 +24,7 @@ class SFT(Method):
         readout: Readout = "logits",
         optimiser: Optimiser | None = None,
         generation: Generation | None = None,
-        share_prompt: bool = True,
+        share_prompt: Sharing = "auto",
         start: Path | None = None,
     ) -> None:
         """
@@ -35,7 +35,8 @@ class SFT(Method):
             readout: Whether a response's distribution is read from the class names' `logits` or `verbalised` as JSON.
             optimiser: AdamW's settings.
             generation: How responses are written in validation and evaluation.
-            share_prompt: Compute in rows without padding, and what several texts share once; false is the plain way.
+            share_prompt: Compute in rows without padding, and what several texts share once: `auto` where the
+                checkpoint's self-check has found that it can, true or an error, or false for the plain way.
             start: Folder of a finished run to start from; by default the base model.
         """
         super().__init__(

@@ -27,7 +27,8 @@ from lalm_ambig.policies.checkpoint import (
     unreadable,
 )
 from lalm_ambig.policies.hearing import RATE_HZ, feature_counts, own_frames, whole_window
-from lalm_ambig.policies.lora import LANGUAGE_MODEL, Adapter
+from lalm_ambig.policies.lora import Adapter
+from lalm_ambig.policies.tree import Segment
 from lalm_ambig.sound_files import MAX_S
 from lalm_ambig.types import Audio, Tokens
 
@@ -35,7 +36,6 @@ from lalm_ambig.types import Audio, Tokens
 class AudioModel(Policy):
     """A checkpoint with an audio encoder beside its decoder, from a hub id or a folder (safetensors)."""
 
-    layer_pattern = LANGUAGE_MODEL
     family: str
     """Name of the model family, for messages."""
     model_class: Any
@@ -140,6 +140,29 @@ class AudioModel(Policy):
                 remedy="it must hold the audio exactly once.",
             )
         return ids
+
+    def own_states(
+        self, ids: Int[Tensor, "token"], clip_s: float
+    ) -> tuple[Segment, Int[Tensor, "whole"], Float[Tensor, "whole channel"]]:
+        """As every policy; sound goes in on the encoder's whole window, as transformers prepares it."""
+        if not clip_s:
+            return super().own_states(ids, clip_s)
+        count = round(clip_s * RATE_HZ)
+        clip = 0.1 * torch.randn(count, generator=torch.Generator().manual_seed(0))
+        frames = self.listen(clip).to(self.device)
+        heard = torch.full((self.audio_tokens(frames),), self.audio_token_id, device=self.device)
+        whole = torch.cat([ids[:2], heard, ids[2:]])
+        mel, own = whole_window(self.extractor, [clip])
+        states, _ = self.own_forward(
+            input_ids=whole[None],
+            attention_mask=torch.ones_like(whole)[None],
+            input_features=mel.to(self.device, self.tower.dtype),
+            feature_attention_mask=own.to(self.device),
+            use_cache=False,
+        )
+        tokens = Tokens(whole[None], torch.ones_like(whole, dtype=torch.bool)[None])
+        embeddings = self.embed(tokens, Audio(rows=(0,), frames=(frames,), encoded=False))
+        return Segment(embeddings[0]), whole, states[0]
 
     def listen(self, samples: Float[Tensor, "sample"]) -> Float[Tensor, "mel frame"]:
         longest = self.window_frames * self.extractor.hop_length

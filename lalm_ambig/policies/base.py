@@ -4,9 +4,10 @@ The parts are called one by one, so that nobody pays for logits of prompt tokens
 clip, or for a second copy of the reference. Only this package imports transformers or peft.
 """
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,13 +15,17 @@ import torch
 from jaxtyping import Float, Int
 from peft import PeftModel
 from torch import Tensor, nn
-from transformers import DynamicCache
 
+from lalm_ambig import parallel
 from lalm_ambig.errors import InputError
+from lalm_ambig.policies.abilities import Abilities
 from lalm_ambig.policies.log_probs import token_log_probs
-from lalm_ambig.policies.lora import Adapter, attach, load_adapter, load_model
+from lalm_ambig.policies.lora import Adapter, attach, load_model
+from lalm_ambig.policies.own_forward import BehindHead, OwnForward
+from lalm_ambig.policies.saved_adapter import load_adapter, trained_biases
+from lalm_ambig.policies.self_check import self_check
 from lalm_ambig.policies.sharding import Root, through
-from lalm_ambig.policies.tree import install
+from lalm_ambig.policies.tree import Segment, install, uninstall
 from lalm_ambig.readouts.response import TAGS, Tags
 from lalm_ambig.types import Audio, Tokens
 
@@ -39,16 +44,20 @@ class Policy(nn.Module, ABC):
     """Longest audio the model hears, in seconds; 0 for a text-only model."""
     tags: Tags = TAGS
     """Around reasoning and answer."""
-    layer_pattern: str
-    """Full-match pattern of the layers that LoRA goes on."""
     projector_name: str = "multi_modal_projector"
 
     def __init__(self, adapter: Adapter) -> None:
         super().__init__()
         self.adapter = adapter
         self.loaded = False
-        self.shares_prompts = False
-        """Whether `forward.tree_states` can compute a shared beginning once (set by `load`)."""
+        self.abilities = Abilities()
+        """What was found of this checkpoint when it was loaded (see `self_check`)."""
+        self.load_notes: list[str] = []
+        """What a user should know of how weights and adapter were read, a line each."""
+        self._start: Path | None = None
+        """Saved weights that were put in over the base's."""
+        self._base_biases: dict[str, Tensor] = {}
+        """The base's own biases, where a saved adapter changes them."""
         self._root: tuple[Root, ...] = ()
         self.zero_offload: Any = None
         """DeepSpeed's object that divides the weights over processes, while ZeRO-3 does (see `sharding`)."""
@@ -75,20 +84,53 @@ class Policy(nn.Module, ABC):
             return
         self.tokenizer, base = self.load_base()
         base.requires_grad_(False)
-        self.model = attach(
-            base, self.adapter, language_model=self.layer_pattern, projector=self.projector_name
+        self.model = base
+        self.model, notes = attach(
+            base, self.adapter, decoder=self.language_model, projector=self.projector_name
         )
-        self.shares_prompts = install(self.language_model.config)
+        self.load_notes += notes
         if self.adapter.checkpoint_activations:
             decoder: Any = self.language_model
             decoder.activation_checkpointing_enable()
         self._root = (Root(self.model),)
+        self.own_forward = OwnForward(self.base)
+        self.abilities = parallel.first_does(lambda: self_check(self))
+        (install if self.abilities.shares else uninstall)(self.attention_config)
         self.loaded = True
+
+    @property
+    def attention_config(self) -> Any:
+        """The settings from which the decoder's layers take their attention."""
+        return self.language_model.config
+
+    def own_states(
+        self, ids: Int[Tensor, "token"], clip_s: float
+    ) -> tuple[Segment, Int[Tensor, "whole"], Float[Tensor, "whole channel"]]:
+        """A text by the class's own forward on ids and sound, alone: as a segment, its tokens, and its states.
+
+        Args:
+            ids: Tokens of text.
+            clip_s: Seconds of sound before them, for a policy with ears; 0 for none.
+        """
+        states, _ = self.own_forward(input_ids=ids[None], use_cache=False)
+        return Segment(self.embed_ids(ids), None, ids), ids, states[0]
+
+    @property
+    def behind_head(self) -> BehindHead:
+        """What the model does to its head's product."""
+        return self.abilities.behind_head
+
+    @property
+    def shares_prompts(self) -> bool:
+        """Whether several texts may lie in one row, and what they share be computed once."""
+        return self.abilities.shares
 
     def load_again(self) -> None:
         """Read the weights anew, whole, after a strategy has divided or rewritten those that were trained."""
-        self.loaded, self.zero_offload = False, None
+        self.loaded, self.zero_offload, self.load_notes = False, None, []
         self.load()
+        if self._start is not None:  # its settings say what trained weights mean
+            self.load_weights(self._start)
 
     def forward(self, step: Callable[[], Result]) -> Result:
         """A step as the forward pass of the whole policy: what a strategy does before and behind one surrounds it."""
@@ -171,28 +213,50 @@ class Policy(nn.Module, ABC):
         return embeddings
 
     def hidden(
-        self, embeddings: Float[Tensor, "item new channel"], mask: Tensor, *, cache: Any = None
+        self,
+        embeddings: Float[Tensor, "item new channel"],
+        mask: Tensor,
+        *,
+        ids: Int[Tensor, "item new"] | None = None,
+        going_on: dict[str, Any] | None = None,
     ) -> Float[Tensor, "item new channel"]:
-        """Last hidden states of the new tokens.
+        """What the head reads for each new token.
 
         `mask` [item, token] covers everything the new tokens may see: what is in the cache, then themselves.
-        Positions count the unmasked tokens, so padding on either side changes nothing.
+        Positions count the unmasked tokens, so padding on either side changes nothing for a model that obeys the mask.
+
+        Args:
+            embeddings: Of the new tokens.
+            mask: True on tokens, False on padding.
+            ids: The new tokens, where they say all of it (see `Segment.ids`).
+            going_on: What an earlier call left there is gone on from, and what the next one needs is put there; an
+                empty one starts. None where nothing will go on.
         """
-        new = embeddings.shape[1]
-        positions = (mask.long().cumsum(-1) - 1).clamp(min=0)[:, -new:]
-        out = self.language_model(
-            inputs_embeds=embeddings,
+        positions = (mask.long().cumsum(-1) - 1).clamp(min=0)[:, -embeddings.shape[1] :]
+        states, state = self.decoded(
+            embeddings,
+            ids,
             attention_mask=mask.long(),
             position_ids=self.rotary_positions(positions),
-            cache=cache,
-            use_cache=cache is not None,
+            use_cache=going_on is not None,
+            **(going_on or {}),
         )
-        states: Tensor = out.last_hidden_state
+        if going_on is not None:
+            going_on.update(state)
         return states
 
-    def new_cache(self) -> Any:
-        """An empty cache of keys and values, to decode from."""
-        return DynamicCache(config=self.language_model.config)
+    def decoded(
+        self, embeddings: Tensor, ids: Tensor | None, **settings: Any
+    ) -> tuple[Float[Tensor, "row token channel"], dict[str, Any]]:
+        """A pass of the decoder: what the head reads, and what decoding goes on from.
+
+        Args:
+            embeddings: Of the tokens.
+            ids: The tokens, where they say all of it; None otherwise.
+            settings: As the decoder takes them.
+        """
+        out = self.language_model(inputs_embeds=embeddings, **settings)
+        return out.last_hidden_state, {} if out.cache is None else {"cache": out.cache}
 
     def rotary_positions(self, positions: Int[Tensor, "item token"]) -> Tensor:
         """Positions in the form that the decoder takes."""
@@ -201,19 +265,20 @@ class Policy(nn.Module, ABC):
     def logits(self, hidden: Float[Tensor, "*rows channel"]) -> Float[Tensor, "*rows vocabulary"]:
         """Logits over the whole vocabulary, for the given rows only."""
         rows: Tensor = self.base.get_output_embeddings()(hidden)
-        return rows
+        return rows if self.behind_head.nothing else self.behind_head(rows.float())
 
     def token_log_probs(
         self, hidden: Float[Tensor, "row channel"], ids: Int[Tensor, "row"], *, temperature: float = 1.0
     ) -> Float[Tensor, "row"]:
         """Log-probability in nats of each row's token, in float32, a chunk of the vocabulary's logits at a time."""
-        return token_log_probs(self.base.get_output_embeddings(), hidden, ids, temperature=temperature)
+        head = self.base.get_output_embeddings()
+        return token_log_probs(head, hidden, ids, temperature=temperature, behind=self.behind_head)
 
     def category_logits(
         self, hidden: Float[Tensor, "*rows channel"], token_ids: Int[Tensor, "category"]
     ) -> Float[Tensor, "*rows category"]:
         """Logits of a few tokens in float32: C rows of the head, never the vocabulary."""
-        return through(self.base.get_output_embeddings(), _some_logits, hidden, token_ids)
+        return self.behind_head(through(self.base.get_output_embeddings(), _some_logits, hidden, token_ids))
 
     # Modes
 
@@ -234,8 +299,25 @@ class Policy(nn.Module, ABC):
         """Inside, the model is the base model exactly. InputError under full fine-tuning, which has no base left."""
         if not isinstance(self.model, PeftModel):
             raise InputError("full fine-tuning keeps no base model to compare with.", where="policy.adapter")
-        with self.model.disable_adapter():
+        with ExitStack() as off:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Careful, disabling adapter layers with bias")  # done next
+                off.enter_context(self.model.disable_adapter())
+            off.enter_context(self._untrained_biases())
             yield
+
+    @contextmanager
+    def _untrained_biases(self) -> Iterator[None]:
+        """Inside, biases that an adapter trains are the base's: PEFT switches its matrices off, and no biases."""
+        trained = trained_biases(self.model) if self._base_biases else {}
+        values = {name: parameter.data for name, parameter in trained.items()}
+        try:
+            for name, parameter in trained.items():
+                parameter.data = self._base_biases[name].to(parameter.device, parameter.dtype)
+            yield
+        finally:
+            for name, parameter in trained.items():
+                parameter.data = values[name]
 
     def save(self, folder: Path) -> None:
         """Write the adapter in PEFT's layout, or the whole model under full fine-tuning; safetensors either way."""
@@ -243,11 +325,17 @@ class Policy(nn.Module, ABC):
         self.tokenizer.save_pretrained(folder)
 
     def load_weights(self, folder: Path) -> None:
-        """Read back what `save` wrote. InputError where it is missing or belongs to another policy."""
-        if isinstance(self.model, PeftModel):
-            load_adapter(self.model, folder)
-        else:
+        """Read back what `save` wrote, or another adapter of PEFT, whose own settings are used.
+
+        InputError where it is missing, belongs to another policy, or contradicts the policy's settings.
+        """
+        if not isinstance(self.model, PeftModel):
             load_model(self.model, folder)
+            return
+        loaded = load_adapter(self.model, folder, self.adapter, projector=self.projector_name)
+        self.model, self._base_biases, self._start = loaded.model, loaded.base_biases, folder
+        self.load_notes += [note for note in loaded.notes if note not in self.load_notes]
+        self._root = (Root(self.model),)
 
 
 def _some_logits(head: nn.Module, hidden: Tensor, token_ids: Tensor) -> Tensor:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from lalm_ambig.errors import InputError
@@ -24,16 +25,11 @@ from lalm_ambig.policies.checkpoint import (
     unreadable,
 )
 from lalm_ambig.policies.gguf_files import gguf_file, unpacked
-from lalm_ambig.policies.lora import TEXT_MODEL, Adapter
-
-SCALED_LOGITS = ("final_logit_softcapping", "logit_scale", "logits_scaling", "lm_head_multiplier")
-"""Settings by which families (Gemma 2, Cohere, Granite, Falcon-H1) change logits behind the head."""
+from lalm_ambig.policies.lora import Adapter
 
 
 class CausalLM(Policy):
     """A text-only chat model, `AutoModelForCausalLM`. An item with audio is refused in one line."""
-
-    layer_pattern = TEXT_MODEL
 
     def __init__(
         self,
@@ -64,7 +60,6 @@ class CausalLM(Policy):
         except UNREADABLE as error:
             raise unreadable("text model", source, error) from error
         require_chat_template(tokenizer, source)
-        refuse_scaled_logits(model)
         tokenizer.padding_side = "left"
         self.ends = turn_ends(tokenizer, model)
         self.behind = Continuation(tokenizer)
@@ -87,6 +82,17 @@ class CausalLM(Policy):
     def language_model(self) -> nn.Module:
         decoder: nn.Module = self.base.get_decoder()
         return decoder
+
+    @property
+    def attention_config(self) -> Any:
+        return self.base.config
+
+    def decoded(
+        self, embeddings: Tensor, ids: Tensor | None, **settings: Any
+    ) -> tuple[Float[Tensor, "row token channel"], dict[str, Any]]:
+        """By the class's own forward without its head, on ids wherever these are known."""
+        inputs = {"inputs_embeds": embeddings} if ids is None else {"input_ids": ids}
+        return self.own_forward(**inputs, **settings)
 
     def text_ids(self, text: str) -> list[int]:
         return self.behind(text)
@@ -118,16 +124,3 @@ class Continuation:
 
     def _ids(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
-
-
-def refuse_scaled_logits(model: Any) -> None:
-    """InputError for a model whose logits are more than the product of its head and the hidden state."""
-    settings = model.config.get_text_config().to_dict()
-    for name in SCALED_LOGITS:
-        if settings.get(name) not in (None, 1):
-            raise InputError(
-                f"{type(model).__name__} changes its logits behind the head ({name}: {settings[name]}), which a "
-                "readout from single rows of the head would leave out:",
-                where="policy.path",
-                remedy="choose a model without this.",
-            )

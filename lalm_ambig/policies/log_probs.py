@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from lalm_ambig.policies.own_forward import BehindHead
 from lalm_ambig.policies.sharding import through
 
 LOGITS_AT_ONCE = 4_000_000
@@ -18,26 +19,41 @@ def token_log_probs(
     ids: Int[Tensor, "row"],
     *,
     temperature: float = 1.0,
+    behind: BehindHead | None = None,
 ) -> Float[Tensor, "row"]:
-    """log softmax(head(hidden) / temperature) at `ids`, in nats, float32.
+    """log softmax(behind(head(hidden)) / temperature) at `ids`, in nats, float32.
 
     With a frozen plain head one pass over the vocabulary gives the value and the gradient with respect to `hidden`;
     otherwise (a trained head, a wrapped one) the logits are made and kept by autograd.
     """
-    plain = type(head) is nn.Linear and not head.weight.requires_grad and getattr(head, "bias", None) is None
+    behind = behind or BehindHead()
+    plain = type(head) is nn.Linear and not any(p.requires_grad for p in head.parameters())
     if plain and hidden.numel():
         return through(
-            head, lambda own, rows, tokens: _OnePass.apply(rows, own.weight, tokens, temperature), hidden, ids
+            head,
+            lambda own, rows, tokens: _OnePass.apply(
+                rows, own.weight, own.bias, (tokens, temperature, behind)
+            ),
+            hidden,
+            ids,
         )
-    logits = head(hidden).float() / temperature
+    logits = behind(head(hidden).float()) / temperature
     return -nn.functional.cross_entropy(logits, ids, reduction="none")
 
 
 class _OnePass(torch.autograd.Function):
-    """The derivative of log p(y) with respect to a row h is (W_y − Σ_v p_v W_v) / T: made while p is at hand."""
+    """The derivative of log p(y) with respect to a row h is Σ_v (1[v = y] − p_v) f′(z_v) W_v / T, where logits are f of
+    the head's products z: made while p is at hand."""
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, ids: Tensor, temperature: float) -> Tensor:
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        settings: tuple[Tensor, float, BehindHead],
+    ) -> Tensor:
+        ids, temperature, behind = settings
         needed = ctx.needs_input_grad[0]
         dtype = _compute_dtype(hidden)
         slopes = torch.empty_like(hidden) if needed else None
@@ -47,13 +63,15 @@ class _OnePass(torch.autograd.Function):
             head = weight.to(dtype)
             for start in range(0, len(hidden), rows):
                 part = slice(start, start + rows)
-                logits = (hidden[part].to(dtype) @ head.T).float().div_(temperature)
+                logits = (hidden[part].to(dtype) @ head.T).float()
+                logits = behind(logits if bias is None else logits + bias.float())
+                own = behind.slope(logits) if needed and not behind.nothing else None
+                logits.div_(temperature)
                 log_sum = logits.logsumexp(-1)
                 values[part] = logits.gather(1, ids[part, None])[:, 0] - log_sum
                 if slopes is not None:
                     shares = logits.sub_(log_sum[:, None]).exp_()
-                    mean = shares.to(dtype) @ head
-                    slopes[part] = ((head[ids[part]] - mean) / temperature).to(hidden.dtype)
+                    slopes[part] = (_slopes(shares, ids[part], head, own) / temperature).to(hidden.dtype)
         if slopes is not None:
             ctx.save_for_backward(slopes)
         return values
@@ -62,6 +80,15 @@ class _OnePass(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         (slopes,) = ctx.saved_tensors
         return gradients[0][:, None].to(slopes.dtype) * slopes, None, None, None
+
+
+def _slopes(shares: Tensor, ids: Tensor, head: Tensor, own: Tensor | None) -> Tensor:
+    """Σ_v (1[v = y] − p_v) f′(z_v) W_v; `own` holds f′(z_v), None where it is 1 everywhere."""
+    if own is None:
+        return head[ids] - shares.to(head.dtype) @ head
+    weighted = -shares * own
+    weighted.scatter_add_(1, ids[:, None], own.gather(1, ids[:, None]))
+    return weighted.to(head.dtype) @ head
 
 
 def _compute_dtype(hidden: Tensor) -> torch.dtype:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from lalm_ambig.policies.tree import Layout
+from lalm_ambig.policies.tree import Ask, Layout
 
 FIRST_ROOM = 64
 """Tokens of a response that the buffers hold at first; they double when full."""
@@ -25,6 +25,7 @@ class RolloutCache(Layout):
             paths: Where each prompt's tokens lie in it; a common beginning is laid out for each of them.
             copies: Responses to each prompt, K.
         """
+        super().__init__()
         self.copies = copies
         self.prompts = [(_by_prompt(k, paths), _by_prompt(v, paths)) for k, v in packed]
         lengths = [sum(place.stop - place.start for place in path) for path in paths]
@@ -38,32 +39,51 @@ class RolloutCache(Layout):
         self.used = 0
         self.hidden: Bool[Tensor, "row 1 new token"] | None = None
         """True where a new token may not see one of its own response; None where it sees all of them."""
-
-    @property
-    def longest(self) -> int:
-        return int(self.prompt_lengths.max()) + self.used + 1
+        self.positions: Int[Tensor, "row new"] = self.prompt_lengths[:, None]
+        """Of the new tokens, on their own paths."""
 
     def advance(self, tokens: int) -> None:
         """Keep the last new tokens: later ones come behind them."""
         self.used += tokens
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, *, scaling: float) -> Tensor:
+    def expect(self, positions: Int[Tensor, "row new"]) -> None:
+        """A pass over new tokens at those positions is about to begin."""
+        self.windows.clear()
+        self.positions = positions
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, ask: Ask) -> Tensor:
         rows, heads, new, width = query.shape
         groups, shared = rows // self.copies, heads // key.shape[1]
         own_keys, own_values = self._append(layer, key, value)
         prompt_keys, prompt_values = self.prompts[layer]
-        asked = (query * scaling).reshape(rows, -1, shared * new, width)  # heads that share keys, as tokens
+        asked = (query * ask.scaling).reshape(
+            rows, -1, shared * new, width
+        )  # heads that share keys, as tokens
         to_prompt = self._spread(self._gather(asked, groups) @ prompt_keys.transpose(-1, -2), rows)
         to_own = asked @ own_keys.transpose(-1, -2)
         if self.absent is not None:
             to_prompt = to_prompt.masked_fill(self.absent.to(query.device), -torch.inf)
         if self.hidden is not None:
             to_own = to_own.masked_fill(self.hidden.repeat(1, 1, shared, 1), -torch.inf)
+        if ask.window is not None and int(self.positions.max()) >= ask.window:
+            beyond_prompt, beyond_own = (
+                mask.repeat(1, 1, shared, 1).to(query.device) for mask in self._beyond(ask.window, new)
+            )
+            to_prompt = to_prompt.masked_fill(beyond_prompt, -torch.inf)
+            to_own = to_own.masked_fill(beyond_own, -torch.inf)
         weights = torch.cat([to_prompt, to_own], dim=-1).float().softmax(-1).to(value.dtype)
         on_prompt, on_own = torch.split(weights, [to_prompt.shape[-1], to_own.shape[-1]], dim=-1)
         out = self._spread(self._gather(on_prompt, groups) @ prompt_values, rows) + on_own @ own_values
-        spread: Tensor = out.reshape(rows, heads, new, width)
+        spread: Tensor = out.reshape(rows, heads, new, value.shape[-1])
         return spread
+
+    def _beyond(self, window: int, new: int) -> tuple[Tensor, Tensor]:
+        """True where a token of the prompt, and one of the response, lies outside of a new token's window."""
+        first = self.positions[:, None, :, None] - window + 1
+        prompt = torch.arange(self.prompts[0][0].shape[2])
+        used = self.prompt_lengths[:, None] + torch.arange(self.used)
+        own = torch.cat([used, self.positions], dim=1)
+        return prompt < first, own[:, None, None, :] < first
 
     def _gather(self, rows: Tensor, groups: int) -> Tensor:
         """[row, head, token, x] → [group, head, K · token, x]: the rows of a prompt, to meet its keys at once."""

@@ -2,8 +2,9 @@
 
 A group of K responses to a prompt is a tree of one root and K children; C class names behind a response are C children
 of it. Every segment sees its ancestors and, causally, itself. There is no padding anywhere, so a batch of ragged texts
-costs its real tokens only. It works for any decoder of transformers that takes its attention from the attention
-interface: `install` puts ours there, which hands over to the configured one wherever no layout is given.
+costs its real tokens only. It works for a decoder whose tokens meet in attention layers only, all of which take their
+attention from transformers' interface: `install` puts ours there, which hands over to the configured one wherever no
+layout is given. Whether a model is of that kind is not assumed but tried out (see `self_check`).
 """
 
 from abc import ABC, abstractmethod
@@ -13,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.attention.bias import causal_lower_right
 from torch.nn.functional import scaled_dot_product_attention as attention
@@ -21,14 +22,22 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from lalm_ambig.errors import InputError
-
 PREFIX = "lalm_ambig_"
 """Of our implementations' names: `lalm_ambig_sdpa` is ours on top of `sdpa`."""
 FEWEST_SHARED = 16
 """Tokens from which the beginning that all prompts of a batch have in common is worth a segment of its own."""
 SHAREABLE = ("sdpa", "flash_attention_2")
 """Implementations that ours can hand over to; with another, prompts are not shared."""
+MEANINGFUL = ("s_aux", "sinks", "softcap", "position_bias", "score_mod", "block_mask")
+"""Arguments of an attention layer that change its outcome in ways a layout does not know."""
+
+
+MARK = (1, 1, 1, 1)
+"""Shape of the mask that a packed row is given: with four axes, transformers hands it on as it is."""
+
+
+class NotShareableError(RuntimeError):
+    """An attention layer asks for something that a layout cannot do: the model's prompts cannot be shared."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,28 @@ class Segment:
     embeddings: Float[Tensor, "token channel"]
     parent: int | None = None
     """Index of an earlier segment; None for a beginning."""
+    ids: Int[Tensor, "token"] | None = None
+    """The tokens, where they say all of it; None where sound stands among them. Some models need them beside the
+    embeddings, so a pass over segments that all have them is made on them."""
+
+    def __len__(self) -> int:
+        return len(self.embeddings)
+
+    def part(self, place: slice, parent: int | None) -> "Segment":
+        """Some of its tokens, behind another segment."""
+        return Segment(self.embeddings[place], parent, None if self.ids is None else self.ids[place])
+
+    def followed_by(self, other: "Segment") -> "Segment":
+        """One segment of this one's tokens and the other's, behind this one's parent."""
+        whole = torch.cat([self.embeddings, other.embeddings])
+        return Segment(whole, self.parent, joined_ids([self, other]))
+
+
+def joined_ids(segments: Sequence[Segment]) -> Int[Tensor, "token"] | None:
+    """The tokens of several segments one behind the other; None where one of them does not say its own."""
+    ids = [segment.ids for segment in segments]
+    known = [part for part in ids if part is not None]
+    return torch.cat(known) if len(known) == len(ids) else None
 
 
 def common_beginning(texts: Sequence[Float[Tensor, "_ channel"]]) -> int:
@@ -60,25 +91,34 @@ def rooted(segments: Sequence[Segment], common: int) -> list[Segment]:
     """The same tree with the first `common` tokens of all beginnings as one more segment, which comes first."""
     if not common:
         return list(segments)
-    root = next(s.embeddings[:common] for s in segments if s.parent is None and len(s.embeddings))
+    root = next(s.part(slice(common), None) for s in segments if s.parent is None and len(s))
     rest = [
-        Segment(s.embeddings[common:], 0) if s.parent is None else Segment(s.embeddings, s.parent + 1)
+        s.part(slice(common, None), 0) if s.parent is None else s.part(slice(None), s.parent + 1)
         for s in segments
     ]
-    return [Segment(root), *rest]
+    return [root, *rest]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What an attention layer asks for beside queries, keys and values."""
+
+    scaling: float
+    window: int | None = None
+    """How many of the last tokens each one sees, itself included; None for all."""
+    dropout: float = 0.0
 
 
 class Layout(ABC):
     """What of a packed row may see what; passed through the decoder to its attention layers."""
 
-    @abstractmethod
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, *, scaling: float) -> Tensor:
-        """Attention output [row, head, token, channel] of layer number `layer`."""
+    def __init__(self) -> None:
+        self.windows: list[int | None] = []
+        """The window that each attention layer has asked for, in the order of the layers."""
 
-    @property
     @abstractmethod
-    def longest(self) -> int:
-        """Tokens of the longest path: what a sliding window must not be shorter than."""
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, ask: Ask) -> Tensor:
+        """Attention output [row, head, token, channel] of the attention layer number `layer`."""
 
 
 class TreeLayout(Layout):
@@ -91,6 +131,7 @@ class TreeLayout(Layout):
             parents: Index of each segment's parent, which comes before it.
             keep: Keep every layer's keys and values in `kept` (for decoding from them).
         """
+        super().__init__()
         ends = torch.tensor(lengths).cumsum(0).tolist()
         self.own = [slice(end - length, end) for end, length in zip(ends, lengths, strict=True)]
         self.before: list[tuple[slice, ...]] = []
@@ -116,9 +157,8 @@ class TreeLayout(Layout):
         """Where a segment's ancestors and the segment itself lie in the row."""
         return (*self.before[segment], self.own[segment])
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, *, scaling: float) -> Tensor:
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, ask: Ask) -> Tensor:
         if self.keep:
-            assert len(self.kept) == layer
             self.kept.append((key, value))
         parts = []
         for segment, own in enumerate(self.own):
@@ -127,31 +167,56 @@ class TreeLayout(Layout):
             places = self.path(segment)
             keys = torch.cat([key[:, :, place] for place in places], dim=2)
             values = torch.cat([value[:, :, place] for place in places], dim=2)
-            parts.append(_causal(query[:, :, own], keys, values, scaling=scaling))
+            parts.append(_causal(query[:, :, own], keys, values, ask))
         return torch.cat(parts, dim=2)
 
 
-def _causal(query: Tensor, key: Tensor, value: Tensor, *, scaling: float) -> Tensor:
-    """Attention of the last tokens of a text to all of it."""
-    shared = query.shape[1] != key.shape[1]  # heads of keys that several heads of queries share
-    if query.shape[2] == key.shape[2]:
-        return attention(query, key, value, is_causal=True, scale=scaling, enable_gqa=shared)
-    bias: Any = causal_lower_right(query.shape[2], key.shape[2])
-    return attention(query, key, value, attn_mask=bias, scale=scaling, enable_gqa=shared)
+def _causal(query: Tensor, key: Tensor, value: Tensor, ask: Ask) -> Tensor:
+    """Attention of the last tokens of a text to all of it, or to as many as a window holds."""
+    new, every = query.shape[2], key.shape[2]
+    bias: Any = None
+    if ask.window is not None and every > ask.window:
+        bias = _windowed(new, every, ask.window).to(query.device)
+    elif new != every:
+        bias = causal_lower_right(new, every)
+    return attention(
+        query,
+        key,
+        value,
+        attn_mask=bias,
+        dropout_p=ask.dropout,
+        is_causal=bias is None,
+        scale=ask.scaling,
+        enable_gqa=query.shape[1] != key.shape[1],  # heads of keys that several heads of queries share
+    )
 
 
-def install(config: Any) -> bool:
-    """Put our attention in front of a decoder's configured one; False where that cannot be handed over to."""
+def _windowed(new: int, every: int, window: int) -> Bool[Tensor, "new every"]:
+    """True where one of the last `new` tokens of a text sees another: an earlier one, or itself, inside the window."""
+    behind = torch.arange(every - new, every)[:, None] - torch.arange(every)
+    return (behind >= 0) & (behind < window)
+
+
+def install(config: Any) -> None:
+    """Put our attention in front of a decoder's configured one, which it hands over to where no layout is given.
+
+    It stays there: activations that are computed again ask for it in the backward pass. NotShareableError where the
+    configured one cannot be handed over to.
+    """
     chosen = config._attn_implementation
     if str(chosen).startswith(PREFIX):
-        return True
+        return
     if chosen not in SHAREABLE:
-        return False
+        raise NotShareableError(f"its attention is {chosen}, which takes no layout")
     name = PREFIX + chosen
     AttentionInterface.register(name, _dispatching(chosen))
     AttentionMaskInterface.register(name, ALL_MASK_ATTENTION_FUNCTIONS[chosen])
     config._attn_implementation = name
-    return True
+
+
+def uninstall(config: Any) -> None:
+    """Leave a decoder with its configured attention again."""
+    config._attn_implementation = str(config._attn_implementation).removeprefix(PREFIX)
 
 
 def _dispatching(chosen: str) -> Callable[..., tuple[Tensor, Tensor | None]]:
@@ -170,17 +235,26 @@ def _dispatching(chosen: str) -> Callable[..., tuple[Tensor, Tensor | None]]:
     ) -> tuple[Tensor, Tensor | None]:
         if layout is None:
             return otherwise(module, query, key, value, attention_mask, **settings)
-        window = settings.get("sliding_window")
-        if window is not None and layout.longest > window:
-            raise InputError(
-                f"a text of {layout.longest} tokens is longer than the model's sliding window of {window}:",
-                where="policy",
-                remedy="set model.share_prompt to false.",
-            )
-        scaling = settings.get("scaling") or module.scaling
+        ask = _asked(module, attention_mask, settings)
+        layout.windows.append(ask.window)
         # Under autocast, rotary embeddings of float32 weights leave queries and keys wider than values.
         query, key = query.to(value.dtype), key.to(value.dtype)
-        out = layout.attend(module.layer_idx, query, key, value, scaling=scaling)
+        out = layout.attend(len(layout.windows) - 1, query, key, value, ask)
         return out.transpose(1, 2).contiguous(), None
 
     return dispatch
+
+
+def _asked(module: Any, mask: Tensor | None, settings: dict[str, Any]) -> Ask:
+    """The settings of an attention layer; NotShareableError for one that a layout does not know."""
+    for name in MEANINGFUL:
+        if settings.get(name) is not None:
+            raise NotShareableError(f"its attention has {name}, which a layout does not know")
+    if mask is None or mask.shape != MARK:
+        raise NotShareableError("its class makes an attention mask of its own")
+    scaling = settings.get("scaling")
+    return Ask(
+        module.scaling if scaling is None else scaling,
+        settings.get("sliding_window"),
+        settings.get("dropout") or 0.0,
+    )

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from lalm_ambig.encoding import pad
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.forward import laid_out, prefill, tree_states
+from lalm_ambig.policies.forward import go_on, prefill, tree_states
+from lalm_ambig.policies.plain import PlainDecoding
 from lalm_ambig.policies.tree import Segment
 from lalm_ambig.types import Batch
 
@@ -25,9 +26,9 @@ class Decoder(ABC):
         self.fed: list[Tensor] = []
         """Tokens of each step so far, one a row."""
 
-    def prompts(self) -> list[Float[Tensor, "_ channel"]]:
-        """Embeddings of each prompt, without padding."""
-        return prompt_embeddings(self.policy, self.batch)
+    def prompts(self) -> list[Segment]:
+        """Each prompt, without padding."""
+        return prompt_segments(self.policy, self.batch)
 
     @abstractmethod
     def start(self) -> Float[Tensor, "row channel"]:
@@ -52,8 +53,7 @@ class SharedDecoder(Decoder):
     def step(self, tokens: Int[Tensor, "row"]) -> Float[Tensor, "row channel"]:
         self.fed.append(tokens)
         positions = self.cache.prompt_lengths + self.cache.used
-        embeddings = self.policy.embed_ids(tokens[:, None])
-        states = laid_out(self.policy, embeddings, positions[:, None], layout=self.cache)
+        states = go_on(self.policy, self.cache, tokens[:, None], positions[:, None])
         self.cache.advance(1)
         return states[:, 0]
 
@@ -67,8 +67,7 @@ class SharedDecoder(Decoder):
         kept = kept[:, None, :].expand(-1, sees.shape[1], -1)
         self.cache.hidden = ~torch.cat([kept, sees], dim=-1)[:, None].to(self.policy.device)
         positions = self.cache.prompt_lengths[:, None] + start[:, None] + offsets
-        embeddings = self.policy.embed_ids(packed.ids.to(self.policy.device))
-        states = laid_out(self.policy, embeddings, positions, layout=self.cache)
+        states = go_on(self.policy, self.cache, packed.ids.to(self.policy.device), positions)
         self.cache.hidden = None
         return [list(row[: sum(parts)].split(parts)) for row, parts in zip(states, sizes, strict=True)]
 
@@ -91,27 +90,24 @@ class PlainDecoder(Decoder):
     """Every row with a prompt of its own, by the model's own cache: what the shared way must equal."""
 
     def start(self) -> Float[Tensor, "row channel"]:
-        embeddings = self.policy.embed(self.batch.prompt, self.batch.audio)
-        self.mask = self.batch.prompt.mask.repeat_interleave(self.copies, 0)
-        self.cache = self.policy.new_cache()
-        states = self.policy.hidden(embeddings.repeat_interleave(self.copies, 0), self.mask, cache=self.cache)
-        return states[:, -1]
+        prompts = [prompt for prompt in self.prompts() for _ in range(self.copies)]
+        self.decoding = PlainDecoding(self.policy, prompts)
+        return self.decoding.start()
 
     def step(self, tokens: Int[Tensor, "row"]) -> Float[Tensor, "row channel"]:
         self.fed.append(tokens)
-        self.mask = torch.cat([self.mask, torch.ones_like(self.mask[:, :1])], dim=1)
-        return self.policy.hidden(self.policy.embed_ids(tokens[:, None]), self.mask, cache=self.cache)[:, 0]
+        return self.decoding.step(tokens)
 
     def after(self, prefixes: Sequence[int], continuations: Continuations) -> list[list[Tensor]]:
         device = self.policy.device
         fed = torch.stack(self.fed, dim=1) if self.fed else torch.empty(len(prefixes), 0, dtype=torch.long)
-        segments = [Segment(prompt) for prompt in self.prompts()]
+        segments = self.prompts()
         for row, (prefix, options) in enumerate(zip(prefixes, continuations, strict=True)):
             for tokens in options:
                 ids = torch.cat(
                     [fed[row, :prefix].to(device), torch.tensor(tokens, dtype=torch.long, device=device)]
                 )
-                segments.append(Segment(self.policy.embed_ids(ids), row // self.copies))
+                segments.append(Segment(self.policy.embed_ids(ids), row // self.copies, ids))
         states = iter(tree_states(self.policy, segments, share=False)[len(self.batch.items) :])
         return [
             [next(states)[prefix:] for _ in options]
@@ -119,7 +115,10 @@ class PlainDecoder(Decoder):
         ]
 
 
-def prompt_embeddings(policy: Policy, batch: Batch) -> list[Float[Tensor, "_ channel"]]:
-    """Embeddings of each item's prompt, sound included, without padding."""
+def prompt_segments(policy: Policy, batch: Batch) -> list[Segment]:
+    """Each item's prompt, sound included, without padding."""
     rows = policy.embed(batch.prompt, batch.audio)
-    return [row[mask] for row, mask in zip(rows, batch.prompt.mask, strict=True)]
+    return [
+        Segment(row[mask], None, ids[mask] if batch.audio is None else None)
+        for row, mask, ids in zip(rows, batch.prompt.mask, batch.prompt.ids, strict=True)
+    ]

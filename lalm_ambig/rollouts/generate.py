@@ -23,6 +23,8 @@ Ended = Literal["stop", "end", "length"]
 """A response ends with a stop text, with the end of the model's turn, or because it is too long."""
 MERGE_FROM = 8
 """Steps from which folding the adapter into the weights costs less than it saves."""
+BEHIND_TOKENS = 32
+"""More tokens than are ever put behind a response to read an answer there."""
 TAG_TOKENS = 12
 """More tokens than any tokenizer takes for a tag: how far back a text is looked for."""
 
@@ -104,7 +106,9 @@ def generate(
         raise ValueError(
             f"temperature {request.sampling.temperature} needs noise; only greedy decoding does without"
         )
-    kind = SharedDecoder if request.share_prompt and policy.shares_prompts else PlainDecoder
+    longest = int(batch.prompt.mask.sum(-1).max()) + max(request.limits or (request.sampling.max_new_tokens,))
+    shares = request.share_prompt and policy.abilities.shares_texts_of(longest + BEHIND_TOKENS)
+    kind = SharedDecoder if shares else PlainDecoder
     with policy.evaluating():
         decoder = kind(policy, batch, copies=request.copies)
         loop = _Loop(policy, request, prompts=len(batch.items))

@@ -12,7 +12,7 @@ from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.forward import tree_states
 from lalm_ambig.policies.tree import Segment
 from lalm_ambig.readouts.logits import AnswerTokens
-from lalm_ambig.rollouts.decoder import prompt_embeddings
+from lalm_ambig.rollouts.decoder import prompt_segments
 from lalm_ambig.rollouts.scoring import category_scores, inner_tokens
 from lalm_ambig.types import Batch, Demonstrations
 
@@ -77,8 +77,10 @@ def pass_over(policy: Policy, batch: Batch, passages: Sequence[Passage], setting
     """One forward pass over the batch's prompts and the passages behind them, with gradients where they are on."""
     inner = () if settings.answer is None else inner_tokens(settings.answer)
     used = {passage.prompt for passage in passages if len(passage.ids)} or {0}
-    prompts = prompt_embeddings(policy, batch)
-    segments = [Segment(prompt if n in used else prompt[:0]) for n, prompt in enumerate(prompts)]
+    segments = [
+        prompt if n in used else prompt.part(slice(0), None)
+        for n, prompt in enumerate(prompt_segments(policy, batch))
+    ]
     ends: list[int] = []
     """Index of each passage's first segment."""
     for passage in passages:
@@ -95,11 +97,11 @@ def _segments(
 ) -> list[Segment]:
     """The passage as segments: whole, or split at its anchor where inner tokens of names go on from there."""
     if passage.anchor is None or not any(inner):
-        return [Segment(policy.embed_ids(passage.ids), passage.prompt)]
+        return [Segment(policy.embed_ids(passage.ids), passage.prompt, passage.ids)]
     start, rest = passage.ids[: passage.anchor], passage.ids[passage.anchor :]
     names = [torch.tensor(ids, device=rest.device, dtype=rest.dtype) for ids in inner]
-    found = [Segment(policy.embed_ids(start), passage.prompt)]
-    return found + [Segment(policy.embed_ids(ids), first) for ids in (rest, *names) if len(ids)]
+    found = [Segment(policy.embed_ids(start), passage.prompt, start)]
+    return found + [Segment(policy.embed_ids(ids), first, ids) for ids in (rest, *names) if len(ids)]
 
 
 def _own_states(passage: Passage, index: int, states: Sequence[Tensor]) -> Tensor:

@@ -9,7 +9,7 @@ from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.forward import tree_states
 from lalm_ambig.policies.tree import Segment
 from lalm_ambig.readouts.logits import AnswerTokens, class_mass, predicted_dist
-from lalm_ambig.rollouts.decoder import prompt_embeddings
+from lalm_ambig.rollouts.decoder import prompt_segments
 from lalm_ambig.rollouts.generate import Request, generate
 from lalm_ambig.rollouts.sampling import Sampling
 from lalm_ambig.rollouts.scoring import category_scores, inner_tokens
@@ -17,13 +17,19 @@ from lalm_ambig.types import Batch, Reading
 
 
 @torch.no_grad()
-def read_generated(policy: Policy, batch: Batch, answer: AnswerTokens, *, max_new_tokens: int) -> Reading:
-    """The distribution behind the policy's own greedy response; `max_new_tokens=0` asks for it at once."""
+def read_generated(
+    policy: Policy, batch: Batch, answer: AnswerTokens, *, max_new_tokens: int, share: bool = True
+) -> Reading:
+    """The distribution behind the policy's own greedy response; `max_new_tokens=0` asks for it at once.
+
+    `share` False computes every text by itself.
+    """
     if max_new_tokens == 0:
         opening = torch.tensor(policy.text_ids(policy.tags.missing_end("")), device=policy.device)
-        return _read_behind(policy, batch, answer, [opening] * len(batch.items))
+        return _read_behind(policy, batch, answer, [opening] * len(batch.items), share=share)
     greedy = Sampling(max_new_tokens=max_new_tokens, temperature=0.0)
-    request = Request(greedy, stop=(policy.tags.answer_open,), anchor=policy.tags.answer_open)
+    tag = policy.tags.answer_open
+    request = Request(greedy, stop=(tag,), anchor=tag, share_prompt=share)
     generated = generate(policy, batch, request)
     assert generated.anchor_states is not None
     inner = inner_tokens(answer)
@@ -34,27 +40,25 @@ def read_generated(policy: Policy, batch: Batch, answer: AnswerTokens, *, max_ne
 
 
 @torch.no_grad()
-def read_curated(policy: Policy, batch: Batch, answer: AnswerTokens) -> Reading:
+def read_curated(policy: Policy, batch: Batch, answer: AnswerTokens, *, share: bool = True) -> Reading:
     """The distribution behind the curated response, which every item of the batch must have."""
     assert batch.curated is not None
-    return _read_behind(policy, batch, answer, batch.curated.up_to_answer())
+    return _read_behind(policy, batch, answer, batch.curated.up_to_answer(), share=share)
 
 
-def _read_behind(policy: Policy, batch: Batch, answer: AnswerTokens, responses: Sequence[Tensor]) -> Reading:
+def _read_behind(
+    policy: Policy, batch: Batch, answer: AnswerTokens, responses: Sequence[Tensor], *, share: bool
+) -> Reading:
     """The distribution behind a given response to each item, in one pass."""
     with policy.evaluating():
-        prompts = prompt_embeddings(policy, batch)
+        prompts = prompt_segments(policy, batch)
         starts = [
-            Segment(torch.cat([prompt, policy.embed_ids(ids)]))
+            prompt.followed_by(Segment(policy.embed_ids(ids), None, ids))
             for prompt, ids in zip(prompts, responses, strict=True)
         ]
-        names = [
-            Segment(policy.embed_ids(torch.tensor(ids, device=policy.device)), n)
-            for n in range(len(starts))
-            for ids in inner_tokens(answer)
-            if ids
-        ]
-        states = tree_states(policy, [*starts, *names])
+        inner = [torch.tensor(ids, device=policy.device) for ids in inner_tokens(answer) if ids]
+        names = [Segment(policy.embed_ids(ids), n, ids) for n in range(len(starts)) for ids in inner]
+        states = tree_states(policy, [*starts, *names], share=share)
     texts = [policy.tokenizer.decode(ids.tolist()) for ids in responses]
     count = len(starts)
     anchors = torch.stack([rows[-1] for rows in states[:count]])

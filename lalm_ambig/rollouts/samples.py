@@ -9,13 +9,15 @@ from lalm_ambig.types import Batch, Reading
 
 
 @torch.no_grad()
-def read_samples(encoder: Encoder, batch: Batch, *, max_new_tokens: int, samples: int) -> Reading:
+def read_samples(
+    encoder: Encoder, batch: Batch, *, max_new_tokens: int, samples: int, share: bool = True
+) -> Reading:
     """The mean of p̂ over sampled responses of each item, at temperature 1; those that cannot be read are left out.
 
     An item of which none can be read has a uniform p̂ and the first one's reason. The text is the first response's.
     Random numbers belong to the item (`uniform_noise`), so the first n responses are the same for any number of them.
     """
-    draw = Draw(Sampling(max_new_tokens=max_new_tokens), copies=samples, step=0)
+    draw = Draw(Sampling(max_new_tokens=max_new_tokens), copies=samples, step=0, share_prompt=share)
     groups = sample_groups(encoder, batch, draw)
     weights = groups.parsed.to(groups.predicted_dist.dtype)
     weights = torch.where(weights.any(-1, keepdim=True), weights, 1)

@@ -25,9 +25,9 @@ def stated(
 
 
 @torch.no_grad()
-def read_stated(encoder: Encoder, batch: Batch, *, max_new_tokens: int) -> Reading:
+def read_stated(encoder: Encoder, batch: Batch, *, max_new_tokens: int, share: bool = True) -> Reading:
     """The distributions that the policy's own greedy responses state."""
-    greedy = Request(Sampling(max_new_tokens=max_new_tokens, temperature=0.0))
+    greedy = Request(Sampling(max_new_tokens=max_new_tokens, temperature=0.0), share_prompt=share)
     texts = [r.text for r in generate(encoder.policy, batch, greedy).responses]
     dist, unparsed = stated(texts, encoder.categories)
     closed = (False,) * len(texts)

@@ -1,6 +1,7 @@
 """What holds for every policy with ears: transformers' own forward on the whole window, but for its cost."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -80,9 +81,9 @@ def test_going_on_from_a_cached_prompt_with_sound_equals_one_pass(ears: AudioMod
     mask = torch.cat([tokens.mask, torch.ones_like(response, dtype=torch.bool)], dim=1)
     prompt, rest = ears.embed(tokens, audio), ears.embed_ids(response)
     whole = ears.hidden(torch.cat([prompt, rest], dim=1), mask)[:, tokens.ids.shape[1] :]
-    cache = ears.new_cache()
-    ears.hidden(prompt, tokens.mask, cache=cache)
-    torch.testing.assert_close(ears.hidden(rest, mask, cache=cache), whole, atol=2e-5, rtol=1e-4)
+    state: dict[str, Any] = {}
+    ears.hidden(prompt, tokens.mask, going_on=state)
+    torch.testing.assert_close(ears.hidden(rest, mask, going_on=state), whole, atol=2e-5, rtol=1e-4)
 
 
 @torch.no_grad()

@@ -70,10 +70,11 @@ def test_every_family_answers_as_its_own_forward(family: tuple[str, CausalLM]) -
 def test_every_family_goes_on_from_a_cache(family: tuple[str, CausalLM]) -> None:
     _, policy = family
     tokens = some_tokens(policy, padding=2)
-    embeddings, cache = policy.embed(tokens), policy.new_cache()
+    state: dict[str, Any] = {}
+    embeddings = policy.embed(tokens)
     whole = policy.hidden(embeddings, tokens.mask)
-    policy.hidden(embeddings[:, :5], tokens.mask[:, :5], cache=cache)
-    rest = policy.hidden(embeddings[:, 5:], tokens.mask, cache=cache)
+    policy.hidden(embeddings[:, :5], tokens.mask[:, :5], going_on=state)
+    rest = policy.hidden(embeddings[:, 5:], tokens.mask, going_on=state)
     torch.testing.assert_close(rest, whole[:, 5:], atol=2e-5, rtol=1e-4)
 
 

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -45,9 +46,10 @@ def test_left_padding_changes_nothing(policy: Policy) -> None:
 def test_going_on_from_a_cache_equals_one_pass(policy: Policy) -> None:
     tokens = some_tokens(policy, pad=2)
     whole = policy.hidden(policy.embed(tokens), tokens.mask)
-    cache, embeddings = policy.new_cache(), policy.embed(tokens)
-    first = policy.hidden(embeddings[:, :4], tokens.mask[:, :4], cache=cache)
-    rest = policy.hidden(embeddings[:, 4:], tokens.mask, cache=cache)
+    state: dict[str, Any] = {}
+    embeddings = policy.embed(tokens)
+    first = policy.hidden(embeddings[:, :4], tokens.mask[:, :4], going_on=state)
+    rest = policy.hidden(embeddings[:, 4:], tokens.mask, going_on=state)
     torch.testing.assert_close(torch.cat([first, rest], dim=1)[:, 2:], whole[:, 2:], atol=1e-5, rtol=1e-5)
 
 

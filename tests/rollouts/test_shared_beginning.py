@@ -10,7 +10,7 @@ from small_model import MakeEncoder, MakePolicy, nudge
 from lalm_ambig.encoding import Encoder
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.policies.tree import FEWEST_SHARED, common_beginning
-from lalm_ambig.rollouts.decoder import prompt_embeddings
+from lalm_ambig.rollouts.decoder import prompt_segments
 from lalm_ambig.rollouts.generate import Request, generate
 from lalm_ambig.rollouts.passages import Passed, Settings, curated_passages, pass_over
 from lalm_ambig.rollouts.reading import read_curated, read_generated
@@ -44,7 +44,7 @@ def batch(encoder: Encoder, items: Sequence[Item], request: pytest.FixtureReques
 
 def test_the_prompts_of_the_batch_begin_alike(policy: Tiny, batch: Batch) -> None:
     """Up to the sound where all of them have some, and never over a placeholder of it."""
-    common = common_beginning(prompt_embeddings(policy, batch))
+    common = common_beginning([prompt.embeddings for prompt in prompt_segments(policy, batch)])
     assert common >= FEWEST_SHARED if len(batch.items) > 1 else common == 0
     ids = batch.prompt.ids[0][batch.prompt.mask[0]][:common]
     assert not (ids == policy.audio_token_id).any()
@@ -85,18 +85,15 @@ def test_log_probs_scores_and_gradients_are_the_plain_ones(
 
 
 @torch.no_grad()
-def test_readings_are_the_plain_ones(
-    policy: Tiny, batch: Batch, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_readings_are_the_plain_ones(policy: Tiny, batch: Batch, encoder: Encoder) -> None:
     assert encoder.answer is not None
 
-    def readings() -> list[Reading]:
-        at_once = read_generated(policy, batch, encoder.answer, max_new_tokens=0)
-        return [at_once, read_curated(policy, batch, encoder.answer)]
+    def readings(*, share: bool) -> list[Reading]:
+        at_once = read_generated(policy, batch, encoder.answer, max_new_tokens=0, share=share)
+        return [at_once, read_curated(policy, batch, encoder.answer, share=share)]
 
-    shared = readings()
-    monkeypatch.setattr(policy, "shares_prompts", False)
-    for ours, plain in zip(shared, readings(), strict=True):
+    shared = readings(share=True)
+    for ours, plain in zip(shared, readings(share=False), strict=True):
         torch.testing.assert_close(ours.predicted_dist, plain.predicted_dist, atol=2e-5, rtol=0)
         assert ours.class_mass is not None
         torch.testing.assert_close(ours.class_mass, plain.class_mass, atol=2e-5, rtol=1e-4)

@@ -1,0 +1,114 @@
+"""What a loaded checkpoint can do, as its self-check has found it, and the parts of a policy that passes use."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lalm_ambig.policies.own_forward import NOTHING_BEHIND, BehindHead
+
+Decoding = Literal["padded", "equal", "never"]
+"""How responses go on from the model's own cache: rows of any lengths padded on the left, only rows of equal length
+together, or not at all, so that every token is computed from the whole text again."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was tried, and how it came out."""
+
+    name: str
+    ok: bool
+    detail: str
+    """With its numbers."""
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What a checkpoint can do on this device, in this type, with this attention."""
+
+    shares: bool = False
+    """Whether texts can lie behind one another in one row, what they share computed once."""
+    padded: bool = True
+    """Whether texts of several lengths in one batch, padded on the right, come out as each one alone."""
+    decoding: Decoding = "padded"
+    behind_head: BehindHead = NOTHING_BEHIND
+    """What the class does to its head's product."""
+    longest_shared: int | None = None
+    """Tokens of the longest text for which sharing is exact; None for any."""
+    rotary_limit: int | None = None
+    """Tokens beyond which a text has other rotary frequencies, which a class then gives to its whole batch; None where
+    they never change."""
+    reason: str = ""
+    """Why texts cannot share a row, in one line; empty where they can."""
+    findings: tuple[Finding, ...] = ()
+
+    def shares_texts_of(self, tokens: int) -> bool:
+        """Whether a row may be shared by texts of so many tokens."""
+        return self.shares and (self.longest_shared is None or tokens <= self.longest_shared)
+
+    def batches(self, lengths: Sequence[int]) -> list[list[int]]:
+        """Which of several texts are computed together."""
+        if not self.padded:
+            return equal_groups(lengths)
+        limit = self.rotary_limit
+        return equal_groups([limit is not None and length > limit for length in lengths])
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know: the slower ways that were taken, and why."""
+        notes = []
+        if not self.shares and self.reason:
+            notes.append(f"prompts are not shared but computed for each response: {self.reason}")
+        if not self.padded:
+            notes.append(
+                "only texts of equal length are computed together: padding changes what this model says"
+            )
+        if self.decoding != "padded":
+            how = {
+                "equal": "only responses to prompts of equal length are written together",
+                "never": "each token of a response is computed from the whole text again",
+            }[self.decoding]
+            notes.append(f"{how}: this model's own cache gives other values for padded rows")
+        return notes
+
+
+def equal_groups(values: Sequence[int]) -> list[list[int]]:
+    """Positions of equal values, in the order in which these first occur."""
+    groups: dict[int, list[int]] = {}
+    for position, value in enumerate(values):
+        groups.setdefault(value, []).append(position)
+    return list(groups.values())
+
+
+@runtime_checkable
+class Passing(Protocol):
+    """The parts of a policy that passes over texts use."""
+
+    @property
+    def abilities(self) -> Abilities: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def pad_id(self) -> int: ...
+
+    def embed_ids(self, ids: Int[Tensor, "*item token"]) -> Float[Tensor, "*item token channel"]: ...
+
+    def hidden(
+        self,
+        embeddings: Tensor,
+        mask: Tensor,
+        *,
+        ids: Tensor | None = None,
+        going_on: dict[str, Any] | None = None,
+    ) -> Tensor: ...
+
+    def decoded(
+        self, embeddings: Tensor, ids: Tensor | None, **settings: Any
+    ) -> tuple[Tensor, dict[str, Any]]: ...
+
+    def rotary_positions(self, positions: Int[Tensor, "item token"]) -> Tensor: ...
