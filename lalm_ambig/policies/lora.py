@@ -1,26 +1,22 @@
 """Which weights of a base model are trained: LoRA on the language model with options, or everything."""
 
-import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from peft import LoraConfig, get_peft_model
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from lalm_ambig.errors import InputError
 from lalm_ambig.policies.checkpoint import UNREADABLE, read_model
+from lalm_ambig.policies.lora_targets import Targets, find_targets
 
-PROJECTIONS = r"(q_proj|k_proj|v_proj|qkv_proj|o_proj|gate_proj|up_proj|gate_up_proj|down_proj)"
-"""Attention and feed-forward layers of a decoder, as every family of transformers names them."""
-LANGUAGE_MODEL = rf".*language_model\..*\.{PROJECTIONS}"
-TEXT_MODEL = rf".*model\.layers\..*\.{PROJECTIONS}"
 AUDIO_TOWER = r".*audio_tower\..*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2)"
-"""Full-match patterns. A bare name such as `q_proj` would also hit the audio tower."""
+"""Full-match pattern of the audio tower's layers. A bare name such as `q_proj` would also hit the decoder."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +24,7 @@ class Adapter:
     """What is trained. The defaults are paper A's."""
 
     method: Literal["lora", "full"] = "lora"
-    """`lora`: low-rank adapters on the language model's attention and feed-forward layers. `full`: all weights."""
+    """`lora`: low-rank adapters on the language model's linear layers. `full`: all weights."""
     rank: int = 8
     """LoRA rank r."""
     alpha: float = 16
@@ -39,6 +35,10 @@ class Adapter:
     """Also train the projector between audio tower and language model, whole."""
     audio_tower: bool = False
     """Also put LoRA on the audio tower; its features can then not be cached."""
+    targets: list[str] | str | None = None
+    """Layers of the decoder that LoRA goes on: a regular expression that a name such as `layers.0.self_attn.q_proj`
+    must match in full, or a list of names such as `q_proj`. By default every linear layer of the attention, recurrent
+    and feed-forward parts."""
     checkpoint_activations: bool = False
     """Keep only what each decoder layer of a training pass begins with, and compute the rest again on the way
     back: far less memory for about a third more time. The numbers stay the same."""
@@ -54,105 +54,87 @@ class Adapter:
                 where="policy.adapter",
                 remedy="set projector and audio_tower to false.",
             )
+        if self.targets is not None and (self.method == "full" or not self.targets):
+            raise InputError(
+                "targets names no layer." if not self.targets else "full fine-tuning has no targets.",
+                where="policy.adapter",
+                remedy="Leave targets out, or name layers with method: lora.",
+            )
 
     @property
     def trains_tower(self) -> bool:
         """Whether the audio tower's features change in training."""
         return self.method == "full" or self.audio_tower
 
-    def config(self, language_model: str, projector: str) -> LoraConfig:
-        """The PEFT configuration, given the pattern of the language model's layers and the projector's name."""
-        pattern = f"({language_model}|{AUDIO_TOWER})" if self.audio_tower else language_model
+    def config(self, model: nn.Module, targets: Targets, *, projector: str) -> LoraConfig:
+        """The PEFT configuration of a new adapter.
+
+        Args:
+            model: The base model.
+            targets: The decoder's layers.
+            projector: Name of the module between audio tower and decoder.
+        """
+        layers = [model.get_submodule(name) for name in targets.names]
         return LoraConfig(
             r=self.rank,
             lora_alpha=self.alpha,
             lora_dropout=self.dropout,
-            target_modules=pattern,
+            target_modules=f"({targets.pattern}|{AUDIO_TOWER})" if self.audio_tower else targets.pattern,
+            target_parameters=targets.weights,
             modules_to_save=[projector] if self.projector else None,
             bias="none",
+            fan_in_fan_out=all(isinstance(layer, Conv1D) for layer in layers),
         )
 
 
-def attach(model: nn.Module, adapter: Adapter, *, language_model: str, projector: str) -> nn.Module:
-    """The model with its adapter, whose effect is exactly zero at first; or the model itself, all weights trained.
+def attach(
+    model: nn.Module, adapter: Adapter, *, decoder: nn.Module, projector: str
+) -> tuple[nn.Module, list[str]]:
+    """The model with a new adapter, whose effect is exactly zero; or the model itself, all weights trained.
 
-    InputError where no layer has the names that `language_model` asks for.
+    Args:
+        model: A model of transformers.
+        adapter: What is trained.
+        decoder: The model's language model.
+        projector: Name of the module between audio tower and decoder.
+
+    Returns the model, and lines for its user. InputError where the decoder has no layer for LoRA.
     """
     if adapter.method == "full":
         model.requires_grad_(True)
-        return model
-    if not any(re.fullmatch(language_model, name) for name, _ in model.named_modules()):
+        return model, []
+    targets = find_targets(model, decoder, adapter.targets)
+    if targets.by_weight and adapter.dropout:
         raise InputError(
-            f"{type(model).__name__} has no layers with the names that LoRA goes on {PROJECTIONS}:",
-            where="policy",
-            remedy="set policy.adapter.method to full, or choose a model with a decoder of Llama's kind.",
+            f"PEFT takes no dropout on {', '.join(sorted({n.rpartition('.')[2] for n in targets.by_weight}))} of "
+            f"{type(model).__name__}.",
+            where="policy.adapter.dropout",
+            remedy="Set it to 0, or choose other layers by policy.adapter.targets.",
         )
-    wrapped: nn.Module = get_peft_model(model, adapter.config(language_model, projector))
-    if trained := _norm_of_lora_b(wrapped):
+    wrapped = with_lora(model, adapter.config(model, targets, projector=projector))
+    if trained := norm_of_lora_b(wrapped):
         raise RuntimeError(f"a fresh adapter must have no effect, but lora_B has norm {trained:.3g}")
+    return wrapped, [] if targets.note is None else [targets.note]
+
+
+def with_lora(model: nn.Module, config: LoraConfig) -> nn.Module:
+    """PEFT's model of that configuration. InputError for layers that PEFT takes no adapter for."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what PEFT says of merging, which `export` looks at itself
+            wrapped: nn.Module = get_peft_model(model, config)
+    except Exception as error:  # the library's judgement of a saved adapter's or a user's settings
+        raise InputError(
+            f"PEFT refuses this adapter: {str(error).strip().split(chr(10))[0][:300]}",
+            where="policy.adapter",
+            remedy="Set policy.adapter.targets to other layers, or policy.adapter.method to full.",
+        ) from error
     return wrapped
 
 
-def _norm_of_lora_b(model: nn.Module) -> float:
+def norm_of_lora_b(model: nn.Module) -> float:
+    """Sum of the norms of all B matrices; 0 for an adapter without effect."""
     return sum(float(p.detach().norm()) for name, p in model.named_parameters() if "lora_B" in name)
-
-
-def load_adapter(model: nn.Module, folder: Path) -> None:
-    """Put a saved adapter's weights into an attached model.
-
-    Raises InputError where the folder holds no adapter, or one of another shape, or one without any effect.
-    """
-    weights = _adapter_weights(folder)
-    if not isinstance(model, PeftModel):
-        raise InputError("the policy is set to full fine-tuning and takes no adapter.", where=str(folder))
-    own = {_saved_name(name) for name, p in model.named_parameters() if p.requires_grad}
-    missing = sorted(own - set(weights))
-    foreign = sorted(set(weights) - own)
-    if missing or foreign:
-        detail = (
-            f"it lacks {missing[0]}" if missing else f"it has {foreign[0]}, which the policy does not train"
-        )
-        raise InputError(
-            f"the adapter is not of this policy: {detail}.",
-            where=str(folder),
-            remedy="Check policy.adapter and the base model.",
-        )
-    _copy(model, weights, folder)
-    if _norm_of_lora_b(model) == 0:
-        raise InputError("the adapter has no effect: every lora_B is zero.", where=str(folder))
-
-
-def _saved_name(name: str) -> str:
-    """A parameter's name as PEFT writes it, without the adapter's own."""
-    return name.replace(".modules_to_save.default", "").replace(".default", "")
-
-
-def _copy(model: nn.Module, weights: dict[str, torch.Tensor], folder: Path) -> None:
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            saved = weights.get(_saved_name(name)) if parameter.requires_grad else None
-            if saved is None:
-                continue
-            if saved.shape != parameter.shape:
-                raise InputError(
-                    f"{name} is {list(saved.shape)} in the adapter and {list(parameter.shape)} in the policy.",
-                    where=str(folder),
-                )
-            parameter.copy_(saved)
-
-
-def _adapter_weights(folder: Path) -> dict[str, torch.Tensor]:
-    path = folder / "adapter_model.safetensors"
-    if not path.is_file():
-        raise InputError(
-            f"no adapter_model.safetensors in {folder}",
-            where="adapter",
-            remedy="Give a run's adapter folder.",
-        )
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise InputError(f"not a readable safetensors file: {error}", where=str(path)) from error
 
 
 def load_model(model: Any, folder: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from peft.tuners.lora import Linear as LoraLinear
+from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
 from lalm_ambig.policies.base import Policy
@@ -47,11 +48,23 @@ def _worthwhile(policy: Policy, rows: int) -> bool:
 
 
 def _linear_layers(policy: Policy) -> list[Any]:
-    """The decoder's linear layers, a LoRA layer standing for the one inside it, and the head."""
+    """The decoder's linear layers, a LoRA layer standing for the one inside it, and the head.
+
+    Left as they are: layers of other classes, and LoRA that is more than a term added to a weight (DoRA, a bias of B).
+    """
     every = [*policy.language_model.modules(), policy.base.get_output_embeddings()]
-    lora = [layer for layer in every if isinstance(layer, LoraLinear)]
+    lora = [layer for layer in every if isinstance(layer, LoraLayer)]
     inside = {id(part) for layer in lora for part in layer.modules()}
-    return lora + [layer for layer in every if type(layer) is nn.Linear and id(layer) not in inside]
+    alone = [layer for layer in every if type(layer) is nn.Linear and id(layer) not in inside]
+    return [layer for layer in lora if _is_a_sum(layer)] + alone
+
+
+def _is_a_sum(layer: Any) -> bool:
+    """Whether a LoRA layer is a plain linear layer with B·A added to its weight, and nothing else."""
+    if not isinstance(layer, LoraLinear) or type(layer.get_base_layer()) is not nn.Linear:
+        return False
+    active = [name for name in layer.active_adapters if name in layer.lora_A]
+    return not any(name in layer.lora_variant or layer.lora_bias[name] for name in active)
 
 
 def _folded(layer: Any) -> tuple[Tensor, Tensor | None]:

@@ -13,6 +13,7 @@ from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.causal_lm import CausalLM
 from lalm_ambig.policies.checkpoint import UNREADABLE
+from lalm_ambig.policies.lora_targets import find_targets
 
 
 def skeleton(policy: Policy) -> tuple[nn.Module, Any]:
@@ -35,7 +36,9 @@ def skeleton(policy: Policy) -> tuple[nn.Module, Any]:
     model.requires_grad_(policy.adapter.method == "full")
     if policy.adapter.method == "full":
         return model, config
-    lora = policy.adapter.config(policy.layer_pattern, policy.projector_name)
+    decoder = model.model.language_model if isinstance(policy, AudioModel) else model.get_decoder()
+    targets = find_targets(model, decoder, policy.adapter.targets, probe=False)
+    lora = policy.adapter.config(model, targets, projector=policy.projector_name)
     with torch.device("meta"):
         return get_peft_model(model, lora, low_cpu_mem_usage=True), config
 

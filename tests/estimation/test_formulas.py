@@ -11,7 +11,6 @@ from lalm_ambig.estimation import formulas
 from lalm_ambig.estimation.formulas import Computing
 from lalm_ambig.estimation.shapes import Decoder, Encoder
 from lalm_ambig.estimation.workload import Workload
-from lalm_ambig.policies.lora import PROJECTIONS
 from lalm_ambig.policies.tree import TreeLayout, install
 
 FLOAT32, MIXED = Computing(4, 4, casts=False), Computing(2, 2, casts=True)
@@ -38,7 +37,7 @@ def _kept(work: Workload, layers: int, *, mixed: bool, full: bool) -> int:
     dtype = torch.bfloat16 if mixed else torch.float32
     model = Qwen2ForCausalLM._from_config(config, dtype=dtype, attn_implementation="sdpa")
     if not full:
-        model = get_peft_model(model, LoraConfig(r=8, target_modules=rf".*\.{PROJECTIONS}"))
+        model = get_peft_model(model, LoraConfig(r=8, target_modules="all-linear"))
     decoder = (model if full else model.get_base_model()).model
     install(decoder.config)
     own = {p.untyped_storage().data_ptr() for p in model.parameters()}

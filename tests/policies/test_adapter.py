@@ -189,12 +189,13 @@ def test_a_file_that_is_no_safetensors_is_one_line(tiny: Tiny, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("saved", "expected"),
     [
-        ({"rank": 4}, r"is \[4, .*\] in the adapter and \[8, .*\] in the policy"),
-        ({"projector": True}, "it has .*multi_modal_projector.*, which the policy does not train"),
-        ({"audio_tower": True}, "it has .*audio_tower.*, which the policy does not train"),
+        ({"rank": 4}, r"adapter.rank is 8, and the saved adapter's is 4 .*--policy.adapter.rank 4"),
+        ({"alpha": 64}, r"adapter.alpha is 16, and the saved adapter's is 64 .*--policy.adapter.alpha 64"),
+        ({"projector": True}, "adapter.projector is false, .*is true .*--policy.adapter.projector true"),
+        ({"audio_tower": True}, "adapter.audio_tower is false, .*is true .*--policy.adapter.audio_tower true"),
     ],
 )
-def test_an_adapter_of_another_shape_is_one_line(
+def test_an_adapter_of_other_settings_is_one_line_with_both_values(
     make_policy: MakePolicy, tmp_path: Path, saved: dict[str, object], expected: str
 ) -> None:
     other, policy = make_policy(**saved), make_policy()

@@ -1,0 +1,316 @@
+"""Which layers of a decoder LoRA goes on: every linear layer of its attention, recurrent and feed-forward parts.
+
+Layers are told by their kind, never by a family's names. Four kinds get none, and a note names them:
+
+1. routers, which choose experts and whose training is a matter of its own;
+2. layers whose weight is read without calling them (Mamba's `dt_proj`): the adapter would be left out without a word;
+3. layers that a forward pass never calls: an adapter there would get no gradient;
+4. layers that PEFT refuses for the family.
+
+Fused experts are one tensor of three axes, not layers. They get none either, and are named.
+"""
+
+import inspect
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import torch
+from peft import LoraConfig
+from peft.tuners.lora import LoraLayer, LoraModel
+from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from lalm_ambig.errors import InputError
+
+LINEAR = (nn.Linear, Conv1D)
+"""Conv1D is GPT-2's linear layer: its weight is transposed."""
+ROUTER = re.compile(r"router|gating|topk", re.IGNORECASE)
+"""In names of modules and classes that choose experts."""
+EXPERT_COUNTS = re.compile(r"(num|n|moe_num)_(local_|routed_)?experts")
+"""Settings that say how many experts a layer chooses from."""
+WEIGHT_READ = r"self\.{name}\.weight\b(?!\.(dtype|device|shape|ndim|data)\b|\[)"
+"""In a class's source: the weight of its layer `name` goes somewhere without the layer being called."""
+WHERE = "policy.adapter.targets"
+PROBE = 8
+"""Tokens of the pass that shows which layers are called."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The layers of a model that LoRA goes on, and the linear layers beside them that it leaves out."""
+
+    names: tuple[str, ...]
+    """Module names, as the whole model has them."""
+    left_out: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """By reason: module names, or parameter names of fused experts."""
+    by_weight: frozenset[str] = frozenset()
+    """Those of `names` that PEFT must be given as weights: as layers it would take them for fused experts."""
+
+    @property
+    def pattern(self) -> str:
+        """A regular expression that matches the names of layers in full, and no other name of the decoder."""
+        others = [*self.by_weight, *(name for names in self.left_out.values() for name in names)]
+        return _pattern([name for name in self.names if name not in self.by_weight], others)
+
+    @property
+    def weights(self) -> list[str] | None:
+        """Names of the weights of `by_weight`; None where there are none."""
+        return [f"{name}.weight" for name in self.names if name in self.by_weight] or None
+
+    @property
+    def note(self) -> str | None:
+        """One line on what is left out; None where that is nothing."""
+        if not self.left_out:
+            return None
+        told = "; ".join(f"{', '.join(_short(names))} ({reason})" for reason, names in self.left_out.items())
+        return f"without LoRA: {told}"
+
+
+def find_targets(
+    model: Any, decoder: nn.Module, chosen: str | Sequence[str] | None = None, *, probe: bool = True
+) -> Targets:
+    """The layers of `decoder`, a part of `model`, that LoRA goes on.
+
+    Args:
+        model: A model of transformers.
+        decoder: Its language model.
+        chosen: A regular expression that a layer's name inside the decoder must match in full, or layer names. By
+            default all linear layers of the kinds above.
+        probe: Whether a short pass may be made to see which layers are called. Not on the meta device.
+
+    Raises InputError where nothing is found, or where a chosen name matches no linear layer.
+    """
+    decoder = decoder if decoder_blocks(decoder) else model  # a class may call its head the decoder
+    linear = _linear_layers(decoder)
+    called = _called(decoder, linear) if probe else set(linear)
+    counts = _expert_counts(model)
+    wanted = list(linear) if chosen is None else _chosen(linear, chosen)
+    left: dict[str, list[str]] = {}
+    for name in wanted:
+        router = chosen is None and _is_router(decoder, name, counts)
+        reason = "router" if router else _no_effect(model, decoder, name, called=name in called)
+        if reason:
+            left.setdefault(reason, []).append(name)
+    found = [name for name in wanted if not any(name in names for names in left.values())]
+    if chosen is None and (fused := _fused_experts(decoder, counts)):
+        left["fused experts"] = fused
+    _refuse(model, found, left, chosen)
+    before = _prefix(model, decoder)
+    taken = {leaf for leaf in {name.rpartition(".")[2] for name in found} if _taken_for_experts(model, leaf)}
+    return Targets(
+        tuple(before + name for name in found),
+        {reason: tuple(before + name for name in names) for reason, names in left.items()},
+        frozenset(before + name for name in found if name.rpartition(".")[2] in taken),
+    )
+
+
+def _refuse(
+    model: Any, found: Sequence[str], left: dict[str, list[str]], chosen: str | Sequence[str] | None
+) -> None:
+    """InputError where no layer is left, or where one that was named can have no adapter."""
+    if chosen is None and not found:
+        raise InputError(
+            f"{type(model).__name__} has no linear layers in its decoder that LoRA could go on:",
+            where="policy",
+            remedy="set policy.adapter.method to full, or choose another model.",
+        )
+    if chosen is not None and left and (not found or not isinstance(chosen, str)):
+        reason, names = next(iter(left.items()))
+        raise InputError(
+            f"LoRA cannot go on {', '.join(_short(names))}: {reason}.", where=WHERE, remedy="Leave it out."
+        )
+
+
+def decoder_blocks(decoder: nn.Module) -> dict[str, nn.Module]:
+    """The decoder's layers by name, in order: what its lists of modules hold, where that is more than one linear layer.
+
+    A list inside a layer (experts) is a part of it.
+    """
+    found: dict[str, nn.Module] = {}
+    for name, module in decoder.named_modules():
+        inside = any(name.startswith(f"{block}.") for block in found)
+        if isinstance(module, nn.ModuleList) and not inside:
+            blocks = {f"{name}.{n}": block for n, block in module.named_children()}
+            found |= {n: block for n, block in blocks.items() if not isinstance(block, LINEAR)}
+    return found
+
+
+def parts_for_lora(model: Any, decoder: nn.Module) -> dict[str, list[str]]:
+    """Of each part of each decoder layer, the linear layers by name that LoRA may go on, adapters looked through.
+
+    A part is what a decoder layer holds directly: its attention, its recurrence, its feed-forward part. Parts without
+    any such layer, as one whose experts are fused, are left out.
+    """
+    counts = _expert_counts(model)
+    found: dict[str, list[str]] = {}
+    for block in decoder_blocks(decoder):
+        for name in _unwrapped(decoder.get_submodule(block)):
+            whole = f"{block}.{name}"
+            if not _is_router(decoder, whole, counts) and not _no_effect(model, decoder, whole, called=True):
+                found.setdefault(f"{block}.{name.split('.')[0]}", []).append(whole)
+    return found
+
+
+def _unwrapped(block: nn.Module) -> list[str]:
+    """Names of linear layers, one that an adapter wraps under the name it had before."""
+    names: list[str] = []
+    for name, module in block.named_modules():
+        inside = any(name.startswith(f"{outer}.") for outer in names)
+        plain = module.get_base_layer() if isinstance(module, LoraLayer) else module
+        if isinstance(plain, LINEAR) and not inside:
+            names.append(name)
+    return names
+
+
+def _linear_layers(decoder: nn.Module) -> dict[str, nn.Module]:
+    """Linear layers inside the decoder's layers, by name inside the decoder, each module once."""
+    blocks = tuple(f"{name}." for name in decoder_blocks(decoder))
+    named = decoder.named_modules()
+    return {name: m for name, m in named if isinstance(m, LINEAR) and name.startswith(blocks)}
+
+
+def _prefix(model: nn.Module, decoder: nn.Module) -> str:
+    name = next(name for name, module in model.named_modules() if module is decoder)
+    return f"{name}." if name else ""
+
+
+def _chosen(linear: Iterable[str], chosen: str | Sequence[str]) -> list[str]:
+    names = list(linear)
+    if isinstance(chosen, str):
+        try:
+            found = [name for name in names if re.fullmatch(chosen, name)]
+        except re.error as error:
+            raise InputError(f"not a regular expression: {chosen!r} ({error}).", where=WHERE) from error
+        unmatched = [] if found else [chosen]
+    else:
+        found = [name for name in names if any(_is_named(name, one) for one in chosen)]
+        unmatched = [one for one in chosen if not any(_is_named(name, one) for name in names)]
+    if unmatched or not found:
+        raise InputError(
+            f"{(unmatched or [chosen])[0]!r} matches no linear layer of the decoder.",
+            where=WHERE,
+            remedy=f"There are {', '.join(_short(names))}.",
+        )
+    return found
+
+
+def _is_named(name: str, one: str) -> bool:
+    return name == one or name.endswith(f".{one}")
+
+
+def _no_effect(model: Any, decoder: nn.Module, name: str, *, called: bool) -> str | None:
+    """Why an adapter on a linear layer would do nothing, or is refused; None where it would act."""
+    parent, _, leaf = name.rpartition(".")
+    if _weight_is_read(type(decoder.get_submodule(parent)), leaf):
+        return "its weight is used without calling it"
+    if not called and ".experts." not in name:  # an expert may only not have been chosen
+        return "never called"
+    try:
+        LoraModel._check_target_module_compatiblity(_PLAIN, _PLAIN, model, leaf)
+    except ValueError:
+        return "PEFT refuses it for this family"
+    return None
+
+
+_PLAIN: Any = LoraConfig()
+
+
+def _taken_for_experts(model: Any, leaf: str) -> bool:
+    """Whether PEFT moves an adapter meant for linear layers of that name to fused experts.
+
+    It does so for families whose experts were layers of that name in transformers 4, and leaves the layers out that have
+    the name today: dense and shared feed-forward parts.
+    """
+    config = LoraConfig(target_modules=[leaf])
+    try:
+        convert_peft_config_for_transformers(config, model, None)
+    except ValueError:  # it would want the layers that experts are fused with, too
+        return True
+    return leaf not in (config.target_modules or ())
+
+
+def _is_router(decoder: nn.Module, name: str, counts: set[int]) -> bool:
+    parts = name.split(".")
+    modules = [decoder.get_submodule(".".join(parts[: n + 1])) for n in range(2, len(parts))]
+    words = [*parts[2:], *(type(module).__name__ for module in modules)]
+    if any(ROUTER.search(word) for word in words):
+        return True
+    layer: Any = modules[-1].get_base_layer() if isinstance(modules[-1], LoraLayer) else modules[-1]
+    width = layer.out_features if isinstance(layer, nn.Linear) else layer.nf
+    return "gate" in parts[-1] and width in counts
+
+
+def _expert_counts(model: Any) -> set[int]:
+    """Numbers of experts in the configuration, and 1, the width of the gate of a shared expert; empty without any."""
+    settings = model.config.get_text_config().to_dict()
+    for inner in [value for value in settings.values() if isinstance(value, dict)]:
+        settings = inner | settings
+    counts = {value for key, value in settings.items() if EXPERT_COUNTS.fullmatch(str(key))}
+    counts = {count for count in counts if isinstance(count, int)}
+    return {*counts, 1} if any(counts) else set()
+
+
+@cache
+def _weight_is_read(parent: type, leaf: str) -> bool:
+    try:
+        source = inspect.getsource(parent)
+    except (OSError, TypeError):  # no source at hand
+        return False
+    return re.search(WEIGHT_READ.format(name=re.escape(leaf)), source) is not None
+
+
+def _fused_experts(decoder: nn.Module, counts: set[int]) -> list[str]:
+    """Parameters outside linear layers that hold a matrix for each expert: as a third axis, or one below the other."""
+    blocks = tuple(f"{name}." for name in decoder_blocks(decoder))
+    found = []
+    for name, parameter in decoder.named_parameters():
+        parent = name.rpartition(".")[0]
+        if not name.startswith(blocks) or isinstance(decoder.get_submodule(parent), LINEAR):
+            continue
+        stacked = parameter.ndim == 3 and len(parameter) in counts
+        if stacked or (parameter.ndim > 1 and ".experts." in name and counts):
+            found.append(name)
+    return found
+
+
+@torch.no_grad()
+def _called(decoder: Any, linear: dict[str, nn.Module]) -> set[str]:
+    """Names of the layers that a short pass calls; all of them where the decoder cannot make one on ids alone."""
+    called: set[str] = set()
+    hooks = [
+        layer.register_forward_hook(lambda *_, name=name: called.add(name)) for name, layer in linear.items()
+    ]
+    training = decoder.training
+    decoder.eval()
+    try:
+        decoder(input_ids=torch.arange(PROBE, device=next(decoder.parameters()).device)[None], use_cache=False)
+    except Exception:  # the library's own code; the self-check says what is wrong with the model's forward pass
+        return set(linear)
+    finally:
+        decoder.train(training)
+        for hook in hooks:
+            hook.remove()
+    return called
+
+
+def _pattern(names: Sequence[str], others: Sequence[str]) -> str:
+    """Numbers of layers as `\\d+`, unless that would match one of the others."""
+    general = {re.sub(r"(?<=\.)\d+(?=\.)", "#", name) for name in names}
+    groups: dict[str, list[str]] = {}
+    for name in sorted(general):
+        before, _, leaf = name.rpartition(".")
+        groups.setdefault(before, []).append(re.escape(leaf))
+    parts = [re.escape(before).replace(r"\#", r"\d+") + rf"\.({'|'.join(ls)})" for before, ls in groups.items()]
+    pattern = f"({'|'.join(parts)})" if len(parts) > 1 else parts[0]
+    if any(re.fullmatch(pattern, other) for other in others):
+        return f"({'|'.join(re.escape(name) for name in names)})"
+    return pattern
+
+
+def _short(names: Iterable[str]) -> list[str]:
+    """Names inside a layer, each once: `model.layers.3.mlp.gate` is `mlp.gate`."""
+    return list(dict.fromkeys(re.sub(r"^.*?\.\d+\.", "", name) for name in names))
