@@ -44,5 +44,19 @@ $(VENV)/.installed: pyproject.toml
 long: $(VENV)/.installed
 	$(BIN)/python -m pytest -m long tests/parallel
 
+.PHONY: pretend-gpu gpu-rehearsal gpu-wheels
+
+# Every method on a pretend accelerator, which refuses what CUDA refuses; two to four minutes. `make test` tries a few.
+pretend-gpu: $(VENV)/.installed
+	$(BIN)/python -m pytest -n 2 -m "long or not long" tests/gpu/test_pretend_gpu.py
+
+# The check of a GPU machine (tests/gpu/README.md) at toy size on the CPU; two minutes of a core.
+gpu-rehearsal: $(VENV)/.installed
+	OMP_NUM_THREADS=1 $(BIN)/python tests/gpu/check --out build/gpu_rehearsal --device cpu --size toy --slower 8 --budget 3000
+
+# The wheels that such a machine lacks, into a folder that git ignores.
+gpu-wheels: $(VENV)/.installed
+	$(BIN)/python tests/gpu/wheels.py
+
 clean:
 	rm -rf $(VENV)

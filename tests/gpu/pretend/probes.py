@@ -1,0 +1,118 @@
+"""What the accelerator is to do, tried out: each probe returns what happened, in types that JSON has."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.nn.functional import linear
+
+from pretend.device import NAME
+from pretend.watch import Watch
+
+
+def mixing(backend: Any) -> dict[str, bool]:
+    """Which combinations of a CPU tensor with the device's are refused."""
+    ours, theirs = torch.rand(4, 4, device=NAME), torch.rand(4, 4)
+    chosen, index = torch.tensor([1, 0]), torch.tensor([1, 0], device=NAME)
+    tries: dict[str, Callable[[], Any]] = {
+        "sum with a matrix": lambda: ours + theirs,
+        "product with a matrix": lambda: ours @ theirs,
+        "matrices joined": lambda: torch.cat([ours, theirs]),
+        "linear layer with weights on the CPU": lambda: linear(ours, theirs),
+        "mask on the CPU": lambda: ours.masked_fill(theirs > 0.5, 0.0),
+        "rows gathered by a CPU index": lambda: ours.index_select(0, chosen),
+        "CPU tensor indexed by the device's": lambda: theirs[index],
+        "convolution with weights on the CPU": lambda: torch.conv1d(ours[None], theirs[None, :, :2]),
+        "written into a CPU tensor": lambda: torch.add(ours, ours, out=theirs),
+        "sum with a number": lambda: ours + torch.tensor(1.0),
+        "product with a number": lambda: torch.tensor(2.0) * ours,
+        "indexed on the CPU": lambda: ours[chosen],
+        "copied": lambda: ours.copy_(theirs),
+    }
+    with Watch(backend):
+        return {name: _is_refused(attempt) for name, attempt in tries.items()}
+
+
+def _is_refused(attempt: Callable[[], Any]) -> bool:
+    try:
+        attempt()
+    except RuntimeError as error:
+        if "device" not in str(error):
+            raise
+        return True
+    return False
+
+
+def counting(backend: Any) -> dict[str, dict[str, int]]:
+    """Launches and copies of a few expressions."""
+    matrix = torch.rand(8, 8, device=NAME)
+    tries: dict[str, Callable[[], Any]] = {
+        "product": lambda: matrix @ matrix,
+        "view": lambda: matrix[2:].transpose(0, 1),
+        "to the device": lambda: torch.ones(3).to(NAME),
+        "to the host": matrix.cpu,
+        "number": lambda: float(matrix[0, 0]),
+        "list": matrix.tolist,
+        "mask": lambda: matrix[matrix > 0.5],
+        "nonzero": matrix.nonzero,
+        "CPU index": lambda: matrix[torch.tensor([1])],
+    }
+    found = {}
+    for name, attempt in tries.items():
+        with Watch(backend) as watch:
+            attempt()
+        found[name] = {kind: watch.counts[kind] for kind in ("launches", "to_device", "to_host")}
+    return found
+
+
+def memory(backend: Any) -> dict[str, int]:
+    """Bytes at the peak while one tensor of 1 MB and then another is held; after that; and of what stays."""
+    with Watch(backend) as watch:
+        for _ in range(2):
+            one = torch.empty(250_000, device=NAME)
+            del one
+    with Watch(backend) as both:
+        kept = [torch.empty(250_000, device=NAME), torch.empty(125_000, device=NAME)]
+    held = backend.counts()["held_bytes"]
+    kept.clear()
+    freed = held - backend.counts()["held_bytes"]
+    return {"in turn": watch.counts["peak_bytes"], "at once": both.counts["peak_bytes"], "freed": freed}
+
+
+def values(backend: Any) -> dict[str, float]:
+    """Largest difference to the CPU of an output and of gradients; the widths under autocast; launches of it all."""
+    before = backend.counts()["launches"]
+    torch.manual_seed(0)
+    layer, given = torch.nn.Linear(16, 16), torch.randn(4, 16)
+
+    def computed(place: str) -> list[torch.Tensor]:
+        moved = torch.nn.Linear(16, 16).to(place)
+        moved.load_state_dict(layer.state_dict())
+        out = torch.softmax(moved(given.to(place)), -1)
+        out.square().sum().backward()
+        return [t.cpu() for t in (out.detach(), moved.weight.grad, moved.bias.grad)]  # type: ignore[union-attr]
+
+    both = zip(computed(NAME), computed("cpu"), strict=True)
+    with torch.autocast(NAME, dtype=torch.bfloat16):
+        ours = given.to(NAME)
+        product = ours @ ours.T
+        shares = torch.softmax(product, -1)
+    return {
+        "difference": max(float((ours - theirs).abs().max()) for ours, theirs in both),
+        "bytes of a product under autocast": product.element_size(),
+        "bytes of a softmax under autocast": shares.element_size(),
+        "launches": backend.counts()["launches"] - before,
+    }
+
+
+def lines(backend: Any) -> list[str]:
+    """Where the product waits for the device when it looks for the beginning that texts share."""
+    from lalm_ambig.policies.tree import common_beginning
+
+    texts = [torch.ones(40, 2, device=NAME), torch.ones(30, 2, device=NAME)]
+    with Watch(backend, kinds=("to_host",)) as watch:
+        common_beginning(texts)
+    return [place for _, _, place in watch.lines]
+
+
+PROBES = {probe.__name__: probe for probe in (mixing, counting, memory, values, lines)}

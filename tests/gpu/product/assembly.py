@@ -1,0 +1,145 @@
+"""A run put together around a model of true size with random weights: no checkpoint of it is ever written."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from lalm_ambig.configuration import Cli, parse
+from lalm_ambig.estimation.estimate import _setting
+from lalm_ambig.estimation.memory import CONTEXT, estimate, for_evaluation
+from lalm_ambig.estimation.shapes import shapes_of
+from lalm_ambig.estimation.workload import Lengths, workload
+from lalm_ambig.methods import dpo, grpo, sft
+from lalm_ambig.policies import audio_model
+from lalm_ambig.policies.qwen2_audio import Qwen2Audio
+from lalm_ambig.policies.tiny import CHAT_TEMPLATE, WORDS, make_tokenizer
+from lalm_ambig.runs import quiet
+from lalm_ambig.runs.processes import start
+from lalm_ambig.runs.session import connect
+from lalm_ambig.types import Batch
+
+TIMED: dict[str, tuple[Any, ...]] = {"sample_groups": (dpo, grpo), "pass_over": (dpo, grpo, sft)}
+"""Functions whose time is told, and the modules that call them."""
+Measure = Callable[[str, Callable[[], Any]], Any]
+"""Takes a function's name and the call; makes the call and gives its result."""
+
+
+def filled_tokenizer(size: int) -> Any:
+    """The tiny model's chat tokenizer, filled up with words so that every id below `size` can be decoded."""
+    tokenizer = make_tokenizer(WORDS.read_text().split())
+    core = json.loads(tokenizer.backend_tokenizer.to_str())
+    core["model"]["vocab"] |= {f"Ġw{number}": number for number in range(len(tokenizer), size)}
+    filled = type(tokenizer.backend_tokenizer).from_str(json.dumps(core))
+    filled = type(tokenizer)(
+        tokenizer_object=filled,
+        eos_token=tokenizer.eos_token,
+        pad_token=tokenizer.pad_token,
+        clean_up_tokenization_spaces=False,
+        padding_side="left",
+    )
+    filled.chat_template = CHAT_TEMPLATE
+    return filled
+
+
+@contextmanager
+def reading(make_model: Callable[[], Any]) -> Iterator[None]:
+    """Inside, policies that hear take their weights from `make_model`, whatever their checkpoint folder lacks."""
+    plain = audio_model.read_model
+    audio_model.read_model = lambda *_, **__: make_model()
+    try:
+        yield
+    finally:
+        audio_model.read_model = plain
+
+
+def qwen2_audio(folder: Path) -> Qwen2Audio:
+    """A policy of that class, nothing loaded yet."""
+    return Qwen2Audio(str(folder), dtype="bfloat16")
+
+
+def with_rationales(words: Sequence[str], file: Path) -> list[str]:
+    """The arguments with a file of rationales, each five times as long as the corpus's own."""
+    if not file.is_file():
+        data = parse(list(words)).datamodule
+        data.setup()
+        rows = [
+            {"id": item.id, "rationale": " ".join([item.rationale or ""] * 5)} for item in data.items("train")
+        ]
+        file.write_text("\n".join(map(json.dumps, rows)) + "\n")
+    return [*words, "--data.rationales", str(file)]
+
+
+def assembled(words: Sequence[str]) -> Cli:
+    """Method, policy and data of these arguments, ready to train, nothing trained yet."""
+    quiet.silence()
+    cli = parse(list(words))
+    start(cli)
+    connect(cli.model, cli.datamodule, training=True)
+    return cli
+
+
+def trainer_of(cli: Cli, callback: Any) -> Any:
+    """A trainer of the assembled parts that writes nothing."""
+    cli.model.cpu = lambda: cli.model  # the trainer would bring it to the CPU at the end, which takes seconds
+    cli.model.prepare()
+    return cli.make_trainer(
+        strategy="auto", callbacks=[callback], enable_checkpointing=False, use_distributed_sampler=False
+    )
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Tokens of a batch."""
+
+    prompt: int
+    audio: int
+    curated: int
+    rows: int
+
+
+def sizes_of(batch: Batch, policy: Any) -> Sizes:
+    """How long the batch's longest texts are."""
+    heard = int((batch.prompt.ids == policy.audio_token_id).sum(1).max())
+    curated = batch.curated.response.ids.shape[1] if batch.curated else 1
+    rows, prompt = batch.prompt.ids.shape
+    return Sizes(prompt, heard, curated, rows)
+
+
+def estimated_bytes(cli: Cli, sizes: Sizes) -> float:
+    """What `--estimate` says that a step of such a batch holds, without CUDA's own context."""
+    method, trainer = cli.model, cli.config_init["trainer"]
+    shapes, setting = _setting(shapes_of(method.policy), trainer, trains_tower=False)
+    setting = replace(setting, recomputes=method.policy.adapter.checkpoint_activations)
+    lengths = Lengths(sizes.prompt, sizes.audio, sizes.curated)
+    work = workload(method, lengths, items=cli.datamodule.batch_size)
+    found = estimate(shapes, work, for_evaluation(work, items=1, responses=0, longest=1), setting)
+    return found.peak - (0 if setting.on_cpu else CONTEXT)
+
+
+@contextmanager
+def timed(measure: Measure) -> Iterator[None]:
+    """Inside, sampling and training passes are called through `measure`."""
+    plain = [(module, name, getattr(module, name)) for name, modules in TIMED.items() for module in modules]
+
+    def measured(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args, **named: measure(name, lambda: function(*args, **named))
+
+    for module, name, function in plain:
+        setattr(module, name, measured(name, function))
+    try:
+        yield
+    finally:
+        for module, name, function in plain:
+            setattr(module, name, function)
+
+
+def audio_features(policy: Any, clips: Sequence[Tensor]) -> list[Tensor]:
+    """What the audio encoder makes of clips, each [sample] at 16 kHz."""
+    heard = [policy.listen(clip) for clip in clips]
+    features: list[Tensor] = policy.encode_audio(heard)
+    return features
