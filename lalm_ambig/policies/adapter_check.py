@@ -1,7 +1,7 @@
 """Whether a policy's adapter does what an adapter must: nothing while it is fresh, and something on every layer later.
 
-An adapter can be in place and act nowhere: its layer is never called, its weight is read past it, or it is switched off.
-No number would tell: the loss goes down by what the other layers learn.
+An adapter can be in place and act nowhere: its layer is never called, its weight is read past it, or it is switched
+off. No number would tell: the loss goes down by what the other layers learn.
 """
 
 from typing import Any

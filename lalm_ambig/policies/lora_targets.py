@@ -222,8 +222,8 @@ _PLAIN: Any = LoraConfig()
 def _taken_for_experts(model: Any, leaf: str) -> bool:
     """Whether PEFT moves an adapter meant for linear layers of that name to fused experts.
 
-    It does so for families whose experts were layers of that name in transformers 4, and leaves the layers out that have
-    the name today: dense and shared feed-forward parts.
+    It does so for families whose experts were layers of that name in transformers 4, and leaves out the layers that
+    have the name today: dense and shared feed-forward parts.
     """
     config = LoraConfig(target_modules=[leaf])
     try:
@@ -287,8 +287,12 @@ def _called(decoder: Any, linear: dict[str, nn.Module]) -> set[str]:
     training = decoder.training
     decoder.eval()
     try:
-        decoder(input_ids=torch.arange(PROBE, device=next(decoder.parameters()).device)[None], use_cache=False)
-    except Exception:  # the library's own code; the self-check says what is wrong with the model's forward pass
+        decoder(
+            input_ids=torch.arange(PROBE, device=next(decoder.parameters()).device)[None], use_cache=False
+        )
+    except (
+        Exception
+    ):  # the library's own code; the self-check says what is wrong with the model's forward pass
         return set(linear)
     finally:
         decoder.train(training)
@@ -304,7 +308,9 @@ def _pattern(names: Sequence[str], others: Sequence[str]) -> str:
     for name in sorted(general):
         before, _, leaf = name.rpartition(".")
         groups.setdefault(before, []).append(re.escape(leaf))
-    parts = [re.escape(before).replace(r"\#", r"\d+") + rf"\.({'|'.join(ls)})" for before, ls in groups.items()]
+    parts = [
+        re.escape(before).replace(r"\#", r"\d+") + rf"\.({'|'.join(ls)})" for before, ls in groups.items()
+    ]
     pattern = f"({'|'.join(parts)})" if len(parts) > 1 else parts[0]
     if any(re.fullmatch(pattern, other) for other in others):
         return f"({'|'.join(re.escape(name) for name in names)})"

@@ -1,8 +1,8 @@
 """A saved LoRA adapter put into a model: its own `adapter_config.json` says what its weights mean.
 
-An adapter's scale, variant and layers are settings beside the weights. They are always the saved ones: the fresh adapter
-that a policy was given is taken off, and one of the saved settings is put on. Where the policy's settings contradict
-them, nothing is loaded.
+An adapter's scale, variant and layers are settings beside the weights. They are always the saved ones: the fresh
+adapter that a policy was given is taken off, and one of the saved settings is put on. Where the policy's settings
+contradict them, nothing is loaded.
 """
 
 import json
@@ -172,11 +172,21 @@ def _lora_layers(model: Any) -> set[str]:
 
 def _notes(config: LoraConfig, layers: set[str], fresh: set[str]) -> list[str]:
     defaults = LoraConfig()
-    told = ("use_rslora", "use_dora", "rank_pattern", "alpha_pattern", "bias", "lora_bias", "target_parameters")
+    told = (
+        "use_rslora",
+        "use_dora",
+        "rank_pattern",
+        "alpha_pattern",
+        "bias",
+        "lora_bias",
+        "target_parameters",
+    )
     own = [name for name in told if vars(config)[name] != vars(defaults)[name]]
     notes = [f"the saved adapter's own settings are used: {', '.join(own)}"] if own else []
     if missing := fresh - layers:
-        notes.append(f"the saved adapter is on {len(layers)} layers; a new one would be on {len(missing)} more")
+        notes.append(
+            f"the saved adapter is on {len(layers)} layers; a new one would be on {len(missing)} more"
+        )
     return notes
 
 
@@ -186,7 +196,9 @@ def _put(model: PeftModel, weights: dict[str, Tensor], config: LoraConfig, folde
     own = get_peft_model_state_dict(model, save_embedding_layers=False)
     missing, foreign = sorted(set(own) - set(converted)), sorted(set(converted) - set(own))
     if missing or foreign:
-        detail = f"it lacks {missing[0]}" if missing else f"it has {foreign[0]}, which the policy does not train"
+        detail = (
+            f"it lacks {missing[0]}" if missing else f"it has {foreign[0]}, which the policy does not train"
+        )
         raise InputError(
             f"the adapter is not of this policy: {detail}.",
             where=str(folder),

@@ -3,7 +3,6 @@
 from typing import Any
 
 import torch
-from huggingface_hub.errors import HfHubHTTPError
 from peft import get_peft_model
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM
@@ -12,8 +11,10 @@ from lalm_ambig.errors import InputError
 from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.causal_lm import CausalLM
-from lalm_ambig.policies.checkpoint import UNREADABLE
+from lalm_ambig.policies.checkpoint import dtype_to_load, reading
+from lalm_ambig.policies.contents import check_contents
 from lalm_ambig.policies.lora_targets import find_targets
+from lalm_ambig.policies.model_kinds import check_audio_model, check_text_model
 
 
 def skeleton(policy: Policy) -> tuple[nn.Module, Any]:
@@ -24,15 +25,15 @@ def skeleton(policy: Policy) -> tuple[nn.Module, Any]:
     """
     assert isinstance(policy, AudioModel | CausalLM)
     source = policy.checkpoint()
-    try:
-        with torch.device("meta"):
-            model, config = _model(policy, source)
-    except (*UNREADABLE, HfHubHTTPError) as error:
+    settings = check_contents(source)
+    if not settings:
         raise InputError(
-            f"no config.json of a model can be read from {policy.path!r}: {str(error).split(chr(10))[0]}",
+            f"no config.json of a model can be read from {policy.path!r}.",
             where="policy.path",
             remedy="Give a folder, or a hub id while the hub can be reached.",
-        ) from error
+        )
+    with reading("described", source), torch.device("meta"):
+        model, config = _model(policy, source, settings)
     model.requires_grad_(policy.adapter.method == "full")
     if policy.adapter.method == "full":
         return model, config
@@ -43,15 +44,16 @@ def skeleton(policy: Policy) -> tuple[nn.Module, Any]:
         return get_peft_model(model, lora, low_cpu_mem_usage=True), config
 
 
-def _model(policy: AudioModel | CausalLM, source: str) -> tuple[Any, Any]:
+def _model(policy: AudioModel | CausalLM, source: str, settings: dict[str, Any]) -> tuple[Any, Any]:
+    dtype = dtype_to_load(policy.dtype_name, trained_whole=policy.adapter.method == "full")
     if isinstance(policy, AudioModel):
         kind = policy.model_class
-        if not kind.config_class.get_config_dict(source)[0]:  # transformers would fall back on its defaults
-            raise ValueError("it holds no config.json.")
+        check_audio_model(source, settings, kind)
         config = kind.config_class.from_pretrained(source)
-        return kind._from_config(config, dtype=_dtype(policy.dtype_name, config)), config
+        return kind._from_config(config, dtype=_dtype(dtype, config)), config
+    check_text_model(source, settings)
     config = AutoConfig.from_pretrained(source, trust_remote_code=False)
-    return AutoModelForCausalLM.from_config(config, dtype=_dtype(policy.dtype_name, config)), config
+    return AutoModelForCausalLM.from_config(config, dtype=_dtype(dtype, config)), config
 
 
 def _dtype(name: str, config: Any) -> torch.dtype:

@@ -1,0 +1,122 @@
+"""Whose model a config.json describes: one that writes text, one of a policy with ears, or another kind.
+
+`AutoModelForCausalLM` reads more than what writes text from left to right: it gives an encoder a fresh head, and
+takes a classifier for the model it was made from.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+
+from transformers import AutoConfig
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+)
+
+from lalm_ambig.errors import InputError
+
+WHERE = "policy.path"
+OTHER_HEADS = re.compile(
+    r"For(Sequence|Token|Audio|Image|Video)Classification|ForQuestionAnswering|ForMaskedLM|ForMultipleChoice|"
+    r"ForNextSentencePrediction|ForPreTraining|ForCTC|ForSequenceRegression|RewardModel"
+)
+"""In names of classes whose head scores or fills in, and writes nothing."""
+CHAT = "Give a chat model that writes text from left to right."
+
+
+def check_text_model(source: str, config: Mapping[str, Any]) -> None:
+    """InputError unless the settings are those of a model that `AutoModelForCausalLM` reads as a writer of text."""
+    kind = config["model_type"]
+    if policy := ears(config):
+        raise InputError(
+            f"{source} hears ({kind}), and is read by a policy of its own.",
+            where=WHERE,
+            remedy=f"Use {policy}.",
+        )
+    if heads := [name for name in config.get("architectures") or [] if OTHER_HEADS.search(str(name))]:
+        raise InputError(f"{source} is a {heads[0]}, whose head writes no text.", where=WHERE, remedy=CHAT)
+    if _is_encoder_decoder(config):
+        raise InputError(f"{source} ({kind}) is an encoder with a decoder.", where=WHERE, remedy=CHAT)
+    if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        what = "takes pictures or sound besides text, and" if _has_senses(config) else "is of a kind that"
+        raise InputError(
+            f"{source} ({kind}) {what} AutoModelForCausalLM does not read.",
+            where=WHERE,
+            remedy="Give a text model: what a family calls its text or language model.",
+        )
+    if kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not _default(config, "is_decoder"):
+        raise InputError(
+            f"{source} ({kind}) is an encoder: it sees the whole text and writes none.",
+            where=WHERE,
+            remedy=CHAT,
+        )
+
+
+def check_audio_model(source: str, config: Mapping[str, Any], model_class: Any) -> None:
+    """InputError unless the settings are those of that class, by themselves or inside a whole model's."""
+    wanted = model_class.config_class.model_type
+    kind = config["model_type"]
+    if wanted in _kinds(config):
+        return
+    if other := ears(config):
+        remedy = f"Use {other}."
+    elif kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        remedy = "A text model goes with configs/policy/causal_lm.yaml."
+    else:
+        remedy = f"Give a checkpoint of {wanted}."
+    raise InputError(f"{source} is of the type {kind}, not {wanted}.", where=WHERE, remedy=remedy)
+
+
+def ears(config: Mapping[str, Any]) -> str | None:
+    """The configuration file of the policy with ears that reads such a checkpoint; None where no policy does."""
+    found = [file for kind, file in _policies_with_ears().items() if kind in _kinds(config)]
+    return found[0] if found else None
+
+
+@cache
+def _policies_with_ears() -> dict[str, str]:
+    """Files in configs/policy by the type of model that their policy reads."""
+    from lalm_ambig import policies
+    from lalm_ambig.policies.audio_model import AudioModel
+
+    found: dict[str, str] = {}
+    for module in iter_modules(policies.__path__):
+        loaded = import_module(f"{policies.__name__}.{module.name}")
+        for value in vars(loaded).values():
+            own = isinstance(value, type) and value.__module__ == loaded.__name__
+            if own and issubclass(value, AudioModel) and "model_class" in vars(value):
+                found[value.model_class.config_class.model_type] = f"configs/policy/{module.name}.yaml"
+    return found
+
+
+def _kinds(config: Mapping[str, Any]) -> set[str]:
+    """The type of a model, and those of its parts but for the ears alone and the decoder alone."""
+    parts = [value for key, value in config.items() if isinstance(value, Mapping) and key == "thinker_config"]
+    return {str(part.get("model_type")) for part in [config, *parts]}
+
+
+def _is_encoder_decoder(config: Mapping[str, Any]) -> bool:
+    kind = config["model_type"]
+    alone = (
+        kind in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    )
+    return (alone and not _has_senses(config)) or bool(_default(config, "is_encoder_decoder"))
+
+
+def _has_senses(config: Mapping[str, Any]) -> bool:
+    return any(key in config for key in ("vision_config", "audio_config", "text_config", "thinker_config"))
+
+
+def _default(config: Mapping[str, Any], name: str) -> Any:
+    """A setting as written, or as the class has it."""
+    if name in config:
+        return config[name]
+    try:
+        return AutoConfig.for_model(config["model_type"]).to_dict().get(name)
+    except Exception:  # a class that has no defaults for all of its settings
+        return None
