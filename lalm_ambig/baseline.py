@@ -15,7 +15,7 @@ from lalm_ambig.configuration import Cli, parse
 from lalm_ambig.configuration_files import config_folder
 from lalm_ambig.corpora.base import Corpus, corpus_names, open_corpus
 from lalm_ambig.corpora.options import option_values
-from lalm_ambig.data import DataModule
+from lalm_ambig.data import DataModule, asked_alike
 from lalm_ambig.errors import InputError, run_command
 from lalm_ambig.evaluation.results import About, Results
 from lalm_ambig.evaluation.results_file import write_results
@@ -24,6 +24,7 @@ from lalm_ambig.policies.lora import Adapter
 from lalm_ambig.runs import quiet
 from lalm_ambig.runs.evaluation import keep
 from lalm_ambig.runs.folder import open_run
+from lalm_ambig.runs.loading import SKIP_LONG
 from lalm_ambig.runs.session import connect
 from lalm_ambig.types import SPLITS
 
@@ -38,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     data = _data(options, cli)
     known = _known(options, data)
     if chosen.needs_features and cli is not None:
-        known = replace(known, features=_features(cli, data))
+        features = _features(cli, data)
+        known = replace(_known(options, data), features=features)  # without what is too long to be looked at
     console.print(f"{options.name} on {len(known.items)} items of {data.corpus.name}, {options.split} split")
     answered = chosen.answer(known)
     results = {options.name: _kept(options, data, answered)}
@@ -74,13 +76,14 @@ def _configured(options: argparse.Namespace, chosen: Baseline) -> Cli | None:
 def _data(options: argparse.Namespace, cli: Cli | None) -> DataModule:
     own: DataModule | None = cli.datamodule if cli is not None and options.run is not None else None
     corpus = _corpus(options) if own is None or options.corpus is not None else _own_corpus(options, own)
-    as_run = own is not None and not options.prompt and corpus.prompt == own.corpus.prompt
+    as_run = own is not None and not options.prompt and asked_alike(own.corpus, corpus)
     return DataModule(
         corpus,
-        prompt=own.prompt if own is not None and as_run else options.prompt,
+        prompt=own.given_prompt if own is not None and as_run else options.prompt,
         glosses=own.glosses if own is not None and as_run else None,
         scoring="sequence",  # no class name is scored: any may begin with the token of another
         limit=options.limit,
+        skip_long=options.skip_long or bool(own is not None and own.skip_long),
     )
 
 
@@ -149,6 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_corpus_options(parser)
     parser.add_argument("--split", choices=SPLITS, default="test", help="which items (default: test)")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N items of each split")
+    parser.add_argument("--skip-long", action="store_true", help=f"{SKIP_LONG} (for probe)")
     out = "folder for metrics.json and predictions.jsonl"
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=out)
     return parser

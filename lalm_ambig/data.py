@@ -12,8 +12,9 @@ from lalm_ambig import parallel
 from lalm_ambig.categories import CategorySet
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.prepared import ItemView, Prepared, prepare
-from lalm_ambig.encoding import Encoder, approximate_length
+from lalm_ambig.encoding import Elicitation, Encoder, Readout, approximate_length
 from lalm_ambig.errors import InputError
+from lalm_ambig.prompts import FOR_TEXTS
 from lalm_ambig.rationales import read_rationales
 from lalm_ambig.readouts.logits import Scoring
 from lalm_ambig.sampler import LengthBuckets, Repeats, ResumableLoader
@@ -46,6 +47,17 @@ class Items(Dataset[Item], Sequence[Item]):
         return item if rationale is None else replace(item, rationale=rationale)
 
 
+def asked_alike(own: Corpus, other: Corpus) -> bool:
+    """Whether two corpora are asked about in the same words by default, so that a run's own words suit the other.
+
+    Where the labels of one are not at hand: whether they are corpora of one kind.
+    """
+    try:
+        return own is other or own.prompt == other.prompt
+    except InputError:
+        return own.name == other.name
+
+
 class DataModule(lightning.LightningDataModule):
     """Items of a corpus, split and batched."""
 
@@ -65,6 +77,7 @@ class DataModule(lightning.LightningDataModule):
         limit: int | None = None,
         cache_features: bool = True,
         skip_bad_rows: bool = False,
+        skip_long: bool = False,
         workers: int = 0,
         seed: int = 0,
     ) -> None:
@@ -74,7 +87,8 @@ class DataModule(lightning.LightningDataModule):
             batch_size: Items in a training step of one process.
             eval_batch_size: Items in a batch of validation, test and prediction.
             rationales: JSON Lines of `data_curation` (or rows with `id` and `rationale`), in place of the corpus's own.
-            prompt: Stem of a prompt in `lalm_ambig/prompts`, or a .txt file; by default the corpus's.
+            prompt: Stem of a prompt in `lalm_ambig/prompts`, or a .txt file, for all items; by default the corpus's,
+                and for items without sound one that asks about a text.
             glosses: Stem or .txt file of what each class means, where the prompt has a place for it; by default the
                 prompt's own. It changes the prompt only, never how votes are grouped into classes.
             scoring: How a class name is scored: by the logit of its `first` token, or as a whole (`sequence`), which
@@ -82,6 +96,8 @@ class DataModule(lightning.LightningDataModule):
             limit: Use at most so many items of each split, the first ones (for a quick look).
             cache_features: Compute a frozen audio encoder's features once a clip and keep them on disk.
             skip_bad_rows: Leave malformed rows of the corpus out, counted and listed, instead of stopping at the first.
+            skip_long: Leave items out, counted and listed, that do not fit the model's positions together with the
+                longest response, instead of stopping before anything is trained.
             workers: Processes that load batches.
             seed: Of the order of the training items.
         """
@@ -96,7 +112,7 @@ class DataModule(lightning.LightningDataModule):
         corpus.skip_bad_rows = corpus.skip_bad_rows or skip_bad_rows
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.rationales_file = rationales
-        self.prompt = prompt or corpus.prompt
+        self.given_prompt = prompt
         self.glosses, self.scoring = glosses, scoring
         self.limit, self.cache_features = limit, cache_features
         self.workers, self.seed = workers, seed
@@ -106,11 +122,37 @@ class DataModule(lightning.LightningDataModule):
         """Times that each batch is trained on before the next."""
         self.smallest_batch = 1
         """Fewest items of a batch of training."""
+        self.skip_long = skip_long
+        self.too_long: frozenset[str] = frozenset()
+        """Ids of the items that are left out."""
+        self.answered: tuple[Split, ...] = SPLITS
+        """Splits whose items a policy will see."""
         self.ready = False
 
     @property
     def categories(self) -> CategorySet:
         return self.corpus.categories
+
+    @property
+    def prompt(self) -> str:
+        """Of items with sound, or of all. To know the corpus's own may mean to read its labels."""
+        return self.given_prompt or self.corpus.prompt
+
+    @property
+    def prompt_for_texts(self) -> str:
+        """Of items without sound: the given one, or what asks the same as the corpus's about a text."""
+        return self.given_prompt or FOR_TEXTS.get(self.prompt, self.prompt)
+
+    def elicitation(self, *, reasoning: bool, readout: Readout) -> Elicitation:
+        """How the items are asked for their distributions."""
+        return Elicitation(
+            self.prompt,
+            reasoning,
+            readout=readout,
+            glosses=self.glosses,
+            scoring=self.scoring,
+            prompt_for_texts=self.prompt_for_texts,
+        )
 
     def setup(self, stage: str | None = None) -> None:
         """Read and check the corpus; later calls do nothing. Raises InputError for whatever is wrong with it."""
@@ -136,7 +178,11 @@ class DataModule(lightning.LightningDataModule):
         if with_rationale:
             rows = enumerate(zip(source.has_rationale(), source.ids(), strict=True))
             keep = [i for i, (own, item) in rows if own or item in self.rationales]
-        return Items(source, self.rationales, keep[: self.limit])
+        keep = keep[: self.limit]
+        if self.too_long:
+            ids = source.ids()
+            keep = [i for i in keep if ids[i] not in self.too_long]
+        return Items(source, self.rationales, keep)
 
     def train_items(self) -> Items:
         """What is trained on. InputError where there is nothing, or no item has the rationale that is needed."""

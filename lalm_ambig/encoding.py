@@ -1,7 +1,8 @@
 """Items made ready for a policy: prompts as tokens, sound as mel frames or cached features, curated responses."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +11,8 @@ from torch import Tensor
 
 from lalm_ambig.audio import read_audio
 from lalm_ambig.categories import CategorySet
+from lalm_ambig.corpora.json_objects import shown
+from lalm_ambig.errors import InputError
 from lalm_ambig.features import FeatureCache
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.prompts import Mode, load_glosses, load_prompt, prompt_parts, with_classes
@@ -42,6 +45,13 @@ class Elicitation:
     """Stem or file of what each class means; by default the prompt's."""
     scoring: Scoring = "first"
     """Whether the logit readout scores a class name by its first token or as a sequence."""
+    prompt_for_texts: str | None = None
+    """That of items without sound; None asks about all items in the same words."""
+
+    @property
+    def about_texts(self) -> "Elicitation":
+        """What items without sound are asked."""
+        return self if self.prompt_for_texts is None else replace(self, prompt=self.prompt_for_texts)
 
 
 def prompt_template(asked: Elicitation, categories: CategorySet) -> str:
@@ -49,6 +59,26 @@ def prompt_template(asked: Elicitation, categories: CategorySet) -> str:
     template = load_prompt(asked.prompt, MODES[asked.readout, asked.reasoning])
     meanings = load_glosses(asked.glosses or Path(asked.prompt).name.split(".")[0])
     return with_classes(template, categories.prompt_names, meanings)
+
+
+def prompt_notes(asked: Elicitation, categories: CategorySet, *, heard: int, texts: int) -> list[str]:
+    """What a user should know of a prompt for so many items with sound and so many without.
+
+    InputError where the prompt has no place for what the items hold: they would all be asked the same.
+    """
+    if heard:
+        prompt_parts(prompt_template(asked, categories), text="", audio=True)
+    if not texts:
+        return []
+    name, template = asked.about_texts.prompt, prompt_template(asked.about_texts, categories)
+    if "{text}" not in template:
+        raise InputError(f"prompt {name} has no {{text}}, but the items are texts.", where="data.prompt")
+    if "{audio}" not in template:
+        return []
+    return [
+        f"prompt {name} asks about a recording ({{audio}}), but {texts:,} of {heard + texts:,} items have no sound; "
+        "without --data.prompt (--prompt) these are asked about a text"
+    ]
 
 
 class Encoder:
@@ -64,8 +94,10 @@ class Encoder:
         self.policy = policy
         self.categories = categories
         self.reasoning = asked.reasoning
-        whole = prompt_template(asked, categories)
-        self.template = policy.tags.put_into(whole).replace("{json}", structure(categories))
+        self.template = self._template(asked)
+        """Of items with sound."""
+        self.text_template = self._template(asked.about_texts)
+        """Of items without."""
         verbalised = asked.readout == "verbalised"
         self.answer = (
             None
@@ -76,8 +108,11 @@ class Encoder:
         self.features: FeatureCache | None = None
 
     def __call__(self, items: Sequence[Item]) -> Batch:
-        sounds = [self._sound(item) for item in items]
-        prompts = [self._prompt(item, sound) for item, sound in zip(items, sounds, strict=True)]
+        sounds, prompts = [], []
+        for item in items:
+            with _naming(item):
+                sounds.append(self._sound(item))
+                prompts.append(self._prompt(item, sounds[-1]))
         return Batch(
             items=tuple(items),
             prompt=pad(prompts, self.policy.pad_id, side="left"),
@@ -85,6 +120,10 @@ class Encoder:
             label_dist=torch.tensor([item.label_dist for item in items]),
             curated=self._curated(items),
         )
+
+    def _template(self, asked: Elicitation) -> str:
+        whole = prompt_template(asked, self.categories)
+        return self.policy.tags.put_into(whole).replace("{json}", structure(self.categories))
 
     def _sound(self, item: Item) -> Tensor | None:
         if item.audio is None:
@@ -94,11 +133,22 @@ class Encoder:
         return self.policy.listen(read_audio(item.audio, max_s=self.policy.window_s or None))
 
     def _prompt(self, item: Item, sound: Tensor | None) -> list[int]:
-        parts = prompt_parts(self.template, text=item.text, audio=sound is not None)
         if sound is None:
-            return self.policy.prompt_ids(parts)
+            return self.prompt_ids(item)
         tokens = sound.shape[0] if self.features is not None else self.policy.audio_tokens(sound)
-        return self.policy.prompt_ids(parts, audio_tokens=tokens)
+        return self.prompt_ids(item, audio_tokens=tokens)
+
+    def prompt_ids(self, item: Item, *, audio_tokens: int | None = None) -> list[int]:
+        """Tokens of an item's prompt, with so many of sound; None where none is heard."""
+        heard = audio_tokens is not None
+        parts = prompt_parts(self.template if heard else self.text_template, text=item.text, audio=heard)
+        if audio_tokens is None:
+            return self.policy.prompt_ids(parts)
+        return self.policy.prompt_ids(parts, audio_tokens=audio_tokens)
+
+    def curated_length(self, item: Item) -> int:
+        """Tokens of an item's curated response."""
+        return sum(map(len, self._response(item)))
 
     def _audio(self, sounds: Sequence[Tensor | None]) -> Audio | None:
         present = [(row, sound) for row, sound in enumerate(sounds) if sound is not None]
@@ -110,7 +160,10 @@ class Encoder:
     def _curated(self, items: Sequence[Item]) -> Demonstrations | None:
         if self.reasoning and any(item.rationale is None for item in items):
             return None
-        parts = [self._response(item) for item in items]
+        parts = []
+        for item in items:
+            with _naming(item):
+                parts.append(self._response(item))
         named = int(self.answer is not None)
         marks = [[0] * len(start) + [named] * len(answer) + [0] * len(end) for start, answer, end in parts]
         return Demonstrations(
@@ -131,6 +184,15 @@ class Encoder:
         name = self.answer.name_ids[item.majority]
         tags = self.policy.tags
         return ids(tags.curated_start(rationale)), list(name), ids(tags.answer_close) + over
+
+
+@contextmanager
+def _naming(item: Item) -> Iterator[None]:
+    """Whatever is wrong inside says of which item."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(str(error), where=f"item {shown(item.id)}") from error
 
 
 def pad(rows: Sequence[Sequence[int]], value: int, *, side: str) -> Tokens:

@@ -10,13 +10,13 @@ from rich.table import Table
 
 from lalm_ambig.corpora.base import Corpus, corpus_names, open_corpus
 from lalm_ambig.corpora.options import option_values
-from lalm_ambig.data import DataModule
+from lalm_ambig.data import DataModule, asked_alike
 from lalm_ambig.errors import InputError, run_command
 from lalm_ambig.evaluation.literature import literature
 from lalm_ambig.evaluation.table import ambiguity_table, main_table
 from lalm_ambig.methods.base import Method
 from lalm_ambig.runs import quiet
-from lalm_ambig.runs.loading import Loaded, add_policy_options, load, source_of
+from lalm_ambig.runs.loading import SKIP_LONG, Loaded, add_policy_options, load, source_of
 from lalm_ambig.runs.rows import Rows
 from lalm_ambig.runs.session import connect
 from lalm_ambig.types import SPLITS
@@ -31,12 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.samples = options.samples or [loaded.model.generation.samples]
     _check(loaded.model, options)
     data = _data(loaded, options)
+    data.answered = (options.split, "validation") if options.temperature_scaling else (options.split,)
     data.setup()
-    count = len(data.items(options.split))
-    if not count:
+    if not data.items(options.split):
         raise InputError(f"split {options.split} has no items.", where=f"corpus {data.corpus.name}")
     source = source_of(loaded, data.corpus)
     connect(loaded.model, data, adapter=loaded.adapter, trained=None if source is None else source.categories)
+    count = len(data.items(options.split))
     console.print(f"{loaded.label} on {count} items of {data.corpus.name}, {options.split} split")
     rows = Rows(loaded, data, source, options.split, options.out)
     results = {**rows.baselines(console), **rows.policy(options.samples)}
@@ -81,14 +82,15 @@ def _data(loaded: Loaded, options: argparse.Namespace) -> DataModule:
     own = loaded.data
     configured = options.run or options.config
     corpus = _own_corpus(options, own) if options.corpus is None and configured else _corpus(options)
-    as_trained = configured and not options.prompt and corpus.prompt == own.corpus.prompt
+    as_trained = configured and not options.prompt and asked_alike(own.corpus, corpus)
     return DataModule(
         corpus,
         eval_batch_size=options.batch_size or own.eval_batch_size,
-        prompt=own.prompt if as_trained else options.prompt,
+        prompt=own.given_prompt if as_trained else options.prompt,
         glosses=own.glosses if as_trained else None,
         scoring=own.scoring,
         limit=options.limit,
+        skip_long=options.skip_long or bool(configured and own.skip_long),
     )
 
 
@@ -154,6 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--batch-size", type=int, metavar="N", help="items in a batch")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N items of each split")
+    parser.add_argument("--skip-long", action="store_true", help=SKIP_LONG)
     parser.add_argument(
         "--literature", action="store_true", help="print what papers report on that corpus, below the tables"
     )

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,12 +11,14 @@ from rich.markup import escape
 
 from lalm_ambig.categories import CategorySet
 from lalm_ambig.corpora.base import corpus_names, open_corpus
-from lalm_ambig.encoding import Elicitation, Encoder, prompt_template
+from lalm_ambig.data import DataModule
+from lalm_ambig.encoding import Elicitation, Encoder, prompt_notes
 from lalm_ambig.errors import InputError, run_command
 from lalm_ambig.evaluation.cross_domain import mapping_note
-from lalm_ambig.prompts import prompt_parts
+from lalm_ambig.prompts import FOR_TEXTS
 from lalm_ambig.runs import quiet
 from lalm_ambig.runs.loading import Loaded, add_policy_options, load
+from lalm_ambig.runs.long_items import refuse_long
 from lalm_ambig.sound_files import inspect_audio
 from lalm_ambig.types import Item, Reading
 
@@ -63,13 +66,15 @@ def _read(loaded: Loaded, options: argparse.Namespace, categories: CategorySet) 
     model = loaded.model
     model.check_samples()
     asked = Elicitation(
-        options.prompt or loaded.data.prompt,
+        _prompt(loaded.data, options),
         model.reasoning,
         readout=model.readout,
         glosses=None if options.prompt else loaded.data.glosses,
         scoring=loaded.data.scoring,
     )
-    prompt_parts(prompt_template(asked, categories), text="", audio=options.audio is not None)
+    heard = options.audio is not None
+    for note in prompt_notes(asked, categories, heard=int(heard), texts=int(not heard)):
+        print(note, file=sys.stderr)
     model.policy.load()
     if loaded.adapter is not None:
         model.policy.load_weights(loaded.adapter)
@@ -79,7 +84,18 @@ def _read(loaded: Loaded, options: argparse.Namespace, categories: CategorySet) 
     unknown = tuple(1.0 for _ in categories.names)  # nobody has judged it
     audio = None if options.audio is None else str(options.audio.expanduser())
     batch = encoder([Item(id="input", votes=unknown, audio=audio, text=options.text)])
+    refuse_long(model, encoder, prompt=int(batch.prompt.mask.sum()))
     return model.read(batch.to(model.policy.device))
+
+
+def _prompt(data: DataModule, options: argparse.Namespace) -> str:
+    """The given prompt, or the run's or configuration's. A text is asked about as a text, unless these give one for
+    all items; the demo that stands in beside a bare policy gives none."""
+    if options.prompt:
+        return str(options.prompt)
+    if options.audio is not None or (options.policy is None and data.given_prompt):
+        return data.prompt
+    return FOR_TEXTS.get(data.prompt, data.prompt)
 
 
 def _record(reading: Reading, categories: CategorySet, unseen: Sequence[str]) -> dict[str, object]:

@@ -9,7 +9,9 @@ import pytest
 from small_model import MakeEncoder
 
 from lalm_ambig.corpora import prepared
+from lalm_ambig.corpora.chaosnli import ChaosNli
 from lalm_ambig.corpora.demo import Demo
+from lalm_ambig.corpora.goemotions import GoEmotions
 from lalm_ambig.corpora.jsonl import JsonLines
 from lalm_ambig.data import DataModule
 from lalm_ambig.encoding import Encoder
@@ -49,6 +51,14 @@ def test_a_limit_takes_the_first_of_each_split(demo_root: Path) -> None:
         assert list(data.items(split)) == list(whole.items(split))[:4]
     assert len(data.train_items()) == 4
     assert [item.id for item in data.items("train")[1:3]] == [item.id for item in whole.items("train")][1:3]
+
+
+def test_what_is_too_long_is_in_no_split_and_makes_no_room_for_others(demo_root: Path) -> None:
+    whole, data = ready(demo_root, limit=4), ready(demo_root, limit=4)
+    first = {whole.items(split)[0].id for split in SPLITS}
+    data.too_long = frozenset(first)
+    for split in SPLITS:
+        assert [item.id for item in data.items(split)] == [item.id for item in whole.items(split)][1:4]
 
 
 def test_rationales_of_a_file_replace_the_corpuss_own(demo_root: Path, tmp_path: Path) -> None:
@@ -129,6 +139,39 @@ def test_bad_rows_are_left_out_where_the_data_says_so_also_after_a_first_look_at
     by_the_corpus = DataModule(JsonLines(file, skip_bad_rows=True))
     by_the_corpus.setup()
     assert by_the_corpus.prepared.from_cache
+
+
+@pytest.mark.parametrize(
+    ("rows", "prompt", "for_texts"),
+    [
+        ([{"text": "x"}], "text_emotion", "text_emotion"),
+        ([{"audio": "a.wav"}], "speech_emotion", "text_emotion"),
+        ([{"audio": "a.wav"}, {"text": "x"}], "speech_emotion", "text_emotion"),
+        ([{"text": "x"}, {"audio": "a.wav", "text": None}, {"text": "x"}], "speech_emotion", "text_emotion"),
+    ],
+)
+def test_json_lines_are_asked_about_what_they_hold(
+    tmp_path: Path, rows: list[dict[str, object]], prompt: str, for_texts: str
+) -> None:
+    file = tmp_path / "items.jsonl"
+    data, given = (
+        DataModule(JsonLines(file)),
+        DataModule(JsonLines(file), prompt="inference"),
+    )  # no file is read yet
+    write_rows(file, [{"id": str(n), "votes": {"a": 1, "b": 1}, **row} for n, row in enumerate(rows)])
+    asked = data.elicitation(reasoning=True, readout="logits")
+    assert (asked.prompt, asked.about_texts.prompt) == (prompt, for_texts)
+    asked = given.elicitation(reasoning=False, readout="verbalised")
+    assert (asked.prompt, asked.about_texts.prompt) == ("inference", "inference")
+
+
+def test_other_corpora_keep_their_prompts(demo_root: Path) -> None:
+    assert (DataModule(Demo(demo_root)).prompt, DataModule(Demo(demo_root)).prompt_for_texts) == (
+        "speech_emotion",
+        "text_emotion",
+    )
+    assert DataModule(ChaosNli(demo_root)).prompt_for_texts == "inference"
+    assert DataModule(GoEmotions(demo_root)).prompt_for_texts == "text_emotion"
 
 
 @pytest.mark.parametrize("settings", [{"batch_size": 0}, {"eval_batch_size": -1}])

@@ -10,7 +10,7 @@ from small_model import MakeEncoder, MakePolicy
 
 from lalm_ambig.audio import read_audio
 from lalm_ambig.corpora.crema_d_votes import CATEGORIES
-from lalm_ambig.encoding import Elicitation, Encoder, approximate_length, pad
+from lalm_ambig.encoding import Elicitation, Encoder, approximate_length, pad, prompt_notes
 from lalm_ambig.errors import InputError
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.readouts.response import Tags
@@ -175,3 +175,55 @@ def test_a_base_model_with_tags_of_its_own_is_asked_taught_and_read_with_them(
     assert encoder.answer is not None
     reading = read_generated(policy, batch, encoder.answer, max_new_tokens=3)
     assert reading.responses[0].endswith("</THINK><RESPONSE>")
+
+
+def test_items_with_sound_and_texts_have_each_their_prompt(tiny: Tiny, items: Sequence[Item]) -> None:
+    asked = Elicitation("speech_emotion", reasoning=True, prompt_for_texts="text_emotion")
+    batch = Encoder(tiny, CATEGORIES, asked)([items[0], replace(items[1], audio=None)])
+    rows = zip(batch.prompt.ids, batch.prompt.mask, strict=True)
+    heard, read = (tiny.tokenizer.decode(ids[mask]) for ids, mask in rows)
+    assert "heard this recording" in heard and "Take" not in read
+    assert "recording" not in read and "pitch" not in read
+    assert f'Comment: "{items[1].text}"' in read
+    same = Encoder(tiny, CATEGORIES, Elicitation("speech_emotion", reasoning=True))
+    assert same.text_template == same.template
+
+
+def test_a_prompt_that_does_not_suit_the_items_is_noted_or_refused(tmp_path: Path) -> None:
+    mixed = Elicitation("speech_emotion", reasoning=True, prompt_for_texts="text_emotion")
+    assert prompt_notes(mixed, CATEGORIES, heard=3, texts=4) == []
+    speech = Elicitation("speech_emotion_short", reasoning=True)
+    (note,) = prompt_notes(speech, CATEGORIES, heard=1_000, texts=4_000)
+    assert note.startswith(
+        "prompt speech_emotion_short asks about a recording ({audio}), but 4,000 of 5,000 items"
+    )
+    assert prompt_notes(speech, CATEGORIES, heard=3, texts=0) == []
+    text = Elicitation("text_emotion", reasoning=False)
+    assert prompt_notes(text, CATEGORIES, heard=0, texts=3) == []
+    with pytest.raises(
+        InputError, match=r"data.prompt: the prompt has no \{audio\}, but the items have sound"
+    ):
+        prompt_notes(text, CATEGORIES, heard=1, texts=3)
+    blind = tmp_path / "blind.txt"
+    blind.write_text("Which of {classes}?")
+    with pytest.raises(
+        InputError, match=r"data.prompt: prompt .*blind.txt has no \{text\}, but the items are texts"
+    ):
+        prompt_notes(Elicitation(str(blind), reasoning=False), CATEGORIES, heard=0, texts=1)
+
+
+def test_what_cannot_be_encoded_names_its_item(tiny: Tiny, encoder: Encoder, items: Sequence[Item]) -> None:
+    gone = replace(items[1], id="clip 7", audio="/nowhere/7.wav")
+    with pytest.raises(InputError, match=r"^item 'clip 7': .*/nowhere/7\.wav"):
+        encoder([items[0], gone])
+    prompt = Encoder(tiny, CATEGORIES, Elicitation("text_emotion", reasoning=False))
+    with pytest.raises(InputError, match=r"^item 'i0': data.prompt: the prompt has no \{audio\}"):
+        prompt(items[:2])
+
+
+def test_lengths_are_those_of_what_is_encoded(encoder: Encoder, items: Sequence[Item]) -> None:
+    batch = encoder(items)
+    assert batch.curated is not None
+    assert [encoder.curated_length(item) for item in items] == batch.curated.response.mask.sum(1).tolist()
+    text = replace(items[0], audio=None)
+    assert len(encoder.prompt_ids(text)) == int(encoder([text]).prompt.mask.sum())

@@ -77,6 +77,14 @@ class ItemView(Sequence[Item]):
         found = pc.max(pc.utf8_length(self._column(column).take(self._rows))).as_py()
         return int(found or 0)
 
+    def sizes(self, column: Literal["text", "rationale"]) -> tuple[np.ndarray, np.ndarray]:
+        """Bytes (UTF-8) and characters of every item's text of that kind, 0 where it has none, without building the
+        items."""
+        texts = self._column(column).take(self._rows)
+        counts = (pc.fill_null(count(texts), 0).to_numpy() for count in (pc.binary_length, pc.utf8_length))
+        sizes, lengths = (count.astype(np.int64) for count in counts)
+        return sizes, lengths
+
     def ids(self) -> list[str]:
         """The id of every item, without building the items."""
         found: list[str] = self._column("id").take(self._rows).to_pylist()

@@ -15,6 +15,8 @@ from lalm_ambig.prompts import load_glosses, load_prompt
 
 CHARACTERS_PER_TOKEN = 4
 TOKENS_PER_S = 25
+ASSUMED_PROMPT = "speech_emotion"
+"""Where a corpus that is not at hand would have to say which one suits it."""
 CHAT_TOKENS = 30
 """Of the chat template, around a prompt."""
 TEXT_TOKENS = 40
@@ -42,9 +44,10 @@ def lengths_of(
 ) -> tuple[Lengths, str]:
     """The longest prompt and curated response, and one line that says where the numbers come from."""
     texts = _texts(data)
-    template = load_prompt(data.prompt, MODES[method.readout, method.reasoning])
+    prompt = _prompt(data)
+    template = load_prompt(prompt, MODES[method.readout, method.reasoning])
     heard = encoder is not None and "{audio}" in template
-    glosses = load_glosses(data.glosses or data.prompt.rpartition("/")[2].split(".")[0])
+    glosses = load_glosses(data.glosses or prompt.rpartition("/")[2].split(".")[0])
     instruction = len(template) + sum(len(name) + len(meaning) + 4 for name, meaning in glosses.items())
     written = round(said.prompt_tokens or instruction // CHARACTERS_PER_TOKEN + CHAT_TOKENS + texts.text)
     audio = 0
@@ -55,6 +58,13 @@ def lengths_of(
     source = "the corpus's longest" if texts.known else "assumed, since the corpus was not checked yet"
     line = f"lengths ({source}): prompt {written + audio} tokens, {audio} of them sound; curated response {curated}"
     return Lengths(written + audio, audio, curated), line
+
+
+def _prompt(data: DataModule) -> str:
+    try:
+        return data.prompt
+    except InputError:  # labels that are not there yet cannot say whether items have sound
+        return ASSUMED_PROMPT
 
 
 def _texts(data: DataModule) -> Texts:

@@ -93,7 +93,7 @@ def _corpus_probe(model: Method, data: DataModule, items: Sequence[Item]) -> Pro
         prompts,
         () if encoder.answer is None else tuple(dict.fromkeys(encoder.answer.first_ids)),
         f"{len(prompts)} prompts of {data.corpus.name}{heard}",
-        template=encoder.template,
+        template=encoder.template if heard else encoder.text_template,
         names=() if encoder.answer is None else categories.verbalisers,
         answer_open=policy.tags.answer_open,
     )

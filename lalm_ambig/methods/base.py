@@ -113,6 +113,11 @@ class Method(lightning.LightningModule, ABC):
         return self.reasoning
 
     @property
+    def sampled_tokens(self) -> int:
+        """Longest response that is sampled in training, in tokens; 0 where none is."""
+        return 0
+
+    @property
     def smallest_batch(self) -> int:
         """Fewest items of a batch that the method can learn from."""
         return 1

@@ -107,6 +107,10 @@ class DPO(Method):
                 remedy="set reasoning to true, or readout to verbalised.",
             )
 
+    @property
+    def sampled_tokens(self) -> int:
+        return self.sampling.max_new_tokens
+
     def gather(self, batch: Batch) -> DPOExperience:
         assert batch.curated is not None, "the data module passes on only items with a rationale"
         with whole_weights(self.policy):

@@ -120,6 +120,10 @@ class GRPO(Method):
         return self.grouping.updates
 
     @property
+    def sampled_tokens(self) -> int:
+        return self.sampling.max_new_tokens
+
+    @property
     def passes(self) -> Settings:
         return Settings(self.encoder.answer, self.sampling.temperature or 1.0, self.shares)
 

@@ -15,6 +15,11 @@ from lalm_ambig.errors import InputError
 from lalm_ambig.methods.base import Method
 from lalm_ambig.runs.folder import open_run
 
+SKIP_LONG = (
+    "leave items out, counted and listed, that are too long for the model together with its longest response"
+)
+"""Help of an option that commands share."""
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -130,6 +135,7 @@ def load(options: argparse.Namespace) -> Loaded:
         files = [options.policy, folder / "data/demo.yaml", folder / f"method/{method}.yaml"]
         loaded = Loaded(parse([f"--config={file}" for file in files]), None, "base")
     _override(loaded, options)
+    loaded.cli.check_precision(training=False)
     return loaded
 
 

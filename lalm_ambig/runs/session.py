@@ -1,5 +1,6 @@
 """The parts of a run put together: corpus read, weights loaded, encoder and cached features in place."""
 
+import sys
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -9,13 +10,13 @@ from lalm_ambig import parallel
 from lalm_ambig.cache import cache_root
 from lalm_ambig.categories import CategorySet
 from lalm_ambig.data import DataModule
-from lalm_ambig.encoding import Elicitation, Encoder, prompt_template
+from lalm_ambig.encoding import Encoder, prompt_notes
 from lalm_ambig.errors import InputError
 from lalm_ambig.features import cached_features
 from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
-from lalm_ambig.prompts import prompt_parts
 from lalm_ambig.runs.folder import open_run
+from lalm_ambig.runs.long_items import leave_out_long
 from lalm_ambig.types import SPLITS
 
 
@@ -50,11 +51,10 @@ def connect(
         data.train_items()
         _check_batch(model, data)
     categories = data.categories if trained is None else data.categories.spoken_as(trained)
-    asked = Elicitation(
-        data.prompt, model.reasoning, readout=model.readout, glosses=data.glosses, scoring=data.scoring
-    )
+    asked = data.elicitation(reasoning=model.reasoning, readout=model.readout)
     heard = [item for split in SPLITS for item in data.items(split) if item.audio]
-    prompt_parts(prompt_template(asked, categories), text="", audio=bool(heard))  # refuses a wrong prompt
+    texts = sum(len(data.items(split)) for split in SPLITS) - len(heard)
+    notes = prompt_notes(asked, categories, heard=len(heard), texts=texts)
     policy = model.policy
     policy.load()
     if adapter is not None:
@@ -63,6 +63,12 @@ def connect(
     if data.cache_features and not policy.adapter.trains_tower and heard:
         with parallel.first_alone():
             encoder.features = cached_features(policy, heard, cache_root())
+    notes += leave_out_long(model, data, encoder, training=training)
+    if training and data.too_long:
+        data.train_items()
+        _check_batch(model, data)
+    for note in notes if parallel.is_first() else ():
+        print(f"{data.corpus.name}: {note}", file=sys.stderr)
     data.encoder = encoder
     model.attach(encoder)
 
