@@ -10,9 +10,23 @@ from torch import Tensor
 
 from lalm_ambig.policies.own_forward import NOTHING_BEHIND, BehindHead
 
-Decoding = Literal["padded", "equal", "never"]
-"""How responses go on from the model's own cache: rows of any lengths padded on the left, only rows of equal length
-together, or not at all, so that every token is computed from the whole text again."""
+Batching = Literal["padded", "equal", "single"]
+"""Which texts can be computed together: those of any lengths, padded; only those of equal length; none."""
+Decoding = Literal["padded", "equal", "single", "never"]
+"""Which responses can go on together from the model's own cache; `never`: not even one, so that every token is computed
+from the whole text again."""
+
+
+TEXTS = {
+    "equal": "only texts of equal length are computed together: this model gives other values for padded ones",
+    "single": "texts are computed one by one: this model gives other values for several together",
+}
+RESPONSES = {
+    "equal": "only responses to prompts of equal length are written together: this model's cache gives other values "
+    "for padded ones",
+    "single": "responses are written one by one: this model's cache gives other values for several together",
+    "never": "each token of a response is computed from the whole text again: this model's cache gives other values",
+}
 
 
 @dataclass(frozen=True)
@@ -31,8 +45,7 @@ class Abilities:
 
     shares: bool = False
     """Whether texts can lie behind one another in one row, what they share computed once."""
-    padded: bool = True
-    """Whether texts of several lengths in one batch, padded on the right, come out as each one alone."""
+    batching: Batching = "padded"
     decoding: Decoding = "padded"
     behind_head: BehindHead = NOTHING_BEHIND
     """What the class does to its head's product."""
@@ -51,7 +64,16 @@ class Abilities:
 
     def batches(self, lengths: Sequence[int]) -> list[list[int]]:
         """Which of several texts are computed together."""
-        if not self.padded:
+        return self._groups(lengths, self.batching)
+
+    def decoded_together(self, lengths: Sequence[int]) -> list[list[int]]:
+        """Which of several texts go on together; as good as any where none can."""
+        return self._groups(lengths, "padded" if self.decoding == "never" else self.decoding)
+
+    def _groups(self, lengths: Sequence[int], batching: Batching) -> list[list[int]]:
+        if batching == "single":
+            return [[n] for n in range(len(lengths))]
+        if batching == "equal":
             return equal_groups(lengths)
         limit = self.rotary_limit
         return equal_groups([limit is not None and length > limit for length in lengths])
@@ -62,17 +84,8 @@ class Abilities:
         notes = []
         if not self.shares and self.reason:
             notes.append(f"prompts are not shared but computed for each response: {self.reason}")
-        if not self.padded:
-            notes.append(
-                "only texts of equal length are computed together: padding changes what this model says"
-            )
-        if self.decoding != "padded":
-            how = {
-                "equal": "only responses to prompts of equal length are written together",
-                "never": "each token of a response is computed from the whole text again",
-            }[self.decoding]
-            notes.append(f"{how}: this model's own cache gives other values for padded rows")
-        return notes
+        notes += [TEXTS[self.batching]] if self.batching in TEXTS else []
+        return [*notes, RESPONSES[self.decoding]] if self.decoding in RESPONSES else notes
 
 
 def equal_groups(values: Sequence[int]) -> list[list[int]]:

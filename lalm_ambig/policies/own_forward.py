@@ -18,8 +18,8 @@ from lalm_ambig.errors import InputError
 
 STATES = ("cache", "state", "mems")
 """Under which names a class hands out what decoding goes on from, and takes it back."""
-GRID = (-40.0, -9.0, -2.0, -0.5, 0.25, 1.0, 3.0, 17.0, 60.0)
-"""Values that are sent through what a class does behind its head."""
+GRID = (0.01, -40.0, -9.0, -2.0, -0.5, 0.25, 1.0, 3.0, 17.0, 60.0)
+"""Values that are sent through what a class does behind its head; the first is too small for any cap to bend."""
 FAITHFUL = 1e-4
 """How far, as a share of the value, what was found behind a head may be from what the class computes."""
 
@@ -181,13 +181,9 @@ class OwnForward:
 def _candidates(values: Tensor, found: Tensor) -> Iterator[BehindHead]:
     """What could lead from these values to those: nothing, a scale, a soft cap, both."""
     yield BehindHead()
-    small = values.abs().argsort()[:2]
-    scale = float((found[small] / values[small]).mean())
     yield BehindHead(float((found / values).mean()))
-    cap = float(found.abs().max())
-    for start in (1.0, scale):
-        yield BehindHead(start, _cap(start * float(values[-1]), float(found[-1])))
-    yield BehindHead(scale, cap)
+    for scale in (1.0, float(found[0] / values[0])):
+        yield BehindHead(scale, _cap(scale * float(values[-1]), float(found[-1])))
 
 
 def _cap(product: float, logit: float) -> float:

@@ -5,7 +5,6 @@ model does not get right in a padded batch, its self-check has found, and is not
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from jaxtyping import Float, Int
@@ -77,9 +76,7 @@ class PlainDecoding:
         """
         self.policy, self.texts = policy, list(texts)
         self.caches = policy.abilities.decoding != "never"
-        lengths = [len(text) for text in texts]
-        together = policy.abilities.decoding == "padded"
-        self.groups = replace(policy.abilities, padded=together).batches(lengths)
+        self.groups = policy.abilities.decoded_together([len(text) for text in texts])
         self.masks: list[Tensor] = []
         self.states: list[dict[str, object]] = []
 

@@ -12,6 +12,7 @@ not move.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lalm_ambig.errors import InputError
-from lalm_ambig.policies.abilities import Abilities, Decoding, Finding
+from lalm_ambig.policies.abilities import Abilities, Batching, Decoding, Finding
 from lalm_ambig.policies.check_cache import keep, kept, key_of
 from lalm_ambig.policies.forward import go_on, prefill, shared_states
 from lalm_ambig.policies.own_forward import BehindHead
@@ -29,7 +30,7 @@ from lalm_ambig.policies.tree import Segment, install, uninstall
 AGREES = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 6e-2}
 """Mean difference of a token's states, as a share of their mean size, that rounding in a type explains: between two
 ways of computing the same, products are summed in another order in each layer."""
-ULPS = {torch.float32: 64.0, torch.float16: 4.0, torch.bfloat16: 2.0}
+ULPS = {torch.float32: 8.0, torch.float16: 0.5, torch.bfloat16: 0.25}
 """By how many units in the last place, on average, a token's states may move where another text is exchanged. Most
 models do not move at all; experts get other batches then, so their products may be rounded otherwise."""
 LONG, SHORT, BEHIND = 19, 12, 5
@@ -89,26 +90,25 @@ def examined(policy: Any) -> Abilities:
     """What trying shows; the policy's attention is as configured when this begins and when it ends."""
     uninstall(policy.attention_config)
     probes = _probes(policy)
-    padded = _padded(policy, probes)
+    batching, tried = _batching(policy, probes)
     behind, logits = _behind_head(policy, probes[1])
     abilities = Abilities(
-        padded=padded.ok,
+        batching=batching,
         behind_head=behind,
         rotary_limit=rotary_limit(policy.attention_config),
-        findings=(logits, padded),
+        findings=(logits, *tried),
     )
     decoding, tried = _decoding(policy, abilities, probes)
     abilities = replace(abilities, decoding=decoding, findings=(*abilities.findings, *tried))
     try:
         install(policy.attention_config)
         shared, limit = _shared(Trial(policy, abilities), probes)
-        again = _padded(policy, probes) if padded.ok else padded
+        shared.append(_together("the plain way beside it", policy, batching, probes))
     except Exception as error:  # whatever a class makes of a layout that it was not written for
-        shared, limit, again = [Finding("texts in one row = each alone", False, _said(error))], None, padded
+        shared, limit = [Finding("texts in one row = each alone", False, _said(error))], None
     finally:
         uninstall(policy.attention_config)
-    wrong = [finding for finding in [*shared, again] if not finding.ok] if again is not padded else shared
-    wrong = [finding for finding in wrong if not finding.ok]
+    wrong = [finding for finding in shared if not finding.ok]
     reason = f"{wrong[0].name} does not hold ({wrong[0].detail})" if wrong else ""
     return replace(
         abilities,
@@ -162,20 +162,20 @@ def _longest(policy: Any) -> int:
     return LONG if window is None or window > WIDEST_WINDOW else window + LONG
 
 
-def _token_ids(policy: Any, count: int) -> Int[Tensor, "token"]:
+def _token_ids(policy: Any, count: int, *, seed: int = 0) -> Int[Tensor, "token"]:
     """Tokens of text, drawn from the vocabulary with a seed of their own."""
     tokenizer = policy.tokenizer
     special = set(tokenizer.all_special_ids) | set(tokenizer.added_tokens_decoder)
     size = min(len(tokenizer), policy.base.get_input_embeddings().weight.shape[0])
     plain = torch.tensor([token for token in range(min(size, 20_000)) if token not in special])
-    drawn = torch.randint(len(plain), (count,), generator=torch.Generator().manual_seed(0))
+    drawn = torch.randint(len(plain), (count,), generator=torch.Generator().manual_seed(seed))
     return plain[drawn].to(policy.device)
 
 
 def exchanged(policy: Any, segment: Segment) -> Segment:
-    """Another text of equal length."""
+    """Another text of equal length, of other tokens."""
     assert segment.ids is not None
-    ids = segment.ids.flip(0).roll(1)
+    ids = _token_ids(policy, len(segment), seed=1)
     return Segment(policy.embed_ids(ids), segment.parent, ids)
 
 
@@ -226,26 +226,34 @@ def _behind_head(policy: Any, probe: Probe) -> tuple[BehindHead, Finding]:
 # The plain way
 
 
-def _padded(policy: Any, probes: tuple[Probe, Probe]) -> Finding:
-    """Both texts in one batch; InputError where even one by itself comes out otherwise than in the class's forward."""
-    trial = Trial(policy, Abilities(padded=True))
-    found = plain_states(trial, [p.text for p in probes])
-    finding = _agreement(
-        "texts of several lengths in one batch = each alone",
-        [(ours, p.states) for ours, p in zip(found, probes, strict=True)],
+def _batching(policy: Any, probes: tuple[Probe, Probe]) -> tuple[Batching, list[Finding]]:
+    """Which texts can be computed together, and what was tried.
+
+    InputError where even one by itself comes out otherwise than by its class's own forward.
+    """
+    names: dict[Batching, str] = {
+        "padded": "texts of several lengths in one batch = each alone",
+        "equal": "texts of equal length in one batch = each alone",
+        "single": "one text",
+    }
+    tried: list[Finding] = []
+    for batching, name in names.items():
+        tried.append(_tried(name, partial(_together, name, policy, batching, probes)))
+        if tried[-1].ok:
+            return batching, tried
+    raise InputError(
+        f"{policy.describe}: one text by itself comes out otherwise than by its class's own forward "
+        f"({tried[-1].detail}):",
+        where="policy.path",
+        remedy="Try policy.attention eager; otherwise do not train this checkpoint here.",
     )
-    if finding.ok:
-        return finding
-    alone = plain_states(Trial(policy, Abilities(padded=False)), [p.text for p in probes])
-    single = _agreement("one text", [(ours, p.states) for ours, p in zip(alone, probes, strict=True)])
-    if not single.ok:
-        raise InputError(
-            f"{policy.describe}: one text by itself comes out otherwise than by its class's own forward "
-            f"({single.detail}):",
-            where="policy.path",
-            remedy="Try policy.attention eager; otherwise do not train this checkpoint here.",
-        )
-    return finding
+
+
+def _together(name: str, policy: Any, batching: Batching, probes: tuple[Probe, Probe]) -> Finding:
+    """Each text twice, batched so."""
+    rows = [*probes, *probes]
+    found = plain_states(Trial(policy, Abilities(batching=batching)), [p.text for p in rows])
+    return _agreement(name, [(ours, p.states) for ours, p in zip(found, rows, strict=True)])
 
 
 def _decoding(
@@ -256,10 +264,11 @@ def _decoding(
     names: dict[Decoding, str] = {
         "padded": "decoding rows of several lengths = the whole text",
         "equal": "decoding rows of equal length = the whole text",
+        "single": "decoding one row = the whole text",
     }
     for decoding, name in names.items():
         trial = Trial(policy, replace(abilities, decoding=decoding))
-        tried.append(_tried(name, lambda trial=trial, name=name: _decoded(trial, name, probes)))  # type: ignore[misc]
+        tried.append(_tried(name, partial(_decoded, trial, name, probes)))
         if tried[-1].ok:
             return decoding, tried
     return "never", tried
@@ -358,7 +367,7 @@ def _behind_prompts(trial: Trial, probes: tuple[Probe, Probe]) -> Finding:
 
 def window_of(config: Any) -> int | None:
     """Tokens that a sliding window holds, where some layers have one."""
-    window = vars(config.get_text_config()).get("sliding_window")
+    window = getattr(config.get_text_config(), "sliding_window", None)
     return window if isinstance(window, int) and window > 0 else None
 
 
