@@ -94,15 +94,24 @@ class Encoder:
         self.policy = policy
         self.categories = categories
         self.reasoning = asked.reasoning
+        self.tags = policy.tags if asked.reasoning else policy.tags.at_once()
+        """Around reasoning and answer, as a response to these prompts writes them."""
         self.template = self._template(asked)
         """Of items with sound."""
         self.text_template = self._template(asked.about_texts)
         """Of items without."""
+        self.fences = {
+            whole: policy.fence(*whole.partition("{text}")[::2])
+            for whole in (self.template, self.text_template)
+        }
+        """What stands around an item's text in each of them (see `TextIds.fence`)."""
         verbalised = asked.readout == "verbalised"
         self.answer = (
             None
             if verbalised
-            else answer_tokens(policy.text_ids, categories, scoring=asked.scoring, tags=policy.tags)
+            else answer_tokens(
+                policy.text_ids, categories, scoring=asked.scoring, tags=self.tags, as_text=policy.as_text
+            )
         )
         """The class names' tokens of the logit readout; None where the distribution is stated in words."""
         self.features: FeatureCache | None = None
@@ -123,7 +132,14 @@ class Encoder:
 
     def _template(self, asked: Elicitation) -> str:
         whole = prompt_template(asked, self.categories)
-        return self.policy.tags.put_into(whole).replace("{json}", structure(self.categories))
+        whole = self.policy.tags.put_into(whole).replace("{json}", structure(self.categories))
+        return self._names_as_text(whole)
+
+    def _names_as_text(self, whole: str) -> str:
+        """A text of ours in which each class name is text, whatever control token it holds."""
+        for name in self.categories.prompt_names:
+            whole = whole.replace(name, self.policy.as_text(name))
+        return whole
 
     def _sound(self, item: Item) -> Tensor | None:
         if item.audio is None:
@@ -141,10 +157,11 @@ class Encoder:
     def prompt_ids(self, item: Item, *, audio_tokens: int | None = None) -> list[int]:
         """Tokens of an item's prompt, with so many of sound; None where none is heard."""
         heard = audio_tokens is not None
-        parts = prompt_parts(self.template if heard else self.text_template, text=item.text, audio=heard)
-        if audio_tokens is None:
-            return self.policy.prompt_ids(parts)
-        return self.policy.prompt_ids(parts, audio_tokens=audio_tokens)
+        template = self.template if heard else self.text_template
+        fence = self.fences[template]
+        text = None if item.text is None else fence + self.policy.as_text(item.text) + fence
+        parts = prompt_parts(template, text=text, audio=heard)
+        return self.policy.prompt_ids(parts, audio_tokens=audio_tokens or 0, at_once=not self.reasoning)
 
     def curated_length(self, item: Item) -> int:
         """Tokens of an item's curated response."""
@@ -177,13 +194,13 @@ class Encoder:
     def _response(self, item: Item) -> tuple[list[int], list[int], list[int]]:
         """Tokens of a curated response: before the answer, the answer, and behind it."""
         ids, over = self.policy.text_ids, self.policy.end_ids[:1]
-        rationale = item.rationale if self.reasoning else None
+        own = item.rationale if self.reasoning else None
+        rationale = None if own is None else self.policy.as_text(own)
         if self.answer is None:
-            start = [] if rationale is None else ids(f"{rationale.rstrip()}\n")
-            return start, ids(written(item.label_dist, self.categories)), over
+            start = [] if rationale is None else ids(self.tags.curated_thought(rationale))
+            return start, ids(self._names_as_text(written(item.label_dist, self.categories))), over
         name = self.answer.name_ids[item.majority]
-        tags = self.policy.tags
-        return ids(tags.curated_start(rationale)), list(name), ids(tags.answer_close) + over
+        return ids(self.tags.curated_start(rationale)), list(name), ids(self.tags.answer_close) + over
 
 
 @contextmanager

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_model import MakeEncoder, MakePolicy
+from small_model import MakeEncoder
 
 from lalm_ambig.audio import read_audio
 from lalm_ambig.corpora.crema_d_votes import CATEGORIES
 from lalm_ambig.encoding import Elicitation, Encoder, approximate_length, pad, prompt_notes
 from lalm_ambig.errors import InputError
+from lalm_ambig.policies.qwen2_audio import Qwen2Audio
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.readouts.response import Tags
 from lalm_ambig.rollouts.reading import read_generated
@@ -158,11 +159,11 @@ def test_moving_a_batch_keeps_everything(encoder: Encoder, items: Sequence[Item]
 
 
 def test_a_base_model_with_tags_of_its_own_is_asked_taught_and_read_with_them(
-    make_policy: MakePolicy, items: Sequence[Item]
+    tiny_folder: Path, items: Sequence[Item]
 ) -> None:
-    policy = make_policy()
-    policy.tags = Tags("<THINK>", "</THINK>", "<RESPONSE>", "</RESPONSE>")
-    policy.system = "Think before you speak."
+    own = Tags("<THINK>", "</THINK>", "<RESPONSE>", "</RESPONSE>")
+    policy = Qwen2Audio(str(tiny_folder), system="Think before you speak.", tags=own)
+    policy.load()
     encoder = Encoder(policy, CATEGORIES, Elicitation("speech_emotion", reasoning=True))
     batch = encoder(items[:1])
     asked = policy.tokenizer.decode(batch.prompt.ids[0])

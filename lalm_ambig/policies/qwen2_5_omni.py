@@ -20,6 +20,7 @@ from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.checkpoint import Attention, DType
 from lalm_ambig.policies.hearing import feature_counts
 from lalm_ambig.policies.lora import Adapter
+from lalm_ambig.policies.template import TODAY, ChatSettings
 
 
 class Qwen2_5Omni(AudioModel):
@@ -35,6 +36,9 @@ class Qwen2_5Omni(AudioModel):
         adapter: Adapter | None = None,
         dtype: DType = "auto",
         attention: Attention = "sdpa",
+        template_arguments: dict[str, Any] | None = None,
+        date: str = TODAY,
+        system: str | None = None,
     ) -> None:
         """
         Args:
@@ -43,8 +47,13 @@ class Qwen2_5Omni(AudioModel):
                 vision encoder, which nothing here looks through.
             dtype: Of the base weights; `auto` takes the checkpoint's.
             attention: transformers' attention implementation.
+            template_arguments: What the chat template is given by name: {enable_thinking: false} where it knows that.
+            date: Today's date, for a chat template that asks for it (YYYY-MM-DD). It is fixed, so that a run gives
+                the same numbers on any day, and is kept with the run's settings.
+            system: What the system's turn says; by default the chat template's own.
         """
         super().__init__(path, adapter=adapter or Adapter(), dtype=dtype, attention=attention)
+        self.chat_settings = ChatSettings(template_arguments or {}, date, system)
         if self.adapter.projector:
             raise InputError(
                 "Qwen2.5-Omni has no projector of its own; its audio encoder ends in the language model's channels:",

@@ -22,6 +22,7 @@ from lalm_ambig.policies.checkpoint import Attention, DType
 from lalm_ambig.policies.hearing import extended, feature_counts
 from lalm_ambig.policies.lora import Adapter
 from lalm_ambig.policies.standardised import StandardisedLinear
+from lalm_ambig.policies.template import TODAY, ChatSettings
 from lalm_ambig.readouts.response import TAGS, Tags
 
 
@@ -40,6 +41,8 @@ class Qwen2Audio(AudioModel):
         dtype: DType = "auto",
         attention: Attention = "sdpa",
         standardise_audio: bool = False,
+        template_arguments: dict[str, Any] | None = None,
+        date: str = TODAY,
         system: str | None = None,
         tags: Tags | None = None,
     ) -> None:
@@ -52,12 +55,16 @@ class Qwen2Audio(AudioModel):
             standardise_audio: Train a fresh projector on features with mean 0 and deviation 1 over the training
                 clips, at the scale of the token embeddings. Only for a checkpoint whose projector is untrained: it
                 replaces its weights. Saved adapters have this folded in and load anywhere.
+            template_arguments: What the chat template is given by name: {enable_thinking: false} where it knows that.
+            date: Today's date, for a chat template that asks for it (YYYY-MM-DD). It is fixed, so that a run gives
+                the same numbers on any day, and is kept with the run's settings.
             system: What the system's turn says; by default the chat template's own.
             tags: Around reasoning and answer, for a checkpoint that was trained with its own.
         """
         super().__init__(path, adapter=adapter or Adapter(), dtype=dtype, attention=attention)
         self.standardise_audio = standardise_audio
-        self.system, self.tags = system, tags or TAGS
+        self.chat_settings = ChatSettings(template_arguments or {}, date, system)
+        self.tags = tags or TAGS
         if standardise_audio and not (self.adapter.projector or self.adapter.method == "full"):
             raise InputError(
                 "standardise_audio starts the projector anew, so it must be trained:",
@@ -73,7 +80,8 @@ class Qwen2Audio(AudioModel):
 
     def load_base(self) -> tuple[Any, Any]:
         tokenizer, model = super().load_base()
-        model.model.multi_modal_projector.float()  # small, and trained more often than not
+        projector = model.model.multi_modal_projector.float()  # small, and trained more often than not
+        projector.register_forward_pre_hook(_in_its_own_type)
         return tokenizer, model
 
     @property
@@ -144,3 +152,9 @@ class Qwen2Audio(AudioModel):
             projector.linear = linear
         if self.adapter.method == "full":
             self.processor.save_pretrained(folder)  # a whole checkpoint, which `path` can name
+
+
+def _in_its_own_type(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """A module's inputs in the type of its weights, as the encoder's are not where these are of two bytes."""
+    own = next(module.parameters()).dtype
+    return tuple(given.to(own) for given in inputs)

@@ -27,6 +27,8 @@ class AnswerTokens:
     name_ids: tuple[tuple[int, ...], ...]
     """Tokens of each category name as it stands behind `<answer>`, in the category set's order."""
     scoring: Scoring = "first"
+    tags: Tags = TAGS
+    """Around reasoning and answer, as a response to these prompts writes them."""
 
     @property
     def first_ids(self) -> tuple[int, ...]:
@@ -35,9 +37,14 @@ class AnswerTokens:
 
 
 def answer_tokens(
-    text_ids: TextIds, categories: CategorySet, *, scoring: Scoring = "first", tags: Tags = TAGS
+    text_ids: TextIds,
+    categories: CategorySet,
+    *,
+    scoring: Scoring = "first",
+    tags: Tags = TAGS,
+    as_text: Callable[[str], str] = str,
 ) -> AnswerTokens:
-    """The tokens of the answer's place and of each name behind it.
+    """The tokens of the answer's place and of each name behind it, which `as_text` makes text (see `Policy.as_text`).
 
     Raises InputError where the tokenizer merges a name into the tag, where two names begin with the same token (unless
     whole names are scored), or where one name's tokens begin another's: both names and their tokens are in the message.
@@ -45,7 +52,7 @@ def answer_tokens(
     opening = text_ids(tags.answer_open)
     names = []
     for name, verbaliser in zip(categories.names, categories.verbalisers, strict=True):
-        whole = text_ids(tags.answer_open + verbaliser)
+        whole = text_ids(tags.answer_open + as_text(verbaliser))
         if whole[: len(opening)] != opening or len(whole) == len(opening):
             raise InputError(
                 f"the tokenizer joins {tags.answer_open!r} and {verbaliser!r} ({name}) into {whole}:",
@@ -56,7 +63,7 @@ def answer_tokens(
     if scoring == "first":
         _refuse_collisions(categories, names)
     _refuse_prefixes(categories, names)
-    return AnswerTokens(tuple(opening), tuple(names), scoring)
+    return AnswerTokens(tuple(opening), tuple(names), scoring, tags)
 
 
 def _refuse_collisions(categories: CategorySet, names: list[tuple[int, ...]]) -> None:

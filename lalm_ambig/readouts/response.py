@@ -1,7 +1,7 @@
 """The form of a response, `<think>…</think><answer>NAME</answer>`, and what one lacks of it."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -12,6 +12,8 @@ class Tags:
     think_close: str = "</think>"
     answer_open: str = "<answer>"
     answer_close: str = "</answer>"
+    opened: bool = False
+    """Whether the prompt ends inside a thought: a response goes on in it and does not write `think_open` again."""
 
     def put_into(self, prompt: str) -> str:
         """A prompt that asks for the usual tags, asking for these."""
@@ -19,26 +21,54 @@ class Tags:
             prompt = prompt.replace(getattr(TAGS, name), getattr(self, name))
         return prompt
 
+    def at_once(self) -> "Tags":
+        """The tags of a response without reasoning, whose prompt ends in no thought."""
+        return replace(self, opened=False)
+
     def curated_start(self, rationale: str | None) -> str:
         """The curated response up to the answer's place; without a rationale the answer comes at once."""
-        return (
-            self.answer_open
-            if rationale is None
-            else f"{self.think_open}{rationale}{self.think_close}{self.answer_open}"
+        if rationale is None:
+            return self.answer_open
+        begin = "" if self.opened else self.think_open
+        return f"{begin}{rationale}{self.think_close}{self.answer_open}"
+
+    def curated_thought(self, rationale: str) -> str:
+        """The curated response up to an answer that is stated in words."""
+        return f"{rationale.rstrip()}{self.think_close if self.opened else ''}\n"
+
+    def parted(self, text: str) -> tuple[str, str]:
+        """A response's thought, without its tags, and what follows it.
+
+        Nothing follows a thought that is not closed, and a response without one is all answer. A response may open a
+        thought of its own accord.
+        """
+        start = text.lstrip()
+        if not self.opened and not start.startswith(self.think_open):
+            return "", text
+        thought, _, rest = (text if self.opened else start.removeprefix(self.think_open)).partition(
+            self.think_close
         )
+        return thought, rest
+
+    def outside(self, text: str) -> str:
+        """The part of a response in which an answer counts: all of it, unless the prompt has opened a thought."""
+        return self.parted(text)[1] if self.opened else text
 
     def missing_end(self, text: str) -> str:
         """What must be appended to a response so that it reaches the answer's place; empty where it has.
 
-        A tag of which the text already ends with a part is completed, not repeated.
+        A tag of which the text already ends with a part is completed, not repeated. In a thought that the prompt has
+        opened no answer counts until it is closed.
         """
         answer = self.answer_open
-        if answer in text:
+        if answer in self.outside(text):
             return ""
+        inside = self.opened and self.think_close not in text
         for present in range(len(answer) - 1, 1, -1):  # "<" alone may be the start of either tag
-            if text.endswith(answer[:present]):
+            if text.endswith(answer[:present]) and not inside:
                 return answer[present:]
-        needed = answer if self.think_close in text or not text.strip() else self.think_close + answer
+        closed = self.think_close in text or (not text.strip() and not self.opened)
+        needed = answer if closed else self.think_close + answer
         for present in range(len(needed), 0, -1):
             if text.endswith(needed[:present]):
                 return needed[present:]
@@ -46,12 +76,16 @@ class Tags:
 
     def is_well_formed(self, text: str) -> bool:
         """Whether a response is `<think>…</think><answer>NAME</answer>`: some reasoning, some name, each tag once,
-        nothing beside them but white space. Which name it is does not count: the distribution is read before it."""
+        nothing beside them but white space. Which name it is does not count: the distribution is read before it.
+
+        In a thought that the prompt has opened, the first tag is there already and must not come again.
+        """
         every = [
             re.escape(tag) for tag in (self.think_open, self.think_close, self.answer_open, self.answer_close)
         ]
+        begin = "" if self.opened else every[0]
         match = re.fullmatch(
-            rf"\s*{every[0]}(?P<thought>.*\S.*){every[1]}\s*{every[2]}[^<>]*[^<>\s][^<>]*{every[3]}\s*",
+            rf"\s*{begin}(?P<thought>.*\S.*){every[1]}\s*{every[2]}[^<>]*[^<>\s][^<>]*{every[3]}\s*",
             text,
             re.DOTALL,
         )

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.merged import merged_for_decoding
+from lalm_ambig.readouts.response import TAGS, Tags
 from lalm_ambig.rollouts.decoder import Continuations, Decoder, PlainDecoder, SharedDecoder
 from lalm_ambig.rollouts.sampling import Sampling, choose
 from lalm_ambig.types import Batch
@@ -46,6 +47,8 @@ class Request:
     """Longest response to each prompt, in tokens, where it is not the same for all."""
     share_prompt: bool = True
     """Compute each prompt once; False is the plain way."""
+    tags: Tags = TAGS
+    """Of the responses: in a thought that the prompt has opened, neither stop nor anchor counts."""
 
 
 @dataclass
@@ -158,7 +161,9 @@ class _Loop:
             row.ended = "end"
             return
         tail = self.policy.tokenizer.decode(row.ids[-TAG_TOKENS:])
-        anchor = self.request.anchor
+        anchor, tags = self.request.anchor, self.request.tags
+        if tags.opened and any(text in tail for text in (anchor or "", *self.request.stop) if text):
+            tail = tags.outside(self.policy.tokenizer.decode(row.ids))
         if anchor and row.anchor < 0 and tail.endswith(anchor):
             row.anchor = len(row.ids)
             self.waiting.append(number)
@@ -200,15 +205,16 @@ class _Loop:
         anchor = str(self.request.anchor)
         row.prefix, closing = row.anchor, []
         if row.anchor < 0:
-            row.closed = anchor not in row.text
+            row.closed = anchor not in self.request.tags.outside(row.text)
             # Where the tag's end and what follows it share a token, go back to before that token.
             row.prefix = len(spoken) if row.closed else self._tokens_before(spoken, anchor)
             text = self.policy.tokenizer.decode(spoken[: row.prefix])
-            closing = self.policy.text_ids(self.policy.tags.missing_end(text))
+            closing = self.policy.text_ids(self.request.tags.missing_end(text))
         unseen = [*spoken[fed : row.prefix]]
         row.prefix = min(row.prefix, fed)
         row.closing = (*unseen, *closing)
 
     def _tokens_before(self, ids: Sequence[int], anchor: str) -> int:
         """How many tokens come before the one that completes the anchor."""
-        return next(n for n in range(len(ids)) if anchor in self.policy.tokenizer.decode(ids[: n + 1]))
+        decode, tags = self.policy.tokenizer.decode, self.request.tags
+        return next(n for n in range(len(ids)) if anchor in tags.outside(decode(ids[: n + 1])))

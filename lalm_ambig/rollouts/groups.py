@@ -10,7 +10,6 @@ from torch import Tensor
 
 from lalm_ambig.encoding import Encoder, pad
 from lalm_ambig.readouts.logits import AnswerTokens, predicted_dist
-from lalm_ambig.readouts.response import Tags
 from lalm_ambig.readouts.verbalised import is_bare, is_reasoned
 from lalm_ambig.rollouts.generate import Generated, Request, Response, generate
 from lalm_ambig.rollouts.sampling import Sampling, uniform_noise
@@ -53,7 +52,7 @@ def sample_groups(encoder: Encoder, batch: Batch, draw: Draw) -> Groups:
     """
     request = Request(draw.sampling, copies=draw.copies, share_prompt=draw.share_prompt)
     if encoder.answer is not None:
-        request = _to_answer(request, encoder.answer, encoder.policy.tags)
+        request = _to_answer(request, encoder.answer)
     noise = uniform_noise(
         [item.id for item in batch.items],
         seed=draw.sampling.seed,
@@ -68,9 +67,11 @@ def sample_groups(encoder: Encoder, batch: Batch, draw: Draw) -> Groups:
     return _grouped(encoder, generated.responses, found, copies=draw.copies)
 
 
-def _to_answer(request: Request, answer: AnswerTokens, tags: Tags) -> Request:
-    behind = max(map(len, answer.name_ids)) + SPARE_TOKENS
-    return replace(request, stop=(tags.answer_close,), anchor=tags.answer_open, behind_anchor=behind)
+def _to_answer(request: Request, answer: AnswerTokens) -> Request:
+    behind, tags = max(map(len, answer.name_ids)) + SPARE_TOKENS, answer.tags
+    return replace(
+        request, stop=(tags.answer_close,), anchor=tags.answer_open, behind_anchor=behind, tags=tags
+    )
 
 
 def _scored(encoder: Encoder, generated: Generated, answer: AnswerTokens) -> Answers:
@@ -79,16 +80,25 @@ def _scored(encoder: Encoder, generated: Generated, answer: AnswerTokens) -> Ans
     with encoder.policy.evaluating():
         inside = generated.behind_anchor([inner] * len(generated.responses)) if any(inner) else None
         scores = category_scores(encoder.policy, answer, generated.anchor_states, inside=inside)
-    formed = [encoder.policy.tags.is_well_formed(r.text) for r in generated.responses]
+    formed = [answer.tags.is_well_formed(r.text) for r in generated.responses]
     return Answers(predicted_dist(scores), formed, category_logits=scores)
 
 
 def _stated(encoder: Encoder, generated: Generated) -> Answers:
     texts = [r.text for r in generated.responses]
-    dist, unparsed = stated(texts, encoder.categories)
-    in_form = is_reasoned if encoder.reasoning else is_bare
-    formed = [reason is None and in_form(text) for text, reason in zip(texts, unparsed, strict=True)]
+    dist, unparsed = stated([encoder.tags.parted(text)[1] for text in texts], encoder.categories)
+    formed = [
+        reason is None and _in_form(encoder, text) for text, reason in zip(texts, unparsed, strict=True)
+    ]
     return Answers(dist.to(encoder.policy.device), formed, unparsed=unparsed)
+
+
+def _in_form(encoder: Encoder, text: str) -> bool:
+    """Whether a response is the object alone, or with reasoning before it, be it in a thought or not."""
+    if not encoder.reasoning:
+        return is_bare(text)
+    thought, rest = encoder.tags.parted(text)
+    return is_reasoned(rest) or (bool(thought.strip()) and is_bare(rest))
 
 
 def _grouped(encoder: Encoder, responses: Sequence[Response], found: Answers, *, copies: int) -> Groups:

@@ -25,11 +25,11 @@ def read_generated(
     `share` False computes every text by itself.
     """
     if max_new_tokens == 0:
-        opening = torch.tensor(policy.text_ids(policy.tags.missing_end("")), device=policy.device)
+        opening = torch.tensor(policy.text_ids(answer.tags.missing_end("")), device=policy.device)
         return _read_behind(policy, batch, answer, [opening] * len(batch.items), share=share)
     greedy = Sampling(max_new_tokens=max_new_tokens, temperature=0.0)
-    tag = policy.tags.answer_open
-    request = Request(greedy, stop=(tag,), anchor=tag, share_prompt=share)
+    tag = answer.tags.answer_open
+    request = Request(greedy, stop=(tag,), anchor=tag, share_prompt=share, tags=answer.tags)
     generated = generate(policy, batch, request)
     assert generated.anchor_states is not None
     inner = inner_tokens(answer)

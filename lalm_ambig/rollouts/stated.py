@@ -29,6 +29,6 @@ def read_stated(encoder: Encoder, batch: Batch, *, max_new_tokens: int, share: b
     """The distributions that the policy's own greedy responses state."""
     greedy = Request(Sampling(max_new_tokens=max_new_tokens, temperature=0.0), share_prompt=share)
     texts = [r.text for r in generate(encoder.policy, batch, greedy).responses]
-    dist, unparsed = stated(texts, encoder.categories)
+    dist, unparsed = stated([encoder.tags.parted(text)[1] for text in texts], encoder.categories)
     closed = (False,) * len(texts)
     return Reading(dist.to(encoder.policy.device), None, tuple(texts), closed=closed, unparsed=unparsed)

@@ -7,16 +7,14 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from small_checkpoints import LAYERS, chat_tokenizer, write_causal_lm
+from small_checkpoints import LAYERS, write_causal_lm
 from small_model import nudge
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
 
 from lalm_ambig.corpora.crema_d_votes import CATEGORIES
 from lalm_ambig.encoding import Elicitation, Encoder
 from lalm_ambig.errors import InputError
-from lalm_ambig.policies.causal_lm import CausalLM, Continuation
-from lalm_ambig.policies.checkpoint import Attention, turn_ends
+from lalm_ambig.policies.causal_lm import CausalLM
+from lalm_ambig.policies.checkpoint import Attention
 from lalm_ambig.policies.lora import Adapter, trained_parameters
 from lalm_ambig.types import Item, Tokens
 
@@ -124,53 +122,6 @@ def test_parts_of_text_become_one_string(small_folders: Path) -> None:
     assert policy.tokenizer.decode(ids) == (
         "<|im_start|>user\nthe voice\nis calm<|im_end|>\n<|im_start|>assistant\n"
     )
-
-
-@pytest.mark.parametrize(
-    ("eos", "configured", "expected"),
-    [
-        ("<|im_end|>", None, ["<|im_end|>"]),
-        (
-            "<|endoftext|>",
-            ["<|endoftext|>", "<|audio_bos|>"],
-            ["<|im_end|>", "<|endoftext|>", "<|audio_bos|>"],
-        ),
-        ("<|endoftext|>", "<|im_start|>", ["<|im_end|>", "<|im_start|>", "<|endoftext|>"]),
-    ],
-)
-def test_the_templates_own_end_of_turn_comes_first_and_every_other_is_kept(
-    eos: str, configured: str | list[str] | None, expected: list[str]
-) -> None:
-    tokenizer = chat_tokenizer()
-    tokenizer.eos_token = eos
-    ids = tokenizer.convert_tokens_to_ids
-
-    class Model:
-        class generation_config:
-            eos_token_id = None if configured is None else ids(configured)
-
-    assert turn_ends(tokenizer, Model) == [ids(token) for token in expected]
-
-
-def spacing_tokenizer() -> Any:
-    """A tokenizer that puts a space before any text, as Llama 2's does."""
-    letters = [*"▁abcdefghijklmnopqrstuvwxyz<>/", "\n"]
-    core = Tokenizer(models.BPE(vocab={c: n for n, c in enumerate(letters)}, merges=[]))
-    core.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
-    core.decoder = decoders.Metaspace(prepend_scheme="always")
-    core.add_special_tokens([AddedToken("</s>", special=True)])
-    return PreTrainedTokenizerFast(tokenizer_object=core, eos_token="</s>")
-
-
-def test_what_goes_on_from_a_text_has_no_space_of_the_tokenizers_before_it() -> None:
-    tokenizer = spacing_tokenizer()
-    behind = Continuation(tokenizer)
-    assert behind.spaced
-    whole = [*behind("<answer>"), *behind(" calm"), *behind("</answer>")]
-    assert tokenizer.convert_ids_to_tokens(whole) == list("<answer>▁calm</answer>")
-    plain = Continuation(chat_tokenizer())
-    assert not plain.spaced
-    assert plain("<answer> calm") == chat_tokenizer()("<answer> calm")["input_ids"]
 
 
 @pytest.mark.parametrize("content", [None, "{}"])

@@ -8,6 +8,8 @@ import torch
 from small_model import MakeEncoder, MakePolicy, nudge
 
 from lalm_ambig.encoding import Encoder
+from lalm_ambig.policies.chat import Chat
+from lalm_ambig.policies.template import ChatSettings
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.policies.tree import FEWEST_SHARED, common_beginning
 from lalm_ambig.rollouts.decoder import prompt_segments
@@ -24,7 +26,7 @@ SYSTEM = "Listeners often disagree about the emotion in a voice, and each of the
 def policy(make_policy: MakePolicy) -> Tiny:
     """Its system's turn is longer than what must be in common to be shared."""
     made = make_policy(projector=True)
-    made.system = SYSTEM
+    made.chat = Chat(made.tokenizer, "tiny", ChatSettings(system=SYSTEM), hears=True)
     nudge(made, by=0.02)
     return made
 
