@@ -1,6 +1,6 @@
 """7B audio models of true width and depth with random weights, made on the device; `toy` is a narrow one for a CPU.
 
-The folder of such a model holds everything but its weights: configuration, tokenizer, feature extractor.
+The folder of such a model holds everything but its weights: configuration, tokenizer, feature extractor, no tensor.
 """
 
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from product.assembly import filled_tokenizer
+from safetensors.torch import save_file
 from transformers import (
     Qwen2_5OmniThinkerConfig,
     Qwen2_5OmniThinkerForConditionalGeneration,
@@ -143,6 +144,7 @@ def _ears(size: Size) -> dict[str, Any]:
 def _written(folder: Path, model_class: Any, config: Any, *, device: str) -> RandomModel:
     """The configuration in the folder, and the model made when it is asked for, by its class's own initialisation."""
     config.save_pretrained(folder)
+    save_file({}, folder / "model.safetensors", metadata={"format": "pt"})  # a checkpoint has to have a file
 
     def make() -> Any:
         torch.manual_seed(0)

@@ -30,11 +30,11 @@ namespace py = pybind11;
 constexpr auto PRETEND = c10::DeviceType::PrivateUse1;
 static const c10::Device DEVICE(PRETEND, 0);
 
-// Operators whose `indices` may lie on the CPU, as on CUDA.
-static const Names INDEXING = {
-    "aten::index.Tensor",      "aten::index.Tensor_out", "aten::index_put_",
-    "aten::index_put",         "aten::index_put.out",    "aten::_index_put_impl_",
-    "aten::_unsafe_index.Tensor", "aten::_unsafe_index_put"};
+// Operators whose `indices` may lie on the CPU, as on CUDA. For those that read, torch itself copies indices to the
+// device and expands masks, which is counted there; for those that write, it is counted here.
+static const Names READING_AT = {"aten::index.Tensor", "aten::index.Tensor_out", "aten::_unsafe_index.Tensor"};
+static const Names WRITING_AT = {
+    "aten::index_put_", "aten::index_put", "aten::index_put.out", "aten::_index_put_impl_", "aten::_unsafe_index_put"};
 // Operators whose result has a size that only the device knows: the host waits for it.
 static const Names SYNCHRONISING = {
     "aten::nonzero",        "aten::nonzero.out", "aten::masked_select", "aten::masked_select.out",

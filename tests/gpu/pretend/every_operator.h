@@ -22,7 +22,8 @@ static void each_tensor(const c10::IValue& value, Visit visit) {
 
 // CUDA's rule: no CPU tensor beside a device tensor, but for indices, and for numbers where an operator takes them.
 static void check_devices(const std::string& op, const c10::FunctionSchema& schema, const Stack& stack, size_t first) {
-  const bool takes_numbers = WITHOUT_DEVICE_CHECK.count(op), indexes = INDEXING.count(op);
+  const bool takes_numbers = WITHOUT_DEVICE_CHECK.count(op), writes_at = WRITING_AT.count(op);
+  const bool indexes = writes_at || READING_AT.count(op);
   bool seen = false, first_is_ours = false;
   for (size_t i = 0; i < schema.arguments().size(); i++) {
     const auto& argument = schema.arguments()[i];
@@ -30,8 +31,8 @@ static void check_devices(const std::string& op, const c10::FunctionSchema& sche
       if (!t.defined()) return;
       if (!seen) { seen = true; first_is_ours = is_ours(t); }
       if (is_ours(t) || (takes_numbers && t.dim() == 0)) return;
-      if (indexes && first_is_ours && argument.name() == "indices") count_copy_to_device("aten::index by the CPU");
-      else refuse(op, described(argument, t));
+      if (!indexes || !first_is_ours || argument.name() != "indices") refuse(op, described(argument, t));
+      else if (writes_at) count_copy_to_device(op + " at an index on the CPU");
     });
   }
 }
@@ -39,9 +40,9 @@ static void check_devices(const std::string& op, const c10::FunctionSchema& sche
 static void count(const std::string& op, const Stack& stack, size_t first) {
   count_launch(op);
   if (SYNCHRONISING.count(op)) count_copy_to_host(op);
-  if (!INDEXING.count(op)) return;
-  each_tensor(stack[first + 1], [&](const Tensor& t) {  // `nonzero` expands a Boolean index, and waits
-    if (is_ours(t) && t.scalar_type() == at::kBool) count_copy_to_host(op + " by a mask");
+  if (!WRITING_AT.count(op)) return;
+  each_tensor(stack[first + 1], [&](const Tensor& t) {  // `nonzero` expands a mask, and waits
+    if (is_ours(t) && t.scalar_type() == at::kBool) count_copy_to_host(op + " at a mask");
   });
 }
 

@@ -56,6 +56,8 @@ def counting(backend: Any) -> dict[str, dict[str, int]]:
         "mask": lambda: matrix[matrix > 0.5],
         "nonzero": matrix.nonzero,
         "CPU index": lambda: matrix[torch.tensor([1])],
+        "written at a mask": lambda: matrix.index_put_((matrix > 0.5,), matrix[0, 0]),
+        "written at a CPU index": lambda: matrix.index_put_((torch.tensor([1]),), matrix[0, 0]),
     }
     found = {}
     for name, attempt in tries.items():

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.tree import TreeLayout
+from lalm_ambig.policies.tree import Ask, TreeLayout
 from lalm_ambig.rollouts.generate import Generated, Request, generate
 from lalm_ambig.rollouts.sampling import Sampling, choose, uniform_noise
 from lalm_ambig.types import Item
@@ -20,7 +20,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, prefix: int) -> Tensor:
     tokens = query.shape[2]
     lengths = [prefix, tokens - prefix] if prefix else [tokens]
     layout = TreeLayout(lengths, [None, 0][: len(lengths)])
-    return layout.attend(0, query, key, value, scaling=query.shape[-1] ** -0.5)
+    return layout.attend(0, query, key, value, Ask(scaling=query.shape[-1] ** -0.5))
 
 
 def sampling_settings() -> dict[str, Sampling]:
