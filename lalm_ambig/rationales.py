@@ -47,10 +47,9 @@ def _row(line: bytes, where: str) -> dict[str, Any]:
     item = id_text(row.get("id")) if isinstance(row, dict) else None
     if item is None:
         raise InputError('a row needs an "id": a text or a whole number', where=where)
-    row["id"] = item
     if not isinstance(row.get("key"), str | None):
-        raise InputError(f'the "key" of item {row["id"]} is no text', where=where)
-    return row
+        raise InputError(f'the "key" of item {item} is no text', where=where)
+    return {**row, "id": item}
 
 
 def _rationale(row: dict[str, Any], where: str) -> str | None:

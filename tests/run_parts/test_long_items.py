@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
-from small_model import MakePolicy
+from small_model import MakePolicy, noise
 
 from lalm_ambig.corpora.base import open_corpus
 from lalm_ambig.corpora.jsonl import JsonLines
@@ -175,6 +176,19 @@ def test_sound_counts_25_tokens_a_second(demo_root: Path, policy: Tiny) -> None:
         found = {item.id: item.prompt for item in too_long(method, data, data.encoder, limit=limit + answer)}
         assert set(found) >= {item for item, length in lengths.items() if length > limit}
         assert all(abs(length - lengths[item]) <= 1 for item, length in found.items())
+
+
+def test_a_clip_without_words_counts_by_its_sound(tmp_path: Path, policy: Tiny) -> None:
+    soundfile.write(tmp_path / "a.wav", noise(4.0, seed=0).numpy(), 16_000)
+    row = {"id": "clip", "audio": "a.wav", "votes": {"anger": 1, "fear": 2}, "split": "test"}
+    (tmp_path / "items.jsonl").write_text(json.dumps(row) + "\n")
+    method = SFT(policy, reasoning=False)
+    data = DataModule(JsonLines(tmp_path / "items.jsonl"), prompt="speech_emotion_short")
+    connect(method, data)
+    whole = int(data.encoder(list(data.items("test"))).prompt.mask.sum()) + long_items._shortest(data.encoder)
+    assert whole > 100  # tokens of sound, of which the words' bytes say nothing
+    assert too_long(method, data, data.encoder, limit=whole) == []
+    assert [item.tokens for item in too_long(method, data, data.encoder, limit=whole - 1)] == [whole]
 
 
 def test_an_answer_in_words_is_all_of_the_response(tmp_path: Path, policy: Tiny) -> None:
