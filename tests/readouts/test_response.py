@@ -67,3 +67,71 @@ def test_a_base_model_may_have_tags_of_its_own() -> None:
     assert own.missing_end("<THINK>low</TH") == "INK><RESPONSE>"
     assert own.is_well_formed("<THINK>low</THINK> <RESPONSE> fear</RESPONSE>")
     assert not own.is_well_formed("<think>low</think><answer> fear</answer>")
+
+
+OPENED = Tags(opened=True)
+
+
+def test_a_thought_that_is_open_is_gone_on_from() -> None:
+    assert OPENED.curated_start("so it is") == "so it is</think><answer>"
+    assert OPENED.curated_start(None) == "<answer>"
+    assert (OPENED.curated_thought("so \n"), TAGS.curated_thought("so \n")) == ("so</think>\n", "so\n")
+    assert OPENED.at_once() == TAGS
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("", "</think><answer>"),
+        (" \n", "</think><answer>"),
+        ("a", "</think><answer>"),
+        ("a</think>", "<answer>"),
+        ("a</think> and", "<answer>"),
+        ("a</thi", "nk><answer>"),
+        ("a<", "/think><answer>"),
+        ("a<ans", "</think><answer>"),
+        ("a<answer> fear</answer>", "</think><answer>"),
+        ("a<answer> fear</answer></think>", "<answer>"),
+        ("a</think><ans", "wer>"),
+        ("a</think><answer> fear", ""),
+    ],
+)
+def test_what_a_response_lacks_in_an_open_thought(text: str, end: str) -> None:
+    assert OPENED.missing_end(text) == end
+    assert OPENED.missing_end(text + end) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "formed"),
+    [
+        ("low voice</think><answer> sadness</answer>", True),
+        ("\nlow\nvoice\n</think>\n\n<answer>fear</answer>\n", True),
+        ("<think>low voice</think><answer> sadness</answer>", False),
+        ("low<think>voice</think><answer> sadness</answer>", False),
+        ("</think><answer> sadness</answer>", False),
+        ("low voice<answer> sadness</answer>", False),
+        ("low</think>voice</think><answer> sadness</answer>", False),
+        ("low</think><answer> sadness</answer> done", False),
+    ],
+)
+def test_the_form_of_a_response_in_an_open_thought(text: str, formed: bool) -> None:
+    assert OPENED.is_well_formed(text) == formed
+
+
+@pytest.mark.parametrize(
+    ("text", "opened", "plain"),
+    [
+        ("a</think>b", ("a", "b"), ("", "a</think>b")),
+        ("a</think>b</think>c", ("a", "b</think>c"), ("", "a</think>b</think>c")),
+        ("a", ("a", ""), ("", "a")),
+        (" <think>a</think>b", (" <think>a", "b"), ("a", "b")),
+        ("<think>a", ("<think>a", ""), ("a", "")),
+        ("b <think>a", ("b <think>a", ""), ("", "b <think>a")),
+    ],
+)
+def test_a_response_is_parted_where_its_thought_ends(
+    text: str, opened: tuple[str, str], plain: tuple[str, str]
+) -> None:
+    assert OPENED.parted(text) == opened
+    assert TAGS.parted(text) == plain
+    assert (OPENED.outside(text), TAGS.outside(text)) == (opened[1], text)
