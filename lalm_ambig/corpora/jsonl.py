@@ -33,6 +33,9 @@ from lalm_ambig.items import Item, Split
 
 SPEECH, TEXTS = "speech_emotion", "text_emotion"
 """Prompts where items have sound, and where none has."""
+ENOUGH = 2
+"""Classes that a corpus has at least."""
+DECLARE = 'Declare them in its first line, {"categories": […]}, or by the option categories.'
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,7 @@ class JsonLines(Corpus):
             raise InputError(
                 f"the classes are the names that votes have: {error}.",
                 where=str(self.root),
-                remedy='Declare them in its first line, {"categories": […]}, or by the option categories.',
+                remedy=DECLARE if len(names) < ENOUGH else "Give votes for one class under one name.",
             ) from error
 
     def _seeded_splits(self) -> dict[str, Split]:

@@ -284,6 +284,13 @@ def test_the_way_out_is_offered_only_where_it_leads_out(tmp_path: Path) -> None:
         assert ".." not in str(raised.value)
 
 
+def test_two_names_of_one_class_are_an_error_that_no_declaration_mends(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"'happiness' stands twice: 'happiness' and 'joy'\. Give votes for one class"
+    ):
+        read(write(tmp_path, {**ROW, "votes": {"joy": 1, "happiness": 1}}))
+
+
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.sampled_from(SPLITS),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
