@@ -17,6 +17,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from lalm_ambig.configuration_errors import UNION, readable
 from lalm_ambig.configuration_files import config_files, default_files, named_files
+from lalm_ambig.configuration_precision import check_name, check_precision
 from lalm_ambig.configuration_trust import ALLOW_FLAG, check_trusted
 from lalm_ambig.corpora.base import corpus_class, corpus_names
 from lalm_ambig.data import DataModule
@@ -77,15 +78,13 @@ class Cli(LightningCLI):
         self.datamodule = self.config_init["data"]
         self.model = self.config_init["model"]
 
+    def check_precision(self, *, training: bool) -> None:
+        """InputError for a precision that does not go with the policy's weights, before these are read."""
+        check_precision(self.model.policy, vars(self.config_init["trainer"]), training=training)
+
     def make_trainer(self, **settings: Any) -> Any:
         """Lightning's trainer as configured, with these settings over it."""
-        precision = self.config_init["trainer"]["precision"]
-        if precision in ("bf16-true", "16-true"):
-            raise InputError(
-                f"{precision} would round targets and log-probabilities, which stay in float32 here.",
-                where="trainer.precision",
-                remedy="Use bf16-mixed; or 32-true with policy.init_args.dtype: bfloat16 for weights of two bytes.",
-            )
+        check_name(self.config_init["trainer"]["precision"])
         trainer: Any = self.instantiate_trainer(**settings)
         # Batches are records whose parts are cast where they are used; targets stay in float32 whatever the precision.
         trainer.precision_plugin.convert_input = lambda batch: batch

@@ -39,7 +39,9 @@ def run_all(words: Sequence[str], console: Console) -> int:
     """The run of these words, or with `--folds` those of each fold; with `--estimate` only what memory it needs."""
     words, assumptions = estimate_taken_out(words)
     if assumptions is not None:
-        print_estimate(parse(words), assumptions, console)
+        cli = parse(words)
+        cli.check_precision(training=True)
+        print_estimate(cli, assumptions, console)
         return 0
     arguments, folds = taken_out(words)
     if folds is None:
@@ -65,6 +67,7 @@ def train(arguments: Sequence[str], console: Console, *, suffix: str = "") -> Ru
     """
     cli = parse(arguments)
     strategy = strategy_of(cli.config_init["trainer"]["strategy"])
+    cli.check_precision(training=True)
     evaluator = start(cli)
     console.quiet = not parallel.is_first()
     settings: RunSettings = cli.config_init["run"]

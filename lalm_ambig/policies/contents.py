@@ -33,11 +33,12 @@ FOREIGN = (
 """Files by which a folder without config.json is known, the surest first."""
 
 
-def check_contents(source: str) -> dict[str, Any]:
+def check_contents(source: str, *, weights: bool = True) -> dict[str, Any]:
     """The settings in the config.json of a plain checkpoint; whose model it is, is not judged here.
 
     Args:
         source: A folder or a hub id.
+        weights: Whether weights must be there too.
 
     Raises InputError for anything else. What a hub has cannot all be told without reading it: there only the adapter
     and the settings are looked at. Empty for a hub id that cannot be reached, whose loading then says why.
@@ -57,7 +58,7 @@ def check_contents(source: str) -> dict[str, Any]:
             remedy=quantised.remedy,
         )
     _check_known(source, config)
-    if folder.is_dir():
+    if weights and folder.is_dir():
         check_weight_files(folder)
     return config
 

@@ -47,14 +47,16 @@ class Targets:
     """Module names, as the whole model has them."""
     left_out: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """By reason: module names, or parameter names of fused experts."""
+    others: tuple[str, ...] = ()
+    """The decoder's other linear layers, for whatever reason."""
     by_weight: frozenset[str] = frozenset()
     """Those of `names` that PEFT must be given as weights: as layers it would take them for fused experts."""
 
     @property
     def pattern(self) -> str:
-        """A regular expression that matches the names of layers in full, and no other name of the decoder."""
-        others = [*self.by_weight, *(name for names in self.left_out.values() for name in names)]
-        return _pattern([name for name in self.names if name not in self.by_weight], others)
+        """A regular expression that matches the names of layers in full, and no other linear layer of the decoder."""
+        names = [name for name in self.names if name not in self.by_weight]
+        return _pattern(names, [*self.by_weight, *self.others])
 
     @property
     def weights(self) -> list[str] | None:
@@ -104,6 +106,7 @@ def find_targets(
     return Targets(
         tuple(before + name for name in found),
         {reason: tuple(before + name for name in names) for reason, names in left.items()},
+        tuple(before + name for name in linear if name not in found),
         frozenset(before + name for name in found if name.rpartition(".")[2] in taken),
     )
 

@@ -10,6 +10,8 @@ PICKLED = ("*.bin", "*.pth", "*.pt", "*.ckpt")
 """Weights that can run code when they are read."""
 OTHERS = {"*.h5": "TensorFlow", "*.msgpack": "Flax", "*.onnx": "ONNX", "*.gguf": "GGUF", "*.npz": "NumPy"}
 POINTER = b"version https://git-lfs"
+FLOATS = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
+"""safetensors' names of types."""
 MOST_HEAD = 1 << 28
 """Bytes of the longest head that safetensors allows itself, roughly."""
 
@@ -32,6 +34,17 @@ def check_weight_files(folder: Path) -> None:
     for name in files:
         if wrong := _wrong(folder / name):
             raise InputError(f"{name} {wrong}", where=where, remedy="Download it again.")
+
+
+def first_dtype(folder: Path) -> str | None:
+    """The type of the first weight with a fraction, as safetensors' heads list them; None where there is none."""
+    for file in sorted(folder.glob("*.safetensors")) if folder.is_dir() else ():
+        with file.open("rb") as opened:
+            head = json.loads(opened.read(int.from_bytes(opened.read(8), "little")))
+        types = [entry["dtype"] for name, entry in head.items() if name != "__metadata__"]
+        if named := [FLOATS[name] for name in types if name in FLOATS]:
+            return named[0]
+    return None
 
 
 def _listed(folder: Path) -> list[str]:

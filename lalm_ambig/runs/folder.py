@@ -109,10 +109,12 @@ def open_run(path: Path | str, *, where: str = "--run") -> RunFolder:
     """A run that `fit` has made; InputError if the folder is none."""
     folder = RunFolder(Path(path).expanduser())
     if not folder.config.is_file():
+        above = folder.path.absolute().parent
+        part = (above / "config.yaml").is_file() and (above / "environment.json").is_file()
         raise InputError(
             f"{folder.path} is not a run folder: it has no config.yaml.",
             where=where,
-            remedy="Give a folder that fit printed.",
+            remedy=f"It is a part of one: give {above}." if part else "Give a folder that fit printed.",
         )
     return folder
 
