@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _check_policy(given: Sequence[str]) -> Iterator[Outcome]:
     """What needs the model; imported only now, so that a broken installation is named rather than met."""
     from lalm_ambig.checks.audio import check_audio
-    from lalm_ambig.checks.model import check_adapter, check_forward, check_tokens
+    from lalm_ambig.checks.model import check_abilities, check_adapter, check_forward, check_tokens
     from lalm_ambig.configuration import parse
     from lalm_ambig.policies.audio_model import AudioModel
     from lalm_ambig.runs import quiet
@@ -50,6 +50,9 @@ def _check_policy(given: Sequence[str]) -> Iterator[Outcome]:
     policy.load()
     policy.eval()
     yield Outcome("policy loads", True, policy.describe)
+    for note in policy.notes:
+        yield Outcome("note", True, note)
+    yield from check_abilities(policy)
     yield from check_forward(policy)
     if isinstance(policy, AudioModel):
         yield from check_audio(policy)

@@ -36,6 +36,15 @@ def check_forward(policy: Policy) -> Iterator[Outcome]:
     )
 
 
+def check_abilities(policy: Policy) -> Iterator[Outcome]:
+    """What the policy's self-check has found when it was loaded: each way that was tried, and what is done instead."""
+    for finding in policy.abilities.findings:
+        detail = finding.detail if finding.ok else f"no ({finding.detail}), so it is not done"
+        yield Outcome(finding.name, True, detail)
+    if policy.abilities.untrainable:
+        yield Outcome("it can be trained", False, policy.abilities.untrainable, "evaluate only, or another checkpoint")
+
+
 def check_tokens(policy: Policy, categories: CategorySet, *, corpus: str) -> Iterator[Outcome]:
     """The class-token table: one line a class, or the one line that says why there is none."""
     try:

@@ -156,9 +156,15 @@ class Method(lightning.LightningModule, ABC):
         """Whether what texts have in common is computed once, where the policy can."""
         return self.share_prompt is not False
 
-    def check_sharing(self) -> None:
-        """InputError where sharing is demanded of a policy that cannot; it must be loaded."""
+    def check_abilities(self, *, training: bool) -> None:
+        """InputError where more is asked of a policy than its self-check allows; it must be loaded."""
         abilities = self.policy.abilities
+        if training and abilities.untrainable:
+            raise InputError(
+                f"{self.policy.describe} cannot be trained: its backward pass fails: {abilities.untrainable}:",
+                where="policy",
+                remedy="Try policy.attention eager, or policy.adapter.checkpoint_activations false; evaluate works.",
+            )
         if self.share_prompt is True and not abilities.shares:
             raise InputError(
                 f"share_prompt is true, but {self.policy.describe} cannot: {abilities.reason}.",

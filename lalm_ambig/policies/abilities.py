@@ -54,6 +54,8 @@ class Abilities:
     rotary_limit: int | None = None
     """Tokens beyond which a text has other rotary frequencies, which a class then gives to its whole batch; None where
     they never change."""
+    untrainable: str = ""
+    """Why gradients do not reach what would be trained, in one line; empty where they do."""
     reason: str = ""
     """Why texts cannot share a row, in one line; empty where they can."""
     findings: tuple[Finding, ...] = ()
@@ -118,6 +120,7 @@ class Passing(Protocol):
         *,
         ids: Tensor | None = None,
         going_on: dict[str, Any] | None = None,
+        ragged: bool = True,
     ) -> Tensor: ...
 
     def decoded(

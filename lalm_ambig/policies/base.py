@@ -269,6 +269,7 @@ class Policy(nn.Module, ABC):
         *,
         ids: Int[Tensor, "item new"] | None = None,
         going_on: dict[str, Any] | None = None,
+        ragged: bool = True,
     ) -> Float[Tensor, "item new channel"]:
         """What the head reads for each new token.
 
@@ -281,12 +282,13 @@ class Policy(nn.Module, ABC):
             ids: The new tokens, where they say all of it (see `Segment.ids`).
             going_on: What an earlier call left there is gone on from, and what the next one needs is put there; an
                 empty one starts. None where nothing will go on.
+            ragged: Whether the mask may have padding; without, the decoder is given none.
         """
         positions = (mask.long().cumsum(-1) - 1).clamp(min=0)[:, -embeddings.shape[1] :]
         states, state = self.decoded(
             embeddings,
             ids,
-            attention_mask=mask.long(),
+            attention_mask=mask.long() if ragged else None,
             position_ids=self.rotary_positions(positions),
             use_cache=going_on is not None,
             **(going_on or {}),

@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.chat import Chat
@@ -73,6 +73,8 @@ class CausalLM(Policy):
         with reading("text model", source):
             model = read_model(AutoModelForCausalLM, source, dtype=dtype, attention=self.attention)
         self.load_notes += attention_notes(model, self.attention)
+        if self.adapter.method == "full" and vars(model.config).get("rescale_every"):
+            model.config.rescale_every = 0  # RWKV's: weights would be divided in evaluation mode, and saved so
         tokenizer.padding_side = "left"
         self.ends = self.chat.turn_ends(model)
         return tokenizer, model
@@ -103,4 +105,10 @@ class CausalLM(Policy):
     ) -> tuple[Float[Tensor, "row token channel"], dict[str, Any]]:
         """By the class's own forward without its head, on ids wherever these are known."""
         inputs = {"inputs_embeds": embeddings} if ids is None else {"input_ids": ids}
-        return self.own_forward(**inputs, **settings)
+        states, state = self.own_forward(**inputs, **settings)
+        asked = settings.get("use_cache") and not state and "cache" in self.own_forward.takes
+        if not asked or "cache" in settings:
+            return states, state
+        cache = DynamicCache(config=self.base.config)  # a class that hands none out fills one that it is given
+        states, _ = self.own_forward(**inputs, **settings, cache=cache)
+        return states, {"cache": cache}

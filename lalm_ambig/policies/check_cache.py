@@ -37,7 +37,8 @@ def key_of(policy: Any) -> str:
     digest = hashlib.sha256("\n".join(parts).encode())
     for name, weight in policy.named_parameters():
         digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
-        digest.update(_sample(weight.detach()))
+        if "lora_" not in name:  # a fresh one's are random
+            digest.update(_sample(weight.detach()))
     return digest.hexdigest()[:32]
 
 

@@ -17,14 +17,19 @@ from lalm_ambig.policies.tree import Segment
 
 def plain_states(policy: Passing, texts: Sequence[Segment]) -> list[Float[Tensor, "_ channel"]]:
     """Hidden states of every text's tokens, each text seeing itself only."""
-    found: list[Tensor] = [text.embeddings for text in texts]
+    found = {n: text.embeddings for n, text in enumerate(texts)}
     filled = [n for n, text in enumerate(texts) if len(text)]
     for group in policy.abilities.batches([len(texts[n]) for n in filled]):
         rows = [filled[n] for n in group]
-        embeddings, ids, mask = padded(policy, [texts[n] for n in rows], side="right")
-        for n, states in zip(rows, policy.hidden(embeddings, mask, ids=ids), strict=True):
-            found[n] = states[: len(texts[n])]
-    return found
+        group_texts = [texts[n] for n in rows]
+        embeddings, ids, mask = padded(policy, group_texts, side="right")
+        states = policy.hidden(embeddings, mask, ids=ids, ragged=_ragged(group_texts))
+        found.update((n, own[: len(texts[n])]) for n, own in zip(rows, states, strict=True))
+    return list(found.values())
+
+
+def _ragged(texts: Sequence[Segment]) -> bool:
+    return len({len(text) for text in texts}) > 1
 
 
 def path_states(policy: Passing, segments: Sequence[Segment]) -> list[Float[Tensor, "_ channel"]]:
@@ -78,6 +83,7 @@ class PlainDecoding:
         self.caches = policy.abilities.decoding != "never"
         self.groups = policy.abilities.decoded_together([len(text) for text in texts])
         self.masks: list[Tensor] = []
+        self.ragged: list[bool] = []
         self.states: list[dict[str, object]] = []
 
     def start(self) -> Float[Tensor, "row channel"]:
@@ -88,8 +94,11 @@ class PlainDecoding:
         for rows in self.groups:
             embeddings, ids, mask = padded(self.policy, [self.texts[n] for n in rows], side="left")
             state: dict[str, object] = {}
-            self._keep(found, rows, self.policy.hidden(embeddings, mask, ids=ids, going_on=state))
+            ragged = _ragged([self.texts[n] for n in rows])
+            states = self.policy.hidden(embeddings, mask, ids=ids, going_on=state, ragged=ragged)
+            self._keep(found, rows, states)
             self.masks.append(mask)
+            self.ragged.append(ragged)
             self.states.append(state)
         return self._in_order(found)
 
@@ -107,7 +116,9 @@ class PlainDecoding:
                 [self.masks[number], torch.ones_like(ids, dtype=torch.bool)], dim=1
             )
             embeddings = self.policy.embed_ids(ids)
-            states = self.policy.hidden(embeddings, self.masks[number], ids=ids, going_on=state)
+            states = self.policy.hidden(
+                embeddings, self.masks[number], ids=ids, going_on=state, ragged=self.ragged[number]
+            )
             self._keep(found, rows, states)
         return self._in_order(found)
 

@@ -17,6 +17,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from lalm_ambig import parallel
 from lalm_ambig.configuration import Cli
 from lalm_ambig.errors import InputError
+from lalm_ambig.runs.checked_here import CheckedHere
 
 PATIENCE = timedelta(hours=2)
 """How long a process waits for the others, which may be reading a corpus for the first time."""
@@ -34,7 +35,7 @@ EVALUATING: dict[str, Any] = {
     "logger": False,
     "enable_checkpointing": False,
     "use_distributed_sampler": False,
-    "callbacks": [],
+    "callbacks": [CheckedHere()],
 }
 
 

@@ -15,6 +15,7 @@ from lalm_ambig.errors import InputError
 from lalm_ambig.features import cached_features
 from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
+from lalm_ambig.policies.saved_adapter import SETTINGS
 from lalm_ambig.runs.folder import open_run
 from lalm_ambig.runs.long_items import leave_out_long
 from lalm_ambig.types import SPLITS
@@ -57,6 +58,7 @@ def connect(
     notes = prompt_notes(asked, categories, heard=len(heard), texts=texts)
     policy = model.policy
     policy.load()
+    model.check_abilities(training=training)
     if adapter is not None:
         policy.load_weights(adapter)
     encoder = Encoder(policy, categories, asked)
@@ -69,6 +71,8 @@ def connect(
         _check_batch(model, data)
     for note in notes if parallel.is_first() else ():
         print(f"{data.corpus.name}: {note}", file=sys.stderr)
+    for note in policy.notes if parallel.is_first() else ():
+        print(f"{policy.describe}: {note}", file=sys.stderr)
     data.encoder = encoder
     model.attach(encoder)
 
@@ -90,7 +94,12 @@ def _check_batch(model: Method, data: DataModule) -> None:
 
 
 def started_from(start: Path) -> Path:
-    """The trained weights that training goes on from. InputError where the folder is no finished run."""
+    """The trained weights that training goes on from: a run's, or an adapter of PEFT by itself.
+
+    InputError where the folder is neither, or where the run has not ended.
+    """
+    if (Path(start).expanduser() / SETTINGS).is_file():
+        return Path(start).expanduser()
     run = open_run(start, where="model.start")
     if not run.adapter.is_dir():
         raise InputError(

@@ -78,6 +78,13 @@ def check_strategy(strategy: Any, model: Method, data: DataModule) -> None:
             where="model.optimiser",
             remedy="Set it to stop, or choose ddp or deepspeed_stage_1 or 2.",
         )
+    if model.policy.abilities.batching != "padded":
+        raise InputError(
+            f"{model.policy.describe} does not take texts of several lengths together, so that passes would differ "
+            "between processes.",
+            where="trainer.strategy",
+            remedy="Choose ddp or deepspeed_stage_1 or 2.",
+        )
     heard = {bool(item.audio) for item in data.train_items()}
     if len(heard) > 1:
         raise InputError(

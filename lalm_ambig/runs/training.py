@@ -19,6 +19,7 @@ from lalm_ambig.evaluation.results import About, Results
 from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.sharding import trained_weights
 from lalm_ambig.runs.callbacks import RolloutTable, Samples
+from lalm_ambig.runs.checked_here import CheckedHere
 from lalm_ambig.runs.checkpoint_files import WholeFileIO, write_weights
 from lalm_ambig.runs.checkpointing import BestWeights, SavedState, newest
 from lalm_ambig.runs.evaluation import keep, kept, predict, reasoning_of, write_kept
@@ -139,6 +140,7 @@ def make_trainer(training: Training, *, resumed: Path | None) -> Any:
     settings: RunSettings = cli.config_init["run"]
     callbacks: list[Callback] = [
         DividedWeights(),
+        CheckedHere(),
         SavedState(run, settings.checkpoint_steps),
         BestWeights(run, training.model.monitor),
         Samples(run, settings.samples, console=console),

@@ -60,8 +60,16 @@ def test_a_llama_shares_a_row(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("family", "settings", "reason"),
     [
-        ("stablelm", {}, "texts in one row = each alone does not hold"),  # attention code of its own
-        ("lfm2", {"layer_types": ["conv", "full_attention"]}, "texts in one row = each alone does not hold"),
+        (
+            "stablelm",
+            {},
+            "it does not hold that texts in one row come out as each alone",
+        ),  # attention code of its own
+        (
+            "lfm2",
+            {"layer_types": ["conv", "full_attention"]},
+            "it does not hold that texts in one row come out as each alone",
+        ),
         (
             "gpt_oss",
             {"num_local_experts": 2, "num_experts_per_tok": 1, "head_dim": 16},
@@ -151,24 +159,10 @@ def test_the_limit_of_frequencies_is_found_in_each_form() -> None:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize(
-    ("family", "settings", "decoding", "note"),
-    [
-        ("rwkv", {"attention_hidden_size": 64}, "single", "responses are written one by one"),
-        (
-            "recurrent_gemma",
-            {"num_hidden_layers": 3, "attention_window_size": 64, "head_dim": 16, "lru_width": 64},
-            "never",  # it keeps its state in its layers, which several rows then share
-            "each token of a response is computed from the whole text again",
-        ),
-    ],
-)
-def test_a_model_that_padding_disturbs_writes_fewer_responses_together(
-    tmp_path: Path, family: str, settings: dict[str, Any], decoding: str, note: str
-) -> None:
-    policy = loaded(tmp_path, family, **settings)
-    assert policy.abilities.decoding == decoding
-    assert any(note in found for found in policy.abilities.notes)
+def test_a_model_whose_cache_takes_one_row_writes_responses_one_by_one(tmp_path: Path) -> None:
+    policy = loaded(tmp_path, "rwkv", attention_hidden_size=64)
+    assert policy.abilities.decoding == "single"
+    assert any("responses are written one by one" in note for note in policy.abilities.notes)
     texts = [text(policy, n, seed=n) for n in (7, 4, 7)]
     decoding = PlainDecoding(policy, texts)
     last = decoding.start()
@@ -238,7 +232,7 @@ def test_a_leak_that_rounding_would_hide_moves_with_the_other_text(tmp_path: Pat
     layers[0] = Leak(layers[0], 0.04, backwards=False)
     with torch.no_grad():
         found = examined(policy)
-    assert "does not move with others in its row does not hold" in found.reason
+    assert "it does not hold that a text stays as it is when others in its row are exchanged" in found.reason
 
 
 def test_sound_is_part_of_the_check(tmp_path: Path) -> None:
