@@ -51,18 +51,7 @@ class Options:
 
 def parsed(arguments: Sequence[str] | None = None) -> Options:
     """The options of the command line; exits with one line where they make no sense."""
-    parser = argparse.ArgumentParser(prog="python tests/gpu/check", description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="folder for results and logs")
-    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
-    parser.add_argument("--size", choices=("full", "toy"), default="full")
-    parser.add_argument(
-        "--budget", type=float, default=560, metavar="S", help="seconds of all stages together"
-    )
-    parser.add_argument(
-        "--slower", type=float, default=1.0, metavar="X", help="each stage's time-out times this"
-    )
-    parser.add_argument("--only", default=",".join(STAGES), help=f"some of {','.join(STAGES)}")
-    parser.add_argument("--stage", choices=STAGES, default="", help=argparse.SUPPRESS)
+    parser = _parser()
     given = parser.parse_args(arguments)
     only = tuple(given.only.split(","))
     if unknown := [name for name in only if name not in STAGES]:
@@ -76,3 +65,19 @@ def parsed(arguments: Sequence[str] | None = None) -> Options:
         only=only,
         stage=given.stage,
     )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python tests/gpu/check", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder for results and logs")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    parser.add_argument("--size", choices=("full", "toy"), default="full")
+    parser.add_argument(
+        "--budget", type=float, default=560, metavar="S", help="seconds of all stages together"
+    )
+    parser.add_argument(
+        "--slower", type=float, default=1.0, metavar="X", help="each stage's time-out times this"
+    )
+    parser.add_argument("--only", default=",".join(STAGES), help=f"some of {','.join(STAGES)}")
+    parser.add_argument("--stage", choices=STAGES, default="", help=argparse.SUPPRESS)
+    return parser

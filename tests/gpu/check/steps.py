@@ -23,6 +23,14 @@ from check.runner import Stage
 from check.true_size import TOY, TRUE, write_omni, write_qwen2_audio
 
 FILES = {"qwen2_audio": "qwen2_audio.yaml", "omni": "qwen2_5_omni.yaml"}
+SETTINGS = (
+    "--data.limit=8",
+    "--data.prompt=speech_emotion_short",
+    "--trainer.max_epochs=1",
+    "--trainer.limit_val_batches=0",
+    "--trainer.enable_progress_bar=false",
+    "--trainer.logger=false",
+)
 WRITERS = {"qwen2_audio": write_qwen2_audio, "omni": write_omni}
 
 
@@ -35,13 +43,8 @@ def connected(stage: Stage, kind: str, method: str, *settings: str) -> Cli:
         *(f"--config={CONFIGS}/policy/{FILES[kind]}", "--policy.path", str(folder)),
         f"--config={CONFIGS}/data/demo.yaml",
         f"--config={CONFIGS}/method/{method}.yaml",
-        "--data.limit=8",
-        "--data.prompt=speech_emotion_short",
         f"--trainer.accelerator={'gpu' if stage.device.is_gpu else 'cpu'}",
-        "--trainer.max_epochs=1",
-        "--trainer.limit_val_batches=0",
-        "--trainer.enable_progress_bar=false",
-        "--trainer.logger=false",
+        *SETTINGS,
         *settings,
     ]
     began = time.monotonic()
@@ -49,12 +52,8 @@ def connected(stage: Stage, kind: str, method: str, *settings: str) -> Cli:
         cli = assembled(with_rationales(words, stage.options.out / "rationales.jsonl"))
     stage.device.synchronise()
     parameters = sum(p.numel() for p in cli.model.policy.parameters())
-    stage.facts.note(
-        f"{kind} made and connected",
-        f"{parameters / 1e9:.2f} B parameters",
-        seconds=round(time.monotonic() - began, 1),
-        **stage.device.memory_gb(),
-    )
+    what, seconds = f"{parameters / 1e9:.2f} B parameters", round(time.monotonic() - began, 1)
+    stage.facts.note(f"{kind} made and connected", what, seconds=seconds, **stage.device.memory_gb())
     return cli
 
 

@@ -50,9 +50,8 @@ class RandomModel:
 
 def write_qwen2_audio(folder: Path, size: Size, *, device: str, decoder_layers: int = 0) -> RandomModel:
     """Qwen2-Audio-7B; `decoder_layers` where not all of them are wanted."""
-    vocabulary = size.vocabulary or 156_032
-    tokenizer = filled_tokenizer(vocabulary)
     width = size.narrower
+    tokenizer = filled_tokenizer(size.vocabulary or 156_032)
     text = {
         "model_type": "qwen2",
         "hidden_size": 4096 // width,
@@ -62,20 +61,11 @@ def write_qwen2_audio(folder: Path, size: Size, *, device: str, decoder_layers: 
         "num_key_value_heads": 32 // width,
         "max_position_embeddings": 8192,
         "rms_norm_eps": 1e-5,
-        "vocab_size": vocabulary,
-        "eos_token_id": tokenizer.eos_token_id,
-        "tie_word_embeddings": False,
+        **_words(tokenizer),
     }
-    config = Qwen2AudioConfig(
-        text_config=text,
-        audio_config={
-            "model_type": "qwen2_audio_encoder",
-            "max_source_positions": 1500,
-            "encoder_attention_heads": 20 if width == 1 else 4,
-            **_ears(size),
-        },
-        audio_token_index=tokenizer.convert_tokens_to_ids("<|AUDIO|>"),
-    )
+    ears = {"model_type": "qwen2_audio_encoder", "max_source_positions": 1500, **_ears(size)}
+    audio = tokenizer.convert_tokens_to_ids("<|AUDIO|>")
+    config = Qwen2AudioConfig(text_config=text, audio_config=ears, audio_token_index=audio)
     extractor = WhisperFeatureExtractor(feature_size=MEL_BINS, return_attention_mask=True)
     processor = Qwen2AudioProcessor(extractor, tokenizer, chat_template=tokenizer.chat_template)
     processor.save_pretrained(folder)
@@ -84,41 +74,12 @@ def write_qwen2_audio(folder: Path, size: Size, *, device: str, decoder_layers: 
 
 def write_omni(folder: Path, size: Size, *, device: str) -> RandomModel:
     """The thinker of Qwen2.5-Omni-7B."""
-    vocabulary = size.vocabulary or 152_064
-    tokenizer = filled_tokenizer(vocabulary)
-    width, layers = size.narrower, size.layers
-    text = {
-        "hidden_size": 3584 // width,
-        "intermediate_size": 18_944 // width,
-        "num_hidden_layers": layers or 28,
-        "num_attention_heads": 28 // width,
-        "num_key_value_heads": 4 if width == 1 else 1,
-        "max_position_embeddings": 32_768,
-        "rms_norm_eps": 1e-6,
-        "vocab_size": vocabulary,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]},
-        "eos_token_id": tokenizer.eos_token_id,
-        "tie_word_embeddings": False,
-    }
-    eyes = {
-        "depth": layers or 32,
-        "hidden_size": 1280 // width,
-        "intermediate_size": 3420 // width,
-        "num_heads": 16 // width,
-        "out_hidden_size": 3584 // width,
-        "fullatt_block_indexes": [0] if layers else [7, 15, 23, 31],
-    }
-    ears = {
-        "n_window": 100,
-        "output_dim": 3584 // width,
-        "encoder_attention_heads": 20 if width == 1 else 4,
-        **_ears(size),
-    }
+    tokenizer = filled_tokenizer(size.vocabulary or 152_064)
     ids = tokenizer.convert_tokens_to_ids
     config = Qwen2_5OmniThinkerConfig(
-        audio_config=ears,
-        vision_config=eyes,
-        text_config=text,
+        audio_config={"n_window": 100, "output_dim": 3584 // size.narrower, **_ears(size)},
+        vision_config=_omni_eyes(size),
+        text_config={**_omni_text(size), **_words(tokenizer)},
         audio_token_index=ids("<|AUDIO|>"),
         audio_start_token_id=ids("<|audio_bos|>"),
         audio_end_token_id=ids("<|audio_eos|>"),
@@ -131,12 +92,48 @@ def write_omni(folder: Path, size: Size, *, device: str) -> RandomModel:
     return _written(folder, Qwen2_5OmniThinkerForConditionalGeneration, config, device=device)
 
 
+def _omni_text(size: Size) -> dict[str, Any]:
+    width = size.narrower
+    return {
+        "hidden_size": 3584 // width,
+        "intermediate_size": 18_944 // width,
+        "num_hidden_layers": size.layers or 28,
+        "num_attention_heads": 28 // width,
+        "num_key_value_heads": 4 if width == 1 else 1,
+        "max_position_embeddings": 32_768,
+        "rms_norm_eps": 1e-6,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]},
+    }
+
+
+def _omni_eyes(size: Size) -> dict[str, Any]:
+    width = size.narrower
+    return {
+        "depth": size.layers or 32,
+        "hidden_size": 1280 // width,
+        "intermediate_size": 3420 // width,
+        "num_heads": 16 // width,
+        "out_hidden_size": 3584 // width,
+        "fullatt_block_indexes": [0] if size.layers else [7, 15, 23, 31],
+    }
+
+
+def _words(tokenizer: Any) -> dict[str, Any]:
+    """What a decoder has to know of its tokenizer."""
+    return {
+        "vocab_size": len(tokenizer),
+        "eos_token_id": tokenizer.eos_token_id,
+        "tie_word_embeddings": False,
+    }
+
+
 def _ears(size: Size) -> dict[str, Any]:
     """Measures that both audio encoders have."""
     return {
         "num_mel_bins": MEL_BINS,
         "d_model": 1280 // size.narrower,
         "encoder_layers": size.layers or 32,
+        "encoder_attention_heads": 20 if size.narrower == 1 else 4,
         "encoder_ffn_dim": 5120 // size.narrower,
     }
 
