@@ -31,17 +31,19 @@ _STARTED: list["subprocess.Popen[bytes]"] = []
 GOES_ON = "The same command goes on from the last checkpoint."
 
 
-EVALUATING: dict[str, Any] = {
-    "logger": False,
-    "enable_checkpointing": False,
-    "use_distributed_sampler": False,
-    "callbacks": [CheckedHere()],
-}
+def evaluating() -> dict[str, Any]:
+    """Settings of a trainer that only predicts; the trainer adds to its list of callbacks."""
+    return {
+        "logger": False,
+        "enable_checkpointing": False,
+        "use_distributed_sampler": False,
+        "callbacks": [CheckedHere()],
+    }
 
 
 def alone(cli: Cli) -> Any:
     """A trainer for evaluation on one device, whatever the configuration trains on."""
-    return cli.make_trainer(strategy="auto", devices=1, num_nodes=1, **EVALUATING)
+    return cli.make_trainer(strategy="auto", devices=1, num_nodes=1, **evaluating())
 
 
 def start(cli: Cli) -> Any:
@@ -49,10 +51,10 @@ def start(cli: Cli) -> Any:
 
     Evaluation keeps the whole weights in every process, whatever the strategy of training is, and divides the items.
     """
-    trainer = cli.make_trainer(strategy="auto", **EVALUATING)
+    trainer = cli.make_trainer(strategy="auto", **evaluating())
     if trainer.world_size == 1:
         return trainer
-    trainer = cli.make_trainer(strategy=DDPStrategy(timeout=PATIENCE), **EVALUATING)
+    trainer = cli.make_trainer(strategy=DDPStrategy(timeout=PATIENCE), **evaluating())
     strategy = trainer.strategy
     _watch_parent()
     if not strategy.cluster_environment.creates_processes_externally:
