@@ -1,11 +1,12 @@
 """Which layers of a decoder LoRA goes on: every linear layer of its attention, recurrent and feed-forward parts.
 
-Layers are told by their kind, never by a family's names. Four kinds get none, and a note names them:
+Layers are told by their kind, never by a family's names. Five kinds get none, and a note names them:
 
 1. routers, which choose experts and whose training is a matter of its own;
 2. layers whose weight is read without calling them (Mamba's `dt_proj`): the adapter would be left out without a word;
 3. layers that a forward pass never calls: an adapter there would get no gradient;
-4. layers that PEFT refuses for the family.
+4. layers that PEFT refuses for the family;
+5. layers whose weight the class changes between training and evaluation (RWKV's): the adapter would then act otherwise.
 
 Fused experts are one tensor of three axes, not layers. They get none either, and are named.
 """
@@ -210,6 +211,8 @@ def _no_effect(model: Any, decoder: nn.Module, name: str, *, called: bool) -> st
     parent, _, leaf = name.rpartition(".")
     if _weight_is_read(type(decoder.get_submodule(parent)), leaf):
         return "its weight is used without calling it"
+    if _weight_is_changed(type(decoder), f"{parent.rpartition('.')[2]}.{leaf}"):
+        return "its class changes its weight between training and evaluation"
     if not called and ".experts." not in name:  # an expert may only not have been chosen
         return "never called"
     try:
@@ -264,6 +267,16 @@ def _weight_is_read(parent: type, leaf: str) -> bool:
     except (OSError, TypeError):  # no source at hand
         return False
     return re.search(WEIGHT_READ.format(name=re.escape(leaf)), source) is not None
+
+
+@cache
+def _weight_is_changed(decoder: type, layer: str) -> bool:
+    """Whether the decoder's own code multiplies a layer's weight in place; an adapter beside it stays as it was."""
+    try:
+        source = inspect.getsource(decoder)
+    except (OSError, TypeError):
+        return False
+    return re.search(rf"\b{re.escape(layer)}\.weight\.(mul|div)_\(", source) is not None
 
 
 def _fused_experts(decoder: nn.Module, counts: set[int]) -> list[str]:

@@ -105,25 +105,34 @@ def examined(policy: Any) -> Abilities:
     )
     decoding, tried = _decoding(policy, abilities, probes)
     abilities = replace(abilities, decoding=decoding, findings=(*abilities.findings, *tried))
-    try:
-        install(policy.attention_config)
-        shared, limit = _shared(Trial(policy, abilities), probes)
-        shared.append(_together("texts computed apart come out the same beside it", policy, batching, probes))
-    except Exception as error:  # whatever a class makes of a layout that it was not written for
-        shared, limit = [Finding("texts in one row come out as each alone", False, _said(error))], None
-    finally:
-        uninstall(policy.attention_config)
-    wrong = [finding for finding in shared if not finding.ok]
-    reason = f"it does not hold that {wrong[0].name} ({wrong[0].detail})" if wrong else ""
+    shared, limit, reason = _row_shared(policy, abilities, probes)
     backward = _tried("gradients reach what is trained", partial(_backward, policy, probes[1]))
     return replace(
         abilities,
-        shares=not wrong,
+        shares=not reason,
         longest_shared=limit,
         untrainable="" if backward.ok else backward.detail,
         reason=reason,
         findings=(*abilities.findings, *shared, backward),
     )
+
+
+def _row_shared(
+    policy: Any, abilities: Abilities, probes: tuple[Probe, Probe]
+) -> tuple[list[Finding], int | None, str]:
+    """What was found of texts in one row, for how long a text that holds, and why they cannot lie there."""
+    try:
+        install(policy.attention_config)
+        found, limit = _shared(Trial(policy, abilities), probes)
+        found.append(
+            _together("texts computed apart come out the same beside it", policy, abilities.batching, probes)
+        )
+    except Exception as error:  # whatever a class makes of a layout that it was not written for
+        return [Finding("texts in one row come out as each alone", False, _said(error))], None, _said(error)
+    finally:
+        uninstall(policy.attention_config)
+    wrong = next((finding for finding in found if not finding.ok), None)
+    return found, limit, f"it does not hold that {wrong.name} ({wrong.detail})" if wrong else ""
 
 
 def _said(error: Exception) -> str:
