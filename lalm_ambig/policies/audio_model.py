@@ -32,6 +32,7 @@ from lalm_ambig.policies.lora import Adapter
 from lalm_ambig.policies.model_kinds import check_audio_model
 from lalm_ambig.policies.template import ChatSettings
 from lalm_ambig.policies.tree import Segment
+from lalm_ambig.policies.weight_files import check_weight_files
 from lalm_ambig.sound_files import MAX_S
 from lalm_ambig.types import Audio, Tokens
 
@@ -83,6 +84,7 @@ class AudioModel(Policy):
         config = check_contents(source)
         if config:
             check_audio_model(source, config, self.model_class)
+        check_weight_files(source)
         dtype = dtype_to_load(self.dtype_name, trained_whole=self.adapter.method == "full")
         with reading(self.family, source):
             tokenizer, self.extractor = self.load_front(source)

@@ -26,6 +26,7 @@ from lalm_ambig.policies.gguf_files import gguf_file, unpacked
 from lalm_ambig.policies.lora import Adapter
 from lalm_ambig.policies.model_kinds import check_text_model
 from lalm_ambig.policies.template import TODAY, ChatSettings
+from lalm_ambig.policies.weight_files import check_weight_files
 
 
 class CausalLM(Policy):
@@ -65,6 +66,7 @@ class CausalLM(Policy):
         config = check_contents(source)
         if config:
             check_text_model(source, config)
+        check_weight_files(source)
         dtype = dtype_to_load(self.dtype_name, trained_whole=self.adapter.method == "full")
         with reading("text model", source):
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)

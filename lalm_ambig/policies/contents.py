@@ -16,7 +16,6 @@ from transformers.utils import cached_file
 
 from lalm_ambig.errors import InputError
 from lalm_ambig.policies.quantised import quantisation
-from lalm_ambig.policies.weight_files import check_weight_files
 
 WHERE = "policy.path"
 CONFIG, ADAPTER = "config.json", "adapter_config.json"
@@ -33,12 +32,11 @@ FOREIGN = (
 """Files by which a folder without config.json is known, the surest first."""
 
 
-def check_contents(source: str, *, weights: bool = True) -> dict[str, Any]:
+def check_contents(source: str) -> dict[str, Any]:
     """The settings in the config.json of a plain checkpoint; whose model it is, is not judged here.
 
     Args:
         source: A folder or a hub id.
-        weights: Whether weights must be there too.
 
     Raises InputError for anything else. What a hub has cannot all be told without reading it: there only the adapter
     and the settings are looked at. Empty for a hub id that cannot be reached, whose loading then says why.
@@ -58,8 +56,6 @@ def check_contents(source: str, *, weights: bool = True) -> dict[str, Any]:
             remedy=quantised.remedy,
         )
     _check_known(source, config)
-    if weights and folder.is_dir():
-        check_weight_files(folder)
     return config
 
 

@@ -31,7 +31,7 @@ def dtype_name(policy: Policy) -> str | None:
     if isinstance(policy, CausalLM) and gguf_file(policy.path) is not None:
         return "float32"
     source = policy.checkpoint()
-    return _named(check_contents(source, weights=False)) or first_dtype(Path(source))
+    return _named(check_contents(source)) or first_dtype(Path(source))
 
 
 def _named(config: Mapping[str, Any]) -> str | None:

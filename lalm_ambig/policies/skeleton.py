@@ -25,7 +25,7 @@ def skeleton(policy: Policy) -> tuple[nn.Module, Any]:
     """
     assert isinstance(policy, AudioModel | CausalLM)
     source = policy.checkpoint()
-    settings = check_contents(source, weights=False)
+    settings = check_contents(source)
     if not settings:
         raise InputError(
             f"no config.json of a model can be read from {policy.path!r}.",

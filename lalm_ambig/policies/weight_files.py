@@ -16,9 +16,14 @@ MOST_HEAD = 1 << 28
 """Bytes of the longest head that safetensors allows itself, roughly."""
 
 
-def check_weight_files(folder: Path) -> None:
-    """InputError for weights that are missing, cut short, or not in safetensors. One line names the file."""
-    where = str(folder)
+def check_weight_files(source: str) -> None:
+    """InputError for weights that are missing, cut short, or not in safetensors. One line names the file.
+
+    A hub id is passed over: its files are checked as they are downloaded.
+    """
+    folder, where = Path(source), source
+    if not folder.is_dir():
+        return
     if (folder / INDEX).is_file():
         files = _listed(folder)
         if missing := [name for name in files if not (folder / name).is_file()]:

@@ -11,8 +11,8 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
-from small_checkpoints import write_causal_lm, write_omni, write_whole_omni
-from transformers import AutoModelForCausalLM
+from small_checkpoints import DECODER, chat_tokenizer, write_causal_lm, write_omni, write_whole_omni
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
 from lalm_ambig.errors import InputError
 from lalm_ambig.policies.base import Policy
@@ -350,6 +350,63 @@ def test_a_whole_sharded_checkpoint_loads(folder: Path) -> None:
     policy = CausalLM(str(folder))
     policy.load()
     assert torch.equal(policy.base.lm_head.weight, model.lm_head.weight)
+
+
+EYES = {"hidden_size": 32, "intermediate_size": 48, "image_size": 28, "patch_size": 14}
+SMALL_EYES = {**EYES, "num_hidden_layers": 1, "num_attention_heads": 2}
+DELTA = {
+    "layer_types": ["linear_attention", "full_attention"],
+    "linear_num_value_heads": 2,
+    "linear_num_key_heads": 2,
+    "linear_key_head_dim": 16,
+    "linear_value_head_dim": 16,
+}
+WITH_EYES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "gemma3": ({}, {"vision_config": SMALL_EYES, "mm_tokens_per_image": 4, "image_token_index": 7}),
+    "qwen3_5": (
+        DELTA,
+        {
+            "vision_config": {
+                "hidden_size": 32,
+                "intermediate_size": 48,
+                "depth": 1,
+                "num_heads": 2,
+                "out_hidden_size": 64,
+            }
+        },
+    ),
+    "llama4": (
+        {"num_local_experts": 2, "intermediate_size_mlp": 96},
+        {
+            "vision_config": {
+                **SMALL_EYES,
+                "vision_output_dim": 64,
+                "projector_input_dim": 64,
+                "projector_output_dim": 64,
+            }
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("family", WITH_EYES)
+@torch.no_grad()
+def test_the_text_part_of_a_whole_model_with_eyes_is_what_answers(tmp_path: Path, family: str) -> None:
+    tokenizer = chat_tokenizer()
+    own, rest = WITH_EYES[family]
+    size = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id, "bos_token_id": None}
+    settings = AutoConfig.for_model(family, text_config={**DECODER, "head_dim": 16, **size, **own}, **rest)
+    torch.manual_seed(0)
+    whole = AutoModelForImageTextToText.from_config(settings).eval()
+    whole.generation_config.eos_token_id = tokenizer.eos_token_id
+    whole.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    reads = whole.language_model if family == "llama4" else whole  # whose own forward needs a picture
+    policy = CausalLM(str(tmp_path))
+    policy.load()
+    policy.eval()
+    ours = policy.logits(policy.hidden(policy.embed_ids(IDS), torch.ones_like(IDS, dtype=torch.bool)))
+    torch.testing.assert_close(ours, reads(input_ids=IDS).logits, atol=1e-4, rtol=1e-4)
 
 
 @pytest.fixture(scope="session")
