@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -54,15 +55,23 @@ def test_a_stage_that_takes_too_long_ends_with_all_that_it_has_started(tmp_path:
         "p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
         f"pathlib.Path({str(child)!r}).write_text(str(p.pid)); time.sleep(60)"
     )
-    assert run_stages([planned("slow", code, most_s=8)], tmp_path, budget_s=100) == 1
-    assert noted(tmp_path) == [{"stage": "slow", "what": "ended", "value": "time-out after 8 s"}]
-    assert not is_running(int(child.read_text()))
+    assert run_stages([planned("slow", code, most_s=5)], tmp_path, budget_s=100) == 1
+    assert noted(tmp_path) == [{"stage": "slow", "what": "ended", "value": "time-out after 5 s"}]
+    assert ends_within(5, int(child.read_text()))
 
 
-def is_running(process: int) -> bool:
-    """Whether a process is there and has not ended."""
-    status = Path(f"/proc/{process}/stat")
-    return status.is_file() and status.read_text().rpartition(")")[2].split()[0] not in "ZX"
+def ends_within(seconds: float, process: int) -> bool:
+    """Whether a process that was killed is gone by then: the system takes a moment."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            status = Path(f"/proc/{process}/stat").read_text()
+        except OSError:
+            return True
+        if status.rpartition(")")[2].split()[0] in "ZX":
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def test_a_stage_for_which_no_time_is_left_is_skipped_and_said_so(tmp_path: Path) -> None:

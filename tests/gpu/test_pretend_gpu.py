@@ -58,7 +58,7 @@ METHODS: dict[str, tuple[str, list[str]]] = {
 """The method's file, and settings over it."""
 TYPES: dict[str, tuple[str, str, list[str]]] = {
     "bfloat16": ("text", "sft", ["--policy.dtype=bfloat16", "--trainer.precision=bf16-mixed"]),
-    "float16": ("text", "sft", ["--policy.dtype=float16", "--trainer.precision=16-mixed"]),
+    "float16": ("text", "sft", ["--policy.dtype=float16", "--trainer.precision=32-true"]),
     "computed again": ("text", "grpo", ["--policy.adapter.checkpoint_activations=true"]),
     "rows alone": ("omni", "grpo", ["--model.share_prompt=false"]),
 }
