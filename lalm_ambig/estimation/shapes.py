@@ -103,17 +103,32 @@ def _linear(model: nn.Module) -> int:
 
 
 def _decoder(config: Any) -> Decoder:
-    settings = config.to_dict()
-    heads = settings["num_attention_heads"]
+    """Measures under the names that families have for them; a model without attention heads keeps no keys."""
+    hidden = _measure(config, "hidden_size", "d_model")
+    heads = _measure(config, "num_attention_heads", "attention_heads")
     return Decoder(
-        layers=settings["num_hidden_layers"],
-        hidden=settings["hidden_size"],
-        heads=heads,
-        kv_heads=settings.get("num_key_value_heads") or heads,
-        head_dim=settings.get("head_dim") or settings["hidden_size"] // heads,
-        intermediate=settings["intermediate_size"],
-        vocabulary=settings["vocab_size"],
+        layers=_measure(config, "num_hidden_layers", "num_layers", otherwise=len(_listed(config))),
+        hidden=hidden,
+        heads=heads or 1,
+        kv_heads=_measure(config, "num_key_value_heads", otherwise=heads),
+        head_dim=_measure(config, "head_dim", otherwise=hidden // (heads or 1)),
+        intermediate=_measure(config, "intermediate_size", "ffn_dim", "n_inner", otherwise=4 * hidden),
+        vocabulary=_measure(config, "vocab_size"),
     )
+
+
+def _measure(config: Any, *names: str, otherwise: int = 0) -> int:
+    """The first of these settings that is set, by a family's own name for it; the largest where layers differ."""
+    settings = config.to_dict()
+    own = [settings.get(name) or settings.get(config.attribute_map.get(name)) for name in names]
+    found = next((value for value in own if value), otherwise)
+    return int(max(found) if isinstance(found, list | tuple) else found)
+
+
+def _listed(config: Any) -> list[Any]:
+    """The kinds of a decoder's layers, where its settings list them."""
+    settings = config.to_dict()
+    return list(settings.get("layers_block_type") or settings.get("layer_types") or [])
 
 
 def _encoder(config: Any) -> Encoder | None:

@@ -4,6 +4,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from families.checkpoints import chat_tokenizer, configuration
+from families.table import FAMILIES
 from qwen2_audio_7b import write_config
 from rich.console import Console
 
@@ -14,8 +16,9 @@ from lalm_ambig.estimation.estimate import halved, print_estimate
 from lalm_ambig.estimation.formulas import Computing
 from lalm_ambig.estimation.memory import Estimate, Setting, estimate, for_evaluation
 from lalm_ambig.estimation.option import Assumptions
-from lalm_ambig.estimation.shapes import Shapes, shapes_of
+from lalm_ambig.estimation.shapes import Decoder, Shapes, shapes_of
 from lalm_ambig.estimation.workload import Workload
+from lalm_ambig.policies.causal_lm import CausalLM
 from lalm_ambig.policies.lora import Adapter
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
 
@@ -115,6 +118,31 @@ def test_a_gpu_that_is_visible_is_what_it_must_fit(
 
 
 def test_a_model_without_a_config_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"policy.path: .* is empty. Give a folder with config.json") as raised:
+    with pytest.raises(
+        InputError, match=r"policy.path: .* is empty. Give a folder with config.json"
+    ) as raised:
         shapes_of(Qwen2Audio(str(tmp_path)))
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("family", "measures"),
+    [
+        ("gpt2", (2, 64, 4, 4, 16, 256)),
+        ("opt", (2, 64, 4, 4, 16, 96)),
+        ("falcon", (2, 64, 4, 4, 16, 256)),
+        ("mpt", (2, 64, 4, 4, 16, 256)),
+        ("gpt_bigcode", (2, 64, 4, 1, 16, 256)),
+        ("mamba", (2, 64, 1, 0, 64, 128)),  # no heads, no keys
+        ("nemotron_h", (4, 64, 4, 2, 16, 96)),  # its layers are only listed
+        ("gemma3n_text", (4, 64, 4, 2, 16, 96)),  # a width for each layer
+    ],
+)
+def test_families_name_their_measures_in_their_own_way(
+    tmp_path: Path, family: str, measures: tuple[int, ...]
+) -> None:
+    row = next(one for one in FAMILIES if one.name == family)
+    tokenizer = chat_tokenizer()
+    configuration(row, tokenizer).save_pretrained(tmp_path)
+    decoder = shapes_of(CausalLM(str(tmp_path))).decoder
+    assert decoder == Decoder(*measures, vocabulary=len(tokenizer))

@@ -28,6 +28,7 @@ SEVEN = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_p
 ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj"}
 FUSED = {"fused experts": {"gate_up_proj", "down_proj"}}
 READ = "its weight is used without calling it"
+CHANGED = "its class changes its weight between training and evaluation"
 BY_FAMILY: dict[str, tuple[set[str], dict[str, set[str]]]] = {
     "llama": (SEVEN, {}),
     "qwen2": (SEVEN, {}),
@@ -43,7 +44,7 @@ BY_FAMILY: dict[str, tuple[set[str], dict[str, set[str]]]] = {
     "gptj": ({"q_proj", "k_proj", "v_proj", "out_proj", "fc_in", "fc_out"}, {}),
     "starcoder2": (ATTENTION | {"c_fc", "c_proj"}, {}),
     "lfm2": ({"q_proj", "k_proj", "v_proj", "out_proj", "in_proj", "w1", "w2", "w3"}, {}),
-    "rwkv": ({"key", "value", "receptance", "output"}, {}),
+    "rwkv": ({"key", "value", "receptance"}, {CHANGED: {"output", "value"}}),
     "recurrent_gemma": (SEVEN | {"linear_x", "linear_y", "linear_out"}, {}),
     "mamba": ({"in_proj"}, {READ: {"x_proj", "dt_proj", "out_proj"}}),
     "mamba2": ({"in_proj"}, {READ: {"out_proj"}}),
