@@ -21,7 +21,7 @@ from lalm_ambig.exporting.zero import put_into, read_zero
 from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.checkpoint import UNREADABLE, read_model
-from lalm_ambig.policies.lora import Adapter
+from lalm_ambig.policies.lora import Adapter, shared_layers
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -151,6 +151,12 @@ def _merge(policy: Policy) -> None:
             where="--merged",
             remedy="export the --adapter, or train on the model as it was before (or take quantization_config out of a "
             "config.json that only carries it over).",
+        )
+    if shared := shared_layers(policy.base):
+        raise InputError(
+            f"layers share one weight ({' and '.join(shared)}), and each has an adapter of its own:",
+            where="--merged",
+            remedy="export the --adapter.",
         )
     try:
         policy.model = policy.model.merge_and_unload(safe_merge=True)

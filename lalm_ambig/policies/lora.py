@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import torch
 from peft import LoraConfig, get_peft_model
+from peft.tuners.lora import LoraLayer
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
@@ -135,6 +136,18 @@ def with_lora(model: nn.Module, config: LoraConfig) -> nn.Module:
 def norm_of_lora_b(model: nn.Module) -> float:
     """Sum of the norms of all B matrices; 0 for an adapter without effect."""
     return sum(float(p.detach().norm()) for name, p in model.named_parameters() if "lora_B" in name)
+
+
+def shared_layers(model: nn.Module) -> list[str]:
+    """Two layers with an adapter whose base weight is one tensor, to which both would be added; empty without any."""
+    first: dict[int, str] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, LoraLayer):
+            weight: Any = module.get_base_layer().weight
+            if id(weight) in first:
+                return [first[id(weight)], name]
+            first[id(weight)] = name
+    return []
 
 
 def load_model(model: Any, folder: Path) -> None:

@@ -184,6 +184,7 @@ def _prefix(model: nn.Module, decoder: nn.Module) -> str:
 
 def _chosen(linear: Iterable[str], chosen: str | Sequence[str]) -> list[str]:
     names = list(linear)
+    unmatched: list[str]
     if isinstance(chosen, str):
         try:
             found = [name for name in names if re.fullmatch(chosen, name)]
@@ -193,9 +194,9 @@ def _chosen(linear: Iterable[str], chosen: str | Sequence[str]) -> list[str]:
     else:
         found = [name for name in names if any(_is_named(name, one) for one in chosen)]
         unmatched = [one for one in chosen if not any(_is_named(name, one) for name in names)]
-    if unmatched or not found:
+    if unmatched:
         raise InputError(
-            f"{(unmatched or [chosen])[0]!r} matches no linear layer of the decoder.",
+            f"{unmatched[0]!r} matches no linear layer of the decoder.",
             where=WHERE,
             remedy=f"There are {', '.join(_short(names))}.",
         )
@@ -209,9 +210,10 @@ def _is_named(name: str, one: str) -> bool:
 def _no_effect(model: Any, decoder: nn.Module, name: str, *, called: bool) -> str | None:
     """Why an adapter on a linear layer would do nothing, or is refused; None where it would act."""
     parent, _, leaf = name.rpartition(".")
-    if _weight_is_read(type(decoder.get_submodule(parent)), leaf):
+    classes: list[Any] = [type(decoder.get_submodule(parent)), type(decoder)]
+    if _weight_is_read(classes[0], leaf):
         return "its weight is used without calling it"
-    if _weight_is_changed(type(decoder), f"{parent.rpartition('.')[2]}.{leaf}"):
+    if _weight_is_changed(classes[1], f"{parent.rpartition('.')[2]}.{leaf}"):
         return "its class changes its weight between training and evaluation"
     if not called and ".experts." not in name:  # an expert may only not have been chosen
         return "never called"
@@ -261,7 +263,7 @@ def _expert_counts(model: Any) -> set[int]:
 
 
 @cache
-def _weight_is_read(parent: type, leaf: str) -> bool:
+def _weight_is_read(parent: Any, leaf: str) -> bool:
     try:
         source = inspect.getsource(parent)
     except (OSError, TypeError):  # no source at hand
@@ -270,7 +272,7 @@ def _weight_is_read(parent: type, leaf: str) -> bool:
 
 
 @cache
-def _weight_is_changed(decoder: type, layer: str) -> bool:
+def _weight_is_changed(decoder: Any, layer: str) -> bool:
     """Whether the decoder's own code multiplies a layer's weight in place; an adapter beside it stays as it was."""
     try:
         source = inspect.getsource(decoder)

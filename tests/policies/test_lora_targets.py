@@ -14,10 +14,11 @@ from torch import nn
 from transformers import AutoModelForCausalLM
 from transformers.pytorch_utils import Conv1D
 
+from lalm_ambig.configuration import parse
 from lalm_ambig.errors import InputError
 from lalm_ambig.policies.adapter_check import adapter_problems
 from lalm_ambig.policies.causal_lm import CausalLM
-from lalm_ambig.policies.lora import Adapter, attach, trained_parameters
+from lalm_ambig.policies.lora import Adapter, attach, shared_layers, trained_parameters
 from lalm_ambig.policies.lora_targets import decoder_blocks, find_targets
 from lalm_ambig.policies.qwen2_5_omni import Qwen2_5Omni
 from lalm_ambig.policies.skeleton import skeleton
@@ -270,6 +271,31 @@ def test_a_module_that_layers_share_is_wrapped_once(llama: Path) -> None:
     assert len(found.names) == len(set(found.names)) == 11
     wrapped, _ = attach(model, Adapter(), decoder=model.get_decoder(), projector="none")
     assert not any("base_layer.base_layer" in name for name, _ in wrapped.named_parameters())
+
+
+def test_layers_that_share_a_weight_are_found_before_they_are_merged(family_folders: dict[str, Path]) -> None:
+    for family, shared in (("zamba2", True), ("llama", False)):
+        model = plain(at(family_folders, family))
+        attach(model, Adapter(), decoder=model.get_decoder(), projector="none")
+        found = shared_layers(model)
+        assert len(found) == 2 * shared
+        assert len({leaf(name) for name in found}) == shared
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (["--policy.adapter.targets", r"layers\.\d+\.mlp\..*"], r"layers\.\d+\.mlp\..*"),
+        (["--policy.adapter.targets", "[q_proj, v_proj]"], ["q_proj", "v_proj"]),
+        (["--policy.adapter.targets", "(q|v)_proj"], "(q|v)_proj"),
+        ([], None),
+    ],
+)
+def test_targets_are_given_as_an_option(given: list[str], kept: Any) -> None:
+    adapter = parse(given).model.policy.adapter
+    assert adapter.targets == kept
+    again = parse(given).resolved()
+    assert ("targets: null" in again) == (kept is None)
 
 
 @pytest.fixture
