@@ -56,8 +56,8 @@ class Chat:
         """
         self.tokenizer, self.source, self.hears = tokenizer, source, hears
         self.settings = settings or ChatSettings()
-        self.text_ids = TextIds(tokenizer)
         self.template = Template(tokenizer, source, self.settings)
+        self.text_ids = TextIds(tokenizer)
         self.trial = self._tried()
         self.thought = begun(self.trial.opening, self.template.mentions)
         self.closing = self._closing()

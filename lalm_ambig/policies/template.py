@@ -84,6 +84,16 @@ class Template:
 
     def _text(self, name: str | None) -> str:
         """The template itself. InputError where there is none, or several and none is the default."""
+        try:
+            text = str(self.tokenizer.get_chat_template(name))
+        except NotImplementedError as error:
+            raise InputError(
+                f"the tokenizer of {self.source!r}, a {type(self.tokenizer).__name__}, has no chat template to read:",
+                where="policy.path",
+                remedy="uninstall mistral-common, without which transformers reads another from the folder.",
+            ) from error
+        except ValueError:  # none, or several without a default, which is said below
+            text = ""
         if not self.tokenizer.chat_template and name is None:
             raise InputError(
                 f"{self.source!r} has no chat template, as base models have none:",
@@ -99,7 +109,7 @@ class Template:
                 remedy=f"set policy.template_arguments to {{{NAMED}: {known[0]}}}, or to another of "
                 f"{', '.join(known)}.",
             )
-        return str(self.tokenizer.get_chat_template(name))
+        return text
 
     def __call__(self, turns: Turns, *, begin: bool) -> str:
         """The turns as text; with `begin`, up to where the model's answer begins, if the template can do that.
@@ -138,6 +148,18 @@ def dated(template: str, day: date) -> str:
     moment = datetime(day.year, day.month, day.day)
     values = {f"%{flag}{letter}": moment.strftime(f"%{flag}{letter}") for flag in FLAGS for letter in LETTERS}
     values["%s"] = str(int(moment.replace(tzinfo=UTC).timestamp()))
-    steps = [("%%", PERCENT), *values.items(), (PERCENT, "%")]
-    replaced = "".join(f"|replace({old!r}, {new!r})" for old, new in steps)
-    return f"{{% macro strftime_now(format) %}}{{{{ format{replaced} }}}}{{% endmacro %}}\n{template}"
+    written = {directive: value for directive, value in values.items() if directive in template}
+    body = (
+        f"{{% set told = namespace(text=format|replace('%%', {PERCENT!r})) %}}{_replacing(written)}"
+        f"{{% if '%' in told.text %}}{_replacing(values)}{{% endif %}}"  # a form that the template puts together
+        f"{{{{ told.text|replace({PERCENT!r}, '%') }}}}"
+    )
+    return f"{{% macro strftime_now(format) %}}{body}{{% endmacro %}}\n{template}"
+
+
+def _replacing(values: Mapping[str, str]) -> str:
+    """Template code that puts values in the place of directives."""
+    pairs = [[directive, value] for directive, value in values.items()]
+    return (
+        f"{{% for old, new in {pairs!r} %}}{{% set told.text = told.text|replace(old, new) %}}{{% endfor %}}"
+    )

@@ -25,6 +25,8 @@ def rendered(template: str, **settings: Any) -> str:
 def test_a_template_that_asks_for_today_is_told_the_fixed_date(form: str) -> None:
     expected = datetime(DAY.year, DAY.month, DAY.day).strftime(form)
     assert rendered(f"{{{{ strftime_now({form!r}) }}}}", date=str(DAY)) == expected
+    pieces = "~".join(map(repr, form))
+    assert rendered(f"{{{{ strftime_now({pieces}) }}}}", date=str(DAY)) == expected
 
 
 @pytest.mark.parametrize(
@@ -81,6 +83,16 @@ def test_one_of_several_templates_is_chosen_by_name() -> None:
     chosen = rendered(several, arguments={"chat_template": "rag"})  # type: ignore[arg-type]
     assert chosen == rendered(CHATML)
     assert rendered({**several, "default": "x"}) == "x"  # type: ignore[arg-type]
+
+
+def test_a_tokenizer_that_keeps_its_template_to_itself_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> str:
+        raise NotImplementedError("by design")
+
+    tokenizer = tokenizer_with(CHATML)
+    monkeypatch.setattr(tokenizer, "get_chat_template", refuse)
+    with pytest.raises(InputError, match="has no chat template to read: uninstall mistral-common"):
+        Template(tokenizer, "folder", ChatSettings())
 
 
 def test_the_clock_is_not_read() -> None:
