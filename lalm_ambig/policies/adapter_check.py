@@ -12,7 +12,8 @@ from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from torch import Tensor
 
-from lalm_ambig.policies.lora_targets import decoder_blocks, parts_for_lora
+from lalm_ambig.policies.layer_kinds import decoder_blocks
+from lalm_ambig.policies.lora_targets import parts_for_lora
 
 
 def adapter_problems(policy: Any, ids: Int[Tensor, "token"]) -> list[str]:

@@ -11,30 +11,26 @@ Layers are told by their kind, never by a family's names. Five kinds get none, a
 Fused experts are one tensor of three axes, not layers. They get none either, and are named.
 """
 
-import inspect
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import torch
-from peft import LoraConfig
-from peft.tuners.lora import LoraLayer, LoraModel
-from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
 from torch import nn
-from transformers.pytorch_utils import Conv1D
 
 from lalm_ambig.errors import InputError
+from lalm_ambig.policies.layer_kinds import (
+    decoder_blocks,
+    expert_counts,
+    fused_experts,
+    is_router,
+    linear_layers,
+    no_effect,
+    taken_for_experts,
+    unwrapped,
+)
 
-LINEAR = (nn.Linear, Conv1D)
-"""Conv1D is GPT-2's linear layer: its weight is transposed."""
-ROUTER = re.compile(r"router|gating|topk", re.IGNORECASE)
-"""In names of modules and classes that choose experts."""
-EXPERT_COUNTS = re.compile(r"(num|n|moe_num)_(local_|routed_)?experts")
-"""Settings that say how many experts a layer chooses from."""
-WEIGHT_READ = r"self\.{name}\.weight\b(?!\.(dtype|device|shape|ndim|data)\b|\[)"
-"""In a class's source: the weight of its layer `name` goes somewhere without the layer being called."""
 WHERE = "policy.adapter.targets"
 PROBE = 8
 """Tokens of the pass that shows which layers are called."""
@@ -88,22 +84,22 @@ def find_targets(
     Raises InputError where nothing is found, or where a chosen name matches no linear layer.
     """
     decoder = decoder if decoder_blocks(decoder) else model  # a class may call its head the decoder
-    linear = _linear_layers(decoder)
+    linear = linear_layers(decoder)
     called = _called(decoder, linear) if probe else set(linear)
-    counts = _expert_counts(model)
+    counts = expert_counts(model)
     wanted = list(linear) if chosen is None else _chosen(linear, chosen)
     left: dict[str, list[str]] = {}
     for name in wanted:
-        router = chosen is None and _is_router(decoder, name, counts)
-        reason = "router" if router else _no_effect(model, decoder, name, called=name in called)
+        router = chosen is None and is_router(decoder, name, counts)
+        reason = "router" if router else no_effect(model, decoder, name, called=name in called)
         if reason:
             left.setdefault(reason, []).append(name)
     found = [name for name in wanted if not any(name in names for names in left.values())]
-    if chosen is None and (fused := _fused_experts(decoder, counts)):
+    if chosen is None and (fused := fused_experts(decoder, counts)):
         left["fused experts"] = fused
     _refuse(model, found, left, chosen)
     before = _prefix(model, decoder)
-    taken = {leaf for leaf in {name.rpartition(".")[2] for name in found} if _taken_for_experts(model, leaf)}
+    taken = {leaf for leaf in {name.rpartition(".")[2] for name in found} if taken_for_experts(model, leaf)}
     return Targets(
         tuple(before + name for name in found),
         {reason: tuple(before + name for name in names) for reason, names in left.items()},
@@ -129,52 +125,20 @@ def _refuse(
         )
 
 
-def decoder_blocks(decoder: nn.Module) -> dict[str, nn.Module]:
-    """The decoder's layers by name, in order: what its lists of modules hold, where that is more than one linear layer.
-
-    A list inside a layer (experts) is a part of it.
-    """
-    found: dict[str, nn.Module] = {}
-    for name, module in decoder.named_modules():
-        inside = any(name.startswith(f"{block}.") for block in found)
-        if isinstance(module, nn.ModuleList) and not inside:
-            blocks = {f"{name}.{n}": block for n, block in module.named_children()}
-            found |= {n: block for n, block in blocks.items() if not isinstance(block, LINEAR)}
-    return found
-
-
 def parts_for_lora(model: Any, decoder: nn.Module) -> dict[str, list[str]]:
     """Of each part of each decoder layer, the linear layers by name that LoRA may go on, adapters looked through.
 
     A part is what a decoder layer holds directly: its attention, its recurrence, its feed-forward part. Parts without
     any such layer, as one whose experts are fused, are left out.
     """
-    counts = _expert_counts(model)
+    counts = expert_counts(model)
     found: dict[str, list[str]] = {}
     for block in decoder_blocks(decoder):
-        for name in _unwrapped(decoder.get_submodule(block)):
+        for name in unwrapped(decoder.get_submodule(block)):
             whole = f"{block}.{name}"
-            if not _is_router(decoder, whole, counts) and not _no_effect(model, decoder, whole, called=True):
+            if not is_router(decoder, whole, counts) and not no_effect(model, decoder, whole, called=True):
                 found.setdefault(f"{block}.{name.split('.')[0]}", []).append(whole)
     return found
-
-
-def _unwrapped(block: nn.Module) -> list[str]:
-    """Names of linear layers, one that an adapter wraps under the name it had before."""
-    names: list[str] = []
-    for name, module in block.named_modules():
-        inside = any(name.startswith(f"{outer}.") for outer in names)
-        plain = module.get_base_layer() if isinstance(module, LoraLayer) else module
-        if isinstance(plain, LINEAR) and not inside:
-            names.append(name)
-    return names
-
-
-def _linear_layers(decoder: nn.Module) -> dict[str, nn.Module]:
-    """Linear layers inside the decoder's layers, by name inside the decoder, each module once."""
-    blocks = tuple(f"{name}." for name in decoder_blocks(decoder))
-    named = decoder.named_modules()
-    return {name: m for name, m in named if isinstance(m, LINEAR) and name.startswith(blocks)}
 
 
 def _prefix(model: nn.Module, decoder: nn.Module) -> str:
@@ -205,94 +169,6 @@ def _chosen(linear: Iterable[str], chosen: str | Sequence[str]) -> list[str]:
 
 def _is_named(name: str, one: str) -> bool:
     return name == one or name.endswith(f".{one}")
-
-
-def _no_effect(model: Any, decoder: nn.Module, name: str, *, called: bool) -> str | None:
-    """Why an adapter on a linear layer would do nothing, or is refused; None where it would act."""
-    parent, _, leaf = name.rpartition(".")
-    classes: list[Any] = [type(decoder.get_submodule(parent)), type(decoder)]
-    if _weight_is_read(classes[0], leaf):
-        return "its weight is used without calling it"
-    if _weight_is_changed(classes[1], f"{parent.rpartition('.')[2]}.{leaf}"):
-        return "its class changes its weight between training and evaluation"
-    if not called and ".experts." not in name:  # an expert may only not have been chosen
-        return "never called"
-    try:
-        LoraModel._check_target_module_compatiblity(_PLAIN, _PLAIN, model, leaf)
-    except ValueError:
-        return "PEFT refuses it for this family"
-    return None
-
-
-_PLAIN: Any = LoraConfig()
-
-
-def _taken_for_experts(model: Any, leaf: str) -> bool:
-    """Whether PEFT moves an adapter meant for linear layers of that name to fused experts.
-
-    It does so for families whose experts were layers of that name in transformers 4, and leaves out the layers that
-    have the name today: dense and shared feed-forward parts.
-    """
-    config = LoraConfig(target_modules=[leaf])
-    try:
-        convert_peft_config_for_transformers(config, model, None)
-    except ValueError:  # it would want the layers that experts are fused with, too
-        return True
-    return leaf not in (config.target_modules or ())
-
-
-def _is_router(decoder: nn.Module, name: str, counts: set[int]) -> bool:
-    parts = name.split(".")
-    modules = [decoder.get_submodule(".".join(parts[: n + 1])) for n in range(2, len(parts))]
-    words = [*parts[2:], *(type(module).__name__ for module in modules)]
-    if any(ROUTER.search(word) for word in words):
-        return True
-    layer: Any = modules[-1].get_base_layer() if isinstance(modules[-1], LoraLayer) else modules[-1]
-    width = layer.out_features if isinstance(layer, nn.Linear) else layer.nf
-    return "gate" in parts[-1] and width in counts
-
-
-def _expert_counts(model: Any) -> set[int]:
-    """Numbers of experts in the configuration, and 1, the width of the gate of a shared expert; empty without any."""
-    settings = model.config.get_text_config().to_dict()
-    for inner in [value for value in settings.values() if isinstance(value, dict)]:
-        settings = inner | settings
-    counts = {value for key, value in settings.items() if EXPERT_COUNTS.fullmatch(str(key))}
-    counts = {count for count in counts if isinstance(count, int)}
-    return {*counts, 1} if any(counts) else set()
-
-
-@cache
-def _weight_is_read(parent: Any, leaf: str) -> bool:
-    try:
-        source = inspect.getsource(parent)
-    except (OSError, TypeError):  # no source at hand
-        return False
-    return re.search(WEIGHT_READ.format(name=re.escape(leaf)), source) is not None
-
-
-@cache
-def _weight_is_changed(decoder: Any, layer: str) -> bool:
-    """Whether the decoder's own code multiplies a layer's weight in place; an adapter beside it stays as it was."""
-    try:
-        source = inspect.getsource(decoder)
-    except (OSError, TypeError):
-        return False
-    return re.search(rf"\b{re.escape(layer)}\.weight\.(mul|div)_\(", source) is not None
-
-
-def _fused_experts(decoder: nn.Module, counts: set[int]) -> list[str]:
-    """Parameters outside linear layers that hold a matrix for each expert: as a third axis, or one below the other."""
-    blocks = tuple(f"{name}." for name in decoder_blocks(decoder))
-    found = []
-    for name, parameter in decoder.named_parameters():
-        parent = name.rpartition(".")[0]
-        if not name.startswith(blocks) or isinstance(decoder.get_submodule(parent), LINEAR):
-            continue
-        stacked = parameter.ndim == 3 and len(parameter) in counts
-        if stacked or (parameter.ndim > 1 and ".experts." in name and counts):
-            found.append(name)
-    return found
 
 
 @torch.no_grad()

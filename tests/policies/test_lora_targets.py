@@ -18,8 +18,9 @@ from lalm_ambig.configuration import parse
 from lalm_ambig.errors import InputError
 from lalm_ambig.policies.adapter_check import adapter_problems
 from lalm_ambig.policies.causal_lm import CausalLM
+from lalm_ambig.policies.layer_kinds import decoder_blocks
 from lalm_ambig.policies.lora import Adapter, attach, shared_layers, trained_parameters
-from lalm_ambig.policies.lora_targets import decoder_blocks, find_targets
+from lalm_ambig.policies.lora_targets import find_targets
 from lalm_ambig.policies.qwen2_5_omni import Qwen2_5Omni
 from lalm_ambig.policies.skeleton import skeleton
 from lalm_ambig.policies.tiny import Tiny

@@ -1,0 +1,143 @@
+"""The parts of a decoder by their kind: its layers, their linear layers, routers, fused experts, and linear layers on
+which an adapter would do nothing.
+"""
+
+import inspect
+import re
+from functools import cache
+from typing import Any
+
+from peft import LoraConfig
+from peft.tuners.lora import LoraLayer, LoraModel
+from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+LINEAR = (nn.Linear, Conv1D)
+"""Conv1D is GPT-2's linear layer: its weight is transposed."""
+ROUTER = re.compile(r"router|gating|topk", re.IGNORECASE)
+"""In names of modules and classes that choose experts."""
+EXPERT_COUNTS = re.compile(r"(num|n|moe_num)_(local_|routed_)?experts")
+"""Settings that say how many experts a layer chooses from."""
+WEIGHT_READ = r"self\.{name}\.weight\b(?!\.(dtype|device|shape|ndim|data)\b|\[)"
+"""In a class's source: the weight of its layer `name` goes somewhere without the layer being called."""
+
+
+def decoder_blocks(decoder: nn.Module) -> dict[str, nn.Module]:
+    """The decoder's layers by name, in order: what its lists of modules hold, where that is more than one linear layer.
+
+    A list inside a layer (experts) is a part of it.
+    """
+    found: dict[str, nn.Module] = {}
+    for name, module in decoder.named_modules():
+        inside = any(name.startswith(f"{block}.") for block in found)
+        if isinstance(module, nn.ModuleList) and not inside:
+            blocks = {f"{name}.{n}": block for n, block in module.named_children()}
+            found |= {n: block for n, block in blocks.items() if not isinstance(block, LINEAR)}
+    return found
+
+
+def linear_layers(decoder: nn.Module) -> dict[str, nn.Module]:
+    """Linear layers inside the decoder's layers, by name inside the decoder, each module once."""
+    blocks = tuple(f"{name}." for name in decoder_blocks(decoder))
+    named = decoder.named_modules()
+    return {name: m for name, m in named if isinstance(m, LINEAR) and name.startswith(blocks)}
+
+
+def unwrapped(block: nn.Module) -> list[str]:
+    """Names of linear layers, one that an adapter wraps under the name it had before."""
+    names: list[str] = []
+    for name, module in block.named_modules():
+        inside = any(name.startswith(f"{outer}.") for outer in names)
+        plain = module.get_base_layer() if isinstance(module, LoraLayer) else module
+        if isinstance(plain, LINEAR) and not inside:
+            names.append(name)
+    return names
+
+
+def no_effect(model: Any, decoder: nn.Module, name: str, *, called: bool) -> str | None:
+    """Why an adapter on a linear layer would do nothing, or is refused; None where it would act."""
+    parent, _, leaf = name.rpartition(".")
+    classes: list[Any] = [type(decoder.get_submodule(parent)), type(decoder)]
+    if _weight_is_read(classes[0], leaf):
+        return "its weight is used without calling it"
+    if _weight_is_changed(classes[1], f"{parent.rpartition('.')[2]}.{leaf}"):
+        return "its class changes its weight between training and evaluation"
+    if not called and ".experts." not in name:  # an expert may only not have been chosen
+        return "never called"
+    try:
+        LoraModel._check_target_module_compatiblity(_PLAIN, _PLAIN, model, leaf)
+    except ValueError:
+        return "PEFT refuses it for this family"
+    return None
+
+
+_PLAIN: Any = LoraConfig()
+
+
+def taken_for_experts(model: Any, leaf: str) -> bool:
+    """Whether PEFT moves an adapter meant for linear layers of that name to fused experts.
+
+    It does so for families whose experts were layers of that name in transformers 4, and leaves out the layers that
+    have the name today: dense and shared feed-forward parts.
+    """
+    config = LoraConfig(target_modules=[leaf])
+    try:
+        convert_peft_config_for_transformers(config, model, None)
+    except ValueError:  # it would want the layers that experts are fused with, too
+        return True
+    return leaf not in (config.target_modules or ())
+
+
+def is_router(decoder: nn.Module, name: str, counts: set[int]) -> bool:
+    parts = name.split(".")
+    modules = [decoder.get_submodule(".".join(parts[: n + 1])) for n in range(2, len(parts))]
+    words = [*parts[2:], *(type(module).__name__ for module in modules)]
+    if any(ROUTER.search(word) for word in words):
+        return True
+    layer: Any = modules[-1].get_base_layer() if isinstance(modules[-1], LoraLayer) else modules[-1]
+    width = layer.out_features if isinstance(layer, nn.Linear) else layer.nf
+    return "gate" in parts[-1] and width in counts
+
+
+def expert_counts(model: Any) -> set[int]:
+    """Numbers of experts in the configuration, and 1, the width of the gate of a shared expert; empty without any."""
+    settings = model.config.get_text_config().to_dict()
+    for inner in [value for value in settings.values() if isinstance(value, dict)]:
+        settings = inner | settings
+    counts = {value for key, value in settings.items() if EXPERT_COUNTS.fullmatch(str(key))}
+    counts = {count for count in counts if isinstance(count, int)}
+    return {*counts, 1} if any(counts) else set()
+
+
+@cache
+def _weight_is_read(parent: Any, leaf: str) -> bool:
+    try:
+        source = inspect.getsource(parent)
+    except (OSError, TypeError):  # no source at hand
+        return False
+    return re.search(WEIGHT_READ.format(name=re.escape(leaf)), source) is not None
+
+
+@cache
+def _weight_is_changed(decoder: Any, layer: str) -> bool:
+    """Whether the decoder's own code multiplies a layer's weight in place; an adapter beside it stays as it was."""
+    try:
+        source = inspect.getsource(decoder)
+    except (OSError, TypeError):
+        return False
+    return re.search(rf"\b{re.escape(layer)}\.weight\.(mul|div)_\(", source) is not None
+
+
+def fused_experts(decoder: nn.Module, counts: set[int]) -> list[str]:
+    """Parameters outside linear layers that hold a matrix for each expert: as a third axis, or one below the other."""
+    blocks = tuple(f"{name}." for name in decoder_blocks(decoder))
+    found = []
+    for name, parameter in decoder.named_parameters():
+        parent = name.rpartition(".")[0]
+        if not name.startswith(blocks) or isinstance(decoder.get_submodule(parent), LINEAR):
+            continue
+        stacked = parameter.ndim == 3 and len(parameter) in counts
+        if stacked or (parameter.ndim > 1 and ".experts." in name and counts):
+            found.append(name)
+    return found
