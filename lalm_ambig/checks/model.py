@@ -78,7 +78,7 @@ def check_adapter(policy: Policy) -> Iterator[Outcome]:
         "a moved adapter has an effect",
         _change(moved, base) > 0,
         f"hidden states move by {_change(moved, base):.2g}",
-        remedy="no adapter layer is used: does the policy's layer_pattern match its decoder?",
+        remedy="no adapter layer is used: choose others by policy.adapter.targets",
     )
     yield outcome(
         "adapter off = base (the reference)",

@@ -114,8 +114,8 @@ def policy_logits(policy: Policy, probe: Probe) -> list[Float[Tensor, "vocabular
             audio = None
             if prompt.samples is not None:
                 audio = Audio((0,), (policy.listen(prompt.samples),), encoded=False)
-            ids = tokens.ids if audio is None else None
-            hidden = policy.hidden(policy.embed(tokens, audio), tokens.mask, ids=ids)
+            known = tokens.ids if audio is None else None
+            hidden = policy.hidden(policy.embed(tokens, audio), tokens.mask, ids=known)
             found.append(policy.logits(hidden[0, -1]).float())
     return found
 

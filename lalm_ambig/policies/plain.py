@@ -40,10 +40,10 @@ def path_states(policy: Passing, segments: Sequence[Segment]) -> list[Float[Tens
     inner = {segment.parent for segment in segments}
     leaves = [path for path in paths if path[-1] not in inner]
     found: dict[int, Tensor] = {}
-    for path, states in zip(
-        leaves, plain_states(policy, [_whole(segments, path) for path in leaves]), strict=True
-    ):
-        found |= dict(zip(path, states.split([len(segments[n]) for n in path]), strict=True))
+    texts = [_whole(segments, path) for path in leaves]
+    for path, states in zip(leaves, plain_states(policy, texts), strict=True):
+        parts = torch.split(states, [len(segments[n]) for n in path])
+        found |= dict(zip(path, parts, strict=True))
     return [found[index] for index in range(len(segments))]
 
 
