@@ -122,6 +122,19 @@ def test_an_answer_inside_an_open_thought_is_not_read(
         )
 
 
+def test_a_token_that_joins_the_answers_tag_and_more_is_looked_for_behind_the_thought(
+    policy: Tiny, make_encoder: MakeEncoder, items: Sequence[Item], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder, plain = make_encoder(policy), policy.tokenizer.decode
+    joined, before = "~", "I write <answer> fear</answer></think><answer"
+    say(policy, monkeypatch, [before + joined])
+    monkeypatch.setattr(policy.tokenizer, "decode", lambda ids: plain(ids).replace(joined, "> anger"))
+    assert encoder.answer is not None
+    reading = read_generated(policy, encoder(items[:1]), encoder.answer, max_new_tokens=90)
+    assert reading.responses == (f"{before}>",)
+    assert not reading.closed[0]
+
+
 def test_an_answer_asked_for_at_once_closes_the_thought(
     policy: Tiny, make_encoder: MakeEncoder, items: Sequence[Item]
 ) -> None:
