@@ -78,8 +78,10 @@ class Chat:
         texts = [part["text"] for part in parts if part["type"] == "text"]
         content = list(parts) if self.hears else self.trial.user("\n".join(texts))
         turns = [*self.trial.before, {"role": "user", "content": content}]
-        prompt = answered_prompt(self.template, turns, self.trial.answer) if not self.trial.begins else None
-        prompt = self.template(turns, begin=True) if prompt is None else prompt
+        if self.trial.begins:
+            prompt = self.template(turns, begin=True)
+        else:
+            prompt = answered_prompt(self.template, turns, self.trial.answer)
         self._require_kept(texts, prompt)
         return prompt + self.lead + (self.closing if at_once else "")
 
