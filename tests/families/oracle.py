@@ -13,6 +13,8 @@ from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from lalm_ambig.types import Batch
 
 DIAGONAL = "diagonal"
+LONG = 50
+"""Tokens of a text that no class computes as one chunk."""
 TIE = 1e-3
 """Logits that are no farther apart may come out either way round."""
 
@@ -66,6 +68,15 @@ class Oracle:
                 break
         return ids
 
+    @torch.no_grad()
+    def draws(self) -> bool:
+        """Whether a pass in training mode is left to chance, dropout apart: some routers draw experts there."""
+        without_dropout(self.model.train())
+        before = torch.get_rng_state()
+        self.logits(range(20, 20 + LONG))
+        self.model.eval()
+        return not torch.equal(before, torch.get_rng_state())
+
     def sft_loss(self, batch: Batch, classes: Sequence[int]) -> Tensor:
         """CE per token of the curated response, its class name left out, plus KL(p ‖ p̂), a mean over items."""
         assert batch.curated is not None
@@ -92,7 +103,7 @@ def without_dropout(model: nn.Module) -> None:
     """Nothing of a model is dropped, in training mode either."""
     for module in model.modules():
         for name, value in vars(module).items():
-            if isinstance(value, float) and (name == "p" or "dropout" in name or "drop_prob" in name):
+            if isinstance(value, float) and (name == "p" or "dropout" in name):
                 setattr(module, name, 0.0)
 
 
@@ -100,7 +111,7 @@ def without_dropout(model: nn.Module) -> None:
 def own_forward_fails(folder: Path, *, dtype: torch.dtype = torch.float32) -> bool:
     """Whether a class cannot make a forward pass of one text, or one that holds no numbers."""
     try:
-        return not bool(Oracle(folder, dtype=dtype).logits(range(20, 32)).isfinite().all())
+        return not bool(Oracle(folder, dtype=dtype).logits(range(20, 20 + LONG)).isfinite().all())
     except Exception:  # a class's own code
         return True
 

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from uuid import uuid4
 
-FOLDER = Path("build", "families")
-"""Where the tests leave one file a family."""
+FOLDER = "FAMILIES_OUTCOMES"
+"""Environment variable that names the folder for outcomes; where there is none, they are not kept."""
 MOST_REFUSED, FEWEST_SHARING = 3, 25
 METHODS = ("KL-only", "SFT", "GRPO", "DPO")
 """Each takes an optimiser's step."""
@@ -67,22 +68,27 @@ DECODES = {
 """What is written of `Abilities.decoding`."""
 
 
-def keep(outcome: Outcome, folder: Path = FOLDER) -> None:
-    """Leave it for `read`."""
+def keep(outcome: Outcome, folder: Path) -> None:
+    """Leave it for `read`; one family may leave several, each with the checks that one process has made."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{outcome.family}.json").write_text(json.dumps(asdict(outcome), indent=1) + "\n")
+    (folder / f"{outcome.family}-{uuid4().hex}.json").write_text(json.dumps(asdict(outcome), indent=1) + "\n")
 
 
-def read(folder: Path = FOLDER) -> dict[str, Outcome]:
+def read(folder: Path) -> dict[str, Outcome]:
     """All outcomes by family."""
-    found = [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
-    outcomes = [Outcome(**{**values, "passed": tuple(values["passed"])}) for values in found]
-    return {outcome.family: outcome for outcome in outcomes}
+    found: dict[str, Outcome] = {}
+    for file in sorted(folder.glob("*.json")):
+        values = json.loads(file.read_text())
+        outcome = Outcome(**{**values, "passed": tuple(values["passed"])})
+        passed = {*outcome.passed, *(found[outcome.family].passed if outcome.family in found else ())}
+        ordered = tuple(name for name in CHECKS if name in passed)
+        found[outcome.family] = replace(outcome, passed=ordered)
+    return found
 
 
 def broken(outcomes: dict[str, Outcome], families: Sequence[str]) -> list[str]:
     """Which rules over all families do not hold, a line each."""
-    lines = [f"no outcome of {name}: its tests did not pass" for name in families if name not in outcomes]
+    lines = [f"{name} was not tried" for name in families if name not in outcomes]
     found = [outcomes[name] for name in families if name in outcomes]
     refused = [outcome for outcome in found if outcome.refused]
     used = [outcome for outcome in found if not outcome.refused]

@@ -86,7 +86,9 @@ HYBRIDS = (
         "Mamba 2 alone",
     ),
     Family("falcon_mamba", {"state_size": 8}, "Mamba alone"),
-    Family("rwkv", {"context_length": 2048}, "a recurrence alone"),
+    Family(
+        "rwkv", {"context_length": 2048, "rescale_every": 1}, "a recurrence alone; rescaled in evaluation"
+    ),
     Family(
         "recurrent_gemma",
         {"num_hidden_layers": 3, "attention_window_size": WINDOW, "lru_width": 64, "logits_soft_cap": CAP},

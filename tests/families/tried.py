@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from families.oracle import Oracle, mixes_tokens_elsewhere, own_forward_fails
+from families.oracle import Oracle, mixes_tokens_elsewhere, own_forward_fails, without_dropout
 from families.outcomes import CHECKS, Outcome
 from families.table import Family
 from families.texts import CATEGORIES
@@ -53,6 +53,8 @@ class Tried:
         with self.moved():
             self.policy.save(adapter)
         self.moved_oracle = Oracle(folder, adapter)
+        self.draws = self.moved_oracle.draws()
+        without_dropout(self.policy)
 
     @contextmanager
     def moved(self) -> Iterator[None]:
@@ -71,8 +73,8 @@ class Tried:
         """Of the policy, see `encoder_of`."""
         return encoder_of(self.policy, **settings)
 
-    def outcome(self) -> Outcome | None:
-        """What is written down; None where a check has not passed."""
+    def outcome(self) -> Outcome:
+        """What is written down."""
         common: dict[str, Any] = {
             "family": self.family.name,
             "transformers": version("transformers"),
@@ -81,8 +83,6 @@ class Tried:
         }
         if self.refused:
             return Outcome(**common, refused=self.refused, unusable=own_forward_fails(self.folder))
-        if set(self.passed) != set(CHECKS):
-            return None
         abilities = self.policy.abilities
         return Outcome(
             **common,
@@ -90,8 +90,12 @@ class Tried:
             shares=abilities.shares,
             longest_shared=abilities.longest_shared,
             decoding=abilities.decoding,
-            note="; ".join([part for part in (self.family.note, *self.policy.load_notes) if part]),
+            note="; ".join([part for part in self._notes() if part]),
         )
+
+    def _notes(self) -> list[str]:
+        drawn = "its router draws experts in training" if self.draws else ""
+        return [self.family.note, drawn, *self.policy.load_notes]
 
 
 def encoder_of(
