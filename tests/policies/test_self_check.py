@@ -10,17 +10,19 @@ from small_checkpoints import write_causal_lm, write_omni
 from torch import nn
 
 from lalm_ambig.errors import InputError
+from lalm_ambig.policies import check_shared
 from lalm_ambig.policies import self_check as module
 from lalm_ambig.policies.abilities import Abilities, equal_groups
 from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.causal_lm import CausalLM
+from lalm_ambig.policies.check_shared import rotary_limit
 from lalm_ambig.policies.forward import tree_states
 from lalm_ambig.policies.lora import Adapter
 from lalm_ambig.policies.own_forward import OwnForward
 from lalm_ambig.policies.plain import PlainDecoding, plain_states
 from lalm_ambig.policies.qwen2_5_omni import Qwen2_5Omni
-from lalm_ambig.policies.self_check import examined, rotary_limit
+from lalm_ambig.policies.self_check import examined
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.policies.tree import Segment
 
@@ -110,8 +112,8 @@ def test_beyond_a_window_that_layers_do_not_tell_texts_are_computed_alone(
 ) -> None:
     policy = loaded(tmp_path, "mistral", head_dim=16, sliding_window=500)  # wider than any probe
     assert policy.abilities.longest_shared is None
-    real = module._limit
-    monkeypatch.setattr(module, "_limit", lambda config, told: real(config, [None] * len(told)))
+    real = check_shared._limit
+    monkeypatch.setattr(check_shared, "_limit", lambda config, told: real(config, [None] * len(told)))
     found = examined(policy)
     assert found.shares
     assert found.longest_shared == 500
