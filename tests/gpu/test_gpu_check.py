@@ -10,8 +10,8 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import combinations
 import pytest
-import small_runs
 import torch
 from check import facts
 from check.device import Device
@@ -137,11 +137,11 @@ def test_every_module_of_the_check_is_a_stage_or_one_of_its_parts() -> None:
     assert {path.stem for path in (HERE / "check/stages").glob("[!_]*.py")} == set(STAGES)
 
 
-@pytest.mark.parametrize("policy", small_runs.POLICIES)
+@pytest.mark.parametrize("policy", combinations.POLICIES)
 def test_the_product_takes_the_arguments_of_every_small_run(policy: str, tmp_path: Path) -> None:
     for case, method, settings in CASES:
         if case == policy:
-            words = small_runs.words(policy, method, tmp_path, runs=tmp_path, name="r")
+            words = combinations.words(policy, method, tmp_path, runs=tmp_path, name="r")
             assert assembly.parse([*words, *settings]).config
 
 
@@ -231,5 +231,5 @@ def test_a_version_that_the_machine_has_is_compared_with_the_one_that_is_wanted(
 def tiny_run(tmp_path: Path, cache_home: Path, demo_root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Arguments of GRPO with the tiny model on a small demo corpus."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
-    words = small_runs.words("tiny", "grpo", tmp_path, runs=tmp_path, name="r")
+    words = combinations.words("tiny", "grpo", tmp_path, runs=tmp_path, name="r")
     return [*words, f"--data.corpus.root={demo_root}", "--model.sampling.max_new_tokens=6"]

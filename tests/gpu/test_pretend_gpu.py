@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import combinations
 import pytest
-import small_runs
 from pretend.build import cannot_build
 
 HERE = Path(__file__).parent
@@ -65,7 +65,7 @@ TYPES: dict[str, tuple[str, str, list[str]]] = {
 QUICK = {("tiny", "kl_only"), ("tiny", "grpo")}
 COMBINATIONS = [
     pytest.param(policy, method, marks=() if (policy, method) in QUICK else pytest.mark.long)
-    for policy in small_runs.POLICIES
+    for policy in combinations.POLICIES
     for method in METHODS
 ]
 
@@ -83,7 +83,7 @@ class Pretend:
 
     def __init__(self, folder: Path, cache: Path, demo: Path) -> None:
         self.folder, self.demo = folder, demo
-        self.inputs = small_runs.write_small_inputs(folder / "inputs")
+        self.inputs = combinations.write_small_inputs(folder / "inputs")
         self.log = folder / "log.txt"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
@@ -116,7 +116,7 @@ class Pretend:
     def fit(self, policy: str, method: str, *more: str, name: str = "", **order: Any) -> dict[str, Any]:
         """A run of a method on a small model; its folder is the answer."""
         file, settings = METHODS[method]
-        words = small_runs.words(
+        words = combinations.words(
             policy, file, self.inputs, runs=self.folder / "runs", name=name or f"{policy}-{method}"
         )
         where = [] if policy == "text" else [f"--data.corpus.root={self.demo}"]

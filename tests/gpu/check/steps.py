@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from combinations import CONFIGS
 from lightning.pytorch.callbacks import Callback
 from product.assembly import (
     Cli,
@@ -16,7 +17,6 @@ from product.assembly import (
     trainer_of,
     with_rationales,
 )
-from small_runs import CONFIGS
 
 from check.device import Clock
 from check.runner import Stage

@@ -1,6 +1,6 @@
 """Divided weights on one device: NCCL, and the hooks around layers."""
 
-import small_runs
+import combinations
 from product.commands import fit
 
 from check.runner import Stage
@@ -8,7 +8,7 @@ from check.small import fit_words
 
 
 def run(stage: Stage) -> None:
-    inputs = small_runs.write_small_inputs(stage.options.out / "small")
+    inputs = combinations.write_small_inputs(stage.options.out / "small")
     with stage.facts.attempt("fsdp2 on one device"):
         words = fit_words(stage, "text", "grpo", inputs, name="fsdp2")
         fit([*words, "--trainer.strategy=fsdp2", "--model.sampling.max_new_tokens=8"])

@@ -1,6 +1,6 @@
 """A run that is stopped before its second step goes on on the device; with two updates a batch, too."""
 
-import small_runs
+import combinations
 from product.commands import Stopped, fit, stopped_before_step
 
 from check.runner import Stage
@@ -16,7 +16,7 @@ CASES: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 def run(stage: Stage) -> None:
-    inputs = small_runs.write_small_inputs(stage.options.out / "small")
+    inputs = combinations.write_small_inputs(stage.options.out / "small")
     for label, (method, settings) in CASES.items():
         with stage.facts.attempt(f"resume {label}"):
             name = f"resume-{label.replace(', ', '-').replace(' ', '_')}"

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-import small_runs
+import combinations
 from product.commands import RunFolder, base_predictions, command, fit, losses
 
 from check.runner import Stage
@@ -33,7 +33,7 @@ GPU_ONLY = "--trainer.precision=16-mixed"
 
 
 def run(stage: Stage) -> None:
-    inputs = small_runs.write_small_inputs(stage.options.out / "small")
+    inputs = combinations.write_small_inputs(stage.options.out / "small")
     for number, (policy, method, words) in enumerate(CASES):
         if GPU_ONLY in words and not stage.device.is_gpu:
             continue
