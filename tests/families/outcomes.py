@@ -80,10 +80,13 @@ def read(folder: Path) -> dict[str, Outcome]:
     for file in sorted(folder.glob("*.json")):
         values = json.loads(file.read_text())
         outcome = Outcome(**{**values, "passed": tuple(values["passed"])})
-        passed = {*outcome.passed, *(found[outcome.family].passed if outcome.family in found else ())}
-        ordered = tuple(name for name in CHECKS if name in passed)
-        found[outcome.family] = replace(outcome, passed=ordered)
+        found[outcome.family] = _together(outcome, found.get(outcome.family, outcome))
     return found
+
+
+def _together(one: Outcome, other: Outcome) -> Outcome:
+    passed = tuple(name for name in CHECKS if name in one.passed + other.passed)
+    return replace(one, passed=passed, note=max(one.note, other.note, key=len))
 
 
 def broken(outcomes: dict[str, Outcome], families: Sequence[str]) -> list[str]:

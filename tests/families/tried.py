@@ -39,6 +39,8 @@ class Tried:
         """
         self.family, self.folder, self.adapter = family, folder, adapter
         self.passed: list[str] = []
+        self.notes: list[str] = []
+        """For the documentation."""
         self.refused = ""
         self.elsewhere = mixes_tokens_elsewhere(folder)
         torch.manual_seed(1)
@@ -90,12 +92,17 @@ class Tried:
             shares=abilities.shares,
             longest_shared=abilities.longest_shared,
             decoding=abilities.decoding,
-            note="; ".join([part for part in self._notes() if part]),
+            note="; ".join(self._notes()),
         )
 
     def _notes(self) -> list[str]:
-        drawn = "its router draws experts in training" if self.draws else ""
-        return [self.family.note, drawn, *self.policy.load_notes]
+        found = [
+            self.family.note,
+            "tokens meet outside of the attention interface" if self.elsewhere else "",
+            "routers draw experts in training" if self.draws else "",
+            *self.policy.load_notes,
+        ]
+        return [note for note in found if note] + self.notes
 
 
 def encoder_of(
