@@ -104,6 +104,7 @@ def _gathered(policy: Any, offload: Any) -> Iterator[None]:
     """DeepSpeed's way; `offload` is its object that brings and frees weights."""
     import deepspeed
 
+    offload.partition_all_parameters()  # what is on its way to a coming pass would not be gathered
     with deepspeed.zero.GatheredParameters(list(policy.parameters())):
         for hook in (*offload.forward_hooks, *offload.backward_hooks):
             hook.remove()  # they would free a layer's weights behind its forward pass
