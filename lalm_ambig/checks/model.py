@@ -42,7 +42,9 @@ def check_abilities(policy: Policy) -> Iterator[Outcome]:
         detail = finding.detail if finding.ok else f"no ({finding.detail}), so it is not done"
         yield Outcome(finding.name, True, detail)
     if policy.abilities.untrainable:
-        yield Outcome("it can be trained", False, policy.abilities.untrainable, "evaluate only, or another checkpoint")
+        yield Outcome(
+            "it can be trained", False, policy.abilities.untrainable, "evaluate only, or another checkpoint"
+        )
 
 
 def check_tokens(policy: Policy, categories: CategorySet, *, corpus: str) -> Iterator[Outcome]:

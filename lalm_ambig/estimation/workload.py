@@ -65,9 +65,7 @@ def _step(method: Method, lengths: Lengths, items: int) -> Workload:
 
 @_step.register
 def _sft(method: SFT, lengths: Lengths, items: int) -> Workload:
-    return Workload(
-        items, lengths.prompt, lengths.audio, behind=(lengths.curated,), shares=method.shares
-    )
+    return Workload(items, lengths.prompt, lengths.audio, behind=(lengths.curated,), shares=method.shares)
 
 
 @_step.register

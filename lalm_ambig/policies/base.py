@@ -83,7 +83,9 @@ class Policy(nn.Module, ABC):
         """The decoder's layers."""
         lists = [module for module in self.language_model.modules() if isinstance(module, nn.ModuleList)]
         if not lists:
-            raise InputError(f"{self.describe} has no list of layers that could be found:", where="policy.path")
+            raise InputError(
+                f"{self.describe} has no list of layers that could be found:", where="policy.path"
+            )
         return max(lists, key=lambda layers: sum(p.numel() for p in layers.parameters()))
 
     def load(self) -> None:

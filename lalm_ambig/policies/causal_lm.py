@@ -76,7 +76,9 @@ class CausalLM(Policy):
             model = read_model(AutoModelForCausalLM, source, dtype=dtype, attention=self.attention)
         self.load_notes += attention_notes(model, self.attention)
         if self.adapter.method == "full" and vars(model.config).get("rescale_every"):
-            model.config.rescale_every = 0  # RWKV's: weights would be divided in evaluation mode, and saved so
+            model.config.rescale_every = (
+                0  # RWKV's: weights would be divided in evaluation mode, and saved so
+            )
         tokenizer.padding_side = "left"
         self.ends = self.chat.turn_ends(model)
         return tokenizer, model
@@ -111,6 +113,8 @@ class CausalLM(Policy):
         asked = settings.get("use_cache") and not state and "cache" in self.own_forward.takes
         if not asked or "cache" in settings:
             return states, state
-        cache = DynamicCache(config=self.base.config)  # a class that hands none out fills one that it is given
+        cache = DynamicCache(
+            config=self.base.config
+        )  # a class that hands none out fills one that it is given
         states, _ = self.own_forward(**inputs, **settings, cache=cache)
         return states, {"cache": cache}

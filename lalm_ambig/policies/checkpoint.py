@@ -29,7 +29,9 @@ def located(path: str) -> str:
 
 def unreadable(kind: str, source: str, error: Exception) -> InputError:
     """The one line for a checkpoint that cannot be read."""
-    words = error.args[0] if isinstance(error, KeyError) and error.args else error  # which str() puts in quotes
+    words = (
+        error.args[0] if isinstance(error, KeyError) and error.args else error
+    )  # which str() puts in quotes
     said = str(words).strip().split(chr(10))[0][:400]
     if not isinstance(error, OSError | ValueError | RuntimeError):  # a KeyError says only a key
         said = f"{type(error).__name__}: {said}"

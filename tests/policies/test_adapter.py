@@ -192,7 +192,10 @@ def test_a_file_that_is_no_safetensors_is_one_line(tiny: Tiny, tmp_path: Path) -
         ({"rank": 4}, r"adapter.rank is 8, and the saved adapter's is 4 .*--policy.adapter.rank 4"),
         ({"alpha": 64.0}, r"adapter.alpha is 16, and the saved adapter's is 64 .*--policy.adapter.alpha 64"),
         ({"projector": True}, "adapter.projector is false, .*is true .*--policy.adapter.projector true"),
-        ({"audio_tower": True}, "adapter.audio_tower is false, .*is true .*--policy.adapter.audio_tower true"),
+        (
+            {"audio_tower": True},
+            "adapter.audio_tower is false, .*is true .*--policy.adapter.audio_tower true",
+        ),
     ],
 )
 def test_an_adapter_of_other_settings_is_one_line_with_both_values(
