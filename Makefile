@@ -4,13 +4,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo test lint types contracts fuzz audit long clean
+.PHONY: demo test test-all slow lint types contracts fuzz audit long clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m lalm_ambig.fit
 
 test: lint types contracts
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# What a release must pass: a quarter of an hour.
+test-all: test slow families pretend-gpu
+
+# Notebooks, checkpoints of DeepSpeed, processes that are killed: what `make test` leaves out.
+slow: $(VENV)/.installed
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "slow and not long"
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

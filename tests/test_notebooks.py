@@ -84,6 +84,7 @@ class Shell:
         self.ran.append(module)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_runs(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,6 +97,7 @@ def test_it_runs(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "error:" not in "".join(capsys.readouterr()).lower()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_one_runs_in_a_kernel_too(tmp_path: Path) -> None:
     (path,) = (path for path in NOTEBOOKS if path.name[0] == "3")  # the one without commands

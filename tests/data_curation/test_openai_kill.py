@@ -7,6 +7,7 @@ from collections import Counter
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+import pytest
 from forked import start
 from small_corpus import make_corpus, rows_of, write_arguments
 from stub_server import StubServer
@@ -16,6 +17,7 @@ KILLS = 20
 CONCURRENCY = 4
 
 
+@pytest.mark.slow
 def test_twenty_kills_leave_every_item_once_and_pay_twice_only_for_calls_in_flight(tmp_path: Path) -> None:
     corpus, out = make_corpus(tmp_path / "c", ITEMS), tmp_path / "out.jsonl"
     rng = random.Random(7)

@@ -20,6 +20,7 @@ from lalm_ambig.exporting.zero import read_zero
 from lalm_ambig.policies.base import Policy
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore"),  # DeepSpeed's
     pytest.mark.skipif(find_spec("deepspeed") is None, reason="deepspeed is not installed"),
 ]

@@ -101,6 +101,7 @@ def test_facts_before_an_unfinished_line_are_kept(tmp_path: Path) -> None:
     assert [row["what"] for row in facts.read(tmp_path)] == ["whole"]
 
 
+@pytest.mark.slow
 def test_the_command_runs_a_stage_by_itself(tmp_path: Path, cache_home: Path) -> None:
     words = ["--out", str(tmp_path), "--device", "cpu", "--size", "toy", "--only", "environment"]
     done = subprocess.run(

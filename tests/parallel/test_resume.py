@@ -1,6 +1,7 @@
 """A run that was killed and started again ends with the same files as one that was not, bit for bit.
 
-`make long` runs every combination; a selection that has each place, method and number of processes runs always.
+`make long` runs every combination, `make test-all` a selection that has each place, method and number of processes, and
+`make test` two of these.
 """
 
 from pathlib import Path
@@ -18,6 +19,7 @@ ALWAYS = {
     ("sft", 2, "writing a checkpoint"),
 }
 """With GRPO's two updates on each batch, the middle of an epoch is between them."""
+QUICK = {("sft", 1, "last batch of an epoch"), ("grpo", 1, "middle of an epoch")}
 
 
 def place(method: str, name: str) -> tuple[str, int]:
@@ -49,7 +51,13 @@ def cases() -> list[object]:
         if method != "sft" or name != "rollout"
     ]
     assert set(every) >= ALWAYS
-    return [pytest.param(*case, marks=() if case in ALWAYS else pytest.mark.long) for case in every]
+    kept = [case for case in every if case in QUICK]
+    slow = [pytest.param(*case, marks=pytest.mark.slow) for case in every if case in ALWAYS - QUICK]
+    return [
+        *kept,
+        *slow,
+        *(pytest.param(*case, marks=pytest.mark.long) for case in every if case not in ALWAYS),
+    ]
 
 
 @pytest.mark.parametrize(("method", "world", "name"), cases())
