@@ -122,6 +122,7 @@ def _features(cli: Cli, data: DataModule) -> PooledFeatures:
     model.start, model.policy.adapter = None, Adapter()
     connect(model, data)
     model.policy.to("cuda" if torch.cuda.is_available() else "cpu")
+    model.policy.check_here()
     return PooledFeatures(data.encoder, [item for split in SPLITS for item in data.items(split)])
 
 

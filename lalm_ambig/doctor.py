@@ -53,6 +53,10 @@ def _check_policy(given: Sequence[str]) -> Iterator[Outcome]:
     for note in policy.notes:
         yield Outcome("note", True, note)
     yield from check_abilities(policy)
+    try:
+        cli.model.check_abilities(training=False)
+    except InputError as error:
+        yield Outcome("model.share_prompt", False, str(error))
     yield from check_forward(policy)
     if isinstance(policy, AudioModel):
         yield from check_audio(policy)

@@ -76,8 +76,11 @@ def _read(loaded: Loaded, options: argparse.Namespace, categories: CategorySet) 
     for note in prompt_notes(asked, categories, heard=int(heard), texts=int(not heard)):
         print(note, file=sys.stderr)
     model.policy.load()
+    model.check_abilities(training=False)
     if loaded.adapter is not None:
         model.policy.load_weights(loaded.adapter)
+    for note in model.policy.notes:
+        print(note, file=sys.stderr)
     encoder = Encoder(model.policy, categories, asked)
     model.attach(encoder)
     model.eval()

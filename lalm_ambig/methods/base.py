@@ -169,7 +169,7 @@ class Method(lightning.LightningModule, ABC):
             raise InputError(
                 f"share_prompt is true, but {self.policy.describe} cannot: {abilities.reason}.",
                 where="model",
-                remedy="Set model.share_prompt to auto (or false): every text is then computed by itself.",
+                remedy="Set model.share_prompt to auto or false (of a run: in its config.yaml).",
             )
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -51,6 +51,8 @@ class Abilities:
     """What the class does to its head's product."""
     longest_shared: int | None = None
     """Tokens of the longest text for which sharing is exact; None for any."""
+    longest_row: int | None = None
+    """Tokens of the longest row for which sharing is exact; None for any."""
     rotary_limit: int | None = None
     """Tokens beyond which a text has other rotary frequencies, which a class then gives to its whole batch; None where
     they never change."""
@@ -60,9 +62,10 @@ class Abilities:
     """Why texts cannot share a row, in one line; empty where they can."""
     findings: tuple[Finding, ...] = ()
 
-    def shares_texts_of(self, tokens: int) -> bool:
-        """Whether a row may be shared by texts of so many tokens."""
-        return self.shares and (self.longest_shared is None or tokens <= self.longest_shared)
+    def shares_texts_of(self, tokens: int, *, row: int) -> bool:
+        """Whether texts of at most so many tokens may share a row of so many."""
+        short = self.longest_shared is None or tokens <= self.longest_shared
+        return self.shares and short and (self.longest_row is None or row <= self.longest_row)
 
     def batches(self, lengths: Sequence[int]) -> list[list[int]]:
         """Which of several texts are computed together."""

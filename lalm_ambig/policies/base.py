@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import torch
 from jaxtyping import Float, Int
 from peft import PeftModel
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
 from lalm_ambig import parallel
@@ -24,7 +25,7 @@ from lalm_ambig.policies.log_probs import token_log_probs
 from lalm_ambig.policies.lora import Adapter, attach, load_model
 from lalm_ambig.policies.own_forward import BehindHead, OwnForward
 from lalm_ambig.policies.saved_adapter import load_adapter, trained_biases
-from lalm_ambig.policies.self_check import self_check
+from lalm_ambig.policies.self_check import check_adapter, self_check
 from lalm_ambig.policies.sharding import Root, through
 from lalm_ambig.policies.tree import Segment, install, uninstall
 from lalm_ambig.readouts.response import TAGS, Tags
@@ -332,7 +333,10 @@ class Policy(nn.Module, ABC):
         self, hidden: Float[Tensor, "*rows channel"], token_ids: Int[Tensor, "category"]
     ) -> Float[Tensor, "*rows category"]:
         """Logits of a few tokens in float32: C rows of the head, never the vocabulary."""
-        return self.behind_head(through(self.base.get_output_embeddings(), _some_logits, hidden, token_ids))
+        head = self.base.get_output_embeddings()
+        if isinstance(head, BaseTunerLayer):  # an adapter on it is in no row of its weight
+            return self.behind_head(head(hidden).float()[..., token_ids])
+        return self.behind_head(through(head, _some_logits, hidden, token_ids))
 
     # Modes
 
@@ -390,6 +394,7 @@ class Policy(nn.Module, ABC):
         self.model, self._base_biases, self._start = loaded.model, loaded.base_biases, folder
         self.load_notes += [note for note in loaded.notes if note not in self.load_notes]
         self._root = (Root(self.model),)
+        check_adapter(self)
 
 
 def _some_logits(head: nn.Module, hidden: Tensor, token_ids: Tensor) -> Tensor:

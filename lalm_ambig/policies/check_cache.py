@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from lalm_ambig.policies.own_forward import BehindHead
 SAMPLED = 512
 """Values of each weight that the key is made from, spread over all of it."""
 PACKAGES = ("torch", "transformers", "peft")
+KERNELS = ("mamba_ssm", "causal_conv1d", "flash-linear-attention", "flash_attn", "kernels")
+"""Packages that some classes compute by, where they are installed."""
 
 
 def key_of(policy: Any) -> str:
@@ -32,6 +34,8 @@ def key_of(policy: Any) -> str:
         str(policy.device.type),
         torch.cuda.get_device_name(policy.device) if policy.device.type == "cuda" else "",
         *(f"{package} {version(package)}" for package in PACKAGES),
+        *(f"{package} {_installed(package)}" for package in KERNELS),
+        torch.get_float32_matmul_precision(),
         _sources(),
     ]
     digest = hashlib.sha256("\n".join(parts).encode())
@@ -40,6 +44,13 @@ def key_of(policy: Any) -> str:
         if "lora_" not in name:  # a fresh one's are random
             digest.update(_sample(weight.detach()))
     return digest.hexdigest()[:32]
+
+
+def _installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
 
 
 def _sample(weight: Tensor) -> bytes:

@@ -20,6 +20,7 @@ from lalm_ambig.policies.check_probes import (
     window_of,
 )
 from lalm_ambig.policies.forward import go_on, prefill, shared_states
+from lalm_ambig.policies.positions import rotary_limit
 from lalm_ambig.policies.tree import Segment, install, uninstall
 
 
@@ -103,19 +104,6 @@ def _behind_prompts(trial: Trial, probes: tuple[Probe, Probe]) -> Finding:
     return agreement("decoding behind kept prompts gives what the whole text gives", pairs)
 
 
-def rotary_limit(config: Any) -> int | None:
-    """Tokens beyond which rotary frequencies change for a whole batch, as those of dynamic and long scaling do."""
-    settings = config.get_text_config()
-    found = vars(settings).get("rope_parameters") or {}
-    kinds = [found] if "rope_type" in found else [kind for kind in found.values() if isinstance(kind, dict)]
-    limits = [
-        kind.get("original_max_position_embeddings") or settings.max_position_embeddings
-        for kind in kinds
-        if kind.get("rope_type") in ("dynamic", "longrope")
-    ]
-    return min(limits, default=None)
-
-
 def _limit(config: Any, told: Sequence[int | None]) -> int | None:
     """Tokens up to which sharing is exact: attention in chunks is not told to layers, and a window may not be."""
     settings = vars(config.get_text_config())
@@ -126,3 +114,10 @@ def _limit(config: Any, told: Sequence[int | None]) -> int | None:
     if window is not None and list(told).count(window) < expected:
         limits.append(window)
     return min((limit for limit in limits if isinstance(limit, int) and limit > 0), default=None)
+
+
+def row_limit(config: Any) -> int | None:
+    """Tokens of a row up to which sharing is exact: beyond, Llama 4 scales queries by their place in the row."""
+    settings = vars(config.get_text_config())
+    step = settings.get("floor_scale")
+    return int(step) - 1 if step and settings.get("attn_temperature_tuning") else None

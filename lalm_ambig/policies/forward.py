@@ -29,7 +29,8 @@ def tree_states(
     model cannot do it (see `Abilities`), every path from root to leaf is computed by itself: the plain way, slower and
     equal but for rounding.
     """
-    if not (share and policy.abilities.shares_texts_of(longest_path(segments))):
+    row = sum(len(segment) for segment in segments)
+    if not (share and policy.abilities.shares_texts_of(longest_path(segments), row=row)):
         return path_states(policy, segments)
     common = common_beginning([segment.embeddings for segment in segments if segment.parent is None])
     _, states = shared_states(policy, rooted(segments, common))

@@ -31,8 +31,11 @@ AFTER_PADDING = frozenset(
     )
 )
 """Model types that count positions from behind the padding token's id on: so many fewer are left for the text."""
-STRETCHED = ("linear", "dynamic")
+STRETCHED = ("linear",)
 """Kinds of rotary scaling that multiply what the configuration states."""
+CHANGING = ("dynamic", "longrope")
+"""Kinds of rotary scaling that take other frequencies for a whole batch once one of its texts passes a limit, and may
+keep them for later ones: what a text says would depend on its neighbours, so texts stop at that limit."""
 
 
 def position_limit(config: Any) -> int | None:
@@ -57,7 +60,22 @@ def position_limit(config: Any) -> int | None:
         return None
     if kind in AFTER_PADDING:
         stated -= (text.pad_token_id or 0) + 1
-    return max(stated, _stretched(stated, settings.get("rope_parameters")))
+    limit = max(stated, _stretched(stated, settings.get("rope_parameters")))
+    changing = rotary_limit(config)
+    return limit if changing is None else min(limit, changing)
+
+
+def rotary_limit(config: Any) -> int | None:
+    """Tokens beyond which rotary frequencies change for a whole batch (see `CHANGING`); None where they never do."""
+    settings = config.get_text_config()
+    found = vars(settings).get("rope_parameters") or {}
+    kinds = [found] if "rope_type" in found else [kind for kind in found.values() if isinstance(kind, dict)]
+    limits = [
+        kind.get("original_max_position_embeddings") or settings.max_position_embeddings
+        for kind in kinds
+        if kind.get("rope_type") in CHANGING
+    ]
+    return min(limits, default=None)
 
 
 def _stretched(stated: int, rope: Any) -> int:

@@ -22,10 +22,20 @@ from lalm_ambig.policies.abilities import Abilities, Finding
 from lalm_ambig.policies.adapter_check import adapter_problems
 from lalm_ambig.policies.check_cache import keep, kept, key_of
 from lalm_ambig.policies.check_plain import batching_of, decoding_of
-from lalm_ambig.policies.check_probes import Probe, Trial, agreement, make_probes, tried
-from lalm_ambig.policies.check_shared import rotary_limit, row_shared
+from lalm_ambig.policies.check_probes import (
+    BEHIND,
+    Probe,
+    Trial,
+    agreement,
+    make_probes,
+    said,
+    token_ids,
+    tried,
+)
+from lalm_ambig.policies.check_shared import row_limit, row_shared
 from lalm_ambig.policies.own_forward import BehindHead
 from lalm_ambig.policies.plain import plain_states
+from lalm_ambig.policies.positions import rotary_limit
 from lalm_ambig.policies.tree import uninstall
 
 
@@ -48,7 +58,7 @@ def examined(policy: Any) -> Abilities:
     uninstall(policy.attention_config)
     probes = make_probes(policy)
     batching, found = batching_of(policy, probes)
-    _check_adapter(policy, probes[1].ids)
+    check_adapter(policy)
     behind, logits = _behind_head(policy, probes[1])
     abilities = Abilities(
         batching=batching,
@@ -64,6 +74,7 @@ def examined(policy: Any) -> Abilities:
         abilities,
         shares=not reason,
         longest_shared=limit,
+        longest_row=row_limit(policy.attention_config),
         untrainable="" if backward.ok else backward.detail,
         reason=reason,
         findings=(*abilities.findings, *shared, backward),
@@ -75,10 +86,15 @@ def _behind_head(policy: Any, probe: Probe) -> tuple[BehindHead, Finding]:
 
     InputError where they are not.
     """
-    behind = policy.own_forward.behind_head(probe.ids[None])
-    theirs = policy.own_forward.logits(probe.ids)
-    ours = behind(policy.own_forward.head(probe.states).float()).to(theirs.dtype)
-    finding = agreement("logits are the class's own", [(ours, theirs.to(probe.states.dtype))])
+    try:
+        behind = policy.own_forward.behind_head(probe.ids[None])
+        theirs = policy.own_forward.logits(probe.ids)
+        ours = behind(policy.own_forward.head(probe.states).float()).to(theirs.dtype)
+        finding = agreement("logits are the class's own", [(ours, theirs.to(probe.states.dtype))])
+    except InputError:
+        raise
+    except Exception as error:  # a class's own code, or logits of another number
+        finding = Finding("logits are the class's own", False, said(error))
     if not finding.ok:
         raise InputError(
             f"{policy.describe} does more behind its head than scaling or capping its logits ({finding.detail}):",
@@ -88,9 +104,9 @@ def _behind_head(policy: Any, probe: Probe) -> tuple[BehindHead, Finding]:
     return behind, finding
 
 
-def _check_adapter(policy: Any, ids: Tensor) -> None:
-    """InputError where the adapter does not do what an adapter must."""
-    if problems := adapter_problems(policy, ids):
+def check_adapter(policy: Any) -> None:
+    """InputError where the adapter does not do what an adapter must; of a saved one, once it is loaded."""
+    if problems := adapter_problems(policy, token_ids(policy, BEHIND)):
         more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
         raise InputError(
             f"{problems[0]}{more}:",
@@ -108,7 +124,8 @@ def _backward(policy: Any, probe: Probe) -> Finding:
     policy.train()
     with torch.enable_grad():
         (states,) = plain_states(Trial(policy, Abilities()), [probe.text])
-        gradients = torch.autograd.grad(states.float().square().mean(), trained, allow_unused=True)
+        along = torch.randn(states.shape, generator=torch.Generator().manual_seed(0)).to(states.device)
+        gradients = torch.autograd.grad((states.float() * along).mean(), trained, allow_unused=True)
     policy.eval()
     found = [gradient for gradient in gradients if gradient is not None]
     finite = all(bool(torch.isfinite(gradient).all()) for gradient in found)
@@ -118,9 +135,9 @@ def _backward(policy: Any, probe: Probe) -> Finding:
 
 
 def _first_trained(policy: Any) -> list[Tensor]:
-    """Of LoRA every B (A has no gradient while B is zero); of whole weights the smallest of the first layer."""
+    """Of LoRA every B (A has no gradient while B is zero); of whole weights those of the first layer."""
     trained = [(name, p) for name, p in policy.named_parameters() if p.requires_grad]
     adapters = [p for name, p in trained if "lora_B" in name]
     layer = {id(p) for p in policy.layers[0].parameters()}
-    first = sorted((p for _, p in trained if id(p) in layer), key=lambda p: p.numel())
-    return adapters or first[:1] or [p for _, p in trained[:1]]
+    first = [p for _, p in trained if id(p) in layer]
+    return adapters or first or [p for _, p in trained[:1]]

@@ -110,7 +110,8 @@ def generate(
             f"temperature {request.sampling.temperature} needs noise; only greedy decoding does without"
         )
     longest = int(batch.prompt.mask.sum(-1).max()) + max(request.limits or (request.sampling.max_new_tokens,))
-    shares = request.share_prompt and policy.abilities.shares_texts_of(longest + BEHIND_TOKENS)
+    row = int(batch.prompt.mask.sum())
+    shares = request.share_prompt and policy.abilities.shares_texts_of(longest + BEHIND_TOKENS, row=row)
     kind = SharedDecoder if shares else PlainDecoder
     with policy.evaluating():
         decoder = kind(policy, batch, copies=request.copies)

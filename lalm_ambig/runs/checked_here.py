@@ -1,5 +1,6 @@
 """The policy's self-check once more on the device that it is moved to: kernels there are not those of the CPU."""
 
+import sys
 from typing import Any
 
 from lightning.pytorch.callbacks import Callback
@@ -14,8 +15,18 @@ class CheckedHere(Callback):
     """
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
-        self.on_predict_start(trainer, pl_module)
+        self._check(trainer, pl_module, training=True)
 
     def on_predict_start(self, trainer: Any, pl_module: Any) -> None:
-        if not divides_weights(trainer.strategy):
-            pl_module.policy.check_here()
+        self._check(trainer, pl_module, training=False)
+
+    def _check(self, trainer: Any, pl_module: Any, *, training: bool) -> None:
+        if divides_weights(trainer.strategy):
+            return
+        policy = pl_module.policy
+        before = policy.abilities.notes
+        policy.check_here()
+        for note in policy.abilities.notes if trainer.is_global_zero else ():
+            if note not in before:
+                print(f"{policy.describe} on {policy.device.type}: {note}", file=sys.stderr)
+        pl_module.check_abilities(training=training)

@@ -49,7 +49,7 @@ def test_the_limit_is_the_number_of_positions(
     [
         ({"rope_type": "default"}, 1000),
         ({"rope_type": "linear", "factor": 4.0}, 4000),
-        ({"rope_type": "dynamic", "factor": 2.5}, 2500),
+        ({"rope_type": "dynamic", "factor": 2.5}, 1000),
         ({"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 1000}, 4000),
         ({"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 250}, 1000),
         (

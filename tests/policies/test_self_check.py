@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import torch
+from peft import LoraConfig
+from peft.tuners.lora import Linear as LoraLinear
 from small_checkpoints import write_causal_lm, write_omni
 from torch import nn
 
@@ -16,11 +18,11 @@ from lalm_ambig.policies.abilities import Abilities, equal_groups
 from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.causal_lm import CausalLM
-from lalm_ambig.policies.check_shared import rotary_limit
 from lalm_ambig.policies.forward import tree_states
 from lalm_ambig.policies.lora import Adapter
 from lalm_ambig.policies.own_forward import OwnForward
 from lalm_ambig.policies.plain import PlainDecoding, plain_states
+from lalm_ambig.policies.positions import rotary_limit
 from lalm_ambig.policies.qwen2_5_omni import Qwen2_5Omni
 from lalm_ambig.policies.self_check import examined
 from lalm_ambig.policies.tiny import Tiny
@@ -117,8 +119,8 @@ def test_beyond_a_window_that_layers_do_not_tell_texts_are_computed_alone(
     found = examined(policy)
     assert found.shares
     assert found.longest_shared == 500
-    assert found.shares_texts_of(500)
-    assert not found.shares_texts_of(501)
+    assert found.shares_texts_of(500, row=9000)
+    assert not found.shares_texts_of(501, row=501)
 
 
 def test_attention_in_chunks_is_shared_up_to_a_chunk_only(tmp_path: Path) -> None:
@@ -334,3 +336,35 @@ def test_a_text_without_tokens_has_no_states(tmp_path: Path) -> None:
     whole = text(policy, 5, seed=1)
     found = plain_states(policy, [whole.part(slice(0), None), whole])
     assert [len(states) for states in found] == [0, 5]
+
+
+def test_a_row_ends_where_queries_are_scaled_by_their_place(tmp_path: Path) -> None:
+    settings = {"num_local_experts": 2, "num_experts_per_tok": 1, "head_dim": 16, "intermediate_size_mlp": 96}
+    nowhere = {"no_rope_layers": [0, 0], "attn_temperature_tuning": True, "floor_scale": 40}
+    policy = loaded(tmp_path, "llama4_text", **settings, **nowhere)
+    assert policy.abilities.shares_texts_of(20, row=39)
+    assert not policy.abilities.shares_texts_of(20, row=40)
+    texts = [text(policy, 25, seed=n) for n in range(3)]
+    with torch.no_grad():
+        for found, segment in zip(tree_states(policy, texts), texts, strict=True):
+            torch.testing.assert_close(found, own(policy, segment.ids), atol=2e-5, rtol=1e-4)
+
+
+def test_an_adapter_on_the_head_is_in_the_readout(tmp_path: Path) -> None:
+    write_causal_lm(tmp_path, "llama")
+    policy = CausalLM(str(tmp_path), adapter=FULL, dtype="float32")
+    policy.load()
+    policy.eval()
+    policy.base.lm_head = LoraLinear(policy.base.lm_head, "default", config=LoraConfig(r=4), r=4)
+    torch.nn.init.normal_(policy.base.lm_head.lora_B["default"].weight)
+    hidden, chosen = torch.randn(3, 64), torch.tensor([5, 99, 44])
+    expected = policy.logits(hidden)[:, chosen]
+    torch.testing.assert_close(policy.category_logits(hidden, chosen), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_logits_of_another_number_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = loaded(tmp_path, "llama")
+    real = OwnForward.logits
+    monkeypatch.setattr(OwnForward, "logits", lambda self, ids: real(self, ids)[:, :-3])
+    with pytest.raises(InputError, match="does more behind its head than scaling or capping its logits"):
+        examined(policy)
