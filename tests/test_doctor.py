@@ -212,7 +212,7 @@ def test_without_arguments_the_tiny_model_is_checked(
     monkeypatch.setenv("COLUMNS", "300")
     assert doctor.main([]) == 0
     shown = capsys.readouterr().out
-    assert "All 28 checks passed" in shown
+    assert "All 29 checks passed" in shown
     assert "' happiness' [" in shown
 
 

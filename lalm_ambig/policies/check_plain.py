@@ -9,8 +9,11 @@ import torch
 
 from lalm_ambig.errors import InputError
 from lalm_ambig.policies.abilities import Abilities, Batching, Decoding, Finding
-from lalm_ambig.policies.check_probes import STEPS, Probe, Trial, agreement, tried
+from lalm_ambig.policies.check_probes import STEPS, Probe, Trial, agreement, exchanged, stillness, tried
 from lalm_ambig.policies.plain import PlainDecoding, plain_states
+from lalm_ambig.policies.tree import Segment
+
+STILL = "a text stays as it is when others in its batch are exchanged"
 
 
 def batching_of(policy: Any, probes: tuple[Probe, Probe]) -> tuple[Batching, list[Finding]]:
@@ -26,6 +29,8 @@ def batching_of(policy: Any, probes: tuple[Probe, Probe]) -> tuple[Batching, lis
     found: list[Finding] = []
     for batching, name in names.items():
         found.append(tried(name, partial(together, name, policy, batching, probes)))
+        if found[-1].ok and batching == "padded":
+            found.append(tried(STILL, partial(_unmoved, policy, probes)))
         if found[-1].ok:
             return batching, found
     raise InputError(
@@ -34,6 +39,15 @@ def batching_of(policy: Any, probes: tuple[Probe, Probe]) -> tuple[Batching, lis
         where="policy.path",
         remedy="Try policy.attention eager; otherwise do not train this checkpoint here.",
     )
+
+
+def _unmoved(policy: Any, probes: tuple[Probe, Probe]) -> Finding:
+    """The shorter text beside the longer one, and beside another of equal length."""
+    trial = Trial(policy, Abilities(batching="padded"))
+    longer, shorter = (p.text for p in probes)
+    other = Segment(longer.embeddings.flip(0)) if longer.ids is None else exchanged(policy, longer)
+    before, after = (plain_states(trial, [text, shorter])[1] for text in (longer, other))
+    return stillness(STILL, [(before, after)])
 
 
 def together(name: str, policy: Any, batching: Batching, probes: Sequence[Probe]) -> Finding:
