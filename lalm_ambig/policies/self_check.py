@@ -47,7 +47,7 @@ def self_check(policy: Any) -> Abilities:
     key = key_of(policy)
     found = kept(key)
     if found is None:
-        with torch.no_grad(), policy.evaluating():
+        with torch.inference_mode(False), torch.no_grad(), policy.evaluating():  # a trainer may be predicting
             found = examined(policy)
         keep(key, found)
     return found

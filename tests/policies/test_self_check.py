@@ -368,3 +368,15 @@ def test_logits_of_another_number_are_refused(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(OwnForward, "logits", lambda self, ids: real(self, ids)[:, :-3])
     with pytest.raises(InputError, match="does more behind its head than scaling or capping its logits"):
         examined(policy)
+
+
+def test_a_check_while_a_trainer_predicts_finds_what_one_before_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = loaded(tmp_path, "llama")
+    before = policy.abilities
+    monkeypatch.setattr(module, "kept", lambda key: None)
+    with torch.inference_mode():
+        policy.check()
+    assert policy.abilities == before
+    assert policy.abilities.untrainable == ""
