@@ -21,7 +21,7 @@ from lalm_ambig import parallel
 from lalm_ambig.errors import InputError
 from lalm_ambig.policies.abilities import Abilities
 from lalm_ambig.policies.chat import Chat
-from lalm_ambig.policies.log_probs import token_log_probs
+from lalm_ambig.policies.log_probs import some_logits, token_log_probs
 from lalm_ambig.policies.lora import Adapter, attach, load_model
 from lalm_ambig.policies.own_forward import BehindHead, OwnForward
 from lalm_ambig.policies.saved_adapter import load_adapter, trained_biases
@@ -336,7 +336,7 @@ class Policy(nn.Module, ABC):
         head = self.base.get_output_embeddings()
         if isinstance(head, BaseTunerLayer):  # an adapter on it is in no row of its weight
             return self.behind_head(head(hidden).float()[..., token_ids])
-        return self.behind_head(through(head, _some_logits, hidden, token_ids))
+        return self.behind_head(through(head, some_logits, hidden, token_ids))
 
     # Modes
 
@@ -395,12 +395,3 @@ class Policy(nn.Module, ABC):
         self.load_notes += [note for note in loaded.notes if note not in self.load_notes]
         self._root = (Root(self.model),)
         check_adapter(self)
-
-
-def _some_logits(head: nn.Module, hidden: Tensor, token_ids: Tensor) -> Tensor:
-    """Logits of a few tokens in float32."""
-    weight: Any = head.weight
-    bias: Any = head.bias
-    with torch.autocast(hidden.device.type, enabled=False):  # which would round the product to bf16
-        logits: Tensor = hidden.float() @ weight[token_ids].float().T
-        return logits if bias is None else logits + bias[token_ids].float()

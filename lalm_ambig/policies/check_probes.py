@@ -146,6 +146,9 @@ def stillness(name: str, pairs: Sequence[tuple[Tensor, Tensor]]) -> Finding:
 
 
 def said(error: Exception) -> str:
+    """What a class's own code says of its failure, in one line; memory that ran out says nothing of the class."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        raise error
     text = " ".join(str(error).split())[:200]
     return text or type(error).__name__
 

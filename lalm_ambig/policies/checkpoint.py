@@ -22,9 +22,20 @@ SDPA_REFUSED = "scaled_dot_product_attention"
 
 
 def located(path: str) -> str:
-    """The folder that a path names, or else the path itself, which is a hub id then."""
+    """The folder that a path names, or else the path itself, which is a hub id then.
+
+    InputError for a path that is not there and can be no hub id.
+    """
     folder = Path(path).expanduser()
-    return str(folder) if folder.exists() else path
+    if folder.exists():
+        return str(folder)
+    if folder.is_absolute() or path.startswith(".") or path.count("/") > 1:
+        raise InputError(
+            f"no such folder: {folder}",
+            where="policy.path",
+            remedy="Give a folder, or a hub id (OWNER/NAME).",
+        )
+    return path
 
 
 def unreadable(kind: str, source: str, error: Exception) -> InputError:

@@ -95,3 +95,12 @@ def _compute_dtype(hidden: Tensor) -> torch.dtype:
     """The type that a linear layer would compute in here."""
     kind = hidden.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
+
+
+def some_logits(head: nn.Module, hidden: Tensor, token_ids: Tensor) -> Tensor:
+    """The head's products for a few tokens, in float32: as many rows of its weight, never the vocabulary."""
+    weight: Any = head.weight
+    bias: Any = head.bias
+    with torch.autocast(hidden.device.type, enabled=False):  # which would round the product to bf16
+        logits: Tensor = hidden.float() @ weight[token_ids].float().T
+        return logits if bias is None else logits + bias[token_ids].float()

@@ -1,6 +1,7 @@
 """The parts of a run put together: corpus read, weights loaded, encoder and cached features in place."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -69,12 +70,16 @@ def connect(
     if training and data.too_long:
         data.train_items()
         _check_batch(model, data)
-    for note in notes if parallel.is_first() else ():
-        print(f"{data.corpus.name}: {note}", file=sys.stderr)
-    for note in policy.notes if parallel.is_first() else ():
-        print(f"{policy.describe}: {note}", file=sys.stderr)
+    _tell(data.corpus.name, notes)
+    _tell(policy.describe, policy.notes)
     data.encoder = encoder
     model.attach(encoder)
+
+
+def _tell(about: str, notes: Sequence[str]) -> None:
+    """Print notes once, whatever the number of processes."""
+    for note in notes if parallel.is_first() else ():
+        print(f"{about}: {note}", file=sys.stderr)
 
 
 def _check_batch(model: Method, data: DataModule) -> None:

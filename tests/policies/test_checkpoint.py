@@ -484,3 +484,9 @@ def test_weights_that_are_trained_whole_are_read_in_float32(
         if "lora_" not in n
     }
     assert shapes == {expected}
+
+
+@pytest.mark.parametrize("path", ["/not/there", "./not_there", "models/of/mine", "~/not_there"])
+def test_a_path_that_is_not_there_and_no_hub_id_is_a_missing_folder(path: str) -> None:
+    with pytest.raises(InputError, match=r"policy\.path: no such folder: .* Give a folder, or a hub id"):
+        CausalLM(path).load()
