@@ -1,0 +1,1 @@
+"""The one reader or writer of each kind of file."""
