@@ -1,0 +1,66 @@
+"""What is said when a file cannot be written: one line with the place, the reason and a remedy."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lalm_ambig.errors import InputError
+
+ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
+OF_A_WRITE = ROOM | ALLOWED | {errno.EIO, errno.ESTALE, errno.EPIPE, errno.ENXIO, errno.ENODEV}
+"""Errors of a write to an open file, which name no file."""
+
+
+class CannotWrite(InputError):
+    """A file or folder cannot be written, for a reason of the machine's or of the path's."""
+
+
+def cannot_write(path: Path | str, why: str, *, remedy: str = "") -> CannotWrite:
+    """The error for one path."""
+    return CannotWrite(f"cannot be written: {why}.", where=str(path), remedy=remedy or "Name another place.")
+
+
+@contextmanager
+def refused(path: Path | str, *, remedy: str = "", inside: Path | None = None) -> Iterator[None]:
+    """Turn an OSError of the block into `CannotWrite` for `path`.
+
+    Args:
+        path: What the user knows the file or folder as.
+        remedy: What to do, in place of the general advice.
+        inside: Only errors that are about this file or folder, or about a write to an open file; the block does
+            other things too.
+    """
+    try:
+        yield
+    except OSError as error:
+        if inside is not None and not _is_about(error, inside):
+            raise
+        raise cannot_write(path, reason(error), remedy=remedy or _remedy(error)) from error
+    except InputError:
+        raise
+    except ValueError as error:
+        if inside is not None or "null" not in str(error):
+            raise
+        raise cannot_write(repr(str(path)), "its name holds a null character") from error
+
+
+def reason(error: OSError) -> str:
+    """The system's words for what went wrong."""
+    return error.strerror or str(error) or type(error).__name__
+
+
+def _is_about(error: OSError, place: Path) -> bool:
+    if error.filename is None:
+        return error.errno in OF_A_WRITE
+    named = Path(str(error.filename))
+    return named == place or place in named.parents
+
+
+def _remedy(error: OSError) -> str:
+    if error.errno in ROOM:
+        return "Make room there, or name another place."
+    if error.errno in ALLOWED:
+        return "Allow writing there (chmod u+w), or name another place."
+    return ""

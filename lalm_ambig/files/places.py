@@ -1,0 +1,101 @@
+"""Where what is written to a path ends up: behind links, in a file, or through what is no file."""
+
+import os
+import re
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from lalm_ambig.files.failures import cannot_write
+
+DESCRIPTOR = re.compile(r"/dev/fd/(\d+)|/proc/(?:self|thread-self|(\d+))(?:/task/\d+)?/fd/(\d+)")
+"""A name for a file that a process has open."""
+MOST_LINKS = 40
+ANY_WRITE = 0o222
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a path leads to."""
+
+    path: Path
+    """With links followed."""
+    status: os.stat_result | None
+    """Of the regular file that is there."""
+    through: bool = False
+    """Whether it is written through, being no regular file or a name for one that this process has open."""
+    descriptor: int | None = None
+    """The open file that it names."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the temporary file is kept."""
+        return Path(tempfile.gettempdir()) if self.through else self.path.parent
+
+
+def place_of(path: Path | str) -> Place:
+    """What a path leads to; missing folders above it are made. Raises `CannotWrite` and OSError."""
+    path = _expanded(path)
+    if (descriptor := _descriptor(path)) is not None:
+        return Place(path, None, through=True, descriptor=descriptor)
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return Place(_new(path), None)
+    if stat.S_ISREG(status.st_mode):
+        if not status.st_mode & ANY_WRITE:  # a superuser would not be stopped
+            raise cannot_write(
+                path, "it is read-only", remedy="Allow writing (chmod u+w), or name another place."
+            )
+        return Place(Path(os.path.realpath(path)), status)
+    for test, kind in ((stat.S_ISDIR, "a folder"), (stat.S_ISBLK, "a disk"), (stat.S_ISSOCK, "a socket")):
+        if test(status.st_mode):
+            raise cannot_write(path, f"it is {kind}", remedy="Name a file.")
+    return Place(path, None, through=True)
+
+
+def folder_place(path: Path | str) -> Path:
+    """Where a folder of that name is made, links followed; missing folders above it are made. Raises as `place_of`."""
+    path = _expanded(path)
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return _new(path)
+    if not stat.S_ISDIR(status.st_mode):
+        raise cannot_write(path, "it is there and no folder", remedy="Name a folder.")
+    return Path(os.path.realpath(path))
+
+
+def _expanded(path: Path | str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise cannot_write(path, "no such user's home") from error
+
+
+def _descriptor(path: Path) -> int | None:
+    """Number of this process's open file that a path names (`/dev/stdout`), itself or through links."""
+    for _ in range(MOST_LINKS):
+        if found := DESCRIPTOR.fullmatch(str(path)):
+            process = found[2]
+            return int(found[1] or found[3]) if process in (None, str(os.getpid())) else None
+        if not path.is_symlink():
+            return None
+        path = Path(os.path.normpath(path.parent / path.readlink()))
+    return None
+
+
+def _new(path: Path) -> Path:
+    """Where a file or folder that is not there will be: behind a link that leads nowhere, or at the path itself."""
+    if not path.is_symlink():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return Path(os.path.realpath(path.parent), path.name)
+    target = Path(os.path.realpath(path))
+    if not target.parent.is_dir():  # a disk that is not mounted, rather than a folder to be made
+        raise cannot_write(
+            path,
+            f"it is a link to {target}, whose folder is missing",
+            remedy="Make that folder, or remove the link.",
+        )
+    return target
