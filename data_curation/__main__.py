@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from lalm_ambig.command_line import CommandParser
 from lalm_ambig.errors import InputError, run_command
 
 DESCRIPTION = """Reasoning that explains why listeners divided as they did; for fit's --data.rationales.
@@ -33,7 +34,7 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     from data_curation.options import add_validate_options, add_write_options
 
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m data_curation",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from lalm_ambig.baselines.base import Answered, Baseline, Known, baseline, baseline_names
 from lalm_ambig.baselines.pooled import PooledFeatures
+from lalm_ambig.command_line import CommandParser
 from lalm_ambig.configuration import Cli, parse
 from lalm_ambig.configuration_files import config_folder
 from lalm_ambig.corpora.base import Corpus, corpus_names, open_corpus
@@ -138,7 +139,7 @@ def _kept(options: argparse.Namespace, data: DataModule, answered: Answered) -> 
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lalm_ambig.baseline", description=__doc__)
+    parser = CommandParser(prog="python -m lalm_ambig.baseline", description=__doc__)
     names = baseline_names()
     parser.add_argument("name", choices=names, metavar="NAME", help=f"one of {', '.join(names)}")
     which = parser.add_mutually_exclusive_group()

@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from lalm_ambig.command_line import CommandParser
 from lalm_ambig.errors import InputError, run_command
 from lalm_ambig.evaluation.comparison import Comparison, compare
 from lalm_ambig.evaluation.pairing import Side
@@ -92,9 +93,7 @@ def _write(path: Path, found: Comparison) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     description, rows = (__doc__ or "").split("\n\n")
-    parser = argparse.ArgumentParser(
-        prog="python -m lalm_ambig.compare", description=description, epilog=rows
-    )
+    parser = CommandParser(prog="python -m lalm_ambig.compare", description=description, epilog=rows)
     parser.add_argument("first", metavar="FIRST", help="a run folder, an evaluated folder, or FOLDER:ROW")
     parser.add_argument("second", metavar="SECOND", help="the same; differences are first minus second")
     names = ", ".join(metric.name for metric in all_metrics(2))

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lalm_ambig.cache import write_whole
+from lalm_ambig.command_line import CommandParser
 from lalm_ambig.corpora.base import corpus_names, open_corpus
 from lalm_ambig.corpora.options import option_values
 from lalm_ambig.corpora.prepared import prepare
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lalm_ambig.describe", description=__doc__)
+    parser = CommandParser(prog="python -m lalm_ambig.describe", description=__doc__)
     parser.add_argument("--corpus", required=True, help=f"one of {', '.join(corpus_names())}")
     parser.add_argument("--root", type=Path, help="folder of the corpus (a file for jsonl; demo needs none)")
     parser.add_argument("--part", help="only this part, where the corpus has parts")

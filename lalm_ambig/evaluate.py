@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from lalm_ambig.command_line import CommandParser
 from lalm_ambig.corpora.base import Corpus, corpus_names, open_corpus
 from lalm_ambig.corpora.options import option_values
 from lalm_ambig.data import DataModule, asked_alike
@@ -128,7 +129,7 @@ def _literature(corpus: Corpus) -> list[Table | str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lalm_ambig.evaluate", description=__doc__)
+    parser = CommandParser(prog="python -m lalm_ambig.evaluate", description=__doc__)
     add_policy_options(parser)
     parser.add_argument("--corpus", help=f"one of {', '.join(corpus_names())} (default: the run's own)")
     parser.add_argument("--root", type=Path, help="folder of the corpus (a file for jsonl; demo needs none)")

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from lalm_ambig.command_line import CommandParser
 from lalm_ambig.configuration import parse
 from lalm_ambig.errors import InputError, run_command
 from lalm_ambig.exporting.card import Form, loading_lines, sections, write_card
@@ -134,7 +135,7 @@ def _export(
 
 def _parser() -> argparse.ArgumentParser:
     description, _, rest = (__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m lalm_ambig.export",
         description=description,
         epilog=rest,

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from lalm_ambig.categories import CategorySet
+from lalm_ambig.command_line import CommandParser
 from lalm_ambig.corpora.base import corpus_names, open_corpus
 from lalm_ambig.data import DataModule
 from lalm_ambig.encoding import Elicitation, Encoder, prompt_notes
@@ -133,7 +134,7 @@ def _show(reading: Reading, categories: CategorySet, *, unseen: Sequence[str], c
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lalm_ambig.predict", description=__doc__)
+    parser = CommandParser(prog="python -m lalm_ambig.predict", description=__doc__)
     parser.add_argument("audio", nargs="?", type=Path, help="a sound file that soundfile can read")
     parser.add_argument("--text", help="the transcript, or the text to be judged")
     add_policy_options(parser)

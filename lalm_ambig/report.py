@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from lalm_ambig.command_line import CommandParser
 from lalm_ambig.corpora.base import corpus_names
 from lalm_ambig.corpus_summary import summarise
 from lalm_ambig.errors import InputError, run_command
@@ -106,9 +107,7 @@ def _write(folder: Path, sheet: Sheet) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     description, inputs = (__doc__ or "").split("\n\n")
-    parser = argparse.ArgumentParser(
-        prog="python -m lalm_ambig.report", description=description, epilog=inputs
-    )
+    parser = CommandParser(prog="python -m lalm_ambig.report", description=description, epilog=inputs)
     parser.add_argument(
         "runs", nargs="*", type=Path, metavar="RUN", help="a run folder, or an evaluated folder"
     )
