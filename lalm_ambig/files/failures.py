@@ -16,10 +16,10 @@ OF_A_WRITE = ROOM | ALLOWED | {errno.EIO, errno.ESTALE, errno.EPIPE, errno.ENXIO
 class CannotWrite(InputError):
     """A file or folder cannot be written, for a reason of the machine's or of the path's."""
 
-
-def cannot_write(path: Path | str, why: str, *, remedy: str = "") -> CannotWrite:
-    """The error for one path."""
-    return CannotWrite(f"cannot be written: {why}.", where=str(path), remedy=remedy or "Name another place.")
+    def __init__(self, path: Path | str, why: str, *, remedy: str = "Name another place.") -> None:
+        super().__init__(f"cannot be written: {why}.", where=str(path), remedy=remedy)
+        self.why = why
+        """The reason alone, for a line in other words."""
 
 
 @contextmanager
@@ -37,13 +37,13 @@ def refused(path: Path | str, *, remedy: str = "", inside: Path | None = None) -
     except OSError as error:
         if inside is not None and not _is_about(error, inside):
             raise
-        raise cannot_write(path, reason(error), remedy=remedy or _remedy(error)) from error
+        raise CannotWrite(path, reason(error), remedy=remedy or _remedy(error)) from error
     except InputError:
         raise
     except ValueError as error:
         if inside is not None or "null" not in str(error):
             raise
-        raise cannot_write(repr(str(path)), "its name holds a null character") from error
+        raise CannotWrite(repr(str(path)), "its name holds a null character") from error
 
 
 def reason(error: OSError) -> str:
@@ -63,4 +63,4 @@ def _remedy(error: OSError) -> str:
         return "Make room there, or name another place."
     if error.errno in ALLOWED:
         return "Allow writing there (chmod u+w), or name another place."
-    return ""
+    return "Name another place."

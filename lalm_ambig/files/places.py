@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from lalm_ambig.files.failures import cannot_write
+from lalm_ambig.files.failures import CannotWrite
 
 DESCRIPTOR = re.compile(r"/dev/fd/(\d+)|/proc/(?:self|thread-self|(\d+))(?:/task/\d+)?/fd/(\d+)")
 """A name for a file that a process has open."""
@@ -45,13 +45,13 @@ def place_of(path: Path | str) -> Place:
         return Place(_new(path), None)
     if stat.S_ISREG(status.st_mode):
         if not status.st_mode & ANY_WRITE:  # a superuser would not be stopped
-            raise cannot_write(
+            raise CannotWrite(
                 path, "it is read-only", remedy="Allow writing (chmod u+w), or name another place."
             )
         return Place(Path(os.path.realpath(path)), status)
     for test, kind in ((stat.S_ISDIR, "a folder"), (stat.S_ISBLK, "a disk"), (stat.S_ISSOCK, "a socket")):
         if test(status.st_mode):
-            raise cannot_write(path, f"it is {kind}", remedy="Name a file.")
+            raise CannotWrite(path, f"it is {kind}", remedy="Name a file.")
     return Place(path, None, through=True)
 
 
@@ -63,7 +63,7 @@ def folder_place(path: Path | str) -> Path:
     except FileNotFoundError:
         return _new(path)
     if not stat.S_ISDIR(status.st_mode):
-        raise cannot_write(path, "it is there and no folder", remedy="Name a folder.")
+        raise CannotWrite(path, "it is there and no folder", remedy="Name a folder.")
     return Path(os.path.realpath(path))
 
 
@@ -71,7 +71,7 @@ def _expanded(path: Path | str) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
-        raise cannot_write(path, "no such user's home") from error
+        raise CannotWrite(path, "no such user's home") from error
 
 
 def _descriptor(path: Path) -> int | None:
@@ -93,7 +93,7 @@ def _new(path: Path) -> Path:
         return Path(os.path.realpath(path.parent), path.name)
     target = Path(os.path.realpath(path))
     if not target.parent.is_dir():  # a disk that is not mounted, rather than a folder to be made
-        raise cannot_write(
+        raise CannotWrite(
             path,
             f"it is a link to {target}, whose folder is missing",
             remedy="Make that folder, or remove the link.",

@@ -1,6 +1,5 @@
 """Files of checkpoints: whole or not there. Each is written under another name, read back, and then renamed."""
 
-import os
 import pickle
 import shutil
 import zipfile
@@ -16,8 +15,8 @@ from torch import Tensor
 
 from lalm_ambig import parallel
 from lalm_ambig.errors import InputError
+from lalm_ambig.files.atomic import UNFINISHED, CannotWrite, put_folder, remove_unfinished, replacing
 
-UNFINISHED = ".unfinished-"
 FAILED = (OSError, RuntimeError, SafetensorError)
 """What writing raises: torch reports a full disk as a RuntimeError."""
 
@@ -55,8 +54,7 @@ def write_checkpoint_folder(path: Path, save: Callable[[Path], None]) -> None:
     def finish() -> None:
         if not is_whole(unfinished):
             raise OSError("what was written cannot be read back")
-        shutil.rmtree(path, ignore_errors=True)
-        unfinished.rename(path)
+        put_folder(unfinished, path)
 
     parallel.first_does(lambda: _trying(path, finish))
 
@@ -90,26 +88,21 @@ def remove(path: Path) -> None:
 
 def _written(path: Path, write: Callable[[Path], None]) -> None:
     def attempt() -> None:
-        unfinished.parent.mkdir(parents=True, exist_ok=True)
-        write(unfinished)
-        with unfinished.open("rb") as file:
-            os.fsync(file.fileno())
-        if not _is_whole_file(unfinished):
-            raise OSError("what was written cannot be read back")
-        unfinished.replace(path)
+        remove_unfinished(path.parent)  # only this process writes there
+        with replacing(path) as unfinished:
+            write(unfinished)
+            if not _is_whole_file(unfinished):
+                raise OSError("what was written cannot be read back")
 
-    unfinished = path.with_name(f"{UNFINISHED}{path.name}")
-    try:
-        _trying(path, attempt)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    _trying(path, attempt)
 
 
 def _trying(path: Path, attempt: Callable[[], None]) -> None:
     try:
         attempt()
-    except FAILED as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    except (CannotWrite, *FAILED) as error:
+        system = error.strerror if isinstance(error, OSError) else None
+        why = error.why if isinstance(error, CannotWrite) else system or str(error)
         raise InputError(
             f"cannot write {path.name}: {why}.",
             where=str(path.parent),
