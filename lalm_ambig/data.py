@@ -18,6 +18,7 @@ from lalm_ambig.prompts import FOR_TEXTS
 from lalm_ambig.rationales import read_rationales
 from lalm_ambig.readouts.logits import Scoring
 from lalm_ambig.sampler import LengthBuckets, Repeats, ResumableLoader
+from lalm_ambig.stratified import stratified_order
 from lalm_ambig.types import SPLITS, Batch, Item, Split
 
 
@@ -39,12 +40,21 @@ class Items(Dataset[Item], Sequence[Item]):
             return Items(self.source, self.rationales, self.keep[index])
         return self._spoken_for(self.source[self.keep[index]])
 
+    def only(self, places: Sequence[int]) -> "Items":
+        """The items at these places of the source, in that order."""
+        return Items(self.source, self.rationales, places)
+
     def __iter__(self) -> Iterator[Item]:
         return map(self._spoken_for, self.source.only(self.keep))
 
     def _spoken_for(self, item: Item) -> Item:
         rationale = self.rationales.get(item.id)
         return item if rationale is None else replace(item, rationale=rationale)
+
+
+def _cuts(limit: int | float) -> bool:
+    """Whether a trainer's limit leaves batches out: a number of batches, or a share of them."""
+    return isinstance(limit, int) or limit < 1
 
 
 def asked_alike(own: Corpus, other: Corpus) -> bool:
@@ -70,6 +80,7 @@ class DataModule(lightning.LightningDataModule):
         *,
         batch_size: int = 8,
         eval_batch_size: int = 16,
+        items_per_update: int | None = None,
         rationales: Path | None = None,
         prompt: str | None = None,
         glosses: str | None = None,
@@ -84,8 +95,11 @@ class DataModule(lightning.LightningDataModule):
         """
         Args:
             corpus: What to read, and how it is split.
-            batch_size: Items in a training step of one process.
+            batch_size: Items that one process computes at once in training.
             eval_batch_size: Items in a batch of validation, test and prediction.
+            items_per_update: Items of one optimiser step, of all processes and passes together, whatever the hardware:
+                `trainer.accumulate_grad_batches` follows from it. By default what batch_size, processes and that
+                setting make.
             rationales: JSON Lines of `data_curation` (or rows with `id` and `rationale`), in place of the corpus's own.
             prompt: Stem of a prompt in `lalm_ambig/prompts`, or a .txt file, for all items; by default the corpus's,
                 and for items without sound one that asks about a text.
@@ -93,7 +107,8 @@ class DataModule(lightning.LightningDataModule):
                 prompt's own. It changes the prompt only, never how votes are grouped into classes.
             scoring: How a class name is scored: by the logit of its `first` token, or as a whole (`sequence`), which
                 names that begin with the same token need.
-            limit: Use at most so many items of each split, the first ones (for a quick look).
+            limit: Use at most so many items of each split, for a quick look: a sample, the same for every run on that
+                split, in which speakers, parts and majority classes have their shares.
             cache_features: Compute a frozen audio encoder's features once a clip and keep them on disk.
             skip_bad_rows: Leave malformed rows of the corpus out, counted and listed, instead of stopping at the first.
             skip_long: Leave items out, counted and listed, that do not fit the model's positions together with the
@@ -106,11 +121,14 @@ class DataModule(lightning.LightningDataModule):
             raise InputError(
                 f"batch sizes must be at least 1, got {batch_size} and {eval_batch_size}", where="data"
             )
+        if items_per_update is not None and items_per_update < 1:
+            raise InputError(f"items_per_update must be at least 1, got {items_per_update}", where="data")
         if limit is not None and limit < 1:
             raise InputError(f"limit must be at least 1, got {limit}", where="data")
         self.corpus = corpus
         corpus.skip_bad_rows = corpus.skip_bad_rows or skip_bad_rows
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        self.items_per_update = items_per_update
         self.rationales_file = rationales
         self.given_prompt = prompt
         self.glosses, self.scoring = glosses, scoring
@@ -127,6 +145,10 @@ class DataModule(lightning.LightningDataModule):
         """Ids of the items that are left out."""
         self.answered: tuple[Split, ...] = SPLITS
         """Splits whose items a policy will see."""
+        self.limited: dict[tuple[Split, bool], list[int]] = {}
+        """Places of the items of a split, or of those with a rationale, that a limit leaves."""
+        self.written: int | None = None
+        """Items for which a policy writes text at a validation; None where it writes none."""
         self.ready = False
 
     @property
@@ -178,11 +200,36 @@ class DataModule(lightning.LightningDataModule):
         if with_rationale:
             rows = enumerate(zip(source.has_rationale(), source.ids(), strict=True))
             keep = [i for i, (own, item) in rows if own or item in self.rationales]
-        keep = keep[: self.limit]
+        if self.limit is not None and self.limit < len(keep):
+            chosen = (split, with_rationale)
+            if chosen not in self.limited:
+                self.limited[chosen] = sorted(self._sampled(Items(source, {}, keep), self.limit))
+            keep = self.limited[chosen]
         if self.too_long:
             ids = source.ids()
             keep = [i for i in keep if ids[i] not in self.too_long]
         return Items(source, self.rationales, keep)
+
+    def _sampled(self, items: Items, count: int | None) -> list[int]:
+        """So many of the items' places, best first (see `stratified_order`); as the split itself by its own seed, so
+        the same for every run on it."""
+        ids, strata = items.source.ids(), items.source.strata()
+        chosen = [ids[place] for place in items.keep], [strata[place] for place in items.keep]
+        return [items.keep[n] for n in stratified_order(*chosen, seed=self.corpus.seed, count=count)]
+
+    def validation_items(self) -> Items:
+        """The validation split, those items first for which text is written: the same at every validation.
+
+        Where the trainer looks at some batches only, any beginning is a sample of the split.
+        """
+        items, trainer = self.items("validation"), self.trainer
+        if trainer is not None and _cuts(trainer.limit_val_batches):
+            return items.only(self._sampled(items, None))
+        if self.written is None or self.written >= len(items):
+            return items
+        first = sorted(self._sampled(items, self.written))
+        known = set(first)
+        return items.only([*first, *(place for place in items.keep if place not in known)])
 
     def train_items(self) -> Items:
         """What is trained on. InputError where there is nothing, or no item has the rationale that is needed."""
@@ -219,6 +266,7 @@ class DataModule(lightning.LightningDataModule):
             seed=self.seed,
             rank=parallel.rank(),
             world=parallel.world(),
+            passes=1 if self.items_per_update is None else trainer.accumulate_grad_batches,
             repeats=Repeats(self.updates, trainer.accumulate_grad_batches),
         )
         order.smallest = self.smallest_batch
@@ -229,15 +277,17 @@ class DataModule(lightning.LightningDataModule):
         return loader
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        return self.loader("validation")
+        return self._loader(self.validation_items())
 
     def test_dataloader(self) -> DataLoader[Batch]:
         return self.loader("test")
 
     def loader(self, split: Split) -> DataLoader[Batch]:
         """This process's share of a split's items, in the corpus's order."""
-        items = self.items(split)
-        share = Items(items.source, items.rationales, parallel.share(items.keep))
+        return self._loader(self.items(split))
+
+    def _loader(self, items: Items) -> DataLoader[Batch]:
+        share = items.only(parallel.share(items.keep))
         return DataLoader(
             share,  # type: ignore[arg-type]
             batch_size=self.eval_batch_size,

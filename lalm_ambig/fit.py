@@ -9,7 +9,7 @@ from rich.markup import escape
 from lalm_ambig import parallel
 from lalm_ambig.configuration import Cli, RunSettings, namespace_name, parse
 from lalm_ambig.errors import run_command
-from lalm_ambig.estimation.estimate import print_estimate
+from lalm_ambig.estimation.estimate import print_estimate, processes
 from lalm_ambig.estimation.option import taken_out as estimate_taken_out
 from lalm_ambig.evaluation.literature import literature
 from lalm_ambig.evaluation.predictions import Prediction
@@ -25,6 +25,7 @@ from lalm_ambig.runs.processes import start, together
 from lalm_ambig.runs.session import connect
 from lalm_ambig.runs.strategies import check_strategy, strategy_of
 from lalm_ambig.runs.training import Training
+from lalm_ambig.runs.update_size import divide_updates
 
 
 def main() -> int:
@@ -41,6 +42,8 @@ def run_all(words: Sequence[str], console: Console) -> int:
     if assumptions is not None:
         cli = parse(words)
         cli.check_precision(training=True)
+        trainer = cli.config_init["trainer"]
+        divide_updates(cli.model, cli.datamodule, trainer, world_size=processes(trainer))
         print_estimate(cli, assumptions, console)
         return 0
     arguments, folds = taken_out(words)
@@ -69,6 +72,7 @@ def train(arguments: Sequence[str], console: Console, *, suffix: str = "") -> Ru
     strategy = strategy_of(cli.config_init["trainer"]["strategy"])
     cli.check_precision(training=True)
     evaluator = start(cli)
+    divide_updates(cli.model, cli.datamodule, cli.config_init["trainer"], world_size=parallel.world())
     console.quiet = not parallel.is_first()
     settings: RunSettings = cli.config_init["run"]
     run = RunFolder(settings.root / (f"{settings.name}{suffix}" if settings.name else default_name(cli)))

@@ -31,8 +31,8 @@ class Repeats:
 
 
 class LengthBuckets(Sampler[list[int]]):
-    """Indices in batches. Each step's items are chosen for all processes together, and every process takes its part of
-    them: which items are trained on in a step depends on their total number, not on how many processes share them."""
+    """Indices in batches. Each step's items are chosen for all processes and passes together, and each takes its part
+    of them: which items are trained on in a step depends on their total number, not on how they are shared."""
 
     def __init__(
         self,
@@ -42,15 +42,18 @@ class LengthBuckets(Sampler[list[int]]):
         seed: int = 0,
         rank: int = 0,
         world: int = 1,
+        passes: int = 1,
         repeats: Repeats | None = None,
     ) -> None:
         """
         Args:
             lengths: Of the items, in any unit.
-            batch_size: Items of one process in a step.
+            batch_size: Items of one process in a pass.
             seed: Of the order.
             rank: Number of this process.
             world: Number of processes.
+            passes: Batches of one optimiser step that are chosen together. Where its items do not divide, its passes
+                differ by one item at most.
             repeats: Whether batches come several times.
         """
         self.repeats = repeats or Repeats()
@@ -58,7 +61,7 @@ class LengthBuckets(Sampler[list[int]]):
         self.batch_size = batch_size
         self.smallest = 1
         """Fewest items of a step: a last one that has less is filled up from the beginning of the order."""
-        self.seed, self.rank, self.world = seed, rank, world
+        self.seed, self.rank, self.world, self.passes = seed, rank, world, passes
         self.epoch = 0
         self.skip = 0
         self.sampler = self  # where Lightning looks for `set_epoch`
@@ -68,15 +71,15 @@ class LengthBuckets(Sampler[list[int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        steps = -(-len(self.lengths) // self._together)
+        steps = -(-len(self.lengths) // self._together) * self.passes
         if self.repeats.times == 1:
             return steps
         return -(-steps // self.repeats.batches) * self.repeats.batches * self.repeats.times
 
     @property
     def _together(self) -> int:
-        """Items of a step, of all processes."""
-        return self.batch_size * self.world
+        """Items of a step, of all processes and passes."""
+        return self.batch_size * self.world * self.passes
 
     def __iter__(self) -> Iterator[list[int]]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
@@ -86,11 +89,13 @@ class LengthBuckets(Sampler[list[int]]):
         steps = [part.tolist() for part in torch.split(torch.cat(by_length), self._together)]
         missing = max(0, min(self.smallest, len(self.lengths)) - len(steps[-1]))
         steps[-1] += steps[0][:missing]
-        while len(steps[-1]) < self.world:  # every process has something to do in every step
-            steps[-1] += steps[0][: self.world - len(steps[-1])]
+        fewest = self.world * self.passes
+        while len(steps[-1]) < fewest:  # every process has something to do in every pass
+            steps[-1] += steps[0][: fewest - len(steps[-1])]
         mixed = [steps[i] for i in torch.randperm(len(steps), generator=generator).tolist()]
         start, self.skip = self.skip, 0
-        yield from self.repeats.spread([step[self.rank :: self.world] for step in mixed])[start:]
+        passes = [step[number :: self.passes] for step in mixed for number in range(self.passes)]
+        yield from self.repeats.spread([items[self.rank :: self.world] for items in passes])[start:]
 
 
 class ResumableLoader(DataLoader[Any]):

@@ -30,6 +30,26 @@ def test_ranks_share_the_items_and_step_as_often(world: int) -> None:
     assert sorted(flat) == list(range(96))
 
 
+@pytest.mark.parametrize("count", [96, 103, 5])
+def test_the_items_of_an_update_do_not_depend_on_how_it_is_divided(count: int) -> None:
+    def updates(batch_size: int, *, world: int, passes: int) -> list[list[int]]:
+        orders = [
+            LengthBuckets(LENGTHS[:count], batch_size, rank=rank, world=world, passes=passes)
+            for rank in range(world)
+        ]
+        shares = [list(order) for order in orders]
+        assert all(len(share) == len(order) for share, order in zip(shares, orders, strict=True))
+        runs = range(0, len(shares[0]), passes)
+        return [sorted(i for share in shares for b in share[run : run + passes] for i in b) for run in runs]
+
+    whole = updates(8, world=1, passes=1)
+    assert whole != updates(4, world=1, passes=1)
+    divided = [updates(4, world=1, passes=2), updates(2, world=2, passes=2), updates(1, world=1, passes=8)]
+    for other in divided:
+        for found, own in zip(other, whole, strict=True):
+            assert found == own or (len(own) < 8 and set(own) <= set(found)), "only a short one is filled up"
+
+
 @pytest.mark.parametrize(("count", "world"), [(103, 4), (9, 4), (3, 4), (3, 5)])
 def test_where_batches_do_not_go_round_some_come_again(count: int, world: int) -> None:
     parts = [list(LengthBuckets(LENGTHS[:count], 8, rank=rank, world=world)) for rank in range(world)]

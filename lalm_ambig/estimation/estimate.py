@@ -103,7 +103,7 @@ def _setting(shapes: Shapes, trainer: Any, *, trains_tower: bool) -> tuple[Shape
     return shapes, Setting(
         computing=computing,
         strategy=strategy,
-        processes=_devices(trainer["devices"]) * int(trainer["num_nodes"] or 1),
+        processes=processes(trainer),
         on_cpu=trainer["accelerator"] == "cpu",
         trains_tower=trains_tower,
         accumulates=int(trainer["accumulate_grad_batches"] or 1) > 1,
@@ -116,6 +116,11 @@ def halved(shapes: Shapes) -> Shapes:
     return replace(
         shapes, weights=(shapes.parameters - own) * 2, adapters=own * 2, base_bytes=2, trained_bytes=2
     )
+
+
+def processes(trainer: Any) -> int:
+    """Processes that the trainer's settings ask for; none is started."""
+    return _devices(trainer["devices"]) * int(trainer["num_nodes"] or 1)
 
 
 def _devices(devices: Any) -> int:

@@ -122,6 +122,11 @@ class Method(lightning.LightningModule, ABC):
         """Fewest items of a batch that the method can learn from."""
         return 1
 
+    @property
+    def compares(self) -> str | None:
+        """The setting by which the items of an update weigh on each other, so that all must be in one pass, if any."""
+        return None
+
     def check_samples(self) -> None:
         """InputError where several samples are asked for that would all be the same."""
         if self.generation.samples > 1 and not self.writes:

@@ -116,6 +116,12 @@ class GRPO(Method):
         return 2 if self.grouping.advantage_scale == "batch" else 1
 
     @property
+    def compares(self) -> str | None:
+        if self.grouping.advantage_scale == "batch":
+            return "grouping.advantage_scale: batch"
+        return "objective.average: token" if self.objective.average == "token" else None
+
+    @property
     def updates(self) -> int:
         return self.grouping.updates
 
