@@ -20,6 +20,7 @@ SMALL = [
     "--model.objective.ce_weight=1.0",
     "--data.limit=12",
     "--data.batch_size=4",
+    "--data.items_per_update=4",
     "--data.eval_batch_size=12",
     "--trainer.max_epochs=2",
     "--trainer.accelerator=cpu",

@@ -70,6 +70,7 @@ def _small() -> Sequence[str]:
         "trainer.log_every_n_steps": 1,
         "data.limit": 8,
         "data.batch_size": 4,
+        "data.items_per_update": 4,
         "data.eval_batch_size": 4,
         "model.generation.max_new_tokens": 12,
         "model.generation.validation_items": 4,

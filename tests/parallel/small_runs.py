@@ -51,6 +51,7 @@ def words(
         f"--data.corpus.root={corpus}",
         "--data.limit=12",
         f"--data.batch_size={4 // world}",
+        "--data.items_per_update=4",
         "--data.eval_batch_size=12",
         "--trainer.max_epochs=2",
         "--trainer.accelerator=cpu",
