@@ -1,3 +1,10 @@
 """Train language models to answer with the distribution of human judgements."""
 
+from lalm_ambig.installation import check_command, is_command, wrong_python
+
 __version__ = "0.1.0"
+
+if is_command():
+    check_command()
+elif wrong_python():
+    raise ImportError(wrong_python())

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 from lalm_ambig.checks.outcome import Outcome, outcome
+from lalm_ambig.installation import REMEDIES
 
 FLOORS = {
     "torch": (2, 10),
@@ -27,6 +28,7 @@ def check_environment() -> Iterator[Outcome]:
     for package, floor in FLOORS.items():
         yield _version(package, floor)
     yield _torchaudio()
+    yield _soundfile()
     yield _processors()
 
 
@@ -56,6 +58,15 @@ def _torchaudio() -> Outcome:
     except (ImportError, OSError, RuntimeError) as error:
         return outcome("torchaudio imports", False, _line(error), remedy=remedy)
     return outcome("torchaudio imports", True, f"beside torch {version('torch')}", remedy=remedy)
+
+
+def _soundfile() -> Outcome:
+    """soundfile reads every clip, by a library that is not Python's."""
+    try:
+        module = importlib.import_module("soundfile")
+    except (ImportError, OSError, RuntimeError) as error:
+        return outcome("soundfile imports", False, _line(error), remedy=REMEDIES["soundfile"])
+    return outcome("soundfile imports", True, f"libsndfile {module.__libsndfile_version__}", remedy="")
 
 
 def _processors() -> Outcome:

@@ -13,10 +13,11 @@ import json
 import platform
 import subprocess
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
+import lalm_ambig
 from lalm_ambig.cache import write_whole
 from lalm_ambig.errors import InputError
 
@@ -124,9 +125,17 @@ def environment(identity: str) -> dict[str, Any]:
     return {
         "identity": identity,
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": {name: installed_version(name) for name in PACKAGES},
         "git": revision(),
     }
+
+
+def installed_version(name: str) -> str:
+    """A package's version; of the project in a tree that was not installed, the tree's."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return f"{lalm_ambig.__version__} (not installed)"
 
 
 def revision() -> str | None:
