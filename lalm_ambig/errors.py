@@ -1,17 +1,38 @@
 """The one exception for a user's mistake, and the exit codes of every command."""
 
+import errno
 import os
+import select
 import sys
 import time
 from collections.abc import Callable
 from typing import NoReturn
 
+from lalm_ambig.stopping import Stopped, listening
+
 EXIT_OK = 0
 EXIT_CHECK_FAILED = 1
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
+EXIT_PIPE = 141
+"""128 + SIGPIPE: whoever read the output is gone."""
 OTHERS_WAIT_S = 3.0
 """How long a process that is not the first waits before it speaks of a mistake."""
+OF_THE_MACHINE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),  # full
+    *(errno.EROFS, errno.EACCES, errno.EPERM),  # not allowed
+    *(
+        errno.EIO,
+        errno.ESTALE,
+        errno.ENODEV,
+        errno.ENXIO,
+        errno.ENOTCONN,
+        errno.EHOSTDOWN,
+        errno.EREMOTEIO,
+    ),  # gone
+    *(errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+}
+"""Errors of the system that are no defect of a program."""
 
 
 class InputError(ValueError):
@@ -25,18 +46,56 @@ class InputError(ValueError):
 def run_command(command: Callable[[], int | None]) -> NoReturn:
     """Run a command's main function and leave the process with its exit code.
 
-    A mistake of the user's prints one line on standard error and exits with 2; Ctrl-C exits with 130. Any other
-    exception is a defect of ours and keeps its traceback.
+    A mistake of the user's, a full disk and its like print one line on standard error and exit with 2. A signal that
+    asks to end does so with 128 + its number (Ctrl-C: 130). Any other exception is a defect of ours and keeps its
+    traceback.
     """
+    with listening():
+        try:
+            code = _code(command)
+        except BrokenPipeError:
+            if not _nobody_reads():
+                raise
+            code = EXIT_PIPE
+    sys.exit(code)
+
+
+def _nobody_reads() -> bool:
+    """Whether standard output is a pipe without a reader; what is left to be written to it then goes nowhere."""
+    output = select.poll()
+    output.register(1, 0)
+    lost = any(state & select.POLLERR for _, state in output.poll(0))
+    if lost:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return lost
+
+
+def of_the_machine(error: OSError, *, remedy: str = "") -> InputError | None:
+    """The mistake in one line, where the machine cannot do what it should; None for what may be a defect of ours."""
+    if error.errno not in OF_THE_MACHINE:
+        return None
+    where = "a file could not be written or read" if error.filename is None else str(error.filename)
+    return InputError(f"{error.strerror or os.strerror(error.errno)}.", where=where, remedy=remedy)
+
+
+def _code(command: Callable[[], int | None]) -> int:
     try:
-        code = command()
+        return command() or EXIT_OK
     except InputError as error:
         _say(error)
-        code = EXIT_USER_ERROR
+    except Stopped as stop:
+        if not int(os.environ.get("LOCAL_RANK", "0")):
+            print(stop, file=sys.stderr)
+        return stop.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        code = EXIT_INTERRUPTED
-    sys.exit(code or EXIT_OK)
+        return EXIT_INTERRUPTED
+    except OSError as error:
+        found = of_the_machine(error)
+        if found is None:
+            raise
+        _say(found)
+    return EXIT_USER_ERROR
 
 
 def _say(error: InputError) -> None:
