@@ -25,7 +25,7 @@ from lalm_ambig.policies.lora import Adapter
 from lalm_ambig.runs import quiet
 from lalm_ambig.runs.evaluation import keep
 from lalm_ambig.runs.folder import open_run
-from lalm_ambig.runs.loading import SKIP_LONG
+from lalm_ambig.runs.loading import LIMIT, SKIP_LONG
 from lalm_ambig.runs.session import connect
 from lalm_ambig.types import SPLITS
 
@@ -153,7 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--prompt", help=prompt)
     _add_corpus_options(parser)
     parser.add_argument("--split", choices=SPLITS, default="test", help="which items (default: test)")
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N items of each split")
+    parser.add_argument("--limit", type=int, metavar="N", help=LIMIT)
     parser.add_argument("--skip-long", action="store_true", help=f"{SKIP_LONG} (for probe)")
     out = "folder for metrics.json and predictions.jsonl"
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=out)

@@ -17,7 +17,7 @@ from lalm_ambig.evaluation.literature import literature
 from lalm_ambig.evaluation.table import ambiguity_table, main_table
 from lalm_ambig.methods.base import Method
 from lalm_ambig.runs import quiet
-from lalm_ambig.runs.loading import SKIP_LONG, Loaded, add_policy_options, load, source_of
+from lalm_ambig.runs.loading import LIMIT, SKIP_LONG, Loaded, add_policy_options, load, source_of
 from lalm_ambig.runs.rows import Rows
 from lalm_ambig.runs.session import connect
 from lalm_ambig.types import SPLITS
@@ -156,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a further row: the same predictions at the temperature that fits the validation split best",
     )
     parser.add_argument("--batch-size", type=int, metavar="N", help="items in a batch")
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N items of each split")
+    parser.add_argument("--limit", type=int, metavar="N", help=LIMIT)
     parser.add_argument("--skip-long", action="store_true", help=SKIP_LONG)
     parser.add_argument(
         "--literature", action="store_true", help="print what papers report on that corpus, below the tables"

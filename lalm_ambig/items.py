@@ -30,6 +30,8 @@ class Item:
     split: Split = "train"
     duration_s: float = 0.0
     """Length of the audio that a model will hear, in seconds; 0 without audio."""
+    part: str | None = None
+    """The part of the corpus that it is from, where that has parts."""
 
     @property
     def label_dist(self) -> tuple[float, ...]:

@@ -1,11 +1,13 @@
 """The corpus as loaders: limits, rationales from a file, batches, and what is refused."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from layouts.chaosnli import write
 from small_model import MakeEncoder
 
 from lalm_ambig.corpora import prepared
@@ -37,6 +39,16 @@ def write_rows(path: Path, rows: list[dict[str, object]]) -> Path:
     return path
 
 
+def blocks(folder: Path, split: str) -> JsonLines:
+    """A hundred texts of one split, twenty after twenty of one speaker, a quarter of them joy."""
+    votes = [{"joy": int(n % 4 == 0), "anger": int(n % 4 > 0)} for n in range(100)]
+    rows = [
+        {"id": str(n), "text": "a text", "speaker": f"s{n // 20}", "split": split, "votes": given}
+        for n, given in enumerate(votes)
+    ]
+    return JsonLines(write_rows(folder / "corpus.jsonl", rows), categories=["joy", "anger"])
+
+
 def test_splits_are_the_corpuss_and_share_no_item(demo_root: Path) -> None:
     data = ready(demo_root)
     ids = {split: [item.id for item in data.items(split)] for split in SPLITS}
@@ -45,12 +57,73 @@ def test_splits_are_the_corpuss_and_share_no_item(demo_root: Path) -> None:
     assert all(item.duration_s > 0 for item in data.items("train"))
 
 
-def test_a_limit_takes_the_first_of_each_split(demo_root: Path) -> None:
+def test_a_limit_takes_a_sample_of_each_split_in_its_order(demo_root: Path) -> None:
     whole, data = ready(demo_root), ready(demo_root, limit=4)
     for split in SPLITS:
-        assert list(data.items(split)) == list(whole.items(split))[:4]
+        every, some = ([item.id for item in source.items(split)] for source in (whole, data))
+        assert len(some) == 4
+        assert some == [item for item in every if item in some] != every[:4]
+        assert len({item.speaker for item in data.items(split)}) == min(
+            4, len({item.speaker for item in whole.items(split)})
+        )
     assert len(data.train_items()) == 4
-    assert [item.id for item in data.items("train")[1:3]] == [item.id for item in whole.items("train")][1:3]
+    assert [item.id for item in data.items("train")[1:3]] == [item.id for item in data.items("train")][1:3]
+
+
+def test_a_limit_keeps_the_proportions_of_parts_speakers_and_classes(tmp_path: Path) -> None:
+    pairs = write(tmp_path)
+    both, data = DataModule(ChaosNli(pairs)), DataModule(ChaosNli(pairs), limit=8)
+    for module in (both, data):
+        module.setup()
+    shares = [Counter(item.part for item in module.items("train")) for module in (both, data)]
+    assert shares[0].keys() == {"snli", "mnli"}
+    assert shares[1].total() == 8
+    for part, count in shares[0].items():
+        assert abs(shares[1][part] - 8 * count / shares[0].total()) < 1
+    data = DataModule(blocks(tmp_path, "train"), limit=20)
+    data.setup()
+    assert Counter(item.speaker for item in data.items("train")) == {f"s{n}": 4 for n in range(5)}
+    assert Counter(item.majority for item in data.items("train")) == {0: 5, 1: 15}
+
+
+def test_a_limit_is_the_same_for_every_run_on_a_split_and_grows_from_a_smaller_one(demo_root: Path) -> None:
+    for split in SPLITS:
+        first, again, more = (
+            [item.id for item in ready(demo_root, **settings).items(split)]
+            for settings in ({"limit": 4}, {"limit": 4, "batch_size": 3}, {"limit": 6})
+        )
+        assert first == again
+        assert set(first) < set(more)
+    module = DataModule(Demo(demo_root, seed=1), limit=4)
+    module.setup()
+    assert module.items("train").source.ids() != ready(demo_root).items("train").source.ids()
+
+
+def test_text_is_written_for_a_sample_of_the_validation_split_which_comes_first(demo_root: Path) -> None:
+    data = ready(demo_root, eval_batch_size=3)
+    every = [item.id for item in data.items("validation")]
+    assert [item.id for item in data.validation_items()] == every
+    data.written = 4
+    order = [item.id for item in data.validation_items()]
+    assert sorted(order) == sorted(every)
+    assert order[:4] == [item for item in every if item in order[:4]] != every[:4]
+    assert order[4:] == [item for item in every if item not in order[:4]]
+    assert order == [item.id for item in data.validation_items()]
+    data.written = len(every)
+    assert [item.id for item in data.validation_items()] == every
+
+
+@pytest.mark.parametrize("limit", [1, 2, 0.5])
+def test_where_a_trainer_looks_at_some_batches_only_they_are_a_sample(tmp_path: Path, limit: float) -> None:
+    data = DataModule(blocks(tmp_path, "validation"), eval_batch_size=5)
+    data.setup()
+    every = [item.id for item in data.items("validation")]
+    data.trainer = SimpleNamespace(limit_val_batches=limit)  # type: ignore[assignment]
+    order = list(data.validation_items())
+    assert sorted(item.id for item in order) == sorted(every)
+    assert len({item.speaker for item in order[:5]}) == 5
+    data.trainer = SimpleNamespace(limit_val_batches=1.0)  # type: ignore[assignment]
+    assert [item.id for item in data.validation_items()] == every
 
 
 def test_what_is_too_long_is_in_no_split_and_makes_no_room_for_others(demo_root: Path) -> None:

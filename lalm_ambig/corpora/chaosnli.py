@@ -84,12 +84,13 @@ class ChaosNli(Corpus):
                 raise InputError("no pair in it could be read", where=str(path))
         sizes = [f"{part}: {len(pairs):,} of {SIZES[part]:,} pairs" for part, pairs in found.items()]
         self._notes = (*sizes, *bad_rows.notes(kept=len(places)))
-        for pairs in found.values():
+        for part, pairs in found.items():
             splits = split_by_group(
                 (pair.uid for pair in pairs), seed=self.seed, fold=self.fold, shares=SHARES
             )
             for pair in pairs:
-                yield Item(id=pair.uid, votes=pair.votes, text=pair.text, split=splits[pair.uid])
+                split = splits[pair.uid]
+                yield Item(id=pair.uid, votes=pair.votes, text=pair.text, split=split, part=part)
 
     def _chosen(self) -> Sequence[str]:
         return self.parts if self.part is None else (self.part,)

@@ -38,6 +38,7 @@ FEATURES = datasets.Features(
         "speaker": datasets.Value("string"),
         "split": datasets.Value("string"),
         "duration_s": datasets.Value("float64"),
+        "part": datasets.Value("string"),
     }
 )
 """The columns on disk: the fields of Item."""

@@ -90,6 +90,12 @@ class ItemView(Sequence[Item]):
         found: list[str] = self._column("id").take(self._rows).to_pylist()
         return found
 
+    def strata(self) -> list[tuple[str | None, str | None, int]]:
+        """Speaker, part and majority class of every item, without building the items."""
+        columns = [self._column(name).take(self._rows).to_pylist() for name in ("speaker", "part")]
+        majority = self.votes().numpy().argmax(-1).tolist()  # a tie goes to the first class
+        return list(zip(*columns, majority, strict=True))
+
     def votes(self) -> Float[Tensor, "item category"]:
         """Votes of every item, without building the items."""
         flat = self._column("votes").combine_chunks().flatten().to_numpy()

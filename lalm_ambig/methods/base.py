@@ -211,7 +211,8 @@ class Method(lightning.LightningModule, ABC):
         return readings
 
     def _written_rows(self, batch: Batch) -> list[int]:
-        """The batch's rows that are read by the policy's own text: the first of the split, over all processes."""
+        """The batch's rows that are read by the policy's own text: the first of the loader, over all processes, where
+        the data module has put a sample of the split."""
         if not self.writes:
             return list(range(len(batch.items)))
         first = parallel.rank() + parallel.world() * self.validated

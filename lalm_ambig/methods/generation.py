@@ -12,8 +12,9 @@ class Generation:
     max_new_tokens: int = 256
     """Longest reasoning, or verbalised answer, in tokens; a longer reasoning is closed and marked."""
     validation_items: int = 64
-    """Items for which text is generated at each validation (the first of the split), at least 1: they choose the best
-    checkpoint. With the logit readout the rest are read behind the curated reasoning."""
+    """Items for which text is generated at each validation, at least 1: they choose the best checkpoint. The same each
+    time: a sample of the split in which speakers, parts and majority classes have their shares. With the logit readout
+    the rest are read behind the curated reasoning."""
     samples: int = 1
     """1: the greedy response. More: the mean of the distributions of so many sampled ones, at temperature 1 and from a
     fixed seed; an item's first n are the same whatever their number."""

@@ -19,6 +19,8 @@ SKIP_LONG = (
     "leave items out, counted and listed, that are too long for the model together with its longest response"
 )
 """Help of an option that commands share."""
+LIMIT = "only N items of each split: a fixed sample in which speakers, parts and majority classes have their shares"
+"""The same of another."""
 
 
 @dataclass(frozen=True)

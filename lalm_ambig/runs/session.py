@@ -19,6 +19,7 @@ from lalm_ambig.policies.qwen2_audio import Qwen2Audio
 from lalm_ambig.policies.saved_adapter import SETTINGS
 from lalm_ambig.runs.folder import open_run
 from lalm_ambig.runs.long_items import leave_out_long
+from lalm_ambig.runs.token_budget import budget_notes
 from lalm_ambig.types import SPLITS
 
 
@@ -44,6 +45,7 @@ def connect(
     """
     data.needs_rationale, data.updates = model.needs_rationale, model.updates
     data.smallest_batch = model.smallest_batch
+    data.written = model.generation.validation_items if model.writes else None
     if adapter is None and model.start is not None:
         adapter = started_from(model.start)
     with parallel.first_alone():  # it reads the corpus, the others then find it checked
@@ -67,6 +69,8 @@ def connect(
         with parallel.first_alone():
             encoder.features = cached_features(policy, heard, cache_root())
     notes += leave_out_long(model, data, encoder, training=training)
+    if training:
+        notes += budget_notes(model, data, encoder)
     if training and data.too_long:
         data.train_items()
         _check_batch(model, data)
