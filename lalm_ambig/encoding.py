@@ -167,6 +167,12 @@ class Encoder:
         """Tokens of an item's curated response."""
         return sum(map(len, self._response(item)))
 
+    def written_length(self, item: Item) -> int:
+        """Tokens of an item's curated response that the policy would write itself: up to where a logit readout reads,
+        or up to the end of an answer in words."""
+        start, answer, _ = self._response(item)
+        return len(start) + (len(answer) if self.answer is None else 0)
+
     def _audio(self, sounds: Sequence[Tensor | None]) -> Audio | None:
         present = [(row, sound) for row, sound in enumerate(sounds) if sound is not None]
         if not present:
