@@ -150,9 +150,17 @@ def _library(error: BaseException) -> str | None:
     """The package that could not be imported: as the error names it, or the deepest one that it passed through."""
     if isinstance(error, ModuleNotFoundError):
         return error.name and error.name.partition(".")[0]
-    places = [re.search(r"(?:site|dist)-packages[/\\](\w+)", name) for name, _ in _frames(error)]
-    named = [place[1] for place in places if place]
+    named = [name for file, _ in _frames(error) if (name := _top_level(file))]
     return named[-1] if named else getattr(error, "name", None)
+
+
+def _top_level(file: str) -> str | None:
+    """The package that a file belongs to, by the folder that it was found in; None for Python's own."""
+    for place in sorted((Path(entry).absolute() for entry in sys.path if entry), key=lambda p: -len(p.parts)):
+        if Path(file).is_relative_to(place):
+            name = Path(file).relative_to(place).parts[0].removesuffix(".py")
+            return None if name in sys.stdlib_module_names else name
+    return None
 
 
 def _frames(error: BaseException) -> list[tuple[str, int]]:

@@ -180,6 +180,7 @@ def test_a_version_that_does_not_do_fails(
     ("module", "name"),
     [
         ("torchaudio.functional", "torchaudio imports"),
+        ("soundfile", "soundfile imports"),
         ("transformers.models.auto.processing_auto", "transformers' processors import"),
     ],
 )
@@ -202,7 +203,7 @@ def test_a_library_that_cannot_be_imported_is_named_and_ends_with_1(
     shown = capsys.readouterr().out
     assert "FAIL" in shown
     assert "padding sides" not in shown
-    assert "1 of 10 checks failed" in shown
+    assert "1 of 11 checks failed" in shown
 
 
 def test_without_arguments_the_tiny_model_is_checked(
@@ -212,7 +213,7 @@ def test_without_arguments_the_tiny_model_is_checked(
     monkeypatch.setenv("COLUMNS", "300")
     assert doctor.main([]) == 0
     shown = capsys.readouterr().out
-    assert "All 29 checks passed" in shown
+    assert "All 30 checks passed" in shown
     assert "' happiness' [" in shown
 
 

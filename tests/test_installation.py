@@ -93,7 +93,7 @@ def failed_import(
         (
             "raise OSError('sndfile library not found')",
             "import brokenlib",
-            "OSError: sndfile library not found",
+            "brokenlib is installed, but cannot be imported: OSError: sndfile",
         ),
         ("raise RuntimeError('built for\\nCUDA 12')", "import brokenlib", "RuntimeError: built for."),
         ("import no_such_part", "from brokenlib import x", "no_such_part is not installed. Run: "),
