@@ -19,7 +19,7 @@ from lalm_ambig.rationales import read_rationales
 from lalm_ambig.readouts.logits import Scoring
 from lalm_ambig.sampler import LengthBuckets, Repeats, ResumableLoader
 from lalm_ambig.stratified import stratified_order
-from lalm_ambig.types import SPLITS, Batch, Item, Split
+from lalm_ambig.types import ALL, SPLITS, Batch, Item, Portion
 
 
 class Items(Dataset[Item], Sequence[Item]):
@@ -82,6 +82,7 @@ class DataModule(lightning.LightningDataModule):
         eval_batch_size: int = 16,
         items_per_update: int | None = None,
         rationales: Path | None = None,
+        only_with_rationale: bool = False,
         prompt: str | None = None,
         glosses: str | None = None,
         scoring: Scoring = "first",
@@ -101,6 +102,8 @@ class DataModule(lightning.LightningDataModule):
                 `trainer.accumulate_grad_batches` follows from it. By default what batch_size, processes and that
                 setting make.
             rationales: JSON Lines of `data_curation` (or rows with `id` and `rationale`), in place of the corpus's own.
+            only_with_rationale: Train on items with a curated rationale only, whatever the method: so that methods which
+                need none are compared with those which do on the same items.
             prompt: Stem of a prompt in `lalm_ambig/prompts`, or a .txt file, for all items; by default the corpus's,
                 and for items without sound one that asks about a text.
             glosses: Stem or .txt file of what each class means, where the prompt has a place for it; by default the
@@ -130,6 +133,7 @@ class DataModule(lightning.LightningDataModule):
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.items_per_update = items_per_update
         self.rationales_file = rationales
+        self.only_with_rationale = only_with_rationale
         self.given_prompt = prompt
         self.glosses, self.scoring = glosses, scoring
         self.limit, self.cache_features = limit, cache_features
@@ -143,9 +147,9 @@ class DataModule(lightning.LightningDataModule):
         self.skip_long = skip_long
         self.too_long: frozenset[str] = frozenset()
         """Ids of the items that are left out."""
-        self.answered: tuple[Split, ...] = SPLITS
+        self.answered: tuple[Portion, ...] = SPLITS
         """Splits whose items a policy will see."""
-        self.limited: dict[tuple[Split, bool], list[int]] = {}
+        self.limited: dict[tuple[Portion, bool], list[int]] = {}
         """Places of the items of a split, or of those with a rationale, that a limit leaves."""
         self.written: int | None = None
         """Items for which a policy writes text at a validation; None where it writes none."""
@@ -193,9 +197,9 @@ class DataModule(lightning.LightningDataModule):
             )
         self.ready = True
 
-    def items(self, split: Split, *, with_rationale: bool = False) -> Items:
-        """Items of a split; `with_rationale` leaves out those that have none."""
-        source = self.prepared.items(split)
+    def items(self, split: Portion, *, with_rationale: bool = False) -> Items:
+        """Items of a split, or of all; `with_rationale` leaves out those that have none."""
+        source = self.prepared.items(None if split == ALL else split)
         keep: Sequence[int] = range(len(source))
         if with_rationale:
             rows = enumerate(zip(source.has_rationale(), source.ids(), strict=True))
@@ -233,7 +237,7 @@ class DataModule(lightning.LightningDataModule):
 
     def train_items(self) -> Items:
         """What is trained on. InputError where there is nothing, or no item has the rationale that is needed."""
-        items = self.items("train", with_rationale=self.needs_rationale)
+        items = self.items("train", with_rationale=self.needs_rationale or self.only_with_rationale)
         if items:
             return items
         where = f"corpus {self.corpus.name}"
@@ -248,7 +252,7 @@ class DataModule(lightning.LightningDataModule):
 
     def notes(self) -> list[str]:
         """What a user must know of the training items: how many are left out for want of a rationale, and which."""
-        if not self.needs_rationale:
+        if not (self.needs_rationale or self.only_with_rationale):
             return []
         every, kept = self.items("train"), {item.id for item in self.train_items()}
         without = [item.id for item in every if item.id not in kept]
@@ -282,7 +286,7 @@ class DataModule(lightning.LightningDataModule):
     def test_dataloader(self) -> DataLoader[Batch]:
         return self.loader("test")
 
-    def loader(self, split: Split) -> DataLoader[Batch]:
+    def loader(self, split: Portion) -> DataLoader[Batch]:
         """This process's share of a split's items, in the corpus's order."""
         return self._loader(self.items(split))
 

@@ -166,6 +166,14 @@ def test_items_without_a_rationale_are_trained_on_only_where_none_is_needed(tmp_
         empty.train_items()
 
 
+def test_methods_that_need_no_rationale_can_be_trained_on_the_same_items(tmp_path: Path) -> None:
+    data = DataModule(texts(tmp_path / "train.jsonl", split="train"), only_with_rationale=True)
+    data.setup()
+    data.rationales, data.needs_rationale = {"t1": "only this one"}, False
+    assert [item.id for item in data.train_items()] == ["t1"]
+    assert data.notes() == ["2 of 3 training items have no rationale and are left out (t0, t2)"]
+
+
 def test_a_walk_over_items_gives_what_single_items_are(
     demo_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
