@@ -1,22 +1,22 @@
-"""How a question is put to a particular server: structured output and sound differ between them."""
+"""How a question is put to a particular server: what it calls its parameters, and which of them it takes."""
 
 import json
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from data_curation.clips import silence_base64
 from data_curation.records import Structured
 from data_curation.request import Ask, prompt
 
+LIMITS: tuple[str | None, ...] = ("max_completion_tokens", "max_tokens", None)
+"""Names of the limit on a reply's tokens, in the order in which they are tried; None: the server's own limit."""
 FALLBACK: dict[Structured, Structured] = {"tool": "json_schema", "json_schema": "text"}
 """What is tried when a server says that it does not have a way of structuring replies."""
-STRUCTURE_WORDS = ("tool", "function", "response_format", "json_schema", "structured", "grammar", "guided")
-SOUND_WORDS = ("audio", "modalit")
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """What a server was found to accept. Learnt from its 400 replies, which cost nothing."""
+    """What a server was found to accept. Learnt from what it declines, which costs nothing (`lessons.py`)."""
 
     structured: Structured = "tool"
     may_fall_back: bool = True
@@ -25,40 +25,41 @@ class Dialect:
     """A second of silence goes with a question that has no clip."""
     temperature: float | None = None
     """None: the server's own."""
-
-    def learn(self, message: str, ask: Ask) -> "Dialect | None":
-        """The dialect to try after a 400 with this message; None if it names nothing that we can change."""
-        words = message.lower()
-        if "temperature" in words and self.temperature is not None:
-            return replace(self, temperature=None)
-        if (
-            any(word in words for word in STRUCTURE_WORDS)
-            and self.may_fall_back
-            and self.structured in FALLBACK
-        ):
-            return replace(self, structured=FALLBACK[self.structured])
-        if any(word in words for word in SOUND_WORDS) and ask.clip is None and not self.silence:
-            return replace(self, silence=True)
-        return None
+    limit: str | None = "max_completion_tokens"
+    """Under which name the most tokens of a reply are sent."""
+    limit_needed: bool = False
+    """True where what a call may cost is capped: then it has to be sent under some name."""
+    most_tokens: int | None = None
+    """The most that the server takes for `limit`; None as far as is known."""
+    strict: bool = True
+    """Whether a JSON schema is said to be strict."""
+    tool_choice: Literal["named", "required"] | None = "named"
+    """How the tool call is forced, where the user chose it."""
+    system: bool = True
+    """False: the server has no system messages, and what they say stands before the question."""
 
     def body(self, ask: Ask, model: str) -> dict[str, Any]:
         """The Chat Completions request."""
         text = ask.text
         if self.structured == "text":
             text += prompt("json_only").substitute(schema=json.dumps(ask.tool.schema))
-        body: dict[str, Any] = {
-            "model": model,
-            "messages": [
-                {"role": "system", "content": ask.system},
-                {"role": "user", "content": self._content(ask, text)},
-            ],
-            "max_completion_tokens": ask.max_tokens,
-        }
+        messages = [{"role": "user", "content": self._content(ask, text)}]
+        if self.system:
+            messages.insert(0, {"role": "system", "content": ask.system})
+        body: dict[str, Any] = {"model": model, "messages": messages}
+        if self.limit is not None:
+            body[self.limit] = self.tokens(ask)
         if self.temperature is not None:
             body["temperature"] = self.temperature
         return body | self._structure(ask)
 
+    def tokens(self, ask: Ask) -> int:
+        """The most tokens that a reply may have."""
+        return min(ask.max_tokens, self.most_tokens or ask.max_tokens)
+
     def _content(self, ask: Ask, text: str) -> str | list[dict[str, Any]]:
+        if not self.system:
+            text = f"{ask.system}\n\n{text}"
         if ask.clip is None and not self.silence:
             return text
         data = silence_base64() if ask.clip is None else ask.clip.wav_base64
@@ -69,11 +70,11 @@ class Dialect:
         tool = ask.tool
         if self.structured == "tool":
             function = {"name": tool.name, "description": tool.description, "parameters": tool.schema}
-            return {
-                "tools": [{"type": "function", "function": function}],
-                "tool_choice": {"type": "function", "function": {"name": tool.name}},
-            }
+            named = {"type": "function", "function": {"name": tool.name}}
+            choice = named if self.tool_choice == "named" else self.tool_choice
+            forced = {} if choice is None else {"tool_choice": choice}
+            return {"tools": [{"type": "function", "function": function}], **forced}
         if self.structured == "json_schema":
-            schema = {"name": tool.name, "schema": tool.schema, "strict": True}
+            schema = {"name": tool.name, "schema": tool.schema, **({"strict": True} if self.strict else {})}
             return {"response_format": {"type": "json_schema", "json_schema": schema}}
         return {}

@@ -1,29 +1,35 @@
 """One question, one reply: everything that can go wrong between them is met here, for all workers alike.
 
-What happens to a call:
+What happens to a call, by the status on the wire or inside the body (`failures.py`):
   429                         everybody cools down for as long as the server says, then it is sent again
-  insufficient_quota          the run stops at once
+  402, insufficient_quota     the run stops at once
   401, 403, 404               the run stops at once: key or model are wrong
   5xx, 408, 409, time-out,    sent again after a growing pause, `retries` times; then the item is left for the
   dropped connection          next run
-  200 that is no reply        the same, counted at its worst cost; in the end kept and judged unreadable
-  400 that names a feature    asked again in another dialect
+  200 that holds no reply     the same
+  what names a parameter      asked again without it or with its other name (`lessons.py`)
+  the server's content filter a reply: the model's refusal
   another 4xx                 the item is left for the next run
-Too many failures trip the breaker and stop the run.
+Too many failures trip the breaker and stop the run. Only a reply is paid for; of a call that was sent and not answered
+nobody knows, so it counts at its worst against the cap.
 """
 
 import json
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from data_curation.budget import Reservation
-from data_curation.client import CallError, ChatClient
+from data_curation.client import ChatClient
 from data_curation.clock import now
+from data_curation.content import ignores_structure
 from data_curation.dialect import Dialect
+from data_curation.envelope import envelope
+from data_curation.failures import CallError
 from data_curation.gate import RunStopped, Slot
+from data_curation.lessons import DECLINING, Lesson, learn, without_structure
 from data_curation.limits import FREE, Limits, Model, Unsent
-from data_curation.parse import DECLINED_CODES, envelope, usage_of
+from data_curation.parse import DECLINED_CODE, usage_of
 from data_curation.records import Call, Role, Usage
 from data_curation.request import Ask
 
@@ -32,13 +38,16 @@ MAX_THROTTLED = 50
 """429 replies to one call before it is left for the next run."""
 THROTTLED_S = 1.0
 """First cool-down after a 429 that names no time; doubled each time, up to MAX_PAUSE_S."""
-KEPT_BROKEN = 4000
-"""Characters of a body that is no reply which are kept."""
+VAIN_TRIES = 3
+VAIN_S = 60.0
+"""After so many 429 replies to one call and so long a wait, with no reply to any other, it is left for the next run."""
 STOPS = {
     "quota": "the account's quota is used up (insufficient_quota)",
     "credentials": "the server does not accept the key",
     "unknown_model": "the server does not know the model, or the URL is wrong",
 }
+MAYBE_PAID = ("timeout", "connection")
+"""Failures after which a server may have written a reply that did not arrive."""
 
 
 @dataclass
@@ -47,6 +56,12 @@ class Trouble:
 
     failures: int = 0
     throttled: int = 0
+    vain: int = 0
+    """429 replies in a row between which no other call was answered either."""
+    waited_s: float = 0.0
+    """How long it cooled down for these."""
+    replies: int = 0
+    """Replies of the run at the last of them."""
 
 
 class Exchange:
@@ -59,12 +74,17 @@ class Exchange:
         limits: Limits,
         models: Mapping[Role, Model],
         dialects: Mapping[Role, Dialect],
+        announce: Callable[[str], None] = print,
     ) -> None:
         self.limits = limits
         self.models = models
         self.dialects = dict(dialects)
         """What each role's server was found to accept so far."""
         self._client = client
+        self._announce = announce
+        self._replies = 0
+        self._kept: set[Dialect] = set()
+        """Ways of asking that a server has taken and kept to."""
         self._jitter = random.Random()
 
     async def call(self, ask: Ask) -> Call:
@@ -76,40 +96,48 @@ class Exchange:
             async with self.limits.budget.reserve(worst.cost_usd) as held:
                 slot = await self.limits.gate.enter(worst.prompt_tokens + worst.completion_tokens)
                 try:
-                    call = await self._send(ask, dialect, held=held, slot=slot)
+                    return await self._send(ask, dialect, held=held, slot=slot)
                 except CallError as error:
-                    held.paid_usd = held.worst_usd if error.kind in ("timeout", "connection") else 0.0
+                    held.paid_usd = self._paid_usd(ask, error, held)
                     failure = error
-                else:
-                    if envelope(call.reply) is not None or trouble.failures >= self.limits.retries:
-                        return call
-                    failure = CallError("server", "the server answered 200 with something that is no reply")
-            if (declined := self._declined(ask, dialect, failure)) is not None:
-                return declined
+            if failure.kind == "declined":
+                return self._declined(ask, dialect, failure)
             await self._meet(failure, trouble, ask=ask, dialect=dialect)
 
     async def _send(self, ask: Ask, dialect: Dialect, *, held: Reservation, slot: Slot) -> Call:
         started = now()
         reply, request_id = await self._client.send(dialect.body(ask, self.models[ask.role].name))
-        body = envelope(reply)
-        if body is None:
-            held.paid_usd = held.worst_usd
-            usage = Usage(cost_usd=held.worst_usd)
-        else:
-            self.limits.breaker.succeeded()
-            usage = self._usage(ask, body, held)
-            self.limits.gate.correct(slot, usage.prompt_tokens + usage.completion_tokens)
+        body = envelope(reply) or {}
+        self.limits.breaker.succeeded()
+        self._replies += 1
+        usage = self._usage(ask, body, held)
+        self.limits.gate.correct(slot, usage.prompt_tokens + usage.completion_tokens)
+        self._look_at_structure(reply, ask.role, dialect)
         return Call(
             role=ask.role,
             attempt=ask.attempt,
-            reply=reply if body is not None else reply[:KEPT_BROKEN],
+            reply=reply,
             structured=dialect.structured,
-            model=str((body or {}).get("model") or self.models[ask.role].name),
+            model=str(body.get("model") or self.models[ask.role].name),
             request_id=request_id,
             usage=usage,
             started=started,
             finished=now(),
         )
+
+    def _look_at_structure(self, reply: str, role: Role, dialect: Dialect) -> None:
+        """A server that has never kept to a structure, and answers in prose, is asked for another."""
+        if not ignores_structure(reply):
+            self._kept.add(dialect)
+        elif dialect not in self._kept and (lesson := without_structure(dialect)) is not None:
+            self._adopt(lesson, role, dialect, "its reply is prose")
+
+    def _paid_usd(self, ask: Ask, failure: CallError, held: Reservation) -> float:
+        """What a call without a reply came to: nothing that anybody knows of, but for what may be under way."""
+        if failure.kind in MAYBE_PAID:
+            return held.worst_usd
+        prices = self.models[ask.role].prices or FREE
+        return 0.0 if failure.usage is None else prices.cost_usd(failure.usage)
 
     def _usage(self, ask: Ask, body: Mapping[str, object], held: Reservation) -> Usage:
         """What the reply cost; its worst case where the server does not count tokens."""
@@ -123,53 +151,72 @@ class Exchange:
         held.paid_usd = usage.cost_usd
         return usage
 
-    def _declined(self, ask: Ask, dialect: Dialect, failure: CallError) -> Call | None:
-        """A 4xx by which the server declines the content is a reply: the model's refusal, kept as such."""
-        if failure.code not in DECLINED_CODES:
-            return None
-        reply = json.dumps({"error": {"code": failure.code, "message": str(failure)}})
+    def _declined(self, ask: Ask, dialect: Dialect, failure: CallError) -> Call:
+        """What the server's content filter stops is a reply: the model's refusal, kept as such."""
+        prices = self.models[ask.role].prices or FREE
+        usage = failure.usage or Usage()
         return Call(
             role=ask.role,
             attempt=ask.attempt,
-            reply=reply,
+            reply=json.dumps({"error": {"code": DECLINED_CODE, "message": str(failure)}}),
             structured=dialect.structured,
             model=self.models[ask.role].name,
+            usage=usage.model_copy(update={"cost_usd": prices.cost_usd(usage)}),
             started=now(),
             finished=now(),
         )
 
     async def _meet(self, failure: CallError, trouble: Trouble, *, ask: Ask, dialect: Dialect) -> None:
         """Do what the failure asks for and return when the call may be tried again."""
+        if self._learn(failure, ask, dialect):
+            return
         if failure.kind in STOPS:
             code = 1 if failure.kind == "quota" else 2
             self._stop(f"{STOPS[failure.kind]}: {failure}", code)
         if failure.kind == "throttled":
             self._throttle(failure, trouble)
-        elif failure.kind == "invalid":
-            self._learn(failure, ask=ask, dialect=dialect)
-        else:
-            trouble.failures += 1
-            self._count(failure)
-            if trouble.failures > self.limits.retries:
-                raise Unsent(f"{failure} ({trouble.failures} times)")
-            pause_s = min(MAX_PAUSE_S, self.limits.pause_s * 2 ** (trouble.failures - 1))
-            await self.limits.gate.pause(pause_s * (1 - self._jitter.random() / 4))
+            return
+        trouble.failures += 1
+        self._count(failure)
+        if failure.kind == "invalid":
+            raise Unsent(str(failure))
+        if trouble.failures > self.limits.retries:
+            raise Unsent(f"{failure} ({trouble.failures} times)")
+        pause_s = min(MAX_PAUSE_S, self.limits.pause_s * 2 ** (trouble.failures - 1))
+        await self.limits.gate.pause(max(failure.wait_s or 0.0, pause_s * (1 - self._jitter.random() / 4)))
 
     def _throttle(self, failure: CallError, trouble: Trouble) -> None:
         trouble.throttled += 1
-        if trouble.throttled > MAX_THROTTLED:
-            raise Unsent(f"{failure} ({trouble.throttled} times)")
-        own_s = min(MAX_PAUSE_S, THROTTLED_S * 2 ** (trouble.throttled - 1))
-        self.limits.gate.cool_down(own_s if failure.wait_s is None else failure.wait_s, str(failure))
-
-    def _learn(self, failure: CallError, *, ask: Ask, dialect: Dialect) -> None:
-        if self.dialects[ask.role] != dialect:
-            return  # another worker has learnt it meanwhile
-        learnt = dialect.learn(str(failure), ask)
-        if learnt is None:
+        if self._replies != trouble.replies:
+            trouble.replies, trouble.vain, trouble.waited_s = self._replies, 0, 0.0
+        in_vain = trouble.vain >= VAIN_TRIES and trouble.waited_s >= VAIN_S
+        if in_vain or trouble.throttled > MAX_THROTTLED:
             self._count(failure)
-            raise Unsent(str(failure))
-        self.dialects[ask.role] = learnt
+            raise Unsent(f"{failure} ({trouble.throttled} times)")
+        own_s = min(MAX_PAUSE_S, THROTTLED_S * 2**trouble.vain)
+        seconds = own_s if failure.wait_s is None else failure.wait_s
+        trouble.vain, trouble.waited_s = trouble.vain + 1, trouble.waited_s + seconds
+        self.limits.gate.cool_down(seconds, str(failure))
+
+    def _learn(self, failure: CallError, ask: Ask, dialect: Dialect) -> bool:
+        """True where the call is worth another try, put in another way."""
+        if self.dialects[ask.role] != dialect:
+            return failure.kind in DECLINING  # another worker has learnt something meanwhile
+        lesson = learn(failure, ask, dialect, answered=dialect in self._kept)
+        if lesson is not None:
+            self._adopt(lesson, ask.role, dialect, str(failure))
+        return lesson is not None
+
+    def _adopt(self, lesson: Lesson, role: Role, dialect: Dialect, why: str) -> None:
+        """Ask in the new way from now on; one model is asked in one way, and a server names its limit in one."""
+        if self.dialects[role] != dialect:
+            return
+        for other, spoken in self.dialects.items():
+            if spoken == dialect and self.models[other].name == self.models[role].name:
+                self.dialects[other] = lesson.dialect
+            elif spoken.limit == dialect.limit:
+                self.dialects[other] = replace(spoken, limit=lesson.dialect.limit)
+        self._announce(f"the server declines {lesson.said} from now on ({why})")
 
     def _count(self, failure: CallError) -> None:
         if (reason := self.limits.breaker.failed()) is not None:

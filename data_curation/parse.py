@@ -7,10 +7,13 @@ from typing import Any, TypeGuard
 
 from pydantic import ValidationError
 
+from data_curation.content import CALL_KEYS, arguments_of, refusal_in, written_in
+from data_curation.envelope import CUT_OFF, DECLINED, envelope, finish_of, first_choice, message_of
 from data_curation.records import Reasoning, Usage
 from lalm_ambig.categories import normal_form
 
-DECLINED_CODES = ("content_policy_violation", "content_filter")
+DECLINED_CODE = "content_filter"
+DECLINED_CODES = ("content_policy_violation", DECLINED_CODE)
 MOST_TOKENS = 10**9
 """More than any reply has."""
 MOST_SHARE = 1e12
@@ -31,15 +34,6 @@ class Unreadable:
     """A reply came, and it is not what was asked for."""
 
     reason: str
-
-
-def envelope(reply: str) -> dict[str, Any] | None:
-    """The reply as a Chat Completions object, or None where it is none (broken JSON, an HTML page, …)."""
-    try:
-        body = json.loads(reply)
-    except (ValueError, RecursionError):
-        return None
-    return body if isinstance(body, dict) and ("choices" in body or "error" in body) else None
 
 
 def usage_of(body: Mapping[str, Any]) -> Usage | None:
@@ -107,26 +101,26 @@ def _fields(reply: str) -> dict[str, Any] | Refused | Unreadable:
     body = envelope(reply)
     if body is None:
         return Unreadable(f"no Chat Completions reply: {' '.join(reply.split())[:SHOWN]!r}")
-    choices = body.get("choices")
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+    choice = first_choice(body)
+    if choice is None:
         return _without_choice(body)
-    message = choices[0].get("message")
-    finish = choices[0].get("finish_reason")
-    if not isinstance(message, dict):
-        return Unreadable("the reply holds no message")
-    if message.get("refusal") or finish == "content_filter":
-        return Refused(str(message.get("refusal") or "stopped by the server's content filter"))
-    if finish == "length":
+    message, finish = message_of(choice) or {}, finish_of(choice)
+    refusal = refusal_in(message)
+    if refusal or finish in DECLINED:
+        return Refused(refusal or "stopped by the server's content filter")
+    if finish in CUT_OFF:
         return Unreadable("cut off at the token limit, shorter sentences are needed")
-    written = _written(message)
+    if not message:
+        return Unreadable("the reply holds no message")
+    written = written_in(message)
+    if isinstance(written, dict):
+        return written
     if not written.strip():
         return Unreadable("the reply is empty")
     found = list(_objects(written))
-    return (
-        found[-1]
-        if found
-        else Unreadable(f"no JSON object in the reply: {' '.join(written.split())[:SHOWN]!r}")
-    )
+    if not found:
+        return Unreadable(f"no JSON object in the reply: {' '.join(written.split())[:SHOWN]!r}")
+    return _unwrapped(found[-1])
 
 
 def _without_choice(body: Mapping[str, Any]) -> Refused | Unreadable:
@@ -139,14 +133,15 @@ def _without_choice(body: Mapping[str, Any]) -> Refused | Unreadable:
     return Unreadable(f"the server answered with an error: {message}")
 
 
-def _written(message: Mapping[str, Any]) -> str:
-    """The arguments of the first tool call, or the text."""
-    calls = message.get("tool_calls")
-    if isinstance(calls, list) and calls and isinstance(calls[0], dict):
-        function = calls[0].get("function")
-        return str(function.get("arguments") or "") if isinstance(function, dict) else ""
-    content = message.get("content")
-    return content if isinstance(content, str) else ""
+def _unwrapped(fields: dict[str, Any]) -> dict[str, Any]:
+    """The arguments, where a model wrote the whole tool call as text."""
+    if not {"name", "function"} & set(fields) or not set(fields) <= CALL_KEYS:
+        return fields
+    arguments = arguments_of(fields)
+    if isinstance(arguments, str):
+        found = list(_objects(arguments))
+        return found[-1] if found else fields
+    return arguments
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:

@@ -66,10 +66,16 @@ def open_line(
         timeout_s=args.timeout,
         concurrency=args.concurrency,
     )
-    return client, Exchange(client, limits=limits, models=models, dialects=_dialects(args))
+    dialects = _dialects(args)
+    return client, Exchange(client, limits=limits, models=models, dialects=dialects, announce=announce)
 
 
 def _dialects(args: argparse.Namespace) -> dict[Role, Dialect]:
     auto = args.structured == "auto"
-    start = Dialect("tool" if auto else args.structured, may_fall_back=auto, temperature=args.temperature)
+    start = Dialect(
+        "tool" if auto else args.structured,
+        may_fall_back=auto,
+        temperature=args.temperature,
+        limit_needed=args.max_cost_usd is not None,
+    )
     return {"writer": start, "validator": start}

@@ -9,7 +9,7 @@ from lalm_ambig.errors import InputError
 
 
 def write(args: argparse.Namespace) -> int:
-    """Run the command: 0 when nothing is left to do, 1 when the run stopped and can be taken up again."""
+    """Run the command: 0 when nothing is left to do, 1 when the run stopped or wrote nothing."""
     corpus = open_corpus(args.corpus, args.root, part=args.part, seed=args.seed)
     limits = [number for number in (args.limit, args.preview) if number is not None]
     selection = Selection(corpus, tuple(args.split), min(limits, default=None))

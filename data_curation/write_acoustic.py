@@ -6,12 +6,13 @@ import time
 from data_curation import filters
 from data_curation.acoustic.writer import VERSION, AcousticWriter
 from data_curation.clock import now
+from data_curation.conclusion import conclude
 from data_curation.jobs import Selection
 from data_curation.progress import RunDisplay, Tally, print_summary, show_row
 from data_curation.records import Row
 from data_curation.request import job_key
 from data_curation.store import Store
-from lalm_ambig.errors import EXIT_OK, InputError
+from lalm_ambig.errors import InputError
 from lalm_ambig.items import Item
 
 
@@ -40,7 +41,7 @@ def write_acoustic(selection: Selection, args: argparse.Namespace) -> int:
                 show_row(row)
             display.update()
     print_summary(tally, elapsed_s=time.monotonic() - started_s, spent_usd=None)
-    return EXIT_OK
+    return conclude(None, tally)
 
 
 def _row(item: Item, writer: AcousticWriter, *, selection: Selection, store: Store) -> Row | None:

@@ -1,17 +1,16 @@
 """The openai writer's run, from opening the file to the table at the end."""
 
 import argparse
-import sys
 import time
 
 from data_curation.author import OpenAIWriter, Source, Standard
-from data_curation.gate import RunStopped
+from data_curation.conclusion import conclude
 from data_curation.jobs import Selection
 from data_curation.progress import RunDisplay, Tally, print_summary, show_row
 from data_curation.run import Loop, Run
 from data_curation.server import open_line
 from data_curation.store import Store
-from lalm_ambig.errors import EXIT_CHECK_FAILED, EXIT_OK, InputError
+from lalm_ambig.errors import InputError
 
 
 async def write_openai(selection: Selection, args: argparse.Namespace) -> int:
@@ -36,17 +35,7 @@ async def write_openai(selection: Selection, args: argparse.Namespace) -> int:
             await client.close()
     spent_usd = exchange.limits.budget.spent_usd
     print_summary(tally, elapsed_s=time.monotonic() - started_s, spent_usd=spent_usd)
-    return _conclusion(stopped, tally)
-
-
-def _conclusion(stopped: RunStopped | None, tally: Tally) -> int:
-    """Say in one line what is left to do, if anything; the exit code."""
-    if stopped is not None:
-        print(f"stopped: {stopped.reason}. The same command goes on from here.", file=sys.stderr)
-        return stopped.exit_code
-    if tally.unsent:
-        print(f"{tally.unsent} items had no reply; the same command sends them again.", file=sys.stderr)
-    return EXIT_CHECK_FAILED if tally.unsent else EXIT_OK
+    return conclude(stopped, tally)
 
 
 def standard_of(args: argparse.Namespace) -> Standard:

@@ -12,8 +12,8 @@ import torch
 
 from data_curation.breaker import Breaker
 from data_curation.budget import Budget, Prices, prices_of
-from data_curation.client import retry_after_s
 from data_curation.clips import open_clip, relative_name
+from data_curation.failures import retry_after_s
 from data_curation.gate import Gate, RunStopped
 from data_curation.journal import Journal
 from data_curation.judge import js_bits

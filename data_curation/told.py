@@ -1,0 +1,174 @@
+"""What the body of a response says went wrong, in whatever words the server has for it.
+
+OpenAI: {"error": {"message", "type", "code", "param"}}; others write the code as a number, the error as plain text, in
+a list or under a choice, {"object": "error", …}, {"detail": …}, {"errors": […]}, {"base_resp": …} or {"message": …}.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from data_curation.envelope import (
+    BROKEN_OFF,
+    CUT_OFF,
+    DECLINED,
+    envelope,
+    finish_of,
+    first_choice,
+    message_of,
+)
+
+STATUS_KEYS = (
+    "code",
+    "status",
+    "status_code",
+    "statuscode",
+    "error_code",
+    "http_status",
+    "httpcode",
+    "http_code",
+)
+NAME_KEYS = (*STATUS_KEYS, "type", "error_type", "reason", "block_reason", "blockreason")
+PARAM_KEYS = ("param", "loc")
+MESSAGE_KEYS = (
+    "message",
+    "msg",
+    "error",
+    "detail",
+    "error_msg",
+    "error_message",
+    "errormessage",
+    "status_msg",
+)
+SAID_KEYS = (*NAME_KEYS, *PARAM_KEYS, *MESSAGE_KEYS)
+ERROR_KEYS = (
+    "error",
+    "errors",
+    "detail",
+    "base_resp",
+    "error_msg",
+    "error_message",
+    "error_code",
+    "message",
+    "msg",
+)
+UNSAID = (
+    "input",
+    "ctx",
+    "url",
+    "request_id",
+    "user_id",
+    "id",
+    "created",
+    "model",
+    "usage",
+    "choices",
+    "headers",
+)
+"""Keys that say nothing about what went wrong; `input` is the request itself, sent back."""
+DEEPEST = 6
+"""Levels that an error is read to, and entries of a list."""
+_STATUS_TEXT = re.compile(r"(?:^|http|status|code)[\s:=\"'(]*([45]\d\d)\b", re.IGNORECASE)
+_TITLE = re.compile(r"<(title|h1)[^>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Told:
+    """An error as a server told it."""
+
+    message: str
+    status: int | None = None
+    """The HTTP status that the body names as its code."""
+    status_in_words: int | None = None
+    """The HTTP status that stands in its message."""
+    names: tuple[str, ...] = ()
+    """Its codes and types, in lower case."""
+    param: str = ""
+    """The parameter that it names in a field of its own."""
+    evidence: str = ""
+    """Every word about it, to look up a parameter's name in."""
+
+
+def told_by(reply: str) -> Told | None:
+    """What a body says went wrong; None where it holds a reply."""
+    body = envelope(reply)
+    if body is None:
+        return _without_object(reply)
+    choice = first_choice(body)
+    if choice is not None and _real(choice.get("error")):
+        return _read(choice["error"])
+    if _real(body.get("error")):
+        return _read(body)
+    if choice is None or not (message_of(choice) or finish_of(choice) in CUT_OFF + DECLINED):
+        says = any(_real(body.get(key)) for key in ERROR_KEYS)
+        says = says or "error" in (body.get("object"), body.get("type"))
+        return (
+            _read(body) if says else Told(f"the server answered with what holds no reply: {json.dumps(body)}")
+        )
+    if finish_of(choice) in BROKEN_OFF:
+        return Told(f"the server broke its reply off (finish_reason {finish_of(choice)})")
+    return None
+
+
+def _read(error: Any) -> Told:
+    """The error in a JSON value of any form."""
+    said = list(_walk(error))
+    messages = [value for key, value in said if key in MESSAGE_KEYS and isinstance(value, str)]
+    statuses = [status for key, value in said if key in STATUS_KEYS and (status := _status(value))]
+    return Told(
+        message="; ".join(dict.fromkeys(messages)) or json.dumps(error),
+        status=next(iter(statuses), None),
+        status_in_words=_status_in(" ; ".join(messages)),
+        names=tuple(str(value).lower() for key, value in said if key in NAME_KEYS),
+        param=" ".join(str(value) for key, value in said if key in PARAM_KEYS and value != "body"),
+        evidence=" ; ".join(str(value) if key in SAID_KEYS else f"{key}: {value}" for key, value in said),
+    )
+
+
+def _walk(value: Any, key: str = "message", depth: int = 0) -> Iterator[tuple[str, object]]:
+    """Each text and number with its key, the outer ones first."""
+    if depth > DEEPEST:
+        return
+    if isinstance(value, dict):
+        entries = [(str(name).lower(), entry) for name, entry in value.items() if name not in UNSAID]
+        entries.sort(key=lambda entry: isinstance(entry[1], dict | list))
+        for name, entry in entries:
+            yield from _walk(entry, name, depth + 1)
+    elif isinstance(value, list):
+        for entry in value[:DEEPEST]:
+            yield from _walk(entry, key, depth + 1)
+    elif isinstance(value, str | int | float) and not isinstance(value, bool):
+        yield key, value
+
+
+def _real(error: object) -> bool:
+    """False for what stands for no error: null, nothing, a code of 0 or 200."""
+    if isinstance(error, Mapping):
+        codes = [str(error[key]) for key in STATUS_KEYS if key in error]
+        return any(error.values()) and not (codes and all(code in ("0", "200", "ok") for code in codes))
+    return bool(error) and str(error) not in ("0", "200")
+
+
+def _without_object(reply: str) -> Told:
+    text = reply.strip()
+    if not text:
+        return Told("the server answered with an empty body")
+    if text[0] in "{[":
+        return Told("the server answered with JSON that breaks off or is broken")
+    heads = "; ".join(dict.fromkeys(" ".join(head.split()) for _, head in _TITLE.findall(text)))
+    if heads or "<html" in text.lower() or "<!doctype" in text.lower():
+        said = f"the server answered with a page of HTML{f': {heads}' if heads else ''}"
+        return Told(said, status_in_words=_status_in(heads))
+    return Told(f"the server answered with no JSON: {text}", status_in_words=_status_in(text), evidence=text)
+
+
+def _status(value: object) -> int | None:
+    text = str(value).strip()
+    return int(text) if re.fullmatch(r"[45]\d\d", text) else None
+
+
+def _status_in(text: str) -> int | None:
+    found = _STATUS_TEXT.search(text)
+    return int(found[1]) if found else None
