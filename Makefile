@@ -6,7 +6,7 @@ export TOKENIZERS_PARALLELISM := false
 
 .PHONY: demo test test-all slow lint types contracts fuzz audit long clean
 
-demo: $(VENV)/.installed
+demo: $(VENV)/.usable
 	$(BIN)/python -m lalm_ambig.fit
 
 test: lint types contracts
@@ -39,10 +39,15 @@ audit: $(VENV)/.installed
 	$(BIN)/python -m pip freeze --exclude-editable > $(VENV)/audit/installed.txt
 	$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement $(VENV)/audit/installed.txt
 
-# The stamp is written last, so an interrupted installation is taken up again.
-$(VENV)/.installed: pyproject.toml
+# What users need. The stamps are written last, so an interrupted installation is taken up again.
+$(VENV)/.usable: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+# And what those who change the project need.
+$(VENV)/.installed: $(VENV)/.usable pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	DS_BUILD_OPS=0 $(BIN)/python -m pip install --quiet --no-build-isolation "deepspeed==0.19.8"  # tests of ZeRO
 	touch $@
