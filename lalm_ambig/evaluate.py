@@ -1,26 +1,28 @@
 """Evaluate a trained or untrained policy on a corpus, and keep its predictions: `python -m lalm_ambig.evaluate`."""
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from lalm_ambig.command_line import CommandParser
-from lalm_ambig.corpora.base import Corpus, corpus_names, open_corpus
-from lalm_ambig.corpora.options import option_values
+from lalm_ambig.corpora.base import Corpus, corpus_names
 from lalm_ambig.data import DataModule, asked_alike
 from lalm_ambig.errors import InputError, run_command
 from lalm_ambig.evaluation.literature import literature
 from lalm_ambig.evaluation.table import ambiguity_table, main_table
 from lalm_ambig.methods.base import Method
 from lalm_ambig.runs import quiet
+from lalm_ambig.runs.asked_corpus import asked_corpus
+from lalm_ambig.runs.evaluation import check_place
 from lalm_ambig.runs.loading import LIMIT, SKIP_LONG, Loaded, add_policy_options, load, source_of
 from lalm_ambig.runs.rows import Rows
 from lalm_ambig.runs.session import connect
-from lalm_ambig.types import SPLITS
+from lalm_ambig.runs.trained_items import FLAG, HELP, found_in, record_of, refuse_trained
+from lalm_ambig.types import ALL, PORTIONS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,11 +38,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     data.setup()
     if not data.items(options.split):
         raise InputError(f"split {options.split} has no items.", where=f"corpus {data.corpus.name}")
+    overlap = found_in(record_of(loaded), data, options.split)
+    allow = options.allow_trained_items
+    refuse_trained(overlap, where="evaluate", allow=allow, remedies=_other_tests(options))
     source = source_of(loaded, data.corpus)
     connect(loaded.model, data, adapter=loaded.adapter, trained=None if source is None else source.categories)
     count = len(data.items(options.split))
-    console.print(f"{loaded.label} on {count} items of {data.corpus.name}, {options.split} split")
-    rows = Rows(loaded, data, source, options.split, options.out)
+    console.print(f"{loaded.label} on {count} items of {data.corpus.name}, {_portion(options.split)}")
+    for note in overlap.notes:
+        console.print(f"[bold yellow]{escape(note)}[/bold yellow]", highlight=False)
+    rows = Rows(loaded, data, source, options.split, options.out, overlap)
     results = {**rows.baselines(console), **rows.policy(options.samples)}
     if options.temperature_scaling:
         results |= rows.scaled(options.samples[0])
@@ -51,6 +58,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(*_literature(data.corpus))
     console.print(f"metrics.json and predictions.jsonl: {options.out}")
     return 0
+
+
+def _portion(split: str) -> str:
+    return "all splits" if split == ALL else f"{split} split"
+
+
+def _other_tests(options: argparse.Namespace) -> list[str]:
+    """What to leave out so that a run's own test is taken."""
+    changed = [name for name in ("seed", "fold", "option") if vars(options)[name] not in (None, [])]
+    changed += ["split"] * (options.split != "test")
+    return [f"leave {' and '.join(f'--{name}' for name in changed)} out"] if changed else []
 
 
 def _check(model: Method, options: argparse.Namespace) -> None:
@@ -67,22 +85,13 @@ def _check(model: Method, options: argparse.Namespace) -> None:
             where="--temperature-scaling",
             remedy="Leave it out.",
         )
-    _check_place(options.out)
-
-
-def _check_place(out: Path) -> None:
-    """InputError where no folder of results can be made: not after hours of answers. Nothing is made yet."""
-    present = next(place for place in (out.absolute(), *out.absolute().parents) if place.exists())
-    if not present.is_dir() or not os.access(present, os.W_OK):
-        raise InputError(
-            f"cannot write to {out}: {present} is no folder that may be written to.", where="--out"
-        )
+    check_place(options.out)
 
 
 def _data(loaded: Loaded, options: argparse.Namespace) -> DataModule:
     own = loaded.data
     configured = options.run or options.config
-    corpus = _own_corpus(options, own) if options.corpus is None and configured else _corpus(options)
+    corpus = _own_corpus(options, own) if options.corpus is None and configured else _corpus(loaded, options)
     as_trained = configured and not options.prompt and asked_alike(own.corpus, corpus)
     return DataModule(
         corpus,
@@ -114,12 +123,10 @@ def _own_corpus(options: argparse.Namespace, own: DataModule) -> Corpus:
     return own.corpus
 
 
-def _corpus(options: argparse.Namespace) -> Corpus:
+def _corpus(loaded: Loaded, options: argparse.Namespace) -> Corpus:
     if options.corpus is None:
         raise InputError("--corpus is missing: which corpus is to be evaluated?", where="evaluate")
-    chosen = {"part": options.part, "seed": options.seed, "fold": options.fold}
-    given = {name: value for name, value in chosen.items() if value is not None}
-    return open_corpus(options.corpus, options.root, **given, **option_values(options.option))
+    return asked_corpus(options, loaded.cli if options.run or options.config else None)
 
 
 def _literature(corpus: Corpus) -> list[Table | str]:
@@ -134,14 +141,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--corpus", help=f"one of {', '.join(corpus_names())} (default: the run's own)")
     parser.add_argument("--root", type=Path, help="folder of the corpus (a file for jsonl; demo needs none)")
     parser.add_argument("--part", help="only this part, where the corpus has parts")
-    parser.add_argument("--seed", type=int, help="seed of the split (default 0)")
+    parser.add_argument("--seed", type=int, help="seed of the split (default: the run's, or 0)")
     parser.add_argument(
-        "--fold", type=int, help="one of the five folds, 0 to 4, in place of the single split"
+        "--fold", type=int, help="one of the five folds, 0 to 4 (default: the run's, or the single split)"
     )
     parser.add_argument(
         "--option", action="append", default=[], metavar="KEY=VALUE", help="another setting of the corpus"
     )
-    parser.add_argument("--split", choices=SPLITS, default="test", help="which items (default: test)")
+    parser.add_argument(
+        "--split",
+        choices=PORTIONS,
+        default="test",
+        help="which items; all: of a corpus that was never trained on (default: test)",
+    )
     parser.add_argument(
         "--samples",
         type=int,
@@ -155,6 +167,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="a further row: the same predictions at the temperature that fits the validation split best",
     )
+    parser.add_argument(FLAG, action="store_true", help=HELP)
     parser.add_argument("--batch-size", type=int, metavar="N", help="items in a batch")
     parser.add_argument("--limit", type=int, metavar="N", help=LIMIT)
     parser.add_argument("--skip-long", action="store_true", help=SKIP_LONG)

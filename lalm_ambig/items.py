@@ -8,6 +8,10 @@ from typing import Literal
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+Portion = Literal["train", "validation", "test", "all"]
+"""A split, or the three together."""
+ALL: Portion = "all"
+PORTIONS: tuple[Portion, ...] = (*SPLITS, ALL)
 EXACT = 2**53
 """Up to here a float is exactly the whole number that was meant."""
 

@@ -7,8 +7,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lalm_ambig.items import ALL as ALL
+from lalm_ambig.items import PORTIONS as PORTIONS
 from lalm_ambig.items import SPLITS as SPLITS
 from lalm_ambig.items import Item as Item
+from lalm_ambig.items import Portion as Portion
 from lalm_ambig.items import Split as Split
 
 

@@ -42,6 +42,9 @@ class Corpus(ABC):
     speaker_disjoint_validation: ClassVar[bool] = True
     """False where train and validation share speakers; those of the test are in no other split either way."""
 
+    ids_are_global: ClassVar[bool] = True
+    """False where another root may hold other items under the same ids."""
+
     speaker_disjoint: bool = True
     """False where items are split without regard to who speaks: a speaker may then be in every split."""
 
@@ -83,6 +86,12 @@ class Corpus(ABC):
     @abstractmethod
     def categories(self) -> CategorySet:
         """The classes, in the corpus's own order."""
+
+    @property
+    def draws_speakers_apart(self) -> bool:
+        """Whether the split is drawn here, so that no speaker of the test is in another part: not where the corpus or
+        its file says who is tested, or where speakers are not looked at."""
+        return self.speaker_disjoint
 
     @abstractmethod
     def label_files(self) -> Sequence[Path]:

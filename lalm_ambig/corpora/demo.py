@@ -32,6 +32,7 @@ class Demo(Corpus):
         "The project makes the demo itself: leave --root out, or name a folder that is empty or new."
     )
     prompt = "speech_emotion"
+    ids_are_global = False
 
     def __init__(
         self,

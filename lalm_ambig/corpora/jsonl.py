@@ -57,6 +57,7 @@ class JsonLines(Corpus):
     """The rows of one file, whose classes it declares itself or an option does."""
 
     name = "jsonl"
+    ids_are_global = False
     how_to_obtain = "The root of this corpus is a file of JSON Lines, one row an item."
 
     def __init__(
@@ -102,6 +103,11 @@ class JsonLines(Corpus):
             )
             raise InputError(wrong, where=f"{self.root}:1")
         return declared
+
+    @property
+    def draws_speakers_apart(self) -> bool:
+        """Not where the file gives the splits."""
+        return not self._scan.gives_splits
 
     def label_files(self) -> Sequence[Path]:
         path = self.require(self.root)

@@ -99,6 +99,11 @@ class MspPodcast(Corpus):
     def categories(self) -> CategorySet:
         return CATEGORIES
 
+    @property
+    def draws_speakers_apart(self) -> bool:
+        """Neither split is drawn here by speaker."""
+        return False
+
     def label_files(self) -> Sequence[Path]:
         self.require(self.root)
         consensus = self._consensus_file()

@@ -5,6 +5,8 @@ from typing import Literal
 
 from lalm_ambig.categories import CategorySet
 from lalm_ambig.corpora.base import PAPER_A_METRICS
+from lalm_ambig.evaluation.overlap import Overlap
+from lalm_ambig.items import ALL
 
 Reasoning = Literal["generated", "curated", "direct", "none"]
 """What the answer was read after: the policy's own reasoning, the curated one, the bare prompt; `none` is for
@@ -38,6 +40,14 @@ class About:
     """The part of the corpus, where it has parts and one was chosen; None too in files from before it was kept."""
     seconds_an_item: float | None = None
     """Time that answering took, over the number of items, in seconds; None where it was not kept."""
+
+    trained_items: Overlap | None = None
+    """What of the split the policy was trained on; None for a baseline, and in files from before it was kept."""
+
+    @property
+    def part_of_corpus(self) -> str:
+        """In words: `test split`, or `all splits`."""
+        return "all splits" if self.split == ALL else f"{self.split} split"
 
     def unseen(self, categories: CategorySet) -> tuple[str, ...]:
         """The classes that were never trained: those that the other corpus does not have, by key."""

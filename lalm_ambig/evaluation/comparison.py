@@ -12,6 +12,7 @@ from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.bootstrap import LEVEL, Difference, Resampling, intervals, paired, too_few
 from lalm_ambig.evaluation.grid import Cell, Grid
 from lalm_ambig.evaluation.notes import FEW_SPEAKERS
+from lalm_ambig.evaluation.overlap import marked
 from lalm_ambig.evaluation.pairing import Side, check_pairable
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import speakers
@@ -48,7 +49,9 @@ class Comparison:
     def warnings(self) -> list[str]:
         """What makes the two unequal in kind, to be said loudly."""
         here, there = self.first.results.about, self.second.results.about
-        found = []
+        sides = (("first", here), ("second", there))
+        known = [(name, about.trained_items) for name, about in sides if about.trained_items is not None]
+        found = [f"{name}: {note}." for name, overlap in known for note in overlap.notes]
         if here.readout != there.readout and "none" not in (here.readout, there.readout):
             found.append(
                 f"THE READOUTS DIFFER: first {here.readout}, second {there.readout}. What is compared are models "
@@ -60,7 +63,11 @@ class Comparison:
 
     def grid(self) -> Grid:
         """A row a metric; a difference whose interval excludes 0 stands out."""
-        head = ["metric", "first", "second", f"first − second ({LEVEL:.0%} interval)", "p"]
+        first, second = (
+            marked(name, side.results.about.trained_items)
+            for name, side in (("first", self.first), ("second", self.second))
+        )
+        head = ["metric", first, second, f"first − second ({LEVEL:.0%} interval)", "p"]
         return Grid(head, [self._cells(row) for row in self.rows], self.caption())
 
     def _cells(self, row: Compared) -> list[Cell]:
@@ -87,7 +94,7 @@ class Comparison:
         lines = [
             f"first: {_who(self.first)}",
             f"second: {_who(self.second)}",
-            f"{about.corpus}, {about.split} split, the same {count} items (paired by id); {how}.",
+            f"{about.corpus}, {about.part_of_corpus}, the same {count} items (paired by id); {how}.",
         ]
         if not too_few(count, self.resampling):
             lines += [FEW] if self.resampling.groups and self._units < FEW_SPEAKERS else []

@@ -31,9 +31,10 @@ def notes(
     scored: Scored,
     metrics: dict[str, Interval],
 ) -> tuple[str, ...]:
-    """Its target, where the policy was trained, how its answers came about, what could not be read, and what the
-    metrics lack."""
+    """What of the items was trained on; its target; where the policy was trained; how its answers came about; what
+    could not be read, and what the metrics lack."""
     return (
+        *(about.trained_items.notes if about.trained_items is not None else ()),
         *([DRAWN_TARGET] if any(map(is_drawn, predictions)) else []),
         *_origin(about, categories),
         *_averaged(about),

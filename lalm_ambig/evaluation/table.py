@@ -11,6 +11,7 @@ from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.bootstrap import FEWEST_ITEMS, FEWEST_SPEAKERS, LEVEL, NO_INTERVAL
 from lalm_ambig.evaluation.breakdowns import Part
 from lalm_ambig.evaluation.grid import Cell, Grid, metric_column
+from lalm_ambig.evaluation.overlap import marked
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.metrics.base import DistributionMetric, all_metrics
 
@@ -30,7 +31,10 @@ def main_table(results: Mapping[str, Results]) -> Grid:
         metric_column(metric, {name: row.metrics[metric.name] for name, row in results.items()})
         for metric in metrics
     ]
-    rows = [[Cell(name), *(column[name] for column in columns)] for name in results]
+    rows = [
+        [Cell(marked(name, row.about.trained_items)), *(column[name] for column in columns)]
+        for name, row in results.items()
+    ]
     head = ["method", *(metric.label for metric in metrics)]
     if any(result.parse_rate is not None for result in results.values()):
         head.append("parsed")
@@ -49,7 +53,8 @@ def ambiguity_table(results: Mapping[str, Results]) -> Grid:
     rows: list[list[Cell]] = []
     ends = set()
     for level in AMBIGUITY_LEVELS:
-        rows += _level_rows(level, {name: row.by_ambiguity[level] for name, row in results.items()}, metrics)
+        named = {marked(name, row.about.trained_items): row for name, row in results.items()}
+        rows += _level_rows(level, {name: row.by_ambiguity[level] for name, row in named.items()}, metrics)
         ends.add(len(rows) - 1)
     head = ["ambiguity (items)", "method", *(metric.label for metric in metrics)]
     meaning = "Ambiguity: normalised entropy of the votes in [0, .33), [.33, .66), [.66, 1]."
@@ -106,7 +111,7 @@ def caption(results: Mapping[str, Results]) -> str:
     first = next(iter(results.values()))
     about = first.about
     lines = [
-        f"{about.corpus}, {about.split} split, {first.items} items; {_readings(results)}; {uncertainty(first)}."
+        f"{about.corpus}, {about.part_of_corpus}, {first.items} items; {_readings(results)}; {uncertainty(first)}."
     ]
     shown = {metric.name for metric in _columns(results)}
     hidden = {metric.name for metric in all_metrics(2)} - shown

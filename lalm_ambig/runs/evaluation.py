@@ -7,14 +7,18 @@ from typing import Any
 from lalm_ambig import parallel
 from lalm_ambig.categories import CategorySet
 from lalm_ambig.data import DataModule
-from lalm_ambig.evaluation.predictions import Prediction, read_predictions, write_predictions
+from lalm_ambig.errors import InputError
+from lalm_ambig.evaluation.predictions import PREDICTIONS, Prediction, read_predictions, write_predictions
 from lalm_ambig.evaluation.results import About, Reasoning, Results, evaluate_predictions
-from lalm_ambig.evaluation.results_file import write_results
+from lalm_ambig.evaluation.results_file import METRICS, write_results
+from lalm_ambig.files.kinds import check_replaceable
+from lalm_ambig.files.places import check_folder
 from lalm_ambig.methods.base import Method
-from lalm_ambig.types import Split
+from lalm_ambig.runs.folder import RunFolder
+from lalm_ambig.types import Portion
 
 
-def predict(trainer: Any, model: Method, data: DataModule, split: Split) -> list[Prediction]:
+def predict(trainer: Any, model: Method, data: DataModule, split: Portion) -> list[Prediction]:
     """What the policy answers for every item of a split, in the corpus's order; every process answers for its share."""
     model.predictions.clear()
     trainer.predict(model, dataloaders=data.loader(split), return_predictions=False)
@@ -26,12 +30,25 @@ def reasoning_of(model: Method) -> Reasoning:
     return "generated" if model.reasoning else "direct"
 
 
+def check_place(out: Path) -> None:
+    """InputError where results cannot be written to a folder, or would replace something else: before hours of work."""
+    check_folder(out, where="--out")
+    if RunFolder(out).recorded.is_file():
+        raise InputError(
+            f"{out} is a run's own folder, whose rows are under evaluation/.",
+            where="--out",
+            remedy=f"Name another, as {out / 'evaluation' / 'other'}.",
+        )
+    for folder in (out, *(out.glob("*/") if out.is_dir() else ())):
+        check_replaceable(folder / "predictions.jsonl", PREDICTIONS, where="--out")
+        check_replaceable(folder / "metrics.json", METRICS, where="--out")
+
+
 def keep(
     folder: Path, predictions: Sequence[Prediction], categories: CategorySet, *, about: About
 ) -> Results:
     """Score predictions and write both into a folder."""
     results = evaluate_predictions(predictions, categories, about=about)
-    folder.mkdir(parents=True, exist_ok=True)
     write_predictions(folder / "predictions.jsonl", predictions)
     write_results(folder / "metrics.json", results)
     return results
@@ -39,7 +56,6 @@ def keep(
 
 def write_kept(folder: Path, predictions: Sequence[Prediction]) -> None:
     """Write predictions that a later start of the same run need not make again."""
-    folder.mkdir(parents=True, exist_ok=True)
     write_predictions(folder / "predictions.jsonl", predictions)
 
 

@@ -1,11 +1,15 @@
-"""The option `--folds` of fit: which of a corpus's folds are run, one after another."""
+"""The option `--folds` of fit: which of a corpus's folds are run, one after another, and what each starts from."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from lalm_ambig.configuration import Cli
 from lalm_ambig.corpora.base import FOLDS
 from lalm_ambig.errors import InputError
 
 FLAG = "--folds"
+PLACE = "{fold}"
+"""In `model.start`: the number of the fold that is run."""
 
 
 def taken_out(arguments: Sequence[str]) -> tuple[list[str], list[int] | None]:
@@ -33,3 +37,22 @@ def _numbers(given: str) -> list[int]:
             f"expected all, or numbers from 0 to {FOLDS - 1} with commas, got {given!r}", where=FLAG
         )
     return [int(part) for part in dict.fromkeys(parts)]
+
+
+def start_of_fold(cli: Cli) -> None:
+    """Put the run's fold into `model.start`, where it names one run a fold (`runs/NAME-fold{fold}`).
+
+    InputError where the run has no fold. The configuration holds the run's own start then.
+    """
+    start, fold = cli.model.start, cli.datamodule.corpus.fold
+    if start is None or PLACE not in str(start):
+        return
+    if fold is None:
+        raise InputError(
+            f"{start} has {PLACE}, but this run has no fold:",
+            where="model.start",
+            remedy="add --folds all, or --data.corpus.init_args.fold N.",
+        )
+    own = str(start).replace(PLACE, str(fold))
+    cli.model.start = Path(own)
+    cli.config["model"]["init_args"]["start"] = own

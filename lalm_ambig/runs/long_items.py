@@ -16,7 +16,7 @@ from lalm_ambig.encoding import Encoder
 from lalm_ambig.errors import InputError
 from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.positions import position_limit
-from lalm_ambig.types import Item, Split
+from lalm_ambig.types import Item, Portion
 
 GROWTH = 11
 """Most bytes that Unicode's normal forms make of one: U+FDFA, three bytes, is spelt out in 33."""
@@ -34,7 +34,7 @@ class Long:
     """An item that does not fit. Its parts are in tokens."""
 
     id: str
-    split: Split
+    split: Portion
     prompt: int
     given: int
     """Of the response that is not the policy's own: the curated one, or an answer without reasoning."""
@@ -115,7 +115,7 @@ def too_long(model: Method, data: DataModule, encoder: Encoder, *, limit: int) -
     return found
 
 
-def _measured(model: Method, encoder: Encoder, split: Split, *, prompt: int) -> Long:
+def _measured(model: Method, encoder: Encoder, split: Portion, *, prompt: int) -> Long:
     """An item of a split, without a curated response, and what may follow it.
 
     Behind reasoning the rest of the form is put, and a class name; an answer in words is all of the response.

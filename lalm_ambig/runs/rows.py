@@ -12,13 +12,14 @@ from lalm_ambig.baselines.prior import prior
 from lalm_ambig.baselines.uniform import uniform
 from lalm_ambig.data import DataModule
 from lalm_ambig.errors import InputError
+from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions
 from lalm_ambig.evaluation.results import About, Reasoning, Results
 from lalm_ambig.evaluation.temperature import fitted_temperature, scaled
 from lalm_ambig.runs.evaluation import keep, predict, reasoning_of
 from lalm_ambig.runs.loading import Loaded, Source
 from lalm_ambig.runs.processes import alone
-from lalm_ambig.types import Split
+from lalm_ambig.types import ALL, Portion
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,10 @@ class Rows:
     data: DataModule
     source: Source | None
     """What the policy was trained on, where it is another corpus."""
-    split: Split
+    split: Portion
     out: Path
+    overlap: Overlap | None = None
+    """What of these items the policy was trained on."""
     seconds: dict[int, float] = field(default_factory=dict)
     """Time an item took, by number of samples."""
 
@@ -53,7 +56,7 @@ class Rows:
         start = time.perf_counter()
         rows = predict(trainer, model, self.data, self.split)
         self.seconds[samples] = (time.perf_counter() - start) / len(rows)
-        about = replace(self._cross_domain(about), samples=samples, seconds_an_item=self.seconds[samples])
+        about = replace(self._of_policy(about), samples=samples, seconds_an_item=self.seconds[samples])
         return keep(folder, rows, self.data.categories, about=about)
 
     def scaled(self, samples: int) -> dict[str, Results]:
@@ -65,7 +68,7 @@ class Rows:
         temperature = fitted_temperature(predict(trainer, model, self.data, "validation"))
         label = f"{self.loaded.label}, temperature {temperature:.2f}"
         about = self._about(model.readout, reasoning_of(model), f"{model.policy.describe}, {label}")
-        about = replace(self._cross_domain(about), temperature=temperature, samples=samples)
+        about = replace(self._of_policy(about), temperature=temperature, samples=samples)
         found = scaled(read_predictions(self.out / "predictions.jsonl"), temperature)
         return {label: keep(self.out / "temperature", found, self.data.categories, about=about)}
 
@@ -81,7 +84,7 @@ class Rows:
         corpus which was trained on. The console is told why that one is missing."""
         items, train = self.data.items(self.split), self.data.items("train")
         found = {"uniform": self._baseline("uniform", uniform(items), "every class equally likely")}
-        if len(train):
+        if len(train) and self.split != ALL:  # of all items the prior would be told its own
             label = "prior" if self.source is None else "in-domain prior"
             meaning = f"mean distribution of {self.data.corpus.name}'s training split"
             found[label] = self._baseline("prior", prior(items, train=train), meaning)
@@ -114,6 +117,9 @@ class Rows:
         return About(
             corpus.name, self.split, readout, reasoning, policy, table_metrics=metrics, part=corpus.part
         )
+
+    def _of_policy(self, about: About) -> About:
+        return replace(self._cross_domain(about), trained_items=self.overlap)
 
     def _cross_domain(self, about: About) -> About:
         if self.source is None:

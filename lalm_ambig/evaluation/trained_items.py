@@ -1,0 +1,210 @@
+"""The record of what a run was trained on: it goes with the weights, and says what can no longer be a test.
+
+`trained_items.jsonl` lies in a run's folder and beside its weights. Its first line names the runs: the run itself, then
+those that it goes on from. Each further line is an item. Speakers and texts are kept as digests, sounds as sketches: the
+file holds no item's content, and no folder of a machine.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lalm_ambig.corpora.base import Corpus
+from lalm_ambig.corpora.contents import contents, same_content, trained_among
+from lalm_ambig.errors import InputError
+from lalm_ambig.evaluation.overlap import Overlap
+from lalm_ambig.files.atomic import write_lines
+from lalm_ambig.items import SPLITS, Item
+
+FILE = "trained_items.jsonl"
+FORMAT = 1
+SAMPLE = 64
+"""Items by which it is seen whether two corpora of one name are the same one."""
+SAME_SHARE = 0.9
+"""Share of these that must have one content in both."""
+DIGITS = 12
+
+
+@dataclass(frozen=True)
+class TrainedItem:
+    """An item that was trained on (`train`) or by which the checkpoint was chosen (`validation`)."""
+
+    id: str
+    split: str
+    speaker: str | None
+    """A digest of the speaker's name."""
+    content: str
+    """See `corpora.contents`; empty where it is not known."""
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """What one run saw."""
+
+    name: str
+    settings: Mapping[str, Any]
+    """The corpus's `settings`: its name, part, seed and fold among them."""
+    items: tuple[TrainedItem, ...]
+
+    @property
+    def corpus(self) -> str:
+        return str(self.settings.get("corpus"))
+
+    @property
+    def heading(self) -> dict[str, Any]:
+        """What the file's first line says of it."""
+        return {"name": self.name, "settings": dict(self.settings)}
+
+
+@dataclass(frozen=True)
+class TrainedItems:
+    """What a policy saw: its own run first, then those that it goes on from."""
+
+    runs: tuple[TrainedRun, ...] = ()
+    unknown: tuple[str, ...] = ()
+    """What of its past nothing is known of, one line each."""
+
+    def behind(self, run: TrainedRun) -> "TrainedItems":
+        """The record of a run that goes on from here."""
+        return TrainedItems((run, *self.runs), self.unknown)
+
+    def and_also(self, other: "TrainedItems") -> "TrainedItems":
+        """Both."""
+        unknown = tuple(dict.fromkeys((*self.unknown, *other.unknown)))
+        return TrainedItems((*self.runs, *other.runs), unknown)
+
+
+def trained_item(item: Item, content: str) -> TrainedItem:
+    """An item as the record keeps it."""
+    return TrainedItem(item.id, item.split, speaker_digest(item.speaker), content)
+
+
+def speaker_digest(speaker: str | None) -> str | None:
+    """A speaker's name so that it can be compared and not read."""
+    if speaker is None:
+        return None
+    return hashlib.sha256(f"speaker\0{speaker}".encode()).hexdigest()[:DIGITS]
+
+
+def write_trained_items(folder: Path, record: TrainedItems) -> Path:
+    """Write the file into a folder, whole or not at all."""
+    head = {
+        "trained_items": FORMAT,
+        "runs": [run.heading for run in record.runs],
+        "unknown": list(record.unknown),
+    }
+    rows = ({"run": n, **asdict(item)} for n, run in enumerate(record.runs) for item in run.items)
+    return write_lines(folder / FILE, (json.dumps(row, ensure_ascii=False) for row in (head, *rows)))
+
+
+def read_trained_items(folder: Path) -> TrainedItems | None:
+    """The record that lies in a folder; None where there is none. InputError with file and line for a damaged one."""
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    rows = _rows(path)
+    head: Any
+    at, head = next(rows, (1, None))
+    try:
+        if head["trained_items"] != FORMAT:
+            raise InputError(f"a record of format {head['trained_items']!r}, not {FORMAT}", where=f"{path}:1")
+        runs = [TrainedRun(str(run["name"]), dict(run["settings"]), ()) for run in head["runs"]]
+        unknown = tuple(map(str, head["unknown"]))
+        items: list[list[TrainedItem]] = [[] for _ in runs]
+        for at, row in rows:  # noqa: B007 (for the message)
+            items[int(row["run"])].append(_item(row))
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise _damaged(path, at) from error
+    filled = (replace(run, items=tuple(own)) for run, own in zip(runs, items, strict=True))
+    return TrainedItems(tuple(filled), unknown)
+
+
+def _rows(path: Path) -> Iterator[tuple[int, Any]]:
+    number = 0
+    with path.open(encoding="utf-8") as file:
+        try:
+            for number, line in enumerate(file, start=1):
+                yield number, json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise _damaged(path, max(1, number)) from error
+
+
+def _item(row: Mapping[str, Any]) -> TrainedItem:
+    item = TrainedItem(row["id"], row["split"], row["speaker"], row["content"])
+    texts = (item.id, item.content, item.speaker or "")
+    if item.split not in SPLITS or not all(isinstance(text, str) for text in texts):
+        raise TypeError("not an item")
+    return item
+
+
+def _damaged(path: Path, number: int) -> InputError:
+    remedy = "Take it from the run's folder or from its adapter/, whichever is whole."
+    return InputError("not a record of trained items", where=f"{path}:{number}", remedy=remedy)
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A test set, and the corpus that it is of."""
+
+    corpus: Corpus
+    items: Sequence[Item]
+    every: Sequence[Item]
+    """All items of the corpus, of whatever split."""
+    speakers_apart: bool
+    """Whether its split is drawn so that no speaker is in two of its parts."""
+
+
+def overlap(record: TrainedItems, tested: Tested) -> Overlap:
+    """What of a test set is in a record: by id within one corpus, by content between two."""
+    trained, spoken = set[int](), set[int]()
+    runs, unchecked = dict[str, None](), dict.fromkeys(record.unknown)
+    for run in record.runs:
+        own = _same_corpus(run, tested)
+        places = _by_id(run, tested) if own else _by_content(run, tested)
+        heard = _by_speaker(run, tested) if own and tested.speakers_apart else set[int]()
+        if places or heard:
+            runs[run.name] = None
+        if not own and (silent := sum(not item.content for item in run.items)):
+            lost = f"the sound of {silent} of the {len(run.items)} items of run {run.name} was not at hand"
+            unchecked[f"{lost}: whether they are among these items is not known"] = None
+        trained |= places
+        spoken |= heard
+    of = len(tested.items)
+    return Overlap(len(trained), len(spoken - trained), of, tuple(runs), unchecked=tuple(unchecked))
+
+
+def _by_id(run: TrainedRun, tested: Tested) -> set[int]:
+    ids = {item.id for item in run.items}
+    return {at for at, item in enumerate(tested.items) if item.id in ids}
+
+
+def _by_speaker(run: TrainedRun, tested: Tested) -> set[int]:
+    known = {item.speaker for item in run.items if item.split == "train" and item.speaker is not None}
+    return {at for at, item in enumerate(tested.items) if speaker_digest(item.speaker) in known}
+
+
+def _by_content(run: TrainedRun, tested: Tested) -> set[int]:
+    own = contents(tested.items)
+    found = trained_among(tested.items, own, [item.content for item in run.items])
+    return {at for at, seen in enumerate(found) if seen}
+
+
+def _same_corpus(run: TrainedRun, tested: Tested) -> bool:
+    """Whether ids mean the same items: by the corpus's name, or where that does not say it, by a sample's contents."""
+    corpus = tested.corpus
+    if run.corpus != corpus.name:
+        return False
+    if corpus.ids_are_global:
+        return True
+    by_id = {item.id: item for item in tested.every}
+    step = max(1, len(run.items) // SAMPLE)
+    sample = run.items[::step]
+    there = [(item, by_id[item.id]) for item in sample if item.id in by_id]
+    pairs = zip(there, contents([item for _, item in there]), strict=True)
+    alike = sum(same_content(item.content, content) for (item, _), content in pairs)
+    return alike >= SAME_SHARE * len(sample) if sample else False

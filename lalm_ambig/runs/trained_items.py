@@ -1,0 +1,210 @@
+"""What a run was trained on, kept with it and with its weights; and the refusal to take such items for a test."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lalm_ambig.configuration import parse
+from lalm_ambig.corpora.contents import contents
+from lalm_ambig.corpora.duplicates import duplicates
+from lalm_ambig.data import DataModule
+from lalm_ambig.errors import InputError
+from lalm_ambig.evaluation.overlap import Overlap
+from lalm_ambig.evaluation.trained_items import (
+    FILE,
+    Tested,
+    TrainedItem,
+    TrainedItems,
+    TrainedRun,
+    overlap,
+    read_trained_items,
+    trained_item,
+    write_trained_items,
+)
+from lalm_ambig.files.atomic import write_bytes
+from lalm_ambig.methods.base import Method
+from lalm_ambig.policies.base import Policy
+from lalm_ambig.runs.folder import RunFolder
+from lalm_ambig.runs.loading import Loaded
+from lalm_ambig.types import Portion
+
+FLAG = "--allow-trained-items"
+HELP = (
+    "test on items that were trained on all the same, or that chose the checkpoint; every table, figure and file made "
+    "from it says so"
+)
+ALLOWED = f"{FLAG} goes on, and marks every table, figure and file made from it"
+MOST_STARTS = 50
+"""Runs that go on from one another: more of them go round in a circle."""
+
+
+def refuse_trained(found: Overlap, *, where: str, allow: bool, remedies: Sequence[str] = ()) -> None:
+    """InputError where items of a test were trained on, unless that is allowed; the remedies stand before the flag."""
+    if found.is_leaky and not allow:
+        raise InputError(f"{found.what}: this is no test.", where=where, remedy=_sentence(remedies))
+
+
+def _sentence(remedies: Sequence[str]) -> str:
+    ways = " or ".join([*remedies, ALLOWED])
+    return f"{ways[0].upper()}{ways[1:]}."
+
+
+def allowed_in(words: Sequence[str]) -> tuple[list[str], bool]:
+    """The other words of a command line, and whether the flag is among them."""
+    return [word for word in words if word != FLAG], FLAG in words
+
+
+def tested_items(data: DataModule, portion: Portion) -> Tested:
+    """A part of data that has been set up, as a test set."""
+    corpus = data.corpus
+    apart = corpus.draws_speakers_apart
+    return Tested(corpus, data.items(portion), data.prepared.items(), speakers_apart=apart)
+
+
+def found_in(record: TrainedItems, data: DataModule, portion: Portion) -> Overlap:
+    """What of a part of the data is in a record."""
+    if not record.runs:  # nothing has to be read for that
+        return Overlap(0, 0, len(data.items(portion)), unchecked=record.unknown)
+    return overlap(record, tested_items(data, portion))
+
+
+def record_of_run(run: RunFolder) -> TrainedItems:
+    """What a run of fit was trained on: its record, or what its configuration says where it has none.
+
+    Where neither tells, the record says that nothing is known.
+    """
+    return _record_of_run(run, depth=0)
+
+
+def record_of(loaded: Loaded) -> TrainedItems:
+    """What the policy of a command was trained on: a run's, or what a base model's own folder says."""
+    if loaded.run is not None:
+        return record_of_run(loaded.run)
+    return record_of_base(loaded.model.policy)
+
+
+def record_of_start(start: Path) -> TrainedItems:
+    """What the weights were trained on that `model.start` names: a run's, or an adapter's by itself."""
+    return _record_of_start(start, depth=0)
+
+
+def record_of_base(policy: Policy) -> TrainedItems:
+    """What a base model's own folder says it was trained on: a merged export of a run has a record in it."""
+    path = getattr(policy, "path", None)
+    folder = None if path is None else Path(str(path)).expanduser()
+    return (read_trained_items(folder) if folder is not None and folder.is_dir() else None) or TrainedItems()
+
+
+def _record_of_start(start: Path, *, depth: int) -> TrainedItems:
+    folder = Path(start).expanduser()
+    if (kept := read_trained_items(folder)) is not None:
+        return kept
+    for run in (RunFolder(folder), RunFolder(folder.absolute().parent)):
+        is_it = run.path == folder or run.adapter == folder.absolute()
+        if is_it and run.config.is_file():
+            return _record_of_run(run, depth=depth)
+    return TrainedItems(unknown=(f"nothing is known of what {folder.name} was trained on: it has no {FILE}",))
+
+
+def _record_of_run(run: RunFolder, *, depth: int) -> TrainedItems:
+    for folder in (run.path, run.adapter):
+        if (kept := read_trained_items(folder)) is not None:
+            return kept
+    name = run.path.resolve().name
+    try:
+        cli = parse([f"--config={run.config}"])
+        data, model = cli.datamodule, cli.model
+        data.needs_rationale = model.needs_rationale
+        data.limit = None  # which items an older version left out for it is not known: none, to be sure
+        data.setup()
+        own = TrainedItems((TrainedRun(name, data.corpus.settings(), seen_by(data)),))
+    except InputError as error:
+        why = f"run {name} keeps no {FILE}, and its configuration does not tell either ({error})"
+        return TrainedItems(unknown=(f"what was trained on cannot be checked: {why}",))
+    if model.start is None or depth >= MOST_STARTS:
+        return own.and_also(record_of_base(model.policy))
+    return own.and_also(_record_of_start(model.start, depth=depth + 1))
+
+
+def seen_by(data: DataModule) -> tuple[TrainedItem, ...]:
+    """The items that are trained on, and those by which the checkpoint is chosen."""
+    items = [*data.train_items(), *data.items("validation")]
+    return tuple(trained_item(item, content) for item, content in zip(items, contents(items), strict=True))
+
+
+@dataclass(frozen=True)
+class Past:
+    """What a policy was trained on before a run begins, and what of the run's test that is."""
+
+    record: TrainedItems
+    overlap: Overlap
+    chosen_by: Overlap | None = None
+    """The same of the run's validation items, as far as they were trained on."""
+
+    @property
+    def notes(self) -> list[str]:
+        """For the user, before training."""
+        found = list(self.overlap.notes)
+        if self.chosen_by is not None and self.chosen_by.items:
+            count, of = self.chosen_by.items, self.chosen_by.of
+            runs = ", ".join(self.chosen_by.runs)
+            found.append(
+                f"{count} of the {of} validation items, which choose the checkpoint, were trained on by run {runs}"
+            )
+        return found
+
+
+def past_of(model: Method, data: DataModule, *, allow: bool) -> Past:
+    """What the weights that a run starts from have seen. InputError where its test items are among that.
+
+    Args:
+        model: Nothing of it is loaded.
+        data: Set up here where there is something to compare with.
+        allow: Mark instead of refusing.
+    """
+    record = record_of_base(model.policy) if model.start is None else record_of_start(model.start)
+    if not record.runs:
+        return Past(record, Overlap(0, 0, 0, unchecked=record.unknown))
+    data.setup()
+    found = found_in(record, data, "test")
+    refuse_trained(found, where="model.start", allow=allow, remedies=_other_starts(record, data))
+    trained = (replace(r, items=tuple(i for i in r.items if i.split == "train")) for r in record.runs)
+    return Past(record, found, found_in(TrainedItems(tuple(trained)), data, "validation"))
+
+
+def _other_starts(record: TrainedItems, data: DataModule) -> list[str]:
+    """Ways to a start that has not seen the test."""
+    first, own = record.runs[0].settings, data.corpus.settings()
+    if first.get("corpus") != own["corpus"]:
+        return []
+    if own["fold"] is not None:
+        return ["start each fold from its own run, --model.start 'runs/NAME-fold{fold}',"]
+    if first.get("fold") is not None:
+        return [f"take that run's fold, --data.corpus.init_args.fold {first['fold']},"]
+    if first.get("seed") != own["seed"]:
+        return [f"take that run's split, --data.corpus.init_args.seed {first.get('seed')},"]
+    return []
+
+
+def keep_record(run: RunFolder, data: DataModule, past: Past) -> Overlap:
+    """Write the run's record before it trains; what an earlier start of it has seen stays in.
+
+    Returns what of the run's own test was trained on before, with what its split has twice.
+    """
+    own = TrainedRun(run.path.name, data.corpus.settings(), seen_by(data))
+    before = read_trained_items(run.path)
+    if before is not None and before.runs:
+        items = dict.fromkeys((*before.runs[0].items, *own.items))
+        own = replace(own, items=tuple(items))
+    record = past.record.behind(own)
+    write_trained_items(run.path, record)
+    twice = duplicates(data.train_items(), data.items("test"))
+    return replace(found_in(record, data, "test"), duplicates=twice)
+
+
+def copy_record(run: RunFolder, folder: Path) -> None:
+    """Put a run's record beside weights of it that go elsewhere."""
+    for source in (run.path / FILE, run.adapter / FILE):
+        if source.is_file():
+            write_bytes(folder / FILE, source.read_bytes())
+            return
