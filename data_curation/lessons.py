@@ -69,8 +69,9 @@ def learn(failure: CallError, ask: Ask, dialect: Dialect, *, answered: bool) -> 
     for words in (failure.told.param, evidence):
         if (lesson := _first_named(_flat(words), ask, dialect)) is not None:
             return lesson
-    unnamed = failure.kind == "invalid" and _NOT_TAKEN.search(evidence) and _UNNAMED.search(evidence)
-    if not unnamed or answered:
+    named = any(word in _flat(evidence) for step in STEPS for word in step.words)
+    about_one = failure.kind == "invalid" and _NOT_TAKEN.search(evidence) and _UNNAMED.search(evidence)
+    if named or not about_one or answered:
         return None
     lessons = (step(dialect, ask) for step in UNNAMED_STEPS)
     return next((lesson for lesson in lessons if lesson is not None), None)

@@ -290,3 +290,16 @@ def test_a_server_that_is_not_there_costs_nothing(corpus: Path, out: Path) -> No
         url = gone.url
     ended = run_main(*write_arguments(corpus, out, url), "--limit", 2, "--retries", 0, "--retry-pause", 0.01)
     assert ended.code == 1 and "$0.0000" in ended.out and "no connection" in ended.err
+
+
+@pytest.mark.parametrize("writer", ["openai", "acoustic"])
+def test_a_run_that_writes_nothing_does_not_end_well(
+    stub: StubServer, tmp_path: Path, out: Path, writer: str
+) -> None:
+    broken = make_corpus(tmp_path / "broken", 3)
+    for clip in (broken / "AudioWAV").iterdir():
+        clip.write_bytes(b"RIFF, and nothing more")
+    arguments = ["write", "--corpus", "crema_d", "--root", broken, "--writer", writer, "--out", out]
+    ended = run_main(*arguments, "--base-url", stub.url)
+    assert ended.code == 1 and rows_of(out) == [] and stub.count == 0
+    assert ended.err.splitlines()[-1] == "no reasoning was written: 3 unusable."
