@@ -4,7 +4,6 @@ Four files make a run: `base.yaml` (always), one of `policy/`, one of `data/`, o
 embedded defaults are used: the tiny model on the demo corpus.
 """
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +12,18 @@ from typing import Any
 
 import yaml
 from jsonargparse import ArgumentError, Namespace, set_parsing_settings
+from lightning.pytorch import seed_everything
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
+from lalm_ambig.configuration_devices import check_devices, what_is_there
 from lalm_ambig.configuration_errors import UNION, readable
-from lalm_ambig.configuration_files import config_files, default_files, named_files
+from lalm_ambig.configuration_files import config_files, default_files
+from lalm_ambig.configuration_identity import identity_of
 from lalm_ambig.configuration_precision import check_name, check_precision
-from lalm_ambig.configuration_trust import ALLOW_FLAG, check_trusted
+from lalm_ambig.configuration_seed import HELP as SEED_HELP
+from lalm_ambig.configuration_seed import NAMES as SEED_NAMES
+from lalm_ambig.configuration_seed import check_names, check_trainable, run_seed, seeded, without_followers
+from lalm_ambig.configuration_trust import ALLOW_FLAG, check_addresses, trusted
 from lalm_ambig.corpora.base import corpus_class, corpus_names
 from lalm_ambig.data import DataModule
 from lalm_ambig.errors import InputError
@@ -68,19 +73,39 @@ class Cli(LightningCLI):
         parser.add_subclass_arguments(Policy, "policy", required=True)
         parser.link_arguments("policy", "model.init_args.policy", apply_on="instantiate")
 
+    def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """The run's seed, by both of its names."""
+        parser.add_argument(*(f"--{name}" for name in SEED_NAMES), type=bool | int, default=0, help=SEED_HELP)
+
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """As Lightning's, without its warning against arguments that do not come straight from the shell."""
         self.config = parser.parse_args(args)
+        check_addresses(self.config["trainer"])
+
+    def _set_seed(self) -> None:
+        seed_everything(run_seed(self.config), workers=True)
 
     def instantiate_classes(self) -> None:
         """Policy, model and data; the trainer waits until the run's folder is known."""
-        self.config_init = self.parser.instantiate(self.config)
+        self.config_init = self.parser.instantiate(seeded(self.config))
         self.datamodule = self.config_init["data"]
         self.model = self.config_init["model"]
 
     def check_precision(self, *, training: bool) -> None:
         """InputError for a precision that does not go with the policy's weights, before these are read."""
         check_precision(self.model.policy, vars(self.config_init["trainer"]), training=training)
+
+    def check_seed(self) -> None:
+        """InputError where what is to be trained would not have one seed."""
+        check_trainable(self.config)
+
+    def check_devices(self) -> None:
+        """InputError where this machine has not the devices that training asks for."""
+        check_devices(vars(self.config_init["trainer"]))
+
+    def use_what_is_there(self) -> str | None:
+        """Predict on this machine, whatever the run was trained on; a line where that is another kind of device."""
+        return what_is_there(vars(self.config_init["trainer"]))
 
     def make_trainer(self, **settings: Any) -> Any:
         """Lightning's trainer as configured, with these settings over it."""
@@ -92,24 +117,12 @@ class Cli(LightningCLI):
 
     def resolved(self) -> str:
         """The whole configuration as YAML, secrets blanked out."""
-        text = self.parser.dump(self.config, skip_link_targets=True, skip_unset=False)
+        text = self.parser.dump(without_followers(self.config), skip_link_targets=True, skip_unset=False)
         return str(yaml.safe_dump(_without_secrets(yaml.safe_load(text)), sort_keys=False))
 
     def identity(self) -> str:
-        """Eight hexadecimal digits that change with anything that changes the result."""
-        config = yaml.safe_load(self.resolved())
-        config.pop("run", None)
-        for name in ("config", "allow_any_class"):
-            config.pop(name, None)
-        for name in (
-            "enable_progress_bar",
-            "enable_model_summary",
-            "logger",
-            "callbacks",
-            "log_every_n_steps",
-        ):
-            config["trainer"].pop(name, None)
-        return hashlib.sha256(yaml.safe_dump(config, sort_keys=True).encode()).hexdigest()[:8]
+        """Eight hexadecimal digits that change with anything that changes the result (see `configuration_identity`)."""
+        return identity_of(yaml.safe_load(self.resolved()))
 
 
 def parse(arguments: Sequence[str], **cli_settings: Any) -> Cli:
@@ -120,25 +133,26 @@ def parse(arguments: Sequence[str], **cli_settings: Any) -> Cli:
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
     given = corpus_by_name([a for a in arguments if a != ALLOW_FLAG])
     files = config_files(given)
-    check_trusted([*files, *named_files(given)], allow_any=ALLOW_FLAG in arguments)
+    check_names(given, files)
     stacked = [*default_files(files), *given]
     try:
-        return Cli(
-            Method,
-            DataModule,
-            subclass_mode_model=True,
-            save_config_callback=None,
-            run=False,
-            args=stacked,
-            auto_configure_optimizers=False,
-            parser_kwargs={
-                "exit_on_error": False,
-                "allow_abbrev": False,
-                "description": DESCRIPTION,
-                "usage": USAGE,
-            },
-            **cli_settings,
-        )
+        with trusted(given, files, allow_any=ALLOW_FLAG in arguments):
+            return Cli(
+                Method,
+                DataModule,
+                subclass_mode_model=True,
+                save_config_callback=None,
+                run=False,
+                args=stacked,
+                auto_configure_optimizers=False,
+                parser_kwargs={
+                    "exit_on_error": False,
+                    "allow_abbrev": False,
+                    "description": DESCRIPTION,
+                    "usage": USAGE,
+                },
+                **cli_settings,
+            )
     except ArgumentError as error:
         raise InputError(
             readable(str(error)), where="configuration", remedy="(--help lists every key)"

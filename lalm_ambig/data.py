@@ -18,8 +18,9 @@ from lalm_ambig.prompts import FOR_TEXTS
 from lalm_ambig.rationales import read_rationales
 from lalm_ambig.readouts.logits import Scoring
 from lalm_ambig.sampler import LengthBuckets, Repeats, ResumableLoader
+from lalm_ambig.stopping import leave_to_parent
 from lalm_ambig.stratified import stratified_order
-from lalm_ambig.types import ALL, SPLITS, Batch, Item, Portion
+from lalm_ambig.types import SPLITS, Batch, Item, Portion
 
 
 class Items(Dataset[Item], Sequence[Item]):
@@ -91,7 +92,7 @@ class DataModule(lightning.LightningDataModule):
         skip_bad_rows: bool = False,
         skip_long: bool = False,
         workers: int = 0,
-        seed: int = 0,
+        seed: int | None = None,
     ) -> None:
         """
         Args:
@@ -117,7 +118,7 @@ class DataModule(lightning.LightningDataModule):
             skip_long: Leave items out, counted and listed, that do not fit the model's positions together with the
                 longest response, instead of stopping before anything is trained.
             workers: Processes that load batches.
-            seed: Of the order of the training items.
+            seed: Of the order of the training items: the run's `seed`, or nothing.
         """
         super().__init__()
         if batch_size < 1 or eval_batch_size < 1:
@@ -137,7 +138,7 @@ class DataModule(lightning.LightningDataModule):
         self.given_prompt = prompt
         self.glosses, self.scoring = glosses, scoring
         self.limit, self.cache_features = limit, cache_features
-        self.workers, self.seed = workers, seed
+        self.workers, self.seed = workers, seed or 0
         self.needs_rationale = True
         """Whether only items with a rationale are trained on."""
         self.updates = 1
@@ -199,7 +200,7 @@ class DataModule(lightning.LightningDataModule):
 
     def items(self, split: Portion, *, with_rationale: bool = False) -> Items:
         """Items of a split, or of all; `with_rationale` leaves out those that have none."""
-        source = self.prepared.items(None if split == ALL else split)
+        source = self.prepared.items(None if split == "all" else split)
         keep: Sequence[int] = range(len(source))
         if with_rationale:
             rows = enumerate(zip(source.has_rationale(), source.ids(), strict=True))
@@ -275,7 +276,11 @@ class DataModule(lightning.LightningDataModule):
         )
         order.smallest = self.smallest_batch
         loader = ResumableLoader(
-            items, batch_sampler=order, collate_fn=self.encoder, num_workers=self.workers
+            items,
+            batch_sampler=order,
+            collate_fn=self.encoder,
+            num_workers=self.workers,
+            worker_init_fn=leave_to_parent,
         )
         loader.trainer = trainer
         return loader
@@ -297,4 +302,5 @@ class DataModule(lightning.LightningDataModule):
             batch_size=self.eval_batch_size,
             collate_fn=self.encoder,
             num_workers=self.workers,
+            worker_init_fn=leave_to_parent,
         )

@@ -1,7 +1,7 @@
 """Train a policy on a corpus and evaluate it on unseen items: `python -m lalm_ambig.fit`."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,17 +13,21 @@ from lalm_ambig.estimation.estimate import print_estimate, processes
 from lalm_ambig.estimation.option import taken_out as estimate_taken_out
 from lalm_ambig.evaluation.literature import literature
 from lalm_ambig.evaluation.predictions import Prediction
-from lalm_ambig.evaluation.replacing import replace_text
 from lalm_ambig.evaluation.table import ambiguity_table, main_table
+from lalm_ambig.files.atomic import write_lines
+from lalm_ambig.files.names import check_folder_name, component
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.lora import summary
 from lalm_ambig.runs import quiet
+from lalm_ambig.runs.configured_callbacks import check_callbacks
+from lalm_ambig.runs.ending import ending_well
 from lalm_ambig.runs.folder import RunFolder
-from lalm_ambig.runs.folds import taken_out
+from lalm_ambig.runs.folds import start_of_fold, taken_out
 from lalm_ambig.runs.model_card import write_card
 from lalm_ambig.runs.processes import start, together
-from lalm_ambig.runs.session import connect
+from lalm_ambig.runs.session import connect, started_from
 from lalm_ambig.runs.strategies import check_strategy, strategy_of
+from lalm_ambig.runs.trained_items import allowed_in, keep_record, past_of
 from lalm_ambig.runs.training import Training
 from lalm_ambig.runs.update_size import divide_updates
 
@@ -32,7 +36,7 @@ def main() -> int:
     """Run the configuration of the command line, or go on with it; with `--folds`, once for each fold."""
     quiet.silence()
     console = Console()
-    with together():
+    with together(), ending_well():
         return run_all(sys.argv[1:], console)
 
 
@@ -47,15 +51,16 @@ def run_all(words: Sequence[str], console: Console) -> int:
         print_estimate(cli, assumptions, console)
         return 0
     arguments, folds = taken_out(words)
+    arguments, allow = allowed_in(arguments)
     if folds is None:
-        train(arguments, console)
+        train(arguments, console, allow=allow)
         return 0
     made = []
-    for fold in folds:
+    of_fold = {fold: [*arguments, f"--data.corpus.init_args.fold={fold}"] for fold in folds}
+    check_starts(of_fold.values(), allow=allow)
+    for fold, own in of_fold.items():
         console.rule(f"fold {fold}")
-        made.append(
-            train([*arguments, f"--data.corpus.init_args.fold={fold}"], console, suffix=f"-fold{fold}")
-        )
+        made.append(train(own, console, suffix=f"-fold{fold}", allow=allow))
     listed = " ".join(str(run.path) for run in made)
     console.print(
         f"mean and deviation over folds: python -m lalm_ambig.report {listed} --out DIR", soft_wrap=True
@@ -63,14 +68,32 @@ def run_all(words: Sequence[str], console: Console) -> int:
     return 0
 
 
-def train(arguments: Sequence[str], console: Console, *, suffix: str = "") -> RunFolder:
+def check_starts(folds: Iterable[Sequence[str]], *, allow: bool) -> None:
+    """InputError where a fold cannot go on from its start, or where that has seen its test: before any fold is run."""
+    for arguments in folds:
+        cli = parse(arguments)
+        start_of_fold(cli)
+        if cli.model.start is None:
+            return
+        started_from(cli.model.start)
+        past_of(cli.model, cli.datamodule, allow=allow)
+
+
+def train(arguments: Sequence[str], console: Console, *, suffix: str = "", allow: bool = False) -> RunFolder:
     """One run from its configuration to its table, as far as that is not on disk already.
 
-    `suffix` goes behind a run's given name; a name that is made from the configuration needs none.
+    `suffix` goes behind a run's given name; a name that is made from the configuration needs none. `allow`: test also
+    on items that the start was trained on.
     """
     cli = parse(arguments)
+    start_of_fold(cli)
+    if name := cli.config_init["run"].name:
+        check_folder_name(name, where="run.name")
+    cli.check_devices()
+    check_callbacks(vars(cli.config_init["trainer"]), cli.model, cli.datamodule)
     strategy = strategy_of(cli.config_init["trainer"]["strategy"])
     cli.check_precision(training=True)
+    cli.check_seed()
     evaluator = start(cli)
     divide_updates(cli.model, cli.datamodule, cli.config_init["trainer"], world_size=parallel.world())
     console.quiet = not parallel.is_first()
@@ -82,13 +105,15 @@ def train(arguments: Sequence[str], console: Console, *, suffix: str = "") -> Ru
         console.print(escape(run.results.read_text(encoding="utf-8")))
         return run
     console.print(f"run folder: {run.path}" + (" (goes on)" if state == "started" else ""))
+    past = parallel.first_does(lambda: past_of(cli.model, cli.datamodule, allow=allow))
     connect(cli.model, cli.datamodule, training=True)
     check_strategy(strategy, cli.model, cli.datamodule)
     parallel.first_does(lambda: run.record(cli.resolved(), cli.identity()))
+    overlap = parallel.first_does(lambda: keep_record(run, cli.datamodule, past))
     console.print(_policy_line(cli.model.policy))
-    for note in [*cli.datamodule.notes(), *cli.model.notes()]:
+    for note in [*past.notes, *overlap.duplicates, *cli.datamodule.notes(), *cli.model.notes()]:
         console.print(note, highlight=False)
-    finish(Training(run, cli.model, cli.datamodule, cli, strategy, evaluator, console))
+    finish(Training(run, cli.model, cli.datamodule, cli, strategy, evaluator, console, overlap))
     return run
 
 
@@ -108,7 +133,7 @@ def conclude(training: Training, base: Sequence[Prediction], trained: Sequence[P
     training.console.print(main.rich(narrow=True), levels.rich())
     method = type(training.model).__name__
     write_card(training.run, method=method, corpus=training.data.corpus.name, tables=[main, levels])
-    replace_text(training.run.results, [grid.markdown() for grid in (main, levels, *printed)])
+    write_lines(training.run.results, [grid.markdown() for grid in (main, levels, *printed)])
     if printed:
         training.console.print("results.md holds the literature's figures as well")
     training.console.print(f"adapter, predictions, samples and metrics: {training.run.path}")
@@ -122,7 +147,7 @@ def _policy_line(policy: Policy) -> str:
 
 def default_name(cli: Cli) -> str:
     """corpus-policy-method-hash: the same configuration always has the same folder."""
-    corpus = cli.datamodule.corpus.name
+    corpus = component(cli.datamodule.corpus.name)
     return f"{corpus}-{namespace_name(cli.config, 'policy')}-{namespace_name(cli.config, 'model')}-{cli.identity()}"
 
 

@@ -55,7 +55,7 @@ def sample_groups(encoder: Encoder, batch: Batch, draw: Draw) -> Groups:
         request = _to_answer(request, encoder.answer)
     noise = uniform_noise(
         [item.id for item in batch.items],
-        seed=draw.sampling.seed,
+        seed=draw.sampling.seed or 0,
         step=draw.step,
         copies=draw.copies,
         tokens=draw.sampling.max_new_tokens,

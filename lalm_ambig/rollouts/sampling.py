@@ -23,8 +23,9 @@ class Sampling:
     """Sample among the most likely tokens that hold this share together, in (0, 1]; 1 is all."""
     top_k: int = 0
     """Sample among so many of the most likely tokens; 0 is all."""
-    seed: int = 0
-    """Of the random numbers; an item's depend on it, on the step and on the item's id only."""
+    seed: int | None = None
+    """Of the random numbers, the run's `seed` or nothing; an item's depend on it, on the step and on the item's id
+    only."""
 
     def __post_init__(self) -> None:
         rules = (

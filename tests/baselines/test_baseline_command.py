@@ -58,8 +58,9 @@ def test_alpha_of_panel_is_the_whole_corpus_s_and_the_seed_is_of_the_draws(
 ) -> None:
     row("panel", demo_root, tmp_path, "--limit", "5")
     every = list(Demo(demo_root).read())
-    test = [item for item in every if item.split == "test"][:5]
     found = read_predictions(tmp_path / "predictions.jsonl")
+    test = [item for item in every if item.id in {row.id for row in found}]
+    assert len(test) == 5
     assert found == panel(test, alpha=fitted_alpha(vote_counts(every)), seed=0)
     row("panel", demo_root, tmp_path, "--limit", "5", "--seed", "1")
     assert read_predictions(tmp_path / "predictions.jsonl") != found
