@@ -14,7 +14,7 @@ from rich.progress import track
 from torch import Tensor
 
 from lalm_ambig.audio import read_audio
-from lalm_ambig.cache import whole_folder
+from lalm_ambig.files.atomic import new_folder, write_text
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.types import Item
 
@@ -86,18 +86,21 @@ def _open(folder: Path) -> FeatureCache:
 
 def _build(policy: Policy, paths: Sequence[str], folder: Path) -> None:
     clips, row, channels, dtype = [], 0, 0, torch.float32
-    with whole_folder(folder) as unfinished:
+    with new_folder(folder) as unfinished:
         with (unfinished / "features.bin").open("wb") as out:
-            for path, features in _encode(policy, paths):
+            for path, features in encoded(policy, paths):
                 channels, dtype = features.shape[1], features.dtype
                 out.write(features.contiguous().view(torch.uint8).numpy().tobytes())
                 clips.append((path, row, features.shape[0]))
                 row += features.shape[0]
         about = {"channels": channels, "dtype": str(dtype).removeprefix("torch."), "clips": clips}
-        (unfinished / "index.json").write_text(json.dumps(about))
+        write_text(unfinished / "index.json", json.dumps(about))
 
 
-def _encode(policy: Policy, paths: Sequence[str]) -> Iterator[tuple[str, Tensor]]:
+def encoded(
+    policy: Policy, paths: Sequence[str]
+) -> Iterator[tuple[str, Float[Tensor, "audio_token channel"]]]:
+    """Each clip's features under the policy's audio encoder as it is, several clips at a time, on the CPU."""
     passes = [paths[i : i + CLIPS_PER_PASS] for i in range(0, len(paths), CLIPS_PER_PASS)]
     with torch.inference_mode():
         for group in track(passes, description="audio features", transient=True):

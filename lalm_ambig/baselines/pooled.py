@@ -10,6 +10,7 @@ from torch import Tensor
 from lalm_ambig.baselines.base import Features
 from lalm_ambig.encoding import Encoder, approximate_length
 from lalm_ambig.errors import InputError
+from lalm_ambig.features import encoded
 from lalm_ambig.policies.plain import plain_states
 from lalm_ambig.rollouts.decoder import prompt_segments
 from lalm_ambig.types import Item
@@ -18,13 +19,13 @@ BATCH_SIZE = 16
 
 
 class PooledFeatures(Features):
-    """Means over tokens: of the audio encoder's features of a clip (before the projector, from the cache), or of the
-    last hidden states of a text item's whole prompt, with the adapter off."""
+    """Means over tokens: of the audio encoder's features of a clip (before the projector, from the cache if there is
+    one), or of the last hidden states of a text item's whole prompt, with the adapter off."""
 
     def __init__(self, encoder: Encoder, items: Sequence[Item]) -> None:
         """
         Args:
-            encoder: With a loaded policy, and with the cache of `features.py` where items have audio.
+            encoder: With a loaded policy.
             items: All that will be looked at. InputError where some have audio and some have none.
         """
         heard = [item for item in items if item.audio is not None]
@@ -48,10 +49,13 @@ class PooledFeatures(Features):
         return self._heard(items) if self.sound else self._read(items)
 
     def _heard(self, items: Sequence[Item]) -> Float[Tensor, "item feature"]:
-        cache = self.encoder.features
-        if cache is None:
-            raise ValueError("probe: the encoder has no cached audio features")
-        return torch.stack([cache.get(str(item.audio)).double().mean(0) for item in items])
+        cache, clips = self.encoder.features, [str(item.audio) for item in items]
+        if cache is not None:
+            return torch.stack([cache.get(clip).double().mean(0) for clip in clips])
+        with self.encoder.policy.evaluating():
+            heard = encoded(self.encoder.policy, sorted(set(clips)))
+            means = {clip: own.double().mean(0) for clip, own in heard}
+        return torch.stack([means[clip] for clip in clips])
 
     @torch.inference_mode()
     def _read(self, items: Sequence[Item]) -> Float[Tensor, "item feature"]:
