@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.errors import InputError, of_the_machine
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ def everyones(value: T) -> list[T]:
 def first_does(action: Callable[[], T]) -> T:
     """What the first process gets from an action that only it performs, in every process; all must call.
 
-    An InputError there is raised in all of them.
+    An InputError there is raised in all of them, also for a full disk and its like.
     """
     if world() == 1:
         return action()
@@ -58,6 +58,11 @@ def first_does(action: Callable[[], T]) -> T:
             outcome[0] = action()
         except InputError as error:
             outcome[1] = str(error)
+        except OSError as error:
+            found = of_the_machine(error)
+            if found is None:
+                raise
+            outcome[1] = str(found)
     dist.broadcast_object_list(outcome, src=0)
     if outcome[1] is not None:
         raise InputError(outcome[1])

@@ -1,6 +1,5 @@
 """What happens beside training: sample responses that people can read."""
 
-import json
 from typing import Any
 
 import lightning
@@ -10,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lalm_ambig.runs.folder import RunFolder
+from lalm_ambig.runs.logs import append
 from lalm_ambig.types import Batch, Reading
 
 
@@ -51,8 +51,7 @@ class Samples(Callback):
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         if not self.rows:
             return
-        with self.file.open("a", encoding="utf-8") as out:
-            out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in self.rows)
+        append(self.file, self.rows)
         self.console.print(sample_table(self.rows, pl_module.encoder.categories.names))
         self.rows.clear()
 
@@ -64,6 +63,13 @@ class RolloutTable(Callback):
         self.file = run.path / "rollouts.jsonl"
         self.every, self.console = every, console
         self.shown = -1
+        """Step that was shown last."""
+
+    def state_dict(self) -> dict[str, int]:
+        return {"shown": self.shown}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        self.shown = state_dict["shown"]
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Batch, batch_idx: int
@@ -72,8 +78,7 @@ class RolloutTable(Callback):
         if not rows or step == self.shown or (step - 1) % self.every or not trainer.is_global_zero:
             return
         self.shown = step
-        with self.file.open("a", encoding="utf-8") as out:
-            out.writelines(json.dumps({"step": step, **row}, ensure_ascii=False) + "\n" for row in rows)
+        append(self.file, [{"step": step, **row} for row in rows])
         group = [row for row in rows if row["id"] == rows[0]["id"]]
         self.console.print(rollout_table(group, pl_module.encoder.categories.names, step=step))
 

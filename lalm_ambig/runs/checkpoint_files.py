@@ -47,8 +47,8 @@ def write_weights(path: Path, weights: dict[str, Tensor]) -> None:
 def write_checkpoint_folder(path: Path, save: Callable[[Path], None]) -> None:
     """A checkpoint into which every process writes: `save` fills a folder, which then gets its name."""
     unfinished = path.with_name(f"{UNFINISHED}{path.name}")
-    parallel.first_does(lambda: _trying(path, lambda: shutil.rmtree(unfinished, ignore_errors=True)))
-    _trying(path, lambda: save(unfinished))
+    parallel.first_does(lambda: trying(path, lambda: shutil.rmtree(unfinished, ignore_errors=True)))
+    trying(path, lambda: save(unfinished))
     parallel.meet()
 
     def finish() -> None:
@@ -56,7 +56,7 @@ def write_checkpoint_folder(path: Path, save: Callable[[Path], None]) -> None:
             raise OSError("what was written cannot be read back")
         put_folder(unfinished, path)
 
-    parallel.first_does(lambda: _trying(path, finish))
+    parallel.first_does(lambda: trying(path, finish))
 
 
 def is_whole(path: Path) -> bool:
@@ -94,10 +94,11 @@ def _written(path: Path, write: Callable[[Path], None]) -> None:
             if not _is_whole_file(unfinished):
                 raise OSError("what was written cannot be read back")
 
-    _trying(path, attempt)
+    trying(path, attempt)
 
 
-def _trying(path: Path, attempt: Callable[[], None]) -> None:
+def trying(path: Path, attempt: Callable[[], None]) -> None:
+    """Write something of a run. InputError where the machine cannot."""
     try:
         attempt()
     except (CannotWrite, *FAILED) as error:

@@ -22,15 +22,18 @@ from lalm_ambig.runs.checkpoint_files import (
     write_checkpoint_folder,
     write_weights,
 )
+from lalm_ambig.runs.ending import agreed, still_there
 from lalm_ambig.runs.folder import RunFolder
 from lalm_ambig.runs.strategies import saves_folders
+from lalm_ambig.stopping import Stopped
 
 KEPT = 2
 """Newest states that are kept: the last, and the one before it should the last be damaged later."""
 
 
 class SavedState(Callback):
-    """Every so many optimiser steps, everything that is needed to go on as if nothing had happened."""
+    """Every so many optimiser steps, and when a signal asks the run to end, everything that is needed to go on as if
+    nothing had happened."""
 
     def __init__(self, run: RunFolder, every: int) -> None:
         """
@@ -40,6 +43,8 @@ class SavedState(Callback):
         """
         self.run, self.every = run, every
         self.saved_at = 0
+        self.begun = -1
+        """Step whose first batch was the last to begin: more batches follow where gradients are accumulated."""
         self.random: dict[str, Any] | None = None
         """Of this process, to be restored before the first step."""
 
@@ -57,12 +62,23 @@ class SavedState(Callback):
             # The loop guesses where in a step it was saved; before a step, as many batches stepped as there were steps.
             trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step
         step = trainer.global_step
-        if step % self.every == 0 and step != self.saved_at:
+        if step == self.begun:
+            return
+        self.begun, by = step, agreed()
+        if step != self.saved_at and (by is not None or step % self.every == 0):
             self.saved_at = step
             self.save(trainer)
+        if by is not None:
+            done = f"step {step} is finished and saved" if step else "no step was begun"
+            raise Stopped(by, f"{done}. The same command goes on from there.")
+
+    def on_validation_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        if not trainer.sanity_checking:
+            parallel.first_does(lambda: still_there(self.run))
 
     def save(self, trainer: lightning.Trainer) -> None:
         """Write the state as it is now; every process must call."""
+        parallel.first_does(lambda: still_there(self.run))
         for logger in trainer.loggers:
             logger.save()
         path = self.run.checkpoint(trainer.global_step)
@@ -73,6 +89,7 @@ class SavedState(Callback):
         if parallel.is_first():
             for old in self.run.saved()[KEPT:]:
                 remove(old)
+        parallel.meet()
 
     def on_save_checkpoint(
         self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]

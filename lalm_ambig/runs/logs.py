@@ -3,7 +3,10 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,9 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 
 from lalm_ambig import parallel
-from lalm_ambig.cache import write_whole
+from lalm_ambig.files.atomic import write_text
+from lalm_ambig.files.failures import refused
+from lalm_ambig.runs.ending import ROOM
 from lalm_ambig.runs.folder import RunFolder
 
 METRICS = "metrics.csv"
@@ -36,16 +41,44 @@ class Appending(ExperimentWriter):
 
 
 def run_loggers(run: RunFolder, *, resumed_at: int | None) -> list[Any]:
-    """Lightning's loggers of a run: metrics.csv and tensorboard/, with what was logged before the state that training
-    goes on from (after so many optimiser steps; None: from the start)."""
+    """Lightning's loggers of a run, metrics.csv and tensorboard/, which go on behind what `take_back` has left."""
     table = CSVLogger(run.path, name="", version="")
     if parallel.is_first():
-        cut_table(run.path / METRICS, step=resumed_at or 0)
-        for name in RESPONSES:
-            _cut(run.path / name, step=resumed_at)
         table._experiment = Appending(table.log_dir)
     board = TensorBoardLogger(run.path, name="tensorboard", version="", purge_step=resumed_at)
     return [table, board]
+
+
+def take_back(run: RunFolder, *, resumed_at: int | None) -> None:
+    """Leave of a run's logs what was written before the state that training goes on from (after so many optimiser
+    steps; None: from the start), whoever writes them now."""
+    cut_table(run.path / METRICS, step=resumed_at or 0)
+    for name in RESPONSES:
+        _cut(run.path / name, step=resumed_at)
+
+
+def append(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows behind those of a file of JSON Lines, down to the disk. InputError where that fails."""
+    with refused(file, remedy=ROOM), file.open("a", encoding="utf-8") as out:
+        out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        out.flush()
+        os.fsync(out.fileno())
+
+
+@contextmanager
+def one_line_of_writers() -> Iterator[None]:
+    """Inside, a thread that cannot write leaves no traceback: tensorboard's raises its error where it is next used."""
+    before = threading.excepthook
+
+    def say(failed: threading.ExceptHookArgs) -> None:
+        if not issubclass(failed.exc_type, OSError):
+            before(failed)
+
+    threading.excepthook = say
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 def cut_table(file: Path, *, step: int) -> None:
@@ -53,7 +86,7 @@ def cut_table(file: Path, *, step: int) -> None:
     if not file.is_file():
         return
     head, rows = _read(file)
-    kept = [row for row in rows if int(row["step"] or step) < step]
+    kept = [row for row in rows if row.get("step", "").isdecimal() and int(row["step"]) < step]
     if kept:
         _write(file, head, kept)
     else:
@@ -61,9 +94,9 @@ def cut_table(file: Path, *, step: int) -> None:
 
 
 def _read(file: Path) -> tuple[list[str], list[dict[str, Any]]]:
-    with file.open(encoding="utf-8", newline="") as lines:
-        reader = csv.DictReader(lines)
-        return list(reader.fieldnames or []), [row for row in reader if None not in row.values()]
+    text = file.read_text(encoding="utf-8", errors="replace")
+    reader = csv.DictReader(text[: text.rfind("\n") + 1].splitlines())  # without a line that has no end
+    return list(reader.fieldnames or []), [row for row in reader if None not in row.values()]
 
 
 def _write(file: Path, head: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
@@ -71,17 +104,21 @@ def _write(file: Path, head: Sequence[str], rows: Sequence[dict[str, Any]]) -> N
     writer = csv.DictWriter(text, fieldnames=head)
     writer.writeheader()
     writer.writerows(rows)
-    write_whole(file, text.getvalue())
+    write_text(file, text.getvalue())
 
 
 def _cut(file: Path, *, step: int | None) -> None:
-    """Leave out the lines that were written after so many optimiser steps, and one that was not written to its end."""
+    """Leave out the lines that were written after so many optimiser steps, and what is no whole line."""
     if not file.is_file():
         return
-    kept = []
-    for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
-        if step is None or not line.endswith("\n"):
-            continue
-        if json.loads(line)["step"] <= step:
-            kept.append(line)
-    write_whole(file, "".join(kept))
+    lines = file.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
+    kept = [f"{line}\n" for line in lines if step is not None and _step_of(line) <= step]
+    write_text(file, "".join(kept))
+
+
+def _step_of(line: str) -> float:
+    """Optimiser steps behind which a line of responses was written; infinity for what a power cut has left of one."""
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, TypeError, KeyError):
+        return float("inf")

@@ -14,10 +14,11 @@ from typing import Any
 
 from lightning.pytorch.strategies import DDPStrategy
 
-from lalm_ambig import parallel
+from lalm_ambig import parallel, stopping
 from lalm_ambig.configuration import Cli
 from lalm_ambig.errors import InputError
 from lalm_ambig.runs.checked_here import CheckedHere
+from lalm_ambig.runs.ending import GOES_ON, listen_for
 
 PATIENCE = timedelta(hours=2)
 """How long a process waits for the others, which may be reading a corpus for the first time."""
@@ -28,7 +29,8 @@ FIRST = "LALM_AMBIG_FIRST_PROCESS"
 """Environment variable: who started the others, where nobody else (SLURM, torchrun) has."""
 _STARTED: list["subprocess.Popen[bytes]"] = []
 """By the first process."""
-GOES_ON = "The same command goes on from the last checkpoint."
+BY_SIGNAL = {128 + one: one for one in stopping.SIGNALS}
+"""Exit codes of processes that a signal has asked to end."""
 
 
 def evaluating() -> dict[str, Any]:
@@ -43,7 +45,7 @@ def evaluating() -> dict[str, Any]:
 
 def alone(cli: Cli) -> Any:
     """A trainer for evaluation on one device, whatever the configuration trains on."""
-    return cli.make_trainer(strategy="auto", devices=1, num_nodes=1, **evaluating())
+    return listen_for(cli.make_trainer(strategy="auto", devices=1, num_nodes=1, **evaluating()))
 
 
 def start(cli: Cli) -> Any:
@@ -51,10 +53,10 @@ def start(cli: Cli) -> Any:
 
     Evaluation keeps the whole weights in every process, whatever the strategy of training is, and divides the items.
     """
-    trainer = cli.make_trainer(strategy="auto", **evaluating())
+    trainer = listen_for(cli.make_trainer(strategy="auto", **evaluating()))
     if trainer.world_size == 1:
         return trainer
-    trainer = cli.make_trainer(strategy=DDPStrategy(timeout=PATIENCE), **evaluating())
+    trainer = listen_for(cli.make_trainer(strategy=DDPStrategy(timeout=PATIENCE), **evaluating()))
     strategy = trainer.strategy
     _watch_parent()
     if not strategy.cluster_environment.creates_processes_externally:
@@ -77,6 +79,9 @@ def together() -> Iterator[None]:
         if not (parallel.world() > 1 and LOST.search(str(error))):
             _kill_started()
             raise
+        by = stopping.asked()
+        if by is not None:
+            raise stopping.Stopped(by) from error
         time.sleep(3 * LOOK_EVERY_S)  # the watch of the first process knows which one is gone
         raise InputError("another process of this run is gone.", remedy=GOES_ON) from error
     except BaseException:
@@ -128,7 +133,13 @@ def _watch_children(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
 
 
 def _stop(processes: Sequence["subprocess.Popen[bytes]"], failed: int, *, code: int) -> None:
+    by = stopping.asked()
+    if by is not None:  # this process will end by itself
+        time.sleep(stopping.PATIENCE_S)
+        stopping.leave_at_once(by)
     how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+    if code in BY_SIGNAL:
+        how = f"was stopped by {BY_SIGNAL[code].name}"
     print(
         f"error: process {failed} of {len(processes) + 1} {how}; all stop. {GOES_ON}",
         file=sys.stderr,
@@ -136,4 +147,4 @@ def _stop(processes: Sequence["subprocess.Popen[bytes]"], failed: int, *, code: 
     )
     for process in processes:
         process.send_signal(signal.SIGKILL)
-    os._exit(1)
+    os._exit(code if code in BY_SIGNAL else 1)
