@@ -16,6 +16,7 @@ from lightning.pytorch import seed_everything
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from lalm_ambig.configuration_devices import check_devices, what_is_there
+from lalm_ambig.configuration_devices import check_devices, what_is_there
 from lalm_ambig.configuration_errors import UNION, readable
 from lalm_ambig.configuration_files import config_files, default_files
 from lalm_ambig.configuration_identity import identity_of
@@ -98,6 +99,14 @@ class Cli(LightningCLI):
     def check_seed(self) -> None:
         """InputError where what is to be trained would not have one seed."""
         check_trainable(self.config)
+
+    def check_devices(self) -> None:
+        """InputError where this machine has not the devices that training asks for."""
+        check_devices(vars(self.config_init["trainer"]))
+
+    def use_what_is_there(self) -> str | None:
+        """Predict on this machine, whatever the run was trained on; a line where that is another kind of device."""
+        return what_is_there(vars(self.config_init["trainer"]))
 
     def check_devices(self) -> None:
         """InputError where this machine has not the devices that training asks for."""

@@ -86,11 +86,18 @@ class Method(lightning.LightningModule, ABC):
         """Take the encoder of the corpus to be trained on; the policy must be loaded."""
         self.encoder = encoder
         self.train()  # transformers hands models over in evaluation mode, and Lightning leaves them in it
-        names = ("curated", self.mode) if self.reads_curated else (self.mode,)
         count = len(encoder.categories)
         self.validation = torch.nn.ModuleDict(
-            {name: MetricCollection({m.name: m for m in all_metrics(count)}) for name in names}
+            {
+                name: MetricCollection({m.name: m for m in all_metrics(count)})
+                for name in self.validated_modes
+            }
         )
+
+    @property
+    def validated_modes(self) -> tuple[str, ...]:
+        """Names of the readings of a validation: its metrics are called MODE/METRIC."""
+        return ("curated", self.mode) if self.reads_curated else (self.mode,)
 
     @property
     def mode(self) -> str:

@@ -1,6 +1,7 @@
 """A policy to be evaluated or asked: one that a run has trained, or a base model as it is."""
 
 import argparse
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -137,6 +138,8 @@ def load(options: argparse.Namespace) -> Loaded:
         files = [options.policy, folder / "data/demo.yaml", folder / f"method/{method}.yaml"]
         loaded = Loaded(parse([f"--config={file}" for file in files]), None, "base")
     _override(loaded, options)
+    if note := loaded.cli.use_what_is_there():
+        print(f"{loaded.label}: {note}", file=sys.stderr)
     loaded.cli.check_precision(training=False)
     return loaded
 

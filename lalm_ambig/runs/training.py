@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.callbacks import Callback, LearningRateMonitor, RichProgressBar
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ProgressBar, RichProgressBar
 from rich.console import Console
 
 from lalm_ambig import parallel
@@ -22,6 +22,7 @@ from lalm_ambig.runs.callbacks import RolloutTable, Samples
 from lalm_ambig.runs.checked_here import CheckedHere
 from lalm_ambig.runs.checkpoint_files import WholeFileIO, write_weights
 from lalm_ambig.runs.checkpointing import BestWeights, SavedState, newest
+from lalm_ambig.runs.configured_callbacks import listed
 from lalm_ambig.runs.evaluation import keep, kept, predict, reasoning_of, write_kept
 from lalm_ambig.runs.folder import RunFolder
 from lalm_ambig.runs.logs import run_loggers
@@ -159,7 +160,7 @@ def make_trainer(training: Training, *, resumed: Path | None) -> Any:
         logger=loggers,
         default_root_dir=run.path,
         strategy=training.strategy,
-        plugins=[*(configured["plugins"] or []), WholeFileIO()],
+        plugins=[*listed(configured["plugins"]), WholeFileIO()],
         use_distributed_sampler=False,  # the loaders divide items themselves
         enable_checkpointing=False,  # Lightning's own
     )
