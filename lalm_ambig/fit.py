@@ -20,7 +20,6 @@ from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.lora import summary
 from lalm_ambig.runs import quiet
 from lalm_ambig.runs.configured_callbacks import check_callbacks
-from lalm_ambig.runs.configured_callbacks import check_callbacks
 from lalm_ambig.runs.ending import ending_well
 from lalm_ambig.runs.folder import RunFolder
 from lalm_ambig.runs.folds import start_of_fold, taken_out
@@ -92,7 +91,6 @@ def train(arguments: Sequence[str], console: Console, *, suffix: str = "", allow
         check_folder_name(name, where="run.name")
     cli.check_devices()
     check_callbacks(vars(cli.config_init["trainer"]), cli.model, cli.datamodule)
-    cli.check_devices()
     strategy = strategy_of(cli.config_init["trainer"]["strategy"])
     cli.check_precision(training=True)
     cli.check_seed()
