@@ -108,9 +108,13 @@ def train(arguments: Sequence[str], console: Console, *, suffix: str = "", allow
     past = parallel.first_does(lambda: past_of(cli.model, cli.datamodule, allow=allow))
     connect(cli.model, cli.datamodule, training=True)
     check_strategy(strategy, cli.model, cli.datamodule)
-    parallel.first_does(lambda: run.record(cli.resolved(), cli.identity()))
+    changed = parallel.first_does(lambda: run.record(cli.resolved(), cli.identity(), trainer=evaluator))
     overlap = parallel.first_does(lambda: keep_record(run, cli.datamodule, past))
     console.print(_policy_line(cli.model.policy))
+    if changed:
+        console.print(
+            f"goes on in another environment, so numbers may change: {'; '.join(changed)}", soft_wrap=True
+        )
     for note in [*past.notes, *overlap.duplicates, *cli.datamodule.notes(), *cli.model.notes()]:
         console.print(note, highlight=False)
     finish(Training(run, cli.model, cli.datamodule, cli, strategy, evaluator, console, overlap))

@@ -10,28 +10,32 @@ results.md                            the final table; its presence means that t
 """
 
 import json
-import platform
-import subprocess
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-import lalm_ambig
-from lalm_ambig.cache import write_whole
+from lalm_ambig.configuration import parse
+from lalm_ambig.configuration_identity import RULES
 from lalm_ambig.errors import InputError
+from lalm_ambig.files.atomic import CannotWrite, write_text
+from lalm_ambig.files.kinds import json_with
+from lalm_ambig.files.places import check_folder
+from lalm_ambig.runs.environment import differences, environment
 
 State = Literal["new", "started", "finished"]
-PACKAGES = (
-    "lalm_ambig",
-    "torch",
-    "torchaudio",
-    "lightning",
-    "transformers",
-    "peft",
-    "torchmetrics",
-    "datasets",
+CONTENTS = (
+    "config.yaml",
+    "checkpoints",
+    "adapter",
+    "metrics.csv",
+    "tensorboard",
+    "samples.jsonl",
+    "rollouts.jsonl",
+    "evaluation",
+    "results.md",
 )
+"""What a run writes after its environment.json."""
+RECORD = json_with("the record of a run", "identity", "packages")
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,10 @@ class RunFolder:
     @property
     def config(self) -> Path:
         return self.path / "config.yaml"
+
+    @property
+    def recorded(self) -> Path:
+        return self.path / "environment.json"
 
     @property
     def checkpoints(self) -> Path:
@@ -84,8 +92,8 @@ class RunFolder:
 
     def state_for(self, identity: str) -> State:
         """How far the run of that configuration is. InputError if the folder holds another one."""
-        recorded = self.path / "environment.json"
-        if recorded.is_file() and json.loads(recorded.read_text())["identity"] != identity:
+        self._check_ours()
+        if self.recorded.is_file() and self._identity() != identity:
             raise InputError(
                 f"{self.path} holds a run with another configuration (see its config.yaml).",
                 where="run.name",
@@ -93,17 +101,57 @@ class RunFolder:
             )
         return self.state()
 
-    def record(self, config: str, identity: str) -> None:
-        """Write what is run, unless the folder already says so; InputError where it cannot be written."""
-        recorded = self.path / "environment.json"
-        if recorded.is_file():
-            return
+    def record(self, config: str, identity: str, *, trainer: Any = None) -> list[str]:
+        """Write what is run, and on what, unless the folder already says so; InputError where it cannot be written.
+
+        Where the run goes on in another environment, that one is kept beside the first, and what is different in it is
+        returned.
+        """
+        now = environment(identity, trainer)
+        if not (self.recorded.is_file() and self.config.is_file()):
+            self._write(now, config)
+            return []
+        recorded = self._environment()
+        found = differences(recorded, now)
+        if found:
+            others = [other for other in recorded.get("later", []) if other != now]
+            self._write({**recorded, "later": [*others, now]})
+        return found
+
+    def _write(self, recorded: dict[str, Any], config: str | None = None) -> None:
+        try:  # first what says whose folder it is
+            write_text(self.recorded, json.dumps(recorded, indent=2) + "\n")
+            if config is not None:
+                write_text(self.config, config)
+        except CannotWrite as error:
+            raise InputError(f"cannot write to {self.path}: {error.why}", where="run.root") from error
+
+    def _environment(self) -> dict[str, Any]:
+        return cast(dict[str, Any], json.loads(self.recorded.read_text(encoding="utf-8")))
+
+    def _identity(self) -> str:
+        """Of the run in the folder; where it was recorded by other rules, that of its configuration by today's."""
+        recorded = self._environment()
+        if recorded.get("identity_rules") == RULES or not self.config.is_file():
+            return str(recorded["identity"])
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            write_whole(self.config, config)
-            write_whole(recorded, json.dumps(environment(identity), indent=2) + "\n")
-        except OSError as error:
-            raise InputError(f"cannot write to {self.path}: {error.strerror}", where="run.root") from error
+            return parse([f"--config={self.config}"]).identity()
+        except InputError:  # a configuration that is none any more
+            return str(recorded["identity"])
+
+    def _check_ours(self) -> None:
+        """InputError where the folder holds something else under a name of a run's, or cannot be written to."""
+        if self.recorded.is_file():
+            found = [] if RECORD.holds(self.recorded) else [self.recorded.name]
+        else:
+            check_folder(self.path, where="run.root")
+            found = [name for name in CONTENTS if (self.path / name).exists()]
+        if found:
+            raise InputError(
+                f"{self.path} is no run's folder, and holds a {found[0]} of something else: it is left as it is.",
+                where="run.name",
+                remedy="Choose another --run.name.",
+            )
 
 
 def open_run(path: Path | str, *, where: str = "--run") -> RunFolder:
@@ -118,38 +166,3 @@ def open_run(path: Path | str, *, where: str = "--run") -> RunFolder:
             remedy=f"It is a part of one: give {above}." if part else "Give a folder that fit printed.",
         )
     return folder
-
-
-def environment(identity: str) -> dict[str, Any]:
-    """Versions and revision: enough to say what a number was made with, without a name of the user's."""
-    return {
-        "identity": identity,
-        "python": platform.python_version(),
-        "packages": {name: installed_version(name) for name in PACKAGES},
-        "git": revision(),
-    }
-
-
-def installed_version(name: str) -> str:
-    """A package's version; of the project in a tree that was not installed, the tree's."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return f"{lalm_ambig.__version__} (not installed)"
-
-
-def revision() -> str | None:
-    """Commit of the checkout that the code runs from, with `+changes` where it was edited; None outside one."""
-    here = Path(__file__).parent
-
-    def git(*words: str) -> str | None:
-        try:
-            done = subprocess.run(
-                ["git", "-C", str(here), *words], check=False, capture_output=True, text=True, timeout=10
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    commit = git("rev-parse", "--short=12", "HEAD")
-    return f"{commit}+changes" if commit and git("status", "--porcelain") else commit
