@@ -17,12 +17,18 @@ from lalm_ambig.errors import InputError, run_command
 from lalm_ambig.evaluation.comparison import Comparison, compare
 from lalm_ambig.evaluation.pairing import Side
 from lalm_ambig.evaluation.predictions import read_predictions
-from lalm_ambig.evaluation.replacing import replace_text
 from lalm_ambig.evaluation.results import items_digest
 from lalm_ambig.evaluation.results_file import read_results
+from lalm_ambig.files.atomic import write_text
+from lalm_ambig.files.kinds import check_replaceable, json_with, mark_of, marked
 from lalm_ambig.metrics.base import all_metrics
 
-SUFFIXES = (".md", ".json")
+WRITTEN = "what compare writes"
+KINDS = {
+    ".md": marked(WRITTEN, mark_of("compare")),
+    ".json": json_with(WRITTEN, "first", "second", "resamples", "metrics"),
+}
+"""Suffix of a file → what it holds."""
 TRAINED = "trained"
 """The row of a run folder that is meant where none is named."""
 
@@ -30,8 +36,10 @@ TRAINED = "trained"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the differences of all metrics, with intervals and p; write them where asked to."""
     options = _parser().parse_args(arguments)
-    if options.out is not None and options.out.suffix not in SUFFIXES:
-        raise InputError(f"expected a name in {' or '.join(SUFFIXES)}, got {options.out}", where="--out")
+    if options.out is not None and options.out.suffix not in KINDS:
+        raise InputError(f"expected a name in {' or '.join(KINDS)}, got {options.out}", where="--out")
+    if options.out is not None:
+        check_replaceable(options.out, KINDS[options.out.suffix], where="--out")
     folders = _folder(options.first), _folder(options.second)
     if folders[0].resolve() == folders[1].resolve():
         raise InputError(f"both are {folders[0]}: there is nothing to compare", where="compare")
@@ -86,9 +94,10 @@ def _side(name: str, folder: Path) -> Side:
 
 def _write(path: Path, found: Comparison) -> None:
     if path.suffix == ".md":
-        replace_text(path, [found.markdown()])
+        write_text(path, f"{found.markdown()}\n<!-- {mark_of('compare')} -->\n")
     else:
-        replace_text(path, [json.dumps(found.record(), indent=2, ensure_ascii=False, allow_nan=False)])
+        content = json.dumps(found.record(), indent=2, ensure_ascii=False, allow_nan=False)
+        write_text(path, f"{content}\n")
 
 
 def _parser() -> argparse.ArgumentParser:

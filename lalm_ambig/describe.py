@@ -10,13 +10,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lalm_ambig.cache import write_whole
 from lalm_ambig.command_line import CommandParser
 from lalm_ambig.corpora.base import corpus_names, open_corpus
 from lalm_ambig.corpora.options import option_values
 from lalm_ambig.corpora.prepared import prepare
 from lalm_ambig.corpus_summary import summarise
 from lalm_ambig.errors import run_command
+from lalm_ambig.files.atomic import write_text
+from lalm_ambig.files.kinds import check_replaceable, json_with
 
 FLOOR_METRICS = {
     "js_div_bits": "JS",
@@ -32,10 +33,14 @@ FLOOR_MEANING = (
     "oracle: the true distribution; on JS and BC a sharper one can pass it slightly"
 )
 
+SUMMARY = json_with("what describe --json writes", "corpus", "classes", "annotators", "majority")
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the corpus, print its tables, and write the same numbers as JSON where asked to."""
     options = _parser().parse_args(arguments)
+    if options.json is not None:
+        check_replaceable(options.json, SUMMARY, where="--json")
     chosen = {"part": options.part, "seed": options.seed, "fold": options.fold}
     given = {name: value for name, value in chosen.items() if value is not None}
     corpus = open_corpus(options.corpus, options.root, **given, **option_values(options.option))
@@ -44,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     summary["audio_checked"] = options.check_audio
     print_summary(summary, Console())
     if options.json is not None:
-        write_whole(options.json, json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+        write_text(options.json, json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -16,19 +16,19 @@ from lalm_ambig.command_line import CommandParser
 from lalm_ambig.corpora.base import corpus_names
 from lalm_ambig.corpus_summary import summarise
 from lalm_ambig.errors import InputError, run_command
-from lalm_ambig.evaluation.replacing import replace_text
+from lalm_ambig.files.places import check_folder
 from lalm_ambig.reporting.corpora import summaries
 from lalm_ambig.reporting.figures import draw, figure_names
+from lalm_ambig.reporting.files import check_free, write, write_sheet
 from lalm_ambig.reporting.groups import grouped
 from lalm_ambig.reporting.inputs import Asked, read_inputs
 from lalm_ambig.reporting.page import page
 from lalm_ambig.reporting.placing import placed
 from lalm_ambig.reporting.recipe import METHODS, method_named
 from lalm_ambig.reporting.report import Report
-from lalm_ambig.reporting.sheet import Sheet
 from lalm_ambig.reporting.tables import corpora, sheets, table_names
-from lalm_ambig.reporting.writing import latex, markdown, to_csv
 
+PAGE = "report.html"
 NO_FIGURE = "none"
 COUNTED = "corpora"
 """The table for which corpora are read: not for others, since a large one takes a while."""
@@ -38,17 +38,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write the tables and figures that were asked for, and report.html with all of them."""
     options = _parser().parse_args(arguments)
     console = Console()
+    out = options.out.expanduser()
+    check_folder(out, where="--out")
+    check_free(out / PAGE)
     report = _report(options)
     for line in report.left_out:
         console.print(escape(line), highlight=False)
-    _make(options.out)
     found = [sheet for name in dict.fromkeys(options.table) for sheet in sheets(name, report)]
     for sheet in found:
-        _write(options.out, sheet)
+        write_sheet(out, sheet)
     names = [name for name in options.figure or figure_names() if name != NO_FIGURE]
-    shown = draw(report, names, out=options.out)
-    replace_text(options.out / "report.html", [page(report, found, shown)])
-    console.print(f"{len(found)} tables, {len(shown)} figures: {escape(str(options.out / 'report.html'))}")
+    shown = draw(report, names, out=out)
+    write(out / PAGE, page(report, found, shown))
+    console.print(f"{len(found)} tables, {len(shown)} figures: {escape(str(out / PAGE))}")
     return 0
 
 
@@ -91,18 +93,6 @@ def _corpus_name(name: str) -> str:
             f"unknown corpus {name!r}: expected one of {', '.join(corpus_names())}", where="--root"
         )
     return name
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write to {folder}: {error.strerror}", where="--out") from error
-
-
-def _write(folder: Path, sheet: Sheet) -> None:
-    for ending, text in (("md", markdown(sheet)), ("tex", latex(sheet)), ("csv", to_csv(sheet))):
-        replace_text(folder / f"{sheet.stem}.{ending}", [text.removesuffix("\n")])
 
 
 def _parser() -> argparse.ArgumentParser:

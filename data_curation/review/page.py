@@ -22,7 +22,14 @@ from data_curation.records import Row
 from data_curation.rows import read_rows
 from lalm_ambig.distributions import AMBIGUITY_LEVELS, ambiguity_level, normalised_entropy
 from lalm_ambig.errors import InputError
+from lalm_ambig.files.atomic import write_lines, write_text
+from lalm_ambig.files.kinds import check_replaceable, mark_of, marked
+from lalm_ambig.files.places import check_folder
 
+PAGE, DATA = "index.html", "data.js"
+BEGIN = "window.REVIEW = {"
+MARKS = {PAGE: mark_of("review"), DATA: BEGIN}
+"""By what each file is known as one of ours."""
 SCRIPT = re.compile(r"<script id=\"page\">(.*?)</script>", re.S)
 
 
@@ -40,13 +47,14 @@ def write_review(path: Path, out: Path, *, audio_root: Path | None) -> None:
         raise InputError(f"no such folder: {audio_root}", where="review --root")
     if out.exists() and not out.is_dir():
         raise InputError(f"not a folder: {out}", where="review --out")
+    check_folder(out, where="review --out")
+    for name, mark in MARKS.items():
+        check_replaceable(out / name, marked("what review writes", mark), where="review --out")
     rows = [_shown(row, _audio_link(row, audio_root, out=out)) for row in read_rows(path)]
     if not rows:
         raise InputError("no rows.", where=str(path), remedy="Write some with python -m data_curation write.")
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / "data.js").open("w", encoding="utf-8") as file:
-        file.writelines(_script_lines(path.name, rows, with_audio=audio_root is not None))
-    (out / "index.html").write_text(_page(path.name), encoding="utf-8")
+    write_lines(out / DATA, _script_lines(path.name, rows, with_audio=audio_root is not None))
+    write_text(out / PAGE, _page(path.name))
     print(f"{out / 'index.html'}: {len(rows):,} rows")
 
 
@@ -56,14 +64,15 @@ def _page(name: str) -> str:
     script = SCRIPT.search(template)
     assert script is not None
     digest = base64.b64encode(hashlib.sha256(script.group(1).encode()).digest()).decode()
-    return template.replace("{{title}}", html.escape(name)).replace("{{script_hash}}", digest)
+    page = template.replace("{{title}}", html.escape(name)).replace("{{script_hash}}", digest)
+    return f"{page}<!-- {mark_of('review')} -->\n"
 
 
 def _script_lines(name: str, rows: list[dict[str, Any]], *, with_audio: bool) -> Iterator[str]:
-    yield f"window.REVIEW = {{file: {_json(name)}, withAudio: {_json(with_audio)}, rows: [\n"
+    yield f"{BEGIN}file: {_json(name)}, withAudio: {_json(with_audio)}, rows: ["
     for row in rows:
-        yield f"{_json(row)},\n"
-    yield "]};\n"
+        yield f"{_json(row)},"
+    yield "]};"
 
 
 def _json(value: object) -> str:

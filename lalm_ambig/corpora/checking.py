@@ -15,9 +15,9 @@ from datasets.arrow_writer import ArrowWriter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from lalm_ambig.cache import whole_folder
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.errors import InputError
+from lalm_ambig.files.atomic import new_folder, write_text
 from lalm_ambig.items import Item
 from lalm_ambig.sound_files import NOT_SOUND, Verdict, inspect_audio
 
@@ -103,7 +103,7 @@ def build(corpus: Corpus, folder: Path, *, items: int | None, quiet: bool) -> No
         quiet: No progress bar.
     """
     findings = Findings()
-    with whole_folder(folder) as unfinished:
+    with new_folder(folder) as unfinished:
         _write_items(_checked(corpus, items, quiet=quiet), unfinished, findings=findings)
         _refuse_text(corpus, findings)
         if not findings.kept:
@@ -122,7 +122,7 @@ def build(corpus: Corpus, folder: Path, *, items: int | None, quiet: bool) -> No
             "left_out": findings.left_out,
             "problems": findings.summary(),
         }
-        (unfinished / CHECK_FILE).write_text(json.dumps(about), encoding="utf-8")
+        write_text(unfinished / CHECK_FILE, json.dumps(about))
 
 
 def _refuse_text(corpus: Corpus, findings: Findings) -> None:

@@ -15,7 +15,6 @@ from rich.progress import track
 
 import lalm_ambig.synthesis
 from lalm_ambig.audio import RATE_HZ
-from lalm_ambig.cache import whole_folder
 from lalm_ambig.corpora.crema_d_votes import (
     ACTORS,
     AUDIO_FOLDER,
@@ -25,6 +24,7 @@ from lalm_ambig.corpora.crema_d_votes import (
     VOTE_COLUMNS,
     VOTES_FILE,
 )
+from lalm_ambig.files.atomic import new_folder, replacing, write_text
 from lalm_ambig.synthesis.perception import Performance, perform
 from lalm_ambig.synthesis.rationale import explain
 from lalm_ambig.synthesis.voice import draw_speaker, speak, syllables_of
@@ -70,13 +70,13 @@ class _Clip:
 def write_demo(folder: Path, settings: DemoSettings) -> None:
     """Make the corpus in `folder`, whole or not at all; the same settings give the same corpus."""
     print(f"demo: making {settings.actors * settings.clips_per_actor:,} clips in {folder}", file=sys.stderr)
-    with whole_folder(folder) as unfinished:
+    with new_folder(folder) as unfinished:
         (unfinished / AUDIO_FOLDER).mkdir()
         clips = list(_perform_all(unfinished / AUDIO_FOLDER, settings))
         _write_votes(unfinished / VOTES_FILE, clips)
         rows = [{"id": clip.name, "rationale": clip.rationale} for clip in clips]
         text = "".join(f"{json.dumps(row)}\n" for row in rows)
-        (unfinished / RATIONALES_FILE).write_text(text, encoding="utf-8")
+        write_text(unfinished / RATIONALES_FILE, text)
 
 
 def _perform_all(audio: Path, settings: DemoSettings) -> Iterator[_Clip]:
@@ -106,7 +106,7 @@ def _programme(clips: int, rng: np.random.Generator) -> Iterator[tuple[str, int]
 
 def _write_votes(path: Path, clips: Sequence[_Clip]) -> None:
     path.parent.mkdir()
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with replacing(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(HEADER)
         for number, clip in enumerate(clips, start=1):

@@ -20,11 +20,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lalm_ambig.cache import cache_root, write_whole
+from lalm_ambig.cache import cache_root
 from lalm_ambig.categories import CategorySet
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.checking import CHECK_FILE, ITEMS_FILE, PROBLEMS_FILE, SHOWN_PER_KIND, build, survey
 from lalm_ambig.corpora.fingerprint import corpus_fingerprint, listing_fingerprint
+from lalm_ambig.files.atomic import write_text
+from lalm_ambig.files.names import component
 from lalm_ambig.items import SPLITS, Item, Split
 
 ROWS_AT_ONCE = 4096
@@ -152,7 +154,7 @@ def prepare(
     Raises InputError for whatever the corpus refuses, for two items with one id, and where no item is left.
     """
     root = (cache_root() if cache_dir is None else cache_dir) / "corpora"
-    identity = f"{corpus.name}-{corpus_fingerprint(corpus, check_audio=check_audio)}"
+    identity = f"{component(corpus.name)}-{corpus_fingerprint(corpus, check_audio=check_audio)}"
     folder = _finished(root, identity)
     from_cache = folder is not None
     if folder is None:
@@ -160,7 +162,7 @@ def prepare(
         folder = root / f"{identity}-{listing_fingerprint(found.folders, found.suffixes)}"
         build(corpus, folder, items=found.items if check_audio else None, quiet=quiet)
         places = {"folders": sorted(found.folders), "suffixes": sorted(found.suffixes)}
-        write_whole(root / f"{identity}.json", json.dumps(places))
+        write_text(root / f"{identity}.json", json.dumps(places))
     prepared = _open(folder, from_cache=from_cache)
     if not quiet:
         for note in prepared.notes:
@@ -173,7 +175,7 @@ def found_ready(corpus: Corpus) -> Prepared | None:
     if not corpus.root.exists():
         return None
     folder = _finished(
-        cache_root() / "corpora", f"{corpus.name}-{corpus_fingerprint(corpus, check_audio=True)}"
+        cache_root() / "corpora", f"{component(corpus.name)}-{corpus_fingerprint(corpus, check_audio=True)}"
     )
     return None if folder is None else _open(folder, from_cache=True)
 

@@ -8,11 +8,14 @@ from typing import Any
 
 from lalm_ambig.distributions import SUM_TOLERANCE
 from lalm_ambig.errors import InputError
-from lalm_ambig.evaluation.replacing import replace_text
+from lalm_ambig.files.atomic import write_lines
+from lalm_ambig.files.kinds import check_replaceable, rows_with
 from lalm_ambig.types import SPLITS, Item, Reading, Split
 
 LARGEST = 1e12
 """No number in a row comes near; beyond it sums would not be exact, and further on not finite."""
+
+PREDICTIONS = rows_with("a file of predictions", "id", "votes", "label_dist", "predicted_dist")
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,9 @@ def from_reading(items: Sequence[Item], reading: Reading) -> list[Prediction]:
 
 def write_predictions(path: Path | str, predictions: Sequence[Prediction]) -> Path:
     """Write JSON Lines, one prediction a line, whole or not at all. Returns the path."""
-    return replace_text(
-        path, [json.dumps(asdict(p), ensure_ascii=False, allow_nan=False) for p in predictions]
+    check_replaceable(Path(path), PREDICTIONS, where="predictions")
+    return write_lines(
+        path, (json.dumps(asdict(p), ensure_ascii=False, allow_nan=False) for p in predictions)
     )
 
 

@@ -10,15 +10,17 @@ from lalm_ambig.categories import CategorySet
 from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.bootstrap import Interval
 from lalm_ambig.evaluation.breakdowns import Part
+from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.record_types import wrong_fields
-from lalm_ambig.evaluation.replacing import replace_text
 from lalm_ambig.evaluation.results import About, Results
+from lalm_ambig.files.atomic import write_text
+from lalm_ambig.files.kinds import check_replaceable, json_with
 
 BREAKDOWNS = ("by_ambiguity", "by_active_labels", "by_majority")
 NAMES = {"trained_classes", "table_metrics"}
 """Lists of `About`; files from before there were any lack them, and mean its defaults."""
 
-
+METRICS = json_with("a metrics.json of an evaluation", "corpus", "items_digest", "metrics", "by_ambiguity")
 BROKEN = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 """What is raised over a file that is no JSON, or holds something else than results."""
 
@@ -28,7 +30,8 @@ def write_results(path: Path | str, results: Results) -> Path:
     the path."""
     row = asdict(results)
     flat = _finite({**row.pop("about"), **row})
-    return replace_text(path, [json.dumps(flat, indent=2, ensure_ascii=False, allow_nan=False)])
+    check_replaceable(Path(path), METRICS, where="results")
+    return write_text(path, json.dumps(flat, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_results(path: Path | str) -> Results:
@@ -40,6 +43,7 @@ def read_results(path: Path | str) -> Results:
         row = json.loads(path.read_text(encoding="utf-8"))
         for name in NAMES & set(row):
             row[name] = tuple(row[name])
+        row["trained_items"] = _overlap(row.get("trained_items"))
         about = About(**{field.name: row.pop(field.name) for field in fields(About) if field.name in row})
         row["metrics"] = _intervals(row["metrics"])
         for name in BREAKDOWNS:
@@ -65,6 +69,13 @@ def _intervals(rows: dict[str, Any]) -> dict[str, Interval]:
         name: Interval(math.nan if row["value"] is None else float(row["value"]), row["low"], row["high"])
         for name, row in rows.items()
     }
+
+
+def _overlap(row: dict[str, Any] | None) -> Overlap | None:
+    if row is None:
+        return None
+    fields_of_it: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+    return Overlap(**fields_of_it)
 
 
 def _part(row: dict[str, Any]) -> Part:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from lalm_ambig.cache import write_whole
 from lalm_ambig.exporting.parity import Probe
+from lalm_ambig.files.atomic import write_text
 
 Form = Literal["adapter", "merged"]
 ASKED = "How to ask it"
@@ -47,7 +47,7 @@ def write_card(folder: Path, run_card: Path, *, name: str, base: str, sections: 
     before, _, rest = text.partition(f"\n## {ASKED}\n")
     _, heading, behind = rest.partition("\n## ")
     added = "\n\n".join(sections)
-    write_whole(folder / "README.md", f"{before}\n{added}\n{heading}{behind}".rstrip("\n") + "\n")
+    write_text(folder / "README.md", f"{before}\n{added}\n{heading}{behind}".rstrip("\n") + "\n")
 
 
 def _short(name: str, base: str) -> str:

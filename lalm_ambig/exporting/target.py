@@ -1,14 +1,14 @@
 """The folder that an export is written to: refused early where it cannot be, and whole or absent in the end."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from safetensors import SafetensorError
 
-from lalm_ambig.cache import whole_folder
 from lalm_ambig.errors import InputError
+from lalm_ambig.files import atomic
+from lalm_ambig.files.places import check_folder
 
 
 def check_target(out: Path) -> None:
@@ -17,19 +17,17 @@ def check_target(out: Path) -> None:
         raise InputError(
             f"{out} exists and is not empty.", where="--out", remedy="Name a new folder, or empty that one."
         )
-    present = next(place for place in (out.absolute(), *out.absolute().parents) if place.exists())
-    if not present.is_dir() or not os.access(present, os.W_OK) or not os.access(present.parent, os.X_OK):
-        raise InputError(
-            f"cannot write to {out}: {present} is no folder that may be written to.", where="--out"
-        )
+    check_folder(out, where="--out")
 
 
 @contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
     """A folder to fill, which gets its name once the block ends well; InputError for a full or failing disk."""
     try:
-        with whole_folder(out.absolute()) as unfinished:
+        with atomic.new_folder(out.absolute()) as unfinished:
             yield unfinished
+    except atomic.CannotWrite as error:
+        raise _unwritten(out, error.why) from error
     except OSError as error:
         if error.errno is None:  # not from the disk: transformers' word for a checkpoint that is wrong
             raise

@@ -18,6 +18,7 @@ from lalm_ambig.exporting.parity import (
     require_parity,
 )
 from lalm_ambig.exporting.zero import put_into, read_zero
+from lalm_ambig.files.atomic import write_text
 from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.checkpoint import UNREADABLE, read_model
@@ -180,4 +181,4 @@ def _rename_base(folder: Path, name: str) -> None:
     file = folder / "adapter_config.json"
     settings = json.loads(file.read_text(encoding="utf-8"))
     settings["base_model_name_or_path"] = name
-    file.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_text(file, json.dumps(settings, indent=2, sort_keys=True) + "\n")

@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from lalm_ambig.errors import InputError
 from lalm_ambig.files.failures import CannotWrite
 
 DESCRIPTOR = re.compile(r"/dev/fd/(\d+)|/proc/(?:self|thread-self|(\d+))(?:/task/\d+)?/fd/(\d+)")
@@ -65,6 +66,17 @@ def folder_place(path: Path | str) -> Path:
     if not stat.S_ISDIR(status.st_mode):
         raise CannotWrite(path, "it is there and no folder", remedy="Name a folder.")
     return Path(os.path.realpath(path))
+
+
+def check_folder(out: Path, *, where: str) -> None:
+    """InputError where no folder of that name can be made or written to: before the work, not after it."""
+    present = next(place for place in (out.absolute(), *out.absolute().parents) if place.exists())
+    if not present.is_dir() or not os.access(present, os.W_OK | os.X_OK):
+        raise InputError(
+            f"cannot write to {out}: {present} is no folder that may be written to.",
+            where=where,
+            remedy="Name another place, or allow writing there.",
+        )
 
 
 def _expanded(path: Path | str) -> Path:

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lalm_ambig.cache import cache_root, write_whole
+from lalm_ambig.cache import cache_root
+from lalm_ambig.files.atomic import CannotWrite, write_text
 from lalm_ambig.policies.abilities import Abilities, Finding
 from lalm_ambig.policies.own_forward import BehindHead
 
@@ -86,6 +87,6 @@ def kept(key: str) -> Abilities | None:
 def keep(key: str, found: Abilities) -> None:
     """Keep it for the next load; a cache that cannot be written to is done without."""
     try:
-        write_whole(_file(key), json.dumps(asdict(found), indent=1) + "\n")
-    except OSError:
+        write_text(_file(key), json.dumps(asdict(found), indent=1) + "\n")
+    except CannotWrite:
         return

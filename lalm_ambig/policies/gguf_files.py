@@ -11,8 +11,9 @@ from pathlib import Path
 
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-from lalm_ambig.cache import cache_root, whole_folder
+from lalm_ambig.cache import cache_root
 from lalm_ambig.errors import InputError
+from lalm_ambig.files.atomic import new_folder
 from lalm_ambig.policies.checkpoint import UNREADABLE, DType, unreadable
 
 PACKAGE = "package:"
@@ -64,7 +65,7 @@ def unpacked(file: Path, dtype: DType) -> str:
     folder = cache_root() / f"gguf-{file.stem}-{hashlib.sha256(what.encode()).hexdigest()[:12]}"
     if not folder.is_dir():
         try:
-            with whole_folder(folder) as unfinished:
+            with new_folder(folder) as unfinished:
                 _unpack(file, dtype, unfinished)
         except ImportError as error:
             raise InputError(

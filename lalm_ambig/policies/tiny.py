@@ -18,7 +18,8 @@ from transformers import (
 )
 
 from lalm_ambig import parallel
-from lalm_ambig.cache import cache_root, whole_folder
+from lalm_ambig.cache import cache_root
+from lalm_ambig.files.atomic import new_folder
 from lalm_ambig.policies.lora import Adapter
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
 
@@ -84,7 +85,7 @@ def build(seed: int) -> Path:
     )
     folder = cache_root() / f"tiny-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
     if not folder.is_dir():
-        with whole_folder(folder) as unfinished:
+        with new_folder(folder) as unfinished:
             _write(unfinished, seed)
     return folder
 

@@ -2,6 +2,7 @@
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,10 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lalm_ambig.corpora.base import corpus_class, corpus_names
+from lalm_ambig.files.names import component
 from lalm_ambig.metrics.base import all_metrics
+from lalm_ambig.reporting.files import MARK, write_picture
 from lalm_ambig.reporting.sheet import Sheet
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#888888", "#F0E442")
@@ -76,14 +80,23 @@ def small_multiples(count: int, *, side: float = 2.8) -> tuple[Figure, list[Axes
 
 def stem_of(name: str, dataset: tuple[str, str | None]) -> str:
     """Name of the files of one corpus's figure."""
-    return "_".join(filter(None, (name, *dataset)))
+    names = tuple(given for given in dataset if given is not None)
+    return f"{name}_{component(*names, known=_parts())}"
+
+
+@cache
+def _parts() -> frozenset[tuple[str, ...]]:
+    """Every corpus of the project with each of its parts."""
+    corpora = {name: corpus_class(name) for name in corpus_names()}
+    return frozenset((name, part) for name, cls in corpora.items() for part in (cls.parts if cls else ()))
 
 
 def save(drawing: Drawing, folder: Path) -> Path:
     """Write PNG and SVG, the same bytes for the same figure; the path of the PNG."""
-    png = folder / f"{drawing.stem}.png"
-    drawing.figure.savefig(png, dpi=DPI, metadata={"Software": None})
-    drawing.figure.savefig(folder / f"{drawing.stem}.svg", metadata={"Date": None, "Creator": None})
+    png, svg = (folder / f"{drawing.stem}.{suffix}" for suffix in ("png", "svg"))
+    about = {"Date": None, "Creator": MARK}
+    write_picture(png, lambda path: drawing.figure.savefig(path, dpi=DPI, metadata={"Software": MARK}))
+    write_picture(svg, lambda path: drawing.figure.savefig(path, metadata=about))
     return png
 
 

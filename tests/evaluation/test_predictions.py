@@ -10,7 +10,7 @@ import torch
 
 from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.predictions import Prediction, from_reading, read_predictions, write_predictions
-from lalm_ambig.evaluation.replacing import replace_text
+from lalm_ambig.files.atomic import write_lines
 from lalm_ambig.types import Item, Reading
 
 
@@ -112,6 +112,6 @@ def test_a_failure_while_writing_leaves_the_old_file_and_nothing_else(
         raise RuntimeError("interrupted")
 
     with pytest.raises(RuntimeError, match="interrupted"):
-        replace_text(path, broken())
+        write_lines(path, broken())
     assert read_predictions(path) == predictions[:2]
     assert [entry.name for entry in tmp_path.iterdir()] == ["p.jsonl"]

@@ -6,8 +6,8 @@ import pkgutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lalm_ambig.evaluation.replacing import replace_text
 from lalm_ambig.reporting.drawing import Drawing, save, styled
+from lalm_ambig.reporting.files import write
 from lalm_ambig.reporting.page import Shown
 from lalm_ambig.reporting.report import Report
 from lalm_ambig.reporting.writing import to_csv
@@ -25,7 +25,7 @@ def draw(report: Report, names: Sequence[str], *, out: Path) -> list[Shown]:
         for drawing in (drawing for name in names for drawing in drawings(name, report)):
             found.append(Shown(drawing.title, drawing.caption, save(drawing, out)))
             if drawing.tests is not None:
-                replace_text(out / f"{drawing.stem}.csv", [to_csv(drawing.tests).removesuffix("\n")])
+                write(out / f"{drawing.stem}.csv", to_csv(drawing.tests))
     return found
 
 

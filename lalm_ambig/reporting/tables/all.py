@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lalm_ambig.reporting.groups import Dataset
+from lalm_ambig.reporting.drawing import stem_of
 from lalm_ambig.reporting.layout import group_sheet
 from lalm_ambig.reporting.lines import Line
 from lalm_ambig.reporting.recipe import METHODS
@@ -15,7 +15,7 @@ TITLE = "All results"
 def sheets(report: Report) -> Sequence[Sheet]:
     """One sheet a corpus or part."""
     return [
-        group_sheet(f"all_{_stem(group.dataset)}", group, left_out=report.left_out, name=_method)
+        group_sheet(stem_of("all", group.dataset), group, left_out=report.left_out, name=_method)
         for group in report.groups
     ]
 
@@ -24,7 +24,3 @@ def _method(line: Line) -> str:
     source = line.first.trained_on
     trained = "" if source is None else f", trained on {source}"
     return f"{METHODS[line.method]}{trained}"
-
-
-def _stem(dataset: Dataset) -> str:
-    return "_".join(filter(None, dataset))

@@ -1,0 +1,93 @@
+"""What may be written over: a file of the same kind that this program wrote, an empty one, or nothing.
+
+A file says what it is by its content: keys that only this kind of JSON has, or a mark (`mark_of`) at one of its ends.
+Its name says nothing. What is no regular file (`/dev/stdout`, a FIFO) is written through and needs no kind.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lalm_ambig.errors import InputError
+
+EDGE = 4096
+"""Bytes at either end of a file that are looked at for a mark."""
+LARGEST_JSON = 64 << 20
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of file that one command writes."""
+
+    what: str
+    """For people: what the file would have to be."""
+    holds: Callable[[Path], bool]
+    """Whether a file is one."""
+
+
+def json_with(what: str, *keys: str) -> Kind:
+    """One JSON object with at least those keys."""
+
+    def holds(path: Path) -> bool:
+        return path.stat().st_size <= LARGEST_JSON and _has_keys(path.read_bytes(), keys)
+
+    return Kind(what, holds)
+
+
+def rows_with(what: str, *keys: str) -> Kind:
+    """JSON Lines whose first line is an object with at least those keys."""
+
+    def holds(path: Path) -> bool:
+        with path.open("rb") as lines:
+            return _has_keys(lines.readline(LARGEST_JSON), keys)
+
+    return Kind(what, holds)
+
+
+def mark_of(command: str) -> str:
+    """What a file for people holds: a comment at its end, or the program's name where its format has a place for it."""
+    return f"written by lalm_ambig {command}"
+
+
+def marked(what: str, mark: str) -> Kind:
+    """A file for people, or a picture, that holds a mark at its beginning or its end."""
+
+    def holds(path: Path) -> bool:
+        with path.open("rb") as file:
+            begin = file.read(EDGE)
+            file.seek(max(0, path.stat().st_size - EDGE))
+            return any(mark.encode() in edge for edge in (begin, file.read()))
+
+    return Kind(what, holds)
+
+
+def table_with(what: str, last: str) -> Kind:
+    """A CSV whose first line ends with that column."""
+
+    def holds(path: Path) -> bool:
+        with path.open("rb") as file:
+            return file.readline(EDGE).rstrip(b"\r\n").endswith(f",{last}".encode())
+
+    return Kind(what, holds)
+
+
+def check_replaceable(path: Path, kind: Kind, *, where: str) -> None:
+    """InputError where a file is there that is not of that kind, so that writing would destroy something else."""
+    try:
+        if not path.is_file() or path.stat().st_size == 0 or kind.holds(path):
+            return
+        why = f"{path} is there and is not {kind.what}"
+    except OSError as error:
+        why = f"{path} is there and cannot be read ({error.strerror})"
+    raise InputError(
+        f"{why}: it is left as it is.", where=where, remedy="Name another place, or move it away."
+    )
+
+
+def _has_keys(content: bytes, keys: tuple[str, ...]) -> bool:
+    try:
+        row = json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(row, dict) and set(keys) <= set(row)
