@@ -23,7 +23,7 @@ from lalm_ambig.evaluation.results_file import write_results
 from lalm_ambig.evaluation.table import ambiguity_table, main_table
 from lalm_ambig.policies.lora import Adapter
 from lalm_ambig.runs import quiet
-from lalm_ambig.runs.evaluation import keep
+from lalm_ambig.runs.evaluation import check_place, keep
 from lalm_ambig.runs.folder import open_run
 from lalm_ambig.runs.loading import LIMIT, SKIP_LONG
 from lalm_ambig.runs.session import connect
@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     quiet.silence()
     console = Console()
     options = _parser().parse_args(arguments)
+    check_place(options.out)
     chosen = baseline(options.name)
     cli = _configured(options, chosen)
     data = _data(options, cli)

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from lalm_ambig.evaluation.grid import Grid
-from lalm_ambig.evaluation.replacing import replace_text
+from lalm_ambig.files.atomic import write_lines
 from lalm_ambig.runs.folder import RunFolder
 
 TO_ADD = "*to be added*"
@@ -55,7 +55,7 @@ def write_card(run: RunFolder, *, method: str, corpus: str, tables: list[Grid]) 
         f"- who trained it, on which machine, for how long: {TO_ADD}",
         f"- who was recorded and who judged (languages, ages, origins), and whom that leaves out: {TO_ADD}",
     ]
-    return replace_text(run.adapter / "README.md", [*front, "", *body])
+    return write_lines(run.adapter / "README.md", [*front, "", *body])
 
 
 def _is_adapter(run: RunFolder) -> bool:
