@@ -8,9 +8,11 @@ from rich.markup import escape
 
 from lalm_ambig import parallel
 from lalm_ambig.configuration import Cli, RunSettings, namespace_name, parse
+from lalm_ambig.corpora.split_check import check_splits_at_hand
 from lalm_ambig.errors import run_command
 from lalm_ambig.estimation.estimate import print_estimate, processes
 from lalm_ambig.estimation.option import taken_out as estimate_taken_out
+from lalm_ambig.evaluation.grid import Grid
 from lalm_ambig.evaluation.literature import literature
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.table import ambiguity_table, main_table
@@ -24,11 +26,13 @@ from lalm_ambig.runs.ending import ending_well
 from lalm_ambig.runs.folder import RunFolder
 from lalm_ambig.runs.folds import start_of_fold, taken_out
 from lalm_ambig.runs.model_card import write_card
+from lalm_ambig.runs.notices import answers_notices, selection_notices
 from lalm_ambig.runs.processes import start, together
+from lalm_ambig.runs.selection import read_selection, selection_table
 from lalm_ambig.runs.session import connect, started_from
 from lalm_ambig.runs.strategies import check_strategy, strategy_of
 from lalm_ambig.runs.trained_items import allowed_in, keep_record, past_of
-from lalm_ambig.runs.training import Training
+from lalm_ambig.runs.training import EVALUATED, Training
 from lalm_ambig.runs.update_size import divide_updates
 
 
@@ -46,6 +50,7 @@ def run_all(words: Sequence[str], console: Console) -> int:
     if assumptions is not None:
         cli = parse(words)
         cli.check_precision(training=True)
+        check_splits_at_hand(cli.datamodule.corpus)
         trainer = cli.config_init["trainer"]
         divide_updates(cli.model, cli.datamodule, trainer, world_size=processes(trainer))
         print_estimate(cli, assumptions, console)
@@ -134,13 +139,40 @@ def conclude(training: Training, base: Sequence[Prediction], trained: Sequence[P
     results = training.results(base, trained)
     main, levels = main_table(results), ambiguity_table(results)
     printed = literature(training.data.corpus.name, training.data.corpus.part)
-    training.console.print(main.rich(narrow=True), levels.rich())
+    chosen, notices = _selection(training, trained)
+    training.console.print(main.rich(narrow=True), levels.rich(), *(grid.rich() for grid in chosen))
+    for notice in notices:
+        training.console.print(notice, highlight=False, soft_wrap=True)
     method = type(training.model).__name__
     write_card(training.run, method=method, corpus=training.data.corpus.name, tables=[main, levels])
-    write_lines(training.run.results, [grid.markdown() for grid in (main, levels, *printed)])
+    write_lines(
+        training.run.results,
+        [
+            *(grid.markdown() for grid in (main, levels, *chosen)),
+            *_lines(notices),
+            *(grid.markdown() for grid in printed),
+        ],
+    )
     if printed:
         training.console.print("results.md holds the literature's figures as well")
     training.console.print(f"adapter, predictions, samples and metrics: {training.run.path}")
+
+
+def _selection(training: Training, trained: Sequence[Prediction]) -> tuple[list[Grid], list[str]]:
+    """How the checkpoint was chosen as a table, where the run was validated; and what a user must be told."""
+    selection, notices = read_selection(training.run.selection), answers_notices(EVALUATED, trained)
+    if selection is None:
+        return [], notices
+    columns = training.data.corpus.table_metrics
+    return [selection_table(selection, before=training.before, columns=columns)], [
+        *selection_notices(selection),
+        *notices,
+    ]
+
+
+def _lines(notices: Sequence[str]) -> list[str]:
+    """As a list in Markdown, with an empty line behind it."""
+    return [*(f"- {notice}" for notice in notices), ""] if notices else []
 
 
 def _policy_line(policy: Policy) -> str:

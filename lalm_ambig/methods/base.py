@@ -21,6 +21,7 @@ from lalm_ambig.methods.optimisation import Optimiser, cosine_schedule, paramete
 from lalm_ambig.methods.pooled import NotFinite, Pooled
 from lalm_ambig.methods.reference import Reference
 from lalm_ambig.methods.rollout_log import Row
+from lalm_ambig.methods.spread import Spread
 from lalm_ambig.metrics.base import all_metrics
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.lora import trained_parameters
@@ -71,6 +72,8 @@ class Method(lightning.LightningModule, ABC):
         self.readable: dict[str, list[Tensor]] = {}
         """Of each item of this validation, whether its response could be read; by what is logged."""
         self.pooled = Pooled()
+        self.spread = Spread()
+        """Of the answers that choose the best checkpoint."""
         self.predictions: list[Prediction] = []
         """What the last `Trainer.predict` found, item by item."""
 
@@ -88,10 +91,7 @@ class Method(lightning.LightningModule, ABC):
         self.train()  # transformers hands models over in evaluation mode, and Lightning leaves them in it
         count = len(encoder.categories)
         self.validation = torch.nn.ModuleDict(
-            {
-                name: MetricCollection({m.name: m for m in all_metrics(count)})
-                for name in self.validated_modes
-            }
+            {name: MetricCollection({m.name: m for m in all_metrics(count)}) for name in self.validated_modes}
         )
 
     @property
@@ -213,6 +213,8 @@ class Method(lightning.LightningModule, ABC):
         for name, reading in readings.items():
             label_dist = batch.label_dist[: len(reading.predicted_dist)]
             self.validation[name].update(label_dist, reading.predicted_dist, reading.parsed)  # type: ignore[operator]
+            if name == self.mode:
+                self.spread.add(label_dist, reading.predicted_dist)
             if reading.unparsed is not None:
                 self.readable.setdefault(f"{name}/parsed", []).append(reading.parsed.float())
         return readings
@@ -234,6 +236,8 @@ class Method(lightning.LightningModule, ABC):
                 for name, value in metrics.compute().items():
                     self.log(f"{mode}/{name}", value.float(), prog_bar=name in PROGRESS_BAR)
             metrics.reset()
+        spread = self.spread.pooled()
+        self.log_dict({f"{self.mode}/{name}": value.float() for name, value in spread.items()})
         own = {name: torch.cat(rows) for name, rows in self.readable.items()}
         self.log_dict(parallel.pooled_means(own))
 
@@ -290,13 +294,3 @@ class Method(lightning.LightningModule, ABC):
         self.pooled.values = checkpoint["pooled"]
         if self.reference is not None:
             self.reference.restore(checkpoint["reference"])
-
-
-def no_divergence_of_text(readout: Readout, kl_weight: float) -> None:
-    """InputError where L_dist is asked for and responses state their distribution in words."""
-    if readout == "verbalised" and kl_weight:
-        raise InputError(
-            f"kl_weight is {kl_weight}, but a verbalised distribution has no gradient:",
-            where="model.objective",
-            remedy="set kl_weight to 0 (CE then teaches the JSON of p), or readout to logits.",
-        )

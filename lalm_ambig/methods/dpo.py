@@ -10,8 +10,8 @@ from torch import Tensor
 
 from lalm_ambig.encoding import Readout
 from lalm_ambig.errors import InputError
-from lalm_ambig.methods.base import Method, Sharing, no_divergence_of_text
-from lalm_ambig.methods.generation import Generation
+from lalm_ambig.methods.base import Method, Sharing
+from lalm_ambig.methods.generation import Generation, no_divergence_of_text
 from lalm_ambig.methods.optimisation import Optimiser
 from lalm_ambig.methods.reference import Kind, Reference
 from lalm_ambig.methods.rollout_log import js_of, rollout_rows, rollout_values

@@ -1,7 +1,8 @@
-"""How responses are written in validation and evaluation."""
+"""How responses are written in validation and evaluation, and what does not go with them."""
 
 from dataclasses import dataclass
 
+from lalm_ambig.encoding import Readout
 from lalm_ambig.errors import InputError
 
 
@@ -25,3 +26,13 @@ class Generation:
                 raise InputError(
                     f"{name} must be at least 1, got {getattr(self, name)}", where="model.generation"
                 )
+
+
+def no_divergence_of_text(readout: Readout, kl_weight: float) -> None:
+    """InputError where L_dist is asked for and responses state their distribution in words."""
+    if readout == "verbalised" and kl_weight:
+        raise InputError(
+            f"kl_weight is {kl_weight}, but a verbalised distribution has no gradient:",
+            where="model.objective",
+            remedy="set kl_weight to 0 (CE then teaches the JSON of p), or readout to logits.",
+        )

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from lalm_ambig.encoding import Readout
-from lalm_ambig.methods.base import Method, Sharing, no_divergence_of_text
-from lalm_ambig.methods.generation import Generation
+from lalm_ambig.methods.base import Method, Sharing
+from lalm_ambig.methods.generation import Generation, no_divergence_of_text
 from lalm_ambig.methods.optimisation import Optimiser
 from lalm_ambig.objectives.sft import SFTExperience, SFTObjective
 from lalm_ambig.policies.base import Policy

@@ -1,7 +1,8 @@
 """Which weights of a base model are trained: LoRA on the language model with options, or everything."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -118,10 +119,19 @@ def attach(
     return wrapped, [] if targets.note is None else [targets.note]
 
 
+@contextmanager
+def drawn_from_seed() -> Iterator[None]:
+    """Inside, what the CPU draws begins with torch's seed, whatever was drawn before; outside, nothing was drawn."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(torch.initial_seed())
+        yield
+
+
 def with_lora(model: nn.Module, config: LoraConfig) -> nn.Module:
-    """PEFT's model of that configuration. InputError for layers that PEFT takes no adapter for."""
+    """PEFT's model of that configuration, its weights drawn from torch's seed. InputError for layers that PEFT takes no
+    adapter for."""
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), drawn_from_seed():
             warnings.simplefilter("ignore")  # what PEFT says of merging, which `export` looks at itself
             wrapped: nn.Module = get_peft_model(model, config)
     except Exception as error:  # the library's judgement of a saved adapter's or a user's settings

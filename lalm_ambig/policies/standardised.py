@@ -14,7 +14,13 @@ class StandardisedLinear(nn.Linear):
         super().__init__(like.in_features, like.out_features, device=like.weight.device)
         self.register_buffer("mean", mean.float().to(like.weight.device))
         self.register_buffer("deviation", deviation.float().clamp(min=1e-5).to(like.weight.device))
-        nn.init.normal_(self.weight, std=scale / like.in_features**0.5)
+        with (
+            torch.no_grad()
+        ):  # drawn from torch's seed on the CPU: the same on any device, whatever was drawn before
+            drawn = torch.randn(
+                self.weight.shape, generator=torch.Generator().manual_seed(torch.initial_seed())
+            )
+            self.weight.copy_(drawn * (scale / like.in_features**0.5))
         nn.init.zeros_(self.bias)
 
     def forward(self, features: Tensor) -> Tensor:

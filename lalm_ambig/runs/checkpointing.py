@@ -5,7 +5,9 @@ is the same whether or not the run was interrupted there: place in the data, ran
 responses that are still needed, optimiser, schedule, best value so far.
 """
 
+import math
 import random
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities.seed import isolate_rng
 
 from lalm_ambig import parallel
 from lalm_ambig.policies.sharding import trained_weights
@@ -24,6 +27,7 @@ from lalm_ambig.runs.checkpoint_files import (
 )
 from lalm_ambig.runs.ending import agreed, still_there
 from lalm_ambig.runs.folder import RunFolder
+from lalm_ambig.runs.selection import Validation
 from lalm_ambig.runs.strategies import saves_folders
 from lalm_ambig.stopping import Stopped
 
@@ -109,28 +113,84 @@ class SavedState(Callback):
 
 
 class BestWeights(Callback):
-    """The trained weights of the validation with the lowest value of a metric, as safetensors."""
+    """The trained weights of the validation with the lowest value of a metric, as safetensors.
+
+    The first validation comes before the first step: what training starts from is a candidate like any other.
+    """
 
     def __init__(self, run: RunFolder, monitor: str) -> None:
         self.run, self.monitor = run, monitor
-        self.best: float | None = None
+        self.start: Validation | None = None
+        """Before the first step."""
+        self.chosen: Validation | None = None
+        self.validations = 0
+
+    @property
+    def best(self) -> float | None:
+        """Lowest value so far; infinite where there was none but NaN."""
+        return None if self.chosen is None else self._value(self.chosen)
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
-        value = trainer.callback_metrics.get(self.monitor)
-        if (
-            value is None
-            or trainer.sanity_checking
-            or (self.best is not None and not float(value) < self.best)
-        ):
+        if trainer.sanity_checking or self.monitor not in trainer.callback_metrics:
             return
-        self.best = float(value)
+        mode = self.monitor.partition("/")[0] + "/"
+        metrics = {
+            name.removeprefix(mode): float(value)
+            for name, value in trainer.callback_metrics.items()
+            if name.startswith(mode)
+        }
+        found = Validation(trainer.global_step, pl_module.spread.items, metrics)
+        self.validations += 1
+        if not trainer.global_step:
+            self.start = found
+        if self.best is not None and not self._value(found) < self.best:
+            return
+        self.chosen = found
         write_weights(self.run.best, trained_weights(pl_module.policy))
 
+    def _value(self, validation: Validation) -> float:
+        value = validation.metrics[self.monitor.partition("/")[2]]
+        return float("inf") if math.isnan(value) else value
+
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best}
+        kept = {name: None if value is None else asdict(value) for name, value in self._validations()}
+        return {"validations": self.validations, **kept}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.best = state_dict["best"]
+        if "validations" not in state_dict:  # of an older version, which knew the best value only
+            best = state_dict["best"]
+            name = self.monitor.partition("/")[2]
+            self.chosen = None if best is None else Validation(-1, 0, {name: best})
+            return
+        self.validations = state_dict["validations"]
+        self.start, self.chosen = (
+            None if state_dict[name] is None else Validation(**state_dict[name])
+            for name, _ in self._validations()
+        )
+
+    def _validations(self) -> list[tuple[str, Validation | None]]:
+        return [("start", self.start), ("chosen", self.chosen)]
+
+
+class StartIsCandidate(Callback):
+    """Validates the policy as training finds it, before the first step of a new run; the last of the callbacks.
+
+    Training goes on as if nothing had been validated: no random number is used up.
+    """
+
+    def __init__(self, best: BestWeights) -> None:
+        self.best = best
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        if trainer.global_step or self.best.chosen is not None or not trainer.enable_validation:
+            return
+        epoch_loop, logged = trainer.fit_loop.epoch_loop, trainer._logger_connector
+        first = logged._first_loop_iter
+        trainer.validating = True
+        with isolate_rng():
+            epoch_loop.val_loop.run()
+        trainer.training = True
+        logged._first_loop_iter = first
 
 
 def newest(run: RunFolder) -> tuple[Path | None, list[Path]]:

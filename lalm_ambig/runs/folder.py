@@ -5,6 +5,7 @@ checkpoints/step-N.ckpt               the newest states, to go on from
 checkpoints/best.safetensors          trained weights of the best validation
 adapter/                              PEFT's layout, safetensors
 metrics.csv tensorboard/ samples.jsonl
+selection.json                        how the best validation was chosen
 evaluation/NAME/metrics.json predictions.jsonl
 results.md                            the final table; its presence means that the run is finished
 """
@@ -31,6 +32,7 @@ CONTENTS = (
     "tensorboard",
     "samples.jsonl",
     "rollouts.jsonl",
+    "selection.json",
     "evaluation",
     "results.md",
 )
@@ -71,6 +73,10 @@ class RunFolder:
     @property
     def best(self) -> Path:
         return self.checkpoints / "best.safetensors"
+
+    @property
+    def selection(self) -> Path:
+        return self.path / "selection.json"
 
     @property
     def adapter(self) -> Path:

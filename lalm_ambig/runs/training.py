@@ -8,26 +8,30 @@ from typing import Any
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ProgressBar, RichProgressBar
 from rich.console import Console
 
-from lalm_ambig import parallel
+from lalm_ambig import parallel, stopping
 from lalm_ambig.baselines.prior import prior
 from lalm_ambig.baselines.uniform import uniform
-from lalm_ambig.cache import whole_folder
 from lalm_ambig.configuration import Cli, RunSettings
 from lalm_ambig.data import DataModule
+from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import About, Results
+from lalm_ambig.files.atomic import new_folder
 from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.sharding import trained_weights
 from lalm_ambig.runs.callbacks import RolloutTable, Samples
 from lalm_ambig.runs.checked_here import CheckedHere
-from lalm_ambig.runs.checkpoint_files import WholeFileIO, write_weights
-from lalm_ambig.runs.checkpointing import BestWeights, SavedState, newest
+from lalm_ambig.runs.checkpoint_files import WholeFileIO, trying, write_weights
+from lalm_ambig.runs.checkpointing import BestWeights, SavedState, StartIsCandidate, newest
 from lalm_ambig.runs.configured_callbacks import listed
+from lalm_ambig.runs.ending import listen_for
 from lalm_ambig.runs.evaluation import keep, kept, predict, reasoning_of, write_kept
 from lalm_ambig.runs.folder import RunFolder
-from lalm_ambig.runs.logs import run_loggers
+from lalm_ambig.runs.logs import one_line_of_writers, run_loggers, take_back
+from lalm_ambig.runs.selection import Selection, prior_metrics, write_selection
 from lalm_ambig.runs.session import load_trained, standardise
 from lalm_ambig.runs.strategies import DividedWeights, rewrites_weights
+from lalm_ambig.runs.trained_items import copy_record
 from lalm_ambig.types import Split
 
 EVALUATED: Split = "test"
@@ -46,6 +50,8 @@ class Training:
     evaluator: Any
     """The trainer that predicts."""
     console: Console
+    overlap: Overlap | None = None
+    """What of the test the weights that training starts from have seen."""
 
     def base(self) -> list[Prediction]:
         """What the policy answers on the test split before training; made only once."""
@@ -65,17 +71,42 @@ class Training:
         standardise(self.model, self.data)
         self.model.prepare()
         trainer, resumed = self._trainer()
-        trainer.fit(self.model, datamodule=self.data, ckpt_path=resumed, weights_only=True)
+        with stopping.put_off(), one_line_of_writers():
+            trainer.fit(self.model, datamodule=self.data, ckpt_path=resumed, weights_only=True)
+            parallel.first_does(lambda: self._keep_selection(trainer))
+            self._keep_best(trainer)
+
+    def _keep_best(self, trainer: Any) -> None:
+        """Put the best weights into the policy and its adapter's folder."""
         if not parallel.first_does(self.run.best.is_file):  # never validated
             write_weights(self.run.best, trained_weights(self.model.policy))
         if rewrites_weights(trainer.strategy):
             self.model.policy.load_again()
             standardise(self.model, self.data)
-        self.console.print(
-            f"weights of {self.run.best.name}, the best by {self.model.monitor} where it was validated"
-        )
         load_trained(self.model, self.run.best)
-        parallel.first_does(self._save_adapter)
+        parallel.first_does(lambda: trying(self.run.adapter, self._save_adapter))
+
+    def _keep_selection(self, trainer: Any) -> None:
+        """Write how the checkpoint was chosen, where the run was validated."""
+        best = next(callback for callback in trainer.callbacks if isinstance(callback, BestWeights))
+        if best.chosen is None:
+            return
+        every, read = self.data.validation_items(), best.chosen.items
+        items = [every[place] for place in range(read)] if read else list(every)
+        selection = Selection(
+            monitor=best.monitor,
+            items=len(items),
+            of=len(every),
+            ids=None if len(items) == len(every) else tuple(item.id for item in items),
+            prior=prior_metrics(items, train=self.data.items("train")),
+            start=best.start,
+            chosen=best.chosen,
+            validations=best.validations,
+        )
+        write_selection(self.run.selection, selection)
+        self.console.print(
+            f"weights of step {best.chosen.step}, the best of {best.validations} validations by {best.monitor}"
+        )
 
     def _trainer(self) -> tuple[Any, Path | None]:
         """The trainer, and the state to go on from; the console is told which, and which ones are damaged."""
@@ -84,11 +115,15 @@ class Training:
             self.console.print(f"{path} is damaged and passed over", soft_wrap=True)
         if resumed is not None:
             self.console.print(f"resuming from {resumed}", soft_wrap=True)
+        parallel.first_does(
+            lambda: take_back(self.run, resumed_at=None if resumed is None else self.run.step_of(resumed))
+        )
         return make_trainer(self, resumed=resumed), resumed
 
     def _save_adapter(self) -> None:
-        with whole_folder(self.run.adapter) as folder:
+        with new_folder(self.run.adapter) as folder:
             self.model.policy.save(folder)
+            copy_record(self.run, folder)
 
     def trained(self) -> list[Prediction]:
         """What the trained policy answers on the test split."""
@@ -122,7 +157,7 @@ class Training:
         corpus = self.data.corpus
         about = About(corpus.name, EVALUATED, readout, reasoning, policy, table_metrics=corpus.table_metrics)
         if readout != "none":
-            about = replace(about, samples=self.model.generation.samples)
+            about = replace(about, samples=self.model.generation.samples, trained_items=self.overlap)
         return keep(self.run.evaluation(name), predictions, self.data.categories, about=about)
 
     def _once(self, name: str, doing: str) -> list[Prediction]:
@@ -139,24 +174,26 @@ def make_trainer(training: Training, *, resumed: Path | None) -> Any:
     """Lightning's trainer with the run's states, loggers and samples beside what the configuration asks for."""
     cli, run, console = training.cli, training.run, training.console
     settings: RunSettings = cli.config_init["run"]
+    best = BestWeights(run, training.model.monitor)
     callbacks: list[Callback] = [
         DividedWeights(),
         CheckedHere(),
         SavedState(run, settings.checkpoint_steps),
-        BestWeights(run, training.model.monitor),
+        best,
         Samples(run, settings.samples, console=console),
         RolloutTable(run, settings.rollout_steps, console=console),
     ]
     configured = cli.config_init["trainer"]
-    if configured["enable_progress_bar"] is not False:
+    given = listed(configured["callbacks"])
+    if configured["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in given):
         callbacks.append(RichProgressBar())
-    loggers = configured["logger"]
-    if loggers is None:
-        loggers = run_loggers(run, resumed_at=None if resumed is None else run.step_of(resumed))
-    if loggers:
+    loggers = listed(configured["logger"])
+    if configured["logger"] is not False:  # those of the configuration come beside the run's own
+        loggers += run_loggers(run, resumed_at=None if resumed is None else run.step_of(resumed))
+    if loggers and not any(isinstance(c, LearningRateMonitor) for c in given):
         callbacks.append(LearningRateMonitor("step"))
-    return cli.make_trainer(
-        callbacks=[*(configured["callbacks"] or []), *callbacks],
+    trainer = cli.make_trainer(
+        callbacks=[*given, *callbacks, StartIsCandidate(best)],
         logger=loggers,
         default_root_dir=run.path,
         strategy=training.strategy,
@@ -164,3 +201,4 @@ def make_trainer(training: Training, *, resumed: Path | None) -> Any:
         use_distributed_sampler=False,  # the loaders divide items themselves
         enable_checkpointing=False,  # Lightning's own
     )
+    return listen_for(trainer)

@@ -1,0 +1,45 @@
+"""How far answers differ between items: a policy that no longer looks at them gives all the same one."""
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lalm_ambig import parallel
+from lalm_ambig.distributions import deviation_between_items
+
+
+@dataclass
+class Spread:
+    """The answers of one validation, of this process."""
+
+    label_dist: list[Tensor] = field(default_factory=list)
+    predicted_dist: list[Tensor] = field(default_factory=list)
+    items: int = 0
+    """Of the last validation that was pooled, of all processes."""
+
+    def add(
+        self, label_dist: Float[Tensor, "item category"], predicted_dist: Float[Tensor, "item category"]
+    ) -> None:
+        """A batch's."""
+        self.label_dist.append(label_dist.detach().double().cpu())
+        self.predicted_dist.append(predicted_dist.detach().double().cpu())
+
+    def pooled(self) -> dict[str, Tensor]:
+        """Deviation between items of the answers and of people's distributions, over all processes, which all must
+        call; empty without answers. What was added is forgotten."""
+        parts = [
+            part
+            for own in parallel.everyones((self.label_dist, self.predicted_dist))
+            for part in zip(*own, strict=True)
+        ]
+        self.label_dist, self.predicted_dist = [], []
+        self.items = sum(len(label_dist) for label_dist, _ in parts)
+        if not self.items:
+            return {}
+        label_dist, predicted_dist = (torch.cat(rows) for rows in zip(*parts, strict=True))
+        return {
+            "predicted_sd": deviation_between_items(predicted_dist),
+            "label_sd": deviation_between_items(label_dist),
+        }
