@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +31,9 @@ class Journal:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as error:
             raise InputError(f"cannot be opened for writing: {error.strerror}", where=str(path)) from error
+        if not stat.S_ISREG(os.fstat(self._fd).st_mode):  # what was written is read again
+            os.close(self._fd)
+            raise InputError("is no regular file.", where=str(path), remedy="Name a file as --out.")
         self._lock()
         self._drop_torn_line()
         self._batch: list[bytes] = []

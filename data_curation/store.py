@@ -5,6 +5,7 @@ replies for items in progress, so that a run that was killed pays for none again
 """
 
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -12,8 +13,9 @@ from pydantic import BaseModel, ValidationError
 
 from data_curation.journal import Journal
 from data_curation.records import Call, Row
-from data_curation.rows import Job, standing
+from data_curation.rows import Job, row_fields, standing
 from lalm_ambig.errors import InputError
+from lalm_ambig.files.failures import refused
 
 
 class Paid(BaseModel):
@@ -42,8 +44,11 @@ class Store:
         self.retry_failed = retry_failed
         self._pending: dict[Job, dict[str, Call]] = defaultdict(dict)
         self._open: set[Job] = set()
+        pending = path.with_name(f"{path.name}.pending")
+        _check_ours(path, begin=b'{"key":', check=row_fields)
+        _check_ours(pending, begin=b'{"id":', check=_paid)
         self._row_journal = Journal(path)
-        self._call_journal = Journal(path.with_name(f"{path.name}.pending"))
+        self._call_journal = Journal(pending)
         self._rows, self.spent_usd = standing(self._row_journal.lines())
         """`spent_usd`: what all rows and pending replies cost, by the prices of the time they were made."""
         self._load_pending()
@@ -107,14 +112,32 @@ class Store:
 
     def _load_pending(self) -> None:
         for where, line in self._call_journal.lines():
-            try:
-                paid = Paid.model_validate_json(line)
-            except ValidationError as error:
-                raise InputError(
-                    "not a pending reply; delete the file to go on without it", where=where
-                ) from error
+            paid = _paid(line, where)
             job = (paid.id, paid.key)
             if paid.generation == self._rows.get(job, (0, ""))[0]:
                 self._pending[job][paid.address] = paid.call
                 self._open.add(job)
                 self.spent_usd += paid.call.usage.cost_usd
+
+
+def _paid(line: bytes, where: str) -> Paid:
+    try:
+        return Paid.model_validate_json(line)
+    except ValidationError as error:
+        raise InputError("not a pending reply; delete the file to go on without it", where=where) from error
+
+
+def _check_ours(path: Path, *, begin: bytes, check: Callable[[bytes, str], object]) -> None:
+    """InputError for a file of something else, before its last line is taken for a torn one and dropped."""
+    if not path.is_file():
+        return
+    with refused(path), path.open("rb") as lines:
+        number, line = next(((n, line) for n, line in enumerate(lines, start=1) if line.strip()), (1, begin))
+    if line.endswith(b"\n"):
+        check(line, f"{path}:{number}")
+    elif not line.startswith(begin[: len(line)]):
+        raise InputError(
+            "this is no file of curation: it is left as it is.",
+            where=str(path),
+            remedy="Name another as --out.",
+        )
