@@ -11,9 +11,9 @@ from torch import Tensor
 
 from lalm_ambig.audio import read_audio
 from lalm_ambig.categories import CategorySet
-from lalm_ambig.corpora.json_objects import shown
 from lalm_ambig.errors import InputError
 from lalm_ambig.features import FeatureCache
+from lalm_ambig.files.json_lines import shown
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.prompts import Mode, load_glosses, load_prompt, prompt_parts, with_classes
 from lalm_ambig.readouts.logits import Scoring, answer_tokens

@@ -22,6 +22,7 @@ import numpy as np
 import soundfile
 
 from lalm_ambig.errors import InputError
+from lalm_ambig.files.contents import kind_of
 
 MIN_S = 0.1
 """Shortest clip that is used: below it the encoders give no audio token or one."""
@@ -44,6 +45,9 @@ PROMISED_BYTES = re.compile(
 RF64, W64)."""
 EXTENSION_FORMATS = {
     ".wav": {"WAV", "WAVEX", "RF64", "W64"},
+    ".wave": {"WAV", "WAVEX", "RF64", "W64"},
+    ".rf64": {"RF64"},
+    ".w64": {"W64"},
     ".flac": {"FLAC"},
     ".ogg": {"OGG"},
     ".oga": {"OGG"},
@@ -51,8 +55,19 @@ EXTENSION_FORMATS = {
     ".mp3": {"MP3", "MPEG"},
     ".aif": {"AIFF"},
     ".aiff": {"AIFF"},
+    ".aifc": {"AIFF"},
     ".au": {"AU"},
+    ".snd": {"AU"},
+    ".caf": {"CAF"},
 }
+OTHER_ENDINGS = frozenset((".m4a", ".mp4", ".aac", ".wma", ".webm", ".sph", ".nist"))
+"""Endings of sound that cannot be decoded, or not always: such a file is told of, not passed over."""
+WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
+"""Without one, what looks like UTF-16 may be samples without a header."""
+SOUND_ENDINGS = OTHER_ENDINGS | EXTENSION_FORMATS.keys()
+"""What the name of a clip's file may end with, in any case."""
+BEGINNINGS = re.compile(rb"RIFF|RF64|riff|fLaC|OggS|ID3|FORM|\.snd|caff|\xff[\xe2-\xfd\xff]")
+"""How sound begins, in a file whose name has no ending."""
 
 
 class UnusableAudio(InputError):
@@ -86,6 +101,15 @@ class Verdict:
 def is_ignored(path: Path | str) -> bool:
     """True for `._*`, the leftovers of macOS copies, which stand beside the sound files and hold none."""
     return Path(path).name.startswith("._")
+
+
+def begins_as_sound(path: Path | str) -> bool:
+    """Whether a file's first bytes are those of sound; False for what cannot be opened."""
+    try:
+        with Path(path).open("rb") as file:
+            return BEGINNINGS.match(file.read(4)) is not None
+    except OSError:
+        return False
 
 
 def inspect_audio(path: Path | str) -> Verdict:
@@ -153,10 +177,27 @@ def _check_is_sound(path: Path) -> None:
         raise UnusableAudio(path, "empty file")
     if head.startswith(b"version https://git-lfs"):
         raise UnusableAudio(path, f"a Git LFS pointer {NOT_SOUND}", "fetch the files with git lfs pull")
-    if head.lstrip()[:1] == b"<":
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<":
         raise UnusableAudio(path, f"an HTML or XML page {NOT_SOUND}")
-    if all(byte in b"\t\n\r" or byte >= 32 for byte in head) and b"\n" in head:
+    if BEGINNINGS.match(head):
+        return
+    kind = kind_of(head)
+    if kind is not None and (not kind.encoding or head.startswith(WIDE_MARKS)):
+        name = f"{kind.name} text" if kind.encoding else kind.name
+        raise UnusableAudio(path, f"{name} {NOT_SOUND}", kind.remedy.partition(":")[0].rstrip(".").lower())
+    if _is_text(head):
         raise UnusableAudio(path, f"text {NOT_SOUND}")
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether these bytes are printable: lines of any encoding, or one line of UTF-8, cut or not."""
+    if not all(byte in b"\t\n\r" or byte >= 32 for byte in head):
+        return False
+    try:
+        head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return b"\n" in head or error.end == len(head) > error.start > 0
+    return True
 
 
 def _check_promise(path: Path, log: str) -> None:

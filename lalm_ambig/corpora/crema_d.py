@@ -26,7 +26,6 @@ from lalm_ambig.corpora.paths import Enclosure
 from lalm_ambig.corpora.splits import split_by_group
 from lalm_ambig.errors import InputError
 from lalm_ambig.items import Item
-from lalm_ambig.sound_files import is_ignored
 
 
 class CremaD(Corpus):
@@ -112,10 +111,8 @@ class CremaD(Corpus):
 
     def _clips_on_disk(self) -> dict[str, str]:
         """Path of every clip in AudioWAV, by its present name (where both are there, the old gives way)."""
-        folder = self.require(self.root / AUDIO_FOLDER)
         enclosure = Enclosure(self.root, allow_outside=self.allow_outside)
-        names = sorted(enclosure.listed(folder, ".wav", where=f"corpus {self.name}"))
-        paths = {name.removesuffix(".wav"): str(folder / name) for name in names if not is_ignored(name)}
+        paths = enclosure.sounds(self.require(self.root / AUDIO_FOLDER), where=f"corpus {self.name}")
         return {current_name(clip): paths.get(current_name(clip), path) for clip, path in paths.items()}
 
 

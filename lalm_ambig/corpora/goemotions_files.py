@@ -30,7 +30,7 @@ def find_files(root: Path) -> list[Path]:
     the aggregated labels.
     """
     if root.is_file():
-        if root.suffix not in SUFFIXES:
+        if root.suffix.lower() not in SUFFIXES:
             wrong = f"expected a folder or a file that ends with {', '.join(SUFFIXES)}, got {root}."
             raise InputError(wrong, remedy=HOW_TO_OBTAIN)
         return [root]
@@ -53,17 +53,22 @@ def _holds_rows(path: Path) -> bool:
 def read_rows(files: Sequence[Path], *, bad_rows: BadRows) -> Iterator[RaterRow]:
     """Every good row of the files, in their order."""
     for path in files:
-        for cells in _cells(path, bad_rows):
-            try:
-                row = parsed_row(cells)
-            except InputError as error:
-                bad_rows.add(str(error), where=cells.where)
-                continue
-            yield row
+        with bad_rows.reading(path) as reading:
+            good = 0
+            for cells in _cells(path, bad_rows):
+                try:
+                    row = parsed_row(cells)
+                except InputError as error:
+                    bad_rows.add(str(error), where=cells.where)
+                    continue
+                yield row
+                good += 1
+            reading.good = good
 
 
 def _cells(path: Path, bad_rows: BadRows) -> Iterator[Cells]:
-    if path.suffix in BUILDERS:
+    suffix = path.suffix.lower()
+    if suffix in BUILDERS:
         return read_dataset(path, remedy=HOW_TO_OBTAIN)
-    reader = read_json if path.suffix in JSON else read_csv
+    reader = read_json if suffix in JSON else read_csv
     return reader(path, bad_rows=bad_rows, remedy=HOW_TO_OBTAIN)

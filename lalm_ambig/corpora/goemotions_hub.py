@@ -11,8 +11,8 @@ import pyarrow
 from lalm_ambig.cache import cache_root
 from lalm_ambig.corpora.bad_rows import BadRows
 from lalm_ambig.corpora.goemotions_rows import COLUMNS, Cells, check_columns
-from lalm_ambig.corpora.json_objects import json_object, numbered_lines
 from lalm_ambig.errors import InputError
+from lalm_ambig.files.json_lines import json_object, numbered_lines
 
 BUILDERS = {".parquet": "parquet", ".arrow": "arrow"}
 """Ending of a file's name → what `datasets` calls that format."""
@@ -36,12 +36,14 @@ def read_dataset(path: Path, *, remedy: str) -> Iterator[Cells]:
     except InputError:
         raise
     except (pyarrow.ArrowException, datasets.exceptions.DatasetsError, ValueError, OSError) as error:
-        raise InputError(f"cannot be read as {BUILDERS[path.suffix]}: {error}", where=str(path)) from error
+        raise InputError(
+            f"cannot be read as {BUILDERS[path.suffix.lower()]}: {error}", where=str(path)
+        ) from error
 
 
 def _streamed(path: Path, remedy: str) -> Iterator[Cells]:
     stream = datasets.load_dataset(
-        BUILDERS[path.suffix],
+        BUILDERS[path.suffix.lower()],
         data_files=glob.escape(str(path)),
         split="train",
         streaming=True,

@@ -1,6 +1,5 @@
 """Rows of GoEmotions: one rater's labels for one comment, grouped into seven classes as they are read."""
 
-import csv
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from itertools import compress
@@ -10,8 +9,9 @@ from typing import NamedTuple
 
 from lalm_ambig.categories import CategorySet
 from lalm_ambig.corpora.bad_rows import BadRows
-from lalm_ambig.corpora.json_objects import shown
 from lalm_ambig.errors import InputError
+from lalm_ambig.files.csv import is_missing, name_text, open_table, shown_names, whole_number
+from lalm_ambig.files.json_lines import shown
 
 EKMAN = {
     "anger": ("anger", "annoyance", "disapproval"),
@@ -43,7 +43,7 @@ CLASS_BITS = tuple(1 << position for position, labels in enumerate(EKMAN.values(
 """For each of LABELS the bit of its class, see `RaterRow.classes`."""
 COLUMNS = ("text", "id", "rater_id", "example_very_unclear", *LABELS)
 """The columns that are read; a file may have them in any order and others beside them."""
-UNCLEAR = {"true": True, "false": False}
+UNCLEAR = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 AGGREGATED = (
     "this is the simplified form of GoEmotions: it has the labels that raters agreed on, not each rater's, "
     "so no distribution can be counted from it"
@@ -76,7 +76,7 @@ def check_columns(columns: Sequence[str], *, where: str, remedy: str) -> None:
     for name in COLUMNS:
         if name not in columns:
             raise InputError(
-                f"missing column {name!r}; the file has {', '.join(columns) or 'none'}", where=where
+                f"missing column {name!r}; the file has {shown_names(columns) or 'none'}", where=where
             )
         if columns.count(name) > 1:
             raise InputError(f"column {name!r} stands there twice", where=where)
@@ -88,33 +88,12 @@ def read_csv(path: Path, *, bad_rows: BadRows, remedy: str) -> Iterator[Cells]:
     A row that is cut, or that is no CSV, goes to `bad_rows`. InputError for a header that lacks a column.
     Bytes that are not UTF-8 are passed on as halves of surrogate pairs, which `parsed_row` refuses.
     """
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        lines = csv.reader(file, strict=True)
-        header = _header(lines, path)
-        check_columns(header, where=str(path), remedy=remedy)
-        chosen = itemgetter(*(header.index(name) for name in COLUMNS))
-        while True:
-            where = f"{path}:{lines.line_num + 1}"
-            try:
-                row = next(lines)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                bad_rows.add(f"not CSV: {error}", where=where)
-                continue
-            if len(row) == len(header):
-                yield Cells(where, chosen(row))
-            elif row:
-                bad_rows.add(
-                    f"{len(row)} columns where the header has {len(header)}: is the row cut?", where=where
-                )
-
-
-def _header(lines: Iterator[list[str]], path: Path) -> list[str]:
-    try:
-        return [name.strip() for name in next(lines, [])]
-    except csv.Error as error:
-        raise InputError(f"not CSV: {error}", where=f"{path}:1") from error
+    with open_table(path, multi_line=True) as table:
+        if table.has("labels") and not table.has("rater_id"):
+            raise InputError(f"{AGGREGATED}.", where=str(path), remedy=remedy)
+        chosen = itemgetter(*(table.position(name) for name in COLUMNS))
+        for line, row in table.rows(bad_rows):
+            yield Cells(f"{path}:{line}", chosen(row))
 
 
 def parsed_row(cells: Cells) -> RaterRow:
@@ -125,21 +104,28 @@ def parsed_row(cells: Cells) -> RaterRow:
     the columns of labels.
     """
     text, name, rater, unclear, *labels = cells.values
-    text, name, rater = text.strip(), name.strip(), rater.strip()
+    text, name, rater = text.strip(), name_text(name), name_text(rater)
     for column, value in (("text", text), ("id", name), ("rater_id", rater)):
-        if not value:
+        if not value or (column != "text" and is_missing(value)):
             raise InputError(f"column {column!r} is empty")
         _check_unicode(value, column)
-    if unclear.strip().lower() not in UNCLEAR:
+    if unclear not in UNCLEAR and unclear.strip().lower() not in UNCLEAR:
         raise InputError(f"column 'example_very_unclear' must be True or False, got {shown(unclear)}")
     given = [label == "1" for label in labels]
     if sum(given) + labels.count("0") != len(labels):
-        column, value = next(pair for pair in zip(LABELS, labels, strict=True) if pair[1] not in ("0", "1"))
-        raise InputError(f"column {column!r} must be 0 or 1, got {shown(value)}")
+        given = [_label(column, value) for column, value in zip(LABELS, labels, strict=True)]
     if any(given) and UNCLEAR[unclear.strip().lower()]:
         first = next(compress(LABELS, given))
         raise InputError(f"it is marked as very unclear and has a label, {first!r}")
     return RaterRow(cells.where, name, text, rater, reduce(or_, compress(CLASS_BITS, given), 0))
+
+
+def _label(column: str, value: str) -> bool:
+    """A label as other programs may have written it: `1.0`, with blanks."""
+    number = whole_number(value)
+    if number not in (0, 1):
+        raise InputError(f"column {column!r} must be 0 or 1, got {shown(value)}")
+    return number == 1
 
 
 def _check_unicode(value: str, column: str) -> None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from lalm_ambig.corpora.bad_rows import BadRows
 from lalm_ambig.corpora.goemotions_rows import CATEGORIES, RaterRow
-from lalm_ambig.corpora.json_objects import shown
 from lalm_ambig.corpora.splits import seeded_order
+from lalm_ambig.files.json_lines import shown
 from lalm_ambig.items import Item
 
 

@@ -8,6 +8,7 @@ from lalm_ambig.corpora.bad_rows import BadRows
 from lalm_ambig.corpora.base import FOLDS
 from lalm_ambig.corpora.iemocap_labels import DIALOGUE_NAME, Turn, parse_transcripts, parse_turns
 from lalm_ambig.corpora.paths import Enclosure
+from lalm_ambig.files.text import read_text
 from lalm_ambig.sound_files import is_ignored
 
 SESSIONS = range(1, FOLDS + 1)
@@ -28,12 +29,18 @@ class Dialogue:
     def turns(self, bad_rows: BadRows) -> list[Turn]:
         """Its rated turns; see `iemocap_labels.parse_turns`."""
         text = _text(self.labels)
-        return parse_turns(text, self.name, source=str(self.labels), bad_rows=bad_rows)
+        with bad_rows.reading(self.labels) as reading:
+            turns = parse_turns(text, self.name, source=str(self.labels), bad_rows=bad_rows)
+            reading.good = len(turns)
+        return turns
 
     def spoken(self, bad_rows: BadRows) -> dict[str, str]:
         """The transcript of each turn; see `iemocap_labels.parse_transcripts`."""
         text = _text(self.transcripts)
-        return parse_transcripts(text, self.name, source=str(self.transcripts), bad_rows=bad_rows)
+        with bad_rows.reading(self.transcripts) as reading:
+            spoken = parse_transcripts(text, self.name, source=str(self.transcripts), bad_rows=bad_rows)
+            reading.good = len(spoken)
+        return spoken
 
 
 def session_folder(root: Path, session: int) -> Path:
@@ -68,24 +75,21 @@ def find_sounds(root: Path, session: int, enclosure: Enclosure) -> dict[str, str
     with os.scandir(folder) as entries:
         dialogues = sorted(entry.name for entry in entries if entry.is_dir())
     return {
-        f"{dialogue}/{path.stem}": str(path)
+        f"{dialogue}/{stem}": path
         for dialogue in dialogues
-        for path in _sounds(folder / dialogue, enclosure)
+        for stem, path in enclosure.sounds(folder / dialogue, where="corpus iemocap").items()
     }
-
-
-def _sounds(folder: Path, enclosure: Enclosure) -> list[Path]:
-    names = sorted(enclosure.listed(folder, ".wav", where="corpus iemocap"))
-    return [folder / name for name in names if not is_ignored(name)]
 
 
 def _files(folder: Path, ending: str) -> list[Path]:
     """Files right in the folder with that ending, by name, without what macOS leaves beside them."""
     with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if entry.name.endswith(ending) and entry.is_file())
+        names = sorted(
+            entry.name for entry in entries if entry.name.lower().endswith(ending) and entry.is_file()
+        )
     return [folder / name for name in names if not is_ignored(name)]
 
 
 def _text(path: Path) -> str:
-    """The file's text: any line ends; bytes that are not UTF-8 (in a comment, say) become a mark."""
-    return path.read_text(encoding="utf-8-sig", errors="replace")
+    """The file's text: any line ends; letters that are not UTF-8 (in a comment, say) become a mark."""
+    return read_text(path, other_letters=True)

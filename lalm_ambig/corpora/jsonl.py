@@ -17,16 +17,17 @@ Items with sound are asked about a recording, items without about a text, unless
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lalm_ambig.categories import CategorySet, normal_form
+from lalm_ambig.categories import CategorySet, normal_form, refuse_synonyms
+from lalm_ambig.class_names import UNKNOWN
 from lalm_ambig.corpora.bad_rows import BadRows
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.jsonl_rows import Row, read_declaration, read_rows
-from lalm_ambig.corpora.paths import REMEDY, SHOWN, Enclosure
+from lalm_ambig.corpora.paths import REMEDY, SHOWN, Enclosure, Siblings
 from lalm_ambig.corpora.splits import split_by_group
 from lalm_ambig.errors import InputError
 from lalm_ambig.items import Item, Split
@@ -68,6 +69,7 @@ class JsonLines(Corpus):
         seed: int = 0,
         fold: int | None = None,
         categories: Sequence[str] | str = (),
+        domain: str = UNKNOWN,
         allow_outside: bool = False,
         skip_bad_rows: bool = False,
     ) -> None:
@@ -78,13 +80,15 @@ class JsonLines(Corpus):
             seed: Seed of the split, where the file gives none.
             fold: None for the file's own split or 70/10/20, or 0 to 4 for one of five folds.
             categories: The classes in order (or a text with commas), where the file does not declare them.
+            domain: What the classes are of (emotion, inference, or a word of one's own), where their names do not
+                tell: only classes of one domain are the same in two corpora.
             allow_outside: Accept audio that is not in the file's folder, also such as only a link leads to.
             skip_bad_rows: Leave malformed rows out, with a note, instead of stopping at the first.
         """
         super().__init__(root, part=part, seed=seed, fold=fold, skip_bad_rows=skip_bad_rows)
         names = categories.split(",") if isinstance(categories, str) else categories
         self.given = tuple(name.strip() for name in names if name.strip())
-        self.allow_outside = allow_outside
+        self.domain, self.allow_outside = domain, allow_outside
         self._scans: dict[bool, _Scan] = {}
 
     @property
@@ -96,13 +100,18 @@ class JsonLines(Corpus):
     def categories(self) -> CategorySet:
         declared = self._declared
         if declared is None:
-            return CategorySet(self.given) if self.given else self._union()
+            return CategorySet(self.given, domain=self.domain) if self.given else self._union()
         if self.given and [*map(normal_form, self.given)] != [*map(normal_form, declared.names)]:
             wrong = (
                 f"option categories is {', '.join(self.given)}, but the file has {', '.join(declared.names)}"
             )
             raise InputError(wrong, where=f"{self.root}:1")
-        return declared
+        return replace(declared, domain=self.domain) if self.domain else declared
+
+    @property
+    def draws_splits(self) -> bool:
+        """Not where the file gives the splits."""
+        return not self._scan.gives_splits
 
     @property
     def draws_speakers_apart(self) -> bool:
@@ -116,7 +125,7 @@ class JsonLines(Corpus):
         return [path]
 
     def settings(self) -> dict[str, Any]:
-        return {**super().settings(), "categories": list(self.given), "allow_outside": self.allow_outside}
+        return {**super().settings(), "categories": list(self.given), "domain": self.domain, "allow_outside": self.allow_outside}
 
     def notes(self) -> Sequence[str]:
         union = "the given ones" if self.given else "the names that votes have, sorted"
@@ -162,12 +171,13 @@ class JsonLines(Corpus):
     def _union(self) -> CategorySet:
         names = self._scan.names
         try:
-            return CategorySet(names)
+            refuse_synonyms(names)
+            return CategorySet(names, domain=self.domain)
         except InputError as error:
             raise InputError(
                 f"the classes are the names that votes have: {error}.",
                 where=str(self.root),
-                remedy=DECLARE if len(names) < ENOUGH else "Give votes for one class under one name.",
+                remedy=DECLARE if len(names) < ENOUGH else f"Give votes for one class under one name. {DECLARE}",
             ) from error
 
     def _seeded_splits(self) -> dict[str, Split]:
@@ -181,12 +191,16 @@ class JsonLines(Corpus):
         return {}
 
     @cached_property
+    def _siblings(self) -> Siblings:
+        return Siblings()
+
+    @cached_property
     def _enclosure(self) -> Enclosure:
         return Enclosure(self.root.parent, allow_outside=self.allow_outside)
 
     def _audio_path(self, row: Row, audio: str) -> str:
         """The path that is opened; InputError where it, or what it links to, is not in the file's folder."""
-        path = os.path.normpath(self.root.parent / audio)
+        path = self._siblings.path(os.path.normpath(self.root.parent / audio), where=row.where)
         target = None if self.allow_outside else self._enclosure.target(path)
         if target is None:
             return path

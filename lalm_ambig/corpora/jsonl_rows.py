@@ -1,5 +1,6 @@
 """Rows of a JSON Lines corpus: parsed one at a time; bad ones stop the reading or are left out, as set."""
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,16 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from lalm_ambig.categories import CategorySet, normal_form, quoted
-from lalm_ambig.corpora.bad_rows import REMEDY, BadRows
-from lalm_ambig.corpora.json_objects import (
-    hint,
-    is_missing,
-    json_object,
-    number_hint,
-    numbered_lines,
-    shown,
-)
+from lalm_ambig.class_names import UNKNOWN
+from lalm_ambig.corpora.bad_rows import BadRows
 from lalm_ambig.errors import InputError
+from lalm_ambig.files.json_lines import hint, is_missing, json_object, number_hint, numbered_lines, shown
 from lalm_ambig.items import SPLITS, Split, id_text
 
 KEYS = ("id", "audio", "text", "votes", "rationale", "split", "speaker")
@@ -85,24 +80,19 @@ def read_rows(path: Path, names: Sequence[str], *, bad_rows: BadRows) -> Iterato
     out: whether `1` and `"1"` are the same is then not known.
     """
     before = _Before({normal_form(name): name for name in names}, closed=bool(names))
-    for position, (where, line) in enumerate(numbered_lines(path)):
-        try:
-            values = json_object(line)
-            if position == 0 and _is_declaration(values):
+    with bad_rows.reading(path) as reading:
+        for position, (where, line) in enumerate(numbered_lines(path)):
+            try:
+                values = json_object(line)
+                if position == 0 and _is_declaration(values):
+                    continue
+                row = before.checked(parsed_row(values, where))
+            except InputError as error:
+                bad_rows.add(str(error), where=where)
                 continue
-            row = before.checked(parsed_row(values, where))
-        except InputError as error:
-            helps = bad_rows.skip or before.lines_of_ids or _has_good_rows(path, names)
-            remedy = REMEDY if helps else "No row of the file is good."
-            bad_rows.add(str(error), where=where, remedy=remedy)
-            continue
-        before.take(row)
-        yield row
-
-
-def _has_good_rows(path: Path, names: Sequence[str]) -> bool:
-    """Whether anything is left when bad rows are left out."""
-    return any(True for _ in read_rows(path, names, bad_rows=BadRows(skip=True)))
+            before.take(row)
+            yield row
+            reading.good += 1
 
 
 class _Before:
@@ -123,8 +113,8 @@ class _Before:
     def checked(self, row: Row) -> Row:
         """The row with each class under the name that it has in this file. InputError for an id that came before, and
         for an unknown class."""
-        if row.id in self.lines_of_ids:
-            line, number = self.lines_of_ids[row.id]
+        if (key := _id_key(row.id)) in self.lines_of_ids:
+            line, number = self.lines_of_ids[key]
             other = number != ("id" in row.numbers)
             kinds = f", {_kind(number=number)} there and {_kind(number=not number)} here" if other else ""
             raise InputError(f"id {shown(row.id)} was used before, in line {line}{kinds}")
@@ -141,7 +131,7 @@ class _Before:
     def take(self, row: Row) -> None:
         """Remember a good row; InputError where it spells numbers otherwise than a row before."""
         line = row.where.rpartition(":")[2]
-        self.lines_of_ids[row.id] = line, "id" in row.numbers
+        self.lines_of_ids[_id_key(row.id)] = line, "id" in row.numbers
         for name in row.votes:
             self.names_of_forms.setdefault(normal_form(name), name)
         for key, text in (("id", row.id), ("speaker", row.speaker)):
@@ -156,12 +146,25 @@ class _Before:
                 raise InputError(f"{wrong}.", where=row.where, remedy="Write all of them in one way.")
 
 
+def _id_key(item: str) -> str:
+    """What two spellings of one id have in common: `7.0` and `7`, two Unicode forms, blanks around it."""
+    plain = item.strip()
+    if DIGITS.fullmatch(plain):
+        return plain.partition(".")[0]
+    return plain if plain.isascii() else unicodedata.normalize("NFC", plain)
+
+
 def _kind(*, number: bool) -> str:
     return "a number" if number else "a text"
 
 
 def _is_declaration(values: Mapping[str, Any]) -> bool:
-    return "categories" in values and "votes" not in values
+    if "votes" in values or "categories" in values:
+        return "votes" not in values
+    for key in values:
+        if key.strip().casefold() == "categories":
+            raise InputError(f'write the key {shown(key)} as "categories"')
+    return False
 
 
 def _declared(values: Mapping[str, Any]) -> CategorySet:
@@ -169,7 +172,10 @@ def _declared(values: Mapping[str, Any]) -> CategorySet:
     for key, names in lists.items():
         if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
             raise InputError(f'"{key}" must be a list of texts')
-    return CategorySet(tuple(lists["categories"]), tuple(lists["verbalisers"]))
+    domain = values.get("domain") or UNKNOWN
+    if not isinstance(domain, str):
+        raise InputError(f'"domain" must be a text, got {shown(domain)}')
+    return CategorySet(tuple(lists["categories"]), tuple(lists["verbalisers"]), domain=domain)
 
 
 def parsed_row(values: Mapping[str, Any], where: str) -> Row:
@@ -188,6 +194,7 @@ def parsed_row(values: Mapping[str, Any], where: str) -> Row:
     if split is not None and split not in SPLITS:
         raise InputError(f'"split" must be one of {", ".join(SPLITS)}, got {shown(split)}')
     speaker = names["speaker"]
+    _check_keys(values)
     return Row(
         where=where,
         id=item,
@@ -198,6 +205,15 @@ def parsed_row(values: Mapping[str, Any], where: str) -> Row:
         ignored=tuple(key for key in values if key not in KEYS),
         **texts,
     )
+
+
+def _check_keys(values: Mapping[str, Any]) -> None:
+    """InputError for a key that means something but for its case or blanks: to pass over it would change the split,
+    say."""
+    for key in values:
+        plain = key.strip().casefold()
+        if plain in KEYS and key != plain:
+            raise InputError(f"write the key {shown(key)} as {json.dumps(plain)}")
 
 
 def _is_blank(value: object) -> bool:

@@ -100,6 +100,10 @@ class MspPodcast(Corpus):
         return CATEGORIES
 
     @property
+    def draws_splits(self) -> bool:
+        return not self.speaker_disjoint  # the published split keeps speakers apart, the drawn one need not
+
+    @property
     def draws_speakers_apart(self) -> bool:
         """Neither split is drawn here by speaker."""
         return False

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lalm_ambig.corpora.bad_rows import BadRows
-from lalm_ambig.corpora.json_objects import shown
-from lalm_ambig.corpora.msp_podcast_tables import Members, Table, json_entries
+from lalm_ambig.corpora.msp_podcast_tables import Members, json_entries
 from lalm_ambig.corpora.msp_podcast_turns import CODES, NO_AGREEMENT, OTHER_CODE
 from lalm_ambig.corpora.msp_podcast_votes import PRIMARY, turn_name
 from lalm_ambig.errors import InputError
+from lalm_ambig.files.csv import Table, is_missing, name_text
+from lalm_ambig.files.json_lines import shown
+from lalm_ambig.files.text import open_lines
+from lalm_ambig.items import id_text
 
 HIDDEN_PART = "Test3"
 """The part whose labels, speakers and transcripts are not given out."""
@@ -27,7 +30,7 @@ CONSENSUS_FILES = (
     "labels_concensus.json",
 )
 """Names that the file has had; the first that is there is read."""
-_NO_SPEAKER = ("", "unknown", "nan", "none")
+_NO_SPEAKER = "unknown"
 FILE_NAME, EMOTION, SPEAKER, PART = "FileName", "EmoClass", "SpkrID", "Split_Set"
 
 
@@ -54,8 +57,8 @@ class Consensus:
 def read_consensus(path: Path, *, bad_rows: BadRows) -> Consensus:
     """Its turns. Bad rows, by line: no turn's file, a second row for one, an unknown emotion or part."""
     turns: dict[str, About | None] = {}
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        is_json = path.suffix == ".json"
+    with bad_rows.reading(path) as reading, open_lines(path, other_letters=True) as file:
+        is_json = path.suffix.lower() == ".json"
         rows = _json_cells(file, str(path)) if is_json else _csv_cells(file, str(path), bad_rows)
         for line, file_name, cells in rows:
             where = f"{path}:{line}"
@@ -67,6 +70,7 @@ def read_consensus(path: Path, *, bad_rows: BadRows) -> Consensus:
                 turns[name] = _about(cells, line)
             except InputError as error:
                 bad_rows.add(str(error), where=where)
+        reading.good = sum(about is not None for about in turns.values())
     return Consensus(str(path), turns)
 
 
@@ -83,9 +87,15 @@ def _csv_cells(
 
 def _json_cells(lines: Iterable[str], source: str) -> Iterator[tuple[int, str, tuple[str, ...]]]:
     for line, name, value in json_entries("".join(lines), source=source):
-        members = dict(value) if isinstance(value, Members) else {}
-        found = [members.get(EMOTION, members.get(PRIMARY)), members.get(SPEAKER), members.get(PART)]
-        yield line, name, tuple(str(cell) if isinstance(cell, str | int | float) else "" for cell in found)
+        members = value if isinstance(value, Members) else Members()
+        emotion = EMOTION if any(key == EMOTION for key, _ in members) else PRIMARY
+        yield line, name, tuple(_cell(members, key) for key in (emotion, SPEAKER, PART))
+
+
+def _cell(members: Members, key: str) -> str:
+    """What CSV would hold of a member; empty where it is missing or not given only once."""
+    values = [value for name, value in members if name == key]
+    return (id_text(values[0]) or "") if len(values) == 1 else ""
 
 
 def _about(cells: tuple[str, ...], line: int) -> About:
@@ -97,10 +107,10 @@ def _about(cells: tuple[str, ...], line: int) -> About:
     codes = (*CODES, OTHER_CODE, NO_AGREEMENT)
     if code not in codes and known[place] != HIDDEN_PART:
         raise InputError(f"{EMOTION} must be one of {', '.join(codes)}, got {shown(code)}")
-    speaker = speaker.removesuffix(".0")
+    speaker = name_text(speaker)
     return About(
         code=code if code in codes else "",
-        speaker=None if speaker.casefold() in _NO_SPEAKER else speaker,
+        speaker=None if is_missing(speaker) or speaker.casefold() == _NO_SPEAKER else speaker,
         part=known[place],
         line=line,
     )

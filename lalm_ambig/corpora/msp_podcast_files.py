@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lalm_ambig.corpora.bad_rows import BadRows
 from lalm_ambig.corpora.paths import Enclosure
-from lalm_ambig.sound_files import is_ignored
+from lalm_ambig.files.contents import kind_of
 
 LABEL_FOLDERS = ("Labels", "labels", "label")
 SOUND_FOLDERS = ("Audios", "Audio")
@@ -26,9 +26,8 @@ def first_file(folder: Path, names: Sequence[str]) -> Path | None:
 
 
 def find_sounds(folder: Path, enclosure: Enclosure) -> dict[str, str]:
-    """Turn → path of its sound file, without what macOS leaves beside them; InputError for one that leads out."""
-    names = enclosure.listed(folder, ".wav", where=WHERE)
-    return {name.removesuffix(".wav"): f"{folder}/{name}" for name in names if not is_ignored(name)}
+    """Turn → path of its sound file, whatever its ending; InputError for one that leads out, and for two of a turn."""
+    return enclosure.sounds(folder, where=WHERE)
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,8 @@ class Transcripts:
     def read(self, turn: str) -> str | None:
         """What is said in a turn, on one line; None where there is no file, or nothing in it.
 
-        What is no file, or holds bytes that are not UTF-8, is a bad row and no transcript. InputError for one that
-        leads out of the corpus.
+        What is no file, no text, or holds bytes that are not UTF-8, is a bad row and no transcript. InputError for one
+        that leads out of the corpus.
         """
         path = f"{self.folder}/{turn}.txt"
         self.enclosure.check(path, where=WHERE)
@@ -53,6 +52,10 @@ class Transcripts:
             return None
         except OSError as error:
             self.bad_rows.add(f"this transcript cannot be read: {error.strerror}", where=path)
+            return None
+        if (kind := kind_of(content)) is not None or b"\0" in content:
+            what = "holds a zero byte" if kind is None else f"is {kind.name}"
+            self.bad_rows.add(f"this transcript {what}", where=path)
             return None
         try:
             return " ".join(content.decode("utf-8-sig").split()) or None

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from lalm_ambig.corpora.bad_rows import BadRows
-from lalm_ambig.corpora.json_objects import shown
 from lalm_ambig.corpora.msp_podcast_consensus import HIDDEN_PART, About, Consensus
 from lalm_ambig.corpora.msp_podcast_turns import CATEGORIES, OUTSIDE, Turn, Votes
+from lalm_ambig.files.json_lines import shown
 
 SHOWN_WORDS = 5
 SPLITS_EXPLAINED = {

@@ -9,6 +9,7 @@ from sys import intern
 from lalm_ambig.categories import CategorySet
 from lalm_ambig.corpora.bad_rows import BadRows
 from lalm_ambig.corpora.msp_podcast_votes import LAYOUTS, Row
+from lalm_ambig.files.text import open_lines
 
 CATEGORIES = CategorySet(("angry", "contempt", "disgust", "fear", "happy", "neutral", "sad", "surprise"))
 CODES = ("A", "C", "D", "F", "H", "N", "S", "U")
@@ -60,10 +61,12 @@ class _Count:
 
 
 def read_votes(path: Path, layout: str, *, bad_rows: BadRows) -> Votes:
-    """The votes of a label file in one of LAYOUTS. Bytes that are not UTF-8, in free text, become a mark."""
+    """The votes of a label file in one of LAYOUTS. Letters that are not UTF-8, in free text, become a mark."""
     reader = LAYOUTS[layout][1]
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        return count_votes(reader(file, str(path), bad_rows), source=str(path), bad_rows=bad_rows)
+    with bad_rows.reading(path) as reading, open_lines(path, other_letters=True) as file:
+        votes = count_votes(reader(file, str(path), bad_rows), source=str(path), bad_rows=bad_rows)
+        reading.good = sum(sum(turn.votes) for turn in votes.turns.values())
+    return votes
 
 
 def count_votes(rows: Iterable[Row], *, source: str, bad_rows: BadRows) -> Votes:

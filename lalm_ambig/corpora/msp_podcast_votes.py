@@ -17,17 +17,22 @@ the vote stands all the same.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from lalm_ambig.corpora.bad_rows import BadRows
-from lalm_ambig.corpora.json_objects import shown
-from lalm_ambig.corpora.msp_podcast_tables import Members, Table, json_entries
+from lalm_ambig.corpora.msp_podcast_tables import Members, json_entries
 from lalm_ambig.errors import InputError
+from lalm_ambig.files.csv import Table, is_missing, name_text
+from lalm_ambig.files.json_lines import Pairs, shown
+from lalm_ambig.files.text import MARK
+from lalm_ambig.sound_files import SOUND_ENDINGS
 
 PRIMARY = "EmoClass_Major"
 WORKER_COLUMNS = ("Workers", "WorkerID", "Worker", "AnnotatorID")
-_FILE_NAME = re.compile(r"(MSP-PODCAST(?:_\d+)+)(?:\.wav)?", re.ASCII)
-_TURN_LINE = re.compile(r"MSP-|[^;]*\.wav\s*(?:;|$)", re.ASCII)
+_ENDING = "|".join(re.escape(ending) for ending in sorted(SOUND_ENDINGS))
+_FILE_NAME = re.compile(rf"(MSP-PODCAST(?:_(?:\d+|[A-Za-z]+\d*))+)(?i:{_ENDING})?", re.ASCII)
+"""Numbers of podcast and turn; in the hidden part a word and a number, as `test3_0001`."""
+_TURN_LINE = re.compile(rf"MSP-|[^;]*(?i:{_ENDING})\s*(?:;|$)", re.ASCII)
 """What a line means to be that names a turn, perhaps wrongly."""
 _WORKER = re.compile(r"WORKER\d+", re.ASCII)
 _ATTRIBUTE = re.compile(r"[AVD]:")
@@ -73,9 +78,9 @@ def rater_vote(text: str) -> tuple[str, str]:
 
 def checked_vote(worker: str, primary: str) -> tuple[str, str]:
     worker, primary = worker.strip(), primary.strip()
-    if not worker:
+    if is_missing(worker):
         raise InputError(f"primary emotion {shown(primary)} has no worker")
-    if not primary or _ATTRIBUTE.match(primary):
+    if is_missing(primary) or _ATTRIBUTE.match(primary):
         raise InputError(f"{shown(worker)} names no primary emotion")
     return worker, primary
 
@@ -91,7 +96,7 @@ def txt_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[R
     seen: set[str] = set()
     after_blank, passed_over = True, False
     for number, text in enumerate(lines, start=1):
-        text = text.strip()
+        text = text.strip().lstrip(MARK)
         if not text:
             after_blank = True
             continue
@@ -139,14 +144,14 @@ def csv_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[R
 
 def _vote_reader(table: Table) -> Callable[[Sequence[str]], tuple[str, str] | None]:
     """What takes the vote from a row, None where its cells for one are empty."""
-    if "emodetail" in (name.casefold() for name in table.names):
+    if table.has("EmoDetail"):
         detail = table.position("EmoDetail")
-        return lambda row: rater_vote(row[detail]) if row[detail].strip() else None
+        return lambda row: None if is_missing(row[detail]) else rater_vote(row[detail])
     primary, worker = table.position(PRIMARY), table.position(*WORKER_COLUMNS)
 
     def vote(row: Sequence[str]) -> tuple[str, str] | None:
-        empty = not row[worker].strip() and not row[primary].strip()
-        return None if empty else checked_vote(row[worker], row[primary])
+        empty = is_missing(row[worker]) and is_missing(row[primary])
+        return None if empty else checked_vote(name_text(row[worker]), row[primary])
 
     return vote
 
@@ -175,14 +180,14 @@ def json_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[
                 bad_rows.add(f"turn {turn}: {error}", where=where)
 
 
-def _slim() -> Callable[[Sequence[tuple[str, Any]]], object]:
-    """Keeps of the object of a rater its primary emotion, one string for all that are equal."""
+def _slim() -> Callable[[Pairs], object]:
+    """Keeps of the object of a rater its primary emotion, if it names one only; one string for all that are equal."""
     known: dict[str, _Primary] = {}
 
-    def keep(pairs: Sequence[tuple[str, Any]]) -> object:
-        for key, value in pairs:
-            if key == PRIMARY and isinstance(value, str):
-                return known.setdefault(value, _Primary(value))
+    def keep(pairs: Pairs) -> object:
+        named = [value for key, value in pairs if key == PRIMARY]
+        if len(named) == 1 and isinstance(named[0], str):
+            return known.setdefault(named[0], _Primary(named[0]))
         return Members(pairs)
 
     return keep

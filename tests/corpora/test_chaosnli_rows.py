@@ -11,8 +11,8 @@ from layouts.chaosnli import FILES, GOOD, part_of, row, write_rows
 
 from lalm_ambig.corpora.chaosnli import ChaosNli
 from lalm_ambig.corpora.chaosnli_rows import parsed_pair
-from lalm_ambig.corpora.json_objects import json_object
 from lalm_ambig.errors import InputError
+from lalm_ambig.files.json_lines import json_object
 from lalm_ambig.items import Item
 
 
@@ -67,9 +67,14 @@ def test_a_uid_of_the_other_part_is_a_second_one_too(tmp_path: Path) -> None:
 
 
 def test_a_file_without_a_good_row_is_an_error_also_where_bad_ones_are_left_out(tmp_path: Path) -> None:
-    for rows in ((), ("{oops",)):
-        with pytest.raises(InputError, match=r"chaosNLI_snli\.jsonl: no pair in it could be read"):
+    for rows, wrong in (
+        ((), ": no pair in it could be read"),
+        (("{oops",), ":1: not JSON"),
+        (("1",) * 3, ":1: a row must"),
+    ):
+        with pytest.raises(InputError, match=rf"chaosNLI_snli\.jsonl{wrong}") as raised:
             read(part_of(tmp_path, *rows), skip_bad_rows=True)
+        assert "skip_bad_rows" not in str(raised.value)
 
 
 def test_a_row_without_label_count_is_good(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ BAD_ROWS = {
         ["400005", 1, 0, 0, 0, 0, 0, "1003_IEO_NEU_XX", 1],
         "must begin with 1, 2 or 3, got '400005'",
     ),
-    "short": (["100005", 1, 0], "3 columns are too few"),
+    "short": (["100005", 1, 0], "3 columns, but the header has 9"),
 }
 
 
@@ -111,7 +111,7 @@ def test_a_missing_column_is_named(crema_d_root: Path) -> None:
     write_votes(
         crema_d_root, [row[:4] + row[5:] for row in VOTES_ROWS], [h for h in VOTES_HEADER if h != "H"]
     )
-    with pytest.raises(InputError, match=r"tabulatedVotes\.csv: missing column 'H'; the file has .*fileName"):
+    with pytest.raises(InputError, match=r"tabulatedVotes\.csv:1: missing column 'H'; the file has .*fileName"):
         read(crema_d_root)
 
 

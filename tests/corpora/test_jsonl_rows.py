@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lalm_ambig.corpora.json_objects import json_object
 from lalm_ambig.corpora.jsonl import JsonLines
 from lalm_ambig.corpora.jsonl_rows import KEYS, parsed_row
 from lalm_ambig.errors import InputError
+from lalm_ambig.files.json_lines import json_object
 from lalm_ambig.items import SPLITS, Item
 
 ROW = {"id": "a", "text": "hello", "votes": {"yes": 2, "no": 1}}
@@ -273,7 +273,8 @@ def test_two_forms_of_a_class_are_one_under_its_declared_or_first_name(tmp_path:
 def test_the_way_out_is_offered_only_where_it_leads_out(tmp_path: Path) -> None:
     bad = {**ROW, "id": "b", "votes": {"yes": "3"}}
     with pytest.raises(
-        InputError, match=r"items\.jsonl:1: votes for 'yes' .*null for none\. No row of the file is good\.$"
+        InputError,
+        match=r"items\.jsonl:1: votes for 'yes' .*null for none; so are all 2 rows\. Mend the file",
     ):
         _ = JsonLines(write(tmp_path, bad, {**bad, "id": "c"})).categories
     for rows in ((bad, ROW), (ROW, bad)):

@@ -74,7 +74,7 @@ def test_a_bad_row_of_labels_txt(root: Path, kind: str) -> None:
 
 CSV = {
     "cells": (f'0019.wav,"{LINE_1}"', "0019.wav", "1 columns, but the header has 2", 4),
-    "open quote": (f'0019.wav,"{LINE_1}"', f'0019.wav,"{LINE_1}', "a quote is still open at the end of the line", 2),
+    "open quote": (f'0019.wav,"{LINE_1}"', f'0019.wav,"{LINE_1}', "a quote is still open at the end of the line", 4),
     "file": (f'{SECOND}.wav,"{LINE_1}"', f'x.wav,"{LINE_1}"', "'x.wav' is no turn's file", 4),
     "no primary": (f'0019.wav,"{LINE_1}"', f'0019.wav,"{W1}; {TAIL}"', f"'{W1}' names no primary emotion", 4),
 }  # fmt: skip

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from layouts import iemocap as iemocap_layout
 from layouts import msp_podcast as msp_layout
-from mutation import in_time, mutated, outcome
+from mutation import mutated, outcome
 
 from lalm_ambig.corpora.bad_rows import BadRows
 from lalm_ambig.corpora.iemocap_files import Dialogue
@@ -63,8 +63,10 @@ def test_emo_evaluation_is_turns_with_tags_or_bad_rows(
         path.write_bytes(data.draw(mutated([seeds[name]])))
     dialogue = Dialogue(DIALOGUE, 1, paths["labels"], paths["transcripts"])
     bad_rows = BadRows(skip=True)
-    with in_time():
-        turns, spoken = dialogue.turns(bad_rows), dialogue.spoken(bad_rows)
+    read = outcome(lambda: (dialogue.turns(bad_rows), dialogue.spoken(bad_rows)))
+    if read is None:
+        return
+    turns, spoken = read
     for turn in turns:
         assert turn.name.startswith(DIALOGUE)
         assert re.fullmatch(r"01[FM]", turn.speaker)
@@ -96,7 +98,7 @@ def test_votes_of_msp_podcast_are_counts_or_bad_rows(
     if votes is not None:
         assert votes.unknown_words.total() <= sum(turn.votes[OUTSIDE] for turn in votes.turns.values())
         for name, turn in votes.turns.items():
-            assert re.fullmatch(r"MSP-PODCAST(_\d+)+", name, re.ASCII)
+            assert re.fullmatch(r"MSP-PODCAST(_(\d+|[A-Za-z]+\d*))+", name, re.ASCII)
             assert all(count >= 0 for count in turn.votes)
             assert len(turn.votes) == OUTSIDE + 1
 

@@ -1,0 +1,170 @@
+"""JSON Lines, one object a line, and files of one JSON value: what Python's reader would pass over is refused.
+
+A key that an object has twice (the last would count), half of a surrogate pair (no file can hold it), a number or a
+nesting beyond all measure. What is wrong with the whole file, such as an array in place of lines, is an error of the
+file; what is wrong with a line is an error of that line, whose place the caller adds.
+"""
+
+import json
+import math
+import re
+import reprlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from lalm_ambig.errors import InputError
+from lalm_ambig.files.text import MARK, check_text, opened, read_text
+
+BYTE_ORDER_MARK = MARK.encode()
+_ENDS = re.compile(rb"\r\n|\r|\n")
+_PYTHON = re.compile(r"\s*[{\[]\s*'|[:,\[]\s*(?:None|True|False)\b")
+"""What Python prints of an object, which is not JSON."""
+PYTHON = "it is in Python's notation; write it with json.dumps"
+LINES = 'write one object a line (in pandas: to_json(NEW, orient="records", lines=True))'
+Pairs = list[tuple[str, Any]]
+
+
+def numbered_lines(path: Path, *, whole: bool = False) -> Iterator[tuple[str, bytes]]:
+    """The place (`file:line`) and the bytes of every line that is not blank, without a byte order mark.
+
+    Args:
+        path: The file. It may be written to at the same time.
+        whole: Leave out a last line whose end is still missing.
+
+    InputError where the file is no UTF-8 text, or no JSON Lines but a JSON array or an object over several lines.
+    """
+    check_text(path, may_be_empty=True)
+    number, first = 0, True
+    with opened(path) as lines:
+        for line in lines:
+            for piece in _pieces(line):
+                number += 1
+                if whole and not piece.endswith((b"\n", b"\r")):
+                    continue
+                if content := piece.removeprefix(BYTE_ORDER_MARK).strip():
+                    if first:
+                        _check_is_lines(content, path)
+                        first = False
+                    yield f"{path}:{number}", content
+
+
+def _pieces(line: bytes) -> list[bytes]:
+    """A line, or the several that another system's ends of lines make of it, each with its end."""
+    if b"\r" not in line[:-2]:
+        return [line]
+    starts = [0, *(end.end() for end in _ENDS.finditer(line))]
+    ends = [*starts[1:], len(line)]
+    return [line[start:end] for start, end in zip(starts, ends, strict=True) if start < end]
+
+
+def _check_is_lines(first: bytes, path: Path) -> None:
+    if first == b"[" or (first.startswith(b"[") and first.rstrip(b",").endswith((b"{", b"}", b"}]"))):
+        raise InputError(f"a JSON array in place of JSON Lines: {LINES}.", where=str(path))
+    if first.startswith(b"{") and first.endswith((b"{", b",", b"[")) and not _is_json(first.rstrip(b",")):
+        raise InputError(f"an object over several lines: {LINES}.", where=str(path))
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def json_object(line: bytes) -> dict[str, Any]:
+    """The object that a line holds; InputError for anything else, without its place, which the caller knows."""
+    try:
+        values = json_value(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise InputError(f"not Unicode text: {error}") from error
+    if not isinstance(values, dict):
+        raise InputError(f"a row must be a JSON object, got {type(values).__name__}")
+    return values
+
+
+def read_json(path: Path) -> Any:
+    """The value that a whole file holds; InputError names the file, and the line where one is known."""
+    return json_value(read_text(path), source=str(path))
+
+
+def json_value(text: str, *, source: str = "", of_pairs: Callable[[Pairs], object] | None = None) -> Any:
+    """The value that a text spells; InputError for what is no JSON or would lose something.
+
+    Args:
+        text: One JSON value.
+        source: How errors name the file; without it they have no place.
+        of_pairs: What becomes of the members of an object; by default a dictionary, in which no key may come twice.
+    """
+    try:
+        values = json.loads(text, object_pairs_hook=of_pairs or without_twins)
+        if "\\ud" in text or "\\uD" in text:
+            json.dumps(values, ensure_ascii=False).encode("utf-8")
+    except json.JSONDecodeError as error:
+        what = f"not JSON: {error.msg} at column {error.colno}{_meant(text, error)}"
+        raise InputError(what, where=f"{source}:{error.lineno}" if source else "") from error
+    except UnicodeError as error:
+        raise InputError(f"not Unicode text: {error}", where=source) from error
+    except InputError as error:
+        raise InputError(str(error), where=source) from error
+    except (ValueError, RecursionError) as error:
+        wrong = "not JSON that can be read: a number too long or brackets too deep"
+        raise InputError(wrong, where=source) from error
+    return values
+
+
+def without_twins(pairs: Pairs) -> dict[str, Any]:
+    """The members of an object as a dictionary; InputError for a key that comes twice."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twin = next(key for key in keys if keys.count(key) > 1)
+        raise InputError(f"not JSON that can be read: an object has the key {shown(twin)} twice")
+    return values
+
+
+def _meant(text: str, error: json.JSONDecodeError) -> str:
+    """What the writer seems to have meant, behind a colon; empty where that is not known."""
+    rest = text[error.pos :].strip()
+    if error.msg == "Extra data":
+        if set(rest) <= {",", ";"}:
+            return f": end the line after the object, without {rest[0]!r}"
+        return ": one object a line" if rest.lstrip(", ").startswith("{") else ""
+    if _PYTHON.search(text):
+        return f": {PYTHON}"
+    if text[: error.pos].rstrip().endswith(",") and rest.startswith(("}", "]")):
+        return ": a comma before the end"
+    return ""
+
+
+def shown(value: object) -> str:
+    """A value as an error message quotes it: its repr, cut short where it is long."""
+    return reprlib.repr(value)
+
+
+def is_missing(value: object) -> bool:
+    """Whether a value says that there is none: `null` as `datasets` and pandas write it, or pandas' own NaN."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def hint(key: str, value: object) -> str:
+    """How to write a value that should have been a text, behind a colon; empty where that is not known."""
+    if isinstance(value, bool | int | float):
+        return f": write {json.dumps(key)}: {json.dumps(json.dumps(value))}"
+    return _unpacked(value)
+
+
+def number_hint(value: object) -> str:
+    """How to write a value that should have been a number, behind a colon; empty where that is not known."""
+    if isinstance(value, bool):
+        return f": write {int(value)}"
+    if isinstance(value, str):
+        return ": write a number without quotes, or null for none"
+    return _unpacked(value)
+
+
+def _unpacked(value: object) -> str:
+    if isinstance(value, list) and len(value) == 1:
+        return ": write it without the list (in R's jsonlite, auto_unbox = TRUE)"
+    return ""
