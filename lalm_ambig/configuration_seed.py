@@ -1,5 +1,6 @@
 """The one seed of a run: its names, and every setting that follows it."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -7,8 +8,8 @@ from pathlib import Path
 from jsonargparse import Namespace
 
 from lalm_ambig.errors import InputError
+from lalm_ambig.files.yaml import read_yaml
 from lalm_ambig.rollouts.sampling import Sampling
-from lalm_ambig.yaml_files import read_yaml
 
 NAMES = ("seed", "seed_everything")
 """The setting, and the name that it had before."""
@@ -38,7 +39,7 @@ def check_names(words: Sequence[str], files: Sequence[Path]) -> None:
 
 def _of_words(words: Sequence[str]) -> dict[str, str]:
     found = {}
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in itertools.zip_longest(words, words[1:], fillvalue=""):
         name, equals, value = word.removeprefix("--").partition("=")
         if word.startswith("--") and name in NAMES:
             found[name] = value if equals else following

@@ -1,13 +1,14 @@
 """Train a policy on a corpus and evaluate it on unseen items: `python -m lalm_ambig.fit`."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.markup import escape
 
 from lalm_ambig import parallel
 from lalm_ambig.configuration import Cli, RunSettings, namespace_name, parse
+from lalm_ambig.configuration_callbacks import check_callbacks
 from lalm_ambig.corpora.split_check import check_splits_at_hand
 from lalm_ambig.errors import run_command
 from lalm_ambig.estimation.estimate import print_estimate, processes
@@ -15,19 +16,20 @@ from lalm_ambig.estimation.option import taken_out as estimate_taken_out
 from lalm_ambig.evaluation.grid import Grid
 from lalm_ambig.evaluation.literature import literature
 from lalm_ambig.evaluation.predictions import Prediction
+from lalm_ambig.evaluation.results import Results
 from lalm_ambig.evaluation.table import ambiguity_table, main_table
 from lalm_ambig.files.atomic import write_lines
 from lalm_ambig.files.names import check_folder_name, component
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.lora import summary
 from lalm_ambig.runs import quiet
-from lalm_ambig.runs.configured_callbacks import check_callbacks
-from lalm_ambig.runs.ending import ending_well
+from lalm_ambig.runs.ending import clear_up, ending_well
 from lalm_ambig.runs.folder import RunFolder
 from lalm_ambig.runs.folds import start_of_fold, taken_out
 from lalm_ambig.runs.model_card import write_card
 from lalm_ambig.runs.notices import answers_notices, selection_notices
 from lalm_ambig.runs.processes import start, together
+from lalm_ambig.runs.reference_rows import PANEL
 from lalm_ambig.runs.selection import read_selection, selection_table
 from lalm_ambig.runs.session import connect, started_from
 from lalm_ambig.runs.strategies import check_strategy, strategy_of
@@ -128,16 +130,22 @@ def train(arguments: Sequence[str], console: Console, *, suffix: str = "", allow
 
 def finish(training: Training) -> None:
     """Everything that the run still lacks, up to its table."""
-    base = training.base()
+    parallel.first_does(lambda: clear_up(training.run))
+    base, references = training.base(), training.references()
     training.fit()
     trained = training.trained()
-    parallel.first_does(lambda: conclude(training, base, trained))
+    parallel.first_does(lambda: conclude(training, training.results(base, trained), references, trained))
 
 
-def conclude(training: Training, base: Sequence[Prediction], trained: Sequence[Prediction]) -> None:
+def conclude(
+    training: Training,
+    own: Mapping[str, Results],
+    references: Mapping[str, Results],
+    trained: Sequence[Prediction],
+) -> None:
     """The run's table and model card; the table's presence means that the run is done."""
-    results = training.results(base, trained)
-    main, levels = main_table(results), ambiguity_table(results)
+    results = {**own, **references}
+    main, levels = main_table(results, bounds=(PANEL,)), ambiguity_table(results, bounds=(PANEL,))
     printed = literature(training.data.corpus.name, training.data.corpus.part)
     chosen, notices = _selection(training, trained)
     training.console.print(main.rich(narrow=True), levels.rich(), *(grid.rich() for grid in chosen))

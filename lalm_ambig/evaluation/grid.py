@@ -1,7 +1,7 @@
 """Rows of cells as a rich table and as Markdown; and how a metric's values are written in them."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
@@ -60,14 +60,15 @@ class Grid:
         return "\n".join([*lines, "", self.caption, ""])
 
 
-def metric_column(metric: DistributionMetric, values: Mapping[str, Interval | None]) -> dict[str, Cell]:
-    """Row name → value with interval, the best of several in bold; None and undefined values are a dash."""
-    finite = [v.value for v in values.values() if v is not None and math.isfinite(v.value)]
+def metric_column(
+    metric: DistributionMetric, values: Mapping[str, Interval | None], *, bounds: Collection[str] = ()
+) -> dict[str, Cell]:
+    """Row name → value with interval, the best of several in bold, which no row of `bounds` can be; None and undefined
+    values are a dash."""
+    ranked = {name: v.value for name, v in values.items() if v is not None and name not in bounds}
+    finite = [value for value in ranked.values() if math.isfinite(value)]
     best = (max if metric.higher_is_better else min)(finite, default=None)
-    return {
-        name: Cell(_text(v), len(values) > 1 and v is not None and v.value == best)
-        for name, v in values.items()
-    }
+    return {name: Cell(_text(v), len(values) > 1 and ranked.get(name) == best) for name, v in values.items()}
 
 
 def _text(interval: Interval | None) -> str:

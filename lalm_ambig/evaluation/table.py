@@ -4,7 +4,7 @@ Columns are the `table_metrics` of the corpus: paper A's for its corpora, paper 
 the first two of them, a divergence and the overlap, by ambiguity level.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from lalm_ambig.distributions import AMBIGUITY_LEVELS
 from lalm_ambig.errors import InputError
@@ -19,16 +19,20 @@ LEVEL_METRICS = 2
 """How many of the columns the table by ambiguity level has."""
 
 
-def main_table(results: Mapping[str, Results]) -> Grid:
+def main_table(results: Mapping[str, Results], *, bounds: Collection[str] = ()) -> Grid:
     """Row name → results, the best value of each column standing out, and a caption that says what was measured.
+
+    Rows that are `bounds` say what is possible, and never stand out; nor do rows on items that were trained on.
 
     Columns are those of the first result: results that were written before a corpus had columns of its own hold the
     values, too. InputError if the results are not on the same items.
     """
     check_comparable(results)
-    metrics = _columns(results)
+    metrics, bounds = _columns(results), {*bounds, *_leaky(results)}
     columns = [
-        metric_column(metric, {name: row.metrics[metric.name] for name, row in results.items()})
+        metric_column(
+            metric, {name: row.metrics[metric.name] for name, row in results.items()}, bounds=bounds
+        )
         for metric in metrics
     ]
     rows = [
@@ -43,18 +47,20 @@ def main_table(results: Mapping[str, Results]) -> Grid:
     return Grid(head, rows, caption(results))
 
 
-def ambiguity_table(results: Mapping[str, Results]) -> Grid:
+def ambiguity_table(results: Mapping[str, Results], *, bounds: Collection[str] = ()) -> Grid:
     """The rows of `main_table` by ambiguity level, with the number of items; the best within a level stands out.
 
     A level without items has no rows. InputError as there.
     """
     check_comparable(results)
     metrics = _columns(results)[:LEVEL_METRICS]
+    results = {marked(name, row.about.trained_items): row for name, row in results.items()}
+    bounds = {*bounds, *_leaky(results)}
     rows: list[list[Cell]] = []
     ends = set()
     for level in AMBIGUITY_LEVELS:
-        named = {marked(name, row.about.trained_items): row for name, row in results.items()}
-        rows += _level_rows(level, {name: row.by_ambiguity[level] for name, row in named.items()}, metrics)
+        parts = {name: row.by_ambiguity[level] for name, row in results.items()}
+        rows += _level_rows(level, parts, metrics, bounds=bounds)
         ends.add(len(rows) - 1)
     head = ["ambiguity (items)", "method", *(metric.label for metric in metrics)]
     meaning = "Ambiguity: normalised entropy of the votes in [0, .33), [.33, .66), [.66, 1]."
@@ -62,13 +68,19 @@ def ambiguity_table(results: Mapping[str, Results]) -> Grid:
 
 
 def _level_rows(
-    level: str, parts: Mapping[str, Part], metrics: Sequence[DistributionMetric]
+    level: str,
+    parts: Mapping[str, Part],
+    metrics: Sequence[DistributionMetric],
+    *,
+    bounds: Collection[str],
 ) -> list[list[Cell]]:
     count = next(iter(parts.values())).items
     if not count:
         return []
     columns = [
-        metric_column(metric, {name: part.metrics.get(metric.name) for name, part in parts.items()})
+        metric_column(
+            metric, {name: part.metrics.get(metric.name) for name, part in parts.items()}, bounds=bounds
+        )
         for metric in metrics
     ]
     headings = [f"{level} ({count})", *[""] * (len(parts) - 1)]
@@ -76,6 +88,12 @@ def _level_rows(
         [Cell(heading), Cell(name), *(column[name] for column in columns)]
         for heading, name in zip(headings, parts, strict=True)
     ]
+
+
+def _leaky(results: Mapping[str, Results]) -> list[str]:
+    """Rows on items that were trained on."""
+    found = ((name, row.about.trained_items) for name, row in results.items())
+    return [name for name, overlap in found if overlap is not None and overlap.is_leaky]
 
 
 def check_comparable(results: Mapping[str, Results]) -> None:

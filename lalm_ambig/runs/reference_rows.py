@@ -4,7 +4,6 @@ A policy that does not beat the probe has not paid for its training; one that re
 well as people agree with each other.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,12 +36,12 @@ class References:
     device: Any
     """Where the probe's features are computed, where they are not cached."""
 
-    def rows(self, console: Console, *, probe: bool) -> Mapping[str, Results]:
+    def rows(self, console: Console, *, probe: bool) -> dict[str, Results]:
         """The rows that can be had, made once and kept; the console is told why one is missing.
 
         To be called before training: the probe looks at the policy as it is then.
         """
-        found = {}
+        found = dict[str, Results]()
         for name in (PROBE, PANEL) if probe else (PANEL,):
             file = self.run.evaluation(name) / "metrics.json"
             try:

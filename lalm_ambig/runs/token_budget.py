@@ -38,4 +38,6 @@ def described(lengths: Sequence[int], limits: dict[str, int]) -> str:
     cut = ", ".join(
         f"{share:.1%} of them at {name} {limits[name]}" for name, share in shares.items() if share
     )
-    return f"{about}: the policy's own, as long as these, would be cut before the answer: {cut}; {lengths[-1]} cuts none"
+    return (
+        f"{about}: the policy's own, as long as these, would lack its answer: {cut}; {lengths[-1]} cuts none"
+    )

@@ -12,6 +12,7 @@ from lalm_ambig import parallel, stopping
 from lalm_ambig.baselines.prior import prior
 from lalm_ambig.baselines.uniform import uniform
 from lalm_ambig.configuration import Cli, RunSettings
+from lalm_ambig.configuration_callbacks import listed
 from lalm_ambig.data import DataModule
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.predictions import Prediction
@@ -23,11 +24,11 @@ from lalm_ambig.runs.callbacks import RolloutTable, Samples
 from lalm_ambig.runs.checked_here import CheckedHere
 from lalm_ambig.runs.checkpoint_files import WholeFileIO, trying, write_weights
 from lalm_ambig.runs.checkpointing import BestWeights, SavedState, StartIsCandidate, newest
-from lalm_ambig.runs.configured_callbacks import listed
 from lalm_ambig.runs.ending import listen_for
 from lalm_ambig.runs.evaluation import keep, kept, predict, reasoning_of, write_kept
 from lalm_ambig.runs.folder import RunFolder
 from lalm_ambig.runs.logs import one_line_of_writers, run_loggers, take_back
+from lalm_ambig.runs.reference_rows import References
 from lalm_ambig.runs.selection import Selection, prior_metrics, write_selection
 from lalm_ambig.runs.session import load_trained, standardise
 from lalm_ambig.runs.strategies import DividedWeights, rewrites_weights
@@ -128,6 +129,12 @@ class Training:
     def trained(self) -> list[Prediction]:
         """What the trained policy answers on the test split."""
         return self._once("trained", "evaluating the trained model")
+
+    def references(self) -> dict[str, Results]:
+        """Rows that say what is possible, made once; to be called before training."""
+        settings: RunSettings = self.cli.config_init["run"]
+        made = References(self.run, self.model, self.data, EVALUATED, self.evaluator.strategy.root_device)
+        return parallel.first_does(lambda: made.rows(self.console, probe=settings.probe))
 
     def results(self, base: Sequence[Prediction], trained: Sequence[Prediction]) -> dict[str, Results]:
         """Scores of uniform, prior, base and trained model, written under `evaluation/`."""

@@ -25,6 +25,20 @@ def perfect(predictions: list[Prediction], categories: CategorySet, about: About
     return evaluate_predictions(better, categories, about=about, resamples=50)
 
 
+def test_a_bound_is_shown_and_never_the_best(results: Results, perfect: Results) -> None:
+    rows = {"one": results, "panel": perfect}
+    for table in (main_table, ambiguity_table):
+        marked = {
+            line.split("|")[1].strip(): "**" in line for line in table(rows).markdown().splitlines()[2:4]
+        }
+        free = {
+            line.split("|")[1].strip(): "**" in line
+            for line in table(rows, bounds=("panel",)).markdown().splitlines()[2:4]
+        }
+        assert list(marked.values()) == [False, True]
+        assert list(free.values()) == [True, False]
+
+
 def test_the_markdown_has_a_row_a_method_and_the_best_in_bold(results: Results, perfect: Results) -> None:
     lines = main_table({"tiny": results, "per|fect": perfect}).markdown().splitlines()
     assert lines[0] == "| method | JS (base 2) ↓ | BC ↑ | R² (item) ↑ | Brier (mean) ↓ | Acc. ↑ |"
