@@ -58,6 +58,12 @@ class _State:
 _STATE = _State()
 
 
+def end_quietly() -> None:
+    """Until this process listens, while libraries are imported: Ctrl-C ends it without a traceback of where it was."""
+    if signal.getsignal(Signals.SIGINT) in (signal.default_int_handler, signal.SIG_IGN):
+        signal.signal(Signals.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def listening() -> Iterator[None]:
     """Inside, signals that ask to end raise `Stopped`; afterwards everything is as it was. For the main thread only.

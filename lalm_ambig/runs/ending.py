@@ -18,6 +18,7 @@ from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnect
 
 from lalm_ambig import parallel, stopping
 from lalm_ambig.errors import InputError, of_the_machine
+from lalm_ambig.files.atomic import remove_unfinished
 from lalm_ambig.runs.folder import RunFolder
 from lalm_ambig.stopping import Stopped
 
@@ -59,6 +60,12 @@ def still_there(run: RunFolder) -> None:
     """InputError where the run's folder has vanished: a state written to its place would be on another file system."""
     if not (run.path / "environment.json").is_file():
         raise InputError("the run's folder is not there any more.", where=str(run.path), remedy=GOES_ON)
+
+
+def clear_up(run: RunFolder) -> None:
+    """Delete what a process of this run has not finished that was killed."""
+    for folder in (run.path, run.checkpoints, *(run.path / "evaluation").glob("*")):
+        remove_unfinished(folder)
 
 
 @contextmanager

@@ -147,4 +147,4 @@ def _stop(processes: Sequence["subprocess.Popen[bytes]"], failed: int, *, code: 
     )
     for process in processes:
         process.send_signal(signal.SIGKILL)
-    os._exit(code if code in BY_SIGNAL else 1)
+    os._exit(code if code in BY_SIGNAL else 128 - code if code < 0 else 1)

@@ -1,7 +1,9 @@
 """Runs of `fit` in processes of their own, forked from one that has imported everything: an import costs ten seconds.
 
 Reads one JSON object a line from standard input: `words` (fit's arguments), `world` (number of processes), `log` (file
-of their output), `kill` (null, or a place of `PLACES` and the how-manieth time it is reached). Writes the exit codes.
+of their output), `kill` (null, or a place of `PLACES` and the how-manieth time it is reached), `signal` (by which, if
+not SIGKILL; or `full`: no file can grow from then on; or `gone`: the folder `run` gets another name) and `ranks` (of
+which processes, if not all). Writes the exit codes.
 """
 
 import json
@@ -9,6 +11,7 @@ import os
 import resource
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import traceback
@@ -20,11 +23,13 @@ from typing import Any
 os.environ.setdefault("DS_ACCELERATOR", "cpu")
 
 from lalm_ambig import fit
+from lalm_ambig.data import DataModule
 from lalm_ambig.errors import run_command
 from lalm_ambig.methods.base import Method
 from lalm_ambig.methods.sft import SFT
+from lalm_ambig.policies.base import Policy
 from lalm_ambig.rollouts import generate
-from lalm_ambig.runs import checkpoint_files, logs
+from lalm_ambig.runs import callbacks, checkpoint_files, logs
 
 PLACES: dict[str, tuple[Any, str]] = {
     "step": (Method, "training_step"),
@@ -32,6 +37,14 @@ PLACES: dict[str, tuple[Any, str]] = {
     "rollout": (generate._Loop, "take"),
     "writing": (checkpoint_files, "_is_whole_file"),
     "logging": (logs, "TensorBoardLogger"),
+    "corpus": (DataModule, "setup"),
+    "weights": (Policy, "load"),
+    "prediction": (Method, "predict_step"),
+    "saving": (checkpoint_files.torch, "save"),
+    "best": (checkpoint_files, "save_file"),
+    "samples": (callbacks, "append"),
+    "adapter": (Policy, "save"),
+    "table": (fit, "conclude"),
 }
 
 
@@ -49,8 +62,11 @@ def start(order: dict[str, Any], rank: int, port: int) -> int:
     if child:
         return child
     with Path(order["log"] if rank == 0 else f"{order['log']}.{rank}").open("ab") as log:
-        os.dup2(log.fileno(), 1)
-        os.dup2(log.fileno(), 2)
+        output: Any = log
+        if order.get("signal") == "full":  # what is said must still get through
+            output = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=log, stderr=log).stdin
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
     if order["world"] > 1:
         meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "NODE_RANK": 0, "LOCAL_RANK": rank}
         os.environ.update(
@@ -60,9 +76,9 @@ def start(order: dict[str, Any], rank: int, port: int) -> int:
     spoil(order)
     if "kill_after_s" in order:
         threading.Timer(order["kill_after_s"], os.kill, (os.getpid(), signal.SIGKILL)).start()
-    if order["kill"] is not None:
+    if order["kill"] is not None and rank in order.get("ranks", [rank]):
         place, time = order["kill"]
-        kill_at(*PLACES[place], time=time)
+        act_at(*PLACES[place], time=time, act=deed(order))
     sys.argv = ["fit", *order["words"]]
     code: Any = 1
     try:
@@ -100,8 +116,19 @@ def spoil(order: dict[str, Any]) -> None:
     Method.training_step, SFT.reduce = stepped, reduced  # type: ignore[method-assign]
 
 
-def kill_at(owner: Any, name: str, *, time: int) -> None:
-    """Kill this process, as nothing can prevent, when it comes to a function for that time."""
+def deed(order: dict[str, Any]) -> Callable[[], None]:
+    """What happens to this process or around it."""
+    kind = order.get("signal", "SIGKILL")
+    if kind == "full":
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    if kind == "gone":
+        return lambda: Path(order["run"]).rename(f"{order['run']}.elsewhere")
+    return lambda: os.kill(os.getpid(), signal.Signals[kind])
+
+
+def act_at(owner: Any, name: str, *, time: int, act: Callable[[], None]) -> None:
+    """Do something when this process comes to a function for that time, before the function itself."""
     function: Callable[..., Any] = getattr(owner, name)
     reached = 0
 
@@ -109,7 +136,7 @@ def kill_at(owner: Any, name: str, *, time: int) -> None:
         nonlocal reached
         reached += 1
         if reached == time:
-            os.kill(os.getpid(), signal.SIGKILL)
+            act()
         return function(*args, **named)
 
     setattr(owner, name, counting)
