@@ -6,7 +6,7 @@ from typing import Any
 
 import lalm_ambig
 from lalm_ambig.errors import InputError
-from lalm_ambig.yaml_files import read_yaml
+from lalm_ambig.files.yaml import read_yaml
 
 KINDS = {"policy": "policy", "data": "data", "model": "method"}
 """The keys that a run needs, and the folder of the files that set each."""
@@ -40,18 +40,6 @@ def config_files(arguments: Sequence[str]) -> list[Path]:
                 )
             found.append(Path(value))
     return found
-
-
-def named_files(arguments: Sequence[str]) -> list[Path]:
-    """Files that any other option names: the parser takes a part of the configuration from one, whatever its name."""
-    return [path for path in (Path(argument.rpartition("=")[2]) for argument in arguments) if _is_file(path)]
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # not a name that a file can have
-        return False
 
 
 def default_files(files: Sequence[Path]) -> list[str]:

@@ -1,107 +1,178 @@
-"""What a configuration file may name: a class path in it is code that will be imported and run.
+"""What a configuration may name: a class in it is code that will be imported and run.
 
-The parser takes a class by its path alone, a part of the configuration by a file's name, and either written out in a
-text (`policy: "{class_path: …}"`), so every text is looked at in all three ways. Nothing is constructed: the nodes of
-the document are walked, as the reader finds them that the parser uses itself.
+A text is a class path where the parser expects a class, and nowhere else. Whether it may be used is decided where the
+parser imports it (`configuration_trust_parser`), by the type that is expected there (`configuration_trust_positions`);
+so nothing depends on how it was spelt, which file it came from, or what lies in the working directory. In the same
+way every file that takes a text's place is looked at when it is opened.
 """
 
-import importlib.util
+import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-import yaml
+from fsspec.registry import known_implementations
+from jsonargparse import Namespace
 
+from lalm_ambig.configuration_trust_parser import check_hooks, judged
+from lalm_ambig.configuration_trust_places import place_of
+from lalm_ambig.configuration_trust_positions import objection_to_name, objection_to_object, takes_anything
 from lalm_ambig.errors import InputError
+from lalm_ambig.files.text import read_text
 
-TRUSTED = ("lalm_ambig.", "lightning.", "torch.")
-"""Other packages' classes need --allow-any-class."""
 ALLOW_FLAG = "--allow-any-class"
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The one that jsonargparse builds on."""
-STRUCTURE = frozenset("{}[]:-\n")
-"""Characters without one of which a text holds neither keys nor a list."""
+SUFFIXES = (".yaml", ".yml", ".json")
+MOST_VALUES = 1_000_000
+"""Values in one document, each counted as often as it is referred to."""
+MOST_BYTES = 16 << 20
+"""Of one file that takes a text's place."""
+SCHEME = re.compile(r"([A-Za-z][\w+.-]*)(?:://|::)")
+STORAGE = frozenset(
+    {"abfs", "abfss", "adl", "az", "file", "gcs", "gs", "hdfs", "http", "https", "local", "s3", "s3a"}
+)
+"""Where a logger or a profiler of Lightning's may write; other addresses of fsspec's read other files first."""
 
 
-def check_trusted(files: Sequence[Path], *, allow_any: bool) -> None:
-    """InputError for code outside the trusted packages, in these files or in files that they name."""
-    seen: set[Path] = set()
-    waiting = [] if allow_any else list(files)
-    while waiting:
-        path = waiting.pop()
-        if path.resolve() in seen:
+_hooked = cache(check_hooks)
+"""Asked once in a process."""
+_current: ContextVar["Trust | None"] = ContextVar("trust", default=None)
+
+
+class _Refused(BaseException):
+    """What may not be; no handler of the library's takes it for a value of another type."""
+
+    def __init__(self, what: str, *, text: str, remedy: str = "") -> None:
+        super().__init__(what)
+        self.what, self.text, self.remedy = what, text, remedy
+
+
+class Trust:
+    """What the values of one configuration may become; asked while it is parsed and whenever it is written out."""
+
+    def __init__(self, arguments: Sequence[str], files: Sequence[Path], *, allow_any: bool) -> None:
+        """What may be named.
+
+        Args:
+            arguments: Of the command line: what they name is told apart from what files name.
+            files: Given by --config.
+            allow_any: Import anything that is named.
+        """
+        self.arguments, self.allow_any = arguments, allow_any
+        self.judge = _Judge({str(file) for file in files})
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Within, the parser imports and opens only what this configuration may name.
+
+        Raises InputError in one line with file and line, key and value where it would do otherwise.
+        """
+        if not _hooked():
+            raise InputError(
+                "this version of jsonargparse does not let what it imports be checked.",
+                where="configuration",
+                remedy="Install one that does: python -m pip install 'jsonargparse[signatures]==4.53.*'",
+            )
+        token = _current.set(self)
+        try:
+            with judged(self.judge, objects=not self.allow_any):
+                yield
+        except _Refused as refused:
+            where, key = self._place(refused.text)
+            what = f"{key}: {refused.what}" if key else refused.what
+            raise InputError(what, where=where, remedy=refused.remedy) from refused
+        finally:
+            _current.reset(token)
+
+    def _place(self, text: str) -> tuple[str, str]:
+        """File and line, or option, and key of a text; of no text in particular, the file that was read last."""
+        documents = self.judge.documents
+        if text or not documents:
+            return place_of(text, documents, self.arguments)
+        return str(documents[-1][0]), ""
+
+
+def current() -> Trust:
+    """What is asked now: for whoever parses, to be asked again later."""
+    trust = _current.get()
+    assert trust is not None
+    return trust
+
+
+def check_addresses(config: Namespace) -> None:
+    """Refuses a text in the trainer's settings that the library for files takes as a file behind another one."""
+    for text in _texts(config):
+        scheme = SCHEME.match(text)
+        if scheme is None:
             continue
-        seen.add(path.resolve())
-        for key, text in _texts_of(path):
-            if _is_foreign(key, text):
-                raise InputError(
-                    f"{key} {text} is not under {', '.join(TRUSTED)}: a file may not run other code.",
-                    where=str(path),
-                    remedy=f"If you trust it, add {ALLOW_FLAG}.",
-                )
-            waiting += [file for file in (Path(text), path.parent / text) if _is_file(file)]
+        unusual = scheme[1].lower() in known_implementations and scheme[1].lower() not in STORAGE
+        if unusual or "::" in text:
+            raise _Refused(
+                f"{text} is no plain address: one file system inside another may open any file.",
+                text=text,
+                remedy=f"Give a folder, or an address of {', '.join(sorted(STORAGE))}.",
+            )
 
 
-def _texts_of(path: Path) -> Iterator[tuple[str, str]]:
-    """Every text in a file with the key that it stands under; none in what is not YAML, which the parser refuses too.
+class _Judge:
+    """Decides what values may become, by what is expected where they stand."""
 
-    A file of another kind (JSON Lines, a table) is read only as far as it could be YAML.
-    """
-    try:
-        with path.open(encoding="utf-8") as file:
-            yield from _texts(file)
-    except (OSError, UnicodeDecodeError):
-        return
+    def __init__(self, given: set[str]) -> None:
+        self.given = given
+        """Names of files that stand for a configuration, however they are spelt."""
+        self.documents: list[tuple[Path, str]] = []
+        """Every file that was read, with its content."""
 
+    def name(self, name: str, expected: Any) -> None:
+        if takes_anything(expected):
+            raise ImportError("a value that may be anything is no class path")
+        if name.endswith(SUFFIXES):
+            raise ImportError(f"no such file: {name}")
+        self._refuse(name, objection_to_name(name, expected))
 
-def _texts(document: TextIO | str, key: str = "") -> Iterator[tuple[str, str]]:
-    try:
-        root = yaml.compose(document, Loader=LOADER)
-    except yaml.YAMLError:
-        return
-    except RecursionError as error:
-        raise InputError("brackets are nested too deep", where="configuration") from error
-    seen: set[int] = set()
-    waiting: list[tuple[str, Any]] = [] if root is None else [(key, root)]
-    while waiting:
-        key, node = waiting.pop()
-        if id(node) in seen:  # a reference to what was walked, or is being walked
-            continue
-        seen.add(id(node))
-        if isinstance(node, yaml.MappingNode):
-            for name, value in node.value:
-                inner = name.value if isinstance(name, yaml.ScalarNode) else ""
-                waiting += [("", name), (inner, value)]
-        elif isinstance(node, yaml.SequenceNode):
-            waiting += [(key, value) for value in node.value]
-        else:
-            yield key, node.value
-            yield from _embedded(node.value, key, document)
+    def found(self, name: str, value: Any, expected: Any, homes: set[str]) -> None:
+        self._refuse(name, objection_to_object(value, expected, homes))
 
+    def is_file(self, text: str) -> bool:
+        """A name of a class or of one of Lightning's ways may also be a file's in the working directory."""
+        return text in self.given or (text != "-" and (text.lower().endswith(SUFFIXES) or "/" in text))
 
-def _embedded(text: str, key: str, document: TextIO | str) -> Iterator[tuple[str, str]]:
-    """The texts in a text that is itself YAML or JSON."""
-    if text != document and STRUCTURE.intersection(text):
-        yield from _texts(text, key)
+    def read(self, text: str, path: Path) -> str:
+        try:
+            if path.is_file() and path.stat().st_size > MOST_BYTES:
+                raise InputError(f"more than {MOST_BYTES >> 20} MB, and no configuration", where=str(path))
+            content = read_text(path)
+        except InputError as error:
+            raise _Refused(str(error), text=text) from error
+        self.documents.append((path, content))
+        return content
 
+    def parsed(self, value: Any) -> None:
+        waiting, count = [value], 0
+        while waiting:
+            inner = waiting.pop()
+            parts = inner.values() if isinstance(inner, dict) else inner if isinstance(inner, list) else ()
+            count += 1
+            if count + len(waiting) + len(parts) > MOST_VALUES:
+                raise _Refused(f"it stands for more than {MOST_VALUES:,} values", text="")
+            waiting += parts
 
-def _is_foreign(key: str, text: str) -> bool:
-    names = text.split(".")
-    if text.startswith(TRUSTED) or len(names) < 2 or not all(name.isidentifier() for name in names):
-        return False
-    return key == "class_path" or _can_be_imported(names[0])
-
-
-def _can_be_imported(module: str) -> bool:
-    """Whether there is such a module; a top-level one is found without running it."""
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ValueError:
-        return True
+    def _refuse(self, name: str, objection: str | None) -> None:
+        if objection is not None:
+            raise _Refused(
+                f"{name} {objection}", text=name, remedy=f"Read it, and if you trust it add {ALLOW_FLAG}."
+            )
 
 
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:
-        return False
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a part of a configuration."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Namespace | dict):
+        for inner in (vars(value) if isinstance(value, Namespace) else value).values():
+            yield from _texts(inner)
+    elif isinstance(value, list | tuple | set):
+        for inner in value:
+            yield from _texts(inner)

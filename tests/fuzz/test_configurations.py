@@ -9,7 +9,7 @@ from mutation import mutated, outcome
 from lalm_ambig.configuration import parse
 from lalm_ambig.configuration_errors import readable
 from lalm_ambig.configuration_files import config_folder, default_files
-from lalm_ambig.configuration_trust import check_trusted
+from lalm_ambig.configuration_trust_places import place_of
 
 WHOLE_EVERY = 25
 """A whole configuration takes some 25 times as long as the readers below it, and is tried that much more seldom."""
@@ -38,7 +38,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(content=mutated([SMALL]))
 def test_a_file_is_taken_or_refused_before_it_is_parsed(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    outcome(lambda: check_trusted([path], allow_any=False))
+    outcome(lambda: place_of("x", [(path, content.decode("utf-8", "replace"))], []))
     files = outcome(lambda: default_files([path]))
     assert files is None or files == [f"--config={config_folder() / 'base.yaml'}"]
 

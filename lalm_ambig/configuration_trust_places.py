@@ -1,0 +1,58 @@
+"""Where in a configuration something stands: the file with its line and the key, or the option."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The one that jsonargparse builds on."""
+STRUCTURE = frozenset("{}[]:-\n")
+"""Characters without one of which a text holds neither keys nor a list."""
+
+
+def place_of(text: str, documents: Sequence[tuple[Path, str]], arguments: Sequence[str]) -> tuple[str, str]:
+    """Where a text stands, `FILE:LINE` or `--OPTION`, and its key; the newest document first."""
+    for path, content in reversed(documents):
+        for key, line, value in _texts(content):
+            if _says(value, text):
+                return f"{path}:{line}", key
+    option = ""
+    for argument in arguments:
+        option = argument.partition("=")[0] if argument.startswith("-") else option
+        if _says(argument.partition("=")[2] or argument, text):
+            return option or "configuration", ""
+    return "configuration", ""
+
+
+def _says(value: str, text: str) -> bool:
+    """Whether a value is that text, or a document in a text that holds it."""
+    structured = STRUCTURE.intersection(value)
+    return value == text or bool(structured and any(_says(inner, text) for _, _, inner in _texts(value)))
+
+
+def _texts(content: str) -> Iterator[tuple[str, int, str]]:
+    """Every text in a document with its key and line; none where it is no YAML."""
+    try:
+        root = yaml.compose(content, Loader=LOADER)
+    except (yaml.YAMLError, RecursionError, ValueError):
+        return
+    seen: set[int] = set()
+    waiting: list[tuple[str, Any]] = [("", root)] if root is not None else []
+    while waiting:
+        key, node = waiting.pop()
+        if id(node) in seen:  # a reference to what was walked, or is being walked
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            waiting += [(_joined(key, name), value) for name, value in reversed(node.value)]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += [(key, value) for value in reversed(node.value)]
+        elif node.value != content:
+            yield key, node.start_mark.line + 1, node.value
+
+
+def _joined(key: str, name: Any) -> str:
+    inner = name.value if isinstance(name, yaml.ScalarNode) else ""
+    return f"{key}.{inner}".strip(".")
