@@ -7,15 +7,16 @@ embedded defaults are used: the tiny model on the demo corpus.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from jsonargparse import ArgumentError, Namespace, set_parsing_settings
 from lightning.pytorch import seed_everything
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from lalm_ambig.configuration_devices import check_devices, what_is_there
 from lalm_ambig.configuration_devices import check_devices, what_is_there
 from lalm_ambig.configuration_errors import UNION, readable
 from lalm_ambig.configuration_files import config_files, default_files
@@ -57,6 +58,9 @@ class RunSettings:
     """Save the state to resume from every so many optimiser steps."""
     samples: int = 4
     """Responses shown and kept at each validation."""
+    probe: bool = True
+    """Whether the table has a row of a linear probe on the base model's features: one pass over the items before
+    training, where their features are not cached."""
     rollout_steps: int = 25
     """Show and keep the sampled responses of one item every so many optimiser steps, where a method samples any."""
 
@@ -95,6 +99,7 @@ class Cli(LightningCLI):
 
     def check_precision(self, *, training: bool) -> None:
         """InputError for a precision that does not go with the policy's weights, before these are read."""
+        self.model.policy.reach()
         check_precision(self.model.policy, vars(self.config_init["trainer"]), training=training)
 
     def check_seed(self) -> None:
@@ -109,18 +114,16 @@ class Cli(LightningCLI):
         """Predict on this machine, whatever the run was trained on; a line where that is another kind of device."""
         return what_is_there(vars(self.config_init["trainer"]))
 
-    def check_devices(self) -> None:
-        """InputError where this machine has not the devices that training asks for."""
-        check_devices(vars(self.config_init["trainer"]))
-
-    def use_what_is_there(self) -> str | None:
-        """Predict on this machine, whatever the run was trained on; a line where that is another kind of device."""
-        return what_is_there(vars(self.config_init["trainer"]))
-
     def make_trainer(self, **settings: Any) -> Any:
         """Lightning's trainer as configured, with these settings over it."""
         check_name(self.config_init["trainer"]["precision"])
-        trainer: Any = self.instantiate_trainer(**settings)
+        try:
+            trainer: Any = self.instantiate_trainer(**settings)
+        except Exception as error:
+            said = over_settings(error)
+            if said is None:
+                raise
+            raise InputError(said, where="trainer", remedy="(--help lists every key)") from error
         # Batches are records whose parts are cast where they are used; targets stay in float32 whatever the precision.
         trainer.precision_plugin.convert_input = lambda batch: batch
         return trainer
@@ -128,7 +131,9 @@ class Cli(LightningCLI):
     def resolved(self) -> str:
         """The whole configuration as YAML, secrets blanked out."""
         with self.trust():
-            text = self.parser.dump(without_followers(self.config), skip_link_targets=True, skip_unset=False)
+            text = self.parser.dump(
+                written(without_followers(self.config)), skip_link_targets=True, skip_unset=False
+            )
         return str(yaml.safe_dump(_without_secrets(yaml.safe_load(text)), sort_keys=False))
 
     def identity(self) -> str:
@@ -142,6 +147,7 @@ def parse(arguments: Sequence[str], **cli_settings: Any) -> Cli:
     Raises InputError in one line for an unknown key, a wrong value, a kind without a file, or an untrusted class.
     """
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, given: dumper.represent_data(given.value))
     given = corpus_by_name([a for a in arguments if a != ALLOW_FLAG])
     files = config_files(given)
     check_names(given, files)
@@ -168,10 +174,13 @@ def parse(arguments: Sequence[str], **cli_settings: Any) -> Cli:
         raise InputError(
             readable(str(error)), where="configuration", remedy="(--help lists every key)"
         ) from error
-    except ValueError as error:
-        if isinstance(error, InputError) or not str(error).startswith(UNION):
+    except Exception as error:
+        if isinstance(error, InputError):
             raise
-        raise InputError(readable(str(error)), where="configuration") from error
+        said = readable(str(error)) if str(error).startswith(UNION) else over_settings(error)
+        if said is None:
+            raise
+        raise InputError(said, where="configuration") from error
 
 
 def corpus_by_name(arguments: Sequence[str]) -> list[str]:
@@ -195,6 +204,16 @@ def _corpus_path(name: str) -> str:
             f"unknown corpus {name!r}: expected one of {', '.join(corpus_names())}", where=CORPUS_FLAG
         )
     return f"{cls.__module__}.{cls.__name__}"
+
+
+def written(value: Any) -> Any:
+    """The configuration with devices as their names: some callbacks of Lightning have one for a default, which YAML
+    cannot hold."""
+    if isinstance(value, torch.device):
+        return str(value)
+    if isinstance(value, Namespace):
+        return Namespace(**{key: written(inner) for key, inner in vars(value).items()})
+    return [written(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _without_secrets(value: Any) -> Any:
