@@ -14,6 +14,7 @@ from lalm_ambig.baselines.pooled import PooledFeatures
 from lalm_ambig.command_line import CommandParser
 from lalm_ambig.configuration import Cli, parse
 from lalm_ambig.configuration_files import config_folder
+from lalm_ambig.configuration_trust import add_allow_option, allowed
 from lalm_ambig.corpora.base import Corpus, corpus_names, open_corpus
 from lalm_ambig.corpora.options import option_values
 from lalm_ambig.data import DataModule, asked_alike
@@ -60,12 +61,12 @@ def _configured(options: argparse.Namespace, chosen: Baseline) -> Cli | None:
     if options.policy_path is not None and options.policy is None:
         raise InputError("it changes the path of --policy YAML, which is missing.", where="--policy.path")
     if options.run is not None:
-        return parse([f"--config={open_run(options.run).config}"])
+        return parse([f"--config={open_run(options.run).config}", *allowed(options)])
     if options.policy is not None:
         folder = config_folder()
         files = [options.policy, folder / "data/demo.yaml", folder / "method/sft_kl_only.yaml"]
         path = [] if options.policy_path is None else [f"--policy.path={options.policy_path}"]
-        return parse([*(f"--config={file}" for file in files), *path])
+        return parse([*(f"--config={file}" for file in files), *path, *allowed(options)])
     if chosen.needs_features:
         raise InputError(
             f"{name} needs a policy, whose features it looks at:",
@@ -148,6 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("--run", type=Path, metavar="DIR", help=run)
     policy = "base model for probe, e.g. configs/policy/tiny.yaml"
     which.add_argument("--policy", type=Path, metavar="YAML", help=policy)
+    add_allow_option(parser)
     another = "another checkpoint for --policy"
     parser.add_argument("--policy.path", dest="policy_path", metavar="PATH", help=another)
     prompt = "stem of a prompt or a .txt file, for probe on text (default: the corpus's)"

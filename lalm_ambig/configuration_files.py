@@ -32,14 +32,28 @@ def config_files(arguments: Sequence[str]) -> list[Path]:
         elif argument.startswith("-c"):
             value = argument.removeprefix("-c").removeprefix("=")
         if value is not None:
-            if not Path(value).is_file():
-                raise InputError(
-                    f"no such file: {value}",
-                    where="--config",
-                    remedy=f"The project's own are in {config_folder()}.",
-                )
-            found.append(Path(value))
+            _check_file(value)
+            found.append(Path(value).expanduser())
     return found
+
+
+def _check_file(value: str) -> None:
+    """InputError for what is no plain file; `-`, by which the parser would read its input, never is."""
+    try:
+        path = Path(value).expanduser()
+        what = (
+            None
+            if path.is_file() and value != "-"
+            else "no file but a pipe"
+            if path.is_fifo()
+            else "no such file"
+        )
+        what = "a folder and no file" if path.is_dir() else what
+    except (OSError, RuntimeError, ValueError):  # not a name that a file can have, or nobody's home
+        what = "no such file"
+    if what is not None:
+        remedy = f"The project's own are in {config_folder()}."
+        raise InputError(f"{what}: {value}", where="--config", remedy=remedy)
 
 
 def default_files(files: Sequence[Path]) -> list[str]:

@@ -6,6 +6,7 @@ so nothing depends on how it was spelt, which file it came from, or what lies in
 way every file that takes a text's place is looked at when it is opened.
 """
 
+import argparse
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from lalm_ambig.configuration_trust_places import place_of
 from lalm_ambig.configuration_trust_positions import objection_to_name, objection_to_object, takes_anything
 from lalm_ambig.errors import InputError
 from lalm_ambig.files.text import read_text
+from lalm_ambig.files.yaml import read_yaml
 
 ALLOW_FLAG = "--allow-any-class"
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -94,6 +96,20 @@ class Trust:
         return str(documents[-1][0]), ""
 
 
+def add_allow_option(parser: argparse.ArgumentParser) -> None:
+    """The option by which a command takes a run whose configuration names other packages' classes."""
+    parser.add_argument(
+        ALLOW_FLAG,
+        action="store_true",
+        help="let the run's YAML name any class; it is a program then: read it first",
+    )
+
+
+def allowed(options: argparse.Namespace) -> list[str]:
+    """What that option adds to the arguments of a configuration."""
+    return [ALLOW_FLAG] if options.allow_any_class else []
+
+
 def current() -> Trust:
     """What is asked now: for whoever parses, to be asked again later."""
     trust = _current.get()
@@ -144,6 +160,7 @@ class _Judge:
             if path.is_file() and path.stat().st_size > MOST_BYTES:
                 raise InputError(f"more than {MOST_BYTES >> 20} MB, and no configuration", where=str(path))
             content = read_text(path)
+            read_yaml(path)
         except InputError as error:
             raise _Refused(str(error), text=text) from error
         self.documents.append((path, content))

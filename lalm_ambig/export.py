@@ -23,6 +23,7 @@ from rich.console import Console
 
 from lalm_ambig.command_line import CommandParser
 from lalm_ambig.configuration import parse
+from lalm_ambig.configuration_trust import add_allow_option, allowed
 from lalm_ambig.errors import InputError, run_command
 from lalm_ambig.exporting.card import Form, loading_lines, sections, write_card
 from lalm_ambig.exporting.parity import make_probe
@@ -79,7 +80,8 @@ def _opened(options: argparse.Namespace) -> tuple[Loaded, Path]:
             where="export",
             remedy="Run fit again; it goes on.",
         )
-    return Loaded(parse([f"--config={run.config}"]), run.adapter, run.path.resolve().name), source
+    cli = parse([f"--config={run.config}", *allowed(options)])
+    return Loaded(cli, run.adapter, run.path.resolve().name), source
 
 
 def _run_around(checkpoint: Path) -> Path:
@@ -144,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "source", metavar="RUN", type=Path, help="a run folder of fit; with --zero, a checkpoint"
     )
+    add_allow_option(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--adapter", action="store_true", help="LoRA by itself, in PEFT's layout")
     form.add_argument("--merged", action="store_true", help="LoRA added to the base weights: one plain model")

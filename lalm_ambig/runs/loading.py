@@ -9,6 +9,7 @@ from typing import get_args
 from lalm_ambig.categories import CategorySet
 from lalm_ambig.configuration import Cli, parse
 from lalm_ambig.configuration_files import config_folder
+from lalm_ambig.configuration_trust import add_allow_option, allowed
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.data import DataModule
 from lalm_ambig.encoding import Readout
@@ -95,6 +96,7 @@ def add_policy_options(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--policy", type=Path, metavar="YAML", help="a base model, untrained, e.g. configs/policy/tiny.yaml"
     )
+    add_allow_option(parser)
     parser.add_argument(
         "--prompt",
         help="stem of a prompt in lalm_ambig/prompts or a .txt file (default: the run's, or the corpus's)",
@@ -129,14 +131,14 @@ def load(options: argparse.Namespace) -> Loaded:
                 where="--run",
                 remedy="Run fit again; it goes on.",
             )
-        loaded = Loaded(parse([f"--config={run.config}"]), run.adapter, run.path.name)
+        loaded = Loaded(parse([f"--config={run.config}", *allowed(options)]), run.adapter, run.path.name)
     elif options.config is not None:
-        loaded = Loaded(parse([f"--config={options.config}", *_rooted(options)]), None, "base")
+        loaded = Loaded(parse([f"--config={options.config}", *_rooted(options), *allowed(options)]), None, "base")
         loaded.model.start = None  # the base model, whatever training would start from
     else:
         method = "sft" if options.reasoning else "sft_kl_only"
         files = [options.policy, folder / "data/demo.yaml", folder / f"method/{method}.yaml"]
-        loaded = Loaded(parse([f"--config={file}" for file in files]), None, "base")
+        loaded = Loaded(parse([*(f"--config={file}" for file in files), *allowed(options)]), None, "base")
     _override(loaded, options)
     if note := loaded.cli.use_what_is_there():
         print(f"{loaded.label}: {note}", file=sys.stderr)
