@@ -1,6 +1,7 @@
 """Files of checkpoints: whole or not there. Each is written under another name, read back, and then renamed."""
 
 import pickle
+import re
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -18,14 +19,19 @@ from lalm_ambig.errors import InputError
 from lalm_ambig.files.atomic import UNFINISHED, CannotWrite, put_folder, remove_unfinished, replacing
 
 FAILED = (OSError, RuntimeError, SafetensorError)
-"""What writing raises: torch reports a full disk as a RuntimeError."""
+"""What writing raises: torch may report a full disk as a RuntimeError."""
+OS_ERROR = re.compile(r"I/O error: (.+?) \(os error")
 
 
 class WholeFileIO(TorchCheckpointIO):
     """Lightning's way of writing a checkpoint, made sure of: InputError where the file cannot be written whole."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        _written(Path(path), lambda unfinished: torch.save(checkpoint, unfinished))
+        def write(unfinished: Path) -> None:
+            with unfinished.open("wb") as file:  # by its name, torch hides why the system refuses
+                torch.save(checkpoint, file)
+
+        _written(Path(path), write)
 
     def load_checkpoint(self, path: Any, *args: Any, **named: Any) -> dict[str, Any]:
         try:
@@ -102,10 +108,16 @@ def trying(path: Path, attempt: Callable[[], None]) -> None:
     try:
         attempt()
     except (CannotWrite, *FAILED) as error:
-        system = error.strerror if isinstance(error, OSError) else None
-        why = error.why if isinstance(error, CannotWrite) else system or str(error)
         raise InputError(
-            f"cannot write {path.name}: {why}.",
+            f"cannot write {path.name}: {_why(error)}.",
             where=str(path.parent),
             remedy="Make room there or allow writing; the last checkpoint is kept; the same command goes on from it.",
         ) from error
+
+
+def _why(error: Exception) -> str:
+    """The system's words, which safetensors puts into a sentence of its own."""
+    if isinstance(error, CannotWrite):
+        return error.why
+    told = OS_ERROR.search(str(error))
+    return (isinstance(error, OSError) and error.strerror) or (told[1] if told else str(error))

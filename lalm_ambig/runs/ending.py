@@ -18,7 +18,7 @@ from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnect
 
 from lalm_ambig import parallel, stopping
 from lalm_ambig.errors import InputError, of_the_machine
-from lalm_ambig.files.atomic import remove_unfinished
+from lalm_ambig.files.atomic import CannotWrite, remove_unfinished
 from lalm_ambig.runs.folder import RunFolder
 from lalm_ambig.stopping import Stopped
 
@@ -79,6 +79,8 @@ def ending_well() -> Iterator[None]:
     except Stopped as stop:
         said = stop.said or GOES_ON[0].lower() + GOES_ON[1:]
         raise Stopped(stop.by, f"{said}{_requeued(stop.by)}") from None
+    except CannotWrite as error:
+        raise InputError(str(error), remedy="" if GOES_ON in str(error) else GOES_ON) from error
     except OSError as error:
         found = of_the_machine(error, remedy=ROOM)
         if found is None and error.errno in VANISHED and error.filename is not None:
