@@ -133,7 +133,9 @@ def load(options: argparse.Namespace) -> Loaded:
             )
         loaded = Loaded(parse([f"--config={run.config}", *allowed(options)]), run.adapter, run.path.name)
     elif options.config is not None:
-        loaded = Loaded(parse([f"--config={options.config}", *_rooted(options), *allowed(options)]), None, "base")
+        loaded = Loaded(
+            parse([f"--config={options.config}", *_rooted(options), *allowed(options)]), None, "base"
+        )
         loaded.model.start = None  # the base model, whatever training would start from
     else:
         method = "sft" if options.reasoning else "sft_kl_only"
