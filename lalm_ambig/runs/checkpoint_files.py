@@ -115,9 +115,12 @@ def trying(path: Path, attempt: Callable[[], None]) -> None:
         ) from error
 
 
-def _why(error: Exception) -> str:
-    """The system's words, which safetensors puts into a sentence of its own."""
-    if isinstance(error, CannotWrite):
-        return error.why
-    told = OS_ERROR.search(str(error))
-    return (isinstance(error, OSError) and error.strerror) or (told[1] if told else str(error))
+def _why(error: BaseException) -> str:
+    """The system's words: safetensors puts them into a sentence, and torch fails once more in closing the file."""
+    first = error
+    while first.__context__ is not None and not isinstance(first, CannotWrite):
+        first = first.__context__
+    if isinstance(first, CannotWrite):
+        return first.why
+    told = OS_ERROR.search(str(first))
+    return (isinstance(first, OSError) and first.strerror) or (told[1] if told else str(error))
