@@ -29,6 +29,7 @@ from lalm_ambig.configuration_trust import ALLOW_FLAG, Trust, check_addresses, c
 from lalm_ambig.corpora.base import corpus_class, corpus_names
 from lalm_ambig.data import DataModule
 from lalm_ambig.errors import InputError
+from lalm_ambig.library_errors import over_settings
 from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.base import Policy
 

@@ -13,19 +13,31 @@ from lalm_ambig.errors import InputError
 GPUS = ("gpu", "cuda")
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps", "tpu")
 """Lightning's names."""
+LOWEST = {
+    "num_nodes": 1,
+    "accumulate_grad_batches": 1,
+    "check_val_every_n_epoch": 1,
+    "gradient_clip_val": 0,
+    "log_every_n_steps": 0,
+    "num_sanity_val_steps": -1,
+}
+"""The lowest that Lightning divides by, or makes sense of, where it does not look itself before training has begun."""
 ON_CPU = "--trainer.accelerator cpu"
 NAMED = re.compile(r"\s*(\d|GPU-|MIG-)")
 """How CUDA_VISIBLE_DEVICES begins where it names a GPU."""
 
 
 def check_devices(trainer: Mapping[str, Any]) -> None:
-    """InputError for an accelerator or a number of devices that this machine lacks.
+    """InputError for an accelerator or a number of devices that this machine lacks, and for numbers that are none.
 
     Several processes on a CPU are only started where `cpu` is said: whoever asks for two devices means two GPUs.
 
     Args:
         trainer: The trainer's settings.
     """
+    for name, lowest in LOWEST.items():
+        if (given := trainer.get(name)) is not None and given < lowest:
+            raise InputError(f"{name} must be at least {lowest}, got {given}.", where="trainer")
     accelerator, devices = trainer["accelerator"], trainer["devices"]
     if lacking := lack_of(accelerator):
         raise InputError(lacking, where="trainer.accelerator", remedy=_on_cpu(trainer))

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
+from lalm_ambig.library_errors import misuse
 from lalm_ambig.stopping import Stopped, listening
 
 EXIT_OK = 0
@@ -95,6 +96,11 @@ def _code(command: Callable[[], int | None]) -> int:
         if found is None:
             raise
         _say(found)
+    except Exception as error:
+        said = misuse(error)
+        if said is None:
+            raise
+        _say(InputError(said, where="Lightning"))
     return EXIT_USER_ERROR
 
 

@@ -113,7 +113,7 @@ def remedy_of(name: str, wanted: dict[str, str], *, several: bool) -> str:
 
 def import_failure(error: BaseException) -> str | None:
     """The line for a library that is there and cannot be imported; None for every other error, ours above all."""
-    ours = [frame for frame in _frames(error) if str(Path(frame[0]).resolve().parent).startswith(OURS)]
+    ours = [frame for frame in frames(error) if is_ours(frame[0])]
     if not ours or not isinstance(error, (ImportError, OSError, RuntimeError, AttributeError)):
         return None
     if not linecache.getline(*ours[-1]).lstrip().startswith(("import ", "from ")):
@@ -150,7 +150,7 @@ def _library(error: BaseException) -> str | None:
     """The package that could not be imported: as the error names it, or the deepest one that it passed through."""
     if isinstance(error, ModuleNotFoundError):
         return error.name and error.name.partition(".")[0]
-    named = [name for file, _ in _frames(error) if (name := _top_level(file))]
+    named = [name for file, _ in frames(error) if (name := _top_level(file))]
     return named[-1] if named else getattr(error, "name", None)
 
 
@@ -163,7 +163,13 @@ def _top_level(file: str) -> str | None:
     return None
 
 
-def _frames(error: BaseException) -> list[tuple[str, int]]:
+def is_ours(file: str) -> bool:
+    """Whether a file is one of the project's modules."""
+    return str(Path(file).resolve().parent).startswith(OURS)
+
+
+def frames(error: BaseException) -> list[tuple[str, int]]:
+    """File and line of each call that an error came through, the outermost first."""
     found, trace = [], error.__traceback__
     while trace is not None:
         found.append((trace.tb_frame.f_code.co_filename, trace.tb_lineno))

@@ -7,7 +7,7 @@ must hold as many placeholders as its clips have features: a model's own forward
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -28,6 +28,7 @@ from lalm_ambig.policies.checkpoint import (
 )
 from lalm_ambig.policies.contents import check_contents
 from lalm_ambig.policies.hearing import RATE_HZ, feature_counts, own_frames, whole_window
+from lalm_ambig.policies.hub import check_hub
 from lalm_ambig.policies.lora import Adapter
 from lalm_ambig.policies.model_kinds import check_audio_model
 from lalm_ambig.policies.template import ChatSettings
@@ -44,6 +45,8 @@ class AudioModel(Policy):
     """Name of the model family, for messages."""
     model_class: Any
     """The transformers class that reads it."""
+    downloads_gb: Mapping[str, float] = {}
+    """What there is to fetch for hub ids of the family."""
     tail_frames: int = 0
     """Silent mel frames that the encoder needs behind a clip."""
     extractor: Any
@@ -105,6 +108,9 @@ class AudioModel(Policy):
     def checkpoint(self) -> str:
         """Folder or hub id to read from."""
         return located(self.path)
+
+    def reach(self) -> None:
+        check_hub(self.checkpoint(), download_gb=self.downloads_gb.get(self.path))
 
     @property
     def language_model(self) -> nn.Module:

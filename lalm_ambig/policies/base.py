@@ -70,6 +70,9 @@ class Policy(nn.Module, ABC):
         self.zero_offload: Any = None
         """DeepSpeed's object that divides the weights over processes, while ZeRO-3 does (see `sharding`)."""
 
+    def reach(self) -> None:
+        """InputError in seconds where the checkpoint is on a hub that gives no answer; most policies need none."""
+
     @abstractmethod
     def load_base(self) -> tuple[Any, Any]:
         """Read tokenizer and model, in that order. Raises InputError for a path that holds none."""
@@ -93,6 +96,7 @@ class Policy(nn.Module, ABC):
         """Read the weights and attach the adapter, once; later calls do nothing."""
         if self.loaded:
             return
+        self.reach()
         self.tokenizer, base = self.load_base()
         base.requires_grad_(False)
         self.model = base

@@ -23,6 +23,7 @@ from lalm_ambig.policies.checkpoint import (
 )
 from lalm_ambig.policies.contents import check_contents
 from lalm_ambig.policies.gguf_files import gguf_file, unpacked
+from lalm_ambig.policies.hub import check_hub
 from lalm_ambig.policies.lora import Adapter
 from lalm_ambig.policies.model_kinds import check_text_model
 from lalm_ambig.policies.template import TODAY, ChatSettings
@@ -87,6 +88,10 @@ class CausalLM(Policy):
         """Folder or hub id to read from."""
         file = gguf_file(self.path)
         return unpacked(file, self.dtype_name) if file else located(self.path)
+
+    def reach(self) -> None:
+        if gguf_file(self.path) is None:
+            check_hub(located(self.path))
 
     @property
     def describe(self) -> str:

@@ -15,6 +15,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.utils import cached_file
 
 from lalm_ambig.errors import InputError
+from lalm_ambig.policies.hub import check_hub
 from lalm_ambig.policies.quantised import quantisation
 
 WHERE = "policy.path"
@@ -44,6 +45,7 @@ def check_contents(source: str) -> dict[str, Any]:
     folder = Path(source)
     if folder.exists():
         _check_folder(folder)
+    check_hub(source)
     if adapter := _read(source, ADAPTER):
         raise _is_adapter(source, adapter)
     config = _read(source, CONFIG)

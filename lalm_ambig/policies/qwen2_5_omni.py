@@ -5,7 +5,7 @@ silence up to 300 s. Positions have three axes, equal without pictures. Its own 
 with features, and shifts the next item's audio where they differ: `embed` refuses that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class Qwen2_5Omni(AudioModel):
 
     family = "Qwen2.5-Omni"
     model_class = Qwen2_5OmniThinkerForConditionalGeneration
+    downloads_gb: Mapping[str, float] = {"Qwen/Qwen2.5-Omni-7B": 22}  # the talker, too, which is not read
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ a 30 s window, its features can be cached before the projector, and the decoder 
 head sees only the rows that are asked for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class Qwen2Audio(AudioModel):
 
     family = "Qwen2-Audio"
     model_class = Qwen2AudioForConditionalGeneration
+    downloads_gb: Mapping[str, float] = {"Qwen/Qwen2-Audio-7B-Instruct": 17, "Qwen/Qwen2-Audio-7B": 17}
     tail_frames = 4  # the two convolutions look two frames past their last output
 
     def __init__(

@@ -43,6 +43,7 @@ def connect(
             the data's classes in those words.
         training: Whether the model will be trained: that there is something to train on is then checked first.
     """
+    model.policy.reach()
     data.needs_rationale, data.updates = model.needs_rationale, model.updates
     data.smallest_batch = model.smallest_batch
     data.written = model.generation.validation_items if model.writes else None
