@@ -21,6 +21,7 @@ ALLOWED = {
     ("lalm_ambig/corpora/demo_writer.py", "soundfile.write"): "clips in a new folder",
     ("lalm_ambig/corpora/demo_writer.py", "open"): "the votes, by the csv module, into a file of replacing",
     ("lalm_ambig/reporting/drawing.py", "savefig"): "into a file of replacing",
+    ("lalm_ambig/runs/checkpoint_files.py", "open"): "into a file of replacing",
     ("lalm_ambig/runs/checkpoint_files.py", "torch.save"): "into a file of replacing",
     ("lalm_ambig/runs/checkpoint_files.py", "save_file"): "into a file of replacing",
     ("lalm_ambig/runs/checkpoint_files.py", "rename"): "a checkpoint that is to be deleted",
