@@ -85,7 +85,7 @@ class Cli(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """As Lightning's, without its warning against arguments that do not come straight from the shell."""
-        self.config = parser.parse_args(args)
+        self.config = _name_devices(parser.parse_args(args))
         self.trust = current()
         check_addresses(self.config["trainer"])
 
@@ -132,9 +132,7 @@ class Cli(LightningCLI):
     def resolved(self) -> str:
         """The whole configuration as YAML, secrets blanked out."""
         with self.trust():
-            text = self.parser.dump(
-                written(without_followers(self.config)), skip_link_targets=True, skip_unset=False
-            )
+            text = self.parser.dump(without_followers(self.config), skip_link_targets=True, skip_unset=False)
         return str(yaml.safe_dump(_without_secrets(yaml.safe_load(text)), sort_keys=False))
 
     def identity(self) -> str:
@@ -207,14 +205,15 @@ def _corpus_path(name: str) -> str:
     return f"{cls.__module__}.{cls.__name__}"
 
 
-def written(value: Any) -> Any:
-    """The configuration with devices as their names: some callbacks of Lightning have one for a default, which YAML
+def _name_devices(value: Any) -> Any:
+    """The value with devices as their names, in place: some callbacks of Lightning have one for a default, which YAML
     cannot hold."""
-    if isinstance(value, torch.device):
-        return str(value)
     if isinstance(value, Namespace):
-        return Namespace(**{key: written(inner) for key, inner in vars(value).items()})
-    return [written(inner) for inner in value] if isinstance(value, list) else value
+        for key, inner in vars(value).items():
+            value[key] = _name_devices(inner)
+    elif isinstance(value, list):
+        value[:] = [_name_devices(inner) for inner in value]
+    return str(value) if isinstance(value, torch.device) else value
 
 
 def _without_secrets(value: Any) -> Any:
