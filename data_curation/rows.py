@@ -1,6 +1,5 @@
 """Reading a curation file without holding it or its lock: the file may be written to at the same time."""
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from pydantic import ValidationError
 
 from data_curation.records import Row
 from lalm_ambig.errors import InputError
+from lalm_ambig.files.json_lines import json_object, numbered_lines
 
 Job = tuple[str, str]
 """Item id and content address."""
@@ -26,10 +26,7 @@ def whole_lines(path: Path) -> Iterator[tuple[str, bytes]]:
     """Every whole line, with `FILE:NUMBER` for messages; a last line still being written is left out."""
     if not path.is_file():
         raise InputError(f"no such file: {path}", remedy="Write one with python -m data_curation write.")
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip() and line.endswith(b"\n"):
-                yield f"{path}:{number}", line
+    yield from numbered_lines(path, whole=True)
 
 
 def read_rows(path: Path) -> Iterator[Row]:
@@ -89,10 +86,10 @@ def _paid_usd(fields: dict[str, Any], where: str) -> float:
 def row_fields(line: bytes, where: str) -> dict[str, Any]:
     """A row's JSON object, of which only id, key and outcome are checked."""
     try:
-        fields = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"not JSON: {error}", where=where) from error
+        fields = json_object(line)
+    except InputError as error:
+        raise InputError(str(error), where=where) from error
     names = ("id", "key", "outcome")
-    if not isinstance(fields, dict) or not all(isinstance(fields.get(name), str) for name in names):
+    if not all(isinstance(fields.get(name), str) for name in names):
         raise InputError('not a row of curation: it needs "id", "key" and "outcome"', where=where)
     return fields

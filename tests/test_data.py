@@ -290,8 +290,9 @@ def test_the_last_rationale_counts_and_a_rejected_row_takes_its_own_back(tmp_pat
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("{", r"r.jsonl:2: not a JSON object"),
-        ("[1]", r'r.jsonl:2: a row needs an "id": a text or a whole number'),
+        ("{", r"r.jsonl:2: not JSON: Expecting property name"),
+        ("[1]", r"r.jsonl:2: a row must be a JSON object, got list"),
+        ('{"id": "a", "rationale": "x", "id": "b"}', r"r.jsonl:2: not JSON .* has the key 'id' twice"),
         ('{"rationale": "x"}', r'r.jsonl:2: a row needs an "id": a text or a whole number'),
         ('{"id": "a", "rationale": " "}', r'r.jsonl:2: item a has no "rationale" text'),
         ('{"id": "a"}', r'r.jsonl:2: item a has no "rationale" text'),

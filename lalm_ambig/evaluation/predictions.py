@@ -9,7 +9,9 @@ from typing import Any
 from lalm_ambig.distributions import SUM_TOLERANCE
 from lalm_ambig.errors import InputError
 from lalm_ambig.files.atomic import write_lines
+from lalm_ambig.files.json_lines import json_object, numbered_lines
 from lalm_ambig.files.kinds import check_replaceable, rows_with
+from lalm_ambig.items import id_text
 from lalm_ambig.types import SPLITS, Item, Reading, Split
 
 LARGEST = 1e12
@@ -79,37 +81,25 @@ def read_predictions(path: Path | str) -> list[Prediction]:
         raise InputError(f"no such file: {path}", where="predictions")
     found: dict[str, Prediction] = {}
     width: int | None = None
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        for number, line in enumerate(lines, start=1):
-            prediction = _parse(line, f"{path}:{number}")
-            if prediction.id in found:
-                raise InputError(f"item {prediction.id} stands twice", where=f"{path}:{number}")
-            width = width or len(prediction.votes)
-            if len(prediction.votes) != width:
-                raise InputError(
-                    f"{len(prediction.votes)} classes, but the first line has {width}",
-                    where=f"{path}:{number}",
-                )
-            found[prediction.id] = prediction
+    for where, line in numbered_lines(path):
+        prediction = _parse(line, where)
+        if prediction.id in found:
+            raise InputError(f"item {prediction.id} stands twice", where=where)
+        width = width or len(prediction.votes)
+        if len(prediction.votes) != width:
+            wrong = f"{len(prediction.votes)} classes, but the first line has {width}"
+            raise InputError(wrong, where=where)
+        found[prediction.id] = prediction
     if not found:
         raise InputError(f"{path} holds no prediction", where="predictions")
     return list(found.values())
 
 
-def _parse(line: str, where: str) -> Prediction:
+def _parse(line: bytes, where: str) -> Prediction:
     try:
-        row = json.loads(line)
-        if "\\ud" in line.lower():  # half of a surrogate pair, which no file can hold
-            json.dumps(row, ensure_ascii=False).encode("utf-8")
-    except json.JSONDecodeError as error:
-        raise InputError(f"not a JSON object: {error.msg} at column {error.colno}", where=where) from error
-    except UnicodeError as error:
-        raise InputError(f"not Unicode text: {error}", where=where) from error
-    except (ValueError, RecursionError) as error:
-        wrong = "not JSON that can be read: a number too long or brackets too deep"
-        raise InputError(wrong, where=where) from error
-    if not isinstance(row, dict):
-        raise InputError("not a JSON object", where=where)
+        row = json_object(line)
+    except InputError as error:
+        raise InputError(str(error), where=where) from error
     names = [field.name for field in fields(Prediction)]
     row.setdefault("unparsed", None)  # files from before any answer could fail lack it
     for name in names:
@@ -117,6 +107,8 @@ def _parse(line: str, where: str) -> Prediction:
             raise InputError(f"{name!r} is missing", where=where)
     if unknown := sorted(set(row) - set(names)):
         raise InputError(f"unknown key {unknown[0]!r}", where=where)
+    for name in ("id", "speaker"):  # another program may have made a number of it
+        row[name] = row[name] if (text := id_text(row[name])) is None else text
     _check_scalars(row, where)
     row["class_mass"] = None if row["class_mass"] is None else float(row["class_mass"])
     for name in ("votes", "label_dist", "predicted_dist"):

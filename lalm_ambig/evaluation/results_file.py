@@ -14,7 +14,9 @@ from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.record_types import wrong_fields
 from lalm_ambig.evaluation.results import About, Results
 from lalm_ambig.files.atomic import write_text
+from lalm_ambig.files.json_lines import json_value
 from lalm_ambig.files.kinds import check_replaceable, json_with
+from lalm_ambig.files.text import read_text
 
 BREAKDOWNS = ("by_ambiguity", "by_active_labels", "by_majority")
 NAMES = {"trained_classes", "table_metrics"}
@@ -40,7 +42,11 @@ def read_results(path: Path | str) -> Results:
     if not path.is_file():
         raise InputError(f"no such file: {path}", where="results", remedy="Write one with evaluate.")
     try:
-        row = json.loads(path.read_text(encoding="utf-8"))
+        row = json_value(read_text(path))
+    except InputError as error:
+        what = str(error).removeprefix(f"{path}: ")
+        raise InputError(f"not a metrics.json: {what}", where=str(path)) from error
+    try:
         for name in NAMES & set(row):
             row[name] = tuple(row[name])
         row["trained_items"] = _overlap(row.get("trained_items"))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lalm_ambig.errors import InputError
-from lalm_ambig.files.text import MARK, check_text, opened, read_text
+from lalm_ambig.files.text import MARK, check_text, opened
 
 BYTE_ORDER_MARK = MARK.encode()
 _ENDS = re.compile(rb"\r\n|\r|\n")
@@ -82,11 +82,6 @@ def json_object(line: bytes) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise InputError(f"a row must be a JSON object, got {type(values).__name__}")
     return values
-
-
-def read_json(path: Path) -> Any:
-    """The value that a whole file holds; InputError names the file, and the line where one is known."""
-    return json_value(read_text(path), source=str(path))
 
 
 def json_value(text: str, *, source: str = "", of_pairs: Callable[[Pairs], object] | None = None) -> Any:

@@ -11,8 +11,8 @@ from lalm_ambig.evaluation.notes import DRAWN_TARGET
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions
 from lalm_ambig.evaluation.results import Results, items_digest
 from lalm_ambig.evaluation.results_file import read_results
+from lalm_ambig.files.yaml import read_yaml
 from lalm_ambig.reporting.recipe import corpus_settings, family_of, method_of
-from lalm_ambig.yaml_files import read_yaml
 
 BEFORE = {"base": "zero_shot", "start": "start"}
 """Rows of a run folder that its training did not make → their method."""
@@ -38,6 +38,12 @@ class Row:
     def dataset(self) -> tuple[str, str | None]:
         """Corpus and part: what a group of a table is about."""
         return self.results.about.corpus, self.part
+
+    @property
+    def is_leaky(self) -> bool:
+        """Whether items of this test were trained on."""
+        overlap = self.results.about.trained_items
+        return overlap is not None and overlap.is_leaky
 
     @property
     def trained_on(self) -> str | None:

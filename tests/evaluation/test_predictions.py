@@ -37,9 +37,10 @@ def test_a_reading_becomes_predictions_in_the_order_of_its_items() -> None:
 
 BAD = [
     ({"id": ""}, "'id' must be a non-empty string"),
-    ({"id": 3}, "'id' must be a non-empty string, got 3"),
+    ({"id": 3.5}, "'id' must be a non-empty string, got 3.5"),
+    ({"id": [3]}, r"'id' must be a non-empty string, got \[3\]"),
     ({"split": "dev"}, "'split' must be one of train, validation, test, got 'dev'"),
-    ({"speaker": 7}, "'speaker' must be a string or null"),
+    ({"speaker": [7]}, "'speaker' must be a string or null"),
     ({"votes": [1, -1, 2]}, "'votes' must be a list of numbers >= 0"),
     ({"votes": [0, 0, 0]}, "not all 0"),
     ({"votes": "many"}, "'votes' must be a list"),
@@ -68,9 +69,9 @@ def test_a_malformed_row_is_named_with_its_line(
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", "not a JSON object"),
-        ("[1]", "not a JSON object"),
-        ("", "not a JSON object"),
+        ("{oops", "not JSON: Expecting property name"),
+        ("[1]", "a row must be a JSON object, got list"),
+        ('{"id": "a", "id": "b"}', "not JSON that can be read: an object has the key 'id' twice"),
         ("{}", "'id' is missing"),
     ],
 )

@@ -1,0 +1,71 @@
+"""YAML files read as plain values: no class in them is made, none can be endless, and no key comes twice."""
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lalm_ambig.errors import InputError
+from lalm_ambig.files.json_lines import shown
+from lalm_ambig.files.text import read_text
+
+MOST_VALUES = 1_000_000
+"""Values in one file, each counted as often as it is referred to: a few lines of references to references (`&`, `*`)
+could otherwise stand for more than any memory holds, and one to itself has no end."""
+BROKEN = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What the library raises, beside its own errors, over tags with a wrong value, impossible dates and deep nesting."""
+MERGE = "tag:yaml.org,2002:merge"
+
+
+class _Twice(Exception):
+    """A key that its mapping has twice, and the lines."""
+
+    def __init__(self, key: object, first: int, second: int) -> None:
+        super().__init__()
+        self.key, self.first, self.second = key, first, second
+
+
+class _Loader(yaml.SafeLoader):
+    """The library's loader of plain values, which would keep the last of two values of one key."""
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        node = super().compose_mapping_node(anchor)
+        lines: dict[Hashable, int] = {}
+        for key_node, _ in node.value:
+            if key_node.tag == MERGE or not isinstance(key_node, yaml.ScalarNode):
+                continue
+            key, line = self.construct_object(key_node), key_node.start_mark.line + 1
+            if key in lines:
+                raise _Twice(key, lines[key], line)
+            lines[key] = line
+        return node
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a file. InputError in one line for text that is no YAML or no UTF-8, too deep, or endless, and for
+    a key that comes twice, of which the library would silently keep the last."""
+    text = read_text(path)
+    try:
+        content = yaml.load(text, Loader=_Loader)
+    except _Twice as twice:
+        wrong = f"the key {shown(twice.key)} stands here and in line {twice.first}: keep one of them"
+        raise InputError(wrong, where=f"{path}:{twice.second}") from twice
+    except yaml.YAMLError as error:
+        raise InputError(f"not a YAML file: {error}", where=str(path)) from error
+    except BROKEN as error:
+        what = f"not YAML that can be read: {type(error).__name__}: {str(error)[:200]}"
+        raise InputError(what, where=str(path)) from error
+    _check_size(content, path)
+    return content
+
+
+def _check_size(content: Any, path: Path) -> None:
+    waiting, count = [content], 0
+    while waiting:
+        value = waiting.pop()
+        inner = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else ()
+        count += 1
+        if count + len(waiting) + len(inner) > MOST_VALUES:
+            raise InputError(f"it stands for more than {MOST_VALUES:,} values", where=str(path))
+        waiting += inner
