@@ -1,12 +1,13 @@
 """Train language models to answer with the distribution of human judgements."""
 
 from lalm_ambig.installation import check_command, is_command, wrong_python
-from lalm_ambig.stopping import end_quietly
 
 __version__ = "0.1.0"
 
 if is_command():
     check_command()
+    from lalm_ambig.stopping import end_quietly  # not above: an older Python cannot read it
+
     end_quietly()
 elif wrong_python():
     raise ImportError(wrong_python())

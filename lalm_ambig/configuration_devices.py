@@ -39,6 +39,15 @@ def check_devices(trainer: Mapping[str, Any]) -> None:
         if (given := trainer.get(name)) is not None and given < lowest:
             raise InputError(f"{name} must be at least {lowest}, got {given}.", where="trainer")
     accelerator, devices = trainer["accelerator"], trainer["devices"]
+    strategy = trainer.get("strategy")
+    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available())
+    if isinstance(strategy, str) and strategy.startswith("deepspeed") and on_cpu:
+        why = "and trainer.accelerator is cpu." if accelerator == "cpu" else f"and {no_gpu()}"
+        raise InputError(
+            f"{strategy} is for GPUs, {why}",
+            where="trainer.strategy",
+            remedy="On a CPU, choose --trainer.strategy ddp or fsdp2.",
+        )
     if lacking := lack_of(accelerator):
         raise InputError(lacking, where="trainer.accelerator", remedy=_on_cpu(trainer))
     if not isinstance(accelerator, str):  # an object, which Lightning asks itself

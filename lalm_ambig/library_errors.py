@@ -6,15 +6,24 @@ from lalm_ambig.installation import frames, is_ours
 
 SETTINGS = (ValueError, TypeError, KeyError, ImportError, ZeroDivisionError)
 """What libraries raise over a setting that they do not take."""
-HAND_OVER = ("/jsonargparse/", "/lightning/pytorch/cli.py")
+PARSERS = ("/jsonargparse/", "/lightning/pytorch/cli.py")
 """The libraries to which settings are handed over."""
+LIGHTNING = ("/lightning/pytorch/", "/lightning/fabric/")
 MISUSE = "MisconfigurationException"
 """Lightning's word for a user's mistake, by its name: to import it would import Lightning."""
 
 
 def misuse(error: BaseException) -> str | None:
-    """What Lightning says of a user's mistake; None for every other exception."""
-    return first_line(error) if MISUSE in (cls.__name__ for cls in type(error).__mro__) else None
+    """What Lightning says of a user's mistake; None for every other exception.
+
+    It has a word for that, and often says ValueError or RuntimeError all the same: where it raises one itself, and has
+    run nothing of ours since we called it, that is about what the run was set to.
+    """
+    if MISUSE in (cls.__name__ for cls in type(error).__mro__):
+        return first_line(error)
+    files = _after_ours(error)
+    raised = type(error) in (ValueError, RuntimeError) and bool(files) and _is_in(files[-1], LIGHTNING)
+    return first_line(error) if raised and _is_in(files[0], LIGHTNING) else None
 
 
 def over_settings(error: BaseException) -> str | None:
@@ -24,12 +33,19 @@ def over_settings(error: BaseException) -> str | None:
     """
     if said := misuse(error):
         return said
-    if not isinstance(error, SETTINGS):
-        return None
-    files = [Path(file) for file, _ in frames(error)]
-    after_ours = files[max((n + 1 for n, file in enumerate(files) if is_ours(str(file))), default=0) :]
-    handed_over = bool(after_ours) and any(part in after_ours[0].as_posix() for part in HAND_OVER)
+    files = _after_ours(error)
+    handed_over = isinstance(error, SETTINGS) and bool(files) and _is_in(files[0], PARSERS)
     return first_line(error) if handed_over else None
+
+
+def _after_ours(error: BaseException) -> list[str]:
+    """The files that an error came through after the last of ours."""
+    files = [file for file, _ in frames(error)]
+    return files[max((n + 1 for n, file in enumerate(files) if is_ours(file)), default=0) :]
+
+
+def _is_in(file: str, places: tuple[str, ...]) -> bool:
+    return any(place in Path(file).as_posix() for place in places)
 
 
 def first_line(error: BaseException) -> str:

@@ -122,6 +122,11 @@ def test_processes_on_a_cpu_are_started_only_where_cpu_is_said(see: Any) -> None
         ({"accelerator": "mps"}, "only a Mac"),
         ({"accelerator": "tpu"}, "torch_xla"),
         ({"accelerator": "gpus"}, "expected one of auto, cpu, gpu, cuda, mps, tpu, got 'gpus'"),
+        (
+            {"accelerator": "cpu", "strategy": "deepspeed_stage_2"},
+            "is for GPUs, and trainer.accelerator is cpu",
+        ),
+        ({"strategy": "deepspeed_stage_3_offload"}, "is for GPUs, and torch .* sees no GPU"),
         ({"num_nodes": 0}, "num_nodes must be at least 1, got 0"),
         ({"accumulate_grad_batches": 0}, "accumulate_grad_batches must be at least 1, got 0"),
         ({"check_val_every_n_epoch": 0}, "check_val_every_n_epoch must be at least 1, got 0"),

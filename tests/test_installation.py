@@ -1,5 +1,6 @@
 """What is not installed, too old or broken is named in one line, before anything else is imported."""
 
+import ast
 import shutil
 import subprocess
 import sys
@@ -128,10 +129,8 @@ def test_a_name_that_we_lack_ourselves_keeps_its_traceback() -> None:
 def test_a_tree_that_is_not_installed_says_so_before_anything_is_imported(tmp_path: Path) -> None:
     for package in ("lalm_ambig", "data_curation"):
         (tmp_path / package).mkdir()
-        for name in ("__init__.py", "__main__.py", "installation.py", "errors.py", "doctor.py", "fit.py"):
-            source = ROOT / package / name
-            if source.is_file():
-                shutil.copy(source, tmp_path / package / name)
+        for source in (ROOT / package).glob("*.py"):
+            shutil.copy(source, tmp_path / package / source.name)
     project = (ROOT / "pyproject.toml").read_text()
     (tmp_path / "pyproject.toml").write_text(project.replace('"torch>=2.10"', '"torch>=99"'))
     for words in (["lalm_ambig.fit"], ["lalm_ambig.evaluate", "--help"], ["data_curation"]):
@@ -146,3 +145,15 @@ def test_a_tree_that_is_not_installed_says_so_before_anything_is_imported(tmp_pa
         assert done.returncode == 2 and not done.stdout
         (line,) = done.stderr.splitlines()
         assert line.startswith("error: torch ") and "lalm_ambig needs torch>=99" in line
+
+
+def test_an_older_python_can_read_what_is_read_before_the_check() -> None:
+    """Nothing is imported above the check but this one module, which imports none of ours."""
+    for name, allowed in (("__init__.py", {"lalm_ambig.installation"}), ("installation.py", set[str]())):
+        tree = ast.parse((ROOT / "lalm_ambig" / name).read_text(), feature_version=(3, 8))
+        taken = {node.module for node in tree.body if isinstance(node, ast.ImportFrom) and node.module}
+        taken |= {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
+        assert {
+            module for module in taken if module.partition(".")[0] not in sys.stdlib_module_names
+        } == allowed
+    assert "from __future__ import annotations" in (ROOT / "lalm_ambig" / "installation.py").read_text()
