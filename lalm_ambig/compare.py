@@ -22,6 +22,8 @@ from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.files.atomic import write_text
 from lalm_ambig.files.kinds import check_replaceable, json_with, mark_of, marked
 from lalm_ambig.metrics.base import all_metrics
+from lalm_ambig.runs.older_results import with_overlap
+from lalm_ambig.runs.trained_items import FLAG, HELP
 
 WRITTEN = "what compare writes"
 KINDS = {
@@ -43,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folders = _folder(options.first), _folder(options.second)
     if folders[0].resolve() == folders[1].resolve():
         raise InputError(f"both are {folders[0]}: there is nothing to compare", where="compare")
-    first, second = (_side(name, f) for name, f in zip((options.first, options.second), folders, strict=True))
+    names = options.first, options.second
+    first, second = (_side(n, f, options) for n, f in zip(names, folders, strict=True))
     found = compare(first, second, metrics=options.metric, resamples=options.resamples, seed=options.seed)
     console = Console()
     for warning in found.warnings():
@@ -77,8 +80,9 @@ def _folder(name: str) -> Path:
     )
 
 
-def _side(name: str, folder: Path) -> Side:
-    """What the folder holds; InputError where its two files are not of one evaluation."""
+def _side(name: str, folder: Path, options: argparse.Namespace) -> Side:
+    """What the folder holds; InputError where its two files are not of one evaluation, or where it is no test and
+    nothing in it says so."""
     predictions, results = (
         read_predictions(folder / "predictions.jsonl"),
         read_results(folder / "metrics.json"),
@@ -89,7 +93,8 @@ def _side(name: str, folder: Path) -> Side:
             where=str(folder),
             remedy="one of them was replaced; evaluate again.",
         )
-    return Side(name, results, predictions)
+    checked = with_overlap(results, folder, allow=options.allow_trained_items)
+    return Side(name, checked, predictions)
 
 
 def _write(path: Path, found: Comparison) -> None:
@@ -113,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
         "--resamples", type=int, default=1000, metavar="N", help="bootstrap resamples (default 1000)"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the resampling (default 0)")
+    parser.add_argument(FLAG, action="store_true", help=HELP)
     parser.add_argument("--out", type=Path, metavar="FILE", help="also write a .md or .json file")
     return parser
 

@@ -25,6 +25,7 @@ from lalm_ambig.command_line import CommandParser
 from lalm_ambig.configuration import parse
 from lalm_ambig.configuration_trust import add_allow_option, allowed
 from lalm_ambig.errors import InputError, run_command
+from lalm_ambig.evaluation.trained_items import write_trained_items
 from lalm_ambig.exporting.card import Form, loading_lines, sections, write_card
 from lalm_ambig.exporting.parity import make_probe
 from lalm_ambig.exporting.push import check_push, push
@@ -33,6 +34,7 @@ from lalm_ambig.exporting.weights import DTYPES, base_name, load_weights, write
 from lalm_ambig.runs import quiet
 from lalm_ambig.runs.folder import RunFolder, open_run
 from lalm_ambig.runs.loading import Loaded
+from lalm_ambig.runs.trained_items import record_of_run
 
 PICKLES = "its files are pickles: they must be your own, since reading them runs the code in them"
 
@@ -81,7 +83,7 @@ def _opened(options: argparse.Namespace) -> tuple[Loaded, Path]:
             remedy="Run fit again; it goes on.",
         )
     cli = parse([f"--config={run.config}", *allowed(options)])
-    return Loaded(cli, run.adapter, run.path.resolve().name), source
+    return Loaded(cli, run.adapter, run.path.resolve().name, run), source
 
 
 def _run_around(checkpoint: Path) -> Path:
@@ -124,6 +126,8 @@ def _export(
         lines = loading_lines(form, model_class, base=base, address=options.push or out.name)
         done = f"Read back with plain transformers on {probe.about}, {checked.line}."
         run_card = (loaded.adapter or source) / "README.md"
+        if loaded.run is not None:
+            write_trained_items(folder, record_of_run(loaded.run))
         write_card(folder, run_card, name=loaded.label, base=base, sections=sections(lines, probe, done))
     if probe.note:
         console.print(f"the corpus is not at hand: {probe.note}")

@@ -27,6 +27,8 @@ from lalm_ambig.reporting.placing import placed
 from lalm_ambig.reporting.recipe import METHODS, method_named
 from lalm_ambig.reporting.report import Report
 from lalm_ambig.reporting.tables import corpora, sheets, table_names
+from lalm_ambig.runs.older_results import with_overlap
+from lalm_ambig.runs.trained_items import FLAG, HELP
 
 PAGE = "report.html"
 NO_FIGURE = "none"
@@ -63,7 +65,9 @@ def _report(options: argparse.Namespace) -> Report:
     if not read.rows:
         raise InputError("; ".join(read.left_out) + ".", where="report", remedy="Wait for a run to end.")
     roots = {_corpus_name(name): path for path, name in (_assigned(text, "--root") for text in options.root)}
-    report = Report(grouped(placed(read.rows)), read.left_out, tuple(options.item), roots=roots)
+    allow = options.allow_trained_items
+    rows = [replace(row, results=with_overlap(row.results, row.folder, allow=allow)) for row in read.rows]
+    report = Report(grouped(placed(rows)), read.left_out, tuple(options.item), roots=roots)
     if COUNTED not in options.table:
         return report
     counted = summaries(report.groups, corpora.datasets_of(report), roots=roots, summarise=summarise)
@@ -103,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_contents(parser)
     _add_naming(parser)
+    parser.add_argument(FLAG, action="store_true", help=HELP)
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder for everything that is made"
     )

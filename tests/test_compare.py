@@ -16,13 +16,14 @@ from lalm_ambig.baselines.uniform import uniform
 from lalm_ambig.categories import CategorySet
 from lalm_ambig.distributions import brier_mean
 from lalm_ambig.errors import InputError
+from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions, write_predictions
 from lalm_ambig.evaluation.results import About
 from lalm_ambig.metrics.base import all_metrics
 from lalm_ambig.runs.evaluation import keep
 from lalm_ambig.types import Item
 
-ABOUT = About("demo", "test", "logits", "direct", "tiny, sft")
+ABOUT = About("demo", "test", "logits", "direct", "tiny, sft", trained_items=Overlap(0, 0, 40))
 NONE = About("demo", "test", "none", "none", "a baseline")
 CLASSES = CategorySet(("anger", "neutral", "sadness"))
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 import lalm_ambig.baselines
 from lalm_ambig.evaluation.predictions import Prediction
-from lalm_ambig.types import Item
+from lalm_ambig.types import Item, Split
 
 
 class Features(ABC):
@@ -65,6 +65,8 @@ class Baseline(ABC):
 
     needs_features: ClassVar[bool] = False
     """Whether it looks at a policy's features."""
+    fitted_on: ClassVar[tuple[Split, ...]] = ()
+    """Splits whose votes it learns from: its answers to these are no test."""
 
     @abstractmethod
     def answer(self, known: Known) -> Answered:

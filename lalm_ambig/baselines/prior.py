@@ -34,5 +34,7 @@ def mean_label_dist(train: Sequence[Item]) -> tuple[float, ...]:
 class Prior(Baseline):
     """`prior` as a row."""
 
+    fitted_on = ("train",)
+
     def answer(self, known: Known) -> Answered:
         return Answered(prior(known.items, train=known.train), "mean distribution of the training split")

@@ -25,6 +25,7 @@ class Probe(Baseline):
     the smallest KL on validation."""
 
     needs_features = True
+    fitted_on = ("train", "validation")
 
     def answer(self, known: Known) -> Answered:
         if known.features is None:

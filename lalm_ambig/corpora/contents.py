@@ -97,6 +97,15 @@ def sounds_among(found: Sequence[str]) -> list[tuple[int, Sketch]]:
     return [(at, read_sketch(content.removeprefix(SOUND))) for at, content in sounds]
 
 
+def first_alike(content: str, others: Sequence[str]) -> int | None:
+    """The place of a content of the same item among others; None where there is none, or it is not known."""
+    if content.startswith(TEXT):
+        return others.index(content) if content in others else None
+    clips, heard = sounds_among([content]), sounds_among(others)
+    places = copies([clip for _, clip in clips], [clip for _, clip in heard])
+    return None if places in ([], [None]) else heard[places[0] or 0][0]
+
+
 def same_content(one: str, other: str) -> bool:
     """Whether two contents are of one item; unknown ones are taken for the same, since nothing speaks against it."""
     sketches = [sketch for _, sketch in sounds_among((one, other))]

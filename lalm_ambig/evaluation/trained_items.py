@@ -1,8 +1,8 @@
 """The record of what a run was trained on: it goes with the weights, and says what can no longer be a test.
 
-`trained_items.jsonl` lies in a run's folder and beside its weights. Its first line names the runs: the run itself, then
-those that it goes on from. Each further line is an item. Speakers and texts are kept as digests, sounds as sketches: the
-file holds no item's content, and no folder of a machine.
+`trained_items.jsonl` lies in a run's folder and beside its weights. Its first line names the runs: the run itself,
+then those that it goes on from. Each further line is an item. Speakers and texts are kept as digests, sounds as
+sketches: the file holds no item's content, and no folder of a machine.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lalm_ambig.corpora.base import Corpus
-from lalm_ambig.corpora.contents import contents, same_content, trained_among
+from lalm_ambig.corpora.contents import contents, first_alike, same_content, trained_among
 from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.files.atomic import write_lines
@@ -52,6 +52,12 @@ class TrainedRun:
     @property
     def corpus(self) -> str:
         return str(self.settings.get("corpus"))
+
+    @property
+    def split_in_words(self) -> str:
+        """Part, seed and fold, as far as there are any."""
+        known = ((name, self.settings.get(name)) for name in ("part", "seed", "fold"))
+        return ", ".join(f"{name} {value}" for name, value in known if value is not None)
 
     @property
     def heading(self) -> dict[str, Any]:
@@ -192,6 +198,16 @@ def _by_content(run: TrainedRun, tested: Tested) -> set[int]:
     own = contents(tested.items)
     found = trained_among(tested.items, own, [item.content for item in run.items])
     return {at for at, seen in enumerate(found) if seen}
+
+
+def same_item(record: TrainedItems, item: Item) -> tuple[TrainedRun, TrainedItem] | None:
+    """The first item of a record that holds the same as this one, however short its text is."""
+    own = contents([item])
+    for run in record.runs:
+        known = [seen.content for seen in run.items]
+        if (place := first_alike(own[0], known)) is not None:
+            return run, run.items[place]
+    return None
 
 
 def _same_corpus(run: TrainedRun, tested: Tested) -> bool:

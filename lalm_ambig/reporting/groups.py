@@ -54,6 +54,11 @@ class Group:
             return caption({line.label: line.results for line in self.lines}).splitlines()
         return self._of_folds()
 
+    @property
+    def marks(self) -> list[str]:
+        """What keeps its lines from being tests, one sentence a note."""
+        return [f"{line.label}: {note}." for line in self.lines for note in line.marks]
+
     def _of_folds(self) -> list[str]:
         about = self.results.about
         readouts = {
@@ -64,11 +69,12 @@ class Group:
         counts = {row.fold: row.results.items for line in self.lines for row in line.rows}
         listed = ", ".join(f"{fold} ({counts[fold]})" for fold in self.folds)
         first = (
-            f"{self.title}, {about.split} split of folds (items) {listed}; "
+            f"{self.title}, {about.part_of_corpus} of folds (items) {listed}; "
             f"{'; '.join(sorted(readouts)) or 'no readout'}; mean ± standard deviation between folds, no interval."
         )
         return [
             first,
+            *self.marks,
             *(
                 f"{line.label}: only fold {', '.join(map(str, line.folds))}, so it is not ranked."
                 for line in self.lines

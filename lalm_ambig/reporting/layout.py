@@ -118,7 +118,9 @@ def _ranked(
 ) -> list[SheetLine]:
     complete = group.folds if group is not None else ()
     among = [
-        n for n, s in enumerate(sources) if s is not None and s.method != "bound" and s.folds == complete
+        n
+        for n, s in enumerate(sources)
+        if s is not None and s.method != "bound" and s.folds == complete and not s.is_leaky
     ]
     return ranked(lines, columns, among=among)
 
@@ -127,7 +129,7 @@ def line_of(
     line: Line, columns: Sequence[Column], names: tuple[str, ...], *, reference: Line | None = None
 ) -> SheetLine:
     """A line of results as one of a sheet, with its change relative to a reference where there is one."""
-    return SheetLine(names, tuple(_entry(line, column, reference) for column in columns))
+    return SheetLine(names, tuple(_entry(line, column, reference) for column in columns), line.marks)
 
 
 def _entry(line: Line, column: Column, reference: Line | None) -> Entry:

@@ -35,6 +35,18 @@ class Line:
         return self.first.results
 
     @property
+    def is_leaky(self) -> bool:
+        """Whether its items were trained on."""
+        return self.first.is_leaky
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What keeps it from being a test, or what is not known of that, each once."""
+        found = (row.results.about.trained_items for row in self.rows)
+        notes = (note for overlap in found if overlap is not None for note in overlap.notes)
+        return tuple(dict.fromkeys(notes))
+
+    @property
     def folds(self) -> tuple[int, ...]:
         """Which folds, in order; empty for a single split."""
         return tuple(row.fold for row in self.rows if row.fold is not None)
@@ -62,10 +74,12 @@ class Line:
 
 
 def lines_of(rows: Sequence[Row]) -> list[Line]:
-    """One line a row, the folds of one configuration together. InputError where a fold of one is there twice."""
+    """One line a row, the folds of one configuration together: but for those on items that were trained on, which are
+    never averaged. InputError where a fold of one is there twice."""
     families: dict[tuple[str, ...], list[Row]] = defaultdict(list)
     for row in rows:
-        families[(row.label,) if row.fold is None else ("fold", row.family)].append(row)
+        alone = row.fold is None or row.is_leaky
+        families[(row.label,) if alone else ("fold", row.family)].append(row)
     return [Line(_label(found), _by_fold(found)) for found in families.values()]
 
 

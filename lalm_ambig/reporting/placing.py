@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from lalm_ambig.evaluation.overlap import marked
 from lalm_ambig.reporting.inputs import Row
 from lalm_ambig.reporting.recipe import method_of
 
@@ -16,10 +17,12 @@ REPEATABLE = ("baseline", "bound", "zero_shot", "audio_reasoner", "start")
 
 
 def placed(rows: Sequence[Row]) -> list[Row]:
-    """The rows with what other rows say about them, each thing once, and no label twice within a corpus."""
+    """The rows with what other rows say about them, each thing once, and no label twice within a corpus; the label of
+    a row on items that were trained on says so."""
     rows = [_of_run(row, rows) for row in rows]
     rows = [_where(row, rows) for row in rows]
-    return _labelled(_once(rows))
+    found = _labelled(_once(rows))
+    return [replace(row, label=marked(row.label, row.results.about.trained_items)) for row in found]
 
 
 def _of_run(row: Row, rows: Sequence[Row]) -> Row:

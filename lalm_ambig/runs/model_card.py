@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from lalm_ambig.evaluation.grid import Grid
+from lalm_ambig.evaluation.trained_items import FILE, read_trained_items
 from lalm_ambig.files.atomic import write_lines
 from lalm_ambig.runs.folder import RunFolder
 
@@ -41,6 +42,7 @@ def write_card(run: RunFolder, *, method: str, corpus: str, tables: list[Grid]) 
         "says what people would perceive, not what a speaker feels or what is true, and it has been measured only on "
         "the items below: not for decisions about a person.",
         "",
+        *_seen(run),
         "## Results",
         "",
         *[grid.markdown() for grid in tables],
@@ -56,6 +58,20 @@ def write_card(run: RunFolder, *, method: str, corpus: str, tables: list[Grid]) 
         f"- who was recorded and who judged (languages, ages, origins), and whom that leaves out: {TO_ADD}",
     ]
     return write_lines(run.adapter / "README.md", [*front, "", *body])
+
+
+def _seen(run: RunFolder) -> list[str]:
+    """What was trained on, for whoever wants to test these weights."""
+    record = read_trained_items(run.path)
+    if record is None:
+        return []
+    lines = [
+        f"- run {one.name}: {sum(item.split == 'train' for item in one.items)} items of {one.corpus} "
+        f"({one.split_in_words}), and {sum(item.split != 'train' for item in one.items)} that chose the checkpoint"
+        for one in record.runs
+    ]
+    told = f"`{FILE}` lists them by id and digest. They are no test of these weights."
+    return ["## What it was trained on", "", *lines, *(f"- {line}" for line in record.unknown), "", told, ""]
 
 
 def _is_adapter(run: RunFolder) -> bool:

@@ -87,7 +87,9 @@ class Rows:
         if len(train) and self.split != ALL:  # of all items the prior would be told its own
             label = "prior" if self.source is None else "in-domain prior"
             meaning = f"mean distribution of {self.data.corpus.name}'s training split"
-            found[label] = self._baseline("prior", prior(items, train=train), meaning)
+            found[label] = self._baseline(
+                "prior", prior(items, train=train), meaning, told=self.split == "train"
+            )
         if self.source is not None:
             try:
                 found["mapped prior"] = self._mapped_prior(self.source)
@@ -95,8 +97,13 @@ class Rows:
                 console.print(f"no prior of {self.source.name}: {error}")
         return found
 
-    def _baseline(self, folder: str, predictions: Sequence[Prediction], meaning: str) -> Results:
-        about = self._about("none", "none", meaning)
+    def _baseline(
+        self, folder: str, predictions: Sequence[Prediction], meaning: str, *, told: bool = False
+    ) -> Results:
+        """`told`: it is made of these items themselves."""
+        count = len(predictions)
+        overlap = Overlap(count, 0, count, (folder,)) if told else None
+        about = replace(self._about("none", "none", meaning), trained_items=overlap)
         return keep(self.out / folder, predictions, self.data.categories, about=about)
 
     def _mapped_prior(self, source: Source) -> Results:

@@ -18,6 +18,7 @@ from lalm_ambig.evaluation.trained_items import (
     TrainedRun,
     overlap,
     read_trained_items,
+    same_item,
     trained_item,
     write_trained_items,
 )
@@ -26,14 +27,14 @@ from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.runs.folder import RunFolder
 from lalm_ambig.runs.loading import Loaded
-from lalm_ambig.types import Portion
+from lalm_ambig.types import Item, Portion
 
 FLAG = "--allow-trained-items"
 HELP = (
-    "test on items that were trained on all the same, or that chose the checkpoint; every table, figure and file made "
+    "take items for a test that were trained on, or that chose the checkpoint; every table, figure and file made "
     "from it says so"
 )
-ALLOWED = f"{FLAG} goes on, and marks every table, figure and file made from it"
+ALLOWED = f"give {FLAG}, which marks every table, figure and file made from it"
 MOST_STARTS = 50
 """Runs that go on from one another: more of them go round in a circle."""
 
@@ -45,7 +46,7 @@ def refuse_trained(found: Overlap, *, where: str, allow: bool, remedies: Sequenc
 
 
 def _sentence(remedies: Sequence[str]) -> str:
-    ways = " or ".join([*remedies, ALLOWED])
+    ways = ", or ".join([*remedies, ALLOWED])
     return f"{ways[0].upper()}{ways[1:]}."
 
 
@@ -81,6 +82,25 @@ def record_of(loaded: Loaded) -> TrainedItems:
     if loaded.run is not None:
         return record_of_run(loaded.run)
     return record_of_base(loaded.model.policy)
+
+
+def seen_line(loaded: Loaded, item: Item) -> str | None:
+    """A sentence on a single item that was trained on, or where that is not known; None for an unseen one.
+
+    No corpus is read for it: a run without a record is not known.
+    """
+    record = record_of_base(loaded.model.policy)
+    if loaded.run is not None:
+        places = (loaded.run.path, loaded.run.adapter)
+        kept = next((found for place in places if (found := read_trained_items(place)) is not None), None)
+        name = loaded.run.path.resolve().name
+        why = f"Whether run {name} was trained on this is not known: it keeps no {FILE}."
+        record = TrainedItems(unknown=(why,)) if kept is None else kept
+    if (found := same_item(record, item)) is not None:
+        return (
+            f"Run {found[0].name} was trained on this, or chose its checkpoint by it, as item {found[1].id}."
+        )
+    return next((f"{line[0].upper()}{line[1:].rstrip('.')}." for line in record.unknown), None)
 
 
 def record_of_start(start: Path) -> TrainedItems:
@@ -178,11 +198,11 @@ def _other_starts(record: TrainedItems, data: DataModule) -> list[str]:
     if first.get("corpus") != own["corpus"]:
         return []
     if own["fold"] is not None:
-        return ["start each fold from its own run, --model.start 'runs/NAME-fold{fold}',"]
+        return ["start each fold from its own run, --model.start 'runs/NAME-fold{fold}'"]
     if first.get("fold") is not None:
-        return [f"take that run's fold, --data.corpus.init_args.fold {first['fold']},"]
+        return [f"take that run's fold, --data.corpus.init_args.fold {first['fold']}"]
     if first.get("seed") != own["seed"]:
-        return [f"take that run's split, --data.corpus.init_args.seed {first.get('seed')},"]
+        return [f"take that run's split, --data.corpus.init_args.seed {first.get('seed')}"]
     return []
 
 

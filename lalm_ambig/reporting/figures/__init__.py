@@ -3,7 +3,9 @@ itself."""
 
 import importlib
 import pkgutil
+import textwrap
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lalm_ambig.reporting.drawing import Drawing, save, styled
@@ -11,6 +13,9 @@ from lalm_ambig.reporting.files import write
 from lalm_ambig.reporting.page import Shown
 from lalm_ambig.reporting.report import Report
 from lalm_ambig.reporting.writing import to_csv
+
+MARK_WIDTH = 110
+"""Letters of a line above a figure."""
 
 
 def figure_names() -> list[str]:
@@ -23,10 +28,23 @@ def draw(report: Report, names: Sequence[str], *, out: Path) -> list[Shown]:
     found = []
     with styled():
         for drawing in (drawing for name in names for drawing in drawings(name, report)):
+            drawing = with_marks(drawing, report)
             found.append(Shown(drawing.title, drawing.caption, save(drawing, out)))
             if drawing.tests is not None:
                 write(out / f"{drawing.stem}.csv", to_csv(drawing.tests))
     return found
+
+
+def with_marks(drawing: Drawing, report: Report) -> Drawing:
+    """The figure with what keeps lines of the report from being tests, in its caption and in the picture itself."""
+    marks = [mark for group in report.groups for mark in group.marks]
+    if not marks:
+        return drawing
+    leaky = {line.label for group in report.groups for line in group.lines if line.is_leaky}
+    above = [mark for mark in marks if mark.partition(": ")[0] in leaky]
+    lines = [drawing.figure.get_suptitle(), *(textwrap.fill(mark, MARK_WIDTH) for mark in above)]
+    drawing.figure.suptitle("\n".join(filter(None, lines)))
+    return replace(drawing, caption=" ".join([drawing.caption, *marks]))
 
 
 def drawings(name: str, report: Report) -> Iterator[Drawing]:

@@ -69,11 +69,13 @@ def _section(
     missing = [method for method in gaps if not found.get(method)]
     note = f"not given {title}: {', '.join('CoT {} KL {}'.format(*ROWS[method]) for method in missing)}"
     lines: list[SheetLine] = []
+    tests: list[int] = []
     for method, marks in ROWS.items():
         if method in missing:
             lines.append(gap((title, *marks), columns, note))
         several = found.get(method, ())
         for line in several:
             name = title if len(several) == 1 else f"{title} ({line.label})"
+            tests += [] if line.is_leaky else [len(lines)]
             lines.append(line_of(line, columns, (name, *marks)))
-    return ranked(lines, columns, among=range(len(lines)))
+    return ranked(lines, columns, among=tests)

@@ -43,7 +43,7 @@ def _of_group(group: Group, report: Report) -> Iterator[Sheet]:
     known, missing = _texts(group, report, [name for name, _ in found])
     for number, item in enumerate(found, start=1):
         text = known.get(item[0])
-        caption = (rule, READING) if text is not None else (rule, READING, missing)
+        caption = (rule, READING, *([] if text is not None else [missing]), *group.marks)
         stem = f"{stem_of('b14', group.dataset)}_{number}"
         yield _sheet(group, item, lines, text=text, words=(stem, caption))
 

@@ -57,4 +57,4 @@ def _own(report: Report, dataset: Dataset, columns: Sequence[Column]) -> list[Sh
     if not own:
         return [gap((title, "SHALA-LLM, this report"), columns, f"not given on {title}: SHALA-LLM")]
     lines = [line_of(line, columns, (title, f"{line.label}, this report")) for line in own]
-    return ranked(lines, columns, among=range(len(lines)))
+    return ranked(lines, columns, among=[n for n, line in enumerate(own) if not line.is_leaky])
