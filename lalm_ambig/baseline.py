@@ -15,19 +15,22 @@ from lalm_ambig.command_line import CommandParser
 from lalm_ambig.configuration import Cli, parse
 from lalm_ambig.configuration_files import config_folder
 from lalm_ambig.configuration_trust import add_allow_option, allowed
-from lalm_ambig.corpora.base import Corpus, corpus_names, open_corpus
-from lalm_ambig.corpora.options import option_values
+from lalm_ambig.corpora.base import Corpus, corpus_names
+from lalm_ambig.corpora.split_check import check_splits
 from lalm_ambig.data import DataModule, asked_alike
 from lalm_ambig.errors import InputError, run_command
+from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.results import About, Results
 from lalm_ambig.evaluation.results_file import write_results
 from lalm_ambig.evaluation.table import ambiguity_table, main_table
 from lalm_ambig.policies.lora import Adapter
 from lalm_ambig.runs import quiet
+from lalm_ambig.runs.asked_corpus import asked_corpus
 from lalm_ambig.runs.evaluation import check_place, keep
 from lalm_ambig.runs.folder import open_run
 from lalm_ambig.runs.loading import LIMIT, SKIP_LONG
 from lalm_ambig.runs.session import connect
+from lalm_ambig.runs.trained_items import FLAG, HELP, found_in, record_of_base, refuse_trained
 from lalm_ambig.types import SPLITS
 
 
@@ -41,12 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cli = _configured(options, chosen)
     data = _data(options, cli)
     known = _known(options, data)
+    overlap = _overlap(options, chosen, data, cli)
     if chosen.needs_features and cli is not None:
         features = _features(cli, data)
         known = replace(_known(options, data), features=features)  # without what is too long to be looked at
     console.print(f"{options.name} on {len(known.items)} items of {data.corpus.name}, {options.split} split")
     answered = chosen.answer(known)
-    results = {options.name: _kept(options, data, answered)}
+    results = {options.name: _kept(options, data, answered, overlap)}
     console.print(main_table(results).rich(narrow=True), ambiguity_table(results).rich())
     console.print(f"{escape(options.name)}: {escape(answered.meaning)}", highlight=False)
     console.print(f"metrics.json and predictions.jsonl: {options.out}")
@@ -78,7 +82,10 @@ def _configured(options: argparse.Namespace, chosen: Baseline) -> Cli | None:
 
 def _data(options: argparse.Namespace, cli: Cli | None) -> DataModule:
     own: DataModule | None = cli.datamodule if cli is not None and options.run is not None else None
-    corpus = _corpus(options) if own is None or options.corpus is not None else _own_corpus(options, own)
+    if own is None or options.corpus is not None:
+        corpus = _corpus(options, None if own is None else cli)
+    else:
+        corpus = _own_corpus(options, own)
     as_run = own is not None and not options.prompt and asked_alike(own.corpus, corpus)
     return DataModule(
         corpus,
@@ -102,19 +109,17 @@ def _own_corpus(options: argparse.Namespace, own: DataModule) -> Corpus:
     return own.corpus
 
 
-def _corpus(options: argparse.Namespace) -> Corpus:
+def _corpus(options: argparse.Namespace, cli: Cli | None) -> Corpus:
     if options.corpus is None:
         raise InputError("--corpus is missing (or --run DIR, for a run's own).", where="baseline")
-    chosen = {"part": options.part, "seed": options.seed, "fold": options.fold}
-    given = {name: value for name, value in chosen.items() if value is not None}
-    return open_corpus(options.corpus, options.root, **given, **option_values(options.option))
+    return asked_corpus(options, cli)
 
 
 def _known(options: argparse.Namespace, data: DataModule) -> Known:
+    data.answered = (options.split,)
     data.setup()
+    check_splits(data.corpus, data.prepared.counts(), data.answered)
     items = data.items(options.split)
-    if not items:
-        raise InputError(f"split {options.split} has no items.", where=f"corpus {data.corpus.name}")
     everyone = data.prepared.items().votes()
     return Known(items, data.items("train"), data.items("validation"), everyone, options.seed or 0)
 
@@ -129,11 +134,31 @@ def _features(cli: Cli, data: DataModule) -> PooledFeatures:
     return PooledFeatures(data.encoder, [item for split in SPLITS for item in data.items(split)])
 
 
-def _kept(options: argparse.Namespace, data: DataModule, answered: Answered) -> Results:
+def _overlap(
+    options: argparse.Namespace, chosen: Baseline, data: DataModule, cli: Cli | None
+) -> Overlap | None:
+    """What of the items the baseline learns from, or the model whose features it looks at; None for nothing.
+
+    InputError unless that is allowed.
+    """
+    own = len(data.items(options.split)) if options.split in chosen.fitted_on else 0
+    found = Overlap(own, 0, own, (options.name,))
+    if chosen.needs_features and cli is not None:
+        learnt = found_in(record_of_base(cli.model.policy), data, options.split)
+        found = found if own else learnt
+    remedies = ["leave --split out"] if own else []
+    refuse_trained(found, where="baseline", allow=options.allow_trained_items, remedies=remedies)
+    return found if found.is_leaky or found.unchecked else None
+
+
+def _kept(
+    options: argparse.Namespace, data: DataModule, answered: Answered, overlap: Overlap | None
+) -> Results:
     corpus = data.corpus
     about = About(
         corpus.name, options.split, "none", "none", answered.meaning, table_metrics=corpus.table_metrics
     )
+    about = replace(about, trained_items=overlap)
     results = keep(options.out, answered.predictions, data.categories, about=about)
     results = replace(results, notes=(*answered.notes, *results.notes))
     write_results(options.out / "metrics.json", results)
@@ -156,6 +181,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--prompt", help=prompt)
     _add_corpus_options(parser)
     parser.add_argument("--split", choices=SPLITS, default="test", help="which items (default: test)")
+    parser.add_argument(FLAG, action="store_true", help=HELP)
     parser.add_argument("--limit", type=int, metavar="N", help=LIMIT)
     parser.add_argument("--skip-long", action="store_true", help=f"{SKIP_LONG} (for probe)")
     out = "folder for metrics.json and predictions.jsonl"

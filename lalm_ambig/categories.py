@@ -5,22 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from lalm_ambig.class_names import UNKNOWN, decoded, guessed_domain, keys_by_name
 from lalm_ambig.errors import InputError
 
 UNSEEN = dict.fromkeys(map(ord, "\u00ad\u200b\u200e\u200f\u2060\ufeff"))
 """Characters without a shape that files carry along: soft hyphen, zero-width space, direction marks, word joiner, byte
 order mark. The joiners of Persian and of emoji are not among them: they change what is read."""
-
-SAME_CLASS = {
-    "angry": "anger",
-    "happy": "happiness",
-    "joy": "happiness",
-    "sad": "sadness",
-    "disgusted": "disgust",
-    "afraid": "fear",
-    "surprised": "surprise",
-}
-"""Names that different corpora use for one class, by canonical key."""
 
 
 @lru_cache(maxsize=4096)
@@ -35,9 +25,9 @@ def normal_form(name: str) -> str:
 
 
 def canonical_key(name: str) -> str:
-    """The name under which corpora share a class: `joy` and `happy` are both `happiness`."""
+    """The name under which corpora share a class: `joy` and `happy` are both `happiness` (see `class_names`)."""
     form = normal_form(name)
-    return SAME_CLASS.get(form, form)
+    return keys_by_name().get(form, form)
 
 
 def quoted(first: str, second: str) -> str:
@@ -59,6 +49,9 @@ class CategorySet:
     """The exact text of each name after `<answer>`; by default a space and the name."""
     prompt_names: tuple[str, ...] = ()
     """The word for each class in prompts; by default its name. See `spoken_as`."""
+    domain: str = UNKNOWN
+    """What is classified: `emotion`, `inference` or a word of one's own; by default what the names tell, if anything.
+    Classes of two domains are never one: the `neutral` of an emotion is not that of an inference."""
 
     def __post_init__(self) -> None:
         if not self.verbalisers:
@@ -70,7 +63,8 @@ class CategorySet:
         for label, values in (("verbalisers", self.verbalisers), ("prompt names", self.prompt_names)):
             if len(values) != len(self.names):
                 raise InputError(f"{len(self.names)} classes but {len(values)} {label}: {values}")
-        _refuse_twice("class", self.names, self.keys)
+        _refuse_twice("class", self.names, self.forms)
+        object.__setattr__(self, "domain", normal_form(self.domain) or guessed_domain(self.keys))
         _refuse_twice("verbaliser", self.verbalisers, self.verbalisers)
         _refuse_twice("prompt name", self.prompt_names, [normal_form(name) for name in self.prompt_names])
 
@@ -78,21 +72,46 @@ class CategorySet:
         return len(self.names)
 
     @property
+    def forms(self) -> tuple[str, ...]:
+        """The names in the form in which they are compared, in order."""
+        return tuple(normal_form(name) for name in self.names)
+
+    @property
     def keys(self) -> tuple[str, ...]:
-        """Canonical keys, in order: what two corpora share a class by."""
-        return tuple(canonical_key(name) for name in self.names)
+        """Canonical keys, in order: what two corpora share a class by, no two of them alike.
+
+        A corpus that tells two classes of one key apart (`joy` beside `happiness`) has each under its own name.
+        """
+        codes = decoded(self.forms, self.domain)
+        keys = [codes.get(form) or canonical_key(form) for form in self.forms]
+        return tuple(form if keys.count(key) > 1 else key for form, key in zip(self.forms, keys, strict=True))
 
     def index(self, name: str) -> int:
         """The position of a class given by its name or key, in any form of it; InputError if there is none."""
-        key = canonical_key(name)
-        if key not in self.keys:
-            raise InputError(f"unknown class {name!r}: expected one of {', '.join(self.names)}")
-        return self.keys.index(key)
+        for names, sought in ((self.forms, normal_form(name)), (self.keys, canonical_key(name))):
+            if sought in names:
+                return names.index(sought)
+        raise InputError(f"unknown class {name!r}: expected one of {', '.join(self.names)}")
+
+    def places_in(self, trained: "CategorySet") -> tuple[int | None, ...]:
+        """For each class its position among those of another corpus, by name, else by key; None where that has none.
+
+        Of two domains no class is shared; a domain that is not known is taken for the other's (`check_mapping` in
+        `evaluation.cross_domain` is stricter).
+        """
+        if self.domain != trained.domain and UNKNOWN not in (self.domain, trained.domain):
+            return (None,) * len(self)
+        forms, keys = trained.forms, trained.keys
+        by_name = [forms.index(form) if form in forms else None for form in self.forms]
+        return tuple(
+            place if place is not None else _free_place(key, keys, by_name)
+            for place, key in zip(by_name, self.keys, strict=True)
+        )
 
     def spoken_as(self, trained: "CategorySet") -> "CategorySet":
         """These classes, in this order and under these names, in the words of another corpus (A, Table 3).
 
-        A class that `trained` has too, by key, takes the verbaliser and the prompt's word from there: a policy
+        A class that `trained` has too (`places_in`) takes the verbaliser and the prompt's word from there: a policy
         trained on that corpus has learnt those. A class that it has not keeps its own (see `unseen_in`).
 
         A readout is a softmax over one score a class, so scoring only these classes is the same as predicting all
@@ -102,8 +121,7 @@ class CategorySet:
 
         InputError where such a class has the very word of a trained one.
         """
-        places = [trained.keys.index(key) if key in trained.keys else None for key in self.keys]
-        own = zip(self.verbalisers, self.prompt_names, places, strict=True)
+        own = zip(self.verbalisers, self.prompt_names, self.places_in(trained), strict=True)
         words = [
             (verbaliser, prompt_name)
             if place is None
@@ -111,11 +129,23 @@ class CategorySet:
             for verbaliser, prompt_name, place in own
         ]
         verbalisers, prompt_names = zip(*words, strict=True)
-        return CategorySet(self.names, verbalisers, prompt_names)
+        return CategorySet(self.names, verbalisers, prompt_names, self.domain)
 
     def unseen_in(self, trained: "CategorySet") -> tuple[str, ...]:
-        """Names of the classes that another corpus does not have, by key, in order."""
-        return tuple(name for name, key in zip(self.names, self.keys, strict=True) if key not in trained.keys)
+        """Names of the classes that another corpus does not have, in order."""
+        places = zip(self.names, self.places_in(trained), strict=True)
+        return tuple(name for name, place in places if place is None)
+
+
+def refuse_synonyms(names: Sequence[str]) -> None:
+    """InputError for two names of one class, where nobody said that they are two."""
+    _refuse_twice("class", names, [canonical_key(name) for name in names])
+
+
+def _free_place(key: str, keys: Sequence[str], taken: Sequence[int | None]) -> int | None:
+    """The position of a key that no class has by its name already."""
+    place = keys.index(key) if key in keys else None
+    return None if place in taken else place
 
 
 def _refuse_twice(label: str, words: Sequence[str], compared: Sequence[str]) -> None:

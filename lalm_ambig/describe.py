@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,15 @@ from rich.table import Table
 from rich.text import Text
 
 from lalm_ambig.command_line import CommandParser
-from lalm_ambig.corpora.base import corpus_names, open_corpus
+from lalm_ambig.corpora.base import Corpus, corpus_names, open_corpus
 from lalm_ambig.corpora.options import option_values
-from lalm_ambig.corpora.prepared import prepare
+from lalm_ambig.corpora.prepared import Prepared, prepare
+from lalm_ambig.corpora.split_check import check_splits
 from lalm_ambig.corpus_summary import summarise
-from lalm_ambig.errors import run_command
+from lalm_ambig.errors import EXIT_OK, EXIT_USER_ERROR, InputError, run_command
 from lalm_ambig.files.atomic import write_text
 from lalm_ambig.files.kinds import check_replaceable, json_with
+from lalm_ambig.items import ALL, SPLITS
 
 FLOOR_METRICS = {
     "js_div_bits": "JS",
@@ -36,7 +39,7 @@ FLOOR_MEANING = (
 SUMMARY = json_with("what describe --json writes", "corpus", "classes", "annotators", "majority")
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Read the corpus, print its tables, and write the same numbers as JSON where asked to."""
     options = _parser().parse_args(arguments)
     if options.json is not None:
@@ -50,6 +53,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print_summary(summary, Console())
     if options.json is not None:
         write_text(options.json, json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+    return _split_mistake(corpus, prepared)
+
+
+def _split_mistake(corpus: Corpus, prepared: Prepared) -> int:
+    """Say what `fit` would say of a split that is empty, below numbers that are right all the same; the exit code."""
+    counts = prepared.counts()
+    only_test = not corpus.draws_splits and counts["test"] == len(prepared.items())
+    try:
+        check_splits(corpus, counts, (ALL,) if only_test else SPLITS)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    return EXIT_OK
 
 
 def _parser() -> argparse.ArgumentParser:

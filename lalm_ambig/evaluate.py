@@ -10,6 +10,7 @@ from rich.table import Table
 
 from lalm_ambig.command_line import CommandParser
 from lalm_ambig.corpora.base import Corpus, corpus_names
+from lalm_ambig.corpora.split_check import check_splits
 from lalm_ambig.data import DataModule, asked_alike
 from lalm_ambig.errors import InputError, run_command
 from lalm_ambig.evaluation.literature import literature
@@ -36,8 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     data = _data(loaded, options)
     data.answered = (options.split, "validation") if options.temperature_scaling else (options.split,)
     data.setup()
-    if not data.items(options.split):
-        raise InputError(f"split {options.split} has no items.", where=f"corpus {data.corpus.name}")
+    check_splits(data.corpus, data.prepared.counts(), data.answered)
     overlap = found_in(record_of(loaded), data, options.split)
     allow = options.allow_trained_items
     refuse_trained(overlap, where="evaluate", allow=allow, remedies=_other_tests(options))

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -15,11 +16,12 @@ from lalm_ambig.corpora.base import corpus_names, open_corpus
 from lalm_ambig.data import DataModule
 from lalm_ambig.encoding import Elicitation, Encoder, prompt_notes
 from lalm_ambig.errors import InputError, run_command
-from lalm_ambig.evaluation.cross_domain import mapping_note
+from lalm_ambig.evaluation.cross_domain import check_mapping, mapping_note
 from lalm_ambig.prompts import FOR_TEXTS
 from lalm_ambig.runs import quiet
 from lalm_ambig.runs.loading import Loaded, add_policy_options, load
 from lalm_ambig.runs.long_items import refuse_long
+from lalm_ambig.runs.trained_items import seen_line
 from lalm_ambig.sound_files import inspect_audio
 from lalm_ambig.types import Item, Reading
 
@@ -36,13 +38,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     loaded = load(options)
     trained = None if options.run is None else loaded.data.categories
     categories = _categories(options.classes, trained)
+    seen = seen_line(loaded, _item(options))
     reading = _read(loaded, options, categories)
     unseen = () if trained is None else categories.unseen_in(trained)
     if options.json:
-        print(json.dumps(_record(reading, categories, unseen), ensure_ascii=False))
+        record = {**_record(reading, categories, unseen), "seen_in_training": seen}
+        print(json.dumps(record, ensure_ascii=False))
         return 0
     console = Console()
     _show(reading, categories, unseen=unseen, console=console)
+    if seen is not None:
+        console.print(f"[yellow]{escape(seen)}[/yellow]", highlight=False)
     if trained is not None and categories != trained:
         note = mapping_note(categories, trained, trained_on=loaded.data.corpus.name)
         console.print(f"[dim]{escape(note[0].upper() + note[1:])}.[/dim]", highlight=False)
@@ -59,7 +65,11 @@ def _categories(classes: str | None, trained: CategorySet | None) -> CategorySet
     """The classes to be asked for: those given, in the words that a run has learnt; else the run's."""
     if classes:
         given = CategorySet(tuple(name.strip() for name in classes.split(",")))
-        return given if trained is None else given.spoken_as(trained)
+        if trained is None:
+            return given
+        given = given if given.domain else replace(given, domain=trained.domain)
+        check_mapping(given, trained, where="--classes")
+        return given.spoken_as(trained)
     return trained or open_corpus("crema_d", ".").categories
 
 
@@ -86,10 +96,15 @@ def _read(loaded: Loaded, options: argparse.Namespace, categories: CategorySet) 
     model.attach(encoder)
     model.eval()
     unknown = tuple(1.0 for _ in categories.names)  # nobody has judged it
-    audio = None if options.audio is None else str(options.audio.expanduser())
-    batch = encoder([Item(id="input", votes=unknown, audio=audio, text=options.text)])
+    batch = encoder([replace(_item(options), votes=unknown)])
     refuse_long(model, encoder, prompt=int(batch.prompt.mask.sum()))
     return model.read(batch.to(model.policy.device))
+
+
+def _item(options: argparse.Namespace) -> Item:
+    """What is asked about, judged by nobody."""
+    audio = None if options.audio is None else str(options.audio.expanduser())
+    return Item(id="input", votes=(), audio=audio, text=options.text)
 
 
 def _prompt(data: DataModule, options: argparse.Namespace) -> str:

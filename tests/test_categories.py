@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lalm_ambig.categories import CategorySet, canonical_key, normal_form, quoted
+from lalm_ambig.categories import CategorySet, canonical_key, normal_form, quoted, refuse_synonyms
 from lalm_ambig.errors import InputError
 from lalm_ambig.readouts.logits import predicted_dist
 
@@ -67,7 +67,7 @@ def test_a_message_shows_names_apart_that_look_the_same() -> None:
     assert quoted("col\u00e8re", "cole\u0300re") == r"'col\xe8re' and 'cole\u0300re'"
     assert quoted("anger", "Anger") == "'anger' and 'Anger'"
     with pytest.raises(InputError, match="class 'happiness' stands twice: 'joy' and 'happy'"):
-        CategorySet(("joy", "happy"))
+        refuse_synonyms(("joy", "happy"))
 
 
 def test_classes_of_two_corpora_meet_in_any_form() -> None:

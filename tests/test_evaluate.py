@@ -173,9 +173,41 @@ def test_predict_asks_a_run_for_other_classes_in_the_words_it_has_learnt(
     assert list(renamed["predicted_dist"].values()) == list(own["predicted_dist"].values())
     assert (own["never_trained"], renamed["never_trained"]) == ([], [])
     assert "mapped" not in ask()
-    text = " ".join(ask("--classes", "joy, surprise").split())
+    text = " ".join(ask("--classes", "joy, Wut, surprise").split())
     assert "(never trained)" in text
-    assert "Classes mapped from demo by key: joy (happiness); restricted to 1 of 6 trained classes" in text
+    mapped = "joy (happiness), Wut (anger); restricted to 2 of 6 trained classes"
+    assert f"Classes mapped from demo by key: {mapped}" in text
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        ("joy, surprise", "at least 2 must be the same, and 1 is"),
+        ("awe, envy", "at least 2 must be the same, and none is"),
+        (
+            "entailment, neutral, contradiction",
+            "asked for are inference .* of two domains no class is the same",
+        ),
+    ],
+)
+def test_predict_refuses_classes_that_a_run_has_not_learnt(run: Path, classes: str, message: str) -> None:
+    with pytest.raises(InputError, match=f"--classes: .*{message}"):
+        predict.main(["--run", str(run), "--text", "It is so.", "--classes", classes])
+
+
+def test_a_run_is_not_asked_about_classes_of_another_domain(run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "pairs.jsonl"
+    names = ("entailment", "neutral", "contradiction")
+    rows = [{"id": f"{n}", "text": "x", "votes": dict.fromkeys(names, 1 + n % 2)} for n in range(10)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ["--run", str(run), "--corpus", "jsonl", "--root", str(path), "--out", str(tmp_path / "out")]
+    with pytest.raises(InputError, match="of two domains no class is the same"):
+        evaluate.main(words)
+    with pytest.raises(
+        InputError, match=r"corpus jsonl: the classes asked for are emotion .*: at least 2 must be"
+    ):
+        evaluate.main([*words, "--option", "domain=emotion"])
+    assert not (tmp_path / "out").exists()
 
 
 def test_predict_gives_a_distribution_for_people_and_for_programs(

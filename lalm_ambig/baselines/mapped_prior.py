@@ -13,13 +13,13 @@ from lalm_ambig.types import Item
 def mapped_prior(
     items: Sequence[Item], *, train: Sequence[Item], trained: CategorySet, categories: CategorySet
 ) -> list[Prediction]:
-    """The mean label distribution of `train`, mapped to `categories` by key, restricted to them and renormalised.
+    """The mean label distribution of `train`, mapped to `categories`, restricted to them and renormalised.
 
     A class that `trained` does not have gets 0: nobody there was offered it. InputError where the two share no
     class that anybody chose, or for what `prior` refuses.
     """
     mean = mean_label_dist(train)
-    shares = [mean[trained.keys.index(key)] if key in trained.keys else 0.0 for key in categories.keys]
+    shares = [0.0 if place is None else mean[place] for place in categories.places_in(trained)]
     if not sum(shares):
         raise InputError(
             f"no training item has a vote for any of {', '.join(categories.names)}", where="mapped prior"

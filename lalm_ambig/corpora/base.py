@@ -4,6 +4,7 @@ To add one, write `corpora/NAME.py` with one subclass of `Corpus`; `open_corpus(
 commands' `--corpus NAME` find it by the module's name.
 """
 
+import copy
 import importlib
 import inspect
 import pkgutil
@@ -92,6 +93,17 @@ class Corpus(ABC):
         """Whether the split is drawn here, so that no speaker of the test is in another part: not where the corpus or
         its file says who is tested, or where speakers are not looked at."""
         return self.speaker_disjoint
+
+    @property
+    def draws_splits(self) -> bool:
+        """Whether the split is drawn here, by seed or fold: not where the corpus or its file gives it."""
+        return True
+
+    def redrawn(self, *, seed: int, fold: int | None) -> "Corpus":
+        """The same corpus with another split, for a look at it."""
+        other = copy.copy(self)
+        other.seed, other.fold = seed, fold
+        return other
 
     @abstractmethod
     def label_files(self) -> Sequence[Path]:

@@ -118,6 +118,7 @@ def build(corpus: Corpus, folder: Path, *, items: int | None, quiet: bool) -> No
         about = {
             "names": corpus.categories.names,
             "verbalisers": corpus.categories.verbalisers,
+            "domain": corpus.categories.domain,
             "notes": notes,
             "left_out": findings.left_out,
             "problems": findings.summary(),

@@ -125,7 +125,8 @@ class JsonLines(Corpus):
         return [path]
 
     def settings(self) -> dict[str, Any]:
-        return {**super().settings(), "categories": list(self.given), "domain": self.domain, "allow_outside": self.allow_outside}
+        own = {"categories": list(self.given), "domain": self.domain, "allow_outside": self.allow_outside}
+        return {**super().settings(), **own}
 
     def notes(self) -> Sequence[str]:
         union = "the given ones" if self.given else "the names that votes have, sorted"
@@ -177,7 +178,9 @@ class JsonLines(Corpus):
             raise InputError(
                 f"the classes are the names that votes have: {error}.",
                 where=str(self.root),
-                remedy=DECLARE if len(names) < ENOUGH else f"Give votes for one class under one name. {DECLARE}",
+                remedy=DECLARE
+                if len(names) < ENOUGH
+                else f"Give votes for one class under one name. {DECLARE}",
             ) from error
 
     def _seeded_splits(self) -> dict[str, Split]:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from lalm_ambig.cache import cache_root
 from lalm_ambig.categories import CategorySet
+from lalm_ambig.class_names import UNKNOWN
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.checking import CHECK_FILE, ITEMS_FILE, PROBLEMS_FILE, SHOWN_PER_KIND, build, survey
 from lalm_ambig.corpora.fingerprint import corpus_fingerprint, listing_fingerprint
@@ -132,6 +133,10 @@ class Prepared:
             return ItemView(self.table, np.arange(len(self.table)))
         return ItemView(self.table, np.flatnonzero(self._split_codes == SPLITS.index(split)))
 
+    def counts(self) -> dict[Split, int]:
+        """Items of each split."""
+        return {split: len(self.items(split)) for split in SPLITS}
+
     @cached_property
     def _split_codes(self) -> np.ndarray:
         names = self.table.data.column("split").combine_chunks().dictionary_encode()
@@ -199,7 +204,9 @@ def _open(folder: Path, *, from_cache: bool) -> Prepared:
             more = found["count"] - SHOWN_PER_KIND
             notes.append(f"{kind}: {more:,} more of {found['count']:,}, all in {folder / PROBLEMS_FILE}")
     return Prepared(
-        categories=CategorySet(tuple(check["names"]), tuple(check["verbalisers"])),
+        categories=CategorySet(
+            tuple(check["names"]), tuple(check["verbalisers"]), domain=check.get("domain", UNKNOWN)
+        ),
         table=datasets.Dataset.from_file(str(folder / ITEMS_FILE)),
         notes=tuple(notes),
         left_out=check["left_out"],

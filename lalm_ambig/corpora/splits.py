@@ -23,19 +23,26 @@ def split_by_group(
     """The split of every group (a speaker, or an item on its own), so that no group is in two of them.
 
     Without a fold the groups are cut 70/10/20 into train, validation and test, or by `shares` (of validation
-    and test). With one, fold k of five equal parts is the test and a seeded tenth of the others validates.
+    and test). With one, fold k of five equal parts is the test and a seeded tenth of the others validates. Few
+    groups are one for each split as long as there are as many; else a split is empty (`split_check`).
     """
     order = seeded_order(groups, seed=seed)
     shares = shares or {"validation": VALIDATION_SHARE, "test": TEST_SHARE}
     if fold is None:
-        tests = round(len(order) * shares["test"])
+        wanted = 1 + sum(share > 0 for share in shares.values())
+        tests = _part(len(order), shares["test"], enough=len(order) >= wanted)
         test, rest = order[:tests], order[tests:]
-        validations = round(len(order) * shares["validation"])
+        validations = _part(len(order), shares["validation"], enough=len(order) >= wanted)
     else:
         test = order[fold::FOLDS]
         rest = seeded_order(set(order) - set(test), seed=seed, purpose=f"validation of fold {fold}")
-        validations = round(len(rest) * shares["validation"])
+        validations = _part(len(rest), shares["validation"], enough=len(rest) > 1)
     splits: dict[str, Split] = dict.fromkeys(test, "test")
     splits.update(dict.fromkeys(rest[:validations], "validation"))
     splits.update(dict.fromkeys(rest[validations:], "train"))
     return splits
+
+
+def _part(groups: int, share: float, *, enough: bool) -> int:
+    """How many groups a share comes to: at least one, where there are enough for that."""
+    return max(1, round(groups * share)) if share > 0 and enough else round(groups * share)

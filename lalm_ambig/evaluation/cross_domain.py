@@ -1,6 +1,41 @@
 """What a reader has to know where a policy was trained on one corpus and asked about another (A, Table 3)."""
 
 from lalm_ambig.categories import CategorySet
+from lalm_ambig.class_names import UNKNOWN
+from lalm_ambig.errors import InputError
+
+FEWEST_SHARED = 2
+"""Classes that two corpora must share: between one class and nothing there is no distribution."""
+
+
+def check_mapping(categories: CategorySet, trained: CategorySet, *, where: str) -> None:
+    """InputError where classes cannot be asked of a policy that was trained on others.
+
+    They must be of one domain, and at least two of them must have been trained.
+    """
+    asked, known = _described(categories), _described(trained)
+    if categories.domain != trained.domain:
+        undeclared = UNKNOWN in (categories.domain, trained.domain)
+        raise InputError(
+            f"the classes asked for are {asked}, those trained on {known}: of two domains no class is the same.",
+            where=where,
+            remedy="Where both are of one domain, declare it: the option domain=NAME of a jsonl corpus."
+            if undeclared
+            else "Ask a run that was trained on such classes, or a base model (--policy).",
+        )
+    shared = [place for place in categories.places_in(trained) if place is not None]
+    if len(shared) < FEWEST_SHARED:
+        raise InputError(
+            f"the classes asked for are {asked}, those trained on {known}: at least {FEWEST_SHARED} must be the same, "
+            f"and {len(shared) or 'none'} is.",
+            where=where,
+            remedy="Ask for more of those, or a base model (--policy).",
+        )
+
+
+def _described(categories: CategorySet) -> str:
+    domain = categories.domain or "of no known domain"
+    return f"{domain} ({', '.join(categories.names)})"
 
 
 def mapping_note(categories: CategorySet, trained: CategorySet, *, trained_on: str) -> str:
@@ -8,18 +43,13 @@ def mapping_note(categories: CategorySet, trained: CategorySet, *, trained_on: s
 
     It says which are shared, by key; how many of the trained ones were left out; which were never trained.
     """
-    unseen = categories.unseen_in(trained)
-    shared = [name for name in categories.names if name not in unseen]
-    kept = f"{len(shared)} of {len(trained)}"
-    parts = [f"classes mapped from {trained_on} by key: {', '.join(_both(shared, trained)) or 'none'}"]
+    places = dict(zip(categories.names, categories.places_in(trained), strict=True))
+    there = {name: trained.names[place] for name, place in places.items() if place is not None}
+    shared = [name if name == other else f"{name} ({other})" for name, other in there.items()]
+    parts = [f"classes mapped from {trained_on} by key: {', '.join(shared) or 'none'}"]
     if shared and len(shared) < len(trained):
+        kept = f"{len(shared)} of {len(trained)}"
         parts.append(f"restricted to {kept} trained classes and renormalised")
-    if unseen:
-        parts.append(f"never trained: {', '.join(unseen)}")
+    if len(shared) < len(places):
+        parts.append(f"never trained: {', '.join(name for name in places if name not in there)}")
     return "; ".join(parts)
-
-
-def _both(shared: list[str], trained: CategorySet) -> list[str]:
-    """Each name, with the one it was trained under where that differs."""
-    there = [trained.names[trained.index(name)] for name in shared]
-    return [name if name == other else f"{name} ({other})" for name, other in zip(shared, there, strict=True)]

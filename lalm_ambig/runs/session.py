@@ -10,9 +10,11 @@ from safetensors.torch import load_file
 from lalm_ambig import parallel
 from lalm_ambig.cache import cache_root
 from lalm_ambig.categories import CategorySet
+from lalm_ambig.corpora.split_check import check_splits
 from lalm_ambig.data import DataModule
 from lalm_ambig.encoding import Encoder, prompt_notes
 from lalm_ambig.errors import InputError
+from lalm_ambig.evaluation.cross_domain import check_mapping
 from lalm_ambig.features import cached_features
 from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
@@ -52,9 +54,12 @@ def connect(
     with parallel.first_alone():  # it reads the corpus, the others then find it checked
         data.setup()
     if training:
+        check_splits(data.corpus, data.prepared.counts())
         model.check_samples()
         data.train_items()
         _check_batch(model, data)
+    if trained is not None:
+        check_mapping(data.categories, trained, where=f"corpus {data.corpus.name}")
     categories = data.categories if trained is None else data.categories.spoken_as(trained)
     asked = data.elicitation(reasoning=model.reasoning, readout=model.readout)
     heard = [item for split in SPLITS for item in data.items(split) if item.audio]
