@@ -146,14 +146,20 @@ def load_mono(path: Path, *, max_s: float | None) -> tuple[np.ndarray, int, Head
     """The first `max_s` seconds as mono float32 at the file's own rate, that rate in Hz, and the header."""
     _check_is_sound(path)
     try:
-        with soundfile.SoundFile(str(path)) as file:
+        # By descriptor: with a name, libsndfile decodes anything that ends with .au or .gsm, and nothing with .raw.
+        with (
+            path.open("rb", buffering=0) as opened,
+            soundfile.SoundFile(opened.fileno(), closefd=False) as file,
+        ):
             header = Header(file.format, file.frames)
             rate_hz: int = file.samplerate
             _check_promise(path, file.extra_info)
             wanted = file.frames if max_s is None else min(file.frames, round(max_s * rate_hz))
             channels = file.read(wanted, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless by its extension (.raw)
-        raise UnusableAudio(path, "cannot be decoded", str(error).rstrip(".")) from error
+    except soundfile.LibsndfileError as error:
+        raise UnusableAudio(path, "cannot be decoded", error.error_string.rstrip(".")) from error
+    except OSError as error:
+        raise UnusableAudio(path, "cannot be opened", error.strerror or type(error).__name__) from error
     if wanted - len(channels) > MISSING_S * rate_hz:
         raise UnusableAudio(path, "truncated", f"{len(channels)} of {wanted} samples are there")
     mono = channels[:, 0] if channels.shape[1] == 1 else channels.mean(axis=1)

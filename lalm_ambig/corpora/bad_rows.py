@@ -16,7 +16,7 @@ SHOWN = 10
 """Bad rows that a note lists; the others are counted."""
 REMEDY = "--data.skip_bad_rows true (or --option skip_bad_rows=true) leaves such rows out and lists them."
 WHOLE_FILE = "Mend the file: leaving rows out would leave out most of it."
-_VALUES = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\d+|\S*\d\S*")
+_VALUES = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\S*\d\S*")
 """What differs between two rows that are wrong in the same way."""
 
 

@@ -10,6 +10,7 @@ from lalm_ambig.corpora.bad_rows import BadRows
 from lalm_ambig.errors import InputError
 from lalm_ambig.files.csv import Row, Table, is_missing, open_table, shown_names, whole_number
 from lalm_ambig.files.json_lines import shown
+from lalm_ambig.sound_files import SOUND_ENDINGS
 
 VOTES_FILE = Path("processedResults", "tabulatedVotes.csv")
 AUDIO_FOLDER = "AudioWAV"
@@ -98,9 +99,11 @@ def read_ballots(path: Path, modality: str, *, bad_rows: BadRows) -> list[Ballot
             except InputError as error:
                 bad_rows.add(str(error), where=f"{path}:{line}")
                 continue
-            reading.good += 1
             if ballot is not None:
                 ballots[ballot.clip] = ballot
+        reading.good = len(ballots)
+        if not ballots and not reading.kinds:
+            raise InputError(f"no row is of a clip that was judged by {modality}", where=str(path))
     return list(ballots.values())
 
 
@@ -134,12 +137,18 @@ def _ballot(row: Sequence[str], columns: _Columns, *, modality: str) -> Ballot |
         raise InputError(f"the row's name, six digits, must begin with 1, 2 or 3, got {name!r}")
     if name[0] != MODALITY_DIGITS[modality]:
         return None
-    clip = current_name(row[columns.clip].strip())
+    clip = current_name(_stem(row[columns.clip].strip()))
     match = CLIP_NAME.fullmatch(clip)
     if match is None or match[1] not in ACTORS or match[2] not in SENTENCES:
         raise InputError(f"{clip!r} is no clip's name: expected actor (1001-1091)_sentence_emotion_level")
     total = "" if columns.total is None else row[columns.total]
     return Ballot(clip, _counts([row[place] for place in columns.votes], total, clip))
+
+
+def _stem(name: str) -> str:
+    """The clip that a sound file's name is of."""
+    stem, dot, ending = name.rpartition(".")
+    return stem if dot and f".{ending.lower()}" in SOUND_ENDINGS else name
 
 
 def _counts(cells: Sequence[str], total: str, clip: str) -> tuple[float, ...]:

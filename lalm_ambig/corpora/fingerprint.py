@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-import lalm_ambig.sound_files
+from lalm_ambig import sound_files
 from lalm_ambig.corpora.base import Corpus
+from lalm_ambig.files import contents, csv, json_lines, text
 from lalm_ambig.sound_files import is_ignored
 
 DIGITS = 16
@@ -58,4 +59,6 @@ def _file_hash(folder: str, entry: os.DirEntry[str]) -> int:
 
 
 def _reading_code() -> list[Path]:
-    return [Path(lalm_ambig.sound_files.__file__), *sorted(Path(__file__).parent.glob("*.py"))]
+    """Of whatever says which items there are: a change of it makes the cached check invalid."""
+    readers = (sound_files, contents, csv, json_lines, text)
+    return [*(Path(reader.__file__) for reader in readers), *sorted(Path(__file__).parent.glob("*.py"))]

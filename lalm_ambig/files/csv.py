@@ -106,7 +106,7 @@ class Table:
                 return
             except csv.Error as error:
                 several = self._before + self._reader.line_num > line
-                self._go_back(line, OPEN if several else f"not CSV: {_reason(error)}", bad_rows)
+                self._go_back(line, OPEN if several else _reason(error), bad_rows)
                 continue
             count = self._before + self._reader.line_num + 1 - line
             if count > 1 and (wrong := self._swallowed(row)):
@@ -140,7 +140,7 @@ class Table:
         try:
             header = next((row for row in self._reader if any(_cleaned(cell) for cell in row)), None)
         except csv.Error as error:
-            wrong = f"not CSV: {_reason(error)}"
+            wrong = _reason(error)
         if header is None and not wrong:
             raise InputError("the file is empty", where=self.source)
         lines = list(islice(self._behind, self._reader.line_num))
@@ -244,6 +244,6 @@ def _repair(separator: str) -> str:
 def _reason(error: csv.Error) -> str:
     """The library's words, and what they mean for the file."""
     words = str(error)
-    if "field larger than" in words:
-        return f"{words}: is a quote left open?"
-    return "a quote is still open at the end" if "unexpected end" in words else words
+    if "unexpected end" in words:
+        return OPEN
+    return f"not CSV: {words}{': is a quote left open?' if 'field larger' in words else ''}"

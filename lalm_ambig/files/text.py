@@ -82,7 +82,7 @@ def text_of(content: bytes, where: str, *, other_letters: bool = False) -> str:
         text = content.decode("utf-8", "replace" if other_letters else "strict")
     except UnicodeDecodeError as error:
         line = line_ends(content, error.start) + 1
-        raise not_utf_8(content[error.start], f"{where}:{line}", kind=guess([content])) from error
+        raise not_utf_8(content[error.start], f"{where}:{line}", kind=guess(_stray_lines(content))) from error
     return text.lstrip(MARK).replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -174,18 +174,10 @@ class _Strays:
         else:
             self.sound += len(block) - len(block.translate(None, LEADS))
             return
-        for content in block.splitlines():
-            if not content.isascii():
-                self._add_line(content)
-
-    def _add_line(self, content: bytes) -> None:
-        try:
-            content.decode("utf-8")
-            self.sound += 1
-        except UnicodeDecodeError:
-            self.count += 1
-            if len(self.lines) < MOST_STRAYS:
-                self.lines.append(content)
+        lines = _stray_lines(block)
+        self.count += len(lines)
+        self.sound += sum(not line.isascii() for line in block.splitlines()) - len(lines)
+        self.lines += lines[: MOST_STRAYS - len(self.lines)]
 
     def refuse(self) -> None:
         """InputError where the file is in another encoding."""
@@ -194,6 +186,19 @@ class _Strays:
         if (kind := guess(self.lines)) is not None:
             line, byte = self.first
             raise not_utf_8(byte, f"{self.path}:{line}", kind=kind)
+
+
+def _stray_lines(content: bytes) -> list[bytes]:
+    """The lines that are not UTF-8."""
+    return [line for line in content.splitlines() if not line.isascii() and not _is_utf_8(line)]
+
+
+def _is_utf_8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def guess(lines: list[bytes]) -> Kind | None:
@@ -208,13 +213,15 @@ def guess(lines: list[bytes]) -> Kind | None:
 
 
 def _plausible(text: str) -> int:
-    """How many more characters beyond ASCII are as in a Western text than are not."""
+    """How many more characters beyond ASCII are as in a Western text than are not; a lone letter says nothing."""
     score = 0
     for run in re.finditer(r"[^\x00-\x7f]+", text):
         beside = text[max(0, run.start() - 1) : run.start()] + text[run.end() : run.end() + 1]
-        in_word = any(other.isalpha() for other in beside) and len(run[0]) < LONG_RUN
+        if len(run[0]) == 1 and run[0] in WESTERN and not any(other.isalpha() for other in beside):
+            continue
+        short = len(run[0]) < LONG_RUN
         for character in run[0]:
-            score += 1 if (character in WESTERN and in_word) or character in TYPOGRAPHY else -1
+            score += 1 if (character in WESTERN and short) or character in TYPOGRAPHY else -1
     return score
 
 
