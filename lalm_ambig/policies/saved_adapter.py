@@ -27,6 +27,7 @@ REFUSED = (
     "arrow_config",
     "kasa_config",
     "layer_replication",
+    "megatron_config",
     "monteclora_config",
     "trainable_token_indices",
     "use_bdlora",

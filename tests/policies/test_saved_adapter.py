@@ -49,7 +49,13 @@ VARIANTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {},
     ),
 }
-UNUSUAL = ("alora_invocation_tokens", "trainable_token_indices", "init_lora_weights")
+UNUSUAL = (
+    "alora_invocation_tokens",
+    "megatron_config",
+    "megatron_core",
+    "trainable_token_indices",
+    "init_lora_weights",
+)
 SETTINGS = {"gpt2": GPT2, "mixtral": MIXTRAL}
 
 
@@ -151,6 +157,11 @@ def test_what_is_read_anew_after_training_keeps_the_saved_settings(tmp_path: Pat
             {"trainable_token_indices": [5]},
             {},
             "an adapter with trainable_token_indices is not computed here",
+        ),
+        (
+            {"megatron_config": {"a": 1}, "megatron_core": "megatron.core.planted"},
+            {},
+            "an adapter with megatron_config is not computed here",
         ),
         ({"init_lora_weights": "pissa"}, {}, "an adapter with init_lora_weights: pissa is not computed here"),
     ],
