@@ -28,7 +28,7 @@ class Qwen2_5Omni(AudioModel):
 
     family = "Qwen2.5-Omni"
     model_class = Qwen2_5OmniThinkerForConditionalGeneration
-    downloads_gb: Mapping[str, float] = {"Qwen/Qwen2.5-Omni-7B": 22}  # the talker, too, which is not read
+    downloads_gb: Mapping[str, float] = {"Qwen/Qwen2.5-Omni-7B": 22.0}  # the talker, too, which is not read
 
     def __init__(
         self,

@@ -31,7 +31,7 @@ class Qwen2Audio(AudioModel):
 
     family = "Qwen2-Audio"
     model_class = Qwen2AudioForConditionalGeneration
-    downloads_gb: Mapping[str, float] = {"Qwen/Qwen2-Audio-7B-Instruct": 17, "Qwen/Qwen2-Audio-7B": 17}
+    downloads_gb: Mapping[str, float] = {"Qwen/Qwen2-Audio-7B-Instruct": 17.0, "Qwen/Qwen2-Audio-7B": 17.0}
     tail_frames = 4  # the two convolutions look two frames past their last output
 
     def __init__(
