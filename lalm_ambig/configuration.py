@@ -53,8 +53,8 @@ class RunSettings:
     root: Path = Path("runs")
     """Folder of all runs."""
     name: str | None = None
-    """Folder of this run under the root; by default corpus, policy, method and a hash of the configuration, so
-    that the same command goes on with the same run."""
+    """Folder of this run under the root, without a slash; by default corpus, policy, method and a hash of the
+    configuration, so that the same command goes on with the same run."""
     checkpoint_steps: int = 50
     """Save the state to resume from every so many optimiser steps."""
     samples: int = 4

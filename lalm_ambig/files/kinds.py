@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lalm_ambig.errors import InputError
+from lalm_ambig.files.failures import reason
 
 EDGE = 4096
 """Bytes at either end of a file that are looked at for a mark."""
@@ -79,7 +80,7 @@ def check_replaceable(path: Path, kind: Kind, *, where: str) -> None:
             return
         why = f"{path} is there and is not {kind.what}"
     except OSError as error:
-        why = f"{path} is there and cannot be read ({error.strerror})"
+        why = f"{path} cannot be looked at ({reason(error)})"
     raise InputError(
         f"{why}: it is left as it is.", where=where, remedy="Name another place, or move it away."
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lalm_ambig.errors import InputError
-from lalm_ambig.files.failures import CannotWrite
+from lalm_ambig.files.failures import CannotWrite, refused
 
 DESCRIPTOR = re.compile(r"/dev/fd/(\d+)|/proc/(?:self|thread-self|(\d+))(?:/task/\d+)?/fd/(\d+)")
 """A name for a file that a process has open."""
@@ -45,7 +45,9 @@ def place_of(path: Path | str) -> Place:
     except FileNotFoundError:
         return Place(_new(path), None)
     if stat.S_ISREG(status.st_mode):
-        if not status.st_mode & ANY_WRITE:  # a superuser would not be stopped
+        if not status.st_mode & ANY_WRITE or not os.access(
+            path, os.W_OK
+        ):  # a superuser is never stopped by the system
             raise CannotWrite(
                 path, "it is read-only", remedy="Allow writing (chmod u+w), or name another place."
             )
@@ -70,7 +72,8 @@ def folder_place(path: Path | str) -> Path:
 
 def check_folder(out: Path, *, where: str) -> None:
     """InputError where no folder of that name can be made or written to: before the work, not after it."""
-    present = next(place for place in (out.absolute(), *out.absolute().parents) if place.exists())
+    with refused(out):
+        present = next(place for place in (out.absolute(), *out.absolute().parents) if place.exists())
     if not present.is_dir() or not os.access(present, os.W_OK | os.X_OK):
         raise InputError(
             f"cannot write to {out}: {present} is no folder that may be written to.",

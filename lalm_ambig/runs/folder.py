@@ -19,6 +19,7 @@ from lalm_ambig.configuration import parse
 from lalm_ambig.configuration_identity import RULES
 from lalm_ambig.errors import InputError
 from lalm_ambig.files.atomic import CannotWrite, write_text
+from lalm_ambig.files.failures import refused
 from lalm_ambig.files.kinds import json_with
 from lalm_ambig.files.places import check_folder
 from lalm_ambig.runs.environment import differences, environment
@@ -147,7 +148,9 @@ class RunFolder:
 
     def _check_ours(self) -> None:
         """InputError where the folder holds something else under a name of a run's, or cannot be written to."""
-        if self.recorded.is_file():
+        with refused(self.path):
+            recorded = self.recorded.is_file()
+        if recorded:
             found = [] if RECORD.holds(self.recorded) else [self.recorded.name]
         else:
             check_folder(self.path, where="run.root")

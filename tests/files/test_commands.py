@@ -1,19 +1,23 @@
 """What commands write: names from data stay in the folder that was given, and nothing of another kind is replaced."""
 
 import json
+import multiprocessing
 import os
+import tempfile
 import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from lalm_ambig import compare, describe, report
+from lalm_ambig import compare, describe, fit, report
 from lalm_ambig.baselines.uniform import uniform
 from lalm_ambig.categories import CategorySet
+from lalm_ambig.configuration import RunSettings
 from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.results import About
-from lalm_ambig.files.atomic import write_lines
+from lalm_ambig.files.atomic import CannotWrite, write_lines, write_text
 from lalm_ambig.runs.evaluation import check_place, keep
 from lalm_ambig.runs.folder import RunFolder
 from lalm_ambig.types import Item
@@ -208,3 +212,42 @@ def test_a_run_goes_on_in_its_own_folder_and_beside_a_log_of_the_shells(tmp_path
     assert run.config.read_text() == "model: {}\n"
     with pytest.raises(InputError, match="holds a run with another configuration"):
         run.state_for("other")
+
+
+class OneConfiguration:
+    """As much of a parsed configuration as is looked at before anything is made."""
+
+    def __init__(self, name: str) -> None:
+        self.config_init = {"run": RunSettings(name=name)}
+
+
+@pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/b", "..", " "])
+def test_fit_takes_one_folders_name_before_it_does_anything(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fit, "parse", lambda _: OneConfiguration(name))
+    monkeypatch.setattr(fit, "start_of_fold", lambda _: None)
+    with pytest.raises(InputError, match=r"^run\.name: .* run\.root says in which folder it is made"):
+        fit.train([], Console())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become nobody")
+@pytest.mark.parametrize("mode", [0o644, 0o600])
+def test_a_file_of_another_user_is_not_replaced(mode: int) -> None:
+    folder = Path(tempfile.mkdtemp())  # pytest's own is closed to others
+    folder.chmod(0o777)
+    file = write_text(folder / "x", "mine")
+    file.chmod(mode)
+    reader = multiprocessing.get_context("fork").Process(target=as_nobody, args=(file,))
+    reader.start()
+    reader.join()
+    assert (reader.exitcode, file.read_text(), len(list(folder.iterdir()))) == (3, "mine", 1)
+
+
+def as_nobody(file: Path) -> None:
+    os.setuid(65534)
+    try:
+        write_text(file, "theirs")
+    except CannotWrite:
+        os._exit(3)
+    os._exit(0)
