@@ -119,6 +119,6 @@ def _cut(file: Path, *, step: int | None) -> None:
 def _step_of(line: str) -> float:
     """Optimiser steps behind which a line of responses was written; infinity for what a power cut has left of one."""
     try:
-        return int(json.loads(line)["step"])
+        return float(json.loads(line)["step"])
     except (ValueError, TypeError, KeyError):
         return float("inf")

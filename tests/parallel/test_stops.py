@@ -10,7 +10,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from small_runs import ForkServer, left
+from small_runs import ForkServer, Whole, left, words
 
 pytestmark = pytest.mark.slow
 
@@ -129,3 +129,32 @@ def expected(kind: str) -> int:
     if kind in ("full", "gone"):
         return 2
     return -9 if kind == "SIGKILL" else 128 + signal.Signals[kind]
+
+
+@pytest.mark.parametrize(
+    ("method", "world", "ranks", "place", "time"),
+    [
+        ("grpo", 1, [0], "step", 4),  # between the updates on one batch of responses
+        ("dpo", 1, [0], "rollout", 35),
+        ("sft", 2, [1], "step", 3),
+        ("grpo", 2, [0, 1], "step", 5),
+    ],
+)
+def test_all_processes_stop_behind_one_step_whichever_was_told(
+    method: str,
+    world: int,
+    ranks: list[int],
+    place: str,
+    time: int,
+    server: ForkServer,
+    whole: Whole,
+    demo_root: Path,
+    tmp_path: Path,
+) -> None:
+    given, log = words(method, demo_root, tmp_path, world=world), tmp_path / "log"
+    stop = {"kill": (place, time), "signal": "SIGTERM", "ranks": ranks}
+    assert server.run(given, log, world=world, **stop) == [143] * world, log.read_text()
+    assert log.read_text().splitlines()[-1].startswith("stopped by SIGTERM: step ")
+    assert server.run(given, log, world=world) == [0] * world, log.read_text()
+    wanted, found = left(whole(method, world)), left(tmp_path / "r")
+    assert [name for name in wanted if found.get(name) != wanted[name]] == []
