@@ -103,7 +103,9 @@ class Siblings:
         stem = _stem(name)
         if folder not in self._by_stem:
             self._by_stem[folder] = _by_stem(self._names[folder])
-        others = self._by_stem[folder].get(stem, [])
+        others = list(self._by_stem[folder].get(stem, []))
+        if stem != name and stem in self._names[folder] and begins_as_sound(f"{folder}{os.sep}{stem}"):
+            others.append(stem)
         if len(others) > 1:
             raise InputError(
                 f"there is no {name}, but {' and '.join(sorted(others))}: name one of them", where=where

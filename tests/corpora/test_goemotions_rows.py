@@ -25,7 +25,6 @@ MALFORMED = {
     "no number": ({"fear": "yes"}, "column 'fear' must be 0 or 1, got 'yes'"),
     "empty label": ({"neutral": ""}, "column 'neutral' must be 0 or 1, got ''"),
     "fraction": ({"love": "0.5"}, "column 'love' must be 0 or 1, got '0.5'"),
-    "two": ({"love": "2"}, "column 'love' must be 0 or 1, got '2'"),
     "true": ({"love": "True"}, "column 'love' must be 0 or 1, got 'True'"),
     "no label": ({"love": ""}, "column 'love' must be 0 or 1, got ''"),
     "flag": (
