@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from lalm_ambig.command_line import CommandParser
 from lalm_ambig.corpora.base import Corpus, corpus_names, open_corpus
 from lalm_ambig.corpora.options import option_values
 from lalm_ambig.corpora.prepared import Prepared, prepare
+from lalm_ambig.corpora.repeats import Repeated, repeats
 from lalm_ambig.corpora.split_check import check_splits
 from lalm_ambig.corpus_summary import summarise
 from lalm_ambig.errors import EXIT_OK, EXIT_USER_ERROR, InputError, run_command
@@ -50,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     prepared = prepare(corpus, check_audio=options.check_audio)
     summary = {"corpus": corpus.name, "part": corpus.part, **summarise(prepared, seed=options.seed or 0)}
     summary["audio_checked"] = options.check_audio
+    found = repeats(prepared.items(), sound=options.check_audio)
+    summary["repeated"] = {kind: asdict(repeated) for kind, repeated in found.items()}
     print_summary(summary, Console())
     if options.json is not None:
         write_text(options.json, json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
@@ -112,6 +116,9 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
     console.print(_shares("Majority class", summary["majority"]))
     console.print(_shares("Ambiguity level", summary["ambiguity_levels"]))
     console.print(_active_table(summary["active_labels"]))
+    repeated = [(kind, Repeated(**values).line) for kind, values in summary["repeated"].items()]
+    if rows_of_it := [(kind, line) for kind, line in repeated if line]:
+        console.print(_table("More than once", ("", ""), rows=rows_of_it))
     _print_floor(summary, console)
 
 

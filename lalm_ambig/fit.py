@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from lalm_ambig import parallel
 from lalm_ambig.configuration import Cli, RunSettings, namespace_name, parse
@@ -13,6 +14,7 @@ from lalm_ambig.corpora.split_check import check_splits_at_hand
 from lalm_ambig.errors import run_command
 from lalm_ambig.estimation.estimate import print_estimate, processes
 from lalm_ambig.estimation.option import taken_out as estimate_taken_out
+from lalm_ambig.evaluation.from_markdown import tables_of
 from lalm_ambig.evaluation.grid import Grid
 from lalm_ambig.evaluation.literature import literature
 from lalm_ambig.evaluation.predictions import Prediction
@@ -76,14 +78,15 @@ def run_all(words: Sequence[str], console: Console) -> int:
 
 
 def check_starts(folds: Iterable[Sequence[str]], *, allow: bool) -> None:
-    """InputError where a fold cannot go on from its start, or where that has seen its test: before any fold is run."""
+    """InputError, before any fold is run, where one has an empty split, cannot go on from its start, or where that has
+    seen its test."""
     for arguments in folds:
         cli = parse(arguments)
         start_of_fold(cli)
-        if cli.model.start is None:
-            return
-        started_from(cli.model.start)
-        past_of(cli.model, cli.datamodule, allow=allow)
+        check_splits_at_hand(cli.datamodule.corpus)
+        if cli.model.start is not None:
+            started_from(cli.model.start)
+            past_of(cli.model, cli.datamodule, allow=allow)
 
 
 def train(arguments: Sequence[str], console: Console, *, suffix: str = "", allow: bool = False) -> RunFolder:
@@ -108,8 +111,9 @@ def train(arguments: Sequence[str], console: Console, *, suffix: str = "", allow
     run = RunFolder(settings.root / (f"{settings.name}{suffix}" if settings.name else default_name(cli)))
     state = parallel.first_does(lambda: run.state_for(cli.identity()))
     if state == "finished":
-        console.print(f"{run.path} is finished already:\n", soft_wrap=True)
-        console.print(escape(run.results.read_text(encoding="utf-8")))
+        console.print(f"{run.path} is finished already:", soft_wrap=True)
+        for part in tables_of(run.results.read_text(encoding="utf-8")):
+            console.print(part if isinstance(part, Table) else escape(part))
         return run
     console.print(f"run folder: {run.path}" + (" (goes on)" if state == "started" else ""))
     past = parallel.first_does(lambda: past_of(cli.model, cli.datamodule, allow=allow))

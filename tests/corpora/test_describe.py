@@ -165,3 +165,31 @@ def test_real_votes_give_the_published_floor(shared_data: Path, tmp_path: Path) 
     assert found["majority"]["neutral"] == 612
     assert found["noise_floor"]["disagreement"] == pytest.approx(0.535, abs=0.005)
     assert found["noise_floor"]["panel"]["js_div_bits"] == pytest.approx(0.135, abs=0.005)
+
+
+def test_what_a_corpus_holds_twice_is_counted_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = ["It is so.", "it is  SO", "Well?", "Alone.", "Premise: A dog.\nHypothesis: It barks."]
+    texts += ["Premise: a dog\nHypothesis: It sleeps."]
+    rows = [
+        {"id": f"i{n}", "text": text, "votes": {"a": 1, "b": 2}, "speaker": "s", "split": split}
+        for n, (text, split) in enumerate(zip(texts, 2 * ("train", "validation", "test"), strict=True))
+    ]
+    path = tmp_path / "items.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = described(tmp_path, "--corpus", "jsonl", "--root", str(path))["repeated"]
+    assert found["texts"] == {"items": 2, "distinct": 1, "named": ["'It is so.' ×2"]}
+    assert (found["premises"]["items"], found["premises"]["distinct"]) == (2, 1)
+    assert found["speakers in train and test"] == {"items": 2, "distinct": 1, "named": ["s ×2"]}
+    assert "clips" not in found
+    assert "2 items, 1 different ('It is so.' ×2)" in capsys.readouterr().out
+
+
+def test_copies_of_clips_are_named_where_sound_is_opened(crema_d_root: Path, tmp_path: Path) -> None:
+    folder = crema_d_root / "AudioWAV"
+    first, second = sorted(path.name for path in folder.iterdir())[:2]
+    (folder / second).write_bytes((folder / first).read_bytes())
+    words = ["--corpus", "crema_d", "--root", str(crema_d_root), "--check-audio"]
+    found = described(tmp_path, *words)["repeated"]["clips"]
+    assert f"{first.removesuffix('.wav')} = {second.removesuffix('.wav')}" in found["named"]

@@ -43,3 +43,13 @@ def test_the_order_is_known_for_all_time() -> None:
 def test_another_seed_gives_another_split() -> None:
     actors = [str(n) for n in range(91)]
     assert split_by_group(actors, seed=0) != split_by_group(actors, seed=1)
+
+
+@given(
+    groups=st.lists(st.text(min_size=1, max_size=5), min_size=3, max_size=9, unique=True),
+    seed=st.integers(0, 9),
+)
+def test_as_few_as_three_groups_are_one_for_each_split(groups: list[str], seed: int) -> None:
+    assert set(split_by_group(groups, seed=seed).values()) == {"train", "validation", "test"}
+    without_test = split_by_group(groups[:2], seed=seed, shares={"validation": 0.1, "test": 0.0})
+    assert sorted(without_test.values()) == ["train", "validation"]
