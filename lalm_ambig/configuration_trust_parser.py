@@ -68,11 +68,13 @@ def judged(judge: Judge, *, objects: bool) -> Iterator[None]:
 def check_hooks() -> bool:
     """Whether the judge is asked about an object, a type and a file; nothing is imported or read."""
     witness = _Witness()
+    typehints: Any = _typehints
+    loaders: Any = _loaders_dumpers
     attempts: list[Callable[[], Any]] = [
-        lambda: _typehints.import_object("witness.Thing"),
-        lambda: _typehints.adapt_typehints("witness.Thing", type[int]),
+        lambda: typehints.import_object("witness.Thing"),
+        lambda: typehints.adapt_typehints("witness.Thing", type[int]),
         lambda: _util.parse_value_or_config("./witness", enable_path=True),
-        lambda: _loaders_dumpers.basic_json_or_yaml_load("witness: 1"),
+        lambda: loaders.basic_json_or_yaml_load("witness: 1"),
     ]
     with judged(witness, objects=True), _common.parser_context(load_value_mode="yaml"):
         for attempt in attempts:
@@ -114,7 +116,8 @@ class _Witness:
 
 
 def _object_hooks(judge: Judge) -> Iterator[tuple[Any, str, Any]]:
-    original, adapt = _util.import_object, _typehints.adapt_typehints
+    original: Any = _util.import_object
+    adapt: Any = _typehints.adapt_typehints
 
     def import_object(name: Any, check_path: bool = True) -> Any:
         well_formed = isinstance(name, str) and "." in name and all(n.isidentifier() for n in name.split("."))
@@ -138,7 +141,8 @@ def _object_hooks(judge: Judge) -> Iterator[tuple[Any, str, Any]]:
 
 
 def _file_hooks(judge: Judge) -> Iterator[tuple[Any, str, Any]]:
-    start, load = _paths.Path.__init__, _loaders_dumpers.yaml_load
+    start: Any = _paths.Path.__init__
+    load: Any = _loaders_dumpers.yaml_load
 
     def init(self: Any, path: Any, mode: str = MODE, *rest: Any, **named: Any) -> None:
         if isinstance(path, str) and mode == MODE and not judge.is_file(path):

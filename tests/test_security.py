@@ -1,6 +1,7 @@
 """What SECURITY.md promises of the code: nothing that is read is run, and no line of ours makes an exception unseen."""
 
 import ast
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,13 @@ import lightning
 import pytest
 import torch
 from lightning.pytorch.demos.boring_classes import BoringModel
+from small_checkpoints import write_causal_lm
+from transformers import AutoConfig
 
 import data_curation
 import lalm_ambig
 from lalm_ambig.methods.sft import SFT
+from lalm_ambig.policies.causal_lm import CausalLM
 from lalm_ambig.runs.checkpoint_files import WholeFileIO
 from lalm_ambig.runs.session import load_trained
 
@@ -72,7 +76,8 @@ EXCEPTIONS = {
     ("lalm_ambig/exporting/zero.py", "deepspeed.utils.zero_to_fp32.get_fp32_state_dict_from_zero_checkpoint"),
     ("lalm_ambig/files/yaml.py", "yaml.load"),
 }
-"""The one reader of YAML has a loader of its own, made from the library's of plain values. DeepSpeed's checkpoints are pickles; `export --zero` says that they must be one's own."""
+"""DeepSpeed's checkpoints are pickles; `export --zero` says that they must be one's own. The one reader of YAML has a
+loader of its own, made from the library's loader of plain values."""
 
 
 def offences(source: str, name: str) -> Iterator[str]:
@@ -197,3 +202,37 @@ def test_a_hostile_checkpoint_is_not_run_where_its_weights_are_taken(hostile: Pa
     with pytest.raises(ValueError, match=r"last.ckpt: not a readable safetensors file"):
         load_trained(model, hostile)
     assert not hostile.with_name("mark").exists()
+
+
+def with_code(folder: Path, mark: Path) -> Path:
+    """A base model's folder that names code of its own wherever transformers takes any from."""
+    write_causal_lm(folder, "llama")
+    code = f"open({str(mark)!r}, 'w').close()\n"
+    for name, base in {"C": "LlamaConfig", "M": "LlamaForCausalLM", "T": "PreTrainedTokenizerFast"}.items():
+        code += f"import transformers\nclass {name}(transformers.{base}): pass\n"
+    for name in ("planted.py", "custom_generate/generate.py"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(code + "def generate(*given): pass\n")
+    maps = {
+        "config.json": {"AutoConfig": "planted.C", "AutoModelForCausalLM": "planted.M"},
+        "tokenizer_config.json": {"AutoTokenizer": ["planted.T", "planted.T"]},
+    }
+    for name, named in maps.items():
+        content = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps(content | {"auto_map": named}))
+    return folder
+
+
+def test_code_in_a_base_models_folder_would_run_if_it_were_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    folder = with_code(tmp_path / "base", tmp_path / "mark")
+    AutoConfig.from_pretrained(folder, trust_remote_code=True)
+    assert (tmp_path / "mark").exists()
+
+
+def test_code_in_a_base_models_folder_is_not_run(tmp_path: Path) -> None:
+    policy = CausalLM(str(with_code(tmp_path / "base", tmp_path / "mark")))
+    policy.load()
+    assert not (tmp_path / "mark").exists()

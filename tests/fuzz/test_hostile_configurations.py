@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from honest_configurations import honest
 from hostile_configurations import DELIVERIES, PLACES, attempt_of, drawn, means_code
+from jsonargparse import set_parsing_settings
 from planted import FORMS, Attempt
 
 from lalm_ambig import configuration, configuration_trust
@@ -17,6 +18,13 @@ from lalm_ambig.errors import InputError
 
 SEED = 0
 QUICK = [("mapping", place, "file") for place in ("policy", "callbacks", "function")]
+
+
+@pytest.fixture(autouse=True)
+def no_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the texts of --help, which take a third of the time and decide nothing."""
+    set_parsing_settings(docstring_parse_attribute_docstrings=False)
+    monkeypatch.setattr(configuration, "set_parsing_settings", lambda **_given: None)
 
 
 @contextmanager
