@@ -28,7 +28,7 @@ from lalm_ambig.runs import quiet
 from lalm_ambig.runs.asked_corpus import asked_corpus
 from lalm_ambig.runs.evaluation import check_place, keep
 from lalm_ambig.runs.folder import open_run
-from lalm_ambig.runs.loading import LIMIT, SKIP_LONG
+from lalm_ambig.runs.loading import LIMIT, SKIP_LONG, add_path_option, at_path
 from lalm_ambig.runs.session import connect
 from lalm_ambig.runs.trained_items import FLAG, HELP, found_in, record_of_base, refuse_trained
 from lalm_ambig.types import SPLITS
@@ -62,15 +62,16 @@ def _configured(options: argparse.Namespace, chosen: Baseline) -> Cli | None:
     name = options.name
     if options.policy is not None and not chosen.needs_features:
         raise InputError(f"{name} looks at no policy:", where="--policy", remedy="leave it out.")
-    if options.policy_path is not None and options.policy is None:
-        raise InputError("it changes the path of --policy YAML, which is missing.", where="--policy.path")
+    if options.policy_path is not None and options.policy is None and options.run is None:
+        raise InputError(
+            "it changes where --policy or --run has the base model:", where="--policy.path", remedy="add one."
+        )
     if options.run is not None:
-        return parse([f"--config={open_run(options.run).config}", *allowed(options)])
+        return parse([f"--config={open_run(options.run).config}", *at_path(options), *allowed(options)])
     if options.policy is not None:
         folder = config_folder()
         files = [options.policy, folder / "data/demo.yaml", folder / "method/sft_kl_only.yaml"]
-        path = [] if options.policy_path is None else [f"--policy.path={options.policy_path}"]
-        return parse([*(f"--config={file}" for file in files), *path, *allowed(options)])
+        return parse([*(f"--config={file}" for file in files), *at_path(options), *allowed(options)])
     if chosen.needs_features:
         raise InputError(
             f"{name} needs a policy, whose features it looks at:",
@@ -175,8 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     policy = "base model for probe, e.g. configs/policy/tiny.yaml"
     which.add_argument("--policy", type=Path, metavar="YAML", help=policy)
     add_allow_option(parser)
-    another = "another checkpoint for --policy"
-    parser.add_argument("--policy.path", dest="policy_path", metavar="PATH", help=another)
+    add_path_option(parser)
     prompt = "stem of a prompt or a .txt file, for probe on text (default: the corpus's)"
     parser.add_argument("--prompt", help=prompt)
     _add_corpus_options(parser)

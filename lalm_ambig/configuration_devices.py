@@ -112,6 +112,14 @@ def no_gpu() -> str:
     )
 
 
+def seen() -> str:
+    """What there is to compute on, and where that is no GPU, why."""
+    if torch.cuda.is_available():
+        names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+        return f"{len(names)} GPU{'s' if len(names) > 1 else ''} ({', '.join(dict.fromkeys(names))})"
+    return "a GPU of Apple's" if _has_mps() else f"a CPU: {no_gpu()}"
+
+
 def number_of(devices: Any) -> int:
     """Devices that a setting asks for; -1 stands for all, and 0 for what is none."""
     if isinstance(devices, list | tuple):

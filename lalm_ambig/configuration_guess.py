@@ -24,8 +24,19 @@ from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.rewards.base import Reward
 
-FLAGS = ("config", "print_config", "help", "folds", "estimate", "allow-any-class", "seed")
-"""Options that are no keys."""
+FLAGS = (
+    "config",
+    "print_config",
+    "help",
+    "folds",
+    "estimate",
+    "allow-any-class",
+    "policy",
+    "model",
+    "data",
+    "data.corpus",
+)
+"""Options beside the keys in files."""
 BASES = {"model": Method, "policy": Policy, "model.rewards": Reward}
 PACKAGES = {"model": lalm_ambig.methods, "policy": lalm_ambig.policies, "model.rewards": lalm_ambig.rewards}
 MOST = 3
@@ -76,7 +87,9 @@ def class_names(key: str) -> list[str]:
         return usable_callbacks()
     if key == "trainer.logger":
         made = {name: getattr(loggers, name) for name in loggers.__all__ if name != "Logger"}
-        return [name for name, cls in made.items() if issubclass(cls, loggers.Logger)]  # LitLogger is Fabric's
+        return [
+            name for name, cls in made.items() if issubclass(cls, loggers.Logger)
+        ]  # LitLogger is Fabric's
     return sorted(_classes(key)) if key in BASES else []
 
 

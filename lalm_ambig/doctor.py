@@ -1,11 +1,12 @@
 """Check installation, policy and class names before a long run: `python -m lalm_ambig.doctor`.
 
-Takes --policy YAML (by default the tiny model), or --config FILE ... and options as `fit` does. Exit code 0 where all
-is well, 1 where a check failed, 2 for a mistake in what was given.
+Takes --policy YAML (by default the tiny model) or --config FILE ..., and options as `fit` does (--policy.path FOLDER
+for a checkpoint by itself). Exit code 0 where all is well, 1 where a check failed, 2 for a mistake in what was given.
 """
 
 import sys
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,7 +16,7 @@ from lalm_ambig.checks.environment import check_environment
 from lalm_ambig.checks.outcome import Outcome
 from lalm_ambig.errors import EXIT_CHECK_FAILED, EXIT_OK, InputError, run_command
 
-USAGE = "usage: python -m lalm_ambig.doctor [--policy YAML | --config FILE ... [--KEY VALUE ...]]"
+USAGE = "usage: python -m lalm_ambig.doctor [--policy YAML | --config FILE ...] [--KEY VALUE ...]"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,6 +47,7 @@ def _check_policy(given: Sequence[str]) -> Iterator[Outcome]:
 
     quiet.silence()
     cli = parse(_as_fit(given))
+    yield _devices(cli)
     policy, corpus = cli.model.policy, cli.datamodule.corpus
     policy.load()
     policy.eval()
@@ -64,20 +66,40 @@ def _check_policy(given: Sequence[str]) -> Iterator[Outcome]:
     yield from check_adapter(policy)
 
 
+def _devices(cli: Any) -> Outcome:
+    """What a run of that configuration would compute on."""
+    from lalm_ambig.configuration_devices import seen
+
+    try:
+        cli.check_devices()
+    except InputError as error:
+        return Outcome("devices", False, str(error), "see what was found")
+    return Outcome("devices", True, seen())
+
+
 def _as_fit(given: Sequence[str]) -> list[str]:
     """`--policy FILE` as the configuration files that `fit` would take with it; everything else as it is."""
     from lalm_ambig.configuration_files import config_folder
 
     if any(argument.startswith(("--config", "-c")) for argument in given):
         return list(given)
-    words = (
-        [word for argument in given for word in argument.split("=", 1)] if len(given) <= 2 else list(given)
-    )
-    if not words:
-        return ["--config=" + str(config_folder() / name) for name in ("policy/tiny.yaml", *_REST)] + _ADAPTER
-    if len(words) != 2 or words[0] != "--policy":
-        raise InputError(f"unknown arguments: {' '.join(given)}", where="doctor", remedy=USAGE)
-    return [f"--config={file}" for file in (words[1], *(config_folder() / name for name in _REST))]
+    words = [
+        word
+        for argument in given
+        for word in (argument.split("=", 1) if _is_policy(argument) else [argument])
+    ]
+    rest = [str(config_folder() / name) for name in _REST]
+    if "--policy" not in words:
+        first = str(config_folder() / "policy/tiny.yaml")
+        return [*(f"--config={file}" for file in (first, *rest)), *_ADAPTER, *words]
+    at = words.index("--policy")
+    if at + 1 == len(words):
+        raise InputError("no file is given: --policy YAML, e.g. configs/policy/tiny.yaml", where="doctor")
+    return [*(f"--config={file}" for file in (words[at + 1], *rest)), *words[:at], *words[at + 2 :]]
+
+
+def _is_policy(argument: str) -> bool:
+    return argument.startswith("--policy=")
 
 
 _REST = ("data/demo.yaml", "method/sft.yaml")

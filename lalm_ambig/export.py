@@ -33,7 +33,7 @@ from lalm_ambig.exporting.target import check_target, new_folder, readable_size,
 from lalm_ambig.exporting.weights import DTYPES, base_name, load_weights, write
 from lalm_ambig.runs import quiet
 from lalm_ambig.runs.folder import RunFolder, open_run
-from lalm_ambig.runs.loading import Loaded
+from lalm_ambig.runs.loading import Loaded, add_path_option, at_path
 from lalm_ambig.runs.trained_items import record_of_run
 
 PICKLES = "its files are pickles: they must be your own, since reading them runs the code in them"
@@ -82,7 +82,7 @@ def _opened(options: argparse.Namespace) -> tuple[Loaded, Path]:
             where="export",
             remedy="Run fit again; it goes on.",
         )
-    cli = parse([f"--config={run.config}", *allowed(options)])
+    cli = parse([f"--config={run.config}", *at_path(options), *allowed(options)])
     return Loaded(cli, run.adapter, run.path.resolve().name, run), source
 
 
@@ -151,6 +151,7 @@ def _parser() -> argparse.ArgumentParser:
         "source", metavar="RUN", type=Path, help="a run folder of fit; with --zero, a checkpoint"
     )
     add_allow_option(parser)
+    add_path_option(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--adapter", action="store_true", help="LoRA by itself, in PEFT's layout")
     form.add_argument("--merged", action="store_true", help="LoRA added to the base weights: one plain model")

@@ -21,7 +21,7 @@ MISTAKES = {
     "lalm_ambig.evaluate": [
         ("--run x", "missing: --out DIR"),
         ("--run x --out y --samples two", "--samples: expected a whole number, got 'two'"),
-        ("--run x --out y --split dev", "--split: expected one of train, validation, test, got 'dev'"),
+        ("--run x --out y --split dev", "--split: expected one of train, validation, test … got 'dev'"),
         ("--run x --out y --split tests", "got 'tests': did you mean test?"),
         ("--run x --out y --batchsize 3", "unknown option --batchsize: did you mean --batch-size?"),
         ("--run x --out y --batch_size=3", "unknown option --batch_size=3: did you mean --batch-size?"),

@@ -213,7 +213,7 @@ def test_without_arguments_the_tiny_model_is_checked(
     monkeypatch.setenv("COLUMNS", "300")
     assert doctor.main([]) == 0
     shown = capsys.readouterr().out
-    assert "All 30 checks passed" in shown
+    assert "All 31 checks passed" in shown
     assert "' happiness' [" in shown
 
 
@@ -222,7 +222,7 @@ def test_without_arguments_the_tiny_model_is_checked(
     ("arguments", "expected"),
     [
         (["--policy", "nowhere.yaml"], "no such file: nowhere.yaml"),
-        (["--polcy", "x"], "doctor: unknown arguments: --polcy x"),
+        (["--polcy", "x"], "unknown key polcy: did you mean --policy?"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(arguments: list[str], expected: str) -> None:

@@ -15,7 +15,7 @@ from lalm_ambig.data import DataModule
 from lalm_ambig.encoding import Readout
 from lalm_ambig.errors import InputError
 from lalm_ambig.methods.base import Method
-from lalm_ambig.runs.folder import open_run
+from lalm_ambig.runs.folder import RunFolder, open_run
 
 SKIP_LONG = (
     "leave items out, counted and listed, that are too long for the model together with its longest response"
@@ -34,6 +34,8 @@ class Loaded:
     """Trained weights; None for a base model."""
     label: str
     """For tables: the run's name, or `base`."""
+    run: RunFolder | None = None
+    """The run whose policy it is."""
 
     @property
     def model(self) -> Method:
@@ -97,6 +99,7 @@ def add_policy_options(parser: argparse.ArgumentParser) -> None:
         "--policy", type=Path, metavar="YAML", help="a base model, untrained, e.g. configs/policy/tiny.yaml"
     )
     add_allow_option(parser)
+    add_path_option(parser)
     parser.add_argument(
         "--prompt",
         help="stem of a prompt in lalm_ambig/prompts or a .txt file (default: the run's, or the corpus's)",
@@ -120,9 +123,25 @@ def add_policy_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_path_option(parser: argparse.ArgumentParser) -> None:
+    """The option that names another place of the base model than the configuration does."""
+    parser.add_argument(
+        "--policy.path",
+        dest="policy_path",
+        metavar="FOLDER",
+        help="where the base model is on this machine, if not where the run or the configuration has it",
+    )
+
+
+def at_path(options: argparse.Namespace) -> list[str]:
+    """The same option as `fit` takes it."""
+    path = vars(options).get("policy_path")
+    return [] if path is None else [f"--policy.path={path}"]
+
+
 def load(options: argparse.Namespace) -> Loaded:
     """What the options name; InputError where it is no run, has no trained weights, or is no configuration."""
-    folder = config_folder()
+    folder, more = config_folder(), [*at_path(options), *allowed(options)]
     if options.run is not None:
         run = open_run(options.run)
         if not run.adapter.is_dir():
@@ -131,16 +150,14 @@ def load(options: argparse.Namespace) -> Loaded:
                 where="--run",
                 remedy="Run fit again; it goes on.",
             )
-        loaded = Loaded(parse([f"--config={run.config}", *allowed(options)]), run.adapter, run.path.name)
+        loaded = Loaded(parse([f"--config={run.config}", *more]), run.adapter, run.path.name, run)
     elif options.config is not None:
-        loaded = Loaded(
-            parse([f"--config={options.config}", *_rooted(options), *allowed(options)]), None, "base"
-        )
+        loaded = Loaded(parse([f"--config={options.config}", *_rooted(options), *more]), None, "base")
         loaded.model.start = None  # the base model, whatever training would start from
     else:
         method = "sft" if options.reasoning else "sft_kl_only"
         files = [options.policy, folder / "data/demo.yaml", folder / f"method/{method}.yaml"]
-        loaded = Loaded(parse([*(f"--config={file}" for file in files), *allowed(options)]), None, "base")
+        loaded = Loaded(parse([*(f"--config={file}" for file in files), *more]), None, "base")
     _override(loaded, options)
     if note := loaded.cli.use_what_is_there():
         print(f"{loaded.label}: {note}", file=sys.stderr)

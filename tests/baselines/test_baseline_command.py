@@ -103,7 +103,7 @@ def test_a_run_s_corpus_and_base_model_are_taken_without_what_it_trained(
         ),
         (
             ["probe", "--corpus", "demo", "--policy.path", "x"],
-            r"--policy.path: it changes the path of --policy",
+            r"--policy.path: it changes where --policy or --run has",
         ),
         (["prior", "--run", "nowhere"], r"nowhere is not a run folder"),
         (["prior", "--corpus", "nosuch"], r"unknown corpus 'nosuch'"),
