@@ -133,6 +133,56 @@ def test_a_damaged_file_is_left_out_with_one_line_that_names_it(
     assert "\n" not in problem.line
 
 
+@pytest.mark.parametrize("kind", ["WAV", "FLAC", "OGG", "MP3", "AIFF", "AU", "CAF", "W64", "RF64"])
+def test_sound_is_known_by_its_content_whatever_its_name_ends_with(tmp_path: Path, kind: str) -> None:
+    for ending in (
+        ".wav",
+        ".WAV",
+        ".wave",
+        ".Flac",
+        ".opus",
+        ".mp3",
+        ".raw",
+        ".au",
+        ".gsm",
+        ".vox",
+        ".txt",
+        "",
+    ):
+        path = tmp_path / f"clip{ending}"
+        with path.open("wb") as file:
+            soundfile.write(file, tone(0.5), RATE_HZ, format=kind)
+        assert inspect_audio(path).kept, ending
+        assert len(read_audio(path)) == pytest.approx(0.5 * RATE_HZ, abs=1200)
+
+
+@pytest.mark.parametrize(
+    "ending", [".wav", ".WAV", ".raw", ".au", ".gsm", ".vox", ".snd", ".mp3", ".sd2", ""]
+)
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (np.random.default_rng(0).bytes(40_000), "cannot be decoded"),
+        (bytes(40_000), "cannot be decoded"),
+        (b"404: Not Found", "text instead of sound"),
+        ('{"error": "né"}'.encode(), "text instead of sound"),
+        ("é".encode() * 400, "text instead of sound"),
+        ("words\n".encode("utf-16"), "UTF-16 text instead of sound"),
+        (b"\xef\xbb\xbf\r\n<html>", "an HTML or XML page instead of sound"),
+        (b"\x1f\x8b\x08\x00\x00", "a gzip archive instead of sound"),
+        (b"PK\x03\x04\x14\x00", "a ZIP archive instead of sound"),
+        (b"/annex/objects/SHA256E-s9--1.wav", "a git-annex pointer instead of sound"),
+    ],
+)
+def test_what_is_no_sound_is_none_under_any_name(
+    tmp_path: Path, ending: str, content: bytes, reason: str
+) -> None:
+    path = tmp_path / f"clip{ending}"
+    path.write_bytes(content)
+    [problem] = inspect_audio(path).problems
+    assert problem.line.startswith(f"{path}: {reason}")
+
+
 def test_a_folder_or_a_headerless_file_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "a.raw").write_bytes(b"\x00\x01" * 8000)
     with pytest.raises(UnusableAudio, match=r"cannot be decoded"):
