@@ -60,6 +60,16 @@ def test_any_subset_works_and_says_how_many_of_all_clips_were_found(crema_d_root
     assert corpus.notes() == ("3 of 7,442 clips found", "1 sound files have no row of votes: left out")
 
 
+@pytest.mark.parametrize("fold", [None, 0, 3])
+@pytest.mark.parametrize("seed", [0, 1, 2, 3, 4])
+def test_a_subset_is_split_as_the_whole_corpus_is(crema_d_root: Path, seed: int, fold: int | None) -> None:
+    """Four actors on disk: by themselves they would be split otherwise than among all 91."""
+    splits = split_by_group(ACTORS, seed=seed, fold=fold)
+    assert len(ACTORS) == 91
+    found = {item.speaker: item.split for item in read(crema_d_root, seed=seed, fold=fold)}
+    assert found == {actor: splits[actor] for actor in found}
+
+
 def test_the_old_name_of_one_clip_is_understood_in_files_and_rows(crema_d_root: Path) -> None:
     audio = crema_d_root / "AudioWAV"
     (audio / "1040_ITH_SAD_XX.wav").rename(audio / "1040_ITH_SAD_X.wav")
@@ -111,7 +121,9 @@ def test_a_missing_column_is_named(crema_d_root: Path) -> None:
     write_votes(
         crema_d_root, [row[:4] + row[5:] for row in VOTES_ROWS], [h for h in VOTES_HEADER if h != "H"]
     )
-    with pytest.raises(InputError, match=r"tabulatedVotes\.csv:1: missing column 'H'; the file has .*fileName"):
+    with pytest.raises(
+        InputError, match=r"tabulatedVotes\.csv:1: missing column 'H'; the file has .*fileName"
+    ):
         read(crema_d_root)
 
 

@@ -253,3 +253,8 @@ def test_one_clip_is_spoken_of_in_the_same_words_throughout() -> None:
     voice = voice_of(standing, pick=random.Random(5).choice)
     assert voice.words["level_db"] in voice.adjective("level_db")
     assert voice.words["level_db"] in voice.phrase("level_db")
+
+
+def test_one_class_and_several_are_graded_at_the_same_shares() -> None:
+    assert [least for least, _ in FOLLOWING] == [least for least, _ in FOLLOWING_MANY]
+    assert len(FOLLOWING) == 6
