@@ -1,6 +1,7 @@
 """Evaluate a trained or untrained policy on a corpus, and keep its predictions: `python -m lalm_ambig.evaluate`."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from lalm_ambig.corpora.split_check import check_splits
 from lalm_ambig.data import DataModule, asked_alike
 from lalm_ambig.errors import InputError, run_command
 from lalm_ambig.evaluation.literature import literature
+from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.table import ambiguity_table, main_table
 from lalm_ambig.methods.base import Method
 from lalm_ambig.runs import quiet
-from lalm_ambig.runs.asked_corpus import asked_corpus
+from lalm_ambig.runs.asked_corpus import asked_corpus, is_own
 from lalm_ambig.runs.evaluation import check_place
 from lalm_ambig.runs.loading import LIMIT, SKIP_LONG, Loaded, add_policy_options, load, source_of
 from lalm_ambig.runs.rows import Rows
@@ -38,11 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     data.answered = (options.split, "validation") if options.temperature_scaling else (options.split,)
     data.setup()
     check_splits(data.corpus, data.prepared.counts(), data.answered)
-    overlap = found_in(record_of(loaded), data, options.split)
-    allow = options.allow_trained_items
-    refuse_trained(overlap, where="evaluate", allow=allow, remedies=_other_tests(options))
+    overlap = _overlap(loaded, data, options)
     source = source_of(loaded, data.corpus)
     connect(loaded.model, data, adapter=loaded.adapter, trained=None if source is None else source.categories)
+    overlap = overlap if not data.too_long else _overlap(loaded, data, options)
     count = len(data.items(options.split))
     console.print(f"{loaded.label} on {count} items of {data.corpus.name}, {_portion(options.split)}")
     for note in overlap.notes:
@@ -60,6 +61,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _overlap(loaded: Loaded, data: DataModule, options: argparse.Namespace) -> Overlap:
+    """What of the items the policy was trained on; InputError for any, unless that is allowed."""
+    record = record_of(loaded)
+    found = found_in(record, data, options.split)
+    own = options.corpus is None or is_own(options, loaded.data.corpus)
+    remedies = _other_tests(options) if own and record.is_of_one_split else []
+    refuse_trained(found, where="evaluate", allow=options.allow_trained_items, remedies=remedies)
+    return found
+
+
 def _portion(split: str) -> str:
     return "all splits" if split == ALL else f"{split} split"
 
@@ -71,19 +82,32 @@ def _other_tests(options: argparse.Namespace) -> list[str]:
     return [f"leave {' and '.join(f'--{name}' for name in changed)} out"] if changed else []
 
 
+def _one_sample(options: argparse.Namespace) -> None:
+    """Of a policy that answers at once, one row where one sample is among those asked for; else InputError."""
+    same = "without reasoning every sample is the same"
+    if 1 not in options.samples:
+        raise InputError(f"{same}.", where="--samples", remedy="Set it to 1, or add --reasoning.")
+    print(f"--samples: {same}, so that there is one row, of 1.", file=sys.stderr)
+    options.samples = [1]
+
+
 def _check(model: Method, options: argparse.Namespace) -> None:
     """InputError for options that make no sense, alone or together, before anything is read."""
     if min(options.samples) < 1:
         raise InputError(f"samples must be at least 1, got {min(options.samples)}.", where="--samples")
     if max(options.samples) > 1 and not model.writes:
-        raise InputError(
-            "without reasoning every sample is the same.", where="--samples", remedy="Add --reasoning."
-        )
+        _one_sample(options)
     if options.temperature_scaling and model.readout == "verbalised":
         raise InputError(
             "a distribution in words has no logits to scale.",
             where="--temperature-scaling",
             remedy="Leave it out.",
+        )
+    if options.temperature_scaling and options.split in ("validation", ALL):
+        raise InputError(
+            f"the temperature is fitted on the validation split, and --split {options.split} is tested:",
+            where="--temperature-scaling",
+            remedy="leave one of them out.",
         )
     check_place(options.out)
 

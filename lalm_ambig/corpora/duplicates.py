@@ -48,4 +48,5 @@ def _speakers(train: Sequence[Item], test: Sequence[Item]) -> Iterator[str]:
     known = {item.speaker for item in train} - {None}
     found = [item.speaker for item in test if item.speaker in known]
     if found:
-        yield f"{len(found)} of {len(test)} test items are by {len(set(found))} speakers who are trained on too"
+        speakers = f"{len(set(found))} speaker{'s' if len(set(found)) > 1 else ''}"
+        yield f"{len(found)} of {len(test)} test items are by speakers of training items ({speakers})"

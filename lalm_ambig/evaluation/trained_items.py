@@ -73,6 +73,12 @@ class TrainedItems:
     unknown: tuple[str, ...] = ()
     """What of its past nothing is known of, one line each."""
 
+    @property
+    def is_of_one_split(self) -> bool:
+        """Whether all of its runs have one corpus, split in one way: that one's test is then unseen."""
+        keys = ("corpus", "part", "seed", "fold")
+        return len({tuple(run.settings.get(key) for key in keys) for run in self.runs}) == 1
+
     def behind(self, run: TrainedRun) -> "TrainedItems":
         """The record of a run that goes on from here."""
         return TrainedItems((run, *self.runs), self.unknown)
@@ -132,10 +138,10 @@ def read_trained_items(folder: Path) -> TrainedItems | None:
 
 def _rows(path: Path) -> Iterator[tuple[int, Any]]:
     number = 0
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:
         try:
             for number, line in enumerate(file, start=1):
-                yield number, json.loads(line)
+                yield number, json.loads(line.decode("utf-8"))
         except (ValueError, RecursionError) as error:
             raise _damaged(path, max(1, number)) from error
 
@@ -150,11 +156,11 @@ def _item(row: Mapping[str, Any]) -> TrainedItem:
 
 def _damaged(path: Path, number: int) -> InputError:
     remedy = "Take it from the run's folder or from its adapter/, whichever is whole."
-    return InputError("not a record of trained items", where=f"{path}:{number}", remedy=remedy)
+    return InputError("not a record of trained items.", where=f"{path}:{number}", remedy=remedy)
 
 
 @dataclass(frozen=True)
-class Tested:
+class Evaluated:
     """A test set, and the corpus that it is of."""
 
     corpus: Corpus
@@ -165,7 +171,7 @@ class Tested:
     """Whether its split is drawn so that no speaker is in two of its parts."""
 
 
-def overlap(record: TrainedItems, tested: Tested) -> Overlap:
+def overlap(record: TrainedItems, tested: Evaluated) -> Overlap:
     """What of a test set is in a record: by id within one corpus, by content between two."""
     trained, spoken = set[int](), set[int]()
     runs, unchecked = dict[str, None](), dict.fromkeys(record.unknown)
@@ -184,17 +190,17 @@ def overlap(record: TrainedItems, tested: Tested) -> Overlap:
     return Overlap(len(trained), len(spoken - trained), of, tuple(runs), unchecked=tuple(unchecked))
 
 
-def _by_id(run: TrainedRun, tested: Tested) -> set[int]:
+def _by_id(run: TrainedRun, tested: Evaluated) -> set[int]:
     ids = {item.id for item in run.items}
     return {at for at, item in enumerate(tested.items) if item.id in ids}
 
 
-def _by_speaker(run: TrainedRun, tested: Tested) -> set[int]:
+def _by_speaker(run: TrainedRun, tested: Evaluated) -> set[int]:
     known = {item.speaker for item in run.items if item.split == "train" and item.speaker is not None}
     return {at for at, item in enumerate(tested.items) if speaker_digest(item.speaker) in known}
 
 
-def _by_content(run: TrainedRun, tested: Tested) -> set[int]:
+def _by_content(run: TrainedRun, tested: Evaluated) -> set[int]:
     own = contents(tested.items)
     found = trained_among(tested.items, own, [item.content for item in run.items])
     return {at for at, seen in enumerate(found) if seen}
@@ -210,7 +216,7 @@ def same_item(record: TrainedItems, item: Item) -> tuple[TrainedRun, TrainedItem
     return None
 
 
-def _same_corpus(run: TrainedRun, tested: Tested) -> bool:
+def _same_corpus(run: TrainedRun, tested: Evaluated) -> bool:
     """Whether ids mean the same items: by the corpus's name, or where that does not say it, by a sample's contents."""
     corpus = tested.corpus
     if run.corpus != corpus.name:

@@ -19,7 +19,7 @@ def asked_corpus(options: argparse.Namespace, cli: Cli | None) -> Corpus:
     chosen = {"part": options.part, "seed": options.seed, "fold": options.fold}
     given: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     given |= option_values(options.option)
-    if cli is None or not _is_own(options, cli.datamodule.corpus):
+    if cli is None or not is_own(options, cli.datamodule.corpus):
         return open_corpus(options.corpus, options.root, **given)
     own = {**own_settings(cli), **given}
     root = own.pop("root", None)
@@ -32,7 +32,7 @@ def own_settings(cli: Cli) -> dict[str, Any]:
     return found
 
 
-def _is_own(options: argparse.Namespace, own: Corpus) -> bool:
+def is_own(options: argparse.Namespace, own: Corpus) -> bool:
     """Whether the corpus that is named is the run's, if perhaps in another place."""
     if options.corpus != own.name:
         return False

@@ -12,7 +12,7 @@ from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.trained_items import (
     FILE,
-    Tested,
+    Evaluated,
     TrainedItem,
     TrainedItems,
     TrainedRun,
@@ -55,11 +55,11 @@ def allowed_in(words: Sequence[str]) -> tuple[list[str], bool]:
     return [word for word in words if word != FLAG], FLAG in words
 
 
-def tested_items(data: DataModule, portion: Portion) -> Tested:
+def tested_items(data: DataModule, portion: Portion) -> Evaluated:
     """A part of data that has been set up, as a test set."""
     corpus = data.corpus
     apart = corpus.draws_speakers_apart
-    return Tested(corpus, data.items(portion), data.prepared.items(), speakers_apart=apart)
+    return Evaluated(corpus, data.items(portion), data.prepared.items(), speakers_apart=apart)
 
 
 def found_in(record: TrainedItems, data: DataModule, portion: Portion) -> Overlap:
@@ -195,7 +195,7 @@ def past_of(model: Method, data: DataModule, *, allow: bool) -> Past:
 def _other_starts(record: TrainedItems, data: DataModule) -> list[str]:
     """Ways to a start that has not seen the test."""
     first, own = record.runs[0].settings, data.corpus.settings()
-    if first.get("corpus") != own["corpus"]:
+    if first.get("corpus") != own["corpus"] or not record.is_of_one_split:
         return []
     if own["fold"] is not None:
         return ["start each fold from its own run, --model.start 'runs/NAME-fold{fold}'"]
