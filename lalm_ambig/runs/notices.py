@@ -16,7 +16,7 @@ that explains an eighth of what people differ by is just above it."""
 
 def selection_notices(selection: Selection) -> list[str]:
     """Whether training made anything better on validation items: than the start, than the prior, than one answer."""
-    label = next(metric.label for metric in all_metrics(2) if metric.name == selection.metric)
+    label = next(metric.label for metric in all_metrics(2) if metric.name == selection.metric).rstrip(" ↓↑")
     chosen = selection.chosen.metrics[selection.metric]
     prior = selection.prior[selection.metric]
     found = []
