@@ -160,7 +160,10 @@ class _Judge:
             if path.is_file() and path.stat().st_size > MOST_BYTES:
                 raise InputError(f"more than {MOST_BYTES >> 20} MB, and no configuration", where=str(path))
             content = read_text(path)
-            read_yaml(path)
+            if (
+                "\t" not in content
+            ):  # which JSON may have between its parts, and only the parser's own reader takes
+                read_yaml(path)
         except InputError as error:
             raise _Refused(str(error), text=text) from error
         self.documents.append((path, content))
