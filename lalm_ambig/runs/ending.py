@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from signal import Signals
 from typing import Any
 
-from lightning.fabric.plugins.environments import SLURMEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 
 from lalm_ambig import parallel, stopping

@@ -10,7 +10,7 @@ from typing import Any
 
 import lightning
 import pytest
-from lightning.fabric.plugins.environments import SLURMEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
 from lalm_ambig import stopping
 from lalm_ambig.errors import InputError
