@@ -35,8 +35,6 @@ HELP = (
     "from it says so"
 )
 ALLOWED = f"give {FLAG}, which marks every table, figure and file made from it"
-MOST_STARTS = 50
-"""Runs that go on from one another: more of them go round in a circle."""
 
 
 def refuse_trained(found: Overlap, *, where: str, allow: bool, remedies: Sequence[str] = ()) -> None:
@@ -74,7 +72,7 @@ def record_of_run(run: RunFolder) -> TrainedItems:
 
     Where neither tells, the record says that nothing is known.
     """
-    return _record_of_run(run, depth=0)
+    return _record_of_run(run, before=frozenset())
 
 
 def record_of(loaded: Loaded) -> TrainedItems:
@@ -105,7 +103,7 @@ def seen_line(loaded: Loaded, item: Item) -> str | None:
 
 def record_of_start(start: Path) -> TrainedItems:
     """What the weights were trained on that `model.start` names: a run's, or an adapter's by itself."""
-    return _record_of_start(start, depth=0)
+    return _record_of_start(start, before=frozenset())
 
 
 def record_of_base(policy: Policy) -> TrainedItems:
@@ -115,18 +113,19 @@ def record_of_base(policy: Policy) -> TrainedItems:
     return (read_trained_items(folder) if folder is not None and folder.is_dir() else None) or TrainedItems()
 
 
-def _record_of_start(start: Path, *, depth: int) -> TrainedItems:
+def _record_of_start(start: Path, *, before: frozenset[Path]) -> TrainedItems:
     folder = Path(start).expanduser()
     if (kept := read_trained_items(folder)) is not None:
         return kept
     for run in (RunFolder(folder), RunFolder(folder.absolute().parent)):
         is_it = run.path == folder or run.adapter == folder.absolute()
         if is_it and run.config.is_file():
-            return _record_of_run(run, depth=depth)
+            return _record_of_run(run, before=before)
     return TrainedItems(unknown=(f"nothing is known of what {folder.name} was trained on: it has no {FILE}",))
 
 
-def _record_of_run(run: RunFolder, *, depth: int) -> TrainedItems:
+def _record_of_run(run: RunFolder, *, before: frozenset[Path]) -> TrainedItems:
+    """`before`: the folders of the runs that go on from this one, which a circle would come back to."""
     for folder in (run.path, run.adapter):
         if (kept := read_trained_items(folder)) is not None:
             return kept
@@ -141,9 +140,10 @@ def _record_of_run(run: RunFolder, *, depth: int) -> TrainedItems:
     except InputError as error:
         why = f"run {name} keeps no {FILE}, and its configuration does not tell either ({error})"
         return TrainedItems(unknown=(f"what was trained on cannot be checked: {why}",))
-    if model.start is None or depth >= MOST_STARTS:
+    if model.start is None:
         return own.and_also(record_of_base(model.policy))
-    return own.and_also(_record_of_start(model.start, depth=depth + 1))
+    here = run.path.resolve()
+    return own if here in before else own.and_also(_record_of_start(model.start, before=before | {here}))
 
 
 def seen_by(data: DataModule) -> tuple[TrainedItem, ...]:
