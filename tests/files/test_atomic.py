@@ -159,7 +159,8 @@ def test_standard_output_is_written_in_order_whatever_it_is(tmp_path: Path, name
     command = [sys.executable, "-c", f"{code}; print('c')", name.format(tmp=tmp_path)]
     out = tmp_path / "out.txt"
     with out.open("wb") as file:
-        done = subprocess.run(command, check=True, stdout=file if into == "file" else subprocess.PIPE)
+        stdout = file if into == "file" else subprocess.PIPE
+        done = subprocess.run(command, check=True, stdout=stdout, env=os.environ | {"PYTHONUNBUFFERED": ""})
     assert (out.read_bytes() if into == "file" else done.stdout) == b"a\nb\nc\n"
     assert names(tmp_path) == ["link", "out.txt"]
 
