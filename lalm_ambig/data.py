@@ -121,10 +121,9 @@ class DataModule(lightning.LightningDataModule):
             seed: Of the order of the training items: the run's `seed`, or nothing.
         """
         super().__init__()
-        if batch_size < 1 or eval_batch_size < 1:
-            raise InputError(
-                f"batch sizes must be at least 1, got {batch_size} and {eval_batch_size}", where="data"
-            )
+        for name, size in {"batch_size": batch_size, "eval_batch_size": eval_batch_size}.items():
+            if size < 1:
+                raise InputError(f"{name} must be at least 1, got {size}", where="data")
         if items_per_update is not None and items_per_update < 1:
             raise InputError(f"items_per_update must be at least 1, got {items_per_update}", where="data")
         if limit is not None and limit < 1:
@@ -244,7 +243,9 @@ class DataModule(lightning.LightningDataModule):
         where = f"corpus {self.corpus.name}"
         every = len(self.items("train"))
         if not every:
-            raise InputError("there are no training items.", where=where)
+            remedy = "Look at its splits with python -m lalm_ambig.describe; --data.corpus.seed draws another."
+            what = f"none of its {len(self.prepared.items())} items is for training."
+            raise InputError(what, where=where, remedy=remedy)
         raise InputError(
             f"none of the {every} training items has a rationale.",
             where=where,

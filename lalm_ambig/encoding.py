@@ -72,7 +72,9 @@ def prompt_notes(asked: Elicitation, categories: CategorySet, *, heard: int, tex
         return []
     name, template = asked.about_texts.prompt, prompt_template(asked.about_texts, categories)
     if "{text}" not in template:
-        raise InputError(f"prompt {name} has no {{text}}, but the items are texts.", where="data.prompt")
+        remedy = "Put {text} where the text belongs, or leave --data.prompt (--prompt) out."
+        what = f"prompt {name} has no {{text}}, but the items are texts."
+        raise InputError(what, where="data.prompt", remedy=remedy)
     if "{audio}" not in template:
         return []
     return [

@@ -36,11 +36,16 @@ OF_THE_MACHINE = {
 """Errors of the system that are no defect of a program."""
 
 
+STOPS = ".:;,!?…"
+"""Ends of a sentence, behind which a remedy may begin another."""
+
+
 class InputError(ValueError):
     """A user's mistake: one line saying what is wrong, where, and what to do about it."""
 
     def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
-        parts = [what if not where else f"{where}: {what}", remedy]
+        stop = "." if remedy[:1].isupper() and what.rstrip()[-1:] not in STOPS else ""
+        parts = [(what if not where else f"{where}: {what}") + stop, remedy]
         super().__init__(" ".join(" ".join(part.split()) for part in parts if part))
 
 

@@ -56,9 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check(audio: Path | None) -> None:
-    """Refuse a file that training would have left out, in the same words."""
+    """Refuse a file that training would have left out, in the same words but for that."""
     if audio is not None and not (verdict := inspect_audio(audio.expanduser())).kept:
-        raise InputError(verdict.problems[0].line)
+        raise InputError(f"{verdict.problems[0].line.removesuffix(': left out')}.", where="predict")
 
 
 def _categories(classes: str | None, trained: CategorySet | None) -> CategorySet:

@@ -114,7 +114,7 @@ def test_secrets_are_not_kept() -> None:
         (["--data.batch_size"], "data.batch_size: no value is given"),
         (["--model.optimiser.learning_rate=fast"], "learning_rate: expected a number, got fast"),
         (["--data.batch_size", "many"], r"data.batch_size: expected a whole number, got many"),
-        (["--data.batch_size", "0"], "data: batch sizes must be at least 1, got 0 and"),
+        (["--data.batch_size", "0"], "data: batch_size must be at least 1, got 0"),
         (["--data.limit", "0"], "data: limit must be at least 1, got 0"),
         (["--model.objective.ce_weight", "-1"], r"model.objective: ce_weight must be at least 0, got -1"),
         (["--policy.adapter.rank", "0"], "policy.adapter: rank must be at least 1, got 0"),

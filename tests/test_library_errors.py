@@ -7,7 +7,7 @@ import pytest
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lalm_ambig import installation
-from lalm_ambig.errors import run_command
+from lalm_ambig.errors import InputError, run_command
 from lalm_ambig.library_errors import misuse, over_settings
 
 Code = Callable[[str, str], object]
@@ -103,3 +103,22 @@ def test_a_command_tells_misuse_in_one_line_and_keeps_the_traceback_of_a_defect(
 
     with pytest.raises(RuntimeError, match="a defect"):
         run_command(broken)
+
+
+@pytest.mark.parametrize(
+    ("what", "remedy", "expected"),
+    [
+        (
+            "no such file: a.yaml",
+            "The project's own are here.",
+            "no such file: a.yaml. The project's own are here.",
+        ),
+        ("no adapter yet.", "Run fit again.", "no adapter yet. Run fit again."),
+        ("nothing to write:", "give --merged.", "nothing to write: give --merged."),
+        ("unknown key", "(--help lists every key)", "unknown key (--help lists every key)"),
+        ("two\nlines ", "", "two lines"),
+    ],
+)
+def test_a_mistake_is_one_line_of_whole_sentences(what: str, remedy: str, expected: str) -> None:
+    assert str(InputError(what, remedy=remedy)) == expected
+    assert str(InputError(what, where="here", remedy=remedy)) == f"here: {expected}"

@@ -23,7 +23,7 @@ from lalm_ambig.policies.abilities import Abilities
 from lalm_ambig.policies.chat import Chat
 from lalm_ambig.policies.log_probs import some_logits, token_log_probs
 from lalm_ambig.policies.lora import Adapter, attach, load_model
-from lalm_ambig.policies.own_forward import BehindHead, OwnForward
+from lalm_ambig.policies.own_forward import ANOTHER, BehindHead, OwnForward
 from lalm_ambig.policies.saved_adapter import load_adapter, trained_biases
 from lalm_ambig.policies.self_check import check_adapter, self_check
 from lalm_ambig.policies.sharding import Root, through
@@ -88,7 +88,9 @@ class Policy(nn.Module, ABC):
         lists = [module for module in self.language_model.modules() if isinstance(module, nn.ModuleList)]
         if not lists:
             raise InputError(
-                f"{self.describe} has no list of layers that could be found:", where="policy.path"
+                f"{self.describe} has no list of layers that could be found.",
+                where="policy.path",
+                remedy=ANOTHER,
             )
         return max(lists, key=lambda layers: sum(p.numel() for p in layers.parameters()))
 
@@ -207,7 +209,7 @@ class Policy(nn.Module, ABC):
             at_once: The answer comes without reasoning: a thought that the template opens is closed.
         """
         if audio_tokens or any(part["type"] != "text" for part in parts):
-            raise InputError(f"{self.describe} takes text only, but an item has audio.", where="policy")
+            raise self._deaf()
         return self.chat.prompt_ids(parts, at_once=at_once)
 
     def text_ids(self, text: str) -> list[int]:
@@ -242,15 +244,22 @@ class Policy(nn.Module, ABC):
 
     def listen(self, samples: Float[Tensor, "sample"]) -> Float[Tensor, "mel frame"]:
         """16 kHz mono samples as the encoder's input, on the clip's own number of frames."""
-        raise InputError(f"{self.describe} takes text only, but an item has audio.", where="policy")
+        raise self._deaf()
+
+    def _deaf(self) -> InputError:
+        return InputError(
+            f"{self.describe} takes text only, but an item has audio.",
+            where="policy",
+            remedy="Choose a policy that hears (configs/policy/qwen2_audio.yaml), or items without sound.",
+        )
 
     def audio_tokens(self, frames: Float[Tensor, "mel frame"]) -> int:
         """How many placeholder tokens a clip takes in the prompt."""
-        raise InputError(f"{self.describe} takes text only, but an item has audio.", where="policy")
+        raise self._deaf()
 
     def encode_audio(self, frames: Sequence[Tensor]) -> list[Float[Tensor, "audio_token channel"]]:
         """The audio encoder's features, before the projector, one tensor a clip."""
-        raise InputError(f"{self.describe} takes text only, but an item has audio.", where="policy")
+        raise self._deaf()
 
     def encoder_fingerprint(self) -> str:
         """Changes whenever cached features of `encode_audio` would be wrong."""
@@ -261,7 +270,7 @@ class Policy(nn.Module, ABC):
     def embed(self, tokens: Tokens, audio: Audio | None = None) -> Float[Tensor, "item token channel"]:
         """Input embeddings, with the audio's features in the places of its tokens."""
         if audio is not None:
-            raise InputError(f"{self.describe} takes text only, but an item has audio.", where="policy")
+            raise self._deaf()
         return self.embed_ids(tokens.ids)
 
     def embed_ids(self, ids: Int[Tensor, "*item token"]) -> Float[Tensor, "*item token channel"]:

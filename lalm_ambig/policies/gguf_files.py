@@ -30,7 +30,9 @@ def gguf_file(path: str) -> Path | None:
     if file.suffix != ".gguf":
         return None
     if not file.is_file():
-        raise InputError(f"no such file: {file}", where="policy.path")
+        raise InputError(
+            f"no such file: {file}", where="policy.path", remedy="Give the path of a .gguf file."
+        )
     return file
 
 

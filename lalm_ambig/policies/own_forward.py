@@ -24,6 +24,10 @@ FAITHFUL = 1e-4
 """How far, as a share of the value, what was found behind a head may be from what the class computes."""
 
 
+ANOTHER = "Give another checkpoint: docs/families.md lists those that are known to work."
+"""What to do where a class cannot be used."""
+
+
 @dataclass(frozen=True)
 class BehindHead:
     """What a class makes of its head's product z: `cap · tanh(scale · z / cap)`, or `scale · z` without a cap."""
@@ -99,7 +103,9 @@ class OwnForward:
         head = self.model.get_output_embeddings()
         if head is None:
             raise InputError(
-                f"{type(self.model).__name__} has no output head that could be found:", where="policy.path"
+                f"{type(self.model).__name__} has no output head that could be found.",
+                where="policy.path",
+                remedy=ANOTHER,
             )
         found: nn.Module = head
         return found
@@ -171,8 +177,9 @@ class OwnForward:
             ]
             if len(places) != 1:
                 raise InputError(
-                    f"{type(self.model).__name__} holds its output head in {len(places)} places, not in one:",
+                    f"{type(self.model).__name__} holds its output head in {len(places)} places, not in one.",
                     where="policy.path",
+                    remedy=ANOTHER,
                 )
             self._place = places[0]
         return self._place

@@ -42,7 +42,8 @@ def load_glosses(stem: str) -> dict[str, str]:
     path = own if own.suffix == ".txt" else FOLDER / f"{stem}.glosses.txt"
     if not path.is_file():
         if own.suffix == ".txt":
-            raise InputError(f"no such file: {own}", where="data.glosses")
+            remedy = "Give a .txt file with a line `class: what it means` for each class."
+            raise InputError(f"no such file: {own}", where="data.glosses", remedy=remedy)
         return {}
     glosses: dict[str, str] = {}
     for number, line in enumerate(_text(path).splitlines(), start=1):
@@ -75,7 +76,10 @@ def prompt_parts(template: str, *, text: str | None, audio: bool) -> list[dict[s
     whole = "\n".join(lines)
     before, marker, after = whole.partition("{audio}")
     if audio and not marker:
-        raise InputError("the prompt has no {audio}, but the items have sound.", where="data.prompt")
+        remedy = "Put {audio} where the clip belongs, or leave --data.prompt (--prompt) out."
+        raise InputError(
+            "the prompt has no {audio}, but the items have sound.", where="data.prompt", remedy=remedy
+        )
     pieces = [before.strip("\n"), after.strip("\n")] if marker else [whole]
     filled = [piece.replace("{text}", text or "") for piece in pieces]
     parts = [{"type": "text", "text": piece} for piece in filled]
