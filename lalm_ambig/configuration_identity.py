@@ -1,11 +1,10 @@
 """What makes two configurations the same run: everything, but for what is left out here for a stated reason."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 RULES = 2
 """Number of these rules: identities are compared only where both are of one."""
@@ -17,6 +16,7 @@ EXCLUDED = {
     "run.checkpoint_steps": "saved states take nothing from training, and going on from one gives the same numbers",
     "run.samples": "responses are shown after they were counted",
     "run.rollout_steps": "responses are shown after they were trained on",
+    "run.probe": "adds a row of its own to the table",
     "trainer.enable_progress_bar": "shows what is computed",
     "trainer.enable_model_summary": "shows what is computed",
     "trainer.log_every_n_steps": "says which steps are written down",
@@ -62,7 +62,7 @@ def identity_of(config: Mapping[str, Any]) -> str:
         kept[key] = _acting(kept.get(key))
     contents = {key: _digest(kept.get(key)) for key in NAMED_FILES}
     kept |= {f"{key} (content)": digest for key, digest in contents.items() if digest is not None}
-    return hashlib.sha256(yaml.safe_dump(kept, sort_keys=True).encode()).hexdigest()[:8]
+    return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:8]
 
 
 def leaves(config: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
