@@ -170,8 +170,8 @@ def load_mono(path: Path, *, max_s: float | None) -> tuple[np.ndarray, int, Head
 def _check_is_sound(path: Path) -> None:
     """Refuse what needs no decoder to be told from sound."""
     try:
-        kind = stat.S_IFMT(path.stat().st_mode)
-        if kind not in (stat.S_IFREG, stat.S_IFDIR):  # a pipe would be waited for, a device may never end
+        mode = stat.S_IFMT(path.stat().st_mode)
+        if mode not in (stat.S_IFREG, stat.S_IFDIR):  # a pipe would be waited for, a device may never end
             raise UnusableAudio(path, "no file but a pipe, socket or device")
         with path.open("rb") as file:
             head = file.read(SNIFFED_BYTES)

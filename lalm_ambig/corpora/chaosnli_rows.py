@@ -85,8 +85,7 @@ def _votes(values: Mapping[str, Any], uid: str) -> tuple[float, ...]:
         if not is_missing(count) and not _is_count(count):
             limits = f"a count from 0 to {ANNOTATORS}"
             raise InputError(f"votes for {letter} must be {limits}, got {shown(count)}{number_hint(count)}")
-    given = (counter.get(letter) for letter in LETTERS)
-    counts = [0 if is_missing(count) else int(count) for count in given]
+    counts = [int(counter[letter]) if _is_count(counter.get(letter)) else 0 for letter in LETTERS]
     if sum(counts) != ANNOTATORS:
         raise InputError(f"the votes of pair {shown(uid)} sum to {sum(counts)}, not {ANNOTATORS}")
     if values.get("label_count", counts) != counts:
@@ -97,5 +96,6 @@ def _votes(values: Mapping[str, Any], uid: str) -> tuple[float, ...]:
 
 def _is_count(value: object) -> bool:
     """Whether a value is a whole number of votes, which pandas may have made a float."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and 0 <= value <= ANNOTATORS and value == int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return 0 <= value <= ANNOTATORS and value == int(value)

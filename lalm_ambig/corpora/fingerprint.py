@@ -61,4 +61,4 @@ def _file_hash(folder: str, entry: os.DirEntry[str]) -> int:
 def _reading_code() -> list[Path]:
     """Of whatever says which items there are: a change of it makes the cached check invalid."""
     readers = (sound_files, contents, csv, json_lines, text)
-    return [*(Path(reader.__file__) for reader in readers), *sorted(Path(__file__).parent.glob("*.py"))]
+    return [*(Path(str(reader.__file__)) for reader in readers), *sorted(Path(__file__).parent.glob("*.py"))]

@@ -43,7 +43,16 @@ CLASS_BITS = tuple(1 << position for position, labels in enumerate(EKMAN.values(
 """For each of LABELS the bit of its class, see `RaterRow.classes`."""
 COLUMNS = ("text", "id", "rater_id", "example_very_unclear", *LABELS)
 """The columns that are read; a file may have them in any order and others beside them."""
-UNCLEAR = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
+UNCLEAR = {
+    "True": True,
+    "False": False,
+    "true": True,
+    "false": False,
+    "1": True,
+    "0": False,
+    "1.0": True,
+    "0.0": False,
+}
 AGGREGATED = (
     "this is the simplified form of GoEmotions: it has the labels that raters agreed on, not each rater's, "
     "so no distribution can be counted from it"
@@ -106,15 +115,18 @@ def parsed_row(cells: Cells) -> RaterRow:
     text, name, rater, unclear, *labels = cells.values
     text, name, rater = text.strip(), name_text(name), name_text(rater)
     for column, value in (("text", text), ("id", name), ("rater_id", rater)):
-        if not value or (column != "text" and is_missing(value)):
+        if not value:
             raise InputError(f"column {column!r} is empty")
         _check_unicode(value, column)
-    if unclear not in UNCLEAR and unclear.strip().lower() not in UNCLEAR:
+    if is_missing(rater) or is_missing(name):
+        raise InputError(f"column {'rater_id' if is_missing(rater) else 'id'!r} is empty")
+    is_unclear = UNCLEAR.get(unclear)
+    if is_unclear is None and (is_unclear := UNCLEAR.get(unclear.strip().lower())) is None:
         raise InputError(f"column 'example_very_unclear' must be True or False, got {shown(unclear)}")
     given = [label == "1" for label in labels]
     if sum(given) + labels.count("0") != len(labels):
         given = [_label(column, value) for column, value in zip(LABELS, labels, strict=True)]
-    if any(given) and UNCLEAR[unclear.strip().lower()]:
+    if is_unclear and any(given):
         first = next(compress(LABELS, given))
         raise InputError(f"it is marked as very unclear and has a label, {first!r}")
     return RaterRow(cells.where, name, text, rater, reduce(or_, compress(CLASS_BITS, given), 0))
