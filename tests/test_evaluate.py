@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 from renamed_demo import write_rows
 
 from lalm_ambig import evaluate, fit, predict
 from lalm_ambig.configuration_files import config_folder
 from lalm_ambig.corpora.crema_d_votes import CATEGORIES
+from lalm_ambig.corpora.demo import Demo
 from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.predictions import read_predictions
+from lalm_ambig.evaluation.trained_items import read_trained_items
+from lalm_ambig.policies.tiny import Tiny
 
 SMALL = [
     "--model.reasoning=true",
@@ -234,3 +238,63 @@ def test_predict_refuses_what_training_would_leave_out(run: Path, tmp_path: Path
         predict.main([str(page), "--run", str(run)])
     with pytest.raises(InputError, match=r"nothing to predict: give a sound file, or --text"):
         predict.main(["--run", str(run)])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--corpus", "demo", "--seed", "5"], "Leave --seed out, or give --allow-trained-items, which marks"),
+        (["--corpus", "demo", "--fold", "1"], "Leave --fold out, or give --allow-trained-items"),
+        (["--split", "train"], "run r trained on 12 of the 12 items, .* Leave --split out, or give"),
+        (["--split", "validation"], "run r trained on .* Leave --split out, or give"),
+        (["--split", "all"], "Leave --split out, or give"),
+    ],
+)
+def test_items_that_were_trained_on_are_refused_in_one_line_before_weights_are_read(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
+) -> None:
+    monkeypatch.setattr(Tiny, "load", lambda _: pytest.fail("weights were read"))
+    with pytest.raises(
+        InputError, match=rf"evaluate: .*this is no test. {message}" if message[0] == "L" else message
+    ) as raised:
+        evaluate.main(["--run", str(run), *words, "--limit", "12", "--out", str(tmp_path / "out")])
+    assert "\n" not in str(raised.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_allowed_overlap_is_marked_in_the_table_and_in_metrics_json(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--split", "train", "--limit", "12", "--allow-trained-items", "--out", str(tmp_path)]
+    assert evaluate.main(["--run", str(run), *words]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "NOT A TEST: run r trained on 12 of the 12 items" in printed and "trained on)" in printed
+    assert metrics(tmp_path)["trained_items"] == {
+        "items": 12,
+        "speakers": 0,
+        "of": 12,
+        "runs": ["r"],
+        "unchecked": [],
+        "duplicates": [],
+    }
+    assert metrics(tmp_path / "prior")["trained_items"]["runs"] == ["prior"]
+
+
+def test_a_copy_under_other_ids_without_words_and_in_another_container_is_known_by_its_sound(
+    run: Path, demo_root: Path, tmp_path: Path
+) -> None:
+    kept = read_trained_items(run)
+    assert kept is not None
+    ids = {item.id for item in kept.runs[0].items}
+    rows: list[dict[str, Any]] = [{"categories": ["anger", "fear", "joy"]}]
+    for n, item in enumerate(one for one in Demo(demo_root).read() if one.id in ids):
+        sound, rate_hz = soundfile.read(str(item.audio))
+        soundfile.write(tmp_path / f"{n}.flac", sound, rate_hz)
+        rows.append({"id": f"clip {n}", "audio": f"{n}.flac", "votes": {"joy": 1}, "speaker": str(n)})
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ["--run", str(run), "--corpus", "jsonl", "--root", str(path), "--split", "all"]
+    count = len(rows) - 1
+    with pytest.raises(InputError, match=rf"run r trained on {count} of the {count} items") as raised:
+        evaluate.main([*words, "--out", str(tmp_path / "out")])
+    assert "this is no test. Give --allow-trained-items" in str(raised.value)
