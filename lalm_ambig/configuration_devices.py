@@ -167,7 +167,7 @@ def _on_cpu(trainer: Mapping[str, Any]) -> str:
 def _said() -> str:
     """torch's own word for why, as the end of a sentence."""
     try:
-        torch.cuda.init()
+        torch.cuda.init()  # type: ignore[no-untyped-call]
     except (RuntimeError, AssertionError) as error:
         first = str(error).strip().splitlines()[0].partition(". ")[0].rstrip(".")
         return f": {first}"

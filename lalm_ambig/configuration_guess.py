@@ -127,7 +127,8 @@ def _classes(key: str) -> set[str]:
         for m in pkgutil.iter_modules(package.__path__)
     ]
     found = [value for module in modules for value in vars(module).values() if inspect.isclass(value)]
-    return {cls.__name__ for cls in found if issubclass(cls, base) and not inspect.isabstract(cls)}
+    whole = [cls for cls in found if not inspect.isabstract(cls)]
+    return {cls.__name__ for cls in whole if issubclass(cls, base)}
 
 
 def _initials(name: str) -> str:

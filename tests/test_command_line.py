@@ -33,7 +33,10 @@ MISTAKES = {
     ],
     "lalm_ambig.report": [
         ("x", "missing: --out DIR"),
-        ("x --out y --table corporas", "--table: expected one of a2, … got 'corporas': did you mean corpora?"),
+        (
+            "x --out y --table corporas",
+            "--table: expected one of a2, … got 'corporas': did you mean corpora?",
+        ),
     ],
     "lalm_ambig.compare": [
         ("a", "missing: SECOND"),

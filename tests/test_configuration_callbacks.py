@@ -6,7 +6,7 @@ import pytest
 from lightning.pytorch import callbacks as lightning_callbacks
 from lightning.pytorch.callbacks import EarlyStopping, LambdaCallback, RichProgressBar, TQDMProgressBar
 
-from lalm_ambig.configuration import parse
+from lalm_ambig.configuration import Cli, parse
 from lalm_ambig.configuration_callbacks import check_callbacks, listed, usable_callbacks
 from lalm_ambig.configuration_guess import class_names
 from lalm_ambig.errors import InputError
@@ -27,6 +27,12 @@ SHOWN = [
 ]
 PLAIN = {"callbacks": None, "logger": None, "limit_val_batches": None, "accumulate_grad_batches": None}
 pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def plain() -> Cli:
+    """The demo's configuration, with no number of items an update."""
+    return parse(["--data.items_per_update=null"])
 
 
 def checked(*words: str) -> list[Any]:
@@ -109,8 +115,9 @@ def test_a_callback_may_stand_by_itself_or_in_a_list() -> None:
         ),
     ],
 )
-def test_settings_that_do_not_go_together(callbacks: Any, settings: dict[str, Any], expected: str) -> None:
-    cli = parse(["--data.items_per_update=null"])
+def test_settings_that_do_not_go_together(
+    plain: Cli, callbacks: Any, settings: dict[str, Any], expected: str
+) -> None:
     trainer = {
         **PLAIN,
         "enable_progress_bar": None,
@@ -119,16 +126,15 @@ def test_settings_that_do_not_go_together(callbacks: Any, settings: dict[str, An
         **settings,
     }
     with pytest.raises(InputError, match=expected):
-        check_callbacks(trainer, cli.model, cli.datamodule)
+        check_callbacks(trainer, plain.model, plain.datamodule)
 
 
 @pytest.mark.parametrize(
     ("monitor", "mode"), [("direct/js_div_bits", "min"), ("direct/accuracy", "max"), ("train/loss", "min")]
 )
-def test_a_metric_that_is_there_may_stop_training(monitor: str, mode: str) -> None:
-    cli = parse([])
-    settings = {**vars(cli.config_init["trainer"]), "callbacks": EarlyStopping(monitor, mode=mode)}
-    check_callbacks(settings, cli.model, cli.datamodule)
+def test_a_metric_that_is_there_may_stop_training(plain: Cli, monitor: str, mode: str) -> None:
+    settings = {**vars(plain.config_init["trainer"]), "callbacks": EarlyStopping(monitor, mode=mode)}
+    check_callbacks(settings, plain.model, plain.datamodule)
 
 
 @pytest.mark.parametrize(
@@ -147,10 +153,8 @@ def test_what_lightning_refuses_is_one_line(words: list[str], expected: str) -> 
     assert "\n" not in str(raised.value)
 
 
-def test_a_defect_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    cli = parse([])
-
-    monkeypatch.setattr(cli, "instantiate_trainer", lambda: int("ours"))
+def test_a_defect_of_ours_keeps_its_traceback(plain: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain, "instantiate_trainer", lambda: int("ours"))
     with pytest.raises(ValueError, match="ours") as raised:
-        cli.make_trainer()
+        plain.make_trainer()
     assert not isinstance(raised.value, InputError)

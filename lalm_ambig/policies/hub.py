@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from huggingface_hub import constants, hf_hub_url, try_to_load_from_cache
-from huggingface_hub.utils import build_hf_headers, get_session
+from huggingface_hub import constants, get_session, hf_hub_url, try_to_load_from_cache
+from huggingface_hub.utils._headers import build_hf_headers
 
 from lalm_ambig import parallel
 from lalm_ambig.errors import InputError
