@@ -29,7 +29,7 @@ def place(method: str, name: str) -> tuple[str, int]:
         "middle of an epoch": ("step", 2 * steps - 1 if method != "grpo" else 2 * steps - 2),
         "last batch of an epoch": ("step", steps),
         "first batch of an epoch": ("step", steps + 1),
-        "validation": ("validation", 1),
+        "validation": ("validation", 2),  # the first one is before training
         "rollout": ("rollout", 35),
         "writing a checkpoint": ("writing", 3),
     }[name]
