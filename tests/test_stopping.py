@@ -132,6 +132,22 @@ def test_a_forked_process_leaves_the_decision_to_its_parent(by: Signals) -> None
 
 
 @pytest.mark.filterwarnings("ignore:.*fork")
+def test_what_a_forked_process_listens_to_is_no_news_to_its_parent(
+    at_once: list[Signals], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stopping, "PATIENCE_S", 0.05)
+    with listening():
+        child = os.fork()
+        if not child:
+            signal.signal(Signals.SIGTERM, lambda *_: None)
+            send(Signals.SIGTERM)
+            os._exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        time.sleep(0.2)
+    assert at_once == []
+
+
+@pytest.mark.filterwarnings("ignore:.*fork")
 def test_a_loaders_process_outlives_a_signal_to_the_whole_group() -> None:
     child = os.fork()
     if not child:

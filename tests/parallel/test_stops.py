@@ -21,6 +21,8 @@ FILES = {
     "adapter": "adapter",
 }
 """What is being written at a place where there is no more room."""
+BATCHES, STEPS = 2, 6
+"""Batches of a step, and steps of the run."""
 STOPS = [
     ("SIGTERM", "corpus", 1),
     ("SIGTERM", "weights", 1),
@@ -111,6 +113,10 @@ def test_a_run_that_ended_early_ends_as_if_it_had_not(
     assert "Traceback" not in said
     if kind not in ("SIGKILL", "full", "gone"):
         assert said.splitlines()[-1].startswith(f"stopped by {kind}: ")
+        step = -(-time // BATCHES)
+        if place == "step" and step < STEPS:
+            assert said.splitlines()[-1].startswith(f"stopped by {kind}: step {step} is finished and saved.")
+            assert (run / f"checkpoints/step-{step:08d}.ckpt").is_file()
     if kind in ("full", "gone"):
         [line] = [line for line in said.splitlines() if line.startswith("error: ")]
         assert "same command goes on from" in line
