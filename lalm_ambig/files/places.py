@@ -45,9 +45,8 @@ def place_of(path: Path | str) -> Place:
     except FileNotFoundError:
         return Place(_new(path), None)
     if stat.S_ISREG(status.st_mode):
-        if not status.st_mode & ANY_WRITE or not os.access(
-            path, os.W_OK
-        ):  # a superuser is never stopped by the system
+        allowed = status.st_mode & ANY_WRITE and os.access(path, os.W_OK)  # the system stops no superuser
+        if not allowed:
             raise CannotWrite(
                 path, "it is read-only", remedy="Allow writing (chmod u+w), or name another place."
             )
