@@ -2,8 +2,8 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from jsonargparse import Namespace
 
@@ -82,10 +82,10 @@ def seeded(config: Namespace) -> Namespace:
     """The configuration with the run's seed in every setting that follows it, to make objects of."""
     seed, filled = run_seed(config), config.clone()
     filled["data.seed"] = seed
-    init_args = filled.get("model.init_args", Namespace())
-    if "sampling" in init_args:
-        init_args["sampling"] = init_args["sampling"] or Namespace(**asdict(Sampling()))
-        init_args["sampling.seed"] = seed
+    if "model.init_args.sampling" in filled:
+        given: Any = filled["model.init_args.sampling"]
+        settings = {**vars(given or Sampling()), "seed": seed}
+        filled["model.init_args.sampling"] = Namespace(**settings)  # type: ignore[no-untyped-call]
     return filled
 
 

@@ -54,6 +54,7 @@ def test_without_a_number_the_seed_is_0_also_where_no_sampling_is_configured() -
     assert seeds(parse([dpo, "--model.sampling", "null", "--seed=4"])) == {4}
 
 
+@pytest.mark.slow
 def test_a_later_file_or_option_wins_whichever_name_it_uses(tmp_path: Path) -> None:
     first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
     first.write_text("seed_everything: 3\n")
@@ -99,6 +100,7 @@ def test_an_older_configuration_is_the_same_run_where_its_seeds_agree(tmp_path: 
     assert "seed_everything" not in cli.resolved()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changed", "key"), [({"data": 5}, "data.seed"), ({"sampling": 5}, "model.sampling.seed")]
 )

@@ -107,7 +107,7 @@ def _device(kind: str) -> dict[str, Any]:
         "names": [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())],
         "cuda": torch.version.cuda,
         "hip": torch.version.hip,
-        "cudnn": torch.backends.cudnn.version(),
+        "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
         "driver": _driver(),
         "float32_matmul": torch.get_float32_matmul_precision(),
     }
