@@ -105,8 +105,10 @@ class Training:
             validations=best.validations,
         )
         write_selection(self.run.selection, selection)
+        step = best.chosen.step
+        which = f"step {step}" if step >= 0 else "an earlier version's validation"
         self.console.print(
-            f"weights of step {best.chosen.step}, the best of {best.validations} validations by {best.monitor}"
+            f"weights of {which}, the best of {best.validations} validations by {best.monitor}"
         )
 
     def _trainer(self) -> tuple[Any, Path | None]:
