@@ -173,3 +173,9 @@ def test_describe_shows_the_numbers_and_then_says_it(
     assert describe.main([*words, str(given(tmp_path / "d.jsonl", "test"))]) == 0  # to evaluate on
     assert describe.main([*words, str(given(tmp_path / "e.jsonl", "train"))]) == 2
     assert describe.main([*words, str(corpus(tmp_path / "f.jsonl", speakers=3))]) == 0
+
+
+def test_a_drawn_split_with_a_hole_is_no_split_to_test_on_either(tmp_path: Path) -> None:
+    path = corpus(tmp_path / "c.jsonl", speakers=2)
+    assert "split validation has no items (train 6, validation 0, test 6)" in refusal(path, ("test",), fold=0)
+    assert refusal(path, ("all",), fold=0) == ""

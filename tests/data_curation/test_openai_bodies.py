@@ -10,7 +10,13 @@ from aiohttp import web
 from small_corpus import Finished, make_corpus, rows_of, run_main, write_arguments
 from stub_server import Received, StubServer, good_message, reply
 
-from data_curation.failures import failure_of, wait_s
+from data_curation.breaker import Breaker
+from data_curation.budget import Budget
+from data_curation.client import ChatClient
+from data_curation.exchange import Exchange, Trouble
+from data_curation.failures import CallError, failure_of, wait_s
+from data_curation.gate import Gate
+from data_curation.limits import Limits, Unsent
 from data_curation.told import told_by
 
 HTML = "<!DOCTYPE html><html><head><title>{}</title></head><body>…</body></html>"
@@ -249,17 +255,19 @@ def test_a_limit_that_nothing_gets_past_is_given_up_in_the_end(
     assert "cooling down for 0.08 s" in ended.err or "429 inside a 200" in ended.err
 
 
-def test_a_limit_is_borne_as_long_as_other_calls_get_through(
-    stub: StubServer, corpus: Path, out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_limit_is_borne_as_long_as_other_calls_get_through(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("data_curation.exchange.VAIN_S", 0.0)
-
-    async def every_fourth(came: Received) -> web.Response | None:
-        body = {"error": {"message": "slow", "code": 429}}
-        return None if came.number % 4 == 3 else web.json_response(body, headers={"retry-after-ms": "1"})
-
-    stub.misbehave = every_fourth
-    assert write(corpus, out, stub, "--concurrency", 1).code == 0 and len(rows_of(out)) == 3
+    limits = Limits(Gate(announce=lambda _: None), Budget(None), Breaker(concurrency=1))
+    client = ChatClient("http://localhost:1/v1", api_key=None, timeout_s=1.0, concurrency=1)
+    exchange = Exchange(client, limits=limits, models={}, dialects={})
+    failure, trouble = CallError("throttled", "slow down", wait_s=0.0), Trouble()
+    for _ in range(3):
+        exchange._throttle(failure, trouble)
+    exchange._replies += 1
+    for _ in range(3):
+        exchange._throttle(failure, trouble)
+    with pytest.raises(Unsent, match=r"slow down \(7 times\)"):
+        exchange._throttle(failure, trouble)
 
 
 def test_a_stream_that_nobody_asked_for_is_read(stub: StubServer, corpus: Path, out: Path) -> None:

@@ -70,6 +70,18 @@ LEARNT: dict[str, tuple[int, object, Dialect, Dialect]] = {
         START,
         LIMIT,
     ),
+    "with a list of what is taken": (
+        400,
+        said("Unknown field max_completion_tokens, expected model, messages, temperature, tools"),
+        START,
+        LIMIT,
+    ),
+    "temperature before others": (
+        400,
+        said("temperature is not supported beside max_tokens and tools"),
+        START,
+        replace(START, temperature=None),
+    ),
     "the other one is missing": (422, said("missing field `max_tokens`"), START, LIMIT),
     "neither": (400, said("Unsupported parameter: 'max_tokens'"), LIMIT, replace(START, limit=None)),
     "unnamed": (400, said("Extra inputs are not permitted"), START, LIMIT),
