@@ -130,7 +130,7 @@ class BestWeights(Callback):
         """Lowest value so far; infinite where there was none but NaN."""
         return None if self.chosen is None else self._value(self.chosen)
 
-    def on_validation_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         if trainer.sanity_checking or self.monitor not in trainer.callback_metrics:
             return
         mode = self.monitor.partition("/")[0] + "/"
@@ -181,7 +181,7 @@ class StartIsCandidate(Callback):
     def __init__(self, best: BestWeights) -> None:
         self.best = best
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         if trainer.global_step or self.best.chosen is not None or not trainer.enable_validation:
             return
         epoch_loop, logged = trainer.fit_loop.epoch_loop, trainer._logger_connector
