@@ -103,8 +103,8 @@ class DataModule(lightning.LightningDataModule):
                 `trainer.accumulate_grad_batches` follows from it. By default what batch_size, processes and that
                 setting make.
             rationales: JSON Lines of `data_curation` (or rows with `id` and `rationale`), in place of the corpus's own.
-            only_with_rationale: Train on items with a curated rationale only, whatever the method: so that methods which
-                need none are compared with those which do on the same items.
+            only_with_rationale: Train on items with a curated rationale only, whatever the method, so that methods that
+                need none are compared with the others on the same items.
             prompt: Stem of a prompt in `lalm_ambig/prompts`, or a .txt file, for all items; by default the corpus's,
                 and for items without sound one that asks about a text.
             glosses: Stem or .txt file of what each class means, where the prompt has a place for it; by default the
@@ -243,7 +243,9 @@ class DataModule(lightning.LightningDataModule):
         where = f"corpus {self.corpus.name}"
         every = len(self.items("train"))
         if not every:
-            remedy = "Look at its splits with python -m lalm_ambig.describe; --data.corpus.seed draws another."
+            remedy = (
+                "Look at its splits with python -m lalm_ambig.describe; --data.corpus.seed draws another."
+            )
             what = f"none of its {len(self.prepared.items())} items is for training."
             raise InputError(what, where=where, remedy=remedy)
         raise InputError(

@@ -98,12 +98,18 @@ def test_secrets_are_not_kept() -> None:
         (["--data.batch_sise", "3"], r"unknown key data.batch_sise: did you mean --data.batch_size\?"),
         (["--trainer.max_epoch", "3"], r"unknown key trainer.max_epoch: did you mean --trainer.max_epochs\?"),
         (["--lr", "1e-3"], r"unknown key lr: did you mean --model.optimiser.learning_rate\?"),
-        (["--model.learning_rate=1"], r"model.learning_rate of SFT: did you mean --model.optimiser.learning_rate"),
+        (
+            ["--model.learning_rate=1"],
+            r"model.learning_rate of SFT: did you mean --model.optimiser.learning_rate",
+        ),
         (["--model.optimizer.learning_rate=1"], r"did you mean --model.optimiser.learning_rate\?"),
         (["--policy.dtype=float32"], "unknown key policy.dtype of Tiny, though other classes have it"),
         (["--data.corpus.sed=1"], r"data.corpus.sed of Demo: did you mean --data.corpus.seed\?"),
         (["configs/method/sft.yaml"], r"stands by itself: did you mean --config configs/method/sft.yaml\?"),
-        (["--model=DPOO"], r"model: unknown class 'DPOO': did you mean DPO\? Expected one of DPO, GRPO, SFT; or"),
+        (
+            ["--model=DPOO"],
+            r"model: unknown class 'DPOO': did you mean DPO\? Expected one of DPO, GRPO, SFT; or",
+        ),
         (["--policy=Qwen3Audio"], r"did you mean Qwen2Audio\? Expected one of .*Qwen2_5Omni"),
         (["--data.corpus=CremaDD"], r"did you mean CremaD\?"),
         (["--model.readout=verbalized"], "model.readout: expected one of logits, verbalised, got verbalized"),
@@ -137,7 +143,10 @@ def test_a_wrong_option_is_one_line(arguments: list[str], expected: str) -> None
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("model:\n  init_args:\n    reasonning: true\n", "model.reasonning of SFT: did you mean --model.reasoning"),
+        (
+            "model:\n  init_args:\n    reasonning: true\n",
+            "model.reasonning of SFT: did you mean --model.reasoning",
+        ),
         ("model:\n  class_path: lalm_ambig.methods.sft.Nope\n", "has no attribute 'Nope'"),
         ("model:\n  class_path: lalm_ambig.types.Item\n", "does not correspond to a subclass of Method"),
         ("trainer:\n  max_epoch: 3\n", "max_epoch"),

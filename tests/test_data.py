@@ -162,7 +162,7 @@ def test_items_without_a_rationale_are_trained_on_only_where_none_is_needed(tmp_
         data.train_items()
     empty = DataModule(texts(tmp_path / "test.jsonl", split="test"))
     empty.setup()
-    with pytest.raises(InputError, match="corpus jsonl: none of its [0-9]+ items is for training"):
+    with pytest.raises(InputError, match=r"corpus jsonl: none of its [0-9]+ items is for training"):
         empty.train_items()
 
 
@@ -257,7 +257,7 @@ def test_other_corpora_keep_their_prompts(demo_root: Path) -> None:
 
 @pytest.mark.parametrize("settings", [{"batch_size": 0}, {"eval_batch_size": -1}])
 def test_sizes_below_one_are_refused(demo_root: Path, settings: dict[str, int]) -> None:
-    with pytest.raises(InputError, match="data: (eval_)?batch_size must be at least 1, got"):
+    with pytest.raises(InputError, match=r"data: (eval_)?batch_size must be at least 1, got"):
         DataModule(Demo(demo_root), **settings)
 
 

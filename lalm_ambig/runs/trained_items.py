@@ -90,7 +90,7 @@ def seen_line(loaded: Loaded, item: Item) -> str | None:
     record = record_of_base(loaded.model.policy)
     if loaded.run is not None:
         places = (loaded.run.path, loaded.run.adapter)
-        kept = next((found for place in places if (found := read_trained_items(place)) is not None), None)
+        kept = next((one for place in places if (one := read_trained_items(place)) is not None), None)
         name = loaded.run.path.resolve().name
         why = f"Whether run {name} was trained on this is not known: it keeps no {FILE}."
         record = TrainedItems(unknown=(why,)) if kept is None else kept
