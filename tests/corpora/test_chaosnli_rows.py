@@ -105,3 +105,10 @@ def test_any_row_is_a_pair_with_100_votes_or_an_input_error(values: dict[str, An
         return
     assert sum(pair.votes) == 100
     assert len(pair.text.split("\n")) == 2
+
+
+def test_counts_may_have_become_floats_and_none_may_be_null(tmp_path: Path) -> None:
+    bare = {key: GOOD[key] for key in ("uid", "example")}
+    counters = ({"e": 60, "n": 40}, {"e": 60.0, "n": 40.0, "c": 0.0}, {"e": 60, "n": 40, "c": None})
+    votes = [read(part_of(tmp_path, {**bare, "label_counter": counter}))[0].votes for counter in counters]
+    assert votes == [(60, 40, 0)] * 3

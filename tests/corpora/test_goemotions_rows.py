@@ -207,3 +207,10 @@ def test_well_formed_rows_are_read_as_they_were_written(
         for name, pairs in expected.items()
     }
     assert all(item.text == texts[item.id].strip() for item in found)
+
+
+def test_numbers_that_became_floats_are_the_same_raters_and_labels(tmp_path: Path) -> None:
+    said = [row("a", "fine", rater=rater, labels="joy") for rater in (1, 2, 3)]
+    floats = [{**one, "rater_id": f"{one['rater_id']}.0", "joy": "1.0", "fear": "0.0"} for one in said]
+    path = write_csv(tmp_path / "goemotions_1.csv", [*said, *floats])
+    assert [item.votes for item in read(path)] == [(0, 0, 0, 3, 0, 0, 0)]

@@ -319,3 +319,25 @@ def test_any_bytes_are_an_object_or_an_input_error(line: bytes) -> None:
         assert str(error).startswith(("not JSON", "not Unicode", "a row must be a JSON object"))
     else:
         assert values == json.loads(line.decode())
+
+
+@pytest.mark.parametrize("key", ["Speaker", "SPLIT", " votes", "Id ", "Audio"])
+def test_a_key_that_differs_by_case_or_blanks_alone_is_never_passed_over(tmp_path: Path, key: str) -> None:
+    full = {**ROW, "speaker": "s", "split": "train", "audio": "a.wav"}
+    rows = [
+        {**{key if name == key.strip().lower() else name: v for name, v in full.items()}} for _ in range(3)
+    ]
+    with pytest.raises(InputError, match=r"items\.jsonl:1: .*; so are all 3 rows\. Mend the file"):
+        read(write(tmp_path, *rows), skip_bad_rows=True)
+    with pytest.raises(InputError, match=rf"write the key '{key}' as \"{key.strip().lower()}\""):
+        parsed_row({**full, key: "x"}, "f:1")
+    with pytest.raises(InputError, match=r"items\.jsonl:1: write the key 'Categories' as \"categories\""):
+        read(write(tmp_path, {"Categories": ["yes", "no"]}, ROW), skip_bad_rows=True)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("7", "7.0"), ("7.0", "7"), ("Ren\u00e9e", "Rene\u0301e"), ("a", "a ")]
+)
+def test_two_spellings_of_one_id_are_one_id(tmp_path: Path, first: str, second: str) -> None:
+    with pytest.raises(InputError, match=r"items\.jsonl:2: id .* was used before, in line 1"):
+        read(write(tmp_path, {**ROW, "id": first}, {**ROW, "id": second}))

@@ -197,3 +197,20 @@ def test_a_wrong_root_says_what_was_looked_for_where_and_how_to_obtain_it(root: 
     (root / "Labels").rename(root / "Words")
     with pytest.raises(InputError, match=r"not found: Labels under "):
         read(root)
+
+
+def test_a_rater_who_names_two_emotions_under_one_key_has_no_vote(root: Path) -> None:
+    path = root / "Labels" / "labels_detailed.json"
+    whole = path.read_text()
+    at = whole.index('"EmoClass_Major"', whole.index(f'"{SECOND}.wav"'))
+    path.write_text(f'{whole[:at]}"EmoClass_Major": "Happy", {whole[at:]}')
+    items = refused(root, r"labels_detailed\.json:46", "names no primary emotion", labels="json")
+    assert sum(items[SECOND].votes) == 4
+
+
+@pytest.mark.parametrize("nothing", ["nan", "NA", "None", "NULL"])
+def test_a_missing_emotion_is_no_vote_for_another_however_it_is_spelt(root: Path, nothing: str) -> None:
+    write_votes(root, "columns")
+    change(root, "labels_detailed.csv", f"0019.wav,{W1},Angry", f"0019.wav,{W1},{nothing}")
+    items = refused(root, r"labels_detailed\.csv:8", f"'{W1}' names no primary emotion", labels="csv")
+    assert sum(items[SECOND].votes) == 4
