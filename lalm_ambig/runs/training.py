@@ -74,7 +74,7 @@ class Training:
         trainer, resumed = self._trainer()
         with stopping.put_off(), one_line_of_writers():
             trainer.fit(self.model, datamodule=self.data, ckpt_path=resumed, weights_only=True)
-            parallel.first_does(lambda: self._keep_selection(trainer))
+            self._keep_selection(trainer)
             self._keep_best(trainer)
 
     def _keep_best(self, trainer: Any) -> None:
@@ -88,7 +88,7 @@ class Training:
         parallel.first_does(lambda: trying(self.run.adapter, self._save_adapter))
 
     def _keep_selection(self, trainer: Any) -> None:
-        """Write how the checkpoint was chosen, where the run was validated."""
+        """Write how the checkpoint was chosen, where the run was validated; all must call, since metrics pool."""
         best = next(callback for callback in trainer.callbacks if isinstance(callback, BestWeights))
         if best.chosen is None:
             return
@@ -104,7 +104,7 @@ class Training:
             chosen=best.chosen,
             validations=best.validations,
         )
-        write_selection(self.run.selection, selection)
+        parallel.first_does(lambda: write_selection(self.run.selection, selection))
         step = best.chosen.step
         which = f"step {step}" if step >= 0 else "an earlier version's validation"
         self.console.print(
