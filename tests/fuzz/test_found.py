@@ -42,6 +42,16 @@ def test_a_price_that_is_none_is_one_line(tmp_path: Path, paid: object) -> None:
         standing(whole_lines(path))
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_last_row_of_curation_that_is_still_written_is_left_out(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(f"{json.dumps(CURATED)}{end}{json.dumps(CURATED)[:20]}".encode())
+    assert [row.id for row in read_rows(path)] == ["a"]
+    path.write_bytes(f"{json.dumps(CURATED)}{end}".encode("utf-16"))
+    with pytest.raises(InputError, match=r"rows\.jsonl: not UTF-8 but UTF-16"):
+        list(read_rows(path))
+
+
 def test_a_curation_row_that_is_nested_too_deep_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text(DEEP + "\n")
     with pytest.raises(InputError, match=r"rows\.jsonl:1: not JSON"):
