@@ -40,8 +40,8 @@ DESCRIPTION = (
     "corpus. With: one file each of configs/policy, configs/data and configs/method, or one preset that holds all "
     "three. Any key below can follow as an option. The same command goes on with a run that was interrupted. "
     "--folds all (or 0,3) runs the corpus's folds one after another, each in a folder of its own; "
-    "--model.start 'runs/NAME-fold{fold}' starts each from its own run. --allow-trained-items tests also on items that a "
-    "start was trained on, and marks every table. "
+    "--model.start 'runs/NAME-fold{fold}' starts each from its own run. --allow-trained-items tests also on items "
+    "that a start was trained on, and marks every table. "
     "--estimate prints what memory the run would take, and loads nothing. Several devices: --trainer.devices and "
     "--trainer.strategy (auto, ddp, deepspeed_stage_1, _2 or _3, also with _offload, fsdp2)."
 )
