@@ -62,6 +62,13 @@ def test_a_json_object_on_one_line_is_no_file_of_rows_with_other_keys(tmp_path: 
         check_replaceable(file, rows_with("ours", "a", "b"), where="--out")
 
 
+def test_a_mark_that_is_quoted_in_the_middle_of_a_text_makes_it_no_file_of_ours(tmp_path: Path) -> None:
+    file = tmp_path / "x"
+    file.write_text("x" * 9000 + mark_of("report") + "x" * 9000)
+    with pytest.raises(InputError, match="is not ours"):
+        check_replaceable(file, KINDS["marked"][0], where="--out")
+
+
 def test_what_is_no_regular_file_has_no_kind(tmp_path: Path) -> None:
     kind = Kind("ours", lambda _: False)
     os.mkfifo(tmp_path / "fifo")
