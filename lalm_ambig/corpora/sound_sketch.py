@@ -26,8 +26,8 @@ STEPS = 24
 """Whole numbers that a standard deviation is written in: rounding then adds 1e-4 to a difference."""
 SAME_BELOW = 0.15
 """Mean squared difference under which two clips are one."""
-SAME_LENGTH_MS = 100
-"""Copies in lossy formats may end this much later or earlier."""
+SAME_LENGTH_MS = 3000
+"""Copies may end this much later or earlier: lossy formats and cut or added silence move the end."""
 VERSION = "1"
 """Of the numbers: others were made by another rule and match none of these."""
 

@@ -146,6 +146,13 @@ def test_a_clip_is_known_again_in_any_container(
     assert first_alike(copied, [other, ours]) == 1 and first_alike(other, [ours, copied]) is None
 
 
+def test_silence_at_the_end_makes_no_other_clip(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", wave(1), RATE_HZ)
+    soundfile.write(tmp_path / "b.wav", np.concatenate([wave(1), np.zeros(RATE_HZ)]), RATE_HZ)
+    one, other = contents([clip("a", tmp_path / "a.wav"), clip("b", tmp_path / "b.wav")])
+    assert same_content(one, other)
+
+
 def test_other_lengths_and_the_same_words_unheard_are_other_items(tmp_path: Path) -> None:
     long, short = wave(3, seconds=2.0), wave(3, seconds=2.0)[:RATE_HZ]
     for name, samples in (("long", long), ("short", short)):
