@@ -71,6 +71,13 @@ class RolloutTable(Callback):
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         self.shown = state_dict["shown"]
 
+    def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Keep the responses: the next step may be another update on them."""
+        checkpoint["rollout_rows"] = pl_module.rollout_rows
+
+    def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        pl_module.rollout_rows = checkpoint.get("rollout_rows", [])
+
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:

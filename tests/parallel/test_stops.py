@@ -140,7 +140,7 @@ def expected(kind: str) -> int:
 @pytest.mark.parametrize(
     ("method", "world", "ranks", "place", "time"),
     [
-        ("grpo", 1, [0], "step", 4),  # between the updates on one batch of responses
+        ("grpo", 1, [0], "step", 5),  # between the updates on one batch of responses
         ("dpo", 1, [0], "rollout", 35),
         ("sft", 2, [1], "step", 3),
         ("grpo", 2, [0, 1], "step", 5),
