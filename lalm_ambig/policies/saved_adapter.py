@@ -93,8 +93,8 @@ def load_adapter(model: PeftModel, folder: Path, adapter: Adapter, *, projector:
         adapter: The policy's settings, which must not contradict the saved ones.
         projector: Name of the module between audio tower and decoder.
 
-    Raises InputError where the folder holds no adapter, or one that contradicts the settings, is of another shape, or
-    has no effect.
+    Raises InputError where the folder holds no adapter, or one that contradicts the settings or has another shape. One
+    that has no effect is noted: a run which has kept its start has such a one.
     """
     weights = _adapter_weights(folder)
     config = read_settings(folder)
@@ -109,9 +109,10 @@ def load_adapter(model: PeftModel, folder: Path, adapter: Adapter, *, projector:
     _refuse_other_layers(layers, fresh, adapter, folder)
     biases = {name: p.detach().clone() for name, p in trained_biases(found).items()}
     _put(found, weights, config, folder)
+    notes = _notes(config, layers, fresh)
     if norm_of_lora_b(found) == 0:
-        raise InputError("the adapter has no effect: every lora_B is zero.", where=str(folder))
-    return Loaded(found, biases, _notes(config, layers, fresh))
+        notes.append("the saved adapter has no effect, every lora_B is zero: this is the base model")
+    return Loaded(found, biases, notes)
 
 
 def trained_biases(model: nn.Module) -> dict[str, nn.Parameter]:

@@ -220,11 +220,17 @@ def test_an_adapter_that_lacks_layers_is_one_line(make_policy: MakePolicy, tmp_p
         make_policy().load_weights(tmp_path)
 
 
-def test_an_adapter_without_effect_is_one_line(make_policy: MakePolicy, tmp_path: Path) -> None:
+def test_an_adapter_without_effect_is_noted(make_policy: MakePolicy, tmp_path: Path) -> None:
+    """A run whose start was the best has one."""
     policy = make_policy()
     policy.save(tmp_path)
-    with pytest.raises(InputError, match="the adapter has no effect: every lora_B is zero"):
-        policy.load_weights(tmp_path)
+    policy.load_weights(tmp_path)
+    assert any("the saved adapter has no effect, every lora_B is zero" in note for note in policy.notes)
+    nudge(policy)
+    policy.save(tmp_path / "moved")
+    other = make_policy()
+    other.load_weights(tmp_path / "moved")
+    assert not any("no effect" in note for note in other.notes)
 
 
 def test_a_whole_model_and_an_adapter_are_not_taken_for_each_other(
