@@ -70,10 +70,10 @@ def test_a_run_is_complete_and_its_weights_give_its_predictions(
     assert run_fit(words, monkeypatch) == 0
     run = tmp_path / "r"
     table = [row.split("|") for row in (run / "results.md").read_text().splitlines() if row[:1] == "|"]
-    names = ["uniform", "prior", "base", "trained"]
-    assert [row[1].strip() for row in table[:6]] == ["method", "---", *names]
-    assert table[6][1:3] == [" ambiguity (items) ", " method "]
-    assert [row[2].strip() for row in table[8:12]] == names
+    names = ["uniform", "prior", "base", "trained", "probe", "panel"]
+    assert [row[1].strip() for row in table[:8]] == ["method", "---", *names]
+    assert table[8][1:3] == [" ambiguity (items) ", " method "]
+    assert [row[2].strip() for row in table[10:16]] == names
     assert str(run) in capsys.readouterr().out.replace("\n", "")
     for name in (
         "config.yaml",
@@ -126,7 +126,7 @@ def test_another_configuration_does_not_go_into_the_same_folder(
 ) -> None:
     folder = tmp_path / "r"
     folder.mkdir()
-    (folder / "environment.json").write_text('{"identity": "00000000"}')
+    (folder / "environment.json").write_text('{"identity": "00000000", "packages": {}}')
     (folder / "config.yaml").write_text("{}")
     with pytest.raises(ValueError, match=r"run.name: .* holds a run with another configuration"):
         run_fit(arguments(demo_root, tmp_path), monkeypatch)
