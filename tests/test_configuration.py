@@ -154,7 +154,7 @@ def test_a_wrong_option_is_one_line(arguments: list[str], expected: str) -> None
         ("run:\n  nmae: x\n", "nmae"),
         ("a: [1\n", r"own.yaml: not a YAML file"),
         ("- 1\n", r"own.yaml: a configuration file holds keys and values"),
-        ("", r"own.yaml: a configuration file holds keys and values"),
+        ("", r"own.yaml: the file is empty"),
     ],
 )
 def test_a_wrong_file_is_one_line(tmp_path: Path, text: str, expected: str) -> None:

@@ -447,7 +447,7 @@ def test_a_refusal_of_a_library_is_one_line_whatever_its_type(
     monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", refuse)
     said = refusal(CausalLM(str(llama)))
     assert "no text model checkpoint can be read" in said
-    assert "no such thing Give a folder" in said
+    assert "no such thing. Give a folder" in said
 
 
 def test_a_class_without_sdpa_runs_its_own_attention_and_says_so(tmp_path: Path) -> None:
