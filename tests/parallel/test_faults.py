@@ -14,6 +14,7 @@ def errors(log: Path) -> list[str]:
     return [line for line in text.splitlines() if line.startswith(("error:", "skipped:"))]
 
 
+@pytest.mark.slow
 def test_a_damaged_state_is_passed_over_for_the_one_before(
     server: ForkServer, whole: Whole, demo_root: Path, tmp_path: Path
 ) -> None:
@@ -28,6 +29,7 @@ def test_a_damaged_state_is_passed_over_for_the_one_before(
     assert left(tmp_path / "r") == left(whole("sft", 1))
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_again_as_it_takes_its_logs_up_loses_no_row(
     server: ForkServer, whole: Whole, demo_root: Path, tmp_path: Path
 ) -> None:
@@ -38,6 +40,7 @@ def test_a_run_that_is_killed_again_as_it_takes_its_logs_up_loses_no_row(
     assert left(tmp_path / "r") == left(whole("sft", 1))
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_leaves_the_last_state(
     server: ForkServer, whole: Whole, demo_root: Path, tmp_path: Path
 ) -> None:
@@ -52,7 +55,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_last_state(
     assert left(tmp_path / "r") == left(whole("sft", 1))
 
 
-@pytest.mark.parametrize("world", [1, 2])
+@pytest.mark.parametrize("world", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_its_items(
     world: int, server: ForkServer, whole: Whole, demo_root: Path, tmp_path: Path
 ) -> None:

@@ -58,6 +58,7 @@ def arguments(method: str, corpus: Path, folder: Path, *more: str, world: int = 
     return words(method, corpus, folder, *more, world=world, dropout=0.0, learning_rate=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "name"), cases())
 def test_a_strategy_trains_as_one_process_does(
     method: str, name: str, server: ForkServer, alone: Callable[[str], Path], demo_root: Path, tmp_path: Path
