@@ -162,6 +162,12 @@ def _literature(corpus: Corpus) -> list[Table | str]:
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(prog="python -m lalm_ambig.evaluate", description=__doc__)
     add_policy_options(parser)
+    _add_corpus_options(parser)
+    _add_reading_options(parser)
+    return parser
+
+
+def _add_corpus_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--corpus", help=f"one of {', '.join(corpus_names())} (default: the run's own)")
     parser.add_argument("--root", type=Path, help="folder of the corpus (a file for jsonl; demo needs none)")
     parser.add_argument("--part", help="only this part, where the corpus has parts")
@@ -178,6 +184,12 @@ def _parser() -> argparse.ArgumentParser:
         default="test",
         help="which items; all: of a corpus that was never trained on (default: test)",
     )
+    parser.add_argument("--limit", type=int, metavar="N", help=LIMIT)
+    parser.add_argument("--skip-long", action="store_true", help=SKIP_LONG)
+    parser.add_argument(FLAG, action="store_true", help=HELP)
+
+
+def _add_reading_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--samples",
         type=int,
@@ -191,17 +203,13 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="a further row: the same predictions at the temperature that fits the validation split best",
     )
-    parser.add_argument(FLAG, action="store_true", help=HELP)
     parser.add_argument("--batch-size", type=int, metavar="N", help="items in a batch")
-    parser.add_argument("--limit", type=int, metavar="N", help=LIMIT)
-    parser.add_argument("--skip-long", action="store_true", help=SKIP_LONG)
     parser.add_argument(
         "--literature", action="store_true", help="print what papers report on that corpus, below the tables"
     )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder for metrics.json and predictions.jsonl"
     )
-    return parser
 
 
 if __name__ == "__main__":

@@ -46,18 +46,9 @@ def connect(
         training: Whether the model will be trained: that there is something to train on is then checked first.
     """
     model.policy.reach()
-    data.needs_rationale, data.updates = model.needs_rationale, model.updates
-    data.smallest_batch = model.smallest_batch
-    data.written = model.generation.validation_items if model.writes else None
     if adapter is None and model.start is not None:
         adapter = started_from(model.start)
-    with parallel.first_alone():  # it reads the corpus, the others then find it checked
-        data.setup()
-    if training:
-        check_splits(data.corpus, data.prepared.counts())
-        model.check_samples()
-        data.train_items()
-        _check_batch(model, data)
+    _read(model, data, training=training)
     if trained is not None:
         check_mapping(data.categories, trained, where=f"corpus {data.corpus.name}")
     categories = data.categories if trained is None else data.categories.spoken_as(trained)
@@ -74,16 +65,34 @@ def connect(
     if data.cache_features and not policy.adapter.trains_tower and heard:
         with parallel.first_alone():
             encoder.features = cached_features(policy, heard, cache_root())
-    notes += leave_out_long(model, data, encoder, training=training)
-    if training:
-        notes += budget_notes(model, data, encoder)
-    if training and data.too_long:
-        data.train_items()
-        _check_batch(model, data)
+    notes += _fitting(model, data, encoder, training=training)
     _tell(data.corpus.name, notes)
     _tell(policy.describe, policy.notes)
     data.encoder = encoder
     model.attach(encoder)
+
+
+def _read(model: Method, data: DataModule, *, training: bool) -> None:
+    """Read the corpus, and refuse one that the model cannot be trained on."""
+    data.needs_rationale, data.updates = model.needs_rationale, model.updates
+    data.smallest_batch = model.smallest_batch
+    data.written = model.generation.validation_items if model.writes else None
+    with parallel.first_alone():  # it reads the corpus, the others then find it checked
+        data.setup()
+    if training:
+        check_splits(data.corpus, data.prepared.counts())
+        model.check_samples()
+        data.train_items()
+        _check_batch(model, data)
+
+
+def _fitting(model: Method, data: DataModule, encoder: Encoder, *, training: bool) -> list[str]:
+    """Refuse or leave out what is too long, and compare token limits with the curated texts; notes on both."""
+    notes = leave_out_long(model, data, encoder, training=training)
+    if training and data.too_long:
+        data.train_items()
+        _check_batch(model, data)
+    return notes + (budget_notes(model, data, encoder) if training else [])
 
 
 def _tell(about: str, notes: Sequence[str]) -> None:
