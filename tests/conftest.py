@@ -1,6 +1,7 @@
 """A tiny policy, a few noisy clips and their items: what tests of the model's parts share."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from lalm_ambig.types import Item
 # Models of this size are slower with two threads than with one, and pytest-xdist has both cores at work already.
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for processes that tests start
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup's choice would be inherited by what tests send it to
 
 # How fast examples come says how busy the machine is, not whether the code is right.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
