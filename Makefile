@@ -58,7 +58,7 @@ long: $(VENV)/.installed
 
 .PHONY: pretend-gpu gpu-rehearsal gpu-wheels
 
-# Every method on a pretend accelerator, which refuses what CUDA refuses; two to four minutes. `make test` tries a few.
+# Every method on a pretend accelerator, which refuses what CUDA refuses; two to four minutes.
 pretend-gpu: $(VENV)/.installed
 	$(BIN)/python -m pytest -n 2 -m "long or not long" tests/gpu/test_pretend_gpu.py
 

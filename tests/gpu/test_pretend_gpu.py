@@ -17,9 +17,10 @@ from pretend.build import cannot_build
 
 HERE = Path(__file__).parent
 REASON = cannot_build()
-pytestmark = pytest.mark.skipif(
-    REASON is not None, reason=f"the pretend accelerator cannot be compiled: {REASON}"
-)
+pytestmark = [
+    pytest.mark.long,  # make pretend-gpu runs them all
+    pytest.mark.skipif(REASON is not None, reason=f"the pretend accelerator cannot be compiled: {REASON}"),
+]
 
 DRAW = ["--model.sampling.max_new_tokens=12"]
 METHODS: dict[str, tuple[str, list[str]]] = {
@@ -62,12 +63,7 @@ TYPES: dict[str, tuple[str, str, list[str]]] = {
     "computed again": ("text", "grpo", ["--policy.adapter.checkpoint_activations=true"]),
     "rows alone": ("omni", "grpo", ["--model.share_prompt=false"]),
 }
-QUICK = {("tiny", "kl_only"), ("tiny", "grpo")}
-COMBINATIONS = [
-    pytest.param(policy, method, marks=() if (policy, method) in QUICK else pytest.mark.long)
-    for policy in combinations.POLICIES
-    for method in METHODS
-]
+COMBINATIONS = [(policy, method) for policy in combinations.POLICIES for method in METHODS]
 
 
 class CommandFailed(Exception):
@@ -193,7 +189,6 @@ def _in_float32(policy: str) -> list[str]:
     return [] if policy == "tiny" else ["--policy.dtype=float32"]
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("case", TYPES)
 def test_other_types_and_ways_of_computing_are_on_the_device(pretend: Pretend, case: str) -> None:
     policy, method, settings = TYPES[case]
@@ -220,8 +215,8 @@ def test_predict_is_on_the_device(pretend: Pretend, grpo_run: str) -> None:
 @pytest.mark.parametrize(
     "method",
     [
-        pytest.param("sft", marks=pytest.mark.long),
-        pytest.param("dpo_all_start", marks=pytest.mark.long),
+        "sft",
+        "dpo_all_start",
         "grpo",
         pytest.param(
             "grpo_two_updates",
@@ -239,7 +234,6 @@ def test_a_stopped_run_goes_on_on_the_device(pretend: Pretend, method: str) -> N
     assert pretend.fit("tiny", method, name=name)["counts"]["refusals"] == 0
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("policy", ["omni", "text"])
 def test_evaluate_of_other_models_is_on_the_device(pretend: Pretend, policy: str, tmp_path: Path) -> None:
     run = pretend.fit(policy, "sft", name=f"evaluated-{policy}")["answer"]
@@ -247,7 +241,6 @@ def test_evaluate_of_other_models_is_on_the_device(pretend: Pretend, policy: str
     assert pretend.ask(command="evaluate", words=words)["counts"]["launches"] > 1_000
 
 
-@pytest.mark.long
 def test_an_adapter_that_was_trained_on_the_device_is_exported(
     pretend: Pretend, grpo_run: str, tmp_path: Path
 ) -> None:
