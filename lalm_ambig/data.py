@@ -69,6 +69,12 @@ def asked_alike(own: Corpus, other: Corpus) -> bool:
         return own.name == other.name
 
 
+def _check_positive(**settings: int | None) -> None:
+    for name, number in settings.items():
+        if number is not None and number < 1:
+            raise InputError(f"{name} must be at least 1, got {number}", where="data")
+
+
 class DataModule(lightning.LightningDataModule):
     """Items of a corpus, split and batched."""
 
@@ -121,13 +127,8 @@ class DataModule(lightning.LightningDataModule):
             seed: Of the order of the training items: the run's `seed`, or nothing.
         """
         super().__init__()
-        for name, size in {"batch_size": batch_size, "eval_batch_size": eval_batch_size}.items():
-            if size < 1:
-                raise InputError(f"{name} must be at least 1, got {size}", where="data")
-        if items_per_update is not None and items_per_update < 1:
-            raise InputError(f"items_per_update must be at least 1, got {items_per_update}", where="data")
-        if limit is not None and limit < 1:
-            raise InputError(f"limit must be at least 1, got {limit}", where="data")
+        _check_positive(batch_size=batch_size, eval_batch_size=eval_batch_size)
+        _check_positive(items_per_update=items_per_update, limit=limit)
         self.corpus = corpus
         corpus.skip_bad_rows = corpus.skip_bad_rows or skip_bad_rows
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
