@@ -17,6 +17,8 @@ from lalm_ambig.errors import InputError
 from lalm_ambig.files.text import MARK, check_text, opened
 
 BYTE_ORDER_MARK = MARK.encode()
+_BLANKS = " \t\n\r"
+"""The characters that JSON passes over between values; Python's `strip` knows more."""
 _ENDS = re.compile(rb"\r\n|\r|\n")
 _PYTHON = re.compile(r"\s*[{\[]\s*'|[:,\[]\s*(?:None|True|False)\b")
 """What Python prints of an object, which is not JSON."""
@@ -121,14 +123,14 @@ def without_twins(pairs: Pairs) -> dict[str, Any]:
 
 def _meant(text: str, error: json.JSONDecodeError) -> str:
     """What the writer seems to have meant, behind a colon; empty where that is not known."""
-    rest = text[error.pos :].strip()
+    rest = text[error.pos :].strip(_BLANKS)
     if error.msg == "Extra data":
-        if set(rest) <= {",", ";"}:
+        if rest and set(rest) <= {",", ";"}:
             return f": end the line after the object, without {rest[0]!r}"
         return ": one object a line" if rest.lstrip(", ").startswith("{") else ""
     if _PYTHON.search(text):
         return f": {PYTHON}"
-    if text[: error.pos].rstrip().endswith(",") and rest.startswith(("}", "]")):
+    if text[: error.pos].rstrip(_BLANKS).endswith(",") and rest.startswith(("}", "]")):
         return ": a comma before the end"
     return ""
 

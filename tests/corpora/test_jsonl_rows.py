@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lalm_ambig.corpora.jsonl import JsonLines
@@ -312,6 +312,9 @@ def test_any_object_is_a_row_with_finite_votes_or_an_input_error(values: dict[st
 
 
 @given(st.binary(max_size=40))
+@example(b"0\x0b")
+@example("{}\u00a0".encode())
+@example(b"{} \x1f;")
 def test_any_bytes_are_an_object_or_an_input_error(line: bytes) -> None:
     try:
         values = json_object(line)
