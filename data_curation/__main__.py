@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from lalm_ambig.command_line import CommandParser
-from lalm_ambig.errors import InputError, run_command
+from lalm_ambig.config.command_line import CommandParser
+from lalm_ambig.core.errors import InputError, run_command
 
 DESCRIPTION = """Reasoning that explains why listeners divided as they did; for fit's --data.rationales.
 

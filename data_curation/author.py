@@ -12,7 +12,7 @@ from data_curation.records import Call, Row, Usage
 from data_curation.request import Ask, Rejection, rewrite_ask, validator_ask, writer_ask
 from data_curation.rows import Job
 from data_curation.store import Store
-from lalm_ambig.items import Item
+from lalm_ambig.core.items import Item
 
 VALIDATOR_TRIES = 2
 """How often the validator is asked about one attempt before its reply counts as unreadable."""

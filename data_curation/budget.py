@@ -10,7 +10,7 @@ from importlib.resources import files
 from data_curation.gate import RunStopped
 from data_curation.records import Usage
 from data_curation.request import Ask
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 
 TOKENS = 1e6
 OVERHEAD_TOKENS = 200

@@ -14,7 +14,7 @@ import httpx2
 import openai
 
 from data_curation.failures import SHOWN, CallError, failure_of
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 
 DEFAULT_URL = "https://api.openai.com/v1"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 
 MAX_S = 30.0
 """Longest stretch that is uploaded: what the trained models will hear of a clip."""

@@ -4,7 +4,7 @@ import sys
 
 from data_curation.gate import RunStopped
 from data_curation.progress import OUTCOMES, Tally
-from lalm_ambig.errors import EXIT_CHECK_FAILED, EXIT_OK
+from lalm_ambig.core.errors import EXIT_CHECK_FAILED, EXIT_OK
 
 
 def conclude(stopped: RunStopped | None, tally: Tally) -> int:

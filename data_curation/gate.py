@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 
 WINDOW_S = 60.0
 

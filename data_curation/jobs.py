@@ -6,9 +6,9 @@ from itertools import islice
 from pathlib import Path
 
 from data_curation.clips import Clip, open_clip
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import Item
 from lalm_ambig.corpora.base import Corpus
-from lalm_ambig.errors import InputError
-from lalm_ambig.items import Item
 
 
 @dataclass(frozen=True)

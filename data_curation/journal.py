@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 
 BLOCK = 1 << 16
 

@@ -29,7 +29,7 @@ class Verdict:
 def js_bits(target: Sequence[float], predicted: Sequence[float]) -> float:
     """Jensen-Shannon divergence in bits, in [0, 1], of two short lists.
 
-    `lalm_ambig.distributions.js_divergence` restated in plain Python (a test holds them together): importing
+    `lalm_ambig.core.distributions.js_divergence` restated in plain Python (a test holds them together): importing
     torch would take half a gigabyte in a program that has no other use for it.
     """
 

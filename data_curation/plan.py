@@ -16,8 +16,8 @@ from data_curation.request import Rejection, job_key, rewrite_ask, validator_ask
 from data_curation.rows import Standing, standing, whole_lines
 from data_curation.server import models_of, unknown_price_note
 from data_curation.write_openai import key_settings, standard_of
-from lalm_ambig.errors import EXIT_OK, InputError
-from lalm_ambig.items import Item
+from lalm_ambig.core.errors import EXIT_OK, InputError
+from lalm_ambig.core.items import Item
 
 USUAL_WORDS = 180
 """Words of a reasoning."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from data_curation.clips import ENCODING, Clip
 from data_curation.records import PROSE, Reasoning, Role, active
-from lalm_ambig.items import Item
+from lalm_ambig.core.items import Item
 
 SECTIONS = {
     "text_analysis": "What the words mean, and where they leave the class open.",

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from data_curation.records import Row
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.json_lines import json_object, numbered_lines
 
 Job = tuple[str, str]
@@ -17,7 +17,7 @@ Standing = dict[Job, tuple[int, str]]
 """For each job how many rows it has, and the outcome of the last."""
 
 SUM_TOLERANCE = 4e-3
-"""How far from 1 a distribution may sum, as `lalm_ambig.distributions` has it, which needs torch."""
+"""How far from 1 a distribution may sum, as `lalm_ambig.core.distributions` has it, which needs torch."""
 MOST_USD = 1e9
 """More than any row can have cost."""
 

@@ -14,8 +14,8 @@ from data_curation.progress import RunDisplay, Tally
 from data_curation.records import Row
 from data_curation.request import job_key
 from data_curation.store import Store
-from lalm_ambig.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, InputError
-from lalm_ambig.items import Item
+from lalm_ambig.core.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, InputError
+from lalm_ambig.core.items import Item
 
 REFRESH_S = 0.5
 

@@ -12,7 +12,7 @@ from data_curation.exchange import Exchange
 from data_curation.gate import Gate
 from data_curation.limits import Limits, Model
 from data_curation.records import Role
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 
 
 def models_of(args: argparse.Namespace) -> dict[Role, Model]:

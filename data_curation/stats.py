@@ -15,8 +15,8 @@ from data_curation import filters
 from data_curation.acoustic.nothing import found_nothing
 from data_curation.records import PROSE, Row, Usage, active
 from data_curation.rows import read_rows
-from lalm_ambig.categories import normal_form
-from lalm_ambig.errors import EXIT_OK, InputError
+from lalm_ambig.core.categories import normal_form
+from lalm_ambig.core.errors import EXIT_OK, InputError
 
 OUTCOMES = ("accepted", "rejected", "refused", "unreadable")
 SENTENCE_END = re.compile(r"(?<=[.!?;])\s+")

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from data_curation.journal import Journal
 from data_curation.records import Call, Row
 from data_curation.rows import Job, row_fields, standing
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.failures import refused
 
 

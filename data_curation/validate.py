@@ -26,7 +26,7 @@ from data_curation.request import validator_ask
 from data_curation.rows import read_rows
 from data_curation.server import open_line
 from data_curation.store import Store
-from lalm_ambig.errors import EXIT_CHECK_FAILED, EXIT_OK, InputError
+from lalm_ambig.core.errors import EXIT_CHECK_FAILED, EXIT_OK, InputError
 
 
 def validate(args: argparse.Namespace) -> int:

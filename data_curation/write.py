@@ -4,8 +4,8 @@ import argparse
 import asyncio
 
 from data_curation.jobs import Selection
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.base import open_corpus
-from lalm_ambig.errors import InputError
 
 
 def write(args: argparse.Namespace) -> int:

@@ -12,8 +12,8 @@ from data_curation.progress import RunDisplay, Tally, print_summary, show_row
 from data_curation.records import Row
 from data_curation.request import job_key
 from data_curation.store import Store
-from lalm_ambig.errors import InputError
-from lalm_ambig.items import Item
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import Item
 
 
 def write_acoustic(selection: Selection, args: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from data_curation.progress import RunDisplay, Tally, print_summary, show_row
 from data_curation.run import Loop, Run
 from data_curation.server import open_line
 from data_curation.store import Store
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 
 
 async def write_openai(selection: Selection, args: argparse.Namespace) -> int:

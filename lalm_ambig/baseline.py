@@ -11,27 +11,27 @@ from rich.markup import escape
 
 from lalm_ambig.baselines.base import Answered, Baseline, Known, baseline, baseline_names
 from lalm_ambig.baselines.pooled import PooledFeatures
-from lalm_ambig.command_line import CommandParser
-from lalm_ambig.configuration import Cli, parse
-from lalm_ambig.configuration_files import config_folder
-from lalm_ambig.configuration_trust import add_allow_option, allowed
+from lalm_ambig.config.cli import Cli, parse
+from lalm_ambig.config.command_line import CommandParser
+from lalm_ambig.config.files import config_folder
+from lalm_ambig.config.trust import add_allow_option, allowed
+from lalm_ambig.core.errors import InputError, run_command
+from lalm_ambig.core.types import SPLITS
 from lalm_ambig.corpora.base import Corpus, corpus_names
-from lalm_ambig.corpora.split_check import check_splits
-from lalm_ambig.data import DataModule, asked_alike
-from lalm_ambig.errors import InputError, run_command
+from lalm_ambig.corpora.preparing.split_check import check_splits
+from lalm_ambig.data.datamodule import DataModule, asked_alike
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.results import About, Results
 from lalm_ambig.evaluation.results_file import write_results
 from lalm_ambig.evaluation.table import ambiguity_table, main_table
-from lalm_ambig.policies.lora import Adapter
-from lalm_ambig.runs import quiet
+from lalm_ambig.policies.weights.lora import Adapter
 from lalm_ambig.runs.asked_corpus import asked_corpus
 from lalm_ambig.runs.evaluation import check_place, keep
-from lalm_ambig.runs.folder import open_run
+from lalm_ambig.runs.folder.run_folder import open_run
 from lalm_ambig.runs.loading import LIMIT, SKIP_LONG, add_path_option, at_path
+from lalm_ambig.runs.processes import quiet
 from lalm_ambig.runs.session import connect
 from lalm_ambig.runs.trained_items import FLAG, HELP, found_in, record_of_base, refuse_trained
-from lalm_ambig.types import SPLITS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

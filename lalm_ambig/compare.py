@@ -12,8 +12,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from lalm_ambig.command_line import CommandParser
-from lalm_ambig.errors import InputError, run_command
+from lalm_ambig.config.command_line import CommandParser
+from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.evaluation.comparison import Comparison, compare
 from lalm_ambig.evaluation.pairing import Side
 from lalm_ambig.evaluation.predictions import read_predictions

@@ -12,17 +12,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lalm_ambig.command_line import CommandParser
+from lalm_ambig.config.command_line import CommandParser
+from lalm_ambig.config.corpus_options import option_values
+from lalm_ambig.core.errors import EXIT_OK, EXIT_USER_ERROR, InputError, run_command
+from lalm_ambig.core.items import ALL, SPLITS
 from lalm_ambig.corpora.base import Corpus, corpus_names, open_corpus
-from lalm_ambig.corpora.options import option_values
-from lalm_ambig.corpora.prepared import Prepared, prepare
-from lalm_ambig.corpora.repeats import Repeated, repeats
-from lalm_ambig.corpora.split_check import check_splits
-from lalm_ambig.corpus_summary import summarise
-from lalm_ambig.errors import EXIT_OK, EXIT_USER_ERROR, InputError, run_command
+from lalm_ambig.corpora.duplicates.within_corpus import Repeated, repeats
+from lalm_ambig.corpora.preparing.prepared import Prepared, prepare
+from lalm_ambig.corpora.preparing.split_check import check_splits
 from lalm_ambig.files.atomic import write_text
 from lalm_ambig.files.kinds import check_replaceable, json_with
-from lalm_ambig.items import ALL, SPLITS
+from lalm_ambig.reporting.corpus_summary import summarise
 
 FLOOR_METRICS = {
     "js_div_bits": "JS",

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from lalm_ambig.checks.environment import check_environment
 from lalm_ambig.checks.outcome import Outcome
-from lalm_ambig.errors import EXIT_CHECK_FAILED, EXIT_OK, InputError, run_command
+from lalm_ambig.core.errors import EXIT_CHECK_FAILED, EXIT_OK, InputError, run_command
 
 USAGE = "usage: python -m lalm_ambig.doctor [--policy YAML | --config FILE ...] [--KEY VALUE ...]"
 
@@ -41,9 +41,9 @@ def _check_policy(given: Sequence[str]) -> Iterator[Outcome]:
     """What needs the model; imported only now, so that a broken installation is named rather than met."""
     from lalm_ambig.checks.audio import check_audio
     from lalm_ambig.checks.model import check_abilities, check_adapter, check_forward, check_tokens
-    from lalm_ambig.configuration import parse
+    from lalm_ambig.config.cli import parse
     from lalm_ambig.policies.audio_model import AudioModel
-    from lalm_ambig.runs import quiet
+    from lalm_ambig.runs.processes import quiet
 
     quiet.silence()
     cli = parse(_as_fit(given))
@@ -68,7 +68,7 @@ def _check_policy(given: Sequence[str]) -> Iterator[Outcome]:
 
 def _devices(cli: Any) -> Outcome:
     """What a run of that configuration would compute on."""
-    from lalm_ambig.configuration_devices import seen
+    from lalm_ambig.config.devices import seen
 
     try:
         cli.check_devices()
@@ -79,7 +79,7 @@ def _devices(cli: Any) -> Outcome:
 
 def _as_fit(given: Sequence[str]) -> list[str]:
     """`--policy FILE` as the configuration files that `fit` would take with it; everything else as it is."""
-    from lalm_ambig.configuration_files import config_folder
+    from lalm_ambig.config.files import config_folder
 
     if any(argument.startswith(("--config", "-c")) for argument in given):
         return list(given)

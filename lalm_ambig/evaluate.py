@@ -9,23 +9,23 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lalm_ambig.command_line import CommandParser
+from lalm_ambig.config.command_line import CommandParser
+from lalm_ambig.core.errors import InputError, run_command
+from lalm_ambig.core.types import ALL, PORTIONS
 from lalm_ambig.corpora.base import Corpus, corpus_names
-from lalm_ambig.corpora.split_check import check_splits
-from lalm_ambig.data import DataModule, asked_alike
-from lalm_ambig.errors import InputError, run_command
+from lalm_ambig.corpora.preparing.split_check import check_splits
+from lalm_ambig.data.datamodule import DataModule, asked_alike
 from lalm_ambig.evaluation.literature import literature
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.table import ambiguity_table, main_table
 from lalm_ambig.methods.base import Method
-from lalm_ambig.runs import quiet
 from lalm_ambig.runs.asked_corpus import asked_corpus, is_own
 from lalm_ambig.runs.evaluation import check_place
 from lalm_ambig.runs.loading import LIMIT, SKIP_LONG, Loaded, add_policy_options, load, source_of
+from lalm_ambig.runs.processes import quiet
 from lalm_ambig.runs.rows import Rows
 from lalm_ambig.runs.session import connect
 from lalm_ambig.runs.trained_items import FLAG, HELP, found_in, record_of, refuse_trained
-from lalm_ambig.types import ALL, PORTIONS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

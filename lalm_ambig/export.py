@@ -21,19 +21,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lalm_ambig.command_line import CommandParser
-from lalm_ambig.configuration import parse
-from lalm_ambig.configuration_trust import add_allow_option, allowed
-from lalm_ambig.errors import InputError, run_command
+from lalm_ambig.config.cli import parse
+from lalm_ambig.config.command_line import CommandParser
+from lalm_ambig.config.trust import add_allow_option, allowed
+from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.evaluation.trained_items import write_trained_items
 from lalm_ambig.exporting.card import Form, loading_lines, sections, write_card
 from lalm_ambig.exporting.parity import make_probe
 from lalm_ambig.exporting.push import check_push, push
 from lalm_ambig.exporting.target import check_target, new_folder, readable_size, size_of
 from lalm_ambig.exporting.weights import DTYPES, base_name, load_weights, write
-from lalm_ambig.runs import quiet
-from lalm_ambig.runs.folder import RunFolder, open_run
+from lalm_ambig.runs.folder.run_folder import RunFolder, open_run
 from lalm_ambig.runs.loading import Loaded, add_path_option, at_path
+from lalm_ambig.runs.processes import quiet
 from lalm_ambig.runs.trained_items import record_of_run
 
 PICKLES = "its files are pickles: they must be your own, since reading them runs the code in them"

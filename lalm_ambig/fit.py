@@ -7,13 +7,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lalm_ambig import parallel
-from lalm_ambig.configuration import Cli, RunSettings, namespace_name, parse
-from lalm_ambig.configuration_callbacks import check_callbacks
-from lalm_ambig.corpora.split_check import check_splits_at_hand
-from lalm_ambig.errors import run_command
+from lalm_ambig.config.callbacks import check_callbacks
+from lalm_ambig.config.cli import Cli, RunSettings, namespace_name, parse
+from lalm_ambig.config.estimate_option import taken_out as estimate_taken_out
+from lalm_ambig.config.folds import start_of_fold, taken_out
+from lalm_ambig.core import distributed
+from lalm_ambig.core.errors import run_command
+from lalm_ambig.corpora.preparing.split_check import check_splits_at_hand
 from lalm_ambig.estimation.estimate import print_estimate, processes
-from lalm_ambig.estimation.option import taken_out as estimate_taken_out
 from lalm_ambig.evaluation.from_markdown import tables_of
 from lalm_ambig.evaluation.grid import Grid
 from lalm_ambig.evaluation.literature import literature
@@ -23,21 +24,20 @@ from lalm_ambig.evaluation.table import ambiguity_table, main_table
 from lalm_ambig.files.atomic import write_lines
 from lalm_ambig.files.names import check_folder_name, component
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.lora import summary
-from lalm_ambig.runs import quiet
-from lalm_ambig.runs.ending import clear_up, ending_well
-from lalm_ambig.runs.folder import RunFolder
-from lalm_ambig.runs.folds import start_of_fold, taken_out
+from lalm_ambig.policies.weights.lora import summary
+from lalm_ambig.runs.batch_checks.update_size import divide_updates
+from lalm_ambig.runs.checkpoints.selection import read_selection, selection_table
+from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.runs.model_card import write_card
 from lalm_ambig.runs.notices import answers_notices, selection_notices
-from lalm_ambig.runs.processes import start, together
+from lalm_ambig.runs.processes import quiet
+from lalm_ambig.runs.processes.ending import clear_up, ending_well
+from lalm_ambig.runs.processes.launch import start, together
+from lalm_ambig.runs.processes.strategies import check_strategy, strategy_of
 from lalm_ambig.runs.reference_rows import PANEL
-from lalm_ambig.runs.selection import read_selection, selection_table
 from lalm_ambig.runs.session import connect, started_from
-from lalm_ambig.runs.strategies import check_strategy, strategy_of
 from lalm_ambig.runs.trained_items import allowed_in, keep_record, past_of
 from lalm_ambig.runs.training import EVALUATED, Training
-from lalm_ambig.runs.update_size import divide_updates
 
 
 def main() -> int:
@@ -105,22 +105,22 @@ def train(arguments: Sequence[str], console: Console, *, suffix: str = "", allow
     cli.check_precision(training=True)
     cli.check_seed()
     evaluator = start(cli)
-    divide_updates(cli.model, cli.datamodule, cli.config_init["trainer"], world_size=parallel.world())
-    console.quiet = not parallel.is_first()
+    divide_updates(cli.model, cli.datamodule, cli.config_init["trainer"], world_size=distributed.world())
+    console.quiet = not distributed.is_first()
     settings: RunSettings = cli.config_init["run"]
     run = RunFolder(settings.root / (f"{settings.name}{suffix}" if settings.name else default_name(cli)))
-    state = parallel.first_does(lambda: run.state_for(cli.identity()))
+    state = distributed.first_does(lambda: run.state_for(cli.identity()))
     if state == "finished":
         console.print(f"{run.path} is finished already:", soft_wrap=True)
         for part in tables_of(run.results.read_text(encoding="utf-8")):
             console.print(part if isinstance(part, Table) else escape(part))
         return run
     console.print(f"run folder: {run.path}" + (" (goes on)" if state == "started" else ""))
-    past = parallel.first_does(lambda: past_of(cli.model, cli.datamodule, allow=allow))
+    past = distributed.first_does(lambda: past_of(cli.model, cli.datamodule, allow=allow))
     connect(cli.model, cli.datamodule, training=True)
     check_strategy(strategy, cli.model, cli.datamodule)
-    changed = parallel.first_does(lambda: run.record(cli.resolved(), cli.identity(), trainer=evaluator))
-    overlap = parallel.first_does(lambda: keep_record(run, cli.datamodule, past))
+    changed = distributed.first_does(lambda: run.record(cli.resolved(), cli.identity(), trainer=evaluator))
+    overlap = distributed.first_does(lambda: keep_record(run, cli.datamodule, past))
     console.print(_policy_line(cli.model.policy))
     if changed:
         console.print(
@@ -134,11 +134,11 @@ def train(arguments: Sequence[str], console: Console, *, suffix: str = "", allow
 
 def finish(training: Training) -> None:
     """Everything that the run still lacks, up to its table."""
-    parallel.first_does(lambda: clear_up(training.run))
+    distributed.first_does(lambda: clear_up(training.run))
     base, references = training.base(), training.references()
     training.fit()
     trained = training.trained()
-    parallel.first_does(lambda: conclude(training, training.results(base, trained), references, trained))
+    distributed.first_does(lambda: conclude(training, training.results(base, trained), references, trained))
 
 
 def conclude(

@@ -10,20 +10,20 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from lalm_ambig.categories import CategorySet
-from lalm_ambig.command_line import CommandParser
+from lalm_ambig.audio.inspection import inspect_audio
+from lalm_ambig.config.command_line import CommandParser
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.errors import InputError, run_command
+from lalm_ambig.core.types import Item, Reading
 from lalm_ambig.corpora.base import corpus_names, open_corpus
-from lalm_ambig.data import DataModule
-from lalm_ambig.encoding import Elicitation, Encoder, prompt_notes
-from lalm_ambig.errors import InputError, run_command
+from lalm_ambig.data.datamodule import DataModule
+from lalm_ambig.data.encoding import Elicitation, Encoder, prompt_notes
 from lalm_ambig.evaluation.cross_domain import check_mapping, mapping_note
 from lalm_ambig.prompts import FOR_TEXTS
-from lalm_ambig.runs import quiet
+from lalm_ambig.runs.batch_checks.long_items import refuse_long
 from lalm_ambig.runs.loading import Loaded, add_policy_options, load
-from lalm_ambig.runs.long_items import refuse_long
+from lalm_ambig.runs.processes import quiet
 from lalm_ambig.runs.trained_items import seen_line
-from lalm_ambig.sound_files import inspect_audio
-from lalm_ambig.types import Item, Reading
 
 BAR_WIDTH = 40
 

@@ -12,21 +12,21 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from lalm_ambig.command_line import CommandParser
+from lalm_ambig.config.command_line import CommandParser
+from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.corpora.base import corpus_names
-from lalm_ambig.corpus_summary import summarise
-from lalm_ambig.errors import InputError, run_command
 from lalm_ambig.files.places import check_folder
-from lalm_ambig.reporting.corpora import summaries
+from lalm_ambig.reporting.corpus_summary import summarise
 from lalm_ambig.reporting.figures import draw, figure_names
-from lalm_ambig.reporting.files import check_free, write, write_sheet
-from lalm_ambig.reporting.groups import grouped
-from lalm_ambig.reporting.inputs import Asked, read_inputs
-from lalm_ambig.reporting.page import page
-from lalm_ambig.reporting.placing import placed
-from lalm_ambig.reporting.recipe import METHODS, method_named
-from lalm_ambig.reporting.report import Report
+from lalm_ambig.reporting.reading.corpora import summaries
+from lalm_ambig.reporting.reading.groups import grouped
+from lalm_ambig.reporting.reading.inputs import Asked, read_inputs
+from lalm_ambig.reporting.reading.recipe import METHODS, method_named
+from lalm_ambig.reporting.reading.report import Report
+from lalm_ambig.reporting.reading.resolving import placed
 from lalm_ambig.reporting.tables import corpora, sheets, table_names
+from lalm_ambig.reporting.writing.files import check_free, write, write_sheet
+from lalm_ambig.reporting.writing.page import page
 from lalm_ambig.runs.older_results import with_overlap
 from lalm_ambig.runs.trained_items import FLAG, HELP
 

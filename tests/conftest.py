@@ -10,12 +10,12 @@ import torch
 from hypothesis import HealthCheck, settings
 from small_model import MakeEncoder, MakePolicy, noise
 
-from lalm_ambig.corpora.crema_d_votes import CATEGORIES
-from lalm_ambig.corpora.demo_writer import DemoSettings, write_demo
-from lalm_ambig.encoding import Elicitation, Encoder, Readout
-from lalm_ambig.policies.lora import Adapter
+from lalm_ambig.core.types import Item
+from lalm_ambig.corpora.crema_d.votes import CATEGORIES
+from lalm_ambig.corpora.demo.writer import DemoSettings, write_demo
+from lalm_ambig.data.encoding import Elicitation, Encoder, Readout
 from lalm_ambig.policies.tiny import Tiny, build
-from lalm_ambig.types import Item
+from lalm_ambig.policies.weights.lora import Adapter
 
 # Models of this size are slower with two threads than with one, and pytest-xdist has both cores at work already.
 torch.set_num_threads(1)

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lalm_ambig.corpora.crema_d_votes import CATEGORIES
-from lalm_ambig.corpora.demo import Demo
+from lalm_ambig.corpora.crema_d.votes import CATEGORIES
+from lalm_ambig.corpora.demo.corpus import Demo
 
 
 def write_rows(path: Path, corpus: Path, names: dict[str, str]) -> Path:

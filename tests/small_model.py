@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from lalm_ambig.encoding import Encoder
+from lalm_ambig.data.encoding import Encoder
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.tiny import Tiny
 

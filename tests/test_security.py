@@ -17,7 +17,7 @@ import data_curation
 import lalm_ambig
 from lalm_ambig.methods.sft import SFT
 from lalm_ambig.policies.causal_lm import CausalLM
-from lalm_ambig.runs.checkpoint_files import WholeFileIO
+from lalm_ambig.runs.checkpoints.files import WholeFileIO
 from lalm_ambig.runs.session import load_trained
 
 PICKLES = "reading a pickle runs the code in it"

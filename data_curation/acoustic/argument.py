@@ -6,7 +6,7 @@ from data_curation.acoustic.expectations import EXPECTED, evidence
 from data_curation.acoustic.nothing import NO_PROFILE, NOTHING
 from data_curation.acoustic.terms import Pick, Voice
 from data_curation.records import ClassCue
-from lalm_ambig.categories import canonical_key
+from lalm_ambig.core.categories import canonical_key
 
 CUES_OF_LEADER, CUES_OF_OTHERS = 2, 1
 """Most cues given for the leading class and for each other one."""

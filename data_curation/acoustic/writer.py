@@ -22,10 +22,10 @@ from data_curation.acoustic.synthesis import synthesise
 from data_curation.acoustic.terms import Pick, voice_of
 from data_curation.acoustic.wording import remark_on
 from data_curation.records import Reasoning, active
-from lalm_ambig.audio import read_audio
-from lalm_ambig.categories import CategorySet
-from lalm_ambig.errors import InputError
-from lalm_ambig.items import Item
+from lalm_ambig.audio.reading import read_audio
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import Item
 
 VERSION = "3"
 """Part of a row's content address: to be raised whenever the same clip and seed would give another text."""

@@ -5,12 +5,12 @@ it does not hold, none where it does. Modules of this package are found by thems
 `validate` share them.
 """
 
-import importlib
-import pkgutil
+import sys
 from collections.abc import Callable, Sequence
 from functools import cache
 
 from data_curation.records import Reasoning
+from lalm_ambig.core.discovery import module_names, module_of
 
 Rule = Callable[[Reasoning, Sequence[float], Sequence[str]], list[str]]
 
@@ -18,8 +18,8 @@ Rule = Callable[[Reasoning, Sequence[float], Sequence[str]], list[str]]
 @cache
 def rules() -> dict[str, Rule]:
     """Every rule by its module's name, in alphabetical order."""
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    return {name: importlib.import_module(f"{__name__}.{name}").check for name in names}
+    package = sys.modules[__name__]
+    return {name: module_of(package, name).check for name in module_names(package)}
 
 
 def check(reasoning: Reasoning, votes: Sequence[float], categories: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from data_curation.records import Reasoning, active
-from lalm_ambig.categories import normal_form
+from lalm_ambig.core.categories import normal_form
 
 
 def check(reasoning: Reasoning, votes: Sequence[float], categories: Sequence[str]) -> list[str]:

@@ -20,8 +20,8 @@ import torch
 
 from data_curation.records import Row
 from data_curation.rows import read_rows
-from lalm_ambig.distributions import AMBIGUITY_LEVELS, ambiguity_level, normalised_entropy
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.distributions import AMBIGUITY_LEVELS, ambiguity_level, normalised_entropy
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.atomic import write_lines, write_text
 from lalm_ambig.files.kinds import check_replaceable, mark_of, marked
 from lalm_ambig.files.places import check_folder

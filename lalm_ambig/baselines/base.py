@@ -4,9 +4,6 @@ To add one, write `baselines/NAME.py` with one subclass of `Baseline`; `python -
 the module's name.
 """
 
-import importlib
-import inspect
-import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 import lalm_ambig.baselines
+from lalm_ambig.core.discovery import classes_in, module_names, module_of
+from lalm_ambig.core.types import Item, Split
 from lalm_ambig.evaluation.predictions import Prediction
-from lalm_ambig.types import Item, Split
 
 
 class Features(ABC):
@@ -75,7 +73,7 @@ class Baseline(ABC):
 
 def baseline_names() -> list[str]:
     """The modules of this package that define a baseline."""
-    return [m.name for m in pkgutil.iter_modules(lalm_ambig.baselines.__path__) if _class(m.name) is not None]
+    return [name for name in module_names(lalm_ambig.baselines) if _class(name) is not None]
 
 
 def baseline(name: str) -> Baseline:
@@ -87,7 +85,13 @@ def baseline(name: str) -> Baseline:
 
 
 def _class(module_name: str) -> type[Baseline] | None:
-    module = importlib.import_module(f"lalm_ambig.baselines.{module_name}")
-    own = [v for v in vars(module).values() if inspect.isclass(v) and v.__module__ == module.__name__]
-    found = [cls for cls in own if issubclass(cls, Baseline) and not inspect.isabstract(cls)]
-    return found[0] if found else None
+    classes = classes_in(module_of(lalm_ambig.baselines, module_name), Baseline)
+    return classes[0] if classes else None
+
+
+def predict_same(items: Sequence[Item], predicted_dist: tuple[float, ...]) -> list[Prediction]:
+    """One distribution as the prediction for all items, scored against their votes."""
+    return [
+        Prediction(item.id, item.split, item.speaker, item.votes, item.label_dist, predicted_dist)
+        for item in items
+    ]

@@ -17,10 +17,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Item
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.metrics.base import DistributionMetric, all_metrics
-from lalm_ambig.types import Item
 
 DRAWS = 20
 """Panels drawn per item: for 1,000 items the JS of the floor is then within ±0.001."""

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from lalm_ambig.baselines.fixed import predict_same
+from lalm_ambig.baselines.base import predict_same
 from lalm_ambig.baselines.prior import mean_label_dist
-from lalm_ambig.categories import CategorySet
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Item
 from lalm_ambig.evaluation.predictions import Prediction
-from lalm_ambig.types import Item
 
 
 def mapped_prior(

@@ -11,8 +11,8 @@ from lalm_ambig.baselines.floor import (
     smoothed_votes,
     vote_counts,
 )
+from lalm_ambig.core.types import Item
 from lalm_ambig.evaluation.predictions import Prediction
-from lalm_ambig.types import Item
 
 
 def oracle(items: Sequence[Item], *, alpha: float | None = None, seed: int = 0) -> list[Prediction]:

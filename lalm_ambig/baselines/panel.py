@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from lalm_ambig.baselines.base import Answered, Baseline, Known
 from lalm_ambig.baselines.floor import checked_votes, drawn_predictions, fitted_alpha, panels, vote_counts
+from lalm_ambig.core.types import Item
 from lalm_ambig.evaluation.predictions import Prediction
-from lalm_ambig.types import Item
 
 
 def panel(items: Sequence[Item], *, alpha: float | None = None, seed: int = 0) -> list[Prediction]:

@@ -8,12 +8,12 @@ from rich.progress import track
 from torch import Tensor
 
 from lalm_ambig.baselines.base import Features
-from lalm_ambig.encoding import Encoder, approximate_length
-from lalm_ambig.errors import InputError
-from lalm_ambig.features import encoded
-from lalm_ambig.policies.plain import plain_states
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Item
+from lalm_ambig.data.encoding import Encoder, approximate_length
+from lalm_ambig.data.feature_cache import encoded
+from lalm_ambig.policies.attention.plain import plain_states
 from lalm_ambig.rollouts.decoder import prompt_segments
-from lalm_ambig.types import Item
 
 BATCH_SIZE = 16
 

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 import torch
 
-from lalm_ambig.baselines.base import Answered, Baseline, Known
-from lalm_ambig.baselines.fixed import predict_same
-from lalm_ambig.errors import InputError
+from lalm_ambig.baselines.base import Answered, Baseline, Known, predict_same
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Item
 from lalm_ambig.evaluation.predictions import Prediction
-from lalm_ambig.types import Item
 
 
 def prior(items: Sequence[Item], *, train: Sequence[Item]) -> list[Prediction]:

@@ -9,9 +9,9 @@ import torch
 
 from lalm_ambig.baselines.base import Answered, Baseline, Features, Known
 from lalm_ambig.baselines.softmax_regression import L2_GRID, Examples, SoftmaxRegression, best_fit
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Item, Split
 from lalm_ambig.evaluation.predictions import Prediction
-from lalm_ambig.types import Item, Split
 
 SEEN: dict[Split, str] = {
     "train": "fitted on these items",

@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lalm_ambig.distributions import kl_from_logits
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.distributions import kl_from_logits
+from lalm_ambig.core.errors import InputError
 
 L2_GRID = tuple(10 ** (half / 2) for half in range(4, -9, -1))
 """Penalties that are tried, 100 to 0.0001, the strongest first: each fit begins where the one before ended."""

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from lalm_ambig.baselines.base import Answered, Baseline, Known
-from lalm_ambig.baselines.fixed import predict_same
+from lalm_ambig.baselines.base import Answered, Baseline, Known, predict_same
+from lalm_ambig.core.types import Item
 from lalm_ambig.evaluation.predictions import Prediction
-from lalm_ambig.types import Item
 
 
 def uniform(items: Sequence[Item]) -> list[Prediction]:

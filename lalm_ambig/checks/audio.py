@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from lalm_ambig.audio import RATE_HZ
+from lalm_ambig.audio.reading import RATE_HZ
 from lalm_ambig.checks.outcome import Outcome, outcome
-from lalm_ambig.encoding import pad
+from lalm_ambig.core.types import Audio, Tokens
+from lalm_ambig.data.encoding import pad
 from lalm_ambig.policies.audio_model import AudioModel
-from lalm_ambig.types import Audio, Tokens
 
 CLIPS_S = (0.5, 1.7, 3.0)
 TOLERANCE = {torch.float32: 2e-3, torch.bfloat16: 0.15, torch.float16: 0.03}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 from lalm_ambig.checks.outcome import Outcome, outcome
-from lalm_ambig.installation import REMEDIES
+from lalm_ambig.core.installation import REMEDIES
 
 FLOORS = {
     "torch": (2, 10),

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from lalm_ambig.categories import CategorySet
 from lalm_ambig.checks.outcome import Outcome, outcome
-from lalm_ambig.encoding import pad
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Tokens
+from lalm_ambig.data.encoding import pad
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.lora import trained_parameters
+from lalm_ambig.policies.weights.lora import trained_parameters
 from lalm_ambig.readouts.logits import answer_tokens
-from lalm_ambig.types import Tokens
 
 SENTENCE = "Which emotion do listeners hear? The voice is quiet."
 SAME = 0.05

@@ -5,20 +5,18 @@ commands' `--corpus NAME` find it by the module's name.
 """
 
 import copy
-import importlib
 import inspect
-import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import lalm_ambig.corpora
-from lalm_ambig.categories import CategorySet
-from lalm_ambig.errors import InputError
-from lalm_ambig.items import Item
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.discovery import classes_in, module_names, module_of
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import FOLDS, Item
 
-FOLDS = 5
 PAPER_A_METRICS = ("js_div_bits", "bc", "r2_pearson_item", "brier_mean", "accuracy")
 """Paper A's columns (Table 2), and accuracy."""
 PAPER_B_METRICS = ("js_dist_bits", "bc", "accuracy", "f1_macro", "f1_weighted")
@@ -149,20 +147,13 @@ class Corpus(ABC):
 
 def corpus_names() -> list[str]:
     """Names that `--corpus` takes: the modules of this package that define a corpus."""
-    modules = pkgutil.iter_modules(lalm_ambig.corpora.__path__)
-    return sorted(m.name for m in modules if corpus_class(m.name) is not None)
+    return [name for name in module_names(lalm_ambig.corpora) if corpus_class(name) is not None]
 
 
 def corpus_class(module_name: str) -> type[Corpus] | None:
     """The corpus that a module of this package defines, if any."""
-    module = importlib.import_module(f"lalm_ambig.corpora.{module_name}")
-    found = [
-        value
-        for value in vars(module).values()
-        if inspect.isclass(value) and issubclass(value, Corpus) and value.__module__ == module.__name__
-    ]
-    concrete = [cls for cls in found if not inspect.isabstract(cls)]
-    return concrete[0] if concrete else None
+    classes = classes_in(module_of(lalm_ambig.corpora, module_name), Corpus)
+    return classes[0] if classes else None
 
 
 def open_corpus(name: str, root: Path | str | None, **options: Any) -> Corpus:
@@ -170,8 +161,7 @@ def open_corpus(name: str, root: Path | str | None, **options: Any) -> Corpus:
 
     Raises InputError for an unknown name or option, a missing root, or anything the corpus itself refuses.
     """
-    known_module = name in {module.name for module in pkgutil.iter_modules(lalm_ambig.corpora.__path__)}
-    cls = corpus_class(name) if known_module else None
+    cls = corpus_class(name) if name in module_names(lalm_ambig.corpora) else None
     if cls is None:
         raise InputError(f"unknown corpus {name!r}: expected one of {', '.join(corpus_names())}")
     known = inspect.signature(cls.__init__).parameters

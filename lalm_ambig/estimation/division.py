@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.estimation.formulas import FLOAT32, Computing
 from lalm_ambig.estimation.shapes import Shapes
 

@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from lalm_ambig.configuration import Cli
+from lalm_ambig.config.cli import Cli
+from lalm_ambig.config.estimate_option import Assumptions
 from lalm_ambig.estimation.formulas import Computing
 from lalm_ambig.estimation.lengths import lengths_of
 from lalm_ambig.estimation.memory import Estimate, Setting, estimate, for_evaluation
-from lalm_ambig.estimation.option import Assumptions
 from lalm_ambig.estimation.shapes import Shapes, shapes_of
 from lalm_ambig.estimation.workload import Workload, workload
 from lalm_ambig.evaluation.grid import Cell, Grid

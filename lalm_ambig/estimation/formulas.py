@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from lalm_ambig.estimation.shapes import POSITIONS_PER_TOKEN, Decoder, Encoder
 from lalm_ambig.estimation.workload import Workload
+from lalm_ambig.policies.attention.rollout_cache import FIRST_ROOM
 from lalm_ambig.policies.log_probs import LOGITS_AT_ONCE
-from lalm_ambig.policies.rollout_cache import FIRST_ROOM
 
 FLOAT32 = 4
 PROJECTIONS = 7

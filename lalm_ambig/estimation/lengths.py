@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from lalm_ambig.corpora.prepared import ItemView, found_ready
-from lalm_ambig.data import DataModule
-from lalm_ambig.encoding import MODES
-from lalm_ambig.errors import InputError
-from lalm_ambig.estimation.option import Assumptions
+from lalm_ambig.config.estimate_option import Assumptions
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.corpora.preparing.prepared import ItemView, found_ready
+from lalm_ambig.data.datamodule import DataModule
+from lalm_ambig.data.encoding import MODES
 from lalm_ambig.estimation.shapes import Encoder
 from lalm_ambig.estimation.workload import Lengths
 from lalm_ambig.methods.base import Method

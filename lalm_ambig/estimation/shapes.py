@@ -5,8 +5,8 @@ from typing import Any
 
 from torch import nn
 
+from lalm_ambig.estimation.skeleton import skeleton
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.skeleton import skeleton
 
 TOWER, EYES = "audio_tower", ".visual."
 """In names of the encoders' weights; nothing here looks, so the vision encoder is never trained."""

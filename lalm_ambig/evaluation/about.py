@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from lalm_ambig.categories import CategorySet
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.items import ALL
 from lalm_ambig.corpora.base import PAPER_A_METRICS
 from lalm_ambig.evaluation.overlap import Overlap
-from lalm_ambig.items import ALL
 
 Reasoning = Literal["generated", "curated", "direct", "none"]
 """What the answer was read after: the policy's own reasoning, the curated one, the bare prompt; `none` is for

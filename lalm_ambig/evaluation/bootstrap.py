@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lalm_ambig.distributions import check_distribution
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.distributions import check_distribution
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.metrics.base import Answers, DistributionMetric
 
 LEVEL = 0.95

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lalm_ambig.distributions import AMBIGUITY_LEVELS, ambiguity_level, majority
+from lalm_ambig.core.distributions import AMBIGUITY_LEVELS, ambiguity_level, majority
 from lalm_ambig.evaluation.bootstrap import Interval, Resampling, intervals, too_few
 from lalm_ambig.metrics.base import Answers, all_metrics
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.bootstrap import LEVEL, Difference, Resampling, intervals, paired, too_few
 from lalm_ambig.evaluation.grid import Cell, Grid
 from lalm_ambig.evaluation.notes import FEW_SPEAKERS

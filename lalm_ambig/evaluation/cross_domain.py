@@ -1,8 +1,8 @@
 """What a reader has to know where a policy was trained on one corpus and asked about another (A, Table 3)."""
 
-from lalm_ambig.categories import CategorySet
-from lalm_ambig.class_names import UNKNOWN
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.class_names import UNKNOWN
+from lalm_ambig.core.errors import InputError
 
 FEWEST_SHARED = 2
 """Classes that two corpora must share: between one class and nothing there is no distribution."""

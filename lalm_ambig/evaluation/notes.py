@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from lalm_ambig.categories import CategorySet
+from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.evaluation.about import About
 from lalm_ambig.evaluation.bootstrap import Interval, too_few
 from lalm_ambig.evaluation.breakdowns import Scored

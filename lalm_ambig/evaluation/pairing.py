@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lalm_ambig.categories import normal_form
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.categories import normal_form
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.notes import SAME_TARGET, is_drawn
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import Results

@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from lalm_ambig.distributions import SUM_TOLERANCE
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.distributions import SUM_TOLERANCE
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import id_text
+from lalm_ambig.core.types import SPLITS, Item, Reading, Split
 from lalm_ambig.files.atomic import write_lines
 from lalm_ambig.files.json_lines import json_object, numbered_lines
 from lalm_ambig.files.kinds import check_replaceable, rows_with
-from lalm_ambig.items import id_text
-from lalm_ambig.types import SPLITS, Item, Reading, Split
 
 LARGEST = 1e12
 """No number in a row comes near; beyond it sums would not be exact, and further on not finite."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import torch
 
-from lalm_ambig.categories import CategorySet
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.about import About as About
 from lalm_ambig.evaluation.about import Reasoning as Reasoning
 from lalm_ambig.evaluation.bootstrap import Interval, Resampling

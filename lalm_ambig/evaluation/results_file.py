@@ -6,8 +6,8 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from lalm_ambig.categories import CategorySet
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.bootstrap import Interval
 from lalm_ambig.evaluation.breakdowns import Part
 from lalm_ambig.evaluation.overlap import Overlap

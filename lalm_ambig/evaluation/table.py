@@ -6,8 +6,8 @@ the first two of them, a divergence and the overlap, by ambiguity level.
 
 from collections.abc import Collection, Mapping, Sequence
 
-from lalm_ambig.distributions import AMBIGUITY_LEVELS
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.distributions import AMBIGUITY_LEVELS
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.bootstrap import FEWEST_ITEMS, FEWEST_SPEAKERS, LEVEL, NO_INTERVAL
 from lalm_ambig.evaluation.breakdowns import Part
 from lalm_ambig.evaluation.grid import Cell, Grid, metric_column

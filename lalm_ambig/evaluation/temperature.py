@@ -13,8 +13,8 @@ from jaxtyping import Float
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from lalm_ambig.distributions import kl_from_logits
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.distributions import kl_from_logits
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.predictions import Prediction
 
 WIDEST = math.log(100)

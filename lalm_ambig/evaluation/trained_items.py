@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import SPLITS, Item
 from lalm_ambig.corpora.base import Corpus
-from lalm_ambig.corpora.contents import contents, first_alike, same_content, trained_among
-from lalm_ambig.errors import InputError
+from lalm_ambig.corpora.duplicates.contents import contents, first_alike, same_content, trained_among
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.files.atomic import write_lines
-from lalm_ambig.items import SPLITS, Item
 
 FILE = "trained_items.jsonl"
 FORMAT = 1
@@ -37,7 +37,7 @@ class TrainedItem:
     speaker: str | None
     """A digest of the speaker's name."""
     content: str
-    """See `corpora.contents`; empty where it is not known."""
+    """See `corpora.duplicates.contents`; empty where it is not known."""
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lalm_ambig.audio import read_audio
-from lalm_ambig.data import DataModule
-from lalm_ambig.encoding import Encoder
-from lalm_ambig.errors import InputError
+from lalm_ambig.audio.reading import read_audio
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import SPLITS, Audio, Item, Tokens
+from lalm_ambig.data.datamodule import DataModule
+from lalm_ambig.data.encoding import Encoder
 from lalm_ambig.methods.base import Method
+from lalm_ambig.policies.audio.mel import whole_window
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.hearing import whole_window
-from lalm_ambig.types import SPLITS, Audio, Item, Tokens
 
 PROMPTS = 2
 FIXED = "It is eleven o'clock. How does the speaker feel?"

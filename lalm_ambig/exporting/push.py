@@ -14,7 +14,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # handed on l
     validate_repo_id,
 )
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 
 TOKEN = "HF_TOKEN"
 REFUSED = {401: "it does not know the token", 403: "the token may not write there"}

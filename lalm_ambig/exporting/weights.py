@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.exporting.card import Form
 from lalm_ambig.exporting.parity import (
     Difference,
@@ -21,8 +21,8 @@ from lalm_ambig.exporting.zero import put_into, read_zero
 from lalm_ambig.files.atomic import write_text
 from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.checkpoint import UNREADABLE, read_model
-from lalm_ambig.policies.lora import Adapter, shared_layers
+from lalm_ambig.policies.weights.checkpoint import UNREADABLE, read_model
+from lalm_ambig.policies.weights.lora import Adapter, shared_layers
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
 

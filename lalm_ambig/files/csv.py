@@ -13,7 +13,7 @@ from itertools import islice, tee
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.json_lines import shown
 from lalm_ambig.files.text import MARK, open_lines
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 
 ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}

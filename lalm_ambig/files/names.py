@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Collection
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 
 PLAIN = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*")
 """Names that are kept: lower case, so that no two differ in case alone."""

@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.failures import CannotWrite, refused
 
 DESCRIPTOR = re.compile(r"/dev/fd/(\d+)|/proc/(?:self|thread-self|(\d+))(?:/task/\d+)?/fd/(\d+)")

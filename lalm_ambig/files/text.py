@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.contents import HEAD_BYTES, UTF_8_MARK, Kind, kind_of
 
 MARK = "\ufeff"

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.json_lines import shown
 from lalm_ambig.files.text import read_text
 

@@ -12,25 +12,25 @@ from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor
 from torchmetrics import MetricCollection
 
-from lalm_ambig import parallel
-from lalm_ambig.encoding import Encoder, Readout
-from lalm_ambig.errors import InputError
+from lalm_ambig.core import distributed
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Batch, Loss, Reading
+from lalm_ambig.data.encoding import Encoder, Readout
 from lalm_ambig.evaluation.predictions import Prediction, from_reading
 from lalm_ambig.methods.generation import Generation
 from lalm_ambig.methods.optimisation import Optimiser, cosine_schedule, parameter_groups
-from lalm_ambig.methods.pooled import NotFinite, Pooled
 from lalm_ambig.methods.reference import Reference
 from lalm_ambig.methods.rollout_log import Row
 from lalm_ambig.methods.spread import Spread
+from lalm_ambig.methods.step_metrics import NotFinite, Pooled
 from lalm_ambig.metrics.base import all_metrics
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.lora import trained_parameters
-from lalm_ambig.policies.sharding import whole_weights
+from lalm_ambig.policies.weights.lora import trained_parameters
+from lalm_ambig.policies.weights.sharding import whole_weights
+from lalm_ambig.rollouts.parsing import read_stated
 from lalm_ambig.rollouts.passages import Settings
 from lalm_ambig.rollouts.reading import read_curated, read_generated
 from lalm_ambig.rollouts.samples import read_samples
-from lalm_ambig.rollouts.stated import read_stated
-from lalm_ambig.types import Batch, Loss, Reading
 
 Sharing = bool | Literal["auto"]
 """Whether what several texts have in common is computed once: where the policy can (`auto`), always, or never."""
@@ -224,22 +224,22 @@ class Method(lightning.LightningModule, ABC):
         the data module has put a sample of the split."""
         if not self.writes:
             return list(range(len(batch.items)))
-        first = parallel.rank() + parallel.world() * self.validated
-        places = range(first, first + parallel.world() * len(batch.items), parallel.world())
+        first = distributed.rank() + distributed.world() * self.validated
+        places = range(first, first + distributed.world() * len(batch.items), distributed.world())
         return [row for row, place in enumerate(places) if place < self.generation.validation_items]
 
     def on_validation_epoch_end(self) -> None:
         self.whole.close()
         for mode, metrics in self.validation.items():
             assert isinstance(metrics, MetricCollection)
-            if any(parallel.everyones(any(metric.update_called for metric in metrics.values()))):
+            if any(distributed.everyones(any(metric.update_called for metric in metrics.values()))):
                 for name, value in metrics.compute().items():
                     self.log(f"{mode}/{name}", value.float(), prog_bar=name in PROGRESS_BAR)
             metrics.reset()
         spread = self.spread.pooled()
         self.log_dict({f"{self.mode}/{name}": value.float() for name, value in spread.items()})
         own = {name: torch.cat(rows) for name, rows in self.readable.items()}
-        self.log_dict(parallel.pooled_means(own))
+        self.log_dict(distributed.pooled_means(own))
 
     def on_predict_start(self) -> None:
         self.predictions.clear()

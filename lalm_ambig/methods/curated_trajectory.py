@@ -9,15 +9,15 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import pad
 
-from lalm_ambig.encoding import Encoder
-from lalm_ambig.methods.collected import Collected
+from lalm_ambig.core.types import Batch, Demonstrations, Groups
+from lalm_ambig.data.encoding import Encoder
+from lalm_ambig.methods.trajectories import Collected
 from lalm_ambig.readouts.logits import predicted_dist
 from lalm_ambig.readouts.verbalised import written
 from lalm_ambig.rewards.base import Reward
 from lalm_ambig.rewards.total import earned, perfect, weighted
+from lalm_ambig.rollouts.parsing import stated
 from lalm_ambig.rollouts.passages import Settings, curated_passages, pass_over
-from lalm_ambig.rollouts.stated import stated
-from lalm_ambig.types import Batch, Demonstrations, Groups
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lalm_ambig.encoding import Readout
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Batch, Groups, Loss
+from lalm_ambig.data.encoding import Readout
 from lalm_ambig.methods.base import Method, Sharing
 from lalm_ambig.methods.generation import Generation, no_divergence_of_text
 from lalm_ambig.methods.optimisation import Optimiser
@@ -18,11 +19,10 @@ from lalm_ambig.methods.rollout_log import js_of, rollout_rows, rollout_values
 from lalm_ambig.objectives.dpo import DPOExperience, DPOObjective
 from lalm_ambig.objectives.sft import SFTExperience
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.sharding import whole_weights
+from lalm_ambig.policies.weights.sharding import whole_weights
 from lalm_ambig.rollouts.groups import Draw, sample_groups
 from lalm_ambig.rollouts.passages import Passage, curated_passages, pass_over
 from lalm_ambig.rollouts.sampling import Sampling
-from lalm_ambig.types import Batch, Groups, Loss
 
 
 @dataclass(frozen=True)

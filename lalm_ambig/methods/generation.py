@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from lalm_ambig.encoding import Readout
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.data.encoding import Readout
 
 
 @dataclass(frozen=True)

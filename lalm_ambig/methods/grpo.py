@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lalm_ambig import parallel
-from lalm_ambig.encoding import Readout
-from lalm_ambig.errors import InputError
+from lalm_ambig.core import distributed
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Batch, Loss
+from lalm_ambig.data.encoding import Readout
 from lalm_ambig.methods.base import Method, Sharing
-from lalm_ambig.methods.collected import Collected, Memory
 from lalm_ambig.methods.curated_trajectory import CuratedTrajectory
 from lalm_ambig.methods.generation import Generation
 from lalm_ambig.methods.grouping import (
@@ -25,10 +25,11 @@ from lalm_ambig.methods.grouping import (
 from lalm_ambig.methods.optimisation import Optimiser
 from lalm_ambig.methods.reference import Kind, Reference
 from lalm_ambig.methods.rollout_log import by_ambiguity, js_of, rollout_rows, rollout_values
+from lalm_ambig.methods.trajectories import Collected, Memory
 from lalm_ambig.objectives.advantages import advantages, without_spread
 from lalm_ambig.objectives.grpo import GRPOExperience, GRPOObjective
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.sharding import whole_weights
+from lalm_ambig.policies.weights.sharding import whole_weights
 from lalm_ambig.rewards.agreement import Agreement
 from lalm_ambig.rewards.base import Reward
 from lalm_ambig.rewards.format import Format
@@ -36,7 +37,6 @@ from lalm_ambig.rewards.total import earned, weighted
 from lalm_ambig.rollouts.groups import Draw, sample_groups
 from lalm_ambig.rollouts.passages import Settings, pass_over
 from lalm_ambig.rollouts.sampling import Sampling
-from lalm_ambig.types import Batch, Loss
 
 
 class GRPO(Method):
@@ -152,7 +152,7 @@ class GRPO(Method):
         """Counted tokens an item over all processes, times this one's items: the mean of losses that are divided by it,
         weighted by items as `Pooled` does, is a mean over all tokens."""
         own = (float(collected.counted.sum()), len(batch.items))
-        tokens, items = (sum(part) for part in zip(*parallel.everyones(own), strict=True))
+        tokens, items = (sum(part) for part in zip(*distributed.everyones(own), strict=True))
         return torch.tensor(tokens * len(batch.items) / items, device=batch.label_dist.device)
 
     def reduce(self, experience: GRPOExperience) -> Loss:
@@ -184,11 +184,11 @@ class GRPO(Method):
     def _advantages(self, rewards: Tensor, *, baseline: Tensor | None) -> Tensor:
         """Of this process's groups; a deviation over the batch is that over the groups of all processes."""
         scale = self.grouping.advantage_scale
-        if scale != "batch" or parallel.world() == 1:
+        if scale != "batch" or distributed.world() == 1:
             return advantages(rewards, scale=scale, baseline=baseline)
-        parts = [part.to(rewards.device) for part in parallel.everyones(rewards.cpu())]
+        parts = [part.to(rewards.device) for part in distributed.everyones(rewards.cpu())]
         found = advantages(torch.cat(parts), scale=scale, baseline=baseline)
-        own: Tensor = torch.split(found, [len(part) for part in parts])[parallel.rank()]
+        own: Tensor = torch.split(found, [len(part) for part in parts])[distributed.rank()]
         return own
 
     def _worth_sampling(self, batch: Batch) -> list[int]:
@@ -217,11 +217,11 @@ class GRPO(Method):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
-        checkpoint["memory"] = parallel.everyones(self.memory.state())
+        checkpoint["memory"] = distributed.everyones(self.memory.state())
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
-        self.memory.restore(checkpoint["memory"][parallel.rank()], self.policy.device)
+        self.memory.restore(checkpoint["memory"][distributed.rank()], self.policy.device)
 
     def _log_probs(self, batch: Batch, collected: Collected) -> Tensor:
         passed = pass_over(self.policy, batch, collected.passages(), self.passes)

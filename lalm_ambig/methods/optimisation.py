@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import torch
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.base import Policy
 
 

@@ -7,9 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.lora import trained_parameters
+from lalm_ambig.policies.weights.lora import trained_parameters
 
 Kind = Literal["base", "start"]
 """`base`: the base model, the adapter switched off (π_ref of paper A). `start`: the policy as this training found it,

@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lalm_ambig.distributions import AMBIGUITY_LEVELS, ambiguity_level, js_divergence
+from lalm_ambig.core.distributions import AMBIGUITY_LEVELS, ambiguity_level, js_divergence
+from lalm_ambig.core.types import Groups, Item
 from lalm_ambig.readouts.verbalised import Reason
-from lalm_ambig.types import Groups, Item
 
 Row = dict[str, Any]
 

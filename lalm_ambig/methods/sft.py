@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from lalm_ambig.encoding import Readout
+from lalm_ambig.core.types import Batch, Loss
+from lalm_ambig.data.encoding import Readout
 from lalm_ambig.methods.base import Method, Sharing
 from lalm_ambig.methods.generation import Generation, no_divergence_of_text
 from lalm_ambig.methods.optimisation import Optimiser
 from lalm_ambig.objectives.sft import SFTExperience, SFTObjective
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.rollouts.passages import curated_passages, pass_over
-from lalm_ambig.types import Batch, Loss
 
 
 class SFT(Method):

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lalm_ambig import parallel
-from lalm_ambig.distributions import deviation_between_items
+from lalm_ambig.core import distributed
+from lalm_ambig.core.distributions import deviation_between_items
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Spread:
         call; empty without answers. What was added is forgotten."""
         parts = [
             part
-            for own in parallel.everyones((self.label_dist, self.predicted_dist))
+            for own in distributed.everyones((self.label_dist, self.predicted_dist))
             for part in zip(*own, strict=True)
         ]
         self.label_dist, self.predicted_dist = [], []

@@ -4,12 +4,10 @@
 Adding up is exact under any number of processes (torchmetrics state with `sum`), and a bootstrap of R
 resamples is one matrix product of the resampling counts [R, item] with the rows [item, statistic].
 
-To add one, write `metrics/NAME.py` with one subclass; `all_metrics()` finds it.
+To add one, write a subclass in any file of this room, one of your own or an existing one; `all_metrics()` finds it.
+A mean over items is an `ItemMean` with one method, `per_item`.
 """
 
-import importlib
-import inspect
-import pkgutil
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
@@ -20,7 +18,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 import lalm_ambig.metrics
-from lalm_ambig.distributions import check_distribution
+from lalm_ambig.core.discovery import classes_of
+from lalm_ambig.core.distributions import check_distribution
 
 
 @dataclass(frozen=True)
@@ -61,11 +60,13 @@ class DistributionMetric(torchmetrics.Metric, ABC):
     def statistics(
         self, label_dist: Float[Tensor, "item category"], predicted_dist: Float[Tensor, "item category"]
     ) -> Float[Tensor, "item statistic"]:
-        """One finite row of numbers an item, whose sum over items is enough to compute the metric."""
+        """One finite row of numbers per item, whose sum over items is enough to compute the metric."""
 
     def unanswered(self, label_dist: Float[Tensor, "item category"]) -> Float[Tensor, "item statistic"]:
-        """Rows of items whose response could not be read: those of the uniform distribution (SPEC 2). Metrics of a
-        label have their own, in which no label is right."""
+        """Rows of items whose response could not be read: those of the uniform distribution.
+
+        Metrics of a label override it, so that no label is right.
+        """
         return self.statistics(label_dist, torch.full_like(label_dist, 1 / label_dist.shape[-1]))
 
     def rows(
@@ -110,6 +111,24 @@ class DistributionMetric(torchmetrics.Metric, ABC):
         return self.reduce(self.sums)
 
 
+class ItemMean(DistributionMetric):
+    """A metric that is the mean of one number per item; NaN without items."""
+
+    @abstractmethod
+    def per_item(
+        self, label_dist: Float[Tensor, "item category"], predicted_dist: Float[Tensor, "item category"]
+    ) -> Float[Tensor, " item"]:
+        """The number of each item, finite."""
+
+    def statistics(
+        self, label_dist: Float[Tensor, "item category"], predicted_dist: Float[Tensor, "item category"]
+    ) -> Float[Tensor, "item statistic"]:
+        return counted(self.per_item(label_dist, predicted_dist))
+
+    def reduce(self, sums: Float[Tensor, "*batch statistic"]) -> Float[Tensor, "*batch"]:
+        return mean_of(sums)
+
+
 def counted(values: Float[Tensor, "item"]) -> Float[Tensor, "item 2"]:
     """Rows (value, 1): the statistics of a metric that is a mean over items."""
     return torch.stack([values, torch.ones_like(values)], dim=-1)
@@ -121,14 +140,6 @@ def mean_of(sums: Float[Tensor, "*batch 2"]) -> Float[Tensor, "*batch"]:
 
 
 def all_metrics(n_categories: int) -> list[DistributionMetric]:
-    """One instance of every metric in this package, by module name."""
-    found: list[type[DistributionMetric]] = []
-    for name in sorted(m.name for m in pkgutil.iter_modules(lalm_ambig.metrics.__path__)):
-        module = importlib.import_module(f"lalm_ambig.metrics.{name}")
-        classes = [
-            cls for cls in vars(module).values() if inspect.isclass(cls) and cls.__module__ == module.__name__
-        ]
-        found += [
-            cls for cls in classes if issubclass(cls, DistributionMetric) and not inspect.isabstract(cls)
-        ]
-    return [cls(n_categories) for cls in found]
+    """One instance of every metric in this package, by name."""
+    classes = classes_of(lalm_ambig.metrics, DistributionMetric)
+    return [cls(n_categories) for cls in sorted(classes.values(), key=lambda cls: cls.name)]

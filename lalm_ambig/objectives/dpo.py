@@ -13,9 +13,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Loss
 from lalm_ambig.objectives.sft import SFTExperience, mean_per_item
-from lalm_ambig.types import Loss
 
 
 @dataclass(frozen=True)

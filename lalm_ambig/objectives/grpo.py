@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lalm_ambig.errors import InputError
-from lalm_ambig.types import Loss
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Loss
 
 Average = Literal["sequence", "token", "constant"]
 

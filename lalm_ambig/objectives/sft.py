@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lalm_ambig.distributions import kl_from_logits
-from lalm_ambig.errors import InputError
-from lalm_ambig.types import Loss
+from lalm_ambig.core.distributions import kl_from_logits
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Loss
 
 
 @dataclass(frozen=True)

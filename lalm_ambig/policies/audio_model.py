@@ -14,10 +14,16 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.audio.inspection import MAX_S
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Audio, Tokens
+from lalm_ambig.policies.attention.tree import Segment
+from lalm_ambig.policies.audio.mel import RATE_HZ, feature_counts, own_frames, whole_window
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.chat import Chat
-from lalm_ambig.policies.checkpoint import (
+from lalm_ambig.policies.chat.chat import Chat
+from lalm_ambig.policies.chat.template import ChatSettings
+from lalm_ambig.policies.model_kinds import check_audio_model
+from lalm_ambig.policies.weights.checkpoint import (
     Attention,
     DType,
     attention_notes,
@@ -26,16 +32,10 @@ from lalm_ambig.policies.checkpoint import (
     read_model,
     reading,
 )
-from lalm_ambig.policies.contents import check_contents
-from lalm_ambig.policies.hearing import RATE_HZ, feature_counts, own_frames, whole_window
-from lalm_ambig.policies.hub import check_hub
-from lalm_ambig.policies.lora import Adapter
-from lalm_ambig.policies.model_kinds import check_audio_model
-from lalm_ambig.policies.template import ChatSettings
-from lalm_ambig.policies.tree import Segment
-from lalm_ambig.policies.weight_files import check_weight_files
-from lalm_ambig.sound_files import MAX_S
-from lalm_ambig.types import Audio, Tokens
+from lalm_ambig.policies.weights.contents import check_contents
+from lalm_ambig.policies.weights.hub import check_hub
+from lalm_ambig.policies.weights.lora import Adapter
+from lalm_ambig.policies.weights.weight_files import check_weight_files
 
 
 class AudioModel(Policy):
@@ -71,7 +71,7 @@ class AudioModel(Policy):
     def window_features(
         self, mel: Float[Tensor, "clip mel frame"], own: Int[Tensor, "clip frame"]
     ) -> list[Float[Tensor, "_ channel"]]:
-        """Features by transformers' own encoder from its own input (see `hearing.whole_window`)."""
+        """Features by transformers' own encoder from its own input (see `mel.whole_window`)."""
 
     def reference_features(self, clips: Sequence[Float[Tensor, "_"]]) -> list[Float[Tensor, "_ channel"]]:
         """What `encode_audio` must equal: the features by transformers' own path, on the extractor's whole window."""

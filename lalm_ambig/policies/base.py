@@ -17,19 +17,19 @@ from peft import PeftModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
-from lalm_ambig import parallel
-from lalm_ambig.errors import InputError
-from lalm_ambig.policies.abilities import Abilities
-from lalm_ambig.policies.chat import Chat
+from lalm_ambig.core import distributed
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Audio, Tokens
+from lalm_ambig.policies.attention.abilities import Abilities
+from lalm_ambig.policies.attention.own_forward import ANOTHER, BehindHead, OwnForward
+from lalm_ambig.policies.attention.tree import Segment, install, uninstall
+from lalm_ambig.policies.chat.chat import Chat
 from lalm_ambig.policies.log_probs import some_logits, token_log_probs
-from lalm_ambig.policies.lora import Adapter, attach, load_model
-from lalm_ambig.policies.own_forward import ANOTHER, BehindHead, OwnForward
-from lalm_ambig.policies.saved_adapter import load_adapter, trained_biases
-from lalm_ambig.policies.self_check import check_adapter, self_check
-from lalm_ambig.policies.sharding import Root, through
-from lalm_ambig.policies.tree import Segment, install, uninstall
+from lalm_ambig.policies.self_check.examination import check_adapter, self_check
+from lalm_ambig.policies.weights.lora import Adapter, attach, load_model
+from lalm_ambig.policies.weights.saved_adapter import load_adapter, trained_biases
+from lalm_ambig.policies.weights.sharding import Root, through
 from lalm_ambig.readouts.response import TAGS, Tags
-from lalm_ambig.types import Audio, Tokens
 
 Result = TypeVar("Result")
 
@@ -129,7 +129,7 @@ class Policy(nn.Module, ABC):
 
         All processes must call, each with whole weights. InputError where the checkpoint cannot be used.
         """
-        self.abilities = parallel.first_does(lambda: self_check(self))
+        self.abilities = distributed.first_does(lambda: self_check(self))
         self.checked_on = self.device.type
         (install if self.abilities.shares else uninstall)(self.attention_config)
 

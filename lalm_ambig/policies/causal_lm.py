@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.chat import Chat
-from lalm_ambig.policies.checkpoint import (
+from lalm_ambig.policies.chat.chat import Chat
+from lalm_ambig.policies.chat.template import TODAY, ChatSettings
+from lalm_ambig.policies.model_kinds import check_text_model
+from lalm_ambig.policies.weights.checkpoint import (
     Attention,
     DType,
     attention_notes,
@@ -21,13 +23,11 @@ from lalm_ambig.policies.checkpoint import (
     read_model,
     reading,
 )
-from lalm_ambig.policies.contents import check_contents
-from lalm_ambig.policies.gguf_files import gguf_file, unpacked
-from lalm_ambig.policies.hub import check_hub
-from lalm_ambig.policies.lora import Adapter
-from lalm_ambig.policies.model_kinds import check_text_model
-from lalm_ambig.policies.template import TODAY, ChatSettings
-from lalm_ambig.policies.weight_files import check_weight_files
+from lalm_ambig.policies.weights.contents import check_contents
+from lalm_ambig.policies.weights.gguf_files import gguf_file, unpacked
+from lalm_ambig.policies.weights.hub import check_hub
+from lalm_ambig.policies.weights.lora import Adapter
+from lalm_ambig.policies.weights.weight_files import check_weight_files
 
 
 class CausalLM(Policy):

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from lalm_ambig.policies.own_forward import BehindHead
-from lalm_ambig.policies.sharding import through
+from lalm_ambig.policies.attention.own_forward import BehindHead
+from lalm_ambig.policies.weights.sharding import through
 
 LOGITS_AT_ONCE = 4_000_000
 """Logits held at a time (16 MB in float32): rows a chunk are this over the vocabulary."""

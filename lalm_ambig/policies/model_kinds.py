@@ -7,8 +7,6 @@ takes a classifier for the model it was made from.
 import re
 from collections.abc import Mapping
 from functools import cache
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import Any
 
 from transformers import AutoConfig
@@ -18,7 +16,8 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
 )
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.discovery import classes_of
+from lalm_ambig.core.errors import InputError
 
 WHERE = "policy.path"
 OTHER_HEADS = re.compile(
@@ -84,14 +83,11 @@ def _policies_with_ears() -> dict[str, str]:
     from lalm_ambig import policies
     from lalm_ambig.policies.audio_model import AudioModel
 
-    found: dict[str, str] = {}
-    for module in iter_modules(policies.__path__):
-        loaded = import_module(f"{policies.__name__}.{module.name}")
-        for value in vars(loaded).values():
-            own = isinstance(value, type) and value.__module__ == loaded.__name__
-            if own and issubclass(value, AudioModel) and "model_class" in vars(value):
-                found[value.model_class.config_class.model_type] = f"configs/policy/{module.name}.yaml"
-    return found
+    return {
+        cls.model_class.config_class.model_type: f"configs/policy/{cls.__module__.rpartition('.')[2]}.yaml"
+        for cls in classes_of(policies, AudioModel).values()
+        if "model_class" in vars(cls)
+    }
 
 
 def _kinds(config: Mapping[str, Any]) -> set[str]:

@@ -15,12 +15,12 @@ from torch import Tensor
 from transformers import AutoFeatureExtractor, AutoTokenizer, Qwen2_5OmniThinkerForConditionalGeneration
 from transformers.processing_utils import ProcessorMixin
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.policies.audio.mel import feature_counts
 from lalm_ambig.policies.audio_model import AudioModel
-from lalm_ambig.policies.checkpoint import Attention, DType
-from lalm_ambig.policies.hearing import feature_counts
-from lalm_ambig.policies.lora import Adapter
-from lalm_ambig.policies.template import TODAY, ChatSettings
+from lalm_ambig.policies.chat.template import TODAY, ChatSettings
+from lalm_ambig.policies.weights.checkpoint import Attention, DType
+from lalm_ambig.policies.weights.lora import Adapter
 
 
 class Qwen2_5Omni(AudioModel):

@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 from transformers.masking_utils import create_bidirectional_mask
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.policies.audio.mel import extended, feature_counts
+from lalm_ambig.policies.audio.standardised import StandardisedLinear
 from lalm_ambig.policies.audio_model import AudioModel
-from lalm_ambig.policies.checkpoint import Attention, DType
-from lalm_ambig.policies.hearing import extended, feature_counts
-from lalm_ambig.policies.lora import Adapter
-from lalm_ambig.policies.standardised import StandardisedLinear
-from lalm_ambig.policies.template import TODAY, ChatSettings
+from lalm_ambig.policies.chat.template import TODAY, ChatSettings
+from lalm_ambig.policies.weights.checkpoint import Attention, DType
+from lalm_ambig.policies.weights.lora import Adapter
 from lalm_ambig.readouts.response import TAGS, Tags
 
 

@@ -7,10 +7,10 @@ from typing import Any
 from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.causal_lm import CausalLM
-from lalm_ambig.policies.checkpoint import dtype_to_load
-from lalm_ambig.policies.contents import check_contents
-from lalm_ambig.policies.gguf_files import gguf_file
-from lalm_ambig.policies.weight_files import first_dtype
+from lalm_ambig.policies.weights.checkpoint import dtype_to_load
+from lalm_ambig.policies.weights.contents import check_contents
+from lalm_ambig.policies.weights.gguf_files import gguf_file
+from lalm_ambig.policies.weights.weight_files import first_dtype
 
 SETTINGS = ("dtype", "torch_dtype")
 """Names of the setting in a config.json: now, and before transformers 5."""

@@ -17,11 +17,11 @@ from transformers import (
     WhisperFeatureExtractor,
 )
 
-from lalm_ambig import parallel
-from lalm_ambig.cache import cache_root
+from lalm_ambig.core import distributed
 from lalm_ambig.files.atomic import new_folder
-from lalm_ambig.policies.lora import Adapter
+from lalm_ambig.files.cache import cache_root
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
+from lalm_ambig.policies.weights.lora import Adapter
 
 WORDS = Path(__file__).parent / "tiny_words.txt"
 WINDOW_S = 4
@@ -71,7 +71,7 @@ class Tiny(Qwen2Audio):
         self.seed = seed
 
     def checkpoint(self) -> str:
-        return str(parallel.first_does(lambda: build(self.seed)))
+        return str(distributed.first_does(lambda: build(self.seed)))
 
     @property
     def describe(self) -> str:

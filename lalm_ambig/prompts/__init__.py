@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from lalm_ambig.categories import canonical_key
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.categories import canonical_key
+from lalm_ambig.core.errors import InputError
 
 Mode = Literal["reason", "direct", "json_reason", "json"]
 """With reasoning and without, for the logit readout and for a distribution in JSON."""

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lalm_ambig.categories import CategorySet
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.readouts.response import TAGS, Tags
 
 Scoring = Literal["first", "sequence"]

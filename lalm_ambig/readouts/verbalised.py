@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lalm_ambig.categories import CategorySet, canonical_key, normal_form
+from lalm_ambig.core.categories import CategorySet, canonical_key, normal_form
 
 Reason = Literal[
     "no object",

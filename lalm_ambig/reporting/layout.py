@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from lalm_ambig.errors import InputError
-from lalm_ambig.reporting.groups import Dataset, Group, of_methods, title_of
-from lalm_ambig.reporting.lines import Line
-from lalm_ambig.reporting.recipe import METHODS
-from lalm_ambig.reporting.report import Report
-from lalm_ambig.reporting.sheet import Column, Entry, Sheet, SheetLine, metric_columns, ranked
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.reporting.reading.groups import Dataset, Group, of_methods, title_of
+from lalm_ambig.reporting.reading.lines import Line
+from lalm_ambig.reporting.reading.recipe import METHODS
+from lalm_ambig.reporting.reading.report import Report
+from lalm_ambig.reporting.writing.sheet import Column, Entry, Sheet, SheetLine, metric_columns, ranked
 
 PARSED = Column("parse_rate", "parsed")
 EVERYWHERE = ("baseline", "bound")

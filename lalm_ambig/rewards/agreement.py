@@ -4,10 +4,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lalm_ambig.distributions import kl, kl_from_logits, smoothed
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.distributions import kl, kl_from_logits, smoothed
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Groups
 from lalm_ambig.rewards.base import Reward
-from lalm_ambig.types import Groups
 
 
 class Agreement(Reward):

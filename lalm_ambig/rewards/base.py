@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lalm_ambig.errors import InputError
-from lalm_ambig.types import Groups
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Groups
 
 
 class Reward(ABC):

@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lalm_ambig.core.types import Groups
 from lalm_ambig.rewards.base import Reward
-from lalm_ambig.types import Groups
 
 
 class Format(Reward):

@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lalm_ambig.distributions import majority
+from lalm_ambig.core.distributions import majority
+from lalm_ambig.core.types import Groups
 from lalm_ambig.rewards.base import Reward
-from lalm_ambig.types import Groups
 
 
 class MajorityLabel(Reward):

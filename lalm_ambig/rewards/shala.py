@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lalm_ambig.distributions import js_distance, normalised_entropy
+from lalm_ambig.core.distributions import js_distance, normalised_entropy
+from lalm_ambig.core.types import Groups
 from lalm_ambig.rewards.base import Reward
-from lalm_ambig.types import Groups
 
 
 class Shala(Reward):

@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Groups, Item
 from lalm_ambig.rewards.base import Reward
-from lalm_ambig.types import Groups, Item
 
 Rewarded = dict[str, Float[Tensor, "group rollout"]]
 """Name of a reward → what each response earned by it, without its weight."""

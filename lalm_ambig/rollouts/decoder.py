@@ -7,12 +7,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lalm_ambig.encoding import pad
+from lalm_ambig.core.types import Batch
+from lalm_ambig.data.encoding import pad
+from lalm_ambig.policies.attention.plain import PlainDecoding
+from lalm_ambig.policies.attention.tree import Segment
+from lalm_ambig.policies.attention.tree_pass import go_on, prefill, tree_states
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.forward import go_on, prefill, tree_states
-from lalm_ambig.policies.plain import PlainDecoding
-from lalm_ambig.policies.tree import Segment
-from lalm_ambig.types import Batch
 
 Continuations = Sequence[Sequence[Sequence[int]]]
 """Of each row, token lists that could follow it, each behind the same tokens."""

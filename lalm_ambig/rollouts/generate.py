@@ -13,12 +13,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lalm_ambig.core.types import Batch
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.merged import merged_for_decoding
+from lalm_ambig.policies.merged_weights import merged_for_decoding
 from lalm_ambig.readouts.response import TAGS, Tags
 from lalm_ambig.rollouts.decoder import Continuations, Decoder, PlainDecoder, SharedDecoder
 from lalm_ambig.rollouts.sampling import Sampling, choose
-from lalm_ambig.types import Batch
 
 Ended = Literal["stop", "end", "length"]
 """A response ends with a stop text, with the end of the model's turn, or because it is too long."""

@@ -8,14 +8,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lalm_ambig.encoding import Encoder, pad
+from lalm_ambig.core.types import Batch, Groups
+from lalm_ambig.data.encoding import Encoder, pad
 from lalm_ambig.readouts.logits import AnswerTokens, predicted_dist
 from lalm_ambig.readouts.verbalised import is_bare, is_reasoned
 from lalm_ambig.rollouts.generate import Generated, Request, Response, generate
+from lalm_ambig.rollouts.parsing import stated
 from lalm_ambig.rollouts.sampling import Sampling, uniform_noise
 from lalm_ambig.rollouts.scoring import category_scores, inner_tokens
-from lalm_ambig.rollouts.stated import stated
-from lalm_ambig.types import Batch, Groups
 
 SPARE_TOKENS = 8
 """Tokens behind the answer's place beyond the longest name: enough to close the tag; later ones serve nothing."""

@@ -8,13 +8,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from lalm_ambig.core.types import Batch, Demonstrations
+from lalm_ambig.policies.attention.tree import Segment
+from lalm_ambig.policies.attention.tree_pass import tree_states
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.forward import tree_states
-from lalm_ambig.policies.tree import Segment
 from lalm_ambig.readouts.logits import AnswerTokens
 from lalm_ambig.rollouts.decoder import prompt_segments
 from lalm_ambig.rollouts.scoring import category_scores, inner_tokens
-from lalm_ambig.types import Batch, Demonstrations
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from lalm_ambig.core.types import Batch, Reading
+from lalm_ambig.policies.attention.tree import Segment
+from lalm_ambig.policies.attention.tree_pass import tree_states
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.forward import tree_states
-from lalm_ambig.policies.tree import Segment
 from lalm_ambig.readouts.logits import AnswerTokens, class_mass, predicted_dist
 from lalm_ambig.rollouts.decoder import prompt_segments
 from lalm_ambig.rollouts.generate import Request, generate
 from lalm_ambig.rollouts.sampling import Sampling
 from lalm_ambig.rollouts.scoring import category_scores, inner_tokens
-from lalm_ambig.types import Batch, Reading
 
 
 @torch.no_grad()

@@ -2,10 +2,10 @@
 
 import torch
 
-from lalm_ambig.encoding import Encoder
+from lalm_ambig.core.types import Batch, Reading
+from lalm_ambig.data.encoding import Encoder
 from lalm_ambig.rollouts.groups import Draw, sample_groups
 from lalm_ambig.rollouts.sampling import Sampling
-from lalm_ambig.types import Batch, Reading
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 
 
 @dataclass(frozen=True)

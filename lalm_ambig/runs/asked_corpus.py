@@ -3,9 +3,9 @@
 import argparse
 from typing import Any
 
-from lalm_ambig.configuration import Cli
+from lalm_ambig.config.cli import Cli
+from lalm_ambig.config.corpus_options import option_values
 from lalm_ambig.corpora.base import Corpus, open_corpus
-from lalm_ambig.corpora.options import option_values
 
 
 def asked_corpus(options: argparse.Namespace, cli: Cli | None) -> Corpus:

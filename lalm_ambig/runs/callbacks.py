@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lalm_ambig.runs.folder import RunFolder
+from lalm_ambig.core.types import Batch, Reading
+from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.runs.logs import append
-from lalm_ambig.types import Batch, Reading
 
 
 class Samples(Callback):

@@ -4,25 +4,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lalm_ambig import parallel
-from lalm_ambig.categories import CategorySet
-from lalm_ambig.data import DataModule
-from lalm_ambig.errors import InputError
+from lalm_ambig.core import distributed
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Portion
+from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.evaluation.predictions import PREDICTIONS, Prediction, read_predictions, write_predictions
 from lalm_ambig.evaluation.results import About, Reasoning, Results, evaluate_predictions
 from lalm_ambig.evaluation.results_file import METRICS, write_results
 from lalm_ambig.files.kinds import check_replaceable
 from lalm_ambig.files.places import check_folder
 from lalm_ambig.methods.base import Method
-from lalm_ambig.runs.folder import RunFolder
-from lalm_ambig.types import Portion
+from lalm_ambig.runs.folder.run_folder import RunFolder
 
 
 def predict(trainer: Any, model: Method, data: DataModule, split: Portion) -> list[Prediction]:
     """What the policy answers for every item of a split, in the corpus's order; every process answers for its share."""
     model.predictions.clear()
     trainer.predict(model, dataloaders=data.loader(split), return_predictions=False)
-    return parallel.merged(parallel.everyones(list(model.predictions)))
+    return distributed.merged(distributed.everyones(list(model.predictions)))
 
 
 def reasoning_of(model: Method) -> Reasoning:

@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
-from lalm_ambig.categories import CategorySet
-from lalm_ambig.configuration import Cli, parse
-from lalm_ambig.configuration_files import config_folder
-from lalm_ambig.configuration_trust import add_allow_option, allowed
+from lalm_ambig.config.cli import Cli, parse
+from lalm_ambig.config.files import config_folder
+from lalm_ambig.config.trust import add_allow_option, allowed
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.base import Corpus
-from lalm_ambig.data import DataModule
-from lalm_ambig.encoding import Readout
-from lalm_ambig.errors import InputError
+from lalm_ambig.data.datamodule import DataModule
+from lalm_ambig.data.encoding import Readout
 from lalm_ambig.methods.base import Method
-from lalm_ambig.runs.folder import RunFolder, open_run
+from lalm_ambig.runs.folder.run_folder import RunFolder, open_run
 
 SKIP_LONG = (
     "leave items out, counted and listed, that are too long for the model together with its longest response"

@@ -13,11 +13,11 @@ from typing import Any
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 
-from lalm_ambig import parallel
+from lalm_ambig.core import distributed
 from lalm_ambig.files.atomic import write_text
 from lalm_ambig.files.failures import refused
-from lalm_ambig.runs.ending import ROOM
-from lalm_ambig.runs.folder import RunFolder
+from lalm_ambig.runs.folder.run_folder import RunFolder
+from lalm_ambig.runs.processes.ending import ROOM
 
 METRICS = "metrics.csv"
 RESPONSES = ("samples.jsonl", "rollouts.jsonl")
@@ -43,7 +43,7 @@ class Appending(ExperimentWriter):
 def run_loggers(run: RunFolder, *, resumed_at: int | None) -> list[Any]:
     """Lightning's loggers of a run, metrics.csv and tensorboard/, which go on behind what `take_back` has left."""
     table = CSVLogger(run.path, name="", version="")
-    if parallel.is_first():
+    if distributed.is_first():
         table._experiment = Appending(table.log_dir)
     board = TensorBoardLogger(run.path, name="tensorboard", version="", purge_step=resumed_at)
     return [table, board]

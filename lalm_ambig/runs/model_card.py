@@ -9,7 +9,7 @@ from pathlib import Path
 from lalm_ambig.evaluation.grid import Grid
 from lalm_ambig.evaluation.trained_items import FILE, read_trained_items
 from lalm_ambig.files.atomic import write_lines
-from lalm_ambig.runs.folder import RunFolder
+from lalm_ambig.runs.folder.run_folder import RunFolder
 
 TO_ADD = "*to be added*"
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import torch
 
-from lalm_ambig.distributions import deviation_between_items
+from lalm_ambig.core.distributions import deviation_between_items
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.metrics.base import all_metrics
-from lalm_ambig.runs.selection import Selection
+from lalm_ambig.runs.checkpoints.selection import Selection
 
 HARDLY = 0.4
 """Share of people's deviation between items below which answers are said to hardly differ: a well calibrated policy

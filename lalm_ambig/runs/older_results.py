@@ -3,12 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
-from lalm_ambig.configuration import parse
-from lalm_ambig.errors import InputError
+from lalm_ambig.config.cli import parse
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.files.yaml import read_yaml
-from lalm_ambig.runs.folder import RunFolder
+from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.runs.trained_items import found_in, record_of_run, record_of_start, refuse_trained
 
 EVALUATION = "evaluation"

@@ -13,14 +13,14 @@ from lalm_ambig.baselines.base import Answered, Known
 from lalm_ambig.baselines.panel import Panel
 from lalm_ambig.baselines.pooled import PooledFeatures
 from lalm_ambig.baselines.probe import Probe
-from lalm_ambig.data import DataModule
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import SPLITS, Split
+from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.evaluation.results import About, Results
 from lalm_ambig.evaluation.results_file import read_results, write_results
 from lalm_ambig.methods.base import Method
 from lalm_ambig.runs.evaluation import keep
-from lalm_ambig.runs.folder import RunFolder
-from lalm_ambig.types import SPLITS, Split
+from lalm_ambig.runs.folder.run_folder import RunFolder
 
 PANEL, PROBE = "panel", "probe"
 

@@ -10,16 +10,16 @@ from rich.console import Console
 from lalm_ambig.baselines.mapped_prior import mapped_prior
 from lalm_ambig.baselines.prior import prior
 from lalm_ambig.baselines.uniform import uniform
-from lalm_ambig.data import DataModule
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import ALL, Portion
+from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions
 from lalm_ambig.evaluation.results import About, Reasoning, Results
 from lalm_ambig.evaluation.temperature import fitted_temperature, scaled
 from lalm_ambig.runs.evaluation import keep, predict, reasoning_of
 from lalm_ambig.runs.loading import Loaded, Source
-from lalm_ambig.runs.processes import alone
-from lalm_ambig.types import ALL, Portion
+from lalm_ambig.runs.processes.launch import alone
 
 
 @dataclass(frozen=True)

@@ -7,22 +7,22 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from lalm_ambig import parallel
-from lalm_ambig.cache import cache_root
-from lalm_ambig.categories import CategorySet
-from lalm_ambig.corpora.split_check import check_splits
-from lalm_ambig.data import DataModule
-from lalm_ambig.encoding import Encoder, prompt_notes
-from lalm_ambig.errors import InputError
+from lalm_ambig.core import distributed
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import SPLITS
+from lalm_ambig.corpora.preparing.split_check import check_splits
+from lalm_ambig.data.datamodule import DataModule
+from lalm_ambig.data.encoding import Encoder, prompt_notes
+from lalm_ambig.data.feature_cache import cached_features
 from lalm_ambig.evaluation.cross_domain import check_mapping
-from lalm_ambig.features import cached_features
+from lalm_ambig.files.cache import cache_root
 from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
-from lalm_ambig.policies.saved_adapter import SETTINGS
-from lalm_ambig.runs.folder import open_run
-from lalm_ambig.runs.long_items import leave_out_long
-from lalm_ambig.runs.token_budget import budget_notes
-from lalm_ambig.types import SPLITS
+from lalm_ambig.policies.weights.saved_adapter import SETTINGS
+from lalm_ambig.runs.batch_checks.long_items import leave_out_long
+from lalm_ambig.runs.batch_checks.token_budget import budget_notes
+from lalm_ambig.runs.folder.run_folder import open_run
 
 
 def connect(
@@ -63,7 +63,7 @@ def connect(
         policy.load_weights(adapter)
     encoder = Encoder(policy, categories, asked)
     if data.cache_features and not policy.adapter.trains_tower and heard:
-        with parallel.first_alone():
+        with distributed.first_alone():
             encoder.features = cached_features(policy, heard, cache_root())
     notes += _fitting(model, data, encoder, training=training)
     _tell(data.corpus.name, notes)
@@ -77,7 +77,7 @@ def _read(model: Method, data: DataModule, *, training: bool) -> None:
     data.needs_rationale, data.updates = model.needs_rationale, model.updates
     data.smallest_batch = model.smallest_batch
     data.written = model.generation.validation_items if model.writes else None
-    with parallel.first_alone():  # it reads the corpus, the others then find it checked
+    with distributed.first_alone():  # it reads the corpus, the others then find it checked
         data.setup()
     if training:
         check_splits(data.corpus, data.prepared.counts())
@@ -97,7 +97,7 @@ def _fitting(model: Method, data: DataModule, encoder: Encoder, *, training: boo
 
 def _tell(about: str, notes: Sequence[str]) -> None:
     """Print notes once, whatever the number of processes."""
-    for note in notes if parallel.is_first() else ():
+    for note in notes if distributed.is_first() else ():
         print(f"{about}: {note}", file=sys.stderr)
 
 

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lalm_ambig.configuration import parse
-from lalm_ambig.corpora.contents import contents
-from lalm_ambig.corpora.duplicates import duplicates
-from lalm_ambig.data import DataModule
-from lalm_ambig.errors import InputError
+from lalm_ambig.config.cli import parse
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Item, Portion
+from lalm_ambig.corpora.duplicates.between_splits import duplicates
+from lalm_ambig.corpora.duplicates.contents import contents
+from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.trained_items import (
     FILE,
@@ -25,9 +26,8 @@ from lalm_ambig.evaluation.trained_items import (
 from lalm_ambig.files.atomic import write_bytes
 from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.runs.folder import RunFolder
+from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.runs.loading import Loaded
-from lalm_ambig.types import Item, Portion
 
 FLAG = "--allow-trained-items"
 HELP = (

@@ -8,32 +8,32 @@ from typing import Any
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ProgressBar, RichProgressBar
 from rich.console import Console
 
-from lalm_ambig import parallel, stopping
 from lalm_ambig.baselines.prior import prior
 from lalm_ambig.baselines.uniform import uniform
-from lalm_ambig.configuration import Cli, RunSettings
-from lalm_ambig.configuration_callbacks import listed
-from lalm_ambig.data import DataModule
+from lalm_ambig.config.callbacks import listed
+from lalm_ambig.config.cli import Cli, RunSettings
+from lalm_ambig.core import distributed, stopping
+from lalm_ambig.core.types import Split
+from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import About, Results
 from lalm_ambig.files.atomic import new_folder
 from lalm_ambig.methods.base import Method
-from lalm_ambig.policies.sharding import trained_weights
+from lalm_ambig.policies.weights.sharding import trained_weights
 from lalm_ambig.runs.callbacks import RolloutTable, Samples
-from lalm_ambig.runs.checked_here import CheckedHere
-from lalm_ambig.runs.checkpoint_files import WholeFileIO, trying, write_weights
-from lalm_ambig.runs.checkpointing import BestWeights, SavedState, StartIsCandidate, newest
-from lalm_ambig.runs.ending import listen_for
+from lalm_ambig.runs.checkpoints.callback import BestWeights, SavedState, StartIsCandidate, newest
+from lalm_ambig.runs.checkpoints.files import WholeFileIO, trying, write_weights
+from lalm_ambig.runs.checkpoints.selection import Selection, prior_metrics, write_selection
 from lalm_ambig.runs.evaluation import keep, kept, predict, reasoning_of, write_kept
-from lalm_ambig.runs.folder import RunFolder
+from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.runs.logs import one_line_of_writers, run_loggers, take_back
+from lalm_ambig.runs.processes.checked_here import CheckedHere
+from lalm_ambig.runs.processes.ending import listen_for
+from lalm_ambig.runs.processes.strategies import DividedWeights, rewrites_weights
 from lalm_ambig.runs.reference_rows import References
-from lalm_ambig.runs.selection import Selection, prior_metrics, write_selection
 from lalm_ambig.runs.session import load_trained, standardise
-from lalm_ambig.runs.strategies import DividedWeights, rewrites_weights
 from lalm_ambig.runs.trained_items import copy_record
-from lalm_ambig.types import Split
 
 EVALUATED: Split = "test"
 
@@ -79,13 +79,13 @@ class Training:
 
     def _keep_best(self, trainer: Any) -> None:
         """Put the best weights into the policy and its adapter's folder."""
-        if not parallel.first_does(self.run.best.is_file):  # never validated
+        if not distributed.first_does(self.run.best.is_file):  # never validated
             write_weights(self.run.best, trained_weights(self.model.policy))
         if rewrites_weights(trainer.strategy):
             self.model.policy.load_again()
             standardise(self.model, self.data)
         load_trained(self.model, self.run.best)
-        parallel.first_does(lambda: trying(self.run.adapter, self._save_adapter))
+        distributed.first_does(lambda: trying(self.run.adapter, self._save_adapter))
 
     def _keep_selection(self, trainer: Any) -> None:
         """Write how the checkpoint was chosen, where the run was validated; all must call, since metrics pool."""
@@ -104,7 +104,7 @@ class Training:
             chosen=best.chosen,
             validations=best.validations,
         )
-        parallel.first_does(lambda: write_selection(self.run.selection, selection))
+        distributed.first_does(lambda: write_selection(self.run.selection, selection))
         step = best.chosen.step
         which = f"step {step}" if step >= 0 else "an earlier version's validation"
         self.console.print(
@@ -113,12 +113,12 @@ class Training:
 
     def _trainer(self) -> tuple[Any, Path | None]:
         """The trainer, and the state to go on from; the console is told which, and which ones are damaged."""
-        resumed, damaged = parallel.first_does(lambda: newest(self.run))
+        resumed, damaged = distributed.first_does(lambda: newest(self.run))
         for path in damaged:
             self.console.print(f"{path} is damaged and passed over", soft_wrap=True)
         if resumed is not None:
             self.console.print(f"resuming from {resumed}", soft_wrap=True)
-        parallel.first_does(
+        distributed.first_does(
             lambda: take_back(self.run, resumed_at=None if resumed is None else self.run.step_of(resumed))
         )
         return make_trainer(self, resumed=resumed), resumed
@@ -136,7 +136,7 @@ class Training:
         """Rows that say what is possible, made once; to be called before training."""
         settings: RunSettings = self.cli.config_init["run"]
         made = References(self.run, self.model, self.data, EVALUATED, self.evaluator.strategy.root_device)
-        return parallel.first_does(lambda: made.rows(self.console, probe=settings.probe))
+        return distributed.first_does(lambda: made.rows(self.console, probe=settings.probe))
 
     def results(self, base: Sequence[Prediction], trained: Sequence[Prediction]) -> dict[str, Results]:
         """Scores of uniform, prior, base and trained model, written under `evaluation/`."""
@@ -171,11 +171,11 @@ class Training:
 
     def _once(self, name: str, doing: str) -> list[Prediction]:
         folder = self.run.evaluation(name)
-        found = parallel.first_does(lambda: kept(folder))
+        found = distributed.first_does(lambda: kept(folder))
         if found is None:
             self.console.print(f"{doing} on {len(self.data.items(EVALUATED))} items")
             found = predict(self.evaluator, self.model, self.data, EVALUATED)
-            parallel.first_does(lambda: write_kept(folder, found))
+            distributed.first_does(lambda: write_kept(folder, found))
         return found
 
 

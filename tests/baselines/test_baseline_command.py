@@ -10,9 +10,9 @@ from lalm_ambig.baselines import softmax_regression
 from lalm_ambig.baselines.base import baseline_names
 from lalm_ambig.baselines.floor import fitted_alpha, vote_counts
 from lalm_ambig.baselines.panel import panel
-from lalm_ambig.configuration_files import config_folder
-from lalm_ambig.corpora.demo import Demo
-from lalm_ambig.errors import InputError
+from lalm_ambig.config.files import config_folder
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.corpora.demo.corpus import Demo
 from lalm_ambig.evaluation.predictions import read_predictions
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.evaluation.results_file import read_results

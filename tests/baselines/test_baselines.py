@@ -10,11 +10,11 @@ from lalm_ambig.baselines.oracle import oracle
 from lalm_ambig.baselines.panel import panel
 from lalm_ambig.baselines.prior import prior
 from lalm_ambig.baselines.uniform import uniform
-from lalm_ambig.categories import CategorySet
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Item, Split
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions, write_predictions
 from lalm_ambig.evaluation.results import About, evaluate_predictions
-from lalm_ambig.types import Item, Split
 
 THREE = CategorySet(("a", "b", "c"))
 

@@ -13,8 +13,8 @@ from scipy.stats import binom
 from torch import Tensor
 
 from lalm_ambig.baselines.floor import disagreement, fitted_alpha, noise_floor, panels, smoothed_votes
-from lalm_ambig.distributions import brier_sum, kl
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.distributions import brier_sum, kl
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.metrics.base import all_metrics
 
 VOTES = Path("shared/data/CREMA-D/processedResults/tabulatedVotes.csv")

@@ -3,9 +3,9 @@
 import pytest
 
 from lalm_ambig.baselines.mapped_prior import mapped_prior
-from lalm_ambig.categories import CategorySet
-from lalm_ambig.errors import InputError
-from lalm_ambig.types import Item
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Item
 
 TRAINED = CategorySet(("anger", "fear", "happiness"))
 TRAIN = [Item("a", (1.0, 0.0, 1.0)), Item("b", (0.0, 8.0, 2.0))]  # mean: .25, .4, .35

@@ -9,14 +9,14 @@ import torch
 from small_model import MakeEncoder, MakePolicy, nudge
 from torch import Tensor
 
-from lalm_ambig.audio import read_audio
+from lalm_ambig.audio.reading import read_audio
 from lalm_ambig.baselines.base import Features, Known
 from lalm_ambig.baselines.pooled import PooledFeatures
 from lalm_ambig.baselines.probe import Probe
-from lalm_ambig.errors import InputError
-from lalm_ambig.features import cached_features
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Item, Split
+from lalm_ambig.data.feature_cache import cached_features
 from lalm_ambig.policies.tiny import Tiny
-from lalm_ambig.types import Item, Split
 
 
 class VotesLeak(Features):

@@ -6,7 +6,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from lalm_ambig.baselines.softmax_regression import L2_GRID, Examples, best_fit, fit
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 
 
 def examples(count: int, *, seed: int, noise: float = 0.0, width: int = 5) -> Examples:

@@ -15,16 +15,16 @@ from typing import Any
 
 import torch
 
-from lalm_ambig.corpora.crema_d import CremaD
-from lalm_ambig.encoding import Elicitation, Encoder
+from lalm_ambig.core.types import Batch
+from lalm_ambig.corpora.crema_d.corpus import CremaD
+from lalm_ambig.data.encoding import Elicitation, Encoder
 from lalm_ambig.methods.grpo import GRPO, Grouping
 from lalm_ambig.objectives.grpo import GRPOObjective
-from lalm_ambig.policies.lora import Adapter
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
+from lalm_ambig.policies.weights.lora import Adapter
 from lalm_ambig.rewards.agreement import Agreement
 from lalm_ambig.rollouts.passages import pass_over
 from lalm_ambig.rollouts.sampling import Sampling
-from lalm_ambig.types import Batch
 
 
 def method_of(options: Any) -> GRPO:

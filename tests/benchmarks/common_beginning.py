@@ -16,9 +16,10 @@ import torch
 from evaluation import timed
 from trl_peer import policy_of
 
-import lalm_ambig.policies.tree
+import lalm_ambig.policies.attention.tree
+from lalm_ambig.core.types import Batch
 from lalm_ambig.corpora.base import open_corpus
-from lalm_ambig.encoding import Elicitation, Encoder
+from lalm_ambig.data.encoding import Elicitation, Encoder
 from lalm_ambig.methods.base import Method
 from lalm_ambig.methods.grpo import GRPO, Grouping
 from lalm_ambig.methods.sft import SFT
@@ -27,9 +28,8 @@ from lalm_ambig.objectives.sft import SFTObjective
 from lalm_ambig.policies.causal_lm import CausalLM
 from lalm_ambig.rewards.agreement import Agreement
 from lalm_ambig.rollouts.sampling import Sampling
-from lalm_ambig.types import Batch
 
-SHARED = lalm_ambig.policies.tree.FEWEST_SHARED
+SHARED = lalm_ambig.policies.attention.tree.FEWEST_SHARED
 NEVER = 10**9
 
 
@@ -48,7 +48,7 @@ def method_of(name: str, policy: CausalLM, options: Any) -> Method:
 
 def seconds_of(method: Method, batch: Batch, *, fewest: int) -> tuple[float, float]:
     """Wall and CPU seconds of one step without the optimiser's own."""
-    lalm_ambig.policies.tree.FEWEST_SHARED = fewest
+    lalm_ambig.policies.attention.tree.FEWEST_SHARED = fewest
     _, wall, cpu = timed(lambda: method.reduce(method.gather(batch)).total.backward())  # noqa: PLW0108
     method.policy.zero_grad(set_to_none=True)
     return wall, cpu

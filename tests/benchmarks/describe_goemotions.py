@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from lalm_ambig.corpora.goemotions_rows import LABELS
+from lalm_ambig.corpora.goemotions.rows import LABELS
 
 COMMENTS = 58_009
 ROWS = 211_225

@@ -22,9 +22,9 @@ from trl_peer import (
     text_of,
 )
 
+from lalm_ambig.core.types import Batch, Groups
 from lalm_ambig.methods.dpo import DPO
 from lalm_ambig.objectives.dpo import DPOObjective
-from lalm_ambig.types import Batch, Groups
 
 ROWS = 16
 

@@ -27,13 +27,13 @@ from transformers import (
     WhisperFeatureExtractor,
 )
 
-from lalm_ambig.audio import read_audio
+from lalm_ambig.audio.reading import read_audio
+from lalm_ambig.policies.audio.mel import whole_window
 from lalm_ambig.policies.audio_model import AudioModel
-from lalm_ambig.policies.hearing import whole_window
 from lalm_ambig.policies.qwen2_5_omni import Qwen2_5Omni
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
 from lalm_ambig.policies.tiny import CHAT_TEMPLATE, WORDS, make_tokenizer
-from lalm_ambig.runs import quiet
+from lalm_ambig.runs.processes import quiet
 
 FAMILIES: dict[str, type[Qwen2Audio] | type[Qwen2_5Omni]] = {
     "qwen2_audio": Qwen2Audio,

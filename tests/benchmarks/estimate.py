@@ -39,8 +39,8 @@ def resident_mb(name: str) -> float:
 def policy_of(options: Any) -> Any:
     """The policy, not loaded."""
     from lalm_ambig.policies.causal_lm import CausalLM
-    from lalm_ambig.policies.lora import Adapter
     from lalm_ambig.policies.qwen2_audio import Qwen2Audio
+    from lalm_ambig.policies.weights.lora import Adapter
 
     if options.audio:
         return Qwen2Audio(options.audio, adapter=Adapter(), dtype="float32")
@@ -113,7 +113,7 @@ def one(options: Any) -> None:
 
 def with_sound(policy: Any, batch: Any) -> Any:
     """The batch with a clip of noise before each text."""
-    from lalm_ambig.types import Audio, Tokens
+    from lalm_ambig.core.types import Audio, Tokens
 
     ids, mask = batch.prompt.ids, batch.prompt.mask
     frames = policy.listen(torch.randn(CLIP_S * 16_000, generator=torch.Generator().manual_seed(0)) * 0.1)

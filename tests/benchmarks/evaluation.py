@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from lalm_ambig.corpora.base import open_corpus
-from lalm_ambig.encoding import Elicitation, Encoder
+from lalm_ambig.data.encoding import Elicitation, Encoder
 from lalm_ambig.policies.causal_lm import CausalLM
 from lalm_ambig.readouts.response import TAGS
 from lalm_ambig.rollouts.reading import read_generated

@@ -22,12 +22,12 @@ from trl_peer import (
     text_of,
 )
 
+from lalm_ambig.core.types import Batch, Groups
 from lalm_ambig.methods.grpo import GRPO, Grouping
 from lalm_ambig.objectives.grpo import GRPOObjective
 from lalm_ambig.rewards.base import Reward
 from lalm_ambig.rollouts.passages import pass_over
 from lalm_ambig.rollouts.sampling import Sampling
-from lalm_ambig.types import Batch, Groups
 
 
 class DistinctCharacters(Reward):

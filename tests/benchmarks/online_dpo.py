@@ -23,12 +23,12 @@ from trl_peer import (
     text_of,
 )
 
+from lalm_ambig.core.types import Batch, Loss
 from lalm_ambig.methods.dpo import DPO, Negatives
 from lalm_ambig.objectives.dpo import DPOExperience, DPOObjective
 from lalm_ambig.rollouts.groups import Draw, sample_groups
 from lalm_ambig.rollouts.passages import Passage, pass_over
 from lalm_ambig.rollouts.sampling import Sampling
-from lalm_ambig.types import Batch, Loss
 
 ROWS = 16
 

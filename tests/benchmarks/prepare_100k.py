@@ -49,7 +49,7 @@ def memory_mb() -> float:
 def start(root: Path, cache: Path) -> str:
     """One start of a training as far as its data: prepare, then touch items of the training split."""
     from lalm_ambig.corpora.base import open_corpus
-    from lalm_ambig.corpora.prepared import prepare
+    from lalm_ambig.corpora.preparing.prepared import prepare
 
     before_mb = memory_mb()
     begin_s = time.perf_counter()

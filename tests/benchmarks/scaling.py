@@ -28,7 +28,7 @@ def one(options: Any) -> None:
     from startup import settings, write_listing
     from trl_peer import descend, peak_rss_mb
 
-    from lalm_ambig.configuration import parse
+    from lalm_ambig.config.cli import parse
     from lalm_ambig.runs.session import connect
 
     torch.set_num_threads(1)

@@ -19,14 +19,14 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch
 
+from lalm_ambig.core.distributions import js_divergence
 from lalm_ambig.corpora.chaosnli import ChaosNli
-from lalm_ambig.corpora.prepared import prepare
-from lalm_ambig.distributions import js_divergence
-from lalm_ambig.encoding import Elicitation, Encoder
+from lalm_ambig.corpora.preparing.prepared import prepare
+from lalm_ambig.data.encoding import Elicitation, Encoder
 from lalm_ambig.methods.sft import SFT
 from lalm_ambig.objectives.sft import SFTObjective
 from lalm_ambig.policies.causal_lm import CausalLM
-from lalm_ambig.policies.lora import Adapter
+from lalm_ambig.policies.weights.lora import Adapter
 
 KINDS = ("first", "sequence")
 

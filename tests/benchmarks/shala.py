@@ -26,16 +26,16 @@ from trl_peer import (
     text_of,
 )
 
-from lalm_ambig.distributions import js_distance, normalised_entropy
-from lalm_ambig.encoding import Elicitation, Encoder
+from lalm_ambig.core.distributions import js_distance, normalised_entropy
+from lalm_ambig.core.types import Batch
+from lalm_ambig.data.encoding import Elicitation, Encoder
 from lalm_ambig.methods.grouping import Grouping
 from lalm_ambig.methods.grpo import GRPO
 from lalm_ambig.objectives.grpo import GRPOObjective
 from lalm_ambig.rewards.shala import Shala
+from lalm_ambig.rollouts.parsing import stated
 from lalm_ambig.rollouts.passages import pass_over
 from lalm_ambig.rollouts.sampling import Sampling
-from lalm_ambig.rollouts.stated import stated
-from lalm_ambig.types import Batch
 
 TEMPERATURE = 1.2
 

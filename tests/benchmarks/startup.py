@@ -28,7 +28,7 @@ MARKS = ("imports", "configuration", "corpus", "items", "weights", "features", "
 
 def write_listing(folder: Path, items: int) -> Path:
     """A JSON Lines corpus of that many sound files under `folder`, or the one that is there."""
-    from lalm_ambig.corpora.demo import Demo
+    from lalm_ambig.corpora.demo.corpus import Demo
 
     file = folder / f"items-{items}.jsonl"
     if file.is_file():
@@ -94,7 +94,7 @@ def one(options: Any) -> None:
     from rich.console import Console
 
     from lalm_ambig import fit
-    from lalm_ambig.data import DataModule
+    from lalm_ambig.data.datamodule import DataModule
     from lalm_ambig.methods.sft import SFT
     from lalm_ambig.policies.base import Policy
     from lalm_ambig.runs import session

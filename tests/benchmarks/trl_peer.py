@@ -25,12 +25,12 @@ import torch
 from peft import LoraConfig
 from transformers import TrainerCallback
 
-from lalm_ambig.categories import CategorySet
-from lalm_ambig.encoding import Elicitation, Encoder, pad
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.types import Batch, Demonstrations, Item
+from lalm_ambig.data.encoding import Elicitation, Encoder, pad
 from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.causal_lm import CausalLM
-from lalm_ambig.policies.lora import Adapter
-from lalm_ambig.types import Batch, Demonstrations, Item
+from lalm_ambig.policies.weights.lora import Adapter
 
 PROJECTIONS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 LEARNING_RATE = 1e-5

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import soundfile
 
-import lalm_ambig.corpora.demo
+import lalm_ambig.corpora.demo.corpus
 from lalm_ambig.corpora.base import Corpus, open_corpus
-from lalm_ambig.corpora.demo_writer import DemoSettings
+from lalm_ambig.corpora.demo.writer import DemoSettings
 
 SHARED_VARIABLE = "LALM_AMBIG_SHARED_DATA"
 VOTES_HEADER = ["", "A", "D", "F", "H", "N", "S", "fileName", "numResponses"]
@@ -74,7 +74,7 @@ def demo_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder))
-        patch.setattr(lalm_ambig.corpora.demo, "SETTINGS", DemoSettings(actors=10, clips_per_actor=6))
+        patch.setattr(lalm_ambig.corpora.demo.corpus, "SETTINGS", DemoSettings(actors=10, clips_per_actor=6))
         yield folder
 
 

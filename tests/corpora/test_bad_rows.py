@@ -2,8 +2,8 @@
 
 import pytest
 
-from lalm_ambig.corpora.bad_rows import BadRows
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.corpora.reading.bad_rows import BadRows
 
 
 def read(*faults: str, good: int, skip: bool) -> list[str]:

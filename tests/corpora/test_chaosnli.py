@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 from layouts.chaosnli import FILES, GOOD, part_of, row, write, write_rows
 
-from lalm_ambig.corpora.chaosnli import ChaosNli
-from lalm_ambig.corpora.chaosnli_rows import CATEGORIES
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import SPLITS, Item
+from lalm_ambig.corpora.chaosnli import CATEGORIES, ChaosNli
 from lalm_ambig.describe import main
-from lalm_ambig.errors import InputError
-from lalm_ambig.items import SPLITS, Item
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.prompts import Mode, load_glosses, load_prompt, prompt_parts, with_classes
 from lalm_ambig.readouts.logits import answer_tokens

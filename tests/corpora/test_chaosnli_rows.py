@@ -9,11 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from layouts.chaosnli import FILES, GOOD, part_of, row, write_rows
 
-from lalm_ambig.corpora.chaosnli import ChaosNli
-from lalm_ambig.corpora.chaosnli_rows import parsed_pair
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import Item
+from lalm_ambig.corpora.chaosnli import ChaosNli, parsed_pair
 from lalm_ambig.files.json_lines import json_object
-from lalm_ambig.items import Item
 
 
 def read(root: Path, **options: Any) -> list[Item]:

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from lalm_ambig.corpora import contents as module
-from lalm_ambig.corpora.chaosnli_rows import parsed_pair
-from lalm_ambig.corpora.contents import (
+from lalm_ambig.core.items import Item
+from lalm_ambig.corpora.chaosnli import parsed_pair
+from lalm_ambig.corpora.duplicates import contents as module
+from lalm_ambig.corpora.duplicates.between_splits import duplicates
+from lalm_ambig.corpora.duplicates.contents import (
     contents,
     first_alike,
     is_substantial,
@@ -20,8 +22,6 @@ from lalm_ambig.corpora.contents import (
     text_form,
     trained_among,
 )
-from lalm_ambig.corpora.duplicates import duplicates
-from lalm_ambig.items import Item
 
 RATE_HZ = 16_000
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import SPLITS
 from lalm_ambig.corpora.base import Corpus, corpus_names, open_corpus
-from lalm_ambig.errors import InputError
-from lalm_ambig.items import SPLITS
 
 SmallCorpora = dict[str, Callable[[], Corpus]]
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from conftest import VOTES_HEADER, VOTES_ROWS, write_clip, write_votes
 
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import Item
 from lalm_ambig.corpora.base import open_corpus
-from lalm_ambig.corpora.crema_d import CremaD
-from lalm_ambig.corpora.crema_d_votes import ACTORS
-from lalm_ambig.corpora.splits import split_by_group
-from lalm_ambig.errors import InputError
-from lalm_ambig.items import Item
+from lalm_ambig.corpora.crema_d.corpus import CremaD
+from lalm_ambig.corpora.crema_d.votes import ACTORS
+from lalm_ambig.corpora.reading.splits import split_by_group
 
 
 def read(root: Path, **options: Any) -> list[Item]:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lalm_ambig.corpora.bad_rows import BadRows
-from lalm_ambig.corpora.crema_d_votes import read_ballots
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.corpora.crema_d.votes import read_ballots
+from lalm_ambig.corpora.reading.bad_rows import BadRows
 
 HEADER = ["", "A", "D", "F", "H", "N", "S", "fileName", "numResponses"]
 NAMED = ["Unnamed: 0", *HEADER[1:]]

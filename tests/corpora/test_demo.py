@@ -6,14 +6,14 @@ import pytest
 import soundfile
 import torch
 
-import lalm_ambig.corpora.demo
+import lalm_ambig.corpora.demo.corpus
+from lalm_ambig.core.distributions import js_divergence, normalised_entropy
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.base import open_corpus
-from lalm_ambig.corpora.crema_d import CremaD
-from lalm_ambig.corpora.demo import SETTINGS, Demo
-from lalm_ambig.corpora.demo_writer import HEADER, DemoSettings, write_demo
-from lalm_ambig.corpora.splits import split_by_group
-from lalm_ambig.distributions import js_divergence, normalised_entropy
-from lalm_ambig.errors import InputError
+from lalm_ambig.corpora.crema_d.corpus import CremaD
+from lalm_ambig.corpora.demo.corpus import SETTINGS, Demo
+from lalm_ambig.corpora.demo.writer import HEADER, DemoSettings, write_demo
+from lalm_ambig.corpora.reading.splits import split_by_group
 
 
 def test_the_demo_is_made_once_in_the_cache_and_read_with_rationales(demo_cache: Path) -> None:
@@ -83,7 +83,7 @@ def test_an_interrupted_making_leaves_nothing(tmp_path: Path, monkeypatch: pytes
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lalm_ambig.corpora.demo_writer.explain", interrupted)
+    monkeypatch.setattr("lalm_ambig.corpora.demo.writer.explain", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write_demo(tmp_path / "demo", DemoSettings(actors=1, clips_per_actor=1))
     assert list(tmp_path.iterdir()) == []
@@ -93,7 +93,9 @@ def test_an_interrupted_making_leaves_nothing(tmp_path: Path, monkeypatch: pytes
 def test_settings_name_the_generator() -> None:
     about = Demo().settings()
     assert (
-        about["demo"] == lalm_ambig.corpora.demo.SETTINGS.fingerprint() != DemoSettings(seed=7).fingerprint()
+        about["demo"]
+        == lalm_ambig.corpora.demo.corpus.SETTINGS.fingerprint()
+        != DemoSettings(seed=7).fingerprint()
     )
 
 

@@ -8,8 +8,8 @@ import pytest
 from ended import ended
 from layouts import chaosnli
 
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.describe import main
-from lalm_ambig.errors import InputError
 
 
 @pytest.fixture(autouse=True)

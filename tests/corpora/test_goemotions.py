@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from layouts.goemotions import COMMENTS, row, rows, write, write_csv
 
-from lalm_ambig.categories import canonical_key
-from lalm_ambig.corpora.goemotions import GoEmotions, check_count
-from lalm_ambig.corpora.goemotions_rows import EKMAN, LABELS
+from lalm_ambig.core.categories import canonical_key
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import Item
+from lalm_ambig.corpora.goemotions.corpus import GoEmotions, check_count
+from lalm_ambig.corpora.goemotions.rows import EKMAN, LABELS
 from lalm_ambig.describe import main as describe
-from lalm_ambig.errors import InputError
-from lalm_ambig.items import Item
 from lalm_ambig.prompts import load_glosses, load_prompt, prompt_parts, with_classes
 
 VOTES = {  # anger disgust fear joy sadness surprise neutral

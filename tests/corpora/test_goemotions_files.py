@@ -11,10 +11,10 @@ import datasets
 import pytest
 from layouts.goemotions import row, rows, write
 
-from lalm_ambig.corpora.goemotions import GoEmotions
-from lalm_ambig.corpora.goemotions_rows import COLUMNS
-from lalm_ambig.errors import InputError
-from lalm_ambig.items import Item
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import Item
+from lalm_ambig.corpora.goemotions.corpus import GoEmotions
+from lalm_ambig.corpora.goemotions.rows import COLUMNS
 
 FLAG = "example_very_unclear"
 

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from layouts.goemotions import HEADER, LABELS, row, write_csv
 
-from lalm_ambig.corpora.goemotions import GoEmotions
-from lalm_ambig.corpora.goemotions_rows import EKMAN
-from lalm_ambig.errors import InputError
-from lalm_ambig.items import Item
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import Item
+from lalm_ambig.corpora.goemotions.corpus import GoEmotions
+from lalm_ambig.corpora.goemotions.rows import EKMAN
 
 
 def read(root: Path, **options: Any) -> list[Item]:

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from layouts.iemocap import FIRST, NEUTRAL, TURNS, block, relabel, write, write_dialogue
 
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import Item
 from lalm_ambig.corpora.base import open_corpus
-from lalm_ambig.corpora.crema_d_votes import CATEGORIES as CREMA_D_CLASSES
-from lalm_ambig.corpora.iemocap import Iemocap
-from lalm_ambig.corpora.iemocap_votes import CATEGORIES
+from lalm_ambig.corpora.crema_d.votes import CATEGORIES as CREMA_D_CLASSES
+from lalm_ambig.corpora.iemocap.corpus import Iemocap
+from lalm_ambig.corpora.iemocap.votes import CATEGORIES
 from lalm_ambig.describe import main as describe
-from lalm_ambig.errors import InputError
-from lalm_ambig.items import Item
 from lalm_ambig.prompts import load_glosses, load_prompt, with_classes
 
 

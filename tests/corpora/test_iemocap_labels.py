@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from layouts.iemocap import HEADING, TURNS, block
 
-from lalm_ambig.corpora.bad_rows import BadRows
-from lalm_ambig.corpora.iemocap_labels import parse_transcripts, parse_turns
-from lalm_ambig.corpora.iemocap_votes import CATEGORIES, SEVERAL_TAGS, count_votes
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.corpora.iemocap.labels import parse_transcripts, parse_turns
+from lalm_ambig.corpora.iemocap.votes import CATEGORIES, SEVERAL_TAGS, count_votes
+from lalm_ambig.corpora.reading.bad_rows import BadRows
 
 NAME = "Ses01F_impro01"
 REAL_LINES = "\n".join(block(f"{NAME}_{ending}", *of) for ending, of in TURNS.items()).split("\n")

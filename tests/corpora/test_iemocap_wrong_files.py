@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from layouts.iemocap import FIRST, HEADING, NEUTRAL, block, relabel, write, write_labels, write_sound
 
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import Item
 from lalm_ambig.corpora.base import open_corpus
-from lalm_ambig.corpora.iemocap import Iemocap
-from lalm_ambig.errors import InputError
-from lalm_ambig.items import Item
+from lalm_ambig.corpora.iemocap.corpus import Iemocap
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from lalm_ambig.corpora.jsonl import JsonLines
-from lalm_ambig.errors import InputError
-from lalm_ambig.items import Item
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import Item
+from lalm_ambig.corpora.jsonl.corpus import JsonLines
 
 ROW = {"id": "a", "text": "hello", "votes": {"yes": 2, "no": 1}}
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lalm_ambig.corpora.jsonl import JsonLines
-from lalm_ambig.corpora.jsonl_rows import KEYS, parsed_row
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import SPLITS, Item
+from lalm_ambig.corpora.jsonl.corpus import JsonLines
+from lalm_ambig.corpora.jsonl.rows import KEYS, parsed_row
 from lalm_ambig.files.json_lines import json_object
-from lalm_ambig.items import SPLITS, Item
 
 ROW = {"id": "a", "text": "hello", "votes": {"yes": 2, "no": 1}}
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from layouts.msp_podcast import HIDDEN, LAYOUTS, TURNS, Turn, write, write_consensus, write_votes
 
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import Item
 from lalm_ambig.corpora.base import open_corpus
-from lalm_ambig.corpora.msp_podcast import MspPodcast
-from lalm_ambig.corpora.prepared import prepare
+from lalm_ambig.corpora.msp_podcast.corpus import MspPodcast
+from lalm_ambig.corpora.preparing.prepared import prepare
 from lalm_ambig.describe import main as describe
-from lalm_ambig.errors import InputError
-from lalm_ambig.items import Item
 
 OUTSIDE = {"MSP-PODCAST_0001_0020", "MSP-PODCAST_0003_0003", "MSP-PODCAST_0005_0002"}
 LABELS_LEFT = ("labels_detailed.csv", "labels_detailed.json")

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from layouts.msp_podcast import LAYOUTS, write_consensus, write_votes
 
-from lalm_ambig.corpora.bad_rows import BadRows
-from lalm_ambig.corpora.msp_podcast_consensus import read_consensus
-from lalm_ambig.corpora.msp_podcast_turns import CATEGORIES, OUTSIDE, Turn, Votes, category_place, count_votes
-from lalm_ambig.corpora.msp_podcast_votes import LAYOUTS as READERS
-from lalm_ambig.corpora.msp_podcast_votes import rater_vote
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.corpora.msp_podcast.consensus import read_consensus
+from lalm_ambig.corpora.msp_podcast.turns import CATEGORIES, OUTSIDE, Turn, Votes, category_place, count_votes
+from lalm_ambig.corpora.msp_podcast.votes import LAYOUTS as READERS
+from lalm_ambig.corpora.msp_podcast.votes import rater_vote
+from lalm_ambig.corpora.reading.bad_rows import BadRows
 
 TURN = "MSP-PODCAST_0007_0012"
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from layouts.msp_podcast import TURNS, write
 
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import Item
 from lalm_ambig.corpora.base import open_corpus
-from lalm_ambig.corpora.msp_podcast import MspPodcast, even_folds
-from lalm_ambig.errors import InputError
-from lalm_ambig.items import Item
+from lalm_ambig.corpora.msp_podcast.corpus import MspPodcast, even_folds
 
 OUTSIDE = {"MSP-PODCAST_0001_0020", "MSP-PODCAST_0003_0003", "MSP-PODCAST_0005_0002"}
 

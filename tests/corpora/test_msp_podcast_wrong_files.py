@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from layouts.msp_podcast import HIDDEN, worker, write, write_votes
 
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import Item
 from lalm_ambig.corpora.base import open_corpus
-from lalm_ambig.corpora.msp_podcast import MspPodcast
-from lalm_ambig.errors import InputError
-from lalm_ambig.items import Item
+from lalm_ambig.corpora.msp_podcast.corpus import MspPodcast
 
 FIRST, SECOND = "MSP-PODCAST_0001_0008", "MSP-PODCAST_0001_0019"
 W1, W2, TAIL = worker(1), worker(2), "A:2.0; V:4.0; D:3.0;"

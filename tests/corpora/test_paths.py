@@ -12,11 +12,11 @@ import pytest
 import soundfile
 
 from data_curation.clips import open_clip
+from lalm_ambig.audio.inspection import inspect_audio
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.base import Corpus, open_corpus
-from lalm_ambig.corpora.jsonl import JsonLines
-from lalm_ambig.corpora.paths import Enclosure
-from lalm_ambig.errors import InputError
-from lalm_ambig.sound_files import inspect_audio
+from lalm_ambig.corpora.jsonl.corpus import JsonLines
+from lalm_ambig.corpora.reading.paths import Enclosure
 
 ALLOW = r"--data\.corpus\.init_args\.allow_outside true"
 
@@ -111,7 +111,8 @@ def test_each_folder_is_followed_once(tmp_path: Path, monkeypatch: pytest.Monkey
     real = os.path.realpath
     enclosure = Enclosure(tmp_path)
     monkeypatch.setattr(
-        "lalm_ambig.corpora.paths.os.path.realpath", lambda path: followed.append(str(path)) or real(path)
+        "lalm_ambig.corpora.reading.paths.os.path.realpath",
+        lambda path: followed.append(str(path)) or real(path),
     )
     assert all(enclosure.target(f"{tmp_path}/clips/{n}.wav") is None for n in range(100))
     assert followed == [f"{tmp_path}/clips"]

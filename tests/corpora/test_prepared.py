@@ -10,12 +10,12 @@ import pytest
 import soundfile
 from conftest import VOTES_ROWS, write_clip, write_votes
 
-import lalm_ambig.corpora.checking
-from lalm_ambig.corpora.crema_d import CremaD
-from lalm_ambig.corpora.jsonl import JsonLines
-from lalm_ambig.corpora.prepared import Prepared, prepare
-from lalm_ambig.errors import InputError
-from lalm_ambig.items import SPLITS
+import lalm_ambig.corpora.preparing.checking
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import SPLITS
+from lalm_ambig.corpora.crema_d.corpus import CremaD
+from lalm_ambig.corpora.jsonl.corpus import JsonLines
+from lalm_ambig.corpora.preparing.prepared import Prepared, prepare
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_a_second_start_reads_no_label_and_opens_no_sound(
         raise AssertionError("looked again")
 
     monkeypatch.setattr(CremaD, "read", refuse)
-    monkeypatch.setattr(lalm_ambig.corpora.checking, "inspect_audio", refuse)
+    monkeypatch.setattr(lalm_ambig.corpora.preparing.checking, "inspect_audio", refuse)
     second = ready(crema_d_root, cache)
     assert second.from_cache
     assert not first.from_cache
@@ -159,7 +159,7 @@ def test_nothing_half_written_has_a_final_name(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(lalm_ambig.corpora.checking, "inspect_audio", interrupted)
+    monkeypatch.setattr(lalm_ambig.corpora.preparing.checking, "inspect_audio", interrupted)
     with pytest.raises(KeyboardInterrupt):
         ready(crema_d_root, cache)
     assert list((cache / "corpora").iterdir()) == []

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from layouts import iemocap, msp_podcast
 
-from lalm_ambig.corpora.crema_d import CremaD
-from lalm_ambig.corpora.iemocap import Iemocap
-from lalm_ambig.corpora.jsonl import JsonLines
-from lalm_ambig.corpora.msp_podcast import MspPodcast
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.corpora.crema_d.corpus import CremaD
+from lalm_ambig.corpora.iemocap.corpus import Iemocap
+from lalm_ambig.corpora.jsonl.corpus import JsonLines
+from lalm_ambig.corpora.msp_podcast.corpus import MspPodcast
 
 ENDINGS = [".WAV", ".Wav", ".wave", ".flac", ".OGG", ".opus", ".mp3", ""]
 Sounds = tuple[Callable[[], dict[str, str | None]], Path]

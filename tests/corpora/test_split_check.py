@@ -8,11 +8,11 @@ import pytest
 from rich.console import Console
 
 from lalm_ambig import baseline, describe, evaluate, fit
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import SPLITS
 from lalm_ambig.corpora.base import open_corpus
-from lalm_ambig.corpora.prepared import prepare
-from lalm_ambig.corpora.split_check import check_splits, check_splits_at_hand
-from lalm_ambig.errors import InputError
-from lalm_ambig.items import SPLITS
+from lalm_ambig.corpora.preparing.prepared import prepare
+from lalm_ambig.corpora.preparing.split_check import check_splits, check_splits_at_hand
 from lalm_ambig.policies.tiny import Tiny
 
 TINY = "configs/policy/tiny.yaml"

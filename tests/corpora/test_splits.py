@@ -5,8 +5,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lalm_ambig.corpora.base import FOLDS
-from lalm_ambig.corpora.splits import seeded_order, split_by_group
+from lalm_ambig.core.items import FOLDS
+from lalm_ambig.corpora.reading.splits import seeded_order, split_by_group
 
 GROUPS = st.lists(st.text(min_size=1, max_size=5), min_size=10, max_size=60, unique=True)
 

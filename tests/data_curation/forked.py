@@ -8,7 +8,7 @@ from multiprocessing.context import ForkServerProcess
 from small_corpus import environment
 
 from data_curation.__main__ import main
-from lalm_ambig.errors import run_command
+from lalm_ambig.core.errors import run_command
 
 _FROM = multiprocessing.get_context("forkserver")
 

@@ -18,8 +18,8 @@ import pytest
 import soundfile
 
 from data_curation.__main__ import main
-from lalm_ambig.corpora.crema_d_votes import ACTORS, AUDIO_FOLDER, SENTENCES, VOTE_COLUMNS, VOTES_FILE
-from lalm_ambig.errors import run_command
+from lalm_ambig.core.errors import run_command
+from lalm_ambig.corpora.crema_d.votes import ACTORS, AUDIO_FOLDER, SENTENCES, VOTE_COLUMNS, VOTES_FILE
 
 VOTES = ((6, 0, 0, 0, 4, 0), (0, 3, 0, 0, 5, 2), (0, 0, 0, 10, 0, 0), (1, 1, 2, 0, 0, 6))
 

@@ -26,9 +26,9 @@ from data_curation.acoustic.wording import remark_on
 from data_curation.acoustic.writer import compose
 from data_curation.filters import check
 from data_curation.records import Reasoning
-from lalm_ambig.categories import CategorySet
-from lalm_ambig.distributions import js_divergence
-from lalm_ambig.types import Item
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.distributions import js_divergence
+from lalm_ambig.core.types import Item
 
 EMOTIONS = CategorySet(("anger", "disgust", "fear", "happiness", "neutral", "sadness"))
 

@@ -9,10 +9,10 @@ import soundfile
 
 from data_curation.acoustic.writer import AcousticWriter
 from data_curation.filters import check
-from lalm_ambig.categories import CategorySet
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Item
 from lalm_ambig.corpora.base import open_corpus
-from lalm_ambig.errors import InputError
-from lalm_ambig.types import Item
 
 CLASSES = CategorySet(("anger", "neutral", "sadness"))
 RATE = 16_000

@@ -15,7 +15,7 @@ from data_curation.dialect import Dialect
 from data_curation.failures import failure_of
 from data_curation.lessons import learn
 from data_curation.request import Ask, writer_ask
-from lalm_ambig.items import Item
+from lalm_ambig.core.items import Item
 
 ASK: Ask = writer_ask(Item("a", (3.0, 1.0), text="Well."), ("anger", "fear"), clip=None, max_tokens=1200)
 START = Dialect(temperature=0.2)

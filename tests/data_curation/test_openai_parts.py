@@ -20,9 +20,9 @@ from data_curation.judge import js_bits
 from data_curation.parse import Refused, Unreadable, read_distribution, read_reasoning, usage_of
 from data_curation.records import Usage
 from data_curation.request import job_key, writer_ask
-from lalm_ambig.distributions import js_divergence
-from lalm_ambig.errors import InputError
-from lalm_ambig.items import Item
+from lalm_ambig.core.distributions import js_divergence
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import Item
 
 CLASSES = ("anger", "fear", "neutral")
 ITEM = Item("a", (3.0, 0.0, 1.0), text="Don't forget a jacket.")

@@ -8,7 +8,7 @@ import pytest
 from small_corpus import make_corpus, rows_of, run_main, write_arguments
 from stub_server import Received, StubServer, message_with, reply
 
-from lalm_ambig.rationales import read_rationales
+from lalm_ambig.corpora.rationales import read_rationales
 
 
 @pytest.fixture

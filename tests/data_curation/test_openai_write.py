@@ -13,8 +13,8 @@ from small_corpus import Finished, make_corpus, rows_of, run_cli, run_main, writ
 from stub_server import PARAGRAPH, Received, StubServer, message_with, reasoning, reply
 
 from data_curation.store import Store
-from lalm_ambig.corpora.crema_d import CremaD
-from lalm_ambig.rationales import read_rationales
+from lalm_ambig.corpora.crema_d.corpus import CremaD
+from lalm_ambig.corpora.rationales import read_rationales
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from data_curation.records import ClassCue, Reasoning, Row
 from data_curation.review.page import write_review
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 
 HOSTILE = """</script><img src=x onerror='alert(1)'><script>alert("2")</script>\u2028&amp;"""
 REASONING = Reasoning(

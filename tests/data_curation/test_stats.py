@@ -6,7 +6,7 @@ import pytest
 
 from data_curation.records import ClassCue, Reasoning, Row, Usage
 from data_curation.stats import percentile, print_stats, summarise
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 
 CLASSES = ("anger", "neutral", "sadness")
 

@@ -7,7 +7,7 @@ import pytest
 
 from data_curation.journal import Journal
 from data_curation.store import Store
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 
 FOREIGN = [
     "my notes, one line",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.estimation.division import divided
 from lalm_ambig.estimation.formulas import Computing
 from lalm_ambig.estimation.shapes import Decoder, Shapes

@@ -9,18 +9,18 @@ from families.table import FAMILIES
 from qwen2_audio_7b import write_config
 from rich.console import Console
 
-from lalm_ambig.configuration import Cli, parse
-from lalm_ambig.configuration_files import config_folder
-from lalm_ambig.errors import InputError
+from lalm_ambig.config.cli import Cli, parse
+from lalm_ambig.config.estimate_option import Assumptions
+from lalm_ambig.config.files import config_folder
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.estimation.estimate import halved, print_estimate
 from lalm_ambig.estimation.formulas import Computing
 from lalm_ambig.estimation.memory import Estimate, Setting, estimate, for_evaluation
-from lalm_ambig.estimation.option import Assumptions
 from lalm_ambig.estimation.shapes import Decoder, Shapes, shapes_of
 from lalm_ambig.estimation.workload import Workload
 from lalm_ambig.policies.causal_lm import CausalLM
-from lalm_ambig.policies.lora import Adapter
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
+from lalm_ambig.policies.weights.lora import Adapter
 
 CONFIGS = config_folder()
 MIXED = Computing(2, 2, casts=True)

@@ -11,7 +11,7 @@ from lalm_ambig.estimation import formulas
 from lalm_ambig.estimation.formulas import Computing
 from lalm_ambig.estimation.shapes import Decoder, Encoder
 from lalm_ambig.estimation.workload import Workload
-from lalm_ambig.policies.tree import TreeLayout, install
+from lalm_ambig.policies.attention.tree import TreeLayout, install
 
 FLOAT32, MIXED = Computing(4, 4, casts=False), Computing(2, 2, casts=True)
 SEVEN_B = Decoder(32, 4096, 32, 32, 128, 11008, 156032)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from lalm_ambig.errors import InputError
-from lalm_ambig.estimation.option import Assumptions, taken_out
+from lalm_ambig.config.estimate_option import Assumptions, taken_out
+from lalm_ambig.core.errors import InputError
 
 
 def test_other_arguments_stay_and_without_the_option_there_is_no_estimate() -> None:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from lalm_ambig.corpora.demo import Demo
-from lalm_ambig.corpora.prepared import found_ready, prepare
-from lalm_ambig.data import DataModule
+from lalm_ambig.config.estimate_option import Assumptions
+from lalm_ambig.corpora.demo.corpus import Demo
+from lalm_ambig.corpora.preparing.prepared import found_ready, prepare
+from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.estimation.lengths import lengths_of
-from lalm_ambig.estimation.option import Assumptions
 from lalm_ambig.estimation.shapes import Encoder
 from lalm_ambig.estimation.workload import Lengths, workload
 from lalm_ambig.methods.base import Method

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lalm_ambig.categories import CategorySet
+from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import About
 

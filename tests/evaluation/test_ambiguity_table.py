@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from lalm_ambig.categories import CategorySet
+from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.corpora.base import PAPER_A_METRICS, PAPER_B_METRICS, corpus_class, corpus_names
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import About, Results, evaluate_predictions

@@ -8,8 +8,8 @@ import scipy.stats
 import torch
 from torch import Tensor
 
-from lalm_ambig.distributions import js_divergence
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.distributions import js_divergence
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation import bootstrap
 from lalm_ambig.evaluation.bootstrap import Resampling, intervals, paired, too_few
 from lalm_ambig.metrics.base import all_metrics

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from lalm_ambig.categories import CategorySet
+from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.evaluation.cross_domain import mapping_note
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import About, Results, evaluate_predictions

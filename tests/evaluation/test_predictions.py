@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Item, Reading
 from lalm_ambig.evaluation.predictions import Prediction, from_reading, read_predictions, write_predictions
 from lalm_ambig.files.atomic import write_lines
-from lalm_ambig.types import Item, Reading
 
 
 def test_what_is_written_is_read_again(tmp_path: Path, predictions: list[Prediction]) -> None:

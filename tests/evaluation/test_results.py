@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lalm_ambig.categories import CategorySet
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.base import PAPER_A_METRICS, PAPER_B_METRICS
-from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import About, Results, evaluate_predictions, items_digest, speakers
 from lalm_ambig.evaluation.results_file import read_results, write_results

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.temperature import fitted_temperature, scaled
 

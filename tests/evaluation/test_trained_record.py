@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import Item, Split
 from lalm_ambig.corpora.base import Corpus, open_corpus
-from lalm_ambig.corpora.contents import contents
-from lalm_ambig.corpora.prepared import prepare
-from lalm_ambig.errors import InputError
+from lalm_ambig.corpora.duplicates.contents import contents
+from lalm_ambig.corpora.preparing.prepared import prepare
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.trained_items import (
     FILE,
@@ -22,7 +23,6 @@ from lalm_ambig.evaluation.trained_items import (
     trained_item,
     write_trained_items,
 )
-from lalm_ambig.items import Item, Split
 
 
 @pytest.fixture(autouse=True)

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from lalm_ambig.categories import CategorySet
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Item, Reading
 from lalm_ambig.evaluation.predictions import Prediction, from_reading, read_predictions, write_predictions
 from lalm_ambig.evaluation.results import About, Results, evaluate_predictions
 from lalm_ambig.evaluation.results_file import read_results, write_results
 from lalm_ambig.evaluation.table import main_table
-from lalm_ambig.types import Item, Reading
 
 CLASSES = CategorySet(("entailment", "neutral", "contradiction"))
 ABOUT = About("chaosnli", "test", "verbalised", "direct", "somebody")

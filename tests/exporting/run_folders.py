@@ -5,8 +5,8 @@ from pathlib import Path
 
 from small_model import nudge
 
-from lalm_ambig.configuration import parse
-from lalm_ambig.runs.folder import RunFolder
+from lalm_ambig.config.cli import parse
+from lalm_ambig.runs.folder.run_folder import RunFolder
 
 MakeRun = Callable[..., Path]
 """Takes a name, options of fit, and `finished`."""

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoProcessor
 
 from lalm_ambig import export
-from lalm_ambig.errors import InputError, run_command
+from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
 
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hub_stub import Stub, hub
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.exporting.push import check_push, push
 
 SECRET = "hf_not_a_real_one"

@@ -13,13 +13,13 @@ from small_checkpoints import write_causal_lm, write_omni
 from small_model import MakePolicy, noise, nudge
 from transformers import AutoModelForCausalLM, Qwen2AudioForConditionalGeneration
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.exporting.parity import Difference, Probe, Prompt, difference, policy_logits, require_parity
 from lalm_ambig.exporting.weights import Checked, write
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.causal_lm import CausalLM
-from lalm_ambig.policies.lora import Adapter
 from lalm_ambig.policies.qwen2_5_omni import Qwen2_5Omni
+from lalm_ambig.policies.weights.lora import Adapter
 
 HEARD = [{"type": "audio", "audio_url": "clip"}, {"type": "text", "text": "which emotion?"}]
 FAMILIES = ("tiny", "projector", "llama", "tied", "omni")

@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lalm_ambig import export
-from lalm_ambig.configuration import parse
-from lalm_ambig.errors import InputError
+from lalm_ambig.config.cli import parse
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.exporting.zero import read_zero
 from lalm_ambig.policies.base import Policy
 

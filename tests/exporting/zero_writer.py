@@ -16,9 +16,9 @@ from safetensors.torch import save_file
 from small_model import nudge
 from torch import multiprocessing, nn
 
-from lalm_ambig.configuration import parse
+from lalm_ambig.config.cli import parse
+from lalm_ambig.core.types import Tokens
 from lalm_ambig.policies.tiny import Tiny
-from lalm_ambig.types import Tokens
 
 WORLD = 2
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, AutoModelForCausalLM
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 
-from lalm_ambig.types import Batch
+from lalm_ambig.core.types import Batch
 
 DIAGONAL = "diagonal"
 LONG = 50

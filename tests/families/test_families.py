@@ -19,23 +19,23 @@ from families.tried import Tried, apart, encoder_of, taken
 from peft.tuners.lora import LoraLayer
 from torch import Tensor
 
-from lalm_ambig.categories import CategorySet
-from lalm_ambig.encoding import Encoder
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Item
+from lalm_ambig.data.encoding import Encoder
 from lalm_ambig.methods.base import Method, Sharing
 from lalm_ambig.methods.dpo import DPO, Negatives
 from lalm_ambig.methods.grpo import GRPO, Grouping
 from lalm_ambig.methods.optimisation import parameter_groups
 from lalm_ambig.methods.sft import SFT
 from lalm_ambig.objectives.sft import SFTObjective
-from lalm_ambig.policies.adapter_check import adapter_problems
+from lalm_ambig.policies.attention.tree import Segment
+from lalm_ambig.policies.attention.tree_pass import tree_states
 from lalm_ambig.policies.causal_lm import CausalLM
-from lalm_ambig.policies.forward import tree_states
-from lalm_ambig.policies.tree import Segment
+from lalm_ambig.policies.self_check.adapter import adapter_problems
 from lalm_ambig.rollouts.generate import Request, generate
 from lalm_ambig.rollouts.reading import read_generated
 from lalm_ambig.rollouts.sampling import Sampling
-from lalm_ambig.types import Item
 
 QUICK = {
     "mistral": True,

@@ -2,9 +2,9 @@
 
 import torch
 
-from lalm_ambig.corpora.goemotions_rows import CATEGORIES as CATEGORIES
+from lalm_ambig.core.types import Item
+from lalm_ambig.corpora.goemotions.rows import CATEGORIES as CATEGORIES
 from lalm_ambig.policies.tiny import WORDS
-from lalm_ambig.types import Item
 
 LENGTHS = (5, 37, 90, 1)
 """Words of each comment."""

@@ -15,9 +15,9 @@ from families.texts import CATEGORIES
 from small_model import nudge
 from torch import Tensor
 
-from lalm_ambig.categories import CategorySet
-from lalm_ambig.encoding import Elicitation, Encoder
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.data.encoding import Elicitation, Encoder
 from lalm_ambig.policies.causal_lm import CausalLM
 from lalm_ambig.readouts.logits import Scoring
 

@@ -13,14 +13,14 @@ from rich.console import Console
 
 from lalm_ambig import compare, describe, fit, report
 from lalm_ambig.baselines.uniform import uniform
-from lalm_ambig.categories import CategorySet
-from lalm_ambig.configuration import RunSettings
-from lalm_ambig.errors import InputError
+from lalm_ambig.config.cli import RunSettings
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Item
 from lalm_ambig.evaluation.results import About
 from lalm_ambig.files.atomic import CannotWrite, write_lines, write_text
 from lalm_ambig.runs.evaluation import check_place, keep
-from lalm_ambig.runs.folder import RunFolder
-from lalm_ambig.types import Item
+from lalm_ambig.runs.folder.run_folder import RunFolder
 
 ABOUT = About("demo", "test", "logits", "direct", "tiny, sft")
 CLASSES = CategorySet(("anger", "neutral"))

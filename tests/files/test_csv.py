@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lalm_ambig.corpora.bad_rows import BadRows
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.corpora.reading.bad_rows import BadRows
 from lalm_ambig.files.csv import Row, Table, is_missing, name_text, whole_number
 
 HEADER = ["id", "text", "yes", "no"]

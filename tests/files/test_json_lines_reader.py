@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.json_lines import json_object, json_value, numbered_lines
 
 ROWS = [{"id": f"i{n}", "text": "naïve"} for n in range(3)]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.kinds import Kind, check_replaceable, json_with, mark_of, marked, rows_with, table_with
 
 KINDS = {

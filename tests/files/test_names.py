@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.names import check_folder_name, component
 
 HOSTILE = [

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.text import check_text, open_lines, read_text
 
 FRENCH = "id,texte\n1,C'était naïve, déjà vu\n2,“oui” – l’été\n3,plain\n"

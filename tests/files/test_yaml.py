@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.yaml import read_yaml
 
 

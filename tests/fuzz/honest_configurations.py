@@ -7,7 +7,7 @@ from typing import Any
 from hostile_configurations import PLACES
 from planted import Attempt
 
-from lalm_ambig.configuration_files import config_folder
+from lalm_ambig.config.files import config_folder
 
 WORDS = (
     "test.jsonl", "os.path", "datasets.jsonl", "planted.Thing", "torch.nn", "lalm_ambig.policies.tiny.Tiny", "auto",

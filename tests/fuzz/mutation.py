@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 
 T = TypeVar("T")
 CPU_S = 10.0

@@ -9,7 +9,7 @@ from mutation import in_time, mutated
 
 from data_curation.envelope import envelope
 from data_curation.parse import read_distribution, read_reasoning, usage_of
-from lalm_ambig.categories import CategorySet
+from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.readouts.verbalised import Reason, Unparsed, is_bare, is_reasoned, parse
 
 CLASSES = CategorySet(("anger", "fear", "happiness", "neutral"))

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from mutation import mutated, outcome
 
-from lalm_ambig.configuration import parse
-from lalm_ambig.configuration_errors import readable
-from lalm_ambig.configuration_files import config_folder, default_files
-from lalm_ambig.configuration_trust_places import place_of
+from lalm_ambig.config.cli import parse
+from lalm_ambig.config.errors import readable
+from lalm_ambig.config.files import config_folder, default_files
+from lalm_ambig.config.trust_places import place_of
 
 WHOLE_EVERY = 25
 """A whole configuration takes some 25 times as long as the readers below it, and is tried that much more seldom."""

@@ -7,12 +7,12 @@ import pytest
 
 from data_curation.parse import Unreadable, read_distribution, read_reasoning, usage_of
 from data_curation.rows import read_rows, standing, whole_lines
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.corpora.rationales import read_rationales
 from lalm_ambig.evaluation.about import About
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions, write_predictions
 from lalm_ambig.evaluation.record_types import wrong_fields
 from lalm_ambig.evaluation.results_file import read_results
-from lalm_ambig.rationales import read_rationales
 
 DEEP = "[" * 100_000
 DIGITS = "9" * 5000

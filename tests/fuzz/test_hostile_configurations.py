@@ -12,9 +12,10 @@ from hostile_configurations import DELIVERIES, PLACES, attempt_of, drawn, means_
 from jsonargparse import set_parsing_settings
 from planted import FORMS, Attempt
 
-from lalm_ambig import configuration, configuration_trust
-from lalm_ambig.configuration_trust import Trust
-from lalm_ambig.errors import InputError
+from lalm_ambig.config import cli
+from lalm_ambig.config import trust as configuration_trust
+from lalm_ambig.config.trust import Trust
+from lalm_ambig.core.errors import InputError
 
 SEED = 0
 QUICK = [("mapping", place, "file") for place in ("policy", "callbacks", "function")]
@@ -24,7 +25,7 @@ QUICK = [("mapping", place, "file") for place in ("policy", "callbacks", "functi
 def no_help(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the texts of --help, which take a third of the time and decide nothing."""
     set_parsing_settings(docstring_parse_attribute_docstrings=False)
-    monkeypatch.setattr(configuration, "set_parsing_settings", lambda **_given: None)
+    monkeypatch.setattr(cli, "set_parsing_settings", lambda **_given: None)
 
 
 @contextmanager
@@ -37,7 +38,7 @@ def tried(attempt: Attempt) -> Iterator[tuple[bool, str]]:
     try:
         with attempt.planted() as mark:
             try:
-                configuration.parse(attempt.arguments).resolved()
+                cli.parse(attempt.arguments).resolved()
                 said = ""
             except InputError as error:
                 said = str(error)
@@ -61,7 +62,7 @@ def unguarded(monkeypatch: pytest.MonkeyPatch) -> None:
         configuration_trust._current.reset(token)
 
     monkeypatch.setattr(Trust, "__call__", nothing)
-    monkeypatch.setattr(configuration, "check_addresses", lambda _config: None)
+    monkeypatch.setattr(cli, "check_addresses", lambda _config: None)
 
 
 def refuse_all(folder: Path, count: int) -> None:

@@ -12,10 +12,10 @@ from mutation import mutated_objects, outcome
 from data_curation.records import Row
 from data_curation.review.page import write_review
 from data_curation.rows import read_rows, standing, whole_lines
-from lalm_ambig.corpora.jsonl import JsonLines
-from lalm_ambig.errors import InputError
-from lalm_ambig.items import SPLITS, Item
-from lalm_ambig.rationales import read_rationales
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import SPLITS, Item
+from lalm_ambig.corpora.jsonl.corpus import JsonLines
+from lalm_ambig.corpora.rationales import read_rationales
 
 VOTES = {"anger": 3, "neutral": 1.5}
 ITEMS = (

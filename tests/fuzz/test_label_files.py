@@ -10,13 +10,13 @@ from layouts import iemocap as iemocap_layout
 from layouts import msp_podcast as msp_layout
 from mutation import mutated, outcome
 
-from lalm_ambig.corpora.bad_rows import BadRows
-from lalm_ambig.corpora.iemocap_files import Dialogue
-from lalm_ambig.corpora.iemocap_votes import CATEGORIES, CLASS_CODES, OTHER_CODES, SEVERAL_TAGS, count_votes
-from lalm_ambig.corpora.msp_podcast_consensus import CONSENSUS_FILES, PARTS, read_consensus
-from lalm_ambig.corpora.msp_podcast_report import Report, joined
-from lalm_ambig.corpora.msp_podcast_turns import OUTSIDE, Votes, read_votes
-from lalm_ambig.corpora.msp_podcast_votes import LAYOUTS
+from lalm_ambig.corpora.iemocap.files import Dialogue
+from lalm_ambig.corpora.iemocap.votes import CATEGORIES, CLASS_CODES, OTHER_CODES, SEVERAL_TAGS, count_votes
+from lalm_ambig.corpora.msp_podcast.consensus import CONSENSUS_FILES, PARTS, read_consensus
+from lalm_ambig.corpora.msp_podcast.report import Report, joined
+from lalm_ambig.corpora.msp_podcast.turns import OUTSIDE, Votes, read_votes
+from lalm_ambig.corpora.msp_podcast.votes import LAYOUTS
+from lalm_ambig.corpora.reading.bad_rows import BadRows
 
 DIALOGUE = iemocap_layout.FIRST
 PLACE = re.compile(r".*: .+", re.DOTALL)

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mutation import mutated, mutated_objects, outcome
 
-from lalm_ambig.categories import CategorySet
+from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.evaluation.about import About
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions, write_predictions
 from lalm_ambig.evaluation.results import evaluate_predictions, items_digest
 from lalm_ambig.evaluation.results_file import read_results, write_results
-from lalm_ambig.reporting.inputs import read_config
+from lalm_ambig.reporting.reading.inputs import read_config
 
 CLASSES = CategorySet(("anger", "fear", "neutral"))
 VOTES = ((3.0, 1.0, 0.0), (0.0, 2.0, 2.0), (0.0, 0.0, 5.0), (1.0, 1.0, 1.0))

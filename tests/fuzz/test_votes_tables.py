@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from layouts import goemotions
 from mutation import mutated, outcome
 
-from lalm_ambig.corpora.bad_rows import BadRows
-from lalm_ambig.corpora.crema_d_votes import VOTE_COLUMNS, read_ballots
-from lalm_ambig.corpora.goemotions import GoEmotions
+from lalm_ambig.corpora.crema_d.votes import VOTE_COLUMNS, read_ballots
+from lalm_ambig.corpora.goemotions.corpus import GoEmotions
+from lalm_ambig.corpora.reading.bad_rows import BadRows
 from lalm_ambig.files.json_lines import json_object, numbered_lines
 from lalm_ambig.files.text import check_text, read_text
 from lalm_ambig.files.yaml import read_yaml

@@ -11,9 +11,9 @@ from small_checkpoints import write_causal_lm, write_omni
 from lalm_ambig.corpora.base import Corpus, open_corpus
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.causal_lm import CausalLM
-from lalm_ambig.policies.lora import Adapter
 from lalm_ambig.policies.qwen2_5_omni import Qwen2_5Omni
 from lalm_ambig.policies.tiny import Tiny
+from lalm_ambig.policies.weights.lora import Adapter
 
 
 @pytest.fixture

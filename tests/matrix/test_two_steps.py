@@ -9,9 +9,9 @@ import lightning
 import pytest
 import torch
 
-from lalm_ambig.categories import CategorySet
+from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.corpora.base import Corpus
-from lalm_ambig.data import DataModule
+from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.methods.base import Method
 from lalm_ambig.methods.curated_trajectory import CuratedTrajectory
 from lalm_ambig.methods.dpo import DPO, Negatives
@@ -22,7 +22,7 @@ from lalm_ambig.methods.sft import SFT
 from lalm_ambig.objectives.dpo import DPOObjective
 from lalm_ambig.objectives.sft import SFTObjective
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.lora import trained_parameters
+from lalm_ambig.policies.weights.lora import trained_parameters
 from lalm_ambig.rewards.agreement import Agreement
 from lalm_ambig.rewards.format import Format
 from lalm_ambig.rewards.shala import Shala
@@ -153,7 +153,7 @@ def test_every_method_with_either_readout_on_sound_and_on_text(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if name == "grpo":  # whose small models write nothing that could be read, so nothing would be learnt
-        monkeypatch.setattr("lalm_ambig.rollouts.stated.parse", parsed_somehow)
+        monkeypatch.setattr("lalm_ambig.rollouts.parsing.parse", parsed_somehow)
     opened = open_small(corpus)
     method = built(name, make_small(policy), readout=readout, reasoning=reasoning)
     rationales = None if corpus == "demo" else with_rationales(tmp_path / "rationales.jsonl", opened)

@@ -6,10 +6,10 @@ import pytest
 import torch
 from scripted import MakeMethod, gradients, say
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Item, Tokens
 from lalm_ambig.methods.dpo import DPO, Negatives
 from lalm_ambig.objectives.dpo import DPOObjective
-from lalm_ambig.types import Item, Tokens
 
 JS = torch.tensor([[0.1, 0.4, 0.3], [0.05, 0.1, 0.15]])
 

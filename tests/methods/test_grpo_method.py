@@ -7,14 +7,14 @@ import pytest
 import torch
 from scripted import MakeMethod, gradients, say
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Item
 from lalm_ambig.methods.curated_trajectory import CuratedTrajectory
 from lalm_ambig.methods.grpo import GRPO, Grouping
 from lalm_ambig.objectives.grpo import GRPOObjective
 from lalm_ambig.rewards.agreement import Agreement
 from lalm_ambig.rewards.format import Format
 from lalm_ambig.rollouts.passages import Passage, pass_over
-from lalm_ambig.types import Item
 
 FOUR = Grouping(size=4)
 SAID = (

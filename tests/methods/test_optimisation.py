@@ -6,7 +6,7 @@ import pytest
 import torch
 from small_model import MakePolicy
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.methods.optimisation import Optimiser, cosine_schedule, parameter_groups
 
 

@@ -5,16 +5,16 @@ from typing import Any
 import pytest
 import torch
 
-from lalm_ambig import parallel
-from lalm_ambig.methods.pooled import Pooled
-from lalm_ambig.types import Batch, Item, Loss, Tokens
+from lalm_ambig.core import distributed
+from lalm_ambig.core.types import Batch, Item, Loss, Tokens
+from lalm_ambig.methods.step_metrics import Pooled
 
 
 def test_a_process_with_fewer_items_weighs_less(monkeypatch: pytest.MonkeyPatch) -> None:
     def beside_three(value: Any) -> list[Any]:
         return [value, (3, [])] if isinstance(value, tuple) else [value, {}]
 
-    monkeypatch.setattr(parallel, "everyones", beside_three)
+    monkeypatch.setattr(distributed, "everyones", beside_three)
     nothing = torch.zeros(1, 1)
     items = (Item(id="a", votes=(1.0,)),)
     batch = Batch(items, Tokens(nothing.long(), nothing.bool()), None, torch.ones(1, 1))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from small_model import MakePolicy, nudge
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.methods.reference import Reference, _states
 from lalm_ambig.policies.tiny import Tiny
 

@@ -9,6 +9,7 @@ import torch
 from scripted import MakeMethod, say
 from small_model import MakeEncoder, MakePolicy, nudge
 
+from lalm_ambig.core.types import Item
 from lalm_ambig.methods.dpo import DPO
 from lalm_ambig.methods.grpo import GRPO, Grouping
 from lalm_ambig.objectives.advantages import advantages
@@ -16,7 +17,6 @@ from lalm_ambig.objectives.grpo import GRPOObjective
 from lalm_ambig.rollouts.groups import Draw, sample_groups
 from lalm_ambig.rollouts.samples import read_samples
 from lalm_ambig.rollouts.sampling import Sampling
-from lalm_ambig.types import Item
 
 FOUR = Grouping(size=4)
 
@@ -64,10 +64,10 @@ def test_two_seeds_sample_different_responses(on_policy: MakeMethod, items: Sequ
 
 def of_two(monkeypatch: pytest.MonkeyPatch, other: Any, *, rank: int) -> None:
     """As if this process, of that rank, had a neighbour who hands over `other`."""
-    monkeypatch.setattr("lalm_ambig.parallel.world", lambda: 2)
-    monkeypatch.setattr("lalm_ambig.parallel.rank", lambda: rank)
+    monkeypatch.setattr("lalm_ambig.core.distributed.world", lambda: 2)
+    monkeypatch.setattr("lalm_ambig.core.distributed.rank", lambda: rank)
     monkeypatch.setattr(
-        "lalm_ambig.parallel.everyones", lambda own: [own, other] if rank == 0 else [other, own]
+        "lalm_ambig.core.distributed.everyones", lambda own: [own, other] if rank == 0 else [other, own]
     )
 
 

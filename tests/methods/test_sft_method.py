@@ -10,13 +10,13 @@ from scipy.stats import entropy
 from small_model import MakeEncoder, MakePolicy, nudge
 from torch.utils.data import DataLoader
 
+from lalm_ambig.core.types import Batch, Item
 from lalm_ambig.methods.generation import Generation
 from lalm_ambig.methods.optimisation import Optimiser
 from lalm_ambig.methods.sft import SFT
 from lalm_ambig.objectives.sft import SFTObjective
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.rollouts.reading import read_curated
-from lalm_ambig.types import Batch, Item
 
 Make = Any
 

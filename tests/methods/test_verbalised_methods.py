@@ -10,8 +10,9 @@ import torch
 from scripted import MakeMethod, gradients, say
 from small_model import MakeEncoder, MakePolicy
 
-from lalm_ambig.distributions import js_distance, normalised_entropy
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.distributions import js_distance, normalised_entropy
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Groups, Item
 from lalm_ambig.methods.curated_trajectory import CuratedTrajectory
 from lalm_ambig.methods.dpo import DPO, Negatives
 from lalm_ambig.methods.grouping import Grouping
@@ -24,8 +25,7 @@ from lalm_ambig.rewards.agreement import Agreement
 from lalm_ambig.rewards.format import Format
 from lalm_ambig.rewards.majority import MajorityLabel
 from lalm_ambig.rewards.shala import Shala
-from lalm_ambig.rollouts.stated import read_stated
-from lalm_ambig.types import Groups, Item
+from lalm_ambig.rollouts.parsing import read_stated
 
 GOOD = '{"anger": 0.3, "fear": 0.1, "neutral": 0.6}'
 POOR = '{"happiness": 1}'

@@ -1,6 +1,5 @@
 """What every metric of the package has to hold; a new file is found and tested by itself."""
 
-import importlib
 import math
 
 import pytest
@@ -57,8 +56,7 @@ def test_all_metrics_of_the_specification_are_there() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_metric_is_named_after_its_module(name: str) -> None:
-    assert type(named(name)).__module__ == importlib.import_module(f"lalm_ambig.metrics.{name}").__name__
+def test_a_metric_has_a_label_for_tables(name: str) -> None:
     assert named(name).label
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import logsigmoid
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.objectives.dpo import DPOExperience, DPOObjective
 from lalm_ambig.objectives.sft import SFTExperience
 

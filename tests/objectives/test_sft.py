@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.stats import entropy
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.objectives.sft import SFTExperience, SFTObjective, mean_per_item
 
 NAN = float("nan")

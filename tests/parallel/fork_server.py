@@ -23,13 +23,14 @@ from typing import Any
 os.environ.setdefault("DS_ACCELERATOR", "cpu")
 
 from lalm_ambig import fit
-from lalm_ambig.data import DataModule
-from lalm_ambig.errors import run_command
+from lalm_ambig.core.errors import run_command
+from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.methods.base import Method
 from lalm_ambig.methods.sft import SFT
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.rollouts import generate
-from lalm_ambig.runs import callbacks, checkpoint_files, logs
+from lalm_ambig.runs import callbacks, logs
+from lalm_ambig.runs.checkpoints import files as checkpoint_files
 
 PLACES: dict[str, tuple[Any, str]] = {
     "step": (Method, "training_step"),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from small_runs import ForkServer, left, words
 
-from lalm_ambig.corpora.demo_writer import DemoSettings, write_demo
+from lalm_ambig.corpora.demo.writer import DemoSettings, write_demo
 
 
 def main() -> int:

@@ -1,8 +1,5 @@
 """Every policy class with a small checkpoint of its own: classes are found by themselves."""
 
-import importlib
-import inspect
-import pkgutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,13 +9,14 @@ import torch
 from small_checkpoints import MakeAny, write_causal_lm, write_omni
 
 import lalm_ambig.policies
+from lalm_ambig.core.discovery import classes_of
 from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.causal_lm import CausalLM
-from lalm_ambig.policies.lora import Adapter
 from lalm_ambig.policies.qwen2_5_omni import Qwen2_5Omni
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
 from lalm_ambig.policies.tiny import Tiny
+from lalm_ambig.policies.weights.lora import Adapter
 
 SMALL: dict[str, Callable[[Path, Adapter], Policy]] = {
     "Tiny": lambda _, adapter: Tiny(adapter=adapter),
@@ -29,12 +27,7 @@ SMALL: dict[str, Callable[[Path, Adapter], Policy]] = {
 
 
 def policy_classes() -> list[type[Policy]]:
-    found = []
-    for module in pkgutil.iter_modules(lalm_ambig.policies.__path__):
-        loaded = importlib.import_module(f"lalm_ambig.policies.{module.name}")
-        classes = [value for _, value in inspect.getmembers(loaded, inspect.isclass)]
-        found += [c for c in classes if issubclass(c, Policy) and c.__module__ == loaded.__name__]
-    return [c for c in found if not inspect.isabstract(c)]
+    return list(classes_of(lalm_ambig.policies, Policy).values())
 
 
 @pytest.fixture(scope="session")

@@ -10,13 +10,13 @@ from safetensors.torch import load_file, save_file
 from small_model import MakePolicy, noise, nudge
 from transformers import Qwen2AudioForConditionalGeneration
 
-from lalm_ambig.encoding import pad
-from lalm_ambig.errors import InputError
-from lalm_ambig.policies.lora import Adapter, summary, trained_parameters
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Audio, Tokens
+from lalm_ambig.data.encoding import pad
+from lalm_ambig.policies.audio.standardised import StandardisedLinear
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
-from lalm_ambig.policies.standardised import StandardisedLinear
 from lalm_ambig.policies.tiny import Tiny
-from lalm_ambig.types import Audio, Tokens
+from lalm_ambig.policies.weights.lora import Adapter, summary, trained_parameters
 
 SETTINGS = ({}, {"projector": True}, {"audio_tower": True}, {"projector": True, "audio_tower": True})
 PARTS = [{"type": "audio", "audio_url": "clip"}, {"type": "text", "text": "which emotion?"}]
@@ -267,7 +267,7 @@ def test_a_random_lora_b_at_the_start_is_refused(
         module.register_parameter("lora_B", torch.nn.Parameter(torch.ones(2)))
         return module
 
-    monkeypatch.setattr("lalm_ambig.policies.lora.get_peft_model", leaves_b_random)
+    monkeypatch.setattr("lalm_ambig.policies.weights.lora.get_peft_model", leaves_b_random)
     with pytest.raises(RuntimeError, match=r"a fresh adapter must have no effect, but lora_B has norm 1\.41"):
         make_policy()
 

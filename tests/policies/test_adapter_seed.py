@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lalm_ambig.policies.lora import Adapter, attach
-from lalm_ambig.policies.standardised import StandardisedLinear
+from lalm_ambig.policies.audio.standardised import StandardisedLinear
 from lalm_ambig.policies.tiny import Tiny
+from lalm_ambig.policies.weights.lora import Adapter, attach
 
 
 def fresh(seed: int, drawn: int) -> tuple[Tensor, Tensor]:

@@ -8,12 +8,12 @@ import torch
 from small_checkpoints import MakeAny
 from small_model import noise, nudge
 
-from lalm_ambig.encoding import pad
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Audio, Tokens
+from lalm_ambig.data.encoding import pad
+from lalm_ambig.policies.audio.mel import whole_window
 from lalm_ambig.policies.audio_model import AudioModel
-from lalm_ambig.policies.hearing import whole_window
-from lalm_ambig.policies.lora import trained_parameters
-from lalm_ambig.types import Audio, Tokens
+from lalm_ambig.policies.weights.lora import trained_parameters
 
 PARTS = [{"type": "audio", "audio_url": "clip"}, {"type": "text", "text": "which emotion do listeners hear?"}]
 RAGGED_S = (0.4, 3.1, 0.031, 1.2)

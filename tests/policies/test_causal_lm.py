@@ -10,13 +10,13 @@ from safetensors.torch import load_file, save_file
 from small_checkpoints import LAYERS, write_causal_lm
 from small_model import nudge
 
-from lalm_ambig.corpora.crema_d_votes import CATEGORIES
-from lalm_ambig.encoding import Elicitation, Encoder
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Item, Tokens
+from lalm_ambig.corpora.crema_d.votes import CATEGORIES
+from lalm_ambig.data.encoding import Elicitation, Encoder
 from lalm_ambig.policies.causal_lm import CausalLM
-from lalm_ambig.policies.checkpoint import Attention
-from lalm_ambig.policies.lora import trained_parameters
-from lalm_ambig.types import Item, Tokens
+from lalm_ambig.policies.weights.checkpoint import Attention
+from lalm_ambig.policies.weights.lora import trained_parameters
 
 SEPARATE = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 FUSED = ("qkv_proj", "o_proj", "gate_up_proj", "down_proj")

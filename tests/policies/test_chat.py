@@ -26,9 +26,9 @@ from chat_templates import (
     tokenizer_with,
 )
 
-from lalm_ambig.errors import InputError
-from lalm_ambig.policies.chat import Chat
-from lalm_ambig.policies.template import ChatSettings
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.policies.chat.chat import Chat
+from lalm_ambig.policies.chat.template import ChatSettings
 from lalm_ambig.readouts.response import TAGS
 
 TEXT = "the voice is calm"

@@ -14,15 +14,15 @@ from safetensors.torch import load_file, save_file
 from small_checkpoints import DECODER, chat_tokenizer, write_causal_lm, write_omni, write_whole_omni
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.estimation.skeleton import skeleton
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.causal_lm import CausalLM
-from lalm_ambig.policies.contents import check_contents
-from lalm_ambig.policies.lora import Adapter
-from lalm_ambig.policies.quantised import quantisation
 from lalm_ambig.policies.qwen2_5_omni import Qwen2_5Omni
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
-from lalm_ambig.policies.skeleton import skeleton
+from lalm_ambig.policies.weights.contents import check_contents
+from lalm_ambig.policies.weights.lora import Adapter
+from lalm_ambig.policies.weights.quantised import quantisation
 
 IDS = torch.tensor([[5, 9, 20, 33, 7]])
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"

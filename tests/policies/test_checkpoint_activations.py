@@ -4,9 +4,9 @@ import pytest
 import torch
 from small_model import MakeEncoder, MakePolicy
 
+from lalm_ambig.core.types import Item
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.rollouts.passages import Settings, curated_passages, pass_over
-from lalm_ambig.types import Item
 
 
 @pytest.mark.parametrize("share_prompt", [True, False], ids=["tree", "plain"])

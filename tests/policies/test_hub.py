@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from huggingface_hub import constants
 
-from lalm_ambig.errors import InputError
-from lalm_ambig.policies import hub
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.causal_lm import CausalLM
-from lalm_ambig.policies.contents import check_contents
 from lalm_ambig.policies.qwen2_5_omni import Qwen2_5Omni
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
+from lalm_ambig.policies.weights import hub
+from lalm_ambig.policies.weights.contents import check_contents
 
 
 @pytest.fixture(autouse=True)

@@ -14,16 +14,16 @@ from torch import nn
 from transformers import AutoModelForCausalLM
 from transformers.pytorch_utils import Conv1D
 
-from lalm_ambig.configuration import parse
-from lalm_ambig.errors import InputError
-from lalm_ambig.policies.adapter_check import adapter_problems
+from lalm_ambig.config.cli import parse
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.estimation.skeleton import skeleton
+from lalm_ambig.policies.attention.layer_kinds import decoder_blocks
 from lalm_ambig.policies.causal_lm import CausalLM
-from lalm_ambig.policies.layer_kinds import decoder_blocks
-from lalm_ambig.policies.lora import Adapter, attach, shared_layers, trained_parameters
-from lalm_ambig.policies.lora_targets import find_targets
 from lalm_ambig.policies.qwen2_5_omni import Qwen2_5Omni
-from lalm_ambig.policies.skeleton import skeleton
+from lalm_ambig.policies.self_check.adapter import adapter_problems
 from lalm_ambig.policies.tiny import Tiny
+from lalm_ambig.policies.weights.lora import Adapter, attach, shared_layers, trained_parameters
+from lalm_ambig.policies.weights.lora_targets import find_targets
 
 IDS = torch.arange(5, 17)
 SEVEN = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}

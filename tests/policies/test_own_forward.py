@@ -8,10 +8,10 @@ import torch
 from small_checkpoints import write_causal_lm
 from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.policies.attention.own_forward import BehindHead, OwnForward
 from lalm_ambig.policies.causal_lm import CausalLM
-from lalm_ambig.policies.lora import Adapter
-from lalm_ambig.policies.own_forward import BehindHead, OwnForward
+from lalm_ambig.policies.weights.lora import Adapter
 
 KINDS: dict[str, dict[str, Any]] = {
     "gemma2": {"head_dim": 16, "final_logit_softcapping": 3.0},  # a cap that bends every logit

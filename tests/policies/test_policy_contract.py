@@ -11,12 +11,12 @@ from small_model import nudge
 
 from lalm_ambig.checks.audio import check_audio
 from lalm_ambig.checks.model import check_adapter, check_forward
+from lalm_ambig.core.types import Tokens
+from lalm_ambig.policies.attention.tree import Segment
+from lalm_ambig.policies.attention.tree_pass import tree_states
 from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.forward import tree_states
-from lalm_ambig.policies.lora import trained_parameters
-from lalm_ambig.policies.tree import Segment
-from lalm_ambig.types import Tokens
+from lalm_ambig.policies.weights.lora import trained_parameters
 
 
 def some_tokens(policy: Policy, *, pad: int = 0) -> Tokens:

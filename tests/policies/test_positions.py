@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, Qwen2_5OmniThinkerConfig, Qwen2AudioConfig
 
-from lalm_ambig.policies.positions import position_limit
+from lalm_ambig.policies.attention.positions import position_limit
 
 STATED: list[tuple[str, dict[str, Any], int | None]] = [
     ("llama", {"max_position_embeddings": 2048}, 2048),

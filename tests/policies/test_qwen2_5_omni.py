@@ -8,11 +8,11 @@ from small_checkpoints import write_whole_omni
 from small_model import noise
 from transformers.models.qwen2_5_omni.processing_qwen2_5_omni import _get_feat_extract_output_lengths
 
-from lalm_ambig.errors import InputError
-from lalm_ambig.policies.hearing import whole_window
-from lalm_ambig.policies.lora import Adapter, summary, trained_parameters
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Audio, Tokens
+from lalm_ambig.policies.audio.mel import whole_window
 from lalm_ambig.policies.qwen2_5_omni import Qwen2_5Omni
-from lalm_ambig.types import Audio, Tokens
+from lalm_ambig.policies.weights.lora import Adapter, summary, trained_parameters
 
 PARTS = [{"type": "audio", "audio_url": "clip"}, {"type": "text", "text": "which emotion?"}]
 

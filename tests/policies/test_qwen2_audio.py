@@ -7,12 +7,12 @@ import torch
 from small_model import noise
 from transformers import Qwen2AudioForConditionalGeneration
 
-from lalm_ambig.encoding import pad
-from lalm_ambig.errors import InputError
-from lalm_ambig.policies.lora import Adapter
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Audio, Tokens
+from lalm_ambig.data.encoding import pad
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
 from lalm_ambig.policies.tiny import WINDOW_S, Tiny
-from lalm_ambig.types import Audio, Tokens
+from lalm_ambig.policies.weights.lora import Adapter
 
 PARTS = [{"type": "audio", "audio_url": "clip"}, {"type": "text", "text": "which emotion do listeners hear?"}]
 LENGTHS_S = (0.1, 0.11, 0.333, 1.0, 2.7, *(WINDOW_S + more for more in (-0.071, -0.03, -0.001, 0, 0.5)))

@@ -11,10 +11,10 @@ from safetensors.torch import load_file, save_file
 from small_checkpoints import write_causal_lm
 from transformers import AutoModelForCausalLM
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.causal_lm import CausalLM
-from lalm_ambig.policies.lora import Adapter
-from lalm_ambig.policies.merged import merged_for_decoding
+from lalm_ambig.policies.merged_weights import merged_for_decoding
+from lalm_ambig.policies.weights.lora import Adapter
 
 IDS = torch.tensor([[5, 9, 20, 33, 7], [8, 6, 4, 2, 3]])
 SEVEN = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]

@@ -11,22 +11,22 @@ from peft.tuners.lora import Linear as LoraLinear
 from small_checkpoints import write_causal_lm, write_omni
 from torch import nn
 
-from lalm_ambig.errors import InputError
-from lalm_ambig.policies import check_shared
-from lalm_ambig.policies import self_check as module
-from lalm_ambig.policies.abilities import Abilities, equal_groups
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.policies.attention.abilities import Abilities, equal_groups
+from lalm_ambig.policies.attention.own_forward import OwnForward
+from lalm_ambig.policies.attention.plain import PlainDecoding, plain_states
+from lalm_ambig.policies.attention.positions import rotary_limit
+from lalm_ambig.policies.attention.tree import Segment
+from lalm_ambig.policies.attention.tree_pass import tree_states
 from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.causal_lm import CausalLM
-from lalm_ambig.policies.forward import tree_states
-from lalm_ambig.policies.lora import Adapter
-from lalm_ambig.policies.own_forward import OwnForward
-from lalm_ambig.policies.plain import PlainDecoding, plain_states
-from lalm_ambig.policies.positions import rotary_limit
 from lalm_ambig.policies.qwen2_5_omni import Qwen2_5Omni
-from lalm_ambig.policies.self_check import examined
+from lalm_ambig.policies.self_check import examination as module
+from lalm_ambig.policies.self_check import shared as check_shared
+from lalm_ambig.policies.self_check.examination import examined
 from lalm_ambig.policies.tiny import Tiny
-from lalm_ambig.policies.tree import Segment
+from lalm_ambig.policies.weights.lora import Adapter
 
 FULL = Adapter(method="full")
 

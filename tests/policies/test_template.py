@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from chat_templates import CHATML, DATED, THINKS_ON_ITS_OWN, tokenizer_with
 
-from lalm_ambig.errors import InputError
-from lalm_ambig.policies.template import ChatSettings, Template, dated
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.policies.chat.template import ChatSettings, Template, dated
 
 DAY = date(2026, 11, 5)
 ASKED = [{"role": "user", "content": "calm"}]

@@ -4,11 +4,11 @@ import pytest
 import torch
 from small_model import MakePolicy, nudge
 
+from lalm_ambig.policies.attention.tree import Segment, TreeLayout
+from lalm_ambig.policies.attention.tree_pass import tree_states
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.forward import tree_states
 from lalm_ambig.policies.log_probs import token_log_probs
 from lalm_ambig.policies.tiny import Tiny
-from lalm_ambig.policies.tree import Segment, TreeLayout
 
 LENGTHS = (7, 3, 5, 2, 4, 6, 1)
 PARENTS = (None, 0, 0, 2, 2, None, 5)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import torch
 from small_model import nudge
 
+from lalm_ambig.policies.attention.tree import FEWEST_SHARED, Segment, common_beginning, rooted
+from lalm_ambig.policies.attention.tree_pass import prefill, tree_states
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.forward import prefill, tree_states
-from lalm_ambig.policies.tree import FEWEST_SHARED, Segment, common_beginning, rooted
 
 LONG = tuple(range(40, 40 + FEWEST_SHARED + 4))
 TREES: dict[str, tuple[Sequence[int], ...]] = {

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.prompts import load_glosses, load_prompt
 
 

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from lalm_ambig.categories import CategorySet
-from lalm_ambig.corpora.crema_d_votes import CATEGORIES
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.corpora.crema_d.votes import CATEGORIES
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.readouts.logits import answer_tokens, class_mass, predicted_dist
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lalm_ambig.categories import CategorySet
+from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.readouts.verbalised import Unparsed, is_bare, is_reasoned, parse, structure, written
 
 NLI = CategorySet(("entailment", "neutral", "contradiction"))

@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from lalm_ambig.categories import CategorySet
+from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.corpora.base import PAPER_A_METRICS, PAPER_B_METRICS
 from lalm_ambig.evaluation.predictions import Prediction, write_predictions
 from lalm_ambig.evaluation.results import About, Results, evaluate_predictions
 from lalm_ambig.evaluation.results_file import write_results
-from lalm_ambig.reporting.groups import grouped
-from lalm_ambig.reporting.inputs import Asked, read_inputs
-from lalm_ambig.reporting.placing import placed
-from lalm_ambig.reporting.report import Report
-from lalm_ambig.reporting.sheet import Sheet, SheetLine
+from lalm_ambig.reporting.reading.groups import grouped
+from lalm_ambig.reporting.reading.inputs import Asked, read_inputs
+from lalm_ambig.reporting.reading.report import Report
+from lalm_ambig.reporting.reading.resolving import placed
 from lalm_ambig.reporting.tables import sheets
+from lalm_ambig.reporting.writing.sheet import Sheet, SheetLine
 
 CLASSES = {
     "crema_d": CategorySet(("anger", "disgust", "neutral", "sadness")),

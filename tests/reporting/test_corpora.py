@@ -10,13 +10,13 @@ import yaml
 from layouts import chaosnli
 from report_runs import SFT, about, keep, report
 
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.base import open_corpus
-from lalm_ambig.errors import InputError
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.report import main
-from lalm_ambig.reporting.sheet import Sheet
 from lalm_ambig.reporting.tables import sheets
-from lalm_ambig.reporting.writing import html, latex, markdown
+from lalm_ambig.reporting.writing.formats import html, latex, markdown
+from lalm_ambig.reporting.writing.sheet import Sheet
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from report_runs import Make, about, answers, keep, report
 
-from lalm_ambig.reporting.drawing import Drawing
+from lalm_ambig.reporting.drawing.canvas import Drawing
 from lalm_ambig.reporting.figures import drawings
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lalm_ambig.reporting.escaping import html_escape, latex_escape, markdown_escape, visible
-from lalm_ambig.reporting.sheet import Column, Entry, Sheet, SheetLine
-from lalm_ambig.reporting.writing import NOT_WIDER, latex
+from lalm_ambig.reporting.writing.escaping import html_escape, latex_escape, markdown_escape, visible
+from lalm_ambig.reporting.writing.formats import NOT_WIDER, latex
+from lalm_ambig.reporting.writing.sheet import Column, Entry, Sheet, SheetLine
 
 PRINTED = """
     textbackslash textasciitilde textasciicircum textless textgreater textbar textsuperscript ldots ss uparrow downarrow

@@ -14,11 +14,11 @@ from matplotlib.patches import Rectangle
 from report_runs import SFT, Make, about, answers, keep, report
 from scipy import stats
 
-from lalm_ambig.distributions import AMBIGUITY_LEVELS, ambiguity_level, js_distance
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.distributions import AMBIGUITY_LEVELS, ambiguity_level, js_distance
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results_file import read_results
-from lalm_ambig.reporting.drawing import Drawing
+from lalm_ambig.reporting.drawing.canvas import Drawing
 from lalm_ambig.reporting.figures import draw, drawings, figure_names
 from lalm_ambig.reporting.figures.learning import read_log
 from lalm_ambig.reporting.figures.ternary import DOT

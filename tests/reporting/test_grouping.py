@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from report_runs import KL_ONLY, Make, about, answers, keep, named, report, table
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.report import main
-from lalm_ambig.reporting.groups import Group
+from lalm_ambig.reporting.reading.groups import Group
 
 
 def labels(group: Group) -> list[str]:

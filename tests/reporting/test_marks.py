@@ -9,7 +9,7 @@ import pytest
 import yaml
 from report_runs import SFT, Make, about, answers, keep, named, report, table
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.evaluation.table import ambiguity_table, main_table

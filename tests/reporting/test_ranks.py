@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lalm_ambig.reporting.ranks import holm, over_levels
+from lalm_ambig.reporting.drawing.ranks import holm, over_levels
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 from report_runs import Make, about, answers, keep, report
 
-from lalm_ambig.errors import InputError
-from lalm_ambig.reporting.picking import picked
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.reporting.reading.median_items import picked
 from lalm_ambig.reporting.tables import sheets
-from lalm_ambig.reporting.writing import latex
+from lalm_ambig.reporting.writing.formats import latex
 
 
 def test_an_item_of_each_level_is_picked_by_the_votes_alone() -> None:

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from lalm_ambig.configuration_files import config_folder
-from lalm_ambig.errors import InputError
-from lalm_ambig.reporting.recipe import METHODS, family_of, method_named, method_of
+from lalm_ambig.config.files import config_folder
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.reporting.reading.recipe import METHODS, family_of, method_named, method_of
 
 PRESETS = {
     "lalm/iemocap_sft": "sft",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from report_runs import Make, answers
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.report import main
 
 

@@ -5,8 +5,8 @@ import io
 
 import pytest
 
-from lalm_ambig.reporting.sheet import Column, Entry, Sheet, SheetLine, ranked
-from lalm_ambig.reporting.writing import html, latex, markdown, to_csv
+from lalm_ambig.reporting.writing.formats import html, latex, markdown, to_csv
+from lalm_ambig.reporting.writing.sheet import Column, Entry, Sheet, SheetLine, ranked
 
 LOW, HIGH = Column("js", "JS ↓", higher_is_better=False), Column("bc", "BC ↑", higher_is_better=True)
 

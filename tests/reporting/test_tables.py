@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from report_runs import KL_ONLY, SFT, Make, answers, named, report, table
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.results_file import read_results
-from lalm_ambig.reporting.report import Report
+from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.reporting.tables import sheets, table_names
-from lalm_ambig.reporting.writing import markdown
+from lalm_ambig.reporting.writing.formats import markdown
 
 
 def grpo(reward: str, **settings: Any) -> dict[str, Any]:

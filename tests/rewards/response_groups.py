@@ -2,7 +2,7 @@
 
 import torch
 
-from lalm_ambig.types import Groups
+from lalm_ambig.core.types import Groups
 
 LABEL = torch.tensor([[0.5, 0.5], [1.0, 0.0]])
 """People's distributions: one item they are divided on, one they agree on."""

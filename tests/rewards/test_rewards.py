@@ -10,14 +10,14 @@ import torch
 from response_groups import LABEL, scored, stated
 
 import lalm_ambig.rewards
-from lalm_ambig.distributions import normalised_entropy
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.distributions import normalised_entropy
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Groups, Item
 from lalm_ambig.rewards.agreement import Agreement
 from lalm_ambig.rewards.base import Reward
 from lalm_ambig.rewards.format import Format
 from lalm_ambig.rewards.shala import Shala
 from lalm_ambig.rewards.total import earned, perfect, weighted
-from lalm_ambig.types import Groups, Item
 
 ITEMS = (Item("a", (1.0, 1.0)), Item("b", (2.0, 0.0)))
 SMOOTHED = 2 * 1e-3

@@ -7,14 +7,14 @@ import torch
 from small_model import MakeEncoder, MakePolicy, nudge
 from transformers import Qwen2AudioForConditionalGeneration
 
-from lalm_ambig.audio import read_audio
-from lalm_ambig.encoding import Encoder
+from lalm_ambig.audio.reading import read_audio
+from lalm_ambig.core.types import Batch, Item, Tokens
+from lalm_ambig.data.encoding import Encoder
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.readouts.logits import class_mass
 from lalm_ambig.rollouts.generate import Request, Response, generate
 from lalm_ambig.rollouts.reading import read_curated, read_generated
 from lalm_ambig.rollouts.sampling import Sampling
-from lalm_ambig.types import Batch, Item, Tokens
 
 NEW = 14
 

@@ -8,16 +8,16 @@ import torch
 from scripted import say
 from small_model import MakeEncoder, MakePolicy
 
-from lalm_ambig.corpora.crema_d_votes import CATEGORIES
-from lalm_ambig.encoding import Elicitation, Encoder
-from lalm_ambig.policies.chat import Chat
+from lalm_ambig.core.types import Groups, Item
+from lalm_ambig.corpora.crema_d.votes import CATEGORIES
+from lalm_ambig.data.encoding import Elicitation, Encoder
+from lalm_ambig.policies.chat.chat import Chat
 from lalm_ambig.policies.tiny import CHAT_TEMPLATE, Tiny
 from lalm_ambig.readouts.response import TAGS
 from lalm_ambig.rollouts.groups import Draw, sample_groups
+from lalm_ambig.rollouts.parsing import read_stated
 from lalm_ambig.rollouts.reading import read_curated, read_generated
 from lalm_ambig.rollouts.sampling import Sampling
-from lalm_ambig.rollouts.stated import read_stated
-from lalm_ambig.types import Groups, Item
 
 OPEN = "<|im_start|>assistant\n<think>\n"
 CLOSED = "<|im_start|>assistant\n<think>\n\n</think>\n\n"

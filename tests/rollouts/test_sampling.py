@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.rollouts.sampling import Sampling, choose, uniform_noise
 
 LOGITS = torch.tensor([2.0, 1.0, 0.5, -1.0, 1.5])

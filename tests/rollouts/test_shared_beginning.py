@@ -7,17 +7,17 @@ import pytest
 import torch
 from small_model import MakeEncoder, MakePolicy, nudge
 
-from lalm_ambig.encoding import Encoder
-from lalm_ambig.policies.chat import Chat
-from lalm_ambig.policies.template import ChatSettings
+from lalm_ambig.core.types import Batch, Item, Reading
+from lalm_ambig.data.encoding import Encoder
+from lalm_ambig.policies.attention.tree import FEWEST_SHARED, common_beginning
+from lalm_ambig.policies.chat.chat import Chat
+from lalm_ambig.policies.chat.template import ChatSettings
 from lalm_ambig.policies.tiny import Tiny
-from lalm_ambig.policies.tree import FEWEST_SHARED, common_beginning
 from lalm_ambig.rollouts.decoder import prompt_segments
 from lalm_ambig.rollouts.generate import Request, generate
 from lalm_ambig.rollouts.passages import Passed, Settings, curated_passages, pass_over
 from lalm_ambig.rollouts.reading import read_curated, read_generated
 from lalm_ambig.rollouts.sampling import Sampling
-from lalm_ambig.types import Batch, Item, Reading
 
 SYSTEM = "Listeners often disagree about the emotion in a voice, and each of their readings has its grounds."
 

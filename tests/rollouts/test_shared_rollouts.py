@@ -6,14 +6,14 @@ import pytest
 import torch
 from small_model import MakeEncoder, MakePolicy, nudge
 
-from lalm_ambig.categories import CategorySet
-from lalm_ambig.encoding import Elicitation, Encoder
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.types import Batch, Item
+from lalm_ambig.data.encoding import Elicitation, Encoder
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.rollouts.generate import Generated, Request, generate
 from lalm_ambig.rollouts.passages import Passage, Passed, Settings, curated_passages, pass_over
 from lalm_ambig.rollouts.reading import read_curated, read_generated
 from lalm_ambig.rollouts.sampling import Sampling, uniform_noise
-from lalm_ambig.types import Batch, Item
 
 COPIES, NEW, TEMPERATURE = 3, 12, 1.3
 

@@ -1,18 +1,18 @@
 """One file a figure: `TITLE`, and `drawings(report)` that yields as many as the runs can fill. A new file is found by
 itself."""
 
-import importlib
-import pkgutil
+import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lalm_ambig.reporting.drawing import Drawing, save, styled
-from lalm_ambig.reporting.files import write
-from lalm_ambig.reporting.page import Shown
-from lalm_ambig.reporting.report import Report
-from lalm_ambig.reporting.writing import to_csv
+from lalm_ambig.core.discovery import module_names, module_of
+from lalm_ambig.reporting.drawing.canvas import Drawing, save, styled
+from lalm_ambig.reporting.reading.report import Report
+from lalm_ambig.reporting.writing.files import write
+from lalm_ambig.reporting.writing.formats import to_csv
+from lalm_ambig.reporting.writing.page import Shown
 
 MARK_WIDTH = 110
 """Letters of a line above a figure."""
@@ -20,7 +20,7 @@ MARK_WIDTH = 110
 
 def figure_names() -> list[str]:
     """What `--figure` takes."""
-    return sorted(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
+    return module_names(sys.modules[__name__])
 
 
 def draw(report: Report, names: Sequence[str], *, out: Path) -> list[Shown]:
@@ -49,7 +49,5 @@ def with_marks(drawing: Drawing, report: Report) -> Drawing:
 
 def drawings(name: str, report: Report) -> Iterator[Drawing]:
     """What a figure's module draws."""
-    found: Iterator[Drawing] = importlib.import_module(f"lalm_ambig.reporting.figures.{name}").drawings(
-        report
-    )
+    found: Iterator[Drawing] = module_of(sys.modules[__name__], name).drawings(report)
     return found

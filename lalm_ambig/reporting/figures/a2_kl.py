@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from matplotlib.axes import Axes
 
 from lalm_ambig.metrics.base import all_metrics
-from lalm_ambig.reporting.drawing import COLOURS, HATCHES, Drawing, canvas
-from lalm_ambig.reporting.groups import Group, of_methods
-from lalm_ambig.reporting.lines import Line
-from lalm_ambig.reporting.report import Report
+from lalm_ambig.reporting.drawing.canvas import COLOURS, HATCHES, Drawing, canvas
+from lalm_ambig.reporting.reading.groups import Group, of_methods
+from lalm_ambig.reporting.reading.lines import Line
+from lalm_ambig.reporting.reading.report import Report
 
 TITLE = "With and without KL supervision (paper A, Figure 2)"
 METRICS = ("js_div_bits", "bc", "r2_pearson_item", "brier_mean")

@@ -3,10 +3,10 @@ apart."""
 
 from collections.abc import Iterator
 
-from lalm_ambig.reporting.boxes import Ambiguity
-from lalm_ambig.reporting.drawing import Drawing
-from lalm_ambig.reporting.kinds import by_active_labels
-from lalm_ambig.reporting.report import Report
+from lalm_ambig.reporting.drawing.boxes import Ambiguity
+from lalm_ambig.reporting.drawing.canvas import Drawing
+from lalm_ambig.reporting.drawing.item_groups import by_active_labels
+from lalm_ambig.reporting.reading.report import Report
 
 TITLE = "By number of active labels (paper B, Figures 4 and 5)"
 AMBIGUITY = Ambiguity("active_labels", "active labels (classes with a vote)", by_active_labels)

@@ -10,15 +10,23 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from lalm_ambig.distributions import majority
+from lalm_ambig.core.distributions import majority
 from lalm_ambig.evaluation.bootstrap import Interval, intervals
 from lalm_ambig.evaluation.breakdowns import Scored
 from lalm_ambig.metrics.base import Answers, DistributionMetric
-from lalm_ambig.metrics.f1_counts import class_f1, label_counts, missed_counts
-from lalm_ambig.reporting.drawing import COLOURS, HATCHES, Drawing, axis_label, canvas, stem_of, wrapped
-from lalm_ambig.reporting.groups import Group
-from lalm_ambig.reporting.kinds import not_shown, scored, shown_lines
-from lalm_ambig.reporting.report import Report
+from lalm_ambig.metrics.labels import class_f1, label_counts, missed_counts
+from lalm_ambig.reporting.drawing.canvas import (
+    COLOURS,
+    HATCHES,
+    Drawing,
+    axis_label,
+    canvas,
+    stem_of,
+    wrapped,
+)
+from lalm_ambig.reporting.drawing.item_groups import not_shown, scored, shown_lines
+from lalm_ambig.reporting.reading.groups import Group
+from lalm_ambig.reporting.reading.report import Report
 
 TITLE = "By majority class (paper B, Figures 3, 6 and 7)"
 METRICS = ("js_dist_bits", "bc", "accuracy")

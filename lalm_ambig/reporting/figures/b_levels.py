@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from lalm_ambig.reporting.boxes import Ambiguity
-from lalm_ambig.reporting.drawing import Drawing
-from lalm_ambig.reporting.kinds import by_entropy
-from lalm_ambig.reporting.report import Report
+from lalm_ambig.reporting.drawing.boxes import Ambiguity
+from lalm_ambig.reporting.drawing.canvas import Drawing
+from lalm_ambig.reporting.drawing.item_groups import by_entropy
+from lalm_ambig.reporting.reading.report import Report
 
 TITLE = "By ambiguity level (paper B, Figure 2)"
 TICKS = {"low": "low, [0, .33)", "medium": "medium, [.33, .66)", "high": "high, [.66, 1]"}

@@ -7,12 +7,12 @@ from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.evaluation.results_file import read_results
-from lalm_ambig.reporting.drawing import COLOURS, MARKERS, Drawing, axis_label, canvas, stem_of
-from lalm_ambig.reporting.groups import Group
-from lalm_ambig.reporting.inputs import Row
-from lalm_ambig.reporting.kinds import MOST_LINES
-from lalm_ambig.reporting.report import Report
-from lalm_ambig.reporting.sheet import Column, Entry, Sheet, SheetLine
+from lalm_ambig.reporting.drawing.canvas import COLOURS, MARKERS, Drawing, axis_label, canvas, stem_of
+from lalm_ambig.reporting.drawing.item_groups import MOST_LINES
+from lalm_ambig.reporting.reading.groups import Group
+from lalm_ambig.reporting.reading.inputs import Row
+from lalm_ambig.reporting.reading.report import Report
+from lalm_ambig.reporting.writing.sheet import Column, Entry, Sheet, SheetLine
 
 TITLE = "What averaging several reasonings costs"
 METRIC = "js_div_bits"

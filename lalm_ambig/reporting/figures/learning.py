@@ -7,12 +7,12 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from lalm_ambig.errors import InputError
-from lalm_ambig.reporting.drawing import COLOURS, MARKERS, Drawing, axis_label, canvas, stem_of
-from lalm_ambig.reporting.groups import Group
-from lalm_ambig.reporting.inputs import Row
-from lalm_ambig.reporting.kinds import MOST_LINES
-from lalm_ambig.reporting.report import Report
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.reporting.drawing.canvas import COLOURS, MARKERS, Drawing, axis_label, canvas, stem_of
+from lalm_ambig.reporting.drawing.item_groups import MOST_LINES
+from lalm_ambig.reporting.reading.groups import Group
+from lalm_ambig.reporting.reading.inputs import Row
+from lalm_ambig.reporting.reading.report import Report
 
 TITLE = "Learning curves"
 METRIC = "js_div_bits"

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import torch
 from matplotlib.axes import Axes
 
-from lalm_ambig.distributions import majority
+from lalm_ambig.core.distributions import majority
 from lalm_ambig.evaluation.breakdowns import Scored
-from lalm_ambig.metrics.calibration_bins import BINS
-from lalm_ambig.reporting.drawing import COLOURS, Drawing, small_multiples, stem_of
-from lalm_ambig.reporting.groups import Group
-from lalm_ambig.reporting.kinds import not_shown, scored, shown_lines
-from lalm_ambig.reporting.report import Report
+from lalm_ambig.metrics.calibration import BINS
+from lalm_ambig.reporting.drawing.canvas import COLOURS, Drawing, small_multiples, stem_of
+from lalm_ambig.reporting.drawing.item_groups import not_shown, scored, shown_lines
+from lalm_ambig.reporting.reading.groups import Group
+from lalm_ambig.reporting.reading.report import Report
 
 TITLE = "Reliability of the top class"
 CAPTION = (

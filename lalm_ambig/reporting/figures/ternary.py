@@ -7,11 +7,11 @@ from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from lalm_ambig.distributions import majority
-from lalm_ambig.reporting.drawing import COLOURS, MARKERS, Drawing, small_multiples, stem_of
-from lalm_ambig.reporting.groups import Group
-from lalm_ambig.reporting.kinds import MOST_LINES, not_shown, scored, shown_lines
-from lalm_ambig.reporting.report import Report
+from lalm_ambig.core.distributions import majority
+from lalm_ambig.reporting.drawing.canvas import COLOURS, MARKERS, Drawing, small_multiples, stem_of
+from lalm_ambig.reporting.drawing.item_groups import MOST_LINES, not_shown, scored, shown_lines
+from lalm_ambig.reporting.reading.groups import Group
+from lalm_ambig.reporting.reading.report import Report
 
 TITLE = "Distributions over three classes"
 CORNERS = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.5, 3**0.5 / 2]], dtype=torch.float64)

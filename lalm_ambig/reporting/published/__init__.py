@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from lalm_ambig.reporting.sheet import Column, Entry, Sheet, SheetLine
+from lalm_ambig.reporting.writing.sheet import Column, Entry, Sheet, SheetLine
 
 FOLDER = Path(__file__).parent
 

@@ -1,18 +1,17 @@
 """One file a table: `TITLE`, and `sheets(report)` that lays it out. A new file is found by itself."""
 
-import importlib
-import pkgutil
+import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from lalm_ambig.errors import InputError
-from lalm_ambig.reporting.report import Report
-from lalm_ambig.reporting.sheet import Sheet
+from lalm_ambig.core.discovery import module_names, module_of
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.reporting.reading.report import Report
+from lalm_ambig.reporting.writing.sheet import Sheet
 
 
 def table_names() -> list[str]:
     """What `--table` takes."""
-    return sorted(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
+    return module_names(sys.modules[__name__])
 
 
 def sheets(name: str, report: Report) -> Sequence[Sheet]:
@@ -21,5 +20,5 @@ def sheets(name: str, report: Report) -> Sequence[Sheet]:
         raise InputError(
             f"unknown table {name!r}: expected one of {', '.join(table_names())}", where="--table"
         )
-    found: Sequence[Sheet] = importlib.import_module(f"lalm_ambig.reporting.tables.{name}").sheets(report)
+    found: Sequence[Sheet] = module_of(sys.modules[__name__], name).sheets(report)
     return found

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from lalm_ambig.reporting.layout import Layout, Wanted
 from lalm_ambig.reporting.published import published
-from lalm_ambig.reporting.report import Report
-from lalm_ambig.reporting.sheet import Sheet
+from lalm_ambig.reporting.reading.report import Report
+from lalm_ambig.reporting.writing.sheet import Sheet
 
 TITLE = "Post-training methods with the ambiguity-aware objective (paper A, Table 2)"
 LAYOUT = Layout(

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from lalm_ambig.reporting.groups import Dataset, Group, of_methods, title_of
 from lalm_ambig.reporting.layout import READING, gap, line_of
-from lalm_ambig.reporting.lines import Line
 from lalm_ambig.reporting.published import published
-from lalm_ambig.reporting.report import Report
-from lalm_ambig.reporting.sheet import Column, Sheet, SheetLine, metric_columns, ranked
+from lalm_ambig.reporting.reading.groups import Dataset, Group, of_methods, title_of
+from lalm_ambig.reporting.reading.lines import Line
+from lalm_ambig.reporting.reading.report import Report
+from lalm_ambig.reporting.writing.sheet import Column, Sheet, SheetLine, metric_columns, ranked
 
 TITLE = "SFT with and without curated reasoning, in-domain and cross-domain (paper A, Table 3)"
 METRICS = ("js_div_bits", "bc", "r2_pearson_item", "brier_mean")

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from lalm_ambig.reporting.drawing import stem_of
+from lalm_ambig.reporting.drawing.canvas import stem_of
 from lalm_ambig.reporting.layout import group_sheet
-from lalm_ambig.reporting.lines import Line
-from lalm_ambig.reporting.recipe import METHODS
-from lalm_ambig.reporting.report import Report
-from lalm_ambig.reporting.sheet import Sheet
+from lalm_ambig.reporting.reading.lines import Line
+from lalm_ambig.reporting.reading.recipe import METHODS
+from lalm_ambig.reporting.reading.report import Report
+from lalm_ambig.reporting.writing.sheet import Sheet
 
 TITLE = "All results"
 

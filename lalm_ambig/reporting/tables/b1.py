@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from lalm_ambig.corpora.base import PAPER_B_METRICS
 from lalm_ambig.reporting.layout import Layout, Wanted
 from lalm_ambig.reporting.published import published
-from lalm_ambig.reporting.report import Report
-from lalm_ambig.reporting.sheet import Sheet
+from lalm_ambig.reporting.reading.report import Report
+from lalm_ambig.reporting.writing.sheet import Sheet
 
 TITLE = "Learning from annotators' distributions by reinforcement (paper B, Table 1)"
 LAYOUT = Layout(

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from lalm_ambig.errors import InputError
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.predictions import Prediction
-from lalm_ambig.reporting.corpora import texts
-from lalm_ambig.reporting.drawing import stem_of
-from lalm_ambig.reporting.groups import Group
-from lalm_ambig.reporting.picking import Picked, check_known, chosen, distance, picked
-from lalm_ambig.reporting.report import Report
-from lalm_ambig.reporting.sheet import MISSING, Column, Entry, Sheet, SheetLine
+from lalm_ambig.reporting.drawing.canvas import stem_of
+from lalm_ambig.reporting.reading.corpora import texts
+from lalm_ambig.reporting.reading.groups import Group
+from lalm_ambig.reporting.reading.median_items import Picked, check_known, chosen, distance, picked
+from lalm_ambig.reporting.reading.report import Report
+from lalm_ambig.reporting.writing.sheet import MISSING, Column, Entry, Sheet, SheetLine
 
 TITLE = "Reasoning of each model on the same item (paper B, Tables 14 to 16)"
 RULE = "The item of median entropy in its ambiguity level: chosen by the votes alone, not by any answer."

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from lalm_ambig.corpora.base import PAPER_B_METRICS
 from lalm_ambig.evaluation.literature import literature
-from lalm_ambig.reporting.groups import Dataset, of_methods, title_of
 from lalm_ambig.reporting.layout import gap, line_of
-from lalm_ambig.reporting.report import Report
-from lalm_ambig.reporting.sheet import Column, Entry, Sheet, SheetLine, metric_columns, ranked
+from lalm_ambig.reporting.reading.groups import Dataset, of_methods, title_of
+from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.reporting.tables.b1 import LAYOUT
+from lalm_ambig.reporting.writing.sheet import Column, Entry, Sheet, SheetLine, metric_columns, ranked
 
 TITLE = "SHALA-LLM beside ambiguity-aware systems of the literature (paper B, Table 2)"
 METHODS = ("shala", "shala_batch", "shala_unscaled")

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lalm_ambig.reporting.groups import Dataset, title_of
 from lalm_ambig.reporting.published import figures
-from lalm_ambig.reporting.report import Report
-from lalm_ambig.reporting.sheet import Column, Entry, Sheet, SheetLine
+from lalm_ambig.reporting.reading.groups import Dataset, title_of
+from lalm_ambig.reporting.reading.report import Report
+from lalm_ambig.reporting.writing.sheet import Column, Entry, Sheet, SheetLine
 
 TITLE = "What is in a corpus (paper B, Tables 5 to 10)"
 PRINTED = figures("shala_tables_5_to_10")

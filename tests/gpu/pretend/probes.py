@@ -109,7 +109,7 @@ def values(backend: Any) -> dict[str, float]:
 
 def lines(backend: Any) -> list[str]:
     """Where the product waits for the device when it looks for the beginning that texts share."""
-    from lalm_ambig.policies.tree import common_beginning
+    from lalm_ambig.policies.attention.tree import common_beginning
 
     texts = [torch.ones(40, 2, device=NAME), torch.ones(30, 2, device=NAME)]
     with Watch(backend, kinds=("to_host",)) as watch:

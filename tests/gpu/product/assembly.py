@@ -9,7 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
-from lalm_ambig.configuration import Cli, parse
+from lalm_ambig.config.cli import Cli, parse
+from lalm_ambig.core.types import Batch
 from lalm_ambig.estimation.estimate import _setting
 from lalm_ambig.estimation.memory import CONTEXT, estimate, for_evaluation
 from lalm_ambig.estimation.shapes import shapes_of
@@ -18,10 +19,9 @@ from lalm_ambig.methods import dpo, grpo, sft
 from lalm_ambig.policies import audio_model
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
 from lalm_ambig.policies.tiny import CHAT_TEMPLATE, WORDS, make_tokenizer
-from lalm_ambig.runs import quiet
-from lalm_ambig.runs.processes import start
+from lalm_ambig.runs.processes import quiet
+from lalm_ambig.runs.processes.launch import start
 from lalm_ambig.runs.session import connect
-from lalm_ambig.types import Batch
 
 TIMED: dict[str, tuple[Any, ...]] = {"sample_groups": (dpo, grpo), "pass_over": (dpo, grpo, sft)}
 """Functions whose time is told, and the modules that call them."""

@@ -14,9 +14,9 @@ from typing import Any
 from rich.console import Console
 
 from lalm_ambig import fit as fit_command
-from lalm_ambig.runs import quiet
-from lalm_ambig.runs.checkpointing import SavedState
-from lalm_ambig.runs.folder import RunFolder
+from lalm_ambig.runs.checkpoints.callback import SavedState
+from lalm_ambig.runs.folder.run_folder import RunFolder
+from lalm_ambig.runs.processes import quiet
 
 COMMANDS = ("fit", "evaluate", "predict", "doctor", "export", "baseline", "compare", "report", "describe")
 

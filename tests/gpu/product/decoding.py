@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lalm_ambig.core.types import Item
+from lalm_ambig.policies.attention.tree import Ask, TreeLayout
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.tree import Ask, TreeLayout
 from lalm_ambig.rollouts.generate import Generated, Request, generate
 from lalm_ambig.rollouts.sampling import Sampling, choose, uniform_noise
-from lalm_ambig.types import Item
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, *, prefix: int) -> Tensor:

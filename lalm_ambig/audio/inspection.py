@@ -1,0 +1,223 @@
+"""Sound files of any soundfile format, rate and channel count as 16 kHz mono; what becomes of damaged ones.
+
+`inspect_audio` looks at every file before a training starts, so that none can stop an epoch in its middle.
+
+Stops the check, since a download went wrong and the user has to repeat it:
+  text where sound should be (an HTML page, a Git LFS pointer, other text).
+Left out, with one line that names file and reason (`audio.read_audio` raises the same line as InputError):
+  missing, unreadable or empty file; whatever else libsndfile cannot decode; truncated (the header promises
+  more than is there); NaN or infinite samples; digitally silent once mixed to mono (peak around its mean below
+  SILENT_PEAK); shorter than MIN_S.
+Kept, with one line:
+  content that is not what the extension says (FLAC in a .wav); longer than MAX_S, cut to the first MAX_S.
+Beyond the first MAX_S only the header's promise is checked. Files named `._*` (macOS leftovers) are ignored.
+"""
+
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.files.contents import kind_of
+
+MIN_S = 0.1
+"""Shortest clip that is used: below it the encoders give no audio token or one."""
+MAX_S = 30.0
+"""Longest stretch that the encoders hear."""
+SILENT_PEAK = 1e-4
+"""Peak (full scale 1) under which a clip is digital silence: −80 dB, three steps of a 16-bit sample."""
+MISSING_S = 0.05
+"""Missing end that does not yet make a file truncated: encoders' own padding stays below."""
+UNKNOWN_LENGTH_BYTES = 0x7FFF_F000
+"""Data sizes from here up are what writers to a pipe put in the header for "not known": not a promise."""
+
+SNIFFED_BYTES = 512
+NOT_SOUND = "instead of sound"
+"""How the kinds of problem end for which a corpus is refused."""
+PROMISED_BYTES = re.compile(
+    r"^\s*(?:data|SSND|Data Size|Riff size|riff)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE
+)
+"""libsndfile's log line on a size that is not the one in the header (data of WAV, AIFF, AU; all of
+RF64, W64)."""
+EXTENSION_FORMATS = {
+    ".wav": {"WAV", "WAVEX", "RF64", "W64"},
+    ".wave": {"WAV", "WAVEX", "RF64", "W64"},
+    ".rf64": {"RF64"},
+    ".w64": {"W64"},
+    ".flac": {"FLAC"},
+    ".ogg": {"OGG"},
+    ".oga": {"OGG"},
+    ".opus": {"OGG"},
+    ".mp3": {"MP3", "MPEG"},
+    ".aif": {"AIFF"},
+    ".aiff": {"AIFF"},
+    ".aifc": {"AIFF"},
+    ".au": {"AU"},
+    ".snd": {"AU"},
+    ".caf": {"CAF"},
+}
+OTHER_ENDINGS = frozenset((".m4a", ".mp4", ".aac", ".wma", ".webm", ".sph", ".nist"))
+"""Endings of sound that cannot be decoded, or not always: such a file is told of, not passed over."""
+WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
+"""Without one, what looks like UTF-16 may be samples without a header."""
+SOUND_ENDINGS = OTHER_ENDINGS | EXTENSION_FORMATS.keys()
+"""What the name of a clip's file may end with, in any case."""
+BEGINNINGS = re.compile(rb"RIFF|RF64|riff|fLaC|OggS|ID3|FORM|\.snd|caff|\xff[\xe2-\xfd\xff]")
+"""How sound begins, in a file whose name has no ending."""
+
+
+class UnusableAudio(InputError):
+    """A sound file that no model can be given: `kind` groups such files, the message says which and why."""
+
+    def __init__(self, path: Path | str, kind: str, detail: str = "") -> None:
+        super().__init__(f"{kind} ({detail})" if detail else kind, where=str(path))
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something about a file that the user is told."""
+
+    kind: str
+    """The same words for every file with this problem."""
+    line: str
+    """One line that names the file, what is wrong with it and what was done."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What `inspect_audio` found about one file."""
+
+    kept: bool
+    duration_s: float
+    """Seconds that a model will hear, in [MIN_S, MAX_S]; 0 where the file is left out."""
+    problems: tuple[Problem, ...] = ()
+
+
+def is_ignored(path: Path | str) -> bool:
+    """True for `._*`, the leftovers of macOS copies, which stand beside the sound files and hold none."""
+    return Path(path).name.startswith("._")
+
+
+def begins_as_sound(path: Path | str) -> bool:
+    """Whether a file's first bytes are those of sound; False for what cannot be opened."""
+    try:
+        with Path(path).open("rb") as file:
+            return BEGINNINGS.match(file.read(4)) is not None
+    except OSError:
+        return False
+
+
+def inspect_audio(path: Path | str) -> Verdict:
+    """Decode the first MAX_S of a file and say whether it is kept, how long it is and what is wrong with it.
+
+    A file that cannot be used gives a verdict, never an exception.
+    """
+    path = Path(path)
+    try:
+        mono, rate_hz, header = load_mono(path, max_s=MAX_S)
+    except UnusableAudio as error:
+        return Verdict(kept=False, duration_s=0.0, problems=(Problem(error.kind, f"{error}: left out"),))
+    problems = []
+    expected = EXTENSION_FORMATS.get(path.suffix.lower())
+    if expected is not None and header.format not in expected:
+        kind = "content is not what the extension says"
+        problems.append(Problem(kind, f"{path}: {kind} ({header.format}): kept"))
+    if header.frames / rate_hz > MAX_S:
+        kind = f"longer than {MAX_S:g} s"
+        length = f"{header.frames / rate_hz:.1f} s"
+        problems.append(Problem(kind, f"{path}: {kind} ({length}): kept, cut to the first {MAX_S:g} s"))
+    return Verdict(kept=True, duration_s=min(MAX_S, len(mono) / rate_hz), problems=tuple(problems))
+
+
+@dataclass(frozen=True)
+class Header:
+    format: str
+    """libsndfile's name of the container, by content."""
+    frames: int
+    """Samples per channel that the header promises."""
+
+
+def load_mono(path: Path, *, max_s: float | None) -> tuple[np.ndarray, int, Header]:
+    """The first `max_s` seconds as mono float32 at the file's own rate, that rate in Hz, and the header."""
+    _check_is_sound(path)
+    try:
+        # By descriptor: with a name, libsndfile decodes anything that ends with .au or .gsm, and nothing with .raw.
+        with (
+            path.open("rb", buffering=0) as opened,
+            soundfile.SoundFile(opened.fileno(), closefd=False) as file,
+        ):
+            header = Header(file.format, file.frames)
+            rate_hz: int = file.samplerate
+            _check_promise(path, file.extra_info)
+            wanted = file.frames if max_s is None else min(file.frames, round(max_s * rate_hz))
+            channels = file.read(wanted, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise UnusableAudio(path, "cannot be decoded", error.error_string.rstrip(".")) from error
+    except OSError as error:
+        raise UnusableAudio(path, "cannot be opened", error.strerror or type(error).__name__) from error
+    if wanted - len(channels) > MISSING_S * rate_hz:
+        raise UnusableAudio(path, "truncated", f"{len(channels)} of {wanted} samples are there")
+    mono = channels[:, 0] if channels.shape[1] == 1 else channels.mean(axis=1)
+    _check_samples(path, mono, rate_hz)
+    return np.ascontiguousarray(mono), rate_hz, header
+
+
+def _check_is_sound(path: Path) -> None:
+    """Refuse what needs no decoder to be told from sound."""
+    try:
+        mode = stat.S_IFMT(path.stat().st_mode)
+        if mode not in (stat.S_IFREG, stat.S_IFDIR):  # a pipe would be waited for, a device may never end
+            raise UnusableAudio(path, "no file but a pipe, socket or device")
+        with path.open("rb") as file:
+            head = file.read(SNIFFED_BYTES)
+    except FileNotFoundError as error:
+        raise UnusableAudio(path, "no such file") from error
+    except OSError as error:
+        raise UnusableAudio(path, "cannot be opened", error.strerror or type(error).__name__) from error
+    if not head:
+        raise UnusableAudio(path, "empty file")
+    if head.startswith(b"version https://git-lfs"):
+        raise UnusableAudio(path, f"a Git LFS pointer {NOT_SOUND}", "fetch the files with git lfs pull")
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<":
+        raise UnusableAudio(path, f"an HTML or XML page {NOT_SOUND}")
+    if BEGINNINGS.match(head):
+        return
+    kind = kind_of(head)
+    if kind is not None and (not kind.encoding or head.startswith(WIDE_MARKS)):
+        name = f"{kind.name} text" if kind.encoding else kind.name
+        raise UnusableAudio(path, f"{name} {NOT_SOUND}", kind.remedy.partition(":")[0].rstrip(".").lower())
+    if _is_text(head):
+        raise UnusableAudio(path, f"text {NOT_SOUND}")
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether these bytes are printable: lines of any encoding, or one line of UTF-8, cut or not."""
+    if not all(byte in b"\t\n\r" or byte >= 32 for byte in head):
+        return False
+    try:
+        head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return b"\n" in head or error.end == len(head) > error.start > 0
+    return True
+
+
+def _check_promise(path: Path, log: str) -> None:
+    """Refuse a file with fewer bytes of sound than its header promises."""
+    for promised, present in PROMISED_BYTES.findall(log):
+        if int(present) < int(promised) < UNKNOWN_LENGTH_BYTES:
+            raise UnusableAudio(path, "truncated", f"{present} of {promised} bytes of sound are there")
+
+
+def _check_samples(path: Path, mono: np.ndarray, rate_hz: int) -> None:
+    if len(mono) < MIN_S * rate_hz:
+        raise UnusableAudio(path, f"shorter than {MIN_S:g} s", f"{len(mono) / rate_hz:.3f} s")
+    wrong = int((~np.isfinite(mono)).sum())
+    if wrong:
+        raise UnusableAudio(path, "NaN or infinite samples", f"{wrong} of {len(mono)}")
+    if float(np.abs(mono - mono.mean()).max()) < SILENT_PEAK:
+        raise UnusableAudio(path, "digitally silent", f"peak below {SILENT_PEAK:g}")

@@ -1,0 +1,170 @@
+"""Callbacks and loggers that a configuration brings along: those that cannot work here are refused before anything is
+read, each with its reason.
+
+Lightning offers every one of its callbacks to every module. Some need what a policy has not (one backbone, a field for
+the learning rate), some would do their work and have it thrown away, and some fail hours later.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from typing import Any
+
+from lightning.pytorch import callbacks as lightning_callbacks
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelSummary, ProgressBar
+
+from lalm_ambig.config.command_line import closest
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.data.datamodule import DataModule
+from lalm_ambig.methods.base import Method
+from lalm_ambig.metrics.base import all_metrics
+
+WHERE = "trainer.callbacks"
+AVERAGES = "averages weights, and fit keeps those of the best validation: its averages would be thrown away"
+SAVES = (
+    "saves checkpoints, which fit does itself: states to go on from, and the weights of the best validation"
+)
+TRAINS_PARTS = "unfreezes a module's backbone, and a policy has none: what is trained is policy.adapter"
+LEAVE_OUT = "Leave it out."
+REFUSED: dict[str, tuple[str, str]] = {
+    "LearningRateFinder": (
+        "looks for a learning rate in the module's field `lr`, which a method has not",
+        "Try a few values of --model.optimiser.learning_rate in runs of --trainer.max_steps N.",
+    ),
+    "BatchSizeFinder": (
+        "would change how many items an update compares, behind the back of data.batch_size",
+        "fit … --estimate says which batch fits; set --data.batch_size.",
+    ),
+    "Checkpoint": (SAVES, "Leave it out; --run.checkpoint_steps N says how often."),
+    "WeightAveraging": (AVERAGES, LEAVE_OUT),
+    "StochasticWeightAveraging": (AVERAGES, LEAVE_OUT),
+    "ModelPruning": ("sets weights to 0 for good, also the base model's, which is the reference", LEAVE_OUT),
+    "BaseFinetuning": (TRAINS_PARTS, "Leave it out; set policy.adapter."),
+    "BasePredictionWriter": ("writes predictions, which fit keeps itself (evaluation/)", LEAVE_OUT),
+    "SpikeDetection": (
+        "ends a run with an error of its own where the loss jumps",
+        "Leave it out; trainer.gradient_clip_val and model.optimiser.not_finite deal with such steps.",
+    ),
+    "ThroughputMonitor": ("needs a function as setting, which no file can give", LEAVE_OUT),
+}
+"""Why, and what to do, by the name of the class or of one above it."""
+NEEDS_LOGGER = ("DeviceStatsMonitor", "LearningRateMonitor")
+
+
+def listed(configured: Any) -> list[Any]:
+    """The setting `trainer.callbacks`, or `trainer.logger`, as a list: one may be given by itself."""
+    if configured is None or isinstance(configured, bool):
+        return []
+    return list(configured) if isinstance(configured, list | tuple) else [configured]
+
+
+def check_callbacks(trainer: Mapping[str, Any], model: Method, data: DataModule) -> None:
+    """InputError for a callback that cannot work here, or not beside these settings.
+
+    Args:
+        trainer: The trainer's settings.
+        model: The method; its policy need not be loaded.
+        data: Nothing of it need be read.
+    """
+    callbacks: Sequence[Callback] = listed(trainer["callbacks"])
+    for callback in callbacks:
+        name = type(callback).__name__
+        above = {cls.__name__ for cls in type(callback).__mro__}
+        if reason := next((REFUSED[refused] for refused in REFUSED if refused in above), None):
+            raise InputError(f"{name} {reason[0]}.", where=WHERE, remedy=reason[1])
+        if type(callback) in (Callback, ProgressBar):
+            raise InputError(
+                f"{name} is the class that others are made from.",
+                where=WHERE,
+                remedy=f"Choose one of {', '.join(usable_callbacks())}.",
+            )
+        if name in NEEDS_LOGGER and trainer["logger"] is False:
+            raise InputError(
+                f"{name} has nothing to write to: trainer.logger is false.", where=WHERE, remedy=LEAVE_OUT
+            )
+        if isinstance(callback, EarlyStopping):
+            _check_monitor(callback, trainer, model)
+    _check_shown(callbacks, trainer)
+    _check_others(callbacks, trainer, data)
+
+
+def usable_callbacks() -> list[str]:
+    """Names of Lightning's callbacks that can work here."""
+    names = [name for name in lightning_callbacks.__all__ if name not in ("Callback", "ProgressBar")]
+    return [name for name in names if not _refused(getattr(lightning_callbacks, name))]
+
+
+def _refused(cls: type) -> bool:
+    return any(above.__name__ in REFUSED for above in cls.__mro__)
+
+
+def _check_monitor(callback: EarlyStopping, trainer: Mapping[str, Any], model: Method) -> None:
+    """InputError for a metric that validation has not, or is watched the wrong way round."""
+    monitor = callback.monitor
+    if trainer["limit_val_batches"] == 0:
+        raise InputError(
+            f"EarlyStopping looks at {monitor} in validations, and trainer.limit_val_batches is 0.",
+            where=WHERE,
+            remedy=LEAVE_OUT,
+        )
+    if monitor.startswith("train/"):
+        return
+    metrics = {f"{mode}/{m.name}": m for mode in model.validated_modes for m in all_metrics(2)}
+    extra = [f"{mode}/parsed" for mode in model.validated_modes if model.readout == "verbalised"]
+    if monitor not in metrics and monitor not in extra:
+        meant = closest(monitor, metrics) or model.monitor
+        raise InputError(
+            f"EarlyStopping: this run's validation has no metric {monitor!r}.",
+            where=WHERE,
+            remedy=f"Set monitor to {meant}, or another of {', '.join(sorted(metrics))}.",
+        )
+    higher = True if monitor in extra else metrics[monitor].higher_is_better
+    if higher is not None and callback.mode != ("max" if higher else "min"):
+        raise InputError(
+            f"EarlyStopping: {monitor} is better the {'larger' if higher else 'smaller'} it is, and mode is "
+            f"{callback.mode}: training would stop as soon as it gets better.",
+            where=WHERE,
+            remedy=f"Set mode to {'max' if higher else 'min'}.",
+        )
+
+
+def _check_shown(callbacks: Sequence[Callback], trainer: Mapping[str, Any]) -> None:
+    """InputError for two progress bars, and for what is switched off and asked for."""
+    bars = [type(callback).__name__ for callback in callbacks if isinstance(callback, ProgressBar)]
+    if len(bars) > 1:
+        raise InputError(f"{' and '.join(bars)} are two progress bars.", where=WHERE, remedy="Leave one out.")
+    shown = [
+        *bars,
+        *(type(callback).__name__ for callback in callbacks if isinstance(callback, ModelSummary)),
+    ]
+    for name in shown:
+        switch = "enable_progress_bar" if name in bars else "enable_model_summary"
+        if trainer[switch] is False:
+            raise InputError(
+                f"{name} is asked for, and trainer.{switch} is false.",
+                where=WHERE,
+                remedy=f"Add --trainer.{switch} true, or leave it out.",
+            )
+
+
+def _check_others(callbacks: Sequence[Callback], trainer: Mapping[str, Any], data: DataModule) -> None:
+    """InputError for a package that a callback needs, and for two ways to say how many items an update has."""
+    names = {type(callback).__name__ for callback in callbacks}
+    if "DeviceStatsMonitor" in names and find_spec("psutil") is None:
+        raise InputError(
+            "DeviceStatsMonitor needs psutil, which is not installed.",
+            where=WHERE,
+            remedy="Run: pip install psutil",
+        )
+    others = {
+        "trainer.accumulate_grad_batches": None
+        if trainer["accumulate_grad_batches"] in (None, 1)
+        else trainer["accumulate_grad_batches"],
+        "data.items_per_update": data.items_per_update,
+    }
+    for key, value in others.items() if "GradientAccumulationScheduler" in names else ():
+        if value is not None:
+            raise InputError(
+                f"GradientAccumulationScheduler says how many items an update has, and so does {key} ({value}).",
+                where=WHERE,
+                remedy=f"Leave it out, or set {key} to {'1' if key.startswith('trainer') else 'null'}.",
+            )

@@ -1,0 +1,229 @@
+"""Configuration of a run: YAML files that stack, options over them, and what they may name.
+
+Four files make a run: `base.yaml` (always), one of `policy/`, one of `data/`, one of `method/`. Without any, the
+embedded defaults are used: the tiny model on the demo corpus.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from jsonargparse import ArgumentError, Namespace, set_parsing_settings
+from lightning.pytorch import seed_everything
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from lalm_ambig.config.devices import check_devices, what_is_there
+from lalm_ambig.config.errors import UNION, readable
+from lalm_ambig.config.files import config_files, default_files
+from lalm_ambig.config.identity import identity_of
+from lalm_ambig.config.precision import check_name, check_precision
+from lalm_ambig.config.seed import HELP as SEED_HELP
+from lalm_ambig.config.seed import NAMES as SEED_NAMES
+from lalm_ambig.config.seed import check_names, check_trainable, run_seed, seeded, without_followers
+from lalm_ambig.config.trust import ALLOW_FLAG, Trust, check_addresses, current
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.library_errors import over_settings
+from lalm_ambig.corpora.base import corpus_class, corpus_names
+from lalm_ambig.data.datamodule import DataModule
+from lalm_ambig.methods.base import Method
+from lalm_ambig.policies.base import Policy
+
+CORPUS_FLAG = "--data.corpus"
+USAGE = "python -m lalm_ambig.fit [--config FILE ...] [--KEY VALUE ...]"
+DESCRIPTION = (
+    "Train a policy on a corpus and evaluate it on unseen items. Without any --config: the tiny model on the demo "
+    "corpus. With: one file each of configs/policy, configs/data and configs/method, or one preset that holds all "
+    "three. Any key below can follow as an option. The same command goes on with a run that was interrupted. "
+    "--folds all (or 0,3) runs the corpus's folds one after another, each in a folder of its own; "
+    "--model.start 'runs/NAME-fold{fold}' starts each from its own run. --allow-trained-items tests also on items "
+    "that a start was trained on, and marks every table. "
+    "--estimate prints what memory the run would take, and loads nothing. Several devices: --trainer.devices and "
+    "--trainer.strategy (auto, ddp, deepspeed_stage_1, _2 or _3, also with _offload, fsdp2)."
+)
+SECRET = re.compile(r"(api_?key|token|secret|password)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Where a run is kept, and how often its state is saved."""
+
+    root: Path = Path("runs")
+    """Folder of all runs."""
+    name: str | None = None
+    """Folder of this run under the root, without a slash; by default corpus, policy, method and a hash of the
+    configuration, so that the same command goes on with the same run."""
+    checkpoint_steps: int = 50
+    """Save the state to resume from every so many optimiser steps."""
+    samples: int = 4
+    """Responses shown and kept at each validation."""
+    probe: bool = True
+    """Whether the table has a row of a linear probe on the base model's features: one pass over the items before
+    training, where their features are not cached."""
+    rollout_steps: int = 25
+    """Show and keep the sampled responses of one item every so many optimiser steps, where a method samples any."""
+
+    def __post_init__(self) -> None:
+        for name in ("checkpoint_steps", "rollout_steps"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}", where="run")
+
+
+class Cli(LightningCLI):
+    """LightningCLI with a policy of its own kind beside trainer, model and data."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_class_arguments(RunSettings, "run")
+        parser.add_subclass_arguments(Policy, "policy", required=True)
+        parser.link_arguments("policy", "model.init_args.policy", apply_on="instantiate")
+
+    def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """The run's seed, by both of its names."""
+        parser.add_argument(*(f"--{name}" for name in SEED_NAMES), type=bool | int, default=0, help=SEED_HELP)
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """As Lightning's, without its warning against arguments that do not come straight from the shell."""
+        self.config = _name_devices(parser.parse_args(args))
+        self.trust = current()
+        check_addresses(self.config["trainer"])
+
+    def _set_seed(self) -> None:
+        seed_everything(run_seed(self.config), workers=True)
+
+    def instantiate_classes(self) -> None:
+        """Policy, model and data; the trainer waits until the run's folder is known."""
+        self.config_init = self.parser.instantiate(seeded(self.config))
+        self.datamodule = self.config_init["data"]
+        self.model = self.config_init["model"]
+
+    def check_precision(self, *, training: bool) -> None:
+        """InputError for a precision that does not go with the policy's weights, before these are read."""
+        self.model.policy.reach()
+        check_precision(self.model.policy, vars(self.config_init["trainer"]), training=training)
+
+    def check_seed(self) -> None:
+        """InputError where what is to be trained would not have one seed."""
+        check_trainable(self.config)
+
+    def check_devices(self) -> None:
+        """InputError where this machine has not the devices that training asks for."""
+        check_devices(vars(self.config_init["trainer"]))
+
+    def use_what_is_there(self) -> str | None:
+        """Predict on this machine, whatever the run was trained on; a line where that is another kind of device."""
+        return what_is_there(vars(self.config_init["trainer"]))
+
+    def make_trainer(self, **settings: Any) -> Any:
+        """Lightning's trainer as configured, with these settings over it."""
+        check_name(self.config_init["trainer"]["precision"])
+        try:
+            trainer: Any = self.instantiate_trainer(**settings)
+        except Exception as error:
+            said = over_settings(error)
+            if said is None:
+                raise
+            raise InputError(said, where="trainer", remedy="(--help lists every key)") from error
+        # Batches are records whose parts are cast where they are used; targets stay in float32 whatever the precision.
+        trainer.precision_plugin.convert_input = lambda batch: batch
+        return trainer
+
+    def resolved(self) -> str:
+        """The whole configuration as YAML, secrets blanked out."""
+        with self.trust():
+            text = self.parser.dump(without_followers(self.config), skip_link_targets=True, skip_unset=False)
+        return str(yaml.safe_dump(_without_secrets(yaml.safe_load(text)), sort_keys=False))
+
+    def identity(self) -> str:
+        """Eight hexadecimal digits that change with anything that changes the result (see `identity`)."""
+        return identity_of(yaml.safe_load(self.resolved()))
+
+
+def parse(arguments: Sequence[str], **cli_settings: Any) -> Cli:
+    """Configuration and objects from command-line arguments.
+
+    Raises InputError in one line for an unknown key, a wrong value, a kind without a file, or an untrusted class.
+    """
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, given: dumper.represent_data(given.value))
+    given = corpus_by_name([a for a in arguments if a != ALLOW_FLAG])
+    files = config_files(given)
+    check_names(given, files)
+    stacked = [*default_files(files), *given]
+    try:
+        with Trust(given, files, allow_any=ALLOW_FLAG in arguments)():
+            return Cli(
+                Method,
+                DataModule,
+                subclass_mode_model=True,
+                save_config_callback=None,
+                run=False,
+                args=stacked,
+                auto_configure_optimizers=False,
+                parser_kwargs={
+                    "exit_on_error": False,
+                    "allow_abbrev": False,
+                    "description": DESCRIPTION,
+                    "usage": USAGE,
+                },
+                **cli_settings,
+            )
+    except ArgumentError as error:
+        raise InputError(
+            readable(str(error)), where="configuration", remedy="(--help lists every key)"
+        ) from error
+    except Exception as error:
+        if isinstance(error, InputError):
+            raise
+        said = readable(str(error)) if str(error).startswith(UNION) else over_settings(error)
+        if said is None:
+            raise
+        raise InputError(said, where="configuration") from error
+
+
+def corpus_by_name(arguments: Sequence[str]) -> list[str]:
+    """The arguments with `--data.corpus NAME` spelt out as the class path of corpus NAME."""
+    spelt: list[str] = []
+    for argument in arguments:
+        flag, equals, name = argument.partition("=")
+        if equals and flag == CORPUS_FLAG:
+            spelt += [flag, _corpus_path(name)]
+        else:
+            spelt.append(_corpus_path(argument) if spelt[-1:] == [CORPUS_FLAG] else argument)
+    return spelt
+
+
+def _corpus_path(name: str) -> str:
+    if "." in name or name[:1].isupper():  # a class or a file already
+        return name
+    cls = corpus_class(name) if name in corpus_names() else None
+    if cls is None:
+        raise InputError(
+            f"unknown corpus {name!r}: expected one of {', '.join(corpus_names())}", where=CORPUS_FLAG
+        )
+    return f"lalm_ambig.corpora.{name}.{cls.__name__}"
+
+
+def _name_devices(value: Any) -> Any:
+    """The value with devices as their names, in place: some callbacks of Lightning have one for a default, which YAML
+    cannot hold."""
+    if isinstance(value, Namespace):
+        for key, inner in vars(value).items():
+            value[key] = _name_devices(inner)
+    elif isinstance(value, list):
+        value[:] = [_name_devices(inner) for inner in value]
+    return str(value) if isinstance(value, torch.device) else value
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: None if SECRET.search(str(k)) else _without_secrets(v) for k, v in value.items()}
+    return [_without_secrets(inner) for inner in value] if isinstance(value, list) else value
+
+
+def namespace_name(config: Namespace, kind: str) -> str:
+    """The last part of a configured class path, in lower case: for the name of a run."""
+    return str(config[kind].class_path).rsplit(".", 1)[-1].lower()

@@ -1,0 +1,91 @@
+"""The parser of every command but `fit`: a mistake is one line, and names what was probably meant."""
+
+import argparse
+import difflib
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
+
+from lalm_ambig.core.errors import InputError
+
+HELP = "(--help lists every option)"
+UNKNOWN = re.compile(r"unrecognized arguments: (?P<given>.*)", re.DOTALL)
+MISSING = re.compile(r"the following arguments are required: (?P<names>.*)")
+ONE_OF = re.compile(r"one of the arguments (?P<names>.*) is required")
+CHOICE = re.compile(r"argument (?P<name>\S+): invalid choice: '(?P<given>.*)' \(choose from (?P<names>.*)\)")
+NUMBER = re.compile(r"argument (?P<name>\S+): invalid (?P<kind>int|float) value: (?P<given>.*)")
+"""argparse's own words."""
+NUMBERS = {"int": "a whole number", "float": "a number"}
+
+
+class CommandParser(argparse.ArgumentParser):
+    """argparse's parser, whose complaint is an InputError in place of the usage and an exit; subcommands' too."""
+
+    _given: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse's; the words are kept, for what to say of them."""
+        self._given = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """The one line: the command, what is wrong, and what was probably meant."""
+        where = self.prog.removeprefix("python -m ").removeprefix("lalm_ambig.")
+        raise InputError(self._plain(message), where=where, remedy=HELP)
+
+    def _plain(self, message: str) -> str:
+        if found := UNKNOWN.fullmatch(message):
+            first, *others = found["given"].split()
+            if first.startswith("-"):
+                return self._unknown(first)
+            return f"one argument too many: {' '.join([first, *others])}."
+        if (found := MISSING.fullmatch(message) or ONE_OF.fullmatch(message)) is not None:
+            if unknown := self._first_unknown():
+                return self._unknown(unknown)
+            names = [self._shown(name) for name in re.split(r"[, ]+", found["names"])]
+            return f"missing: {(', ' if found.re is MISSING else ' or ').join(names)}."
+        if found := CHOICE.fullmatch(message):
+            names = re.findall(r"'?([^',]+)'?(?:, |$)", found["names"])
+            meant = closest(found["given"], names)
+            guess = f": did you mean {meant}?" if meant else "."
+            return f"{found['name']}: expected one of {', '.join(names)}, got {found['given']!r}{guess}"
+        if found := NUMBER.fullmatch(message):
+            return f"{found['name']}: expected {NUMBERS[found['kind']]}, got {found['given']}."
+        return message.removeprefix("argument ").replace("with argument", "with").rstrip(".") + "."
+
+    def _unknown(self, word: str) -> str:
+        meant = closest(word.partition("=")[0], self._options())
+        return f"unknown option {word}" + (f": did you mean {meant}?" if meant else ".")
+
+    def _first_unknown(self) -> str | None:
+        """The first option among the words that is none; argparse speaks of what is missing before it looks."""
+        words = [word for word in self._given if word.startswith("--") and len(word) > 2]
+        names = [word.partition("=")[0] for word in words]
+        known = self._options()
+        return next((name for name in names if not any(option.startswith(name) for option in known)), None)
+
+    def _options(self) -> list[str]:
+        """Names of this parser's options and, where it has subcommands, of theirs."""
+        inner = [action.choices for action in self._actions if isinstance(action, argparse._SubParsersAction)]
+        parsers = [self, *(parser for choices in inner for parser in choices.values())]
+        return [name for parser in parsers for action in parser._actions for name in action.option_strings]
+
+    def _shown(self, name: str) -> str:
+        """An option with what it takes."""
+        action = next((a for a in self._actions if name in a.option_strings), None)
+        return name if action is None or action.metavar is None else f"{name} {action.metavar}"
+
+
+def closest(given: str, names: Iterable[str]) -> str | None:
+    """The name that was probably meant; None where none is near.
+
+    Case, `-` and `_` make no difference.
+    """
+    plain = {_lower(name): name for name in names}
+    near = difflib.get_close_matches(_lower(given), list(plain), n=1, cutoff=0.7)
+    return plain[near[0]] if near else None
+
+
+def _lower(name: str) -> str:
+    return name.lower().replace("_", "-")

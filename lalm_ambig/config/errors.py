@@ -1,0 +1,146 @@
+"""jsonargparse's nested reports as one line: where in the configuration, what is wrong there, and what was meant."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from lalm_ambig.config.command_line import closest
+from lalm_ambig.config.precision import COMPUTES
+from lalm_ambig.config.precision import WHERE as PRECISION
+from lalm_ambig.config.suggestions import class_names, meant_key
+from lalm_ambig.corpora.base import corpus_class, corpus_names
+
+KEY = re.compile(r'Parser key "([^"]+)"')
+GIVEN = re.compile(r"Given value: ([\w.+/-]+)$")
+FRAME = re.compile(
+    r"^(usage:|tip:|(- )?Does not validate|Subtypes:|Errors:|Given value|Parser key|(- )?Problem with given class_path"
+    r"|(- )?Expected a <class 'NoneType'>|\{|(- )?Not a valid subclass of|Subclass types expect|- a class path \(str\)"
+    r"|- a dict (with|without) )"
+)
+CLASS = re.compile(r"<class '(?:[\w.]+\.)?(\w+)'>")
+CLASS_PATH = re.compile(r"Problem with given class_path '([\w.]+)'")
+BASE_CLASS = re.compile(
+    r"\n\s+- Problem with given class_path 'lightning\.Callback':\n\s+Option .* is not accepted"
+)
+"""An option of one of Lightning's callbacks is tried with their base class as well."""
+UNION = "Does not validate"
+"""How a report begins when a class refused its own settings."""
+LITERAL = re.compile(r"expected a typing\.Literal\[(.*)\]")
+UNKNOWN_CLASS = re.compile(r"expected a dot import path string: (\S+)")
+UNKNOWN_PATH = re.compile(r"expected a path but .* either not accessible or invalid")
+UNKNOWN_KEYS = re.compile(r"unrecognized arguments: (.*)")
+UNKNOWN_OPTION = re.compile(r"option '([^']+)' is not accepted")
+MISSING = re.compile(r"the following arguments are required: (.*)")
+REQUIREMENT = re.compile(r"Requirement '([\w.-]+)([^']*)' not met")
+NO_VALUE = re.compile(r"argument --(\S+): expected one argument")
+KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "list": "a list"}
+EXTRAS = {"wandb": "'lalm_ambig[wandb]'"}
+"""Packages that an extra of the project brings."""
+
+
+def readable(message: str) -> str:
+    """The innermost complaint of a report, behind the dotted key that it is about."""
+    message = BASE_CLASS.sub("", message)
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    key = ".".join(KEY.findall(message))
+    complaints = [_plain(line) for line in lines if not FRAME.match(line)]
+    inline = [
+        _plain(line.split(": ", 2)[-1])
+        for line in lines
+        if line.count("Problem with given class_path") and not line.endswith(":")
+    ]
+    given = [found[1] for line in lines if (found := GIVEN.search(line))]
+    said = list(dict.fromkeys(complaints or inline)) or [_plain(lines[0])]
+    classes = CLASS_PATH.findall(message)
+    if clear := _explained(said, key, classes[-1] if classes else ""):
+        return clear
+    what = "; ".join(_worded(said, key))
+    if given and "got" not in what.lower() and not what.startswith(("option", "unrecognized")):
+        what += f", got {given[0]}"
+    return f"{key}: {what}" if key and not what.startswith(key) else what
+
+
+def _explained(said: Sequence[str], key: str, class_path: str) -> str | None:
+    """The line for a kind of mistake that is told better than the parser tells it; None for all others."""
+    for words in said:
+        if found := UNKNOWN_KEYS.fullmatch(words):
+            return _unknown_words(found[1].split(), key)
+        if found := UNKNOWN_OPTION.search(words):
+            name = f"{key}.{found[1]}" if key else found[1]
+            return f"unknown key {name}{_of(class_path)}{meant_key(found[1], key, class_path=class_path)}"
+        if found := MISSING.search(words):
+            return _missing(found[1].split(", ")[0], key, class_path)
+        if found := REQUIREMENT.search(words):
+            package = EXTRAS.get(found[1], f"'{found[1]}{found[2]}'")
+            needs = f"{_short(class_path)} needs {found[1]}{found[2]}, which is not installed."
+            return f"{needs} Run: pip install {package}"
+        if found := NO_VALUE.fullmatch(words):
+            return f"{found[1]}: no value is given."
+    unknown = [found[1] for words in said if (found := UNKNOWN_CLASS.search(words))]
+    if not unknown or any(
+        not (UNKNOWN_CLASS.search(w) or UNKNOWN_PATH.search(w) or _is_type(w)) for w in said
+    ):
+        return None
+    names = class_names(key)
+    meant = closest(unknown[0], names)
+    guess = f": did you mean {meant}?" if meant else "."
+    expected = f" Expected one of {', '.join(names)}; or a class path." if names else ""
+    return f"{key}: unknown class {unknown[0]!r}{guess}{expected}"
+
+
+def _worded(said: Sequence[str], key: str) -> list[str]:
+    """Complaints in plain words: types by what one writes, and of several types all in one."""
+    if key == PRECISION:
+        return [f"expected one of {', '.join(COMPUTES)}"]
+    choices = [found[1] for words in said if (found := LITERAL.search(words))]
+    if choices and all(LITERAL.search(words) or _is_type(words) for words in said):
+        names = list(dict.fromkeys(name.strip(" '\"") for choice in choices for name in choice.split(",")))
+        got = next((words.partition(", got ")[2] for words in said if ", got " in words), "")
+        return [f"expected one of {', '.join(names)}" + (f", got {got}" if got else "")]
+    kinds = [words for words in said if not _is_type(words)]
+    return kinds or [_typed(words) for words in said]
+
+
+def _is_type(words: str) -> bool:
+    return re.fullmatch(r"expected an? \w+(, got ?.*)?", words) is not None
+
+
+def _typed(words: str) -> str:
+    return re.sub(
+        r"expected a (\w+)", lambda found: f"expected {KINDS.get(found[1], 'a ' + found[1])}", words
+    )
+
+
+def _unknown_words(words: Sequence[str], key: str) -> str:
+    """What stands on the command line, and is neither an option nor a value of one."""
+    first = words[0]
+    if not first.startswith("-"):
+        if Path(first).suffix in (".yaml", ".yml"):
+            return f"{first} stands by itself: did you mean --config {first}?"
+        return f"{first} stands by itself: every setting is --KEY VALUE."
+    name = first.lstrip("-").partition("=")[0]
+    shown = f"{key}.{name}" if key else name
+    return f"unknown key {shown}{meant_key(name, key)}"
+
+
+def _missing(name: str, key: str, class_path: str) -> str:
+    """A setting without a default; a corpus says how it is obtained."""
+    corpora = [corpus_class(known) for known in corpus_names()] if key == "data.corpus" else []
+    corpus = next((cls for cls in corpora if cls and cls.__name__ == _short(class_path)), None)
+    if name == "root" and corpus is not None:
+        return f"--{key}.root DIR is missing: the folder (or file) of {corpus.name}. {corpus.how_to_obtain}"
+    whose = f"{_short(class_path)} needs it, and it has no default." if class_path else "it has no default."
+    return f"--{key}.{name} is missing: {whose}" if key else f"--{name} is missing: {whose}"
+
+
+def _of(class_path: str) -> str:
+    return f" of {_short(class_path)}" if class_path else ""
+
+
+def _short(class_path: str) -> str:
+    return class_path.rpartition(".")[2] or "it"
+
+
+def _plain(line: str) -> str:
+    words = CLASS.sub(r"\1", line.removeprefix("- ")).replace("Got value:", "got").replace(". got", ", got")
+    return words[:1].lower() + words[1:] if words.startswith(("Option", "Expected", "Key")) else words

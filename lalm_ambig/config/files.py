@@ -1,0 +1,79 @@
+"""The YAML files of a run: which are stacked, and what they may name."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lalm_ambig
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.files.yaml import read_yaml
+
+KINDS = {"policy": "policy", "data": "data", "model": "method"}
+"""The keys that a run needs, and the folder of the files that set each."""
+DEFAULT = "preset/demo.yaml"
+
+
+def config_folder() -> Path:
+    """The project's configuration files: inside the installed package, or beside it in a checkout."""
+    package = Path(lalm_ambig.__file__).parent
+    inside = package / "configs"
+    return inside if inside.is_dir() else package.parent / "configs"
+
+
+def config_files(arguments: Sequence[str]) -> list[Path]:
+    """The files given by --config or -c, which must exist."""
+    found = []
+    for index, argument in enumerate(arguments):
+        value = None
+        if argument in ("--config", "-c") and index + 1 < len(arguments):
+            value = arguments[index + 1]
+        elif argument.startswith("--config="):
+            value = argument.removeprefix("--config=")
+        elif argument.startswith("-c"):
+            value = argument.removeprefix("-c").removeprefix("=")
+        if value is not None:
+            _check_file(value)
+            found.append(Path(value).expanduser())
+    return found
+
+
+def _check_file(value: str) -> None:
+    """InputError for what is no plain file; `-`, by which the parser would read its input, never is."""
+    try:
+        path = Path(value).expanduser()
+        what = (
+            None
+            if path.is_file() and value != "-"
+            else "no file but a pipe"
+            if path.is_fifo()
+            else "no such file"
+        )
+        what = "a folder and no file" if path.is_dir() else what
+    except (OSError, RuntimeError, ValueError):  # not a name that a file can have, or nobody's home
+        what = "no such file"
+    if what is not None:
+        remedy = f"The project's own are in {config_folder()}."
+        raise InputError(f"{what}: {value}", where="--config", remedy=remedy)
+
+
+def default_files(files: Sequence[Path]) -> list[str]:
+    """`base.yaml`, and the embedded default where no file at all is given."""
+    contents = [_yaml(path) for path in files]
+    missing = [key for key in KINDS if not any(key in content for content in contents)]
+    if files and missing:
+        folder = KINDS[missing[0]]
+        known = ", ".join(sorted(p.stem for p in (config_folder() / folder).glob("*.yaml")))
+        raise InputError(
+            f"no file configures {missing[0]!r}:",
+            where="--config",
+            remedy=f"add --config configs/{folder}/NAME.yaml (NAME: {known}).",
+        )
+    names = ["base.yaml"] if files else ["base.yaml", DEFAULT]
+    return [f"--config={config_folder() / name}" for name in names]
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    content = read_yaml(path)
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise InputError("a configuration file holds keys and values", where=str(path))
+    return content

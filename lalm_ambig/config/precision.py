@@ -1,0 +1,88 @@
+"""Which types of weights go with which precision of the trainer; found before anything is loaded.
+
+| weights  | 32-true | bf16-mixed | 16-mixed, GPU | 16-mixed, CPU (computed as bf16-mixed) |
+|----------|---------|------------|---------------|----------------------------------------|
+| float32  | yes     | yes        | yes           | yes                                    |
+| bfloat16 | yes     | yes        | no            | yes                                    |
+| float16  | yes     | no         | yes           | no                                     |
+
+Autocast cannot join numbers of the other kind of two bytes with its own. `bf16-true` and `16-true` would round targets
+and log-probabilities, which stay in float32 here.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.policies.base import Policy
+from lalm_ambig.policies.saved_dtype import dtype_name
+
+SHORT = {"32": "32-true", "16": "16-mixed", "bf16": "bf16-mixed", "None": "32-true"}
+"""Lightning's older names."""
+COMPUTES = {"32-true": "float32", "bf16-mixed": "bfloat16", "16-mixed": "float16"}
+"""What a pass computes in, by precision."""
+WHERE = "trainer.precision"
+
+
+def check_precision(policy: Policy, trainer: Mapping[str, Any], *, training: bool) -> None:
+    """InputError for a precision that does not go with the type of the policy's weights.
+
+    Args:
+        policy: It need not be loaded.
+        trainer: The trainer's settings.
+        training: Whether weights will be trained.
+    """
+    precision = check_name(trainer["precision"])
+    weights = dtype_name(policy)
+    computed = (
+        "bfloat16" if precision == "16-mixed" and on_cpu(trainer["accelerator"]) else COMPUTES[precision]
+    )
+    if "float32" not in (weights, computed) and weights not in (None, computed):
+        other = "16-mixed" if weights == "float16" and not on_cpu(trainer["accelerator"]) else "32-true"
+        on = " on a CPU, which computes it as bf16-mixed," if COMPUTES[precision] != computed else ""
+        raise InputError(
+            f"{precision}{on} does not go with {weights} weights.",
+            where=WHERE,
+            remedy=f"Set it to {other}, or policy.dtype to {computed}: --trainer.precision {other} or "
+            f"--policy.dtype {computed} for fit, --precision {other} for evaluate.",
+        )
+    if training and policy.adapter.method == "full":
+        _check_master_weights(weights, precision, str(trainer["strategy"]))
+
+
+def check_name(given: Any) -> str:
+    """The precision by Lightning's present name; InputError for one that is not offered."""
+    name = SHORT.get(str(given), str(given))
+    if name in ("bf16-true", "16-true"):
+        raise InputError(
+            f"{name} would round targets and log-probabilities, which stay in float32 here.",
+            where=WHERE,
+            remedy="Use bf16-mixed; or 32-true with policy.init_args.dtype: bfloat16 for weights of two bytes.",
+        )
+    if name not in COMPUTES:
+        raise InputError(f"unknown precision {name!r}: expected {', '.join(COMPUTES)}.", where=WHERE)
+    return name
+
+
+def on_cpu(accelerator: Any) -> bool:
+    """Whether Lightning will compute on the CPU."""
+    if accelerator != "auto":
+        return bool(accelerator == "cpu")
+    return not (torch.cuda.is_available() or torch.backends.mps.is_available())
+
+
+def _check_master_weights(weights: str | None, precision: str, strategy: str) -> None:
+    """InputError for full fine-tuning of weights of two bytes, whose spacing is wider than AdamW's steps.
+
+    DeepSpeed keeps a copy of the weights in float32 beside those that it computes with.
+    """
+    if weights in (None, "float32") or ("deepspeed" in strategy.lower() and precision != "32-true"):
+        return
+    raise InputError(
+        f"full fine-tuning of {weights} weights learns next to nothing: AdamW's steps are rounded away in two bytes.",
+        where="policy.dtype",
+        remedy="Set it to float32 (--policy.dtype float32; bf16-mixed still computes in two bytes), or choose "
+        "--trainer.strategy deepspeed_stage_2 or _3, which keep weights in float32 beside.",
+    )

@@ -1,0 +1,98 @@
+"""The one seed of a run: its names, and every setting that follows it."""
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
+
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.files.yaml import read_yaml
+from lalm_ambig.rollouts.sampling import Sampling
+
+NAMES = ("seed", "seed_everything")
+"""The setting, and the name that it had before."""
+FOLLOWERS = ("data.seed", "model.init_args.sampling.seed")
+"""Settings of parts that follow it; older configurations name them."""
+LARGEST = 2**32 - 1
+"""What numpy's generator takes."""
+HELP = (
+    "One number for everything that is drawn in a run: order of the training items, sampled responses, start of "
+    "adapter and projector, dropout. The split has its own, data.corpus.seed. --seed_everything is another name of it."
+)
+
+
+def check_names(words: Sequence[str], files: Sequence[Path]) -> None:
+    """InputError where the two names are given with different values at one place: the command line, or a file."""
+    contents = {str(path): read_yaml(path) for path in files}
+    for where, given in {"command line": _of_words(words), **contents}.items():
+        if not isinstance(given, dict):
+            continue
+        values = {name: given[name] for name in NAMES if name in given}
+        if len(set(map(str, values.values()))) > 1:
+            one, other = (f"{name} {value}" for name, value in values.items())
+            raise InputError(
+                f"{one} and {other} are one setting with two values:", where=where, remedy="give one of them."
+            )
+
+
+def _of_words(words: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for word, following in itertools.zip_longest(words, words[1:], fillvalue=""):
+        name, equals, value = word.removeprefix("--").partition("=")
+        if word.startswith("--") and name in NAMES:
+            found[name] = value if equals else following
+    return found
+
+
+def run_seed(config: Namespace) -> int:
+    """The run's seed. False and True, which older configurations may have, count as 0.
+
+    InputError for a number that is no seed.
+    """
+    seed = config["seed"]
+    if isinstance(seed, bool):
+        return 0
+    if not 0 <= seed <= LARGEST:
+        raise InputError(f"seed must be from 0 to {LARGEST}, got {seed}", where="configuration")
+    return int(seed)
+
+
+def check_trainable(config: Namespace) -> None:
+    """InputError where a run would not have the one seed that it says: `seed` is none, or a part has another one."""
+    if isinstance(config["seed"], bool):
+        raise InputError(
+            f"seed must be a whole number, got {str(config['seed']).lower()}:",
+            where="configuration",
+            remedy="give --seed 0.",
+        )
+    seed = run_seed(config)
+    for key in FOLLOWERS:
+        given, name = config.get(key), key.replace("init_args.", "")
+        if given is not None and given != seed:
+            raise InputError(
+                f"{name} is {given}, but the run's one seed is {seed}:",
+                where="configuration",
+                remedy=f"leave it out, or give --{name}={seed}.",
+            )
+
+
+def seeded(config: Namespace) -> Namespace:
+    """The configuration with the run's seed in every setting that follows it, to make objects of."""
+    seed, filled = run_seed(config), config.clone()
+    filled["data.seed"] = seed
+    if "model.init_args.sampling" in filled:
+        given: Any = filled["model.init_args.sampling"]
+        settings = {**vars(given or Sampling()), "seed": seed}
+        filled["model.init_args.sampling"] = Namespace(**settings)  # type: ignore[no-untyped-call]
+    return filled
+
+
+def without_followers(config: Namespace) -> Namespace:
+    """The configuration without seeds of its parts, which only older ones name."""
+    cleared = config.clone()
+    for key in FOLLOWERS:
+        if cleared.get(key) is not None:
+            cleared[key] = None
+    return cleared

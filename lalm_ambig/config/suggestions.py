@@ -1,0 +1,127 @@
+"""What a key or a class that is none was probably meant to be; looked for only after a mistake."""
+
+import difflib
+import inspect
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import lightning
+import yaml
+from lightning.pytorch import loggers
+
+import lalm_ambig.methods
+import lalm_ambig.policies
+import lalm_ambig.rewards
+from lalm_ambig.config.callbacks import usable_callbacks
+from lalm_ambig.config.command_line import closest
+from lalm_ambig.config.files import config_folder
+from lalm_ambig.core.discovery import classes_of
+from lalm_ambig.corpora.base import corpus_class, corpus_names
+from lalm_ambig.methods.base import Method
+from lalm_ambig.policies.base import Policy
+from lalm_ambig.rewards.base import Reward
+
+FLAGS = (
+    "config",
+    "print_config",
+    "help",
+    "folds",
+    "estimate",
+    "allow-any-class",
+    "policy",
+    "model",
+    "data",
+    "data.corpus",
+)
+"""Options beside the keys in files."""
+BASES: dict[str, type[Any]] = {"model": Method, "policy": Policy, "model.rewards": Reward}
+PACKAGES = {"model": lalm_ambig.methods, "policy": lalm_ambig.policies, "model.rewards": lalm_ambig.rewards}
+MOST = 3
+"""Keys that are named where several end alike."""
+
+
+def meant_key(key: str, within: str = "", *, class_path: str = "") -> str:
+    """`: did you mean …?` behind an unknown key, or a full stop where nothing is near.
+
+    Args:
+        key: As it was written, without dashes.
+        within: The part of the configuration that it was looked for in, where the parser was as far.
+        class_path: The class that has no such setting, where that is known.
+    """
+    whole = f"{within}.{key}" if within else key
+    if own := closest(key, _settings(class_path)):
+        return f": did you mean --{within}.{own}?"
+    keys = known_keys()
+    if whole in keys:
+        return ", though other classes have it."
+    last = whole.rpartition(".")[2].lower()
+    ends = {name: name.rpartition(".")[2] for name in keys}
+    same = [name for name, end in ends.items() if end == last or _initials(end) == last]
+    near = closest(whole, keys)
+    if near is None and not same:
+        alike = difflib.get_close_matches(last, set(ends.values()), n=MOST, cutoff=0.7)
+        same = [name for name, end in ends.items() if end in alike]
+    first = whole.partition(".")[0]
+    found = [name for name in same if name.partition(".")[0] == first] or same or ([near] if near else [])
+    return f": did you mean {_or([f'--{name}' for name in found[:MOST]])}?" if found else "."
+
+
+def _settings(class_path: str) -> list[str]:
+    """Names of a class's settings; none where the parser has not imported it itself."""
+    module, _, name = class_path.rpartition(".")
+    cls = vars(sys.modules[module]).get(name) if module in sys.modules else None
+    return list(inspect.signature(cls).parameters) if inspect.isclass(cls) else []
+
+
+def class_names(key: str) -> list[str]:
+    """Short names of the classes, or the corpora, that a key takes; empty where they are not ours to list."""
+    if key == "data.corpus":
+        return [
+            *corpus_names(),
+            *(cls.__name__ for cls in map(corpus_class, corpus_names()) if cls is not None),
+        ]
+    if key == "trainer.callbacks":
+        return usable_callbacks()
+    if key == "trainer.logger":
+        made = {name: getattr(loggers, name) for name in loggers.__all__ if name != "Logger"}
+        return [
+            name for name, cls in made.items() if issubclass(cls, loggers.Logger)
+        ]  # LitLogger is Fabric's
+    return sorted(classes_of(PACKAGES[key], BASES[key])) if key in BASES else []
+
+
+@cache
+def known_keys() -> tuple[str, ...]:
+    """Keys of the project's own files, of Lightning's trainer, and the options beside them."""
+    folder = config_folder()
+    kinds = [sorted((folder / kind).glob("*.yaml")) for kind in ("policy", "data", "method")]
+    files = [folder / "base.yaml", *(file for kind in kinds for file in kind)]
+    written = [key for file in files for key in _flat(yaml.safe_load(file.read_text(encoding="utf-8")))]
+    trainer = [
+        f"trainer.{name}"
+        for name in inspect.signature(lightning.Trainer.__init__).parameters
+        if name != "self"
+    ]
+    return tuple(dict.fromkeys([*FLAGS, *written, *trainer]))
+
+
+def _flat(content: Any, above: str = "") -> Iterator[str]:
+    """Dotted keys as an option has them: without `init_args`."""
+    for key, value in content.items() if isinstance(content, Mapping) else ():
+        if key == "class_path":
+            continue
+        name = above if key == "init_args" else f"{above}.{key}" if above else str(key)
+        if isinstance(value, Mapping):
+            yield from _flat(value, name)
+        else:
+            yield name
+
+
+def _initials(name: str) -> str:
+    return "".join(word[:1] for word in name.split("_"))
+
+
+def _or(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"

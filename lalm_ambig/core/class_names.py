@@ -1,0 +1,236 @@
+"""Names that corpora have for one class, by domain: what two corpora share a class by.
+
+A name is looked up in the form of `categories.normal_form`: in any case and Unicode form. The table has the names of
+RAVDESS, EmoDB (English and German), MELD, MSP-Podcast, GoEmotions, CREMA-D, IEMOCAP, SAVEE, TESS, Emozionalmente
+(English and Italian) and EmoTale, and nouns and adjectives of one emotion. `docs/class_names.md` shows it.
+
+What is no synonym: `calm` is not `neutral` (RAVDESS has both). `excitement` is not `happiness`: that `excited` counts
+as happiness in IEMOCAP is that corpus's own rule, and its reader's. Each of the 27 emotions of GoEmotions that is not
+one of Ekman's is a class of its own; how paper B groups them is that corpus's own rule, too.
+
+Codes of one letter or two digits mean something only together: `A` is anger in MSP-Podcast and fear (Angst) in EmoDB.
+They are read where all classes of a corpus are codes of one scheme, and of no other that reads them otherwise.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+EMOTION, INFERENCE = "emotion", "inference"
+UNKNOWN = ""
+"""The domain of classes that are neither declared nor plainly of one."""
+FEWEST_CODES = 4
+"""So many classes that are all codes of a scheme are no coincidence, where the domain is not declared."""
+
+EMOTIONS: Mapping[str, tuple[str, ...]] = {
+    "anger": (
+        "angry",
+        "ang",
+        "angered",
+        "wut",
+        "wütend",
+        "ärger",
+        "ärgerlich",
+        "zorn",
+        "rabbia",
+        "arrabbiato",
+    ),
+    "disgust": ("disgusted", "dis", "ekel", "angeekelt", "disgusto", "disgustato"),
+    "fear": (
+        "fearful",
+        "afraid",
+        "scared",
+        "fea",
+        "anxiety",
+        "anxious",
+        "anxiety/fear",
+        "fear/anxiety",
+        "angst",
+        "ängstlich",
+        "furcht",
+        "paura",
+        "spaventato",
+    ),
+    "happiness": (
+        "happy",
+        "hap",
+        "joy",
+        "joyful",
+        "freude",
+        "fröhlich",
+        "glücklich",
+        "gioia",
+        "felicità",
+        "felice",
+    ),
+    "sadness": ("sad", "trauer", "traurigkeit", "traurig", "tristezza", "triste"),
+    "neutral": ("neutrality", "neu", "neutralität", "neutralità", "neutrale", "no emotion"),
+    "surprise": (
+        "surprised",
+        "sur",
+        "ps",
+        "pleasant surprise",
+        "pleasant surprised",
+        "pleasantly surprised",
+        "überraschung",
+        "überrascht",
+        "sorpresa",
+        "sorpreso",
+    ),
+    "calm": ("calmness", "ruhig", "ruhe", "calma"),
+    "contempt": ("contemptuous", "verachtung", "disprezzo"),
+    "boredom": ("bored", "langeweile", "gelangweilt", "noia"),
+    "frustration": ("frustrated", "fru"),
+    "excitement": ("excited", "exc"),
+    "other": ("oth",),
+    "admiration": (),
+    "amusement": ("amused",),
+    "annoyance": ("annoyed",),
+    "approval": (),
+    "caring": (),
+    "confusion": ("confused",),
+    "curiosity": ("curious",),
+    "desire": (),
+    "disappointment": ("disappointed",),
+    "disapproval": (),
+    "embarrassment": ("embarrassed",),
+    "gratitude": ("grateful",),
+    "grief": (),
+    "love": (),
+    "nervousness": ("nervous",),
+    "optimism": ("optimistic",),
+    "pride": ("proud",),
+    "realization": ("realisation",),
+    "relief": ("relieved",),
+    "remorse": ("remorseful",),
+}
+"""Key of a class and its other names."""
+INFERENCES: Mapping[str, tuple[str, ...]] = {
+    "entailment": ("entail", "entails", "entailed"),
+    "neutral": (),
+    "contradiction": ("contradict", "contradicts", "contradictory", "contradicted"),
+}
+TABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {EMOTION: EMOTIONS, INFERENCE: INFERENCES}
+ELSEWHERE_TOO = frozenset(
+    {"neutral", "other", "calm", "approval", "disapproval", "desire", "caring", "realization"}
+)
+"""Keys of the table that do not tell by themselves that classes are emotions."""
+
+CODES: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "EmoDB": (
+        EMOTION,
+        {
+            "w": "anger",
+            "l": "boredom",
+            "e": "disgust",
+            "a": "fear",
+            "f": "happiness",
+            "t": "sadness",
+            "n": "neutral",
+        },
+    ),
+    "MSP-Podcast": (
+        EMOTION,
+        {
+            "a": "anger",
+            "s": "sadness",
+            "h": "happiness",
+            "u": "surprise",
+            "f": "fear",
+            "d": "disgust",
+            "c": "contempt",
+            "n": "neutral",
+            "o": "other",
+        },
+    ),
+    "SAVEE": (
+        EMOTION,
+        {
+            "a": "anger",
+            "d": "disgust",
+            "f": "fear",
+            "h": "happiness",
+            "n": "neutral",
+            "sa": "sadness",
+            "su": "surprise",
+        },
+    ),
+    "EmoTale": (
+        EMOTION,
+        {"a": "anger", "b": "boredom", "h": "happiness", "n": "neutral", "s": "sadness"},
+    ),
+    "RAVDESS": (
+        EMOTION,
+        {
+            "01": "neutral",
+            "02": "calm",
+            "03": "happiness",
+            "04": "sadness",
+            "05": "anger",
+            "06": "fear",
+            "07": "disgust",
+            "08": "surprise",
+        },
+    ),
+    "ChaosNLI": (INFERENCE, {"e": "entailment", "n": "neutral", "c": "contradiction"}),
+}
+"""Schemes of codes: their domain, and the key of each code."""
+
+
+@cache
+def keys_by_name() -> dict[str, str]:
+    """Key of every name in any table; a blank may be an underscore or a hyphen."""
+    found: dict[str, str] = {}
+    for table in TABLES.values():
+        for key, names in table.items():
+            for name in (key, *names):
+                found |= dict.fromkeys((name, name.replace(" ", "_"), name.replace(" ", "-")), key)
+    return found
+
+
+def decoded(forms: Sequence[str], domain: str) -> dict[str, str]:
+    """Key of each class, where all are codes of one scheme; nothing where they are none, or can be read in two ways.
+
+    Args:
+        forms: The classes, in the form in which names are compared.
+        domain: Where it was declared; else so many codes are needed that they are no coincidence.
+    """
+    fitting = [
+        {form: codes[form] for form in forms}
+        for of, codes in CODES.values()
+        if set(forms) <= set(codes) and domain in (of, UNKNOWN)
+    ]
+    alike = bool(fitting) and all(reading == fitting[0] for reading in fitting)
+    whole = any(set(forms) == set(codes) for _, codes in CODES.values())
+    numbers = any(form.isdigit() for form in forms)  # a scale has such, too
+    enough = domain != UNKNOWN or whole or (len(forms) >= FEWEST_CODES and not numbers)
+    return fitting[0] if alike and enough else {}
+
+
+def guessed_domain(keys: Sequence[str]) -> str:
+    """The domain that the keys of a corpus's classes tell by themselves; `UNKNOWN` where it may be another."""
+    emotions = [key in EMOTIONS for key in keys]
+    telling = sum(key in EMOTIONS and key not in ELSEWHERE_TOO for key in keys)
+    inferences = [key in INFERENCES for key in keys]
+    if any(key in INFERENCES and key != "neutral" for key in keys):
+        return INFERENCE if all(inferences) else UNKNOWN
+    most = 2 * sum(emotions) > len(keys)
+    return EMOTION if (telling >= 2 and most) or (telling and all(emotions)) else UNKNOWN
+
+
+def as_markdown() -> str:
+    """The tables as a page."""
+    lines = [
+        "# Names of one class",
+        "",
+        "Made of `lalm_ambig/core/class_names.py`; a test compares the two.",
+        "",
+    ]
+    for domain, table in TABLES.items():
+        lines += [f"## {domain}", "", "| class | other names |", "| --- | --- |"]
+        lines += [f"| {key} | {', '.join(names) or '–'} |" for key, names in table.items()]
+        lines.append("")
+    lines += ["## Codes", "", "Read where all classes of a corpus are codes of one scheme.", ""]
+    lines += ["| scheme | codes |", "| --- | --- |"]
+    for scheme, (_, codes) in CODES.items():
+        lines.append(f"| {scheme} | {', '.join(f'{code} {key}' for code, key in codes.items())} |")
+    return "\n".join(lines) + "\n"

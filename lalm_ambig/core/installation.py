@@ -1,0 +1,177 @@
+"""What must be installed before a command can start, said in one line where it is not.
+
+Looked at before any other module is imported: with Python's own library alone, in words that an older Python reads too.
+"""
+
+from __future__ import annotations
+
+import linecache
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+TREE = Path(__file__).resolve().parents[2]
+PACKAGES = ("lalm_ambig", "data_curation")
+"""Ours."""
+OURS = tuple(str(TREE / package) for package in PACKAGES)
+PYTHON = (3, 11)
+REQUIRED = re.compile(r"([A-Za-z0-9_.-]+)(\[[\w,]+\])? *>= *([0-9][0-9.]*)")
+REMEDIES = {
+    "soundfile": "pip install --force-reinstall soundfile brings libsndfile along; or the system's packages do "
+    "(libsndfile1 on Debian and Ubuntu).",
+    "torchaudio": "torch and torchaudio must come from one index: pip install --force-reinstall torch torchaudio.",
+}
+"""For packages that need more than themselves."""
+DOCTOR = "lalm_ambig.doctor"
+"""The command that lists versions itself, and needs little to do so."""
+USER_ERROR = 2
+
+
+def is_command() -> bool:
+    """Whether this process runs one of our commands, and does not only import us."""
+    program = sys.argv[0] if sys.argv else ""
+    return program == "-m" or Path(program).absolute().parent.name in PACKAGES
+
+
+def check_command() -> None:
+    """Leave with one line where Python or a required package is missing or too old; watch later imports."""
+    doctor = DOCTOR in getattr(sys, "orig_argv", ())
+    wrong = wrong_python() or first_wrong(required(), only=("rich",) if doctor else ())
+    if wrong:
+        print(f"error: {wrong}", file=sys.stderr)
+        sys.exit(USER_ERROR)
+    sys.excepthook = _say_import
+
+
+def wrong_python(found: tuple[int, ...] = tuple(sys.version_info[:3])) -> str | None:
+    """The line for a Python that is too old."""
+    if found >= PYTHON:
+        return None
+    shown, needed = (".".join(map(str, numbers)) for numbers in (found, PYTHON))
+    return (
+        f"lalm_ambig needs Python {needed} or newer, and this is {shown} ({sys.executable}). "
+        f"Make an environment with a newer one: python{needed} -m venv .venv."
+    )
+
+
+def required() -> dict[str, str]:
+    """Lowest version of each package that we need: as the tree says that we run from, or else as installed."""
+    project = TREE / "pyproject.toml"
+    if project.is_file() and 'name = "lalm_ambig"' in (text := project.read_text(encoding="utf-8")):
+        _, _, rest = text.partition("\ndependencies = [")
+        lines = rest.partition("\n]")[0].splitlines()
+    else:
+        from importlib.metadata import PackageNotFoundError, requires
+
+        try:
+            lines = [line for line in requires("lalm_ambig") or [] if "extra ==" not in line]
+        except PackageNotFoundError:
+            lines = []
+    found = (REQUIRED.search(line) for line in lines)
+    return {match[1]: match[3] for match in found if match}
+
+
+def first_wrong(wanted: dict[str, str], *, only: tuple[str, ...] = ()) -> str | None:
+    """The line for the first package that is not installed or too old; how many others there are."""
+    wrong = [(name, line) for name in only or wanted if (line := wrong_package(name, wanted.get(name, "0")))]
+    if not wrong:
+        return None
+    several = len(wrong) > 1
+    others = f"{len(wrong) - 1} more packages are missing or too old. " if several else ""
+    return f"{wrong[0][1]} {others}Run: {remedy_of(wrong[0][0], wanted, several=several)}"
+
+
+def wrong_package(name: str, floor: str) -> str | None:
+    """What is wrong with an installed package; None where nothing is."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        found = version(name) or "0"  # None, of an installation that was cut short
+    except PackageNotFoundError:
+        return f"{name} is not installed, and lalm_ambig needs {name}>={floor}."
+    return (
+        f"{name} {found} is installed, and lalm_ambig needs {name}>={floor}." if older(found, floor) else None
+    )
+
+
+def older(found: str, floor: str) -> bool:
+    """Whether a version is older than another; numbers are compared, of which `2.9` has fewer than `2.10`."""
+    one, other = (
+        [int(part) for part in re.findall(r"\d+", text.split("+")[0])[:3]] for text in (found, floor)
+    )
+    return one < other
+
+
+def remedy_of(name: str, wanted: dict[str, str], *, several: bool) -> str:
+    """The line of pip that mends it, for this Python: of the whole project where several packages are wrong."""
+    pip = f"{sys.executable} -m pip install"
+    if not several:
+        return f"{pip} '{name}>={wanted.get(name, '0')}'"
+    return f"{pip} -e {TREE}" if (TREE / "pyproject.toml").is_file() else f"{pip} --upgrade lalm_ambig"
+
+
+def import_failure(error: BaseException) -> str | None:
+    """The line for a library that is there and cannot be imported; None for every other error, ours above all."""
+    ours = [frame for frame in frames(error) if is_ours(frame[0])]
+    if not ours or not isinstance(error, (ImportError, OSError, RuntimeError, AttributeError)):
+        return None
+    if not linecache.getline(*ours[-1]).lstrip().startswith(("import ", "from ")):
+        return None
+    cause = _first(error)
+    library = _library(cause)
+    if library is None or library in PACKAGES:
+        return None
+    said = next(iter(str(cause).splitlines()), "") or "no message"
+    if isinstance(cause, ModuleNotFoundError):
+        return f"{library} is not installed. Run: {remedy_of(library, required(), several=False)}"
+    mend = REMEDIES.get(library) or f"Run: {sys.executable} -m pip install --force-reinstall {library}"
+    return f"{library} is installed, but cannot be imported: {type(cause).__name__}: {said}. {mend}"
+
+
+def _say_import(kind: type[BaseException], error: BaseException, traceback: Any) -> None:
+    """In place of a traceback, the one line for a library that cannot be imported."""
+    line = import_failure(error)
+    if line is None:
+        sys.__excepthook__(kind, error, traceback)
+        return
+    print(f"error: {line}", file=sys.stderr)
+    sys.exit(USER_ERROR)
+
+
+def _first(error: BaseException) -> BaseException:
+    """The error that began it: transformers tells of others' with its own."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _library(error: BaseException) -> str | None:
+    """The package that could not be imported: as the error names it, or the deepest one that it passed through."""
+    if isinstance(error, ModuleNotFoundError):
+        return error.name and error.name.partition(".")[0]
+    named = [name for file, _ in frames(error) if (name := _top_level(file))]
+    return named[-1] if named else getattr(error, "name", None)
+
+
+def _top_level(file: str) -> str | None:
+    """The package that a file belongs to, by the folder that it was found in; None for Python's own."""
+    for place in sorted((Path(entry).absolute() for entry in sys.path if entry), key=lambda p: -len(p.parts)):
+        if Path(file).is_relative_to(place):
+            name = Path(file).relative_to(place).parts[0].removesuffix(".py")
+            return None if name in sys.stdlib_module_names else name
+    return None
+
+
+def is_ours(file: str) -> bool:
+    """Whether a file is one of the project's modules."""
+    return str(Path(file).resolve().parent).startswith(OURS)
+
+
+def frames(error: BaseException) -> list[tuple[str, int]]:
+    """File and line of each call that an error came through, the outermost first."""
+    found, trace = [], error.__traceback__
+    while trace is not None:
+        found.append((trace.tb_frame.f_code.co_filename, trace.tb_lineno))
+        trace = trace.tb_next
+    return found

@@ -1,0 +1,65 @@
+"""What people judged, and how: the record that corpora yield.
+
+It needs no torch, so that a program without a model (curation) starts fast and stays small.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+FOLDS = 5
+"""Folds of a cross-validation: of speakers, sessions or items, as the corpus splits them."""
+Portion = Literal["train", "validation", "test", "all"]
+"""A split, or the three together."""
+ALL: Portion = "all"
+PORTIONS: tuple[Portion, ...] = (*SPLITS, ALL)
+EXACT = 2**53
+"""Up to here a float is exactly the whole number that was meant."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing that people judged: a clip, a text, or a clip with its transcript."""
+
+    id: str
+    """Unique within its corpus."""
+    votes: tuple[float, ...]
+    """Votes per class, in the corpus's class order; counts, or fractions where a rater's vote is shared."""
+    audio: str | None = None
+    """Path of the audio file."""
+    text: str | None = None
+    """Transcript, or the text that was judged."""
+    rationale: str | None = None
+    """Curated chain of thought, without tags."""
+    speaker: str | None = None
+    split: Split = "train"
+    duration_s: float = 0.0
+    """Length of the audio that a model will hear, in seconds; 0 without audio."""
+    part: str | None = None
+    """The part of the corpus that it is from, where that has parts."""
+
+    @property
+    def label_dist(self) -> tuple[float, ...]:
+        """The target distribution: votes over their sum, A(1) and B(2)."""
+        total = sum(self.votes)
+        return tuple(vote / total for vote in self.votes)
+
+    @property
+    def majority(self) -> int:
+        """Index of the class with most votes; a tie goes to the first in the corpus's order (SPEC 1)."""
+        return max(range(len(self.votes)), key=lambda c: (self.votes[c], -c))
+
+
+def id_text(value: object) -> str | None:
+    """An id or a speaker's name as files hold it: a text, or a whole number, which is taken as its text.
+
+    A whole number may be a float, as pandas makes of a column with gaps: 3.0 is "3". None for anything else.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float) and not (value.is_integer() and abs(value) <= EXACT):
+        return None
+    return str(int(value))

@@ -1,0 +1,202 @@
+"""The frozen records through which the parts meet."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lalm_ambig.core.items import ALL as ALL
+from lalm_ambig.core.items import PORTIONS as PORTIONS
+from lalm_ambig.core.items import SPLITS as SPLITS
+from lalm_ambig.core.items import Item as Item
+from lalm_ambig.core.items import Portion as Portion
+from lalm_ambig.core.items import Split as Split
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Ragged token sequences as a rectangle."""
+
+    ids: Int[Tensor, "item token"]
+    mask: Bool[Tensor, "item token"]
+    """True where a token counts, False on padding."""
+
+    def only(self, rows: list[int]) -> "Tokens":
+        """Those rows, in that order."""
+        return Tokens(self.ids[rows], self.mask[rows])
+
+    def to(self, device: torch.device | str) -> "Tokens":
+        return replace(self, ids=self.ids.to(device), mask=self.mask.to(device))
+
+
+@dataclass(frozen=True)
+class Audio:
+    """The sound of a batch's items, one entry an item that has any, each on its own number of frames."""
+
+    rows: tuple[int, ...]
+    """Which rows of the prompt the entries belong to."""
+    frames: tuple[Tensor, ...]
+    """`encoded` False: log-mel frames [mel, frame]; True: the encoder's features [audio_token, channel]."""
+    encoded: bool
+
+    def only(self, rows: list[int]) -> "Audio | None":
+        """The sound of those rows, numbered anew in that order; None where they have none."""
+        kept = [(new, self.rows.index(old)) for new, old in enumerate(rows) if old in self.rows]
+        if not kept:
+            return None
+        return Audio(tuple(new for new, _ in kept), tuple(self.frames[n] for _, n in kept), self.encoded)
+
+    def to(self, device: torch.device | str) -> "Audio":
+        return replace(self, frames=tuple(f.to(device) for f in self.frames))
+
+
+@dataclass(frozen=True)
+class Demonstrations:
+    """Complete curated responses.
+
+    Logit readout: `<think>…</think><answer>NAME</answer>`, or `<answer>NAME</answer>` without CoT. Verbalised: the
+    rationale and the JSON of p behind it, or the JSON alone.
+    """
+
+    response: Tokens
+    """Right-padded, up to and including the end of the turn."""
+    is_name: Bool[Tensor, "item token"]
+    """True on the tokens of NAME, which preferences and policy gradients leave out (SPEC 4); nowhere in a verbalised
+    answer, which is itself what is judged."""
+    readout_at: Int[Tensor, "item"]
+    """Column of the last token before the answer: of `<answer>`, from whose hidden state the distribution is read, or
+    of the rationale; −1 where a response begins with its answer."""
+
+    def only(self, rows: list[int]) -> "Demonstrations":
+        """Those rows, in that order."""
+        return Demonstrations(self.response.only(rows), self.is_name[rows], self.readout_at[rows])
+
+    def up_to_answer(self) -> list[Int[Tensor, "_"]]:
+        """Token ids of each response up to and with `<answer>`, without padding."""
+        return [ids[: int(end) + 1] for ids, end in zip(self.response.ids, self.readout_at, strict=True)]
+
+    def behind_answer(self) -> list[Int[Tensor, "_"]]:
+        """Token ids of what follows in each response: the class name and the end."""
+        rows = zip(self.response.ids, self.response.mask, self.readout_at, strict=True)
+        return [ids[int(end) + 1 : int(mask.sum())] for ids, mask, end in rows]
+
+    def to(self, device: torch.device | str) -> "Demonstrations":
+        return replace(
+            self,
+            response=self.response.to(device),
+            is_name=self.is_name.to(device),
+            readout_at=self.readout_at.to(device),
+        )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Items made ready for a policy."""
+
+    items: tuple[Item, ...]
+    prompt: Tokens
+    """Left-padded: the next token of every row comes after its last column."""
+    audio: Audio | None
+    label_dist: Float[Tensor, "item category"]
+    curated: Demonstrations | None = None
+    """Present where every item of the batch has one."""
+
+    def only(self, rows: list[int]) -> "Batch":
+        """Those rows, in that order."""
+        if rows == list(range(len(self.items))):
+            return self
+        return Batch(
+            items=tuple(self.items[row] for row in rows),
+            prompt=self.prompt.only(rows),
+            audio=None if self.audio is None else self.audio.only(rows),
+            label_dist=self.label_dist[rows],
+            curated=None if self.curated is None else self.curated.only(rows),
+        )
+
+    def to(self, device: torch.device | str) -> "Batch":
+        return replace(
+            self,
+            prompt=self.prompt.to(device),
+            audio=None if self.audio is None else self.audio.to(device),
+            label_dist=self.label_dist.to(device),
+            curated=None if self.curated is None else self.curated.to(device),
+        )
+
+
+@dataclass(frozen=True)
+class Groups:
+    """K responses of the policy to each prompt of a batch, and what was read behind them."""
+
+    ids: Int[Tensor, "group rollout token"]
+    """Sampled tokens, padded on the right."""
+    mask: Bool[Tensor, "group rollout token"]
+    """True on sampled tokens."""
+    is_name: Bool[Tensor, "group rollout token"]
+    """True on the tokens of the class name: the reward does not depend on which one was sampled."""
+    log_probs: Float[Tensor, "group rollout token"]
+    """Of each sampled token under the (tempered) policy as it was, in nats."""
+    predicted_dist: Float[Tensor, "group rollout category"]
+    """Uniform where the response could not be read (`parsed` False)."""
+    category_logits: Float[Tensor, "group rollout category"] | None
+    """What `predicted_dist` is the softmax of; None where the response states it in words."""
+    well_formed: Bool[Tensor, "group rollout"]
+    """True where the response keeps the prescribed form to its end."""
+    closed: Bool[Tensor, "group rollout"]
+    """True where the missing way to the answer had to be appended to read it."""
+    truncated: Bool[Tensor, "group rollout"]
+    """True where the response was cut at its longest before it came to an answer."""
+    texts: tuple[tuple[str, ...], ...]
+    """Responses of each group, as sampled."""
+    unparsed: tuple[tuple[str | None, ...], ...] | None = None
+    """Why a response could not be read, None where it could; None in all where a readout cannot fail."""
+
+    @property
+    def parsed(self) -> Bool[Tensor, "group rollout"]:
+        """True on the responses that could be read."""
+        if self.unparsed is None:
+            return torch.ones_like(self.closed)
+        flags = [[reason is None for reason in row] for row in self.unparsed]
+        return torch.tensor(flags, device=self.closed.device)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a policy answered for a batch: a distribution an item, and how it came about."""
+
+    predicted_dist: Float[Tensor, "item category"]
+    """Uniform where the response could not be read (`unparsed`)."""
+    class_mass: Float[Tensor, "item"] | None
+    """Share of the whole next-token probability on the class tokens, in (0, 1]; None where the distribution is stated
+    in words."""
+    responses: tuple[str, ...]
+    """The text that the model read its answer after, without the prompt."""
+    closed: tuple[bool, ...]
+    """True where the missing end of the response had to be appended."""
+    unparsed: tuple[str | None, ...] | None = None
+    """Why the response to an item could not be read, None where it could; None in all where a readout cannot fail."""
+
+    @property
+    def parsed(self) -> Bool[Tensor, "item"]:
+        """True on the items whose response could be read."""
+        reasons = self.unparsed or (None,) * len(self.responses)
+        return torch.tensor([reason is None for reason in reasons], device=self.predicted_dist.device)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss to be minimised and the parts that are logged beside it."""
+
+    total: Float[Tensor, ""]
+    """A mean over the batch's items."""
+    parts: dict[str, Float[Tensor, ""]]
+    units: dict[str, Int[Tensor, ""]] = field(default_factory=dict)
+    """How many numbers a part is the mean of, where these are not the items: what several processes' means are pooled
+    by."""
+
+
+class Objective(Protocol):
+    """A pure function of what was gathered, with its coefficients as fields (one frozen dataclass a file)."""
+
+    def __call__(self, experience: Any) -> Loss: ...

@@ -1,0 +1,123 @@
+"""CREMA-D: 91 actors say 12 sentences in six emotions; crowds judged the voice, the face, or both.
+
+Read as distributed: `processedResults/tabulatedVotes.csv` for the votes, `AudioWAV/*.wav` for the clips, of
+which any subset may be on disk. The acted emotion in a clip's name is what the actor was asked for, never its
+label.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import Item
+from lalm_ambig.corpora.base import Corpus
+from lalm_ambig.corpora.crema_d.votes import (
+    ACTORS,
+    AUDIO_FOLDER,
+    CATEGORIES,
+    MODALITY_DIGITS,
+    VOTES_FILE,
+    Ballot,
+    current_name,
+    read_ballots,
+)
+from lalm_ambig.corpora.reading.bad_rows import BadRows
+from lalm_ambig.corpora.reading.paths import Enclosure
+from lalm_ambig.corpora.reading.splits import split_by_group
+
+
+class CremaD(Corpus):
+    """The clips on disk that have votes, split by actor over all 91: a subset's split is the corpus's."""
+
+    name = "crema_d"
+    how_to_obtain = (
+        "CREMA-D (ODbL 1.0) is at github.com/CheyneyComputerScience/CREMA-D: clone it with Git LFS and give "
+        "the folder that holds AudioWAV and processedResults."
+    )
+    prompt = "speech_emotion"
+    total_items: ClassVar[int | None] = 7442
+
+    def __init__(
+        self,
+        root: Path | str,
+        *,
+        part: str | None = None,
+        seed: int = 0,
+        fold: int | None = None,
+        votes: str = "voice",
+        allow_outside: bool = False,
+        skip_bad_rows: bool = False,
+    ) -> None:
+        """
+        Args:
+            root: The folder that holds AudioWAV and processedResults.
+            part: None: this corpus has no parts.
+            seed: Seed of the split by actor.
+            fold: None for 70/10/20, or 0 to 4 for one of five folds with disjoint actors.
+            votes: What the judges were given: voice, face or audio_visual.
+            allow_outside: Accept sound that is not in the root, but that a link in it leads to.
+            skip_bad_rows: Leave malformed rows of votes out, with a note, instead of stopping at the first.
+        """
+        super().__init__(root, part=part, seed=seed, fold=fold, skip_bad_rows=skip_bad_rows)
+        if votes not in MODALITY_DIGITS:
+            known = ", ".join(MODALITY_DIGITS)
+            raise InputError(f"votes must be one of {known}, got {votes!r}", where=f"corpus {self.name}")
+        self.votes, self.allow_outside = votes, allow_outside
+        self._notes: tuple[str, ...] = ()
+
+    @property
+    def categories(self) -> CategorySet:
+        return CATEGORIES
+
+    def label_files(self) -> Sequence[Path]:
+        self.require(self.root)
+        return [self.require(self.root / VOTES_FILE)]
+
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings(), "votes": self.votes, "allow_outside": self.allow_outside}
+
+    def notes(self) -> Sequence[str]:
+        return self._notes
+
+    def ballots(self, bad_rows: BadRows | None = None) -> list[Ballot]:
+        """The votes of every clip, on disk or not; bad rows go to the one given, or stop the reading as set."""
+        [path] = self.label_files()
+        return read_ballots(path, self.votes, bad_rows=bad_rows or BadRows(skip=self.skip_bad_rows))
+
+    def read(self) -> Iterator[Item]:
+        bad_rows = BadRows(skip=self.skip_bad_rows)
+        ballots = self.ballots(bad_rows)
+        clips = self._clips_on_disk()
+        found = [ballot for ballot in ballots if ballot.clip in clips]
+        if not found:
+            raise InputError(
+                f"none of the {len(ballots):,} clips that have votes is in {self.root / AUDIO_FOLDER}.",
+                where=f"corpus {self.name}",
+                remedy=self.how_to_obtain,
+            )
+        self._notes = _notes(found=len(found), voted=len(ballots), on_disk=len(clips), bad_rows=bad_rows)
+        splits = split_by_group(ACTORS, seed=self.seed, fold=self.fold)
+        for ballot in found:
+            yield Item(
+                id=ballot.clip,
+                votes=ballot.votes,
+                audio=clips[ballot.clip],
+                text=ballot.transcript,
+                speaker=ballot.actor,
+                split=splits[ballot.actor],
+            )
+
+    def _clips_on_disk(self) -> dict[str, str]:
+        """Path of every clip in AudioWAV, by its present name (where both are there, the old gives way)."""
+        enclosure = Enclosure(self.root, allow_outside=self.allow_outside)
+        paths = enclosure.sounds(self.require(self.root / AUDIO_FOLDER), where=f"corpus {self.name}")
+        return {current_name(clip): paths.get(current_name(clip), path) for clip, path in paths.items()}
+
+
+def _notes(*, found: int, voted: int, on_disk: int, bad_rows: BadRows) -> tuple[str, ...]:
+    notes = [f"{found:,} of {CremaD.total_items:,} clips found"]
+    if on_disk > found:
+        notes.append(f"{on_disk - found:,} sound files have no row of votes: left out")
+    return (*notes, *bad_rows.notes(kept=voted))

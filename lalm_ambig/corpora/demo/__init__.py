@@ -1,0 +1,1 @@
+from lalm_ambig.corpora.demo.corpus import Demo as Demo

@@ -1,0 +1,176 @@
+"""What an item holds, as a short text by which it is known again in another corpus, under whatever id.
+
+An item with sound is its sound (`sound_sketch`), whatever its transcript; one without is its whole text (`text_form`).
+Items of the two kinds are never the same: a sentence that was heard is another thing to judge than one that was read.
+
+Short texts repeat by chance ("Thank you."): below `FEWEST_WORDS` words and `FEWEST_LETTERS` letters a text makes no two
+items the same by itself, but where half of a test set's items are the texts of another corpus, it is a copy of that.
+"""
+
+import hashlib
+import html
+import json
+import os
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+from lalm_ambig.core.categories import UNSEEN
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import Item
+from lalm_ambig.corpora.duplicates.sound_sketch import VERSION, Sketch, copies, read_sketch, sketch_of
+from lalm_ambig.files.atomic import CannotWrite, write_text
+from lalm_ambig.files.cache import cache_root
+
+SOUND, TEXT = "sound:", "text:"
+"""How contents begin. An empty content is one that is not known: its sound is not at hand."""
+DIGITS = 24
+FEWEST_WORDS, FEWEST_LETTERS = 4, 20
+"""A text with so many words, or so many letters and digits, is no chance repetition."""
+COPIED_SHARE, COPIED_TEXTS = 0.5, 5
+"""From this share of a test set on, and with so many different ones, short texts are no chance repetition either."""
+PARTS = ("premise", "hypothesis")
+"""Names of a pair's parts, in the order in which their texts are compared, wherever they stand."""
+LABEL = re.compile(r"\b(premise|hypothesis|sentence ?[12ab]|text ?[12ab]?)\b[\"']*\s*[:=]")
+SEPARATOR = re.compile(r"\[sep\]|<sep>|</?s>|<br ?/?>")
+WORD = re.compile(r"[^\W_]+")
+
+
+def text_form(text: str) -> str:
+    """The words of a text: without case, punctuation, blanks and labels of parts, in one Unicode form.
+
+    The parts of a labelled pair come in one order. A text without a letter or digit is kept, but for blanks.
+    """
+    plain = html.unescape(text).translate(UNSEEN)
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", plain).casefold())
+    words = WORD.findall(" ".join(_parts(SEPARATOR.sub(" ", folded))))
+    return " ".join(words or folded.split())
+
+
+def _parts(text: str) -> list[str]:
+    """What stands before the first label, and the text behind each."""
+    before, *rest = LABEL.split(text)
+    pairs = list(zip(rest[::2], rest[1::2], strict=True))
+    if sorted(name for name, _ in pairs) == sorted(PARTS):
+        pairs.sort(key=lambda pair: PARTS.index(pair[0]))
+    return [before, *(part for _, part in pairs)]
+
+
+def is_substantial(text: str) -> bool:
+    """Whether a text is long enough that another item with it is the same one."""
+    form = text_form(text)
+    return len(form.split()) >= FEWEST_WORDS or len(form.replace(" ", "")) >= FEWEST_LETTERS
+
+
+def text_content(text: str) -> str:
+    """The content of an item without sound."""
+    return TEXT + hashlib.sha256(text_form(text).encode()).hexdigest()[:DIGITS]
+
+
+def contents(items: Sequence[Item]) -> list[str]:
+    """The content of each item. Sounds are read once, some at a time, and kept in the cache by path, size and time."""
+    sounds = _sketches({item.audio for item in items if item.audio is not None})
+    return [sounds[item.audio] if item.audio is not None else text_content(item.text or "") for item in items]
+
+
+def trained_among(items: Sequence[Item], own: Sequence[str], trained: Sequence[str]) -> list[bool]:
+    """Which of the items, whose contents are `own`, are among those trained contents (see the head of this file)."""
+    clips, heard = sounds_among(own), [sketch for _, sketch in sounds_among(trained)]
+    texts = {content for content in trained if content.startswith(TEXT)}
+    alike = [content in texts for content in own]
+    repeated = {content for content, same in zip(own, alike, strict=True) if same}
+    is_copied = sum(alike) >= COPIED_SHARE * len(own) and len(repeated) >= COPIED_TEXTS
+    pairs = zip(items, alike, strict=True)
+    found = [same and (is_copied or is_substantial(item.text or "")) for item, same in pairs]
+    for (at, _), place in zip(clips, copies([clip for _, clip in clips], heard), strict=True):
+        found[at] = place is not None
+    return found
+
+
+def sounds_among(found: Sequence[str]) -> list[tuple[int, Sketch]]:
+    """Place and sketch of the contents that are sounds."""
+    sounds = ((at, content) for at, content in enumerate(found) if content.startswith(SOUND))
+    return [(at, read_sketch(content.removeprefix(SOUND))) for at, content in sounds]
+
+
+def first_alike(content: str, others: Sequence[str]) -> int | None:
+    """The place of a content of the same item among others; None where there is none, or it is not known."""
+    if content.startswith(TEXT):
+        return others.index(content) if content in others else None
+    clips, heard = sounds_among([content]), sounds_among(others)
+    places = copies([clip for _, clip in clips], [clip for _, clip in heard])
+    return None if places in ([], [None]) else heard[places[0] or 0][0]
+
+
+def same_content(one: str, other: str) -> bool:
+    """Whether two contents are of one item; unknown ones are taken for the same, since nothing speaks against it."""
+    sketches = [sketch for _, sketch in sounds_among((one, other))]
+    if len(sketches) < 2:
+        return one == other or "" in (one, other)
+    return copies(sketches[:1], sketches[1:]) != [None]
+
+
+def _sketches(paths: Iterable[str]) -> dict[str, str]:
+    """Path → content of a sound file; empty for one that cannot be read."""
+    by_folder: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(paths):
+        by_folder[str(Path(path).parent)].append(path)
+    found: dict[str, str] = {}
+    for folder, files in by_folder.items():
+        found |= _of_folder(folder, files)
+    return found
+
+
+def _of_folder(folder: str, files: Sequence[str]) -> dict[str, str]:
+    kept = cache_root() / f"sounds-{VERSION}" / f"{hashlib.sha256(folder.encode()).hexdigest()[:DIGITS]}.json"
+    rows = _kept_rows(kept)
+    stamps = {path: _stamp(path) for path in files}
+    missing = [path for path in files if rows.get(path, [None])[0] != stamps[path]]
+    if missing:
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            made = dict(zip(missing, pool.map(_content, missing), strict=True))
+        rows |= {path: [stamps[path], content] for path, content in made.items() if content}
+        with suppress(CannotWrite):  # a cache that cannot be written costs time, nothing else
+            write_text(kept, json.dumps(rows))
+        return {path: made[path] if path in made else rows[path][1] for path in files}
+    return {path: rows[path][1] for path in files}
+
+
+def _kept_rows(path: Path) -> dict[str, list[str]]:
+    """Path → stamp and content, as an earlier reading left them; nothing where the file is missing or damaged."""
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        for _, content in rows.values():
+            read_sketch(content.removeprefix(SOUND))
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
+    else:
+        return dict(rows)
+
+
+def _stamp(path: str) -> str:
+    try:
+        about = Path(path).stat()
+    except OSError:
+        return ""
+    return f"{about.st_size}/{about.st_mtime_ns}"
+
+
+def _content(path: str) -> str:
+    try:
+        found: Sketch = sketch_of(path)
+    except InputError:
+        return ""
+    return f"{SOUND}{found}"
+
+
+def premise_form(text: str) -> str | None:
+    """The words of a labelled pair's premise; None for any other text."""
+    folded = unicodedata.normalize("NFKC", text.translate(UNSEEN)).casefold()
+    _, *rest = LABEL.split(folded)
+    found = dict(zip(rest[::2], rest[1::2], strict=True))
+    return " ".join(WORD.findall(found[PARTS[0]])) if sorted(found) == sorted(PARTS) else None

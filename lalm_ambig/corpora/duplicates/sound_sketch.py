@@ -1,0 +1,97 @@
+"""A clip in 32 numbers by which copies of it are known, whatever file they are in.
+
+The clip as a model hears it (16 kHz mono) is summed over milliseconds, which leaves what lies below about 500 Hz, and
+projected on 32 fixed patterns of signs, over its norm. A projection is about normal with variance 1, and the mean
+squared difference of two clips' projections is about 2 − 2·(correlation of their waves). Measured on 1,200 clips of
+CREMA-D: copies as FLAC, ogg, mp3, opus, in 8 bits, resampled or in stereo differ by at most 0.03, and of 66,827 pairs
+of different clips of like length none by less than 0.48.
+"""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from lalm_ambig.audio.inspection import MAX_S
+from lalm_ambig.audio.reading import RATE_HZ, read_audio
+
+PATTERNS = 32
+BLOCK = RATE_HZ // 1000
+"""Samples that are summed: a millisecond."""
+STEPS = 24
+"""Whole numbers that a standard deviation is written in: rounding then adds 1e-4 to a difference."""
+SAME_BELOW = 0.15
+"""Mean squared difference under which two clips are one."""
+SAME_LENGTH_MS = 3000
+"""Copies may end this much later or earlier: lossy formats and cut or added silence move the end."""
+VERSION = "1"
+"""Of the numbers: others were made by another rule and match none of these."""
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """One clip."""
+
+    length_ms: int
+    numbers: bytes
+    """PATTERNS signed bytes, in steps of 1/STEPS."""
+
+    def __str__(self) -> str:
+        return f"{self.length_ms}/{base64.b64encode(self.numbers).decode()}"
+
+
+def read_sketch(text: str) -> Sketch:
+    """The sketch that `str` has written; ValueError for any other text."""
+    length, _, numbers = text.partition("/")
+    found = Sketch(int(length), base64.b64decode(numbers, validate=True))
+    if len(found.numbers) != PATTERNS:
+        raise ValueError(f"{len(found.numbers)} numbers, not {PATTERNS}")
+    return found
+
+
+def sketch_of(path: Path | str) -> Sketch:
+    """The sketch of a sound file; UnusableAudio, an InputError, for a file that holds no sound."""
+    samples = read_audio(path, max_s=MAX_S).numpy()
+    count = len(samples) // BLOCK
+    sums = samples[: count * BLOCK].reshape(count, BLOCK).sum(axis=1, dtype=np.float64)
+    sums -= sums.mean()
+    projected = sums @ _signs()[:count] / max(float(np.linalg.norm(sums)), 1e-12)
+    steps = np.clip(np.rint(projected * STEPS), -127, 127).astype(np.int8)
+    return Sketch(round(len(samples) / RATE_HZ * 1000), steps.tobytes())
+
+
+def copies(clips: Sequence[Sketch], others: Sequence[Sketch]) -> list[int | None]:
+    """For each clip the place of one among the others that it is a copy of; None where there is none."""
+    if not others:
+        return [None] * len(clips)
+    lengths = np.array([other.length_ms for other in others])
+    order = np.argsort(lengths, kind="stable")
+    lengths, numbers = lengths[order], _numbers(others)[order]
+    found: list[int | None] = []
+    for clip, own in zip(clips, _numbers(clips), strict=True):
+        first, last = np.searchsorted(
+            lengths, [clip.length_ms - SAME_LENGTH_MS, clip.length_ms + SAME_LENGTH_MS + 1]
+        )
+        differences = np.square(numbers[first:last] - own).mean(axis=1)
+        near = int(differences.argmin()) if len(differences) else -1
+        is_copy = near >= 0 and differences[near] < SAME_BELOW
+        found.append(int(order[first + near]) if is_copy else None)
+    return found
+
+
+def _numbers(sketches: Sequence[Sketch]) -> np.ndarray:
+    rows = np.frombuffer(b"".join(sketch.numbers for sketch in sketches), dtype=np.int8)
+    return rows.reshape(len(sketches), PATTERNS).astype(np.float32) / STEPS
+
+
+@cache
+def _signs() -> np.ndarray:
+    """A row a millisecond of the longest clip, of PATTERNS signs: the same on every machine."""
+    rows = round(MAX_S * 1000) + 1
+    drawn = np.frombuffer(hashlib.shake_256(b"signs").digest(rows * PATTERNS // 8), dtype=np.uint8)
+    signs: np.ndarray = np.unpackbits(drawn).reshape(rows, PATTERNS) * 2.0 - 1.0
+    return signs

@@ -1,0 +1,81 @@
+"""What a corpus holds more than once: counted and named, and no fault of anybody's."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from lalm_ambig.core.items import Item
+from lalm_ambig.corpora.duplicates.contents import SOUND, contents, premise_form, text_form
+
+NAMED = 3
+"""Repeated things that are named."""
+LONGEST_NAME = 40
+"""Characters of a text by which it is named."""
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """Things of one kind that more than one item has."""
+
+    items: int
+    """Items that have one of them."""
+    distinct: int
+    """How many different ones there are."""
+    named: tuple[str, ...] = ()
+    """The most frequent of them."""
+
+    @property
+    def line(self) -> str:
+        """In words; empty for none."""
+        if not self.items:
+            return ""
+        more = ", …" if self.distinct > len(self.named) else ""
+        return f"{self.items:,} items, {self.distinct:,} different ({', '.join(self.named)}{more})"
+
+
+def repeats(items: Iterable[Item], *, sound: bool) -> dict[str, Repeated]:
+    """By kind: texts, premises of pairs, clips (where sound may be opened), and speakers in train and test."""
+    listed = list(items)
+    found = {
+        "texts": _texts(listed, lambda item: text_form(item.text) if item.text else None),
+        "premises": _texts(listed, lambda item: premise_form(item.text) if item.text else None),
+        "speakers in train and test": _speakers(listed),
+    }
+    return found | ({"clips": _clips(listed)} if sound else {})
+
+
+def _texts(items: list[Item], form: Callable[[Item], str | None]) -> Repeated:
+    first: dict[str, str] = {}
+    counts = Counter[str]()
+    for item in items:
+        if (same := form(item)) is not None:
+            counts[same] += 1
+            first.setdefault(same, item.text or "")
+    several = [(same, count) for same, count in counts.most_common() if count > 1]
+    named = tuple(f"{_short(first[same])} ×{count:,}" for same, count in several[:NAMED])
+    return Repeated(sum(count for _, count in several), len(several), named)
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return repr(text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…")
+
+
+def _clips(items: list[Item]) -> Repeated:
+    heard = [item for item in items if item.audio is not None]
+    groups = defaultdict[str, list[str]](list)
+    for item, content in zip(heard, contents(heard), strict=True):
+        if content.startswith(SOUND):
+            groups[content].append(item.id)
+    several = [ids for ids in groups.values() if len(ids) > 1]
+    return Repeated(
+        sum(map(len, several)), len(several), tuple(" = ".join(ids[:2]) for ids in several[:NAMED])
+    )
+
+
+def _speakers(items: list[Item]) -> Repeated:
+    """Test items by speakers who are trained on."""
+    trained = {item.speaker for item in items if item.split == "train"} - {None}
+    shared = Counter(item.speaker for item in items if item.split == "test" and item.speaker in trained)
+    named = tuple(f"{speaker} ×{count:,}" for speaker, count in shared.most_common(NAMED))
+    return Repeated(shared.total(), len(shared), named)

@@ -1,0 +1,1 @@
+from lalm_ambig.corpora.goemotions.corpus import GoEmotions as GoEmotions

@@ -1,0 +1,140 @@
+"""GoEmotions: comments from Reddit, each labelled by some raters with any of 27 emotions or neutral.
+
+Read as distributed: the rater rows, in any number of CSV files or as the hub's dataset with its configuration
+`raw` (see `corpora/goemotions/files.py`). Paper B, Appendix B.3 and C.1.3, says what becomes of them. In this order:
+
+1. Labels are grouped into seven classes (B, Table 4). A rater counts once in a class, whatever number of its
+   labels was given, and in as many classes as the labels fall into.
+2. A rater without a label (the comment was very unclear) has no vote. Comments that fewer than `min_raters`
+   raters gave a label are left out.
+3. For each majority class (a tie goes to the first, SPEC 1) at most `per_class` comments are drawn. B says
+   "approximately equal numbers" and not how its 6,567 comments were drawn, so its Tables 7 and 10 are there for
+   comparison, not to be met.
+4. The comments are split 70/15/15. B shuffles; here the same text under two ids is in one split only.
+
+The corpus as released has 58,009 comments in 211,225 rows before any of this.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import Item
+from lalm_ambig.corpora.base import PAPER_B_METRICS, Corpus
+from lalm_ambig.corpora.goemotions.files import CSV_PATTERN, HOW_TO_OBTAIN, find_files, read_rows
+from lalm_ambig.corpora.goemotions.rows import CATEGORIES
+from lalm_ambig.corpora.goemotions.texts import Gathered, draw, gather
+from lalm_ambig.corpora.reading.bad_rows import BadRows
+from lalm_ambig.corpora.reading.splits import split_by_group
+
+SHARES = {"validation": 0.15, "test": 0.15}
+MIN_RATERS = 3
+PER_CLASS = 1000
+
+
+class GoEmotions(Corpus):
+    """The comments that enough raters gave a label, drawn evenly over the majority classes."""
+
+    name = "goemotions"
+    how_to_obtain = HOW_TO_OBTAIN
+    prompt = "text_emotion"
+    table_metrics = PAPER_B_METRICS
+
+    def __init__(
+        self,
+        root: Path | str,
+        *,
+        part: str | None = None,
+        seed: int = 0,
+        fold: int | None = None,
+        min_raters: int = MIN_RATERS,
+        per_class: int | None = PER_CLASS,
+        skip_bad_rows: bool = False,
+    ) -> None:
+        """
+        Args:
+            root: The folder with the files `goemotions_*.csv` (also those in `data/full_dataset` below it), a
+                copy of the hub's dataset or what `datasets` has saved of it, or one such file.
+            part: None: this corpus has no parts.
+            seed: Seed of the draw and of the split.
+            fold: None for 70/15/15, or 0 to 4 for one of five folds.
+            min_raters: Raters with a label that a comment must have, at least 1.
+            per_class: The most comments of one majority class; None keeps them all.
+            skip_bad_rows: Leave malformed rows out, with a note, instead of stopping at the first.
+        """
+        super().__init__(root, part=part, seed=seed, fold=fold, skip_bad_rows=skip_bad_rows)
+        check_count("min_raters", min_raters)
+        if per_class is not None:
+            check_count("per_class", per_class)
+        self.min_raters, self.per_class = min_raters, per_class
+        self._notes: tuple[str, ...] = ()
+
+    @property
+    def categories(self) -> CategorySet:
+        return CATEGORIES
+
+    def label_files(self) -> Sequence[Path]:
+        files = find_files(self.require(self.root))
+        return files or [self.require(self.root / CSV_PATTERN)]
+
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings(), "min_raters": self.min_raters, "per_class": self.per_class}
+
+    def notes(self) -> Sequence[str]:
+        return self._notes
+
+    def read(self) -> Iterator[Item]:
+        bad_rows = BadRows(skip=self.skip_bad_rows)
+        files = self.label_files()
+        found = gather(read_rows(files, bad_rows=bad_rows), bad_rows=bad_rows)
+        enough = {name: one for name, one in found.comments.items() if one.raters >= self.min_raters}
+        if not enough:
+            raise self._too_few(found, files, bad_rows)
+        items = [Item(name, one.votes, text=one.text) for name, one in enough.items()]
+        drawn = items if self.per_class is None else draw(items, per_class=self.per_class, seed=self.seed)
+        splits = split_by_group(
+            (enough[item.id].text for item in drawn), seed=self.seed, fold=self.fold, shares=SHARES
+        )
+        self._notes = (
+            f"{len(found.comments):,} comments in {found.rows:,} rows of {_files(files)}",
+            *found.notes(),
+            *self._left_out(found, enough=len(enough), drawn=len(drawn)),
+            *bad_rows.notes(kept=found.rows),
+        )
+        for item in drawn:
+            yield replace(item, split=splits[enough[item.id].text])
+
+    def _left_out(self, found: Gathered, *, enough: int, drawn: int) -> Iterator[str]:
+        few = len(found.comments) - enough
+        if few:
+            yield f"{few:,} comments left out: the raters with a label are fewer than min_raters ({self.min_raters})"
+        if drawn < enough:
+            yield f"{drawn:,} of {enough:,} drawn: at most {self.per_class:,} of a class (option per_class)"
+
+    def _too_few(self, found: Gathered, files: Sequence[Path], bad_rows: BadRows) -> InputError:
+        lost = (
+            f"; {len(bad_rows.lines):,} bad rows left out, the first: {bad_rows.lines[0]}"
+            if bad_rows.lines
+            else ""
+        )
+        wrong = (
+            f"no comment has {self.min_raters} raters with a label: {found.most_raters} is the most, in "
+            f"{found.rows:,} rows of {_files(files)}{lost}."
+        )
+        remedy = "Give all files of the corpus, or ask for fewer raters by the option min_raters."
+        return InputError(wrong, where=f"corpus {self.name}", remedy=remedy)
+
+
+def check_count(option: str, value: object) -> None:
+    """InputError for an option that is no whole number of at least 1; truth values are none."""
+    if type(value) is not int or value < 1:
+        wrong = f"{option} must be a whole number of at least 1, got {value!r}"
+        raise InputError(wrong, where=f"corpus {GoEmotions.name}")
+
+
+def _files(files: Sequence[Path]) -> str:
+    """How many files, and the name of the first."""
+    return files[0].name if len(files) == 1 else f"{len(files)} files ({files[0].name}, …)"

@@ -1,0 +1,74 @@
+"""Where the rater rows of GoEmotions are: CSV files as released, or a dataset in the hub's layout."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.corpora.goemotions.hub import BUILDERS, JSON, read_dataset, read_json
+from lalm_ambig.corpora.goemotions.rows import AGGREGATED, Cells, RaterRow, parsed_row, read_csv
+from lalm_ambig.corpora.reading.bad_rows import BadRows
+
+HOW_TO_OBTAIN = (
+    "GoEmotions (CC BY 4.0) is at github.com/google-research/google-research under goemotions: give the folder "
+    "that holds goemotions_1.csv to goemotions_3.csv, or a copy of the hub's dataset "
+    "google-research-datasets/go_emotions with its configuration `raw`."
+)
+CSV_FOLDERS = ("", "data/full_dataset", "full_dataset")
+CSV_PATTERN = "goemotions_*.csv"
+HUB_FOLDERS = ("raw", "raw/train", "", "train", "data", "simplified", "simplified/train")
+"""Folders of a copy of the hub's dataset, of one that `datasets` has saved, and of its cache: the first that
+holds data is read. `simplified` is there to be refused for what it is."""
+HUB_PATTERNS = ("*.parquet", "*.arrow", "*.jsonl", "train*.json")
+SUFFIXES = (".csv", *BUILDERS, *JSON)
+AGGREGATED_FILES = ("train.tsv", "data/train.tsv")
+
+
+def find_files(root: Path) -> list[Path]:
+    """The files of rater rows under a root, or the root itself where it is one; empty where there is none.
+
+    CSV files come before any dataset. InputError for a file of another kind, and for a folder that has only
+    the aggregated labels.
+    """
+    if root.is_file():
+        if root.suffix.lower() not in SUFFIXES:
+            wrong = f"expected a folder or a file that ends with {', '.join(SUFFIXES)}, got {root}."
+            raise InputError(wrong, remedy=HOW_TO_OBTAIN)
+        return [root]
+    patterns = [(folder, CSV_PATTERN) for folder in CSV_FOLDERS]
+    patterns += [(folder, pattern) for folder in HUB_FOLDERS for pattern in HUB_PATTERNS]
+    for folder, pattern in patterns:
+        if found := [path for path in (root / folder).glob(pattern) if _holds_rows(path)]:
+            return sorted(found, key=lambda path: (len(path.name), path.name))
+    for name in AGGREGATED_FILES:
+        if (root / name).is_file():
+            raise InputError(f"{AGGREGATED}.", where=str(root / name), remedy=HOW_TO_OBTAIN)
+    return []
+
+
+def _holds_rows(path: Path) -> bool:
+    """False for what lies beside the data: hidden files, and the results that `datasets` caches."""
+    return path.is_file() and not path.name.startswith((".", "cache-"))
+
+
+def read_rows(files: Sequence[Path], *, bad_rows: BadRows) -> Iterator[RaterRow]:
+    """Every good row of the files, in their order."""
+    for path in files:
+        with bad_rows.reading(path) as reading:
+            good = 0
+            for cells in _cells(path, bad_rows):
+                try:
+                    row = parsed_row(cells)
+                except InputError as error:
+                    bad_rows.add(str(error), where=cells.where)
+                    continue
+                yield row
+                good += 1
+            reading.good = good
+
+
+def _cells(path: Path, bad_rows: BadRows) -> Iterator[Cells]:
+    suffix = path.suffix.lower()
+    if suffix in BUILDERS:
+        return read_dataset(path, remedy=HOW_TO_OBTAIN)
+    reader = read_json if suffix in JSON else read_csv
+    return reader(path, bad_rows=bad_rows, remedy=HOW_TO_OBTAIN)

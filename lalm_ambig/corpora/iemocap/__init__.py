@@ -1,0 +1,1 @@
+from lalm_ambig.corpora.iemocap.corpus import Iemocap as Iemocap

@@ -1,0 +1,95 @@
+"""Where things are in IEMOCAP: sessions, dialogues, and one sound file a turn."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from lalm_ambig.audio.inspection import is_ignored
+from lalm_ambig.core.items import FOLDS
+from lalm_ambig.corpora.iemocap.labels import DIALOGUE_NAME, Turn, parse_transcripts, parse_turns
+from lalm_ambig.corpora.reading.bad_rows import BadRows
+from lalm_ambig.corpora.reading.paths import Enclosure
+from lalm_ambig.files.text import read_text
+
+SESSIONS = range(1, FOLDS + 1)
+LABEL_FOLDER = Path("dialog", "EmoEvaluation")
+TRANSCRIPT_FOLDER = Path("dialog", "transcriptions")
+SOUND_FOLDER = Path("sentences", "wav")
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """One recording of two actors. The same scenario with the markers on the other actor is another one."""
+
+    name: str
+    session: int
+    labels: Path
+    transcripts: Path
+
+    def turns(self, bad_rows: BadRows) -> list[Turn]:
+        """Its rated turns; see `iemocap_labels.parse_turns`."""
+        text = _text(self.labels)
+        with bad_rows.reading(self.labels) as reading:
+            turns = parse_turns(text, self.name, source=str(self.labels), bad_rows=bad_rows)
+            reading.good = len(turns)
+        return turns
+
+    def spoken(self, bad_rows: BadRows) -> dict[str, str]:
+        """The transcript of each turn; see `iemocap_labels.parse_transcripts`."""
+        text = _text(self.transcripts)
+        with bad_rows.reading(self.transcripts) as reading:
+            spoken = parse_transcripts(text, self.name, source=str(self.transcripts), bad_rows=bad_rows)
+            reading.good = len(spoken)
+        return spoken
+
+
+def session_folder(root: Path, session: int) -> Path:
+    return root / f"Session{session}"
+
+
+def find_dialogues(root: Path, session: int, *, bad_rows: BadRows) -> list[Dialogue]:
+    """The dialogues of a session that have labels, by name.
+
+    Bad rows: a label file whose name is no dialogue's of the session, or that has no transcripts.
+    """
+    folder = session_folder(root, session)
+    found = []
+    for labels in _files(folder / LABEL_FOLDER, ".txt"):
+        match = DIALOGUE_NAME.fullmatch(labels.stem)
+        transcripts = folder / TRANSCRIPT_FOLDER / labels.name
+        if match is None or int(match[1]) != session:
+            bad_rows.add(
+                f"no dialogue of Session{session} has this name: expected one such as Ses0{session}F_impro01.txt",
+                where=str(labels),
+            )
+        elif not transcripts.is_file():
+            bad_rows.add(f"its dialogue has no transcripts: {transcripts} is not there", where=str(labels))
+        else:
+            found.append(Dialogue(labels.stem, session, labels, transcripts))
+    return found
+
+
+def find_sounds(root: Path, session: int, enclosure: Enclosure) -> dict[str, str]:
+    """`DIALOGUE/TURN` → path of every sound file of a session; InputError for one that leads out."""
+    folder = session_folder(root, session) / SOUND_FOLDER
+    with os.scandir(folder) as entries:
+        dialogues = sorted(entry.name for entry in entries if entry.is_dir())
+    return {
+        f"{dialogue}/{stem}": path
+        for dialogue in dialogues
+        for stem, path in enclosure.sounds(folder / dialogue, where="corpus iemocap").items()
+    }
+
+
+def _files(folder: Path, ending: str) -> list[Path]:
+    """Files right in the folder with that ending, by name, without what macOS leaves beside them."""
+    with os.scandir(folder) as entries:
+        names = sorted(
+            entry.name for entry in entries if entry.name.lower().endswith(ending) and entry.is_file()
+        )
+    return [folder / name for name in names if not is_ignored(name)]
+
+
+def _text(path: Path) -> str:
+    """The file's text: any line ends; letters that are not UTF-8 (in a comment, say) become a mark."""
+    return read_text(path, other_letters=True)

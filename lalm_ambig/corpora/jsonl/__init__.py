@@ -1,0 +1,1 @@
+from lalm_ambig.corpora.jsonl.corpus import JsonLines as JsonLines

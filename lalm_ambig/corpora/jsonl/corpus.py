@@ -1,0 +1,241 @@
+"""JSON Lines: the format for a corpus of one's own, one row an item.
+
+    {"categories": ["anger", "neutral"], "verbalisers": [" anger", " neutral"]}      (first line, optional)
+    {"id": "a", "audio": "clips/a.wav", "text": "…", "votes": {"anger": 3}, "speaker": "s1", "split": "train"}
+
+`id`, `votes` and one of `audio` and `text` are needed; `rationale`, `speaker` and `split` are optional, the
+last for all rows or none. A class that `votes` does not name has none. What is `null`, NaN or a blank text is not
+given; `id` and `speaker` may be whole numbers. Classes are compared without case and in one Unicode form
+(`categories.normal_form`), and shown as they are declared, or as they come first.
+
+Without `split` the items are split 70/10/20 (or into five folds) by speaker where known, else by item. With
+`skip_bad_rows` malformed rows are left out; a first line that is no JSON, a split for some rows only, or ids that are
+numbers in some rows and texts of digits in others are an error even then.
+
+Items with sound are asked about a recording, items without about a text, unless a prompt is given.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lalm_ambig.core.categories import CategorySet, normal_form, refuse_synonyms
+from lalm_ambig.core.class_names import UNKNOWN
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import Item, Split
+from lalm_ambig.corpora.base import Corpus
+from lalm_ambig.corpora.jsonl.rows import Row, read_declaration, read_rows
+from lalm_ambig.corpora.reading.bad_rows import BadRows
+from lalm_ambig.corpora.reading.paths import REMEDY, SHOWN, Enclosure, Siblings
+from lalm_ambig.corpora.reading.splits import split_by_group
+
+SPEECH, TEXTS = "speech_emotion", "text_emotion"
+"""Prompts where items have sound, and where none has."""
+ENOUGH = 2
+"""Classes that a corpus has at least."""
+DECLARE = 'Declare them in its first line, {"categories": […]}, or by the option categories.'
+
+
+@dataclass(frozen=True)
+class _Scan:
+    """What only the whole file can tell."""
+
+    names: tuple[str, ...]
+    """Every class that has an entry in some row's votes, sorted."""
+    groups: frozenset[str]
+    ignored: tuple[str, ...]
+    gives_splits: bool
+    has_sound: bool
+    """Whether some row has audio."""
+    bad_notes: tuple[str, ...]
+    """About the rows that were left out."""
+
+
+class JsonLines(Corpus):
+    """The rows of one file, whose classes it declares itself or an option does."""
+
+    name = "jsonl"
+    ids_are_global = False
+    how_to_obtain = "The root of this corpus is a file of JSON Lines, one row an item."
+
+    def __init__(
+        self,
+        root: Path | str,
+        *,
+        part: str | None = None,
+        seed: int = 0,
+        fold: int | None = None,
+        categories: Sequence[str] | str = (),
+        domain: str = UNKNOWN,
+        allow_outside: bool = False,
+        skip_bad_rows: bool = False,
+    ) -> None:
+        """
+        Args:
+            root: The file.
+            part: None: this corpus has no parts.
+            seed: Seed of the split, where the file gives none.
+            fold: None for the file's own split or 70/10/20, or 0 to 4 for one of five folds.
+            categories: The classes in order (or a text with commas), where the file does not declare them.
+            domain: What the classes are of (emotion, inference, or a word of one's own), where their names do not
+                tell: only classes of one domain are the same in two corpora.
+            allow_outside: Accept audio that is not in the file's folder, also such as only a link leads to.
+            skip_bad_rows: Leave malformed rows out, with a note, instead of stopping at the first.
+        """
+        super().__init__(root, part=part, seed=seed, fold=fold, skip_bad_rows=skip_bad_rows)
+        names = categories.split(",") if isinstance(categories, str) else categories
+        self.given = tuple(name.strip() for name in names if name.strip())
+        self.domain, self.allow_outside = domain, allow_outside
+        self._scans: dict[bool, _Scan] = {}
+
+    @property
+    def prompt(self) -> str:
+        """For items with sound, which are asked about a recording; where there are none, for texts."""
+        return SPEECH if self._scan.has_sound else TEXTS
+
+    @property
+    def categories(self) -> CategorySet:
+        declared = self._declared
+        if declared is None:
+            return CategorySet(self.given, domain=self.domain) if self.given else self._union()
+        if self.given and [*map(normal_form, self.given)] != [*map(normal_form, declared.names)]:
+            wrong = (
+                f"option categories is {', '.join(self.given)}, but the file has {', '.join(declared.names)}"
+            )
+            raise InputError(wrong, where=f"{self.root}:1")
+        return replace(declared, domain=self.domain) if self.domain else declared
+
+    @property
+    def draws_splits(self) -> bool:
+        """Not where the file gives the splits."""
+        return not self._scan.gives_splits
+
+    @property
+    def draws_speakers_apart(self) -> bool:
+        """Not where the file gives the splits."""
+        return not self._scan.gives_splits
+
+    def label_files(self) -> Sequence[Path]:
+        path = self.require(self.root)
+        if not path.is_file():
+            raise InputError(f"{path} is not a file.", where="corpus jsonl", remedy=self.how_to_obtain)
+        return [path]
+
+    def settings(self) -> dict[str, Any]:
+        own = {"categories": list(self.given), "domain": self.domain, "allow_outside": self.allow_outside}
+        return {**super().settings(), **own}
+
+    def notes(self) -> Sequence[str]:
+        union = "the given ones" if self.given else "the names that votes have, sorted"
+        source = "declared in the file" if self._declared else union
+        by = "as the file says" if self._scan.gives_splits else "seeded, by speaker where known"
+        notes = [f"classes: {', '.join(self.categories.names)} ({source})", f"split: {by}"]
+        if self._scan.ignored:
+            notes.append(f"keys without a meaning here: {', '.join(self._scan.ignored)}")
+        return (*notes, *self._scan.bad_notes)
+
+    def read(self) -> Iterator[Item]:
+        names = self.categories.names
+        splits = self._seeded_splits()
+        for row in self._rows(BadRows(skip=self.skip_bad_rows)):  # they are in the scan's notes already
+            yield Item(
+                id=row.id,
+                votes=tuple(row.votes.get(name, 0.0) for name in names),
+                audio=None if row.audio is None else self._audio_path(row, row.audio),
+                text=row.text,
+                rationale=row.rationale,
+                speaker=row.speaker,
+                split=row.split or splits[row.group],
+            )
+
+    @cached_property
+    def _declared(self) -> CategorySet | None:
+        return read_declaration(self.label_files()[0])
+
+    @property
+    def _scan(self) -> _Scan:
+        """Kept by the setting that it depends on, since `skip_bad_rows` may be changed after a first look."""
+        if self.skip_bad_rows not in self._scans:
+            bad_rows = BadRows(skip=self.skip_bad_rows)
+            self._scans[self.skip_bad_rows] = _scanned(self._rows(bad_rows), bad_rows, where=str(self.root))
+        return self._scans[self.skip_bad_rows]
+
+    def _rows(self, bad_rows: BadRows) -> Iterator[Row]:
+        """The good rows: whatever asks for them leaves out the same ones."""
+        path = self.label_files()[0]
+        names = self._declared.names if self._declared else self.given
+        return read_rows(path, names, bad_rows=bad_rows)
+
+    def _union(self) -> CategorySet:
+        names = self._scan.names
+        try:
+            refuse_synonyms(names)
+            return CategorySet(names, domain=self.domain)
+        except InputError as error:
+            raise InputError(
+                f"the classes are the names that votes have: {error}.",
+                where=str(self.root),
+                remedy=DECLARE
+                if len(names) < ENOUGH
+                else f"Give votes for one class under one name. {DECLARE}",
+            ) from error
+
+    def _seeded_splits(self) -> dict[str, Split]:
+        """The split of every group, empty where the rows have their own."""
+        if not self._scan.gives_splits:
+            return split_by_group(self._scan.groups, seed=self.seed, fold=self.fold)
+        if self.fold is not None:
+            raise InputError(
+                f"fold {self.fold} was asked for, but the rows have a split", where=str(self.root)
+            )
+        return {}
+
+    @cached_property
+    def _siblings(self) -> Siblings:
+        return Siblings()
+
+    @cached_property
+    def _enclosure(self) -> Enclosure:
+        return Enclosure(self.root.parent, allow_outside=self.allow_outside)
+
+    def _audio_path(self, row: Row, audio: str) -> str:
+        """The path that is opened; InputError where it, or what it links to, is not in the file's folder."""
+        path = self._siblings.path(os.path.normpath(self.root.parent / audio), where=row.where)
+        target = None if self.allow_outside else self._enclosure.target(path)
+        if target is None:
+            return path
+        leads = "" if target == path else f": it leads to {target[:SHOWN]}"
+        wrong = f"audio {audio[:SHOWN]!r} is not inside the file's folder{leads}."
+        raise InputError(wrong, where=row.where, remedy=REMEDY)
+
+
+def _scanned(rows: Iterable[Row], bad_rows: BadRows, *, where: str) -> _Scan:
+    """One reading of the whole file; InputError for a split for only some rows, and where no row is good."""
+    names, groups, ignored, with_split = set[str](), set[str](), set[str](), set[bool]()
+    kept, has_sound = 0, False
+    for row in rows:
+        kept += 1
+        has_sound = has_sound or row.audio is not None
+        names.update(row.votes)
+        groups.add(row.group)
+        ignored.update(row.ignored)
+        with_split.add(row.split is not None)
+        if len(with_split) > 1:
+            raise InputError(
+                "some rows have a split and some have none: give it to all or none", where=row.where
+            )
+    if bad_rows.lines and not kept:
+        wrong = f"all {len(bad_rows.lines):,} rows are bad; the first: {bad_rows.lines[0]}"
+        raise InputError(wrong, where=where)
+    notes = tuple(bad_rows.notes(kept=kept))
+    return _Scan(
+        names=tuple(sorted(names)),
+        groups=frozenset(groups),
+        ignored=tuple(sorted(ignored)),
+        gives_splits=with_split == {True},
+        has_sound=has_sound,
+        bad_notes=notes,
+    )

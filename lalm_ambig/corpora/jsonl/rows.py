@@ -1,0 +1,272 @@
+"""Rows of a JSON Lines corpus: parsed one at a time; bad ones stop the reading or are left out, as set."""
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lalm_ambig.core.categories import CategorySet, normal_form, quoted
+from lalm_ambig.core.class_names import UNKNOWN
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import SPLITS, Split, id_text
+from lalm_ambig.corpora.reading.bad_rows import BadRows
+from lalm_ambig.files.json_lines import hint, is_missing, json_object, number_hint, numbered_lines, shown
+
+KEYS = ("id", "audio", "text", "votes", "rationale", "split", "speaker")
+"""The keys of a row that mean something."""
+TEXT_KEYS = ("audio", "text", "rationale")
+NAME_KEYS = ("id", "speaker")
+"""What may also be a whole number."""
+DIGITS = re.compile(r"\s*-?\d+(\.0*)?\s*")
+"""A text that another writer may have made of a number."""
+MOST_VOTES = 1_000_000
+"""Votes that one class of one item may have: far more would leave the range in which sums are exact."""
+FEWEST_VOTES = 1e-6
+"""What the votes of an item must at least sum to: less is no vote once rounded to float32."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row as it stands in the file, its types checked."""
+
+    where: str
+    """File and line."""
+    id: str
+    votes: Mapping[str, float]
+    """By class name; in [0, MOST_VOTES], their sum at least FEWEST_VOTES."""
+    audio: str | None
+    text: str | None
+    rationale: str | None
+    speaker: str | None
+    split: Split | None
+    numbers: frozenset[str]
+    """Which of NAME_KEYS are numbers in the file."""
+    ignored: tuple[str, ...]
+    """Keys of the row that mean nothing here."""
+
+    @property
+    def group(self) -> str:
+        """What must not be torn apart by a split: the speaker, or the item itself where none is known."""
+        return f"item {self.id}" if self.speaker is None else f"speaker {self.speaker}"
+
+
+def read_declaration(path: Path) -> CategorySet | None:
+    """The classes that the first line declares, or None where it is an ordinary row.
+
+    InputError for an empty file and for a first line that is no JSON object, also where bad rows are left
+    out: it may be the declaration, and without it the classes would be others.
+    """
+    for where, line in numbered_lines(path):
+        try:
+            values = json_object(line)
+            return _declared(values) if _is_declaration(values) else None
+        except InputError as error:
+            raise InputError(str(error), where=where) from error
+    raise InputError("the file is empty", where=str(path))
+
+
+def read_rows(path: Path, names: Sequence[str], *, bad_rows: BadRows) -> Iterator[Row]:
+    """Every good row after the declaration, in the file's order, each class under one name.
+
+    Args:
+        path: The file.
+        names: The classes that votes may name, in any form; none accepts every name, in the form that comes first.
+        bad_rows: Told of each malformed row, unknown class and second row of an id.
+
+    Raises InputError where ids or speakers are numbers in some rows and texts of digits in others, whatever is left
+    out: whether `1` and `"1"` are the same is then not known.
+    """
+    before = _Before({normal_form(name): name for name in names}, closed=bool(names))
+    with bad_rows.reading(path) as reading:
+        for position, (where, line) in enumerate(numbered_lines(path)):
+            try:
+                values = json_object(line)
+                if position == 0 and _is_declaration(values):
+                    continue
+                row = before.checked(parsed_row(values, where))
+            except InputError as error:
+                bad_rows.add(str(error), where=where)
+                continue
+            before.take(row)
+            yield row
+            reading.good += 1
+
+
+class _Before:
+    """What the rows so far say about the next one."""
+
+    def __init__(self, names_of_forms: dict[str, str], *, closed: bool) -> None:
+        """
+        Args:
+            names_of_forms: The classes by the form in which names are compared.
+            closed: Whether there are no others.
+        """
+        self.names_of_forms, self.closed = names_of_forms, closed
+        self.lines_of_ids: dict[str, tuple[str, bool]] = {}
+        """The line of each id, and whether it is a number there."""
+        self.spelt: dict[tuple[str, bool], str] = {}
+        """For each of NAME_KEYS the first number (True) and the first text of digits, with its line."""
+
+    def checked(self, row: Row) -> Row:
+        """The row with each class under the name that it has in this file. InputError for an id that came before, and
+        for an unknown class."""
+        if (key := _id_key(row.id)) in self.lines_of_ids:
+            line, number = self.lines_of_ids[key]
+            other = number != ("id" in row.numbers)
+            kinds = f", {_kind(number=number)} there and {_kind(number=not number)} here" if other else ""
+            raise InputError(f"id {shown(row.id)} was used before, in line {line}{kinds}")
+        votes = {self._name(name): count for name, count in row.votes.items()}
+        return row if votes.keys() == row.votes.keys() else replace(row, votes=votes)
+
+    def _name(self, name: str) -> str:
+        form = normal_form(name)
+        if self.closed and form not in self.names_of_forms:
+            expected = ", ".join(self.names_of_forms.values())
+            raise InputError(f"votes for unknown class {shown(name)}: expected {expected}")
+        return self.names_of_forms.get(form, name)
+
+    def take(self, row: Row) -> None:
+        """Remember a good row; InputError where it spells numbers otherwise than a row before."""
+        line = row.where.rpartition(":")[2]
+        self.lines_of_ids[_id_key(row.id)] = line, "id" in row.numbers
+        for name in row.votes:
+            self.names_of_forms.setdefault(normal_form(name), name)
+        for key, text in (("id", row.id), ("speaker", row.speaker)):
+            number = key in row.numbers
+            if text is None or not (number or DIGITS.fullmatch(text)):
+                continue
+            self.spelt.setdefault((key, number), f"{text if number else shown(text)} in line {line}")
+            if (key, not number) in self.spelt:
+                kinds = _kind(number=number), _kind(number=not number)
+                other = self.spelt[key, not number]
+                wrong = f'"{key}" is {kinds[0]} here, {shown(text)}, and {kinds[1]} before, {other}'
+                raise InputError(f"{wrong}.", where=row.where, remedy="Write all of them in one way.")
+
+
+def _id_key(item: str) -> str:
+    """What two spellings of one id have in common: `7.0` and `7`, two Unicode forms, blanks around it."""
+    plain = item.strip()
+    if DIGITS.fullmatch(plain):
+        return plain.partition(".")[0]
+    return plain if plain.isascii() else unicodedata.normalize("NFC", plain)
+
+
+def _kind(*, number: bool) -> str:
+    return "a number" if number else "a text"
+
+
+def _is_declaration(values: Mapping[str, Any]) -> bool:
+    if "votes" in values or "categories" in values:
+        return "votes" not in values
+    for key in values:
+        if key.strip().casefold() == "categories":
+            raise InputError(f'write the key {shown(key)} as "categories"')
+    return False
+
+
+def _declared(values: Mapping[str, Any]) -> CategorySet:
+    lists = {key: values.get(key) or [] for key in ("categories", "verbalisers")}
+    for key, names in lists.items():
+        if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
+            raise InputError(f'"{key}" must be a list of texts')
+    domain = values.get("domain") or UNKNOWN
+    if not isinstance(domain, str):
+        raise InputError(f'"domain" must be a text, got {shown(domain)}')
+    return CategorySet(tuple(lists["categories"]), tuple(lists["verbalisers"]), domain=domain)
+
+
+def parsed_row(values: Mapping[str, Any], where: str) -> Row:
+    """The row that an object stands for, its classes as it names them; InputError without a place where it is
+    malformed. Null, NaN and blank texts are what is not given."""
+    names = {key: _name_text(values, key) for key in NAME_KEYS}
+    item = names["id"]
+    if item is None:
+        raise InputError('a row needs an "id": a text or a whole number')
+    texts = {key: _text(values, key, item=item) for key in TEXT_KEYS}
+    if texts["audio"] is None and texts["text"] is None:
+        raise InputError(f'item {shown(item)} has neither "audio" nor "text"')
+    if "\0" in (texts["audio"] or ""):
+        raise InputError(f'"audio" of item {shown(item)} has a NUL, as no path may')
+    split: Any = None if _is_blank(values.get("split")) else values["split"]
+    if split is not None and split not in SPLITS:
+        raise InputError(f'"split" must be one of {", ".join(SPLITS)}, got {shown(split)}')
+    speaker = names["speaker"]
+    _check_keys(values)
+    return Row(
+        where=where,
+        id=item,
+        votes=_votes(values, item=item),
+        speaker=None if speaker is None else unicodedata.normalize("NFC", speaker.strip()),
+        split=split,
+        numbers=frozenset(key for key in NAME_KEYS if isinstance(values.get(key), int | float)),
+        ignored=tuple(key for key in values if key not in KEYS),
+        **texts,
+    )
+
+
+def _check_keys(values: Mapping[str, Any]) -> None:
+    """InputError for a key that means something but for its case or blanks: to pass over it would change the split,
+    say."""
+    for key in values:
+        plain = key.strip().casefold()
+        if plain in KEYS and key != plain:
+            raise InputError(f"write the key {shown(key)} as {json.dumps(plain)}")
+
+
+def _is_blank(value: object) -> bool:
+    return is_missing(value) or (isinstance(value, str) and not value.strip())
+
+
+def _name_text(values: Mapping[str, Any], key: str) -> str | None:
+    """What is a text or a whole number, as its text; None where it is not given."""
+    value = values.get(key)
+    if _is_blank(value):
+        return None
+    text = id_text(value)
+    if text is None:
+        wrong = f'"{key}" must be a text or a whole number, got {shown(value)}'
+        raise InputError(wrong + hint(key, value))
+    return text
+
+
+def _text(values: Mapping[str, Any], key: str, *, item: str) -> str | None:
+    value = values.get(key)
+    if _is_blank(value):
+        return None
+    if not isinstance(value, str):
+        wrong = f'"{key}" of item {shown(item)} must be a text, got {shown(value)}'
+        raise InputError(wrong + hint(key, value))
+    return value.strip()
+
+
+def _votes(values: Mapping[str, Any], *, item: str) -> dict[str, float]:
+    votes = values.get("votes")
+    if not isinstance(votes, dict):
+        got = "" if is_missing(votes) else f", got {shown(votes)}"
+        raise InputError(f'item {shown(item)} needs "votes": an object of class and count{got}')
+    forms: dict[str, str] = {}
+    for name in votes:
+        form = normal_form(name)
+        if not form:
+            raise InputError(f"item {shown(item)} has votes for a class without a name")
+        if form in forms:
+            raise InputError(f"item {shown(item)} has votes for one class twice: {quoted(forms[form], name)}")
+        forms[form] = name
+    counts = {name: _count(name, count) for name, count in votes.items()}
+    if sum(counts.values()) < FEWEST_VOTES:
+        raise InputError(f"item {shown(item)} has no votes: they sum to {sum(counts.values()):g}")
+    return counts
+
+
+def _count(name: str, count: Any) -> float:
+    """Votes of one class; missing ones are none."""
+    if is_missing(count):
+        return 0.0
+    number = isinstance(count, int | float) and not isinstance(count, bool)
+    if not number or not 0 <= count <= MOST_VOTES:
+        limits = f"a number from 0 to {MOST_VOTES:,}"
+        raise InputError(f"votes for {shown(name)} must be {limits}, got {shown(count)}{number_hint(count)}")
+    return float(count)

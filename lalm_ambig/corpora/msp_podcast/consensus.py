@@ -1,0 +1,116 @@
+"""The consensus file of MSP-Podcast: who speaks in a turn and which of the corpus's own parts it is in.
+
+`labels_consensus.csv` (spelt `labels_concensus` up to 1.9) has the columns FileName, EmoClass, SpkrID and
+Split_Set among others; `labels_consensus.json` is an object by file with the same names inside. Its emotion is
+never a label here: it only tells whether the votes were read as the corpus's makers read them.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import id_text
+from lalm_ambig.corpora.msp_podcast.tables import Members, json_entries
+from lalm_ambig.corpora.msp_podcast.turns import CODES, NO_AGREEMENT, OTHER_CODE
+from lalm_ambig.corpora.msp_podcast.votes import PRIMARY, turn_name
+from lalm_ambig.corpora.reading.bad_rows import BadRows
+from lalm_ambig.files.csv import Table, is_missing, name_text
+from lalm_ambig.files.json_lines import shown
+from lalm_ambig.files.text import open_lines
+
+HIDDEN_PART = "Test3"
+"""The part whose labels, speakers and transcripts are not given out."""
+PARTS = ("Train", "Development", "Test1", "Test2", HIDDEN_PART)
+_OLD_PARTS = {"validation": "development"}
+CONSENSUS_FILES = (
+    "labels_consensus.csv",
+    "labels_concensus.csv",
+    "labels_consensus.json",
+    "labels_concensus.json",
+)
+"""Names that the file has had; the first that is there is read."""
+_NO_SPEAKER = "unknown"
+FILE_NAME, EMOTION, SPEAKER, PART = "FileName", "EmoClass", "SpkrID", "Split_Set"
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the consensus file says of one turn."""
+
+    code: str
+    """One of CODES, O or X; empty where the label is hidden."""
+    speaker: str | None
+    part: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """Every turn of a consensus file."""
+
+    source: str
+    turns: dict[str, About | None]
+    """By name, in the file's order; None for a bad row that was left out."""
+
+
+def read_consensus(path: Path, *, bad_rows: BadRows) -> Consensus:
+    """Its turns. Bad rows, by line: no turn's file, a second row for one, an unknown emotion or part."""
+    turns: dict[str, About | None] = {}
+    with bad_rows.reading(path) as reading, open_lines(path, other_letters=True) as file:
+        is_json = path.suffix.lower() == ".json"
+        rows = _json_cells(file, str(path)) if is_json else _csv_cells(file, str(path), bad_rows)
+        for line, file_name, cells in rows:
+            where = f"{path}:{line}"
+            try:
+                name = turn_name(file_name)
+                if name in turns:
+                    raise InputError(f"second row for turn {name}")
+                turns[name] = None
+                turns[name] = _about(cells, line)
+            except InputError as error:
+                bad_rows.add(str(error), where=where)
+        reading.good = sum(about is not None for about in turns.values())
+    return Consensus(str(path), turns)
+
+
+def _csv_cells(
+    lines: Iterable[str], source: str, bad_rows: BadRows
+) -> Iterator[tuple[int, str, tuple[str, ...]]]:
+    """Line, file name, and the cells for emotion, speaker and part."""
+    table = Table(lines, source=source)
+    file_name = table.position(FILE_NAME)
+    wanted = [table.position(EMOTION, PRIMARY), table.position(SPEAKER), table.position(PART)]
+    for line, row in table.rows(bad_rows):
+        yield line, row[file_name], tuple(row[position] for position in wanted)
+
+
+def _json_cells(lines: Iterable[str], source: str) -> Iterator[tuple[int, str, tuple[str, ...]]]:
+    for line, name, value in json_entries("".join(lines), source=source):
+        members = value if isinstance(value, Members) else Members()
+        emotion = EMOTION if any(key == EMOTION for key, _ in members) else PRIMARY
+        yield line, name, tuple(_cell(members, key) for key in (emotion, SPEAKER, PART))
+
+
+def _cell(members: Members, key: str) -> str:
+    """What CSV would hold of a member; empty where it is missing or not given only once."""
+    values = [value for name, value in members if name == key]
+    return (id_text(values[0]) or "") if len(values) == 1 else ""
+
+
+def _about(cells: tuple[str, ...], line: int) -> About:
+    code, speaker, part = (cell.strip() for cell in cells)
+    known = {name.casefold(): name for name in PARTS}
+    place = _OLD_PARTS.get(part.casefold(), part.casefold())
+    if place not in known:
+        raise InputError(f"{PART} must be one of {', '.join(PARTS)}, got {shown(part)}")
+    codes = (*CODES, OTHER_CODE, NO_AGREEMENT)
+    if code not in codes and known[place] != HIDDEN_PART:
+        raise InputError(f"{EMOTION} must be one of {', '.join(codes)}, got {shown(code)}")
+    speaker = name_text(speaker)
+    return About(
+        code=code if code in codes else "",
+        speaker=None if is_missing(speaker) or speaker.casefold() == _NO_SPEAKER else speaker,
+        part=known[place],
+        line=line,
+    )

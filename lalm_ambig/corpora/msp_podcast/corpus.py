@@ -1,0 +1,215 @@
+"""MSP-Podcast 1.12: turns cut from podcasts; at least five raters chose the primary emotion of each.
+
+Read as distributed: one of `Labels/labels.txt`, `labels_detailed.csv` and `labels_detailed.json` for the votes,
+`labels_consensus.csv` (or .json) for speakers and the corpus's own split, `Audios/*.wav`, and
+`Transcripts/*.txt` where they are there. `Speaker_ids.txt` and `Partition.txt` repeat the consensus file and are
+not read. What is decided where the corpus leaves it open:
+
+1. A turn with a single vote outside the eight classes (`Other`, `Other-…`, any unknown word) is left out, and
+   counted: B's App. B.2. B's Table 6 has 12,955 items, by a choice that it does not give in full.
+2. `split: papers` cuts the items that are left into five even folds, by item, as B's App. C.1.2 says: fold k is
+   the test, the next one validates, three train; without a fold, k is 0. Turns without a sound file have a place
+   in the folds too, so a subset on disk is split as the whole. **A speaker is in several splits.**
+3. `split: official` takes Train, Development and Test1, whose speakers are disjoint; Test2 and Test3 are left
+   out, and counted.
+4. Sound without votes is normal, since Test3's are hidden: left out, and counted. Votes without sound are bad
+   rows, and so is what only one of the two label files has, but for Test3.
+5. The consensus is never a label. Turns whose votes do not lead to it are counted in a note.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import FOLDS, Item, Split
+from lalm_ambig.corpora.base import PAPER_B_METRICS, Corpus
+from lalm_ambig.corpora.msp_podcast.consensus import CONSENSUS_FILES, read_consensus
+from lalm_ambig.corpora.msp_podcast.files import (
+    LABEL_FOLDERS,
+    SOUND_FOLDERS,
+    TRANSCRIPT_FOLDER,
+    Transcripts,
+    find_sounds,
+    first_file,
+    first_folder,
+)
+from lalm_ambig.corpora.msp_podcast.report import LabelledTurn, Report, joined
+from lalm_ambig.corpora.msp_podcast.turns import CATEGORIES, OUTSIDE, read_votes
+from lalm_ambig.corpora.msp_podcast.votes import LAYOUTS
+from lalm_ambig.corpora.reading.bad_rows import BadRows
+from lalm_ambig.corpora.reading.paths import Enclosure
+from lalm_ambig.corpora.reading.splits import seeded_order
+
+SPLIT_OF_PART: dict[str, Split] = {"Train": "train", "Development": "validation", "Test1": "test"}
+SPLIT_KINDS = ("papers", "official")
+AUTO = "auto"
+
+
+class MspPodcast(Corpus):
+    """The turns whose votes are all for the eight classes and whose sound is on disk."""
+
+    name = "msp_podcast"
+    how_to_obtain = (
+        "MSP-Podcast is licensed by the MSP lab (lab-msp.com, formerly UT Dallas): request release 1.12 there, "
+        "unpack it and give the folder that holds Audios, Labels and Transcripts."
+    )
+    licensed = True
+    prompt = "speech_emotion"
+    table_metrics = PAPER_B_METRICS
+
+    def __init__(
+        self,
+        root: Path | str,
+        *,
+        part: str | None = None,
+        seed: int = 0,
+        fold: int | None = None,
+        labels: str = AUTO,
+        split: str = "papers",
+        allow_outside: bool = False,
+        skip_bad_rows: bool = False,
+    ) -> None:
+        """
+        Args:
+            root: The folder that holds Audios, Labels and Transcripts.
+            part: None: this corpus has no parts.
+            seed: Seed of the five folds.
+            fold: 0 to 4: the fold that is the test, the next one validates; None is as 0.
+            labels: The file that votes come from: txt, csv or json; auto takes the first that is on disk.
+            split: `papers`: five even folds by item, which share speakers; `official`: the corpus's own parts.
+            allow_outside: Accept sound and transcripts that are not in the root, but that a link in it leads to.
+            skip_bad_rows: Leave malformed rows out, with a note, instead of stopping at the first.
+        """
+        super().__init__(root, part=part, seed=seed, fold=fold, skip_bad_rows=skip_bad_rows)
+        for option, value, known in (("labels", labels, (AUTO, *LAYOUTS)), ("split", split, SPLIT_KINDS)):
+            if value not in known:
+                expected = f"{option} must be one of {', '.join(known)}, got {value!r}"
+                raise InputError(expected, where=f"corpus {self.name}")
+        if split == "official" and fold is not None:
+            wrong = f"fold {fold} was asked for, but the official split has none"
+            raise InputError(wrong, where=f"corpus {self.name}")
+        self.labels, self.split, self.allow_outside = labels, split, allow_outside
+        self._enclosure = Enclosure(self.root, allow_outside=allow_outside)
+        self.speaker_disjoint = split == "official"
+        self._notes: tuple[str, ...] = ()
+
+    @property
+    def categories(self) -> CategorySet:
+        return CATEGORIES
+
+    @property
+    def draws_splits(self) -> bool:
+        return not self.speaker_disjoint  # the published split keeps speakers apart, the drawn one need not
+
+    @property
+    def draws_speakers_apart(self) -> bool:
+        """Neither split is drawn here by speaker."""
+        return False
+
+    def label_files(self) -> Sequence[Path]:
+        self.require(self.root)
+        consensus = self._consensus_file()
+        return [self._votes_file()[1], *([] if consensus is None else [consensus])]
+
+    def listed_folders(self) -> Sequence[Path]:
+        return [self.root / TRANSCRIPT_FOLDER]
+
+    def settings(self) -> dict[str, Any]:
+        own = {"labels": self.labels, "split": self.split, "allow_outside": self.allow_outside}
+        return {**super().settings(), **own}
+
+    def notes(self) -> Sequence[str]:
+        return self._notes
+
+    def read(self) -> Iterator[Item]:
+        bad_rows = BadRows(skip=self.skip_bad_rows)
+        self.require(self.root)
+        sounds = find_sounds(self.require(first_folder(self.root, SOUND_FOLDERS)), self._enclosure)
+        turns, report = self._labelled(sounds, bad_rows)
+        for item in self._items(turns, sounds, bad_rows=bad_rows, report=report):
+            report.items += 1
+            yield item
+        if not report.items:
+            first = f"; the first bad row: {bad_rows.lines[0]}" if bad_rows.lines else ""
+            what = f"none of the {len(turns):,} turns that have votes is an item{first}"
+            raise InputError(what, where=f"corpus {self.name}", remedy=self.how_to_obtain)
+        self._notes = (*report.notes(), *bad_rows.notes(kept=report.items))
+
+    def _labelled(self, sounds: Mapping[str, str], bad_rows: BadRows) -> tuple[list[LabelledTurn], Report]:
+        """Every turn that has votes, by name, and what is known so far for the report."""
+        layout, votes_file = self._votes_file()
+        consensus_file = self._consensus_file()
+        votes = read_votes(votes_file, layout, bad_rows=bad_rows)
+        consensus = None if consensus_file is None else read_consensus(consensus_file, bad_rows=bad_rows)
+        report = Report(
+            votes_from=votes_file.name,
+            speakers_from=None if consensus_file is None else consensus_file.name,
+            split=self.split,
+            turns=len(votes.turns),
+            sounds_without_votes=len(sounds.keys() - votes.turns.keys()),
+            unknown_words=votes.unknown_words,
+        )
+        return list(joined(votes, consensus, bad_rows=bad_rows, report=report)), report
+
+    def _items(
+        self, turns: Sequence[LabelledTurn], sounds: Mapping[str, str], *, bad_rows: BadRows, report: Report
+    ) -> Iterator[Item]:
+        """What becomes of each turn: an item, a count, or a bad row."""
+        splits = self._splits([turn for turn in turns if turn.inside])
+        transcripts = Transcripts(self.root / TRANSCRIPT_FOLDER, self._enclosure, bad_rows)
+        for turn in turns:
+            if not turn.inside:
+                report.outside += 1
+            elif turn.name not in splits:
+                report.other_part += 1
+            elif turn.name not in sounds:
+                bad_rows.add(f"turn {turn.name} has no sound file", where=turn.where)
+            else:
+                text = transcripts.read(turn.name)
+                report.without_transcript += text is None
+                report.without_speaker += turn.speaker is None
+                yield Item(
+                    id=turn.name,
+                    votes=tuple(map(float, turn.votes[:OUTSIDE])),
+                    audio=sounds[turn.name],
+                    text=text,
+                    speaker=turn.speaker,
+                    split=splits[turn.name],
+                )
+
+    def _splits(self, turns: Sequence[LabelledTurn]) -> dict[str, Split]:
+        """The split of each turn by name; one that is in none is missing."""
+        if self.split == "official":
+            return {turn.name: SPLIT_OF_PART[turn.part] for turn in turns if turn.part in SPLIT_OF_PART}
+        return even_folds([turn.name for turn in turns], seed=self.seed, test_fold=self.fold or 0)
+
+    def _votes_file(self) -> tuple[str, Path]:
+        """Layout and path of the label file: the one that was asked for, or the first that is there."""
+        folder = self.require(first_folder(self.root, LABEL_FOLDERS))
+        layouts = [self.labels] if self.labels != AUTO else list(LAYOUTS)
+        for layout in layouts:
+            if (found := first_file(folder, [LAYOUTS[layout][0]])) is not None:
+                return layout, found
+        names = " or ".join(LAYOUTS[layout][0] for layout in layouts)
+        raise InputError(
+            f"not found: {names} under {folder}.", where=f"corpus {self.name}", remedy=self.how_to_obtain
+        )
+
+    def _consensus_file(self) -> Path | None:
+        """The consensus file, or None where it is not there and the split can do without."""
+        folder = self.require(first_folder(self.root, LABEL_FOLDERS))
+        found = first_file(folder, CONSENSUS_FILES)
+        if found is None and self.split == "official":
+            self.require(folder / CONSENSUS_FILES[0])
+        return found
+
+
+def even_folds(names: Sequence[str], *, seed: int, test_fold: int) -> dict[str, Split]:
+    """The split of every item by five folds whose sizes differ by one at most: one tests, the next validates."""
+    splits: dict[str, Split] = {}
+    for place, name in enumerate(seeded_order(names, seed=seed, purpose="folds")):
+        after = (place - test_fold) % FOLDS
+        splits[name] = "test" if after == 0 else "validation" if after == 1 else "train"
+    return splits

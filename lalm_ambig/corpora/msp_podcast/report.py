@@ -1,0 +1,137 @@
+"""The labels of MSP-Podcast brought together, and what the user is told about them."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from lalm_ambig.corpora.msp_podcast.consensus import HIDDEN_PART, About, Consensus
+from lalm_ambig.corpora.msp_podcast.turns import CATEGORIES, OUTSIDE, Turn, Votes
+from lalm_ambig.corpora.reading.bad_rows import BadRows
+from lalm_ambig.files.json_lines import shown
+
+SHOWN_WORDS = 5
+SPLITS_EXPLAINED = {
+    "papers": "five even folds by item (paper B), so that a speaker is in several splits",
+    "official": "the corpus's own: Train, Development, Test1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledTurn:
+    """A turn that has votes, with what both label files say of it."""
+
+    name: str
+    votes: tuple[int, ...]
+    """As in `Turn`."""
+    speaker: str | None
+    """None where not known."""
+    part: str
+    """One of PARTS; empty without a consensus file."""
+    where: str
+    """File and line of its votes."""
+
+    @property
+    def inside(self) -> bool:
+        """True where every vote is for one of the classes."""
+        return not self.votes[OUTSIDE]
+
+
+@dataclass
+class Report:
+    """What one reading met and decided."""
+
+    votes_from: str
+    speakers_from: str | None
+    split: str
+    turns: int
+    """All that the label file names."""
+    sounds_without_votes: int
+    """Sound files that the label file does not name."""
+    unknown_words: Counter[str]
+    items: int = 0
+    hidden: int = 0
+    """Turns of Test3 without votes."""
+    outside: int = 0
+    """Turns left out because a vote of theirs is for none of the classes."""
+    other_part: int = 0
+    """Turns left out because the official split does not use their part."""
+    without_transcript: int = 0
+    without_speaker: int = 0
+    other_consensus: list[str] = field(default_factory=list)
+    """Turns whose consensus is not the plurality of their votes."""
+
+    def notes(self) -> list[str]:
+        """Lines for the user; a count of nothing is left out."""
+        speakers = self.speakers_from or "nowhere, as there is no labels_consensus file"
+        counts = [
+            (
+                self.outside,
+                f"turns have a vote for something other than {', '.join(CATEGORIES.names)}: left out",
+            ),
+            (
+                self.unknown_words.total(),
+                f"votes are a word that is no class, taken as Other: {self._words()}",
+            ),
+            (self.other_part, "turns of Test2 and Test3 left out"),
+            (self.hidden, f"turns of {HIDDEN_PART} have no votes: left out"),
+            (
+                self.sounds_without_votes,
+                f"sound files are not in {self.votes_from} (as those of {HIDDEN_PART}): left out",
+            ),
+            (self.without_transcript, "items have no transcript"),
+            (self.without_speaker, "items have no known speaker"),
+            (len(self.other_consensus), self._consensus()),
+        ]
+        return [
+            f"{self.items:,} items of {self.turns:,} turns (votes from {self.votes_from}, speakers from {speakers})",
+            f"split: {SPLITS_EXPLAINED[self.split]}",
+            *(f"{count:,} {what}" for count, what in counts if count),
+        ]
+
+    def _words(self) -> str:
+        return ", ".join(f"{shown(word)} {n:,}" for word, n in self.unknown_words.most_common(SHOWN_WORDS))
+
+    def _consensus(self) -> str:
+        first = f" (the first: {self.other_consensus[0]})" if self.other_consensus else ""
+        return f"turns have another consensus than most of their votes{first}: the votes count"
+
+
+def joined(
+    votes: Votes, consensus: Consensus | None, *, bad_rows: BadRows, report: Report
+) -> Iterator[LabelledTurn]:
+    """Every turn that has votes, by name.
+
+    Both files must name the same turns, but for those of Test3, which may lack votes and are counted: whatever
+    else only one of them has is a bad row.
+    """
+    for name, turn in sorted(votes.turns.items()):
+        where = f"{votes.source}:{turn.line}"
+        about = None if consensus is None else consensus.turns.get(name)
+        if consensus is not None and name not in consensus.turns:
+            bad_rows.add(f"turn {name} has no row in {consensus.source}", where=where)
+        elif consensus is not None and about is None:
+            continue  # its row in the consensus file is a bad one, which was told
+        elif not any(turn.votes):
+            _without_votes(name, about, where=where, bad_rows=bad_rows, report=report)
+        else:
+            yield _labelled(turn, about, where=where, report=report)
+    if consensus is not None:
+        for name, about in consensus.turns.items():
+            if about is not None and name not in votes.turns:
+                where = f"{consensus.source}:{about.line}"
+                _without_votes(name, about, where=where, bad_rows=bad_rows, report=report)
+
+
+def _labelled(turn: Turn, about: About | None, *, where: str, report: Report) -> LabelledTurn:
+    if about is None:
+        return LabelledTurn(turn.name, turn.votes, None, "", where)
+    if about.code not in ("", turn.plurality):
+        report.other_consensus.append(turn.name)
+    return LabelledTurn(turn.name, turn.votes, about.speaker, about.part, where)
+
+
+def _without_votes(name: str, about: About | None, *, where: str, bad_rows: BadRows, report: Report) -> None:
+    if about is not None and about.part == HIDDEN_PART:
+        report.hidden += 1
+    else:
+        bad_rows.add(f"turn {name} has no votes", where=where)

@@ -1,0 +1,201 @@
+"""The raters' votes of MSP-Podcast, in whichever of its three label files they stand.
+
+`labels.txt` has a block a turn: its consensus, then a line a rater.
+
+    MSP-PODCAST_0007_0012.wav; S; A:3.000000; V:2.500000; D:3.000000;
+    WORKER00000007; Sad; Sad,Depressed; A:3.000000; V:2.000000; D:3.000000;
+    WORKER00000031; Other-tired; Sad; A:3.000000; V:3.000000; D:3.000000;
+
+`labels_detailed.csv` has a row a rater: `FileName,EmoDetail`, where the second is such a line of a rater, or (up
+to 1.6, and in 2.0) columns of their own for worker and EmoClass_Major. `labels_detailed.json` is an object by
+file, then by worker. `Turn` in `corpora/msp_podcast/turns.py` is what all of them become.
+
+A vote is the primary emotion, the first field after the worker. Nothing behind it is read: secondary emotions
+and the attributes arousal, valence and dominance may be missing, empty or free text with semicolons in it, and
+the vote stands all the same.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from lalm_ambig.audio.inspection import SOUND_ENDINGS
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.corpora.msp_podcast.tables import Members, json_entries
+from lalm_ambig.corpora.reading.bad_rows import BadRows
+from lalm_ambig.files.csv import Table, is_missing, name_text
+from lalm_ambig.files.json_lines import Pairs, shown
+from lalm_ambig.files.text import MARK
+
+PRIMARY = "EmoClass_Major"
+WORKER_COLUMNS = ("Workers", "WorkerID", "Worker", "AnnotatorID")
+_ENDING = "|".join(re.escape(ending) for ending in sorted(SOUND_ENDINGS))
+_FILE_NAME = re.compile(rf"(MSP-PODCAST(?:_(?:\d+|[A-Za-z]+\d*))+)(?i:{_ENDING})?", re.ASCII)
+"""Numbers of podcast and turn; in the hidden part a word and a number, as `test3_0001`."""
+_TURN_LINE = re.compile(rf"MSP-|[^;]*(?i:{_ENDING})\s*(?:;|$)", re.ASCII)
+"""What a line means to be that names a turn, perhaps wrongly."""
+_WORKER = re.compile(r"WORKER\d+", re.ASCII)
+_ATTRIBUTE = re.compile(r"[AVD]:")
+
+
+class Row(NamedTuple):
+    """One rater's vote on one turn; without a worker it only says that the turn is in the file."""
+
+    turn: str
+    """Name of the sound file without its ending."""
+    worker: str
+    primary: str
+    """As written, such as `Happy` or `Other-bored`."""
+    line: int
+
+
+Reader = Callable[[Iterable[str], str, BadRows], Iterator[Row]]
+
+
+class _Primary(str):
+    """The primary emotion of a rater, in place of the JSON object that held it."""
+
+    __slots__ = ()
+
+
+def turn_name(file_name: str) -> str:
+    """The turn that a sound file is of; InputError where it is none's."""
+    match = _FILE_NAME.fullmatch(file_name.strip())
+    if match is None:
+        raise InputError(
+            f"{shown(file_name)} is no turn's file: expected one such as MSP-PODCAST_0007_0012.wav"
+        )
+    return match[1]
+
+
+def rater_vote(text: str) -> tuple[str, str]:
+    """Worker and primary emotion of a line of a rater; InputError where it has not both."""
+    worker, _, rest = text.partition(";")
+    if not _WORKER.fullmatch(worker.strip()):
+        raise InputError(f"expected `WORKER…; primary emotion; …`, got {shown(text)}")
+    return checked_vote(worker, rest.partition(";")[0])
+
+
+def checked_vote(worker: str, primary: str) -> tuple[str, str]:
+    worker, primary = worker.strip(), primary.strip()
+    if is_missing(worker):
+        raise InputError(f"primary emotion {shown(primary)} has no worker")
+    if is_missing(primary) or _ATTRIBUTE.match(primary):
+        raise InputError(f"{shown(worker)} names no primary emotion")
+    return worker, primary
+
+
+def txt_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[Row]:
+    """The votes of `labels.txt`.
+
+    Bad rows, by line: a line that is neither a turn's nor a rater's (right after a blank line it is taken for a
+    turn's, and the raters below go with it), a rater before the first turn, one without a primary emotion, and
+    a second block of a turn, also with its raters.
+    """
+    turn: str | None = None
+    seen: set[str] = set()
+    after_blank, passed_over = True, False
+    for number, text in enumerate(lines, start=1):
+        text = text.strip().lstrip(MARK)
+        if not text:
+            after_blank = True
+            continue
+        try:
+            if not text.startswith("WORKER"):
+                if after_blank or _TURN_LINE.match(text):
+                    turn, passed_over = None, True
+                turn = _new_turn(text.partition(";")[0], seen)
+                yield Row(turn, "", "", number)
+            elif turn is not None:
+                yield Row(turn, *rater_vote(text), number)
+            elif not passed_over:
+                passed_over = True
+                raise InputError("a rater's line stands before the first turn")
+        except InputError as error:
+            bad_rows.add(str(error), where=f"{source}:{number}")
+        after_blank = False
+
+
+def _new_turn(file_name: str, seen: set[str]) -> str:
+    turn = turn_name(file_name)
+    if turn in seen:
+        raise InputError(f"second block of turn {turn}")
+    seen.add(turn)
+    return turn
+
+
+def csv_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[Row]:
+    """The votes of `labels_detailed.csv`, whose layout its header tells.
+
+    Bad rows, by line: cells that do not fit the header, no turn's file, a worker without a primary emotion.
+    """
+    table = Table(lines, source=source)
+    file_name = table.position("FileName")
+    vote = _vote_reader(table)
+    for line, row in table.rows(bad_rows):
+        try:
+            turn = turn_name(row[file_name])
+            voted = vote(row)
+        except InputError as error:
+            bad_rows.add(str(error), where=f"{source}:{line}")
+            continue
+        yield Row(turn, *(voted or ("", "")), line)
+
+
+def _vote_reader(table: Table) -> Callable[[Sequence[str]], tuple[str, str] | None]:
+    """What takes the vote from a row, None where its cells for one are empty."""
+    if table.has("EmoDetail"):
+        detail = table.position("EmoDetail")
+        return lambda row: None if is_missing(row[detail]) else rater_vote(row[detail])
+    primary, worker = table.position(PRIMARY), table.position(*WORKER_COLUMNS)
+
+    def vote(row: Sequence[str]) -> tuple[str, str] | None:
+        empty = is_missing(row[worker]) and is_missing(row[primary])
+        return None if empty else checked_vote(name_text(row[worker]), row[primary])
+
+    return vote
+
+
+def json_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[Row]:
+    """The votes of `labels_detailed.json`.
+
+    Bad rows, by the line of their file's name: no turn's file, one that comes twice, a value that is not an
+    object by worker, and a worker without a primary emotion.
+    """
+    seen: set[str] = set()
+    for line, name, value in json_entries("".join(lines), source=source, keep=_slim()):
+        where = f"{source}:{line}"
+        try:
+            turn = _new_turn(name, seen)
+            if not isinstance(value, Members):
+                raise InputError(f"expected an object by worker for turn {turn}")
+        except InputError as error:
+            bad_rows.add(str(error), where=where)
+            continue
+        yield Row(turn, "", "", line)
+        for worker, primary in value:
+            try:
+                yield Row(turn, *checked_vote(worker, primary if isinstance(primary, _Primary) else ""), line)
+            except InputError as error:
+                bad_rows.add(f"turn {turn}: {error}", where=where)
+
+
+def _slim() -> Callable[[Pairs], object]:
+    """Keeps of the object of a rater its primary emotion, if it names one only; one string for all that are equal."""
+    known: dict[str, _Primary] = {}
+
+    def keep(pairs: Pairs) -> object:
+        named = [value for key, value in pairs if key == PRIMARY]
+        if len(named) == 1 and isinstance(named[0], str):
+            return known.setdefault(named[0], _Primary(named[0]))
+        return Members(pairs)
+
+    return keep
+
+
+LAYOUTS: Mapping[str, tuple[str, Reader]] = {
+    "txt": ("labels.txt", txt_rows),
+    "csv": ("labels_detailed.csv", csv_rows),
+    "json": ("labels_detailed.json", json_rows),
+}
+"""Option `labels` → its file and how that is read; the first that is on disk is the default."""

@@ -1,0 +1,222 @@
+"""A corpus made ready for training: every sound file looked at once, the items memory-mapped from disk.
+
+The result is cached under what it depends on: the corpus's settings and root, the content of its label files,
+the name, size and time of every sound file in its folders, and the code that read them. A second start of the
+same thing reads labels as bytes, lists folders, and opens no sound file.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, overload
+
+import datasets
+import numpy as np
+import pyarrow.compute as pc
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.class_names import UNKNOWN
+from lalm_ambig.core.items import SPLITS, Item, Split
+from lalm_ambig.corpora.base import Corpus
+from lalm_ambig.corpora.preparing.checking import (
+    CHECK_FILE,
+    ITEMS_FILE,
+    PROBLEMS_FILE,
+    SHOWN_PER_KIND,
+    build,
+    survey,
+)
+from lalm_ambig.corpora.preparing.fingerprint import corpus_fingerprint, listing_fingerprint
+from lalm_ambig.files.atomic import write_text
+from lalm_ambig.files.cache import cache_root
+from lalm_ambig.files.names import component
+
+ROWS_AT_ONCE = 4096
+"""Rows that a walk over items reads together."""
+
+
+class ItemView(Sequence[Item]):
+    """Some rows of the table as items, built when they are asked for."""
+
+    def __init__(self, table: datasets.Dataset, rows: np.ndarray) -> None:
+        self._table = table
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+    @overload
+    def __getitem__(self, index: slice) -> "ItemView": ...
+    def __getitem__(self, index: int | slice) -> "Item | ItemView":
+        if isinstance(index, slice):
+            return ItemView(self._table, self._rows[index])
+        row: dict[str, Any] = self._table[int(self._rows[index])]
+        return Item(**{**row, "votes": tuple(row["votes"])})
+
+    def __iter__(self) -> Iterator[Item]:
+        """Items in order, many rows read at a time: some 8 times faster than one by one."""
+        for start in range(0, len(self._rows), ROWS_AT_ONCE):
+            rows = self._rows[start : start + ROWS_AT_ONCE]
+            columns: dict[str, list[Any]] = self._table.data.table.take(rows).to_pydict()
+            columns["votes"] = [tuple(votes) for votes in columns["votes"]]
+            names = columns.keys()
+            yield from (
+                Item(**dict(zip(names, row, strict=True))) for row in zip(*columns.values(), strict=True)
+            )
+
+    def only(self, places: Sequence[int]) -> "ItemView":
+        """The items at these places, in that order."""
+        return ItemView(self._table, self._rows[np.asarray(places, dtype=np.int64)])
+
+    def has_rationale(self) -> Bool[np.ndarray, "item"]:
+        """Whether each item has a rationale of its own, without building the items."""
+        lengths = pc.fill_null(pc.binary_length(self._column("rationale")), 0).to_numpy()
+        has: np.ndarray = lengths[self._rows] > 0
+        return has
+
+    def longest(self, column: Literal["text", "rationale"]) -> int:
+        """Characters of the longest text of that kind; 0 where there is none."""
+        found = pc.max(pc.utf8_length(self._column(column).take(self._rows))).as_py()
+        return int(found or 0)
+
+    def sizes(self, column: Literal["text", "rationale"]) -> tuple[np.ndarray, np.ndarray]:
+        """Bytes (UTF-8) and characters of every item's text of that kind, 0 where it has none, without building the
+        items."""
+        texts = self._column(column).take(self._rows)
+        counts = (pc.fill_null(count(texts), 0).to_numpy() for count in (pc.binary_length, pc.utf8_length))
+        sizes, lengths = (count.astype(np.int64) for count in counts)
+        return sizes, lengths
+
+    def ids(self) -> list[str]:
+        """The id of every item, without building the items."""
+        found: list[str] = self._column("id").take(self._rows).to_pylist()
+        return found
+
+    def strata(self) -> list[tuple[str | None, str | None, int]]:
+        """Speaker, part and majority class of every item, without building the items."""
+        columns = [self._column(name).take(self._rows).to_pylist() for name in ("speaker", "part")]
+        majority = self.votes().numpy().argmax(-1).tolist()  # a tie goes to the first class
+        return list(zip(*columns, majority, strict=True))
+
+    def votes(self) -> Float[Tensor, "item category"]:
+        """Votes of every item, without building the items."""
+        flat = self._column("votes").combine_chunks().flatten().to_numpy()
+        return torch.from_numpy(flat.reshape(len(self._table), -1)[self._rows]).float()
+
+    def durations_s(self) -> Float[Tensor, "item"]:
+        """Seconds of sound of every item, 0 without; all 0 where the check was left out."""
+        return torch.from_numpy(self._column("duration_s").to_numpy()[self._rows]).float()
+
+    def _column(self, name: str) -> Any:
+        return self._table.data.column(name)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A corpus that has been checked, with its items on disk."""
+
+    categories: CategorySet
+    table: datasets.Dataset
+    """One row an item, columns as the fields of Item, memory-mapped; audio as paths."""
+    notes: tuple[str, ...]
+    """What the corpus and the check have to say: at most SHOWN_PER_KIND lines of each kind, then a count."""
+    left_out: int
+    """Items that the check refused."""
+    folder: Path
+    """Where the table, the check's result and problems.txt are."""
+    from_cache: bool
+
+    def items(self, split: Split | None = None) -> ItemView:
+        """The items of a split, or all of them, in the corpus's order."""
+        if split is None:
+            return ItemView(self.table, np.arange(len(self.table)))
+        return ItemView(self.table, np.flatnonzero(self._split_codes == SPLITS.index(split)))
+
+    def counts(self) -> dict[Split, int]:
+        """Items of each split."""
+        return {split: len(self.items(split)) for split in SPLITS}
+
+    @cached_property
+    def _split_codes(self) -> np.ndarray:
+        names = self.table.data.column("split").combine_chunks().dictionary_encode()
+        codes = np.array([SPLITS.index(name) for name in names.dictionary.to_pylist()], dtype=np.int8)
+        split_codes: np.ndarray = codes[names.indices.to_numpy()]
+        return split_codes
+
+
+def prepare(
+    corpus: Corpus, *, cache_dir: Path | None = None, check_audio: bool = True, quiet: bool = False
+) -> Prepared:
+    """Read a corpus and look at its sound files, or take both from the cache where nothing has changed.
+
+    Args:
+        corpus: What to read.
+        cache_dir: Where to keep the result; by default under `~/.cache/lalm_ambig` (or XDG_CACHE_HOME).
+        check_audio: Look at every sound file; False names them unopened, with a duration of 0.
+        quiet: Neither progress bar nor notes on standard error.
+
+    Raises InputError for whatever the corpus refuses, for two items with one id, and where no item is left.
+    """
+    root = (cache_root() if cache_dir is None else cache_dir) / "corpora"
+    identity = f"{component(corpus.name)}-{corpus_fingerprint(corpus, check_audio=check_audio)}"
+    folder = _finished(root, identity)
+    from_cache = folder is not None
+    if folder is None:
+        found = survey(corpus)
+        folder = root / f"{identity}-{listing_fingerprint(found.folders, found.suffixes)}"
+        build(corpus, folder, items=found.items if check_audio else None, quiet=quiet)
+        places = {"folders": sorted(found.folders), "suffixes": sorted(found.suffixes)}
+        write_text(root / f"{identity}.json", json.dumps(places))
+    prepared = _open(folder, from_cache=from_cache)
+    if not quiet:
+        for note in prepared.notes:
+            print(f"{corpus.name}: {note}", file=sys.stderr)
+    return prepared
+
+
+def found_ready(corpus: Corpus) -> Prepared | None:
+    """The corpus as an earlier check left it in the cache, or None; nothing is checked or made."""
+    if not corpus.root.exists():
+        return None
+    folder = _finished(
+        cache_root() / "corpora", f"{component(corpus.name)}-{corpus_fingerprint(corpus, check_audio=True)}"
+    )
+    return None if folder is None else _open(folder, from_cache=True)
+
+
+def _finished(root: Path, identity: str) -> Path | None:
+    """The folder of an earlier check of exactly this, or None."""
+    index = root / f"{identity}.json"
+    if not index.is_file():
+        return None
+    places = json.loads(index.read_text(encoding="utf-8"))
+    folder = root / f"{identity}-{listing_fingerprint(places['folders'], places['suffixes'])}"
+    return folder if folder.is_dir() else None
+
+
+def _open(folder: Path, *, from_cache: bool) -> Prepared:
+    check = json.loads((folder / CHECK_FILE).read_text(encoding="utf-8"))
+    notes = list(check["notes"])
+    for kind, found in check["problems"].items():
+        notes.extend(found["lines"])
+        if found["count"] > SHOWN_PER_KIND:
+            more = found["count"] - SHOWN_PER_KIND
+            notes.append(f"{kind}: {more:,} more of {found['count']:,}, all in {folder / PROBLEMS_FILE}")
+    return Prepared(
+        categories=CategorySet(
+            tuple(check["names"]), tuple(check["verbalisers"]), domain=check.get("domain", UNKNOWN)
+        ),
+        table=datasets.Dataset.from_file(str(folder / ITEMS_FILE)),
+        notes=tuple(notes),
+        left_out=check["left_out"],
+        folder=folder,
+        from_cache=from_cache,
+    )

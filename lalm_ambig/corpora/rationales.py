@@ -1,0 +1,52 @@
+"""Reading curated chains of thought: the one place where the trainer meets `data_curation`'s JSON Lines."""
+
+from pathlib import Path
+from typing import Any
+
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import id_text
+from lalm_ambig.files.json_lines import json_object, numbered_lines
+
+
+def read_rationales(path: Path | str) -> dict[str, str]:
+    """Item id → rationale, from JSON Lines rows with `id` and `rationale`.
+
+    Rows whose `outcome` is present and not "accepted" have none. Of several rows for one item the last
+    rationale counts; a later row with the same `key` replaces the earlier one, also where it takes the
+    rationale back.
+    InputError names the file and line of a row that is not JSON, or lacks an id, or holds an empty rationale or a
+    key that is no text.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        remedy = "Write one with python -m data_curation write."
+        raise InputError(f"no such file: {path}", where="data.rationales", remedy=remedy)
+    found: dict[tuple[str, object], str | None] = {}
+    for where, line in numbered_lines(path):
+        row = _row(line, where)
+        job = (row["id"], row.get("key"))
+        found.pop(job, None)
+        found[job] = _rationale(row, where)
+    return {item: rationale for (item, _), rationale in found.items() if rationale is not None}
+
+
+def _row(line: bytes, where: str) -> dict[str, Any]:
+    try:
+        row = json_object(line)
+    except InputError as error:
+        raise InputError(str(error), where=where) from error
+    item = id_text(row.get("id"))
+    if item is None:
+        raise InputError('a row needs an "id": a text or a whole number', where=where)
+    if not isinstance(row.get("key"), str | None):
+        raise InputError(f'the "key" of item {item} is no text', where=where)
+    return {**row, "id": item}
+
+
+def _rationale(row: dict[str, Any], where: str) -> str | None:
+    if row.get("outcome", "accepted") != "accepted":
+        return None
+    rationale = row.get("rationale")
+    if not isinstance(rationale, str) or not rationale.strip():
+        raise InputError(f'item {row["id"]} has no "rationale" text', where=where)
+    return rationale.strip()

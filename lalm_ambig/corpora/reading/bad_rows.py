@@ -1,0 +1,106 @@
+"""What becomes of a row that cannot be read: it stops the reading, or it is counted, listed and left out.
+
+Leaving rows out helps where single rows are wrong. Where most rows of a file are wrong in the same way, it is the file
+that is: that is never passed over, and leaving rows out is not offered for it.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lalm_ambig.core.errors import InputError
+
+SHOWN = 10
+"""Bad rows that a note lists; the others are counted."""
+REMEDY = "--data.skip_bad_rows true (or --option skip_bad_rows=true) leaves such rows out and lists them."
+WHOLE_FILE = "Mend the file: leaving rows out would leave out most of it."
+_VALUES = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\S*\d\S*")
+"""What differs between two rows that are wrong in the same way."""
+
+
+class FileReading:
+    """The rows of one file while it is read."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = path
+        self.good = 0
+        """Rows that could be read: set by the reader before it ends."""
+        self.first: tuple[str, str] | None = None
+        """What is wrong with the first bad row, and where it is."""
+        self.kinds: Counter[str] = Counter()
+        """How often each kind of fault was met."""
+        self.firsts: dict[str, tuple[str, str]] = {}
+
+    def add(self, what: str, where: str) -> None:
+        kind = _VALUES.sub("#", what)
+        self.kinds[kind] += 1
+        self.firsts.setdefault(kind, (what, where))
+        self.first = self.first or (what, where)
+
+    def fault_of_the_file(self) -> InputError | None:
+        """The error where more than half of all rows are wrong in one way."""
+        rows = self.good + self.kinds.total()
+        for kind, count in self.kinds.most_common(1):
+            if 2 * count > rows:
+                what, where = self.firsts[kind]
+                share = f"so are {count:,} of {rows:,} rows" if count < rows else f"so are all {rows:,} rows"
+                if rows == 1:
+                    return InputError(_ended(what), where=where)
+                return InputError(f"{what}; {share}.", where=where, remedy=WHOLE_FILE)
+        return None
+
+
+class BadRows:
+    """The malformed rows of one reading of a corpus."""
+
+    def __init__(self, *, skip: bool) -> None:
+        """
+        Args:
+            skip: Leave bad rows out; False makes the first one an error.
+        """
+        self.skip = skip
+        self.lines: list[str] = []
+        self._files: list[FileReading] = []
+
+    @contextmanager
+    def reading(self, path: Path | str) -> Iterator[FileReading]:
+        """Around the reading of one file, at whose end it is known whether rows are wrong, or the file.
+
+        Raises InputError at the end: for the file, or for its first bad row unless such are left out.
+        """
+        reading = FileReading(path)
+        self._files.append(reading)
+        try:
+            yield reading
+        finally:
+            self._files.remove(reading)
+        if (error := reading.fault_of_the_file()) is not None:
+            raise error
+        if reading.first is not None and not self.skip:
+            self._refuse(*reading.first)
+
+    def add(self, what: str, *, where: str, remedy: str = REMEDY) -> None:
+        """Take note of a bad row; InputError with its place and the remedy where rows must all be good, at once or at
+        the end of the file that is being read."""
+        self.lines.append(f"{where}: {what}")
+        if self._files:
+            self._files[-1].add(what, where)
+        elif not self.skip:
+            self._refuse(what, where, remedy)
+
+    def notes(self, *, kept: int) -> list[str]:
+        """Lines for the user: how many rows were left out, and the first of them; none where all were good."""
+        if not self.lines:
+            return []
+        notes = [f"{len(self.lines):,} bad rows left out ({kept:,} kept):", *self.lines[:SHOWN]]
+        more = len(self.lines) - SHOWN
+        return [*notes, f"and {more:,} more"] if more > 0 else notes
+
+    def _refuse(self, what: str, where: str, remedy: str = REMEDY) -> None:
+        raise InputError(_ended(what), where=where, remedy=remedy)
+
+
+def _ended(what: str) -> str:
+    return what if what.endswith((".", "?", "!")) else f"{what}."

@@ -1,0 +1,133 @@
+"""Where the files that a corpus names may lie: in its folder, also once every link on the way is followed.
+
+A corpus comes from somebody else, and what it names is read, shown and (by curation) sent to a server. So a name with
+`..`, an absolute path, or a link to a private file must not reach beyond the folder that the user gave.
+"""
+
+import os
+from pathlib import Path
+
+from lalm_ambig.audio.inspection import SOUND_ENDINGS, begins_as_sound, is_ignored
+from lalm_ambig.core.errors import InputError
+
+REMEDY = "--data.corpus.init_args.allow_outside true (or --option allow_outside=true) accepts such paths."
+SHOWN = 200
+"""Characters of a path that a message shows."""
+
+
+class Enclosure:
+    """A folder that files must not lead out of. The folder itself may be a link, or lie behind one.
+
+    Each folder on the way is followed once, so that a file costs one look at whether it is a link.
+    """
+
+    def __init__(self, folder: Path | str, *, allow_outside: bool = False) -> None:
+        """
+        Args:
+            folder: The corpus's own.
+            allow_outside: Accept everything.
+        """
+        self.folder = str(folder)
+        self.allow_outside = allow_outside
+        self._prefix = os.path.join(os.path.realpath(folder), "")  # noqa: PTH118 (ends with a separator)
+        self._inside: dict[str, bool] = {}
+
+    def target(self, path: str) -> str | None:
+        """Where a path outside of the folder leads; None for one inside. It need not exist."""
+        parent = path.rpartition(os.sep)[0]
+        if os.path.islink(path):  # noqa: PTH114 (no Path a file: there are hundreds of thousands)
+            target = os.path.realpath(path)
+            return None if target.startswith(self._prefix) else target
+        if parent not in self._inside:
+            self._inside[parent] = f"{os.path.realpath(parent)}{os.sep}".startswith(self._prefix)
+        return None if self._inside[parent] else os.path.realpath(path)
+
+    def check(self, path: str, *, where: str) -> None:
+        """InputError for a file or folder that leads out, unless all are accepted."""
+        target = None if self.allow_outside else self.target(path)
+        if target is not None:
+            leads = f"{path[:SHOWN]} leads to {target[:SHOWN]}, outside of {self.folder}."
+            raise InputError(leads, where=where, remedy=REMEDY)
+
+    def sounds(self, folder: Path, *, where: str) -> dict[str, str]:
+        """Stem → path of every sound file right in a folder, by stem.
+
+        A name may end as any sound does, in any case, or not at all where the content is sound; what macOS leaves
+        beside the files is passed over. InputError where the folder or one of them leads out, and for two files of one
+        stem, of which nobody knows which is meant.
+        """
+        self.check(str(folder), where=where)
+        names: dict[str, str] = {}
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if (stem := sound_stem(entry)) is None:
+                    continue
+                if entry.is_symlink():
+                    self.check(entry.path, where=where)
+                if stem in names:
+                    both = " and ".join(sorted((names[stem], entry.name)))
+                    wrong = f"two sound files for {stem}: {both} in {folder}."
+                    raise InputError(wrong, where=where, remedy="Move one of them away.")
+                names[stem] = entry.name
+        return {stem: f"{folder}/{names[stem]}" for stem in sorted(names)}
+
+
+def sound_stem(entry: os.DirEntry[str]) -> str | None:
+    """The name without its ending of what a listing has, where it is a sound file; else None."""
+    name = entry.name
+    stem, dot, ending = name.rpartition(".")
+    if not dot:
+        return name if entry.is_file() and begins_as_sound(entry.path) else None
+    if f".{ending.lower()}" not in SOUND_ENDINGS or is_ignored(name):
+        return None
+    return stem
+
+
+class Siblings:
+    """What lies beside files that rows name: a clip is found by its stem, whatever its ending or that ending's case."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, frozenset[str]] = {}
+        self._by_stem: dict[str, dict[str, list[str]]] = {}
+
+    def path(self, path: str, *, where: str) -> str:
+        """The path of a named file, or of the one sound file with its stem where there is none of that name.
+
+        InputError for two such files. A file that is not there keeps its path: what reads it says so.
+        """
+        folder, _, name = path.rpartition(os.sep)
+        if folder not in self._names:
+            self._names[folder] = _listing(folder)
+        if name in self._names[folder]:
+            return path
+        stem = _stem(name)
+        if folder not in self._by_stem:
+            self._by_stem[folder] = _by_stem(self._names[folder])
+        others = list(self._by_stem[folder].get(stem, []))
+        if stem != name and stem in self._names[folder] and begins_as_sound(f"{folder}{os.sep}{stem}"):
+            others.append(stem)
+        if len(others) > 1:
+            raise InputError(
+                f"there is no {name}, but {' and '.join(sorted(others))}: name one of them", where=where
+            )
+        return f"{folder}{os.sep}{others[0]}" if others else path
+
+
+def _listing(folder: str) -> frozenset[str]:
+    try:
+        return frozenset(os.listdir(folder))  # noqa: PTH208 (names, no Path a file)
+    except OSError:
+        return frozenset()
+
+
+def _stem(name: str) -> str:
+    stem, dot, ending = name.rpartition(".")
+    return stem if dot and f".{ending.lower()}" in SOUND_ENDINGS else name
+
+
+def _by_stem(names: frozenset[str]) -> dict[str, list[str]]:
+    stems: dict[str, list[str]] = {}
+    for name in names:
+        if not is_ignored(name) and (stem := _stem(name)) != name:
+            stems.setdefault(stem, []).append(name)
+    return stems

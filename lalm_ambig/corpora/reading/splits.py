@@ -1,0 +1,47 @@
+"""Seeded splits that are the same on every machine: an order by hash, cut into parts."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+from lalm_ambig.core.items import FOLDS, Split
+
+TEST_SHARE = 0.2
+VALIDATION_SHARE = 0.1
+
+
+def seeded_order(names: Iterable[str], *, seed: int, purpose: str = "") -> list[str]:
+    """The distinct names in an order that depends only on the seed, the purpose and each name (SHA-256)."""
+    return sorted(
+        set(names), key=lambda name: (hashlib.sha256(f"{seed}/{purpose}/{name}".encode()).digest(), name)
+    )
+
+
+def split_by_group(
+    groups: Iterable[str], *, seed: int, fold: int | None = None, shares: Mapping[str, float] | None = None
+) -> dict[str, Split]:
+    """The split of every group (a speaker, or an item on its own), so that no group is in two of them.
+
+    Without a fold the groups are cut 70/10/20 into train, validation and test, or by `shares` (of validation
+    and test). With one, fold k of five equal parts is the test and a seeded tenth of the others validates. Few
+    groups are one for each split as long as there are as many; else a split is empty (`split_check`).
+    """
+    order = seeded_order(groups, seed=seed)
+    shares = shares or {"validation": VALIDATION_SHARE, "test": TEST_SHARE}
+    if fold is None:
+        wanted = 1 + sum(share > 0 for share in shares.values())
+        tests = _part(len(order), shares["test"], enough=len(order) >= wanted)
+        test, rest = order[:tests], order[tests:]
+        validations = _part(len(order), shares["validation"], enough=len(order) >= wanted)
+    else:
+        test = order[fold::FOLDS]
+        rest = seeded_order(set(order) - set(test), seed=seed, purpose=f"validation of fold {fold}")
+        validations = _part(len(rest), shares["validation"], enough=len(rest) > 1)
+    splits: dict[str, Split] = dict.fromkeys(test, "test")
+    splits.update(dict.fromkeys(rest[:validations], "validation"))
+    splits.update(dict.fromkeys(rest[validations:], "train"))
+    return splits
+
+
+def _part(groups: int, share: float, *, enough: bool) -> int:
+    """How many groups a share comes to: at least one, where there are enough for that."""
+    return max(1, round(groups * share)) if share > 0 and enough else round(groups * share)

@@ -1,0 +1,310 @@
+"""The corpus as data loaders: checked once, split, with curated rationales, in batches of like length."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, overload
+
+import lightning
+from torch.utils.data import DataLoader, Dataset
+
+from lalm_ambig.core import distributed
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.stopping import leave_to_parent
+from lalm_ambig.core.types import SPLITS, Batch, Item, Portion
+from lalm_ambig.corpora.base import Corpus
+from lalm_ambig.corpora.preparing.prepared import ItemView, Prepared, prepare
+from lalm_ambig.corpora.rationales import read_rationales
+from lalm_ambig.data.encoding import Elicitation, Encoder, Readout, approximate_length
+from lalm_ambig.data.sampler import LengthBuckets, Repeats, ResumableLoader
+from lalm_ambig.data.stratified import stratified_order
+from lalm_ambig.prompts import FOR_TEXTS
+from lalm_ambig.readouts.logits import Scoring
+
+
+class Items(Dataset[Item], Sequence[Item]):
+    """Some of a split's items, with the rationales of a file in place of their own."""
+
+    def __init__(self, source: ItemView, rationales: dict[str, str], keep: Sequence[int]) -> None:
+        self.source, self.rationales, self.keep = source, rationales, keep
+
+    def __len__(self) -> int:
+        return len(self.keep)
+
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Items": ...
+    def __getitem__(self, index: int | slice) -> "Item | Items":
+        if isinstance(index, slice):
+            return Items(self.source, self.rationales, self.keep[index])
+        return self._spoken_for(self.source[self.keep[index]])
+
+    def only(self, places: Sequence[int]) -> "Items":
+        """The items at these places of the source, in that order."""
+        return Items(self.source, self.rationales, places)
+
+    def __iter__(self) -> Iterator[Item]:
+        return map(self._spoken_for, self.source.only(self.keep))
+
+    def _spoken_for(self, item: Item) -> Item:
+        rationale = self.rationales.get(item.id)
+        return item if rationale is None else replace(item, rationale=rationale)
+
+
+def _cuts(limit: int | float) -> bool:
+    """Whether a trainer's limit leaves batches out: a number of batches, or a share of them."""
+    return isinstance(limit, int) or limit < 1
+
+
+def asked_alike(own: Corpus, other: Corpus) -> bool:
+    """Whether two corpora are asked about in the same words by default, so that a run's own words suit the other.
+
+    Where the labels of one are not at hand: whether they are corpora of one kind.
+    """
+    try:
+        return own is other or own.prompt == other.prompt
+    except InputError:
+        return own.name == other.name
+
+
+def _check_positive(**settings: int | None) -> None:
+    for name, number in settings.items():
+        if number is not None and number < 1:
+            raise InputError(f"{name} must be at least 1, got {number}", where="data")
+
+
+class DataModule(lightning.LightningDataModule):
+    """Items of a corpus, split and batched."""
+
+    encoder: Encoder
+    prepared: Prepared
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        *,
+        batch_size: int = 8,
+        eval_batch_size: int = 16,
+        items_per_update: int | None = None,
+        rationales: Path | None = None,
+        only_with_rationale: bool = False,
+        prompt: str | None = None,
+        glosses: str | None = None,
+        scoring: Scoring = "first",
+        limit: int | None = None,
+        cache_features: bool = True,
+        skip_bad_rows: bool = False,
+        skip_long: bool = False,
+        workers: int = 0,
+        seed: int | None = None,
+    ) -> None:
+        """
+        Args:
+            corpus: What to read, and how it is split.
+            batch_size: Items that one process computes at once in training.
+            eval_batch_size: Items in a batch of validation, test and prediction.
+            items_per_update: Items of one optimiser step, of all processes and passes together, whatever the hardware:
+                `trainer.accumulate_grad_batches` follows from it. By default what batch_size, processes and that
+                setting make.
+            rationales: JSON Lines of `data_curation` (or rows with `id` and `rationale`), in place of the corpus's own.
+            only_with_rationale: Train on items with a curated rationale only, whatever the method, so that methods that
+                need none are compared with the others on the same items.
+            prompt: Stem of a prompt in `lalm_ambig/prompts`, or a .txt file, for all items; by default the corpus's,
+                and for items without sound one that asks about a text.
+            glosses: Stem or .txt file of what each class means, where the prompt has a place for it; by default the
+                prompt's own. It changes the prompt only, never how votes are grouped into classes.
+            scoring: How a class name is scored: by the logit of its `first` token, or as a whole (`sequence`), which
+                names that begin with the same token need.
+            limit: Use at most so many items of each split, for a quick look: a sample, the same for every run on that
+                split, in which speakers, parts and majority classes have their shares.
+            cache_features: Compute a frozen audio encoder's features once a clip and keep them on disk.
+            skip_bad_rows: Leave malformed rows of the corpus out, counted and listed, instead of stopping at the first.
+            skip_long: Leave items out, counted and listed, that do not fit the model's positions together with the
+                longest response, instead of stopping before anything is trained.
+            workers: Processes that load batches.
+            seed: Of the order of the training items: the run's `seed`, or nothing.
+        """
+        super().__init__()
+        _check_positive(batch_size=batch_size, eval_batch_size=eval_batch_size)
+        _check_positive(items_per_update=items_per_update, limit=limit)
+        self.corpus = corpus
+        corpus.skip_bad_rows = corpus.skip_bad_rows or skip_bad_rows
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        self.items_per_update = items_per_update
+        self.rationales_file = rationales
+        self.only_with_rationale = only_with_rationale
+        self.given_prompt = prompt
+        self.glosses, self.scoring = glosses, scoring
+        self.limit, self.cache_features = limit, cache_features
+        self.workers, self.seed = workers, seed or 0
+        self.needs_rationale = True
+        """Whether only items with a rationale are trained on."""
+        self.updates = 1
+        """Times that each batch is trained on before the next."""
+        self.smallest_batch = 1
+        """Fewest items of a batch of training."""
+        self.skip_long = skip_long
+        self.too_long: frozenset[str] = frozenset()
+        """Ids of the items that are left out."""
+        self.answered: tuple[Portion, ...] = SPLITS
+        """Splits whose items a policy will see."""
+        self.limited: dict[tuple[Portion, bool], list[int]] = {}
+        """Places of the items of a split, or of those with a rationale, that a limit leaves."""
+        self.written: int | None = None
+        """Items for which a policy writes text at a validation; None where it writes none."""
+        self.ready = False
+
+    @property
+    def categories(self) -> CategorySet:
+        return self.corpus.categories
+
+    @property
+    def prompt(self) -> str:
+        """Of items with sound, or of all. To know the corpus's own may mean to read its labels."""
+        return self.given_prompt or self.corpus.prompt
+
+    @property
+    def prompt_for_texts(self) -> str:
+        """Of items without sound: the given one, or what asks the same as the corpus's about a text."""
+        return self.given_prompt or FOR_TEXTS.get(self.prompt, self.prompt)
+
+    def elicitation(self, *, reasoning: bool, readout: Readout) -> Elicitation:
+        """How the items are asked for their distributions."""
+        return Elicitation(
+            self.prompt,
+            reasoning,
+            readout=readout,
+            glosses=self.glosses,
+            scoring=self.scoring,
+            prompt_for_texts=self.prompt_for_texts,
+        )
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read and check the corpus; later calls do nothing. Raises InputError for whatever is wrong with it."""
+        if self.ready:
+            return
+        self.rationales = read_rationales(self.rationales_file) if self.rationales_file else {}
+        self.prepared = prepare(self.corpus)
+        known = (
+            {item.id for split in SPLITS for item in self.prepared.items(split)} if self.rationales else set()
+        )
+        if self.rationales and not known & set(self.rationales):
+            raise InputError(
+                f"none of its {len(self.rationales)} ids is an item of corpus {self.corpus.name}:",
+                where=str(self.rationales_file),
+                remedy="was it written for another corpus?",
+            )
+        self.ready = True
+
+    def items(self, split: Portion, *, with_rationale: bool = False) -> Items:
+        """Items of a split, or of all; `with_rationale` leaves out those that have none."""
+        source = self.prepared.items(None if split == "all" else split)
+        keep: Sequence[int] = range(len(source))
+        if with_rationale:
+            rows = enumerate(zip(source.has_rationale(), source.ids(), strict=True))
+            keep = [i for i, (own, item) in rows if own or item in self.rationales]
+        if self.limit is not None and self.limit < len(keep):
+            chosen = (split, with_rationale)
+            if chosen not in self.limited:
+                self.limited[chosen] = sorted(self._sampled(Items(source, {}, keep), self.limit))
+            keep = self.limited[chosen]
+        if self.too_long:
+            ids = source.ids()
+            keep = [i for i in keep if ids[i] not in self.too_long]
+        return Items(source, self.rationales, keep)
+
+    def _sampled(self, items: Items, count: int | None) -> list[int]:
+        """So many of the items' places, best first (see `stratified_order`); as the split itself by its own seed, so
+        the same for every run on it."""
+        ids, strata = items.source.ids(), items.source.strata()
+        chosen = [ids[place] for place in items.keep], [strata[place] for place in items.keep]
+        return [items.keep[n] for n in stratified_order(*chosen, seed=self.corpus.seed, count=count)]
+
+    def validation_items(self) -> Items:
+        """The validation split, those items first for which text is written: the same at every validation.
+
+        Where the trainer looks at some batches only, any beginning is a sample of the split.
+        """
+        items, trainer = self.items("validation"), self.trainer
+        if trainer is not None and _cuts(trainer.limit_val_batches):
+            return items.only(self._sampled(items, None))
+        if self.written is None or self.written >= len(items):
+            return items
+        first = sorted(self._sampled(items, self.written))
+        known = set(first)
+        return items.only([*first, *(place for place in items.keep if place not in known)])
+
+    def train_items(self) -> Items:
+        """What is trained on. InputError where there is nothing, or no item has the rationale that is needed."""
+        items = self.items("train", with_rationale=self.needs_rationale or self.only_with_rationale)
+        if items:
+            return items
+        where = f"corpus {self.corpus.name}"
+        every = len(self.items("train"))
+        if not every:
+            remedy = (
+                "Look at its splits with python -m lalm_ambig.describe; --data.corpus.seed draws another."
+            )
+            what = f"none of its {len(self.prepared.items())} items is for training."
+            raise InputError(what, where=where, remedy=remedy)
+        raise InputError(
+            f"none of the {every} training items has a rationale.",
+            where=where,
+            remedy="Give --data.rationales FILE (python -m data_curation write makes one), or a method without them.",
+        )
+
+    def notes(self) -> list[str]:
+        """What a user must know of the training items: how many are left out for want of a rationale, and which."""
+        if not (self.needs_rationale or self.only_with_rationale):
+            return []
+        every, kept = self.items("train"), {item.id for item in self.train_items()}
+        without = [item.id for item in every if item.id not in kept]
+        if not without or self.limit is not None:
+            return []
+        first = ", ".join(without[:3]) + (", …" if len(without) > 3 else "")
+        return [f"{len(without)} of {len(every)} training items have no rationale and are left out ({first})"]
+
+    def train_dataloader(self) -> ResumableLoader:
+        items = self.train_items()
+        trainer: Any = self.trainer
+        order = LengthBuckets(
+            [approximate_length(item) for item in items],
+            self.batch_size,
+            seed=self.seed,
+            rank=distributed.rank(),
+            world=distributed.world(),
+            passes=1 if self.items_per_update is None else trainer.accumulate_grad_batches,
+            repeats=Repeats(self.updates, trainer.accumulate_grad_batches),
+        )
+        order.smallest = self.smallest_batch
+        loader = ResumableLoader(
+            items,
+            batch_sampler=order,
+            collate_fn=self.encoder,
+            num_workers=self.workers,
+            worker_init_fn=leave_to_parent,
+        )
+        loader.trainer = trainer
+        return loader
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        return self._loader(self.validation_items())
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        return self.loader("test")
+
+    def loader(self, split: Portion) -> DataLoader[Batch]:
+        """This process's share of a split's items, in the corpus's order."""
+        return self._loader(self.items(split))
+
+    def _loader(self, items: Items) -> DataLoader[Batch]:
+        share = items.only(distributed.share(items.keep))
+        return DataLoader(
+            share,  # type: ignore[arg-type]
+            batch_size=self.eval_batch_size,
+            collate_fn=self.encoder,
+            num_workers=self.workers,
+            worker_init_fn=leave_to_parent,
+        )

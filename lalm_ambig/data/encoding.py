@@ -1,0 +1,237 @@
+"""Items made ready for a policy: prompts as tokens, sound as mel frames or cached features, curated responses."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from lalm_ambig.audio.reading import read_audio
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Audio, Batch, Demonstrations, Item, Tokens
+from lalm_ambig.data.feature_cache import FeatureCache
+from lalm_ambig.files.json_lines import shown
+from lalm_ambig.policies.base import Policy
+from lalm_ambig.prompts import Mode, load_glosses, load_prompt, prompt_parts, with_classes
+from lalm_ambig.readouts.logits import Scoring, answer_tokens
+from lalm_ambig.readouts.verbalised import structure, written
+
+Readout = Literal["logits", "verbalised"]
+"""`logits`: softmax over the class names where the answer starts (A 3.3.1); `verbalised`: the response states the
+distribution as JSON (B 3.2)."""
+MODES: dict[tuple[Readout, bool], Mode] = {
+    ("logits", True): "reason",
+    ("logits", False): "direct",
+    ("verbalised", True): "json_reason",
+    ("verbalised", False): "json",
+}
+"""Prompt of each readout, with and without reasoning."""
+
+
+@dataclass(frozen=True)
+class Elicitation:
+    """How a distribution is asked for."""
+
+    prompt: str
+    """Stem of a prompt in `lalm_ambig/prompts`, or a file."""
+    reasoning: bool
+    """Whether a response reasons before it answers."""
+    readout: Readout = "logits"
+    glosses: str | None = None
+    """Stem or file of what each class means; by default the prompt's."""
+    scoring: Scoring = "first"
+    """Whether the logit readout scores a class name by its first token or as a sequence."""
+    prompt_for_texts: str | None = None
+    """That of items without sound; None asks about all items in the same words."""
+
+    @property
+    def about_texts(self) -> "Elicitation":
+        """What items without sound are asked."""
+        return self if self.prompt_for_texts is None else replace(self, prompt=self.prompt_for_texts)
+
+
+def prompt_template(asked: Elicitation, categories: CategorySet) -> str:
+    """The prompt with the classes and what they mean filled in. InputError where there is no such prompt or gloss."""
+    template = load_prompt(asked.prompt, MODES[asked.readout, asked.reasoning])
+    meanings = load_glosses(asked.glosses or Path(asked.prompt).name.split(".")[0])
+    return with_classes(template, categories.prompt_names, meanings)
+
+
+def prompt_notes(asked: Elicitation, categories: CategorySet, *, heard: int, texts: int) -> list[str]:
+    """What a user should know of a prompt for so many items with sound and so many without.
+
+    InputError where the prompt has no place for what the items hold: they would all be asked the same.
+    """
+    if heard:
+        prompt_parts(prompt_template(asked, categories), text="", audio=True)
+    if not texts:
+        return []
+    name, template = asked.about_texts.prompt, prompt_template(asked.about_texts, categories)
+    if "{text}" not in template:
+        remedy = "Put {text} where the text belongs, or leave --data.prompt (--prompt) out."
+        what = f"prompt {name} has no {{text}}, but the items are texts."
+        raise InputError(what, where="data.prompt", remedy=remedy)
+    if "{audio}" not in template:
+        return []
+    return [
+        f"prompt {name} asks about a recording ({{audio}}), but {texts:,} of {heard + texts:,} items have no sound; "
+        "without --data.prompt (--prompt) these are asked about a text"
+    ]
+
+
+class Encoder:
+    """Turns items into a batch; also the data loaders' collate function."""
+
+    def __init__(self, policy: Policy, categories: CategorySet, asked: Elicitation) -> None:
+        """
+        Args:
+            policy: A loaded policy.
+            categories: The classes the prompt lists, in order.
+            asked: The prompt, and the form of the answer.
+        """
+        self.policy = policy
+        self.categories = categories
+        self.reasoning = asked.reasoning
+        self.tags = policy.tags if asked.reasoning else policy.tags.at_once()
+        """Around reasoning and answer, as a response to these prompts writes them."""
+        self.template = self._template(asked)
+        """Of items with sound."""
+        self.text_template = self._template(asked.about_texts)
+        """Of items without."""
+        self.fences = {
+            whole: policy.fence(*whole.partition("{text}")[::2])
+            for whole in (self.template, self.text_template)
+        }
+        """What stands around an item's text in each of them (see `TextIds.fence`)."""
+        verbalised = asked.readout == "verbalised"
+        self.answer = (
+            None
+            if verbalised
+            else answer_tokens(
+                policy.text_ids, categories, scoring=asked.scoring, tags=self.tags, as_text=policy.as_text
+            )
+        )
+        """The class names' tokens of the logit readout; None where the distribution is stated in words."""
+        self.features: FeatureCache | None = None
+
+    def __call__(self, items: Sequence[Item]) -> Batch:
+        sounds, prompts = [], []
+        for item in items:
+            with _naming(item):
+                sounds.append(self._sound(item))
+                prompts.append(self._prompt(item, sounds[-1]))
+        return Batch(
+            items=tuple(items),
+            prompt=pad(prompts, self.policy.pad_id, side="left"),
+            audio=self._audio(sounds),
+            label_dist=torch.tensor([item.label_dist for item in items]),
+            curated=self._curated(items),
+        )
+
+    def _template(self, asked: Elicitation) -> str:
+        whole = prompt_template(asked, self.categories)
+        whole = self.policy.tags.put_into(whole).replace("{json}", structure(self.categories))
+        return self._names_as_text(whole)
+
+    def _names_as_text(self, whole: str) -> str:
+        """A text of ours in which each class name is text, whatever control token it holds."""
+        for name in self.categories.prompt_names:
+            whole = whole.replace(name, self.policy.as_text(name))
+        return whole
+
+    def _sound(self, item: Item) -> Tensor | None:
+        if item.audio is None:
+            return None
+        if self.features is not None:
+            return self.features.get(item.audio)
+        return self.policy.listen(read_audio(item.audio, max_s=self.policy.window_s or None))
+
+    def _prompt(self, item: Item, sound: Tensor | None) -> list[int]:
+        if sound is None:
+            return self.prompt_ids(item)
+        tokens = sound.shape[0] if self.features is not None else self.policy.audio_tokens(sound)
+        return self.prompt_ids(item, audio_tokens=tokens)
+
+    def prompt_ids(self, item: Item, *, audio_tokens: int | None = None) -> list[int]:
+        """Tokens of an item's prompt, with so many of sound; None where none is heard."""
+        heard = audio_tokens is not None
+        template = self.template if heard else self.text_template
+        fence = self.fences[template]
+        text = None if item.text is None else fence + self.policy.as_text(item.text) + fence
+        parts = prompt_parts(template, text=text, audio=heard)
+        return self.policy.prompt_ids(parts, audio_tokens=audio_tokens or 0, at_once=not self.reasoning)
+
+    def curated_length(self, item: Item) -> int:
+        """Tokens of an item's curated response."""
+        return sum(map(len, self._response(item)))
+
+    def written_length(self, item: Item) -> int:
+        """Tokens of an item's curated response that the policy would write itself: up to where a logit readout reads,
+        or up to the end of an answer in words."""
+        start, answer, _ = self._response(item)
+        return len(start) + (len(answer) if self.answer is None else 0)
+
+    def _audio(self, sounds: Sequence[Tensor | None]) -> Audio | None:
+        present = [(row, sound) for row, sound in enumerate(sounds) if sound is not None]
+        if not present:
+            return None
+        rows, frames = zip(*present, strict=True)
+        return Audio(rows=rows, frames=frames, encoded=self.features is not None)
+
+    def _curated(self, items: Sequence[Item]) -> Demonstrations | None:
+        if self.reasoning and any(item.rationale is None for item in items):
+            return None
+        parts = []
+        for item in items:
+            with _naming(item):
+                parts.append(self._response(item))
+        named = int(self.answer is not None)
+        marks = [[0] * len(start) + [named] * len(answer) + [0] * len(end) for start, answer, end in parts]
+        return Demonstrations(
+            response=pad(
+                [start + answer + end for start, answer, end in parts], self.policy.pad_id, side="right"
+            ),
+            is_name=pad(marks, 0, side="right").ids.bool(),
+            readout_at=torch.tensor([len(start) - 1 for start, _, _ in parts]),
+        )
+
+    def _response(self, item: Item) -> tuple[list[int], list[int], list[int]]:
+        """Tokens of a curated response: before the answer, the answer, and behind it."""
+        ids, over = self.policy.text_ids, self.policy.end_ids[:1]
+        own = item.rationale if self.reasoning else None
+        rationale = None if own is None else self.policy.as_text(own)
+        if self.answer is None:
+            start = [] if rationale is None else ids(self.tags.curated_thought(rationale))
+            return start, ids(self._names_as_text(written(item.label_dist, self.categories))), over
+        name = self.answer.name_ids[item.majority]
+        return ids(self.tags.curated_start(rationale)), list(name), ids(self.tags.answer_close) + over
+
+
+@contextmanager
+def _naming(item: Item) -> Iterator[None]:
+    """Whatever is wrong inside says of which item."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(str(error), where=f"item {shown(item.id)}") from error
+
+
+def pad(rows: Sequence[Sequence[int]], value: int, *, side: str) -> Tokens:
+    """Ragged rows as a rectangle, padded on the left (prompts) or right (responses)."""
+    width = max(len(row) for row in rows)
+    ids, mask = torch.full((len(rows), width), value), torch.zeros(len(rows), width, dtype=torch.bool)
+    for index, row in enumerate(rows):
+        place = slice(width - len(row), width) if side == "left" else slice(0, len(row))
+        ids[index, place] = torch.tensor(row, dtype=ids.dtype)
+        mask[index, place] = True
+    return Tokens(ids, mask)
+
+
+def approximate_length(item: Item) -> float:
+    """Tokens of an item, roughly, to put items of like length into one batch."""
+    characters = len(item.text or "") + len(item.rationale or "")
+    return 25 * item.duration_s + characters / 4

@@ -1,0 +1,109 @@
+"""Features of a frozen audio encoder, computed once a clip and memory-mapped from disk."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from rich.progress import track
+from torch import Tensor
+
+from lalm_ambig.audio.reading import read_audio
+from lalm_ambig.core.types import Item
+from lalm_ambig.files.atomic import new_folder, write_text
+from lalm_ambig.policies.base import Policy
+
+CLIPS_PER_PASS = 8
+_BYTES: dict[torch.dtype, Any] = {
+    torch.float32: np.dtype("float32"),
+    torch.bfloat16: np.dtype("int16"),
+    torch.float16: np.dtype("float16"),
+}
+
+
+@dataclass(frozen=True)
+class FeatureCache:
+    """Features of every clip of a corpus, as one flat file and an index of where each clip's begin."""
+
+    folder: Path
+    channels: int
+    dtype: torch.dtype
+    index: dict[str, tuple[int, int]]
+    """Audio path → (first row, rows)."""
+
+    def get(self, audio: str) -> Float[Tensor, "audio_token channel"]:
+        """A clip's encoder features; KeyError for a clip that was not there when the cache was made."""
+        first, rows = self.index[audio]
+        flat: Any = np.memmap(self.folder / "features.bin", _BYTES[self.dtype], mode="r")
+        part = np.array(flat[first * self.channels : (first + rows) * self.channels])
+        return torch.from_numpy(part).view(self.dtype).view(rows, self.channels)
+
+    def moments(self, clips: Sequence[str]) -> tuple[Float[Tensor, "channel"], Float[Tensor, "channel"]]:
+        """Mean and standard deviation of each channel over all audio tokens of the clips."""
+        count, total = 0, torch.zeros(self.channels, dtype=torch.float64)
+        squares = torch.zeros_like(total)
+        for clip in clips:
+            features = self.get(clip).double()
+            count += features.shape[0]
+            total += features.sum(0)
+            squares += features.square().sum(0)
+        mean = total / count
+        return mean.float(), (squares / count - mean.square()).clamp(min=0).sqrt().float()
+
+
+def cached_features(policy: Policy, items: Sequence[Item], root: Path) -> FeatureCache:
+    """The cache for these items' clips, read from disk where this encoder has heard them all before.
+
+    Args:
+        policy: A loaded policy whose audio encoder is frozen.
+        items: Everything that will be heard; items without audio are passed over.
+        root: Folder of all feature caches.
+    """
+    clips = sorted(
+        {item.audio: item.duration_s for item in items if item.audio}.items(), key=lambda c: (c[1], c[0])
+    )
+    paths = [path for path, _ in clips]
+    digest = hashlib.sha256(policy.encoder_fingerprint().encode())
+    for path in sorted(paths):
+        stat = Path(path).stat()
+        digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+    folder = root / f"features-{digest.hexdigest()[:16]}"
+    if not (folder / "index.json").is_file():
+        _build(policy, paths, folder)
+    return _open(folder)
+
+
+def _open(folder: Path) -> FeatureCache:
+    saved = json.loads((folder / "index.json").read_text())
+    index = {path: (first, rows) for path, first, rows in saved["clips"]}
+    return FeatureCache(folder, saved["channels"], getattr(torch, saved["dtype"]), index)
+
+
+def _build(policy: Policy, paths: Sequence[str], folder: Path) -> None:
+    clips, row, channels, dtype = [], 0, 0, torch.float32
+    with new_folder(folder) as unfinished:
+        with (unfinished / "features.bin").open("wb") as out:
+            for path, features in encoded(policy, paths):
+                channels, dtype = features.shape[1], features.dtype
+                out.write(features.contiguous().view(torch.uint8).numpy().tobytes())
+                clips.append((path, row, features.shape[0]))
+                row += features.shape[0]
+        about = {"channels": channels, "dtype": str(dtype).removeprefix("torch."), "clips": clips}
+        write_text(unfinished / "index.json", json.dumps(about))
+
+
+def encoded(
+    policy: Policy, paths: Sequence[str]
+) -> Iterator[tuple[str, Float[Tensor, "audio_token channel"]]]:
+    """Each clip's features under the policy's audio encoder as it is, several clips at a time, on the CPU."""
+    passes = [paths[i : i + CLIPS_PER_PASS] for i in range(0, len(paths), CLIPS_PER_PASS)]
+    with torch.inference_mode():
+        for group in track(passes, description="audio features", transient=True):
+            frames = [policy.listen(read_audio(path, max_s=policy.window_s)) for path in group]
+            for path, features in zip(group, policy.encode_audio(frames), strict=True):
+                yield path, features.cpu()

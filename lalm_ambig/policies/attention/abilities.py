@@ -1,0 +1,133 @@
+"""What a loaded checkpoint can do, as its self-check has found it, and the parts of a policy that passes use."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lalm_ambig.policies.attention.own_forward import NOTHING_BEHIND, BehindHead
+
+Batching = Literal["padded", "equal", "single"]
+"""Which texts can be computed together: those of any lengths, padded; only those of equal length; none."""
+Decoding = Literal["padded", "equal", "single", "never"]
+"""Which responses can go on together from the model's own cache; `never`: not even one, so that every token is computed
+from the whole text again."""
+
+
+TEXTS = {
+    "equal": "only texts of equal length are computed together: this model gives other values for padded ones",
+    "single": "texts are computed one by one: this model gives other values for several together",
+}
+RESPONSES = {
+    "equal": "only responses to prompts of equal length are written together: this model's cache gives other values "
+    "for padded ones",
+    "single": "responses are written one by one: this model's cache gives other values for several together",
+    "never": "each token of a response is computed from the whole text again: this model's cache gives other values",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was tried, and how it came out."""
+
+    name: str
+    ok: bool
+    detail: str
+    """With its numbers."""
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What a checkpoint can do on this device, in this type, with this attention."""
+
+    shares: bool = False
+    """Whether texts can lie behind one another in one row, what they share computed once."""
+    batching: Batching = "padded"
+    decoding: Decoding = "padded"
+    behind_head: BehindHead = NOTHING_BEHIND
+    """What the class does to its head's product."""
+    longest_shared: int | None = None
+    """Tokens of the longest text for which sharing is exact; None for any."""
+    longest_row: int | None = None
+    """Tokens of the longest row for which sharing is exact; None for any."""
+    rotary_limit: int | None = None
+    """Tokens beyond which a text has other rotary frequencies, which a class then gives to its whole batch; None where
+    they never change."""
+    untrainable: str = ""
+    """Why gradients do not reach what would be trained, in one line; empty where they do."""
+    reason: str = ""
+    """Why texts cannot share a row, in one line; empty where they can."""
+    findings: tuple[Finding, ...] = ()
+
+    def shares_texts_of(self, tokens: int, *, row: int) -> bool:
+        """Whether texts of at most so many tokens may share a row of so many."""
+        short = self.longest_shared is None or tokens <= self.longest_shared
+        return self.shares and short and (self.longest_row is None or row <= self.longest_row)
+
+    def batches(self, lengths: Sequence[int]) -> list[list[int]]:
+        """Which of several texts are computed together."""
+        return self._groups(lengths, self.batching)
+
+    def decoded_together(self, lengths: Sequence[int]) -> list[list[int]]:
+        """Which of several texts go on together; as good as any where none can."""
+        return self._groups(lengths, "padded" if self.decoding == "never" else self.decoding)
+
+    def _groups(self, lengths: Sequence[int], batching: Batching) -> list[list[int]]:
+        if batching == "single":
+            return [[n] for n in range(len(lengths))]
+        if batching == "equal":
+            return equal_groups(lengths)
+        limit = self.rotary_limit
+        return equal_groups([limit is not None and length > limit for length in lengths])
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know: the slower ways that were taken, and why."""
+        notes = []
+        if not self.shares and self.reason:
+            notes.append(f"prompts are not shared but computed for each response: {self.reason}")
+        notes += [TEXTS[self.batching]] if self.batching in TEXTS else []
+        return [*notes, RESPONSES[self.decoding]] if self.decoding in RESPONSES else notes
+
+
+def equal_groups(values: Sequence[int]) -> list[list[int]]:
+    """Positions of equal values, in the order in which these first occur."""
+    groups: dict[int, list[int]] = {}
+    for position, value in enumerate(values):
+        groups.setdefault(value, []).append(position)
+    return list(groups.values())
+
+
+@runtime_checkable
+class Passing(Protocol):
+    """The parts of a policy that passes over texts use."""
+
+    @property
+    def abilities(self) -> Abilities: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def pad_id(self) -> int: ...
+
+    def embed_ids(self, ids: Int[Tensor, "*item token"]) -> Float[Tensor, "*item token channel"]: ...
+
+    def hidden(
+        self,
+        embeddings: Tensor,
+        mask: Tensor,
+        *,
+        ids: Tensor | None = None,
+        going_on: dict[str, Any] | None = None,
+        ragged: bool = True,
+    ) -> Tensor: ...
+
+    def decoded(
+        self, embeddings: Tensor, ids: Tensor | None, **settings: Any
+    ) -> tuple[Tensor, dict[str, Any]]: ...
+
+    def rotary_positions(self, positions: Int[Tensor, "item token"]) -> Tensor: ...

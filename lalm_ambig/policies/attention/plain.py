@@ -1,0 +1,134 @@
+"""The plain way: every text by itself, in batches that the model can take, by its own mask and cache.
+
+It makes no assumption about how a model mixes tokens, so it holds for recurrent and convolution layers too. What a
+model does not get right in a padded batch, its self-check has found, and is not asked of it.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from lalm_ambig.policies.attention.abilities import Passing
+from lalm_ambig.policies.attention.tree import Segment
+
+
+def plain_states(policy: Passing, texts: Sequence[Segment]) -> list[Float[Tensor, "_ channel"]]:
+    """Hidden states of every text's tokens, each text seeing itself only."""
+    found = {n: text.embeddings for n, text in enumerate(texts)}
+    filled = [n for n, text in enumerate(texts) if len(text)]
+    for group in policy.abilities.batches([len(texts[n]) for n in filled]):
+        rows = [filled[n] for n in group]
+        group_texts = [texts[n] for n in rows]
+        embeddings, ids, mask = padded(policy, group_texts, side="right")
+        states = policy.hidden(embeddings, mask, ids=ids, ragged=_ragged(group_texts))
+        found.update((n, own[: len(texts[n])]) for n, own in zip(rows, states, strict=True))
+    return list(found.values())
+
+
+def _ragged(texts: Sequence[Segment]) -> bool:
+    return len({len(text) for text in texts}) > 1
+
+
+def path_states(policy: Passing, segments: Sequence[Segment]) -> list[Float[Tensor, "_ channel"]]:
+    """Hidden states of each segment of a tree, every path from root to leaf computed by itself."""
+    paths: list[list[int]] = []
+    for index, segment in enumerate(segments):
+        paths.append([index] if segment.parent is None else [*paths[segment.parent], index])
+    inner = {segment.parent for segment in segments}
+    leaves = [path for path in paths if path[-1] not in inner]
+    found: dict[int, Tensor] = {}
+    texts = [_whole(segments, path) for path in leaves]
+    for path, states in zip(leaves, plain_states(policy, texts), strict=True):
+        parts = torch.split(states, [len(segments[n]) for n in path])
+        found |= dict(zip(path, parts, strict=True))
+    return [found[index] for index in range(len(segments))]
+
+
+def _whole(segments: Sequence[Segment], path: Sequence[int]) -> Segment:
+    """The segments of a path as one text."""
+    whole = segments[path[0]]
+    for index in path[1:]:
+        whole = whole.followed_by(segments[index])
+    return whole
+
+
+def padded(
+    policy: Passing, texts: Sequence[Segment], *, side: str
+) -> tuple[Float[Tensor, "row token channel"], Int[Tensor, "row token"] | None, Tensor]:
+    """Texts as a rectangle: embeddings, ids where all of them say theirs, and the mask that is True on tokens."""
+    embeddings = pad_sequence([text.embeddings for text in texts], batch_first=True, padding_side=side)
+    known = [text.ids for text in texts if text.ids is not None]
+    ids = None
+    if len(known) == len(texts):
+        ids = pad_sequence(known, batch_first=True, padding_value=policy.pad_id, padding_side=side)
+    lengths = torch.tensor([len(text) for text in texts], device=embeddings.device)
+    places = torch.arange(embeddings.shape[1], device=embeddings.device)
+    mask = places < lengths[:, None] if side == "right" else places >= embeddings.shape[1] - lengths[:, None]
+    return embeddings, ids, mask
+
+
+class PlainDecoding:
+    """Texts that go on token by token, by the model's own cache."""
+
+    def __init__(self, policy: Passing, texts: Sequence[Segment]) -> None:
+        """
+        Args:
+            policy: A loaded policy.
+            texts: The beginning of each row; a row's own.
+        """
+        self.policy, self.texts = policy, list(texts)
+        self.caches = policy.abilities.decoding != "never"
+        self.groups = policy.abilities.decoded_together([len(text) for text in texts])
+        self.masks: list[Tensor] = []
+        self.ragged: list[bool] = []
+        self.states: list[dict[str, object]] = []
+
+    def start(self) -> Float[Tensor, "row channel"]:
+        """The hidden state behind each text."""
+        if not self.caches:
+            return self._again()
+        found: dict[int, Tensor] = {}
+        for rows in self.groups:
+            embeddings, ids, mask = padded(self.policy, [self.texts[n] for n in rows], side="left")
+            state: dict[str, object] = {}
+            ragged = _ragged([self.texts[n] for n in rows])
+            states = self.policy.hidden(embeddings, mask, ids=ids, going_on=state, ragged=ragged)
+            self._keep(found, rows, states)
+            self.masks.append(mask)
+            self.ragged.append(ragged)
+            self.states.append(state)
+        return self._in_order(found)
+
+    def step(self, tokens: Int[Tensor, "row"]) -> Float[Tensor, "row channel"]:
+        """The hidden state behind these tokens, one a row."""
+        if not self.caches:
+            more = self.policy.embed_ids(tokens[:, None])
+            added = [Segment(e, None, i[None]) for e, i in zip(more, tokens, strict=True)]
+            self.texts = [text.followed_by(new) for text, new in zip(self.texts, added, strict=True)]
+            return self._again()
+        found: dict[int, Tensor] = {}
+        for number, (rows, state) in enumerate(zip(self.groups, self.states, strict=True)):
+            ids = tokens[rows][:, None]
+            self.masks[number] = torch.cat(
+                [self.masks[number], torch.ones_like(ids, dtype=torch.bool)], dim=1
+            )
+            embeddings = self.policy.embed_ids(ids)
+            states = self.policy.hidden(
+                embeddings, self.masks[number], ids=ids, going_on=state, ragged=self.ragged[number]
+            )
+            self._keep(found, rows, states)
+        return self._in_order(found)
+
+    def _again(self) -> Tensor:
+        return torch.stack([states[-1] for states in plain_states(self.policy, self.texts)])
+
+    @staticmethod
+    def _keep(found: dict[int, Tensor], rows: Sequence[int], states: Tensor) -> None:
+        found.update(dict(zip(rows, states[:, -1], strict=True)))
+
+    @staticmethod
+    def _in_order(found: dict[int, Tensor]) -> Tensor:
+        return torch.stack([found[n] for n in range(len(found))])

@@ -1,0 +1,106 @@
+"""Passes of the decoder over trees of segments, and the first pass of rollouts: what comes before is computed once."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lalm_ambig.policies.attention.abilities import Passing
+from lalm_ambig.policies.attention.plain import path_states
+from lalm_ambig.policies.attention.rollout_cache import RolloutCache
+from lalm_ambig.policies.attention.tree import (
+    MARK,
+    Layout,
+    Segment,
+    TreeLayout,
+    common_beginning,
+    joined_ids,
+    rooted,
+)
+
+
+def tree_states(
+    policy: Passing, segments: Sequence[Segment], *, share: bool = True
+) -> list[Float[Tensor, "_ channel"]]:
+    """Hidden states of each segment of a tree, every token seeing its ancestors and what precedes it.
+
+    Where all beginnings have some tokens in common, these are computed once as well. Without `share`, or where the
+    model cannot do it (see `Abilities`), every path from root to leaf is computed by itself: the plain way, slower and
+    equal but for rounding.
+    """
+    row = sum(len(segment) for segment in segments)
+    if not (share and policy.abilities.shares_texts_of(longest_path(segments), row=row)):
+        return path_states(policy, segments)
+    common = common_beginning([segment.embeddings for segment in segments if segment.parent is None])
+    _, states = shared_states(policy, rooted(segments, common))
+    if not common:
+        return states
+    begins = [segment.parent is None and len(segment) > 0 for segment in segments]
+    return [
+        torch.cat([states[0], own]) if begin else own for begin, own in zip(begins, states[1:], strict=True)
+    ]
+
+
+def longest_path(segments: Sequence[Segment]) -> int:
+    """Tokens of the longest path from a root to a leaf."""
+    lengths: list[int] = []
+    for segment in segments:
+        lengths.append(len(segment) + (0 if segment.parent is None else lengths[segment.parent]))
+    return max(lengths, default=0)
+
+
+def prefill(
+    policy: Passing, prompts: Sequence[Segment], *, copies: int
+) -> tuple[Float[Tensor, "prompt channel"], RolloutCache]:
+    """Each prompt's last hidden state, and the cache from which `copies` responses to each can go on."""
+    tree = rooted(prompts, common_beginning([prompt.embeddings for prompt in prompts]))
+    layout, states = shared_states(policy, tree, keep=True)
+    own = range(len(tree) - len(prompts), len(tree))
+    cache = RolloutCache(layout.kept, [layout.path(n) for n in own], copies=copies)
+    return torch.stack([states[n][-1] for n in own]), cache
+
+
+def go_on(
+    policy: Passing, cache: RolloutCache, ids: Int[Tensor, "row new"], positions: Int[Tensor, "row new"]
+) -> Float[Tensor, "row new channel"]:
+    """Hidden states of new tokens behind what the cache holds; it is not advanced."""
+    cache.expect(positions)
+    return _laid_out(policy, (policy.embed_ids(ids), ids), positions, layout=cache)
+
+
+def shared_states(
+    policy: Passing, segments: Sequence[Segment], *, keep: bool = False
+) -> tuple[TreeLayout, list[Tensor]]:
+    """The layout of a tree in one packed row, and the hidden states of its segments.
+
+    `keep` leaves every layer's keys and values in the layout.
+    """
+    lengths = [len(segment) for segment in segments]
+    layout = TreeLayout(lengths, [segment.parent for segment in segments], keep=keep)
+    ids = joined_ids(segments)
+    row = torch.cat([segment.embeddings for segment in segments])[None]
+    tokens = (row, None if ids is None else ids[None])
+    states = _laid_out(policy, tokens, layout.positions[None], layout=layout)[0]
+    return layout, list(torch.split(states, lengths))
+
+
+def _laid_out(
+    policy: Passing,
+    tokens: tuple[Tensor, Tensor | None],
+    positions: Int[Tensor, "row new"],
+    *,
+    layout: Layout,
+) -> Float[Tensor, "row new channel"]:
+    """Hidden states of new tokens (embeddings, and ids where they say all of it) at those positions, where the layout
+    decides what each of them sees."""
+    embeddings, ids = tokens
+    states, _ = policy.decoded(
+        embeddings,
+        ids,
+        attention_mask=torch.zeros(MARK, device=embeddings.device),
+        position_ids=policy.rotary_positions(positions.to(embeddings.device)),
+        use_cache=False,
+        layout=layout,
+    )
+    return states

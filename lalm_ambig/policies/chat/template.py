@@ -1,0 +1,165 @@
+"""A checkpoint's chat template: what it is given beside the turns, and how its failures are told."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+from lalm_ambig.core.errors import InputError
+
+Turns = Sequence[Mapping[str, Any]]
+TODAY = "2026-01-01"
+"""What a template that asks for today's date gets unless `policy.date` says another. No command reads the clock, so a
+run gives the same numbers on any day."""
+RESERVED = frozenset(
+    {
+        "conversation",
+        "messages",
+        "add_generation_prompt",
+        "continue_final_message",
+        "tokenize",
+        "strftime_now",
+    }
+    | {"sanitize_control_tokens", "padding", "truncation", "max_length", "tokenizer_kwargs", "return_tensors"}
+    | {"return_dict", "return_assistant_tokens_mask"}
+)
+"""Names that a template's arguments may not have: they are the project's to set."""
+NAMED = "chat_template"
+"""The argument that chooses one of several templates by its name."""
+LETTERS = "aAbBcCdDefFgGhHIjklmMnpPrRsStTuUVwWxXyYzZ"
+"""Directives of strftime, each also with these flags before it."""
+FLAGS = ("", "-", "_", "0")
+PERCENT = "\ufdd1"
+
+
+@dataclass(frozen=True)
+class ChatSettings:
+    """What a chat template is given beside the user's turn."""
+
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """By name, as the template asks for them: `{enable_thinking: false}`."""
+    date: str = TODAY
+    """Today's date, for a template that asks for it (YYYY-MM-DD)."""
+    system: str | None = None
+    """What the system's turn says; None for no such turn, or the template's own."""
+
+    def __post_init__(self) -> None:
+        try:
+            date.fromisoformat(self.date)
+        except ValueError as error:
+            raise InputError(
+                f"{self.date!r} is no date ({error}):", where="policy.date", remedy=f"write it as {TODAY}."
+            ) from error
+        if taken := sorted(RESERVED.intersection(self.arguments)):
+            raise InputError(
+                f"{taken[0]!r} is set by the project:",
+                where="policy.template_arguments",
+                remedy="leave it out.",
+            )
+
+
+class Template:
+    """Turns as one text, by the template of a tokenizer."""
+
+    def __init__(self, tokenizer: Any, source: str, settings: ChatSettings) -> None:
+        """
+        Args:
+            tokenizer: As the checkpoint has it.
+            source: Where the checkpoint is, for messages.
+            settings: What the template is given beside the turns.
+        """
+        self.tokenizer, self.source = tokenizer, source
+        self.arguments = {name: value for name, value in settings.arguments.items() if name != NAMED}
+        self.text = self._text(settings.arguments.get(NAMED))
+        for name in self.arguments:
+            if not re.search(rf"\b{re.escape(name)}\b", self.text):
+                raise InputError(
+                    f"the chat template of {source!r} does not use {name!r}:",
+                    where="policy.template_arguments",
+                    remedy="correct the name, or leave it out.",
+                )
+        self.asks_for_date = "strftime_now" in self.text
+        self.dated = dated(self.text, date.fromisoformat(settings.date)) if self.asks_for_date else self.text
+
+    def _text(self, name: str | None) -> str:
+        """The template itself. InputError where there is none, or several and none is the default."""
+        try:
+            text = str(self.tokenizer.get_chat_template(name))
+        except NotImplementedError as error:
+            raise InputError(
+                f"the tokenizer of {self.source!r}, a {type(self.tokenizer).__name__}, has no chat template to read:",
+                where="policy.path",
+                remedy="uninstall mistral-common, without which transformers reads another from the folder.",
+            ) from error
+        except ValueError:  # none, or several without a default, which is said below
+            text = ""
+        if not self.tokenizer.chat_template and name is None:
+            raise InputError(
+                f"{self.source!r} has no chat template, as base models have none:",
+                where="policy.path",
+                remedy="give an instruction-tuned checkpoint, or put a chat_template.jinja into its folder.",
+            )
+        several = self.tokenizer.chat_template
+        known = sorted(several) if isinstance(several, dict) else []
+        if known and (name or "default") not in known:
+            raise InputError(
+                f"{self.source!r} has {len(known)} chat templates and none called {name or 'default'!r}:",
+                where="policy.path",
+                remedy=f"set policy.template_arguments to {{{NAMED}: {known[0]}}}, or to another of "
+                f"{', '.join(known)}.",
+            )
+        return text
+
+    def __call__(self, turns: Turns, *, begin: bool) -> str:
+        """The turns as text; with `begin`, up to where the model's answer begins, if the template can do that.
+
+        Raises InputError with the template's own message, whatever went wrong in it: it is code from elsewhere.
+        """
+        try:
+            return str(
+                self.tokenizer.apply_chat_template(
+                    list(turns),
+                    chat_template=self.dated,
+                    tokenize=False,
+                    add_generation_prompt=begin,
+                    **self.arguments,
+                )
+            )
+        except Exception as error:
+            message = str(error).strip() or "no message"
+            raise self.error(f"fails, {type(error).__name__}: {message.rstrip('.')}.") from error
+
+    def error(self, what: str, *, remedy: str = "") -> InputError:
+        """What is wrong with the template, in one line."""
+        return InputError(f"the chat template of {self.source!r} {what}", where="policy.path", remedy=remedy)
+
+    def mentions(self, text: str) -> bool:
+        """Whether template or tokenizer know a tag."""
+        return text in self.text or text in self.tokenizer.get_added_vocab()
+
+
+def dated(template: str, day: date) -> str:
+    """The template with a `strftime_now` of its own, which is that day at midnight in place of the clock's time.
+
+    A macro, since transformers lets no function through to a template. The line's end behind it is one that jinja
+    leaves out, so the template begins as it would alone.
+    """
+    moment = datetime(day.year, day.month, day.day)
+    values = {f"%{flag}{letter}": moment.strftime(f"%{flag}{letter}") for flag in FLAGS for letter in LETTERS}
+    values["%s"] = str(int(moment.replace(tzinfo=UTC).timestamp()))
+    written = {directive: value for directive, value in values.items() if directive in template}
+    body = (
+        f"{{% set told = namespace(text=format|replace('%%', {PERCENT!r})) %}}{_replacing(written)}"
+        f"{{% if '%' in told.text %}}{_replacing(values)}{{% endif %}}"  # a form that the template puts together
+        f"{{{{ told.text|replace({PERCENT!r}, '%') }}}}"
+    )
+    return f"{{% macro strftime_now(format) %}}{body}{{% endmacro %}}\n{template}"
+
+
+def _replacing(values: Mapping[str, str]) -> str:
+    """Template code that puts values in the place of directives."""
+    pairs = [[directive, value] for directive, value in values.items()]
+    return (
+        f"{{% for old, new in {pairs!r} %}}{{% set told.text = told.text|replace(old, new) %}}{{% endfor %}}"
+    )

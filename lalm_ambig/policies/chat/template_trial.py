@@ -1,0 +1,142 @@
+"""What a chat template makes of a probe, tried out in each way of giving it content."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.policies.chat.template import Template
+from lalm_ambig.policies.chat.text_ids import SENTINEL
+from lalm_ambig.policies.chat.thoughts import tag_at_end
+
+PROBE = 'One line of a "probe" & its\nsecond line'
+"""Stands for the user's text; what a template could do to a text changes it."""
+SHOWN = 80
+"""Characters of a text that a message shows."""
+ANSWER = "sadness"
+"""Stands for the model's answer."""
+Part = dict[str, str]
+Form = Callable[[str], Any]
+"""A text as the content of a turn."""
+
+
+def as_string(text: str) -> str:
+    """Content as a string."""
+    return text
+
+
+def as_parts(text: str) -> list[Part]:
+    """Content as a list of one part."""
+    return [{"type": "text", "text": text}]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a template makes of the probe."""
+
+    user: Form
+    before: tuple[dict[str, Any], ...]
+    """The system's turn, where there is one."""
+    answer: dict[str, Any]
+    """The model's turn."""
+    prompt: str
+    """The user's turn, up to where the model's answer begins."""
+    whole: str
+    """With the model's turn."""
+    begins: bool
+    """Whether the template writes how the model's turn begins when it is asked to."""
+    opening: str
+    """How it begins, as far as that can be told from the user's turn."""
+
+    @property
+    def tail(self) -> str:
+        """What follows the user's text in every prompt."""
+        return self.prompt.rpartition(PROBE)[2]
+
+    @property
+    def behind(self) -> str:
+        """What follows the model's answer."""
+        return self.whole.rpartition(ANSWER)[2]
+
+    @property
+    def lead(self) -> str:
+        """What the template writes between the end of the prompt and an answer; empty where it does not go on."""
+        before, _, _ = self.whole.rpartition(ANSWER)
+        return before.removeprefix(self.prompt) if before.startswith(self.prompt) else ""
+
+
+def first_trial(template: Template, system: str | None, *, hears: bool) -> Trial:
+    """The first way of giving content that works. Raises InputError with the first failure where none does."""
+    failures = []
+    for user, answer, before in _ways(hears=hears):
+        try:
+            return _trial(template, user, (answer, before), system=system)
+        except InputError as error:
+            failures.append(error)
+    raise failures[0]
+
+
+def _ways(*, hears: bool) -> Iterator[tuple[Form, Form, Form]]:
+    """Forms of the user's, the model's and the system's content; strings before parts, where a string will do."""
+    for user in (as_parts,) if hears else (as_string, as_parts):
+        others = (as_string, as_parts) if hears or user is as_string else (as_parts, as_string)
+        for answer, before in product(others, others):
+            yield user, answer, before
+
+
+def _trial(template: Template, user: Form, others: tuple[Form, Form], *, system: str | None) -> Trial:
+    before = () if system is None else ({"role": "system", "content": others[1](system)},)
+    turns = [*before, {"role": "user", "content": user(PROBE)}]
+    answer = {"role": "assistant", "content": others[0](ANSWER)}
+    whole, begun = template([*turns, answer], begin=False), template(turns, begin=True)
+    _require(template, "the text that is put in", PROBE, whole)
+    _require(template, "the model's answer", ANSWER, whole.rpartition(PROBE)[2])
+    alone = _without_beginning(template, turns)
+    prompt = answered_prompt(template, turns, answer) if begun == alone else begun
+    _require(template, "the text that is put in", PROBE, prompt)
+    if system is not None and system.strip() not in prompt:
+        raise template.error(f"{changed(system.strip(), prompt, what='policy.system')}.")
+    return Trial(user, before, answer, prompt, whole, begun != alone, _opening(prompt, alone or ""))
+
+
+def _opening(prompt: str, alone: str) -> str:
+    """What a prompt has beyond the user's turn; where that cannot be told, a tag that it ends with."""
+    if alone and prompt != alone and prompt.startswith(alone):
+        return prompt.removeprefix(alone)
+    return tag_at_end(prompt.rpartition(PROBE)[2])
+
+
+def _without_beginning(template: Template, turns: Sequence[dict[str, Any]]) -> str | None:
+    """The turns without how the model's begins; None where the template will not have that."""
+    try:
+        return template(turns, begin=False)
+    except InputError:
+        return None
+
+
+def answered_prompt(template: Template, turns: Sequence[dict[str, Any]], answer: dict[str, Any]) -> str:
+    """The prompt by a template that writes no beginning of the model's turn: what comes before an answer.
+
+    Where the user's turn by itself goes as far or further, that is it. Blanks before the answer are not part of the
+    prompt: the answer's first token brings its own.
+    """
+    alone = template(turns, begin=False)
+    before = template([*turns, answer], begin=False).rpartition(ANSWER)[0].rstrip(" \t")
+    return alone if alone.startswith(before) else before
+
+
+def _require(template: Template, what: str, text: str, rendered: str) -> None:
+    """InputError where a text does not stand exactly once in what the template wrote."""
+    times = rendered.count(text)
+    if times != 1:
+        how = f"writes {what} {times} times" if times else changed(text, rendered, what=what)
+        raise template.error(f"{how}.")
+
+
+def changed(text: str, rendered: str, *, what: str = "") -> str:
+    """What a template has done to a text that is not in what it wrote."""
+    word = max(re.findall(r"\w+", text), key=len, default="")
+    verb = "changes" if word and word in rendered else "leaves out"
+    return f"{verb} {what or repr(text.replace(SENTINEL, '')[:SHOWN])}"

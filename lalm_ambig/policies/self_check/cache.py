@@ -1,0 +1,93 @@
+"""What self-checks have found, kept on disk under a key of everything that it depends on."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import lalm_ambig.policies
+from lalm_ambig.files.atomic import CannotWrite, write_text
+from lalm_ambig.files.cache import cache_root
+from lalm_ambig.policies.attention.abilities import Abilities, Finding
+from lalm_ambig.policies.attention.own_forward import BehindHead
+
+SAMPLED = 512
+"""Values of each weight that the key is made from, spread over all of it."""
+PACKAGES = ("torch", "transformers", "peft")
+KERNELS = ("mamba_ssm", "causal_conv1d", "flash-linear-attention", "flash_attn", "kernels")
+"""Packages that some classes compute by, where they are installed."""
+
+
+def key_of(policy: Any) -> str:
+    """Changes with the weights, the device, their type, the attention, the adapter's settings and the versions."""
+    config = policy.base.config
+    parts = [
+        type(policy).__name__,
+        type(policy.base).__name__,
+        config.to_json_string(use_diff=False),
+        repr(policy.adapter),
+        str(policy.attention_config._attn_implementation),
+        str(policy.device.type),
+        torch.cuda.get_device_name(policy.device) if policy.device.type == "cuda" else "",
+        *(f"{package} {version(package)}" for package in PACKAGES),
+        *(f"{package} {_installed(package)}" for package in KERNELS),
+        torch.get_float32_matmul_precision(),
+        _sources(),
+    ]
+    digest = hashlib.sha256("\n".join(parts).encode())
+    for name, weight in policy.named_parameters():
+        digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
+        if "lora_" not in name:  # a fresh one's are random
+            digest.update(_sample(weight.detach()))
+    return digest.hexdigest()[:32]
+
+
+def _installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _sample(weight: Tensor) -> bytes:
+    flat = weight.reshape(-1)
+    spread = flat[:: max(1, len(flat) // SAMPLED)]
+    return spread.float().cpu().numpy().tobytes()
+
+
+@cache
+def _sources() -> str:
+    """Hash of the code whose passes are checked."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(lalm_ambig.policies.__path__[0]).rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _file(key: str) -> Path:
+    return cache_root() / "self_check" / f"{key}.json"
+
+
+def kept(key: str) -> Abilities | None:
+    """What was found under that key; None where nothing was, or it cannot be read."""
+    try:
+        values = json.loads(_file(key).read_text(encoding="utf-8"))
+        findings = tuple(Finding(**finding) for finding in values.pop("findings"))
+        behind = BehindHead(**values.pop("behind_head"))
+        return Abilities(**values, behind_head=behind, findings=findings)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def keep(key: str, found: Abilities) -> None:
+    """Keep it for the next load; a cache that cannot be written to is done without."""
+    try:
+        write_text(_file(key), json.dumps(asdict(found), indent=1) + "\n")
+    except CannotWrite:
+        return

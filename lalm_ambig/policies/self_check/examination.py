@@ -1,0 +1,143 @@
+"""A checkpoint tried out at load: every way in which states are computed here, against its class's own forward.
+
+What it finds decides how the checkpoint is used. A way that gives other values than the class's own forward on token
+ids, one text alone, is not taken; where even one row cannot be computed, the checkpoint is refused. Nothing is known
+of families: some mix tokens in recurrent or convolution layers, some have attention code of their own, some need ids
+beside embeddings, some ignore padding, and all of that shows in the values.
+
+Two kinds of comparison: agreement with the class's own forward, up to the rounding of the type; and a perturbation
+that no rounding can hide: where another text in the row is exchanged for one of equal length, this one's states must
+not move.
+"""
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.policies.attention.abilities import Abilities, Finding
+from lalm_ambig.policies.attention.own_forward import BehindHead
+from lalm_ambig.policies.attention.plain import plain_states
+from lalm_ambig.policies.attention.positions import rotary_limit
+from lalm_ambig.policies.attention.tree import uninstall
+from lalm_ambig.policies.self_check.adapter import adapter_problems
+from lalm_ambig.policies.self_check.cache import keep, kept, key_of
+from lalm_ambig.policies.self_check.plain import batching_of, decoding_of
+from lalm_ambig.policies.self_check.probes import (
+    BEHIND,
+    Probe,
+    Trial,
+    agreement,
+    make_probes,
+    said,
+    token_ids,
+    tried,
+)
+from lalm_ambig.policies.self_check.shared import row_limit, row_shared
+
+
+def self_check(policy: Any) -> Abilities:
+    """What a policy whose weights were just read can do: found before for this checkpoint and settings, or tried now.
+
+    Raises InputError where its class's own forward of one text cannot be used.
+    """
+    key = key_of(policy)
+    found = kept(key)
+    if found is None:
+        with torch.inference_mode(False), torch.no_grad(), policy.evaluating():  # a trainer may be predicting
+            found = examined(policy)
+        keep(key, found)
+    return found
+
+
+def examined(policy: Any) -> Abilities:
+    """What trying shows; the policy's attention is as configured when this begins and when it ends."""
+    uninstall(policy.attention_config)
+    probes = make_probes(policy)
+    batching, found = batching_of(policy, probes)
+    check_adapter(policy)
+    behind, logits = _behind_head(policy, probes[1])
+    abilities = Abilities(
+        batching=batching,
+        behind_head=behind,
+        rotary_limit=rotary_limit(policy.attention_config),
+        findings=(logits, *found),
+    )
+    decoding, found = decoding_of(policy, abilities, probes)
+    abilities = replace(abilities, decoding=decoding, findings=(*abilities.findings, *found))
+    shared, limit, reason = row_shared(policy, abilities, probes)
+    backward = tried("gradients reach what is trained", partial(_backward, policy, probes[1]))
+    return replace(
+        abilities,
+        shares=not reason,
+        longest_shared=limit,
+        longest_row=row_limit(policy.attention_config),
+        untrainable="" if backward.ok else backward.detail,
+        reason=reason,
+        findings=(*abilities.findings, *shared, backward),
+    )
+
+
+def _behind_head(policy: Any, probe: Probe) -> tuple[BehindHead, Finding]:
+    """What the class does behind its head, and whether logits from its states are then its own.
+
+    InputError where they are not.
+    """
+    try:
+        behind = policy.own_forward.behind_head(probe.ids[None])
+        theirs = policy.own_forward.logits(probe.ids)
+        ours = behind(policy.own_forward.head(probe.states).float()).to(theirs.dtype)
+        finding = agreement("logits are the class's own", [(ours, theirs.to(probe.states.dtype))])
+    except InputError:
+        raise
+    except Exception as error:  # a class's own code, or logits of another number
+        finding = Finding("logits are the class's own", False, said(error))
+    if not finding.ok:
+        raise InputError(
+            f"{policy.describe} does more behind its head than scaling or capping its logits ({finding.detail}):",
+            where="policy.path",
+            remedy="choose a model without this.",
+        )
+    return behind, finding
+
+
+def check_adapter(policy: Any) -> None:
+    """InputError where the adapter does not do what an adapter must; of a saved one, once it is loaded."""
+    if problems := adapter_problems(policy, token_ids(policy, BEHIND)):
+        more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+        raise InputError(
+            f"{problems[0]}{more}:",
+            where="policy.adapter",
+            remedy="Choose other layers by policy.adapter.targets, or set policy.adapter.method to full.",
+        )
+
+
+def _backward(policy: Any, probe: Probe) -> Finding:
+    """A backward pass in training mode, through every layer, into as little as will do."""
+    name = "gradients reach what is trained"
+    trained = _first_trained(policy)
+    if not trained:
+        return Finding(name, True, "nothing is trained")
+    policy.train()
+    with torch.enable_grad():
+        (states,) = plain_states(Trial(policy, Abilities()), [probe.text])
+        along = torch.randn(states.shape, generator=torch.Generator().manual_seed(0)).to(states.device)
+        gradients = torch.autograd.grad((states.float() * along).mean(), trained, allow_unused=True)
+    policy.eval()
+    found = [gradient for gradient in gradients if gradient is not None]
+    finite = all(bool(torch.isfinite(gradient).all()) for gradient in found)
+    moved = any(bool(gradient.any()) for gradient in found)
+    detail = "they are finite" if finite else "they are not finite"
+    return Finding(name, finite and moved, detail if found and moved else "none arrives")
+
+
+def _first_trained(policy: Any) -> list[Tensor]:
+    """Of LoRA every B (A has no gradient while B is zero); of whole weights those of the first layer."""
+    trained = [(name, p) for name, p in policy.named_parameters() if p.requires_grad]
+    adapters = [p for name, p in trained if "lora_B" in name]
+    layer = {id(p) for p in policy.layers[0].parameters()}
+    first = [p for _, p in trained if id(p) in layer]
+    return adapters or first or [p for _, p in trained[:1]]

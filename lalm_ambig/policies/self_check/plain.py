@@ -1,0 +1,91 @@
+"""The plain way tried out: which texts go together, and how responses go on from the class's own cache."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.policies.attention.abilities import Abilities, Batching, Decoding, Finding
+from lalm_ambig.policies.attention.plain import PlainDecoding, plain_states
+from lalm_ambig.policies.attention.tree import Segment
+from lalm_ambig.policies.self_check.probes import STEPS, Probe, Trial, agreement, exchanged, stillness, tried
+
+STILL = "a text stays as it is when others in its batch are exchanged"
+
+
+def batching_of(policy: Any, probes: tuple[Probe, Probe]) -> tuple[Batching, list[Finding]]:
+    """Which texts can be computed together, and what was tried.
+
+    InputError where even one by itself comes out otherwise than by its class's own forward.
+    """
+    names: dict[Batching, str] = {
+        "padded": "texts of several lengths in one batch come out as each alone",
+        "equal": "texts of equal length in one batch come out as each alone",
+        "single": "one text comes out as by the class's own forward",
+    }
+    found: list[Finding] = []
+    for batching, name in names.items():
+        found.append(tried(name, partial(together, name, policy, batching, probes)))
+        if found[-1].ok and batching == "padded":
+            found.append(tried(STILL, partial(_unmoved, policy, probes)))
+        if found[-1].ok:
+            return batching, found
+    raise InputError(
+        f"{policy.describe}: one text by itself comes out otherwise than by its class's own forward "
+        f"({found[-1].detail}):",
+        where="policy.path",
+        remedy="Try policy.attention eager; otherwise do not train this checkpoint here.",
+    )
+
+
+def _unmoved(policy: Any, probes: tuple[Probe, Probe]) -> Finding:
+    """The shorter text beside the longer one, and beside another of equal length."""
+    trial = Trial(policy, Abilities(batching="padded"))
+    longer, shorter = (p.text for p in probes)
+    other = Segment(longer.embeddings.flip(0)) if longer.ids is None else exchanged(policy, longer)
+    before, after = (plain_states(trial, [text, shorter])[1] for text in (longer, other))
+    return stillness(STILL, [(before, after)])
+
+
+def together(name: str, policy: Any, batching: Batching, probes: Sequence[Probe]) -> Finding:
+    """The texts batched so; each of them twice where only equal lengths go together."""
+    rows = [*probes, *probes] if batching == "equal" else [*probes]
+    found = plain_states(Trial(policy, Abilities(batching=batching)), [p.text for p in rows])
+    return agreement(name, [(ours, p.states) for ours, p in zip(found, rows, strict=True)])
+
+
+def decoding_of(
+    policy: Any, abilities: Abilities, probes: tuple[Probe, Probe]
+) -> tuple[Decoding, list[Finding]]:
+    """The fastest way to write responses that gives the class's own states, and what was tried."""
+    found: list[Finding] = []
+    names: dict[Decoding, str] = {
+        "padded": "decoding rows of several lengths gives what the whole text gives",
+        "equal": "decoding rows of equal length gives what the whole text gives",
+        "single": "decoding one row gives what the whole text gives",
+    }
+    for decoding, name in names.items():
+        trial = Trial(policy, replace(abilities, decoding=decoding))
+        found.append(tried(name, partial(_decoded, trial, name, probes)))
+        if found[-1].ok:
+            return decoding, found
+    return "never", found
+
+
+def _decoded(trial: Trial, name: str, probes: tuple[Probe, Probe]) -> Finding:
+    """Beginnings of the probes, and their next tokens one at a time; each twice where equal lengths go together."""
+    copies = 2 if trial.abilities.decoding == "equal" else 1
+    rows = [p for p in probes for _ in range(copies)]
+    cuts = [len(p.text) - STEPS for p in rows]
+    decoder = PlainDecoding(trial, [p.beginning(cut) for p, cut in zip(rows, cuts, strict=True)])
+    pairs = list(
+        zip(decoder.start(), [p.states[cut - 1] for p, cut in zip(rows, cuts, strict=True)], strict=True)
+    )
+    for step in range(STEPS):
+        tokens = torch.stack([p.ids[cut + step] for p, cut in zip(rows, cuts, strict=True)])
+        expected = [p.states[cut + step] for p, cut in zip(rows, cuts, strict=True)]
+        pairs += zip(decoder.step(tokens), expected, strict=True)
+    return agreement(name, [(ours[None], theirs[None]) for ours, theirs in pairs])

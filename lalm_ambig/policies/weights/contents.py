@@ -1,0 +1,172 @@
+"""What lies at a path that is given as a model, told from small files before any weight is read.
+
+Much is called a model: an adapter, a run, a quantised copy, a file for another program. Some of it loads all the same,
+and is then not what its name says. So whatever is not a plain checkpoint of the wanted kind is refused in one line that
+names the thing and the option meant for it.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from transformers import __version__ as transformers_version
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+from transformers.utils import cached_file
+
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.policies.weights.hub import check_hub
+from lalm_ambig.policies.weights.quantised import quantisation
+
+WHERE = "policy.path"
+CONFIG, ADAPTER = "config.json", "adapter_config.json"
+FOREIGN = (
+    ("modules.json", "a sentence-transformers model, which embeds sentences and writes none"),
+    ("model_index.json", "a diffusers pipeline, which makes images or sound and no text"),
+    ("params.json", "a checkpoint in Llama's own format, not in transformers'"),
+    ("zero_to_fp32.py", "a DeepSpeed checkpoint; its zero_to_fp32.py makes weights of it"),
+    ("qmodel.pt", "a model quantised by HQQ"),
+    ("tokenizer.json", "a tokenizer without a model"),
+    ("tokenizer_config.json", "a tokenizer without a model"),
+    ("tokenizer.model", "a tokenizer without a model"),
+)
+"""Files by which a folder without config.json is known, the surest first."""
+
+
+def check_contents(source: str) -> dict[str, Any]:
+    """The settings in the config.json of a plain checkpoint; whose model it is, is not judged here.
+
+    Args:
+        source: A folder or a hub id.
+
+    Raises InputError for anything else. What a hub has cannot all be told without reading it: there only the adapter
+    and the settings are looked at. Empty for a hub id that cannot be reached, whose loading then says why.
+    """
+    folder = Path(source)
+    if folder.exists():
+        _check_folder(folder)
+    check_hub(source)
+    if adapter := _read(source, ADAPTER):
+        raise _is_adapter(source, adapter)
+    config = _read(source, CONFIG)
+    if config is None:
+        return {}
+    if quantised := quantisation(config, folder):
+        raise InputError(
+            f"{source} is quantised ({quantised.name}), and only plain weights are trained and read here.",
+            where=WHERE,
+            remedy=quantised.remedy,
+        )
+    _check_known(source, config)
+    return config
+
+
+def _read(source: str, name: str) -> dict[str, Any] | None:
+    """A JSON file of a folder or a hub id; None where there is none. InputError where it is no JSON object."""
+    try:
+        found = cached_file(
+            source,
+            name,
+            _raise_exceptions_for_gated_repo=False,
+            _raise_exceptions_for_missing_entries=False,
+            _raise_exceptions_for_connection_errors=False,
+        )
+    except Exception:  # the library's word for an impossible id; loading says it
+        return None
+    if found is None:
+        return None
+    try:
+        content = json.loads(Path(found).read_text(encoding="utf-8"))
+    except (ValueError, OSError, RecursionError) as error:
+        raise InputError(f"{name} is not readable as JSON: {error}", where=source) from error
+    if not isinstance(content, dict):
+        raise InputError(f"{name} holds no settings but {str(content)[:40]!r}.", where=source)
+    return content
+
+
+def _check_folder(folder: Path) -> None:
+    """InputError for a path that is no folder, or a folder without a model."""
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder} is a file.",
+            where=WHERE,
+            remedy="Give a checkpoint's folder, a hub id or a .gguf file.",
+        )
+    if (folder / ADAPTER).exists() or (folder / CONFIG).exists():
+        return
+    if run := _run_of(folder):
+        raise InputError(
+            f"{folder} is of a run of fit ({run}), not a model.",
+            where=WHERE,
+            remedy=f"Give its own model as policy.path, and the run as --run {run} (evaluate, predict) or "
+            f"--model.start {run} (fit).",
+        )
+    raise InputError(
+        f"{folder} {_other_content(folder)}", where=WHERE, remedy="Give a folder with config.json."
+    )
+
+
+def _run_of(folder: Path) -> Path | None:
+    """The run folder that a folder is, or is a part of."""
+    for place in (folder, folder.absolute().parent):
+        if (place / "config.yaml").is_file() and (place / "environment.json").is_file():
+            return place
+    return None
+
+
+def _other_content(folder: Path) -> str:
+    """What a folder without config.json holds, as the end of a sentence."""
+    names = sorted(entry.name for entry in folder.iterdir())
+    if not names:
+        return "is empty."
+    if files := [name for name in names if name.endswith(".gguf")]:
+        return (
+            f"holds GGUF files and no config.json: give one of them as the path, such as {folder / files[0]}."
+        )
+    for name, meaning in FOREIGN:
+        if name in names:
+            return f"is {meaning} (it has {name})."
+    if "snapshots" in names and "refs" in names:
+        held = sorted((folder / "snapshots").iterdir())
+        return f"is a hub's cache: the model lies in {held[0] if held else folder / 'snapshots'}."
+    inner = [name for name in names if (folder / name / CONFIG).is_file()]
+    if inner:
+        return f"has no config.json, but its folder {inner[-1]} has: give {folder / inner[-1]}."
+    return (
+        f"holds no model: it has no config.json, only {', '.join(names[:3])}{' …' if len(names) > 3 else ''}."
+    )
+
+
+def _is_adapter(source: str, settings: Mapping[str, Any]) -> InputError:
+    base = settings.get("base_model_name_or_path") or "the model it was trained on"
+    start = (
+        f"--model.start {source}"
+        if Path(source).is_dir()
+        else "--model.start FOLDER, its folder on this machine"
+    )
+    run = _run_of(Path(source)) if Path(source).is_dir() else None
+    evaluate = f"--run {run}" if run else "merged into it with PEFT (merge_and_unload)"
+    return InputError(
+        f"{source} is a PEFT adapter ({settings.get('peft_type', 'of no kind')}), not a model.",
+        where=WHERE,
+        remedy=f"Give {base} as policy.path; the adapter goes to fit as {start}, and to evaluate as {evaluate}.",
+    )
+
+
+def _check_known(source: str, config: Mapping[str, Any]) -> None:
+    """InputError for a model whose class transformers has not."""
+    kind = config.get("model_type")
+    if kind in CONFIG_MAPPING:
+        return
+    if config.get("auto_map"):
+        raise InputError(
+            f"{source} ({kind}) needs code of its own to be run, which is not done here.",
+            where=WHERE,
+            remedy="Give a model whose class is part of transformers.",
+        )
+    said = f"is of the type {kind!r}, which" if kind else "has a config.json without model_type, which"
+    raise InputError(
+        f"{source} {said} transformers {transformers_version} does not know.",
+        where=WHERE,
+        remedy="Give another model, or install a newer transformers if the model is newer.",
+    )

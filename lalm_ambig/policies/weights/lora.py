@@ -1,0 +1,194 @@
+"""Which weights of a base model are trained: LoRA on the language model with options, or everything."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from peft import LoraConfig, get_peft_model
+from peft.tuners.lora import LoraLayer
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.policies.weights.checkpoint import UNREADABLE, read_model
+from lalm_ambig.policies.weights.lora_targets import Targets, find_targets
+
+AUDIO_TOWER = r".*audio_tower\..*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2)"
+"""Full-match pattern of the audio tower's layers. A bare name such as `q_proj` would also hit the decoder."""
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """What is trained. The defaults are paper A's."""
+
+    method: Literal["lora", "full"] = "lora"
+    """`lora`: low-rank adapters on the language model's linear layers. `full`: all weights."""
+    rank: int = 8
+    """LoRA rank r."""
+    alpha: float = 16
+    """LoRA scale: the update is multiplied by alpha / rank."""
+    dropout: float = 0.0
+    """Dropout on the input of each adapter, in [0, 1)."""
+    projector: bool = False
+    """Also train the projector between audio tower and language model, whole."""
+    audio_tower: bool = False
+    """Also put LoRA on the audio tower; its features can then not be cached."""
+    targets: list[str] | str | None = None
+    """Layers of the decoder that LoRA goes on: a regular expression that a name such as `layers.0.self_attn.q_proj`
+    must match in full, or a list of names such as `q_proj`. By default every linear layer of the attention, recurrent
+    and feed-forward parts."""
+    checkpoint_activations: bool = False
+    """Keep only what each decoder layer of a training pass begins with, and compute the rest again on the way
+    back: far less memory for about a third more time. The numbers stay the same."""
+
+    def __post_init__(self) -> None:
+        if self.rank < 1:
+            raise InputError(f"rank must be at least 1, got {self.rank}", where="policy.adapter")
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"dropout must be in [0, 1), got {self.dropout}", where="policy.adapter")
+        if self.method == "full" and (self.projector or self.audio_tower):
+            raise InputError(
+                "full fine-tuning already trains the projector and the audio tower:",
+                where="policy.adapter",
+                remedy="set projector and audio_tower to false.",
+            )
+        if self.targets is not None and (self.method == "full" or not self.targets):
+            raise InputError(
+                "targets names no layer." if not self.targets else "full fine-tuning has no targets.",
+                where="policy.adapter",
+                remedy="Leave targets out, or name layers with method: lora.",
+            )
+
+    @property
+    def trains_tower(self) -> bool:
+        """Whether the audio tower's features change in training."""
+        return self.method == "full" or self.audio_tower
+
+    def config(self, model: nn.Module, targets: Targets, *, projector: str) -> LoraConfig:
+        """The PEFT configuration of a new adapter.
+
+        Args:
+            model: The base model.
+            targets: The decoder's layers.
+            projector: Name of the module between audio tower and decoder.
+        """
+        layers = [model.get_submodule(name) for name in targets.names]
+        return LoraConfig(
+            r=self.rank,
+            lora_alpha=self.alpha,
+            lora_dropout=self.dropout,
+            target_modules=f"({targets.pattern}|{AUDIO_TOWER})" if self.audio_tower else targets.pattern,
+            target_parameters=targets.weights,
+            modules_to_save=[projector] if self.projector else None,
+            bias="none",
+            fan_in_fan_out=all(isinstance(layer, Conv1D) for layer in layers),
+        )
+
+
+def attach(
+    model: nn.Module, adapter: Adapter, *, decoder: nn.Module, projector: str
+) -> tuple[nn.Module, list[str]]:
+    """The model with a new adapter, whose effect is exactly zero; or the model itself, all weights trained.
+
+    Args:
+        model: A model of transformers.
+        adapter: What is trained.
+        decoder: The model's language model.
+        projector: Name of the module between audio tower and decoder.
+
+    Returns the model, and lines for its user. InputError where the decoder has no layer for LoRA.
+    """
+    if adapter.method == "full":
+        model.requires_grad_(True)
+        return model, []
+    targets = find_targets(model, decoder, adapter.targets)
+    if targets.by_weight and adapter.dropout:
+        raise InputError(
+            f"PEFT takes no dropout on {', '.join(sorted({n.rpartition('.')[2] for n in targets.by_weight}))} of "
+            f"{type(model).__name__}.",
+            where="policy.adapter.dropout",
+            remedy="Set it to 0, or choose other layers by policy.adapter.targets.",
+        )
+    wrapped = with_lora(model, adapter.config(model, targets, projector=projector))
+    if trained := norm_of_lora_b(wrapped):
+        raise RuntimeError(f"a fresh adapter must have no effect, but lora_B has norm {trained:.3g}")
+    return wrapped, [] if targets.note is None else [targets.note]
+
+
+@contextmanager
+def drawn_from_seed() -> Iterator[None]:
+    """Inside, what the CPU draws begins with torch's seed, whatever was drawn before; outside, nothing was drawn."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(torch.initial_seed())
+        yield
+
+
+def with_lora(model: nn.Module, config: LoraConfig) -> nn.Module:
+    """PEFT's model of that configuration, its weights drawn from torch's seed. InputError for layers that PEFT takes no
+    adapter for."""
+    try:
+        with warnings.catch_warnings(), drawn_from_seed():
+            warnings.simplefilter("ignore")  # what PEFT says of merging, which `export` looks at itself
+            wrapped: nn.Module = get_peft_model(model, config)
+    except Exception as error:  # the library's judgement of a saved adapter's or a user's settings
+        raise InputError(
+            f"PEFT refuses this adapter: {str(error).strip().split(chr(10))[0][:300]}",
+            where="policy.adapter",
+            remedy="Set policy.adapter.targets to other layers, or policy.adapter.method to full.",
+        ) from error
+    return wrapped
+
+
+def norm_of_lora_b(model: nn.Module) -> float:
+    """Sum of the norms of all B matrices; 0 for an adapter without effect."""
+    return sum(float(p.detach().norm()) for name, p in model.named_parameters() if "lora_B" in name)
+
+
+def shared_layers(model: nn.Module) -> list[str]:
+    """Two layers with an adapter whose base weight is one tensor, to which both would be added; empty without any."""
+    first: dict[int, str] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, LoraLayer):
+            weight: Any = module.get_base_layer().weight
+            if id(weight) in first:
+                return [first[id(weight)], name]
+            first[id(weight)] = name
+    return []
+
+
+def load_model(model: Any, folder: Path) -> None:
+    """Put a fully fine-tuned model's weights into one of its architecture; read in float32, so that none is rounded.
+
+    Raises InputError where the folder holds no model, or one of another shape.
+    """
+    if not (folder / "config.json").is_file():
+        raise InputError(
+            f"no config.json in {folder}",
+            where="adapter",
+            remedy="Give the folder of a fully fine-tuned model, or set policy.adapter to what the run had.",
+        )
+    try:
+        saved = read_model(type(model), str(folder), dtype=torch.float32)
+        model.load_state_dict(saved.state_dict())
+    except UNREADABLE as error:
+        raise InputError(
+            f"the model is not of this policy: {str(error)[:300]}",
+            where=str(folder),
+            remedy="Check policy.adapter and the base model.",
+        ) from error
+
+
+def trained_parameters(model: nn.Module) -> Sequence[tuple[str, nn.Parameter]]:
+    """Names and values of what the optimiser updates."""
+    return [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+
+
+def summary(model: nn.Module) -> dict[str, Any]:
+    """Numbers of parameters, all and trained, for the run's record."""
+    every = sum(p.numel() for p in model.parameters())
+    trained = sum(p.numel() for _, p in trained_parameters(model))
+    return {"parameters": every, "trained": trained}

@@ -1,0 +1,234 @@
+"""A saved LoRA adapter put into a model: its own `adapter_config.json` says what its weights mean.
+
+An adapter's scale, variant and layers are settings beside the weights. They are always the saved ones: the fresh
+adapter that a policy was given is taken off, and one of the saved settings is put on. Where the policy's settings
+contradict them, nothing is loaded.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
+from peft.utils.transformers_weight_conversion import convert_peft_adapter_state_dict_for_transformers
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.policies.weights.lora import Adapter, norm_of_lora_b, with_lora
+
+SETTINGS, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+REFUSED = (
+    "alora_invocation_tokens",
+    "arrow_config",
+    "kasa_config",
+    "layer_replication",
+    "megatron_config",
+    "monteclora_config",
+    "trainable_token_indices",
+    "use_bdlora",
+    "use_qalora",
+    "velora_config",
+)
+"""Settings of PEFT by which an adapter is more than a term beside a layer, which nothing here would compute."""
+PLAIN_STARTS = (True, False, "gaussian", "orthogonal")
+"""`init_lora_weights` that leave the base's own weights alone; others (PiSSA, OLoRA) rewrite them."""
+TOWER = "audio_tower"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model with a saved adapter."""
+
+    model: PeftModel
+    base_biases: dict[str, Tensor]
+    """The base's own biases by parameter name, where the adapter changes them."""
+    notes: list[str]
+    """Lines for its user."""
+
+
+def read_settings(folder: Path) -> LoraConfig:
+    """The settings of a saved adapter.
+
+    Raises InputError where there are none, or where the adapter is of a kind that is not computed here.
+    """
+    file = folder / SETTINGS
+    if not file.is_file():
+        raise InputError(f"no {SETTINGS} in {folder}", where="adapter", remedy="Give a run's adapter folder.")
+    try:
+        given = json.loads(file.read_text(encoding="utf-8"))
+        kind = str(given["peft_type"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"these are no settings of a PEFT adapter: {error}", where=str(file)) from error
+    if kind != "LORA":
+        raise InputError(f"a {kind} adapter, and only LORA is loaded here.", where=str(file), remedy=MERGE)
+    unusual = [name for name in REFUSED if given.get(name)]
+    start = given.get("init_lora_weights", True)
+    if start not in PLAIN_STARTS:
+        unusual.append(f"init_lora_weights: {start}")
+    if unusual:
+        raise InputError(f"an adapter with {unusual[0]} is not computed here.", where=str(file), remedy=MERGE)
+    try:
+        config = LoraConfig.from_pretrained(str(folder))
+        set(config.target_modules or ()), set(config.modules_to_save or ())
+    except Exception as error:  # the library reads what anybody may have written
+        raise InputError(f"PEFT cannot read it: {error}", where=str(file)) from error
+    assert isinstance(config, LoraConfig)
+    return config
+
+
+MERGE = "Merge it into its base with PEFT (merge_and_unload) and give the merged model as policy.path."
+
+
+def load_adapter(model: PeftModel, folder: Path, adapter: Adapter, *, projector: str) -> Loaded:
+    """The model with a saved adapter in place of its fresh one, which is gone then.
+
+    Args:
+        model: With a fresh adapter.
+        folder: In PEFT's layout.
+        adapter: The policy's settings, which must not contradict the saved ones.
+        projector: Name of the module between audio tower and decoder.
+
+    Raises InputError where the folder holds no adapter, or one that contradicts the settings or has another shape. One
+    that has no effect is noted: a run which has kept its start has such a one.
+    """
+    weights = _adapter_weights(folder)
+    config = read_settings(folder)
+    _refuse_conflicts(config, adapter, folder, projector=projector)
+    config.inference_mode, config.lora_dropout = False, adapter.dropout
+    fresh = _lora_layers(model)
+    base: Any = model.unload()
+    base.requires_grad_(False)
+    found = with_lora(base, config)
+    assert isinstance(found, PeftModel)
+    layers = _lora_layers(found)
+    _refuse_other_layers(layers, fresh, adapter, folder)
+    biases = {name: p.detach().clone() for name, p in trained_biases(found).items()}
+    _put(found, weights, config, folder)
+    notes = _notes(config, layers, fresh)
+    if norm_of_lora_b(found) == 0:
+        notes.append("the saved adapter has no effect, every lora_B is zero: this is the base model")
+    return Loaded(found, biases, notes)
+
+
+def trained_biases(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The base model's own biases that are trained beside an adapter (`bias: all`); usually none."""
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    return {name: p for name, p in named if "lora_" not in name and ".modules_to_save." not in name}
+
+
+def _refuse_conflicts(config: LoraConfig, adapter: Adapter, folder: Path, *, projector: str) -> None:
+    """InputError for a setting of the policy that is another one in the saved adapter."""
+    saved: Mapping[str, Any] = {
+        "rank": config.r,
+        "alpha": config.lora_alpha,
+        "projector": projector in (config.modules_to_save or []),
+        "audio_tower": _trains_tower(config),
+    }
+    for name, value in saved.items():
+        own = vars(adapter)[name]
+        if own != value:
+            raise _conflict(name, value, own, folder)
+
+
+def _conflict(name: str, saved: Any, own: Any, folder: Path) -> InputError:
+    said = str(saved).lower() if isinstance(saved, bool) else f"{saved:g}"
+    given = str(own).lower() if isinstance(own, bool) else f"{own:g}"
+    return InputError(
+        f"policy.adapter.{name} is {given}, and the saved adapter's is {said} ({SETTINGS}):",
+        where=str(folder),
+        remedy=f"set policy.adapter.{name} to {said} (fit: --policy.adapter.{name} {said}; a run: its config.yaml).",
+    )
+
+
+def _trains_tower(config: LoraConfig) -> bool:
+    """Whether a saved adapter says that it is on the audio tower as well."""
+    named = config.target_modules or ()
+    listed = [named] if isinstance(named, str) else [*named]
+    return any(TOWER in name for name in [*listed, *(config.modules_to_save or [])])
+
+
+def _refuse_other_layers(saved: set[str], fresh: set[str], adapter: Adapter, folder: Path) -> None:
+    """InputError where the saved adapter is on the tower without saying so, or on other layers than were chosen."""
+    if not adapter.audio_tower and any(TOWER in name for name in saved):
+        raise _conflict("audio_tower", True, False, folder)
+    own, chosen = ({name for name in names if TOWER not in name} for names in (saved, fresh))
+    if adapter.targets is not None and (differing := sorted(chosen ^ own)):
+        where = "the saved adapter is" if differing[0] in own else "policy.adapter.targets says"
+        raise InputError(
+            f"{where} on {differing[0]}, and the other is not.",
+            where=str(folder),
+            remedy="Leave policy.adapter.targets out: the saved adapter's layers are then taken.",
+        )
+
+
+def _lora_layers(model: Any) -> set[str]:
+    """Names of the layers with an adapter, as the base model has them."""
+    named = model.get_base_model().named_modules()
+    return {name for name, module in named if any("lora_A" in inner for inner, _ in module.named_children())}
+
+
+def _notes(config: LoraConfig, layers: set[str], fresh: set[str]) -> list[str]:
+    defaults = LoraConfig()
+    told = (
+        "use_rslora",
+        "use_dora",
+        "rank_pattern",
+        "alpha_pattern",
+        "bias",
+        "lora_bias",
+        "target_parameters",
+    )
+    own = [name for name in told if vars(config)[name] != vars(defaults)[name]]
+    notes = [f"the saved adapter's own settings are used: {', '.join(own)}"] if own else []
+    if missing := fresh - layers:
+        notes.append(
+            f"the saved adapter is on {len(layers)} layers; a new one would be on {len(missing)} more"
+        )
+    return notes
+
+
+def _put(model: PeftModel, weights: dict[str, Tensor], config: LoraConfig, folder: Path) -> None:
+    """Put the weights in. InputError where names or shapes are not those of the settings and the base model."""
+    converted = convert_peft_adapter_state_dict_for_transformers(model, config, weights)
+    own = get_peft_model_state_dict(model, save_embedding_layers=False)
+    missing, foreign = sorted(set(own) - set(converted)), sorted(set(converted) - set(own))
+    if missing or foreign:
+        detail = (
+            f"it lacks {missing[0]}" if missing else f"it has {foreign[0]}, which the policy does not train"
+        )
+        raise InputError(
+            f"the adapter is not of this policy: {detail}.",
+            where=str(folder),
+            remedy="Check policy.adapter and the base model.",
+        )
+    for name, parameter in own.items():
+        if converted[name].shape != parameter.shape:
+            raise InputError(
+                f"{name} is {list(converted[name].shape)} in the adapter and {list(parameter.shape)} in the policy.",
+                where=str(folder),
+                remedy="Check policy.adapter and the base model.",
+            )
+    with torch.no_grad():
+        set_peft_model_state_dict(model, weights)
+
+
+def _adapter_weights(folder: Path) -> dict[str, Tensor]:
+    path = folder / WEIGHTS
+    if not path.is_file():
+        pickled = (folder / "adapter_model.bin").is_file()
+        raise InputError(
+            f"no {WEIGHTS} in {folder}",
+            where="adapter",
+            remedy="Load it with PEFT and save it again: pickled weights are not read."
+            if pickled
+            else "Give a run's adapter folder.",
+        )
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise InputError(f"not a readable safetensors file: {error}", where=str(path)) from error

@@ -1,0 +1,83 @@
+"""The numbers that describe a corpus: sizes, labels, ambiguity, and what its annotators make possible."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lalm_ambig.baselines.floor import noise_floor
+from lalm_ambig.core.distributions import AMBIGUITY_LEVELS, ambiguity_level, majority, normalised_entropy
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import SPLITS
+from lalm_ambig.corpora.preparing.prepared import Prepared
+from lalm_ambig.evaluation.breakdowns import ACTIVE_LABELS
+
+
+def summarise(prepared: Prepared, *, seed: int = 0) -> dict[str, Any]:
+    """Everything `describe` shows, ready for JSON; classes in the corpus's own order.
+
+    `majority`, `ambiguity_levels`, `splits`, `with_sound` and `with_text` are counts of items; `annotators` are
+    votes an item; entropies are normalised, in [0, 1]. `noise_floor` is None where no item has two votes
+    (`noise_floor_missing`). `audio_s` is 0 where no sound was opened.
+
+    Args:
+        prepared: The corpus.
+        seed: Seed of the panels that are drawn for the noise floor.
+    """
+    votes = prepared.items().votes().double()
+    label_dist = votes / votes.sum(-1, keepdim=True)
+    entropies = normalised_entropy(label_dist)
+    names = prepared.categories.names
+    return {
+        "items": len(votes),
+        "with_sound": _filled(prepared, "audio"),
+        "with_text": _filled(prepared, "text"),
+        "left_out": prepared.left_out,
+        "classes": list(names),
+        "annotators": _annotators(votes),
+        "majority": _counts(majority(votes), names),
+        "mean_entropy": float(entropies.mean()),
+        "ambiguity_levels": _counts(ambiguity_level(label_dist), AMBIGUITY_LEVELS),
+        "active_labels": _active_labels(votes, entropies),
+        "splits": {split: len(prepared.items(split)) for split in SPLITS},
+        "audio_s": float(prepared.items().durations_s().sum()),
+        **_floor(votes, seed),
+    }
+
+
+def _filled(prepared: Prepared, column: str) -> int:
+    """Items that have something in a column."""
+    values = prepared.table.data.column(column)
+    return len(values) - int(values.null_count)
+
+
+def _counts(kind: Int[Tensor, "item"], names: tuple[str, ...]) -> dict[str, int]:
+    counted = torch.bincount(kind, minlength=len(names)).tolist()
+    return dict(zip(names, counted, strict=True))
+
+
+def _annotators(votes: Float[Tensor, "item category"]) -> dict[str, float]:
+    sizes = votes.sum(-1)
+    return {"min": float(sizes.min()), "median": float(sizes.quantile(0.5)), "max": float(sizes.max())}
+
+
+def _active_labels(
+    votes: Float[Tensor, "item category"], entropies: Float[Tensor, "item"]
+) -> dict[str, dict[str, Any]]:
+    """For 1, 2, 3 and 4 or more classes with a vote, as far as there are so many classes (B, Tables 9 and 10):
+    how many items, and their mean entropy, None without."""
+    active = (votes > 0).sum(-1).clamp(max=len(ACTIVE_LABELS)) - 1
+    rows: dict[str, dict[str, Any]] = {}
+    for position, name in enumerate(ACTIVE_LABELS[: votes.shape[-1]]):
+        chosen = entropies[active == position]
+        mean = float(chosen.mean()) if len(chosen) else None
+        rows[name] = {"items": len(chosen), "mean_entropy": mean}
+    return rows
+
+
+def _floor(votes: Float[Tensor, "item category"], seed: int) -> dict[str, Any]:
+    try:
+        return {"noise_floor": noise_floor(votes, seed=seed)}
+    except InputError as error:
+        return {"noise_floor": None, "noise_floor_missing": str(error)}

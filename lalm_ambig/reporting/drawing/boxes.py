@@ -1,0 +1,188 @@
+"""Box plots of items by ambiguity, methods side by side, with rank tests: paper B, Figures 2, 4 and 5."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from jaxtyping import Float, Int
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch
+from torch import Tensor
+
+from lalm_ambig.evaluation.bootstrap import Interval
+from lalm_ambig.evaluation.breakdowns import Scored
+from lalm_ambig.reporting.drawing.canvas import (
+    COLOURS,
+    HATCHES,
+    MARKERS,
+    Drawing,
+    axis_label,
+    canvas,
+    stem_of,
+)
+from lalm_ambig.reporting.drawing.item_groups import PER_ITEM, not_shown, per_item, scored, shown_lines
+from lalm_ambig.reporting.drawing.ranks import Tested, over_levels
+from lalm_ambig.reporting.reading.groups import Group
+from lalm_ambig.reporting.writing.sheet import Column, Entry, Sheet, SheetLine
+
+LABEL_METRICS = ("accuracy", "f1_macro")
+SPREAD = 0.8
+"""Share of the distance between levels that their boxes fill."""
+SPEAKERS = (
+    "Items of one speaker are not independent, and these tests take them as if they were: p is too small. "
+)
+Kinds = Callable[[Float[Tensor, "item category"]], tuple[Int[Tensor, "item"], tuple[str, ...]]]
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The answers of one line, apart by level."""
+
+    label: str
+    names: tuple[str, ...]
+    parts: tuple[Scored, ...]
+
+    def values(self, metric: str) -> dict[str, list[float]]:
+        """Level → the metric of each of its items."""
+        return {
+            name: per_item(part, metric).tolist() for name, part in zip(self.names, self.parts, strict=True)
+        }
+
+    def intervals(self, metric: str) -> list[Interval | None]:
+        """The metric of each level, None for a level without items."""
+        return [part.intervals([metric])[metric] if len(part.label_dist) else None for part in self.parts]
+
+
+@dataclass(frozen=True)
+class Ambiguity:
+    """A way to tell items apart, and its words."""
+
+    stem: str
+    axis: str
+    kinds: Kinds
+    ticks: Mapping[str, str] = field(default_factory=dict)
+    """Level → how the axis calls it, where that is not its name."""
+
+    def drawing(self, group: Group) -> Drawing:
+        """Boxes of JSD and BC above, accuracy and F1 below, and the tests over levels."""
+        lines = [self._levels(line.label, *scored(line)) for line in shown_lines(group)]
+        figure, axes = canvas(2, 2, height=6.4)
+        for ax, metric in zip(axes[:2], PER_ITEM, strict=True):
+            _boxes(ax, lines, metric)
+        for ax, metric in zip(axes[2:], LABEL_METRICS, strict=True):
+            _points(ax, lines, metric)
+        counts = [len(part.label_dist) for part in lines[0].parts]
+        ticks = [
+            f"{self.ticks.get(name, name)}\nn = {count}"
+            for name, count in zip(lines[0].names, counts, strict=True)
+        ]
+        for ax in axes:
+            ax.set_xticks(range(len(ticks)), ticks)
+            ax.set_xlabel(self.axis)
+            ax.set_xlim(-0.5, len(ticks) - 0.5)
+            ax.grid(visible=False, axis="x")
+        figure.legend(handles=_handles(lines), loc="outside lower center", ncols=min(4, len(lines)))
+        title = f"{group.title} by {self.axis.partition(' (')[0]}, {sum(counts)} items"
+        figure.suptitle(title)
+        tests = list(_tests(lines))
+        stem, spoken = stem_of(self.stem, group.dataset), group.results.resampled == "speakers"
+        return Drawing(
+            stem, title, _caption(tests, spoken=spoken) + not_shown(group), figure, _sheet(stem, title, tests)
+        )
+
+    def _levels(self, label: str, answers: Scored, votes: Float[Tensor, "item category"]) -> Levels:
+        kind, names = self.kinds(votes)
+        return Levels(label, names, tuple(answers.where(kind == at) for at in range(len(names))))
+
+
+def _places(at: int, count: int) -> float:
+    """Where the box of one of several methods stands, relative to its level."""
+    return (at - (count - 1) / 2) * SPREAD / count
+
+
+def _boxes(ax: Axes, lines: Sequence[Levels], metric: str) -> None:
+    for at, line in enumerate(lines):
+        values = list(line.values(metric).values())
+        places = [level + _places(at, len(lines)) for level in range(len(values))]
+        drawn = ax.boxplot(
+            values,
+            positions=places,
+            widths=SPREAD / len(lines) * 0.85,
+            patch_artist=True,
+            manage_ticks=False,
+            medianprops={"color": "black", "linewidth": 1.2},
+            flierprops={"marker": ".", "markersize": 2, "markeredgecolor": "#888888"},
+        )
+        for box in drawn["boxes"]:
+            box.set(facecolor=COLOURS[at], hatch=HATCHES[at], alpha=0.75)
+    ax.set_ylabel(axis_label(metric))
+    ax.set_ylim(-0.02, 1.02)
+
+
+def _points(ax: Axes, lines: Sequence[Levels], metric: str) -> None:
+    for at, line in enumerate(lines):
+        found = line.intervals(metric)
+        known = [(level + _places(at, len(lines)) / 2, i) for level, i in enumerate(found) if i is not None]
+        ax.plot(
+            [x for x, _ in known],
+            [i.value for _, i in known],
+            color=COLOURS[at],
+            marker=MARKERS[at],
+            markersize=5,
+            linewidth=1.2,
+        )
+        for x, i in known:
+            if i.low is not None and i.high is not None:
+                ax.vlines(x, i.low, i.high, color=COLOURS[at], linewidth=1)
+    ax.set_ylabel(axis_label(metric))
+    ax.set_ylim(-0.02, 1.02)
+
+
+def _handles(lines: Sequence[Levels]) -> list[Patch]:
+    return [
+        Patch(facecolor=COLOURS[at], hatch=HATCHES[at], alpha=0.75, label=line.label)
+        for at, line in enumerate(lines)
+    ]
+
+
+def _tests(lines: Sequence[Levels]) -> Iterator[tuple[str, str, Tested]]:
+    for metric in PER_ITEM:
+        for line in lines:
+            for tested in over_levels(line.values(metric)):
+                yield metric, line.label, tested
+
+
+def _caption(tests: Sequence[tuple[str, str, Tested]], *, spoken: bool) -> str:
+    parts = [
+        "Boxes: quartiles over items, whiskers to the last item within 1.5 interquartile ranges, dots beyond. Points: "
+        "the value over a level's items with its 95 % bootstrap interval, where there are enough items. "
+        f"{SPEAKERS if spoken else ''}Kruskal–Wallis over levels:"
+    ]
+    shown = [
+        f"{label}, {metric}: H = {t.statistic:.1f}, p {_p(t.p)}{_pairs(tests, metric, label)}"
+        for metric, label, t in tests
+        if t.p_holm is None
+    ]
+    ending = "Pairs of levels by Mann–Whitney, two-sided, p adjusted by Holm over a method's pairs; all are in the CSV."
+    return " ".join([*parts, "; ".join(shown) or "not defined, all values are equal", "–", ending])
+
+
+def _pairs(tests: Sequence[tuple[str, str, Tested]], metric: str, label: str) -> str:
+    found = [t for m, name, t in tests if (m, name) == (metric, label) and t.p_holm is not None]
+    listed = ", ".join(f"{'–'.join(t.levels)} {_p(t.p_holm)}" for t in found if t.p_holm is not None)
+    return f" ({listed})" if listed else ""
+
+
+def _p(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
+
+
+def _sheet(stem: str, title: str, tests: Sequence[tuple[str, str, Tested]]) -> Sheet:
+    columns = tuple(Column(key, key) for key in ("statistic", "p", "p_holm"))
+    lines = tuple(
+        SheetLine(
+            (metric, label, t.test, " vs ".join(t.levels), " vs ".join(map(str, t.sizes))),
+            (Entry(t.statistic), Entry(t.p), Entry(t.p_holm)),
+        )
+        for metric, label, t in tests
+    )
+    return Sheet(stem, title, ("metric", "method", "test", "levels", "items"), columns, lines, ())

@@ -1,0 +1,116 @@
+"""What all figures share: colours that people with any colour vision tell apart, sizes, and how they are saved."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lalm_ambig.corpora.base import corpus_class, corpus_names
+from lalm_ambig.files.names import component
+from lalm_ambig.metrics.base import all_metrics
+from lalm_ambig.reporting.writing.files import MARK, write_picture
+from lalm_ambig.reporting.writing.sheet import Sheet
+
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#888888", "#F0E442")
+"""Okabe and Ito's palette, with grey in place of black (medians are black), and yellow, faint on white, last."""
+HATCHES = ("", "//", "..", "xx", "\\\\", "++", "oo", "--")
+"""Beside colour, so that a copy without colours can be read."""
+MARKERS = "osD^vPX*"
+DPI = 150
+WIDTH, HEIGHT = 9.0, 4.2
+"""Inches."""
+STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "hatch.linewidth": 0.4,
+    "figure.titlesize": 11,
+    "legend.fontsize": 8,
+    "svg.hashsalt": "lalm_ambig",
+    "figure.constrained_layout.use": True,
+}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure with its words."""
+
+    stem: str
+    """Name of its files."""
+    title: str
+    caption: str
+    figure: Figure
+    tests: Sheet | None = None
+    """The numbers behind it, for a CSV: statistical tests, or the points of a curve."""
+
+
+def styled() -> AbstractContextManager[None]:
+    """While it lasts, figures have the house's style."""
+    return matplotlib.rc_context(STYLE)
+
+
+def canvas(
+    rows: int, columns: int, *, width: float = WIDTH, height: float = HEIGHT
+) -> tuple[Figure, list[Axes]]:
+    """An empty figure with its axes in reading order; no window system is touched."""
+    figure = Figure(figsize=(width, height))
+    return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
+
+
+def small_multiples(count: int, *, side: float = 2.8) -> tuple[Figure, list[Axes]]:
+    """So many square panels, four in a row."""
+    columns = min(4, count)
+    rows = -(-count // columns)
+    figure, axes = canvas(rows, columns, width=max(side * columns, 5.0), height=(side + 0.3) * rows + 0.4)
+    for ax in axes[count:]:
+        ax.set_axis_off()
+    return figure, axes[:count]
+
+
+def stem_of(name: str, dataset: tuple[str, str | None]) -> str:
+    """Name of the files of one corpus's figure."""
+    names = tuple(given for given in dataset if given is not None)
+    return f"{name}_{component(*names, known=_parts())}"
+
+
+@cache
+def _parts() -> frozenset[tuple[str, ...]]:
+    """Every corpus of the project with each of its parts."""
+    corpora = {name: corpus_class(name) for name in corpus_names()}
+    return frozenset((name, part) for name, cls in corpora.items() for part in (cls.parts if cls else ()))
+
+
+def save(drawing: Drawing, folder: Path) -> Path:
+    """Write PNG and SVG, the same bytes for the same figure; the path of the PNG."""
+    png, svg = (folder / f"{drawing.stem}.{suffix}" for suffix in ("png", "svg"))
+    about = {"Date": None, "Creator": MARK}
+    write_picture(png, lambda path: drawing.figure.savefig(path, dpi=DPI, metadata={"Software": MARK}))
+    write_picture(svg, lambda path: drawing.figure.savefig(path, metadata=about))
+    return png
+
+
+def axis_label(name: str) -> str:
+    """A metric for an axis: its label, which says the convention and which way is better, and its range."""
+    metric = {metric.name: metric for metric in all_metrics(2)}[name]
+    low, high = metric.bounds
+    return f"{metric.label}, {name} [{low:g}, {high:g}]"
+
+
+def wrapped(label: str, width: int = 14) -> str:
+    """A long name on two lines."""
+    if len(label) <= width or " " not in label:
+        return label
+    cut = label.rfind(" ", 0, width + 1)
+    cut = cut if cut > 0 else label.find(" ")
+    return f"{label[:cut]}\n{label[cut + 1 :]}"

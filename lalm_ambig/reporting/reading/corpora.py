@@ -1,0 +1,107 @@
+"""The corpora that runs were made on, where their files are at hand: the text of an item, and what is in a corpus."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.corpora.base import open_corpus
+from lalm_ambig.corpora.preparing.prepared import Prepared, prepare
+from lalm_ambig.evaluation.predictions import Prediction
+from lalm_ambig.reporting.reading.groups import Dataset, Group, find
+from lalm_ambig.reporting.reading.inputs import Row
+from lalm_ambig.reporting.reading.recipe import corpus_settings
+
+Summary = Mapping[str, Any]
+"""What `describe` says of a corpus; see `corpus_summary.summarise`."""
+Summaries = Mapping[Dataset, Summary | str]
+"""Corpus or part → its summary, or why there is none."""
+Roots = Mapping[str, Path]
+"""Corpus → a folder to look in before those of the runs' configurations."""
+
+
+def summaries(
+    groups: Sequence[Group],
+    datasets: Iterable[Dataset],
+    *,
+    roots: Roots,
+    summarise: Callable[[Prepared], Summary],
+) -> Summaries:
+    """A summary of all items of each corpus or part, whatever share of them a run used; else the reason."""
+    found: dict[Dataset, Summary | str] = {}
+    for dataset in datasets:
+        try:
+            prepared, fold = at_hand(groups, dataset, roots=roots)
+            summary = summarise(prepared)
+        except InputError as error:
+            found[dataset] = str(error)
+        else:
+            found[dataset] = summary if fold is None else {**summary, "splits": {}}
+    return found
+
+
+def texts(
+    groups: Sequence[Group], dataset: Dataset, *, roots: Roots, ids: Sequence[str]
+) -> Mapping[str, str]:
+    """Id → what people read or heard said, for those items that have a text. InputError where the corpus is not at
+    hand."""
+    prepared, _ = at_hand(groups, dataset, roots=roots)
+    columns = prepared.table.select_columns(["id", "text"])[:]
+    rows = zip(columns["id"], columns["text"], strict=True)
+    wanted = set(ids)
+    return {name: text for name, text in rows if name in wanted and text}
+
+
+def at_hand(groups: Sequence[Group], dataset: Dataset, *, roots: Roots) -> tuple[Prepared, int | None]:
+    """A corpus or part in the folder given for it, or as a run's configuration finds it, no sound opened; and the fold
+    that it was split for.
+
+    InputError where no run of that corpus was given, where its files are not where they were, or where the report's
+    own items are not among them with the same votes: it is then another version, or another corpus of JSON Lines.
+    """
+    name, part = dataset
+    known = [settings for row in _rows(groups) if (settings := _settings(row, name)) is not None]
+    if name in roots:
+        known.insert(0, {**(known[0] if known else {}), "root": roots[name]})
+    if not known:
+        raise InputError(
+            "no run of it was given whose configuration says where its files are",
+            remedy=f"(--root {name}=PATH does)",
+        )
+    group = find(groups, dataset)
+    reasons = []
+    for settings in known:
+        try:
+            corpus = open_corpus(name, settings.get("root"), **{**_options(settings), "part": part})
+            prepared = prepare(corpus, check_audio=False, quiet=True)
+            if group is not None:
+                _check_holds(prepared, group.lines[0].predictions)
+        except InputError as error:
+            reasons.append(str(error))
+        else:
+            return prepared, corpus.fold
+    raise InputError(reasons[0])
+
+
+def _rows(groups: Sequence[Group]) -> Iterator[Row]:
+    return (row for group in groups for line in group.lines for row in line.rows)
+
+
+def _settings(row: Row, name: str) -> Mapping[str, Any] | None:
+    """How the run of a row opened its corpus; None where that was another one, or is not known."""
+    corpus = ((row.config or {}).get("data") or {}).get("corpus") or {}
+    own = str(corpus.get("class_path", "")).startswith(f"lalm_ambig.corpora.{name}.")
+    return corpus_settings(row.config or {}) if own else None
+
+
+def _options(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if key != "root"}
+
+
+def _check_holds(prepared: Prepared, predictions: Sequence[Prediction]) -> None:
+    columns = prepared.table.select_columns(["id", "votes"])[:]
+    votes = dict(zip(columns["id"], columns["votes"], strict=True))
+    for prediction in predictions:
+        if list(prediction.votes) != votes.get(prediction.id):
+            what = "it is not there" if prediction.id not in votes else "its votes are others"
+            raise InputError(f"the files at hand are of another version: item {prediction.id}, {what}")

@@ -1,0 +1,124 @@
+"""What may stand together: the lines of one corpus, on the same items."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.evaluation.results import Results
+from lalm_ambig.evaluation.table import caption, check_comparable
+from lalm_ambig.reporting.reading.inputs import Row
+from lalm_ambig.reporting.reading.lines import Line, lines_of
+
+Dataset = tuple[str, str | None]
+TITLES: dict[Dataset, str] = {
+    ("iemocap", None): "IEMOCAP",
+    ("crema_d", None): "CREMA-D",
+    ("chaosnli", None): "ChaosNLI",
+    ("chaosnli", "mnli"): "ChaosNLI-M",
+    ("chaosnli", "snli"): "ChaosNLI-S",
+    ("msp_podcast", None): "MSP-Podcast",
+    ("goemotions", None): "GoEmotions",
+}
+
+
+def title_of(dataset: Dataset) -> str:
+    """How tables call a corpus, or a part of it."""
+    corpus, part = dataset
+    return TITLES.get(dataset, corpus if part is None else f"{corpus}, {part}")
+
+
+@dataclass(frozen=True)
+class Group:
+    """The lines of one corpus or part; they are on the same items."""
+
+    dataset: Dataset
+    lines: Sequence[Line]
+
+    @property
+    def title(self) -> str:
+        return title_of(self.dataset)
+
+    @property
+    def results(self) -> Results:
+        return self.lines[0].results
+
+    @property
+    def folds(self) -> tuple[int, ...]:
+        """Every fold that any line has."""
+        return tuple(sorted({fold for line in self.lines for fold in line.folds}))
+
+    def caption(self) -> list[str]:
+        """Items, split, readout, intervals, and every note with the lines that it is about."""
+        if not self.folds:
+            return caption({line.label: line.results for line in self.lines}).splitlines()
+        return self._of_folds()
+
+    @property
+    def marks(self) -> list[str]:
+        """What keeps its lines from being tests, one sentence a note."""
+        return [f"{line.label}: {note}." for line in self.lines for note in line.marks]
+
+    def _of_folds(self) -> list[str]:
+        about = self.results.about
+        readouts = {
+            f"{line.results.about.readout} readout, {line.results.about.reasoning} reasoning"
+            for line in self.lines
+            if line.results.about.readout != "none"
+        }
+        counts = {row.fold: row.results.items for line in self.lines for row in line.rows}
+        listed = ", ".join(f"{fold} ({counts[fold]})" for fold in self.folds)
+        first = (
+            f"{self.title}, {about.part_of_corpus} of folds (items) {listed}; "
+            f"{'; '.join(sorted(readouts)) or 'no readout'}; mean ± standard deviation between folds, no interval."
+        )
+        return [
+            first,
+            *self.marks,
+            *(
+                f"{line.label}: only fold {', '.join(map(str, line.folds))}, so it is not ranked."
+                for line in self.lines
+                if line.folds != self.folds
+            ),
+        ]
+
+
+def grouped(rows: Sequence[Row]) -> list[Group]:
+    """The rows by corpus and part, in the order in which these were first given.
+
+    InputError that names the first difference where rows of one corpus are on different splits, readouts or items.
+    """
+    by_dataset: dict[Dataset, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_dataset[row.dataset].append(row)
+    return [_group(dataset, found) for dataset, found in by_dataset.items()]
+
+
+def _group(dataset: Dataset, rows: Sequence[Row]) -> Group:
+    by_fold: dict[int | None, dict[str, Results]] = defaultdict(dict)
+    for row in rows:
+        by_fold[row.fold][row.label] = row.results
+    if None in by_fold and len(by_fold) > 1:
+        one, other = (next(r.label for r in rows if (r.fold is None) is whole) for whole in (True, False))
+        raise InputError(
+            f"{one!r} and {other!r} differ in fold: {title_of(dataset)} in a single split, and in folds.",
+            where="report",
+            remedy="Give runs of one way to split.",
+        )
+    for results in by_fold.values():
+        check_comparable(results)
+    return Group(dataset, lines_of(rows))
+
+
+def find(groups: Sequence[Group], dataset: Dataset) -> Group | None:
+    """The group of a corpus or part."""
+    return next((group for group in groups if group.dataset == dataset), None)
+
+
+def of_methods(group: Group | None, *, trained_on: str | None = None) -> Mapping[str, Sequence[Line]]:
+    """Method → its lines that were trained on that other corpus; by default those that were on this one, or not."""
+    found: dict[str, list[Line]] = defaultdict(list)
+    for line in group.lines if group is not None else ():
+        if line.first.trained_on == trained_on:
+            found[line.method].append(line)
+    return found

@@ -1,0 +1,176 @@
+"""The folders that a report is made from: runs of fit, what evaluate and baseline wrote, or any such pair of files."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.evaluation.notes import DRAWN_TARGET
+from lalm_ambig.evaluation.predictions import Prediction, read_predictions
+from lalm_ambig.evaluation.results import Results, items_digest
+from lalm_ambig.evaluation.results_file import read_results
+from lalm_ambig.files.yaml import read_yaml
+from lalm_ambig.reporting.reading.recipe import corpus_settings, family_of, method_of
+
+BEFORE = {"base": "zero_shot", "start": "start"}
+"""Rows of a run folder that its training did not make → their method."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One evaluated policy, or one baseline."""
+
+    label: str
+    folder: Path
+    results: Results
+    method: str
+    """A key of `recipe.METHODS`."""
+    config: Mapping[str, Any] | None = None
+    """The resolved configuration of the run that it came from; None where that is not known."""
+    run: Path | None = None
+    """The run's folder, for a policy that it trained."""
+    part: str | None = None
+    fold: int | None = None
+
+    @property
+    def dataset(self) -> tuple[str, str | None]:
+        """Corpus and part: what a group of a table is about."""
+        return self.results.about.corpus, self.part
+
+    @property
+    def is_leaky(self) -> bool:
+        """Whether items of this test were trained on."""
+        overlap = self.results.about.trained_items
+        return overlap is not None and overlap.is_leaky
+
+    @property
+    def trained_on(self) -> str | None:
+        """What its policy was trained on, where that is another corpus, or another part of this one; else None."""
+        about = self.results.about
+        part = None if self.config is None else corpus_settings(self.config).get("part")
+        other_part = self.run is not None and self.config is not None and part != self.part
+        return (
+            f"{about.corpus}, {part or 'all parts'}"
+            if about.trained_on is None and other_part
+            else about.trained_on
+        )
+
+    @property
+    def family(self) -> str:
+        """Equal for the folds of one thing."""
+        about = self.results.about
+        made = about.policy if self.config is None or self.method == "baseline" else family_of(self.config)
+        return f"{self.method}|{about.readout}|{about.reasoning}|{self.trained_on}|{made}"
+
+    @cached_property
+    def predictions(self) -> Sequence[Prediction]:
+        """Its predictions; InputError where the file is missing or is of other items than the metrics."""
+        found = read_predictions(self.folder / "predictions.jsonl")
+        if items_digest(found) != self.results.items_digest:
+            raise InputError(
+                "predictions.jsonl and metrics.json are of different items:",
+                where=str(self.folder),
+                remedy="one of them was replaced; evaluate again.",
+            )
+        return found
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line says about the inputs."""
+
+    paths: Sequence[Path]
+    names: Mapping[Path, str] = field(default_factory=dict)
+    """Folder → label."""
+    methods: Mapping[Path, str] = field(default_factory=dict)
+    """Folder → key of `recipe.METHODS`, in place of what the configuration says."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """What the folders hold, and what was left out."""
+
+    rows: Sequence[Row]
+    left_out: Sequence[str]
+    """One line each, for a run that has not been evaluated yet."""
+
+
+def read_inputs(asked: Asked) -> Read:
+    """Every row of every folder, in order; nothing is compared yet. InputError for a folder that is none of them."""
+    rows: list[Row] = []
+    left_out: list[str] = []
+    for path in dict.fromkeys([*asked.paths, *asked.names, *asked.methods]):
+        if (path / "config.yaml").is_file() and not (path / "metrics.json").is_file():
+            found = list(_run(path))
+            if not any(row.run for row in found):
+                left_out.append(f"{path.name} is left out: its trained policy has not been evaluated yet")
+            rows += [_named(row, path, asked) if row.run else row for row in found]
+        elif (path / "metrics.json").is_file():
+            rows += [_named(_evaluated(path), path, asked), *_beside(path)]
+        else:
+            raise InputError(
+                f"{path} is neither a run folder (config.yaml) nor an evaluated one (metrics.json).",
+                where="report",
+                remedy="Give folders that fit, evaluate or baseline wrote.",
+            )
+    return Read(rows, left_out)
+
+
+def _run(path: Path) -> Iterator[Row]:
+    """The rows of a run of fit, baselines first."""
+    config = read_config(path / "config.yaml")
+    corpus = corpus_settings(config)
+    part, fold = corpus.get("part"), corpus.get("fold")
+    for name in ("uniform", "prior", "base", "start", "trained"):
+        folder = path / "evaluation" / name
+        if not (folder / "metrics.json").is_file():
+            continue
+        results = read_results(folder / "metrics.json")
+        if name == "trained":
+            yield Row(path.name, folder, results, method_of(config), config, path, part, fold)
+        else:
+            label = f"{name} of {path.name}" if name == "start" else name
+            method = _untrained(results, BEFORE.get(name, "baseline"))
+            yield Row(label, folder, results, method, config, None, part, fold)
+
+
+def _evaluated(path: Path) -> Row:
+    """A folder that holds the two files: its method is known only for baselines and untrained policies."""
+    results = read_results(path / "metrics.json")
+    about = results.about
+    if DRAWN_TARGET in results.notes:
+        method = "bound"
+    elif about.readout == "none":
+        method = "baseline"
+    else:
+        method = _untrained(results, "zero_shot") if about.policy.endswith(", base") else "other"
+    return Row(path.resolve().name, path, results, method, part=about.part)
+
+
+def _untrained(results: Results, method: str) -> str:
+    """Audio-Reasoner is paper A's name for what is otherwise one more untrained base model."""
+    is_peer = method == "zero_shot" and "audio-reasoner" in results.about.policy.casefold()
+    return "audio_reasoner" if is_peer else method
+
+
+def _beside(path: Path) -> Iterator[Row]:
+    """The baselines that evaluate puts below its output."""
+    for file in sorted(path.glob("*/metrics.json")):
+        row = _evaluated(file.parent)
+        if row.method in ("baseline", "bound"):
+            yield row
+
+
+def _named(row: Row, path: Path, asked: Asked) -> Row:
+    label, method = asked.names.get(path, row.label), asked.methods.get(path, row.method)
+    return Row(label, row.folder, row.results, method, row.config, row.run, row.part, row.fold)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A run's resolved configuration as plain values: no class in it is imported."""
+    content = read_yaml(path)
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise InputError("a run's configuration holds keys and values", where=str(path))
+    return content

@@ -1,0 +1,115 @@
+"""Which row of the papers' tables a run is: read from its resolved configuration, never from its name.
+
+A configuration names the method's class, the weights of its objective, its rewards, whether it reasons, and its
+readout. What none of the rules below knows is `other`: it stands in the table `all`, and `--row` can place it.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from typing import Any
+
+from lalm_ambig.core.errors import InputError
+
+METHODS = {
+    "zero_shot": "Zero-shot",
+    "audio_reasoner": "Audio-Reasoner",
+    "sft": "SFT",
+    "sft_kl_only": "SFT, KL only",
+    "sft_ce_only": "SFT, CE only",
+    "sft_json": "SFT on JSON",
+    "dpo": "DPO",
+    "dpo_ce_only": "DPO, CE only",
+    "dpo_json": "DPO on JSON",
+    "grpo": "GRPO",
+    "grpoz": "GRPOz",
+    "mls": "MLS",
+    "shala_wo": "SHALA-LLM (w/o Ambi-En)",
+    "shala_wo_batch": "SHALA-LLM (w/o Ambi-En), batch-scaled",
+    "shala": "SHALA-LLM",
+    "shala_batch": "SHALA-LLM, batch-scaled",
+    "shala_unscaled": "SHALA-LLM, unscaled",
+    "start": "before training",
+    "baseline": "baseline",
+    "bound": "bound",
+    "other": "other",
+}
+"""Key of a row → how tables call it. `bound` is what people score among themselves: panel and oracle."""
+
+Settings = Mapping[str, Any]
+
+
+def method_of(config: Settings) -> str:
+    """The key in `METHODS` of what a resolved configuration trains."""
+    model = config.get("model") or {}
+    name = str(model.get("class_path", "")).rpartition(".")[2]
+    rule = RULES.get(name)
+    return "other" if rule is None else rule(model.get("init_args") or {})
+
+
+def _sft(settings: Settings) -> str:
+    """CE + KL behind reasoning is paper A's SFT; its ablations leave one of the three away."""
+    objective = settings.get("objective") or {}
+    has_ce, has_kl = objective.get("ce_weight", 1.0) > 0, objective.get("kl_weight", 1.0) > 0
+    reasoning = bool(settings.get("reasoning"))
+    if has_kl and reasoning and has_ce:
+        return "sft"
+    if has_kl and not reasoning:
+        return "sft_kl_only"
+    if has_kl:
+        return "other"
+    return "sft_json" if settings.get("readout") == "verbalised" else "sft_ce_only"
+
+
+def _dpo(settings: Settings) -> str:
+    if (settings.get("objective") or {}).get("kl_weight", 0.1) > 0:
+        return "dpo"
+    return "dpo_json" if settings.get("readout") == "verbalised" else "dpo_ce_only"
+
+
+def _grpo(settings: Settings) -> str:
+    """By its rewards: SHALA's, the majority's probability, or closeness in KL, with the curated response or not."""
+    rewards = {str(r.get("class_path", "")).rpartition(".")[2]: r for r in settings.get("rewards") or ()}
+    if "Shala" in rewards:
+        return _shala(settings, rewards["Shala"].get("init_args") or {})
+    if "MajorityLabel" in rewards:
+        return "mls"
+    if "Agreement" in rewards:
+        return "grpo" if settings.get("curated") is None else "grpoz"
+    return "other"
+
+
+def _shala(settings: Settings, reward: Settings) -> str:
+    scale = (settings.get("grouping") or {}).get("advantage_scale", "group")
+    ending = {"group": "", "batch": "_batch", "none": "_unscaled"}.get(scale)
+    key = ("shala" if reward.get("ambiguity", True) else "shala_wo") + str(ending)
+    return key if key in METHODS else "other"
+
+
+RULES: dict[str, Callable[[Settings], str]] = {"SFT": _sft, "DPO": _dpo, "GRPO": _grpo}
+"""Class of the method → which of its rows a run is."""
+
+
+def method_named(name: str, *, where: str) -> str:
+    """The key for a key or a label, as `--row` takes it; InputError for anything else."""
+    found = {key: key for key in METHODS} | {label.casefold(): key for key, label in METHODS.items()}
+    key = found.get(name) or found.get(name.casefold())
+    if key is None:
+        raise InputError(f"unknown row {name!r}: expected one of {', '.join(METHODS)}", where=where)
+    return key
+
+
+def corpus_settings(config: Settings) -> Settings:
+    """The arguments of the run's corpus: its part and fold among them."""
+    corpus = (config.get("data") or {}).get("corpus") or {}
+    found: Settings = corpus.get("init_args") or {}
+    return found
+
+
+def family_of(config: Settings) -> str:
+    """A text that is equal for runs which differ only in fold, name, and the run that they started from."""
+    kept: dict[str, Any] = deepcopy(dict(config))
+    kept.pop("run", None)
+    kept.get("data", {}).get("corpus", {}).get("init_args", {}).pop("fold", None)
+    kept.get("model", {}).get("init_args", {}).pop("start", None)
+    return json.dumps(kept, sort_keys=True, default=str)

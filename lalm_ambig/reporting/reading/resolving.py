@@ -1,0 +1,95 @@
+"""Rows that know where they belong: corpus part, fold and configuration found, repeated baselines told apart."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from lalm_ambig.evaluation.overlap import marked
+from lalm_ambig.reporting.reading.inputs import Row
+from lalm_ambig.reporting.reading.recipe import method_of
+
+DECIMALS = 9
+"""Baselines whose metrics agree to so many decimals are the same."""
+REPEATABLE = ("baseline", "bound", "zero_shot", "audio_reasoner", "start")
+"""Methods whose rows every run brings along."""
+
+
+def placed(rows: Sequence[Row]) -> list[Row]:
+    """The rows with what other rows say about them, each thing once, and no label twice within a corpus; the label of
+    a row on items that were trained on says so."""
+    rows = [_of_run(row, rows) for row in rows]
+    rows = [_where(row, rows) for row in rows]
+    found = _labelled(_once(rows))
+    return [replace(row, label=marked(row.label, row.results.about.trained_items)) for row in found]
+
+
+def _of_run(row: Row, rows: Sequence[Row]) -> Row:
+    """A policy that evaluate read names its run at the end: where that run is given too, its configuration is known."""
+    if row.config is not None or row.results.about.readout == "none":
+        return row
+    for run in rows:
+        if run.run is not None and run.config is not None:
+            names = {run.run.name, (run.config.get("run") or {}).get("name")}
+            if row.results.about.policy.rpartition(", ")[2] in names:
+                method = row.method if row.method != "other" else method_of(run.config)
+                return replace(row, config=run.config, method=method, run=run.run)
+    return row
+
+
+def _where(row: Row, rows: Sequence[Row]) -> Row:
+    """Part and fold of a row without a configuration of its own: those of a run on exactly the same items, or of what
+    evaluate wrote about them."""
+    for other in sorted(rows, key=lambda row: row.config is None):
+        known = other.config is not None and other.folder.parent.name == "evaluation"
+        known = known or other.part is not None
+        same = other.results.items_digest == row.results.items_digest
+        if known and same and other.results.about.corpus == row.results.about.corpus:
+            return replace(row, part=other.part, fold=other.fold)
+    return row
+
+
+def _once(rows: Sequence[Row]) -> list[Row]:
+    """Without the baselines and policies-before-training that another row has already: trained rows stay.
+
+    A start is the trained row of the run before it; a base model that happens to score as a trained one is none.
+    """
+    kept: list[Row] = []
+    trained = {_signature(row) for row in rows if row.method not in REPEATABLE}
+    seen: set[tuple[Any, ...]] = set()
+    for row in rows:
+        if row.method in REPEATABLE:
+            if _signature(row) in seen or (row.method == "start" and _signature(row) in trained):
+                continue
+            seen.add(_signature(row))
+        kept.append(row)
+    return kept
+
+
+def _signature(row: Row) -> tuple[Any, ...]:
+    about, metrics = row.results.about, row.results.metrics
+    values = tuple(
+        round(m.value, DECIMALS) if math.isfinite(m.value) else str(m.value) for m in metrics.values()
+    )
+    return (row.dataset, row.fold, about.split, about.readout, row.results.items_digest, values)
+
+
+def _labelled(rows: Sequence[Row]) -> list[Row]:
+    """Equal labels on the same items get the run or the parent folder behind them."""
+    found = list(rows)
+    additions: tuple[Callable[[Row], str], ...] = (_origin, lambda row: str(row.folder))
+    for addition in additions:
+        taken = Counter((row.dataset, row.fold, row.label) for row in found)
+        found = [
+            replace(row, label=f"{row.label} ({addition(row)})")
+            if taken[row.dataset, row.fold, row.label] > 1
+            else row
+            for row in found
+        ]
+    return found
+
+
+def _origin(row: Row) -> str:
+    parent = row.folder.resolve().parent
+    return parent.parent.name if parent.name == "evaluation" else parent.name

@@ -1,0 +1,41 @@
+"""What a report puts into its folder: each file whole, and none over a file of something else."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from lalm_ambig.files.atomic import replacing, write_text
+from lalm_ambig.files.kinds import check_replaceable, mark_of, marked, table_with
+from lalm_ambig.reporting.writing.formats import latex, markdown, to_csv
+from lalm_ambig.reporting.writing.sheet import Sheet
+
+MARK = mark_of("report")
+COMMENT = {".md": f"<!-- {MARK} -->\n", ".tex": f"% {MARK}\n", ".html": f"<!-- {MARK} -->\n", ".csv": ""}
+"""Last line of a file; a CSV has no place for one."""
+LAST_COLUMN = "notes"
+"""By which a CSV of a report is known."""
+
+
+def write_sheet(folder: Path, sheet: Sheet) -> None:
+    """A table as Markdown, LaTeX and CSV."""
+    for suffix, text in ((".md", markdown(sheet)), (".tex", latex(sheet)), (".csv", to_csv(sheet))):
+        write(folder / f"{sheet.stem}{suffix}", text)
+
+
+def write(path: Path, text: str) -> None:
+    """A text of the report, with the mark of its kind. InputError where something else has its name."""
+    check_free(path)
+    write_text(path, text + COMMENT[path.suffix])
+
+
+def write_picture(path: Path, save: Callable[[Path], None]) -> None:
+    """A picture that `save` draws into a file and names its program as `MARK`. InputError as for `write`."""
+    check_free(path)
+    with replacing(path) as unfinished:
+        save(unfinished)
+
+
+def check_free(path: Path) -> None:
+    """InputError where a file of something else has that name."""
+    what = "what report writes"
+    kind = table_with(what, LAST_COLUMN) if path.suffix == ".csv" else marked(what, MARK)
+    check_replaceable(path, kind, where="--out")

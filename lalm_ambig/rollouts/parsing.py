@@ -1,0 +1,34 @@
+"""Distributions that responses state in words: the verbalised readout of sampled or greedy text."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.types import Batch, Reading
+from lalm_ambig.data.encoding import Encoder
+from lalm_ambig.readouts.verbalised import Unparsed, parse
+from lalm_ambig.rollouts.generate import Request, generate
+from lalm_ambig.rollouts.sampling import Sampling
+
+
+def stated(
+    texts: Sequence[str], categories: CategorySet
+) -> tuple[Float[Tensor, "row category"], tuple[str | None, ...]]:
+    """What each text states, uniform where nothing can be read; and why not, None where it can."""
+    found = [parse(text, categories) for text in texts]
+    uniform = (1 / len(categories),) * len(categories)
+    dist = torch.tensor([uniform if isinstance(one, Unparsed) else one for one in found])
+    return dist, tuple(one.reason if isinstance(one, Unparsed) else None for one in found)
+
+
+@torch.no_grad()
+def read_stated(encoder: Encoder, batch: Batch, *, max_new_tokens: int, share: bool = True) -> Reading:
+    """The distributions that the policy's own greedy responses state."""
+    greedy = Request(Sampling(max_new_tokens=max_new_tokens, temperature=0.0), share_prompt=share)
+    texts = [r.text for r in generate(encoder.policy, batch, greedy).responses]
+    dist, unparsed = stated([encoder.tags.parted(text)[1] for text in texts], encoder.categories)
+    closed = (False,) * len(texts)
+    return Reading(dist.to(encoder.policy.device), None, tuple(texts), closed=closed, unparsed=unparsed)

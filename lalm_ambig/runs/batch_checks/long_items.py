@@ -1,0 +1,194 @@
+"""Items that are longer than the model: found before anything is trained or answered, refused or left out.
+
+An item must fit together with the longest response that may follow it. Only items whose text could be too long are
+tokenised: a token stands for at least one byte of the text as the tokenizer normalises it, so bytes bound tokens.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lalm_ambig.core import distributed
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Item, Portion
+from lalm_ambig.data.datamodule import DataModule, Items
+from lalm_ambig.data.encoding import Encoder
+from lalm_ambig.methods.base import Method
+from lalm_ambig.policies.attention.positions import position_limit
+
+GROWTH = 11
+"""Most bytes that Unicode's normal forms make of one: U+FDFA, three bytes, is spelt out in 33."""
+SPARE = 16
+"""Tokens more than the bound says: around a text a tokenizer may part or join otherwise than in an empty prompt, and
+begin it with a blank of its own."""
+RATE_HZ = 25
+"""Audio tokens a second, of every model here."""
+SHOWN = 3
+"""Items that a message names."""
+
+
+@dataclass(frozen=True)
+class Long:
+    """An item that does not fit. Its parts are in tokens."""
+
+    id: str
+    split: Portion
+    prompt: int
+    given: int
+    """Of the response that is not the policy's own: the curated one, or an answer without reasoning."""
+    beside: int
+    """Of what is put beside the policy's own text to read its answer."""
+    written: int
+    """Of the longest text of the policy's own."""
+
+    @property
+    def response(self) -> int:
+        """The longest that may follow."""
+        return max(self.given, self.beside + self.written)
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt + self.response
+
+    def __str__(self) -> str:
+        return f"{self.id} ({self.tokens:,} tokens, {self.response:,} of them for a response)"
+
+
+def leave_out_long(model: Method, data: DataModule, encoder: Encoder, *, training: bool) -> list[str]:
+    """Refuse what does not fit, or leave it out of the data where that is set; then notes for the user.
+
+    The first process looks and all take what it has found. InputError names how many items there are, the first of
+    them, the limit and what to do, also where nothing of a split would be left.
+    """
+    limit = position_limit(encoder.policy.base.config)
+    if limit is None:
+        return []
+    found = distributed.first_does(lambda: too_long(model, data, encoder, limit=limit))
+    if not found:
+        return []
+    where = f"corpus {data.corpus.name}"
+    counts = {split: len(data.items(split)) for split in data.answered}
+    what = f"{len(found):,} of {sum(counts.values()):,} items do not fit into the model's {limit:,} positions"
+    listed = ", ".join(map(str, found[:SHOWN])) + (", …" if len(found) > SHOWN else "")
+    if not data.skip_long:
+        option = "--data.skip_long true" if training else "--skip-long"
+        ways = [f"{option} leaves such items out", *_shorter(found, limit=limit, training=training)]
+        raise InputError(f"{what}: {listed}.", where=where, remedy=f"{', or '.join(ways)}.")
+    data.too_long = frozenset(item.id for item in found)
+    for split, count in counts.items():
+        if count and not data.items(split):
+            raise InputError(
+                f"every item of the {split} split is too long for the model's {limit:,} positions: {listed}.",
+                where=where,
+            )
+    return [f"{what} and are left out: {listed}"]
+
+
+def refuse_long(model: Method, encoder: Encoder, *, prompt: int) -> None:
+    """InputError for a single question of so many tokens that does not fit together with its answer."""
+    limit = position_limit(encoder.policy.base.config)
+    long = _measured(model, encoder, "test", prompt=prompt)
+    if limit is None or long.tokens <= limit:
+        return
+    ways = _shorter([long], limit=limit, training=False) or ["give a shorter one"]
+    raise InputError(
+        f"it does not fit into the model's {limit:,} positions: {long}:",
+        where="predict",
+        remedy=f"{ways[0]}.",
+    )
+
+
+def too_long(model: Method, data: DataModule, encoder: Encoder, *, limit: int) -> list[Long]:
+    """The items of the splits that a policy will see which do not fit, in the corpus's order."""
+    found = []
+    for split in data.answered:
+        curated = model.needs_rationale if split == "train" else model.reads_curated
+        items = data.items(split, with_rationale=split == "train" and model.needs_rationale)
+        bare = _measured(model, encoder, split, prompt=0)
+        for item in _could_be(items, encoder, curated=curated, room=limit - bare.response):
+            given = encoder.curated_length(item) if curated and item.rationale else bare.given
+            long = replace(bare, id=item.id, prompt=_prompt_tokens(encoder, item), given=given)
+            if long.tokens > limit:
+                found.append(long)
+    return found
+
+
+def _measured(model: Method, encoder: Encoder, split: Portion, *, prompt: int) -> Long:
+    """An item of a split, without a curated response, and what may follow it.
+
+    Behind reasoning the rest of the form is put, and a class name; an answer in words is all of the response.
+    """
+    shortest = _shortest(encoder)
+    evaluated = model.generation.max_new_tokens if model.writes else 0
+    written = model.sampled_tokens if split == "train" else evaluated
+    return Long("input", split, prompt, shortest, 0 if encoder.answer is None else shortest, written)
+
+
+def _shorter(found: Sequence[Long], *, limit: int, training: bool) -> list[str]:
+    """The settings that would let all of them in, where only what the policy writes is too long."""
+    room = limit - max(item.prompt + item.beside for item in found)
+    if room < 1 or any(item.prompt + item.given > limit for item in found):
+        return []
+    ours = "model.generation.max_new_tokens" if training else "--max-new-tokens"
+    splits = {item.split for item in found}
+    keys = ["model.sampling.max_new_tokens"] * ("train" in splits) + [ours] * bool(splits - {"train"})
+    return [f"{' and '.join(keys)} of at most {room:,} lets them in"]
+
+
+def _shortest(encoder: Encoder) -> int:
+    """Tokens of the longest answer in the prescribed form without a word of reasoning."""
+    count = len(encoder.categories)
+    rows = [tuple(float(place == chosen) for place in range(count)) for chosen in range(count)]
+    return max(encoder.curated_length(Item(id="", votes=votes, text="", rationale="")) for votes in rows)
+
+
+def _could_be(items: Items, encoder: Encoder, *, curated: bool, room: int) -> Iterator[Item]:
+    """The items whose prompt may be longer than the room, by a bound that is never too small."""
+    view = items.source.only(items.keep)
+    if not len(view):
+        return
+    seconds = view.durations_s().numpy()
+    if encoder.policy.window_s:
+        seconds = np.minimum(seconds, encoder.policy.window_s)
+    heard = seconds > 0
+    bound = _tokens_at_most(*view.sizes("text")) + np.ceil(seconds * RATE_HZ) + SPARE
+    blank = Item(id="", votes=(1.0,) * len(encoder.categories), text="")
+    if heard.any():
+        bound += heard * len(encoder.prompt_ids(blank, audio_tokens=1))
+    if not heard.all():
+        bound += ~heard * len(encoder.prompt_ids(blank))
+    if curated:
+        bound += _tokens_at_most(*_rationale_sizes(items)) + _shortest(encoder)
+    for place in np.flatnonzero(bound > room):
+        yield items[int(place)]
+
+
+def _rationale_sizes(items: Items) -> tuple[np.ndarray, np.ndarray]:
+    """Bytes and characters of the rationales, those of a file before an item's own."""
+    view = items.source.only(items.keep)
+    sizes, lengths = view.sizes("rationale")
+    for place, item in enumerate(view.ids() if items.rationales else ()):
+        if item in items.rationales:
+            sizes[place] = len(items.rationales[item].encode())
+            lengths[place] = len(items.rationales[item])
+    return sizes, lengths
+
+
+def _tokens_at_most(sizes: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Bound on the tokens of texts of so many bytes and characters.
+
+    Of the bytes at most twice the surplus over characters belong to characters that Unicode may spell out.
+    """
+    bound: np.ndarray = sizes + 2 * (GROWTH - 1) * (sizes - lengths)
+    return bound
+
+
+def _prompt_tokens(encoder: Encoder, item: Item) -> int:
+    if item.audio is None:
+        return len(encoder.prompt_ids(item))
+    if encoder.features is not None:
+        return len(encoder.prompt_ids(item, audio_tokens=encoder.features.index[item.audio][1]))
+    seconds = min(item.duration_s, encoder.policy.window_s or item.duration_s)
+    return len(encoder.prompt_ids(item, audio_tokens=max(1, math.ceil(seconds * RATE_HZ))))

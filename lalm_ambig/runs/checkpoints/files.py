@@ -1,0 +1,126 @@
+"""Files of checkpoints: whole or not there. Each is written under another name, read back, and then renamed."""
+
+import pickle
+import re
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from lalm_ambig.core import distributed
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.files.atomic import UNFINISHED, CannotWrite, put_folder, remove_unfinished, replacing
+
+FAILED = (OSError, RuntimeError, SafetensorError)
+"""What writing raises: torch may report a full disk as a RuntimeError."""
+OS_ERROR = re.compile(r"I/O error: (.+?) \(os error")
+
+
+class WholeFileIO(TorchCheckpointIO):
+    """Lightning's way of writing a checkpoint, made sure of: InputError where the file cannot be written whole."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        def write(unfinished: Path) -> None:
+            with unfinished.open("wb") as file:  # by its name, torch hides why the system refuses
+                torch.save(checkpoint, file)
+
+        _written(Path(path), write)
+
+    def load_checkpoint(self, path: Any, *args: Any, **named: Any) -> dict[str, Any]:
+        try:
+            loaded: dict[str, Any] = super().load_checkpoint(path, *args, **named)
+        except pickle.UnpicklingError as error:
+            raise InputError(
+                "it holds more than tensors and plain values; nothing in it was run.",
+                where=str(path),
+                remedy="Go on only from a state that this run wrote.",
+            ) from error
+        return loaded
+
+
+def write_weights(path: Path, weights: dict[str, Tensor]) -> None:
+    """Write tensors as safetensors, in the first process; every process must call. InputError where it fails."""
+    distributed.first_does(lambda: _written(path, lambda unfinished: save_file(weights, unfinished)))
+
+
+def write_checkpoint_folder(path: Path, save: Callable[[Path], None]) -> None:
+    """A checkpoint into which every process writes: `save` fills a folder, which then gets its name."""
+    unfinished = path.with_name(f"{UNFINISHED}{path.name}")
+    distributed.first_does(lambda: trying(path, lambda: shutil.rmtree(unfinished, ignore_errors=True)))
+    trying(path, lambda: save(unfinished))
+    distributed.meet()
+
+    def finish() -> None:
+        if not is_whole(unfinished):
+            raise OSError("what was written cannot be read back")
+        put_folder(unfinished, path)
+
+    distributed.first_does(lambda: trying(path, finish))
+
+
+def is_whole(path: Path) -> bool:
+    """Whether every file of a checkpoint can be read back to its last byte (checksums, not contents)."""
+    files = [file for file in path.rglob("*") if file.suffix == ".pt"] if path.is_dir() else [path]
+    return bool(files) and all(_is_whole_file(file) for file in files)
+
+
+def _is_whole_file(path: Path) -> bool:
+    try:
+        if path.suffix == ".safetensors":
+            load_file(path)
+            return True
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (OSError, SafetensorError, zipfile.BadZipFile):
+        return False
+
+
+def remove(path: Path) -> None:
+    """Delete a checkpoint, file or folder, under another name first: no half of one is left under its own."""
+    going = path.with_name(f"{UNFINISHED}{path.name}")
+    path.rename(going)
+    if going.is_dir():
+        shutil.rmtree(going, ignore_errors=True)
+    else:
+        going.unlink()
+
+
+def _written(path: Path, write: Callable[[Path], None]) -> None:
+    def attempt() -> None:
+        remove_unfinished(path.parent)  # only this process writes there
+        with replacing(path) as unfinished:
+            write(unfinished)
+            if not _is_whole_file(unfinished):
+                raise OSError("what was written cannot be read back")
+
+    trying(path, attempt)
+
+
+def trying(path: Path, attempt: Callable[[], None]) -> None:
+    """Write something of a run. InputError where the machine cannot."""
+    try:
+        attempt()
+    except (CannotWrite, *FAILED) as error:
+        raise InputError(
+            f"cannot write {path.name}: {_why(error)}.",
+            where=str(path.parent),
+            remedy="Make room there or allow writing; the last checkpoint is kept; the same command goes on from it.",
+        ) from error
+
+
+def _why(error: BaseException) -> str:
+    """The system's words: safetensors puts them into a sentence, and torch fails once more in closing the file."""
+    first = error
+    while first.__context__ is not None and not isinstance(first, CannotWrite):
+        first = first.__context__
+    if isinstance(first, CannotWrite):
+        return first.why
+    told = OS_ERROR.search(str(first))
+    return (isinstance(first, OSError) and first.strerror) or (told[1] if told else str(error))

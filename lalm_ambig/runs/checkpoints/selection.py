@@ -1,0 +1,128 @@
+"""How the checkpoint of a run was chosen: `selection.json`, and its row of the validation split beside the test's."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lalm_ambig.baselines.prior import mean_label_dist
+from lalm_ambig.core.types import Item
+from lalm_ambig.evaluation.bootstrap import Interval
+from lalm_ambig.evaluation.grid import Cell, Grid, metric_column
+from lalm_ambig.files.atomic import write_text
+from lalm_ambig.metrics.base import all_metrics
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What one validation found by the reading that is evaluated."""
+
+    step: int
+    """Optimiser steps before it; 0 at the start, −1 where it was not kept."""
+    items: int
+    """Over all processes."""
+    metrics: dict[str, float]
+    """Of every metric; and the deviation between items of the answers (`predicted_sd`) and of people (`label_sd`)."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The content of `selection.json`."""
+
+    monitor: str
+    """What chose, the lowest best: the reading and the metric."""
+    items: int
+    """Of the validation split, that were read for it."""
+    of: int
+    """In the validation split."""
+    ids: tuple[str, ...] | None
+    """Which, where they are not all of them."""
+    prior: dict[str, float]
+    """What the mean distribution of the training split is worth on these items."""
+    start: Validation | None
+    chosen: Validation
+    validations: int
+    """How many there were to choose from, the start among them."""
+
+    @property
+    def metric(self) -> str:
+        """Name of the metric that chose."""
+        return self.monitor.partition("/")[2]
+
+
+def prior_metrics(items: Sequence[Item], *, train: Sequence[Item]) -> dict[str, float]:
+    """Every metric of the training split's mean distribution on these items."""
+    label_dist = torch.tensor([item.label_dist for item in items], dtype=torch.float64)
+    predicted_dist = torch.tensor(mean_label_dist(train), dtype=torch.float64).expand_as(label_dist)
+    found = {}
+    for metric in all_metrics(label_dist.shape[1]):
+        metric.update(label_dist, predicted_dist)
+        found[metric.name] = float(metric.compute())
+    return found
+
+
+def write_selection(path: Path, selection: Selection) -> None:
+    """Write it whole; numbers that are not finite as null."""
+    write_text(path, json.dumps(_finite(asdict(selection)), indent=2, allow_nan=False) + "\n")
+
+
+def read_selection(path: Path) -> Selection | None:
+    """What was written; None where nothing was, as when a run was never validated."""
+    if not path.is_file():
+        return None
+    content = json.loads(path.read_text(encoding="utf-8"))
+    start, ids = content.pop("start"), content.pop("ids")
+    return Selection(
+        **{**content, "prior": _numbers(content["prior"]), "chosen": _validation(content["chosen"])},
+        start=None if start is None else _validation(start),
+        ids=None if ids is None else tuple(ids),
+    )
+
+
+def _validation(content: dict[str, Any]) -> Validation:
+    return Validation(**{**content, "metrics": _numbers(content["metrics"])})
+
+
+def _numbers(values: dict[str, float | None]) -> dict[str, float]:
+    return {name: float("nan") if value is None else value for name, value in values.items()}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, float) and not torch.isfinite(torch.tensor(value)):
+        return None
+    return value
+
+
+def selection_table(selection: Selection, *, before: str, columns: Sequence[str]) -> Grid:
+    """Prior, start and chosen checkpoint on the validation items that chose it.
+
+    Args:
+        selection: How it was chosen.
+        before: What the start is called.
+        columns: Names of the metrics.
+    """
+    rows = {"prior": selection.prior}
+    if selection.start is not None:
+        rows[before] = selection.start.metrics
+    step = selection.chosen.step
+    rows[f"chosen (step {step})" if step >= 0 else "chosen"] = selection.chosen.metrics
+    metrics = [m for m in all_metrics(2) if m.name in columns]
+    metrics.sort(key=lambda metric: list(columns).index(metric.name))
+    cells = []
+    for metric in metrics:
+        values = {n: Interval(found.get(metric.name, float("nan")), None, None) for n, found in rows.items()}
+        cells.append(metric_column(metric, values))
+    text = f"Validation: {_items(selection)}, of {selection.validations} validations the lowest {selection.monitor}."
+    head = ["validation", *(metric.label for metric in metrics)]
+    return Grid(head, [[Cell(name), *(column[name] for column in cells)] for name in rows], text)
+
+
+def _items(selection: Selection) -> str:
+    if selection.ids is None:
+        return f"all {selection.of} items"
+    return f"a sample of {selection.items} of {selection.of} items (speakers, parts and classes have their shares)"

@@ -1,0 +1,110 @@
+"""How a run ends before its time: all processes behind the same saved step, and a job of SLURM's queued anew.
+
+Lightning's own handlers of signals are replaced (read in version 2.6.6): they save inside a step, talk to other
+processes from within a handler, and leave with exit status 0.
+"""
+
+import errno
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from signal import Signals
+from typing import Any
+
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
+
+from lalm_ambig.core import distributed, stopping
+from lalm_ambig.core.errors import InputError, of_the_machine
+from lalm_ambig.core.stopping import Stopped
+from lalm_ambig.files.atomic import CannotWrite, remove_unfinished
+from lalm_ambig.runs.folder.run_folder import RunFolder
+
+GOES_ON = "The same command goes on from the last checkpoint."
+ROOM = f"Make room or allow writing. {GOES_ON}"
+VANISHED = {errno.ENOENT, errno.ENOTDIR}
+_REQUEUES: dict[Signals, SLURMEnvironment] = {}
+"""The signal on which the job that this process is part of asks SLURM to run it again."""
+
+
+class NoHandlers(_SignalConnector):
+    """In place of Lightning's: this program listens by itself (`lalm_ambig.core.stopping`)."""
+
+    def register_signal_handlers(self) -> None:
+        self.received_sigterm = False
+
+
+def listen_for(trainer: Any) -> Any:
+    """The trainer without Lightning's handlers; where it would have a job requeued on a signal, we do so."""
+    trainer._signal_connector = NoHandlers(trainer)
+    environment = trainer._accelerator_connector.cluster_environment
+    if isinstance(environment, SLURMEnvironment) and environment.auto_requeue:
+        by = Signals(environment.requeue_signal or signal.SIGUSR1)
+        _REQUEUES[by] = environment
+        stopping.also(by)
+    return trainer
+
+
+def agreed() -> Signals | None:
+    """The signal by which any process of the run was asked to end, the same in all; all must call."""
+    signals = [one for one in distributed.everyones(stopping.asked()) if one is not None]
+    if not signals:
+        return None
+    stopping.ask(signals[0])
+    return signals[0]
+
+
+def still_there(run: RunFolder) -> None:
+    """InputError where the run's folder has vanished: a state written to its place would be on another file system."""
+    if not (run.path / "environment.json").is_file():
+        raise InputError("the run's folder is not there any more.", where=str(run.path), remedy=GOES_ON)
+
+
+def clear_up(run: RunFolder) -> None:
+    """Delete what a process of this run has not finished that was killed."""
+    for folder in (run.path, run.checkpoints, *(run.path / "evaluation").glob("*")):
+        remove_unfinished(folder)
+
+
+@contextmanager
+def ending_well() -> Iterator[None]:
+    """Around a run: what its last line says after a signal, and after a failure of the machine's.
+
+    Raises Stopped, or InputError for a full disk, a folder that may not be written, or one that has vanished.
+    """
+    try:
+        yield
+    except Stopped as stop:
+        said = stop.said or GOES_ON[0].lower() + GOES_ON[1:]
+        raise Stopped(stop.by, f"{said}{_requeued(stop.by)}") from None
+    except CannotWrite as error:
+        raise InputError(str(error), remedy="" if GOES_ON in str(error) else GOES_ON) from error
+    except OSError as error:
+        found = of_the_machine(error, remedy=ROOM)
+        if found is None and error.errno in VANISHED and error.filename is not None:
+            found = InputError("it is not there any more.", where=str(error.filename), remedy=GOES_ON)
+        if found is None:
+            raise
+        raise found from error
+
+
+def _requeued(by: Signals) -> str:
+    """What became of the job, where this signal is the one that SLURM announces the end of its time with."""
+    environment = _REQUEUES.get(by)
+    if environment is None or environment.global_rank() != 0:
+        return ""
+    job = os.environ.get("SLURM_JOB_ID", "")
+    if "SLURM_ARRAY_JOB_ID" in os.environ:
+        job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    try:
+        done = subprocess.run(["scontrol", "requeue", job], check=False, capture_output=True, text=True)
+        failed = f"scontrol ended with {done.returncode} {done.stderr.strip()}" if done.returncode else ""
+    except OSError as error:
+        failed = f"scontrol: {error.strerror}"
+    return (
+        f" SLURM job {job} could not be queued anew: {failed}"
+        if failed
+        else f" SLURM job {job} is queued anew."
+    )

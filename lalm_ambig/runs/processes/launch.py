@@ -1,0 +1,150 @@
+"""The processes of a run: started before anything is read, and watched, so that none waits for one that is gone."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from lightning.pytorch.strategies import DDPStrategy
+
+from lalm_ambig.config.cli import Cli
+from lalm_ambig.core import distributed, stopping
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.runs.processes.checked_here import CheckedHere
+from lalm_ambig.runs.processes.ending import GOES_ON, listen_for
+
+PATIENCE = timedelta(hours=2)
+"""How long a process waits for the others, which may be reading a corpus for the first time."""
+LOOK_EVERY_S = 1.0
+LOST = re.compile(r"gloo|NCCL|connection (was )?(reset|closed|refused)|broken pipe|socket", re.IGNORECASE)
+"""In messages of torch's backends, when a process cannot be reached any more."""
+FIRST = "LALM_AMBIG_FIRST_PROCESS"
+"""Environment variable: who started the others, where nobody else (SLURM, torchrun) has."""
+_STARTED: list["subprocess.Popen[bytes]"] = []
+"""By the first process."""
+BY_SIGNAL = {128 + one: one for one in stopping.SIGNALS}
+"""Exit codes of processes that a signal has asked to end."""
+
+
+def evaluating() -> dict[str, Any]:
+    """Settings of a trainer that only predicts; the trainer adds to its list of callbacks."""
+    return {
+        "logger": False,
+        "enable_checkpointing": False,
+        "use_distributed_sampler": False,
+        "callbacks": [CheckedHere()],
+    }
+
+
+def alone(cli: Cli) -> Any:
+    """A trainer for evaluation on one device, whatever the configuration trains on."""
+    return listen_for(cli.make_trainer(strategy="auto", devices=1, num_nodes=1, **evaluating()))
+
+
+def start(cli: Cli) -> Any:
+    """Start the processes that the trainer's settings ask for, let them meet, and return a trainer for evaluation.
+
+    Evaluation keeps the whole weights in every process, whatever the strategy of training is, and divides the items.
+    """
+    trainer = listen_for(cli.make_trainer(strategy="auto", **evaluating()))
+    if trainer.world_size == 1:
+        return trainer
+    trainer = listen_for(cli.make_trainer(strategy=DDPStrategy(timeout=PATIENCE), **evaluating()))
+    strategy = trainer.strategy
+    _watch_parent()
+    if not strategy.cluster_environment.creates_processes_externally:
+        os.environ[FIRST] = str(os.getpid())
+        # Not `launch`, whose own watch would kill this process without a word.
+        strategy.launcher._call_children_scripts()
+        _STARTED.extend(strategy.launcher.procs)
+        _watch_children(_STARTED)
+    if not distributed.started():
+        strategy.setup_environment()
+    return trainer
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Inside, a lost connection to another process is an InputError; where the block fails, so do the others."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not (distributed.world() > 1 and LOST.search(str(error))):
+            _kill_started()
+            raise
+        by = stopping.asked()
+        if by is not None:
+            raise stopping.Stopped(by) from error
+        time.sleep(3 * LOOK_EVERY_S)  # the watch of the first process knows which one is gone
+        raise InputError("another process of this run is gone.", remedy=GOES_ON) from error
+    except BaseException:
+        _kill_started()
+        raise
+
+
+def _kill_started() -> None:
+    """The others end with the first process, whose word is enough; their watch has nothing left to look at."""
+    processes = list(_STARTED)
+    _STARTED.clear()
+    for process in processes:
+        process.kill()
+
+
+def _watch_parent() -> None:
+    """In a process that the first one has started: stop when that one is gone."""
+    parent, own = os.getppid(), os.environ.get("LOCAL_RANK", "0")
+    if os.environ.get(FIRST) != str(parent):
+        return
+
+    def look() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK_EVERY_S)
+        print(
+            f"error: process {own} stops: the first process is gone. {GOES_ON}", file=sys.stderr, flush=True
+        )
+        os._exit(1)
+
+    threading.Thread(target=look, daemon=True, name=f"parent of process {own}").start()
+
+
+def _watch_children(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
+    """In the first process: stop all when one of the others has failed."""
+    if not processes:
+        return
+
+    def look() -> None:
+        while True:
+            time.sleep(LOOK_EVERY_S)
+            codes = [process.poll() for process in processes]
+            failed = [n for n, code in enumerate(codes, start=1) if code]
+            if failed:
+                _stop(processes, failed[0], code=int(codes[failed[0] - 1] or 0))
+            if all(code == 0 for code in codes):
+                return
+
+    threading.Thread(target=look, daemon=True, name="other processes").start()
+
+
+def _stop(processes: Sequence["subprocess.Popen[bytes]"], failed: int, *, code: int) -> None:
+    by = stopping.asked()
+    if by is not None:  # this process will end by itself
+        time.sleep(stopping.PATIENCE_S)
+        stopping.leave_at_once(by)
+    how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+    if code in BY_SIGNAL:
+        how = f"was stopped by {BY_SIGNAL[code].name}"
+    print(
+        f"error: process {failed} of {len(processes) + 1} {how}; all stop. {GOES_ON}",
+        file=sys.stderr,
+        flush=True,
+    )
+    for process in processes:
+        process.send_signal(signal.SIGKILL)
+    os._exit(code if code in BY_SIGNAL else 128 - code if code < 0 else 1)

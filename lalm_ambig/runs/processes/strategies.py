@@ -1,0 +1,173 @@
+"""How a run is divided over devices: Lightning's strategies by name, set up so that only trained weights are kept."""
+
+import re
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.strategies import DeepSpeedStrategy, ModelParallelStrategy, Strategy
+from torch import Tensor
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.data.datamodule import DataModule
+from lalm_ambig.methods.base import Method
+
+NAMES = "auto, ddp, deepspeed_stage_1, _2 or _3 (also with _offload behind it), fsdp2"
+DEEPSPEED = re.compile(r"deepspeed_stage_([123])(_offload)?")
+INSTALL = "DS_BUILD_OPS=0 pip install --no-build-isolation deepspeed==0.19.8"
+
+
+def strategy_of(configured: Any) -> Any:
+    """What Lightning takes for `trainer.strategy`: a name's strategy, or the object that was configured.
+
+    InputError for a name that is none, or where DeepSpeed is not installed.
+    """
+    if not isinstance(configured, str) or configured in ("auto", "ddp"):
+        return configured
+    if configured == "fsdp2":
+        return FSDP2Strategy()
+    found = DEEPSPEED.fullmatch(configured)
+    if found is None:
+        raise InputError(f"unknown strategy {configured!r}: expected {NAMES}.", where="trainer.strategy")
+    return _deepspeed(int(found[1]), offload=found[2] is not None)
+
+
+def _deepspeed(stage: int, *, offload: bool) -> Strategy:
+    try:
+        strategy = DeepSpeedStrategy(
+            stage=stage,
+            offload_optimizer=offload,
+            offload_parameters=offload and stage == 3,
+            exclude_frozen_parameters=True,
+        )
+    except ImportError as error:  # Lightning's word for it speaks of an extra that pins an old version
+        raise InputError(
+            "DeepSpeed is not installed.", where="trainer.strategy", remedy=f"{INSTALL} (behind torch)."
+        ) from error
+    assert isinstance(strategy.config, dict)
+    strategy.config["zero_force_ds_cpu_optimizer"] = False  # torch's AdamW, which needs no compiler
+    return strategy
+
+
+def rewrites_weights(strategy: Any) -> bool:
+    """Whether the policy must be read anew after training, since the strategy divided or moved its weights."""
+    return isinstance(strategy, DeepSpeedStrategy | ModelParallelStrategy)
+
+
+def divides_weights(strategy: Any) -> bool:
+    """Whether a process holds only a part of the weights, so that all must make the same passes."""
+    if isinstance(strategy, DeepSpeedStrategy):
+        return bool(strategy.zero_stage_3)
+    return isinstance(strategy, ModelParallelStrategy)
+
+
+def saves_folders(strategy: Any) -> bool:
+    """Whether a checkpoint is a folder into which every process writes."""
+    return isinstance(strategy, DeepSpeedStrategy)
+
+
+def check_strategy(strategy: Any, model: Method, data: DataModule) -> None:
+    """InputError where all processes would have to make the same passes, and could not."""
+    if not divides_weights(strategy):
+        return
+    if model.optimiser.not_finite == "skip":
+        raise InputError(
+            "not_finite: skip does not go with weights that are divided over processes.",
+            where="model.optimiser",
+            remedy="Set it to stop, or choose ddp or deepspeed_stage_1 or 2.",
+        )
+    if model.policy.abilities.batching != "padded":
+        raise InputError(
+            f"{model.policy.describe} does not take texts of several lengths together, so that passes would differ "
+            "between processes.",
+            where="trainer.strategy",
+            remedy="Choose ddp or deepspeed_stage_1 or 2.",
+        )
+    heard = {bool(item.audio) for item in data.train_items()}
+    if len(heard) > 1:
+        raise InputError(
+            "some training items have sound and some have none, so that passes would differ between processes.",
+            where="trainer.strategy",
+            remedy="Choose ddp or deepspeed_stage_1 or 2.",
+        )
+
+
+class DividedWeights(Callback):
+    """Tells the policy of the object by which DeepSpeed divides its weights (see `policies.weights.sharding`)."""
+
+    def on_sanity_check_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        self.on_train_start(trainer, pl_module)
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        strategy = trainer.strategy
+        if isinstance(strategy, DeepSpeedStrategy) and strategy.zero_stage_3:
+            pl_module.policy.zero_offload = strategy.deepspeed_engine.optimizer.parameter_offload
+
+
+class FSDP2Strategy(ModelParallelStrategy):
+    """FSDP2 over all devices. Its checkpoints are one file of whole tensors, and of trained ones only."""
+
+    def __init__(self) -> None:
+        super().__init__(save_distributed_checkpoint=False)
+
+    def setup_environment(self) -> None:
+        self._data_parallel_size, self._tensor_parallel_size = self.num_processes * self.num_nodes, 1
+        super().setup_environment()
+
+    @property
+    def lightning_restore_optimizer(self) -> bool:
+        return True
+
+    def lightning_module_state_dict(self) -> dict[str, Any]:
+        assert self.lightning_module is not None
+        trained = {n: p for n, p in self.lightning_module.named_parameters() if p.requires_grad}
+        return {name: _whole(value) for name, value in trained.items()}
+
+    def optimizer_state(self, optimizer: Any) -> dict[str, Any]:
+        saved = optimizer.state_dict()
+        state = {
+            n: {k: _whole(v) if isinstance(v, Tensor) else v for k, v in entry.items()}
+            for n, entry in saved["state"].items()
+        }
+        return {**saved, "state": state}
+
+    def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
+        loaded: dict[str, Any] = self.checkpoint_io.load_checkpoint(
+            self.broadcast(checkpoint_path), weights_only=weights_only
+        )
+        return loaded
+
+    def load_model_state_dict(self, checkpoint: Any, strict: bool = True) -> None:
+        assert self.lightning_module is not None
+        for name, parameter in self.lightning_module.named_parameters():
+            if parameter.requires_grad:
+                with torch.no_grad():
+                    parameter.copy_(_like(checkpoint["state_dict"][name], parameter))
+
+    def load_optimizer_state_dict(self, checkpoint: Any) -> None:
+        for optimizer, saved in zip(self.optimizers, checkpoint["optimizer_states"], strict=True):
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+            numbers = [n for group in saved["param_groups"] for n in group["params"]]
+            state = {
+                n: {k: _like(v, p) if _is_of(v, p) else v for k, v in saved["state"].get(n, {}).items()}
+                for n, p in zip(numbers, parameters, strict=True)
+            }
+            optimizer.load_state_dict({**saved, "state": state})
+
+
+def _whole(value: Tensor) -> Tensor:
+    """A copy on the CPU; of a divided tensor all of it (every process must call)."""
+    return (value.full_tensor() if isinstance(value, DTensor) else value).detach().cpu().clone()
+
+
+def _is_of(value: Any, parameter: Tensor) -> bool:
+    return isinstance(value, Tensor) and value.shape == parameter.shape
+
+
+def _like(value: Tensor, parameter: Tensor) -> Tensor:
+    """A whole tensor, divided as a parameter is."""
+    if not isinstance(parameter, DTensor):
+        return value.to(parameter.device)
+    return distribute_tensor(value.to(parameter.device), parameter.device_mesh, parameter.placements)

@@ -1,0 +1,236 @@
+"""Shipped files parse; whatever is wrong with a configuration is one readable line."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from ended import ended
+
+from lalm_ambig.config.cli import Cli, parse
+from lalm_ambig.config.files import config_folder
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.methods.sft import SFT
+
+CONFIGS = config_folder()
+POLICY, DATA, METHOD = CONFIGS / "policy/tiny.yaml", CONFIGS / "data/demo.yaml", CONFIGS / "method/sft.yaml"
+SHIPPED = sorted(path.relative_to(CONFIGS) for path in CONFIGS.rglob("*.yaml"))
+NEEDED = {"data": ["--data.corpus.root", "somewhere"], "policy": [], "method": []}
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def configs(*files: Path) -> list[str]:
+    return [f"--config={file}" for file in files]
+
+
+def write(folder: Path, text: str, name: str = "own.yaml") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def shipped(path: Path) -> Cli:
+    """A shipped file as it is meant: alone where it is whole, otherwise with the tiny demo's other kinds."""
+    content = yaml.safe_load((CONFIGS / path).read_text())
+    kinds = ((POLICY, "policy", "class_path"), (DATA, "data", "corpus"), (METHOD, "model", "class_path"))
+    others = [file for file, kind, key in kinds if key not in content.get(kind, {})]
+    root = ["--data.corpus.root", "somewhere"] if "demo" not in str(content.get("data", "demo")) else []
+    own = "Qwen2Audio" in str(content.get("policy", "")) and "path" not in content["policy"]["init_args"]
+    missing = ["--policy.path", "somewhere"] if own else []
+    return parse([*configs(*others, CONFIGS / path), *root, *missing])
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=str)
+def test_every_shipped_file_parses_and_is_what_it_says(path: Path) -> None:
+    cli = shipped(path)
+    content = yaml.safe_load((CONFIGS / path).read_text())
+    resolved = yaml.safe_load(cli.resolved())
+    for kind in set(content) & {"policy", "model"}:
+        assert resolved[kind]["class_path"] == content[kind]["class_path"]
+    for kind in set(content) & {"model"}:
+        for name, value in content[kind]["init_args"].items():
+            found = resolved[kind]["init_args"][name]
+            assert name != "sampling" or found.pop("seed") is None  # it follows the run's
+            assert found == value
+
+
+def test_the_defaults_are_the_tiny_model_on_the_demo() -> None:
+    cli = parse([])
+    assert cli.model.policy.describe.startswith("tiny")
+    assert cli.datamodule.corpus.name == "demo"
+    assert isinstance(cli.model, SFT)
+
+
+def test_a_later_file_and_an_option_win(tmp_path: Path) -> None:
+    own = write(tmp_path, "data:\n  batch_size: 3\n  eval_batch_size: 5\n")
+    cli = parse([*configs(POLICY, DATA, METHOD, own), "--data.eval_batch_size", "7"])
+    assert (cli.datamodule.batch_size, cli.datamodule.eval_batch_size) == (3, 7)
+
+
+def test_what_was_resolved_parses_to_the_same_again(tmp_path: Path) -> None:
+    cli = parse(["--data.limit", "5", "--trainer.gradient_clip_val", "null"])  # base.yaml has a number there
+    again = parse(configs(write(tmp_path, cli.resolved())))
+    assert again.resolved() == cli.resolved()
+    assert again.identity() == cli.identity()
+
+
+def test_the_identity_follows_what_changes_the_result_and_nothing_else() -> None:
+    first = parse([]).identity()
+    for same in (["--run.root", "x"], ["--run.name", "y"], ["--trainer.enable_progress_bar", "false"]):
+        assert parse(same).identity() == first
+    for other in (["--seed_everything", "1"], ["--data.limit", "5"], ["--trainer.max_epochs", "77"]):
+        assert parse(other).identity() != first
+
+
+def test_secrets_are_not_kept() -> None:
+    from lalm_ambig.config.cli import _without_secrets
+
+    kept = _without_secrets({"api_key": "k", "a": [{"hub_token": "t", "tokens": 3}], "PASSWORD": "p"})
+    assert kept == {"api_key": None, "a": [{"hub_token": None, "tokens": 3}], "PASSWORD": None}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--data.batch_sise", "3"], r"unknown key data.batch_sise: did you mean --data.batch_size\?"),
+        (["--trainer.max_epoch", "3"], r"unknown key trainer.max_epoch: did you mean --trainer.max_epochs\?"),
+        (["--lr", "1e-3"], r"unknown key lr: did you mean --model.optimiser.learning_rate\?"),
+        (
+            ["--model.learning_rate=1"],
+            r"model.learning_rate of SFT: did you mean --model.optimiser.learning_rate",
+        ),
+        (["--model.optimizer.learning_rate=1"], r"did you mean --model.optimiser.learning_rate\?"),
+        (["--policy.dtype=float32"], "unknown key policy.dtype of Tiny, though other classes have it"),
+        (["--data.corpus.sed=1"], r"data.corpus.sed of Demo: did you mean --data.corpus.seed\?"),
+        (["configs/method/sft.yaml"], r"stands by itself: did you mean --config configs/method/sft.yaml\?"),
+        (
+            ["--model=DPOO"],
+            r"model: unknown class 'DPOO': did you mean DPO\? Expected one of DPO, GRPO, SFT; or",
+        ),
+        (["--policy=Qwen3Audio"], r"did you mean Qwen2Audio\? Expected one of .*Qwen2_5Omni"),
+        (["--data.corpus=CremaDD"], r"did you mean CremaD\?"),
+        (["--model.readout=verbalized"], "model.readout: expected one of logits, verbalised, got verbalized"),
+        (["--policy.adapter.method=qlora"], "expected one of lora, full, got qlora"),
+        (["--trainer.precision=8"], "expected one of 32-true, bf16-mixed, 16-mixed, got 8"),
+        (["--data.corpus=crema_d"], r"--data.corpus.root DIR is missing: .* of crema_d. CREMA-D .*Git LFS"),
+        (["--data.corpus=jsonl"], r"--data.corpus.root DIR is missing: .* of jsonl"),
+        (["--data.batch_size"], "data.batch_size: no value is given"),
+        (["--model.optimiser.learning_rate=fast"], "learning_rate: expected a number, got fast"),
+        (["--data.batch_size", "many"], r"data.batch_size: expected a whole number, got many"),
+        (["--data.batch_size", "0"], "data: batch_size must be at least 1, got 0"),
+        (["--data.limit", "0"], "data: limit must be at least 1, got 0"),
+        (["--model.objective.ce_weight", "-1"], r"model.objective: ce_weight must be at least 0, got -1"),
+        (["--policy.adapter.rank", "0"], "policy.adapter: rank must be at least 1, got 0"),
+        (["--run.checkpoint_steps", "0"], "run: checkpoint_steps must be at least 1, got 0"),
+        (["--config", "nowhere.yaml"], "--config: no such file: nowhere.yaml"),
+        (
+            ["--config", str(POLICY)],
+            r"no file configures 'data': add --config configs/data/NAME.yaml .*crema_d",
+        ),
+        ([*configs(POLICY, DATA)], r"no file configures 'model': .*method/NAME.yaml .*sft_kl_only"),
+        (["stray"], "stray stands by itself: every setting is --KEY VALUE"),
+    ],
+)
+def test_a_wrong_option_is_one_line(arguments: list[str], expected: str) -> None:
+    with pytest.raises(InputError, match=expected) as raised:
+        parse(arguments)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "model:\n  init_args:\n    reasonning: true\n",
+            "model.reasonning of SFT: did you mean --model.reasoning",
+        ),
+        ("model:\n  class_path: lalm_ambig.methods.sft.Nope\n", "has no attribute 'Nope'"),
+        ("model:\n  class_path: lalm_ambig.core.types.Item\n", "does not correspond to a subclass of Method"),
+        ("trainer:\n  max_epoch: 3\n", "max_epoch"),
+        ("modle:\n  a: 1\n", r"modle\.a"),
+        ("run:\n  nmae: x\n", "nmae"),
+        ("a: [1\n", r"own.yaml: not a YAML file"),
+        ("- 1\n", r"own.yaml: a configuration file holds keys and values"),
+        ("", r"own.yaml: the file is empty"),
+    ],
+)
+def test_a_wrong_file_is_one_line(tmp_path: Path, text: str, expected: str) -> None:
+    with pytest.raises(InputError, match=expected) as raised:
+        parse(configs(POLICY, DATA, METHOD, write(tmp_path, text)))
+    assert "\n" not in str(raised.value)
+
+
+@pytest.fixture
+def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A module that leaves a mark when it is imported."""
+    mark = tmp_path / "imported"
+    (tmp_path / "foreign_module.py").write_text(f"open({str(mark)!r}, 'w').close()\nclass Thing: pass\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return mark
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "policy:\n  class_path: foreign_module.Thing\n",
+        "policy: foreign_module.Thing\n",
+        "trainer:\n  callbacks:\n    - foreign_module.Thing\n",
+        "trainer:\n  logger:\n    - class_path: foreign_module.Thing\n",
+        "policy: other.yaml\n",
+        "trainer:\n  callbacks: list.yaml\n",
+        "config: whole.yaml\n",
+    ],
+)
+@pytest.mark.parametrize("flag", ["--config={}", "-c={}", "-c{}"])
+def test_foreign_code_is_refused_before_it_runs(tmp_path: Path, foreign: Path, text: str, flag: str) -> None:
+    write(tmp_path, "class_path: foreign_module.Thing\n", "other.yaml")
+    write(tmp_path, "- class_path: foreign_module.Thing\n", "list.yaml")
+    write(tmp_path, "policy:\n  class_path: foreign_module.Thing\n", "whole.yaml")
+    own = write(tmp_path, text)
+    with pytest.raises(
+        InputError, match=r"foreign_module.Thing is not under lalm_ambig., lightning., torch."
+    ):
+        parse([*configs(POLICY, DATA, METHOD), flag.format(own)])
+    assert not foreign.exists()
+
+
+def test_a_file_given_for_a_part_is_looked_at_too(tmp_path: Path, foreign: Path) -> None:
+    own = write(tmp_path, "class_path: foreign_module.Thing\n")
+    for arguments in (["--policy", str(own)], [f"--policy={own}"]):
+        with pytest.raises(InputError, match=r"foreign_module\.Thing is not under"):
+            parse([*configs(DATA, METHOD, POLICY), *arguments])
+    assert not foreign.exists()
+
+
+def test_foreign_code_runs_where_the_user_says_so(tmp_path: Path, foreign: Path) -> None:
+    own = write(tmp_path, "policy:\n  class_path: foreign_module.Thing\n")
+    with pytest.raises(InputError, match="does not correspond to a subclass of Policy"):
+        parse([*configs(DATA, METHOD, own), "--allow-any-class"])
+    assert foreign.exists()
+
+
+def test_file_names_are_not_taken_for_code(tmp_path: Path) -> None:
+    own = write(tmp_path, "data:\n  prompt: own.prompt.txt\n  rationales: more.jsonl\nrun:\n  root: runs.d\n")
+    assert str(parse(configs(POLICY, DATA, METHOD, own)).datamodule.rationales_file) == "more.jsonl"
+
+
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules.*:RuntimeWarning")  # runpy's
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--data.batch_sise", "3"], "unknown key data.batch_sise: did you mean --data.batch_size?"),
+        (["--config", "nowhere.yaml"], "no such file: nowhere.yaml"),
+    ],
+)
+def test_the_command_says_so_in_one_line_and_ends_with_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], expected: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = ended("lalm_ambig.fit", *arguments)
+    assert done.code == 2
+    assert expected in done.err
+    assert done.err.count("\n") == 1
+    assert not (tmp_path / "runs").exists()

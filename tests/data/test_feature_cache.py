@@ -1,0 +1,114 @@
+"""Cached features are the encoder's own, and are computed once."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from small_model import MakeEncoder, MakePolicy
+
+from lalm_ambig.audio.reading import read_audio
+from lalm_ambig.core.types import Item
+from lalm_ambig.data import feature_cache
+from lalm_ambig.data.feature_cache import cached_features
+from lalm_ambig.policies.tiny import Tiny
+
+
+def heard(policy: Tiny, item: Item) -> torch.Tensor:
+    with torch.no_grad():
+        return policy.encode_audio([policy.listen(read_audio(str(item.audio)))])[0]
+
+
+def test_cached_features_equal_uncached_ones(tiny: Tiny, items: Sequence[Item], tmp_path: Path) -> None:
+    cache = cached_features(tiny, items, tmp_path)
+    for item in items:
+        torch.testing.assert_close(cache.get(str(item.audio)), heard(tiny, item), atol=2e-5, rtol=1e-3)
+
+
+@torch.no_grad()
+def test_a_batch_from_the_cache_equals_one_that_is_heard(
+    tiny: Tiny, make_encoder: MakeEncoder, items: Sequence[Item], tmp_path: Path
+) -> None:
+    plain, cached = make_encoder(tiny), make_encoder(tiny)
+    cached.features = cached_features(tiny, items, tmp_path)
+    one, other = plain(items), cached(items)
+    assert torch.equal(one.prompt.ids, other.prompt.ids)
+    assert other.audio is not None and other.audio.encoded
+    torch.testing.assert_close(
+        tiny.embed(other.prompt, other.audio), tiny.embed(one.prompt, one.audio), atol=2e-5, rtol=1e-3
+    )
+
+
+def test_a_second_start_hears_nothing_again(
+    make_policy: MakePolicy, items: Sequence[Item], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = cached_features(make_policy(), items, tmp_path)
+    monkeypatch.setattr(feature_cache, "read_audio", lambda *_, **__: pytest.fail("a clip was read again"))
+    again = cached_features(make_policy(), items[::-1], tmp_path)
+    assert again.folder == first.folder
+    assert all(torch.equal(again.get(str(i.audio)), first.get(str(i.audio))) for i in items)
+
+
+def test_another_encoder_or_a_changed_clip_is_another_cache(
+    make_policy: MakePolicy, items: Sequence[Item], tmp_path: Path
+) -> None:
+    policy = make_policy()
+    copy = tmp_path / "copy.wav"
+    copy.write_bytes(Path(str(items[0].audio)).read_bytes())
+    item = replace(items[0], audio=str(copy))
+    first = cached_features(policy, [item], tmp_path / "cache").folder
+    copy.write_bytes(Path(str(items[1].audio)).read_bytes())
+    changed = cached_features(policy, [item], tmp_path / "cache")
+    assert changed.folder != first
+    torch.testing.assert_close(changed.get(str(copy)), heard(policy, items[1]), atol=2e-5, rtol=1e-3)
+    with torch.no_grad():
+        policy.tower.layer_norm.bias.add_(1.0)
+    other = cached_features(policy, [item], tmp_path / "cache")
+    assert other.folder not in (first, changed.folder)
+    assert not torch.allclose(other.get(str(copy)), changed.get(str(copy)))
+
+
+def test_items_without_sound_are_passed_over(tiny: Tiny, items: Sequence[Item], tmp_path: Path) -> None:
+    cache = cached_features(tiny, [replace(items[0], audio=None, id="x"), items[1]], tmp_path)
+    assert list(cache.index) == [items[1].audio]
+    with pytest.raises(KeyError):
+        cache.get(str(items[0].audio))
+
+
+def test_a_clip_of_two_items_is_kept_once(tiny: Tiny, items: Sequence[Item], tmp_path: Path) -> None:
+    cache = cached_features(tiny, [items[0], replace(items[0], id="x"), items[1]], tmp_path)
+    saved = json.loads((cache.folder / "index.json").read_text())
+    assert len(saved["clips"]) == 2
+
+
+def test_bfloat16_features_come_back_bit_for_bit(
+    make_policy: MakePolicy, items: Sequence[Item], tmp_path: Path
+) -> None:
+    policy = make_policy()
+    policy.tower.bfloat16()
+    cache = cached_features(policy, items[:1], tmp_path)
+    assert cache.dtype == torch.bfloat16
+    assert torch.equal(cache.get(str(items[0].audio)), heard(policy, items[0]))
+
+
+def test_moments_are_those_of_all_audio_tokens(tiny: Tiny, items: Sequence[Item], tmp_path: Path) -> None:
+    cache = cached_features(tiny, items, tmp_path)
+    clips = [str(item.audio) for item in items[:3]]
+    mean, deviation = cache.moments(clips)
+    every = torch.cat([cache.get(clip) for clip in clips])
+    torch.testing.assert_close(mean, every.mean(0), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(deviation, every.std(0, unbiased=False), atol=1e-5, rtol=1e-4)
+
+
+def test_a_failure_while_hearing_leaves_no_cache(
+    tiny: Tiny, items: Sequence[Item], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> torch.Tensor:
+        raise OSError("disk on fire")
+
+    monkeypatch.setattr(feature_cache, "read_audio", fails)
+    with pytest.raises(OSError, match="disk on fire"):
+        cached_features(tiny, items, tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,53 @@
+"""`fit --folds`."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from lalm_ambig import fit
+from lalm_ambig.config.folds import taken_out
+from lalm_ambig.core.errors import InputError
+
+
+def test_folds_are_taken_out_of_the_arguments() -> None:
+    assert taken_out(["--a", "1"]) == (["--a", "1"], None)
+    assert taken_out(["--a", "1", "--folds", "all", "--b"]) == (["--a", "1", "--b"], [0, 1, 2, 3, 4])
+    assert taken_out(["--folds=3,0,3"]) == ([], [3, 0])
+
+
+@pytest.mark.parametrize("given", ["", "5", "a", "0,,1", "-1"])
+def test_others_are_refused(given: str) -> None:
+    with pytest.raises(InputError, match="--folds: expected all, or numbers from 0 to 4 with commas"):
+        taken_out(["--folds", given])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_each_fold_is_a_run_of_its_own_and_finished_ones_are_left(
+    demo_root: Path,
+    cache_home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
+    words = [
+        f"--data.corpus.root={demo_root}",
+        "--data.limit=4",
+        "--trainer.max_steps=1",
+        "--trainer.logger=false",
+    ]
+    words += [f"--run.root={tmp_path}", "--run.name=cv", "--trainer.accelerator=cpu"]
+    monkeypatch.setattr(sys, "argv", ["fit", *words, "--folds", "1,3"])
+    assert fit.main() == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cv-fold1", "cv-fold3"]
+    assert all((tmp_path / f"cv-fold{n}/results.md").is_file() for n in (1, 3))
+    card = (tmp_path / "cv-fold1/adapter/README.md").read_text()
+    assert card.startswith("---\nbase_model: ")
+    assert "| trained |" in card
+    assert "More Information Needed" not in card
+    assert str(tmp_path) not in card
+    assert "fold: 3" in (tmp_path / "cv-fold3/config.yaml").read_text()
+    capsys.readouterr()
+    assert fit.main() == 0
+    assert capsys.readouterr().out.count("is finished already") == 2

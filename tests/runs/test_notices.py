@@ -1,0 +1,121 @@
+"""A run that has come to little says so, in one line each; how its checkpoint was chosen is kept."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from lalm_ambig.core.distributions import deviation_between_items, js_divergence
+from lalm_ambig.core.items import Item
+from lalm_ambig.evaluation.predictions import Prediction
+from lalm_ambig.methods.spread import Spread
+from lalm_ambig.runs.checkpoints.selection import (
+    Selection,
+    Validation,
+    prior_metrics,
+    read_selection,
+    selection_table,
+    write_selection,
+)
+from lalm_ambig.runs.notices import answers_notices, selection_notices
+
+GOOD = Validation(12, 40, {"js_div_bits": 0.2, "bc": 0.8, "predicted_sd": 0.2, "label_sd": 0.23})
+CHOSEN = Selection(
+    monitor="direct/js_div_bits",
+    items=40,
+    of=84,
+    ids=("a", "b"),
+    prior={"js_div_bits": 0.33, "bc": 0.7},
+    start=Validation(0, 40, {"js_div_bits": 0.4, "bc": math.nan}),
+    chosen=GOOD,
+    validations=7,
+)
+
+
+def with_metrics(step: int = 12, **metrics: float) -> Selection:
+    return replace(CHOSEN, chosen=replace(GOOD, step=step, metrics={**GOOD.metrics, **metrics}))
+
+
+def test_a_run_that_learnt_something_is_told_nothing() -> None:
+    assert selection_notices(CHOSEN) == []
+
+
+def test_no_epoch_better_than_the_start_is_said() -> None:
+    found = selection_notices(with_metrics(step=0, js_div_bits=0.312))
+    assert found == [
+        "no epoch beat the start on validation (JS (base 2) 0.312 before training): the run's weights are those that "
+        "it started from"
+    ]
+    alone = replace(with_metrics(step=0), validations=1)  # nothing came after it
+    assert selection_notices(alone) == []
+
+
+@pytest.mark.parametrize("value", [0.33, 0.5, math.nan])
+def test_a_checkpoint_that_does_not_beat_the_prior_is_named(value: float) -> None:
+    expected = f"does not beat the prior on validation (JS (base 2) {value:.3f}, prior 0.330)"
+    assert [line for line in selection_notices(with_metrics(js_div_bits=value)) if expected in line]
+
+
+def test_answers_that_hardly_differ_are_named_on_validation_and_test() -> None:
+    assert selection_notices(with_metrics(predicted_sd=0.07)) == [
+        "validation: answers hardly differ between items (sd 0.07, people's 0.23)"
+    ]
+    assert selection_notices(with_metrics(predicted_sd=0.1)) == []
+    votes = [(1.0, 0.0), (0.0, 1.0)]
+    answers = [
+        [Prediction(str(n), "test", None, v, v, (0.5 + far * (v[0] - v[1]), 0.5 - far * (v[0] - v[1])))]
+        for far in (0.19, 0.21)
+        for n, v in enumerate(votes)
+    ]
+    hardly, enough = answers[0] + answers[1], answers[2] + answers[3]
+    assert answers_notices("test", hardly) == [
+        "test: answers hardly differ between items (sd 0.19, people's 0.50)"
+    ]
+    assert answers_notices("test", enough) == []
+
+
+def test_the_deviation_between_items_is_the_root_of_the_mean_variance() -> None:
+    rows = torch.tensor([[0.2, 0.8, 0.0], [0.4, 0.4, 0.2]])
+    assert float(deviation_between_items(rows)) == pytest.approx(math.sqrt((0.01 + 0.04 + 0.01) / 3))
+    assert float(deviation_between_items(rows[:1])) == 0
+    spread = Spread()
+    spread.add(rows[:1], rows[1:])
+    spread.add(rows[1:], rows[1:])
+    found = spread.pooled()
+    assert spread.items == 2
+    assert float(found["predicted_sd"]) == pytest.approx(0, abs=1e-6)
+    assert float(found["label_sd"]) == pytest.approx(math.sqrt(0.02), abs=1e-6)
+    assert spread.pooled() == {}
+    assert spread.items == 0
+
+
+def test_the_prior_on_validation_is_the_mean_of_training() -> None:
+    train = [Item("a", (3.0, 1.0)), Item("b", (1.0, 1.0))]
+    items = [Item("c", (1.0, 0.0), split="validation"), Item("d", (1.0, 4.0), split="validation")]
+    target = torch.tensor([[1.0, 0.0], [0.2, 0.8]], dtype=torch.float64)
+    mean = torch.tensor([[0.625, 0.375]] * 2, dtype=torch.float64)
+    expected = float(js_divergence(target, mean).mean())
+    assert prior_metrics(items, train=train)["js_div_bits"] == pytest.approx(expected)
+
+
+def test_what_was_chosen_is_read_as_it_was_written(tmp_path: Path) -> None:
+    assert read_selection(tmp_path / "selection.json") is None
+    for selection in (replace(CHOSEN, start=None), replace(CHOSEN, ids=None)):
+        write_selection(tmp_path / "selection.json", selection)
+        found = read_selection(tmp_path / "selection.json")
+        assert str(found) == str(selection)  # NaN is not equal to itself
+
+
+def test_the_chosen_checkpoint_stands_beside_start_and_prior() -> None:
+    grid = selection_table(CHOSEN, before="base", columns=("bc", "js_div_bits"))
+    assert [[cell.text for cell in row] for row in grid.rows] == [
+        ["prior", "0.700", "0.330"],
+        ["base", "–", "0.400"],
+        ["chosen (step 12)", "0.800", "0.200"],
+    ]
+    assert "a sample of 40 of 84 items" in grid.caption and "7 validations" in grid.caption
+    assert (
+        "all 84 items" in selection_table(replace(CHOSEN, ids=None), before="base", columns=("bc",)).caption
+    )

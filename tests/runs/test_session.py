@@ -1,0 +1,88 @@
+"""What is refused before any weights are loaded, and what the data learns of the method."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.corpora.base import open_corpus
+from lalm_ambig.data.datamodule import DataModule
+from lalm_ambig.methods.generation import Generation
+from lalm_ambig.methods.grouping import Grouping
+from lalm_ambig.methods.grpo import GRPO
+from lalm_ambig.methods.sft import SFT
+from lalm_ambig.objectives.grpo import GRPOObjective
+from lalm_ambig.policies.tiny import Tiny
+from lalm_ambig.rewards.shala import Shala
+from lalm_ambig.runs.session import connect, started_from
+
+
+def never(*_: object) -> None:
+    raise AssertionError("weights were loaded")
+
+
+def batch_scaled(policy: Tiny) -> GRPO:
+    return GRPO(
+        policy,
+        rewards=[Shala()],
+        objective=GRPOObjective(kl_weight=0.0),
+        grouping=Grouping(size=2, advantage_scale="batch"),
+        reasoning=False,
+        readout="verbalised",
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"batch_size": 1}, "batch_size is 1, but advantage_scale: batch compares at least 2"),
+        ({"limit": 1}, "there is 1 training item, but advantage_scale: batch compares at least 2"),
+        ({"prompt": "nope"}, "no prompt 'nope'"),
+    ],
+)
+def test_data_that_a_method_cannot_learn_from_is_refused_before_weights_are_loaded(
+    demo_root: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], message: str
+) -> None:
+    monkeypatch.setattr(Tiny, "load", never)
+    data = DataModule(open_corpus("demo", demo_root), **{"prompt": "speech_emotion_short", **settings})
+    with pytest.raises(InputError, match=message):
+        connect(batch_scaled(Tiny()), data, training=True)
+
+
+def test_samples_that_would_all_be_the_same_are_refused_before_weights_are_loaded(
+    demo_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Tiny, "load", never)
+    method = SFT(Tiny(), reasoning=False, generation=Generation(samples=3))
+    with pytest.raises(InputError, match="without reasoning every sample is the same"):
+        connect(method, DataModule(open_corpus("demo", demo_root)), training=True)
+
+
+def test_no_batch_has_fewer_items_than_the_method_compares(
+    demo_root: Path, monkeypatch: pytest.MonkeyPatch, cache_home: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
+    corpus = open_corpus("demo", demo_root)
+    data = DataModule(corpus, batch_size=4, limit=5, prompt="speech_emotion_short", cache_features=False)
+    connect(batch_scaled(Tiny()), data, training=True)
+    data.trainer = SimpleNamespace(global_rank=0, world_size=1, accumulate_grad_batches=1)  # type: ignore[assignment]
+    assert sorted(len(batch.items) for batch in data.train_dataloader()) == [2, 4]
+
+
+def test_training_goes_on_from_a_run_or_from_an_adapter_by_itself(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / "adapter").mkdir(parents=True)
+    (run / "config.yaml").write_text("")
+    assert started_from(run) == run / "adapter"
+    (run / "adapter/adapter_config.json").write_text("{}")
+    assert started_from(run / "adapter") == run / "adapter"
+    (run / "environment.json").write_text("{}")
+    (run / "checkpoints").mkdir()
+    with pytest.raises(InputError, match=f"model.start: .*checkpoints is not a run folder.* give {run}"):
+        started_from(run / "checkpoints")
+    with pytest.raises(
+        InputError, match=r"is not a run folder: it has no config.yaml. Give a folder that fit printed"
+    ):
+        started_from(tmp_path)
