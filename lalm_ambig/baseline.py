@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 from rich.markup import escape
 
-from lalm_ambig.baselines.base import Answered, Baseline, Known, baseline, baseline_names
+from lalm_ambig.baselines.base import Baseline, BaselineInputs, BaselineResult, baseline, baseline_names
 from lalm_ambig.baselines.pooled import PooledFeatures
 from lalm_ambig.config.cli import Cli, parse
 from lalm_ambig.config.command_line import CommandParser
@@ -26,7 +26,7 @@ from lalm_ambig.evaluation.results_file import write_results
 from lalm_ambig.evaluation.table import ambiguity_table, main_table
 from lalm_ambig.policies.weights.lora import Adapter
 from lalm_ambig.runs.asked_corpus import asked_corpus
-from lalm_ambig.runs.evaluation import check_place, keep
+from lalm_ambig.runs.evaluation import check_place, score_and_save
 from lalm_ambig.runs.folder.run_folder import open_run
 from lalm_ambig.runs.loading import LIMIT, SKIP_LONG, add_path_option, at_path
 from lalm_ambig.runs.processes import quiet
@@ -36,7 +36,7 @@ from lalm_ambig.runs.trained_items import FLAG, HELP, found_in, record_of_base, 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Answer a split, write metrics.json and predictions.jsonl, and print the row."""
-    quiet.silence()
+    quiet.quiet_libraries()
     console = Console()
     options = _parser().parse_args(arguments)
     check_place(options.out)
@@ -116,13 +116,13 @@ def _corpus(options: argparse.Namespace, cli: Cli | None) -> Corpus:
     return asked_corpus(options, cli)
 
 
-def _known(options: argparse.Namespace, data: DataModule) -> Known:
+def _known(options: argparse.Namespace, data: DataModule) -> BaselineInputs:
     data.answered = (options.split,)
     data.setup()
     check_splits(data.corpus, data.prepared.counts(), data.answered)
     items = data.items(options.split)
     everyone = data.prepared.items().votes()
-    return Known(items, data.items("train"), data.items("validation"), everyone, options.seed or 0)
+    return BaselineInputs(items, data.items("train"), data.items("validation"), everyone, options.seed or 0)
 
 
 def _features(cli: Cli, data: DataModule) -> PooledFeatures:
@@ -153,14 +153,14 @@ def _overlap(
 
 
 def _kept(
-    options: argparse.Namespace, data: DataModule, answered: Answered, overlap: Overlap | None
+    options: argparse.Namespace, data: DataModule, answered: BaselineResult, overlap: Overlap | None
 ) -> Results:
     corpus = data.corpus
     about = About(
         corpus.name, options.split, "none", "none", answered.meaning, table_metrics=corpus.table_metrics
     )
     about = replace(about, trained_items=overlap)
-    results = keep(options.out, answered.predictions, data.categories, about=about)
+    results = score_and_save(options.out, answered.predictions, data.categories, about=about)
     results = replace(results, notes=(*answered.notes, *results.notes))
     write_results(options.out / "metrics.json", results)
     return results

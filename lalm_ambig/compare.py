@@ -15,7 +15,7 @@ from rich.markup import escape
 from lalm_ambig.config.command_line import CommandParser
 from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.evaluation.comparison import Comparison, compare
-from lalm_ambig.evaluation.pairing import Side
+from lalm_ambig.evaluation.pairing import ComparedRun
 from lalm_ambig.evaluation.predictions import read_predictions
 from lalm_ambig.evaluation.results import items_digest
 from lalm_ambig.evaluation.results_file import read_results
@@ -80,7 +80,7 @@ def _folder(name: str) -> Path:
     )
 
 
-def _side(name: str, folder: Path, options: argparse.Namespace) -> Side:
+def _side(name: str, folder: Path, options: argparse.Namespace) -> ComparedRun:
     """What the folder holds; InputError where its two files are not of one evaluation, or where it is no test and
     nothing in it says so."""
     predictions, results = (
@@ -94,7 +94,7 @@ def _side(name: str, folder: Path, options: argparse.Namespace) -> Side:
             remedy="one of them was replaced; evaluate again.",
         )
     checked = with_overlap(results, folder, allow=options.allow_trained_items)
-    return Side(name, checked, predictions)
+    return ComparedRun(name, checked, predictions)
 
 
 def _write(path: Path, found: Comparison) -> None:

@@ -45,7 +45,7 @@ def _check_policy(given: Sequence[str]) -> Iterator[Outcome]:
     from lalm_ambig.policies.audio_model import AudioModel
     from lalm_ambig.runs.processes import quiet
 
-    quiet.silence()
+    quiet.quiet_libraries()
     cli = parse(_as_fit(given))
     yield _devices(cli)
     policy, corpus = cli.model.policy, cli.datamodule.corpus

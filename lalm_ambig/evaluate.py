@@ -23,14 +23,14 @@ from lalm_ambig.runs.asked_corpus import asked_corpus, is_own
 from lalm_ambig.runs.evaluation import check_place
 from lalm_ambig.runs.loading import LIMIT, SKIP_LONG, Loaded, add_policy_options, load, source_of
 from lalm_ambig.runs.processes import quiet
-from lalm_ambig.runs.rows import Rows
+from lalm_ambig.runs.rows import EvaluationRows
 from lalm_ambig.runs.session import connect
 from lalm_ambig.runs.trained_items import FLAG, HELP, found_in, record_of, refuse_trained
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Predict a split, write metrics.json and predictions.jsonl, and print the table beside uniform and prior."""
-    quiet.silence()
+    quiet.quiet_libraries()
     console = Console()
     options = _parser().parse_args(arguments)
     loaded = load(options)
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print(f"{loaded.label} on {count} items of {data.corpus.name}, {_portion(options.split)}")
     for note in overlap.notes:
         console.print(f"[bold yellow]{escape(note)}[/bold yellow]", highlight=False)
-    rows = Rows(loaded, data, source, options.split, options.out, overlap)
+    rows = EvaluationRows(loaded, data, source, options.split, options.out, overlap)
     results = {**rows.baselines(console), **rows.policy(options.samples)}
     if options.temperature_scaling:
         results |= rows.scaled(options.samples[0])

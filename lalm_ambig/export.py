@@ -41,7 +41,7 @@ PICKLES = "its files are pickles: they must be your own, since reading them runs
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the folder, say what was compared and how it is loaded, and upload it where asked to."""
-    quiet.silence()
+    quiet.quiet_libraries()
     options = _parser().parse_args(arguments)
     console = Console(soft_wrap=True, highlight=False, markup=False)
     _check(options)

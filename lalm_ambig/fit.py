@@ -32,7 +32,7 @@ from lalm_ambig.runs.model_card import write_card
 from lalm_ambig.runs.notices import answers_notices, selection_notices
 from lalm_ambig.runs.processes import quiet
 from lalm_ambig.runs.processes.ending import clear_up, ending_well
-from lalm_ambig.runs.processes.launch import start, together
+from lalm_ambig.runs.processes.launch import launch, process_guard
 from lalm_ambig.runs.processes.strategies import check_strategy, strategy_of
 from lalm_ambig.runs.reference_rows import PANEL
 from lalm_ambig.runs.session import connect, started_from
@@ -42,9 +42,9 @@ from lalm_ambig.runs.training import EVALUATED, Training
 
 def main() -> int:
     """Run the configuration of the command line, or go on with it; with `--folds`, once for each fold."""
-    quiet.silence()
+    quiet.quiet_libraries()
     console = Console()
-    with together(), ending_well():
+    with process_guard(), ending_well():
         return run_all(sys.argv[1:], console)
 
 
@@ -104,23 +104,23 @@ def train(arguments: Sequence[str], console: Console, *, suffix: str = "", allow
     strategy = strategy_of(cli.config_init["trainer"]["strategy"])
     cli.check_precision(training=True)
     cli.check_seed()
-    evaluator = start(cli)
-    divide_updates(cli.model, cli.datamodule, cli.config_init["trainer"], world_size=distributed.world())
+    evaluator = launch(cli)
+    divide_updates(cli.model, cli.datamodule, cli.config_init["trainer"], world_size=distributed.world_size())
     console.quiet = not distributed.is_first()
     settings: RunSettings = cli.config_init["run"]
     run = RunFolder(settings.root / (f"{settings.name}{suffix}" if settings.name else default_name(cli)))
-    state = distributed.first_does(lambda: run.state_for(cli.identity()))
+    state = distributed.on_rank_zero(lambda: run.state_for(cli.identity()))
     if state == "finished":
         console.print(f"{run.path} is finished already:", soft_wrap=True)
         for part in tables_of(run.results.read_text(encoding="utf-8")):
             console.print(part if isinstance(part, Table) else escape(part))
         return run
     console.print(f"run folder: {run.path}" + (" (goes on)" if state == "started" else ""))
-    past = distributed.first_does(lambda: past_of(cli.model, cli.datamodule, allow=allow))
+    past = distributed.on_rank_zero(lambda: past_of(cli.model, cli.datamodule, allow=allow))
     connect(cli.model, cli.datamodule, training=True)
     check_strategy(strategy, cli.model, cli.datamodule)
-    changed = distributed.first_does(lambda: run.record(cli.resolved(), cli.identity(), trainer=evaluator))
-    overlap = distributed.first_does(lambda: keep_record(run, cli.datamodule, past))
+    changed = distributed.on_rank_zero(lambda: run.record(cli.resolved(), cli.identity(), trainer=evaluator))
+    overlap = distributed.on_rank_zero(lambda: keep_record(run, cli.datamodule, past))
     console.print(_policy_line(cli.model.policy))
     if changed:
         console.print(
@@ -134,11 +134,11 @@ def train(arguments: Sequence[str], console: Console, *, suffix: str = "", allow
 
 def finish(training: Training) -> None:
     """Everything that the run still lacks, up to its table."""
-    distributed.first_does(lambda: clear_up(training.run))
+    distributed.on_rank_zero(lambda: clear_up(training.run))
     base, references = training.base(), training.references()
     training.fit()
     trained = training.trained()
-    distributed.first_does(lambda: conclude(training, training.results(base, trained), references, trained))
+    distributed.on_rank_zero(lambda: conclude(training, training.results(base, trained), references, trained))
 
 
 def conclude(

@@ -30,7 +30,7 @@ BAR_WIDTH = 40
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Predict one item and print it, for people or as JSON."""
-    quiet.silence()
+    quiet.quiet_libraries()
     options = _parser().parse_args(arguments)
     if options.audio is None and options.text is None:
         raise InputError("nothing to predict: give a sound file, or --text.", where="predict")

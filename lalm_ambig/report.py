@@ -20,10 +20,10 @@ from lalm_ambig.reporting.corpus_summary import summarise
 from lalm_ambig.reporting.figures import draw, figure_names
 from lalm_ambig.reporting.reading.corpora import summaries
 from lalm_ambig.reporting.reading.groups import grouped
-from lalm_ambig.reporting.reading.inputs import Asked, read_inputs
+from lalm_ambig.reporting.reading.inputs import ReportArgs, read_inputs
 from lalm_ambig.reporting.reading.recipe import METHODS, method_named
 from lalm_ambig.reporting.reading.report import Report
-from lalm_ambig.reporting.reading.resolving import placed
+from lalm_ambig.reporting.reading.resolving import resolve_rows
 from lalm_ambig.reporting.tables import corpora, sheets, table_names
 from lalm_ambig.reporting.writing.files import check_free, write, write_sheet
 from lalm_ambig.reporting.writing.page import page
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _report(options: argparse.Namespace) -> Report:
     names = dict(map(_name, options.name))
     methods = {path: method_named(label, where="--row") for path, label in map(_row, options.row)}
-    read = read_inputs(Asked([path.resolve() for path in options.runs], names, methods))
+    read = read_inputs(ReportArgs([path.resolve() for path in options.runs], names, methods))
     if not read.rows and not read.left_out:
         raise InputError("no RUN was given:", where="report", remedy="name at least one folder.")
     if not read.rows:
@@ -67,7 +67,7 @@ def _report(options: argparse.Namespace) -> Report:
     roots = {_corpus_name(name): path for path, name in (_assigned(text, "--root") for text in options.root)}
     allow = options.allow_trained_items
     rows = [replace(row, results=with_overlap(row.results, row.folder, allow=allow)) for row in read.rows]
-    report = Report(grouped(placed(rows)), read.left_out, tuple(options.item), roots=roots)
+    report = Report(grouped(resolve_rows(rows)), read.left_out, tuple(options.item), roots=roots)
     if COUNTED not in options.table:
         return report
     counted = summaries(report.groups, corpora.datasets_of(report), roots=roots, summarise=summarise)

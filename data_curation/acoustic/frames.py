@@ -30,13 +30,13 @@ class Frames:
     """Windows of a clip and what they hold."""
 
     windows: Float[np.ndarray, "frame window"]
-    level_db: Float[np.ndarray, "frame"]
+    level_db: Float[np.ndarray, " frame"]
     """Root mean square in dB relative to full scale, not below `SILENT_DB`."""
-    active: Bool[np.ndarray, "frame"]
+    active: Bool[np.ndarray, " frame"]
     """True where the frame is loud enough to be speech."""
 
 
-def cut_frames(samples: Float[np.ndarray, "sample"]) -> Frames:
+def cut_frames(samples: Float[np.ndarray, " sample"]) -> Frames:
     """Windows of 50 ms of a 16 kHz clip, frame t centred on t · 10 ms (padded by half a window)."""
     padded = np.pad(samples - samples.mean(), (WINDOW // 2, WINDOW - WINDOW // 2))
     windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
@@ -45,7 +45,7 @@ def cut_frames(samples: Float[np.ndarray, "sample"]) -> Frames:
     return Frames(windows=windows, level_db=level_db, active=_active(level_db))
 
 
-def _active(level_db: Float[np.ndarray, "frame"]) -> Bool[np.ndarray, "frame"]:
+def _active(level_db: Float[np.ndarray, " frame"]) -> Bool[np.ndarray, " frame"]:
     active = _loud(level_db)
     for start, end in runs(active):
         if end - start < LEAST_FRAMES:
@@ -53,7 +53,7 @@ def _active(level_db: Float[np.ndarray, "frame"]) -> Bool[np.ndarray, "frame"]:
     return active
 
 
-def _loud(level_db: Float[np.ndarray, "frame"]) -> Bool[np.ndarray, "frame"]:
+def _loud(level_db: Float[np.ndarray, " frame"]) -> Bool[np.ndarray, " frame"]:
     floor, loud = np.percentile(level_db, (10, 95))
     if loud < LEAST_LOUD_DB:
         return np.zeros(len(level_db), dtype=bool)
@@ -62,7 +62,7 @@ def _loud(level_db: Float[np.ndarray, "frame"]) -> Bool[np.ndarray, "frame"]:
     return np.asarray(level_db >= max(loud - HEADROOM_DB, floor + ABOVE_FLOOR * (loud - floor)))
 
 
-def runs(mask: Bool[np.ndarray, "frame"]) -> list[tuple[int, int]]:
+def runs(mask: Bool[np.ndarray, " frame"]) -> list[tuple[int, int]]:
     """Start and end (exclusive) of each stretch of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
     return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]

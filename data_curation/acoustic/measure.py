@@ -54,7 +54,7 @@ class Measurement:
         return {name: float(value) for name, value in asdict(self).items() if value is not None}
 
 
-def measure(waveform: Float[Tensor, "sample"], text: str | None = None) -> Measurement:
+def measure(waveform: Float[Tensor, " sample"], text: str | None = None) -> Measurement:
     """The prosody of a 16 kHz mono clip in [-1, 1]; silence gives a level of -100 dB and no other value."""
     samples = waveform.detach().cpu().double().numpy()
     frames = cut_frames(samples if len(samples) else np.zeros(WINDOW))
@@ -106,7 +106,7 @@ def _melody(track: PitchTrack, *, enough: bool) -> dict[str, float | None]:
     return dict(zip(names, (100 * 2 ** (median / 12), median, _spread(semitones), slope), strict=True))
 
 
-def _slope(time_s: Float[np.ndarray, "voiced"], semitones: Float[np.ndarray, "voiced"]) -> float | None:
+def _slope(time_s: Float[np.ndarray, " voiced"], semitones: Float[np.ndarray, " voiced"]) -> float | None:
     if time_s[-1] - time_s[0] < LEAST_CONTOUR_S:
         return None
     first, second = np.triu_indices(len(time_s), 1)
@@ -131,10 +131,10 @@ def _colour(frames: Frames, track: PitchTrack, *, enough: bool) -> dict[str, flo
     }
 
 
-def _mean_spectrum(windows: Float[np.ndarray, "frame window"]) -> Float[np.ndarray, "bin"]:
+def _mean_spectrum(windows: Float[np.ndarray, "frame window"]) -> Float[np.ndarray, " bin"]:
     return np.asarray(np.square(np.abs(np.fft.rfft(windows * np.hanning(WINDOW), axis=1))).mean(0))
 
 
-def _spread(values: Float[np.ndarray, "frame"]) -> float:
+def _spread(values: Float[np.ndarray, " frame"]) -> float:
     low, high = np.percentile(values, (10, 90))
     return float(high - low)

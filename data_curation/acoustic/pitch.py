@@ -42,13 +42,13 @@ LEAST_VOICED = 5
 class PitchTrack:
     """Pitch of a clip on a grid of 10 ms."""
 
-    hz: Float[np.ndarray, "frame"]
+    hz: Float[np.ndarray, " frame"]
     """0 where unvoiced."""
-    strength: Float[np.ndarray, "frame"]
+    strength: Float[np.ndarray, " frame"]
     """Height of the chosen autocorrelation peak, in [0, 1); 0 where unvoiced."""
 
     @property
-    def voiced(self) -> Bool[np.ndarray, "frame"]:
+    def voiced(self) -> Bool[np.ndarray, " frame"]:
         """True where the frame has a pitch."""
         return np.asarray(self.hz > 0)
 
@@ -65,7 +65,7 @@ def track_pitch(frames: Frames) -> PitchTrack:
     return _without_weak(_chosen(hz, path), _chosen(strength, path))
 
 
-def _without_weak(track: Float[np.ndarray, "frame"], strength: Float[np.ndarray, "frame"]) -> PitchTrack:
+def _without_weak(track: Float[np.ndarray, " frame"], strength: Float[np.ndarray, " frame"]) -> PitchTrack:
     """The track without frames that are too weak for their distance from its median, or alone."""
     voiced = track > 0
     octaves = np.log2(np.where(voiced, track, 1.0) / np.median(track[voiced])) if voiced.any() else track
@@ -79,8 +79,8 @@ def _without_weak(track: Float[np.ndarray, "frame"], strength: Float[np.ndarray,
 
 
 def _chosen(
-    candidates: Float[np.ndarray, "frame candidate"], path: Int[np.ndarray, "frame"]
-) -> Float[np.ndarray, "frame"]:
+    candidates: Float[np.ndarray, "frame candidate"], path: Int[np.ndarray, " frame"]
+) -> Float[np.ndarray, " frame"]:
     """The candidate that the path takes in each frame; 0 where it takes "unvoiced"."""
     return np.asarray(np.pad(candidates, ((0, 0), (0, 1)))[np.arange(len(path)), path])
 
@@ -119,7 +119,7 @@ def _peaks(
     return np.take_along_axis(hz, best, 1), np.take_along_axis(strength, best, 1)
 
 
-def _unvoiced_strength(windows: Float[np.ndarray, "frame window"]) -> Float[np.ndarray, "frame"]:
+def _unvoiced_strength(windows: Float[np.ndarray, "frame window"]) -> Float[np.ndarray, " frame"]:
     """Strength of "no voice" in each frame: high where the frame is quiet."""
     reach = int(RATE_HZ / FLOOR_HZ / 2)
     middle = slice(WINDOW // 2 - reach, WINDOW // 2 + reach)
@@ -132,8 +132,8 @@ def _unvoiced_strength(windows: Float[np.ndarray, "frame window"]) -> Float[np.n
 def _best_path(
     hz: Float[np.ndarray, "frame candidate"],
     strength: Float[np.ndarray, "frame candidate"],
-    unvoiced: Float[np.ndarray, "frame"],
-) -> Int[np.ndarray, "frame"]:
+    unvoiced: Float[np.ndarray, " frame"],
+) -> Int[np.ndarray, " frame"]:
     """The state of each frame on the best path; the last state is "unvoiced"."""
     local = np.concatenate([strength, unvoiced[:, None]], axis=1)
     octave = np.log2(hz)

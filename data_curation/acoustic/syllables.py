@@ -40,7 +40,7 @@ def syllables_in_sound(frames: Frames) -> int:
     return _peaks_with_dips(np.where(frames.active, smooth[: len(frames.active)], SILENT_DB))
 
 
-def _peaks_with_dips(level_db: Float[np.ndarray, "frame"]) -> int:
+def _peaks_with_dips(level_db: Float[np.ndarray, " frame"]) -> int:
     count, extreme, rising = 0, SILENT_DB, False
     for level in [*level_db.tolist(), SILENT_DB]:
         if rising and level <= extreme - LEAST_DIP_DB:

@@ -15,7 +15,7 @@ RATE_STEP_HZ = 25
 44,101 Hz exactly would need a filter bank of gigabytes."""
 
 
-def read_audio(path: Path | str, *, max_s: float | None = None) -> Float[Tensor, "sample"]:
+def read_audio(path: Path | str, *, max_s: float | None = None) -> Float[Tensor, " sample"]:
     """Samples of a sound file as 16 kHz mono, full scale ±1: the mean of its channels, resampled.
 
     Args:

@@ -32,7 +32,7 @@ class Features(ABC):
 
 
 @dataclass(frozen=True)
-class Known:
+class BaselineInputs:
     """What a baseline may look at."""
 
     items: Sequence[Item]
@@ -48,7 +48,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Answered:
+class BaselineResult:
     """A baseline's row."""
 
     predictions: list[Prediction]
@@ -67,7 +67,7 @@ class Baseline(ABC):
     """Splits whose votes it learns from: its answers to these are no test."""
 
     @abstractmethod
-    def answer(self, known: Known) -> Answered:
+    def answer(self, known: BaselineInputs) -> BaselineResult:
         """The prediction of every item of `known.items`; InputError where what it needs is missing."""
 
 

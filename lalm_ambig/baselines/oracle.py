@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lalm_ambig.baselines.base import Answered, Baseline, Known
+from lalm_ambig.baselines.base import Baseline, BaselineInputs, BaselineResult
 from lalm_ambig.baselines.floor import (
     checked_votes,
     drawn_predictions,
@@ -31,8 +31,8 @@ def oracle(items: Sequence[Item], *, alpha: float | None = None, seed: int = 0) 
 class Oracle(Baseline):
     """`oracle` as a row, with the α of the whole corpus (SPEC 3)."""
 
-    def answer(self, known: Known) -> Answered:
+    def answer(self, known: BaselineInputs) -> BaselineResult:
         alpha = fitted_alpha(checked_votes(known.votes))
         meaning = f"q against a panel drawn from it, α {alpha:.3f} of the whole corpus"
         note = "unbeatable in expectation for Brier and KL; on JS and BC a sharpened q can pass it slightly"
-        return Answered(oracle(known.items, alpha=alpha, seed=known.seed), meaning, (note,))
+        return BaselineResult(oracle(known.items, alpha=alpha, seed=known.seed), meaning, (note,))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lalm_ambig.baselines.base import Answered, Baseline, Known
+from lalm_ambig.baselines.base import Baseline, BaselineInputs, BaselineResult
 from lalm_ambig.baselines.floor import checked_votes, drawn_predictions, fitted_alpha, panels, vote_counts
 from lalm_ambig.core.types import Item
 from lalm_ambig.evaluation.predictions import Prediction
@@ -23,7 +23,7 @@ def panel(items: Sequence[Item], *, alpha: float | None = None, seed: int = 0) -
 class Panel(Baseline):
     """`panel` as a row, with the α of the whole corpus (SPEC 3)."""
 
-    def answer(self, known: Known) -> Answered:
+    def answer(self, known: BaselineInputs) -> BaselineResult:
         alpha = fitted_alpha(checked_votes(known.votes))
         meaning = f"one panel of annotators drawn from q against another, α {alpha:.3f} of the whole corpus"
-        return Answered(panel(known.items, alpha=alpha, seed=known.seed), meaning)
+        return BaselineResult(panel(known.items, alpha=alpha, seed=known.seed), meaning)

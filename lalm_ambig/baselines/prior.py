@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from lalm_ambig.baselines.base import Answered, Baseline, Known, predict_same
+from lalm_ambig.baselines.base import Baseline, BaselineInputs, BaselineResult, predict_same
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Item
 from lalm_ambig.evaluation.predictions import Prediction
@@ -35,5 +35,7 @@ class Prior(Baseline):
 
     fitted_on = ("train",)
 
-    def answer(self, known: Known) -> Answered:
-        return Answered(prior(known.items, train=known.train), "mean distribution of the training split")
+    def answer(self, known: BaselineInputs) -> BaselineResult:
+        return BaselineResult(
+            prior(known.items, train=known.train), "mean distribution of the training split"
+        )

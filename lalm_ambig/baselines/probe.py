@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from lalm_ambig.baselines.base import Answered, Baseline, Features, Known
+from lalm_ambig.baselines.base import Baseline, BaselineInputs, BaselineResult, Features
 from lalm_ambig.baselines.softmax_regression import L2_GRID, Examples, SoftmaxRegression, best_fit
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Item, Split
@@ -27,7 +27,7 @@ class Probe(Baseline):
     needs_features = True
     fitted_on = ("train", "validation")
 
-    def answer(self, known: Known) -> Answered:
+    def answer(self, known: BaselineInputs) -> BaselineResult:
         if known.features is None:
             raise InputError("there is no policy whose features it could look at", where="probe")
         train = _examples(known.train, "train", known.features)
@@ -43,7 +43,7 @@ class Probe(Baseline):
             f"L2 {model.l2:.3g} of {len(L2_GRID)} by KL on {len(known.validation)} validation items "
             f"({model.kl(validation):.4f} nats)"
         )
-        return Answered(predictions, meaning, tuple(_notes(model, known.items[0].split)))
+        return BaselineResult(predictions, meaning, tuple(_notes(model, known.items[0].split)))
 
 
 def _examples(items: Sequence[Item], split: Split, features: Features) -> Examples:

@@ -35,9 +35,9 @@ class SoftmaxRegression:
     """A fitted model."""
 
     weight: Float[Tensor, "feature category"]
-    bias: Float[Tensor, "category"]
-    mean: Float[Tensor, "feature"]
-    scale: Float[Tensor, "feature"]
+    bias: Float[Tensor, " category"]
+    mean: Float[Tensor, " feature"]
+    scale: Float[Tensor, " feature"]
     """One over the standard deviation in training; 0 for a feature that does not vary there."""
     l2: float
     converged: bool

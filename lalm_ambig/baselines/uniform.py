@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lalm_ambig.baselines.base import Answered, Baseline, Known, predict_same
+from lalm_ambig.baselines.base import Baseline, BaselineInputs, BaselineResult, predict_same
 from lalm_ambig.core.types import Item
 from lalm_ambig.evaluation.predictions import Prediction
 
@@ -18,5 +18,5 @@ def uniform(items: Sequence[Item]) -> list[Prediction]:
 class Uniform(Baseline):
     """`uniform` as a row."""
 
-    def answer(self, known: Known) -> Answered:
-        return Answered(uniform(known.items), "every class equally likely")
+    def answer(self, known: BaselineInputs) -> BaselineResult:
+        return BaselineResult(uniform(known.items), "every class equally likely")

@@ -21,7 +21,7 @@ def started() -> bool:
     return dist.is_available() and dist.is_initialized()
 
 
-def world() -> int:
+def world_size() -> int:
     """Number of processes, at least 1."""
     return dist.get_world_size() if started() else 1
 
@@ -36,21 +36,21 @@ def is_first() -> bool:
     return rank() == 0
 
 
-def everyones(value: T) -> list[T]:
+def all_gather_object(value: T) -> list[T]:
     """What each process has, in the order of their ranks; all must call."""
-    if world() == 1:
+    if world_size() == 1:
         return [value]
-    found: list[Any] = [None] * world()
+    found: list[Any] = [None] * world_size()
     dist.all_gather_object(found, value)
     return found
 
 
-def first_does(action: Callable[[], T]) -> T:
+def on_rank_zero(action: Callable[[], T]) -> T:
     """What the first process gets from an action that only it performs, in every process; all must call.
 
     An InputError there is raised in all of them, also for a full disk and its like.
     """
-    if world() == 1:
+    if world_size() == 1:
         return action()
     outcome: list[Any] = [None, None]
     if is_first():
@@ -70,37 +70,37 @@ def first_does(action: Callable[[], T]) -> T:
     return result
 
 
-def meet() -> None:
+def barrier() -> None:
     """Wait until every process is here."""
-    if world() > 1:
-        everyones(None)
+    if world_size() > 1:
+        all_gather_object(None)
 
 
 @contextmanager
-def first_alone() -> Iterator[None]:
+def rank_zero_first() -> Iterator[None]:
     """The first process runs the block while the others wait; they run it then, and find what it has left on disk.
 
     Where the first one fails, the others are not let in: they stop when it is gone.
     """
     if not is_first():
-        meet()
+        barrier()
     yield
     if is_first():
-        meet()
+        barrier()
 
 
-def share(values: Sequence[T]) -> list[T]:
+def shard(values: Sequence[T]) -> list[T]:
     """This process's part of a sequence that all of them have: every world-th from its rank on."""
-    return list(values[rank() :: world()])
+    return list(values[rank() :: world_size()])
 
 
-def merged(parts: Sequence[Sequence[T]]) -> list[T]:
+def unshard(parts: Sequence[Sequence[T]]) -> list[T]:
     """The sequence again from everyone's `share` of it."""
     longest = max(map(len, parts), default=0)
     return [part[n] for n in range(longest) for part in parts if n < len(part)]
 
 
-def pooled_means(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def all_reduce_means(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Mean of each name's numbers over all processes together; numbers that are NaN do not count.
 
     A process may lack a name, or have none of its numbers; the mean is over what there is, not over processes. NaN
@@ -111,7 +111,7 @@ def pooled_means(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         numbers = value.detach().double().flatten()
         known = numbers[~numbers.isnan()]
         own[name] = (float(known.sum()), len(known))
-    every = everyones(own)
+    every = all_gather_object(own)
     names = dict.fromkeys(name for part in every for name in part)
     pooled = {name: [part[name] for part in every if name in part] for name in names}
     return {

@@ -65,7 +65,7 @@ class Demonstrations:
     is_name: Bool[Tensor, "item token"]
     """True on the tokens of NAME, which preferences and policy gradients leave out (SPEC 4); nowhere in a verbalised
     answer, which is itself what is judged."""
-    readout_at: Int[Tensor, "item"]
+    readout_at: Int[Tensor, " item"]
     """Column of the last token before the answer: of `<answer>`, from whose hidden state the distribution is read, or
     of the rationale; −1 where a response begins with its answer."""
 
@@ -73,11 +73,11 @@ class Demonstrations:
         """Those rows, in that order."""
         return Demonstrations(self.response.only(rows), self.is_name[rows], self.readout_at[rows])
 
-    def up_to_answer(self) -> list[Int[Tensor, "_"]]:
+    def up_to_answer(self) -> list[Int[Tensor, " _"]]:
         """Token ids of each response up to and with `<answer>`, without padding."""
         return [ids[: int(end) + 1] for ids, end in zip(self.response.ids, self.readout_at, strict=True)]
 
-    def behind_answer(self) -> list[Int[Tensor, "_"]]:
+    def behind_answer(self) -> list[Int[Tensor, " _"]]:
         """Token ids of what follows in each response: the class name and the end."""
         rows = zip(self.response.ids, self.response.mask, self.readout_at, strict=True)
         return [ids[int(end) + 1 : int(mask.sum())] for ids, mask, end in rows]
@@ -167,7 +167,7 @@ class Reading:
 
     predicted_dist: Float[Tensor, "item category"]
     """Uniform where the response could not be read (`unparsed`)."""
-    class_mass: Float[Tensor, "item"] | None
+    class_mass: Float[Tensor, " item"] | None
     """Share of the whole next-token probability on the class tokens, in (0, 1]; None where the distribution is stated
     in words."""
     responses: tuple[str, ...]
@@ -178,7 +178,7 @@ class Reading:
     """Why the response to an item could not be read, None where it could; None in all where a readout cannot fail."""
 
     @property
-    def parsed(self) -> Bool[Tensor, "item"]:
+    def parsed(self) -> Bool[Tensor, " item"]:
         """True on the items whose response could be read."""
         reasons = self.unparsed or (None,) * len(self.responses)
         return torch.tensor([reason is None for reason in reasons], device=self.predicted_dist.device)

@@ -274,7 +274,7 @@ class DataModule(lightning.LightningDataModule):
             self.batch_size,
             seed=self.seed,
             rank=distributed.rank(),
-            world=distributed.world(),
+            world=distributed.world_size(),
             passes=1 if self.items_per_update is None else trainer.accumulate_grad_batches,
             repeats=Repeats(self.updates, trainer.accumulate_grad_batches),
         )
@@ -300,7 +300,7 @@ class DataModule(lightning.LightningDataModule):
         return self._loader(self.items(split))
 
     def _loader(self, items: Items) -> DataLoader[Batch]:
-        share = items.only(distributed.share(items.keep))
+        share = items.only(distributed.shard(items.keep))
         return DataLoader(
             share,  # type: ignore[arg-type]
             batch_size=self.eval_batch_size,

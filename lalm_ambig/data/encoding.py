@@ -18,7 +18,7 @@ from lalm_ambig.files.json_lines import shown
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.prompts import Mode, load_glosses, load_prompt, prompt_parts, with_classes
 from lalm_ambig.readouts.logits import Scoring, answer_tokens
-from lalm_ambig.readouts.verbalised import structure, written
+from lalm_ambig.readouts.verbalised import format_distribution, json_template
 
 Readout = Literal["logits", "verbalised"]
 """`logits`: softmax over the class names where the answer starts (A 3.3.1); `verbalised`: the response states the
@@ -134,7 +134,7 @@ class Encoder:
 
     def _template(self, asked: Elicitation) -> str:
         whole = prompt_template(asked, self.categories)
-        whole = self.policy.tags.put_into(whole).replace("{json}", structure(self.categories))
+        whole = self.policy.tags.put_into(whole).replace("{json}", json_template(self.categories))
         return self._names_as_text(whole)
 
     def _names_as_text(self, whole: str) -> str:
@@ -206,7 +206,11 @@ class Encoder:
         rationale = None if own is None else self.policy.as_text(own)
         if self.answer is None:
             start = [] if rationale is None else ids(self.tags.curated_thought(rationale))
-            return start, ids(self._names_as_text(written(item.label_dist, self.categories))), over
+            return (
+                start,
+                ids(self._names_as_text(format_distribution(item.label_dist, self.categories))),
+                over,
+            )
         name = self.answer.name_ids[item.majority]
         return ids(self.tags.curated_start(rationale)), list(name), ids(self.tags.answer_close) + over
 

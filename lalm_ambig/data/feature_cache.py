@@ -43,7 +43,7 @@ class FeatureCache:
         part = np.array(flat[first * self.channels : (first + rows) * self.channels])
         return torch.from_numpy(part).view(self.dtype).view(rows, self.channels)
 
-    def moments(self, clips: Sequence[str]) -> tuple[Float[Tensor, "channel"], Float[Tensor, "channel"]]:
+    def moments(self, clips: Sequence[str]) -> tuple[Float[Tensor, " channel"], Float[Tensor, " channel"]]:
         """Mean and standard deviation of each channel over all audio tokens of the clips."""
         count, total = 0, torch.zeros(self.channels, dtype=torch.float64)
         squares = torch.zeros_like(total)

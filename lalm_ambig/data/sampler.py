@@ -101,8 +101,8 @@ class LengthBuckets(Sampler[list[int]]):
 class ResumableLoader(DataLoader[Any]):
     """A loader whose place in the epoch is part of a checkpoint.
 
-    The trainer asks for the place before a batch is trained on (see `runs.checkpoints.callback`): what it has processed by
-    then is what must not come again.
+    The trainer asks for the place before it trains on a batch (see `runs.checkpoints.callback`). What it has processed
+    by then must not come again.
     """
 
     trainer: Any = None

@@ -69,7 +69,7 @@ class Resampling:
         """`speakers` or `items`."""
         return "items" if self.groups is None else "speakers"
 
-    def indices(self, n_items: int) -> tuple[Int[Tensor, "item"], int]:
+    def indices(self, n_items: int) -> tuple[Int[Tensor, " item"], int]:
         """The unit of each item, and how many units there are. ValueError if `groups` has another length."""
         if self.groups is None:
             return torch.arange(n_items), n_items
@@ -171,7 +171,7 @@ def _resampled(
     return torch.cat([counts @ per_unit for counts in resampling.counts(n_units)])
 
 
-def _percentiles(values: Float[Tensor, "resample"]) -> tuple[float | None, float | None]:
+def _percentiles(values: Float[Tensor, " resample"]) -> tuple[float | None, float | None]:
     if not bool(values.isfinite().all()):
         return None, None
     tail = (1 - LEVEL) / 2
@@ -179,7 +179,7 @@ def _percentiles(values: Float[Tensor, "resample"]) -> tuple[float | None, float
     return low, high
 
 
-def _two_sided_p(differences: Float[Tensor, "resample"]) -> float | None:
+def _two_sided_p(differences: Float[Tensor, " resample"]) -> float | None:
     if not bool(differences.isfinite().all()):
         return None
     fewer = min(int((differences <= 0).sum()), int((differences >= 0).sum()))

@@ -38,10 +38,10 @@ class Scored:
     resampling: Resampling
     table_metrics: tuple[str, ...]
     """Names of the metrics of break-downs."""
-    parsed: Bool[Tensor, "item"] | None = None
+    parsed: Bool[Tensor, " item"] | None = None
     """False where the response could not be read; None: all could."""
 
-    def where(self, mask: Bool[Tensor, "item"]) -> "Scored":
+    def where(self, mask: Bool[Tensor, " item"]) -> "Scored":
         """Those items on which the mask is True, with their speakers."""
         groups = self.resampling.groups
         kept = None if groups is None else tuple(groups[i] for i in mask.nonzero()[:, 0].tolist())
@@ -92,7 +92,7 @@ def by_majority(
     return {name: _flagged(part) if name in unseen else part for name, part in parts.items()}
 
 
-def _break_down(scored: Scored, kind: Int[Tensor, "item"], *, names: Sequence[str]) -> dict[str, Part]:
+def _break_down(scored: Scored, kind: Int[Tensor, " item"], *, names: Sequence[str]) -> dict[str, Part]:
     return {name: _part(scored.where(kind == position)) for position, name in enumerate(names)}
 
 

@@ -13,7 +13,7 @@ from lalm_ambig.evaluation.bootstrap import LEVEL, Difference, Resampling, inter
 from lalm_ambig.evaluation.grid import Cell, Grid
 from lalm_ambig.evaluation.notes import FEW_SPEAKERS
 from lalm_ambig.evaluation.overlap import marked
-from lalm_ambig.evaluation.pairing import Side, check_pairable
+from lalm_ambig.evaluation.pairing import ComparedRun, check_pairable
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import speakers
 from lalm_ambig.metrics.base import Answers, DistributionMetric, all_metrics
@@ -41,8 +41,8 @@ class Compared:
 class Comparison:
     """All metrics that were asked for, and how they were compared."""
 
-    first: Side
-    second: Side
+    first: ComparedRun
+    second: ComparedRun
     rows: tuple[Compared, ...]
     resampling: Resampling
 
@@ -134,7 +134,12 @@ class Comparison:
 
 
 def compare(
-    first: Side, second: Side, *, metrics: Sequence[str] | None = None, resamples: int = 1000, seed: int = 0
+    first: ComparedRun,
+    second: ComparedRun,
+    *,
+    metrics: Sequence[str] | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
 ) -> Comparison:
     """First minus second of all metrics, or of those named, in that order.
 
@@ -166,7 +171,7 @@ def chosen_metrics(names: Sequence[str] | None, *, n_categories: int) -> list[Di
     return [known[name] for name in names or known]
 
 
-def _who(side: Side) -> str:
+def _who(side: ComparedRun) -> str:
     about, rate = side.results.about, side.results.parse_rate
     parts = [
         "no readout" if about.readout == "none" else f"{about.readout} readout, {about.reasoning} reasoning"
@@ -176,7 +181,7 @@ def _who(side: Side) -> str:
     return f"{side.name} ({'; '.join(parts)})"
 
 
-def _identity(side: Side) -> dict[str, Any]:
+def _identity(side: ComparedRun) -> dict[str, Any]:
     return {"name": side.name, **asdict(side.results.about), "parse_rate": side.results.parse_rate}
 
 

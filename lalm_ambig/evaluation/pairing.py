@@ -11,7 +11,7 @@ from lalm_ambig.evaluation.results import Results
 
 
 @dataclass(frozen=True)
-class Side:
+class ComparedRun:
     """One of the two: its name in tables, and what its folder holds."""
 
     name: str
@@ -19,7 +19,7 @@ class Side:
     predictions: Sequence[Prediction]
 
 
-def check_pairable(first: Side, second: Side) -> None:
+def check_pairable(first: ComparedRun, second: ComparedRun) -> None:
     """InputError that names the first difference in corpus, split, classes, items, speakers, votes or targets."""
     here, there = first.results, second.results
     for what, one, other in (

@@ -34,7 +34,7 @@ class Prompt:
     """One question up to the place of the answer."""
 
     ids: tuple[int, ...]
-    samples: Float[Tensor, "_"] | None
+    samples: Float[Tensor, " _"] | None
     """16 kHz mono, where the policy hears a clip."""
 
 
@@ -104,7 +104,7 @@ def _samples(policy: Policy, item: Item) -> Tensor | None:
 
 
 @torch.no_grad()
-def policy_logits(policy: Policy, probe: Probe) -> list[Float[Tensor, "vocabulary"]]:
+def policy_logits(policy: Policy, probe: Probe) -> list[Float[Tensor, " vocabulary"]]:
     """Next-token logits behind each prompt, by this project's own passes."""
     found = []
     with policy.evaluating():
@@ -121,7 +121,7 @@ def policy_logits(policy: Policy, probe: Probe) -> list[Float[Tensor, "vocabular
 
 
 @torch.no_grad()
-def plain_logits(model: Any, extractor: Any, probe: Probe) -> list[Float[Tensor, "vocabulary"]]:
+def plain_logits(model: Any, extractor: Any, probe: Probe) -> list[Float[Tensor, " vocabulary"]]:
     """The same by transformers' own forward, on the audio's whole window."""
     found = []
     model.eval()

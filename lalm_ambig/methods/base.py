@@ -22,11 +22,11 @@ from lalm_ambig.methods.optimisation import Optimiser, cosine_schedule, paramete
 from lalm_ambig.methods.reference import Reference
 from lalm_ambig.methods.rollout_log import Row
 from lalm_ambig.methods.spread import Spread
-from lalm_ambig.methods.step_metrics import NotFinite, Pooled
+from lalm_ambig.methods.step_metrics import NotFinite, StepMetrics
 from lalm_ambig.metrics.base import all_metrics
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.lora import trained_parameters
-from lalm_ambig.policies.weights.sharding import whole_weights
+from lalm_ambig.policies.weights.sharding import gathered_weights
 from lalm_ambig.rollouts.parsing import read_stated
 from lalm_ambig.rollouts.passages import Settings
 from lalm_ambig.rollouts.reading import read_curated, read_generated
@@ -71,7 +71,7 @@ class Method(lightning.LightningModule, ABC):
         """Items of this validation so far, of this process."""
         self.readable: dict[str, list[Tensor]] = {}
         """Of each item of this validation, whether its response could be read; by what is logged."""
-        self.pooled = Pooled()
+        self.pooled = StepMetrics()
         self.spread = Spread()
         """Of the answers that choose the best checkpoint."""
         self.predictions: list[Prediction] = []
@@ -201,7 +201,7 @@ class Method(lightning.LightningModule, ABC):
     def on_validation_epoch_start(self) -> None:
         self.validated, self.readable = 0, {}
         self.whole = ExitStack()
-        self.whole.enter_context(whole_weights(self.policy))
+        self.whole.enter_context(gathered_weights(self.policy))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Reading]:
         readings, rows = {}, self._written_rows(batch)
@@ -224,22 +224,22 @@ class Method(lightning.LightningModule, ABC):
         the data module has put a sample of the split."""
         if not self.writes:
             return list(range(len(batch.items)))
-        first = distributed.rank() + distributed.world() * self.validated
-        places = range(first, first + distributed.world() * len(batch.items), distributed.world())
+        first = distributed.rank() + distributed.world_size() * self.validated
+        places = range(first, first + distributed.world_size() * len(batch.items), distributed.world_size())
         return [row for row, place in enumerate(places) if place < self.generation.validation_items]
 
     def on_validation_epoch_end(self) -> None:
         self.whole.close()
         for mode, metrics in self.validation.items():
             assert isinstance(metrics, MetricCollection)
-            if any(distributed.everyones(any(metric.update_called for metric in metrics.values()))):
+            if any(distributed.all_gather_object(any(metric.update_called for metric in metrics.values()))):
                 for name, value in metrics.compute().items():
                     self.log(f"{mode}/{name}", value.float(), prog_bar=name in PROGRESS_BAR)
             metrics.reset()
         spread = self.spread.pooled()
         self.log_dict({f"{self.mode}/{name}": value.float() for name, value in spread.items()})
         own = {name: torch.cat(rows) for name, rows in self.readable.items()}
-        self.log_dict(distributed.pooled_means(own))
+        self.log_dict(distributed.all_reduce_means(own))
 
     def on_predict_start(self) -> None:
         self.predictions.clear()

@@ -11,13 +11,13 @@ from torch.nn.functional import pad
 
 from lalm_ambig.core.types import Batch, Demonstrations, Groups
 from lalm_ambig.data.encoding import Encoder
-from lalm_ambig.methods.trajectories import Collected
+from lalm_ambig.methods.trajectories import Trajectories
 from lalm_ambig.readouts.logits import predicted_dist
-from lalm_ambig.readouts.verbalised import written
+from lalm_ambig.readouts.verbalised import format_distribution
 from lalm_ambig.rewards.base import Reward
-from lalm_ambig.rewards.total import earned, perfect, weighted
-from lalm_ambig.rollouts.parsing import stated
-from lalm_ambig.rollouts.passages import Settings, curated_passages, pass_over
+from lalm_ambig.rewards.total import compute_rewards, total_reward, upper_bound
+from lalm_ambig.rollouts.parsing import parse_responses
+from lalm_ambig.rollouts.passages import Settings, curated_passages, score_spans
 
 
 @dataclass(frozen=True)
@@ -34,22 +34,22 @@ class CuratedTrajectory:
 
     def reward(
         self, encoder: Encoder, batch: Batch, *, rewards: Sequence[Reward], passes: Settings
-    ) -> Float[Tensor, "group"]:
+    ) -> Float[Tensor, " group"]:
         """What the curated response of each item earns in all."""
         if self.earns == "perfect":
-            return perfect(rewards, batch.label_dist)
+            return upper_bound(rewards, batch.label_dist)
         curated = _of(batch)
         if encoder.answer is None:
             groups = _as_groups(curated, _as_stated(encoder, batch), logits=None)
         else:
             passages = curated_passages(curated, ce=False, name=False, scores=True)
             with encoder.policy.evaluating():
-                scores = pass_over(encoder.policy, batch, passages, passes).scores
+                scores = score_spans(encoder.policy, batch, passages, passes).scores
             groups = _as_groups(curated, predicted_dist(scores), logits=scores)
-        parts = earned(rewards, groups, label_dist=batch.label_dist, items=batch.items)
-        return weighted(rewards, parts)[:, 0]
+        parts = compute_rewards(rewards, groups, label_dist=batch.label_dist, items=batch.items)
+        return total_reward(rewards, parts)[:, 0]
 
-    def joined(self, collected: Collected, batch: Batch) -> Collected:
+    def joined(self, collected: Trajectories, batch: Batch) -> Trajectories:
         """The group with the curated response as its last trajectory; its old log-probabilities are not known yet."""
         curated = _of(batch)
         width = max(collected.ids.shape[-1], curated.response.ids.shape[-1])
@@ -73,7 +73,7 @@ class CuratedTrajectory:
             advantages=pad(collected.advantages, (0, 1)),
         )
 
-    def baseline(self, size: int) -> Bool[Tensor, "trajectory"]:
+    def baseline(self, size: int) -> Bool[Tensor, " trajectory"]:
         """True on the trajectories that count in mean and deviation."""
         return torch.tensor([True] * size + [self.in_baseline])
 
@@ -85,8 +85,8 @@ def _of(batch: Batch) -> Demonstrations:
 
 def _as_stated(encoder: Encoder, batch: Batch) -> Float[Tensor, "item category"]:
     """What the curated responses state: p in hundredths."""
-    texts = [written(item.label_dist, encoder.categories) for item in batch.items]
-    return stated(texts, encoder.categories)[0].to(batch.label_dist.device)
+    texts = [format_distribution(item.label_dist, encoder.categories) for item in batch.items]
+    return parse_responses(texts, encoder.categories)[0].to(batch.label_dist.device)
 
 
 def _as_groups(curated: Demonstrations, dist: Tensor, *, logits: Tensor | None) -> Groups:

@@ -12,16 +12,16 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Batch, Groups, Loss
 from lalm_ambig.data.encoding import Readout
 from lalm_ambig.methods.base import Method, Sharing
-from lalm_ambig.methods.generation import Generation, no_divergence_of_text
+from lalm_ambig.methods.generation import Generation, check_kl_needs_logits
 from lalm_ambig.methods.optimisation import Optimiser
 from lalm_ambig.methods.reference import Kind, Reference
 from lalm_ambig.methods.rollout_log import js_of, rollout_rows, rollout_values
 from lalm_ambig.objectives.dpo import DPOExperience, DPOObjective
 from lalm_ambig.objectives.sft import SFTExperience
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.weights.sharding import whole_weights
-from lalm_ambig.rollouts.groups import Draw, sample_groups
-from lalm_ambig.rollouts.passages import Passage, curated_passages, pass_over
+from lalm_ambig.policies.weights.sharding import gathered_weights
+from lalm_ambig.rollouts.groups import GroupSampling, sample_groups
+from lalm_ambig.rollouts.passages import ScoredSpan, curated_passages, score_spans
 from lalm_ambig.rollouts.sampling import Sampling
 
 
@@ -99,7 +99,7 @@ class DPO(Method):
         self.objective, self.negatives = objective or DPOObjective(), negatives or Negatives()
         self.sampling = sampling or Sampling()
         self.reference: Reference = Reference(reference)
-        no_divergence_of_text(readout, self.objective.kl_weight)
+        check_kl_needs_logits(readout, self.objective.kl_weight)
         if not self.writes:
             raise InputError(
                 "without reasoning there is nothing to prefer:",
@@ -113,13 +113,13 @@ class DPO(Method):
 
     def gather(self, batch: Batch) -> DPOExperience:
         assert batch.curated is not None, "the data module passes on only items with a rationale"
-        with whole_weights(self.policy):
+        with gathered_weights(self.policy):
             groups, rejected = self._sample(batch)
             negatives = [_as_passage(groups, place) for place in rejected.nonzero().tolist()]
             chosen_ref, rejected_ref = self._reference(batch, negatives, paired=rejected.any(-1))
         kl, logits = self.objective.kl_weight > 0, self.readout == "logits"
         positives = curated_passages(batch.curated, ce=True, name=not kl, scores=logits)
-        passed = pass_over(self.policy, batch, [*positives, *negatives], self.passes)
+        passed = score_spans(self.policy, batch, [*positives, *negatives], self.passes)
         count = len(positives)
         names = batch.curated.is_name[:, : passed.log_probs.shape[1]]
         chosen = passed.log_probs[:count, : names.shape[1]].masked_fill(names, 0).sum(-1)
@@ -144,8 +144,8 @@ class DPO(Method):
         return self.objective(experience)
 
     def _reference(
-        self, batch: Batch, negatives: list[Passage], *, paired: Bool[Tensor, "item"]
-    ) -> tuple[Float[Tensor, "item"], Float[Tensor, "rejected"]]:
+        self, batch: Batch, negatives: list[ScoredSpan], *, paired: Bool[Tensor, " item"]
+    ) -> tuple[Float[Tensor, " item"], Float[Tensor, " rejected"]]:
         """The reference's log-probabilities of the responses in a pair; 0 for a curated one that is in none."""
         assert batch.curated is not None
         chosen = torch.zeros(len(batch.items), device=paired.device)
@@ -154,11 +154,11 @@ class DPO(Method):
         every = curated_passages(batch.curated, ce=True, name=False, scores=False)
         positives = [every[item] for item in paired.nonzero()[:, 0].tolist()]
         with self.reference.of(self.policy):
-            sums = pass_over(self.policy, batch, [*positives, *negatives], self.passes).log_probs.sum(-1)
+            sums = score_spans(self.policy, batch, [*positives, *negatives], self.passes).log_probs.sum(-1)
         return chosen.masked_scatter(paired, sums[: len(positives)]), sums[len(positives) :]
 
     def _sample(self, batch: Batch) -> tuple[Groups, Tensor]:
-        draw = Draw(self.sampling, self.negatives.rollouts, self.global_step, self.shares)
+        draw = GroupSampling(self.sampling, self.negatives.rollouts, self.global_step, self.shares)
         groups = sample_groups(self.encoder, batch, draw)
         js = js_of(groups, batch.label_dist)
         rejected = self.negatives.chosen(js)
@@ -167,7 +167,7 @@ class DPO(Method):
         return groups, rejected
 
 
-def _as_passage(groups: Groups, place: list[int]) -> Passage:
+def _as_passage(groups: Groups, place: list[int]) -> ScoredSpan:
     g, k = place
     length = int(groups.mask[g, k].sum())
-    return Passage(g, groups.ids[g, k, :length], ~groups.is_name[g, k, :length])
+    return ScoredSpan(g, groups.ids[g, k, :length], ~groups.is_name[g, k, :length])

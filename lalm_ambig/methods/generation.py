@@ -28,7 +28,7 @@ class Generation:
                 )
 
 
-def no_divergence_of_text(readout: Readout, kl_weight: float) -> None:
+def check_kl_needs_logits(readout: Readout, kl_weight: float) -> None:
     """InputError where L_dist is asked for and responses state their distribution in words."""
     if readout == "verbalised" and kl_weight:
         raise InputError(

@@ -25,17 +25,17 @@ from lalm_ambig.methods.grouping import (
 from lalm_ambig.methods.optimisation import Optimiser
 from lalm_ambig.methods.reference import Kind, Reference
 from lalm_ambig.methods.rollout_log import by_ambiguity, js_of, rollout_rows, rollout_values
-from lalm_ambig.methods.trajectories import Collected, Memory
+from lalm_ambig.methods.trajectories import RolloutBuffer, Trajectories
 from lalm_ambig.objectives.advantages import advantages, without_spread
 from lalm_ambig.objectives.grpo import GRPOExperience, GRPOObjective
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.weights.sharding import whole_weights
+from lalm_ambig.policies.weights.sharding import gathered_weights
 from lalm_ambig.rewards.agreement import Agreement
 from lalm_ambig.rewards.base import Reward
 from lalm_ambig.rewards.format import Format
-from lalm_ambig.rewards.total import earned, weighted
-from lalm_ambig.rollouts.groups import Draw, sample_groups
-from lalm_ambig.rollouts.passages import Settings, pass_over
+from lalm_ambig.rewards.total import compute_rewards, total_reward
+from lalm_ambig.rollouts.groups import GroupSampling, sample_groups
+from lalm_ambig.rollouts.passages import Settings, score_spans
 from lalm_ambig.rollouts.sampling import Sampling
 
 
@@ -89,7 +89,7 @@ class GRPO(Method):
         self.objective, self.grouping = objective or GRPOObjective(), grouping or Grouping()
         self.curated, self.sampling = curated, sampling or Sampling()
         self.reference = Reference(reference) if self.objective.kl_weight else None
-        self.memory = Memory(uses=self.grouping.updates)
+        self.memory = RolloutBuffer(uses=self.grouping.updates)
         self._check()
 
     def _check(self) -> None:
@@ -148,28 +148,28 @@ class GRPO(Method):
             tokens=self._tokens(batch, collected),
         )
 
-    def _tokens(self, batch: Batch, collected: Collected) -> Tensor:
+    def _tokens(self, batch: Batch, collected: Trajectories) -> Tensor:
         """Counted tokens an item over all processes, times this one's items: the mean of losses that are divided by it,
         weighted by items as `Pooled` does, is a mean over all tokens."""
         own = (float(collected.counted.sum()), len(batch.items))
-        tokens, items = (sum(part) for part in zip(*distributed.everyones(own), strict=True))
+        tokens, items = (sum(part) for part in zip(*distributed.all_gather_object(own), strict=True))
         return torch.tensor(tokens * len(batch.items) / items, device=batch.label_dist.device)
 
     def reduce(self, experience: GRPOExperience) -> Loss:
         return self.objective(experience)
 
     @torch.no_grad()
-    def collect(self, batch: Batch) -> Collected:
+    def collect(self, batch: Batch) -> Trajectories:
         """New responses to the batch's prompts, and their advantages."""
-        with whole_weights(self.policy):
+        with gathered_weights(self.policy):
             return self._collect(batch)
 
-    def _collect(self, batch: Batch) -> Collected:
+    def _collect(self, batch: Batch) -> Trajectories:
         kept, self.rollout_rows = self._worth_sampling(batch), []
         baseline = None if self.curated is None else self.curated.baseline(self.grouping.size)
         width = self.grouping.size if baseline is None else len(baseline)
         rewards = torch.zeros(len(batch.items), width, device=batch.label_dist.device)
-        collected = Collected.nothing(rewards)
+        collected = Trajectories.nothing(rewards)
         if len(kept):
             sampled, rewards[kept] = self._sample(batch.only(kept))
             collected = sampled.spread(kept, total=len(rewards))
@@ -184,9 +184,9 @@ class GRPO(Method):
     def _advantages(self, rewards: Tensor, *, baseline: Tensor | None) -> Tensor:
         """Of this process's groups; a deviation over the batch is that over the groups of all processes."""
         scale = self.grouping.advantage_scale
-        if scale != "batch" or distributed.world() == 1:
+        if scale != "batch" or distributed.world_size() == 1:
             return advantages(rewards, scale=scale, baseline=baseline)
-        parts = [part.to(rewards.device) for part in distributed.everyones(rewards.cpu())]
+        parts = [part.to(rewards.device) for part in distributed.all_gather_object(rewards.cpu())]
         found = advantages(torch.cat(parts), scale=scale, baseline=baseline)
         own: Tensor = torch.split(found, [len(part) for part in parts])[distributed.rank()]
         return own
@@ -198,13 +198,13 @@ class GRPO(Method):
         silent = torch.stack([reward.silent(batch.label_dist) for reward in self.rewards if reward.weight])
         return [int(row) for row in (~silent.all(0)).nonzero()[:, 0]]
 
-    def _sample(self, batch: Batch) -> tuple[Collected, Float[Tensor, "group trajectory"]]:
+    def _sample(self, batch: Batch) -> tuple[Trajectories, Float[Tensor, "group trajectory"]]:
         """Responses to each prompt, and what each trajectory of its group earns."""
-        draw = Draw(self.sampling, self.grouping.size, self.global_step, self.shares)
+        draw = GroupSampling(self.sampling, self.grouping.size, self.global_step, self.shares)
         groups = sample_groups(self.encoder, batch, draw)
-        parts = earned(self.rewards, groups, label_dist=batch.label_dist, items=batch.items)
-        rewards = weighted(self.rewards, parts)
-        collected = Collected.of(groups, mask_truncated=self.grouping.mask_truncated)
+        parts = compute_rewards(self.rewards, groups, label_dist=batch.label_dist, items=batch.items)
+        rewards = total_reward(self.rewards, parts)
+        collected = Trajectories.of(groups, mask_truncated=self.grouping.mask_truncated)
         self.values |= {f"reward/{name}": values for name, values in parts.items()}
         self.values |= {"reward": rewards, **rollout_values(groups, batch.label_dist)}
         columns = {"js_div_bits": js_of(groups, batch.label_dist), **parts}
@@ -217,14 +217,14 @@ class GRPO(Method):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
-        checkpoint["memory"] = distributed.everyones(self.memory.state())
+        checkpoint["memory"] = distributed.all_gather_object(self.memory.state())
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
         self.memory.restore(checkpoint["memory"][distributed.rank()], self.policy.device)
 
-    def _log_probs(self, batch: Batch, collected: Collected) -> Tensor:
-        passed = pass_over(self.policy, batch, collected.passages(), self.passes)
+    def _log_probs(self, batch: Batch, collected: Trajectories) -> Tensor:
+        passed = score_spans(self.policy, batch, collected.passages(), self.passes)
         whole = torch.zeros(collected.counted.shape, device=passed.log_probs.device)
         width = passed.log_probs.shape[-1]
         whole[..., :width] = passed.log_probs.view(*whole.shape[:2], width)

@@ -46,7 +46,7 @@ def _unparsed(groups: Groups) -> dict[str, Tensor]:
 
 
 def by_ambiguity(
-    values: Float[Tensor, "group"], label_dist: Float[Tensor, "group category"], *, name: str
+    values: Float[Tensor, " group"], label_dist: Float[Tensor, "group category"], *, name: str
 ) -> dict[str, Tensor]:
     """A value an item, apart for each ambiguity level (B Table 8); none of a level that the batch does not have."""
     levels = ambiguity_level(label_dist)

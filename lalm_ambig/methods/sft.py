@@ -5,11 +5,11 @@ from pathlib import Path
 from lalm_ambig.core.types import Batch, Loss
 from lalm_ambig.data.encoding import Readout
 from lalm_ambig.methods.base import Method, Sharing
-from lalm_ambig.methods.generation import Generation, no_divergence_of_text
+from lalm_ambig.methods.generation import Generation, check_kl_needs_logits
 from lalm_ambig.methods.optimisation import Optimiser
 from lalm_ambig.objectives.sft import SFTExperience, SFTObjective
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.rollouts.passages import curated_passages, pass_over
+from lalm_ambig.rollouts.passages import curated_passages, score_spans
 
 
 class SFT(Method):
@@ -49,7 +49,7 @@ class SFT(Method):
             start=start,
         )
         self.objective = objective or SFTObjective()
-        no_divergence_of_text(readout, self.objective.kl_weight)
+        check_kl_needs_logits(readout, self.objective.kl_weight)
 
     def gather(self, batch: Batch) -> SFTExperience:
         assert batch.curated is not None, "the data module passes on only items with a rationale"
@@ -57,7 +57,7 @@ class SFT(Method):
         # Where the divergence teaches the class, CE leaves its name out (SPEC 4).
         logits = self.readout == "logits"
         passages = curated_passages(batch.curated, ce=ce, name=not kl, scores=logits)
-        passed = pass_over(self.policy, batch, passages, self.passes)
+        passed = score_spans(self.policy, batch, passages, self.passes)
         return SFTExperience(
             token_log_probs=passed.log_probs,
             mask=passed.mask,

@@ -31,7 +31,7 @@ class Spread:
         call; empty without answers. What was added is forgotten."""
         parts = [
             part
-            for own in distributed.everyones((self.label_dist, self.predicted_dist))
+            for own in distributed.all_gather_object((self.label_dist, self.predicted_dist))
             for part in zip(*own, strict=True)
         ]
         self.label_dist, self.predicted_dist = [], []

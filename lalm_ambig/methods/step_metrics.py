@@ -13,7 +13,7 @@ class NotFinite(InputError):
     """A loss that is NaN or infinite."""
 
 
-class Pooled:
+class StepMetrics:
     """What is logged of the last step, by its name in the log."""
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Pooled:
         """
         count = len(batch.items)
         lost = [] if bool(loss.total.isfinite()) else [item.id for item in batch.items]
-        counts, not_finite = zip(*distributed.everyones((count, lost)), strict=True)
+        counts, not_finite = zip(*distributed.all_gather_object((count, lost)), strict=True)
         if any(not_finite):
             raise NotFinite(
                 f"the loss is not finite in a step with items {_listed([i for ids in not_finite for i in ids])}.",
@@ -40,8 +40,8 @@ class Pooled:
             )
         own = {"loss": loss.total.detach(), **loss.parts}
         own = {name: value.expand(int(loss.units.get(name, count))) for name, value in own.items()}
-        self.parts = {f"train/{name}": value for name, value in distributed.pooled_means(own).items()}
-        found = {f"train/{name}": value for name, value in distributed.pooled_means(values).items()}
+        self.parts = {f"train/{name}": value for name, value in distributed.all_reduce_means(own).items()}
+        found = {f"train/{name}": value for name, value in distributed.all_reduce_means(values).items()}
         self.values = found or self.values
         return float(count * len(counts) / sum(counts))
 

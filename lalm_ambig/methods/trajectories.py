@@ -9,11 +9,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lalm_ambig.core.types import Batch, Groups
-from lalm_ambig.rollouts.passages import Passage
+from lalm_ambig.rollouts.passages import ScoredSpan
 
 
 @dataclass(frozen=True)
-class Collected:
+class Trajectories:
     """Trajectories of each group: tensors only, so that a checkpoint can hold them."""
 
     ids: Int[Tensor, "group trajectory token"]
@@ -29,7 +29,7 @@ class Collected:
     ref_log_probs: Float[Tensor, "group trajectory token"] | None = None
 
     @classmethod
-    def of(cls, groups: Groups, *, mask_truncated: bool) -> "Collected":
+    def of(cls, groups: Groups, *, mask_truncated: bool) -> "Trajectories":
         """The policy's own responses; the class name's tokens do not count (SPEC 4)."""
         counted = groups.mask & ~groups.is_name
         if mask_truncated:
@@ -39,12 +39,12 @@ class Collected:
         return cls(groups.ids, groups.mask, counted, unknown, groups.log_probs, nothing)
 
     @classmethod
-    def nothing(cls, like: Float[Tensor, "group trajectory"]) -> "Collected":
+    def nothing(cls, like: Float[Tensor, "group trajectory"]) -> "Trajectories":
         """Trajectories without a token."""
         empty = torch.zeros(*like.shape, 1, device=like.device)
         return cls(empty.long(), empty.bool(), empty.bool(), empty + torch.nan, empty, torch.zeros_like(like))
 
-    def spread(self, rows: list[int], *, total: int) -> "Collected":
+    def spread(self, rows: list[int], *, total: int) -> "Trajectories":
         """The groups at these rows of `total`; the others have trajectories without a token."""
         values = {name: value for name, value in self.state().items() if value is not None}
         placed = {name: value.new_zeros(total, *value.shape[1:]) for name, value in values.items()}
@@ -53,7 +53,7 @@ class Collected:
             placed[name][rows] = value
         return replace(self, **placed)
 
-    def with_old(self, log_probs: Tensor) -> "Collected":
+    def with_old(self, log_probs: Tensor) -> "Trajectories":
         """Those log-probabilities taken for old wherever none are known: before the first update they are.
 
         They come from the same kind of pass as those they are compared with, so that the first ratio is 1 in bfloat16,
@@ -63,23 +63,23 @@ class Collected:
             self, old_log_probs=torch.where(self.old_log_probs.isnan(), log_probs, self.old_log_probs)
         )
 
-    def mismatch(self, log_probs: Tensor) -> Float[Tensor, "_"]:
+    def mismatch(self, log_probs: Tensor) -> Float[Tensor, " _"]:
         """|Difference| in nats between sampling and training pass on each counted token that was sampled: what the
         weights' precision costs."""
         known = self.counted & ~self.sampled_log_probs.isnan()
         return (log_probs - self.sampled_log_probs)[known].abs()
 
-    def with_reference(self, log_probs: Tensor) -> "Collected":
+    def with_reference(self, log_probs: Tensor) -> "Trajectories":
         return replace(self, ref_log_probs=log_probs)
 
-    def with_advantages(self, advantages: Tensor) -> "Collected":
+    def with_advantages(self, advantages: Tensor) -> "Trajectories":
         return replace(self, advantages=advantages)
 
-    def passages(self) -> list[Passage]:
+    def passages(self) -> list[ScoredSpan]:
         """The trajectories, group by group."""
         lengths = self.mask.sum(-1).tolist()
         return [
-            Passage(g, self.ids[g, k, :length], self.counted[g, k, :length])
+            ScoredSpan(g, self.ids[g, k, :length], self.counted[g, k, :length])
             for g, row in enumerate(lengths)
             for k, length in enumerate(row)
         ]
@@ -89,19 +89,19 @@ class Collected:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-class Memory:
+class RolloutBuffer:
     """Collected trajectories of recent batches, each kept until it was used so many times."""
 
     def __init__(self, *, uses: int) -> None:
         self.uses = uses
-        self.held: dict[str, tuple[int, Collected]] = {}
+        self.held: dict[str, tuple[int, Trajectories]] = {}
 
-    def of(self, batch: Batch, collect: Callable[[Batch], Collected]) -> Collected:
+    def of(self, batch: Batch, collect: Callable[[Batch], Trajectories]) -> Trajectories:
         """The batch's trajectories: those held, or new ones."""
         held = self.held.get(_key(batch))
         return collect(batch) if held is None else held[1]
 
-    def keep(self, batch: Batch, collected: Collected) -> Collected:
+    def keep(self, batch: Batch, collected: Trajectories) -> Trajectories:
         """Count one use, and hold what will be used again."""
         used = self.held.pop(_key(batch), (0, collected))[0] + 1
         if used < self.uses:
@@ -120,7 +120,7 @@ class Memory:
                 for name, value in row.items()
                 if name != "used"
             }
-            self.held[key] = (row["used"], Collected(**values))
+            self.held[key] = (row["used"], Trajectories(**values))
 
 
 def _key(batch: Batch) -> str:

@@ -28,7 +28,7 @@ class Answers:
 
     predicted_dist: Float[Tensor, "item category"]
     """Uniform where the response could not be read."""
-    parsed: Bool[Tensor, "item"]
+    parsed: Bool[Tensor, " item"]
 
 
 class DistributionMetric(torchmetrics.Metric, ABC):
@@ -73,7 +73,7 @@ class DistributionMetric(torchmetrics.Metric, ABC):
         self,
         label_dist: Float[Tensor, "item category"],
         predicted_dist: Float[Tensor, "item category"],
-        parsed: Bool[Tensor, "item"] | None = None,
+        parsed: Bool[Tensor, " item"] | None = None,
     ) -> Float[Tensor, "item statistic"]:
         """`statistics` of the items that could be read, `unanswered` of the others; None: all could."""
         found = self.statistics(label_dist, predicted_dist)
@@ -86,7 +86,7 @@ class DistributionMetric(torchmetrics.Metric, ABC):
         """The metric's value from sums of rows, for any number of resamples at once; NaN where undefined."""
 
     @property
-    def sums(self) -> Float[Tensor, "statistic"]:
+    def sums(self) -> Float[Tensor, " statistic"]:
         """The sum of all rows added so far; float64 again if a module around the metric was cast to half."""
         sums: Tensor = getattr(self, self._state)
         return sums.double()
@@ -95,7 +95,7 @@ class DistributionMetric(torchmetrics.Metric, ABC):
         self,
         label_dist: Float[Tensor, "item category"],
         predicted_dist: Float[Tensor, "item category"],
-        parsed: Bool[Tensor, "item"] | None = None,
+        parsed: Bool[Tensor, " item"] | None = None,
     ) -> None:
         """Add a batch of items. Raises ValueError naming the row that is not a distribution.
 
@@ -123,13 +123,13 @@ class ItemMean(DistributionMetric):
     def statistics(
         self, label_dist: Float[Tensor, "item category"], predicted_dist: Float[Tensor, "item category"]
     ) -> Float[Tensor, "item statistic"]:
-        return counted(self.per_item(label_dist, predicted_dist))
+        return with_count(self.per_item(label_dist, predicted_dist))
 
     def reduce(self, sums: Float[Tensor, "*batch statistic"]) -> Float[Tensor, "*batch"]:
         return mean_of(sums)
 
 
-def counted(values: Float[Tensor, "item"]) -> Float[Tensor, "item 2"]:
+def with_count(values: Float[Tensor, " item"]) -> Float[Tensor, "item 2"]:
     """Rows (value, 1): the statistics of a metric that is a mean over items."""
     return torch.stack([values, torch.ones_like(values)], dim=-1)
 

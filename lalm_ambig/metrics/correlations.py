@@ -119,7 +119,7 @@ class EntropyCorrelation(DistributionMetric):
         return correlation(sums)
 
 
-def moments(x: Float[Tensor, "item *pair"], y: Float[Tensor, "item *pair"]) -> Float[Tensor, "item 6"]:
+def moments(x: Float[Tensor, " item *pair"], y: Float[Tensor, " item *pair"]) -> Float[Tensor, "item 6"]:
     """Rows (1, x, y, x², y², xy), each summed over an item's pairs."""
     terms = [torch.ones_like(x), x, y, x * x, y * y, x * y]
     return torch.stack([term.flatten(1).sum(1) if term.ndim > 1 else term for term in terms], dim=-1)

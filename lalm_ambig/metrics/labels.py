@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from lalm_ambig.core.distributions import majority
-from lalm_ambig.metrics.base import DistributionMetric, ItemMean, counted
+from lalm_ambig.metrics.base import DistributionMetric, ItemMean, with_count
 
 
 class Accuracy(ItemMean):
@@ -32,7 +32,7 @@ class Accuracy(ItemMean):
         return (majority(label_dist) == majority(predicted_dist)).to(label_dist.dtype)
 
     def unanswered(self, label_dist: Float[Tensor, "item category"]) -> Float[Tensor, "item statistic"]:
-        return counted(torch.zeros_like(label_dist[:, 0]))
+        return with_count(torch.zeros_like(label_dist[:, 0]))
 
 
 class F1Macro(DistributionMetric):

@@ -17,7 +17,7 @@ def advantages(
     rewards: Float[Tensor, "group rollout"],
     *,
     scale: Scale = "group",
-    baseline: Bool[Tensor, "rollout"] | None = None,
+    baseline: Bool[Tensor, " rollout"] | None = None,
 ) -> Float[Tensor, "group rollout"]:
     """(r − μ) / (σ + ε), with μ the mean over a group and σ the sample standard deviation (K − 1) that `scale` names.
 
@@ -34,6 +34,6 @@ def advantages(
     return centred / (deviation + EPSILON)
 
 
-def without_spread(rewards: Float[Tensor, "group rollout"]) -> Bool[Tensor, "group"]:
+def without_spread(rewards: Float[Tensor, "group rollout"]) -> Bool[Tensor, " group"]:
     """Groups whose responses all earned the same: nothing can be learnt from them."""
     return torch.isclose(rewards, rewards[:, :1], rtol=0.0, atol=1e-8).all(-1)

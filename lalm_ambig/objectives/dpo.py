@@ -22,9 +22,9 @@ from lalm_ambig.objectives.sft import SFTExperience, mean_per_item
 class DPOExperience:
     """Log-probabilities of whole responses, summed over their counted tokens, under policy and reference."""
 
-    chosen: Float[Tensor, "item"]
+    chosen: Float[Tensor, " item"]
     """Of the curated response, with gradients."""
-    chosen_ref: Float[Tensor, "item"]
+    chosen_ref: Float[Tensor, " item"]
     rejected: Float[Tensor, "item negative"]
     """Of the policy's own responses, with gradients."""
     rejected_ref: Float[Tensor, "item negative"]

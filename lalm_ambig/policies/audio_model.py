@@ -18,7 +18,7 @@ from lalm_ambig.audio.inspection import MAX_S
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Audio, Tokens
 from lalm_ambig.policies.attention.tree import Segment
-from lalm_ambig.policies.audio.mel import RATE_HZ, feature_counts, own_frames, whole_window
+from lalm_ambig.policies.audio.mel import RATE_HZ, feature_counts, unpadded_mel, whole_window
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.chat.chat import Chat
 from lalm_ambig.policies.chat.template import ChatSettings
@@ -73,7 +73,7 @@ class AudioModel(Policy):
     ) -> list[Float[Tensor, "_ channel"]]:
         """Features by transformers' own encoder from its own input (see `mel.whole_window`)."""
 
-    def reference_features(self, clips: Sequence[Float[Tensor, "_"]]) -> list[Float[Tensor, "_ channel"]]:
+    def reference_features(self, clips: Sequence[Float[Tensor, " _"]]) -> list[Float[Tensor, "_ channel"]]:
         """What `encode_audio` must equal: the features by transformers' own path, on the extractor's whole window."""
         mel, own = whole_window(self.extractor, clips)
         return self.window_features(mel.to(self.device), own.to(self.device))
@@ -146,8 +146,8 @@ class AudioModel(Policy):
         return ids
 
     def own_states(
-        self, ids: Int[Tensor, "token"], clip_s: float
-    ) -> tuple[Segment, Int[Tensor, "whole"], Float[Tensor, "whole channel"]]:
+        self, ids: Int[Tensor, " token"], clip_s: float
+    ) -> tuple[Segment, Int[Tensor, " whole"], Float[Tensor, "whole channel"]]:
         """As every policy; sound goes in on the encoder's whole window, as transformers prepares it."""
         if not clip_s:
             return super().own_states(ids, clip_s)
@@ -168,9 +168,9 @@ class AudioModel(Policy):
         embeddings = self.embed(tokens, Audio(rows=(0,), frames=(frames,), encoded=False))
         return Segment(embeddings[0]), whole, states[0]
 
-    def listen(self, samples: Float[Tensor, "sample"]) -> Float[Tensor, "mel frame"]:
+    def listen(self, samples: Float[Tensor, " sample"]) -> Float[Tensor, "mel frame"]:
         longest = self.window_frames * self.extractor.hop_length
-        return own_frames(self.extractor, samples[:longest], tail=self.tail_frames)
+        return unpadded_mel(self.extractor, samples[:longest], tail=self.tail_frames)
 
     def audio_tokens(self, frames: Float[Tensor, "mel frame"]) -> int:
         return int(feature_counts(torch.tensor([frames.shape[-1] - self.tail_frames]))[1])

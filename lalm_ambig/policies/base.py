@@ -22,13 +22,13 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Audio, Tokens
 from lalm_ambig.policies.attention.abilities import Abilities
 from lalm_ambig.policies.attention.own_forward import ANOTHER, BehindHead, OwnForward
-from lalm_ambig.policies.attention.tree import Segment, install, uninstall
+from lalm_ambig.policies.attention.tree import Segment, disable_layout_attention, enable_layout_attention
 from lalm_ambig.policies.chat.chat import Chat
 from lalm_ambig.policies.log_probs import some_logits, token_log_probs
 from lalm_ambig.policies.self_check.examination import check_adapter, self_check
 from lalm_ambig.policies.weights.lora import Adapter, attach, load_model
 from lalm_ambig.policies.weights.saved_adapter import load_adapter, trained_biases
-from lalm_ambig.policies.weights.sharding import Root, through
+from lalm_ambig.policies.weights.sharding import Root, call_as_forward
 from lalm_ambig.readouts.response import TAGS, Tags
 
 Result = TypeVar("Result")
@@ -129,9 +129,11 @@ class Policy(nn.Module, ABC):
 
         All processes must call, each with whole weights. InputError where the checkpoint cannot be used.
         """
-        self.abilities = distributed.first_does(lambda: self_check(self))
+        self.abilities = distributed.on_rank_zero(lambda: self_check(self))
         self.checked_on = self.device.type
-        (install if self.abilities.shares else uninstall)(self.attention_config)
+        (enable_layout_attention if self.abilities.shares else disable_layout_attention)(
+            self.attention_config
+        )
 
     def check_here(self) -> None:
         """`check` again where the policy has been moved to a device of another kind since."""
@@ -144,8 +146,8 @@ class Policy(nn.Module, ABC):
         return self.language_model.config
 
     def own_states(
-        self, ids: Int[Tensor, "token"], clip_s: float
-    ) -> tuple[Segment, Int[Tensor, "whole"], Float[Tensor, "whole channel"]]:
+        self, ids: Int[Tensor, " token"], clip_s: float
+    ) -> tuple[Segment, Int[Tensor, " whole"], Float[Tensor, "whole channel"]]:
         """A text by the class's own forward on ids and sound, alone: as a segment, its tokens, and its states.
 
         Args:
@@ -242,7 +244,7 @@ class Policy(nn.Module, ABC):
 
     # Audio: text-only models keep these
 
-    def listen(self, samples: Float[Tensor, "sample"]) -> Float[Tensor, "mel frame"]:
+    def listen(self, samples: Float[Tensor, " sample"]) -> Float[Tensor, "mel frame"]:
         """16 kHz mono samples as the encoder's input, on the clip's own number of frames."""
         raise self._deaf()
 
@@ -336,20 +338,20 @@ class Policy(nn.Module, ABC):
         return rows if self.behind_head.nothing else self.behind_head(rows.float())
 
     def token_log_probs(
-        self, hidden: Float[Tensor, "row channel"], ids: Int[Tensor, "row"], *, temperature: float = 1.0
-    ) -> Float[Tensor, "row"]:
+        self, hidden: Float[Tensor, "row channel"], ids: Int[Tensor, " row"], *, temperature: float = 1.0
+    ) -> Float[Tensor, " row"]:
         """Log-probability in nats of each row's token, in float32, a chunk of the vocabulary's logits at a time."""
         head = self.base.get_output_embeddings()
         return token_log_probs(head, hidden, ids, temperature=temperature, behind=self.behind_head)
 
     def category_logits(
-        self, hidden: Float[Tensor, "*rows channel"], token_ids: Int[Tensor, "category"]
+        self, hidden: Float[Tensor, "*rows channel"], token_ids: Int[Tensor, " category"]
     ) -> Float[Tensor, "*rows category"]:
         """Logits of a few tokens in float32: C rows of the head, never the vocabulary."""
         head = self.base.get_output_embeddings()
         if isinstance(head, BaseTunerLayer):  # an adapter on it is in no row of its weight
             return self.behind_head(head(hidden).float()[..., token_ids])
-        return self.behind_head(through(head, some_logits, hidden, token_ids))
+        return self.behind_head(call_as_forward(head, some_logits, hidden, token_ids))
 
     # Modes
 

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lalm_ambig.policies.attention.own_forward import BehindHead
-from lalm_ambig.policies.weights.sharding import through
+from lalm_ambig.policies.weights.sharding import call_as_forward
 
 LOGITS_AT_ONCE = 4_000_000
 """Logits held at a time (16 MB in float32): rows a chunk are this over the vocabulary."""
@@ -16,11 +16,11 @@ LOGITS_AT_ONCE = 4_000_000
 def token_log_probs(
     head: nn.Module,
     hidden: Float[Tensor, "row channel"],
-    ids: Int[Tensor, "row"],
+    ids: Int[Tensor, " row"],
     *,
     temperature: float = 1.0,
     behind: BehindHead | None = None,
-) -> Float[Tensor, "row"]:
+) -> Float[Tensor, " row"]:
     """log softmax(behind(head(hidden)) / temperature) at `ids`, in nats, float32.
 
     With a frozen plain head one pass over the vocabulary gives the value and the gradient with respect to `hidden`;
@@ -29,7 +29,7 @@ def token_log_probs(
     behind = behind or BehindHead()
     plain = type(head) is nn.Linear and not any(p.requires_grad for p in head.parameters())
     if plain and hidden.numel():
-        return through(
+        return call_as_forward(
             head,
             lambda own, rows, tokens: _OnePass.apply(
                 rows, own.weight, own.bias, (tokens, temperature, behind)

@@ -128,7 +128,7 @@ class Qwen2Audio(AudioModel):
         projected: Tensor = projector(features.to(next(projector.parameters()).dtype))
         return projected
 
-    def standardise(self, mean: Float[Tensor, "channel"], deviation: Float[Tensor, "channel"]) -> None:
+    def standardise(self, mean: Float[Tensor, " channel"], deviation: Float[Tensor, " channel"]) -> None:
         """Start the trained projector anew on standardised features, with outputs at the embeddings' scale."""
         embeddings = self.base.get_input_embeddings().weight
         scale = float(embeddings.float().square().mean().sqrt())

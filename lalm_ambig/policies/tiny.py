@@ -71,7 +71,7 @@ class Tiny(Qwen2Audio):
         self.seed = seed
 
     def checkpoint(self) -> str:
-        return str(distributed.first_does(lambda: build(self.seed)))
+        return str(distributed.on_rank_zero(lambda: build(self.seed)))
 
     @property
     def describe(self) -> str:

@@ -99,7 +99,7 @@ def predicted_dist(category_logits: Float[Tensor, "*batch category"]) -> Float[T
 
 def class_mass(
     category_logits: Float[Tensor, "item category"], all_logits: Float[Tensor, "item vocabulary"]
-) -> Float[Tensor, "item"]:
+) -> Float[Tensor, " item"]:
     """Share of the whole next-token probability on the category tokens, in (0, 1] (SPEC 3)."""
     log_share = category_logits.float().logsumexp(-1) - all_logits.float().logsumexp(-1)
     return log_share.exp().clamp(max=1)

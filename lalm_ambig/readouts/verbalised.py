@@ -95,7 +95,7 @@ def is_reasoned(text: str) -> bool:
     return len(found) == 1 and bool(text[: found[0][1]].strip()) and not text[found[0][2] :].strip()
 
 
-def written(label_dist: Sequence[float], categories: CategorySet) -> str:
+def format_distribution(label_dist: Sequence[float], categories: CategorySet) -> str:
     """The JSON of p with two decimals that sum to 1, under the prompt's words: what SFT and DPO teach (SPEC 2).
 
     Hundredths are handed out by largest remainder, the first class on a tie, so no share is off by 0.01 or more.
@@ -109,7 +109,7 @@ def written(label_dist: Sequence[float], categories: CategorySet) -> str:
     return "{" + ", ".join(f"{json.dumps(name)}: {n / HUNDREDTHS:.2f}" for name, n in shares) + "}"
 
 
-def structure(categories: CategorySet) -> str:
+def json_template(categories: CategorySet) -> str:
     """The form of the answer, for prompts."""
     return "{" + ", ".join(f"{json.dumps(name)}: share" for name in categories.prompt_names) + "}"
 

@@ -52,7 +52,7 @@ def _filled(prepared: Prepared, column: str) -> int:
     return len(values) - int(values.null_count)
 
 
-def _counts(kind: Int[Tensor, "item"], names: tuple[str, ...]) -> dict[str, int]:
+def _counts(kind: Int[Tensor, " item"], names: tuple[str, ...]) -> dict[str, int]:
     counted = torch.bincount(kind, minlength=len(names)).tolist()
     return dict(zip(names, counted, strict=True))
 
@@ -63,7 +63,7 @@ def _annotators(votes: Float[Tensor, "item category"]) -> dict[str, float]:
 
 
 def _active_labels(
-    votes: Float[Tensor, "item category"], entropies: Float[Tensor, "item"]
+    votes: Float[Tensor, "item category"], entropies: Float[Tensor, " item"]
 ) -> dict[str, dict[str, Any]]:
     """For 1, 2, 3 and 4 or more classes with a vote, as far as there are so many classes (B, Tables 9 and 10):
     how many items, and their mean entropy, None without."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.reporting.reading.groups import Dataset, Group, of_methods, title_of
+from lalm_ambig.reporting.reading.groups import Dataset, Group, lines_by_method, title_of
 from lalm_ambig.reporting.reading.lines import Line
 from lalm_ambig.reporting.reading.recipe import METHODS
 from lalm_ambig.reporting.reading.report import Report
@@ -59,10 +59,10 @@ class Layout:
 
     def _has(self, group: Group) -> bool:
         own = {wanted.method for wanted in self.methods} - UNTRAINED
-        return bool(own & set(of_methods(group)))
+        return bool(own & set(lines_by_method(group)))
 
     def _section(self, group: Group | None, dataset: Dataset, columns: Sequence[Column]) -> list[SheetLine]:
-        found = of_methods(group)
+        found = lines_by_method(group)
         rows: list[tuple[str, Line | None]] = [
             (li.label, li) for key in EVERYWHERE for li in found.get(key, ())
         ]

@@ -47,7 +47,7 @@ class Reward(ABC):
         """What a response earns that could not be read: no response that states its distribution earns less."""
 
     @abstractmethod
-    def perfect(self, label_dist: Float[Tensor, "group category"]) -> Float[Tensor, "group"]:
+    def perfect(self, label_dist: Float[Tensor, "group category"]) -> Float[Tensor, " group"]:
         """The most that a response to each item can earn, without the weight: by the right form with p̂ = p, unless the
         reward says otherwise."""
 
@@ -56,6 +56,6 @@ class Reward(ABC):
         """Whether a factor that is the same for all responses to an item weighs items against each other."""
         return False
 
-    def silent(self, label_dist: Float[Tensor, "group category"]) -> Bool[Tensor, "group"]:
+    def silent(self, label_dist: Float[Tensor, "group category"]) -> Bool[Tensor, " group"]:
         """True on items for which every response earns 0 by definition, whatever it says."""
         return torch.zeros(len(label_dist), dtype=torch.bool, device=label_dist.device)

@@ -29,5 +29,5 @@ class Format(Reward):
     ) -> Float[Tensor, "group rollout"]:
         return groups.well_formed.to(label_dist.dtype)
 
-    def perfect(self, label_dist: Float[Tensor, "group category"]) -> Float[Tensor, "group"]:
+    def perfect(self, label_dist: Float[Tensor, "group category"]) -> Float[Tensor, " group"]:
         return torch.ones_like(label_dist[:, 0])

@@ -27,6 +27,6 @@ class MajorityLabel(Reward):
         label = majority(label_dist)[:, None, None].expand(*groups.predicted_dist.shape[:2], 1)
         return groups.predicted_dist.gather(-1, label)[..., 0]
 
-    def perfect(self, label_dist: Float[Tensor, "group category"]) -> Float[Tensor, "group"]:
+    def perfect(self, label_dist: Float[Tensor, "group category"]) -> Float[Tensor, " group"]:
         """1, which all of p̂ on the majority label earns: p̂ = p is not the best answer here."""
         return torch.ones_like(label_dist[:, 0])

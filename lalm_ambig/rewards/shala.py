@@ -33,7 +33,7 @@ class Shala(Reward):
         target = label_dist[:, None].expand_as(groups.predicted_dist)
         return self.perfect(label_dist)[:, None] * (1 - js_distance(target, groups.predicted_dist))
 
-    def perfect(self, label_dist: Float[Tensor, "group category"]) -> Float[Tensor, "group"]:
+    def perfect(self, label_dist: Float[Tensor, "group category"]) -> Float[Tensor, " group"]:
         """H̃(p), or 1 without the weighing."""
         if not self.ambiguity:
             return torch.ones_like(label_dist[:, 0])
@@ -43,5 +43,5 @@ class Shala(Reward):
     def constant_per_item(self) -> bool:
         return self.ambiguity
 
-    def silent(self, label_dist: Float[Tensor, "group category"]) -> Bool[Tensor, "group"]:
+    def silent(self, label_dist: Float[Tensor, "group category"]) -> Bool[Tensor, " group"]:
         return self.perfect(label_dist) == 0

@@ -14,7 +14,7 @@ Rewarded = dict[str, Float[Tensor, "group rollout"]]
 """Name of a reward → what each response earned by it, without its weight."""
 
 
-def earned(
+def compute_rewards(
     rewards: Sequence[Reward], groups: Groups, *, label_dist: Tensor, items: Sequence[Item]
 ) -> Rewarded:
     """What each reward gives. InputError that names the item where a distribution or a reward is not finite."""
@@ -25,7 +25,7 @@ def earned(
     return parts
 
 
-def _check_finite(what: str, values: Float[Tensor, "group *rest"], items: Sequence[Item]) -> None:
+def _check_finite(what: str, values: Float[Tensor, " group *rest"], items: Sequence[Item]) -> None:
     wrong = (~torch.isfinite(values)).flatten(1).any(-1).nonzero()
     if len(wrong):
         group = int(wrong[0])
@@ -35,12 +35,14 @@ def _check_finite(what: str, values: Float[Tensor, "group *rest"], items: Sequen
         )
 
 
-def weighted(rewards: Sequence[Reward], parts: Rewarded) -> Float[Tensor, "group rollout"]:
+def total_reward(rewards: Sequence[Reward], parts: Rewarded) -> Float[Tensor, "group rollout"]:
     """The sum of the parts, each times its reward's weight."""
     return torch.stack([reward.weight * parts[reward.name] for reward in rewards]).sum(0)
 
 
-def perfect(rewards: Sequence[Reward], label_dist: Float[Tensor, "group category"]) -> Float[Tensor, "group"]:
+def upper_bound(
+    rewards: Sequence[Reward], label_dist: Float[Tensor, "group category"]
+) -> Float[Tensor, " group"]:
     """What no response can earn more than in all: the sum of each reward's most, which p̂ = p and the right form earn
     where every reward says so."""
     return torch.stack([reward.weight * reward.perfect(label_dist) for reward in rewards]).sum(0)

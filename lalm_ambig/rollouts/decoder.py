@@ -35,7 +35,7 @@ class Decoder(ABC):
         """The hidden state that predicts each row's first token."""
 
     @abstractmethod
-    def step(self, tokens: Int[Tensor, "row"]) -> Float[Tensor, "row channel"]:
+    def step(self, tokens: Int[Tensor, " row"]) -> Float[Tensor, "row channel"]:
         """The hidden state that predicts the token behind these."""
 
     @abstractmethod
@@ -50,7 +50,7 @@ class SharedDecoder(Decoder):
         last, self.cache = prefill(self.policy, self.prompts(), copies=self.copies)
         return last.repeat_interleave(self.copies, 0)
 
-    def step(self, tokens: Int[Tensor, "row"]) -> Float[Tensor, "row channel"]:
+    def step(self, tokens: Int[Tensor, " row"]) -> Float[Tensor, "row channel"]:
         self.fed.append(tokens)
         positions = self.cache.prompt_lengths + self.cache.used
         states = go_on(self.policy, self.cache, tokens[:, None], positions[:, None])
@@ -94,7 +94,7 @@ class PlainDecoder(Decoder):
         self.decoding = PlainDecoding(self.policy, prompts)
         return self.decoding.start()
 
-    def step(self, tokens: Int[Tensor, "row"]) -> Float[Tensor, "row channel"]:
+    def step(self, tokens: Int[Tensor, " row"]) -> Float[Tensor, "row channel"]:
         self.fed.append(tokens)
         return self.decoding.step(tokens)
 

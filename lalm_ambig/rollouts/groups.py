@@ -13,7 +13,7 @@ from lalm_ambig.data.encoding import Encoder, pad
 from lalm_ambig.readouts.logits import AnswerTokens, predicted_dist
 from lalm_ambig.readouts.verbalised import is_bare, is_reasoned
 from lalm_ambig.rollouts.generate import Generated, Request, Response, generate
-from lalm_ambig.rollouts.parsing import stated
+from lalm_ambig.rollouts.parsing import parse_responses
 from lalm_ambig.rollouts.sampling import Sampling, uniform_noise
 from lalm_ambig.rollouts.scoring import category_scores, inner_tokens
 
@@ -22,7 +22,7 @@ SPARE_TOKENS = 8
 
 
 @dataclass(frozen=True)
-class Draw:
+class GroupSampling:
     """How groups are drawn."""
 
     sampling: Sampling
@@ -44,7 +44,7 @@ class Answers:
 
 
 @torch.no_grad()
-def sample_groups(encoder: Encoder, batch: Batch, draw: Draw) -> Groups:
+def sample_groups(encoder: Encoder, batch: Batch, draw: GroupSampling) -> Groups:
     """K responses of the encoder's policy to each prompt, and the distribution of each.
 
     Logit readout: sampled to `</answer>`, the distribution read behind `<answer>`. Verbalised: sampled to the end of
@@ -86,7 +86,7 @@ def _scored(encoder: Encoder, generated: Generated, answer: AnswerTokens) -> Ans
 
 def _stated(encoder: Encoder, generated: Generated) -> Answers:
     texts = [r.text for r in generated.responses]
-    dist, unparsed = stated([encoder.tags.parted(text)[1] for text in texts], encoder.categories)
+    dist, unparsed = parse_responses([encoder.tags.parted(text)[1] for text in texts], encoder.categories)
     formed = [
         reason is None and _in_form(encoder, text) for text, reason in zip(texts, unparsed, strict=True)
     ]

@@ -14,7 +14,7 @@ from lalm_ambig.rollouts.generate import Request, generate
 from lalm_ambig.rollouts.sampling import Sampling
 
 
-def stated(
+def parse_responses(
     texts: Sequence[str], categories: CategorySet
 ) -> tuple[Float[Tensor, "row category"], tuple[str | None, ...]]:
     """What each text states, uniform where nothing can be read; and why not, None where it can."""
@@ -29,6 +29,6 @@ def read_stated(encoder: Encoder, batch: Batch, *, max_new_tokens: int, share: b
     """The distributions that the policy's own greedy responses state."""
     greedy = Request(Sampling(max_new_tokens=max_new_tokens, temperature=0.0), share_prompt=share)
     texts = [r.text for r in generate(encoder.policy, batch, greedy).responses]
-    dist, unparsed = stated([encoder.tags.parted(text)[1] for text in texts], encoder.categories)
+    dist, unparsed = parse_responses([encoder.tags.parted(text)[1] for text in texts], encoder.categories)
     closed = (False,) * len(texts)
     return Reading(dist.to(encoder.policy.device), None, tuple(texts), closed=closed, unparsed=unparsed)

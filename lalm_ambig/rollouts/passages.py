@@ -18,13 +18,13 @@ from lalm_ambig.rollouts.scoring import category_scores, inner_tokens
 
 
 @dataclass(frozen=True)
-class Passage:
+class ScoredSpan:
     """A response to one prompt of a batch, and what is wanted of it."""
 
     prompt: int
     """Row of the batch."""
-    ids: Int[Tensor, "token"]
-    counted: Bool[Tensor, "token"]
+    ids: Int[Tensor, " token"]
+    counted: Bool[Tensor, " token"]
     """True on the tokens whose log-probability is wanted."""
     anchor: int | None = None
     """Tokens up to and with the answer's place, where the class scores behind it are wanted."""
@@ -43,7 +43,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Passed:
+class PassOutput:
     """What the policy says of passages, in their order."""
 
     log_probs: Float[Tensor, "passage token"]
@@ -54,7 +54,7 @@ class Passed:
     """Class scores of the passages that have an anchor (see `category_scores`)."""
 
 
-def curated_passages(curated: Demonstrations, *, ce: bool, name: bool, scores: bool) -> list[Passage]:
+def curated_passages(curated: Demonstrations, *, ce: bool, name: bool, scores: bool) -> list[ScoredSpan]:
     """The curated response of each item as passages.
 
     Args:
@@ -69,11 +69,13 @@ def curated_passages(curated: Demonstrations, *, ce: bool, name: bool, scores: b
         counted = curated.response.mask[row, :stop] & ce
         if not name:
             counted = counted & ~curated.is_name[row, :stop]
-        found.append(Passage(row, curated.response.ids[row, :stop], counted, end + 1 if scores else None))
+        found.append(ScoredSpan(row, curated.response.ids[row, :stop], counted, end + 1 if scores else None))
     return found
 
 
-def pass_over(policy: Policy, batch: Batch, passages: Sequence[Passage], settings: Settings) -> Passed:
+def score_spans(
+    policy: Policy, batch: Batch, passages: Sequence[ScoredSpan], settings: Settings
+) -> PassOutput:
     """One forward pass over the batch's prompts and the passages behind them, with gradients where they are on."""
     inner = () if settings.answer is None else inner_tokens(settings.answer)
     used = {passage.prompt for passage in passages if len(passage.ids)} or {0}
@@ -89,11 +91,11 @@ def pass_over(policy: Policy, batch: Batch, passages: Sequence[Passage], setting
     states = tree_states(policy, segments, share=settings.share_prompt)
     log_probs, mask = _log_probs(policy, passages, (ends, states), temperature=settings.temperature)
     scores = _scores(policy, passages, (ends, states), answer=settings.answer)
-    return Passed(log_probs, mask, scores)
+    return PassOutput(log_probs, mask, scores)
 
 
 def _segments(
-    policy: Policy, passage: Passage, *, first: int, inner: Sequence[tuple[int, ...]]
+    policy: Policy, passage: ScoredSpan, *, first: int, inner: Sequence[tuple[int, ...]]
 ) -> list[Segment]:
     """The passage as segments: whole, or split at its anchor where inner tokens of names go on from there."""
     if passage.anchor is None or not any(inner):
@@ -104,14 +106,18 @@ def _segments(
     return found + [Segment(policy.embed_ids(ids), first, ids) for ids in (rest, *names) if len(ids)]
 
 
-def _own_states(passage: Passage, index: int, states: Sequence[Tensor]) -> Tensor:
+def _own_states(passage: ScoredSpan, index: int, states: Sequence[Tensor]) -> Tensor:
     """States of all of a passage's tokens, whether or not it was split."""
     first = states[index]
     return first if len(first) == len(passage.ids) else torch.cat([first, states[index + 1]])
 
 
 def _log_probs(
-    policy: Policy, passages: Sequence[Passage], passed: tuple[list[int], list[Tensor]], *, temperature: float
+    policy: Policy,
+    passages: Sequence[ScoredSpan],
+    passed: tuple[list[int], list[Tensor]],
+    *,
+    temperature: float,
 ) -> tuple[Tensor, Tensor]:
     ends, states = passed
     rows = []
@@ -128,7 +134,7 @@ def _log_probs(
 
 def _scores(
     policy: Policy,
-    passages: Sequence[Passage],
+    passages: Sequence[ScoredSpan],
     passed: tuple[list[int], list[Tensor]],
     *,
     answer: AnswerTokens | None,

@@ -4,7 +4,7 @@ import torch
 
 from lalm_ambig.core.types import Batch, Reading
 from lalm_ambig.data.encoding import Encoder
-from lalm_ambig.rollouts.groups import Draw, sample_groups
+from lalm_ambig.rollouts.groups import GroupSampling, sample_groups
 from lalm_ambig.rollouts.sampling import Sampling
 
 
@@ -17,7 +17,7 @@ def read_samples(
     An item of which none can be read has a uniform p̂ and the first one's reason. The text is the first response's.
     Random numbers belong to the item (`uniform_noise`), so the first n responses are the same for any number of them.
     """
-    draw = Draw(Sampling(max_new_tokens=max_new_tokens), copies=samples, step=0, share_prompt=share)
+    draw = GroupSampling(Sampling(max_new_tokens=max_new_tokens), copies=samples, step=0, share_prompt=share)
     groups = sample_groups(encoder, batch, draw)
     weights = groups.parsed.to(groups.predicted_dist.dtype)
     weights = torch.where(weights.any(-1, keepdim=True), weights, 1)

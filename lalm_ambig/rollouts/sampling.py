@@ -45,8 +45,8 @@ GREEDY = Sampling(temperature=0.0)
 
 
 def choose(
-    logits: Float[Tensor, "row vocabulary"], sampling: Sampling, noise: Float[Tensor, "row"]
-) -> tuple[Int[Tensor, "row"], Float[Tensor, "row"]]:
+    logits: Float[Tensor, "row vocabulary"], sampling: Sampling, noise: Float[Tensor, " row"]
+) -> tuple[Int[Tensor, " row"], Float[Tensor, " row"]]:
     """The next token of each row and its log-probability in nats under the tempered policy, before top-k and top-p.
 
     Sampling inverts the cumulative distribution at `noise`, uniform in [0, 1).

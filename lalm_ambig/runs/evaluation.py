@@ -22,7 +22,7 @@ def predict(trainer: Any, model: Method, data: DataModule, split: Portion) -> li
     """What the policy answers for every item of a split, in the corpus's order; every process answers for its share."""
     model.predictions.clear()
     trainer.predict(model, dataloaders=data.loader(split), return_predictions=False)
-    return distributed.merged(distributed.everyones(list(model.predictions)))
+    return distributed.unshard(distributed.all_gather_object(list(model.predictions)))
 
 
 def reasoning_of(model: Method) -> Reasoning:
@@ -44,7 +44,7 @@ def check_place(out: Path) -> None:
         check_replaceable(folder / "metrics.json", METRICS, where="--out")
 
 
-def keep(
+def score_and_save(
     folder: Path, predictions: Sequence[Prediction], categories: CategorySet, *, about: About
 ) -> Results:
     """Score predictions and write both into a folder."""
@@ -54,12 +54,12 @@ def keep(
     return results
 
 
-def write_kept(folder: Path, predictions: Sequence[Prediction]) -> None:
+def save_predictions(folder: Path, predictions: Sequence[Prediction]) -> None:
     """Write predictions that a later start of the same run need not make again."""
     write_predictions(folder / "predictions.jsonl", predictions)
 
 
-def kept(folder: Path) -> list[Prediction] | None:
+def load_predictions(folder: Path) -> list[Prediction] | None:
     """Predictions that an earlier start of the same run has written."""
     file = folder / "predictions.jsonl"
     return read_predictions(file) if file.is_file() else None

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from lalm_ambig.baselines.base import Answered, Known
+from lalm_ambig.baselines.base import BaselineInputs, BaselineResult
 from lalm_ambig.baselines.panel import Panel
 from lalm_ambig.baselines.pooled import PooledFeatures
 from lalm_ambig.baselines.probe import Probe
@@ -19,7 +19,7 @@ from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.evaluation.results import About, Results
 from lalm_ambig.evaluation.results_file import read_results, write_results
 from lalm_ambig.methods.base import Method
-from lalm_ambig.runs.evaluation import keep
+from lalm_ambig.runs.evaluation import score_and_save
 from lalm_ambig.runs.folder.run_folder import RunFolder
 
 PANEL, PROBE = "panel", "probe"
@@ -57,17 +57,17 @@ class References:
             corpus.name, self.split, "none", "none", answered.meaning, table_metrics=corpus.table_metrics
         )
         folder = self.run.evaluation(name)
-        results = keep(folder, answered.predictions, self.data.categories, about=about)
+        results = score_and_save(folder, answered.predictions, self.data.categories, about=about)
         results = replace(results, notes=(*answered.notes, *results.notes))
         write_results(folder / "metrics.json", results)
         return results
 
-    def _known(self) -> Known:
+    def _known(self) -> BaselineInputs:
         data = self.data
         votes = data.prepared.items().votes()
-        return Known(data.items(self.split), data.items("train"), data.items("validation"), votes)
+        return BaselineInputs(data.items(self.split), data.items("train"), data.items("validation"), votes)
 
-    def _probe(self) -> Answered:
+    def _probe(self) -> BaselineResult:
         if self.model.start is not None:
             raise InputError(
                 "this run starts from trained weights, and a probe is of the base model:",

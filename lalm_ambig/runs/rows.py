@@ -17,13 +17,13 @@ from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions
 from lalm_ambig.evaluation.results import About, Reasoning, Results
 from lalm_ambig.evaluation.temperature import fitted_temperature, scaled
-from lalm_ambig.runs.evaluation import keep, predict, reasoning_of
+from lalm_ambig.runs.evaluation import predict, reasoning_of, score_and_save
 from lalm_ambig.runs.loading import Loaded, Source
-from lalm_ambig.runs.processes.launch import alone
+from lalm_ambig.runs.processes.launch import single_device_trainer
 
 
 @dataclass(frozen=True)
-class Rows:
+class EvaluationRows:
     """The rows of the table: the policy on a split, and what is known without listening."""
 
     loaded: Loaded
@@ -49,7 +49,7 @@ class Rows:
     def _policy(self, samples: int, folder: Path) -> Results:
         model = self.loaded.model
         model.generation = replace(model.generation, samples=samples)
-        trainer = alone(self.loaded.cli)
+        trainer = single_device_trainer(self.loaded.cli)
         about = self._about(
             model.readout, reasoning_of(model), f"{model.policy.describe}, {self.loaded.label}"
         )
@@ -57,20 +57,20 @@ class Rows:
         rows = predict(trainer, model, self.data, self.split)
         self.seconds[samples] = (time.perf_counter() - start) / len(rows)
         about = replace(self._of_policy(about), samples=samples, seconds_an_item=self.seconds[samples])
-        return keep(folder, rows, self.data.categories, about=about)
+        return score_and_save(folder, rows, self.data.categories, about=about)
 
     def scaled(self, samples: int) -> dict[str, Results]:
         """The answers in `out` itself, made with so many samples, at the temperature that suits the validation items
         best."""
         model = self.loaded.model
         model.generation = replace(model.generation, samples=samples)
-        trainer = alone(self.loaded.cli)
+        trainer = single_device_trainer(self.loaded.cli)
         temperature = fitted_temperature(predict(trainer, model, self.data, "validation"))
         label = f"{self.loaded.label}, temperature {temperature:.2f}"
         about = self._about(model.readout, reasoning_of(model), f"{model.policy.describe}, {label}")
         about = replace(self._of_policy(about), temperature=temperature, samples=samples)
         found = scaled(read_predictions(self.out / "predictions.jsonl"), temperature)
-        return {label: keep(self.out / "temperature", found, self.data.categories, about=about)}
+        return {label: score_and_save(self.out / "temperature", found, self.data.categories, about=about)}
 
     def costs(self) -> str:
         """Seconds an item, by number of samples."""
@@ -104,7 +104,7 @@ class Rows:
         count = len(predictions)
         overlap = Overlap(count, 0, count, (folder,)) if told else None
         about = replace(self._about("none", "none", meaning), trained_items=overlap)
-        return keep(self.out / folder, predictions, self.data.categories, about=about)
+        return score_and_save(self.out / folder, predictions, self.data.categories, about=about)
 
     def _mapped_prior(self, source: Source) -> Results:
         own, categories = self.loaded.data, self.data.categories
@@ -116,7 +116,7 @@ class Rows:
             categories=categories,
         )
         about = self._about("none", "none", f"mean distribution of {source.name}'s training split, mapped")
-        return keep(self.out / "mapped_prior", rows, categories, about=self._cross_domain(about))
+        return score_and_save(self.out / "mapped_prior", rows, categories, about=self._cross_domain(about))
 
     def _about(self, readout: str, reasoning: Reasoning, policy: str) -> About:
         corpus = self.data.corpus

@@ -63,7 +63,7 @@ def connect(
         policy.load_weights(adapter)
     encoder = Encoder(policy, categories, asked)
     if data.cache_features and not policy.adapter.trains_tower and heard:
-        with distributed.first_alone():
+        with distributed.rank_zero_first():
             encoder.features = cached_features(policy, heard, cache_root())
     notes += _fitting(model, data, encoder, training=training)
     _tell(data.corpus.name, notes)
@@ -77,7 +77,7 @@ def _read(model: Method, data: DataModule, *, training: bool) -> None:
     data.needs_rationale, data.updates = model.needs_rationale, model.updates
     data.smallest_batch = model.smallest_batch
     data.written = model.generation.validation_items if model.writes else None
-    with distributed.first_alone():  # it reads the corpus, the others then find it checked
+    with distributed.rank_zero_first():  # it reads the corpus, the others then find it checked
         data.setup()
     if training:
         check_splits(data.corpus, data.prepared.counts())

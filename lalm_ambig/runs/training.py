@@ -25,7 +25,13 @@ from lalm_ambig.runs.callbacks import RolloutTable, Samples
 from lalm_ambig.runs.checkpoints.callback import BestWeights, SavedState, StartIsCandidate, newest
 from lalm_ambig.runs.checkpoints.files import WholeFileIO, trying, write_weights
 from lalm_ambig.runs.checkpoints.selection import Selection, prior_metrics, write_selection
-from lalm_ambig.runs.evaluation import keep, kept, predict, reasoning_of, write_kept
+from lalm_ambig.runs.evaluation import (
+    load_predictions,
+    predict,
+    reasoning_of,
+    save_predictions,
+    score_and_save,
+)
 from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.runs.logs import one_line_of_writers, run_loggers, take_back
 from lalm_ambig.runs.processes.checked_here import CheckedHere
@@ -79,13 +85,13 @@ class Training:
 
     def _keep_best(self, trainer: Any) -> None:
         """Put the best weights into the policy and its adapter's folder."""
-        if not distributed.first_does(self.run.best.is_file):  # never validated
+        if not distributed.on_rank_zero(self.run.best.is_file):  # never validated
             write_weights(self.run.best, trained_weights(self.model.policy))
         if rewrites_weights(trainer.strategy):
             self.model.policy.load_again()
             standardise(self.model, self.data)
         load_trained(self.model, self.run.best)
-        distributed.first_does(lambda: trying(self.run.adapter, self._save_adapter))
+        distributed.on_rank_zero(lambda: trying(self.run.adapter, self._save_adapter))
 
     def _keep_selection(self, trainer: Any) -> None:
         """Write how the checkpoint was chosen, where the run was validated; all must call, since metrics pool."""
@@ -104,7 +110,7 @@ class Training:
             chosen=best.chosen,
             validations=best.validations,
         )
-        distributed.first_does(lambda: write_selection(self.run.selection, selection))
+        distributed.on_rank_zero(lambda: write_selection(self.run.selection, selection))
         step = best.chosen.step
         which = f"step {step}" if step >= 0 else "an earlier version's validation"
         self.console.print(
@@ -113,12 +119,12 @@ class Training:
 
     def _trainer(self) -> tuple[Any, Path | None]:
         """The trainer, and the state to go on from; the console is told which, and which ones are damaged."""
-        resumed, damaged = distributed.first_does(lambda: newest(self.run))
+        resumed, damaged = distributed.on_rank_zero(lambda: newest(self.run))
         for path in damaged:
             self.console.print(f"{path} is damaged and passed over", soft_wrap=True)
         if resumed is not None:
             self.console.print(f"resuming from {resumed}", soft_wrap=True)
-        distributed.first_does(
+        distributed.on_rank_zero(
             lambda: take_back(self.run, resumed_at=None if resumed is None else self.run.step_of(resumed))
         )
         return make_trainer(self, resumed=resumed), resumed
@@ -136,7 +142,7 @@ class Training:
         """Rows that say what is possible, made once; to be called before training."""
         settings: RunSettings = self.cli.config_init["run"]
         made = References(self.run, self.model, self.data, EVALUATED, self.evaluator.strategy.root_device)
-        return distributed.first_does(lambda: made.rows(self.console, probe=settings.probe))
+        return distributed.on_rank_zero(lambda: made.rows(self.console, probe=settings.probe))
 
     def results(self, base: Sequence[Prediction], trained: Sequence[Prediction]) -> dict[str, Results]:
         """Scores of uniform, prior, base and trained model, written under `evaluation/`."""
@@ -167,15 +173,15 @@ class Training:
         about = About(corpus.name, EVALUATED, readout, reasoning, policy, table_metrics=corpus.table_metrics)
         if readout != "none":
             about = replace(about, samples=self.model.generation.samples, trained_items=self.overlap)
-        return keep(self.run.evaluation(name), predictions, self.data.categories, about=about)
+        return score_and_save(self.run.evaluation(name), predictions, self.data.categories, about=about)
 
     def _once(self, name: str, doing: str) -> list[Prediction]:
         folder = self.run.evaluation(name)
-        found = distributed.first_does(lambda: kept(folder))
+        found = distributed.on_rank_zero(lambda: load_predictions(folder))
         if found is None:
             self.console.print(f"{doing} on {len(self.data.items(EVALUATED))} items")
             found = predict(self.evaluator, self.model, self.data, EVALUATED)
-            distributed.first_does(lambda: write_kept(folder, found))
+            distributed.on_rank_zero(lambda: save_predictions(folder, found))
         return found
 
 

@@ -10,7 +10,7 @@ from small_model import MakeEncoder, MakePolicy, nudge
 from torch import Tensor
 
 from lalm_ambig.audio.reading import read_audio
-from lalm_ambig.baselines.base import Features, Known
+from lalm_ambig.baselines.base import BaselineInputs, Features
 from lalm_ambig.baselines.pooled import PooledFeatures
 from lalm_ambig.baselines.probe import Probe
 from lalm_ambig.core.errors import InputError
@@ -33,9 +33,9 @@ def judged(split: Split, count: int = 11) -> list[Item]:
     return [Item(f"{split} {n}", (n + 1.0, 11.0 - n), speaker="s", split=split) for n in range(count)]
 
 
-def known(split: Split = "test", **changes: object) -> Known:
+def known(split: Split = "test", **changes: object) -> BaselineInputs:
     votes = torch.tensor([item.votes for item in judged("train")])
-    every = Known(judged(split), judged("train"), judged("validation"), votes, features=VotesLeak())
+    every = BaselineInputs(judged(split), judged("train"), judged("validation"), votes, features=VotesLeak())
     return replace(every, **changes)  # type: ignore[arg-type]
 
 

@@ -23,7 +23,7 @@ from lalm_ambig.objectives.grpo import GRPOObjective
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
 from lalm_ambig.policies.weights.lora import Adapter
 from lalm_ambig.rewards.agreement import Agreement
-from lalm_ambig.rollouts.passages import pass_over
+from lalm_ambig.rollouts.passages import score_spans
 from lalm_ambig.rollouts.sampling import Sampling
 
 
@@ -63,7 +63,7 @@ def largest_difference(method: GRPO, batch: Batch) -> float:
     with method.policy.evaluating():
         for share in (True, False):
             method.share_prompt = share
-            found.append(pass_over(method.policy, batch, collected.passages(), method.passes).log_probs)
+            found.append(score_spans(method.policy, batch, collected.passages(), method.passes).log_probs)
     return float((found[0] - found[1]).abs().max())
 
 

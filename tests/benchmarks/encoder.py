@@ -112,7 +112,7 @@ def compare(policy: AudioModel, clips: Sequence[torch.Tensor], repeats: int) -> 
 
 def main() -> None:
     """Parse, measure, print."""
-    quiet.silence()
+    quiet.quiet_libraries()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -26,7 +26,7 @@ from lalm_ambig.core.types import Batch, Groups
 from lalm_ambig.methods.grpo import GRPO, Grouping
 from lalm_ambig.objectives.grpo import GRPOObjective
 from lalm_ambig.rewards.base import Reward
-from lalm_ambig.rollouts.passages import pass_over
+from lalm_ambig.rollouts.passages import score_spans
 from lalm_ambig.rollouts.sampling import Sampling
 
 
@@ -70,7 +70,7 @@ def largest_difference(method: GRPO, batch: Batch) -> float:
     collected = method.collect(batch)
     passes = method.passes.__class__(method.encoder.answer, share_prompt=False)
     with torch.no_grad(), method.policy.evaluating():
-        plain = pass_over(method.policy, batch, collected.passages(), passes).log_probs
+        plain = score_spans(method.policy, batch, collected.passages(), passes).log_probs
     return float((plain - collected.sampled_log_probs.flatten(0, 1)).abs().max())
 
 

@@ -26,8 +26,8 @@ from trl_peer import (
 from lalm_ambig.core.types import Batch, Loss
 from lalm_ambig.methods.dpo import DPO, Negatives
 from lalm_ambig.objectives.dpo import DPOExperience, DPOObjective
-from lalm_ambig.rollouts.groups import Draw, sample_groups
-from lalm_ambig.rollouts.passages import Passage, pass_over
+from lalm_ambig.rollouts.groups import GroupSampling, sample_groups
+from lalm_ambig.rollouts.passages import ScoredSpan, score_spans
 from lalm_ambig.rollouts.sampling import Sampling
 
 ROWS = 16
@@ -37,17 +37,17 @@ class SampledPairs(DPO):
     """Both responses sampled, the one of the higher reward preferred, as TRL's trainer does it."""
 
     def gather(self, batch: Batch) -> DPOExperience:
-        draw = Draw(self.sampling, 2, self.global_step, self.share_prompt)
+        draw = GroupSampling(self.sampling, 2, self.global_step, self.share_prompt)
         groups = sample_groups(self.encoder, batch, draw)
         passages = []
         for g, texts in enumerate(groups.texts):
             best = int(reward_of(texts[1]) > reward_of(texts[0]))
             for k in (best, 1 - best):
                 length = int(groups.mask[g, k].sum())
-                passages.append(Passage(g, groups.ids[g, k, :length], groups.mask[g, k, :length]))
-        own = pass_over(self.policy, batch, passages, self.passes).log_probs.sum(-1).view(-1, 2)
+                passages.append(ScoredSpan(g, groups.ids[g, k, :length], groups.mask[g, k, :length]))
+        own = score_spans(self.policy, batch, passages, self.passes).log_probs.sum(-1).view(-1, 2)
         with self.reference.of(self.policy):
-            reference = pass_over(self.policy, batch, passages, self.passes).log_probs.sum(-1).view(-1, 2)
+            reference = score_spans(self.policy, batch, passages, self.passes).log_probs.sum(-1).view(-1, 2)
         self.sampled = groups
         return DPOExperience(
             own[:, 0], reference[:, 0], own[:, 1:], reference[:, 1:],

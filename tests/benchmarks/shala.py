@@ -33,8 +33,8 @@ from lalm_ambig.methods.grouping import Grouping
 from lalm_ambig.methods.grpo import GRPO
 from lalm_ambig.objectives.grpo import GRPOObjective
 from lalm_ambig.rewards.shala import Shala
-from lalm_ambig.rollouts.parsing import stated
-from lalm_ambig.rollouts.passages import pass_over
+from lalm_ambig.rollouts.parsing import parse_responses
+from lalm_ambig.rollouts.passages import score_spans
 from lalm_ambig.rollouts.sampling import Sampling
 
 TEMPERATURE = 1.2
@@ -60,7 +60,7 @@ def our_method(options: Any) -> GRPO:
 def reward_of(texts: list[str]) -> list[float]:
     """What SHALA gives for the label distribution of `batch_of`'s items."""
     label = torch.tensor([[0.25, 0.25, 0.5]] * len(texts))
-    dist, unparsed = stated(texts, CLASSES)
+    dist, unparsed = parse_responses(texts, CLASSES)
     rewards = normalised_entropy(label) * (1 - js_distance(label, dist))
     return [0.0 if reason else float(value) for value, reason in zip(rewards, unparsed, strict=True)]
 
@@ -70,7 +70,7 @@ def largest_difference(method: GRPO, batch: Batch) -> float:
     collected = method.collect(batch)
     plain = replace(method.passes, share_prompt=False)
     with torch.no_grad(), method.policy.evaluating():
-        found = pass_over(method.policy, batch, collected.passages(), plain).log_probs
+        found = score_spans(method.policy, batch, collected.passages(), plain).log_probs
     return float((found - collected.sampled_log_probs.flatten(0, 1)).abs().max())
 
 

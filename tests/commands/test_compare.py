@@ -21,7 +21,7 @@ from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions, write_predictions
 from lalm_ambig.evaluation.results import About
 from lalm_ambig.metrics.base import all_metrics
-from lalm_ambig.runs.evaluation import keep
+from lalm_ambig.runs.evaluation import score_and_save
 
 ABOUT = About("demo", "test", "logits", "direct", "tiny, sft", trained_items=Overlap(0, 0, 40))
 NONE = About("demo", "test", "none", "none", "a baseline")
@@ -56,7 +56,7 @@ def kept(tmp_path: Path) -> Keep:
     """Writes predictions into a folder of that name, as evaluate does, and returns it."""
 
     def make(name: str, rows: list[Prediction], about: About = ABOUT, classes: CategorySet = CLASSES) -> Path:
-        keep(tmp_path / name, rows, classes, about=about)
+        score_and_save(tmp_path / name, rows, classes, about=about)
         return tmp_path / name
 
     return make

@@ -11,7 +11,7 @@ from lalm_ambig.estimation import formulas
 from lalm_ambig.estimation.formulas import Computing
 from lalm_ambig.estimation.shapes import Decoder, Encoder
 from lalm_ambig.estimation.workload import Workload
-from lalm_ambig.policies.attention.tree import TreeLayout, install
+from lalm_ambig.policies.attention.tree import TreeLayout, enable_layout_attention
 
 FLOAT32, MIXED = Computing(4, 4, casts=False), Computing(2, 2, casts=True)
 SEVEN_B = Decoder(32, 4096, 32, 32, 128, 11008, 156032)
@@ -39,7 +39,7 @@ def _kept(work: Workload, layers: int, *, mixed: bool, full: bool) -> int:
     if not full:
         model = get_peft_model(model, LoraConfig(r=8, target_modules="all-linear"))
     decoder = (model if full else model.get_base_model()).model
-    install(decoder.config)
+    enable_layout_attention(decoder.config)
     own = {p.untyped_storage().data_ptr() for p in model.parameters()}
     seen: dict[int, tuple[int, torch.Tensor]] = {}
 

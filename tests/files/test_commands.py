@@ -19,7 +19,7 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Item
 from lalm_ambig.evaluation.results import About
 from lalm_ambig.files.atomic import CannotWrite, write_lines, write_text
-from lalm_ambig.runs.evaluation import check_place, keep
+from lalm_ambig.runs.evaluation import check_place, score_and_save
 from lalm_ambig.runs.folder.run_folder import RunFolder
 
 ABOUT = About("demo", "test", "logits", "direct", "tiny, sft")
@@ -43,7 +43,7 @@ OUTSIDE = [
 
 def evaluated(folder: Path, **changes: str | None) -> Path:
     items = [Item(f"i{n}", (n % 3 + 1.0, 2.0), speaker=str(n % 4), split="test") for n in range(12)]
-    keep(folder, uniform(items), CLASSES, about=replace(ABOUT, **changes))
+    score_and_save(folder, uniform(items), CLASSES, about=replace(ABOUT, **changes))
     return folder
 
 

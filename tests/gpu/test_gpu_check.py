@@ -158,7 +158,7 @@ def test_a_training_step_is_measured_and_estimated(tmp_path: Path, tiny_run: lis
         assembly.trainer_of(cli, steps).fit(cli.model, datamodule=cli.datamodule)
     [step] = facts.read(tmp_path)
     assert step["what"] == "tiny grpo step 0" and "failed" not in step
-    assert step["sample_groups_s"] > 0 and step["pass_over_s"] > 0
+    assert step["sample_groups_s"] > 0 and step["score_spans_s"] > 0
     assert step["items"] == 4 and step["prompt"] > step["curated"] / 100 > 0
     assert step["estimate_gb"] > 0
 

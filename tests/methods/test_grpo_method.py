@@ -14,7 +14,7 @@ from lalm_ambig.methods.grpo import GRPO, Grouping
 from lalm_ambig.objectives.grpo import GRPOObjective
 from lalm_ambig.rewards.agreement import Agreement
 from lalm_ambig.rewards.format import Format
-from lalm_ambig.rollouts.passages import Passage, pass_over
+from lalm_ambig.rollouts.passages import ScoredSpan, score_spans
 
 FOUR = Grouping(size=4)
 SAID = (
@@ -133,8 +133,8 @@ def test_the_curated_response_earns_the_most_and_is_weighed_by_teacher_forcing(
     for row in range(4):
         length = int(batch.curated.response.mask[row].sum())
         ids = batch.curated.response.ids[row, :length]
-        passage = Passage(row, ids, ~batch.curated.is_name[row, :length])
-        plain = pass_over(method.policy, batch, [passage], replace(method.passes, share_prompt=False))
+        passage = ScoredSpan(row, ids, ~batch.curated.is_name[row, :length])
+        plain = score_spans(method.policy, batch, [passage], replace(method.passes, share_prompt=False))
         torch.testing.assert_close(
             experience.old_log_probs[row, 4, :length], plain.log_probs[0].detach(), atol=1e-4, rtol=1e-4
         )

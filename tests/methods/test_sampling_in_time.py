@@ -14,7 +14,7 @@ from lalm_ambig.methods.dpo import DPO
 from lalm_ambig.methods.grpo import GRPO, Grouping
 from lalm_ambig.objectives.advantages import advantages
 from lalm_ambig.objectives.grpo import GRPOObjective
-from lalm_ambig.rollouts.groups import Draw, sample_groups
+from lalm_ambig.rollouts.groups import GroupSampling, sample_groups
 from lalm_ambig.rollouts.samples import read_samples
 from lalm_ambig.rollouts.sampling import Sampling
 
@@ -64,10 +64,11 @@ def test_two_seeds_sample_different_responses(on_policy: MakeMethod, items: Sequ
 
 def of_two(monkeypatch: pytest.MonkeyPatch, other: Any, *, rank: int) -> None:
     """As if this process, of that rank, had a neighbour who hands over `other`."""
-    monkeypatch.setattr("lalm_ambig.core.distributed.world", lambda: 2)
+    monkeypatch.setattr("lalm_ambig.core.distributed.world_size", lambda: 2)
     monkeypatch.setattr("lalm_ambig.core.distributed.rank", lambda: rank)
     monkeypatch.setattr(
-        "lalm_ambig.core.distributed.everyones", lambda own: [own, other] if rank == 0 else [other, own]
+        "lalm_ambig.core.distributed.all_gather_object",
+        lambda own: [own, other] if rank == 0 else [other, own],
     )
 
 
@@ -107,7 +108,7 @@ def test_dropout_is_off_while_sampling_and_on_again_behind_it(
     policy = make_policy(dropout=0.9)
     nudge(policy, by=0.1)
     encoder = make_encoder(policy)
-    batch, draw = encoder(items), Draw(Sampling(max_new_tokens=8), 2, 0)
+    batch, draw = encoder(items), GroupSampling(Sampling(max_new_tokens=8), 2, 0)
     quiet = sample_groups(encoder, batch, draw)
     policy.train()
     for _ in range(2):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from small_model import nudge
 
-from lalm_ambig.policies.attention.tree import FEWEST_SHARED, Segment, common_beginning, rooted
+from lalm_ambig.policies.attention.tree import FEWEST_SHARED, Segment, common_prefix_length, with_common_root
 from lalm_ambig.policies.attention.tree_pass import prefill, tree_states
 from lalm_ambig.policies.base import Policy
 
@@ -56,7 +56,7 @@ def test_texts_with_a_common_beginning_have_the_plain_states(policy: Policy) -> 
         tree = tree_of(policy, texts)
         computed, ours = tokens_computed(policy, tree)
         shared = SHARED.get(name, 0)
-        assert common_beginning(embedded(policy, texts)) == shared, name
+        assert common_prefix_length(embedded(policy, texts)) == shared, name
         assert computed == sum(len(s.embeddings) for s in tree) - max(0, len(texts) - 1) * shared, name
         for found, plain in zip(ours, tree_states(policy, tree, share=False), strict=True):
             torch.testing.assert_close(found, plain, atol=2e-5, rtol=1e-4)
@@ -118,16 +118,16 @@ def test_the_same_tokens_that_sound_otherwise_are_not_in_common() -> None:
     text = torch.randn(FEWEST_SHARED + 9, 4)
     other = text.clone()
     other[FEWEST_SHARED + 3, 2] += 1e-3
-    assert common_beginning([text, text]) == FEWEST_SHARED + 8
-    assert common_beginning([text, other, text]) == FEWEST_SHARED + 3
-    assert common_beginning([text, text[:0], other]) == FEWEST_SHARED + 3
-    assert common_beginning([text, text[:0]]) == common_beginning([]) == 0
+    assert common_prefix_length([text, text]) == FEWEST_SHARED + 8
+    assert common_prefix_length([text, other, text]) == FEWEST_SHARED + 3
+    assert common_prefix_length([text, text[:0], other]) == FEWEST_SHARED + 3
+    assert common_prefix_length([text, text[:0]]) == common_prefix_length([]) == 0
 
 
 def test_a_root_moves_every_parent_on_by_one() -> None:
     rows = [torch.full((n, 2), float(n)) for n in (5, 0, 4, 3)]
     tree = [Segment(rows[0]), Segment(rows[1]), Segment(rows[2]), Segment(rows[3], 2)]
-    assert [s.parent for s in rooted(tree, 0)] == [None, None, None, 2]
-    found = rooted(tree, 3)
+    assert [s.parent for s in with_common_root(tree, 0)] == [None, None, None, 2]
+    found = with_common_root(tree, 3)
     assert [s.parent for s in found] == [None, 0, 0, 0, 3]
     assert [len(s.embeddings) for s in found] == [3, 2, 0, 1, 3]

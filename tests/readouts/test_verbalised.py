@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lalm_ambig.core.categories import CategorySet
-from lalm_ambig.readouts.verbalised import Unparsed, is_bare, is_reasoned, parse, structure, written
+from lalm_ambig.readouts.verbalised import (
+    Unparsed,
+    format_distribution,
+    is_bare,
+    is_reasoned,
+    json_template,
+    parse,
+)
 
 NLI = CategorySet(("entailment", "neutral", "contradiction"))
 GOOD = '{"entailment": 0.5, "neutral": 0.3, "contradiction": 0.2}'
@@ -145,17 +152,23 @@ def test_classes_are_found_in_any_unicode_form() -> None:
 
 
 def test_the_json_of_p_has_two_decimals_that_sum_to_1() -> None:
-    assert written((0.65, 0.3, 0.05), NLI) == '{"entailment": 0.65, "neutral": 0.30, "contradiction": 0.05}'
-    thirds = written((1 / 3, 1 / 3, 1 / 3), NLI)
+    assert (
+        format_distribution((0.65, 0.3, 0.05), NLI)
+        == '{"entailment": 0.65, "neutral": 0.30, "contradiction": 0.05}'
+    )
+    thirds = format_distribution((1 / 3, 1 / 3, 1 / 3), NLI)
     assert thirds == '{"entailment": 0.34, "neutral": 0.33, "contradiction": 0.33}'
-    assert written((0.005, 0.995, 0.0), NLI) == '{"entailment": 0.01, "neutral": 0.99, "contradiction": 0.00}'
-    assert structure(NLI) == '{"entailment": share, "neutral": share, "contradiction": share}'
+    assert (
+        format_distribution((0.005, 0.995, 0.0), NLI)
+        == '{"entailment": 0.01, "neutral": 0.99, "contradiction": 0.00}'
+    )
+    assert json_template(NLI) == '{"entailment": share, "neutral": share, "contradiction": share}'
 
 
 @given(st.lists(st.integers(0, 50), min_size=3, max_size=3).filter(any))
 def test_what_is_written_is_read_again(votes: list[int]) -> None:
     dist = [vote / sum(votes) for vote in votes]
-    text = written(dist, NLI)
+    text = format_distribution(dist, NLI)
     found = parse(text, NLI)
     assert not isinstance(found, Unparsed)
     assert found == pytest.approx(dist, abs=0.01)

@@ -14,9 +14,9 @@ from lalm_ambig.evaluation.predictions import Prediction, write_predictions
 from lalm_ambig.evaluation.results import About, Results, evaluate_predictions
 from lalm_ambig.evaluation.results_file import write_results
 from lalm_ambig.reporting.reading.groups import grouped
-from lalm_ambig.reporting.reading.inputs import Asked, read_inputs
+from lalm_ambig.reporting.reading.inputs import ReportArgs, read_inputs
 from lalm_ambig.reporting.reading.report import Report
-from lalm_ambig.reporting.reading.resolving import placed
+from lalm_ambig.reporting.reading.resolving import resolve_rows
 from lalm_ambig.reporting.tables import sheets
 from lalm_ambig.reporting.writing.sheet import Sheet, SheetLine
 
@@ -93,8 +93,8 @@ def settings(model: Mapping[str, Any], name: str, **corpus: Any) -> dict[str, An
 
 def report(*paths: Path, items: tuple[str, ...] = (), **asked: Any) -> Report:
     """What the command reads from those folders."""
-    read = read_inputs(Asked(paths, **asked))
-    return Report(grouped(placed(read.rows)), read.left_out, items)
+    read = read_inputs(ReportArgs(paths, **asked))
+    return Report(grouped(resolve_rows(read.rows)), read.left_out, items)
 
 
 def table(name: str, *paths: Path, **asked: Any) -> Sheet:

@@ -6,15 +6,15 @@ import pytest
 from report_runs import Make, about, answers, keep, report
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.reporting.reading.median_items import picked
+from lalm_ambig.reporting.reading.median_items import median_items
 from lalm_ambig.reporting.tables import sheets
 from lalm_ambig.reporting.writing.formats import latex
 
 
 def test_an_item_of_each_level_is_picked_by_the_votes_alone() -> None:
     good, bad = answers("crema_d", 0.9), answers("crema_d", 0.0, seed=4)
-    assert picked([good]) == picked([bad])
-    assert [level for _, level in picked([good])] == ["high", "medium", "low"]
+    assert median_items([good]) == median_items([bad])
+    assert [level for _, level in median_items([good])] == ["high", "medium", "low"]
 
 
 def test_each_model_has_its_response_and_distribution_beside_peoples(make_run: Make) -> None:

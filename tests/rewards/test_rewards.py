@@ -17,7 +17,7 @@ from lalm_ambig.rewards.agreement import Agreement
 from lalm_ambig.rewards.base import Reward
 from lalm_ambig.rewards.format import Format
 from lalm_ambig.rewards.shala import Shala
-from lalm_ambig.rewards.total import earned, perfect, weighted
+from lalm_ambig.rewards.total import compute_rewards, total_reward, upper_bound
 
 ITEMS = (Item("a", (1.0, 1.0)), Item("b", (2.0, 0.0)))
 SMOOTHED = 2 * 1e-3
@@ -143,9 +143,9 @@ def test_only_shala_weighs_items() -> None:
 
 def test_the_total_is_weighted_as_in_a6() -> None:
     rewards = [Agreement(), Format(weight=0.1)]
-    parts = earned(rewards, EXAMPLE, label_dist=LABEL, items=ITEMS)
-    assert weighted(rewards, parts)[0].tolist() == pytest.approx([0.1, -0.143841], abs=1e-5)
-    assert perfect(rewards, LABEL).tolist() == pytest.approx([0.1, 0.1])
+    parts = compute_rewards(rewards, EXAMPLE, label_dist=LABEL, items=ITEMS)
+    assert total_reward(rewards, parts)[0].tolist() == pytest.approx([0.1, -0.143841], abs=1e-5)
+    assert upper_bound(rewards, LABEL).tolist() == pytest.approx([0.1, 0.1])
 
 
 def test_a_reward_that_is_not_finite_names_its_item() -> None:
@@ -164,13 +164,13 @@ def test_a_reward_that_is_not_finite_names_its_item() -> None:
     with pytest.raises(
         InputError, match=r"reward test_rewards is \[nan, 0.0\] for item b: it must be finite"
     ):
-        earned([Broken()], EXAMPLE, label_dist=LABEL, items=ITEMS)
+        compute_rewards([Broken()], EXAMPLE, label_dist=LABEL, items=ITEMS)
 
 
 def test_a_distribution_that_is_not_finite_names_its_item() -> None:
     broken = scored([[[0.0, 0.0]], [[torch.nan, 0.0]]], [[True], [True]])
     with pytest.raises(InputError, match=r"the predicted distribution is \[\[nan, nan\]\] for item b"):
-        earned([Shala()], broken, label_dist=LABEL, items=ITEMS)
+        compute_rewards([Shala()], broken, label_dist=LABEL, items=ITEMS)
 
 
 def test_a_negative_weight_is_refused() -> None:

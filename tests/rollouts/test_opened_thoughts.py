@@ -14,7 +14,7 @@ from lalm_ambig.data.encoding import Elicitation, Encoder
 from lalm_ambig.policies.chat.chat import Chat
 from lalm_ambig.policies.tiny import CHAT_TEMPLATE, Tiny
 from lalm_ambig.readouts.response import TAGS
-from lalm_ambig.rollouts.groups import Draw, sample_groups
+from lalm_ambig.rollouts.groups import GroupSampling, sample_groups
 from lalm_ambig.rollouts.parsing import read_stated
 from lalm_ambig.rollouts.reading import read_curated, read_generated
 from lalm_ambig.rollouts.sampling import Sampling
@@ -51,7 +51,7 @@ def taught(encoder: Encoder, item: Item) -> str:
 def sampled(encoder: Encoder, items: Sequence[Item], texts: Sequence[str]) -> Groups:
     with pytest.MonkeyPatch.context() as patch:
         say(encoder.policy, patch, texts)  # type: ignore[arg-type]
-        draw = Draw(Sampling(max_new_tokens=90), copies=len(texts), step=0)
+        draw = GroupSampling(Sampling(max_new_tokens=90), copies=len(texts), step=0)
         return sample_groups(encoder, encoder(items[:1]), draw)
 
 

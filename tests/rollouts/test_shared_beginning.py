@@ -9,13 +9,13 @@ from small_model import MakeEncoder, MakePolicy, nudge
 
 from lalm_ambig.core.types import Batch, Item, Reading
 from lalm_ambig.data.encoding import Encoder
-from lalm_ambig.policies.attention.tree import FEWEST_SHARED, common_beginning
+from lalm_ambig.policies.attention.tree import FEWEST_SHARED, common_prefix_length
 from lalm_ambig.policies.chat.chat import Chat
 from lalm_ambig.policies.chat.template import ChatSettings
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.rollouts.decoder import prompt_segments
 from lalm_ambig.rollouts.generate import Request, generate
-from lalm_ambig.rollouts.passages import Passed, Settings, curated_passages, pass_over
+from lalm_ambig.rollouts.passages import PassOutput, Settings, curated_passages, score_spans
 from lalm_ambig.rollouts.reading import read_curated, read_generated
 from lalm_ambig.rollouts.sampling import Sampling
 
@@ -46,7 +46,7 @@ def batch(encoder: Encoder, items: Sequence[Item], request: pytest.FixtureReques
 
 def test_the_prompts_of_the_batch_begin_alike(policy: Tiny, batch: Batch) -> None:
     """Up to the sound where all of them have some, and never over a placeholder of it."""
-    common = common_beginning([prompt.embeddings for prompt in prompt_segments(policy, batch)])
+    common = common_prefix_length([prompt.embeddings for prompt in prompt_segments(policy, batch)])
     assert common >= FEWEST_SHARED if len(batch.items) > 1 else common == 0
     ids = batch.prompt.ids[0][batch.prompt.mask[0]][:common]
     assert not (ids == policy.audio_token_id).any()
@@ -67,10 +67,10 @@ def test_log_probs_scores_and_gradients_are_the_plain_ones(
 ) -> None:
     assert batch.curated is not None
     passages = curated_passages(batch.curated, ce=True, name=True, scores=True)
-    found: list[tuple[Passed, dict[str, torch.Tensor]]] = []
+    found: list[tuple[PassOutput, dict[str, torch.Tensor]]] = []
     for share in (True, False):
         policy.zero_grad()
-        passed = pass_over(policy, batch, passages, Settings(encoder.answer, share_prompt=share))
+        passed = score_spans(policy, batch, passages, Settings(encoder.answer, share_prompt=share))
         weights = torch.linspace(-1, 1, passed.log_probs.shape[1])
         ((passed.log_probs * weights).sum() + passed.scores.log_softmax(-1)[:, 2].sum()).backward()
         found.append(
@@ -113,6 +113,6 @@ def test_a_pass_over_one_items_response_computes_no_other_prompt(
     assert alone.curated is not None
     expected = curated_passages(alone.curated, ce=True, name=True, scores=False)
     with torch.no_grad():
-        ours = pass_over(policy, batch, passages, Settings(None)).log_probs
-        theirs = pass_over(policy, alone, expected, Settings(None)).log_probs
+        ours = score_spans(policy, batch, passages, Settings(None)).log_probs
+        theirs = score_spans(policy, alone, expected, Settings(None)).log_probs
     torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=2e-5)

@@ -11,7 +11,7 @@ from lalm_ambig.core.types import Batch, Item
 from lalm_ambig.data.encoding import Elicitation, Encoder
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.rollouts.generate import Generated, Request, generate
-from lalm_ambig.rollouts.passages import Passage, Passed, Settings, curated_passages, pass_over
+from lalm_ambig.rollouts.passages import PassOutput, ScoredSpan, Settings, curated_passages, score_spans
 from lalm_ambig.rollouts.reading import read_curated, read_generated
 from lalm_ambig.rollouts.sampling import Sampling, uniform_noise
 
@@ -43,12 +43,12 @@ def sampled(policy: Tiny, batch: Batch, *, share: bool = True, **settings: objec
     return generate(policy, batch, request, noise=noise)
 
 
-def passed(policy: Tiny, batch: Batch, generated: Generated, *, share: bool, encoder: Encoder) -> Passed:
+def passed(policy: Tiny, batch: Batch, generated: Generated, *, share: bool, encoder: Encoder) -> PassOutput:
     passages = [
-        Passage(row // COPIES, torch.tensor(r.ids), torch.ones(len(r.ids), dtype=torch.bool))
+        ScoredSpan(row // COPIES, torch.tensor(r.ids), torch.ones(len(r.ids), dtype=torch.bool))
         for row, r in enumerate(generated.responses)
     ]
-    return pass_over(policy, batch, passages, Settings(encoder.answer, TEMPERATURE, share))
+    return score_spans(policy, batch, passages, Settings(encoder.answer, TEMPERATURE, share))
 
 
 def test_the_shared_way_samples_the_plain_ways_tokens(policy: Tiny, batch: Batch) -> None:
@@ -134,7 +134,7 @@ def test_scoring_whole_names_equals_one_forward_a_name(policy: Tiny, items: Sequ
     assert batch.curated is not None
     generated = read_generated(policy, batch, encoder.answer, max_new_tokens=NEW)
     curated = read_curated(policy, batch, encoder.answer)
-    in_training = pass_over(
+    in_training = score_spans(
         policy,
         batch,
         curated_passages(batch.curated, ce=True, name=False, scores=True),
@@ -147,10 +147,10 @@ def test_scoring_whole_names_equals_one_forward_a_name(policy: Tiny, items: Sequ
             for ids in encoder.answer.name_ids:
                 one = encoder([item])
                 said = policy.text_ids(reading.responses[row])
-                passage = Passage(
+                passage = ScoredSpan(
                     0, torch.tensor([*said, *ids]), torch.tensor([False] * len(said) + [True] * len(ids))
                 )
-                found = pass_over(policy, one, [passage], Settings(encoder.answer, share_prompt=False))
+                found = score_spans(policy, one, [passage], Settings(encoder.answer, share_prompt=False))
                 log_shares.append(found.log_probs.sum())
             expected = torch.stack(log_shares)
             torch.testing.assert_close(

@@ -151,10 +151,10 @@ def test_a_run_ends_as_the_process_that_failed_did_and_never_with_0(
 
 
 def test_all_processes_end_by_the_signal_that_one_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ending.distributed, "everyones", lambda own: [own, Signals.SIGHUP])
+    monkeypatch.setattr(ending.distributed, "all_gather_object", lambda own: [own, Signals.SIGHUP])
     with pytest.raises(Stopped, match="SIGHUP"), stopping.listening(), stopping.put_off():
         assert stopping.asked() is None
         assert ending.agreed() is Signals.SIGHUP
-    monkeypatch.setattr(ending.distributed, "everyones", lambda own: [own, None])
+    monkeypatch.setattr(ending.distributed, "all_gather_object", lambda own: [own, None])
     with stopping.listening():
         assert ending.agreed() is None

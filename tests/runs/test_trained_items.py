@@ -29,7 +29,7 @@ from lalm_ambig.evaluation.trained_items import (
 from lalm_ambig.methods.sft import SFT
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.runs.asked_corpus import asked_corpus
-from lalm_ambig.runs.evaluation import keep
+from lalm_ambig.runs.evaluation import score_and_save
 from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.runs.loading import Loaded
 from lalm_ambig.runs.older_results import with_overlap
@@ -319,7 +319,7 @@ def results(folder: Path, ids: list[str], **about: Any) -> Results:
     found = [Prediction(i, "test", None, (1.0, 2.0), (1 / 3, 2 / 3), (0.5, 0.5)) for i in ids]
     described = About("jsonl", "test", "logits", "direct", "tiny, r", **about)
     categories = open_corpus("jsonl", folder.parents[3] / "rows.jsonl").categories
-    return keep(folder, found, categories, about=described)
+    return score_and_save(folder, found, categories, about=described)
 
 
 @pytest.mark.parametrize("row", ["start", "trained"])

@@ -20,7 +20,7 @@ from lalm_ambig.methods.sft import SFT
 from lalm_ambig.runs import rows as rows_of_evaluate
 from lalm_ambig.runs import session
 from lalm_ambig.runs.loading import Loaded
-from lalm_ambig.runs.rows import Rows
+from lalm_ambig.runs.rows import EvaluationRows
 
 
 def sure(items: Sequence[Any], share: float) -> list[Prediction]:
@@ -53,12 +53,12 @@ def test_the_temperature_is_fitted_on_validation_and_applied_to_the_test(
         return answers[split]
 
     monkeypatch.setattr(rows_of_evaluate, "predict", predict)
-    monkeypatch.setattr(rows_of_evaluate, "alone", lambda _: None)
+    monkeypatch.setattr(rows_of_evaluate, "single_device_trainer", lambda _: None)
     cli = parse([])
     cli.model, cli.datamodule = SFT(make_policy(), reasoning=False), data
     loaded = Loaded(cli, None, "run")
     write_predictions(tmp_path / "predictions.jsonl", answers["test"])
-    [(label, results)] = Rows(loaded, data, None, "test", tmp_path).scaled(1).items()
+    [(label, results)] = EvaluationRows(loaded, data, None, "test", tmp_path).scaled(1).items()
     assert asked == ["validation"]
     expected = fitted_temperature(answers["validation"])
     assert results.about.temperature == pytest.approx(expected)

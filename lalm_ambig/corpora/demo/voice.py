@@ -71,7 +71,7 @@ def draw_speaker(rng: np.random.Generator) -> Speaker:
 
 def speak(
     speaker: Speaker, cues: np.ndarray, *, vowels: np.ndarray, rng: np.random.Generator
-) -> Float[Tensor, "sample"]:
+) -> Float[Tensor, " sample"]:
     """A clip of about 1 to 2.5 s at 16 kHz: one syllable a vowel (index into VOWELS_HZ), as the cues say."""
     cue = dict(zip(CUES, cues.tolist(), strict=True))
     noise = torch.Generator().manual_seed(int(rng.integers(2**31)))

@@ -76,7 +76,7 @@ class ItemView(Sequence[Item]):
         """The items at these places, in that order."""
         return ItemView(self._table, self._rows[np.asarray(places, dtype=np.int64)])
 
-    def has_rationale(self) -> Bool[np.ndarray, "item"]:
+    def has_rationale(self) -> Bool[np.ndarray, " item"]:
         """Whether each item has a rationale of its own, without building the items."""
         lengths = pc.fill_null(pc.binary_length(self._column("rationale")), 0).to_numpy()
         has: np.ndarray = lengths[self._rows] > 0
@@ -111,7 +111,7 @@ class ItemView(Sequence[Item]):
         flat = self._column("votes").combine_chunks().flatten().to_numpy()
         return torch.from_numpy(flat.reshape(len(self._table), -1)[self._rows]).float()
 
-    def durations_s(self) -> Float[Tensor, "item"]:
+    def durations_s(self) -> Float[Tensor, " item"]:
         """Seconds of sound of every item, 0 without; all 0 where the check was left out."""
         return torch.from_numpy(self._column("duration_s").to_numpy()[self._rows]).float()
 

@@ -102,7 +102,7 @@ class PlainDecoding:
             self.states.append(state)
         return self._in_order(found)
 
-    def step(self, tokens: Int[Tensor, "row"]) -> Float[Tensor, "row channel"]:
+    def step(self, tokens: Int[Tensor, " row"]) -> Float[Tensor, "row channel"]:
         """The hidden state behind these tokens, one a row."""
         if not self.caches:
             more = self.policy.embed_ids(tokens[:, None])

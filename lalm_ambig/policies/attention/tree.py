@@ -47,7 +47,7 @@ class Segment:
     embeddings: Float[Tensor, "token channel"]
     parent: int | None = None
     """Index of an earlier segment; None for a beginning."""
-    ids: Int[Tensor, "token"] | None = None
+    ids: Int[Tensor, " token"] | None = None
     """The tokens, where they say all of it; None where sound stands among them. Some models need them beside the
     embeddings, so a pass over segments that all have them is made on them."""
 
@@ -64,14 +64,14 @@ class Segment:
         return Segment(whole, self.parent, joined_ids([self, other]))
 
 
-def joined_ids(segments: Sequence[Segment]) -> Int[Tensor, "token"] | None:
+def joined_ids(segments: Sequence[Segment]) -> Int[Tensor, " token"] | None:
     """The tokens of several segments one behind the other; None where one of them does not say its own."""
     ids = [segment.ids for segment in segments]
     known = [part for part in ids if part is not None]
     return torch.cat(known) if len(known) == len(ids) else None
 
 
-def common_beginning(texts: Sequence[Float[Tensor, "_ channel"]]) -> int:
+def common_prefix_length(texts: Sequence[Float[Tensor, "_ channel"]]) -> int:
     """Tokens that all of several texts begin with; 0 where there is one text only, or under `FEWEST_SHARED`.
 
     Embeddings are compared, not token ids: two clips have the same placeholders and do not sound the same. Texts
@@ -87,7 +87,7 @@ def common_beginning(texts: Sequence[Float[Tensor, "_ channel"]]) -> int:
     return count if count >= FEWEST_SHARED else 0
 
 
-def rooted(segments: Sequence[Segment], common: int) -> list[Segment]:
+def with_common_root(segments: Sequence[Segment], common: int) -> list[Segment]:
     """The same tree with the first `common` tokens of all beginnings as one more segment, which comes first."""
     if not common:
         return list(segments)
@@ -145,7 +145,7 @@ class TreeLayout(Layout):
         self.kept: list[tuple[Tensor, Tensor]] = []
 
     @cached_property
-    def positions(self) -> Int[Tensor, "token"]:
+    def positions(self) -> Int[Tensor, " token"]:
         """Position of every token on its own path."""
         return torch.cat([torch.arange(s, s + n) for s, n in zip(self.starts, self.lengths, strict=True)])
 
@@ -197,7 +197,7 @@ def _windowed(new: int, every: int, window: int) -> Bool[Tensor, "new every"]:
     return (behind >= 0) & (behind < window)
 
 
-def install(config: Any) -> None:
+def enable_layout_attention(config: Any) -> None:
     """Put our attention in front of a decoder's configured one, which it hands over to where no layout is given.
 
     It stays there: activations that are computed again ask for it in the backward pass. NotShareableError where the
@@ -214,7 +214,7 @@ def install(config: Any) -> None:
     config._attn_implementation = name
 
 
-def uninstall(config: Any) -> None:
+def disable_layout_attention(config: Any) -> None:
     """Leave a decoder with its configured attention again."""
     config._attn_implementation = str(config._attn_implementation).removeprefix(PREFIX)
 

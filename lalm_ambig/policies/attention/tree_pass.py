@@ -14,9 +14,9 @@ from lalm_ambig.policies.attention.tree import (
     Layout,
     Segment,
     TreeLayout,
-    common_beginning,
+    common_prefix_length,
     joined_ids,
-    rooted,
+    with_common_root,
 )
 
 
@@ -32,8 +32,8 @@ def tree_states(
     row = sum(len(segment) for segment in segments)
     if not (share and policy.abilities.shares_texts_of(longest_path(segments), row=row)):
         return path_states(policy, segments)
-    common = common_beginning([segment.embeddings for segment in segments if segment.parent is None])
-    _, states = shared_states(policy, rooted(segments, common))
+    common = common_prefix_length([segment.embeddings for segment in segments if segment.parent is None])
+    _, states = shared_states(policy, with_common_root(segments, common))
     if not common:
         return states
     begins = [segment.parent is None and len(segment) > 0 for segment in segments]
@@ -54,7 +54,7 @@ def prefill(
     policy: Passing, prompts: Sequence[Segment], *, copies: int
 ) -> tuple[Float[Tensor, "prompt channel"], RolloutCache]:
     """Each prompt's last hidden state, and the cache from which `copies` responses to each can go on."""
-    tree = rooted(prompts, common_beginning([prompt.embeddings for prompt in prompts]))
+    tree = with_common_root(prompts, common_prefix_length([prompt.embeddings for prompt in prompts]))
     layout, states = shared_states(policy, tree, keep=True)
     own = range(len(tree) - len(prompts), len(tree))
     cache = RolloutCache(layout.kept, [layout.path(n) for n in own], copies=copies)
@@ -66,7 +66,7 @@ def go_on(
 ) -> Float[Tensor, "row new channel"]:
     """Hidden states of new tokens behind what the cache holds; it is not advanced."""
     cache.expect(positions)
-    return _laid_out(policy, (policy.embed_ids(ids), ids), positions, layout=cache)
+    return _forward_with_layout(policy, (policy.embed_ids(ids), ids), positions, layout=cache)
 
 
 def shared_states(
@@ -81,11 +81,11 @@ def shared_states(
     ids = joined_ids(segments)
     row = torch.cat([segment.embeddings for segment in segments])[None]
     tokens = (row, None if ids is None else ids[None])
-    states = _laid_out(policy, tokens, layout.positions[None], layout=layout)[0]
+    states = _forward_with_layout(policy, tokens, layout.positions[None], layout=layout)[0]
     return layout, list(torch.split(states, lengths))
 
 
-def _laid_out(
+def _forward_with_layout(
     policy: Passing,
     tokens: tuple[Tensor, Tensor | None],
     positions: Int[Tensor, "row new"],

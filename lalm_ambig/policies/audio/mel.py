@@ -12,7 +12,9 @@ MARGIN_FRAMES = 4
 """Silence that the spectrum is given behind a clip, so that its last frames do not see the clip mirrored."""
 
 
-def own_frames(extractor: Any, samples: Float[Tensor, "sample"], *, tail: int) -> Float[Tensor, "mel frame"]:
+def unpadded_mel(
+    extractor: Any, samples: Float[Tensor, " sample"], *, tail: int
+) -> Float[Tensor, "mel frame"]:
     """Log-mel frames of a clip and `tail` frames of silence, equal to the first frames of its padded window.
 
     At the window's end the spectrum sees the clip mirrored, as there; frames behind the window are fillers.
@@ -28,7 +30,7 @@ def own_frames(extractor: Any, samples: Float[Tensor, "sample"], *, tail: int) -
 
 
 def whole_window(
-    extractor: Any, clips: Sequence[Float[Tensor, "_"]]
+    extractor: Any, clips: Sequence[Float[Tensor, " _"]]
 ) -> tuple[Float[Tensor, "clip mel frame"], Int[Tensor, "clip frame"]]:
     """The encoder's input as transformers prepares it: frames of the padded window, and 1 where they are the clip's."""
     heard = extractor(
@@ -41,7 +43,7 @@ def whole_window(
     return heard["input_features"], heard["attention_mask"].long()
 
 
-def feature_counts(frames: Int[Tensor, "clip"]) -> tuple[Int[Tensor, "clip"], Int[Tensor, "clip"]]:
+def feature_counts(frames: Int[Tensor, " clip"]) -> tuple[Int[Tensor, " clip"], Int[Tensor, " clip"]]:
     """Encoder positions (one for two frames begun) and audio tokens (one for two whole positions) of clips."""
     positions = (frames + 1) // 2
     return positions, positions // 2

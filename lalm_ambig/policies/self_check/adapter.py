@@ -16,7 +16,7 @@ from lalm_ambig.policies.attention.layer_kinds import decoder_blocks
 from lalm_ambig.policies.weights.lora_targets import parts_for_lora
 
 
-def adapter_problems(policy: Any, ids: Int[Tensor, "token"]) -> list[str]:
+def adapter_problems(policy: Any, ids: Int[Tensor, " token"]) -> list[str]:
     """What is wrong with a loaded policy's adapter, a line each; empty where all is well.
 
     1. An adapter whose B matrices are all zero changes nothing, exactly.
@@ -58,7 +58,7 @@ def _adapted(policy: Any) -> dict[str, Any]:
 
 @torch.no_grad()
 def _pass(
-    policy: Any, ids: Int[Tensor, "token"], layers: dict[str, Any]
+    policy: Any, ids: Int[Tensor, " token"], layers: dict[str, Any]
 ) -> tuple[set[str], Float[Tensor, "1 token vocabulary"]]:
     """Which layers a forward pass of the class's own calls, and its logits."""
     called: set[str] = set()

@@ -22,7 +22,7 @@ from lalm_ambig.policies.attention.abilities import Abilities, Finding
 from lalm_ambig.policies.attention.own_forward import BehindHead
 from lalm_ambig.policies.attention.plain import plain_states
 from lalm_ambig.policies.attention.positions import rotary_limit
-from lalm_ambig.policies.attention.tree import uninstall
+from lalm_ambig.policies.attention.tree import disable_layout_attention
 from lalm_ambig.policies.self_check.adapter import adapter_problems
 from lalm_ambig.policies.self_check.cache import keep, kept, key_of
 from lalm_ambig.policies.self_check.plain import batching_of, decoding_of
@@ -55,7 +55,7 @@ def self_check(policy: Any) -> Abilities:
 
 def examined(policy: Any) -> Abilities:
     """What trying shows; the policy's attention is as configured when this begins and when it ends."""
-    uninstall(policy.attention_config)
+    disable_layout_attention(policy.attention_config)
     probes = make_probes(policy)
     batching, found = batching_of(policy, probes)
     check_adapter(policy)

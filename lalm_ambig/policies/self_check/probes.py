@@ -47,7 +47,7 @@ class Probe:
     """A text whose states the class's own forward has computed, alone and unpatched."""
 
     text: Segment
-    ids: Int[Tensor, "token"]
+    ids: Int[Tensor, " token"]
     """Its tokens, those in place of sound included."""
     states: Float[Tensor, "token channel"]
 
@@ -95,7 +95,7 @@ def _longest(policy: Any) -> int:
     return LONG if window is None or window > WIDEST_WINDOW else window + LONG
 
 
-def token_ids(policy: Any, count: int, *, seed: int = 0) -> Int[Tensor, "token"]:
+def token_ids(policy: Any, count: int, *, seed: int = 0) -> Int[Tensor, " token"]:
     """Tokens of text, drawn from the vocabulary with a seed of their own."""
     tokenizer = policy.tokenizer
     special = set(tokenizer.all_special_ids) | set(tokenizer.added_tokens_decoder)

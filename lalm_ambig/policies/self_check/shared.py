@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lalm_ambig.policies.attention.abilities import Abilities, Finding
 from lalm_ambig.policies.attention.positions import rotary_limit
-from lalm_ambig.policies.attention.tree import Segment, install, uninstall
+from lalm_ambig.policies.attention.tree import Segment, disable_layout_attention, enable_layout_attention
 from lalm_ambig.policies.attention.tree_pass import go_on, prefill, shared_states
 from lalm_ambig.policies.self_check.plain import together
 from lalm_ambig.policies.self_check.probes import (
@@ -29,14 +29,14 @@ def row_shared(
 ) -> tuple[list[Finding], int | None, str]:
     """What was found of texts in one row, for how long a text that holds, and why they cannot lie there."""
     try:
-        install(policy.attention_config)
+        enable_layout_attention(policy.attention_config)
         found, limit = _shared(Trial(policy, abilities), probes)
         name = "texts computed apart come out the same beside it"
         found.append(together(name, policy, abilities.batching, probes[1:]))
     except Exception as error:  # whatever a class makes of a layout that it was not written for
         return [Finding("texts in one row come out as each alone", False, said(error))], None, said(error)
     finally:
-        uninstall(policy.attention_config)
+        disable_layout_attention(policy.attention_config)
     wrong = next((finding for finding in found if not finding.ok), None)
     return found, limit, f"it does not hold that {wrong.name} ({wrong.detail})" if wrong else ""
 

@@ -17,7 +17,7 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from lalm_ambig.policies.weights.lora import trained_parameters
 
 
-def through(module: nn.Module, function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+def call_as_forward(module: nn.Module, function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
     """`function(module, *inputs)` run as the module's forward pass, so that the hooks that bring its weights run."""
     own = vars(module).get("forward")
     module.forward = lambda *given: function(module, *given)
@@ -60,7 +60,7 @@ class Root(nn.Module):
 
 
 @contextmanager
-def whole_weights(policy: Any) -> Iterator[None]:
+def gathered_weights(policy: Any) -> Iterator[None]:
     """Inside, every process has all weights, and its passes involve no other one. All processes must enter and leave.
 
     Nothing is done where weights are whole anyway. No gradients may be computed inside.
@@ -77,7 +77,7 @@ def whole_weights(policy: Any) -> Iterator[None]:
 
 def trained_weights(policy: Any) -> dict[str, Tensor]:
     """Copies of what is trained, whole, on the CPU, by parameter name. All processes must call."""
-    with whole_weights(policy):
+    with gathered_weights(policy):
         return {name: p.detach().cpu().clone() for name, p in trained_parameters(policy)}
 
 

@@ -30,7 +30,7 @@ SPREAD = 0.8
 SPEAKERS = (
     "Items of one speaker are not independent, and these tests take them as if they were: p is too small. "
 )
-Kinds = Callable[[Float[Tensor, "item category"]], tuple[Int[Tensor, "item"], tuple[str, ...]]]
+Kinds = Callable[[Float[Tensor, "item category"]], tuple[Int[Tensor, " item"], tuple[str, ...]]]
 
 
 @dataclass(frozen=True)

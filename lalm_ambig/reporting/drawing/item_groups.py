@@ -46,17 +46,17 @@ def scored(line: Line) -> tuple[Scored, Float[Tensor, "item category"]]:
     return Scored(label_dist, predicted_dist, resampling, metrics, parsed if unread else None), votes
 
 
-def per_item(answers: Scored, metric: str) -> Float[Tensor, "item"]:
+def per_item(answers: Scored, metric: str) -> Float[Tensor, " item"]:
     """A metric of `PER_ITEM` for each item; an answer that could not be read counts as uniform."""
     return PER_ITEM[metric](answers.label_dist, answers.predicted_dist)
 
 
-def by_entropy(votes: Float[Tensor, "item category"]) -> tuple[Int[Tensor, "item"], tuple[str, ...]]:
+def by_entropy(votes: Float[Tensor, "item category"]) -> tuple[Int[Tensor, " item"], tuple[str, ...]]:
     """The ambiguity level of each item (B, Table 8), and the levels' names."""
     return ambiguity_level(votes / votes.sum(-1, keepdim=True)), AMBIGUITY_LEVELS
 
 
-def by_active_labels(votes: Float[Tensor, "item category"]) -> tuple[Int[Tensor, "item"], tuple[str, ...]]:
+def by_active_labels(votes: Float[Tensor, "item category"]) -> tuple[Int[Tensor, " item"], tuple[str, ...]]:
     """The number of classes with a vote of each item (B, Tables 9 and 10), and its names."""
     names = ACTIVE_LABELS[: votes.shape[-1]]
     return (votes > 0).sum(-1).clamp(max=len(names)) - 1, names

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 
 from lalm_ambig.metrics.base import all_metrics
 from lalm_ambig.reporting.drawing.canvas import COLOURS, HATCHES, Drawing, canvas
-from lalm_ambig.reporting.reading.groups import Group, of_methods
+from lalm_ambig.reporting.reading.groups import Group, lines_by_method
 from lalm_ambig.reporting.reading.lines import Line
 from lalm_ambig.reporting.reading.report import Report
 
@@ -50,7 +50,7 @@ def drawings(report: Report) -> Iterator[Drawing]:
 def _panels(report: Report) -> Iterator[Panel]:
     for method, (without, full) in PAIRS.items():
         for group in report.groups:
-            found = of_methods(group)
+            found = lines_by_method(group)
             pair = _first(found.get(without, ())), _first(found.get(full, ()))
             if pair != (None, None):
                 yield method, group, pair

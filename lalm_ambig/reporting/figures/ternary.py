@@ -48,7 +48,7 @@ def _drawing(group: Group) -> Drawing:
     return Drawing(stem_of("ternary", group.dataset), title, CAPTION + not_shown(group), figure)
 
 
-def _piles(rows: Float[Tensor, "item 3"]) -> tuple[Float[Tensor, "place 3"], Int[Tensor, "place"]]:
+def _piles(rows: Float[Tensor, "item 3"]) -> tuple[Float[Tensor, "place 3"], Int[Tensor, " place"]]:
     """Places, to two decimals, and how many items are at each: a model may answer a hundred items alike."""
     rounded, inverse, counts = torch.unique(
         rows.mul(100).round(), dim=0, return_inverse=True, return_counts=True

@@ -115,7 +115,7 @@ def find(groups: Sequence[Group], dataset: Dataset) -> Group | None:
     return next((group for group in groups if group.dataset == dataset), None)
 
 
-def of_methods(group: Group | None, *, trained_on: str | None = None) -> Mapping[str, Sequence[Line]]:
+def lines_by_method(group: Group | None, *, trained_on: str | None = None) -> Mapping[str, Sequence[Line]]:
     """Method → its lines that were trained on that other corpus; by default those that were on this one, or not."""
     found: dict[str, list[Line]] = defaultdict(list)
     for line in group.lines if group is not None else ():

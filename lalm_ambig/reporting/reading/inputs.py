@@ -78,7 +78,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ReportArgs:
     """What the command line says about the inputs."""
 
     paths: Sequence[Path]
@@ -89,7 +89,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Read:
+class ReportRows:
     """What the folders hold, and what was left out."""
 
     rows: Sequence[Row]
@@ -97,7 +97,7 @@ class Read:
     """One line each, for a run that has not been evaluated yet."""
 
 
-def read_inputs(asked: Asked) -> Read:
+def read_inputs(asked: ReportArgs) -> ReportRows:
     """Every row of every folder, in order; nothing is compared yet. InputError for a folder that is none of them."""
     rows: list[Row] = []
     left_out: list[str] = []
@@ -115,7 +115,7 @@ def read_inputs(asked: Asked) -> Read:
                 where="report",
                 remedy="Give folders that fit, evaluate or baseline wrote.",
             )
-    return Read(rows, left_out)
+    return ReportRows(rows, left_out)
 
 
 def _run(path: Path) -> Iterator[Row]:
@@ -163,7 +163,7 @@ def _beside(path: Path) -> Iterator[Row]:
             yield row
 
 
-def _named(row: Row, path: Path, asked: Asked) -> Row:
+def _named(row: Row, path: Path, asked: ReportArgs) -> Row:
     label, method = asked.names.get(path, row.label), asked.methods.get(path, row.method)
     return Row(label, row.folder, row.results, method, row.config, row.run, row.part, row.fold)
 

@@ -20,7 +20,7 @@ def chosen(ids: Sequence[str], predictions: Sequence[Prediction]) -> list[Picked
     ]
 
 
-def picked(lines: Sequence[Sequence[Prediction]]) -> list[Picked]:
+def median_items(lines: Sequence[Sequence[Prediction]]) -> list[Picked]:
     """High, medium, low: of each level the item whose entropy is the level's median, the first in order on a tie.
 
     The rule looks at the votes only, so that no model chooses what is shown of it. A level without items has none.

@@ -16,7 +16,7 @@ REPEATABLE = ("baseline", "bound", "zero_shot", "audio_reasoner", "start")
 """Methods whose rows every run brings along."""
 
 
-def placed(rows: Sequence[Row]) -> list[Row]:
+def resolve_rows(rows: Sequence[Row]) -> list[Row]:
     """The rows with what other rows say about them, each thing once, and no label twice within a corpus; the label of
     a row on items that were trained on says so."""
     rows = [_of_run(row, rows) for row in rows]

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from lalm_ambig.reporting.layout import READING, gap, line_of
 from lalm_ambig.reporting.published import published
-from lalm_ambig.reporting.reading.groups import Dataset, Group, of_methods, title_of
+from lalm_ambig.reporting.reading.groups import Dataset, Group, lines_by_method, title_of
 from lalm_ambig.reporting.reading.lines import Line
 from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.reporting.writing.sheet import Column, Sheet, SheetLine, metric_columns, ranked
@@ -32,7 +32,7 @@ def sheets(report: Report) -> Sequence[Sheet]:
         title, dataset, source = section
         group = report.group(dataset)
         gaps = PAPER if section in PAPER_SECTIONS else ()
-        lines += _section(title, of_methods(group, trained_on=source), columns, gaps=gaps)
+        lines += _section(title, lines_by_method(group, trained_on=source), columns, gaps=gaps)
         ends.append(len(lines) - 1)
         caption += group.caption() if group is not None else []
     below = (*dict.fromkeys(caption), READING, *report.left_out)
@@ -47,7 +47,7 @@ def _others(report: Report) -> Iterator[Section]:
         for source in dict.fromkeys(line.first.trained_on for line in group.lines):
             section = _named(group, source)
             known = any(section[1:] == paper[1:] for paper in PAPER_SECTIONS)
-            if not known and set(of_methods(group, trained_on=source)) & set(ROWS):
+            if not known and set(lines_by_method(group, trained_on=source)) & set(ROWS):
                 yield section
 
 

@@ -7,7 +7,7 @@ from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.reporting.drawing.canvas import stem_of
 from lalm_ambig.reporting.reading.corpora import texts
 from lalm_ambig.reporting.reading.groups import Group
-from lalm_ambig.reporting.reading.median_items import Picked, check_known, chosen, distance, picked
+from lalm_ambig.reporting.reading.median_items import Picked, check_known, chosen, distance, median_items
 from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.reporting.writing.sheet import MISSING, Column, Entry, Sheet, SheetLine
 
@@ -38,7 +38,7 @@ def _said(prediction: Prediction) -> str:
 
 def _of_group(group: Group, report: Report) -> Iterator[Sheet]:
     lines = [(line.label, line.predictions) for line in group.lines]
-    found = chosen(report.items, lines[0][1]) if report.items else picked([rows for _, rows in lines])
+    found = chosen(report.items, lines[0][1]) if report.items else median_items([rows for _, rows in lines])
     rule = ASKED if report.items else RULE
     known, missing = _texts(group, report, [name for name, _ in found])
     for number, item in enumerate(found, start=1):

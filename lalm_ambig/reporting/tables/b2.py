@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from lalm_ambig.corpora.base import PAPER_B_METRICS
 from lalm_ambig.evaluation.literature import literature
 from lalm_ambig.reporting.layout import gap, line_of
-from lalm_ambig.reporting.reading.groups import Dataset, of_methods, title_of
+from lalm_ambig.reporting.reading.groups import Dataset, lines_by_method, title_of
 from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.reporting.tables.b1 import LAYOUT
 from lalm_ambig.reporting.writing.sheet import Column, Entry, Sheet, SheetLine, metric_columns, ranked
@@ -52,7 +52,7 @@ def _printed(dataset: Dataset) -> tuple[list[SheetLine], list[str]]:
 
 
 def _own(report: Report, dataset: Dataset, columns: Sequence[Column]) -> list[SheetLine]:
-    title, found = title_of(dataset), of_methods(report.group(dataset))
+    title, found = title_of(dataset), lines_by_method(report.group(dataset))
     own = [line for method in METHODS for line in found.get(method, ())]
     if not own:
         return [gap((title, "SHALA-LLM, this report"), columns, f"not given on {title}: SHALA-LLM")]

@@ -65,7 +65,7 @@ def leave_out_long(model: Method, data: DataModule, encoder: Encoder, *, trainin
     limit = position_limit(encoder.policy.base.config)
     if limit is None:
         return []
-    found = distributed.first_does(lambda: too_long(model, data, encoder, limit=limit))
+    found = distributed.on_rank_zero(lambda: too_long(model, data, encoder, limit=limit))
     if not found:
         return []
     where = f"corpus {data.corpus.name}"

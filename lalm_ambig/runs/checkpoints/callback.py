@@ -78,11 +78,11 @@ class SavedState(Callback):
 
     def on_validation_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         if not trainer.sanity_checking:
-            distributed.first_does(lambda: still_there(self.run))
+            distributed.on_rank_zero(lambda: still_there(self.run))
 
     def save(self, trainer: lightning.Trainer) -> None:
         """Write the state as it is now; every process must call."""
-        distributed.first_does(lambda: still_there(self.run))
+        distributed.on_rank_zero(lambda: still_there(self.run))
         for logger in trainer.loggers:
             logger.save()
         path = self.run.checkpoint(trainer.global_step)
@@ -93,7 +93,7 @@ class SavedState(Callback):
         if distributed.is_first():
             for old in self.run.saved()[KEPT:]:
                 remove(old)
-        distributed.meet()
+        distributed.barrier()
 
     def on_save_checkpoint(
         self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]
@@ -105,7 +105,7 @@ class SavedState(Callback):
         progress["is_last_batch"] = False
 
     def state_dict(self) -> dict[str, Any]:
-        return {"random": distributed.everyones(random_states())}
+        return {"random": distributed.all_gather_object(random_states())}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         states = state_dict["random"]

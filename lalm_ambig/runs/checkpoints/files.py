@@ -47,22 +47,22 @@ class WholeFileIO(TorchCheckpointIO):
 
 def write_weights(path: Path, weights: dict[str, Tensor]) -> None:
     """Write tensors as safetensors, in the first process; every process must call. InputError where it fails."""
-    distributed.first_does(lambda: _written(path, lambda unfinished: save_file(weights, unfinished)))
+    distributed.on_rank_zero(lambda: _written(path, lambda unfinished: save_file(weights, unfinished)))
 
 
 def write_checkpoint_folder(path: Path, save: Callable[[Path], None]) -> None:
     """A checkpoint into which every process writes: `save` fills a folder, which then gets its name."""
     unfinished = path.with_name(f"{UNFINISHED}{path.name}")
-    distributed.first_does(lambda: trying(path, lambda: shutil.rmtree(unfinished, ignore_errors=True)))
+    distributed.on_rank_zero(lambda: trying(path, lambda: shutil.rmtree(unfinished, ignore_errors=True)))
     trying(path, lambda: save(unfinished))
-    distributed.meet()
+    distributed.barrier()
 
     def finish() -> None:
         if not is_whole(unfinished):
             raise OSError("what was written cannot be read back")
         put_folder(unfinished, path)
 
-    distributed.first_does(lambda: trying(path, finish))
+    distributed.on_rank_zero(lambda: trying(path, finish))
 
 
 def is_whole(path: Path) -> bool:

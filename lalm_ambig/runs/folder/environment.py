@@ -59,7 +59,7 @@ def environment(identity: str, trainer: Any = None) -> dict[str, Any]:
         },
         "device": _device("cpu" if trainer is None else trainer.strategy.root_device.type),
         "precision": None if trainer is None else str(trainer.precision),
-        "processes": distributed.world(),
+        "processes": distributed.world_size(),
     }
 
 

@@ -49,7 +49,7 @@ def listen_for(trainer: Any) -> Any:
 
 def agreed() -> Signals | None:
     """The signal by which any process of the run was asked to end, the same in all; all must call."""
-    signals = [one for one in distributed.everyones(stopping.asked()) if one is not None]
+    signals = [one for one in distributed.all_gather_object(stopping.asked()) if one is not None]
     if not signals:
         return None
     stopping.ask(signals[0])

@@ -43,12 +43,12 @@ def evaluating() -> dict[str, Any]:
     }
 
 
-def alone(cli: Cli) -> Any:
+def single_device_trainer(cli: Cli) -> Any:
     """A trainer for evaluation on one device, whatever the configuration trains on."""
     return listen_for(cli.make_trainer(strategy="auto", devices=1, num_nodes=1, **evaluating()))
 
 
-def start(cli: Cli) -> Any:
+def launch(cli: Cli) -> Any:
     """Start the processes that the trainer's settings ask for, let them meet, and return a trainer for evaluation.
 
     Evaluation keeps the whole weights in every process, whatever the strategy of training is, and divides the items.
@@ -71,12 +71,12 @@ def start(cli: Cli) -> Any:
 
 
 @contextmanager
-def together() -> Iterator[None]:
+def process_guard() -> Iterator[None]:
     """Inside, a lost connection to another process is an InputError; where the block fails, so do the others."""
     try:
         yield
     except RuntimeError as error:
-        if not (distributed.world() > 1 and LOST.search(str(error))):
+        if not (distributed.world_size() > 1 and LOST.search(str(error))):
             _kill_started()
             raise
         by = stopping.asked()

@@ -16,7 +16,7 @@ EXPECTED = (
 )
 
 
-def silence() -> None:
+def quiet_libraries() -> None:
     """Call first in a command: progress bars and notes of the libraries off, their real warnings on."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     import datasets

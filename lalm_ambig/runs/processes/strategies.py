@@ -123,12 +123,12 @@ class FSDP2Strategy(ModelParallelStrategy):
     def lightning_module_state_dict(self) -> dict[str, Any]:
         assert self.lightning_module is not None
         trained = {n: p for n, p in self.lightning_module.named_parameters() if p.requires_grad}
-        return {name: _whole(value) for name, value in trained.items()}
+        return {name: to_full_cpu(value) for name, value in trained.items()}
 
     def optimizer_state(self, optimizer: Any) -> dict[str, Any]:
         saved = optimizer.state_dict()
         state = {
-            n: {k: _whole(v) if isinstance(v, Tensor) else v for k, v in entry.items()}
+            n: {k: to_full_cpu(v) if isinstance(v, Tensor) else v for k, v in entry.items()}
             for n, entry in saved["state"].items()
         }
         return {**saved, "state": state}
@@ -144,29 +144,32 @@ class FSDP2Strategy(ModelParallelStrategy):
         for name, parameter in self.lightning_module.named_parameters():
             if parameter.requires_grad:
                 with torch.no_grad():
-                    parameter.copy_(_like(checkpoint["state_dict"][name], parameter))
+                    parameter.copy_(shard_like(checkpoint["state_dict"][name], parameter))
 
     def load_optimizer_state_dict(self, checkpoint: Any) -> None:
         for optimizer, saved in zip(self.optimizers, checkpoint["optimizer_states"], strict=True):
             parameters = [p for group in optimizer.param_groups for p in group["params"]]
             numbers = [n for group in saved["param_groups"] for n in group["params"]]
             state = {
-                n: {k: _like(v, p) if _is_of(v, p) else v for k, v in saved["state"].get(n, {}).items()}
+                n: {
+                    k: shard_like(v, p) if same_shape(v, p) else v
+                    for k, v in saved["state"].get(n, {}).items()
+                }
                 for n, p in zip(numbers, parameters, strict=True)
             }
             optimizer.load_state_dict({**saved, "state": state})
 
 
-def _whole(value: Tensor) -> Tensor:
+def to_full_cpu(value: Tensor) -> Tensor:
     """A copy on the CPU; of a divided tensor all of it (every process must call)."""
     return (value.full_tensor() if isinstance(value, DTensor) else value).detach().cpu().clone()
 
 
-def _is_of(value: Any, parameter: Tensor) -> bool:
+def same_shape(value: Any, parameter: Tensor) -> bool:
     return isinstance(value, Tensor) and value.shape == parameter.shape
 
 
-def _like(value: Tensor, parameter: Tensor) -> Tensor:
+def shard_like(value: Tensor, parameter: Tensor) -> Tensor:
     """A whole tensor, divided as a parameter is."""
     if not isinstance(parameter, DTensor):
         return value.to(parameter.device)

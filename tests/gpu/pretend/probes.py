@@ -109,11 +109,11 @@ def values(backend: Any) -> dict[str, float]:
 
 def lines(backend: Any) -> list[str]:
     """Where the product waits for the device when it looks for the beginning that texts share."""
-    from lalm_ambig.policies.attention.tree import common_beginning
+    from lalm_ambig.policies.attention.tree import common_prefix_length
 
     texts = [torch.ones(40, 2, device=NAME), torch.ones(30, 2, device=NAME)]
     with Watch(backend, kinds=("to_host",)) as watch:
-        common_beginning(texts)
+        common_prefix_length(texts)
     return [place for _, _, place in watch.lines]
 
 

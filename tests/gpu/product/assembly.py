@@ -20,10 +20,10 @@ from lalm_ambig.policies import audio_model
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
 from lalm_ambig.policies.tiny import CHAT_TEMPLATE, WORDS, make_tokenizer
 from lalm_ambig.runs.processes import quiet
-from lalm_ambig.runs.processes.launch import start
+from lalm_ambig.runs.processes.launch import launch
 from lalm_ambig.runs.session import connect
 
-TIMED: dict[str, tuple[Any, ...]] = {"sample_groups": (dpo, grpo), "pass_over": (dpo, grpo, sft)}
+TIMED: dict[str, tuple[Any, ...]] = {"sample_groups": (dpo, grpo), "score_spans": (dpo, grpo, sft)}
 """Functions whose time is told, and the modules that call them."""
 Measure = Callable[[str, Callable[[], Any]], Any]
 """Takes a function's name and the call; makes the call and gives its result."""
@@ -76,9 +76,9 @@ def with_rationales(words: Sequence[str], file: Path) -> list[str]:
 
 def assembled(words: Sequence[str]) -> Cli:
     """Method, policy and data of these arguments, ready to train, nothing trained yet."""
-    quiet.silence()
+    quiet.quiet_libraries()
     cli = parse(list(words))
-    start(cli)
+    launch(cli)
     connect(cli.model, cli.datamodule, training=True)
     return cli
 

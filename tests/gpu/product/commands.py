@@ -23,7 +23,7 @@ COMMANDS = ("fit", "evaluate", "predict", "doctor", "export", "baseline", "compa
 
 def fit(words: Sequence[str]) -> RunFolder:
     """`fit` with these arguments, in this process; the run's folder."""
-    quiet.silence()
+    quiet.quiet_libraries()
     with Path(os.devnull).open("w") as nowhere:
         return fit_command.train(list(words), Console(file=nowhere))
 
