@@ -1,7 +1,10 @@
-"""Maths on categorical distributions: the only place where entropies and divergences are written down.
+r"""Mathematics of categorical distributions: the only place where entropies and divergences are written down.
 
-Every function takes float tensors whose last axis is the classes, works in float32 or better whatever it is
-given, and treats 0·log 0 as 0. A row that is not a distribution is an error, never rescaled.
+Throughout, $p$ is the target, the distribution of human judgements, $\hat p$ the prediction, and $C$ the number of
+classes. Every function takes float tensors whose last axis is the classes. It computes in float32, or in float64 where
+it is given that, and takes $0 \log 0$ as 0. A row that is not a distribution is an error; it is never rescaled.
+
+The equations are cited from two papers, *ambiguity-aware LALM* and *SHALA-LLM*; `docs/papers.md` has the references.
 """
 
 import math
@@ -11,21 +14,34 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 SUM_TOLERANCE = 4e-3
-"""How far a row's sum may be from 1: the largest error of a softmax row rounded to bfloat16 (2⁻⁸ of its
-sum)."""
+"""Largest distance of a row's sum from 1. A softmax row rounded to bfloat16 is off by up to 2⁻⁸ of its sum."""
 CONSTANT_BELOW = 1e-12
-"""Sum of squared deviations from the mean below which a vector counts as constant: float32 softmax rows that
-are uniform but for rounding stay under it."""
+"""Sum of squared deviations from the mean below which a vector is constant. A uniform float32 softmax row, with its
+rounding errors, stays below it."""
 SMOOTHING = 1e-3
-"""Added to every class before a verbalised distribution enters a KL, because zeros are usual in it (SPEC
-2)."""
+"""ε of `smoothed`: added to every class of a verbalised distribution before a KL, since such a distribution often has
+zeros. The value is ours; the papers give none."""
 AMBIGUITY_LEVELS = ("low", "medium", "high")
 AMBIGUITY_EDGES = (0.33, 0.66)
-"""Normalised entropy in [0, .33), [.33, .66) and [.66, 1]: exactly these, as paper B's Table 8 shows."""
+"""Edges of the levels in normalised entropy: [0, 0.33), [0.33, 0.66) and [0.66, 1]. SHALA-LLM, App. C.2.1; its Table 8
+counts the items of each level."""
 
 
 def check_distribution(rows: Float[Tensor, "*batch category"], name: str = "distribution") -> None:
-    """Raise ValueError that names the first row which is not a distribution (negative, NaN, sum ≠ 1)."""
+    """Refuse rows that are not distributions.
+
+    Args:
+        rows: Distributions over the last axis, in any float type.
+        name: How the message calls them.
+
+    Raises:
+        ValueError: A row has a negative number or a NaN, or its sum differs from 1 by more than `SUM_TOLERANCE`. The
+            message names the first such row.
+
+    >>> check_distribution(torch.tensor([[0.5, 0.5], [0.5, 0.4]]))
+    Traceback (most recent call last):
+    ValueError: distribution: row [1] is not a distribution: [0.5, 0.4] sums to 0.9000; rows must be ...
+    """
     rows = _float(rows)
     wrong = ~((rows >= 0).all(-1) & ((rows.sum(-1) - 1).abs() <= SUM_TOLERANCE))
     if bool(wrong.any()):
@@ -56,26 +72,88 @@ def _checked(target: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def deviation_between_items(rows: Float[Tensor, "item category"]) -> Float[Tensor, ""]:
-    """Standard deviation over items, root of the mean variance over classes, in [0, 0.5]; 0 where all are the same."""
+    r"""Standard deviation of predictions between items, in [0, 0.5]; 0 where all items have the same prediction.
+
+    $$\sqrt{\frac1C \sum_c \operatorname{Var}_n(\hat p_{n,c})}$$
+
+    with the variance over items $n$ divided by their number. Rows are not checked.
+
+    Args:
+        rows: One distribution per item.
+
+    Returns:
+        The root of the mean variance, a scalar.
+
+    >>> deviation_between_items(torch.tensor([[1.0, 0.0], [0.0, 1.0]])).item()
+    0.5
+    """
     return _float(rows).var(0, correction=0).mean().sqrt()
 
 
 def entropy(p: Float[Tensor, "*batch category"]) -> Float[Tensor, "*batch"]:
-    """Shannon entropy H(p) in nats, in [0, log C]."""
+    r"""Shannon entropy in nats, in [0, log C].
+
+    $$H(p) = -\sum_c p_c \log p_c$$
+
+    Args:
+        p: Distributions over the last axis.
+
+    Returns:
+        The entropy of each row.
+
+    Raises:
+        ValueError: A row is not a distribution.
+
+    >>> round(entropy(torch.tensor([0.5, 0.25, 0.25])).item(), 4)
+    1.0397
+    """
     p = _float(p)
     check_distribution(p)
     return -_plogq(p, p)
 
 
 def normalised_entropy(p: Float[Tensor, "*batch category"]) -> Float[Tensor, "*batch"]:
-    """H(p) / log C in [0, 1]: the ambiguity of an item, B(9)."""
+    r"""Entropy over its largest value, in [0, 1]: the ambiguity of an item (SHALA-LLM, eq. 9).
+
+    $$\tilde H(p) = \frac{-\sum_c p_c \log p_c}{\log C}$$
+
+    Args:
+        p: Distributions over the last axis.
+
+    Returns:
+        The normalised entropy of each row: 0 where all votes agree, 1 where every class has as many.
+
+    Raises:
+        ValueError: A row is not a distribution.
+
+    >>> normalised_entropy(torch.tensor([0.5, 0.5, 0.0, 0.0])).item()
+    0.5
+    """
     return entropy(p) / math.log(p.shape[-1])
 
 
 def kl(
     target: Float[Tensor, "*batch category"], predicted: Float[Tensor, "*batch category"]
 ) -> Float[Tensor, "*batch"]:
-    """Forward divergence KL(target ‖ predicted) in nats, in [0, ∞]: the sum in A(2)."""
+    r"""Forward Kullback-Leibler divergence in nats, in [0, ∞] (ambiguity-aware LALM, eq. 2).
+
+    $$\mathrm{KL}(p \,\|\, \hat p) = \sum_c p_c \log \frac{p_c}{\hat p_c}$$
+
+    The paper writes $D_{\mathrm{KL}}(\hat p \,\|\, p)$ on the left of its equation. We follow the sum on the right.
+
+    Args:
+        target: $p$.
+        predicted: $\hat p$.
+
+    Returns:
+        The divergence of each row; ∞ where a class with target mass has prediction 0.
+
+    Raises:
+        ValueError: A row of either is not a distribution, or their numbers of classes differ.
+
+    >>> round(kl(torch.tensor([0.5, 0.5]), torch.tensor([0.25, 0.75])).item(), 4)
+    0.1438
+    """
     target, predicted = _checked(target, predicted)
     return _plogq(target, target) - _plogq(target, predicted)
 
@@ -83,9 +161,27 @@ def kl(
 def kl_from_logits(
     target: Float[Tensor, "*batch category"], category_logits: Float[Tensor, "*batch category"]
 ) -> Float[Tensor, "*batch"]:
-    """KL(target ‖ softmax(category_logits)) in nats, in [0, ∞): L_dist of A(2), through log-softmax so that
-    it has a gradient wherever the softmax underflows. A class at −∞ costs nothing where the target has no
-    mass on it."""
+    r"""Divergence of a softmax from the target in nats, in [0, ∞): the loss $L_{dist}$ of ambiguity-aware LALM, eq. 2.
+
+    $$\mathrm{KL}\big(p \,\|\, \operatorname{softmax}(z)\big)
+    = \sum_c p_c \big(\log p_c - \operatorname{logsoftmax}(z)_c\big)$$
+
+    It has a gradient, $\operatorname{softmax}(z) - p$, also where the softmax underflows. A class whose logit is −∞
+    costs nothing where the target has no mass on it.
+
+    Args:
+        target: $p$.
+        category_logits: $z$, one logit per class.
+
+    Returns:
+        The divergence of each row.
+
+    Raises:
+        ValueError: A row of the target is not a distribution, or the numbers of classes differ.
+
+    >>> round(kl_from_logits(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 0.0])).item(), 4)
+    0.6931
+    """
     if target.shape[-1] != category_logits.shape[-1]:
         raise ValueError(
             f"target has {target.shape[-1]} classes, category_logits has {category_logits.shape[-1]}"
@@ -100,7 +196,26 @@ def kl_from_logits(
 def js_divergence(
     target: Float[Tensor, "*batch category"], predicted: Float[Tensor, "*batch category"]
 ) -> Float[Tensor, "*batch"]:
-    """Jensen-Shannon divergence in bits, in [0, 1]: paper A's JS. Symmetric."""
+    r"""Jensen-Shannon divergence in bits, in [0, 1]: "JS" of ambiguity-aware LALM, Table 2.
+
+    $$\mathrm{JS}(p, \hat p) = \tfrac12 \mathrm{KL}_2(p \,\|\, m) + \tfrac12 \mathrm{KL}_2(\hat p \,\|\, m),
+    \quad m = \frac{p + \hat p}{2}$$
+
+    It is symmetric. The base of the logarithm is 2, so that disjoint distributions have divergence 1.
+
+    Args:
+        target: $p$.
+        predicted: $\hat p$.
+
+    Returns:
+        The divergence of each row.
+
+    Raises:
+        ValueError: A row of either is not a distribution, or their numbers of classes differ.
+
+    >>> round(js_divergence(torch.tensor([1.0, 0.0]), torch.tensor([0.5, 0.5])).item(), 4)
+    0.3113
+    """
     target, predicted = _checked(target, predicted)
     middle = (target + predicted) / 2
     to_target = _plogq(target, target) - _plogq(target, middle)
@@ -111,14 +226,48 @@ def js_divergence(
 def js_distance(
     target: Float[Tensor, "*batch category"], predicted: Float[Tensor, "*batch category"]
 ) -> Float[Tensor, "*batch"]:
-    """Square root of the base-2 Jensen-Shannon divergence, in [0, 1]: paper B's JSD."""
+    r"""Jensen-Shannon distance, in [0, 1]: "JSD" of SHALA-LLM, App. E, and $D_{JS}$ of its eq. 8.
+
+    $$D_{\mathrm{JS}}(p, \hat p) = \sqrt{\mathrm{JS}(p, \hat p)}$$
+
+    with the divergence in bits (`js_divergence`). It is symmetric.
+
+    Args:
+        target: $p$.
+        predicted: $\hat p$.
+
+    Returns:
+        The distance of each row.
+
+    Raises:
+        ValueError: A row of either is not a distribution, or their numbers of classes differ.
+
+    >>> round(js_distance(torch.tensor([1.0, 0.0]), torch.tensor([0.5, 0.5])).item(), 4)
+    0.5579
+    """
     return js_divergence(target, predicted).sqrt()
 
 
 def bhattacharyya(
     target: Float[Tensor, "*batch category"], predicted: Float[Tensor, "*batch category"]
 ) -> Float[Tensor, "*batch"]:
-    """Bhattacharyya coefficient Σ √(p p̂), in [0, 1]; 1 for equal distributions."""
+    r"""Bhattacharyya coefficient, in [0, 1]: "BC" of both papers (SHALA-LLM, App. E).
+
+    $$\mathrm{BC}(p, \hat p) = \sum_c \sqrt{p_c \, \hat p_c}$$
+
+    Args:
+        target: $p$.
+        predicted: $\hat p$.
+
+    Returns:
+        The coefficient of each row: 1 for equal distributions, 0 for disjoint ones.
+
+    Raises:
+        ValueError: A row of either is not a distribution, or their numbers of classes differ.
+
+    >>> round(bhattacharyya(torch.tensor([1.0, 0.0]), torch.tensor([0.64, 0.36])).item(), 4)
+    0.8
+    """
     target, predicted = _checked(target, predicted)
     return (target * predicted).sqrt().sum(-1).clamp(0, 1)
 
@@ -126,7 +275,23 @@ def bhattacharyya(
 def brier_sum(
     target: Float[Tensor, "*batch category"], predicted: Float[Tensor, "*batch category"]
 ) -> Float[Tensor, "*batch"]:
-    """Σ (p − p̂)² over the classes, in [0, 2]."""
+    r"""Brier score summed over the classes, in [0, 2].
+
+    $$\sum_c (p_c - \hat p_c)^2$$
+
+    Args:
+        target: $p$.
+        predicted: $\hat p$.
+
+    Returns:
+        The score of each row; 0 for equal distributions.
+
+    Raises:
+        ValueError: A row of either is not a distribution, or their numbers of classes differ.
+
+    >>> brier_sum(torch.tensor([1.0, 0.0]), torch.tensor([0.5, 0.5])).item()
+    0.5
+    """
     target, predicted = _checked(target, predicted)
     return (target - predicted).square().sum(-1)
 
@@ -134,20 +299,68 @@ def brier_sum(
 def brier_mean(
     target: Float[Tensor, "*batch category"], predicted: Float[Tensor, "*batch category"]
 ) -> Float[Tensor, "*batch"]:
-    """Mean over the classes of (p − p̂)², in [0, 2/C]: the Brier score of the papers' tables (SPEC 3)."""
+    r"""Brier score per class, in [0, 2/C]: "Brier" of ambiguity-aware LALM, Table 2.
+
+    $$\frac1C \sum_c (p_c - \hat p_c)^2$$
+
+    The paper gives no formula; that its score is this mean is our reading of its numbers.
+
+    Args:
+        target: $p$.
+        predicted: $\hat p$.
+
+    Returns:
+        The score of each row; 0 for equal distributions.
+
+    Raises:
+        ValueError: A row of either is not a distribution, or their numbers of classes differ.
+
+    >>> brier_mean(torch.tensor([1.0, 0.0]), torch.tensor([0.5, 0.5])).item()
+    0.25
+    """
     return brier_sum(target, predicted) / target.shape[-1]
 
 
 def majority(p: Float[Tensor, "*batch category"]) -> Int[Tensor, "*batch"]:
-    """Index of the largest class, the first on a tie (SPEC 1)."""
+    r"""Index of the largest class (SHALA-LLM, eq. 12); the first one on a tie, which is our decision.
+
+    $$y^* = \arg\max_c p_c$$
+
+    Args:
+        p: Distributions over the last axis; they are not checked.
+
+    Returns:
+        The index in each row.
+
+    >>> majority(torch.tensor([[0.2, 0.4, 0.4], [0.6, 0.1, 0.3]])).tolist()
+    [1, 0]
+    """
     return p.argmax(dim=-1)
 
 
 def squared_pearson(
     target: Float[Tensor, "*batch category"], predicted: Float[Tensor, "*batch category"]
 ) -> Float[Tensor, "*batch"]:
-    """Squared Pearson correlation between the two class vectors of each row, in [0, 1]; 0 where one is
-    constant."""
+    r"""Squared Pearson correlation between the two vectors of a row, in [0, 1]; 0 where one of them is constant.
+
+    $$r^2 = \frac{\big(\sum_c (p_c - \tfrac1C)(\hat p_c - \tfrac1C)\big)^2}
+    {\sum_c (p_c - \tfrac1C)^2 \, \sum_c (\hat p_c - \tfrac1C)^2}$$
+
+    since the mean of a distribution over its classes is 1/C.
+
+    Args:
+        target: $p$.
+        predicted: $\hat p$.
+
+    Returns:
+        The squared correlation of each row, over its classes.
+
+    Raises:
+        ValueError: A row of either is not a distribution, or their numbers of classes differ.
+
+    >>> round(squared_pearson(torch.tensor([0.6, 0.3, 0.1]), torch.tensor([0.6, 0.1, 0.3])).item(), 4)
+    0.4681
+    """
     target, predicted = _checked(target, predicted)
     x = target - target.mean(-1, keepdim=True)
     y = predicted - predicted.mean(-1, keepdim=True)
@@ -157,14 +370,45 @@ def squared_pearson(
 
 
 def smoothed(predicted: Float[Tensor, "*batch category"]) -> Float[Tensor, "*batch category"]:
-    """(p̂ + ε) / (1 + C·ε) with ε = 1e-3: a verbalised distribution without zeros, for KL only (SPEC 2)."""
+    r"""A distribution without zeros, for the KL of verbalised distributions only.
+
+    $$\frac{\hat p_c + \varepsilon}{1 + C \varepsilon}, \quad \varepsilon = 10^{-3}$$
+
+    The smoothing is ours. Where the prediction is a softmax nothing is smoothed.
+
+    Args:
+        predicted: $\hat p$.
+
+    Returns:
+        Distributions of the same shape, every class at least ε / (1 + Cε).
+
+    Raises:
+        ValueError: A row is not a distribution.
+
+    >>> smoothed(torch.tensor([1.0, 0.0], dtype=torch.float64)).numpy().round(4).tolist()
+    [0.999, 0.001]
+    """
     predicted = _float(predicted)
     check_distribution(predicted, "predicted")
     return (predicted + SMOOTHING) / (1 + predicted.shape[-1] * SMOOTHING)
 
 
 def ambiguity_level(p: Float[Tensor, "*batch category"]) -> Int[Tensor, "*batch"]:
-    """Index into `AMBIGUITY_LEVELS` by normalised entropy; an edge belongs to the level above it (B, Table
-    8)."""
+    """Index into `AMBIGUITY_LEVELS` by normalised entropy, in {0, 1, 2} (SHALA-LLM, App. C.2.1 and Table 8).
+
+    An edge belongs to the level above it. The entropy is computed in float64.
+
+    Args:
+        p: Distributions over the last axis.
+
+    Returns:
+        The level of each row: 0 is low, 1 medium, 2 high.
+
+    Raises:
+        ValueError: A row is not a distribution.
+
+    >>> ambiguity_level(torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.6, 0.4]])).tolist()
+    [0, 1, 2]
+    """
     edges = torch.tensor(AMBIGUITY_EDGES, dtype=torch.float64, device=p.device)
     return torch.bucketize(normalised_entropy(p.double()), edges, right=True)
