@@ -76,13 +76,11 @@ def deviation_between_items(rows: Float[Tensor, "item category"]) -> Float[Tenso
 
     $$\sqrt{\frac1C \sum_c \operatorname{Var}_n(\hat p_{n,c})}$$
 
-    with the variance over items $n$ divided by their number. Rows are not checked.
-
     Args:
-        rows: One distribution per item.
+        rows: One distribution per item; they are not checked.
 
     Returns:
-        The root of the mean variance, a scalar.
+        A scalar; the variance over the items $n$ is divided by their number.
 
     >>> deviation_between_items(torch.tensor([[1.0, 0.0], [0.0, 1.0]])).item()
     0.5
@@ -201,14 +199,12 @@ def js_divergence(
     $$\mathrm{JS}(p, \hat p) = \tfrac12 \mathrm{KL}_2(p \,\|\, m) + \tfrac12 \mathrm{KL}_2(\hat p \,\|\, m),
     \quad m = \frac{p + \hat p}{2}$$
 
-    It is symmetric. The base of the logarithm is 2, so that disjoint distributions have divergence 1.
-
     Args:
         target: $p$.
         predicted: $\hat p$.
 
     Returns:
-        The divergence of each row.
+        The divergence of each row, 1 for disjoint distributions; the arguments are interchangeable.
 
     Raises:
         ValueError: A row of either is not a distribution, or their numbers of classes differ.
@@ -230,14 +226,12 @@ def js_distance(
 
     $$D_{\mathrm{JS}}(p, \hat p) = \sqrt{\mathrm{JS}(p, \hat p)}$$
 
-    with the divergence in bits (`js_divergence`). It is symmetric.
-
     Args:
         target: $p$.
         predicted: $\hat p$.
 
     Returns:
-        The distance of each row.
+        The distance of each row, with the divergence in bits; the arguments are interchangeable.
 
     Raises:
         ValueError: A row of either is not a distribution, or their numbers of classes differ.
@@ -303,14 +297,12 @@ def brier_mean(
 
     $$\frac1C \sum_c (p_c - \hat p_c)^2$$
 
-    The paper gives no formula; that its score is this mean is our reading of its numbers.
-
     Args:
         target: $p$.
         predicted: $\hat p$.
 
     Returns:
-        The score of each row; 0 for equal distributions.
+        The score of each row. The paper gives no formula; that it prints this mean is our reading of its numbers.
 
     Raises:
         ValueError: A row of either is not a distribution, or their numbers of classes differ.
@@ -346,14 +338,12 @@ def squared_pearson(
     $$r^2 = \frac{\big(\sum_c (p_c - \tfrac1C)(\hat p_c - \tfrac1C)\big)^2}
     {\sum_c (p_c - \tfrac1C)^2 \, \sum_c (\hat p_c - \tfrac1C)^2}$$
 
-    since the mean of a distribution over its classes is 1/C.
-
     Args:
         target: $p$.
         predicted: $\hat p$.
 
     Returns:
-        The squared correlation of each row, over its classes.
+        The squared correlation of each row over its classes, whose mean is 1/C.
 
     Raises:
         ValueError: A row of either is not a distribution, or their numbers of classes differ.
@@ -373,8 +363,6 @@ def smoothed(predicted: Float[Tensor, "*batch category"]) -> Float[Tensor, "*bat
     r"""A distribution without zeros, for the KL of verbalised distributions only.
 
     $$\frac{\hat p_c + \varepsilon}{1 + C \varepsilon}, \quad \varepsilon = 10^{-3}$$
-
-    The smoothing is ours. Where the prediction is a softmax nothing is smoothed.
 
     Args:
         predicted: $\hat p$.
@@ -396,13 +384,11 @@ def smoothed(predicted: Float[Tensor, "*batch category"]) -> Float[Tensor, "*bat
 def ambiguity_level(p: Float[Tensor, "*batch category"]) -> Int[Tensor, "*batch"]:
     """Index into `AMBIGUITY_LEVELS` by normalised entropy, in {0, 1, 2} (SHALA-LLM, App. C.2.1 and Table 8).
 
-    An edge belongs to the level above it. The entropy is computed in float64.
-
     Args:
         p: Distributions over the last axis.
 
     Returns:
-        The level of each row: 0 is low, 1 medium, 2 high.
+        The level of each row: 0 is low, 1 medium, 2 high. An edge belongs to the level above it.
 
     Raises:
         ValueError: A row is not a distribution.

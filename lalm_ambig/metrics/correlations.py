@@ -23,7 +23,7 @@ class R2PearsonItem(ItemMean):
     >>> metric = R2PearsonItem(3)
     >>> metric.update(torch.tensor([[0.6, 0.3, 0.1]]), torch.tensor([[0.5, 0.3, 0.2]]))
     >>> round(metric.compute().item(), 4)
-    0.9868
+    0.9944
     """
 
     name = "r2_pearson_item"
@@ -45,7 +45,7 @@ class R2Pearson(DistributionMetric):
     >>> metric = R2Pearson(3)
     >>> metric.update(torch.tensor([[0.6, 0.3, 0.1]]), torch.tensor([[0.5, 0.3, 0.2]]))
     >>> round(metric.compute().item(), 4)
-    0.9868
+    0.9944
     """
 
     name = "r2_pearson"

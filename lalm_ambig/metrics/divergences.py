@@ -126,7 +126,7 @@ class BrierSum(ItemMean):
 
 
 class ForwardKl(DistributionMetric):
-    r"""$\mathrm{KL}(p \,\|\, \hat p)$ in nats, in [0, ∞]: L_dist of ambiguity-aware LALM, eq. 3, as a metric.
+    r"""$\mathrm{KL}(p \,\|\, \hat p)$ in nats, in [0, ∞]: L_dist of ambiguity-aware LALM, eq. 2, as a metric.
 
     One item with $\hat p_c = 0$ on a class that has votes makes the mean infinite; nothing is clipped. A softmax
     readout is never 0. A verbalised one often is: use `kl_smoothed` for it. Infinite items are counted separately, so
