@@ -56,6 +56,16 @@ $(VENV)/.installed: $(VENV)/.usable pyproject.toml
 long: $(VENV)/.installed
 	$(BIN)/python -m pytest -m long tests/parallel
 
+.PHONY: lowest
+
+# The quick tests with the lowest versions that pyproject.toml allows, in an environment of their own.
+lowest:
+	test -x build/lowest/bin/python || $(PYTHON) -m venv build/lowest
+	build/lowest/bin/python tests/lowest_versions.py > build/lowest/constraints.txt
+	build/lowest/bin/python -m pip install --quiet --upgrade pip
+	build/lowest/bin/python -m pip install --quiet --constraint build/lowest/constraints.txt --editable ".[dev]"
+	build/lowest/bin/python -m pytest -n 2 --dist worksteal
+
 .PHONY: pretend-gpu gpu-rehearsal gpu-wheels
 
 # Every method on a pretend accelerator, which refuses what CUDA refuses; two to four minutes.
