@@ -51,7 +51,7 @@ def _check_policy(given: Sequence[str]) -> Iterator[Outcome]:
     policy, corpus = cli.model.policy, cli.datamodule.corpus
     policy.load()
     policy.eval()
-    yield Outcome("policy loads", True, policy.describe)
+    yield Outcome("policy loads", True, policy.description)
     for note in policy.notes:
         yield Outcome("note", True, note)
     yield from check_abilities(policy)

@@ -190,7 +190,7 @@ def _lines(notices: Sequence[str]) -> list[str]:
 def _policy_line(policy: Policy) -> str:
     counts = summary(policy)
     every, trained = counts["parameters"] / 1e6, counts["trained"] / 1e6
-    return f"policy: {policy.describe}, {every:.1f} M parameters, {trained:.2f} M of them trained"
+    return f"policy: {policy.description}, {every:.1f} M parameters, {trained:.2f} M of them trained"
 
 
 def default_name(cli: Cli) -> str:

@@ -40,7 +40,7 @@ class PooledFeatures(Features):
 
     @property
     def meaning(self) -> str:
-        policy = self.encoder.policy.describe
+        policy = self.encoder.policy.description
         if self.sound:
             return f"audio encoder's features of {policy}, mean over a clip's tokens"
         return f"last hidden states of {policy}, adapter off, mean over the prompt's tokens"
@@ -52,7 +52,7 @@ class PooledFeatures(Features):
         cache, clips = self.encoder.features, [str(item.audio) for item in items]
         if cache is not None:
             return torch.stack([cache.get(clip).double().mean(0) for clip in clips])
-        with self.encoder.policy.evaluating():
+        with self.encoder.policy.eval_mode():
             heard = encoded(self.encoder.policy, sorted(set(clips)))
             means = {clip: own.double().mean(0) for clip, own in heard}
         return torch.stack([means[clip] for clip in clips])
@@ -63,7 +63,7 @@ class PooledFeatures(Features):
         order = sorted(range(len(items)), key=lambda n: approximate_length(items[n]))
         batches = [order[i : i + BATCH_SIZE] for i in range(0, len(order), BATCH_SIZE)]
         means: dict[int, Tensor] = {}
-        with policy.evaluating(), policy.adapter_off():
+        with policy.eval_mode(), policy.adapter_off():
             for rows in track(batches, description=f"states of {len(items)} texts", transient=True):
                 batch = self.encoder([items[n] for n in rows]).to(policy.device)
                 states = plain_states(policy, prompt_segments(policy, batch))

@@ -37,7 +37,7 @@ def clips(policy: AudioModel) -> list[Tensor]:
 
 def prompted(policy: AudioModel, heard: list[Tensor]) -> tuple[Tokens, Audio]:
     """A prompt with each clip, left-padded."""
-    frames = tuple(policy.listen(clip).to(policy.device) for clip in heard)
+    frames = tuple(policy.log_mel(clip).to(policy.device) for clip in heard)
     prompts = [policy.prompt_ids(PARTS, audio_tokens=policy.audio_tokens(f)) for f in frames]
     tokens = pad(prompts, policy.pad_id, side="left").to(policy.device)
     return tokens, Audio(tuple(range(len(frames))), frames, encoded=False)
@@ -65,7 +65,7 @@ def _sides(policy: AudioModel) -> Outcome:
 
 @torch.inference_mode()
 def _counts(policy: AudioModel) -> Outcome:
-    frames = [policy.listen(clip) for clip in clips(policy)]
+    frames = [policy.log_mel(clip) for clip in clips(policy)]
     tokens = [policy.audio_tokens(f) for f in frames]
     features = [len(f) for f in policy.encode_audio(frames)]
     return outcome(
@@ -79,7 +79,7 @@ def _counts(policy: AudioModel) -> Outcome:
 @torch.inference_mode()
 def _window(policy: AudioModel) -> Outcome:
     heard = clips(policy)
-    own = policy.encode_audio([policy.listen(clip) for clip in heard])
+    own = policy.encode_audio([policy.log_mel(clip) for clip in heard])
     whole = policy.reference_features(heard)
     window_s = policy.extractor.nb_max_frames * policy.extractor.hop_length / RATE_HZ
     lengths = [len(f) for f in own], [len(f) for f in whole]

@@ -62,7 +62,7 @@ class Demonstrations:
 
     response: Tokens
     """Right-padded, up to and including the end of the turn."""
-    is_name: Bool[Tensor, "item token"]
+    is_answer_token: Bool[Tensor, "item token"]
     """True on the tokens of NAME, which preferences and policy gradients leave out (SPEC 4); nowhere in a verbalised
     answer, which is itself what is judged."""
     readout_at: Int[Tensor, " item"]
@@ -71,7 +71,7 @@ class Demonstrations:
 
     def only(self, rows: list[int]) -> "Demonstrations":
         """Those rows, in that order."""
-        return Demonstrations(self.response.only(rows), self.is_name[rows], self.readout_at[rows])
+        return Demonstrations(self.response.only(rows), self.is_answer_token[rows], self.readout_at[rows])
 
     def up_to_answer(self) -> list[Int[Tensor, " _"]]:
         """Token ids of each response up to and with `<answer>`, without padding."""
@@ -86,7 +86,7 @@ class Demonstrations:
         return replace(
             self,
             response=self.response.to(device),
-            is_name=self.is_name.to(device),
+            is_answer_token=self.is_answer_token.to(device),
             readout_at=self.readout_at.to(device),
         )
 
@@ -133,7 +133,7 @@ class Groups:
     """Sampled tokens, padded on the right."""
     mask: Bool[Tensor, "group rollout token"]
     """True on sampled tokens."""
-    is_name: Bool[Tensor, "group rollout token"]
+    is_answer_token: Bool[Tensor, "group rollout token"]
     """True on the tokens of the class name: the reward does not depend on which one was sampled."""
     log_probs: Float[Tensor, "group rollout token"]
     """Of each sampled token under the (tempered) policy as it was, in nats."""

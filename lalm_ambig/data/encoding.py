@@ -134,7 +134,7 @@ class Encoder:
 
     def _template(self, asked: Elicitation) -> str:
         whole = prompt_template(asked, self.categories)
-        whole = self.policy.tags.put_into(whole).replace("{json}", json_template(self.categories))
+        whole = self.policy.tags.retag(whole).replace("{json}", json_template(self.categories))
         return self._names_as_text(whole)
 
     def _names_as_text(self, whole: str) -> str:
@@ -148,7 +148,7 @@ class Encoder:
             return None
         if self.features is not None:
             return self.features.get(item.audio)
-        return self.policy.listen(read_audio(item.audio, max_s=self.policy.window_s or None))
+        return self.policy.log_mel(read_audio(item.audio, max_s=self.policy.window_s or None))
 
     def _prompt(self, item: Item, sound: Tensor | None) -> list[int]:
         if sound is None:
@@ -195,7 +195,7 @@ class Encoder:
             response=pad(
                 [start + answer + end for start, answer, end in parts], self.policy.pad_id, side="right"
             ),
-            is_name=pad(marks, 0, side="right").ids.bool(),
+            is_answer_token=pad(marks, 0, side="right").ids.bool(),
             readout_at=torch.tensor([len(start) - 1 for start, _, _ in parts]),
         )
 

@@ -104,6 +104,6 @@ def encoded(
     passes = [paths[i : i + CLIPS_PER_PASS] for i in range(0, len(paths), CLIPS_PER_PASS)]
     with torch.inference_mode():
         for group in track(passes, description="audio features", transient=True):
-            frames = [policy.listen(read_audio(path, max_s=policy.window_s)) for path in group]
+            frames = [policy.log_mel(read_audio(path, max_s=policy.window_s)) for path in group]
             for path, features in zip(group, policy.encode_audio(frames), strict=True):
                 yield path, features.cpu()

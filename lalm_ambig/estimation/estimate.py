@@ -33,7 +33,7 @@ def print_estimate(cli: Cli, said: Assumptions, console: Console) -> None:
     evaluated = for_evaluation(work, items=data.eval_batch_size, responses=writing, longest=longest)
     found = estimate(shapes, work, evaluated, setting)
     millions = f"{shapes.parameters / 1e6:.1f} M parameters, {shapes.trained / 1e6:.2f} M of them trained"
-    console.print(f"policy: {method.policy.describe}, {millions}", highlight=False)
+    console.print(f"policy: {method.policy.description}, {millions}", highlight=False)
     console.print(
         f"{_step_line(work, setting)}, {trainer['precision'] or '32-true'}", highlight=False, soft_wrap=True
     )

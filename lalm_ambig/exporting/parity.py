@@ -107,13 +107,13 @@ def _samples(policy: Policy, item: Item) -> Tensor | None:
 def policy_logits(policy: Policy, probe: Probe) -> list[Float[Tensor, " vocabulary"]]:
     """Next-token logits behind each prompt, by this project's own passes."""
     found = []
-    with policy.evaluating():
+    with policy.eval_mode():
         for prompt in probe.prompts:
             ids = torch.tensor([prompt.ids])
             tokens = Tokens(ids, torch.ones_like(ids, dtype=torch.bool))
             audio = None
             if prompt.samples is not None:
-                audio = Audio((0,), (policy.listen(prompt.samples),), encoded=False)
+                audio = Audio((0,), (policy.log_mel(prompt.samples),), encoded=False)
             known = tokens.ids if audio is None else None
             hidden = policy.hidden(policy.embed(tokens, audio), tokens.mask, ids=known)
             found.append(policy.logits(hidden[0, -1]).float())

@@ -173,13 +173,13 @@ class Method(lightning.LightningModule, ABC):
         abilities = self.policy.abilities
         if training and abilities.untrainable:
             raise InputError(
-                f"{self.policy.describe} cannot be trained: its backward pass fails: {abilities.untrainable}:",
+                f"{self.policy.description} cannot be trained: its backward pass fails: {abilities.untrainable}:",
                 where="policy",
                 remedy="Try policy.attention eager, or policy.adapter.checkpoint_activations false; evaluate works.",
             )
         if self.share_prompt is True and not abilities.shares:
             raise InputError(
-                f"share_prompt is true, but {self.policy.describe} cannot: {abilities.reason}.",
+                f"share_prompt is true, but {self.policy.description} cannot: {abilities.reason}.",
                 where="model",
                 remedy="Set model.share_prompt to auto or false (of a run: in its config.yaml).",
             )

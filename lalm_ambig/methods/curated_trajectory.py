@@ -43,7 +43,7 @@ class CuratedTrajectory:
             groups = _as_groups(curated, _as_stated(encoder, batch), logits=None)
         else:
             passages = curated_passages(curated, ce=False, name=False, scores=True)
-            with encoder.policy.evaluating():
+            with encoder.policy.eval_mode():
                 scores = score_spans(encoder.policy, batch, passages, passes).scores
             groups = _as_groups(curated, predicted_dist(scores), logits=scores)
         parts = compute_rewards(rewards, groups, label_dist=batch.label_dist, items=batch.items)
@@ -61,7 +61,7 @@ class CuratedTrajectory:
             return torch.cat([widened(own, value), widened(other, value)[:, None].to(own.dtype)], dim=1)
 
         mask = curated.response.mask
-        counted = mask & ~curated.is_name & self.in_loss
+        counted = mask & ~curated.is_answer_token & self.in_loss
         unknown = torch.full(mask.shape, torch.nan, device=mask.device)
         return replace(
             collected,
@@ -95,7 +95,7 @@ def _as_groups(curated: Demonstrations, dist: Tensor, *, logits: Tensor | None) 
     return Groups(
         ids=curated.response.ids[:, None],
         mask=curated.response.mask[:, None],
-        is_name=curated.is_name[:, None],
+        is_answer_token=curated.is_answer_token[:, None],
         log_probs=torch.zeros(curated.response.ids[:, None].shape, device=dist.device),
         predicted_dist=dist[:, None],
         category_logits=None if logits is None else logits[:, None],

@@ -121,7 +121,7 @@ class DPO(Method):
         positives = curated_passages(batch.curated, ce=True, name=not kl, scores=logits)
         passed = score_spans(self.policy, batch, [*positives, *negatives], self.passes)
         count = len(positives)
-        names = batch.curated.is_name[:, : passed.log_probs.shape[1]]
+        names = batch.curated.is_answer_token[:, : passed.log_probs.shape[1]]
         chosen = passed.log_probs[:count, : names.shape[1]].masked_fill(names, 0).sum(-1)
         width = max(1, int(rejected.sum(-1).max()))
         is_pair = torch.arange(width, device=rejected.device) < rejected.sum(-1, keepdim=True)
@@ -170,4 +170,4 @@ class DPO(Method):
 def _as_passage(groups: Groups, place: list[int]) -> ScoredSpan:
     g, k = place
     length = int(groups.mask[g, k].sum())
-    return ScoredSpan(g, groups.ids[g, k, :length], ~groups.is_name[g, k, :length])
+    return ScoredSpan(g, groups.ids[g, k, :length], ~groups.is_answer_token[g, k, :length])

@@ -51,7 +51,7 @@ class Reference:
     @contextmanager
     def of(self, policy: Policy) -> Iterator[None]:
         """Inside, the policy is the reference, in evaluation mode and without gradients."""
-        with torch.no_grad(), policy.evaluating():
+        with torch.no_grad(), policy.eval_mode():
             if self.kind == "base":
                 with policy.adapter_off():
                     yield
@@ -76,7 +76,7 @@ class Reference:
         A policy that was started from an earlier run must differ from the base model; in any other case nothing was
         trained yet, so policy and reference must be equal.
         """
-        with policy.evaluating():
+        with policy.eval_mode():
             own = _states(policy)
         with self.of(policy):
             difference = float((own - _states(policy)).abs().max())

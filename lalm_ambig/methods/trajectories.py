@@ -31,7 +31,7 @@ class Trajectories:
     @classmethod
     def of(cls, groups: Groups, *, mask_truncated: bool) -> "Trajectories":
         """The policy's own responses; the class name's tokens do not count (SPEC 4)."""
-        counted = groups.mask & ~groups.is_name
+        counted = groups.mask & ~groups.is_answer_token
         if mask_truncated:
             counted = counted & ~groups.truncated[..., None]
         nothing = torch.zeros(groups.mask.shape[:2], device=groups.mask.device)

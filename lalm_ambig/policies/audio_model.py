@@ -153,7 +153,7 @@ class AudioModel(Policy):
             return super().own_states(ids, clip_s)
         count = round(clip_s * RATE_HZ)
         clip = 0.1 * torch.randn(count, generator=torch.Generator().manual_seed(0))
-        frames = self.listen(clip).to(self.device)
+        frames = self.log_mel(clip).to(self.device)
         heard = torch.full((self.audio_tokens(frames),), self.audio_token_id, device=self.device)
         whole = torch.cat([ids[:2], heard, ids[2:]])
         mel, own = whole_window(self.extractor, [clip])
@@ -168,7 +168,7 @@ class AudioModel(Policy):
         embeddings = self.embed(tokens, Audio(rows=(0,), frames=(frames,), encoded=False))
         return Segment(embeddings[0]), whole, states[0]
 
-    def listen(self, samples: Float[Tensor, " sample"]) -> Float[Tensor, "mel frame"]:
+    def log_mel(self, samples: Float[Tensor, " sample"]) -> Float[Tensor, "mel frame"]:
         longest = self.window_frames * self.extractor.hop_length
         return unpadded_mel(self.extractor, samples[:longest], tail=self.tail_frames)
 

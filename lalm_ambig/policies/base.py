@@ -88,7 +88,7 @@ class Policy(nn.Module, ABC):
         lists = [module for module in self.language_model.modules() if isinstance(module, nn.ModuleList)]
         if not lists:
             raise InputError(
-                f"{self.describe} has no list of layers that could be found.",
+                f"{self.description} has no list of layers that could be found.",
                 where="policy.path",
                 remedy=ANOTHER,
             )
@@ -119,7 +119,7 @@ class Policy(nn.Module, ABC):
             decoder.activation_checkpointing_enable()
         except ValueError as error:
             raise InputError(
-                f"{self.describe} cannot compute activations again: {error}",
+                f"{self.description} cannot compute activations again: {error}",
                 where="policy.adapter",
                 remedy="Set checkpoint_activations to false.",
             ) from error
@@ -167,7 +167,7 @@ class Policy(nn.Module, ABC):
         """Whether several texts may lie in one row, and what they share be computed once."""
         return self.abilities.shares
 
-    def load_again(self) -> None:
+    def reload(self) -> None:
         """Read the weights anew, whole, after a strategy has divided or rewritten those that were trained."""
         self.loaded, self.zero_offload, self.load_notes = False, None, []
         self.load()
@@ -194,7 +194,7 @@ class Policy(nn.Module, ABC):
         return next(self.parameters()).device
 
     @property
-    def describe(self) -> str:
+    def description(self) -> str:
         """One line for tables and records."""
         return type(self).__name__
 
@@ -244,13 +244,13 @@ class Policy(nn.Module, ABC):
 
     # Audio: text-only models keep these
 
-    def listen(self, samples: Float[Tensor, " sample"]) -> Float[Tensor, "mel frame"]:
+    def log_mel(self, samples: Float[Tensor, " sample"]) -> Float[Tensor, "mel frame"]:
         """16 kHz mono samples as the encoder's input, on the clip's own number of frames."""
         raise self._deaf()
 
     def _deaf(self) -> InputError:
         return InputError(
-            f"{self.describe} takes text only, but an item has audio.",
+            f"{self.description} takes text only, but an item has audio.",
             where="policy",
             remedy="Choose a policy that hears (configs/policy/qwen2_audio.yaml), or items without sound.",
         )
@@ -265,7 +265,7 @@ class Policy(nn.Module, ABC):
 
     def encoder_fingerprint(self) -> str:
         """Changes whenever cached features of `encode_audio` would be wrong."""
-        raise InputError(f"{self.describe} has no audio encoder.", where="policy")
+        raise InputError(f"{self.description} has no audio encoder.", where="policy")
 
     # Forward
 
@@ -356,7 +356,7 @@ class Policy(nn.Module, ABC):
     # Modes
 
     @contextmanager
-    def evaluating(self) -> Iterator[None]:
+    def eval_mode(self) -> Iterator[None]:
         """Inside, the policy is in evaluation mode: dropout would otherwise act on what it writes."""
         training = self.training
         self.eval()

@@ -94,7 +94,7 @@ class CausalLM(Policy):
             check_hub(located(self.path))
 
     @property
-    def describe(self) -> str:
+    def description(self) -> str:
         return f"causal_lm ({Path(self.path).name})"
 
     @property

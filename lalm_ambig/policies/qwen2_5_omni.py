@@ -75,7 +75,7 @@ class Qwen2_5Omni(AudioModel):
             unused.requires_grad_(False)
 
     @property
-    def describe(self) -> str:
+    def description(self) -> str:
         return f"qwen2_5_omni ({Path(self.path).name})"
 
     def rotary_positions(self, positions: Int[Tensor, "item token"]) -> Int[Tensor, "3 item token"]:

@@ -86,7 +86,7 @@ class Qwen2Audio(AudioModel):
         return tokenizer, model
 
     @property
-    def describe(self) -> str:
+    def description(self) -> str:
         return f"qwen2_audio ({Path(self.path).name})"
 
     def encode_audio(self, frames: Sequence[Tensor]) -> list[Float[Tensor, "audio_token channel"]]:

@@ -74,7 +74,7 @@ class Tiny(Qwen2Audio):
         return str(distributed.on_rank_zero(lambda: build(self.seed)))
 
     @property
-    def describe(self) -> str:
+    def description(self) -> str:
         return "tiny (random, made by the project)"
 
 

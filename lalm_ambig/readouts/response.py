@@ -15,7 +15,7 @@ class Tags:
     opened: bool = False
     """Whether the prompt ends inside a thought: a response goes on in it and does not write `think_open` again."""
 
-    def put_into(self, prompt: str) -> str:
+    def retag(self, prompt: str) -> str:
         """A prompt that asks for the usual tags, asking for these."""
         for name in ("think_open", "think_close", "answer_open", "answer_close"):
             prompt = prompt.replace(getattr(TAGS, name), getattr(self, name))
@@ -54,7 +54,7 @@ class Tags:
         """The part of a response in which an answer counts: all of it, unless the prompt has opened a thought."""
         return self.parted(text)[1] if self.opened else text
 
-    def missing_end(self, text: str) -> str:
+    def completion_to_answer(self, text: str) -> str:
         """What must be appended to a response so that it reaches the answer's place; empty where it has.
 
         A tag of which the text already ends with a part is completed, not repeated. In a thought that the prompt has

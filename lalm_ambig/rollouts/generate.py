@@ -113,7 +113,7 @@ def generate(
     row = int(batch.prompt.mask.sum())
     shares = request.share_prompt and policy.abilities.shares_texts_of(longest + BEHIND_TOKENS, row=row)
     kind = SharedDecoder if shares else PlainDecoder
-    with policy.evaluating():
+    with policy.eval_mode():
         decoder = kind(policy, batch, copies=request.copies)
         loop = _Loop(policy, request, prompts=len(batch.items))
         hidden = decoder.start()
@@ -210,7 +210,7 @@ class _Loop:
             # Where the tag's end and what follows it share a token, go back to before that token.
             row.prefix = len(spoken) if row.closed else self._tokens_before(spoken, anchor)
             text = self.policy.tokenizer.decode(spoken[: row.prefix])
-            closing = self.policy.text_ids(self.request.tags.missing_end(text))
+            closing = self.policy.text_ids(self.request.tags.completion_to_answer(text))
         unseen = [*spoken[fed : row.prefix]]
         row.prefix = min(row.prefix, fed)
         row.closing = (*unseen, *closing)

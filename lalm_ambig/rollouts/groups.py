@@ -77,7 +77,7 @@ def _to_answer(request: Request, answer: AnswerTokens) -> Request:
 def _scored(encoder: Encoder, generated: Generated, answer: AnswerTokens) -> Answers:
     assert generated.anchor_states is not None
     inner = inner_tokens(answer)
-    with encoder.policy.evaluating():
+    with encoder.policy.eval_mode():
         inside = generated.behind_anchor([inner] * len(generated.responses)) if any(inner) else None
         scores = category_scores(encoder.policy, answer, generated.anchor_states, inside=inside)
     formed = [answer.tags.is_well_formed(r.text) for r in generated.responses]
@@ -122,7 +122,7 @@ def _grouped(encoder: Encoder, responses: Sequence[Response], found: Answers, *,
     return Groups(
         ids=grouped(tokens.ids),
         mask=grouped(tokens.mask),
-        is_name=grouped(names.bool()),
+        is_answer_token=grouped(names.bool()),
         log_probs=grouped(log_probs),
         predicted_dist=grouped(found.predicted_dist),
         category_logits=None if found.category_logits is None else grouped(found.category_logits),

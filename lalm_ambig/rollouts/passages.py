@@ -68,7 +68,7 @@ def curated_passages(curated: Demonstrations, *, ce: bool, name: bool, scores: b
         stop = int(curated.response.mask[row].sum()) if ce else end + 1
         counted = curated.response.mask[row, :stop] & ce
         if not name:
-            counted = counted & ~curated.is_name[row, :stop]
+            counted = counted & ~curated.is_answer_token[row, :stop]
         found.append(ScoredSpan(row, curated.response.ids[row, :stop], counted, end + 1 if scores else None))
     return found
 

@@ -25,7 +25,7 @@ def read_generated(
     `share` False computes every text by itself.
     """
     if max_new_tokens == 0:
-        opening = torch.tensor(policy.text_ids(answer.tags.missing_end("")), device=policy.device)
+        opening = torch.tensor(policy.text_ids(answer.tags.completion_to_answer("")), device=policy.device)
         return _read_behind(policy, batch, answer, [opening] * len(batch.items), share=share)
     greedy = Sampling(max_new_tokens=max_new_tokens, temperature=0.0)
     tag = answer.tags.answer_open
@@ -50,7 +50,7 @@ def _read_behind(
     policy: Policy, batch: Batch, answer: AnswerTokens, responses: Sequence[Tensor], *, share: bool
 ) -> Reading:
     """The distribution behind a given response to each item, in one pass."""
-    with policy.evaluating():
+    with policy.eval_mode():
         prompts = prompt_segments(policy, batch)
         starts = [
             prompt.followed_by(Segment(policy.embed_ids(ids), None, ids))

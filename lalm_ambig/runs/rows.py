@@ -51,7 +51,7 @@ class EvaluationRows:
         model.generation = replace(model.generation, samples=samples)
         trainer = single_device_trainer(self.loaded.cli)
         about = self._about(
-            model.readout, reasoning_of(model), f"{model.policy.describe}, {self.loaded.label}"
+            model.readout, reasoning_of(model), f"{model.policy.description}, {self.loaded.label}"
         )
         start = time.perf_counter()
         rows = predict(trainer, model, self.data, self.split)
@@ -67,7 +67,7 @@ class EvaluationRows:
         trainer = single_device_trainer(self.loaded.cli)
         temperature = fitted_temperature(predict(trainer, model, self.data, "validation"))
         label = f"{self.loaded.label}, temperature {temperature:.2f}"
-        about = self._about(model.readout, reasoning_of(model), f"{model.policy.describe}, {label}")
+        about = self._about(model.readout, reasoning_of(model), f"{model.policy.description}, {label}")
         about = replace(self._of_policy(about), temperature=temperature, samples=samples)
         found = scaled(read_predictions(self.out / "predictions.jsonl"), temperature)
         return {label: score_and_save(self.out / "temperature", found, self.data.categories, about=about)}

@@ -67,7 +67,7 @@ def connect(
             encoder.features = cached_features(policy, heard, cache_root())
     notes += _fitting(model, data, encoder, training=training)
     _tell(data.corpus.name, notes)
-    _tell(policy.describe, policy.notes)
+    _tell(policy.description, policy.notes)
     data.encoder = encoder
     model.attach(encoder)
 

@@ -88,7 +88,7 @@ class Training:
         if not distributed.on_rank_zero(self.run.best.is_file):  # never validated
             write_weights(self.run.best, trained_weights(self.model.policy))
         if rewrites_weights(trainer.strategy):
-            self.model.policy.load_again()
+            self.model.policy.reload()
             standardise(self.model, self.data)
         load_trained(self.model, self.run.best)
         distributed.on_rank_zero(lambda: trying(self.run.adapter, self._save_adapter))
@@ -147,7 +147,7 @@ class Training:
     def results(self, base: Sequence[Prediction], trained: Sequence[Prediction]) -> dict[str, Results]:
         """Scores of uniform, prior, base and trained model, written under `evaluation/`."""
         train, test = self.data.items("train"), self.data.items(EVALUATED)
-        policy = self.model.policy.describe
+        policy = self.model.policy.description
         rows = {
             "uniform": (uniform(test), "none", "none", "every class equally likely"),
             "prior": (

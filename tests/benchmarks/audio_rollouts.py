@@ -60,7 +60,7 @@ def largest_difference(method: GRPO, batch: Batch) -> float:
     method.share_prompt = True
     collected = method.collect(batch)
     found = []
-    with method.policy.evaluating():
+    with method.policy.eval_mode():
         for share in (True, False):
             method.share_prompt = share
             found.append(score_spans(method.policy, batch, collected.passages(), method.passes).log_probs)

@@ -80,11 +80,11 @@ def write_random(family: str, folder: Path) -> None:
 
 def compare(policy: AudioModel, clips: Sequence[torch.Tensor], repeats: int) -> dict[str, Any]:
     """Medians in milliseconds a clip of each part, their ratio, and how far the features are apart."""
-    frames = [policy.listen(clip) for clip in clips]
+    frames = [policy.log_mel(clip) for clip in clips]
     mel, own = whole_window(policy.extractor, clips)
     parts: dict[str, dict[str, Callable[[], Any]]] = {
         "own_frames": {
-            "spectrum": lambda: [policy.listen(clip) for clip in clips],
+            "spectrum": lambda: [policy.log_mel(clip) for clip in clips],
             "encoder": lambda: policy.encode_audio(frames),
         },
         "window": {

@@ -116,7 +116,7 @@ def with_sound(policy: Any, batch: Any) -> Any:
     from lalm_ambig.core.types import Audio, Tokens
 
     ids, mask = batch.prompt.ids, batch.prompt.mask
-    frames = policy.listen(torch.randn(CLIP_S * 16_000, generator=torch.Generator().manual_seed(0)) * 0.1)
+    frames = policy.log_mel(torch.randn(CLIP_S * 16_000, generator=torch.Generator().manual_seed(0)) * 0.1)
     places = torch.full((len(ids), policy.audio_tokens(frames)), policy.audio_token_id)
     prompt = Tokens(torch.cat([places, ids], 1), torch.cat([places > 0, mask], 1))
     sound = Audio(rows=tuple(range(len(ids))), frames=(frames,) * len(ids), encoded=False)

@@ -69,7 +69,7 @@ def largest_difference(method: GRPO, batch: Batch) -> float:
     """Between the recorded log-probabilities of sampled tokens and a plain padded forward pass over them, in nats."""
     collected = method.collect(batch)
     passes = method.passes.__class__(method.encoder.answer, share_prompt=False)
-    with torch.no_grad(), method.policy.evaluating():
+    with torch.no_grad(), method.policy.eval_mode():
         plain = score_spans(method.policy, batch, collected.passages(), passes).log_probs
     return float((plain - collected.sampled_log_probs.flatten(0, 1)).abs().max())
 

@@ -59,7 +59,7 @@ def test_every_shipped_file_parses_and_is_what_it_says(path: Path) -> None:
 
 def test_the_defaults_are_the_tiny_model_on_the_demo() -> None:
     cli = parse([])
-    assert cli.model.policy.describe.startswith("tiny")
+    assert cli.model.policy.description.startswith("tiny")
     assert cli.datamodule.corpus.name == "demo"
     assert isinstance(cli.model, SFT)
 

@@ -42,7 +42,7 @@ def test_prompts_are_left_padded_and_hold_the_item(
         text = tiny.tokenizer.decode(batch.prompt.ids[row][batch.prompt.mask[row]].tolist())
         assert f'"{item.text}"' in text
         assert ", ".join(CATEGORIES.names) in text
-        frames = tiny.listen(read_audio(str(item.audio)))
+        frames = tiny.log_mel(read_audio(str(item.audio)))
         assert text.count("<|AUDIO|>") == tiny.audio_tokens(frames) == tiny.encode_audio([frames])[0].shape[0]
         assert text.endswith("assistant\n")
 
@@ -80,7 +80,7 @@ def test_curated_responses_are_complete_and_marked(
         at = int(curated.readout_at[row])
         assert tiny.tokenizer.decode(ids[: at + 1]) == f"<think>{item.rationale}</think><answer>"
         assert tiny.tokenizer.decode(ids[at + 1 :]) == f" {name}</answer><|im_end|>"
-        marked = curated.response.ids[row][curated.is_name[row]].tolist()
+        marked = curated.response.ids[row][curated.is_answer_token[row]].tolist()
         assert tiny.tokenizer.decode(marked) == f" {name}"
         assert bool(curated.response.mask[row, 0]), "right-padded"
 
@@ -154,7 +154,7 @@ def test_moving_a_batch_keeps_everything(encoder: Encoder, items: Sequence[Item]
     moved = batch.to("meta")
     assert moved.prompt.ids.device.type == moved.label_dist.device.type == "meta"
     assert moved.audio is not None and moved.curated is not None
-    assert moved.audio.frames[0].device.type == moved.curated.is_name.device.type == "meta"
+    assert moved.audio.frames[0].device.type == moved.curated.is_answer_token.device.type == "meta"
     assert moved.items == batch.items
 
 

@@ -18,7 +18,7 @@ from lalm_ambig.policies.tiny import Tiny
 
 def heard(policy: Tiny, item: Item) -> torch.Tensor:
     with torch.no_grad():
-        return policy.encode_audio([policy.listen(read_audio(str(item.audio)))])[0]
+        return policy.encode_audio([policy.log_mel(read_audio(str(item.audio)))])[0]
 
 
 def test_cached_features_equal_uncached_ones(tiny: Tiny, items: Sequence[Item], tmp_path: Path) -> None:

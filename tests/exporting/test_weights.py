@@ -58,7 +58,7 @@ def probe_of(policy: Policy) -> Probe:
     prompts = []
     for seed, seconds in enumerate((0.6, 1.1)):
         samples = noise(seconds, seed=seed)
-        ids = policy.prompt_ids(HEARD, audio_tokens=policy.audio_tokens(policy.listen(samples)))
+        ids = policy.prompt_ids(HEARD, audio_tokens=policy.audio_tokens(policy.log_mel(samples)))
         prompts.append(Prompt(tuple(ids), samples))
     return Probe(tuple(prompts), (5, 6, 7), "test")
 

@@ -52,7 +52,7 @@ def test_margins_are_those_of_two_plain_forward_passes_without_the_name(
     assert experience.is_pair.tolist() == [[True, True]]
     assert batch.curated is not None
     curated = batch.curated.response.ids[0].tolist()
-    skip = batch.curated.is_name[0].tolist()
+    skip = batch.curated.is_answer_token[0].tolist()
     own = torch.stack([experience.chosen[0], *experience.rejected[0]])
     reference = torch.stack([experience.chosen_ref[0], *experience.rejected_ref[0]])
 
@@ -110,7 +110,7 @@ def test_without_the_divergence_ce_covers_the_name_and_the_preference_does_not(
     batch = with_kl.encoder(items)
     assert batch.curated is not None
     one, two = with_kl.gather(batch), without.gather(batch)
-    names = batch.curated.is_name.sum()
+    names = batch.curated.is_answer_token.sum()
     assert two.supervised.mask.sum() - one.supervised.mask.sum() == names > 0
     torch.testing.assert_close(one.chosen, two.chosen, atol=1e-3, rtol=1e-4)
 

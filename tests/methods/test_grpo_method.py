@@ -133,12 +133,12 @@ def test_the_curated_response_earns_the_most_and_is_weighed_by_teacher_forcing(
     for row in range(4):
         length = int(batch.curated.response.mask[row].sum())
         ids = batch.curated.response.ids[row, :length]
-        passage = ScoredSpan(row, ids, ~batch.curated.is_name[row, :length])
+        passage = ScoredSpan(row, ids, ~batch.curated.is_answer_token[row, :length])
         plain = score_spans(method.policy, batch, [passage], replace(method.passes, share_prompt=False))
         torch.testing.assert_close(
             experience.old_log_probs[row, 4, :length], plain.log_probs[0].detach(), atol=1e-4, rtol=1e-4
         )
-        assert experience.mask[row, 4].sum() == (~batch.curated.is_name[row, :length]).sum()
+        assert experience.mask[row, 4].sum() == (~batch.curated.is_answer_token[row, :length]).sum()
 
 
 def test_the_curated_response_can_stay_out_of_loss_and_baseline(

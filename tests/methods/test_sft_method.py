@@ -63,9 +63,9 @@ def test_the_class_name_is_left_to_the_divergence_where_there_is_one(
     batch = method.encoder(items)
     experience = method.gather(batch)
     assert batch.curated is not None
-    assert bool(experience.mask[batch.curated.is_name].all()) == counts_name
-    assert bool(experience.mask[batch.curated.is_name].any()) == counts_name
-    others = batch.curated.response.mask & ~batch.curated.is_name
+    assert bool(experience.mask[batch.curated.is_answer_token].all()) == counts_name
+    assert bool(experience.mask[batch.curated.is_answer_token].any()) == counts_name
+    others = batch.curated.response.mask & ~batch.curated.is_answer_token
     assert bool(experience.mask[others].all())
     assert not bool(experience.mask[~batch.curated.response.mask].any())
 

@@ -200,7 +200,7 @@ def test_sft_teaches_the_json_of_p(
         stated = '{"anger": 0.30, "disgust": 0.00, "fear": 0.10, "happiness": 0.00, "neutral": 0.60, "sadness": 0.00}'
         lead = f"{items[0].rationale}\n" if reasoning else ""
         assert first.startswith(lead + stated)
-        assert not batch.curated.is_name.any()
+        assert not batch.curated.is_answer_token.any()
         experience = method.gather(batch)
         assert experience.mask.sum(-1).tolist() == response.mask.sum(-1).tolist()
         loss = method.reduce(experience)

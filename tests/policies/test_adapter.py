@@ -23,7 +23,7 @@ PARTS = [{"type": "audio", "audio_url": "clip"}, {"type": "text", "text": "which
 
 
 def inputs(policy: Tiny) -> tuple[Tokens, Audio]:
-    frames = tuple(policy.listen(noise(seconds, seed=n)) for n, seconds in enumerate((0.4, 1.0)))
+    frames = tuple(policy.log_mel(noise(seconds, seed=n)) for n, seconds in enumerate((0.4, 1.0)))
     prompts = [policy.prompt_ids(PARTS, audio_tokens=policy.audio_tokens(f)) for f in frames]
     return pad(prompts, policy.pad_id, side="left"), Audio((0, 1), frames, encoded=False)
 

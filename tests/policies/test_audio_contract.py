@@ -22,7 +22,7 @@ EDGES = (0, 1, 159, 160, 161, 319, 320, 321, 480, 481, 640, 641, 8000, 31_999, 3
 
 
 def prompted(policy: AudioModel, clips: Sequence[torch.Tensor]) -> tuple[Tokens, Audio]:
-    frames = tuple(policy.listen(clip) for clip in clips)
+    frames = tuple(policy.log_mel(clip) for clip in clips)
     prompts = [policy.prompt_ids(PARTS, audio_tokens=policy.audio_tokens(f)) for f in frames]
     return pad(prompts, policy.pad_id, side="left"), Audio(tuple(range(len(clips))), frames, encoded=False)
 
@@ -62,7 +62,7 @@ def test_hidden_states_with_sound_are_the_models_own_forward(ears: AudioModel) -
 @torch.no_grad()
 def test_features_equal_those_of_the_whole_window(ears: AudioModel) -> None:
     clips = ragged()
-    ours = ears.encode_audio([ears.listen(clip) for clip in clips])
+    ours = ears.encode_audio([ears.log_mel(clip) for clip in clips])
     for got, expected in zip(ours, ears.reference_features(clips), strict=True):
         torch.testing.assert_close(got, expected, atol=5e-4, rtol=1e-3)
 
@@ -92,7 +92,7 @@ def test_tokens_and_features_are_as_many_as_transformers_counts(ears: AudioModel
     longest = round(ears.window_s * 16_000)
     counts = [longest - n for n in EDGES] if from_end else [n for n in EDGES if n]
     clips = [noise(max(1, n) / 16_000, seed=0)[:n] for n in counts]
-    frames = [ears.listen(clip) for clip in clips]
+    frames = [ears.log_mel(clip) for clip in clips]
     tokens = [ears.audio_tokens(f) for f in frames]
     assert tokens == own_counts(ears, clips)
     assert [len(features) for features in ears.encode_audio(frames)] == tokens
@@ -102,14 +102,14 @@ def test_tokens_and_features_are_as_many_as_transformers_counts(ears: AudioModel
 def test_a_clip_as_long_as_the_window_or_longer_is_heard_up_to_its_end(ears: AudioModel) -> None:
     clip = noise(ears.window_s + 1, seed=4)
     window = clip[: round(ears.window_s * 16_000)]
-    (cut,) = ears.encode_audio([ears.listen(clip)])
+    (cut,) = ears.encode_audio([ears.log_mel(clip)])
     (expected,) = ears.reference_features([window])
-    assert len(cut) == ears.audio_tokens(ears.listen(window)) == round(25 * ears.window_s)
+    assert len(cut) == ears.audio_tokens(ears.log_mel(window)) == round(25 * ears.window_s)
     torch.testing.assert_close(cut, expected, atol=5e-4, rtol=1e-3)
 
 
 def test_a_clip_too_short_to_be_heard_is_refused(ears: AudioModel) -> None:
-    tokens = ears.audio_tokens(ears.listen(noise(0.005, seed=0)))
+    tokens = ears.audio_tokens(ears.log_mel(noise(0.005, seed=0)))
     assert tokens == 0
     with pytest.raises(InputError, match="a clip is too short to be heard"):
         ears.prompt_ids(PARTS, audio_tokens=tokens)

@@ -99,7 +99,7 @@ def test_an_item_with_audio_is_refused_in_one_line(small_folders: Path, items: t
     policy = loaded(small_folders / "text")
     refusal = r"causal_lm \(text\) takes text only, but an item has audio"
     with pytest.raises(InputError, match=refusal):
-        policy.listen(torch.zeros(1600))
+        policy.log_mel(torch.zeros(1600))
     encoder = Encoder(policy, CATEGORIES, Elicitation("speech_emotion_short", reasoning=False))
     with pytest.raises(InputError, match=refusal):
         encoder(items[:1])

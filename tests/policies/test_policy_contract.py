@@ -141,7 +141,7 @@ def test_a_prompt_ends_where_the_answer_begins(policy: Policy) -> None:
 def test_text_survives_its_tokens(policy: Policy) -> None:
     text = "<think>The voice, é, is low.</think><answer> sadness</answer>"
     assert policy.tokenizer.decode(policy.text_ids(text)) == text
-    assert policy.describe
+    assert policy.description
 
 
 def test_prompts_are_padded_on_the_left_and_the_turn_ends_as_the_template_says(policy: Policy) -> None:

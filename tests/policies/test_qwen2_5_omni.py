@@ -38,7 +38,7 @@ def test_the_hubs_layout_is_the_thinker_inside_the_whole_model(small_folders: Pa
 def test_a_placeholder_is_as_many_tokens_as_the_processor_writes(small_folders: Path) -> None:
     policy = loaded(small_folders / "omni")
     for seconds in (0.03, 0.5, 1.99, 2.0, 2.01, 7.3):
-        frames = policy.listen(noise(seconds, seed=0))
+        frames = policy.log_mel(noise(seconds, seed=0))
         expected = int(_get_feat_extract_output_lengths(frames.shape[-1]))
         ids = policy.prompt_ids(PARTS, audio_tokens=policy.audio_tokens(frames))
         assert ids.count(policy.audio_token_id) == expected
@@ -58,7 +58,7 @@ def test_a_miscount_that_transformers_lets_pass_is_refused_here(small_folders: P
     mel, own = whole_window(policy.extractor, clips)
     silently = policy.base.model(input_ids=ids, input_features=mel, feature_attention_mask=own)
     assert silently.last_hidden_state.shape == (2, 10, 64)
-    audio = Audio((0, 1), tuple(policy.listen(clip) for clip in clips), encoded=False)
+    audio = Audio((0, 1), tuple(policy.log_mel(clip) for clip in clips), encoded=False)
     with pytest.raises(InputError, match="item 0 of the batch has 10 audio tokens for 12 features"):
         policy.embed(Tokens(ids, torch.ones_like(ids, dtype=torch.bool)), audio)
 
@@ -88,7 +88,7 @@ def test_a_fully_tuned_folder_is_a_checkpoint_of_its_own(small_folders: Path, tm
     policy.save(tmp_path)
     other = loaded(tmp_path)
     clip = noise(0.8, seed=2)
-    (ours,), (theirs,) = (p.encode_audio([p.listen(clip)]) for p in (policy, other))
+    (ours,), (theirs,) = (p.encode_audio([p.log_mel(clip)]) for p in (policy, other))
     assert torch.equal(ours, theirs)
     for (name, one), (_, two) in zip(
         policy.base.named_parameters(), other.model.unload().named_parameters(), strict=True

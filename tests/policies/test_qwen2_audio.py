@@ -38,7 +38,7 @@ def processed(policy: Tiny, clips: list[torch.Tensor]) -> dict[str, torch.Tensor
 
 def encoded(policy: Tiny, clips: list[torch.Tensor]) -> tuple[Tokens, Audio]:
     """Our own inputs for the same."""
-    frames = tuple(policy.listen(clip) for clip in clips)
+    frames = tuple(policy.log_mel(clip) for clip in clips)
     prompts = [policy.prompt_ids(PARTS, audio_tokens=policy.audio_tokens(f)) for f in frames]
     return pad(prompts, policy.pad_id, side="left"), Audio(tuple(range(len(clips))), frames, encoded=False)
 

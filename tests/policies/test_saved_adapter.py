@@ -126,7 +126,7 @@ def test_what_is_read_anew_after_training_keeps_the_saved_settings(tmp_path: Pat
     policy.load_weights(saved)
     policy.eval()
     before = logits(policy)
-    policy.load_again()
+    policy.reload()
     policy.eval()
     torch.testing.assert_close(logits(policy), before)
     assert "the saved adapter's own settings are used: use_rslora" in policy.load_notes

@@ -247,15 +247,15 @@ def test_sound_is_part_of_the_check(tmp_path: Path) -> None:
         assert policy.abilities.shares
         segment, ids, _ = policy.own_states(torch.arange(40, 60), 0.7)
         assert segment.ids is None
-        assert (ids == policy.audio_token_id).sum() == policy.audio_tokens(policy.listen(torch.zeros(11_200)))
+        assert (ids == policy.audio_token_id).sum() == policy.audio_tokens(policy.log_mel(torch.zeros(11_200)))
 
 
 def test_an_encoder_that_hears_something_else_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     omni = Qwen2_5Omni(str(write_omni(tmp_path)), adapter=Adapter(rank=3))  # not found in the cache
-    real = AudioModel.listen
-    monkeypatch.setattr(AudioModel, "listen", lambda self, samples: real(self, samples.flip(0)))
+    real = AudioModel.log_mel
+    monkeypatch.setattr(AudioModel, "log_mel", lambda self, samples: real(self, samples.flip(0)))
     with pytest.raises(
         InputError, match="one text by itself comes out otherwise than by its class's own forward"
     ):

@@ -35,8 +35,8 @@ def test_a_curated_response_begins_with_its_reasoning() -> None:
     ],
 )
 def test_what_a_response_lacks(text: str, end: str) -> None:
-    assert TAGS.missing_end(text) == end
-    assert TAGS.missing_end(text + end) == ""
+    assert TAGS.completion_to_answer(text) == end
+    assert TAGS.completion_to_answer(text + end) == ""
     assert (text + end).count("<answer>") == 1
 
 
@@ -64,7 +64,7 @@ def test_the_form_of_a_response(text: str, formed: bool) -> None:
 def test_a_base_model_may_have_tags_of_its_own() -> None:
     own = Tags("<THINK>", "</THINK>", "<RESPONSE>", "</RESPONSE>")
     assert own.curated_start("low") == "<THINK>low</THINK><RESPONSE>"
-    assert own.missing_end("<THINK>low</TH") == "INK><RESPONSE>"
+    assert own.completion_to_answer("<THINK>low</TH") == "INK><RESPONSE>"
     assert own.is_well_formed("<THINK>low</THINK> <RESPONSE> fear</RESPONSE>")
     assert not own.is_well_formed("<think>low</think><answer> fear</answer>")
 
@@ -97,8 +97,8 @@ def test_a_thought_that_is_open_is_gone_on_from() -> None:
     ],
 )
 def test_what_a_response_lacks_in_an_open_thought(text: str, end: str) -> None:
-    assert OPENED.missing_end(text) == end
-    assert OPENED.missing_end(text + end) == ""
+    assert OPENED.completion_to_answer(text) == end
+    assert OPENED.completion_to_answer(text + end) == ""
 
 
 @pytest.mark.parametrize(

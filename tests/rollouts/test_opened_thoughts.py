@@ -103,7 +103,7 @@ def test_an_answer_inside_an_open_thought_is_not_read(
     groups = sampled(encoder, items, texts)
     assert groups.texts[0][0] == texts[0], "it goes on to the answer that counts"
     assert groups.closed[0].tolist() == [False, True, True, True]
-    assert groups.is_name[0].sum(-1).tolist() == [1, 0, 0, 0]
+    assert groups.is_answer_token[0].sum(-1).tolist() == [1, 0, 0, 0]
     batch, answer = encoder(items[:1]), encoder.answer
     assert answer is not None
     ends = [

@@ -66,7 +66,7 @@ def _pass(
         layer.register_forward_hook(lambda *_, name=name: called.add(name)) for name, layer in layers.items()
     ]
     try:
-        with policy.evaluating():
+        with policy.eval_mode():
             out = policy.base(input_ids=ids[None], use_cache=False)
     finally:
         for hook in hooks:

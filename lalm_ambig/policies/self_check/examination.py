@@ -47,7 +47,7 @@ def self_check(policy: Any) -> Abilities:
     key = key_of(policy)
     found = kept(key)
     if found is None:
-        with torch.inference_mode(False), torch.no_grad(), policy.evaluating():  # a trainer may be predicting
+        with torch.inference_mode(False), torch.no_grad(), policy.eval_mode():  # a trainer may be predicting
             found = examined(policy)
         keep(key, found)
     return found
@@ -97,7 +97,7 @@ def _behind_head(policy: Any, probe: Probe) -> tuple[BehindHead, Finding]:
         finding = Finding("logits are the class's own", False, said(error))
     if not finding.ok:
         raise InputError(
-            f"{policy.describe} does more behind its head than scaling or capping its logits ({finding.detail}):",
+            f"{policy.description} does more behind its head than scaling or capping its logits ({finding.detail}):",
             where="policy.path",
             remedy="choose a model without this.",
         )

@@ -34,7 +34,7 @@ def batching_of(policy: Any, probes: tuple[Probe, Probe]) -> tuple[Batching, lis
         if found[-1].ok:
             return batching, found
     raise InputError(
-        f"{policy.describe}: one text by itself comes out otherwise than by its class's own forward "
+        f"{policy.description}: one text by itself comes out otherwise than by its class's own forward "
         f"({found[-1].detail}):",
         where="policy.path",
         remedy="Try policy.attention eager; otherwise do not train this checkpoint here.",

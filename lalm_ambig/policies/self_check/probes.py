@@ -83,7 +83,7 @@ def refuse_infinite(policy: Any, states: Tensor) -> None:
     """InputError where the class's own states are not finite."""
     if not torch.isfinite(states).all():
         raise InputError(
-            f"{policy.describe}: its own forward pass of one short text gives values that are not finite in "
+            f"{policy.description}: its own forward pass of one short text gives values that are not finite in "
             f"{str(states.dtype).removeprefix('torch.')}:",
             where="policy.dtype",
             remedy="Try float32 (or bfloat16), or another checkpoint.",

@@ -28,5 +28,5 @@ class CheckedHere(Callback):
         policy.check_here()
         for note in policy.abilities.notes if trainer.is_global_zero else ():
             if note not in before:
-                print(f"{policy.describe} on {policy.device.type}: {note}", file=sys.stderr)
+                print(f"{policy.description} on {policy.device.type}: {note}", file=sys.stderr)
         pl_module.check_abilities(training=training)

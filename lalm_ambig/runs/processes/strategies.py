@@ -80,7 +80,7 @@ def check_strategy(strategy: Any, model: Method, data: DataModule) -> None:
         )
     if model.policy.abilities.batching != "padded":
         raise InputError(
-            f"{model.policy.describe} does not take texts of several lengths together, so that passes would differ "
+            f"{model.policy.description} does not take texts of several lengths together, so that passes would differ "
             "between processes.",
             where="trainer.strategy",
             remedy="Choose ddp or deepspeed_stage_1 or 2.",

@@ -140,6 +140,6 @@ def timed(measure: Measure) -> Iterator[None]:
 
 def audio_features(policy: Any, clips: Sequence[Tensor]) -> list[Tensor]:
     """What the audio encoder makes of clips, each [sample] at 16 kHz."""
-    heard = [policy.listen(clip) for clip in clips]
+    heard = [policy.log_mel(clip) for clip in clips]
     features: list[Tensor] = policy.encode_audio(heard)
     return features
