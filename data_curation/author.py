@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from data_curation.chat.exchange import Exchange
 from data_curation.clips import Clip
-from data_curation.clock import now
-from data_curation.exchange import Exchange
 from data_curation.judge import JS_THRESHOLD, Verdict, judge
-from data_curation.records import Call, Row, Usage
-from data_curation.request import Ask, Rejection, rewrite_ask, validator_ask, writer_ask
+from data_curation.questions import Ask, Rejection, rewrite_ask, validator_ask, writer_ask
+from data_curation.records import Call, Row, Usage, now
 from data_curation.rows import Job
 from data_curation.store import Store
 from lalm_ambig.core.items import Item

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from data_curation import filters
-from data_curation.parse import Refused, Unreadable, read_distribution, read_reasoning
+from data_curation.chat.parse import Refused, Unreadable, read_distribution, read_reasoning
 from data_curation.records import Call, Outcome, Reasoning
 
 JS_THRESHOLD = 0.15

@@ -7,14 +7,14 @@ from rich.console import Console
 from rich.table import Table
 
 from data_curation.author import VALIDATOR_TRIES, Standard
+from data_curation.chat.connection import models_of, unknown_price_note
+from data_curation.chat.limits import FREE, Model
 from data_curation.clips import Clip
 from data_curation.filters import length
-from data_curation.jobs import Selection
-from data_curation.limits import FREE, Model
+from data_curation.questions import Rejection, job_key, rewrite_ask, validator_ask, writer_ask
 from data_curation.records import PROSE, Reasoning
-from data_curation.request import Rejection, job_key, rewrite_ask, validator_ask, writer_ask
 from data_curation.rows import Standing, standing, whole_lines
-from data_curation.server import models_of, unknown_price_note
+from data_curation.selection import Selection
 from data_curation.write_openai import key_settings, standard_of
 from lalm_ambig.core.errors import EXIT_OK, InputError
 from lalm_ambig.core.items import Item

@@ -1,5 +1,6 @@
 """What the user sees of a run: a bar with rate, cost and verdicts while it goes on, a table at its end."""
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -10,7 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from data_curation.chat.gate import RunStopped
 from data_curation.records import Row, Usage
+from lalm_ambig.core.errors import EXIT_CHECK_FAILED, EXIT_OK
 
 PLAIN_EVERY_S = 10.0
 """How often a line is printed where there is no terminal to draw a bar on."""
@@ -137,3 +140,19 @@ def show_row(row: Row) -> None:
     if row.js_bits is not None:
         lines.append(f"   JS {row.js_bits:.3f} bits, attempts {row.attempts}, ${row.usage.cost_usd:.4f}")
     Console(highlight=False, soft_wrap=True).print("\n".join(lines), markup=False)
+
+
+def conclude(stopped: RunStopped | None, tally: Tally) -> int:
+    """Say what is left to do, if anything; 0 only where nothing is and something was written."""
+    if stopped is not None:
+        print(f"stopped: {stopped.reason}. The same command goes on from here.", file=sys.stderr)
+        return stopped.exit_code
+    if tally.unsent:
+        print(f"{tally.unsent} items had no reply; the same command sends them again.", file=sys.stderr)
+        return EXIT_CHECK_FAILED
+    if tally.outcomes["accepted"] or tally.outcomes["rejected"] or tally.known:
+        return EXIT_OK
+    came_to = {name: tally.outcomes[name] for name in OUTCOMES} | {"unusable": tally.unusable}
+    counts = ", ".join(f"{number} {name}" for name, number in came_to.items() if number)
+    print(f"no reasoning was written: {counts or 'there was no item'}.", file=sys.stderr)
+    return EXIT_CHECK_FAILED

@@ -1,6 +1,7 @@
 """The records of curation: what a writer produces, and the row of the JSON Lines file it is kept in."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -129,3 +130,8 @@ def active(votes: Sequence[float], categories: Sequence[str]) -> list[str]:
     """The classes that have votes, most voted first, ties in the corpus's order."""
     order = sorted(range(len(votes)), key=lambda c: (-votes[c], c))
     return [categories[c] for c in order if votes[c] > 0]
+
+
+def now() -> str:
+    """Present time in UTC, ISO 8601 with milliseconds, as records state it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from data_curation import filters
-from data_curation.acoustic.nothing import found_nothing
+from data_curation.acoustic.terms import found_nothing
 from data_curation.records import PROSE, Row, Usage, active
 from data_curation.rows import read_rows
 from lalm_ambig.core.categories import normal_form

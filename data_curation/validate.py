@@ -16,15 +16,14 @@ from rich.table import Table
 
 from data_curation import filters
 from data_curation.author import Standard, sum_usage, verdict_fields
-from data_curation.clock import now
-from data_curation.exchange import Exchange
-from data_curation.gate import RunStopped
+from data_curation.chat.connection import open_line
+from data_curation.chat.exchange import Exchange
+from data_curation.chat.gate import RunStopped
+from data_curation.chat.limits import Unsent
 from data_curation.judge import Verdict, judge
-from data_curation.limits import Unsent
-from data_curation.records import Row
-from data_curation.request import validator_ask
+from data_curation.questions import validator_ask
+from data_curation.records import Row, now
 from data_curation.rows import read_rows
-from data_curation.server import open_line
 from data_curation.store import Store
 from lalm_ambig.core.errors import EXIT_CHECK_FAILED, EXIT_OK, InputError
 

@@ -5,12 +5,10 @@ import time
 
 from data_curation import filters
 from data_curation.acoustic.writer import VERSION, AcousticWriter
-from data_curation.clock import now
-from data_curation.conclusion import conclude
-from data_curation.jobs import Selection
-from data_curation.progress import RunDisplay, Tally, print_summary, show_row
-from data_curation.records import Row
-from data_curation.request import job_key
+from data_curation.progress import RunDisplay, Tally, conclude, print_summary, show_row
+from data_curation.questions import job_key
+from data_curation.records import Row, now
+from data_curation.selection import Selection
 from data_curation.store import Store
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item

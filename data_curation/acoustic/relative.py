@@ -1,12 +1,11 @@
 """Where a clip stands among other clips: the scores that sentences are made from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from data_curation.acoustic.measure import Measurement
+from data_curation.acoustic.terms import Against, Standing
 
 LEAST_CLIPS = 4
 """Fewer clips of a speaker say nothing about what is usual for that speaker."""
@@ -27,18 +26,6 @@ SLOPE_UNIT_ST_S = 3.0
 """The contour is judged by itself: its score is its slope in this unit (above 0 it rises)."""
 PAUSE_UNIT = 0.12
 """Pauses are judged by themselves: their score is their share of the time in this unit."""
-
-Against = Literal["speaker", "corpus"]
-
-
-@dataclass(frozen=True)
-class Standing:
-    """A clip's scores by measure, in robust deviations or the units above; absent where not measurable."""
-
-    scores: dict[str, float]
-    against: Against
-    """Whether other clips of the speaker or of the whole corpus are the yardstick."""
-    pause_count: int
 
 
 def stand(clip: Measurement, others: Sequence[Measurement], *, against: Against) -> Standing:

@@ -8,10 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from data_curation.acoustic.relative import Standing
-
 Grade = Literal["usual", "slight", "clear", "far"]
 Direction = Literal[-1, 0, 1]
+Against = Literal["speaker", "corpus"]
 Pick = Callable[[Sequence[str]], str]
 """Chooses among synonyms: a seeded generator's `choice`."""
 
@@ -31,6 +30,22 @@ STEEPNESS: dict[Grade, tuple[str, ...]] = {
 }
 """The same for a contour."""
 USUAL = ("usual", "ordinary")
+NOTHING = (
+    "little in the voice points there",
+    "the prosody gives it little support",
+    "the voice offers no plain cue",
+)
+NO_PROFILE = "no settled vocal pattern is known for it"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A clip's scores by measure, in robust deviations or the units above; absent where not measurable."""
+
+    scores: dict[str, float]
+    against: Against
+    """Whether other clips of the speaker or of the whole corpus are the yardstick."""
+    pause_count: int
 
 
 @dataclass(frozen=True)
@@ -109,3 +124,8 @@ def voice_of(standing: Standing, *, pick: Pick) -> Voice:
 
 def _article(text: str) -> str:
     return "an" if text[0] in "aeio" else "a"
+
+
+def found_nothing(cue: str) -> bool:
+    """True for a cue in which this writer says that it found none."""
+    return cue.startswith((*NOTHING, NO_PROFILE))

@@ -17,9 +17,9 @@ from data_curation.acoustic.prosody import (
     tone_sentence,
     volume_sentence,
 )
-from data_curation.acoustic.relative import LEAST_CLIPS, Standing, stand
+from data_curation.acoustic.relative import LEAST_CLIPS, stand
 from data_curation.acoustic.synthesis import synthesise
-from data_curation.acoustic.terms import Pick, voice_of
+from data_curation.acoustic.terms import Pick, Standing, voice_of
 from data_curation.acoustic.wording import remark_on
 from data_curation.records import Reasoning, active
 from lalm_ambig.audio.reading import read_audio

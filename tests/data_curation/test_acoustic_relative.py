@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from data_curation.acoustic.expectations import EXPECTED, evidence
+from data_curation.acoustic.argument import EXPECTED, evidence
 from data_curation.acoustic.measure import Measurement
-from data_curation.acoustic.relative import SMALLEST_SCALE, Standing, stand
-from data_curation.acoustic.terms import TERMS, direction, grade
+from data_curation.acoustic.relative import SMALLEST_SCALE, stand
+from data_curation.acoustic.terms import TERMS, Standing, direction, grade
 
 CLIP = Measurement(
     level_db=-30.0,

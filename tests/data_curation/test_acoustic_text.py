@@ -9,8 +9,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_curation.acoustic.nothing import NOTHING
-from data_curation.acoustic.relative import Standing
 from data_curation.acoustic.synthesis import (
     ALONE,
     FOLLOWING,
@@ -21,7 +19,7 @@ from data_curation.acoustic.synthesis import (
     level_of,
     synthesise,
 )
-from data_curation.acoustic.terms import TERMS, voice_of
+from data_curation.acoustic.terms import NOTHING, TERMS, Standing, voice_of
 from data_curation.acoustic.wording import remark_on
 from data_curation.acoustic.writer import compose
 from data_curation.filters import check

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from data_curation.parse import Refused, Unreadable, read_distribution
+from data_curation.chat.parse import Refused, Unreadable, read_distribution
 
 CLASSES = ("anger", "fear", "neutral")
 SHARES = {"anger": 1, "fear": 3}

@@ -10,14 +10,13 @@ from aiohttp import web
 from small_corpus import Finished, make_corpus, rows_of, run_main, write_arguments
 from stub_server import Received, StubServer, good_message, reply
 
-from data_curation.breaker import Breaker
-from data_curation.budget import Budget
-from data_curation.client import ChatClient
-from data_curation.exchange import Exchange, Trouble
-from data_curation.failures import CallError, failure_of, wait_s
-from data_curation.gate import Gate
-from data_curation.limits import Limits, Unsent
-from data_curation.told import told_by
+from data_curation.chat.budget import Budget
+from data_curation.chat.client import ChatClient
+from data_curation.chat.error_bodies import told_by
+from data_curation.chat.exchange import Exchange, Trouble
+from data_curation.chat.failures import CallError, failure_of, wait_s
+from data_curation.chat.gate import Gate
+from data_curation.chat.limits import Breaker, Limits, Unsent
 
 HTML = "<!DOCTYPE html><html><head><title>{}</title></head><body>…</body></html>"
 
@@ -248,7 +247,7 @@ def test_a_mistake_inside_a_200_is_not_sent_again(stub: StubServer, corpus: Path
 def test_a_limit_that_nothing_gets_past_is_given_up_in_the_end(
     stub: StubServer, corpus: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("data_curation.exchange.VAIN_S", 0.2)
+    monkeypatch.setattr("data_curation.chat.exchange.VAIN_S", 0.2)
     answering(stub, BODIES["number"][0], retry_after_ms="80")
     ended = write(corpus, out, stub)
     assert ended.code == 1 and rows_of(out) == [] and stub.count == 12 and "$0.0000" in ended.out
@@ -256,7 +255,7 @@ def test_a_limit_that_nothing_gets_past_is_given_up_in_the_end(
 
 
 def test_a_limit_is_borne_as_long_as_other_calls_get_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("data_curation.exchange.VAIN_S", 0.0)
+    monkeypatch.setattr("data_curation.chat.exchange.VAIN_S", 0.0)
     limits = Limits(Gate(announce=lambda _: None), Budget(None), Breaker(concurrency=1))
     client = ChatClient("http://localhost:1/v1", api_key=None, timeout_s=1.0, concurrency=1)
     exchange = Exchange(client, limits=limits, models={}, dialects={})

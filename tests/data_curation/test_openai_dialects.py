@@ -11,10 +11,10 @@ from aiohttp import web
 from small_corpus import Finished, make_corpus, rows_of, run_main, write_arguments
 from stub_server import Received, StubServer, error, message_with, reasoning, reply
 
-from data_curation.dialect import Dialect
-from data_curation.failures import failure_of
-from data_curation.lessons import learn
-from data_curation.request import Ask, writer_ask
+from data_curation.chat.dialect import Dialect
+from data_curation.chat.failures import failure_of
+from data_curation.chat.lessons import learn
+from data_curation.questions import Ask, writer_ask
 from lalm_ambig.core.items import Item
 
 ASK: Ask = writer_ask(Item("a", (3.0, 1.0), text="Well."), ("anger", "fear"), clip=None, max_tokens=1200)

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from data_curation.breaker import Breaker
-from data_curation.budget import Budget, Prices, prices_of
+from data_curation.chat.budget import Budget, Prices, prices_of
+from data_curation.chat.failures import retry_after_s
+from data_curation.chat.gate import Gate, RunStopped
+from data_curation.chat.limits import Breaker
+from data_curation.chat.parse import Refused, Unreadable, read_distribution, read_reasoning, usage_of
 from data_curation.clips import open_clip, relative_name
-from data_curation.failures import retry_after_s
-from data_curation.gate import Gate, RunStopped
 from data_curation.journal import Journal
 from data_curation.judge import js_bits
-from data_curation.parse import Refused, Unreadable, read_distribution, read_reasoning, usage_of
+from data_curation.questions import job_key, writer_ask
 from data_curation.records import Usage
-from data_curation.request import job_key, writer_ask
 from lalm_ambig.core.distributions import js_divergence
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mutation import in_time, mutated
 
-from data_curation.envelope import envelope
-from data_curation.parse import read_distribution, read_reasoning, usage_of
+from data_curation.chat.envelope import envelope
+from data_curation.chat.parse import read_distribution, read_reasoning, usage_of
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.readouts.verbalised import Reason, Unparsed, is_bare, is_reasoned, parse
 

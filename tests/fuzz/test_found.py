@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from data_curation.parse import Unreadable, read_distribution, read_reasoning, usage_of
+from data_curation.chat.parse import Unreadable, read_distribution, read_reasoning, usage_of
 from data_curation.rows import read_rows, standing, whole_lines
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.rationales import read_rationales

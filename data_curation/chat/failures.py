@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from data_curation.envelope import envelope
-from data_curation.parse import usage_of
+from data_curation.chat.envelope import envelope
+from data_curation.chat.error_bodies import Told, told_by
+from data_curation.chat.parse import usage_of
 from data_curation.records import Usage
-from data_curation.told import Told, told_by
 
 Kind = Literal[
     "throttled",

@@ -19,19 +19,18 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from data_curation.budget import Reservation
-from data_curation.client import ChatClient
-from data_curation.clock import now
-from data_curation.content import ignores_structure
-from data_curation.dialect import Dialect
-from data_curation.envelope import envelope
-from data_curation.failures import CallError
-from data_curation.gate import RunStopped, Slot
-from data_curation.lessons import DECLINING, Lesson, learn, without_structure
-from data_curation.limits import FREE, Limits, Model, Unsent
-from data_curation.parse import DECLINED_CODE, usage_of
-from data_curation.records import Call, Role, Usage
-from data_curation.request import Ask
+from data_curation.chat.budget import Reservation
+from data_curation.chat.client import ChatClient
+from data_curation.chat.content import ignores_structure
+from data_curation.chat.dialect import Dialect
+from data_curation.chat.envelope import envelope
+from data_curation.chat.failures import CallError
+from data_curation.chat.gate import RunStopped, Slot
+from data_curation.chat.lessons import DECLINING, Lesson, learn, without_structure
+from data_curation.chat.limits import FREE, Limits, Model, Unsent
+from data_curation.chat.parse import DECLINED_CODE, usage_of
+from data_curation.questions import Ask
+from data_curation.records import Call, Role, Usage, now
 
 MAX_PAUSE_S = 30.0
 MAX_THROTTLED = 50

@@ -1,7 +1,13 @@
-"""Noticing that a server is down rather than stumbling."""
+"""What all calls share: the models and their prices, and how far a run may go."""
 
 from collections import deque
+from dataclasses import dataclass
 
+from data_curation.chat.budget import Budget, Prices
+from data_curation.chat.gate import Gate
+
+FREE = Prices(0.0, 0.0, 0.0)
+"""What stands for unknown prices."""
 WINDOW = 200
 """Latest calls among which the share of failures is watched."""
 SEEN = 100
@@ -10,6 +16,18 @@ MAX_SHARE = 0.5
 MIN_IN_A_ROW = 20
 WAVES = 3
 """Failures in a row that stop a run, in multiples of the concurrency: an outage fails a wave at once."""
+
+
+class Unsent(Exception):
+    """A call brought no reply in the end; its item is left for the next run."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model and what its tokens cost; None where that is not known."""
+
+    name: str
+    prices: Prices | None
 
 
 class Breaker:
@@ -35,3 +53,16 @@ class Breaker:
         if len(self._failed) >= SEEN and share > MAX_SHARE:
             return f"{share:.0%} of the last {len(self._failed)} calls failed"
         return None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What all calls share."""
+
+    gate: Gate
+    budget: Budget
+    breaker: Breaker
+    retries: int = 5
+    """How often a failed call is sent again."""
+    pause_s: float = 0.5
+    """First pause after a failed call; doubled each time, with up to a quarter of jitter."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from data_curation.envelope import (
+from data_curation.chat.envelope import (
     BROKEN_OFF,
     CUT_OFF,
     DECLINED,

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx2
 import openai
 
-from data_curation.failures import SHOWN, CallError, failure_of
+from data_curation.chat.failures import SHOWN, CallError, failure_of
 from lalm_ambig.core.errors import InputError
 
 DEFAULT_URL = "https://api.openai.com/v1"

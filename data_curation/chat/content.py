@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from data_curation.envelope import CUT_OFF, DECLINED, envelope, finish_of, first_choice, message_of
+from data_curation.chat.envelope import CUT_OFF, DECLINED, envelope, finish_of, first_choice, message_of
 
 ARGUMENTS = ("arguments", "parameters", "input", "args")
 """Names under which servers give what a tool is called with."""

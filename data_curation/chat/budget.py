@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from importlib.resources import files
 
-from data_curation.gate import RunStopped
+from data_curation.chat.gate import RunStopped
+from data_curation.questions import Ask
 from data_curation.records import Usage
-from data_curation.request import Ask
 from lalm_ambig.core.errors import InputError
 
 TOKENS = 1e6

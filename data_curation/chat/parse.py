@@ -7,8 +7,8 @@ from typing import Any, TypeGuard
 
 from pydantic import ValidationError
 
-from data_curation.content import CALL_KEYS, arguments_of, refusal_in, written_in
-from data_curation.envelope import CUT_OFF, DECLINED, envelope, finish_of, first_choice, message_of
+from data_curation.chat.content import CALL_KEYS, arguments_of, refusal_in, written_in
+from data_curation.chat.envelope import CUT_OFF, DECLINED, envelope, finish_of, first_choice, message_of
 from data_curation.records import Reasoning, Usage
 from lalm_ambig.core.categories import normal_form
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from data_curation.clips import silence_base64
+from data_curation.questions import Ask, prompt
 from data_curation.records import Structured
-from data_curation.request import Ask, prompt
 
 LIMITS: tuple[str | None, ...] = ("max_completion_tokens", "max_tokens", None)
 """Names of the limit on a reply's tokens, in the order in which they are tried; None: the server's own limit."""

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from data_curation.dialect import FALLBACK, LIMITS, Dialect
-from data_curation.failures import CallError, Kind
-from data_curation.request import Ask
+from data_curation.chat.dialect import FALLBACK, LIMITS, Dialect
+from data_curation.chat.failures import CallError, Kind
+from data_curation.questions import Ask
 
 DECLINING: tuple[Kind, ...] = ("invalid", "server", "unknown_model")
 """Kinds of failure that may be about a parameter."""

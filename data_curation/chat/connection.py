@@ -4,13 +4,12 @@ import argparse
 import os
 from collections.abc import Callable
 
-from data_curation.breaker import Breaker
-from data_curation.budget import Budget, prices_of
-from data_curation.client import DEFAULT_URL, ChatClient
-from data_curation.dialect import Dialect
-from data_curation.exchange import Exchange
-from data_curation.gate import Gate
-from data_curation.limits import Limits, Model
+from data_curation.chat.budget import Budget, prices_of
+from data_curation.chat.client import DEFAULT_URL, ChatClient
+from data_curation.chat.dialect import Dialect
+from data_curation.chat.exchange import Exchange
+from data_curation.chat.gate import Gate
+from data_curation.chat.limits import Breaker, Limits, Model
 from data_curation.records import Role
 from lalm_ambig.core.errors import InputError
 
