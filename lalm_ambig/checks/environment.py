@@ -9,7 +9,7 @@ from lalm_ambig.checks.outcome import Outcome, outcome
 from lalm_ambig.core.installation import REMEDIES
 
 FLOORS = {
-    "torch": (2, 10),
+    "torch": (2, 11),
     "torchaudio": (2, 11),
     "lightning": (2, 6, 6),
     "transformers": (5, 24),
