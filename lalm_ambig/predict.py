@@ -125,14 +125,14 @@ def _record(reading: Reading, categories: CategorySet, unseen: Sequence[str]) ->
         "never_trained": list(unseen),
         "class_mass": None if reading.class_mass is None else round(float(reading.class_mass[0]), 6),
         "response": reading.responses[0],
-        "closed": reading.closed[0],
+        "closed": reading.was_completed[0],
         "unparsed": None if reading.unparsed is None else reading.unparsed[0],
     }
 
 
 def _show(reading: Reading, categories: CategorySet, *, unseen: Sequence[str], console: Console) -> None:
     console.print(
-        escape(reading.responses[0]) + ("  [dim](its end was appended)[/dim]" if reading.closed[0] else "")
+        escape(reading.responses[0]) + ("  [dim](its end was appended)[/dim]" if reading.was_completed[0] else "")
     )
     if reading.unparsed is not None and reading.unparsed[0] is not None:
         console.print(f"No distribution can be read from it: {reading.unparsed[0]}.", highlight=False)

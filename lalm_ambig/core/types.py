@@ -23,7 +23,7 @@ class Tokens:
     mask: Bool[Tensor, "item token"]
     """True where a token counts, False on padding."""
 
-    def only(self, rows: list[int]) -> "Tokens":
+    def select(self, rows: list[int]) -> "Tokens":
         """Those rows, in that order."""
         return Tokens(self.ids[rows], self.mask[rows])
 
@@ -41,7 +41,7 @@ class Audio:
     """`encoded` False: log-mel frames [mel, frame]; True: the encoder's features [audio_token, channel]."""
     encoded: bool
 
-    def only(self, rows: list[int]) -> "Audio | None":
+    def select(self, rows: list[int]) -> "Audio | None":
         """The sound of those rows, numbered anew in that order; None where they have none."""
         kept = [(new, self.rows.index(old)) for new, old in enumerate(rows) if old in self.rows]
         if not kept:
@@ -65,29 +65,25 @@ class Demonstrations:
     is_answer_token: Bool[Tensor, "item token"]
     """True on the tokens of NAME, which preferences and policy gradients leave out (SPEC 4); nowhere in a verbalised
     answer, which is itself what is judged."""
-    readout_at: Int[Tensor, " item"]
-    """Column of the last token before the answer: of `<answer>`, from whose hidden state the distribution is read, or
-    of the rationale; −1 where a response begins with its answer."""
+    answer_position: Int[Tensor, " item"]
+    """Column of the answer's first token, which is the number of tokens before it. The distribution is read from the
+    hidden state of the token before: of `<answer>`, or of the rationale's last. 0 where a response begins with its
+    answer."""
 
-    def only(self, rows: list[int]) -> "Demonstrations":
+    def select(self, rows: list[int]) -> "Demonstrations":
         """Those rows, in that order."""
-        return Demonstrations(self.response.only(rows), self.is_answer_token[rows], self.readout_at[rows])
+        return Demonstrations(self.response.select(rows), self.is_answer_token[rows], self.answer_position[rows])
 
-    def up_to_answer(self) -> list[Int[Tensor, " _"]]:
+    def ids_before_answer(self) -> list[Int[Tensor, " _"]]:
         """Token ids of each response up to and with `<answer>`, without padding."""
-        return [ids[: int(end) + 1] for ids, end in zip(self.response.ids, self.readout_at, strict=True)]
-
-    def behind_answer(self) -> list[Int[Tensor, " _"]]:
-        """Token ids of what follows in each response: the class name and the end."""
-        rows = zip(self.response.ids, self.response.mask, self.readout_at, strict=True)
-        return [ids[int(end) + 1 : int(mask.sum())] for ids, mask, end in rows]
+        return [ids[: int(end)] for ids, end in zip(self.response.ids, self.answer_position, strict=True)]
 
     def to(self, device: torch.device | str) -> "Demonstrations":
         return replace(
             self,
             response=self.response.to(device),
             is_answer_token=self.is_answer_token.to(device),
-            readout_at=self.readout_at.to(device),
+            answer_position=self.answer_position.to(device),
         )
 
 
@@ -103,16 +99,16 @@ class Batch:
     curated: Demonstrations | None = None
     """Present where every item of the batch has one."""
 
-    def only(self, rows: list[int]) -> "Batch":
+    def select(self, rows: list[int]) -> "Batch":
         """Those rows, in that order."""
         if rows == list(range(len(self.items))):
             return self
         return Batch(
             items=tuple(self.items[row] for row in rows),
-            prompt=self.prompt.only(rows),
-            audio=None if self.audio is None else self.audio.only(rows),
+            prompt=self.prompt.select(rows),
+            audio=None if self.audio is None else self.audio.select(rows),
             label_dist=self.label_dist[rows],
-            curated=None if self.curated is None else self.curated.only(rows),
+            curated=None if self.curated is None else self.curated.select(rows),
         )
 
     def to(self, device: torch.device | str) -> "Batch":
@@ -143,7 +139,7 @@ class Groups:
     """What `predicted_dist` is the softmax of; None where the response states it in words."""
     well_formed: Bool[Tensor, "group rollout"]
     """True where the response keeps the prescribed form to its end."""
-    closed: Bool[Tensor, "group rollout"]
+    was_completed: Bool[Tensor, "group rollout"]
     """True where the missing way to the answer had to be appended to read it."""
     truncated: Bool[Tensor, "group rollout"]
     """True where the response was cut at its longest before it came to an answer."""
@@ -156,9 +152,9 @@ class Groups:
     def parsed(self) -> Bool[Tensor, "group rollout"]:
         """True on the responses that could be read."""
         if self.unparsed is None:
-            return torch.ones_like(self.closed)
+            return torch.ones_like(self.was_completed)
         flags = [[reason is None for reason in row] for row in self.unparsed]
-        return torch.tensor(flags, device=self.closed.device)
+        return torch.tensor(flags, device=self.was_completed.device)
 
 
 @dataclass(frozen=True)
@@ -172,7 +168,7 @@ class Reading:
     in words."""
     responses: tuple[str, ...]
     """The text that the model read its answer after, without the prompt."""
-    closed: tuple[bool, ...]
+    was_completed: tuple[bool, ...]
     """True where the missing end of the response had to be appended."""
     unparsed: tuple[str | None, ...] | None = None
     """Why the response to an item could not be read, None where it could; None in all where a readout cannot fail."""

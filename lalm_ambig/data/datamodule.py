@@ -41,12 +41,12 @@ class Items(Dataset[Item], Sequence[Item]):
             return Items(self.source, self.rationales, self.keep[index])
         return self._spoken_for(self.source[self.keep[index]])
 
-    def only(self, places: Sequence[int]) -> "Items":
+    def select(self, places: Sequence[int]) -> "Items":
         """The items at these places of the source, in that order."""
         return Items(self.source, self.rationales, places)
 
     def __iter__(self) -> Iterator[Item]:
-        return map(self._spoken_for, self.source.only(self.keep))
+        return map(self._spoken_for, self.source.select(self.keep))
 
     def _spoken_for(self, item: Item) -> Item:
         rationale = self.rationales.get(item.id)
@@ -229,12 +229,12 @@ class DataModule(lightning.LightningDataModule):
         """
         items, trainer = self.items("validation"), self.trainer
         if trainer is not None and _cuts(trainer.limit_val_batches):
-            return items.only(self._sampled(items, None))
+            return items.select(self._sampled(items, None))
         if self.written is None or self.written >= len(items):
             return items
         first = sorted(self._sampled(items, self.written))
         known = set(first)
-        return items.only([*first, *(place for place in items.keep if place not in known)])
+        return items.select([*first, *(place for place in items.keep if place not in known)])
 
     def train_items(self) -> Items:
         """What is trained on. InputError where there is nothing, or no item has the rationale that is needed."""
@@ -300,7 +300,7 @@ class DataModule(lightning.LightningDataModule):
         return self._loader(self.items(split))
 
     def _loader(self, items: Items) -> DataLoader[Batch]:
-        share = items.only(distributed.shard(items.keep))
+        share = items.select(distributed.shard(items.keep))
         return DataLoader(
             share,  # type: ignore[arg-type]
             batch_size=self.eval_batch_size,

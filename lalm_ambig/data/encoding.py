@@ -196,7 +196,7 @@ class Encoder:
                 [start + answer + end for start, answer, end in parts], self.policy.pad_id, side="right"
             ),
             is_answer_token=pad(marks, 0, side="right").ids.bool(),
-            readout_at=torch.tensor([len(start) - 1 for start, _, _ in parts]),
+            answer_position=torch.tensor([len(start) for start, _, _ in parts]),
         )
 
     def _response(self, item: Item) -> tuple[list[int], list[int], list[int]]:

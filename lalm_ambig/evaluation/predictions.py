@@ -56,7 +56,7 @@ def from_reading(items: Sequence[Item], reading: Reading) -> list[Prediction]:
         reading.predicted_dist.tolist(),
         nothing if reading.class_mass is None else reading.class_mass.tolist(),
         reading.responses,
-        reading.closed,
+        reading.was_completed,
         nothing if reading.unparsed is None else reading.unparsed,
         strict=True,
     )

@@ -208,7 +208,7 @@ class Method(lightning.LightningModule, ABC):
         if self.reads_curated and batch.curated is not None:
             readings["curated"] = self._read_curated(batch)
         if rows:
-            readings[self.mode] = self.read(batch.only(rows))
+            readings[self.mode] = self.read(batch.select(rows))
         self.validated += len(batch.items)
         for name, reading in readings.items():
             label_dist = batch.label_dist[: len(reading.predicted_dist)]

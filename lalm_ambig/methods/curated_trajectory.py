@@ -100,7 +100,7 @@ def _as_groups(curated: Demonstrations, dist: Tensor, *, logits: Tensor | None) 
         predicted_dist=dist[:, None],
         category_logits=None if logits is None else logits[:, None],
         well_formed=yes,
-        closed=~yes,
+        was_completed=~yes,
         truncated=~yes,
         texts=(("",),) * len(dist),
     )

@@ -171,7 +171,7 @@ class GRPO(Method):
         rewards = torch.zeros(len(batch.items), width, device=batch.label_dist.device)
         collected = Trajectories.nothing(rewards)
         if len(kept):
-            sampled, rewards[kept] = self._sample(batch.only(kept))
+            sampled, rewards[kept] = self._sample(batch.select(kept))
             collected = sampled.spread(kept, total=len(rewards))
         found = self._advantages(rewards, baseline=baseline)
         self._log(batch, rewards=rewards, found=found, kept=kept)

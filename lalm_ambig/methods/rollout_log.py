@@ -28,7 +28,7 @@ def rollout_values(groups: Groups, label_dist: Float[Tensor, "group category"]) 
         "rollouts/js_div_bits": js_of(groups, label_dist)[groups.parsed],
         **_unparsed(groups),
         "rollouts/well_formed": groups.well_formed.float(),
-        "rollouts/closed": groups.closed.float(),
+        "rollouts/closed": groups.was_completed.float(),
         "rollouts/truncated": groups.truncated.float(),
         "rollouts/tokens": groups.mask.sum(-1).float(),
     }
@@ -64,7 +64,7 @@ def rollout_rows(
                 {
                     "id": item.id,
                     "response": text,
-                    "closed": bool(groups.closed[g, k]),
+                    "closed": bool(groups.was_completed[g, k]),
                     "unparsed": None if groups.unparsed is None else groups.unparsed[g][k],
                     "label_dist": _rounded(torch.tensor(item.label_dist)),
                     "predicted_dist": _rounded(groups.predicted_dist[g, k]),

@@ -21,8 +21,8 @@ Continuations = Sequence[Sequence[Sequence[int]]]
 class Decoder(ABC):
     """K responses to each prompt of a batch, rows prompt by prompt: row g·K + k is response k of prompt g."""
 
-    def __init__(self, policy: Policy, batch: Batch, *, copies: int) -> None:
-        self.policy, self.batch, self.copies = policy, batch, copies
+    def __init__(self, policy: Policy, batch: Batch, *, group_size: int) -> None:
+        self.policy, self.batch, self.group_size = policy, batch, group_size
         self.fed: list[Tensor] = []
         """Tokens of each step so far, one a row."""
 
@@ -39,7 +39,7 @@ class Decoder(ABC):
         """The hidden state that predicts the token behind these."""
 
     @abstractmethod
-    def after(self, prefixes: Sequence[int], continuations: Continuations) -> list[list[Tensor]]:
+    def states_after(self, prefixes: Sequence[int], continuations: Continuations) -> list[list[Tensor]]:
         """Hidden states [token, channel] of each continuation behind the first `prefixes[row]` tokens of its row."""
 
 
@@ -47,8 +47,8 @@ class SharedDecoder(Decoder):
     """Each prompt read once, its keys and values kept once."""
 
     def start(self) -> Float[Tensor, "row channel"]:
-        last, self.cache = prefill(self.policy, self.prompts(), copies=self.copies)
-        return last.repeat_interleave(self.copies, 0)
+        last, self.cache = prefill(self.policy, self.prompts(), group_size=self.group_size)
+        return last.repeat_interleave(self.group_size, 0)
 
     def step(self, tokens: Int[Tensor, " row"]) -> Float[Tensor, "row channel"]:
         self.fed.append(tokens)
@@ -57,7 +57,7 @@ class SharedDecoder(Decoder):
         self.cache.advance(1)
         return states[:, 0]
 
-    def after(self, prefixes: Sequence[int], continuations: Continuations) -> list[list[Tensor]]:
+    def states_after(self, prefixes: Sequence[int], continuations: Continuations) -> list[list[Tensor]]:
         rows = [[token for tokens in row for token in tokens] for row in continuations]
         packed = pad([row or [self.policy.pad_id] for row in rows], self.policy.pad_id, side="right")
         sizes = [[len(tokens) for tokens in row] for row in continuations]
@@ -90,7 +90,7 @@ class PlainDecoder(Decoder):
     """Every row with a prompt of its own, by the model's own cache: what the shared way must equal."""
 
     def start(self) -> Float[Tensor, "row channel"]:
-        prompts = [prompt for prompt in self.prompts() for _ in range(self.copies)]
+        prompts = [prompt for prompt in self.prompts() for _ in range(self.group_size)]
         self.decoding = PlainDecoding(self.policy, prompts)
         return self.decoding.start()
 
@@ -98,7 +98,7 @@ class PlainDecoder(Decoder):
         self.fed.append(tokens)
         return self.decoding.step(tokens)
 
-    def after(self, prefixes: Sequence[int], continuations: Continuations) -> list[list[Tensor]]:
+    def states_after(self, prefixes: Sequence[int], continuations: Continuations) -> list[list[Tensor]]:
         device = self.policy.device
         fed = torch.stack(self.fed, dim=1) if self.fed else torch.empty(len(prefixes), 0, dtype=torch.long)
         segments = self.prompts()
@@ -107,7 +107,7 @@ class PlainDecoder(Decoder):
                 ids = torch.cat(
                     [fed[row, :prefix].to(device), torch.tensor(tokens, dtype=torch.long, device=device)]
                 )
-                segments.append(Segment(self.policy.embed_ids(ids), row // self.copies, ids))
+                segments.append(Segment(self.policy.embed_ids(ids), row // self.group_size, ids))
         states = iter(tree_states(self.policy, segments, share=False)[len(self.batch.items) :])
         return [
             [next(states)[prefix:] for _ in options]

@@ -35,13 +35,13 @@ class Request:
     """What is to be generated."""
 
     sampling: Sampling
-    copies: int = 1
+    group_size: int = 1
     """Responses to each prompt, K."""
     stop: tuple[str, ...] = ()
     """Texts that end a response; they stay in it."""
     anchor: str | None = None
     """Text behind whose first occurrence the hidden state is wanted; None where none is."""
-    behind_anchor: int | None = None
+    max_tokens_after_anchor: int | None = None
     """Most tokens behind the anchor; None for as many as the response may have."""
     limits: tuple[int, ...] | None = None
     """Longest response to each prompt, in tokens, where it is not the same for all."""
@@ -63,13 +63,13 @@ class Response:
     text: str = ""
     """Without the end of the turn."""
     ended: Ended | None = None
-    anchor: int = -1
+    anchor_end: int = -1
     """Tokens up to and with the anchor's last; −1 where it was not reached, or inside a token."""
     prefix: int = 0
     """Tokens that the closing follows."""
     closing: tuple[int, ...] = ()
     """Tokens that lead from the prefix to the anchor; none where the response has it at a token's end."""
-    closed: bool = False
+    was_completed: bool = False
     """Whether the response lacked the anchor."""
 
 
@@ -82,11 +82,11 @@ class Generated:
     """Hidden state behind the anchor, or behind the closing where it was missing."""
     decoder: Decoder
 
-    def behind_anchor(self, continuations: Continuations) -> list[list[Tensor]]:
+    def continue_from_anchor(self, continuations: Continuations) -> list[list[Tensor]]:
         """Hidden states [token, channel] of token lists that follow the anchor of each row."""
         rows = list(zip(self.responses, continuations, strict=True))
         whole = [[[*r.closing, *tokens] for tokens in options] for r, options in rows]
-        states = self.decoder.after([r.prefix for r in self.responses], whole)
+        states = self.decoder.states_after([r.prefix for r in self.responses], whole)
         return [
             [found[len(r.closing) :] for found in options]
             for r, options in zip(self.responses, states, strict=True)
@@ -97,7 +97,7 @@ class Generated:
 def generate(
     policy: Policy, batch: Batch, request: Request, *, noise: Float[Tensor, "row token"] | None = None
 ) -> Generated:
-    """`request.copies` responses to each prompt of the batch.
+    """`request.group_size` responses to each prompt of the batch.
 
     Args:
         policy: Put into evaluation mode for the time.
@@ -114,7 +114,7 @@ def generate(
     shares = request.share_prompt and policy.abilities.shares_texts_of(longest + BEHIND_TOKENS, row=row)
     kind = SharedDecoder if shares else PlainDecoder
     with policy.eval_mode():
-        decoder = kind(policy, batch, copies=request.copies)
+        decoder = kind(policy, batch, group_size=request.group_size)
         loop = _Loop(policy, request, prompts=len(batch.items))
         hidden = decoder.start()
         steps = max(row.limit for row in loop.rows)
@@ -136,7 +136,7 @@ class _Loop:
     def __init__(self, policy: Policy, request: Request, *, prompts: int) -> None:
         self.policy, self.request = policy, request
         limits = request.limits or (request.sampling.max_new_tokens,) * prompts
-        self.rows = [Response(limit) for limit in limits for _ in range(request.copies)]
+        self.rows = [Response(limit) for limit in limits for _ in range(request.group_size)]
         self.ends = set(policy.end_ids)
         self.waiting: list[int] = []
         """Rows whose anchor's last token was just chosen: the next step gives their state."""
@@ -165,8 +165,8 @@ class _Loop:
         anchor, tags = self.request.anchor, self.request.tags
         if tags.opened and any(text in tail for text in (anchor or "", *self.request.stop) if text):
             tail = tags.outside(self.policy.tokenizer.decode(row.ids))
-        if anchor and row.anchor < 0 and tail.endswith(anchor):
-            row.anchor = len(row.ids)
+        if anchor and row.anchor_end < 0 and tail.endswith(anchor):
+            row.anchor_end = len(row.ids)
             self.waiting.append(number)
         if any(text in tail for text in self.request.stop):
             row.ended = "stop"
@@ -175,9 +175,9 @@ class _Loop:
 
     def _longest(self, row: Response) -> int:
         """Tokens that the row may have, given what it has reached."""
-        if self.request.behind_anchor is None or row.anchor < 0:
+        if self.request.max_tokens_after_anchor is None or row.anchor_end < 0:
             return row.limit
-        return min(row.limit, row.anchor + self.request.behind_anchor)
+        return min(row.limit, row.anchor_end + self.request.max_tokens_after_anchor)
 
     def capture(self, hidden: Tensor) -> None:
         """Keep the states of the rows that wait for one."""
@@ -197,18 +197,18 @@ class _Loop:
         missing = [n for n in range(len(self.rows)) if n not in self.states]
         if missing:
             lists = [[row.closing] if n in missing else [] for n, row in enumerate(self.rows)]
-            found = decoder.after([row.prefix for row in self.rows], lists)
+            found = decoder.states_after([row.prefix for row in self.rows], lists)
             self.states |= {n: found[n][0][-1] for n in missing}
         return torch.stack([self.states[n] for n in range(len(self.rows))])
 
     def _lead_to_anchor(self, row: Response, spoken: Sequence[int], *, fed: int) -> None:
         """From which prefix, by which tokens, the row gets to the anchor; the decoder has seen `fed` of its tokens."""
         anchor = str(self.request.anchor)
-        row.prefix, closing = row.anchor, []
-        if row.anchor < 0:
-            row.closed = anchor not in self.request.tags.outside(row.text)
+        row.prefix, closing = row.anchor_end, []
+        if row.anchor_end < 0:
+            row.was_completed = anchor not in self.request.tags.outside(row.text)
             # Where the tag's end and what follows it share a token, go back to before that token.
-            row.prefix = len(spoken) if row.closed else self._tokens_before(spoken, anchor)
+            row.prefix = len(spoken) if row.was_completed else self._tokens_before(spoken, anchor)
             text = self.policy.tokenizer.decode(spoken[: row.prefix])
             closing = self.policy.text_ids(self.request.tags.completion_to_answer(text))
         unseen = [*spoken[fed : row.prefix]]

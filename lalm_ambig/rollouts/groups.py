@@ -26,7 +26,7 @@ class GroupSampling:
     """How groups are drawn."""
 
     sampling: Sampling
-    copies: int
+    group_size: int
     """Responses to each prompt, K."""
     step: int
     """Of training: another step draws other responses."""
@@ -50,27 +50,27 @@ def sample_groups(encoder: Encoder, batch: Batch, draw: GroupSampling) -> Groups
     Logit readout: sampled to `</answer>`, the distribution read behind `<answer>`. Verbalised: sampled to the end of
     the turn, and parsed.
     """
-    request = Request(draw.sampling, copies=draw.copies, share_prompt=draw.share_prompt)
+    request = Request(draw.sampling, group_size=draw.group_size, share_prompt=draw.share_prompt)
     if encoder.answer is not None:
         request = _to_answer(request, encoder.answer)
     noise = uniform_noise(
         [item.id for item in batch.items],
         seed=draw.sampling.seed or 0,
         step=draw.step,
-        copies=draw.copies,
+        group_size=draw.group_size,
         tokens=draw.sampling.max_new_tokens,
     )
     generated = generate(encoder.policy, batch, request, noise=noise)
     found = (
         _stated(encoder, generated) if encoder.answer is None else _scored(encoder, generated, encoder.answer)
     )
-    return _grouped(encoder, generated.responses, found, copies=draw.copies)
+    return _grouped(encoder, generated.responses, found, group_size=draw.group_size)
 
 
 def _to_answer(request: Request, answer: AnswerTokens) -> Request:
     behind, tags = max(map(len, answer.name_ids)) + SPARE_TOKENS, answer.tags
     return replace(
-        request, stop=(tags.answer_close,), anchor=tags.answer_open, behind_anchor=behind, tags=tags
+        request, stop=(tags.answer_close,), anchor=tags.answer_open, max_tokens_after_anchor=behind, tags=tags
     )
 
 
@@ -78,7 +78,7 @@ def _scored(encoder: Encoder, generated: Generated, answer: AnswerTokens) -> Ans
     assert generated.anchor_states is not None
     inner = inner_tokens(answer)
     with encoder.policy.eval_mode():
-        inside = generated.behind_anchor([inner] * len(generated.responses)) if any(inner) else None
+        inside = generated.continue_from_anchor([inner] * len(generated.responses)) if any(inner) else None
         scores = category_scores(encoder.policy, answer, generated.anchor_states, inside=inside)
     formed = [answer.tags.is_well_formed(r.text) for r in generated.responses]
     return Answers(predicted_dist(scores), formed, category_logits=scores)
@@ -101,7 +101,7 @@ def _in_form(encoder: Encoder, text: str) -> bool:
     return is_reasoned(rest) or (bool(thought.strip()) and is_bare(rest))
 
 
-def _grouped(encoder: Encoder, responses: Sequence[Response], found: Answers, *, copies: int) -> Groups:
+def _grouped(encoder: Encoder, responses: Sequence[Response], found: Answers, *, group_size: int) -> Groups:
     policy, device = encoder.policy, found.predicted_dist.device
     tokens = pad([r.ids for r in responses], policy.pad_id, side="right").to(device)
     values = torch.tensor([value for r in responses for value in r.log_probs], device=device)
@@ -114,10 +114,10 @@ def _grouped(encoder: Encoder, responses: Sequence[Response], found: Answers, *,
 
     def grouped(values: Sequence[bool] | Tensor) -> Tensor:
         rows = values if isinstance(values, Tensor) else torch.tensor(values)
-        return rows.to(device).view(-1, copies, *rows.shape[1:])
+        return rows.to(device).view(-1, group_size, *rows.shape[1:])
 
     def by_group(values: Sequence[Any]) -> tuple[tuple[Any, ...], ...]:
-        return tuple(tuple(values[n : n + copies]) for n in range(0, len(values), copies))
+        return tuple(tuple(values[n : n + group_size]) for n in range(0, len(values), group_size))
 
     return Groups(
         ids=grouped(tokens.ids),
@@ -127,7 +127,7 @@ def _grouped(encoder: Encoder, responses: Sequence[Response], found: Answers, *,
         predicted_dist=grouped(found.predicted_dist),
         category_logits=None if found.category_logits is None else grouped(found.category_logits),
         well_formed=grouped(found.well_formed),
-        closed=grouped([r.closed for r in responses]),
+        was_completed=grouped([r.was_completed for r in responses]),
         truncated=grouped(cut),
         texts=by_group([r.text for r in responses]),
         unparsed=None if found.unparsed is None else by_group(found.unparsed),
@@ -137,17 +137,17 @@ def _grouped(encoder: Encoder, responses: Sequence[Response], found: Answers, *,
 def _reached(responses: Sequence[Response], found: Answers) -> list[bool]:
     """Whether each response came to an answer by itself."""
     if found.unparsed is None:
-        return [not r.closed for r in responses]
+        return [not r.was_completed for r in responses]
     return [reason is None for reason in found.unparsed]
 
 
 def _name_marks(encoder: Encoder, response: Response, width: int) -> list[int]:
     """1 on each token behind the answer's place and before the tag that closes it, filled up with 0."""
     marks = [0] * width
-    if response.anchor < 0:
+    if response.anchor_end < 0:
         return marks
-    for place in range(response.anchor, len(response.ids)):
-        before = encoder.policy.tokenizer.decode(response.ids[response.anchor : place])
+    for place in range(response.anchor_end, len(response.ids)):
+        before = encoder.policy.tokenizer.decode(response.ids[response.anchor_end : place])
         here = encoder.policy.tokenizer.decode(response.ids[place : place + 1])
         if "<" in before or here.startswith("<") or response.ids[place] in encoder.policy.end_ids:
             break

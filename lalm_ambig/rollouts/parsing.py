@@ -30,5 +30,5 @@ def read_stated(encoder: Encoder, batch: Batch, *, max_new_tokens: int, share: b
     greedy = Request(Sampling(max_new_tokens=max_new_tokens, temperature=0.0), share_prompt=share)
     texts = [r.text for r in generate(encoder.policy, batch, greedy).responses]
     dist, unparsed = parse_responses([encoder.tags.parted(text)[1] for text in texts], encoder.categories)
-    closed = (False,) * len(texts)
-    return Reading(dist.to(encoder.policy.device), None, tuple(texts), closed=closed, unparsed=unparsed)
+    was_completed = (False,) * len(texts)
+    return Reading(dist.to(encoder.policy.device), None, tuple(texts), was_completed=was_completed, unparsed=unparsed)

@@ -24,10 +24,10 @@ class ScoredSpan:
     prompt: int
     """Row of the batch."""
     ids: Int[Tensor, " token"]
-    counted: Bool[Tensor, " token"]
+    loss_mask: Bool[Tensor, " token"]
     """True on the tokens whose log-probability is wanted."""
-    anchor: int | None = None
-    """Tokens up to and with the answer's place, where the class scores behind it are wanted."""
+    answer_position: int | None = None
+    """Index of the answer's first token, where the class scores at that position are wanted."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,12 @@ def curated_passages(curated: Demonstrations, *, ce: bool, name: bool, scores: b
         scores: Whether the class scores are wanted.
     """
     found = []
-    for row, end in enumerate(curated.readout_at.tolist()):
-        stop = int(curated.response.mask[row].sum()) if ce else end + 1
-        counted = curated.response.mask[row, :stop] & ce
+    for row, position in enumerate(curated.answer_position.tolist()):
+        stop = int(curated.response.mask[row].sum()) if ce else position
+        loss_mask = curated.response.mask[row, :stop] & ce
         if not name:
-            counted = counted & ~curated.is_answer_token[row, :stop]
-        found.append(ScoredSpan(row, curated.response.ids[row, :stop], counted, end + 1 if scores else None))
+            loss_mask = loss_mask & ~curated.is_answer_token[row, :stop]
+        found.append(ScoredSpan(row, curated.response.ids[row, :stop], loss_mask, position if scores else None))
     return found
 
 
@@ -98,9 +98,9 @@ def _segments(
     policy: Policy, passage: ScoredSpan, *, first: int, inner: Sequence[tuple[int, ...]]
 ) -> list[Segment]:
     """The passage as segments: whole, or split at its anchor where inner tokens of names go on from there."""
-    if passage.anchor is None or not any(inner):
+    if passage.answer_position is None or not any(inner):
         return [Segment(policy.embed_ids(passage.ids), passage.prompt, passage.ids)]
-    start, rest = passage.ids[: passage.anchor], passage.ids[passage.anchor :]
+    start, rest = passage.ids[: passage.answer_position], passage.ids[passage.answer_position :]
     names = [torch.tensor(ids, device=rest.device, dtype=rest.dtype) for ids in inner]
     found = [Segment(policy.embed_ids(start), passage.prompt, start)]
     return found + [Segment(policy.embed_ids(ids), first, ids) for ids in (rest, *names) if len(ids)]
@@ -125,9 +125,9 @@ def _log_probs(
         before = torch.cat([states[passage.prompt][-1:], _own_states(passage, index, states)])[
             : len(passage.ids)
         ]
-        rows.append(before[passage.counted])
-    ids = torch.cat([passage.ids[passage.counted] for passage in passages])
-    mask = pad_sequence([passage.counted for passage in passages], batch_first=True)
+        rows.append(before[passage.loss_mask])
+    ids = torch.cat([passage.ids[passage.loss_mask] for passage in passages])
+    mask = pad_sequence([passage.loss_mask for passage in passages], batch_first=True)
     values = policy.token_log_probs(torch.cat(rows), ids, temperature=temperature)
     return torch.zeros(mask.shape, device=mask.device).masked_scatter(mask, values), mask
 
@@ -140,16 +140,16 @@ def _scores(
     answer: AnswerTokens | None,
 ) -> Tensor:
     ends, states = passed
-    chosen = [(p, n) for p, n in zip(passages, ends, strict=True) if p.anchor is not None]
+    chosen = [(p, n) for p, n in zip(passages, ends, strict=True) if p.answer_position is not None]
     if answer is None or not chosen:
         return states[0].new_zeros(0, 0 if answer is None else len(answer.name_ids), dtype=torch.float32)
-    anchors = torch.stack([states[n][int(p.anchor or 0) - 1] for p, n in chosen])
+    anchors = torch.stack([states[n][int(p.answer_position or 0) - 1] for p, n in chosen])
     inner = inner_tokens(answer)
     if not any(inner):
         return category_scores(policy, answer, anchors)
     inside = []
     for passage, index in chosen:
-        split = passage.anchor is not None and len(passage.ids) > passage.anchor
+        split = passage.answer_position is not None and len(passage.ids) > passage.answer_position
         names = iter(states[index + 1 + split :])
         inside.append([next(names) if ids else anchors[:0] for ids in inner])
     return category_scores(policy, answer, anchors, inside=inside)

@@ -33,17 +33,17 @@ def read_generated(
     generated = generate(policy, batch, request)
     assert generated.anchor_states is not None
     inner = inner_tokens(answer)
-    inside = generated.behind_anchor([inner] * len(batch.items)) if any(inner) else None
+    inside = generated.continue_from_anchor([inner] * len(batch.items)) if any(inner) else None
     texts = [policy.tokenizer.decode([*r.ids[: r.prefix], *r.closing]) for r in generated.responses]
-    closed = [r.closed for r in generated.responses]
-    return _reading(policy, answer, (generated.anchor_states, inside), (texts, closed))
+    was_completed = [r.was_completed for r in generated.responses]
+    return _reading(policy, answer, (generated.anchor_states, inside), (texts, was_completed))
 
 
 @torch.no_grad()
 def read_curated(policy: Policy, batch: Batch, answer: AnswerTokens, *, share: bool = True) -> Reading:
     """The distribution behind the curated response, which every item of the batch must have."""
     assert batch.curated is not None
-    return _read_behind(policy, batch, answer, batch.curated.up_to_answer(), share=share)
+    return _read_behind(policy, batch, answer, batch.curated.ids_before_answer(), share=share)
 
 
 def _read_behind(
@@ -81,10 +81,10 @@ def _reading(
 ) -> Reading:
     anchors, inside = read
     scores = category_scores(policy, answer, anchors, inside=inside)
-    texts, closed = said
+    texts, was_completed = said
     mass = (
         class_mass(scores, policy.logits(anchors))
         if answer.scoring == "first"
         else scores.exp().sum(-1).clamp(max=1)
     )
-    return Reading(predicted_dist(scores), mass, responses=tuple(texts), closed=tuple(closed))
+    return Reading(predicted_dist(scores), mass, responses=tuple(texts), was_completed=tuple(was_completed))

@@ -78,9 +78,9 @@ def _kept(shares: Tensor, sampling: Sampling) -> Tensor:
 
 
 def uniform_noise(
-    ids: Sequence[str], *, seed: int, step: int, copies: int, tokens: int
+    ids: Sequence[str], *, seed: int, step: int, group_size: int, tokens: int
 ) -> Float[Tensor, "row token"]:
-    """Uniform numbers in [0, 1) for `copies` responses to each item, rows item by item.
+    """Uniform numbers in [0, 1) for `group_size` responses to each item, rows item by item.
 
     An item's numbers depend on the seed, the step and its id only, so its responses do not change with the batch, the
     order or the number of processes that it is sampled in.
@@ -89,5 +89,5 @@ def uniform_noise(
     for item in ids:
         digest = hashlib.sha256(f"{seed}/{step}/{item}".encode()).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
-        rows.append(torch.rand(copies, tokens, generator=generator))
+        rows.append(torch.rand(group_size, tokens, generator=generator))
     return torch.cat(rows)

@@ -42,7 +42,7 @@ class Samples(Callback):
                     "reading": mode,
                     "label_dist": [round(p, 4) for p in item.label_dist],
                     "predicted_dist": [round(p, 4) for p in reading.predicted_dist[row].tolist()],
-                    "closed": reading.closed[row],
+                    "closed": reading.was_completed[row],
                     "unparsed": None if reading.unparsed is None else reading.unparsed[row],
                     "response": reading.responses[row],
                 }

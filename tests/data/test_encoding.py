@@ -77,9 +77,9 @@ def test_curated_responses_are_complete_and_marked(
     names = ("neutral", "happiness", "anger", "sadness")  # of the third, four classes tie: the first counts
     for row, (item, name) in enumerate(zip(items, names, strict=True)):
         ids = curated.response.ids[row][curated.response.mask[row]].tolist()
-        at = int(curated.readout_at[row])
-        assert tiny.tokenizer.decode(ids[: at + 1]) == f"<think>{item.rationale}</think><answer>"
-        assert tiny.tokenizer.decode(ids[at + 1 :]) == f" {name}</answer><|im_end|>"
+        at = int(curated.answer_position[row])
+        assert tiny.tokenizer.decode(ids[:at]) == f"<think>{item.rationale}</think><answer>"
+        assert tiny.tokenizer.decode(ids[at:]) == f" {name}</answer><|im_end|>"
         marked = curated.response.ids[row][curated.is_answer_token[row]].tolist()
         assert tiny.tokenizer.decode(marked) == f" {name}"
         assert bool(curated.response.mask[row, 0]), "right-padded"

@@ -89,7 +89,7 @@ class Oracle:
             logits = self.logits([*prompt, *ids.tolist()])[len(prompt) - 1 :]
             log_probs = logits[:-1].log_softmax(-1).gather(1, ids[:, None])[:, 0]
             ce = -log_probs[~batch.curated.is_answer_token[row][mask]].mean()
-            ours = logits[int(batch.curated.readout_at[row]) + 1, list(classes)].log_softmax(-1)
+            ours = logits[int(batch.curated.answer_position[row]), list(classes)].log_softmax(-1)
             p = batch.label_dist[row]
             losses.append(ce + (torch.xlogy(p, p) - p * ours).sum())
         return torch.stack(losses).mean()

@@ -67,11 +67,11 @@ def test_rollouts_go_on_from_texts_with_a_common_beginning(policy: Policy) -> No
     nudge(policy)
     for name, texts in TREES.items():
         rows = embedded(policy, texts)
-        last, cache = prefill(policy, [Segment(row) for row in rows], copies=2)
+        last, cache = prefill(policy, [Segment(row) for row in rows], group_size=2)
         plain = tree_states(policy, [Segment(row) for row in rows], share=False)
         torch.testing.assert_close(last, torch.stack([s[-1] for s in plain]), atol=2e-5, rtol=1e-4, msg=name)
         assert cache.prompt_lengths.tolist() == [len(text) for text in texts for _ in range(2)]
-        single = prefill(policy, [Segment(rows[-1])], copies=2)[1]
+        single = prefill(policy, [Segment(rows[-1])], group_size=2)[1]
         for (keys, values), (own_keys, own_values) in zip(cache.prompts, single.prompts, strict=True):
             torch.testing.assert_close(keys[-1:, :, : len(texts[-1])], own_keys, atol=2e-5, rtol=1e-4)
             torch.testing.assert_close(values[-1:, :, : len(texts[-1])], own_values, atol=2e-5, rtol=1e-4)

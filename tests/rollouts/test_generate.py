@@ -139,14 +139,14 @@ def test_the_reading_equals_a_fresh_pass_over_prompt_and_response(
 
 def test_truncated_rows_are_closed_and_marked(tiny: Tiny, encoder: Encoder, batch: Batch) -> None:
     reading = read_generated(tiny, batch, encoder.answer, max_new_tokens=3)
-    assert all(reading.closed)
+    assert all(reading.was_completed)
     assert all(text.endswith("</think><answer>") for text in reading.responses)
 
 
 def test_no_new_tokens_ask_at_once(tiny: Tiny, encoder: Encoder, items: Sequence[Item], batch: Batch) -> None:
     reading = read_generated(tiny, batch, encoder.answer, max_new_tokens=0)
     assert set(reading.responses) == {"<answer>"}
-    assert not any(reading.closed), "nothing was cut short"
+    assert not any(reading.was_completed), "nothing was cut short"
     names = torch.tensor(encoder.answer.first_ids)
     for row, one in enumerate(alone(encoder, items)):
         state = naive(tiny, one, list(encoder.answer.open_ids))
@@ -168,7 +168,7 @@ def test_rows_that_stop_at_different_steps_do_not_disturb_each_other(
         "<answer>",
         texts[3] + "</think><answer>",
     ]
-    assert [row.closed for row in rows] == [False, False, True, True]
+    assert [row.was_completed for row in rows] == [False, False, True, True]
     with monkeypatch.context() as patch:
         script(tiny, patch, scripts)
         patch.setattr("lalm_ambig.rollouts.reading.class_mass", lambda *_: torch.ones(4))
@@ -203,7 +203,7 @@ def test_a_last_token_that_holds_more_than_the_tags_end_is_taken_back(
     script(tiny, monkeypatch, [[*tiny.text_ids(before), joined]])
     [row] = greedy(tiny, encoder(items[:1]), 30)
     assert read_to(tiny, row) == "<think>calm" + ("</think>" if "</think>" in before else "") + "<answer>"
-    assert not row.closed
+    assert not row.was_completed
     assert [*row.ids[: row.prefix], *row.closing] == tiny.text_ids(before) + tiny.text_ids(
         rest[: -len(" fear")]
     )
@@ -232,7 +232,7 @@ def test_reading_behind_the_curated_reasoning_equals_a_pass_without_padding(
     reading = read_curated(tiny, batch, encoder.answer)
     names = torch.tensor(encoder.answer.first_ids)
     assert reading.responses == tuple(f"<think>{item.rationale}</think><answer>" for item in items)
-    assert not any(reading.closed)
+    assert not any(reading.was_completed)
     for row, one in enumerate(alone(encoder, items)):
         state = naive(tiny, one, tiny.text_ids(f"<think>{items[row].rationale}</think><answer>"))
         expected = torch.softmax(tiny.category_logits(state[None], names), -1)

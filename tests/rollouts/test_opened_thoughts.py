@@ -51,7 +51,7 @@ def taught(encoder: Encoder, item: Item) -> str:
 def sampled(encoder: Encoder, items: Sequence[Item], texts: Sequence[str]) -> Groups:
     with pytest.MonkeyPatch.context() as patch:
         say(encoder.policy, patch, texts)  # type: ignore[arg-type]
-        draw = GroupSampling(Sampling(max_new_tokens=90), copies=len(texts), step=0)
+        draw = GroupSampling(Sampling(max_new_tokens=90), group_size=len(texts), step=0)
         return sample_groups(encoder, encoder(items[:1]), draw)
 
 
@@ -91,7 +91,7 @@ def test_the_form_pays_for_the_right_continuation(
     ]
     groups = sampled(make_encoder(policy), items, texts)
     assert groups.well_formed[0].tolist() == [True, False, False, False]
-    assert groups.closed[0].tolist() == [False, False, True, False]
+    assert groups.was_completed[0].tolist() == [False, False, True, False]
 
 
 def test_an_answer_inside_an_open_thought_is_not_read(
@@ -102,7 +102,7 @@ def test_an_answer_inside_an_open_thought_is_not_read(
     encoder = make_encoder(policy)
     groups = sampled(encoder, items, texts)
     assert groups.texts[0][0] == texts[0], "it goes on to the answer that counts"
-    assert groups.closed[0].tolist() == [False, True, True, True]
+    assert groups.was_completed[0].tolist() == [False, True, True, True]
     assert groups.is_answer_token[0].sum(-1).tolist() == [1, 0, 0, 0]
     batch, answer = encoder(items[:1]), encoder.answer
     assert answer is not None
@@ -132,7 +132,7 @@ def test_a_token_that_joins_the_answers_tag_and_more_is_looked_for_behind_the_th
     assert encoder.answer is not None
     reading = read_generated(policy, encoder(items[:1]), encoder.answer, max_new_tokens=90)
     assert reading.responses == (f"{before}>",)
-    assert not reading.closed[0]
+    assert not reading.was_completed[0]
 
 
 def test_an_answer_asked_for_at_once_closes_the_thought(

@@ -58,11 +58,11 @@ def test_a_number_just_below_one_never_takes_a_token_that_was_left_out() -> None
 
 
 def test_noise_belongs_to_item_seed_and_step() -> None:
-    both = uniform_noise(["a", "b"], seed=1, step=2, copies=2, tokens=3)
+    both = uniform_noise(["a", "b"], seed=1, step=2, group_size=2, tokens=3)
     assert both.shape == (4, 3)
-    assert torch.equal(both[2:], uniform_noise(["b"], seed=1, step=2, copies=2, tokens=3))
+    assert torch.equal(both[2:], uniform_noise(["b"], seed=1, step=2, group_size=2, tokens=3))
     for seed, step in ((2, 2), (1, 3)):
-        assert not torch.equal(both, uniform_noise(["a", "b"], seed=seed, step=step, copies=2, tokens=3))
+        assert not torch.equal(both, uniform_noise(["a", "b"], seed=seed, step=step, group_size=2, tokens=3))
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_the_prompts_of_the_batch_begin_alike(policy: Tiny, batch: Batch) -> Non
 
 @torch.no_grad()
 def test_greedy_responses_are_the_plain_ones(policy: Tiny, batch: Batch) -> None:
-    request = Request(Sampling(max_new_tokens=5, temperature=0.0), copies=2, anchor="<answer>")
+    request = Request(Sampling(max_new_tokens=5, temperature=0.0), group_size=2, anchor="<answer>")
     shared, plain = (generate(policy, batch, replace(request, share_prompt=s)) for s in (True, False))
     assert [r.ids for r in shared.responses] == [r.ids for r in plain.responses]
     for ours, theirs in zip(shared.responses, plain.responses, strict=True):
@@ -99,7 +99,7 @@ def test_readings_are_the_plain_ones(policy: Tiny, batch: Batch, encoder: Encode
         torch.testing.assert_close(ours.predicted_dist, plain.predicted_dist, atol=2e-5, rtol=0)
         assert ours.class_mass is not None
         torch.testing.assert_close(ours.class_mass, plain.class_mass, atol=2e-5, rtol=1e-4)
-        assert (ours.responses, ours.closed) == (plain.responses, plain.closed)
+        assert (ours.responses, ours.was_completed) == (plain.responses, plain.was_completed)
     assert shared[0].responses == ("<answer>",) * len(batch.items)
 
 

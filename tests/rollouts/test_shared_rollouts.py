@@ -33,13 +33,13 @@ def batch(policy: Tiny, make_encoder: MakeEncoder, items: Sequence[Item]) -> Bat
 def sampled(policy: Tiny, batch: Batch, *, share: bool = True, **settings: object) -> Generated:
     request = Request(
         Sampling(max_new_tokens=NEW, temperature=TEMPERATURE),
-        copies=COPIES,
+        group_size=COPIES,
         anchor="<answer>",
         share_prompt=share,
         **settings,  # type: ignore[arg-type]
     )
     ids = [item.id for item in batch.items]
-    noise = uniform_noise(ids, seed=3, step=0, copies=COPIES, tokens=NEW)
+    noise = uniform_noise(ids, seed=3, step=0, group_size=COPIES, tokens=NEW)
     return generate(policy, batch, request, noise=noise)
 
 

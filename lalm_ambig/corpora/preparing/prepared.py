@@ -72,7 +72,7 @@ class ItemView(Sequence[Item]):
                 Item(**dict(zip(names, row, strict=True))) for row in zip(*columns.values(), strict=True)
             )
 
-    def only(self, places: Sequence[int]) -> "ItemView":
+    def select(self, places: Sequence[int]) -> "ItemView":
         """The items at these places, in that order."""
         return ItemView(self._table, self._rows[np.asarray(places, dtype=np.int64)])
 

@@ -17,24 +17,24 @@ class RolloutCache(Layout):
     """The state of K responses to each of G prompts, rows group by group: row g·K + k is response k of prompt g."""
 
     def __init__(
-        self, packed: Sequence[tuple[Tensor, Tensor]], paths: Sequence[Sequence[slice]], *, copies: int
+        self, packed: Sequence[tuple[Tensor, Tensor]], paths: Sequence[Sequence[slice]], *, group_size: int
     ) -> None:
         """
         Args:
             packed: Keys and values of each layer [1, head, token, channel], those of all prompts in one row.
             paths: Where each prompt's tokens lie in it; a common beginning is laid out for each of them.
-            copies: Responses to each prompt, K.
+            group_size: Responses to each prompt, K.
         """
         super().__init__()
-        self.copies = copies
+        self.group_size = group_size
         self.prompts = [(_by_prompt(k, paths), _by_prompt(v, paths)) for k, v in packed]
         lengths = [sum(place.stop - place.start for place in path) for path in paths]
-        self.prompt_lengths = torch.tensor(lengths).repeat_interleave(copies)
+        self.prompt_lengths = torch.tensor(lengths).repeat_interleave(group_size)
         """Tokens before each row's response."""
         longest = max(lengths)
         ragged = min(lengths) < longest
         absent = torch.arange(longest) >= torch.tensor(lengths)[:, None]
-        self.absent = absent.repeat_interleave(copies, 0)[:, None, None] if ragged else None
+        self.absent = absent.repeat_interleave(group_size, 0)[:, None, None] if ragged else None
         self.own: list[tuple[Tensor, Tensor]] = []
         self.used = 0
         self.hidden: Bool[Tensor, "row 1 new token"] | None = None
@@ -53,7 +53,7 @@ class RolloutCache(Layout):
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, ask: Ask) -> Tensor:
         rows, heads, new, width = query.shape
-        groups, shared = rows // self.copies, heads // key.shape[1]
+        groups, shared = rows // self.group_size, heads // key.shape[1]
         own_keys, own_values = self._append(layer, key, value)
         prompt_keys, prompt_values = self.prompts[layer]
         asked = (query * ask.scaling).reshape(
@@ -87,19 +87,19 @@ class RolloutCache(Layout):
 
     def _gather(self, rows: Tensor, groups: int) -> Tensor:
         """[row, head, token, x] → [group, head, K · token, x]: the rows of a prompt, to meet its keys at once."""
-        if self.copies == 1:
+        if self.group_size == 1:
             return rows
         _, heads, tokens, width = rows.shape
-        split = rows.reshape(groups, self.copies, heads, tokens, width)
-        return split.transpose(1, 2).reshape(groups, heads, self.copies * tokens, width)
+        split = rows.reshape(groups, self.group_size, heads, tokens, width)
+        return split.transpose(1, 2).reshape(groups, heads, self.group_size * tokens, width)
 
     def _spread(self, grouped: Tensor, rows: int) -> Tensor:
         """The reverse of `_gather`."""
-        if self.copies == 1:
+        if self.group_size == 1:
             return grouped
         groups, heads, tokens, width = grouped.shape
-        split = grouped.reshape(groups, heads, self.copies, tokens // self.copies, width)
-        return split.transpose(1, 2).reshape(rows, heads, tokens // self.copies, width)
+        split = grouped.reshape(groups, heads, self.group_size, tokens // self.group_size, width)
+        return split.transpose(1, 2).reshape(rows, heads, tokens // self.group_size, width)
 
     def _append(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """The new keys and values put behind the kept ones; all of them."""

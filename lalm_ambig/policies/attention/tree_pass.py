@@ -51,13 +51,13 @@ def longest_path(segments: Sequence[Segment]) -> int:
 
 
 def prefill(
-    policy: Passing, prompts: Sequence[Segment], *, copies: int
+    policy: Passing, prompts: Sequence[Segment], *, group_size: int
 ) -> tuple[Float[Tensor, "prompt channel"], RolloutCache]:
-    """Each prompt's last hidden state, and the cache from which `copies` responses to each can go on."""
+    """Each prompt's last hidden state, and the cache from which `group_size` responses to each can go on."""
     tree = with_common_root(prompts, common_prefix_length([prompt.embeddings for prompt in prompts]))
     layout, states = shared_states(policy, tree, keep=True)
     own = range(len(tree) - len(prompts), len(tree))
-    cache = RolloutCache(layout.kept, [layout.path(n) for n in own], copies=copies)
+    cache = RolloutCache(layout.kept, [layout.path(n) for n in own], group_size=group_size)
     return torch.stack([states[n][-1] for n in own]), cache
 
 

@@ -91,7 +91,7 @@ def _unmoved(trial: Trial, segments: Sequence[Segment], states: Sequence[Tensor]
 def _behind_prompts(trial: Trial, probes: tuple[Probe, Probe]) -> Finding:
     """Two responses behind each kept prompt, one token at a time."""
     cuts = [len(p.text) - STEPS for p in probes]
-    last, cache = prefill(trial, [p.beginning(cut) for p, cut in zip(probes, cuts, strict=True)], copies=2)
+    last, cache = prefill(trial, [p.beginning(cut) for p, cut in zip(probes, cuts, strict=True)], group_size=2)
     pairs = [(ours[None], p.states[cut - 1][None]) for ours, p, cut in zip(last, probes, cuts, strict=True)]
     for step in range(STEPS):
         tokens = torch.stack(

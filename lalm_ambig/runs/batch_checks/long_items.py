@@ -146,7 +146,7 @@ def _shortest(encoder: Encoder) -> int:
 
 def _could_be(items: Items, encoder: Encoder, *, curated: bool, room: int) -> Iterator[Item]:
     """The items whose prompt may be longer than the room, by a bound that is never too small."""
-    view = items.source.only(items.keep)
+    view = items.source.select(items.keep)
     if not len(view):
         return
     seconds = view.durations_s().numpy()
@@ -167,7 +167,7 @@ def _could_be(items: Items, encoder: Encoder, *, curated: bool, room: int) -> It
 
 def _rationale_sizes(items: Items) -> tuple[np.ndarray, np.ndarray]:
     """Bytes and characters of the rationales, those of a file before an item's own."""
-    view = items.source.only(items.keep)
+    view = items.source.select(items.keep)
     sizes, lengths = view.sizes("rationale")
     for place, item in enumerate(view.ids() if items.rationales else ()):
         if item in items.rationales:

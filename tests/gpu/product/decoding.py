@@ -53,7 +53,7 @@ class Decoding:
     """Responses of one length to some items."""
 
     items: Sequence[Item]
-    copies: int
+    group_size: int
     share_prompt: bool = True
     autocast: torch.dtype | None = torch.bfloat16
 
@@ -61,11 +61,11 @@ class Decoding:
         """So many tokens of every row by the product's loop."""
         batch = encoder(list(self.items)).to(policy.device)
         noise = uniform_noise(
-            [item.id for item in batch.items], seed=0, step=0, copies=self.copies, tokens=tokens
+            [item.id for item in batch.items], seed=0, step=0, group_size=self.group_size, tokens=tokens
         )
         request = Request(
             Sampling(max_new_tokens=tokens),
-            copies=self.copies,
+            group_size=self.group_size,
             stop=("</answer>",),
             anchor="<answer>",
             share_prompt=self.share_prompt,

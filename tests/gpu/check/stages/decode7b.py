@@ -40,7 +40,7 @@ def run(stage: Stage) -> None:
         for name, decoding in kinds.items():
             without_adapter = policy.adapter_off() if "adapter off" in name else nullcontext()
             with stage.facts.attempt(f"decode {name}"), without_adapter:
-                rows = len(decoding.items) * decoding.copies
+                rows = len(decoding.items) * decoding.group_size
                 _speed(stage, f"decode {name}", lambda tokens: decode(decoding, tokens), rows=rows, most=most)  # noqa: B023
         with stage.facts.attempt("profile"):
             _profile(stage, lambda: decode(kinds["2 prompts x 8"], PROFILED))
