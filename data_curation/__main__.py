@@ -61,12 +61,12 @@ def _write(args: argparse.Namespace) -> int:
     """Exit code 0 where nothing is left to do, 1 where the run stopped or wrote nothing."""
     import asyncio
 
-    from data_curation.selection import Selection
+    from data_curation.selection import ItemSelection
     from lalm_ambig.corpora.base import open_corpus
 
     corpus = open_corpus(args.corpus, args.root, part=args.part, seed=args.seed)
     limits = [number for number in (args.limit, args.preview) if number is not None]
-    selection = Selection(corpus, tuple(args.split), min(limits, default=None))
+    selection = ItemSelection(corpus, tuple(args.split), min(limits, default=None))
     if args.writer == "acoustic":
         if args.dry_run:
             raise InputError("--dry-run is about calls and costs; the acoustic writer has neither.")

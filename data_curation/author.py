@@ -6,9 +6,9 @@ from typing import Any
 
 from data_curation.chat.exchange import Exchange
 from data_curation.clips import Clip
-from data_curation.judge import JS_THRESHOLD, Verdict, judge
-from data_curation.questions import Ask, Rejection, rewrite_ask, validator_ask, writer_ask
-from data_curation.records import Call, Row, Usage, now
+from data_curation.judge import JS_THRESHOLD, AttemptVerdict, judge
+from data_curation.questions import Question, Rejection, rewrite_question, validator_question, writer_question
+from data_curation.records import Call, CurationRow, Usage, now
 from data_curation.rows import Job
 from data_curation.store import Store
 from lalm_ambig.core.items import Item
@@ -29,7 +29,7 @@ class Standard:
 
 
 @dataclass(frozen=True)
-class Source:
+class ItemSource:
     """Where the items come from."""
 
     corpus: str
@@ -39,29 +39,31 @@ class Source:
 class OpenAIWriter:
     """Curates one item at a time; every paid reply is on disk before the next one is asked for."""
 
-    def __init__(self, exchange: Exchange, store: Store, *, source: Source, standard: Standard) -> None:
+    def __init__(self, exchange: Exchange, store: Store, *, source: ItemSource, standard: Standard) -> None:
         self._exchange = exchange
         self._store = store
         self._source = source
         self._standard = standard
 
-    async def write(self, item: Item, clip: Clip | None, *, key: str) -> Row:
+    async def write(self, item: Item, clip: Clip | None, *, key: str) -> CurationRow:
         """The item's row; Unsent or RunStopped where a reply is missing: paid ones stay for the next run."""
         calls: list[Call] = []
-        first = writer_ask(item, self._source.categories, clip=clip, max_tokens=self._standard.writer_tokens)
-        ask: Ask | None = first
-        while ask is not None:
-            calls.append(await self._reply(ask, (item.id, key)))
+        first = writer_question(
+            item, self._source.categories, clip=clip, max_tokens=self._standard.writer_tokens
+        )
+        question: Question | None = first
+        while question is not None:
+            calls.append(await self._reply(question, (item.id, key)))
             verdict = self.judge(calls, item.votes)
-            ask = self._next(verdict, calls, first)
+            question = self._next(verdict, calls, first)
         return self._row(item, calls, verdict, key=key, audio=None if clip is None else clip.name)
 
-    def judge(self, calls: Sequence[Call], votes: Sequence[float]) -> Verdict:
+    def judge(self, calls: Sequence[Call], votes: Sequence[float]) -> AttemptVerdict:
         return judge(
             calls, votes, categories=self._source.categories, js_threshold=self._standard.js_threshold
         )
 
-    def _next(self, verdict: Verdict, calls: Sequence[Call], first: Ask) -> Ask | None:
+    def _next(self, verdict: AttemptVerdict, calls: Sequence[Call], first: Question) -> Question | None:
         """What is asked after a verdict; None where it is final."""
         attempt, turn = calls[-1].attempt, len(calls)
         if verdict.outcome in ("accepted", "refused"):
@@ -71,7 +73,7 @@ class OpenAIWriter:
             assert verdict.reasoning is not None
             if verdict.asked_validator >= VALIDATOR_TRIES:
                 return None
-            return validator_ask(
+            return validator_question(
                 verdict.reasoning,
                 self._source.categories,
                 attempt=attempt,
@@ -81,23 +83,23 @@ class OpenAIWriter:
         if attempt >= self._standard.attempts:
             return None
         previous = "(not readable)" if verdict.reasoning is None else verdict.reasoning.as_text()
-        return rewrite_ask(first, Rejection(previous, verdict.reasons), attempt=attempt + 1, turn=turn)
+        return rewrite_question(first, Rejection(previous, verdict.reasons), attempt=attempt + 1, turn=turn)
 
-    async def _reply(self, ask: Ask, job: Job) -> Call:
+    async def _reply(self, question: Question, job: Job) -> Call:
         """The reply, from an interrupted run where that has paid for it."""
-        address = ask.address
-        known = self._store.paid_calls(job).get(address)
-        if known is not None:
-            return known
-        call = await self._exchange.call(ask)
+        address = question.address
+        earlier = self._store.paid_calls(job).get(address)
+        if earlier is not None:
+            return earlier
+        call = await self._exchange.call(question)
         await self._store.add_call(job, address, call)
         return call
 
     def _row(
-        self, item: Item, calls: Sequence[Call], verdict: Verdict, *, key: str, audio: str | None
-    ) -> Row:
+        self, item: Item, calls: Sequence[Call], verdict: AttemptVerdict, *, key: str, audio: str | None
+    ) -> CurationRow:
         usage = sum_usage(calls)
-        return Row(
+        return CurationRow(
             key=key,
             corpus=self._source.corpus,
             id=item.id,
@@ -118,7 +120,7 @@ class OpenAIWriter:
         )
 
 
-def verdict_fields(verdict: Verdict) -> dict[str, Any]:
+def verdict_fields(verdict: AttemptVerdict) -> dict[str, Any]:
     """The fields of a row that a verdict decides."""
     text = None if verdict.reasoning is None else verdict.reasoning.as_text()
     return {

@@ -13,7 +13,7 @@ JS_THRESHOLD = 0.15
 
 
 @dataclass(frozen=True)
-class Verdict:
+class AttemptVerdict:
     """What the latest attempt came to."""
 
     outcome: Outcome | None
@@ -41,20 +41,20 @@ def js_bits(target: Sequence[float], predicted: Sequence[float]) -> float:
 
 def judge(
     calls: Sequence[Call], votes: Sequence[float], *, categories: Sequence[str], js_threshold: float
-) -> Verdict:
+) -> AttemptVerdict:
     """The verdict on the latest attempt among `calls` (at least one, the attempt's writer first)."""
     attempt = max(call.attempt for call in calls)
     latest = [call for call in calls if call.attempt == attempt]
     written = read_reasoning(latest[0].reply)
     validations = [call for call in latest if call.role == "validator"]
     if isinstance(written, Refused):
-        return Verdict("refused", (f"writer: {written.reason}",))
+        return AttemptVerdict("refused", (f"writer: {written.reason}",))
     if isinstance(written, Unreadable):
-        return Verdict("unreadable", (f"writer: {written.reason}",))
+        return AttemptVerdict("unreadable", (f"writer: {written.reason}",))
     if reasons := filters.check(written, votes, categories):
-        return Verdict("rejected", tuple(reasons), written)
+        return AttemptVerdict("rejected", tuple(reasons), written)
     if not validations:
-        return Verdict(None, (), written)
+        return AttemptVerdict(None, (), written)
     return _judge_validation(written, votes, validations, categories=categories, js_threshold=js_threshold)
 
 
@@ -65,21 +65,23 @@ def _judge_validation(
     *,
     categories: Sequence[str],
     js_threshold: float,
-) -> Verdict:
+) -> AttemptVerdict:
     asked = len(validations)
     predicted = read_distribution(validations[-1].reply, categories)
     if isinstance(predicted, Refused):
-        return Verdict("refused", (f"validator: {predicted.reason}",), written, asked_validator=asked)
+        return AttemptVerdict("refused", (f"validator: {predicted.reason}",), written, asked_validator=asked)
     if isinstance(predicted, Unreadable):
-        return Verdict("unreadable", (f"validator: {predicted.reason}",), written, asked_validator=asked)
+        return AttemptVerdict(
+            "unreadable", (f"validator: {predicted.reason}",), written, asked_validator=asked
+        )
     target = [vote / sum(votes) for vote in votes]
     js = js_bits(target, predicted)
     if js <= js_threshold:
-        return Verdict("accepted", (), written, predicted, js, asked)
+        return AttemptVerdict("accepted", (), written, predicted, js, asked)
     read = ", ".join(
         f"{name} {share:.0%}" for name, share in zip(categories, predicted, strict=True) if share
     )
     reason = (
         f"validation: from the text alone a reader expects {read}: JS {js:.3f} bits, at most {js_threshold:g}"
     )
-    return Verdict("rejected", (reason,), written, predicted, js, asked)
+    return AttemptVerdict("rejected", (reason,), written, predicted, js, asked)

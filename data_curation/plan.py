@@ -8,13 +8,13 @@ from rich.table import Table
 
 from data_curation.author import VALIDATOR_TRIES, Standard
 from data_curation.chat.connection import models_of, unknown_price_note
-from data_curation.chat.limits import FREE, Model
+from data_curation.chat.limits import FREE, PricedModel
 from data_curation.clips import Clip
 from data_curation.filters import length
-from data_curation.questions import Rejection, job_key, rewrite_ask, validator_ask, writer_ask
+from data_curation.questions import Rejection, job_key, rewrite_question, validator_question, writer_question
 from data_curation.records import PROSE, Reasoning
-from data_curation.rows import Standing, standing, whole_lines
-from data_curation.selection import Selection
+from data_curation.rows import JobStates, complete_lines, job_states
+from data_curation.selection import ItemSelection
 from data_curation.write_openai import key_settings, standard_of
 from lalm_ambig.core.errors import EXIT_OK, InputError
 from lalm_ambig.core.items import Item
@@ -41,12 +41,12 @@ class Plan:
     """Every item written and validated as often as it may be, every call at its worst case."""
 
 
-def print_plan(selection: Selection, args: argparse.Namespace) -> int:
+def print_plan(selection: ItemSelection, args: argparse.Namespace) -> int:
     """Print the plan; the exit code."""
     models = models_of(args)
     note = unknown_price_note(models, capped=args.max_cost_usd is not None)
     plan, standard = Plan(), standard_of(args)
-    done: Standing = standing(whole_lines(args.out))[0] if args.out.is_file() else {}
+    done: JobStates = job_states(complete_lines(args.out))[0] if args.out.is_file() else {}
     settings = key_settings(args, standard)
     names = selection.corpus.categories.names
     for item in selection.items():
@@ -71,19 +71,19 @@ def print_plan(selection: Selection, args: argparse.Namespace) -> int:
 
 @dataclass(frozen=True)
 class _Price:
-    writer: Model
-    validator: Model
+    writer: PricedModel
+    validator: PricedModel
     standard: Standard
 
 
 def _add_cost(plan: Plan, item: Item, clip: Clip | None, *, names: tuple[str, ...], price: _Price) -> None:
     standard = price.standard
     writer, validator = (model.prices or FREE for model in (price.writer, price.validator))
-    first = writer_ask(item, names, clip=clip, max_tokens=standard.writer_tokens)
+    first = writer_question(item, names, clip=clip, max_tokens=standard.writer_tokens)
     rejection = Rejection("x" * (LONGEST_WORD * length.WORDS[1]), ("x" * LONGEST_REASONS,))
-    again = rewrite_ask(first, rejection, attempt=2, turn=1)
+    again = rewrite_question(first, rejection, attempt=2, turn=1)
     usual, longest = (
-        validator_ask(_reasoning(words), names, attempt=1, turn=1, max_tokens=standard.validator_tokens)
+        validator_question(_reasoning(words), names, attempt=1, turn=1, max_tokens=standard.validator_tokens)
         for words in (USUAL_WORDS * ["words"], length.WORDS[1] * ["x" * LONGEST_WORD])
     )
     plan.least_usd += writer.usual(first).cost_usd + validator.usual(usual).cost_usd

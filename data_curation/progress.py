@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from data_curation.chat.gate import RunStopped
-from data_curation.records import Row, Usage
+from data_curation.records import CurationRow, Usage
 from lalm_ambig.core.errors import EXIT_CHECK_FAILED, EXIT_OK
 
 PLAIN_EVERY_S = 10.0
@@ -21,11 +21,11 @@ OUTCOMES = ("accepted", "rejected", "refused", "unreadable")
 
 
 @dataclass
-class Tally:
+class RunTally:
     """Counts of one run."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
-    known: int = 0
+    finished: int = 0
     """Items that an earlier run has finished."""
     unsent: int = 0
     """Items whose calls brought no reply: left for the next run."""
@@ -43,9 +43,9 @@ class Tally:
 
     @property
     def seen(self) -> int:
-        return self.written + self.known + self.unsent + self.unusable
+        return self.written + self.finished + self.unsent + self.unusable
 
-    def add(self, row: Row) -> None:
+    def add(self, row: CurationRow) -> None:
         self.outcomes[row.outcome] += 1
         self.attempts += row.attempts
         self.calls += len(row.calls)
@@ -57,7 +57,7 @@ class Tally:
 class RunDisplay:
     """The bar on standard error, or a line every PLAIN_EVERY_S where that is no terminal."""
 
-    def __init__(self, total: int, *, tally: Tally) -> None:
+    def __init__(self, total: int, *, tally: RunTally) -> None:
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._tally = tally
         self._total = total
@@ -106,11 +106,11 @@ class RunDisplay:
         return f"{rate_hz:.2f} items/s{cost} · {counts or 'none finished yet'}"
 
 
-def print_summary(tally: Tally, *, elapsed_s: float, spent_usd: float | None) -> None:
+def print_summary(tally: RunTally, *, elapsed_s: float, spent_usd: float | None) -> None:
     """The table at the end of a run, on standard output."""
     table = Table(title="Curation", show_header=False)
     rows: dict[str, str] = {name: str(tally.outcomes[name]) for name in OUTCOMES}
-    rows |= {"finished by earlier runs": str(tally.known), "left for the next run": str(tally.unsent)}
+    rows |= {"finished by earlier runs": str(tally.finished), "left for the next run": str(tally.unsent)}
     rows["clip unusable"] = str(tally.unusable)
     if tally.written:
         rows["rate"] = f"{tally.written / max(elapsed_s, 1e-9):.2f} items/s"
@@ -130,10 +130,10 @@ def print_summary(tally: Tally, *, elapsed_s: float, spent_usd: float | None) ->
     Console(highlight=False).print(table)
 
 
-def show_row(row: Row) -> None:
+def show_row(row: CurationRow) -> None:
     """An item's reasoning and verdict in full, on standard output."""
     division = ", ".join(f"{n} {v:g}" for n, v in zip(row.categories, row.votes, strict=True) if v)
-    lines = [f"── {row.id} · {row.outcome} · votes: {division}", f"   words: {row.text or '(not known)'}"]
+    lines = [f"── {row.id} · {row.outcome} · votes: {division}", f"   words: {row.text or '(not finished)'}"]
     if row.reasoning is not None:
         lines.append(row.reasoning.as_text())
     lines += [f"   {reason}" for reason in row.reasons]
@@ -142,7 +142,7 @@ def show_row(row: Row) -> None:
     Console(highlight=False, soft_wrap=True).print("\n".join(lines), markup=False)
 
 
-def conclude(stopped: RunStopped | None, tally: Tally) -> int:
+def conclude(stopped: RunStopped | None, tally: RunTally) -> int:
     """Say what is left to do, if anything; 0 only where nothing is and something was written."""
     if stopped is not None:
         print(f"stopped: {stopped.reason}. The same command goes on from here.", file=sys.stderr)
@@ -150,7 +150,7 @@ def conclude(stopped: RunStopped | None, tally: Tally) -> int:
     if tally.unsent:
         print(f"{tally.unsent} items had no reply; the same command sends them again.", file=sys.stderr)
         return EXIT_CHECK_FAILED
-    if tally.outcomes["accepted"] or tally.outcomes["rejected"] or tally.known:
+    if tally.outcomes["accepted"] or tally.outcomes["rejected"] or tally.finished:
         return EXIT_OK
     came_to = {name: tally.outcomes[name] for name in OUTCOMES} | {"unusable": tally.unusable}
     counts = ", ".join(f"{number} {name}" for name, number in came_to.items() if number)

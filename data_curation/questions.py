@@ -33,7 +33,7 @@ class Tool:
 
 
 @dataclass(frozen=True)
-class Ask:
+class Question:
     """One question to a model, before it is put in the words of a particular server."""
 
     role: Role
@@ -88,7 +88,7 @@ def prompts_hash() -> str:
     return digest(texts)
 
 
-def writer_ask(item: Item, categories: Sequence[str], *, clip: Clip | None, max_tokens: int) -> Ask:
+def writer_question(item: Item, categories: Sequence[str], *, clip: Clip | None, max_tokens: int) -> Question:
     """The first request for an item's reasoning."""
     text = prompt("writer.user").substitute(
         classes=", ".join(categories),
@@ -98,25 +98,25 @@ def writer_ask(item: Item, categories: Sequence[str], *, clip: Clip | None, max_
         active=", ".join(active(item.votes, categories)),
     )
     system = prompt("writer.system").template
-    return Ask("writer", 1, 0, system, text, writer_tool(tuple(categories)), max_tokens, clip)
+    return Question("writer", 1, 0, system, text, writer_tool(tuple(categories)), max_tokens, clip)
 
 
-def rewrite_ask(first: Ask, rejection: Rejection, *, attempt: int, turn: int) -> Ask:
+def rewrite_question(first: Question, rejection: Rejection, *, attempt: int, turn: int) -> Question:
     """The request for a better version: the first one, the rejected text and why it was rejected."""
     reasons = "\n".join(f"- {reason}" for reason in rejection.reasons)
     more = prompt("rewrite").substitute(previous=rejection.previous, reasons=reasons)
-    return Ask(
+    return Question(
         "writer", attempt, turn, first.system, first.text + more, first.tool, first.max_tokens, first.clip
     )
 
 
-def validator_ask(
+def validator_question(
     reasoning: Reasoning, categories: Sequence[str], *, attempt: int, turn: int, max_tokens: int
-) -> Ask:
+) -> Question:
     """The request for the distribution that a reasoning supports: from its text and the class names alone."""
     text = prompt("validator.user").substitute(classes=", ".join(categories), rationale=reasoning.as_text())
     system = prompt("validator.system").template
-    return Ask("validator", attempt, turn, system, text, validator_tool(tuple(categories)), max_tokens)
+    return Question("validator", attempt, turn, system, text, validator_tool(tuple(categories)), max_tokens)
 
 
 @cache

@@ -86,7 +86,7 @@ class Call(BaseModel):
     finished: str
 
 
-class Row(BaseModel):
+class CurationRow(BaseModel):
     """One line of the JSON Lines file: an item's reasoning, its verdict and where it came from."""
 
     model_config = ConfigDict(frozen=True)

@@ -7,13 +7,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from data_curation.records import Row
+from data_curation.records import CurationRow
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.json_lines import json_object, numbered_lines
 
 Job = tuple[str, str]
 """Item id and content address."""
-Standing = dict[Job, tuple[int, str]]
+JobStates = dict[Job, tuple[int, str]]
 """For each job how many rows it has, and the outcome of the last."""
 
 SUM_TOLERANCE = 4e-3
@@ -22,41 +22,41 @@ MOST_USD = 1e9
 """More than any row can have cost."""
 
 
-def whole_lines(path: Path) -> Iterator[tuple[str, bytes]]:
+def complete_lines(path: Path) -> Iterator[tuple[str, bytes]]:
     """Every whole line, with `FILE:NUMBER` for messages; a last line still being written is left out."""
     if not path.is_file():
         raise InputError(f"no such file: {path}", remedy="Write one with python -m data_curation write.")
     yield from numbered_lines(path, whole=True)
 
 
-def read_rows(path: Path) -> Iterator[Row]:
+def read_rows(path: Path) -> Iterator[CurationRow]:
     """The last row of every job, in the order of the file; two passes, one row in memory at a time."""
     last: dict[Job, str] = {}
-    for where, line in whole_lines(path):
+    for where, line in complete_lines(path):
         fields = row_fields(line, where)
         last[fields["id"], fields["key"]] = where
-    for where, line in whole_lines(path):
+    for where, line in complete_lines(path):
         fields = row_fields(line, where)
         if last.get((fields["id"], fields["key"])) == where:
             yield parse_row(line, where)
 
 
-def standing(lines: Iterable[tuple[str, bytes]]) -> tuple[Standing, float]:
+def job_states(lines: Iterable[tuple[str, bytes]]) -> tuple[JobStates, float]:
     """What the rows amount to: the jobs' standing, and what all rows together cost in US dollars."""
-    found: Standing = {}
+    states: JobStates = {}
     spent_usd = 0.0
     for where, line in lines:
         fields = row_fields(line, where)
         job = (fields["id"], fields["key"])
-        found[job] = (found.get(job, (0, ""))[0] + 1, fields["outcome"])
+        states[job] = (states.get(job, (0, ""))[0] + 1, fields["outcome"])
         spent_usd += _paid_usd(fields, where)
-    return found, spent_usd
+    return states, spent_usd
 
 
-def parse_row(line: bytes | str, where: str) -> Row:
+def parse_row(line: bytes | str, where: str) -> CurationRow:
     """A row of the file; InputError says which field is wrong in which line."""
     try:
-        row = Row.model_validate_json(line)
+        row = CurationRow.model_validate_json(line)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "row"

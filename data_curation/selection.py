@@ -12,7 +12,7 @@ from lalm_ambig.corpora.base import Corpus
 
 
 @dataclass(frozen=True)
-class Selection:
+class ItemSelection:
     """Which items of a corpus."""
 
     corpus: Corpus

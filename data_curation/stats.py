@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from data_curation import filters
-from data_curation.acoustic.terms import found_nothing
-from data_curation.records import PROSE, Row, Usage, active
+from data_curation.acoustic.terms import says_nothing
+from data_curation.records import PROSE, CurationRow, Usage, active
 from data_curation.rows import read_rows
 from lalm_ambig.core.categories import normal_form
 from lalm_ambig.core.errors import EXIT_OK, InputError
@@ -52,7 +52,7 @@ class Summary:
     usage: Usage = field(default_factory=Usage)
     paid_usd: float = 0.0
 
-    def add(self, row: Row) -> None:
+    def add(self, row: CurationRow) -> None:
         """Count one row."""
         self.outcomes[row.outcome] += 1
         self.reasons.update({reason.partition(": ")[0] for reason in row.reasons})
@@ -65,7 +65,7 @@ class Summary:
             self._add_text(row)
             self._add_cues(row)
 
-    def _add_text(self, row: Row) -> None:
+    def _add_text(self, row: CurationRow) -> None:
         assert row.reasoning is not None
         reasoning = row.reasoning
         broken = {reason.partition(": ")[0] for reason in filters.check(reasoning, row.votes, row.categories)}
@@ -80,47 +80,47 @@ class Summary:
         self.sentences.update(sentences)
         self.sentence_count += len(sentences)
 
-    def _add_cues(self, row: Row) -> None:
+    def _add_cues(self, row: CurationRow) -> None:
         assert row.reasoning is not None
         names = active(row.votes, row.categories)
         if len(names) < 2:
             return
-        given = {normal_form(cue.category): cue.cue for cue in row.reasoning.class_cues}
+        cues = {normal_form(cue.category): cue.cue for cue in row.reasoning.class_cues}
         self.with_minority += 1
-        self.covered += all(normal_form(name) in given for name in names)
-        minority = [given[normal_form(name)] for name in names[1:] if normal_form(name) in given]
+        self.covered += all(normal_form(name) in cues for name in names)
+        minority = [cues[normal_form(name)] for name in names[1:] if normal_form(name) in cues]
         if row.writer == "acoustic":
             self.minority_cues += len(minority)
-            self.empty_minority_cues += sum(map(found_nothing, minority))
+            self.empty_minority_cues += sum(map(says_nothing, minority))
 
 
 def summarise(path: Path) -> dict[str, Summary]:
     """Counts by writer over the last row of every job; InputError with file and line for a malformed row."""
-    found: dict[str, Summary] = {}
+    summaries: dict[str, Summary] = {}
     for row in read_rows(path):
-        found.setdefault(row.writer, Summary()).add(row)
-    if not found:
+        summaries.setdefault(row.writer, Summary()).add(row)
+    if not summaries:
         raise InputError("no rows.", where=str(path), remedy="Write some with python -m data_curation write.")
-    return dict(sorted(found.items()))
+    return dict(sorted(summaries.items()))
 
 
 def print_stats(path: Path) -> int:
     """Print the tables of a file; the exit code. InputError names file and line of a malformed row."""
-    found = summarise(path)
+    summaries = summarise(path)
     console = Console(highlight=False, soft_wrap=True)
-    table = Table(f"{path.name}", *found, title="Curated reasoning")
+    table = Table(f"{path.name}", *summaries, title="Curated reasoning")
     for label, cell in QUANTITIES:
-        cells = [cell(summary) for summary in found.values()]
+        cells = [cell(summary) for summary in summaries.values()]
         if any(cells):
             table.add_row(label, *(text or "–" for text in cells))
     console.print(table)
     for title, counts in (
-        ("Why rows were not accepted", {name: summary.reasons for name, summary in found.items()}),
-        ("Rules broken by accepted rows", {name: summary.violations for name, summary in found.items()}),
+        ("Why rows were not accepted", {name: summary.reasons for name, summary in summaries.items()}),
+        ("Rules broken by accepted rows", {name: summary.violations for name, summary in summaries.items()}),
     ):
         if any(counts.values()):
             console.print(_counts(title, counts))
-    if "acoustic" in found:
+    if "acoustic" in summaries:
         console.print(NOT_VALIDATED, markup=False)
     return EXIT_OK
 
@@ -153,8 +153,8 @@ def _spread(values: Sequence[int] | Sequence[float], digits: int) -> str:
     return f"{fmean(values):.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
-def _share(part: int, whole: int) -> str:
-    return f"{part:,} of {whole:,} ({100 * part / whole:.1f} %)" if whole else ""
+def _share(part: int, total: int) -> str:
+    return f"{part:,} of {total:,} ({100 * part / total:.1f} %)" if total else ""
 
 
 def _usage(summary: Summary) -> str:
@@ -163,8 +163,8 @@ def _usage(summary: Summary) -> str:
     return f"{tokens:,} tokens, ${summary.paid_usd:.2f}" if tokens else ""
 
 
-Cell = Callable[[Summary], str]
-QUANTITIES: tuple[tuple[str, Cell], ...] = (
+Quantity = Callable[[Summary], str]
+QUANTITIES: tuple[tuple[str, Quantity], ...] = (
     ("rows", lambda s: f"{s.outcomes.total():,}"),
     *((outcome, lambda s, name=outcome: f"{s.outcomes[name]:,}") for outcome in OUTCOMES),
     ("accepted rows that break a rule", lambda s: _share(s.violating, len(s.words))),

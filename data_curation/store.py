@@ -12,8 +12,8 @@ from types import TracebackType
 from pydantic import BaseModel, ValidationError
 
 from data_curation.journal import Journal
-from data_curation.records import Call, Row
-from data_curation.rows import Job, row_fields, standing
+from data_curation.records import Call, CurationRow
+from data_curation.rows import Job, job_states, row_fields
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.failures import refused
 
@@ -49,7 +49,7 @@ class Store:
         _check_ours(pending, begin=b'{"id":', check=_paid)
         self._row_journal = Journal(path)
         self._call_journal = Journal(pending)
-        self._rows, self.spent_usd = standing(self._row_journal.lines())
+        self._rows, self.spent_usd = job_states(self._row_journal.lines())
         """`spent_usd`: what all rows and pending replies cost, by the prices of the time they were made."""
         self._load_pending()
 
@@ -94,17 +94,17 @@ class Store:
         paid = Paid(id=job[0], key=job[1], generation=generation, address=address, call=call)
         await self._call_journal.append(paid.model_dump_json())
 
-    async def add_row(self, row: Row) -> None:
+    async def add_row(self, row: CurationRow) -> None:
         """Keep a finished item; returns when it is on disk."""
         await self._row_journal.append(row.model_dump_json())
         self._finish(row)
 
-    def add_row_now(self, row: Row) -> None:
+    def add_row_now(self, row: CurationRow) -> None:
         """`add_row` for a program without an event loop."""
         self._row_journal.append_now(row.model_dump_json())
         self._finish(row)
 
-    def _finish(self, row: Row) -> None:
+    def _finish(self, row: CurationRow) -> None:
         job = (row.id, row.key)
         self._rows[job] = (self._rows.get(job, (0, ""))[0] + 1, row.outcome)
         self._pending.pop(job, None)

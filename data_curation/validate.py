@@ -16,13 +16,13 @@ from rich.table import Table
 
 from data_curation import filters
 from data_curation.author import Standard, sum_usage, verdict_fields
-from data_curation.chat.connection import open_line
+from data_curation.chat.connection import open_exchange
 from data_curation.chat.exchange import Exchange
 from data_curation.chat.gate import RunStopped
 from data_curation.chat.limits import Unsent
-from data_curation.judge import Verdict, judge
-from data_curation.questions import validator_ask
-from data_curation.records import Row, now
+from data_curation.judge import AttemptVerdict, judge
+from data_curation.questions import validator_question
+from data_curation.records import CurationRow, now
 from data_curation.rows import read_rows
 from data_curation.store import Store
 from lalm_ambig.core.errors import EXIT_CHECK_FAILED, EXIT_OK, InputError
@@ -66,7 +66,7 @@ async def _line(args: argparse.Namespace) -> AsyncIterator[tuple[Exchange | None
         if not args.ask_model:
             yield None, store
             return
-        client, exchange = open_line(
+        client, exchange = open_exchange(
             args, spent_usd=store.spent_usd, announce=lambda line: print(line, file=sys.stderr)
         )
         try:
@@ -75,12 +75,12 @@ async def _line(args: argparse.Namespace) -> AsyncIterator[tuple[Exchange | None
             await client.close()
 
 
-async def _judged(row: Row, js_threshold: float, exchange: Exchange | None) -> Row:
+async def _judged(row: CurationRow, js_threshold: float, exchange: Exchange | None) -> CurationRow:
     """The row with its verdict of today; the same object where nothing has changed."""
     if row.writer == "acoustic":
         assert row.reasoning is not None
         reasons = tuple(filters.check(row.reasoning, row.votes, row.categories))
-        verdict = Verdict("rejected" if reasons else "accepted", reasons, row.reasoning)
+        verdict = AttemptVerdict("rejected" if reasons else "accepted", reasons, row.reasoning)
     else:
         verdict = judge(row.calls, row.votes, categories=row.categories, js_threshold=js_threshold)
         if (
@@ -101,12 +101,14 @@ async def _judged(row: Row, js_threshold: float, exchange: Exchange | None) -> R
     )
 
 
-async def _ask_again(row: Row, verdict: Verdict, exchange: Exchange) -> Row:
+async def _ask_again(row: CurationRow, verdict: AttemptVerdict, exchange: Exchange) -> CurationRow:
     assert verdict.reasoning is not None
     attempt, turn = row.calls[-1].attempt, len(row.calls)
     tokens = Standard().validator_tokens
-    ask = validator_ask(verdict.reasoning, row.categories, attempt=attempt, turn=turn, max_tokens=tokens)
-    call = await exchange.call(ask)
+    question = validator_question(
+        verdict.reasoning, row.categories, attempt=attempt, turn=turn, max_tokens=tokens
+    )
+    call = await exchange.call(question)
     calls = (*row.calls, call)
     update = {"calls": calls, "usage": sum_usage(calls), "paid_usd": call.usage.cost_usd, "finished": now()}
     return row.model_copy(update=update | {"validator_model": exchange.models["validator"].name})

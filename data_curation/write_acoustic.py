@@ -5,18 +5,18 @@ import time
 
 from data_curation import filters
 from data_curation.acoustic.writer import VERSION, AcousticWriter
-from data_curation.progress import RunDisplay, Tally, conclude, print_summary, show_row
+from data_curation.progress import RunDisplay, RunTally, conclude, print_summary, show_row
 from data_curation.questions import job_key
-from data_curation.records import Row, now
-from data_curation.selection import Selection
+from data_curation.records import CurationRow, now
+from data_curation.selection import ItemSelection
 from data_curation.store import Store
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item
 
 
-def write_acoustic(selection: Selection, args: argparse.Namespace) -> int:
+def write_acoustic(selection: ItemSelection, args: argparse.Namespace) -> int:
     """Write the selection from measurements; the exit code."""
-    corpus, tally = selection.corpus, Tally()
+    corpus, tally = selection.corpus, RunTally()
     writer = AcousticWriter(list(corpus.read()), corpus.categories, seed=args.seed)
     started_s = time.monotonic()
     with (
@@ -31,7 +31,7 @@ def write_acoustic(selection: Selection, args: argparse.Namespace) -> int:
                 tally.unusable += 1
                 display.say(f"{item.id}: left out: {error}")
                 continue
-            tally.known += row is None
+            tally.finished += row is None
             if row is not None:
                 store.add_row_now(row)
                 tally.add(row)
@@ -42,7 +42,7 @@ def write_acoustic(selection: Selection, args: argparse.Namespace) -> int:
     return conclude(None, tally)
 
 
-def _row(item: Item, writer: AcousticWriter, *, selection: Selection, store: Store) -> Row | None:
+def _row(item: Item, writer: AcousticWriter, *, selection: ItemSelection, store: Store) -> CurationRow | None:
     """The item's row; None where it is finished. InputError where the clip cannot be measured."""
     corpus, clip = selection.corpus, selection.clip(item)
     names = corpus.categories.names
@@ -53,7 +53,7 @@ def _row(item: Item, writer: AcousticWriter, *, selection: Selection, store: Sto
     started = now()
     reasoning, measurements = writer.write(item)
     reasons = tuple(filters.check(reasoning, item.votes, names))
-    return Row(
+    return CurationRow(
         key=key,
         corpus=corpus.name,
         id=item.id,

@@ -7,15 +7,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from data_curation.author import OpenAIWriter, Source, Standard
-from data_curation.chat.connection import open_line
+from data_curation.author import ItemSource, OpenAIWriter, Standard
+from data_curation.chat.connection import open_exchange
 from data_curation.chat.gate import Gate, RunStopped
 from data_curation.chat.limits import Unsent
 from data_curation.clips import Clip
-from data_curation.progress import RunDisplay, Tally, conclude, print_summary, show_row
+from data_curation.progress import RunDisplay, RunTally, conclude, print_summary, show_row
 from data_curation.questions import job_key
-from data_curation.records import Row
-from data_curation.selection import Selection
+from data_curation.records import CurationRow
+from data_curation.selection import ItemSelection
 from data_curation.store import Store
 from lalm_ambig.core.errors import EXIT_INTERRUPTED, EXIT_USER_ERROR, InputError
 from lalm_ambig.core.items import Item
@@ -23,17 +23,17 @@ from lalm_ambig.core.items import Item
 REFRESH_S = 0.5
 
 
-async def write_openai(selection: Selection, args: argparse.Namespace) -> int:
+async def write_openai(selection: ItemSelection, args: argparse.Namespace) -> int:
     """Curate the selection; the exit code."""
-    tally = Tally()
+    tally = RunTally()
     standard = standard_of(args)
     with Store(args.out, retry_failed=args.retry_failed) as store:
         display = RunDisplay(selection.count(), tally=tally)
         display.say(*store.notes)
-        client, exchange = open_line(args, spent_usd=store.spent_usd, announce=display.say)
+        client, exchange = open_exchange(args, spent_usd=store.spent_usd, announce=display.say)
         display.cost_usd = lambda: exchange.limits.budget.spent_usd
         corpus = selection.corpus
-        source = Source(corpus.name, corpus.categories.names)
+        source = ItemSource(corpus.name, corpus.categories.names)
         writer = OpenAIWriter(exchange, store, source=source, standard=standard)
         run = Run(selection, writer, store, exchange.limits.gate, key_settings(args, standard))
         started_s = time.monotonic()
@@ -74,7 +74,7 @@ def key_settings(args: argparse.Namespace, standard: Standard) -> dict[str, obje
 class Run:
     """The parts of a run."""
 
-    selection: Selection
+    selection: ItemSelection
     writer: OpenAIWriter
     store: Store
     gate: Gate
@@ -86,7 +86,12 @@ class Loop:
     """Workers that share one stream of items."""
 
     def __init__(
-        self, run: Run, *, tally: Tally, display: RunDisplay, on_row: Callable[[Row], None] | None = None
+        self,
+        run: Run,
+        *,
+        tally: RunTally,
+        display: RunDisplay,
+        on_row: Callable[[CurationRow], None] | None = None,
     ) -> None:
         self._run = run
         self._tally = tally
@@ -128,7 +133,7 @@ class Loop:
             self._display.say(f"{item.id}: left out: {error}")
             return
         if prepared is None:
-            self._tally.known += 1
+            self._tally.finished += 1
             return
         clip, key = prepared
         try:

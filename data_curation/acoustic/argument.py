@@ -60,17 +60,17 @@ class Evidence:
 def evidence(key: str, standing: Standing, *, used: Collection[str] = ()) -> Evidence:
     """The measures that go the expected way, and those that go another (any way, where usual is expected)."""
     profile = EXPECTED.get(key, {})
-    known = {name: score for name, score in standing.scores.items() if name in profile}
-    fitting = [name for name, score in known.items() if direction(score) == profile[name]]
-    opposing = [name for name, score in known.items() if direction(score) not in (0, profile[name])]
+    scores = {name: score for name, score in standing.scores.items() if name in profile}
+    fitting = [name for name, score in scores.items() if direction(score) == profile[name]]
+    opposing = [name for name, score in scores.items() if direction(score) not in (0, profile[name])]
 
     def weight(name: str) -> float:
-        size = 1 - abs(known[name]) if profile[name] == 0 else abs(known[name])
+        size = 1 - abs(scores[name]) if profile[name] == 0 else abs(scores[name])
         return -size * (USED_WEIGHT if name in used else 1.0)
 
     return Evidence(
         fitting=tuple(sorted(fitting, key=weight)),
-        opposing=tuple(sorted(opposing, key=lambda name: -abs(known[name]))),
+        opposing=tuple(sorted(opposing, key=lambda name: -abs(scores[name]))),
     )
 
 

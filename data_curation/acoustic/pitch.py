@@ -70,11 +70,11 @@ def _without_weak(track: Float[np.ndarray, " frame"], strength: Float[np.ndarray
     voiced = track > 0
     octaves = np.log2(np.where(voiced, track, 1.0) / np.median(track[voiced])) if voiced.any() else track
     needed = VOICING_STRENGTH + FAR_COST * np.maximum(np.abs(octaves) - FAR_OCTAVES, 0.0)
-    kept = voiced & (strength >= np.where(np.abs(octaves) > FAR_OCTAVES, needed, 0.0))
-    for start, end in runs(kept):
-        kept[start:end] = end - start >= LEAST_RUN
+    steady = voiced & (strength >= np.where(np.abs(octaves) > FAR_OCTAVES, needed, 0.0))
+    for start, end in runs(steady):
+        steady[start:end] = end - start >= LEAST_RUN
     return PitchTrack(
-        hz=np.where(kept, track, 0.0), strength=np.where(kept, strength, 0.0).clip(0, STRONGEST)
+        hz=np.where(steady, track, 0.0), strength=np.where(steady, strength, 0.0).clip(0, STRONGEST)
     )
 
 
@@ -103,16 +103,16 @@ def _peaks(
 ) -> tuple[Float[np.ndarray, "frame candidate"], Float[np.ndarray, "frame candidate"]]:
     """Frequency in Hz and strength of the strongest peaks of each frame; `NO_PEAK` where there are fewer."""
     first = int(RATE_HZ / CEILING_HZ)
-    before, here, after = (
+    before, centre, after = (
         correlation[:, first - 1 : -2],
         correlation[:, first:-1],
         correlation[:, first + 1 :],
     )
-    lag = first + np.arange(here.shape[1])
-    curvature = 2 * here - before - after
+    lag = first + np.arange(centre.shape[1])
+    curvature = 2 * centre - before - after
     shift = np.where(curvature > 0, (after - before) / (2 * np.where(curvature > 0, curvature, 1.0)), 0.0)
-    refined = here + (after - before) * shift / 4
-    is_peak = (here >= before) & (here > after) & (here > 0)
+    refined = centre + (after - before) * shift / 4
+    is_peak = (centre >= before) & (centre > after) & (centre > 0)
     hz = RATE_HZ / (lag + np.where(is_peak, shift, 0.0))
     strength = np.where(is_peak, refined - OCTAVE_COST * np.log2(FLOOR_HZ / hz), NO_PEAK)
     best = np.argsort(-strength, axis=1)[:, :CANDIDATES]

@@ -28,15 +28,15 @@ PAUSE_UNIT = 0.12
 """Pauses are judged by themselves: their score is their share of the time in this unit."""
 
 
-def stand(clip: Measurement, others: Sequence[Measurement], *, against: Against) -> Standing:
+def standing_among(clip: Measurement, others: Sequence[Measurement], *, against: Against) -> Standing:
     """Robust z of each measure, (x - median) / max(1.4826 MAD, smallest scale), over the `others`."""
-    own = clip.present()
+    values = clip.present()
     scores = {
         name: _robust_z(
-            own[name], [value for other in others if (value := getattr(other, name)) is not None], least
+            values[name], [value for other in others if (value := getattr(other, name)) is not None], least
         )
         for name, least in SMALLEST_SCALE.items()
-        if name in own
+        if name in values
     }
     if clip.pitch_slope_st_s is not None:
         scores["pitch_slope_st_s"] = clip.pitch_slope_st_s / SLOPE_UNIT_ST_S

@@ -126,6 +126,6 @@ def _article(text: str) -> str:
     return "an" if text[0] in "aeio" else "a"
 
 
-def found_nothing(cue: str) -> bool:
+def says_nothing(cue: str) -> bool:
     """True for a cue in which this writer says that it found none."""
     return cue.startswith((*NOTHING, NO_PROFILE))

@@ -17,7 +17,7 @@ from data_curation.acoustic.prosody import (
     tone_sentence,
     volume_sentence,
 )
-from data_curation.acoustic.relative import LEAST_CLIPS, stand
+from data_curation.acoustic.relative import LEAST_CLIPS, standing_among
 from data_curation.acoustic.synthesis import synthesise
 from data_curation.acoustic.terms import Pick, Standing, voice_of
 from data_curation.acoustic.wording import remark_on
@@ -68,15 +68,15 @@ class AcousticWriter:
         return compose(item, standing, self.categories, pick=pick), numbers | scores
 
     def _standing(self, item: Item, measured: Measurement) -> Standing:
-        own = self._clips(self._by_speaker.get(item.speaker, [])) if item.speaker is not None else []
-        if len(own) >= LEAST_CLIPS:
-            return stand(measured, own, against="speaker")
+        of_speaker = self._clips(self._by_speaker.get(item.speaker, [])) if item.speaker is not None else []
+        if len(of_speaker) >= LEAST_CLIPS:
+            return standing_among(measured, of_speaker, against="speaker")
         if len(self._corpus) < LEAST_CLIPS:
             raise InputError(
                 f"only {len(self._corpus)} clips can be measured, {LEAST_CLIPS} are needed for comparison.",
                 where=f"item {item.id}",
             )
-        return stand(measured, self._corpus, against="corpus")
+        return standing_among(measured, self._corpus, against="corpus")
 
     @cached_property
     def _corpus(self) -> list[Measurement]:
@@ -88,7 +88,7 @@ class AcousticWriter:
         for item in items:
             if item.id not in self._measured:
                 self._measured[item.id] = _measured_or_none(item)
-        return [found for item in items if (found := self._measured[item.id]) is not None]
+        return [measurement for item in items if (measurement := self._measured[item.id]) is not None]
 
 
 def _measured_or_none(item: Item) -> Measurement | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 
 from data_curation.chat.gate import RunStopped
-from data_curation.questions import Ask
+from data_curation.questions import Question
 from data_curation.records import Usage
 from lalm_ambig.core.errors import InputError
 
@@ -34,18 +34,20 @@ class Prices:
         audio = usage.audio_tokens
         return (text * self.text_in + audio * self.audio_in + usage.completion_tokens * self.out) / TOKENS
 
-    def worst(self, ask: Ask) -> Usage:
+    def worst(self, question: Question) -> Usage:
         """The most that a call can come to: a token a byte, and all the tokens that it may write."""
-        return self._usage(ask, text_tokens=_bytes(ask) + OVERHEAD_TOKENS, out=ask.max_tokens)
+        return self._usage(question, text_tokens=_bytes(question) + OVERHEAD_TOKENS, out=question.max_tokens)
 
-    def usual(self, ask: Ask) -> Usage:
+    def usual(self, question: Question) -> Usage:
         """What a call mostly comes to."""
-        tokens = _bytes(ask) // BYTES_PER_TOKEN
-        return self._usage(ask, text_tokens=tokens, out=min(ask.max_tokens, USUAL_OUT_TOKENS[ask.role]))
+        tokens = _bytes(question) // BYTES_PER_TOKEN
+        return self._usage(
+            question, text_tokens=tokens, out=min(question.max_tokens, USUAL_OUT_TOKENS[question.role])
+        )
 
-    def _usage(self, ask: Ask, *, text_tokens: int, out: int) -> Usage:
+    def _usage(self, question: Question, *, text_tokens: int, out: int) -> Usage:
         seconds = (
-            1.0 if ask.clip is None else ask.clip.duration_s
+            1.0 if question.clip is None else question.clip.duration_s
         )  # without a clip: silence, where the model insists
         audio = round(seconds * self.audio_tokens_per_s) + 1
         usage = Usage(prompt_tokens=text_tokens + audio, audio_tokens=audio, completion_tokens=out)
@@ -58,15 +60,15 @@ def prices_of(model: str, overrides: dict[str, float | None]) -> Prices | None:
     InputError where only some of an unlisted model's prices are given.
     """
     table = json.loads((files("data_curation") / "prices.json").read_text(encoding="utf-8"))
-    given = {name: value for name, value in overrides.items() if value is not None}
-    known = table["models"].get(model, {}) | given
-    if not known:
+    own_prices = {name: value for name, value in overrides.items() if value is not None}
+    prices = table["models"].get(model, {}) | own_prices
+    if not prices:
         return None
-    if missing := sorted({"text_in", "audio_in", "out"} - set(known)):
+    if missing := sorted({"text_in", "audio_in", "out"} - set(prices)):
         options = ", ".join(f"--price-{name.replace('_', '-')}" for name in missing)
         raise InputError(f"{model} is not in prices.json: give {options} too")
     tokens_per_s = float(table["audio_tokens_per_s"])
-    return Prices(**{name: float(usd) for name, usd in known.items()}, audio_tokens_per_s=tokens_per_s)
+    return Prices(**{name: float(usd) for name, usd in prices.items()}, audio_tokens_per_s=tokens_per_s)
 
 
 class Reservation:
@@ -112,21 +114,23 @@ class Budget:
                     f"and the next call could cost {worst_usd:.4f}"
                 )
             self._now = replace(self._now, reserved_usd=self._now.reserved_usd + worst_usd)
-        held = Reservation(worst_usd)
+        reservation = Reservation(worst_usd)
         try:
-            yield held
+            yield reservation
         finally:
-            await asyncio.shield(self._settle(held))
+            await asyncio.shield(self._settle(reservation))
 
-    async def _settle(self, held: Reservation) -> None:
+    async def _settle(self, reservation: Reservation) -> None:
         async with self._changed:
-            reserved = self._now.reserved_usd - held.worst_usd
-            self._now = Spending(self._now.spent_usd + held.paid_usd, reserved if reserved > 1e-12 else 0.0)
+            reserved = self._now.reserved_usd - reservation.worst_usd
+            self._now = Spending(
+                self._now.spent_usd + reservation.paid_usd, reserved if reserved > 1e-12 else 0.0
+            )
             self._changed.notify_all()
 
     def _fits(self, worst_usd: float) -> bool:
         return self.cap_usd is None or self.spent_usd + self._now.reserved_usd + worst_usd <= self.cap_usd
 
 
-def _bytes(ask: Ask) -> int:
-    return len((ask.system + ask.text + json.dumps(ask.tool.schema)).encode())
+def _bytes(question: Question) -> int:
+    return len((question.system + question.text + json.dumps(question.tool.schema)).encode())

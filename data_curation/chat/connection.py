@@ -9,22 +9,22 @@ from data_curation.chat.client import DEFAULT_URL, ChatClient
 from data_curation.chat.dialect import Dialect
 from data_curation.chat.exchange import Exchange
 from data_curation.chat.gate import Gate
-from data_curation.chat.limits import Breaker, Limits, Model
+from data_curation.chat.limits import Breaker, Limits, PricedModel
 from data_curation.records import Role
 from lalm_ambig.core.errors import InputError
 
 
-def models_of(args: argparse.Namespace) -> dict[Role, Model]:
+def models_of(args: argparse.Namespace) -> dict[Role, PricedModel]:
     """The two models with their prices; the user's own prices hold for both."""
     overrides = {"text_in": args.price_text_in, "audio_in": args.price_audio_in, "out": args.price_out}
     validator = args.validator_model or args.model
     return {
-        "writer": Model(args.model, prices_of(args.model, overrides)),
-        "validator": Model(validator, prices_of(validator, overrides)),
+        "writer": PricedModel(args.model, prices_of(args.model, overrides)),
+        "validator": PricedModel(validator, prices_of(validator, overrides)),
     }
 
 
-def unknown_price_note(models: dict[Role, Model], *, capped: bool) -> str | None:
+def unknown_price_note(models: dict[Role, PricedModel], *, capped: bool) -> str | None:
     """A line about models without a price; InputError where a cap depends on it."""
     unknown = sorted({model.name for model in models.values() if model.prices is None})
     if not unknown:
@@ -36,7 +36,7 @@ def unknown_price_note(models: dict[Role, Model], *, capped: bool) -> str | None
     return f"note: {what}; its cost counts as 0"
 
 
-def open_line(
+def open_exchange(
     args: argparse.Namespace, *, spent_usd: float, announce: Callable[[str], None]
 ) -> tuple[ChatClient, Exchange]:
     """A client, to be closed by the caller, and the exchange that speaks through it.

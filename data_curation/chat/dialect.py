@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from data_curation.clips import silence_base64
-from data_curation.questions import Ask, prompt
+from data_curation.questions import Question, prompt
 from data_curation.records import Structured
 
 LIMITS: tuple[str | None, ...] = ("max_completion_tokens", "max_tokens", None)
@@ -38,36 +38,36 @@ class Dialect:
     system: bool = True
     """False: the server has no system messages, and what they say stands before the question."""
 
-    def body(self, ask: Ask, model: str) -> dict[str, Any]:
+    def body(self, question: Question, model: str) -> dict[str, Any]:
         """The Chat Completions request."""
-        text = ask.text
+        text = question.text
         if self.structured == "text":
-            text += prompt("json_only").substitute(schema=json.dumps(ask.tool.schema))
-        messages = [{"role": "user", "content": self._content(ask, text)}]
+            text += prompt("json_only").substitute(schema=json.dumps(question.tool.schema))
+        messages = [{"role": "user", "content": self._content(question, text)}]
         if self.system:
-            messages.insert(0, {"role": "system", "content": ask.system})
+            messages.insert(0, {"role": "system", "content": question.system})
         body: dict[str, Any] = {"model": model, "messages": messages}
         if self.limit is not None:
-            body[self.limit] = self.tokens(ask)
+            body[self.limit] = self.tokens(question)
         if self.temperature is not None:
             body["temperature"] = self.temperature
-        return body | self._structure(ask)
+        return body | self._structure(question)
 
-    def tokens(self, ask: Ask) -> int:
+    def tokens(self, question: Question) -> int:
         """The most tokens that a reply may have."""
-        return min(ask.max_tokens, self.most_tokens or ask.max_tokens)
+        return min(question.max_tokens, self.most_tokens or question.max_tokens)
 
-    def _content(self, ask: Ask, text: str) -> str | list[dict[str, Any]]:
+    def _content(self, question: Question, text: str) -> str | list[dict[str, Any]]:
         if not self.system:
-            text = f"{ask.system}\n\n{text}"
-        if ask.clip is None and not self.silence:
+            text = f"{question.system}\n\n{text}"
+        if question.clip is None and not self.silence:
             return text
-        data = silence_base64() if ask.clip is None else ask.clip.wav_base64
+        data = silence_base64() if question.clip is None else question.clip.wav_base64
         sound = {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}
         return [{"type": "text", "text": text}, sound]
 
-    def _structure(self, ask: Ask) -> dict[str, Any]:
-        tool = ask.tool
+    def _structure(self, question: Question) -> dict[str, Any]:
+        tool = question.tool
         if self.structured == "tool":
             function = {"name": tool.name, "description": tool.description, "parameters": tool.schema}
             named = {"type": "function", "function": {"name": tool.name}}

@@ -93,7 +93,7 @@ def _from_events(text: str) -> dict[str, Any]:
         else:
             body |= {key: chunk[key] for key in ("id", "model", "usage") if chunk.get(key) is not None}
             reply.add(first_choice(chunk) or {})
-    return body | {"choices": [reply.choice()]} if reply.ended and reply.came else body
+    return body | {"choices": [reply.choice()]} if reply.ended and reply.started else body
 
 
 def _events(text: str) -> Iterator[tuple[str, str]]:
@@ -113,13 +113,13 @@ class _Streamed:
 
     def __init__(self) -> None:
         self.ended = False
-        self.came = False
+        self.started = False
         self._finish: str | None = None
         self._message: dict[str, Any] = {"role": "assistant", "content": None}
         self._calls: dict[object, dict[str, Any]] = {}
 
     def add(self, choice: Mapping[str, Any]) -> None:
-        self.came = self.came or bool(choice)
+        self.started = self.started or bool(choice)
         if isinstance(choice.get("finish_reason"), str):
             self._finish, self.ended = choice["finish_reason"], True
         delta = message_of(choice) or {}
@@ -134,9 +134,9 @@ class _Streamed:
         function = call.get("function")
         if not isinstance(function, dict) or not isinstance(index, int):
             return
-        whole = self._calls.setdefault(index, {"name": None, "arguments": None})
-        whole["name"] = whole["name"] or function.get("name")
-        whole["arguments"] = _joined(whole["arguments"], function.get("arguments"))
+        joint = self._calls.setdefault(index, {"name": None, "arguments": None})
+        joint["name"] = joint["name"] or function.get("name")
+        joint["arguments"] = _joined(joint["arguments"], function.get("arguments"))
 
     def choice(self) -> dict[str, Any]:
         calls = [{"type": "function", "function": call} for _, call in sorted(self._calls.items())]

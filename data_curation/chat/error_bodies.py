@@ -42,7 +42,7 @@ MESSAGE_KEYS = (
     "errormessage",
     "status_msg",
 )
-SAID_KEYS = (*NAME_KEYS, *PARAM_KEYS, *MESSAGE_KEYS)
+TELLING_KEYS = (*NAME_KEYS, *PARAM_KEYS, *MESSAGE_KEYS)
 ERROR_KEYS = (
     "error",
     "errors",
@@ -54,7 +54,7 @@ ERROR_KEYS = (
     "message",
     "msg",
 )
-UNSAID = (
+IGNORED_KEYS = (
     "input",
     "ctx",
     "url",
@@ -75,7 +75,7 @@ _TITLE = re.compile(r"<(title|h1)[^>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Told:
+class ServerError:
     """An error as a server told it."""
 
     message: str
@@ -91,7 +91,7 @@ class Told:
     """Every word about it, to look up a parameter's name in."""
 
 
-def told_by(reply: str) -> Told | None:
+def server_error_in(reply: str) -> ServerError | None:
     """What a body says went wrong; None where it holds a reply."""
     body = envelope(reply)
     if body is None:
@@ -105,25 +105,29 @@ def told_by(reply: str) -> Told | None:
         says = any(_real(body.get(key)) for key in ERROR_KEYS)
         says = says or "error" in (body.get("object"), body.get("type"))
         return (
-            _read(body) if says else Told(f"the server answered with what holds no reply: {json.dumps(body)}")
+            _read(body)
+            if says
+            else ServerError(f"the server answered with what holds no reply: {json.dumps(body)}")
         )
     if finish_of(choice) in BROKEN_OFF:
-        return Told(f"the server broke its reply off (finish_reason {finish_of(choice)})")
+        return ServerError(f"the server broke its reply off (finish_reason {finish_of(choice)})")
     return None
 
 
-def _read(error: Any) -> Told:
+def _read(error: Any) -> ServerError:
     """The error in a JSON value of any form."""
-    said = list(_walk(error))
-    messages = [value for key, value in said if key in MESSAGE_KEYS and isinstance(value, str)]
-    statuses = [status for key, value in said if key in STATUS_KEYS and (status := _status(value))]
-    return Told(
+    entries = list(_walk(error))
+    messages = [value for key, value in entries if key in MESSAGE_KEYS and isinstance(value, str)]
+    statuses = [status for key, value in entries if key in STATUS_KEYS and (status := _status(value))]
+    return ServerError(
         message="; ".join(dict.fromkeys(messages)) or json.dumps(error),
         status=next(iter(statuses), None),
         status_in_words=_status_in(" ; ".join(messages)),
-        names=tuple(str(value).lower() for key, value in said if key in NAME_KEYS),
-        param=" ".join(str(value) for key, value in said if key in PARAM_KEYS and value != "body"),
-        evidence=" ; ".join(str(value) if key in SAID_KEYS else f"{key}: {value}" for key, value in said),
+        names=tuple(str(value).lower() for key, value in entries if key in NAME_KEYS),
+        param=" ".join(str(value) for key, value in entries if key in PARAM_KEYS and value != "body"),
+        evidence=" ; ".join(
+            str(value) if key in TELLING_KEYS else f"{key}: {value}" for key, value in entries
+        ),
     )
 
 
@@ -132,7 +136,7 @@ def _walk(value: Any, key: str = "message", depth: int = 0) -> Iterator[tuple[st
     if depth > DEEPEST:
         return
     if isinstance(value, dict):
-        entries = [(str(name).lower(), entry) for name, entry in value.items() if name not in UNSAID]
+        entries = [(str(name).lower(), entry) for name, entry in value.items() if name not in IGNORED_KEYS]
         entries.sort(key=lambda entry: isinstance(entry[1], dict | list))
         for name, entry in entries:
             yield from _walk(entry, name, depth + 1)
@@ -151,17 +155,19 @@ def _real(error: object) -> bool:
     return bool(error) and str(error) not in ("0", "200")
 
 
-def _without_object(reply: str) -> Told:
+def _without_object(reply: str) -> ServerError:
     text = reply.strip()
     if not text:
-        return Told("the server answered with an empty body")
+        return ServerError("the server answered with an empty body")
     if text[0] in "{[":
-        return Told("the server answered with JSON that breaks off or is broken")
+        return ServerError("the server answered with JSON that breaks off or is broken")
     heads = "; ".join(dict.fromkeys(" ".join(head.split()) for _, head in _TITLE.findall(text)))
     if heads or "<html" in text.lower() or "<!doctype" in text.lower():
-        said = f"the server answered with a page of HTML{f': {heads}' if heads else ''}"
-        return Told(said, status_in_words=_status_in(heads))
-    return Told(f"the server answered with no JSON: {text}", status_in_words=_status_in(text), evidence=text)
+        message = f"the server answered with a page of HTML{f': {heads}' if heads else ''}"
+        return ServerError(message, status_in_words=_status_in(heads))
+    return ServerError(
+        f"the server answered with no JSON: {text}", status_in_words=_status_in(text), evidence=text
+    )
 
 
 def _status(value: object) -> int | None:
@@ -170,5 +176,5 @@ def _status(value: object) -> int | None:
 
 
 def _status_in(text: str) -> int | None:
-    found = _STATUS_TEXT.search(text)
-    return int(found[1]) if found else None
+    match = _STATUS_TEXT.search(text)
+    return int(match[1]) if match else None

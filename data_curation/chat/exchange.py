@@ -27,9 +27,9 @@ from data_curation.chat.envelope import envelope
 from data_curation.chat.failures import CallError
 from data_curation.chat.gate import RunStopped, Slot
 from data_curation.chat.lessons import DECLINING, Lesson, learn, without_structure
-from data_curation.chat.limits import FREE, Limits, Model, Unsent
+from data_curation.chat.limits import FREE, Limits, PricedModel, Unsent
 from data_curation.chat.parse import DECLINED_CODE, usage_of
-from data_curation.questions import Ask
+from data_curation.questions import Question
 from data_curation.records import Call, Role, Usage, now
 
 MAX_PAUSE_S = 30.0
@@ -71,7 +71,7 @@ class Exchange:
         client: ChatClient,
         *,
         limits: Limits,
-        models: Mapping[Role, Model],
+        models: Mapping[Role, PricedModel],
         dialects: Mapping[Role, Dialect],
         announce: Callable[[str], None] = print,
     ) -> None:
@@ -82,92 +82,96 @@ class Exchange:
         self._client = client
         self._announce = announce
         self._replies = 0
-        self._kept: set[Dialect] = set()
+        self._keeps_structure: set[Dialect] = set()
         """Ways of asking that a server has taken and kept to."""
         self._jitter = random.Random()
 
-    async def call(self, ask: Ask) -> Call:
+    async def call(self, question: Question) -> Call:
         """The reply to a question, paid and whole. Unsent or RunStopped where there is none."""
         trouble = Trouble()
         while True:
-            dialect = self.dialects[ask.role]
-            worst = (self.models[ask.role].prices or FREE).worst(ask)
-            async with self.limits.budget.reserve(worst.cost_usd) as held:
+            dialect = self.dialects[question.role]
+            worst = (self.models[question.role].prices or FREE).worst(question)
+            async with self.limits.budget.reserve(worst.cost_usd) as reservation:
                 slot = await self.limits.gate.enter(worst.prompt_tokens + worst.completion_tokens)
                 try:
-                    return await self._send(ask, dialect, held=held, slot=slot)
+                    return await self._send(question, dialect, reservation=reservation, slot=slot)
                 except CallError as error:
-                    held.paid_usd = self._paid_usd(ask, error, held)
+                    reservation.paid_usd = self._paid_usd(question, error, reservation)
                     failure = error
             if failure.kind == "declined":
-                return self._declined(ask, dialect, failure)
-            await self._meet(failure, trouble, ask=ask, dialect=dialect)
+                return self._declined(question, dialect, failure)
+            await self._respond_to(failure, trouble, question=question, dialect=dialect)
 
-    async def _send(self, ask: Ask, dialect: Dialect, *, held: Reservation, slot: Slot) -> Call:
+    async def _send(
+        self, question: Question, dialect: Dialect, *, reservation: Reservation, slot: Slot
+    ) -> Call:
         started = now()
-        reply, request_id = await self._client.send(dialect.body(ask, self.models[ask.role].name))
+        reply, request_id = await self._client.send(dialect.body(question, self.models[question.role].name))
         body = envelope(reply) or {}
         self.limits.breaker.succeeded()
         self._replies += 1
-        usage = self._usage(ask, body, held)
+        usage = self._usage(question, body, reservation)
         self.limits.gate.correct(slot, usage.prompt_tokens + usage.completion_tokens)
-        self._look_at_structure(reply, ask.role, dialect)
+        self._check_structure(reply, question.role, dialect)
         return Call(
-            role=ask.role,
-            attempt=ask.attempt,
+            role=question.role,
+            attempt=question.attempt,
             reply=reply,
             structured=dialect.structured,
-            model=str(body.get("model") or self.models[ask.role].name),
+            model=str(body.get("model") or self.models[question.role].name),
             request_id=request_id,
             usage=usage,
             started=started,
             finished=now(),
         )
 
-    def _look_at_structure(self, reply: str, role: Role, dialect: Dialect) -> None:
+    def _check_structure(self, reply: str, role: Role, dialect: Dialect) -> None:
         """A server that has never kept to a structure, and answers in prose, is asked for another."""
         if not ignores_structure(reply):
-            self._kept.add(dialect)
-        elif dialect not in self._kept and (lesson := without_structure(dialect)) is not None:
+            self._keeps_structure.add(dialect)
+        elif dialect not in self._keeps_structure and (lesson := without_structure(dialect)) is not None:
             self._adopt(lesson, role, dialect, "its reply is prose")
 
-    def _paid_usd(self, ask: Ask, failure: CallError, held: Reservation) -> float:
+    def _paid_usd(self, question: Question, failure: CallError, reservation: Reservation) -> float:
         """What a call without a reply came to: nothing that anybody knows of, but for what may be under way."""
         if failure.kind in MAYBE_PAID:
-            return held.worst_usd
-        prices = self.models[ask.role].prices or FREE
+            return reservation.worst_usd
+        prices = self.models[question.role].prices or FREE
         return 0.0 if failure.usage is None else prices.cost_usd(failure.usage)
 
-    def _usage(self, ask: Ask, body: Mapping[str, object], held: Reservation) -> Usage:
+    def _usage(self, question: Question, body: Mapping[str, object], reservation: Reservation) -> Usage:
         """What the reply cost; its worst case where the server does not count tokens."""
-        prices = self.models[ask.role].prices or FREE
+        prices = self.models[question.role].prices or FREE
         usage = usage_of(body)
         usage = (
-            prices.worst(ask)
+            prices.worst(question)
             if usage is None
             else usage.model_copy(update={"cost_usd": prices.cost_usd(usage)})
         )
-        held.paid_usd = usage.cost_usd
+        reservation.paid_usd = usage.cost_usd
         return usage
 
-    def _declined(self, ask: Ask, dialect: Dialect, failure: CallError) -> Call:
+    def _declined(self, question: Question, dialect: Dialect, failure: CallError) -> Call:
         """What the server's content filter stops is a reply: the model's refusal, kept as such."""
-        prices = self.models[ask.role].prices or FREE
+        prices = self.models[question.role].prices or FREE
         usage = failure.usage or Usage()
         return Call(
-            role=ask.role,
-            attempt=ask.attempt,
+            role=question.role,
+            attempt=question.attempt,
             reply=json.dumps({"error": {"code": DECLINED_CODE, "message": str(failure)}}),
             structured=dialect.structured,
-            model=self.models[ask.role].name,
+            model=self.models[question.role].name,
             usage=usage.model_copy(update={"cost_usd": prices.cost_usd(usage)}),
             started=now(),
             finished=now(),
         )
 
-    async def _meet(self, failure: CallError, trouble: Trouble, *, ask: Ask, dialect: Dialect) -> None:
+    async def _respond_to(
+        self, failure: CallError, trouble: Trouble, *, question: Question, dialect: Dialect
+    ) -> None:
         """Do what the failure asks for and return when the call may be tried again."""
-        if self._learn(failure, ask, dialect):
+        if self._learn(failure, question, dialect):
             return
         if failure.kind in STOPS:
             code = 1 if failure.kind == "quota" else 2
@@ -197,13 +201,13 @@ class Exchange:
         trouble.vain, trouble.waited_s = trouble.vain + 1, trouble.waited_s + seconds
         self.limits.gate.cool_down(seconds, str(failure))
 
-    def _learn(self, failure: CallError, ask: Ask, dialect: Dialect) -> bool:
+    def _learn(self, failure: CallError, question: Question, dialect: Dialect) -> bool:
         """True where the call is worth another try, put in another way."""
-        if self.dialects[ask.role] != dialect:
+        if self.dialects[question.role] != dialect:
             return failure.kind in DECLINING  # another worker has learnt something meanwhile
-        lesson = learn(failure, ask, dialect, answered=dialect in self._kept)
+        lesson = learn(failure, question, dialect, answered=dialect in self._keeps_structure)
         if lesson is not None:
-            self._adopt(lesson, ask.role, dialect, str(failure))
+            self._adopt(lesson, question.role, dialect, str(failure))
         return lesson is not None
 
     def _adopt(self, lesson: Lesson, role: Role, dialect: Dialect, why: str) -> None:
@@ -215,7 +219,7 @@ class Exchange:
                 self.dialects[other] = lesson.dialect
             elif spoken.limit == dialect.limit:
                 self.dialects[other] = replace(spoken, limit=lesson.dialect.limit)
-        self._announce(f"the server declines {lesson.said} from now on ({why})")
+        self._announce(f"the server declines {lesson.note} from now on ({why})")
 
     def _count(self, failure: CallError) -> None:
         if (reason := self.limits.breaker.failed()) is not None:

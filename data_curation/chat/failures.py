@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from data_curation.chat.envelope import envelope
-from data_curation.chat.error_bodies import Told, told_by
+from data_curation.chat.error_bodies import ServerError, server_error_in
 from data_curation.chat.parse import usage_of
 from data_curation.records import Usage
 
@@ -101,13 +101,13 @@ class CallError(Exception):
         kind: Kind,
         message: str,
         *,
-        told: Told | None = None,
+        server_error: ServerError | None = None,
         wait_s: float | None = None,
         usage: Usage | None = None,
     ) -> None:
         super().__init__(message)
         self.kind: Kind = kind
-        self.told = told or Told(message)
+        self.server_error = server_error or ServerError(message)
         """What the server said; not to be shown as it is."""
         self.wait_s = wait_s
         """Seconds that the server asks to wait; None where it does not say."""
@@ -126,18 +126,22 @@ def failure_of(
         headers: Of the response.
         clean: Takes out of a server's words what must not be shown.
     """
-    told = told_by(reply)
-    if told is None:
+    server_error = server_error_in(reply)
+    if server_error is None:
         return None
     body = envelope(reply)
     on_wire = status if status >= FIRST_ERROR else None
-    named = told.status or on_wire or told.status_in_words
-    message = told.message if named is None else f"HTTP {named}{inside(status, named)}: {told.message}"
+    named = server_error.status or on_wire or server_error.status_in_words
+    message = (
+        server_error.message
+        if named is None
+        else f"HTTP {named}{inside(status, named)}: {server_error.message}"
+    )
     return CallError(
-        kind_of(status, told),
+        kind_of(status, server_error),
         clean(message),
-        told=told,
-        wait_s=wait_s(headers, body, told.message),
+        server_error=server_error,
+        wait_s=wait_s(headers, body, server_error.message),
         usage=None if body is None else usage_of(body),
     )
 
@@ -147,16 +151,16 @@ def inside(status: int, named: int) -> str:
     return "" if status == named else f" inside a {status}"
 
 
-def kind_of(status: int, told: Told) -> Kind:
+def kind_of(status: int, server_error: ServerError) -> Kind:
     """By which rule an error is met: its codes say most, then the status in it, the status on the wire, its words."""
-    words = told.message.lower()
-    if (kind := _first(_NAMES, told.names)) is not None:
+    words = server_error.message.lower()
+    if (kind := _first(_NAMES, server_error.names)) is not None:
         return kind
     on_wire = status if status >= FIRST_ERROR else None
-    number = told.status or on_wire or told.status_in_words
+    number = server_error.status or on_wire or server_error.status_in_words
     if number is not None:
         return _by_status(number, words)
-    return _first(_WEAK_NAMES, told.names) or _first(_WORDS, (words,)) or "server"
+    return _first(_WEAK_NAMES, server_error.names) or _first(_WORDS, (words,)) or "server"
 
 
 def _by_status(status: int, words: str) -> Kind:
@@ -190,10 +194,10 @@ def wait_s(headers: Mapping[str, str], body: Mapping[str, object] | None, messag
         factor = _WAIT_KEYS.get(key.lower())
         if factor is not None and (number := re.fullmatch(r"(\d+(?:\.\d+)?)s?", str(value))):
             return float(number[1]) * factor
-    found = _WAIT.search(message)
-    if found is None:
+    match = _WAIT.search(message)
+    if match is None:
         return None
-    minutes, amount, unit = found.groups()
+    minutes, amount, unit = match.groups()
     return 60.0 * int(minutes or 0) + float(amount) * (1e-3 if unit.lower() == "ms" else 1.0)
 
 
@@ -202,7 +206,7 @@ def _entries(value: object, depth: int = 0) -> list[tuple[str, object]]:
     if depth > 6 or not isinstance(value, Mapping | list):
         return []
     pairs = list(value.items()) if isinstance(value, Mapping) else [("", entry) for entry in value]
-    return [(str(k), v) for k, v in pairs] + [found for _, v in pairs for found in _entries(v, depth + 1)]
+    return [(str(k), v) for k, v in pairs] + [entry for _, v in pairs for entry in _entries(v, depth + 1)]
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from data_curation.chat.dialect import FALLBACK, LIMITS, Dialect
 from data_curation.chat.failures import CallError, Kind
-from data_curation.questions import Ask
+from data_curation.questions import Question
 
 DECLINING: tuple[Kind, ...] = ("invalid", "server", "unknown_model")
 """Kinds of failure that may be about a parameter."""
@@ -39,7 +39,7 @@ class Lesson:
     """What is done otherwise from now on."""
 
     dialect: Dialect
-    said: str
+    note: str
     """The parameter and what becomes of it, for one line."""
 
 
@@ -49,10 +49,10 @@ class _Step:
 
     words: tuple[str, ...]
     """As they stand in a text without blanks, underscores and other signs."""
-    lesson: Callable[[Dialect, Ask], Lesson | None]
+    lesson: Callable[[Dialect, Question], Lesson | None]
 
 
-def learn(failure: CallError, ask: Ask, dialect: Dialect, *, answered: bool) -> Lesson | None:
+def learn(failure: CallError, question: Question, dialect: Dialect, *, answered: bool) -> Lesson | None:
     """What to try after this failure; None if it is not about anything that we can change.
 
     Args:
@@ -61,19 +61,19 @@ def learn(failure: CallError, ask: Ask, dialect: Dialect, *, answered: bool) -> 
         dialect: How it was put.
         answered: Whether the server has replied to a question put in this way.
     """
-    evidence = failure.told.evidence or failure.told.message
+    evidence = failure.server_error.evidence or failure.server_error.message
     if failure.kind not in DECLINING or (failure.kind != "invalid" and not _NOT_TAKEN.search(evidence)):
         return None
     if _about_size(evidence):
-        return _lower(evidence, ask, dialect)
-    for words in (failure.told.param, evidence):
-        if (lesson := _first_named(_flat(words), ask, dialect)) is not None:
+        return _lower(evidence, question, dialect)
+    for words in (failure.server_error.param, evidence):
+        if (lesson := _first_named(_flat(words), question, dialect)) is not None:
             return lesson
     named = any(word in _flat(evidence) for step in STEPS for word in step.words)
     about_one = failure.kind == "invalid" and _NOT_TAKEN.search(evidence) and _UNNAMED.search(evidence)
     if named or not about_one or answered:
         return None
-    lessons = (step(dialect, ask) for step in UNNAMED_STEPS)
+    lessons = (step(dialect, question) for step in UNNAMED_STEPS)
     return next((lesson for lesson in lessons if lesson is not None), None)
 
 
@@ -85,12 +85,12 @@ def without_structure(dialect: Dialect) -> Lesson | None:
     return Lesson(replace(dialect, structured=less), f"{dialect.structured}: {_ASKED[less]}")
 
 
-def _first_named(flat: str, ask: Ask, dialect: Dialect) -> Lesson | None:
+def _first_named(flat: str, question: Question, dialect: Dialect) -> Lesson | None:
     """The lesson about the parameter that stands first in a text."""
     named = []
     for step in STEPS:
         places = [place for word in step.words if (place := flat.find(word)) >= 0]
-        lesson = step.lesson(dialect, ask) if places else None
+        lesson = step.lesson(dialect, question) if places else None
         if lesson is not None:
             named.append((min(places), lesson))
     return min(named, key=lambda pair: pair[0])[1] if named else None
@@ -106,12 +106,12 @@ def _about_size(evidence: str) -> bool:
     return bool(size) and any(name in _flat(evidence) for name in _LIMIT_NAMES)
 
 
-def _lower(evidence: str, ask: Ask, dialect: Dialect) -> Lesson | None:
+def _lower(evidence: str, question: Question, dialect: Dialect) -> Lesson | None:
     """The largest number in a message that is below what was sent; one item's own length teaches nothing."""
     if "context" in evidence.lower():
         return None
     numbers = [int(number) for number in re.findall(r"\d+", evidence.replace(",", ""))]
-    fitting = [number for number in numbers if FEWEST_TOKENS <= number < dialect.tokens(ask)]
+    fitting = [number for number in numbers if FEWEST_TOKENS <= number < dialect.tokens(question)]
     if not fitting:
         return None
     most = max(fitting)
@@ -120,7 +120,7 @@ def _lower(evidence: str, ask: Ask, dialect: Dialect) -> Lesson | None:
     )
 
 
-def _other_limit(dialect: Dialect, _: Ask) -> Lesson | None:
+def _other_limit(dialect: Dialect, _: Question) -> Lesson | None:
     if dialect.limit is None:
         return None
     other = LIMITS[LIMITS.index(dialect.limit) + 1]
@@ -131,43 +131,43 @@ def _other_limit(dialect: Dialect, _: Ask) -> Lesson | None:
     )
 
 
-def _max_tokens(dialect: Dialect, ask: Ask) -> Lesson | None:
-    return _other_limit(dialect, ask) if dialect.limit == LIMITS[0] else None
+def _max_tokens(dialect: Dialect, question: Question) -> Lesson | None:
+    return _other_limit(dialect, question) if dialect.limit == LIMITS[0] else None
 
 
-def _own_temperature(dialect: Dialect, _: Ask) -> Lesson | None:
+def _own_temperature(dialect: Dialect, _: Question) -> Lesson | None:
     if dialect.temperature is None:
         return None
     return Lesson(replace(dialect, temperature=None), "temperature: its own is used")
 
 
-def _not_strict(dialect: Dialect, _: Ask) -> Lesson | None:
+def _not_strict(dialect: Dialect, _: Question) -> Lesson | None:
     if dialect.structured != "json_schema" or not dialect.strict:
         return None
     return Lesson(replace(dialect, strict=False), "strict: the schema is sent without it")
 
 
-def _other_choice(dialect: Dialect, _: Ask) -> Lesson | None:
+def _other_choice(dialect: Dialect, _: Question) -> Lesson | None:
     """A tool that the user wants is offered in other ways; elsewhere another structure is less trouble."""
     if dialect.may_fall_back or dialect.structured != "tool" or dialect.tool_choice is None:
         return None
     less: Literal["required"] | None = "required" if dialect.tool_choice == "named" else None
-    said = 'tool_choice: "required" is sent' if less else "tool_choice: the tool is offered without it"
-    return Lesson(replace(dialect, tool_choice=less), said)
+    note = 'tool_choice: "required" is sent' if less else "tool_choice: the tool is offered without it"
+    return Lesson(replace(dialect, tool_choice=less), note)
 
 
-def _other_structure(dialect: Dialect, _: Ask) -> Lesson | None:
+def _other_structure(dialect: Dialect, _: Question) -> Lesson | None:
     return without_structure(dialect)
 
 
-def _no_system(dialect: Dialect, _: Ask) -> Lesson | None:
+def _no_system(dialect: Dialect, _: Question) -> Lesson | None:
     if not dialect.system:
         return None
     return Lesson(replace(dialect, system=False), "system messages: they stand before the question")
 
 
-def _silence(dialect: Dialect, ask: Ask) -> Lesson | None:
-    if ask.clip is not None or dialect.silence:
+def _silence(dialect: Dialect, question: Question) -> Lesson | None:
+    if question.clip is not None or dialect.silence:
         return None
     return Lesson(
         replace(dialect, silence=True), "a question without sound: a second of silence goes with it"

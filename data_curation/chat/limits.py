@@ -23,7 +23,7 @@ class Unsent(Exception):
 
 
 @dataclass(frozen=True)
-class Model:
+class PricedModel:
     """A model and what its tokens cost; None where that is not known."""
 
     name: str

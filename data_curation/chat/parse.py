@@ -80,14 +80,14 @@ def read_distribution(reply: str, categories: Sequence[str]) -> tuple[float, ...
         return fields
     position = {normal_form(name): index for index, name in enumerate(categories)}
     shares = [0.0] * len(categories)
-    stated = set[int]()
+    named = set[int]()
     for name, share in fields.items():
         index = position.get(normal_form(name))
         if index is None:
             return Unreadable(f"unknown class {name[:SHOWN]!r}")
-        if index in stated:
+        if index in named:
             return Unreadable(f"class {name[:SHOWN]!r} stands twice")
-        stated.add(index)
+        named.add(index)
         number = isinstance(share, int | float) and not isinstance(share, bool)
         if not number or not 0 <= share <= MOST_SHARE:
             return Unreadable(f"the share of {name} is no share: {str(share)[:SHOWN]!r}")
@@ -117,10 +117,10 @@ def _fields(reply: str) -> dict[str, Any] | Refused | Unreadable:
         return written
     if not written.strip():
         return Unreadable("the reply is empty")
-    found = list(_objects(written))
-    if not found:
+    objects = list(_objects(written))
+    if not objects:
         return Unreadable(f"no JSON object in the reply: {' '.join(written.split())[:SHOWN]!r}")
-    return _unwrapped(found[-1])
+    return _unwrapped(objects[-1])
 
 
 def _without_choice(body: Mapping[str, Any]) -> Refused | Unreadable:
@@ -139,8 +139,8 @@ def _unwrapped(fields: dict[str, Any]) -> dict[str, Any]:
         return fields
     arguments = arguments_of(fields)
     if isinstance(arguments, str):
-        found = list(_objects(arguments))
-        return found[-1] if found else fields
+        objects = list(_objects(arguments))
+        return objects[-1] if objects else fields
     return arguments
 
 

@@ -24,5 +24,5 @@ def rules() -> dict[str, Rule]:
 
 def check(reasoning: Reasoning, votes: Sequence[float], categories: Sequence[str]) -> list[str]:
     """Why the reasoning may not be used, as `rule: reason` lines; empty when every rule holds."""
-    found = {name: rule(reasoning, votes, categories) for name, rule in rules().items()}
-    return [f"{name}: {reason}" for name, reasons in found.items() for reason in reasons]
+    reasons_by_rule = {name: rule(reasoning, votes, categories) for name, rule in rules().items()}
+    return [f"{name}: {reason}" for name, reasons in reasons_by_rule.items() for reason in reasons]

@@ -9,11 +9,11 @@ from lalm_ambig.core.categories import normal_form
 
 def check(reasoning: Reasoning, votes: Sequence[float], categories: Sequence[str]) -> list[str]:
     """Names each class with votes and without a cue, each unknown class, and each class with two cues."""
-    given = Counter(normal_form(cue.category) for cue in reasoning.class_cues)
-    known = {normal_form(name) for name in categories}
-    missing = [name for name in active(votes, categories) if normal_form(name) not in given]
+    cues = Counter(normal_form(cue.category) for cue in reasoning.class_cues)
+    classes = {normal_form(name) for name in categories}
+    missing = [name for name in active(votes, categories) if normal_form(name) not in cues]
     return [
         *(f"no cue for {name}" for name in missing),
-        *(f"a cue for {name!r}, which is not a class here" for name in given if name not in known),
-        *(f"{count} cues for {name}, one is expected" for name, count in given.items() if count > 1),
+        *(f"a cue for {name!r}, which is not a class here" for name in cues if name not in classes),
+        *(f"{count} cues for {name}, one is expected" for name, count in cues.items() if count > 1),
     ]

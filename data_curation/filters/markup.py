@@ -10,5 +10,5 @@ MARKUP = re.compile(r"</?[A-Za-z][^>]*>|<\||\|>|```|\*\*|^#+ ", re.M)
 
 def check(reasoning: Reasoning, votes: Sequence[float], categories: Sequence[str]) -> list[str]:
     """Quotes each tag, special token or piece of Markdown."""
-    found = {match.group() for match in MARKUP.finditer(reasoning.as_text())}
-    return [f"holds markup: {text!r}" for text in sorted(found)]
+    pieces = {match.group() for match in MARKUP.finditer(reasoning.as_text())}
+    return [f"holds markup: {text!r}" for text in sorted(pieces)]

@@ -26,5 +26,5 @@ _QUOTED = re.compile(r'"[^"]*"|“[^”]*”')
 def check(reasoning: Reasoning, votes: Sequence[float], categories: Sequence[str]) -> list[str]:
     """Quotes the first number, percentage, share and count that the text states."""
     text = _QUOTED.sub(" ", reasoning.as_text())
-    found = ((what, pattern.search(text)) for pattern, what in FORBIDDEN)
-    return [f"states {what}: {match.group().strip()!r}" for what, match in found if match]
+    matches = ((what, pattern.search(text)) for pattern, what in FORBIDDEN)
+    return [f"states {what}: {match.group().strip()!r}" for what, match in matches if match]

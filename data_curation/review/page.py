@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import torch
 
-from data_curation.records import Row
+from data_curation.records import CurationRow
 from data_curation.rows import read_rows
 from lalm_ambig.core.distributions import AMBIGUITY_LEVELS, ambiguity_level, normalised_entropy
 from lalm_ambig.core.errors import InputError
@@ -80,7 +80,7 @@ def _json(value: object) -> str:
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _shown(row: Row, audio: str | None) -> dict[str, Any]:
+def _shown(row: CurationRow, audio: str | None) -> dict[str, Any]:
     """What the page shows of a row."""
     shares = torch.tensor(row.votes, dtype=torch.float64) / sum(row.votes)
     return {
@@ -103,7 +103,7 @@ def _shown(row: Row, audio: str | None) -> dict[str, Any]:
     }
 
 
-def _audio_link(row: Row, root: Path | None, *, out: Path) -> str | None:
+def _audio_link(row: CurationRow, root: Path | None, *, out: Path) -> str | None:
     """Address of the clip relative to the page; None where it is not there or lies outside the corpus."""
     if root is None or row.audio is None:
         return None

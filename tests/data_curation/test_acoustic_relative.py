@@ -6,7 +6,7 @@ import pytest
 
 from data_curation.acoustic.argument import EXPECTED, evidence
 from data_curation.acoustic.measure import Measurement
-from data_curation.acoustic.relative import SMALLEST_SCALE, stand
+from data_curation.acoustic.relative import SMALLEST_SCALE, standing_among
 from data_curation.acoustic.terms import TERMS, Standing, direction, grade
 
 CLIP = Measurement(
@@ -31,19 +31,19 @@ def others(*levels: float) -> list[Measurement]:
 def test_a_score_is_the_distance_to_the_median_in_robust_deviations() -> None:
     # Median -30, absolute deviations 0 2 2 4 10: their median 2, times 1.4826.
     clips = others(-30.0, -28.0, -32.0, -34.0, -20.0)
-    score = stand(replace(CLIP, level_db=-24.0), clips, against="speaker").scores["level_db"]
+    score = standing_among(replace(CLIP, level_db=-24.0), clips, against="speaker").scores["level_db"]
     assert score == pytest.approx(6 / (2 * 1.4826))
 
 
 def test_a_very_even_speaker_is_measured_with_the_least_scale() -> None:
-    score = stand(
+    score = standing_among(
         replace(CLIP, level_db=-29.5), others(-30.0, -30.0, -30.0, -30.0), against="speaker"
     ).scores["level_db"]
     assert score == pytest.approx(0.5 / SMALLEST_SCALE["level_db"])
 
 
 def test_contour_and_pauses_are_judged_by_themselves() -> None:
-    scores = stand(
+    scores = standing_among(
         replace(CLIP, pause_share=0.24, pause_count=1), others(-30.0, -30.0), against="corpus"
     ).scores
     assert scores["pitch_slope_st_s"] == pytest.approx(-1.0)
@@ -52,13 +52,13 @@ def test_contour_and_pauses_are_judged_by_themselves() -> None:
 
 def test_what_was_not_measured_has_no_score() -> None:
     mute = replace(CLIP, pitch_st=None, pitch_slope_st_s=None, tilt_db=None)
-    scores = stand(mute, others(-30.0, -31.0), against="speaker").scores
+    scores = standing_among(mute, others(-30.0, -31.0), against="speaker").scores
     assert not {"pitch_st", "pitch_slope_st_s", "tilt_db"} & set(scores)
     assert "level_db" in scores
 
 
 def test_every_score_has_a_term_and_every_expectation_a_score() -> None:
-    measured = set(stand(CLIP, others(-30.0, -31.0), against="speaker").scores)
+    measured = set(standing_among(CLIP, others(-30.0, -31.0), against="speaker").scores)
     assert measured == set(TERMS)
     assert {name for profile in EXPECTED.values() for name in profile} <= measured
 

@@ -12,7 +12,7 @@ from stub_server import Received, StubServer, good_message, reply
 
 from data_curation.chat.budget import Budget
 from data_curation.chat.client import ChatClient
-from data_curation.chat.error_bodies import told_by
+from data_curation.chat.error_bodies import server_error_in
 from data_curation.chat.exchange import Exchange, Trouble
 from data_curation.chat.failures import CallError, failure_of, wait_s
 from data_curation.chat.gate import Gate
@@ -115,7 +115,7 @@ def test_the_body_of_a_200_says_what_went_wrong(body: object, kind: str) -> None
 
 @pytest.mark.parametrize("body", REPLIES.values(), ids=REPLIES)
 def test_a_reply_is_no_error(body: object) -> None:
-    assert told_by(text_of(body)) is None
+    assert server_error_in(text_of(body)) is None
 
 
 @pytest.mark.parametrize(

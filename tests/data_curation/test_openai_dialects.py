@@ -14,10 +14,12 @@ from stub_server import Received, StubServer, error, message_with, reasoning, re
 from data_curation.chat.dialect import Dialect
 from data_curation.chat.failures import failure_of
 from data_curation.chat.lessons import learn
-from data_curation.questions import Ask, writer_ask
+from data_curation.questions import Question, writer_question
 from lalm_ambig.core.items import Item
 
-ASK: Ask = writer_ask(Item("a", (3.0, 1.0), text="Well."), ("anger", "fear"), clip=None, max_tokens=1200)
+ASK: Question = writer_question(
+    Item("a", (3.0, 1.0), text="Well."), ("anger", "fear"), clip=None, max_tokens=1200
+)
 START = Dialect(temperature=0.2)
 OPENAI = "Unsupported value: 'temperature' does not support 0.2. Only the default (1) value is supported."
 CONTEXT = "'max_tokens' or 'max_completion_tokens' is too large: 1200. The maximum context length is 2048."

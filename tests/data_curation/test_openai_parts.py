@@ -18,7 +18,7 @@ from data_curation.chat.parse import Refused, Unreadable, read_distribution, rea
 from data_curation.clips import open_clip, relative_name
 from data_curation.journal import Journal
 from data_curation.judge import js_bits
-from data_curation.questions import job_key, writer_ask
+from data_curation.questions import job_key, writer_question
 from data_curation.records import Usage
 from lalm_ambig.core.distributions import js_divergence
 from lalm_ambig.core.errors import InputError
@@ -121,7 +121,7 @@ def test_a_call_costs_by_its_kinds_of_token() -> None:
 def test_the_worst_case_is_never_below_the_usual_one() -> None:
     prices = prices_of("gpt-audio-1.5", {})
     assert prices is not None
-    ask = writer_ask(ITEM, CLASSES, clip=None, max_tokens=1200)
+    ask = writer_question(ITEM, CLASSES, clip=None, max_tokens=1200)
     assert prices.worst(ask).cost_usd > prices.usual(ask).cost_usd > 0
     assert prices.worst(ask).completion_tokens == 1200
 

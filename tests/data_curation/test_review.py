@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from data_curation.records import ClassCue, Reasoning, Row
+from data_curation.records import ClassCue, CurationRow, Reasoning
 from data_curation.review.page import write_review
 from lalm_ambig.core.errors import InputError
 
@@ -26,7 +26,7 @@ REASONING = Reasoning(
 )
 
 
-def row(name: str, **changes: object) -> Row:
+def row(name: str, **changes: object) -> CurationRow:
     fields = {
         "key": f"k{name}",
         "corpus": "demo",
@@ -42,10 +42,12 @@ def row(name: str, **changes: object) -> Row:
         "measurements": {"level_db": -21.5},
         **changes,
     }
-    return Row.model_validate(fields)
+    return CurationRow.model_validate(fields)
 
 
-def review(folder: Path, *rows: Row, audio_root: Path | None = None) -> tuple[str, dict[str, Any], str]:
+def review(
+    folder: Path, *rows: CurationRow, audio_root: Path | None = None
+) -> tuple[str, dict[str, Any], str]:
     """The page's HTML, its data, and the script that carries the data."""
     path = folder / "curated <b>.jsonl"
     path.write_text("".join(f"{one.model_dump_json()}\n" for one in rows), encoding="utf-8")

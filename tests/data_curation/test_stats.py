@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from data_curation.records import ClassCue, Reasoning, Row, Usage
+from data_curation.records import ClassCue, CurationRow, Reasoning, Usage
 from data_curation.stats import percentile, print_stats, summarise
 from lalm_ambig.core.errors import InputError
 
@@ -27,7 +27,7 @@ def reasoning(*cues: tuple[str, str], synthesis: str = "Anger leads; sadness fol
 BOTH = (("anger", "raised volume fits it."), ("sadness", "little in the voice points there."))
 
 
-def row(name: str, **changes: object) -> Row:
+def row(name: str, **changes: object) -> CurationRow:
     written = changes.pop("reasoning", reasoning(*BOTH))
     assert isinstance(written, Reasoning | None)
     fields = {
@@ -42,10 +42,10 @@ def row(name: str, **changes: object) -> Row:
         "rationale": None if written is None else written.as_text(),
         **changes,
     }
-    return Row.model_validate(fields)
+    return CurationRow.model_validate(fields)
 
 
-def write(path: Path, *rows: Row) -> Path:
+def write(path: Path, *rows: CurationRow) -> Path:
     path.write_text("".join(f"{one.model_dump_json()}\n" for one in rows), encoding="utf-8")
     return path
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from data_curation.chat.parse import Unreadable, read_distribution, read_reasoning, usage_of
-from data_curation.rows import read_rows, standing, whole_lines
+from data_curation.rows import complete_lines, job_states, read_rows
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.rationales import read_rationales
 from lalm_ambig.evaluation.about import About
@@ -39,7 +39,7 @@ def test_a_price_that_is_none_is_one_line(tmp_path: Path, paid: object) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps({**CURATED, "paid_usd": paid}) + "\n")
     with pytest.raises(InputError, match=r'rows\.jsonl:1: not a row of curation: "paid_usd" is no amount'):
-        standing(whole_lines(path))
+        job_states(complete_lines(path))
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])

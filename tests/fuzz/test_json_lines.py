@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mutation import mutated_objects, outcome
 
-from data_curation.records import Row
+from data_curation.records import CurationRow
 from data_curation.review.page import write_review
-from data_curation.rows import read_rows, standing, whole_lines
+from data_curation.rows import complete_lines, job_states, read_rows
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import SPLITS, Item
 from lalm_ambig.corpora.jsonl.corpus import JsonLines
@@ -95,7 +95,7 @@ def test_rationales_are_texts_or_refused(path: Path, content: bytes) -> None:
 @given(content=mutated_objects(CURATION))
 def test_rows_of_curation_are_valid_or_refused(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    found = outcome(lambda: standing(whole_lines(path)))
+    found = outcome(lambda: job_states(complete_lines(path)))
     if found is not None:
         assert all(count > 0 for count, _ in found[0].values())
         assert math.isfinite(found[1])
@@ -104,7 +104,7 @@ def test_rows_of_curation_are_valid_or_refused(path: Path, content: bytes) -> No
         check_row(row)
 
 
-def check_row(row: Row) -> None:
+def check_row(row: CurationRow) -> None:
     assert len(row.votes) == len(row.categories)
     assert all(math.isfinite(vote) and vote >= 0 for vote in row.votes)
     assert sum(row.votes) > 0
