@@ -16,7 +16,7 @@ from lalm_ambig.config.command_line import CommandParser
 from lalm_ambig.config.files import config_folder
 from lalm_ambig.config.trust import add_allow_option, allowed
 from lalm_ambig.core.errors import InputError, run_command
-from lalm_ambig.core.types import SPLITS
+from lalm_ambig.core.types import SPLITS, Split
 from lalm_ambig.corpora.base import Corpus, corpus_names
 from lalm_ambig.corpora.preparing.split_check import check_splits
 from lalm_ambig.data.datamodule import DataModule, asked_alike
@@ -46,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     known = _known(options, data)
     overlap = _overlap(options, chosen, data, cli)
     if chosen.needs_features and cli is not None:
-        features = _features(cli, data)
+        data = _with_encoder(cli, data, split=options.split)
+        features = PooledFeatures(data.encoder, data.of_every_split())
         known = replace(_known(options, data), features=features)  # without what is too long to be looked at
     console.print(f"{options.name} on {len(known.items)} items of {data.corpus.name}, {options.split} split")
     answered = chosen.answer(known)
@@ -117,22 +118,21 @@ def _corpus(options: argparse.Namespace, cli: Cli | None) -> Corpus:
 
 
 def _known(options: argparse.Namespace, data: DataModule) -> BaselineInputs:
-    data.answered = (options.split,)
     data.setup()
-    check_splits(data.corpus, data.prepared.counts(), data.answered)
+    check_splits(data.corpus, data.prepared.counts(), (options.split,))
     items = data.items(options.split)
     everyone = data.prepared.items().votes()
     return BaselineInputs(items, data.items("train"), data.items("validation"), everyone, options.seed or 0)
 
 
-def _features(cli: Cli, data: DataModule) -> PooledFeatures:
-    """Features of the base model as it is: whatever the configuration trains, nothing trained is loaded."""
+def _with_encoder(cli: Cli, data: DataModule, *, split: Split) -> DataModule:
+    """The data with the encoder of the base model as it is: nothing trained is loaded."""
     model = cli.model
     model.start, model.policy.adapter = None, Adapter()
-    connect(model, data)
+    data = connect(model, data, splits=(split,))
     model.policy.to("cuda" if torch.cuda.is_available() else "cpu")
     model.policy.check_here()
-    return PooledFeatures(data.encoder, [item for split in SPLITS for item in data.items(split)])
+    return data
 
 
 def _overlap(

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from lalm_ambig.config.command_line import CommandParser
 from lalm_ambig.core.errors import InputError, run_command
-from lalm_ambig.core.types import ALL, PORTIONS
+from lalm_ambig.core.types import ALL, PORTIONS, Portion
 from lalm_ambig.corpora.base import Corpus, corpus_names
 from lalm_ambig.corpora.preparing.split_check import check_splits
 from lalm_ambig.data.datamodule import DataModule, asked_alike
@@ -24,7 +24,7 @@ from lalm_ambig.runs.evaluation import check_place
 from lalm_ambig.runs.loading import LIMIT, SKIP_LONG, Loaded, add_policy_options, load, source_of
 from lalm_ambig.runs.processes import quiet
 from lalm_ambig.runs.rows import EvaluationRows
-from lalm_ambig.runs.session import connect
+from lalm_ambig.runs.session import TrainedWeights, connect
 from lalm_ambig.runs.trained_items import FLAG, HELP, found_in, record_of, refuse_trained
 
 
@@ -37,13 +37,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.samples = options.samples or [loaded.model.generation.samples]
     _check(loaded.model, options)
     data = _data(loaded, options)
-    data.answered = (options.split, "validation") if options.temperature_scaling else (options.split,)
+    splits: tuple[Portion, ...] = (options.split,)
+    splits += ("validation",) if options.temperature_scaling else ()
     data.setup()
-    check_splits(data.corpus, data.prepared.counts(), data.answered)
+    check_splits(data.corpus, data.prepared.counts(), splits)
     overlap = _overlap(loaded, data, options)
     source = source_of(loaded, data.corpus)
-    connect(loaded.model, data, adapter=loaded.adapter, trained=None if source is None else source.categories)
-    overlap = overlap if not data.too_long else _overlap(loaded, data, options)
+    learnt = None if source is None else source.categories
+    weights = None if loaded.adapter is None else TrainedWeights(loaded.adapter, learnt)
+    data = connect(loaded.model, data, weights=weights, splits=splits)
+    overlap = overlap if not data.left_out else _overlap(loaded, data, options)
     count = len(data.items(options.split))
     console.print(f"{loaded.label} on {count} items of {data.corpus.name}, {_portion(options.split)}")
     for note in overlap.notes:
@@ -95,7 +98,7 @@ def _check(model: Method, options: argparse.Namespace) -> None:
     """InputError for options that make no sense, alone or together, before anything is read."""
     if min(options.samples) < 1:
         raise InputError(f"samples must be at least 1, got {min(options.samples)}.", where="--samples")
-    if max(options.samples) > 1 and not model.writes:
+    if max(options.samples) > 1 and not model.generates_text:
         _one_sample(options)
     if options.temperature_scaling and model.readout == "verbalised":
         raise InputError(

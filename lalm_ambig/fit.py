@@ -117,18 +117,18 @@ def train(arguments: Sequence[str], console: Console, *, suffix: str = "", allow
         return run
     console.print(f"run folder: {run.path}" + (" (goes on)" if state == "started" else ""))
     past = distributed.on_rank_zero(lambda: past_of(cli.model, cli.datamodule, allow=allow))
-    connect(cli.model, cli.datamodule, training=True)
-    check_strategy(strategy, cli.model, cli.datamodule)
+    data = connect(cli.model, cli.datamodule, training=True)
+    check_strategy(strategy, cli.model, data)
     changed = distributed.on_rank_zero(lambda: run.record(cli.resolved(), cli.identity(), trainer=evaluator))
-    overlap = distributed.on_rank_zero(lambda: keep_record(run, cli.datamodule, past))
+    overlap = distributed.on_rank_zero(lambda: keep_record(run, data, past))
     console.print(_policy_line(cli.model.policy))
     if changed:
         console.print(
             f"goes on in another environment, so numbers may change: {'; '.join(changed)}", soft_wrap=True
         )
-    for note in [*past.notes, *overlap.duplicates, *cli.datamodule.notes(), *cli.model.notes()]:
+    for note in [*past.notes, *overlap.duplicates, *data.notes(), *cli.model.notes()]:
         console.print(note, highlight=False)
-    finish(Training(run, cli.model, cli.datamodule, cli, strategy, evaluator, console, overlap))
+    finish(Training(run, cli.model, data, cli, strategy, evaluator, console, overlap))
     return run
 
 

@@ -28,8 +28,8 @@ class PooledFeatures(Features):
             encoder: With a loaded policy.
             items: All that will be looked at. InputError where some have audio and some have none.
         """
-        heard = [item for item in items if item.audio is not None]
-        silent = [item for item in items if item.audio is None]
+        heard = [item for item in items if item.has_sound]
+        silent = [item for item in items if not item.has_sound]
         if heard and silent:
             raise InputError(
                 f"item {heard[0].id} has audio and item {silent[0].id} has none:",

@@ -40,6 +40,11 @@ class Item:
     """The part of the corpus that it is from, where that has parts."""
 
     @property
+    def has_sound(self) -> bool:
+        """Whether people heard the item; otherwise they read it."""
+        return self.audio is not None
+
+    @property
     def label_dist(self) -> tuple[float, ...]:
         """The target distribution: votes over their sum, A(1) and B(2)."""
         total = sum(self.votes)

@@ -1,7 +1,8 @@
 """The corpus as data loaders: checked once, split, with curated rationales, in batches of like length."""
 
+import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -17,7 +18,7 @@ from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.preparing.prepared import ItemView, Prepared, prepare
 from lalm_ambig.corpora.rationales import read_rationales
 from lalm_ambig.data.encoding import Elicitation, Encoder, Readout, approximate_length
-from lalm_ambig.data.sampler import LengthBuckets, Repeats, ResumableLoader
+from lalm_ambig.data.sampler import LengthBuckets, Repeats, ResumableLoader, StepShape
 from lalm_ambig.data.stratified import stratified_order
 from lalm_ambig.prompts import FOR_TEXTS
 from lalm_ambig.readouts.logits import Scoring
@@ -48,6 +49,10 @@ class Items(Dataset[Item], Sequence[Item]):
     def __iter__(self) -> Iterator[Item]:
         return map(self._spoken_for, self.source.select(self.keep))
 
+    def with_sound(self) -> list[Item]:
+        """The items that people heard."""
+        return [item for item in self if item.has_sound]
+
     def _spoken_for(self, item: Item) -> Item:
         rationale = self.rationales.get(item.id)
         return item if rationale is None else replace(item, rationale=rationale)
@@ -75,10 +80,29 @@ def _check_positive(**settings: int | None) -> None:
             raise InputError(f"{name} must be at least 1, got {number}", where="data")
 
 
-class DataModule(lightning.LightningDataModule):
-    """Items of a corpus, split and batched."""
+@dataclass(frozen=True)
+class MethodNeeds:
+    """What a method and its policy need of the data. The defaults suit a method that reasons and samples nothing."""
 
-    encoder: Encoder
+    rationale: bool = True
+    """Whether only items with a rationale are trained on."""
+    updates: int = 1
+    """Times that each batch is trained on before the next."""
+    smallest_batch: int = 1
+    """Fewest items of a training batch."""
+    written_items: int | None = None
+    """Items for which the policy writes text at a validation; None where it writes none."""
+    splits: tuple[Portion, ...] = SPLITS
+    """Splits whose items the policy sees."""
+
+
+class DataModule(lightning.LightningDataModule):
+    """Items of a corpus, split and batched.
+
+    A configured object has items. `prepared_for` and `encoded_by` return further objects, which suit a method and have
+    loaders; they change nothing on the first one.
+    """
+
     prepared: Prepared
 
     def __init__(
@@ -139,22 +163,14 @@ class DataModule(lightning.LightningDataModule):
         self.glosses, self.scoring = glosses, scoring
         self.limit, self.cache_features = limit, cache_features
         self.workers, self.seed = workers, seed or 0
-        self.needs_rationale = True
-        """Whether only items with a rationale are trained on."""
-        self.updates = 1
-        """Times that each batch is trained on before the next."""
-        self.smallest_batch = 1
-        """Fewest items of a batch of training."""
         self.skip_long = skip_long
-        self.too_long: frozenset[str] = frozenset()
+        self.needs = MethodNeeds()
+        self.left_out: frozenset[str] = frozenset()
         """Ids of the items that are left out."""
-        self.answered: tuple[Portion, ...] = SPLITS
-        """Splits whose items a policy will see."""
         self.limited: dict[tuple[Portion, bool], list[int]] = {}
         """Places of the items of a split, or of those with a rationale, that a limit leaves."""
-        self.written: int | None = None
-        """Items for which a policy writes text at a validation; None where it writes none."""
-        self.ready = False
+        self._encoder: Encoder | None = None
+        self._is_read = False
 
     @property
     def categories(self) -> CategorySet:
@@ -183,7 +199,7 @@ class DataModule(lightning.LightningDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Read and check the corpus; later calls do nothing. Raises InputError for whatever is wrong with it."""
-        if self.ready:
+        if self._is_read:
             return
         self.rationales = read_rationales(self.rationales_file) if self.rationales_file else {}
         self.prepared = prepare(self.corpus)
@@ -196,7 +212,42 @@ class DataModule(lightning.LightningDataModule):
                 where=str(self.rationales_file),
                 remedy="was it written for another corpus?",
             )
-        self.ready = True
+        self._is_read = True
+
+    def prepared_for(self, needs: MethodNeeds) -> "DataModule":
+        """Returns this data, read and checked, for a method with these needs.
+
+        Raises:
+            InputError: Something is wrong with the corpus or the rationales.
+        """
+        self.setup()
+        return self._with(needs=needs)
+
+    def encoded_by(self, encoder: Encoder) -> "DataModule":
+        """Returns this data with loaders, whose batches the encoder makes."""
+        return self._with(_encoder=encoder)
+
+    def without(self, ids: frozenset[str]) -> "DataModule":
+        """Returns this data without these items, which a limit does not replace by others."""
+        return self._with(left_out=ids)
+
+    def unlimited(self) -> "DataModule":
+        """Returns this data with all items of each split."""
+        return self._with(limit=None)
+
+    def _with(self, **changes: Any) -> "DataModule":
+        other = copy.copy(self)
+        vars(other).update(changes)
+        return other
+
+    @property
+    def encoder(self) -> Encoder:
+        """What makes batches of items."""
+        if self._encoder is None:
+            raise RuntimeError(
+                "this data has no encoder: use what encoded_by, or runs.session.connect, returned"
+            )
+        return self._encoder
 
     def items(self, split: Portion, *, with_rationale: bool = False) -> Items:
         """Items of a split, or of all; `with_rationale` leaves out those that have none."""
@@ -210,10 +261,14 @@ class DataModule(lightning.LightningDataModule):
             if chosen not in self.limited:
                 self.limited[chosen] = sorted(self._sampled(Items(source, {}, keep), self.limit))
             keep = self.limited[chosen]
-        if self.too_long:
+        if self.left_out:
             ids = source.ids()
-            keep = [i for i in keep if ids[i] not in self.too_long]
+            keep = [i for i in keep if ids[i] not in self.left_out]
         return Items(source, self.rationales, keep)
+
+    def of_every_split(self) -> list[Item]:
+        """The items of the three splits, one split after the other."""
+        return [item for split in SPLITS for item in self.items(split)]
 
     def _sampled(self, items: Items, count: int | None) -> list[int]:
         """So many of the items' places, best first (see `stratified_order`); as the split itself by its own seed, so
@@ -230,15 +285,16 @@ class DataModule(lightning.LightningDataModule):
         items, trainer = self.items("validation"), self.trainer
         if trainer is not None and _cuts(trainer.limit_val_batches):
             return items.select(self._sampled(items, None))
-        if self.written is None or self.written >= len(items):
+        written = self.needs.written_items
+        if written is None or written >= len(items):
             return items
-        first = sorted(self._sampled(items, self.written))
-        known = set(first)
-        return items.select([*first, *(place for place in items.keep if place not in known)])
+        first = sorted(self._sampled(items, written))
+        sampled = set(first)
+        return items.select([*first, *(place for place in items.keep if place not in sampled)])
 
     def train_items(self) -> Items:
         """What is trained on. InputError where there is nothing, or no item has the rationale that is needed."""
-        items = self.items("train", with_rationale=self.needs_rationale or self.only_with_rationale)
+        items = self.items("train", with_rationale=self.needs.rationale or self.only_with_rationale)
         if items:
             return items
         where = f"corpus {self.corpus.name}"
@@ -257,7 +313,7 @@ class DataModule(lightning.LightningDataModule):
 
     def notes(self) -> list[str]:
         """What a user must know of the training items: how many are left out for want of a rationale, and which."""
-        if not (self.needs_rationale or self.only_with_rationale):
+        if not (self.needs.rationale or self.only_with_rationale):
             return []
         every, kept = self.items("train"), {item.id for item in self.train_items()}
         without = [item.id for item in every if item.id not in kept]
@@ -269,25 +325,20 @@ class DataModule(lightning.LightningDataModule):
     def train_dataloader(self) -> ResumableLoader:
         items = self.train_items()
         trainer: Any = self.trainer
+        shape = StepShape(
+            self.batch_size,
+            rank=distributed.rank(),
+            world_size=distributed.world_size(),
+            passes=1 if self.items_per_update is None else trainer.accumulate_grad_batches,
+            smallest=self.needs.smallest_batch,
+        )
         order = LengthBuckets(
             [approximate_length(item) for item in items],
-            self.batch_size,
+            shape,
             seed=self.seed,
-            rank=distributed.rank(),
-            world=distributed.world_size(),
-            passes=1 if self.items_per_update is None else trainer.accumulate_grad_batches,
-            repeats=Repeats(self.updates, trainer.accumulate_grad_batches),
+            repeats=Repeats(self.needs.updates, trainer.accumulate_grad_batches),
         )
-        order.smallest = self.smallest_batch
-        loader = ResumableLoader(
-            items,
-            batch_sampler=order,
-            collate_fn=self.encoder,
-            num_workers=self.workers,
-            worker_init_fn=leave_to_parent,
-        )
-        loader.trainer = trainer
-        return loader
+        return ResumableLoader(items, order, trainer=trainer, collate_fn=self.encoder, workers=self.workers)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         return self._loader(self.validation_items())

@@ -65,7 +65,8 @@ def cached_features(policy: Policy, items: Sequence[Item], root: Path) -> Featur
         root: Folder of all feature caches.
     """
     clips = sorted(
-        {item.audio: item.duration_s for item in items if item.audio}.items(), key=lambda c: (c[1], c[0])
+        {item.audio: item.duration_s for item in items if item.audio is not None}.items(),
+        key=lambda c: (c[1], c[0]),
     )
     paths = [path for path, _ in clips]
     digest = hashlib.sha256(policy.encoder_fingerprint().encode())

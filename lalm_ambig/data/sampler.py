@@ -1,11 +1,13 @@
 """Batches of items of like length, in an order that a seed and an epoch fix, and a loader that can go on mid-epoch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Sampler
+
+from lalm_ambig.core.stopping import leave_to_parent
 
 CHUNK_BATCHES = 32
 """Items are shuffled, cut into chunks of so many batches and sorted within each: random, yet hardly padded."""
@@ -30,38 +32,45 @@ class Repeats:
         return [batch for run in runs for _ in range(self.times) for batch in run]
 
 
+@dataclass(frozen=True)
+class StepShape:
+    """How many items an optimiser step has, and which of them are this process's."""
+
+    batch_size: int
+    """Items of one process in a pass."""
+    rank: int = 0
+    world_size: int = 1
+    passes: int = 1
+    """Batches of one optimiser step that are chosen together."""
+    smallest: int = 1
+    """Fewest items of a step. A smaller last step is filled up from the first one."""
+
+    @property
+    def items(self) -> int:
+        """Items of a step, over all processes and passes."""
+        return self.batch_size * self.world_size * self.passes
+
+
 class LengthBuckets(Sampler[list[int]]):
-    """Indices in batches. Each step's items are chosen for all processes and passes together, and each takes its part
-    of them: which items are trained on in a step depends on their total number, not on how they are shared."""
+    """Batches of item indices, of like length and in random order.
+
+    The items of a step are chosen once for all processes and passes, then divided among them. So a step's items depend
+    on their total number only. Where the number does not divide, passes differ by at most one item.
+    """
 
     def __init__(
-        self,
-        lengths: Sequence[float],
-        batch_size: int,
-        *,
-        seed: int = 0,
-        rank: int = 0,
-        world: int = 1,
-        passes: int = 1,
-        repeats: Repeats | None = None,
+        self, lengths: Sequence[float], shape: StepShape, *, seed: int = 0, repeats: Repeats | None = None
     ) -> None:
         """
         Args:
-            lengths: Of the items, in any unit.
-            batch_size: Items of one process in a pass.
-            seed: Of the order.
-            rank: Number of this process.
-            world: Number of processes.
-            passes: Batches of one optimiser step that are chosen together. Where its items do not divide, its passes
-                differ by one item at most.
+            lengths: Length of each item, in any unit.
+            shape: Items of a step, and this process's part of them.
+            seed: Seed of the order.
             repeats: Whether batches come several times.
         """
         self.repeats = repeats or Repeats()
         self.lengths = torch.as_tensor(lengths, dtype=torch.float32)
-        self.batch_size = batch_size
-        self.smallest = 1
-        """Fewest items of a step: a last one that has less is filled up from the beginning of the order."""
-        self.seed, self.rank, self.world, self.passes = seed, rank, world, passes
+        self.shape, self.seed = shape, seed
         self.epoch = 0
         self.skip = 0
         self.sampler = self  # where Lightning looks for `set_epoch`
@@ -71,41 +80,61 @@ class LengthBuckets(Sampler[list[int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        steps = -(-len(self.lengths) // self._together) * self.passes
+        steps = -(-len(self.lengths) // self.shape.items) * self.shape.passes
         if self.repeats.times == 1:
             return steps
         return -(-steps // self.repeats.batches) * self.repeats.batches * self.repeats.times
 
-    @property
-    def _together(self) -> int:
-        """Items of a step, of all processes and passes."""
-        return self.batch_size * self.world * self.passes
-
     def __iter__(self) -> Iterator[list[int]]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         order = torch.randperm(len(self.lengths), generator=generator)
-        chunk = CHUNK_BATCHES * self._together
+        shape = self.shape
+        chunk = CHUNK_BATCHES * shape.items
         by_length = [part[self.lengths[part].argsort(stable=True)] for part in torch.split(order, chunk)]
-        steps = [part.tolist() for part in torch.split(torch.cat(by_length), self._together)]
-        missing = max(0, min(self.smallest, len(self.lengths)) - len(steps[-1]))
+        steps = [part.tolist() for part in torch.split(torch.cat(by_length), shape.items)]
+        missing = max(0, min(shape.smallest, len(self.lengths)) - len(steps[-1]))
         steps[-1] += steps[0][:missing]
-        fewest = self.world * self.passes
+        fewest = shape.world_size * shape.passes
         while len(steps[-1]) < fewest:  # every process has something to do in every pass
             steps[-1] += steps[0][: fewest - len(steps[-1])]
         mixed = [steps[i] for i in torch.randperm(len(steps), generator=generator).tolist()]
         start, self.skip = self.skip, 0
-        passes = [step[number :: self.passes] for step in mixed for number in range(self.passes)]
-        yield from self.repeats.spread([items[self.rank :: self.world] for items in passes])[start:]
+        passes = [step[number :: shape.passes] for step in mixed for number in range(shape.passes)]
+        yield from self.repeats.spread([items[shape.rank :: shape.world_size] for items in passes])[start:]
 
 
 class ResumableLoader(DataLoader[Any]):
     """A loader whose place in the epoch is part of a checkpoint.
 
-    The trainer asks for the place before it trains on a batch (see `runs.checkpoints.callback`). What it has processed
-    by then must not come again.
+    The trainer asks for the place before it trains on a batch (see `runs.checkpoints.callback`). A batch that was
+    processed by then does not come again.
     """
 
-    trainer: Any = None
+    def __init__(
+        self,
+        dataset: Any,
+        order: LengthBuckets,
+        *,
+        trainer: Any,
+        collate_fn: Callable[[Any], Any],
+        workers: int = 0,
+    ) -> None:
+        """
+        Args:
+            dataset: Items by index.
+            order: Their batches.
+            trainer: Lightning's trainer, which counts the batches.
+            collate_fn: Makes a batch of items.
+            workers: Processes that load batches.
+        """
+        super().__init__(
+            dataset,
+            batch_sampler=order,
+            collate_fn=collate_fn,
+            num_workers=workers,
+            worker_init_fn=leave_to_parent,
+        )
+        self.order, self.trainer, self.workers = order, trainer, workers
 
     def state_dict(self) -> dict[str, int]:
         """Epoch and batches already trained on in it."""
@@ -114,7 +143,6 @@ class ResumableLoader(DataLoader[Any]):
         return {"epoch": epoch, "batches": done} if done < len(self) else {"epoch": epoch + 1, "batches": 0}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on behind the batches of that state."""
-        assert isinstance(self.batch_sampler, LengthBuckets)
-        self.batch_sampler.set_epoch(state["epoch"])
-        self.batch_sampler.skip = state["batches"]
+        """Go on after the batches of that state."""
+        self.order.set_epoch(state["epoch"])
+        self.order.skip = state["batches"]

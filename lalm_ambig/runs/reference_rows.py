@@ -14,7 +14,7 @@ from lalm_ambig.baselines.panel import Panel
 from lalm_ambig.baselines.pooled import PooledFeatures
 from lalm_ambig.baselines.probe import Probe
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.core.types import SPLITS, Split
+from lalm_ambig.core.types import Split
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.evaluation.results import About, Results
 from lalm_ambig.evaluation.results_file import read_results, write_results
@@ -73,8 +73,7 @@ class References:
                 "this run starts from trained weights, and a probe is of the base model:",
                 remedy="python -m lalm_ambig.baseline probe --run RUN makes it.",
             )
-        items = [item for split in SPLITS for item in self.data.items(split)]
-        features = PooledFeatures(self.data.encoder, items)
+        features = PooledFeatures(self.data.encoder, self.data.of_every_split())
         if self.data.encoder.features is None:
             self.model.policy.to(self.device)
         return Probe().answer(replace(self._known(), features=features))

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -10,9 +11,9 @@ from safetensors.torch import load_file
 from lalm_ambig.core import distributed
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.core.types import SPLITS
+from lalm_ambig.core.types import SPLITS, Portion
 from lalm_ambig.corpora.preparing.split_check import check_splits
-from lalm_ambig.data.datamodule import DataModule
+from lalm_ambig.data.datamodule import DataModule, MethodNeeds
 from lalm_ambig.data.encoding import Encoder, prompt_notes
 from lalm_ambig.data.feature_cache import cached_features
 from lalm_ambig.evaluation.cross_domain import check_mapping
@@ -25,74 +26,106 @@ from lalm_ambig.runs.batch_checks.token_budget import budget_notes
 from lalm_ambig.runs.folder.run_folder import open_run
 
 
+@dataclass(frozen=True)
+class TrainedWeights:
+    """Weights that a policy takes over from a finished run."""
+
+    adapter: Path
+    """Folder of the adapter."""
+    categories: CategorySet | None = None
+    """The classes that the weights have learnt, where these are another corpus's. The policy is then asked for the
+    data's classes in those words."""
+
+
 def connect(
     model: Method,
     data: DataModule,
     *,
-    adapter: Path | None = None,
-    trained: CategorySet | None = None,
+    weights: TrainedWeights | None = None,
+    splits: tuple[Portion, ...] = SPLITS,
     training: bool = False,
-) -> None:
-    """Make model and data ready for each other.
+) -> DataModule:
+    """Read the data, load the policy, and give the method its encoder.
 
-    Corpus and prompt are read and checked before any weights are loaded, so that a user's mistake is found at once.
+    Corpus and prompt are checked before any weights are loaded, so that a user's mistake is found at once.
 
     Args:
-        model: Its policy need not be loaded.
-        data: Its corpus need not be read.
-        adapter: Trained weights to start from; by default the base model.
-        trained: The classes that these weights have learnt, where they are another corpus's: the policy is asked for
-            the data's classes in those words.
-        training: Whether the model will be trained: that there is something to train on is then checked first.
+        model: The method; its policy need not be loaded.
+        data: The data as configured; its corpus need not be read.
+        weights: Trained weights to start from; by default those of `model.start`, or the base model.
+        splits: Splits whose items the policy will see. Items of others may be too long for it.
+        training: Whether the model will be trained. The training items are then checked first.
+
+    Returns:
+        The data with loaders for this method, without the items that are left out.
+
+    Raises:
+        InputError: Data, prompt, weights and method do not go together.
     """
     model.policy.reach()
-    if adapter is None and model.start is not None:
-        adapter = started_from(model.start)
-    _read(model, data, training=training)
-    if trained is not None:
-        check_mapping(data.categories, trained, where=f"corpus {data.corpus.name}")
-    categories = data.categories if trained is None else data.categories.spoken_as(trained)
+    if weights is None and model.start is not None:
+        weights = TrainedWeights(started_from(model.start))
+    data = _read(model, data, splits=splits, training=training)
+    learnt = None if weights is None else weights.categories
+    if learnt is not None:
+        check_mapping(data.categories, learnt, where=f"corpus {data.corpus.name}")
+    categories = data.categories if learnt is None else data.categories.spoken_as(learnt)
     asked = data.elicitation(reasoning=model.reasoning, readout=model.readout)
-    heard = [item for split in SPLITS for item in data.items(split) if item.audio]
-    texts = sum(len(data.items(split)) for split in SPLITS) - len(heard)
-    notes = prompt_notes(asked, categories, heard=len(heard), texts=texts)
+    clips = [item for item in data.of_every_split() if item.has_sound]
+    texts = sum(len(data.items(split)) for split in SPLITS) - len(clips)
+    notes = prompt_notes(asked, categories, heard=len(clips), texts=texts)
     policy = model.policy
     policy.load()
     model.check_abilities(training=training)
-    if adapter is not None:
-        policy.load_weights(adapter)
+    if weights is not None:
+        policy.load_weights(weights.adapter)
     encoder = Encoder(policy, categories, asked)
-    if data.cache_features and not policy.adapter.trains_tower and heard:
+    if data.cache_features and not policy.adapter.trains_tower and clips:
         with distributed.rank_zero_first():
-            encoder.features = cached_features(policy, heard, cache_root())
-    notes += _fitting(model, data, encoder, training=training)
+            encoder.features = cached_features(policy, clips, cache_root())
+    long = leave_out_long(model, data, encoder, training=training)
+    data = data.without(long.ids).encoded_by(encoder)
+    notes += [*long.notes, *(_trainable(model, data) if training else [])]
     _tell(data.corpus.name, notes)
     _tell(policy.description, policy.notes)
-    data.encoder = encoder
     model.attach(encoder)
+    return data
 
 
-def _read(model: Method, data: DataModule, *, training: bool) -> None:
+def needs_of(model: Method, *, splits: tuple[Portion, ...] = SPLITS) -> MethodNeeds:
+    """What a method asks of the data.
+
+    Args:
+        model: The method.
+        splits: Splits whose items its policy will see.
+    """
+    return MethodNeeds(
+        rationale=model.needs_rationale,
+        updates=model.updates,
+        smallest_batch=model.smallest_batch,
+        written_items=model.generation.validation_items if model.generates_text else None,
+        splits=splits,
+    )
+
+
+def _read(model: Method, data: DataModule, *, splits: tuple[Portion, ...], training: bool) -> DataModule:
     """Read the corpus, and refuse one that the model cannot be trained on."""
-    data.needs_rationale, data.updates = model.needs_rationale, model.updates
-    data.smallest_batch = model.smallest_batch
-    data.written = model.generation.validation_items if model.writes else None
     with distributed.rank_zero_first():  # it reads the corpus, the others then find it checked
-        data.setup()
+        data = data.prepared_for(needs_of(model, splits=splits))
     if training:
         check_splits(data.corpus, data.prepared.counts())
         model.check_samples()
         data.train_items()
         _check_batch(model, data)
+    return data
 
 
-def _fitting(model: Method, data: DataModule, encoder: Encoder, *, training: bool) -> list[str]:
-    """Refuse or leave out what is too long, and compare token limits with the curated texts; notes on both."""
-    notes = leave_out_long(model, data, encoder, training=training)
-    if training and data.too_long:
+def _trainable(model: Method, data: DataModule) -> list[str]:
+    """Check what is left to train on, and compare token limits with the curated texts."""
+    if data.left_out:
         data.train_items()
         _check_batch(model, data)
-    return notes + (budget_notes(model, data, encoder) if training else [])
+    return budget_notes(model, data, data.encoder)
 
 
 def _tell(about: str, notes: Sequence[str]) -> None:
@@ -144,10 +177,10 @@ def standardise(model: Method, data: DataModule) -> None:
         return
     if not (isinstance(policy, Qwen2Audio) and policy.standardise_audio):
         return
-    heard = [item for item in data.items("train") if item.audio]
-    if heard:
-        features = data.encoder.features or cached_features(policy, heard, cache_root())
-        policy.standardise(*features.moments([str(item.audio) for item in heard]))
+    clips = data.items("train").with_sound()
+    if clips:
+        features = data.encoder.features or cached_features(policy, clips, cache_root())
+        policy.standardise(*features.moments([str(item.audio) for item in clips]))
 
 
 def load_trained(model: Method, weights: Path) -> None:

@@ -9,7 +9,7 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Item, Portion
 from lalm_ambig.corpora.duplicates.between_splits import duplicates
 from lalm_ambig.corpora.duplicates.contents import contents
-from lalm_ambig.data.datamodule import DataModule
+from lalm_ambig.data.datamodule import DataModule, MethodNeeds
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.trained_items import (
     FILE,
@@ -132,10 +132,9 @@ def _record_of_run(run: RunFolder, *, before: frozenset[Path]) -> TrainedItems:
     name = run.path.resolve().name
     try:
         cli = parse([f"--config={run.config}"])
-        data, model = cli.datamodule, cli.model
-        data.needs_rationale = model.needs_rationale
-        data.limit = None  # which items an older version left out for it is not known: none, to be sure
-        data.setup()
+        model = cli.model
+        # Which items an older version left out for a limit is not known: none, to be sure.
+        data = cli.datamodule.unlimited().prepared_for(MethodNeeds(rationale=model.needs_rationale))
         own = TrainedItems((TrainedRun(name, data.corpus.settings(), seen_by(data)),))
     except InputError as error:
         why = f"run {name} keeps no {FILE}, and its configuration does not tell either ({error})"

@@ -34,13 +34,13 @@ def one(options: Any) -> None:
     torch.set_num_threads(1)
     items, rollouts, tokens = json.loads(options.one)
     given = settings(write_listing((options.folder / str(items)).resolve(), items), "none", method="grpo")
-    own = {"model.grouping.size": rollouts, "model.sampling.max_new_tokens": tokens, "data.batch_size": 8}
+    own = {"model.grouping.group_size": rollouts, "model.sampling.max_new_tokens": tokens, "data.batch_size": 8}
     cli = parse([*given, *(f"--{name}={value}" for name, value in own.items())])
-    connect(cli.model, cli.datamodule, training=True)
+    data: Any = connect(cli.model, cli.datamodule, training=True)
     cli.model.policy.ends = []  # every response has all its tokens
-    cli.datamodule.trainer = SimpleNamespace(accumulate_grad_batches=1)
+    data.trainer = SimpleNamespace(accumulate_grad_batches=1)
     optimiser = torch.optim.AdamW([p for p in cli.model.policy.parameters() if p.requires_grad], lr=1e-5)
-    batches = iter(cli.datamodule.train_dataloader())
+    batches = iter(data.train_dataloader())
     wall, processor = [], []
     for _ in range(WARM_UP + STEPS):
         begin = time.perf_counter(), time.process_time()

@@ -18,7 +18,7 @@ from lalm_ambig.corpora.goemotions.corpus import GoEmotions
 from lalm_ambig.corpora.jsonl.corpus import JsonLines
 from lalm_ambig.corpora.preparing import prepared
 from lalm_ambig.corpora.rationales import read_rationales
-from lalm_ambig.data.datamodule import DataModule
+from lalm_ambig.data.datamodule import DataModule, MethodNeeds
 from lalm_ambig.data.encoding import Encoder
 from lalm_ambig.policies.tiny import Tiny
 
@@ -103,13 +103,13 @@ def test_text_is_written_for_a_sample_of_the_validation_split_which_comes_first(
     data = ready(demo_root, eval_batch_size=3)
     every = [item.id for item in data.items("validation")]
     assert [item.id for item in data.validation_items()] == every
-    data.written = 4
+    data = data.prepared_for(MethodNeeds(written_items=4))
     order = [item.id for item in data.validation_items()]
     assert sorted(order) == sorted(every)
     assert order[:4] == [item for item in every if item in order[:4]] != every[:4]
     assert order[4:] == [item for item in every if item not in order[:4]]
     assert order == [item.id for item in data.validation_items()]
-    data.written = len(every)
+    data = data.prepared_for(MethodNeeds(written_items=len(every)))
     assert [item.id for item in data.validation_items()] == every
 
 
@@ -128,8 +128,7 @@ def test_where_a_trainer_looks_at_some_batches_only_they_are_a_sample(tmp_path: 
 
 def test_what_is_too_long_is_in_no_split_and_makes_no_room_for_others(demo_root: Path) -> None:
     whole, data = ready(demo_root, limit=4), ready(demo_root, limit=4)
-    first = {whole.items(split)[0].id for split in SPLITS}
-    data.too_long = frozenset(first)
+    data = data.without(frozenset(whole.items(split)[0].id for split in SPLITS))
     for split in SPLITS:
         assert [item.id for item in data.items(split)] == [item.id for item in whole.items(split)][1:4]
 
@@ -153,9 +152,9 @@ def test_items_without_a_rationale_are_trained_on_only_where_none_is_needed(tmp_
     data.setup()
     data.rationales = {"t1": "only this one"}
     assert [(item.id, item.rationale) for item in data.train_items()] == [("t1", "only this one")]
-    data.needs_rationale = False
-    assert [item.rationale for item in data.train_items()] == [None, "only this one", None]
-    data.needs_rationale, data.rationales = True, {}
+    every = data.prepared_for(MethodNeeds(rationale=False))
+    assert [item.rationale for item in every.train_items()] == [None, "only this one", None]
+    data.rationales = {}
     with pytest.raises(
         InputError, match=r"none of the 3 training items has a rationale. Give --data.rationales"
     ):
@@ -169,7 +168,8 @@ def test_items_without_a_rationale_are_trained_on_only_where_none_is_needed(tmp_
 def test_methods_that_need_no_rationale_can_be_trained_on_the_same_items(tmp_path: Path) -> None:
     data = DataModule(texts(tmp_path / "train.jsonl", split="train"), only_with_rationale=True)
     data.setup()
-    data.rationales, data.needs_rationale = {"t1": "only this one"}, False
+    data.rationales = {"t1": "only this one"}
+    data = data.prepared_for(MethodNeeds(rationale=False))
     assert [item.id for item in data.train_items()] == ["t1"]
     assert data.notes() == ["2 of 3 training items have no rationale and are left out (t0, t2)"]
 
@@ -190,8 +190,7 @@ def test_a_walk_over_items_gives_what_single_items_are(
 def test_loaders_pass_every_item_once_and_evaluation_keeps_the_order(
     demo_root: Path, tiny: Tiny, make_encoder: MakeEncoder
 ) -> None:
-    data = ready(demo_root, batch_size=4, eval_batch_size=5)
-    data.encoder = make_encoder(tiny)
+    data = ready(demo_root, batch_size=4, eval_batch_size=5).encoded_by(make_encoder(tiny))
     data.trainer = SimpleNamespace(global_rank=0, world_size=1, accumulate_grad_batches=1)  # type: ignore[assignment]
     seen = [item.id for batch in data.train_dataloader() for item in batch.items]
     assert sorted(seen) == sorted(item.id for item in data.items("train"))
@@ -305,3 +304,19 @@ def test_a_malformed_rationale_is_named_by_its_line(tmp_path: Path, line: str, e
         read_rationales(file)
     with pytest.raises(InputError, match=r"data.rationales: no such file: .*nowhere.jsonl"):
         read_rationales(tmp_path / "nowhere.jsonl")
+
+
+def test_data_that_is_prepared_for_a_method_leaves_the_configured_data_as_it_is(
+    demo_root: Path, tiny: Tiny, make_encoder: MakeEncoder
+) -> None:
+    configured = DataModule(Demo(demo_root), limit=4)
+    needs, encoder = MethodNeeds(rationale=False, updates=2, smallest_batch=3), make_encoder(tiny)
+    prepared_data = configured.prepared_for(needs)
+    loading = prepared_data.without(frozenset({prepared_data.items("test")[0].id})).encoded_by(encoder)
+    assert (loading.needs, loading.encoder, len(loading.items("test"))) == (needs, encoder, 3)
+    assert (configured.needs, configured.left_out) == (MethodNeeds(), frozenset())
+    assert [len(data.items("test")) for data in (configured, prepared_data)] == [4, 4]
+    assert len(configured.unlimited().items("test")) > 4
+    for unfinished in (configured, prepared_data):
+        with pytest.raises(RuntimeError, match=r"no encoder: use what encoded_by, or runs.session.connect"):
+            _ = unfinished.encoder

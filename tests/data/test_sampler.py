@@ -8,14 +8,14 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from lalm_ambig.data.sampler import LengthBuckets, ResumableLoader
+from lalm_ambig.data.sampler import LengthBuckets, ResumableLoader, StepShape
 
 LENGTHS = [float(n * 37 % 101) for n in range(103)]
 
 
 @pytest.mark.parametrize("count", [1, 7, 8, 103])
 def test_every_item_comes_once_an_epoch(count: int) -> None:
-    order = LengthBuckets(LENGTHS[:count], 8)
+    order = LengthBuckets(LENGTHS[:count], StepShape(8))
     batches = list(order)
     assert sorted(index for batch in batches for index in batch) == list(range(count))
     assert len(batches) == len(order)
@@ -24,7 +24,7 @@ def test_every_item_comes_once_an_epoch(count: int) -> None:
 
 @pytest.mark.parametrize("world", [2, 3])
 def test_ranks_share_the_items_and_step_as_often(world: int) -> None:
-    parts = [list(LengthBuckets(LENGTHS[:96], 8, rank=rank, world=world)) for rank in range(world)]
+    parts = [list(LengthBuckets(LENGTHS[:96], StepShape(8, rank, world))) for rank in range(world)]
     assert {len(part) for part in parts} == {12 // world}
     flat = [index for part in parts for batch in part for index in batch]
     assert sorted(flat) == list(range(96))
@@ -34,7 +34,7 @@ def test_ranks_share_the_items_and_step_as_often(world: int) -> None:
 def test_the_items_of_an_update_do_not_depend_on_how_it_is_divided(count: int) -> None:
     def updates(batch_size: int, *, world: int, passes: int) -> list[list[int]]:
         orders = [
-            LengthBuckets(LENGTHS[:count], batch_size, rank=rank, world=world, passes=passes)
+            LengthBuckets(LENGTHS[:count], StepShape(batch_size, rank, world, passes))
             for rank in range(world)
         ]
         shares = [list(order) for order in orders]
@@ -52,7 +52,7 @@ def test_the_items_of_an_update_do_not_depend_on_how_it_is_divided(count: int) -
 
 @pytest.mark.parametrize(("count", "world"), [(103, 4), (9, 4), (3, 4), (3, 5)])
 def test_where_batches_do_not_go_round_some_come_again(count: int, world: int) -> None:
-    parts = [list(LengthBuckets(LENGTHS[:count], 8, rank=rank, world=world)) for rank in range(world)]
+    parts = [list(LengthBuckets(LENGTHS[:count], StepShape(8, rank, world))) for rank in range(world)]
     assert len({len(part) for part in parts}) == 1
     assert {index for part in parts for batch in part for index in batch} == set(range(count))
 
@@ -62,8 +62,7 @@ def test_a_last_batch_that_is_too_small_is_filled_up(world: int) -> None:
     """9 items in batches of 4 leave one over, which another one joins; without need nothing comes twice."""
     found = []
     for rank in range(world):
-        order = LengthBuckets(LENGTHS[:9], 4, rank=rank, world=world)
-        order.smallest = 2
+        order = LengthBuckets(LENGTHS[:9], StepShape(4, rank, world, smallest=2))
         batches = list(order)
         assert len(batches) == len(order)
         found += batches
@@ -72,26 +71,24 @@ def test_a_last_batch_that_is_too_small_is_filled_up(world: int) -> None:
     )
     assert all(len(set(batch)) == len(batch) for batch in found)
     assert {index for batch in found for index in batch} == set(range(9))
-    order = LengthBuckets(LENGTHS[:10], 4)
-    plain = list(order)
-    order.smallest = 2
-    assert list(order) == plain
+    filled = LengthBuckets(LENGTHS[:10], StepShape(4, smallest=2))
+    assert list(filled) == list(LengthBuckets(LENGTHS[:10], StepShape(4)))
 
 
 def test_the_order_follows_seed_and_epoch() -> None:
-    order = LengthBuckets(LENGTHS, 8, seed=3)
+    order = LengthBuckets(LENGTHS, StepShape(8), seed=3)
     first, again = list(order), list(order)
     assert first == again
     order.set_epoch(1)
     second = list(order)
     assert second != first
-    assert list(LengthBuckets(LENGTHS, 8, seed=4)) != first
+    assert list(LengthBuckets(LENGTHS, StepShape(8), seed=4)) != first
     order.set_epoch(0)
     assert list(order) == first
 
 
 def test_batches_are_of_like_length_in_no_order_of_length() -> None:
-    batches = [[LENGTHS[i] for i in batch] for batch in LengthBuckets(LENGTHS, 8)]
+    batches = [[LENGTHS[i] for i in batch] for batch in LengthBuckets(LENGTHS, StepShape(8))]
     spread = sum(max(batch) - min(batch) for batch in batches) / len(batches)
     plain = torch.randperm(103, generator=torch.Generator().manual_seed(0)).split(8)
     unsorted = sum(max(LENGTHS[i] for i in b) - min(LENGTHS[i] for i in b) for b in plain) / len(plain)
@@ -101,7 +98,7 @@ def test_batches_are_of_like_length_in_no_order_of_length() -> None:
 
 
 def test_a_skip_counts_once() -> None:
-    order = LengthBuckets(LENGTHS, 8)
+    order = LengthBuckets(LENGTHS, StepShape(8))
     whole = list(order)
     order.skip = 5
     assert list(order) == whole[5:]
@@ -124,10 +121,8 @@ class Recorder(lightning.LightningModule):
         return self.weight.sum()
 
     def train_dataloader(self) -> ResumableLoader:
-        order = LengthBuckets(LENGTHS[:20], 4, seed=1)
-        loader = ResumableLoader(range(20), batch_sampler=order, collate_fn=list)  # type: ignore[arg-type]
-        loader.trainer = self.trainer
-        return loader
+        order = LengthBuckets(LENGTHS[:20], StepShape(4), seed=1)
+        return ResumableLoader(range(20), order, trainer=self.trainer, collate_fn=list)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), lr=0.1)

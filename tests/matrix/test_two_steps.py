@@ -48,11 +48,11 @@ RATE = Optimiser(learning_rate=1e-3)
 SHORT = Generation(max_new_tokens=4, validation_items=2)
 SAMPLING = Sampling(max_new_tokens=6)
 METHODS: dict[str, dict[str, Any]] = {
-    "dpo": {"cls": DPO, "negatives": Negatives(rollouts=2, js_threshold=0.0), "sampling": SAMPLING},
-    "grpo": {"cls": GRPO, "grouping": Grouping(size=3), "sampling": SAMPLING},
+    "dpo": {"cls": DPO, "negatives": Negatives(group_size=2, js_threshold=0.0), "sampling": SAMPLING},
+    "grpo": {"cls": GRPO, "grouping": Grouping(group_size=3), "sampling": SAMPLING},
     "grpoz": {
         "cls": GRPO,
-        "grouping": Grouping(size=2, updates=2),
+        "grouping": Grouping(group_size=2, updates=2),
         "curated": CuratedTrajectory(),
         "sampling": SAMPLING,
     },
@@ -72,7 +72,7 @@ def two_steps(method: Method, corpus: Corpus, folder: Path, **settings: Any) -> 
     """What was logged after two optimiser steps; checks that the trained weights moved."""
     data = DataModule(corpus, batch_size=2, **settings)
     torch.manual_seed(0)
-    connect(method, data)
+    data = connect(method, data)
     method.prepare()
     before = {name: p.detach().clone() for name, p in trained_parameters(method.policy)}
     trainer = lightning.Trainer(

@@ -17,7 +17,6 @@ from lalm_ambig.corpora.base import open_corpus
 from lalm_ambig.corpora.jsonl.corpus import JsonLines
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.data.encoding import Encoder
-from lalm_ambig.methods.base import Method
 from lalm_ambig.methods.generation import Generation
 from lalm_ambig.methods.grpo import GRPO
 from lalm_ambig.methods.sft import SFT
@@ -65,9 +64,8 @@ def texts(folder: Path, *words: int, **settings: Any) -> DataModule:
     return DataModule(JsonLines(path), prompt=str(folder / "own.txt"), **settings)
 
 
-def length_of(method: Method, data: DataModule, item: int) -> int:
+def length_of(data: DataModule, item: int) -> int:
     """Tokens of the prompt of an item of the training split."""
-    connect(method, data)
     return len(data.encoder.prompt_ids(data.items("train")[item]))
 
 
@@ -76,12 +74,10 @@ def test_an_item_that_does_not_fit_is_named_with_its_length_and_may_be_left_out(
 ) -> None:
     method = SFT(policy, reasoning=False)
     words = (3, 40, 3, 3, 3, 41)
-    data = texts(tmp_path, *words)
-    longest = length_of(method, data, 1)  # of t1; that of t5 is one word longer
+    data = connect(method, texts(tmp_path, *words))
+    longest = length_of(data, 1)  # of t1; that of t5 is one word longer
     answer = data.encoder.curated_length(data.items("train")[0])
-    word = length_of(method, texts(tmp_path, 4, *words[1:]), 0) - length_of(
-        method, texts(tmp_path, *words), 0
-    )
+    word = length_of(connect(method, texts(tmp_path, 4, *words[1:])), 0) - length_of(data, 0)
     limited(policy, longest + answer)
     t5 = longest + word + answer
     with pytest.raises(
@@ -95,8 +91,7 @@ def test_an_item_that_does_not_fit_is_named_with_its_length_and_may_be_left_out(
         InputError, match=r"2 of 6 items .*: t1 \(.*\), t5 \(.*--skip-long leaves such items out\.$"
     ):
         connect(method, texts(tmp_path, *words))
-    left = texts(tmp_path, *words, skip_long=True)
-    connect(method, left, training=True)
+    left = connect(method, texts(tmp_path, *words, skip_long=True), training=True)
     assert [item.id for split in ("train", "validation", "test") for item in left.items(split)] == [  # type: ignore[arg-type]
         "t0", "t2", "t3", "t4",
     ]  # fmt: skip
@@ -110,9 +105,7 @@ def test_only_what_is_answered_counts_and_a_split_without_items_is_an_error(
 ) -> None:
     method = SFT(policy, reasoning=False)
     limited(policy, 100)
-    data = texts(tmp_path, 3, 400, 3, 3, 3, 3)
-    data.answered = ("test",)
-    connect(method, data)
+    connect(method, texts(tmp_path, 3, 400, 3, 3, 3, 3), splits=("test",))
     with pytest.raises(InputError, match=r"every item of the test split is too long .* 100 positions: t4 \("):
         connect(method, texts(tmp_path, 3, 3, 3, 3, 400, 400, skip_long=True))
 
@@ -125,8 +118,8 @@ def test_room_is_kept_for_the_longest_response_of_training_and_of_evaluation(
             policy, sampling=Sampling(max_new_tokens=sampled), generation=Generation(max_new_tokens=written)
         )
 
-    data = texts(tmp_path, *[3] * 6)
-    prompt = length_of(method(5, 5), data, 0)
+    data = connect(method(5, 5), texts(tmp_path, *[3] * 6))
+    prompt = length_of(data, 0)
     bare = data.encoder.curated_length(data.items("train")[0]) - 1  # without the one letter of its rationale
     limited(policy, prompt + bare + 10)
     connect(method(10, 10), texts(tmp_path, *[3] * 6), training=True)
@@ -151,8 +144,8 @@ def test_a_curated_response_counts_where_it_is_trained_on_also_one_of_a_file(
     tmp_path: Path, policy: Tiny
 ) -> None:
     method = SFT(policy, reasoning=True, generation=Generation(max_new_tokens=1))
-    data = texts(tmp_path, *[3] * 6)
-    prompt = length_of(method, data, 0)
+    data = connect(method, texts(tmp_path, *[3] * 6))
+    prompt = length_of(data, 0)
     curated = data.encoder.curated_length(data.items("train")[0])
     limited(policy, prompt + curated + 30)
     connect(method, texts(tmp_path, *[3] * 6), training=True)
@@ -167,11 +160,10 @@ def test_a_curated_response_counts_where_it_is_trained_on_also_one_of_a_file(
 def test_sound_counts_25_tokens_a_second(demo_root: Path, policy: Tiny) -> None:
     method = SFT(policy, reasoning=False)
     data = DataModule(open_corpus("demo", demo_root), cache_features=False)
-    connect(method, data)
+    data = connect(method, data, splits=("test",))
     lengths = {item.id: int(data.encoder([item]).prompt.mask.sum()) for item in data.items("test")}
     answer = long_items._shortest(data.encoder)
     for limit in sorted(lengths.values())[3:5]:
-        data.answered = ("test",)
         found = {item.id: item.prompt for item in too_long(method, data, data.encoder, limit=limit + answer)}
         assert set(found) >= {item for item, length in lengths.items() if length > limit}
         assert all(abs(length - lengths[item]) <= 1 for item, length in found.items())
@@ -183,7 +175,7 @@ def test_a_clip_without_words_counts_by_its_sound(tmp_path: Path, policy: Tiny) 
     (tmp_path / "items.jsonl").write_text(json.dumps(row) + "\n")
     method = SFT(policy, reasoning=False)
     data = DataModule(JsonLines(tmp_path / "items.jsonl"), prompt="speech_emotion_short")
-    connect(method, data)
+    data = connect(method, data)
     whole = int(data.encoder(list(data.items("test"))).prompt.mask.sum()) + long_items._shortest(data.encoder)
     assert whole > 100  # tokens of sound, of which the words' bytes say nothing
     assert too_long(method, data, data.encoder, limit=whole) == []
@@ -200,8 +192,8 @@ def test_an_answer_in_words_is_all_of_the_response(tmp_path: Path, policy: Tiny)
             generation=Generation(max_new_tokens=written),
         )
 
-    data = texts(tmp_path, *[3] * 6)
-    prompt = length_of(method(1), data, 0)
+    data = connect(method(1), texts(tmp_path, *[3] * 6))
+    prompt = length_of(data, 0)
     curated = data.encoder.curated_length(data.items("train")[0])
     limited(policy, prompt + curated + 5)
     connect(method(curated + 5), texts(tmp_path, *[3] * 6), training=True)
@@ -219,7 +211,7 @@ def test_a_model_without_a_limit_takes_everything(
 def test_a_single_question_that_does_not_fit_is_refused(tmp_path: Path, policy: Tiny) -> None:
     method = SFT(policy, reasoning=True, generation=Generation(max_new_tokens=50))
     data = texts(tmp_path, *[3] * 6)
-    connect(method, data)
+    data = connect(method, data)
     whole = 10 + 50 + long_items._shortest(data.encoder)
     limited(policy, whole)
     refuse_long(method, data.encoder, prompt=10)
@@ -256,7 +248,7 @@ def test_many_short_texts_cost_no_tokenisation(
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     data = DataModule(JsonLines(path))
     method = SFT(policy, reasoning=False)
-    connect(method, data)
+    data = connect(method, data)
     asked: list[object] = []
     prompt_ids = Encoder.prompt_ids
     monkeypatch.setattr(Encoder, "prompt_ids", lambda *a, **k: asked.append(a) or prompt_ids(*a, **k))

@@ -10,7 +10,7 @@ import yaml
 from lalm_ambig.config.files import config_folder
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.demo.writer import DemoSettings, write_demo
-from lalm_ambig.data.datamodule import DataModule
+from lalm_ambig.data.datamodule import DataModule, MethodNeeds
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.trained_items import TrainedItems, TrainedRun
 from lalm_ambig.methods.sft import SFT
@@ -50,9 +50,7 @@ def data_of(preset: str, roots: dict[str, Path], **options: Any) -> DataModule:
     kind: Any = getattr(importlib.import_module(module), name)
     settings = {**corpus.get("init_args", {}), **options}
     data = DataModule(kind(roots[kind.name], **settings))
-    data.needs_rationale = False  # then more is trained on
-    data.setup()
-    return data
+    return data.prepared_for(MethodNeeds(rationale=False))  # then more is trained on
 
 
 def record(preset: str, data: DataModule) -> TrainedItems:

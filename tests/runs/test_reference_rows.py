@@ -20,7 +20,7 @@ from lalm_ambig.runs.session import connect
 def prepared(demo_root: Path, folder: Path, *, tower: bool, start: Path | None = None) -> References:
     model = SFT(Tiny(adapter=Adapter(audio_tower=tower)), reasoning=False)
     data = DataModule(open_corpus("demo", demo_root), prompt="speech_emotion_short")
-    connect(model, data, training=True)
+    data = connect(model, data, training=True)
     model.start = start
     return References(RunFolder(folder), model, data, "test", "cpu")
 

@@ -28,7 +28,7 @@ def batch_scaled(policy: Tiny) -> GRPO:
         policy,
         rewards=[Shala()],
         objective=GRPOObjective(kl_weight=0.0),
-        grouping=Grouping(size=2, advantage_scale="batch"),
+        grouping=Grouping(group_size=2, advantage_scale="batch"),
         reasoning=False,
         readout="verbalised",
     )
@@ -66,7 +66,7 @@ def test_no_batch_has_fewer_items_than_the_method_compares(
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
     corpus = open_corpus("demo", demo_root)
     data = DataModule(corpus, batch_size=4, limit=5, prompt="speech_emotion_short", cache_features=False)
-    connect(batch_scaled(Tiny()), data, training=True)
+    data = connect(batch_scaled(Tiny()), data, training=True)
     data.trainer = SimpleNamespace(global_rank=0, world_size=1, accumulate_grad_batches=1)  # type: ignore[assignment]
     assert sorted(len(batch.items) for batch in data.train_dataloader()) == [2, 4]
 

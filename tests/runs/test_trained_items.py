@@ -15,7 +15,7 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Item
 from lalm_ambig.corpora.base import open_corpus
 from lalm_ambig.corpora.demo.corpus import Demo
-from lalm_ambig.data.datamodule import DataModule
+from lalm_ambig.data.datamodule import DataModule, MethodNeeds
 from lalm_ambig.evaluation.about import About
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.predictions import Prediction
@@ -68,9 +68,7 @@ def rows(tmp_path: Path) -> Path:
 
 def data_of(path: Path, *, limit: int | None = None, **options: Any) -> DataModule:
     data = DataModule(open_corpus("jsonl", path, **options), limit=limit)
-    data.needs_rationale = False
-    data.setup()
-    return data
+    return data.prepared_for(MethodNeeds(rationale=False))
 
 
 @pytest.fixture

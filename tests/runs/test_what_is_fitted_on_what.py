@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from lalm_ambig.config.cli import parse
 from lalm_ambig.core.types import Split
 from lalm_ambig.corpora.base import open_corpus
 from lalm_ambig.data.datamodule import DataModule
+from lalm_ambig.data.encoding import Encoder
 from lalm_ambig.data.feature_cache import FeatureCache
 from lalm_ambig.evaluation.predictions import Prediction, write_predictions
 from lalm_ambig.evaluation.temperature import fitted_temperature
@@ -78,7 +78,9 @@ def test_a_projector_is_standardised_on_the_training_clips(
         return torch.zeros(128), torch.ones(128)
 
     monkeypatch.setattr(FeatureCache, "moments", moments)
-    data.encoder = SimpleNamespace(features=FeatureCache(tmp_path, 128, torch.float32, {}))  # type: ignore[assignment]
+    encoder = Encoder.__new__(Encoder)  # of which only the features are asked for
+    encoder.features = FeatureCache(tmp_path, 128, torch.float32, {})
+    data = data.encoded_by(encoder)
     model = SFT(make_policy(projector=True, standardise_audio=True), reasoning=False)
     session.standardise(model, data)
     assert heard == [[str(item.audio) for item in data.items("train")]]

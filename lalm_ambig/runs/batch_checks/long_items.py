@@ -56,34 +56,53 @@ class Long:
         return f"{self.id} ({self.tokens:,} tokens, {self.response:,} of them for a response)"
 
 
-def leave_out_long(model: Method, data: DataModule, encoder: Encoder, *, training: bool) -> list[str]:
-    """Refuse what does not fit, or leave it out of the data where that is set; then notes for the user.
+@dataclass(frozen=True)
+class LeftOut:
+    """Items that the policy will not see."""
 
-    The first process looks and all take what it has found. InputError names how many items there are, the first of
-    them, the limit and what to do, also where nothing of a split would be left.
+    ids: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+    """For the user, one line each."""
+
+
+def leave_out_long(model: Method, data: DataModule, encoder: Encoder, *, training: bool) -> LeftOut:
+    """Find the items that do not fit, and refuse them unless `data.skip_long` is set.
+
+    The first process looks, and all processes take its answer.
+
+    Args:
+        model: The method, which limits the length of responses.
+        data: Data that is read, for the splits that the policy sees.
+        encoder: The encoder of a loaded policy.
+        training: Whether the options of `fit` are named as remedies, not those of `evaluate`.
+
+    Raises:
+        InputError: Items do not fit and may not be left out, or nothing of a split would be left.
     """
     limit = position_limit(encoder.policy.base.config)
     if limit is None:
-        return []
-    found = distributed.on_rank_zero(lambda: too_long(model, data, encoder, limit=limit))
-    if not found:
-        return []
+        return LeftOut()
+    long_items = distributed.on_rank_zero(lambda: too_long(model, data, encoder, limit=limit))
+    if not long_items:
+        return LeftOut()
     where = f"corpus {data.corpus.name}"
-    counts = {split: len(data.items(split)) for split in data.answered}
-    what = f"{len(found):,} of {sum(counts.values()):,} items do not fit into the model's {limit:,} positions"
-    listed = ", ".join(map(str, found[:SHOWN])) + (", …" if len(found) > SHOWN else "")
+    counts = {split: len(data.items(split)) for split in data.needs.splits}
+    count = f"{len(long_items):,} of {sum(counts.values()):,}"
+    what = f"{count} items do not fit into the model's {limit:,} positions"
+    listed = ", ".join(map(str, long_items[:SHOWN])) + (", …" if len(long_items) > SHOWN else "")
     if not data.skip_long:
         option = "--data.skip_long true" if training else "--skip-long"
-        ways = [f"{option} leaves such items out", *_shorter(found, limit=limit, training=training)]
+        ways = [f"{option} leaves such items out", *_shorter(long_items, limit=limit, training=training)]
         raise InputError(f"{what}: {listed}.", where=where, remedy=f"{', or '.join(ways)}.")
-    data.too_long = frozenset(item.id for item in found)
-    for split, count in counts.items():
-        if count and not data.items(split):
-            raise InputError(
-                f"every item of the {split} split is too long for the model's {limit:,} positions: {listed}.",
-                where=where,
-            )
-    return [f"{what} and are left out: {listed}"]
+    ids = frozenset(item.id for item in long_items)
+    rest = data.without(ids)
+    emptied = next((split for split, count in counts.items() if count and not rest.items(split)), None)
+    if emptied is not None:
+        raise InputError(
+            f"every item of the {emptied} split is too long for the model's {limit:,} positions: {listed}.",
+            where=where,
+        )
+    return LeftOut(ids, (f"{what} and are left out: {listed}",))
 
 
 def refuse_long(model: Method, encoder: Encoder, *, prompt: int) -> None:
@@ -103,7 +122,7 @@ def refuse_long(model: Method, encoder: Encoder, *, prompt: int) -> None:
 def too_long(model: Method, data: DataModule, encoder: Encoder, *, limit: int) -> list[Long]:
     """The items of the splits that a policy will see which do not fit, in the corpus's order."""
     found = []
-    for split in data.answered:
+    for split in data.needs.splits:
         curated = model.needs_rationale if split == "train" else model.reads_curated
         items = data.items(split, with_rationale=split == "train" and model.needs_rationale)
         bare = _measured(model, encoder, split, prompt=0)
@@ -121,7 +140,7 @@ def _measured(model: Method, encoder: Encoder, split: Portion, *, prompt: int) -
     Behind reasoning the rest of the form is put, and a class name; an answer in words is all of the response.
     """
     shortest = _shortest(encoder)
-    evaluated = model.generation.max_new_tokens if model.writes else 0
+    evaluated = model.generation.max_new_tokens if model.generates_text else 0
     written = model.sampled_tokens if split == "train" else evaluated
     return Long("input", split, prompt, shortest, 0 if encoder.answer is None else shortest, written)
 
@@ -186,9 +205,9 @@ def _tokens_at_most(sizes: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 
 
 def _prompt_tokens(encoder: Encoder, item: Item) -> int:
-    if item.audio is None:
+    if not item.has_sound:
         return len(encoder.prompt_ids(item))
     if encoder.features is not None:
-        return len(encoder.prompt_ids(item, audio_tokens=encoder.features.index[item.audio][1]))
+        return len(encoder.prompt_ids(item, audio_tokens=encoder.features.index[str(item.audio)][1]))
     seconds = min(item.duration_s, encoder.policy.window_s or item.duration_s)
     return len(encoder.prompt_ids(item, audio_tokens=max(1, math.ceil(seconds * RATE_HZ))))

@@ -85,8 +85,7 @@ def check_strategy(strategy: Any, model: Method, data: DataModule) -> None:
             where="trainer.strategy",
             remedy="Choose ddp or deepspeed_stage_1 or 2.",
         )
-    heard = {bool(item.audio) for item in data.train_items()}
-    if len(heard) > 1:
+    if len({item.has_sound for item in data.train_items()}) > 1:
         raise InputError(
             "some training items have sound and some have none, so that passes would differ between processes.",
             where="trainer.strategy",

@@ -79,7 +79,7 @@ def assembled(words: Sequence[str]) -> Cli:
     quiet.quiet_libraries()
     cli = parse(list(words))
     launch(cli)
-    connect(cli.model, cli.datamodule, training=True)
+    cli.datamodule = connect(cli.model, cli.datamodule, training=True)
     return cli
 
 
