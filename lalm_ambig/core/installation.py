@@ -111,6 +111,30 @@ def remedy_of(name: str, wanted: dict[str, str], *, several: bool) -> str:
     return f"{pip} -e {TREE}" if (TREE / "pyproject.toml").is_file() else f"{pip} --upgrade lalm_ambig"
 
 
+def extras() -> dict[str, str]:
+    """The extra of each package that only an extra installs: as the tree says, or else as installed."""
+    project = TREE / "pyproject.toml"
+    if project.is_file():
+        import tomllib  # not above: an older Python has none
+
+        optional = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+        pairs = [(line, extra) for extra, lines in optional.items() for line in lines]
+    else:
+        from importlib.metadata import requires
+
+        marked = (line.partition("extra ==") for line in requires("lalm_ambig") or [])
+        pairs = [(line, extra.strip(" '\")")) for line, _, extra in marked if extra]
+    names = ((re.match(r"[A-Za-z0-9_-]+", line), extra) for line, extra in pairs if extra != "dev")
+    return {match[0]: extra for match, extra in names if match}
+
+
+def install_extra(extra: str) -> str:
+    """The line of pip that installs an extra, for this Python."""
+    pip = f"{sys.executable} -m pip install"
+    tree = (TREE / "pyproject.toml").is_file()
+    return f"{pip} -e '{TREE}[{extra}]'" if tree else f"{pip} 'lalm_ambig[{extra}]'"
+
+
 def import_failure(error: BaseException) -> str | None:
     """The line for a library that is there and cannot be imported; None for every other error, ours above all."""
     ours = [frame for frame in frames(error) if is_ours(frame[0])]
@@ -124,7 +148,9 @@ def import_failure(error: BaseException) -> str | None:
         return None
     said = next(iter(str(cause).splitlines()), "") or "no message"
     if isinstance(cause, ModuleNotFoundError):
-        return f"{library} is not installed. Run: {remedy_of(library, required(), several=False)}"
+        extra = extras().get(library)
+        remedy = install_extra(extra) if extra else remedy_of(library, required(), several=False)
+        return f"{library} is not installed. Run: {remedy}"
     mend = REMEDIES.get(library) or f"Run: {sys.executable} -m pip install --force-reinstall {library}"
     return f"{library} is installed, but cannot be imported: {type(cause).__name__}: {said}. {mend}"
 

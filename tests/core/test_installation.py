@@ -27,6 +27,24 @@ def test_what_is_needed_is_what_the_project_file_says() -> None:
         assert required()[name] == ".".join(map(str, numbers))
 
 
+def test_a_package_of_an_extra_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    of_tree = installation.extras()
+    assert (of_tree["matplotlib"], of_tree["tensorboard"], of_tree["openai"]) == (
+        "figures",
+        "tensorboard",
+        "curation",
+    )
+    assert installation.install_extra("figures").endswith("[figures]'")
+    monkeypatch.setattr(installation, "TREE", tmp_path)
+    assert installation.extras() == of_tree
+    assert installation.install_extra("figures").endswith("install 'lalm_ambig[figures]'")
+    failed = failed_import(tmp_path, monkeypatch, body="", statement="import matplotlib_that_is_missing")
+    monkeypatch.setattr(installation, "extras", lambda: {"matplotlib_that_is_missing": "figures"})
+    line = import_failure(failed)
+    assert line is not None and line.startswith("matplotlib_that_is_missing is not installed. Run: ")
+    assert line.endswith("'lalm_ambig[figures]'")
+
+
 def test_an_installed_package_is_asked_where_there_is_no_tree(monkeypatch: pytest.MonkeyPatch) -> None:
     there = required()
     monkeypatch.setattr(installation, "TREE", Path("/nowhere"))
