@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item, id_text
-from lalm_ambig.corpora.base import PAPER_B_METRICS, Corpus
+from lalm_ambig.corpora.base import SHALA_METRICS, Corpus
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 from lalm_ambig.corpora.reading.splits import split_by_group
 from lalm_ambig.files.json_lines import is_missing, json_object, number_hint, numbered_lines, shown
@@ -49,7 +49,14 @@ class Pair:
 
 
 class ChaosNli(Corpus):
-    """The pairs of one part or both; text only."""
+    """The pairs of one part or both; text only.
+
+    Args:
+        root: The folder that holds the files, or the one that the archive was unpacked in.
+        part: snli or mnli; None for both.
+        seed: Seed of the split by item.
+        fold: None for 65/15/20, or 0 to 4 for one of five folds, of whose other items 15 % validate.
+    """
 
     name = "chaosnli"
     how_to_obtain = (
@@ -57,29 +64,9 @@ class ChaosNli(Corpus):
         f"holds {' and '.join(FILES.values())}."
     )
     prompt = "inference"
-    table_metrics = PAPER_B_METRICS
+    table_metrics = SHALA_METRICS
     parts = tuple(FILES)
     total_items: ClassVar[int | None] = sum(SIZES.values())
-
-    def __init__(
-        self,
-        root: Path | str,
-        *,
-        part: str | None = None,
-        seed: int = 0,
-        fold: int | None = None,
-        skip_bad_rows: bool = False,
-    ) -> None:
-        """
-        Args:
-            root: The folder that holds the files, or the one that the archive was unpacked in.
-            part: snli or mnli; None for both.
-            seed: Seed of the split by item.
-            fold: None for 65/15/20, or 0 to 4 for one of five folds, of whose other items 15 % validate.
-            skip_bad_rows: Leave malformed rows out, with a note, instead of stopping at the first.
-        """
-        super().__init__(root, part=part, seed=seed, fold=fold, skip_bad_rows=skip_bad_rows)
-        self._notes: tuple[str, ...] = ()
 
     @property
     def categories(self) -> CategorySet:
@@ -88,9 +75,6 @@ class ChaosNli(Corpus):
     def label_files(self) -> Sequence[Path]:
         self.require(self.root)
         return [self._file(part) for part in self._chosen()]
-
-    def notes(self) -> Sequence[str]:
-        return self._notes
 
     def read(self) -> Iterator[Item]:
         bad_rows, places = BadRows(skip=self.skip_bad_rows), dict[str, str]()

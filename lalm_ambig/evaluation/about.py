@@ -5,7 +5,7 @@ from typing import Literal
 
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.items import ALL
-from lalm_ambig.corpora.base import PAPER_A_METRICS
+from lalm_ambig.corpora.base import LALM_METRICS
 from lalm_ambig.evaluation.overlap import Overlap
 
 Reasoning = Literal["generated", "curated", "direct", "none"]
@@ -30,7 +30,7 @@ class About:
     """The corpus that was trained on, where it is another than `corpus` (cross-domain); else None."""
     trained_classes: tuple[str, ...] = ()
     """That corpus's classes, in its order; empty where `trained_on` is None."""
-    table_metrics: tuple[str, ...] = PAPER_A_METRICS
+    table_metrics: tuple[str, ...] = LALM_METRICS
     """The corpus's `table_metrics`: what tables and break-downs show."""
     samples: int = 1
     """1: the greedy response; more: the mean distribution of so many, sampled at temperature 1."""

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from lalm_ambig.core.categories import CategorySet
-from lalm_ambig.corpora.base import PAPER_A_METRICS, PAPER_B_METRICS, corpus_class, corpus_names
+from lalm_ambig.corpora.base import LALM_METRICS, SHALA_METRICS, corpus_class, corpus_names
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import About, Results, evaluate_predictions
 from lalm_ambig.evaluation.table import ambiguity_table, main_table
@@ -27,7 +27,7 @@ def predicted(dist: tuple[float, ...], about: About, **counts: int) -> Results:
 
 @pytest.fixture(scope="module")
 def results(about: About) -> dict[str, Results]:
-    about = replace(about, table_metrics=PAPER_B_METRICS)
+    about = replace(about, table_metrics=SHALA_METRICS)
     flat, sure = (1 / 3, 1 / 3, 1 / 3), (1.0, 0.0, 0.0)
     return {name: predicted(dist, about, **COUNTS) for name, dist in {"flat": flat, "sure": sure}.items()}
 
@@ -42,7 +42,7 @@ def test_the_columns_of_every_corpus_are_metrics_that_begin_with_a_divergence_an
     assert cls.table_metrics[0].startswith("js_")
     assert cls.table_metrics[1] == "bc"
     in_paper_b = name in ("chaosnli", "goemotions", "msp_podcast")
-    assert cls.table_metrics == (PAPER_B_METRICS if in_paper_b else PAPER_A_METRICS)
+    assert cls.table_metrics == (SHALA_METRICS if in_paper_b else LALM_METRICS)
 
 
 def test_paper_b_s_columns_say_which_divergence_and_which_f1(results: dict[str, Results]) -> None:
@@ -56,7 +56,7 @@ def test_results_with_other_columns_take_those_of_the_first(
     results: dict[str, Results], about: About
 ) -> None:
     old = predicted((0.5, 0.3, 0.2), about, **COUNTS)
-    assert old.about.table_metrics == PAPER_A_METRICS
+    assert old.about.table_metrics == LALM_METRICS
     table = main_table({**results, "old": old})
     assert len(table.head) == 6
     assert table.rows[2][1].text.startswith(f"{old.metrics['js_dist_bits'].value:.3f} (")

@@ -10,7 +10,7 @@ import pytest
 
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.corpora.base import PAPER_A_METRICS, PAPER_B_METRICS
+from lalm_ambig.corpora.base import LALM_METRICS, SHALA_METRICS
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import About, Results, evaluate_predictions, items_digest, speakers
 from lalm_ambig.evaluation.results_file import read_results, write_results
@@ -78,7 +78,7 @@ def test_break_downs_by_hand() -> None:
     assert {k: v.items for k, v in results.by_ambiguity.items()} == {"low": 4, "medium": 1, "high": 2}
     assert {k: v.items for k, v in results.by_active_labels.items()} == {"1": 3, "2": 2, "3": 1, "4+": 1}
     assert {k: v.items for k, v in results.by_majority.items()} == {"a": 5, "b": 1, "c": 0, "d": 1}
-    assert tuple(results.by_ambiguity["low"].metrics) == PAPER_A_METRICS
+    assert tuple(results.by_ambiguity["low"].metrics) == LALM_METRICS
     assert results.by_ambiguity["low"].metrics["brier_mean"].value == pytest.approx(
         (3 * (0.09 + 0.03) + (0.04 + 0.0 + 0.02)) / 16
     )
@@ -148,15 +148,15 @@ def test_the_file_holds_what_was_computed(
 def test_break_downs_hold_the_columns_of_the_corpus_and_old_files_mean_paper_a_s(
     tmp_path: Path, predictions: list[Prediction], categories: CategorySet, about: About
 ) -> None:
-    text = replace(about, table_metrics=PAPER_B_METRICS)
+    text = replace(about, table_metrics=SHALA_METRICS)
     results = evaluate_predictions(predictions, categories, about=text, resamples=5)
-    assert tuple(results.by_ambiguity["high"].metrics) == PAPER_B_METRICS
+    assert tuple(results.by_ambiguity["high"].metrics) == SHALA_METRICS
     path = write_results(tmp_path / "metrics.json", results)
-    assert read_results(path).about.table_metrics == PAPER_B_METRICS
+    assert read_results(path).about.table_metrics == SHALA_METRICS
     row = json.loads(path.read_text(encoding="utf-8"))
     del row["table_metrics"]
     path.write_text(json.dumps(row), encoding="utf-8")
-    assert read_results(path).about.table_metrics == PAPER_A_METRICS
+    assert read_results(path).about.table_metrics == LALM_METRICS
 
 
 def test_an_infinite_value_is_null_in_the_file(

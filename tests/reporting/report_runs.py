@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lalm_ambig.core.categories import CategorySet
-from lalm_ambig.corpora.base import PAPER_A_METRICS, PAPER_B_METRICS
+from lalm_ambig.corpora.base import LALM_METRICS, SHALA_METRICS
 from lalm_ambig.evaluation.predictions import Prediction, write_predictions
 from lalm_ambig.evaluation.results import About, Results, evaluate_predictions
 from lalm_ambig.evaluation.results_file import write_results
@@ -64,7 +64,7 @@ def answers(
 
 
 def about(corpus: str, **changed: Any) -> About:
-    metrics = PAPER_B_METRICS if corpus == "chaosnli" else PAPER_A_METRICS
+    metrics = SHALA_METRICS if corpus == "chaosnli" else LALM_METRICS
     return replace(About(corpus, "test", "logits", "generated", "tiny", table_metrics=metrics), **changed)
 
 

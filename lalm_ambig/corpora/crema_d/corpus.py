@@ -6,6 +6,7 @@ label.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,8 +29,23 @@ from lalm_ambig.corpora.reading.paths import Enclosure
 from lalm_ambig.corpora.reading.splits import split_by_group
 
 
+@dataclass(kw_only=True, eq=False)
 class CremaD(Corpus):
-    """The clips on disk that have votes, split by actor over all 91: a subset's split is the corpus's."""
+    """The clips on disk that have votes, split by actor over all 91: a subset's split is the corpus's.
+
+    Args:
+        root: The folder that holds AudioWAV and processedResults.
+        seed: Seed of the split by actor.
+        fold: None for 70/10/20, or 0 to 4 for one of five folds with disjoint actors.
+        votes: What the judges were given: voice, face or audio_visual.
+        allow_outside: Accept sound that is not in the root, but that a link in it leads to.
+
+    Raises:
+        InputError: `votes` is none of these.
+    """
+
+    votes: str = "voice"
+    allow_outside: bool = False
 
     name = "crema_d"
     how_to_obtain = (
@@ -39,33 +55,11 @@ class CremaD(Corpus):
     prompt = "speech_emotion"
     total_items: ClassVar[int | None] = 7442
 
-    def __init__(
-        self,
-        root: Path | str,
-        *,
-        part: str | None = None,
-        seed: int = 0,
-        fold: int | None = None,
-        votes: str = "voice",
-        allow_outside: bool = False,
-        skip_bad_rows: bool = False,
-    ) -> None:
-        """
-        Args:
-            root: The folder that holds AudioWAV and processedResults.
-            part: None: this corpus has no parts.
-            seed: Seed of the split by actor.
-            fold: None for 70/10/20, or 0 to 4 for one of five folds with disjoint actors.
-            votes: What the judges were given: voice, face or audio_visual.
-            allow_outside: Accept sound that is not in the root, but that a link in it leads to.
-            skip_bad_rows: Leave malformed rows of votes out, with a note, instead of stopping at the first.
-        """
-        super().__init__(root, part=part, seed=seed, fold=fold, skip_bad_rows=skip_bad_rows)
-        if votes not in MODALITY_DIGITS:
-            known = ", ".join(MODALITY_DIGITS)
-            raise InputError(f"votes must be one of {known}, got {votes!r}", where=f"corpus {self.name}")
-        self.votes, self.allow_outside = votes, allow_outside
-        self._notes: tuple[str, ...] = ()
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.votes not in MODALITY_DIGITS:
+            wrong = f"votes must be one of {', '.join(MODALITY_DIGITS)}, got {self.votes!r}"
+            raise InputError(wrong, where=f"corpus {self.name}")
 
     @property
     def categories(self) -> CategorySet:
@@ -77,9 +71,6 @@ class CremaD(Corpus):
 
     def settings(self) -> dict[str, Any]:
         return {**super().settings(), "votes": self.votes, "allow_outside": self.allow_outside}
-
-    def notes(self) -> Sequence[str]:
-        return self._notes
 
     def ballots(self, bad_rows: BadRows | None = None) -> list[Ballot]:
         """The votes of every clip, on disk or not; bad rows go to the one given, or stop the reading as set."""

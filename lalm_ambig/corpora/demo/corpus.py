@@ -25,7 +25,15 @@ SETTINGS = DemoSettings()
 
 
 class Demo(Corpus):
-    """Synthetic clips of 40 actors with votes and rationales, split by actor 70/10/20 or into five folds."""
+    """Synthetic clips of 40 actors with votes and rationales, split by actor 70/10/20 or into five folds.
+
+    It has no `skip_bad_rows`, as its rows are this program's own, and the only root that may be missing.
+
+    Args:
+        root: Where the demo is or will be made; None for a folder of its own in the cache.
+        seed: Seed of the split by actor; the clips are always the same.
+        fold: None for 70/10/20, or 0 to 4 for one of five folds with disjoint actors.
+    """
 
     name = "demo"
     how_to_obtain = (
@@ -36,21 +44,14 @@ class Demo(Corpus):
 
     def __init__(
         self,
-        root: Path | str | None = None,
+        root: Path | None = None,
         *,
         part: str | None = None,
         seed: int = 0,
         fold: int | None = None,
     ) -> None:
-        """
-        Args:
-            root: Where the demo is or will be made; None for a folder of its own in the cache.
-            part: None: this corpus has no parts.
-            seed: Seed of the split by actor; the clips are always the same.
-            fold: None for 70/10/20, or 0 to 4 for one of five folds with disjoint actors.
-        """
-        here = cache_root() / f"demo-{SETTINGS.fingerprint()}" if root is None else root
-        super().__init__(here, part=part, seed=seed, fold=fold)
+        folder = cache_root() / f"demo-{SETTINGS.fingerprint()}" if root is None else root
+        super().__init__(folder, part=part, seed=seed, fold=fold)
         self._reader = CremaD(self.root, seed=seed, fold=fold)
 
     @property

@@ -16,14 +16,14 @@ The corpus as released has 58,009 comments in 211,225 rows before any of this.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item
-from lalm_ambig.corpora.base import PAPER_B_METRICS, Corpus
+from lalm_ambig.corpora.base import SHALA_METRICS, Corpus
 from lalm_ambig.corpora.goemotions.files import CSV_PATTERN, HOW_TO_OBTAIN, find_files, read_rows
 from lalm_ambig.corpora.goemotions.rows import CATEGORIES
 from lalm_ambig.corpora.goemotions.texts import Gathered, draw, gather
@@ -35,42 +35,35 @@ MIN_RATERS = 3
 PER_CLASS = 1000
 
 
+@dataclass(kw_only=True, eq=False)
 class GoEmotions(Corpus):
-    """The comments that enough raters gave a label, drawn evenly over the majority classes."""
+    """The comments that enough raters gave a label, drawn evenly over the majority classes.
+
+    Args:
+        root: The folder with the files `goemotions_*.csv` (also those in `data/full_dataset` below it), a copy of
+            the hub's dataset or what `datasets` has saved of it, or one such file.
+        seed: Seed of the draw and of the split.
+        fold: None for 70/15/15, or 0 to 4 for one of five folds.
+        min_raters: Raters with a label that a comment must have, at least 1.
+        per_class: The most comments of one majority class; None keeps them all.
+
+    Raises:
+        InputError: `min_raters` or `per_class` is not a whole number of at least 1.
+    """
+
+    min_raters: int = MIN_RATERS
+    per_class: int | None = PER_CLASS
 
     name = "goemotions"
     how_to_obtain = HOW_TO_OBTAIN
     prompt = "text_emotion"
-    table_metrics = PAPER_B_METRICS
+    table_metrics = SHALA_METRICS
 
-    def __init__(
-        self,
-        root: Path | str,
-        *,
-        part: str | None = None,
-        seed: int = 0,
-        fold: int | None = None,
-        min_raters: int = MIN_RATERS,
-        per_class: int | None = PER_CLASS,
-        skip_bad_rows: bool = False,
-    ) -> None:
-        """
-        Args:
-            root: The folder with the files `goemotions_*.csv` (also those in `data/full_dataset` below it), a
-                copy of the hub's dataset or what `datasets` has saved of it, or one such file.
-            part: None: this corpus has no parts.
-            seed: Seed of the draw and of the split.
-            fold: None for 70/15/15, or 0 to 4 for one of five folds.
-            min_raters: Raters with a label that a comment must have, at least 1.
-            per_class: The most comments of one majority class; None keeps them all.
-            skip_bad_rows: Leave malformed rows out, with a note, instead of stopping at the first.
-        """
-        super().__init__(root, part=part, seed=seed, fold=fold, skip_bad_rows=skip_bad_rows)
-        check_count("min_raters", min_raters)
-        if per_class is not None:
-            check_count("per_class", per_class)
-        self.min_raters, self.per_class = min_raters, per_class
-        self._notes: tuple[str, ...] = ()
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_count("min_raters", self.min_raters)
+        if self.per_class is not None:
+            check_count("per_class", self.per_class)
 
     @property
     def categories(self) -> CategorySet:
@@ -82,9 +75,6 @@ class GoEmotions(Corpus):
 
     def settings(self) -> dict[str, Any]:
         return {**super().settings(), "min_raters": self.min_raters, "per_class": self.per_class}
-
-    def notes(self) -> Sequence[str]:
-        return self._notes
 
     def read(self) -> Iterator[Item]:
         bad_rows = BadRows(skip=self.skip_bad_rows)

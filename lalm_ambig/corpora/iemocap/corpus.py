@@ -18,6 +18,7 @@ it open:
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -44,8 +45,28 @@ from lalm_ambig.corpora.reading.splits import VALIDATION_SHARE, split_by_group
 KEEP = ("consensus", "all")
 
 
+@dataclass(kw_only=True, eq=False)
 class Iemocap(Corpus):
-    """The rated turns that have a sound file, one session left out as the test."""
+    """The rated turns that have a sound file, one session left out as the test.
+
+    Args:
+        root: The folder that holds Session1 to Session5 (`IEMOCAP_full_release`).
+        seed: Seed of the dialogues that validate.
+        fold: 0 to 4 tests on Session1 to Session5; None is as 4.
+        keep: `consensus`: turns whose header code is ang, hap, exc, sad or neu; `all`: also the others that have a
+            vote for one of the four classes.
+        several_tags: What the k tags of one rater count: `each` is a vote, only the `first`, or `1/k` each.
+        allow_outside: Accept sound that is not in the root, but that a link in it leads to.
+        skip_bad_rows: Leave malformed rows and missing training sessions out, with a note, instead of stopping at
+            the first.
+
+    Raises:
+        InputError: `keep` or `several_tags` is none of these.
+    """
+
+    keep: str = "consensus"
+    several_tags: str = "each"
+    allow_outside: bool = False
 
     name = "iemocap"
     how_to_obtain = (
@@ -57,39 +78,18 @@ class Iemocap(Corpus):
     total_items: ClassVar[int | None] = TOTAL_ITEMS
     speaker_disjoint_validation = False
 
-    def __init__(
-        self,
-        root: Path | str,
-        *,
-        part: str | None = None,
-        seed: int = 0,
-        fold: int | None = None,
-        keep: str = "consensus",
-        several_tags: str = "each",
-        allow_outside: bool = False,
-        skip_bad_rows: bool = False,
-    ) -> None:
-        """
-        Args:
-            root: The folder that holds Session1 to Session5 (`IEMOCAP_full_release`).
-            part: None: this corpus has no parts.
-            seed: Seed of the dialogues that validate.
-            fold: 0 to 4 tests on Session1 to Session5; None is as 4.
-            keep: `consensus`: turns whose header code is ang, hap, exc, sad or neu; `all`: also the others
-                that have a vote for one of the four classes.
-            several_tags: What the k tags of one rater count: `each` is a vote, only the `first`, or `1/k` each.
-            allow_outside: Accept sound that is not in the root, but that a link in it leads to.
-            skip_bad_rows: Leave malformed rows and missing training sessions out, with a note, instead of
-                stopping at the first.
-        """
-        super().__init__(root, part=part, seed=seed, fold=fold, skip_bad_rows=skip_bad_rows)
-        for option, value, known in (("keep", keep, KEEP), ("several_tags", several_tags, SEVERAL_TAGS)):
-            if value not in known:
-                expected = f"{option} must be one of {', '.join(known)}, got {value!r}"
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        choices = ("keep", self.keep, KEEP), ("several_tags", self.several_tags, SEVERAL_TAGS)
+        for option, value, allowed in choices:
+            if value not in allowed:
+                expected = f"{option} must be one of {', '.join(allowed)}, got {value!r}"
                 raise InputError(expected, where=f"corpus {self.name}")
-        self.keep, self.several_tags, self.allow_outside = keep, several_tags, allow_outside
-        self.test_session = (FOLDS - 1 if fold is None else fold) + 1
-        self._notes: tuple[str, ...] = ()
+
+    @property
+    def test_session(self) -> int:
+        """Number of the session that is tested on, 1 to 5."""
+        return (FOLDS - 1 if self.fold is None else self.fold) + 1
 
     @property
     def categories(self) -> CategorySet:
@@ -100,11 +100,12 @@ class Iemocap(Corpus):
         return [path for dialogue in dialogues for path in (dialogue.labels, dialogue.transcripts)]
 
     def settings(self) -> dict[str, Any]:
-        own = {"keep": self.keep, "several_tags": self.several_tags, "allow_outside": self.allow_outside}
-        return {**super().settings(), **own}
-
-    def notes(self) -> Sequence[str]:
-        return self._notes
+        return {
+            **super().settings(),
+            "keep": self.keep,
+            "several_tags": self.several_tags,
+            "allow_outside": self.allow_outside,
+        }
 
     def read(self) -> Iterator[Item]:
         bad_rows = BadRows(skip=self.skip_bad_rows)

@@ -55,15 +55,25 @@ class _Scan:
 
 
 class JsonLines(Corpus):
-    """The rows of one file, whose classes it declares itself or an option does."""
+    """The rows of one file, whose classes it declares itself or an option does.
+
+    Args:
+        root: The file.
+        seed: Seed of the split, where the file gives none.
+        fold: None for the file's own split or 70/10/20, or 0 to 4 for one of five folds.
+        categories: The classes in order (or a text with commas), where the file does not declare them.
+        domain: What the classes are of (emotion, inference, or a word of one's own), where their names do not tell:
+            only classes of one domain are the same in two corpora.
+        allow_outside: Accept audio that is not in the file's folder, also such as only a link leads to.
+    """
 
     name = "jsonl"
     ids_are_global = False
     how_to_obtain = "The root of this corpus is a file of JSON Lines, one row an item."
 
-    def __init__(
+    def __init__(  # no field: `categories` is a property of every corpus
         self,
-        root: Path | str,
+        root: Path,
         *,
         part: str | None = None,
         seed: int = 0,
@@ -73,18 +83,6 @@ class JsonLines(Corpus):
         allow_outside: bool = False,
         skip_bad_rows: bool = False,
     ) -> None:
-        """
-        Args:
-            root: The file.
-            part: None: this corpus has no parts.
-            seed: Seed of the split, where the file gives none.
-            fold: None for the file's own split or 70/10/20, or 0 to 4 for one of five folds.
-            categories: The classes in order (or a text with commas), where the file does not declare them.
-            domain: What the classes are of (emotion, inference, or a word of one's own), where their names do not
-                tell: only classes of one domain are the same in two corpora.
-            allow_outside: Accept audio that is not in the file's folder, also such as only a link leads to.
-            skip_bad_rows: Leave malformed rows out, with a note, instead of stopping at the first.
-        """
         super().__init__(root, part=part, seed=seed, fold=fold, skip_bad_rows=skip_bad_rows)
         names = categories.split(",") if isinstance(categories, str) else categories
         self.given = tuple(name.strip() for name in names if name.strip())

@@ -18,13 +18,14 @@ not read. What is decided where the corpus leaves it open:
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import FOLDS, Item, Split
-from lalm_ambig.corpora.base import PAPER_B_METRICS, Corpus
+from lalm_ambig.corpora.base import SHALA_METRICS, Corpus
 from lalm_ambig.corpora.msp_podcast.consensus import CONSENSUS_FILES, read_consensus
 from lalm_ambig.corpora.msp_podcast.files import (
     LABEL_FOLDERS,
@@ -47,8 +48,25 @@ SPLIT_KINDS = ("papers", "official")
 AUTO = "auto"
 
 
+@dataclass(kw_only=True, eq=False)
 class MspPodcast(Corpus):
-    """The turns whose votes are all for the eight classes and whose sound is on disk."""
+    """The turns whose votes are all for the eight classes and whose sound is on disk.
+
+    Args:
+        root: The folder that holds Audios, Labels and Transcripts.
+        seed: Seed of the five folds.
+        fold: 0 to 4: the fold that is the test, the next one validates; None is as 0.
+        labels: The file that votes come from: txt, csv or json; auto takes the first that is on disk.
+        split: `papers`: five even folds by item, which share speakers; `official`: the corpus's own parts.
+        allow_outside: Accept sound and transcripts that are not in the root, but that a link in it leads to.
+
+    Raises:
+        InputError: `labels` or `split` is none of these, or a fold is asked of the official split.
+    """
+
+    labels: str = AUTO
+    split: str = "papers"
+    allow_outside: bool = False
 
     name = "msp_podcast"
     how_to_obtain = (
@@ -57,51 +75,33 @@ class MspPodcast(Corpus):
     )
     licensed = True
     prompt = "speech_emotion"
-    table_metrics = PAPER_B_METRICS
+    table_metrics = SHALA_METRICS
 
-    def __init__(
-        self,
-        root: Path | str,
-        *,
-        part: str | None = None,
-        seed: int = 0,
-        fold: int | None = None,
-        labels: str = AUTO,
-        split: str = "papers",
-        allow_outside: bool = False,
-        skip_bad_rows: bool = False,
-    ) -> None:
-        """
-        Args:
-            root: The folder that holds Audios, Labels and Transcripts.
-            part: None: this corpus has no parts.
-            seed: Seed of the five folds.
-            fold: 0 to 4: the fold that is the test, the next one validates; None is as 0.
-            labels: The file that votes come from: txt, csv or json; auto takes the first that is on disk.
-            split: `papers`: five even folds by item, which share speakers; `official`: the corpus's own parts.
-            allow_outside: Accept sound and transcripts that are not in the root, but that a link in it leads to.
-            skip_bad_rows: Leave malformed rows out, with a note, instead of stopping at the first.
-        """
-        super().__init__(root, part=part, seed=seed, fold=fold, skip_bad_rows=skip_bad_rows)
-        for option, value, known in (("labels", labels, (AUTO, *LAYOUTS)), ("split", split, SPLIT_KINDS)):
-            if value not in known:
-                expected = f"{option} must be one of {', '.join(known)}, got {value!r}"
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        choices = ("labels", self.labels, (AUTO, *LAYOUTS)), ("split", self.split, SPLIT_KINDS)
+        for option, value, allowed in choices:
+            if value not in allowed:
+                expected = f"{option} must be one of {', '.join(allowed)}, got {value!r}"
                 raise InputError(expected, where=f"corpus {self.name}")
-        if split == "official" and fold is not None:
-            wrong = f"fold {fold} was asked for, but the official split has none"
+        if self.split == "official" and self.fold is not None:
+            wrong = f"fold {self.fold} was asked for, but the official split has none"
             raise InputError(wrong, where=f"corpus {self.name}")
-        self.labels, self.split, self.allow_outside = labels, split, allow_outside
-        self._enclosure = Enclosure(self.root, allow_outside=allow_outside)
-        self.speaker_disjoint = split == "official"
-        self._notes: tuple[str, ...] = ()
+        self._enclosure = Enclosure(self.root, allow_outside=self.allow_outside)
 
     @property
     def categories(self) -> CategorySet:
         return CATEGORIES
 
     @property
+    def speaker_disjoint(self) -> bool:
+        """True for the official split; the folds of the papers ignore speakers."""
+        return self.split == "official"
+
+    @property
     def draws_splits(self) -> bool:
-        return not self.speaker_disjoint  # the published split keeps speakers apart, the drawn one need not
+        """True for the folds of the papers; the official split is the corpus's own."""
+        return self.split != "official"
 
     @property
     def draws_speakers_apart(self) -> bool:
@@ -117,11 +117,12 @@ class MspPodcast(Corpus):
         return [self.root / TRANSCRIPT_FOLDER]
 
     def settings(self) -> dict[str, Any]:
-        own = {"labels": self.labels, "split": self.split, "allow_outside": self.allow_outside}
-        return {**super().settings(), **own}
-
-    def notes(self) -> Sequence[str]:
-        return self._notes
+        return {
+            **super().settings(),
+            "labels": self.labels,
+            "split": self.split,
+            "allow_outside": self.allow_outside,
+        }
 
     def read(self) -> Iterator[Item]:
         bad_rows = BadRows(skip=self.skip_bad_rows)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lalm_ambig.corpora.base import PAPER_B_METRICS
+from lalm_ambig.corpora.base import SHALA_METRICS
 from lalm_ambig.reporting.layout import Layout, Wanted
 from lalm_ambig.reporting.published import published
 from lalm_ambig.reporting.reading.report import Report
@@ -28,7 +28,7 @@ LAYOUT = Layout(
         Wanted("shala_batch", "SHALA-LLM, batch-scaled", optional=True),
         Wanted("shala_unscaled", "SHALA-LLM, unscaled", optional=True),
     ),
-    PAPER_B_METRICS,
+    SHALA_METRICS,
     compared_with="zero_shot",
 )
 

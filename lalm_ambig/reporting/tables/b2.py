@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lalm_ambig.corpora.base import PAPER_B_METRICS
+from lalm_ambig.corpora.base import SHALA_METRICS
 from lalm_ambig.evaluation.literature import literature
 from lalm_ambig.reporting.layout import gap, line_of
 from lalm_ambig.reporting.reading.groups import Dataset, lines_by_method, title_of
@@ -20,7 +20,7 @@ READING = (
 
 def sheets(report: Report) -> Sequence[Sheet]:
     """One table: each corpus with the literature first and this report's runs behind it."""
-    columns = metric_columns(PAPER_B_METRICS)
+    columns = metric_columns(SHALA_METRICS)
     lines: list[SheetLine] = []
     ends: list[int] = []
     caption: list[str] = [READING]
