@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 
 from lalm_ambig.core import distributed
+from lalm_ambig.core.lightning_internals import KeepingWriter, set_writer
 from lalm_ambig.files.atomic import write_text
 from lalm_ambig.files.failures import refused
 from lalm_ambig.runs.folder.run_folder import RunFolder
@@ -23,19 +23,16 @@ METRICS = "metrics.csv"
 RESPONSES = ("samples.jsonl", "rollouts.jsonl")
 
 
-class Appending(ExperimentWriter):
-    """Lightning's writer of metrics.csv, which goes on behind the rows that are there, and never leaves half a file."""
+class AppendingWriter(KeepingWriter):
+    """Lightning's writer of metrics.csv, which adds to the rows that are there and never leaves half a file."""
 
     def __init__(self, log_dir: str) -> None:
-        super().__init__(log_dir=log_dir)
+        super().__init__(log_dir)
         file = Path(self.metrics_file_path)
         if file.is_file():
             self.metrics_keys = _read(file)[0]
 
-    def _check_log_dir_exists(self) -> None:
-        """Nothing: Lightning's would delete the rows."""
-
-    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
+    def rewrite(self, fieldnames: list[str]) -> None:
         file = Path(self.metrics_file_path)
         _write(file, fieldnames, _read(file)[1])
 
@@ -44,7 +41,7 @@ def run_loggers(run: RunFolder, *, resumed_at: int | None) -> list[Any]:
     """Lightning's loggers of a run, metrics.csv and tensorboard/, which go on behind what `take_back` has left."""
     table = CSVLogger(run.path, name="", version="")
     if distributed.is_first():
-        table._experiment = Appending(table.log_dir)
+        set_writer(table, AppendingWriter(table.log_dir))
     board = TensorBoardLogger(run.path, name="tensorboard", version="", purge_step=resumed_at)
     return [table, board]
 

@@ -104,6 +104,8 @@ def _gathered(policy: Any, offload: Any) -> Iterator[None]:
     """DeepSpeed's way; `offload` is its object that brings and frees weights."""
     import deepspeed
 
+    from lalm_ambig.core.lightning_internals import register_hooks  # here, for it imports Lightning
+
     offload.partition_all_parameters()  # what is on its way to a coming pass would not be gathered
     with deepspeed.zero.GatheredParameters(list(policy.parameters())):
         for hook in (*offload.forward_hooks, *offload.backward_hooks):
@@ -114,4 +116,4 @@ def _gathered(policy: Any, offload: Any) -> Iterator[None]:
         try:
             yield
         finally:
-            offload._register_deepspeed_module(offload.module)
+            register_hooks(offload)

@@ -18,6 +18,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from lalm_ambig.core import distributed
+from lalm_ambig.core.lightning_internals import first_iteration_kept, set_batches_that_stepped
 from lalm_ambig.core.stopping import Stopped
 from lalm_ambig.policies.weights.sharding import trained_weights
 from lalm_ambig.runs.checkpoints.files import (
@@ -64,7 +65,7 @@ class SavedState(Callback):
             set_random_states(self.random)
             self.random = None
             # The loop guesses where in a step it was saved; before a step, as many batches stepped as there were steps.
-            trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step
+            set_batches_that_stepped(trainer, trainer.global_step)
         step = trainer.global_step
         if step == self.begun:
             return
@@ -184,13 +185,10 @@ class StartIsCandidate(Callback):
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         if trainer.global_step or self.best.chosen is not None or not trainer.enable_validation:
             return
-        epoch_loop, logged = trainer.fit_loop.epoch_loop, trainer._logger_connector
-        first = logged._first_loop_iter
         trainer.validating = True
-        with isolate_rng():
-            epoch_loop.val_loop.run()
+        with first_iteration_kept(trainer), isolate_rng():
+            trainer.fit_loop.epoch_loop.val_loop.run()
         trainer.training = True
-        logged._first_loop_iter = first
 
 
 def newest(run: RunFolder) -> tuple[Path | None, list[Path]]:

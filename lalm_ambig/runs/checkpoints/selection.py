@@ -1,6 +1,7 @@
 """How the checkpoint of a run was chosen: `selection.json`, and its row of the validation split beside the test's."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,9 +12,10 @@ import torch
 from lalm_ambig.baselines.prior import mean_label_dist
 from lalm_ambig.core.types import Item
 from lalm_ambig.evaluation.bootstrap import Interval
-from lalm_ambig.evaluation.grid import Cell, Grid, metric_column
+from lalm_ambig.evaluation.table import interval_cell, metric_columns
 from lalm_ambig.files.atomic import write_text
 from lalm_ambig.metrics.base import all_metrics
+from lalm_ambig.tabular.model import BEST, ResultTable, TableRow, ranked
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def selection_table(selection: Selection, *, before: str, columns: Sequence[str]) -> Grid:
+def selection_table(selection: Selection, *, before: str, columns: Sequence[str]) -> ResultTable:
     """Prior, start and chosen checkpoint on the validation items that chose it.
 
     Args:
@@ -106,20 +108,21 @@ def selection_table(selection: Selection, *, before: str, columns: Sequence[str]
         before: What the start is called.
         columns: Names of the metrics.
     """
-    rows = {"prior": selection.prior}
+    metrics = {"prior": selection.prior}
     if selection.start is not None:
-        rows[before] = selection.start.metrics
+        metrics[before] = selection.start.metrics
     step = selection.chosen.step
-    rows[f"chosen (step {step})" if step >= 0 else "chosen"] = selection.chosen.metrics
-    metrics = [m for m in all_metrics(2) if m.name in columns]
-    metrics.sort(key=lambda metric: list(columns).index(metric.name))
-    cells = []
-    for metric in metrics:
-        values = {n: Interval(found.get(metric.name, float("nan")), None, None) for n, found in rows.items()}
-        cells.append(metric_column(metric, values))
+    metrics[f"chosen (step {step})" if step >= 0 else "chosen"] = selection.chosen.metrics
+    shown = metric_columns(columns)
+    rows = [
+        TableRow(
+            (name,), tuple(interval_cell(Interval(values.get(c.key, math.nan), None, None)) for c in shown)
+        )
+        for name, values in metrics.items()
+    ]
+    rows = ranked(rows, shown, among=range(len(rows)), ranking=BEST)
     text = f"Validation: {_items(selection)}, of {selection.validations} validations the lowest {selection.monitor}."
-    head = ["validation", *(metric.label for metric in metrics)]
-    return Grid(head, [[Cell(name), *(column[name] for column in cells)] for name in rows], text)
+    return ResultTable(("validation",), shown, tuple(rows), (text,))
 
 
 def _items(selection: Selection) -> str:

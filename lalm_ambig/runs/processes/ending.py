@@ -1,8 +1,4 @@
-"""How a run ends before its time: all processes behind the same saved step, and a job of SLURM's queued anew.
-
-Lightning's own handlers of signals are replaced (read in version 2.6.6): they save inside a step, talk to other
-processes from within a handler, and leave with exit status 0.
-"""
+"""How a run ends before its time: all processes after the same saved step, and a SLURM job queued again."""
 
 import errno
 import os
@@ -14,10 +10,10 @@ from signal import Signals
 from typing import Any
 
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
-from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 
 from lalm_ambig.core import distributed, stopping
-from lalm_ambig.core.errors import InputError, of_the_machine
+from lalm_ambig.core.errors import InputError, machine_error
+from lalm_ambig.core.lightning_internals import cluster_environment, without_handlers
 from lalm_ambig.core.stopping import Stopped
 from lalm_ambig.files.atomic import CannotWrite, remove_unfinished
 from lalm_ambig.runs.folder.run_folder import RunFolder
@@ -29,17 +25,13 @@ _REQUEUES: dict[Signals, SLURMEnvironment] = {}
 """The signal on which the job that this process is part of asks SLURM to run it again."""
 
 
-class NoHandlers(_SignalConnector):
-    """In place of Lightning's: this program listens by itself (`lalm_ambig.core.stopping`)."""
-
-    def register_signal_handlers(self) -> None:
-        self.received_sigterm = False
-
-
 def listen_for(trainer: Any) -> Any:
-    """The trainer without Lightning's handlers; where it would have a job requeued on a signal, we do so."""
-    trainer._signal_connector = NoHandlers(trainer)
-    environment = trainer._accelerator_connector.cluster_environment
+    """Return the trainer without Lightning's handlers of signals: `core.stopping` listens.
+
+    Where Lightning would requeue a SLURM job on a signal, `ending_well` does.
+    """
+    trainer = without_handlers(trainer)
+    environment = cluster_environment(trainer)
     if isinstance(environment, SLURMEnvironment) and environment.auto_requeue:
         by = Signals(environment.requeue_signal or signal.SIGUSR1)
         _REQUEUES[by] = environment
@@ -82,7 +74,7 @@ def ending_well() -> Iterator[None]:
     except CannotWrite as error:
         raise InputError(str(error), remedy="" if GOES_ON in str(error) else GOES_ON) from error
     except OSError as error:
-        found = of_the_machine(error, remedy=ROOM)
+        found = machine_error(error, remedy=ROOM)
         if found is None and error.errno in VANISHED and error.filename is not None:
             found = InputError("it is not there any more.", where=str(error.filename), remedy=GOES_ON)
         if found is None:

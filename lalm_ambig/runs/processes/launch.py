@@ -17,6 +17,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from lalm_ambig.config.cli import Cli
 from lalm_ambig.core import distributed, stopping
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.lightning_internals import start_other_processes
 from lalm_ambig.runs.processes.checked_here import CheckedHere
 from lalm_ambig.runs.processes.ending import GOES_ON, listen_for
 
@@ -61,9 +62,7 @@ def launch(cli: Cli) -> Any:
     _watch_parent()
     if not strategy.cluster_environment.creates_processes_externally:
         os.environ[FIRST] = str(os.getpid())
-        # Not `launch`, whose own watch would kill this process without a word.
-        strategy.launcher._call_children_scripts()
-        _STARTED.extend(strategy.launcher.procs)
+        _STARTED.extend(start_other_processes(strategy.launcher))
         _watch_children(_STARTED)
     if not distributed.started():
         strategy.setup_environment()

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.lightning_internals import divide_over_all
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.methods.base import Method
 
@@ -112,7 +113,7 @@ class FSDP2Strategy(ModelParallelStrategy):
         super().__init__(save_distributed_checkpoint=False)
 
     def setup_environment(self) -> None:
-        self._data_parallel_size, self._tensor_parallel_size = self.num_processes * self.num_nodes, 1
+        divide_over_all(self)
         super().setup_environment()
 
     @property
