@@ -131,7 +131,7 @@ def _with_encoder(cli: Cli, data: DataModule, *, split: Split) -> DataModule:
     model.start, model.policy.adapter = None, Adapter()
     data = connect(model, data, splits=(split,))
     model.policy.to("cuda" if torch.cuda.is_available() else "cpu")
-    model.policy.check_here()
+    model.policy.check_again_if_moved()
     return data
 
 

@@ -24,7 +24,7 @@ from lalm_ambig.evaluation.table import ambiguity_table, main_table
 from lalm_ambig.files.atomic import write_lines
 from lalm_ambig.files.names import check_folder_name, component
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.weights.lora import summary
+from lalm_ambig.policies.weights.lora import parameter_counts
 from lalm_ambig.runs.batch_checks.update_size import divide_updates
 from lalm_ambig.runs.checkpoints.selection import read_selection, selection_table
 from lalm_ambig.runs.folder.run_folder import RunFolder
@@ -188,7 +188,7 @@ def _lines(notices: Sequence[str]) -> list[str]:
 
 
 def _policy_line(policy: Policy) -> str:
-    counts = summary(policy)
+    counts = parameter_counts(policy)
     every, trained = counts["parameters"] / 1e6, counts["trained"] / 1e6
     return f"policy: {policy.description}, {every:.1f} M parameters, {trained:.2f} M of them trained"
 

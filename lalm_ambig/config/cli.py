@@ -102,7 +102,7 @@ class Cli(LightningCLI):
 
     def check_precision(self, *, training: bool) -> None:
         """InputError for a precision that does not go with the policy's weights, before these are read."""
-        self.model.policy.reach()
+        self.model.policy.check_reachable()
         check_precision(self.model.policy, vars(self.config_init["trainer"]), training=training)
 
     def check_seed(self) -> None:

@@ -12,7 +12,7 @@ from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.causal_lm import CausalLM
 from lalm_ambig.policies.model_kinds import check_audio_model, check_text_model
-from lalm_ambig.policies.weights.checkpoint import dtype_to_load, reading
+from lalm_ambig.policies.weights.checkpoint import checkpoint_errors, dtype_to_load
 from lalm_ambig.policies.weights.contents import check_contents
 from lalm_ambig.policies.weights.lora_targets import find_targets
 
@@ -32,7 +32,7 @@ def skeleton(policy: Policy) -> tuple[nn.Module, Any]:
             where="policy.path",
             remedy="Give a folder, or a hub id while the hub can be reached.",
         )
-    with reading("described", source), torch.device("meta"):
+    with checkpoint_errors("described", source), torch.device("meta"):
         model, config = _model(policy, source, settings)
     model.requires_grad_(policy.adapter.method == "full")
     if policy.adapter.method == "full":

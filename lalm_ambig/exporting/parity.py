@@ -14,7 +14,7 @@ from lalm_ambig.core.types import SPLITS, Audio, Item, Tokens
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.data.encoding import Encoder
 from lalm_ambig.methods.base import Method
-from lalm_ambig.policies.audio.mel import whole_window
+from lalm_ambig.policies.audio.mel import padded_window
 from lalm_ambig.policies.base import Policy
 
 PROMPTS = 2
@@ -129,7 +129,7 @@ def plain_logits(model: Any, extractor: Any, probe: Probe) -> list[Float[Tensor,
         ids = torch.tensor([prompt.ids])
         inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
         if prompt.samples is not None:
-            mel, own = whole_window(extractor, [prompt.samples])
+            mel, own = padded_window(extractor, [prompt.samples])
             inputs |= {
                 "input_features": mel.to(next(model.parameters()).dtype),
                 "feature_attention_mask": own,

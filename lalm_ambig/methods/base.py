@@ -28,7 +28,7 @@ from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.lora import trained_parameters
 from lalm_ambig.policies.weights.sharding import gathered_weights
 from lalm_ambig.rollouts.parsing import read_stated
-from lalm_ambig.rollouts.passages import Settings
+from lalm_ambig.rollouts.passages import PassSettings
 from lalm_ambig.rollouts.reading import read_curated, read_generated
 from lalm_ambig.rollouts.samples import read_samples
 
@@ -159,9 +159,9 @@ class Method(lightning.LightningModule, ABC):
             self.reference.check(self.policy, started=self.start is not None)
 
     @property
-    def passes(self) -> Settings:
+    def passes(self) -> PassSettings:
         """How training passes are computed."""
-        return Settings(self.encoder.answer, share_prompt=self.shares)
+        return PassSettings(self.encoder.answer, share_prompt=self.shares)
 
     @property
     def shares(self) -> bool:

@@ -17,7 +17,7 @@ from lalm_ambig.readouts.verbalised import format_distribution
 from lalm_ambig.rewards.base import Reward
 from lalm_ambig.rewards.total import compute_rewards, total_reward, upper_bound
 from lalm_ambig.rollouts.parsing import parse_responses
-from lalm_ambig.rollouts.passages import Settings, curated_passages, score_spans
+from lalm_ambig.rollouts.passages import PassSettings, curated_spans, score_spans
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class CuratedTrajectory:
     """Whether its own tokens are trained on."""
 
     def reward(
-        self, encoder: Encoder, batch: Batch, *, rewards: Sequence[Reward], passes: Settings
+        self, encoder: Encoder, batch: Batch, *, rewards: Sequence[Reward], passes: PassSettings
     ) -> Float[Tensor, " group"]:
         """What the curated response of each item earns in all."""
         if self.earns == "perfect":
@@ -42,7 +42,7 @@ class CuratedTrajectory:
         if encoder.answer is None:
             groups = _as_groups(curated, _as_stated(encoder, batch), logits=None)
         else:
-            passages = curated_passages(curated, ce=False, name=False, scores=True)
+            passages = curated_spans(curated, ce=False, name=False, scores=True)
             with encoder.policy.eval_mode():
                 scores = score_spans(encoder.policy, batch, passages, passes).scores
             groups = _as_groups(curated, predicted_dist(scores), logits=scores)

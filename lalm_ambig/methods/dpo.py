@@ -21,7 +21,7 @@ from lalm_ambig.objectives.sft import SFTExperience
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.sharding import gathered_weights
 from lalm_ambig.rollouts.groups import GroupSampling, sample_groups
-from lalm_ambig.rollouts.passages import ScoredSpan, curated_passages, score_spans
+from lalm_ambig.rollouts.passages import ScoredSpan, curated_spans, score_spans
 from lalm_ambig.rollouts.sampling import Sampling
 
 
@@ -118,7 +118,7 @@ class DPO(Method):
             negatives = [_as_passage(groups, place) for place in rejected.nonzero().tolist()]
             chosen_ref, rejected_ref = self._reference(batch, negatives, paired=rejected.any(-1))
         kl, logits = self.objective.kl_weight > 0, self.readout == "logits"
-        positives = curated_passages(batch.curated, ce=True, name=not kl, scores=logits)
+        positives = curated_spans(batch.curated, ce=True, name=not kl, scores=logits)
         passed = score_spans(self.policy, batch, [*positives, *negatives], self.passes)
         count = len(positives)
         names = batch.curated.is_answer_token[:, : passed.log_probs.shape[1]]
@@ -151,7 +151,7 @@ class DPO(Method):
         chosen = torch.zeros(len(batch.items), device=paired.device)
         if not negatives:
             return chosen, chosen[:0]
-        every = curated_passages(batch.curated, ce=True, name=False, scores=False)
+        every = curated_spans(batch.curated, ce=True, name=False, scores=False)
         positives = [every[item] for item in paired.nonzero()[:, 0].tolist()]
         with self.reference.of(self.policy):
             sums = score_spans(self.policy, batch, [*positives, *negatives], self.passes).log_probs.sum(-1)

@@ -35,7 +35,7 @@ from lalm_ambig.rewards.base import Reward
 from lalm_ambig.rewards.format import Format
 from lalm_ambig.rewards.total import compute_rewards, total_reward
 from lalm_ambig.rollouts.groups import GroupSampling, sample_groups
-from lalm_ambig.rollouts.passages import Settings, score_spans
+from lalm_ambig.rollouts.passages import PassSettings, score_spans
 from lalm_ambig.rollouts.sampling import Sampling
 
 
@@ -130,8 +130,8 @@ class GRPO(Method):
         return self.sampling.max_new_tokens
 
     @property
-    def passes(self) -> Settings:
-        return Settings(self.encoder.answer, self.sampling.temperature or 1.0, self.shares)
+    def passes(self) -> PassSettings:
+        return PassSettings(self.encoder.answer, self.sampling.temperature or 1.0, self.shares)
 
     def gather(self, batch: Batch) -> GRPOExperience:
         collected = self.memory.of(batch, self.collect)

@@ -9,7 +9,7 @@ from lalm_ambig.methods.generation import Generation, check_kl_needs_logits
 from lalm_ambig.methods.optimisation import Optimiser
 from lalm_ambig.objectives.sft import SFTExperience, SFTObjective
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.rollouts.passages import curated_passages, score_spans
+from lalm_ambig.rollouts.passages import curated_spans, score_spans
 
 
 class SFT(Method):
@@ -56,7 +56,7 @@ class SFT(Method):
         kl, ce = self.objective.kl_weight > 0, self.objective.ce_weight > 0
         # Where the divergence teaches the class, CE leaves its name out (SPEC 4).
         logits = self.readout == "logits"
-        passages = curated_passages(batch.curated, ce=ce, name=not kl, scores=logits)
+        passages = curated_spans(batch.curated, ce=ce, name=not kl, scores=logits)
         passed = score_spans(self.policy, batch, passages, self.passes)
         return SFTExperience(
             token_log_probs=passed.log_probs,

@@ -18,7 +18,7 @@ from lalm_ambig.audio.inspection import MAX_S
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Audio, Tokens
 from lalm_ambig.policies.attention.tree import Segment
-from lalm_ambig.policies.audio.mel import RATE_HZ, feature_counts, unpadded_mel, whole_window
+from lalm_ambig.policies.audio.mel import RATE_HZ, feature_counts, unpadded_mel, padded_window
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.chat.chat import Chat
 from lalm_ambig.policies.chat.template import ChatSettings
@@ -28,9 +28,9 @@ from lalm_ambig.policies.weights.checkpoint import (
     DType,
     attention_notes,
     dtype_to_load,
-    located,
+    locate,
     read_model,
-    reading,
+    checkpoint_errors,
 )
 from lalm_ambig.policies.weights.contents import check_contents
 from lalm_ambig.policies.weights.hub import check_hub
@@ -71,11 +71,11 @@ class AudioModel(Policy):
     def window_features(
         self, mel: Float[Tensor, "clip mel frame"], own: Int[Tensor, "clip frame"]
     ) -> list[Float[Tensor, "_ channel"]]:
-        """Features by transformers' own encoder from its own input (see `mel.whole_window`)."""
+        """Features by transformers' own encoder from its own input (see `mel.padded_window`)."""
 
     def reference_features(self, clips: Sequence[Float[Tensor, " _"]]) -> list[Float[Tensor, "_ channel"]]:
         """What `encode_audio` must equal: the features by transformers' own path, on the extractor's whole window."""
-        mel, own = whole_window(self.extractor, clips)
+        mel, own = padded_window(self.extractor, clips)
         return self.window_features(mel.to(self.device), own.to(self.device))
 
     def project(self, features: Float[Tensor, "audio_token channel"]) -> Float[Tensor, "audio_token model"]:
@@ -89,11 +89,11 @@ class AudioModel(Policy):
             check_audio_model(source, config, self.model_class)
         check_weight_files(source)
         dtype = dtype_to_load(self.dtype_name, trained_whole=self.adapter.method == "full")
-        with reading(self.family, source):
+        with checkpoint_errors(self.family, source):
             tokenizer, self.extractor = self.load_front(source)
         self.chat = Chat(tokenizer, source, self.chat_settings, hears=True)
         self.tags = self.chat.tags(self.tags)
-        with reading(self.family, source):
+        with checkpoint_errors(self.family, source):
             model = read_model(self.model_class, source, dtype=dtype, attention=self.attention)
         self.load_notes += attention_notes(model, self.attention)
         self.extractor.padding_side = "right"
@@ -107,9 +107,9 @@ class AudioModel(Policy):
 
     def checkpoint(self) -> str:
         """Folder or hub id to read from."""
-        return located(self.path)
+        return locate(self.path)
 
-    def reach(self) -> None:
+    def check_reachable(self) -> None:
         check_hub(self.checkpoint(), download_gb=self.downloads_gb.get(self.path))
 
     @property
@@ -145,19 +145,19 @@ class AudioModel(Policy):
             )
         return ids
 
-    def own_states(
+    def native_states(
         self, ids: Int[Tensor, " token"], clip_s: float
     ) -> tuple[Segment, Int[Tensor, " whole"], Float[Tensor, "whole channel"]]:
         """As every policy; sound goes in on the encoder's whole window, as transformers prepares it."""
         if not clip_s:
-            return super().own_states(ids, clip_s)
+            return super().native_states(ids, clip_s)
         count = round(clip_s * RATE_HZ)
         clip = 0.1 * torch.randn(count, generator=torch.Generator().manual_seed(0))
         frames = self.log_mel(clip).to(self.device)
         heard = torch.full((self.audio_tokens(frames),), self.audio_token_id, device=self.device)
         whole = torch.cat([ids[:2], heard, ids[2:]])
-        mel, own = whole_window(self.extractor, [clip])
-        states, _ = self.own_forward(
+        mel, own = padded_window(self.extractor, [clip])
+        states, _ = self.native_forward(
             input_ids=whole[None],
             attention_mask=torch.ones_like(whole)[None],
             input_features=mel.to(self.device, self.tower.dtype),

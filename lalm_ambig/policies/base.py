@@ -21,12 +21,12 @@ from lalm_ambig.core import distributed
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Audio, Tokens
 from lalm_ambig.policies.attention.abilities import Abilities
-from lalm_ambig.policies.attention.own_forward import ANOTHER, BehindHead, OwnForward
+from lalm_ambig.policies.attention.native_forward import ANOTHER, LogitTransform, NativeForward
 from lalm_ambig.policies.attention.tree import Segment, disable_layout_attention, enable_layout_attention
 from lalm_ambig.policies.chat.chat import Chat
 from lalm_ambig.policies.log_probs import some_logits, token_log_probs
 from lalm_ambig.policies.self_check.examination import check_adapter, self_check
-from lalm_ambig.policies.weights.lora import Adapter, attach, load_model
+from lalm_ambig.policies.weights.lora import Adapter, attach_adapter, load_model
 from lalm_ambig.policies.weights.saved_adapter import load_adapter, trained_biases
 from lalm_ambig.policies.weights.sharding import Root, call_as_forward
 from lalm_ambig.readouts.response import TAGS, Tags
@@ -64,13 +64,13 @@ class Policy(nn.Module, ABC):
         """Saved weights that were put in over the base's."""
         self._base_biases: dict[str, Tensor] = {}
         """The base's own biases, where a saved adapter changes them."""
-        self.checked_on = ""
+        self.checked_device_type = ""
         """Kind of the device that `abilities` were found on."""
         self._root: tuple[Root, ...] = ()
         self.zero_offload: Any = None
         """DeepSpeed's object that divides the weights over processes, while ZeRO-3 does (see `sharding`)."""
 
-    def reach(self) -> None:
+    def check_reachable(self) -> None:
         """InputError in seconds where the checkpoint is on a hub that gives no answer; most policies need none."""
 
     @abstractmethod
@@ -98,18 +98,18 @@ class Policy(nn.Module, ABC):
         """Read the weights and attach the adapter, once; later calls do nothing."""
         if self.loaded:
             return
-        self.reach()
+        self.check_reachable()
         self.tokenizer, base = self.load_base()
         base.requires_grad_(False)
         self.model = base
-        self.model, notes = attach(
+        self.model, notes = attach_adapter(
             base, self.adapter, decoder=self.language_model, projector=self.projector_name
         )
         self.load_notes += notes
         if self.adapter.checkpoint_activations:
             self._checkpoint_activations()
         self._root = (Root(self.model),)
-        self.own_forward = OwnForward(self.base)
+        self.native_forward = NativeForward(self.base)
         self.check()
         self.loaded = True
 
@@ -130,14 +130,14 @@ class Policy(nn.Module, ABC):
         All processes must call, each with whole weights. InputError where the checkpoint cannot be used.
         """
         self.abilities = distributed.on_rank_zero(lambda: self_check(self))
-        self.checked_on = self.device.type
+        self.checked_device_type = self.device.type
         (enable_layout_attention if self.abilities.shares else disable_layout_attention)(
             self.attention_config
         )
 
-    def check_here(self) -> None:
+    def check_again_if_moved(self) -> None:
         """`check` again where the policy has been moved to a device of another kind since."""
-        if self.device.type != self.checked_on:
+        if self.device.type != self.checked_device_type:
             self.check()
 
     @property
@@ -145,7 +145,7 @@ class Policy(nn.Module, ABC):
         """The settings from which the decoder's layers take their attention."""
         return self.language_model.config
 
-    def own_states(
+    def native_states(
         self, ids: Int[Tensor, " token"], clip_s: float
     ) -> tuple[Segment, Int[Tensor, " whole"], Float[Tensor, "whole channel"]]:
         """A text by the class's own forward on ids and sound, alone: as a segment, its tokens, and its states.
@@ -154,13 +154,13 @@ class Policy(nn.Module, ABC):
             ids: Tokens of text.
             clip_s: Seconds of sound before them, for a policy with ears; 0 for none.
         """
-        states, _ = self.own_forward(input_ids=ids[None], use_cache=False)
+        states, _ = self.native_forward(input_ids=ids[None], use_cache=False)
         return Segment(self.embed_ids(ids), None, ids), ids, states[0]
 
     @property
-    def behind_head(self) -> BehindHead:
+    def logit_transform(self) -> LogitTransform:
         """What the model does to its head's product."""
-        return self.abilities.behind_head
+        return self.abilities.logit_transform
 
     @property
     def shares_prompts(self) -> bool:
@@ -286,8 +286,8 @@ class Policy(nn.Module, ABC):
         mask: Tensor,
         *,
         ids: Int[Tensor, "item new"] | None = None,
-        going_on: dict[str, Any] | None = None,
-        ragged: bool = True,
+        past: dict[str, Any] | None = None,
+        has_padding: bool = True,
     ) -> Float[Tensor, "item new channel"]:
         """What the head reads for each new token.
 
@@ -298,7 +298,7 @@ class Policy(nn.Module, ABC):
             embeddings: Of the new tokens.
             mask: True on tokens, False on padding.
             ids: The new tokens, where they say all of it (see `Segment.ids`).
-            going_on: What an earlier call left there is gone on from, and what the next one needs is put there; an
+            past: What an earlier call left there is gone on from, and what the next one needs is put there; an
                 empty one starts. None where nothing will go on.
             ragged: Whether the mask may have padding; without, the decoder is given none.
         """
@@ -306,13 +306,13 @@ class Policy(nn.Module, ABC):
         states, state = self.decoded(
             embeddings,
             ids,
-            attention_mask=mask.long() if ragged else None,
+            attention_mask=mask.long() if has_padding else None,
             position_ids=self.rotary_positions(positions),
-            use_cache=going_on is not None,
-            **(going_on or {}),
+            use_cache=past is not None,
+            **(past or {}),
         )
-        if going_on is not None:
-            going_on.update(state)
+        if past is not None:
+            past.update(state)
         return states
 
     def decoded(
@@ -335,14 +335,14 @@ class Policy(nn.Module, ABC):
     def logits(self, hidden: Float[Tensor, "*rows channel"]) -> Float[Tensor, "*rows vocabulary"]:
         """Logits over the whole vocabulary, for the given rows only."""
         rows: Tensor = self.base.get_output_embeddings()(hidden)
-        return rows if self.behind_head.nothing else self.behind_head(rows.float())
+        return rows if self.logit_transform.is_identity else self.logit_transform(rows.float())
 
     def token_log_probs(
         self, hidden: Float[Tensor, "row channel"], ids: Int[Tensor, " row"], *, temperature: float = 1.0
     ) -> Float[Tensor, " row"]:
         """Log-probability in nats of each row's token, in float32, a chunk of the vocabulary's logits at a time."""
         head = self.base.get_output_embeddings()
-        return token_log_probs(head, hidden, ids, temperature=temperature, behind=self.behind_head)
+        return token_log_probs(head, hidden, ids, temperature=temperature, transform=self.logit_transform)
 
     def category_logits(
         self, hidden: Float[Tensor, "*rows channel"], token_ids: Int[Tensor, " category"]
@@ -350,8 +350,8 @@ class Policy(nn.Module, ABC):
         """Logits of a few tokens in float32: C rows of the head, never the vocabulary."""
         head = self.base.get_output_embeddings()
         if isinstance(head, BaseTunerLayer):  # an adapter on it is in no row of its weight
-            return self.behind_head(head(hidden).float()[..., token_ids])
-        return self.behind_head(call_as_forward(head, some_logits, hidden, token_ids))
+            return self.logit_transform(head(hidden).float()[..., token_ids])
+        return self.logit_transform(call_as_forward(head, some_logits, hidden, token_ids))
 
     # Modes
 

@@ -19,12 +19,12 @@ from lalm_ambig.policies.weights.checkpoint import (
     DType,
     attention_notes,
     dtype_to_load,
-    located,
+    locate,
     read_model,
-    reading,
+    checkpoint_errors,
 )
 from lalm_ambig.policies.weights.contents import check_contents
-from lalm_ambig.policies.weights.gguf_files import gguf_file, unpacked
+from lalm_ambig.policies.weights.gguf_files import gguf_file, unpack
 from lalm_ambig.policies.weights.hub import check_hub
 from lalm_ambig.policies.weights.lora import Adapter
 from lalm_ambig.policies.weights.weight_files import check_weight_files
@@ -69,11 +69,11 @@ class CausalLM(Policy):
             check_text_model(source, config)
         check_weight_files(source)
         dtype = dtype_to_load(self.dtype_name, trained_whole=self.adapter.method == "full")
-        with reading("text model", source):
+        with checkpoint_errors("text model", source):
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
         self.chat = Chat(tokenizer, source, self.chat_settings)
         self.tags = self.chat.tags(self.tags)
-        with reading("text model", source):
+        with checkpoint_errors("text model", source):
             model = read_model(AutoModelForCausalLM, source, dtype=dtype, attention=self.attention)
         self.load_notes += attention_notes(model, self.attention)
         if self.adapter.method == "full" and vars(model.config).get("rescale_every"):
@@ -87,11 +87,11 @@ class CausalLM(Policy):
     def checkpoint(self) -> str:
         """Folder or hub id to read from."""
         file = gguf_file(self.path)
-        return unpacked(file, self.dtype_name) if file else located(self.path)
+        return unpack(file, self.dtype_name) if file else locate(self.path)
 
-    def reach(self) -> None:
+    def check_reachable(self) -> None:
         if gguf_file(self.path) is None:
-            check_hub(located(self.path))
+            check_hub(locate(self.path))
 
     @property
     def description(self) -> str:
@@ -114,12 +114,12 @@ class CausalLM(Policy):
     ) -> tuple[Float[Tensor, "row token channel"], dict[str, Any]]:
         """By the class's own forward without its head, on ids wherever these are known."""
         inputs = {"inputs_embeds": embeddings} if ids is None else {"input_ids": ids}
-        states, state = self.own_forward(**inputs, **settings)
-        asked = settings.get("use_cache") and not state and "cache" in self.own_forward.takes
+        states, state = self.native_forward(**inputs, **settings)
+        asked = settings.get("use_cache") and not state and "cache" in self.native_forward.takes
         if not asked or "cache" in settings:
             return states, state
         cache = DynamicCache(
             config=self.base.config
         )  # a class that hands none out fills one that it is given
-        states, _ = self.own_forward(**inputs, **settings, cache=cache)
+        states, _ = self.native_forward(**inputs, **settings, cache=cache)
         return states, {"cache": cache}

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from lalm_ambig.policies.attention.own_forward import BehindHead
+from lalm_ambig.policies.attention.native_forward import LogitTransform
 from lalm_ambig.policies.weights.sharding import call_as_forward
 
 LOGITS_AT_ONCE = 4_000_000
@@ -19,25 +19,25 @@ def token_log_probs(
     ids: Int[Tensor, " row"],
     *,
     temperature: float = 1.0,
-    behind: BehindHead | None = None,
+    transform: LogitTransform | None = None,
 ) -> Float[Tensor, " row"]:
-    """log softmax(behind(head(hidden)) / temperature) at `ids`, in nats, float32.
+    """log softmax(transform(head(hidden)) / temperature) at `ids`, in nats, float32.
 
     With a frozen plain head one pass over the vocabulary gives the value and the gradient with respect to `hidden`;
     otherwise (a trained head, a wrapped one) the logits are made and kept by autograd.
     """
-    behind = behind or BehindHead()
+    transform = transform or LogitTransform()
     plain = type(head) is nn.Linear and not any(p.requires_grad for p in head.parameters())
     if plain and hidden.numel():
         return call_as_forward(
             head,
             lambda own, rows, tokens: _OnePass.apply(
-                rows, own.weight, own.bias, (tokens, temperature, behind)
+                rows, own.weight, own.bias, (tokens, temperature, transform)
             ),
             hidden,
             ids,
         )
-    logits = behind(head(hidden).float()) / temperature
+    logits = transform(head(hidden).float()) / temperature
     return -nn.functional.cross_entropy(logits, ids, reduction="none")
 
 
@@ -51,9 +51,9 @@ class _OnePass(torch.autograd.Function):
         hidden: Tensor,
         weight: Tensor,
         bias: Tensor | None,
-        settings: tuple[Tensor, float, BehindHead],
+        settings: tuple[Tensor, float, LogitTransform],
     ) -> Tensor:
-        ids, temperature, behind = settings
+        ids, temperature, transform = settings
         needed = ctx.needs_input_grad[0]
         dtype = _compute_dtype(hidden)
         slopes = torch.empty_like(hidden) if needed else None
@@ -64,8 +64,8 @@ class _OnePass(torch.autograd.Function):
             for start in range(0, len(hidden), rows):
                 part = slice(start, start + rows)
                 logits = (hidden[part].to(dtype) @ head.T).float()
-                logits = behind(logits if bias is None else logits + bias.float())
-                own = behind.slope(logits) if needed and not behind.nothing else None
+                logits = transform(logits if bias is None else logits + bias.float())
+                own = transform.slope(logits) if needed and not transform.is_identity else None
                 logits.div_(temperature)
                 log_sum = logits.logsumexp(-1)
                 values[part] = logits.gather(1, ids[part, None])[:, 0] - log_sum

@@ -31,7 +31,7 @@ CHAT = "Give a chat model that writes text from left to right."
 def check_text_model(source: str, config: Mapping[str, Any]) -> None:
     """InputError unless the settings are those of a model that `AutoModelForCausalLM` reads as a writer of text."""
     kind = config["model_type"]
-    if policy := ears(config):
+    if policy := audio_policy_file(config):
         raise InputError(
             f"{source} hears ({kind}), and is read by a policy of its own.",
             where=WHERE,
@@ -62,7 +62,7 @@ def check_audio_model(source: str, config: Mapping[str, Any], model_class: Any) 
     kind = config["model_type"]
     if wanted in _kinds(config):
         return
-    if other := ears(config):
+    if other := audio_policy_file(config):
         remedy = f"Use {other}."
     elif kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         remedy = "A text model goes with configs/policy/causal_lm.yaml."
@@ -71,7 +71,7 @@ def check_audio_model(source: str, config: Mapping[str, Any], model_class: Any) 
     raise InputError(f"{source} is of the type {kind}, not {wanted}.", where=WHERE, remedy=remedy)
 
 
-def ears(config: Mapping[str, Any]) -> str | None:
+def audio_policy_file(config: Mapping[str, Any]) -> str | None:
     """The configuration file of the policy with ears that reads such a checkpoint; None where no policy does."""
     found = [file for kind, file in _policies_with_ears().items() if kind in _kinds(config)]
     return found[0] if found else None

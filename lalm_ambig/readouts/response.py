@@ -36,7 +36,7 @@ class Tags:
         """The curated response up to an answer that is stated in words."""
         return f"{rationale.rstrip()}{self.think_close if self.opened else ''}\n"
 
-    def parted(self, text: str) -> tuple[str, str]:
+    def split_thought(self, text: str) -> tuple[str, str]:
         """A response's thought, without its tags, and what follows it.
 
         Nothing follows a thought that is not closed, and a response without one is all answer. A response may open a
@@ -50,9 +50,9 @@ class Tags:
         )
         return thought, rest
 
-    def outside(self, text: str) -> str:
+    def outside_thought(self, text: str) -> str:
         """The part of a response in which an answer counts: all of it, unless the prompt has opened a thought."""
-        return self.parted(text)[1] if self.opened else text
+        return self.split_thought(text)[1] if self.opened else text
 
     def completion_to_answer(self, text: str) -> str:
         """What must be appended to a response so that it reaches the answer's place; empty where it has.
@@ -61,7 +61,7 @@ class Tags:
         opened no answer counts until it is closed.
         """
         answer = self.answer_open
-        if answer in self.outside(text):
+        if answer in self.outside_thought(text):
             return ""
         inside = self.opened and self.think_close not in text
         for present in range(len(answer) - 1, 1, -1):  # "<" alone may be the start of either tag

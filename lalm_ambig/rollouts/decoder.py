@@ -11,14 +11,14 @@ from lalm_ambig.core.types import Batch
 from lalm_ambig.data.encoding import pad
 from lalm_ambig.policies.attention.plain import PlainDecoding
 from lalm_ambig.policies.attention.tree import Segment
-from lalm_ambig.policies.attention.tree_pass import go_on, prefill, tree_states
+from lalm_ambig.policies.attention.tree_pass import continue_from_cache, prefill, tree_states
 from lalm_ambig.policies.base import Policy
 
 Continuations = Sequence[Sequence[Sequence[int]]]
 """Of each row, token lists that could follow it, each behind the same tokens."""
 
 
-class Decoder(ABC):
+class RolloutDecoder(ABC):
     """K responses to each prompt of a batch, rows prompt by prompt: row g·K + k is response k of prompt g."""
 
     def __init__(self, policy: Policy, batch: Batch, *, group_size: int) -> None:
@@ -43,7 +43,7 @@ class Decoder(ABC):
         """Hidden states [token, channel] of each continuation behind the first `prefixes[row]` tokens of its row."""
 
 
-class SharedDecoder(Decoder):
+class SharedDecoder(RolloutDecoder):
     """Each prompt read once, its keys and values kept once."""
 
     def start(self) -> Float[Tensor, "row channel"]:
@@ -53,7 +53,7 @@ class SharedDecoder(Decoder):
     def step(self, tokens: Int[Tensor, " row"]) -> Float[Tensor, "row channel"]:
         self.fed.append(tokens)
         positions = self.cache.prompt_lengths + self.cache.used
-        states = go_on(self.policy, self.cache, tokens[:, None], positions[:, None])
+        states = continue_from_cache(self.policy, self.cache, tokens[:, None], positions[:, None])
         self.cache.advance(1)
         return states[:, 0]
 
@@ -67,7 +67,7 @@ class SharedDecoder(Decoder):
         kept = kept[:, None, :].expand(-1, sees.shape[1], -1)
         self.cache.hidden = ~torch.cat([kept, sees], dim=-1)[:, None].to(self.policy.device)
         positions = self.cache.prompt_lengths[:, None] + start[:, None] + offsets
-        states = go_on(self.policy, self.cache, packed.ids.to(self.policy.device), positions)
+        states = continue_from_cache(self.policy, self.cache, packed.ids.to(self.policy.device), positions)
         self.cache.hidden = None
         return [list(row[: sum(parts)].split(parts)) for row, parts in zip(states, sizes, strict=True)]
 
@@ -86,7 +86,7 @@ def _tree_of_lists(sizes: Sequence[Sequence[int]], width: int) -> tuple[Tensor, 
     return offsets, same & torch.ones(width, width, dtype=torch.bool).tril()
 
 
-class PlainDecoder(Decoder):
+class PlainDecoder(RolloutDecoder):
     """Every row with a prompt of its own, by the model's own cache: what the shared way must equal."""
 
     def start(self) -> Float[Tensor, "row channel"]:

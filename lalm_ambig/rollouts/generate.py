@@ -17,8 +17,8 @@ from lalm_ambig.core.types import Batch
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.merged_weights import merged_for_decoding
 from lalm_ambig.readouts.response import TAGS, Tags
-from lalm_ambig.rollouts.decoder import Continuations, Decoder, PlainDecoder, SharedDecoder
-from lalm_ambig.rollouts.sampling import Sampling, choose
+from lalm_ambig.rollouts.decoder import Continuations, RolloutDecoder, PlainDecoder, SharedDecoder
+from lalm_ambig.rollouts.sampling import Sampling, choose_tokens
 
 Ended = Literal["stop", "end", "length"]
 """A response ends with a stop text, with the end of the model's turn, or because it is too long."""
@@ -74,13 +74,13 @@ class Response:
 
 
 @dataclass(frozen=True)
-class Generated:
+class GeneratedBatch:
     """Responses, row g·K + k being response k to prompt g, and what they can be continued from."""
 
     responses: list[Response]
     anchor_states: Float[Tensor, "row channel"] | None
     """Hidden state behind the anchor, or behind the closing where it was missing."""
-    decoder: Decoder
+    decoder: RolloutDecoder
 
     def continue_from_anchor(self, continuations: Continuations) -> list[list[Tensor]]:
         """Hidden states [token, channel] of token lists that follow the anchor of each row."""
@@ -96,7 +96,7 @@ class Generated:
 @torch.no_grad()
 def generate(
     policy: Policy, batch: Batch, request: Request, *, noise: Float[Tensor, "row token"] | None = None
-) -> Generated:
+) -> GeneratedBatch:
     """`request.group_size` responses to each prompt of the batch.
 
     Args:
@@ -121,13 +121,13 @@ def generate(
         with merged_for_decoding(policy, rows=len(loop.rows)) if steps >= MERGE_FROM else nullcontext():
             for step in range(steps):
                 column = torch.zeros(len(hidden)) if noise is None else noise[:, step]
-                tokens, log_probs = choose(policy.logits(hidden), request.sampling, column)
+                tokens, log_probs = choose_tokens(policy.logits(hidden), request.sampling, column)
                 loop.take(tokens.tolist(), log_probs.tolist())
                 if loop.done:
                     break
                 hidden = decoder.step(tokens)
                 loop.capture(hidden)
-        return Generated(loop.rows, loop.anchor_states(decoder), decoder)
+        return GeneratedBatch(loop.rows, loop.anchor_states(decoder), decoder)
 
 
 class _Loop:
@@ -164,7 +164,7 @@ class _Loop:
         tail = self.policy.tokenizer.decode(row.ids[-TAG_TOKENS:])
         anchor, tags = self.request.anchor, self.request.tags
         if tags.opened and any(text in tail for text in (anchor or "", *self.request.stop) if text):
-            tail = tags.outside(self.policy.tokenizer.decode(row.ids))
+            tail = tags.outside_thought(self.policy.tokenizer.decode(row.ids))
         if anchor and row.anchor_end < 0 and tail.endswith(anchor):
             row.anchor_end = len(row.ids)
             self.waiting.append(number)
@@ -184,7 +184,7 @@ class _Loop:
         self.states |= {number: hidden[number] for number in self.waiting}
         self.waiting.clear()
 
-    def anchor_states(self, decoder: Decoder) -> Tensor | None:
+    def anchor_states(self, decoder: RolloutDecoder) -> Tensor | None:
         """The state behind each row's anchor, in one more pass for the rows that lack it."""
         for row in self.rows:
             row.ended = row.ended or "length"
@@ -206,7 +206,7 @@ class _Loop:
         anchor = str(self.request.anchor)
         row.prefix, closing = row.anchor_end, []
         if row.anchor_end < 0:
-            row.was_completed = anchor not in self.request.tags.outside(row.text)
+            row.was_completed = anchor not in self.request.tags.outside_thought(row.text)
             # Where the tag's end and what follows it share a token, go back to before that token.
             row.prefix = len(spoken) if row.was_completed else self._tokens_before(spoken, anchor)
             text = self.policy.tokenizer.decode(spoken[: row.prefix])
@@ -218,4 +218,4 @@ class _Loop:
     def _tokens_before(self, ids: Sequence[int], anchor: str) -> int:
         """How many tokens come before the one that completes the anchor."""
         decode, tags = self.policy.tokenizer.decode, self.request.tags
-        return next(n for n in range(len(ids)) if anchor in tags.outside(decode(ids[: n + 1])))
+        return next(n for n in range(len(ids)) if anchor in tags.outside_thought(decode(ids[: n + 1])))

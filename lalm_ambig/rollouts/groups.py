@@ -12,7 +12,7 @@ from lalm_ambig.core.types import Batch, Groups
 from lalm_ambig.data.encoding import Encoder, pad
 from lalm_ambig.readouts.logits import AnswerTokens, predicted_dist
 from lalm_ambig.readouts.verbalised import is_bare, is_reasoned
-from lalm_ambig.rollouts.generate import Generated, Request, Response, generate
+from lalm_ambig.rollouts.generate import GeneratedBatch, Request, Response, generate
 from lalm_ambig.rollouts.parsing import parse_responses
 from lalm_ambig.rollouts.sampling import Sampling, uniform_noise
 from lalm_ambig.rollouts.scoring import category_scores, inner_tokens
@@ -34,7 +34,7 @@ class GroupSampling:
 
 
 @dataclass(frozen=True)
-class Answers:
+class ResponseDistributions:
     """What the responses say, row by row."""
 
     predicted_dist: Float[Tensor, "row category"]
@@ -74,34 +74,34 @@ def _to_answer(request: Request, answer: AnswerTokens) -> Request:
     )
 
 
-def _scored(encoder: Encoder, generated: Generated, answer: AnswerTokens) -> Answers:
+def _scored(encoder: Encoder, generated: GeneratedBatch, answer: AnswerTokens) -> ResponseDistributions:
     assert generated.anchor_states is not None
     inner = inner_tokens(answer)
     with encoder.policy.eval_mode():
         inside = generated.continue_from_anchor([inner] * len(generated.responses)) if any(inner) else None
         scores = category_scores(encoder.policy, answer, generated.anchor_states, inside=inside)
     formed = [answer.tags.is_well_formed(r.text) for r in generated.responses]
-    return Answers(predicted_dist(scores), formed, category_logits=scores)
+    return ResponseDistributions(predicted_dist(scores), formed, category_logits=scores)
 
 
-def _stated(encoder: Encoder, generated: Generated) -> Answers:
+def _stated(encoder: Encoder, generated: GeneratedBatch) -> ResponseDistributions:
     texts = [r.text for r in generated.responses]
-    dist, unparsed = parse_responses([encoder.tags.parted(text)[1] for text in texts], encoder.categories)
+    dist, unparsed = parse_responses([encoder.tags.split_thought(text)[1] for text in texts], encoder.categories)
     formed = [
         reason is None and _in_form(encoder, text) for text, reason in zip(texts, unparsed, strict=True)
     ]
-    return Answers(dist.to(encoder.policy.device), formed, unparsed=unparsed)
+    return ResponseDistributions(dist.to(encoder.policy.device), formed, unparsed=unparsed)
 
 
 def _in_form(encoder: Encoder, text: str) -> bool:
     """Whether a response is the object alone, or with reasoning before it, be it in a thought or not."""
     if not encoder.reasoning:
         return is_bare(text)
-    thought, rest = encoder.tags.parted(text)
+    thought, rest = encoder.tags.split_thought(text)
     return is_reasoned(rest) or (bool(thought.strip()) and is_bare(rest))
 
 
-def _grouped(encoder: Encoder, responses: Sequence[Response], found: Answers, *, group_size: int) -> Groups:
+def _grouped(encoder: Encoder, responses: Sequence[Response], found: ResponseDistributions, *, group_size: int) -> Groups:
     policy, device = encoder.policy, found.predicted_dist.device
     tokens = pad([r.ids for r in responses], policy.pad_id, side="right").to(device)
     values = torch.tensor([value for r in responses for value in r.log_probs], device=device)
@@ -134,7 +134,7 @@ def _grouped(encoder: Encoder, responses: Sequence[Response], found: Answers, *,
     )
 
 
-def _reached(responses: Sequence[Response], found: Answers) -> list[bool]:
+def _reached(responses: Sequence[Response], found: ResponseDistributions) -> list[bool]:
     """Whether each response came to an answer by itself."""
     if found.unparsed is None:
         return [not r.was_completed for r in responses]

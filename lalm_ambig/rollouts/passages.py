@@ -31,7 +31,7 @@ class ScoredSpan:
 
 
 @dataclass(frozen=True)
-class Settings:
+class PassSettings:
     """How passages are computed."""
 
     answer: AnswerTokens | None
@@ -54,7 +54,7 @@ class PassOutput:
     """Class scores of the passages that have an anchor (see `category_scores`)."""
 
 
-def curated_passages(curated: Demonstrations, *, ce: bool, name: bool, scores: bool) -> list[ScoredSpan]:
+def curated_spans(curated: Demonstrations, *, ce: bool, name: bool, scores: bool) -> list[ScoredSpan]:
     """The curated response of each item as passages.
 
     Args:
@@ -74,7 +74,7 @@ def curated_passages(curated: Demonstrations, *, ce: bool, name: bool, scores: b
 
 
 def score_spans(
-    policy: Policy, batch: Batch, passages: Sequence[ScoredSpan], settings: Settings
+    policy: Policy, batch: Batch, passages: Sequence[ScoredSpan], settings: PassSettings
 ) -> PassOutput:
     """One forward pass over the batch's prompts and the passages behind them, with gradients where they are on."""
     inner = () if settings.answer is None else inner_tokens(settings.answer)

@@ -44,7 +44,7 @@ class Sampling:
 GREEDY = Sampling(temperature=0.0)
 
 
-def choose(
+def choose_tokens(
     logits: Float[Tensor, "row vocabulary"], sampling: Sampling, noise: Float[Tensor, " row"]
 ) -> tuple[Int[Tensor, " row"], Float[Tensor, " row"]]:
     """The next token of each row and its log-probability in nats under the tempered policy, before top-k and top-p.

@@ -62,7 +62,7 @@ def connect(
     Raises:
         InputError: Data, prompt, weights and method do not go together.
     """
-    model.policy.reach()
+    model.policy.check_reachable()
     if weights is None and model.start is not None:
         weights = TrainedWeights(started_from(model.start))
     data = _read(model, data, splits=splits, training=training)

@@ -28,7 +28,7 @@ from transformers import (
 )
 
 from lalm_ambig.audio.reading import read_audio
-from lalm_ambig.policies.audio.mel import whole_window
+from lalm_ambig.policies.audio.mel import padded_window
 from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.qwen2_5_omni import Qwen2_5Omni
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
@@ -81,14 +81,14 @@ def write_random(family: str, folder: Path) -> None:
 def compare(policy: AudioModel, clips: Sequence[torch.Tensor], repeats: int) -> dict[str, Any]:
     """Medians in milliseconds a clip of each part, their ratio, and how far the features are apart."""
     frames = [policy.log_mel(clip) for clip in clips]
-    mel, own = whole_window(policy.extractor, clips)
+    mel, own = padded_window(policy.extractor, clips)
     parts: dict[str, dict[str, Callable[[], Any]]] = {
         "own_frames": {
             "spectrum": lambda: [policy.log_mel(clip) for clip in clips],
             "encoder": lambda: policy.encode_audio(frames),
         },
         "window": {
-            "spectrum": lambda: whole_window(policy.extractor, clips),
+            "spectrum": lambda: padded_window(policy.extractor, clips),
             "encoder": lambda: policy.window_features(mel, own),
         },
     }

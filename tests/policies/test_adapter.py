@@ -16,7 +16,7 @@ from lalm_ambig.data.encoding import pad
 from lalm_ambig.policies.audio.standardised import StandardisedLinear
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
 from lalm_ambig.policies.tiny import Tiny
-from lalm_ambig.policies.weights.lora import Adapter, summary, trained_parameters
+from lalm_ambig.policies.weights.lora import Adapter, parameter_counts, trained_parameters
 
 SETTINGS = ({}, {"projector": True}, {"audio_tower": True}, {"projector": True, "audio_tower": True})
 PARTS = [{"type": "audio", "audio_url": "clip"}, {"type": "text", "text": "which emotion?"}]
@@ -64,7 +64,7 @@ def test_only_what_was_asked_for_is_trained(make_policy: MakePolicy, settings: d
 
 
 def test_full_fine_tuning_trains_everything(make_policy: MakePolicy) -> None:
-    numbers = summary(make_policy(method="full"))
+    numbers = parameter_counts(make_policy(method="full"))
     assert numbers["trained"] == numbers["parameters"] > 1_000_000
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lalm_ambig.policies.audio.standardised import StandardisedLinear
 from lalm_ambig.policies.tiny import Tiny
-from lalm_ambig.policies.weights.lora import Adapter, attach
+from lalm_ambig.policies.weights.lora import Adapter, attach_adapter
 
 
 def fresh(seed: int, drawn: int) -> tuple[Tensor, Tensor]:
@@ -43,5 +43,5 @@ def test_a_fresh_adapter_draws_nothing_from_what_others_draw(
     policy.model = base
     before = torch.get_rng_state()
 
-    attach(base, policy.adapter, decoder=policy.language_model, projector=policy.projector_name)
+    attach_adapter(base, policy.adapter, decoder=policy.language_model, projector=policy.projector_name)
     assert torch.equal(before, torch.get_rng_state())

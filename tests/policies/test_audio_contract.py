@@ -11,7 +11,7 @@ from small_model import noise, nudge
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Audio, Tokens
 from lalm_ambig.data.encoding import pad
-from lalm_ambig.policies.audio.mel import whole_window
+from lalm_ambig.policies.audio.mel import padded_window
 from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.weights.lora import trained_parameters
 
@@ -38,7 +38,7 @@ def states(policy: AudioModel, clips: Sequence[torch.Tensor]) -> torch.Tensor:
 
 def own_counts(policy: AudioModel, clips: Sequence[torch.Tensor]) -> list[int]:
     """Audio tokens by transformers' own arithmetic on its own frames."""
-    _, own = whole_window(policy.extractor, clips)
+    _, own = padded_window(policy.extractor, clips)
     return [max(0, int(n)) for n in policy.tower._get_feat_extract_output_lengths(own.sum(-1))[1]]
 
 
@@ -46,7 +46,7 @@ def own_counts(policy: AudioModel, clips: Sequence[torch.Tensor]) -> list[int]:
 def test_hidden_states_with_sound_are_the_models_own_forward(ears: AudioModel) -> None:
     clips = ragged()
     tokens, audio = prompted(ears, clips)
-    mel, own = whole_window(ears.extractor, clips)
+    mel, own = padded_window(ears.extractor, clips)
     theirs = ears.base.model(
         input_ids=tokens.ids,
         attention_mask=tokens.mask.long(),
@@ -82,8 +82,8 @@ def test_going_on_from_a_cached_prompt_with_sound_equals_one_pass(ears: AudioMod
     prompt, rest = ears.embed(tokens, audio), ears.embed_ids(response)
     whole = ears.hidden(torch.cat([prompt, rest], dim=1), mask)[:, tokens.ids.shape[1] :]
     state: dict[str, Any] = {}
-    ears.hidden(prompt, tokens.mask, going_on=state)
-    torch.testing.assert_close(ears.hidden(rest, mask, going_on=state), whole, atol=2e-5, rtol=1e-4)
+    ears.hidden(prompt, tokens.mask, past=state)
+    torch.testing.assert_close(ears.hidden(rest, mask, past=state), whole, atol=2e-5, rtol=1e-4)
 
 
 @torch.no_grad()

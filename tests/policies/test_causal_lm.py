@@ -71,8 +71,8 @@ def test_every_family_goes_on_from_a_cache(family: tuple[str, CausalLM]) -> None
     state: dict[str, Any] = {}
     embeddings = policy.embed(tokens)
     whole = policy.hidden(embeddings, tokens.mask)
-    policy.hidden(embeddings[:, :5], tokens.mask[:, :5], going_on=state)
-    rest = policy.hidden(embeddings[:, 5:], tokens.mask, going_on=state)
+    policy.hidden(embeddings[:, :5], tokens.mask[:, :5], past=state)
+    rest = policy.hidden(embeddings[:, 5:], tokens.mask, past=state)
     torch.testing.assert_close(rest, whole[:, 5:], atol=2e-5, rtol=1e-4)
 
 

@@ -6,7 +6,7 @@ from small_model import MakeEncoder, MakePolicy
 
 from lalm_ambig.core.types import Item
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.rollouts.passages import Settings, curated_passages, score_spans
+from lalm_ambig.rollouts.passages import PassSettings, curated_spans, score_spans
 
 
 @pytest.mark.parametrize("share_prompt", [True, False], ids=["tree", "plain"])
@@ -27,9 +27,9 @@ def test_loss_and_gradients_are_the_same_and_less_is_kept(
         encoder = make_encoder(policy)
         batch = encoder(items)
         assert batch.curated is not None
-        passages = curated_passages(batch.curated, ce=True, name=True, scores=True)
+        passages = curated_spans(batch.curated, ce=True, name=True, scores=True)
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
-            passed = score_spans(policy, batch, passages, Settings(encoder.answer, share_prompt=share_prompt))
+            passed = score_spans(policy, batch, passages, PassSettings(encoder.answer, share_prompt=share_prompt))
             loss = passed.log_probs.sum() + passed.scores.logsumexp(-1).sum()
         loss.backward()
         found.append((float(loss.detach()), gradients(policy), kept))

@@ -111,7 +111,7 @@ def test_every_policy_says_what_to_do_in_one_line_and_at_once(
     nowhere: str, policy: Any, size: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     started = time.monotonic()
-    asks = (policy.reach, policy.load, lambda: check_contents(policy.path))
+    asks = (policy.check_reachable, policy.load, lambda: check_contents(policy.path))
     for ask in asks:
         with pytest.raises(InputError) as raised:
             ask()
@@ -132,11 +132,11 @@ def test_a_server_that_never_answers_and_a_search_that_never_ends_cost_seconds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     started = time.monotonic()
-    assert hub.answer_of("a/b", patience_s=0.3) is not None
+    assert hub.no_answer_reason("a/b", patience_s=0.3) is not None
 
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(20))
     at(monkeypatch, "http://hub.example.invalid")
-    assert hub.answer_of("a/b", patience_s=0.3) == "gives no answer within 0.3 s"
+    assert hub.no_answer_reason("a/b", patience_s=0.3) == "gives no answer within 0.3 s"
     assert time.monotonic() - started < 3
     assert hub.PATIENCE_S < 5
 

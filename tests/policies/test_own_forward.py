@@ -9,7 +9,7 @@ from small_checkpoints import write_causal_lm
 from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.policies.attention.own_forward import BehindHead, OwnForward
+from lalm_ambig.policies.attention.native_forward import LogitTransform, NativeForward
 from lalm_ambig.policies.causal_lm import CausalLM
 from lalm_ambig.policies.weights.lora import Adapter
 
@@ -83,7 +83,7 @@ def test_log_probs_and_their_gradient_are_those_of_the_class_s_logits(
     ours = policy.token_log_probs(hidden, IDS[0, 1:], temperature=temperature)
     (slope,) = torch.autograd.grad((ours * weights).sum(), hidden)
     own = theirs.get_output_embeddings()(hidden)
-    logits = policy.behind_head(own) / temperature
+    logits = policy.logit_transform(own) / temperature
     expected = torch.log_softmax(logits, -1).gather(-1, IDS[0, 1:, None])[:, 0]
     (theirs_slope,) = torch.autograd.grad((expected * weights).sum(), hidden)
     whole = torch.log_softmax(theirs(input_ids=IDS).logits[0, :-1] / temperature, -1)
@@ -92,17 +92,17 @@ def test_log_probs_and_their_gradient_are_those_of_the_class_s_logits(
 
 
 def test_a_cap_by_hand() -> None:
-    behind = BehindHead(scale=2.0, cap=3.0)
+    behind = LogitTransform(scale=2.0, cap=3.0)
     logit = behind(torch.tensor([1.5]))
     assert logit.item() == pytest.approx(3 * 0.7615941559557649)  # tanh 1
     assert behind.slope(logit).item() == pytest.approx(2 * (1 - 0.7615941559557649**2), rel=1e-6)
-    assert BehindHead().nothing
+    assert LogitTransform().is_identity
 
 
 @pytest.mark.parametrize(("scale", "cap"), [(1.0, None), (0.03, None), (1.0, 30.0), (1.0, 2.0), (0.5, 7.0)])
 def test_what_a_class_does_behind_its_head_is_found(tmp_path: Path, scale: float, cap: float | None) -> None:
-    expected = BehindHead(scale, cap)
-    found = OwnForward(changed(tmp_path, expected)).behind_head(IDS[:, :2])
+    expected = LogitTransform(scale, cap)
+    found = NativeForward(changed(tmp_path, expected)).logit_transform(IDS[:, :2])
     products = torch.linspace(-30, 30, 61)
     torch.testing.assert_close(found(products), expected(products), atol=1e-3, rtol=1e-3)
 
@@ -110,7 +110,7 @@ def test_what_a_class_does_behind_its_head_is_found(tmp_path: Path, scale: float
 def test_more_than_a_scale_and_a_cap_is_refused(tmp_path: Path) -> None:
     model = changed(tmp_path, lambda logits: logits.sign() * logits.square())
     with pytest.raises(InputError, match="Odd does more behind its head than scaling or capping"):
-        OwnForward(model).behind_head(IDS[:, :2])
+        NativeForward(model).logit_transform(IDS[:, :2])
 
 
 def changed(folder: Path, behind: Any) -> Any:
@@ -128,7 +128,7 @@ def changed(folder: Path, behind: Any) -> Any:
 
 def test_the_head_is_in_its_place_again_after_a_failing_pass(tmp_path: Path) -> None:
     write_causal_lm(tmp_path, "llama")
-    own = OwnForward(AutoModelForCausalLM.from_pretrained(tmp_path))
+    own = NativeForward(AutoModelForCausalLM.from_pretrained(tmp_path))
     head = own.head
     with pytest.raises(Exception, match="index out of range"):
         own(input_ids=torch.tensor([[10**6]]))

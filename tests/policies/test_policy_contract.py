@@ -48,8 +48,8 @@ def test_going_on_from_a_cache_equals_one_pass(policy: Policy) -> None:
     whole = policy.hidden(policy.embed(tokens), tokens.mask)
     state: dict[str, Any] = {}
     embeddings = policy.embed(tokens)
-    first = policy.hidden(embeddings[:, :4], tokens.mask[:, :4], going_on=state)
-    rest = policy.hidden(embeddings[:, 4:], tokens.mask, going_on=state)
+    first = policy.hidden(embeddings[:, :4], tokens.mask[:, :4], past=state)
+    rest = policy.hidden(embeddings[:, 4:], tokens.mask, past=state)
     torch.testing.assert_close(torch.cat([first, rest], dim=1)[:, 2:], whole[:, 2:], atol=1e-5, rtol=1e-5)
 
 

@@ -10,9 +10,9 @@ from transformers.models.qwen2_5_omni.processing_qwen2_5_omni import _get_feat_e
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Audio, Tokens
-from lalm_ambig.policies.audio.mel import whole_window
+from lalm_ambig.policies.audio.mel import padded_window
 from lalm_ambig.policies.qwen2_5_omni import Qwen2_5Omni
-from lalm_ambig.policies.weights.lora import Adapter, summary, trained_parameters
+from lalm_ambig.policies.weights.lora import Adapter, parameter_counts, trained_parameters
 
 PARTS = [{"type": "audio", "audio_url": "clip"}, {"type": "text", "text": "which emotion?"}]
 
@@ -55,7 +55,7 @@ def test_a_miscount_that_transformers_lets_pass_is_refused_here(small_folders: P
     policy = loaded(small_folders / "omni")
     clips = [noise(seconds, seed=1) for seconds in (0.5, 0.4)]
     ids = torch.full((2, 10), policy.audio_token_id)  # of 12 and 10 features
-    mel, own = whole_window(policy.extractor, clips)
+    mel, own = padded_window(policy.extractor, clips)
     silently = policy.base.model(input_ids=ids, input_features=mel, feature_attention_mask=own)
     assert silently.last_hidden_state.shape == (2, 10, 64)
     audio = Audio((0, 1), tuple(policy.log_mel(clip) for clip in clips), encoded=False)
@@ -69,7 +69,7 @@ def test_what_nothing_passes_through_stays_frozen_under_full_fine_tuning(small_f
     eyes = {name for name, _ in policy.named_parameters() if ".visual." in name}
     assert eyes
     assert frozen == eyes | {"model.model.audio_tower.audio_bos_eos_token.weight"}
-    counts = summary(policy)
+    counts = parameter_counts(policy)
     assert 0 < counts["trained"] < counts["parameters"]
 
 

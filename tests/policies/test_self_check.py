@@ -13,7 +13,7 @@ from torch import nn
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.attention.abilities import Abilities, equal_groups
-from lalm_ambig.policies.attention.own_forward import OwnForward
+from lalm_ambig.policies.attention.native_forward import NativeForward
 from lalm_ambig.policies.attention.plain import PlainDecoding, plain_states
 from lalm_ambig.policies.attention.positions import rotary_limit
 from lalm_ambig.policies.attention.tree import Segment
@@ -24,7 +24,7 @@ from lalm_ambig.policies.causal_lm import CausalLM
 from lalm_ambig.policies.qwen2_5_omni import Qwen2_5Omni
 from lalm_ambig.policies.self_check import examination as module
 from lalm_ambig.policies.self_check import shared as check_shared
-from lalm_ambig.policies.self_check.examination import examined
+from lalm_ambig.policies.self_check.examination import examine
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.policies.weights.lora import Adapter
 
@@ -42,7 +42,7 @@ def loaded(folder: Path, family: str, **settings: Any) -> CausalLM:
 
 def own(policy: Policy, ids: torch.Tensor) -> torch.Tensor:
     """The class's own states of one text."""
-    return OwnForward(policy.base)(input_ids=ids[None], use_cache=False)[0][0]
+    return NativeForward(policy.base)(input_ids=ids[None], use_cache=False)[0][0]
 
 
 def text(policy: Policy, length: int, *, seed: int) -> Segment:
@@ -116,7 +116,7 @@ def test_beyond_a_window_that_layers_do_not_tell_texts_are_computed_alone(
     assert policy.abilities.longest_shared is None
     real = check_shared._limit
     monkeypatch.setattr(check_shared, "_limit", lambda config, told: real(config, [None] * len(told)))
-    found = examined(policy)
+    found = examine(policy)
     assert found.shares
     assert found.longest_shared == 500
     assert found.shares_texts_of(500, row=9000)
@@ -224,7 +224,7 @@ def test_what_leaks_from_text_to_text_is_found_in_any_type(
     layers: Any = policy.language_model.layers
     layers[0] = Leak(layers[0], share, backwards=backwards)
     with torch.no_grad():
-        found = examined(policy)
+        found = examine(policy)
     assert not found.shares
     assert found.reason
 
@@ -235,7 +235,7 @@ def test_a_leak_that_rounding_would_hide_moves_with_the_other_text(tmp_path: Pat
     layers: Any = policy.language_model.layers
     layers[0] = Leak(layers[0], 0.04, backwards=False)
     with torch.no_grad():
-        found = examined(policy)
+        found = examine(policy)
     assert "it does not hold that a text stays as it is when others in its row are exchanged" in found.reason
 
 
@@ -245,7 +245,7 @@ def test_sound_is_part_of_the_check(tmp_path: Path) -> None:
     for policy in (omni, tiny):
         policy.load()
         assert policy.abilities.shares
-        segment, ids, _ = policy.own_states(torch.arange(40, 60), 0.7)
+        segment, ids, _ = policy.native_states(torch.arange(40, 60), 0.7)
         assert segment.ids is None
         assert (ids == policy.audio_token_id).sum() == policy.audio_tokens(policy.log_mel(torch.zeros(11_200)))
 
@@ -267,7 +267,7 @@ def test_values_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     with torch.no_grad():
         policy.language_model.norm.weight.mul_(torch.inf)
         with pytest.raises(InputError, match="values that are not finite in float32: Try float32"):
-            examined(policy)
+            examine(policy)
 
 
 def test_a_class_that_fails_on_one_text_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,15 +279,15 @@ def test_a_class_that_fails_on_one_text_is_one_line(tmp_path: Path, monkeypatch:
     with pytest.raises(
         InputError, match="forward pass of one short text fails: no kernel image is available"
     ):
-        examined(policy)
+        examine(policy)
 
 
 @pytest.fixture
 def count(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     """How often a checkpoint was tried out."""
     calls: list[str] = []
-    real = module.examined
-    monkeypatch.setattr(module, "examined", lambda policy: calls.append("") or real(policy))
+    real = module.examine
+    monkeypatch.setattr(module, "examine", lambda policy: calls.append("") or real(policy))
     return lambda: len(calls)
 
 
@@ -364,10 +364,10 @@ def test_an_adapter_on_the_head_is_in_the_readout(tmp_path: Path) -> None:
 
 def test_logits_of_another_number_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     policy = loaded(tmp_path, "llama")
-    real = OwnForward.logits
-    monkeypatch.setattr(OwnForward, "logits", lambda self, ids: real(self, ids)[:, :-3])
+    real = NativeForward.logits
+    monkeypatch.setattr(NativeForward, "logits", lambda self, ids: real(self, ids)[:, :-3])
     with pytest.raises(InputError, match="does more behind its head than scaling or capping its logits"):
-        examined(policy)
+        examine(policy)
 
 
 def test_a_check_while_a_trainer_predicts_finds_what_one_before_found(

@@ -7,7 +7,7 @@ import pytest
 from chat_templates import CHATML, DATED, THINKS_ON_ITS_OWN, tokenizer_with
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.policies.chat.template import ChatSettings, Template, dated
+from lalm_ambig.policies.chat.template import ChatSettings, Template, with_fixed_date
 
 DAY = date(2026, 11, 5)
 ASKED = [{"role": "user", "content": "calm"}]
@@ -96,5 +96,5 @@ def test_a_tokenizer_that_keeps_its_template_to_itself_is_one_line(monkeypatch: 
 
 
 def test_the_clock_is_not_read() -> None:
-    assert "strftime_now" not in dated("", DAY).replace("macro strftime_now(format)", "")
+    assert "strftime_now" not in with_fixed_date("", DAY).replace("macro strftime_now(format)", "")
     assert rendered("{{ strftime_now('%Y-%m-%d %H:%M:%S') }}") == "2026-01-01 00:00:00"

@@ -132,6 +132,6 @@ def test_the_form_of_a_response_in_an_open_thought(text: str, formed: bool) -> N
 def test_a_response_is_parted_where_its_thought_ends(
     text: str, opened: tuple[str, str], plain: tuple[str, str]
 ) -> None:
-    assert OPENED.parted(text) == opened
-    assert TAGS.parted(text) == plain
-    assert (OPENED.outside(text), TAGS.outside(text)) == (opened[1], text)
+    assert OPENED.split_thought(text) == opened
+    assert TAGS.split_thought(text) == plain
+    assert (OPENED.outside_thought(text), TAGS.outside_thought(text)) == (opened[1], text)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.rollouts.sampling import Sampling, choose, uniform_noise
+from lalm_ambig.rollouts.sampling import Sampling, choose_tokens, uniform_noise
 
 LOGITS = torch.tensor([2.0, 1.0, 0.5, -1.0, 1.5])
 MANY = 20_000
@@ -12,7 +12,7 @@ MANY = 20_000
 
 def shares_of(sampling: Sampling) -> torch.Tensor:
     noise = torch.linspace(0, 1, MANY + 1)[:-1]
-    tokens, _ = choose(LOGITS.expand(MANY, -1), sampling, noise)
+    tokens, _ = choose_tokens(LOGITS.expand(MANY, -1), sampling, noise)
     return torch.bincount(tokens, minlength=len(LOGITS)) / MANY
 
 
@@ -36,7 +36,7 @@ def test_top_p_leaves_the_smallest_set_that_holds_the_share() -> None:
 
 
 def test_log_probs_are_the_tempered_policys_before_truncation() -> None:
-    tokens, log_probs = choose(
+    tokens, log_probs = choose_tokens(
         LOGITS.expand(4, -1), Sampling(temperature=1.2, top_k=2), torch.tensor([0.0, 0.3, 0.7, 0.999])
     )
     expected = torch.log_softmax(LOGITS / 1.2, -1)[tokens]
@@ -44,16 +44,16 @@ def test_log_probs_are_the_tempered_policys_before_truncation() -> None:
 
 
 def test_temperature_zero_is_greedy_with_the_plain_log_prob() -> None:
-    tokens, log_probs = choose(LOGITS[None], Sampling(temperature=0.0), torch.tensor([0.9]))
+    tokens, log_probs = choose_tokens(LOGITS[None], Sampling(temperature=0.0), torch.tensor([0.9]))
     assert tokens.tolist() == [0]
     torch.testing.assert_close(log_probs, torch.log_softmax(LOGITS, -1)[:1])
 
 
 def test_a_number_just_below_one_never_takes_a_token_that_was_left_out() -> None:
     noise = torch.full((8,), 1 - 2**-24)
-    tokens, _ = choose(LOGITS.flip(0).expand(8, -1), Sampling(top_k=1), noise)
+    tokens, _ = choose_tokens(LOGITS.flip(0).expand(8, -1), Sampling(top_k=1), noise)
     assert set(tokens.tolist()) == {4}
-    tokens, _ = choose(LOGITS.expand(8, -1), Sampling(top_k=1), noise)
+    tokens, _ = choose_tokens(LOGITS.expand(8, -1), Sampling(top_k=1), noise)
     assert set(tokens.tolist()) == {0}
 
 

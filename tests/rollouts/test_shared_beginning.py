@@ -15,7 +15,7 @@ from lalm_ambig.policies.chat.template import ChatSettings
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.rollouts.decoder import prompt_segments
 from lalm_ambig.rollouts.generate import Request, generate
-from lalm_ambig.rollouts.passages import PassOutput, Settings, curated_passages, score_spans
+from lalm_ambig.rollouts.passages import PassOutput, PassSettings, curated_spans, score_spans
 from lalm_ambig.rollouts.reading import read_curated, read_generated
 from lalm_ambig.rollouts.sampling import Sampling
 
@@ -66,11 +66,11 @@ def test_log_probs_scores_and_gradients_are_the_plain_ones(
     policy: Tiny, batch: Batch, encoder: Encoder
 ) -> None:
     assert batch.curated is not None
-    passages = curated_passages(batch.curated, ce=True, name=True, scores=True)
+    passages = curated_spans(batch.curated, ce=True, name=True, scores=True)
     found: list[tuple[PassOutput, dict[str, torch.Tensor]]] = []
     for share in (True, False):
         policy.zero_grad()
-        passed = score_spans(policy, batch, passages, Settings(encoder.answer, share_prompt=share))
+        passed = score_spans(policy, batch, passages, PassSettings(encoder.answer, share_prompt=share))
         weights = torch.linspace(-1, 1, passed.log_probs.shape[1])
         ((passed.log_probs * weights).sum() + passed.scores.log_softmax(-1)[:, 2].sum()).backward()
         found.append(
@@ -108,11 +108,11 @@ def test_a_pass_over_one_items_response_computes_no_other_prompt(
 ) -> None:
     batch = encoder(items)
     assert batch.curated is not None
-    passages = curated_passages(batch.curated, ce=True, name=True, scores=False)[2:3]
+    passages = curated_spans(batch.curated, ce=True, name=True, scores=False)[2:3]
     alone = encoder(items[2:3])
     assert alone.curated is not None
-    expected = curated_passages(alone.curated, ce=True, name=True, scores=False)
+    expected = curated_spans(alone.curated, ce=True, name=True, scores=False)
     with torch.no_grad():
-        ours = score_spans(policy, batch, passages, Settings(None)).log_probs
-        theirs = score_spans(policy, alone, expected, Settings(None)).log_probs
+        ours = score_spans(policy, batch, passages, PassSettings(None)).log_probs
+        theirs = score_spans(policy, alone, expected, PassSettings(None)).log_probs
     torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=2e-5)

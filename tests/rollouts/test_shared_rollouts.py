@@ -10,8 +10,8 @@ from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.types import Batch, Item
 from lalm_ambig.data.encoding import Elicitation, Encoder
 from lalm_ambig.policies.tiny import Tiny
-from lalm_ambig.rollouts.generate import Generated, Request, generate
-from lalm_ambig.rollouts.passages import PassOutput, ScoredSpan, Settings, curated_passages, score_spans
+from lalm_ambig.rollouts.generate import GeneratedBatch, Request, generate
+from lalm_ambig.rollouts.passages import PassOutput, ScoredSpan, PassSettings, curated_spans, score_spans
 from lalm_ambig.rollouts.reading import read_curated, read_generated
 from lalm_ambig.rollouts.sampling import Sampling, uniform_noise
 
@@ -30,7 +30,7 @@ def batch(policy: Tiny, make_encoder: MakeEncoder, items: Sequence[Item]) -> Bat
     return make_encoder(policy)(items)
 
 
-def sampled(policy: Tiny, batch: Batch, *, share: bool = True, **settings: object) -> Generated:
+def sampled(policy: Tiny, batch: Batch, *, share: bool = True, **settings: object) -> GeneratedBatch:
     request = Request(
         Sampling(max_new_tokens=NEW, temperature=TEMPERATURE),
         group_size=COPIES,
@@ -43,12 +43,12 @@ def sampled(policy: Tiny, batch: Batch, *, share: bool = True, **settings: objec
     return generate(policy, batch, request, noise=noise)
 
 
-def passed(policy: Tiny, batch: Batch, generated: Generated, *, share: bool, encoder: Encoder) -> PassOutput:
+def passed(policy: Tiny, batch: Batch, generated: GeneratedBatch, *, share: bool, encoder: Encoder) -> PassOutput:
     passages = [
         ScoredSpan(row // COPIES, torch.tensor(r.ids), torch.ones(len(r.ids), dtype=torch.bool))
         for row, r in enumerate(generated.responses)
     ]
-    return score_spans(policy, batch, passages, Settings(encoder.answer, TEMPERATURE, share))
+    return score_spans(policy, batch, passages, PassSettings(encoder.answer, TEMPERATURE, share))
 
 
 def test_the_shared_way_samples_the_plain_ways_tokens(policy: Tiny, batch: Batch) -> None:
@@ -137,8 +137,8 @@ def test_scoring_whole_names_equals_one_forward_a_name(policy: Tiny, items: Sequ
     in_training = score_spans(
         policy,
         batch,
-        curated_passages(batch.curated, ce=True, name=False, scores=True),
-        Settings(encoder.answer),
+        curated_spans(batch.curated, ce=True, name=False, scores=True),
+        PassSettings(encoder.answer),
     )
     torch.testing.assert_close(in_training.scores.softmax(-1), curated.predicted_dist, atol=1e-5, rtol=1e-4)
     for reading in (generated, curated):
@@ -150,7 +150,7 @@ def test_scoring_whole_names_equals_one_forward_a_name(policy: Tiny, items: Sequ
                 passage = ScoredSpan(
                     0, torch.tensor([*said, *ids]), torch.tensor([False] * len(said) + [True] * len(ids))
                 )
-                found = score_spans(policy, one, [passage], Settings(encoder.answer, share_prompt=False))
+                found = score_spans(policy, one, [passage], PassSettings(encoder.answer, share_prompt=False))
                 log_shares.append(found.log_probs.sum())
             expected = torch.stack(log_shares)
             torch.testing.assert_close(

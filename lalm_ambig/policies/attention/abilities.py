@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lalm_ambig.policies.attention.own_forward import NOTHING_BEHIND, BehindHead
+from lalm_ambig.policies.attention.native_forward import IDENTITY_TRANSFORM, LogitTransform
 
 Batching = Literal["padded", "equal", "single"]
 """Which texts can be computed together: those of any lengths, padded; only those of equal length; none."""
@@ -47,7 +47,7 @@ class Abilities:
     """Whether texts can lie behind one another in one row, what they share computed once."""
     batching: Batching = "padded"
     decoding: Decoding = "padded"
-    behind_head: BehindHead = NOTHING_BEHIND
+    logit_transform: LogitTransform = IDENTITY_TRANSFORM
     """What the class does to its head's product."""
     longest_shared: int | None = None
     """Tokens of the longest text for which sharing is exact; None for any."""
@@ -102,7 +102,7 @@ def equal_groups(values: Sequence[int]) -> list[list[int]]:
 
 
 @runtime_checkable
-class Passing(Protocol):
+class SupportsPasses(Protocol):
     """The parts of a policy that passes over texts use."""
 
     @property
@@ -122,8 +122,8 @@ class Passing(Protocol):
         mask: Tensor,
         *,
         ids: Tensor | None = None,
-        going_on: dict[str, Any] | None = None,
-        ragged: bool = True,
+        past: dict[str, Any] | None = None,
+        has_padding: bool = True,
     ) -> Tensor: ...
 
     def decoded(

@@ -44,7 +44,7 @@ def linear_layers(decoder: nn.Module) -> dict[str, nn.Module]:
     return {name: m for name, m in named if isinstance(m, LINEAR) and name.startswith(blocks)}
 
 
-def unwrapped(block: nn.Module) -> list[str]:
+def linear_layer_names(block: nn.Module) -> list[str]:
     """Names of linear layers, one that an adapter wraps under the name it had before."""
     names: list[str] = []
     for name, module in block.named_modules():
@@ -55,7 +55,7 @@ def unwrapped(block: nn.Module) -> list[str]:
     return names
 
 
-def no_effect(model: Any, decoder: nn.Module, name: str, *, called: bool) -> str | None:
+def no_effect_reason(model: Any, decoder: nn.Module, name: str, *, called: bool) -> str | None:
     """Why an adapter on a linear layer would do nothing, or is refused; None where it would act."""
     parent, _, leaf = name.rpartition(".")
     classes: list[Any] = [type(decoder.get_submodule(parent)), type(decoder)]
@@ -75,7 +75,7 @@ def no_effect(model: Any, decoder: nn.Module, name: str, *, called: bool) -> str
 _PLAIN: Any = LoraConfig()
 
 
-def taken_for_experts(model: Any, leaf: str) -> bool:
+def moved_to_experts(model: Any, leaf: str) -> bool:
     """Whether PEFT moves an adapter meant for linear layers of that name to fused experts.
 
     It does so for families whose experts were layers of that name in transformers 4, and leaves out the layers that

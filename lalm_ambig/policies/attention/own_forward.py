@@ -29,14 +29,14 @@ ANOTHER = "Give another checkpoint: docs/families.md lists those that are known 
 
 
 @dataclass(frozen=True)
-class BehindHead:
+class LogitTransform:
     """What a class makes of its head's product z: `cap · tanh(scale · z / cap)`, or `scale · z` without a cap."""
 
     scale: float = 1.0
     cap: float | None = None
 
     @property
-    def nothing(self) -> bool:
+    def is_identity(self) -> bool:
         """Whether logits are the product itself."""
         return self.scale == 1 and self.cap is None
 
@@ -52,7 +52,7 @@ class BehindHead:
         return self.scale * (1 - (logits / self.cap).square())
 
 
-NOTHING_BEHIND = BehindHead()
+IDENTITY_TRANSFORM = LogitTransform()
 """Logits are the head's product itself."""
 
 
@@ -80,7 +80,7 @@ class StandIn(nn.Module):
         return hidden[..., :1] if self.column is None else self.column
 
 
-class OwnForward:
+class NativeForward:
     """A model's own forward, its head left out."""
 
     def __init__(self, model: Any) -> None:
@@ -121,7 +121,7 @@ class OwnForward:
         assert stand_in.given is not None, "the class's forward does not call its head"
         return stand_in.given, {name: out[name] for name in STATES if name in out and out[name] is not None}
 
-    def behind_head(self, ids: Tensor) -> BehindHead:
+    def logit_transform(self, ids: Tensor) -> LogitTransform:
         """What the class does to its head's products, found by sending known values through its own code.
 
         Raises InputError where that is neither a scale nor a soft cap: such logits could not be had from single rows.
@@ -185,12 +185,12 @@ class OwnForward:
         return self._place
 
 
-def _candidates(values: Tensor, found: Tensor) -> Iterator[BehindHead]:
+def _candidates(values: Tensor, found: Tensor) -> Iterator[LogitTransform]:
     """What could lead from these values to those: nothing, a scale, a soft cap, both."""
-    yield BehindHead()
-    yield BehindHead(float((found / values).mean()))
+    yield LogitTransform()
+    yield LogitTransform(float((found / values).mean()))
     for scale in (1.0, float(found[0] / values[0])):
-        yield BehindHead(scale, _cap(scale * float(values[-1]), float(found[-1])))
+        yield LogitTransform(scale, _cap(scale * float(values[-1]), float(found[-1])))
 
 
 def _cap(product: float, logit: float) -> float:

@@ -11,19 +11,19 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from lalm_ambig.policies.attention.abilities import Passing
+from lalm_ambig.policies.attention.abilities import SupportsPasses
 from lalm_ambig.policies.attention.tree import Segment
 
 
-def plain_states(policy: Passing, texts: Sequence[Segment]) -> list[Float[Tensor, "_ channel"]]:
+def plain_states(policy: SupportsPasses, texts: Sequence[Segment]) -> list[Float[Tensor, "_ channel"]]:
     """Hidden states of every text's tokens, each text seeing itself only."""
     found = {n: text.embeddings for n, text in enumerate(texts)}
     filled = [n for n, text in enumerate(texts) if len(text)]
     for group in policy.abilities.batches([len(texts[n]) for n in filled]):
         rows = [filled[n] for n in group]
         group_texts = [texts[n] for n in rows]
-        embeddings, ids, mask = padded(policy, group_texts, side="right")
-        states = policy.hidden(embeddings, mask, ids=ids, ragged=_ragged(group_texts))
+        embeddings, ids, mask = pad_texts(policy, group_texts, side="right")
+        states = policy.hidden(embeddings, mask, ids=ids, has_padding=_ragged(group_texts))
         found.update((n, own[: len(texts[n])]) for n, own in zip(rows, states, strict=True))
     return list(found.values())
 
@@ -32,7 +32,7 @@ def _ragged(texts: Sequence[Segment]) -> bool:
     return len({len(text) for text in texts}) > 1
 
 
-def path_states(policy: Passing, segments: Sequence[Segment]) -> list[Float[Tensor, "_ channel"]]:
+def path_states(policy: SupportsPasses, segments: Sequence[Segment]) -> list[Float[Tensor, "_ channel"]]:
     """Hidden states of each segment of a tree, every path from root to leaf computed by itself."""
     paths: list[list[int]] = []
     for index, segment in enumerate(segments):
@@ -55,8 +55,8 @@ def _whole(segments: Sequence[Segment], path: Sequence[int]) -> Segment:
     return whole
 
 
-def padded(
-    policy: Passing, texts: Sequence[Segment], *, side: str
+def pad_texts(
+    policy: SupportsPasses, texts: Sequence[Segment], *, side: str
 ) -> tuple[Float[Tensor, "row token channel"], Int[Tensor, "row token"] | None, Tensor]:
     """Texts as a rectangle: embeddings, ids where all of them say theirs, and the mask that is True on tokens."""
     embeddings = pad_sequence([text.embeddings for text in texts], batch_first=True, padding_side=side)
@@ -73,7 +73,7 @@ def padded(
 class PlainDecoding:
     """Texts that go on token by token, by the model's own cache."""
 
-    def __init__(self, policy: Passing, texts: Sequence[Segment]) -> None:
+    def __init__(self, policy: SupportsPasses, texts: Sequence[Segment]) -> None:
         """
         Args:
             policy: A loaded policy.
@@ -92,10 +92,10 @@ class PlainDecoding:
             return self._again()
         found: dict[int, Tensor] = {}
         for rows in self.groups:
-            embeddings, ids, mask = padded(self.policy, [self.texts[n] for n in rows], side="left")
+            embeddings, ids, mask = pad_texts(self.policy, [self.texts[n] for n in rows], side="left")
             state: dict[str, object] = {}
             ragged = _ragged([self.texts[n] for n in rows])
-            states = self.policy.hidden(embeddings, mask, ids=ids, going_on=state, ragged=ragged)
+            states = self.policy.hidden(embeddings, mask, ids=ids, past=state, has_padding=ragged)
             self._keep(found, rows, states)
             self.masks.append(mask)
             self.ragged.append(ragged)
@@ -117,7 +117,7 @@ class PlainDecoding:
             )
             embeddings = self.policy.embed_ids(ids)
             states = self.policy.hidden(
-                embeddings, self.masks[number], ids=ids, going_on=state, ragged=self.ragged[number]
+                embeddings, self.masks[number], ids=ids, past=state, has_padding=self.ragged[number]
             )
             self._keep(found, rows, states)
         return self._in_order(found)

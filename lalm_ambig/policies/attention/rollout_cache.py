@@ -7,13 +7,13 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from lalm_ambig.policies.attention.tree import Ask, Layout
+from lalm_ambig.policies.attention.tree import AttentionArguments, AttentionLayout
 
 FIRST_ROOM = 64
 """Tokens of a response that the buffers hold at first; they double when full."""
 
 
-class RolloutCache(Layout):
+class RolloutCache(AttentionLayout):
     """The state of K responses to each of G prompts, rows group by group: row g·K + k is response k of prompt g."""
 
     def __init__(
@@ -51,7 +51,7 @@ class RolloutCache(Layout):
         self.windows.clear()
         self.positions = positions
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, ask: Ask) -> Tensor:
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, ask: AttentionArguments) -> Tensor:
         rows, heads, new, width = query.shape
         groups, shared = rows // self.group_size, heads // key.shape[1]
         own_keys, own_values = self._append(layer, key, value)

@@ -28,11 +28,11 @@ FEWEST_SHARED = 16
 """Tokens from which the beginning that all prompts of a batch have in common is worth a segment of its own."""
 SHAREABLE = ("sdpa", "flash_attention_2")
 """Implementations that ours can hand over to; with another, prompts are not shared."""
-MEANINGFUL = ("s_aux", "sinks", "softcap", "position_bias", "score_mod", "block_mask")
+UNKNOWN_ARGUMENTS = ("s_aux", "sinks", "softcap", "position_bias", "score_mod", "block_mask")
 """Arguments of an attention layer that change its outcome in ways a layout does not know."""
 
 
-MARK = (1, 1, 1, 1)
+LAYOUT_MASK_SHAPE = (1, 1, 1, 1)
 """Shape of the mask that a packed row is given: with four axes, transformers hands it on as it is."""
 
 
@@ -61,10 +61,10 @@ class Segment:
     def followed_by(self, other: "Segment") -> "Segment":
         """One segment of this one's tokens and the other's, behind this one's parent."""
         whole = torch.cat([self.embeddings, other.embeddings])
-        return Segment(whole, self.parent, joined_ids([self, other]))
+        return Segment(whole, self.parent, join_ids([self, other]))
 
 
-def joined_ids(segments: Sequence[Segment]) -> Int[Tensor, " token"] | None:
+def join_ids(segments: Sequence[Segment]) -> Int[Tensor, " token"] | None:
     """The tokens of several segments one behind the other; None where one of them does not say its own."""
     ids = [segment.ids for segment in segments]
     known = [part for part in ids if part is not None]
@@ -100,7 +100,7 @@ def with_common_root(segments: Sequence[Segment], common: int) -> list[Segment]:
 
 
 @dataclass(frozen=True)
-class Ask:
+class AttentionArguments:
     """What an attention layer asks for beside queries, keys and values."""
 
     scaling: float
@@ -109,7 +109,7 @@ class Ask:
     dropout: float = 0.0
 
 
-class Layout(ABC):
+class AttentionLayout(ABC):
     """What of a packed row may see what; passed through the decoder to its attention layers."""
 
     def __init__(self) -> None:
@@ -117,11 +117,11 @@ class Layout(ABC):
         """The window that each attention layer has asked for, in the order of the layers."""
 
     @abstractmethod
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, ask: Ask) -> Tensor:
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, ask: AttentionArguments) -> Tensor:
         """Attention output [row, head, token, channel] of the attention layer number `layer`."""
 
 
-class TreeLayout(Layout):
+class TreeLayout(AttentionLayout):
     """Where the segments of one packed row lie, and what each of them sees."""
 
     def __init__(self, lengths: Sequence[int], parents: Sequence[int | None], *, keep: bool = False) -> None:
@@ -157,7 +157,7 @@ class TreeLayout(Layout):
         """Where a segment's ancestors and the segment itself lie in the row."""
         return (*self.before[segment], self.own[segment])
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, ask: Ask) -> Tensor:
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, ask: AttentionArguments) -> Tensor:
         if self.keep:
             self.kept.append((key, value))
         parts = []
@@ -171,7 +171,7 @@ class TreeLayout(Layout):
         return torch.cat(parts, dim=2)
 
 
-def _causal(query: Tensor, key: Tensor, value: Tensor, ask: Ask) -> Tensor:
+def _causal(query: Tensor, key: Tensor, value: Tensor, ask: AttentionArguments) -> Tensor:
     """Attention of the last tokens of a text to all of it, or to as many as a window holds."""
     new, every = query.shape[2], key.shape[2]
     bias: Any = None
@@ -230,7 +230,7 @@ def _dispatching(chosen: str) -> Callable[..., tuple[Tensor, Tensor | None]]:
         value: Tensor,
         attention_mask: Tensor | None,
         *,
-        layout: Layout | None = None,
+        layout: AttentionLayout | None = None,
         **settings: Any,
     ) -> tuple[Tensor, Tensor | None]:
         if layout is None:
@@ -245,15 +245,15 @@ def _dispatching(chosen: str) -> Callable[..., tuple[Tensor, Tensor | None]]:
     return dispatch
 
 
-def _asked(module: Any, mask: Tensor | None, settings: dict[str, Any]) -> Ask:
+def _asked(module: Any, mask: Tensor | None, settings: dict[str, Any]) -> AttentionArguments:
     """The settings of an attention layer; NotShareableError for one that a layout does not know."""
-    for name in MEANINGFUL:
+    for name in UNKNOWN_ARGUMENTS:
         if settings.get(name) is not None:
             raise NotShareableError(f"its attention has {name}, which a layout does not know")
-    if mask is None or mask.shape != MARK:
+    if mask is None or mask.shape != LAYOUT_MASK_SHAPE:
         raise NotShareableError("its class makes an attention mask of its own")
     scaling = settings.get("scaling")
-    return Ask(
+    return AttentionArguments(
         module.scaling if scaling is None else scaling,
         settings.get("sliding_window"),
         settings.get("dropout") or 0.0,

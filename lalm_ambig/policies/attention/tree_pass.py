@@ -6,22 +6,22 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lalm_ambig.policies.attention.abilities import Passing
+from lalm_ambig.policies.attention.abilities import SupportsPasses
 from lalm_ambig.policies.attention.plain import path_states
 from lalm_ambig.policies.attention.rollout_cache import RolloutCache
 from lalm_ambig.policies.attention.tree import (
-    MARK,
-    Layout,
+    LAYOUT_MASK_SHAPE,
+    AttentionLayout,
     Segment,
     TreeLayout,
     common_prefix_length,
-    joined_ids,
+    join_ids,
     with_common_root,
 )
 
 
 def tree_states(
-    policy: Passing, segments: Sequence[Segment], *, share: bool = True
+    policy: SupportsPasses, segments: Sequence[Segment], *, share: bool = True
 ) -> list[Float[Tensor, "_ channel"]]:
     """Hidden states of each segment of a tree, every token seeing its ancestors and what precedes it.
 
@@ -51,7 +51,7 @@ def longest_path(segments: Sequence[Segment]) -> int:
 
 
 def prefill(
-    policy: Passing, prompts: Sequence[Segment], *, group_size: int
+    policy: SupportsPasses, prompts: Sequence[Segment], *, group_size: int
 ) -> tuple[Float[Tensor, "prompt channel"], RolloutCache]:
     """Each prompt's last hidden state, and the cache from which `group_size` responses to each can go on."""
     tree = with_common_root(prompts, common_prefix_length([prompt.embeddings for prompt in prompts]))
@@ -61,8 +61,8 @@ def prefill(
     return torch.stack([states[n][-1] for n in own]), cache
 
 
-def go_on(
-    policy: Passing, cache: RolloutCache, ids: Int[Tensor, "row new"], positions: Int[Tensor, "row new"]
+def continue_from_cache(
+    policy: SupportsPasses, cache: RolloutCache, ids: Int[Tensor, "row new"], positions: Int[Tensor, "row new"]
 ) -> Float[Tensor, "row new channel"]:
     """Hidden states of new tokens behind what the cache holds; it is not advanced."""
     cache.expect(positions)
@@ -70,7 +70,7 @@ def go_on(
 
 
 def shared_states(
-    policy: Passing, segments: Sequence[Segment], *, keep: bool = False
+    policy: SupportsPasses, segments: Sequence[Segment], *, keep: bool = False
 ) -> tuple[TreeLayout, list[Tensor]]:
     """The layout of a tree in one packed row, and the hidden states of its segments.
 
@@ -78,7 +78,7 @@ def shared_states(
     """
     lengths = [len(segment) for segment in segments]
     layout = TreeLayout(lengths, [segment.parent for segment in segments], keep=keep)
-    ids = joined_ids(segments)
+    ids = join_ids(segments)
     row = torch.cat([segment.embeddings for segment in segments])[None]
     tokens = (row, None if ids is None else ids[None])
     states = _forward_with_layout(policy, tokens, layout.positions[None], layout=layout)[0]
@@ -86,11 +86,11 @@ def shared_states(
 
 
 def _forward_with_layout(
-    policy: Passing,
+    policy: SupportsPasses,
     tokens: tuple[Tensor, Tensor | None],
     positions: Int[Tensor, "row new"],
     *,
-    layout: Layout,
+    layout: AttentionLayout,
 ) -> Float[Tensor, "row new channel"]:
     """Hidden states of new tokens (embeddings, and ids where they say all of it) at those positions, where the layout
     decides what each of them sees."""
@@ -98,7 +98,7 @@ def _forward_with_layout(
     states, _ = policy.decoded(
         embeddings,
         ids,
-        attention_mask=torch.zeros(MARK, device=embeddings.device),
+        attention_mask=torch.zeros(LAYOUT_MASK_SHAPE, device=embeddings.device),
         position_ids=policy.rotary_positions(positions.to(embeddings.device)),
         use_cache=False,
         layout=layout,

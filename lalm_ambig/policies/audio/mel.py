@@ -29,7 +29,7 @@ def unpadded_mel(
     return extended(mel["input_features"][0][:, :frames], frames)
 
 
-def whole_window(
+def padded_window(
     extractor: Any, clips: Sequence[Float[Tensor, " _"]]
 ) -> tuple[Float[Tensor, "clip mel frame"], Int[Tensor, "clip frame"]]:
     """The encoder's input as transformers prepares it: frames of the padded window, and 1 where they are the clip's."""

@@ -15,14 +15,14 @@ from lalm_ambig.policies.chat.template_trial import (
     PROBE,
     SHOWN,
     Part,
-    Trial,
+    TemplateTrial,
     answered_prompt,
     as_parts,
-    changed,
+    describe_change,
     first_trial,
 )
 from lalm_ambig.policies.chat.text_ids import SENTINEL, TextIds
-from lalm_ambig.policies.chat.thoughts import PLAIN, begun
+from lalm_ambig.policies.chat.thoughts import PLAIN, find_thought
 from lalm_ambig.readouts.response import Tags
 
 TRIAL_SYSTEM = "You answer questions."
@@ -59,7 +59,7 @@ class Chat:
         self.template = Template(tokenizer, source, self.settings)
         self.text_ids = TextIds(tokenizer)
         self.trial = self._tried()
-        self.thought = begun(self.trial.opening, self.template.mentions)
+        self.thought = find_thought(self.trial.opening, self.template.mentions)
         self.closing = self._closing()
         """What ends a thought that the template has opened, so that an answer can come at once."""
         self.lead = self._lead()
@@ -136,7 +136,7 @@ class Chat:
 
     # How it is tried out
 
-    def _tried(self) -> Trial:
+    def _tried(self) -> TemplateTrial:
         """The first way of giving content in which probe and answer come out as they went in."""
         try:
             return first_trial(self.template, self.settings.system, hears=self.hears)
@@ -164,14 +164,14 @@ class Chat:
 
     def _lead(self) -> str:
         lead = self.trial.lead
-        is_thought = self.thought is not None or begun(lead, self.template.mentions) is not None
+        is_thought = self.thought is not None or find_thought(lead, self.template.mentions) is not None
         return "" if is_thought or not self.text_ids.count(lead) else lead.rstrip(" ")
 
     def _require_kept(self, texts: Sequence[str], prompt: str) -> None:
         """InputError for a text that moves the template to do another thing than it did with the probe."""
         for text in texts:
             if text.strip() not in prompt:
-                raise self.template.error(f"{changed(text.strip(), prompt)}.")
+                raise self.template.error(f"{describe_change(text.strip(), prompt)}.")
         if not prompt.endswith(self.trial.tail):
             shown = texts[-1][-SHOWN:].replace(SENTINEL, "") if texts else ""
             raise self.template.error(f"goes on in another way than usual behind {shown!r}.")

@@ -80,7 +80,7 @@ class Template:
                     remedy="correct the name, or leave it out.",
                 )
         self.asks_for_date = "strftime_now" in self.text
-        self.dated = dated(self.text, date.fromisoformat(settings.date)) if self.asks_for_date else self.text
+        self.dated = with_fixed_date(self.text, date.fromisoformat(settings.date)) if self.asks_for_date else self.text
 
     def _text(self, name: str | None) -> str:
         """The template itself. InputError where there is none, or several and none is the default."""
@@ -139,7 +139,7 @@ class Template:
         return text in self.text or text in self.tokenizer.get_added_vocab()
 
 
-def dated(template: str, day: date) -> str:
+def with_fixed_date(template: str, day: date) -> str:
     """The template with a `strftime_now` of its own, which is that day at midnight in place of the clock's time.
 
     A macro, since transformers lets no function through to a template. The line's end behind it is one that jinja

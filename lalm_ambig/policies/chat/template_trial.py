@@ -33,7 +33,7 @@ def as_parts(text: str) -> list[Part]:
 
 
 @dataclass(frozen=True)
-class Trial:
+class TemplateTrial:
     """What a template makes of the probe."""
 
     user: Form
@@ -67,7 +67,7 @@ class Trial:
         return before.removeprefix(self.prompt) if before.startswith(self.prompt) else ""
 
 
-def first_trial(template: Template, system: str | None, *, hears: bool) -> Trial:
+def first_trial(template: Template, system: str | None, *, hears: bool) -> TemplateTrial:
     """The first way of giving content that works. Raises InputError with the first failure where none does."""
     failures = []
     for user, answer, before in _ways(hears=hears):
@@ -86,7 +86,7 @@ def _ways(*, hears: bool) -> Iterator[tuple[Form, Form, Form]]:
             yield user, answer, before
 
 
-def _trial(template: Template, user: Form, others: tuple[Form, Form], *, system: str | None) -> Trial:
+def _trial(template: Template, user: Form, others: tuple[Form, Form], *, system: str | None) -> TemplateTrial:
     before = () if system is None else ({"role": "system", "content": others[1](system)},)
     turns = [*before, {"role": "user", "content": user(PROBE)}]
     answer = {"role": "assistant", "content": others[0](ANSWER)}
@@ -97,8 +97,8 @@ def _trial(template: Template, user: Form, others: tuple[Form, Form], *, system:
     prompt = answered_prompt(template, turns, answer) if begun == alone else begun
     _require(template, "the text that is put in", PROBE, prompt)
     if system is not None and system.strip() not in prompt:
-        raise template.error(f"{changed(system.strip(), prompt, what='policy.system')}.")
-    return Trial(user, before, answer, prompt, whole, begun != alone, _opening(prompt, alone or ""))
+        raise template.error(f"{describe_change(system.strip(), prompt, what='policy.system')}.")
+    return TemplateTrial(user, before, answer, prompt, whole, begun != alone, _opening(prompt, alone or ""))
 
 
 def _opening(prompt: str, alone: str) -> str:
@@ -131,11 +131,11 @@ def _require(template: Template, what: str, text: str, rendered: str) -> None:
     """InputError where a text does not stand exactly once in what the template wrote."""
     times = rendered.count(text)
     if times != 1:
-        how = f"writes {what} {times} times" if times else changed(text, rendered, what=what)
+        how = f"writes {what} {times} times" if times else describe_change(text, rendered, what=what)
         raise template.error(f"{how}.")
 
 
-def changed(text: str, rendered: str, *, what: str = "") -> str:
+def describe_change(text: str, rendered: str, *, what: str = "") -> str:
     """What a template has done to a text that is not in what it wrote."""
     word = max(re.findall(r"\w+", text), key=len, default="")
     verb = "changes" if word and word in rendered else "leaves out"

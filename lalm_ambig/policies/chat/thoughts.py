@@ -40,7 +40,7 @@ class Thought:
         return own
 
 
-def begun(beginning: str, is_written: Callable[[str], bool]) -> Thought | None:
+def find_thought(beginning: str, is_written: Callable[[str], bool]) -> Thought | None:
     """The thought in what a template begins the model's turn with; None where there is none.
 
     Args:

@@ -15,7 +15,7 @@ import lalm_ambig.policies
 from lalm_ambig.files.atomic import CannotWrite, write_text
 from lalm_ambig.files.cache import cache_root
 from lalm_ambig.policies.attention.abilities import Abilities, Finding
-from lalm_ambig.policies.attention.own_forward import BehindHead
+from lalm_ambig.policies.attention.native_forward import LogitTransform
 
 SAMPLED = 512
 """Values of each weight that the key is made from, spread over all of it."""
@@ -24,7 +24,7 @@ KERNELS = ("mamba_ssm", "causal_conv1d", "flash-linear-attention", "flash_attn",
 """Packages that some classes compute by, where they are installed."""
 
 
-def key_of(policy: Any) -> str:
+def cache_key(policy: Any) -> str:
     """Changes with the weights, the device, their type, the attention, the adapter's settings and the versions."""
     config = policy.base.config
     parts = [
@@ -74,18 +74,18 @@ def _file(key: str) -> Path:
     return cache_root() / "self_check" / f"{key}.json"
 
 
-def kept(key: str) -> Abilities | None:
+def read_abilities(key: str) -> Abilities | None:
     """What was found under that key; None where nothing was, or it cannot be read."""
     try:
         values = json.loads(_file(key).read_text(encoding="utf-8"))
         findings = tuple(Finding(**finding) for finding in values.pop("findings"))
-        behind = BehindHead(**values.pop("behind_head"))
-        return Abilities(**values, behind_head=behind, findings=findings)
+        behind = LogitTransform(**values.pop("logit_transform"))
+        return Abilities(**values, logit_transform=behind, findings=findings)
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def keep(key: str, found: Abilities) -> None:
+def write_abilities(key: str, found: Abilities) -> None:
     """Keep it for the next load; a cache that cannot be written to is done without."""
     try:
         write_text(_file(key), json.dumps(asdict(found), indent=1) + "\n")

@@ -19,24 +19,24 @@ from torch import Tensor
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.attention.abilities import Abilities, Finding
-from lalm_ambig.policies.attention.own_forward import BehindHead
+from lalm_ambig.policies.attention.native_forward import LogitTransform
 from lalm_ambig.policies.attention.plain import plain_states
 from lalm_ambig.policies.attention.positions import rotary_limit
 from lalm_ambig.policies.attention.tree import disable_layout_attention
 from lalm_ambig.policies.self_check.adapter import adapter_problems
-from lalm_ambig.policies.self_check.cache import keep, kept, key_of
-from lalm_ambig.policies.self_check.plain import batching_of, decoding_of
+from lalm_ambig.policies.self_check.cache import cache_key, read_abilities, write_abilities
+from lalm_ambig.policies.self_check.plain import find_batching, find_decoding
 from lalm_ambig.policies.self_check.probes import (
     BEHIND,
-    Probe,
-    Trial,
+    ProbeText,
+    PolicyWithAbilities,
     agreement,
     make_probes,
-    said,
+    error_line,
     token_ids,
-    tried,
+    run_trial,
 )
-from lalm_ambig.policies.self_check.shared import row_limit, row_shared
+from lalm_ambig.policies.self_check.shared import row_limit, check_shared_row
 
 
 def self_check(policy: Any) -> Abilities:
@@ -44,32 +44,32 @@ def self_check(policy: Any) -> Abilities:
 
     Raises InputError where its class's own forward of one text cannot be used.
     """
-    key = key_of(policy)
-    found = kept(key)
+    key = cache_key(policy)
+    found = read_abilities(key)
     if found is None:
         with torch.inference_mode(False), torch.no_grad(), policy.eval_mode():  # a trainer may be predicting
-            found = examined(policy)
-        keep(key, found)
+            found = examine(policy)
+        write_abilities(key, found)
     return found
 
 
-def examined(policy: Any) -> Abilities:
+def examine(policy: Any) -> Abilities:
     """What trying shows; the policy's attention is as configured when this begins and when it ends."""
     disable_layout_attention(policy.attention_config)
     probes = make_probes(policy)
-    batching, found = batching_of(policy, probes)
+    batching, found = find_batching(policy, probes)
     check_adapter(policy)
     behind, logits = _behind_head(policy, probes[1])
     abilities = Abilities(
         batching=batching,
-        behind_head=behind,
+        logit_transform=behind,
         rotary_limit=rotary_limit(policy.attention_config),
         findings=(logits, *found),
     )
-    decoding, found = decoding_of(policy, abilities, probes)
+    decoding, found = find_decoding(policy, abilities, probes)
     abilities = replace(abilities, decoding=decoding, findings=(*abilities.findings, *found))
-    shared, limit, reason = row_shared(policy, abilities, probes)
-    backward = tried("gradients reach what is trained", partial(_backward, policy, probes[1]))
+    shared, limit, reason = check_shared_row(policy, abilities, probes)
+    backward = run_trial("gradients reach what is trained", partial(_backward, policy, probes[1]))
     return replace(
         abilities,
         shares=not reason,
@@ -81,20 +81,20 @@ def examined(policy: Any) -> Abilities:
     )
 
 
-def _behind_head(policy: Any, probe: Probe) -> tuple[BehindHead, Finding]:
+def _behind_head(policy: Any, probe: ProbeText) -> tuple[LogitTransform, Finding]:
     """What the class does behind its head, and whether logits from its states are then its own.
 
     InputError where they are not.
     """
     try:
-        behind = policy.own_forward.behind_head(probe.ids[None])
-        theirs = policy.own_forward.logits(probe.ids)
-        ours = behind(policy.own_forward.head(probe.states).float()).to(theirs.dtype)
+        behind = policy.native_forward.logit_transform(probe.ids[None])
+        theirs = policy.native_forward.logits(probe.ids)
+        ours = behind(policy.native_forward.head(probe.states).float()).to(theirs.dtype)
         finding = agreement("logits are the class's own", [(ours, theirs.to(probe.states.dtype))])
     except InputError:
         raise
     except Exception as error:  # a class's own code, or logits of another number
-        finding = Finding("logits are the class's own", False, said(error))
+        finding = Finding("logits are the class's own", False, error_line(error))
     if not finding.ok:
         raise InputError(
             f"{policy.description} does more behind its head than scaling or capping its logits ({finding.detail}):",
@@ -115,7 +115,7 @@ def check_adapter(policy: Any) -> None:
         )
 
 
-def _backward(policy: Any, probe: Probe) -> Finding:
+def _backward(policy: Any, probe: ProbeText) -> Finding:
     """A backward pass in training mode, through every layer, into as little as will do."""
     name = "gradients reach what is trained"
     trained = _first_trained(policy)
@@ -123,7 +123,7 @@ def _backward(policy: Any, probe: Probe) -> Finding:
         return Finding(name, True, "nothing is trained")
     policy.train()
     with torch.enable_grad():
-        (states,) = plain_states(Trial(policy, Abilities()), [probe.text])
+        (states,) = plain_states(PolicyWithAbilities(policy, Abilities()), [probe.text])
         along = torch.randn(states.shape, generator=torch.Generator().manual_seed(0)).to(states.device)
         gradients = torch.autograd.grad((states.float() * along).mean(), trained, allow_unused=True)
     policy.eval()

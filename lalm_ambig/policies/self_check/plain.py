@@ -11,12 +11,12 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.attention.abilities import Abilities, Batching, Decoding, Finding
 from lalm_ambig.policies.attention.plain import PlainDecoding, plain_states
 from lalm_ambig.policies.attention.tree import Segment
-from lalm_ambig.policies.self_check.probes import STEPS, Probe, Trial, agreement, exchanged, stillness, tried
+from lalm_ambig.policies.self_check.probes import STEPS, ProbeText, PolicyWithAbilities, agreement, exchanged, invariance, run_trial
 
 STILL = "a text stays as it is when others in its batch are exchanged"
 
 
-def batching_of(policy: Any, probes: tuple[Probe, Probe]) -> tuple[Batching, list[Finding]]:
+def find_batching(policy: Any, probes: tuple[ProbeText, ProbeText]) -> tuple[Batching, list[Finding]]:
     """Which texts can be computed together, and what was tried.
 
     InputError where even one by itself comes out otherwise than by its class's own forward.
@@ -28,9 +28,9 @@ def batching_of(policy: Any, probes: tuple[Probe, Probe]) -> tuple[Batching, lis
     }
     found: list[Finding] = []
     for batching, name in names.items():
-        found.append(tried(name, partial(together, name, policy, batching, probes)))
+        found.append(run_trial(name, partial(check_batching, name, policy, batching, probes)))
         if found[-1].ok and batching == "padded":
-            found.append(tried(STILL, partial(_unmoved, policy, probes)))
+            found.append(run_trial(STILL, partial(_unmoved, policy, probes)))
         if found[-1].ok:
             return batching, found
     raise InputError(
@@ -41,24 +41,24 @@ def batching_of(policy: Any, probes: tuple[Probe, Probe]) -> tuple[Batching, lis
     )
 
 
-def _unmoved(policy: Any, probes: tuple[Probe, Probe]) -> Finding:
+def _unmoved(policy: Any, probes: tuple[ProbeText, ProbeText]) -> Finding:
     """The shorter text beside the longer one, and beside another of equal length."""
-    trial = Trial(policy, Abilities(batching="padded"))
+    trial = PolicyWithAbilities(policy, Abilities(batching="padded"))
     longer, shorter = (p.text for p in probes)
     other = Segment(longer.embeddings.flip(0)) if longer.ids is None else exchanged(policy, longer)
     before, after = (plain_states(trial, [text, shorter])[1] for text in (longer, other))
-    return stillness(STILL, [(before, after)])
+    return invariance(STILL, [(before, after)])
 
 
-def together(name: str, policy: Any, batching: Batching, probes: Sequence[Probe]) -> Finding:
+def check_batching(name: str, policy: Any, batching: Batching, probes: Sequence[ProbeText]) -> Finding:
     """The texts batched so; each of them twice where only equal lengths go together."""
     rows = [*probes, *probes] if batching == "equal" else [*probes]
-    found = plain_states(Trial(policy, Abilities(batching=batching)), [p.text for p in rows])
+    found = plain_states(PolicyWithAbilities(policy, Abilities(batching=batching)), [p.text for p in rows])
     return agreement(name, [(ours, p.states) for ours, p in zip(found, rows, strict=True)])
 
 
-def decoding_of(
-    policy: Any, abilities: Abilities, probes: tuple[Probe, Probe]
+def find_decoding(
+    policy: Any, abilities: Abilities, probes: tuple[ProbeText, ProbeText]
 ) -> tuple[Decoding, list[Finding]]:
     """The fastest way to write responses that gives the class's own states, and what was tried."""
     found: list[Finding] = []
@@ -68,14 +68,14 @@ def decoding_of(
         "single": "decoding one row gives what the whole text gives",
     }
     for decoding, name in names.items():
-        trial = Trial(policy, replace(abilities, decoding=decoding))
-        found.append(tried(name, partial(_decoded, trial, name, probes)))
+        trial = PolicyWithAbilities(policy, replace(abilities, decoding=decoding))
+        found.append(run_trial(name, partial(_decoded, trial, name, probes)))
         if found[-1].ok:
             return decoding, found
     return "never", found
 
 
-def _decoded(trial: Trial, name: str, probes: tuple[Probe, Probe]) -> Finding:
+def _decoded(trial: PolicyWithAbilities, name: str, probes: tuple[ProbeText, ProbeText]) -> Finding:
     """Beginnings of the probes, and their next tokens one at a time; each twice where equal lengths go together."""
     copies = 2 if trial.abilities.decoding == "equal" else 1
     rows = [p for p in probes for _ in range(copies)]

@@ -32,7 +32,7 @@ CLIP_S = 0.7
 
 
 @dataclass(frozen=True)
-class Trial:
+class PolicyWithAbilities:
     """A policy as it would be with other abilities."""
 
     policy: Any
@@ -43,7 +43,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Probe:
+class ProbeText:
     """A text whose states the class's own forward has computed, alone and unpatched."""
 
     text: Segment
@@ -60,17 +60,17 @@ class Probe:
         return Segment(self.text.embeddings[cut:], parent, self.ids[cut:])
 
 
-def make_probes(policy: Any) -> tuple[Probe, Probe]:
+def make_probes(policy: Any) -> tuple[ProbeText, ProbeText]:
     """A longer and a shorter text, and their states by the class's own forward. InputError where it cannot be used."""
     ids = token_ids(policy, _longest(policy) + SHORT + 2 * BEHIND)
     longer, shorter = ids[: len(ids) - SHORT - BEHIND], ids[len(ids) - SHORT - BEHIND :]
     try:
-        probes = Probe(*policy.own_states(longer, CLIP_S)), Probe(*policy.own_states(shorter, 0.0))
+        probes = ProbeText(*policy.native_states(longer, CLIP_S)), ProbeText(*policy.native_states(shorter, 0.0))
     except InputError:
         raise
     except Exception as error:  # a class's own code, on settings that nobody has tried
         raise InputError(
-            f"its own forward pass of one short text fails: {said(error)}:",
+            f"its own forward pass of one short text fails: {error_line(error)}:",
             where="policy.path",
             remedy="Try policy.attention eager, another policy.dtype, or another checkpoint.",
         ) from error
@@ -118,7 +118,7 @@ def window_of(config: Any) -> int | None:
     return window if isinstance(window, int) and window > 0 else None
 
 
-def apart(pairs: Sequence[tuple[Tensor, Tensor]], *, quantile: float = 1.0) -> float:
+def relative_difference(pairs: Sequence[tuple[Tensor, Tensor]], *, quantile: float = 1.0) -> float:
     """Mean difference of a token's states as a share of their mean size: of the token at that quantile."""
     shares = []
     for ours, reference in pairs:
@@ -130,22 +130,22 @@ def apart(pairs: Sequence[tuple[Tensor, Tensor]], *, quantile: float = 1.0) -> f
 
 def agreement(name: str, pairs: Sequence[tuple[Tensor, Tensor]]) -> Finding:
     dtype = pairs[0][1].dtype
-    allowed, worst = AGREES[dtype], apart(pairs, quantile=WORST[dtype])
+    allowed, worst = AGREES[dtype], relative_difference(pairs, quantile=WORST[dtype])
     return Finding(
         name, worst <= allowed, f"states differ by {worst:.2g} of their size; rounding explains {allowed:.2g}"
     )
 
 
-def stillness(name: str, pairs: Sequence[tuple[Tensor, Tensor]]) -> Finding:
+def invariance(name: str, pairs: Sequence[tuple[Tensor, Tensor]]) -> Finding:
     dtype = pairs[0][1].dtype
     allowed = ULPS[dtype] * torch.finfo(dtype).eps
-    worst = apart([(after, before) for before, after in pairs])
+    worst = relative_difference([(after, before) for before, after in pairs])
     return Finding(
         name, worst <= allowed, f"states move by {worst:.2g} of their size; rounding explains {allowed:.2g}"
     )
 
 
-def said(error: Exception) -> str:
+def error_line(error: Exception) -> str:
     """What a class's own code says of its failure, in one line; memory that ran out says nothing of the class."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         raise error
@@ -153,9 +153,9 @@ def said(error: Exception) -> str:
     return text or type(error).__name__
 
 
-def tried(name: str, trial: Callable[[], Finding]) -> Finding:
+def run_trial(name: str, trial: Callable[[], Finding]) -> Finding:
     """What a trial finds; a class whose code fails on it cannot do it."""
     try:
         return trial()
     except Exception as error:  # a class's own code
-        return Finding(name, False, said(error))
+        return Finding(name, False, error_line(error))

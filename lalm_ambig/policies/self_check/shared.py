@@ -1,4 +1,4 @@
-"""Texts in one row tried out: agreement, stillness, decoding behind kept prompts, and how long a text may be."""
+"""Texts in one row tried out: agreement, invariance, decoding behind kept prompts, and how long a text may be."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,40 +9,40 @@ from torch import Tensor
 from lalm_ambig.policies.attention.abilities import Abilities, Finding
 from lalm_ambig.policies.attention.positions import rotary_limit
 from lalm_ambig.policies.attention.tree import Segment, disable_layout_attention, enable_layout_attention
-from lalm_ambig.policies.attention.tree_pass import go_on, prefill, shared_states
-from lalm_ambig.policies.self_check.plain import together
+from lalm_ambig.policies.attention.tree_pass import continue_from_cache, prefill, shared_states
+from lalm_ambig.policies.self_check.plain import check_batching
 from lalm_ambig.policies.self_check.probes import (
     BEHIND,
     STEPS,
-    Probe,
-    Trial,
+    ProbeText,
+    PolicyWithAbilities,
     agreement,
     exchanged,
-    said,
-    stillness,
+    error_line,
+    invariance,
     window_of,
 )
 
 
-def row_shared(
-    policy: Any, abilities: Abilities, probes: tuple[Probe, Probe]
+def check_shared_row(
+    policy: Any, abilities: Abilities, probes: tuple[ProbeText, ProbeText]
 ) -> tuple[list[Finding], int | None, str]:
     """What was found of texts in one row, for how long a text that holds, and why they cannot lie there."""
     try:
         enable_layout_attention(policy.attention_config)
-        found, limit = _shared(Trial(policy, abilities), probes)
+        found, limit = _shared(PolicyWithAbilities(policy, abilities), probes)
         name = "texts computed apart come out the same beside it"
-        found.append(together(name, policy, abilities.batching, probes[1:]))
+        found.append(check_batching(name, policy, abilities.batching, probes[1:]))
     except Exception as error:  # whatever a class makes of a layout that it was not written for
-        return [Finding("texts in one row come out as each alone", False, said(error))], None, said(error)
+        return [Finding("texts in one row come out as each alone", False, error_line(error))], None, error_line(error)
     finally:
         disable_layout_attention(policy.attention_config)
     wrong = next((finding for finding in found if not finding.ok), None)
     return found, limit, f"it does not hold that {wrong.name} ({wrong.detail})" if wrong else ""
 
 
-def _shared(trial: Trial, probes: tuple[Probe, Probe]) -> tuple[list[Finding], int | None]:
-    """Texts in one row: agreement, stillness, and decoding behind kept prompts; and for how long a text."""
+def _shared(trial: PolicyWithAbilities, probes: tuple[ProbeText, ProbeText]) -> tuple[list[Finding], int | None]:
+    """Texts in one row: agreement, invariance, and decoding behind kept prompts; and for how long a text."""
     segments = _tree(probes)
     layout, states = shared_states(trial, segments)
     findings = [_in_one_row(probes, states)]
@@ -53,7 +53,7 @@ def _shared(trial: Trial, probes: tuple[Probe, Probe]) -> tuple[list[Finding], i
     return findings, _limit(trial.policy.attention_config, layout.windows)
 
 
-def _tree(probes: tuple[Probe, Probe]) -> list[Segment]:
+def _tree(probes: tuple[ProbeText, ProbeText]) -> list[Segment]:
     """The longer text's beginning with two responses, the shorter one's with one, in one row."""
     longer, shorter = probes
     cut, short = len(longer.text) - BEHIND, len(shorter.text) - BEHIND
@@ -66,7 +66,7 @@ def _tree(probes: tuple[Probe, Probe]) -> list[Segment]:
     ]
 
 
-def _in_one_row(probes: tuple[Probe, Probe], states: Sequence[Tensor]) -> Finding:
+def _in_one_row(probes: tuple[ProbeText, ProbeText], states: Sequence[Tensor]) -> Finding:
     longer, shorter = probes
     cut, short = len(longer.text) - BEHIND, len(shorter.text) - BEHIND
     return agreement(
@@ -80,15 +80,15 @@ def _in_one_row(probes: tuple[Probe, Probe], states: Sequence[Tensor]) -> Findin
     )
 
 
-def _unmoved(trial: Trial, segments: Sequence[Segment], states: Sequence[Tensor]) -> Finding:
+def _unmoved(trial: PolicyWithAbilities, segments: Sequence[Segment], states: Sequence[Tensor]) -> Finding:
     """Others are exchanged: those behind the first segment, and those before the fourth; these two must not move."""
     other = [exchanged(trial, s) if n in (1, 2, 4) else s for n, s in enumerate(segments)]
     _, after = shared_states(trial, other)
     pairs = [(states[n], after[n]) for n in (0, 3)]
-    return stillness("a text stays as it is when others in its row are exchanged", pairs)
+    return invariance("a text stays as it is when others in its row are exchanged", pairs)
 
 
-def _behind_prompts(trial: Trial, probes: tuple[Probe, Probe]) -> Finding:
+def _behind_prompts(trial: PolicyWithAbilities, probes: tuple[ProbeText, ProbeText]) -> Finding:
     """Two responses behind each kept prompt, one token at a time."""
     cuts = [len(p.text) - STEPS for p in probes]
     last, cache = prefill(trial, [p.beginning(cut) for p, cut in zip(probes, cuts, strict=True)], group_size=2)
@@ -97,7 +97,7 @@ def _behind_prompts(trial: Trial, probes: tuple[Probe, Probe]) -> Finding:
         tokens = torch.stack(
             [p.ids[cut + step] for p, cut in zip(probes, cuts, strict=True)]
         ).repeat_interleave(2)
-        states = go_on(trial, cache, tokens[:, None], (cache.prompt_lengths + cache.used)[:, None])
+        states = continue_from_cache(trial, cache, tokens[:, None], (cache.prompt_lengths + cache.used)[:, None])
         cache.advance(1)
         expected = [p.states[cut + step] for p, cut in zip(probes, cuts, strict=True) for _ in range(2)]
         pairs += [(ours, theirs[None]) for ours, theirs in zip(states, expected, strict=True)]

@@ -21,7 +21,7 @@ SDPA_REFUSED = "scaled_dot_product_attention"
 """In transformers' words for a class without that attention."""
 
 
-def located(path: str) -> str:
+def locate(path: str) -> str:
     """The folder that a path names, or else the path itself, which is a hub id then.
 
     InputError for a path that is not there and can be no hub id.
@@ -38,7 +38,7 @@ def located(path: str) -> str:
     return path
 
 
-def unreadable(kind: str, source: str, error: Exception) -> InputError:
+def unreadable_error(kind: str, source: str, error: Exception) -> InputError:
     """The one line for a checkpoint that cannot be read."""
     words = (
         error.args[0] if isinstance(error, KeyError) and error.args else error
@@ -54,14 +54,14 @@ def unreadable(kind: str, source: str, error: Exception) -> InputError:
 
 
 @contextmanager
-def reading(kind: str, source: str) -> Iterator[None]:
+def checkpoint_errors(kind: str, source: str) -> Iterator[None]:
     """Inside, whatever the libraries raise over a checkpoint is an InputError. For their calls alone, not for ours."""
     try:
         yield
     except (InputError, MemoryError):
         raise
     except Exception as error:
-        raise unreadable(kind, source, error) from error
+        raise unreadable_error(kind, source, error) from error
 
 
 def dtype_to_load(asked: DType, *, trained_whole: bool) -> DType:

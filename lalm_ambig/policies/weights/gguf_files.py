@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.atomic import new_folder
 from lalm_ambig.files.cache import cache_root
-from lalm_ambig.policies.weights.checkpoint import UNREADABLE, DType, unreadable
+from lalm_ambig.policies.weights.checkpoint import UNREADABLE, DType, unreadable_error
 
 PACKAGE = "package:"
 
@@ -25,7 +25,7 @@ def gguf_file(path: str) -> Path | None:
     InputError for a file that is not there, and a package that is not installed or carries no such file.
     """
     if path.startswith(PACKAGE):
-        return only_gguf(package_folder(path.removeprefix(PACKAGE)))
+        return single_gguf(package_folder(path.removeprefix(PACKAGE)))
     file = Path(path).expanduser()
     if file.suffix != ".gguf":
         return None
@@ -48,7 +48,7 @@ def package_folder(name: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def only_gguf(folder: Path) -> Path:
+def single_gguf(folder: Path) -> Path:
     """The one GGUF file in a folder; InputError where there is none or a choice."""
     found = sorted(folder.glob("*.gguf"))
     if len(found) != 1:
@@ -60,7 +60,7 @@ def only_gguf(folder: Path) -> Path:
     return found[0]
 
 
-def unpacked(file: Path, dtype: DType) -> str:
+def unpack(file: Path, dtype: DType) -> str:
     """A folder with the file's weights in that type (float32 for `auto`) and its tokenizer, made on first use."""
     stat = file.stat()
     what = f"{file.resolve()} {stat.st_size} {stat.st_mtime_ns} {dtype} {version('transformers')}"
@@ -74,7 +74,7 @@ def unpacked(file: Path, dtype: DType) -> str:
                 f"reading {file.name} needs a package:", where="policy.path", remedy="pip install gguf"
             ) from error
         except UNREADABLE as error:
-            raise unreadable("GGUF", str(file), error) from error
+            raise unreadable_error("GGUF", str(file), error) from error
     return str(folder)
 
 

@@ -37,7 +37,7 @@ def check_hub(source: str, *, download_gb: float | None = None) -> None:
     if source in _ANSWERED or Path(source).exists():
         return
     offline = bool(constants.HF_HUB_OFFLINE)
-    said = "is not asked, since HF_HUB_OFFLINE is set" if offline else answer_of(source)
+    said = "is not asked, since HF_HUB_OFFLINE is set" if offline else no_answer_reason(source)
     if said is not None:
         if not _cached(source):
             raise _unreachable(source, said, download_gb)
@@ -48,7 +48,7 @@ def check_hub(source: str, *, download_gb: float | None = None) -> None:
     _ANSWERED.add(source)
 
 
-def answer_of(source: str, *, patience_s: float = PATIENCE_S) -> str | None:
+def no_answer_reason(source: str, *, patience_s: float = PATIENCE_S) -> str | None:
     """Why the hub has not answered a question about that id; None where it has, whatever it has said."""
     found = [f"gives no answer within {patience_s:g} s"]
 

@@ -89,7 +89,7 @@ class Adapter:
         )
 
 
-def attach(
+def attach_adapter(
     model: nn.Module, adapter: Adapter, *, decoder: nn.Module, projector: str
 ) -> tuple[nn.Module, list[str]]:
     """The model with a new adapter, whose effect is exactly zero; or the model itself, all weights trained.
@@ -114,13 +114,13 @@ def attach(
             remedy="Set it to 0, or choose other layers by policy.adapter.targets.",
         )
     wrapped = with_lora(model, adapter.config(model, targets, projector=projector))
-    if trained := norm_of_lora_b(wrapped):
+    if trained := lora_b_norm(wrapped):
         raise RuntimeError(f"a fresh adapter must have no effect, but lora_B has norm {trained:.3g}")
     return wrapped, [] if targets.note is None else [targets.note]
 
 
 @contextmanager
-def drawn_from_seed() -> Iterator[None]:
+def seeded_cpu_rng() -> Iterator[None]:
     """Inside, what the CPU draws begins with torch's seed, whatever was drawn before; outside, nothing was drawn."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(torch.initial_seed())
@@ -131,7 +131,7 @@ def with_lora(model: nn.Module, config: LoraConfig) -> nn.Module:
     """PEFT's model of that configuration, its weights drawn from torch's seed. InputError for layers that PEFT takes no
     adapter for."""
     try:
-        with warnings.catch_warnings(), drawn_from_seed():
+        with warnings.catch_warnings(), seeded_cpu_rng():
             warnings.simplefilter("ignore")  # what PEFT says of merging, which `export` looks at itself
             wrapped: nn.Module = get_peft_model(model, config)
     except Exception as error:  # the library's judgement of a saved adapter's or a user's settings
@@ -143,7 +143,7 @@ def with_lora(model: nn.Module, config: LoraConfig) -> nn.Module:
     return wrapped
 
 
-def norm_of_lora_b(model: nn.Module) -> float:
+def lora_b_norm(model: nn.Module) -> float:
     """Sum of the norms of all B matrices; 0 for an adapter without effect."""
     return sum(float(p.detach().norm()) for name, p in model.named_parameters() if "lora_B" in name)
 
@@ -187,7 +187,7 @@ def trained_parameters(model: nn.Module) -> Sequence[tuple[str, nn.Parameter]]:
     return [(name, p) for name, p in model.named_parameters() if p.requires_grad]
 
 
-def summary(model: nn.Module) -> dict[str, Any]:
+def parameter_counts(model: nn.Module) -> dict[str, Any]:
     """Numbers of parameters, all and trained, for the run's record."""
     every = sum(p.numel() for p in model.parameters())
     trained = sum(p.numel() for _, p in trained_parameters(model))

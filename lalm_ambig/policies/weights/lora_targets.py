@@ -26,9 +26,9 @@ from lalm_ambig.policies.attention.layer_kinds import (
     fused_experts,
     is_router,
     linear_layers,
-    no_effect,
-    taken_for_experts,
-    unwrapped,
+    no_effect_reason,
+    moved_to_experts,
+    linear_layer_names,
 )
 
 WHERE = "policy.adapter.targets"
@@ -91,7 +91,7 @@ def find_targets(
     left: dict[str, list[str]] = {}
     for name in wanted:
         router = chosen is None and is_router(decoder, name, counts)
-        reason = "router" if router else no_effect(model, decoder, name, called=name in called)
+        reason = "router" if router else no_effect_reason(model, decoder, name, called=name in called)
         if reason:
             left.setdefault(reason, []).append(name)
     found = [name for name in wanted if not any(name in names for names in left.values())]
@@ -99,7 +99,7 @@ def find_targets(
         left["fused experts"] = fused
     _refuse(model, found, left, chosen)
     before = _prefix(model, decoder)
-    taken = {leaf for leaf in {name.rpartition(".")[2] for name in found} if taken_for_experts(model, leaf)}
+    taken = {leaf for leaf in {name.rpartition(".")[2] for name in found} if moved_to_experts(model, leaf)}
     return Targets(
         tuple(before + name for name in found),
         {reason: tuple(before + name for name in names) for reason, names in left.items()},
@@ -134,9 +134,9 @@ def parts_for_lora(model: Any, decoder: nn.Module) -> dict[str, list[str]]:
     counts = expert_counts(model)
     found: dict[str, list[str]] = {}
     for block in decoder_blocks(decoder):
-        for name in unwrapped(decoder.get_submodule(block)):
+        for name in linear_layer_names(decoder.get_submodule(block)):
             whole = f"{block}.{name}"
-            if not is_router(decoder, whole, counts) and not no_effect(model, decoder, whole, called=True):
+            if not is_router(decoder, whole, counts) and not no_effect_reason(model, decoder, whole, called=True):
                 found.setdefault(f"{block}.{name.split('.')[0]}", []).append(whole)
     return found
 

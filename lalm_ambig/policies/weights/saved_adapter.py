@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.policies.weights.lora import Adapter, norm_of_lora_b, with_lora
+from lalm_ambig.policies.weights.lora import Adapter, lora_b_norm, with_lora
 
 SETTINGS, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 REFUSED = (
@@ -41,7 +41,7 @@ TOWER = "audio_tower"
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedAdapter:
     """A model with a saved adapter."""
 
     model: PeftModel
@@ -84,7 +84,7 @@ def read_settings(folder: Path) -> LoraConfig:
 MERGE = "Merge it into its base with PEFT (merge_and_unload) and give the merged model as policy.path."
 
 
-def load_adapter(model: PeftModel, folder: Path, adapter: Adapter, *, projector: str) -> Loaded:
+def load_adapter(model: PeftModel, folder: Path, adapter: Adapter, *, projector: str) -> LoadedAdapter:
     """The model with a saved adapter in place of its fresh one, which is gone then.
 
     Args:
@@ -110,9 +110,9 @@ def load_adapter(model: PeftModel, folder: Path, adapter: Adapter, *, projector:
     biases = {name: p.detach().clone() for name, p in trained_biases(found).items()}
     _put(found, weights, config, folder)
     notes = _notes(config, layers, fresh)
-    if norm_of_lora_b(found) == 0:
+    if lora_b_norm(found) == 0:
         notes.append("the saved adapter has no effect, every lora_B is zero: this is the base model")
-    return Loaded(found, biases, notes)
+    return LoadedAdapter(found, biases, notes)
 
 
 def trained_biases(model: nn.Module) -> dict[str, nn.Parameter]:

@@ -25,7 +25,7 @@ class CheckedHere(Callback):
             return
         policy = pl_module.policy
         before = policy.abilities.notes
-        policy.check_here()
+        policy.check_again_if_moved()
         for note in policy.abilities.notes if trainer.is_global_zero else ():
             if note not in before:
                 print(f"{policy.description} on {policy.device.type}: {note}", file=sys.stderr)

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from lalm_ambig.core.types import Item
-from lalm_ambig.policies.attention.tree import Ask, TreeLayout
+from lalm_ambig.policies.attention.tree import AttentionArguments, TreeLayout
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.rollouts.generate import Generated, Request, generate
-from lalm_ambig.rollouts.sampling import Sampling, choose, uniform_noise
+from lalm_ambig.rollouts.generate import GeneratedBatch, Request, generate
+from lalm_ambig.rollouts.sampling import Sampling, choose_tokens, uniform_noise
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, *, prefix: int) -> Tensor:
@@ -20,7 +20,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, prefix: int) -> Tensor:
     tokens = query.shape[2]
     lengths = [prefix, tokens - prefix] if prefix else [tokens]
     layout = TreeLayout(lengths, [None, 0][: len(lengths)])
-    return layout.attend(0, query, key, value, Ask(scaling=query.shape[-1] ** -0.5))
+    return layout.attend(0, query, key, value, AttentionArguments(scaling=query.shape[-1] ** -0.5))
 
 
 def sampling_settings() -> dict[str, Sampling]:
@@ -35,7 +35,7 @@ def sampling_settings() -> dict[str, Sampling]:
 
 def next_tokens(logits: Tensor, settings: Sampling, noise: Tensor) -> Tensor:
     """The token that the product chooses for each row."""
-    return choose(logits, settings, noise)[0]
+    return choose_tokens(logits, settings, noise)[0]
 
 
 @contextmanager
@@ -57,7 +57,7 @@ class Decoding:
     share_prompt: bool = True
     autocast: torch.dtype | None = torch.bfloat16
 
-    def run(self, policy: Policy, encoder: Any, *, tokens: int) -> Generated:
+    def run(self, policy: Policy, encoder: Any, *, tokens: int) -> GeneratedBatch:
         """So many tokens of every row by the product's loop."""
         batch = encoder(list(self.items)).to(policy.device)
         noise = uniform_noise(
