@@ -18,7 +18,7 @@ from lalm_ambig.audio.inspection import MAX_S
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Audio, Tokens
 from lalm_ambig.policies.attention.tree import Segment
-from lalm_ambig.policies.audio.mel import RATE_HZ, feature_counts, unpadded_mel, padded_window
+from lalm_ambig.policies.audio.mel import RATE_HZ, feature_counts, padded_window, unpadded_mel
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.chat.chat import Chat
 from lalm_ambig.policies.chat.template import ChatSettings
@@ -27,10 +27,10 @@ from lalm_ambig.policies.weights.checkpoint import (
     Attention,
     DType,
     attention_notes,
+    checkpoint_errors,
     dtype_to_load,
     locate,
     read_model,
-    checkpoint_errors,
 )
 from lalm_ambig.policies.weights.contents import check_contents
 from lalm_ambig.policies.weights.hub import check_hub

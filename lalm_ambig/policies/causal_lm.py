@@ -18,10 +18,10 @@ from lalm_ambig.policies.weights.checkpoint import (
     Attention,
     DType,
     attention_notes,
+    checkpoint_errors,
     dtype_to_load,
     locate,
     read_model,
-    checkpoint_errors,
 )
 from lalm_ambig.policies.weights.contents import check_contents
 from lalm_ambig.policies.weights.gguf_files import gguf_file, unpack

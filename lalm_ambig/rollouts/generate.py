@@ -17,7 +17,7 @@ from lalm_ambig.core.types import Batch
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.merged_weights import merged_for_decoding
 from lalm_ambig.readouts.response import TAGS, Tags
-from lalm_ambig.rollouts.decoder import Continuations, RolloutDecoder, PlainDecoder, SharedDecoder
+from lalm_ambig.rollouts.decoder import Continuations, PlainDecoder, RolloutDecoder, SharedDecoder
 from lalm_ambig.rollouts.sampling import Sampling, choose_tokens
 
 Ended = Literal["stop", "end", "length"]

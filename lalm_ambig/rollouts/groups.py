@@ -86,7 +86,9 @@ def _scored(encoder: Encoder, generated: GeneratedBatch, answer: AnswerTokens) -
 
 def _stated(encoder: Encoder, generated: GeneratedBatch) -> ResponseDistributions:
     texts = [r.text for r in generated.responses]
-    dist, unparsed = parse_responses([encoder.tags.split_thought(text)[1] for text in texts], encoder.categories)
+    dist, unparsed = parse_responses(
+        [encoder.tags.split_thought(text)[1] for text in texts], encoder.categories
+    )
     formed = [
         reason is None and _in_form(encoder, text) for text, reason in zip(texts, unparsed, strict=True)
     ]
@@ -101,7 +103,9 @@ def _in_form(encoder: Encoder, text: str) -> bool:
     return is_reasoned(rest) or (bool(thought.strip()) and is_bare(rest))
 
 
-def _grouped(encoder: Encoder, responses: Sequence[Response], found: ResponseDistributions, *, group_size: int) -> Groups:
+def _grouped(
+    encoder: Encoder, responses: Sequence[Response], found: ResponseDistributions, *, group_size: int
+) -> Groups:
     policy, device = encoder.policy, found.predicted_dist.device
     tokens = pad([r.ids for r in responses], policy.pad_id, side="right").to(device)
     values = torch.tensor([value for r in responses for value in r.log_probs], device=device)

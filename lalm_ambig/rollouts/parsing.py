@@ -29,6 +29,10 @@ def read_stated(encoder: Encoder, batch: Batch, *, max_new_tokens: int, share: b
     """The distributions that the policy's own greedy responses state."""
     greedy = Request(Sampling(max_new_tokens=max_new_tokens, temperature=0.0), share_prompt=share)
     texts = [r.text for r in generate(encoder.policy, batch, greedy).responses]
-    dist, unparsed = parse_responses([encoder.tags.split_thought(text)[1] for text in texts], encoder.categories)
+    dist, unparsed = parse_responses(
+        [encoder.tags.split_thought(text)[1] for text in texts], encoder.categories
+    )
     was_completed = (False,) * len(texts)
-    return Reading(dist.to(encoder.policy.device), None, tuple(texts), was_completed=was_completed, unparsed=unparsed)
+    return Reading(
+        dist.to(encoder.policy.device), None, tuple(texts), was_completed=was_completed, unparsed=unparsed
+    )

@@ -69,7 +69,9 @@ def curated_spans(curated: Demonstrations, *, ce: bool, name: bool, scores: bool
         loss_mask = curated.response.mask[row, :stop] & ce
         if not name:
             loss_mask = loss_mask & ~curated.is_answer_token[row, :stop]
-        found.append(ScoredSpan(row, curated.response.ids[row, :stop], loss_mask, position if scores else None))
+        found.append(
+            ScoredSpan(row, curated.response.ids[row, :stop], loss_mask, position if scores else None)
+        )
     return found
 
 

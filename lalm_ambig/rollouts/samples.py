@@ -17,7 +17,9 @@ def read_samples(
     An item of which none can be read has a uniform p̂ and the first one's reason. The text is the first response's.
     Random numbers belong to the item (`uniform_noise`), so the first n responses are the same for any number of them.
     """
-    draw = GroupSampling(Sampling(max_new_tokens=max_new_tokens), group_size=samples, step=0, share_prompt=share)
+    draw = GroupSampling(
+        Sampling(max_new_tokens=max_new_tokens), group_size=samples, step=0, share_prompt=share
+    )
     groups = sample_groups(encoder, batch, draw)
     weights = groups.parsed.to(groups.predicted_dist.dtype)
     weights = torch.where(weights.any(-1, keepdim=True), weights, 1)
@@ -26,4 +28,6 @@ def read_samples(
     if groups.unparsed is not None:
         unparsed = tuple(None if None in reasons else reasons[0] for reasons in groups.unparsed)
     was_completed = tuple(bool(flag) for flag in groups.was_completed[:, 0])
-    return Reading(mean, None, tuple(texts[0] for texts in groups.texts), was_completed=was_completed, unparsed=unparsed)
+    return Reading(
+        mean, None, tuple(texts[0] for texts in groups.texts), was_completed=was_completed, unparsed=unparsed
+    )

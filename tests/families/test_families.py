@@ -220,8 +220,8 @@ def methods() -> dict[str, tuple[type[Method], dict[str, Any]]]:
     return {
         "KL-only": (SFT, {"reasoning": False, "objective": SFTObjective(ce_weight=0.0)}),
         "SFT": (SFT, {}),
-        "GRPO": (GRPO, {"grouping": Grouping(size=2), "sampling": sampling}),
-        "DPO": (DPO, {"negatives": Negatives(rollouts=1, js_threshold=0.0), "sampling": sampling}),
+        "GRPO": (GRPO, {"grouping": Grouping(group_size=2), "sampling": sampling}),
+        "DPO": (DPO, {"negatives": Negatives(group_size=1, js_threshold=0.0), "sampling": sampling}),
     }
 
 
@@ -232,7 +232,7 @@ def test_a_step_moves_every_adapter_that_is_called(used: Tried, name: str) -> No
     with used.moved():
         method.attach(used.encoder(reasoning=method.reasoning))
         if method.reference is not None:
-            method.reference.take(used.policy)
+            method.reference.snapshot(used.policy)
         batch = method.encoder(items()[:3])
         called = _called(used.policy)
         loss = used.policy(lambda: method.reduce(method.gather(batch))).total

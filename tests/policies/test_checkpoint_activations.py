@@ -29,7 +29,9 @@ def test_loss_and_gradients_are_the_same_and_less_is_kept(
         assert batch.curated is not None
         passages = curated_spans(batch.curated, ce=True, name=True, scores=True)
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
-            passed = score_spans(policy, batch, passages, PassSettings(encoder.answer, share_prompt=share_prompt))
+            passed = score_spans(
+                policy, batch, passages, PassSettings(encoder.answer, share_prompt=share_prompt)
+            )
             loss = passed.log_probs.sum() + passed.scores.logsumexp(-1).sum()
         loss.backward()
         found.append((float(loss.detach()), gradients(policy), kept))

@@ -247,7 +247,9 @@ def test_sound_is_part_of_the_check(tmp_path: Path) -> None:
         assert policy.abilities.shares
         segment, ids, _ = policy.native_states(torch.arange(40, 60), 0.7)
         assert segment.ids is None
-        assert (ids == policy.audio_token_id).sum() == policy.audio_tokens(policy.log_mel(torch.zeros(11_200)))
+        assert (ids == policy.audio_token_id).sum() == policy.audio_tokens(
+            policy.log_mel(torch.zeros(11_200))
+        )
 
 
 def test_an_encoder_that_hears_something_else_is_refused(

@@ -134,7 +134,7 @@ def test_what_is_never_guessed(text: str, reason: str) -> None:
 
 
 def test_classes_are_found_by_name_by_key_and_by_the_prompts_word() -> None:
-    target = CategorySet(("happiness", "sadness")).spoken_as(CategorySet(("joy", "sadness")))
+    target = CategorySet(("happiness", "sadness")).with_words_of(CategorySet(("joy", "sadness")))
     assert target.prompt_names == ("joy", "sadness")
     for word in ("joy", "happiness", "Happy"):
         assert parse(json.dumps({word: 1}), target) == (1.0, 0.0)

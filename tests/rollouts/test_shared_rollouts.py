@@ -11,7 +11,7 @@ from lalm_ambig.core.types import Batch, Item
 from lalm_ambig.data.encoding import Elicitation, Encoder
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.rollouts.generate import GeneratedBatch, Request, generate
-from lalm_ambig.rollouts.passages import PassOutput, ScoredSpan, PassSettings, curated_spans, score_spans
+from lalm_ambig.rollouts.passages import PassOutput, PassSettings, ScoredSpan, curated_spans, score_spans
 from lalm_ambig.rollouts.reading import read_curated, read_generated
 from lalm_ambig.rollouts.sampling import Sampling, uniform_noise
 
@@ -43,7 +43,9 @@ def sampled(policy: Tiny, batch: Batch, *, share: bool = True, **settings: objec
     return generate(policy, batch, request, noise=noise)
 
 
-def passed(policy: Tiny, batch: Batch, generated: GeneratedBatch, *, share: bool, encoder: Encoder) -> PassOutput:
+def passed(
+    policy: Tiny, batch: Batch, generated: GeneratedBatch, *, share: bool, encoder: Encoder
+) -> PassOutput:
     passages = [
         ScoredSpan(row // COPIES, torch.tensor(r.ids), torch.ones(len(r.ids), dtype=torch.bool))
         for row, r in enumerate(generated.responses)

@@ -51,7 +51,9 @@ class RolloutCache(AttentionLayout):
         self.windows.clear()
         self.positions = positions
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, ask: AttentionArguments) -> Tensor:
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, ask: AttentionArguments
+    ) -> Tensor:
         rows, heads, new, width = query.shape
         groups, shared = rows // self.group_size, heads // key.shape[1]
         own_keys, own_values = self._append(layer, key, value)

@@ -117,7 +117,9 @@ class AttentionLayout(ABC):
         """The window that each attention layer has asked for, in the order of the layers."""
 
     @abstractmethod
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, ask: AttentionArguments) -> Tensor:
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, ask: AttentionArguments
+    ) -> Tensor:
         """Attention output [row, head, token, channel] of the attention layer number `layer`."""
 
 
@@ -157,7 +159,9 @@ class TreeLayout(AttentionLayout):
         """Where a segment's ancestors and the segment itself lie in the row."""
         return (*self.before[segment], self.own[segment])
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, ask: AttentionArguments) -> Tensor:
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, ask: AttentionArguments
+    ) -> Tensor:
         if self.keep:
             self.kept.append((key, value))
         parts = []

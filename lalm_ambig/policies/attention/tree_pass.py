@@ -62,7 +62,10 @@ def prefill(
 
 
 def continue_from_cache(
-    policy: SupportsPasses, cache: RolloutCache, ids: Int[Tensor, "row new"], positions: Int[Tensor, "row new"]
+    policy: SupportsPasses,
+    cache: RolloutCache,
+    ids: Int[Tensor, "row new"],
+    positions: Int[Tensor, "row new"],
 ) -> Float[Tensor, "row new channel"]:
     """Hidden states of new tokens behind what the cache holds; it is not advanced."""
     cache.expect(positions)

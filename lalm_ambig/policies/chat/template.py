@@ -80,7 +80,9 @@ class Template:
                     remedy="correct the name, or leave it out.",
                 )
         self.asks_for_date = "strftime_now" in self.text
-        self.dated = with_fixed_date(self.text, date.fromisoformat(settings.date)) if self.asks_for_date else self.text
+        self.dated = (
+            with_fixed_date(self.text, date.fromisoformat(settings.date)) if self.asks_for_date else self.text
+        )
 
     def _text(self, name: str | None) -> str:
         """The template itself. InputError where there is none, or several and none is the default."""

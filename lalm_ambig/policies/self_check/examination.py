@@ -28,15 +28,15 @@ from lalm_ambig.policies.self_check.cache import cache_key, read_abilities, writ
 from lalm_ambig.policies.self_check.plain import find_batching, find_decoding
 from lalm_ambig.policies.self_check.probes import (
     BEHIND,
-    ProbeText,
     PolicyWithAbilities,
+    ProbeText,
     agreement,
-    make_probes,
     error_line,
-    token_ids,
+    make_probes,
     run_trial,
+    token_ids,
 )
-from lalm_ambig.policies.self_check.shared import row_limit, check_shared_row
+from lalm_ambig.policies.self_check.shared import check_shared_row, row_limit
 
 
 def self_check(policy: Any) -> Abilities:

@@ -11,7 +11,15 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.attention.abilities import Abilities, Batching, Decoding, Finding
 from lalm_ambig.policies.attention.plain import PlainDecoding, plain_states
 from lalm_ambig.policies.attention.tree import Segment
-from lalm_ambig.policies.self_check.probes import STEPS, ProbeText, PolicyWithAbilities, agreement, exchanged, invariance, run_trial
+from lalm_ambig.policies.self_check.probes import (
+    STEPS,
+    PolicyWithAbilities,
+    ProbeText,
+    agreement,
+    exchanged,
+    invariance,
+    run_trial,
+)
 
 STILL = "a text stays as it is when others in its batch are exchanged"
 

@@ -65,7 +65,10 @@ def make_probes(policy: Any) -> tuple[ProbeText, ProbeText]:
     ids = token_ids(policy, _longest(policy) + SHORT + 2 * BEHIND)
     longer, shorter = ids[: len(ids) - SHORT - BEHIND], ids[len(ids) - SHORT - BEHIND :]
     try:
-        probes = ProbeText(*policy.native_states(longer, CLIP_S)), ProbeText(*policy.native_states(shorter, 0.0))
+        probes = (
+            ProbeText(*policy.native_states(longer, CLIP_S)),
+            ProbeText(*policy.native_states(shorter, 0.0)),
+        )
     except InputError:
         raise
     except Exception as error:  # a class's own code, on settings that nobody has tried

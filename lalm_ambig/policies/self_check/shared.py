@@ -14,11 +14,11 @@ from lalm_ambig.policies.self_check.plain import check_batching
 from lalm_ambig.policies.self_check.probes import (
     BEHIND,
     STEPS,
-    ProbeText,
     PolicyWithAbilities,
+    ProbeText,
     agreement,
-    exchanged,
     error_line,
+    exchanged,
     invariance,
     window_of,
 )
@@ -34,14 +34,20 @@ def check_shared_row(
         name = "texts computed apart come out the same beside it"
         found.append(check_batching(name, policy, abilities.batching, probes[1:]))
     except Exception as error:  # whatever a class makes of a layout that it was not written for
-        return [Finding("texts in one row come out as each alone", False, error_line(error))], None, error_line(error)
+        return (
+            [Finding("texts in one row come out as each alone", False, error_line(error))],
+            None,
+            error_line(error),
+        )
     finally:
         disable_layout_attention(policy.attention_config)
     wrong = next((finding for finding in found if not finding.ok), None)
     return found, limit, f"it does not hold that {wrong.name} ({wrong.detail})" if wrong else ""
 
 
-def _shared(trial: PolicyWithAbilities, probes: tuple[ProbeText, ProbeText]) -> tuple[list[Finding], int | None]:
+def _shared(
+    trial: PolicyWithAbilities, probes: tuple[ProbeText, ProbeText]
+) -> tuple[list[Finding], int | None]:
     """Texts in one row: agreement, invariance, and decoding behind kept prompts; and for how long a text."""
     segments = _tree(probes)
     layout, states = shared_states(trial, segments)
@@ -91,13 +97,17 @@ def _unmoved(trial: PolicyWithAbilities, segments: Sequence[Segment], states: Se
 def _behind_prompts(trial: PolicyWithAbilities, probes: tuple[ProbeText, ProbeText]) -> Finding:
     """Two responses behind each kept prompt, one token at a time."""
     cuts = [len(p.text) - STEPS for p in probes]
-    last, cache = prefill(trial, [p.beginning(cut) for p, cut in zip(probes, cuts, strict=True)], group_size=2)
+    last, cache = prefill(
+        trial, [p.beginning(cut) for p, cut in zip(probes, cuts, strict=True)], group_size=2
+    )
     pairs = [(ours[None], p.states[cut - 1][None]) for ours, p, cut in zip(last, probes, cuts, strict=True)]
     for step in range(STEPS):
         tokens = torch.stack(
             [p.ids[cut + step] for p, cut in zip(probes, cuts, strict=True)]
         ).repeat_interleave(2)
-        states = continue_from_cache(trial, cache, tokens[:, None], (cache.prompt_lengths + cache.used)[:, None])
+        states = continue_from_cache(
+            trial, cache, tokens[:, None], (cache.prompt_lengths + cache.used)[:, None]
+        )
         cache.advance(1)
         expected = [p.states[cut + step] for p, cut in zip(probes, cuts, strict=True) for _ in range(2)]
         pairs += [(ours, theirs[None]) for ours, theirs in zip(states, expected, strict=True)]

@@ -25,10 +25,10 @@ from lalm_ambig.policies.attention.layer_kinds import (
     expert_counts,
     fused_experts,
     is_router,
-    linear_layers,
-    no_effect_reason,
-    moved_to_experts,
     linear_layer_names,
+    linear_layers,
+    moved_to_experts,
+    no_effect_reason,
 )
 
 WHERE = "policy.adapter.targets"
@@ -136,7 +136,9 @@ def parts_for_lora(model: Any, decoder: nn.Module) -> dict[str, list[str]]:
     for block in decoder_blocks(decoder):
         for name in linear_layer_names(decoder.get_submodule(block)):
             whole = f"{block}.{name}"
-            if not is_router(decoder, whole, counts) and not no_effect_reason(model, decoder, whole, called=True):
+            if not is_router(decoder, whole, counts) and not no_effect_reason(
+                model, decoder, whole, called=True
+            ):
                 found.setdefault(f"{block}.{name.split('.')[0]}", []).append(whole)
     return found
 
