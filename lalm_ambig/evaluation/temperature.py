@@ -5,12 +5,11 @@ p̂^(1/T). The majority class never changes. Reported beside the plain predictio
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
 from jaxtyping import Float
-from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from lalm_ambig.core.distributions import kl_from_logits
@@ -19,6 +18,10 @@ from lalm_ambig.evaluation.predictions import Prediction
 
 WIDEST = math.log(100)
 """T is sought in [1/100, 100]."""
+GOLDEN = (math.sqrt(5) - 1) / 2
+"""Share of an interval that a step of the search keeps."""
+CLOSEST = 1e-6
+"""Width of log T at which the search ends."""
 
 
 def fitted_temperature(predictions: Sequence[Prediction]) -> float:
@@ -34,7 +37,23 @@ def fitted_temperature(predictions: Sequence[Prediction]) -> float:
     def divergence(log_t: float) -> float:
         return float(kl_from_logits(label_dist, logits / math.exp(log_t)).mean())
 
-    return math.exp(float(minimize_scalar(divergence, bounds=(-WIDEST, WIDEST), method="bounded").x))
+    return math.exp(_smallest(divergence, -WIDEST, WIDEST))
+
+
+def _smallest(function: Callable[[float], float], low: float, high: float) -> float:
+    """The place of the smallest value of a function with one minimum, by golden-section search."""
+    left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
+    at_left, at_right = function(left), function(right)
+    while high - low > CLOSEST:
+        if at_left <= at_right:
+            high, right, at_right = right, left, at_left
+            left = high - GOLDEN * (high - low)
+            at_left = function(left)
+        else:
+            low, left, at_left = left, right, at_right
+            right = low + GOLDEN * (high - low)
+            at_right = function(right)
+    return (low + high) / 2
 
 
 def scaled(predictions: Sequence[Prediction], temperature: float) -> list[Prediction]:
