@@ -70,7 +70,7 @@ def _sft(method: SFT, lengths: Lengths, items: int) -> Workload:
 
 @_step.register
 def _dpo(method: DPO, lengths: Lengths, items: int) -> Workload:
-    sampled = method.negatives.rollouts
+    sampled = method.negatives.group_size
     rejected = sampled if method.negatives.choose == "all" else 1
     longest = method.sampling.max_new_tokens
     return Workload(
@@ -87,7 +87,7 @@ def _dpo(method: DPO, lengths: Lengths, items: int) -> Workload:
 
 @_step.register
 def _grpo(method: GRPO, lengths: Lengths, items: int) -> Workload:
-    longest, size = method.sampling.max_new_tokens, method.grouping.size
+    longest, size = method.sampling.max_new_tokens, method.grouping.group_size
     curated = () if method.curated is None else (lengths.curated,)
     return Workload(
         items,

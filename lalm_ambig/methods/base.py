@@ -14,23 +14,22 @@ from torchmetrics import MetricCollection
 
 from lalm_ambig.core import distributed
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.lightning_internals import forget_train_loader
 from lalm_ambig.core.types import Batch, Loss, Reading
 from lalm_ambig.data.encoding import Encoder, Readout
 from lalm_ambig.evaluation.predictions import Prediction, from_reading
 from lalm_ambig.methods.generation import Generation
 from lalm_ambig.methods.optimisation import Optimiser, cosine_schedule, parameter_groups
+from lalm_ambig.methods.readers import Reader, evaluated_reader, same_samples, validation_readers
 from lalm_ambig.methods.reference import Reference
-from lalm_ambig.methods.rollout_log import Row
+from lalm_ambig.methods.rollout_log import RolloutRow
 from lalm_ambig.methods.spread import Spread
 from lalm_ambig.methods.step_metrics import NotFinite, StepMetrics
 from lalm_ambig.metrics.base import all_metrics
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.lora import trained_parameters
 from lalm_ambig.policies.weights.sharding import gathered_weights
-from lalm_ambig.rollouts.parsing import read_stated
 from lalm_ambig.rollouts.passages import PassSettings
-from lalm_ambig.rollouts.reading import read_curated, read_generated
-from lalm_ambig.rollouts.samples import read_samples
 
 Sharing = bool | Literal["auto"]
 """Whether what several texts have in common is computed once: where the policy can (`auto`), always, or never."""
@@ -63,23 +62,23 @@ class Method(lightning.LightningModule, ABC):
         """Folder of a finished run whose weights training starts from."""
         self.reference: Reference | None = None
         self.values: dict[str, Tensor] = {}
-        """What `gather` wants logged."""
-        self.rollout_rows: list[Row] = []
+        """Numbers that the last `gather` wants logged, as means."""
+        self.rollout_rows: list[RolloutRow] = []
         """The responses that the last `gather` sampled, for people to read."""
         self.encoder: Encoder
         self.validated = 0
         """Items of this validation so far, of this process."""
         self.readable: dict[str, list[Tensor]] = {}
-        """Of each item of this validation, whether its response could be read; by what is logged."""
-        self.pooled = StepMetrics()
+        """Of each item of this validation, whether its response could be read; by name in the log."""
+        self.step_metrics = StepMetrics()
         self.spread = Spread()
         """Of the answers that choose the best checkpoint."""
         self.predictions: list[Prediction] = []
-        """What the last `Trainer.predict` found, item by item."""
+        """Those of the last `Trainer.predict`, item by item."""
 
     @abstractmethod
     def gather(self, batch: Batch) -> Any:
-        """What the policy says about a batch, as the record that the objective takes."""
+        """Compute what the policy says about a batch, as the record that the objective takes."""
 
     @abstractmethod
     def reduce(self, experience: Any) -> Loss:
@@ -94,25 +93,27 @@ class Method(lightning.LightningModule, ABC):
             {name: MetricCollection({m.name: m for m in all_metrics(count)}) for name in self.validated_modes}
         )
 
+    # What a method needs: capabilities that other rooms ask for
+
+    @property
+    def reader(self) -> Reader:
+        """The reader whose distributions are evaluated."""
+        return evaluated_reader(self.generation, reasoning=self.reasoning, readout=self.readout)
+
+    @property
+    def readers(self) -> tuple[Reader, ...]:
+        """All readers of a validation."""
+        return validation_readers(self.reader, reasoning=self.reasoning, readout=self.readout)
+
     @property
     def validated_modes(self) -> tuple[str, ...]:
-        """Names of the readings of a validation: its metrics are called MODE/METRIC."""
-        return ("curated", self.mode) if self.reads_curated else (self.mode,)
+        """Names of the readers of a validation: its metrics are called NAME/METRIC."""
+        return tuple(reader.name for reader in self.readers)
 
     @property
-    def mode(self) -> str:
-        """Name of the reading that is evaluated: behind reasoning that the policy generates, or at once."""
-        return "generated" if self.reasoning else "direct"
-
-    @property
-    def writes(self) -> bool:
-        """Whether the policy writes text of its own: reasoning, or an answer in words."""
-        return self.reasoning or self.readout == "verbalised"
-
-    @property
-    def reads_curated(self) -> bool:
-        """Whether validation also reads behind the curated reasoning, which costs no generation."""
-        return self.reasoning and self.readout == "logits"
+    def generates_text(self) -> bool:
+        """Whether the evaluated answers take text of the policy's own: reasoning, or an answer in words."""
+        return self.reader.generates_text
 
     @property
     def needs_rationale(self) -> bool:
@@ -131,35 +132,19 @@ class Method(lightning.LightningModule, ABC):
 
     @property
     def compares(self) -> str | None:
-        """The setting by which the items of an update weigh on each other, so that all must be in one pass, if any."""
+        """The setting under which the items of an update weigh on each other, so that one pass must hold all of them.
+
+        None where no setting does.
+        """
         return None
-
-    def check_samples(self) -> None:
-        """InputError where several samples are asked for that would all be the same."""
-        if self.generation.samples > 1 and not self.writes:
-            raise InputError(
-                "without reasoning every sample is the same:",
-                where="model.generation",
-                remedy="set samples to 1, or reasoning to true.",
-            )
-
-    def notes(self) -> list[str]:
-        """What a user should know of the settings before training."""
-        return []
 
     @property
     def updates(self) -> int:
         """Optimiser steps on each batch, one after another."""
         return 1
 
-    def prepare(self) -> None:
-        """Called once before training, when the weights are those that training starts from."""
-        if self.reference is not None:
-            self.reference.take(self.policy)
-            self.reference.check(self.policy, started=self.start is not None)
-
     @property
-    def passes(self) -> PassSettings:
+    def pass_settings(self) -> PassSettings:
         """How training passes are computed."""
         return PassSettings(self.encoder.answer, share_prompt=self.shares)
 
@@ -168,8 +153,41 @@ class Method(lightning.LightningModule, ABC):
         """Whether what texts have in common is computed once, where the policy can."""
         return self.share_prompt is not False
 
+    def notes(self) -> list[str]:
+        """Lines that a user should read before training."""
+        return []
+
+    # Checks before training
+
+    def check_samples(self) -> None:
+        """Refuse several samples that would all be the same.
+
+        Raises:
+            InputError: `generation.samples` is above 1 and the policy writes no text.
+        """
+        if self.generation.samples > 1 and not self.generates_text:
+            raise same_samples()
+
+    def check_data(self, *, batch_size: int, items: int) -> None:
+        """Refuse data that the method cannot learn from.
+
+        Args:
+            batch_size: Items of a training batch.
+            items: Training items.
+
+        Raises:
+            InputError: The batch or the training split is too small.
+        """
+
     def check_abilities(self, *, training: bool) -> None:
-        """InputError where more is asked of a policy than its self-check allows; it must be loaded."""
+        """Refuse what a loaded policy's self-check has found that it cannot do.
+
+        Args:
+            training: Whether the policy will be trained.
+
+        Raises:
+            InputError: The policy cannot be trained, or cannot share prompts though `share_prompt` is true.
+        """
         abilities = self.policy.abilities
         if training and abilities.untrainable:
             raise InputError(
@@ -184,52 +202,70 @@ class Method(lightning.LightningModule, ABC):
                 remedy="Set model.share_prompt to auto or false (of a run: in its config.yaml).",
             )
 
+    def prepare(self) -> None:
+        """Take note of the reference; called once, when the weights are those that training starts from."""
+        if self.reference is not None:
+            self.reference.snapshot(self.policy)
+            self.reference.verify(self.policy, started=self.start is not None)
+
+    # Training
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         self.values = {}
         loss: Loss = self.policy(lambda: self.reduce(self.gather(batch)))
         try:
-            weight = self.pooled.step(batch, loss, self.values)
+            weight = self.step_metrics.reduce(batch, loss, self.values)
         except NotFinite as error:
             if self.optimiser.not_finite == "stop":
                 raise
             print(f"skipped: {error}", file=sys.stderr)
             return torch.stack([p.sum() * 0 for _, p in trained_parameters(self.policy)]).sum()
-        self.log_dict(self.pooled.parts, prog_bar=True, batch_size=1)
-        self.log_dict(self.pooled.values, batch_size=1)
+        self.log_dict(self.step_metrics.parts, prog_bar=True, batch_size=1)
+        self.log_dict(self.step_metrics.values, batch_size=1)
         return loss.total * weight
+
+    # Validation and prediction
 
     def on_validation_epoch_start(self) -> None:
         self.validated, self.readable = 0, {}
-        self.whole = ExitStack()
-        self.whole.enter_context(gathered_weights(self.policy))
+        self.gathered = ExitStack()
+        self.gathered.enter_context(gathered_weights(self.policy))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Reading]:
-        readings, rows = {}, self._written_rows(batch)
-        if self.reads_curated and batch.curated is not None:
-            readings["curated"] = self._read_curated(batch)
-        if rows:
-            readings[self.mode] = self.read(batch.select(rows))
+        readings = {}
+        for reader in self.readers:
+            if rows := self._rows_for(reader, batch):
+                readings[reader.name] = self._validate(reader, batch.select(rows))
         self.validated += len(batch.items)
-        for name, reading in readings.items():
-            label_dist = batch.label_dist[: len(reading.predicted_dist)]
-            self.validation[name].update(label_dist, reading.predicted_dist, reading.parsed)  # type: ignore[operator]
-            if name == self.mode:
-                self.spread.add(label_dist, reading.predicted_dist)
-            if reading.unparsed is not None:
-                self.readable.setdefault(f"{name}/parsed", []).append(reading.parsed.float())
         return readings
 
-    def _written_rows(self, batch: Batch) -> list[int]:
-        """The batch's rows that are read by the policy's own text: the first of the loader, over all processes, where
-        the data module has put a sample of the split."""
-        if not self.writes:
-            return list(range(len(batch.items)))
-        first = distributed.rank() + distributed.world_size() * self.validated
-        places = range(first, first + distributed.world_size() * len(batch.items), distributed.world_size())
-        return [row for row, place in enumerate(places) if place < self.generation.validation_items]
+    def _rows_for(self, reader: Reader, batch: Batch) -> list[int]:
+        """The batch's rows that a reader reads in validation.
+
+        Text is generated for the loader's first items only, counted over all processes. The data module has put a
+        sample of the split there.
+        """
+        if reader.needs_rationale and batch.curated is None:
+            return []
+        rows = range(len(batch.items))
+        if not reader.generates_text:
+            return list(rows)
+        world_size = distributed.world_size()
+        first = distributed.rank() + world_size * self.validated
+        return [row for row in rows if first + world_size * row < self.generation.validation_items]
+
+    def _validate(self, reader: Reader, batch: Batch) -> Reading:
+        """Read a batch, and add what was read to the metrics of this validation."""
+        reading = self.read(batch, reader)
+        self.validation[reader.name].update(batch.label_dist, reading.predicted_dist, reading.parsed)  # type: ignore[operator]
+        if reader == self.reader:
+            self.spread.add(batch.label_dist, reading.predicted_dist)
+        if reading.unparsed is not None:
+            self.readable.setdefault(f"{reader.name}/parsed", []).append(reading.parsed.float())
+        return reading
 
     def on_validation_epoch_end(self) -> None:
-        self.whole.close()
+        self.gathered.close()
         for mode, metrics in self.validation.items():
             assert isinstance(metrics, MetricCollection)
             if any(distributed.all_gather_object(any(metric.update_called for metric in metrics.values()))):
@@ -237,36 +273,32 @@ class Method(lightning.LightningModule, ABC):
                     self.log(f"{mode}/{name}", value.float(), prog_bar=name in PROGRESS_BAR)
             metrics.reset()
         spread = self.spread.pooled()
-        self.log_dict({f"{self.mode}/{name}": value.float() for name, value in spread.items()})
-        own = {name: torch.cat(rows) for name, rows in self.readable.items()}
-        self.log_dict(distributed.all_reduce_means(own))
+        self.log_dict({f"{self.reader.name}/{name}": value.float() for name, value in spread.items()})
+        readable = {name: torch.cat(rows) for name, rows in self.readable.items()}
+        self.log_dict(distributed.all_reduce_means(readable))
 
     def on_predict_start(self) -> None:
         self.predictions.clear()
 
     def predict_step(self, batch: Batch, batch_idx: int) -> None:
-        """Keeps the batch's predictions here: Lightning would take its frozen records apart."""
+        """Keep the batch's predictions in the method: Lightning would take its frozen records apart."""
         self.predictions.extend(from_reading(batch.items, self.read(batch)))
 
     @property
     def monitor(self) -> str:
-        """The validation metric that chooses the best checkpoint: that of the reading which is evaluated."""
-        return f"{self.mode}/js_div_bits"
+        """The validation metric that chooses the best checkpoint: that of the evaluated reader."""
+        return f"{self.reader.name}/js_div_bits"
 
-    def read(self, batch: Batch) -> Reading:
-        """The distributions that are evaluated: after or in the policy's own response, or at once."""
-        tokens, samples, share = self.generation.max_new_tokens, self.generation.samples, self.shares
-        if samples > 1:
-            self.check_samples()
-            return read_samples(self.encoder, batch, max_new_tokens=tokens, samples=samples, share=share)
-        if self.encoder.answer is None:
-            return read_stated(self.encoder, batch, max_new_tokens=tokens, share=share)
-        tokens = tokens if self.reasoning else 0
-        return read_generated(self.policy, batch, self.encoder.answer, max_new_tokens=tokens, share=share)
+    def read(self, batch: Batch, reader: Reader | None = None) -> Reading:
+        """The policy's distribution for each item.
 
-    def _read_curated(self, batch: Batch) -> Reading:
-        assert self.encoder.answer is not None
-        return read_curated(self.policy, batch, self.encoder.answer, share=self.shares)
+        Args:
+            batch: Items.
+            reader: How they are read; by default the evaluated reader.
+        """
+        return (reader or self.reader).read(self.encoder, batch, share=self.shares)
+
+    # Weights, optimiser and checkpoints
 
     def configure_model(self) -> None:
         """Divide the weights, where the strategy asks for it (FSDP2)."""
@@ -279,7 +311,7 @@ class Method(lightning.LightningModule, ABC):
         optimiser = torch.optim.AdamW(groups, lr=self.optimiser.learning_rate)
         steps = int(self.trainer.estimated_stepping_batches)
         # Counting them made the loader, before a saved place in the data was restored: let it be made again then.
-        self.trainer.fit_loop._combined_loader = None
+        forget_train_loader(self.trainer)
         schedule = cosine_schedule(optimiser, steps, warmup_share=self.optimiser.warmup_share)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -287,10 +319,10 @@ class Method(lightning.LightningModule, ABC):
         """Leave the frozen base model out: it is read from its own files again."""
         frozen = {f"policy.{name}" for name, p in self.policy.named_parameters() if not p.requires_grad}
         checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k not in frozen}
-        checkpoint["pooled"] = self.pooled.values
-        checkpoint["reference"] = {} if self.reference is None else self.reference.kept
+        checkpoint["pooled"] = self.step_metrics.values
+        checkpoint["reference"] = {} if self.reference is None else self.reference.start_weights
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.pooled.values = checkpoint["pooled"]
+        self.step_metrics.values = checkpoint["pooled"]
         if self.reference is not None:
             self.reference.restore(checkpoint["reference"])

@@ -1,4 +1,4 @@
-"""GRPOz: the curated response as one more trajectory of each group, at the end of paper A 3.3."""
+"""GRPOz: the curated response as one more trajectory of each group (ambiguity-aware LALM, end of Section 3.3.2)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,66 +25,73 @@ class CuratedTrajectory:
     """What the curated response earns, and where it counts."""
 
     earns: Literal["perfect", "policy"] = "perfect"
-    """`perfect`: what p̂ = p and the right form earn, so that no other response earns more (the papers' guarantee).
-    `policy`: what the policy's own readout behind it earns, without that guarantee."""
+    """`perfect`: the rewards' upper bound, so that no other response earns more. The paper asks for that guarantee.
+    `policy`: what the policy's own readout after it earns, without that guarantee."""
     in_baseline: bool = True
     """Whether it counts in the group's mean and deviation."""
     in_loss: bool = True
     """Whether its own tokens are trained on."""
 
     def reward(
-        self, encoder: Encoder, batch: Batch, *, rewards: Sequence[Reward], passes: PassSettings
+        self, encoder: Encoder, batch: Batch, *, rewards: Sequence[Reward], pass_settings: PassSettings
     ) -> Float[Tensor, " group"]:
-        """What the curated response of each item earns in all."""
+        """The total reward of each item's curated response.
+
+        Args:
+            encoder: The method's encoder, with its policy.
+            batch: Items with curated responses.
+            rewards: The run's rewards.
+            pass_settings: How the policy's readout is computed, for `earns: policy`.
+        """
         if self.earns == "perfect":
             return upper_bound(rewards, batch.label_dist)
-        curated = _of(batch)
+        curated = _demonstrations(batch)
         if encoder.answer is None:
-            groups = _as_groups(curated, _as_stated(encoder, batch), logits=None)
+            groups = _as_groups(curated, _stated_dist(encoder, batch), logits=None)
         else:
-            passages = curated_spans(curated, ce=False, name=False, scores=True)
+            spans = curated_spans(curated, ce=False, name=False, scores=True)
             with encoder.policy.eval_mode():
-                scores = score_spans(encoder.policy, batch, passages, passes).scores
+                scores = score_spans(encoder.policy, batch, spans, pass_settings).scores
             groups = _as_groups(curated, predicted_dist(scores), logits=scores)
         parts = compute_rewards(rewards, groups, label_dist=batch.label_dist, items=batch.items)
         return total_reward(rewards, parts)[:, 0]
 
-    def joined(self, collected: Trajectories, batch: Batch) -> Trajectories:
-        """The group with the curated response as its last trajectory; its old log-probabilities are not known yet."""
-        curated = _of(batch)
-        width = max(collected.ids.shape[-1], curated.response.ids.shape[-1])
+    def joined(self, sampled: Trajectories, batch: Batch) -> Trajectories:
+        """Each group with the curated response as its last trajectory; its old log-probabilities are NaN."""
+        curated = _demonstrations(batch)
+        width = max(sampled.ids.shape[-1], curated.response.ids.shape[-1])
 
-        def widened(values: Tensor, value: float) -> Tensor:
-            return pad(values, (0, width - values.shape[-1]), value=value)
+        def widened(values: Tensor, fill: float) -> Tensor:
+            return pad(values, (0, width - values.shape[-1]), value=fill)
 
-        def join(own: Tensor, other: Tensor, value: float = 0.0) -> Tensor:
-            return torch.cat([widened(own, value), widened(other, value)[:, None].to(own.dtype)], dim=1)
+        def join(values: Tensor, last: Tensor, fill: float = 0.0) -> Tensor:
+            return torch.cat([widened(values, fill), widened(last, fill)[:, None].to(values.dtype)], dim=1)
 
         mask = curated.response.mask
-        counted = mask & ~curated.is_answer_token & self.in_loss
-        unknown = torch.full(mask.shape, torch.nan, device=mask.device)
+        loss_mask = mask & ~curated.is_answer_token & self.in_loss
+        not_scored = torch.full(mask.shape, torch.nan, device=mask.device)
         return replace(
-            collected,
-            ids=join(collected.ids, curated.response.ids),
-            mask=join(collected.mask, mask),
-            counted=join(collected.counted, counted),
-            old_log_probs=join(collected.old_log_probs, unknown),
-            sampled_log_probs=join(collected.sampled_log_probs, unknown),
-            advantages=pad(collected.advantages, (0, 1)),
+            sampled,
+            ids=join(sampled.ids, curated.response.ids),
+            mask=join(sampled.mask, mask),
+            loss_mask=join(sampled.loss_mask, loss_mask),
+            old_log_probs=join(sampled.old_log_probs, not_scored),
+            sampled_log_probs=join(sampled.sampled_log_probs, not_scored),
+            advantages=pad(sampled.advantages, (0, 1)),
         )
 
-    def baseline(self, size: int) -> Bool[Tensor, " trajectory"]:
-        """True on the trajectories that count in mean and deviation."""
-        return torch.tensor([True] * size + [self.in_baseline])
+    def baseline(self, group_size: int) -> Bool[Tensor, " trajectory"]:
+        """True on the trajectories that count in the group's mean and deviation."""
+        return torch.tensor([True] * group_size + [self.in_baseline])
 
 
-def _of(batch: Batch) -> Demonstrations:
+def _demonstrations(batch: Batch) -> Demonstrations:
     assert batch.curated is not None, "the data module passes on only items with a rationale"
     return batch.curated
 
 
-def _as_stated(encoder: Encoder, batch: Batch) -> Float[Tensor, "item category"]:
-    """What the curated responses state: p in hundredths."""
+def _stated_dist(encoder: Encoder, batch: Batch) -> Float[Tensor, "item category"]:
+    """The distributions that the curated responses state: p in hundredths."""
     texts = [format_distribution(item.label_dist, encoder.categories) for item in batch.items]
     return parse_responses(texts, encoder.categories)[0].to(batch.label_dist.device)
 

@@ -1,4 +1,4 @@
-"""How responses are written in validation and evaluation, and what does not go with them."""
+"""How responses are written in validation and evaluation."""
 
 from dataclasses import dataclass
 
@@ -8,17 +8,17 @@ from lalm_ambig.data.encoding import Readout
 
 @dataclass(frozen=True)
 class Generation:
-    """How responses are written in validation and evaluation: greedily, unless `samples` asks for a mean of several."""
+    """Greedy responses, or the mean over several sampled ones, in validation and evaluation."""
 
     max_new_tokens: int = 256
     """Longest reasoning, or verbalised answer, in tokens; a longer reasoning is closed and marked."""
     validation_items: int = 64
-    """Items for which text is generated at each validation, at least 1: they choose the best checkpoint. The same each
-    time: a sample of the split in which speakers, parts and majority classes have their shares. With the logit readout
-    the rest are read behind the curated reasoning."""
+    """Items for which text is generated at each validation, at least 1: they choose the best checkpoint. They are the
+    same each time: a sample of the split in which speakers, parts and majority classes keep their shares. With the
+    logit readout the rest are read after the curated reasoning."""
     samples: int = 1
-    """1: the greedy response. More: the mean of the distributions of so many sampled ones, at temperature 1 and from a
-    fixed seed; an item's first n are the same whatever their number."""
+    """1: the greedy response. More: the mean distribution of so many sampled ones, at temperature 1 and from a fixed
+    seed. An item's first n samples are the same whatever their number."""
 
     def __post_init__(self) -> None:
         for name in ("max_new_tokens", "validation_items", "samples"):
@@ -29,7 +29,15 @@ class Generation:
 
 
 def check_kl_needs_logits(readout: Readout, kl_weight: float) -> None:
-    """InputError where L_dist is asked for and responses state their distribution in words."""
+    """Refuse the divergence for responses that state their distribution in words.
+
+    Args:
+        readout: Where a response's distribution is read from.
+        kl_weight: Weight of L_dist (ambiguity-aware LALM, eq. 2).
+
+    Raises:
+        InputError: The readout is verbalised and the weight is not 0: text has no gradient of L_dist.
+    """
     if readout == "verbalised" and kl_weight:
         raise InputError(
             f"kl_weight is {kl_weight}, but a verbalised distribution has no gradient:",

@@ -1,4 +1,4 @@
-"""How GRPO's responses are grouped and compared, and which settings leave nothing to be learnt."""
+"""How GRPO groups and compares responses, and the refusal of settings under which nothing could be learnt."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ from lalm_ambig.rewards.base import Reward
 class Grouping:
     """How responses are grouped and compared."""
 
-    size: int = 8
-    """Responses sampled for each prompt, K."""
+    group_size: int = 8
+    """Responses sampled per prompt, K."""
     advantage_scale: Scale = "group"
-    """What a reward's difference from its group's mean is divided by: the deviation of the `group` (the papers' form)
-    or of the `batch`, or by nothing (`none`)."""
+    """Divisor of a reward's difference from its group's mean: the deviation of the `group` (the papers' form) or of the
+    `batch`, or nothing (`none`)."""
     updates: int = 1
     """Optimiser steps on each batch of responses, μ."""
     mask_truncated: bool = False
-    """Leave responses that were cut at their longest out of the loss; they still count in the group's mean."""
+    """Leave truncated responses out of the loss; they still count in the group's mean."""
     skip_unanimous: bool = False
-    """Sample nothing for items on which every response would earn 0 by definition: with SHALA, those whose annotators
-    agree. Their advantages are 0 as they would be; under `average: token` the sampled tokens of others weigh more."""
+    """Sample nothing for items on which every response earns 0 by definition: with SHALA, those whose annotators agree.
+    Their advantages are 0 either way; under `average: token` the tokens of other items then weigh more."""
 
     def __post_init__(self) -> None:
-        for name in ("size", "updates"):
+        for name in ("group_size", "updates"):
             if getattr(self, name) < 1:
                 raise InputError(
                     f"{name} must be at least 1, got {getattr(self, name)}", where="model.grouping"
@@ -34,7 +34,11 @@ class Grouping:
 
 
 def check_rewards(rewards: Sequence[Reward]) -> None:
-    """InputError where rewards have no weight together, or one stands twice."""
+    """Refuse rewards that teach nothing or are listed twice.
+
+    Raises:
+        InputError: No reward has a weight, or two have the same name.
+    """
     if not any(reward.weight for reward in rewards):
         raise InputError("no reward has a weight, so nothing is learnt.", where="model.rewards")
     names = [reward.name for reward in rewards]
@@ -43,17 +47,29 @@ def check_rewards(rewards: Sequence[Reward]) -> None:
 
 
 def check_comparison(grouping: Grouping, *, curated: bool) -> None:
-    """InputError where a group has nothing to be compared with."""
-    if grouping.size + curated < 2:  # the difference from the mean of one is 0 under any scale
+    """Refuse groups of one trajectory.
+
+    Args:
+        grouping: Size of groups.
+        curated: Whether the curated response counts in each group's mean.
+
+    Raises:
+        InputError: A group has nothing to be compared with.
+    """
+    if grouping.group_size + curated < 2:  # the difference from the mean of one is 0 under any scale
         raise InputError(
-            f"a group of {grouping.size} has nothing to be compared with:",
+            f"a group of {grouping.group_size} has nothing to be compared with:",
             where="model.grouping",
-            remedy="set size to 2 or more.",
+            remedy="set group_size to 2 or more.",
         )
 
 
 def check_skipping(rewards: Sequence[Reward], *, kl_weight: float) -> None:
-    """InputError where an item that would be skipped still had something to be learnt from."""
+    """Refuse to skip items that still teach something.
+
+    Raises:
+        InputError: A reward is not 0 on them by definition, or the penalty acts on them.
+    """
     others = [reward.name for reward in rewards if reward.weight and not reward.constant_per_item]
     if others:
         raise InputError(
@@ -70,7 +86,7 @@ def check_skipping(rewards: Sequence[Reward], *, kl_weight: float) -> None:
 
 
 def cancelled_weight(rewards: Sequence[Reward], scale: Scale) -> list[str]:
-    """A line for the user where the sole reward's weight of items cancels in the advantages (SPEC 4)."""
+    """A line for the user if the only reward's weight of items cancels in the advantages, else none."""
     active = [reward for reward in rewards if reward.weight]
     if scale != "group" or len(active) != 1 or not active[0].constant_per_item:
         return []

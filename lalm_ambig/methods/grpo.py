@@ -1,11 +1,31 @@
-"""GRPO on the policy's own responses (paper A 3.3, eq. 6 and 7; paper B 3.3), and GRPOz with the curated one in every
-group."""
+r"""GRPO on the policy's own responses, and GRPOz with the curated response in every group.
 
+Sources: ambiguity-aware LALM, Section 3.3.2, eq. 6 and 7; SHALA-LLM, Sections 3.3 and 3.4, eq. 6 to 8, and Appendix A.
+
+Where this departs from the papers, or decides what they leave open:
+
+1. Advantages divide by the sample standard deviation (K − 1) of the group's rewards plus 1e-4. Ambiguity-aware LALM
+   writes σ without an ε, and "of advantages" where it must mean rewards. SHALA-LLM has an ε without its value.
+2. `advantage_scale` may be `batch` or `none`. Under `group`, the papers' form, SHALA's weight of an item is the same
+   for its whole group, so the division cancels it.
+3. The class name's tokens are not in the loss. The reward comes from the readout before them, so it does not depend
+   on which name was sampled.
+4. Old log-probabilities come from a training pass, not from sampling. The first ratio is then exactly 1 in bfloat16.
+5. The penalty is the k3 estimator per sampled token. The papers do not say how KL(π‖π_ref) is estimated.
+6. In GRPOz the curated response earns the rewards' upper bound. The paper says that it "consistently receives the
+   highest reward", and its own readout would not ensure that. It counts in the baseline and in the loss.
+7. K = 8, ε = 0.2, β = 0.04 are ours for ambiguity-aware LALM, which does not give them. SHALA-LLM's K = 4, β = 0 and
+   temperature 1.2 (Appendix D.2) are in its presets.
+8. Each batch may serve several updates, truncated responses may leave the loss, and the loss may be averaged over
+   all tokens. All three are off by default.
+"""
+
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lalm_ambig.core import distributed
@@ -24,7 +44,7 @@ from lalm_ambig.methods.grouping import (
 )
 from lalm_ambig.methods.optimisation import Optimiser
 from lalm_ambig.methods.reference import Kind, Reference
-from lalm_ambig.methods.rollout_log import by_ambiguity, js_of, rollout_rows, rollout_values
+from lalm_ambig.methods.rollout_log import by_ambiguity, response_js_bits, rollout_rows, rollout_values
 from lalm_ambig.methods.trajectories import RolloutBuffer, Trajectories
 from lalm_ambig.objectives.advantages import advantages, without_spread
 from lalm_ambig.objectives.grpo import GRPOExperience, GRPOObjective
@@ -39,8 +59,16 @@ from lalm_ambig.rollouts.passages import PassSettings, score_spans
 from lalm_ambig.rollouts.sampling import Sampling
 
 
+@dataclass(frozen=True)
+class RewardedTrajectories:
+    """New trajectories of some groups, and the total reward of each."""
+
+    trajectories: Trajectories
+    rewards: Float[Tensor, "group trajectory"]
+
+
 class GRPO(Method):
-    """Groups of sampled responses, weighed against each other by their rewards."""
+    """Groups of sampled responses, compared with each other by their rewards."""
 
     def __init__(
         self,
@@ -62,16 +90,16 @@ class GRPO(Method):
         """
         Args:
             policy: What is trained.
-            rewards: What responses earn; by default A(6): agreement, and 0.1 for the form.
+            rewards: What responses earn. By default agreement, and 0.1 for the form (ambiguity-aware LALM, eq. 6).
             objective: Clip, penalty and average of the loss.
-            grouping: Size of groups, scale of advantages, updates a batch.
-            curated: Put the curated response into every group (GRPOz); every item needs a rationale then.
+            grouping: Size of groups, scale of advantages, updates per batch.
+            curated: Put the curated response into every group (GRPOz). Every item then needs a rationale.
             sampling: How responses are sampled.
             reference: What the penalty is measured against: the `base` model or the policy at the `start`.
             start: Folder of a finished run to start from; by default the base model.
-            reasoning: Reason before answering; without, a logit readout has nothing to learn, and it is refused.
+            reasoning: Reason before answering. Without, a logit readout has nothing to learn, and it is refused.
             readout: Whether a response's distribution is read from the class names' `logits` or `verbalised` as JSON.
-            optimiser: AdamW's settings; paper A's rate is 2e-5.
+            optimiser: AdamW's settings; the rate of ambiguity-aware LALM is 2e-5.
             generation: How responses are written in validation and evaluation.
             share_prompt: Compute each prompt once for its whole group: `auto` where the checkpoint's self-check has
                 found that it can, true or an error, or false for the plain way.
@@ -89,19 +117,34 @@ class GRPO(Method):
         self.objective, self.grouping = objective or GRPOObjective(), grouping or Grouping()
         self.curated, self.sampling = curated, sampling or Sampling()
         self.reference = Reference(reference) if self.objective.kl_weight else None
-        self.memory = RolloutBuffer(uses=self.grouping.updates)
-        self._check()
+        self.rollout_buffer = RolloutBuffer(uses=self.grouping.updates)
+        self._check_settings()
 
-    def _check(self) -> None:
+    def _check_settings(self) -> None:
         check_rewards(self.rewards)
         check_comparison(self.grouping, curated=self.curated is not None and self.curated.in_baseline)
         if self.grouping.skip_unanimous:
             check_skipping(self.rewards, kl_weight=self.objective.kl_weight)
-        if not self.writes:
+        if not self.generates_text:
             raise InputError(
                 "without reasoning a response holds only the class name, which the reward does not depend on:",
                 where="model.reasoning",
                 remedy="set reasoning to true, or readout to verbalised.",
+            )
+
+    def check_data(self, *, batch_size: int, items: int) -> None:
+        if batch_size < self.smallest_batch:
+            raise InputError(
+                f"batch_size is {batch_size}, but advantage_scale: batch compares at least {self.smallest_batch} "
+                "prompts.",
+                where="data",
+                remedy="raise data.batch_size, or set model.grouping.advantage_scale to group or none.",
+            )
+        if items < self.smallest_batch:
+            raise InputError(
+                f"there is 1 training item, but advantage_scale: batch compares at least {self.smallest_batch}.",
+                where="data",
+                remedy="raise data.limit, or set model.grouping.advantage_scale to group or none.",
             )
 
     def notes(self) -> list[str]:
@@ -130,117 +173,126 @@ class GRPO(Method):
         return self.sampling.max_new_tokens
 
     @property
-    def passes(self) -> PassSettings:
+    def pass_settings(self) -> PassSettings:
         return PassSettings(self.encoder.answer, self.sampling.temperature or 1.0, self.shares)
 
-    def gather(self, batch: Batch) -> GRPOExperience:
-        collected = self.memory.of(batch, self.collect)
-        log_probs = self._log_probs(batch, collected)
-        if bool(collected.old_log_probs.isnan().any()):  # the first update on them
-            self.values["rollouts/log_prob_mismatch"] = collected.mismatch(log_probs.detach())
-        collected = self.memory.keep(batch, collected.with_old(log_probs.detach()))
-        return GRPOExperience(
-            log_probs=log_probs,
-            old_log_probs=collected.old_log_probs,
-            ref_log_probs=collected.ref_log_probs,
-            mask=collected.counted,
-            advantages=collected.advantages,
-            tokens=self._tokens(batch, collected),
-        )
+    # A step
 
-    def _tokens(self, batch: Batch, collected: Trajectories) -> Tensor:
-        """Counted tokens an item over all processes, times this one's items: the mean of losses that are divided by it,
-        weighted by items as `Pooled` does, is a mean over all tokens."""
-        own = (float(collected.counted.sum()), len(batch.items))
-        tokens, items = (sum(part) for part in zip(*distributed.all_gather_object(own), strict=True))
-        return torch.tensor(tokens * len(batch.items) / items, device=batch.label_dist.device)
+    def gather(self, batch: Batch) -> GRPOExperience:
+        trajectories = self.rollout_buffer.get(batch, self.collect)
+        log_probs = self._log_probs(batch, trajectories)
+        if bool(trajectories.old_log_probs.isnan().any()):  # the first update on them
+            mismatch = trajectories.sampling_mismatch(log_probs.detach())
+            self.values["rollouts/log_prob_mismatch"] = mismatch
+        trajectories = self.rollout_buffer.put(batch, trajectories.with_old(log_probs.detach()))
+        return trajectories.experience(log_probs, tokens=self._tokens(batch, trajectories))
 
     def reduce(self, experience: GRPOExperience) -> Loss:
         return self.objective(experience)
 
+    def _tokens(self, batch: Batch, trajectories: Trajectories) -> Float[Tensor, ""]:
+        """Denominator for `average: token`: loss tokens per item over all processes, times this process's items.
+
+        `StepMetrics` weights each process's loss by its items. The result is the mean over all processes' tokens.
+        """
+        counts = (float(trajectories.loss_mask.sum()), len(batch.items))
+        tokens, items = (sum(part) for part in zip(*distributed.all_gather_object(counts), strict=True))
+        return torch.tensor(tokens * len(batch.items) / items, device=batch.label_dist.device)
+
+    def _log_probs(self, batch: Batch, trajectories: Trajectories) -> Float[Tensor, "group trajectory token"]:
+        """The policy's log-probabilities in nats by a training pass, with gradients where they are on."""
+        scored = score_spans(self.policy, batch, trajectories.spans(), self.pass_settings).log_probs
+        log_probs = torch.zeros(trajectories.loss_mask.shape, device=scored.device)
+        width = scored.shape[-1]
+        log_probs[..., :width] = scored.view(*log_probs.shape[:2], width)
+        return log_probs
+
+    # New responses
+
     @torch.no_grad()
     def collect(self, batch: Batch) -> Trajectories:
-        """New responses to the batch's prompts, and their advantages."""
+        """Sample new responses to the batch's prompts, and compute their advantages."""
         with gathered_weights(self.policy):
             return self._collect(batch)
 
     def _collect(self, batch: Batch) -> Trajectories:
-        kept, self.rollout_rows = self._worth_sampling(batch), []
-        baseline = None if self.curated is None else self.curated.baseline(self.grouping.size)
-        width = self.grouping.size if baseline is None else len(baseline)
+        rows, self.rollout_rows = self._rows_to_sample(batch), []
+        baseline = None if self.curated is None else self.curated.baseline(self.grouping.group_size)
+        width = self.grouping.group_size if baseline is None else len(baseline)
         rewards = torch.zeros(len(batch.items), width, device=batch.label_dist.device)
-        collected = Trajectories.nothing(rewards)
-        if len(kept):
-            sampled, rewards[kept] = self._sample(batch.select(kept))
-            collected = sampled.spread(kept, total=len(rewards))
-        found = self._advantages(rewards, baseline=baseline)
-        self._log(batch, rewards=rewards, found=found, kept=kept)
-        collected = collected.with_advantages(found)
+        trajectories = Trajectories.empty(rewards)
+        if rows:
+            sampled = self._sample(batch.select(rows))
+            rewards[rows] = sampled.rewards
+            trajectories = sampled.trajectories.scatter(rows, total=len(rewards))
+        trajectories = replace(trajectories, advantages=self._advantages(rewards, baseline=baseline))
+        self._log(batch, rewards=rewards, advantages=trajectories.advantages, rows=rows)
         if self.reference is None:
-            return collected
-        with self.reference.of(self.policy):
-            return collected.with_reference(self._log_probs(batch, collected))
+            return trajectories
+        with self.reference.active(self.policy):
+            return replace(trajectories, ref_log_probs=self._log_probs(batch, trajectories))
 
-    def _advantages(self, rewards: Tensor, *, baseline: Tensor | None) -> Tensor:
-        """Of this process's groups; a deviation over the batch is that over the groups of all processes."""
+    def _rows_to_sample(self, batch: Batch) -> list[int]:
+        """Rows of the batch for which responses are sampled."""
+        if not self.grouping.skip_unanimous:
+            return list(range(len(batch.items)))
+        zero = torch.stack([reward.always_zero(batch.label_dist) for reward in self.rewards if reward.weight])
+        return [int(row) for row in (~zero.all(0)).nonzero()[:, 0]]
+
+    def _sample(self, batch: Batch) -> RewardedTrajectories:
+        """Responses to each prompt, logged, with what each trajectory of its group earns."""
+        settings = GroupSampling(self.sampling, self.grouping.group_size, self.global_step, self.shares)
+        groups = sample_groups(self.encoder, batch, settings)
+        parts = compute_rewards(self.rewards, groups, label_dist=batch.label_dist, items=batch.items)
+        rewards = total_reward(self.rewards, parts)
+        trajectories = Trajectories.from_groups(groups, mask_truncated=self.grouping.mask_truncated)
+        self.values |= {f"reward/{name}": values for name, values in parts.items()}
+        self.values |= {"reward": rewards, **rollout_values(groups, batch.label_dist)}
+        columns = {"js_div_bits": response_js_bits(groups, batch.label_dist), **parts}
+        self.rollout_rows = rollout_rows(batch.items, groups, columns)
+        if self.curated is None:
+            return RewardedTrajectories(trajectories, rewards)
+        best = self.curated.reward(
+            self.encoder, batch, rewards=self.rewards, pass_settings=self.pass_settings
+        )
+        self.values["curated_not_best"] = (best < rewards.max(-1).values).float()
+        trajectories = self.curated.joined(trajectories, batch)
+        return RewardedTrajectories(trajectories, torch.cat([rewards, best[:, None]], dim=1))
+
+    def _advantages(
+        self, rewards: Float[Tensor, "group trajectory"], *, baseline: Bool[Tensor, " trajectory"] | None
+    ) -> Float[Tensor, "group trajectory"]:
+        """Advantages of this process's groups; `batch` takes the deviation over the groups of all processes."""
         scale = self.grouping.advantage_scale
         if scale != "batch" or distributed.world_size() == 1:
             return advantages(rewards, scale=scale, baseline=baseline)
         parts = [part.to(rewards.device) for part in distributed.all_gather_object(rewards.cpu())]
-        found = advantages(torch.cat(parts), scale=scale, baseline=baseline)
-        own: Tensor = torch.split(found, [len(part) for part in parts])[distributed.rank()]
-        return own
+        every = advantages(torch.cat(parts), scale=scale, baseline=baseline)
+        local: Tensor = torch.split(every, [len(part) for part in parts])[distributed.rank()]
+        return local
 
-    def _worth_sampling(self, batch: Batch) -> list[int]:
-        """Rows of the batch for which responses are sampled."""
-        if not self.grouping.skip_unanimous:
-            return list(range(len(batch.items)))
-        silent = torch.stack([reward.silent(batch.label_dist) for reward in self.rewards if reward.weight])
-        return [int(row) for row in (~silent.all(0)).nonzero()[:, 0]]
-
-    def _sample(self, batch: Batch) -> tuple[Trajectories, Float[Tensor, "group trajectory"]]:
-        """Responses to each prompt, and what each trajectory of its group earns."""
-        draw = GroupSampling(self.sampling, self.grouping.size, self.global_step, self.shares)
-        groups = sample_groups(self.encoder, batch, draw)
-        parts = compute_rewards(self.rewards, groups, label_dist=batch.label_dist, items=batch.items)
-        rewards = total_reward(self.rewards, parts)
-        collected = Trajectories.of(groups, mask_truncated=self.grouping.mask_truncated)
-        self.values |= {f"reward/{name}": values for name, values in parts.items()}
-        self.values |= {"reward": rewards, **rollout_values(groups, batch.label_dist)}
-        columns = {"js_div_bits": js_of(groups, batch.label_dist), **parts}
-        self.rollout_rows = rollout_rows(batch.items, groups, columns)
-        if self.curated is None:
-            return collected, rewards
-        best = self.curated.reward(self.encoder, batch, rewards=self.rewards, passes=self.passes)
-        self.values["curated_not_best"] = (best < rewards.max(-1).values).float()
-        return self.curated.joined(collected, batch), torch.cat([rewards, best[:, None]], dim=1)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        super().on_save_checkpoint(checkpoint)
-        checkpoint["memory"] = distributed.all_gather_object(self.memory.state())
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        super().on_load_checkpoint(checkpoint)
-        self.memory.restore(checkpoint["memory"][distributed.rank()], self.policy.device)
-
-    def _log_probs(self, batch: Batch, collected: Trajectories) -> Tensor:
-        passed = score_spans(self.policy, batch, collected.passages(), self.passes)
-        whole = torch.zeros(collected.counted.shape, device=passed.log_probs.device)
-        width = passed.log_probs.shape[-1]
-        whole[..., :width] = passed.log_probs.view(*whole.shape[:2], width)
-        return whole
-
-    def _log(self, batch: Batch, *, rewards: Tensor, found: Tensor, kept: list[int]) -> None:
-        """What became of the rewards; the rows of sampled responses get their advantages."""
+    def _log(self, batch: Batch, *, rewards: Tensor, advantages: Tensor, rows: list[int]) -> None:
+        """Log what became of the rewards, and give the rows of sampled responses their advantages."""
         self.values |= {
             "groups_without_spread": without_spread(rewards).float(),
-            **by_ambiguity(found.abs().mean(-1), batch.label_dist, name="advantage_abs"),
+            **by_ambiguity(advantages.abs().mean(-1), batch.label_dist, name="advantage_abs"),
         }
         if self.grouping.skip_unanimous:
             skipped = torch.ones(len(rewards))
-            skipped[kept] = 0
+            skipped[rows] = 0
             self.values["groups_skipped"] = skipped
-        own = found[kept, : self.grouping.size].flatten().tolist()
+        sampled = advantages[rows, : self.grouping.group_size].flatten().tolist()
         self.rollout_rows = [
-            {**row, "advantage": round(value, 4)} for row, value in zip(self.rollout_rows, own, strict=True)
+            {**row, "advantage": round(value, 4)}
+            for row, value in zip(self.rollout_rows, sampled, strict=True)
         ]
+
+    # Checkpoints: their keys are those of the first version
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["memory"] = distributed.all_gather_object(self.rollout_buffer.state())
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_load_checkpoint(checkpoint)
+        self.rollout_buffer.restore(checkpoint["memory"][distributed.rank()], self.policy.device)

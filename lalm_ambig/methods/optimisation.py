@@ -1,4 +1,4 @@
-"""AdamW with a linear warm-up and cosine decay: the papers' schedule."""
+"""AdamW with linear warm-up and cosine decay, as in ambiguity-aware LALM (Section 4)."""
 
 import math
 from dataclasses import dataclass
@@ -12,28 +12,28 @@ from lalm_ambig.policies.base import Policy
 
 @dataclass(frozen=True)
 class Optimiser:
-    """AdamW's settings."""
+    """Settings of AdamW and of the learning rate's schedule."""
 
     learning_rate: float = 1e-4
-    """Peak learning rate of everything that has none of its own."""
+    """Peak learning rate."""
     projector_learning_rate: float | None = None
-    """Peak learning rate of the projector, where it is trained; by default the same."""
+    """Peak learning rate of the projector, if it is trained; by default `learning_rate`."""
     weight_decay: float = 0.0
     """Decoupled weight decay of matrices."""
     warmup_share: float = 0.03
     """Share of all steps in which the rate rises linearly, in [0, 1)."""
     not_finite: Literal["stop", "skip"] = "stop"
-    """What a step does whose loss is NaN or infinite: `stop` the run, naming its items, or `skip` them, as if the
-    step's gradient was 0; not with weights divided over processes (ZeRO-3, FSDP2)."""
+    """On a loss that is NaN or infinite: `stop` the run and name the step's items, or `skip` them as if the gradient
+    were 0. Not with weights divided over processes (ZeRO-3, FSDP2)."""
 
     def __post_init__(self) -> None:
         if not self.learning_rate > 0:
             raise InputError(
                 f"learning_rate must be positive, got {self.learning_rate}", where="model.optimiser"
             )
-        own = self.projector_learning_rate
-        if own is not None and not own > 0:
-            raise InputError(f"projector_learning_rate must be positive, got {own}", where="model.optimiser")
+        rate = self.projector_learning_rate
+        if rate is not None and not rate > 0:
+            raise InputError(f"projector_learning_rate must be positive, got {rate}", where="model.optimiser")
         if not self.weight_decay >= 0:
             raise InputError(
                 f"weight_decay must be at least 0, got {self.weight_decay}", where="model.optimiser"
@@ -45,20 +45,29 @@ class Optimiser:
 
 
 def parameter_groups(policy: Policy, settings: Optimiser) -> list[dict[str, Any]]:
-    """What is trained, as the optimiser's groups: vectors without weight decay, the projector at its own rate."""
+    """The trained parameters as AdamW's groups: vectors without weight decay, the projector at its own rate."""
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
     for name, parameter in policy.named_parameters():
         if parameter.requires_grad:
-            own = settings.projector_learning_rate if policy.projector_name in name else None
+            rate = settings.projector_learning_rate if policy.projector_name in name else None
             decay = settings.weight_decay if parameter.ndim > 1 else 0.0
-            groups.setdefault((own or settings.learning_rate, decay), []).append(parameter)
-    return [{"params": found, "lr": rate, "weight_decay": decay} for (rate, decay), found in groups.items()]
+            groups.setdefault((rate or settings.learning_rate, decay), []).append(parameter)
+    return [
+        {"params": parameters, "lr": rate, "weight_decay": decay}
+        for (rate, decay), parameters in groups.items()
+    ]
 
 
 def cosine_schedule(
     optimiser: torch.optim.Optimizer, steps: int, *, warmup_share: float
 ) -> torch.optim.lr_scheduler.LambdaLR:
-    """Linear from 0 over the warm-up, then half a cosine down to 0 at the last step."""
+    """The learning rate's schedule: linear from 0 over the warm-up, then half a cosine down to 0 at the last step.
+
+    Args:
+        optimiser: Its groups hold the peak rates.
+        steps: Optimiser steps of the whole training.
+        warmup_share: Share of the steps that are warm-up, in [0, 1); at least one step is.
+    """
     warmup = max(1, round(warmup_share * steps))
 
     def factor(step: int) -> float:

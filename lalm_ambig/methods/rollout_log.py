@@ -1,4 +1,4 @@
-"""What is logged of sampled responses: their values as means, and themselves as rows that people can read."""
+"""The log of sampled responses: their numbers as means, and the responses as rows that people can read."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
@@ -11,21 +11,33 @@ from lalm_ambig.core.distributions import AMBIGUITY_LEVELS, ambiguity_level, js_
 from lalm_ambig.core.types import Groups, Item
 from lalm_ambig.readouts.verbalised import Reason
 
-Row = dict[str, Any]
+RolloutRow = dict[str, Any]
+"""One sampled response, as `rollouts.jsonl` has it."""
 
 
-def js_of(groups: Groups, label_dist: Float[Tensor, "group category"]) -> Float[Tensor, "group rollout"]:
-    """JS divergence in bits, in [0, 1], between each response's distribution and people's; 1, the largest there is,
-    for one that cannot be read."""
-    found = js_divergence(label_dist[:, None].expand_as(groups.predicted_dist), groups.predicted_dist)
-    return found.masked_fill(~groups.parsed, 1)
+def response_js_bits(
+    groups: Groups, label_dist: Float[Tensor, "group category"]
+) -> Float[Tensor, "group rollout"]:
+    """JS divergence in bits, in [0, 1], between each response's distribution and people's.
+
+    1, the largest there is, for a response that could not be read.
+    """
+    js = js_divergence(label_dist[:, None].expand_as(groups.predicted_dist), groups.predicted_dist)
+    return js.masked_fill(~groups.parsed, 1)
 
 
 def rollout_values(groups: Groups, label_dist: Float[Tensor, "group category"]) -> dict[str, Tensor]:
-    """Of each response: divergence (of those that can be read), whether it is in form, closed and cut, its length in
-    tokens; and for a readout that can fail whether it can be read, and each reason why not; logged as means."""
+    """Numbers per response, which are logged as means.
+
+    They are: JS divergence of the responses that could be read, well-formed, completed and truncated ones as 0 or 1,
+    and length in tokens. A readout that can fail adds the share that could be read, and that of each reason.
+
+    Args:
+        groups: Sampled responses.
+        label_dist: People's distribution for each group's item.
+    """
     return {
-        "rollouts/js_div_bits": js_of(groups, label_dist)[groups.parsed],
+        "rollouts/js_div_bits": response_js_bits(groups, label_dist)[groups.parsed],
         **_unparsed(groups),
         "rollouts/well_formed": groups.well_formed.float(),
         "rollouts/closed": groups.was_completed.float(),
@@ -38,25 +50,25 @@ def _unparsed(groups: Groups) -> dict[str, Tensor]:
     if groups.unparsed is None:
         return {}
     reasons = [reason for row in groups.unparsed for reason in row]
-    found = {
+    shares = {
         f"rollouts/unparsed/{reason.replace(' ', '_')}": torch.tensor([float(r == reason) for r in reasons])
         for reason in get_args(Reason)
     }
-    return {"rollouts/parsed": groups.parsed.float(), **found}
+    return {"rollouts/parsed": groups.parsed.float(), **shares}
 
 
 def by_ambiguity(
     values: Float[Tensor, " group"], label_dist: Float[Tensor, "group category"], *, name: str
 ) -> dict[str, Tensor]:
-    """A value an item, apart for each ambiguity level (B Table 8); none of a level that the batch does not have."""
+    """One number per item, split by ambiguity level (SHALA-LLM, Table 8); empty for levels not in the batch."""
     levels = ambiguity_level(label_dist)
     return {f"{name}/{level}": values[levels == n] for n, level in enumerate(AMBIGUITY_LEVELS)}
 
 
 def rollout_rows(
     items: Sequence[Item], groups: Groups, columns: Mapping[str, Float[Tensor, "group rollout"]]
-) -> list[Row]:
-    """One row a response: item, text, people's and the policy's distribution, and the given columns."""
+) -> list[RolloutRow]:
+    """One row per response: item, text, people's and the policy's distribution, and the given columns."""
     rows = []
     for g, item in enumerate(items):
         for k, text in enumerate(groups.texts[g]):

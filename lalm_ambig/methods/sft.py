@@ -1,4 +1,4 @@
-"""Supervised fine-tuning on curated responses (paper A 3.3, eq. 3)."""
+"""Supervised fine-tuning on curated responses (ambiguity-aware LALM, Section 3.3.2, eq. 3)."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from lalm_ambig.rollouts.passages import curated_spans, score_spans
 
 
 class SFT(Method):
-    """CE on the curated response and the divergence of the distribution read behind its reasoning."""
+    """CE on the curated response, plus the divergence of the distribution that is read after its reasoning."""
 
     def __init__(
         self,
@@ -54,14 +54,14 @@ class SFT(Method):
     def gather(self, batch: Batch) -> SFTExperience:
         assert batch.curated is not None, "the data module passes on only items with a rationale"
         kl, ce = self.objective.kl_weight > 0, self.objective.ce_weight > 0
-        # Where the divergence teaches the class, CE leaves its name out (SPEC 4).
         logits = self.readout == "logits"
-        passages = curated_spans(batch.curated, ce=ce, name=not kl, scores=logits)
-        passed = score_spans(self.policy, batch, passages, self.passes)
+        # Where the divergence teaches the class, CE leaves the class name out: a hard label would pull against it.
+        spans = curated_spans(batch.curated, ce=ce, name=not kl, scores=logits)
+        scored = score_spans(self.policy, batch, spans, self.pass_settings)
         return SFTExperience(
-            token_log_probs=passed.log_probs,
-            mask=passed.mask,
-            category_logits=passed.scores if logits else None,
+            token_log_probs=scored.log_probs,
+            mask=scored.mask,
+            category_logits=scored.scores if logits else None,
             label_dist=batch.label_dist,
         )
 

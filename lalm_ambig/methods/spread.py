@@ -1,4 +1,4 @@
-"""How far answers differ between items: a policy that no longer looks at them gives all the same one."""
+"""How far answers differ between items: a policy that no longer looks at them answers the same for all."""
 
 from dataclasses import dataclass, field
 
@@ -17,22 +17,27 @@ class Spread:
     label_dist: list[Tensor] = field(default_factory=list)
     predicted_dist: list[Tensor] = field(default_factory=list)
     items: int = 0
-    """Of the last validation that was pooled, of all processes."""
+    """Items of the last validation that was pooled, of all processes."""
 
     def add(
         self, label_dist: Float[Tensor, "item category"], predicted_dist: Float[Tensor, "item category"]
     ) -> None:
-        """A batch's."""
+        """Add a batch."""
         self.label_dist.append(label_dist.detach().double().cpu())
         self.predicted_dist.append(predicted_dist.detach().double().cpu())
 
     def pooled(self) -> dict[str, Tensor]:
-        """Deviation between items of the answers and of people's distributions, over all processes, which all must
-        call; empty without answers. What was added is forgotten."""
+        """Standard deviations between items of the answers and of people's distributions, over all processes.
+
+        All processes must call. What was added is then forgotten.
+
+        Returns:
+            `predicted_sd` and `label_sd`; empty without answers.
+        """
         parts = [
             part
-            for own in distributed.all_gather_object((self.label_dist, self.predicted_dist))
-            for part in zip(*own, strict=True)
+            for lists in distributed.all_gather_object((self.label_dist, self.predicted_dist))
+            for part in zip(*lists, strict=True)
         ]
         self.label_dist, self.predicted_dist = [], []
         self.items = sum(len(label_dist) for label_dist, _ in parts)

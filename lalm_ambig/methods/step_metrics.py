@@ -1,4 +1,4 @@
-"""A training step's numbers over all processes: the loss to log, and what each process's own counts."""
+"""A training step's numbers over all processes: the loss and its parts, and what was sampled for the step."""
 
 from collections.abc import Mapping
 
@@ -14,23 +14,32 @@ class NotFinite(InputError):
 
 
 class StepMetrics:
-    """What is logged of the last step, by its name in the log."""
+    """Means over all processes of the last step, by name in the log."""
 
     def __init__(self) -> None:
         self.parts: dict[str, Tensor] = {}
         """The loss and its parts."""
         self.values: dict[str, Tensor] = {}
-        """What was sampled for this step, or for the one before whose responses it still uses."""
+        """Numbers of the responses that were sampled for this step, or for an earlier one if it reuses them."""
 
-    def step(self, batch: Batch, loss: Loss, values: Mapping[str, Tensor]) -> float:
-        """Take a step's numbers, and return what this process's loss is multiplied by so that the mean over processes,
-        which strategies take of gradients, is the mean over items. All processes must call.
+    def reduce(self, batch: Batch, loss: Loss, values: Mapping[str, Tensor]) -> float:
+        """Average a step's numbers over all processes, which must all call.
 
-        Raises NotFinite in all of them where a loss is not finite, naming the items of that step.
+        Args:
+            batch: This process's items.
+            loss: This process's loss.
+            values: Numbers per response, or empty where nothing was sampled.
+
+        Returns:
+            The loss scale n_local · world_size / n_global. It turns the strategies' mean of gradients over ranks into
+            a mean over items.
+
+        Raises:
+            NotFinite: A loss of any process is NaN or infinite. All processes raise, and name the step's items.
         """
         count = len(batch.items)
-        lost = [] if bool(loss.total.isfinite()) else [item.id for item in batch.items]
-        counts, not_finite = zip(*distributed.all_gather_object((count, lost)), strict=True)
+        suspects = [] if bool(loss.total.isfinite()) else [item.id for item in batch.items]
+        counts, not_finite = zip(*distributed.all_gather_object((count, suspects)), strict=True)
         if any(not_finite):
             raise NotFinite(
                 f"the loss is not finite in a step with items {_listed([i for ids in not_finite for i in ids])}.",
@@ -38,11 +47,11 @@ class StepMetrics:
                 remedy="Look at these items, lower model.optimiser.learning_rate, or set its not_finite to skip; "
                 "the same command goes on from the last checkpoint.",
             )
-        own = {"loss": loss.total.detach(), **loss.parts}
-        own = {name: value.expand(int(loss.units.get(name, count))) for name, value in own.items()}
-        self.parts = {f"train/{name}": value for name, value in distributed.all_reduce_means(own).items()}
-        found = {f"train/{name}": value for name, value in distributed.all_reduce_means(values).items()}
-        self.values = found or self.values
+        parts = {"loss": loss.total.detach(), **loss.parts}
+        parts = {name: value.expand(int(loss.units.get(name, count))) for name, value in parts.items()}
+        self.parts = {f"train/{name}": value for name, value in distributed.all_reduce_means(parts).items()}
+        means = {f"train/{name}": value for name, value in distributed.all_reduce_means(values).items()}
+        self.values = means or self.values
         return float(count * len(counts) / sum(counts))
 
 

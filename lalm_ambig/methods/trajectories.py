@@ -1,6 +1,6 @@
-"""Sampled responses as a training step needs them, kept for as many updates as are made on them."""
+"""Sampled responses as tensors, kept for as many optimiser steps as are taken on them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -9,77 +9,102 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lalm_ambig.core.types import Batch, Groups
+from lalm_ambig.objectives.grpo import GRPOExperience
 from lalm_ambig.rollouts.passages import ScoredSpan
+
+OLDER_FIELDS = {"counted": "loss_mask"}
+"""Names of fields in checkpoints of earlier versions, and what they are called now."""
 
 
 @dataclass(frozen=True)
 class Trajectories:
-    """Trajectories of each group: tensors only, so that a checkpoint can hold them."""
+    """The trajectories of each group: tensors only, so that a checkpoint can hold them."""
 
     ids: Int[Tensor, "group trajectory token"]
     mask: Bool[Tensor, "group trajectory token"]
     """True on tokens, False on padding."""
-    counted: Bool[Tensor, "group trajectory token"]
+    loss_mask: Bool[Tensor, "group trajectory token"]
     """True on the tokens of the loss."""
     old_log_probs: Float[Tensor, "group trajectory token"]
-    """Under the policy as it was, by the training pass of the first update; NaN before it."""
+    """In nats, by the training pass of the first update; NaN before it."""
     sampled_log_probs: Float[Tensor, "group trajectory token"]
-    """As recorded while sampling; NaN in the curated response, which nobody sampled."""
+    """In nats, as recorded while sampling; NaN in the curated response, which nobody sampled."""
     advantages: Float[Tensor, "group trajectory"]
     ref_log_probs: Float[Tensor, "group trajectory token"] | None = None
+    """In nats, under the reference; None where no penalty is taken."""
 
     @classmethod
-    def of(cls, groups: Groups, *, mask_truncated: bool) -> "Trajectories":
-        """The policy's own responses; the class name's tokens do not count (SPEC 4)."""
-        counted = groups.mask & ~groups.is_answer_token
+    def from_groups(cls, groups: Groups, *, mask_truncated: bool) -> "Trajectories":
+        """The policy's own responses, with advantages of 0.
+
+        The loss leaves out the class name's tokens, since the reward does not depend on them. That is our choice.
+
+        Args:
+            groups: Sampled responses.
+            mask_truncated: Leave all tokens of truncated responses out of the loss.
+        """
+        loss_mask = groups.mask & ~groups.is_answer_token
         if mask_truncated:
-            counted = counted & ~groups.truncated[..., None]
-        nothing = torch.zeros(groups.mask.shape[:2], device=groups.mask.device)
-        unknown = torch.full_like(groups.log_probs, torch.nan)
-        return cls(groups.ids, groups.mask, counted, unknown, groups.log_probs, nothing)
+            loss_mask = loss_mask & ~groups.truncated[..., None]
+        advantages = torch.zeros(groups.mask.shape[:2], device=groups.mask.device)
+        not_scored = torch.full_like(groups.log_probs, torch.nan)
+        return cls(groups.ids, groups.mask, loss_mask, not_scored, groups.log_probs, advantages)
 
     @classmethod
-    def nothing(cls, like: Float[Tensor, "group trajectory"]) -> "Trajectories":
-        """Trajectories without a token."""
-        empty = torch.zeros(*like.shape, 1, device=like.device)
-        return cls(empty.long(), empty.bool(), empty.bool(), empty + torch.nan, empty, torch.zeros_like(like))
+    def empty(cls, like: Float[Tensor, "group trajectory"]) -> "Trajectories":
+        """Trajectories without a token, as many as `like` has numbers."""
+        zeros = torch.zeros(*like.shape, 1, device=like.device)
+        return cls(zeros.long(), zeros.bool(), zeros.bool(), zeros + torch.nan, zeros, torch.zeros_like(like))
 
-    def spread(self, rows: list[int], *, total: int) -> "Trajectories":
-        """The groups at these rows of `total`; the others have trajectories without a token."""
+    def scatter(self, rows: list[int], *, total: int) -> "Trajectories":
+        """These groups at `rows` of `total` groups; the other groups have trajectories without a token."""
         values = {name: value for name, value in self.state().items() if value is not None}
-        placed = {name: value.new_zeros(total, *value.shape[1:]) for name, value in values.items()}
-        placed["old_log_probs"] += torch.nan
+        scattered = {name: value.new_zeros(total, *value.shape[1:]) for name, value in values.items()}
+        scattered["old_log_probs"] += torch.nan
         for name, value in values.items():
-            placed[name][rows] = value
-        return replace(self, **placed)
+            scattered[name][rows] = value
+        return replace(self, **scattered)
 
-    def with_old(self, log_probs: Tensor) -> "Trajectories":
-        """Those log-probabilities taken for old wherever none are known: before the first update they are.
+    def with_old(self, log_probs: Float[Tensor, "group trajectory token"]) -> "Trajectories":
+        """Fill in `old_log_probs` wherever they are NaN, which they are before the first update.
 
-        They come from the same kind of pass as those they are compared with, so that the first ratio is 1 in bfloat16,
+        They come from the same kind of pass as those they are compared with. The first ratio is then 1 in bfloat16,
         too, where sampling and training differ in the last bits.
         """
-        return replace(
-            self, old_log_probs=torch.where(self.old_log_probs.isnan(), log_probs, self.old_log_probs)
+        old = torch.where(self.old_log_probs.isnan(), log_probs, self.old_log_probs)
+        return replace(self, old_log_probs=old)
+
+    def sampling_mismatch(self, log_probs: Float[Tensor, "group trajectory token"]) -> Float[Tensor, " _"]:
+        """|Difference| in nats between sampling and training pass, per sampled token of the loss.
+
+        It shows what the weights' precision costs.
+        """
+        is_sampled = self.loss_mask & ~self.sampled_log_probs.isnan()
+        return (log_probs - self.sampled_log_probs)[is_sampled].abs()
+
+    def experience(
+        self, log_probs: Float[Tensor, "group trajectory token"], *, tokens: Float[Tensor, ""] | None = None
+    ) -> GRPOExperience:
+        """The objective's record, with the policy's present log-probabilities.
+
+        Args:
+            log_probs: In nats, with gradients.
+            tokens: See `GRPOExperience.tokens`.
+        """
+        return GRPOExperience(
+            log_probs=log_probs,
+            old_log_probs=self.old_log_probs,
+            ref_log_probs=self.ref_log_probs,
+            mask=self.loss_mask,
+            advantages=self.advantages,
+            tokens=tokens,
         )
 
-    def mismatch(self, log_probs: Tensor) -> Float[Tensor, " _"]:
-        """|Difference| in nats between sampling and training pass on each counted token that was sampled: what the
-        weights' precision costs."""
-        known = self.counted & ~self.sampled_log_probs.isnan()
-        return (log_probs - self.sampled_log_probs)[known].abs()
-
-    def with_reference(self, log_probs: Tensor) -> "Trajectories":
-        return replace(self, ref_log_probs=log_probs)
-
-    def with_advantages(self, advantages: Tensor) -> "Trajectories":
-        return replace(self, advantages=advantages)
-
-    def passages(self) -> list[ScoredSpan]:
-        """The trajectories, group by group."""
+    def spans(self) -> list[ScoredSpan]:
+        """The trajectories as what a training pass takes, group by group."""
         lengths = self.mask.sum(-1).tolist()
         return [
-            ScoredSpan(g, self.ids[g, k, :length], self.counted[g, k, :length])
+            ScoredSpan(g, self.ids[g, k, :length], self.loss_mask[g, k, :length])
             for g, row in enumerate(lengths)
             for k, length in enumerate(row)
         ]
@@ -88,39 +113,54 @@ class Trajectories:
         """Field by field, for a checkpoint."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
+    @classmethod
+    def from_state(cls, state: Mapping[str, Tensor | None], device: torch.device) -> "Trajectories":
+        """Trajectories of a checkpoint, also of one whose fields have older names."""
+        values: dict[str, Any] = {
+            OLDER_FIELDS.get(name, name): None if value is None else value.to(device)
+            for name, value in state.items()
+        }
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class HeldRollouts:
+    """Trajectories in the buffer."""
+
+    used: int
+    """Optimiser steps taken on them so far."""
+    trajectories: Trajectories
+
 
 class RolloutBuffer:
-    """Collected trajectories of recent batches, each kept until it was used so many times."""
+    """Trajectories of recent batches, each kept until so many steps were taken on it."""
 
     def __init__(self, *, uses: int) -> None:
         self.uses = uses
-        self.held: dict[str, tuple[int, Trajectories]] = {}
+        self.held: dict[str, HeldRollouts] = {}
 
-    def of(self, batch: Batch, collect: Callable[[Batch], Trajectories]) -> Trajectories:
-        """The batch's trajectories: those held, or new ones."""
+    def get(self, batch: Batch, collect: Callable[[Batch], Trajectories]) -> Trajectories:
+        """The batch's trajectories: those held, or new ones by `collect`."""
         held = self.held.get(_key(batch))
-        return collect(batch) if held is None else held[1]
+        return collect(batch) if held is None else held.trajectories
 
-    def keep(self, batch: Batch, collected: Trajectories) -> Trajectories:
-        """Count one use, and hold what will be used again."""
-        used = self.held.pop(_key(batch), (0, collected))[0] + 1
+    def put(self, batch: Batch, trajectories: Trajectories) -> Trajectories:
+        """Count one use, hold what will be used again, and return the trajectories."""
+        held = self.held.pop(_key(batch), None)
+        used = 1 if held is None else held.used + 1
         if used < self.uses:
-            self.held[_key(batch)] = (used, collected)
-        return collected
+            self.held[_key(batch)] = HeldRollouts(used, trajectories)
+        return trajectories
 
     def state(self) -> dict[str, Any]:
-        """For a checkpoint: what is held."""
-        return {key: {"used": used, **collected.state()} for key, (used, collected) in self.held.items()}
+        """What is held, for a checkpoint."""
+        return {key: {"used": held.used, **held.trajectories.state()} for key, held in self.held.items()}
 
-    def restore(self, state: dict[str, Any], device: torch.device) -> None:
+    def restore(self, state: Mapping[str, Mapping[str, Any]], device: torch.device) -> None:
         """Go on from a checkpoint."""
         for key, row in state.items():
-            values: dict[str, Any] = {
-                name: None if value is None else value.to(device)
-                for name, value in row.items()
-                if name != "used"
-            }
-            self.held[key] = (row["used"], Trajectories(**values))
+            tensors = {name: value for name, value in row.items() if name != "used"}
+            self.held[key] = HeldRollouts(row["used"], Trajectories.from_state(tensors, device))
 
 
 def _key(batch: Batch) -> str:

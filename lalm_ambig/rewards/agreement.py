@@ -28,7 +28,7 @@ class Agreement(Reward):
             raise InputError(f"kl_cap must be positive, got {kl_cap}", where="model.rewards")
         self.kl_cap = kl_cap
 
-    def of_parsed(
+    def score(
         self, groups: Groups, label_dist: Float[Tensor, "group category"]
     ) -> Float[Tensor, "group rollout"]:
         target = label_dist[:, None].expand_as(groups.predicted_dist)
@@ -40,7 +40,7 @@ class Agreement(Reward):
     def minimum(self) -> float:
         return -self.kl_cap
 
-    def perfect(self, label_dist: Float[Tensor, "group category"]) -> Float[Tensor, " group"]:
+    def upper_bound(self, label_dist: Float[Tensor, "group category"]) -> Float[Tensor, " group"]:
         """0. Stated in words, p̂ = p misses it by less than C·1e-3, since it is smoothed; what comes closer is a p̂ whose
         smoothed form is p, and nothing goes beyond."""
         return torch.zeros_like(label_dist[:, 0])

@@ -33,10 +33,10 @@ class Reward(ABC):
         self, groups: Groups, label_dist: Float[Tensor, "group category"]
     ) -> Float[Tensor, "group rollout"]:
         """The reward of each response, without the weight; `minimum` where a response could not be read (SPEC 2)."""
-        return self.of_parsed(groups, label_dist).masked_fill(~groups.parsed, self.minimum)
+        return self.score(groups, label_dist).masked_fill(~groups.parsed, self.minimum)
 
     @abstractmethod
-    def of_parsed(
+    def score(
         self, groups: Groups, label_dist: Float[Tensor, "group category"]
     ) -> Float[Tensor, "group rollout"]:
         """The reward of each response as if all could be read: what stands where one could not is not looked at."""
@@ -47,7 +47,7 @@ class Reward(ABC):
         """What a response earns that could not be read: no response that states its distribution earns less."""
 
     @abstractmethod
-    def perfect(self, label_dist: Float[Tensor, "group category"]) -> Float[Tensor, " group"]:
+    def upper_bound(self, label_dist: Float[Tensor, "group category"]) -> Float[Tensor, " group"]:
         """The most that a response to each item can earn, without the weight: by the right form with p̂ = p, unless the
         reward says otherwise."""
 
@@ -56,6 +56,6 @@ class Reward(ABC):
         """Whether a factor that is the same for all responses to an item weighs items against each other."""
         return False
 
-    def silent(self, label_dist: Float[Tensor, "group category"]) -> Bool[Tensor, " group"]:
+    def always_zero(self, label_dist: Float[Tensor, "group category"]) -> Bool[Tensor, " group"]:
         """True on items for which every response earns 0 by definition, whatever it says."""
         return torch.zeros(len(label_dist), dtype=torch.bool, device=label_dist.device)

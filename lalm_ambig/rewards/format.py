@@ -24,10 +24,10 @@ class Format(Reward):
         """
         super().__init__(weight=weight)
 
-    def of_parsed(
+    def score(
         self, groups: Groups, label_dist: Float[Tensor, "group category"]
     ) -> Float[Tensor, "group rollout"]:
         return groups.well_formed.to(label_dist.dtype)
 
-    def perfect(self, label_dist: Float[Tensor, "group category"]) -> Float[Tensor, " group"]:
+    def upper_bound(self, label_dist: Float[Tensor, "group category"]) -> Float[Tensor, " group"]:
         return torch.ones_like(label_dist[:, 0])

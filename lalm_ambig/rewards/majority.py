@@ -21,12 +21,12 @@ class MajorityLabel(Reward):
         """
         super().__init__(weight=weight)
 
-    def of_parsed(
+    def score(
         self, groups: Groups, label_dist: Float[Tensor, "group category"]
     ) -> Float[Tensor, "group rollout"]:
         label = majority(label_dist)[:, None, None].expand(*groups.predicted_dist.shape[:2], 1)
         return groups.predicted_dist.gather(-1, label)[..., 0]
 
-    def perfect(self, label_dist: Float[Tensor, "group category"]) -> Float[Tensor, " group"]:
+    def upper_bound(self, label_dist: Float[Tensor, "group category"]) -> Float[Tensor, " group"]:
         """1, which all of p̂ on the majority label earns: p̂ = p is not the best answer here."""
         return torch.ones_like(label_dist[:, 0])

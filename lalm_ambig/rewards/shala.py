@@ -27,13 +27,13 @@ class Shala(Reward):
         super().__init__(weight=weight)
         self.ambiguity = ambiguity
 
-    def of_parsed(
+    def score(
         self, groups: Groups, label_dist: Float[Tensor, "group category"]
     ) -> Float[Tensor, "group rollout"]:
         target = label_dist[:, None].expand_as(groups.predicted_dist)
-        return self.perfect(label_dist)[:, None] * (1 - js_distance(target, groups.predicted_dist))
+        return self.upper_bound(label_dist)[:, None] * (1 - js_distance(target, groups.predicted_dist))
 
-    def perfect(self, label_dist: Float[Tensor, "group category"]) -> Float[Tensor, " group"]:
+    def upper_bound(self, label_dist: Float[Tensor, "group category"]) -> Float[Tensor, " group"]:
         """H̃(p), or 1 without the weighing."""
         if not self.ambiguity:
             return torch.ones_like(label_dist[:, 0])
@@ -43,5 +43,5 @@ class Shala(Reward):
     def constant_per_item(self) -> bool:
         return self.ambiguity
 
-    def silent(self, label_dist: Float[Tensor, "group category"]) -> Bool[Tensor, " group"]:
-        return self.perfect(label_dist) == 0
+    def always_zero(self, label_dist: Float[Tensor, "group category"]) -> Bool[Tensor, " group"]:
+        return self.upper_bound(label_dist) == 0

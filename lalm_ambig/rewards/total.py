@@ -45,4 +45,4 @@ def upper_bound(
 ) -> Float[Tensor, " group"]:
     """What no response can earn more than in all: the sum of each reward's most, which p̂ = p and the right form earn
     where every reward says so."""
-    return torch.stack([reward.weight * reward.perfect(label_dist) for reward in rewards]).sum(0)
+    return torch.stack([reward.weight * reward.upper_bound(label_dist) for reward in rewards]).sum(0)

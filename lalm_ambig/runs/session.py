@@ -69,7 +69,7 @@ def connect(
     learnt = None if weights is None else weights.categories
     if learnt is not None:
         check_mapping(data.categories, learnt, where=f"corpus {data.corpus.name}")
-    categories = data.categories if learnt is None else data.categories.spoken_as(learnt)
+    categories = data.categories if learnt is None else data.categories.with_words_of(learnt)
     asked = data.elicitation(reasoning=model.reasoning, readout=model.readout)
     clips = [item for item in data.of_every_split() if item.has_sound]
     texts = sum(len(data.items(split)) for split in SPLITS) - len(clips)
@@ -115,16 +115,14 @@ def _read(model: Method, data: DataModule, *, splits: tuple[Portion, ...], train
     if training:
         check_splits(data.corpus, data.prepared.counts())
         model.check_samples()
-        data.train_items()
-        _check_batch(model, data)
+        model.check_data(batch_size=data.batch_size, items=len(data.train_items()))
     return data
 
 
 def _trainable(model: Method, data: DataModule) -> list[str]:
     """Check what is left to train on, and compare token limits with the curated texts."""
     if data.left_out:
-        data.train_items()
-        _check_batch(model, data)
+        model.check_data(batch_size=data.batch_size, items=len(data.train_items()))
     return budget_notes(model, data, data.encoder)
 
 
@@ -132,22 +130,6 @@ def _tell(about: str, notes: Sequence[str]) -> None:
     """Print notes once, whatever the number of processes."""
     for note in notes if distributed.is_first() else ():
         print(f"{about}: {note}", file=sys.stderr)
-
-
-def _check_batch(model: Method, data: DataModule) -> None:
-    if data.batch_size < model.smallest_batch:
-        raise InputError(
-            f"batch_size is {data.batch_size}, but advantage_scale: batch compares at least {model.smallest_batch} "
-            "prompts.",
-            where="data",
-            remedy="raise data.batch_size, or set model.grouping.advantage_scale to group or none.",
-        )
-    if len(data.train_items()) < model.smallest_batch:
-        raise InputError(
-            f"there is 1 training item, but advantage_scale: batch compares at least {model.smallest_batch}.",
-            where="data",
-            remedy="raise data.limit, or set model.grouping.advantage_scale to group or none.",
-        )
 
 
 def started_from(start: Path) -> Path:

@@ -36,7 +36,7 @@ def method_of(options: Any) -> GRPO:
         policy,
         rewards=[Agreement()],
         objective=GRPOObjective(kl_weight=options.kl_weight),
-        grouping=Grouping(size=options.rollouts),
+        grouping=Grouping(group_size=options.rollouts),
         sampling=Sampling(max_new_tokens=options.tokens),
     )
     corpus = CremaD(options.root)
@@ -63,7 +63,7 @@ def largest_difference(method: GRPO, batch: Batch) -> float:
     with method.policy.eval_mode():
         for share in (True, False):
             method.share_prompt = share
-            found.append(score_spans(method.policy, batch, collected.passages(), method.passes).log_probs)
+            found.append(score_spans(method.policy, batch, collected.spans(), method.pass_settings).log_probs)
     return float((found[0] - found[1]).abs().max())
 
 

@@ -41,7 +41,7 @@ def method_of(name: str, policy: CausalLM, options: Any) -> Method:
         policy,
         rewards=[Agreement()],
         objective=GRPOObjective(kl_weight=0.0),
-        grouping=Grouping(size=options.rollouts),
+        grouping=Grouping(group_size=options.rollouts),
         sampling=Sampling(max_new_tokens=options.tokens),
     )
 

@@ -98,7 +98,7 @@ def one(options: Any) -> None:
             policy,
             rewards=[DistinctCharacters()],
             objective=GRPOObjective(kl_weight=0.0),
-            grouping=Grouping(size=number),
+            grouping=Grouping(group_size=number),
             sampling=Sampling(max_new_tokens=response),
         )
     attach(method, policy)

@@ -38,10 +38,10 @@ class DistinctCharacters(Reward):
 
     minimum = 0.0
 
-    def of_parsed(self, groups: Groups, label_dist: torch.Tensor) -> torch.Tensor:
+    def score(self, groups: Groups, label_dist: torch.Tensor) -> torch.Tensor:
         return torch.tensor([[reward_of(text) for text in row] for row in groups.texts])
 
-    def perfect(self, label_dist: torch.Tensor) -> torch.Tensor:
+    def upper_bound(self, label_dist: torch.Tensor) -> torch.Tensor:
         return torch.full((len(label_dist),), 7.0)
 
 
@@ -58,7 +58,7 @@ def our_method(options: Any) -> GRPO:
         policy,
         rewards=[DistinctCharacters()],
         objective=GRPOObjective(kl_weight=options.kl_weight),
-        grouping=Grouping(size=options.rollouts),
+        grouping=Grouping(group_size=options.rollouts),
         sampling=Sampling(max_new_tokens=options.tokens),
     )
     attach(method, policy)
@@ -68,9 +68,9 @@ def our_method(options: Any) -> GRPO:
 def largest_difference(method: GRPO, batch: Batch) -> float:
     """Between the recorded log-probabilities of sampled tokens and a plain padded forward pass over them, in nats."""
     collected = method.collect(batch)
-    passes = method.passes.__class__(method.encoder.answer, share_prompt=False)
+    passes = method.pass_settings.__class__(method.encoder.answer, share_prompt=False)
     with torch.no_grad(), method.policy.eval_mode():
-        plain = score_spans(method.policy, batch, collected.passages(), passes).log_probs
+        plain = score_spans(method.policy, batch, collected.spans(), passes).log_probs
     return float((plain - collected.sampled_log_probs.flatten(0, 1)).abs().max())
 
 

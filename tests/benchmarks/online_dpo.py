@@ -45,9 +45,9 @@ class SampledPairs(DPO):
             for k in (best, 1 - best):
                 length = int(groups.mask[g, k].sum())
                 passages.append(ScoredSpan(g, groups.ids[g, k, :length], groups.mask[g, k, :length]))
-        own = score_spans(self.policy, batch, passages, self.passes).log_probs.sum(-1).view(-1, 2)
-        with self.reference.of(self.policy):
-            reference = score_spans(self.policy, batch, passages, self.passes).log_probs.sum(-1).view(-1, 2)
+        own = score_spans(self.policy, batch, passages, self.pass_settings).log_probs.sum(-1).view(-1, 2)
+        with self.reference.active(self.policy):
+            reference = score_spans(self.policy, batch, passages, self.pass_settings).log_probs.sum(-1).view(-1, 2)
         self.sampled = groups
         return DPOExperience(
             own[:, 0], reference[:, 0], own[:, 1:], reference[:, 1:],
@@ -70,7 +70,7 @@ def main() -> None:
         method = SampledPairs(
             policy,
             objective=DPOObjective(),
-            negatives=Negatives(rollouts=2),
+            negatives=Negatives(group_size=2),
             sampling=Sampling(max_new_tokens=options.tokens),
         )
         attach(method, policy)

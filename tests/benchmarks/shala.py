@@ -48,7 +48,7 @@ def our_method(options: Any) -> GRPO:
         policy,
         rewards=[Shala()],
         objective=GRPOObjective(kl_weight=0.0),
-        grouping=Grouping(size=options.rollouts),
+        grouping=Grouping(group_size=options.rollouts),
         sampling=Sampling(max_new_tokens=options.tokens, temperature=TEMPERATURE),
         reasoning=False,
         readout="verbalised",
@@ -68,9 +68,9 @@ def reward_of(texts: list[str]) -> list[float]:
 def largest_difference(method: GRPO, batch: Batch) -> float:
     """Between the recorded log-probabilities of sampled tokens and a plain padded forward pass over them, in nats."""
     collected = method.collect(batch)
-    plain = replace(method.passes, share_prompt=False)
+    plain = replace(method.pass_settings, share_prompt=False)
     with torch.no_grad(), method.policy.eval_mode():
-        found = score_spans(method.policy, batch, collected.passages(), plain).log_probs
+        found = score_spans(method.policy, batch, collected.spans(), plain).log_probs
     return float((found - collected.sampled_log_probs.flatten(0, 1)).abs().max())
 
 

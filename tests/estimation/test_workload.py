@@ -28,22 +28,22 @@ HEARS = Encoder(layers=2, hidden=8, intermediate=16, longest=100)
     ("method", "behind", "tokens", "rollouts"),
     [
         (SFT(Tiny()), (30,), 2 * (100 + 30), 0),
-        (GRPO(Tiny(), grouping=Grouping(size=3), sampling=TWENTY), (20, 20, 20), 2 * (100 + 60), 3),
+        (GRPO(Tiny(), grouping=Grouping(group_size=3), sampling=TWENTY), (20, 20, 20), 2 * (100 + 60), 3),
         (
-            GRPO(Tiny(), grouping=Grouping(size=3), sampling=TWENTY, share_prompt=False),
+            GRPO(Tiny(), grouping=Grouping(group_size=3), sampling=TWENTY, share_prompt=False),
             (20, 20, 20),
             2 * 3 * (100 + 20),
             3,
         ),
         (
-            GRPO(Tiny(), grouping=Grouping(size=3), sampling=TWENTY, curated=CuratedTrajectory()),
+            GRPO(Tiny(), grouping=Grouping(group_size=3), sampling=TWENTY, curated=CuratedTrajectory()),
             (20, 20, 20, 30),
             2 * (100 + 60 + 30),
             3,
         ),
-        (DPO(Tiny(), negatives=Negatives(rollouts=4), sampling=TWENTY), (30, 20), 2 * (100 + 50), 4),
+        (DPO(Tiny(), negatives=Negatives(group_size=4), sampling=TWENTY), (30, 20), 2 * (100 + 50), 4),
         (
-            DPO(Tiny(), negatives=Negatives(rollouts=4, choose="all"), sampling=TWENTY),
+            DPO(Tiny(), negatives=Negatives(group_size=4, choose="all"), sampling=TWENTY),
             (30, 20, 20, 20, 20),
             2 * (100 + 110),
             4,

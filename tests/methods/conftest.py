@@ -25,7 +25,7 @@ def on_policy(make_policy: MakePolicy, make_encoder: MakeEncoder) -> MakeMethod:
         method = cls(policy, sampling=sampling, generation=SHORT, **settings)  # type: ignore[call-arg]
         method.attach(make_encoder(policy, reasoning=method.reasoning, readout=method.readout))
         if method.reference is not None:
-            method.reference.take(policy)
+            method.reference.snapshot(policy)
         return method
 
     return build

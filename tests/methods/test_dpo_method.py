@@ -44,7 +44,7 @@ SAID = (
 def test_margins_are_those_of_two_plain_forward_passes_without_the_name(
     on_policy: MakeMethod, items: Sequence[Item], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    method = on_policy(DPO, negatives=Negatives(rollouts=2, js_threshold=0.0, choose="all"), tokens=40)
+    method = on_policy(DPO, negatives=Negatives(group_size=2, js_threshold=0.0, choose="all"), tokens=40)
     say(method.policy, monkeypatch, SAID)
     item = items[0]
     batch = method.encoder([item])
@@ -91,7 +91,7 @@ def test_without_negatives_the_reference_is_not_asked_and_the_other_terms_train(
     on_policy: MakeMethod, items: Sequence[Item], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     method = on_policy(DPO, negatives=Negatives(js_threshold=1.0))
-    monkeypatch.setattr(method.reference, "of", lambda _: pytest.fail("the reference was asked"))
+    monkeypatch.setattr(method.reference, "active", lambda _: pytest.fail("the reference was asked"))
     experience = method.gather(method.encoder(items))
     assert not experience.is_pair.any()
     loss = method.reduce(experience)
@@ -128,7 +128,7 @@ def test_no_gradient_reaches_the_reference(on_policy: MakeMethod, items: Sequenc
     ("settings", "message"),
     [
         ({"js_threshold": 1.2}, r"js_threshold must be in \[0, 1\], got 1.2"),
-        ({"rollouts": 0}, "rollouts must be at least 1, got 0"),
+        ({"group_size": 0}, "group_size must be at least 1, got 0"),
     ],
 )
 def test_impossible_settings_are_refused(settings: dict[str, float], message: str) -> None:

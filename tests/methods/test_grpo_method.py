@@ -16,7 +16,7 @@ from lalm_ambig.rewards.agreement import Agreement
 from lalm_ambig.rewards.format import Format
 from lalm_ambig.rollouts.passages import ScoredSpan, score_spans
 
-FOUR = Grouping(size=4)
+FOUR = Grouping(group_size=4)
 SAID = (
     "<think>the voice is calm</think><answer> fear</answer>",
     "<think>loud</think><answer> anger</answer>",
@@ -91,7 +91,7 @@ def test_one_step_favours_what_earned_more(on_policy: MakeMethod, items: Sequenc
     experience = method.gather(batch)
     best, worst = int(experience.advantages[0].argmax()), int(experience.advantages[0].argmin())
     before = (experience.log_probs * experience.mask).sum(-1)[0].detach()
-    collected = method.memory.of(batch, method.collect)
+    collected = method.rollout_buffer.get(batch, method.collect)
     method.reduce(experience).total.backward()
     with torch.no_grad():
         for parameter in method.policy.parameters():
@@ -105,7 +105,7 @@ def test_one_step_favours_what_earned_more(on_policy: MakeMethod, items: Sequenc
 def test_several_updates_reuse_the_same_responses_and_their_old_log_probs(
     on_policy: MakeMethod, items: Sequence[Item]
 ) -> None:
-    method = on_policy(GRPO, grouping=Grouping(size=3, updates=2), curated=CuratedTrajectory())
+    method = on_policy(GRPO, grouping=Grouping(group_size=3, updates=2), curated=CuratedTrajectory())
     batch = method.encoder(items)
     first = method.gather(batch)
     with torch.no_grad():
@@ -116,7 +116,7 @@ def test_several_updates_reuse_the_same_responses_and_their_old_log_probs(
     assert torch.equal(first.mask, second.mask)
     assert torch.equal(first.old_log_probs, second.old_log_probs)
     assert not torch.allclose(first.log_probs, second.log_probs, atol=1e-3)
-    assert not method.memory.held, "both uses were made"
+    assert not method.rollout_buffer.held, "both uses were made"
     assert not torch.equal(method.gather(batch).old_log_probs, first.old_log_probs)
 
 
@@ -134,7 +134,9 @@ def test_the_curated_response_earns_the_most_and_is_weighed_by_teacher_forcing(
         length = int(batch.curated.response.mask[row].sum())
         ids = batch.curated.response.ids[row, :length]
         passage = ScoredSpan(row, ids, ~batch.curated.is_answer_token[row, :length])
-        plain = score_spans(method.policy, batch, [passage], replace(method.passes, share_prompt=False))
+        plain = score_spans(
+            method.policy, batch, [passage], replace(method.pass_settings, share_prompt=False)
+        )
         torch.testing.assert_close(
             experience.old_log_probs[row, 4, :length], plain.log_probs[0].detach(), atol=1e-4, rtol=1e-4
         )
@@ -154,7 +156,9 @@ def test_the_curated_response_can_stay_out_of_loss_and_baseline(
 def test_under_the_policys_own_readout_the_curated_response_may_lose_and_that_is_counted(
     on_policy: MakeMethod, items: Sequence[Item]
 ) -> None:
-    method = on_policy(GRPO, grouping=Grouping(size=8), curated=CuratedTrajectory(earns="policy"), moved=0.1)
+    method = on_policy(
+        GRPO, grouping=Grouping(group_size=8), curated=CuratedTrajectory(earns="policy"), moved=0.1
+    )
     experience = method.gather(method.encoder(items))
     lost = (experience.advantages.argmax(-1) != 8).float().mean()
     assert float(method.values["curated_not_best"].mean()) == pytest.approx(float(lost))
@@ -174,7 +178,7 @@ def test_the_penalty_is_zero_at_the_base_and_positive_away_from_it(
 
 
 def test_truncated_responses_can_be_left_out(on_policy: MakeMethod, items: Sequence[Item]) -> None:
-    method = on_policy(GRPO, grouping=Grouping(size=4, mask_truncated=True), tokens=3)
+    method = on_policy(GRPO, grouping=Grouping(group_size=4, mask_truncated=True), tokens=3)
     experience = method.gather(method.encoder(items))
     assert float(method.values["rollouts/truncated"].mean()) > 0.5
     assert experience.mask.any(-1).float().mean() == pytest.approx(
@@ -191,27 +195,33 @@ def test_what_is_logged_names_spread_and_ambiguity(on_policy: MakeMethod, items:
 
 
 def test_memory_and_reference_survive_a_checkpoint(on_policy: MakeMethod, items: Sequence[Item]) -> None:
-    method = on_policy(GRPO, grouping=Grouping(size=3, updates=3), reference="start")
+    method = on_policy(GRPO, grouping=Grouping(group_size=3, updates=3), reference="start")
     batch = method.encoder(items)
     first = method.gather(batch)
     saved: dict[str, object] = {"state_dict": {}}
     method.on_save_checkpoint(saved)
-    other = on_policy(GRPO, grouping=Grouping(size=3, updates=3), reference="start", moved=0.0)
+    other = on_policy(GRPO, grouping=Grouping(group_size=3, updates=3), reference="start", moved=0.0)
     other.on_load_checkpoint(saved)
     again = other.gather(batch)
     assert torch.equal(again.old_log_probs, first.old_log_probs)
-    kept = method.reference.kept
+    kept = method.reference.start_weights
     assert kept
-    assert all(torch.equal(weight, kept[name]) for name, weight in other.reference.kept.items())
+    assert all(torch.equal(weight, kept[name]) for name, weight in other.reference.start_weights.items())
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"grouping": Grouping(size=1)}, r"a group of 1 has nothing to be compared with: set size to 2"),
-        ({"grouping": Grouping(size=1, advantage_scale="batch")}, "a group of 1 has nothing to be compared"),
         (
-            {"grouping": Grouping(size=1), "curated": CuratedTrajectory(in_baseline=False)},
+            {"grouping": Grouping(group_size=1)},
+            r"a group of 1 has nothing to be compared with: set group_size to 2",
+        ),
+        (
+            {"grouping": Grouping(group_size=1, advantage_scale="batch")},
+            "a group of 1 has nothing to be compared",
+        ),
+        (
+            {"grouping": Grouping(group_size=1), "curated": CuratedTrajectory(in_baseline=False)},
             "a group of 1 has nothing to be compared",
         ),
         ({"reasoning": False}, "without reasoning a response holds only the class name"),
@@ -231,6 +241,6 @@ def test_settings_that_teach_nothing_are_refused_before_the_first_step(
 def test_a_curated_response_is_enough_to_compare_one_with(
     on_policy: MakeMethod, items: Sequence[Item]
 ) -> None:
-    method = on_policy(GRPO, grouping=Grouping(size=1), curated=CuratedTrajectory())
+    method = on_policy(GRPO, grouping=Grouping(group_size=1), curated=CuratedTrajectory())
     experience = method.gather(method.encoder(items))
     assert (experience.advantages[:, 1] > 0).all()

@@ -18,7 +18,7 @@ from lalm_ambig.rollouts.groups import GroupSampling, sample_groups
 from lalm_ambig.rollouts.samples import read_samples
 from lalm_ambig.rollouts.sampling import Sampling
 
-FOUR = Grouping(size=4)
+FOUR = Grouping(group_size=4)
 
 
 @pytest.mark.parametrize("temperature", [0.7, 1.0, 1.8])
@@ -76,7 +76,7 @@ def of_two(monkeypatch: pytest.MonkeyPatch, other: Any, *, rank: int) -> None:
 def test_the_deviation_of_a_batch_is_over_the_groups_of_all_processes(
     on_policy: MakeMethod, monkeypatch: pytest.MonkeyPatch, rank: int
 ) -> None:
-    method = on_policy(GRPO, grouping=Grouping(size=3, advantage_scale="batch"))
+    method = on_policy(GRPO, grouping=Grouping(group_size=3, advantage_scale="batch"))
     own = torch.tensor([[0.0, 0.1, 0.2], [0.3, 0.3, 0.6]])
     other = torch.tensor([[5.0, -5.0, 0.0]])
     of_two(monkeypatch, other, rank=rank)
@@ -93,8 +93,8 @@ def test_a_mean_over_tokens_is_over_those_of_all_processes(
     over all tokens divided by their number."""
     method = on_policy(GRPO, grouping=FOUR, objective=GRPOObjective(average="token", kl_weight=0.0))
     batch = method.encoder(items[:3])
-    collected = method.memory.of(batch, method.collect)
-    own_tokens, other_tokens, other_items = float(collected.counted.sum()), 250.0, 1
+    collected = method.rollout_buffer.get(batch, method.collect)
+    own_tokens, other_tokens, other_items = float(collected.loss_mask.sum()), 250.0, 1
     of_two(monkeypatch, (other_tokens, other_items), rank=0)
     divisor = float(method._tokens(batch, collected))
     weights = [2 * count / (len(batch.items) + other_items) for count in (len(batch.items), other_items)]

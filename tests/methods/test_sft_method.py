@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from lalm_ambig.core.types import Batch, Item
 from lalm_ambig.methods.generation import Generation
 from lalm_ambig.methods.optimisation import Optimiser
+from lalm_ambig.methods.readers import Reader
 from lalm_ambig.methods.sft import SFT
 from lalm_ambig.objectives.sft import SFTObjective
 from lalm_ambig.policies.tiny import Tiny
@@ -193,9 +194,9 @@ class Spy(SFT):
         self.modes.append(("gather", self.policy.language_model.training))
         return super().gather(batch)
 
-    def read(self, batch: Batch) -> Any:
+    def read(self, batch: Batch, reader: Reader | None = None) -> Any:
         self.modes.append(("read", self.policy.language_model.training))
-        return super().read(batch)
+        return super().read(batch, reader)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore:.*LeafSpec.*", "ignore::DeprecationWarning")
@@ -232,11 +233,12 @@ def test_validation_generates_for_the_first_items_only(
     monkeypatch.undo()
     del method.log, method.log_dict
     generated: list[str] = []
-    own = method.read
+    read = method.read
 
-    def noting(batch: Batch) -> Any:
-        generated.extend(item.id for item in batch.items)
-        return own(batch)
+    def noting(batch: Batch, reader: Reader) -> Any:
+        if reader.generates_text:
+            generated.extend(item.id for item in batch.items)
+        return read(batch, reader)
 
     method.read = noting
     loader: Any = DataLoader(list(items[:3]), batch_size=2, collate_fn=method.encoder)  # type: ignore[arg-type]

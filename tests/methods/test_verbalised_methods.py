@@ -31,7 +31,7 @@ GOOD = '{"anger": 0.3, "fear": 0.1, "neutral": 0.6}'
 POOR = '{"happiness": 1}'
 SAID = (GOOD, "mostly neutral", POOR, '{"anger": -1, "neutral": 2}')
 FREE = GRPOObjective(kl_weight=0.0)
-FOUR = Grouping(size=4)
+FOUR = Grouping(group_size=4)
 
 
 def shala(on_policy: MakeMethod, **settings: Any) -> GRPO:
@@ -83,7 +83,7 @@ def test_training_goes_on_whatever_share_of_responses_cannot_be_read(
     good = [f'{{"neutral": 0.{n}, "anger": 0.{9 - n}}}' for n in range(1, 10)] + [GOOD]
     said = [good[n] if n >= failing else f'{{"neutral": {n},}}' for n in range(10)]
     for rewards in ([Shala()], [MajorityLabel()], [Agreement(), Format()]):
-        method = shala(on_policy, rewards=rewards, grouping=Grouping(size=10))
+        method = shala(on_policy, rewards=rewards, grouping=Grouping(group_size=10))
         say(method.policy, monkeypatch, said)
         experience = method.gather(method.encoder(items[:1]))
         loss = method.reduce(experience).total
@@ -138,7 +138,7 @@ def test_skipping_unanimous_items_changes_nothing_but_the_work(
     """Item 1 has one class: the loss and its gradients are those of the run that samples for it as well."""
     found = []
     for skip in (False, True):
-        grouping = Grouping(size=4, advantage_scale=scale, skip_unanimous=skip)
+        grouping = Grouping(group_size=4, advantage_scale=scale, skip_unanimous=skip)
         method = shala(on_policy, rewards=[Varied()], grouping=grouping, tokens=8)
         loss = method.reduce(method.gather(method.encoder(items))).total
         loss.backward()
@@ -231,7 +231,7 @@ def test_dpo_rejects_what_is_far_off_or_cannot_be_read(
         "tokens": 60,
     }
     for choose, expected in (("all", [0, 1, 1, 1]), ("worst", [0, 1, 0, 0])):
-        negatives = Negatives(rollouts=4, choose=choose)
+        negatives = Negatives(group_size=4, choose=choose)
         method = on_policy(DPO, negatives=negatives, reasoning=False, **settings)
         say(method.policy, monkeypatch, SAID)
         experience = method.gather(method.encoder(items[:1]))
@@ -287,4 +287,4 @@ def test_only_what_is_cut_before_it_states_anything_counts_as_truncated(
     collected = method.collect(method.encoder(items[:1]))
     assert [row["unparsed"] for row in method.rollout_rows] == [None, "no object", None, "no object"]
     assert float(method.values["rollouts/truncated"].mean()) == 0.25
-    assert collected.counted.any(-1).all()
+    assert collected.loss_mask.any(-1).all()

@@ -15,10 +15,10 @@ CLASSES = {"sft": "sft.SFT", "dpo": "dpo.DPO", "grpo": "grpo.GRPO"}
 SAMPLED = ["--model.sampling.max_new_tokens=10", "--model.sampling.temperature=1.0"]
 METHODS: dict[str, list[str]] = {
     "sft": ["--model.objective.ce_weight=1.0", "--model.objective.kl_weight=1.0"],
-    "dpo": [*SAMPLED, "--model.negatives.rollouts=2", "--model.negatives.js_threshold=0.01"],
+    "dpo": [*SAMPLED, "--model.negatives.group_size=2", "--model.negatives.js_threshold=0.01"],
     "grpo": [
         *SAMPLED,
-        "--model.grouping.size=2",
+        "--model.grouping.group_size=2",
         "--model.grouping.updates=2",
         "--model.objective.kl_weight=0.04",
     ],

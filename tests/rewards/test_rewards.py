@@ -91,7 +91,7 @@ def test_format_is_one_or_nothing() -> None:
 @every_reward
 def test_no_response_earns_more_than_perfect_and_the_best_one_earns_it(cls: type[Reward]) -> None:
     reward = cls()  # type: ignore[call-arg]
-    best = reward.perfect(LABEL)
+    best = reward.upper_bound(LABEL)
     for example in both_readouts(candidates()):
         values = reward(example, LABEL)
         assert (values <= best[:, None] + 1e-5).all()
@@ -102,7 +102,7 @@ def test_no_response_earns_more_than_perfect_and_the_best_one_earns_it(cls: type
 @pytest.mark.parametrize("reward", [Agreement(), Shala(), Shala(ambiguity=False), Format()])
 def test_what_people_say_earns_most(reward: Reward) -> None:
     for example in both_readouts(LABEL[:, None]):
-        torch.testing.assert_close(reward(example, LABEL)[:, 0], reward.perfect(LABEL), atol=SMOOTHED, rtol=0)
+        torch.testing.assert_close(reward(example, LABEL)[:, 0], reward.upper_bound(LABEL), atol=SMOOTHED, rtol=0)
 
 
 @every_reward
@@ -116,7 +116,7 @@ def test_an_unparsable_response_earns_the_minimum_and_is_never_the_best(cls: typ
     parsed = values[:, 1:]
     assert (parsed >= reward.minimum).all()
     all_minimal = (parsed == reward.minimum).all(-1)
-    assert all_minimal.tolist() == reward.silent(LABEL).tolist()
+    assert all_minimal.tolist() == reward.always_zero(LABEL).tolist()
     assert (values[:, 0] < parsed.max(-1).values)[~all_minimal].all()
 
 
@@ -131,8 +131,8 @@ def test_a_response_earns_the_same_in_any_company(cls: type[Reward]) -> None:
 @every_reward
 def test_silent_items_are_those_on_which_nothing_can_be_earned(cls: type[Reward]) -> None:
     reward = cls()  # type: ignore[call-arg]
-    assert (reward.perfect(LABEL)[reward.silent(LABEL)] == 0).all()
-    assert reward.silent(LABEL).any() <= reward.constant_per_item
+    assert (reward.upper_bound(LABEL)[reward.always_zero(LABEL)] == 0).all()
+    assert reward.always_zero(LABEL).any() <= reward.constant_per_item
 
 
 def test_only_shala_weighs_items() -> None:
@@ -155,10 +155,10 @@ def test_a_reward_that_is_not_finite_names_its_item() -> None:
         def __init__(self) -> None:
             super().__init__(weight=1.0)
 
-        def of_parsed(self, groups: Groups, label_dist: torch.Tensor) -> torch.Tensor:
+        def score(self, groups: Groups, label_dist: torch.Tensor) -> torch.Tensor:
             return torch.tensor([[0.0, 1.0], [torch.nan, 0.0]])
 
-        def perfect(self, label_dist: torch.Tensor) -> torch.Tensor:
+        def upper_bound(self, label_dist: torch.Tensor) -> torch.Tensor:
             return torch.zeros(2)
 
     with pytest.raises(

@@ -23,8 +23,8 @@ def test_shala_weighs_by_entropy_over_all_classes() -> None:
     label = torch.tensor([[0.5, 0.5, 0.0]])
     example = stated([[[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]]])
     assert Shala()(example, label)[0].tolist() == pytest.approx([0.630930, 0.0], abs=1e-5)
-    assert Shala().perfect(label).tolist() == pytest.approx([0.630930], abs=1e-5)
-    assert Shala(ambiguity=False).perfect(label).tolist() == [1.0]
+    assert Shala().upper_bound(label).tolist() == pytest.approx([0.630930], abs=1e-5)
+    assert Shala(ambiguity=False).upper_bound(label).tolist() == [1.0]
 
 
 @pytest.mark.parametrize("ambiguity", [True, False])
@@ -48,8 +48,8 @@ def test_shala_reads_logits_as_well() -> None:
 
 
 def test_shala_is_silent_where_annotators_agree_unless_it_does_not_weigh() -> None:
-    assert Shala().silent(LABEL).tolist() == [False, True]
-    assert Shala(ambiguity=False).silent(LABEL).tolist() == [False, False]
+    assert Shala().always_zero(LABEL).tolist() == [False, True]
+    assert Shala(ambiguity=False).always_zero(LABEL).tolist() == [False, False]
     assert (Shala().constant_per_item, Shala(ambiguity=False).constant_per_item) == (True, False)
 
 
@@ -63,4 +63,4 @@ def test_mls_prefers_everything_on_the_majority_to_what_people_say() -> None:
     label = torch.tensor([[0.6, 0.4]])
     values = MajorityLabel()(stated([[[0.6, 0.4], [1.0, 0.0]]]), label)
     assert values[0].tolist() == pytest.approx([0.6, 1.0])
-    assert MajorityLabel().perfect(label).tolist() == [1.0]
+    assert MajorityLabel().upper_bound(label).tolist() == [1.0]

@@ -123,7 +123,8 @@ def too_long(model: Method, data: DataModule, encoder: Encoder, *, limit: int) -
     """The items of the splits that a policy will see which do not fit, in the corpus's order."""
     found = []
     for split in data.needs.splits:
-        curated = model.needs_rationale if split == "train" else model.reads_curated
+        reads_curated = any(reader.needs_rationale for reader in model.readers)
+        curated = model.needs_rationale if split == "train" else reads_curated
         items = data.items(split, with_rationale=split == "train" and model.needs_rationale)
         bare = _measured(model, encoder, split, prompt=0)
         for item in _could_be(items, encoder, curated=curated, room=limit - bare.response):
@@ -208,6 +209,6 @@ def _prompt_tokens(encoder: Encoder, item: Item) -> int:
     if not item.has_sound:
         return len(encoder.prompt_ids(item))
     if encoder.features is not None:
-        return len(encoder.prompt_ids(item, audio_tokens=encoder.features.index[str(item.audio)][1]))
+        return len(encoder.prompt_ids(item, audio_tokens=encoder.features.index[str(item.audio)].count))
     seconds = min(item.duration_s, encoder.policy.window_s or item.duration_s)
     return len(encoder.prompt_ids(item, audio_tokens=max(1, math.ceil(seconds * RATE_HZ))))
