@@ -69,7 +69,7 @@ def _categories(classes: str | None, trained: CategorySet | None) -> CategorySet
             return given
         given = given if given.domain else replace(given, domain=trained.domain)
         check_mapping(given, trained, where="--classes")
-        return given.spoken_as(trained)
+        return given.with_words_of(trained)
     return trained or open_corpus("crema_d", ".").categories
 
 

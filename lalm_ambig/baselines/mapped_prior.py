@@ -19,7 +19,7 @@ def mapped_prior(
     class that anybody chose, or for what `prior` refuses.
     """
     mean = mean_label_dist(train)
-    shares = [0.0 if place is None else mean[place] for place in categories.places_in(trained)]
+    shares = [0.0 if place is None else mean[place] for place in categories.positions_in(trained)]
     if not sum(shares):
         raise InputError(
             f"no training item has a vote for any of {', '.join(categories.names)}", where="mapped prior"

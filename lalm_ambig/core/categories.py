@@ -1,4 +1,4 @@
-"""The ordered classes of a corpus, how a model writes them, and which of them two corpora share."""
+"""The ordered classes of a corpus, their words in prompts and answers, and the classes that two corpora share."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -9,29 +9,42 @@ from lalm_ambig.core.class_names import UNKNOWN, decoded, guessed_domain, keys_b
 from lalm_ambig.core.errors import InputError
 
 UNSEEN = dict.fromkeys(map(ord, "\u00ad\u200b\u200e\u200f\u2060\ufeff"))
-"""Characters without a shape that files carry along: soft hyphen, zero-width space, direction marks, word joiner, byte
-order mark. The joiners of Persian and of emoji are not among them: they change what is read."""
+"""Invisible characters that names in files may contain: soft hyphen, zero-width space, direction marks, word joiner,
+byte order mark. The joiners of Persian and of emoji are not among them, since they change what is read."""
 
 
 @lru_cache(maxsize=4096)
 def normal_form(name: str) -> str:
-    """The form in which names are compared: in one Unicode form, without case, each run of white space one blank.
+    """The form in which names are compared: one Unicode form, no case, one blank per run of white space.
 
-    Two names are the same where Unicode calls them a canonical caseless match, put in NFC. NFKC is not used: it would
-    make one class of `level 2` and `level ²`. Empty for a name in which nothing can be seen.
+    Two names are the same where Unicode defines them as a canonical caseless match. NFKC is not used, since it would
+    make one class of `level 2` and `level ²`.
+
+    Args:
+        name: A class name, as a file or a response has it.
+
+    Returns:
+        The form in NFC; empty for a name without visible characters.
+
+    >>> normal_form("  Very   HAPPY ")
+    'very happy'
     """
     folded = unicodedata.normalize("NFD", name.translate(UNSEEN)).casefold()
     return " ".join(unicodedata.normalize("NFC", folded).split())
 
 
 def canonical_key(name: str) -> str:
-    """The name under which corpora share a class: `joy` and `happy` are both `happiness` (see `class_names`)."""
+    """The key under which corpora share a class (see `class_names`).
+
+    >>> canonical_key("Joy"), canonical_key("happy"), canonical_key("awe")
+    ('happiness', 'happiness', 'awe')
+    """
     form = normal_form(name)
     return keys_by_name().get(form, form)
 
 
 def quoted(first: str, second: str) -> str:
-    """Two names as a message quotes them: with escapes where a reader could not tell them apart."""
+    """Two names, quoted for a message; with escapes where a reader could not tell them apart."""
     looks = [
         unicodedata.normalize("NFC", " ".join(name.translate(UNSEEN).split())) for name in (first, second)
     ]
@@ -41,17 +54,17 @@ def quoted(first: str, second: str) -> str:
 
 @dataclass(frozen=True)
 class CategorySet:
-    """The classes of a corpus, in the corpus's own order (which also breaks ties of the majority label)."""
+    """The classes of a corpus, in the corpus's order. That order also breaks ties of the majority label."""
 
     names: tuple[str, ...]
     """The corpus's names, as they appear in tables and JSON."""
     verbalisers: tuple[str, ...] = ()
-    """The exact text of each name after `<answer>`; by default a space and the name."""
+    """The exact text of each class after `<answer>`; by default a space and the name."""
     prompt_names: tuple[str, ...] = ()
-    """The word for each class in prompts; by default its name. See `spoken_as`."""
+    """The word for each class in prompts; by default its name. See `with_words_of`."""
     domain: str = UNKNOWN
-    """What is classified: `emotion`, `inference` or a word of one's own; by default what the names tell, if anything.
-    Classes of two domains are never one: the `neutral` of an emotion is not that of an inference."""
+    """What is classified: `emotion`, `inference` or any other word; by default guessed from the names, where they tell.
+    Classes of two domains are never the same: the `neutral` of emotions is not the `neutral` of inferences."""
 
     def __post_init__(self) -> None:
         if not self.verbalisers:
@@ -73,83 +86,117 @@ class CategorySet:
 
     @property
     def forms(self) -> tuple[str, ...]:
-        """The names in the form in which they are compared, in order."""
+        """Normal forms of the names, in order."""
         return tuple(normal_form(name) for name in self.names)
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Canonical keys, in order: what two corpora share a class by, no two of them alike.
+        """Canonical keys, in order; two corpora share the classes whose keys are equal. No key occurs twice.
 
-        A corpus that tells two classes of one key apart (`joy` beside `happiness`) has each under its own name.
+        Where a corpus has two classes of one key (`joy` and `happiness`), each keeps its own name as its key.
         """
         codes = decoded(self.forms, self.domain)
         keys = [codes.get(form) or canonical_key(form) for form in self.forms]
         return tuple(form if keys.count(key) > 1 else key for form, key in zip(self.forms, keys, strict=True))
 
     def index(self, name: str) -> int:
-        """The position of a class given by its name or key, in any form of it; InputError if there is none."""
+        """Position of a class, by its name or key in any form.
+
+        Args:
+            name: The name or key.
+
+        Returns:
+            The position, from 0.
+
+        Raises:
+            InputError: No class has this name or key.
+        """
         for names, sought in ((self.forms, normal_form(name)), (self.keys, canonical_key(name))):
             if sought in names:
                 return names.index(sought)
         raise InputError(f"unknown class {name!r}: expected one of {', '.join(self.names)}")
 
-    def places_in(self, trained: "CategorySet") -> tuple[int | None, ...]:
-        """For each class its position among those of another corpus, by name, else by key; None where that has none.
+    def positions_in(self, trained: "CategorySet") -> tuple[int | None, ...]:
+        """Position of each class among the classes of another corpus, by name or else by key.
 
-        Of two domains no class is shared; a domain that is not known is taken for the other's (`check_mapping` in
-        `evaluation.cross_domain` is stricter).
+        Corpora of two domains share no class. An unknown domain counts as the other corpus's domain (`check_mapping`
+        in `evaluation.cross_domain` is stricter).
+
+        Args:
+            trained: The classes of the other corpus.
+
+        Returns:
+            One position per class; None for a class that the other corpus does not have.
         """
         if self.domain != trained.domain and UNKNOWN not in (self.domain, trained.domain):
             return (None,) * len(self)
         forms, keys = trained.forms, trained.keys
         by_name = [forms.index(form) if form in forms else None for form in self.forms]
         return tuple(
-            place if place is not None else _free_place(key, keys, by_name)
-            for place, key in zip(by_name, self.keys, strict=True)
+            position if position is not None else _free_position(key, keys, by_name)
+            for position, key in zip(by_name, self.keys, strict=True)
         )
 
-    def spoken_as(self, trained: "CategorySet") -> "CategorySet":
-        """These classes, in this order and under these names, in the words of another corpus (A, Table 3).
+    def with_words_of(self, trained: "CategorySet") -> "CategorySet":
+        r"""These classes in the words of another corpus, with the same names and order.
 
-        A class that `trained` has too (`places_in`) takes the verbaliser and the prompt's word from there: a policy
-        trained on that corpus has learnt those. A class that it has not keeps its own (see `unseen_in`).
+        It serves cross-domain evaluation (ambiguity-aware LALM, Table 3). A class that `trained` has too takes the
+        verbaliser and the prompt's word from there, since a policy trained on that corpus has learnt those. Any other
+        class keeps its own words (see `positions_in` and `unseen_in`).
 
-        A readout is a softmax over one score a class, so scoring only these classes is the same as predicting all
-        trained ones, leaving out those that are not asked for, and dividing the rest by their sum:
-        exp(s_i) / Σ_asked exp(s_j) = (exp(s_i) / Σ_trained exp(s_j)) / (Σ_asked exp(s_j) / Σ_trained exp(s_j)).
-        A class that was never trained takes its share of the sum as well.
+        A readout is a softmax over one score $s$ per class. Scoring only these classes $A$ is therefore the same as
+        predicting all trained classes $T$, leaving out those not in $A$, and dividing the rest by their sum:
 
-        InputError where such a class has the very word of a trained one.
+        $$\frac{e^{s_i}}{\sum_{j \in A} e^{s_j}}
+        = \frac{e^{s_i}}{\sum_{j \in T} e^{s_j}} \Big/ \frac{\sum_{j \in A} e^{s_j}}{\sum_{j \in T} e^{s_j}}$$
+
+        A class that was never trained also takes its share of the sum.
+
+        Args:
+            trained: The classes of the corpus that the policy was trained on.
+
+        Returns:
+            A category set with the names of this one.
+
+        Raises:
+            InputError: A class that was not trained has the word of one that was.
         """
-        own = zip(self.verbalisers, self.prompt_names, self.places_in(trained), strict=True)
+        classes = zip(self.verbalisers, self.prompt_names, self.positions_in(trained), strict=True)
         words = [
             (verbaliser, prompt_name)
-            if place is None
-            else (trained.verbalisers[place], trained.prompt_names[place])
-            for verbaliser, prompt_name, place in own
+            if position is None
+            else (trained.verbalisers[position], trained.prompt_names[position])
+            for verbaliser, prompt_name, position in classes
         ]
         verbalisers, prompt_names = zip(*words, strict=True)
         return CategorySet(self.names, verbalisers, prompt_names, self.domain)
 
     def unseen_in(self, trained: "CategorySet") -> tuple[str, ...]:
         """Names of the classes that another corpus does not have, in order."""
-        places = zip(self.names, self.places_in(trained), strict=True)
-        return tuple(name for name, place in places if place is None)
+        positions = zip(self.names, self.positions_in(trained), strict=True)
+        return tuple(name for name, position in positions if position is None)
 
 
 def refuse_synonyms(names: Sequence[str]) -> None:
-    """InputError for two names of one class, where nobody said that they are two."""
+    """Refuse two names with one key, for a corpus whose author did not say that they are two classes.
+
+    Args:
+        names: The class names.
+
+    Raises:
+        InputError: Two of the names share a key.
+    """
     _refuse_twice("class", names, [canonical_key(name) for name in names])
 
 
-def _free_place(key: str, keys: Sequence[str], taken: Sequence[int | None]) -> int | None:
-    """The position of a key that no class has by its name already."""
-    place = keys.index(key) if key in keys else None
-    return None if place in taken else place
+def _free_position(key: str, keys: Sequence[str], occupied: Sequence[int | None]) -> int | None:
+    """Position of a key, unless a class already has that position by its name."""
+    position = keys.index(key) if key in keys else None
+    return None if position in occupied else position
 
 
 def _refuse_twice(label: str, words: Sequence[str], compared: Sequence[str]) -> None:
-    """InputError for two classes whose words are one where they are compared."""
+    """Raise an InputError where two of the words are equal in the form in which they are compared."""
     first: dict[str, str] = {}
     for word, form in zip(words, compared, strict=True):
         if form in first:

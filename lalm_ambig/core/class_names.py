@@ -1,15 +1,16 @@
-"""Names that corpora have for one class, by domain: what two corpora share a class by.
+"""The names that corpora give to one class, by domain. Two corpora share a class by its key in these tables.
 
-A name is looked up in the form of `categories.normal_form`: in any case and Unicode form. The table has the names of
-RAVDESS, EmoDB (English and German), MELD, MSP-Podcast, GoEmotions, CREMA-D, IEMOCAP, SAVEE, TESS, Emozionalmente
-(English and Italian) and EmoTale, and nouns and adjectives of one emotion. `docs/class_names.md` shows it.
+A name is looked up in its normal form (`categories.normal_form`), so its case and Unicode form do not matter. The table
+has the names of RAVDESS, EmoDB (English and German), MELD, MSP-Podcast, GoEmotions, CREMA-D, IEMOCAP, SAVEE, TESS,
+Emozionalmente (English and Italian) and EmoTale. It also has nouns and adjectives of one emotion. `docs/class_names.md`
+shows the table.
 
-What is no synonym: `calm` is not `neutral` (RAVDESS has both). `excitement` is not `happiness`: that `excited` counts
-as happiness in IEMOCAP is that corpus's own rule, and its reader's. Each of the 27 emotions of GoEmotions that is not
-one of Ekman's is a class of its own; how paper B groups them is that corpus's own rule, too.
+Three pairs are not synonyms. `calm` is not `neutral`: RAVDESS has both. `excitement` is not `happiness`: in IEMOCAP
+`excited` counts as happiness, and that is a rule of its reader. The emotions of GoEmotions that are not among Ekman's
+are classes of their own: how SHALA-LLM, Table 4, groups them is a rule of that corpus's reader.
 
 Codes of one letter or two digits mean something only together: `A` is anger in MSP-Podcast and fear (Angst) in EmoDB.
-They are read where all classes of a corpus are codes of one scheme, and of no other that reads them otherwise.
+They are read where all classes of a corpus are codes of one scheme, and no other scheme reads them in another way.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,9 +18,9 @@ from functools import cache
 
 EMOTION, INFERENCE = "emotion", "inference"
 UNKNOWN = ""
-"""The domain of classes that are neither declared nor plainly of one."""
+"""The domain of classes that declare none and do not tell it by their names."""
 FEWEST_CODES = 4
-"""So many classes that are all codes of a scheme are no coincidence, where the domain is not declared."""
+"""Fewest classes that are read as codes of a scheme where the domain is not declared; fewer may be a coincidence."""
 
 EMOTIONS: Mapping[str, tuple[str, ...]] = {
     "anger": (
@@ -103,7 +104,7 @@ EMOTIONS: Mapping[str, tuple[str, ...]] = {
     "relief": ("relieved",),
     "remorse": ("remorseful",),
 }
-"""Key of a class and its other names."""
+"""The other names of each class, by its key."""
 INFERENCES: Mapping[str, tuple[str, ...]] = {
     "entailment": ("entail", "entails", "entailed"),
     "neutral": (),
@@ -113,7 +114,7 @@ TABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {EMOTION: EMOTIONS, INFERE
 ELSEWHERE_TOO = frozenset(
     {"neutral", "other", "calm", "approval", "disapproval", "desire", "caring", "realization"}
 )
-"""Keys of the table that do not tell by themselves that classes are emotions."""
+"""Emotion keys that also occur in other domains, so that they do not tell that the classes are emotions."""
 
 CODES: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "EmoDB": (
@@ -173,26 +174,29 @@ CODES: Mapping[str, tuple[str, Mapping[str, str]]] = {
     ),
     "ChaosNLI": (INFERENCE, {"e": "entailment", "n": "neutral", "c": "contradiction"}),
 }
-"""Schemes of codes: their domain, and the key of each code."""
+"""Schemes of codes: the domain of each, and the key of each of its codes."""
 
 
 @cache
 def keys_by_name() -> dict[str, str]:
-    """Key of every name in any table; a blank may be an underscore or a hyphen."""
-    found: dict[str, str] = {}
+    """Key of each name in the tables; a blank may also be an underscore or a hyphen."""
+    keys: dict[str, str] = {}
     for table in TABLES.values():
         for key, names in table.items():
             for name in (key, *names):
-                found |= dict.fromkeys((name, name.replace(" ", "_"), name.replace(" ", "-")), key)
-    return found
+                keys |= dict.fromkeys((name, name.replace(" ", "_"), name.replace(" ", "-")), key)
+    return keys
 
 
 def decoded(forms: Sequence[str], domain: str) -> dict[str, str]:
-    """Key of each class, where all are codes of one scheme; nothing where they are none, or can be read in two ways.
+    """Key of each class, where all classes are codes of one scheme.
 
     Args:
-        forms: The classes, in the form in which names are compared.
-        domain: Where it was declared; else so many codes are needed that they are no coincidence.
+        forms: The normal forms of the class names.
+        domain: The declared domain, or `UNKNOWN`. Where it is unknown, more codes are needed (`FEWEST_CODES`).
+
+    Returns:
+        The key of each form. Empty where they are not codes of one scheme, or two schemes read them differently.
     """
     fitting = [
         {form: codes[form] for form in forms}
@@ -200,14 +204,14 @@ def decoded(forms: Sequence[str], domain: str) -> dict[str, str]:
         if set(forms) <= set(codes) and domain in (of, UNKNOWN)
     ]
     alike = bool(fitting) and all(reading == fitting[0] for reading in fitting)
-    whole = any(set(forms) == set(codes) for _, codes in CODES.values())
-    numbers = any(form.isdigit() for form in forms)  # a scale has such, too
-    enough = domain != UNKNOWN or whole or (len(forms) >= FEWEST_CODES and not numbers)
+    complete = any(set(forms) == set(codes) for _, codes in CODES.values())
+    numbers = any(form.isdigit() for form in forms)  # the classes of a scale are numbers, too
+    enough = domain != UNKNOWN or complete or (len(forms) >= FEWEST_CODES and not numbers)
     return fitting[0] if alike and enough else {}
 
 
 def guessed_domain(keys: Sequence[str]) -> str:
-    """The domain that the keys of a corpus's classes tell by themselves; `UNKNOWN` where it may be another."""
+    """The domain that the keys of a corpus's classes tell, or `UNKNOWN`."""
     emotions = [key in EMOTIONS for key in keys]
     telling = sum(key in EMOTIONS and key not in ELSEWHERE_TOO for key in keys)
     inferences = [key in INFERENCES for key in keys]
@@ -218,7 +222,7 @@ def guessed_domain(keys: Sequence[str]) -> str:
 
 
 def as_markdown() -> str:
-    """The tables as a page."""
+    """The tables as a page of Markdown, `docs/class_names.md`."""
     lines = [
         "# Names of one class",
         "",

@@ -10,17 +10,21 @@ T = TypeVar("T")
 
 
 def module_names(package: ModuleType) -> list[str]:
-    """Names of the modules and rooms of a package, sorted; none of them is imported."""
+    """Names of the modules and rooms of a package, sorted. None of them is imported."""
     return sorted(module.name for module in pkgutil.iter_modules(package.__path__))
 
 
 def module_of(package: ModuleType, name: str) -> ModuleType:
-    """Module `name` of the package, imported. ModuleNotFoundError where there is none."""
+    """Import a module of a package.
+
+    Raises:
+        ModuleNotFoundError: The package has no module of this name.
+    """
     return importlib.import_module(f"{package.__name__}.{name}")
 
 
 def classes_in(module: ModuleType, base: type[T]) -> list[type[T]]:
-    """Concrete subclasses of `base` that the module defines, or that a room offers at its door."""
+    """Concrete subclasses of `base` that a module defines, or that a room imports in its `__init__`."""
     inside = (module.__name__, f"{module.__name__}.")
     return [
         value
@@ -33,6 +37,6 @@ def classes_in(module: ModuleType, base: type[T]) -> list[type[T]]:
 
 
 def classes_of(package: ModuleType, base: type[T]) -> dict[str, type[T]]:
-    """Every concrete subclass of `base` in the package's modules, by class name; imports all of them."""
+    """Concrete subclasses of `base` in all modules of a package, by class name. Every module is imported."""
     modules = (module_of(package, name) for name in module_names(package))
     return {cls.__name__: cls for module in modules for cls in classes_in(module, base)}

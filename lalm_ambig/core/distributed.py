@@ -1,6 +1,7 @@
-"""The other processes of a run: what each of them is, and how they agree. With one process everything is at hand.
+"""Communication between the processes of a run. Every function also works with one process, without a group.
 
-Layers above speak of processes only through this module, so that the same code runs on one device and on many.
+Rooms above use processes only through this module, so that the same code runs on one device and on many. The names are
+those of torch and accelerate. "All must call" means that every process of the run has to call the function.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,13 +12,13 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from lalm_ambig.core.errors import InputError, of_the_machine
+from lalm_ambig.core.errors import InputError, machine_error
 
 T = TypeVar("T")
 
 
 def started() -> bool:
-    """Whether this process belongs to a group that has met."""
+    """Whether this process belongs to an initialised process group."""
     return dist.is_available() and dist.is_initialized()
 
 
@@ -27,7 +28,7 @@ def world_size() -> int:
 
 
 def rank() -> int:
-    """Number of this process, 0 for the first."""
+    """Rank of this process, 0 for the first."""
     return dist.get_rank() if started() else 0
 
 
@@ -37,18 +38,26 @@ def is_first() -> bool:
 
 
 def all_gather_object(value: T) -> list[T]:
-    """What each process has, in the order of their ranks; all must call."""
+    """The values of all processes, in the order of their ranks. All must call."""
     if world_size() == 1:
         return [value]
-    found: list[Any] = [None] * world_size()
-    dist.all_gather_object(found, value)
-    return found
+    values: list[Any] = [None] * world_size()
+    dist.all_gather_object(values, value)
+    return values
 
 
 def on_rank_zero(action: Callable[[], T]) -> T:
-    """What the first process gets from an action that only it performs, in every process; all must call.
+    """Run an action on the first process only, and give its result to every process. All must call.
 
-    An InputError there is raised in all of them, also for a full disk and its like.
+    Args:
+        action: Called without arguments on rank 0. Its result must be picklable.
+
+    Returns:
+        The result of the action, on every process.
+
+    Raises:
+        InputError: The action raised one, or the machine could not do it (a full disk and the like). Every process
+            raises it.
     """
     if world_size() == 1:
         return action()
@@ -59,10 +68,10 @@ def on_rank_zero(action: Callable[[], T]) -> T:
         except InputError as error:
             outcome[1] = str(error)
         except OSError as error:
-            found = of_the_machine(error)
-            if found is None:
+            mistake = machine_error(error)
+            if mistake is None:
                 raise
-            outcome[1] = str(found)
+            outcome[1] = str(mistake)
     dist.broadcast_object_list(outcome, src=0)
     if outcome[1] is not None:
         raise InputError(outcome[1])
@@ -71,16 +80,16 @@ def on_rank_zero(action: Callable[[], T]) -> T:
 
 
 def barrier() -> None:
-    """Wait until every process is here."""
+    """Wait until every process has called this. All must call."""
     if world_size() > 1:
         all_gather_object(None)
 
 
 @contextmanager
 def rank_zero_first() -> Iterator[None]:
-    """The first process runs the block while the others wait; they run it then, and find what it has left on disk.
+    """Run the block on the first process, then on the others, which find its files on disk. All must call.
 
-    Where the first one fails, the others are not let in: they stop when it is gone.
+    Where the first process fails, the others never enter the block: they stop when it is gone.
     """
     if not is_first():
         barrier()
@@ -90,28 +99,33 @@ def rank_zero_first() -> Iterator[None]:
 
 
 def shard(values: Sequence[T]) -> list[T]:
-    """This process's part of a sequence that all of them have: every world-th from its rank on."""
+    """This process's part of a sequence that all processes have: every `world_size`-th value from its rank on."""
     return list(values[rank() :: world_size()])
 
 
 def unshard(parts: Sequence[Sequence[T]]) -> list[T]:
-    """The sequence again from everyone's `share` of it."""
+    """Put a sequence together again from each process's `shard` of it."""
     longest = max(map(len, parts), default=0)
     return [part[n] for n in range(longest) for part in parts if n < len(part)]
 
 
 def all_reduce_means(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Mean of each name's numbers over all processes together; numbers that are NaN do not count.
+    """Mean of each name's numbers over all processes together, without those that are NaN. All must call.
 
-    A process may lack a name, or have none of its numbers; the mean is over what there is, not over processes. NaN
-    where there is none at all.
+    The mean is over numbers, not over processes: a process with more of them weighs more.
+
+    Args:
+        values: Numbers by name. A process may lack a name.
+
+    Returns:
+        The mean of each name that any process has; NaN where none of its numbers counts.
     """
-    own: dict[str, tuple[float, int]] = {}
+    sums: dict[str, tuple[float, int]] = {}
     for name, value in values.items():
         numbers = value.detach().double().flatten()
-        known = numbers[~numbers.isnan()]
-        own[name] = (float(known.sum()), len(known))
-    every = all_gather_object(own)
+        valid = numbers[~numbers.isnan()]
+        sums[name] = (float(valid.sum()), len(valid))
+    every = all_gather_object(sums)
     names = dict.fromkeys(name for part in every for name in part)
     pooled = {name: [part[name] for part in every if name in part] for name in names}
     return {

@@ -16,10 +16,10 @@ EXIT_CHECK_FAILED = 1
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 EXIT_PIPE = 141
-"""128 + SIGPIPE: whoever read the output is gone."""
+"""128 + SIGPIPE: the reader of the output is gone."""
 OTHERS_WAIT_S = 3.0
-"""How long a process that is not the first waits before it speaks of a mistake."""
-OF_THE_MACHINE = {
+"""Seconds that a process other than the first waits before it prints a mistake."""
+MACHINE_ERRORS = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),  # full
     *(errno.EROFS, errno.EACCES, errno.EPERM),  # not allowed
     *(
@@ -33,15 +33,19 @@ OF_THE_MACHINE = {
     ),  # gone
     *(errno.EMFILE, errno.ENFILE, errno.ENOMEM),
 }
-"""Errors of the system that are no defect of a program."""
+"""System errors that are not a defect of the program."""
 
 
 STOPS = ".:;,!?…"
-"""Ends of a sentence, behind which a remedy may begin another."""
+"""Ends of a sentence, after which a remedy may begin another."""
 
 
 class InputError(ValueError):
-    """A user's mistake: one line saying what is wrong, where, and what to do about it."""
+    """A user's mistake, in one line: where it is, what is wrong, and what to do about it.
+
+    >>> str(InputError("must be in (0, 1), got 1.5", where="GRPO: clip", remedy="Use 0.2, as the presets do."))
+    'GRPO: clip: must be in (0, 1), got 1.5. Use 0.2, as the presets do.'
+    """
 
     def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
         stop = "." if remedy[:1].isupper() and what.rstrip()[-1:] not in STOPS else ""
@@ -50,11 +54,10 @@ class InputError(ValueError):
 
 
 def run_command(command: Callable[[], int | None]) -> NoReturn:
-    """Run a command's main function and leave the process with its exit code.
+    """Run a command's main function and end the process with its exit code.
 
-    A mistake of the user's, a full disk and its like print one line on standard error and exit with 2. A signal that
-    asks to end does so with 128 + its number (Ctrl-C: 130). Any other exception is a defect of ours and keeps its
-    traceback.
+    A user's mistake, a full disk and the like print one line on standard error and give 2. A signal that asks the
+    command to end gives 128 + its number (Ctrl-C: 130). Any other exception is a defect of ours: its traceback is kept.
     """
     with listening():
         try:
@@ -67,7 +70,7 @@ def run_command(command: Callable[[], int | None]) -> NoReturn:
 
 
 def _nobody_reads() -> bool:
-    """Whether standard output is a pipe without a reader; what is left to be written to it then goes nowhere."""
+    """Whether standard output is a pipe without a reader. If so, later output is discarded."""
     output = select.poll()
     output.register(1, 0)
     lost = any(state & select.POLLERR for _, state in output.poll(0))
@@ -76,9 +79,9 @@ def _nobody_reads() -> bool:
     return lost
 
 
-def of_the_machine(error: OSError, *, remedy: str = "") -> InputError | None:
-    """The mistake in one line, where the machine cannot do what it should; None for what may be a defect of ours."""
-    if error.errno not in OF_THE_MACHINE:
+def machine_error(error: OSError, *, remedy: str = "") -> InputError | None:
+    """The mistake in one line, where the machine failed (`MACHINE_ERRORS`); None where it may be a defect of ours."""
+    if error.errno not in MACHINE_ERRORS:
         return None
     where = "a file could not be written or read" if error.filename is None else str(error.filename)
     return InputError(f"{error.strerror or os.strerror(error.errno)}.", where=where, remedy=remedy)
@@ -88,7 +91,7 @@ def _code(command: Callable[[], int | None]) -> int:
     try:
         return command() or EXIT_OK
     except InputError as error:
-        _say(error)
+        _print(error)
     except Stopped as stop:
         if not int(os.environ.get("LOCAL_RANK", "0")):
             print(stop, file=sys.stderr)
@@ -97,21 +100,21 @@ def _code(command: Callable[[], int | None]) -> int:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     except OSError as error:
-        found = of_the_machine(error)
-        if found is None:
+        mistake = machine_error(error)
+        if mistake is None:
             raise
-        _say(found)
+        _print(mistake)
     except Exception as error:
-        said = misuse(error)
-        if said is None:
+        message = misuse(error)
+        if message is None:
             raise
-        _say(InputError(said, where="Lightning"))
+        _print(InputError(message, where="Lightning"))
     return EXIT_USER_ERROR
 
 
-def _say(error: InputError) -> None:
-    """One line; of several processes that have met the same mistake, the first one's, whose end stops the others."""
-    own = int(os.environ.get("LOCAL_RANK", "0"))
-    if own:
+def _print(error: InputError) -> None:
+    """Print one line. Of several processes with the same mistake the first prints, and its end stops the others."""
+    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    if local_rank:
         time.sleep(OTHERS_WAIT_S)
-    print(f"error: process {own}: {error}" if own else f"error: {error}", file=sys.stderr)
+    print(f"error: process {local_rank}: {error}" if local_rank else f"error: {error}", file=sys.stderr)

@@ -1,6 +1,7 @@
-"""What must be installed before a command can start, said in one line where it is not.
+"""Checks, before a command starts, that Python and the required packages are installed and new enough.
 
-Looked at before any other module is imported: with Python's own library alone, in words that an older Python reads too.
+It runs before any other module is imported. It therefore uses Python's standard library only, and syntax that an older
+Python can read, so that every problem is named in one line.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 TREE = Path(__file__).resolve().parents[2]
 PACKAGES = ("lalm_ambig", "data_curation")
-"""Ours."""
+"""The packages of this project."""
 OURS = tuple(str(TREE / package) for package in PACKAGES)
 PYTHON = (3, 11)
 REQUIRED = re.compile(r"([A-Za-z0-9_.-]+)(\[[\w,]+\])? *>= *([0-9][0-9.]*)")
@@ -22,20 +23,23 @@ REMEDIES = {
     "(libsndfile1 on Debian and Ubuntu).",
     "torchaudio": "torch and torchaudio must come from one index: pip install --force-reinstall torch torchaudio.",
 }
-"""For packages that need more than themselves."""
+"""Remedies for packages that need more than a new installation."""
 DOCTOR = "lalm_ambig.doctor"
-"""The command that lists versions itself, and needs little to do so."""
+"""The command that lists versions itself, and needs few packages for it."""
 USER_ERROR = 2
 
 
 def is_command() -> bool:
-    """Whether this process runs one of our commands, and does not only import us."""
+    """Whether this process runs one of our commands, rather than importing the package."""
     program = sys.argv[0] if sys.argv else ""
     return program == "-m" or Path(program).absolute().parent.name in PACKAGES
 
 
 def check_command() -> None:
-    """Leave with one line where Python or a required package is missing or too old; watch later imports."""
+    """End the process with one line where Python or a required package is missing or too old.
+
+    It also installs a hook that names, in one line, a library that cannot be imported later.
+    """
     doctor = DOCTOR in getattr(sys, "orig_argv", ())
     wrong = wrong_python() or first_wrong(required(), only=("rich",) if doctor else ())
     if wrong:
@@ -44,11 +48,11 @@ def check_command() -> None:
     sys.excepthook = _say_import
 
 
-def wrong_python(found: tuple[int, ...] = tuple(sys.version_info[:3])) -> str | None:
-    """The line for a Python that is too old."""
-    if found >= PYTHON:
+def wrong_python(version: tuple[int, ...] = tuple(sys.version_info[:3])) -> str | None:
+    """The message about a Python that is too old; None where it is new enough."""
+    if version >= PYTHON:
         return None
-    shown, needed = (".".join(map(str, numbers)) for numbers in (found, PYTHON))
+    shown, needed = (".".join(map(str, numbers)) for numbers in (version, PYTHON))
     return (
         f"lalm_ambig needs Python {needed} or newer, and this is {shown} ({sys.executable}). "
         f"Make an environment with a newer one: python{needed} -m venv .venv."
@@ -56,7 +60,7 @@ def wrong_python(found: tuple[int, ...] = tuple(sys.version_info[:3])) -> str | 
 
 
 def required() -> dict[str, str]:
-    """Lowest version of each package that we need: as the tree says that we run from, or else as installed."""
+    """Lowest version of each required package, from the source tree's pyproject.toml or else the installed metadata."""
     project = TREE / "pyproject.toml"
     if project.is_file() and 'name = "lalm_ambig"' in (text := project.read_text(encoding="utf-8")):
         _, _, rest = text.partition("\ndependencies = [")
@@ -68,12 +72,12 @@ def required() -> dict[str, str]:
             lines = [line for line in requires("lalm_ambig") or [] if "extra ==" not in line]
         except PackageNotFoundError:
             lines = []
-    found = (REQUIRED.search(line) for line in lines)
-    return {match[1]: match[3] for match in found if match}
+    matches = (REQUIRED.search(line) for line in lines)
+    return {match[1]: match[3] for match in matches if match}
 
 
 def first_wrong(wanted: dict[str, str], *, only: tuple[str, ...] = ()) -> str | None:
-    """The line for the first package that is not installed or too old; how many others there are."""
+    """The message about the first package that is missing or too old, with the number of others."""
     wrong = [(name, line) for name in only or wanted if (line := wrong_package(name, wanted.get(name, "0")))]
     if not wrong:
         return None
@@ -83,28 +87,30 @@ def first_wrong(wanted: dict[str, str], *, only: tuple[str, ...] = ()) -> str | 
 
 
 def wrong_package(name: str, floor: str) -> str | None:
-    """What is wrong with an installed package; None where nothing is."""
+    """The message about a package that is missing or too old; None where it is neither."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
-        found = version(name) or "0"  # None, of an installation that was cut short
+        installed = version(name) or "0"  # None where an installation was interrupted
     except PackageNotFoundError:
         return f"{name} is not installed, and lalm_ambig needs {name}>={floor}."
     return (
-        f"{name} {found} is installed, and lalm_ambig needs {name}>={floor}." if older(found, floor) else None
+        f"{name} {installed} is installed, and lalm_ambig needs {name}>={floor}."
+        if older(installed, floor)
+        else None
     )
 
 
-def older(found: str, floor: str) -> bool:
-    """Whether a version is older than another; numbers are compared, of which `2.9` has fewer than `2.10`."""
-    one, other = (
-        [int(part) for part in re.findall(r"\d+", text.split("+")[0])[:3]] for text in (found, floor)
+def older(version: str, floor: str) -> bool:
+    """Whether a version is older than another. Their parts are compared as numbers, so `2.9` is older than `2.10`."""
+    parts, least = (
+        [int(part) for part in re.findall(r"\d+", text.split("+")[0])[:3]] for text in (version, floor)
     )
-    return one < other
+    return parts < least
 
 
 def remedy_of(name: str, wanted: dict[str, str], *, several: bool) -> str:
-    """The line of pip that mends it, for this Python: of the whole project where several packages are wrong."""
+    """The pip command that mends one package, or the installation of the project where several are wrong."""
     pip = f"{sys.executable} -m pip install"
     if not several:
         return f"{pip} '{name}>={wanted.get(name, '0')}'"
@@ -136,7 +142,7 @@ def install_extra(extra: str) -> str:
 
 
 def import_failure(error: BaseException) -> str | None:
-    """The line for a library that is there and cannot be imported; None for every other error, ours above all."""
+    """The message about an installed library that cannot be imported; None for every other error."""
     ours = [frame for frame in frames(error) if is_ours(frame[0])]
     if not ours or not isinstance(error, (ImportError, OSError, RuntimeError, AttributeError)):
         return None
@@ -146,17 +152,17 @@ def import_failure(error: BaseException) -> str | None:
     library = _library(cause)
     if library is None or library in PACKAGES:
         return None
-    said = next(iter(str(cause).splitlines()), "") or "no message"
+    message = next(iter(str(cause).splitlines()), "") or "no message"
     if isinstance(cause, ModuleNotFoundError):
         extra = extras().get(library)
         remedy = install_extra(extra) if extra else remedy_of(library, required(), several=False)
         return f"{library} is not installed. Run: {remedy}"
     mend = REMEDIES.get(library) or f"Run: {sys.executable} -m pip install --force-reinstall {library}"
-    return f"{library} is installed, but cannot be imported: {type(cause).__name__}: {said}. {mend}"
+    return f"{library} is installed, but cannot be imported: {type(cause).__name__}: {message}. {mend}"
 
 
 def _say_import(kind: type[BaseException], error: BaseException, traceback: Any) -> None:
-    """In place of a traceback, the one line for a library that cannot be imported."""
+    """Print one line in place of a traceback where a library cannot be imported."""
     line = import_failure(error)
     if line is None:
         sys.__excepthook__(kind, error, traceback)
@@ -166,14 +172,14 @@ def _say_import(kind: type[BaseException], error: BaseException, traceback: Any)
 
 
 def _first(error: BaseException) -> BaseException:
-    """The error that began it: transformers tells of others' with its own."""
+    """The original error: transformers raises its own from those of other libraries."""
     while error.__cause__ is not None:
         error = error.__cause__
     return error
 
 
 def _library(error: BaseException) -> str | None:
-    """The package that could not be imported: as the error names it, or the deepest one that it passed through."""
+    """The package that could not be imported: named by the error, or else the deepest one in its traceback."""
     if isinstance(error, ModuleNotFoundError):
         return error.name and error.name.partition(".")[0]
     named = [name for file, _ in frames(error) if (name := _top_level(file))]
@@ -181,23 +187,25 @@ def _library(error: BaseException) -> str | None:
 
 
 def _top_level(file: str) -> str | None:
-    """The package that a file belongs to, by the folder that it was found in; None for Python's own."""
-    for place in sorted((Path(entry).absolute() for entry in sys.path if entry), key=lambda p: -len(p.parts)):
-        if Path(file).is_relative_to(place):
-            name = Path(file).relative_to(place).parts[0].removesuffix(".py")
+    """The package that a file belongs to, by its folder on `sys.path`; None for Python's standard library."""
+    for folder in sorted(
+        (Path(entry).absolute() for entry in sys.path if entry), key=lambda p: -len(p.parts)
+    ):
+        if Path(file).is_relative_to(folder):
+            name = Path(file).relative_to(folder).parts[0].removesuffix(".py")
             return None if name in sys.stdlib_module_names else name
     return None
 
 
 def is_ours(file: str) -> bool:
-    """Whether a file is one of the project's modules."""
+    """Whether a file is a module of this project."""
     return str(Path(file).resolve().parent).startswith(OURS)
 
 
 def frames(error: BaseException) -> list[tuple[str, int]]:
-    """File and line of each call that an error came through, the outermost first."""
-    found, trace = [], error.__traceback__
+    """File and line of each call in an error's traceback, the outermost first."""
+    calls, trace = [], error.__traceback__
     while trace is not None:
-        found.append((trace.tb_frame.f_code.co_filename, trace.tb_lineno))
+        calls.append((trace.tb_frame.f_code.co_filename, trace.tb_lineno))
         trace = trace.tb_next
-    return found
+    return calls

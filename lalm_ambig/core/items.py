@@ -1,6 +1,6 @@
-"""What people judged, and how: the record that corpora yield.
+"""The record that corpora yield: one item, with the votes of the people who judged it.
 
-It needs no torch, so that a program without a model (curation) starts fast and stays small.
+This module needs no torch, so that a program without a model (curation) starts fast and stays small.
 """
 
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from typing import Literal
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 FOLDS = 5
-"""Folds of a cross-validation: of speakers, sessions or items, as the corpus splits them."""
+"""Number of folds of a cross-validation. They are of speakers, sessions or items, as the corpus splits them."""
 Portion = Literal["train", "validation", "test", "all"]
-"""A split, or the three together."""
+"""A split, or all three."""
 ALL: Portion = "all"
 PORTIONS: tuple[Portion, ...] = (*SPLITS, ALL)
 EXACT = 2**53
-"""Up to here a float is exactly the whole number that was meant."""
+"""Largest float that is certain to be the whole number that was meant."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Item:
     duration_s: float = 0.0
     """Length of the audio that a model will hear, in seconds; 0 without audio."""
     part: str | None = None
-    """The part of the corpus that it is from, where that has parts."""
+    """The part of the corpus that the item is from, where the corpus has parts."""
 
     @property
     def has_sound(self) -> bool:
@@ -46,20 +46,29 @@ class Item:
 
     @property
     def label_dist(self) -> tuple[float, ...]:
-        """The target distribution: votes over their sum, A(1) and B(2)."""
+        """The target distribution: votes over their sum (ambiguity-aware LALM, eq. 1; SHALA-LLM, eq. 2)."""
         total = sum(self.votes)
         return tuple(vote / total for vote in self.votes)
 
     @property
     def majority(self) -> int:
-        """Index of the class with most votes; a tie goes to the first in the corpus's order (SPEC 1)."""
+        """Index of the class with most votes. A tie goes to the first class in the corpus's order (our decision)."""
         return max(range(len(self.votes)), key=lambda c: (self.votes[c], -c))
 
 
 def id_text(value: object) -> str | None:
-    """An id or a speaker's name as files hold it: a text, or a whole number, which is taken as its text.
+    """Text of an id or of a speaker's name, which a file may hold as a text or as a whole number.
 
-    A whole number may be a float, as pandas makes of a column with gaps: 3.0 is "3". None for anything else.
+    A whole number may be a float, since pandas makes floats of a column with gaps: 3.0 is "3".
+
+    Args:
+        value: The value in the file.
+
+    Returns:
+        The text; None for any other value.
+
+    >>> id_text(3.0), id_text("a7"), id_text(0.5)
+    ('3', 'a7', None)
     """
     if isinstance(value, str):
         return value

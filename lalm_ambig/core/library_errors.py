@@ -1,23 +1,23 @@
-"""Exceptions by which libraries speak of a user's settings, told from defects of ours."""
+"""Exceptions of libraries: which are about a user's settings, and which are a defect of ours."""
 
 from pathlib import Path
 
 from lalm_ambig.core.installation import frames, is_ours
 
 SETTINGS = (ValueError, TypeError, KeyError, ImportError, ZeroDivisionError)
-"""What libraries raise over a setting that they do not take."""
+"""Exceptions that libraries raise for a setting that they do not accept."""
 PARSERS = ("/jsonargparse/", "/lightning/pytorch/cli.py")
-"""The libraries to which settings are handed over."""
+"""The libraries that settings are passed to."""
 LIGHTNING = ("/lightning/pytorch/", "/lightning/fabric/")
 MISUSE = "MisconfigurationException"
-"""Lightning's word for a user's mistake, by its name: to import it would import Lightning."""
+"""Lightning's exception for a user's mistake. It is known by its name, since its import would import Lightning."""
 
 
 def misuse(error: BaseException) -> str | None:
-    """What Lightning says of a user's mistake; None for every other exception.
+    """Lightning's message about a user's mistake; None for every other exception.
 
-    It has a word for that, and often says ValueError or RuntimeError all the same: where it raises one itself, and has
-    run nothing of ours since we called it, that is about what the run was set to.
+    Lightning has an exception for such mistakes, but often raises ValueError or RuntimeError for them. One of these is
+    about the settings where Lightning raises it itself and has run no code of ours since we called it.
     """
     if MISUSE in (cls.__name__ for cls in type(error).__mro__):
         return first_line(error)
@@ -27,19 +27,20 @@ def misuse(error: BaseException) -> str | None:
 
 
 def over_settings(error: BaseException) -> str | None:
-    """What a library says while it takes our user's settings; None for what may be a defect of ours.
+    """A library's message about a user's settings; None for an exception that may be a defect of ours.
 
-    An object that the parser makes of a configuration is about its settings, unless our own code is run by that.
+    An exception is about the settings where the parser raised it while it made an object of them, and no code of ours
+    ran in that.
     """
-    if said := misuse(error):
-        return said
+    if message := misuse(error):
+        return message
     files = _after_ours(error)
-    handed_over = isinstance(error, SETTINGS) and bool(files) and _is_in(files[0], PARSERS)
-    return first_line(error) if handed_over else None
+    in_parser = isinstance(error, SETTINGS) and bool(files) and _is_in(files[0], PARSERS)
+    return first_line(error) if in_parser else None
 
 
 def _after_ours(error: BaseException) -> list[str]:
-    """The files that an error came through after the last of ours."""
+    """The files of the traceback after the last one of ours."""
     files = [file for file, _ in frames(error)]
     return files[max((n + 1 for n, file in enumerate(files) if is_ours(file)), default=0) :]
 
@@ -49,6 +50,6 @@ def _is_in(file: str, places: tuple[str, ...]) -> bool:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what it says, with a full stop; its kind where it says nothing."""
-    said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return said if said.endswith((".", "!", "?")) else f"{said}."
+    """First line of the error's message, with a full stop; the name of its class where it has no message."""
+    line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return line if line.endswith((".", "!", "?")) else f"{line}."

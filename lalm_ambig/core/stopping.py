@@ -1,8 +1,8 @@
-"""Signals that ask a command to end: it says so in one line and leaves with 128 + the signal's number, never with 0.
+"""Signals that ask a command to end. It prints one line and exits with 128 + the signal's number, never with 0.
 
-A command ends where it is; training puts the end off until the step is finished and saved (`put_off`). A second signal
-ends the process at once, and so do ten seconds in which a first one does nothing. Processes that this one forks leave
-the decision to it.
+A command ends where it is. Training defers the end until the step is finished and saved (`deferred`). A second signal
+ends the process at once, and so does a first one that has had no effect for ten seconds. Forked processes leave the
+decision to the process that forked them.
 """
 
 import os
@@ -18,65 +18,65 @@ from types import FrameType
 from typing import Any
 
 SIGNALS = (Signals.SIGTERM, Signals.SIGHUP, Signals.SIGINT, Signals.SIGUSR1)
-TOGETHER_S = 2.0
-"""Signals within this time are one: `timeout`, launchers and schedulers send theirs to a process and to its group."""
+SAME_SIGNAL_S = 2.0
+"""Signals within this time count as one: `timeout`, launchers and schedulers signal a process and also its group."""
 PATIENCE_S = 10.0
-"""How long a command that nothing keeps may take to end: then its main thread is stuck outside Python."""
-OVER = b"\0"
+"""Seconds that a command may take to end. After that its main thread is stuck outside Python."""
+CLOSED = b"\0"
 
 
 class Stopped(BaseException):
-    """A signal has asked this command to end. No `Exception`: nobody goes on after it as after a mistake."""
+    """A signal has asked this command to end. It is no `Exception`, so that no handler of mistakes catches it."""
 
-    def __init__(self, by: Signals, said: str = "") -> None:
-        super().__init__(by, said)
-        self.by, self.said = by, said
+    def __init__(self, by: Signals, note: str = "") -> None:
+        super().__init__(by, note)
+        self.by, self.note = by, note
 
     @property
     def exit_code(self) -> int:
         return 128 + self.by
 
     def __str__(self) -> str:
-        return f"stopped by {self.by.name}" + (f": {self.said}" if self.said else "")
+        return f"stopped by {self.by.name}" + (f": {self.note}" if self.note else "")
 
 
 @dataclass
 class _State:
-    """Of this process."""
+    """What this process knows of signals."""
 
     owner: int | None = None
-    """Process that listens: a forked one inherits this record, and is another."""
-    asked: Signals | None = None
-    asked_at: float = 0.0
-    put_off: bool = False
+    """Id of the process that listens. A forked process inherits this record and is not the owner."""
+    requested_signal: Signals | None = None
+    requested_at: float = 0.0
+    deferred: bool = False
     terminals: list[int] = field(default_factory=list)
-    """Of standard output and error, those that were a terminal's at the beginning."""
+    """Those of standard output and error that belonged to a terminal at the start."""
     earlier: dict[Signals, Any] = field(default_factory=dict)
-    """Handlers to be restored."""
+    """Earlier handlers, to be restored."""
 
 
 _STATE = _State()
 
 
 def end_quietly() -> None:
-    """Until this process listens, while libraries are imported: Ctrl-C ends it without a traceback of where it was."""
+    """Let Ctrl-C end this process without a traceback while libraries are imported, until it listens."""
     if signal.getsignal(Signals.SIGINT) in (signal.default_int_handler, signal.SIG_IGN):
         signal.signal(Signals.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager
 def listening() -> Iterator[None]:
-    """Inside, signals that ask to end raise `Stopped`; afterwards everything is as it was. For the main thread only.
+    """Inside the block, signals that ask to end raise `Stopped`. It has an effect in the main thread only.
 
-    What `nohup` has set to be ignored stays so. SIGINT does not: a shell ignores it for whatever a script runs in the
-    background, and whoever sends it there by hand means it.
+    The earlier handlers are restored at the end. Signals that `nohup` has set to be ignored stay ignored. SIGINT does
+    not: a shell ignores it for all background jobs of a script, and a user who sends it to one means it.
     """
     if threading.current_thread() is not threading.main_thread() or _STATE.owner == os.getpid():
         yield
         return
     _STATE.__dict__.update(vars(_State(owner=os.getpid(), terminals=[fd for fd in (1, 2) if os.isatty(fd)])))
     for one in SIGNALS:
-        also(one)
+        listen_to(one)
     reads, writes = os.pipe()
     os.set_blocking(writes, False)
     before = signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
@@ -89,14 +89,14 @@ def listening() -> Iterator[None]:
             signal.signal(one, handler)
         signal.set_wakeup_fd(before, warn_on_full_buffer=False)
         _STATE.owner = None
-        os.write(writes, OVER)
+        os.write(writes, CLOSED)
         watch.join()
         os.close(reads)
         os.close(writes)
 
 
-def also(one: Signals) -> None:
-    """Listen to one more signal, where this process listens at all."""
+def listen_to(one: Signals) -> None:
+    """Listen to one more signal, if this process listens."""
     if _STATE.owner != os.getpid() or one in _STATE.earlier:
         return
     earlier = signal.getsignal(one)
@@ -105,37 +105,44 @@ def also(one: Signals) -> None:
         signal.signal(one, _take)
 
 
-def asked() -> Signals | None:
-    """The signal that has asked this process to end."""
-    return _STATE.asked
+def requested_signal() -> Signals | None:
+    """The signal that has asked this process to end; None where none has."""
+    return _STATE.requested_signal
 
 
-def ask(by: Signals) -> None:
-    """As if the signal had come, where none has: another process of the run was asked, and all end together."""
-    if _STATE.asked is None:
-        _STATE.asked, _STATE.asked_at = by, time.monotonic()
+def request_stop(by: Signals) -> None:
+    """Take a signal that another process of the run has received as received here, so that all end together."""
+    if _STATE.requested_signal is None:
+        _STATE.requested_signal, _STATE.requested_at = by, time.monotonic()
 
 
 @contextmanager
-def put_off() -> Iterator[None]:
-    """Inside, a signal is only remembered (`asked`); `Stopped` is raised behind the block, if it ends well."""
-    _STATE.put_off = True
+def deferred() -> Iterator[None]:
+    """Inside the block a signal is only recorded (`requested_signal`).
+
+    Raises:
+        Stopped: After the block, if a signal came and the block did not fail.
+    """
+    _STATE.deferred = True
     try:
         yield
     finally:
-        _STATE.put_off = False
-    if _STATE.asked is not None:
-        raise Stopped(_STATE.asked)
+        _STATE.deferred = False
+    if _STATE.requested_signal is not None:
+        raise Stopped(_STATE.requested_signal)
 
 
-def leave_to_parent(_: int = 0) -> None:
-    """In a process that loads batches for another, called with its number: signals to the group are not for it."""
+def ignore_signals(_: int = 0) -> None:
+    """Ignore signals to the process group, in a worker that loads batches for another process.
+
+    The argument is the worker's number, as a data loader passes it.
+    """
     for one in SIGNALS:
         signal.signal(one, signal.SIG_IGN)
 
 
-def leave_at_once(by: Signals) -> None:
-    """End this process without any more ado."""
+def end_at_once(by: Signals) -> None:
+    """End this process at once, without any cleanup."""
     with suppress(OSError):
         os.write(2, f"stopped by {by.name}, at once.\n".encode())
     os._exit(128 + by)
@@ -144,38 +151,42 @@ def leave_at_once(by: Signals) -> None:
 def _take(number: int, _: FrameType | None) -> None:
     if os.getpid() != _STATE.owner:
         return
-    if _STATE.asked is not None:
-        if time.monotonic() - _STATE.asked_at > TOGETHER_S:
-            leave_at_once(_STATE.asked)
+    if _STATE.requested_signal is not None:
+        if time.monotonic() - _STATE.requested_at > SAME_SIGNAL_S:
+            end_at_once(_STATE.requested_signal)
         return
-    ask(Signals(number))
+    request_stop(Signals(number))
     _let_go_of_lost_terminals()
-    if not _STATE.put_off:
+    if not _STATE.deferred:
         raise Stopped(Signals(number))
 
 
 def _watch(reads: int) -> None:
-    """In a thread of its own: see to it that a process ends whose main thread takes no signals, for it is stuck in a
-    library or waits for another process."""
+    """End the process where its main thread does not take a signal, because it is stuck in a library or waits.
+
+    It runs in a thread of its own and reads the numbers of signals from a pipe.
+    """
     first: tuple[Signals, float] | None = None
     while True:
-        wait = None if first is None or _STATE.put_off else max(0.0, first[1] + PATIENCE_S - time.monotonic())
+        wait = (
+            None if first is None or _STATE.deferred else max(0.0, first[1] + PATIENCE_S - time.monotonic())
+        )
         if not select.select([reads], [], [], wait)[0]:
             assert first is not None
-            leave_at_once(first[0])
+            end_at_once(first[0])
         byte = os.read(reads, 1)
-        if byte in (b"", OVER):
+        if byte in (b"", CLOSED):
             return
         if byte[0] not in _STATE.earlier:
             continue
         if first is None:
             first = Signals(byte[0]), time.monotonic()
-        elif time.monotonic() - first[1] > TOGETHER_S:
-            leave_at_once(first[0])
+        elif time.monotonic() - first[1] > SAME_SIGNAL_S:
+            end_at_once(first[0])
 
 
 def _let_go_of_lost_terminals() -> None:
-    """What is printed after the terminal is gone goes nowhere, in place of an error at each line."""
+    """Discard later output to a terminal that is gone, which would raise an error at each line."""
     for fd in _STATE.terminals:
         if not os.isatty(fd):
             nowhere = os.open(os.devnull, os.O_WRONLY)

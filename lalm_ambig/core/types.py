@@ -1,4 +1,8 @@
-"""The frozen records through which the parts meet."""
+"""The frozen records through which the rooms meet: a batch, what a policy answers for it, and a loss.
+
+Axes have one name each: `item` is a row of the batch, `group` the responses to one item, `rollout` one of them, `token`
+a position, `category` a class. The records are frozen; `select` and `to` make new ones.
+"""
 
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -17,7 +21,7 @@ from lalm_ambig.core.items import Split as Split
 
 @dataclass(frozen=True)
 class Tokens:
-    """Ragged token sequences as a rectangle."""
+    """Token sequences of several lengths, padded to a rectangle."""
 
     ids: Int[Tensor, "item token"]
     mask: Bool[Tensor, "item token"]
@@ -33,20 +37,22 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Audio:
-    """The sound of a batch's items, one entry an item that has any, each on its own number of frames."""
+    """The sound of a batch's items: one entry per item that has any, each with its own number of frames."""
 
     rows: tuple[int, ...]
-    """Which rows of the prompt the entries belong to."""
+    """The row of the prompt that each entry belongs to."""
     frames: tuple[Tensor, ...]
-    """`encoded` False: log-mel frames [mel, frame]; True: the encoder's features [audio_token, channel]."""
+    """Log-mel frames [mel, frame], or the encoder's features [audio_token, channel] where `encoded` is true."""
     encoded: bool
 
     def select(self, rows: list[int]) -> "Audio | None":
-        """The sound of those rows, numbered anew in that order; None where they have none."""
-        kept = [(new, self.rows.index(old)) for new, old in enumerate(rows) if old in self.rows]
-        if not kept:
+        """The sound of these rows, in this order and with new row numbers; None where they have none."""
+        entries = [(new, self.rows.index(old)) for new, old in enumerate(rows) if old in self.rows]
+        if not entries:
             return None
-        return Audio(tuple(new for new, _ in kept), tuple(self.frames[n] for _, n in kept), self.encoded)
+        return Audio(
+            tuple(new for new, _ in entries), tuple(self.frames[n] for _, n in entries), self.encoded
+        )
 
     def to(self, device: torch.device | str) -> "Audio":
         return replace(self, frames=tuple(f.to(device) for f in self.frames))
@@ -56,15 +62,15 @@ class Audio:
 class Demonstrations:
     """Complete curated responses.
 
-    Logit readout: `<think>…</think><answer>NAME</answer>`, or `<answer>NAME</answer>` without CoT. Verbalised: the
-    rationale and the JSON of p behind it, or the JSON alone.
+    Logit readout: `<think>…</think><answer>NAME</answer>`, or `<answer>NAME</answer>` without a rationale. Verbalised
+    readout: the rationale and after it the JSON of p, or the JSON alone.
     """
 
     response: Tokens
     """Right-padded, up to and including the end of the turn."""
     is_answer_token: Bool[Tensor, "item token"]
-    """True on the tokens of NAME, which preferences and policy gradients leave out (SPEC 4); nowhere in a verbalised
-    answer, which is itself what is judged."""
+    """True on the tokens of NAME. Preferences and policy gradients leave them out: the distribution is read before the
+    name, so no reward depends on it (our decision). False everywhere in a verbalised answer, which is judged itself."""
     answer_position: Int[Tensor, " item"]
     """Column of the answer's first token, which is the number of tokens before it. The distribution is read from the
     hidden state of the token before: of `<answer>`, or of the rationale's last. 0 where a response begins with its
@@ -72,7 +78,9 @@ class Demonstrations:
 
     def select(self, rows: list[int]) -> "Demonstrations":
         """Those rows, in that order."""
-        return Demonstrations(self.response.select(rows), self.is_answer_token[rows], self.answer_position[rows])
+        return Demonstrations(
+            self.response.select(rows), self.is_answer_token[rows], self.answer_position[rows]
+        )
 
     def ids_before_answer(self) -> list[Int[Tensor, " _"]]:
         """Token ids of each response up to and with `<answer>`, without padding."""
@@ -89,7 +97,7 @@ class Demonstrations:
 
 @dataclass(frozen=True)
 class Batch:
-    """Items made ready for a policy."""
+    """Items as a policy takes them: prompts, sound, targets and, where training needs them, curated responses."""
 
     items: tuple[Item, ...]
     prompt: Tokens
@@ -123,30 +131,30 @@ class Batch:
 
 @dataclass(frozen=True)
 class Groups:
-    """K responses of the policy to each prompt of a batch, and what was read behind them."""
+    """K responses of the policy to each prompt of a batch, and the distribution that was read after each."""
 
     ids: Int[Tensor, "group rollout token"]
     """Sampled tokens, padded on the right."""
     mask: Bool[Tensor, "group rollout token"]
     """True on sampled tokens."""
     is_answer_token: Bool[Tensor, "group rollout token"]
-    """True on the tokens of the class name: the reward does not depend on which one was sampled."""
+    """True on the tokens of the class name. The reward does not depend on the name that was sampled."""
     log_probs: Float[Tensor, "group rollout token"]
-    """Of each sampled token under the (tempered) policy as it was, in nats."""
+    """Log-probability in nats of each sampled token, under the policy and temperature that sampled it."""
     predicted_dist: Float[Tensor, "group rollout category"]
     """Uniform where the response could not be read (`parsed` False)."""
     category_logits: Float[Tensor, "group rollout category"] | None
-    """What `predicted_dist` is the softmax of; None where the response states it in words."""
+    """Logits whose softmax is `predicted_dist`; None where the response states the distribution in words."""
     well_formed: Bool[Tensor, "group rollout"]
     """True where the response keeps the prescribed form to its end."""
     was_completed: Bool[Tensor, "group rollout"]
-    """True where the missing way to the answer had to be appended to read it."""
+    """True where the missing tokens up to the answer were appended, so that it could be read."""
     truncated: Bool[Tensor, "group rollout"]
-    """True where the response was cut at its longest before it came to an answer."""
+    """True where the response reached the longest length before its answer."""
     texts: tuple[tuple[str, ...], ...]
     """Responses of each group, as sampled."""
     unparsed: tuple[tuple[str | None, ...], ...] | None = None
-    """Why a response could not be read, None where it could; None in all where a readout cannot fail."""
+    """Why each response could not be read, None where it could. None as a whole for a readout that cannot fail."""
 
     @property
     def parsed(self) -> Bool[Tensor, "group rollout"]:
@@ -159,19 +167,19 @@ class Groups:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a policy answered for a batch: a distribution an item, and how it came about."""
+    """A policy's answer to a batch: one distribution per item, and the response that it was read after."""
 
     predicted_dist: Float[Tensor, "item category"]
     """Uniform where the response could not be read (`unparsed`)."""
     class_mass: Float[Tensor, " item"] | None
-    """Share of the whole next-token probability on the class tokens, in (0, 1]; None where the distribution is stated
-    in words."""
+    """Share of the next-token probability that falls on the class tokens, in (0, 1]. None where the distribution is
+    stated in words."""
     responses: tuple[str, ...]
-    """The text that the model read its answer after, without the prompt."""
+    """The text before the answer, without the prompt."""
     was_completed: tuple[bool, ...]
     """True where the missing end of the response had to be appended."""
     unparsed: tuple[str | None, ...] | None = None
-    """Why the response to an item could not be read, None where it could; None in all where a readout cannot fail."""
+    """Why each response could not be read, None where it could. None as a whole for a readout that cannot fail."""
 
     @property
     def parsed(self) -> Bool[Tensor, " item"]:
@@ -182,17 +190,17 @@ class Reading:
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss to be minimised and the parts that are logged beside it."""
+    """A loss to be minimised, and the parts of it that are logged."""
 
     total: Float[Tensor, ""]
     """A mean over the batch's items."""
     parts: dict[str, Float[Tensor, ""]]
     units: dict[str, Int[Tensor, ""]] = field(default_factory=dict)
-    """How many numbers a part is the mean of, where these are not the items: what several processes' means are pooled
-    by."""
+    """Number of values that a part is the mean of, where these are not the items. It weights the means of several
+    processes."""
 
 
 class Objective(Protocol):
-    """A pure function of what was gathered, with its coefficients as fields (one frozen dataclass a file)."""
+    """A pure function of an experience, with its coefficients as fields: one frozen dataclass per file."""
 
     def __call__(self, experience: Any) -> Loss: ...

@@ -23,7 +23,7 @@ def check_mapping(categories: CategorySet, trained: CategorySet, *, where: str) 
             if undeclared
             else "Ask a run that was trained on such classes, or a base model (--policy).",
         )
-    shared = [place for place in categories.places_in(trained) if place is not None]
+    shared = [place for place in categories.positions_in(trained) if place is not None]
     if len(shared) < FEWEST_SHARED:
         raise InputError(
             f"the classes asked for are {asked}, those trained on {known}: at least {FEWEST_SHARED} must be the same, "
@@ -43,7 +43,7 @@ def mapping_note(categories: CategorySet, trained: CategorySet, *, trained_on: s
 
     It says which are shared, by key; how many of the trained ones were left out; which were never trained.
     """
-    places = dict(zip(categories.names, categories.places_in(trained), strict=True))
+    places = dict(zip(categories.names, categories.positions_in(trained), strict=True))
     there = {name: trained.names[place] for name, place in places.items() if place is not None}
     shared = [name if name == other else f"{name} ({other})" for name, other in there.items()]
     parts = [f"classes mapped from {trained_on} by key: {', '.join(shared) or 'none'}"]

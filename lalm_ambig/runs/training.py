@@ -78,7 +78,7 @@ class Training:
         standardise(self.model, self.data)
         self.model.prepare()
         trainer, resumed = self._trainer()
-        with stopping.put_off(), one_line_of_writers():
+        with stopping.deferred(), one_line_of_writers():
             trainer.fit(self.model, datamodule=self.data, ckpt_path=resumed, weights_only=True)
             self._keep_selection(trainer)
             self._keep_best(trainer)

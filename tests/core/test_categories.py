@@ -72,7 +72,7 @@ def test_a_message_shows_names_apart_that_look_the_same() -> None:
 
 def test_classes_of_two_corpora_meet_in_any_form() -> None:
     trained = CategorySet(("Col\u00e8re", "Joy"), (" rage", " glee"))
-    spoken = CategorySet(("happiness", "cole\u0300re")).spoken_as(trained)
+    spoken = CategorySet(("happiness", "cole\u0300re")).with_words_of(trained)
     assert spoken.verbalisers == (" glee", " rage")
     assert spoken.names == ("happiness", "cole\u0300re")
     assert spoken.unseen_in(trained) == ()
@@ -112,7 +112,7 @@ def test_as_many_words_for_the_prompt_as_classes_are_needed() -> None:
 def test_classes_are_asked_for_in_the_words_of_the_trained_corpus_and_keep_their_own_names() -> None:
     trained = CategorySet(("happy", "angry", "sad"), (" glad", " mad", " low"))
     target = CategorySet(("sadness", "contempt", "joy"), (" sadness", " scorn", " joy"))
-    spoken = target.spoken_as(trained)
+    spoken = target.with_words_of(trained)
     assert spoken.names == ("sadness", "contempt", "joy")
     assert spoken.verbalisers == (" low", " scorn", " glad")
     assert spoken.prompt_names == ("sad", "contempt", "happy")
@@ -121,20 +121,20 @@ def test_classes_are_asked_for_in_the_words_of_the_trained_corpus_and_keep_their
 
 
 def test_a_corpus_in_its_own_words_is_itself() -> None:
-    assert SIX.spoken_as(SIX) == SIX
+    assert SIX.with_words_of(SIX) == SIX
     assert SIX.unseen_in(SIX) == ()
 
 
 def test_corpora_without_a_common_class_keep_their_words() -> None:
     relations = CategorySet(("entailment", "contradiction"))
-    assert relations.spoken_as(SIX) == relations
+    assert relations.with_words_of(SIX) == relations
     assert relations.unseen_in(SIX) == relations.names
 
 
 def test_an_unseen_class_with_the_word_of_a_trained_one_is_refused() -> None:
     trained = CategorySet(("happiness", "anger"), (" good", " bad"))
     with pytest.raises(InputError, match="verbaliser ' good' stands twice"):
-        CategorySet(("joy", "calm"), (" joy", " good")).spoken_as(trained)
+        CategorySet(("joy", "calm"), (" joy", " good")).with_words_of(trained)
 
 
 def test_a_softmax_over_the_classes_asked_for_is_the_trained_one_restricted_and_renormalised() -> None:

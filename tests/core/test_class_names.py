@@ -156,10 +156,10 @@ def test_a_domain_is_guessed_only_where_the_names_tell(names: str, domain: str) 
 def test_two_classes_of_one_corpus_stay_two_and_meet_others_by_their_own_names() -> None:
     both = CategorySet(("joy", "happiness", "anger"))
     assert both.keys == ("joy", "happiness", "anger")
-    assert CategorySet(("joy", "anger")).places_in(both) == (0, 2)
-    assert CategorySet(("happy", "Angry")).places_in(both) == (1, 2)
-    assert both.places_in(SIX) == (None, 3, 0)
-    assert both.places_in(CategorySet(("joy", "anger"))) == (0, None, 1)
+    assert CategorySet(("joy", "anger")).positions_in(both) == (0, 2)
+    assert CategorySet(("happy", "Angry")).positions_in(both) == (1, 2)
+    assert both.positions_in(SIX) == (None, 3, 0)
+    assert both.positions_in(CategorySet(("joy", "anger"))) == (0, None, 1)
     assert [both.index(name) for name in ("Joy", "Happiness", "happy")] == [0, 1, 1]
     assert CategorySet(("excitement", "joy")).keys == ("excitement", "happiness")
     with pytest.raises(InputError, match="class 'happiness' stands twice: 'joy' and 'happiness'"):
@@ -168,10 +168,10 @@ def test_two_classes_of_one_corpus_stay_two_and_meet_others_by_their_own_names()
 
 def test_no_class_is_shared_by_two_domains() -> None:
     inference = CategorySet(("entailment", "neutral", "contradiction"))
-    assert inference.places_in(SIX) == (None, None, None)
-    assert SIX.places_in(inference) == (None,) * 6
+    assert inference.positions_in(SIX) == (None, None, None)
+    assert SIX.positions_in(inference) == (None,) * 6
     assert inference.unseen_in(SIX) == inference.names
-    assert CategorySet(("neutral", "x")).places_in(SIX) == (4, None)
+    assert CategorySet(("neutral", "x")).positions_in(SIX) == (4, None)
 
 
 def test_the_page_shows_the_table() -> None:

@@ -12,8 +12,8 @@ from signal import Signals
 import pytest
 
 from lalm_ambig.core import stopping
-from lalm_ambig.core.errors import InputError, of_the_machine, run_command
-from lalm_ambig.core.stopping import Stopped, asked, listening, put_off
+from lalm_ambig.core.errors import InputError, machine_error, run_command
+from lalm_ambig.core.stopping import Stopped, deferred, listening, requested_signal
 
 
 def send(by: Signals) -> None:
@@ -25,7 +25,7 @@ def send(by: Signals) -> None:
 def at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Signals]]:
     """Signals that would have ended this process without any more ado."""
     ended: list[Signals] = []
-    monkeypatch.setattr(stopping, "leave_at_once", ended.append)
+    monkeypatch.setattr(stopping, "end_at_once", ended.append)
     return ended
 
 
@@ -54,29 +54,29 @@ def test_an_exception_handler_does_not_swallow_it() -> None:
 
 def test_what_is_begun_is_finished_where_the_end_is_put_off() -> None:
     done = False
-    with pytest.raises(Stopped, match="SIGTERM"), listening(), put_off():
+    with pytest.raises(Stopped, match="SIGTERM"), listening(), deferred():
         send(Signals.SIGTERM)
-        assert asked() is Signals.SIGTERM
+        assert requested_signal() is Signals.SIGTERM
         done = True
     assert done
 
 
 def test_a_mistake_where_the_end_is_put_off_is_still_told() -> None:
-    with pytest.raises(InputError, match="full"), listening(), put_off():
+    with pytest.raises(InputError, match="full"), listening(), deferred():
         send(Signals.SIGTERM)
         raise InputError("full")
 
 
 def test_signals_that_come_together_are_one(at_once: list[Signals]) -> None:
-    with pytest.raises(Stopped, match="SIGTERM"), listening(), put_off():
+    with pytest.raises(Stopped, match="SIGTERM"), listening(), deferred():
         for by in (Signals.SIGTERM, Signals.SIGTERM, Signals.SIGHUP):
             send(by)
     assert at_once == []
 
 
 def test_a_second_one_ends_at_once(at_once: list[Signals], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stopping, "TOGETHER_S", 0.05)
-    with pytest.raises(Stopped), listening(), put_off():
+    monkeypatch.setattr(stopping, "SAME_SIGNAL_S", 0.05)
+    with pytest.raises(Stopped), listening(), deferred():
         send(Signals.SIGHUP)
         time.sleep(0.1)
         send(Signals.SIGTERM)
@@ -101,7 +101,7 @@ def test_what_nohup_ignores_stays_ignored() -> None:
     try:
         with listening():
             send(Signals.SIGHUP)
-            assert asked() is None
+            assert requested_signal() is None
     finally:
         signal.signal(Signals.SIGHUP, before)
 
@@ -128,7 +128,7 @@ def test_a_forked_process_leaves_the_decision_to_its_parent(by: Signals) -> None
                 os._exit(8)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
         time.sleep(0.02)
-        assert asked() is None
+        assert requested_signal() is None
 
 
 @pytest.mark.filterwarnings("ignore:.*fork")
@@ -151,7 +151,7 @@ def test_what_a_forked_process_listens_to_is_no_news_to_its_parent(
 def test_a_loaders_process_outlives_a_signal_to_the_whole_group() -> None:
     child = os.fork()
     if not child:
-        stopping.leave_to_parent()
+        stopping.ignore_signals()
         for by in stopping.SIGNALS:
             send(by)
         os._exit(7)
@@ -172,7 +172,7 @@ def test_what_the_machine_refuses_is_one_line(code: int, capsys: pytest.CaptureF
 
 
 def test_a_defect_of_ours_keeps_its_traceback() -> None:
-    assert of_the_machine(OSError("closed")) is None
+    assert machine_error(OSError("closed")) is None
     with pytest.raises(IsADirectoryError):
         run_command(lambda: raising(IsADirectoryError(errno.EISDIR, "a folder")))
 

@@ -152,8 +152,8 @@ def test_a_run_ends_as_the_process_that_failed_did_and_never_with_0(
 
 def test_all_processes_end_by_the_signal_that_one_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ending.distributed, "all_gather_object", lambda own: [own, Signals.SIGHUP])
-    with pytest.raises(Stopped, match="SIGHUP"), stopping.listening(), stopping.put_off():
-        assert stopping.asked() is None
+    with pytest.raises(Stopped, match="SIGHUP"), stopping.listening(), stopping.deferred():
+        assert stopping.requested_signal() is None
         assert ending.agreed() is Signals.SIGHUP
     monkeypatch.setattr(ending.distributed, "all_gather_object", lambda own: [own, None])
     with stopping.listening():

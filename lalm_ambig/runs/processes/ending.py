@@ -35,16 +35,16 @@ def listen_for(trainer: Any) -> Any:
     if isinstance(environment, SLURMEnvironment) and environment.auto_requeue:
         by = Signals(environment.requeue_signal or signal.SIGUSR1)
         _REQUEUES[by] = environment
-        stopping.also(by)
+        stopping.listen_to(by)
     return trainer
 
 
 def agreed() -> Signals | None:
     """The signal by which any process of the run was asked to end, the same in all; all must call."""
-    signals = [one for one in distributed.all_gather_object(stopping.asked()) if one is not None]
+    signals = [one for one in distributed.all_gather_object(stopping.requested_signal()) if one is not None]
     if not signals:
         return None
-    stopping.ask(signals[0])
+    stopping.request_stop(signals[0])
     return signals[0]
 
 
@@ -69,7 +69,7 @@ def ending_well() -> Iterator[None]:
     try:
         yield
     except Stopped as stop:
-        said = stop.said or GOES_ON[0].lower() + GOES_ON[1:]
+        said = stop.note or GOES_ON[0].lower() + GOES_ON[1:]
         raise Stopped(stop.by, f"{said}{_requeued(stop.by)}") from None
     except CannotWrite as error:
         raise InputError(str(error), remedy="" if GOES_ON in str(error) else GOES_ON) from error

@@ -78,7 +78,7 @@ def process_guard() -> Iterator[None]:
         if not (distributed.world_size() > 1 and LOST.search(str(error))):
             _kill_started()
             raise
-        by = stopping.asked()
+        by = stopping.requested_signal()
         if by is not None:
             raise stopping.Stopped(by) from error
         time.sleep(3 * LOOK_EVERY_S)  # the watch of the first process knows which one is gone
@@ -132,10 +132,10 @@ def _watch_children(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
 
 
 def _stop(processes: Sequence["subprocess.Popen[bytes]"], failed: int, *, code: int) -> None:
-    by = stopping.asked()
+    by = stopping.requested_signal()
     if by is not None:  # this process will end by itself
         time.sleep(stopping.PATIENCE_S)
-        stopping.leave_at_once(by)
+        stopping.end_at_once(by)
     how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
     if code in BY_SIGNAL:
         how = f"was stopped by {BY_SIGNAL[code].name}"
