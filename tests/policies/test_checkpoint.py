@@ -430,7 +430,7 @@ def test_a_defect_of_ours_keeps_its_traceback(llama: Path, monkeypatch: pytest.M
     def defect(*_: object, **__: object) -> None:
         raise KeyError("ours")
 
-    monkeypatch.setattr("lalm_ambig.policies.base.attach", defect)
+    monkeypatch.setattr("lalm_ambig.policies.base.attach_adapter", defect)
     with pytest.raises(KeyError, match="ours"):
         CausalLM(str(llama)).load()
 

@@ -377,7 +377,7 @@ def test_a_check_while_a_trainer_predicts_finds_what_one_before_found(
 ) -> None:
     policy = loaded(tmp_path, "llama")
     before = policy.abilities
-    monkeypatch.setattr(module, "kept", lambda _: None)
+    monkeypatch.setattr(module, "read_abilities", lambda _: None)
     with torch.inference_mode():
         policy.check()
     assert policy.abilities == before
