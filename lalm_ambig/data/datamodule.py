@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from lalm_ambig.core import distributed
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.core.stopping import leave_to_parent
+from lalm_ambig.core.stopping import ignore_signals
 from lalm_ambig.core.types import SPLITS, Batch, Item, Portion
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.preparing.prepared import ItemView, Prepared, prepare
@@ -357,5 +357,5 @@ class DataModule(lightning.LightningDataModule):
             batch_size=self.eval_batch_size,
             collate_fn=self.encoder,
             num_workers=self.workers,
-            worker_init_fn=leave_to_parent,
+            worker_init_fn=ignore_signals,
         )

@@ -1,4 +1,4 @@
-"""Items made ready for a policy: prompts as tokens, sound as mel frames or cached features, curated responses."""
+"""Items as batches for a policy: prompts as tokens, sound as mel frames or cached features, curated responses."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,8 +21,8 @@ from lalm_ambig.readouts.logits import Scoring, answer_tokens
 from lalm_ambig.readouts.verbalised import format_distribution, json_template
 
 Readout = Literal["logits", "verbalised"]
-"""`logits`: softmax over the class names where the answer starts (A 3.3.1); `verbalised`: the response states the
-distribution as JSON (B 3.2)."""
+"""`logits`: softmax over the class names where the answer starts (ambiguity-aware LALM, section 3.3.1); `verbalised`:
+the response states the distribution as JSON (SHALA-LLM, section 3.2)."""
 MODES: dict[tuple[Readout, bool], Mode] = {
     ("logits", True): "reason",
     ("logits", False): "direct",
@@ -55,16 +55,31 @@ class Elicitation:
 
 
 def prompt_template(asked: Elicitation, categories: CategorySet) -> str:
-    """The prompt with the classes and what they mean filled in. InputError where there is no such prompt or gloss."""
+    """Return the prompt with the classes and their meanings filled in.
+
+    Args:
+        asked: The prompt and the form of the answer.
+        categories: The classes, in the order of the prompt.
+
+    Raises:
+        InputError: There is no such prompt or gloss.
+    """
     template = load_prompt(asked.prompt, MODES[asked.readout, asked.reasoning])
     meanings = load_glosses(asked.glosses or Path(asked.prompt).name.split(".")[0])
     return with_classes(template, categories.prompt_names, meanings)
 
 
 def prompt_notes(asked: Elicitation, categories: CategorySet, *, heard: int, texts: int) -> list[str]:
-    """What a user should know of a prompt for so many items with sound and so many without.
+    """Return what a user should know of a prompt, one line each.
 
-    InputError where the prompt has no place for what the items hold: they would all be asked the same.
+    Args:
+        asked: The prompt and the form of the answer.
+        categories: The classes.
+        heard: Number of items with sound.
+        texts: Number of items without.
+
+    Raises:
+        InputError: The prompt has no place for what the items hold, so that all would be asked the same.
     """
     if heard:
         prompt_parts(prompt_template(asked, categories), text="", audio=True)
@@ -84,7 +99,7 @@ def prompt_notes(asked: Elicitation, categories: CategorySet, *, heard: int, tex
 
 
 class Encoder:
-    """Turns items into a batch; also the data loaders' collate function."""
+    """Makes a batch of items. It is the collate function of the data loaders."""
 
     def __init__(self, policy: Policy, categories: CategorySet, asked: Elicitation) -> None:
         """
@@ -97,16 +112,16 @@ class Encoder:
         self.categories = categories
         self.reasoning = asked.reasoning
         self.tags = policy.tags if asked.reasoning else policy.tags.at_once()
-        """Around reasoning and answer, as a response to these prompts writes them."""
+        """The tags around reasoning and answer in a response to these prompts."""
         self.template = self._template(asked)
-        """Of items with sound."""
+        """Prompt of items with sound."""
         self.text_template = self._template(asked.about_texts)
-        """Of items without."""
+        """Prompt of items without."""
         self.fences = {
-            whole: policy.fence(*whole.partition("{text}")[::2])
-            for whole in (self.template, self.text_template)
+            template: policy.fence(*template.partition("{text}")[::2])
+            for template in (self.template, self.text_template)
         }
-        """What stands around an item's text in each of them (see `TextIds.fence`)."""
+        """The fence around an item's text in each template (see `TextIds.fence`)."""
         verbalised = asked.readout == "verbalised"
         self.answer = (
             None
@@ -157,7 +172,12 @@ class Encoder:
         return self.prompt_ids(item, audio_tokens=tokens)
 
     def prompt_ids(self, item: Item, *, audio_tokens: int | None = None) -> list[int]:
-        """Tokens of an item's prompt, with so many of sound; None where none is heard."""
+        """Return the tokens of an item's prompt.
+
+        Args:
+            item: The item.
+            audio_tokens: Tokens of its sound; None where the policy hears none.
+        """
         heard = audio_tokens is not None
         template = self.template if heard else self.text_template
         fence = self.fences[template]
@@ -167,13 +187,15 @@ class Encoder:
 
     def curated_length(self, item: Item) -> int:
         """Tokens of an item's curated response."""
-        return sum(map(len, self._response(item)))
+        return len(self._response(item).ids)
 
     def written_length(self, item: Item) -> int:
-        """Tokens of an item's curated response that the policy would write itself: up to where a logit readout reads,
-        or up to the end of an answer in words."""
-        start, answer, _ = self._response(item)
-        return len(start) + (len(answer) if self.answer is None else 0)
+        """Tokens of an item's curated response that the policy would write itself.
+
+        A logit readout reads at the end of the reasoning. A verbalised answer is written, too.
+        """
+        response = self._response(item)
+        return len(response.start) + (len(response.answer) if self.answer is None else 0)
 
     def _audio(self, sounds: Sequence[Tensor | None]) -> Audio | None:
         present = [(row, sound) for row, sound in enumerate(sounds) if sound is not None]
@@ -185,39 +207,59 @@ class Encoder:
     def _curated(self, items: Sequence[Item]) -> Demonstrations | None:
         if self.reasoning and any(item.rationale is None for item in items):
             return None
-        parts = []
+        responses = []
         for item in items:
             with _naming(item):
-                parts.append(self._response(item))
-        named = int(self.answer is not None)
-        marks = [[0] * len(start) + [named] * len(answer) + [0] * len(end) for start, answer, end in parts]
+                responses.append(self._response(item))
+        has_names = self.answer is not None
         return Demonstrations(
-            response=pad(
-                [start + answer + end for start, answer, end in parts], self.policy.pad_id, side="right"
-            ),
-            is_answer_token=pad(marks, 0, side="right").ids.bool(),
-            answer_position=torch.tensor([len(start) for start, _, _ in parts]),
+            response=pad([response.ids for response in responses], self.policy.pad_id, side="right"),
+            is_answer_token=pad(
+                [response.answer_marks if has_names else [0] * len(response.ids) for response in responses],
+                0,
+                side="right",
+            ).ids.bool(),
+            answer_position=torch.tensor([len(response.start) for response in responses]),
         )
 
-    def _response(self, item: Item) -> tuple[list[int], list[int], list[int]]:
-        """Tokens of a curated response: before the answer, the answer, and behind it."""
-        ids, over = self.policy.text_ids, self.policy.end_ids[:1]
-        own = item.rationale if self.reasoning else None
-        rationale = None if own is None else self.policy.as_text(own)
+    def _response(self, item: Item) -> "CuratedResponse":
+        ids, end = self.policy.text_ids, self.policy.end_ids[:1]
+        text = item.rationale if self.reasoning else None
+        rationale = None if text is None else self.policy.as_text(text)
         if self.answer is None:
             start = [] if rationale is None else ids(self.tags.curated_thought(rationale))
-            return (
-                start,
-                ids(self._names_as_text(format_distribution(item.label_dist, self.categories))),
-                over,
-            )
-        name = self.answer.name_ids[item.majority]
-        return ids(self.tags.curated_start(rationale)), list(name), ids(self.tags.answer_close) + over
+            stated = self._names_as_text(format_distribution(item.label_dist, self.categories))
+            return CuratedResponse(start, ids(stated), end)
+        name = list(self.answer.name_ids[item.majority])
+        return CuratedResponse(
+            ids(self.tags.curated_start(rationale)), name, ids(self.tags.answer_close) + end
+        )
+
+
+@dataclass(frozen=True)
+class CuratedResponse:
+    """Tokens of a curated response, in three parts."""
+
+    start: list[int]
+    """Reasoning, up to the answer."""
+    answer: list[int]
+    """The majority class's name, or the stated distribution."""
+    end: list[int]
+
+    @property
+    def ids(self) -> list[int]:
+        """All of its tokens."""
+        return self.start + self.answer + self.end
+
+    @property
+    def answer_marks(self) -> list[int]:
+        """1 on the tokens of the answer, 0 on others."""
+        return [0] * len(self.start) + [1] * len(self.answer) + [0] * len(self.end)
 
 
 @contextmanager
 def _naming(item: Item) -> Iterator[None]:
-    """Whatever is wrong inside says of which item."""
+    """Inside, an InputError also names the item."""
     try:
         yield
     except InputError as error:
@@ -225,7 +267,13 @@ def _naming(item: Item) -> Iterator[None]:
 
 
 def pad(rows: Sequence[Sequence[int]], value: int, *, side: str) -> Tokens:
-    """Ragged rows as a rectangle, padded on the left (prompts) or right (responses)."""
+    """Return ragged rows as a rectangle.
+
+    Args:
+        rows: Token ids.
+        value: The id of padding.
+        side: Where padding is: `left` for prompts, `right` for responses.
+    """
     width = max(len(row) for row in rows)
     ids, mask = torch.full((len(rows), width), value), torch.zeros(len(rows), width, dtype=torch.bool)
     for index, row in enumerate(rows):
@@ -236,6 +284,6 @@ def pad(rows: Sequence[Sequence[int]], value: int, *, side: str) -> Tokens:
 
 
 def approximate_length(item: Item) -> float:
-    """Tokens of an item, roughly, to put items of like length into one batch."""
+    """Rough number of an item's tokens, for batches of items of like length."""
     characters = len(item.text or "") + len(item.rationale or "")
     return 25 * item.duration_s + characters / 4

@@ -1,4 +1,4 @@
-"""Features of a frozen audio encoder, computed once a clip and memory-mapped from disk."""
+"""Features of a frozen audio encoder, computed once per clip and memory-mapped from disk."""
 
 import hashlib
 import json
@@ -27,21 +27,38 @@ _BYTES: dict[torch.dtype, Any] = {
 
 
 @dataclass(frozen=True)
+class ClipRows:
+    """The place of a clip's features in the flat file."""
+
+    first: int
+    """Row of its first audio token."""
+    count: int
+    """Rows: one per audio token."""
+
+
+@dataclass(frozen=True)
 class FeatureCache:
-    """Features of every clip of a corpus, as one flat file and an index of where each clip's begin."""
+    """Features of every clip of a corpus: one flat file, and an index of each clip's rows."""
 
     folder: Path
     channels: int
     dtype: torch.dtype
-    index: dict[str, tuple[int, int]]
-    """Audio path → (first row, rows)."""
+    index: dict[str, ClipRows]
+    """Rows of each clip, by the path of its audio file."""
 
     def get(self, audio: str) -> Float[Tensor, "audio_token channel"]:
-        """A clip's encoder features; KeyError for a clip that was not there when the cache was made."""
-        first, rows = self.index[audio]
+        """Return a clip's encoder features.
+
+        Args:
+            audio: Path of the clip's audio file.
+
+        Raises:
+            KeyError: The clip was not there when the cache was made.
+        """
+        rows = self.index[audio]
         flat: Any = np.memmap(self.folder / "features.bin", _BYTES[self.dtype], mode="r")
-        part = np.array(flat[first * self.channels : (first + rows) * self.channels])
-        return torch.from_numpy(part).view(self.dtype).view(rows, self.channels)
+        part = np.array(flat[rows.first * self.channels : (rows.first + rows.count) * self.channels])
+        return torch.from_numpy(part).view(self.dtype).view(rows.count, self.channels)
 
     def moments(self, clips: Sequence[str]) -> tuple[Float[Tensor, " channel"], Float[Tensor, " channel"]]:
         """Mean and standard deviation of each channel over all audio tokens of the clips."""
@@ -57,11 +74,11 @@ class FeatureCache:
 
 
 def cached_features(policy: Policy, items: Sequence[Item], root: Path) -> FeatureCache:
-    """The cache for these items' clips, read from disk where this encoder has heard them all before.
+    """Return the cache of these items' clips, from disk where this encoder has computed them all before.
 
     Args:
         policy: A loaded policy whose audio encoder is frozen.
-        items: Everything that will be heard; items without audio are passed over.
+        items: All items that the policy will hear; those without audio are passed over.
         root: Folder of all feature caches.
     """
     clips = sorted(
@@ -81,7 +98,7 @@ def cached_features(policy: Policy, items: Sequence[Item], root: Path) -> Featur
 
 def _open(folder: Path) -> FeatureCache:
     saved = json.loads((folder / "index.json").read_text())
-    index = {path: (first, rows) for path, first, rows in saved["clips"]}
+    index = {path: ClipRows(first, count) for path, first, count in saved["clips"]}
     return FeatureCache(folder, saved["channels"], getattr(torch, saved["dtype"]), index)
 
 
@@ -101,7 +118,12 @@ def _build(policy: Policy, paths: Sequence[str], folder: Path) -> None:
 def encoded(
     policy: Policy, paths: Sequence[str]
 ) -> Iterator[tuple[str, Float[Tensor, "audio_token channel"]]]:
-    """Each clip's features under the policy's audio encoder as it is, several clips at a time, on the CPU."""
+    """Yield each clip's path and features under the policy's present audio encoder, on the CPU.
+
+    Args:
+        policy: A loaded policy.
+        paths: Audio files; several are encoded in one pass.
+    """
     passes = [paths[i : i + CLIPS_PER_PASS] for i in range(0, len(paths), CLIPS_PER_PASS)]
     with torch.inference_mode():
         for group in track(passes, description="audio features", transient=True):

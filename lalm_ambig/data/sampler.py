@@ -1,4 +1,4 @@
-"""Batches of items of like length, in an order that a seed and an epoch fix, and a loader that can go on mid-epoch."""
+"""Batches of items of like length, in an order fixed by seed and epoch, and a loader that resumes within an epoch."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -7,23 +7,29 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from lalm_ambig.core.stopping import leave_to_parent
+from lalm_ambig.core.stopping import ignore_signals
 
 CHUNK_BATCHES = 32
-"""Items are shuffled, cut into chunks of so many batches and sorted within each: random, yet hardly padded."""
+"""Batches in a chunk. Items are shuffled, cut into chunks, and sorted by length within each: hardly any padding."""
 
 
 @dataclass(frozen=True)
 class Repeats:
-    """Runs of batches that come several times: one optimiser step each time, on the same responses."""
+    """Repetition of runs of batches: several optimiser steps on the same responses."""
 
     times: int = 1
     """How often each run comes."""
     batches: int = 1
-    """Batches of a run: those of one optimiser step."""
+    """Batches in a run, which is one optimiser step."""
 
-    def spread(self, batches: list[list[int]]) -> list[list[int]]:
-        """The batches with each run repeated; the last one filled up from the beginning, if it comes again."""
+    def repeated(self, batches: list[list[int]]) -> list[list[int]]:
+        """Return the batches with each run repeated.
+
+        A last run that is short is filled up with the first batches.
+
+        >>> Repeats(times=2, batches=2).repeated([[0], [1], [2]])
+        [[0], [1], [0], [1], [2], [0], [2], [0]]
+        """
         if self.times == 1:
             return batches
         missing = -len(batches) % self.batches
@@ -76,7 +82,7 @@ class LengthBuckets(Sampler[list[int]]):
         self.sampler = self  # where Lightning looks for `set_epoch`
 
     def set_epoch(self, epoch: int) -> None:
-        """The next iteration is that epoch's order."""
+        """Let the next iteration have that epoch's order."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -100,7 +106,7 @@ class LengthBuckets(Sampler[list[int]]):
         mixed = [steps[i] for i in torch.randperm(len(steps), generator=generator).tolist()]
         start, self.skip = self.skip, 0
         passes = [step[number :: shape.passes] for step in mixed for number in range(shape.passes)]
-        yield from self.repeats.spread([items[shape.rank :: shape.world_size] for items in passes])[start:]
+        yield from self.repeats.repeated([items[shape.rank :: shape.world_size] for items in passes])[start:]
 
 
 class ResumableLoader(DataLoader[Any]):
@@ -132,12 +138,12 @@ class ResumableLoader(DataLoader[Any]):
             batch_sampler=order,
             collate_fn=collate_fn,
             num_workers=workers,
-            worker_init_fn=leave_to_parent,
+            worker_init_fn=ignore_signals,
         )
         self.order, self.trainer, self.workers = order, trainer, workers
 
     def state_dict(self) -> dict[str, int]:
-        """Epoch and batches already trained on in it."""
+        """Epoch, and the number of its batches that were trained on."""
         done = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed
         epoch = self.trainer.current_epoch
         return {"epoch": epoch, "batches": done} if done < len(self) else {"epoch": epoch + 1, "batches": 0}

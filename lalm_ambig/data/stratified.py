@@ -6,29 +6,32 @@ from collections.abc import Hashable, Iterator, Sequence
 import numpy as np
 
 JOINT_WEIGHT = 0.5
-"""Of a stratum as a whole beside each of its properties: no count is then off by much more than one item."""
+"""Weight of a stratum itself; each of its properties has weight 1. Counts are then off by about one item at most."""
 TIE = 1e-6
-"""Less than what one item more or less of a stratum makes."""
+"""Weight of the order among strata that lag equally. It is less than the effect of one item."""
 
 
 def stratified_order(
     ids: Sequence[str], strata: Sequence[Sequence[Hashable]], *, seed: int, count: int | None = None
 ) -> list[int]:
-    """Places of the items in an order of which every beginning is a sample with the proportions of the whole.
+    """Return positions of the items, in an order whose every prefix is a stratified sample.
 
-    The next item is always of the stratum that is furthest behind its share, counted as a whole and by each of its
-    properties: a sample with fewer items than strata still has the right number of each speaker and of each class. A
-    larger sample holds every smaller one. Which items of a stratum come first depends on the seed and on their ids
-    only, not on the order in which they are given.
+    The next item is of the stratum that lags most behind its share. A stratum's lag is that of its own count and of
+    each of its properties' counts. So a sample with fewer items than strata still has the right number of each speaker
+    and of each class. A larger sample contains every smaller one. The order within a stratum depends only on the seed
+    and the ids.
 
     Args:
-        ids: Of the items, all different.
+        ids: Ids of the items, all different.
         strata: The properties of each item (speaker, part, majority class), the same number for every item.
-        seed: Another seed, another sample.
-        count: How many are wanted; by default all.
+        seed: Seed of the order within a stratum.
+        count: Number of positions; by default all.
+
+    >>> stratified_order(["a", "b", "c", "d"], [["x"], ["x"], ["y"], ["y"]], seed=0, count=2)
+    [2, 1]
     """
-    wanted = len(ids) if count is None else min(count, len(ids))
-    if not wanted:
+    size = len(ids) if count is None else min(count, len(ids))
+    if not size:
         return []
     ranks = [_rank(item, seed) for item in ids]
     properties = np.stack([_numbered(column) for column in zip(*strata, strict=True)], axis=1)
@@ -38,11 +41,11 @@ def stratified_order(
         waiting[int(cell_of.flat[place])].append(place)
     first = [ranks[places[-1]] for places in waiting]
     turns = _turns(cells, np.array([len(places) for places in waiting]), first)
-    return [waiting[next(turns)].pop() for _ in range(wanted)]
+    return [waiting[next(turns)].pop() for _ in range(size)]
 
 
 def _turns(cells: np.ndarray, sizes: np.ndarray, first: Sequence[bytes]) -> Iterator[int]:
-    """Whose turn it is, until all strata are empty; of those that are equally far behind, the lowest first rank.
+    """Yield the stratum that is next, until all are empty. Of strata that lag equally, the lowest rank comes first.
 
     Args:
         cells: Numbers of each stratum's properties.
@@ -52,15 +55,15 @@ def _turns(cells: np.ndarray, sizes: np.ndarray, first: Sequence[bytes]) -> Iter
     kinds = [*cells.T, np.arange(len(cells))]
     weights = [*[1.0] * cells.shape[1], JOINT_WEIGHT]
     shares = [np.bincount(kind, weights=sizes)[kind] / sizes.sum() for kind in kinds]
-    taken = [np.zeros(len(cells)) for _ in kinds]
+    drawn = [np.zeros(len(cells)) for _ in kinds]
     ties = np.empty(len(cells))
     ties[sorted(range(len(cells)), key=first.__getitem__)] = np.linspace(TIE, 0, len(cells))
     for step in range(1, int(sizes.sum()) + 1):
-        behind = ties.copy()
-        for weight, share, count in zip(weights, shares, taken, strict=True):
-            behind += weight * (step * share - count)
-        cell = int(np.where(sizes > taken[-1], behind, -np.inf).argmax())
-        for kind, count in zip(kinds, taken, strict=True):
+        lag = ties.copy()
+        for weight, share, count in zip(weights, shares, drawn, strict=True):
+            lag += weight * (step * share - count)
+        cell = int(np.where(sizes > drawn[-1], lag, -np.inf).argmax())
+        for kind, count in zip(kinds, drawn, strict=True):
             count[kind == kind[cell]] += 1
         yield cell
 
