@@ -19,7 +19,7 @@ from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.core.types import SPLITS, Split
 from lalm_ambig.corpora.base import Corpus, corpus_names
 from lalm_ambig.corpora.preparing.split_check import check_splits
-from lalm_ambig.data.datamodule import DataModule, asked_alike
+from lalm_ambig.data.datamodule import DataModule, have_same_prompt
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.results import About, Results
 from lalm_ambig.evaluation.results_file import write_results
@@ -32,6 +32,7 @@ from lalm_ambig.runs.loading import LIMIT, SKIP_LONG, add_path_option, at_path
 from lalm_ambig.runs.processes import quiet
 from lalm_ambig.runs.session import connect
 from lalm_ambig.runs.trained_items import FLAG, HELP, found_in, record_of_base, refuse_trained
+from lalm_ambig.tabular.writers import terminal
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print(f"{options.name} on {len(known.items)} items of {data.corpus.name}, {options.split} split")
     answered = chosen.answer(known)
     results = {options.name: _kept(options, data, answered, overlap)}
-    console.print(main_table(results).rich(narrow=True), ambiguity_table(results).rich())
+    console.print(terminal(main_table(results), narrow=True), terminal(ambiguity_table(results)))
     console.print(f"{escape(options.name)}: {escape(answered.meaning)}", highlight=False)
     console.print(f"metrics.json and predictions.jsonl: {options.out}")
     return 0
@@ -88,7 +89,7 @@ def _data(options: argparse.Namespace, cli: Cli | None) -> DataModule:
         corpus = _corpus(options, None if own is None else cli)
     else:
         corpus = _own_corpus(options, own)
-    as_run = own is not None and not options.prompt and asked_alike(own.corpus, corpus)
+    as_run = own is not None and not options.prompt and have_same_prompt(own.corpus, corpus)
     return DataModule(
         corpus,
         prompt=own.given_prompt if own is not None and as_run else options.prompt,

@@ -24,6 +24,7 @@ from lalm_ambig.files.kinds import check_replaceable, json_with, mark_of, marked
 from lalm_ambig.metrics.base import all_metrics
 from lalm_ambig.runs.older_results import with_overlap
 from lalm_ambig.runs.trained_items import FLAG, HELP
+from lalm_ambig.tabular.writers import terminal
 
 WRITTEN = "what compare writes"
 KINDS = {
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console()
     for warning in found.warnings():
         console.print(f"[bold yellow]{escape(warning)}[/bold yellow]", highlight=False)
-    console.print(found.grid().rich())
+    console.print(terminal(found.table()))
     if options.out is not None:
         _write(options.out, found)
         console.print(f"written: {options.out}")

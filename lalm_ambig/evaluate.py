@@ -14,9 +14,9 @@ from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.core.types import ALL, PORTIONS, Portion
 from lalm_ambig.corpora.base import Corpus, corpus_names
 from lalm_ambig.corpora.preparing.split_check import check_splits
-from lalm_ambig.data.datamodule import DataModule, asked_alike
-from lalm_ambig.evaluation.literature import literature
+from lalm_ambig.data.datamodule import DataModule, have_same_prompt
 from lalm_ambig.evaluation.overlap import Overlap
+from lalm_ambig.evaluation.published import literature
 from lalm_ambig.evaluation.table import ambiguity_table, main_table
 from lalm_ambig.methods.base import Method
 from lalm_ambig.runs.asked_corpus import asked_corpus, is_own
@@ -26,6 +26,7 @@ from lalm_ambig.runs.processes import quiet
 from lalm_ambig.runs.rows import EvaluationRows
 from lalm_ambig.runs.session import TrainedWeights, connect
 from lalm_ambig.runs.trained_items import FLAG, HELP, found_in, record_of, refuse_trained
+from lalm_ambig.tabular.writers import terminal
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results = {**rows.baselines(console), **rows.policy(options.samples)}
     if options.temperature_scaling:
         results |= rows.scaled(options.samples[0])
-    console.print(main_table(results).rich(narrow=True), ambiguity_table(results).rich())
+    console.print(terminal(main_table(results), narrow=True), terminal(ambiguity_table(results)))
     if len(options.samples) > 1:
         console.print(f"what averaging costs: {rows.costs()}")
     if options.literature:
@@ -119,7 +120,7 @@ def _data(loaded: Loaded, options: argparse.Namespace) -> DataModule:
     own = loaded.data
     configured = options.run or options.config
     corpus = _own_corpus(options, own) if options.corpus is None and configured else _corpus(loaded, options)
-    as_trained = configured and not options.prompt and asked_alike(own.corpus, corpus)
+    as_trained = configured and not options.prompt and have_same_prompt(own.corpus, corpus)
     return DataModule(
         corpus,
         eval_batch_size=options.batch_size or own.eval_batch_size,
@@ -158,7 +159,7 @@ def _corpus(loaded: Loaded, options: argparse.Namespace) -> Corpus:
 
 def _literature(corpus: Corpus) -> list[Table | str]:
     """What papers report on a corpus, or that nothing is known."""
-    found: list[Table | str] = [grid.rich() for grid in literature(corpus.name, corpus.part)]
+    found: list[Table | str] = [*map(terminal, literature(corpus.name, corpus.part))]
     return found or [f"no figures of papers are known for {corpus.name}"]
 
 

@@ -15,10 +15,8 @@ from lalm_ambig.core import distributed
 from lalm_ambig.core.errors import run_command
 from lalm_ambig.corpora.preparing.split_check import check_splits_at_hand
 from lalm_ambig.estimation.estimate import print_estimate, processes
-from lalm_ambig.evaluation.from_markdown import tables_of
-from lalm_ambig.evaluation.grid import Grid
-from lalm_ambig.evaluation.literature import literature
 from lalm_ambig.evaluation.predictions import Prediction
+from lalm_ambig.evaluation.published import literature
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.evaluation.table import ambiguity_table, main_table
 from lalm_ambig.files.atomic import write_lines
@@ -38,6 +36,9 @@ from lalm_ambig.runs.reference_rows import PANEL
 from lalm_ambig.runs.session import connect, started_from
 from lalm_ambig.runs.trained_items import allowed_in, keep_record, past_of
 from lalm_ambig.runs.training import EVALUATED, Training
+from lalm_ambig.tabular.from_markdown import tables_of
+from lalm_ambig.tabular.model import ResultTable
+from lalm_ambig.tabular.writers import plain_markdown, terminal
 
 
 def main() -> int:
@@ -152,7 +153,7 @@ def conclude(
     main, levels = main_table(results, bounds=(PANEL,)), ambiguity_table(results, bounds=(PANEL,))
     printed = literature(training.data.corpus.name, training.data.corpus.part)
     chosen, notices = _selection(training, trained)
-    training.console.print(main.rich(narrow=True), levels.rich(), *(grid.rich() for grid in chosen))
+    training.console.print(terminal(main, narrow=True), terminal(levels), *map(terminal, chosen))
     for notice in notices:
         training.console.print(notice, highlight=False, soft_wrap=True)
     method = type(training.model).__name__
@@ -160,9 +161,9 @@ def conclude(
     write_lines(
         training.run.results,
         [
-            *(grid.markdown() for grid in (main, levels, *chosen)),
+            *map(plain_markdown, (main, levels, *chosen)),
             *_lines(notices),
-            *(grid.markdown() for grid in printed),
+            *map(plain_markdown, printed),
         ],
     )
     if printed:
@@ -170,7 +171,7 @@ def conclude(
     training.console.print(f"adapter, predictions, samples and metrics: {training.run.path}")
 
 
-def _selection(training: Training, trained: Sequence[Prediction]) -> tuple[list[Grid], list[str]]:
+def _selection(training: Training, trained: Sequence[Prediction]) -> tuple[list[ResultTable], list[str]]:
     """How the checkpoint was chosen as a table, where the run was validated; and what a user must be told."""
     selection, notices = read_selection(training.run.selection), answers_notices(EVALUATED, trained)
     if selection is None:

@@ -8,99 +8,100 @@ from rich.console import Console
 
 from lalm_ambig.config.cli import Cli
 from lalm_ambig.config.estimate_option import Assumptions
-from lalm_ambig.estimation.formulas import Computing
+from lalm_ambig.estimation.formulas import ComputeTypes
 from lalm_ambig.estimation.lengths import lengths_of
-from lalm_ambig.estimation.memory import Estimate, Setting, estimate, for_evaluation
+from lalm_ambig.estimation.memory import Estimate, StepSetting, estimate, evaluation_workload
 from lalm_ambig.estimation.shapes import Shapes, shapes_of
 from lalm_ambig.estimation.workload import Workload, workload
-from lalm_ambig.evaluation.grid import Cell, Grid
+from lalm_ambig.tabular.model import Cell, Column, ResultTable, TableRow
+from lalm_ambig.tabular.writers import terminal
 
 MARGIN = 1.25
 """What an allocator loses to pieces that it cannot use, and what is not counted: a quarter."""
 GB = 1e9
 
 
-def print_estimate(cli: Cli, said: Assumptions, console: Console) -> None:
+def print_estimate(cli: Cli, assumptions: Assumptions, console: Console) -> None:
     """Print the table; nothing is loaded, made or written. InputError where the base model's config.json is missing."""
     method, data, trainer = cli.model, cli.datamodule, cli.config_init["trainer"]
     shapes = shapes_of(method.policy)
     shapes, setting = _setting(shapes, trainer, trains_tower=method.policy.adapter.trains_tower)
     setting = replace(setting, recomputes=method.policy.adapter.checkpoint_activations)
-    lengths, line = lengths_of(method, data, shapes.encoder, said)
+    lengths, line = lengths_of(method, data, shapes.encoder, assumptions)
     work = workload(method, lengths, items=data.batch_size)
-    writing = method.generation.samples if method.writes else 0
+    writing = method.generation.samples if method.generates_text else 0
     longest = method.generation.max_new_tokens
-    evaluated = for_evaluation(work, items=data.eval_batch_size, responses=writing, longest=longest)
-    found = estimate(shapes, work, evaluated, setting)
+    evaluated = evaluation_workload(work, items=data.eval_batch_size, responses=writing, longest=longest)
+    result = estimate(shapes, work, evaluated, setting)
     millions = f"{shapes.parameters / 1e6:.1f} M parameters, {shapes.trained / 1e6:.2f} M of them trained"
     console.print(f"policy: {method.policy.description}, {millions}", highlight=False)
     console.print(
         f"{_step_line(work, setting)}, {trainer['precision'] or '32-true'}", highlight=False, soft_wrap=True
     )
     console.print(line, highlight=False, soft_wrap=True)
-    console.print(table(found).rich())
-    for verdict in verdicts(found, said, setting):
+    console.print(terminal(table(result)))
+    for verdict in verdicts(result, assumptions, setting):
         console.print(verdict, highlight=False, soft_wrap=True)
 
 
-def _step_line(work: Workload, setting: Setting) -> str:
+def _step_line(work: Workload, setting: StepSetting) -> str:
     sampled = f", {work.rollouts} responses of {work.longest} tokens to each" if work.rollouts else ""
     where = f"{setting.strategy}, {setting.processes} process{'es' if setting.processes > 1 else ''}"
     items = f"{work.items} item{'s' if work.items > 1 else ''}"
     return f"a step of one process: {items}{sampled}, {work.tokens} tokens in a pass; {where}"
 
 
-def table(found: Estimate) -> Grid:
+def table(result: Estimate) -> ResultTable:
     """One row a part, in GB, with the phase in which it is held."""
-    parts = [("all the time", name, held) for name, held in found.held.items()]
-    parts += [(phase, name, held) for phase, needs in found.phases.items() for name, held in needs.items()]
+    parts = [("all the time", name, held) for name, held in result.held.items()]
+    parts += [(phase, name, held) for phase, needs in result.phases.items() for name, held in needs.items()]
     shown = [(phase, name, held) for phase, name, held in parts if held]
-    counted = ("all the time", found.largest)
-    rows = [
-        [Cell(name), Cell(phase), Cell(f"{held / GB:.3f}", best=phase in counted)]
+    counted = ("all the time", result.largest)
+    rows = tuple(
+        TableRow((name, phase), (Cell(held / GB, rank=1 if phase in counted else 0),))
         for phase, name, held in shown
-    ]
-    return Grid(("what", "when", "GB"), rows, "", names=2)
+    )
+    return ResultTable(("what", "when"), (Column("gb", "GB"),), rows)
 
 
-def verdicts(found: Estimate, said: Assumptions, setting: Setting) -> list[str]:
+def verdicts(result: Estimate, assumptions: Assumptions, setting: StepSetting) -> list[str]:
     """The sum, what dominates, and whether it fits the GPU that is visible, or else cards of the sizes given."""
-    with_margin = found.peak * MARGIN / GB
+    with_margin = result.peak * MARGIN / GB
     lines = [
-        f"sum of a process, phases taking turns: {found.peak / GB:.2f} GB in the {found.largest}, most of it "
-        f"{found.dominant}; with a quarter more for the allocator and what is not counted: {with_margin:.2f} GB"
+        f"sum of a process, phases taking turns: {result.peak / GB:.2f} GB in the {result.largest}, most of it "
+        f"{result.dominant}; with a quarter more for the allocator and what is not counted: {with_margin:.2f} GB"
     ]
     if not setting.on_cpu:
-        lines.append(f"fits: {', '.join(_fits(with_margin, said))}")
+        lines.append(f"fits: {', '.join(_fits(with_margin, assumptions))}")
     lines.append("An estimate: it was compared with measurements on a CPU, and with none on a GPU.")
     return lines
 
 
-def _fits(needed: float, said: Assumptions) -> list[str]:
+def _fits(needed: float, assumptions: Assumptions) -> list[str]:
     if torch.cuda.is_available():
         about = torch.cuda.get_device_properties(0)
         size = about.total_memory / GB
         return [f"{about.name} ({size:.1f} GB): {_yes(needed <= size)}"]
-    return [f"{card:g} GB card: {_yes(needed <= card)}" for card in said.cards]
+    return [f"{card:g} GB card: {_yes(needed <= card)}" for card in assumptions.cards]
 
 
 def _yes(it_does: bool) -> str:
     return "yes" if it_does else "no"
 
 
-def _setting(shapes: Shapes, trainer: Any, *, trains_tower: bool) -> tuple[Shapes, Setting]:
+def _setting(shapes: Shapes, trainer: Any, *, trains_tower: bool) -> tuple[Shapes, StepSetting]:
     """The model in the types that the trainer's precision brings it into, and what a step runs in."""
     precision, strategy = str(trainer["precision"] or "32-true"), str(trainer["strategy"])
     half = "16" in precision
     if half and (precision.endswith("-true") or strategy.startswith("deepspeed")):
         shapes = halved(shapes)
     own = 2 if half else shapes.base_bytes
-    computing = Computing(
+    computing = ComputeTypes(
         bytes=own,
         lora_bytes=own if half or not shapes.rank else shapes.trained_bytes,
         casts=bool(shapes.rank) and shapes.trained_bytes != own,
     )
-    return shapes, Setting(
+    return shapes, StepSetting(
         computing=computing,
         strategy=strategy,
         processes=processes(trainer),

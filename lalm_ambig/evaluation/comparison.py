@@ -10,13 +10,14 @@ from torch import Tensor
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.bootstrap import LEVEL, Difference, Resampling, intervals, paired, too_few
-from lalm_ambig.evaluation.grid import Cell, Grid
 from lalm_ambig.evaluation.notes import FEW_SPEAKERS
 from lalm_ambig.evaluation.overlap import marked
 from lalm_ambig.evaluation.pairing import ComparedRun, check_pairable
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import speakers
 from lalm_ambig.metrics.base import Answers, DistributionMetric, all_metrics
+from lalm_ambig.tabular.model import MISSING, Cell, Column, ResultTable, TableRow
+from lalm_ambig.tabular.writers import plain_markdown
 
 READING = (
     "In bold: the interval of the difference excludes 0. Each p is of one metric alone, not adjusted for the number "
@@ -26,7 +27,7 @@ FEW = "So few speakers make the intervals too narrow and p too small."
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedMetric:
     """A metric of both, and the difference."""
 
     metric: DistributionMetric
@@ -43,7 +44,7 @@ class Comparison:
 
     first: ComparedRun
     second: ComparedRun
-    rows: tuple[Compared, ...]
+    rows: tuple[ComparedMetric, ...]
     resampling: Resampling
 
     def warnings(self) -> list[str]:
@@ -61,22 +62,29 @@ class Comparison:
             found.append(f"The reasoning differs: first {here.reasoning}, second {there.reasoning}.")
         return found
 
-    def grid(self) -> Grid:
-        """A row a metric; a difference whose interval excludes 0 stands out."""
+    def table(self) -> ResultTable:
+        """A row per metric; a difference whose interval excludes 0 is in bold."""
         first, second = (
             marked(name, side.results.about.trained_items)
             for name, side in (("first", self.first), ("second", self.second))
         )
-        head = ["metric", first, second, f"first − second ({LEVEL:.0%} interval)", "p"]
-        return Grid(head, [self._cells(row) for row in self.rows], self.caption())
+        labels = (first, second, f"first − second ({LEVEL:.0%} interval)", "p")
+        rows = tuple(self._table_row(row) for row in self.rows)
+        columns = tuple(Column(label, label) for label in labels)
+        return ResultTable(("metric",), columns, rows, tuple(self.caption().splitlines()))
 
-    def _cells(self, row: Compared) -> list[Cell]:
-        metric, found = row.metric, row.difference
+    def _table_row(self, row: ComparedMetric) -> TableRow:
+        metric, difference = row.metric, row.difference
         direction = {True: " ↑", False: " ↓", None: ""}[metric.higher_is_better]
-        clear = found.low is not None and found.high is not None and (found.low > 0 or found.high < 0)
-        name = Cell(f"{metric.name}{direction}")
-        values = Cell(_number(row.first)), Cell(_number(row.second))
-        return [name, *values, Cell(_difference(found), clear), Cell(self._p(found.p))]
+        low, high = difference.low, difference.high
+        is_clear = low is not None and high is not None and (low > 0 or high < 0)
+        cells = (
+            Cell(row.first),
+            Cell(row.second),
+            Cell(text=_difference(difference), rank=1 if is_clear else 0),
+            Cell(text=self._p(difference.p)),
+        )
+        return TableRow((f"{metric.name}{direction}",), cells)
 
     def _p(self, p: float | None) -> str:
         if p is None:
@@ -107,7 +115,7 @@ class Comparison:
 
     def markdown(self) -> str:
         """The table as Markdown, warnings first."""
-        return "".join(f"**{line}**\n\n" for line in self.warnings()) + self.grid().markdown()
+        return "".join(f"**{line}**\n\n" for line in self.warnings()) + plain_markdown(self.table())
 
     def record(self) -> dict[str, Any]:
         """The same for programs: plain JSON, in which what is infinite or undefined is null."""
@@ -158,7 +166,9 @@ def compare(
     one, other = (
         intervals(chosen, target, predicted_dist=d, resampling=Resampling(None, 1)) for d in (ours, theirs)
     )
-    rows = tuple(Compared(m, one[m.name].value, other[m.name].value, differences[m.name]) for m in chosen)
+    rows = tuple(
+        ComparedMetric(m, one[m.name].value, other[m.name].value, differences[m.name]) for m in chosen
+    )
     return Comparison(first, second, rows, resampling)
 
 
@@ -195,16 +205,13 @@ def _tensor(rows: Sequence[tuple[float, ...]]) -> Tensor:
     return torch.tensor(rows, dtype=torch.float64)
 
 
-def _number(value: float) -> str:
-    return f"{value:.3f}" if math.isfinite(value) else "–"
-
-
-def _difference(found: Difference) -> str:
-    if not math.isfinite(found.value):
-        return "–"
-    if found.low is None or found.high is None:
-        return f"{found.value:+.3f}"
-    return f"{found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
+def _difference(difference: Difference) -> str:
+    if not math.isfinite(difference.value):
+        return MISSING
+    value = f"{difference.value:+.3f}"
+    if difference.low is None or difference.high is None:
+        return value
+    return f"{value} ({difference.low:+.3f} to {difference.high:+.3f})"
 
 
 def _finite(value: Any) -> Any:

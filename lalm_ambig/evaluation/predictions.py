@@ -1,6 +1,5 @@
 """One line of `predictions.jsonl`: what was predicted for an item, beside what people said."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -10,8 +9,7 @@ from lalm_ambig.core.distributions import SUM_TOLERANCE
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import id_text
 from lalm_ambig.core.types import SPLITS, Item, Reading, Split
-from lalm_ambig.files.atomic import write_lines
-from lalm_ambig.files.json_lines import json_object, numbered_lines
+from lalm_ambig.files.json_lines import json_object, numbered_lines, write_rows
 from lalm_ambig.files.kinds import check_replaceable, rows_with
 
 LARGEST = 1e12
@@ -69,9 +67,7 @@ def from_reading(items: Sequence[Item], reading: Reading) -> list[Prediction]:
 def write_predictions(path: Path | str, predictions: Sequence[Prediction]) -> Path:
     """Write JSON Lines, one prediction a line, whole or not at all. Returns the path."""
     check_replaceable(Path(path), PREDICTIONS, where="predictions")
-    return write_lines(
-        path, (json.dumps(asdict(p), ensure_ascii=False, allow_nan=False) for p in predictions)
-    )
+    return write_rows(path, map(asdict, predictions))
 
 
 def read_predictions(path: Path | str) -> list[Prediction]:

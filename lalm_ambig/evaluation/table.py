@@ -5,89 +5,109 @@ the first two of them, a divergence and the overlap, by ambiguity level.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from lalm_ambig.core.distributions import AMBIGUITY_LEVELS
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.evaluation.bootstrap import FEWEST_ITEMS, FEWEST_SPEAKERS, LEVEL, NO_INTERVAL
+from lalm_ambig.evaluation.bootstrap import FEWEST_ITEMS, FEWEST_SPEAKERS, LEVEL, NO_INTERVAL, Interval
 from lalm_ambig.evaluation.breakdowns import Part
-from lalm_ambig.evaluation.grid import Cell, Grid, metric_column
 from lalm_ambig.evaluation.overlap import marked
 from lalm_ambig.evaluation.results import Results
-from lalm_ambig.metrics.base import DistributionMetric, all_metrics
+from lalm_ambig.metrics.base import all_metrics
+from lalm_ambig.tabular.model import BEST, Cell, Column, ResultTable, TableRow, ranked
 
 LEVEL_METRICS = 2
 """How many of the columns the table by ambiguity level has."""
+PARSED = Column("parse_rate", "parsed")
 
 
-def main_table(results: Mapping[str, Results], *, bounds: Collection[str] = ()) -> Grid:
-    """Row name → results, the best value of each column standing out, and a caption that says what was measured.
+def metric_columns(names: Sequence[str]) -> tuple[Column, ...]:
+    """A column for each metric of those names, in that order."""
+    metrics = {metric.name: metric for metric in all_metrics(2)}
+    chosen = (metrics[name] for name in names)
+    return tuple(Column(m.name, m.label, m.higher_is_better) for m in chosen)
 
-    Rows that are `bounds` say what is possible, and never stand out; nor do rows on items that were trained on.
 
-    Columns are those of the first result: results that were written before a corpus had columns of its own hold the
-    values, too. InputError if the results are not on the same items.
+def interval_cell(interval: Interval | None) -> Cell:
+    """A value with its interval; a gap for None."""
+    return Cell() if interval is None else Cell(interval.value, interval.low, interval.high)
+
+
+def parse_rate_cell(rate: float | None) -> Cell:
+    """A share of responses in per cent; a gap for None."""
+    return Cell() if rate is None else Cell(rate, text=f"{rate:.1%}")
+
+
+def main_table(results: Mapping[str, Results], *, bounds: Collection[str] = ()) -> ResultTable:
+    """A row per result with the metrics of the corpus's tables, and a caption that says what was measured.
+
+    Columns are those of the first result. Results from before a corpus had columns of its own hold the values, too.
+
+    Args:
+        results: Name of the row → results.
+        bounds: Rows that say what is possible. They are never marked as the best, nor are results on items that were
+            trained on.
+
+    Raises:
+        InputError: The results are not on the same items; see `check_comparable`.
     """
     check_comparable(results)
-    metrics, bounds = _columns(results), {*bounds, *_leaky(results)}
-    columns = [
-        metric_column(
-            metric, {name: row.metrics[metric.name] for name, row in results.items()}, bounds=bounds
-        )
-        for metric in metrics
-    ]
+    columns = metric_columns(_table_metrics(results))
     rows = [
-        [Cell(marked(name, row.about.trained_items)), *(column[name] for column in columns)]
-        for name, row in results.items()
+        TableRow(
+            (marked(name, result.about.trained_items),),
+            tuple(interval_cell(result.metrics[column.key]) for column in columns),
+        )
+        for name, result in results.items()
     ]
-    head = ["method", *(metric.label for metric in metrics)]
+    rows = ranked(rows, columns, among=_competing(results, bounds), ranking=BEST)
     if any(result.parse_rate is not None for result in results.values()):
-        head.append("parsed")
-        for row, result in zip(rows, results.values(), strict=True):
-            row.append(Cell("–" if result.parse_rate is None else f"{result.parse_rate:.1%}"))
-    return Grid(head, rows, caption(results))
+        columns = (*columns, PARSED)
+        rates = (parse_rate_cell(result.parse_rate) for result in results.values())
+        rows = [replace(row, cells=(*row.cells, rate)) for row, rate in zip(rows, rates, strict=True)]
+    return ResultTable(("method",), columns, tuple(rows), tuple(caption(results).splitlines()))
 
 
-def ambiguity_table(results: Mapping[str, Results], *, bounds: Collection[str] = ()) -> Grid:
-    """The rows of `main_table` by ambiguity level, with the number of items; the best within a level stands out.
+def ambiguity_table(results: Mapping[str, Results], *, bounds: Collection[str] = ()) -> ResultTable:
+    """The rows of `main_table` for each ambiguity level that has items, with the best of a level marked.
 
-    A level without items has no rows. InputError as there.
+    Args:
+        results: Name of the row → results.
+        bounds: Rows that are never marked.
+
+    Raises:
+        InputError: The results are not on the same items; see `check_comparable`.
     """
     check_comparable(results)
-    metrics = _columns(results)[:LEVEL_METRICS]
-    results = {marked(name, row.about.trained_items): row for name, row in results.items()}
-    bounds = {*bounds, *_leaky(results)}
-    rows: list[list[Cell]] = []
+    columns = metric_columns(_table_metrics(results)[:LEVEL_METRICS])
+    among = _competing(results, bounds)
+    rows: list[TableRow] = []
     ends = set()
     for level in AMBIGUITY_LEVELS:
-        parts = {name: row.by_ambiguity[level] for name, row in results.items()}
-        rows += _level_rows(level, parts, metrics, bounds=bounds)
+        parts = {marked(n, r.about.trained_items): r.by_ambiguity[level] for n, r in results.items()}
+        rows += ranked(_level_rows(level, parts, columns), columns, among=among, ranking=BEST)
         ends.add(len(rows) - 1)
-    head = ["ambiguity (items)", "method", *(metric.label for metric in metrics)]
     meaning = "Ambiguity: normalised entropy of the votes in [0, .33), [.33, .66), [.66, 1]."
-    return Grid(head, rows, meaning, names=2, sections=frozenset(ends))
+    return ResultTable(("ambiguity (items)", "method"), columns, tuple(rows), (meaning,), frozenset(ends))
 
 
-def _level_rows(
-    level: str,
-    parts: Mapping[str, Part],
-    metrics: Sequence[DistributionMetric],
-    *,
-    bounds: Collection[str],
-) -> list[list[Cell]]:
+def _level_rows(level: str, parts: Mapping[str, Part], columns: Sequence[Column]) -> list[TableRow]:
     count = next(iter(parts.values())).items
     if not count:
         return []
-    columns = [
-        metric_column(
-            metric, {name: part.metrics.get(metric.name) for name, part in parts.items()}, bounds=bounds
-        )
-        for metric in metrics
-    ]
     headings = [f"{level} ({count})", *[""] * (len(parts) - 1)]
     return [
-        [Cell(heading), Cell(name), *(column[name] for column in columns)]
-        for heading, name in zip(headings, parts, strict=True)
+        TableRow((heading, name), tuple(interval_cell(part.metrics.get(column.key)) for column in columns))
+        for heading, (name, part) in zip(headings, parts.items(), strict=True)
     ]
+
+
+def _competing(results: Mapping[str, Results], bounds: Collection[str]) -> list[int]:
+    """Numbers of the rows that can be the best: of several, those that are neither bounds nor on trained items."""
+    if len(results) == 1:
+        return []
+    excluded = {*bounds, *_leaky(results)}
+    return [number for number, name in enumerate(results) if name not in excluded]
 
 
 def _leaky(results: Mapping[str, Results]) -> list[str]:
@@ -131,7 +151,7 @@ def caption(results: Mapping[str, Results]) -> str:
     lines = [
         f"{about.corpus}, {about.part_of_corpus}, {first.items} items; {_readings(results)}; {uncertainty(first)}."
     ]
-    shown = {metric.name for metric in _columns(results)}
+    shown = set(_table_metrics(results))
     hidden = {metric.name for metric in all_metrics(2)} - shown
     concerned: dict[str, list[str]] = {}
     for name, row in results.items():
@@ -181,7 +201,6 @@ def _readings(results: Mapping[str, Results]) -> str:
     return "; ".join(f"{kind} ({', '.join(names)})" for kind, names in kinds.items())
 
 
-def _columns(results: Mapping[str, Results]) -> list[DistributionMetric]:
-    first = next(iter(results.values()))
-    found = {metric.name: metric for metric in all_metrics(len(first.categories))}
-    return [found[name] for name in first.about.table_metrics]
+def _table_metrics(results: Mapping[str, Results]) -> tuple[str, ...]:
+    """The metrics of the corpus's tables, as the first result names them."""
+    return next(iter(results.values())).about.table_metrics

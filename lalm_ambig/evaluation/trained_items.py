@@ -6,7 +6,6 @@ sketches: the file holds no item's content, and no folder of a machine.
 """
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from lalm_ambig.core.items import SPLITS, Item
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.duplicates.contents import contents, first_alike, same_content, trained_among
 from lalm_ambig.evaluation.overlap import Overlap
-from lalm_ambig.files.atomic import write_lines
+from lalm_ambig.files.json_lines import json_object, write_rows
 
 FILE = "trained_items.jsonl"
 FORMAT = 1
@@ -109,7 +108,7 @@ def write_trained_items(folder: Path, record: TrainedItems) -> Path:
         "unknown": list(record.unknown),
     }
     rows = ({"run": n, **asdict(item)} for n, run in enumerate(record.runs) for item in run.items)
-    return write_lines(folder / FILE, (json.dumps(row, ensure_ascii=False) for row in (head, *rows)))
+    return write_rows(folder / FILE, (head, *rows))
 
 
 def read_trained_items(folder: Path) -> TrainedItems | None:
@@ -141,8 +140,8 @@ def _rows(path: Path) -> Iterator[tuple[int, Any]]:
     with path.open("rb") as file:
         try:
             for number, line in enumerate(file, start=1):
-                yield number, json.loads(line.decode("utf-8"))
-        except (ValueError, RecursionError) as error:
+                yield number, json_object(line)
+        except InputError as error:
             raise _damaged(path, max(1, number)) from error
 
 

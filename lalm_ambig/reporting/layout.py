@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.evaluation.table import PARSED, interval_cell, metric_columns, parse_rate_cell
 from lalm_ambig.reporting.reading.groups import Dataset, Group, lines_by_method, title_of
 from lalm_ambig.reporting.reading.lines import Line
 from lalm_ambig.reporting.reading.recipe import METHODS
 from lalm_ambig.reporting.reading.report import Report
-from lalm_ambig.reporting.writing.sheet import Column, Entry, Sheet, SheetLine, metric_columns, ranked
+from lalm_ambig.tabular.model import Cell, Column, ResultTable, TableRow, ranked
 
-PARSED = Column("parse_rate", "parsed")
 EVERYWHERE = ("baseline", "bound")
 """Methods that no paper's table has, shown in each."""
 UNTRAINED = {"zero_shot", "audio_reasoner"}
@@ -39,29 +39,31 @@ class Layout:
     compared_with: str | None = None
     """Method that changes are relative to."""
 
-    def sheet(self, report: Report) -> Sheet:
+    def table(self, report: Report) -> ResultTable:
         """All its corpora, those that no run has as gaps; other corpora with one of its methods stand behind them."""
         others = [g.dataset for g in report.groups if g.dataset not in self.datasets and self._has(g)]
         shown = [*self.datasets, *others]
         groups = [g for g in map(report.group, shown) if g is not None]
         columns = _columns(self.metrics, [line for g in groups for line in g.lines])
-        lines: list[SheetLine] = []
+        rows: list[TableRow] = []
         ends: list[int] = []
         caption: list[str] = []
         for dataset in shown:
             group = report.group(dataset)
-            lines += self._section(group, dataset, columns)
-            ends.append(len(lines) - 1)
+            rows += self._section(group, dataset, columns)
+            ends.append(len(rows) - 1)
             caption += group.caption() if group is not None else []
         caption += [READING, *([CHANGE] if self.compared_with else []), *report.left_out]
         heads = ("dataset", "method")
-        return Sheet(self.stem, self.title, heads, columns, tuple(lines), tuple(caption), frozenset(ends))
+        return ResultTable(
+            heads, columns, tuple(rows), tuple(caption), frozenset(ends), stem=self.stem, title=self.title
+        )
 
     def _has(self, group: Group) -> bool:
         own = {wanted.method for wanted in self.methods} - UNTRAINED
         return bool(own & set(lines_by_method(group)))
 
-    def _section(self, group: Group | None, dataset: Dataset, columns: Sequence[Column]) -> list[SheetLine]:
+    def _section(self, group: Group | None, dataset: Dataset, columns: Sequence[Column]) -> list[TableRow]:
         found = lines_by_method(group)
         rows: list[tuple[str, Line | None]] = [
             (li.label, li) for key in EVERYWHERE for li in found.get(key, ())
@@ -75,13 +77,13 @@ class Layout:
         title = title_of(dataset)
         missing = ", ".join(label for label, line in rows if line is None)
         note = f"not given on {title}: {missing}"
-        sheet_lines = [
+        shown = [
             gap((title, label), columns, note)
             if line is None
-            else line_of(line, columns, (title, label), reference=reference)
+            else row_of(line, columns, (title, label), reference=reference)
             for label, line in rows
         ]
-        return _ranked(sheet_lines, [line for _, line in rows], columns, group)
+        return _ranked(shown, [line for _, line in rows], columns, group)
 
     def _reference(self, lines: Sequence[Line], dataset: Dataset) -> Line | None:
         if len(lines) > 1:
@@ -108,51 +110,53 @@ def _label(wanted: str, line: Line, several: Sequence[Line]) -> str:
     return f"{wanted} ({line.label})" if len(several) > 1 else wanted
 
 
-def gap(names: tuple[str, ...], columns: Sequence[Column], note: str) -> SheetLine:
+def gap(names: tuple[str, ...], columns: Sequence[Column], note: str) -> TableRow:
     """A line that no run fills, with a footnote that says what is missing."""
-    return SheetLine(names, tuple(Entry() for _ in columns), (note,))
+    return TableRow(names, tuple(Cell() for _ in columns), (note,))
 
 
 def _ranked(
-    lines: Sequence[SheetLine], sources: Sequence[Line | None], columns: Sequence[Column], group: Group | None
-) -> list[SheetLine]:
+    rows: Sequence[TableRow], lines: Sequence[Line | None], columns: Sequence[Column], group: Group | None
+) -> list[TableRow]:
     complete = group.folds if group is not None else ()
     among = [
         n
-        for n, s in enumerate(sources)
-        if s is not None and s.method != "bound" and s.folds == complete and not s.is_leaky
+        for n, line in enumerate(lines)
+        if line is not None and line.method != "bound" and line.folds == complete and not line.is_leaky
     ]
-    return ranked(lines, columns, among=among)
+    return ranked(rows, columns, among=among)
 
 
-def line_of(
+def row_of(
     line: Line, columns: Sequence[Column], names: tuple[str, ...], *, reference: Line | None = None
-) -> SheetLine:
+) -> TableRow:
     """A line of results as one of a sheet, with its change relative to a reference where there is one."""
-    return SheetLine(names, tuple(_entry(line, column, reference) for column in columns), line.marks)
+    return TableRow(names, tuple(_cell(line, column, reference) for column in columns), line.marks)
 
 
-def _entry(line: Line, column: Column, reference: Line | None) -> Entry:
+def _cell(line: Line, column: Column, reference: Line | None) -> Cell:
     if column is PARSED:
-        rate = line.parse_rate
-        return Entry() if rate is None else Entry(rate, text=f"{rate:.1%}")
+        return parse_rate_cell(line.parse_rate)
     interval, spread = line.metric(column.key)
     if interval is None:
-        return Entry(notes=(f"{line.label} has no {column.key}: it was evaluated before there was one",))
-    entry = Entry(interval.value, interval.low, interval.high, spread)
+        return Cell(notes=(f"{line.label} has no {column.key}: it was evaluated before there was one",))
+    cell = replace(interval_cell(interval), spread=spread)
     if reference is None or line is reference or line.method in EVERYWHERE:
-        return entry
+        return cell
     before, _ = reference.metric(column.key)
     if before is None or not before.value or column.higher_is_better is None:
-        return entry
+        return cell
     change = (interval.value - before.value) / abs(before.value)
-    return replace(entry, change=change if column.higher_is_better else -change)
+    return replace(cell, change=change if column.higher_is_better else -change)
 
 
-def group_sheet(stem: str, group: Group, *, left_out: Sequence[str], name: Callable[[Line], str]) -> Sheet:
+def group_table(
+    stem: str, group: Group, *, left_out: Sequence[str], name: Callable[[Line], str]
+) -> ResultTable:
     """Every line of a corpus, in the order given, with the corpus's own columns."""
     columns = _columns(group.results.about.table_metrics, group.lines)
-    lines = [line_of(line, columns, (line.label, name(line))) for line in group.lines]
+    rows = [row_of(line, columns, (line.label, name(line))) for line in group.lines]
     caption = (*group.caption(), READING, *left_out)
-    shown = tuple(_ranked(lines, group.lines, columns, group))
-    return Sheet(stem, f"All results on {group.title}", ("row", "method"), columns, shown, caption)
+    shown = tuple(_ranked(rows, group.lines, columns, group))
+    title = f"All results on {group.title}"
+    return ResultTable(("row", "method"), columns, shown, caption, stem=stem, title=title)

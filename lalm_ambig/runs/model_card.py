@@ -6,15 +6,16 @@ It takes the place of the empty template that PEFT writes. Nothing in it names a
 import json
 from pathlib import Path
 
-from lalm_ambig.evaluation.grid import Grid
 from lalm_ambig.evaluation.trained_items import FILE, read_trained_items
 from lalm_ambig.files.atomic import write_lines
 from lalm_ambig.runs.folder.run_folder import RunFolder
+from lalm_ambig.tabular.model import ResultTable
+from lalm_ambig.tabular.writers import plain_markdown
 
 TO_ADD = "*to be added*"
 
 
-def write_card(run: RunFolder, *, method: str, corpus: str, tables: list[Grid]) -> Path:
+def write_card(run: RunFolder, *, method: str, corpus: str, tables: list[ResultTable]) -> Path:
     """Write `adapter/README.md`, in the form that model hubs read. Returns its path.
 
     Args:
@@ -45,7 +46,7 @@ def write_card(run: RunFolder, *, method: str, corpus: str, tables: list[Grid]) 
         *_seen(run),
         "## Results",
         "",
-        *[grid.markdown() for grid in tables],
+        *map(plain_markdown, tables),
         "## How to ask it",
         "",
         "`python -m lalm_ambig.predict --run FOLDER …` with this run's folder (its `config.yaml` holds prompt, classes "

@@ -11,6 +11,8 @@ from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import About, Results, evaluate_predictions
 from lalm_ambig.evaluation.table import ambiguity_table, main_table
 from lalm_ambig.metrics.base import all_metrics
+from lalm_ambig.tabular.model import TableRow
+from lalm_ambig.tabular.writers import plain_markdown, terminal
 
 LEVELS = {"low": (20.0, 0.0, 0.0), "medium": (9.0, 3.0, 0.0), "high": (4.0, 4.0, 4.0)}
 COUNTS = {"low": 12, "medium": 11, "high": 3}
@@ -23,6 +25,10 @@ def predicted(dist: tuple[float, ...], about: About, **counts: int) -> Results:
         for n in range(counts[level])
     ]
     return evaluate_predictions(rows, CategorySet(("a", "b", "c")), about=about, resamples=20)
+
+
+def texts(row: TableRow) -> list[str]:
+    return [*row.names, *(cell.written() for cell in row.cells)]
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +53,9 @@ def test_the_columns_of_every_corpus_are_metrics_that_begin_with_a_divergence_an
 
 def test_paper_b_s_columns_say_which_divergence_and_which_f1(results: dict[str, Results]) -> None:
     head = main_table(results).head
-    assert head == ["method", "JSD (√, base 2) ↓", "BC ↑", "Acc. ↑", "F1 (macro) ↑", "F1 (weighted) ↑"]
+    assert head == ("method", "JSD (√, base 2) ↓", "BC ↑", "Acc. ↑", "F1 (macro) ↑", "F1 (weighted) ↑")
     js = results["flat"].metrics["js_dist_bits"].value
-    assert main_table(results).rows[0][1].text.startswith(f"{js:.3f} (")
+    assert main_table(results).rows[0].cells[0].written().startswith(f"{js:.3f} (")
 
 
 def test_results_with_other_columns_take_those_of_the_first(
@@ -59,15 +65,15 @@ def test_results_with_other_columns_take_those_of_the_first(
     assert old.about.table_metrics == LALM_METRICS
     table = main_table({**results, "old": old})
     assert len(table.head) == 6
-    assert table.rows[2][1].text.startswith(f"{old.metrics['js_dist_bits'].value:.3f} (")
+    assert table.rows[2].cells[0].written().startswith(f"{old.metrics['js_dist_bits'].value:.3f} (")
     levels = ambiguity_table({**results, "old": old})
-    assert [cell.text[:1] for cell in levels.rows[2]] == ["", "o", "–", "0"]
+    assert [text[:1] for text in texts(levels.rows[2])] == ["", "o", "–", "0"]
 
 
 def test_a_level_has_its_number_of_items_and_its_own_best(results: dict[str, Results]) -> None:
     table = ambiguity_table(results)
-    assert table.head == ["ambiguity (items)", "method", "JSD (√, base 2) ↓", "BC ↑"]
-    assert [[cell.text for cell in row[:2]] for row in table.rows] == [
+    assert table.head == ("ambiguity (items)", "method", "JSD (√, base 2) ↓", "BC ↑")
+    assert [list(row.names) for row in table.rows] == [
         ["low (12)", "flat"],
         ["", "sure"],
         ["medium (11)", "flat"],
@@ -75,25 +81,25 @@ def test_a_level_has_its_number_of_items_and_its_own_best(results: dict[str, Res
         ["high (3)", "flat"],
         ["", "sure"],
     ]
-    best = [[cell.best for cell in row[2:]] for row in table.rows]
+    best = [[cell.rank == 1 for cell in row.cells] for row in table.rows]
     assert best == [[False, False], [True, True], [False, False], [True, True], [True, True], [False, False]]
-    assert table.rows[1][2].text == "0.000 (0.000–0.000)"
-    assert table.rows[4][2].text == "0.000", "three items have no interval"
-    assert table.rows[4][3].text == "1.000"
+    assert table.rows[1].cells[0].written() == "0.000 (0.000–0.000)"
+    assert table.rows[4].cells[0].written() == "0.000", "three items have no interval"
+    assert table.rows[4].cells[1].written() == "1.000"
 
 
 def test_a_level_without_items_has_no_rows(about: About) -> None:
     none_high = predicted((0.5, 0.3, 0.2), about, low=12, medium=11, high=0)
     table = ambiguity_table({"one": none_high})
-    assert [row[0].text for row in table.rows] == ["low (12)", "medium (11)"]
-    assert not any(cell.best for row in table.rows for cell in row), "one method alone is not the best"
+    assert [row.names[0] for row in table.rows] == ["low (12)", "medium (11)"]
+    assert not any(cell.rank for row in table.rows for cell in row.cells), "one method alone is not the best"
 
 
 def test_four_methods_by_three_levels_fit_a_screen(results: dict[str, Results]) -> None:
     four = {"uniform": results["flat"], "prior": results["flat"], "base": results["sure"]}
     console = Console(width=80)
     with console.capture() as capture:
-        console.print(ambiguity_table({**four, "chaosnli-sft-0123abcd": results["sure"]}).rich())
+        console.print(terminal(ambiguity_table({**four, "chaosnli-sft-0123abcd": results["sure"]})))
     lines = capture.get().splitlines()
     assert "…" not in capture.get()
     assert len(lines) <= 24
@@ -101,7 +107,7 @@ def test_four_methods_by_three_levels_fit_a_screen(results: dict[str, Results]) 
 
 
 def test_the_markdown_marks_the_best_and_ends_with_what_a_level_is(results: dict[str, Results]) -> None:
-    lines = ambiguity_table(results).markdown().splitlines()
+    lines = plain_markdown(ambiguity_table(results)).splitlines()
     assert lines[1] == "| --- | --- | ---: | ---: |"
     assert lines[3] == "|  | sure | **0.000 (0.000–0.000)** | **1.000 (1.000–1.000)** |"
     assert lines[-1].startswith("Ambiguity: normalised entropy of the votes")

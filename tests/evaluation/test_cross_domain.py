@@ -13,6 +13,7 @@ from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import About, Results, evaluate_predictions
 from lalm_ambig.evaluation.results_file import read_results, write_results
 from lalm_ambig.evaluation.table import main_table
+from lalm_ambig.tabular.writers import plain_markdown, terminal
 
 TRAINED = ("angry", "sad", "fear", "joy")
 NOTE = (
@@ -101,14 +102,14 @@ def test_a_file_from_before_these_fields_is_read_as_in_domain(tmp_path: Path, at
 
 
 def test_the_caption_says_it_once_for_all_rows_that_it_is_about(results: Results, at_home: Results) -> None:
-    text = main_table({"a": results, "home": at_home, "b": results}).markdown()
+    text = plain_markdown(main_table({"a": results, "home": at_home, "b": results}))
     assert f"\na, b: {NOTE}.\n" in text
     assert text.count("cross-domain") == 1
 
 
 def test_notes_about_metrics_that_are_no_column_stay_out_of_the_caption(results: Results) -> None:
     noted = replace(results, notes=("kl is infinite: why", "bc is undefined: why", "something else"))
-    text = main_table({"a": noted}).markdown()
+    text = plain_markdown(main_table({"a": noted}))
     assert "kl" not in text
     assert "a: bc is undefined: why.\na: something else.\n" in text
 
@@ -117,7 +118,7 @@ def test_a_long_name_takes_two_lines_and_leaves_eighty_columns_to_the_numbers(re
     console = Console(width=80)
     table = main_table({"in-domain prior of it": results, "demo-tiny-sft-0123abcd": results})
     with console.capture() as capture:
-        console.print(table.rich(narrow=True))
+        console.print(terminal(table, narrow=True))
     js = results.metrics["js_div_bits"]
     assert f"{js.low:.3f}–{js.high:.3f}" in capture.get()
     assert "…" not in capture.get()

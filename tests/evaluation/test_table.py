@@ -11,6 +11,7 @@ from lalm_ambig.evaluation.bootstrap import Interval
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import About, Results, evaluate_predictions
 from lalm_ambig.evaluation.table import ambiguity_table, check_comparable, main_table
+from lalm_ambig.tabular.writers import plain_markdown, terminal
 
 
 @pytest.fixture(scope="module")
@@ -29,18 +30,18 @@ def test_a_bound_is_shown_and_never_the_best(results: Results, perfect: Results)
     rows = {"one": results, "panel": perfect}
     for table in (main_table, ambiguity_table):
         marked = {
-            line.split("|")[1].strip(): "**" in line for line in table(rows).markdown().splitlines()[2:4]
+            line.split("|")[1].strip(): "**" in line for line in plain_markdown(table(rows)).splitlines()[2:4]
         }
         free = {
             line.split("|")[1].strip(): "**" in line
-            for line in table(rows, bounds=("panel",)).markdown().splitlines()[2:4]
+            for line in plain_markdown(table(rows, bounds=("panel",))).splitlines()[2:4]
         }
         assert list(marked.values()) == [False, True]
         assert list(free.values()) == [True, False]
 
 
 def test_the_markdown_has_a_row_a_method_and_the_best_in_bold(results: Results, perfect: Results) -> None:
-    lines = main_table({"tiny": results, "per|fect": perfect}).markdown().splitlines()
+    lines = plain_markdown(main_table({"tiny": results, "per|fect": perfect})).splitlines()
     assert lines[0] == "| method | JS (base 2) ↓ | BC ↑ | R² (item) ↑ | Brier (mean) ↓ | Acc. ↑ |"
     js = results.metrics["js_div_bits"]
     assert f"| tiny | {js.value:.3f} ({js.low:.3f}–{js.high:.3f}) |" in lines[2]
@@ -50,7 +51,7 @@ def test_the_markdown_has_a_row_a_method_and_the_best_in_bold(results: Results, 
 
 
 def test_the_caption_says_what_was_measured(results: Results, perfect: Results) -> None:
-    text = main_table({"tiny": results, "people": perfect}).markdown()
+    text = plain_markdown(main_table({"tiny": results, "people": perfect}))
     assert (
         "demo, test split, 60 items; logits readout, generated reasoning; "
         "95% intervals from 50 bootstrap resamples of 4 speakers." in text
@@ -60,14 +61,14 @@ def test_the_caption_says_what_was_measured(results: Results, perfect: Results) 
 
 def test_reasoning_modes_are_named_with_their_rows_where_they_differ(results: Results) -> None:
     curated = replace(results, about=replace(results.about, reasoning="curated"))
-    text = main_table({"a": results, "b": curated}).markdown()
+    text = plain_markdown(main_table({"a": results, "b": curated}))
     assert "logits readout, generated reasoning (a); logits readout, curated reasoning (b)" in text
 
 
 def test_the_rich_table_shows_the_same_cells(results: Results, perfect: Results) -> None:
     console = Console(width=160, record=True, force_terminal=True, color_system="standard")
     with console.capture() as capture:
-        console.print(main_table({"tiny": results, "people": perfect}).rich(narrow=True))
+        console.print(terminal(main_table({"tiny": results, "people": perfect}), narrow=True))
     text = capture.get()
     assert "\x1b[1m0.000–0.000\x1b[0m" in text
     assert "60 items" in text and "people" in text
@@ -76,7 +77,7 @@ def test_the_rich_table_shows_the_same_cells(results: Results, perfect: Results)
 def test_the_rich_table_fits_a_terminal_of_eighty_columns(results: Results, perfect: Results) -> None:
     console = Console(width=80, record=True)
     with console.capture() as capture:
-        console.print(main_table({"trained": results, "people": perfect}).rich(narrow=True))
+        console.print(terminal(main_table({"trained": results, "people": perfect}), narrow=True))
     assert "trained" in capture.get() and "…" not in capture.get()
 
 
@@ -86,7 +87,7 @@ def test_a_value_without_interval_stands_alone_and_an_undefined_one_is_a_dash(re
         "bc": Interval(float("nan"), None, None),
         "accuracy": Interval(0.5, None, None),
     }
-    text = main_table({"one": replace(results, metrics=undefined)}).markdown()
+    text = plain_markdown(main_table({"one": replace(results, metrics=undefined)}))
     assert "| – |" in text
     assert "| 0.500 |" in text
     assert "**" not in text
@@ -130,4 +131,4 @@ def test_a_readout_that_differs_is_found_behind_a_baseline(results: Results, per
 
 def test_an_empty_table_is_refused() -> None:
     with pytest.raises(InputError, match="there is no result to show"):
-        main_table({}).markdown()
+        plain_markdown(main_table({}))

@@ -108,5 +108,5 @@ def test_the_table_has_the_parse_rate_beside_the_metrics() -> None:
     )
     grid = main_table({"verbalised": results(), "prior": prior})
     assert grid.head[-1] == "parsed"
-    assert [row[-1].text for row in grid.rows] == ["66.7%", "–"]
+    assert [row.cells[-1].written() for row in grid.rows] == ["66.7%", "–"]
     assert "parsed" not in main_table({"prior": prior}).head

@@ -18,7 +18,7 @@ from lalm_ambig.reporting.reading.inputs import ReportArgs, read_inputs
 from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.reporting.reading.resolving import resolve_rows
 from lalm_ambig.reporting.tables import sheets
-from lalm_ambig.reporting.writing.sheet import Sheet, SheetLine
+from lalm_ambig.tabular.model import ResultTable, TableRow
 
 CLASSES = {
     "crema_d": CategorySet(("anger", "disgust", "neutral", "sadness")),
@@ -97,13 +97,13 @@ def report(*paths: Path, items: tuple[str, ...] = (), **asked: Any) -> Report:
     return Report(grouped(resolve_rows(read.rows)), read.left_out, items)
 
 
-def table(name: str, *paths: Path, **asked: Any) -> Sheet:
+def table(name: str, *paths: Path, **asked: Any) -> ResultTable:
     """The first sheet of a table from those folders."""
     return sheets(name, report(*paths, **asked))[0]
 
 
-def named(sheet: Sheet) -> dict[tuple[str, ...], SheetLine]:
+def named(sheet: ResultTable) -> dict[tuple[str, ...], TableRow]:
     """The lines by their names, which are all different."""
-    found = {line.names: line for line in sheet.lines}
-    assert len(found) == len(sheet.lines)
+    found = {line.names: line for line in sheet.rows}
+    assert len(found) == len(sheet.rows)
     return found

@@ -15,8 +15,8 @@ from lalm_ambig.corpora.base import open_corpus
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.report import main
 from lalm_ambig.reporting.tables import sheets
-from lalm_ambig.reporting.writing.formats import html, latex, markdown
-from lalm_ambig.reporting.writing.sheet import Sheet
+from lalm_ambig.tabular.model import ResultTable
+from lalm_ambig.tabular.writers import html, latex, markdown
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +63,7 @@ def run_of(folder: Path, root: Path, rows: list[Prediction], **changed: Any) -> 
     return folder
 
 
-def responses(*paths: Path) -> Sheet:
+def responses(*paths: Path) -> ResultTable:
     return sheets("b14", report(*paths))[0]
 
 
@@ -82,7 +82,7 @@ def test_every_part_is_counted_from_the_root_of_a_run_on_one(counted: Path) -> N
     counted = [classes["ChaosNLI-S", name] for name in ("entailment", "neutral", "contradiction")]
     assert [row["items"] for row in counted] == ["8", "8", "4"]  # a tie of two goes to the first class
     assert [row["share"] for row in counted] == ["0.4", "0.4", "0.2"]
-    assert [row["items_paper_b"] for row in counted] == ["424", "811", "279"]
+    assert [row["items_shala_llm"] for row in counted] == ["424", "811", "279"]
 
 
 def test_levels_and_active_labels_are_counted_by_hand(counted: Path) -> None:
@@ -94,14 +94,14 @@ def test_levels_and_active_labels_are_counted_by_hand(counted: Path) -> None:
     assert [float(row["mean_entropy"]) for row in found] == pytest.approx(
         [0, (0.5560 + 0.6309 + 0.1227) / 3, 0.9008], abs=1e-3
     )
-    assert active["GoEmotions", "4+"]["mean_entropy_paper_b"] == "0.6875"
+    assert active["GoEmotions", "4+"]["mean_entropy_shala_llm"] == "0.6875"
 
 
 def test_what_is_not_at_hand_is_a_gap_with_its_reason_in_every_format(root: Path, tmp_path: Path) -> None:
     run, out = run_of(tmp_path / "run", tmp_path / "gone", predictions(root)), tmp_path / "out"
     main([str(run), "--table", "corpora", "--figure", "none", "--out", str(out)])
     row = table(out, "corpora_majority")["ChaosNLI-S", "neutral"]
-    assert (row["items"], row["items_paper_b"]) == ("", "811")
+    assert (row["items"], row["items_shala_llm"]) == ("", "811")
     assert "ChaosNLI-S was not counted: corpus chaosnli: not found" in row["notes"]
     assert "no run of it was given" in table(out, "corpora")["MSP-Podcast",]["notes"]
     assert "ChaosNLI-S was not counted" in (out / "corpora.md").read_text()
@@ -122,9 +122,9 @@ def test_the_text_of_an_item_stands_above_the_responses_escaped_in_each_format(
     root: Path, tmp_path: Path
 ) -> None:
     sheet = responses(run_of(tmp_path / "run", root, predictions(root)))
-    assert [line.names[0] for line in sheet.lines] == ["item", "people", "run"]
-    assert sheet.lines[0].names[1].startswith("Premise: A_b | 5% <i>of</i> $x$ & page snli")
-    assert "Hypothesis: Someone reads." in sheet.lines[0].names[1]
+    assert [line.names[0] for line in sheet.rows] == ["item", "people", "run"]
+    assert sheet.rows[0].names[1].startswith("Premise: A_b | 5% <i>of</i> $x$ & page snli")
+    assert "Hypothesis: Someone reads." in sheet.rows[0].names[1]
     assert r"item | Premise: A\_b \| 5% &lt;i&gt;of&lt;/i&gt; $x$ &amp; page" in markdown(sheet)
     assert r"A\_b \textbar{} 5\% \textless{}i\textgreater{}of" in latex(sheet)
     assert "A_b | 5% &lt;i&gt;of&lt;/i&gt; $x$ &amp; page" in html(sheet)
@@ -132,7 +132,7 @@ def test_the_text_of_an_item_stands_above_the_responses_escaped_in_each_format(
 
 def test_a_text_that_is_not_at_hand_is_said_in_a_line(root: Path, tmp_path: Path) -> None:
     sheet = responses(run_of(tmp_path / "run", tmp_path / "gone", predictions(root)))
-    assert [line.names[0] for line in sheet.lines] == ["people", "run"]
+    assert [line.names[0] for line in sheet.rows] == ["people", "run"]
     assert sheet.caption[-1].startswith("What the item says is not shown: corpus chaosnli: not found")
 
 

@@ -26,11 +26,11 @@ def test_points_are_the_results_at_their_times(make_evaluated: Make) -> None:
     (ax,) = drawing.figure.axes
     (line,) = ax.lines
     assert drawing.tests is not None
-    values = [entries[2].value for entries in (row.entries for row in drawing.tests.lines)]
+    values = [entries[2].value for entries in (row.cells for row in drawing.tests.rows)]
     assert list(line.get_xdata()) == [0.5, 1.5] and list(line.get_ydata()) == values
     assert [text.get_text() for text in ax.texts] == ["greedy", "4"]
     assert len(ax.collections) == 2  # an interval each
-    assert [row.entries[0].value for row in drawing.tests.lines] == [1, 4]
+    assert [row.cells[0].value for row in drawing.tests.rows] == [1, 4]
     assert ax.get_xlabel().endswith("(s)") and "48 items" in drawing.title
 
 

@@ -64,7 +64,7 @@ def test_boxes_are_the_items_of_each_level_and_their_tests_are_scipys(make_run: 
     ]
     assert medians[3:] == pytest.approx([np.median(s) for s in samples])
     assert drawing.tests is not None
-    found = {line.names[:4]: line.entries for line in drawing.tests.lines}
+    found = {line.names[:4]: line.cells for line in drawing.tests.rows}
     kruskal = stats.kruskal(*samples)
     key = ("js_dist_bits", "run", "Kruskal–Wallis", "low vs medium vs high")
     assert (found[key][0].value, found[key][1].value) == pytest.approx((kruskal.statistic, kruskal.pvalue))

@@ -47,12 +47,12 @@ def test_two_base_models_that_answer_differently_are_told_apart(make_run: Make) 
 def test_folds_of_one_configuration_are_one_line_with_mean_and_deviation(make_run: Make) -> None:
     runs = [make_run(f"sft-fold{fold}", 0.5 + fold / 10, fold=fold) for fold in range(3)]
     sheet = table("a2", *runs)
-    entry = named(sheet)["CREMA-D", "SFT"].entries[0]
+    cell = named(sheet)["CREMA-D", "SFT"].cells[0]
     values = [
         read_results(run / "evaluation/trained/metrics.json").metrics["js_div_bits"].value for run in runs
     ]
-    assert entry.value == pytest.approx(mean(values)) and entry.spread == pytest.approx(stdev(values))
-    assert entry.low is None
+    assert cell.value == pytest.approx(mean(values)) and cell.spread == pytest.approx(stdev(values))
+    assert cell.low is None
     assert "test split of folds (items) 0 (48), 1 (48), 2 (48)" in sheet.caption[0]
     assert "mean ± standard deviation between folds" in sheet.caption[0]
     assert [line.label for line in report(*runs).groups[0].lines] == ["uniform", "base", "sft"]
@@ -62,7 +62,7 @@ def test_a_line_that_lacks_a_fold_is_not_ranked_and_says_so(make_run: Make) -> N
     runs = [make_run(f"sft-fold{fold}", 0.5, fold=fold) for fold in range(2)]
     sheet = table("all", *runs, make_run("kl-fold0", 0.9, fold=0, model=KL_ONLY))
     assert "kl-fold0: only fold 0, so it is not ranked." in sheet.caption
-    assert {entry.rank for entry in named(sheet)["kl-fold0", "SFT, KL only"].entries} == {0}
+    assert {cell.rank for cell in named(sheet)["kl-fold0", "SFT, KL only"].cells} == {0}
 
 
 @pytest.mark.parametrize(

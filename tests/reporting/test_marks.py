@@ -37,13 +37,13 @@ def test_the_mark_is_in_metrics_json_and_in_the_tables_of_fit_and_evaluate(make_
     rows = {"base": read_results(run / "evaluation/base/metrics.json"), "r": found}
     main_grid, levels = main_table(rows), ambiguity_table(rows)
     for grid, name in ((main_grid, 0), (levels, 1)):
-        assert f"r ({MARK})" in {row[name].text for row in grid.rows}
-        assert not any(cell.best for row in grid.rows for cell in row if row[name].text.startswith("r ("))
+        assert f"r ({MARK})" in {row.names[name] for row in grid.rows}
+        assert not any(c.rank for row in grid.rows for c in row.cells if row.names[name].startswith("r ("))
     assert f"r: {SENTENCE}" in main_grid.caption
     clean = main_table(
         {"base": rows["base"], "other": read_results(make_run("o", 0.9) / "evaluation/trained/metrics.json")}
     )
-    assert any(cell.best for cell in clean.rows[1])
+    assert any(cell.rank == 1 for cell in clean.rows[1].cells)
 
 
 @pytest.mark.parametrize(
@@ -53,9 +53,9 @@ def test_it_is_a_footnote_of_every_table_and_is_not_ranked(make_run: Make, name:
     sheet = table(
         name, leak(make_run("r")), make_run("other", 0.5, model={**SFT, "init_args": {"reasoning": False}})
     )
-    [line] = [line for line in sheet.lines if SENTENCE.removesuffix(".") in line.notes]
+    [line] = [line for line in sheet.rows if SENTENCE.removesuffix(".") in line.notes]
     assert key in line.names or sheet.name_heads[0] == "row"
-    assert all(entry.rank == 0 for entry in line.entries)
+    assert all(cell.rank == 0 for cell in line.cells)
     assert any(SENTENCE in text for text in sheet.caption)
 
 
@@ -109,7 +109,7 @@ def test_what_is_not_known_is_said_and_stays_ranked(make_run: Make) -> None:
     sheet = table("all", leak(make_run("r"), overlap=unknown), make_run("other", 0.4))
     line = named(sheet)["r", "SFT"]
     assert line.notes == ("nothing is known of what x was trained on",)
-    assert any(entry.rank == 1 for entry in line.entries)
+    assert any(cell.rank == 1 for cell in line.cells)
 
 
 def started(run: Path, start: Path) -> Path:

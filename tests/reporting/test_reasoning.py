@@ -8,7 +8,7 @@ from report_runs import Make, about, answers, keep, report
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.reporting.reading.median_items import median_items
 from lalm_ambig.reporting.tables import sheets
-from lalm_ambig.reporting.writing.formats import latex
+from lalm_ambig.tabular.writers import latex
 
 
 def test_an_item_of_each_level_is_picked_by_the_votes_alone() -> None:
@@ -21,11 +21,11 @@ def test_each_model_has_its_response_and_distribution_beside_peoples(make_run: M
     run = make_run("run", 0.7)
     (sheet,) = sheets("b14", report(run, items=("i7",)))
     answer = next(p for p in answers("crema_d", 0.7, seed=3) if p.id == "i7")
-    people, _, trained = sheet.lines
+    people, _, trained = sheet.rows
     assert "item i7" in sheet.title
-    assert tuple(entry.value for entry in people.entries[:4]) == pytest.approx(answer.label_dist)
+    assert tuple(cell.value for cell in people.cells[:4]) == pytest.approx(answer.label_dist)
     assert trained.names == ("run", "<think>because of 7</think><answer>")
-    assert tuple(entry.value for entry in trained.entries[:4]) == answer.predicted_dist
+    assert tuple(cell.value for cell in trained.cells[:4]) == answer.predicted_dist
     assert r"p{.6\linewidth}" in latex(sheet)
 
 
@@ -41,7 +41,7 @@ def test_a_response_that_could_not_be_read_says_so(make_run: Make) -> None:
         "crema_d",
         about("crema_d", readout="verbalised", policy="tiny, run"),
     )
-    line = sheets("b14", report(run))[0].lines[-1]
+    line = sheets("b14", report(run))[0].rows[-1]
     assert line.names == ("run", "It is sad.")
     assert line.notes == ("could not be read (no object): counted as uniform",)
 

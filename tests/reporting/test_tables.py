@@ -10,7 +10,7 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.reporting.tables import sheets, table_names
-from lalm_ambig.reporting.writing.formats import markdown
+from lalm_ambig.tabular.writers import markdown
 
 
 def grpo(reward: str, **settings: Any) -> dict[str, Any]:
@@ -32,20 +32,20 @@ def test_every_cell_of_paper_a_table_2_is_the_runs_value_with_its_interval(make_
     run = make_run("sft_run", 0.8)
     line = named(table("a2", run))["CREMA-D", "SFT"]
     kept = read_results(run / "evaluation/trained/metrics.json").metrics
-    for entry, name in zip(line.entries, ("js_div_bits", "bc", "r2_pearson_item", "brier_mean"), strict=True):
-        assert (entry.value, entry.low, entry.high) == (kept[name].value, kept[name].low, kept[name].high)
-        assert entry.rank == 1
+    for cell, name in zip(line.cells, ("js_div_bits", "bc", "r2_pearson_item", "brier_mean"), strict=True):
+        assert (cell.value, cell.low, cell.high) == (kept[name].value, kept[name].low, kept[name].high)
+        assert cell.rank == 1
 
 
 def test_what_was_not_given_is_a_gap_with_a_footnote_and_never_a_zero(make_run: Make) -> None:
     sheet = table("a2", make_run("sft_run"))
     lines = named(sheet)
-    assert [entry.written() for entry in lines["CREMA-D", "DPO"].entries] == ["–"] * 4
+    assert [cell.written() for cell in lines["CREMA-D", "DPO"].cells] == ["–"] * 4
     assert lines["CREMA-D", "DPO"].notes == ("not given on CREMA-D: Audio-Reasoner, DPO, GRPO, GRPOz",)
     assert (
         lines["IEMOCAP", "SFT"].notes[0].startswith("not given on IEMOCAP: Base model, Audio-Reasoner, SFT")
     )
-    assert all(entry.value is None for entry in lines["IEMOCAP", "Base model"].entries)
+    assert all(cell.value is None for cell in lines["IEMOCAP", "Base model"].cells)
 
 
 def test_changes_in_paper_b_table_1_are_relative_to_zero_shot_and_positive_where_better(
@@ -53,11 +53,11 @@ def test_changes_in_paper_b_table_1_are_relative_to_zero_shot_and_positive_where
 ) -> None:
     run = make_run("r", 0.9, corpus="chaosnli", model=grpo("Shala", ambiguity=True))
     lines = named(table("b1", run))
-    before, after = lines["ChaosNLI", "Zero-shot"].entries, lines["ChaosNLI", "SHALA-LLM"].entries
+    before, after = lines["ChaosNLI", "Zero-shot"].cells, lines["ChaosNLI", "SHALA-LLM"].cells
     distance, overlap = ((b.value, a.value, a.change) for b, a in zip(before[:2], after[:2], strict=True))
     assert distance[2] == pytest.approx((distance[0] - distance[1]) / distance[0]) and distance[2] > 0
     assert overlap[2] == pytest.approx((overlap[1] - overlap[0]) / overlap[0]) and overlap[2] > 0
-    assert all(entry.change is None for entry in before)
+    assert all(cell.change is None for cell in before)
     assert lines["ChaosNLI", "MLS"].notes == ("not given on ChaosNLI: MLS, SHALA-LLM (w/o Ambi-En)",)
 
 
@@ -72,17 +72,17 @@ def test_two_zero_shot_rows_leave_no_reference_and_are_refused(make_run: Make, m
 def test_literature_stands_in_paper_b_table_2_unranked_beside_the_own_run(make_run: Make) -> None:
     lines = named(table("b2", make_run("mine", 0.9, corpus="chaosnli", part="snli", model=grpo("Shala"))))
     printed = lines["ChaosNLI-S", "Dist. NLI (Zhou et al. 2022), as printed"]
-    assert [entry.written() for entry in printed.entries] == ["0.181", "–", "0.794", "–", "–"]
-    assert {entry.rank for entry in printed.entries} == {0}
-    assert lines["ChaosNLI-S", "mine, this report"].entries[0].low is not None
+    assert [cell.written() for cell in printed.cells] == ["0.181", "–", "0.794", "–", "–"]
+    assert {cell.rank for cell in printed.cells} == {0}
+    assert lines["ChaosNLI-S", "mine, this report"].cells[0].low is not None
 
 
 def test_the_papers_own_contradictions_are_footnotes() -> None:
     _, printed = sheets("b1", Report(()))
     notes = {
-        (line.names, column.label): entry.notes
-        for line in printed.lines
-        for column, entry in zip(printed.columns, line.entries, strict=True)
+        (line.names, column.label): cell.notes
+        for line in printed.rows
+        for column, cell in zip(printed.columns, line.cells, strict=True)
     }
     (note,) = notes[("MSP-Podcast (speech + text)", "SHALA-LLM"), "BC ↑"]
     assert "Table 2 has 0.649" in note
@@ -102,25 +102,25 @@ def test_cross_domain_rows_are_in_paper_a_table_3_and_not_in_table_2(
     )
     lines = named(table("a3", run, short, far))
     title = "cross-domain, CREMA-D → IEMOCAP"
-    assert lines["in-domain, CREMA-D", "✓", "✓"].entries[0].value is not None
-    assert lines["in-domain, CREMA-D", "✗", "✓"].entries[0].value is not None
+    assert lines["in-domain, CREMA-D", "✓", "✓"].cells[0].value is not None
+    assert lines["in-domain, CREMA-D", "✗", "✓"].cells[0].value is not None
     kept = read_results(far / "metrics.json").metrics["js_div_bits"].value
-    assert lines[title, "✓", "✓"].entries[0].value == kept
+    assert lines[title, "✓", "✓"].cells[0].value == kept
     assert lines[title, "✗", "✓"].notes == (f"not given {title}: CoT ✗ KL ✓",)
-    assert named(table("a2", run, far))["IEMOCAP", "SFT"].entries[0].value is None
+    assert named(table("a2", run, far))["IEMOCAP", "SFT"].cells[0].value is None
 
 
 def test_people_among_themselves_are_shown_and_not_ranked(make_run: Make, make_evaluated: Make) -> None:
     drawn = [replace(p, label_dist=p.predicted_dist) for p in answers("crema_d", 0.9)]
     panel = make_evaluated("panel", drawn, readout="none", reasoning="none")
     lines = named(table("a2", make_run("r", 0.5), panel))
-    assert {entry.rank for entry in lines["CREMA-D", "panel"].entries} == {0}
-    assert lines["CREMA-D", "SFT"].entries[0].rank == 1
+    assert {cell.rank for cell in lines["CREMA-D", "panel"].cells} == {0}
+    assert lines["CREMA-D", "SFT"].cells[0].rank == 1
 
 
 def test_every_table_is_laid_out_even_where_nothing_fits_it(make_run: Make) -> None:
     found = report(make_run("run", model=SFT))
     for name in table_names():
         for sheet in sheets(name, found):
-            assert all(len(line.entries) == len(sheet.columns) for line in sheet.lines)
-            assert all(len(line.names) == len(sheet.name_heads) for line in sheet.lines)
+            assert all(len(line.cells) == len(sheet.columns) for line in sheet.rows)
+            assert all(len(line.names) == len(sheet.name_heads) for line in sheet.rows)

@@ -110,12 +110,11 @@ def test_what_was_chosen_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_the_chosen_checkpoint_stands_beside_start_and_prior() -> None:
     grid = selection_table(CHOSEN, before="base", columns=("bc", "js_div_bits"))
-    assert [[cell.text for cell in row] for row in grid.rows] == [
+    assert [[*row.names, *(cell.written() for cell in row.cells)] for row in grid.rows] == [
         ["prior", "0.700", "0.330"],
         ["base", "–", "0.400"],
         ["chosen (step 12)", "0.800", "0.200"],
     ]
-    assert "a sample of 40 of 84 items" in grid.caption and "7 validations" in grid.caption
-    assert (
-        "all 84 items" in selection_table(replace(CHOSEN, ids=None), before="base", columns=("bc",)).caption
-    )
+    assert "a sample of 40 of 84 items" in grid.caption[0] and "7 validations" in grid.caption[0]
+    table = selection_table(replace(CHOSEN, ids=None), before="base", columns=("bc",))
+    assert "all 84 items" in table.caption[0]

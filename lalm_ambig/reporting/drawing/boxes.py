@@ -22,7 +22,7 @@ from lalm_ambig.reporting.drawing.canvas import (
 from lalm_ambig.reporting.drawing.item_groups import PER_ITEM, not_shown, per_item, scored, shown_lines
 from lalm_ambig.reporting.drawing.ranks import Tested, over_levels
 from lalm_ambig.reporting.reading.groups import Group
-from lalm_ambig.reporting.writing.sheet import Column, Entry, Sheet, SheetLine
+from lalm_ambig.tabular.model import Cell, Column, ResultTable, TableRow
 
 LABEL_METRICS = ("accuracy", "f1_macro")
 SPREAD = 0.8
@@ -86,7 +86,7 @@ class Ambiguity:
         tests = list(_tests(lines))
         stem, spoken = stem_of(self.stem, group.dataset), group.results.resampled == "speakers"
         return Drawing(
-            stem, title, _caption(tests, spoken=spoken) + not_shown(group), figure, _sheet(stem, title, tests)
+            stem, title, _caption(tests, spoken=spoken) + not_shown(group), figure, _table(stem, title, tests)
         )
 
     def _levels(self, label: str, answers: Scored, votes: Float[Tensor, "item category"]) -> Levels:
@@ -176,13 +176,14 @@ def _p(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
-def _sheet(stem: str, title: str, tests: Sequence[tuple[str, str, Tested]]) -> Sheet:
+def _table(stem: str, title: str, tests: Sequence[tuple[str, str, Tested]]) -> ResultTable:
     columns = tuple(Column(key, key) for key in ("statistic", "p", "p_holm"))
-    lines = tuple(
-        SheetLine(
+    rows = tuple(
+        TableRow(
             (metric, label, t.test, " vs ".join(t.levels), " vs ".join(map(str, t.sizes))),
-            (Entry(t.statistic), Entry(t.p), Entry(t.p_holm)),
+            (Cell(t.statistic), Cell(t.p), Cell(t.p_holm)),
         )
         for metric, label, t in tests
     )
-    return Sheet(stem, title, ("metric", "method", "test", "levels", "items"), columns, lines, ())
+    heads = ("metric", "method", "test", "levels", "items")
+    return ResultTable(heads, columns, rows, stem=stem, title=title)

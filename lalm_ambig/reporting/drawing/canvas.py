@@ -14,7 +14,7 @@ from lalm_ambig.corpora.base import corpus_class, corpus_names
 from lalm_ambig.files.names import component
 from lalm_ambig.metrics.base import all_metrics
 from lalm_ambig.reporting.writing.files import MARK, write_picture
-from lalm_ambig.reporting.writing.sheet import Sheet
+from lalm_ambig.tabular.model import ResultTable
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#888888", "#F0E442")
 """Okabe and Ito's palette, with grey in place of black (medians are black), and yellow, faint on white, last."""
@@ -51,7 +51,7 @@ class Drawing:
     title: str
     caption: str
     figure: Figure
-    tests: Sheet | None = None
+    tests: ResultTable | None = None
     """The numbers behind it, for a CSV: statistical tests, or the points of a curve."""
 
 

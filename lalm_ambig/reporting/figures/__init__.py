@@ -11,8 +11,8 @@ from lalm_ambig.core.discovery import module_names, module_of
 from lalm_ambig.reporting.drawing.canvas import Drawing, save, styled
 from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.reporting.writing.files import write
-from lalm_ambig.reporting.writing.formats import to_csv
 from lalm_ambig.reporting.writing.page import Shown
+from lalm_ambig.tabular.writers import to_csv
 
 MARK_WIDTH = 110
 """Letters of a line above a figure."""

@@ -7,12 +7,13 @@ from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.evaluation.results_file import read_results
+from lalm_ambig.evaluation.table import interval_cell
 from lalm_ambig.reporting.drawing.canvas import COLOURS, MARKERS, Drawing, axis_label, canvas, stem_of
 from lalm_ambig.reporting.drawing.item_groups import MOST_LINES
 from lalm_ambig.reporting.reading.groups import Group
 from lalm_ambig.reporting.reading.inputs import Row
 from lalm_ambig.reporting.reading.report import Report
-from lalm_ambig.reporting.writing.sheet import Column, Entry, Sheet, SheetLine
+from lalm_ambig.tabular.model import Cell, Column, ResultTable, TableRow
 
 TITLE = "What averaging several reasonings costs"
 METRIC = "js_div_bits"
@@ -66,7 +67,7 @@ def _drawing(group: Group, curves: Mapping[str, Curve]) -> Drawing:
     figure.suptitle(title)
     stem = stem_of("cost", group.dataset)
     caption = CAPTION + (TIMED if timed else UNTIMED)
-    return Drawing(stem, title, caption, figure, _sheet(stem, title, curves))
+    return Drawing(stem, title, caption, figure, _table(stem, title, curves))
 
 
 def _place(results: Results, timed: bool) -> float:
@@ -88,16 +89,18 @@ def _named(results: Results) -> str:
     return "greedy" if results.about.samples == 1 else str(results.about.samples)
 
 
-def _sheet(stem: str, title: str, curves: Mapping[str, Curve]) -> Sheet:
+def _table(stem: str, title: str, curves: Mapping[str, Curve]) -> ResultTable:
     columns = (Column("samples", "samples"), Column("seconds_an_item", "s an item"), Column(METRIC, METRIC))
-    lines = []
-    for label, curve in curves.items():
-        for results in curve:
-            about, found = results.about, results.metrics[METRIC]
-            entries = (
-                Entry(about.samples),
-                Entry(about.seconds_an_item),
-                Entry(found.value, found.low, found.high),
-            )
-            lines.append(SheetLine((label,), entries))
-    return Sheet(stem, title, ("row",), columns, tuple(lines), ())
+    rows = [
+        TableRow(
+            (label,),
+            (
+                Cell(results.about.samples),
+                Cell(results.about.seconds_an_item),
+                interval_cell(results.metrics[METRIC]),
+            ),
+        )
+        for label, curve in curves.items()
+        for results in curve
+    ]
+    return ResultTable(("row",), columns, tuple(rows), stem=stem, title=title)

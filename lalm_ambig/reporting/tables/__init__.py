@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from lalm_ambig.core.discovery import module_names, module_of
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.reporting.reading.report import Report
-from lalm_ambig.reporting.writing.sheet import Sheet
+from lalm_ambig.tabular.model import ResultTable
 
 
 def table_names() -> list[str]:
@@ -14,11 +14,11 @@ def table_names() -> list[str]:
     return module_names(sys.modules[__name__])
 
 
-def sheets(name: str, report: Report) -> Sequence[Sheet]:
+def sheets(name: str, report: Report) -> Sequence[ResultTable]:
     """A table, laid out; InputError for a name that is none."""
     if name not in table_names():
         raise InputError(
             f"unknown table {name!r}: expected one of {', '.join(table_names())}", where="--table"
         )
-    found: Sequence[Sheet] = module_of(sys.modules[__name__], name).sheets(report)
+    found: Sequence[ResultTable] = module_of(sys.modules[__name__], name).sheets(report)
     return found

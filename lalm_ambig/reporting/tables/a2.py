@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from lalm_ambig.evaluation.published import published
 from lalm_ambig.reporting.layout import Layout, Wanted
-from lalm_ambig.reporting.published import published
 from lalm_ambig.reporting.reading.report import Report
-from lalm_ambig.reporting.writing.sheet import Sheet
+from lalm_ambig.tabular.model import ResultTable
 
 TITLE = "Post-training methods with the ambiguity-aware objective (paper A, Table 2)"
 LAYOUT = Layout(
@@ -25,6 +25,6 @@ LAYOUT = Layout(
 )
 
 
-def sheets(report: Report) -> Sequence[Sheet]:
+def sheets(report: Report) -> Sequence[ResultTable]:
     """The table, and the paper's own figures apart."""
-    return [LAYOUT.sheet(report), published("lalm_table_2")]
+    return [LAYOUT.table(report), published("lalm_table_2").table()]

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from lalm_ambig.reporting.layout import READING, gap, line_of
-from lalm_ambig.reporting.published import published
+from lalm_ambig.evaluation.published import published
+from lalm_ambig.evaluation.table import metric_columns
+from lalm_ambig.reporting.layout import READING, gap, row_of
 from lalm_ambig.reporting.reading.groups import Dataset, Group, lines_by_method, title_of
 from lalm_ambig.reporting.reading.lines import Line
 from lalm_ambig.reporting.reading.report import Report
-from lalm_ambig.reporting.writing.sheet import Column, Sheet, SheetLine, metric_columns, ranked
+from lalm_ambig.tabular.model import Column, ResultTable, TableRow, ranked
 
 TITLE = "SFT with and without curated reasoning, in-domain and cross-domain (paper A, Table 3)"
 METRICS = ("js_div_bits", "bc", "r2_pearson_item", "brier_mean")
@@ -22,23 +23,23 @@ PAPER_SECTIONS: tuple[Section, ...] = (
 )
 
 
-def sheets(report: Report) -> Sequence[Sheet]:
+def sheets(report: Report) -> Sequence[ResultTable]:
     """The table, and the paper's own figures apart."""
     columns = metric_columns(METRICS)
-    lines: list[SheetLine] = []
+    rows: list[TableRow] = []
     ends: list[int] = []
     caption: list[str] = []
     for section in dict.fromkeys([*PAPER_SECTIONS, *_others(report)]):
         title, dataset, source = section
         group = report.group(dataset)
         gaps = PAPER if section in PAPER_SECTIONS else ()
-        lines += _section(title, lines_by_method(group, trained_on=source), columns, gaps=gaps)
-        ends.append(len(lines) - 1)
+        rows += _section(title, lines_by_method(group, trained_on=source), columns, gaps=gaps)
+        ends.append(len(rows) - 1)
         caption += group.caption() if group is not None else []
     below = (*dict.fromkeys(caption), READING, *report.left_out)
     heads = ("setting", "CoT", "KL")
-    own = Sheet("a3", TITLE, heads, columns, tuple(lines), below, frozenset(ends))
-    return [own, published("lalm_table_3")]
+    table = ResultTable(heads, columns, tuple(rows), below, frozenset(ends), stem="a3", title=TITLE)
+    return [table, published("lalm_table_3").table()]
 
 
 def _others(report: Report) -> Iterator[Section]:
@@ -65,17 +66,17 @@ def _source_title(source: str) -> str:
 
 def _section(
     title: str, found: Mapping[str, Sequence[Line]], columns: Sequence[Column], *, gaps: Sequence[str]
-) -> list[SheetLine]:
+) -> list[TableRow]:
     missing = [method for method in gaps if not found.get(method)]
     note = f"not given {title}: {', '.join('CoT {} KL {}'.format(*ROWS[method]) for method in missing)}"
-    lines: list[SheetLine] = []
+    rows: list[TableRow] = []
     tests: list[int] = []
     for method, marks in ROWS.items():
         if method in missing:
-            lines.append(gap((title, *marks), columns, note))
+            rows.append(gap((title, *marks), columns, note))
         several = found.get(method, ())
         for line in several:
             name = title if len(several) == 1 else f"{title} ({line.label})"
-            tests += [] if line.is_leaky else [len(lines)]
-            lines.append(line_of(line, columns, (name, *marks)))
-    return ranked(lines, columns, among=tests)
+            tests += [] if line.is_leaky else [len(rows)]
+            rows.append(row_of(line, columns, (name, *marks)))
+    return ranked(rows, columns, among=tests)

@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 
 from lalm_ambig.reporting.drawing.canvas import stem_of
-from lalm_ambig.reporting.layout import group_sheet
+from lalm_ambig.reporting.layout import group_table
 from lalm_ambig.reporting.reading.lines import Line
 from lalm_ambig.reporting.reading.recipe import METHODS
 from lalm_ambig.reporting.reading.report import Report
-from lalm_ambig.reporting.writing.sheet import Sheet
+from lalm_ambig.tabular.model import ResultTable
 
 TITLE = "All results"
 
 
-def sheets(report: Report) -> Sequence[Sheet]:
+def sheets(report: Report) -> Sequence[ResultTable]:
     """One sheet a corpus or part."""
     return [
-        group_sheet(stem_of("all", group.dataset), group, left_out=report.left_out, name=_method)
+        group_table(stem_of("all", group.dataset), group, left_out=report.left_out, name=_method)
         for group in report.groups
     ]
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from lalm_ambig.corpora.base import SHALA_METRICS
+from lalm_ambig.evaluation.published import published
 from lalm_ambig.reporting.layout import Layout, Wanted
-from lalm_ambig.reporting.published import published
 from lalm_ambig.reporting.reading.report import Report
-from lalm_ambig.reporting.writing.sheet import Sheet
+from lalm_ambig.tabular.model import ResultTable
 
 TITLE = "Learning from annotators' distributions by reinforcement (paper B, Table 1)"
 LAYOUT = Layout(
@@ -33,6 +33,6 @@ LAYOUT = Layout(
 )
 
 
-def sheets(report: Report) -> Sequence[Sheet]:
+def sheets(report: Report) -> Sequence[ResultTable]:
     """The table, and the paper's own figures apart."""
-    return [LAYOUT.sheet(report), published("shala_table_1")]
+    return [LAYOUT.table(report), published("shala_table_1").table()]

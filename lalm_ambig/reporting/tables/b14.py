@@ -9,7 +9,7 @@ from lalm_ambig.reporting.reading.corpora import texts
 from lalm_ambig.reporting.reading.groups import Group
 from lalm_ambig.reporting.reading.median_items import Picked, check_known, chosen, distance, median_items
 from lalm_ambig.reporting.reading.report import Report
-from lalm_ambig.reporting.writing.sheet import MISSING, Column, Entry, Sheet, SheetLine
+from lalm_ambig.tabular.model import MISSING, Cell, Column, ResultTable, TableRow
 
 TITLE = "Reasoning of each model on the same item (paper B, Tables 14 to 16)"
 RULE = "The item of median entropy in its ambiguity level: chosen by the votes alone, not by any answer."
@@ -19,7 +19,7 @@ WITHOUT = "This item has no text in the corpus."
 READING = "Probabilities per class; JSD: distance (base 2, root) from people's distribution."
 
 
-def sheets(report: Report) -> Sequence[Sheet]:
+def sheets(report: Report) -> Sequence[ResultTable]:
     """A sheet an item, for the corpora whose policies write something. InputError for an unknown item."""
     groups = [group for group in report.groups if any(_writes(line.predictions) for line in group.lines)]
     check_known(report.items, [line.predictions for group in groups for line in group.lines])
@@ -36,7 +36,7 @@ def _said(prediction: Prediction) -> str:
     return "" if response == READ_AT else response
 
 
-def _of_group(group: Group, report: Report) -> Iterator[Sheet]:
+def _of_group(group: Group, report: Report) -> Iterator[ResultTable]:
     lines = [(line.label, line.predictions) for line in group.lines]
     found = chosen(report.items, lines[0][1]) if report.items else median_items([rows for _, rows in lines])
     rule = ASKED if report.items else RULE
@@ -63,31 +63,32 @@ def _sheet(
     *,
     text: str | None,
     words: tuple[str, tuple[str, ...]],
-) -> Sheet:
+) -> ResultTable:
     """What the item says, what people chose, what each policy says; `words`: the name of its files, its caption."""
     name, level = item
     answers = [(label, p) for label, predictions in lines for p in predictions if p.id == name and p.response]
     first = next(p for _, predictions in lines for p in predictions if p.id == name)
     people = [vote / sum(first.votes) for vote in first.votes]
     columns = (*(Column(c, c) for c in group.results.categories), Column("js_dist_bits", "JSD ↓"))
-    rows = [SheetLine(("item", text), tuple(Entry(text="") for _ in columns))] if text is not None else []
-    rows += [SheetLine(("people", f"{sum(first.votes):g} votes"), (*map(_share, people), Entry()))]
+    rows = [TableRow(("item", text), tuple(Cell(text="") for _ in columns))] if text is not None else []
+    rows += [TableRow(("people", f"{sum(first.votes):g} votes"), (*map(_share, people), Cell()))]
     ends = frozenset(range(len(rows)))
     rows += [_answer(label, p) for label, p in answers]
     title = f"{group.title}, item {name}, {level} ambiguity"
     stem, caption = words
-    return Sheet(stem, title, ("model", "response"), columns, tuple(rows), caption, ends, prose=1)
+    heads = ("model", "response")
+    return ResultTable(heads, columns, tuple(rows), caption, ends, stem=stem, title=title, prose=1)
 
 
-def _answer(label: str, prediction: Prediction) -> SheetLine:
+def _answer(label: str, prediction: Prediction) -> TableRow:
     notes = []
     if prediction.unparsed is not None:
         notes.append(f"could not be read ({prediction.unparsed}): counted as uniform")
     if prediction.closed:
         notes.append("the missing end of the response was appended to read the answer")
-    entries = (*map(_share, prediction.predicted_dist), Entry(distance(prediction)))
-    return SheetLine((label, _said(prediction) or MISSING), entries, tuple(notes))
+    cells = (*map(_share, prediction.predicted_dist), Cell(distance(prediction)))
+    return TableRow((label, _said(prediction) or MISSING), cells, tuple(notes))
 
 
-def _share(value: float) -> Entry:
-    return Entry(value)
+def _share(value: float) -> Cell:
+    return Cell(value)

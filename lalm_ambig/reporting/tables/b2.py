@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 from lalm_ambig.corpora.base import SHALA_METRICS
-from lalm_ambig.evaluation.literature import literature
-from lalm_ambig.reporting.layout import gap, line_of
+from lalm_ambig.evaluation.published import literature
+from lalm_ambig.evaluation.table import metric_columns
+from lalm_ambig.reporting.layout import gap, row_of
 from lalm_ambig.reporting.reading.groups import Dataset, lines_by_method, title_of
 from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.reporting.tables.b1 import LAYOUT
-from lalm_ambig.reporting.writing.sheet import Column, Entry, Sheet, SheetLine, metric_columns, ranked
+from lalm_ambig.tabular.model import Column, ResultTable, TableRow, ranked
 
 TITLE = "SHALA-LLM beside ambiguity-aware systems of the literature (paper B, Table 2)"
 METHODS = ("shala", "shala_batch", "shala_unscaled")
@@ -18,43 +19,42 @@ READING = (
 )
 
 
-def sheets(report: Report) -> Sequence[Sheet]:
+def sheets(report: Report) -> Sequence[ResultTable]:
     """One table: each corpus with the literature first and this report's runs behind it."""
     columns = metric_columns(SHALA_METRICS)
-    lines: list[SheetLine] = []
+    rows: list[TableRow] = []
     ends: list[int] = []
     caption: list[str] = [READING]
     noted: dict[str, list[str]] = {}
     for dataset in LAYOUT.datasets:
         printed, notes = _printed(dataset)
-        lines += [*printed, *_own(report, dataset, columns)]
-        ends.append(len(lines) - 1)
+        rows += [*printed, *_of_report(report, dataset, columns)]
+        ends.append(len(rows) - 1)
         group = report.group(dataset)
         caption += group.caption() if group is not None else []
         for note in notes:
             noted.setdefault(note, []).append(title_of(dataset))
     caption += [f"{', '.join(titles)}, as printed: {note}" for note, titles in noted.items()]
     below = (*caption, *report.left_out)
-    return [Sheet("b2", TITLE, ("dataset", "method"), columns, tuple(lines), below, frozenset(ends))]
+    heads = ("dataset", "method")
+    return [ResultTable(heads, columns, tuple(rows), below, frozenset(ends), stem="b2", title=TITLE)]
 
 
-def _printed(dataset: Dataset) -> tuple[list[SheetLine], list[str]]:
+def _printed(dataset: Dataset) -> tuple[list[TableRow], list[str]]:
     """The rows of the literature and what is to be known about them."""
     title = title_of(dataset)
-    lines, notes = [], []
-    for grid in literature(*dataset):
-        for name, *figures in grid.rows:
-            lines.append(
-                SheetLine((title, f"{name.text}, as printed"), tuple(Entry(text=f.text) for f in figures))
-            )
-        notes += grid.caption.splitlines()
-    return lines, notes
+    rows: list[TableRow] = []
+    notes: list[str] = []
+    for table in literature(*dataset):
+        rows += [TableRow((title, f"{row.names[0]}, as printed"), row.cells) for row in table.rows]
+        notes += table.caption
+    return rows, notes
 
 
-def _own(report: Report, dataset: Dataset, columns: Sequence[Column]) -> list[SheetLine]:
-    title, found = title_of(dataset), lines_by_method(report.group(dataset))
-    own = [line for method in METHODS for line in found.get(method, ())]
-    if not own:
+def _of_report(report: Report, dataset: Dataset, columns: Sequence[Column]) -> list[TableRow]:
+    title, by_method = title_of(dataset), lines_by_method(report.group(dataset))
+    lines = [line for method in METHODS for line in by_method.get(method, ())]
+    if not lines:
         return [gap((title, "SHALA-LLM, this report"), columns, f"not given on {title}: SHALA-LLM")]
-    lines = [line_of(line, columns, (title, f"{line.label}, this report")) for line in own]
-    return ranked(lines, columns, among=[n for n, line in enumerate(own) if not line.is_leaky])
+    rows = [row_of(line, columns, (title, f"{line.label}, this report")) for line in lines]
+    return ranked(rows, columns, among=[n for n, line in enumerate(lines) if not line.is_leaky])

@@ -3,13 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lalm_ambig.reporting.published import figures
+from lalm_ambig.evaluation.published import published
 from lalm_ambig.reporting.reading.groups import Dataset, title_of
 from lalm_ambig.reporting.reading.report import Report
-from lalm_ambig.reporting.writing.sheet import Column, Entry, Sheet, SheetLine
+from lalm_ambig.tabular.model import Cell, Column, ResultTable, TableRow
 
 TITLE = "What is in a corpus (paper B, Tables 5 to 10)"
-PRINTED = figures("shala_tables_5_to_10")
+PRINTED = {
+    "majority": published("shala_tables_5_to_7"),
+    "ambiguity_levels": published("shala_table_8"),
+    "active_labels": published("shala_tables_9_and_10"),
+}
+"""Key of a summary → the paper's counts of the same kind of items."""
 PAPER: tuple[Dataset, ...] = (
     ("chaosnli", None),
     ("chaosnli", "mnli"),
@@ -29,8 +34,8 @@ LEVELS = "Ambiguity level: normalised entropy of the votes in [0, .33), [.33, .6
 ENTROPY = "Entropies are normalised, in [0, 1]."
 ITEMS = Column("items", "items")
 SHARE = Column("share", "share")
-PAPER_ITEMS = Column("items_paper_b", "items, paper B")
-ENTROPIES = (Column("mean_entropy", "mean entropy"), Column("mean_entropy_paper_b", "entropy, paper B"))
+PAPER_ITEMS = Column("items_shala_llm", "items, SHALA-LLM")
+ENTROPIES = (Column("mean_entropy", "mean entropy"), Column("mean_entropy_shala_llm", "entropy, SHALA-LLM"))
 SIZES: Mapping[str, str] = {
     "items": "items",
     "with_sound": "with sound",
@@ -46,7 +51,7 @@ def datasets_of(report: Report) -> Sequence[Dataset]:
     return tuple(dict.fromkeys([*PAPER, *(group.dataset for group in report.groups)]))
 
 
-def sheets(report: Report) -> Sequence[Sheet]:
+def sheets(report: Report) -> Sequence[ResultTable]:
     """Sizes, majority classes, ambiguity levels, and numbers of classes with a vote."""
     datasets = datasets_of(report)
     by_class, by_level = ("Majority classes (paper B, Tables 5 to 7)", "Ambiguity levels (paper B, Table 8)")
@@ -64,7 +69,7 @@ def sheets(report: Report) -> Sequence[Sheet]:
     ]
 
 
-def _sizes(report: Report, datasets: Sequence[Dataset]) -> Sheet:
+def _sizes(report: Report, datasets: Sequence[Dataset]) -> ResultTable:
     columns = (
         *(Column(key, label) for key, label in SIZES.items()),
         Column("annotators", "annotators, min–median–max"),
@@ -72,77 +77,77 @@ def _sizes(report: Report, datasets: Sequence[Dataset]) -> Sheet:
         Column("disagreement", "disagreement"),
         Column("alpha", "α"),
     )
-    lines = [
-        SheetLine((title_of(dataset),), tuple(Entry() for _ in columns), _why(report, dataset))
+    rows = [
+        TableRow((title_of(dataset),), tuple(Cell() for _ in columns), _why(report, dataset))
         if (summary := _summary(report, dataset)) is None
-        else SheetLine((title_of(dataset),), _sized(summary))
+        else TableRow((title_of(dataset),), _sized(summary))
         for dataset in datasets
     ]
     meaning = (
         "Disagreement: how often two annotators of an item differ, unbiased; α: what is added to each count so that "
         "draws from the counts disagree as often."
     )
-    return Sheet(
-        "corpora", "Corpora of this report", ("corpus",), columns, tuple(lines), (WHOLE, ENTROPY, meaning)
-    )
+    caption = (WHOLE, ENTROPY, meaning)
+    title = "Corpora of this report"
+    return ResultTable(("corpus",), columns, tuple(rows), caption, stem="corpora", title=title)
 
 
-def _sized(summary: Mapping[str, Any]) -> tuple[Entry, ...]:
+def _sized(summary: Mapping[str, Any]) -> tuple[Cell, ...]:
     counts = {**summary, **summary["splits"]}
     floor = summary["noise_floor"] or {}
     annotators = "–".join(f"{value:g}" for value in summary["annotators"].values())
     return (
         *(_count(counts.get(key)) for key in SIZES),
-        Entry(text=annotators),
-        *(Entry(value) for value in (summary["mean_entropy"], floor.get("disagreement"), floor.get("alpha"))),
+        Cell(text=annotators),
+        *(Cell(value) for value in (summary["mean_entropy"], floor.get("disagreement"), floor.get("alpha"))),
     )
 
 
-def _kinds(report: Report, kind: tuple[str, str], *, title: str, columns: Sequence[Column]) -> Sheet:
-    """A line for each kind of item of each corpus; kinds that only the paper counts stand beside a gap."""
+def _kinds(report: Report, kind: tuple[str, str], *, title: str, columns: Sequence[Column]) -> ResultTable:
+    """A row for each kind of item of each corpus; a kind that only the paper counts has a gap."""
     key, head = kind
-    lines: list[SheetLine] = []
+    rows: list[TableRow] = []
     ends: list[int] = []
     for dataset in datasets_of(report):
-        summary, printed = _summary(report, dataset), PRINTED[key].get(_key(dataset), {})
+        summary, printed = _summary(report, dataset), PRINTED[key].figures(*dataset)
         if summary is None and not printed:
-            lines.append(
-                SheetLine((title_of(dataset), "–"), tuple(Entry() for _ in columns), _why(report, dataset))
-            )
+            gaps = tuple(Cell() for _ in columns)
+            rows.append(TableRow((title_of(dataset), "–"), gaps, _why(report, dataset)))
         total = 0 if summary is None else summary["items"]
         for name in printed if summary is None else summary[key]:
             counted = None if summary is None else summary[key][name]
-            entries = _shares(counted, total, printed.get(name)) + _entropies(counted, dataset, name)
+            cells = _cells(counted, total, printed.get(name, {}))
             notes = _why(report, dataset) if summary is None else ()
-            lines.append(SheetLine((title_of(dataset), name), entries[: len(columns)], notes))
-        ends.append(len(lines) - 1)
+            rows.append(TableRow((title_of(dataset), name), cells[: len(columns)], notes))
+        ends.append(len(rows) - 1)
     caption = (WHOLE, AS_PRINTED, {"ambiguity_levels": LEVELS, "active_labels": ENTROPY}.get(key, ""))
-    stem = f"corpora_{key}"
-    return Sheet(
-        stem,
-        title,
+    return ResultTable(
         ("corpus", head),
         tuple(columns),
-        tuple(lines),
+        tuple(rows),
         tuple(filter(None, caption)),
         frozenset(ends),
+        stem=f"corpora_{key}",
+        title=title,
     )
 
 
-def _shares(counted: Any, total: int, printed: str | None) -> tuple[Entry, ...]:
-    items = counted["items"] if isinstance(counted, Mapping) else counted
-    share = Entry() if items is None else Entry(items / total, text=f"{items / total:.1%}")
-    return _count(items), share, Entry(text=printed)
+def _cells(counted: Any, total: int, printed: Mapping[str, str]) -> tuple[Cell, ...]:
+    """Items, their share, the paper's items; mean entropy, the paper's mean entropy."""
+    items, entropy = counted, None
+    if isinstance(counted, Mapping):
+        items, entropy = counted["items"], counted["mean_entropy"]
+    return (
+        _count(items),
+        Cell() if items is None else Cell(items / total, text=f"{items / total:.1%}"),
+        Cell(text=printed.get("items")),
+        Cell(entropy, text=None if entropy is None else f"{entropy:.4f}"),
+        Cell(text=printed.get("mean entropy")),
+    )
 
 
-def _entropies(counted: Any, dataset: Dataset, name: str) -> tuple[Entry, ...]:
-    value = counted["mean_entropy"] if isinstance(counted, Mapping) else None
-    written = None if value is None else f"{value:.4f}"
-    return Entry(value, text=written), Entry(text=PRINTED["mean_entropy"].get(_key(dataset), {}).get(name))
-
-
-def _count(value: int | None) -> Entry:
-    return Entry() if value is None else Entry(value, text=f"{value:,}")
+def _count(value: int | None) -> Cell:
+    return Cell() if value is None else Cell(value, text=f"{value:,}")
 
 
 def _summary(report: Report, dataset: Dataset) -> Mapping[str, Any] | None:
@@ -154,7 +159,3 @@ def _why(report: Report, dataset: Dataset) -> tuple[str, ...]:
     found = report.corpora.get(dataset)
     reason = found if isinstance(found, str) else "it was not looked at"
     return (f"{title_of(dataset)} was not counted: {reason}",)
-
-
-def _key(dataset: Dataset) -> str:
-    return " ".join(filter(None, dataset))

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from lalm_ambig.files.atomic import replacing, write_text
 from lalm_ambig.files.kinds import check_replaceable, mark_of, marked, table_with
-from lalm_ambig.reporting.writing.formats import latex, markdown, to_csv
-from lalm_ambig.reporting.writing.sheet import Sheet
+from lalm_ambig.tabular.model import ResultTable
+from lalm_ambig.tabular.writers import latex, markdown, to_csv
 
 MARK = mark_of("report")
 COMMENT = {".md": f"<!-- {MARK} -->\n", ".tex": f"% {MARK}\n", ".html": f"<!-- {MARK} -->\n", ".csv": ""}
@@ -15,7 +15,7 @@ LAST_COLUMN = "notes"
 """By which a CSV of a report is known."""
 
 
-def write_sheet(folder: Path, sheet: Sheet) -> None:
+def write_sheet(folder: Path, sheet: ResultTable) -> None:
     """A table as Markdown, LaTeX and CSV."""
     for suffix, text in ((".md", markdown(sheet)), (".tex", latex(sheet)), (".csv", to_csv(sheet))):
         write(folder / f"{sheet.stem}{suffix}", text)

@@ -8,9 +8,9 @@ from pathlib import Path
 from lalm_ambig.evaluation.table import uncertainty
 from lalm_ambig.reporting.reading.groups import Group
 from lalm_ambig.reporting.reading.report import Report
-from lalm_ambig.reporting.writing.escaping import html_escape as escape
-from lalm_ambig.reporting.writing.formats import html
-from lalm_ambig.reporting.writing.sheet import Sheet
+from lalm_ambig.tabular.escaping import html_escape as escape
+from lalm_ambig.tabular.model import ResultTable
+from lalm_ambig.tabular.writers import html
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222 }
@@ -32,7 +32,7 @@ class Shown:
     png: Path
 
 
-def page(report: Report, sheets: Sequence[Sheet], figures: Sequence[Shown]) -> str:
+def page(report: Report, sheets: Sequence[ResultTable], figures: Sequence[Shown]) -> str:
     """The whole page."""
     parts = [f"<h2>What was measured</h2>\n{_statement(report)}"]
     if sheets:

@@ -5,22 +5,23 @@ import io
 
 import pytest
 
-from lalm_ambig.reporting.writing.formats import html, latex, markdown, to_csv
-from lalm_ambig.reporting.writing.sheet import Column, Entry, Sheet, SheetLine, ranked
+from lalm_ambig.tabular.model import Cell, Column, ResultTable, TableRow, ranked
+from lalm_ambig.tabular.writers import html, latex, markdown, to_csv
 
 LOW, HIGH = Column("js", "JS ↓", higher_is_better=False), Column("bc", "BC ↑", higher_is_better=True)
 
 
-def lines(*rows: tuple[str, float | None, float | None]) -> list[SheetLine]:
-    return [SheetLine((name,), (Entry(js), Entry(bc))) for name, js, bc in rows]
+def lines(*rows: tuple[str, float | None, float | None]) -> list[TableRow]:
+    return [TableRow((name,), (Cell(js), Cell(bc))) for name, js, bc in rows]
 
 
-def ranks(found: list[SheetLine]) -> list[tuple[int, ...]]:
-    return [tuple(entry.rank for entry in line.entries) for line in found]
+def ranks(found: list[TableRow]) -> list[tuple[int, ...]]:
+    return [tuple(cell.rank for cell in line.cells) for line in found]
 
 
-def sheet(*shown: SheetLine) -> Sheet:
-    return Sheet("t", "A_b & c", ("method",), (LOW, HIGH), shown, ("5 % of <items>",))
+def sheet(*shown: TableRow) -> ResultTable:
+    caption = ("5 % of <items>",)
+    return ResultTable(("method",), (LOW, HIGH), shown, caption, stem="t", title="A_b & c")
 
 
 def test_the_best_and_the_second_follow_each_metrics_direction() -> None:
@@ -39,25 +40,25 @@ def test_lines_that_are_not_among_those_ranked_take_no_rank_from_the_others() ->
 
 
 @pytest.mark.parametrize(
-    ("entry", "text"),
+    ("cell", "text"),
     [
-        (Entry(), "–"),
-        (Entry(float("inf")), "–"),
-        (Entry(0.12345), "0.123"),
-        (Entry(0.5, 0.4, 0.61), "0.500 (0.400–0.610)"),
-        (Entry(0.5, spread=0.02), "0.500 ± 0.020"),
-        (Entry(0.5, 0.4, 0.6, change=-0.123), "0.500 (0.400–0.600) [-12.3%]"),
-        (Entry(text="as printed"), "as printed"),
+        (Cell(), "–"),
+        (Cell(float("inf")), "–"),
+        (Cell(0.12345), "0.123"),
+        (Cell(0.5, 0.4, 0.61), "0.500 (0.400–0.610)"),
+        (Cell(0.5, spread=0.02), "0.500 ± 0.020"),
+        (Cell(0.5, 0.4, 0.6, change=-0.123), "0.500 (0.400–0.600) [-12.3%]"),
+        (Cell(text="as printed"), "as printed"),
     ],
 )
-def test_a_cell_says_its_value_and_how_sure_it_is(entry: Entry, text: str) -> None:
-    assert entry.written() == text
+def test_a_cell_says_its_value_and_how_sure_it_is(cell: Cell, text: str) -> None:
+    assert cell.written() == text
 
 
 def test_latex_marks_ranks_numbers_footnotes_and_escapes_everything_else() -> None:
     shown = sheet(
-        SheetLine(("x_1 & 100% {y}",), (Entry(0.1, rank=1, notes=("n#1",)), Entry(0.2, 0.1, 0.3, rank=2))),
-        SheetLine(("gap",), (Entry(notes=("other",)), Entry(notes=("n#1",)))),
+        TableRow(("x_1 & 100% {y}",), (Cell(0.1, rank=1, notes=("n#1",)), Cell(0.2, 0.1, 0.3, rank=2))),
+        TableRow(("gap",), (Cell(notes=("other",)), Cell(notes=("n#1",)))),
     )
     text = latex(shown)
     assert (
@@ -74,11 +75,11 @@ def test_latex_marks_ranks_numbers_footnotes_and_escapes_everything_else() -> No
 
 def test_a_row_of_latex_never_begins_with_a_bracket() -> None:
     """Behind a line break it would be read as its optional argument."""
-    assert latex(sheet(SheetLine(("[a]",), (Entry(0.1), Entry(0.2))))).count(r"{[}a{]} & 0.100") == 1
+    assert latex(sheet(TableRow(("[a]",), (Cell(0.1), Cell(0.2))))).count(r"{[}a{]} & 0.100") == 1
 
 
 def test_markdown_and_html_show_ranks_and_escape_names() -> None:
-    shown = sheet(SheetLine(("a|b <i>",), (Entry(0.1, rank=1), Entry(0.2, rank=2)), ("why",)))
+    shown = sheet(TableRow(("a|b <i>",), (Cell(0.1, rank=1), Cell(0.2, rank=2)), ("why",)))
     assert "| a\\|b &lt;i&gt;<sup>1</sup> | **0.100** | <u>0.200</u> |" in markdown(shown)
     assert "<sup>1</sup> why" in markdown(shown)
     assert "<th>a|b &lt;i&gt;<sup>1</sup></th><td><b>0.100</b></td><td><u>0.200</u></td>" in html(shown)
@@ -86,8 +87,8 @@ def test_markdown_and_html_show_ranks_and_escape_names() -> None:
 
 def test_csv_has_the_numbers_unrounded_and_gaps_empty() -> None:
     shown = sheet(
-        SheetLine(("a",), (Entry(0.123456, 0.1, 0.2), Entry(0.5, spread=0.01))),
-        SheetLine(("b",), (Entry(), Entry(text="0.50 (+1%)")), ("missing",)),
+        TableRow(("a",), (Cell(0.123456, 0.1, 0.2), Cell(0.5, spread=0.01))),
+        TableRow(("b",), (Cell(), Cell(text="0.50 (+1%)")), ("missing",)),
     )
     first, second = csv.DictReader(io.StringIO(to_csv(shown)))
     assert (first["js"], first["js_low"], first["js_high"], first["js_sd"]) == ("0.123456", "0.1", "0.2", "")

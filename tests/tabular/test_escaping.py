@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lalm_ambig.reporting.writing.escaping import html_escape, latex_escape, markdown_escape, visible
-from lalm_ambig.reporting.writing.formats import NOT_WIDER, latex
-from lalm_ambig.reporting.writing.sheet import Column, Entry, Sheet, SheetLine
+from lalm_ambig.tabular.escaping import html_escape, latex_escape, markdown_escape, visible
+from lalm_ambig.tabular.model import Cell, Column, ResultTable, TableRow
+from lalm_ambig.tabular.writers import NOT_WIDER, latex
 
 PRINTED = """
     textbackslash textasciitilde textasciicircum textless textgreater textbar textsuperscript ldots ss uparrow downarrow
@@ -64,11 +64,11 @@ def test_a_whole_table_holds_only_what_its_packages_know() -> None:
         map(chr, [*range(0x20, 0x180), *range(0x370, 0x3D0), *range(0x2010, 0x2030), 0x1F600, 0x202E])
     )
     lines = (
-        SheetLine((names, names), (Entry(0.1, 0.0, 0.2, rank=1, change=-0.5), Entry(text=names)), (names,)),
-        SheetLine((names, "[b]"), (Entry(0.2, rank=2, notes=("n",)), Entry())),
+        TableRow((names, names), (Cell(0.1, 0.0, 0.2, rank=1, change=-0.5), Cell(text=names)), (names,)),
+        TableRow((names, "[b]"), (Cell(0.2, rank=2, notes=("n",)), Cell())),
     )
     columns = (Column("a", "R² (item) ↑"), Column("b", names))
-    text = latex(Sheet("s", names, (names, "x"), columns, lines, (names,), frozenset({0}), prose=1))
+    text = latex(ResultTable((names, "x"), columns, lines, (names,), frozenset({0}), "s", names, prose=1))
     head, _, body = text.partition("\n")
     assert head == r"% needs \usepackage{booktabs,graphicx,amssymb}"
     assert body.isascii() and re.sub(r"\s", "", body).isprintable()
