@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from lalm_ambig.files.failures import CannotWrite, refused
 from lalm_ambig.files.places import Place, folder_place, place_of
@@ -28,6 +29,7 @@ __all__ = [
     "put_folder",
     "remove_unfinished",
     "replacing",
+    "replacing_text",
     "write_bytes",
     "write_lines",
     "write_text",
@@ -51,8 +53,8 @@ def write_text(path: Path | str, text: str) -> Path:
 
 def write_lines(path: Path | str, lines: Iterable[str]) -> Path:
     """Write lines, each with a line feed at its end, without holding all of them; otherwise as `write_text`."""
-    with replacing(path) as unfinished, unfinished.open("wb") as file:
-        file.writelines(f"{line}\n".encode(errors="backslashreplace") for line in lines)
+    with replacing_text(path) as file:
+        file.writelines(f"{line}\n" for line in lines)
     return Path(path)
 
 
@@ -86,6 +88,16 @@ def replacing(path: Path | str, *, remedy: str = "") -> Iterator[Path]:
     finally:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_text(path: Path | str) -> Iterator[TextIO]:
+    """Open a text file that takes the name `path` once the block ends well; encoded as by `write_text`."""
+    with (
+        replacing(path) as unfinished,
+        unfinished.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        yield file
 
 
 @contextmanager

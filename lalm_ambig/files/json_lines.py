@@ -1,19 +1,25 @@
-"""JSON Lines, one object a line, and files of one JSON value: what Python's reader would pass over is refused.
+"""JSON Lines (one object per line) read and written, and files of one JSON value.
 
-A key that an object has twice (the last would count), half of a surrogate pair (no file can hold it), a number or a
-nesting beyond all measure. What is wrong with the whole file, such as an array in place of lines, is an error of the
-file; what is wrong with a line is an error of that line, whose place the caller adds.
+`numbered_lines` yields the lines of a file, `json_object` parses one of them. The parser refuses some inputs that
+Python's accepts: an object with one key twice, half of a surrogate pair, a number too long, brackets too deep. A fault
+of the file, such as an array in place of lines, names the file. A fault of a line has no place; the caller adds it.
+
+`write_rows` writes with the package jsonlines. Its reader is not used: it strips a second byte order mark and U+001E
+silently, and it numbers lines by line feeds alone.
 """
 
 import json
 import math
 import re
 import reprlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import jsonlines
+
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.files.atomic import replacing_text
 from lalm_ambig.files.text import MARK, check_text, opened
 
 BYTE_ORDER_MARK = MARK.encode()
@@ -109,6 +115,28 @@ def json_value(text: str, *, source: str = "", of_pairs: Callable[[Pairs], objec
         wrong = "not JSON that can be read: a number too long or brackets too deep"
         raise InputError(wrong, where=source) from error
     return values
+
+
+def write_rows(path: Path | str, rows: Iterable[Mapping[str, Any]]) -> Path:
+    """Write one JSON object per line in UTF-8, without holding all of them in memory.
+
+    The file is replaced once all rows are written, or stays as it was. Half of a surrogate pair becomes `\\ud800`.
+
+    Args:
+        path: The file; missing folders above it are made.
+        rows: The objects, in order.
+
+    Returns:
+        The path.
+
+    Raises:
+        CannotWrite: The file cannot be written.
+        ValueError: A value is NaN or infinite, which JSON cannot hold.
+    """
+    encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+    with replacing_text(path) as file, jsonlines.Writer(file, dumps=encode) as writer:
+        writer.write_all(rows)
+    return Path(path)
 
 
 def without_twins(pairs: Pairs) -> dict[str, Any]:

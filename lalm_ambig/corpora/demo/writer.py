@@ -26,7 +26,8 @@ from lalm_ambig.corpora.crema_d.votes import (
 from lalm_ambig.corpora.demo.perception import Performance, perform
 from lalm_ambig.corpora.demo.rationale import explain
 from lalm_ambig.corpora.demo.voice import draw_speaker, speak, syllables_of
-from lalm_ambig.files.atomic import new_folder, replacing, write_text
+from lalm_ambig.files.atomic import new_folder, replacing
+from lalm_ambig.files.json_lines import write_rows
 
 RATIONALES_FILE = "rationales.jsonl"
 ACTED = ("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")
@@ -73,8 +74,7 @@ def write_demo(folder: Path, settings: DemoSettings) -> None:
         clips = list(_perform_all(unfinished / AUDIO_FOLDER, settings))
         _write_votes(unfinished / VOTES_FILE, clips)
         rows = [{"id": clip.name, "rationale": clip.rationale} for clip in clips]
-        text = "".join(f"{json.dumps(row)}\n" for row in rows)
-        write_text(unfinished / RATIONALES_FILE, text)
+        write_rows(unfinished / RATIONALES_FILE, rows)
 
 
 def _perform_all(audio: Path, settings: DemoSettings) -> Iterator[_Clip]:
