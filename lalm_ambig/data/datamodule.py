@@ -25,7 +25,7 @@ from lalm_ambig.readouts.logits import Scoring
 
 
 class Items(Dataset[Item], Sequence[Item]):
-    """Some of a split's items, with the rationales of a file in place of their own."""
+    """Items of a split, or some of them. Rationales of a file replace the corpus's."""
 
     def __init__(self, source: ItemView, rationales: dict[str, str], keep: Sequence[int]) -> None:
         self.source, self.rationales, self.keep = source, rationales, keep
@@ -40,38 +40,38 @@ class Items(Dataset[Item], Sequence[Item]):
     def __getitem__(self, index: int | slice) -> "Item | Items":
         if isinstance(index, slice):
             return Items(self.source, self.rationales, self.keep[index])
-        return self._spoken_for(self.source[self.keep[index]])
+        return self._with_rationale(self.source[self.keep[index]])
 
     def select(self, places: Sequence[int]) -> "Items":
-        """The items at these places of the source, in that order."""
+        """Return the items at these positions of the source, in that order."""
         return Items(self.source, self.rationales, places)
 
     def __iter__(self) -> Iterator[Item]:
-        return map(self._spoken_for, self.source.select(self.keep))
+        return map(self._with_rationale, self.source.select(self.keep))
 
     def with_sound(self) -> list[Item]:
         """The items that people heard."""
         return [item for item in self if item.has_sound]
 
-    def _spoken_for(self, item: Item) -> Item:
+    def _with_rationale(self, item: Item) -> Item:
         rationale = self.rationales.get(item.id)
         return item if rationale is None else replace(item, rationale=rationale)
 
 
 def _cuts(limit: int | float) -> bool:
-    """Whether a trainer's limit leaves batches out: a number of batches, or a share of them."""
+    """Whether a trainer's limit, a number of batches or a share of them, leaves batches out."""
     return isinstance(limit, int) or limit < 1
 
 
-def asked_alike(own: Corpus, other: Corpus) -> bool:
-    """Whether two corpora are asked about in the same words by default, so that a run's own words suit the other.
+def have_same_prompt(first: Corpus, second: Corpus) -> bool:
+    """Whether two corpora have the same default prompt, so that a run's prompt suits the other corpus.
 
-    Where the labels of one are not at hand: whether they are corpora of one kind.
+    Where the labels of one cannot be read, this is whether both are of one kind.
     """
     try:
-        return own is other or own.prompt == other.prompt
+        return first is second or first.prompt == second.prompt
     except InputError:
-        return own.name == other.name
+        return first.name == second.name
 
 
 def _check_positive(**settings: int | None) -> None:
@@ -126,29 +126,29 @@ class DataModule(lightning.LightningDataModule):
     ) -> None:
         """
         Args:
-            corpus: What to read, and how it is split.
+            corpus: The corpus, and how it is split.
             batch_size: Items that one process computes at once in training.
             eval_batch_size: Items in a batch of validation, test and prediction.
-            items_per_update: Items of one optimiser step, of all processes and passes together, whatever the hardware:
-                `trainer.accumulate_grad_batches` follows from it. By default what batch_size, processes and that
-                setting make.
+            items_per_update: Items of one optimiser step, over all processes and passes. It sets
+                `trainer.accumulate_grad_batches`, so that a step is the same on any hardware. By default a step has
+                the items that batch_size, processes and that setting make.
             rationales: JSON Lines of `data_curation` (or rows with `id` and `rationale`), in place of the corpus's own.
-            only_with_rationale: Train on items with a curated rationale only, whatever the method, so that methods that
-                need none are compared with the others on the same items.
-            prompt: Stem of a prompt in `lalm_ambig/prompts`, or a .txt file, for all items; by default the corpus's,
-                and for items without sound one that asks about a text.
-            glosses: Stem or .txt file of what each class means, where the prompt has a place for it; by default the
-                prompt's own. It changes the prompt only, never how votes are grouped into classes.
-            scoring: How a class name is scored: by the logit of its `first` token, or as a whole (`sequence`), which
-                names that begin with the same token need.
-            limit: Use at most so many items of each split, for a quick look: a sample, the same for every run on that
-                split, in which speakers, parts and majority classes have their shares.
-            cache_features: Compute a frozen audio encoder's features once a clip and keep them on disk.
+            only_with_rationale: Train only on items with a curated rationale, whatever the method. Methods that need
+                none are so compared with the others on the same items.
+            prompt: Stem of a prompt in `lalm_ambig/prompts`, or a .txt file, for all items. The default is the
+                corpus's, and for items without sound one that asks about a text.
+            glosses: Stem or .txt file of the meaning of each class, for a prompt with a place for it. The default is
+                the prompt's own. It changes the prompt only, never how votes are grouped into classes.
+            scoring: How a class name is scored: by the logit of its `first` token, or by all of its tokens
+                (`sequence`). Names that begin with the same token need the second.
+            limit: Use at most this many items of each split, for a quick look. They are a sample, the same for every
+                run on that split, in which speakers, parts and majority classes have their shares.
+            cache_features: Compute a frozen audio encoder's features once per clip and keep them on disk.
             skip_bad_rows: Leave malformed rows of the corpus out, counted and listed, instead of stopping at the first.
-            skip_long: Leave items out, counted and listed, that do not fit the model's positions together with the
-                longest response, instead of stopping before anything is trained.
+            skip_long: Leave out items that do not fit into the model's positions with the longest response. They are
+                counted and listed. Without this setting, such an item stops the run before anything is trained.
             workers: Processes that load batches.
-            seed: Of the order of the training items: the run's `seed`, or nothing.
+            seed: Seed of the order of the training items: the run's `seed`, or nothing.
         """
         super().__init__()
         _check_positive(batch_size=batch_size, eval_batch_size=eval_batch_size)
@@ -168,7 +168,7 @@ class DataModule(lightning.LightningDataModule):
         self.left_out: frozenset[str] = frozenset()
         """Ids of the items that are left out."""
         self.limited: dict[tuple[Portion, bool], list[int]] = {}
-        """Places of the items of a split, or of those with a rationale, that a limit leaves."""
+        """Positions of a split's items that a limit leaves: per split, and of all items or those with a rationale."""
         self._encoder: Encoder | None = None
         self._is_read = False
 
@@ -178,12 +178,12 @@ class DataModule(lightning.LightningDataModule):
 
     @property
     def prompt(self) -> str:
-        """Of items with sound, or of all. To know the corpus's own may mean to read its labels."""
+        """Prompt of items with sound, or of all items. The corpus may have to read its labels to know it."""
         return self.given_prompt or self.corpus.prompt
 
     @property
     def prompt_for_texts(self) -> str:
-        """Of items without sound: the given one, or what asks the same as the corpus's about a text."""
+        """Prompt of items without sound: the configured one, or the corpus's as a question about a text."""
         return self.given_prompt or FOR_TEXTS.get(self.prompt, self.prompt)
 
     def elicitation(self, *, reasoning: bool, readout: Readout) -> Elicitation:
@@ -198,15 +198,22 @@ class DataModule(lightning.LightningDataModule):
         )
 
     def setup(self, stage: str | None = None) -> None:
-        """Read and check the corpus; later calls do nothing. Raises InputError for whatever is wrong with it."""
+        """Read and check the corpus. Later calls do nothing.
+
+        Args:
+            stage: Lightning's name of what follows; it makes no difference.
+
+        Raises:
+            InputError: The corpus or the rationales are wrong.
+        """
         if self._is_read:
             return
         self.rationales = read_rationales(self.rationales_file) if self.rationales_file else {}
         self.prepared = prepare(self.corpus)
-        known = (
+        ids = (
             {item.id for split in SPLITS for item in self.prepared.items(split)} if self.rationales else set()
         )
-        if self.rationales and not known & set(self.rationales):
+        if self.rationales and not ids & set(self.rationales):
             raise InputError(
                 f"none of its {len(self.rationales)} ids is an item of corpus {self.corpus.name}:",
                 where=str(self.rationales_file),
@@ -250,12 +257,17 @@ class DataModule(lightning.LightningDataModule):
         return self._encoder
 
     def items(self, split: Portion, *, with_rationale: bool = False) -> Items:
-        """Items of a split, or of all; `with_rationale` leaves out those that have none."""
+        """Return items of a split, or of all splits.
+
+        Args:
+            split: The split, or `all`.
+            with_rationale: Leave out items without a rationale.
+        """
         source = self.prepared.items(None if split == "all" else split)
         keep: Sequence[int] = range(len(source))
         if with_rationale:
             rows = enumerate(zip(source.has_rationale(), source.ids(), strict=True))
-            keep = [i for i, (own, item) in rows if own or item in self.rationales]
+            keep = [i for i, (has_rationale, item) in rows if has_rationale or item in self.rationales]
         if self.limit is not None and self.limit < len(keep):
             chosen = (split, with_rationale)
             if chosen not in self.limited:
@@ -271,16 +283,16 @@ class DataModule(lightning.LightningDataModule):
         return [item for split in SPLITS for item in self.items(split)]
 
     def _sampled(self, items: Items, count: int | None) -> list[int]:
-        """So many of the items' places, best first (see `stratified_order`); as the split itself by its own seed, so
-        the same for every run on it."""
+        """Positions of a sample of the items, in stratified order. The split's seed makes it the same for every run."""
         ids, strata = items.source.ids(), items.source.strata()
         chosen = [ids[place] for place in items.keep], [strata[place] for place in items.keep]
         return [items.keep[n] for n in stratified_order(*chosen, seed=self.corpus.seed, count=count)]
 
     def validation_items(self) -> Items:
-        """The validation split, those items first for which text is written: the same at every validation.
+        """Return the validation split, the same at every validation.
 
-        Where the trainer looks at some batches only, any beginning is a sample of the split.
+        Items for which text is written come first. Where the trainer takes only some batches, any number of first
+        items is a sample of the split.
         """
         items, trainer = self.items("validation"), self.trainer
         if trainer is not None and _cuts(trainer.limit_val_batches):
@@ -293,7 +305,11 @@ class DataModule(lightning.LightningDataModule):
         return items.select([*first, *(place for place in items.keep if place not in sampled)])
 
     def train_items(self) -> Items:
-        """What is trained on. InputError where there is nothing, or no item has the rationale that is needed."""
+        """Return the items that are trained on.
+
+        Raises:
+            InputError: There are none, or none has the rationale that the method needs.
+        """
         items = self.items("train", with_rationale=self.needs.rationale or self.only_with_rationale)
         if items:
             return items
@@ -312,11 +328,11 @@ class DataModule(lightning.LightningDataModule):
         )
 
     def notes(self) -> list[str]:
-        """What a user must know of the training items: how many are left out for want of a rationale, and which."""
+        """Return a line on training items that are left out since they have no rationale, if there are any."""
         if not (self.needs.rationale or self.only_with_rationale):
             return []
-        every, kept = self.items("train"), {item.id for item in self.train_items()}
-        without = [item.id for item in every if item.id not in kept]
+        every, trained = self.items("train"), {item.id for item in self.train_items()}
+        without = [item.id for item in every if item.id not in trained]
         if not without or self.limit is not None:
             return []
         first = ", ".join(without[:3]) + (", …" if len(without) > 3 else "")
@@ -347,7 +363,7 @@ class DataModule(lightning.LightningDataModule):
         return self.loader("test")
 
     def loader(self, split: Portion) -> DataLoader[Batch]:
-        """This process's share of a split's items, in the corpus's order."""
+        """Return a loader of this process's share of a split's items, in the corpus's order."""
         return self._loader(self.items(split))
 
     def _loader(self, items: Items) -> DataLoader[Batch]:
