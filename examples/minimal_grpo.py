@@ -1,4 +1,4 @@
-"""GRPO in one file: the tiny model, the demo corpus, and a plain PyTorch loop.
+r"""GRPO in one file: the tiny model, the demo corpus, and a plain PyTorch loop.
 
     python examples/minimal_grpo.py
 

@@ -1,9 +1,11 @@
-"""Direct preference of the curated response over the policy's own worse ones, with L_dist and CE beside it: A(4), A(5).
+r"""On-policy DPO: preference of the curated response over the policy's own worse ones, with L_dist and CE added.
 
-Where the paper is silent: (1) the preference is averaged over an item's pairs, then over all items of the batch, one
-without a pair adding 0, so that a batch split over processes or accumulation steps gives the same gradient; (2) the
-class name's tokens are left out of the log-probabilities of both responses (SPEC 4); (3) CE is averaged over an item's
-tokens, then over items.
+Source: ambiguity-aware LALM, eq. 4 and 5. The paper leaves open, and we chose:
+
+1. The preference is averaged over an item's pairs, then over all items of the batch; an item without a pair adds 0. A
+   batch that is split over processes or accumulation steps then gives the same gradient.
+2. The class name's tokens are left out of the log-probabilities of both responses.
+3. CE is averaged over an item's tokens, then over items.
 """
 
 from dataclasses import dataclass
@@ -20,14 +22,16 @@ from lalm_ambig.objectives.sft import SFTExperience, mean_per_item
 
 @dataclass(frozen=True)
 class DPOExperience:
-    """Log-probabilities of whole responses, summed over their counted tokens, under policy and reference."""
+    """Log-probabilities of whole responses in nats, summed over their tokens, under policy and reference."""
 
     chosen: Float[Tensor, " item"]
     """Of the curated response, with gradients."""
     chosen_ref: Float[Tensor, " item"]
+    """Of the curated response under the reference; anything for an item without a pair."""
     rejected: Float[Tensor, "item negative"]
     """Of the policy's own responses, with gradients."""
     rejected_ref: Float[Tensor, "item negative"]
+    """Of the policy's own responses under the reference."""
     is_pair: Bool[Tensor, "item negative"]
     """True where there is such a response, False on padding."""
     supervised: SFTExperience
@@ -36,14 +40,28 @@ class DPOExperience:
 
 @dataclass(frozen=True)
 class DPOObjective:
-    """−log σ(β · margin) + kl_weight · L_dist + ce_weight · CE."""
+    r"""DPO's loss in nats (ambiguity-aware LALM, eq. 4 and 5).
+
+    $$\mathcal L = \frac1N \sum_n \frac{1}{|J_n|} \sum_{j \in J_n} -\log \sigma(\beta\, \Delta_{n,j}) + \lambda_1
+    L_{\mathrm{dist}} + \lambda_2 L_{\mathrm{CE}}, \quad \Delta_{n,j} = \log \frac{\pi_\theta(y_n^{\mathrm{pos}})}
+    {\pi_{\mathrm{ref}}(y_n^{\mathrm{pos}})} - \log \frac{\pi_\theta(y_{n,j}^{\mathrm{neg}})}
+    {\pi_{\mathrm{ref}}(y_{n,j}^{\mathrm{neg}})}$$
+
+    $J_n$ are the rejected responses to item $n$; an item without any adds 0 to the first term.
+
+    >>> one, zero = torch.tensor([1.0]), torch.tensor([0.0])
+    >>> curated = SFTExperience(zero[:, None], torch.tensor([[True]]), torch.zeros(1, 2), torch.tensor([[0.5, 0.5]]))
+    >>> experience = DPOExperience(one, zero, -one[:, None], zero[:, None], torch.tensor([[True]]), curated)
+    >>> round(DPOObjective(beta=0.5)(experience).total.item(), 4)
+    0.3133
+    """
 
     beta: float = 0.1
-    """β of A(5): how sharply the preference reacts to the margin; positive."""
+    """β: how sharply the preference reacts to the margin; positive."""
     kl_weight: float = 0.1
-    """λ1 of A(4): weight of L_dist behind the curated response; 0 is A Figure 2's DPO without KL."""
+    """λ1: weight of L_dist after the curated response; 0 is "CE-only" of ambiguity-aware LALM, Figure 2."""
     ce_weight: float = 0.1
-    """λ2 of A(4): weight of the cross-entropy of the curated response."""
+    """λ2: weight of the cross-entropy of the curated response."""
 
     def __post_init__(self) -> None:
         rules = (
@@ -58,7 +76,11 @@ class DPOObjective:
                 )
 
     def __call__(self, experience: DPOExperience) -> Loss:
-        """The loss in nats; parts: preference and its accuracy and margin over pairs, CE a token, KL an item."""
+        """The loss in nats.
+
+        Its parts: `preference`, `ce` per token and `kl` as means over items, `items_with_negative` as a share, and
+        `margin` in nats and `preference_accuracy` as means over pairs.
+        """
         pairs = experience.is_pair
         chosen = experience.chosen - experience.chosen_ref
         rejected = experience.rejected - experience.rejected_ref

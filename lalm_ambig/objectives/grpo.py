@@ -1,9 +1,12 @@
-"""Group relative policy optimisation: clipped token ratios times advantages, and a penalty to the reference, A(7).
+r"""Group relative policy optimisation: clipped token ratios times advantages, and a penalty to the reference.
 
-Where the paper is silent or others differ: (1) the penalty is the estimator r − log r − 1 with r = π_ref/π of each
-sampled token (k3), which is never negative; (2) the lower and upper clip may differ; (3) the mean over tokens may be
-taken within each response (A(7)), over all tokens of the batch, or by a constant length; (4) a response without counted
-tokens adds 0, yet counts in the mean over responses.
+Source: ambiguity-aware LALM, eq. 7; SHALA-LLM, eq. 7 and 11. The papers leave open, and we chose:
+
+1. The penalty is the estimator r − log r − 1 with r = π_ref/π of each sampled token (k3), which is never negative.
+2. The lower and the upper clip may differ.
+3. The mean over tokens is taken within each response, as in the papers, over all tokens of the batch, or by a constant
+   length.
+4. A response without tokens in the loss adds 0, and still counts in the mean over responses.
 """
 
 from dataclasses import dataclass
@@ -21,7 +24,7 @@ Average = Literal["sequence", "token", "constant"]
 
 @dataclass(frozen=True)
 class GRPOExperience:
-    """What the policy says about groups of responses, and how good they were."""
+    """What the policy says about groups of responses, and how good they were. Log-probabilities are in nats."""
 
     log_probs: Float[Tensor, "group rollout token"]
     """Under the policy as it is, with gradients."""
@@ -30,15 +33,28 @@ class GRPOExperience:
     ref_log_probs: Float[Tensor, "group rollout token"] | None
     """Under the reference; None where the penalty's weight is 0."""
     mask: Bool[Tensor, "group rollout token"]
-    """True on the tokens that count: sampled, and not of the class name."""
+    """True on the tokens of the loss: those of responses, without the class name."""
     advantages: Float[Tensor, "group rollout"]
     tokens: Float[Tensor, ""] | None = None
-    """What `average: token` divides by, where it is not this batch's counted tokens: see `GRPO.gather`."""
+    """Denominator for `average: token`; None for this batch's number of tokens in the loss."""
 
 
 @dataclass(frozen=True)
 class GRPOObjective:
-    """−min(ρÂ, clip(ρ)Â) + kl_weight · k3, averaged over tokens and responses."""
+    r"""GRPO's loss (ambiguity-aware LALM, eq. 7, with the sign of a loss).
+
+    $$\mathcal L = \frac1K \sum_k \frac{1}{|Z_k|} \sum_t \Big[ -\min\big(\rho_{k,t} \hat A_k,\
+    \mathrm{clip}(\rho_{k,t}, 1 - ε_{\mathrm{low}}, 1 + ε_{\mathrm{high}}) \hat A_k\big) + β\, \mathrm{k3}_{k,t} \Big],
+    \quad \rho_{k,t} = \frac{\pi_\theta(z_{k,t})}{\pi_{\mathrm{old}}(z_{k,t})}$$
+
+    The mean over $k$ is over all responses of the batch.
+
+    >>> zeros, mask = torch.zeros(1, 2, 1), torch.ones(1, 2, 1, dtype=torch.bool)
+    >>> ratio = torch.tensor([[[1.5], [1.0]]])
+    >>> experience = GRPOExperience(ratio.log(), zeros, None, mask, torch.tensor([[1.0, -1.0]]))
+    >>> round(GRPOObjective(clip_high=0.2, kl_weight=0.0)(experience).total.item(), 4)
+    -0.1
+    """
 
     clip_low: float = 0.2
     """ε below 1: ratios under 1 − clip_low are clipped where the advantage is negative; in (0, 1)."""
@@ -47,8 +63,8 @@ class GRPOObjective:
     kl_weight: float = 0.04
     """β: weight of the penalty to the reference; 0 leaves the reference out."""
     average: Average = "sequence"
-    """`sequence`: mean over a response's tokens, then over responses, A(7). `token`: mean over all tokens of the batch.
-    `constant`: sum over tokens divided by `constant_tokens`, mean over responses."""
+    """`sequence`: mean over a response's tokens, then over responses, as in the papers. `token`: mean over all tokens
+    of the batch. `constant`: sum over tokens divided by `constant_tokens`, mean over responses."""
     constant_tokens: int = 256
     """Length that `average: constant` divides by."""
 
@@ -66,15 +82,15 @@ class GRPOObjective:
                 )
 
     def __call__(self, experience: GRPOExperience) -> Loss:
-        """The loss, and as parts: mean ratio, share of clipped tokens, and the penalty in nats a token."""
+        """The loss; its parts are means over tokens: `ratio`, `clipped_share`, and `kl_to_reference` in nats."""
         mask, advantage = experience.mask, experience.advantages[..., None]
         ratio = (experience.log_probs - experience.old_log_probs).masked_fill(~mask, 0).exp()
         clipped = ratio.clamp(1 - self.clip_low, 1 + self.clip_high)
         losses = -torch.minimum(ratio * advantage, clipped * advantage)
-        bound = (clipped * advantage < ratio * advantage) & mask
+        is_clipped = (clipped * advantage < ratio * advantage) & mask
         parts = {
             "ratio": _over_tokens(ratio.detach(), mask),
-            "clipped_share": _over_tokens(bound.float(), mask),
+            "clipped_share": _over_tokens(is_clipped.float(), mask),
         }
         if experience.ref_log_probs is not None:
             penalty = k3(experience.log_probs, experience.ref_log_probs, mask)
@@ -86,9 +102,8 @@ class GRPOObjective:
     def _averaged(self, losses: Tensor, experience: GRPOExperience) -> Tensor:
         mask = experience.mask
         if self.average == "token":
-            return losses.sum() / (mask.sum() if experience.tokens is None else experience.tokens).clamp(
-                min=1
-            )
+            tokens = mask.sum() if experience.tokens is None else experience.tokens
+            return losses.sum() / tokens.clamp(min=1)
         length = mask.sum(-1).clamp(min=1) if self.average == "sequence" else self.constant_tokens
         return (losses.sum(-1) / length).mean()
 
@@ -98,7 +113,18 @@ def k3(
     ref_log_probs: Float[Tensor, "*batch token"],
     mask: Bool[Tensor, "*batch token"],
 ) -> Float[Tensor, "*batch token"]:
-    """r − log r − 1 with r = π_ref/π: an unbiased, non-negative estimate of KL(π ‖ π_ref) from a token sampled by π."""
+    r"""Estimate of KL(π ‖ π_ref) in nats per sampled token: unbiased, at least 0, and 0 where the mask is False.
+
+    $$r - \log r - 1, \quad r = \pi_{\mathrm{ref}} / \pi$$
+
+    Args:
+        log_probs: Of tokens that π sampled, in nats.
+        ref_log_probs: Of the same tokens under the reference, in nats.
+        mask: True on tokens that count.
+
+    >>> round(k3(torch.tensor([0.0]), torch.tensor([2.0]).log(), torch.tensor([True])).item(), 4)
+    0.3069
+    """
     difference = (ref_log_probs - log_probs).masked_fill(~mask, 0)
     return difference.exp() - difference - 1
 

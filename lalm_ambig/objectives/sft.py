@@ -1,8 +1,12 @@
-"""Supervised fine-tuning: CE on the curated response plus λ times the divergence of the readout, A(3).
+r"""Supervised fine-tuning: CE on the curated response, and the divergence of the readout.
 
-Where the paper is silent: (1) CE is averaged over an item's tokens, then over items, so that a batch split over
-processes or accumulation steps gives the same gradient; (2) CE leaves out the tokens of the class NAME unless
-`kl_weight` is 0, since a hard label there would pull against the distribution (SPEC 4).
+Source: ambiguity-aware LALM, eq. 2 and 3. The paper leaves open, and we chose:
+
+1. CE is averaged over an item's tokens, then over items. A batch that is split over processes or accumulation steps
+   then gives the same gradient.
+2. CE leaves out the tokens of the class name unless `kl_weight` is 0. A hard label there would pull against the
+   distribution.
+3. L_dist is KL(p ‖ p̂). Eq. 2 names its arguments the other way round, but its sum and the text say this.
 """
 
 from dataclasses import dataclass
@@ -21,12 +25,12 @@ class SFTExperience:
     """What the policy says about a batch of curated responses."""
 
     token_log_probs: Float[Tensor, "item token"]
-    """Log-probability of each curated token; anything where `mask` is False."""
+    """Log-probability of each curated token in nats; anything where `mask` is False."""
     mask: Bool[Tensor, "item token"]
     """True on the tokens that CE counts."""
     category_logits: Float[Tensor, "item category"] | None
-    """Read right after `<answer>`, behind the curated reasoning; None where the response states p in words, which has
-    no gradient of L_dist (SPEC 2)."""
+    """Read right after `<answer>`, which follows the curated reasoning. None where the response states p in words: text
+    has no gradient of L_dist."""
     label_dist: Float[Tensor, "item category"]
 
     def divergence(self) -> Float[Tensor, ""]:
@@ -38,12 +42,27 @@ class SFTExperience:
 
 @dataclass(frozen=True)
 class SFTObjective:
-    """ce_weight · CE + kl_weight · KL(p ‖ p̂)."""
+    r"""SFT's loss in nats (ambiguity-aware LALM, eq. 3).
+
+    $$\mathcal L = \frac1N \sum_n \Big[ w_{\mathrm{CE}} \frac{1}{T_n} \sum_{t=1}^{T_n} -\log \pi_\theta(z_{n,t}) +
+    \lambda\, \mathrm{KL}(p_n \,\|\, \hat p_n) \Big]$$
+
+    The sum over $t$ is over the $T_n$ tokens of the curated response that the mask counts.
+
+    >>> experience = SFTExperience(
+    ...     token_log_probs=torch.tensor([[-1.0, -3.0]]),
+    ...     mask=torch.tensor([[True, True]]),
+    ...     category_logits=torch.tensor([[0.0, 0.0]]),
+    ...     label_dist=torch.tensor([[1.0, 0.0]]),
+    ... )
+    >>> round(SFTObjective(ce_weight=1.0, kl_weight=1.0)(experience).total.item(), 4)
+    2.6931
+    """
 
     ce_weight: float = 1.0
     """Weight of the cross-entropy of the curated response; 0 is the KL-only ablation."""
     kl_weight: float = 1.0
-    """λ of A(3): weight of L_dist; 0 is the CE-only ablation, in which CE covers the class name too."""
+    """λ: weight of L_dist; 0 is the CE-only ablation, in which CE covers the class name too."""
 
     def __post_init__(self) -> None:
         for name in ("ce_weight", "kl_weight"):
@@ -59,7 +78,7 @@ class SFTObjective:
             )
 
     def __call__(self, experience: SFTExperience) -> Loss:
-        """The loss in nats; its parts are means over items: CE per token, and KL per item where it can be had."""
+        """The loss in nats, with `ce` per token and `kl` per item as its parts, both means over items."""
         ce = mean_per_item(-experience.token_log_probs, experience.mask)
         if experience.category_logits is None and not self.kl_weight:
             return Loss(self.ce_weight * ce, {"ce": ce.detach()})
@@ -70,6 +89,14 @@ class SFTObjective:
 
 
 def mean_per_item(values: Float[Tensor, "item token"], mask: Bool[Tensor, "item token"]) -> Float[Tensor, ""]:
-    """Mean over an item's counted tokens, then over items; an item without any adds 0."""
-    counted = values.masked_fill(~mask, 0).sum(-1)
-    return (counted / mask.sum(-1).clamp(min=1)).mean()
+    """Mean over each item's masked tokens, then over items. An item without any adds 0, and still counts.
+
+    Args:
+        values: One number per token; anything where the mask is False.
+        mask: True on tokens that count.
+
+    >>> mean_per_item(torch.tensor([[1.0, 3.0], [5.0, 9.0]]), torch.tensor([[True, True], [True, False]])).item()
+    3.5
+    """
+    sums = values.masked_fill(~mask, 0).sum(-1)
+    return (sums / mask.sum(-1).clamp(min=1)).mean()

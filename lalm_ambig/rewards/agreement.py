@@ -1,4 +1,4 @@
-"""The agreement of a response's distribution with people's: the first term of A(6)."""
+"""Agreement of a response's distribution with people's: the first term of ambiguity-aware LALM, eq. 6."""
 
 import torch
 from jaxtyping import Float
@@ -11,9 +11,15 @@ from lalm_ambig.rewards.base import Reward
 
 
 class Agreement(Reward):
-    """−L_dist = −KL(p ‖ p̂) in nats, at most 0.
+    r"""Minus the divergence from people's distribution, in nats, at most 0.
 
-    A distribution that is stated in words often has zeros: p̂ is smoothed there, and the divergence capped (SPEC 2).
+    $$r = -\mathrm{KL}(p \,\|\, \hat p)$$
+
+    A distribution that is stated in words often has zeros. It is smoothed by ε = 1e-3 there, and the divergence is
+    capped. Both are our choices.
+
+    >>> Agreement(kl_cap=5.0).minimum
+    -5.0
     """
 
     def __init__(self, *, weight: float = 1.0, kl_cap: float = 5.0) -> None:
@@ -41,6 +47,5 @@ class Agreement(Reward):
         return -self.kl_cap
 
     def upper_bound(self, label_dist: Float[Tensor, "group category"]) -> Float[Tensor, " group"]:
-        """0. Stated in words, p̂ = p misses it by less than C·1e-3, since it is smoothed; what comes closer is a p̂ whose
-        smoothed form is p, and nothing goes beyond."""
+        """0. Verbalised p̂ is smoothed, so p̂ = p scores at most C·1e-3 below."""
         return torch.zeros_like(label_dist[:, 0])

@@ -1,4 +1,4 @@
-"""What a response earns. To add a reward, write `rewards/NAME.py` with one subclass and name its class path in YAML."""
+"""The base of all rewards. To add one, write `rewards/NAME.py` with one subclass and name its class path in YAML."""
 
 from abc import ABC, abstractmethod
 
@@ -11,9 +11,10 @@ from lalm_ambig.core.types import Groups
 
 
 class Reward(ABC):
-    """A number for each response of each group; higher is better."""
+    """A number per response of each group; higher is better."""
 
     weight: float
+    """Factor in the sum of all rewards, at least 0."""
 
     def __init__(self, *, weight: float) -> None:
         """
@@ -26,34 +27,46 @@ class Reward(ABC):
 
     @property
     def name(self) -> str:
-        """For logs: the module's name."""
+        """The module's name, for logs."""
         return type(self).__module__.rpartition(".")[2]
 
     def __call__(
         self, groups: Groups, label_dist: Float[Tensor, "group category"]
     ) -> Float[Tensor, "group rollout"]:
-        """The reward of each response, without the weight; `minimum` where a response could not be read (SPEC 2)."""
+        """The reward of each response, without the weight; `minimum` for one that could not be read.
+
+        Args:
+            groups: Sampled responses and their distributions.
+            label_dist: People's distribution for each group's item.
+        """
         return self.score(groups, label_dist).masked_fill(~groups.parsed, self.minimum)
 
     @abstractmethod
     def score(
         self, groups: Groups, label_dist: Float[Tensor, "group category"]
     ) -> Float[Tensor, "group rollout"]:
-        """The reward of each response as if all could be read: what stands where one could not is not looked at."""
+        """The reward of each response as if all could be read; the caller replaces it where one could not.
+
+        Args:
+            groups: Sampled responses and their distributions.
+            label_dist: People's distribution for each group's item.
+        """
 
     @property
     @abstractmethod
     def minimum(self) -> float:
-        """What a response earns that could not be read: no response that states its distribution earns less."""
+        """Reward of an unparsable response; a lower bound of all rewards of verbalised responses."""
 
     @abstractmethod
     def upper_bound(self, label_dist: Float[Tensor, "group category"]) -> Float[Tensor, " group"]:
-        """The most that a response to each item can earn, without the weight: by the right form with p̂ = p, unless the
-        reward says otherwise."""
+        """The most that a response to each item can earn, without the weight.
+
+        Unless the reward says otherwise, the right form with p̂ = p earns it.
+        """
 
     @property
     def constant_per_item(self) -> bool:
-        """Whether a factor that is the same for all responses to an item weighs items against each other."""
+        """Whether the reward has a factor per item that is the same for all responses and weighs items."""
         return False
 
     def always_zero(self, label_dist: Float[Tensor, "group category"]) -> Bool[Tensor, " group"]:

@@ -1,4 +1,4 @@
-"""Whether a response keeps the prescribed form: the second term of A(6)."""
+"""Whether a response keeps the prescribed form: the second term of ambiguity-aware LALM, eq. 6."""
 
 import torch
 from jaxtyping import Float
@@ -9,10 +9,13 @@ from lalm_ambig.rewards.base import Reward
 
 
 class Format(Reward):
-    """1 where the response has the form that the readout asks for and nothing beside it, else 0.
+    """1 for a response with the form that the readout asks for and nothing else, else 0.
 
-    Logit readout: `<think>…</think><answer>NAME</answer>`. Verbalised: one JSON object that states a distribution,
-    alone, or at the end of the reasoning where there is any.
+    Logit readout: `<think>…</think><answer>NAME</answer>`. Verbalised: one JSON object that states a distribution. It
+    is alone, or at the end of the reasoning where there is any.
+
+    >>> Format().upper_bound(torch.tensor([[0.5, 0.5]])).tolist()
+    [1.0]
     """
 
     minimum = 0.0
@@ -20,7 +23,7 @@ class Format(Reward):
     def __init__(self, *, weight: float = 0.1) -> None:
         """
         Args:
-            weight: λ3 of A(6).
+            weight: λ3 of ambiguity-aware LALM, eq. 6.
         """
         super().__init__(weight=weight)
 

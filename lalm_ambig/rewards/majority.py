@@ -1,4 +1,4 @@
-"""Majority-label supervision (MLS), paper B's baseline: what the response gives to the most frequent label, B(13)."""
+"""Majority-label supervision (MLS), the baseline of SHALA-LLM (Appendix D.4)."""
 
 import torch
 from jaxtyping import Float
@@ -10,7 +10,15 @@ from lalm_ambig.rewards.base import Reward
 
 
 class MajorityLabel(Reward):
-    """p̂ at the majority label of p, in [0, 1]; the first class on a tie (SPEC 1)."""
+    r"""Probability that a response gives to the majority label, in [0, 1] (SHALA-LLM, eq. 12 and 13).
+
+    $$r = \hat p_{y^*}, \quad y^* = \arg\max_c p_c$$
+
+    On a tie $y^*$ is the first class in the corpus's order. The paper does not say so, but its Table 5 agrees.
+
+    >>> MajorityLabel().upper_bound(torch.tensor([[0.6, 0.4]])).tolist()
+    [1.0]
+    """
 
     minimum = 0.0
 
@@ -28,5 +36,5 @@ class MajorityLabel(Reward):
         return groups.predicted_dist.gather(-1, label)[..., 0]
 
     def upper_bound(self, label_dist: Float[Tensor, "group category"]) -> Float[Tensor, " group"]:
-        """1, which all of p̂ on the majority label earns: p̂ = p is not the best answer here."""
+        """1, which a p̂ of 1 on the majority label earns: p̂ = p is not the best answer here."""
         return torch.ones_like(label_dist[:, 0])

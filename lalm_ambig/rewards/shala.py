@@ -1,4 +1,4 @@
-"""SHALA's reward: closeness to people's distribution, weighed by how much they disagree, B(8) and B(9)."""
+"""SHALA's reward: closeness to people's distribution, weighted by how much they disagree."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -10,10 +10,18 @@ from lalm_ambig.rewards.base import Reward
 
 
 class Shala(Reward):
-    """H̃(p) · (1 − JS distance of p̂ and p), in [0, 1]; the distance is the root of the base-2 divergence.
+    r"""Closeness to people's distribution times their normalised entropy, in [0, 1] (SHALA-LLM, eq. 8 and 9).
 
-    H̃(p) is the same for a whole group. Where this is the only reward, dividing advantages by their group's deviation
-    cancels it, all but the deviation's ε, and unanimous items, with H̃ = 0, teach nothing (SPEC 4).
+    $$r = \tilde H(p)\, \big(1 - D_{\mathrm{JS}}(\hat p, p)\big), \quad \tilde H(p) = \frac{-\sum_c p_c \log p_c}
+    {\log C}$$
+
+    $D_{\mathrm{JS}}$ is the Jensen-Shannon distance, the square root of the divergence in bits. $\tilde H(p)$ is the
+    same for a whole group. Where this is the only reward, dividing advantages by their group's deviation cancels it, up
+    to the deviation's ε. Unanimous items have $\tilde H = 0$ and teach nothing.
+
+    >>> p = torch.tensor([[0.5, 0.5], [1.0, 0.0]])
+    >>> Shala().upper_bound(p).tolist(), Shala().always_zero(p).tolist()
+    ([1.0, 0.0], [False, True])
     """
 
     minimum = 0.0
@@ -22,7 +30,7 @@ class Shala(Reward):
         """
         Args:
             weight: Factor in the sum of all rewards.
-            ambiguity: Weigh items by their normalised entropy H̃; false takes 1 for it ("w/o Ambi-En" in B).
+            ambiguity: Weigh items by their normalised entropy; false takes 1 for it ("w/o Ambi-En" of SHALA-LLM).
         """
         super().__init__(weight=weight)
         self.ambiguity = ambiguity

@@ -1,4 +1,4 @@
-"""The weighted sum of a run's rewards, each part kept for the log, and checked."""
+"""The weighted sum of a run's rewards; each part is checked, and kept for the log."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,24 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Groups, Item
 from lalm_ambig.rewards.base import Reward
 
-Rewarded = dict[str, Float[Tensor, "group rollout"]]
+RewardParts = dict[str, Float[Tensor, "group rollout"]]
 """Name of a reward → what each response earned by it, without its weight."""
 
 
 def compute_rewards(
     rewards: Sequence[Reward], groups: Groups, *, label_dist: Tensor, items: Sequence[Item]
-) -> Rewarded:
-    """What each reward gives. InputError that names the item where a distribution or a reward is not finite."""
+) -> RewardParts:
+    """Each reward of each response.
+
+    Args:
+        rewards: The run's rewards.
+        groups: Sampled responses and their distributions.
+        label_dist: People's distribution for each group's item.
+        items: The groups' items, for messages.
+
+    Raises:
+        InputError: A predicted distribution or a reward is not finite; names the item.
+    """
     _check_finite("the predicted distribution", groups.predicted_dist, items)
     parts = {reward.name: reward(groups, label_dist) for reward in rewards}
     for name, values in parts.items():
@@ -35,14 +45,24 @@ def _check_finite(what: str, values: Float[Tensor, " group *rest"], items: Seque
         )
 
 
-def total_reward(rewards: Sequence[Reward], parts: Rewarded) -> Float[Tensor, "group rollout"]:
-    """The sum of the parts, each times its reward's weight."""
+def total_reward(rewards: Sequence[Reward], parts: RewardParts) -> Float[Tensor, "group rollout"]:
+    """The sum of the parts, each times its reward's weight.
+
+    >>> from lalm_ambig.rewards.shala import Shala
+    >>> total_reward([Shala(weight=2.0)], {"shala": torch.tensor([[0.25, 0.5]])}).tolist()
+    [[0.5, 1.0]]
+    """
     return torch.stack([reward.weight * parts[reward.name] for reward in rewards]).sum(0)
 
 
 def upper_bound(
     rewards: Sequence[Reward], label_dist: Float[Tensor, "group category"]
 ) -> Float[Tensor, " group"]:
-    """What no response can earn more than in all: the sum of each reward's most, which p̂ = p and the right form earn
-    where every reward says so."""
+    """The most that a response to each item can earn in all: the weighted sum of the rewards' upper bounds.
+
+    >>> from lalm_ambig.rewards.agreement import Agreement
+    >>> from lalm_ambig.rewards.format import Format
+    >>> round(upper_bound([Agreement(), Format(weight=0.1)], torch.tensor([[0.5, 0.5]])).item(), 4)
+    0.1
+    """
     return torch.stack([reward.weight * reward.upper_bound(label_dist) for reward in rewards]).sum(0)
