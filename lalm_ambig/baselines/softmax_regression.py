@@ -99,8 +99,8 @@ def _minimise(inputs: Tensor, target: Tensor, *, weight: Tensor, bias: Tensor, l
 
     def closure() -> Tensor:
         steps.zero_grad()
-        log_predicted = torch.log_softmax(inputs @ weight + bias, dim=-1)
-        loss = -(target * log_predicted).sum(-1).mean() + l2 / 2 * weight.square().sum()
+        divergence = kl_from_logits(target, inputs @ weight + bias).mean()
+        loss = divergence + l2 / 2 * weight.square().sum()
         torch.autograd.backward(loss)
         return loss
 

@@ -1,9 +1,8 @@
 """Percentile bootstrap of all metrics at once, by speaker where speakers are known.
 
-A metric is a function of sums of rows over items (`metrics/base.py`). So a resample is a vector of counts,
-and R resamples of every metric are one matrix product: counts [R, unit] @ sums per unit [unit, statistic].
-The unit is the speaker (a cluster bootstrap: one voice's clips are not independent), or the item where no
-speaker is known.
+A metric is a function of sums of rows over items (`metrics/base.py`). A resample is therefore a vector of counts, and R
+resamples of every metric are one matrix product: counts [R, unit] @ sums per unit [unit, statistic]. The unit is the
+speaker, since one voice's clips are not independent (a cluster bootstrap); it is the item where no speaker is known.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +22,7 @@ FEWEST_ITEMS = 10
 FEWEST_SPEAKERS = 2
 """With fewer items or speakers there is no interval."""
 NO_INTERVAL = "no interval: "
-"""How the note begins that says so."""
+"""Beginning of the note that says so."""
 COUNTS_AT_ONCE = 5_000_000
 """Resampling counts held in memory at a time (40 MB), whatever the number of items."""
 
@@ -70,7 +69,11 @@ class Resampling:
         return "items" if self.groups is None else "speakers"
 
     def indices(self, n_items: int) -> tuple[Int[Tensor, " item"], int]:
-        """The unit of each item, and how many units there are. ValueError if `groups` has another length."""
+        """The unit of each item, and the number of units.
+
+        Raises:
+            ValueError: `groups` has another length.
+        """
         if self.groups is None:
             return torch.arange(n_items), n_items
         if len(self.groups) != n_items:
@@ -79,7 +82,7 @@ class Resampling:
         return torch.tensor([order[name] for name in self.groups]), len(order)
 
     def counts(self, n_units: int) -> Iterator[Float[Tensor, "some unit"]]:
-        """How often each unit stands in each resample, a block of resamples at a time."""
+        """How often each unit is in each resample, a block of resamples at a time."""
         generator = np.random.default_rng(self.seed)
         block = max(1, COUNTS_AT_ONCE // n_units)
         for start in range(0, self.resamples, block):
@@ -104,16 +107,27 @@ def intervals(
     predicted_dist: Float[Tensor, "item category"] | Answers,
     resampling: Resampling = Resampling(),
 ) -> dict[str, Interval]:
-    """Metric name → value and 95 % percentile interval over resamples of speakers or items.
+    """Each metric's value with its 95 % percentile interval over resamples of speakers or items.
 
-    `Answers` say which responses could not be read.
+    Args:
+        metrics: What is computed.
+        label_dist: The targets, one row per item.
+        predicted_dist: The predictions in the same order; `Answers` say which responses could not be read.
+        resampling: What is drawn, how often, from which seed.
+
+    Returns:
+        Name of the metric → value and interval.
+
+    Raises:
+        ValueError: A row is not a distribution, or there is another number of speakers than of items.
     """
     rows = _rows(metrics, label_dist, predicted_dist)
     values = _reduced(metrics, rows.sum(0))
     if too_few(len(rows), resampling):
         return {name: Interval(float(value), None, None) for name, value in values.items()}
-    drawn = _reduced(metrics, _resampled(rows, resampling))
-    return {name: Interval(float(value), *_percentiles(drawn[name])) for name, value in values.items()}
+    [sums] = _resampled([rows], resampling)
+    resampled = _reduced(metrics, sums)
+    return {name: Interval(float(value), *_percentiles(resampled[name])) for name, value in values.items()}
 
 
 def paired(
@@ -124,18 +138,32 @@ def paired(
     second: Float[Tensor, "item category"] | Answers,
     resampling: Resampling = Resampling(),
 ) -> dict[str, Difference]:
-    """Metric name → first − second on the same items, each resample drawn once for both runs."""
-    rows = torch.cat([_rows(metrics, label_dist, first), _rows(metrics, label_dist, second)], dim=-1)
-    here, there = (_reduced(metrics, sums) for sums in rows.sum(0).chunk(2, dim=-1))
-    values = {name: float(here[name] - there[name]) for name in here}
-    if too_few(len(rows), resampling):
+    """First minus second run of each metric, on the same items; each resample is drawn once for both.
+
+    The runs are summed apart, in the same order, so that equal runs differ by exactly 0.
+
+    Args:
+        metrics: What is computed.
+        label_dist: The targets, one row per item.
+        first: Predictions of one run, in the same order.
+        second: Predictions of the other.
+        resampling: What is drawn, how often, from which seed.
+
+    Returns:
+        Name of the metric → difference with its interval and p.
+
+    Raises:
+        ValueError: A row is not a distribution, or there is another number of speakers than of items.
+    """
+    rows = [_rows(metrics, label_dist, answers) for answers in (first, second)]
+    one, other = (_reduced(metrics, run.sum(0)) for run in rows)
+    values = {name: float(one[name] - other[name]) for name in one}
+    if too_few(len(rows[0]), resampling):
         return {name: Difference(value, None, None, None) for name, value in values.items()}
-    drawn_here, drawn_there = (
-        _reduced(metrics, sums) for sums in _resampled(rows, resampling).chunk(2, dim=-1)
-    )
-    drawn = {name: drawn_here[name] - drawn_there[name] for name in here}
+    ones, others = (_reduced(metrics, sums) for sums in _resampled(rows, resampling))
+    differences = {name: ones[name] - others[name] for name in ones}
     return {
-        name: Difference(value, *_percentiles(drawn[name]), _two_sided_p(drawn[name]))
+        name: Difference(value, *_percentiles(differences[name]), _two_sided_p(differences[name]))
         for name, value in values.items()
     }
 
@@ -164,11 +192,15 @@ def _reduced(
 
 
 def _resampled(
-    rows: Float[Tensor, "item statistic"], resampling: Resampling
-) -> Float[Tensor, "resample statistic"]:
-    index, n_units = resampling.indices(len(rows))
-    per_unit = torch.zeros(n_units, rows.shape[-1], dtype=rows.dtype).index_add(0, index, rows)
-    return torch.cat([counts @ per_unit for counts in resampling.counts(n_units)])
+    runs: Sequence[Float[Tensor, "item statistic"]], resampling: Resampling
+) -> list[Float[Tensor, "resample statistic"]]:
+    """The sums of each run's rows over each resample; the runs share the resamples."""
+    index, n_units = resampling.indices(len(runs[0]))
+    per_unit = [
+        torch.zeros(n_units, rows.shape[-1], dtype=rows.dtype).index_add(0, index, rows) for rows in runs
+    ]
+    blocks = [[counts @ sums for sums in per_unit] for counts in resampling.counts(n_units)]
+    return [torch.cat(sums) for sums in zip(*blocks, strict=True)]
 
 
 def _percentiles(values: Float[Tensor, " resample"]) -> tuple[float | None, float | None]:
