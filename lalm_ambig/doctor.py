@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lalm_ambig.checks.environment import check_environment
-from lalm_ambig.checks.outcome import Outcome
+from lalm_ambig.checks.outcome import CheckResult
 from lalm_ambig.core.errors import EXIT_CHECK_FAILED, EXIT_OK, InputError, run_command
 
 USAGE = "usage: python -m lalm_ambig.doctor [--policy YAML | --config FILE ...] [--KEY VALUE ...]"
@@ -21,44 +21,44 @@ USAGE = "usage: python -m lalm_ambig.doctor [--policy YAML | --config FILE ...] 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run every check and print a table."""
-    given = sys.argv[1:] if arguments is None else list(arguments)
-    if {"-h", "--help"} & set(given):
+    options = sys.argv[1:] if arguments is None else list(arguments)
+    if {"-h", "--help"} & set(options):
         print(f"{USAGE}\n\n{__doc__}")
         return EXIT_OK
     console = Console()
-    found = list(check_environment())
-    if all(outcome.ok for outcome in found):
-        found += _check_policy(given)
-    console.print(_table(found))
-    failed = sum(not outcome.ok for outcome in found)
+    results = list(check_environment())
+    if all(outcome.ok for outcome in results):
+        results += _check_policy(options)
+    console.print(_table(results))
+    failed = sum(not outcome.ok for outcome in results)
     console.print(
-        f"{failed} of {len(found)} checks failed." if failed else f"All {len(found)} checks passed."
+        f"{failed} of {len(results)} checks failed." if failed else f"All {len(results)} checks passed."
     )
     return EXIT_CHECK_FAILED if failed else EXIT_OK
 
 
-def _check_policy(given: Sequence[str]) -> Iterator[Outcome]:
-    """What needs the model; imported only now, so that a broken installation is named rather than met."""
+def _check_policy(options: Sequence[str]) -> Iterator[CheckResult]:
+    """Check the policy. Its modules are imported here, so that a broken installation is reported first."""
     from lalm_ambig.checks.audio import check_audio
     from lalm_ambig.checks.model import check_abilities, check_adapter, check_forward, check_tokens
     from lalm_ambig.config.cli import parse
     from lalm_ambig.policies.audio_model import AudioModel
-    from lalm_ambig.runs.processes import quiet
+    from lalm_ambig.runs.processes.launch import quiet_libraries
 
-    quiet.quiet_libraries()
-    cli = parse(_as_fit(given))
+    quiet_libraries()
+    cli = parse(_as_fit(options))
     yield _devices(cli)
     policy, corpus = cli.model.policy, cli.datamodule.corpus
     policy.load()
     policy.eval()
-    yield Outcome("policy loads", True, policy.description)
+    yield CheckResult("policy loads", True, policy.description)
     for note in policy.notes:
-        yield Outcome("note", True, note)
+        yield CheckResult("note", True, note)
     yield from check_abilities(policy)
     try:
         cli.model.check_abilities(training=False)
     except InputError as error:
-        yield Outcome("model.share_prompt", False, str(error))
+        yield CheckResult("model.share_prompt", False, str(error))
     yield from check_forward(policy)
     if isinstance(policy, AudioModel):
         yield from check_audio(policy)
@@ -66,26 +66,26 @@ def _check_policy(given: Sequence[str]) -> Iterator[Outcome]:
     yield from check_adapter(policy)
 
 
-def _devices(cli: Any) -> Outcome:
-    """What a run of that configuration would compute on."""
+def _devices(cli: Any) -> CheckResult:
+    """The devices that a run with this configuration would use."""
     from lalm_ambig.config.devices import seen
 
     try:
         cli.check_devices()
     except InputError as error:
-        return Outcome("devices", False, str(error), "see what was found")
-    return Outcome("devices", True, seen())
+        return CheckResult("devices", False, str(error), "see what was found")
+    return CheckResult("devices", True, seen())
 
 
-def _as_fit(given: Sequence[str]) -> list[str]:
-    """`--policy FILE` as the configuration files that `fit` would take with it; everything else as it is."""
+def _as_fit(options: Sequence[str]) -> list[str]:
+    """The options with `--policy FILE` replaced by the configuration files that `fit` would take."""
     from lalm_ambig.config.files import config_folder
 
-    if any(argument.startswith(("--config", "-c")) for argument in given):
-        return list(given)
+    if any(argument.startswith(("--config", "-c")) for argument in options):
+        return list(options)
     words = [
         word
-        for argument in given
+        for argument in options
         for word in (argument.split("=", 1) if _is_policy(argument) else [argument])
     ]
     rest = [str(config_folder() / name) for name in _REST]
@@ -103,14 +103,14 @@ def _is_policy(argument: str) -> bool:
 
 
 _REST = ("data/demo.yaml", "method/sft.yaml")
-_ADAPTER = ["--policy.adapter.method=lora"]  # so that the adapter's checks have something to look at
+_ADAPTER = ["--policy.adapter.method=lora"]  # the checks of the adapter need one
 
 
-def _table(found: Sequence[Outcome]) -> Table:
+def _table(results: Sequence[CheckResult]) -> Table:
     table = Table(show_lines=False)
     for head in ("check", "", "found", "what to do"):
         table.add_column(head, overflow="fold")
-    for outcome in found:
+    for outcome in results:
         mark = "[green]pass[/green]" if outcome.ok else "[bold red]FAIL[/bold red]"
         table.add_row(escape(outcome.name), mark, escape(outcome.finding), escape(outcome.remedy))
     return table

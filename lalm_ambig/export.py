@@ -26,22 +26,22 @@ from lalm_ambig.config.command_line import CommandParser
 from lalm_ambig.config.trust import add_allow_option, allowed
 from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.evaluation.trained_items import write_trained_items
-from lalm_ambig.exporting.card import Form, loading_lines, sections, write_card
+from lalm_ambig.exporting.card import ExportForm, loading_lines, sections, write_card
 from lalm_ambig.exporting.parity import make_probe
 from lalm_ambig.exporting.push import check_push, push
-from lalm_ambig.exporting.target import check_target, new_folder, readable_size, size_of
-from lalm_ambig.exporting.weights import DTYPES, base_name, load_weights, write
+from lalm_ambig.exporting.target import check_target, export_folder, readable_size, size_of
+from lalm_ambig.exporting.weights import DTYPES, base_name, load_weights, write_weights
 from lalm_ambig.runs.folder.run_folder import RunFolder, open_run
 from lalm_ambig.runs.loading import Loaded, add_path_option, at_path
-from lalm_ambig.runs.processes import quiet
+from lalm_ambig.runs.processes.launch import quiet_libraries
 from lalm_ambig.runs.trained_items import record_of_run
 
 PICKLES = "its files are pickles: they must be your own, since reading them runs the code in them"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the folder, say what was compared and how it is loaded, and upload it where asked to."""
-    quiet.quiet_libraries()
+    """Write the folder, print the comparison and how to load it, and upload it where asked to."""
+    quiet_libraries()
     options = _parser().parse_args(arguments)
     console = Console(soft_wrap=True, highlight=False, markup=False)
     _check(options)
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """InputError for options that make no sense, before anything is read."""
+    """Refuse options that make no sense, before anything is read."""
     if not (options.adapter or options.merged or options.zero):
         raise InputError("nothing to write: give --adapter, --merged or --zero.", where="export")
     if options.dtype is not None and options.dtype not in DTYPES:
@@ -72,10 +72,10 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _opened(options: argparse.Namespace) -> tuple[Loaded, Path]:
-    """The run, of which nothing is loaded yet, and where its trained weights are."""
-    given: Path = options.source.expanduser()
-    run = open_run(options.run or _run_around(given) if options.zero else given, where="export")
-    source = given if options.zero else run.adapter
+    """The run, not yet loaded, and the path of its trained weights."""
+    path: Path = options.source.expanduser()
+    run = open_run(options.run or _run_around(path) if options.zero else path, where="export")
+    source = path if options.zero else run.adapter
     if not source.is_dir() and not options.zero:
         raise InputError(
             f"{run.path} has no adapter yet: its training has not ended.",
@@ -87,7 +87,7 @@ def _opened(options: argparse.Namespace) -> tuple[Loaded, Path]:
 
 
 def _run_around(checkpoint: Path) -> Path:
-    """The run folder that a checkpoint lies in. InputError where there is none."""
+    """The run folder that contains a checkpoint; InputError where there is none."""
     for folder in checkpoint.absolute().parents[:3]:
         if RunFolder(folder).config.is_file():
             return folder
@@ -98,8 +98,8 @@ def _run_around(checkpoint: Path) -> Path:
     )
 
 
-def _form(options: argparse.Namespace, loaded: Loaded) -> Form:
-    """What is written. InputError for an adapter of a fully fine-tuned run, or a type for an adapter."""
+def _form(options: argparse.Namespace, loaded: Loaded) -> ExportForm:
+    """The form of the export; InputError for an adapter of a fully fine-tuned run, or a type for an adapter."""
     full = loaded.model.policy.adapter.method == "full"
     if options.adapter and full:
         raise InputError(
@@ -107,22 +107,24 @@ def _form(options: argparse.Namespace, loaded: Loaded) -> Form:
             where="--adapter",
             remedy="give --merged.",
         )
-    form: Form = "merged" if options.merged or full else "adapter"
+    form: ExportForm = "merged" if options.merged or full else "adapter"
     if options.dtype and form == "adapter":
         raise InputError("an adapter is written as it was trained:", where="--dtype", remedy="leave it out.")
     return form
 
 
 def _export(
-    loaded: Loaded, source: Path, form: Form, *, options: argparse.Namespace, console: Console
+    loaded: Loaded, source: Path, form: ExportForm, *, options: argparse.Namespace, console: Console
 ) -> None:
-    """Load, write, compare, and say so."""
+    """Load, write, compare, and print the result."""
     policy, out = loaded.model.policy, options.out
-    own = load_weights(policy, source, zero=options.zero)
+    base_dtype = load_weights(policy, source, zero=options.zero)
     probe = make_probe(loaded.model, loaded.data)
     base, here, model_class = base_name(policy), policy.base.name_or_path, type(policy.base).__name__
-    with new_folder(out) as folder:
-        checked = write(policy, folder, form, probe=probe, dtype=DTYPES.get(options.dtype, own))
+    with export_folder(out) as folder:
+        checked = write_weights(
+            policy, folder, form, probe=probe, dtype=DTYPES.get(options.dtype, base_dtype)
+        )
         lines = loading_lines(form, model_class, base=base, address=options.push or out.name)
         done = f"Read back with plain transformers on {probe.about}, {checked.line}."
         run_card = (loaded.adapter or source) / "README.md"

@@ -1,4 +1,4 @@
-"""Checks of a policy's ears: sides of padding, counts, and parity of the encoder and of a batch."""
+"""Checks of a policy's audio: padding sides, token counts, and parity of the encoder and of a batch."""
 
 from collections.abc import Iterator
 
@@ -6,19 +6,19 @@ import torch
 from torch import Tensor
 
 from lalm_ambig.audio.reading import RATE_HZ
-from lalm_ambig.checks.outcome import Outcome, outcome
+from lalm_ambig.checks.outcome import CheckResult, check_result
 from lalm_ambig.core.types import Audio, Tokens
 from lalm_ambig.data.encoding import pad
 from lalm_ambig.policies.audio_model import AudioModel
 
 CLIPS_S = (0.5, 1.7, 3.0)
 TOLERANCE = {torch.float32: 2e-3, torch.bfloat16: 0.15, torch.float16: 0.03}
-"""Largest difference that rounding explains, as a share of the values' root mean square."""
+"""Largest difference that rounding explains, as a share of the root mean square of the values."""
 PARTS = [{"type": "audio", "audio_url": "clip"}, {"type": "text", "text": "Which emotion do listeners hear?"}]
 
 
-def check_audio(policy: AudioModel) -> Iterator[Outcome]:
-    """Everything between a clip and the decoder; nothing can be said about the last two where the counts differ."""
+def check_audio(policy: AudioModel) -> Iterator[CheckResult]:
+    """Check everything between a clip and the decoder. The last two checks need equal counts."""
     yield _sides(policy)
     counts = _counts(policy)
     yield counts
@@ -28,23 +28,23 @@ def check_audio(policy: AudioModel) -> Iterator[Outcome]:
 
 
 def clips(policy: AudioModel) -> list[Tensor]:
-    """Noise that swells, of several lengths within the policy's window."""
+    """Swelling noise of several lengths within the policy's window, as 16 kHz waveforms."""
     generator = torch.Generator().manual_seed(0)
     lengths = [round(min(seconds, policy.window_s) * RATE_HZ) for seconds in CLIPS_S]
     swell = [1.1 + torch.sin(torch.linspace(0, 9, n)) for n in lengths]
     return [0.1 * s * torch.randn(len(s), generator=generator) for s in swell]
 
 
-def prompted(policy: AudioModel, heard: list[Tensor]) -> tuple[Tokens, Audio]:
-    """A prompt with each clip, left-padded."""
-    frames = tuple(policy.log_mel(clip).to(policy.device) for clip in heard)
+def prompted(policy: AudioModel, waveforms: list[Tensor]) -> tuple[Tokens, Audio]:
+    """One prompt per waveform, left-padded."""
+    frames = tuple(policy.log_mel(clip).to(policy.device) for clip in waveforms)
     prompts = [policy.prompt_ids(PARTS, audio_tokens=policy.audio_tokens(f)) for f in frames]
     tokens = pad(prompts, policy.pad_id, side="left").to(policy.device)
     return tokens, Audio(tuple(range(len(frames))), frames, encoded=False)
 
 
 def difference(one: Tensor, other: Tensor) -> float:
-    """Largest difference as a share of the second's root mean square."""
+    """Largest absolute difference, as a share of the second tensor's root mean square."""
     return float((one.float() - other.float()).abs().max() / other.float().square().mean().sqrt())
 
 
@@ -53,9 +53,9 @@ def tolerance(policy: AudioModel) -> float:
     return TOLERANCE[dtype]
 
 
-def _sides(policy: AudioModel) -> Outcome:
+def _sides(policy: AudioModel) -> CheckResult:
     extractor, tokenizer = policy.extractor.padding_side, policy.tokenizer.padding_side
-    return outcome(
+    return check_result(
         "padding sides",
         (extractor, tokenizer) == ("right", "left"),
         f"feature extractor {extractor}, tokenizer {tokenizer}",
@@ -64,11 +64,11 @@ def _sides(policy: AudioModel) -> Outcome:
 
 
 @torch.inference_mode()
-def _counts(policy: AudioModel) -> Outcome:
+def _counts(policy: AudioModel) -> CheckResult:
     frames = [policy.log_mel(clip) for clip in clips(policy)]
     tokens = [policy.audio_tokens(f) for f in frames]
     features = [len(f) for f in policy.encode_audio(frames)]
-    return outcome(
+    return check_result(
         "audio tokens = features",
         tokens == features and min(tokens) > 0,
         f"{tokens} tokens, {features} features",
@@ -77,15 +77,15 @@ def _counts(policy: AudioModel) -> Outcome:
 
 
 @torch.inference_mode()
-def _window(policy: AudioModel) -> Outcome:
-    heard = clips(policy)
-    own = policy.encode_audio([policy.log_mel(clip) for clip in heard])
-    whole = policy.reference_features(heard)
+def _window(policy: AudioModel) -> CheckResult:
+    waveforms = clips(policy)
+    unpadded = policy.encode_audio([policy.log_mel(clip) for clip in waveforms])
+    padded = policy.reference_features(waveforms)
     window_s = policy.extractor.nb_max_frames * policy.extractor.hop_length / RATE_HZ
-    lengths = [len(f) for f in own], [len(f) for f in whole]
+    lengths = [len(f) for f in unpadded], [len(f) for f in padded]
     same = lengths[0] == lengths[1]
-    worst = max(difference(o, w) for o, w in zip(own, whole, strict=True)) if same else float("inf")
-    return outcome(
+    worst = max(difference(o, w) for o, w in zip(unpadded, padded, strict=True)) if same else float("inf")
+    return check_result(
         f"encoder on own frames = on {window_s:g} s",
         worst <= tolerance(policy),
         f"differ by {worst:.2g} of their size" if same else f"features {lengths[0]} and {lengths[1]}",
@@ -94,12 +94,12 @@ def _window(policy: AudioModel) -> Outcome:
 
 
 @torch.inference_mode()
-def _batch(policy: AudioModel) -> Outcome:
-    heard = clips(policy)
-    together = _last(policy, heard)
-    alone = torch.cat([_last(policy, [clip]) for clip in heard])
-    worst = difference(together, alone)
-    return outcome(
+def _batch(policy: AudioModel) -> CheckResult:
+    waveforms = clips(policy)
+    batched = _last(policy, waveforms)
+    single = torch.cat([_last(policy, [clip]) for clip in waveforms])
+    worst = difference(batched, single)
+    return check_result(
         "a batch = each item alone",
         worst <= 5 * tolerance(policy),
         f"hidden states differ by {worst:.2g} of their size",
@@ -107,6 +107,6 @@ def _batch(policy: AudioModel) -> Outcome:
     )
 
 
-def _last(policy: AudioModel, heard: list[Tensor]) -> Tensor:
-    tokens, audio = prompted(policy, heard)
+def _last(policy: AudioModel, waveforms: list[Tensor]) -> Tensor:
+    tokens, audio = prompted(policy, waveforms)
     return policy.hidden(policy.embed(tokens, audio), tokens.mask)[:, -1]

@@ -1,11 +1,11 @@
-"""Checks of what is installed: versions that belong together, and libraries that load."""
+"""Checks of the installation: package versions, and libraries that load."""
 
 import importlib
 import re
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
-from lalm_ambig.checks.outcome import Outcome, outcome
+from lalm_ambig.checks.outcome import CheckResult, check_result
 from lalm_ambig.core.installation import REMEDIES
 
 FLOORS = {
@@ -18,13 +18,13 @@ FLOORS = {
     "datasets": (5, 2),
     "jsonargparse": (4, 53),
 }
-"""Lowest versions that the project is made for."""
+"""Lowest supported versions."""
 HARMFUL = {"lightning": ("2.6.2", "2.6.3")}
 """Releases that were malware."""
 
 
-def check_environment() -> Iterator[Outcome]:
-    """Versions first: they explain what else may fail."""
+def check_environment() -> Iterator[CheckResult]:
+    """Check versions first, since they explain later failures."""
     for package, floor in FLOORS.items():
         yield _version(package, floor)
     yield _torchaudio()
@@ -32,23 +32,25 @@ def check_environment() -> Iterator[Outcome]:
     yield _processors()
 
 
-def _version(package: str, floor: tuple[int, ...]) -> Outcome:
+def _version(package: str, floor: tuple[int, ...]) -> CheckResult:
     wanted = f"{package}>={'.'.join(map(str, floor))}"
     name, remedy = f"version of {package}", f"pip install '{wanted}'"
     try:
-        found = version(package)
+        installed = version(package)
     except PackageNotFoundError:
-        return outcome(name, False, "not installed", remedy=remedy)
-    if found in HARMFUL.get(package, ()):
-        return outcome(
-            name, False, f"{found} was malware", remedy=f"{remedy}, and change every password it saw"
+        return check_result(name, False, "not installed", remedy=remedy)
+    if installed in HARMFUL.get(package, ()):
+        return check_result(
+            name, False, f"{installed} was malware", remedy=f"{remedy}, and change every password it saw"
         )
-    numbers = tuple(int(part) for part in re.findall(r"\d+", found.split("+")[0])[:3])
-    return outcome(name, numbers >= floor, f"{found} (needs {wanted.removeprefix(package)})", remedy=remedy)
+    numbers = tuple(int(part) for part in re.findall(r"\d+", installed.split("+")[0])[:3])
+    return check_result(
+        name, numbers >= floor, f"{installed} (needs {wanted.removeprefix(package)})", remedy=remedy
+    )
 
 
-def _torchaudio() -> Outcome:
-    """torchaudio is imported by every transformers processor, whatever is asked of it."""
+def _torchaudio() -> CheckResult:
+    """torchaudio is imported by every processor of transformers."""
     remedy = (
         "torch and torchaudio must come from one index: pip install --force-reinstall torch torchaudio "
         "(a CPU-only torch beside PyPI's torchaudio, which links to CUDA, cannot be imported)"
@@ -56,26 +58,26 @@ def _torchaudio() -> Outcome:
     try:
         importlib.import_module("torchaudio.functional")
     except (ImportError, OSError, RuntimeError) as error:
-        return outcome("torchaudio imports", False, _line(error), remedy=remedy)
-    return outcome("torchaudio imports", True, f"beside torch {version('torch')}", remedy=remedy)
+        return check_result("torchaudio imports", False, _line(error), remedy=remedy)
+    return check_result("torchaudio imports", True, f"beside torch {version('torch')}", remedy=remedy)
 
 
-def _soundfile() -> Outcome:
-    """soundfile reads every clip, by a library that is not Python's."""
+def _soundfile() -> CheckResult:
+    """soundfile reads every clip through libsndfile, a library outside of Python."""
     try:
         module = importlib.import_module("soundfile")
     except (ImportError, OSError, RuntimeError) as error:
-        return outcome("soundfile imports", False, _line(error), remedy=REMEDIES["soundfile"])
-    return outcome("soundfile imports", True, f"libsndfile {module.__libsndfile_version__}", remedy="")
+        return check_result("soundfile imports", False, _line(error), remedy=REMEDIES["soundfile"])
+    return check_result("soundfile imports", True, f"libsndfile {module.__libsndfile_version__}", remedy="")
 
 
-def _processors() -> Outcome:
+def _processors() -> CheckResult:
     remedy = "see the line above; otherwise reinstall transformers"
     try:
         importlib.import_module("transformers.models.auto.processing_auto")
     except (ImportError, OSError, RuntimeError) as error:
-        return outcome("transformers' processors import", False, _line(error), remedy=remedy)
-    return outcome("transformers' processors import", True, "loaded", remedy=remedy)
+        return check_result("transformers' processors import", False, _line(error), remedy=remedy)
+    return check_result("transformers' processors import", True, "loaded", remedy=remedy)
 
 
 def _line(error: Exception) -> str:

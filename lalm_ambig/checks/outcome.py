@@ -1,20 +1,20 @@
-"""One line of `doctor`: what was checked, whether it holds, and what to do where it does not."""
+"""The result of a check, one line in the table of `doctor`."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CheckResult:
     """The result of one check."""
 
     name: str
     ok: bool
     finding: str
-    """What was found, with its numbers."""
+    """The finding, with its numbers."""
     remedy: str = ""
-    """What to do; empty where the check passed."""
+    """Remedy; empty where the check passed."""
 
 
-def outcome(name: str, ok: bool, finding: str, *, remedy: str) -> Outcome:
-    """An outcome that carries its remedy only where it is needed."""
-    return Outcome(name, ok, finding, "" if ok else remedy)
+def check_result(name: str, ok: bool, finding: str, *, remedy: str) -> CheckResult:
+    """A result that has its remedy only where the check failed."""
+    return CheckResult(name, ok, finding, "" if ok else remedy)

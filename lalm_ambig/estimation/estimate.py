@@ -1,4 +1,4 @@
-"""`fit --estimate`: a table of what a run will hold in memory, before anything is loaded."""
+"""`fit --estimate`: prints a table of the memory of a run, before anything is loaded."""
 
 from dataclasses import replace
 from typing import Any
@@ -17,12 +17,21 @@ from lalm_ambig.tabular.model import Cell, Column, ResultTable, TableRow
 from lalm_ambig.tabular.writers import terminal
 
 MARGIN = 1.25
-"""What an allocator loses to pieces that it cannot use, and what is not counted: a quarter."""
+"""Factor for memory that the allocator loses to fragments, and for whatever is not counted."""
 GB = 1e9
 
 
 def print_estimate(cli: Cli, assumptions: Assumptions, console: Console) -> None:
-    """Print the table; nothing is loaded, made or written. InputError where the base model's config.json is missing."""
+    """Print the table. Nothing is loaded or written.
+
+    Args:
+        cli: The parsed configuration.
+        assumptions: Lengths and card sizes that the user gave with the option.
+        console: Where the table goes.
+
+    Raises:
+        InputError: The base model's config.json cannot be read, or the strategy has no estimate.
+    """
     method, data, trainer = cli.model, cli.datamodule, cli.config_init["trainer"]
     shapes = shapes_of(method.policy)
     shapes, setting = _setting(shapes, trainer, trains_tower=method.policy.adapter.trains_tower)
@@ -52,20 +61,20 @@ def _step_line(work: Workload, setting: StepSetting) -> str:
 
 
 def table(result: Estimate) -> ResultTable:
-    """One row a part, in GB, with the phase in which it is held."""
-    parts = [("all the time", name, held) for name, held in result.held.items()]
-    parts += [(phase, name, held) for phase, needs in result.phases.items() for name, held in needs.items()]
-    shown = [(phase, name, held) for phase, name, held in parts if held]
+    """One row per part, in GB, with the phase in which it is held."""
+    parts = [("all the time", name, size) for name, size in result.held.items()]
+    parts += [(phase, name, size) for phase, needs in result.phases.items() for name, size in needs.items()]
+    shown = [(phase, name, size) for phase, name, size in parts if size]
     counted = ("all the time", result.largest)
     rows = tuple(
-        TableRow((name, phase), (Cell(held / GB, rank=1 if phase in counted else 0),))
-        for phase, name, held in shown
+        TableRow((name, phase), (Cell(size / GB, rank=1 if phase in counted else 0),))
+        for phase, name, size in shown
     )
     return ResultTable(("what", "when"), (Column("gb", "GB"),), rows)
 
 
 def verdicts(result: Estimate, assumptions: Assumptions, setting: StepSetting) -> list[str]:
-    """The sum, what dominates, and whether it fits the GPU that is visible, or else cards of the sizes given."""
+    """Lines with the sum, its largest part, and whether it fits the visible GPU, or else cards of the assumed sizes."""
     with_margin = result.peak * MARGIN / GB
     lines = [
         f"sum of a process, phases taking turns: {result.peak / GB:.2f} GB in the {result.largest}, most of it "
@@ -90,16 +99,16 @@ def _yes(it_does: bool) -> str:
 
 
 def _setting(shapes: Shapes, trainer: Any, *, trains_tower: bool) -> tuple[Shapes, StepSetting]:
-    """The model in the types that the trainer's precision brings it into, and what a step runs in."""
+    """The model in the types that the trainer's precision gives it, and the setting of a step."""
     precision, strategy = str(trainer["precision"] or "32-true"), str(trainer["strategy"])
     half = "16" in precision
     if half and (precision.endswith("-true") or strategy.startswith("deepspeed")):
         shapes = halved(shapes)
-    own = 2 if half else shapes.base_bytes
+    compute_bytes = 2 if half else shapes.base_bytes
     computing = ComputeTypes(
-        bytes=own,
-        lora_bytes=own if half or not shapes.rank else shapes.trained_bytes,
-        casts=bool(shapes.rank) and shapes.trained_bytes != own,
+        bytes=compute_bytes,
+        lora_bytes=compute_bytes if half or not shapes.rank else shapes.trained_bytes,
+        casts=bool(shapes.rank) and shapes.trained_bytes != compute_bytes,
     )
     return shapes, StepSetting(
         computing=computing,
@@ -112,20 +121,24 @@ def _setting(shapes: Shapes, trainer: Any, *, trains_tower: bool) -> tuple[Shape
 
 
 def halved(shapes: Shapes) -> Shapes:
-    """The model with all numbers in two bytes."""
-    own = shapes.trained if shapes.rank else 0
+    """The model with two bytes per parameter."""
+    adapter_size = shapes.trained if shapes.rank else 0
     return replace(
-        shapes, weights=(shapes.parameters - own) * 2, adapters=own * 2, base_bytes=2, trained_bytes=2
+        shapes,
+        weights=(shapes.parameters - adapter_size) * 2,
+        adapters=adapter_size * 2,
+        base_bytes=2,
+        trained_bytes=2,
     )
 
 
 def processes(trainer: Any) -> int:
-    """Processes that the trainer's settings ask for; none is started."""
+    """Number of processes that the trainer's settings ask for. None is started."""
     return _devices(trainer["devices"]) * int(trainer["num_nodes"] or 1)
 
 
 def _devices(devices: Any) -> int:
-    """Processes of a node: a number, a list of devices, or all that are visible."""
+    """Number of processes of a node, from a number, a list of devices, or all visible ones."""
     if isinstance(devices, list | tuple):
         return len(devices)
     if str(devices) in ("auto", "-1"):

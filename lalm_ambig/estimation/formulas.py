@@ -1,7 +1,7 @@
-"""Bytes of what a step holds, as plain arithmetic over measures and token counts.
+"""Bytes that a step holds, by arithmetic on the model's measures and on token counts.
 
-Sources: which tensors autograd keeps in a decoder layer of Llama's kind was listed with torch's `saved_tensors_hooks`
-(transformers 5, PEFT 0.21; `tests/estimation` counts them again), the rest follows from this project's own code.
+The tensors that autograd keeps in a decoder layer of Llama's kind were listed with torch's `saved_tensors_hooks`
+(transformers 5, PEFT 0.21; `tests/estimation` counts them again). The rest follows from this project's own code.
 """
 
 from dataclasses import dataclass
@@ -17,53 +17,61 @@ PROJECTIONS = 7
 
 
 @dataclass(frozen=True)
-class Computing:
-    """The types that a pass computes in."""
+class ComputeTypes:
+    """Sizes of the types that a pass computes in."""
 
     bytes: int
-    """Of a number in the layers' products."""
+    """Bytes of a number in the layers' products."""
     lora_bytes: int
-    """Of a number in an adapter's products."""
+    """Bytes of a number in an adapter's products."""
     casts: bool
-    """Whether each adapter makes a copy of its input of its own: where its weights have another type than the model."""
+    """Whether each adapter copies its input, since its weights have another type than the model's."""
 
 
-def kv_bytes_per_token(decoder: Decoder, computing: Computing) -> int:
-    """Keys and values of one token in all layers: 2 · layers · kv_heads · head_dim · bytes of a number."""
+def kv_bytes_per_token(decoder: Decoder, computing: ComputeTypes) -> int:
+    r"""Bytes of the keys and values of one token in all layers.
+
+    $$2 \cdot \text{layers} \cdot \text{kv\_heads} \cdot \text{head\_dim} \cdot \text{bytes per number}$$
+    """
     return 2 * decoder.layers * decoder.kv_heads * decoder.head_dim * computing.bytes
 
 
-def rollout_cache(decoder: Decoder, work: Workload, computing: Computing) -> int:
-    """Keys and values while K responses to each prompt are sampled; 0 where none are.
+def rollout_cache(decoder: Decoder, work: Workload, computing: ComputeTypes) -> int:
+    """Bytes of the keys and values while K responses per prompt are sampled; 0 where none are sampled.
 
-    A prompt's are kept once for its group; a response has buffers that double from 64 tokens on (`rollout_cache`).
-    The plain way keeps a prompt's K times.
+    With shared prompts, those of a prompt are kept once for its group; without, K times. Each response has buffers that
+    start at 64 tokens and double (`policies.attention.rollout_cache`).
     """
     if not work.rollouts:
         return 0
     prompts = 1 if work.shares else work.rollouts
-    tokens = prompts * work.prompt + work.rollouts * _room(work.longest)
+    tokens = prompts * work.prompt + work.rollouts * _buffer_length(work.longest)
     return work.items * tokens * kv_bytes_per_token(decoder, computing)
 
 
-def _room(tokens: int) -> int:
+def _buffer_length(tokens: int) -> int:
     room = FIRST_ROOM
     while room < tokens:
         room *= 2
     return room
 
 
-def layer_activations(decoder: Decoder, work: Workload, computing: Computing, *, rank: int) -> int:
-    """What autograd keeps of one decoder layer over a training pass, no activation checkpointing.
+def layer_activations(decoder: Decoder, work: Workload, computing: ComputeTypes, *, rank: int) -> int:
+    """Bytes that autograd keeps of one decoder layer over a training pass, without activation checkpointing.
 
-    Of each token: the residual stream before both norms in float32; the norms' outputs, which adapters keep (one copy,
-    or one for each of the five layers that read them); queries, the attention's output and its contiguous copy; gate,
-    its SiLU, up and their product; the adapters' r numbers. Under full fine-tuning (rank 0) the norms keep their
-    normalised input as well. Keys and values are kept per response, the prompt's before it each time, and a response's
-    mask with them.
+    Per token:
+
+    - the residual stream before both norms, in float32;
+    - the norms' outputs, which adapters keep: one copy, or one for each of the five layers that read them;
+    - queries, the attention's output and its contiguous copy;
+    - gate, its SiLU, up and their product;
+    - the adapters' r numbers;
+    - under full fine-tuning (rank 0) also the norms' normalised input.
+
+    Per response: its keys and values with those of its prompt, and its mask.
     """
     wide, inner = decoder.hidden, decoder.intermediate
-    attention, kept = decoder.heads * decoder.head_dim, decoder.kv_heads * decoder.head_dim
+    attention, kv = decoder.heads * decoder.head_dim, decoder.kv_heads * decoder.head_dim
     inputs = (5 if computing.casts else 2) * wide + attention + inner
     per_token = (
         2 * wide * FLOAT32
@@ -71,17 +79,17 @@ def layer_activations(decoder: Decoder, work: Workload, computing: Computing, *,
         + (2 * attention + 3 * inner + PROJECTIONS * rank) * computing.bytes
         + (0 if rank else 2 * wide * computing.bytes)
     )
-    seen = sum(work.prompt + response for response in work.behind) + (work.prompt if work.shares else 0)
-    masks = sum(response * (work.prompt + response) for response in work.behind) if work.shares else 0
-    return work.tokens * per_token + work.items * (2 * kept * seen + masks) * computing.bytes
+    seen = sum(work.prompt + response for response in work.responses) + (work.prompt if work.shares else 0)
+    masks = sum(response * (work.prompt + response) for response in work.responses) if work.shares else 0
+    return work.tokens * per_token + work.items * (2 * kv * seen + masks) * computing.bytes
 
 
 def activations(
-    decoder: Decoder, work: Workload, computing: Computing, *, rank: int, recomputes: bool = False
+    decoder: Decoder, work: Workload, computing: ComputeTypes, *, rank: int, recomputes: bool = False
 ) -> int:
-    """What autograd keeps of a training pass: all layers, one more for the one that is computed, and embeddings.
+    """Bytes that autograd keeps of a training pass: all layers, one more for the one in progress, and embeddings.
 
-    Where layers are computed again (`checkpoint_activations`), only what each begins with, and two at work.
+    With `checkpoint_activations` only the input of each layer is kept, and two layers in progress.
     """
     layer = layer_activations(decoder, work, computing, rank=rank)
     if recomputes:
@@ -89,19 +97,23 @@ def activations(
     return (decoder.layers + 1) * layer + 3 * work.tokens * decoder.hidden * FLOAT32
 
 
-def encoder_activations(encoder: Encoder, work: Workload, computing: Computing) -> int:
-    """What autograd keeps of an audio encoder that is trained: inputs and outputs of both norms, queries, keys, values,
-    the attention's output twice, and the feed-forward part before and behind its activation."""
+def encoder_activations(encoder: Encoder, work: Workload, computing: ComputeTypes) -> int:
+    """Bytes that autograd keeps of a trained audio encoder.
+
+    They are the inputs and outputs of both norms, queries, keys, values, the attention's output twice, and the
+    feed-forward part before and after its activation.
+    """
     positions = work.items * work.audio * POSITIONS_PER_TOKEN
     numbers = 9 * encoder.hidden + 2 * encoder.intermediate
     return encoder.layers * positions * numbers * computing.bytes
 
 
-def training_logits(decoder: Decoder, work: Workload, computing: Computing, *, head_trained: bool) -> int:
-    """Logits while log-probabilities are made (`policies.log_probs`).
+def training_logits(decoder: Decoder, work: Workload, computing: ComputeTypes, *, head_trained: bool) -> int:
+    """Bytes of the logits while log-probabilities are computed (`policies.log_probs`).
 
-    A frozen head: a chunk in the computed type, in float32 and as shares, and each counted token's slope. A trained one
-    keeps all counted tokens' logits, in float32 and for the gradient of the cross-entropy.
+    With a frozen head: one chunk in the computed type, in float32 and as probabilities, and the gradient of each
+    counted token. A trained head keeps the logits of all counted tokens, in float32 and for the cross-entropy's
+    gradient.
     """
     rows = min(work.counted, max(1, LOGITS_AT_ONCE // decoder.vocabulary))
     if head_trained:
@@ -110,11 +122,11 @@ def training_logits(decoder: Decoder, work: Workload, computing: Computing, *, h
     return chunk + work.counted * decoder.hidden * computing.bytes
 
 
-def step_logits(decoder: Decoder, rows: int, computing: Computing) -> int:
-    """Logits of one decoding step: the rows' in the computed type, and three times in float32 for choosing."""
+def step_logits(decoder: Decoder, rows: int, computing: ComputeTypes) -> int:
+    """Bytes of the logits of one decoding step: once in the computed type, and three times in float32 for sampling."""
     return rows * decoder.vocabulary * (computing.bytes + 3 * FLOAT32)
 
 
 def audio_features(encoder: Encoder, decoder: Decoder, work: Workload) -> int:
-    """A batch's audio features as the encoder gives them and as the projector does, in float32."""
+    """Bytes of a batch's audio features from the encoder and from the projector, in float32."""
     return work.items * work.audio * (encoder.hidden + decoder.hidden) * FLOAT32

@@ -1,11 +1,11 @@
-"""How long the texts of a run are: from the corpus where it was checked before, else assumed and said."""
+"""Lengths of a run's texts, from the corpus where it was checked before, or else assumed; a line says which."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from lalm_ambig.config.estimate_option import Assumptions
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.corpora.preparing.prepared import ItemView, found_ready
+from lalm_ambig.corpora.preparing.prepared import ItemView, load_prepared
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.data.encoding import MODES
 from lalm_ambig.estimation.shapes import Encoder
@@ -16,45 +16,47 @@ from lalm_ambig.prompts import load_glosses, load_prompt
 CHARACTERS_PER_TOKEN = 4
 TOKENS_PER_S = 25
 ASSUMED_PROMPT = "speech_emotion"
-"""Where a corpus that is not at hand would have to say which one suits it."""
+"""The prompt where the corpus cannot be read to choose one."""
 CHAT_TOKENS = 30
-"""Of the chat template, around a prompt."""
+"""Tokens of the chat template around a prompt."""
 TEXT_TOKENS = 40
-"""Of an item's text, where the corpus is not known."""
+"""Tokens of an item's text, where the corpus is not known."""
 RATIONALE_TOKENS = 200
-"""Of a curated reasoning, where the corpus is not known."""
+"""Tokens of a rationale, where the corpus is not known."""
 ANSWER_TOKENS = {"logits": 16, "verbalised": 80}
-"""Of tags and class name, or of a distribution in JSON."""
+"""Tokens of tags and class name, or of a distribution in JSON."""
 
 
 @dataclass(frozen=True)
-class Texts:
-    """What is known of a corpus's longest texts."""
+class CorpusTexts:
+    """Lengths of a corpus's longest texts."""
 
     text: int
     """Tokens of an item's text."""
     rationale: int
     clip_s: float
     known: bool
-    """Whether they are the corpus's."""
+    """Whether they were measured on the corpus, rather than assumed."""
 
 
 def lengths_of(
-    method: Method, data: DataModule, encoder: Encoder | None, said: Assumptions
+    method: Method, data: DataModule, encoder: Encoder | None, assumptions: Assumptions
 ) -> tuple[Lengths, str]:
-    """The longest prompt and curated response, and one line that says where the numbers come from."""
+    """Lengths of the longest prompt and curated response, and a line that says where they come from."""
     texts = _texts(data)
     prompt = _prompt(data)
     template = load_prompt(prompt, MODES[method.readout, method.reasoning])
     heard = encoder is not None and "{audio}" in template
     glosses = load_glosses(data.glosses or prompt.rpartition("/")[2].split(".")[0])
     instruction = len(template) + sum(len(name) + len(meaning) + 4 for name, meaning in glosses.items())
-    written = round(said.prompt_tokens or instruction // CHARACTERS_PER_TOKEN + CHAT_TOKENS + texts.text)
+    written = round(
+        assumptions.prompt_tokens or instruction // CHARACTERS_PER_TOKEN + CHAT_TOKENS + texts.text
+    )
     audio = 0
     if encoder is not None and heard:
-        audio = min(encoder.longest, round(TOKENS_PER_S * (said.clip_s or texts.clip_s)))
+        audio = min(encoder.longest, round(TOKENS_PER_S * (assumptions.clip_s or texts.clip_s)))
     reasoning = texts.rationale if method.reasoning else 0
-    curated = round(said.curated_tokens or reasoning + ANSWER_TOKENS[method.readout])
+    curated = round(assumptions.curated_tokens or reasoning + ANSWER_TOKENS[method.readout])
     source = "the corpus's longest" if texts.known else "assumed, since the corpus was not checked yet"
     line = f"lengths ({source}): prompt {written + audio} tokens, {audio} of them sound; curated response {curated}"
     return Lengths(written + audio, audio, curated), line
@@ -67,17 +69,17 @@ def _prompt(data: DataModule) -> str:
         return ASSUMED_PROMPT
 
 
-def _texts(data: DataModule) -> Texts:
+def _texts(data: DataModule) -> CorpusTexts:
     try:
-        ready = found_ready(data.corpus)
+        ready = load_prepared(data.corpus)
     except InputError:  # labels that are not there yet: an estimate needs none
         ready = None
     if ready is None:
-        return Texts(TEXT_TOKENS, RATIONALE_TOKENS, clip_s=30.0, known=False)
+        return CorpusTexts(TEXT_TOKENS, RATIONALE_TOKENS, clip_s=30.0, known=False)
     items: ItemView = ready.items("train")
     longest: Any = items.durations_s().max() if len(items) else 0.0
     rationale = items.longest("rationale") // CHARACTERS_PER_TOKEN
-    return Texts(
+    return CorpusTexts(
         items.longest("text") // CHARACTERS_PER_TOKEN,
         rationale or RATIONALE_TOKENS,
         clip_s=float(longest),

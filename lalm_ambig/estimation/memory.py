@@ -1,49 +1,49 @@
-"""The estimate: what a process holds all the time, and what each phase of a step adds."""
+"""The estimate: bytes that a process holds all the time, and bytes that each phase of a step adds."""
 
 from dataclasses import dataclass, replace
 
 from lalm_ambig.estimation import formulas
-from lalm_ambig.estimation.division import Divided, divided
-from lalm_ambig.estimation.formulas import FLOAT32, Computing
+from lalm_ambig.estimation.division import ProcessShare, process_share
+from lalm_ambig.estimation.formulas import FLOAT32, ComputeTypes
 from lalm_ambig.estimation.shapes import Shapes
 from lalm_ambig.estimation.workload import Workload
 
 CONTEXT = 1_000_000_000
-"""What CUDA and its libraries take on a GPU before anything is computed, roughly."""
+"""Bytes that CUDA and its libraries take on a GPU before anything is computed, roughly."""
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What a step runs in."""
+class StepSetting:
+    """Types, strategy and device of a step."""
 
-    computing: Computing
+    computing: ComputeTypes
     strategy: str
     processes: int
     on_cpu: bool
     trains_tower: bool
     accumulates: bool
-    """Whether gradients are kept over several batches."""
+    """Whether gradients are accumulated over several batches."""
     recomputes: bool = False
     """Whether layers are computed again in the backward pass."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Bytes of one process, by what holds them."""
+    """Bytes of one process, by part."""
 
     held: dict[str, int]
-    """All the time."""
+    """Parts that are held all the time."""
     phases: dict[str, dict[str, int]]
-    """By phase of a step: what it needs besides. One phase runs after the other."""
+    """Additional parts of each phase of a step. The phases run one after another."""
 
     @property
     def largest(self) -> str:
-        """The phase that needs most."""
+        """The phase that needs the most bytes."""
         return max(self.phases, key=lambda phase: sum(self.phases[phase].values()))
 
     @property
     def peak(self) -> int:
-        """What is held, and what the largest phase needs."""
+        """Bytes that are held all the time, and those of the largest phase."""
         return sum(self.held.values()) + sum(self.phases[self.largest].values())
 
     @property
@@ -53,16 +53,22 @@ class Estimate:
         return max(parts, key=lambda name: parts[name])
 
 
-def estimate(shapes: Shapes, work: Workload, evaluated: Workload, setting: Setting) -> Estimate:
+def estimate(shapes: Shapes, work: Workload, evaluated: Workload, setting: StepSetting) -> Estimate:
     """Bytes of one process.
 
     Args:
         shapes: The model.
         work: A training step.
-        evaluated: A batch of validation: its rollouts are the responses that are written.
+        evaluated: A batch of validation; its rollouts are the responses that are generated.
         setting: Types, strategy and device.
+
+    Returns:
+        The parts that are held, and those of each phase.
+
+    Raises:
+        InputError: No estimate is known for the strategy.
     """
-    parts = divided(shapes, setting.computing, strategy=setting.strategy, processes=setting.processes)
+    parts = process_share(shapes, setting.computing, strategy=setting.strategy, processes=setting.processes)
     held = {"weights": parts.weights, "adapters": parts.adapters, "optimizer state": parts.optimiser}
     if work.keeps_start:
         held["reference's copy"] = shapes.trained * shapes.trained_bytes
@@ -80,25 +86,25 @@ def estimate(shapes: Shapes, work: Workload, evaluated: Workload, setting: Setti
     return Estimate(held, phases)
 
 
-def _sampling(shapes: Shapes, work: Workload, parts: Divided, setting: Setting) -> dict[str, int]:
+def _sampling(shapes: Shapes, work: Workload, parts: ProcessShare, setting: StepSetting) -> dict[str, int]:
     if not work.rollouts:
         return {}
     decoder, computing = shapes.decoder, setting.computing
     rows = work.items * work.rollouts
-    found = {
+    needs = {
         "KV cache": formulas.rollout_cache(decoder, work, computing),
         "logits of a decoding step": formulas.step_logits(decoder, rows, computing),
         "whole weights, gathered": parts.gathered,
     }
     if setting.on_cpu and computing.bytes == FLOAT32 and rows > 1:  # see policies.merged
-        found["decoding copy of the weights"] = shapes.decode_copy * FLOAT32
-    return found
+        needs["decoding copy of the weights"] = shapes.decode_copy * FLOAT32
+    return needs
 
 
-def _training(shapes: Shapes, work: Workload, parts: Divided, setting: Setting) -> dict[str, int]:
+def _training(shapes: Shapes, work: Workload, parts: ProcessShare, setting: StepSetting) -> dict[str, int]:
     decoder, computing = shapes.decoder, setting.computing
     full = not shapes.rank
-    found = {
+    needs = {
         "activations": formulas.activations(
             decoder, work, computing, rank=shapes.rank, recomputes=setting.recomputes
         ),
@@ -106,14 +112,14 @@ def _training(shapes: Shapes, work: Workload, parts: Divided, setting: Setting) 
         "weights of a layer, gathered": parts.live,
     }
     if shapes.encoder is not None and work.audio:
-        found["audio features"] = formulas.audio_features(shapes.encoder, decoder, work)
+        needs["audio features"] = formulas.audio_features(shapes.encoder, decoder, work)
         if setting.trains_tower:
-            found["activations of the audio encoder"] = formulas.encoder_activations(
+            needs["activations of the audio encoder"] = formulas.encoder_activations(
                 shapes.encoder, work, computing
             )
-    return found
+    return needs
 
 
-def for_evaluation(work: Workload, *, items: int, responses: int, longest: int) -> Workload:
-    """A batch of validation, in which each prompt gets so many responses; 0 where nothing is written."""
-    return replace(work, items=items, behind=(), rollouts=responses, longest=longest)
+def evaluation_workload(work: Workload, *, items: int, responses: int, longest: int) -> Workload:
+    """A batch of validation with so many responses per prompt; 0 where no text is generated."""
+    return replace(work, items=items, responses=(), rollouts=responses, longest=longest)

@@ -1,4 +1,4 @@
-"""What of a model decides how much memory it takes: the decoder's measures, and bytes of weights by what is trained."""
+"""Measures of a model that decide its memory: sizes of decoder and encoder, and bytes of weights."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,12 +8,12 @@ from torch import nn
 from lalm_ambig.estimation.skeleton import skeleton
 from lalm_ambig.policies.base import Policy
 
-TOWER, EYES = "audio_tower", ".visual."
-"""In names of the encoders' weights; nothing here looks, so the vision encoder is never trained."""
+AUDIO_TOWER, VISION = "audio_tower", ".visual."
+"""Parts of the names of the encoders' weights. Policies take no images, so the vision encoder is never trained."""
 POSITIONS_PER_TOKEN = 2
-"""Positions of an audio encoder for each audio token: it pools two into one."""
+"""Positions of an audio encoder per audio token, which it pools."""
 MOST_POSITIONS = 1500
-"""Those of 30 s, to which clips are cut."""
+"""Positions of 30 s, to which clips are cut."""
 
 
 @dataclass(frozen=True)
@@ -45,21 +45,21 @@ class Encoder:
 
 @dataclass(frozen=True)
 class Shapes:
-    """A model as far as memory is concerned."""
+    """Measures of a model with its adapter."""
 
     decoder: Decoder
     encoder: Encoder | None
     """None for a text model."""
     parameters: int
-    """All of them, the adapter's included."""
+    """Number of parameters, with the adapter's."""
     trained: int
     """Parameters that the optimiser updates."""
     weights: int
-    """Bytes of what is not an adapter, in the type it is loaded in."""
+    """Bytes of the weights outside the adapter, in the type they are loaded in."""
     adapters: int
-    """Bytes of what is trained beside the model's own weights; 0 under full fine-tuning."""
+    """Bytes of the adapter's weights; 0 under full fine-tuning."""
     base_bytes: int
-    """Bytes of one parameter of the model's own."""
+    """Bytes of one parameter of the base model."""
     trained_bytes: int
     """Bytes of one trained parameter."""
     decode_copy: int
@@ -69,20 +69,24 @@ class Shapes:
 
 
 def shapes_of(policy: Policy) -> Shapes:
-    """A policy's measures from its config.json, no weights read. InputError where there is none."""
+    """Measures of a policy, from its config.json. No weights are read.
+
+    Raises:
+        InputError: There is no config.json that can be read.
+    """
     model, config = skeleton(policy)
     every = list(model.named_parameters())
-    trained = [p for name, p in every if p.requires_grad and EYES not in name]
-    own = sum(p.numel() * p.element_size() for p in trained)
+    trained = [p for name, p in every if p.requires_grad and VISION not in name]
+    bytes_trained = sum(p.numel() * p.element_size() for p in trained)
     full = policy.adapter.method == "full"
-    held = sum(p.numel() * p.element_size() for _, p in every)
+    total_bytes = sum(p.numel() * p.element_size() for _, p in every)
     return Shapes(
         decoder=_decoder(config.get_text_config()),
         encoder=_encoder(config),
         parameters=sum(p.numel() for _, p in every),
         trained=sum(p.numel() for p in trained),
-        weights=held if full else held - own,
-        adapters=0 if full else own,
+        weights=total_bytes if full else total_bytes - bytes_trained,
+        adapters=0 if full else bytes_trained,
         base_bytes=max(
             p.element_size() for name, p in every if "lora_" not in name and "modules_to" not in name
         ),
@@ -93,8 +97,8 @@ def shapes_of(policy: Policy) -> Shapes:
 
 
 def _linear(model: nn.Module) -> int:
-    """Parameters of the linear layers outside the encoders, the head among them, adapters left out."""
-    left_out = (TOWER, EYES, "lora_")
+    """Number of parameters of the linear layers and the head, without encoders and adapters."""
+    left_out = (AUDIO_TOWER, VISION, "lora_")
     return sum(
         module.weight.numel()
         for name, module in model.named_modules()
@@ -103,7 +107,7 @@ def _linear(model: nn.Module) -> int:
 
 
 def _decoder(config: Any) -> Decoder:
-    """Measures under the names that families have for them; a model without attention heads keeps no keys."""
+    """Measures of the decoder, whose names differ between families. A model without attention heads keeps no keys."""
     hidden = _measure(config, "hidden_size", "d_model")
     heads = _measure(config, "num_attention_heads", "attention_heads")
     return Decoder(
@@ -118,15 +122,15 @@ def _decoder(config: Any) -> Decoder:
 
 
 def _measure(config: Any, *names: str, otherwise: int = 0) -> int:
-    """The first of these settings that is set, by a family's own name for it; the largest where layers differ."""
+    """The first of these settings that is set, by the family's name for it; the largest value where layers differ."""
     settings = config.to_dict()
-    own = [settings.get(name) or settings.get(config.attribute_map.get(name)) for name in names]
-    found = next((value for value in own if value), otherwise)
-    return int(max(found) if isinstance(found, list | tuple) else found)
+    values = [settings.get(name) or settings.get(config.attribute_map.get(name)) for name in names]
+    setting = next((value for value in values if value), otherwise)
+    return int(max(setting) if isinstance(setting, list | tuple) else setting)
 
 
 def _listed(config: Any) -> list[Any]:
-    """The kinds of a decoder's layers, where its settings list them."""
+    """Kinds of the decoder's layers, where its settings list them."""
     settings = config.to_dict()
     return list(settings.get("layers_block_type") or settings.get("layer_types") or [])
 

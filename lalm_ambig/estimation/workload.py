@@ -1,4 +1,4 @@
-"""What one step of a method computes: how many tokens, sampled how often, kept for how long."""
+"""Token counts of one step of a method: its prompts, its responses, and how often they are sampled."""
 
 from dataclasses import dataclass
 from functools import singledispatch
@@ -11,14 +11,14 @@ from lalm_ambig.methods.sft import SFT
 
 @dataclass(frozen=True)
 class Lengths:
-    """Tokens of the longest texts that are expected."""
+    """Numbers of tokens of the longest expected texts."""
 
     prompt: int
-    """Instruction, text, audio and the chat template's own."""
+    """Tokens of the instruction, the text, the audio and the chat template."""
     audio: int
-    """Those of them that are sound; 0 for text."""
+    """Audio tokens among them; 0 for text."""
     curated: int
-    """The curated response."""
+    """Tokens of the curated response."""
 
 
 @dataclass(frozen=True)
@@ -29,32 +29,32 @@ class Workload:
     prompt: int
     """Tokens of a prompt."""
     audio: int
-    """Those of them that are sound."""
-    behind: tuple[int, ...]
-    """Tokens of each response that is trained on behind a prompt."""
+    """Audio tokens among them."""
+    responses: tuple[int, ...]
+    """Tokens of each response per prompt that is trained on."""
     rollouts: int = 0
-    """Responses sampled to a prompt, K; 0 where the method samples none."""
+    """Responses sampled per prompt (K); 0 where the method samples none."""
     longest: int = 0
     """Most tokens of a sampled response."""
     shares: bool = True
-    """Whether a prompt is computed once for all its responses."""
+    """Whether a prompt is computed once for all of its responses."""
     keeps_start: bool = False
     """Whether a copy of the trained weights is held as the reference."""
 
     @property
     def counted(self) -> int:
-        """Tokens whose log-probability is wanted."""
-        return self.items * sum(self.behind)
+        """Number of tokens whose log-probability is computed."""
+        return self.items * sum(self.responses)
 
     @property
     def tokens(self) -> int:
-        """Tokens that a training pass computes, each once."""
-        prompts = 1 if self.shares else len(self.behind)
-        return self.items * (prompts * self.prompt + sum(self.behind))
+        """Number of tokens that a training pass computes."""
+        prompts = 1 if self.shares else len(self.responses)
+        return self.items * (prompts * self.prompt + sum(self.responses))
 
 
 def workload(method: Method, lengths: Lengths, *, items: int) -> Workload:
-    """A step of the method on that many items; every response is taken to be as long as it may be."""
+    """A step of the method on that many items. Every response is assumed to have its largest length."""
     return _step(method, lengths, items)
 
 
@@ -65,7 +65,7 @@ def _step(method: Method, lengths: Lengths, items: int) -> Workload:
 
 @_step.register
 def _sft(method: SFT, lengths: Lengths, items: int) -> Workload:
-    return Workload(items, lengths.prompt, lengths.audio, behind=(lengths.curated,), shares=method.shares)
+    return Workload(items, lengths.prompt, lengths.audio, responses=(lengths.curated,), shares=method.shares)
 
 
 @_step.register
@@ -77,7 +77,7 @@ def _dpo(method: DPO, lengths: Lengths, items: int) -> Workload:
         items,
         lengths.prompt,
         lengths.audio,
-        behind=(lengths.curated, *(longest,) * rejected),
+        responses=(lengths.curated, *(longest,) * rejected),
         rollouts=sampled,
         longest=longest,
         shares=method.shares,
@@ -93,7 +93,7 @@ def _grpo(method: GRPO, lengths: Lengths, items: int) -> Workload:
         items,
         lengths.prompt,
         lengths.audio,
-        behind=(*(longest,) * size, *curated),
+        responses=(*(longest,) * size, *curated),
         rollouts=size,
         longest=longest,
         shares=method.shares,

@@ -1,20 +1,27 @@
-"""The model card of an export: the run's own card, and how the weights beside it are loaded and asked."""
+"""The model card of an export: the run's card, with sections on how to load the weights and ask the model."""
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from lalm_ambig.exporting.parity import Probe
+from lalm_ambig.exporting.parity import ParityProbe
 from lalm_ambig.files.atomic import write_text
 
-Form = Literal["adapter", "merged"]
-ASKED = "How to ask it"
-"""The section of a run's card that speaks of the run's folder."""
+ExportForm = Literal["adapter", "merged"]
+ASK_HEADING = "How to ask it"
+"""Heading of the section in a run's card that is about the run's folder."""
 
 
-def loading_lines(form: Form, model_class: str, *, base: str, address: str) -> list[str]:
-    """Three lines of Python that load what was written."""
+def loading_lines(form: ExportForm, model_class: str, *, base: str, address: str) -> list[str]:
+    """Python lines that load the export.
+
+    Args:
+        form: Adapter or merged model.
+        model_class: Class of transformers.
+        base: Hub id or path of the base model.
+        address: Hub id or path of the export.
+    """
     if form == "adapter":
         return [
             "from peft import PeftModel",
@@ -29,25 +36,25 @@ def loading_lines(form: Form, model_class: str, *, base: str, address: str) -> l
 
 
 def write_card(folder: Path, run_card: Path, *, name: str, base: str, sections: Sequence[str]) -> None:
-    """Write `README.md`: the run's card without its own words on loading, or a short one where the run has none yet.
+    """Write `README.md`: the run's card with its section on loading replaced, or a short card where the run has none.
 
     Args:
-        folder: Of the export.
-        run_card: `README.md` that the run wrote at its end; it may be missing, or the empty one that PEFT writes.
-        name: Of the run.
+        folder: Folder of the export.
+        run_card: `README.md` that the run wrote at its end. It may be missing, or the empty one that PEFT writes.
+        name: Name of the run.
         base: Hub id or name of the base model.
-        sections: What is added.
+        sections: Sections that are added.
     """
     library = "peft" if (folder / "adapter_config.json").is_file() else "transformers"
     text = run_card.read_text(encoding="utf-8") if run_card.is_file() else ""
-    if f"\n## {ASKED}\n" not in text:
+    if f"\n## {ASK_HEADING}\n" not in text:
         text = _short(name, base)
     text = re.sub(r"(?m)^library_name: .*$", f"library_name: {library}", text, count=1)
     text = re.sub(r"(?m)^base_model: .*$", lambda _: f"base_model: {base}", text, count=1)
-    before, _, rest = text.partition(f"\n## {ASKED}\n")
-    _, heading, behind = rest.partition("\n## ")
+    before, _, rest = text.partition(f"\n## {ASK_HEADING}\n")
+    _, heading, after = rest.partition("\n## ")
     added = "\n\n".join(sections)
-    write_text(folder / "README.md", f"{before}\n{added}\n{heading}{behind}".rstrip("\n") + "\n")
+    write_text(folder / "README.md", f"{before}\n{added}\n{heading}{after}".rstrip("\n") + "\n")
 
 
 def _short(name: str, base: str) -> str:
@@ -55,12 +62,12 @@ def _short(name: str, base: str) -> str:
         f"---\nbase_model: {base}\nlibrary_name: peft\ntags:\n- label-distribution\nlicense: other\n---\n\n"
         f"# {name}\n\n{base}, trained to answer with the distribution of people's judgements, not with one label. Made "
         "with lalm_ambig from a checkpoint of a run that was not evaluated: nothing is known of how good it is.\n"
-        f"\n## {ASKED}\n"
+        f"\n## {ASK_HEADING}\n"
     )
 
 
-def sections(lines: Sequence[str], probe: Probe, checked: str) -> list[str]:
-    """How to load the weights, how to ask the model, and what was checked."""
+def sections(lines: Sequence[str], probe: ParityProbe, checked: str) -> list[str]:
+    """Sections of the card: how to load the weights, the result of the comparison, and how to ask the model."""
     load = ["## How to load it", "", "```python", *lines, "```", "", checked]
     if probe.template is None:
         return ["\n".join(load)]

@@ -1,4 +1,4 @@
-"""Whether what was written answers as the policy does: next-token logits on prompts of the corpus, side by side."""
+"""Compares an export with the policy: their next-token logits on prompts of the corpus."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,78 +18,84 @@ from lalm_ambig.policies.audio.mel import padded_window
 from lalm_ambig.policies.base import Policy
 
 PROMPTS = 2
-FIXED = "It is eleven o'clock. How does the speaker feel?"
-"""Asked where the corpus is not at hand."""
+FIXED_PROMPT = "It is eleven o'clock. How does the speaker feel?"
+"""Prompt where the corpus cannot be read."""
 TOLERANCE = {torch.float32: 3e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
-"""Largest difference of a logit that is allowed, as a share of the largest logit, by the type of the weights.
+"""Largest allowed difference of a logit, as a share of the largest logit, by the type of the weights.
 
-Ours. The most that was seen on models of 135 and 184 million parameters is 2e-6, 3e-3 and 2e-2. A larger one may need
-more: it has more layers, and in float32 what remains is mostly the encoder's, which runs on a clip's own frames here
-and on a 30 s window there.
+The values are ours. The largest differences seen on models of 135 and 184 million parameters are 2e-6, 3e-3 and 2e-2. A
+larger model may need more, since it has more layers. In float32 most of the difference comes from the audio encoder:
+the policy runs it on a clip's frames only, transformers on a window of 30 s.
 """
 
 
 @dataclass(frozen=True)
-class Prompt:
-    """One question up to the place of the answer."""
+class ProbePrompt:
+    """One prompt, up to the position of the answer."""
 
     ids: tuple[int, ...]
     samples: Float[Tensor, " _"] | None
-    """16 kHz mono, where the policy hears a clip."""
+    """16 kHz mono waveform; None without sound."""
 
 
 @dataclass(frozen=True)
-class Probe:
-    """What both are asked."""
+class ParityProbe:
+    """The prompts that both models are asked."""
 
-    prompts: tuple[Prompt, ...]
+    prompts: tuple[ProbePrompt, ...]
     class_ids: tuple[int, ...]
-    """First tokens of the class names; empty where there are none, which means the whole vocabulary."""
+    """First tokens of the class names; empty for a verbalised readout, where the whole vocabulary is compared."""
     about: str
-    """In words, for the reader."""
+    """Description of the prompts, for the user."""
     note: str = ""
-    """Why the corpus was not asked; for its user's eyes, since it may name folders."""
+    """Why the corpus was not used. It may name folders, so it is shown to the user only."""
     template: str | None = None
-    """The corpus's prompt, with {audio} and {text} where they go."""
+    """The corpus's prompt, with {audio} and {text} as placeholders."""
     names: tuple[str, ...] = ()
-    """Class names as they follow the answer's tag."""
+    """Class names as they follow the answer tag."""
     answer_open: str = ""
-    """That tag."""
+    """The answer tag."""
 
 
 @dataclass(frozen=True)
-class Difference:
-    """Largest differences over all prompts."""
+class LogitDifference:
+    """Largest differences of two models over all prompts."""
 
     logit: float
-    """Of a next-token logit over the whole vocabulary."""
+    """Largest difference of a next-token logit over the whole vocabulary."""
     largest: float
-    """The policy's largest logit, absolute."""
+    """Largest absolute logit of the policy."""
     share: float
-    """Of a class's probability (of a token's, where no classes were asked for), in [0, 1]."""
+    """Largest difference of a probability, in [0, 1]: of a class, or of a token where there are no class tokens."""
 
 
-def make_probe(model: Method, data: DataModule) -> Probe:
-    """The first items of the corpus, or a fixed question where the corpus cannot be read. The policy is loaded."""
+def make_probe(model: Method, data: DataModule) -> ParityProbe:
+    """A probe of the first items of the corpus, or of a fixed prompt where the corpus cannot be read.
+
+    Args:
+        model: The method, whose policy is loaded.
+        data: The data of the run.
+    """
     try:
         data.setup()
         items = next(filter(None, (list(data.items(split)[:PROMPTS]) for split in reversed(SPLITS))))
         return _corpus_probe(model, data, items)
     except InputError as error:
-        ids = model.policy.prompt_ids([{"type": "text", "text": FIXED}])
-        return Probe((Prompt(tuple(ids), None),), (), "a fixed sentence", note=str(error))
+        ids = model.policy.prompt_ids([{"type": "text", "text": FIXED_PROMPT}])
+        return ParityProbe((ProbePrompt(tuple(ids), None),), (), "a fixed sentence", note=str(error))
 
 
-def _corpus_probe(model: Method, data: DataModule, items: Sequence[Item]) -> Probe:
+def _corpus_probe(model: Method, data: DataModule, items: Sequence[Item]) -> ParityProbe:
     policy, categories = model.policy, data.categories
     asked = data.elicitation(reasoning=model.reasoning, readout=model.readout)
     encoder = Encoder(policy, categories, asked)
     opening = () if encoder.answer is None else encoder.answer.open_ids
     prompts = tuple(
-        Prompt((*encoder([item]).prompt.ids[0].tolist(), *opening), _samples(policy, item)) for item in items
+        ProbePrompt((*encoder([item]).prompt.ids[0].tolist(), *opening), _samples(policy, item))
+        for item in items
     )
     heard = ", with sound" if any(prompt.samples is not None for prompt in prompts) else ""
-    return Probe(
+    return ParityProbe(
         prompts,
         () if encoder.answer is None else tuple(dict.fromkeys(encoder.answer.first_ids)),
         f"{len(prompts)} prompts of {data.corpus.name}{heard}",
@@ -104,9 +110,9 @@ def _samples(policy: Policy, item: Item) -> Tensor | None:
 
 
 @torch.no_grad()
-def policy_logits(policy: Policy, probe: Probe) -> list[Float[Tensor, " vocabulary"]]:
-    """Next-token logits behind each prompt, by this project's own passes."""
-    found = []
+def policy_logits(policy: Policy, probe: ParityProbe) -> list[Float[Tensor, " vocabulary"]]:
+    """Next-token logits after each prompt, by the policy."""
+    logits = []
     with policy.eval_mode():
         for prompt in probe.prompts:
             ids = torch.tensor([prompt.ids])
@@ -114,35 +120,41 @@ def policy_logits(policy: Policy, probe: Probe) -> list[Float[Tensor, " vocabula
             audio = None
             if prompt.samples is not None:
                 audio = Audio((0,), (policy.log_mel(prompt.samples),), encoded=False)
-            known = tokens.ids if audio is None else None
-            hidden = policy.hidden(policy.embed(tokens, audio), tokens.mask, ids=known)
-            found.append(policy.logits(hidden[0, -1]).float())
-    return found
+            token_ids = tokens.ids if audio is None else None
+            hidden = policy.hidden(policy.embed(tokens, audio), tokens.mask, ids=token_ids)
+            logits.append(policy.logits(hidden[0, -1]).float())
+    return logits
 
 
 @torch.no_grad()
-def plain_logits(model: Any, extractor: Any, probe: Probe) -> list[Float[Tensor, " vocabulary"]]:
-    """The same by transformers' own forward, on the audio's whole window."""
-    found = []
+def plain_logits(model: Any, extractor: Any, probe: ParityProbe) -> list[Float[Tensor, " vocabulary"]]:
+    """Next-token logits after each prompt, by the forward of transformers on the audio's full window."""
+    logits = []
     model.eval()
     for prompt in probe.prompts:
         ids = torch.tensor([prompt.ids])
         inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
         if prompt.samples is not None:
-            mel, own = padded_window(extractor, [prompt.samples])
+            mel, mask = padded_window(extractor, [prompt.samples])
             inputs |= {
                 "input_features": mel.to(next(model.parameters()).dtype),
-                "feature_attention_mask": own,
+                "feature_attention_mask": mask,
             }
-        found.append(model(**inputs).logits[0, -1].float())
-    return found
+        logits.append(model(**inputs).logits[0, -1].float())
+    return logits
 
 
-def difference(expected: Sequence[Tensor], found: Sequence[Tensor], probe: Probe) -> Difference:
-    """How far logits are from those expected. NaN where one of them is not a number."""
+def difference(expected: Sequence[Tensor], actual: Sequence[Tensor], probe: ParityProbe) -> LogitDifference:
+    """Largest differences between two lists of logits; NaN where a logit is not a number.
+
+    Args:
+        expected: Logits of the policy, one vector per prompt.
+        actual: Logits of the export.
+        probe: The prompts and class tokens.
+    """
     columns = list(probe.class_ids) or slice(None)
-    pairs = list(zip(expected, found, strict=True))
-    return Difference(
+    pairs = list(zip(expected, actual, strict=True))
+    return LogitDifference(
         _largest([(b - a).abs().max() for a, b in pairs]),
         _largest([a.abs().max() for a, _ in pairs]),
         _largest([(b[columns].softmax(-1) - a[columns].softmax(-1)).abs().max() for a, b in pairs]),
@@ -153,13 +165,17 @@ def _largest(values: Sequence[Tensor]) -> float:
     return float(torch.stack(list(values)).max())
 
 
-def require_parity(found: Difference, dtype: torch.dtype) -> None:
-    """InputError where the difference is more than rounding to that type explains."""
-    allowed = TOLERANCE[dtype] * found.largest
-    if not found.logit <= allowed:  # NaN, too
+def require_parity(gap: LogitDifference, dtype: torch.dtype) -> None:
+    """Refuse a difference that is larger than rounding to the type explains.
+
+    Raises:
+        InputError: The largest difference of a logit exceeds `TOLERANCE`, or is NaN.
+    """
+    allowed = TOLERANCE[dtype] * gap.largest
+    if not gap.logit <= allowed:  # NaN, too
         name = str(dtype).removeprefix("torch.")
         raise InputError(
-            f"read back with plain transformers, the {name} weights give logits up to {found.logit:.3g} from the "
+            f"read back with plain transformers, the {name} weights give logits up to {gap.logit:.3g} from the "
             f"policy's, and {allowed:.3g} is allowed ({TOLERANCE[dtype]:g} of the largest logit); nothing was written.",
             where="export",
             remedy="" if dtype is torch.float32 else "Try --dtype float32.",

@@ -1,6 +1,6 @@
-"""A written folder uploaded to a model hub; the only importer of huggingface_hub's uploads.
+"""Uploads an export to a model hub. No other module imports the uploads of huggingface_hub.
 
-The token is read from the environment when it is used, and is neither kept, printed nor written.
+The token is read from the environment when it is used. It is not stored, printed or written.
 """
 
 import os
@@ -17,11 +17,15 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # handed on l
 from lalm_ambig.core.errors import InputError
 
 TOKEN = "HF_TOKEN"
-REFUSED = {401: "it does not know the token", 403: "the token may not write there"}
+REFUSALS = {401: "it does not know the token", 403: "the token may not write there"}
 
 
 def check_push(name: str) -> None:
-    """InputError for a name that is not OWNER/NAME, or where there is no token. Nothing is sent."""
+    """Check the name and that there is a token. Nothing is sent.
+
+    Raises:
+        InputError: The name is not OWNER/NAME, or HF_TOKEN is not set.
+    """
     try:
         validate_repo_id(name)
     except HFValidationError as error:
@@ -39,17 +43,27 @@ def check_push(name: str) -> None:
 
 
 def push(folder: Path, name: str, *, private: bool) -> str:
-    """Upload a folder as one commit to a repository, made where there is none; returns its address.
+    """Upload a folder as one commit to a repository, which is created if need be.
 
-    HF_ENDPOINT names another hub. Raises InputError where the hub refuses or cannot be reached, or where `private` is
-    asked for and the repository is a public one; the folder stays.
+    The environment variable HF_ENDPOINT names another hub.
+
+    Args:
+        folder: The export. It stays in any case.
+        name: OWNER/NAME of the repository.
+        private: Whether the repository is private.
+
+    Returns:
+        The address of the repository.
+
+    Raises:
+        InputError: The hub refuses or cannot be reached, or the repository is public although `private` is set.
     """
     disable_progress_bars()
     api = HfApi(
         endpoint=os.environ.get("HF_ENDPOINT"), token=os.environ[TOKEN].strip(), library_name="lalm_ambig"
     )
     try:
-        made = api.create_repo(name, private=private, exist_ok=True)
+        address = api.create_repo(name, private=private, exist_ok=True)
         if private and not api.model_info(name).private:
             raise _failed(
                 folder, f"{name} is there already and everybody can see it, so nothing was uploaded"
@@ -59,11 +73,11 @@ def push(folder: Path, name: str, *, private: bool) -> str:
         raise
     except HfHubHTTPError as error:
         status = error.response.status_code
-        reason = REFUSED.get(status, error.server_message or "no reason given")
+        reason = REFUSALS.get(status, error.server_message or "no reason given")
         raise _failed(folder, f"the hub refused {name} ({status}): {reason}") from error
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, RuntimeError) as error:
         raise _failed(folder, f"{name} was not uploaded: {type(error).__name__}: {error}") from error
-    return str(made)
+    return str(address)
 
 
 def _failed(folder: Path, why: str) -> InputError:

@@ -1,4 +1,4 @@
-"""The folder that an export is written to: refused early where it cannot be, and whole or absent in the end."""
+"""The folder of an export: checked before anything is loaded, and complete or absent at the end."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,11 @@ from lalm_ambig.files.places import check_folder
 
 
 def check_target(out: Path) -> None:
-    """InputError where nothing can be written under that name. Nothing is made yet."""
+    """Check that an export can be written under this name. Nothing is created.
+
+    Raises:
+        InputError: The folder exists and is not empty, or cannot be created.
+    """
     if out.is_dir() and any(out.iterdir()):
         raise InputError(
             f"{out} exists and is not empty.", where="--out", remedy="Name a new folder, or empty that one."
@@ -21,15 +25,19 @@ def check_target(out: Path) -> None:
 
 
 @contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
-    """A folder to fill, which gets its name once the block ends well; InputError for a full or failing disk."""
+def export_folder(out: Path) -> Iterator[Path]:
+    """A folder to fill. It gets its name when the block ends without an error.
+
+    Raises:
+        InputError: The disk is full or fails.
+    """
     try:
         with atomic.new_folder(out.absolute()) as unfinished:
             yield unfinished
     except atomic.CannotWrite as error:
         raise _unwritten(out, error.why) from error
     except OSError as error:
-        if error.errno is None:  # not from the disk: transformers' word for a checkpoint that is wrong
+        if error.errno is None:  # not from the disk: transformers raises it for a wrong checkpoint
             raise
         raise _unwritten(out, error.strerror or str(error)) from error
     except SafetensorError as error:
@@ -46,7 +54,11 @@ def size_of(folder: Path) -> int:
 
 
 def readable_size(count: int) -> str:
-    """A number of bytes for people, in decimal units."""
+    """A number of bytes as text, in decimal units.
+
+    >>> readable_size(1_250_000)
+    '1.2 MB'
+    """
     size = float(count)
     for unit in ("bytes", "kB", "MB", "GB"):
         if size < 1000 or unit == "GB":

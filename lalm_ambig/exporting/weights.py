@@ -1,4 +1,4 @@
-"""A trained policy written as a folder that needs nothing of this project, and read back to see that it does."""
+"""Writes a trained policy as a folder that loads without this project, and reads it back to compare."""
 
 import json
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ from typing import Any
 import torch
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.exporting.card import Form
+from lalm_ambig.exporting.card import ExportForm
 from lalm_ambig.exporting.parity import (
-    Difference,
-    Probe,
+    LogitDifference,
+    ParityProbe,
     difference,
     plain_logits,
     policy_logits,
     require_parity,
 )
-from lalm_ambig.exporting.zero import put_into, read_zero
+from lalm_ambig.exporting.zero import load_trained, read_zero
 from lalm_ambig.files.atomic import write_text
 from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.base import Policy
@@ -28,67 +28,75 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 @dataclass(frozen=True)
-class Checked:
-    """What comparing the written folder with the policy has shown."""
+class ParityReport:
+    """Result of comparing an export with the policy."""
 
-    difference: Difference
-    moved: Difference | None
-    """How far training moved the base model, in the same terms; None under full fine-tuning, which keeps no base."""
+    difference: LogitDifference
+    moved: LogitDifference | None
+    """Difference between the policy and its base model; None under full fine-tuning, which keeps no base model."""
     dtype: torch.dtype
-    """Of the weights that were read back."""
+    """Type of the weights that were read back."""
 
     @property
     def line(self) -> str:
-        """For people."""
-        name, found = str(self.dtype).removeprefix("torch."), self.difference
-        text = (
-            f"{name} weights: logits up to {found.logit:.2g} from the policy's (largest {found.largest:.3g})"
-        )
-        text += f", shares up to {found.share:.2g}"
+        """The result in one line."""
+        name, gap = str(self.dtype).removeprefix("torch."), self.difference
+        text = f"{name} weights: logits up to {gap.logit:.2g} from the policy's (largest {gap.largest:.3g})"
+        text += f", shares up to {gap.share:.2g}"
         if self.moved is None:
             return text
         return f"{text}; training moved them by up to {self.moved.logit:.2g} and {self.moved.share:.2g}"
 
     @property
     def warning(self) -> str | None:
-        """Where rounding takes a good part of what training has done."""
+        """Warning where rounding is more than half as large as the effect of training; else None."""
         if self.moved is None or self.difference.logit <= self.moved.logit / 2:
             return None
         return "rounding changes the answers as much as training did: export with --dtype float32"
 
 
 def load_weights(policy: Policy, source: Path, *, zero: bool) -> torch.dtype:
-    """Put trained weights into a policy, all of it in float32; returns the type of the base's own weights.
+    """Load a policy with its trained weights, in float32.
 
     Args:
-        policy: It need not be loaded.
+        policy: A policy, loaded or not.
         source: A run's adapter folder, or a DeepSpeed checkpoint.
-        zero: Whether it is the latter.
+        zero: Whether the source is a DeepSpeed checkpoint.
 
-    Raises InputError where it holds none, or another policy's.
+    Returns:
+        The type of the base model's weights before the conversion.
+
+    Raises:
+        InputError: The source has no weights, or those of another policy.
     """
     tensors = read_zero(source) if zero else None
     policy.load()
-    own: torch.dtype = policy.base.get_input_embeddings().weight.dtype
+    dtype: torch.dtype = policy.base.get_input_embeddings().weight.dtype
     policy.float()
     if tensors is None:
         policy.load_weights(source)
     else:
-        put_into(policy, tensors, where=str(source))
-    return own
+        load_trained(policy, tensors, where=str(source))
+    return dtype
 
 
-def write(policy: Policy, folder: Path, form: Form, *, probe: Probe, dtype: torch.dtype) -> Checked:
-    """Write the policy's weights into a folder and compare their answers with the policy's, which is used up.
+def write_weights(
+    policy: Policy, folder: Path, form: ExportForm, *, probe: ParityProbe, dtype: torch.dtype
+) -> ParityReport:
+    """Write the policy's weights into a folder, read them back and compare the logits. The policy is freed.
 
     Args:
         policy: Loaded and trained, in float32.
         folder: An empty folder.
-        form: LoRA in PEFT's layout, or everything as one model of transformers.
-        probe: What both are asked.
-        dtype: Of a whole model's weights; an adapter is written as it was trained.
+        form: LoRA in PEFT's layout, or one merged model of transformers.
+        probe: The prompts that both models are asked.
+        dtype: Type of a merged model's weights. An adapter is written as it was trained.
 
-    Raises InputError where the answers differ by more than rounding explains.
+    Returns:
+        The result of the comparison.
+
+    Raises:
+        InputError: The logits differ by more than rounding explains, or the weights cannot be merged.
     """
     expected = policy_logits(policy, probe)
     moved = None
@@ -97,37 +105,37 @@ def write(policy: Policy, folder: Path, form: Form, *, probe: Probe, dtype: torc
             moved = difference(expected, policy_logits(policy, probe), probe)
     if form == "adapter":
         dtype = torch.float32
-        reloaded = _adapter(policy, folder)
+        reloaded = _write_adapter(policy, folder)
     else:
-        reloaded = _whole(policy, folder, dtype)
+        reloaded = _write_merged(policy, folder, dtype)
     extractor = None
     if isinstance(policy, AudioModel):
         source = folder if form == "merged" else policy.checkpoint()
         extractor = type(policy.extractor).from_pretrained(source)
-    found = difference(expected, plain_logits(reloaded, extractor, probe), probe)
-    require_parity(found, dtype)
-    return Checked(found, moved, dtype)
+    gap = difference(expected, plain_logits(reloaded, extractor, probe), probe)
+    require_parity(gap, dtype)
+    return ParityReport(gap, moved, dtype)
 
 
-def _adapter(policy: Policy, folder: Path) -> Any:
-    """Write the adapter; a fresh base model with it, by PEFT alone."""
+def _write_adapter(policy: Policy, folder: Path) -> Any:
+    """Write the adapter, and load a new base model with it by PEFT."""
     policy.save(folder)
     _rename_base(folder, base_name(policy))
     peft_model = type(policy.model)
-    _make_room(policy)
+    _free_weights(policy)
     _, base = policy.load_base()
     base = torch.nn.Module.float(base)  # transformers' own refuses a quantized one
     return peft_model.from_pretrained(base, folder)
 
 
-def _whole(policy: Policy, folder: Path, dtype: torch.dtype) -> Any:
-    """Write one model with LoRA added to its weights; the same read by transformers alone."""
+def _write_merged(policy: Policy, folder: Path, dtype: torch.dtype) -> Any:
+    """Write one model with LoRA merged into its weights, and load it by transformers."""
     if policy.adapter.method == "lora":
         _merge(policy)
     policy.to(dtype)
     policy.save(folder)
     model_class, spoken = type(policy.base), _ids(policy.tokenizer)
-    _make_room(policy)
+    _free_weights(policy)
     try:
         model = read_model(model_class, str(folder), dtype=dtype)
         tokenizer = type(policy.tokenizer).from_pretrained(folder)
@@ -138,13 +146,13 @@ def _whole(policy: Policy, folder: Path, dtype: torch.dtype) -> Any:
     return model
 
 
-def _make_room(policy: Policy) -> None:
-    """Let go of the policy's weights, whoever still knows its layers, so that memory holds only one copy."""
+def _free_weights(policy: Policy) -> None:
+    """Free the policy's weights, even where its layers are still referenced, so that memory holds one copy only."""
     torch.nn.Module.to(policy.model, "meta")
 
 
 def _merge(policy: Policy) -> None:
-    """Add LoRA to the weights. InputError where that cannot be saved, or is not a number."""
+    """Merge LoRA into the weights; InputError where the result cannot be saved or is not finite."""
     if (quantizer := vars(policy.base).get("hf_quantizer")) is not None:
         method = quantizer.quantization_config.quant_method
         raise InputError(
@@ -163,7 +171,7 @@ def _merge(policy: Policy) -> None:
         policy.model = policy.model.merge_and_unload(safe_merge=True)
     except ValueError as error:
         raise InputError(f"the adapter cannot be merged: {error}", where="export") from error
-    policy.adapter = Adapter(method="full")  # what it is now, and is saved as
+    policy.adapter = Adapter(method="full")  # the merged policy is saved as a full model
 
 
 def _ids(tokenizer: Any) -> list[int]:
@@ -171,13 +179,13 @@ def _ids(tokenizer: Any) -> list[int]:
 
 
 def base_name(policy: Policy) -> str:
-    """The base model's hub id; of a folder's path only the last part, which names nothing of the machine."""
-    given = str(policy.base.name_or_path)
-    return Path(given).name if Path(given).is_absolute() or Path(given).exists() else given
+    """Hub id of the base model; for a folder only its name, without the path on this machine."""
+    name = str(policy.base.name_or_path)
+    return Path(name).name if Path(name).is_absolute() or Path(name).exists() else name
 
 
 def _rename_base(folder: Path, name: str) -> None:
-    """Put the base model's name into an adapter's settings in place of where it was on this machine."""
+    """Replace the base model's path in an adapter's settings by its name."""
     file = folder / "adapter_config.json"
     settings = json.loads(file.read_text(encoding="utf-8"))
     settings["base_model_name_or_path"] = name

@@ -1,6 +1,6 @@
-"""What a DeepSpeed ZeRO checkpoint folder has trained, put together from the parts that its processes wrote.
+"""Reads the trained weights of a DeepSpeed ZeRO checkpoint, from the parts that its processes wrote.
 
-The files are pickles: reading one runs whatever it says. Only a user's own may be given.
+The files are pickles, and reading a pickle runs the code in it. Users must give only files of their own.
 """
 
 import io
@@ -15,11 +15,10 @@ from torch import Tensor
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.qwen2_audio import Qwen2Audio
 
 INSTALL = "DS_BUILD_OPS=0 pip install --no-build-isolation deepspeed==0.19.8"
 PREFIX = "policy."
-"""Where a method keeps its policy."""
+"""Prefix of the policy's parameters in a method."""
 BROKEN = (
     OSError,
     ValueError,
@@ -32,22 +31,26 @@ BROKEN = (
     RuntimeError,
     pickle.UnpicklingError,
 )
-"""What DeepSpeed's reader raises over files that are missing, cut short or of something else."""
+"""Exceptions of DeepSpeed's reader for files that are missing, incomplete or of another kind."""
 
 
 def read_zero(folder: Path) -> dict[str, Tensor]:
-    """Trained parameters and buffers in float32, under the policy's own names; stages 1, 2 and 3.
+    """Trained parameters and buffers of a checkpoint of stage 1, 2 or 3.
 
     Args:
-        folder: As Lightning's DeepSpeedStrategy writes it (`checkpoint/`, `latest`), or `checkpoint/` itself.
+        folder: A folder of Lightning's DeepSpeedStrategy (with `checkpoint/` and `latest`), or its `checkpoint/`.
 
-    Raises InputError where DeepSpeed is not installed, or the folder is no such checkpoint or an incomplete one.
+    Returns:
+        Tensors in float32, by the policy's parameter names.
+
+    Raises:
+        InputError: DeepSpeed is not installed, or the folder is not such a checkpoint or is incomplete.
     """
-    root, tag = _located(folder)
+    root, tag = _locate(folder)
     with _silenced():
         merge = _reader()
         try:
-            found: dict[str, Tensor] = merge(str(root), tag=tag, exclude_frozen_parameters=True)
+            state: dict[str, Tensor] = merge(str(root), tag=tag, exclude_frozen_parameters=True)
         except BROKEN as error:
             reason = str(error).split("\n")[0] or type(error).__name__
             raise InputError(
@@ -55,11 +58,11 @@ def read_zero(folder: Path) -> dict[str, Tensor]:
                 where=str(folder),
                 remedy="Are the files of all processes there, and whole?",
             ) from error
-    return {name.partition(PREFIX)[2]: value for name, value in found.items() if PREFIX in name}
+    return {name.partition(PREFIX)[2]: value for name, value in state.items() if PREFIX in name}
 
 
-def _located(folder: Path) -> tuple[Path, str]:
-    """The checkpoint's folder, and the name inside it of the one that holds the parts."""
+def _locate(folder: Path) -> tuple[Path, str]:
+    """The checkpoint's folder, and the name of the folder in it that holds the parts."""
     if any(folder.glob("*_optim_states.pt")):
         return folder.absolute().parent, folder.absolute().name
     latest = folder / "latest"
@@ -89,7 +92,7 @@ def _reader() -> Callable[..., Any]:
 
 @contextmanager
 def _silenced() -> Iterator[None]:
-    """DeepSpeed reports each file on standard output and draws a bar; neither says more than our own lines."""
+    """Suppress DeepSpeed's line per file and its progress bar."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -99,46 +102,41 @@ def _silenced() -> Iterator[None]:
         logging.disable(before)
 
 
-def put_into(policy: Policy, tensors: dict[str, Tensor], *, where: str) -> None:
-    """Copy what was trained into a loaded policy.
+def load_trained(policy: Policy, tensors: dict[str, Tensor], *, where: str) -> None:
+    """Copy trained parameters into a loaded policy.
 
-    Raises InputError where the tensors are not those that the policy trains, or have no effect.
+    Args:
+        policy: The policy.
+        tensors: Parameters and buffers, as `read_zero` gives them.
+        where: The checkpoint, for messages.
+
+    Raises:
+        InputError: The tensors are not those that the policy trains, or have no effect.
     """
-    if isinstance(policy, Qwen2Audio):
-        _standardise_as(policy, tensors)
+    policy.standardise_as_saved(tensors)
     trained = {name: p for name, p in policy.named_parameters() if p.requires_grad}
     buffers = {name for name, _ in policy.named_buffers()}
-    found = {name: value for name, value in tensors.items() if name not in buffers}
-    if wrong := _difference(trained, found):
+    parameters = {name: value for name, value in tensors.items() if name not in buffers}
+    if wrong := _difference(trained, parameters):
         raise InputError(
             f"the checkpoint is not of this policy: {wrong}.",
             where=where,
             remedy="Give the run that it belongs to with --run.",
         )
-    updates = [value for name, value in found.items() if "lora_B" in name]
+    updates = [value for name, value in parameters.items() if "lora_B" in name]
     if updates and not any(bool(value.any()) for value in updates):
         raise InputError("the checkpoint has no effect: every lora_B is zero.", where=where)
-    for name, value in found.items():
+    for name, value in parameters.items():
         trained[name].data.copy_(value)
 
 
-def _difference(trained: dict[str, Any], found: dict[str, Tensor]) -> str:
-    """In what the names or shapes differ; empty where they do not."""
-    if missing := sorted(set(trained) - set(found)):
+def _difference(trained: dict[str, Any], parameters: dict[str, Tensor]) -> str:
+    """The first difference of names or shapes; empty where there is none."""
+    if missing := sorted(set(trained) - set(parameters)):
         return f"it lacks {missing[0]}"
-    if foreign := sorted(set(found) - set(trained)):
+    if foreign := sorted(set(parameters) - set(trained)):
         return f"it has {foreign[0]}, which the policy does not train"
-    for name, value in found.items():
+    for name, value in parameters.items():
         if value.shape != trained[name].shape:
             return f"{name} is {list(value.shape)} there and {list(trained[name].shape)} in the policy"
     return ""
-
-
-def _standardise_as(policy: Qwen2Audio, tensors: dict[str, Tensor]) -> None:
-    """Give the projector the moments that training has measured, where it was standardised."""
-    moments = [
-        [v for name, v in tensors.items() if name.endswith(f".linear.{part}")]
-        for part in ("mean", "deviation")
-    ]
-    if all(moments):
-        policy.standardise(moments[0][0], moments[1][0])

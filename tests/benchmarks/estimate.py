@@ -59,15 +59,15 @@ def work_of(step: Step, *, audio: int) -> Any:
 
 def estimated_mb(policy: Any, step: Step, *, audio: int) -> float:
     """What the estimate says, without its margin."""
-    from lalm_ambig.estimation.formulas import Computing
-    from lalm_ambig.estimation.memory import Setting, estimate, for_evaluation
+    from lalm_ambig.estimation.formulas import ComputeTypes
+    from lalm_ambig.estimation.memory import StepSetting, estimate, evaluation_workload
     from lalm_ambig.estimation.shapes import shapes_of
 
     work = work_of(step, audio=audio)
-    setting = Setting(
-        Computing(4, 4, casts=False), "auto", 1, on_cpu=True, trains_tower=False, accumulates=False
+    setting = StepSetting(
+        ComputeTypes(4, 4, casts=False), "auto", 1, on_cpu=True, trains_tower=False, accumulates=False
     )
-    nothing = for_evaluation(work, items=1, responses=0, longest=1)
+    nothing = evaluation_workload(work, items=1, responses=0, longest=1)
     return estimate(shapes_of(policy), work, nothing, setting).peak / 1e6
 
 

@@ -14,21 +14,21 @@ from lalm_ambig import doctor
 from lalm_ambig.checks import environment
 from lalm_ambig.checks.audio import check_audio
 from lalm_ambig.checks.model import check_adapter, check_forward, check_tokens
-from lalm_ambig.checks.outcome import Outcome
+from lalm_ambig.checks.outcome import CheckResult
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.corpora.crema_d.votes import CATEGORIES
 from lalm_ambig.policies import qwen2_audio
 from lalm_ambig.policies.tiny import Tiny
 
 
-def failed(found: Iterable[Outcome]) -> set[str]:
+def failed(found: Iterable[CheckResult]) -> set[str]:
     """Names of the checks that failed; each says what to do, and no other does."""
     outcomes = list(found)
     assert all(bool(outcome.remedy) != outcome.ok for outcome in outcomes)
     return {outcome.name for outcome in outcomes if not outcome.ok}
 
 
-def everything(policy: Tiny) -> list[Outcome]:
+def everything(policy: Tiny) -> list[CheckResult]:
     return [
         *check_forward(policy),
         *check_audio(policy),
@@ -154,7 +154,7 @@ def test_full_fine_tuning_has_no_adapter_to_check(make_policy: MakePolicy) -> No
     ("package", "found", "remedy"),
     [
         ("transformers", "5.23.1", "pip install 'transformers>=5.24'"),
-        ("torch", "2.9.1+cpu", "pip install 'torch>=2.10'"),
+        ("torch", "2.9.1+cpu", "pip install 'torch>=2.11'"),
         ("lightning", "2.6.3", "change every password it saw"),
         ("lightning", "2.6.5", "pip install 'lightning>=2.6.6'"),
         ("peft", None, "pip install 'peft>=0.21'"),

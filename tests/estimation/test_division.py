@@ -3,11 +3,11 @@
 import pytest
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.estimation.division import divided
-from lalm_ambig.estimation.formulas import Computing
+from lalm_ambig.estimation.division import process_share
+from lalm_ambig.estimation.formulas import ComputeTypes
 from lalm_ambig.estimation.shapes import Decoder, Shapes
 
-BFLOAT16 = Computing(2, 2, casts=False)
+BFLOAT16 = ComputeTypes(2, 2, casts=False)
 STRATEGIES = [
     "auto",
     "ddp",
@@ -41,7 +41,7 @@ LORA = Shapes(
 
 
 def parts(shapes: Shapes, strategy: str, processes: int) -> tuple[int, ...]:
-    found = divided(shapes, BFLOAT16, strategy=strategy, processes=processes)
+    found = process_share(shapes, BFLOAT16, strategy=strategy, processes=processes)
     return found.weights, found.adapters, found.gradients, found.optimiser, found.gathered
 
 

@@ -14,8 +14,8 @@ from lalm_ambig.config.estimate_option import Assumptions
 from lalm_ambig.config.files import config_folder
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.estimation.estimate import halved, print_estimate
-from lalm_ambig.estimation.formulas import Computing
-from lalm_ambig.estimation.memory import Estimate, Setting, estimate, for_evaluation
+from lalm_ambig.estimation.formulas import ComputeTypes
+from lalm_ambig.estimation.memory import Estimate, StepSetting, estimate, evaluation_workload
 from lalm_ambig.estimation.shapes import Decoder, Shapes, shapes_of
 from lalm_ambig.estimation.workload import Workload
 from lalm_ambig.policies.causal_lm import CausalLM
@@ -23,7 +23,7 @@ from lalm_ambig.policies.qwen2_audio import Qwen2Audio
 from lalm_ambig.policies.weights.lora import Adapter
 
 CONFIGS = config_folder()
-MIXED = Computing(2, 2, casts=True)
+MIXED = ComputeTypes(2, 2, casts=True)
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,8 @@ def of(
 ) -> Estimate:
     work = Workload(1, prompt, 0, (tokens,) * rollouts, rollouts=rollouts, longest=tokens)
     given = {"strategy": "auto", "processes": 1, "on_cpu": False, "trains_tower": False, "accumulates": False}
-    where = Setting(MIXED, **{**given, **setting})  # type: ignore[arg-type]
-    return estimate(shapes, work, for_evaluation(work, items=1, responses=0, longest=1), where)
+    where = StepSetting(MIXED, **{**given, **setting})  # type: ignore[arg-type]
+    return estimate(shapes, work, evaluation_workload(work, items=1, responses=0, longest=1), where)
 
 
 def test_the_7b_models_measures_come_from_its_config_alone(seven_b: Shapes) -> None:

@@ -8,15 +8,15 @@ from peft import LoraConfig, get_peft_model
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from lalm_ambig.estimation import formulas
-from lalm_ambig.estimation.formulas import Computing
+from lalm_ambig.estimation.formulas import ComputeTypes
 from lalm_ambig.estimation.shapes import Decoder, Encoder
 from lalm_ambig.estimation.workload import Workload
 from lalm_ambig.policies.attention.tree import TreeLayout, enable_layout_attention
 
-FLOAT32, MIXED = Computing(4, 4, casts=False), Computing(2, 2, casts=True)
+FLOAT32, MIXED = ComputeTypes(4, 4, casts=False), ComputeTypes(2, 2, casts=True)
 SEVEN_B = Decoder(32, 4096, 32, 32, 128, 11008, 156032)
 SMALL = Decoder(layers=1, hidden=64, heads=4, kv_heads=2, head_dim=16, intermediate=160, vocabulary=50)
-GROUP = Workload(items=1, prompt=96, audio=0, behind=(32, 32, 32), rollouts=3, longest=32)
+GROUP = Workload(items=1, prompt=96, audio=0, responses=(32, 32, 32), rollouts=3, longest=32)
 
 
 def kept_by_autograd(work: Workload, *, mixed: bool, full: bool) -> int:
@@ -49,8 +49,8 @@ def _kept(work: Workload, layers: int, *, mixed: bool, full: bool) -> int:
             seen[storage.data_ptr()] = (storage.nbytes(), tensor)  # held, so that no address comes again
         return tensor
 
-    lengths = [work.prompt, *work.behind]
-    layout = TreeLayout(lengths, [None, *[0] * len(work.behind)])
+    lengths = [work.prompt, *work.responses]
+    layout = TreeLayout(lengths, [None, *[0] * len(work.responses)])
     with (
         torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
         torch.autocast("cpu", torch.bfloat16, enabled=mixed),
@@ -81,7 +81,7 @@ def test_a_tokens_keys_and_values_take_half_a_megabyte_in_the_7b_model() -> None
 
 
 def test_a_cache_holds_the_prompt_once_and_buffers_that_double() -> None:
-    work = Workload(items=2, prompt=100, audio=0, behind=(), rollouts=8, longest=65)
+    work = Workload(items=2, prompt=100, audio=0, responses=(), rollouts=8, longest=65)
     token = formulas.kv_bytes_per_token(SEVEN_B, MIXED)
     assert formulas.rollout_cache(SEVEN_B, work, MIXED) == 2 * (100 + 8 * 128) * token
     plain = replace(work, shares=False)
@@ -90,7 +90,7 @@ def test_a_cache_holds_the_prompt_once_and_buffers_that_double() -> None:
 
 
 def test_a_tokens_activations_in_the_7b_model_by_hand() -> None:
-    work = Workload(items=1, prompt=1, audio=0, behind=(0,))
+    work = Workload(items=1, prompt=1, audio=0, responses=(0,))
     wide, inner = 4096, 11008
     by_hand = 2 * wide * 4  # the residual stream before both norms
     by_hand += (5 * wide + wide + inner) * 2  # the adapters' own copies of their inputs
@@ -100,7 +100,7 @@ def test_a_tokens_activations_in_the_7b_model_by_hand() -> None:
 
 
 def test_logits_of_a_frozen_head_are_a_chunk_and_of_a_trained_one_all_that_count() -> None:
-    work = Workload(items=1, prompt=10, audio=0, behind=(1000,))
+    work = Workload(items=1, prompt=10, audio=0, responses=(1000,))
     rows = 4_000_000 // 156032
     assert (
         formulas.training_logits(SEVEN_B, work, MIXED, head_trained=False)
@@ -111,7 +111,7 @@ def test_logits_of_a_frozen_head_are_a_chunk_and_of_a_trained_one_all_that_count
 
 def test_the_encoder_keeps_two_positions_for_each_audio_token() -> None:
     encoder = Encoder(layers=3, hidden=10, intermediate=20, longest=750)
-    work = Workload(items=2, prompt=50, audio=40, behind=(5,))
+    work = Workload(items=2, prompt=50, audio=40, responses=(5,))
     assert formulas.encoder_activations(encoder, work, FLOAT32) == 3 * (2 * 40 * 2) * (90 + 40) * 4
     assert formulas.audio_features(encoder, SMALL, work) == 2 * 40 * (10 + 64) * 4
 

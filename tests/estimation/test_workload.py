@@ -6,7 +6,7 @@ import pytest
 
 from lalm_ambig.config.estimate_option import Assumptions
 from lalm_ambig.corpora.demo.corpus import Demo
-from lalm_ambig.corpora.preparing.prepared import found_ready, prepare
+from lalm_ambig.corpora.preparing.prepared import load_prepared, prepare
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.estimation.lengths import lengths_of
 from lalm_ambig.estimation.shapes import Encoder
@@ -53,7 +53,7 @@ HEARS = Encoder(layers=2, hidden=8, intermediate=16, longest=100)
 )
 def test_a_step_of_two_items(method: Method, behind: tuple[int, ...], tokens: int, rollouts: int) -> None:
     found = workload(method, LENGTHS, items=2)
-    assert (found.behind, found.tokens, found.rollouts) == (behind, tokens, rollouts)
+    assert (found.responses, found.tokens, found.rollouts) == (behind, tokens, rollouts)
     assert found.counted == 2 * sum(behind)
     assert not found.keeps_start
 
@@ -67,7 +67,7 @@ def test_lengths_are_assumed_until_the_corpus_was_checked(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     data, method = DataModule(Demo(demo_root)), SFT(Tiny())
-    assert found_ready(data.corpus) is None
+    assert load_prepared(data.corpus) is None
     before, line = lengths_of(method, data, HEARS, Assumptions())
     assert before.audio == 100  # 30 s are cut to what the encoder hears
     assert "assumed, since the corpus was not checked yet" in line

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.exporting.target import check_target, new_folder, readable_size, size_of
+from lalm_ambig.exporting.target import check_target, export_folder, readable_size, size_of
 
 
 def test_a_new_or_empty_folder_is_taken(tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_a_new_or_empty_folder_is_taken(tmp_path: Path) -> None:
     for out in (tmp_path / "empty", tmp_path / "deep" / "new"):
         if out.name == "empty":
             out.mkdir()
-        with new_folder(out) as folder:
+        with export_folder(out) as folder:
             (folder / "a").write_text("12345")
         assert (out / "a").read_text() == "12345"
     assert size_of(tmp_path) == 10
@@ -48,7 +48,7 @@ def test_a_folder_without_permission_is_refused(tmp_path: Path) -> None:
 def test_a_file_system_that_takes_no_folder_is_one_line() -> None:
     with (
         pytest.raises(InputError, match=r"--out: cannot write /proc/out: .*Nothing is left there"),
-        new_folder(Path("/proc/out")),
+        export_folder(Path("/proc/out")),
     ):
         pass
 
@@ -68,7 +68,7 @@ def files_up_to(size: int) -> Iterator[None]:
 def test_a_disk_that_takes_no_more_leaves_nothing(tmp_path: Path, writer: str) -> None:
     with (
         pytest.raises(InputError, match=r"cannot write .*File too large.*Nothing is left there"),
-        new_folder(tmp_path / "out") as folder,
+        export_folder(tmp_path / "out") as folder,
         files_up_to(1000),
     ):
         if writer == "python":
@@ -79,9 +79,9 @@ def test_a_disk_that_takes_no_more_leaves_nothing(tmp_path: Path, writer: str) -
 
 
 def test_other_errors_keep_their_own_words(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="no checkpoint"), new_folder(tmp_path / "out"):
+    with pytest.raises(OSError, match="no checkpoint"), export_folder(tmp_path / "out"):
         raise OSError("no checkpoint")
-    with pytest.raises(InputError, match=r"^mistake$"), new_folder(tmp_path / "out"):
+    with pytest.raises(InputError, match=r"^mistake$"), export_folder(tmp_path / "out"):
         raise InputError("mistake")
     assert list(tmp_path.iterdir()) == []
 

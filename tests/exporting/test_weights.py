@@ -14,8 +14,15 @@ from small_model import MakePolicy, noise, nudge
 from transformers import AutoModelForCausalLM, Qwen2AudioForConditionalGeneration
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.exporting.parity import Difference, Probe, Prompt, difference, policy_logits, require_parity
-from lalm_ambig.exporting.weights import Checked, write
+from lalm_ambig.exporting.parity import (
+    LogitDifference,
+    ParityProbe,
+    ProbePrompt,
+    difference,
+    policy_logits,
+    require_parity,
+)
+from lalm_ambig.exporting.weights import ParityReport, write_weights
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.causal_lm import CausalLM
 from lalm_ambig.policies.qwen2_5_omni import Qwen2_5Omni
@@ -48,19 +55,19 @@ def moved(policy: Policy) -> Policy:
     return policy
 
 
-def probe_of(policy: Policy) -> Probe:
+def probe_of(policy: Policy) -> ParityProbe:
     """Two questions, with sound where the policy hears."""
     if not policy.window_s:
         texts = [
             policy.prompt_ids([{"type": "text", "text": text}]) for text in ("which emotion?", "is it happy?")
         ]
-        return Probe(tuple(Prompt(tuple(ids), None) for ids in texts), (5, 6, 7), "test")
+        return ParityProbe(tuple(ProbePrompt(tuple(ids), None) for ids in texts), (5, 6, 7), "test")
     prompts = []
     for seed, seconds in enumerate((0.6, 1.1)):
         samples = noise(seconds, seed=seed)
         ids = policy.prompt_ids(HEARD, audio_tokens=policy.audio_tokens(policy.log_mel(samples)))
-        prompts.append(Prompt(tuple(ids), samples))
-    return Probe(tuple(prompts), (5, 6, 7), "test")
+        prompts.append(ProbePrompt(tuple(ids), samples))
+    return ParityProbe(tuple(prompts), (5, 6, 7), "test")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -69,7 +76,7 @@ def test_a_merged_model_answers_as_the_policy(
     make_policy: MakePolicy, tmp_path: Path, family: str, dtype: torch.dtype
 ) -> None:
     policy = made(family, tmp_path / "base", make_policy)
-    checked = write(policy, tmp_path, "merged", probe=probe_of(policy), dtype=dtype)
+    checked = write_weights(policy, tmp_path, "merged", probe=probe_of(policy), dtype=dtype)
     assert checked.moved is not None
     assert checked.moved.logit > 0.05 * checked.difference.largest  # or parity would say nothing
     assert checked.difference.logit <= EPSILON[dtype] * checked.difference.largest
@@ -84,7 +91,7 @@ def test_an_adapter_answers_as_the_policy_in_plain_peft(
     make_policy: MakePolicy, tmp_path: Path, family: str
 ) -> None:
     policy = made(family, tmp_path / "base", make_policy)
-    checked = write(policy, tmp_path, "adapter", probe=probe_of(policy), dtype=torch.bfloat16)
+    checked = write_weights(policy, tmp_path, "adapter", probe=probe_of(policy), dtype=torch.bfloat16)
     assert checked.dtype is torch.float32
     assert checked.difference.logit <= 1e-5 * checked.difference.largest
     assert (tmp_path / "adapter_model.safetensors").is_file()
@@ -98,7 +105,7 @@ def test_a_fully_tuned_model_is_written_as_it_is(
 ) -> None:
     policy = made(family, tmp_path / "base", make_policy, method="full")
     own = {name: value.clone() for name, value in policy.base.state_dict().items()}
-    checked = write(policy, tmp_path, "merged", probe=probe_of(policy), dtype=torch.float32)
+    checked = write_weights(policy, tmp_path, "merged", probe=probe_of(policy), dtype=torch.float32)
     assert checked.moved is None and "training moved" not in checked.line
     saved = load_file(tmp_path / "model.safetensors")
     assert sum(value.double().sum() for value in saved.values()) == pytest.approx(
@@ -112,7 +119,7 @@ def test_merging_adds_the_scaled_product_of_the_adapter(
     policy = moved(make_policy(rank=4, alpha=12.0))
     layer = policy.language_model.layers[1].mlp.up_proj  # type: ignore[index, union-attr]
     a, b = (getattr(layer, part).default.weight.detach().clone() for part in ("lora_A", "lora_B"))
-    write(policy, tmp_path, "merged", probe=probe_of(policy), dtype=torch.float32)
+    write_weights(policy, tmp_path, "merged", probe=probe_of(policy), dtype=torch.float32)
     merged, base = (load_file(folder / "model.safetensors") for folder in (tmp_path, tiny_folder))
     name = next(key for key in merged if key.endswith("layers.1.mlp.up_proj.weight"))
     torch.testing.assert_close(merged[name], base[name] + 3 * b @ a)
@@ -124,7 +131,7 @@ def test_a_merged_model_answers_alike_under_auto_classes(make_policy: MakePolicy
     policy = made("llama", tmp_path / "base", make_policy)
     probe = probe_of(policy)
     expected = policy_logits(policy, probe)
-    write(policy, tmp_path, "merged", probe=probe, dtype=torch.float32)
+    write_weights(policy, tmp_path, "merged", probe=probe, dtype=torch.float32)
     alone = AutoModelForCausalLM.from_pretrained(tmp_path).eval()
     found = [alone(torch.tensor([p.ids])).logits[0, -1].detach() for p in probe.prompts]
     assert difference(expected, found, probe).logit < 1e-4
@@ -135,7 +142,7 @@ def test_an_adapter_loads_by_the_lines_of_its_card(
 ) -> None:
     policy = moved(make_policy())
     own = {name: value.clone() for name, value in policy.named_parameters() if "lora" in name}
-    write(policy, tmp_path, "adapter", probe=probe_of(policy), dtype=torch.float32)
+    write_weights(policy, tmp_path, "adapter", probe=probe_of(policy), dtype=torch.float32)
     alone = PeftModel.from_pretrained(
         Qwen2AudioForConditionalGeneration.from_pretrained(tiny_folder), tmp_path
     )
@@ -159,7 +166,7 @@ def test_weights_that_are_not_the_policys_are_refused(
 
     monkeypatch.setattr(type(policy), "save", spoilt)
     with pytest.raises(InputError, match=r"the float32 weights give logits up to .* from the policy's"):
-        write(policy, tmp_path, form, probe=probe_of(policy), dtype=torch.float32)
+        write_weights(policy, tmp_path, form, probe=probe_of(policy), dtype=torch.float32)
 
 
 def test_an_adapter_with_numbers_that_are_none_is_not_merged(make_policy: MakePolicy, tmp_path: Path) -> None:
@@ -167,7 +174,7 @@ def test_an_adapter_with_numbers_that_are_none_is_not_merged(make_policy: MakePo
     layer = policy.language_model.layers[0].mlp.up_proj  # type: ignore[index, union-attr]
     layer.lora_B.default.weight.data[0, 0] = float("nan")
     with pytest.raises(InputError, match="the adapter cannot be merged: NaNs detected"):
-        write(policy, tmp_path, "merged", probe=probe_of(policy), dtype=torch.float32)
+        write_weights(policy, tmp_path, "merged", probe=probe_of(policy), dtype=torch.float32)
 
 
 def test_a_quantized_base_is_not_merged(make_policy: MakePolicy, tmp_path: Path) -> None:
@@ -176,18 +183,18 @@ def test_a_quantized_base_is_not_merged(make_policy: MakePolicy, tmp_path: Path)
     with pytest.raises(
         InputError, match=r"--merged: the base model is quantized \(awq\).*export the --adapter"
     ):
-        write(policy, tmp_path, "merged", probe=probe_of(policy), dtype=torch.float32)
+        write_weights(policy, tmp_path, "merged", probe=probe_of(policy), dtype=torch.float32)
 
 
 def test_differences_are_those_of_the_worst_prompt() -> None:
-    probe = Probe((Prompt((1,), None), Prompt((2,), None)), (0, 2), "two")
+    probe = ParityProbe((ProbePrompt((1,), None), ProbePrompt((2,), None)), (0, 2), "two")
     expected = [torch.tensor([0.0, -4.0, 0.0]), torch.tensor([1.0, 2.0, 3.0])]
     found = [torch.tensor([0.0, -3.5, 0.0]), torch.tensor([1.0, 2.0, 3.25])]
     result = difference(expected, found, probe)
     assert (result.logit, result.largest) == (0.5, 4.0)
     odds = torch.tensor([2.0, 2.25]).sigmoid()  # of class 2 against class 0, at the second prompt
     assert result.share == pytest.approx(float(odds[1] - odds[0]), rel=1e-5)
-    whole = difference(expected, found, Probe(probe.prompts, (), "no classes"))
+    whole = difference(expected, found, ParityProbe(probe.prompts, (), "no classes"))
     assert whole.share == pytest.approx(float(found[1].softmax(-1)[2] - expected[1].softmax(-1)[2]), rel=1e-4)
 
 
@@ -195,14 +202,14 @@ def test_differences_are_those_of_the_worst_prompt() -> None:
     ("dtype", "share"), [(torch.float32, 3e-4), (torch.float16, 1e-2), (torch.bfloat16, 5e-2)]
 )
 def test_the_tolerance_is_a_share_of_the_largest_logit(dtype: torch.dtype, share: float) -> None:
-    require_parity(Difference(20 * share * 0.99, 20.0, 0.0), dtype)
+    require_parity(LogitDifference(20 * share * 0.99, 20.0, 0.0), dtype)
     for wrong in (20 * share * 1.01, float("nan"), float("inf")):
         with pytest.raises(InputError, match=rf"\({share:g} of the largest logit\); nothing was written"):
-            require_parity(Difference(wrong, 20.0, 0.0), dtype)
+            require_parity(LogitDifference(wrong, 20.0, 0.0), dtype)
 
 
 def test_rounding_as_large_as_training_is_warned_of() -> None:
-    moved_by = Difference(0.1, 5.0, 0.01)
-    assert Checked(Difference(0.04, 5.0, 0.0), moved_by, torch.bfloat16).warning is None
-    warning = Checked(Difference(0.06, 5.0, 0.0), moved_by, torch.bfloat16).warning
+    moved_by = LogitDifference(0.1, 5.0, 0.01)
+    assert ParityReport(LogitDifference(0.04, 5.0, 0.0), moved_by, torch.bfloat16).warning is None
+    warning = ParityReport(LogitDifference(0.06, 5.0, 0.0), moved_by, torch.bfloat16).warning
     assert warning is not None and "--dtype float32" in warning

@@ -12,15 +12,14 @@ from torch import Tensor
 from lalm_ambig.config.cli import Cli, parse
 from lalm_ambig.core.types import Batch
 from lalm_ambig.estimation.estimate import _setting
-from lalm_ambig.estimation.memory import CONTEXT, estimate, for_evaluation
+from lalm_ambig.estimation.memory import CONTEXT, estimate, evaluation_workload
 from lalm_ambig.estimation.shapes import shapes_of
 from lalm_ambig.estimation.workload import Lengths, workload
 from lalm_ambig.methods import dpo, grpo, sft
 from lalm_ambig.policies import audio_model
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
 from lalm_ambig.policies.tiny import CHAT_TEMPLATE, WORDS, make_tokenizer
-from lalm_ambig.runs.processes import quiet
-from lalm_ambig.runs.processes.launch import launch
+from lalm_ambig.runs.processes.launch import launch, quiet_libraries
 from lalm_ambig.runs.session import connect
 
 TIMED: dict[str, tuple[Any, ...]] = {"sample_groups": (dpo, grpo), "score_spans": (dpo, grpo, sft)}
@@ -76,7 +75,7 @@ def with_rationales(words: Sequence[str], file: Path) -> list[str]:
 
 def assembled(words: Sequence[str]) -> Cli:
     """Method, policy and data of these arguments, ready to train, nothing trained yet."""
-    quiet.quiet_libraries()
+    quiet_libraries()
     cli = parse(list(words))
     launch(cli)
     cli.datamodule = connect(cli.model, cli.datamodule, training=True)
@@ -117,7 +116,7 @@ def estimated_bytes(cli: Cli, sizes: Sizes) -> float:
     setting = replace(setting, recomputes=method.policy.adapter.checkpoint_activations)
     lengths = Lengths(sizes.prompt, sizes.audio, sizes.curated)
     work = workload(method, lengths, items=cli.datamodule.batch_size)
-    found = estimate(shapes, work, for_evaluation(work, items=1, responses=0, longest=1), setting)
+    found = estimate(shapes, work, evaluation_workload(work, items=1, responses=0, longest=1), setting)
     return found.peak - (0 if setting.on_cpu else CONTEXT)
 
 
