@@ -15,7 +15,7 @@ from data_curation.journal import Journal
 from data_curation.records import Call, CurationRow
 from data_curation.rows import Job, job_states, row_fields
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.files.failures import refused
+from lalm_ambig.files.failures import as_cannot_write
 
 
 class Paid(BaseModel):
@@ -131,7 +131,7 @@ def _check_ours(path: Path, *, begin: bytes, check: Callable[[bytes, str], objec
     """InputError for a file of something else, before its last line is taken for a torn one and dropped."""
     if not path.is_file():
         return
-    with refused(path), path.open("rb") as lines:
+    with as_cannot_write(path), path.open("rb") as lines:
         number, line = next(((n, line) for n, line in enumerate(lines, start=1) if line.strip()), (1, begin))
     if line.endswith(b"\n"):
         check(line, f"{path}:{number}")

@@ -17,7 +17,7 @@ from lalm_ambig.config.corpus_options import option_values
 from lalm_ambig.core.errors import EXIT_OK, EXIT_USER_ERROR, InputError, run_command
 from lalm_ambig.core.items import ALL, SPLITS
 from lalm_ambig.corpora.base import Corpus, corpus_names, open_corpus
-from lalm_ambig.corpora.duplicates.within_corpus import Repeated, repeats
+from lalm_ambig.corpora.duplicates.within_corpus import Repetition, repeats
 from lalm_ambig.corpora.preparing.prepared import Prepared, prepare
 from lalm_ambig.corpora.preparing.split_check import check_splits
 from lalm_ambig.files.atomic import write_text
@@ -116,7 +116,7 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
     console.print(_shares("Majority class", summary["majority"]))
     console.print(_shares("Ambiguity level", summary["ambiguity_levels"]))
     console.print(_active_table(summary["active_labels"]))
-    repeated = [(kind, Repeated(**values).line) for kind, values in summary["repeated"].items()]
+    repeated = [(kind, Repetition(**values).line) for kind, values in summary["repeated"].items()]
     if rows_of_it := [(kind, line) for kind, line in repeated if line]:
         console.print(_table("More than once", ("", ""), rows=rows_of_it))
     _print_floor(summary, console)

@@ -94,7 +94,6 @@ WAITING: frozenset[str] = frozenset(
         "lalm_ambig/corpora/goemotions/corpus.py",
         "lalm_ambig/corpora/goemotions/rows.py",
         "lalm_ambig/corpora/msp_podcast/corpus.py",
-        "lalm_ambig/corpora/msp_podcast/report.py",
         "lalm_ambig/evaluation/breakdowns.py",
         "lalm_ambig/evaluation/comparison.py",
         "lalm_ambig/evaluation/cross_domain.py",

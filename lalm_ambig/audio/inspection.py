@@ -22,7 +22,7 @@ import numpy as np
 import soundfile
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.files.contents import kind_of
+from lalm_ambig.files.contents import format_of
 
 MIN_S = 0.1
 """Shortest clip that is used: below it the encoders give no audio token or one."""
@@ -89,7 +89,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Inspection:
     """What `inspect_audio` found about one file."""
 
     kept: bool
@@ -112,7 +112,7 @@ def begins_as_sound(path: Path | str) -> bool:
         return False
 
 
-def inspect_audio(path: Path | str) -> Verdict:
+def inspect_audio(path: Path | str) -> Inspection:
     """Decode the first MAX_S of a file and say whether it is kept, how long it is and what is wrong with it.
 
     A file that cannot be used gives a verdict, never an exception.
@@ -121,7 +121,7 @@ def inspect_audio(path: Path | str) -> Verdict:
     try:
         mono, rate_hz, header = load_mono(path, max_s=MAX_S)
     except UnusableAudio as error:
-        return Verdict(kept=False, duration_s=0.0, problems=(Problem(error.kind, f"{error}: left out"),))
+        return Inspection(kept=False, duration_s=0.0, problems=(Problem(error.kind, f"{error}: left out"),))
     problems = []
     expected = EXTENSION_FORMATS.get(path.suffix.lower())
     if expected is not None and header.format not in expected:
@@ -131,7 +131,7 @@ def inspect_audio(path: Path | str) -> Verdict:
         kind = f"longer than {MAX_S:g} s"
         length = f"{header.frames / rate_hz:.1f} s"
         problems.append(Problem(kind, f"{path}: {kind} ({length}): kept, cut to the first {MAX_S:g} s"))
-    return Verdict(kept=True, duration_s=min(MAX_S, len(mono) / rate_hz), problems=tuple(problems))
+    return Inspection(kept=True, duration_s=min(MAX_S, len(mono) / rate_hz), problems=tuple(problems))
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def _check_is_sound(path: Path) -> None:
         raise UnusableAudio(path, f"an HTML or XML page {NOT_SOUND}")
     if BEGINNINGS.match(head):
         return
-    kind = kind_of(head)
+    kind = format_of(head)
     if kind is not None and (not kind.encoding or head.startswith(WIDE_MARKS)):
         name = f"{kind.name} text" if kind.encoding else kind.name
         raise UnusableAudio(path, f"{name} {NOT_SOUND}", kind.remedy.partition(":")[0].rstrip(".").lower())

@@ -21,7 +21,7 @@ from lalm_ambig.core.items import Item, id_text
 from lalm_ambig.corpora.base import SHALA_METRICS, Corpus
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 from lalm_ambig.corpora.reading.splits import split_by_group
-from lalm_ambig.files.json_lines import is_missing, json_object, number_hint, numbered_lines, shown
+from lalm_ambig.files.json_lines import is_missing, json_object, number_hint, numbered_lines, short_repr
 
 FILES = {"snli": "chaosNLI_snli.jsonl", "mnli": "chaosNLI_mnli_m.jsonl"}
 """File of each part."""
@@ -123,9 +123,9 @@ def read_pairs(path: Path, *, bad_rows: BadRows, places: dict[str, str]) -> list
     with bad_rows.reading(path) as reading:
         for where, line in numbered_lines(path):
             try:
-                pair = parsed_pair(json_object(line))
+                pair = parse_pair(json_object(line))
                 if pair.uid in places:
-                    raise InputError(f"uid {shown(pair.uid)} was used before, in {places[pair.uid]}")
+                    raise InputError(f"uid {short_repr(pair.uid)} was used before, in {places[pair.uid]}")
             except InputError as error:
                 bad_rows.add(str(error), where=where)
                 continue
@@ -135,14 +135,14 @@ def read_pairs(path: Path, *, bad_rows: BadRows, places: dict[str, str]) -> list
     return pairs
 
 
-def parsed_pair(values: Mapping[str, Any]) -> Pair:
+def parse_pair(values: Mapping[str, Any]) -> Pair:
     """The pair that a row's object stands for; InputError without a place where it is malformed."""
     uid = id_text(values.get("uid"))
     if uid is None or not uid.strip():
         raise InputError('a row needs a "uid" that is a text')
     example = values.get("example")
     if not isinstance(example, dict):
-        raise InputError(f'pair {shown(uid)} needs an "example": an object of premise and hypothesis')
+        raise InputError(f'pair {short_repr(uid)} needs an "example": an object of premise and hypothesis')
     premise, hypothesis = (_sentence(example, key, uid) for key in ("premise", "hypothesis"))
     text = f"Premise: {premise}\nHypothesis: {hypothesis}"
     return Pair(uid=uid, votes=_votes(values, uid), text=text)
@@ -151,7 +151,9 @@ def parsed_pair(values: Mapping[str, Any]) -> Pair:
 def _sentence(example: Mapping[str, Any], key: str, uid: str) -> str:
     sentence = example.get(key)
     if not isinstance(sentence, str) or not sentence.strip():
-        raise InputError(f'"example.{key}" of pair {shown(uid)} must be a text, got {shown(sentence)}')
+        raise InputError(
+            f'"example.{key}" of pair {short_repr(uid)} must be a text, got {short_repr(sentence)}'
+        )
     return " ".join(sentence.split())
 
 
@@ -160,19 +162,21 @@ def _votes(values: Mapping[str, Any], uid: str) -> tuple[float, ...]:
     agree."""
     counter = values.get("label_counter")
     if not isinstance(counter, dict):
-        raise InputError(f'pair {shown(uid)} needs a "label_counter": an object of letter and count')
+        raise InputError(f'pair {short_repr(uid)} needs a "label_counter": an object of letter and count')
     for letter, count in counter.items():
         if letter not in LETTERS:
-            raise InputError(f"votes for unknown class {shown(letter)}: expected {', '.join(LETTERS)}")
+            raise InputError(f"votes for unknown class {short_repr(letter)}: expected {', '.join(LETTERS)}")
         if not is_missing(count) and not _is_count(count):
             limits = f"a count from 0 to {ANNOTATORS}"
-            raise InputError(f"votes for {letter} must be {limits}, got {shown(count)}{number_hint(count)}")
+            raise InputError(
+                f"votes for {letter} must be {limits}, got {short_repr(count)}{number_hint(count)}"
+            )
     counts = [int(counter[letter]) if _is_count(counter.get(letter)) else 0 for letter in LETTERS]
     if sum(counts) != ANNOTATORS:
-        raise InputError(f"the votes of pair {shown(uid)} sum to {sum(counts)}, not {ANNOTATORS}")
+        raise InputError(f"the votes of pair {short_repr(uid)} sum to {sum(counts)}, not {ANNOTATORS}")
     if values.get("label_count", counts) != counts:
-        differ = f"label_count {shown(values['label_count'])} is not its label_counter's {counts}"
-        raise InputError(f"pair {shown(uid)}: {differ}")
+        differ = f"label_count {short_repr(values['label_count'])} is not its label_counter's {counts}"
+        raise InputError(f"pair {short_repr(uid)}: {differ}")
     return tuple(float(count) for count in counts)
 
 

@@ -14,9 +14,9 @@ from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Audio, Batch, Demonstrations, Item, Tokens
 from lalm_ambig.data.feature_cache import FeatureCache
-from lalm_ambig.files.json_lines import shown
+from lalm_ambig.files.json_lines import short_repr
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.prompts import Mode, load_glosses, load_prompt, prompt_parts, with_classes
+from lalm_ambig.prompts import Mode, fill_classes, load_glosses, load_prompt, prompt_parts
 from lalm_ambig.readouts.logits import Scoring, answer_tokens
 from lalm_ambig.readouts.verbalised import format_distribution, json_template
 
@@ -66,7 +66,7 @@ def prompt_template(asked: Elicitation, categories: CategorySet) -> str:
     """
     template = load_prompt(asked.prompt, MODES[asked.readout, asked.reasoning])
     meanings = load_glosses(asked.glosses or Path(asked.prompt).name.split(".")[0])
-    return with_classes(template, categories.prompt_names, meanings)
+    return fill_classes(template, categories.prompt_names, meanings)
 
 
 def prompt_notes(asked: Elicitation, categories: CategorySet, *, heard: int, texts: int) -> list[str]:
@@ -263,7 +263,7 @@ def _naming(item: Item) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise InputError(str(error), where=f"item {shown(item.id)}") from error
+        raise InputError(str(error), where=f"item {short_repr(item.id)}") from error
 
 
 def pad(rows: Sequence[Sequence[int]], value: int, *, side: str) -> Tokens:

@@ -19,15 +19,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from lalm_ambig.files.failures import CannotWrite, refused
+from lalm_ambig.files.failures import CannotWrite, as_cannot_write
 from lalm_ambig.files.places import Place, folder_place, place_of
 
 __all__ = [
     "UNFINISHED",
     "CannotWrite",
     "new_folder",
-    "put_folder",
     "remove_unfinished",
+    "replace_folder",
     "replacing",
     "replacing_text",
     "write_bytes",
@@ -37,7 +37,7 @@ __all__ = [
 
 UNFINISHED = ".unfinished-"
 """How the names of temporary files and folders begin."""
-KEPT_OF_NAME = 60
+NAME_CHARACTERS = 60
 """Characters of a file's name in its temporary one: four bytes each still leave a name that file systems take."""
 NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES}
 """What file systems say that cannot bring a file or folder to the disk on request."""
@@ -76,14 +76,14 @@ def replacing(path: Path | str, *, remedy: str = "") -> Iterator[Path]:
     Yields a path with the same suffix, to an empty file that is to be overwritten. Once the block ends well, its
     content becomes that of `path`. Raises `CannotWrite`; an error of the block that is not about writing passes.
     """
-    with refused(path, remedy=remedy):
+    with as_cannot_write(path, remedy=remedy):
         place = place_of(path)
         unfinished = _beside(place.path.name, folder=place.folder)
         mode = _made(unfinished)
     try:
-        with refused(path, remedy=remedy, inside=unfinished):
+        with as_cannot_write(path, remedy=remedy, inside=unfinished):
             yield unfinished
-        with refused(path, remedy=remedy):
+        with as_cannot_write(path, remedy=remedy):
             _finish(unfinished, place, mode)
     finally:
         with suppress(OSError):
@@ -106,26 +106,26 @@ def new_folder(path: Path | str, *, remedy: str = "") -> Iterator[Path]:
 
     Where another process has finished the same folder in the meantime, that one stays. Raises as `replacing`.
     """
-    with refused(path, remedy=remedy):
+    with as_cannot_write(path, remedy=remedy):
         final = folder_place(path)
         unfinished = _beside(final.name, folder=final.parent)
         unfinished.mkdir()
     try:
-        with refused(path, remedy=remedy, inside=unfinished):
+        with as_cannot_write(path, remedy=remedy, inside=unfinished):
             yield unfinished
-        with refused(path, remedy=remedy):
+        with as_cannot_write(path, remedy=remedy):
             _sync_all(unfinished)
             _take_name(unfinished, final)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def put_folder(unfinished: Path, path: Path) -> None:
+def replace_folder(unfinished: Path, path: Path) -> None:
     """Give a filled folder its name, on the disk and in place of a folder that has it. Raises `CannotWrite`.
 
     For a folder that several processes fill: one of them calls this when all are done.
     """
-    with refused(path):
+    with as_cannot_write(path):
         _sync_all(unfinished)
         if path.is_dir():
             old = _beside(path.name, folder=path.parent)
@@ -147,7 +147,7 @@ def remove_unfinished(folder: Path) -> None:
 def _beside(name: str, *, folder: Path) -> Path:
     """A temporary name with the beginning of a name and its suffix, by which libraries know a format."""
     suffix = Path(name).suffix
-    begin, end = Path(name).stem[:KEPT_OF_NAME], suffix if len(suffix) <= KEPT_OF_NAME // 2 else ""
+    begin, end = Path(name).stem[:NAME_CHARACTERS], suffix if len(suffix) <= NAME_CHARACTERS // 2 else ""
     return folder / f"{UNFINISHED}{begin}-{os.getpid()}-{secrets.token_hex(4)}{end}"
 
 

@@ -56,7 +56,7 @@ other scripts have some in their blanks, digits and ends of lines."""
 
 
 @dataclass(frozen=True)
-class Kind:
+class FileFormat:
     """What a file is instead of UTF-8 text."""
 
     name: str
@@ -66,27 +66,27 @@ class Kind:
     """The name for iconv where it is text in another encoding."""
 
 
-def kind_of(head: bytes) -> Kind | None:
+def format_of(head: bytes) -> FileFormat | None:
     """What begins with these bytes; None for what may be UTF-8 text, or for what is not known."""
     for start, name, remedy in SIGNATURES:
         if head.startswith(start):
-            return Kind(name, remedy)
+            return FileFormat(name, remedy)
     if head.startswith(ARCHIVES):
-        kinds = (Kind(name, remedy) for mark, name, remedy in OFFICE if mark in head)
-        return next(kinds, Kind("a ZIP archive", "Unpack it."))
+        kinds = (FileFormat(name, remedy) for mark, name, remedy in OFFICE if mark in head)
+        return next(kinds, FileFormat("a ZIP archive", "Unpack it."))
     for start, name, remedy in POINTERS:
         if head.startswith(start):
-            return Kind(name, remedy)
+            return FileFormat(name, remedy)
     if PAGE.match(head.removeprefix(UTF_8_MARK).lstrip()):
-        return Kind("an HTML or XML page", AGAIN)
+        return FileFormat("an HTML or XML page", AGAIN)
     return _wide_text(head)
 
 
-def _wide_text(head: bytes) -> Kind | None:
+def _wide_text(head: bytes) -> FileFormat | None:
     """UTF-16 or UTF-32, by the byte order mark or by where the zero bytes are."""
     for mark, name, codec in WIDE_MARKS:
         if head.startswith(mark):
-            return Kind(name, "", codec)
+            return FileFormat(name, "", codec)
     if b"\0" not in head:
         return None
     whole = head[: len(head) // 4 * 4] or head + bytes(-len(head) % 4)
@@ -96,5 +96,5 @@ def _wide_text(head: bytes) -> Kind | None:
         full = [zeros[place] for place in filled]
         least = 1 - MOSTLY if codec.startswith("UTF-32") else MOSTLY
         if min(empty) >= least and max(full) < min(empty) / 4:
-            return Kind(codec[:6], "", codec)
+            return FileFormat(codec[:6], "", codec)
     return None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.files.json_lines import shown
+from lalm_ambig.files.json_lines import short_repr
 from lalm_ambig.files.text import MARK, open_lines
 
 INDEX = re.compile(
@@ -35,12 +35,12 @@ OPEN = "a quote is still open at the end of the line"
 FEW = 2
 """Cells of a header that may be a line with another separator."""
 Lines = Iterable[str]
-Row = tuple[int, list[str]]
+NumberedRow = tuple[int, list[str]]
 """The line that a row begins in, and its cells."""
 
 
 @runtime_checkable
-class Listener(Protocol):
+class RowFaults(Protocol):
     """Who is told of rows that cannot be read."""
 
     def add(self, what: str, *, where: str) -> None: ...
@@ -85,7 +85,7 @@ class Table:
         missing = f"missing column {' or '.join(repr(name) for name in names)}"
         headless = "; is the header missing?" if any(WHOLE.fullmatch(name) for name in self.names) else ""
         raise InputError(
-            f"{missing}; the file has {shown_names(self.names)}{headless}", where=f"{self.source}:1"
+            f"{missing}; the file has {header_text(self.names)}{headless}", where=f"{self.source}:1"
         )
 
     def has(self, name: str) -> bool:
@@ -95,7 +95,7 @@ class Table:
         """Positions of the columns that hold row names or numbers of rows (see INDEX)."""
         return [place for place, name in enumerate(self.names) if INDEX.fullmatch(name)]
 
-    def rows(self, bad_rows: Listener) -> Iterator[Row]:
+    def rows(self, bad_rows: RowFaults) -> Iterator[NumberedRow]:
         """Every row that is not blank, with the line it begins in. Bad rows: a quote that stays open or ends too
         early, and cells that do not fit the header."""
         while True:
@@ -128,7 +128,7 @@ class Table:
         ahead, self._behind = tee(lines)
         self._reader = csv.reader(ahead, strict=True)
 
-    def _go_back(self, line: int, wrong: str, bad_rows: Listener) -> None:
+    def _go_back(self, line: int, wrong: str, bad_rows: RowFaults) -> None:
         """Tell of a row, and read on after its first line."""
         bad_rows.add(wrong, where=f"{self.source}:{line}")
         next(self._behind)
@@ -153,7 +153,7 @@ class Table:
     def _check_separator(self, header: str) -> None:
         """InputError for a header that has another separator than the comma, or is one quoted cell."""
         if match := re.fullmatch(r"\W*sep=(.?)\W*", header, re.IGNORECASE):
-            wrong = f"its first line, {shown(header.strip())}, is a setting of Excel's: remove it."
+            wrong = f"its first line, {short_repr(header.strip())}, is a setting of Excel's: remove it."
             raise InputError(wrong, where=f"{self.source}:1", remedy=_repair(match[1]))
         for separator, name in SEPARATORS.items():
             if separator in header:
@@ -198,7 +198,7 @@ class Table:
         for cell in row:
             for inner in islice(cell.split("\n"), MOST_INNER_LINES) if "\n" in cell else ():
                 if inner.count(",") >= self._width - 1 and len(next(csv.reader([inner]), [])) == self._width:
-                    return f"a cell holds a whole row: is a quote left open? {shown(inner)}"
+                    return f"a cell holds a whole row: is a quote left open? {short_repr(inner)}"
         return ""
 
 
@@ -227,7 +227,7 @@ def name_text(cell: str) -> str:
     return match[1] if match else name
 
 
-def shown_names(names: Sequence[str]) -> str:
+def header_text(names: Sequence[str]) -> str:
     """A header as an error quotes it."""
     text = ", ".join(names)
     return text if len(text) <= 300 else f"{text[:300]}…"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from lalm_ambig.core.errors import InputError
 
-ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
-OF_A_WRITE = ROOM | ALLOWED | {errno.EIO, errno.ESTALE, errno.EPIPE, errno.ENXIO, errno.ENODEV}
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
+WRITE_ERRORS = NO_SPACE | NO_PERMISSION | {errno.EIO, errno.ESTALE, errno.EPIPE, errno.ENXIO, errno.ENODEV}
 """Errors of a write to an open file, which name no file."""
 
 
@@ -23,7 +23,7 @@ class CannotWrite(InputError):
 
 
 @contextmanager
-def refused(path: Path | str, *, remedy: str = "", inside: Path | None = None) -> Iterator[None]:
+def as_cannot_write(path: Path | str, *, remedy: str = "", inside: Path | None = None) -> Iterator[None]:
     """Turn an OSError of the block into `CannotWrite` for `path`.
 
     Args:
@@ -53,14 +53,14 @@ def reason(error: OSError) -> str:
 
 def _is_about(error: OSError, place: Path) -> bool:
     if error.filename is None:
-        return error.errno in OF_A_WRITE
+        return error.errno in WRITE_ERRORS
     named = Path(str(error.filename))
     return named == place or place in named.parents
 
 
 def _remedy(error: OSError) -> str:
-    if error.errno in ROOM:
+    if error.errno in NO_SPACE:
         return "Make room there, or name another place."
-    if error.errno in ALLOWED:
+    if error.errno in NO_PERMISSION:
         return "Allow writing there (chmod u+w), or name another place."
     return "Name another place."

@@ -20,7 +20,7 @@ import jsonlines
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.atomic import replacing_text
-from lalm_ambig.files.text import MARK, check_text, opened
+from lalm_ambig.files.text import MARK, check_text, open_binary
 
 BYTE_ORDER_MARK = MARK.encode()
 _BLANKS = " \t\n\r"
@@ -44,7 +44,7 @@ def numbered_lines(path: Path, *, whole: bool = False) -> Iterator[tuple[str, by
     """
     check_text(path, may_be_empty=True)
     number, first = 0, True
-    with opened(path) as lines:
+    with open_binary(path) as lines:
         for line in lines:
             for piece in _pieces(line):
                 number += 1
@@ -101,7 +101,7 @@ def json_value(text: str, *, source: str = "", of_pairs: Callable[[Pairs], objec
         of_pairs: What becomes of the members of an object; by default a dictionary, in which no key may come twice.
     """
     try:
-        values = json.loads(text, object_pairs_hook=of_pairs or without_twins)
+        values = json.loads(text, object_pairs_hook=of_pairs or unique_members)
         if "\\ud" in text or "\\uD" in text:
             json.dumps(values, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
@@ -139,13 +139,13 @@ def write_rows(path: Path | str, rows: Iterable[Mapping[str, Any]]) -> Path:
     return Path(path)
 
 
-def without_twins(pairs: Pairs) -> dict[str, Any]:
+def unique_members(pairs: Pairs) -> dict[str, Any]:
     """The members of an object as a dictionary; InputError for a key that comes twice."""
     values = dict(pairs)
     if len(values) < len(pairs):
         keys = [key for key, _ in pairs]
         twin = next(key for key in keys if keys.count(key) > 1)
-        raise InputError(f"not JSON that can be read: an object has the key {shown(twin)} twice")
+        raise InputError(f"not JSON that can be read: an object has the key {short_repr(twin)} twice")
     return values
 
 
@@ -163,7 +163,7 @@ def _meant(text: str, error: json.JSONDecodeError) -> str:
     return ""
 
 
-def shown(value: object) -> str:
+def short_repr(value: object) -> str:
     """A value as an error message quotes it: its repr, cut short where it is long."""
     return reprlib.repr(value)
 
@@ -173,7 +173,7 @@ def is_missing(value: object) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def hint(key: str, value: object) -> str:
+def text_hint(key: str, value: object) -> str:
     """How to write a value that should have been a text, behind a colon; empty where that is not known."""
     if isinstance(value, bool | int | float):
         return f": write {json.dumps(key)}: {json.dumps(json.dumps(value))}"

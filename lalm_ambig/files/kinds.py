@@ -18,7 +18,7 @@ LARGEST_JSON = 64 << 20
 
 
 @dataclass(frozen=True)
-class Kind:
+class OutputKind:
     """A kind of file that one command writes."""
 
     what: str
@@ -27,23 +27,23 @@ class Kind:
     """Whether a file is one."""
 
 
-def json_with(what: str, *keys: str) -> Kind:
+def json_with(what: str, *keys: str) -> OutputKind:
     """One JSON object with at least those keys."""
 
     def holds(path: Path) -> bool:
         return path.stat().st_size <= LARGEST_JSON and _has_keys(path.read_bytes(), keys)
 
-    return Kind(what, holds)
+    return OutputKind(what, holds)
 
 
-def rows_with(what: str, *keys: str) -> Kind:
+def rows_with(what: str, *keys: str) -> OutputKind:
     """JSON Lines whose first line is an object with at least those keys."""
 
     def holds(path: Path) -> bool:
         with path.open("rb") as lines:
             return _has_keys(lines.readline(LARGEST_JSON), keys)
 
-    return Kind(what, holds)
+    return OutputKind(what, holds)
 
 
 def mark_of(command: str) -> str:
@@ -51,7 +51,7 @@ def mark_of(command: str) -> str:
     return f"written by lalm_ambig {command}"
 
 
-def marked(what: str, mark: str) -> Kind:
+def marked(what: str, mark: str) -> OutputKind:
     """A file for people, or a picture, that holds a mark at its beginning or its end."""
 
     def holds(path: Path) -> bool:
@@ -60,20 +60,20 @@ def marked(what: str, mark: str) -> Kind:
             file.seek(max(0, path.stat().st_size - EDGE))
             return any(mark.encode() in edge for edge in (begin, file.read()))
 
-    return Kind(what, holds)
+    return OutputKind(what, holds)
 
 
-def table_with(what: str, last: str) -> Kind:
+def table_with(what: str, last: str) -> OutputKind:
     """A CSV whose first line ends with that column."""
 
     def holds(path: Path) -> bool:
         with path.open("rb") as file:
             return file.readline(EDGE).rstrip(b"\r\n").endswith(f",{last}".encode())
 
-    return Kind(what, holds)
+    return OutputKind(what, holds)
 
 
-def check_replaceable(path: Path, kind: Kind, *, where: str) -> None:
+def check_replaceable(path: Path, kind: OutputKind, *, where: str) -> None:
     """InputError where a file is there that is not of that kind, so that writing would destroy something else."""
     try:
         if not path.is_file() or path.stat().st_size == 0 or kind.holds(path):

@@ -1,4 +1,4 @@
-"""Where what is written to a path ends up: behind links, in a file, or through what is no file."""
+"""Places on disk: the cache, and the file that a path leads to once links are followed."""
 
 import os
 import re
@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.files.failures import CannotWrite, refused
+from lalm_ambig.files.failures import CannotWrite, as_cannot_write
 
 DESCRIPTOR = re.compile(r"/dev/fd/(\d+)|/proc/(?:self|thread-self|(\d+))(?:/task/\d+)?/fd/(\d+)")
 """A name for a file that a process has open."""
 MOST_LINKS = 40
 ANY_WRITE = 0o222
+
+
+def cache_root() -> Path:
+    """Folder for files that can be made again: `$XDG_CACHE_HOME/lalm_ambig`, by default under `~/.cache`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lalm_ambig"
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ def folder_place(path: Path | str) -> Path:
 
 def check_folder(out: Path, *, where: str) -> None:
     """InputError where no folder of that name can be made or written to: before the work, not after it."""
-    with refused(out):
+    with as_cannot_write(out):
         present = next(place for place in (out.absolute(), *out.absolute().parents) if place.exists())
     if not present.is_dir() or not os.access(present, os.W_OK | os.X_OK):
         raise InputError(

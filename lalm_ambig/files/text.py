@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.files.contents import HEAD_BYTES, UTF_8_MARK, Kind, kind_of
+from lalm_ambig.files.contents import HEAD_BYTES, UTF_8_MARK, FileFormat, format_of
 
 MARK = "\ufeff"
 """A byte order mark, once decoded."""
@@ -41,19 +41,19 @@ def check_text(path: Path, *, other_letters: bool = False, may_be_empty: bool = 
         other_letters: Accept letters in another encoding: they stand only where nobody reads them.
         may_be_empty: Accept a file without content.
     """
-    with opened(path) as file:
+    with open_binary(path) as file:
         head = file.read(HEAD_BYTES)
         if not may_be_empty and not head.removeprefix(UTF_8_MARK).strip() and not file.read(1):
             raise InputError("the file is empty", where=str(path))
-        if (kind := kind_of(head)) is not None:
-            raise wrong_kind(kind, path)
+        if (kind := format_of(head)) is not None:
+            raise wrong_format(kind, path)
         file.seek(0)
         strays = _Strays(path)
         line = 1
         while block := file.read(BLOCK_BYTES):
             block += file.readline()
             if b"\0" in block:
-                raise nul(f"{path}:{line + line_ends(block, block.index(0))}")
+                raise zero_byte(f"{path}:{line + line_ends(block, block.index(0))}")
             if not other_letters and not block.isascii():
                 strays.add(block.removeprefix(UTF_8_MARK), line)
             line += block.count(b"\n")
@@ -65,7 +65,7 @@ def read_text(path: Path, *, other_letters: bool = False) -> str:
 
     With `other_letters`, bytes that are not UTF-8 become a mark. InputError for anything else that is no UTF-8 text.
     """
-    with opened(path) as file:
+    with open_binary(path) as file:
         content = file.read()
     if not content.removeprefix(UTF_8_MARK).strip():
         raise InputError("the file is empty", where=str(path))
@@ -74,15 +74,17 @@ def read_text(path: Path, *, other_letters: bool = False) -> str:
 
 def text_of(content: bytes, where: str, *, other_letters: bool = False) -> str:
     """Bytes as text, as `read_text` has it; `where` names them in an error."""
-    if (kind := kind_of(content[:HEAD_BYTES])) is not None:
-        raise wrong_kind(kind, Path(where))
+    if (kind := format_of(content[:HEAD_BYTES])) is not None:
+        raise wrong_format(kind, Path(where))
     if b"\0" in content:
-        raise nul(f"{where}:{line_ends(content, content.index(0)) + 1}")
+        raise zero_byte(f"{where}:{line_ends(content, content.index(0)) + 1}")
     try:
         text = content.decode("utf-8", "replace" if other_letters else "strict")
     except UnicodeDecodeError as error:
         line = line_ends(content, error.start) + 1
-        raise not_utf_8(content[error.start], f"{where}:{line}", kind=guess(_stray_lines(content))) from error
+        raise not_utf_8(
+            content[error.start], f"{where}:{line}", kind=guess_encoding(_stray_lines(content))
+        ) from error
     return text.lstrip(MARK).replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -104,7 +106,7 @@ def open_lines(path: Path, *, other_letters: bool = False) -> Iterator[TextIO]:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
+def open_binary(path: Path) -> Iterator[BinaryIO]:
     """The file's bytes; InputError where it is missing, a folder, or may not be read."""
     try:
         if not path.is_file() and path.exists():
@@ -119,7 +121,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         yield file
 
 
-def wrong_kind(kind: Kind, path: Path) -> InputError:
+def wrong_format(kind: FileFormat, path: Path) -> InputError:
     """The error for a file that is another kind of thing."""
     if kind.encoding:
         return InputError(
@@ -129,14 +131,14 @@ def wrong_kind(kind: Kind, path: Path) -> InputError:
     return InputError(f"{kind.name} in place of text.", where=str(path), remedy=remedy)
 
 
-def nul(where: str) -> InputError:
+def zero_byte(where: str) -> InputError:
     """The error for a zero byte, which no text has."""
     return InputError(
         "a zero byte: the file is damaged, or no text.", where=where, remedy="Fetch or write it again."
     )
 
 
-def not_utf_8(byte: int, where: str, *, kind: Kind | None) -> InputError:
+def not_utf_8(byte: int, where: str, *, kind: FileFormat | None) -> InputError:
     """The error for a byte that is not UTF-8, and what encoding it seems to be in."""
     path = Path(where.rpartition(":")[0] or where)
     if kind is None:
@@ -183,7 +185,7 @@ class _Strays:
         """InputError where the file is in another encoding."""
         if self.first is None or self.sound >= self.count:
             return
-        if (kind := guess(self.lines)) is not None:
+        if (kind := guess_encoding(self.lines)) is not None:
             line, byte = self.first
             raise not_utf_8(byte, f"{self.path}:{line}", kind=kind)
 
@@ -201,15 +203,15 @@ def _is_utf_8(line: bytes) -> bool:
     return True
 
 
-def guess(lines: list[bytes]) -> Kind | None:
+def guess_encoding(lines: list[bytes]) -> FileFormat | None:
     """The encoding that letters beyond ASCII seem to be in; None where they seem to be damage instead."""
     sample = b"\n".join(lines)
     scores = {codec: _plausible(sample.decode(codec, "replace")) for codec, _, _ in EIGHT_BITS}
     codec = max(scores, key=lambda name: scores[name])
     if scores[codec] > 0:
         name, conversion = next((name, conversion) for key, name, conversion in EIGHT_BITS if key == codec)
-        return Kind(f"as {name} writes it", "", conversion)
-    return Kind("as another encoding writes it", "") if _has_words(sample) else None
+        return FileFormat(f"as {name} writes it", "", conversion)
+    return FileFormat("as another encoding writes it", "") if _has_words(sample) else None
 
 
 def _plausible(text: str) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.files.json_lines import shown
+from lalm_ambig.files.json_lines import short_repr
 from lalm_ambig.files.text import read_text
 
 MOST_VALUES = 1_000_000
@@ -49,7 +49,7 @@ def read_yaml(path: Path) -> Any:
     try:
         content = yaml.load(text, Loader=_Loader)
     except _Twice as twice:
-        wrong = f"the key {shown(twice.key)} stands here and in line {twice.first}: keep one of them"
+        wrong = f"the key {short_repr(twice.key)} stands here and in line {twice.first}: keep one of them"
         raise InputError(wrong, where=f"{path}:{twice.second}") from twice
     except yaml.YAMLError as error:
         raise InputError(f"not a YAML file: {error}", where=str(path)) from error

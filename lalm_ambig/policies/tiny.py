@@ -19,7 +19,7 @@ from transformers import (
 
 from lalm_ambig.core import distributed
 from lalm_ambig.files.atomic import new_folder
-from lalm_ambig.files.cache import cache_root
+from lalm_ambig.files.places import cache_root
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
 from lalm_ambig.policies.weights.lora import Adapter
 

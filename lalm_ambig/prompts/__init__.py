@@ -61,7 +61,7 @@ def gloss_lines(classes: Sequence[str], glosses: Mapping[str, str]) -> str:
     return "\n".join(f"- {name}: {gloss}" if gloss else f"- {name}" for name, gloss in found)
 
 
-def with_classes(template: str, classes: Sequence[str], glosses: Mapping[str, str]) -> str:
+def fill_classes(template: str, classes: Sequence[str], glosses: Mapping[str, str]) -> str:
     """The template with {classes} and {glosses} filled in."""
     listed = template.replace("{glosses}", gloss_lines(classes, glosses))
     return listed.replace("{classes}", ", ".join(classes))

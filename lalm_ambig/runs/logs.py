@@ -15,7 +15,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lalm_ambig.core import distributed
 from lalm_ambig.core.lightning_internals import KeepingWriter, set_writer
 from lalm_ambig.files.atomic import write_text
-from lalm_ambig.files.failures import refused
+from lalm_ambig.files.failures import as_cannot_write
 from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.runs.processes.ending import ROOM
 
@@ -56,7 +56,7 @@ def take_back(run: RunFolder, *, resumed_at: int | None) -> None:
 
 def append(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows behind those of a file of JSON Lines, down to the disk. InputError where that fails."""
-    with refused(file, remedy=ROOM), file.open("a", encoding="utf-8") as out:
+    with as_cannot_write(file, remedy=ROOM), file.open("a", encoding="utf-8") as out:
         out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         out.flush()
         os.fsync(out.fileno())

@@ -17,9 +17,8 @@ from lalm_ambig.data.datamodule import DataModule, MethodNeeds
 from lalm_ambig.data.encoding import Encoder, prompt_notes
 from lalm_ambig.data.feature_cache import cached_features
 from lalm_ambig.evaluation.cross_domain import check_mapping
-from lalm_ambig.files.cache import cache_root
+from lalm_ambig.files.places import cache_root
 from lalm_ambig.methods.base import Method
-from lalm_ambig.policies.qwen2_audio import Qwen2Audio
 from lalm_ambig.policies.weights.saved_adapter import SETTINGS
 from lalm_ambig.runs.batch_checks.long_items import leave_out_long
 from lalm_ambig.runs.batch_checks.token_budget import budget_notes
@@ -157,7 +156,7 @@ def standardise(model: Method, data: DataModule) -> None:
     policy = model.policy
     if model.start is not None:  # its projector is trained already
         return
-    if not (isinstance(policy, Qwen2Audio) and policy.standardise_audio):
+    if not policy.standardise_audio:
         return
     clips = data.items("train").with_sound()
     if clips:

@@ -129,7 +129,7 @@ def test_a_value_that_may_be_anything_is_data(folder: Path) -> None:
         ("on_fit_start", "torch.distributed.fsdp.wrap.nn.Module", "may not be called"),
         (
             "on_fit_start",
-            "lalm_ambig.files.cache.os.system",
+            "lalm_ambig.files.places.os.system",
             "is posix.system, which is not under lalm_ambig",
         ),
         ("on_fit_start", "os.system", "os.system is not under"),
@@ -161,7 +161,7 @@ def test_listed_functions_are_taken(folder: Path, value: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["lalm_ambig.config.cli.parse", "lalm_ambig.policies.tiny.build", "lalm_ambig.files.cache", "torch.os"],
+    ["lalm_ambig.config.cli.parse", "lalm_ambig.policies.tiny.build", "lalm_ambig.files.places", "torch.os"],
 )
 def test_where_a_class_is_expected_nothing_else_is_taken(folder: Path, value: str) -> None:
     with pytest.raises(InputError, match=r"run\.yaml:1: policy: .*(is a \w+ and no class|is not under)"):

@@ -13,7 +13,7 @@ from lalm_ambig.core.items import SPLITS, Item
 from lalm_ambig.corpora.chaosnli import CATEGORIES, ChaosNli
 from lalm_ambig.describe import main
 from lalm_ambig.policies.tiny import Tiny
-from lalm_ambig.prompts import Mode, load_glosses, load_prompt, prompt_parts, with_classes
+from lalm_ambig.prompts import Mode, fill_classes, load_glosses, load_prompt, prompt_parts
 from lalm_ambig.readouts.logits import answer_tokens
 
 TABLE_5 = {None: (1168, 1397, 548), "snli": (424, 811, 279), "mnli": (744, 586, 269)}
@@ -102,7 +102,7 @@ def test_a_missing_file_is_one_line_that_names_what_was_looked_for(tmp_path: Pat
 @pytest.mark.parametrize("mode", ["direct", "reason"])
 def test_the_prompt_holds_the_pair_and_a_gloss_for_every_class(tmp_path: Path, mode: Mode) -> None:
     [item] = read(part_of(tmp_path, GOOD))
-    template = with_classes(load_prompt("inference", mode), CATEGORIES.names, load_glosses("inference"))
+    template = fill_classes(load_prompt("inference", mode), CATEGORIES.names, load_glosses("inference"))
     [part] = prompt_parts(template, text=item.text, audio=False)
     lines = part["text"].split("\n")
     assert [line.partition(":")[0] for line in lines if ":" in line] == [

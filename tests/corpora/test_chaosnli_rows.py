@@ -11,7 +11,7 @@ from layouts.chaosnli import FILES, GOOD, part_of, row, write_rows
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item
-from lalm_ambig.corpora.chaosnli import ChaosNli, parsed_pair
+from lalm_ambig.corpora.chaosnli import ChaosNli, parse_pair
 from lalm_ambig.files.json_lines import json_object
 
 
@@ -98,7 +98,7 @@ ROWS = st.fixed_dictionaries(
 @given(ROWS)
 def test_any_row_is_a_pair_with_100_votes_or_an_input_error(values: dict[str, Any]) -> None:
     try:
-        pair = parsed_pair(json_object(json.dumps(values).encode()))
+        pair = parse_pair(json_object(json.dumps(values).encode()))
     except InputError as error:
         assert "\n" not in str(error)
         return

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from lalm_ambig.core.items import Item
-from lalm_ambig.corpora.chaosnli import parsed_pair
+from lalm_ambig.corpora.chaosnli import parse_pair
 from lalm_ambig.corpora.duplicates import contents as module
 from lalm_ambig.corpora.duplicates.between_splits import duplicates
 from lalm_ambig.corpora.duplicates.contents import (
@@ -86,7 +86,7 @@ def test_texts_without_a_letter_are_told_apart() -> None:
 def test_a_pair_of_the_corpus_is_known_again_in_another_file() -> None:
     example = {"premise": "Two  dogs run.", "hypothesis": "Dogs are RUNNING outside."}
     row = {"uid": "p1", "example": example, "label_counter": {"e": 60, "n": 40}}
-    ours = parsed_pair(row).text
+    ours = parse_pair(row).text
     copy = "hypothesis: dogs are running outside. premise: two dogs run."
     found = trained_among([text("z", copy)], [text_content(copy)], [text_content(ours)])
     assert found == [True]

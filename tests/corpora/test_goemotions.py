@@ -17,7 +17,7 @@ from lalm_ambig.core.items import Item
 from lalm_ambig.corpora.goemotions.corpus import GoEmotions, check_count
 from lalm_ambig.corpora.goemotions.rows import EKMAN, LABELS
 from lalm_ambig.describe import main as describe
-from lalm_ambig.prompts import load_glosses, load_prompt, prompt_parts, with_classes
+from lalm_ambig.prompts import fill_classes, load_glosses, load_prompt, prompt_parts
 
 VOTES = {  # anger disgust fear joy sadness surprise neutral
     "c00": (1, 0, 0, 0, 2, 0, 0),
@@ -182,7 +182,7 @@ def test_the_prompt_has_four_parts_and_its_glosses_are_not_the_grouping() -> Non
     glosses = load_glosses("text_emotion")
     assert set(glosses) == {canonical_key(name) for name in EKMAN}
     for mode in ("reason", "direct"):
-        prompt = with_classes(load_prompt("text_emotion", mode), tuple(EKMAN), glosses)
+        prompt = fill_classes(load_prompt("text_emotion", mode), tuple(EKMAN), glosses)
         [part] = prompt_parts(prompt, text="Oh great.", audio=False)
         lines = part["text"].split("\n")
         heads = [line.partition(":")[0] for line in lines if not line.startswith("- ")]

@@ -14,7 +14,7 @@ from lalm_ambig.corpora.crema_d.votes import CATEGORIES as CREMA_D_CLASSES
 from lalm_ambig.corpora.iemocap.corpus import Iemocap
 from lalm_ambig.corpora.iemocap.votes import CATEGORIES
 from lalm_ambig.describe import main as describe
-from lalm_ambig.prompts import load_glosses, load_prompt, with_classes
+from lalm_ambig.prompts import fill_classes, load_glosses, load_prompt
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ def test_every_emotion_of_the_speech_corpora_has_a_gloss_in_the_prompt() -> None
     podcast = ("angry", "contempt", "disgust", "fear", "happy", "neutral", "sad", "surprise")
     for mode in ("reason", "direct"):
         for names in (CATEGORIES.names, CREMA_D_CLASSES.names, podcast):
-            lines = with_classes(load_prompt("speech_emotion", mode), names, glosses).split("\n")
+            lines = fill_classes(load_prompt("speech_emotion", mode), names, glosses).split("\n")
             assert [line.partition(": ")[0] for line in lines if line.startswith("- ")] == [
                 f"- {n}" for n in names
             ]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import SPLITS, Item
 from lalm_ambig.corpora.jsonl.corpus import JsonLines
-from lalm_ambig.corpora.jsonl.rows import KEYS, parsed_row
+from lalm_ambig.corpora.jsonl.rows import KEYS, parse_row
 from lalm_ambig.files.json_lines import json_object
 
 ROW = {"id": "a", "text": "hello", "votes": {"yes": 2, "no": 1}}
@@ -302,7 +302,7 @@ JSON_VALUES = st.recursive(
 @given(st.dictionaries(st.sampled_from((*KEYS, "other")), JSON_VALUES))
 def test_any_object_is_a_row_with_finite_votes_or_an_input_error(values: dict[str, Any]) -> None:
     try:
-        row = parsed_row(json_object(json.dumps(values).encode()), "f:1")
+        row = parse_row(json_object(json.dumps(values).encode()), "f:1")
     except InputError as error:
         assert "\n" not in str(error)
         return
@@ -333,7 +333,7 @@ def test_a_key_that_differs_by_case_or_blanks_alone_is_never_passed_over(tmp_pat
     with pytest.raises(InputError, match=r"items\.jsonl:1: .*; so are all 3 rows\. Mend the file"):
         read(write(tmp_path, *rows), skip_bad_rows=True)
     with pytest.raises(InputError, match=rf"write the key '{key}' as \"{key.strip().lower()}\""):
-        parsed_row({**full, key: "x"}, "f:1")
+        parse_row({**full, key: "x"}, "f:1")
     with pytest.raises(InputError, match=r"items\.jsonl:1: write the key 'Categories' as \"categories\""):
         read(write(tmp_path, {"Categories": ["yes", "no"]}, ROW), skip_bad_rows=True)
 

@@ -11,7 +11,14 @@ from layouts.msp_podcast import LAYOUTS, write_consensus, write_votes
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.msp_podcast.consensus import read_consensus
-from lalm_ambig.corpora.msp_podcast.turns import CATEGORIES, OUTSIDE, Turn, Votes, category_place, count_votes
+from lalm_ambig.corpora.msp_podcast.turns import (
+    CATEGORIES,
+    OUTSIDE,
+    VotedTurn,
+    Votes,
+    category_place,
+    count_votes,
+)
 from lalm_ambig.corpora.msp_podcast.votes import LAYOUTS as READERS
 from lalm_ambig.corpora.msp_podcast.votes import rater_vote
 from lalm_ambig.corpora.reading.bad_rows import BadRows
@@ -109,7 +116,7 @@ def test_a_json_may_be_wrapped_in_a_list_and_repeat_nothing() -> None:
     ],
 )
 def test_the_plurality_is_what_most_chose_or_no_agreement(votes: tuple[int, ...], code: str) -> None:
-    assert Turn(TURN, votes, 1).plurality == code
+    assert VotedTurn(TURN, votes, 1).plurality == code
 
 
 def samples(folder: Path) -> list[str]:

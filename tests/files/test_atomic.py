@@ -17,8 +17,8 @@ from lalm_ambig.files.atomic import (
     UNFINISHED,
     CannotWrite,
     new_folder,
-    put_folder,
     remove_unfinished,
+    replace_folder,
     replacing,
     write_bytes,
     write_lines,
@@ -285,7 +285,7 @@ def test_a_filled_folder_takes_the_place_of_an_old_one(tmp_path: Path) -> None:
         unfinished = tmp_path / f"{UNFINISHED}x"
         unfinished.mkdir()
         write_text(unfinished / "part", content)
-        put_folder(unfinished, tmp_path / "x")
+        replace_folder(unfinished, tmp_path / "x")
         assert ((tmp_path / "x" / "part").read_text(), names(tmp_path)) == (content, ["x"])
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.reading.bad_rows import BadRows
-from lalm_ambig.files.csv import Row, Table, is_missing, name_text, whole_number
+from lalm_ambig.files.csv import NumberedRow, Table, is_missing, name_text, whole_number
 
 HEADER = ["id", "text", "yes", "no"]
 ROWS = [[f"i{n}", f"words {n}", str(n), "1"] for n in range(1, 6)]
@@ -34,7 +34,7 @@ def table(text: str, *, multi_line: bool = False) -> Table:
     return Table(lines_of(text), source="f.csv", multi_line=multi_line)
 
 
-def read(text: str, *, multi_line: bool = False) -> tuple[list[Row], list[str]]:
+def read(text: str, *, multi_line: bool = False) -> tuple[list[NumberedRow], list[str]]:
     """The rows, and what was told of bad ones."""
     bad_rows = BadRows(skip=True)
     return list(table(text, multi_line=multi_line).rows(bad_rows)), bad_rows.lines

@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.files.kinds import Kind, check_replaceable, json_with, mark_of, marked, rows_with, table_with
+from lalm_ambig.files.kinds import (
+    OutputKind,
+    check_replaceable,
+    json_with,
+    mark_of,
+    marked,
+    rows_with,
+    table_with,
+)
 
 KINDS = {
     "json": (json_with("ours", "a", "b"), '{"b": 1, "c": [], "a": 2}'),
@@ -70,7 +78,7 @@ def test_a_mark_that_is_quoted_in_the_middle_of_a_text_makes_it_no_file_of_ours(
 
 
 def test_what_is_no_regular_file_has_no_kind(tmp_path: Path) -> None:
-    kind = Kind("ours", lambda _: False)
+    kind = OutputKind("ours", lambda _: False)
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "link").symlink_to("nowhere")
     for path in (Path(os.devnull), tmp_path / "fifo", tmp_path / "link"):

@@ -13,7 +13,7 @@ from mutation import mutated, outcome
 from lalm_ambig.corpora.iemocap.files import Dialogue
 from lalm_ambig.corpora.iemocap.votes import CATEGORIES, CLASS_CODES, OTHER_CODES, SEVERAL_TAGS, count_votes
 from lalm_ambig.corpora.msp_podcast.consensus import CONSENSUS_FILES, PARTS, read_consensus
-from lalm_ambig.corpora.msp_podcast.report import Report, joined
+from lalm_ambig.corpora.msp_podcast.tally import MspPodcastTally, join_labels
 from lalm_ambig.corpora.msp_podcast.turns import OUTSIDE, Votes, read_votes
 from lalm_ambig.corpora.msp_podcast.votes import LAYOUTS
 from lalm_ambig.corpora.reading.bad_rows import BadRows
@@ -115,13 +115,13 @@ def test_the_consensus_of_msp_podcast_joins_the_votes_or_has_bad_rows(
     consensus = outcome(lambda: read_consensus(path, bad_rows=bad_rows))
     if consensus is None:
         return
-    report = Report("labels.txt", name, "papers", len(votes.turns), 0, votes.unknown_words)
-    for turn in joined(votes, consensus, bad_rows=bad_rows, report=report):
+    tally = MspPodcastTally("labels.txt", name, "papers", len(votes.turns), 0, votes.unknown_words)
+    for turn in join_labels(votes, consensus, bad_rows=bad_rows, tally=tally):
         assert sum(turn.votes) > 0
         assert turn.part in PARTS
         assert turn.speaker != ""
         str(turn.speaker).encode()
-    assert sum(map(len, report.notes()))
+    assert sum(map(len, tally.notes()))
 
 
 def test_the_files_that_are_changed_are_read_whole(folder: Path, seeds: dict[str, bytes]) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from lalm_ambig.corpora.chaosnli import CATEGORIES
-from lalm_ambig.prompts import FOLDER, Mode, load_glosses, load_prompt, prompt_parts, with_classes
+from lalm_ambig.prompts import FOLDER, Mode, fill_classes, load_glosses, load_prompt, prompt_parts
 from lalm_ambig.readouts.verbalised import json_template
 
 STEMS = sorted({path.name.split(".")[0] for path in FOLDER.glob("*.txt")})
@@ -28,7 +28,7 @@ def test_a_prompt_has_each_placeholder_once(stem: str, mode: Mode) -> None:
 
 @pytest.mark.parametrize("mode", ["json_reason", "json"])
 def test_a_prompt_for_json_shows_the_object_and_what_classes_mean(mode: Mode) -> None:
-    filled = with_classes(load_prompt("inference", mode), CATEGORIES.prompt_names, load_glosses("inference"))
+    filled = fill_classes(load_prompt("inference", mode), CATEGORIES.prompt_names, load_glosses("inference"))
     (part,) = prompt_parts(
         filled.replace("{json}", json_template(CATEGORIES)), text="Premise: a", audio=False
     )

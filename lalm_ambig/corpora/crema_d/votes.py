@@ -9,8 +9,8 @@ from lalm_ambig.audio.inspection import SOUND_ENDINGS
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.reading.bad_rows import BadRows
-from lalm_ambig.files.csv import Row, Table, is_missing, open_table, shown_names, whole_number
-from lalm_ambig.files.json_lines import shown
+from lalm_ambig.files.csv import NumberedRow, Table, header_text, is_missing, open_table, whole_number
+from lalm_ambig.files.json_lines import short_repr
 
 VOTES_FILE = Path("processedResults", "tabulatedVotes.csv")
 AUDIO_FOLDER = "AudioWAV"
@@ -107,7 +107,7 @@ def read_ballots(path: Path, modality: str, *, bad_rows: BadRows) -> list[Ballot
     return list(ballots.values())
 
 
-def _row_names(table: Table, rows: Sequence[Row]) -> int:
+def _row_names(table: Table, rows: Sequence[NumberedRow]) -> int:
     """The column of the rows' names: of those without a name of their own, the one that holds six digits which begin
     with 1, 2 or 3. What pandas adds in front when it saves the file again holds smaller numbers."""
     named = []
@@ -119,7 +119,7 @@ def _row_names(table: Table, rows: Sequence[Row]) -> int:
         wrong = (
             "no column holds the rows' names, of which the first digit says what was judged (1 voice, 2 face, "
             f"3 both): six digits each, under an empty header or {', '.join(map(repr, USUAL_NAMES))}; the file has "
-            f"{shown_names([name or repr(name) for name in table.names])}."
+            f"{header_text([name or repr(name) for name in table.names])}."
         )
         raise InputError(wrong, where=f"{table.source}:1", remedy="Fetch the file again.")
     if any(row[named[0]].strip() != row[other].strip() for other in named[1:] for _, row in rows):
@@ -155,12 +155,12 @@ def _counts(cells: Sequence[str], total: str, clip: str) -> tuple[float, ...]:
     """Votes of one clip. An empty cell is none only where the number of all votes says so."""
     all_votes = None if is_missing(total) else whole_number(total)
     if all_votes is None and not is_missing(total):
-        raise InputError(f"column {TOTAL_COLUMN!r} must hold a count of votes, got {shown(total)}")
+        raise InputError(f"column {TOTAL_COLUMN!r} must hold a count of votes, got {short_repr(total)}")
     votes = []
     for column, cell in zip(VOTE_COLUMNS, cells, strict=True):
         count = 0 if is_missing(cell) and all_votes is not None else whole_number(cell)
         if count is None or count > MOST_VOTES:
-            raise InputError(f"column {column!r} must hold a count of votes, got {shown(cell)}")
+            raise InputError(f"column {column!r} must hold a count of votes, got {short_repr(cell)}")
         votes.append(float(count))
     if not any(votes):
         raise InputError(f"clip {clip} has no votes: {', '.join(VOTE_COLUMNS)} are all 0")

@@ -19,7 +19,7 @@ from lalm_ambig.corpora.crema_d.votes import CATEGORIES, VOTES_FILE
 from lalm_ambig.corpora.demo.writer import RATIONALES_FILE, DemoSettings, write_demo
 from lalm_ambig.corpora.rationales import read_rationales
 from lalm_ambig.corpora.reading.splits import split_by_group
-from lalm_ambig.files.cache import cache_root
+from lalm_ambig.files.places import cache_root
 
 SETTINGS = DemoSettings()
 

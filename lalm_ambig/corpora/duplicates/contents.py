@@ -24,7 +24,7 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item
 from lalm_ambig.corpora.duplicates.sound_sketch import VERSION, Sketch, copies, read_sketch, sketch_of
 from lalm_ambig.files.atomic import CannotWrite, write_text
-from lalm_ambig.files.cache import cache_root
+from lalm_ambig.files.places import cache_root
 
 SOUND, TEXT = "sound:", "text:"
 """How contents begin. An empty content is one that is not known: its sound is not at hand."""

@@ -14,7 +14,7 @@ LONGEST_NAME = 40
 
 
 @dataclass(frozen=True)
-class Repeated:
+class Repetition:
     """Things of one kind that more than one item has."""
 
     items: int
@@ -33,7 +33,7 @@ class Repeated:
         return f"{self.items:,} items, {self.distinct:,} different ({', '.join(self.named)}{more})"
 
 
-def repeats(items: Iterable[Item], *, sound: bool) -> dict[str, Repeated]:
+def repeats(items: Iterable[Item], *, sound: bool) -> dict[str, Repetition]:
     """By kind: texts, premises of pairs, clips (where sound may be opened), and speakers in train and test."""
     listed = list(items)
     found = {
@@ -44,7 +44,7 @@ def repeats(items: Iterable[Item], *, sound: bool) -> dict[str, Repeated]:
     return found | ({"clips": _clips(listed)} if sound else {})
 
 
-def _texts(items: list[Item], form: Callable[[Item], str | None]) -> Repeated:
+def _texts(items: list[Item], form: Callable[[Item], str | None]) -> Repetition:
     first: dict[str, str] = {}
     counts = Counter[str]()
     for item in items:
@@ -53,7 +53,7 @@ def _texts(items: list[Item], form: Callable[[Item], str | None]) -> Repeated:
             first.setdefault(same, item.text or "")
     several = [(same, count) for same, count in counts.most_common() if count > 1]
     named = tuple(f"{_short(first[same])} ×{count:,}" for same, count in several[:NAMED])
-    return Repeated(sum(count for _, count in several), len(several), named)
+    return Repetition(sum(count for _, count in several), len(several), named)
 
 
 def _short(text: str) -> str:
@@ -61,21 +61,21 @@ def _short(text: str) -> str:
     return repr(text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…")
 
 
-def _clips(items: list[Item]) -> Repeated:
+def _clips(items: list[Item]) -> Repetition:
     heard = [item for item in items if item.audio is not None]
     groups = defaultdict[str, list[str]](list)
     for item, content in zip(heard, contents(heard), strict=True):
         if content.startswith(SOUND):
             groups[content].append(item.id)
     several = [ids for ids in groups.values() if len(ids) > 1]
-    return Repeated(
+    return Repetition(
         sum(map(len, several)), len(several), tuple(" = ".join(ids[:2]) for ids in several[:NAMED])
     )
 
 
-def _speakers(items: list[Item]) -> Repeated:
+def _speakers(items: list[Item]) -> Repetition:
     """Test items by speakers who are trained on."""
     trained = {item.speaker for item in items if item.split == "train"} - {None}
     shared = Counter(item.speaker for item in items if item.split == "test" and item.speaker in trained)
     named = tuple(f"{speaker} ×{count:,}" for speaker, count in shared.most_common(NAMED))
-    return Repeated(shared.total(), len(shared), named)
+    return Repetition(shared.total(), len(shared), named)

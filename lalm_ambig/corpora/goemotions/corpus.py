@@ -26,7 +26,7 @@ from lalm_ambig.core.items import Item
 from lalm_ambig.corpora.base import SHALA_METRICS, Corpus
 from lalm_ambig.corpora.goemotions.files import CSV_PATTERN, HOW_TO_OBTAIN, find_files, read_rows
 from lalm_ambig.corpora.goemotions.rows import CATEGORIES
-from lalm_ambig.corpora.goemotions.texts import Gathered, draw, gather
+from lalm_ambig.corpora.goemotions.texts import GatheredComments, draw, gather
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 from lalm_ambig.corpora.reading.splits import split_by_group
 
@@ -97,14 +97,14 @@ class GoEmotions(Corpus):
         for item in drawn:
             yield replace(item, split=splits[enough[item.id].text])
 
-    def _left_out(self, found: Gathered, *, enough: int, drawn: int) -> Iterator[str]:
+    def _left_out(self, found: GatheredComments, *, enough: int, drawn: int) -> Iterator[str]:
         few = len(found.comments) - enough
         if few:
             yield f"{few:,} comments left out: the raters with a label are fewer than min_raters ({self.min_raters})"
         if drawn < enough:
             yield f"{drawn:,} of {enough:,} drawn: at most {self.per_class:,} of a class (option per_class)"
 
-    def _too_few(self, found: Gathered, files: Sequence[Path], bad_rows: BadRows) -> InputError:
+    def _too_few(self, found: GatheredComments, files: Sequence[Path], bad_rows: BadRows) -> InputError:
         lost = (
             f"; {len(bad_rows.lines):,} bad rows left out, the first: {bad_rows.lines[0]}"
             if bad_rows.lines

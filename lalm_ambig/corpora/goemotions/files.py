@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.goemotions.hub import BUILDERS, JSON, read_dataset, read_json
-from lalm_ambig.corpora.goemotions.rows import AGGREGATED, Cells, RaterRow, parsed_row, read_csv
+from lalm_ambig.corpora.goemotions.rows import AGGREGATED, Cells, RaterRow, parse_row, read_csv
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 
 HOW_TO_OBTAIN = (
@@ -57,7 +57,7 @@ def read_rows(files: Sequence[Path], *, bad_rows: BadRows) -> Iterator[RaterRow]
             good = 0
             for cells in _cells(path, bad_rows):
                 try:
-                    row = parsed_row(cells)
+                    row = parse_row(cells)
                 except InputError as error:
                     bad_rows.add(str(error), where=cells.where)
                     continue

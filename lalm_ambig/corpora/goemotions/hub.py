@@ -11,8 +11,8 @@ import pyarrow
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.goemotions.rows import COLUMNS, Cells, check_columns
 from lalm_ambig.corpora.reading.bad_rows import BadRows
-from lalm_ambig.files.cache import cache_root
 from lalm_ambig.files.json_lines import json_object, numbered_lines
+from lalm_ambig.files.places import cache_root
 
 BUILDERS = {".parquet": "parquet", ".arrow": "arrow"}
 """Ending of a file's name → what `datasets` calls that format."""

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.reading.bad_rows import BadRows
-from lalm_ambig.files.csv import is_missing, name_text, open_table, shown_names, whole_number
-from lalm_ambig.files.json_lines import shown
+from lalm_ambig.files.csv import header_text, is_missing, name_text, open_table, whole_number
+from lalm_ambig.files.json_lines import short_repr
 
 EKMAN = {
     "anger": ("anger", "annoyance", "disapproval"),
@@ -85,7 +85,7 @@ def check_columns(columns: Sequence[str], *, where: str, remedy: str) -> None:
     for name in COLUMNS:
         if name not in columns:
             raise InputError(
-                f"missing column {name!r}; the file has {shown_names(columns) or 'none'}", where=where
+                f"missing column {name!r}; the file has {header_text(columns) or 'none'}", where=where
             )
         if columns.count(name) > 1:
             raise InputError(f"column {name!r} stands there twice", where=where)
@@ -95,7 +95,7 @@ def read_csv(path: Path, *, bad_rows: BadRows, remedy: str) -> Iterator[Cells]:
     """The rows of a CSV file; `where` is the line that a row begins in, since texts may hold line ends.
 
     A row that is cut, or that is no CSV, goes to `bad_rows`. InputError for a header that lacks a column.
-    Bytes that are not UTF-8 are passed on as halves of surrogate pairs, which `parsed_row` refuses.
+    Bytes that are not UTF-8 are passed on as halves of surrogate pairs, which `parse_row` refuses.
     """
     with open_table(path, multi_line=True) as table:
         if table.has("labels") and not table.has("rater_id"):
@@ -105,7 +105,7 @@ def read_csv(path: Path, *, bad_rows: BadRows, remedy: str) -> Iterator[Cells]:
             yield Cells(f"{path}:{line}", chosen(row))
 
 
-def parsed_row(cells: Cells) -> RaterRow:
+def parse_row(cells: Cells) -> RaterRow:
     """The row that those values stand for; InputError without a place where it is malformed.
 
     A rater who gave no label (most of them marked the comment as very unclear) has no class. A row that is
@@ -122,7 +122,7 @@ def parsed_row(cells: Cells) -> RaterRow:
         raise InputError(f"column {'rater_id' if is_missing(rater) else 'id'!r} is empty")
     is_unclear = UNCLEAR.get(unclear)
     if is_unclear is None and (is_unclear := UNCLEAR.get(unclear.strip().lower())) is None:
-        raise InputError(f"column 'example_very_unclear' must be True or False, got {shown(unclear)}")
+        raise InputError(f"column 'example_very_unclear' must be True or False, got {short_repr(unclear)}")
     given = [label == "1" for label in labels]
     if sum(given) + labels.count("0") != len(labels):
         given = [_label(column, value) for column, value in zip(LABELS, labels, strict=True)]
@@ -136,7 +136,7 @@ def _label(column: str, value: str) -> bool:
     """A label as other programs may have written it: `1.0`, with blanks."""
     number = whole_number(value)
     if number not in (0, 1):
-        raise InputError(f"column {column!r} must be 0 or 1, got {shown(value)}")
+        raise InputError(f"column {column!r} must be 0 or 1, got {short_repr(value)}")
     return number == 1
 
 

@@ -7,7 +7,7 @@ from lalm_ambig.core.items import Item
 from lalm_ambig.corpora.goemotions.rows import CATEGORIES, RaterRow
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 from lalm_ambig.corpora.reading.splits import seeded_order
-from lalm_ambig.files.json_lines import shown
+from lalm_ambig.files.json_lines import short_repr
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class Comment:
 
 
 @dataclass
-class Gathered:
+class GatheredComments:
     """All comments of one reading, in the order of their first rows."""
 
     comments: dict[str, Comment] = field(default_factory=dict)
@@ -58,20 +58,20 @@ class Gathered:
         return [f"{count:,} {what}" for count, what in counted if count]
 
 
-def gather(rows: Iterable[RaterRow], *, bad_rows: BadRows) -> Gathered:
+def gather(rows: Iterable[RaterRow], *, bad_rows: BadRows) -> GatheredComments:
     """The comments that those rows are about.
 
     Rows of one rater and one comment are united: a rater has one vote a class, however often the row stands
     there, so a file that is read twice changes nothing. A row whose text is not that of the first row of its
     id is malformed, since it is then unclear what was judged.
     """
-    found = Gathered()
+    found = GatheredComments()
     for row in rows:
         comment = found.comments.get(row.id)
         if comment is None:
             comment = found.comments[row.id] = Comment(row.where, row.text)
         if comment.text != row.text:
-            wrong = f"the text of id {shown(row.id)} is not the one it has in {comment.where}"
+            wrong = f"the text of id {short_repr(row.id)} is not the one it has in {comment.where}"
             bad_rows.add(wrong, where=row.where)
             continue
         found.rows += 1

@@ -36,7 +36,7 @@ from lalm_ambig.corpora.iemocap.files import (
     find_sounds,
     session_folder,
 )
-from lalm_ambig.corpora.iemocap.tally import TOTAL_ITEMS, Tally
+from lalm_ambig.corpora.iemocap.tally import TOTAL_ITEMS, IemocapTally
 from lalm_ambig.corpora.iemocap.votes import CATEGORIES, CLASS_CODES, SEVERAL_TAGS, count_votes
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 from lalm_ambig.corpora.reading.paths import Enclosure
@@ -114,7 +114,7 @@ class Iemocap(Corpus):
         enclosure = Enclosure(self.root, allow_outside=self.allow_outside)
         sounds = {name: path for n in sessions for name, path in find_sounds(self.root, n, enclosure).items()}
         splits = self._splits(dialogues)
-        tally = Tally(dialogues=len(dialogues))
+        tally = IemocapTally(dialogues=len(dialogues))
         items: list[Item] = []
         for dialogue in dialogues:
             items += self._items(
@@ -131,7 +131,7 @@ class Iemocap(Corpus):
         sounds: dict[str, str],
         *,
         split: Split,
-        tally: Tally,
+        tally: IemocapTally,
         bad_rows: BadRows,
     ) -> Iterator[Item]:
         """The items of one dialogue; what becomes none is counted. Sounds of rated turns leave `sounds`."""
@@ -177,7 +177,7 @@ class Iemocap(Corpus):
         splits = split_by_group(others, seed=self.seed, shares=shares)
         return {dialogue.name: splits.get(dialogue.name, "test") for dialogue in dialogues}
 
-    def _require_test(self, items: Sequence[Item], tally: Tally) -> None:
+    def _require_test(self, items: Sequence[Item], tally: IemocapTally) -> None:
         if any(item.split == "test" for item in items):
             return
         lost = tally.without_sound

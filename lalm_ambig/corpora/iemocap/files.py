@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lalm_ambig.audio.inspection import is_ignored
 from lalm_ambig.core.items import FOLDS
-from lalm_ambig.corpora.iemocap.labels import DIALOGUE_NAME, Turn, parse_transcripts, parse_turns
+from lalm_ambig.corpora.iemocap.labels import DIALOGUE_NAME, RatedTurn, parse_transcripts, parse_turns
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 from lalm_ambig.corpora.reading.paths import Enclosure
 from lalm_ambig.files.text import read_text
@@ -26,7 +26,7 @@ class Dialogue:
     labels: Path
     transcripts: Path
 
-    def turns(self, bad_rows: BadRows) -> list[Turn]:
+    def turns(self, bad_rows: BadRows) -> list[RatedTurn]:
         """Its rated turns; see `iemocap_labels.parse_turns`."""
         text = _text(self.labels)
         with bad_rows.reading(self.labels) as reading:

@@ -32,7 +32,7 @@ _SHOWN = 60
 
 
 @dataclass(frozen=True)
-class Turn:
+class RatedTurn:
     """One turn and what its evaluators said of it."""
 
     name: str
@@ -49,7 +49,7 @@ class Turn:
         return self.name[3:5] + self.name[-4]
 
 
-def parse_turns(text: str, dialogue: str, *, source: str, bad_rows: BadRows) -> list[Turn]:
+def parse_turns(text: str, dialogue: str, *, source: str, bad_rows: BadRows) -> list[RatedTurn]:
     """The turns of a label file, in its order, each with at least one evaluator's line.
 
     Bad rows, by line: a header that cannot be read (its block goes with it), of another dialogue, that ends
@@ -62,7 +62,7 @@ def parse_turns(text: str, dialogue: str, *, source: str, bad_rows: BadRows) -> 
         source: How errors name the file.
         bad_rows: Takes what cannot be read.
     """
-    turns: dict[str, Turn] = {}
+    turns: dict[str, RatedTurn] = {}
     for (number, header), *lines in _blocks(text, source, bad_rows):
         where = f"{source}:{number}"
         try:
@@ -74,7 +74,7 @@ def parse_turns(text: str, dialogue: str, *, source: str, bad_rows: BadRows) -> 
             continue
         tags = _tags_by_rater(lines, source, bad_rows)
         if tags:
-            turns[name] = Turn(name, code, tuple(tags.values()), where)
+            turns[name] = RatedTurn(name, code, tuple(tags.values()), where)
         else:
             bad_rows.add(f"turn {name} has no line of an evaluator (C-E…)", where=where)
     return list(turns.values())

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from lalm_ambig.corpora.iemocap.labels import Turn
+from lalm_ambig.corpora.iemocap.labels import RatedTurn
 from lalm_ambig.corpora.iemocap.votes import CATEGORIES, CLASS_CODES, CLASS_OF_TAG, OTHER_TAGS
 
 TOTAL_ITEMS = 5531
@@ -13,7 +13,7 @@ TOTAL_DIALOGUES = 151
 
 
 @dataclass
-class Tally:
+class IemocapTally:
     """Counts over one reading."""
 
     dialogues: int
@@ -29,12 +29,12 @@ class Tally:
     unknown_tags: Counter[str] = field(default_factory=Counter)
     """Tags of all turns that are no label the corpus uses."""
 
-    def saw(self, turn: Turn) -> None:
+    def saw(self, turn: RatedTurn) -> None:
         self.turns += 1
         tags = (tag for tags in turn.tags for tag in tags)
         self.unknown_tags.update(tag for tag in tags if tag not in CLASS_OF_TAG and tag not in OTHER_TAGS)
 
-    def kept(self, turn: Turn) -> None:
+    def kept(self, turn: RatedTurn) -> None:
         self.other_tags.update(tag for tags in turn.tags for tag in tags if tag in OTHER_TAGS)
 
     def sounds_left_over(self, names: Iterable[str]) -> None:

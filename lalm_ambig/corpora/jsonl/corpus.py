@@ -27,7 +27,7 @@ from lalm_ambig.core.class_names import UNKNOWN
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item, Split
 from lalm_ambig.corpora.base import Corpus
-from lalm_ambig.corpora.jsonl.rows import Row, read_declaration, read_rows
+from lalm_ambig.corpora.jsonl.rows import ItemRow, read_declaration, read_rows
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 from lalm_ambig.corpora.reading.paths import REMEDY, SHOWN, Enclosure, Siblings
 from lalm_ambig.corpora.reading.splits import split_by_group
@@ -161,7 +161,7 @@ class JsonLines(Corpus):
             self._scans[self.skip_bad_rows] = _scanned(self._rows(bad_rows), bad_rows, where=str(self.root))
         return self._scans[self.skip_bad_rows]
 
-    def _rows(self, bad_rows: BadRows) -> Iterator[Row]:
+    def _rows(self, bad_rows: BadRows) -> Iterator[ItemRow]:
         """The good rows: whatever asks for them leaves out the same ones."""
         path = self.label_files()[0]
         names = self._declared.names if self._declared else self.given
@@ -199,7 +199,7 @@ class JsonLines(Corpus):
     def _enclosure(self) -> Enclosure:
         return Enclosure(self.root.parent, allow_outside=self.allow_outside)
 
-    def _audio_path(self, row: Row, audio: str) -> str:
+    def _audio_path(self, row: ItemRow, audio: str) -> str:
         """The path that is opened; InputError where it, or what it links to, is not in the file's folder."""
         path = self._siblings.path(os.path.normpath(self.root.parent / audio), where=row.where)
         target = None if self.allow_outside else self._enclosure.target(path)
@@ -210,7 +210,7 @@ class JsonLines(Corpus):
         raise InputError(wrong, where=row.where, remedy=REMEDY)
 
 
-def _scanned(rows: Iterable[Row], bad_rows: BadRows, *, where: str) -> _Scan:
+def _scanned(rows: Iterable[ItemRow], bad_rows: BadRows, *, where: str) -> _Scan:
     """One reading of the whole file; InputError for a split for only some rows, and where no row is good."""
     names, groups, ignored, with_split = set[str](), set[str](), set[str](), set[bool]()
     kept, has_sound = 0, False

@@ -13,7 +13,14 @@ from lalm_ambig.core.class_names import UNKNOWN
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import SPLITS, Split, id_text
 from lalm_ambig.corpora.reading.bad_rows import BadRows
-from lalm_ambig.files.json_lines import hint, is_missing, json_object, number_hint, numbered_lines, shown
+from lalm_ambig.files.json_lines import (
+    is_missing,
+    json_object,
+    number_hint,
+    numbered_lines,
+    short_repr,
+    text_hint,
+)
 
 KEYS = ("id", "audio", "text", "votes", "rationale", "split", "speaker")
 """The keys of a row that mean something."""
@@ -29,7 +36,7 @@ FEWEST_VOTES = 1e-6
 
 
 @dataclass(frozen=True)
-class Row:
+class ItemRow:
     """One row as it stands in the file, its types checked."""
 
     where: str
@@ -68,7 +75,7 @@ def read_declaration(path: Path) -> CategorySet | None:
     raise InputError("the file is empty", where=str(path))
 
 
-def read_rows(path: Path, names: Sequence[str], *, bad_rows: BadRows) -> Iterator[Row]:
+def read_rows(path: Path, names: Sequence[str], *, bad_rows: BadRows) -> Iterator[ItemRow]:
     """Every good row after the declaration, in the file's order, each class under one name.
 
     Args:
@@ -86,7 +93,7 @@ def read_rows(path: Path, names: Sequence[str], *, bad_rows: BadRows) -> Iterato
                 values = json_object(line)
                 if position == 0 and _is_declaration(values):
                     continue
-                row = before.checked(parsed_row(values, where))
+                row = before.checked(parse_row(values, where))
             except InputError as error:
                 bad_rows.add(str(error), where=where)
                 continue
@@ -110,14 +117,14 @@ class _Before:
         self.spelt: dict[tuple[str, bool], str] = {}
         """For each of NAME_KEYS the first number (True) and the first text of digits, with its line."""
 
-    def checked(self, row: Row) -> Row:
+    def checked(self, row: ItemRow) -> ItemRow:
         """The row with each class under the name that it has in this file. InputError for an id that came before, and
         for an unknown class."""
         if (key := _id_key(row.id)) in self.lines_of_ids:
             line, number = self.lines_of_ids[key]
             other = number != ("id" in row.numbers)
             kinds = f", {_kind(number=number)} there and {_kind(number=not number)} here" if other else ""
-            raise InputError(f"id {shown(row.id)} was used before, in line {line}{kinds}")
+            raise InputError(f"id {short_repr(row.id)} was used before, in line {line}{kinds}")
         votes = {self._name(name): count for name, count in row.votes.items()}
         return row if votes.keys() == row.votes.keys() else replace(row, votes=votes)
 
@@ -125,10 +132,10 @@ class _Before:
         form = normal_form(name)
         if self.closed and form not in self.names_of_forms:
             expected = ", ".join(self.names_of_forms.values())
-            raise InputError(f"votes for unknown class {shown(name)}: expected {expected}")
+            raise InputError(f"votes for unknown class {short_repr(name)}: expected {expected}")
         return self.names_of_forms.get(form, name)
 
-    def take(self, row: Row) -> None:
+    def take(self, row: ItemRow) -> None:
         """Remember a good row; InputError where it spells numbers otherwise than a row before."""
         line = row.where.rpartition(":")[2]
         self.lines_of_ids[_id_key(row.id)] = line, "id" in row.numbers
@@ -138,11 +145,11 @@ class _Before:
             number = key in row.numbers
             if text is None or not (number or DIGITS.fullmatch(text)):
                 continue
-            self.spelt.setdefault((key, number), f"{text if number else shown(text)} in line {line}")
+            self.spelt.setdefault((key, number), f"{text if number else short_repr(text)} in line {line}")
             if (key, not number) in self.spelt:
                 kinds = _kind(number=number), _kind(number=not number)
                 other = self.spelt[key, not number]
-                wrong = f'"{key}" is {kinds[0]} here, {shown(text)}, and {kinds[1]} before, {other}'
+                wrong = f'"{key}" is {kinds[0]} here, {short_repr(text)}, and {kinds[1]} before, {other}'
                 raise InputError(f"{wrong}.", where=row.where, remedy="Write all of them in one way.")
 
 
@@ -163,7 +170,7 @@ def _is_declaration(values: Mapping[str, Any]) -> bool:
         return "votes" not in values
     for key in values:
         if key.strip().casefold() == "categories":
-            raise InputError(f'write the key {shown(key)} as "categories"')
+            raise InputError(f'write the key {short_repr(key)} as "categories"')
     return False
 
 
@@ -174,11 +181,11 @@ def _declared(values: Mapping[str, Any]) -> CategorySet:
             raise InputError(f'"{key}" must be a list of texts')
     domain = values.get("domain") or UNKNOWN
     if not isinstance(domain, str):
-        raise InputError(f'"domain" must be a text, got {shown(domain)}')
+        raise InputError(f'"domain" must be a text, got {short_repr(domain)}')
     return CategorySet(tuple(lists["categories"]), tuple(lists["verbalisers"]), domain=domain)
 
 
-def parsed_row(values: Mapping[str, Any], where: str) -> Row:
+def parse_row(values: Mapping[str, Any], where: str) -> ItemRow:
     """The row that an object stands for, its classes as it names them; InputError without a place where it is
     malformed. Null, NaN and blank texts are what is not given."""
     names = {key: _name_text(values, key) for key in NAME_KEYS}
@@ -187,15 +194,15 @@ def parsed_row(values: Mapping[str, Any], where: str) -> Row:
         raise InputError('a row needs an "id": a text or a whole number')
     texts = {key: _text(values, key, item=item) for key in TEXT_KEYS}
     if texts["audio"] is None and texts["text"] is None:
-        raise InputError(f'item {shown(item)} has neither "audio" nor "text"')
+        raise InputError(f'item {short_repr(item)} has neither "audio" nor "text"')
     if "\0" in (texts["audio"] or ""):
-        raise InputError(f'"audio" of item {shown(item)} has a NUL, as no path may')
+        raise InputError(f'"audio" of item {short_repr(item)} has a NUL, as no path may')
     split: Any = None if _is_blank(values.get("split")) else values["split"]
     if split is not None and split not in SPLITS:
-        raise InputError(f'"split" must be one of {", ".join(SPLITS)}, got {shown(split)}')
+        raise InputError(f'"split" must be one of {", ".join(SPLITS)}, got {short_repr(split)}')
     speaker = names["speaker"]
     _check_keys(values)
-    return Row(
+    return ItemRow(
         where=where,
         id=item,
         votes=_votes(values, item=item),
@@ -213,7 +220,7 @@ def _check_keys(values: Mapping[str, Any]) -> None:
     for key in values:
         plain = key.strip().casefold()
         if plain in KEYS and key != plain:
-            raise InputError(f"write the key {shown(key)} as {json.dumps(plain)}")
+            raise InputError(f"write the key {short_repr(key)} as {json.dumps(plain)}")
 
 
 def _is_blank(value: object) -> bool:
@@ -227,8 +234,8 @@ def _name_text(values: Mapping[str, Any], key: str) -> str | None:
         return None
     text = id_text(value)
     if text is None:
-        wrong = f'"{key}" must be a text or a whole number, got {shown(value)}'
-        raise InputError(wrong + hint(key, value))
+        wrong = f'"{key}" must be a text or a whole number, got {short_repr(value)}'
+        raise InputError(wrong + text_hint(key, value))
     return text
 
 
@@ -237,27 +244,29 @@ def _text(values: Mapping[str, Any], key: str, *, item: str) -> str | None:
     if _is_blank(value):
         return None
     if not isinstance(value, str):
-        wrong = f'"{key}" of item {shown(item)} must be a text, got {shown(value)}'
-        raise InputError(wrong + hint(key, value))
+        wrong = f'"{key}" of item {short_repr(item)} must be a text, got {short_repr(value)}'
+        raise InputError(wrong + text_hint(key, value))
     return value.strip()
 
 
 def _votes(values: Mapping[str, Any], *, item: str) -> dict[str, float]:
     votes = values.get("votes")
     if not isinstance(votes, dict):
-        got = "" if is_missing(votes) else f", got {shown(votes)}"
-        raise InputError(f'item {shown(item)} needs "votes": an object of class and count{got}')
+        got = "" if is_missing(votes) else f", got {short_repr(votes)}"
+        raise InputError(f'item {short_repr(item)} needs "votes": an object of class and count{got}')
     forms: dict[str, str] = {}
     for name in votes:
         form = normal_form(name)
         if not form:
-            raise InputError(f"item {shown(item)} has votes for a class without a name")
+            raise InputError(f"item {short_repr(item)} has votes for a class without a name")
         if form in forms:
-            raise InputError(f"item {shown(item)} has votes for one class twice: {quoted(forms[form], name)}")
+            raise InputError(
+                f"item {short_repr(item)} has votes for one class twice: {quoted(forms[form], name)}"
+            )
         forms[form] = name
     counts = {name: _count(name, count) for name, count in votes.items()}
     if sum(counts.values()) < FEWEST_VOTES:
-        raise InputError(f"item {shown(item)} has no votes: they sum to {sum(counts.values()):g}")
+        raise InputError(f"item {short_repr(item)} has no votes: they sum to {sum(counts.values()):g}")
     return counts
 
 
@@ -268,5 +277,7 @@ def _count(name: str, count: Any) -> float:
     number = isinstance(count, int | float) and not isinstance(count, bool)
     if not number or not 0 <= count <= MOST_VOTES:
         limits = f"a number from 0 to {MOST_VOTES:,}"
-        raise InputError(f"votes for {shown(name)} must be {limits}, got {shown(count)}{number_hint(count)}")
+        raise InputError(
+            f"votes for {short_repr(name)} must be {limits}, got {short_repr(count)}{number_hint(count)}"
+        )
     return float(count)

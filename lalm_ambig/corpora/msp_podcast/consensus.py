@@ -16,7 +16,7 @@ from lalm_ambig.corpora.msp_podcast.turns import CODES, NO_AGREEMENT, OTHER_CODE
 from lalm_ambig.corpora.msp_podcast.votes import PRIMARY, turn_name
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 from lalm_ambig.files.csv import Table, is_missing, name_text
-from lalm_ambig.files.json_lines import shown
+from lalm_ambig.files.json_lines import short_repr
 from lalm_ambig.files.text import open_lines
 
 HIDDEN_PART = "Test3"
@@ -35,7 +35,7 @@ FILE_NAME, EMOTION, SPEAKER, PART = "FileName", "EmoClass", "SpkrID", "Split_Set
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class ConsensusEntry:
     """What the consensus file says of one turn."""
 
     code: str
@@ -50,13 +50,13 @@ class Consensus:
     """Every turn of a consensus file."""
 
     source: str
-    turns: dict[str, About | None]
+    turns: dict[str, ConsensusEntry | None]
     """By name, in the file's order; None for a bad row that was left out."""
 
 
 def read_consensus(path: Path, *, bad_rows: BadRows) -> Consensus:
     """Its turns. Bad rows, by line: no turn's file, a second row for one, an unknown emotion or part."""
-    turns: dict[str, About | None] = {}
+    turns: dict[str, ConsensusEntry | None] = {}
     with bad_rows.reading(path) as reading, open_lines(path, other_letters=True) as file:
         is_json = path.suffix.lower() == ".json"
         rows = _json_cells(file, str(path)) if is_json else _csv_cells(file, str(path), bad_rows)
@@ -98,17 +98,17 @@ def _cell(members: Members, key: str) -> str:
     return (id_text(values[0]) or "") if len(values) == 1 else ""
 
 
-def _about(cells: tuple[str, ...], line: int) -> About:
+def _about(cells: tuple[str, ...], line: int) -> ConsensusEntry:
     code, speaker, part = (cell.strip() for cell in cells)
     known = {name.casefold(): name for name in PARTS}
     place = _OLD_PARTS.get(part.casefold(), part.casefold())
     if place not in known:
-        raise InputError(f"{PART} must be one of {', '.join(PARTS)}, got {shown(part)}")
+        raise InputError(f"{PART} must be one of {', '.join(PARTS)}, got {short_repr(part)}")
     codes = (*CODES, OTHER_CODE, NO_AGREEMENT)
     if code not in codes and known[place] != HIDDEN_PART:
-        raise InputError(f"{EMOTION} must be one of {', '.join(codes)}, got {shown(code)}")
+        raise InputError(f"{EMOTION} must be one of {', '.join(codes)}, got {short_repr(code)}")
     speaker = name_text(speaker)
-    return About(
+    return ConsensusEntry(
         code=code if code in codes else "",
         speaker=None if is_missing(speaker) or speaker.casefold() == _NO_SPEAKER else speaker,
         part=known[place],

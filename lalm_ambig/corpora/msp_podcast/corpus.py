@@ -36,7 +36,7 @@ from lalm_ambig.corpora.msp_podcast.files import (
     first_file,
     first_folder,
 )
-from lalm_ambig.corpora.msp_podcast.report import LabelledTurn, Report, joined
+from lalm_ambig.corpora.msp_podcast.tally import LabelledTurn, MspPodcastTally, join_labels
 from lalm_ambig.corpora.msp_podcast.turns import CATEGORIES, OUTSIDE, read_votes
 from lalm_ambig.corpora.msp_podcast.votes import LAYOUTS
 from lalm_ambig.corpora.reading.bad_rows import BadRows
@@ -128,23 +128,25 @@ class MspPodcast(Corpus):
         bad_rows = BadRows(skip=self.skip_bad_rows)
         self.require(self.root)
         sounds = find_sounds(self.require(first_folder(self.root, SOUND_FOLDERS)), self._enclosure)
-        turns, report = self._labelled(sounds, bad_rows)
-        for item in self._items(turns, sounds, bad_rows=bad_rows, report=report):
-            report.items += 1
+        turns, tally = self._labelled(sounds, bad_rows)
+        for item in self._items(turns, sounds, bad_rows=bad_rows, tally=tally):
+            tally.items += 1
             yield item
-        if not report.items:
+        if not tally.items:
             first = f"; the first bad row: {bad_rows.lines[0]}" if bad_rows.lines else ""
             what = f"none of the {len(turns):,} turns that have votes is an item{first}"
             raise InputError(what, where=f"corpus {self.name}", remedy=self.how_to_obtain)
-        self._notes = (*report.notes(), *bad_rows.notes(kept=report.items))
+        self._notes = (*tally.notes(), *bad_rows.notes(kept=tally.items))
 
-    def _labelled(self, sounds: Mapping[str, str], bad_rows: BadRows) -> tuple[list[LabelledTurn], Report]:
-        """Every turn that has votes, by name, and what is known so far for the report."""
+    def _labelled(
+        self, sounds: Mapping[str, str], bad_rows: BadRows
+    ) -> tuple[list[LabelledTurn], MspPodcastTally]:
+        """Every turn that has votes, by name, and what is known so far for the tally."""
         layout, votes_file = self._votes_file()
         consensus_file = self._consensus_file()
         votes = read_votes(votes_file, layout, bad_rows=bad_rows)
         consensus = None if consensus_file is None else read_consensus(consensus_file, bad_rows=bad_rows)
-        report = Report(
+        tally = MspPodcastTally(
             votes_from=votes_file.name,
             speakers_from=None if consensus_file is None else consensus_file.name,
             split=self.split,
@@ -152,25 +154,30 @@ class MspPodcast(Corpus):
             sounds_without_votes=len(sounds.keys() - votes.turns.keys()),
             unknown_words=votes.unknown_words,
         )
-        return list(joined(votes, consensus, bad_rows=bad_rows, report=report)), report
+        return list(join_labels(votes, consensus, bad_rows=bad_rows, tally=tally)), tally
 
     def _items(
-        self, turns: Sequence[LabelledTurn], sounds: Mapping[str, str], *, bad_rows: BadRows, report: Report
+        self,
+        turns: Sequence[LabelledTurn],
+        sounds: Mapping[str, str],
+        *,
+        bad_rows: BadRows,
+        tally: MspPodcastTally,
     ) -> Iterator[Item]:
         """What becomes of each turn: an item, a count, or a bad row."""
         splits = self._splits([turn for turn in turns if turn.inside])
         transcripts = Transcripts(self.root / TRANSCRIPT_FOLDER, self._enclosure, bad_rows)
         for turn in turns:
             if not turn.inside:
-                report.outside += 1
+                tally.outside += 1
             elif turn.name not in splits:
-                report.other_part += 1
+                tally.other_part += 1
             elif turn.name not in sounds:
                 bad_rows.add(f"turn {turn.name} has no sound file", where=turn.where)
             else:
                 text = transcripts.read(turn.name)
-                report.without_transcript += text is None
-                report.without_speaker += turn.speaker is None
+                tally.without_transcript += text is None
+                tally.without_speaker += turn.speaker is None
                 yield Item(
                     id=turn.name,
                     votes=tuple(map(float, turn.votes[:OUTSIDE])),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 from lalm_ambig.corpora.reading.paths import Enclosure
-from lalm_ambig.files.contents import kind_of
+from lalm_ambig.files.contents import format_of
 
 LABEL_FOLDERS = ("Labels", "labels", "label")
 SOUND_FOLDERS = ("Audios", "Audio")
@@ -53,7 +53,7 @@ class Transcripts:
         except OSError as error:
             self.bad_rows.add(f"this transcript cannot be read: {error.strerror}", where=path)
             return None
-        if (kind := kind_of(content)) is not None or b"\0" in content:
+        if (kind := format_of(content)) is not None or b"\0" in content:
             what = "holds a zero byte" if kind is None else f"is {kind.name}"
             self.bad_rows.add(f"this transcript {what}", where=path)
             return None

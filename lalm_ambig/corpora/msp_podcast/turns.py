@@ -7,7 +7,7 @@ from pathlib import Path
 from sys import intern
 
 from lalm_ambig.core.categories import CategorySet
-from lalm_ambig.corpora.msp_podcast.votes import LAYOUTS, Row
+from lalm_ambig.corpora.msp_podcast.votes import LAYOUTS, VoteRow
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 from lalm_ambig.files.text import open_lines
 
@@ -20,7 +20,7 @@ OUTSIDE = len(CATEGORIES)
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class VotedTurn:
     """The votes on one turn."""
 
     name: str
@@ -47,7 +47,7 @@ class Votes:
 
     source: str
     """Its path, as errors name it."""
-    turns: dict[str, Turn]
+    turns: dict[str, VotedTurn]
     """By name, in the file's order."""
     unknown_words: Counter[str]
     """Primary emotions, by votes, that are neither a class nor `Other…`."""
@@ -69,7 +69,7 @@ def read_votes(path: Path, layout: str, *, bad_rows: BadRows) -> Votes:
     return votes
 
 
-def count_votes(rows: Iterable[Row], *, source: str, bad_rows: BadRows) -> Votes:
+def count_votes(rows: Iterable[VoteRow], *, source: str, bad_rows: BadRows) -> Votes:
     """The rows by turn, which need not follow each other; a worker's second vote on a turn is a bad row."""
     counts: dict[str, _Count] = {}
     places: dict[str, int] = {}
@@ -90,7 +90,7 @@ def count_votes(rows: Iterable[Row], *, source: str, bad_rows: BadRows) -> Votes
         count.votes[place] += 1
         if place == OUTSIDE and not primary.casefold().startswith("other"):
             unknown[primary] += 1
-    turns = {name: Turn(name, tuple(count.votes), count.line) for name, count in counts.items()}
+    turns = {name: VotedTurn(name, tuple(count.votes), count.line) for name, count in counts.items()}
     return Votes(source, turns, unknown)
 
 

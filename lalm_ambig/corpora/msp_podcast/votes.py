@@ -24,7 +24,7 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.msp_podcast.tables import Members, json_entries
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 from lalm_ambig.files.csv import Table, is_missing, name_text
-from lalm_ambig.files.json_lines import Pairs, shown
+from lalm_ambig.files.json_lines import Pairs, short_repr
 from lalm_ambig.files.text import MARK
 
 PRIMARY = "EmoClass_Major"
@@ -38,7 +38,7 @@ _WORKER = re.compile(r"WORKER\d+", re.ASCII)
 _ATTRIBUTE = re.compile(r"[AVD]:")
 
 
-class Row(NamedTuple):
+class VoteRow(NamedTuple):
     """One rater's vote on one turn; without a worker it only says that the turn is in the file."""
 
     turn: str
@@ -49,7 +49,7 @@ class Row(NamedTuple):
     line: int
 
 
-Reader = Callable[[Iterable[str], str, BadRows], Iterator[Row]]
+Reader = Callable[[Iterable[str], str, BadRows], Iterator[VoteRow]]
 
 
 class _Primary(str):
@@ -63,7 +63,7 @@ def turn_name(file_name: str) -> str:
     match = _FILE_NAME.fullmatch(file_name.strip())
     if match is None:
         raise InputError(
-            f"{shown(file_name)} is no turn's file: expected one such as MSP-PODCAST_0007_0012.wav"
+            f"{short_repr(file_name)} is no turn's file: expected one such as MSP-PODCAST_0007_0012.wav"
         )
     return match[1]
 
@@ -72,20 +72,20 @@ def rater_vote(text: str) -> tuple[str, str]:
     """Worker and primary emotion of a line of a rater; InputError where it has not both."""
     worker, _, rest = text.partition(";")
     if not _WORKER.fullmatch(worker.strip()):
-        raise InputError(f"expected `WORKER…; primary emotion; …`, got {shown(text)}")
-    return checked_vote(worker, rest.partition(";")[0])
+        raise InputError(f"expected `WORKER…; primary emotion; …`, got {short_repr(text)}")
+    return check_vote(worker, rest.partition(";")[0])
 
 
-def checked_vote(worker: str, primary: str) -> tuple[str, str]:
+def check_vote(worker: str, primary: str) -> tuple[str, str]:
     worker, primary = worker.strip(), primary.strip()
     if is_missing(worker):
-        raise InputError(f"primary emotion {shown(primary)} has no worker")
+        raise InputError(f"primary emotion {short_repr(primary)} has no worker")
     if is_missing(primary) or _ATTRIBUTE.match(primary):
-        raise InputError(f"{shown(worker)} names no primary emotion")
+        raise InputError(f"{short_repr(worker)} names no primary emotion")
     return worker, primary
 
 
-def txt_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[Row]:
+def txt_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[VoteRow]:
     """The votes of `labels.txt`.
 
     Bad rows, by line: a line that is neither a turn's nor a rater's (right after a blank line it is taken for a
@@ -105,9 +105,9 @@ def txt_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[R
                 if after_blank or _TURN_LINE.match(text):
                     turn, passed_over = None, True
                 turn = _new_turn(text.partition(";")[0], seen)
-                yield Row(turn, "", "", number)
+                yield VoteRow(turn, "", "", number)
             elif turn is not None:
-                yield Row(turn, *rater_vote(text), number)
+                yield VoteRow(turn, *rater_vote(text), number)
             elif not passed_over:
                 passed_over = True
                 raise InputError("a rater's line stands before the first turn")
@@ -124,7 +124,7 @@ def _new_turn(file_name: str, seen: set[str]) -> str:
     return turn
 
 
-def csv_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[Row]:
+def csv_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[VoteRow]:
     """The votes of `labels_detailed.csv`, whose layout its header tells.
 
     Bad rows, by line: cells that do not fit the header, no turn's file, a worker without a primary emotion.
@@ -139,7 +139,7 @@ def csv_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[R
         except InputError as error:
             bad_rows.add(str(error), where=f"{source}:{line}")
             continue
-        yield Row(turn, *(voted or ("", "")), line)
+        yield VoteRow(turn, *(voted or ("", "")), line)
 
 
 def _vote_reader(table: Table) -> Callable[[Sequence[str]], tuple[str, str] | None]:
@@ -151,12 +151,12 @@ def _vote_reader(table: Table) -> Callable[[Sequence[str]], tuple[str, str] | No
 
     def vote(row: Sequence[str]) -> tuple[str, str] | None:
         empty = is_missing(row[worker]) and is_missing(row[primary])
-        return None if empty else checked_vote(name_text(row[worker]), row[primary])
+        return None if empty else check_vote(name_text(row[worker]), row[primary])
 
     return vote
 
 
-def json_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[Row]:
+def json_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[VoteRow]:
     """The votes of `labels_detailed.json`.
 
     Bad rows, by the line of their file's name: no turn's file, one that comes twice, a value that is not an
@@ -172,10 +172,12 @@ def json_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[
         except InputError as error:
             bad_rows.add(str(error), where=where)
             continue
-        yield Row(turn, "", "", line)
+        yield VoteRow(turn, "", "", line)
         for worker, primary in value:
             try:
-                yield Row(turn, *checked_vote(worker, primary if isinstance(primary, _Primary) else ""), line)
+                yield VoteRow(
+                    turn, *check_vote(worker, primary if isinstance(primary, _Primary) else ""), line
+                )
             except InputError as error:
                 bad_rows.add(f"turn {turn}: {error}", where=where)
 

@@ -15,7 +15,7 @@ from datasets.arrow_writer import ArrowWriter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from lalm_ambig.audio.inspection import NOT_SOUND, Verdict, inspect_audio
+from lalm_ambig.audio.inspection import NOT_SOUND, Inspection, inspect_audio
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item
 from lalm_ambig.corpora.base import Corpus
@@ -81,7 +81,7 @@ class Findings:
     lines: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     """The first SHOWN_PER_KIND lines of each kind of problem."""
 
-    def add(self, verdict: Verdict) -> None:
+    def add(self, verdict: Inspection) -> None:
         self.kept += verdict.kept
         self.left_out += not verdict.kept
         for problem in verdict.problems:
@@ -139,7 +139,7 @@ def _refuse_text(corpus: Corpus, findings: Findings) -> None:
         )
 
 
-def _write_items(checked: Iterable[tuple[Item, Verdict]], folder: Path, *, findings: Findings) -> None:
+def _write_items(checked: Iterable[tuple[Item, Inspection]], folder: Path, *, findings: Findings) -> None:
     with (
         (folder / PROBLEMS_FILE).open("w", encoding="utf-8") as problems,
         ArrowWriter(path=str(folder / ITEMS_FILE), features=FEATURES) as writer,
@@ -152,10 +152,10 @@ def _write_items(checked: Iterable[tuple[Item, Verdict]], folder: Path, *, findi
         writer.finalize()
 
 
-def _checked(corpus: Corpus, items: int | None, *, quiet: bool) -> Iterator[tuple[Item, Verdict]]:
+def _checked(corpus: Corpus, items: int | None, *, quiet: bool) -> Iterator[tuple[Item, Inspection]]:
     """Every item with the verdict on its sound, in order, some files at a time on all cores."""
     if items is None:
-        yield from ((item, Verdict(kept=True, duration_s=0.0)) for item in corpus.read())
+        yield from ((item, Inspection(kept=True, duration_s=0.0)) for item in corpus.read())
         return
     with _progress(quiet=quiet) as progress, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         task = progress.add_task(f"checking {corpus.name}", total=items)
@@ -164,8 +164,8 @@ def _checked(corpus: Corpus, items: int | None, *, quiet: bool) -> Iterator[tupl
             progress.update(task, advance=len(group))
 
 
-def _verdict(item: Item) -> Verdict:
-    return Verdict(kept=True, duration_s=0.0) if item.audio is None else inspect_audio(item.audio)
+def _verdict(item: Item) -> Inspection:
+    return Inspection(kept=True, duration_s=0.0) if item.audio is None else inspect_audio(item.audio)
 
 
 def _groups(items: Iterable[Item]) -> Iterator[list[Item]]:

@@ -34,8 +34,8 @@ from lalm_ambig.corpora.preparing.checking import (
 )
 from lalm_ambig.corpora.preparing.fingerprint import corpus_fingerprint, listing_fingerprint
 from lalm_ambig.files.atomic import write_text
-from lalm_ambig.files.cache import cache_root
 from lalm_ambig.files.names import component
+from lalm_ambig.files.places import cache_root
 
 ROWS_AT_ONCE = 4096
 """Rows that a walk over items reads together."""
@@ -182,7 +182,7 @@ def prepare(
     return prepared
 
 
-def found_ready(corpus: Corpus) -> Prepared | None:
+def load_prepared(corpus: Corpus) -> Prepared | None:
     """The corpus as an earlier check left it in the cache, or None; nothing is checked or made."""
     if not corpus.root.exists():
         return None

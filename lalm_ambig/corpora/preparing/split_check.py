@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import ALL, FOLDS, SPLITS, Item, Portion, Split
 from lalm_ambig.corpora.base import Corpus
-from lalm_ambig.corpora.preparing.prepared import found_ready
+from lalm_ambig.corpora.preparing.prepared import load_prepared
 
 SEEDS = 50
 """Seeds that are tried for one that leaves no split empty."""
@@ -47,7 +47,7 @@ def check_splits_at_hand(corpus: Corpus) -> None:
     """`check_splits` for training, where the labels are on disk and can be read: no sound is opened."""
     if not corpus.root.exists():
         return
-    ready = found_ready(corpus)
+    ready = load_prepared(corpus)
     try:
         counts = Counter(item.split for item in corpus.read()) if ready is None else ready.counts()
     except InputError:

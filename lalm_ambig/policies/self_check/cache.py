@@ -13,7 +13,7 @@ from torch import Tensor
 
 import lalm_ambig.policies
 from lalm_ambig.files.atomic import CannotWrite, write_text
-from lalm_ambig.files.cache import cache_root
+from lalm_ambig.files.places import cache_root
 from lalm_ambig.policies.attention.abilities import Abilities, Finding
 from lalm_ambig.policies.attention.native_forward import LogitTransform
 

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.atomic import new_folder
-from lalm_ambig.files.cache import cache_root
+from lalm_ambig.files.places import cache_root
 from lalm_ambig.policies.weights.checkpoint import UNREADABLE, DType, unreadable_error
 
 PACKAGE = "package:"

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lalm_ambig.core import distributed
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.files.atomic import UNFINISHED, CannotWrite, put_folder, remove_unfinished, replacing
+from lalm_ambig.files.atomic import UNFINISHED, CannotWrite, remove_unfinished, replace_folder, replacing
 
 FAILED = (OSError, RuntimeError, SafetensorError)
 """What writing raises: torch may report a full disk as a RuntimeError."""
@@ -60,7 +60,7 @@ def write_checkpoint_folder(path: Path, save: Callable[[Path], None]) -> None:
     def finish() -> None:
         if not is_whole(unfinished):
             raise OSError("what was written cannot be read back")
-        put_folder(unfinished, path)
+        replace_folder(unfinished, path)
 
     distributed.on_rank_zero(lambda: trying(path, finish))
 

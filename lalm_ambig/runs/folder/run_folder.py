@@ -19,7 +19,7 @@ from lalm_ambig.config.cli import parse
 from lalm_ambig.config.identity import RULES
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.atomic import CannotWrite, write_text
-from lalm_ambig.files.failures import refused
+from lalm_ambig.files.failures import as_cannot_write
 from lalm_ambig.files.kinds import json_with
 from lalm_ambig.files.places import check_folder
 from lalm_ambig.runs.folder.environment import differences, environment
@@ -148,7 +148,7 @@ class RunFolder:
 
     def _check_ours(self) -> None:
         """InputError where the folder holds something else under a name of a run's, or cannot be written to."""
-        with refused(self.path):
+        with as_cannot_write(self.path):
             recorded = self.recorded.is_file()
         if recorded:
             found = [] if RECORD.holds(self.recorded) else [self.recorded.name]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lalm_ambig.files.cache import cache_root
+from lalm_ambig.files.places import cache_root
 
 
 def test_the_root_follows_xdg(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from lalm_ambig.corpora.msp_podcast.consensus import HIDDEN_PART, About, Consensus
-from lalm_ambig.corpora.msp_podcast.turns import CATEGORIES, OUTSIDE, Turn, Votes
+from lalm_ambig.corpora.msp_podcast.consensus import HIDDEN_PART, Consensus, ConsensusEntry
+from lalm_ambig.corpora.msp_podcast.turns import CATEGORIES, OUTSIDE, VotedTurn, Votes
 from lalm_ambig.corpora.reading.bad_rows import BadRows
-from lalm_ambig.files.json_lines import shown
+from lalm_ambig.files.json_lines import short_repr
 
 SHOWN_WORDS = 5
 SPLITS_EXPLAINED = {
@@ -37,7 +37,7 @@ class LabelledTurn:
 
 
 @dataclass
-class Report:
+class MspPodcastTally:
     """What one reading met and decided."""
 
     votes_from: str
@@ -89,15 +89,17 @@ class Report:
         ]
 
     def _words(self) -> str:
-        return ", ".join(f"{shown(word)} {n:,}" for word, n in self.unknown_words.most_common(SHOWN_WORDS))
+        return ", ".join(
+            f"{short_repr(word)} {n:,}" for word, n in self.unknown_words.most_common(SHOWN_WORDS)
+        )
 
     def _consensus(self) -> str:
         first = f" (the first: {self.other_consensus[0]})" if self.other_consensus else ""
         return f"turns have another consensus than most of their votes{first}: the votes count"
 
 
-def joined(
-    votes: Votes, consensus: Consensus | None, *, bad_rows: BadRows, report: Report
+def join_labels(
+    votes: Votes, consensus: Consensus | None, *, bad_rows: BadRows, tally: MspPodcastTally
 ) -> Iterator[LabelledTurn]:
     """Every turn that has votes, by name.
 
@@ -112,26 +114,30 @@ def joined(
         elif consensus is not None and about is None:
             continue  # its row in the consensus file is a bad one, which was told
         elif not any(turn.votes):
-            _without_votes(name, about, where=where, bad_rows=bad_rows, report=report)
+            _without_votes(name, about, where=where, bad_rows=bad_rows, tally=tally)
         else:
-            yield _labelled(turn, about, where=where, report=report)
+            yield _labelled(turn, about, where=where, tally=tally)
     if consensus is not None:
         for name, about in consensus.turns.items():
             if about is not None and name not in votes.turns:
                 where = f"{consensus.source}:{about.line}"
-                _without_votes(name, about, where=where, bad_rows=bad_rows, report=report)
+                _without_votes(name, about, where=where, bad_rows=bad_rows, tally=tally)
 
 
-def _labelled(turn: Turn, about: About | None, *, where: str, report: Report) -> LabelledTurn:
+def _labelled(
+    turn: VotedTurn, about: ConsensusEntry | None, *, where: str, tally: MspPodcastTally
+) -> LabelledTurn:
     if about is None:
         return LabelledTurn(turn.name, turn.votes, None, "", where)
     if about.code not in ("", turn.plurality):
-        report.other_consensus.append(turn.name)
+        tally.other_consensus.append(turn.name)
     return LabelledTurn(turn.name, turn.votes, about.speaker, about.part, where)
 
 
-def _without_votes(name: str, about: About | None, *, where: str, bad_rows: BadRows, report: Report) -> None:
+def _without_votes(
+    name: str, about: ConsensusEntry | None, *, where: str, bad_rows: BadRows, tally: MspPodcastTally
+) -> None:
     if about is not None and about.part == HIDDEN_PART:
-        report.hidden += 1
+        tally.hidden += 1
     else:
         bad_rows.add(f"turn {name} has no votes", where=where)
