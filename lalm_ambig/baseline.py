@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 from rich.markup import escape
 
-from lalm_ambig.baselines.base import Baseline, BaselineInputs, BaselineResult, baseline, baseline_names
+from lalm_ambig.baselines.base import Baseline, BaselineInputs, baseline, baseline_names
 from lalm_ambig.baselines.pooled import PooledFeatures
 from lalm_ambig.config.cli import Cli, parse
 from lalm_ambig.config.command_line import CommandParser
@@ -17,19 +17,22 @@ from lalm_ambig.config.files import config_folder
 from lalm_ambig.config.trust import add_allow_option, allowed
 from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.core.types import SPLITS, Split
-from lalm_ambig.corpora.base import Corpus, corpus_names
+from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.preparing.split_check import check_splits
-from lalm_ambig.data.datamodule import DataModule, have_same_prompt
+from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.evaluation.overlap import Overlap
-from lalm_ambig.evaluation.results import About, Results
-from lalm_ambig.evaluation.results_file import write_results
 from lalm_ambig.evaluation.table import ambiguity_table, main_table
 from lalm_ambig.policies.weights.lora import Adapter
-from lalm_ambig.runs.asked_corpus import asked_corpus
-from lalm_ambig.runs.evaluation import check_place, score_and_save
+from lalm_ambig.runs.corpus_choice import (
+    add_corpus_options,
+    chosen_corpus,
+    chosen_data,
+    unchanged_corpus,
+)
+from lalm_ambig.runs.evaluation import baseline_inputs, check_place, save_baseline
 from lalm_ambig.runs.folder.run_folder import open_run
 from lalm_ambig.runs.loading import LIMIT, SKIP_LONG, add_path_option, at_path
-from lalm_ambig.runs.processes import quiet
+from lalm_ambig.runs.processes.launch import quiet_libraries
 from lalm_ambig.runs.session import connect
 from lalm_ambig.runs.trained_items import FLAG, HELP, found_in, record_of_base, refuse_trained
 from lalm_ambig.tabular.writers import terminal
@@ -37,7 +40,7 @@ from lalm_ambig.tabular.writers import terminal
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Answer a split, write metrics.json and predictions.jsonl, and print the row."""
-    quiet.quiet_libraries()
+    quiet_libraries()
     console = Console()
     options = _parser().parse_args(arguments)
     check_place(options.out)
@@ -52,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         known = replace(_known(options, data), features=features)  # without what is too long to be looked at
     console.print(f"{options.name} on {len(known.items)} items of {data.corpus.name}, {options.split} split")
     answered = chosen.answer(known)
-    results = {options.name: _kept(options, data, answered, overlap)}
+    row = save_baseline(options.out, answered, data, split=options.split, overlap=overlap)
+    results = {options.name: row}
     console.print(terminal(main_table(results), narrow=True), terminal(ambiguity_table(results)))
     console.print(f"{escape(options.name)}: {escape(answered.meaning)}", highlight=False)
     console.print(f"metrics.json and predictions.jsonl: {options.out}")
@@ -84,46 +88,28 @@ def _configured(options: argparse.Namespace, chosen: Baseline) -> Cli | None:
 
 
 def _data(options: argparse.Namespace, cli: Cli | None) -> DataModule:
-    own: DataModule | None = cli.datamodule if cli is not None and options.run is not None else None
-    if own is None or options.corpus is not None:
-        corpus = _corpus(options, None if own is None else cli)
-    else:
-        corpus = _own_corpus(options, own)
-    as_run = own is not None and not options.prompt and have_same_prompt(own.corpus, corpus)
-    return DataModule(
-        corpus,
-        prompt=own.given_prompt if own is not None and as_run else options.prompt,
-        glosses=own.glosses if own is not None and as_run else None,
+    run = None if options.run is None else cli
+    return chosen_data(
+        options,
+        _corpus(options, run),
+        run_data=None if run is None else run.datamodule,
         scoring="sequence",  # no class name is scored: any may begin with the token of another
-        limit=options.limit,
-        skip_long=options.skip_long or bool(own is not None and own.skip_long),
     )
 
 
-def _own_corpus(options: argparse.Namespace, own: DataModule) -> Corpus:
-    """A run's corpus as it is; InputError for an option that would have to change it."""
-    given = [name for name in ("root", "part", "fold", "option") if vars(options)[name] not in (None, [])]
-    if given:
-        raise InputError(
-            f"--{given[0]} goes with --corpus, and the run's own corpus is taken as it is:",
-            where="baseline",
-            remedy="leave it out, or name the corpus.",
-        )
-    return own.corpus
-
-
-def _corpus(options: argparse.Namespace, cli: Cli | None) -> Corpus:
-    if options.corpus is None:
+def _corpus(options: argparse.Namespace, run: Cli | None) -> Corpus:
+    if options.corpus is not None:
+        return chosen_corpus(options, run)
+    if run is None:
         raise InputError("--corpus is missing (or --run DIR, for a run's own).", where="baseline")
-    return asked_corpus(options, cli)
+    fixed = ("root", "part", "fold", "option")
+    return unchanged_corpus(options, run.datamodule.corpus, command="baseline", owner="run", fixed=fixed)
 
 
 def _known(options: argparse.Namespace, data: DataModule) -> BaselineInputs:
     data.setup()
     check_splits(data.corpus, data.prepared.counts(), (options.split,))
-    items = data.items(options.split)
-    everyone = data.prepared.items().votes()
-    return BaselineInputs(items, data.items("train"), data.items("validation"), everyone, options.seed or 0)
+    return baseline_inputs(data, options.split, seed=options.seed or 0)
 
 
 def _with_encoder(cli: Cli, data: DataModule, *, split: Split) -> DataModule:
@@ -153,20 +139,6 @@ def _overlap(
     return found if found.is_leaky or found.unchecked else None
 
 
-def _kept(
-    options: argparse.Namespace, data: DataModule, answered: BaselineResult, overlap: Overlap | None
-) -> Results:
-    corpus = data.corpus
-    about = About(
-        corpus.name, options.split, "none", "none", answered.meaning, table_metrics=corpus.table_metrics
-    )
-    about = replace(about, trained_items=overlap)
-    results = score_and_save(options.out, answered.predictions, data.categories, about=about)
-    results = replace(results, notes=(*answered.notes, *results.notes))
-    write_results(options.out / "metrics.json", results)
-    return results
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(prog="python -m lalm_ambig.baseline", description=__doc__)
     names = baseline_names()
@@ -180,7 +152,13 @@ def _parser() -> argparse.ArgumentParser:
     add_path_option(parser)
     prompt = "stem of a prompt or a .txt file, for probe on text (default: the corpus's)"
     parser.add_argument("--prompt", help=prompt)
-    _add_corpus_options(parser)
+    add_corpus_options(
+        parser,
+        default="",
+        seed="seed of the split, and of what is drawn (default 0)",
+        fold=", in place of the single split",
+        option="; may be repeated",
+    )
     parser.add_argument("--split", choices=SPLITS, default="test", help="which items (default: test)")
     parser.add_argument(FLAG, action="store_true", help=HELP)
     parser.add_argument("--limit", type=int, metavar="N", help=LIMIT)
@@ -188,17 +166,6 @@ def _parser() -> argparse.ArgumentParser:
     out = "folder for metrics.json and predictions.jsonl"
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=out)
     return parser
-
-
-def _add_corpus_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--corpus", help=f"one of {', '.join(corpus_names())}")
-    parser.add_argument("--root", type=Path, help="folder of the corpus (a file for jsonl; demo needs none)")
-    parser.add_argument("--part", help="only this part, where the corpus has parts")
-    parser.add_argument("--seed", type=int, help="seed of the split, and of what is drawn (default 0)")
-    fold = "one of the five folds, 0 to 4, in place of the single split"
-    parser.add_argument("--fold", type=int, help=fold)
-    option = "another setting of the corpus; may be repeated"
-    parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help=option)
 
 
 if __name__ == "__main__":

@@ -12,17 +12,23 @@ from rich.table import Table
 from lalm_ambig.config.command_line import CommandParser
 from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.core.types import ALL, PORTIONS, Portion
-from lalm_ambig.corpora.base import Corpus, corpus_names
+from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.preparing.split_check import check_splits
-from lalm_ambig.data.datamodule import DataModule, have_same_prompt
+from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.published import literature
 from lalm_ambig.evaluation.table import ambiguity_table, main_table
 from lalm_ambig.methods.base import Method
-from lalm_ambig.runs.asked_corpus import asked_corpus, is_own
+from lalm_ambig.runs.corpus_choice import (
+    add_corpus_options,
+    chosen_corpus,
+    chosen_data,
+    is_run_corpus,
+    unchanged_corpus,
+)
 from lalm_ambig.runs.evaluation import check_place
 from lalm_ambig.runs.loading import LIMIT, SKIP_LONG, Loaded, add_policy_options, load, source_of
-from lalm_ambig.runs.processes import quiet
+from lalm_ambig.runs.processes.launch import quiet_libraries
 from lalm_ambig.runs.rows import EvaluationRows
 from lalm_ambig.runs.session import TrainedWeights, connect
 from lalm_ambig.runs.trained_items import FLAG, HELP, found_in, record_of, refuse_trained
@@ -31,7 +37,7 @@ from lalm_ambig.tabular.writers import terminal
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Predict a split, write metrics.json and predictions.jsonl, and print the table beside uniform and prior."""
-    quiet.quiet_libraries()
+    quiet_libraries()
     console = Console()
     options = _parser().parse_args(arguments)
     loaded = load(options)
@@ -69,8 +75,8 @@ def _overlap(loaded: Loaded, data: DataModule, options: argparse.Namespace) -> O
     """What of the items the policy was trained on; InputError for any, unless that is allowed."""
     record = record_of(loaded)
     found = found_in(record, data, options.split)
-    own = options.corpus is None or is_own(options, loaded.data.corpus)
-    remedies = _other_tests(options) if own and record.is_of_one_split else []
+    is_own = options.corpus is None or is_run_corpus(options, loaded.data.corpus)
+    remedies = _other_tests(options) if is_own and record.is_of_one_split else []
     refuse_trained(found, where="evaluate", allow=options.allow_trained_items, remedies=remedies)
     return found
 
@@ -117,44 +123,28 @@ def _check(model: Method, options: argparse.Namespace) -> None:
 
 
 def _data(loaded: Loaded, options: argparse.Namespace) -> DataModule:
-    own = loaded.data
-    configured = options.run or options.config
-    corpus = _own_corpus(options, own) if options.corpus is None and configured else _corpus(loaded, options)
-    as_trained = configured and not options.prompt and have_same_prompt(own.corpus, corpus)
-    return DataModule(
-        corpus,
-        eval_batch_size=options.batch_size or own.eval_batch_size,
-        prompt=own.given_prompt if as_trained else options.prompt,
-        glosses=own.glosses if as_trained else None,
-        scoring=own.scoring,
-        limit=options.limit,
-        skip_long=options.skip_long or bool(configured and own.skip_long),
+    configured = bool(options.run or options.config)
+    return chosen_data(
+        options,
+        _corpus(loaded, options, configured=configured),
+        run_data=loaded.data if configured else None,
+        scoring=loaded.data.scoring,
+        eval_batch_size=options.batch_size or loaded.data.eval_batch_size,
     )
 
 
-def _own_corpus(options: argparse.Namespace, own: DataModule) -> Corpus:
-    """The run's or configuration's corpus as it is; InputError for an option that would have to change it. A
-    configuration's root is one that `load` has changed already."""
-    names = (
-        ("part", "seed", "fold", "option")
-        if options.run is None
-        else ("root", "part", "seed", "fold", "option")
-    )
-    given = [name for name in names if vars(options)[name] not in (None, [])]
-    if given:
-        whose = "configuration" if options.run is None else "run"
-        raise InputError(
-            f"--{given[0]} goes with --corpus, and the {whose}'s own corpus is taken as it is:",
-            where="evaluate",
-            remedy=f"leave it out, or name the corpus (--corpus {own.corpus.name}).",
-        )
-    return own.corpus
-
-
-def _corpus(loaded: Loaded, options: argparse.Namespace) -> Corpus:
-    if options.corpus is None:
+def _corpus(loaded: Loaded, options: argparse.Namespace, *, configured: bool) -> Corpus:
+    if options.corpus is not None:
+        return chosen_corpus(options, loaded.cli if configured else None)
+    if not configured:
         raise InputError("--corpus is missing: which corpus is to be evaluated?", where="evaluate")
-    return asked_corpus(options, loaded.cli if options.run or options.config else None)
+    fixed, owner = (
+        ["part", "seed", "fold", "option"],
+        "configuration",
+    )  # whose root `load` has changed already
+    if options.run is not None:
+        fixed, owner = ["root", *fixed], "run"
+    return unchanged_corpus(options, loaded.data.corpus, command="evaluate", owner=owner, fixed=fixed)
 
 
 def _literature(corpus: Corpus) -> list[Table | str]:
@@ -172,15 +162,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_corpus_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--corpus", help=f"one of {', '.join(corpus_names())} (default: the run's own)")
-    parser.add_argument("--root", type=Path, help="folder of the corpus (a file for jsonl; demo needs none)")
-    parser.add_argument("--part", help="only this part, where the corpus has parts")
-    parser.add_argument("--seed", type=int, help="seed of the split (default: the run's, or 0)")
-    parser.add_argument(
-        "--fold", type=int, help="one of the five folds, 0 to 4 (default: the run's, or the single split)"
-    )
-    parser.add_argument(
-        "--option", action="append", default=[], metavar="KEY=VALUE", help="another setting of the corpus"
+    add_corpus_options(
+        parser,
+        default=" (default: the run's own)",
+        seed="seed of the split (default: the run's, or 0)",
+        fold=" (default: the run's, or the single split)",
+        option="",
     )
     parser.add_argument(
         "--split",

@@ -28,9 +28,8 @@ from lalm_ambig.runs.checkpoints.selection import read_selection, selection_tabl
 from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.runs.model_card import write_card
 from lalm_ambig.runs.notices import answers_notices, selection_notices
-from lalm_ambig.runs.processes import quiet
 from lalm_ambig.runs.processes.ending import clear_up, ending_well
-from lalm_ambig.runs.processes.launch import launch, process_guard
+from lalm_ambig.runs.processes.launch import launch, process_guard, quiet_libraries
 from lalm_ambig.runs.processes.strategies import check_strategy, strategy_of
 from lalm_ambig.runs.reference_rows import PANEL
 from lalm_ambig.runs.session import connect, started_from
@@ -43,7 +42,7 @@ from lalm_ambig.tabular.writers import plain_markdown, terminal
 
 def main() -> int:
     """Run the configuration of the command line, or go on with it; with `--folds`, once for each fold."""
-    quiet.quiet_libraries()
+    quiet_libraries()
     console = Console()
     with process_guard(), ending_well():
         return run_all(sys.argv[1:], console)

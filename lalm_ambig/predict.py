@@ -22,7 +22,7 @@ from lalm_ambig.evaluation.cross_domain import check_mapping, mapping_note
 from lalm_ambig.prompts import FOR_TEXTS
 from lalm_ambig.runs.batch_checks.long_items import refuse_long
 from lalm_ambig.runs.loading import Loaded, add_policy_options, load
-from lalm_ambig.runs.processes import quiet
+from lalm_ambig.runs.processes.launch import quiet_libraries
 from lalm_ambig.runs.trained_items import seen_line
 
 BAR_WIDTH = 40
@@ -30,7 +30,7 @@ BAR_WIDTH = 40
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Predict one item and print it, for people or as JSON."""
-    quiet.quiet_libraries()
+    quiet_libraries()
     options = _parser().parse_args(arguments)
     if options.audio is None and options.text is None:
         raise InputError("nothing to predict: give a sound file, or --text.", where="predict")
@@ -132,7 +132,8 @@ def _record(reading: Reading, categories: CategorySet, unseen: Sequence[str]) ->
 
 def _show(reading: Reading, categories: CategorySet, *, unseen: Sequence[str], console: Console) -> None:
     console.print(
-        escape(reading.responses[0]) + ("  [dim](its end was appended)[/dim]" if reading.was_completed[0] else "")
+        escape(reading.responses[0])
+        + ("  [dim](its end was appended)[/dim]" if reading.was_completed[0] else "")
     )
     if reading.unparsed is not None and reading.unparsed[0] is not None:
         console.print(f"No distribution can be read from it: {reading.unparsed[0]}.", highlight=False)

@@ -1,7 +1,7 @@
-"""Rows beside a run's own that say what is possible: a linear probe on the base model's features, and a second panel.
+"""Reference rows of a run's table: a linear probe on the base model's features, and a second panel of people.
 
-A policy that does not beat the probe has not paid for its training; one that reaches the panel agrees with people as
-well as people agree with each other.
+Training was worth its cost if the policy beats the probe. A policy that reaches the panel agrees with people as well as
+people agree with each other.
 """
 
 from dataclasses import dataclass, replace
@@ -9,17 +9,17 @@ from typing import Any
 
 from rich.console import Console
 
-from lalm_ambig.baselines.base import BaselineInputs, BaselineResult
+from lalm_ambig.baselines.base import BaselineResult
 from lalm_ambig.baselines.panel import Panel
 from lalm_ambig.baselines.pooled import PooledFeatures
 from lalm_ambig.baselines.probe import Probe
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Split
 from lalm_ambig.data.datamodule import DataModule
-from lalm_ambig.evaluation.results import About, Results
-from lalm_ambig.evaluation.results_file import read_results, write_results
+from lalm_ambig.evaluation.results import Results
+from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.methods.base import Method
-from lalm_ambig.runs.evaluation import score_and_save
+from lalm_ambig.runs.evaluation import baseline_inputs, save_baseline
 from lalm_ambig.runs.folder.run_folder import RunFolder
 
 PANEL, PROBE = "panel", "probe"
@@ -27,45 +27,36 @@ PANEL, PROBE = "panel", "probe"
 
 @dataclass(frozen=True)
 class References:
-    """What is looked at, and where the rows are kept."""
+    """Makes the reference rows of a run, and keeps them in its folder."""
 
     run: RunFolder
     model: Method
     data: DataModule
     split: Split
     device: Any
-    """Where the probe's features are computed, where they are not cached."""
+    """The device that computes the probe's features if they are not cached."""
 
     def rows(self, console: Console, *, probe: bool) -> dict[str, Results]:
-        """The rows that can be had, made once and kept; the console is told why one is missing.
+        """Return the rows by name. They are made once and kept.
 
-        To be called before training: the probe looks at the policy as it is then.
+        Call it before training: the probe takes the policy as it is then.
+
+        Args:
+            console: Is told why a row is missing.
+            probe: Whether there is a row of the probe.
         """
-        found = dict[str, Results]()
+        rows = dict[str, Results]()
         for name in (PROBE, PANEL) if probe else (PANEL,):
             file = self.run.evaluation(name) / "metrics.json"
             try:
-                found[name] = read_results(file) if file.is_file() else self._made(name)
+                rows[name] = read_results(file) if file.is_file() else self._make(name)
             except InputError as error:
                 console.print(f"no {name} row: {error}", highlight=False, soft_wrap=True)
-        return found
+        return rows
 
-    def _made(self, name: str) -> Results:
-        answered = self._probe() if name == PROBE else Panel().answer(self._known())
-        corpus = self.data.corpus
-        about = About(
-            corpus.name, self.split, "none", "none", answered.meaning, table_metrics=corpus.table_metrics
-        )
-        folder = self.run.evaluation(name)
-        results = score_and_save(folder, answered.predictions, self.data.categories, about=about)
-        results = replace(results, notes=(*answered.notes, *results.notes))
-        write_results(folder / "metrics.json", results)
-        return results
-
-    def _known(self) -> BaselineInputs:
-        data = self.data
-        votes = data.prepared.items().votes()
-        return BaselineInputs(data.items(self.split), data.items("train"), data.items("validation"), votes)
+    def _make(self, name: str) -> Results:
+        result = self._probe() if name == PROBE else Panel().answer(baseline_inputs(self.data, self.split))
+        return save_baseline(self.run.evaluation(name), result, self.data, split=self.split)
 
     def _probe(self) -> BaselineResult:
         if self.model.start is not None:
@@ -76,4 +67,4 @@ class References:
         features = PooledFeatures(self.data.encoder, self.data.of_every_split())
         if self.data.encoder.features is None:
             self.model.policy.to(self.device)
-        return Probe().answer(replace(self._known(), features=features))
+        return Probe().answer(replace(baseline_inputs(self.data, self.split), features=features))

@@ -16,7 +16,7 @@ from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions
 from lalm_ambig.evaluation.results import About, Reasoning, Results
-from lalm_ambig.evaluation.temperature import fitted_temperature, scaled
+from lalm_ambig.evaluation.temperature import fit_temperature, apply_temperature
 from lalm_ambig.runs.evaluation import predict, reasoning_of, score_and_save
 from lalm_ambig.runs.loading import Loaded, Source
 from lalm_ambig.runs.processes.launch import single_device_trainer
@@ -59,17 +59,17 @@ class EvaluationRows:
         about = replace(self._of_policy(about), samples=samples, seconds_an_item=self.seconds[samples])
         return score_and_save(folder, rows, self.data.categories, about=about)
 
-    def scaled(self, samples: int) -> dict[str, Results]:
+    def apply_temperature(self, samples: int) -> dict[str, Results]:
         """The answers in `out` itself, made with so many samples, at the temperature that suits the validation items
         best."""
         model = self.loaded.model
         model.generation = replace(model.generation, samples=samples)
         trainer = single_device_trainer(self.loaded.cli)
-        temperature = fitted_temperature(predict(trainer, model, self.data, "validation"))
+        temperature = fit_temperature(predict(trainer, model, self.data, "validation"))
         label = f"{self.loaded.label}, temperature {temperature:.2f}"
         about = self._about(model.readout, reasoning_of(model), f"{model.policy.description}, {label}")
         about = replace(self._of_policy(about), temperature=temperature, samples=samples)
-        found = scaled(read_predictions(self.out / "predictions.jsonl"), temperature)
+        found = apply_temperature(read_predictions(self.out / "predictions.jsonl"), temperature)
         return {label: score_and_save(self.out / "temperature", found, self.data.categories, about=about)}
 
     def costs(self) -> str:

@@ -13,7 +13,7 @@ from lalm_ambig.data.datamodule import DataModule, MethodNeeds
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.trained_items import (
     FILE,
-    Evaluated,
+    TestSet,
     TrainedItem,
     TrainedItems,
     TrainedRun,
@@ -53,11 +53,11 @@ def allowed_in(words: Sequence[str]) -> tuple[list[str], bool]:
     return [word for word in words if word != FLAG], FLAG in words
 
 
-def tested_items(data: DataModule, portion: Portion) -> Evaluated:
+def tested_items(data: DataModule, portion: Portion) -> TestSet:
     """A part of data that has been set up, as a test set."""
     corpus = data.corpus
     apart = corpus.draws_speakers_apart
-    return Evaluated(corpus, data.items(portion), data.prepared.items(), speakers_apart=apart)
+    return TestSet(corpus, data.items(portion), data.prepared.items(), speakers_apart=apart)
 
 
 def found_in(record: TrainedItems, data: DataModule, portion: Portion) -> Overlap:

@@ -34,9 +34,8 @@ from lalm_ambig.runs.evaluation import (
 )
 from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.runs.logs import one_line_of_writers, run_loggers, take_back
-from lalm_ambig.runs.processes.checked_here import CheckedHere
 from lalm_ambig.runs.processes.ending import listen_for
-from lalm_ambig.runs.processes.strategies import DividedWeights, rewrites_weights
+from lalm_ambig.runs.processes.strategies import CheckOnDevice, DividedWeights, rewrites_weights
 from lalm_ambig.runs.reference_rows import References
 from lalm_ambig.runs.session import load_trained, standardise
 from lalm_ambig.runs.trained_items import copy_record
@@ -192,7 +191,7 @@ def make_trainer(training: Training, *, resumed: Path | None) -> Any:
     best = BestWeights(run, training.model.monitor)
     callbacks: list[Callback] = [
         DividedWeights(),
-        CheckedHere(),
+        CheckOnDevice(),
         SavedState(run, settings.checkpoint_steps),
         best,
         Samples(run, settings.samples, console=console),

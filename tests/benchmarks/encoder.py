@@ -33,7 +33,7 @@ from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.qwen2_5_omni import Qwen2_5Omni
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
 from lalm_ambig.policies.tiny import CHAT_TEMPLATE, WORDS, make_tokenizer
-from lalm_ambig.runs.processes import quiet
+from lalm_ambig.runs.processes.launch import quiet_libraries
 
 FAMILIES: dict[str, type[Qwen2Audio] | type[Qwen2_5Omni]] = {
     "qwen2_audio": Qwen2Audio,
@@ -112,7 +112,7 @@ def compare(policy: AudioModel, clips: Sequence[torch.Tensor], repeats: int) -> 
 
 def main() -> None:
     """Parse, measure, print."""
-    quiet.quiet_libraries()
+    quiet_libraries()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

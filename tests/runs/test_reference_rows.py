@@ -55,7 +55,7 @@ def test_rows_are_made_once(
     def never(*_: object) -> None:
         raise AssertionError("made again")
 
-    monkeypatch.setattr("lalm_ambig.runs.reference_rows.score_and_save", never)
+    monkeypatch.setattr("lalm_ambig.runs.reference_rows.save_baseline", never)
     again = references.rows(Console(), probe=True)
     assert {n: r.metrics["js_div_bits"] for n, r in again.items()} == {
         n: r.metrics["js_div_bits"] for n, r in first.items()

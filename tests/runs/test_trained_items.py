@@ -28,7 +28,7 @@ from lalm_ambig.evaluation.trained_items import (
 )
 from lalm_ambig.methods.sft import SFT
 from lalm_ambig.policies.tiny import Tiny
-from lalm_ambig.runs.asked_corpus import asked_corpus
+from lalm_ambig.runs.corpus_choice import chosen_corpus
 from lalm_ambig.runs.evaluation import score_and_save
 from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.runs.loading import Loaded
@@ -282,20 +282,20 @@ def test_the_run_s_own_corpus_is_taken_with_its_split_unless_told_otherwise(
         ({"seed": 0}, (demo_root, 0, 2)),
         ({"root": rows.parent}, (rows.parent, 0, None)),  # another demo: its ids may mean other clips
     ):
-        found = asked_corpus(asked(corpus="demo", **options), cli)
+        found = chosen_corpus(asked(corpus="demo", **options), cli)
         assert isinstance(found, Demo)
         assert (found.root, found.seed, found.fold) == expected
-    assert asked_corpus(asked(corpus="crema_d", root=demo_root), cli).fold is None
-    assert asked_corpus(asked(corpus="demo", root=demo_root), None).fold is None
+    assert chosen_corpus(asked(corpus="crema_d", root=demo_root), cli).fold is None
+    assert chosen_corpus(asked(corpus="demo", root=demo_root), None).fold is None
 
 
 def test_a_corpus_with_ids_of_its_own_keeps_the_split_at_another_place(tmp_path: Path) -> None:
     words = ["--data.corpus=iemocap", f"--data.corpus.root={tmp_path}", "--data.corpus.init_args.fold=1"]
     cli = parse([*words, "--data.corpus.init_args.keep=all"])
-    found = asked_corpus(asked(corpus="iemocap", root=tmp_path / "moved"), cli)
+    found = chosen_corpus(asked(corpus="iemocap", root=tmp_path / "moved"), cli)
     assert (found.fold, found.settings()["keep"], found.root) == (1, "all", tmp_path / "moved")
     assert (
-        asked_corpus(asked(corpus="iemocap", option=["keep=consensus"]), cli).settings()["keep"]
+        chosen_corpus(asked(corpus="iemocap", option=["keep=consensus"]), cli).settings()["keep"]
         == "consensus"
     )
 

@@ -1,5 +1,6 @@
-"""The processes of a run: started before anything is read, and watched, so that none waits for one that is gone."""
+"""How a command begins: libraries turned quiet, and the other processes of a run started and watched."""
 
+import logging
 import os
 import re
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -18,8 +20,8 @@ from lalm_ambig.config.cli import Cli
 from lalm_ambig.core import distributed, stopping
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.lightning_internals import start_other_processes
-from lalm_ambig.runs.processes.checked_here import CheckedHere
 from lalm_ambig.runs.processes.ending import GOES_ON, listen_for
+from lalm_ambig.runs.processes.strategies import CheckOnDevice
 
 PATIENCE = timedelta(hours=2)
 """How long a process waits for the others, which may be reading a corpus for the first time."""
@@ -33,6 +35,32 @@ _STARTED: list["subprocess.Popen[bytes]"] = []
 BY_SIGNAL = {128 + one: one for one in stopping.SIGNALS}
 """Exit codes of processes that a signal has asked to end."""
 
+EXPECTED_WARNINGS = (
+    r".*does not have many workers.*",  # cached features need none
+    r".*is_gradient_checkpointing.*",  # peft's use of a name that transformers has changed
+    r".*module\(s\) in eval mode at the start of training.*",  # the frozen audio tower
+    r".*sync_dist=True.*",  # what is logged was pooled over processes before
+    r".*predict returned None.*",  # predictions are kept by the method
+    r".*Checkpoint directory .* exists and is not empty.*",  # a run that goes on
+    r".*exists and is not empty. Previous log files.*",
+    r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*",  # lightning's use of torch.utils._pytree
+)
+
+
+def quiet_libraries() -> None:
+    """Turn off progress bars and notes of the libraries; warnings that matter stay. A command calls it first."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    import datasets
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    datasets.disable_progress_bars()
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in EXPECTED_WARNINGS:
+        warnings.filterwarnings("ignore", message=message)
+
 
 def evaluating() -> dict[str, Any]:
     """Settings of a trainer that only predicts; the trainer adds to its list of callbacks."""
@@ -40,7 +68,7 @@ def evaluating() -> dict[str, Any]:
         "logger": False,
         "enable_checkpointing": False,
         "use_distributed_sampler": False,
-        "callbacks": [CheckedHere()],
+        "callbacks": [CheckOnDevice()],
     }
 
 

@@ -1,6 +1,7 @@
 """How a run is divided over devices: Lightning's strategies by name, set up so that only trained weights are kept."""
 
 import re
+import sys
 from typing import Any
 
 import lightning
@@ -104,6 +105,31 @@ class DividedWeights(Callback):
         strategy = trainer.strategy
         if isinstance(strategy, DeepSpeedStrategy) and strategy.zero_stage_3:
             pl_module.policy.zero_offload = strategy.deepspeed_engine.optimizer.parameter_offload
+
+
+class CheckOnDevice(Callback):
+    """Runs the policy's self-check once more on the device that it is moved to, before the first batch.
+
+    Kernels there are not those of the CPU. Weights that are divided over processes are not checked again: no process
+    could run the policy by itself.
+    """
+
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        self._check(trainer, pl_module, training=True)
+
+    def on_predict_start(self, trainer: Any, pl_module: Any) -> None:
+        self._check(trainer, pl_module, training=False)
+
+    def _check(self, trainer: Any, pl_module: Any, *, training: bool) -> None:
+        if divides_weights(trainer.strategy):
+            return
+        policy = pl_module.policy
+        before = policy.abilities.notes
+        policy.check_again_if_moved()
+        for note in policy.abilities.notes if trainer.is_global_zero else ():
+            if note not in before:
+                print(f"{policy.description} on {policy.device.type}: {note}", file=sys.stderr)
+        pl_module.check_abilities(training=training)
 
 
 class FSDP2Strategy(ModelParallelStrategy):

@@ -16,14 +16,14 @@ from rich.console import Console
 from lalm_ambig import fit as fit_command
 from lalm_ambig.runs.checkpoints.callback import SavedState
 from lalm_ambig.runs.folder.run_folder import RunFolder
-from lalm_ambig.runs.processes import quiet
+from lalm_ambig.runs.processes.launch import quiet_libraries
 
 COMMANDS = ("fit", "evaluate", "predict", "doctor", "export", "baseline", "compare", "report", "describe")
 
 
 def fit(words: Sequence[str]) -> RunFolder:
     """`fit` with these arguments, in this process; the run's folder."""
-    quiet.quiet_libraries()
+    quiet_libraries()
     with Path(os.devnull).open("w") as nowhere:
         return fit_command.train(list(words), Console(file=nowhere))
 

@@ -1,0 +1,131 @@
+"""The corpus that a command is asked about: a run's own as it was split, or another; its options, and its data."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lalm_ambig.config.cli import Cli
+from lalm_ambig.config.corpus_options import option_values
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.corpora.base import Corpus, corpus_names, open_corpus
+from lalm_ambig.data.datamodule import DataModule, have_same_prompt
+from lalm_ambig.readouts.logits import Scoring
+
+
+def add_corpus_options(
+    parser: argparse.ArgumentParser, *, default: str, seed: str, fold: str, option: str
+) -> None:
+    """Add the options that name a corpus and its split.
+
+    Args:
+        parser: Of a command.
+        default: What follows the names of corpora in the help of `--corpus`.
+        seed: Help of `--seed`.
+        fold: What follows in the help of `--fold`.
+        option: What follows in the help of `--option`.
+    """
+    parser.add_argument("--corpus", help=f"one of {', '.join(corpus_names())}{default}")
+    parser.add_argument("--root", type=Path, help="folder of the corpus (a file for jsonl; demo needs none)")
+    parser.add_argument("--part", help="only this part, where the corpus has parts")
+    parser.add_argument("--seed", type=int, help=seed)
+    parser.add_argument("--fold", type=int, help=f"one of the five folds, 0 to 4{fold}")
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help=f"another setting of the corpus{option}",
+    )
+
+
+def chosen_corpus(options: argparse.Namespace, cli: Cli | None) -> Corpus:
+    """Return the corpus that `--corpus` names.
+
+    For the run's own corpus, settings without an option are the run's: root, part, seed, fold and options.
+
+    Args:
+        options: `corpus`, `root`, `part`, `seed`, `fold` and `option`.
+        cli: The run's configuration; None without a run.
+    """
+    named = {"part": options.part, "seed": options.seed, "fold": options.fold}
+    settings: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
+    settings |= option_values(options.option)
+    if cli is None or not is_run_corpus(options, cli.datamodule.corpus):
+        return open_corpus(options.corpus, options.root, **settings)
+    settings = {**corpus_settings(cli), **settings}
+    root = settings.pop("root", None)
+    return open_corpus(options.corpus, root if options.root is None else options.root, **settings)
+
+
+def corpus_settings(cli: Cli) -> dict[str, Any]:
+    """The settings by which a configuration opens its corpus."""
+    settings: dict[str, Any] = cli.config["data"]["corpus"]["init_args"].as_dict()
+    return settings
+
+
+def is_run_corpus(options: argparse.Namespace, corpus: Corpus) -> bool:
+    """Whether the options name a run's corpus, perhaps in another folder."""
+    if options.corpus != corpus.name:
+        return False
+    root = corpus.root if options.root is None else options.root.expanduser().resolve()
+    moved = root.is_file() and root.name == corpus.root.name
+    return corpus.ids_are_global or moved or root == corpus.root.resolve()
+
+
+def unchanged_corpus(
+    options: argparse.Namespace, corpus: Corpus, *, command: str, owner: str, fixed: Sequence[str]
+) -> Corpus:
+    """Return a run's corpus as it is.
+
+    Args:
+        options: The command's.
+        corpus: The run's corpus.
+        command: Name of the command.
+        owner: `run` or `configuration`.
+        fixed: Names of options that would change the corpus.
+
+    Raises:
+        InputError: One of these options was given.
+    """
+    changing = [name for name in fixed if vars(options)[name] not in (None, [])]
+    if changing:
+        raise InputError(
+            f"--{changing[0]} goes with --corpus, and the {owner}'s own corpus is taken as it is:",
+            where=command,
+            remedy=f"leave it out, or name the corpus (--corpus {corpus.name}).",
+        )
+    return corpus
+
+
+def chosen_data(
+    options: argparse.Namespace,
+    corpus: Corpus,
+    *,
+    run_data: DataModule | None,
+    scoring: Scoring,
+    eval_batch_size: int = 16,
+) -> DataModule:
+    """Return the data of a corpus that a command is asked about.
+
+    The prompt is that of `--prompt`, or the run's where it suits the corpus, or the corpus's.
+
+    Args:
+        options: `prompt`, `limit` and `skip_long`.
+        corpus: The corpus.
+        run_data: The data of the run or configuration; None without one.
+        scoring: How class names are scored.
+        eval_batch_size: Items in a batch.
+    """
+    words = run_data
+    if options.prompt or (run_data is not None and not have_same_prompt(run_data.corpus, corpus)):
+        words = None
+    return DataModule(
+        corpus,
+        eval_batch_size=eval_batch_size,
+        prompt=options.prompt if words is None else words.given_prompt,
+        glosses=None if words is None else words.glosses,
+        scoring=scoring,
+        limit=options.limit,
+        skip_long=options.skip_long or (run_data is not None and run_data.skip_long),
+    )
