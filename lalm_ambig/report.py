@@ -19,7 +19,7 @@ from lalm_ambig.files.places import check_folder
 from lalm_ambig.reporting.corpus_summary import summarise
 from lalm_ambig.reporting.figures import draw, figure_names
 from lalm_ambig.reporting.reading.corpora import summaries
-from lalm_ambig.reporting.reading.groups import grouped
+from lalm_ambig.reporting.reading.groups import group_rows
 from lalm_ambig.reporting.reading.inputs import ReportArgs, read_inputs
 from lalm_ambig.reporting.reading.recipe import METHODS, method_named
 from lalm_ambig.reporting.reading.report import Report
@@ -67,7 +67,7 @@ def _report(options: argparse.Namespace) -> Report:
     roots = {_corpus_name(name): path for path, name in (_assigned(text, "--root") for text in options.root)}
     allow = options.allow_trained_items
     rows = [replace(row, results=with_overlap(row.results, row.folder, allow=allow)) for row in read.rows]
-    report = Report(grouped(resolve_rows(rows)), read.left_out, tuple(options.item), roots=roots)
+    report = Report(group_rows(resolve_rows(rows)), read.left_out, tuple(options.item), roots=roots)
     if COUNTED not in options.table:
         return report
     counted = summaries(report.groups, corpora.datasets_of(report), roots=roots, summarise=summarise)

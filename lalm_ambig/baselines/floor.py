@@ -39,9 +39,9 @@ def noise_floor(
     if no item has two.
     """
     votes = checked_votes(votes)
-    alpha = fitted_alpha(votes)
+    alpha = fit_alpha(votes)
     true_dist = smoothed_votes(votes, alpha)
-    panel = panels(votes, alpha, seed=seed)
+    panel = panel_sampler(votes, alpha, seed=seed)
     metrics = all_metrics(votes.shape[-1])
     panel_rounds, oracle_rounds = [], []
     for _ in range(draws):  # two panels in memory at a time, however many are drawn
@@ -102,7 +102,7 @@ def smoothed_votes(votes: Float[Tensor, "item category"], alpha: float) -> Float
     return (votes + alpha) / (votes.sum(-1, keepdim=True) + votes.shape[-1] * alpha)
 
 
-def fitted_alpha(votes: Float[Tensor, "item category"]) -> float:
+def fit_alpha(votes: Float[Tensor, "item category"]) -> float:
     """The α ≥ 0 at which the mean of 1 − Σq² equals `disagreement`, by bisection to 1e-9.
 
     0 where raters never differ; `LARGEST_ALPHA` where they differ more than under a uniform distribution.
@@ -117,7 +117,7 @@ def fitted_alpha(votes: Float[Tensor, "item category"]) -> float:
     return high if high > 1e-8 else 0.0
 
 
-def panels(
+def panel_sampler(
     votes: Float[Tensor, "item category"], alpha: float, *, seed: int
 ) -> Callable[[], Float[Tensor, "item category"]]:
     """A function that at each call draws a panel of each item's own size from q and returns its

@@ -6,8 +6,8 @@ from lalm_ambig.baselines.base import Baseline, BaselineInputs, BaselineResult
 from lalm_ambig.baselines.floor import (
     checked_votes,
     drawn_predictions,
-    fitted_alpha,
-    panels,
+    fit_alpha,
+    panel_sampler,
     smoothed_votes,
     vote_counts,
 )
@@ -22,9 +22,9 @@ def oracle(items: Sequence[Item], *, alpha: float | None = None, seed: int = 0) 
     can pass it slightly. The targets are those of `panel` with the same seed. `alpha` as there.
     """
     votes = vote_counts(items)
-    alpha = fitted_alpha(votes) if alpha is None else alpha
+    alpha = fit_alpha(votes) if alpha is None else alpha
     return drawn_predictions(
-        items, panels(votes, alpha, seed=seed)(), predicted_dist=smoothed_votes(votes, alpha)
+        items, panel_sampler(votes, alpha, seed=seed)(), predicted_dist=smoothed_votes(votes, alpha)
     )
 
 
@@ -32,7 +32,7 @@ class Oracle(Baseline):
     """`oracle` as a row, with the α of the whole corpus (SPEC 3)."""
 
     def answer(self, known: BaselineInputs) -> BaselineResult:
-        alpha = fitted_alpha(checked_votes(known.votes))
+        alpha = fit_alpha(checked_votes(known.votes))
         meaning = f"q against a panel drawn from it, α {alpha:.3f} of the whole corpus"
         note = "unbeatable in expectation for Brier and KL; on JS and BC a sharpened q can pass it slightly"
         return BaselineResult(oracle(known.items, alpha=alpha, seed=known.seed), meaning, (note,))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from lalm_ambig.baselines.base import Baseline, BaselineInputs, BaselineResult
-from lalm_ambig.baselines.floor import checked_votes, drawn_predictions, fitted_alpha, panels, vote_counts
+from lalm_ambig.baselines.floor import checked_votes, drawn_predictions, fit_alpha, panel_sampler, vote_counts
 from lalm_ambig.core.types import Item
 from lalm_ambig.evaluation.predictions import Prediction
 
@@ -16,7 +16,7 @@ def panel(items: Sequence[Item], *, alpha: float | None = None, seed: int = 0) -
     corpus is given.
     """
     votes = vote_counts(items)
-    draw = panels(votes, fitted_alpha(votes) if alpha is None else alpha, seed=seed)
+    draw = panel_sampler(votes, fit_alpha(votes) if alpha is None else alpha, seed=seed)
     return drawn_predictions(items, draw(), predicted_dist=draw())
 
 
@@ -24,6 +24,6 @@ class Panel(Baseline):
     """`panel` as a row, with the α of the whole corpus (SPEC 3)."""
 
     def answer(self, known: BaselineInputs) -> BaselineResult:
-        alpha = fitted_alpha(checked_votes(known.votes))
+        alpha = fit_alpha(checked_votes(known.votes))
         meaning = f"one panel of annotators drawn from q against another, α {alpha:.3f} of the whole corpus"
         return BaselineResult(panel(known.items, alpha=alpha, seed=known.seed), meaning)

@@ -30,7 +30,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredItems:
     """Targets, predictions, how they are resampled, and what break-downs show."""
 
     label_dist: Float[Tensor, "item category"]
@@ -41,7 +41,7 @@ class Scored:
     parsed: Bool[Tensor, " item"] | None = None
     """False where the response could not be read; None: all could."""
 
-    def where(self, mask: Bool[Tensor, " item"]) -> "Scored":
+    def where(self, mask: Bool[Tensor, " item"]) -> "ScoredItems":
         """Those items on which the mask is True, with their speakers."""
         groups = self.resampling.groups
         kept = None if groups is None else tuple(groups[i] for i in mask.nonzero()[:, 0].tolist())
@@ -67,18 +67,18 @@ class Scored:
         return None if self.parsed is None or not len(self.parsed) else float(self.parsed.double().mean())
 
 
-def by_ambiguity(scored: Scored, votes: Float[Tensor, "item category"]) -> dict[str, Part]:
+def by_ambiguity(scored: ScoredItems, votes: Float[Tensor, "item category"]) -> dict[str, Part]:
     """Low, medium, high: normalised entropy of the votes in [0, .33), [.33, .66), [.66, 1] (B, Table 8)."""
     return _break_down(scored, ambiguity_level(votes / votes.sum(-1, keepdim=True)), names=AMBIGUITY_LEVELS)
 
 
-def by_active_labels(scored: Scored, votes: Float[Tensor, "item category"]) -> dict[str, Part]:
+def by_active_labels(scored: ScoredItems, votes: Float[Tensor, "item category"]) -> dict[str, Part]:
     """Items with votes on 1, 2, 3, and 4 or more classes."""
     return _break_down(scored, (votes > 0).sum(-1).clamp(max=len(ACTIVE_LABELS)) - 1, names=ACTIVE_LABELS)
 
 
 def by_majority(
-    scored: Scored,
+    scored: ScoredItems,
     votes: Float[Tensor, "item category"],
     *,
     names: Sequence[str],
@@ -92,11 +92,11 @@ def by_majority(
     return {name: _flagged(part) if name in unseen else part for name, part in parts.items()}
 
 
-def _break_down(scored: Scored, kind: Int[Tensor, " item"], *, names: Sequence[str]) -> dict[str, Part]:
+def _break_down(scored: ScoredItems, kind: Int[Tensor, " item"], *, names: Sequence[str]) -> dict[str, Part]:
     return {name: _part(scored.where(kind == position)) for position, name in enumerate(names)}
 
 
-def _part(scored: Scored) -> Part:
+def _part(scored: ScoredItems) -> Part:
     items = len(scored.label_dist)
     if not items:
         return Part(0, {}, "no item")

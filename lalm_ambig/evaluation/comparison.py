@@ -11,7 +11,7 @@ from torch import Tensor
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.bootstrap import LEVEL, Difference, Resampling, intervals, paired, too_few
 from lalm_ambig.evaluation.notes import FEW_SPEAKERS
-from lalm_ambig.evaluation.overlap import marked
+from lalm_ambig.evaluation.overlap import marked_name
 from lalm_ambig.evaluation.pairing import ComparedRun, check_pairable
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import speakers
@@ -65,7 +65,7 @@ class Comparison:
     def table(self) -> ResultTable:
         """A row per metric; a difference whose interval excludes 0 is in bold."""
         first, second = (
-            marked(name, side.results.about.trained_items)
+            marked_name(name, side.results.about.trained_items)
             for name, side in (("first", self.first), ("second", self.second))
         )
         labels = (first, second, f"first − second ({LEVEL:.0%} interval)", "p")

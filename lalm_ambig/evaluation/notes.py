@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.evaluation.about import About
 from lalm_ambig.evaluation.bootstrap import Interval, too_few
-from lalm_ambig.evaluation.breakdowns import Scored
+from lalm_ambig.evaluation.breakdowns import ScoredItems
 from lalm_ambig.evaluation.cross_domain import mapping_note
 from lalm_ambig.evaluation.predictions import Prediction
 
@@ -28,7 +28,7 @@ def notes(
     predictions: Sequence[Prediction],
     *,
     categories: CategorySet,
-    scored: Scored,
+    scored: ScoredItems,
     metrics: dict[str, Interval],
 ) -> tuple[str, ...]:
     """What of the items was trained on; its target; where the policy was trained; how its answers came about; what
@@ -67,13 +67,13 @@ def is_drawn(prediction: Prediction) -> bool:
     return max(abs(a - b) for a, b in zip(prediction.label_dist, shares, strict=True)) > SAME_TARGET
 
 
-def reasons(predictions: Sequence[Prediction]) -> dict[str, int]:
+def unparsed_reasons(predictions: Sequence[Prediction]) -> dict[str, int]:
     """Reason → how many responses could not be read for it, the most frequent first."""
     return dict(Counter(p.unparsed for p in predictions if p.unparsed is not None).most_common())
 
 
 def _unread(predictions: Sequence[Prediction]) -> Iterator[str]:
-    found = reasons(predictions)
+    found = unparsed_reasons(predictions)
     if found:
         listed = ", ".join(f"{reason} {count}" for reason, count in found.items())
         yield (
@@ -82,7 +82,7 @@ def _unread(predictions: Sequence[Prediction]) -> Iterator[str]:
         )
 
 
-def _notes(scored: Scored, metrics: dict[str, Interval]) -> Iterator[str]:
+def _notes(scored: ScoredItems, metrics: dict[str, Interval]) -> Iterator[str]:
     items = len(scored.label_dist)
     units = scored.resampling.indices(items)[1]
     if reason := too_few(items, scored.resampling):

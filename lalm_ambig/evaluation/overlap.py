@@ -59,6 +59,6 @@ class Overlap:
         return "; ".join(parts)
 
 
-def marked(name: str, overlap: Overlap | None) -> str:
+def marked_name(name: str, overlap: Overlap | None) -> str:
     """A row's name with what keeps it from being a test."""
     return name if overlap is None or not overlap.is_leaky else f"{name} ({overlap.mark})"

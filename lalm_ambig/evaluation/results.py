@@ -12,8 +12,8 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.about import About as About
 from lalm_ambig.evaluation.about import Reasoning as Reasoning
 from lalm_ambig.evaluation.bootstrap import Interval, Resampling
-from lalm_ambig.evaluation.breakdowns import Part, Scored, by_active_labels, by_ambiguity, by_majority
-from lalm_ambig.evaluation.notes import notes, reasons
+from lalm_ambig.evaluation.breakdowns import Part, ScoredItems, by_active_labels, by_ambiguity, by_majority
+from lalm_ambig.evaluation.notes import notes, unparsed_reasons
 from lalm_ambig.evaluation.predictions import Prediction
 
 
@@ -72,7 +72,7 @@ def evaluate_predictions(
     resampling = Resampling(speakers(predictions), resamples, seed)
     read = [p.unparsed is None for p in predictions]
     parsed = torch.tensor(read) if about.readout == "verbalised" or not all(read) else None
-    scored = Scored(label_dist, predicted_dist, resampling, about.table_metrics, parsed)
+    scored = ScoredItems(label_dist, predicted_dist, resampling, about.table_metrics, parsed)
     metrics = scored.intervals()
     return Results(
         about=about,
@@ -91,7 +91,7 @@ def evaluate_predictions(
         by_majority=by_majority(scored, votes, names=categories.names, unseen=about.unseen(categories)),
         notes=notes(about, predictions, categories=categories, scored=scored, metrics=metrics),
         parse_rate=scored.parse_rate,
-        unparsed=reasons(predictions),
+        unparsed=unparsed_reasons(predictions),
     )
 
 

@@ -11,7 +11,7 @@ from lalm_ambig.core.distributions import AMBIGUITY_LEVELS
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.bootstrap import FEWEST_ITEMS, FEWEST_SPEAKERS, LEVEL, NO_INTERVAL, Interval
 from lalm_ambig.evaluation.breakdowns import Part
-from lalm_ambig.evaluation.overlap import marked
+from lalm_ambig.evaluation.overlap import marked_name
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.metrics.base import all_metrics
 from lalm_ambig.tabular.model import BEST, Cell, Column, ResultTable, TableRow, ranked
@@ -55,7 +55,7 @@ def main_table(results: Mapping[str, Results], *, bounds: Collection[str] = ()) 
     columns = metric_columns(_table_metrics(results))
     rows = [
         TableRow(
-            (marked(name, result.about.trained_items),),
+            (marked_name(name, result.about.trained_items),),
             tuple(interval_cell(result.metrics[column.key]) for column in columns),
         )
         for name, result in results.items()
@@ -84,7 +84,7 @@ def ambiguity_table(results: Mapping[str, Results], *, bounds: Collection[str] =
     rows: list[TableRow] = []
     ends = set()
     for level in AMBIGUITY_LEVELS:
-        parts = {marked(n, r.about.trained_items): r.by_ambiguity[level] for n, r in results.items()}
+        parts = {marked_name(n, r.about.trained_items): r.by_ambiguity[level] for n, r in results.items()}
         rows += ranked(_level_rows(level, parts, columns), columns, among=among, ranking=BEST)
         ends.add(len(rows) - 1)
     meaning = "Ambiguity: normalised entropy of the votes in [0, .33), [.33, .66), [.66, 1]."

@@ -24,7 +24,7 @@ CLOSEST = 1e-6
 """Width of log T at which the search ends."""
 
 
-def fitted_temperature(predictions: Sequence[Prediction]) -> float:
+def fit_temperature(predictions: Sequence[Prediction]) -> float:
     """The T at which the mean KL(p ‖ p̂_T) over these items is least; the divergence is convex in 1/T.
 
     InputError without items, or where a prediction holds a 0, which no temperature moves.
@@ -56,7 +56,7 @@ def _smallest(function: Callable[[float], float], low: float, high: float) -> fl
     return (low + high) / 2
 
 
-def scaled(predictions: Sequence[Prediction], temperature: float) -> list[Prediction]:
+def apply_temperature(predictions: Sequence[Prediction], temperature: float) -> list[Prediction]:
     """The same predictions at a temperature; their class mass is no longer known."""
     dists = torch.softmax(_logits(predictions) / temperature, dim=-1)
     return [

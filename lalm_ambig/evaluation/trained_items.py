@@ -159,7 +159,7 @@ def _damaged(path: Path, number: int) -> InputError:
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class TestSet:
     """A test set, and the corpus that it is of."""
 
     corpus: Corpus
@@ -170,7 +170,7 @@ class Evaluated:
     """Whether its split is drawn so that no speaker is in two of its parts."""
 
 
-def overlap(record: TrainedItems, tested: Evaluated) -> Overlap:
+def overlap(record: TrainedItems, tested: TestSet) -> Overlap:
     """What of a test set is in a record: by id within one corpus, by content between two."""
     trained, spoken = set[int](), set[int]()
     runs, unchecked = dict[str, None](), dict.fromkeys(record.unknown)
@@ -189,17 +189,17 @@ def overlap(record: TrainedItems, tested: Evaluated) -> Overlap:
     return Overlap(len(trained), len(spoken - trained), of, tuple(runs), unchecked=tuple(unchecked))
 
 
-def _by_id(run: TrainedRun, tested: Evaluated) -> set[int]:
+def _by_id(run: TrainedRun, tested: TestSet) -> set[int]:
     ids = {item.id for item in run.items}
     return {at for at, item in enumerate(tested.items) if item.id in ids}
 
 
-def _by_speaker(run: TrainedRun, tested: Evaluated) -> set[int]:
+def _by_speaker(run: TrainedRun, tested: TestSet) -> set[int]:
     known = {item.speaker for item in run.items if item.split == "train" and item.speaker is not None}
     return {at for at, item in enumerate(tested.items) if speaker_digest(item.speaker) in known}
 
 
-def _by_content(run: TrainedRun, tested: Evaluated) -> set[int]:
+def _by_content(run: TrainedRun, tested: TestSet) -> set[int]:
     own = contents(tested.items)
     found = trained_among(tested.items, own, [item.content for item in run.items])
     return {at for at, seen in enumerate(found) if seen}
@@ -215,7 +215,7 @@ def same_item(record: TrainedItems, item: Item) -> tuple[TrainedRun, TrainedItem
     return None
 
 
-def _same_corpus(run: TrainedRun, tested: Evaluated) -> bool:
+def _same_corpus(run: TrainedRun, tested: TestSet) -> bool:
     """Whether ids mean the same items: by the corpus's name, or where that does not say it, by a sample's contents."""
     corpus = tested.corpus
     if run.corpus != corpus.name:

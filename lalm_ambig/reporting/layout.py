@@ -18,7 +18,7 @@ UNTRAINED = {"zero_shot", "audio_reasoner"}
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PaperRow:
     """A row of a paper's table."""
 
     method: str
@@ -34,7 +34,7 @@ class Layout:
     stem: str
     title: str
     datasets: Sequence[Dataset]
-    methods: Sequence[Wanted]
+    methods: Sequence[PaperRow]
     metrics: Sequence[str]
     compared_with: str | None = None
     """Method that changes are relative to."""

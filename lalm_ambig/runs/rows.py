@@ -16,7 +16,7 @@ from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions
 from lalm_ambig.evaluation.results import About, Reasoning, Results
-from lalm_ambig.evaluation.temperature import fit_temperature, apply_temperature
+from lalm_ambig.evaluation.temperature import apply_temperature, fit_temperature
 from lalm_ambig.runs.evaluation import predict, reasoning_of, score_and_save
 from lalm_ambig.runs.loading import Loaded, Source
 from lalm_ambig.runs.processes.launch import single_device_trainer
@@ -59,7 +59,7 @@ class EvaluationRows:
         about = replace(self._of_policy(about), samples=samples, seconds_an_item=self.seconds[samples])
         return score_and_save(folder, rows, self.data.categories, about=about)
 
-    def apply_temperature(self, samples: int) -> dict[str, Results]:
+    def scaled(self, samples: int) -> dict[str, Results]:
         """The answers in `out` itself, made with so many samples, at the temperature that suits the validation items
         best."""
         model = self.loaded.model

@@ -8,7 +8,7 @@ import pytest
 from lalm_ambig import baseline
 from lalm_ambig.baselines import softmax_regression
 from lalm_ambig.baselines.base import baseline_names
-from lalm_ambig.baselines.floor import fitted_alpha, vote_counts
+from lalm_ambig.baselines.floor import fit_alpha, vote_counts
 from lalm_ambig.baselines.panel import panel
 from lalm_ambig.config.files import config_folder
 from lalm_ambig.core.errors import InputError
@@ -61,7 +61,7 @@ def test_alpha_of_panel_is_the_whole_corpus_s_and_the_seed_is_of_the_draws(
     found = read_predictions(tmp_path / "predictions.jsonl")
     test = [item for item in every if item.id in {row.id for row in found}]
     assert len(test) == 5
-    assert found == panel(test, alpha=fitted_alpha(vote_counts(every)), seed=0)
+    assert found == panel(test, alpha=fit_alpha(vote_counts(every)), seed=0)
     row("panel", demo_root, tmp_path, "--limit", "5", "--seed", "1")
     assert read_predictions(tmp_path / "predictions.jsonl") != found
 

@@ -12,7 +12,7 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import binom
 from torch import Tensor
 
-from lalm_ambig.baselines.floor import disagreement, fitted_alpha, noise_floor, panels, smoothed_votes
+from lalm_ambig.baselines.floor import disagreement, fit_alpha, noise_floor, panel_sampler, smoothed_votes
 from lalm_ambig.core.distributions import brier_sum, kl
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.metrics.base import all_metrics
@@ -74,7 +74,7 @@ def test_disagreement_is_unbiased_whatever_the_number_of_raters() -> None:
 
 def test_alpha_makes_two_raters_drawn_from_q_disagree_as_often_as_real_ones() -> None:
     votes = random_votes()
-    alpha = fitted_alpha(votes)
+    alpha = fit_alpha(votes)
     true_dist = (votes + alpha) / (votes.sum(-1, keepdim=True) + 4 * alpha)
     assert 0.01 < alpha < 1
     assert float((1 - true_dist.square().sum(-1)).mean()) == pytest.approx(disagreement(votes), abs=1e-7)
@@ -82,14 +82,14 @@ def test_alpha_makes_two_raters_drawn_from_q_disagree_as_often_as_real_ones() ->
 
 def test_alpha_at_its_two_ends() -> None:
     agreeing = torch.tensor([[4.0, 0.0], [0.0, 4.0]])
-    assert fitted_alpha(agreeing) == 0
+    assert fit_alpha(agreeing) == 0
     assert noise_floor(agreeing)["panel"]["js_div_bits"] == 0
-    assert fitted_alpha(torch.tensor([[1.0, 1.0]])) == pytest.approx(1000)
+    assert fit_alpha(torch.tensor([[1.0, 1.0]])) == pytest.approx(1000)
 
 
 def test_panel_and_oracle_equal_an_enumeration_of_all_panels() -> None:
     votes = torch.tensor([[2.0, 1.0]]).repeat(3000, 1)
-    q = float(smoothed_votes(votes, fitted_alpha(votes))[0, 0])
+    q = float(smoothed_votes(votes, fit_alpha(votes))[0, 0])
     shares = np.arange(4) / 3
     chances = binom.pmf(np.arange(4), 3, q)
     apart = np.array([[jensenshannon([a, 1 - a], [b, 1 - b], base=2) ** 2 for b in shares] for a in shares])
@@ -103,8 +103,8 @@ def test_panel_and_oracle_equal_an_enumeration_of_all_panels() -> None:
 
 def test_nothing_beats_the_oracle_on_the_proper_scores() -> None:
     votes = random_votes()
-    alpha = fitted_alpha(votes)
-    true_dist, draw = smoothed_votes(votes, alpha), panels(votes, alpha, seed=0)
+    alpha = fit_alpha(votes)
+    true_dist, draw = smoothed_votes(votes, alpha), panel_sampler(votes, alpha, seed=0)
     targets = [draw() for _ in range(50)]
     for score in (brier_sum, kl):
         best = np.mean([float(score(target, true_dist).mean()) for target in targets])
@@ -115,7 +115,7 @@ def test_nothing_beats_the_oracle_on_the_proper_scores() -> None:
 
 def test_panels_have_the_size_of_the_items_own_and_the_mean_q() -> None:
     votes = torch.tensor([[1.0, 0.0, 0.0], [2.0, 2.0, 1.0], [0.5, 0.0, 0.0]])
-    draw = panels(votes, 0.2, seed=0)
+    draw = panel_sampler(votes, 0.2, seed=0)
     drawn = torch.stack([draw() for _ in range(4000)])
     sizes = torch.tensor([1.0, 5.0, 1.0])[:, None]
     assert torch.equal((drawn * sizes).round(), drawn * sizes)
@@ -140,7 +140,7 @@ def test_items_with_one_vote_say_nothing_about_alpha_but_take_part() -> None:
     votes = random_votes(50)
     single = torch.eye(4)[[0, 1, 2, 3] * 10].double()
     both = torch.cat([votes, single])
-    assert fitted_alpha(both) == fitted_alpha(votes)
+    assert fit_alpha(both) == fit_alpha(votes)
     assert noise_floor(both)["panel"]["js_div_bits"] != noise_floor(votes)["panel"]["js_div_bits"]
     with pytest.raises(InputError, match="no item has two votes"):
         noise_floor(single)

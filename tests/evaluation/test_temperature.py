@@ -5,7 +5,7 @@ import torch
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.predictions import Prediction
-from lalm_ambig.evaluation.temperature import fitted_temperature, scaled
+from lalm_ambig.evaluation.temperature import apply_temperature, fit_temperature
 
 
 def made(label: list[float], predicted: list[float], name: str = "a") -> Prediction:
@@ -16,10 +16,10 @@ def made(label: list[float], predicted: list[float], name: str = "a") -> Predict
 def test_squaring_and_the_square_root() -> None:
     """p̂ = (4/5, 1/5): T = ½ squares it, (16/17, 1/17); T = 2 takes the root, (2/3, 1/3)."""
     one = made([1.0, 0.0], [0.8, 0.2])
-    assert scaled([one], 0.5)[0].predicted_dist == pytest.approx((16 / 17, 1 / 17))
-    assert scaled([one], 2.0)[0].predicted_dist == pytest.approx((2 / 3, 1 / 3))
-    assert scaled([one], 1.0)[0].predicted_dist == pytest.approx((0.8, 0.2))
-    assert scaled([one], 2.0)[0].class_mass is None
+    assert apply_temperature([one], 0.5)[0].predicted_dist == pytest.approx((16 / 17, 1 / 17))
+    assert apply_temperature([one], 2.0)[0].predicted_dist == pytest.approx((2 / 3, 1 / 3))
+    assert apply_temperature([one], 1.0)[0].predicted_dist == pytest.approx((0.8, 0.2))
+    assert apply_temperature([one], 2.0)[0].class_mass is None
 
 
 @pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])
@@ -30,15 +30,15 @@ def test_it_finds_the_temperature_that_was_applied(temperature: float) -> None:
     rows = [
         made(p, q, f"i{n}") for n, (p, q) in enumerate(zip(label.tolist(), predicted.tolist(), strict=True))
     ]
-    assert fitted_temperature(rows) == pytest.approx(temperature, rel=1e-3)
+    assert fit_temperature(rows) == pytest.approx(temperature, rel=1e-3)
 
 
 def test_it_is_the_best_of_a_grid() -> None:
     rows = [made([0.7, 0.3], [0.9, 0.1], "a"), made([0.2, 0.8], [0.3, 0.7], "b")]
-    best = fitted_temperature(rows)
+    best = fit_temperature(rows)
 
     def divergence(temperature: float) -> float:
-        found = torch.tensor([p.predicted_dist for p in scaled(rows, temperature)])
+        found = torch.tensor([p.predicted_dist for p in apply_temperature(rows, temperature)])
         label = torch.tensor([p.label_dist for p in rows])
         return float((label * (label / found).log()).sum(-1).mean())
 
@@ -47,8 +47,8 @@ def test_it_is_the_best_of_a_grid() -> None:
 
 def test_what_cannot_be_scaled_is_refused() -> None:
     with pytest.raises(InputError, match="there is no validation item"):
-        fitted_temperature([])
+        fit_temperature([])
     with pytest.raises(
         InputError, match=r"item a is predicted with probability 0 .* needs the logit readout"
     ):
-        scaled([made([0.5, 0.5], [1.0, 0.0])], 2.0)
+        apply_temperature([made([0.5, 0.5], [1.0, 0.0])], 2.0)

@@ -13,7 +13,7 @@ from lalm_ambig.corpora.base import LALM_METRICS, SHALA_METRICS
 from lalm_ambig.evaluation.predictions import Prediction, write_predictions
 from lalm_ambig.evaluation.results import About, Results, evaluate_predictions
 from lalm_ambig.evaluation.results_file import write_results
-from lalm_ambig.reporting.reading.groups import grouped
+from lalm_ambig.reporting.reading.groups import group_rows
 from lalm_ambig.reporting.reading.inputs import ReportArgs, read_inputs
 from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.reporting.reading.resolving import resolve_rows
@@ -94,7 +94,7 @@ def settings(model: Mapping[str, Any], name: str, **corpus: Any) -> dict[str, An
 def report(*paths: Path, items: tuple[str, ...] = (), **asked: Any) -> Report:
     """What the command reads from those folders."""
     read = read_inputs(ReportArgs(paths, **asked))
-    return Report(grouped(resolve_rows(read.rows)), read.left_out, items)
+    return Report(group_rows(resolve_rows(read.rows)), read.left_out, items)
 
 
 def table(name: str, *paths: Path, **asked: Any) -> ResultTable:

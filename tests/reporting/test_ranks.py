@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lalm_ambig.reporting.drawing.ranks import holm, over_levels
+from lalm_ambig.reporting.drawing.ranks import holm, rank_tests
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def samples() -> dict[str, list[float]]:
 
 
 def test_kruskal_and_every_pair_are_scipys(samples: dict[str, list[float]]) -> None:
-    overall, *pairs = over_levels(samples)
+    overall, *pairs = rank_tests(samples)
     expected = stats.kruskal(*samples.values())
     assert (overall.statistic, overall.p) == (expected.statistic, expected.pvalue)
     assert (overall.levels, overall.sizes, overall.p_holm) == (("low", "medium", "high"), (20, 30, 25), None)
@@ -50,7 +50,7 @@ def test_holm_rejects_what_the_step_down_procedure_rejects() -> None:
 
 
 def test_levels_without_items_are_left_out_and_nothing_to_rank_gives_no_test() -> None:
-    found = over_levels({"low": [0.1, 0.2, 0.3], "medium": [], "high": [0.5, 0.6]})
+    found = rank_tests({"low": [0.1, 0.2, 0.3], "medium": [], "high": [0.5, 0.6]})
     assert [t.levels for t in found] == [("low", "high"), ("low", "high")]
-    assert over_levels({"low": [0.5, 0.5], "high": [0.5]}) == []
-    assert over_levels({"low": [0.1, 0.2], "high": []}) == []
+    assert rank_tests({"low": [0.5, 0.5], "high": [0.5]}) == []
+    assert rank_tests({"low": [0.1, 0.2], "high": []}) == []

@@ -15,7 +15,7 @@ from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.data.encoding import Encoder
 from lalm_ambig.data.feature_cache import FeatureCache
 from lalm_ambig.evaluation.predictions import Prediction, write_predictions
-from lalm_ambig.evaluation.temperature import fitted_temperature
+from lalm_ambig.evaluation.temperature import fit_temperature
 from lalm_ambig.methods.sft import SFT
 from lalm_ambig.runs import rows as rows_of_evaluate
 from lalm_ambig.runs import session
@@ -60,9 +60,9 @@ def test_the_temperature_is_fitted_on_validation_and_applied_to_the_test(
     write_predictions(tmp_path / "predictions.jsonl", answers["test"])
     [(label, results)] = EvaluationRows(loaded, data, None, "test", tmp_path).scaled(1).items()
     assert asked == ["validation"]
-    expected = fitted_temperature(answers["validation"])
+    expected = fit_temperature(answers["validation"])
     assert results.about.temperature == pytest.approx(expected)
-    assert abs(expected - fitted_temperature(answers["test"])) > 0.5, "the two splits want another one"
+    assert abs(expected - fit_temperature(answers["test"])) > 0.5, "the two splits want another one"
     assert label == f"run, temperature {expected:.2f}"
 
 

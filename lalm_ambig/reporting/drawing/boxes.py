@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 from torch import Tensor
 
 from lalm_ambig.evaluation.bootstrap import Interval
-from lalm_ambig.evaluation.breakdowns import Scored
+from lalm_ambig.evaluation.breakdowns import ScoredItems
 from lalm_ambig.reporting.drawing.canvas import (
     COLOURS,
     HATCHES,
@@ -20,7 +20,7 @@ from lalm_ambig.reporting.drawing.canvas import (
     stem_of,
 )
 from lalm_ambig.reporting.drawing.item_groups import PER_ITEM, not_shown, per_item, scored, shown_lines
-from lalm_ambig.reporting.drawing.ranks import Tested, over_levels
+from lalm_ambig.reporting.drawing.ranks import RankTest, rank_tests
 from lalm_ambig.reporting.reading.groups import Group
 from lalm_ambig.tabular.model import Cell, Column, ResultTable, TableRow
 
@@ -39,7 +39,7 @@ class Levels:
 
     label: str
     names: tuple[str, ...]
-    parts: tuple[Scored, ...]
+    parts: tuple[ScoredItems, ...]
 
     def values(self, metric: str) -> dict[str, list[float]]:
         """Level → the metric of each of its items."""
@@ -89,7 +89,7 @@ class Ambiguity:
             stem, title, _caption(tests, spoken=spoken) + not_shown(group), figure, _table(stem, title, tests)
         )
 
-    def _levels(self, label: str, answers: Scored, votes: Float[Tensor, "item category"]) -> Levels:
+    def _levels(self, label: str, answers: ScoredItems, votes: Float[Tensor, "item category"]) -> Levels:
         kind, names = self.kinds(votes)
         return Levels(label, names, tuple(answers.where(kind == at) for at in range(len(names))))
 
@@ -144,14 +144,14 @@ def _handles(lines: Sequence[Levels]) -> list[Patch]:
     ]
 
 
-def _tests(lines: Sequence[Levels]) -> Iterator[tuple[str, str, Tested]]:
+def _tests(lines: Sequence[Levels]) -> Iterator[tuple[str, str, RankTest]]:
     for metric in PER_ITEM:
         for line in lines:
-            for tested in over_levels(line.values(metric)):
+            for tested in rank_tests(line.values(metric)):
                 yield metric, line.label, tested
 
 
-def _caption(tests: Sequence[tuple[str, str, Tested]], *, spoken: bool) -> str:
+def _caption(tests: Sequence[tuple[str, str, RankTest]], *, spoken: bool) -> str:
     parts = [
         "Boxes: quartiles over items, whiskers to the last item within 1.5 interquartile ranges, dots beyond. Points: "
         "the value over a level's items with its 95 % bootstrap interval, where there are enough items. "
@@ -166,7 +166,7 @@ def _caption(tests: Sequence[tuple[str, str, Tested]], *, spoken: bool) -> str:
     return " ".join([*parts, "; ".join(shown) or "not defined, all values are equal", "–", ending])
 
 
-def _pairs(tests: Sequence[tuple[str, str, Tested]], metric: str, label: str) -> str:
+def _pairs(tests: Sequence[tuple[str, str, RankTest]], metric: str, label: str) -> str:
     found = [t for m, name, t in tests if (m, name) == (metric, label) and t.p_holm is not None]
     listed = ", ".join(f"{'–'.join(t.levels)} {_p(t.p_holm)}" for t in found if t.p_holm is not None)
     return f" ({listed})" if listed else ""
@@ -176,7 +176,7 @@ def _p(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
-def _table(stem: str, title: str, tests: Sequence[tuple[str, str, Tested]]) -> ResultTable:
+def _table(stem: str, title: str, tests: Sequence[tuple[str, str, RankTest]]) -> ResultTable:
     columns = tuple(Column(key, key) for key in ("statistic", "p", "p_holm"))
     rows = tuple(
         TableRow(

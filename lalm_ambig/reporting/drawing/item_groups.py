@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lalm_ambig.core.distributions import AMBIGUITY_LEVELS, ambiguity_level, bhattacharyya, js_distance
 from lalm_ambig.evaluation.bootstrap import Resampling
-from lalm_ambig.evaluation.breakdowns import ACTIVE_LABELS, Scored
+from lalm_ambig.evaluation.breakdowns import ACTIVE_LABELS, ScoredItems
 from lalm_ambig.evaluation.results import speakers
 from lalm_ambig.reporting.reading.groups import Group
 from lalm_ambig.reporting.reading.lines import Line
@@ -32,7 +32,7 @@ def not_shown(group: Group) -> str:
     return f" Not shown, for want of colours: {', '.join(left)}." if left else ""
 
 
-def scored(line: Line) -> tuple[Scored, Float[Tensor, "item category"]]:
+def scored(line: Line) -> tuple[ScoredItems, Float[Tensor, "item category"]]:
     """The answers of a line, over all its folds, ready for metrics with intervals; and the votes."""
     predictions, results = line.predictions, line.results
     votes, label_dist, predicted_dist = (
@@ -43,10 +43,10 @@ def scored(line: Line) -> tuple[Scored, Float[Tensor, "item category"]]:
     resampling = Resampling(speakers(predictions), results.resamples, results.seed)
     unread = results.about.readout == "verbalised"
     metrics = results.about.table_metrics
-    return Scored(label_dist, predicted_dist, resampling, metrics, parsed if unread else None), votes
+    return ScoredItems(label_dist, predicted_dist, resampling, metrics, parsed if unread else None), votes
 
 
-def per_item(answers: Scored, metric: str) -> Float[Tensor, " item"]:
+def per_item(answers: ScoredItems, metric: str) -> Float[Tensor, " item"]:
     """A metric of `PER_ITEM` for each item; an answer that could not be read counts as uniform."""
     return PER_ITEM[metric](answers.label_dist, answers.predicted_dist)
 

@@ -15,7 +15,7 @@ Samples = Mapping[str, Sequence[float]]
 
 
 @dataclass(frozen=True)
-class Tested:
+class RankTest:
     """One test."""
 
     test: str
@@ -30,7 +30,7 @@ class Tested:
     """Adjusted over the pairs of levels; None for the test over all of them."""
 
 
-def over_levels(samples: Samples) -> list[Tested]:
+def rank_tests(samples: Samples) -> list[RankTest]:
     """Kruskal–Wallis over the levels that have a value, and Mann–Whitney between each two of them.
 
     Empty where fewer than two levels have values, or where all values are equal: there is nothing to rank.
@@ -40,16 +40,16 @@ def over_levels(samples: Samples) -> list[Tested]:
         return []
     found: Any = stats.kruskal(*filled.values())
     sizes = tuple(len(values) for values in filled.values())
-    overall = Tested("Kruskal–Wallis", tuple(filled), sizes, float(found.statistic), float(found.pvalue))
+    overall = RankTest("Kruskal–Wallis", tuple(filled), sizes, float(found.statistic), float(found.pvalue))
     return [overall, *_pairs(filled)]
 
 
-def _pairs(filled: Samples) -> list[Tested]:
+def _pairs(filled: Samples) -> list[RankTest]:
     pairs = list(combinations(filled, 2))
     tests: list[Any] = [stats.mannwhitneyu(filled[a], filled[b], alternative="two-sided") for a, b in pairs]
     adjusted = holm([float(test.pvalue) for test in tests])
     return [
-        Tested(
+        RankTest(
             "Mann–Whitney",
             (a, b),
             (len(filled[a]), len(filled[b])),

@@ -11,7 +11,7 @@ from lalm_ambig.core.discovery import module_names, module_of
 from lalm_ambig.reporting.drawing.canvas import Drawing, save, styled
 from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.reporting.writing.files import write
-from lalm_ambig.reporting.writing.page import Shown
+from lalm_ambig.reporting.writing.page import DrawnFigure
 from lalm_ambig.tabular.writers import to_csv
 
 MARK_WIDTH = 110
@@ -23,13 +23,13 @@ def figure_names() -> list[str]:
     return module_names(sys.modules[__name__])
 
 
-def draw(report: Report, names: Sequence[str], *, out: Path) -> list[Shown]:
+def draw(report: Report, names: Sequence[str], *, out: Path) -> list[DrawnFigure]:
     """Draw those figures as PNG and SVG into a folder, with the tests of a figure as CSV beside it."""
     found = []
     with styled():
         for drawing in (drawing for name in names for drawing in drawings(name, report)):
             drawing = with_marks(drawing, report)
-            found.append(Shown(drawing.title, drawing.caption, save(drawing, out)))
+            found.append(DrawnFigure(drawing.title, drawing.caption, save(drawing, out)))
             if drawing.tests is not None:
                 write(out / f"{drawing.stem}.csv", to_csv(drawing.tests))
     return found

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lalm_ambig.core.distributions import majority
 from lalm_ambig.evaluation.bootstrap import Interval, intervals
-from lalm_ambig.evaluation.breakdowns import Scored
+from lalm_ambig.evaluation.breakdowns import ScoredItems
 from lalm_ambig.metrics.base import Answers, DistributionMetric
 from lalm_ambig.metrics.labels import class_f1, label_counts, missed_counts
 from lalm_ambig.reporting.drawing.canvas import (
@@ -94,11 +94,11 @@ def _drawing(group: Group) -> Drawing:
     return Drawing(stem, title, CAPTION + not_shown(group), figure)
 
 
-def _interval(part: Scored, metric: str) -> Interval | None:
+def _interval(part: ScoredItems, metric: str) -> Interval | None:
     return part.intervals([metric])[metric] if len(part.label_dist) else None
 
 
-def _f1(answers: Scored, width: int) -> list[Interval | None]:
+def _f1(answers: ScoredItems, width: int) -> list[Interval | None]:
     known = (
         answers.predicted_dist if answers.parsed is None else Answers(answers.predicted_dist, answers.parsed)
     )

@@ -11,7 +11,7 @@ from lalm_ambig.evaluation.table import interval_cell
 from lalm_ambig.reporting.drawing.canvas import COLOURS, MARKERS, Drawing, axis_label, canvas, stem_of
 from lalm_ambig.reporting.drawing.item_groups import MOST_LINES
 from lalm_ambig.reporting.reading.groups import Group
-from lalm_ambig.reporting.reading.inputs import Row
+from lalm_ambig.reporting.reading.inputs import ResultRow
 from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.tabular.model import Cell, Column, ResultTable, TableRow
 
@@ -37,7 +37,7 @@ def drawings(report: Report) -> Iterator[Drawing]:
             yield _drawing(group, dict(list(curves.items())[:MOST_LINES]))
 
 
-def _curve(row: Row) -> Curve:
+def _curve(row: ResultRow) -> Curve:
     """The results of the row and of what evaluate left below it with other numbers of samples, the fewest first."""
     if row.results.about.readout == "none":
         return ()

@@ -11,7 +11,7 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.reporting.drawing.canvas import COLOURS, MARKERS, Drawing, axis_label, canvas, stem_of
 from lalm_ambig.reporting.drawing.item_groups import MOST_LINES
 from lalm_ambig.reporting.reading.groups import Group
-from lalm_ambig.reporting.reading.inputs import Row
+from lalm_ambig.reporting.reading.inputs import ResultRow
 from lalm_ambig.reporting.reading.report import Report
 
 TITLE = "Learning curves"
@@ -42,7 +42,7 @@ def drawings(report: Report) -> Iterator[Drawing]:
             yield _drawing(group, dict(list(logs.items())[:MOST_LINES]), without)
 
 
-def _log(row: Row) -> Path:
+def _log(row: ResultRow) -> Path:
     return (row.run or row.folder) / "metrics.csv"
 
 

@@ -6,7 +6,7 @@ import torch
 from matplotlib.axes import Axes
 
 from lalm_ambig.core.distributions import majority
-from lalm_ambig.evaluation.breakdowns import Scored
+from lalm_ambig.evaluation.breakdowns import ScoredItems
 from lalm_ambig.metrics.calibration import BINS
 from lalm_ambig.reporting.drawing.canvas import COLOURS, Drawing, small_multiples, stem_of
 from lalm_ambig.reporting.drawing.item_groups import not_shown, scored, shown_lines
@@ -43,7 +43,7 @@ def _drawing(group: Group) -> Drawing:
     return Drawing(stem_of("reliability", group.dataset), title, CAPTION + not_shown(group), figure)
 
 
-def _panel(ax: Axes, answers: Scored) -> None:
+def _panel(ax: Axes, answers: ScoredItems) -> None:
     top = majority(answers.predicted_dist).unsqueeze(-1)
     sure = answers.predicted_dist.gather(-1, top)[:, 0]
     people = answers.label_dist.gather(-1, top)[:, 0]

@@ -8,8 +8,8 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.base import open_corpus
 from lalm_ambig.corpora.preparing.prepared import Prepared, prepare
 from lalm_ambig.evaluation.predictions import Prediction
-from lalm_ambig.reporting.reading.groups import Dataset, Group, find
-from lalm_ambig.reporting.reading.inputs import Row
+from lalm_ambig.reporting.reading.groups import Dataset, Group, find_group
+from lalm_ambig.reporting.reading.inputs import ResultRow
 from lalm_ambig.reporting.reading.recipe import corpus_settings
 
 Summary = Mapping[str, Any]
@@ -31,7 +31,7 @@ def summaries(
     found: dict[Dataset, Summary | str] = {}
     for dataset in datasets:
         try:
-            prepared, fold = at_hand(groups, dataset, roots=roots)
+            prepared, fold = prepared_corpus(groups, dataset, roots=roots)
             summary = summarise(prepared)
         except InputError as error:
             found[dataset] = str(error)
@@ -40,19 +40,21 @@ def summaries(
     return found
 
 
-def texts(
+def item_texts(
     groups: Sequence[Group], dataset: Dataset, *, roots: Roots, ids: Sequence[str]
 ) -> Mapping[str, str]:
     """Id → what people read or heard said, for those items that have a text. InputError where the corpus is not at
     hand."""
-    prepared, _ = at_hand(groups, dataset, roots=roots)
+    prepared, _ = prepared_corpus(groups, dataset, roots=roots)
     columns = prepared.table.select_columns(["id", "text"])[:]
     rows = zip(columns["id"], columns["text"], strict=True)
     wanted = set(ids)
     return {name: text for name, text in rows if name in wanted and text}
 
 
-def at_hand(groups: Sequence[Group], dataset: Dataset, *, roots: Roots) -> tuple[Prepared, int | None]:
+def prepared_corpus(
+    groups: Sequence[Group], dataset: Dataset, *, roots: Roots
+) -> tuple[Prepared, int | None]:
     """A corpus or part in the folder given for it, or as a run's configuration finds it, no sound opened; and the fold
     that it was split for.
 
@@ -68,7 +70,7 @@ def at_hand(groups: Sequence[Group], dataset: Dataset, *, roots: Roots) -> tuple
             "no run of it was given whose configuration says where its files are",
             remedy=f"(--root {name}=PATH does)",
         )
-    group = find(groups, dataset)
+    group = find_group(groups, dataset)
     reasons = []
     for settings in known:
         try:
@@ -83,11 +85,11 @@ def at_hand(groups: Sequence[Group], dataset: Dataset, *, roots: Roots) -> tuple
     raise InputError(reasons[0])
 
 
-def _rows(groups: Sequence[Group]) -> Iterator[Row]:
+def _rows(groups: Sequence[Group]) -> Iterator[ResultRow]:
     return (row for group in groups for line in group.lines for row in line.rows)
 
 
-def _settings(row: Row, name: str) -> Mapping[str, Any] | None:
+def _settings(row: ResultRow, name: str) -> Mapping[str, Any] | None:
     """How the run of a row opened its corpus; None where that was another one, or is not known."""
     corpus = ((row.config or {}).get("data") or {}).get("corpus") or {}
     own = str(corpus.get("class_path", "")).startswith(f"lalm_ambig.corpora.{name}.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.evaluation.table import caption, check_comparable
-from lalm_ambig.reporting.reading.inputs import Row
+from lalm_ambig.reporting.reading.inputs import ResultRow
 from lalm_ambig.reporting.reading.lines import Line, lines_of
 
 Dataset = tuple[str, str | None]
@@ -83,18 +83,18 @@ class Group:
         ]
 
 
-def grouped(rows: Sequence[Row]) -> list[Group]:
+def group_rows(rows: Sequence[ResultRow]) -> list[Group]:
     """The rows by corpus and part, in the order in which these were first given.
 
     InputError that names the first difference where rows of one corpus are on different splits, readouts or items.
     """
-    by_dataset: dict[Dataset, list[Row]] = defaultdict(list)
+    by_dataset: dict[Dataset, list[ResultRow]] = defaultdict(list)
     for row in rows:
         by_dataset[row.dataset].append(row)
     return [_group(dataset, found) for dataset, found in by_dataset.items()]
 
 
-def _group(dataset: Dataset, rows: Sequence[Row]) -> Group:
+def _group(dataset: Dataset, rows: Sequence[ResultRow]) -> Group:
     by_fold: dict[int | None, dict[str, Results]] = defaultdict(dict)
     for row in rows:
         by_fold[row.fold][row.label] = row.results
@@ -110,7 +110,7 @@ def _group(dataset: Dataset, rows: Sequence[Row]) -> Group:
     return Group(dataset, lines_of(rows))
 
 
-def find(groups: Sequence[Group], dataset: Dataset) -> Group | None:
+def find_group(groups: Sequence[Group], dataset: Dataset) -> Group | None:
     """The group of a corpus or part."""
     return next((group for group in groups if group.dataset == dataset), None)
 

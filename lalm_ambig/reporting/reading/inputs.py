@@ -19,7 +19,7 @@ BEFORE = {"base": "zero_shot", "start": "start"}
 
 
 @dataclass(frozen=True)
-class Row:
+class ResultRow:
     """One evaluated policy, or one baseline."""
 
     label: str
@@ -92,14 +92,14 @@ class ReportArgs:
 class ReportRows:
     """What the folders hold, and what was left out."""
 
-    rows: Sequence[Row]
+    rows: Sequence[ResultRow]
     left_out: Sequence[str]
     """One line each, for a run that has not been evaluated yet."""
 
 
 def read_inputs(asked: ReportArgs) -> ReportRows:
     """Every row of every folder, in order; nothing is compared yet. InputError for a folder that is none of them."""
-    rows: list[Row] = []
+    rows: list[ResultRow] = []
     left_out: list[str] = []
     for path in dict.fromkeys([*asked.paths, *asked.names, *asked.methods]):
         if (path / "config.yaml").is_file() and not (path / "metrics.json").is_file():
@@ -118,7 +118,7 @@ def read_inputs(asked: ReportArgs) -> ReportRows:
     return ReportRows(rows, left_out)
 
 
-def _run(path: Path) -> Iterator[Row]:
+def _run(path: Path) -> Iterator[ResultRow]:
     """The rows of a run of fit, baselines first."""
     config = read_config(path / "config.yaml")
     corpus = corpus_settings(config)
@@ -129,14 +129,14 @@ def _run(path: Path) -> Iterator[Row]:
             continue
         results = read_results(folder / "metrics.json")
         if name == "trained":
-            yield Row(path.name, folder, results, method_of(config), config, path, part, fold)
+            yield ResultRow(path.name, folder, results, method_of(config), config, path, part, fold)
         else:
             label = f"{name} of {path.name}" if name == "start" else name
             method = _untrained(results, BEFORE.get(name, "baseline"))
-            yield Row(label, folder, results, method, config, None, part, fold)
+            yield ResultRow(label, folder, results, method, config, None, part, fold)
 
 
-def _evaluated(path: Path) -> Row:
+def _evaluated(path: Path) -> ResultRow:
     """A folder that holds the two files: its method is known only for baselines and untrained policies."""
     results = read_results(path / "metrics.json")
     about = results.about
@@ -146,7 +146,7 @@ def _evaluated(path: Path) -> Row:
         method = "baseline"
     else:
         method = _untrained(results, "zero_shot") if about.policy.endswith(", base") else "other"
-    return Row(path.resolve().name, path, results, method, part=about.part)
+    return ResultRow(path.resolve().name, path, results, method, part=about.part)
 
 
 def _untrained(results: Results, method: str) -> str:
@@ -155,7 +155,7 @@ def _untrained(results: Results, method: str) -> str:
     return "audio_reasoner" if is_peer else method
 
 
-def _beside(path: Path) -> Iterator[Row]:
+def _beside(path: Path) -> Iterator[ResultRow]:
     """The baselines that evaluate puts below its output."""
     for file in sorted(path.glob("*/metrics.json")):
         row = _evaluated(file.parent)
@@ -163,9 +163,9 @@ def _beside(path: Path) -> Iterator[Row]:
             yield row
 
 
-def _named(row: Row, path: Path, asked: ReportArgs) -> Row:
+def _named(row: ResultRow, path: Path, asked: ReportArgs) -> ResultRow:
     label, method = asked.names.get(path, row.label), asked.methods.get(path, row.method)
-    return Row(label, row.folder, row.results, method, row.config, row.run, row.part, row.fold)
+    return ResultRow(label, row.folder, row.results, method, row.config, row.run, row.part, row.fold)
 
 
 def read_config(path: Path) -> dict[str, Any]:

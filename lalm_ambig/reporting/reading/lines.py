@@ -10,7 +10,7 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.bootstrap import Interval
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import Results
-from lalm_ambig.reporting.reading.inputs import Row
+from lalm_ambig.reporting.reading.inputs import ResultRow
 from lalm_ambig.reporting.reading.recipe import METHODS
 
 
@@ -19,10 +19,10 @@ class Line:
     """One row of results, or the folds of one configuration."""
 
     label: str
-    rows: Sequence[Row]
+    rows: Sequence[ResultRow]
 
     @property
-    def first(self) -> Row:
+    def first(self) -> ResultRow:
         return self.rows[0]
 
     @property
@@ -73,18 +73,18 @@ class Line:
         return mean(known) if known and len(known) == len(rates) else None
 
 
-def lines_of(rows: Sequence[Row]) -> list[Line]:
+def lines_of(rows: Sequence[ResultRow]) -> list[Line]:
     """One line a row, the folds of one configuration together: but for those on items that were trained on, which are
     never averaged. InputError where a fold of one is there twice."""
-    families: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+    families: dict[tuple[str, ...], list[ResultRow]] = defaultdict(list)
     for row in rows:
         alone = row.fold is None or row.is_leaky
         families[(row.label,) if alone else ("fold", row.family)].append(row)
     return [Line(_label(found), _by_fold(found)) for found in families.values()]
 
 
-def _by_fold(rows: Sequence[Row]) -> list[Row]:
-    by_fold: dict[int | None, Row] = {}
+def _by_fold(rows: Sequence[ResultRow]) -> list[ResultRow]:
+    by_fold: dict[int | None, ResultRow] = {}
     for row in rows:
         if row.fold in by_fold:
             raise InputError(
@@ -96,7 +96,7 @@ def _by_fold(rows: Sequence[Row]) -> list[Row]:
     return [by_fold[fold] for fold in sorted(by_fold, key=lambda fold: -1 if fold is None else fold)]
 
 
-def _label(rows: Sequence[Row]) -> str:
+def _label(rows: Sequence[ResultRow]) -> str:
     """What the names of the folds share, else the method."""
     if len({row.label for row in rows}) == 1:
         return rows[0].label

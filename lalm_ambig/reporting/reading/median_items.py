@@ -8,11 +8,11 @@ from lalm_ambig.core.distributions import AMBIGUITY_LEVELS, ambiguity_level, js_
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.predictions import Prediction
 
-Picked = tuple[str, str]
+ShownItem = tuple[str, str]
 """Id of an item, and its ambiguity level."""
 
 
-def chosen(ids: Sequence[str], predictions: Sequence[Prediction]) -> list[Picked]:
+def items_of_ids(ids: Sequence[str], predictions: Sequence[Prediction]) -> list[ShownItem]:
     """Those of the ids that are among the predictions, with their levels."""
     by_id = {p.id: p for p in predictions}
     return [
@@ -20,7 +20,7 @@ def chosen(ids: Sequence[str], predictions: Sequence[Prediction]) -> list[Picked
     ]
 
 
-def median_items(lines: Sequence[Sequence[Prediction]]) -> list[Picked]:
+def median_items(lines: Sequence[Sequence[Prediction]]) -> list[ShownItem]:
     """High, medium, low: of each level the item whose entropy is the level's median, the first in order on a tie.
 
     The rule looks at the votes only, so that no model chooses what is shown of it. A level without items has none.

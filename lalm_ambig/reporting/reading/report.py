@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lalm_ambig.reporting.reading.corpora import Roots, Summaries
-from lalm_ambig.reporting.reading.groups import Dataset, Group, find
+from lalm_ambig.reporting.reading.groups import Dataset, Group, find_group
 
 
 @dataclass(frozen=True)
@@ -22,4 +22,4 @@ class Report:
 
     def group(self, dataset: Dataset) -> Group | None:
         """The lines of a corpus or part; None without any."""
-        return find(self.groups, dataset)
+        return find_group(self.groups, dataset)

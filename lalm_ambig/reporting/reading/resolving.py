@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from lalm_ambig.evaluation.overlap import marked
-from lalm_ambig.reporting.reading.inputs import Row
+from lalm_ambig.evaluation.overlap import marked_name
+from lalm_ambig.reporting.reading.inputs import ResultRow
 from lalm_ambig.reporting.reading.recipe import method_of
 
 DECIMALS = 9
@@ -16,16 +16,16 @@ REPEATABLE = ("baseline", "bound", "zero_shot", "audio_reasoner", "start")
 """Methods whose rows every run brings along."""
 
 
-def resolve_rows(rows: Sequence[Row]) -> list[Row]:
+def resolve_rows(rows: Sequence[ResultRow]) -> list[ResultRow]:
     """The rows with what other rows say about them, each thing once, and no label twice within a corpus; the label of
     a row on items that were trained on says so."""
     rows = [_of_run(row, rows) for row in rows]
     rows = [_where(row, rows) for row in rows]
     found = _labelled(_once(rows))
-    return [replace(row, label=marked(row.label, row.results.about.trained_items)) for row in found]
+    return [replace(row, label=marked_name(row.label, row.results.about.trained_items)) for row in found]
 
 
-def _of_run(row: Row, rows: Sequence[Row]) -> Row:
+def _of_run(row: ResultRow, rows: Sequence[ResultRow]) -> ResultRow:
     """A policy that evaluate read names its run at the end: where that run is given too, its configuration is known."""
     if row.config is not None or row.results.about.readout == "none":
         return row
@@ -38,7 +38,7 @@ def _of_run(row: Row, rows: Sequence[Row]) -> Row:
     return row
 
 
-def _where(row: Row, rows: Sequence[Row]) -> Row:
+def _where(row: ResultRow, rows: Sequence[ResultRow]) -> ResultRow:
     """Part and fold of a row without a configuration of its own: those of a run on exactly the same items, or of what
     evaluate wrote about them."""
     for other in sorted(rows, key=lambda row: row.config is None):
@@ -50,12 +50,12 @@ def _where(row: Row, rows: Sequence[Row]) -> Row:
     return row
 
 
-def _once(rows: Sequence[Row]) -> list[Row]:
+def _once(rows: Sequence[ResultRow]) -> list[ResultRow]:
     """Without the baselines and policies-before-training that another row has already: trained rows stay.
 
     A start is the trained row of the run before it; a base model that happens to score as a trained one is none.
     """
-    kept: list[Row] = []
+    kept: list[ResultRow] = []
     trained = {_signature(row) for row in rows if row.method not in REPEATABLE}
     seen: set[tuple[Any, ...]] = set()
     for row in rows:
@@ -67,7 +67,7 @@ def _once(rows: Sequence[Row]) -> list[Row]:
     return kept
 
 
-def _signature(row: Row) -> tuple[Any, ...]:
+def _signature(row: ResultRow) -> tuple[Any, ...]:
     about, metrics = row.results.about, row.results.metrics
     values = tuple(
         round(m.value, DECIMALS) if math.isfinite(m.value) else str(m.value) for m in metrics.values()
@@ -75,10 +75,10 @@ def _signature(row: Row) -> tuple[Any, ...]:
     return (row.dataset, row.fold, about.split, about.readout, row.results.items_digest, values)
 
 
-def _labelled(rows: Sequence[Row]) -> list[Row]:
+def _labelled(rows: Sequence[ResultRow]) -> list[ResultRow]:
     """Equal labels on the same items get the run or the parent folder behind them."""
     found = list(rows)
-    additions: tuple[Callable[[Row], str], ...] = (_origin, lambda row: str(row.folder))
+    additions: tuple[Callable[[ResultRow], str], ...] = (_origin, lambda row: str(row.folder))
     for addition in additions:
         taken = Counter((row.dataset, row.fold, row.label) for row in found)
         found = [
@@ -90,6 +90,6 @@ def _labelled(rows: Sequence[Row]) -> list[Row]:
     return found
 
 
-def _origin(row: Row) -> str:
+def _origin(row: ResultRow) -> str:
     parent = row.folder.resolve().parent
     return parent.parent.name if parent.name == "evaluation" else parent.name

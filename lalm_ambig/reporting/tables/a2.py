@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from lalm_ambig.evaluation.published import published
-from lalm_ambig.reporting.layout import Layout, Wanted
+from lalm_ambig.reporting.layout import Layout, PaperRow
 from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.tabular.model import ResultTable
 
@@ -13,13 +13,13 @@ LAYOUT = Layout(
     TITLE,
     (("iemocap", None), ("crema_d", None)),
     (
-        Wanted("zero_shot", "Base model"),
-        Wanted("audio_reasoner", "Audio-Reasoner"),
-        Wanted("sft", "SFT"),
-        Wanted("sft_kl_only", "SFT, KL only", optional=True),
-        Wanted("dpo", "DPO"),
-        Wanted("grpo", "GRPO"),
-        Wanted("grpoz", "GRPOz"),
+        PaperRow("zero_shot", "Base model"),
+        PaperRow("audio_reasoner", "Audio-Reasoner"),
+        PaperRow("sft", "SFT"),
+        PaperRow("sft_kl_only", "SFT, KL only", optional=True),
+        PaperRow("dpo", "DPO"),
+        PaperRow("grpo", "GRPO"),
+        PaperRow("grpoz", "GRPOz"),
     ),
     ("js_div_bits", "bc", "r2_pearson_item", "brier_mean"),
 )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from lalm_ambig.corpora.base import SHALA_METRICS
 from lalm_ambig.evaluation.published import published
-from lalm_ambig.reporting.layout import Layout, Wanted
+from lalm_ambig.reporting.layout import Layout, PaperRow
 from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.tabular.model import ResultTable
 
@@ -20,13 +20,13 @@ LAYOUT = Layout(
         ("goemotions", None),
     ),
     (
-        Wanted("zero_shot", "Zero-shot"),
-        Wanted("mls", "MLS"),
-        Wanted("shala_wo", "SHALA-LLM (w/o Ambi-En)"),
-        Wanted("shala_wo_batch", "SHALA-LLM (w/o Ambi-En), batch-scaled", optional=True),
-        Wanted("shala", "SHALA-LLM"),
-        Wanted("shala_batch", "SHALA-LLM, batch-scaled", optional=True),
-        Wanted("shala_unscaled", "SHALA-LLM, unscaled", optional=True),
+        PaperRow("zero_shot", "Zero-shot"),
+        PaperRow("mls", "MLS"),
+        PaperRow("shala_wo", "SHALA-LLM (w/o Ambi-En)"),
+        PaperRow("shala_wo_batch", "SHALA-LLM (w/o Ambi-En), batch-scaled", optional=True),
+        PaperRow("shala", "SHALA-LLM"),
+        PaperRow("shala_batch", "SHALA-LLM, batch-scaled", optional=True),
+        PaperRow("shala_unscaled", "SHALA-LLM, unscaled", optional=True),
     ),
     SHALA_METRICS,
     compared_with="zero_shot",

@@ -5,9 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.reporting.drawing.canvas import stem_of
-from lalm_ambig.reporting.reading.corpora import texts
+from lalm_ambig.reporting.reading.corpora import item_texts
 from lalm_ambig.reporting.reading.groups import Group
-from lalm_ambig.reporting.reading.median_items import Picked, check_known, chosen, distance, median_items
+from lalm_ambig.reporting.reading.median_items import (
+    ShownItem,
+    check_known,
+    distance,
+    items_of_ids,
+    median_items,
+)
 from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.tabular.model import MISSING, Cell, Column, ResultTable, TableRow
 
@@ -38,7 +44,9 @@ def _said(prediction: Prediction) -> str:
 
 def _of_group(group: Group, report: Report) -> Iterator[ResultTable]:
     lines = [(line.label, line.predictions) for line in group.lines]
-    found = chosen(report.items, lines[0][1]) if report.items else median_items([rows for _, rows in lines])
+    found = (
+        items_of_ids(report.items, lines[0][1]) if report.items else median_items([rows for _, rows in lines])
+    )
     rule = ASKED if report.items else RULE
     known, missing = _texts(group, report, [name for name, _ in found])
     for number, item in enumerate(found, start=1):
@@ -51,14 +59,14 @@ def _of_group(group: Group, report: Report) -> Iterator[ResultTable]:
 def _texts(group: Group, report: Report, ids: Sequence[str]) -> tuple[Mapping[str, str], str]:
     """What the items say, and why those that are not among them are not."""
     try:
-        return texts(report.groups, group.dataset, roots=report.roots, ids=ids), WITHOUT
+        return item_texts(report.groups, group.dataset, roots=report.roots, ids=ids), WITHOUT
     except InputError as error:
         return {}, f"What the item says is not shown: {error}"
 
 
 def _sheet(
     group: Group,
-    item: Picked,
+    item: ShownItem,
     lines: Sequence[tuple[str, Sequence[Prediction]]],
     *,
     text: str | None,

@@ -24,7 +24,7 @@ text-align: left; font-weight: normal } tbody th { max-width: 42em; overflow-wra
 
 
 @dataclass(frozen=True)
-class Shown:
+class DrawnFigure:
     """A figure that has been drawn."""
 
     title: str
@@ -32,7 +32,7 @@ class Shown:
     png: Path
 
 
-def page(report: Report, sheets: Sequence[ResultTable], figures: Sequence[Shown]) -> str:
+def page(report: Report, sheets: Sequence[ResultTable], figures: Sequence[DrawnFigure]) -> str:
     """The whole page."""
     parts = [f"<h2>What was measured</h2>\n{_statement(report)}"]
     if sheets:
@@ -74,7 +74,7 @@ def _of_group(group: Group) -> str:
     )
 
 
-def _figure(shown: Shown) -> str:
+def _figure(shown: DrawnFigure) -> str:
     data = base64.b64encode(shown.png.read_bytes()).decode()
     return (
         f'<h3>{escape(shown.title)}</h3>\n<img alt="{escape(shown.title)}" src="data:image/png;base64,{data}">\n'
