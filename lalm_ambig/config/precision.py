@@ -17,7 +17,6 @@ import torch
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.saved_dtype import dtype_name
 
 SHORT = {"32": "32-true", "16": "16-mixed", "bf16": "bf16-mixed", "None": "32-true"}
 """Lightning's older names."""
@@ -35,7 +34,7 @@ def check_precision(policy: Policy, trainer: Mapping[str, Any], *, training: boo
         training: Whether weights will be trained.
     """
     precision = check_name(trainer["precision"])
-    weights = dtype_name(policy)
+    weights = policy.weights_dtype()
     computed = (
         "bfloat16" if precision == "16-mixed" and on_cpu(trainer["accelerator"]) else COMPUTES[precision]
     )

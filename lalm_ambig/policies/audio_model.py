@@ -31,8 +31,9 @@ from lalm_ambig.policies.weights.checkpoint import (
     dtype_to_load,
     locate,
     read_model,
+    torch_dtype,
 )
-from lalm_ambig.policies.weights.contents import check_contents
+from lalm_ambig.policies.weights.contents import check_contents, model_settings, saved_dtype
 from lalm_ambig.policies.weights.hub import check_hub
 from lalm_ambig.policies.weights.lora import Adapter
 from lalm_ambig.policies.weights.weight_files import check_weight_files
@@ -104,6 +105,20 @@ class AudioModel(Policy):
         self.audio_token_id = int(model.config.audio_token_id)
         self.ends = self.chat.turn_ends(model)
         return tokenizer, model
+
+    def on_meta(self) -> tuple[nn.Module, nn.Module, Any]:
+        source = self.checkpoint()
+        settings = model_settings(source, self.path)
+        dtype = dtype_to_load(self.dtype_name, trained_whole=self.adapter.method == "full")
+        with checkpoint_errors("described", source), torch.device("meta"):
+            check_audio_model(source, settings, self.model_class)
+            config = self.model_class.config_class.from_pretrained(source)
+            model = self.model_class._from_config(config, dtype=torch_dtype(dtype, config))
+        return model, model.model.language_model, config
+
+    def weights_dtype(self) -> str | None:
+        asked = dtype_to_load(self.dtype_name, trained_whole=self.adapter.method == "full")
+        return saved_dtype(self.checkpoint()) if asked == "auto" else asked
 
     def checkpoint(self) -> str:
         """Folder or hub id to read from."""

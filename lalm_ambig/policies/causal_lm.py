@@ -6,9 +6,10 @@ What is refused rather than guessed: a model without a chat template, or with on
 from pathlib import Path
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.chat.chat import Chat
@@ -22,8 +23,9 @@ from lalm_ambig.policies.weights.checkpoint import (
     dtype_to_load,
     locate,
     read_model,
+    torch_dtype,
 )
-from lalm_ambig.policies.weights.contents import check_contents
+from lalm_ambig.policies.weights.contents import check_contents, model_settings, saved_dtype
 from lalm_ambig.policies.weights.gguf_files import gguf_file, unpack
 from lalm_ambig.policies.weights.hub import check_hub
 from lalm_ambig.policies.weights.lora import Adapter
@@ -83,6 +85,22 @@ class CausalLM(Policy):
         tokenizer.padding_side = "left"
         self.ends = self.chat.turn_ends(model)
         return tokenizer, model
+
+    def on_meta(self) -> tuple[nn.Module, nn.Module, Any]:
+        source = self.checkpoint()
+        settings = model_settings(source, self.path)
+        dtype = dtype_to_load(self.dtype_name, trained_whole=self.adapter.method == "full")
+        with checkpoint_errors("described", source), torch.device("meta"):
+            check_text_model(source, settings)
+            config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+            model = AutoModelForCausalLM.from_config(config, dtype=torch_dtype(dtype, config))
+        return model, model.get_decoder(), config
+
+    def weights_dtype(self) -> str | None:
+        asked = dtype_to_load(self.dtype_name, trained_whole=self.adapter.method == "full")
+        if asked != "auto":
+            return asked
+        return "float32" if gguf_file(self.path) is not None else saved_dtype(self.checkpoint())
 
     def checkpoint(self) -> str:
         """Folder or hub id to read from."""

@@ -135,6 +135,14 @@ class Qwen2Audio(AudioModel):
         projector = self._trained_projector()
         projector.linear = StandardisedLinear(projector.linear, mean, deviation, scale=scale)
 
+    def standardise_as_saved(self, tensors: Mapping[str, Tensor]) -> None:
+        means, deviations = (
+            [value for name, value in tensors.items() if name.endswith(f".linear.{moment}")]
+            for moment in ("mean", "deviation")
+        )
+        if means and deviations:
+            self.standardise(means[0], deviations[0])
+
     def _trained_projector(self) -> Any:
         """The projector, or the copy of it that the adapter trains."""
         projector = self.base.model.multi_modal_projector

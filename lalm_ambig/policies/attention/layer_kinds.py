@@ -13,6 +13,9 @@ from peft.utils.transformers_weight_conversion import convert_peft_config_for_tr
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.policies.attention.native_forward import ANOTHER
+
 LINEAR = (nn.Linear, Conv1D)
 """Conv1D is GPT-2's linear layer: its weight is transposed."""
 ROUTER = re.compile(r"router|gating|topk", re.IGNORECASE)
@@ -21,6 +24,22 @@ EXPERT_COUNTS = re.compile(r"(num|n|moe_num)_(local_|routed_)?experts")
 """Settings that say how many experts a layer chooses from."""
 WEIGHT_READ = r"self\.{name}\.weight\b(?!\.(dtype|device|shape|ndim|data)\b|\[)"
 """In a class's source: the weight of its layer `name` goes somewhere without the layer being called."""
+
+
+def decoder_layers(decoder: nn.Module, description: str) -> nn.ModuleList:
+    """The decoder's list of layers: of all its module lists the one with the most parameters.
+
+    Raises:
+        InputError: There is no list; the policy's description is in the message.
+    """
+    lists = [module for module in decoder.modules() if isinstance(module, nn.ModuleList)]
+    if not lists:
+        raise InputError(
+            f"{description} has no list of layers that could be found.",
+            where="policy.path",
+            remedy=ANOTHER,
+        )
+    return max(lists, key=lambda layers: sum(p.numel() for p in layers.parameters()))
 
 
 def decoder_blocks(decoder: nn.Module) -> dict[str, nn.Module]:

@@ -72,6 +72,12 @@ def dtype_to_load(asked: DType, *, trained_whole: bool) -> DType:
     return "float32" if asked == "auto" and trained_whole else asked
 
 
+def torch_dtype(name: DType, config: Any) -> torch.dtype:
+    """The torch type of a name; `auto` is the configuration's, float32 where that has none."""
+    dtype: torch.dtype = (config.dtype or torch.float32) if name == "auto" else getattr(torch, name)
+    return dtype
+
+
 def read_model(model_class: Any, source: str, *, dtype: Any, attention: Attention = "sdpa") -> Any:
     """A model with every weight read from its checkpoint (safetensors), on the CPU.
 

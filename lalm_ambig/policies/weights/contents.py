@@ -17,9 +17,14 @@ from transformers.utils import cached_file
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.weights.hub import check_hub
 from lalm_ambig.policies.weights.quantised import quantisation
+from lalm_ambig.policies.weights.weight_files import first_dtype
 
 WHERE = "policy.path"
 CONFIG, ADAPTER = "config.json", "adapter_config.json"
+DTYPE_KEYS = ("dtype", "torch_dtype")
+"""Keys of the dtype in a config.json: today's, and that of transformers 4."""
+PARTS = ("text_config", "thinker_config")
+"""Settings of a part, which name the dtype where the top level does not."""
 FOREIGN = (
     ("modules.json", "a sentence-transformers model, which embeds sentences and writes none"),
     ("model_index.json", "a diffusers pipeline, which makes images or sound and no text"),
@@ -59,6 +64,40 @@ def check_contents(source: str) -> dict[str, Any]:
         )
     _check_known(source, config)
     return config
+
+
+def model_settings(source: str, path: str) -> dict[str, Any]:
+    """The settings in the config.json of a plain checkpoint.
+
+    Args:
+        source: A folder or a hub id.
+        path: The path as the user wrote it, for the message.
+
+    Raises:
+        InputError: The path holds another thing, or a hub id cannot be reached.
+    """
+    settings = check_contents(source)
+    if not settings:
+        raise InputError(
+            f"no config.json of a model can be read from {path!r}.",
+            where=WHERE,
+            remedy="Give a folder, or a hub id while the hub can be reached.",
+        )
+    return settings
+
+
+def saved_dtype(source: str) -> str | None:
+    """Type of a checkpoint's weights: `float32`, `bfloat16` or `float16`; None if nothing says it.
+
+    The config.json says it, of the model or of one of its parts; or else the first weight file does.
+
+    Raises:
+        InputError: The source holds no plain checkpoint.
+    """
+    config = check_contents(source)
+    parts = [config, *(config[name] for name in PARTS if isinstance(config.get(name), Mapping))]
+    names = [str(part[key]) for part in parts for key in DTYPE_KEYS if part.get(key)]
+    return names[0].removeprefix("torch.") if names else first_dtype(Path(source))
 
 
 def _read(source: str, name: str) -> dict[str, Any] | None:

@@ -119,6 +119,22 @@ def attach_adapter(
     return wrapped, [] if targets.note is None else [targets.note]
 
 
+def checkpoint_activations(decoder: Any, description: str) -> None:
+    """Make the decoder keep only each layer's input in a training pass (see `Adapter.checkpoint_activations`).
+
+    Raises:
+        InputError: The decoder's class cannot compute activations again; the policy's description is in the message.
+    """
+    try:
+        decoder.activation_checkpointing_enable()
+    except ValueError as error:
+        raise InputError(
+            f"{description} cannot compute activations again: {error}",
+            where="policy.adapter",
+            remedy="Set checkpoint_activations to false.",
+        ) from error
+
+
 @contextmanager
 def seeded_cpu_rng() -> Iterator[None]:
     """Inside, what the CPU draws begins with torch's seed, whatever was drawn before; outside, nothing was drawn."""

@@ -6,7 +6,9 @@ contradict them, nothing is loaded.
 """
 
 import json
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,6 +121,38 @@ def trained_biases(model: nn.Module) -> dict[str, nn.Parameter]:
     """The base model's own biases that are trained beside an adapter (`bias: all`); usually none."""
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     return {name: p for name, p in named if "lora_" not in name and ".modules_to_save." not in name}
+
+
+@contextmanager
+def adapter_disabled(model: PeftModel, base_biases: Mapping[str, Tensor]) -> Iterator[None]:
+    """Inside, the model is exactly the base model.
+
+    PEFT switches the adapter's matrices off, but not the biases that it trains (`bias: all`). These are exchanged here.
+
+    Args:
+        model: A model with an adapter.
+        base_biases: The base model's own biases by parameter name, where the adapter trains them.
+    """
+    with ExitStack() as off:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Careful, disabling adapter layers with bias")  # done next
+            off.enter_context(model.disable_adapter())
+        off.enter_context(_with_biases(model, base_biases))
+        yield
+
+
+@contextmanager
+def _with_biases(model: nn.Module, values: Mapping[str, Tensor]) -> Iterator[None]:
+    """Inside, trained biases have these values."""
+    parameters = trained_biases(model) if values else {}
+    trained = {name: parameter.data for name, parameter in parameters.items()}
+    try:
+        for name, parameter in parameters.items():
+            parameter.data = values[name].to(parameter.device, parameter.dtype)
+        yield
+    finally:
+        for name, parameter in parameters.items():
+            parameter.data = trained[name]
 
 
 def _refuse_conflicts(config: LoraConfig, adapter: Adapter, folder: Path, *, projector: str) -> None:

@@ -1,0 +1,60 @@
+"""The audio interface of a policy, with the answers of one that takes text only; `AudioModel` overrides them."""
+
+from collections.abc import Mapping, Sequence
+
+from jaxtyping import Float
+from torch import Tensor
+
+from lalm_ambig.core.errors import InputError
+
+
+class TextOnly:
+    """A policy without audio encoder: each request for one is an InputError in one line."""
+
+    window_s: float = 0.0
+    """Longest audio that the model takes, in seconds; 0 for a text-only model."""
+    projector_name: str = "multi_modal_projector"
+    """Name of the module between audio encoder and language model."""
+    standardise_audio: bool = False
+    """Whether training starts with a fresh projector on standardised features (see `standardise`)."""
+
+    @property
+    def description(self) -> str:
+        """One line for tables and records."""
+        return type(self).__name__
+
+    def log_mel(self, samples: Float[Tensor, " sample"]) -> Float[Tensor, "mel frame"]:
+        """Log-mel frames of a 16 kHz mono clip, with as many frames as the clip itself has."""
+        raise self.text_only_error()
+
+    def audio_tokens(self, frames: Float[Tensor, "mel frame"]) -> int:
+        """Number of placeholder tokens that a clip takes in the prompt."""
+        raise self.text_only_error()
+
+    def encode_audio(self, frames: Sequence[Tensor]) -> list[Float[Tensor, "audio_token channel"]]:
+        """Features of the audio encoder before the projector, one tensor per clip."""
+        raise self.text_only_error()
+
+    def encoder_fingerprint(self) -> str:
+        """Hash that changes whenever cached features of `encode_audio` become invalid."""
+        raise InputError(f"{self.description} has no audio encoder.", where="policy")
+
+    def standardise(self, mean: Float[Tensor, " channel"], deviation: Float[Tensor, " channel"]) -> None:
+        """Restart the trained projector on features with mean 0 and deviation 1 (see `standardise_audio`).
+
+        Args:
+            mean: Mean of each channel over the training clips.
+            deviation: Standard deviation of each channel.
+        """
+        raise InputError(f"{self.description} has no projector to standardise.", where="policy")
+
+    def standardise_as_saved(self, tensors: Mapping[str, Tensor]) -> None:
+        """Standardise with the moments among a checkpoint's tensors; without moments or projector nothing is done."""
+
+    def text_only_error(self) -> InputError:
+        """The error for an item with audio."""
+        return InputError(
+            f"{self.description} takes text only, but an item has audio.",
+            where="policy",
+            remedy="Choose a policy that hears (configs/policy/qwen2_audio.yaml), or items without sound.",
+        )
