@@ -212,7 +212,7 @@ class Method(lightning.LightningModule, ABC):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         self.values = {}
-        loss: Loss = self.policy(lambda: self.reduce(self.gather(batch)))
+        loss: Loss = self.policy.run_step(lambda: self.reduce(self.gather(batch)))
         try:
             weight = self.step_metrics.reduce(batch, loss, self.values)
         except NotFinite as error:

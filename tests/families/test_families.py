@@ -235,7 +235,7 @@ def test_a_step_moves_every_adapter_that_is_called(used: Tried, name: str) -> No
             method.reference.snapshot(used.policy)
         batch = method.encoder(items()[:3])
         called = _called(used.policy)
-        loss = used.policy(lambda: method.reduce(method.gather(batch))).total
+        loss = used.policy.run_step(lambda: method.reduce(method.gather(batch))).total
         loss.backward()
         assert loss.isfinite()
         layers = called()
