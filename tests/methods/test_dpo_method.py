@@ -25,16 +25,16 @@ def test_all_responses_over_the_threshold_can_be_rejected() -> None:
 def plain_sum(method: DPO, item: Item, ids: list[int], skip: list[bool]) -> torch.Tensor:
     """Log-probability of a response by transformers' way: one row, no sharing, the whole head."""
     batch = method.encoder([item])
-    whole = torch.cat([batch.prompt.ids, torch.tensor([ids])], dim=1)
-    mask = torch.ones_like(whole, dtype=torch.bool)
-    states = method.policy.hidden(method.policy.embed(Tokens(whole, mask), batch.audio), mask)[0]
+    sequence = torch.cat([batch.prompt.ids, torch.tensor([ids])], dim=1)
+    mask = torch.ones_like(sequence, dtype=torch.bool)
+    states = method.policy.hidden(method.policy.embed(Tokens(sequence, mask), batch.audio), mask)[0]
     start = batch.prompt.ids.shape[1] - 1
     shares = method.policy.logits(states[start:-1]).log_softmax(-1)
     values = shares.gather(-1, torch.tensor(ids)[:, None])[:, 0]
     return values[~torch.tensor(skip)].sum()
 
 
-SAID = (
+RESPONSES = (
     "<think>the voice is loud</think><answer> anger</answer>",
     "<think>calm</think><answer> fear</answer>",
 )
@@ -45,7 +45,7 @@ def test_margins_are_those_of_two_plain_forward_passes_without_the_name(
     on_policy: MakeMethod, items: Sequence[Item], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     method = on_policy(DPO, negatives=Negatives(group_size=2, js_threshold=0.0, choose="all"), tokens=40)
-    say(method.policy, monkeypatch, SAID)
+    say(method.policy, monkeypatch, RESPONSES)
     item = items[0]
     batch = method.encoder([item])
     experience = method.gather(batch)
@@ -53,12 +53,12 @@ def test_margins_are_those_of_two_plain_forward_passes_without_the_name(
     assert batch.curated is not None
     curated = batch.curated.response.ids[0].tolist()
     skip = batch.curated.is_answer_token[0].tolist()
-    own = torch.stack([experience.chosen[0], *experience.rejected[0]])
+    policy_sums = torch.stack([experience.chosen[0], *experience.rejected[0]])
     reference = torch.stack([experience.chosen_ref[0], *experience.rejected_ref[0]])
 
     def expected() -> torch.Tensor:
         rows = [plain_sum(method, item, curated, skip)]
-        for text in SAID:
+        for text in RESPONSES:
             ids = method.policy.text_ids(text)
             name = method.policy.text_ids(text.split("<answer>")[1].split("<")[0])
             place = len(method.policy.text_ids(text.split("<answer>")[0] + "<answer>"))
@@ -67,24 +67,24 @@ def test_margins_are_those_of_two_plain_forward_passes_without_the_name(
             )
         return torch.stack(rows)
 
-    torch.testing.assert_close(own, expected(), atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(policy_sums, expected(), atol=1e-3, rtol=1e-4)
     with method.policy.adapter_off():
         torch.testing.assert_close(reference, expected(), atol=1e-3, rtol=1e-4)
-    assert not torch.allclose(own, reference, atol=1e-2)
+    assert not torch.allclose(policy_sums, reference, atol=1e-2)
 
 
 def test_the_shared_way_gives_the_plain_ways_loss_and_gradients(
     on_policy: MakeMethod, items: Sequence[Item]
 ) -> None:
-    found = []
+    results = []
     for share in (True, False):
         method = on_policy(DPO, negatives=Negatives(js_threshold=0.1), share_prompt=share)
         loss = method.reduce(method.gather(method.encoder(items))).total
         loss.backward()
-        found.append((float(loss.detach()), gradients(method)))
-    assert found[0][0] == pytest.approx(found[1][0], abs=1e-3)
-    for name, plain in found[1][1].items():
-        assert (found[0][1][name] - plain).abs().max() <= 1e-3 * plain.abs().max().clamp(min=1e-6), name
+        results.append((float(loss.detach()), gradients(method)))
+    assert results[0][0] == pytest.approx(results[1][0], abs=1e-3)
+    for name, plain in results[1][1].items():
+        assert (results[0][1][name] - plain).abs().max() <= 1e-3 * plain.abs().max().clamp(min=1e-6), name
 
 
 def test_without_negatives_the_reference_is_not_asked_and_the_other_terms_train(

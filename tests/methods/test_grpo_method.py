@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from lalm_ambig.rewards.format import Format
 from lalm_ambig.rollouts.passages import ScoredSpan, score_spans
 
 FOUR = Grouping(group_size=4)
-SAID = (
+RESPONSES = (
     "<think>the voice is calm</think><answer> fear</answer>",
     "<think>loud</think><answer> anger</answer>",
     "the words",
@@ -42,17 +43,17 @@ def test_the_name_and_padding_are_left_out_of_the_loss(
     on_policy: MakeMethod, items: Sequence[Item], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     method = on_policy(GRPO, grouping=FOUR, tokens=40)
-    say(method.policy, monkeypatch, SAID)
+    say(method.policy, monkeypatch, RESPONSES)
     experience = method.gather(method.encoder(items[:1]))
     decode = method.policy.tokenizer.decode
     groups = method.rollout_rows
-    assert [row["response"] for row in groups] == list(SAID)
-    for k, text in enumerate(SAID):
+    assert [row["response"] for row in groups] == list(RESPONSES)
+    for k, text in enumerate(RESPONSES):
         ids = method.policy.text_ids(text)
         counted = [token for token, keep in zip(ids, experience.mask[0, k].tolist(), strict=False) if keep]
         name = next((n for n in (" fear", " anger", " sadness") if n in text), "")
         assert decode(counted) == text.replace(name, "", 1) if name else decode(counted) == text
-    ends = [len(method.policy.text_ids(text)) for text in SAID]
+    ends = [len(method.policy.text_ids(text)) for text in RESPONSES]
     stopped = [int(row.nonzero().max()) + 1 for row in experience.mask[0]]
     assert stopped == [ends[0], ends[1], ends[2] + 1, ends[3]], (
         "the end of the turn counts where it was sampled"
@@ -63,7 +64,7 @@ def test_form_and_closing_are_judged(
     on_policy: MakeMethod, items: Sequence[Item], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     method = on_policy(GRPO, grouping=FOUR, tokens=40)
-    say(method.policy, monkeypatch, SAID)
+    say(method.policy, monkeypatch, RESPONSES)
     method.gather(method.encoder(items[:1]))
     assert [row["format"] for row in method.rollout_rows] == [1, 1, 0, 0]
     assert [row["closed"] for row in method.rollout_rows] == [False, False, True, False]
@@ -74,15 +75,15 @@ def test_form_and_closing_are_judged(
 def test_the_shared_way_gives_the_plain_ways_loss_and_gradients(
     on_policy: MakeMethod, items: Sequence[Item], curated: CuratedTrajectory | None
 ) -> None:
-    found = []
+    results = []
     for share in (True, False):
         method = on_policy(GRPO, grouping=FOUR, curated=curated, share_prompt=share)
         loss = method.reduce(method.gather(method.encoder(items))).total
         loss.backward()
-        found.append((float(loss.detach()), gradients(method)))
-    assert found[0][0] == pytest.approx(found[1][0], abs=1e-4)
-    for name, plain in found[1][1].items():
-        assert (found[0][1][name] - plain).abs().max() <= 1e-3 * plain.abs().max().clamp(min=1e-6), name
+        results.append((float(loss.detach()), gradients(method)))
+    assert results[0][0] == pytest.approx(results[1][0], abs=1e-4)
+    for name, plain in results[1][1].items():
+        assert (results[0][1][name] - plain).abs().max() <= 1e-3 * plain.abs().max().clamp(min=1e-6), name
 
 
 def test_one_step_favours_what_earned_more(on_policy: MakeMethod, items: Sequence[Item]) -> None:
@@ -204,9 +205,36 @@ def test_memory_and_reference_survive_a_checkpoint(on_policy: MakeMethod, items:
     other.on_load_checkpoint(saved)
     again = other.gather(batch)
     assert torch.equal(again.old_log_probs, first.old_log_probs)
-    kept = method.reference.start_weights
-    assert kept
-    assert all(torch.equal(weight, kept[name]) for name, weight in other.reference.start_weights.items())
+    weights = method.reference.start_weights
+    assert weights
+    assert all(torch.equal(weight, weights[name]) for name, weight in other.reference.start_weights.items())
+
+
+def test_responses_of_an_older_checkpoint_are_used_again(
+    on_policy: MakeMethod, items: Sequence[Item]
+) -> None:
+    """The mask of the loss was once called `counted`."""
+    method = on_policy(GRPO, grouping=Grouping(group_size=3, updates=2))
+    batch = method.encoder(items)
+    first = method.gather(batch)
+    saved: dict[str, Any] = {"state_dict": {}}
+    method.on_save_checkpoint(saved)
+    (state,) = saved["memory"]
+    for row in state.values():
+        row["counted"] = row.pop("loss_mask")
+    other = on_policy(GRPO, grouping=Grouping(group_size=3, updates=2))
+    other.on_load_checkpoint(saved)
+    assert torch.equal(other.gather(batch).mask, first.mask)
+
+
+def test_a_deviation_over_the_batch_needs_two_prompts(on_policy: MakeMethod) -> None:
+    method = on_policy(GRPO, grouping=Grouping(advantage_scale="batch"))
+    method.check_data(batch_size=2, items=2)
+    with pytest.raises(InputError, match=r"batch_size is 1, but advantage_scale: batch compares at least 2"):
+        method.check_data(batch_size=1, items=9)
+    with pytest.raises(InputError, match=r"there is 1 training item, but advantage_scale: batch"):
+        method.check_data(batch_size=2, items=1)
+    on_policy(GRPO, grouping=FOUR).check_data(batch_size=1, items=1)
 
 
 @pytest.mark.parametrize(

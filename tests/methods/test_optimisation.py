@@ -13,29 +13,29 @@ from lalm_ambig.methods.optimisation import Optimiser, cosine_schedule, paramete
 def rates(steps: int, *, warmup_share: float) -> list[float]:
     optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=2.0)
     schedule = cosine_schedule(optimiser, steps, warmup_share=warmup_share)
-    found = []
+    learning_rates = []
     for _ in range(steps + 1):
-        found.append(optimiser.param_groups[0]["lr"])
+        learning_rates.append(optimiser.param_groups[0]["lr"])
         optimiser.step()
         schedule.step()
-    return found
+    return learning_rates
 
 
 def test_the_rate_rises_linearly_then_falls_by_half_a_cosine() -> None:
-    found = rates(12, warmup_share=0.33)  # four steps of warm-up
-    assert found[:4] == pytest.approx([0.5, 1.0, 1.5, 2.0])
-    assert found[4] == pytest.approx(2.0)
-    assert found[6] == pytest.approx(1 + math.sqrt(0.5))
-    assert found[8] == pytest.approx(1.0)
-    assert found[10] == pytest.approx(1 - math.sqrt(0.5))
-    assert found[12] == pytest.approx(0.0)
+    learning_rates = rates(12, warmup_share=0.33)  # four steps of warm-up
+    assert learning_rates[:4] == pytest.approx([0.5, 1.0, 1.5, 2.0])
+    assert learning_rates[4] == pytest.approx(2.0)
+    assert learning_rates[6] == pytest.approx(1 + math.sqrt(0.5))
+    assert learning_rates[8] == pytest.approx(1.0)
+    assert learning_rates[10] == pytest.approx(1 - math.sqrt(0.5))
+    assert learning_rates[12] == pytest.approx(0.0)
 
 
 def test_three_per_cent_of_a_hundred_steps_are_three() -> None:
-    found = rates(100, warmup_share=0.03)
-    assert found[:3] == pytest.approx([2 / 3, 4 / 3, 2.0])
-    assert found[3] == max(found)
-    assert found[3:] == sorted(found[3:], reverse=True)
+    learning_rates = rates(100, warmup_share=0.03)
+    assert learning_rates[:3] == pytest.approx([2 / 3, 4 / 3, 2.0])
+    assert learning_rates[3] == max(learning_rates)
+    assert learning_rates[3:] == sorted(learning_rates[3:], reverse=True)
 
 
 def test_a_single_step_is_taken_at_the_full_rate() -> None:

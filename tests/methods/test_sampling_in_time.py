@@ -54,12 +54,12 @@ def test_another_step_samples_other_responses_and_the_same_step_the_same(
 
 def test_two_seeds_sample_different_responses(on_policy: MakeMethod, items: Sequence[Item]) -> None:
     method = on_policy(GRPO, grouping=FOUR)
-    batch, found = method.encoder(items), []
+    batch, responses = method.encoder(items), []
     for seed in (0, 1):
         method.sampling = replace(method.sampling, seed=seed)
         method._sample(batch)
-        found.append([row["response"] for row in method.rollout_rows])
-    assert found[0] != found[1]
+        responses.append([row["response"] for row in method.rollout_rows])
+    assert responses[0] != responses[1]
 
 
 def of_two(monkeypatch: pytest.MonkeyPatch, other: Any, *, rank: int) -> None:
@@ -68,7 +68,7 @@ def of_two(monkeypatch: pytest.MonkeyPatch, other: Any, *, rank: int) -> None:
     monkeypatch.setattr("lalm_ambig.core.distributed.rank", lambda: rank)
     monkeypatch.setattr(
         "lalm_ambig.core.distributed.all_gather_object",
-        lambda own: [own, other] if rank == 0 else [other, own],
+        lambda value: [value, other] if rank == 0 else [other, value],
     )
 
 
@@ -77,20 +77,20 @@ def test_the_deviation_of_a_batch_is_over_the_groups_of_all_processes(
     on_policy: MakeMethod, monkeypatch: pytest.MonkeyPatch, rank: int
 ) -> None:
     method = on_policy(GRPO, grouping=Grouping(group_size=3, advantage_scale="batch"))
-    own = torch.tensor([[0.0, 0.1, 0.2], [0.3, 0.3, 0.6]])
+    local = torch.tensor([[0.0, 0.1, 0.2], [0.3, 0.3, 0.6]])
     other = torch.tensor([[5.0, -5.0, 0.0]])
     of_two(monkeypatch, other, rank=rank)
-    found = method._advantages(own, baseline=None)
-    together = advantages(torch.cat([own, other]), scale="batch")[:2]
-    assert torch.allclose(found, together)
-    assert not torch.allclose(found, advantages(own, scale="batch"))
+    advantage = method._advantages(local, baseline=None)
+    together = advantages(torch.cat([local, other]), scale="batch")[:2]
+    assert torch.allclose(advantage, together)
+    assert not torch.allclose(advantage, advantages(local, scale="batch"))
 
 
 def test_a_mean_over_tokens_is_over_those_of_all_processes(
     on_policy: MakeMethod, items: Sequence[Item], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Loss of a process = its sum / tokens; weighted by items as `Pooled` does, the mean over processes must be the sum
-    over all tokens divided by their number."""
+    """A process's loss is its sum / tokens, and `StepMetrics` weights it by items. The mean over processes must then be
+    the sum over all tokens divided by their number."""
     method = on_policy(GRPO, grouping=FOUR, objective=GRPOObjective(average="token", kl_weight=0.0))
     batch = method.encoder(items[:3])
     collected = method.rollout_buffer.get(batch, method.collect)
@@ -112,10 +112,10 @@ def test_dropout_is_off_while_sampling_and_on_again_behind_it(
     quiet = sample_groups(encoder, batch, draw)
     policy.train()
     for _ in range(2):
-        found = sample_groups(encoder, batch, draw)
-        assert found.texts == quiet.texts
-        assert torch.equal(found.log_probs, quiet.log_probs)
-        assert torch.equal(found.predicted_dist, quiet.predicted_dist)
+        groups = sample_groups(encoder, batch, draw)
+        assert groups.texts == quiet.texts
+        assert torch.equal(groups.log_probs, quiet.log_probs)
+        assert torch.equal(groups.predicted_dist, quiet.predicted_dist)
     assert policy.training
 
 
@@ -133,9 +133,9 @@ def test_samples_that_cannot_be_read_are_left_out_of_the_mean(
         return f'{{"{names[0]}": {share}, "{names[1]}": {1 - share}}}'
 
     say(policy, monkeypatch, [stating(1.0), "no object", stating(0.5), "{}"])
-    found = read_samples(encoder, encoder(items[:1]), max_new_tokens=80, samples=4)
-    assert found.predicted_dist[0, :2].tolist() == pytest.approx([0.75, 0.25])
-    assert found.unparsed == (None,)
+    reading = read_samples(encoder, encoder(items[:1]), max_new_tokens=80, samples=4)
+    assert reading.predicted_dist[0, :2].tolist() == pytest.approx([0.75, 0.25])
+    assert reading.unparsed == (None,)
     say(policy, monkeypatch, ["nothing", "no object"])
     nothing = read_samples(encoder, encoder(items[:1]), max_new_tokens=80, samples=2)
     assert nothing.predicted_dist[0].tolist() == pytest.approx([1 / len(names)] * len(names))

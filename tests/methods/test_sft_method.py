@@ -46,11 +46,11 @@ def make(make_policy: MakePolicy, make_encoder: MakeEncoder) -> Make:
 
 def rows_of_the_head(policy: Tiny, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Notes how many rows go through the whole head at each call."""
-    seen, own = [], policy.token_log_probs
+    seen, token_log_probs = [], policy.token_log_probs
 
     def counting(hidden: torch.Tensor, ids: torch.Tensor, *, temperature: float) -> torch.Tensor:
         seen.append(hidden.shape[0])
-        return own(hidden, ids, temperature=temperature)
+        return token_log_probs(hidden, ids, temperature=temperature)
 
     monkeypatch.setattr(policy, "token_log_probs", counting)
     return seen
@@ -78,12 +78,12 @@ def test_token_log_probs_are_the_full_forwards(make: Make, items: Sequence[Item]
     for row, item in enumerate(items):
         one = method.encoder([item])
         ids = one.curated.response.ids
-        whole = torch.cat([one.prompt.ids, ids], dim=1)
+        sequence = torch.cat([one.prompt.ids, ids], dim=1)
         sound = policy.embed(one.prompt, one.audio)
         embeddings = torch.cat([sound, policy.embed_ids(ids)], dim=1)
-        out = policy.base(inputs_embeds=embeddings, attention_mask=torch.ones_like(whole)).logits.log_softmax(
-            -1
-        )
+        out = policy.base(
+            inputs_embeds=embeddings, attention_mask=torch.ones_like(sequence)
+        ).logits.log_softmax(-1)
         expected = out[0, one.prompt.ids.shape[1] - 1 : -1].gather(-1, ids[0][:, None])[:, 0]
         torch.testing.assert_close(
             experience.token_log_probs[row, : len(expected)], expected, atol=1e-4, rtol=1e-4
@@ -117,9 +117,9 @@ def test_the_divergence_is_that_of_the_readout(make: Make, items: Sequence[Item]
 
 def test_the_loss_of_a_batch_is_the_mean_over_its_items(make: Make, items: Sequence[Item]) -> None:
     method = make()
-    whole = method.reduce(method.gather(method.encoder(items))).total
+    batch_loss = method.reduce(method.gather(method.encoder(items))).total
     parts = [method.reduce(method.gather(method.encoder([item]))).total for item in items]
-    torch.testing.assert_close(whole, torch.stack(parts).mean(), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(batch_loss, torch.stack(parts).mean(), atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("weights", [(1.0, 1.0), (0.0, 1.0), (1.0, 0.0)])

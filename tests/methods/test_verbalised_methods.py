@@ -29,24 +29,24 @@ from lalm_ambig.rollouts.parsing import read_stated
 
 GOOD = '{"anger": 0.3, "fear": 0.1, "neutral": 0.6}'
 POOR = '{"happiness": 1}'
-SAID = (GOOD, "mostly neutral", POOR, '{"anger": -1, "neutral": 2}')
+RESPONSES = (GOOD, "mostly neutral", POOR, '{"anger": -1, "neutral": 2}')
 FREE = GRPOObjective(kl_weight=0.0)
 FOUR = Grouping(group_size=4)
 
 
 def shala(on_policy: MakeMethod, **settings: Any) -> GRPO:
-    known = {"rewards": [Shala()], "objective": FREE, "grouping": FOUR, "tokens": 60}
-    made: GRPO = on_policy(GRPO, readout="verbalised", **{"reasoning": False, **known, **settings})
-    return made
+    defaults = {"rewards": [Shala()], "objective": FREE, "grouping": FOUR, "tokens": 60}
+    method: GRPO = on_policy(GRPO, readout="verbalised", **{"reasoning": False, **defaults, **settings})
+    return method
 
 
 def test_responses_are_parsed_and_judged(
     on_policy: MakeMethod, items: Sequence[Item], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     method = shala(on_policy, rewards=[Shala(), Format(weight=0.1)])
-    say(method.policy, monkeypatch, SAID)
+    say(method.policy, monkeypatch, RESPONSES)
     experience = method.gather(method.encoder(items[:1]))
-    assert [row["response"] for row in method.rollout_rows] == list(SAID)
+    assert [row["response"] for row in method.rollout_rows] == list(RESPONSES)
     assert [row["unparsed"] for row in method.rollout_rows] == [None, "no object", None, "negative"]
     assert [row["format"] for row in method.rollout_rows] == [1, 0, 1, 0]
     assert method.rollout_rows[0]["predicted_dist"] == [0.3, 0, 0.1, 0, 0.6, 0]
@@ -69,9 +69,9 @@ def test_the_answer_itself_is_trained_on(
     on_policy: MakeMethod, items: Sequence[Item], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     method = shala(on_policy)
-    say(method.policy, monkeypatch, SAID)
+    say(method.policy, monkeypatch, RESPONSES)
     experience = method.gather(method.encoder(items[:1]))
-    ends = [len(method.policy.text_ids(text)) + 1 for text in SAID]
+    ends = [len(method.policy.text_ids(text)) + 1 for text in RESPONSES]
     assert experience.mask[0].sum(-1).tolist() == ends, "every token, and the end of the turn"
 
 
@@ -81,10 +81,10 @@ def test_training_goes_on_whatever_share_of_responses_cannot_be_read(
 ) -> None:
     """0, 10, 50 and 100 %: a failing response is never the best of its group, and the logs say why it failed."""
     good = [f'{{"neutral": 0.{n}, "anger": 0.{9 - n}}}' for n in range(1, 10)] + [GOOD]
-    said = [good[n] if n >= failing else f'{{"neutral": {n},}}' for n in range(10)]
+    responses = [good[n] if n >= failing else f'{{"neutral": {n},}}' for n in range(10)]
     for rewards in ([Shala()], [MajorityLabel()], [Agreement(), Format()]):
         method = shala(on_policy, rewards=rewards, grouping=Grouping(group_size=10))
-        say(method.policy, monkeypatch, said)
+        say(method.policy, monkeypatch, responses)
         experience = method.gather(method.encoder(items[:1]))
         loss = method.reduce(experience).total
         loss.backward()
@@ -103,20 +103,20 @@ def test_training_goes_on_whatever_share_of_responses_cannot_be_read(
 def test_within_a_group_the_weight_cancels_and_over_a_batch_it_acts(
     on_policy: MakeMethod, items: Sequence[Item], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SPEC 4: advantages with and without H̃, on the same responses."""
+    """Advantages with and without H̃, on the same responses."""
     batch = [items[0], items[2]]
-    said = [GOOD, POOR, '{"neutral": 1}', '{"fear": 1}'] * 2
+    responses = [GOOD, POOR, '{"neutral": 1}', '{"fear": 1}'] * 2
     entropy = normalised_entropy(torch.tensor([item.label_dist for item in batch]))[:, None]
-    found = {}
+    advantage = {}
     for scale in ("group", "batch", "none"):
         for ambiguity in (True, False):
             grouping = replace(FOUR, advantage_scale=scale)
             method = shala(on_policy, rewards=[Shala(ambiguity=ambiguity)], grouping=grouping)
-            say(method.policy, monkeypatch, said)
-            found[scale, ambiguity] = method.gather(method.encoder(batch)).advantages
-    torch.testing.assert_close(found["group", True], found["group", False], atol=5e-3, rtol=0)
-    torch.testing.assert_close(found["none", True], found["none", False] * entropy)
-    ratio = found["batch", True] / found["batch", False]
+            say(method.policy, monkeypatch, responses)
+            advantage[scale, ambiguity] = method.gather(method.encoder(batch)).advantages
+    torch.testing.assert_close(advantage["group", True], advantage["group", False], atol=5e-3, rtol=0)
+    torch.testing.assert_close(advantage["none", True], advantage["none", False] * entropy)
+    ratio = advantage["batch", True] / advantage["batch", False]
     assert float((ratio[0] / ratio[1]).mean()) == pytest.approx(float(entropy[0] / entropy[1]), rel=1e-3)
     assert float(entropy[0] / entropy[1]) < 0.6
 
@@ -136,14 +136,14 @@ def test_skipping_unanimous_items_changes_nothing_but_the_work(
     on_policy: MakeMethod, items: Sequence[Item], scale: Any
 ) -> None:
     """Item 1 has one class: the loss and its gradients are those of the run that samples for it as well."""
-    found = []
+    results = []
     for skip in (False, True):
         grouping = Grouping(group_size=4, advantage_scale=scale, skip_unanimous=skip)
         method = shala(on_policy, rewards=[Varied()], grouping=grouping, tokens=8)
         loss = method.reduce(method.gather(method.encoder(items))).total
         loss.backward()
-        found.append((float(loss.detach()), gradients(method), {row["id"] for row in method.rollout_rows}))
-    (loss, grads, ids), (skipped_loss, skipped_grads, skipped_ids) = found
+        results.append((float(loss.detach()), gradients(method), {row["id"] for row in method.rollout_rows}))
+    (loss, grads, ids), (skipped_loss, skipped_grads, skipped_ids) = results
     assert ids == {item.id for item in items}
     assert skipped_ids == ids - {"i1"}
     assert skipped_loss == pytest.approx(loss, abs=1e-6)
@@ -233,7 +233,7 @@ def test_dpo_rejects_what_is_far_off_or_cannot_be_read(
     for choose, expected in (("all", [0, 1, 1, 1]), ("worst", [0, 1, 0, 0])):
         negatives = Negatives(group_size=4, choose=choose)
         method = on_policy(DPO, negatives=negatives, reasoning=False, **settings)
-        say(method.policy, monkeypatch, SAID)
+        say(method.policy, monkeypatch, RESPONSES)
         experience = method.gather(method.encoder(items[:1]))
         assert [row["rejected"] for row in method.rollout_rows] == expected
         assert int(experience.is_pair.sum()) == sum(expected)
@@ -249,7 +249,7 @@ def test_the_curated_trajectory_states_p(
 ) -> None:
     for reasoning in (False, True):
         method = shala(on_policy, curated=CuratedTrajectory(earns=earns), reasoning=reasoning)
-        say(method.policy, monkeypatch, SAID)
+        say(method.policy, monkeypatch, RESPONSES)
         experience = method.gather(method.encoder(items[:1]))
         assert experience.advantages.shape == (1, 5)
         assert float(experience.advantages[0, 4]) == pytest.approx(

@@ -10,17 +10,17 @@ REWARDS = torch.tensor([[1.0, 2.0, 6.0], [0.0, 0.0, 3.0]])
 
 def test_group_scale_is_the_sample_standard_score_of_each_group() -> None:
     """First group: mean 3, deviations −2, −1, 3, sample variance 14/2 = 7."""
-    found = advantages(REWARDS)
+    values = advantages(REWARDS)
     expected = torch.tensor([-2.0, -1.0, 3.0]) / (7**0.5 + EPSILON)
-    torch.testing.assert_close(found[0], expected)
-    torch.testing.assert_close(found[1], torch.tensor([-1.0, -1.0, 2.0]) / (3**0.5 + EPSILON))
+    torch.testing.assert_close(values[0], expected)
+    torch.testing.assert_close(values[1], torch.tensor([-1.0, -1.0, 2.0]) / (3**0.5 + EPSILON))
 
 
 def test_batch_scale_divides_by_the_deviation_over_all_groups() -> None:
     """All six: mean 2, squares 1+0+16+4+4+1 = 26, sample variance 26/5."""
-    found = advantages(REWARDS, scale="batch")
+    values = advantages(REWARDS, scale="batch")
     expected = torch.tensor([[-2.0, -1.0, 3.0], [-1.0, -1.0, 2.0]]) / ((26 / 5) ** 0.5 + EPSILON)
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(values, expected)
 
 
 def test_no_scale_only_centres() -> None:
@@ -30,9 +30,9 @@ def test_no_scale_only_centres() -> None:
 def test_a_trajectory_outside_the_baseline_still_has_an_advantage() -> None:
     """Baseline of the first two: mean 1.5, deviation 0.5·√2; the third stands 4.5 above."""
     baseline = torch.tensor([True, True, False])
-    found = advantages(REWARDS[:1], baseline=baseline)
+    values = advantages(REWARDS[:1], baseline=baseline)
     deviation = 0.5**0.5 + EPSILON
-    torch.testing.assert_close(found, torch.tensor([[-0.5, 0.5, 4.5]]) / deviation)
+    torch.testing.assert_close(values, torch.tensor([[-0.5, 0.5, 4.5]]) / deviation)
 
 
 def test_a_group_without_spread_has_zero_advantages() -> None:

@@ -37,23 +37,23 @@ def experience(
 
 def test_by_hand() -> None:
     """β·margin = 0.5 · 2 = 1: −log σ(1) = 0.31326; CE 2 nats a token; KL 0 at p = p̂ = (½, ½)."""
-    found = DPOObjective(beta=0.5, kl_weight=0.3, ce_weight=0.1)(experience([[2.0]], [[True]]))
-    assert float(found.total.detach()) == pytest.approx(0.313262 + 0.1 * 2.0, abs=1e-5)
-    assert float(found.parts["margin"]) == pytest.approx(2.0)
-    assert float(found.parts["preference_accuracy"]) == 1.0
+    loss = DPOObjective(beta=0.5, kl_weight=0.3, ce_weight=0.1)(experience([[2.0]], [[True]]))
+    assert float(loss.total.detach()) == pytest.approx(0.313262 + 0.1 * 2.0, abs=1e-5)
+    assert float(loss.parts["margin"]) == pytest.approx(2.0)
+    assert float(loss.parts["preference_accuracy"]) == 1.0
 
 
 def test_the_divergence_is_forward_and_weighted() -> None:
     """p = (½, ½), logits (log 3, 0): p̂ = (¾, ¼); KL(p‖p̂) = ½ log(½/¾) + ½ log(½/¼) = 0.14384."""
-    given = experience([[0.0]], [[False]], logits=[[math.log(3), 0.0]])
-    found = DPOObjective(kl_weight=2.0, ce_weight=0.0)(given)
-    assert float(found.parts["kl"]) == pytest.approx(0.143841, abs=1e-5)
-    assert float(found.total.detach()) == pytest.approx(2 * 0.143841, abs=1e-5)
+    gathered = experience([[0.0]], [[False]], logits=[[math.log(3), 0.0]])
+    loss = DPOObjective(kl_weight=2.0, ce_weight=0.0)(gathered)
+    assert float(loss.parts["kl"]) == pytest.approx(0.143841, abs=1e-5)
+    assert float(loss.total.detach()) == pytest.approx(2 * 0.143841, abs=1e-5)
 
 
 def test_no_margin_costs_log_two() -> None:
-    found = DPOObjective(kl_weight=0.0, ce_weight=0.0)(experience([[0.0]], [[True]]))
-    assert float(found.total.detach()) == pytest.approx(math.log(2))
+    loss = DPOObjective(kl_weight=0.0, ce_weight=0.0)(experience([[0.0]], [[True]]))
+    assert float(loss.total.detach()) == pytest.approx(math.log(2))
 
 
 def test_a_larger_margin_costs_less() -> None:
@@ -66,27 +66,27 @@ def test_a_larger_margin_costs_less() -> None:
 
 def test_an_item_without_a_negative_trains_on_the_other_terms_alone() -> None:
     both = experience([[4.0], [-9.0]], [[True], [False]])
-    found = DPOObjective(beta=1.0, kl_weight=0.0, ce_weight=0.0)(both)
-    assert float(found.total.detach()) == pytest.approx(-float(logsigmoid(torch.tensor(4.0))) / 2, abs=1e-6)
-    assert float(found.parts["items_with_negative"]) == 0.5
+    loss = DPOObjective(beta=1.0, kl_weight=0.0, ce_weight=0.0)(both)
+    assert float(loss.total.detach()) == pytest.approx(-float(logsigmoid(torch.tensor(4.0))) / 2, abs=1e-6)
+    assert float(loss.parts["items_with_negative"]) == 0.5
     none = DPOObjective(ce_weight=0.25, kl_weight=0.0)(experience([[4.0]], [[False]]))
     assert float(none.total.detach()) == pytest.approx(0.25 * 2.0)
     assert none.parts["margin"].isnan(), "no pair has no margin, which is not a margin of 0"
 
 
 def test_several_negatives_are_averaged_within_their_item() -> None:
-    found = DPOObjective(beta=1.0, kl_weight=0.0, ce_weight=0.0)(
+    loss = DPOObjective(beta=1.0, kl_weight=0.0, ce_weight=0.0)(
         experience([[1.0, 1.0, 9.0]], [[True, True, False]])
     )
     expected = -(logsigmoid(torch.tensor([1.0, 1.0]))).mean()
-    assert float(found.total.detach()) == pytest.approx(float(expected), abs=1e-6)
+    assert float(loss.total.detach()) == pytest.approx(float(expected), abs=1e-6)
 
 
 def test_gradients_push_the_curated_up_and_the_rejected_down() -> None:
     chosen, rejected = torch.zeros(1, requires_grad=True), torch.zeros(1, 1, requires_grad=True)
-    given = experience([[0.0]], [[True]])
+    gathered = experience([[0.0]], [[True]])
     moved = DPOExperience(
-        chosen, torch.zeros(1), rejected, torch.zeros(1, 1), torch.tensor([[True]]), given.supervised
+        chosen, torch.zeros(1), rejected, torch.zeros(1, 1), torch.tensor([[True]]), gathered.supervised
     )
     DPOObjective(beta=0.2, kl_weight=0.0, ce_weight=0.0)(moved).total.backward()
     assert chosen.grad is not None

@@ -31,9 +31,9 @@ def test_by_hand_with_both_clips() -> None:
 
     −[ (1.2·2 + 0.5·2)/2 + (−0.8 − 1.5)/2 ] / 2 = −[1.7 − 1.15]/2 = −0.275
     """
-    found = GRPOObjective(kl_weight=0.0)(experience([[[1.5, 0.5], [0.5, 1.5]]], [[2.0, -1.0]]))
-    assert float(found.total.detach()) == pytest.approx(-0.275, abs=1e-6)
-    assert float(found.parts["clipped_share"]) == pytest.approx(0.5)
+    loss = GRPOObjective(kl_weight=0.0)(experience([[[1.5, 0.5], [0.5, 1.5]]], [[2.0, -1.0]]))
+    assert float(loss.total.detach()) == pytest.approx(-0.275, abs=1e-6)
+    assert float(loss.parts["clipped_share"]) == pytest.approx(0.5)
 
 
 def test_asymmetric_clip() -> None:
@@ -45,9 +45,9 @@ def test_asymmetric_clip() -> None:
 
 
 def test_a_clipped_token_has_no_gradient_and_others_have() -> None:
-    given_ = experience([[[1.5, 0.5]]], [[2.0]])
-    GRPOObjective(kl_weight=0.0)(given_).total.backward()
-    gradient = given_.log_probs.grad
+    gathered = experience([[[1.5, 0.5]]], [[2.0]])
+    GRPOObjective(kl_weight=0.0)(gathered).total.backward()
+    gradient = gathered.log_probs.grad
     assert gradient is not None
     assert gradient[0, 0, 0] == 0
     assert gradient[0, 0, 1] == pytest.approx(-2.0 * 0.5 / 2)
@@ -55,28 +55,28 @@ def test_a_clipped_token_has_no_gradient_and_others_have() -> None:
 
 def test_at_the_sampling_policy_the_gradient_is_the_policy_gradient() -> None:
     """Ratio 1: the gradient of −Â·log π, averaged: −Â/(tokens · responses)."""
-    given_ = experience([[[1.0, 1.0], [1.0, 1.0]]], [[1.0, -3.0]])
-    GRPOObjective(kl_weight=0.0)(given_).total.backward()
-    assert given_.log_probs.grad is not None
-    assert given_.log_probs.grad[0].tolist() == [[-0.25, -0.25], [0.75, 0.75]]
+    gathered = experience([[[1.0, 1.0], [1.0, 1.0]]], [[1.0, -3.0]])
+    GRPOObjective(kl_weight=0.0)(gathered).total.backward()
+    assert gathered.log_probs.grad is not None
+    assert gathered.log_probs.grad[0].tolist() == [[-0.25, -0.25], [0.75, 0.75]]
 
 
 def test_averages_by_sequence_by_token_and_by_a_constant() -> None:
     """Advantages 1 and −2, ratios 1, lengths 3 and 1: −[1 − 2]/2; −(3·1 − 2)/4; −(3/10 − 2/10)/2."""
     mask = [[[True, True, True], [True, False, False]]]
-    given_ = experience([[[1.0] * 3, [1.0] * 3]], [[1.0, -2.0]], mask=mask)
+    gathered = experience([[[1.0] * 3, [1.0] * 3]], [[1.0, -2.0]], mask=mask)
     expected = {"sequence": 0.5, "token": -0.25, "constant": -0.05}
     for average, value in expected.items():
-        found = GRPOObjective(kl_weight=0.0, average=average, constant_tokens=10)(given_)  # type: ignore[arg-type]
-        assert float(found.total.detach()) == pytest.approx(value, abs=1e-6), average
+        loss = GRPOObjective(kl_weight=0.0, average=average, constant_tokens=10)(gathered)  # type: ignore[arg-type]
+        assert float(loss.total.detach()) == pytest.approx(value, abs=1e-6), average
 
 
 def test_the_penalty_is_k3_and_grows_with_its_weight() -> None:
     """π_ref/π = 2: 2 − log 2 − 1 = 0.30685 nats a token."""
-    given_ = experience([[[1.0, 1.0]]], [[0.0]], ref_ratio=2.0)
-    found = GRPOObjective(kl_weight=0.5)(given_)
-    assert float(found.parts["kl_to_reference"]) == pytest.approx(1 - math.log(2), abs=1e-6)
-    assert float(found.total.detach()) == pytest.approx(0.5 * (1 - math.log(2)), abs=1e-6)
+    gathered = experience([[[1.0, 1.0]]], [[0.0]], ref_ratio=2.0)
+    loss = GRPOObjective(kl_weight=0.5)(gathered)
+    assert float(loss.parts["kl_to_reference"]) == pytest.approx(1 - math.log(2), abs=1e-6)
+    assert float(loss.total.detach()) == pytest.approx(0.5 * (1 - math.log(2)), abs=1e-6)
 
 
 def test_k3_is_unbiased_for_the_divergence_to_the_reference() -> None:
@@ -119,14 +119,14 @@ def test_an_independent_loop_agrees(seed: int, low: float, high: float, beta: fl
                     continue
                 ratio = math.exp(float(log_probs[g, k, t] - old[g, k, t]))
                 a = float(advantage[g, k])
-                kept = min(max(ratio, 1 - low), 1 + high)
+                clipped = min(max(ratio, 1 - low), 1 + high)
                 r = math.exp(float(ref[g, k, t] - log_probs[g, k, t]))
-                terms.append(-min(ratio * a, kept * a) + beta * (r - math.log(r) - 1))
+                terms.append(-min(ratio * a, clipped * a) + beta * (r - math.log(r) - 1))
             total += sum(terms) / max(1, len(terms))
-    found = GRPOObjective(clip_low=low, clip_high=high, kl_weight=beta)(
+    loss = GRPOObjective(clip_low=low, clip_high=high, kl_weight=beta)(
         GRPOExperience(log_probs, old, ref, mask, advantage)
     )
-    assert float(found.total.detach()) == pytest.approx(total / 6, abs=1e-4)
+    assert float(loss.total.detach()) == pytest.approx(total / 6, abs=1e-4)
 
 
 @pytest.mark.parametrize(

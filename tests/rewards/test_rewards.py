@@ -25,14 +25,14 @@ SMOOTHED = 2 * 1e-3
 
 
 def reward_classes() -> list[type[Reward]]:
-    found = []
+    rewards = []
     for module in pkgutil.iter_modules(lalm_ambig.rewards.__path__):
         loaded = importlib.import_module(f"lalm_ambig.rewards.{module.name}")
         classes = [
             c for _, c in inspect.getmembers(loaded, inspect.isclass) if c.__module__ == loaded.__name__
         ]
-        found += [c for c in classes if issubclass(c, Reward) and not inspect.isabstract(c)]
-    return found
+        rewards += [c for c in classes if issubclass(c, Reward) and not inspect.isabstract(c)]
+    return rewards
 
 
 every_reward = pytest.mark.parametrize("cls", reward_classes(), ids=lambda cls: cls.__name__)
@@ -57,10 +57,10 @@ def both_readouts(dist: torch.Tensor) -> list[Groups]:
 
 def test_agreement_is_minus_the_forward_divergence() -> None:
     """p=(½,½): p̂=(½,½) earns 0, p̂=(¾,¼) −0.14384; p=(1,0): p̂=(¾,¼) −log(4/3)."""
-    found = Agreement()(EXAMPLE, LABEL)
-    assert found[0].tolist() == pytest.approx([0.0, -0.143841], abs=1e-5)
-    assert float(found[1, 0]) == pytest.approx(-math.log(4 / 3), abs=1e-5)
-    assert float(found[1, 1]) == pytest.approx(-math.log(1 + math.exp(5)), abs=1e-4)
+    values = Agreement()(EXAMPLE, LABEL)
+    assert values[0].tolist() == pytest.approx([0.0, -0.143841], abs=1e-5)
+    assert float(values[1, 0]) == pytest.approx(-math.log(4 / 3), abs=1e-5)
+    assert float(values[1, 1]) == pytest.approx(-math.log(1 + math.exp(5)), abs=1e-4)
 
 
 def test_agreement_of_a_stated_distribution_is_smoothed_and_capped() -> None:
@@ -89,7 +89,7 @@ def test_format_is_one_or_nothing() -> None:
 
 
 @every_reward
-def test_no_response_earns_more_than_perfect_and_the_best_one_earns_it(cls: type[Reward]) -> None:
+def test_no_response_earns_more_than_upper_bound_and_the_best_one_earns_it(cls: type[Reward]) -> None:
     reward = cls()  # type: ignore[call-arg]
     best = reward.upper_bound(LABEL)
     for example in both_readouts(candidates()):
@@ -102,7 +102,9 @@ def test_no_response_earns_more_than_perfect_and_the_best_one_earns_it(cls: type
 @pytest.mark.parametrize("reward", [Agreement(), Shala(), Shala(ambiguity=False), Format()])
 def test_what_people_say_earns_most(reward: Reward) -> None:
     for example in both_readouts(LABEL[:, None]):
-        torch.testing.assert_close(reward(example, LABEL)[:, 0], reward.upper_bound(LABEL), atol=SMOOTHED, rtol=0)
+        torch.testing.assert_close(
+            reward(example, LABEL)[:, 0], reward.upper_bound(LABEL), atol=SMOOTHED, rtol=0
+        )
 
 
 @every_reward
@@ -124,12 +126,12 @@ def test_an_unparsable_response_earns_the_minimum_and_is_never_the_best(cls: typ
 def test_a_response_earns_the_same_in_any_company(cls: type[Reward]) -> None:
     reward, dist = cls(), candidates()  # type: ignore[call-arg]
     order = torch.tensor([3, 0, 6, 2, 5, 1, 4])
-    for whole, moved in zip(both_readouts(dist), both_readouts(dist[:, order]), strict=True):
-        torch.testing.assert_close(reward(whole, LABEL)[:, order], reward(moved, LABEL))
+    for groups, shuffled in zip(both_readouts(dist), both_readouts(dist[:, order]), strict=True):
+        torch.testing.assert_close(reward(groups, LABEL)[:, order], reward(shuffled, LABEL))
 
 
 @every_reward
-def test_silent_items_are_those_on_which_nothing_can_be_earned(cls: type[Reward]) -> None:
+def test_always_zero_items_are_those_on_which_nothing_can_be_earned(cls: type[Reward]) -> None:
     reward = cls()  # type: ignore[call-arg]
     assert (reward.upper_bound(LABEL)[reward.always_zero(LABEL)] == 0).all()
     assert reward.always_zero(LABEL).any() <= reward.constant_per_item
@@ -141,7 +143,7 @@ def test_only_shala_weighs_items() -> None:
     assert float(normalised_entropy(LABEL)[1]) == 0  # the item of LABEL that it is silent about
 
 
-def test_the_total_is_weighted_as_in_a6() -> None:
+def test_the_total_is_weighted_as_in_equation_6() -> None:
     rewards = [Agreement(), Format(weight=0.1)]
     parts = compute_rewards(rewards, EXAMPLE, label_dist=LABEL, items=ITEMS)
     assert total_reward(rewards, parts)[0].tolist() == pytest.approx([0.1, -0.143841], abs=1e-5)

@@ -1,4 +1,4 @@
-"""Paper B's rewards: SHALA, its ablation, and majority-label supervision."""
+"""SHALA-LLM's rewards: SHALA, its ablation, and majority-label supervision."""
 
 import pytest
 import torch
@@ -34,8 +34,8 @@ def test_shala_against_scipy(ambiguity: bool) -> None:
     drawn[:, :, 0] *= torch.rand(3, 7) > 0.5  # with zeros
     drawn /= drawn.sum(-1, keepdim=True)
     label, dist = drawn[:, 0], drawn[:, 1:]
-    found = Shala(ambiguity=ambiguity)(stated(dist.tolist()), label)
-    for p, rows, values in zip(label.double().numpy(), dist.double().numpy(), found, strict=True):
+    values_per_item = Shala(ambiguity=ambiguity)(stated(dist.tolist()), label)
+    for p, rows, values in zip(label.double().numpy(), dist.double().numpy(), values_per_item, strict=True):
         weight = entropy(p, base=5) if ambiguity else 1.0
         expected = [weight * (1 - jensenshannon(p, row, base=2)) for row in rows]
         assert values.tolist() == pytest.approx(expected, abs=1e-5)
@@ -47,7 +47,7 @@ def test_shala_reads_logits_as_well() -> None:
     torch.testing.assert_close(from_logits, Shala(ambiguity=False)(stated(dist.tolist()), LABEL))
 
 
-def test_shala_is_silent_where_annotators_agree_unless_it_does_not_weigh() -> None:
+def test_shala_is_always_zero_where_annotators_agree_unless_it_does_not_weigh() -> None:
     assert Shala().always_zero(LABEL).tolist() == [False, True]
     assert Shala(ambiguity=False).always_zero(LABEL).tolist() == [False, False]
     assert (Shala().constant_per_item, Shala(ambiguity=False).constant_per_item) == (True, False)

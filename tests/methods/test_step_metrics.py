@@ -1,4 +1,4 @@
-"""What a process's loss is multiplied by, so that the mean over processes is the mean over items."""
+"""The loss scale under which the mean over processes is the mean over items."""
 
 from typing import Any
 
