@@ -1,4 +1,7 @@
-"""Logit readout (A 3.3.1): softmax over the logits of the category names where the answer starts."""
+r"""Logit readout: a softmax over the scores of the category names at the answer position.
+
+From the ambiguity-aware LALM, section 3.3.1. Scoring whole names (`scoring: sequence`) is ours.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,26 +16,26 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.readouts.response import TAGS, Tags
 
 Scoring = Literal["first", "sequence"]
-"""`first`: by the logit of a name's first token; `sequence`: by the log-probability of the whole name."""
+"""Score of a name: `first`, the logit of its first token; `sequence`, the log-probability of all of its tokens."""
 TextIds = Callable[[str], list[int]]
-"""Token ids of a text, nothing added around it."""
+"""Token ids of a text, without special tokens around it."""
 
 
 @dataclass(frozen=True)
 class AnswerTokens:
-    """How a tokenizer writes the answer."""
+    """The answer in a tokenizer's tokens."""
 
     open_ids: tuple[int, ...]
     """Tokens of `<answer>`."""
     name_ids: tuple[tuple[int, ...], ...]
-    """Tokens of each category name as it stands behind `<answer>`, in the category set's order."""
+    """Tokens of each category name after `<answer>`, in the category set's order."""
     scoring: Scoring = "first"
     tags: Tags = TAGS
-    """Around reasoning and answer, as a response to these prompts writes them."""
+    """The tags around reasoning and answer in responses to these prompts."""
 
     @property
     def first_ids(self) -> tuple[int, ...]:
-        """The token by which each name is scored."""
+        """First token of each name, by which `scoring: first` scores it."""
         return tuple(ids[0] for ids in self.name_ids)
 
 
@@ -44,22 +47,30 @@ def answer_tokens(
     tags: Tags = TAGS,
     as_text: Callable[[str], str] = str,
 ) -> AnswerTokens:
-    """The tokens of the answer's place and of each name behind it, which `as_text` makes text (see `Policy.as_text`).
+    """The tokens of `<answer>` and of each name after it.
 
-    Raises InputError where the tokenizer merges a name into the tag, where two names begin with the same token (unless
-    whole names are scored), or where one name's tokens begin another's: both names and their tokens are in the message.
+    Args:
+        text_ids: The tokenizer, without special tokens.
+        categories: The classes; their verbalisers are the names.
+        scoring: How names are scored.
+        tags: The tags around reasoning and answer.
+        as_text: Breaks control tokens in a name (see `Policy.as_text`).
+
+    Raises:
+        InputError: The tokenizer merges a name into the tag; two names begin with the same token under `scoring:
+            first`; or one name's tokens begin another's. Both names and their tokens are in the message.
     """
     opening = text_ids(tags.answer_open)
     names = []
     for name, verbaliser in zip(categories.names, categories.verbalisers, strict=True):
-        whole = text_ids(tags.answer_open + as_text(verbaliser))
-        if whole[: len(opening)] != opening or len(whole) == len(opening):
+        ids = text_ids(tags.answer_open + as_text(verbaliser))
+        if ids[: len(opening)] != opening or len(ids) == len(opening):
             raise InputError(
-                f"the tokenizer joins {tags.answer_open!r} and {verbaliser!r} ({name}) into {whole}:",
+                f"the tokenizer joins {tags.answer_open!r} and {verbaliser!r} ({name}) into {ids}:",
                 where="readout",
                 remedy="choose another verbaliser for this class.",
             )
-        names.append(tuple(whole[len(opening) :]))
+        names.append(tuple(ids[len(opening) :]))
     if scoring == "first":
         _refuse_collisions(categories, names)
     _refuse_prefixes(categories, names)
@@ -81,7 +92,7 @@ def _refuse_collisions(categories: CategorySet, names: list[tuple[int, ...]]) ->
 
 
 def _refuse_prefixes(categories: CategorySet, names: list[tuple[int, ...]]) -> None:
-    """A name that begins another's could never be less likely than it."""
+    """Refuse a name whose tokens begin another's: it could never be less likely than the other."""
     for a, short in zip(categories.verbalisers, names, strict=True):
         for b, long in zip(categories.verbalisers, names, strict=True):
             if a != b and long[: len(short)] == short:
@@ -93,13 +104,24 @@ def _refuse_prefixes(categories: CategorySet, names: list[tuple[int, ...]]) -> N
 
 
 def predicted_dist(category_logits: Float[Tensor, "*batch category"]) -> Float[Tensor, "*batch category"]:
-    """p̂: softmax over the category logits, in float32."""
+    r"""Predicted distribution $\hat p = \mathrm{softmax}(z)$ of category scores $z$, in float32; it sums to 1.
+
+    >>> predicted_dist(torch.tensor([0.0, 0.0])).tolist()
+    [0.5, 0.5]
+    """
     return torch.softmax(category_logits.float(), dim=-1)
 
 
 def class_mass(
     category_logits: Float[Tensor, "item category"], all_logits: Float[Tensor, "item vocabulary"]
 ) -> Float[Tensor, " item"]:
-    """Share of the whole next-token probability on the category tokens, in (0, 1] (SPEC 3)."""
+    r"""Share of the next-token probability that is on the category tokens, in (0, 1].
+
+    $\sum_c e^{z_c} / \sum_v e^{z_v}$ with $c$ over the categories and $v$ over the vocabulary. A small share says that
+    the policy would rather write something else. The measure is ours.
+
+    >>> round(class_mass(torch.tensor([[0.0, 0.0]]), torch.tensor([[0.0, 0.0, 0.0, 0.0]])).item(), 4)
+    0.5
+    """
     log_share = category_logits.float().logsumexp(-1) - all_logits.float().logsumexp(-1)
     return log_share.exp().clamp(max=1)

@@ -1,4 +1,4 @@
-"""The form of a response, `<think>…</think><answer>NAME</answer>`, and what one lacks of it."""
+"""The form of a response, `<think>…</think><answer>NAME</answer>`, and what an incomplete one lacks."""
 
 import re
 from dataclasses import dataclass, replace
@@ -6,27 +6,27 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Tags:
-    """The tags around reasoning and answer; those that the prompts ask for, unless a base model has its own."""
+    """The tags around reasoning and answer: those of the prompts, unless a base model was trained with others."""
 
     think_open: str = "<think>"
     think_close: str = "</think>"
     answer_open: str = "<answer>"
     answer_close: str = "</answer>"
     opened: bool = False
-    """Whether the prompt ends inside a thought: a response goes on in it and does not write `think_open` again."""
+    """Whether the prompt ends inside a thought: a response continues it and does not write `think_open` again."""
 
     def retag(self, prompt: str) -> str:
-        """A prompt that asks for the usual tags, asking for these."""
+        """A prompt with the default tags, asking for these tags instead."""
         for name in ("think_open", "think_close", "answer_open", "answer_close"):
             prompt = prompt.replace(getattr(TAGS, name), getattr(self, name))
         return prompt
 
     def at_once(self) -> "Tags":
-        """The tags of a response without reasoning, whose prompt ends in no thought."""
+        """The tags of a response without reasoning, whose prompt does not end inside a thought."""
         return replace(self, opened=False)
 
     def curated_start(self, rationale: str | None) -> str:
-        """The curated response up to the answer's place; without a rationale the answer comes at once."""
+        """The curated response up to the answer position; without a rationale it is `<answer>` alone."""
         if rationale is None:
             return self.answer_open
         begin = "" if self.opened else self.think_open
@@ -37,10 +37,10 @@ class Tags:
         return f"{rationale.rstrip()}{self.think_close if self.opened else ''}\n"
 
     def split_thought(self, text: str) -> tuple[str, str]:
-        """A response's thought, without its tags, and what follows it.
+        """Split a response into its thought, without tags, and the rest.
 
-        Nothing follows a thought that is not closed, and a response without one is all answer. A response may open a
-        thought of its own accord.
+        A thought that is not closed is the entire response. A response without a thought is all rest. A response may
+        open a thought even if the prompt asks for none.
         """
         start = text.lstrip()
         if not self.opened and not start.startswith(self.think_open):
@@ -55,10 +55,13 @@ class Tags:
         return self.split_thought(text)[1] if self.opened else text
 
     def completion_to_answer(self, text: str) -> str:
-        """What must be appended to a response so that it reaches the answer's place; empty where it has.
+        """The string that leads from a response to the answer position; empty if the response has reached it.
 
-        A tag of which the text already ends with a part is completed, not repeated. In a thought that the prompt has
-        opened no answer counts until it is closed.
+        A tag at the text's end that is incomplete is completed, not repeated. In a thought that the prompt has opened,
+        no answer counts until the thought is closed.
+
+        >>> Tags().completion_to_answer("<think>low voice</th")
+        'ink><answer>'
         """
         answer = self.answer_open
         if answer in self.outside_thought(text):
@@ -75,10 +78,10 @@ class Tags:
         return needed
 
     def is_well_formed(self, text: str) -> bool:
-        """Whether a response is `<think>…</think><answer>NAME</answer>`: some reasoning, some name, each tag once,
-        nothing beside them but white space. Which name it is does not count: the distribution is read before it.
+        """Whether a response has the form `<think>…</think><answer>NAME</answer>`.
 
-        In a thought that the prompt has opened, the first tag is there already and must not come again.
+        There must be reasoning, a name, each tag once, and nothing else but white space. Any name will do, since the
+        distribution is read before it. In a thought that the prompt has opened, the first tag must not come again.
         """
         every = [
             re.escape(tag) for tag in (self.think_open, self.think_close, self.answer_open, self.answer_close)

@@ -1,9 +1,11 @@
-"""Verbalised readout (B 3.2): the response states the distribution as a JSON object of class → probability.
+"""Verbalised readout: the response states the distribution as a JSON object of class → probability.
 
-What is read is the last well-formed object of the response that is not inside another one; everything around it is
-ignored. It is never repaired or guessed (SPEC 2): what is not JSON is no object, and an object that does not state a
-distribution over the classes makes the response unparsable, for a reason that is counted. So does a last object that
-is only a part of the answer: its shares, divided by their sum, would be another distribution than the one stated.
+From SHALA-LLM, section 3.2 and eq. 5. The paper does not say how responses are parsed; these rules are ours:
+
+1. The last well-formed object counts that is not inside another one. Text around it is ignored.
+2. Nothing is repaired or guessed. What is not JSON is no object.
+3. An object that states no distribution over the classes makes the response unparsable, with a reason that is counted.
+4. So does a last object that is only a part of the answer: rescaled, it would be another distribution.
 """
 
 import json
@@ -25,37 +27,47 @@ Reason = Literal[
     "several objects",
     "one class only",
 ]
-"""`no object`: nothing in it is a well-formed JSON object; `no number`: a value is not one, or not finite; `several
-objects`: a class is given a value elsewhere and the last object does not name it; `one class only`: the object names
-one class of several, with a share that is not the whole."""
-WHOLE = (1, 100)
-"""The share of a class that has everything, also in percent."""
+"""Why a response is unparsable. `no object`: it holds no well-formed JSON object. `no number`: a value is no finite
+number. `several objects`: a class has a value elsewhere, and the last object does not name it. `one class only`: the
+object names one class of several, with a share below 1."""
+CERTAIN = (1, 100)
+"""The share of a class that has all of the probability, as a fraction and in percent."""
 KEY = re.compile(r'"((?:[^"\\]|\\.)*)"\s*:\s*[-\d.\["{]')
-"""A key with a value behind it, in an object or in what was meant to be one."""
+"""A key followed by a value, in an object or in a broken one."""
 HUNDREDTHS = 100
-"""The shares of a curated answer are written with two decimals."""
+"""Shares of a curated answer have two decimals."""
 
 
 @dataclass(frozen=True)
 class Unparsed:
-    """A response from which no distribution can be read, and why."""
+    """A response from which no distribution can be read."""
 
     reason: Reason
 
 
 class Pairs(list[tuple[str, Any]]):
-    """A JSON object as its pairs in order, so that a key which stands twice is seen."""
+    """A JSON object as its pairs in order, so that a repeated key is seen."""
 
 
 def parse(text: str, categories: CategorySet) -> tuple[float, ...] | Unparsed:
-    """The distribution that a response states, in the category set's order; it sums to 1.
+    """The distribution that a response states, or why it states none.
 
-    Classes are found by their name, key or word of the prompt, in any case and Unicode form; one that is missing has 0.
-    Numbers are divided by their sum, so percentages will do. A class that is unknown or stands twice, a value that is
-    no finite number, a negative one, or nothing but zeros: unparsable.
+    Classes match by their name, key or word of the prompt, in any case and Unicode form. A missing class has 0. Values
+    are divided by their sum, so percentages are accepted.
 
-    A draft may precede the answer, but then the answer names every class that has a value anywhere in the response,
-    also in an object that is broken or nested. An object that names a single class must give it everything.
+    A draft may precede the answer. The answer must then name every class that has a value anywhere in the response,
+    also in an object that is broken or nested. An object that names a single class must give it 1 or 100.
+
+    Args:
+        text: The response.
+        categories: The classes.
+
+    Returns:
+        Probabilities in the category set's order, with sum 1; or `Unparsed` with the reason.
+
+    >>> from lalm_ambig.core.categories import CategorySet
+    >>> parse('{"joy": 75, "fear": 25}', CategorySet(("joy", "fear")))
+    (0.75, 0.25)
     """
     objects = list(json_objects(text))
     if not objects:
@@ -64,41 +76,42 @@ def parse(text: str, categories: CategorySet) -> tuple[float, ...] | Unparsed:
     dist = _distribution(last, categories)
     if isinstance(dist, Unparsed):
         return dist
-    named = {_place(name, categories) for name, _ in last}
-    if not _places_with_values(text, categories) <= named:
+    named = {_class_index(name, categories) for name, _ in last}
+    if not _classes_with_values(text, categories) <= named:
         return Unparsed("several objects")
-    if len(named) == 1 and last[0][1] not in WHOLE:
+    if len(named) == 1 and last[0][1] not in CERTAIN:
         return Unparsed("one class only")
     return dist
 
 
-def _places_with_values(text: str, categories: CategorySet) -> set[int | None]:
-    """Positions of the classes that are keys with a value somewhere in the text, whatever surrounds them."""
-    places = set()
+def _classes_with_values(text: str, categories: CategorySet) -> set[int | None]:
+    """Indices of the classes that are keys with a value anywhere in the text."""
+    classes = set()
     for match in KEY.finditer(text):
         try:
-            places.add(_place(json.loads(f'"{match[1]}"', strict=False), categories))
+            classes.add(_class_index(json.loads(f'"{match[1]}"', strict=False), categories))
         except ValueError:  # no text of JSON
             continue
-    return places - {None}
+    return classes - {None}
 
 
 def is_bare(text: str) -> bool:
     """Whether a response is one JSON object and nothing else but white space."""
-    found = list(json_objects(text))
-    return len(found) == 1 and not (text[: found[0][1]] + text[found[0][2] :]).strip()
+    objects = list(json_objects(text))
+    return len(objects) == 1 and not (text[: objects[0][1]] + text[objects[0][2] :]).strip()
 
 
 def is_reasoned(text: str) -> bool:
     """Whether a response is some text and one JSON object at its end."""
-    found = list(json_objects(text))
-    return len(found) == 1 and bool(text[: found[0][1]].strip()) and not text[found[0][2] :].strip()
+    objects = list(json_objects(text))
+    return len(objects) == 1 and bool(text[: objects[0][1]].strip()) and not text[objects[0][2] :].strip()
 
 
 def format_distribution(label_dist: Sequence[float], categories: CategorySet) -> str:
-    """The JSON of p with two decimals that sum to 1, under the prompt's words: what SFT and DPO teach (SPEC 2).
+    """The JSON object of p, with the prompt's words as keys and two decimals that sum to 1.
 
-    Hundredths are handed out by largest remainder, the first class on a tie, so no share is off by 0.01 or more.
+    SFT and DPO train on it. Hundredths are assigned by largest remainder, the first class on a tie, so every share is
+    less than 0.01 from its exact value. The rounding is ours.
     """
     exact = [share * HUNDREDTHS for share in label_dist]
     counts = [math.floor(value + 1e-9) for value in exact]
@@ -110,49 +123,49 @@ def format_distribution(label_dist: Sequence[float], categories: CategorySet) ->
 
 
 def json_template(categories: CategorySet) -> str:
-    """The form of the answer, for prompts."""
+    """The object that a prompt asks for, with the word `share` in place of numbers."""
     return "{" + ", ".join(f"{json.dumps(name)}: share" for name in categories.prompt_names) + "}"
 
 
 def json_objects(text: str) -> Iterator[tuple[Pairs, int, int]]:
-    """Every well-formed JSON object that is not inside another one, with where it starts and ends."""
+    """Every well-formed JSON object that is not inside another one, with the indices of its start and end."""
     decoder = json.JSONDecoder(object_pairs_hook=Pairs)
-    place = text.find("{")
-    while place >= 0:
+    start = text.find("{")
+    while start >= 0:
         try:
-            found, end = decoder.raw_decode(text, place)
+            pairs, end = decoder.raw_decode(text, start)
         except (ValueError, RecursionError):  # what starts here is no JSON, or nested beyond all reason
-            end = place + 1
+            end = start + 1
         else:
-            yield found, place, end
-        place = text.find("{", end)
+            yield pairs, start, end
+        start = text.find("{", end)
 
 
 def _distribution(pairs: Pairs, categories: CategorySet) -> tuple[float, ...] | Unparsed:
     shares: dict[int, float] = {}
     for name, value in pairs:
-        place = _place(name, categories)
-        if place is None:
+        index = _class_index(name, categories)
+        if index is None:
             return Unparsed("unknown class")
-        if place in shares:
+        if index in shares:
             return Unparsed("class twice")
         number = _number(value)
         if number is None:
             return Unparsed("no number")
         if number < 0:
             return Unparsed("negative")
-        shares[place] = number
+        shares[index] = number
     largest = max(shares.values(), default=0.0)
     if largest == 0:
         return Unparsed("all zero")
     relative = [
-        shares.get(place, 0.0) / largest for place in range(len(categories))
+        shares.get(index, 0.0) / largest for index in range(len(categories))
     ]  # whose sum cannot overflow
     return tuple(value / sum(relative) for value in relative)
 
 
-def _place(name: str, categories: CategorySet) -> int | None:
-    """Position of a class by the prompt's word for it or its name, else by their keys; None where none fits, or two."""
+def _class_index(name: str, categories: CategorySet) -> int | None:
+    """Index of a class by the prompt's word or its name, else by their canonical keys; None if none or two match."""
     words, names = categories.prompt_names, categories.names
     for compared in (normal_form, canonical_key):
         for candidates in (words, names):
@@ -163,7 +176,7 @@ def _place(name: str, categories: CategorySet) -> int | None:
 
 
 def _number(value: Any) -> float | None:
-    """A finite number; None for anything else, a word, true or a number beyond all floats included."""
+    """A finite number; None for anything else, such as a word, true, or a number too large for a float."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:

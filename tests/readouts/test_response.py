@@ -1,4 +1,4 @@
-"""The form of a response, and what one lacks of it."""
+"""The form of a response, and what an incomplete one lacks."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is read from a verbalised answer: each decided outcome of SPEC 2."""
+"""The distribution of a verbalised answer, and each reason for which there is none."""
 
 import json
 
