@@ -22,18 +22,17 @@ from lalm_ambig.config.errors import UNION, readable
 from lalm_ambig.config.files import config_files, default_files
 from lalm_ambig.config.identity import identity_of
 from lalm_ambig.config.precision import check_name, check_precision
+from lalm_ambig.config.renamed import renamed_options
 from lalm_ambig.config.seed import HELP as SEED_HELP
 from lalm_ambig.config.seed import NAMES as SEED_NAMES
 from lalm_ambig.config.seed import check_names, check_trainable, run_seed, seeded, without_followers
 from lalm_ambig.config.trust import ALLOW_FLAG, Trust, check_addresses, current
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.library_errors import over_settings
-from lalm_ambig.corpora.base import corpus_class, corpus_names
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.base import Policy
 
-CORPUS_FLAG = "--data.corpus"
 USAGE = "python -m lalm_ambig.fit [--config FILE ...] [--KEY VALUE ...]"
 DESCRIPTION = (
     "Train a policy on a corpus and evaluate it on unseen items. Without any --config: the tiny model on the demo "
@@ -149,7 +148,7 @@ def parse(arguments: Sequence[str], **cli_settings: Any) -> Cli:
     """
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
     yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, given: dumper.represent_data(given.value))
-    given = corpus_by_name([a for a in arguments if a != ALLOW_FLAG])
+    given = renamed_options([a for a in arguments if a != ALLOW_FLAG])
     files = config_files(given)
     check_names(given, files)
     stacked = [*default_files(files), *given]
@@ -182,29 +181,6 @@ def parse(arguments: Sequence[str], **cli_settings: Any) -> Cli:
         if said is None:
             raise
         raise InputError(said, where="configuration") from error
-
-
-def corpus_by_name(arguments: Sequence[str]) -> list[str]:
-    """The arguments with `--data.corpus NAME` spelt out as the class path of corpus NAME."""
-    spelt: list[str] = []
-    for argument in arguments:
-        flag, equals, name = argument.partition("=")
-        if equals and flag == CORPUS_FLAG:
-            spelt += [flag, _corpus_path(name)]
-        else:
-            spelt.append(_corpus_path(argument) if spelt[-1:] == [CORPUS_FLAG] else argument)
-    return spelt
-
-
-def _corpus_path(name: str) -> str:
-    if "." in name or name[:1].isupper():  # a class or a file already
-        return name
-    cls = corpus_class(name) if name in corpus_names() else None
-    if cls is None:
-        raise InputError(
-            f"unknown corpus {name!r}: expected one of {', '.join(corpus_names())}", where=CORPUS_FLAG
-        )
-    return f"lalm_ambig.corpora.{name}.{cls.__name__}"
 
 
 def _name_devices(value: Any) -> Any:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from lalm_ambig.config.renamed import first_name
+
 RULES = 2
 """Number of these rules: identities are compared only where both are of one."""
 EXCLUDED = {
@@ -54,10 +56,12 @@ NAMED_FILES = ("data.rationales", "data.prompt", "data.glosses", "data.corpus.in
 def identity_of(config: Mapping[str, Any]) -> str:
     """Eight hexadecimal digits that change with anything that changes the result.
 
+    A renamed key counts under its first name, so that older runs keep their identity.
+
     Args:
         config: The resolved configuration.
     """
-    kept = {key: value for key, value in leaves(config) if key not in EXCLUDED}
+    kept = {first_name(key): value for key, value in leaves(config) if key not in EXCLUDED}
     for key in OBJECTS:
         kept[key] = _acting(kept.get(key))
     contents = {key: _digest(kept.get(key)) for key in NAMED_FILES}

@@ -18,6 +18,8 @@ from typing import Any
 from fsspec.registry import known_implementations
 from jsonargparse import Namespace
 
+from lalm_ambig.config.one_class import conflict, drop_default_settings, is_default, remedy
+from lalm_ambig.config.renamed import renamed_document
 from lalm_ambig.config.trust_parser import check_hooks, judged
 from lalm_ambig.config.trust_places import place_of
 from lalm_ambig.config.trust_positions import objection_to_name, objection_to_object, takes_anything
@@ -46,9 +48,9 @@ _current: ContextVar["Trust | None"] = ContextVar("trust", default=None)
 class _Refused(BaseException):
     """What may not be; no handler of the library's takes it for a value of another type."""
 
-    def __init__(self, what: str, *, text: str, remedy: str = "") -> None:
+    def __init__(self, what: str, *, text: str, remedy: str = "", where: str | None = None) -> None:
         super().__init__(what)
-        self.what, self.text, self.remedy = what, text, remedy
+        self.what, self.text, self.remedy, self.where = what, text, remedy, where
 
 
 class Trust:
@@ -82,7 +84,7 @@ class Trust:
             with judged(self.judge, objects=not self.allow_any):
                 yield
         except _Refused as refused:
-            where, key = self._place(refused.text)
+            where, key = self._place(refused.text) if refused.where is None else (refused.where, "")
             what = f"{key}: {refused.what}" if key else refused.what
             raise InputError(what, where=where, remedy=refused.remedy) from refused
         finally:
@@ -169,7 +171,7 @@ class _Judge:
         self.documents.append((path, content))
         return content
 
-    def parsed(self, value: Any) -> None:
+    def parsed(self, value: Any) -> Any:
         waiting, count = [value], 0
         while waiting:
             inner = waiting.pop()
@@ -178,6 +180,17 @@ class _Judge:
             if count + len(waiting) + len(parts) > MOST_VALUES:
                 raise _Refused(f"it stands for more than {MOST_VALUES:,} values", text="")
             waiting += parts
+        try:
+            return renamed_document(value)
+        except InputError as error:
+            raise _Refused(str(error).removeprefix("configuration: "), text="") from error
+
+    def changed(self, previous: Any, new: str) -> None:
+        old = str(previous["class_path"])
+        if what := conflict(old, new, self.documents):
+            raise _Refused(what, text="", remedy=remedy(old, new), where="configuration")
+        if is_default(old, self.documents):
+            drop_default_settings(previous)
 
     def _refuse(self, name: str, objection: str | None) -> None:
         if objection is not None:

@@ -17,6 +17,8 @@ import yaml
 from jsonargparse import _actions, _common, _loaders_dumpers, _paths, _typehints, _util, set_parsing_settings
 from jsonargparse import typing as json_typing
 
+from lalm_ambig.config.class_names import class_path_of
+
 IMPORTERS = (_actions, _typehints, _util, json_typing)
 """Modules of the library that import an object by its name."""
 ENVIRONMENT = "JSONARGPARSE_DEFAULT_ENV"
@@ -45,8 +47,11 @@ class Judge(Protocol):
     def read(self, text: str, path: Path) -> str:
         """The content of a file that takes a text's place."""
 
-    def parsed(self, value: Any) -> None:
-        """A text or a file was read as YAML."""
+    def parsed(self, value: Any) -> Any:
+        """A text or a file was read as YAML; returns it with renamed keys under their present names."""
+
+    def changed(self, previous: Any, new: str) -> None:
+        """A class with settings, or without, gives way to the class of path `new` at the same place."""
 
 
 @contextmanager
@@ -54,7 +59,8 @@ def judged(judge: Judge, *, objects: bool) -> Iterator[None]:
     """Within, the judge is asked about every file and document, and with `objects` about everything imported."""
     set_parsing_settings(config_read_mode_urls_enabled=False, config_read_mode_fsspec_enabled=False)
     with ExitStack() as stack:
-        for owner, name, value in [*_file_hooks(judge), *(_object_hooks(judge) if objects else [])]:
+        hooks = [*_file_hooks(judge), *_class_hooks(judge), *(_object_hooks(judge) if objects else [])]
+        for owner, name, value in hooks:
             stack.callback(setattr, owner, name, vars(owner)[name])
             setattr(owner, name, value)
         _swap(stack, _loaders_dumpers.loaders, "yaml", _loaders_dumpers.yaml_load)
@@ -75,6 +81,9 @@ def check_hooks() -> bool:
         lambda: typehints.adapt_typehints("witness.Thing", type[int]),
         lambda: _util.parse_value_or_config("./witness", enable_path=True),
         lambda: loaders.basic_json_or_yaml_load("witness: 1"),
+        lambda: typehints.discard_init_args_on_class_path_change(
+            None, {"class_path": "a.A", "init_args": {}}, {"class_path": "b.B"}
+        ),
     ]
     with judged(witness, objects=True), _common.parser_context(load_value_mode="yaml"):
         for attempt in attempts:
@@ -85,6 +94,7 @@ def check_hooks() -> bool:
         ("witness.Thing", type[int]),
         ("./witness", None),
         ("witness", None),
+        ("b.B", "a.A"),
     ]
 
 
@@ -114,6 +124,9 @@ class _Witness:
     def parsed(self, value: Any) -> NoReturn:
         self.name("".join(value), None)
 
+    def changed(self, previous: Any, new: str) -> NoReturn:
+        self.name(new, previous["class_path"])
+
 
 def _object_hooks(judge: Judge) -> Iterator[tuple[Any, str, Any]]:
     original: Any = _util.import_object
@@ -140,6 +153,22 @@ def _object_hooks(judge: Judge) -> Iterator[tuple[Any, str, Any]]:
     yield _typehints, "check_import_path", lambda path: judge.name(path, ModuleType)
 
 
+def _class_hooks(judge: Judge) -> Iterator[tuple[Any, str, Any]]:
+    resolve: Any = _typehints.resolve_class_path_by_name
+    discard: Any = _typehints.discard_init_args_on_class_path_change
+
+    def resolve_class_path_by_name(cls: Any, name: str) -> Any:
+        return class_path_of(cls, name) or resolve(cls, name)
+
+    def discard_init_args_on_class_path_change(parser_or_action: Any, previous: Any, value: Any) -> None:
+        if previous and previous.get("class_path") and previous["class_path"] != value["class_path"]:
+            judge.changed(previous, value["class_path"])
+        discard(parser_or_action, previous, value)
+
+    yield _typehints, "resolve_class_path_by_name", resolve_class_path_by_name
+    yield _typehints, "discard_init_args_on_class_path_change", discard_init_args_on_class_path_change
+
+
 def _file_hooks(judge: Judge) -> Iterator[tuple[Any, str, Any]]:
     start: Any = _paths.Path.__init__
     load: Any = _loaders_dumpers.yaml_load
@@ -154,8 +183,7 @@ def _file_hooks(judge: Judge) -> Iterator[tuple[Any, str, Any]]:
             value = load(text)
         except BROKEN as error:
             raise yaml.YAMLError(f"{type(error).__name__}: {str(error)[:200]}") from error
-        judge.parsed(value)
-        return value
+        return judge.parsed(value)
 
     yield _paths.Path, "__init__", init
     yield _paths.Path, "read_text", lambda path: judge.read(str(path), Path(path.absolute))
