@@ -1,4 +1,4 @@
-"""What a baseline is: an answer to every item without the training that is to be judged.
+"""The interface of a baseline: an answer to every item without the training that is to be judged.
 
 To add one, write `baselines/NAME.py` with one subclass of `Baseline`; `python -m lalm_ambig.baseline NAME` finds it by
 the module's name.
@@ -24,25 +24,25 @@ class Features(ABC):
     @property
     @abstractmethod
     def meaning(self) -> str:
-        """What they are, in one line."""
+        """One line that says where they come from."""
 
     @abstractmethod
     def __call__(self, items: Sequence[Item]) -> Float[Tensor, "item feature"]:
-        """One row an item, in their order."""
+        """One row per item, in their order."""
 
 
 @dataclass(frozen=True)
 class BaselineInputs:
-    """What a baseline may look at."""
+    """All that a baseline may look at."""
 
     items: Sequence[Item]
-    """To be answered; their votes are only copied beside the answers (`panel` and `oracle` draw from them)."""
+    """The items to answer. Their votes are only copied beside the answers; `panel` and `oracle` draw from them."""
     train: Sequence[Item]
     validation: Sequence[Item]
     votes: Float[Tensor, "any_item category"]
-    """Of all items of the corpus, whatever their split: how far its annotators disagree."""
+    """The votes of all items of the corpus, of every split: they show how far its annotators disagree."""
     seed: int = 0
-    """Of what is drawn."""
+    """Seed of what is drawn."""
     features: Features | None = None
     """Present where the baseline `needs_features`."""
 
@@ -53,9 +53,9 @@ class BaselineResult:
 
     predictions: list[Prediction]
     meaning: str
-    """One line: how they came about."""
+    """One line that says how the predictions came about."""
     notes: tuple[str, ...] = ()
-    """What a reader has to know about the numbers."""
+    """Remarks that go below a table, each without a full stop."""
 
 
 class Baseline(ABC):
@@ -64,11 +64,15 @@ class Baseline(ABC):
     needs_features: ClassVar[bool] = False
     """Whether it looks at a policy's features."""
     fitted_on: ClassVar[tuple[Split, ...]] = ()
-    """Splits whose votes it learns from: its answers to these are no test."""
+    """Splits whose votes it learns from; its answers to these are no test."""
 
     @abstractmethod
-    def answer(self, known: BaselineInputs) -> BaselineResult:
-        """The prediction of every item of `known.items`; InputError where what it needs is missing."""
+    def answer(self, inputs: BaselineInputs) -> BaselineResult:
+        """Predict every item of `inputs.items`.
+
+        Raises:
+            InputError: Something that the baseline needs is missing.
+        """
 
 
 def baseline_names() -> list[str]:
@@ -77,11 +81,15 @@ def baseline_names() -> list[str]:
 
 
 def baseline(name: str) -> Baseline:
-    """The baseline of that module name. KeyError for a name that is none of `baseline_names`."""
-    found = _class(name)
-    if found is None:
+    """The baseline of that module name.
+
+    Raises:
+        KeyError: The name is none of `baseline_names()`.
+    """
+    cls = _class(name)
+    if cls is None:
         raise KeyError(name)
-    return found()
+    return cls()
 
 
 def _class(module_name: str) -> type[Baseline] | None:

@@ -1,10 +1,15 @@
-"""What is possible at all: how well people agree with themselves, as scores of the same metrics (SPEC 3).
+r"""The noise floor: how well people agree among themselves, in scores of the same metrics.
 
-Annotators are few, so no prediction scores JS = 0 against them. Take q = (m + α)/(N + Cα) as the true
-distribution of an item, α such that two raters drawn from q disagree as often as two real raters do. Then
-- `panel` is one panel of N raters drawn from q scored against another: what a second group of people would
-  get;
-- `oracle` is q scored against a panel drawn from it: unbeatable in expectation for Brier and KL. JS and BC
+The papers have no such bound; it is our decision. Annotators are few, so no prediction scores JS = 0 against them.
+
+Let $m_c$ of an item's $N$ raters choose class $c$ of $C$. We take as its true distribution
+
+$$q_c = \frac{m_c + \alpha}{N + C \alpha},$$
+
+with α such that two raters drawn from q disagree as often as two real raters do. Then
+
+- `panel` is one panel of N raters drawn from q, scored against another: the score of a second group of people;
+- `oracle` is q, scored against a panel drawn from it. No prediction is better in expectation on Brier and KL. JS and BC
   are not proper scores, so a sharpened q can pass it there slightly.
 """
 
@@ -23,20 +28,27 @@ from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.metrics.base import DistributionMetric, all_metrics
 
 DRAWS = 20
-"""Panels drawn per item: for 1,000 items the JS of the floor is then within ±0.001."""
+"""Panels drawn per item. For 1,000 items the JS of the floor is then within ±0.001."""
 LARGEST_ALPHA = 1000.0
-"""Where raters disagree even more than a uniform distribution would make them, α stops here."""
+"""α where raters disagree even more than under a uniform distribution."""
 
 
 def noise_floor(
     votes: Float[Tensor, "item category"], *, seed: int = 0, draws: int = DRAWS
 ) -> dict[str, Any]:
-    """Scores that people themselves would get, from the votes alone.
+    """The scores of `panel` and `oracle`, from the votes alone.
 
-    Returns a dict with `disagreement` (share of pairs of raters of one item who differ, in [0, 1]), `alpha`,
-    and `panel` and `oracle`: metric name → value averaged over `draws` draws, None where infinite or
-    undefined. Items with one vote take part in the panels (of one rater) but say nothing about α. InputError
-    if no item has two.
+    Args:
+        votes: One row per item. Items with one vote have panels of one rater, and say nothing about α.
+        seed: Seed of the panels.
+        draws: Panels per item that scores are averaged over.
+
+    Returns:
+        `disagreement`: the share of pairs of raters of one item who differ, in [0, 1]; `alpha`; `panel` and `oracle`:
+        metric name → mean score, None where it is infinite or undefined.
+
+    Raises:
+        InputError: No item has two votes, or a vote is negative or not finite.
     """
     votes = checked_votes(votes)
     alpha = fit_alpha(votes)
@@ -57,7 +69,11 @@ def noise_floor(
 
 
 def checked_votes(votes: Float[Tensor, "item category"]) -> Float[Tensor, "item category"]:
-    """The votes in float64; InputError for a negative or non-finite vote, or an item without any."""
+    """The votes in float64.
+
+    Raises:
+        InputError: A vote is negative or not finite, or an item has none.
+    """
     votes = votes.double()
     wrong = ~((votes >= 0) & votes.isfinite()).all(-1) | (votes.sum(-1) <= 0)
     if bool(wrong.any()):
@@ -69,7 +85,11 @@ def checked_votes(votes: Float[Tensor, "item category"]) -> Float[Tensor, "item 
 
 
 def vote_counts(items: Sequence[Item]) -> Float[Tensor, "item category"]:
-    """The votes of items as one tensor, checked; InputError without items."""
+    """The votes of items as one tensor.
+
+    Raises:
+        InputError: There is no item, or as for `checked_votes`.
+    """
     if not items:
         raise InputError("noise floor: there is no item")
     return checked_votes(torch.tensor([item.votes for item in items], dtype=torch.float64))
@@ -81,15 +101,20 @@ def drawn_predictions(
     *,
     predicted_dist: Float[Tensor, "item category"],
 ) -> list[Prediction]:
-    """Predictions whose target is a drawn panel; `votes` stay the item's own."""
+    """Predictions whose target is a drawn panel; their `votes` are the item's."""
     rows = zip(items, label_dist.tolist(), predicted_dist.tolist(), strict=True)
     return [Prediction(i.id, i.split, i.speaker, i.votes, tuple(p), tuple(q)) for i, p, q in rows]
 
 
 def disagreement(votes: Float[Tensor, "item category"]) -> float:
-    """Unbiased chance that two raters of an item differ: the mean of 1 − Σ m(m−1)/(N(N−1)), in [0, 1].
+    r"""Probability that two raters of an item differ, in [0, 1]; unbiased, over items with at least two votes.
 
-    Over items with at least two votes. Fractions below one vote on a class count as no pair.
+    $$1 - \sum_c \frac{m_c (m_c - 1)}{N (N - 1)}$$
+
+    Less than one vote on a class counts as no pair.
+
+    >>> disagreement(torch.tensor([[3.0, 1.0]]))
+    0.5
     """
     votes = _with_pairs(votes)
     size = votes.sum(-1)
@@ -98,32 +123,39 @@ def disagreement(votes: Float[Tensor, "item category"]) -> float:
 
 
 def smoothed_votes(votes: Float[Tensor, "item category"], alpha: float) -> Float[Tensor, "item category"]:
-    """q = (m + α)/(N + Cα): the distribution taken as an item's true one."""
+    """The true distribution q of each item, by the formula of this module.
+
+    >>> smoothed_votes(torch.tensor([[3.0, 0.0]]), 0.5).tolist()
+    [[0.875, 0.125]]
+    """
     return (votes + alpha) / (votes.sum(-1, keepdim=True) + votes.shape[-1] * alpha)
 
 
 def fit_alpha(votes: Float[Tensor, "item category"]) -> float:
     """The α ≥ 0 at which the mean of 1 − Σq² equals `disagreement`, by bisection to 1e-9.
 
-    0 where raters never differ; `LARGEST_ALPHA` where they differ more than under a uniform distribution.
+    Returns:
+        0 where raters never differ; `LARGEST_ALPHA` where they differ more than under a uniform distribution.
+
+    Raises:
+        InputError: No item has two votes.
     """
     votes = _with_pairs(votes)
-    wanted = disagreement(votes)
+    target = disagreement(votes)
     low, high = 0.0, LARGEST_ALPHA
     while high - low > 1e-9:
         middle = (low + high) / 2
         reached = float((1 - smoothed_votes(votes, middle).square().sum(-1)).mean())
-        low, high = (middle, high) if reached < wanted else (low, middle)
+        low, high = (middle, high) if reached < target else (low, middle)
     return high if high > 1e-8 else 0.0
 
 
 def panel_sampler(
     votes: Float[Tensor, "item category"], alpha: float, *, seed: int
 ) -> Callable[[], Float[Tensor, "item category"]]:
-    """A function that at each call draws a panel of each item's own size from q and returns its
-    distributions.
+    """A function whose calls draw a panel per item from q, and return the panels' distributions.
 
-    A fractional number of raters is rounded, to at least one.
+    A panel has as many raters as the item. A fractional number is rounded, to at least one.
     """
     votes = votes.double()
     generator = np.random.default_rng(seed)
@@ -138,12 +170,12 @@ def panel_sampler(
 
 
 def _with_pairs(votes: Float[Tensor, "item category"]) -> Float[Tensor, "pair_item category"]:
-    kept = votes[votes.sum(-1) >= 2]
-    if not len(kept):
+    with_pairs = votes[votes.sum(-1) >= 2]
+    if not len(with_pairs):
         raise InputError(
             "noise floor: no item has two votes, so the votes do not say how far people disagree"
         )
-    return kept
+    return with_pairs
 
 
 def _scores(

@@ -1,4 +1,7 @@
-"""The true distribution as a prediction: q against a panel drawn from q (SPEC 3)."""
+"""The true distribution as a prediction: q, scored against a panel drawn from it.
+
+`floor` defines q. That the target is a drawn panel, and not the votes, is our decision.
+"""
 
 from collections.abc import Sequence
 
@@ -16,10 +19,15 @@ from lalm_ambig.evaluation.predictions import Prediction
 
 
 def oracle(items: Sequence[Item], *, alpha: float | None = None, seed: int = 0) -> list[Prediction]:
-    """One draw of a panel an item as the target, and q as its prediction.
+    """Draw a panel per item as the target, and predict it by q.
 
-    Nothing beats it in expectation on Brier and KL; on JS and BC, which are not proper scores, a sharpened q
-    can pass it slightly. The targets are those of `panel` with the same seed. `alpha` as there.
+    No prediction is better in expectation on Brier and KL. JS and BC are not proper scores: a sharpened q can pass it
+    there slightly.
+
+    Args:
+        items: The items; the `votes` of their predictions stay the item's.
+        alpha: α of q; None fits it on these items.
+        seed: Seed of the panels. The targets are those of `panel` with the same seed.
     """
     votes = vote_counts(items)
     alpha = fit_alpha(votes) if alpha is None else alpha
@@ -29,10 +37,10 @@ def oracle(items: Sequence[Item], *, alpha: float | None = None, seed: int = 0) 
 
 
 class Oracle(Baseline):
-    """`oracle` as a row, with the α of the whole corpus (SPEC 3)."""
+    """`oracle` with the α of the whole corpus."""
 
-    def answer(self, known: BaselineInputs) -> BaselineResult:
-        alpha = fit_alpha(checked_votes(known.votes))
+    def answer(self, inputs: BaselineInputs) -> BaselineResult:
+        alpha = fit_alpha(checked_votes(inputs.votes))
         meaning = f"q against a panel drawn from it, α {alpha:.3f} of the whole corpus"
         note = "unbeatable in expectation for Brier and KL; on JS and BC a sharpened q can pass it slightly"
-        return BaselineResult(oracle(known.items, alpha=alpha, seed=known.seed), meaning, (note,))
+        return BaselineResult(oracle(inputs.items, alpha=alpha, seed=inputs.seed), meaning, (note,))

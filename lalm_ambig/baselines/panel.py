@@ -1,4 +1,7 @@
-"""Another group of people as a prediction: a panel drawn from q against a panel drawn from q (SPEC 3)."""
+"""A second group of annotators as a prediction: one panel drawn from q, scored against another.
+
+`floor` defines q. That a panel is scored against a drawn panel, and not against the votes, is our decision.
+"""
 
 from collections.abc import Sequence
 
@@ -9,11 +12,14 @@ from lalm_ambig.evaluation.predictions import Prediction
 
 
 def panel(items: Sequence[Item], *, alpha: float | None = None, seed: int = 0) -> list[Prediction]:
-    """One draw of two panels an item: the first is the target, the second predicts it.
+    """Draw two panels per item: the first is the target, the second predicts it.
 
-    `label_dist` is a drawn panel's and not the votes', because q is made from those votes and would be
-    flattered by them; `votes` stay the item's own. `alpha` is fitted on these items unless that of the whole
-    corpus is given.
+    The target is a drawn panel because q is estimated from the votes, and would score too well against them.
+
+    Args:
+        items: The items; the `votes` of their predictions stay the item's.
+        alpha: α of q; None fits it on these items.
+        seed: Seed of the panels.
     """
     votes = vote_counts(items)
     draw = panel_sampler(votes, fit_alpha(votes) if alpha is None else alpha, seed=seed)
@@ -21,9 +27,9 @@ def panel(items: Sequence[Item], *, alpha: float | None = None, seed: int = 0) -
 
 
 class Panel(Baseline):
-    """`panel` as a row, with the α of the whole corpus (SPEC 3)."""
+    """`panel` with the α of the whole corpus."""
 
-    def answer(self, known: BaselineInputs) -> BaselineResult:
-        alpha = fit_alpha(checked_votes(known.votes))
+    def answer(self, inputs: BaselineInputs) -> BaselineResult:
+        alpha = fit_alpha(checked_votes(inputs.votes))
         meaning = f"one panel of annotators drawn from q against another, α {alpha:.3f} of the whole corpus"
-        return BaselineResult(panel(known.items, alpha=alpha, seed=known.seed), meaning)
+        return BaselineResult(panel(inputs.items, alpha=alpha, seed=inputs.seed), meaning)

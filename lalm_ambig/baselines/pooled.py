@@ -1,4 +1,4 @@
-"""One vector an item from a frozen policy: of its audio encoder for a clip, of its decoder for a text."""
+"""One vector per item from a frozen policy: of its audio encoder for a clip, of its decoder for a text."""
 
 from collections.abc import Sequence
 
@@ -19,24 +19,30 @@ BATCH_SIZE = 16
 
 
 class PooledFeatures(Features):
-    """Means over tokens: of the audio encoder's features of a clip (before the projector, from the cache if there is
-    one), or of the last hidden states of a text item's whole prompt, with the adapter off."""
+    """Means over tokens, with the adapter off.
+
+    Of a clip, they are the audio encoder's features before the projector, from the cache if there is one. Of a text
+    item, they are the last hidden states of its prompt.
+    """
 
     def __init__(self, encoder: Encoder, items: Sequence[Item]) -> None:
         """
         Args:
-            encoder: With a loaded policy.
-            items: All that will be looked at. InputError where some have audio and some have none.
+            encoder: An encoder with a loaded policy.
+            items: All items that will be looked at.
+
+        Raises:
+            InputError: Some items have audio, and some have none.
         """
-        heard = [item for item in items if item.has_sound]
-        silent = [item for item in items if not item.has_sound]
-        if heard and silent:
+        with_sound = [item for item in items if item.has_sound]
+        without = [item for item in items if not item.has_sound]
+        if with_sound and without:
             raise InputError(
-                f"item {heard[0].id} has audio and item {silent[0].id} has none:",
+                f"item {with_sound[0].id} has audio and item {without[0].id} has none:",
                 where="probe",
                 remedy="their features would come from different parts of the policy and cannot be compared.",
             )
-        self.encoder, self.sound = encoder, bool(heard)
+        self.encoder, self.sound = encoder, bool(with_sound)
 
     @property
     def meaning(self) -> str:
@@ -46,19 +52,19 @@ class PooledFeatures(Features):
         return f"last hidden states of {policy}, adapter off, mean over the prompt's tokens"
 
     def __call__(self, items: Sequence[Item]) -> Float[Tensor, "item feature"]:
-        return self._heard(items) if self.sound else self._read(items)
+        return self._of_clips(items) if self.sound else self._of_texts(items)
 
-    def _heard(self, items: Sequence[Item]) -> Float[Tensor, "item feature"]:
+    def _of_clips(self, items: Sequence[Item]) -> Float[Tensor, "item feature"]:
         cache, clips = self.encoder.features, [str(item.audio) for item in items]
         if cache is not None:
             return torch.stack([cache.get(clip).double().mean(0) for clip in clips])
         with self.encoder.policy.eval_mode():
-            heard = encoded(self.encoder.policy, sorted(set(clips)))
-            means = {clip: own.double().mean(0) for clip, own in heard}
+            features = encoded(self.encoder.policy, sorted(set(clips)))
+            means = {clip: frames.double().mean(0) for clip, frames in features}
         return torch.stack([means[clip] for clip in clips])
 
     @torch.inference_mode()
-    def _read(self, items: Sequence[Item]) -> Float[Tensor, "item feature"]:
+    def _of_texts(self, items: Sequence[Item]) -> Float[Tensor, "item feature"]:
         policy = self.encoder.policy
         order = sorted(range(len(items)), key=lambda n: approximate_length(items[n]))
         batches = [order[i : i + BATCH_SIZE] for i in range(0, len(order), BATCH_SIZE)]
@@ -67,5 +73,5 @@ class PooledFeatures(Features):
             for rows in track(batches, description=f"states of {len(items)} texts", transient=True):
                 batch = self.encoder([items[n] for n in rows]).to(policy.device)
                 states = plain_states(policy, prompt_segments(policy, batch))
-                means.update((n, own.double().mean(0).cpu()) for n, own in zip(rows, states, strict=True))
+                means.update((n, s.double().mean(0).cpu()) for n, s in zip(rows, states, strict=True))
         return torch.stack([means[n] for n in range(len(items))])

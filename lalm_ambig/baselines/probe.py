@@ -1,6 +1,6 @@
-"""The cheapest baseline that looks at items: a linear softmax on a policy's frozen features.
+"""A linear softmax on a policy's frozen features: the cheapest baseline that looks at items.
 
-Seconds to train once the features are there: whoever pays for fine-tuning or RL must beat it.
+It trains in seconds once the features are computed. Fine-tuning and RL have to beat it to be worth their cost.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,29 +21,31 @@ SEEN: dict[Split, str] = {
 
 
 class Probe(Baseline):
-    """Soft-label multinomial regression, standardised and fitted on the training split; the L2 penalty is the one with
-    the smallest KL on validation."""
+    """Multinomial regression on soft labels, fitted on the training split.
+
+    The L2 penalty is the one with the smallest KL on the validation split.
+    """
 
     needs_features = True
     fitted_on = ("train", "validation")
 
-    def answer(self, known: BaselineInputs) -> BaselineResult:
-        if known.features is None:
+    def answer(self, inputs: BaselineInputs) -> BaselineResult:
+        if inputs.features is None:
             raise InputError("there is no policy whose features it could look at", where="probe")
-        train = _examples(known.train, "train", known.features)
-        validation = _examples(known.validation, "validation", known.features)
+        train = _examples(inputs.train, "train", inputs.features)
+        validation = _examples(inputs.validation, "validation", inputs.features)
         model = best_fit(train, validation)
-        dists = torch.softmax(model.logits(known.features(known.items)), dim=-1).tolist()
+        dists = torch.softmax(model.logits(inputs.features(inputs.items)), dim=-1).tolist()
         predictions = [
             Prediction(i.id, i.split, i.speaker, i.votes, i.label_dist, tuple(dist))
-            for i, dist in zip(known.items, dists, strict=True)
+            for i, dist in zip(inputs.items, dists, strict=True)
         ]
         meaning = (
-            f"soft-label regression on {train.features.shape[1]} features ({known.features.meaning}), "
-            f"L2 {model.l2:.3g} of {len(L2_GRID)} by KL on {len(known.validation)} validation items "
+            f"soft-label regression on {train.features.shape[1]} features ({inputs.features.meaning}), "
+            f"L2 {model.l2:.3g} of {len(L2_GRID)} by KL on {len(inputs.validation)} validation items "
             f"({model.kl(validation):.4f} nats)"
         )
-        return BaselineResult(predictions, meaning, tuple(_notes(model, known.items[0].split)))
+        return BaselineResult(predictions, meaning, tuple(_notes(model, inputs.items[0].split)))
 
 
 def _examples(items: Sequence[Item], split: Split, features: Features) -> Examples:

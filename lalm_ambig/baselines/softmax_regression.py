@@ -1,9 +1,11 @@
-"""Multinomial regression on soft labels: a linear softmax model that is fitted to distributions.
+r"""Multinomial regression on soft labels: a linear softmax model that is fitted to distributions.
 
-Minimised is the mean over items of the cross-entropy −Σ p log p̂ (the KL but for p's own entropy), plus
-l2/2 · ‖W‖² on the weights of the standardised features; the bias is free, so that the strongest penalty gives the
-prior. The problem is convex: full-batch L-BFGS in float64 from zero weights finds its one solution, the same every
-time. scikit-learn's C is 1 / (items · l2).
+$$\min_{W, b} \; \frac1N \sum_n \mathrm{KL}\big(p_n \,\|\, \operatorname{softmax}(x_n W + b)\big)
++ \frac{\ell}{2} \lVert W \rVert^2$$
+
+The features $x$ are standardised. The bias is not penalised, so that the strongest penalty gives the prior. The problem
+is convex: full-batch L-BFGS in float64 from zero weights finds its one solution, the same every time. The divergence
+differs from the cross-entropy by the entropy of $p$ alone; scikit-learn's C is $1 / (N \ell)$.
 """
 
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from lalm_ambig.core.distributions import kl_from_logits
 from lalm_ambig.core.errors import InputError
 
 L2_GRID = tuple(10 ** (half / 2) for half in range(4, -9, -1))
-"""Penalties that are tried, 100 to 0.0001, the strongest first: each fit begins where the one before ended."""
+"""Penalties that are tried, 100 to 0.0001, the strongest first. Each fit begins where the one before ended."""
 GRADIENT_BELOW = 1e-7
 """A fit has converged where no derivative is larger."""
 MOST_STEPS = 1000
@@ -24,7 +26,7 @@ MOST_STEPS = 1000
 
 @dataclass(frozen=True)
 class Examples:
-    """Items as features, beside what people said."""
+    """Features of items, and their targets."""
 
     features: Float[Tensor, "item feature"]
     label_dist: Float[Tensor, "item category"]
@@ -43,7 +45,7 @@ class SoftmaxRegression:
     converged: bool
 
     def logits(self, features: Float[Tensor, "item feature"]) -> Float[Tensor, "item category"]:
-        """What the predicted distribution is the softmax of."""
+        """The logits of the predicted distributions."""
         return (features.double() - self.mean) * self.scale @ self.weight + self.bias
 
     def kl(self, examples: Examples) -> float:
@@ -52,9 +54,15 @@ class SoftmaxRegression:
 
 
 def fit(examples: Examples, *, l2: float, start: SoftmaxRegression | None = None) -> SoftmaxRegression:
-    """The regression with that penalty on standardised features; `start` is a fit on the same examples to go on from.
+    """Fit the regression with one penalty.
 
-    InputError for l2 that is not positive (the solution would not be unique) or features that are not finite.
+    Args:
+        examples: Training items.
+        l2: The penalty ℓ.
+        start: A fit on the same examples to go on from; None starts from zeros.
+
+    Raises:
+        InputError: `l2` is not positive, so that the solution is not unique, or a feature is not finite.
     """
     if not l2 > 0:
         raise InputError(f"l2 must be above 0, got {l2}", where="softmax regression")
@@ -87,7 +95,7 @@ def best_fit(train: Examples, validation: Examples) -> SoftmaxRegression:
 
 
 def _minimise(inputs: Tensor, target: Tensor, *, weight: Tensor, bias: Tensor, l2: float) -> bool:
-    """Move `weight` and `bias` to the minimum; whether they came there."""
+    """Move `weight` and `bias` to the minimum, and say whether they reached it."""
     steps = torch.optim.LBFGS(
         [weight.requires_grad_(), bias.requires_grad_()],
         max_iter=MOST_STEPS,

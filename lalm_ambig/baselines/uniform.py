@@ -1,4 +1,4 @@
-"""The baseline that knows nothing: every class equally likely."""
+"""The uniform distribution: every class equally likely."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from lalm_ambig.evaluation.predictions import Prediction
 
 
 def uniform(items: Sequence[Item]) -> list[Prediction]:
-    """1/C on every class of every item. Nothing for no items."""
+    """Predict 1/C on every class of every item; an empty list without items."""
     if not items:
         return []
     width = len(items[0].votes)
@@ -18,5 +18,5 @@ def uniform(items: Sequence[Item]) -> list[Prediction]:
 class Uniform(Baseline):
     """`uniform` as a row."""
 
-    def answer(self, known: BaselineInputs) -> BaselineResult:
-        return BaselineResult(uniform(known.items), "every class equally likely")
+    def answer(self, inputs: BaselineInputs) -> BaselineResult:
+        return BaselineResult(uniform(inputs.items), "every class equally likely")

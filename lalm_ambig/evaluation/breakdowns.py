@@ -1,4 +1,4 @@
-"""The same metrics on kinds of items: by ambiguity level, number of active labels, majority class."""
+"""Break-downs: the same metrics by ambiguity level, by number of active labels, and by majority class."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ class Part:
 
 @dataclass(frozen=True)
 class ScoredItems:
-    """Targets, predictions, how they are resampled, and what break-downs show."""
+    """Targets and predictions of items, how they are resampled, and which metrics break-downs show."""
 
     label_dist: Float[Tensor, "item category"]
     predicted_dist: Float[Tensor, "item category"]
@@ -42,10 +42,10 @@ class ScoredItems:
     """False where the response could not be read; None: all could."""
 
     def where(self, mask: Bool[Tensor, " item"]) -> "ScoredItems":
-        """Those items on which the mask is True, with their speakers."""
+        """The items on which the mask is True, with their speakers."""
         groups = self.resampling.groups
-        kept = None if groups is None else tuple(groups[i] for i in mask.nonzero()[:, 0].tolist())
-        resampling = replace(self.resampling, groups=kept)
+        selected = None if groups is None else tuple(groups[i] for i in mask.nonzero()[:, 0].tolist())
+        resampling = replace(self.resampling, groups=selected)
         return replace(
             self,
             label_dist=self.label_dist[mask],
@@ -55,9 +55,9 @@ class ScoredItems:
         )
 
     def intervals(self, names: Sequence[str] | None = None) -> dict[str, Interval]:
-        """Name → interval of all metrics, or of those named, in that order."""
-        found = {metric.name: metric for metric in all_metrics(self.label_dist.shape[-1])}
-        metrics = [found[name] for name in (found if names is None else names)]
+        """Name → interval, of all metrics or of those named, in that order."""
+        by_name = {metric.name: metric for metric in all_metrics(self.label_dist.shape[-1])}
+        metrics = [by_name[name] for name in (by_name if names is None else names)]
         answers = self.predicted_dist if self.parsed is None else Answers(self.predicted_dist, self.parsed)
         return intervals(metrics, self.label_dist, predicted_dist=answers, resampling=self.resampling)
 
@@ -68,7 +68,10 @@ class ScoredItems:
 
 
 def by_ambiguity(scored: ScoredItems, votes: Float[Tensor, "item category"]) -> dict[str, Part]:
-    """Low, medium, high: normalised entropy of the votes in [0, .33), [.33, .66), [.66, 1] (B, Table 8)."""
+    """Items of low, medium and high ambiguity (SHALA-LLM, App. C.2.1 and Table 8).
+
+    The levels are normalised entropies of the votes in [0, 0.33), [0.33, 0.66) and [0.66, 1].
+    """
     return _break_down(scored, ambiguity_level(votes / votes.sum(-1, keepdim=True)), names=AMBIGUITY_LEVELS)
 
 
@@ -84,9 +87,13 @@ def by_majority(
     names: Sequence[str],
     unseen: Sequence[str] = (),
 ) -> dict[str, Part]:
-    """Items by the class with most votes, the first on a tie (SPEC 1); `names` are the classes in order.
+    """Items by the class with most votes; on a tie the first one, which is our decision.
 
-    A class of `unseen` has the note that it was never trained.
+    Args:
+        scored: All items.
+        votes: Their votes, one row per item.
+        names: The classes, in the order of the votes.
+        unseen: Classes that were never trained; their parts have a note that says so.
     """
     parts = _break_down(scored, majority(votes), names=names)
     return {name: _flagged(part) if name in unseen else part for name, part in parts.items()}
@@ -100,8 +107,8 @@ def _part(scored: ScoredItems) -> Part:
     items = len(scored.label_dist)
     if not items:
         return Part(0, {}, "no item")
-    found = scored.intervals(scored.table_metrics)
-    return Part(items, found, too_few(items, scored.resampling), scored.parse_rate)
+    metrics = scored.intervals(scored.table_metrics)
+    return Part(items, metrics, too_few(items, scored.resampling), scored.parse_rate)
 
 
 def _flagged(part: Part) -> Part:

@@ -1,4 +1,4 @@
-"""Two results on the same items: the difference of every metric, by a paired bootstrap (SPEC 3)."""
+"""Two results on the same items: the difference of every metric, by a paired bootstrap."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a reader has to know where a policy was trained on one corpus and asked about another (A, Table 3)."""
+"""Cross-domain evaluation: a policy trained on one corpus answers another (ambiguity-aware LALM, Table 3)."""
 
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.class_names import UNKNOWN

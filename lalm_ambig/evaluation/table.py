@@ -1,7 +1,7 @@
-"""Several results side by side; only results that may be compared.
+"""Tables of several results, side by side; only results that may be compared.
 
-Columns are the `table_metrics` of the corpus: paper A's for its corpora, paper B's for its own. A second table shows
-the first two of them, a divergence and the overlap, by ambiguity level.
+Columns are the `table_metrics` of the corpus: those of ambiguity-aware LALM or of SHALA-LLM, whichever paper has it. A
+second table shows the first two of them by ambiguity level: a divergence and the overlap.
 """
 
 from collections.abc import Collection, Mapping, Sequence

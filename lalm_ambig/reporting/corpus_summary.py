@@ -65,8 +65,10 @@ def _annotators(votes: Float[Tensor, "item category"]) -> dict[str, float]:
 def _active_labels(
     votes: Float[Tensor, "item category"], entropies: Float[Tensor, " item"]
 ) -> dict[str, dict[str, Any]]:
-    """For 1, 2, 3 and 4 or more classes with a vote, as far as there are so many classes (B, Tables 9 and 10):
-    how many items, and their mean entropy, None without."""
+    """Items and their mean entropy by number of classes with a vote (SHALA-LLM, Tables 9 and 10).
+
+    The numbers are 1, 2, 3 and 4 or more, as far as there are so many classes. The mean is None without items.
+    """
     active = (votes > 0).sum(-1).clamp(max=len(ACTIVE_LABELS)) - 1
     rows: dict[str, dict[str, Any]] = {}
     for position, name in enumerate(ACTIVE_LABELS[: votes.shape[-1]]):

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lalm_ambig.baselines.mapped_prior import mapped_prior
-from lalm_ambig.baselines.prior import prior
+from lalm_ambig.baselines.prior import mapped_prior, prior
 from lalm_ambig.baselines.uniform import uniform
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import ALL, Portion

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lalm_ambig.baselines.mapped_prior import mapped_prior
+from lalm_ambig.baselines.prior import mapped_prior
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Item

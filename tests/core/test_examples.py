@@ -7,15 +7,24 @@ from types import ModuleType
 
 import pytest
 
+import lalm_ambig.baselines
 import lalm_ambig.core
 import lalm_ambig.distributions
 import lalm_ambig.metrics
 import lalm_ambig.objectives
 import lalm_ambig.rewards
+import lalm_ambig.tabular
 from lalm_ambig.core import distributions
 from lalm_ambig.core.discovery import module_names, module_of
 
-ROOMS = (lalm_ambig.core, lalm_ambig.metrics, lalm_ambig.objectives, lalm_ambig.rewards)
+ROOMS = (
+    lalm_ambig.baselines,
+    lalm_ambig.core,
+    lalm_ambig.metrics,
+    lalm_ambig.objectives,
+    lalm_ambig.rewards,
+    lalm_ambig.tabular,
+)
 PATHS = [f"{room.__name__}.{name}" for room in ROOMS for name in module_names(room)]
 PUBLIC = [
     name

@@ -47,11 +47,11 @@ def test_the_columns_of_every_corpus_are_metrics_that_begin_with_a_divergence_an
     assert set(cls.table_metrics) <= {metric.name for metric in all_metrics(3)}
     assert cls.table_metrics[0].startswith("js_")
     assert cls.table_metrics[1] == "bc"
-    in_paper_b = name in ("chaosnli", "goemotions", "msp_podcast")
-    assert cls.table_metrics == (SHALA_METRICS if in_paper_b else LALM_METRICS)
+    in_shala_llm = name in ("chaosnli", "goemotions", "msp_podcast")
+    assert cls.table_metrics == (SHALA_METRICS if in_shala_llm else LALM_METRICS)
 
 
-def test_paper_b_s_columns_say_which_divergence_and_which_f1(results: dict[str, Results]) -> None:
+def test_shala_llm_s_columns_say_which_divergence_and_which_f1(results: dict[str, Results]) -> None:
     head = main_table(results).head
     assert head == ("method", "JSD (√, base 2) ↓", "BC ↑", "Acc. ↑", "F1 (macro) ↑", "F1 (weighted) ↑")
     js = results["flat"].metrics["js_dist_bits"].value

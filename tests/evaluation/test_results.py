@@ -145,7 +145,7 @@ def test_the_file_holds_what_was_computed(
     assert row["by_ambiguity"]["low"]["items"] == results.by_ambiguity["low"].items
 
 
-def test_break_downs_hold_the_columns_of_the_corpus_and_old_files_mean_paper_a_s(
+def test_break_downs_hold_the_columns_of_the_corpus_and_old_files_mean_those_of_lalm(
     tmp_path: Path, predictions: list[Prediction], categories: CategorySet, about: About
 ) -> None:
     text = replace(about, table_metrics=SHALA_METRICS)

@@ -110,7 +110,7 @@ def test_answers_that_could_not_be_read_miss_their_class(make_run: Make) -> None
     assert bars[4:] == [0, 0, 0, 0]
 
 
-def test_paper_a_figure_2_needs_a_run_without_kl_and_marks_what_is_missing(make_run: Make) -> None:
+def test_lalm_figure_2_needs_a_run_without_kl_and_marks_what_is_missing(make_run: Make) -> None:
     full, without = make_run("full", 0.8, model=SFT), make_run("ce", 0.4, model=CE_ONLY)
     assert list(drawings("a2_kl", report(full))) == []
     both = one("a2_kl", full, without).figure.axes[0]

@@ -28,7 +28,7 @@ def test_a_papers_table_shows_what_could_be_read(make_run: Make) -> None:
     ]
 
 
-def test_every_cell_of_paper_a_table_2_is_the_runs_value_with_its_interval(make_run: Make) -> None:
+def test_every_cell_of_lalm_table_2_is_the_runs_value_with_its_interval(make_run: Make) -> None:
     run = make_run("sft_run", 0.8)
     line = named(table("a2", run))["CREMA-D", "SFT"]
     kept = read_results(run / "evaluation/trained/metrics.json").metrics
@@ -48,7 +48,7 @@ def test_what_was_not_given_is_a_gap_with_a_footnote_and_never_a_zero(make_run: 
     assert all(cell.value is None for cell in lines["IEMOCAP", "Base model"].cells)
 
 
-def test_changes_in_paper_b_table_1_are_relative_to_zero_shot_and_positive_where_better(
+def test_changes_in_shala_table_1_are_relative_to_zero_shot_and_positive_where_better(
     make_run: Make,
 ) -> None:
     run = make_run("r", 0.9, corpus="chaosnli", model=grpo("Shala", ambiguity=True))
@@ -69,7 +69,7 @@ def test_two_zero_shot_rows_leave_no_reference_and_are_refused(make_run: Make, m
     assert table("b1", run, again, methods={again: "other"})
 
 
-def test_literature_stands_in_paper_b_table_2_unranked_beside_the_own_run(make_run: Make) -> None:
+def test_literature_stands_in_shala_table_2_unranked_beside_the_own_run(make_run: Make) -> None:
     lines = named(table("b2", make_run("mine", 0.9, corpus="chaosnli", part="snli", model=grpo("Shala"))))
     printed = lines["ChaosNLI-S", "Dist. NLI (Zhou et al. 2022), as printed"]
     assert [cell.written() for cell in printed.cells] == ["0.181", "–", "0.794", "–", "–"]
@@ -88,7 +88,7 @@ def test_the_papers_own_contradictions_are_footnotes() -> None:
     assert "Table 2 has 0.649" in note
 
 
-def test_cross_domain_rows_are_in_paper_a_table_3_and_not_in_table_2(
+def test_cross_domain_rows_are_in_lalm_table_3_and_not_in_table_2(
     make_run: Make, make_evaluated: Make
 ) -> None:
     run, short = make_run("cot", 0.7), make_run("short", 0.6, model=KL_ONLY)

@@ -1,4 +1,4 @@
-"""Box plots of items by ambiguity, methods side by side, with rank tests: paper B, Figures 2, 4 and 5."""
+"""Box plots of items by ambiguity, methods side by side, with rank tests: SHALA-LLM, Figures 2, 4 and 5."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -81,7 +81,7 @@ def small_multiples(count: int, *, side: float = 2.8) -> tuple[Figure, list[Axes
 def stem_of(name: str, dataset: tuple[str, str | None]) -> str:
     """Name of the files of one corpus's figure."""
     names = tuple(given for given in dataset if given is not None)
-    return f"{name}_{component(*names, known=_parts())}"
+    return f"{name}_{component(*names, plain=_parts())}"
 
 
 @cache

@@ -14,7 +14,7 @@ from lalm_ambig.reporting.reading.groups import Group
 from lalm_ambig.reporting.reading.lines import Line
 
 PER_ITEM: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"js_dist_bits": js_distance, "bc": bhattacharyya}
-"""Metrics that have a value for each item: paper B's box plots."""
+"""Metrics that have a value for each item: SHALA-LLM's box plots."""
 MOST_LINES = 8
 """How many lines a figure can show apart: as many as there are colours."""
 
@@ -52,11 +52,11 @@ def per_item(answers: ScoredItems, metric: str) -> Float[Tensor, " item"]:
 
 
 def by_entropy(votes: Float[Tensor, "item category"]) -> tuple[Int[Tensor, " item"], tuple[str, ...]]:
-    """The ambiguity level of each item (B, Table 8), and the levels' names."""
+    """The ambiguity level of each item (SHALA-LLM, Table 8), and the levels' names."""
     return ambiguity_level(votes / votes.sum(-1, keepdim=True)), AMBIGUITY_LEVELS
 
 
 def by_active_labels(votes: Float[Tensor, "item category"]) -> tuple[Int[Tensor, " item"], tuple[str, ...]]:
-    """The number of classes with a vote of each item (B, Tables 9 and 10), and its names."""
+    """The number of classes with a vote of each item (SHALA-LLM, Tables 9 and 10), and its names."""
     names = ACTIVE_LABELS[: votes.shape[-1]]
     return (votes > 0).sum(-1).clamp(max=len(names)) - 1, names

@@ -1,4 +1,4 @@
-"""Paper A, Figure 2: SFT and DPO with and without the divergence."""
+"""Ambiguity-aware LALM, Figure 2: SFT and DPO with and without the divergence."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,7 +10,7 @@ from lalm_ambig.reporting.reading.groups import Group, lines_by_method
 from lalm_ambig.reporting.reading.lines import Line
 from lalm_ambig.reporting.reading.report import Report
 
-TITLE = "With and without KL supervision (paper A, Figure 2)"
+TITLE = "With and without KL supervision (ambiguity-aware LALM, Figure 2)"
 METRICS = ("js_div_bits", "bc", "r2_pearson_item", "brier_mean")
 PAIRS = {"SFT": ("sft_ce_only", "sft"), "DPO": ("dpo_ce_only", "dpo")}
 """Method → without KL, with KL."""

@@ -1,5 +1,4 @@
-"""Paper B, Figures 4 and 5: by the number of classes that have a vote, as it tells MSP-Podcast's and GoEmotions' items
-apart."""
+"""SHALA-LLM, Figures 4 and 5: by the number of classes that have a vote, as for MSP-Podcast and GoEmotions there."""
 
 from collections.abc import Iterator
 
@@ -8,7 +7,7 @@ from lalm_ambig.reporting.drawing.canvas import Drawing
 from lalm_ambig.reporting.drawing.item_groups import by_active_labels
 from lalm_ambig.reporting.reading.report import Report
 
-TITLE = "By number of active labels (paper B, Figures 4 and 5)"
+TITLE = "By number of active labels (SHALA-LLM, Figures 4 and 5)"
 AMBIGUITY = Ambiguity("active_labels", "active labels (classes with a vote)", by_active_labels)
 
 

@@ -1,4 +1,4 @@
-"""Paper B, Figures 3, 6 and 7: by majority class.
+"""SHALA-LLM, Figures 3, 6 and 7: by majority class.
 
 Its F1 of a class is that of a table without the other classes' items, where precision is 1 and F1 only repeats accuracy
 (2a/(1 + a); so 0.05 gives its 0.09, and 0.72 its 0.83). Here it is one class against the rest, on all items.
@@ -28,7 +28,7 @@ from lalm_ambig.reporting.drawing.item_groups import not_shown, scored, shown_li
 from lalm_ambig.reporting.reading.groups import Group
 from lalm_ambig.reporting.reading.report import Report
 
-TITLE = "By majority class (paper B, Figures 3, 6 and 7)"
+TITLE = "By majority class (SHALA-LLM, Figures 3, 6 and 7)"
 METRICS = ("js_dist_bits", "bc", "accuracy")
 SPREAD = 0.8
 CAPTION = (

@@ -1,4 +1,4 @@
-"""Paper B, Figure 2: by the level of ambiguity, in terms of the votes' normalised entropy."""
+"""SHALA-LLM, Figure 2: by the level of ambiguity, in terms of the votes' normalised entropy."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from lalm_ambig.reporting.drawing.canvas import Drawing
 from lalm_ambig.reporting.drawing.item_groups import by_entropy
 from lalm_ambig.reporting.reading.report import Report
 
-TITLE = "By ambiguity level (paper B, Figure 2)"
+TITLE = "By ambiguity level (SHALA-LLM, Figure 2)"
 TICKS = {"low": "low, [0, .33)", "medium": "medium, [.33, .66)", "high": "high, [.66, 1]"}
 AMBIGUITY = Ambiguity("levels", "ambiguity level (normalised entropy of the votes)", by_entropy, TICKS)
 

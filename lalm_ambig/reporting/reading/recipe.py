@@ -48,7 +48,7 @@ def method_of(config: Settings) -> str:
 
 
 def _sft(settings: Settings) -> str:
-    """CE + KL behind reasoning is paper A's SFT; its ablations leave one of the three away."""
+    """CE + KL after reasoning is SFT of ambiguity-aware LALM, eq. 3; its ablations leave one of the three out."""
     objective = settings.get("objective") or {}
     has_ce, has_kl = objective.get("ce_weight", 1.0) > 0, objective.get("kl_weight", 1.0) > 0
     reasoning = bool(settings.get("reasoning"))

@@ -1,4 +1,4 @@
-"""Paper A, Table 2: methods on IEMOCAP and CREMA-D."""
+"""Ambiguity-aware LALM, Table 2: methods on IEMOCAP and CREMA-D."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from lalm_ambig.reporting.layout import Layout, PaperRow
 from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.tabular.model import ResultTable
 
-TITLE = "Post-training methods with the ambiguity-aware objective (paper A, Table 2)"
+TITLE = "Post-training methods with the ambiguity-aware objective (ambiguity-aware LALM, Table 2)"
 LAYOUT = Layout(
     "a2",
     TITLE,

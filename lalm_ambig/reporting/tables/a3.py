@@ -1,4 +1,4 @@
-"""Paper A, Table 3: with and without reasoning, on the corpus that was trained on and on another."""
+"""Ambiguity-aware LALM, Table 3: with and without reasoning, on the corpus that was trained on and on another."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -10,7 +10,7 @@ from lalm_ambig.reporting.reading.lines import Line
 from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.tabular.model import Column, ResultTable, TableRow, ranked
 
-TITLE = "SFT with and without curated reasoning, in-domain and cross-domain (paper A, Table 3)"
+TITLE = "SFT with and without curated reasoning, in-domain and cross-domain (ambiguity-aware LALM, Table 3)"
 METRICS = ("js_div_bits", "bc", "r2_pearson_item", "brier_mean")
 ROWS = {"sft": ("✓", "✓"), "sft_kl_only": ("✗", "✓"), "sft_ce_only": ("✓", "✗")}
 """Method → whether it has CoT and KL; the last is not in the paper, and is shown only where it is given."""

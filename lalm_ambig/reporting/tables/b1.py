@@ -1,4 +1,4 @@
-"""Paper B, Table 1: zero-shot, majority labels, and SHALA with and without the weighing of ambiguous items."""
+"""SHALA-LLM, Table 1: zero-shot, majority labels, and SHALA with and without the weighing of ambiguous items."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from lalm_ambig.reporting.layout import Layout, PaperRow
 from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.tabular.model import ResultTable
 
-TITLE = "Learning from annotators' distributions by reinforcement (paper B, Table 1)"
+TITLE = "Learning from annotators' distributions by reinforcement (SHALA-LLM, Table 1)"
 LAYOUT = Layout(
     "b1",
     TITLE,

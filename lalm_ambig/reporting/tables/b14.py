@@ -1,4 +1,4 @@
-"""Paper B, Tables 14 to 16: what each model says about an item of high, medium and low ambiguity, side by side."""
+"""SHALA-LLM, Tables 14 to 16: what each model says about an item of high, medium and low ambiguity, side by side."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -17,7 +17,7 @@ from lalm_ambig.reporting.reading.median_items import (
 from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.tabular.model import MISSING, Cell, Column, ResultTable, TableRow
 
-TITLE = "Reasoning of each model on the same item (paper B, Tables 14 to 16)"
+TITLE = "Reasoning of each model on the same item (SHALA-LLM, Tables 14 to 16)"
 RULE = "The item of median entropy in its ambiguity level: chosen by the votes alone, not by any answer."
 READ_AT = "<answer>"
 ASKED = "The item was asked for."

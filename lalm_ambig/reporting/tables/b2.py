@@ -1,4 +1,4 @@
-"""Paper B, Table 2: SHALA beside what other papers print for the same corpora."""
+"""SHALA-LLM, Table 2: SHALA beside what other papers print for the same corpora."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.reporting.tables.b1 import LAYOUT
 from lalm_ambig.tabular.model import Column, ResultTable, TableRow, ranked
 
-TITLE = "SHALA-LLM beside ambiguity-aware systems of the literature (paper B, Table 2)"
+TITLE = "SHALA-LLM beside ambiguity-aware systems of the literature (SHALA-LLM, Table 2)"
 METHODS = ("shala", "shala_batch", "shala_unscaled")
 READING = (
     "Rows “as printed” are figures of papers, on other items and splits: they are not ranked and have no interval. "

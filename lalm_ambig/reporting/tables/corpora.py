@@ -1,4 +1,4 @@
-"""Paper B, Tables 5 to 10: what is in each corpus, by majority class and by ambiguity, as `describe` counts it."""
+"""SHALA-LLM, Tables 5 to 10: the items of each corpus by majority class and by ambiguity, as `describe` counts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from lalm_ambig.reporting.reading.groups import Dataset, title_of
 from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.tabular.model import Cell, Column, ResultTable, TableRow
 
-TITLE = "What is in a corpus (paper B, Tables 5 to 10)"
+TITLE = "What is in a corpus (SHALA-LLM, Tables 5 to 10)"
 PRINTED = {
     "majority": published("shala_tables_5_to_7"),
     "ambiguity_levels": published("shala_table_8"),
@@ -22,12 +22,12 @@ PAPER: tuple[Dataset, ...] = (
     ("msp_podcast", None),
     ("goemotions", None),
 )
-"""Paper B's corpora, shown even where no run is on them."""
+"""SHALA-LLM's corpora, shown even where no run is on them."""
 WHOLE = (
     "All items of a corpus, whatever share of them a run used; ties for the majority go to the first class."
 )
 AS_PRINTED = (
-    "Paper B: as printed there. Its MSP-Podcast and GoEmotions are filtered and drawn in ways that it does not "
+    "SHALA-LLM: as printed there. Its MSP-Podcast and GoEmotions are filtered and drawn in ways that it does not "
     "disclose: for comparison only."
 )
 LEVELS = "Ambiguity level: normalised entropy of the votes in [0, .33), [.33, .66), [.66, 1]."
@@ -54,7 +54,10 @@ def datasets_of(report: Report) -> Sequence[Dataset]:
 def sheets(report: Report) -> Sequence[ResultTable]:
     """Sizes, majority classes, ambiguity levels, and numbers of classes with a vote."""
     datasets = datasets_of(report)
-    by_class, by_level = ("Majority classes (paper B, Tables 5 to 7)", "Ambiguity levels (paper B, Table 8)")
+    by_class, by_level = (
+        "Majority classes (SHALA-LLM, Tables 5 to 7)",
+        "Ambiguity levels (SHALA-LLM, Table 8)",
+    )
     shares = (ITEMS, SHARE, PAPER_ITEMS)
     return [
         _sizes(report, datasets),
@@ -63,7 +66,7 @@ def sheets(report: Report) -> Sequence[ResultTable]:
         _kinds(
             report,
             ("active_labels", "classes with a vote"),
-            title="Classes with a vote (paper B, Tables 9 and 10)",
+            title="Classes with a vote (SHALA-LLM, Tables 9 and 10)",
             columns=(*shares, *ENTROPIES),
         ),
     ]
