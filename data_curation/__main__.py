@@ -18,7 +18,7 @@ Command = Callable[[argparse.Namespace], int]
 
 
 def main() -> int:
-    """Parse the command line and run the subcommand; its exit code."""
+    """Parse the command line and run the subcommand; returns its exit code."""
     try:
         args = _parser().parse_args()
         command: Command = args.command

@@ -1,4 +1,4 @@
-"""The openai writer: a reasoning is written, judged, and written again until it holds or no try is left."""
+"""The openai writer: has a reasoning written and judged, and written again until it is accepted or no try is left."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,30 +14,30 @@ from data_curation.store import Store
 from lalm_ambig.core.items import Item
 
 VALIDATOR_TRIES = 2
-"""How often the validator is asked about one attempt before its reply counts as unreadable."""
+"""Most questions to the validator about one attempt, before its reply counts as unreadable."""
 
 
 @dataclass(frozen=True)
 class Standard:
-    """What a reasoning is held to, and how often it may be written."""
+    """Requirements of a reasoning, and how often it may be written."""
 
     attempts: int = 3
     js_threshold: float = JS_THRESHOLD
     writer_tokens: int = 1200
-    """Most tokens of a reasoning."""
+    """Largest number of tokens of a reasoning."""
     validator_tokens: int = 300
 
 
 @dataclass(frozen=True)
 class ItemSource:
-    """Where the items come from."""
+    """The corpus of the items and its classes."""
 
     corpus: str
     categories: tuple[str, ...]
 
 
 class OpenAIWriter:
-    """Curates one item at a time; every paid reply is on disk before the next one is asked for."""
+    """Curates one item at a time. Every paid reply is on disk before the next question is sent."""
 
     def __init__(self, exchange: Exchange, store: Store, *, source: ItemSource, standard: Standard) -> None:
         self._exchange = exchange
@@ -46,7 +46,20 @@ class OpenAIWriter:
         self._standard = standard
 
     async def write(self, item: Item, clip: Clip | None, *, key: str) -> CurationRow:
-        """The item's row; Unsent or RunStopped where a reply is missing: paid ones stay for the next run."""
+        """Curate one item.
+
+        Args:
+            item: The item.
+            clip: Its sound; None without sound.
+            key: Content address of the item's curation.
+
+        Returns:
+            The finished row.
+
+        Raises:
+            Unsent: A call brought no reply. The paid replies stay for the next run.
+            RunStopped: The run was stopped. The paid replies stay for the next run.
+        """
         calls: list[Call] = []
         first = writer_question(
             item, self._source.categories, clip=clip, max_tokens=self._standard.writer_tokens
@@ -64,7 +77,7 @@ class OpenAIWriter:
         )
 
     def _next(self, verdict: AttemptVerdict, calls: Sequence[Call], first: Question) -> Question | None:
-        """What is asked after a verdict; None where it is final."""
+        """The next question after a verdict; None where the verdict is final."""
         attempt, turn = calls[-1].attempt, len(calls)
         if verdict.outcome in ("accepted", "refused"):
             return None
@@ -86,7 +99,7 @@ class OpenAIWriter:
         return rewrite_question(first, Rejection(previous, verdict.reasons), attempt=attempt + 1, turn=turn)
 
     async def _reply(self, question: Question, job: Job) -> Call:
-        """The reply, from an interrupted run where that has paid for it."""
+        """The reply to a question, taken from an interrupted run where that has paid for it."""
         address = question.address
         earlier = self._store.paid_calls(job).get(address)
         if earlier is not None:
@@ -121,7 +134,7 @@ class OpenAIWriter:
 
 
 def verdict_fields(verdict: AttemptVerdict) -> dict[str, Any]:
-    """The fields of a row that a verdict decides."""
+    """Fields of a row that a verdict determines."""
     text = None if verdict.reasoning is None else verdict.reasoning.as_text()
     return {
         "outcome": verdict.outcome,
@@ -134,7 +147,7 @@ def verdict_fields(verdict: AttemptVerdict) -> dict[str, Any]:
 
 
 def sum_usage(calls: Sequence[Call]) -> Usage:
-    """Tokens and money of several calls."""
+    """Sum of the tokens and costs of several calls."""
     total = Usage()
     for call in calls:
         total = total.plus(call.usage)

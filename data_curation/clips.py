@@ -1,4 +1,4 @@
-"""A clip as it is uploaded: mono 16-bit WAV in base64, at the file's own rate."""
+"""A clip as it is uploaded: mono 16-bit WAV in base64, at the sample rate of the file."""
 
 import base64
 import hashlib
@@ -13,19 +13,19 @@ import soundfile
 from lalm_ambig.core.errors import InputError
 
 MAX_S = 30.0
-"""Longest stretch that is uploaded: what the trained models will hear of a clip."""
+"""Seconds of a clip that are uploaded: as much as the trained models will hear."""
 ENCODING = f"wav pcm16 mono, first {MAX_S:g} s"
-"""How a clip's bytes become what is uploaded: part of the content address, beside the hash of the bytes."""
+"""How the uploaded sound is made from the file's bytes. It is part of the content address, like their hash."""
 SILENCE_RATE_HZ = 16_000
 
 
 @dataclass(frozen=True)
 class Clip:
-    """The bytes of a sound file; what is derived from them is worked out when it is needed."""
+    """The bytes of a sound file. Everything derived from them is computed when it is first used."""
 
     data: bytes
     name: str
-    """For messages: the path relative to the corpus."""
+    """Path relative to the corpus, for messages."""
 
     @cached_property
     def sha256(self) -> str:
@@ -34,13 +34,13 @@ class Clip:
 
     @cached_property
     def duration_s(self) -> float:
-        """Seconds that are uploaded, at most MAX_S."""
+        """Seconds that are uploaded, at most `MAX_S`."""
         with self._open() as file:
             return float(min(MAX_S, file.frames / file.samplerate))
 
     @cached_property
     def wav_base64(self) -> str:
-        """The upload. InputError where libsndfile cannot decode the file."""
+        """The WAV file in base64; InputError where libsndfile cannot decode the sound."""
         with self._open() as file:
             try:
                 samples = file.read(int(MAX_S * file.samplerate), dtype="float32", always_2d=True)
@@ -56,7 +56,15 @@ class Clip:
 
 
 def open_clip(path: Path, *, root: Path) -> Clip:
-    """The clip at `path`; InputError where it cannot be read. Nothing is decoded yet."""
+    """Read the bytes of a clip. Nothing is decoded yet.
+
+    Args:
+        path: The sound file.
+        root: Folder of the corpus.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
     name = relative_name(path, root=root)
     try:
         if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would be waited for
@@ -67,7 +75,7 @@ def open_clip(path: Path, *, root: Path) -> Clip:
 
 
 def relative_name(path: Path, *, root: Path) -> str:
-    """The path below the corpus root, outside of it the bare file name: nothing shows a home folder."""
+    """Path relative to the corpus; for a file outside of it only its name, so that no home folder is shown."""
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
 
 

@@ -1,4 +1,4 @@
-"""An append-only JSON Lines file that survives a kill: whole lines, on disk before anybody relies on them."""
+"""An append-only JSON Lines file that survives a kill: complete lines, on disk before `append` returns."""
 
 import asyncio
 import fcntl
@@ -14,18 +14,23 @@ BLOCK = 1 << 16
 
 
 class Journal:
-    """One process's hold on a file of lines.
+    """A file of lines that one process holds open.
 
-    Opening takes an exclusive lock and drops a last line that a killed process left half-written. Lines that
-    are appended at the same time share one write and one fsync (group commit); `append` returns when they are
-    on disk.
+    Opening it takes an exclusive lock and drops an incomplete last line, which a killed process leaves. Lines that are
+    appended at the same time share one write and one fsync (group commit).
     """
 
     def __init__(self, path: Path) -> None:
-        """InputError where another process holds the file, or it cannot be opened."""
+        """
+        Args:
+            path: The file; it is created if need be.
+
+        Raises:
+            InputError: Another process holds the file, or it cannot be opened.
+        """
         self.path = path
         self.dropped_bytes = 0
-        """Length of the torn last line that was dropped at opening."""
+        """Length of the incomplete last line that was dropped at opening."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
@@ -49,14 +54,14 @@ class Journal:
         self.close()
 
     def lines(self) -> Iterator[tuple[str, bytes]]:
-        """Every line, with `FILE:NUMBER` for messages; the file is streamed, never held."""
+        """Each line, with `FILE:NUMBER` for messages. The file is streamed."""
         with self.path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield f"{self.path}:{number}", line
 
     async def append(self, line: str) -> None:
-        """Add a line, without its newline; returns when it is on disk. A cancelled caller loses no line."""
+        """Append a line, given without its newline. Returns when it is on disk; a cancelled caller loses no line."""
         self._batch.append(line.encode() + b"\n")
         if self._batch_written is None:
             self._batch_written = asyncio.get_running_loop().create_future()
@@ -70,7 +75,7 @@ class Journal:
         self._write(line.encode() + b"\n")
 
     def close(self) -> None:
-        """Write what is still waiting and let go of the lock."""
+        """Write the waiting lines and release the lock."""
         if self._batch:
             self._write(b"".join(self._batch))
             self._batch = []

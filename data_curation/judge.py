@@ -1,4 +1,4 @@
-"""The verdict on an item, from the replies alone: the same function during a run and in `validate` later."""
+"""The verdict on an item, computed from the replies only, during a run and again in `validate`."""
 
 import math
 from collections.abc import Sequence
@@ -9,28 +9,31 @@ from data_curation.chat.parse import Refused, Unreadable, read_distribution, rea
 from data_curation.records import Call, Outcome, Reasoning
 
 JS_THRESHOLD = 0.15
-"""Default for the largest accepted Jensen-Shannon divergence in bits between validation and votes (ours)."""
+"""Largest accepted Jensen-Shannon divergence between validation and votes, in bits. The default is ours."""
 
 
 @dataclass(frozen=True)
 class AttemptVerdict:
-    """What the latest attempt came to."""
+    """The verdict on the latest attempt."""
 
     outcome: Outcome | None
-    """None: every rule holds and the validator has not been asked."""
+    """None where every rule holds and the validator was not asked yet."""
     reasons: tuple[str, ...] = ()
     reasoning: Reasoning | None = None
     validated_dist: tuple[float, ...] | None = None
     js_bits: float | None = None
     asked_validator: int = 0
-    """How often the validator answered about this attempt."""
+    """Number of the validator's replies about this attempt."""
 
 
 def js_bits(target: Sequence[float], predicted: Sequence[float]) -> float:
-    """Jensen-Shannon divergence in bits, in [0, 1], of two short lists.
+    """Jensen-Shannon divergence in bits, in [0, 1].
 
-    `lalm_ambig.core.distributions.js_divergence` restated in plain Python (a test holds them together): importing
-    torch would take half a gigabyte in a program that has no other use for it.
+    It is `lalm_ambig.core.distributions.js_divergence` in plain Python; a test compares the two. The import of torch
+    would take half a gigabyte in a program that does not need it otherwise.
+
+    >>> round(js_bits([1.0, 0.0], [0.5, 0.5]), 4)
+    0.3113
     """
 
     def to_middle(p: Sequence[float], q: Sequence[float]) -> float:
@@ -42,7 +45,14 @@ def js_bits(target: Sequence[float], predicted: Sequence[float]) -> float:
 def judge(
     calls: Sequence[Call], votes: Sequence[float], *, categories: Sequence[str], js_threshold: float
 ) -> AttemptVerdict:
-    """The verdict on the latest attempt among `calls` (at least one, the attempt's writer first)."""
+    """Judge the latest attempt.
+
+    Args:
+        calls: At least one call; the first call of an attempt is its writer's.
+        votes: Votes of the item, per class.
+        categories: The classes.
+        js_threshold: Largest accepted divergence in bits.
+    """
     attempt = max(call.attempt for call in calls)
     latest = [call for call in calls if call.attempt == attempt]
     written = read_reasoning(latest[0].reply)

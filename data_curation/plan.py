@@ -1,4 +1,4 @@
-"""`write --dry-run`: what a run would send and what it may cost, without a call, a key or a changed file."""
+"""`write --dry-run`: prints what a run would send and cost, without a call, a key or a changed file."""
 
 import argparse
 from dataclasses import dataclass
@@ -20,29 +20,29 @@ from lalm_ambig.core.errors import EXIT_OK, InputError
 from lalm_ambig.core.items import Item
 
 USUAL_WORDS = 180
-"""Words of a reasoning."""
+"""Words of a usual reasoning."""
 LONGEST_WORD = 12
-"""Bytes of a word with its space in a text of nothing but long ones."""
+"""Bytes of a word and its space, in a text of long words only."""
 LONGEST_REASONS = 1000
-"""Bytes of the reasons that a rewriting is given."""
+"""Most bytes of the reasons in a question for another version."""
 
 
 @dataclass
 class Plan:
-    """What is left to do."""
+    """The work that is left."""
 
     items: int = 0
     finished: int = 0
     unusable: int = 0
     audio_s: float = 0.0
     least_usd: float = 0.0
-    """Every item accepted at its first attempt, texts of the usual length."""
+    """Cost where every item is accepted at its first attempt and texts have the usual length."""
     most_usd: float = 0.0
-    """Every item written and validated as often as it may be, every call at its worst case."""
+    """Cost where every item takes all attempts and validations, and every call costs its worst case."""
 
 
 def print_plan(selection: ItemSelection, args: argparse.Namespace) -> int:
-    """Print the plan; the exit code."""
+    """Print the plan; returns the exit code."""
     models = models_of(args)
     note = unknown_price_note(models, capped=args.max_cost_usd is not None)
     plan, standard = Plan(), standard_of(args)

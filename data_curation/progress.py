@@ -1,4 +1,4 @@
-"""What the user sees of a run: a bar with rate, cost and verdicts while it goes on, a table at its end."""
+"""The display of a run: a bar with rate, cost and verdicts, and a table and an exit code at the end."""
 
 import sys
 import time
@@ -16,7 +16,7 @@ from data_curation.records import CurationRow, Usage
 from lalm_ambig.core.errors import EXIT_CHECK_FAILED, EXIT_OK
 
 PLAIN_EVERY_S = 10.0
-"""How often a line is printed where there is no terminal to draw a bar on."""
+"""Seconds between lines where there is no terminal for a bar."""
 OUTCOMES = ("accepted", "rejected", "refused", "unreadable")
 
 
@@ -26,9 +26,9 @@ class RunTally:
 
     outcomes: Counter[str] = field(default_factory=Counter)
     finished: int = 0
-    """Items that an earlier run has finished."""
+    """Items that an earlier run finished."""
     unsent: int = 0
-    """Items whose calls brought no reply: left for the next run."""
+    """Items whose calls brought no reply; they are left for the next run."""
     unusable: int = 0
     """Items whose clip cannot be read."""
     attempts: int = 0
@@ -55,14 +55,14 @@ class RunTally:
 
 
 class RunDisplay:
-    """The bar on standard error, or a line every PLAIN_EVERY_S where that is no terminal."""
+    """The bar on standard error, or a line every `PLAIN_EVERY_S` seconds without a terminal."""
 
     def __init__(self, total: int, *, tally: RunTally) -> None:
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._tally = tally
         self._total = total
         self.cost_usd: Callable[[], float] | None = None
-        """What has been spent; None for a writer that costs nothing."""
+        """The amount that was spent; None for a writer without costs."""
         self._started_s = self._printed_s = time.monotonic()
         self._bar = Progress(
             BarColumn(),
@@ -84,12 +84,12 @@ class RunDisplay:
         self._bar.stop()
 
     def say(self, *lines: str) -> None:
-        """Lines above the bar."""
+        """Print lines above the bar."""
         for line in lines:
             self._console.print(line, markup=False)
 
     def update(self, waiting: str = "") -> None:
-        """Draw the tally as it is now."""
+        """Draw the present counts."""
         state = f"{self._state()}{f' · {waiting}' if waiting else ''}"
         self._bar.update(self._task, completed=self._tally.seen, state=state)
         now_s = time.monotonic()
@@ -107,7 +107,7 @@ class RunDisplay:
 
 
 def print_summary(tally: RunTally, *, elapsed_s: float, spent_usd: float | None) -> None:
-    """The table at the end of a run, on standard output."""
+    """Print the table at the end of a run on standard output."""
     table = Table(title="Curation", show_header=False)
     rows: dict[str, str] = {name: str(tally.outcomes[name]) for name in OUTCOMES}
     rows |= {"finished by earlier runs": str(tally.finished), "left for the next run": str(tally.unsent)}
@@ -131,7 +131,7 @@ def print_summary(tally: RunTally, *, elapsed_s: float, spent_usd: float | None)
 
 
 def show_row(row: CurationRow) -> None:
-    """An item's reasoning and verdict in full, on standard output."""
+    """Print an item's reasoning and verdict on standard output."""
     division = ", ".join(f"{n} {v:g}" for n, v in zip(row.categories, row.votes, strict=True) if v)
     lines = [f"── {row.id} · {row.outcome} · votes: {division}", f"   words: {row.text or '(not finished)'}"]
     if row.reasoning is not None:
@@ -143,7 +143,15 @@ def show_row(row: CurationRow) -> None:
 
 
 def conclude(stopped: RunStopped | None, tally: RunTally) -> int:
-    """Say what is left to do, if anything; 0 only where nothing is and something was written."""
+    """Print a line about the items that are left, if any.
+
+    Args:
+        stopped: Why the run stopped; None where it reached its end.
+        tally: The counts of the run.
+
+    Returns:
+        The exit code: 0 where no item is left and something was written.
+    """
     if stopped is not None:
         print(f"stopped: {stopped.reason}. The same command goes on from here.", file=sys.stderr)
         return stopped.exit_code

@@ -1,4 +1,4 @@
-"""What is asked: the two questions of curation, their tools, and the content address of an item."""
+"""The questions of curation to a model, the tools that structure the replies, and content addresses."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ SECTIONS = {
 
 @dataclass(frozen=True)
 class Tool:
-    """The structure of a reply: a function that the model is made to call."""
+    """The structure of a reply, as a function that the model has to call."""
 
     name: str
     description: str
@@ -34,13 +34,13 @@ class Tool:
 
 @dataclass(frozen=True)
 class Question:
-    """One question to a model, before it is put in the words of a particular server."""
+    """One question to a model, in no server's dialect yet."""
 
     role: Role
     attempt: int
-    """Which writing of the item it belongs to, from 1."""
+    """Number of the item's attempt that it belongs to, from 1."""
     turn: int
-    """Number of calls made for the item before it."""
+    """Number of earlier calls for the item."""
     system: str
     text: str
     tool: Tool
@@ -58,27 +58,27 @@ class Question:
 
 @dataclass(frozen=True)
 class Rejection:
-    """What was wrong with an earlier attempt: part of the next question."""
+    """Why an earlier attempt was rejected. It becomes part of the next question."""
 
     previous: str
-    """The earlier text, or what came in its place."""
+    """The earlier text, or a note where it was not readable."""
     reasons: tuple[str, ...]
 
 
 def digest(value: object) -> str:
-    """SHA-256 of a JSON value in canonical form, in hexadecimal."""
+    """SHA-256 of a JSON value in canonical form, as hexadecimal text."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
 @cache
 def prompt(name: str) -> Template:
-    """The prompt of that file name in `prompts/`, without `.txt`."""
+    """The prompt in `prompts/NAME.txt`."""
     return Template((files("data_curation") / "prompts" / f"{name}.txt").read_text(encoding="utf-8"))
 
 
 @cache
 def prompts_hash() -> str:
-    """Hash over all prompts: changing a word of any changes every content address."""
+    """Hash of all prompts. A changed word in any of them changes every content address."""
     folder = files("data_curation") / "prompts"
     texts = {
         entry.name: entry.read_text(encoding="utf-8")
@@ -89,7 +89,7 @@ def prompts_hash() -> str:
 
 
 def writer_question(item: Item, categories: Sequence[str], *, clip: Clip | None, max_tokens: int) -> Question:
-    """The first request for an item's reasoning."""
+    """The first question for an item's reasoning."""
     text = prompt("writer.user").substitute(
         classes=", ".join(categories),
         transcript=f'"{item.text}"' if item.text else "not known",
@@ -102,7 +102,7 @@ def writer_question(item: Item, categories: Sequence[str], *, clip: Clip | None,
 
 
 def rewrite_question(first: Question, rejection: Rejection, *, attempt: int, turn: int) -> Question:
-    """The request for a better version: the first one, the rejected text and why it was rejected."""
+    """The question for a better version: the first question, the rejected text and the reasons."""
     reasons = "\n".join(f"- {reason}" for reason in rejection.reasons)
     more = prompt("rewrite").substitute(previous=rejection.previous, reasons=reasons)
     return Question(
@@ -113,7 +113,7 @@ def rewrite_question(first: Question, rejection: Rejection, *, attempt: int, tur
 def validator_question(
     reasoning: Reasoning, categories: Sequence[str], *, attempt: int, turn: int, max_tokens: int
 ) -> Question:
-    """The request for the distribution that a reasoning supports: from its text and the class names alone."""
+    """The question for the distribution that a reasoning supports. It has the text and the class names only."""
     text = prompt("validator.user").substitute(classes=", ".join(categories), rationale=reasoning.as_text())
     system = prompt("validator.system").template
     return Question("validator", attempt, turn, system, text, validator_tool(tuple(categories)), max_tokens)
@@ -121,7 +121,7 @@ def validator_question(
 
 @cache
 def writer_tool(categories: tuple[str, ...]) -> Tool:
-    """The structure of `records.Reasoning`, with the corpus's classes."""
+    """The tool with the structure of `records.Reasoning` and the corpus's classes."""
     text = {"type": "string"}
     cue = _object({"category": {"type": "string", "enum": list(categories)}, "cue": text})
     properties: dict[str, Any] = {name: {**text, "description": SECTIONS[name]} for name in PROSE}
@@ -140,7 +140,7 @@ def writer_tool(categories: tuple[str, ...]) -> Tool:
 
 @cache
 def validator_tool(categories: tuple[str, ...]) -> Tool:
-    """A share for each class."""
+    """The tool with one share per class."""
     properties = {
         name: {"type": "number", "description": "Share of listeners, 0 to 1."} for name in categories
     }
@@ -152,9 +152,16 @@ def validator_tool(categories: tuple[str, ...]) -> Tool:
 def job_key(
     item: Item, categories: Sequence[str], *, audio_sha256: str | None, settings: Mapping[str, object]
 ) -> str:
-    """Content address of an item's curation: what is sent and the settings that shape the reply.
+    """Content address of an item's curation.
 
-    The verdict's limits (threshold, attempts) are no part of it: `validate` judges the same replies anew.
+    It covers everything that is sent and the settings that shape the reply. The limits of the verdict (threshold,
+    attempts) are not part of it, since `validate` can judge the same replies again.
+
+    Args:
+        item: The item.
+        categories: The classes.
+        audio_sha256: Hash of the clip's bytes; None without sound.
+        settings: Settings that shape the reply.
     """
     tools = [tool(tuple(categories)).schema for tool in (writer_tool, validator_tool)]
     return digest(

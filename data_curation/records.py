@@ -1,4 +1,4 @@
-"""The records of curation: what a writer produces, and the row of the JSON Lines file it is kept in."""
+"""The records of curation: the reasoning that a writer produces, and the row of the JSON Lines file."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -7,19 +7,20 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Outcome = Literal["accepted", "rejected", "refused", "unreadable"]
-"""accepted: every rule holds and (openai) the validator agrees. rejected: it was read and found wanting.
-refused: the model declined. unreadable: no reply could be parsed. Only `accepted` rows reach the trainer."""
+"""`accepted`: every rule holds and, for the openai writer, the validator agrees. `rejected`: a rule or the validator is
+against it. `refused`: the model declined. `unreadable`: no reply could be parsed. The trainer reads `accepted` rows
+only."""
 
 
 Role = Literal["writer", "validator"]
 Structured = Literal["tool", "json_schema", "text"]
-"""How a reply's structure is asked for: a forced tool call, a JSON schema, or in words only."""
+"""How a question asks for the structure of the reply: by a forced tool call, a JSON schema, or in words."""
 PROSE = ("text_analysis", "volume", "speed", "pitch", "tone", "synthesis")
 """The fields of `Reasoning` that are plain sentences."""
 
 
 class ClassCue(BaseModel):
-    """One class that listeners chose, and what in the clip supports it."""
+    """A class that listeners chose, and the cue in the clip that supports it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     category: str
@@ -27,25 +28,25 @@ class ClassCue(BaseModel):
 
 
 class Reasoning(BaseModel):
-    """The structured chain of thought of paper A, Table 1."""
+    """A structured chain of thought (ambiguity-aware LALM, Table 1)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     keywords: tuple[str, ...]
-    """Salient acoustic and linguistic cues, a few words each."""
+    """Salient acoustic and linguistic cues, with a few words each."""
     text_analysis: str
-    """Step 1: what the words mean, and where they leave the emotion open."""
+    """Step 1: the meaning of the words, and where they leave the emotion open."""
     volume: str
     speed: str
     pitch: str
     tone: str
-    """Step 2: the prosody in professional terms, a sentence each."""
+    """Step 2: the prosody in professional terms, one sentence per field."""
     class_cues: tuple[ClassCue, ...]
-    """Step 2: for every class with votes, the cue that supports it, most voted class first."""
+    """Step 2: the cue for each class with votes, the class with most votes first."""
     synthesis: str
-    """Step 3: how the evidence weighs, without a number or a vote count."""
+    """Step 3: the weight of the evidence, without a number or a vote count."""
 
     def as_text(self) -> str:
-        """The text that the trainer puts between `<think>` and `</think>`: plain sentences under heads."""
+        """The text that the trainer puts between `<think>` and `</think>`: plain sentences with headings."""
         cues = " ".join(f"{cue.category.capitalize()}: {cue.cue}" for cue in self.class_cues)
         return (
             f"Keywords: {', '.join(self.keywords)}.\n"
@@ -56,7 +57,7 @@ class Reasoning(BaseModel):
 
 
 class Usage(BaseModel):
-    """Tokens and money of one call or of several added up."""
+    """Tokens and cost of one call, or the sum over several."""
 
     model_config = ConfigDict(frozen=True)
     prompt_tokens: int = 0
@@ -69,17 +70,17 @@ class Usage(BaseModel):
 
 
 class Call(BaseModel):
-    """One paid request and the reply to it, as it came."""
+    """One paid request and its reply."""
 
     model_config = ConfigDict(frozen=True)
     role: Role
     attempt: int
-    """Which writing of the item it belongs to, from 1."""
+    """Number of the item's attempt that it belongs to, from 1."""
     reply: str
-    """The response's body, unchanged: parsing and judging start from it and can be repeated unpaid."""
+    """The unchanged body of the response. Parsing and judging start from it and can be repeated without payment."""
     structured: Structured
     model: str
-    """The model as the server names it; the requested one where it names none."""
+    """The model as the server names it; the requested model where the server names none."""
     request_id: str | None = None
     usage: Usage = Field(default_factory=Usage)
     started: str
@@ -87,17 +88,17 @@ class Call(BaseModel):
 
 
 class CurationRow(BaseModel):
-    """One line of the JSON Lines file: an item's reasoning, its verdict and where it came from."""
+    """One line of the JSON Lines file: an item's reasoning, its verdict and its origin."""
 
     model_config = ConfigDict(frozen=True)
     key: str
-    """Content address of the request: model, prompts, parameters, schema, target, transcript, audio bytes."""
+    """Content address: a hash of model, prompts, parameters, schema, target, transcript and audio bytes."""
     corpus: str
     id: str
     writer: Literal["openai", "acoustic"]
     outcome: Outcome
     reasons: tuple[str, ...] = ()
-    """Why it was not accepted: rule names with details, or what could not be read."""
+    """Why the row was not accepted: rules with details, or the part that could not be read."""
     categories: tuple[str, ...]
     votes: tuple[float, ...]
     text: str | None = None
@@ -105,29 +106,29 @@ class CurationRow(BaseModel):
     """Path of the clip relative to the corpus root."""
     reasoning: Reasoning | None = None
     rationale: str | None = None
-    """`reasoning.as_text()`: the field the trainer reads, present exactly when accepted."""
+    """`reasoning.as_text()`, which the trainer reads. Present where the row is accepted, and only there."""
     validated_dist: tuple[float, ...] | None = None
-    """What the validator predicted from the reasoning alone; None where none was asked (acoustic)."""
+    """The validator's prediction from the reasoning alone; None where no validator was asked (acoustic writer)."""
     js_bits: float | None = None
-    """Jensen-Shannon divergence, base 2, between `validated_dist` and the votes."""
+    """Jensen-Shannon divergence in bits between `validated_dist` and the votes."""
     measurements: dict[str, float] | None = None
-    """acoustic writer: the numbers its sentences were made from."""
+    """Acoustic writer: the measurements that its sentences were made from."""
     model: str | None = None
-    """The model that was asked to write; `calls` say which one answered."""
+    """The requested writer model; `calls` name the model that answered."""
     validator_model: str | None = None
     calls: tuple[Call, ...] = ()
-    """openai writer: every request in order, with its raw reply."""
+    """openai writer: every call in order, with its unchanged reply."""
     usage: Usage = Field(default_factory=Usage)
     """Sum over `calls`."""
     paid_usd: float = 0.0
-    """What this row added to the bill: less than the sum where it judges an earlier row's replies anew."""
+    """Cost that this row added. It is less than the sum where the row judges replies of an earlier row again."""
     attempts: int = 1
     started: str = ""
     finished: str = ""
 
 
 def active(votes: Sequence[float], categories: Sequence[str]) -> list[str]:
-    """The classes that have votes, most voted first, ties in the corpus's order."""
+    """Classes with votes, the one with most votes first, ties in the corpus's order."""
     order = sorted(range(len(votes)), key=lambda c: (-votes[c], c))
     return [categories[c] for c in order if votes[c] > 0]
 

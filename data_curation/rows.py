@@ -1,4 +1,4 @@
-"""Reading a curation file without holding it or its lock: the file may be written to at the same time."""
+"""Reads a curation file, row by row and without its lock, so that a run may write to it at the same time."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,23 +14,27 @@ from lalm_ambig.files.json_lines import json_object, numbered_lines
 Job = tuple[str, str]
 """Item id and content address."""
 JobStates = dict[Job, tuple[int, str]]
-"""For each job how many rows it has, and the outcome of the last."""
+"""For each job, its number of rows and the outcome of the last one."""
 
 SUM_TOLERANCE = 4e-3
-"""How far from 1 a distribution may sum, as `lalm_ambig.core.distributions` has it, which needs torch."""
+"""Largest distance of a distribution's sum from 1. The same as in `core.distributions`, whose import needs torch."""
 MOST_USD = 1e9
-"""More than any row can have cost."""
+"""More than any row can cost, in US dollars."""
 
 
 def complete_lines(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Every whole line, with `FILE:NUMBER` for messages; a last line still being written is left out."""
+    """Each complete line, with `FILE:NUMBER` for messages. A last line that is still being written is left out."""
     if not path.is_file():
         raise InputError(f"no such file: {path}", remedy="Write one with python -m data_curation write.")
-    yield from numbered_lines(path, whole=True)
+    yield from numbered_lines(path, complete=True)
 
 
 def read_rows(path: Path) -> Iterator[CurationRow]:
-    """The last row of every job, in the order of the file; two passes, one row in memory at a time."""
+    """The last row of each job, in the order of the file. It takes two passes, with one row in memory at a time.
+
+    Raises:
+        InputError: There is no such file, or a line is not a row of curation.
+    """
     last: dict[Job, str] = {}
     for where, line in complete_lines(path):
         fields = row_fields(line, where)
@@ -42,7 +46,7 @@ def read_rows(path: Path) -> Iterator[CurationRow]:
 
 
 def job_states(lines: Iterable[tuple[str, bytes]]) -> tuple[JobStates, float]:
-    """What the rows amount to: the jobs' standing, and what all rows together cost in US dollars."""
+    """The state of each job, and the cost of all rows in US dollars."""
     states: JobStates = {}
     spent_usd = 0.0
     for where, line in lines:
@@ -54,7 +58,11 @@ def job_states(lines: Iterable[tuple[str, bytes]]) -> tuple[JobStates, float]:
 
 
 def parse_row(line: bytes | str, where: str) -> CurationRow:
-    """A row of the file; InputError says which field is wrong in which line."""
+    """Parse and check one row.
+
+    Raises:
+        InputError: A field is missing or wrong; the message names the field and the line.
+    """
     try:
         row = CurationRow.model_validate_json(line)
     except ValidationError as error:
@@ -84,7 +92,7 @@ def _paid_usd(fields: dict[str, Any], where: str) -> float:
 
 
 def row_fields(line: bytes, where: str) -> dict[str, Any]:
-    """A row's JSON object, of which only id, key and outcome are checked."""
+    """The JSON object of a row. Only its id, key and outcome are checked."""
     try:
         fields = json_object(line)
     except InputError as error:

@@ -1,4 +1,4 @@
-"""The items of a corpus that a command works on, streamed: however large the corpus, few are held."""
+"""The items of a corpus that a command works on. They are streamed, so a large corpus takes little memory."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,25 +13,29 @@ from lalm_ambig.corpora.base import Corpus
 
 @dataclass(frozen=True)
 class ItemSelection:
-    """Which items of a corpus."""
+    """A selection of the items of a corpus."""
 
     corpus: Corpus
     splits: tuple[str, ...] = ()
-    """Only these splits; empty for all."""
+    """Selected splits; empty for all."""
     limit: int | None = None
-    """Only the first so many."""
+    """Largest number of items, the first ones; None for all."""
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
             raise InputError(f"must be at least 1, got {self.limit}", where="--limit")
 
     def items(self) -> Iterator[Item]:
-        """The selected items in the corpus's order."""
+        """The selected items, in the corpus's order."""
         chosen = (item for item in self.corpus.read() if not self.splits or item.split in self.splits)
         return islice(chosen, self.limit)
 
     def count(self) -> int:
-        """Number of selected items; InputError where there is none."""
+        """Number of selected items.
+
+        Raises:
+            InputError: No item is selected.
+        """
         total = sum(1 for _ in self.items())
         if not total:
             where = f"corpus {self.corpus.name}"
@@ -40,10 +44,14 @@ class ItemSelection:
 
     @property
     def audio_root(self) -> Path:
-        """The folder that clips are named from: the corpus's, or the one that its file lies in."""
+        """The folder that clip names are relative to: the corpus's folder, or that of its file."""
         root = self.corpus.root
         return root.parent if root.is_file() else root
 
     def clip(self, item: Item) -> Clip | None:
-        """The item's sound, not yet decoded; None where it has none, InputError where it cannot be read."""
+        """The item's sound, not decoded yet; None where the item has none.
+
+        Raises:
+            InputError: The file cannot be read.
+        """
         return None if item.audio is None else open_clip(Path(item.audio), root=self.audio_root)

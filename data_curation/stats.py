@@ -1,4 +1,4 @@
-"""`stats`: what a curation file holds, and how good it is as far as that can be counted."""
+"""`stats`: prints the content of a curation file and those of its qualities that can be counted."""
 
 import re
 from collections import Counter
@@ -23,27 +23,27 @@ SENTENCE_END = re.compile(r"(?<=[.!?;])\s+")
 WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 NOT_VALIDATED = "acoustic rows: no model validated them; their rules were run again just now"
 MOST_REASONS = 12
-"""Reasons listed; the rest are counted together."""
+"""Most reasons that are listed; the rest is one line."""
 
 
 @dataclass
 class Summary:
-    """Counts over the rows of one writer; lengths, cues and variety over its accepted rows only."""
+    """Counts over the rows of one writer. Lengths, cues and variety are over accepted rows only."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
-    """Why rows were not accepted: the rule's name, or the whole reason where it has none."""
+    """Why rows were not accepted, by rule, or by the full reason where there is no rule."""
     violations: Counter[str] = field(default_factory=Counter)
-    """Accepted rows that break a rule today, by rule."""
+    """Accepted rows that break a present rule, by rule."""
     violating: int = 0
     words: list[int] = field(default_factory=list)
     js_bits: list[float] = field(default_factory=list)
     with_minority: int = 0
     covered: int = 0
-    """Of those, rows with a cue for every class that has votes."""
+    """Rows among these with a cue for every class that has votes."""
     minority_cues: int = 0
     empty_minority_cues: int = 0
-    """The acoustic writer's cues of classes that do not lead, and those that say that they found nothing."""
+    """The acoustic writer's cues for classes that do not lead, and those among them that name no cue."""
     texts: set[str] = field(default_factory=set)
     sentences: set[str] = field(default_factory=set)
     sentence_count: int = 0
@@ -95,7 +95,11 @@ class Summary:
 
 
 def summarise(path: Path) -> dict[str, Summary]:
-    """Counts by writer over the last row of every job; InputError with file and line for a malformed row."""
+    """Counts by writer, over the last row of each job.
+
+    Raises:
+        InputError: A row is malformed (the message has file and line), or there is none.
+    """
     summaries: dict[str, Summary] = {}
     for row in read_rows(path):
         summaries.setdefault(row.writer, Summary()).add(row)
@@ -105,7 +109,11 @@ def summarise(path: Path) -> dict[str, Summary]:
 
 
 def print_stats(path: Path) -> int:
-    """Print the tables of a file; the exit code. InputError names file and line of a malformed row."""
+    """Print the tables of a file; returns the exit code.
+
+    Raises:
+        InputError: A row is malformed (the message has file and line), or there is none.
+    """
     summaries = summarise(path)
     console = Console(highlight=False, soft_wrap=True)
     table = Table(f"{path.name}", *summaries, title="Curated reasoning")
@@ -138,7 +146,11 @@ def _counts(title: str, by_writer: dict[str, Counter[str]]) -> Table:
 
 
 def percentile(values: Sequence[int] | Sequence[float], share: float) -> float:
-    """The value below which `share` of the values lie, interpolated; the values must not be empty."""
+    """The value below which a share of the values is, interpolated.
+
+    >>> percentile([1, 2, 3, 4], 0.5)
+    2.5
+    """
     ordered = sorted(values)
     position = share * (len(ordered) - 1)
     low = int(position)
@@ -181,4 +193,4 @@ QUANTITIES: tuple[tuple[str, Quantity], ...] = (
     ("JS of validated rows in bits, mean (5 % to 95 %)", lambda s: _spread(s.js_bits, 3)),
     ("usage", _usage),
 )
-"""What the table shows, one column a writer; an empty cell is shown as a dash, a row of them not at all."""
+"""Rows of the table, which has one column per writer. An empty cell is a dash; a row of empty cells is left out."""

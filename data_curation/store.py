@@ -1,7 +1,8 @@
-"""What a run knows from earlier ones: the finished rows, and the paid replies for items that are unfinished.
+"""The results of earlier runs: finished rows, and the paid replies for unfinished items.
 
-Two append-only journals. FILE holds a row (`records.Row`) for every item that was finished; FILE.pending the
-replies for items in progress, so that a run that was killed pays for none again. It goes when nothing is.
+There are two append-only journals. FILE has a row (`records.CurationRow`) per finished item. FILE.pending has the
+replies for items in progress, so that no reply is paid for again after a kill. It is removed when no item is in
+progress.
 """
 
 from collections import defaultdict
@@ -19,14 +20,14 @@ from lalm_ambig.files.failures import as_cannot_write
 
 
 class Paid(BaseModel):
-    """A line of FILE.pending: a call and the job it was made for."""
+    """A line of FILE.pending: a call and its job."""
 
     id: str
     key: str
     generation: int
-    """How many rows the job had when the call was made: a retry does not take an earlier try's replies."""
+    """Number of rows that the job had when the call was made, so that a retry does not take earlier replies."""
     address: str
-    """Content address of the call's own request."""
+    """Content address of the question."""
     call: Call
 
 
@@ -36,10 +37,11 @@ class Store:
     def __init__(self, path: Path, *, retry_failed: bool = False) -> None:
         """
         Args:
-            path: The JSON Lines file; made if it is not there.
-            retry_failed: Treat items whose last row is not `accepted` as still to be done.
+            path: The JSON Lines file; it is created if need be.
+            retry_failed: Whether items whose last row is not `accepted` are done again.
 
-        InputError names the line of FILE that is no row of curation.
+        Raises:
+            InputError: A line of FILE is not a row of curation; the message names it.
         """
         self.retry_failed = retry_failed
         self._pending: dict[Job, dict[str, Call]] = defaultdict(dict)
@@ -50,7 +52,7 @@ class Store:
         self._row_journal = Journal(path)
         self._call_journal = Journal(pending)
         self._rows, self.spent_usd = job_states(self._row_journal.lines())
-        """`spent_usd`: what all rows and pending replies cost, by the prices of the time they were made."""
+        """`spent_usd`: cost of all rows and pending replies, by the prices of their time."""
         self._load_pending()
 
     def __enter__(self) -> "Store":
@@ -66,7 +68,7 @@ class Store:
 
     @property
     def notes(self) -> list[str]:
-        """Lines for the user about what was found at opening."""
+        """Warnings about incomplete lines that were dropped at opening."""
         journals = [journal for journal in (self._row_journal, self._call_journal) if journal.dropped_bytes]
         return [
             f"warning: {journal.path} ended in a torn line, a write that was cut short: its "
@@ -79,23 +81,23 @@ class Store:
         return len(self._rows)
 
     def wants(self, job: Job) -> bool:
-        """True where the item is still to be done."""
+        """Whether the job is still to be done."""
         count, outcome = self._rows.get(job, (0, ""))
         return not count or (self.retry_failed and outcome != "accepted")
 
     def paid_calls(self, job: Job) -> dict[str, Call]:
-        """Replies for this job that an earlier, interrupted run has paid for, by the request's address."""
+        """Replies for this job that an interrupted run paid for, by the question's address."""
         return self._pending.get(job, {})
 
     async def add_call(self, job: Job, address: str, call: Call) -> None:
-        """Keep a paid reply; returns when it is on disk."""
+        """Store a paid reply. Returns when it is on disk."""
         self._open.add(job)
         generation = self._rows.get(job, (0, ""))[0]
         paid = Paid(id=job[0], key=job[1], generation=generation, address=address, call=call)
         await self._call_journal.append(paid.model_dump_json())
 
     async def add_row(self, row: CurationRow) -> None:
-        """Keep a finished item; returns when it is on disk."""
+        """Store a finished item. Returns when it is on disk."""
         await self._row_journal.append(row.model_dump_json())
         self._finish(row)
 
@@ -128,7 +130,7 @@ def _paid(line: bytes, where: str) -> Paid:
 
 
 def _check_ours(path: Path, *, begin: bytes, check: Callable[[bytes, str], object]) -> None:
-    """InputError for a file of something else, before its last line is taken for a torn one and dropped."""
+    """Refuse a file of another kind, before its last line is dropped as incomplete."""
     if not path.is_file():
         return
     with as_cannot_write(path), path.open("rb") as lines:

@@ -1,7 +1,8 @@
-"""`validate`: every row of a file judged anew from the replies that it keeps, unpaid unless asked for.
+"""`validate`: judges every row of a file again, from its stored replies and without payment.
 
-openai rows are parsed again and held to the rules, and their validator's distribution to the threshold. With
-`--ask-model` the validator is asked again, which costs. acoustic rows have no validator: the rules are all.
+Rows of the openai writer are parsed again and checked against the rules, and the validator's distribution against the
+threshold. With `--ask-model` the validator is asked again, which costs. Rows of the acoustic writer have no validator,
+so only the rules are checked.
 """
 
 import argparse
@@ -29,7 +30,7 @@ from lalm_ambig.core.errors import EXIT_CHECK_FAILED, EXIT_OK, InputError
 
 
 def validate(args: argparse.Namespace) -> int:
-    """Print what has changed; 1 where a row recorded as accepted does not hold any more, else 0."""
+    """Print what has changed; returns 1 where a row recorded as accepted is no longer acceptable, else 0."""
     if not args.file.is_file():
         raise InputError(f"no such file: {args.file}", remedy="Write one with python -m data_curation write.")
     return asyncio.run(_validate(args))
@@ -58,7 +59,7 @@ async def _validate(args: argparse.Namespace) -> int:
 
 @asynccontextmanager
 async def _line(args: argparse.Namespace) -> AsyncIterator[tuple[Exchange | None, Store | None]]:
-    """The open line and the file to append to, as far as they are asked for."""
+    """The exchange and the file to append to, where the options ask for them."""
     if not (args.update or args.ask_model):
         yield None, None
         return
@@ -76,7 +77,7 @@ async def _line(args: argparse.Namespace) -> AsyncIterator[tuple[Exchange | None
 
 
 async def _judged(row: CurationRow, js_threshold: float, exchange: Exchange | None) -> CurationRow:
-    """The row with its verdict of today; the same object where nothing has changed."""
+    """The row with its present verdict; the same object where nothing has changed."""
     if row.writer == "acoustic":
         assert row.reasoning is not None
         reasons = tuple(filters.check(row.reasoning, row.votes, row.categories))

@@ -1,4 +1,4 @@
-"""The acoustic writer's run: the same file, rows and rules, without a server."""
+"""The acoustic writer's run. It has the same file, rows and rules as the other writer, and needs no server."""
 
 import argparse
 import time
@@ -15,7 +15,7 @@ from lalm_ambig.core.items import Item
 
 
 def write_acoustic(selection: ItemSelection, args: argparse.Namespace) -> int:
-    """Write the selection from measurements; the exit code."""
+    """Write the selection from measurements; returns the exit code."""
     corpus, tally = selection.corpus, RunTally()
     writer = AcousticWriter(list(corpus.read()), corpus.categories, seed=args.seed)
     started_s = time.monotonic()
@@ -43,7 +43,7 @@ def write_acoustic(selection: ItemSelection, args: argparse.Namespace) -> int:
 
 
 def _row(item: Item, writer: AcousticWriter, *, selection: ItemSelection, store: Store) -> CurationRow | None:
-    """The item's row; None where it is finished. InputError where the clip cannot be measured."""
+    """The item's row; None where it is finished already. InputError where the clip cannot be measured."""
     corpus, clip = selection.corpus, selection.clip(item)
     names = corpus.categories.names
     settings = {"writer": "acoustic", "version": VERSION, "seed": writer.seed}

@@ -1,4 +1,4 @@
-"""The openai writer's run: as many items at once as the concurrency, and no more in memory."""
+"""The openai writer's run: several workers share one stream of items, and only their items are in memory."""
 
 import argparse
 import asyncio
@@ -24,7 +24,7 @@ REFRESH_S = 0.5
 
 
 async def write_openai(selection: ItemSelection, args: argparse.Namespace) -> int:
-    """Curate the selection; the exit code."""
+    """Curate the selection; returns the exit code."""
     tally = RunTally()
     standard = standard_of(args)
     with Store(args.out, retry_failed=args.retry_failed) as store:
@@ -49,7 +49,11 @@ async def write_openai(selection: ItemSelection, args: argparse.Namespace) -> in
 
 
 def standard_of(args: argparse.Namespace) -> Standard:
-    """What the user asks of a reasoning; InputError for settings that mean nothing."""
+    """The user's requirements of a reasoning.
+
+    Raises:
+        InputError: A setting is out of its range.
+    """
     if args.attempts < 1:
         raise InputError(f"must be at least 1, got {args.attempts}", where="--attempts")
     if not 0 < args.js_threshold <= 1:
@@ -79,7 +83,7 @@ class Run:
     store: Store
     gate: Gate
     key_settings: Mapping[str, object]
-    """What the content address is made of, beside the item."""
+    """Settings that are part of the content address."""
 
 
 class Loop:
@@ -99,7 +103,7 @@ class Loop:
         self._on_row = on_row
 
     async def work_through(self, *, concurrency: int) -> RunStopped | None:
-        """Curate all items; the reason where the run was stopped before its end."""
+        """Curate all items; returns the reason where the run was stopped before its end."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, self._interrupt)
         try:
@@ -148,7 +152,7 @@ class Loop:
             self._on_row(row)
 
     def _prepare(self, item: Item) -> tuple[Clip | None, str] | None:
-        """The item's clip, decoded so that a broken one costs nothing, and its key; None if finished."""
+        """The item's clip and key; None where it is finished. A broken clip fails here and costs nothing."""
         run = self._run
         clip = run.selection.clip(item)
         key = job_key(

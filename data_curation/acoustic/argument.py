@@ -38,11 +38,11 @@ EXPECTED: dict[str, Profile] = {
     },
     "surprise": {"pitch_st": 1, "pitch_range_st": 1, "level_db": 1, "pitch_slope_st_s": 1},
 }  # fmt: skip
-"""By canonical key: above (1), below (-1) or at (0) what is usual. Other classes have no known profile."""
+"""Profile of each class, by canonical key: above (1), below (-1) or at (0) the usual. Others have no known profile."""
 USED_WEIGHT = 0.5
-"""A cue that already argued for another class counts this much: each class is given what sets it apart."""
+"""Weight of a cue that another class already has, so that each class gets the cues that set it apart."""
 CUES_OF_LEADER, CUES_OF_OTHERS = 2, 1
-"""Most cues given for the leading class and for each other one."""
+"""Most cues for the leading class, and for each other class."""
 FIT_ONE = ("{} fits it", "{} speaks for it", "{} supports it")
 FIT_MANY = ("{} fit it", "{} speak for it", "{} support it")
 HINT = ("{} hints at it", "{} leaves room for it", "{} may suggest it")
@@ -51,14 +51,20 @@ AGAINST = ("{} rather speaks against it", "{} sits oddly with it")
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a clip's voice has to say for a class and against it, strongest first."""
+    """The measures of a clip that speak for a class and against it, the strongest first."""
 
     fitting: tuple[str, ...]
     opposing: tuple[str, ...]
 
 
 def evidence(key: str, standing: Standing, *, used: Collection[str] = ()) -> Evidence:
-    """The measures that go the expected way, and those that go another (any way, where usual is expected)."""
+    """The measures in the expected direction and those in another one.
+
+    Args:
+        key: Canonical key of the class.
+        standing: The clip's scores.
+        used: Measures that already argue for another class.
+    """
     profile = EXPECTED.get(key, {})
     scores = {name: score for name, score in standing.scores.items() if name in profile}
     fitting = [name for name, score in scores.items() if direction(score) == profile[name]]
@@ -75,7 +81,7 @@ def evidence(key: str, standing: Standing, *, used: Collection[str] = ()) -> Evi
 
 
 def argue(names: Sequence[str], voice: Voice, *, pick: Pick) -> tuple[ClassCue, ...]:
-    """A cue for each of the classes, in their order: a measured one, or the statement that there is none."""
+    """One cue per class, in the order of the classes: from a measure, or the statement that there is none."""
     used: set[str] = set()
     cues = []
     for rank, name in enumerate(names):

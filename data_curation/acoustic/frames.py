@@ -1,4 +1,4 @@
-"""A clip on a grid of 10 ms: windows, levels, and which of them are speech."""
+"""A clip on a grid of 10 ms: windows, their levels, and whether they are speech."""
 
 from dataclasses import dataclass
 
@@ -12,32 +12,32 @@ HOP_S = HOP / RATE_HZ
 WINDOW = 800
 """Samples in a frame: 50 ms, three periods of the lowest pitch."""
 SILENT_DB = -100.0
-"""Level given to digital silence, in dB relative to full scale."""
+"""Level of digital silence, in dB relative to full scale."""
 HEADROOM_DB = 30.0
-"""Frames further below the clip's loud frames than this are not speech, however quiet the recording is."""
+"""Frames that are more dB below the clip's loud frames are not speech, in any recording."""
 ABOVE_FLOOR = 0.3
-"""Speech starts at this share of the way from the background's level to that of the loud frames."""
+"""Speech begins at this share of the distance from the background's level to that of the loud frames."""
 LEAST_SPAN_DB = 6.0
-"""A clip whose loud frames stand out less than this has no speech that could be told from its background."""
+"""Smallest distance in dB of loud frames from the background, below which speech cannot be told from it."""
 LEAST_FRAMES = 8
-"""A shorter burst is a click: each frame spans five steps, so this is a sound of under 40 ms."""
+"""Fewest frames of speech. A shorter burst is a click: each frame spans five steps, so it is a sound below 40 ms."""
 LEAST_LOUD_DB = -75.0
 """A clip whose loud frames stay below this is silent."""
 
 
 @dataclass(frozen=True)
 class Frames:
-    """Windows of a clip and what they hold."""
+    """Windows of a clip, with level and activity."""
 
     windows: Float[np.ndarray, "frame window"]
     level_db: Float[np.ndarray, " frame"]
-    """Root mean square in dB relative to full scale, not below `SILENT_DB`."""
+    """Root mean square in dB relative to full scale, at least `SILENT_DB`."""
     active: Bool[np.ndarray, " frame"]
     """True where the frame is loud enough to be speech."""
 
 
 def cut_frames(samples: Float[np.ndarray, " sample"]) -> Frames:
-    """Windows of 50 ms of a 16 kHz clip, frame t centred on t · 10 ms (padded by half a window)."""
+    """Cut a 16 kHz clip into windows of 50 ms. Frame t is centred on t · 10 ms; the clip is padded by half a window."""
     padded = np.pad(samples - samples.mean(), (WINDOW // 2, WINDOW - WINDOW // 2))
     windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
     power = np.square(windows).mean(1)

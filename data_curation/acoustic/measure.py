@@ -1,4 +1,4 @@
-"""The prosody of one clip as numbers."""
+"""Measures the prosody of one clip."""
 
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -12,42 +12,42 @@ from data_curation.acoustic.pitch import PitchTrack, track_pitch
 from data_curation.acoustic.syllables import syllables_in_sound, syllables_in_text
 
 LEAST_PAUSE_S = 0.2
-"""A shorter gap inside speech belongs to articulation (the closure of a stop), not to phrasing."""
+"""Shortest pause in seconds. A shorter gap belongs to articulation (the closure of a stop), not to phrasing."""
 LEAST_VOICED_S = 0.1
-"""Voice without which pitch, its range and the voice's colour are not given."""
+"""Least voiced time in seconds for pitch, its range and the colour of the voice."""
 LEAST_CONTOUR_S = 0.3
-"""Span from the first to the last voiced frame without which a contour has no direction."""
+"""Least time in seconds from the first to the last voiced frame for a contour."""
 LEAST_APART = 1 / 3
-"""Voiced frames closer than this share of the contour do not count for its slope: they are melody."""
+"""Pairs of voiced frames that are closer than this share of the contour do not count for its slope."""
 BASS_HZ, MIDDLE_HZ, TREBLE_HZ = 80.0, 1000.0, 5000.0
 """Edges of the two bands whose energies are compared."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was measured in a clip; None where the clip does not allow it."""
+    """The measures of a clip; None where the clip does not allow a measure."""
 
     level_db: float
     """Root mean square over speech, in dB relative to full scale, in [-100, 0]."""
     level_range_db: float | None
-    """10th to 90th percentile of the level over voiced frames, in dB: how strongly the intensity moves."""
+    """10th to 90th percentile of the level over voiced frames, in dB: the variation of intensity."""
     rate_syl_s: float | None
-    """Syllables a second of articulation (pauses left out), from the transcript where there is one."""
+    """Syllables per second of articulation, without pauses. They are counted in the transcript where there is one."""
     pause_count: int
     pause_share: float | None
-    """Pauses of at least 0.2 s over the time from the first to the last speech frame, in [0, 1)."""
+    """Time of the pauses of at least 0.2 s, over the time from the first to the last speech frame, in [0, 1)."""
     pitch_hz: float | None
-    """Median fundamental frequency."""
+    """Median fundamental frequency, in Hz."""
     pitch_st: float | None
     """The same in semitones above 100 Hz."""
     pitch_range_st: float | None
     """10th to 90th percentile of the pitch, in semitones."""
     pitch_slope_st_s: float | None
-    """Median slope between voiced frames (Theil-Sen), in semitones a second; below 0 the melody falls."""
+    """Median slope between voiced frames (Theil-Sen), in semitones per second. Below 0 the melody falls."""
     tilt_db: float | None
-    """Voiced energy at 1 to 5 kHz over that at 80 Hz to 1 kHz, background removed, in dB: high is bright."""
+    """Voiced energy at 1 to 5 kHz over that at 80 Hz to 1 kHz, without the background, in dB. High is bright."""
     harmonicity_db: float | None
-    """Harmonics-to-noise ratio, median over voiced frames, in dB: low is breathy or rough."""
+    """Median harmonics-to-noise ratio over voiced frames, in dB. Low is breathy or rough."""
 
     def present(self) -> dict[str, float]:
         """The values that were measured, by name."""
@@ -55,7 +55,15 @@ class Measurement:
 
 
 def measure(waveform: Float[Tensor, " sample"], text: str | None = None) -> Measurement:
-    """The prosody of a 16 kHz mono clip in [-1, 1]; silence gives a level of -100 dB and no other value."""
+    """Measure a clip.
+
+    Args:
+        waveform: 16 kHz mono, in [-1, 1].
+        text: The transcript, to count syllables in.
+
+    Returns:
+        The measures. Silence has a level of -100 dB and no other measure.
+    """
     samples = waveform.detach().cpu().double().numpy()
     frames = cut_frames(samples if len(samples) else np.zeros(WINDOW))
     track = track_pitch(frames)

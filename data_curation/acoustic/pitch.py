@@ -1,10 +1,13 @@
 """Fundamental frequency of speech, frame by frame.
 
-A normalised autocorrelation with a Viterbi search, after Boersma (1993), "Accurate short-term analysis of the
-fundamental frequency". Two departures: peaks are refined by a parabola instead of sinc interpolation, and a
-second search keeps only candidates near the clip's own register, which removes most of the octave errors.
-`torchaudio.functional.detect_pitch_frequency` was tried and is not used: on CREMA-D it was over two semitones
-away from Boersma's method in 43 % of the voiced frames.
+It is a normalised autocorrelation with a Viterbi search, after Boersma (1993), "Accurate short-term analysis of the
+fundamental frequency". It departs from the paper in two points:
+
+1. Peaks are refined by a parabola instead of sinc interpolation.
+2. A second search keeps only candidates near the clip's register, which removes most octave errors.
+
+`torchaudio.functional.detect_pitch_frequency` is not used: on CREMA-D it was more than two semitones away from
+Boersma's method in 43 % of the voiced frames.
 """
 
 from dataclasses import dataclass
@@ -16,34 +19,34 @@ from data_curation.acoustic.frames import RATE_HZ, WINDOW, Frames, runs
 
 FLOOR_HZ, CEILING_HZ = 60.0, 600.0
 CANDIDATES = 8
-"""Autocorrelation peaks kept in a frame."""
+"""Autocorrelation peaks that are considered per frame."""
 VOICING_STRENGTH = 0.45
-"""A peak weaker than this share of the frame's energy is not voice."""
+"""Share of the frame's energy below which a peak is not voice."""
 SILENCE_LEVEL = 0.03
-"""Frames whose peak is below this share of the clip's peak lean towards unvoiced."""
+"""Share of the clip's peak below which a frame tends to unvoiced."""
 OCTAVE_COST, JUMP_COST, VOICING_COST = 0.01, 0.35, 0.14
 """Boersma's path costs: per octave of lag, per octave of jump, per change of voicing."""
 REGISTER = (0.6, 2.2)
 """The second search keeps candidates from 0.6 × the first quartile to 2.2 × the third."""
 FAR_OCTAVES, FAR_COST = 0.5, 0.5
-"""A frame further than this from the clip's median must be stronger, by this much an octave, to be voice: hum
-and the errors of a noisy tail fall out, a shout stays."""
+"""A frame that is more octaves from the clip's median must be stronger, by this much per octave, to count as voice. It
+removes hum and errors of a noisy end, but not a shout."""
 LEAST_RUN = 3
-"""Voice lasts at least this many frames."""
+"""Fewest frames of a stretch of voice."""
 NO_PEAK, NEVER_VOICED = -9.0, 9.0
-"""Strengths that no path takes: a candidate that is none, and "unvoiced" as the only choice."""
+"""Strength of a missing candidate, which no path takes, and of "unvoiced" where there is no other choice."""
 STRONGEST = 0.9999
-"""Cap on a peak's strength, so that its ratio to the noise stays finite."""
+"""Largest strength of a peak, so that its ratio to the noise is finite."""
 LEAST_VOICED = 5
-"""Voiced frames without which there is no register and no pitch."""
+"""Fewest voiced frames for a register and a pitch."""
 
 
 @dataclass(frozen=True)
 class PitchTrack:
-    """Pitch of a clip on a grid of 10 ms."""
+    """Pitch of a clip, on a grid of 10 ms."""
 
     hz: Float[np.ndarray, " frame"]
-    """0 where unvoiced."""
+    """Pitch in Hz; 0 where unvoiced."""
     strength: Float[np.ndarray, " frame"]
     """Height of the chosen autocorrelation peak, in [0, 1); 0 where unvoiced."""
 
@@ -54,7 +57,7 @@ class PitchTrack:
 
 
 def track_pitch(frames: Frames) -> PitchTrack:
-    """Pitch of each frame of a clip in Hz, 60 to 600; 0 where there is no voice or no speech."""
+    """Pitch of each frame of a clip in Hz, in [60, 600]; 0 where there is no voice or no speech."""
     hz, strength = _peaks(_autocorrelation(frames.windows))
     unvoiced = np.where(frames.active, _unvoiced_strength(frames.windows), NEVER_VOICED)
     first = _chosen(hz, _best_path(hz, strength, unvoiced))
@@ -66,7 +69,7 @@ def track_pitch(frames: Frames) -> PitchTrack:
 
 
 def _without_weak(track: Float[np.ndarray, " frame"], strength: Float[np.ndarray, " frame"]) -> PitchTrack:
-    """The track without frames that are too weak for their distance from its median, or alone."""
+    """The track without frames that are too weak for their distance from its median, and without short stretches."""
     voiced = track > 0
     octaves = np.log2(np.where(voiced, track, 1.0) / np.median(track[voiced])) if voiced.any() else track
     needed = VOICING_STRENGTH + FAR_COST * np.maximum(np.abs(octaves) - FAR_OCTAVES, 0.0)

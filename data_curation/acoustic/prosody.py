@@ -1,4 +1,4 @@
-"""The four prosody sentences and the keywords: from the measurement alone, never from the votes."""
+"""The four sentences on prosody and the keywords. They depend on the measurement only, never on the votes."""
 
 from data_curation.acoustic.terms import Direction, Pick, Voice, direction
 
@@ -15,7 +15,7 @@ NO_PITCH = "Hardly any voiced sound is present, so pitch cannot be judged."
 NO_TONE = "The colour of the voice cannot be judged."
 NO_KEYWORD = "unremarkable delivery"
 KEYWORDS = 3
-"""Acoustic keywords of a clip: its measures furthest from usual."""
+"""Number of acoustic keywords: the measures that are furthest from usual."""
 SINGLE = ("with a single pause", "with a pause")
 REPEATED = ("with repeated pauses", "broken by pauses")
 FLUENT = ("without pauses", "in a single stretch")
@@ -27,7 +27,7 @@ CONTOURS: dict[Direction, tuple[str, ...]] = {
 
 
 def volume_sentence(voice: Voice, *, pick: Pick) -> str:
-    """Loudness and how strongly it moves; names the yardstick of the whole description."""
+    """Sentence on loudness and its variation. It also names the yardstick of the description."""
     yardstick = pick(YARDSTICKS[voice.standing.against])
     if "level_range_db" not in voice.standing.scores:
         return f"{yardstick}, volume is {voice.adjective('level_db')}."
@@ -38,7 +38,7 @@ def volume_sentence(voice: Voice, *, pick: Pick) -> str:
 
 
 def speed_sentence(voice: Voice, *, pick: Pick) -> str:
-    """Pace of articulation, and pauses."""
+    """Sentence on the pace of articulation, and on pauses."""
     if "rate_syl_s" not in voice.standing.scores:
         return NO_PACE
     count = voice.standing.pause_count
@@ -47,7 +47,7 @@ def speed_sentence(voice: Voice, *, pick: Pick) -> str:
 
 
 def pitch_sentence(voice: Voice, *, pick: Pick) -> str:
-    """Height of the voice, the width of its melody, and where the contour goes."""
+    """Sentence on the height of the voice, the range of its melody, and the direction of the contour."""
     scores = voice.standing.scores
     if "pitch_st" not in scores:
         return NO_PITCH
@@ -59,7 +59,7 @@ def pitch_sentence(voice: Voice, *, pick: Pick) -> str:
 
 
 def tone_sentence(voice: Voice, *, pick: Pick) -> str:
-    """Colour of the voice: spectral tilt, and how clear or noisy it sounds."""
+    """Sentence on the colour of the voice: spectral tilt, and clear or noisy sound."""
     if "tilt_db" not in voice.standing.scores:
         return NO_TONE
     timbre, quality = voice.adjective("tilt_db"), voice.adjective("harmonicity_db")
@@ -69,7 +69,7 @@ def tone_sentence(voice: Voice, *, pick: Pick) -> str:
 
 
 def acoustic_keywords(voice: Voice) -> tuple[str, ...]:
-    """The measures furthest from usual, as short phrases."""
+    """Short phrases on the measures that are furthest from usual."""
     scores = voice.standing.scores
     marked = sorted(
         (name for name in scores if direction(scores[name]) != 0), key=lambda name: -abs(scores[name])

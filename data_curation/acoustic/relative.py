@@ -1,4 +1,4 @@
-"""Where a clip stands among other clips: the scores that sentences are made from."""
+"""Compares a clip with other clips: the scores that sentences are made from."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from data_curation.acoustic.measure import Measurement
 from data_curation.acoustic.terms import Against, Standing
 
 LEAST_CLIPS = 4
-"""Fewer clips of a speaker say nothing about what is usual for that speaker."""
+"""Fewest clips of a speaker that tell the speaker's usual voice."""
 SMALLEST_SCALE = {
     "level_db": 1.0,
     "level_range_db": 1.0,
@@ -18,18 +18,26 @@ SMALLEST_SCALE = {
     "tilt_db": 1.0,
     "harmonicity_db": 1.0,
 }
-"""The measures that are compared with other clips, and the least deviation that counts as one unit: about
-what a listener notices, so that a very even speaker's trifles are not called striking."""
+"""The measures that are compared with other clips, and the smallest deviation that counts as one unit. It is about what
+a listener notices, so that small changes of a very even speaker are not called striking."""
 MAD_TO_DEVIATION = 1.4826
-"""A normal distribution's standard deviation over its median absolute deviation."""
+"""Standard deviation of a normal distribution over its median absolute deviation."""
 SLOPE_UNIT_ST_S = 3.0
-"""The contour is judged by itself: its score is its slope in this unit (above 0 it rises)."""
+"""Unit of the contour's score, which does not depend on other clips. Above 0 the contour rises."""
 PAUSE_UNIT = 0.12
-"""Pauses are judged by themselves: their score is their share of the time in this unit."""
+"""Unit of the score of pauses, which is their share of the time and does not depend on other clips."""
 
 
 def standing_among(clip: Measurement, others: Sequence[Measurement], *, against: Against) -> Standing:
-    """Robust z of each measure, (x - median) / max(1.4826 MAD, smallest scale), over the `others`."""
+    r"""Scores of a clip among other clips.
+
+    $$z = \frac{x - \operatorname{median}}{\max(1.4826 \, \mathrm{MAD}, \text{smallest scale})}$$
+
+    Args:
+        clip: Measures of the clip.
+        others: Measures of the other clips.
+        against: Whether these are the speaker's or the corpus's.
+    """
     values = clip.present()
     scores = {
         name: _robust_z(

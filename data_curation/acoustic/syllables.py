@@ -1,4 +1,4 @@
-"""Counting syllables: in an English transcript by its vowel groups, in sound by the peaks of its loudness."""
+"""Counts syllables: in an English transcript by its vowel groups, in sound by the peaks of its loudness."""
 
 import re
 
@@ -12,9 +12,9 @@ VOWELS = re.compile(r"[aeiouy]+")
 SILENT_E = re.compile(r"[^aeiouylr]e$|[aeiou]re$|[aeiouy]le$")
 SILENT_ED = re.compile(r"[^aeiouytd]ed$")
 SMOOTH_S = 0.05
-"""Loudness is smoothed over this long before its peaks are counted."""
+"""Seconds over which loudness is smoothed before its peaks are counted."""
 LEAST_DIP_DB = 2.0
-"""Two peaks are two syllables if the loudness between them falls by this much (de Jong & Wempe, 2009)."""
+"""Least fall of loudness in dB between two peaks that are two syllables (de Jong & Wempe, 2009)."""
 
 
 def words_of(text: str) -> list[str]:
@@ -23,7 +23,11 @@ def words_of(text: str) -> list[str]:
 
 
 def syllables_in_text(text: str) -> int:
-    """Number of syllables by rule: groups of vowel letters but silent final e and -ed; at least 1 a word."""
+    """Number of syllables by rule: groups of vowel letters, without silent final e and -ed, at least 1 per word.
+
+    >>> syllables_in_text("wonderful voice")
+    4
+    """
     return sum(_syllables_in_word(word) for word in words_of(text))
 
 
@@ -34,7 +38,7 @@ def _syllables_in_word(word: str) -> int:
 
 
 def syllables_in_sound(frames: Frames) -> int:
-    """Number of loudness peaks in speech that are set off by a dip: syllable nuclei, for want of a text."""
+    """Number of syllable nuclei: peaks of loudness in speech that a dip separates. It serves clips without a text."""
     width = round(SMOOTH_S / HOP_S)
     smooth = np.convolve(np.pad(frames.level_db, width // 2, mode="edge"), np.ones(width) / width, "valid")
     return _peaks_with_dips(np.where(frames.active, smooth[: len(frames.active)], SILENT_DB))

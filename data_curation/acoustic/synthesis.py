@@ -1,8 +1,7 @@
-"""The last step: how the impressions weigh against each other, in graded words instead of numbers.
+"""Step 3, the synthesis: the weight of each class, in graded words instead of numbers.
 
-Each level of share has its own wordings, which no other level uses: a reader who knows the scale can recover
-the distribution, and a larger share never gets a weaker word. The scale was made for about ten listeners,
-whose shares come in tenths.
+Each level of share has its own wordings. A reader who knows the scale can therefore recover the distribution, and a
+larger share never gets a weaker word. The scale was made for about ten listeners, whose shares are tenths.
 """
 
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from itertools import groupby
 from data_curation.acoustic.terms import Pick
 
 Level = tuple[float, tuple[str, ...]]
-"""Least share, and its wordings with a place for the class."""
+"""Least share of a level, and its wordings with a placeholder for the class."""
 
 ALONE: tuple[str, ...] = ("{} is the unanimous impression", "the clip is unanimously heard as {}")
 LEADING: tuple[Level, ...] = (
@@ -52,7 +51,12 @@ TIE = 1e-9
 
 
 def synthesise(shares: Sequence[tuple[str, float]], *, pick: Pick) -> str:
-    """Sentences on the classes with votes and their shares (summing to 1), the largest share first."""
+    """Sentences on the classes with votes.
+
+    Args:
+        shares: Classes with their shares, which sum to 1, the largest first.
+        pick: Chooses among wordings.
+    """
     leaders = [name for name, share in shares if shares[0][1] - share < TIE]
     rest = shares[len(leaders) :]
     lead = _lead(leaders, shares[0][1], pick=pick)
@@ -72,7 +76,11 @@ def level_of(share: float, scale: Sequence[Level]) -> int:
 
 
 def joined(parts: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
+    """Words as a list in a sentence.
+
+    >>> joined(["a", "b", "c"])
+    'a, b and c'
+    """
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 

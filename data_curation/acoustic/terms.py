@@ -1,7 +1,7 @@
-"""Professional terms for scores: which word may stand for which number, and nothing else.
+"""Scores of a clip and the professional terms for them.
 
-Every wording of the acoustic writer about sound goes through a `Voice`, so a statement is true of the
-measurement exactly when the thresholds here say so.
+All wordings of the acoustic writer about sound come from a `Voice`. A statement is therefore true of the measurement
+exactly where the thresholds in this module say so.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,10 +12,10 @@ Grade = Literal["usual", "slight", "clear", "far"]
 Direction = Literal[-1, 0, 1]
 Against = Literal["speaker", "corpus"]
 Pick = Callable[[Sequence[str]], str]
-"""Chooses among synonyms: a seeded generator's `choice`."""
+"""Function that chooses among synonyms: `choice` of a seeded generator."""
 
 THRESHOLDS: tuple[tuple[float, Grade], ...] = ((2.2, "far"), (1.2, "clear"), (0.5, "slight"))
-"""Least |score| of each grade; below the last one a measure is usual."""
+"""Least absolute score of each grade. Below the last one a measure is usual."""
 ADVERBS: dict[Grade, tuple[str, ...]] = {
     "usual": ("",),
     "slight": ("slightly", "somewhat"),
@@ -28,7 +28,7 @@ STEEPNESS: dict[Grade, tuple[str, ...]] = {
     "clear": ("clearly", "markedly"),
     "far": ("steeply", "strongly"),
 }
-"""The same for a contour."""
+"""Adverbs for the grades of a contour."""
 USUAL = ("usual", "ordinary")
 NOTHING = (
     "little in the voice points there",
@@ -44,13 +44,13 @@ class Standing:
 
     scores: dict[str, float]
     against: Against
-    """Whether other clips of the speaker or of the whole corpus are the yardstick."""
+    """Whether the yardstick is the speaker's other clips or those of the corpus."""
     pause_count: int
 
 
 @dataclass(frozen=True)
 class Term:
-    """How a measure is spoken of."""
+    """The words for a measure."""
 
     subject: str
     high: tuple[str, ...]
@@ -58,7 +58,7 @@ class Term:
     countable: bool = False
     """Whether the subject takes an article."""
     adverbs: Mapping[Grade, tuple[str, ...]] = field(default_factory=lambda: ADVERBS)
-    """Its grades in words."""
+    """Adverbs for its grades."""
 
 
 TERMS = {
@@ -88,20 +88,20 @@ def direction(score: float) -> Direction:
 
 @dataclass(frozen=True)
 class Voice:
-    """A clip's standing and the words chosen for it: one clip is spoken of in the same words throughout."""
+    """The scores of a clip and the words chosen for them, so that a text uses the same words throughout."""
 
     standing: Standing
     words: Mapping[str, str]
     """The adjective of each measure."""
     adverbs: Mapping[str, str]
-    """Its grade in words; empty for a usual one."""
+    """The adverb of each measure's grade; empty for a usual one."""
 
     def adjective(self, measure: str) -> str:
-        """`somewhat raised`, `usual`: what stands after "volume is"."""
+        """Adverb and adjective, as after "volume is": `somewhat raised`, `usual`."""
         return f"{self.adverbs[measure]} {self.words[measure]}".strip()
 
     def phrase(self, measure: str, *, article: bool = True) -> str:
-        """`a strikingly wide pitch range`, `raised volume`: the middle grade goes without its adverb."""
+        """Noun phrase: `a strikingly wide pitch range`, `raised volume`. The middle grade has no adverb."""
         adverb = "" if self.grade(measure) == "clear" else self.adverbs[measure]
         text = f"{adverb} {self.words[measure]} {TERMS[measure].subject}".strip()
         return f"{_article(text)} {text}" if article and TERMS[measure].countable else text
@@ -112,7 +112,7 @@ class Voice:
 
 
 def voice_of(standing: Standing, *, pick: Pick) -> Voice:
-    """Choose the words for a clip, each true of its score."""
+    """Choose words for a clip that are true of its scores."""
     usual = pick(USUAL)
     words, adverbs = {}, {}
     for measure, term in TERMS.items():
@@ -127,5 +127,5 @@ def _article(text: str) -> str:
 
 
 def says_nothing(cue: str) -> bool:
-    """True for a cue in which this writer says that it found none."""
+    """Whether a cue of the acoustic writer says that there is none."""
     return cue.startswith((*NOTHING, NO_PROFILE))

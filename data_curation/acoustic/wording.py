@@ -1,4 +1,4 @@
-"""Step 1: what the words alone say. A remark by rule, for any English text, that never overstates."""
+"""Step 1: a remark on the words, made by rules for any English text. It never overstates."""
 
 import re
 from collections.abc import Collection
@@ -17,7 +17,7 @@ CHARGED = {
     "sadness": "alone cry crying died dead grief hurts lonely lost miss sad sorry tears unhappy",
     "surprise": "incredible oh suddenly surprise surprised surprising unbelievable unexpected wow",
 }
-"""Words with an emotional charge, by the class they suggest."""
+"""Words with an emotional charge, by the class that they suggest."""
 GISTS: tuple[tuple[str, str, str], ...] = (
     (r"\?\s*$", "question", "ask a question"),
     (r"!\s*$", "exclamation", "are exclaimed"),
@@ -33,7 +33,7 @@ GISTS: tuple[tuple[str, str, str], ...] = (
     (r"\b(?:will|we'll|i'll|going to|on my way)\b", "announcement", "announce a plan"),
     (r"", "plain statement", "state an everyday fact"),
 )
-"""Pattern in the lower-case text, keyword, and what the words do; the first match counts."""
+"""Pattern in the lower-case text, keyword, and description of the words. The first match counts."""
 OPEN_ENDS = (
     "and name no feeling, so any of several moods fits them",
     "and carry no emotion of their own",
@@ -50,14 +50,20 @@ NEGATION = re.compile(r"\b(?:not|no|never|nothing|hardly)\b|n't\b")
 
 @dataclass(frozen=True)
 class Remark:
-    """What the words say."""
+    """Keyword and sentence about the words."""
 
     keyword: str
     sentence: str
 
 
 def remark_on(text: str | None, keys: Collection[str], *, pick: Pick) -> Remark:
-    """A remark on a transcript; a charged word may point only to the classes at hand, given by their keys."""
+    """A remark on a transcript.
+
+    Args:
+        text: The transcript; None where there is none.
+        keys: Canonical keys of the corpus's classes; a charged word can suggest only one of these.
+        pick: Chooses among wordings.
+    """
     if text is None or not words_of(text):
         return Remark("no transcript", "No transcript is given, so only the voice can decide.")
     lowered = text.lower().replace("’", "'")
@@ -70,6 +76,6 @@ def remark_on(text: str | None, keys: Collection[str], *, pick: Pick) -> Remark:
 
 
 def _charged_word(text: str, keys: Collection[str]) -> tuple[str, str] | None:
-    """The first word with a charge and the class that it suggests."""
+    """The first charged word, and the class that it suggests."""
     charges = {word: key for key, words in CHARGED.items() if key in keys for word in words.split()}
     return next(((word, charges[word]) for word in words_of(text) if word in charges), None)

@@ -1,7 +1,7 @@
-"""The acoustic writer: measured cues and the votes, composed into the structure of paper A's Table 1.
+"""The acoustic writer: composes measurements and votes into the structure of ambiguity-aware LALM, Table 1.
 
-The prosody sentences come from the measurement alone. The votes choose only which classes are argued for, in
-which order, and the graded words of the synthesis.
+The sentences on prosody depend on the measurement only. The votes decide the classes that have cues, their order, and
+the graded words of the synthesis.
 """
 
 import random
@@ -28,18 +28,18 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item
 
 VERSION = "3"
-"""Part of a row's content address: to be raised whenever the same clip and seed would give another text."""
+"""Part of a row's content address. It must be raised when the same clip and seed would give another text."""
 CORPUS_CLIPS = 400
-"""Most clips that stand for the whole corpus, drawn by the seed."""
+"""Largest number of clips that represent the corpus, drawn by the seed."""
 
 
 class AcousticWriter:
-    """Writes rationales offline; the same items, seed and version always give the same text."""
+    """Writes rationales offline. The same items, seed and version always give the same text."""
 
     def __init__(self, items: Sequence[Item], categories: CategorySet, *, seed: int) -> None:
         """
         Args:
-            items: Every item of the corpus: a clip is judged against its speaker's others.
+            items: All items of the corpus, since a clip is compared with its speaker's other clips.
             categories: The classes of the items' votes.
             seed: Seed of the wording.
         """
@@ -53,10 +53,17 @@ class AcousticWriter:
         self._measured: dict[str, Measurement | None] = {}
 
     def write(self, item: Item) -> tuple[Reasoning, dict[str, float]]:
-        """The reasoning for an item, and the numbers that it was made from.
+        """Write the reasoning for an item.
 
-        The numbers are the fields of `Measurement` and, as `NAME.score`, where it stands among others.
-        Raises InputError where the item has no audio or none that can be read, or too few others.
+        Args:
+            item: The item.
+
+        Returns:
+            The reasoning, and the numbers that it was made from: the fields of `Measurement`, and each score as
+            `NAME.score`.
+
+        Raises:
+            InputError: The item has no readable audio, or there are too few clips to compare it with.
         """
         if item.audio is None:
             raise InputError("no audio: the acoustic writer has nothing to measure.", where=f"item {item.id}")
@@ -84,7 +91,7 @@ class AcousticWriter:
         return self._clips(drawn)
 
     def _clips(self, items: Sequence[Item]) -> list[Measurement]:
-        """Measurements of the items whose audio can be read, each measured once."""
+        """Measurements of the items with readable audio; each item is measured once."""
         for item in items:
             if item.id not in self._measured:
                 self._measured[item.id] = _measured_or_none(item)
@@ -95,12 +102,12 @@ def _measured_or_none(item: Item) -> Measurement | None:
     assert item.audio is not None
     try:
         return measure(read_audio(item.audio), item.text)
-    except InputError:  # it is named when its own turn comes; as a yardstick it is not needed
+    except InputError:  # the item is reported at its turn; as a yardstick it is not needed
         return None
 
 
 def compose(item: Item, standing: Standing, categories: CategorySet, *, pick: Pick) -> Reasoning:
-    """The reasoning for an item whose clip stands where `standing` says."""
+    """The reasoning for an item whose clip has these scores."""
     names = active(item.votes, categories.names)
     share = dict(zip(categories.names, item.label_dist, strict=True))
     voice = voice_of(standing, pick=pick)

@@ -1,4 +1,4 @@
-"""Money: what a call costs, what it can cost at worst, and the cap that no run goes over."""
+"""Money: the cost of a call, its worst case, and the cap that no run exceeds."""
 
 import asyncio
 import json
@@ -14,15 +14,15 @@ from lalm_ambig.core.errors import InputError
 
 TOKENS = 1e6
 OVERHEAD_TOKENS = 200
-"""Tokens of a request's own structure, more than any server was seen to add."""
+"""Tokens of a request's structure; more than any server was seen to add."""
 BYTES_PER_TOKEN = 4
-"""What English text usually comes to; at worst every byte is a token."""
+"""Bytes per token of usual English text. In the worst case every byte is a token."""
 USUAL_OUT_TOKENS = {"writer": 450, "validator": 80}
 
 
 @dataclass(frozen=True)
 class Prices:
-    """US dollars per million tokens of one model."""
+    """Prices of one model, in US dollars per million tokens."""
 
     text_in: float
     audio_in: float
@@ -35,11 +35,11 @@ class Prices:
         return (text * self.text_in + audio * self.audio_in + usage.completion_tokens * self.out) / TOKENS
 
     def worst(self, question: Question) -> Usage:
-        """The most that a call can come to: a token a byte, and all the tokens that it may write."""
+        """Worst case of a call: one token per byte of the question, and a reply of the largest length."""
         return self._usage(question, text_tokens=_bytes(question) + OVERHEAD_TOKENS, out=question.max_tokens)
 
     def usual(self, question: Question) -> Usage:
-        """What a call mostly comes to."""
+        """Usual tokens and cost of a call."""
         tokens = _bytes(question) // BYTES_PER_TOKEN
         return self._usage(
             question, text_tokens=tokens, out=min(question.max_tokens, USUAL_OUT_TOKENS[question.role])
@@ -55,9 +55,17 @@ class Prices:
 
 
 def prices_of(model: str, overrides: dict[str, float | None]) -> Prices | None:
-    """A model's prices from `prices.json`, the user's own before them; None where nothing is known.
+    """Prices of a model, from `prices.json` and the user's options.
 
-    InputError where only some of an unlisted model's prices are given.
+    Args:
+        model: Name of the model.
+        overrides: Prices by name that the user gave; None where not given. They come before those of the file.
+
+    Returns:
+        The prices; None where none is known.
+
+    Raises:
+        InputError: The model is not listed, and only some of its prices are given.
     """
     table = json.loads((files("data_curation") / "prices.json").read_text(encoding="utf-8"))
     own_prices = {name: value for name, value in overrides.items() if value is not None}
@@ -72,12 +80,12 @@ def prices_of(model: str, overrides: dict[str, float | None]) -> Prices | None:
 
 
 class Reservation:
-    """Money held for a call in flight."""
+    """Money that is reserved for a call in flight."""
 
     def __init__(self, worst_usd: float) -> None:
         self.worst_usd = worst_usd
         self.paid_usd = 0.0
-        """What the call came to; stays 0 for a call that the server did not take."""
+        """Cost of the call; 0 for a call that the server did not accept."""
 
 
 @dataclass
@@ -87,7 +95,7 @@ class Spending:
 
 
 class Budget:
-    """The cap over everything spent on one file: calls in flight count at their worst."""
+    """The cap on everything that is spent on one file. Calls in flight count at their worst case."""
 
     def __init__(self, cap_usd: float | None, *, spent_usd: float = 0.0) -> None:
         if cap_usd is not None and cap_usd <= 0:
@@ -102,9 +110,12 @@ class Budget:
 
     @asynccontextmanager
     async def reserve(self, worst_usd: float) -> AsyncIterator[Reservation]:
-        """Hold the worst case of a call until it is known what it came to.
+        """Reserve the worst case of a call until its cost is known.
 
-        Waits while calls in flight might leave enough; RunStopped when they cannot.
+        It waits while calls in flight may turn out cheap enough.
+
+        Raises:
+            RunStopped: The call could exceed the cap, and no call is in flight.
         """
         async with self._changed:
             await self._changed.wait_for(lambda: self._fits(worst_usd) or self._now.reserved_usd <= 0)

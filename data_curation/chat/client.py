@@ -1,7 +1,7 @@
-"""The line to a Chat Completions server: the only place that knows the openai package.
+"""The client of a Chat Completions server. No other module imports the openai package.
 
-The package's own retries are off: how often a call is repeated, how long everybody waits and what it may cost
-is decided in `exchange.py`, for all calls at once.
+The retries of the package are off. `exchange.py` decides for all calls together how often a call is repeated, how long
+all wait, and what a call may cost.
 """
 
 import logging
@@ -23,14 +23,23 @@ _SECRET = re.compile(r"\b(?:sk|sess|key)-[\w*.-]{4,}|Bearer\s+\S+")
 _DATA = re.compile(r"[A-Za-z0-9+/=]{80,}")
 
 UNSENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
-"""What fails before anything of a request has gone out."""
+"""Errors that occur before any part of a request is sent."""
 
 
 class ChatClient:
-    """Sends one request and gives the body as it came."""
+    """Sends one request and returns the unchanged body of the response."""
 
     def __init__(self, base_url: str, *, api_key: str | None, timeout_s: float, concurrency: int) -> None:
-        """InputError for a URL that would send the key or a clip in the clear, or a missing key."""
+        """
+        Args:
+            base_url: Address of the server.
+            api_key: The key; it may be missing for a server on this machine.
+            timeout_s: Seconds to wait for a reply.
+            concurrency: Largest number of connections.
+
+        Raises:
+            InputError: The URL would send the key or a clip unencrypted, or the key is missing.
+        """
         for name in ("openai", "httpx2"):
             logging.getLogger(name).setLevel(
                 logging.WARNING
@@ -46,7 +55,14 @@ class ChatClient:
         )
 
     async def send(self, body: Mapping[str, Any]) -> tuple[str, str | None]:
-        """The body of the reply as it came, and the server's request id; CallError if it holds none."""
+        """Send a request.
+
+        Returns:
+            The unchanged body, and the server's request id.
+
+        Raises:
+            CallError: There was no response, or its body holds no reply.
+        """
         try:
             response = await self._openai.post("/chat/completions", cast_to=httpx2.Response, body=body)
         except openai.APIStatusError as error:
@@ -62,7 +78,7 @@ class ChatClient:
         await self._openai.close()
 
     def _clean(self, message: str) -> str:
-        """A server's message without anything that must not be shown."""
+        """A server's message without keys and audio, cut to the length that is shown."""
         message = _DATA.sub("[data]", _SECRET.sub("[key]", message.replace(self._key, "[key]")))
         return " ".join(message.split())[:SHOWN]
 
@@ -76,7 +92,11 @@ def _broken_connection(error: openai.APIConnectionError) -> CallError:
 
 
 def check_url(base_url: str) -> bool:
-    """True for a server on this machine; InputError for a URL that is neither that nor HTTPS."""
+    """Whether a URL is that of a server on this machine.
+
+    Raises:
+        InputError: It is not a URL, or neither HTTPS nor on this machine.
+    """
     parts = urlsplit(base_url)
     loopback = parts.hostname in LOOPBACK
     if parts.scheme not in ("http", "https") or not parts.hostname:

@@ -1,4 +1,4 @@
-"""From the command line's settings to an open line: client, limits and models."""
+"""Builds an exchange from the command line's settings: client, limits, models and dialects."""
 
 import argparse
 import os
@@ -15,7 +15,7 @@ from lalm_ambig.core.errors import InputError
 
 
 def models_of(args: argparse.Namespace) -> dict[Role, PricedModel]:
-    """The two models with their prices; the user's own prices hold for both."""
+    """The two models with their prices. Prices that the user gave are those of both."""
     overrides = {"text_in": args.price_text_in, "audio_in": args.price_audio_in, "out": args.price_out}
     validator = args.validator_model or args.model
     return {
@@ -25,7 +25,11 @@ def models_of(args: argparse.Namespace) -> dict[Role, PricedModel]:
 
 
 def unknown_price_note(models: dict[Role, PricedModel], *, capped: bool) -> str | None:
-    """A line about models without a price; InputError where a cap depends on it."""
+    """A line about models without a price; None where all have one.
+
+    Raises:
+        InputError: There is such a model, and a cap on the cost.
+    """
     unknown = sorted({model.name for model in models.values() if model.prices is None})
     if not unknown:
         return None
@@ -39,9 +43,18 @@ def unknown_price_note(models: dict[Role, PricedModel], *, capped: bool) -> str 
 def open_exchange(
     args: argparse.Namespace, *, spent_usd: float, announce: Callable[[str], None]
 ) -> tuple[ChatClient, Exchange]:
-    """A client, to be closed by the caller, and the exchange that speaks through it.
+    """Open an exchange with the server.
 
-    InputError for settings that mean nothing, an unsafe URL or a missing key.
+    Args:
+        args: Options of the command line.
+        spent_usd: Amount that was spent on the file before.
+        announce: Prints a line for the user.
+
+    Returns:
+        The client, which the caller closes, and the exchange that uses it.
+
+    Raises:
+        InputError: A setting is out of its range, the URL is unsafe, or the key is missing.
     """
     for name in ("concurrency", "retries", "timeout", "retry_pause"):
         value = getattr(args, name)

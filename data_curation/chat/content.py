@@ -1,4 +1,4 @@
-"""What a model wrote, out of the message that carries it: arguments of a tool, text, or an object already read."""
+"""The content that a model wrote, from its message: arguments of a tool, text, or an object."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,14 +7,14 @@ from typing import Any
 from data_curation.chat.envelope import CUT_OFF, DECLINED, envelope, finish_of, first_choice, message_of
 
 ARGUMENTS = ("arguments", "parameters", "input", "args")
-"""Names under which servers give what a tool is called with."""
+"""Names that servers have for the arguments of a tool call."""
 CALL_KEYS = {*ARGUMENTS, "name", "function", "type", "id"}
 TEXT_PARTS = ("text", "output_text", "json", "output_json")
 TOOL_PARTS = ("tool_use", "tool_call", "function_call")
 
 
 def refusal_in(message: Mapping[str, Any]) -> str:
-    """The words with which the model declined; empty where it did not."""
+    """The model's words of refusal; empty where it did not refuse."""
     parts = message.get("content")
     refusals = [message.get("refusal")]
     refusals += (
@@ -24,7 +24,7 @@ def refusal_in(message: Mapping[str, Any]) -> str:
 
 
 def written_in(message: Mapping[str, Any]) -> str | dict[str, Any]:
-    """The arguments of the first tool call that has any, or the text (an object where the server has read it)."""
+    """Arguments of the first tool call that has any, or else the text (or the object, where the server parsed it)."""
     calls = message.get("tool_calls")
     calls = [*(calls if isinstance(calls, list) else [calls]), message.get("function_call")]
     content = message.get("content")
@@ -37,7 +37,7 @@ def written_in(message: Mapping[str, Any]) -> str | dict[str, Any]:
 
 
 def arguments_of(call: Mapping[str, Any]) -> str | dict[str, Any]:
-    """What a tool is called with, under the names that servers have for it; empty where it is called with nothing."""
+    """Arguments of a tool call, under any of their names; empty where there are none."""
     function = call.get("function")
     holder = function if isinstance(function, dict) else call
     for name in ARGUMENTS:
@@ -52,7 +52,7 @@ def arguments_of(call: Mapping[str, Any]) -> str | dict[str, Any]:
 
 
 def _text_in_text(arguments: str) -> str:
-    """JSON that was written as a JSON text once more, read once."""
+    """Arguments that were encoded as JSON twice, decoded once."""
     try:
         inner = json.loads(arguments)
     except (ValueError, RecursionError):
@@ -61,7 +61,7 @@ def _text_in_text(arguments: str) -> str:
 
 
 def _text(parts: Sequence[object]) -> str | dict[str, Any]:
-    """The text of a content, in one piece or in parts; thoughts are none of it."""
+    """The text of a content, which is one piece or several parts. Parts with thoughts are left out."""
     texts = []
     for part in parts:
         if isinstance(part, str):
@@ -78,7 +78,7 @@ def _text(parts: Sequence[object]) -> str | dict[str, Any]:
 
 
 def ignores_structure(reply: str) -> bool:
-    """Whether a reply is prose, where an object was asked for."""
+    """Whether a reply is prose although an object was asked for."""
     choice = first_choice(envelope(reply) or {}) or {}
     if finish_of(choice) in (*CUT_OFF, *DECLINED):
         return False

@@ -1,4 +1,4 @@
-"""How a question is put to a particular server: what it calls its parameters, and which of them it takes."""
+"""The dialect of a server: the names of its parameters, and those that it accepts."""
 
 import json
 from dataclasses import dataclass
@@ -9,37 +9,37 @@ from data_curation.questions import Question, prompt
 from data_curation.records import Structured
 
 LIMITS: tuple[str | None, ...] = ("max_completion_tokens", "max_tokens", None)
-"""Names of the limit on a reply's tokens, in the order in which they are tried; None: the server's own limit."""
+"""Names of the limit on a reply's tokens, in the order in which they are tried. None is the server's limit."""
 FALLBACK: dict[Structured, Structured] = {"tool": "json_schema", "json_schema": "text"}
-"""What is tried when a server says that it does not have a way of structuring replies."""
+"""The next way to ask for structure, where a server does not have the present one."""
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """What a server was found to accept. Learnt from what it declines, which costs nothing (`lessons.py`)."""
+    """What a server accepts, learnt from requests that it declined, which cost nothing (`lessons.py`)."""
 
     structured: Structured = "tool"
     may_fall_back: bool = True
-    """False where the user chose the structure: then a refusal of it is an error."""
+    """False where the user chose the structure, so that its refusal is an error."""
     silence: bool = False
-    """A second of silence goes with a question that has no clip."""
+    """Whether a question without a clip gets a second of silence."""
     temperature: float | None = None
-    """None: the server's own."""
+    """Sampling temperature; None for the server's default."""
     limit: str | None = "max_completion_tokens"
-    """Under which name the most tokens of a reply are sent."""
+    """Name of the parameter for the largest number of tokens of a reply."""
     limit_needed: bool = False
-    """True where what a call may cost is capped: then it has to be sent under some name."""
+    """True where the cost is capped, so that the limit has to be sent under some name."""
     most_tokens: int | None = None
-    """The most that the server takes for `limit`; None as far as is known."""
+    """Largest value that the server accepts for `limit`; None where it is not known."""
     strict: bool = True
-    """Whether a JSON schema is said to be strict."""
+    """Whether a JSON schema is sent as strict."""
     tool_choice: Literal["named", "required"] | None = "named"
     """How the tool call is forced, where the user chose it."""
     system: bool = True
-    """False: the server has no system messages, and what they say stands before the question."""
+    """False where the server has no system messages, so that their text comes before the question."""
 
     def body(self, question: Question, model: str) -> dict[str, Any]:
-        """The Chat Completions request."""
+        """The body of the Chat Completions request."""
         text = question.text
         if self.structured == "text":
             text += prompt("json_only").substitute(schema=json.dumps(question.tool.schema))
@@ -54,7 +54,7 @@ class Dialect:
         return body | self._structure(question)
 
     def tokens(self, question: Question) -> int:
-        """The most tokens that a reply may have."""
+        """Largest number of tokens of the reply."""
         return min(question.max_tokens, self.most_tokens or question.max_tokens)
 
     def _content(self, question: Question, text: str) -> str | list[dict[str, Any]]:

@@ -1,7 +1,7 @@
-"""The body of a response as the object that it holds: plain JSON, or a stream of events put together.
+"""The JSON object in the body of a response, which is plain JSON or a stream of events.
 
-Servers that call themselves compatible stream although nobody asked, wrap the object in a list, or leave the message
-out. What is left to `parse` is one form.
+Some servers that call themselves compatible stream without being asked, put the object into a list, or leave out the
+message. This module gives all of them one form for `parse`.
 """
 
 import json
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 CUT_OFF = ("length", "max_tokens", "model_length", "token_limit")
-"""How servers name a reply that has met the token limit."""
+"""Finish reasons of a reply that reached the token limit."""
 DECLINED = (
     "content_filter",
     "contentfilter",
@@ -20,7 +20,7 @@ DECLINED = (
     "recitation",
     "sensitive",
 )
-"""How servers name a reply that their filter stopped."""
+"""Finish reasons of a reply that the server's filter stopped."""
 BROKEN_OFF = (
     "error",
     "abort",
@@ -30,12 +30,12 @@ BROKEN_OFF = (
     "engine_overloaded",
     "insufficient_system_resource",
 )
-"""How servers name a reply that they could not finish."""
+"""Finish reasons of a reply that the server could not finish."""
 _EVENT = re.compile(r"^(?:data|event|id|retry):|^:", re.MULTILINE)
 
 
 def envelope(reply: str) -> dict[str, Any] | None:
-    """The object in a response's body, or None where it is none (broken JSON, an HTML page, nothing at all)."""
+    """The object in a body; None where there is none (broken JSON, an HTML page, an empty body)."""
     text = reply.lstrip("\ufeff").strip()
     body = _json(text)
     if body is None and _EVENT.match(text):
@@ -46,7 +46,7 @@ def envelope(reply: str) -> dict[str, Any] | None:
 
 
 def first_choice(body: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The first of the replies in the body; None where there is none."""
+    """The first choice in the body; None where there is none."""
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         return None
@@ -54,7 +54,7 @@ def first_choice(body: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def message_of(choice: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What the model said, as a message; None where the reply holds none."""
+    """The message of a choice; None where there is none."""
     for name in ("message", "delta"):
         message = choice.get(name)
         if isinstance(message, dict) and message:
@@ -66,7 +66,7 @@ def message_of(choice: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def finish_of(choice: Mapping[str, Any]) -> str:
-    """Why the reply ended, in lower case; empty where the server does not say."""
+    """The finish reason in lower case; empty where the server gives none."""
     finish = choice.get("finish_reason")
     return finish.lower() if isinstance(finish, str) else ""
 
@@ -79,7 +79,7 @@ def _json(text: str) -> Any:
 
 
 def _from_events(text: str) -> dict[str, Any]:
-    """A stream as the one object that it would have been; without a choice where it breaks off."""
+    """The object that a stream of events adds up to; without a choice where the stream is incomplete."""
     body: dict[str, Any] = {"choices": []}
     reply = _Streamed()
     for name, data in _events(text):
@@ -97,7 +97,7 @@ def _from_events(text: str) -> dict[str, Any]:
 
 
 def _events(text: str) -> Iterator[tuple[str, str]]:
-    """Name and data of each event of a stream; comments have neither."""
+    """Name and data of each event of a stream. Comments are left out."""
     for block in re.split(r"\r?\n\s*\r?\n", text):
         fields = [line.partition(":") for line in block.splitlines()]
         name = "".join(value.strip() for field, _, value in fields if field == "event")
@@ -109,7 +109,7 @@ def _events(text: str) -> Iterator[tuple[str, str]]:
 
 
 class _Streamed:
-    """The first choice of a stream, as far as it has come."""
+    """The first choice of a stream, collected from its chunks."""
 
     def __init__(self) -> None:
         self.ended = False
@@ -145,7 +145,7 @@ class _Streamed:
 
 
 def _joined(before: Any, more: Any) -> Any:
-    """Two pieces of a stream; what is no text (an object, parts) comes in one piece."""
+    """Two pieces of a stream, joined where both are text. Anything else comes in one piece."""
     if more is None or more == "":
         return before
     return before + more if isinstance(before, str) and isinstance(more, str) else more

@@ -1,7 +1,8 @@
-"""What the body of a response says went wrong, in whatever words the server has for it.
+"""Reads the error in the body of a response, in any of the forms that servers have for it.
 
-OpenAI: {"error": {"message", "type", "code", "param"}}; others write the code as a number, the error as plain text, in
-a list or under a choice, {"object": "error", …}, {"detail": …}, {"errors": […]}, {"base_resp": …} or {"message": …}.
+OpenAI has {"error": {"message", "type", "code", "param"}}. Others write the code as a number, or the error as plain
+text, in a list or in a choice: {"object": "error", …}, {"detail": …}, {"errors": […]}, {"base_resp": …} or
+{"message": …}.
 """
 
 import json
@@ -67,32 +68,32 @@ IGNORED_KEYS = (
     "choices",
     "headers",
 )
-"""Keys that say nothing about what went wrong; `input` is the request itself, sent back."""
+"""Keys that say nothing about an error. `input` is the request, sent back."""
 DEEPEST = 6
-"""Levels that an error is read to, and entries of a list."""
+"""Most levels of an error, and most entries of a list, that are read."""
 _STATUS_TEXT = re.compile(r"(?:^|http|status|code)[\s:=\"'(]*([45]\d\d)\b", re.IGNORECASE)
 _TITLE = re.compile(r"<(title|h1)[^>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True)
 class ServerError:
-    """An error as a server told it."""
+    """An error as the server describes it."""
 
     message: str
     status: int | None = None
-    """The HTTP status that the body names as its code."""
+    """The HTTP status that the body has as its code."""
     status_in_words: int | None = None
-    """The HTTP status that stands in its message."""
+    """The HTTP status in its message."""
     names: tuple[str, ...] = ()
-    """Its codes and types, in lower case."""
+    """Codes and types, in lower case."""
     param: str = ""
-    """The parameter that it names in a field of its own."""
+    """The parameter that it names in a separate field."""
     evidence: str = ""
-    """Every word about it, to look up a parameter's name in."""
+    """All text about the error, in which names of parameters are looked up."""
 
 
 def server_error_in(reply: str) -> ServerError | None:
-    """What a body says went wrong; None where it holds a reply."""
+    """The error in a body; None where the body holds a reply."""
     body = envelope(reply)
     if body is None:
         return _without_object(reply)
@@ -132,7 +133,7 @@ def _read(error: Any) -> ServerError:
 
 
 def _walk(value: Any, key: str = "message", depth: int = 0) -> Iterator[tuple[str, object]]:
-    """Each text and number with its key, the outer ones first."""
+    """Each text and number with its key, outer ones first."""
     if depth > DEEPEST:
         return
     if isinstance(value, dict):
@@ -148,7 +149,7 @@ def _walk(value: Any, key: str = "message", depth: int = 0) -> Iterator[tuple[st
 
 
 def _real(error: object) -> bool:
-    """False for what stands for no error: null, nothing, a code of 0 or 200."""
+    """Whether a value is an error: not null, not empty, and not a code of 0 or 200."""
     if isinstance(error, Mapping):
         codes = [str(error[key]) for key in STATUS_KEYS if key in error]
         return any(error.values()) and not (codes and all(code in ("0", "200", "ok") for code in codes))

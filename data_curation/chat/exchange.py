@@ -1,4 +1,4 @@
-"""One question, one reply: everything that can go wrong between them is met here, for all workers alike.
+"""One question, one reply. Everything that can go wrong between the two is handled here, for all workers alike.
 
 What happens to a call, by the status on the wire or inside the body (`failures.py`):
   429                         everybody cools down for as long as the server says, then it is sent again
@@ -34,37 +34,37 @@ from data_curation.records import Call, Role, Usage, now
 
 MAX_PAUSE_S = 30.0
 MAX_THROTTLED = 50
-"""429 replies to one call before it is left for the next run."""
+"""Most 429 replies to one call, before it is left for the next run."""
 THROTTLED_S = 1.0
-"""First cool-down after a 429 that names no time; doubled each time, up to MAX_PAUSE_S."""
+"""Seconds of the first cool-down after a 429 without a time. It doubles each time, up to `MAX_PAUSE_S`."""
 VAIN_TRIES = 3
 VAIN_S = 60.0
-"""After so many 429 replies to one call and so long a wait, with no reply to any other, it is left for the next run."""
+"""A call is left for the next run after so many 429 replies and seconds in which no other call is answered."""
 STOPS = {
     "quota": "the account's quota is used up (insufficient_quota)",
     "credentials": "the server does not accept the key",
     "unknown_model": "the server does not know the model, or the URL is wrong",
 }
 MAYBE_PAID = ("timeout", "connection")
-"""Failures after which a server may have written a reply that did not arrive."""
+"""Failures after which the server may have written, and charged for, a reply that did not arrive."""
 
 
 @dataclass
 class Trouble:
-    """What a call has met so far."""
+    """The failures of one call so far."""
 
     failures: int = 0
     throttled: int = 0
     vain: int = 0
-    """429 replies in a row between which no other call was answered either."""
+    """429 replies in a row, between which no other call was answered."""
     waited_s: float = 0.0
-    """How long it cooled down for these."""
+    """Seconds of cool-down for these."""
     replies: int = 0
-    """Replies of the run at the last of them."""
+    """Number of replies of the run at the last of them."""
 
 
 class Exchange:
-    """Questions in, calls out."""
+    """Sends questions and returns calls, within the limits and in each role's dialect."""
 
     def __init__(
         self,
@@ -78,16 +78,21 @@ class Exchange:
         self.limits = limits
         self.models = models
         self.dialects = dict(dialects)
-        """What each role's server was found to accept so far."""
+        """The present dialect of each role's server."""
         self._client = client
         self._announce = announce
         self._replies = 0
         self._keeps_structure: set[Dialect] = set()
-        """Ways of asking that a server has taken and kept to."""
+        """Dialects in which a server has replied with the structure."""
         self._jitter = random.Random()
 
     async def call(self, question: Question) -> Call:
-        """The reply to a question, paid and whole. Unsent or RunStopped where there is none."""
+        """Send a question until it has a reply.
+
+        Raises:
+            Unsent: There is no reply after all retries.
+            RunStopped: The run is stopped.
+        """
         trouble = Trouble()
         while True:
             dialect = self.dialects[question.role]
@@ -127,21 +132,21 @@ class Exchange:
         )
 
     def _check_structure(self, reply: str, role: Role, dialect: Dialect) -> None:
-        """A server that has never kept to a structure, and answers in prose, is asked for another."""
+        """Learn another structure where a server answers in prose and never kept to this one."""
         if not ignores_structure(reply):
             self._keeps_structure.add(dialect)
         elif dialect not in self._keeps_structure and (lesson := without_structure(dialect)) is not None:
             self._adopt(lesson, role, dialect, "its reply is prose")
 
     def _paid_usd(self, question: Question, failure: CallError, reservation: Reservation) -> float:
-        """What a call without a reply came to: nothing that anybody knows of, but for what may be under way."""
+        """Cost of a call without a reply: the worst case where a reply may have been written, else usually 0."""
         if failure.kind in MAYBE_PAID:
             return reservation.worst_usd
         prices = self.models[question.role].prices or FREE
         return 0.0 if failure.usage is None else prices.cost_usd(failure.usage)
 
     def _usage(self, question: Question, body: Mapping[str, object], reservation: Reservation) -> Usage:
-        """What the reply cost; its worst case where the server does not count tokens."""
+        """Tokens and cost of a reply; its worst case where the server does not count tokens."""
         prices = self.models[question.role].prices or FREE
         usage = usage_of(body)
         usage = (
@@ -153,7 +158,7 @@ class Exchange:
         return usage
 
     def _declined(self, question: Question, dialect: Dialect, failure: CallError) -> Call:
-        """What the server's content filter stops is a reply: the model's refusal, kept as such."""
+        """The call for a request that the server's content filter stopped. It counts as the model's refusal."""
         prices = self.models[question.role].prices or FREE
         usage = failure.usage or Usage()
         return Call(
@@ -170,7 +175,7 @@ class Exchange:
     async def _respond_to(
         self, failure: CallError, trouble: Trouble, *, question: Question, dialect: Dialect
     ) -> None:
-        """Do what the failure asks for and return when the call may be tried again."""
+        """Handle a failure, and return when the call may be sent again; Unsent or RunStopped where it may not."""
         if self._learn(failure, question, dialect):
             return
         if failure.kind in STOPS:
@@ -202,16 +207,16 @@ class Exchange:
         self.limits.gate.cool_down(seconds, str(failure))
 
     def _learn(self, failure: CallError, question: Question, dialect: Dialect) -> bool:
-        """True where the call is worth another try, put in another way."""
+        """Whether the failure taught another dialect, so that the call is sent again."""
         if self.dialects[question.role] != dialect:
-            return failure.kind in DECLINING  # another worker has learnt something meanwhile
+            return failure.kind in DECLINING  # another worker has learnt a lesson meanwhile
         lesson = learn(failure, question, dialect, answered=dialect in self._keeps_structure)
         if lesson is not None:
             self._adopt(lesson, question.role, dialect, str(failure))
         return lesson is not None
 
     def _adopt(self, lesson: Lesson, role: Role, dialect: Dialect, why: str) -> None:
-        """Ask in the new way from now on; one model is asked in one way, and a server names its limit in one."""
+        """Use the new dialect from now on. A model has one dialect, and a server has one name for its limit."""
         if self.dialects[role] != dialect:
             return
         for other, spoken in self.dialects.items():

@@ -1,6 +1,6 @@
-"""Why a call brought no reply, and by which rule that is met: from the status on the wire and what the body says.
+"""Kinds of failure of a call, from the HTTP status and the body.
 
-The body is believed over the status: a rate limit inside a 200 is a rate limit, a mistake inside a 500 a mistake.
+The body counts more than the status. A rate limit inside a 200 is a rate limit, a mistake inside a 500 is a mistake.
 """
 
 import email.utils
@@ -31,9 +31,9 @@ Kind = Literal[
 connection: what was sent may have been answered. unreachable: nothing was sent. credentials: 401, 403. unknown_model:
 404, 405, redirections. invalid: another 4xx. declined: the server's filter does not let the content pass."""
 SHOWN = 300
-"""Longest message of a server that is passed on, in characters."""
+"""Characters of a server's message that are shown."""
 FIRST_ERROR = 300
-"""A redirection is none that is followed: it would take the key elsewhere."""
+"""Lowest status of a failure. Redirections are failures, since following one would send the key elsewhere."""
 _NAMES: tuple[tuple[Kind, str], ...] = (
     (
         "quota",
@@ -50,7 +50,7 @@ _NAMES: tuple[tuple[Kind, str], ...] = (
     ("throttled", r"rate_?limit|too_?many_?requests|throttl|resource_?exhausted|requests?_limit"),
     ("unknown_model", r"model_?not_?found|not_?found(_error|error)|^not_found$|deployment_?not_?found"),
 )
-"""Codes and types that say more than a status does, in the order in which they are looked for."""
+"""Codes and types that count more than a status, in the order in which they are looked for."""
 _WEAK_NAMES: tuple[tuple[Kind, str], ...] = (
     ("server", r"server_?error|internal|overloaded|unavailable|api_error|timeout|bad_?gateway"),
     ("invalid", r"invalid|bad_?request|unsupported|forbidden|unprocessable|context_length|validation"),
@@ -94,7 +94,7 @@ _WAIT_KEYS = {
 
 
 class CallError(Exception):
-    """A call that brought no reply. The message holds neither key nor audio."""
+    """A call without a reply. The message contains no key and no audio."""
 
     def __init__(
         self,
@@ -108,23 +108,23 @@ class CallError(Exception):
         super().__init__(message)
         self.kind: Kind = kind
         self.server_error = server_error or ServerError(message)
-        """What the server said; not to be shown as it is."""
+        """The error as the server describes it. It may contain secrets, so it is not shown."""
         self.wait_s = wait_s
-        """Seconds that the server asks to wait; None where it does not say."""
+        """Seconds that the server asks to wait; None where it does not."""
         self.usage = usage
-        """Tokens that the server counted all the same."""
+        """Tokens that the server counted nevertheless."""
 
 
 def failure_of(
     status: int, reply: str, headers: Mapping[str, str], *, clean: Callable[[str], str]
 ) -> CallError | None:
-    """What a response amounts to if it is no reply; None if it is one.
+    """The failure in a response; None where the response is a reply.
 
     Args:
-        status: On the wire.
+        status: HTTP status.
         reply: The body.
-        headers: Of the response.
-        clean: Takes out of a server's words what must not be shown.
+        headers: Headers of the response.
+        clean: Removes from a message whatever must not be shown.
     """
     server_error = server_error_in(reply)
     if server_error is None:
@@ -147,12 +147,12 @@ def failure_of(
 
 
 def inside(status: int, named: int) -> str:
-    """Where a status stood, if not on the wire."""
+    """Addition to a message where the named status is not the HTTP status."""
     return "" if status == named else f" inside a {status}"
 
 
 def kind_of(status: int, server_error: ServerError) -> Kind:
-    """By which rule an error is met: its codes say most, then the status in it, the status on the wire, its words."""
+    """The kind of a failure. The codes count most, then the status in the body, the HTTP status, and the words."""
     words = server_error.message.lower()
     if (kind := _first(_NAMES, server_error.names)) is not None:
         return kind
@@ -187,7 +187,7 @@ def _first(table: tuple[tuple[Kind, str], ...], texts: tuple[str, ...]) -> Kind 
 
 
 def wait_s(headers: Mapping[str, str], body: Mapping[str, object] | None, message: str) -> float | None:
-    """Seconds that a server asks to wait: in a header, in the body, or in so many words."""
+    """Seconds that a server asks to wait, in a header, in the body or in its message."""
     if (seconds := retry_after_s(headers)) is not None:
         return seconds
     for key, value in _entries(body):
@@ -202,7 +202,7 @@ def wait_s(headers: Mapping[str, str], body: Mapping[str, object] | None, messag
 
 
 def _entries(value: object, depth: int = 0) -> list[tuple[str, object]]:
-    """Keys and values in a body, however deep."""
+    """Keys and values in a body, on all levels."""
     if depth > 6 or not isinstance(value, Mapping | list):
         return []
     pairs = list(value.items()) if isinstance(value, Mapping) else [("", entry) for entry in value]
@@ -210,7 +210,7 @@ def _entries(value: object, depth: int = 0) -> list[tuple[str, object]]:
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait by `retry-after-ms` or `retry-after` (seconds or a date); None if neither is there."""
+    """Seconds to wait by `retry-after-ms` or `retry-after` (seconds or a date); None where neither is present."""
     for header, divisor in (("retry-after-ms", 1000), ("retry-after", 1)):
         try:
             seconds = float(headers[header]) / divisor

@@ -1,4 +1,4 @@
-"""When the next call may be sent: one gate for all workers, with rate limits, cool-downs and the stop."""
+"""The gate that all workers pass before a call: rate limits, cool-downs and the stop."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ WINDOW_S = 60.0
 
 
 class RunStopped(Exception):
-    """No call may be sent any more; the run can be taken up again with the same command."""
+    """No further call may be sent. The same command continues the run."""
 
     def __init__(self, reason: str, *, exit_code: int = 1) -> None:
         super().__init__(reason)
@@ -20,7 +20,7 @@ class RunStopped(Exception):
 
 
 class Slot:
-    """A call's entry in the token window."""
+    """A call in the token window."""
 
     def __init__(self, entered_s: float, tokens: int) -> None:
         self.entered_s = entered_s
@@ -28,7 +28,7 @@ class Slot:
 
 
 class Gate:
-    """Requests and tokens of the last minute, and until when everybody waits."""
+    """Requests and tokens of the last minute, and the end of the cool-down."""
 
     def __init__(
         self,
@@ -41,9 +41,9 @@ class Gate:
         """
         Args:
             rpm: Most requests in any 60 seconds; None for no limit.
-            tpm: Most tokens in any 60 seconds, at worst until the reply counts them; None for no limit.
-            clock: Seconds, never going back.
-            announce: Shows a line to the user.
+            tpm: Most tokens in any 60 seconds; None for no limit. A call counts at its worst case until its reply.
+            clock: A monotonic clock, in seconds.
+            announce: Prints a line for the user.
         """
         for name, value in (("--rpm", rpm), ("--tpm", tpm)):
             if value is not None and value < 1:
@@ -64,23 +64,27 @@ class Gate:
 
     @property
     def cooling_s(self) -> float:
-        """Seconds that the cool-down still lasts; 0 when there is none."""
+        """Seconds until the end of the cool-down; 0 without one."""
         return max(0.0, self._cool_until_s - self._clock())
 
     def stop(self, why: RunStopped) -> None:
-        """Send nothing from now on and wake everybody who waits. The first reason stays."""
+        """Send nothing from now on, and wake all waiting workers. The first reason is kept."""
         self._stop = self._stop or why
         self._stopping.set()
 
     def cool_down(self, seconds: float, why: str) -> None:
-        """Nobody sends for that long; a shorter one than what is under way changes nothing."""
+        """Send nothing for so many seconds. A cool-down that ends earlier than the present one changes nothing."""
         until = self._clock() + seconds
         if until > self._cool_until_s + 0.5:
             self._announce(f"cooling down for {seconds:.3g} s, all calls wait: {why}")
         self._cool_until_s = max(self._cool_until_s, until)
 
     async def enter(self, tokens: int) -> Slot:
-        """Return when a call of so many tokens may be sent; RunStopped where none may any more."""
+        """Wait until a call of so many tokens may be sent.
+
+        Raises:
+            RunStopped: The run is stopped.
+        """
         while (wait_s := self._wait_s(tokens)) > 0:
             await self.pause(wait_s)
         self._raise_if_stopped()
@@ -90,13 +94,17 @@ class Gate:
         return slot
 
     def correct(self, slot: Slot, tokens: int) -> None:
-        """Replace a call's estimated tokens by what the server counted."""
+        """Replace a call's estimated tokens by the server's count."""
         if slot in self._slots:
             self._tokens += tokens - slot.tokens
         slot.tokens = tokens
 
     async def pause(self, seconds: float) -> None:
-        """Wait so long; RunStopped as soon as the run is stopped."""
+        """Wait for so many seconds.
+
+        Raises:
+            RunStopped: The run is stopped, at once.
+        """
         self._raise_if_stopped()
         try:
             async with asyncio.timeout(seconds):

@@ -1,8 +1,8 @@
-"""Learning from what a server declines how it wants to be asked, whatever its words for that are.
+"""Learns a server's dialect from the requests that it declines.
 
-A server that does not take a parameter answers 400 or 422 (some 404, 500 or 501, some a 200 with an error inside), and
-names the parameter in `param`, in `loc` or somewhere in its message. The parameter of ours that it names first is left
-out or sent under its other name. Where it names none and has never answered yet, all are tried in turn.
+A server that does not accept a parameter answers 400 or 422, some 404, 500 or 501, some a 200 with an error inside. It
+names the parameter in `param`, in `loc` or in its message. The first of our parameters that it names is left out, or
+sent under its other name. Where it names none and has not answered yet, all parameters are tried in turn.
 """
 
 import re
@@ -15,9 +15,9 @@ from data_curation.chat.failures import CallError, Kind
 from data_curation.questions import Question
 
 DECLINING: tuple[Kind, ...] = ("invalid", "server", "unknown_model")
-"""Kinds of failure that may be about a parameter."""
+"""Kinds of failure that can be about a parameter."""
 FEWEST_TOKENS = 64
-"""No server takes fewer for a limit; smaller numbers in a message are something else."""
+"""Smallest number in a message that is read as a limit of tokens."""
 _NOT_TAKEN = re.compile(
     r"(not|n't|un|isn.t) ?(currently |yet )?(be )?"
     r"(support|allow|permit|recogni|implement|enabled|available|accept)|"
@@ -36,30 +36,33 @@ _LIMIT_NAMES = ("maxcompletiontokens", "maxtokens", "maxoutputtokens", "maxnewto
 
 @dataclass(frozen=True)
 class Lesson:
-    """What is done otherwise from now on."""
+    """A changed dialect, from now on."""
 
     dialect: Dialect
     note: str
-    """The parameter and what becomes of it, for one line."""
+    """The parameter and the change, for a line to the user."""
 
 
 @dataclass(frozen=True)
 class _Step:
-    """A parameter, the words that servers have for it, and how to do without it."""
+    """A parameter: the words that servers have for it, and the lesson that does without it."""
 
     words: tuple[str, ...]
-    """As they stand in a text without blanks, underscores and other signs."""
+    """Words in lower case, with letters and digits only."""
     lesson: Callable[[Dialect, Question], Lesson | None]
 
 
 def learn(failure: CallError, question: Question, dialect: Dialect, *, answered: bool) -> Lesson | None:
-    """What to try after this failure; None if it is not about anything that we can change.
+    """The lesson of a failure.
 
     Args:
-        failure: As the server told it.
-        ask: The question.
-        dialect: How it was put.
-        answered: Whether the server has replied to a question put in this way.
+        failure: The failure.
+        question: The question that failed.
+        dialect: The dialect of the request.
+        answered: Whether the server has answered a request in this dialect.
+
+    Returns:
+        The lesson; None where the failure is not about a parameter that can be changed.
     """
     evidence = failure.server_error.evidence or failure.server_error.message
     if failure.kind not in DECLINING or (failure.kind != "invalid" and not _NOT_TAKEN.search(evidence)):
@@ -78,7 +81,7 @@ def learn(failure: CallError, question: Question, dialect: Dialect, *, answered:
 
 
 def without_structure(dialect: Dialect) -> Lesson | None:
-    """What to try where a server takes a structure without a word and does not keep to it."""
+    """The lesson of a reply without the structure, from a server that accepted the request; else None."""
     if not dialect.may_fall_back or dialect.structured not in FALLBACK:
         return None
     less = FALLBACK[dialect.structured]
@@ -86,7 +89,7 @@ def without_structure(dialect: Dialect) -> Lesson | None:
 
 
 def _first_named(flat: str, question: Question, dialect: Dialect) -> Lesson | None:
-    """The lesson about the parameter that stands first in a text."""
+    """The lesson about the parameter that a text names first."""
     named = []
     for step in STEPS:
         places = [place for word in step.words if (place := flat.find(word)) >= 0]
@@ -101,13 +104,13 @@ def _flat(text: str) -> str:
 
 
 def _about_size(evidence: str) -> bool:
-    """Whether a limit of tokens is taken, and only its value is not."""
+    """Whether the failure is about the value of the token limit."""
     size = _TOO_LARGE.search(evidence) or (_MAXIMUM.search(evidence) and not _NOT_TAKEN.search(evidence))
     return bool(size) and any(name in _flat(evidence) for name in _LIMIT_NAMES)
 
 
 def _lower(evidence: str, question: Question, dialect: Dialect) -> Lesson | None:
-    """The largest number in a message that is below what was sent; one item's own length teaches nothing."""
+    """The lesson with the largest number in the message below the sent limit; none where one item is too long."""
     if "context" in evidence.lower():
         return None
     numbers = [int(number) for number in re.findall(r"\d+", evidence.replace(",", ""))]
@@ -148,7 +151,7 @@ def _not_strict(dialect: Dialect, _: Question) -> Lesson | None:
 
 
 def _other_choice(dialect: Dialect, _: Question) -> Lesson | None:
-    """A tool that the user wants is offered in other ways; elsewhere another structure is less trouble."""
+    """The lesson about `tool_choice`, where the user chose the tool; otherwise another structure is tried."""
     if dialect.may_fall_back or dialect.structured != "tool" or dialect.tool_choice is None:
         return None
     less: Literal["required"] | None = "required" if dialect.tool_choice == "named" else None
@@ -189,4 +192,4 @@ STEPS = (
     _Step(("audio", "modalit"), _silence),
 )
 UNNAMED_STEPS = (_max_tokens, _own_temperature, _not_strict, _other_choice, _other_structure, _other_limit)
-"""What is tried in turn where a server does not say what it declines."""
+"""Lessons that are tried in turn where a server does not name the parameter."""

@@ -1,4 +1,4 @@
-"""What all calls share: the models and their prices, and how far a run may go."""
+"""The limits that all calls share, the models with their prices, and the breaker."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -7,35 +7,35 @@ from data_curation.chat.budget import Budget, Prices
 from data_curation.chat.gate import Gate
 
 FREE = Prices(0.0, 0.0, 0.0)
-"""What stands for unknown prices."""
+"""Prices where none are known."""
 WINDOW = 200
-"""Latest calls among which the share of failures is watched."""
+"""Number of latest calls whose share of failures is watched."""
 SEEN = 100
-"""Calls before a share means anything."""
+"""Fewest calls for a meaningful share."""
 MAX_SHARE = 0.5
 MIN_IN_A_ROW = 20
 WAVES = 3
-"""Failures in a row that stop a run, in multiples of the concurrency: an outage fails a wave at once."""
+"""Failures in a row that stop a run, as a multiple of the concurrency: an outage fails all calls in flight."""
 
 
 class Unsent(Exception):
-    """A call brought no reply in the end; its item is left for the next run."""
+    """A call finally brought no reply. Its item is left for the next run."""
 
 
 @dataclass(frozen=True)
 class PricedModel:
-    """A model and what its tokens cost; None where that is not known."""
+    """A model and its prices; None where they are not known."""
 
     name: str
     prices: Prices | None
 
 
 class Breaker:
-    """Counts calls that failed although the request was in order; replies to wait (429) are not counted."""
+    """Counts failed calls, to notice that a server is down. Replies that ask to wait (429) do not count."""
 
     def __init__(self, *, concurrency: int) -> None:
         self.limit = max(MIN_IN_A_ROW, WAVES * concurrency)
-        """Failures in a row that trip it."""
+        """Failures in a row that stop the run."""
         self._in_a_row = 0
         self._failed: deque[bool] = deque(maxlen=WINDOW)
 
@@ -44,7 +44,7 @@ class Breaker:
         self._failed.append(False)
 
     def failed(self) -> str | None:
-        """Count a failure; the reason to stop, or None."""
+        """Count a failure; returns the reason to stop, or None."""
         self._in_a_row += 1
         self._failed.append(True)
         if self._in_a_row >= self.limit:
@@ -57,12 +57,12 @@ class Breaker:
 
 @dataclass(frozen=True)
 class Limits:
-    """What all calls share."""
+    """The limits that all calls share."""
 
     gate: Gate
     budget: Budget
     breaker: Breaker
     retries: int = 5
-    """How often a failed call is sent again."""
+    """Number of times that a failed call is sent again."""
     pause_s: float = 0.5
-    """First pause after a failed call; doubled each time, with up to a quarter of jitter."""
+    """Seconds of the first pause after a failed call. It doubles each time, less up to a quarter of jitter."""

@@ -1,4 +1,4 @@
-"""Reading a reply: a reasoning or a distribution, or exactly why it is neither. Nothing is guessed."""
+"""Reads a reasoning or a distribution from a reply, or says exactly why there is none. Nothing is guessed."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,9 +15,9 @@ from lalm_ambig.core.categories import normal_form
 DECLINED_CODE = "content_filter"
 DECLINED_CODES = ("content_policy_violation", DECLINED_CODE)
 MOST_TOKENS = 10**9
-"""More than any reply has."""
+"""More tokens than any reply has."""
 MOST_SHARE = 1e12
-"""Far beyond percentages and counts; without a limit a sum of shares could overflow."""
+"""Far above percentages and counts. Without a limit a sum of shares could overflow."""
 SHOWN = 120
 """Characters of a reply that a message quotes."""
 
@@ -31,13 +31,13 @@ class Refused:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A reply came, and it is not what was asked for."""
+    """The reply is not what the question asked for."""
 
     reason: str
 
 
 def usage_of(body: Mapping[str, Any]) -> Usage | None:
-    """Tokens as the server counted them, without a cost; None where it does not say."""
+    """Tokens as the server counted them, without a cost; None where it gives no count."""
     usage = body.get("usage")
     if not isinstance(usage, dict) or not _is_count(usage.get("prompt_tokens")):
         return None
@@ -58,7 +58,7 @@ def _is_count(value: object) -> TypeGuard[int]:
 
 
 def read_reasoning(reply: str) -> Reasoning | Refused | Unreadable:
-    """The structured reasoning in a writer's reply."""
+    """The reasoning in a writer's reply, or why there is none."""
     fields = _fields(reply)
     if not isinstance(fields, dict):
         return fields
@@ -70,10 +70,14 @@ def read_reasoning(reply: str) -> Reasoning | Refused | Unreadable:
 
 
 def read_distribution(reply: str, categories: Sequence[str]) -> tuple[float, ...] | Refused | Unreadable:
-    """The distribution in a validator's reply, divided by its sum.
+    """The distribution in a validator's reply, divided by its sum, or why there is none.
 
-    Class names match in any case and Unicode form; a missing class is 0; an unknown class, one that stands twice, a
-    negative or non-numeric share or a sum of 0 makes the reply unreadable: the rules of the verbalised readout.
+    The rules are those of the verbalised readout. Class names match in any case and Unicode form, and a missing class
+    is 0. A reply is unreadable with an unknown or repeated class, a negative or non-numeric share, or a sum of 0.
+
+    Args:
+        reply: The body of the response.
+        categories: The classes, in the order of the result.
     """
     fields = _fields(reply)
     if not isinstance(fields, dict):
@@ -97,7 +101,7 @@ def read_distribution(reply: str, categories: Sequence[str]) -> tuple[float, ...
 
 
 def _fields(reply: str) -> dict[str, Any] | Refused | Unreadable:
-    """The JSON object that the model wrote, as a tool's arguments or as text."""
+    """The JSON object that the model wrote, as arguments of a tool or as text."""
     body = envelope(reply)
     if body is None:
         return Unreadable(f"no Chat Completions reply: {' '.join(reply.split())[:SHOWN]!r}")
@@ -145,7 +149,7 @@ def _unwrapped(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """Every JSON object in a text, outermost ones, in order."""
+    """Each outermost JSON object in a text, in order."""
     decoder = json.JSONDecoder()
     at = text.find("{")
     while at >= 0:

@@ -1,8 +1,8 @@
-"""The rules that a chain of thought must keep, whoever wrote it.
+"""The rules that every chain of thought must keep. Both writers and `validate` share them.
 
-To add one, write `filters/NAME.py` with `check(reasoning, votes, categories) -> list[str]`: the reasons why
-it does not hold, none where it does. Modules of this package are found by themselves; both writers and
-`validate` share them.
+A *rule* is a module `filters/NAME.py` with a function `check(reasoning, votes, categories) -> list[str]`. It returns
+the reasons why the rule is broken, and an empty list where it holds. The modules of this package are found by
+themselves.
 """
 
 import sys
@@ -17,12 +17,12 @@ Rule = Callable[[Reasoning, Sequence[float], Sequence[str]], list[str]]
 
 @cache
 def rules() -> dict[str, Rule]:
-    """Every rule by its module's name, in alphabetical order."""
+    """All rules by module name, in alphabetical order."""
     package = sys.modules[__name__]
     return {name: module_of(package, name).check for name in module_names(package)}
 
 
 def check(reasoning: Reasoning, votes: Sequence[float], categories: Sequence[str]) -> list[str]:
-    """Why the reasoning may not be used, as `rule: reason` lines; empty when every rule holds."""
+    """Check all rules; returns `rule: reason` for each broken one, and an empty list where all hold."""
     reasons_by_rule = {name: rule(reasoning, votes, categories) for name, rule in rules().items()}
     return [f"{name}: {reason}" for name, reasons in reasons_by_rule.items() for reason in reasons]

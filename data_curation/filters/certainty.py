@@ -1,4 +1,4 @@
-"""No class is called certain where the panel was split."""
+"""Rule: no class is called certain where the votes were split."""
 
 import re
 from collections.abc import Sequence
@@ -33,9 +33,9 @@ ADJECTIVES = {
 
 
 def check(reasoning: Reasoning, votes: Sequence[float], categories: Sequence[str]) -> list[str]:
-    """Quotes each sentence that calls a class certain, unless the votes are unanimous.
+    """Quote each sentence that calls a class certain, unless the votes are unanimous.
 
-    A sentence counts when it names a class or stands in a class's cue, and its certainty is not negated.
+    A sentence counts where it names a class or is a class's cue, and its certainty is not negated.
     """
     if len(active(votes, categories)) < 2:
         return []

@@ -1,4 +1,4 @@
-"""Every class that listeners chose has a cue, and only classes of the corpus have one."""
+"""Rule: every class with votes has one cue, and only classes of the corpus have one."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from lalm_ambig.core.categories import normal_form
 
 
 def check(reasoning: Reasoning, votes: Sequence[float], categories: Sequence[str]) -> list[str]:
-    """Names each class with votes and without a cue, each unknown class, and each class with two cues."""
+    """Name each class with votes and no cue, each unknown class, and each class with several cues."""
     cues = Counter(normal_form(cue.category) for cue in reasoning.class_cues)
     classes = {normal_form(name) for name in categories}
     missing = [name for name in active(votes, categories) if normal_form(name) not in cues]

@@ -1,4 +1,4 @@
-"""The length is bounded: enough to argue, and short enough to be learnt and generated."""
+"""Rule: the length is bounded, so that a text is long enough to argue and short enough to be learnt."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ KEYWORD_WORDS = 8
 
 
 def check(reasoning: Reasoning, votes: Sequence[float], categories: Sequence[str]) -> list[str]:
-    """Says which part is too long or short, with its count and the bound."""
+    """Name each part that is too long or too short, with its count and the bound."""
     parts = {name: getattr(reasoning, name) for name in PROSE}
     parts |= {f"the cue for {cue.category}": cue.cue for cue in reasoning.class_cues}
     counts = {name: len(text.split()) for name, text in parts.items()}

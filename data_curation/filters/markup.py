@@ -1,4 +1,4 @@
-"""The text is plain sentences: it will stand between a model's own tags, which it must not close or open."""
+"""Rule: the text has no markup, since it is put between a model's tags and must not open or close one."""
 
 import re
 from collections.abc import Sequence
@@ -9,6 +9,6 @@ MARKUP = re.compile(r"</?[A-Za-z][^>]*>|<\||\|>|```|\*\*|^#+ ", re.M)
 
 
 def check(reasoning: Reasoning, votes: Sequence[float], categories: Sequence[str]) -> list[str]:
-    """Quotes each tag, special token or piece of Markdown."""
+    """Quote each tag, special token or piece of Markdown."""
     pieces = {match.group() for match in MARKUP.finditer(reasoning.as_text())}
     return [f"holds markup: {text!r}" for text in sorted(pieces)]

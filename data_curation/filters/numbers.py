@@ -1,6 +1,6 @@
-"""The text states no number, share or count: a reader must predict the distribution from the evidence alone.
+"""Rule: the text states no number, share or count, so that a reader predicts the distribution from the evidence.
 
-What stands between double quotation marks is the speaker's own words and may hold numbers.
+Text in double quotation marks is the speaker's words and may contain numbers.
 """
 
 import re
@@ -24,7 +24,7 @@ _QUOTED = re.compile(r'"[^"]*"|“[^”]*”')
 
 
 def check(reasoning: Reasoning, votes: Sequence[float], categories: Sequence[str]) -> list[str]:
-    """Quotes the first number, percentage, share and count that the text states."""
+    """Quote the first number, percentage, share and count that the text states."""
     text = _QUOTED.sub(" ", reasoning.as_text())
     matches = ((what, pattern.search(text)) for pattern, what in FORBIDDEN)
     return [f"states {what}: {match.group().strip()!r}" for what, match in matches if match]

@@ -1,4 +1,4 @@
-"""No section is empty."""
+"""Rule: no section is empty."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from data_curation.records import PROSE, Reasoning
 
 
 def check(reasoning: Reasoning, votes: Sequence[float], categories: Sequence[str]) -> list[str]:
-    """Names every section without a letter in it."""
+    """Name each section without a letter."""
     empty = [name for name in PROSE if not _has_letters(getattr(reasoning, name))]
     if not reasoning.keywords or not all(map(_has_letters, reasoning.keywords)):
         empty.append("keywords")

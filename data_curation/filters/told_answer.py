@@ -1,4 +1,4 @@
-"""The text argues from the clip; it never says that it was told how people voted."""
+"""Rule: the text argues from the clip, and never says that the writer knew the votes."""
 
 import re
 from collections.abc import Sequence
@@ -14,6 +14,6 @@ _QUOTED = re.compile(r'"[^"]*"|“[^”]*”')
 
 
 def check(reasoning: Reasoning, votes: Sequence[float], categories: Sequence[str]) -> list[str]:
-    """Quotes each word that gives away a source other than the clip and its transcript."""
+    """Quote each word that reveals a source other than the clip and its transcript."""
     words = {match.group().lower() for match in TOLD.finditer(_QUOTED.sub(" ", reasoning.as_text()))}
     return [f"speaks of the answer it was given: {word!r}" for word in sorted(words)]

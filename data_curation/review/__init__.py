@@ -1,1 +1,1 @@
-"""`review`: a static page to look at, and listen to, what was written."""
+"""`review`: a static page that shows the rows of a curation file, with audio, votes and reasoning side by side."""

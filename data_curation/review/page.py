@@ -1,7 +1,7 @@
-"""`review`: a folder with `index.html` and `data.js` that any browser opens from the disk, offline.
+"""`review`: writes a folder with `index.html` and `data.js`, which any browser opens from the disk, offline.
 
-What rows say never becomes markup: it travels as JSON, the script sets it as text only, and the page's
-content policy runs no script but the two that are written here.
+The content of rows never becomes markup. It is stored as JSON, the script inserts it as text only, and the page's
+content policy allows no script but the two that are written here.
 """
 
 import base64
@@ -29,19 +29,20 @@ from lalm_ambig.files.places import check_folder
 PAGE, DATA = "index.html", "data.js"
 BEGIN = "window.REVIEW = {"
 MARKS = {PAGE: mark_of("review"), DATA: BEGIN}
-"""By what each file is known as one of ours."""
+"""The mark of each file, by which it is recognised as written by `review`."""
 SCRIPT = re.compile(r"<script id=\"page\">(.*?)</script>", re.S)
 
 
 def write_review(path: Path, out: Path, *, audio_root: Path | None) -> None:
-    """Write the page of a curation file into the folder `out`, which is made if need be.
+    """Write the page of a curation file.
 
     Args:
-        path: What `write` wrote.
-        out: Folder of the page; `index.html` and `data.js` in it are replaced.
-        audio_root: The corpus's folder, where clips are linked, not copied; None for a page without sound.
+        path: The curation file.
+        out: Folder of the page. It is created if need be; `index.html` and `data.js` in it are replaced.
+        audio_root: The corpus's folder. Clips are linked, not copied. None for a page without sound.
 
-    Raises InputError for a malformed row (with file and line) and for folders that are none.
+    Raises:
+        InputError: A row is malformed (the message has file and line), or a path is not a folder.
     """
     if audio_root is not None and not audio_root.is_dir():
         raise InputError(f"no such folder: {audio_root}", where="review --root")
@@ -59,7 +60,7 @@ def write_review(path: Path, out: Path, *, audio_root: Path | None) -> None:
 
 
 def _page(name: str) -> str:
-    """The template with its title, and with the hash that allows its own script."""
+    """The template with its title, and with the hash that allows its script."""
     template = files("data_curation.review").joinpath("template.html").read_text(encoding="utf-8")
     script = SCRIPT.search(template)
     assert script is not None
@@ -76,12 +77,12 @@ def _script_lines(name: str, rows: list[dict[str, Any]], *, with_audio: bool) ->
 
 
 def _json(value: object) -> str:
-    """JSON in ASCII that ends no script element, wherever it is put."""
+    """JSON in ASCII that cannot end a script element."""
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _shown(row: CurationRow, audio: str | None) -> dict[str, Any]:
-    """What the page shows of a row."""
+    """The parts of a row that the page shows."""
     shares = torch.tensor(row.votes, dtype=torch.float64) / sum(row.votes)
     return {
         "id": row.id,
@@ -104,7 +105,7 @@ def _shown(row: CurationRow, audio: str | None) -> dict[str, Any]:
 
 
 def _audio_link(row: CurationRow, root: Path | None, *, out: Path) -> str | None:
-    """Address of the clip relative to the page; None where it is not there or lies outside the corpus."""
+    """Address of the clip relative to the page; None where the clip is missing or outside the corpus."""
     if root is None or row.audio is None:
         return None
     clip = (root / row.audio).resolve()
