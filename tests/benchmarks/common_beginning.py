@@ -13,7 +13,7 @@ import statistics
 from typing import Any
 
 import torch
-from evaluation import timed
+from common import timed
 from trl_peer import policy_of
 
 import lalm_ambig.policies.attention.tree
@@ -49,9 +49,9 @@ def method_of(name: str, policy: CausalLM, options: Any) -> Method:
 def seconds_of(method: Method, batch: Batch, *, fewest: int) -> tuple[float, float]:
     """Wall and CPU seconds of one step without the optimiser's own."""
     lalm_ambig.policies.attention.tree.FEWEST_SHARED = fewest
-    _, wall, cpu = timed(lambda: method.reduce(method.gather(batch)).total.backward())  # noqa: PLW0108
+    step = timed(lambda: method.reduce(method.gather(batch)).total.backward())  # noqa: PLW0108
     method.policy.zero_grad(set_to_none=True)
-    return wall, cpu
+    return step.wall_s, step.cpu_s
 
 
 def measured(method: Method, batches: list[Batch]) -> dict[str, float]:

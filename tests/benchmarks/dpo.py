@@ -15,10 +15,10 @@ from trl_peer import (
     common_settings,
     descend,
     finish,
-    lora,
     optimiser_of,
-    policy_folder,
+    peer,
     policy_of,
+    take_turns,
     text_of,
 )
 
@@ -60,7 +60,7 @@ def as_groups(policy: Any, texts: list[str]) -> Groups:
 
 def main() -> None:
     options = arguments(__doc__, pairs=2, prompt_tokens=200, tokens=64)
-    clock, ours, more = Clock(), None, {}
+    clock, ours = Clock(), None
     if options.only != "trl":
         policy = policy_of(options.model)
         method = GivenPairs(policy, objective=DPOObjective(kl_weight=0.0, ce_weight=0.0))
@@ -77,22 +77,13 @@ def main() -> None:
                 descend(method, batch, optimiser)
             assert method.given.ids.shape[-1] == options.tokens
 
-    if options.only == "ours":
-        assert ours is not None
-        for step in range(options.steps):
-            ours(step)
-    else:
-        more = train_trl(options, clock, ours)
+    more = take_turns(options, ours, lambda: train_trl(options, clock, ours))
     finish(options, clock, **more)
 
 
 def train_trl(options: Any, clock: Clock, ours: Any) -> dict[str, Any]:
-    from datasets import Dataset
-    from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import DPOConfig, DPOTrainer
 
-    source = policy_folder(options.model)
-    tokenizer = AutoTokenizer.from_pretrained(source)
     config = DPOConfig(
         per_device_train_batch_size=options.pairs,
         gradient_accumulation_steps=1,
@@ -101,12 +92,7 @@ def train_trl(options: Any, clock: Clock, ours: Any) -> dict[str, Any]:
         **common_settings(options),
     )
     trainer = DPOTrainer(
-        model=AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32),
-        train_dataset=Dataset.from_list(rows_of(tokenizer, options)),
-        processing_class=tokenizer,
-        peft_config=lora(),
-        callbacks=[TakeTurns(clock, ours)],
-        args=config,
+        args=config, **peer(options, lambda tokenizer: rows_of(tokenizer, options), TakeTurns(clock, ours))
     )
     shapes: list[list[int]] = []
     compute = trainer.compute_loss

@@ -8,13 +8,13 @@ imports; `--audio` takes a Qwen2-Audio checkpoint, which hears 3 s of noise. It 
 
 import argparse
 import json
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from common import last_line_of
 
 STEPS = (
     ("sft", 1, 200, 128),
@@ -136,8 +136,7 @@ def main() -> None:
     for step in STEPS:
         command = [sys.executable, __file__, "--one", json.dumps(step), "--model", options.model]
         command += ["--audio", options.audio] if options.audio else []
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        found = json.loads(done.stdout.strip().splitlines()[-1])
+        found = last_line_of(command)
         measured, estimated = found["measured"], found["estimated"]
         kind, number, prompt, response = step
         name = f"{kind}, {'K ' if kind == 'grpo' else ''}{number}, {prompt} + {response} tokens"

@@ -10,10 +10,10 @@ JSON for each batch size.
 import argparse
 import json
 import os
-import time
 from typing import Any
 
 import torch
+from common import timed
 
 from lalm_ambig.corpora.base import open_corpus
 from lalm_ambig.data.encoding import Elicitation, Encoder
@@ -23,12 +23,6 @@ from lalm_ambig.rollouts.reading import read_generated
 
 TURN = 64
 """Items that each side reads before it is the other's turn."""
-
-
-def timed(run: Any) -> tuple[Any, float, float]:
-    wall, cpu = time.perf_counter(), time.process_time()
-    found = run()
-    return found, time.perf_counter() - wall, time.process_time() - cpu
 
 
 def ours(encoder: Encoder, items: Any, batch: int) -> torch.Tensor:
@@ -56,12 +50,12 @@ def interleaved(encoder: Encoder, items: Any, batches: list[int]) -> dict[int, d
     loop_wall = loop_cpu = 0.0
     for start in range(0, len(items), TURN):
         turn = items[start : start + TURN]
-        there, wall, cpu = timed(lambda turn=turn: one_by_one(encoder, turn))
-        loop_wall, loop_cpu = loop_wall + wall, loop_cpu + cpu
+        single = timed(lambda turn=turn: one_by_one(encoder, turn))
+        loop_wall, loop_cpu = loop_wall + single.wall_s, loop_cpu + single.cpu_s
         for batch, row in found.items():
-            here, wall, cpu = timed(lambda turn=turn, batch=batch: ours(encoder, turn, batch))
-            difference = max(row["largest_difference"], float((here - there).abs().max()))
-            row |= {"wall_s": row["wall_s"] + wall, "cpu_s": row["cpu_s"] + cpu}
+            batched = timed(lambda turn=turn, batch=batch: ours(encoder, turn, batch))
+            difference = max(row["largest_difference"], float((batched.result - single.result).abs().max()))
+            row |= {"wall_s": row["wall_s"] + batched.wall_s, "cpu_s": row["cpu_s"] + batched.cpu_s}
             row["largest_difference"] = difference
     for row in found.values():
         row |= {"loop_wall_s": loop_wall, "loop_cpu_s": loop_cpu}

@@ -15,18 +15,18 @@ from trl_peer import (
     common_settings,
     descend,
     finish,
-    lora,
+    largest_difference,
     optimiser_of,
-    policy_folder,
+    peer,
     policy_of,
+    take_turns,
     text_of,
 )
 
-from lalm_ambig.core.types import Batch, Groups
+from lalm_ambig.core.types import Groups
 from lalm_ambig.methods.grpo import GRPO, Grouping
 from lalm_ambig.objectives.grpo import GRPOObjective
 from lalm_ambig.rewards.base import Reward
-from lalm_ambig.rollouts.passages import score_spans
 from lalm_ambig.rollouts.sampling import Sampling
 
 
@@ -65,15 +65,6 @@ def our_method(options: Any) -> GRPO:
     return method
 
 
-def largest_difference(method: GRPO, batch: Batch) -> float:
-    """Between the recorded log-probabilities of sampled tokens and a plain padded forward pass over them, in nats."""
-    collected = method.collect(batch)
-    passes = method.pass_settings.__class__(method.encoder.answer, share_prompt=False)
-    with torch.no_grad(), method.policy.eval_mode():
-        plain = score_spans(method.policy, batch, collected.spans(), passes).log_probs
-    return float((plain - collected.sampled_log_probs.flatten(0, 1)).abs().max())
-
-
 def main() -> None:
     options = arguments(__doc__, rollouts=8, prompt_tokens=200, tokens=64, kl_weight=0.0)
     clock, method = Clock(), None
@@ -90,28 +81,19 @@ def main() -> None:
                 descend(method, batch, optimiser)
             assert len(method.rollout_rows) == options.rollouts
 
-    if options.only == "ours":
-        assert ours is not None
-        for step in range(options.steps):
-            ours(step)
-        finish(options, clock)
-        return
-    train_trl(options, clock, ours)
-    more = {}
-    if method is not None:
+    more = take_turns(options, ours, lambda: train_trl(options, clock, ours))
+    if method is not None and options.only != "ours":
         prompt = text_of(method.policy.tokenizer, options.prompt_tokens, salt=3)
         more["largest_log_prob_difference"] = largest_difference(method, batch_of(method.policy, [prompt]))  # type: ignore[arg-type]
     finish(options, clock, **more)
 
 
 def train_trl(options: Any, clock: Clock, ours: Any) -> None:
-    from datasets import Dataset
-    from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import GRPOConfig, GRPOTrainer
 
-    source = policy_folder(options.model)
-    tokenizer = AutoTokenizer.from_pretrained(source)
-    prompts = [{"prompt": text_of(tokenizer, options.prompt_tokens, salt=n)} for n in range(8)]
+    def rows(tokenizer: Any) -> list[dict[str, str]]:
+        return [{"prompt": text_of(tokenizer, options.prompt_tokens, salt=n)} for n in range(8)]
+
     config = GRPOConfig(
         per_device_train_batch_size=options.rollouts,
         num_generations=options.rollouts,
@@ -124,13 +106,9 @@ def train_trl(options: Any, clock: Clock, ours: Any) -> None:
         **common_settings(options),
     )
     GRPOTrainer(
-        model=AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32),
         reward_funcs=lambda completions, **_: [reward_of(text) for text in completions],
-        train_dataset=Dataset.from_list(prompts),
-        processing_class=tokenizer,
-        peft_config=lora(),
-        callbacks=[TakeTurns(clock, ours)],
         args=config,
+        **peer(options, rows, TakeTurns(clock, ours)),
     ).train()
 
 

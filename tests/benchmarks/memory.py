@@ -8,17 +8,17 @@ smallest P.
 
 import argparse
 import json
-import subprocess
 import sys
 from typing import Any
 
 import torch
+from common import last_line_of, peak_rss_mb
 
 
 def one(options: Any) -> None:
     """One step in this process: resident memory before it and its peak."""
     from grpo import our_method
-    from trl_peer import batch_of, descend, optimiser_of, peak_rss_mb, text_of
+    from trl_peer import batch_of, descend, optimiser_of, text_of
 
     torch.set_num_threads(1)
     settings = argparse.Namespace(
@@ -37,8 +37,7 @@ def measured(options: Any, rollouts: int, prompt: int, *, plain: bool) -> int:
     """Megabytes that a step adds to the loaded model's peak."""
     command = [sys.executable, sys.argv[0], "--one", "--rollouts", str(rollouts), "--prompts", str(prompt)]
     command += ["--tokens", str(options.tokens), "--model", options.model, *(["--plain"] if plain else [])]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    found = json.loads(done.stdout.strip().splitlines()[-1])
+    found = last_line_of(command)
     return round(found["peak"] - found["before"])
 
 

@@ -7,16 +7,14 @@ of its own.
 
 import csv
 import json
-import multiprocessing
-import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from common import in_own_process, peak_mb
 
 PRIMARY = ("Angry", "Contempt", "Disgust", "Fear", "Happy", "Neutral", "Sad", "Surprise")
 FILES = {"txt": "labels.txt", "csv": "labels_detailed.csv", "json": "labels_detailed.json"}
@@ -72,19 +70,12 @@ def read(root: Path, layout: str) -> str:
     """One reading, all items taken and let go."""
     from lalm_ambig.corpora.base import open_corpus
 
-    before_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    before_mb = peak_mb()
     begin_s = time.perf_counter()
     corpus = open_corpus("msp_podcast", root, labels=layout)
     items = sum(1 for _ in corpus.read())
     took_s = time.perf_counter() - begin_s
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return f"{layout:4}: {items:,} items in {took_s:.1f} s, +{peak_mb - before_mb:.0f} MB"
-
-
-def in_own_process(work: Callable[..., Any], *arguments: object) -> Any:
-    """The result of `work` in a fresh process, so that peaks of memory are its own."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(work, arguments)
+    return f"{layout:4}: {items:,} items in {took_s:.1f} s, +{peak_mb() - before_mb:.0f} MB"
 
 
 def main() -> None:

@@ -16,10 +16,10 @@ from trl_peer import (
     common_settings,
     descend,
     finish,
-    lora,
     optimiser_of,
-    policy_folder,
+    peer,
     policy_of,
+    take_turns,
     text_of,
 )
 
@@ -47,7 +47,9 @@ class SampledPairs(DPO):
                 passages.append(ScoredSpan(g, groups.ids[g, k, :length], groups.mask[g, k, :length]))
         own = score_spans(self.policy, batch, passages, self.pass_settings).log_probs.sum(-1).view(-1, 2)
         with self.reference.active(self.policy):
-            reference = score_spans(self.policy, batch, passages, self.pass_settings).log_probs.sum(-1).view(-1, 2)
+            reference = (
+                score_spans(self.policy, batch, passages, self.pass_settings).log_probs.sum(-1).view(-1, 2)
+            )
         self.sampled = groups
         return DPOExperience(
             own[:, 0], reference[:, 0], own[:, 1:], reference[:, 1:],
@@ -86,23 +88,16 @@ def main() -> None:
                 descend(method, batch, optimiser)
             assert method.sampled.ids.shape == (options.prompts, 2, options.tokens)
 
-    if options.only == "ours":
-        assert ours is not None
-        for step in range(options.steps):
-            ours(step)
-    else:
-        train_trl(options, clock, ours)
+    take_turns(options, ours, lambda: train_trl(options, clock, ours))
     finish(options, clock)
 
 
 def train_trl(options: Any, clock: Clock, ours: Any) -> None:
-    from datasets import Dataset
-    from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl.experimental.online_dpo import OnlineDPOConfig, OnlineDPOTrainer
 
-    source = policy_folder(options.model)
-    tokenizer = AutoTokenizer.from_pretrained(source)
-    prompts = [{"prompt": text_of(tokenizer, options.prompt_tokens, salt=n)} for n in range(ROWS)]
+    def rows(tokenizer: Any) -> list[dict[str, str]]:
+        return [{"prompt": text_of(tokenizer, options.prompt_tokens, salt=n)} for n in range(ROWS)]
+
     config = OnlineDPOConfig(
         per_device_train_batch_size=options.prompts,
         gradient_accumulation_steps=1,
@@ -114,13 +109,9 @@ def train_trl(options: Any, clock: Clock, ours: Any) -> None:
         **common_settings(options),
     )
     OnlineDPOTrainer(
-        model=AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32),
         reward_funcs=lambda completions, **_: [reward_of(text) for text in completions],
-        train_dataset=Dataset.from_list(prompts),
-        processing_class=tokenizer,
-        peft_config=lora(),
-        callbacks=[TakeTurns(clock, ours)],
         args=config,
+        **peer(options, rows, TakeTurns(clock, ours)),
     ).train()
 
 

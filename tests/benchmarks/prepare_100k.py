@@ -5,16 +5,14 @@ temporary folder and measures each start in a process of its own.
 """
 
 import json
-import multiprocessing
-import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import soundfile
+from common import in_own_process, peak_mb
 
 CLIPS_PER_FOLDER = 1000
 
@@ -41,21 +39,16 @@ def write_corpus(folder: Path, items: int) -> Path:
     return folder / "items.jsonl"
 
 
-def memory_mb() -> float:
-    """Most memory that this process has held so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def start(root: Path, cache: Path) -> str:
     """One start of a training as far as its data: prepare, then touch items of the training split."""
     from lalm_ambig.corpora.base import open_corpus
     from lalm_ambig.corpora.preparing.prepared import prepare
 
-    before_mb = memory_mb()
+    before_mb = peak_mb()
     begin_s = time.perf_counter()
     prepared = prepare(open_corpus("jsonl", root), cache_dir=cache, quiet=True)
     ready_s = time.perf_counter() - begin_s
-    ready_mb = memory_mb()
+    ready_mb = peak_mb()
     train = prepared.items("train")
     begin_s = time.perf_counter()
     seconds = sum(item.duration_s for item in train)
@@ -63,14 +56,8 @@ def start(root: Path, cache: Path) -> str:
     state = "second start" if prepared.from_cache else "first start "
     ready = f"ready after {ready_s:6.2f} s, +{ready_mb - before_mb:5.1f} MB"
     about = f"{len(train):,} items ({seconds / 3600:.1f} h)"
-    walk = f"a walk over {about}: {walk_s:.1f} s, +{memory_mb() - ready_mb:.1f} MB"
+    walk = f"a walk over {about}: {walk_s:.1f} s, +{peak_mb() - ready_mb:.1f} MB"
     return f"{state}: {ready} (imports {before_mb:.0f} MB); {walk}"
-
-
-def in_own_process(work: Callable[[Path, Path], str], root: Path, cache: Path) -> str:
-    """The result of `work` in a fresh process, so that peaks of memory are its own."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(work, (root, cache))
 
 
 def main() -> None:

@@ -10,7 +10,6 @@ step of eight items in seconds, of processor time too, and the peak of resident 
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +18,8 @@ from statistics import median
 from types import SimpleNamespace
 from typing import Any
 
+from common import last_line_of, peak_rss_mb
+
 WARM_UP, STEPS = 2, 8
 
 
@@ -26,7 +27,7 @@ def one(options: Any) -> None:
     """Some steps in this process; prints their median and the peak of memory as JSON."""
     import torch
     from startup import settings, write_listing
-    from trl_peer import descend, peak_rss_mb
+    from trl_peer import descend
 
     from lalm_ambig.config.cli import parse
     from lalm_ambig.runs.session import connect
@@ -34,7 +35,11 @@ def one(options: Any) -> None:
     torch.set_num_threads(1)
     items, rollouts, tokens = json.loads(options.one)
     given = settings(write_listing((options.folder / str(items)).resolve(), items), "none", method="grpo")
-    own = {"model.grouping.group_size": rollouts, "model.sampling.max_new_tokens": tokens, "data.batch_size": 8}
+    own = {
+        "model.grouping.group_size": rollouts,
+        "model.sampling.max_new_tokens": tokens,
+        "data.batch_size": 8,
+    }
     cli = parse([*given, *(f"--{name}={value}" for name, value in own.items())])
     data: Any = connect(cli.model, cli.datamodule, training=True)
     cli.model.policy.ends = []  # every response has all its tokens
@@ -79,8 +84,7 @@ def main() -> None:
             place.mkdir(parents=True, exist_ok=True)
             command = [sys.executable, __file__, "--one", json.dumps(case), "--folder", str(folder)]
             surroundings = {**os.environ, "XDG_CACHE_HOME": str(place / "cache")}
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=surroundings)
-            found = json.loads(done.stdout.strip().splitlines()[-1])
+            found = last_line_of(command, environment=surroundings)
             items, rollouts, tokens = case
             cells = f"{found['step']:.2f} | {found['processor']:.2f} | {found['peak']:.0f}"
             print(f"| {items:,} | {rollouts} | {tokens} | {cells} |", flush=True)

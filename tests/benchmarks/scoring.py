@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch
+from common import timed
 
 from lalm_ambig.core.distributions import js_divergence
 from lalm_ambig.corpora.chaosnli import ChaosNli
@@ -82,11 +82,10 @@ class _Side:
         return torch.autocast("cpu", dtype=torch.bfloat16, enabled=method.policy.dtype_name == "bfloat16")
 
     def _timed(self, what: str, work: Callable[[], Any]) -> Any:
-        wall, cpu = time.perf_counter(), time.process_time()
-        done = work()
-        self.seconds[f"{what}_cpu"].append(time.process_time() - cpu)
-        self.seconds[f"{what}_wall"].append(time.perf_counter() - wall)
-        return done
+        done = timed(work)
+        self.seconds[f"{what}_cpu"].append(done.cpu_s)
+        self.seconds[f"{what}_wall"].append(done.wall_s)
+        return done.result
 
 
 def _method(policy: CausalLM, categories: Any, kind: Any) -> SFT:

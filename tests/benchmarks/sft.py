@@ -16,10 +16,10 @@ from trl_peer import (
     common_settings,
     descend,
     finish,
-    lora,
     optimiser_of,
-    policy_folder,
+    peer,
     policy_of,
+    take_turns,
     text_of,
 )
 
@@ -59,23 +59,14 @@ def main() -> None:
             with clock("ours"):
                 descend(method, batch, optimiser)
 
-    if options.only == "ours":
-        assert ours is not None
-        for step in range(options.steps):
-            ours(step)
-    else:
-        train_trl(options, clock, ours, real)
+    take_turns(options, ours, lambda: train_trl(options, clock, ours, real))
     steps = max(1, options.steps)
     finish(options, clock, tokens_a_step={side: round(count / steps) for side, count in real.items()})
 
 
 def train_trl(options: Any, clock: Clock, ours: Any, real: dict[str, int]) -> None:
-    from datasets import Dataset
-    from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
     from trl import SFTConfig, SFTTrainer
 
-    source = policy_folder(options.model)
-    tokenizer = AutoTokenizer.from_pretrained(source)
     config = SFTConfig(
         per_device_train_batch_size=options.texts,
         gradient_accumulation_steps=1,
@@ -90,14 +81,8 @@ def train_trl(options: Any, clock: Clock, ours: Any, real: dict[str, int]) -> No
         def _get_train_sampler(self, *_: Any) -> Any:
             return torch.utils.data.SequentialSampler(self.train_dataset)
 
-    callbacks: list[TrainerCallback] = [TakeTurns(clock, ours)]
     trainer = InOrder(
-        model=AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32),
-        train_dataset=Dataset.from_list(rows_of(tokenizer, options)),
-        processing_class=tokenizer,
-        peft_config=lora(),
-        callbacks=callbacks,
-        args=config,
+        args=config, **peer(options, lambda tokenizer: rows_of(tokenizer, options), TakeTurns(clock, ours))
     )
     compute = trainer.compute_loss
 

@@ -2,11 +2,10 @@
 
     python tests/benchmarks/shala.py --prompts 4 --rollouts 4 --prompt-tokens 200 --tokens 128
 
-Paper B's step: 4 prompts, 4 responses each, temperature 1.2, at most 128 new tokens, β = 0. Here every response has
-exactly 128, so that both sides do the same work. The last line is JSON.
+The step is that of SHALA-LLM, appendix D.2: 4 prompts, 4 responses each, temperature 1.2, 128 new tokens, β = 0.
+Here every response has exactly 128, so that both sides do the same work. The last line is JSON.
 """
 
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -19,22 +18,21 @@ from trl_peer import (
     common_settings,
     descend,
     finish,
-    lora,
+    largest_difference,
     optimiser_of,
-    policy_folder,
+    peer,
     policy_of,
+    take_turns,
     text_of,
 )
 
 from lalm_ambig.core.distributions import js_distance, normalised_entropy
-from lalm_ambig.core.types import Batch
 from lalm_ambig.data.encoding import Elicitation, Encoder
 from lalm_ambig.methods.grouping import Grouping
 from lalm_ambig.methods.grpo import GRPO
 from lalm_ambig.objectives.grpo import GRPOObjective
 from lalm_ambig.rewards.shala import Shala
 from lalm_ambig.rollouts.parsing import parse_responses
-from lalm_ambig.rollouts.passages import score_spans
 from lalm_ambig.rollouts.sampling import Sampling
 
 TEMPERATURE = 1.2
@@ -65,15 +63,6 @@ def reward_of(texts: list[str]) -> list[float]:
     return [0.0 if reason else float(value) for value, reason in zip(rewards, unparsed, strict=True)]
 
 
-def largest_difference(method: GRPO, batch: Batch) -> float:
-    """Between the recorded log-probabilities of sampled tokens and a plain padded forward pass over them, in nats."""
-    collected = method.collect(batch)
-    plain = replace(method.pass_settings, share_prompt=False)
-    with torch.no_grad(), method.policy.eval_mode():
-        found = score_spans(method.policy, batch, collected.spans(), plain).log_probs
-    return float((found - collected.sampled_log_probs.flatten(0, 1)).abs().max())
-
-
 def prompts_of(tokenizer: Any, options: Any, step: int) -> list[str]:
     return [
         text_of(tokenizer, options.prompt_tokens, salt=(options.prompts * step + n) % 12)
@@ -95,28 +84,19 @@ def main() -> None:
                 descend(method, batch, optimiser)
             assert len(method.rollout_rows) == options.rollouts * options.prompts
 
-    if options.only == "ours":
-        assert ours is not None
-        for step in range(options.steps):
-            ours(step)
-        finish(options, clock)
-        return
-    train_trl(options, clock, ours)
-    more = {}
-    if method is not None:
+    more = take_turns(options, ours, lambda: train_trl(options, clock, ours))
+    if method is not None and options.only != "ours":
         batch = batch_of(policy, prompts_of(policy.tokenizer, options, 3))
         more["largest_log_prob_difference"] = largest_difference(method, batch)
     finish(options, clock, **more)
 
 
 def train_trl(options: Any, clock: Clock, ours: Any) -> None:
-    from datasets import Dataset
-    from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import GRPOConfig, GRPOTrainer
 
-    source = policy_folder(options.model)
-    tokenizer = AutoTokenizer.from_pretrained(source)
-    texts = [text_of(tokenizer, options.prompt_tokens, salt=n) for n in range(12)]
+    def rows(tokenizer: Any) -> list[dict[str, str]]:
+        return [{"prompt": text_of(tokenizer, options.prompt_tokens, salt=n)} for n in range(12)]
+
     config = GRPOConfig(
         per_device_train_batch_size=options.rollouts * options.prompts,
         num_generations=options.rollouts,
@@ -129,13 +109,9 @@ def train_trl(options: Any, clock: Clock, ours: Any) -> None:
         **common_settings(options),
     )
     GRPOTrainer(
-        model=AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32),
         reward_funcs=lambda completions, **_: reward_of(completions),
-        train_dataset=Dataset.from_list([{"prompt": text} for text in texts]),
-        processing_class=tokenizer,
-        peft_config=lora(),
-        callbacks=[TakeTurns(clock, ours)],
         args=config,
+        **peer(options, rows, TakeTurns(clock, ours)),
     ).train()
 
 

@@ -12,13 +12,14 @@ other programs on the machine change less.
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from common import last_line_of
 
 CLIPS_PER_FOLDER = 1000
 HELD_OUT = 100
@@ -111,7 +112,7 @@ def one(options: Any) -> None:
         (fit, "parse", "configuration"),
         (DataModule, "setup", "corpus"),
         (Policy, "load", "weights"),
-        (session, "prompt_parts", "items"),
+        (session, "prompt_notes", "items"),
         (session, "cached_features", "features"),
         (Training, "base", "base evaluated"),
     )
@@ -129,9 +130,7 @@ def measured(options: Any, run: str) -> dict[str, float]:
     """Seconds to each mark of a start in a process of its own."""
     command = [sys.executable, __file__, "--one", run, "--items", str(options.items)]
     command += ["--folder", str(options.folder), "--began", str(time.time()), *["--tower"] * options.tower]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    marks: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
-    return marks
+    return last_line_of(command)
 
 
 def row(marks: dict[str, float]) -> list[str]:

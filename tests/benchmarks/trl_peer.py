@@ -8,12 +8,12 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +22,23 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
 import torch
+from common import last_line_of, peak_rss_mb
 from peft import LoraConfig
-from transformers import TrainerCallback
+from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.types import Batch, Demonstrations, Item
 from lalm_ambig.data.encoding import Elicitation, Encoder, pad
 from lalm_ambig.methods.base import Method
+from lalm_ambig.methods.grpo import GRPO
 from lalm_ambig.policies.causal_lm import CausalLM
 from lalm_ambig.policies.weights.lora import Adapter
+from lalm_ambig.rollouts.passages import score_spans
 
+Step = Callable[[int], None]
+"""A step of our side, by its number."""
+Rows = Callable[[Any], list[dict[str, str]]]
+"""TRL's rows, by a tokenizer."""
 PROJECTIONS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 LEARNING_RATE = 1e-5
 CLASSES = CategorySet(("entailment", "neutral", "contradiction"))
@@ -183,10 +190,55 @@ def descend(method: Method, batch: Batch, optimiser: torch.optim.Optimizer) -> N
     optimiser.zero_grad(set_to_none=True)
 
 
-def peak_rss_mb() -> float:
-    """Peak resident memory of this process; getrusage would count its parent's at the fork as well."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+def largest_difference(method: GRPO, batch: Batch) -> float:
+    """Between the recorded log-probabilities of sampled tokens and a plain padded forward pass over them, in nats."""
+    trajectories = method.collect(batch)
+    plain = replace(method.pass_settings, share_prompt=False)
+    with torch.no_grad(), method.policy.eval_mode():
+        log_probs = score_spans(method.policy, batch, trajectories.spans(), plain).log_probs
+    return float((log_probs - trajectories.sampled_log_probs.flatten(0, 1)).abs().max())
+
+
+def take_turns(
+    options: argparse.Namespace, ours: Step | None, train_trl: Callable[[], dict[str, Any] | None]
+) -> Any:
+    """Run our side alone, or TRL's training, which takes one step of ours after each of its own.
+
+    Args:
+        options: `only` and `steps`.
+        ours: A step of our side by its number; None where TRL runs alone.
+        train_trl: TRL's training.
+
+    Returns:
+        What TRL's training says of itself, for the result.
+    """
+    if options.only != "ours":
+        return train_trl() or {}
+    assert ours is not None
+    for step in range(options.steps):
+        ours(step)
+    return {}
+
+
+def peer(options: argparse.Namespace, rows: Rows, turns: TakeTurns) -> dict[str, Any]:
+    """The arguments that all of TRL's trainers take: model, texts, LoRA and whose turn it is.
+
+    Args:
+        options: `model`.
+        rows: The texts, made with a tokenizer.
+        turns: What happens around each step.
+    """
+    from datasets import Dataset
+
+    source = policy_folder(options.model)
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    return {
+        "model": AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32),
+        "train_dataset": Dataset.from_list(rows(tokenizer)),
+        "processing_class": tokenizer,
+        "peft_config": lora(),
+        "callbacks": [turns],
+    }
 
 
 def finish(options: argparse.Namespace, clock: Clock, **more: Any) -> None:
@@ -208,7 +260,4 @@ def finish(options: argparse.Namespace, clock: Clock, **more: Any) -> None:
 
 
 def _alone(side: str) -> dict[str, Any]:
-    command = [sys.executable, *sys.argv, "--only", side, "--steps", "2"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return found
+    return last_line_of([sys.executable, *sys.argv, "--only", side, "--steps", "2"])
