@@ -23,7 +23,7 @@ from lalm_ambig.prompts import FOR_TEXTS
 from lalm_ambig.runs.batch_checks.long_items import refuse_long
 from lalm_ambig.runs.loading import Loaded, add_policy_options, load
 from lalm_ambig.runs.processes.launch import quiet_libraries
-from lalm_ambig.runs.trained_items import seen_line
+from lalm_ambig.runs.trained_items import training_note
 
 BAR_WIDTH = 40
 
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     loaded = load(options)
     trained = None if options.run is None else loaded.data.categories
     categories = _categories(options.classes, trained)
-    seen = seen_line(loaded, _item(options))
+    seen = training_note(loaded, _item(options))
     reading = _read(loaded, options, categories)
     unseen = () if trained is None else categories.unseen_in(trained)
     if options.json:
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _check(audio: Path | None) -> None:
     """Refuse a file that training would have left out, in the same words but for that."""
-    if audio is not None and not (verdict := inspect_audio(audio.expanduser())).kept:
+    if audio is not None and not (verdict := inspect_audio(audio.expanduser())).usable:
         raise InputError(f"{verdict.problems[0].line.removesuffix(': left out')}.", where="predict")
 
 

@@ -1,16 +1,17 @@
-"""Sound files of any soundfile format, rate and channel count as 16 kHz mono; what becomes of damaged ones.
+"""The check of a sound file before training: whether a model can be given it, and what is wrong with it.
 
-`inspect_audio` looks at every file before a training starts, so that none can stop an epoch in its middle.
+Any soundfile format, rate and channel count is accepted. `inspect_audio` looks at every file before a training starts,
+so that none can stop an epoch in its middle. It sorts faults into three groups.
 
-Stops the check, since a download went wrong and the user has to repeat it:
+Refused, since a download went wrong and the user has to repeat it:
   text where sound should be (an HTML page, a Git LFS pointer, other text).
-Left out, with one line that names file and reason (`audio.read_audio` raises the same line as InputError):
-  missing, unreadable or empty file; whatever else libsndfile cannot decode; truncated (the header promises
+Left out, with one line that names file and reason (`reading.read_audio` raises the same line as InputError):
+  missing, unreadable or empty file; content that libsndfile cannot decode; truncated (the header promises
   more than is there); NaN or infinite samples; digitally silent once mixed to mono (peak around its mean below
   SILENT_PEAK); shorter than MIN_S.
-Kept, with one line:
-  content that is not what the extension says (FLAC in a .wav); longer than MAX_S, cut to the first MAX_S.
-Beyond the first MAX_S only the header's promise is checked. Files named `._*` (macOS leftovers) are ignored.
+Used, with one line:
+  content that differs from the extension (FLAC in a .wav); longer than MAX_S, cut to the first MAX_S.
+After the first MAX_S only the header's promise is checked. Files named `._*` (macOS leftovers) are ignored.
 """
 
 import re
@@ -27,22 +28,21 @@ from lalm_ambig.files.contents import format_of
 MIN_S = 0.1
 """Shortest clip that is used: below it the encoders give no audio token or one."""
 MAX_S = 30.0
-"""Longest stretch that the encoders hear."""
+"""Longest clip that the encoders take."""
 SILENT_PEAK = 1e-4
 """Peak (full scale 1) under which a clip is digital silence: −80 dB, three steps of a 16-bit sample."""
 MISSING_S = 0.05
-"""Missing end that does not yet make a file truncated: encoders' own padding stays below."""
+"""Seconds that may be missing at the end of a file before it counts as truncated: encoders' padding is shorter."""
 UNKNOWN_LENGTH_BYTES = 0x7FFF_F000
-"""Data sizes from here up are what writers to a pipe put in the header for "not known": not a promise."""
+"""Smallest data size that means "not known": writers to a pipe put such sizes in the header."""
 
 SNIFFED_BYTES = 512
 NOT_SOUND = "instead of sound"
-"""How the kinds of problem end for which a corpus is refused."""
+"""End of the problem kinds for which a whole corpus is refused."""
 PROMISED_BYTES = re.compile(
     r"^\s*(?:data|SSND|Data Size|Riff size|riff)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE
 )
-"""libsndfile's log line on a size that is not the one in the header (data of WAV, AIFF, AU; all of
-RF64, W64)."""
+"""libsndfile's log line on a size that differs from the header's (data of WAV, AIFF, AU; all of RF64, W64)."""
 EXTENSION_FORMATS = {
     ".wav": {"WAV", "WAVEX", "RF64", "W64"},
     ".wave": {"WAV", "WAVEX", "RF64", "W64"},
@@ -61,17 +61,17 @@ EXTENSION_FORMATS = {
     ".caf": {"CAF"},
 }
 OTHER_ENDINGS = frozenset((".m4a", ".mp4", ".aac", ".wma", ".webm", ".sph", ".nist"))
-"""Endings of sound that cannot be decoded, or not always: such a file is told of, not passed over."""
+"""Endings of sound that libsndfile cannot always decode: such a file is reported, not passed over."""
 WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
-"""Without one, what looks like UTF-16 may be samples without a header."""
+"""Byte order marks. Without one, bytes that look like UTF-16 may be samples without a header."""
 SOUND_ENDINGS = OTHER_ENDINGS | EXTENSION_FORMATS.keys()
-"""What the name of a clip's file may end with, in any case."""
+"""Endings of the names of sound files, in any case."""
 BEGINNINGS = re.compile(rb"RIFF|RF64|riff|fLaC|OggS|ID3|FORM|\.snd|caff|\xff[\xe2-\xfd\xff]")
-"""How sound begins, in a file whose name has no ending."""
+"""First bytes of sound, for a file whose name has no ending."""
 
 
 class UnusableAudio(InputError):
-    """A sound file that no model can be given: `kind` groups such files, the message says which and why."""
+    """A sound file that no model can be given. `kind` groups such files; the message names file and reason."""
 
     def __init__(self, path: Path | str, kind: str, detail: str = "") -> None:
         super().__init__(f"{kind} ({detail})" if detail else kind, where=str(path))
@@ -80,31 +80,32 @@ class UnusableAudio(InputError):
 
 @dataclass(frozen=True)
 class Problem:
-    """Something about a file that the user is told."""
+    """One fault of a file, for the user."""
 
     kind: str
-    """The same words for every file with this problem."""
+    """The same words for every file with this fault."""
     line: str
-    """One line that names the file, what is wrong with it and what was done."""
+    """One line with the file, the fault and what was done."""
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What `inspect_audio` found about one file."""
+    """Result of `inspect_audio` for one file."""
 
-    kept: bool
+    usable: bool
+    """False where the file is left out."""
     duration_s: float
-    """Seconds that a model will hear, in [MIN_S, MAX_S]; 0 where the file is left out."""
+    """Seconds that a model is given, in [MIN_S, MAX_S]; 0 for an unusable file."""
     problems: tuple[Problem, ...] = ()
 
 
 def is_ignored(path: Path | str) -> bool:
-    """True for `._*`, the leftovers of macOS copies, which stand beside the sound files and hold none."""
+    """True for `._*`: macOS copies leave such files beside the sound files, and they hold no sound."""
     return Path(path).name.startswith("._")
 
 
 def begins_as_sound(path: Path | str) -> bool:
-    """Whether a file's first bytes are those of sound; False for what cannot be opened."""
+    """True where a file's first bytes are those of sound; False where it cannot be opened."""
     try:
         with Path(path).open("rb") as file:
             return BEGINNINGS.match(file.read(4)) is not None
@@ -113,15 +114,21 @@ def begins_as_sound(path: Path | str) -> bool:
 
 
 def inspect_audio(path: Path | str) -> Inspection:
-    """Decode the first MAX_S of a file and say whether it is kept, how long it is and what is wrong with it.
+    """Decode the first MAX_S seconds of a file, and report duration and faults.
 
-    A file that cannot be used gives a verdict, never an exception.
+    An unusable file gives an `Inspection` too, never an exception.
+
+    Args:
+        path: The sound file.
+
+    Returns:
+        Whether the file is usable, its duration in seconds, and its faults.
     """
     path = Path(path)
     try:
         mono, rate_hz, header = load_mono(path, max_s=MAX_S)
     except UnusableAudio as error:
-        return Inspection(kept=False, duration_s=0.0, problems=(Problem(error.kind, f"{error}: left out"),))
+        return Inspection(usable=False, duration_s=0.0, problems=(Problem(error.kind, f"{error}: left out"),))
     problems = []
     expected = EXTENSION_FORMATS.get(path.suffix.lower())
     if expected is not None and header.format not in expected:
@@ -131,11 +138,13 @@ def inspect_audio(path: Path | str) -> Inspection:
         kind = f"longer than {MAX_S:g} s"
         length = f"{header.frames / rate_hz:.1f} s"
         problems.append(Problem(kind, f"{path}: {kind} ({length}): kept, cut to the first {MAX_S:g} s"))
-    return Inspection(kept=True, duration_s=min(MAX_S, len(mono) / rate_hz), problems=tuple(problems))
+    return Inspection(usable=True, duration_s=min(MAX_S, len(mono) / rate_hz), problems=tuple(problems))
 
 
 @dataclass(frozen=True)
 class Header:
+    """Header of a sound file."""
+
     format: str
     """libsndfile's name of the container, by content."""
     frames: int
@@ -143,7 +152,18 @@ class Header:
 
 
 def load_mono(path: Path, *, max_s: float | None) -> tuple[np.ndarray, int, Header]:
-    """The first `max_s` seconds as mono float32 at the file's own rate, that rate in Hz, and the header."""
+    """Decode the first `max_s` seconds as mono float32: the mean of the channels.
+
+    Args:
+        path: The sound file.
+        max_s: Seconds to decode; None for all.
+
+    Returns:
+        The samples at the file's rate, that rate in Hz, and the header.
+
+    Raises:
+        UnusableAudio: No model can be given the file.
+    """
     _check_is_sound(path)
     try:
         # By descriptor: with a name, libsndfile decodes anything that ends with .au or .gsm, and nothing with .raw.
@@ -168,7 +188,7 @@ def load_mono(path: Path, *, max_s: float | None) -> tuple[np.ndarray, int, Head
 
 
 def _check_is_sound(path: Path) -> None:
-    """Refuse what needs no decoder to be told from sound."""
+    """Refuse a file that is recognised as something else without decoding it."""
     try:
         mode = stat.S_IFMT(path.stat().st_mode)
         if mode not in (stat.S_IFREG, stat.S_IFDIR):  # a pipe would be waited for, a device may never end
@@ -196,7 +216,7 @@ def _check_is_sound(path: Path) -> None:
 
 
 def _is_text(head: bytes) -> bool:
-    """Whether these bytes are printable: lines of any encoding, or one line of UTF-8, cut or not."""
+    """True for printable bytes: lines of any encoding, or one line of UTF-8, cut or not."""
     if not all(byte in b"\t\n\r" or byte >= 32 for byte in head):
         return False
     try:

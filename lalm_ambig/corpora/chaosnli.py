@@ -78,14 +78,14 @@ class ChaosNli(Corpus):
 
     def read(self) -> Iterator[Item]:
         bad_rows, places = BadRows(skip=self.skip_bad_rows), dict[str, str]()
-        found: dict[str, list[Pair]] = {}
+        pairs_by_part: dict[str, list[Pair]] = {}
         for part, path in zip(self._chosen(), self.label_files(), strict=True):
-            found[part] = read_pairs(path, bad_rows=bad_rows, places=places)
-            if not found[part]:
+            pairs_by_part[part] = read_pairs(path, bad_rows=bad_rows, places=places)
+            if not pairs_by_part[part]:
                 raise InputError("no pair in it could be read", where=str(path))
-        sizes = [f"{part}: {len(pairs):,} of {SIZES[part]:,} pairs" for part, pairs in found.items()]
-        self._notes = (*sizes, *bad_rows.notes(kept=len(places)))
-        for part, pairs in found.items():
+        sizes = [f"{part}: {len(pairs):,} of {SIZES[part]:,} pairs" for part, pairs in pairs_by_part.items()]
+        self._notes = (*sizes, *bad_rows.notes(good=len(places)))
+        for part, pairs in pairs_by_part.items():
             splits = split_by_group(
                 (pair.uid for pair in pairs), seed=self.seed, fold=self.fold, shares=SHARES
             )

@@ -21,13 +21,13 @@ def read_rationales(path: Path | str) -> dict[str, str]:
     if not path.is_file():
         remedy = "Write one with python -m data_curation write."
         raise InputError(f"no such file: {path}", where="data.rationales", remedy=remedy)
-    found: dict[tuple[str, object], str | None] = {}
+    rationales: dict[tuple[str, object], str | None] = {}
     for where, line in numbered_lines(path):
         row = _row(line, where)
         job = (row["id"], row.get("key"))
-        found.pop(job, None)
-        found[job] = _rationale(row, where)
-    return {item: rationale for (item, _), rationale in found.items() if rationale is not None}
+        rationales.pop(job, None)
+        rationales[job] = _rationale(row, where)
+    return {item: rationale for (item, _), rationale in rationales.items() if rationale is not None}
 
 
 def _row(line: bytes, where: str) -> dict[str, Any]:

@@ -89,8 +89,8 @@ def _wide_text(head: bytes) -> FileFormat | None:
             return FileFormat(name, "", codec)
     if b"\0" not in head:
         return None
-    whole = head[: len(head) // 4 * 4] or head + bytes(-len(head) % 4)
-    zeros = [whole[place::4].count(0) / max(1, len(whole) // 4) for place in range(4)]
+    padded = head[: len(head) // 4 * 4] or head + bytes(-len(head) % 4)
+    zeros = [padded[place::4].count(0) / max(1, len(padded) // 4) for place in range(4)]
     for codec, filled in (("UTF-32LE", (0,)), ("UTF-32BE", (3,)), ("UTF-16LE", (0, 2)), ("UTF-16BE", (1, 3))):
         empty = [share for place, share in enumerate(zeros) if place not in filled]
         full = [zeros[place] for place in filled]

@@ -33,12 +33,12 @@ LINES = 'write one object a line (in pandas: to_json(NEW, orient="records", line
 Pairs = list[tuple[str, Any]]
 
 
-def numbered_lines(path: Path, *, whole: bool = False) -> Iterator[tuple[str, bytes]]:
+def numbered_lines(path: Path, *, complete: bool = False) -> Iterator[tuple[str, bytes]]:
     """The place (`file:line`) and the bytes of every line that is not blank, without a byte order mark.
 
     Args:
         path: The file. It may be written to at the same time.
-        whole: Leave out a last line whose end is still missing.
+        complete: Leave out a last line whose end is still missing.
 
     InputError where the file is no UTF-8 text, or no JSON Lines but a JSON array or an object over several lines.
     """
@@ -48,7 +48,7 @@ def numbered_lines(path: Path, *, whole: bool = False) -> Iterator[tuple[str, by
         for line in lines:
             for piece in _pieces(line):
                 number += 1
-                if whole and not piece.endswith((b"\n", b"\r")):
+                if complete and not piece.endswith((b"\n", b"\r")):
                     continue
                 if content := piece.removeprefix(BYTE_ORDER_MARK).strip():
                     if first:

@@ -23,24 +23,24 @@ FOLD_BYTES = 16
 """Room for what `fit --folds` puts behind a run's name."""
 
 
-def component(*names: str, known: Collection[tuple[str, ...]] = ()) -> str:
+def component(*names: str, plain: Collection[tuple[str, ...]] = ()) -> str:
     """One part of a path for names from data, such as a corpus and a part of it.
 
-    One plain name is kept; so are several that are `known`, joined by `_`. Anything else becomes its plain letters,
+    One plain name is kept; so are several that are `plain`, joined by `_`. Anything else becomes its plain letters,
     `--` and a digest of the names as they are. No two different lists of names get the same, also where a file system
     ignores case or Unicode forms.
 
     Args:
         names: As the data has them.
-        known: Lists of several plain names that are kept.
+        plain: Lists of several plain names that are kept.
 
-    >>> component("crema_d"), component("chaosnli", "mnli", known={("chaosnli", "mnli")})
+    >>> component("crema_d"), component("chaosnli", "mnli", plain={("chaosnli", "mnli")})
     ('crema_d', 'chaosnli_mnli')
     >>> component("../x")
     'x--097c8ec5198e'
     """
     joined = "_".join(names)
-    if names in known or (len(names) == 1 and _is_plain(joined) and joined not in map("_".join, known)):
+    if names in plain or (len(names) == 1 and _is_plain(joined) and joined not in map("_".join, plain)):
         return joined
     digest = hashlib.sha256(
         "\0".join(f"{len(name)} {name}" for name in names).encode("utf-8", "surrogatepass")

@@ -96,9 +96,9 @@ def _expanded(path: Path | str) -> Path:
 def _descriptor(path: Path) -> int | None:
     """Number of this process's open file that a path names (`/dev/stdout`), itself or through links."""
     for _ in range(MOST_LINKS):
-        if found := DESCRIPTOR.fullmatch(str(path)):
-            process = found[2]
-            return int(found[1] or found[3]) if process in (None, str(os.getpid())) else None
+        if match := DESCRIPTOR.fullmatch(str(path)):
+            process = match[2]
+            return int(match[1] or match[3]) if process in (None, str(os.getpid())) else None
         if not path.is_symlink():
             return None
         path = Path(os.path.normpath(path.parent / path.readlink()))

@@ -1,4 +1,12 @@
-"""Prompts as files: `STEM.MODE.txt`, with the placeholders {audio}, {text}, {classes}, {glosses} and {json}."""
+"""Prompts: text files in this folder, filled in per item.
+
+A *stem* names one way to ask, such as `speech_emotion`; a *mode* says what is answered: a class or a distribution in
+JSON, with reasoning or without. The file is `STEM.MODE.txt`, with the placeholders {audio}, {text}, {classes},
+{glosses} and {json}. *Glosses* say what a class means, one `class: meaning` per line of `STEM.glosses.txt`.
+
+`load_prompt` and `load_glosses` read the files, `fill_classes` names the classes, `prompt_parts` makes the chat's text
+and audio parts.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,13 +23,24 @@ FOR_TEXTS = {"speech_emotion": "text_emotion", "speech_emotion_short": "text_emo
 
 
 def load_prompt(stem: str, mode: Mode) -> str:
-    """The text of a prompt: a stem of this folder, or the path of a file of the user's own."""
-    own = Path(stem).expanduser()
-    path = own if own.suffix == ".txt" else FOLDER / f"{stem}.{mode}.txt"
+    """Read the template of a prompt.
+
+    Args:
+        stem: A stem of this folder, or the path of the user's own .txt file.
+        mode: Of which mode; a file of the user's own is used for every mode.
+
+    Returns:
+        The text, without blanks around it.
+
+    Raises:
+        InputError: There is no such prompt, or the file is not UTF-8.
+    """
+    user_file = Path(stem).expanduser()
+    path = user_file if user_file.suffix == ".txt" else FOLDER / f"{stem}.{mode}.txt"
     if not path.is_file():
-        known = sorted({p.name.split(".")[0] for p in FOLDER.glob("*.txt")})
+        stems = sorted({p.name.split(".")[0] for p in FOLDER.glob("*.txt")})
         raise InputError(
-            f"no prompt {stem!r}: expected one of {', '.join(known)}, or a .txt file.", where="data.prompt"
+            f"no prompt {stem!r}: expected one of {', '.join(stems)}, or a .txt file.", where="data.prompt"
         )
     return _text(path).strip()
 
@@ -34,16 +53,23 @@ def _text(path: Path) -> str:
 
 
 def load_glosses(stem: str) -> dict[str, str]:
-    """Canonical key of a class → what it means, for `{glosses}`; nothing where a stem has no glosses.
+    """Read what each class means, for the placeholder {glosses}.
 
-    InputError for a file of the user's own that is missing, or a line without a colon.
+    Args:
+        stem: A stem of this folder, or the path of the user's own .txt file.
+
+    Returns:
+        Canonical key of a class → its meaning; empty for a stem without glosses.
+
+    Raises:
+        InputError: The user's file is missing, or a line has no colon.
     """
-    own = Path(stem).expanduser()
-    path = own if own.suffix == ".txt" else FOLDER / f"{stem}.glosses.txt"
+    user_file = Path(stem).expanduser()
+    path = user_file if user_file.suffix == ".txt" else FOLDER / f"{stem}.glosses.txt"
     if not path.is_file():
-        if own.suffix == ".txt":
+        if user_file.suffix == ".txt":
             remedy = "Give a .txt file with a line `class: what it means` for each class."
-            raise InputError(f"no such file: {own}", where="data.glosses", remedy=remedy)
+            raise InputError(f"no such file: {user_file}", where="data.glosses", remedy=remedy)
         return {}
     glosses: dict[str, str] = {}
     for number, line in enumerate(_text(path).splitlines(), start=1):
@@ -56,31 +82,44 @@ def load_glosses(stem: str) -> dict[str, str]:
 
 
 def gloss_lines(classes: Sequence[str], glosses: Mapping[str, str]) -> str:
-    """One line a class, `- name: gloss`, or the bare name where none is known."""
-    found = [(name, glosses.get(canonical_key(name))) for name in classes]
-    return "\n".join(f"- {name}: {gloss}" if gloss else f"- {name}" for name, gloss in found)
+    """One line per class: `- name: gloss`, or `- name` for a class without a gloss."""
+    pairs = [(name, glosses.get(canonical_key(name))) for name in classes]
+    return "\n".join(f"- {name}: {gloss}" if gloss else f"- {name}" for name, gloss in pairs)
 
 
 def fill_classes(template: str, classes: Sequence[str], glosses: Mapping[str, str]) -> str:
-    """The template with {classes} and {glosses} filled in."""
-    listed = template.replace("{glosses}", gloss_lines(classes, glosses))
-    return listed.replace("{classes}", ", ".join(classes))
+    """Fill {classes} and {glosses} in.
+
+    >>> fill_classes("One of {classes}.\\n{glosses}", ["fear", "neutral"], {"fear": "afraid"})
+    'One of fear, neutral.\\n- fear: afraid\\n- neutral'
+    """
+    with_glosses = template.replace("{glosses}", gloss_lines(classes, glosses))
+    return with_glosses.replace("{classes}", ", ".join(classes))
 
 
 def prompt_parts(template: str, *, text: str | None, audio: bool) -> list[dict[str, str]]:
-    """The template as chat parts: {audio} becomes an audio part, {text} is filled in.
+    """Split a template into the parts of a chat message: {audio} becomes an audio part, {text} is filled in.
 
-    A line that holds {text} is left out where an item has none, and so is {audio}.
+    Args:
+        template: The prompt, its classes filled in.
+        text: The item's text; None leaves out the lines that hold {text}.
+        audio: Whether the item has sound; False leaves {audio} out.
+
+    Returns:
+        The parts as chat templates take them, without empty ones.
+
+    Raises:
+        InputError: The item has sound, and the template no {audio}.
     """
     lines = [line for line in template.split("\n") if text is not None or "{text}" not in line]
-    whole = "\n".join(lines)
-    before, marker, after = whole.partition("{audio}")
+    message = "\n".join(lines)
+    before, marker, after = message.partition("{audio}")
     if audio and not marker:
         remedy = "Put {audio} where the clip belongs, or leave --data.prompt (--prompt) out."
         raise InputError(
             "the prompt has no {audio}, but the items have sound.", where="data.prompt", remedy=remedy
         )
-    pieces = [before.strip("\n"), after.strip("\n")] if marker else [whole]
+    pieces = [before.strip("\n"), after.strip("\n")] if marker else [message]
     filled = [piece.replace("{text}", text or "") for piece in pieces]
     parts = [{"type": "text", "text": piece} for piece in filled]
     if audio:

@@ -125,10 +125,10 @@ def test_a_damaged_file_is_left_out_with_one_line_that_names_it(
     with pytest.raises(UnusableAudio, match=rf"clip\.wav: {reason}") as raised:
         read_audio(path)
     assert isinstance(raised.value, InputError)
-    verdict = inspect_audio(path)
-    assert not verdict.kept
-    assert verdict.duration_s == 0
-    [problem] = verdict.problems
+    inspection = inspect_audio(path)
+    assert not inspection.usable
+    assert inspection.duration_s == 0
+    [problem] = inspection.problems
     assert problem.line == f"{raised.value}: left out"
     assert "\n" not in problem.line
 
@@ -152,7 +152,7 @@ def test_sound_is_known_by_its_content_whatever_its_name_ends_with(tmp_path: Pat
         path = tmp_path / f"clip{ending}"
         with path.open("wb") as file:
             soundfile.write(file, tone(0.5), RATE_HZ, format=kind)
-        assert inspect_audio(path).kept, ending
+        assert inspect_audio(path).usable, ending
         assert len(read_audio(path)) == pytest.approx(0.5 * RATE_HZ, abs=1200)
 
 
@@ -198,7 +198,7 @@ def test_opposite_channels_that_cancel_are_silent(tmp_path: Path) -> None:
 
 def test_a_quiet_file_is_not_silent(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", tone(1.0) * 0.001, RATE_HZ)
-    assert inspect_audio(tmp_path / "a.wav").kept
+    assert inspect_audio(tmp_path / "a.wav").usable
 
 
 def test_a_header_of_unknown_length_is_no_promise(tmp_path: Path) -> None:
@@ -208,18 +208,18 @@ def test_a_header_of_unknown_length_is_no_promise(tmp_path: Path) -> None:
     at = content.index(b"data") + 4
     content[4:8] = content[at : at + 4] = b"\xff\xff\xff\xff"
     path.write_bytes(content)
-    verdict = inspect_audio(path)
-    assert verdict.kept
-    assert verdict.duration_s == pytest.approx(1.0)
+    inspection = inspect_audio(path)
+    assert inspection.usable
+    assert inspection.duration_s == pytest.approx(1.0)
 
 
 def test_a_wrong_extension_is_kept_with_a_line(tmp_path: Path) -> None:
     path = tmp_path / "clip.wav"
     soundfile.write(path, tone(1.0), RATE_HZ, format="FLAC")
-    verdict = inspect_audio(path)
-    assert verdict.kept
-    assert verdict.duration_s == 1.0
-    [problem] = verdict.problems
+    inspection = inspect_audio(path)
+    assert inspection.usable
+    assert inspection.duration_s == 1.0
+    [problem] = inspection.problems
     assert problem.line == f"{path}: content is not what the extension says (FLAC): kept"
     assert len(read_audio(path)) == RATE_HZ
 
@@ -227,10 +227,10 @@ def test_a_wrong_extension_is_kept_with_a_line(tmp_path: Path) -> None:
 def test_a_long_file_is_cut_with_a_line(tmp_path: Path) -> None:
     path = tmp_path / "long.wav"
     soundfile.write(path, np.concatenate([tone(15.0, 8000)] * 3), 8000)
-    verdict = inspect_audio(path)
-    assert verdict.kept
-    assert verdict.duration_s == MAX_S
-    assert verdict.problems[0].line == f"{path}: longer than 30 s (45.0 s): kept, cut to the first 30 s"
+    inspection = inspect_audio(path)
+    assert inspection.usable
+    assert inspection.duration_s == MAX_S
+    assert inspection.problems[0].line == f"{path}: longer than 30 s (45.0 s): kept, cut to the first 30 s"
     assert len(read_audio(path, max_s=MAX_S)) == MAX_S * RATE_HZ
 
 

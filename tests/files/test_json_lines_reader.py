@@ -28,7 +28,7 @@ def test_lines_may_end_as_on_any_system_and_begin_with_a_mark(tmp_path: Path, en
 def test_places_are_file_and_line_and_blank_lines_count(tmp_path: Path) -> None:
     path = written(tmp_path / "r.jsonl", '\n{"a": 1}\r{"a": 2}\r\n \n{"a": 3}')
     assert [where.rpartition(":")[2] for where, _ in numbered_lines(path)] == ["2", "3", "5"]
-    assert [where.rpartition(":")[2] for where, _ in numbered_lines(path, whole=True)] == ["2", "3"]
+    assert [where.rpartition(":")[2] for where, _ in numbered_lines(path, complete=True)] == ["2", "3"]
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_different_names_never_get_the_same_part_whatever_the_file_system_ignore
         ("a", "b", ""),
     ]
     made = [
-        unicodedata.normalize("NFKC", component(*names, known=KNOWN)).casefold()
+        unicodedata.normalize("NFKC", component(*names, plain=KNOWN)).casefold()
         for names in dict.fromkeys(lists)
         if names
     ]
@@ -77,7 +77,7 @@ def test_different_names_never_get_the_same_part_whatever_the_file_system_ignore
 
 def test_plain_names_and_known_parts_are_kept() -> None:
     assert [component(name) for name in ("crema_d", "msp_podcast", "x1")] == ["crema_d", "msp_podcast", "x1"]
-    assert component("chaosnli", "mnli", known=KNOWN) == "chaosnli_mnli"
+    assert component("chaosnli", "mnli", plain=KNOWN) == "chaosnli_mnli"
     assert component("con").startswith("con--")
 
 

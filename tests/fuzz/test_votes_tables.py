@@ -163,7 +163,7 @@ def test_a_text_is_utf_8_or_refused(path: Path, content: bytes, codec: str) -> N
 @given(content=mutated(TEXTS[2:]), whole=st.booleans())
 def test_lines_are_objects_or_refused(path: Path, content: bytes, whole: bool) -> None:
     path.write_bytes(content)
-    for where, line in outcome(lambda: list(numbered_lines(path, whole=whole))) or ():
+    for where, line in outcome(lambda: list(numbered_lines(path, complete=whole))) or ():
         assert where.startswith(f"{path}:")
         assert line.strip() == line != b""
         values = outcome(lambda line=line: json_object(line))  # type: ignore[misc]

@@ -81,16 +81,16 @@ class CremaD(Corpus):
         bad_rows = BadRows(skip=self.skip_bad_rows)
         ballots = self.ballots(bad_rows)
         clips = self._clips_on_disk()
-        found = [ballot for ballot in ballots if ballot.clip in clips]
-        if not found:
+        present = [ballot for ballot in ballots if ballot.clip in clips]
+        if not present:
             raise InputError(
                 f"none of the {len(ballots):,} clips that have votes is in {self.root / AUDIO_FOLDER}.",
                 where=f"corpus {self.name}",
                 remedy=self.how_to_obtain,
             )
-        self._notes = _notes(found=len(found), voted=len(ballots), on_disk=len(clips), bad_rows=bad_rows)
+        self._notes = _notes(present=len(present), voted=len(ballots), on_disk=len(clips), bad_rows=bad_rows)
         splits = split_by_group(ACTORS, seed=self.seed, fold=self.fold)
-        for ballot in found:
+        for ballot in present:
             yield Item(
                 id=ballot.clip,
                 votes=ballot.votes,
@@ -107,8 +107,8 @@ class CremaD(Corpus):
         return {current_name(clip): paths.get(current_name(clip), path) for clip, path in paths.items()}
 
 
-def _notes(*, found: int, voted: int, on_disk: int, bad_rows: BadRows) -> tuple[str, ...]:
-    notes = [f"{found:,} of {CremaD.total_items:,} clips found"]
-    if on_disk > found:
-        notes.append(f"{on_disk - found:,} sound files have no row of votes: left out")
-    return (*notes, *bad_rows.notes(kept=voted))
+def _notes(*, present: int, voted: int, on_disk: int, bad_rows: BadRows) -> tuple[str, ...]:
+    notes = [f"{present:,} of {CremaD.total_items:,} clips found"]
+    if on_disk > present:
+        notes.append(f"{on_disk - present:,} sound files have no row of votes: left out")
+    return (*notes, *bad_rows.notes(good=voted))

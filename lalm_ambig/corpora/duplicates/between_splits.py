@@ -23,12 +23,12 @@ def _texts(train: Sequence[Item], test: Sequence[Item]) -> Iterator[str]:
 def _shared(
     what: str, key: Callable[[Item], str | None], train: Sequence[Item], test: Sequence[Item]
 ) -> Iterator[str]:
-    known = {key(item) for item in train} - {None}
-    found = [form for item in test if (form := key(item)) in known]
-    if found:
-        distinct = len(set(found))
+    trained = {key(item) for item in train} - {None}
+    shared = [form for item in test if (form := key(item)) in trained]
+    if shared:
+        distinct = len(set(shared))
         kinds = f"{distinct} {what}{'s' if distinct > 1 else ''}"
-        yield f"{len(found)} of {len(test)} test items have a {what} that training items have too ({kinds})"
+        yield f"{len(shared)} of {len(test)} test items have a {what} that training items have too ({kinds})"
 
 
 def _clips(train: Sequence[Item], test: Sequence[Item]) -> Iterator[str]:

@@ -77,23 +77,23 @@ def contents(items: Sequence[Item]) -> list[str]:
     return [sounds[item.audio] if item.audio is not None else text_content(item.text or "") for item in items]
 
 
-def trained_among(items: Sequence[Item], own: Sequence[str], trained: Sequence[str]) -> list[bool]:
+def trained_among(items: Sequence[Item], item_contents: Sequence[str], trained: Sequence[str]) -> list[bool]:
     """Which of the items, whose contents are `own`, are among those trained contents (see the head of this file)."""
-    clips, heard = sounds_among(own), [sketch for _, sketch in sounds_among(trained)]
+    clips, heard = sounds_among(item_contents), [sketch for _, sketch in sounds_among(trained)]
     texts = {content for content in trained if content.startswith(TEXT)}
-    alike = [content in texts for content in own]
-    repeated = {content for content, same in zip(own, alike, strict=True) if same}
-    is_copied = sum(alike) >= COPIED_SHARE * len(own) and len(repeated) >= COPIED_TEXTS
+    alike = [content in texts for content in item_contents]
+    repeated = {content for content, same in zip(item_contents, alike, strict=True) if same}
+    is_copied = sum(alike) >= COPIED_SHARE * len(item_contents) and len(repeated) >= COPIED_TEXTS
     pairs = zip(items, alike, strict=True)
-    found = [same and (is_copied or is_substantial(item.text or "")) for item, same in pairs]
+    is_trained = [same and (is_copied or is_substantial(item.text or "")) for item, same in pairs]
     for (at, _), place in zip(clips, copies([clip for _, clip in clips], heard), strict=True):
-        found[at] = place is not None
-    return found
+        is_trained[at] = place is not None
+    return is_trained
 
 
-def sounds_among(found: Sequence[str]) -> list[tuple[int, Sketch]]:
+def sounds_among(item_contents: Sequence[str]) -> list[tuple[int, Sketch]]:
     """Place and sketch of the contents that are sounds."""
-    sounds = ((at, content) for at, content in enumerate(found) if content.startswith(SOUND))
+    sounds = ((at, content) for at, content in enumerate(item_contents) if content.startswith(SOUND))
     return [(at, read_sketch(content.removeprefix(SOUND))) for at, content in sounds]
 
 
@@ -119,24 +119,26 @@ def _sketches(paths: Iterable[str]) -> dict[str, str]:
     by_folder: dict[str, list[str]] = defaultdict(list)
     for path in sorted(paths):
         by_folder[str(Path(path).parent)].append(path)
-    found: dict[str, str] = {}
+    by_path: dict[str, str] = {}
     for folder, files in by_folder.items():
-        found |= _of_folder(folder, files)
-    return found
+        by_path |= _of_folder(folder, files)
+    return by_path
 
 
 def _of_folder(folder: str, files: Sequence[str]) -> dict[str, str]:
-    kept = cache_root() / f"sounds-{VERSION}" / f"{hashlib.sha256(folder.encode()).hexdigest()[:DIGITS]}.json"
-    rows = _kept_rows(kept)
+    cache_file = (
+        cache_root() / f"sounds-{VERSION}" / f"{hashlib.sha256(folder.encode()).hexdigest()[:DIGITS]}.json"
+    )
+    rows = _kept_rows(cache_file)
     stamps = {path: _stamp(path) for path in files}
     missing = [path for path in files if rows.get(path, [None])[0] != stamps[path]]
     if missing:
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            made = dict(zip(missing, pool.map(_content, missing), strict=True))
-        rows |= {path: [stamps[path], content] for path, content in made.items() if content}
+            computed = dict(zip(missing, pool.map(_content, missing), strict=True))
+        rows |= {path: [stamps[path], content] for path, content in computed.items() if content}
         with suppress(CannotWrite):  # a cache that cannot be written costs time, nothing else
-            write_text(kept, json.dumps(rows))
-        return {path: made[path] if path in made else rows[path][1] for path in files}
+            write_text(cache_file, json.dumps(rows))
+        return {path: computed[path] if path in computed else rows[path][1] for path in files}
     return {path: rows[path][1] for path in files}
 
 
@@ -162,15 +164,15 @@ def _stamp(path: str) -> str:
 
 def _content(path: str) -> str:
     try:
-        found: Sketch = sketch_of(path)
+        sketch: Sketch = sketch_of(path)
     except InputError:
         return ""
-    return f"{SOUND}{found}"
+    return f"{SOUND}{sketch}"
 
 
 def premise_form(text: str) -> str | None:
     """The words of a labelled pair's premise; None for any other text."""
     folded = unicodedata.normalize("NFKC", text.translate(UNSEEN)).casefold()
     _, *rest = LABEL.split(folded)
-    found = dict(zip(rest[::2], rest[1::2], strict=True))
-    return " ".join(WORD.findall(found[PARTS[0]])) if sorted(found) == sorted(PARTS) else None
+    parts = dict(zip(rest[::2], rest[1::2], strict=True))
+    return " ".join(WORD.findall(parts[PARTS[0]])) if sorted(parts) == sorted(PARTS) else None

@@ -47,10 +47,10 @@ class Sketch:
 def read_sketch(text: str) -> Sketch:
     """The sketch that `str` has written; ValueError for any other text."""
     length, _, numbers = text.partition("/")
-    found = Sketch(int(length), base64.b64decode(numbers, validate=True))
-    if len(found.numbers) != PATTERNS:
-        raise ValueError(f"{len(found.numbers)} numbers, not {PATTERNS}")
-    return found
+    sketch = Sketch(int(length), base64.b64decode(numbers, validate=True))
+    if len(sketch.numbers) != PATTERNS:
+        raise ValueError(f"{len(sketch.numbers)} numbers, not {PATTERNS}")
+    return sketch
 
 
 def sketch_of(path: Path | str) -> Sketch:
@@ -71,16 +71,16 @@ def copies(clips: Sequence[Sketch], others: Sequence[Sketch]) -> list[int | None
     lengths = np.array([other.length_ms for other in others])
     order = np.argsort(lengths, kind="stable")
     lengths, numbers = lengths[order], _numbers(others)[order]
-    found: list[int | None] = []
-    for clip, own in zip(clips, _numbers(clips), strict=True):
+    places: list[int | None] = []
+    for clip, clip_numbers in zip(clips, _numbers(clips), strict=True):
         first, last = np.searchsorted(
             lengths, [clip.length_ms - SAME_LENGTH_MS, clip.length_ms + SAME_LENGTH_MS + 1]
         )
-        differences = np.square(numbers[first:last] - own).mean(axis=1)
+        differences = np.square(numbers[first:last] - clip_numbers).mean(axis=1)
         near = int(differences.argmin()) if len(differences) else -1
         is_copy = near >= 0 and differences[near] < SAME_BELOW
-        found.append(int(order[first + near]) if is_copy else None)
-    return found
+        places.append(int(order[first + near]) if is_copy else None)
+    return places
 
 
 def _numbers(sketches: Sequence[Sketch]) -> np.ndarray:

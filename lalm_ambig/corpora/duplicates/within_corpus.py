@@ -36,12 +36,12 @@ class Repetition:
 def repeats(items: Iterable[Item], *, sound: bool) -> dict[str, Repetition]:
     """By kind: texts, premises of pairs, clips (where sound may be opened), and speakers in train and test."""
     listed = list(items)
-    found = {
+    repetitions = {
         "texts": _texts(listed, lambda item: text_form(item.text) if item.text else None),
         "premises": _texts(listed, lambda item: premise_form(item.text) if item.text else None),
         "speakers in train and test": _speakers(listed),
     }
-    return found | ({"clips": _clips(listed)} if sound else {})
+    return repetitions | ({"clips": _clips(listed)} if sound else {})
 
 
 def _texts(items: list[Item], form: Callable[[Item], str | None]) -> Repetition:

@@ -79,40 +79,40 @@ class GoEmotions(Corpus):
     def read(self) -> Iterator[Item]:
         bad_rows = BadRows(skip=self.skip_bad_rows)
         files = self.label_files()
-        found = gather(read_rows(files, bad_rows=bad_rows), bad_rows=bad_rows)
-        enough = {name: one for name, one in found.comments.items() if one.raters >= self.min_raters}
+        gathered = gather(read_rows(files, bad_rows=bad_rows), bad_rows=bad_rows)
+        enough = {name: one for name, one in gathered.comments.items() if one.raters >= self.min_raters}
         if not enough:
-            raise self._too_few(found, files, bad_rows)
+            raise self._too_few(gathered, files, bad_rows)
         items = [Item(name, one.votes, text=one.text) for name, one in enough.items()]
         drawn = items if self.per_class is None else draw(items, per_class=self.per_class, seed=self.seed)
         splits = split_by_group(
             (enough[item.id].text for item in drawn), seed=self.seed, fold=self.fold, shares=SHARES
         )
         self._notes = (
-            f"{len(found.comments):,} comments in {found.rows:,} rows of {_files(files)}",
-            *found.notes(),
-            *self._left_out(found, enough=len(enough), drawn=len(drawn)),
-            *bad_rows.notes(kept=found.rows),
+            f"{len(gathered.comments):,} comments in {gathered.rows:,} rows of {_files(files)}",
+            *gathered.notes(),
+            *self._left_out(gathered, enough=len(enough), drawn=len(drawn)),
+            *bad_rows.notes(good=gathered.rows),
         )
         for item in drawn:
             yield replace(item, split=splits[enough[item.id].text])
 
-    def _left_out(self, found: GatheredComments, *, enough: int, drawn: int) -> Iterator[str]:
-        few = len(found.comments) - enough
+    def _left_out(self, gathered: GatheredComments, *, enough: int, drawn: int) -> Iterator[str]:
+        few = len(gathered.comments) - enough
         if few:
             yield f"{few:,} comments left out: the raters with a label are fewer than min_raters ({self.min_raters})"
         if drawn < enough:
             yield f"{drawn:,} of {enough:,} drawn: at most {self.per_class:,} of a class (option per_class)"
 
-    def _too_few(self, found: GatheredComments, files: Sequence[Path], bad_rows: BadRows) -> InputError:
+    def _too_few(self, gathered: GatheredComments, files: Sequence[Path], bad_rows: BadRows) -> InputError:
         lost = (
             f"; {len(bad_rows.lines):,} bad rows left out, the first: {bad_rows.lines[0]}"
             if bad_rows.lines
             else ""
         )
         wrong = (
-            f"no comment has {self.min_raters} raters with a label: {found.most_raters} is the most, in "
-            f"{found.rows:,} rows of {_files(files)}{lost}."
+            f"no comment has {self.min_raters} raters with a label: {gathered.most_raters} is the most, in "
+            f"{gathered.rows:,} rows of {_files(files)}{lost}."
         )
         remedy = "Give all files of the corpus, or ask for fewer raters by the option min_raters."
         return InputError(wrong, where=f"corpus {self.name}", remedy=remedy)

@@ -37,8 +37,8 @@ def find_files(root: Path) -> list[Path]:
     patterns = [(folder, CSV_PATTERN) for folder in CSV_FOLDERS]
     patterns += [(folder, pattern) for folder in HUB_FOLDERS for pattern in HUB_PATTERNS]
     for folder, pattern in patterns:
-        if found := [path for path in (root / folder).glob(pattern) if _holds_rows(path)]:
-            return sorted(found, key=lambda path: (len(path.name), path.name))
+        if files := [path for path in (root / folder).glob(pattern) if _holds_rows(path)]:
+            return sorted(files, key=lambda path: (len(path.name), path.name))
     for name in AGGREGATED_FILES:
         if (root / name).is_file():
             raise InputError(f"{AGGREGATED}.", where=str(root / name), remedy=HOW_TO_OBTAIN)

@@ -123,13 +123,13 @@ def parse_row(cells: Cells) -> RaterRow:
     is_unclear = UNCLEAR.get(unclear)
     if is_unclear is None and (is_unclear := UNCLEAR.get(unclear.strip().lower())) is None:
         raise InputError(f"column 'example_very_unclear' must be True or False, got {short_repr(unclear)}")
-    given = [label == "1" for label in labels]
-    if sum(given) + labels.count("0") != len(labels):
-        given = [_label(column, value) for column, value in zip(LABELS, labels, strict=True)]
-    if is_unclear and any(given):
-        first = next(compress(LABELS, given))
+    chosen = [label == "1" for label in labels]
+    if sum(chosen) + labels.count("0") != len(labels):
+        chosen = [_label(column, value) for column, value in zip(LABELS, labels, strict=True)]
+    if is_unclear and any(chosen):
+        first = next(compress(LABELS, chosen))
         raise InputError(f"it is marked as very unclear and has a label, {first!r}")
-    return RaterRow(cells.where, name, text, rater, reduce(or_, compress(CLASS_BITS, given), 0))
+    return RaterRow(cells.where, name, text, rater, reduce(or_, compress(CLASS_BITS, chosen), 0))
 
 
 def _label(column: str, value: str) -> bool:

@@ -65,20 +65,20 @@ def gather(rows: Iterable[RaterRow], *, bad_rows: BadRows) -> GatheredComments:
     there, so a file that is read twice changes nothing. A row whose text is not that of the first row of its
     id is malformed, since it is then unclear what was judged.
     """
-    found = GatheredComments()
+    gathered = GatheredComments()
     for row in rows:
-        comment = found.comments.get(row.id)
+        comment = gathered.comments.get(row.id)
         if comment is None:
-            comment = found.comments[row.id] = Comment(row.where, row.text)
+            comment = gathered.comments[row.id] = Comment(row.where, row.text)
         if comment.text != row.text:
             wrong = f"the text of id {short_repr(row.id)} is not the one it has in {comment.where}"
             bad_rows.add(wrong, where=row.where)
             continue
-        found.rows += 1
-        found.unlabelled += row.classes == 0
-        found.repeated += row.rater in comment.classes
+        gathered.rows += 1
+        gathered.unlabelled += row.classes == 0
+        gathered.repeated += row.rater in comment.classes
         comment.classes[row.rater] = comment.classes.get(row.rater, 0) | row.classes
-    return found
+    return gathered
 
 
 def draw(items: Sequence[Item], *, per_class: int, seed: int) -> list[Item]:

@@ -120,9 +120,9 @@ class Iemocap(Corpus):
             items += self._items(
                 dialogue, sounds, split=splits[dialogue.name], tally=tally, bad_rows=bad_rows
             )
-        tally.sounds_left_over(sounds)
+        tally.set_unlabelled_sounds(sounds)
         self._require_test(items, tally)
-        self._notes = (*tally.notes(self.keep, items=len(items)), *bad_rows.notes(kept=len(items)))
+        self._notes = (*tally.notes(self.keep, items=len(items)), *bad_rows.notes(good=len(items)))
         yield from items
 
     def _items(
@@ -137,7 +137,7 @@ class Iemocap(Corpus):
         """The items of one dialogue; what becomes none is counted. Sounds of rated turns leave `sounds`."""
         spoken = dialogue.spoken(bad_rows)
         for turn in dialogue.turns(bad_rows):
-            tally.saw(turn)
+            tally.count_turn(turn)
             sound = sounds.pop(f"{dialogue.name}/{turn.name}", None)
             votes = count_votes(turn.tags, self.several_tags)
             if self.keep == "consensus" and turn.code not in CLASS_CODES:
@@ -149,7 +149,7 @@ class Iemocap(Corpus):
             elif sound is None:
                 tally.without_sound.append(turn.name)
             else:
-                tally.kept(turn)
+                tally.count_item(turn)
                 text = spoken[turn.name] or None
                 yield Item(turn.name, votes, audio=sound, text=text, speaker=turn.speaker, split=split)
 

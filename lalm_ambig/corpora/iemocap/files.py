@@ -53,7 +53,7 @@ def find_dialogues(root: Path, session: int, *, bad_rows: BadRows) -> list[Dialo
     Bad rows: a label file whose name is no dialogue's of the session, or that has no transcripts.
     """
     folder = session_folder(root, session)
-    found = []
+    dialogues = []
     for labels in _files(folder / LABEL_FOLDER, ".txt"):
         match = DIALOGUE_NAME.fullmatch(labels.stem)
         transcripts = folder / TRANSCRIPT_FOLDER / labels.name
@@ -65,8 +65,8 @@ def find_dialogues(root: Path, session: int, *, bad_rows: BadRows) -> list[Dialo
         elif not transcripts.is_file():
             bad_rows.add(f"its dialogue has no transcripts: {transcripts} is not there", where=str(labels))
         else:
-            found.append(Dialogue(labels.stem, session, labels, transcripts))
-    return found
+            dialogues.append(Dialogue(labels.stem, session, labels, transcripts))
+    return dialogues
 
 
 def find_sounds(root: Path, session: int, enclosure: Enclosure) -> dict[str, str]:

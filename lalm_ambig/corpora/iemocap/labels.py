@@ -147,7 +147,7 @@ def _tags_by_rater(
     lines: Iterable[tuple[int, str]], source: str, bad_rows: BadRows
 ) -> dict[str, tuple[str, ...]]:
     """The tags of each evaluator of one turn, in the file's order; self-reports and attributes are left out."""
-    found: dict[str, tuple[str, ...]] = {}
+    tags_by_rater: dict[str, tuple[str, ...]] = {}
     for number, line in lines:
         match = _RATER_LINE.fullmatch(line)
         if match is None:
@@ -157,11 +157,11 @@ def _tags_by_rater(
         kind, rater, rest = match.groups()
         if kind == "A" or not rater.startswith("E"):
             continue
-        if rater in found:
+        if rater in tags_by_rater:
             bad_rows.add(f"second line of labels by rater {rater} in one turn", where=f"{source}:{number}")
             continue
-        found[rater] = _tags(rest)
-    return found
+        tags_by_rater[rater] = _tags(rest)
+    return tags_by_rater
 
 
 def _tags(text: str) -> tuple[str, ...]:

@@ -29,15 +29,15 @@ class IemocapTally:
     unknown_tags: Counter[str] = field(default_factory=Counter)
     """Tags of all turns that are no label the corpus uses."""
 
-    def saw(self, turn: RatedTurn) -> None:
+    def count_turn(self, turn: RatedTurn) -> None:
         self.turns += 1
         tags = (tag for tags in turn.tags for tag in tags)
         self.unknown_tags.update(tag for tag in tags if tag not in CLASS_OF_TAG and tag not in OTHER_TAGS)
 
-    def kept(self, turn: RatedTurn) -> None:
+    def count_item(self, turn: RatedTurn) -> None:
         self.other_tags.update(tag for tags in turn.tags for tag in tags if tag in OTHER_TAGS)
 
-    def sounds_left_over(self, names: Iterable[str]) -> None:
+    def set_unlabelled_sounds(self, names: Iterable[str]) -> None:
         self.without_label = sorted(names)
 
     def notes(self, keep: str, *, items: int) -> list[str]:

@@ -85,7 +85,7 @@ class JsonLines(Corpus):
     ) -> None:
         super().__init__(root, part=part, seed=seed, fold=fold, skip_bad_rows=skip_bad_rows)
         names = categories.split(",") if isinstance(categories, str) else categories
-        self.given = tuple(name.strip() for name in names if name.strip())
+        self.option_names = tuple(name.strip() for name in names if name.strip())
         self.domain, self.allow_outside = domain, allow_outside
         self._scans: dict[bool, _Scan] = {}
 
@@ -98,11 +98,11 @@ class JsonLines(Corpus):
     def categories(self) -> CategorySet:
         declared = self._declared
         if declared is None:
-            return CategorySet(self.given, domain=self.domain) if self.given else self._union()
-        if self.given and [*map(normal_form, self.given)] != [*map(normal_form, declared.names)]:
-            wrong = (
-                f"option categories is {', '.join(self.given)}, but the file has {', '.join(declared.names)}"
-            )
+            return CategorySet(self.option_names, domain=self.domain) if self.option_names else self._union()
+        if self.option_names and [*map(normal_form, self.option_names)] != [
+            *map(normal_form, declared.names)
+        ]:
+            wrong = f"option categories is {', '.join(self.option_names)}, but the file has {', '.join(declared.names)}"
             raise InputError(wrong, where=f"{self.root}:1")
         return replace(declared, domain=self.domain) if self.domain else declared
 
@@ -123,11 +123,15 @@ class JsonLines(Corpus):
         return [path]
 
     def settings(self) -> dict[str, Any]:
-        own = {"categories": list(self.given), "domain": self.domain, "allow_outside": self.allow_outside}
+        own = {
+            "categories": list(self.option_names),
+            "domain": self.domain,
+            "allow_outside": self.allow_outside,
+        }
         return {**super().settings(), **own}
 
     def notes(self) -> Sequence[str]:
-        union = "the given ones" if self.given else "the names that votes have, sorted"
+        union = "the given ones" if self.option_names else "the names that votes have, sorted"
         source = "declared in the file" if self._declared else union
         by = "as the file says" if self._scan.gives_splits else "seeded, by speaker where known"
         notes = [f"classes: {', '.join(self.categories.names)} ({source})", f"split: {by}"]
@@ -164,7 +168,7 @@ class JsonLines(Corpus):
     def _rows(self, bad_rows: BadRows) -> Iterator[ItemRow]:
         """The good rows: whatever asks for them leaves out the same ones."""
         path = self.label_files()[0]
-        names = self._declared.names if self._declared else self.given
+        names = self._declared.names if self._declared else self.option_names
         return read_rows(path, names, bad_rows=bad_rows)
 
     def _union(self) -> CategorySet:
@@ -213,9 +217,9 @@ class JsonLines(Corpus):
 def _scanned(rows: Iterable[ItemRow], bad_rows: BadRows, *, where: str) -> _Scan:
     """One reading of the whole file; InputError for a split for only some rows, and where no row is good."""
     names, groups, ignored, with_split = set[str](), set[str](), set[str](), set[bool]()
-    kept, has_sound = 0, False
+    count, has_sound = 0, False
     for row in rows:
-        kept += 1
+        count += 1
         has_sound = has_sound or row.audio is not None
         names.update(row.votes)
         groups.add(row.group)
@@ -225,10 +229,10 @@ def _scanned(rows: Iterable[ItemRow], bad_rows: BadRows, *, where: str) -> _Scan
             raise InputError(
                 "some rows have a split and some have none: give it to all or none", where=row.where
             )
-    if bad_rows.lines and not kept:
+    if bad_rows.lines and not count:
         wrong = f"all {len(bad_rows.lines):,} rows are bad; the first: {bad_rows.lines[0]}"
         raise InputError(wrong, where=where)
-    notes = tuple(bad_rows.notes(kept=kept))
+    notes = tuple(bad_rows.notes(good=count))
     return _Scan(
         names=tuple(sorted(names)),
         groups=frozenset(groups),

@@ -100,17 +100,17 @@ def _cell(members: Members, key: str) -> str:
 
 def _about(cells: tuple[str, ...], line: int) -> ConsensusEntry:
     code, speaker, part = (cell.strip() for cell in cells)
-    known = {name.casefold(): name for name in PARTS}
+    parts = {name.casefold(): name for name in PARTS}
     place = _OLD_PARTS.get(part.casefold(), part.casefold())
-    if place not in known:
+    if place not in parts:
         raise InputError(f"{PART} must be one of {', '.join(PARTS)}, got {short_repr(part)}")
     codes = (*CODES, OTHER_CODE, NO_AGREEMENT)
-    if code not in codes and known[place] != HIDDEN_PART:
+    if code not in codes and parts[place] != HIDDEN_PART:
         raise InputError(f"{EMOTION} must be one of {', '.join(codes)}, got {short_repr(code)}")
     speaker = name_text(speaker)
     return ConsensusEntry(
         code=code if code in codes else "",
         speaker=None if is_missing(speaker) or speaker.casefold() == _NO_SPEAKER else speaker,
-        part=known[place],
+        part=parts[place],
         line=line,
     )

@@ -136,7 +136,7 @@ class MspPodcast(Corpus):
             first = f"; the first bad row: {bad_rows.lines[0]}" if bad_rows.lines else ""
             what = f"none of the {len(turns):,} turns that have votes is an item{first}"
             raise InputError(what, where=f"corpus {self.name}", remedy=self.how_to_obtain)
-        self._notes = (*tally.notes(), *bad_rows.notes(kept=tally.items))
+        self._notes = (*tally.notes(), *bad_rows.notes(good=tally.items))
 
     def _labelled(
         self, sounds: Mapping[str, str], bad_rows: BadRows
@@ -198,8 +198,8 @@ class MspPodcast(Corpus):
         folder = self.require(first_folder(self.root, LABEL_FOLDERS))
         layouts = [self.labels] if self.labels != AUTO else list(LAYOUTS)
         for layout in layouts:
-            if (found := first_file(folder, [LAYOUTS[layout][0]])) is not None:
-                return layout, found
+            if (path := first_file(folder, [LAYOUTS[layout][0]])) is not None:
+                return layout, path
         names = " or ".join(LAYOUTS[layout][0] for layout in layouts)
         raise InputError(
             f"not found: {names} under {folder}.", where=f"corpus {self.name}", remedy=self.how_to_obtain
@@ -208,10 +208,10 @@ class MspPodcast(Corpus):
     def _consensus_file(self) -> Path | None:
         """The consensus file, or None where it is not there and the split can do without."""
         folder = self.require(first_folder(self.root, LABEL_FOLDERS))
-        found = first_file(folder, CONSENSUS_FILES)
-        if found is None and self.split == "official":
+        path = first_file(folder, CONSENSUS_FILES)
+        if path is None and self.split == "official":
             self.require(folder / CONSENSUS_FILES[0])
-        return found
+        return path
 
 
 def even_folds(names: Sequence[str], *, seed: int, test_fold: int) -> dict[str, Split]:

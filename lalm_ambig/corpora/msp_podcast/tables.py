@@ -25,14 +25,14 @@ def json_entries(
         source: How errors name the file.
         keep: What becomes of each object inside; a smaller form keeps a large file small in memory.
     """
-    whole = json_value(text, source=source, of_pairs=keep)
-    if isinstance(whole, list) and len(whole) == 1:
-        whole = whole[0]
-    if not isinstance(whole, Members):
+    content = json_value(text, source=source, of_pairs=keep)
+    if isinstance(content, list) and len(content) == 1:
+        content = content[0]
+    if not isinstance(content, Members):
         raise InputError("expected one JSON object with a member a file", where=source)
     line, at = 1, 0
-    for name, value in whole:
-        found = text.find(f'"{name}"', at)
-        if found >= 0:
-            line, at = line + text.count("\n", at, found), found + len(name)
+    for name, value in content:
+        position = text.find(f'"{name}"', at)
+        if position >= 0:
+            line, at = line + text.count("\n", at, position), position + len(name)
         yield line, name, value

@@ -184,12 +184,12 @@ def json_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[
 
 def _slim() -> Callable[[Pairs], object]:
     """Keeps of the object of a rater its primary emotion, if it names one only; one string for all that are equal."""
-    known: dict[str, _Primary] = {}
+    interned: dict[str, _Primary] = {}
 
     def keep(pairs: Pairs) -> object:
         named = [value for key, value in pairs if key == PRIMARY]
         if len(named) == 1 and isinstance(named[0], str):
-            return known.setdefault(named[0], _Primary(named[0]))
+            return interned.setdefault(named[0], _Primary(named[0]))
         return Members(pairs)
 
     return keep

@@ -75,16 +75,16 @@ def survey(corpus: Corpus) -> Survey:
 class Findings:
     """What the check has met so far."""
 
-    kept: int = 0
+    usable: int = 0
     left_out: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     lines: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     """The first SHOWN_PER_KIND lines of each kind of problem."""
 
-    def add(self, verdict: Inspection) -> None:
-        self.kept += verdict.kept
-        self.left_out += not verdict.kept
-        for problem in verdict.problems:
+    def add(self, inspection: Inspection) -> None:
+        self.usable += inspection.usable
+        self.left_out += not inspection.usable
+        for problem in inspection.problems:
             self.counts[problem.kind] += 1
             if self.counts[problem.kind] <= SHOWN_PER_KIND:
                 self.lines[problem.kind].append(problem.line)
@@ -106,7 +106,7 @@ def build(corpus: Corpus, folder: Path, *, items: int | None, quiet: bool) -> No
     with new_folder(folder) as unfinished:
         _write_items(_checked(corpus, items, quiet=quiet), unfinished, findings=findings)
         _refuse_text(corpus, findings)
-        if not findings.kept:
+        if not findings.usable:
             first = next(iter(findings.lines.values()))[0]
             where = f"corpus {corpus.name}"
             raise InputError(
@@ -114,7 +114,7 @@ def build(corpus: Corpus, folder: Path, *, items: int | None, quiet: bool) -> No
             )
         notes = [*corpus.notes()]
         if findings.left_out:
-            notes.append(f"{findings.left_out:,} of {findings.left_out + findings.kept:,} items left out:")
+            notes.append(f"{findings.left_out:,} of {findings.left_out + findings.usable:,} items left out:")
         about = {
             "names": corpus.categories.names,
             "verbalisers": corpus.categories.verbalisers,
@@ -144,28 +144,28 @@ def _write_items(checked: Iterable[tuple[Item, Inspection]], folder: Path, *, fi
         (folder / PROBLEMS_FILE).open("w", encoding="utf-8") as problems,
         ArrowWriter(path=str(folder / ITEMS_FILE), features=FEATURES) as writer,
     ):
-        for item, verdict in checked:
-            findings.add(verdict)
-            problems.writelines(f"{problem.line}\n" for problem in verdict.problems)
-            if verdict.kept:
-                writer.write(asdict(replace(item, duration_s=verdict.duration_s)))
+        for item, inspection in checked:
+            findings.add(inspection)
+            problems.writelines(f"{problem.line}\n" for problem in inspection.problems)
+            if inspection.usable:
+                writer.write(asdict(replace(item, duration_s=inspection.duration_s)))
         writer.finalize()
 
 
-def _checked(corpus: Corpus, items: int | None, *, quiet: bool) -> Iterator[tuple[Item, Inspection]]:
+def _checked(corpus: Corpus, total: int | None, *, quiet: bool) -> Iterator[tuple[Item, Inspection]]:
     """Every item with the verdict on its sound, in order, some files at a time on all cores."""
-    if items is None:
-        yield from ((item, Inspection(kept=True, duration_s=0.0)) for item in corpus.read())
+    if total is None:
+        yield from ((item, Inspection(usable=True, duration_s=0.0)) for item in corpus.read())
         return
     with _progress(quiet=quiet) as progress, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        task = progress.add_task(f"checking {corpus.name}", total=items)
+        task = progress.add_task(f"checking {corpus.name}", total=total)
         for group in _groups(corpus.read()):
-            yield from zip(group, pool.map(_verdict, group), strict=True)
+            yield from zip(group, pool.map(_inspect, group), strict=True)
             progress.update(task, advance=len(group))
 
 
-def _verdict(item: Item) -> Inspection:
-    return Inspection(kept=True, duration_s=0.0) if item.audio is None else inspect_audio(item.audio)
+def _inspect(item: Item) -> Inspection:
+    return Inspection(usable=True, duration_s=0.0) if item.audio is None else inspect_audio(item.audio)
 
 
 def _groups(items: Iterable[Item]) -> Iterator[list[Item]]:

@@ -72,5 +72,5 @@ def _reading_code(corpus: type[Corpus]) -> list[Path]:
             file = Path(inspect.getfile(cls))
             shared_floor = file.parent == Path(inspect.getfile(base)).parent
             rooms.append(file if shared_floor else file.parent)
-    own = [path for room in rooms for path in ([room] if room.is_file() else sorted(room.glob("*.py")))]
-    return list(dict.fromkeys([*(Path(inspect.getfile(module)) for module in shared), *own]))
+    files = [path for room in rooms for path in ([room] if room.is_file() else sorted(room.glob("*.py")))]
+    return list(dict.fromkeys([*(Path(inspect.getfile(module)) for module in shared), *files]))

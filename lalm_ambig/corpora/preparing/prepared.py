@@ -84,8 +84,8 @@ class ItemView(Sequence[Item]):
 
     def longest(self, column: Literal["text", "rationale"]) -> int:
         """Characters of the longest text of that kind; 0 where there is none."""
-        found = pc.max(pc.utf8_length(self._column(column).take(self._rows))).as_py()
-        return int(found or 0)
+        characters = pc.max(pc.utf8_length(self._column(column).take(self._rows))).as_py()
+        return int(characters or 0)
 
     def sizes(self, column: Literal["text", "rationale"]) -> tuple[np.ndarray, np.ndarray]:
         """Bytes (UTF-8) and characters of every item's text of that kind, 0 where it has none, without building the
@@ -97,8 +97,8 @@ class ItemView(Sequence[Item]):
 
     def ids(self) -> list[str]:
         """The id of every item, without building the items."""
-        found: list[str] = self._column("id").take(self._rows).to_pylist()
-        return found
+        ids: list[str] = self._column("id").take(self._rows).to_pylist()
+        return ids
 
     def strata(self) -> list[tuple[str | None, str | None, int]]:
         """Speaker, part and majority class of every item, without building the items."""
@@ -170,10 +170,10 @@ def prepare(
     folder = _finished(root, identity)
     from_cache = folder is not None
     if folder is None:
-        found = survey(corpus)
-        folder = root / f"{identity}-{listing_fingerprint(found.folders, found.suffixes)}"
-        build(corpus, folder, items=found.items if check_audio else None, quiet=quiet)
-        places = {"folders": sorted(found.folders), "suffixes": sorted(found.suffixes)}
+        surveyed = survey(corpus)
+        folder = root / f"{identity}-{listing_fingerprint(surveyed.folders, surveyed.suffixes)}"
+        build(corpus, folder, items=surveyed.items if check_audio else None, quiet=quiet)
+        places = {"folders": sorted(surveyed.folders), "suffixes": sorted(surveyed.suffixes)}
         write_text(root / f"{identity}.json", json.dumps(places))
     prepared = _open(folder, from_cache=from_cache)
     if not quiet:
@@ -205,11 +205,11 @@ def _finished(root: Path, identity: str) -> Path | None:
 def _open(folder: Path, *, from_cache: bool) -> Prepared:
     check = json.loads((folder / CHECK_FILE).read_text(encoding="utf-8"))
     notes = list(check["notes"])
-    for kind, found in check["problems"].items():
-        notes.extend(found["lines"])
-        if found["count"] > SHOWN_PER_KIND:
-            more = found["count"] - SHOWN_PER_KIND
-            notes.append(f"{kind}: {more:,} more of {found['count']:,}, all in {folder / PROBLEMS_FILE}")
+    for kind, problem in check["problems"].items():
+        notes.extend(problem["lines"])
+        if problem["count"] > SHOWN_PER_KIND:
+            more = problem["count"] - SHOWN_PER_KIND
+            notes.append(f"{kind}: {more:,} more of {problem['count']:,}, all in {folder / PROBLEMS_FILE}")
     return Prepared(
         categories=CategorySet(
             tuple(check["names"]), tuple(check["verbalisers"]), domain=check.get("domain", UNKNOWN)

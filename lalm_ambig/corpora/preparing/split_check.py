@@ -47,9 +47,9 @@ def check_splits_at_hand(corpus: Corpus) -> None:
     """`check_splits` for training, where the labels are on disk and can be read: no sound is opened."""
     if not corpus.root.exists():
         return
-    ready = load_prepared(corpus)
+    prepared = load_prepared(corpus)
     try:
-        counts = Counter(item.split for item in corpus.read()) if ready is None else ready.counts()
+        counts = Counter(item.split for item in corpus.read()) if prepared is None else prepared.counts()
     except InputError:
         return
     check_splits(corpus, counts)
@@ -76,14 +76,14 @@ def _groups(corpus: Corpus, items: Sequence[Item]) -> str:
 
 def _ways(corpus: Corpus, items: Sequence[Item]) -> list[str]:
     """What was found to help, or is sure to."""
-    own = [GIVE] if corpus.root.is_file() else []
+    by_rows = [GIVE] if corpus.root.is_file() else []
     if not corpus.draws_splits:
-        return own or ["Take the whole corpus"]
+        return by_rows or ["Take the whole corpus"]
     other = _other(corpus)
-    found = [f"{'Take' if not own else 'take'} {other}"] if other is not None else []
-    if own and len(items) >= len(SPLITS) and _groups(corpus, items).split()[1].startswith("speaker"):
-        own.append('leave "speaker" out to split by item')
-    return [*own, *found] or ["Take the whole corpus"]
+    by_split = [f"{'Take' if not by_rows else 'take'} {other}"] if other is not None else []
+    if by_rows and len(items) >= len(SPLITS) and _groups(corpus, items).split()[1].startswith("speaker"):
+        by_rows.append('leave "speaker" out to split by item')
+    return [*by_rows, *by_split] or ["Take the whole corpus"]
 
 
 def _other(corpus: Corpus) -> str | None:

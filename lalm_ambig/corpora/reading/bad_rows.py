@@ -90,11 +90,11 @@ class BadRows:
         elif not self.skip:
             self._refuse(what, where, remedy)
 
-    def notes(self, *, kept: int) -> list[str]:
+    def notes(self, *, good: int) -> list[str]:
         """Lines for the user: how many rows were left out, and the first of them; none where all were good."""
         if not self.lines:
             return []
-        notes = [f"{len(self.lines):,} bad rows left out ({kept:,} kept):", *self.lines[:SHOWN]]
+        notes = [f"{len(self.lines):,} bad rows left out ({good:,} kept):", *self.lines[:SHOWN]]
         more = len(self.lines) - SHOWN
         return [*notes, f"and {more:,} more"] if more > 0 else notes
 
