@@ -31,10 +31,10 @@ from lalm_ambig.runs.corpus_choice import (
 )
 from lalm_ambig.runs.evaluation import baseline_inputs, check_place, save_baseline
 from lalm_ambig.runs.folder.run_folder import open_run
-from lalm_ambig.runs.loading import LIMIT, SKIP_LONG, add_path_option, at_path
+from lalm_ambig.runs.loading import LIMIT, SKIP_LONG, add_path_option, path_arguments
 from lalm_ambig.runs.processes.launch import quiet_libraries
 from lalm_ambig.runs.session import connect
-from lalm_ambig.runs.trained_items import FLAG, HELP, found_in, record_of_base, refuse_trained
+from lalm_ambig.runs.trained_items import FLAG, HELP, overlap_of, record_of_base, refuse_trained
 from lalm_ambig.tabular.writers import terminal
 
 
@@ -73,11 +73,11 @@ def _configured(options: argparse.Namespace, chosen: Baseline) -> Cli | None:
             "it changes where --policy or --run has the base model:", where="--policy.path", remedy="add one."
         )
     if options.run is not None:
-        return parse([f"--config={open_run(options.run).config}", *at_path(options), *allowed(options)])
+        return parse([f"--config={open_run(options.run).config}", *path_arguments(options), *allowed(options)])
     if options.policy is not None:
         folder = config_folder()
         files = [options.policy, folder / "data/demo.yaml", folder / "method/sft_kl_only.yaml"]
-        return parse([*(f"--config={file}" for file in files), *at_path(options), *allowed(options)])
+        return parse([*(f"--config={file}" for file in files), *path_arguments(options), *allowed(options)])
     if chosen.needs_features:
         raise InputError(
             f"{name} needs a policy, whose features it looks at:",
@@ -132,7 +132,7 @@ def _overlap(
     own = len(data.items(options.split)) if options.split in chosen.fitted_on else 0
     found = Overlap(own, 0, own, (options.name,))
     if chosen.needs_features and cli is not None:
-        learnt = found_in(record_of_base(cli.model.policy), data, options.split)
+        learnt = overlap_of(record_of_base(cli.model.policy), data, options.split)
         found = found if own else learnt
     remedies = ["leave --split out"] if own else []
     refuse_trained(found, where="baseline", allow=options.allow_trained_items, remedies=remedies)

@@ -31,7 +31,7 @@ from lalm_ambig.runs.loading import LIMIT, SKIP_LONG, Loaded, add_policy_options
 from lalm_ambig.runs.processes.launch import quiet_libraries
 from lalm_ambig.runs.rows import EvaluationRows
 from lalm_ambig.runs.session import TrainedWeights, connect
-from lalm_ambig.runs.trained_items import FLAG, HELP, found_in, record_of, refuse_trained
+from lalm_ambig.runs.trained_items import FLAG, HELP, overlap_of, record_of, refuse_trained
 from lalm_ambig.tabular.writers import terminal
 
 
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _overlap(loaded: Loaded, data: DataModule, options: argparse.Namespace) -> Overlap:
     """What of the items the policy was trained on; InputError for any, unless that is allowed."""
     record = record_of(loaded)
-    found = found_in(record, data, options.split)
+    found = overlap_of(record, data, options.split)
     is_own = options.corpus is None or is_run_corpus(options, loaded.data.corpus)
     remedies = _other_tests(options) if is_own and record.is_of_one_split else []
     refuse_trained(found, where="evaluate", allow=options.allow_trained_items, remedies=remedies)

@@ -32,7 +32,7 @@ from lalm_ambig.exporting.push import check_push, push
 from lalm_ambig.exporting.target import check_target, export_folder, readable_size, size_of
 from lalm_ambig.exporting.weights import DTYPES, base_name, load_weights, write_weights
 from lalm_ambig.runs.folder.run_folder import RunFolder, open_run
-from lalm_ambig.runs.loading import Loaded, add_path_option, at_path
+from lalm_ambig.runs.loading import Loaded, add_path_option, path_arguments
 from lalm_ambig.runs.processes.launch import quiet_libraries
 from lalm_ambig.runs.trained_items import record_of_run
 
@@ -82,7 +82,7 @@ def _opened(options: argparse.Namespace) -> tuple[Loaded, Path]:
             where="export",
             remedy="Run fit again; it goes on.",
         )
-    cli = parse([f"--config={run.config}", *at_path(options), *allowed(options)])
+    cli = parse([f"--config={run.config}", *path_arguments(options), *allowed(options)])
     return Loaded(cli, run.adapter, run.path.resolve().name, run), source
 
 

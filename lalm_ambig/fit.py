@@ -28,12 +28,12 @@ from lalm_ambig.runs.checkpoints.selection import read_selection, selection_tabl
 from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.runs.model_card import write_card
 from lalm_ambig.runs.notices import answers_notices, selection_notices
-from lalm_ambig.runs.processes.ending import clear_up, ending_well
+from lalm_ambig.runs.processes.ending import explain_ending, remove_leftovers
 from lalm_ambig.runs.processes.launch import launch, process_guard, quiet_libraries
 from lalm_ambig.runs.processes.strategies import check_strategy, strategy_of
 from lalm_ambig.runs.reference_rows import PANEL
-from lalm_ambig.runs.session import connect, started_from
-from lalm_ambig.runs.trained_items import allowed_in, keep_record, past_of
+from lalm_ambig.runs.session import connect, weights_of_start
+from lalm_ambig.runs.trained_items import allowed_in, history_of_start, write_record
 from lalm_ambig.runs.training import EVALUATED, Training
 from lalm_ambig.tabular.from_markdown import tables_of
 from lalm_ambig.tabular.model import ResultTable
@@ -44,7 +44,7 @@ def main() -> int:
     """Run the configuration of the command line, or go on with it; with `--folds`, once for each fold."""
     quiet_libraries()
     console = Console()
-    with process_guard(), ending_well():
+    with process_guard(), explain_ending():
         return run_all(sys.argv[1:], console)
 
 
@@ -85,8 +85,8 @@ def check_starts(folds: Iterable[Sequence[str]], *, allow: bool) -> None:
         start_of_fold(cli)
         check_splits_at_hand(cli.datamodule.corpus)
         if cli.model.start is not None:
-            started_from(cli.model.start)
-            past_of(cli.model, cli.datamodule, allow=allow)
+            weights_of_start(cli.model.start)
+            history_of_start(cli.model, cli.datamodule, allow=allow)
 
 
 def train(arguments: Sequence[str], console: Console, *, suffix: str = "", allow: bool = False) -> RunFolder:
@@ -116,11 +116,11 @@ def train(arguments: Sequence[str], console: Console, *, suffix: str = "", allow
             console.print(part if isinstance(part, Table) else escape(part))
         return run
     console.print(f"run folder: {run.path}" + (" (goes on)" if state == "started" else ""))
-    past = distributed.on_rank_zero(lambda: past_of(cli.model, cli.datamodule, allow=allow))
+    past = distributed.on_rank_zero(lambda: history_of_start(cli.model, cli.datamodule, allow=allow))
     data = connect(cli.model, cli.datamodule, training=True)
     check_strategy(strategy, cli.model, data)
     changed = distributed.on_rank_zero(lambda: run.record(cli.resolved(), cli.identity(), trainer=evaluator))
-    overlap = distributed.on_rank_zero(lambda: keep_record(run, data, past))
+    overlap = distributed.on_rank_zero(lambda: write_record(run, data, past))
     console.print(_policy_line(cli.model.policy))
     if changed:
         console.print(
@@ -134,7 +134,7 @@ def train(arguments: Sequence[str], console: Console, *, suffix: str = "", allow
 
 def finish(training: Training) -> None:
     """Everything that the run still lacks, up to its table."""
-    distributed.on_rank_zero(lambda: clear_up(training.run))
+    distributed.on_rank_zero(lambda: remove_leftovers(training.run))
     base, references = training.base(), training.references()
     training.fit()
     trained = training.trained()

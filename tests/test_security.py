@@ -17,7 +17,7 @@ import data_curation
 import lalm_ambig
 from lalm_ambig.methods.sft import SFT
 from lalm_ambig.policies.causal_lm import CausalLM
-from lalm_ambig.runs.checkpoints.files import WholeFileIO
+from lalm_ambig.runs.checkpoints.files import VerifiedCheckpointIO
 from lalm_ambig.runs.session import load_trained
 
 PICKLES = "reading a pickle runs the code in it"
@@ -188,7 +188,7 @@ def test_a_hostile_checkpoint_is_not_run_where_training_goes_on_from_it(hostile:
         enable_progress_bar=False,
         enable_model_summary=False,
         default_root_dir=hostile.parent,
-        plugins=[WholeFileIO()],
+        plugins=[VerifiedCheckpointIO()],
     )
     with pytest.raises(ValueError, match=r"last.ckpt: it holds more than tensors and plain values; nothing"):
         trainer.fit(BoringModel(), ckpt_path=hostile, weights_only=True)

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from lalm_ambig.core.types import Batch, Reading
 from lalm_ambig.runs.folder.run_folder import RunFolder
-from lalm_ambig.runs.logs import append
+from lalm_ambig.runs.logs import append_rows
 
 
 class Samples(Callback):
@@ -51,7 +51,7 @@ class Samples(Callback):
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         if not self.rows:
             return
-        append(self.file, self.rows)
+        append_rows(self.file, self.rows)
         self.console.print(sample_table(self.rows, pl_module.encoder.categories.names))
         self.rows.clear()
 
@@ -85,7 +85,7 @@ class RolloutTable(Callback):
         if not rows or step == self.shown or (step - 1) % self.every or not trainer.is_global_zero:
             return
         self.shown = step
-        append(self.file, [{"step": step, **row} for row in rows])
+        append_rows(self.file, [{"step": step, **row} for row in rows])
         group = [row for row in rows if row["id"] == rows[0]["id"]]
         self.console.print(rollout_table(group, pl_module.encoder.categories.names, step=step))
 

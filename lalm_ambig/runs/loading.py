@@ -133,7 +133,7 @@ def add_path_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def at_path(options: argparse.Namespace) -> list[str]:
+def path_arguments(options: argparse.Namespace) -> list[str]:
     """The same option as `fit` takes it."""
     path = vars(options).get("policy_path")
     return [] if path is None else [f"--policy.path={path}"]
@@ -141,7 +141,7 @@ def at_path(options: argparse.Namespace) -> list[str]:
 
 def load(options: argparse.Namespace) -> Loaded:
     """What the options name; InputError where it is no run, has no trained weights, or is no configuration."""
-    folder, more = config_folder(), [*at_path(options), *allowed(options)]
+    folder, more = config_folder(), [*path_arguments(options), *allowed(options)]
     if options.run is not None:
         run = open_run(options.run)
         if not run.adapter.is_dir():

@@ -46,15 +46,15 @@ def run_loggers(run: RunFolder, *, resumed_at: int | None) -> list[Any]:
     return [table, board]
 
 
-def take_back(run: RunFolder, *, resumed_at: int | None) -> None:
+def rewind_logs(run: RunFolder, *, resumed_at: int | None) -> None:
     """Leave of a run's logs what was written before the state that training goes on from (after so many optimiser
     steps; None: from the start), whoever writes them now."""
-    cut_table(run.path / METRICS, step=resumed_at or 0)
+    truncate_table(run.path / METRICS, step=resumed_at or 0)
     for name in RESPONSES:
         _cut(run.path / name, step=resumed_at)
 
 
-def append(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def append_rows(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows behind those of a file of JSON Lines, down to the disk. InputError where that fails."""
     with as_cannot_write(file, remedy=ROOM), file.open("a", encoding="utf-8") as out:
         out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
@@ -63,7 +63,7 @@ def append(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 @contextmanager
-def one_line_of_writers() -> Iterator[None]:
+def quiet_writer_threads() -> Iterator[None]:
     """Inside, a thread that cannot write leaves no traceback: tensorboard's raises its error where it is next used."""
     before = threading.excepthook
 
@@ -78,7 +78,7 @@ def one_line_of_writers() -> Iterator[None]:
         threading.excepthook = before
 
 
-def cut_table(file: Path, *, step: int) -> None:
+def truncate_table(file: Path, *, step: int) -> None:
     """Keep the rows of a table of metrics that were logged in the first so many optimiser steps."""
     if not file.is_file():
         return

@@ -9,7 +9,7 @@ from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.files.yaml import read_yaml
 from lalm_ambig.runs.folder.run_folder import RunFolder
-from lalm_ambig.runs.trained_items import found_in, record_of_run, record_of_start, refuse_trained
+from lalm_ambig.runs.trained_items import overlap_of, record_of_run, record_of_start, refuse_trained
 
 EVALUATION = "evaluation"
 UNTRAINED = ", base"
@@ -58,7 +58,7 @@ def _of_run(run: RunFolder, row: str, results: Results) -> Overlap:
         if not record.runs:
             return replace(none, unchecked=record.unknown)
         cli.datamodule.setup()
-        return found_in(record, cli.datamodule, "test")
+        return overlap_of(record, cli.datamodule, "test")
     except InputError as error:
         why = f"whether {run.path.name} was trained on these items cannot be checked: {error}"
         return replace(none, unchecked=(why,))

@@ -63,7 +63,7 @@ def connect(
     """
     model.policy.check_reachable()
     if weights is None and model.start is not None:
-        weights = TrainedWeights(started_from(model.start))
+        weights = TrainedWeights(weights_of_start(model.start))
     data = _read(model, data, splits=splits, training=training)
     learnt = None if weights is None else weights.categories
     if learnt is not None:
@@ -131,7 +131,7 @@ def _tell(about: str, notes: Sequence[str]) -> None:
         print(f"{about}: {note}", file=sys.stderr)
 
 
-def started_from(start: Path) -> Path:
+def weights_of_start(start: Path) -> Path:
     """The trained weights that training goes on from: a run's, or an adapter of PEFT by itself.
 
     InputError where the folder is neither, or where the run has not ended.

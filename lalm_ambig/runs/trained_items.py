@@ -53,18 +53,18 @@ def allowed_in(words: Sequence[str]) -> tuple[list[str], bool]:
     return [word for word in words if word != FLAG], FLAG in words
 
 
-def tested_items(data: DataModule, portion: Portion) -> TestSet:
+def test_set(data: DataModule, portion: Portion) -> TestSet:
     """A part of data that has been set up, as a test set."""
     corpus = data.corpus
     apart = corpus.draws_speakers_apart
     return TestSet(corpus, data.items(portion), data.prepared.items(), speakers_apart=apart)
 
 
-def found_in(record: TrainedItems, data: DataModule, portion: Portion) -> Overlap:
+def overlap_of(record: TrainedItems, data: DataModule, portion: Portion) -> Overlap:
     """What of a part of the data is in a record."""
     if not record.runs:  # nothing has to be read for that
         return Overlap(0, 0, len(data.items(portion)), unchecked=record.unknown)
-    return overlap(record, tested_items(data, portion))
+    return overlap(record, test_set(data, portion))
 
 
 def record_of_run(run: RunFolder) -> TrainedItems:
@@ -82,7 +82,7 @@ def record_of(loaded: Loaded) -> TrainedItems:
     return record_of_base(loaded.model.policy)
 
 
-def seen_line(loaded: Loaded, item: Item) -> str | None:
+def training_note(loaded: Loaded, item: Item) -> str | None:
     """A sentence on a single item that was trained on, or where that is not known; None for an unseen one.
 
     No corpus is read for it: a run without a record is not known.
@@ -135,7 +135,7 @@ def _record_of_run(run: RunFolder, *, before: frozenset[Path]) -> TrainedItems:
         model = cli.model
         # Which items an older version left out for a limit is not known: none, to be sure.
         data = cli.datamodule.unlimited().prepared_for(MethodNeeds(rationale=model.needs_rationale))
-        own = TrainedItems((TrainedRun(name, data.corpus.settings(), seen_by(data)),))
+        own = TrainedItems((TrainedRun(name, data.corpus.settings(), used_items(data)),))
     except InputError as error:
         why = f"run {name} keeps no {FILE}, and its configuration does not tell either ({error})"
         return TrainedItems(unknown=(f"what was trained on cannot be checked: {why}",))
@@ -145,14 +145,14 @@ def _record_of_run(run: RunFolder, *, before: frozenset[Path]) -> TrainedItems:
     return own if here in before else own.and_also(_record_of_start(model.start, before=before | {here}))
 
 
-def seen_by(data: DataModule) -> tuple[TrainedItem, ...]:
+def used_items(data: DataModule) -> tuple[TrainedItem, ...]:
     """The items that are trained on, and those by which the checkpoint is chosen."""
     items = [*data.train_items(), *data.items("validation")]
     return tuple(trained_item(item, content) for item, content in zip(items, contents(items), strict=True))
 
 
 @dataclass(frozen=True)
-class Past:
+class StartHistory:
     """What a policy was trained on before a run begins, and what of the run's test that is."""
 
     record: TrainedItems
@@ -173,7 +173,7 @@ class Past:
         return found
 
 
-def past_of(model: Method, data: DataModule, *, allow: bool) -> Past:
+def history_of_start(model: Method, data: DataModule, *, allow: bool) -> StartHistory:
     """What the weights that a run starts from have seen. InputError where its test items are among that.
 
     Args:
@@ -183,12 +183,12 @@ def past_of(model: Method, data: DataModule, *, allow: bool) -> Past:
     """
     record = record_of_base(model.policy) if model.start is None else record_of_start(model.start)
     if not record.runs:
-        return Past(record, Overlap(0, 0, 0, unchecked=record.unknown))
+        return StartHistory(record, Overlap(0, 0, 0, unchecked=record.unknown))
     data.setup()
-    found = found_in(record, data, "test")
+    found = overlap_of(record, data, "test")
     refuse_trained(found, where="model.start", allow=allow, remedies=_other_starts(record, data))
     trained = (replace(r, items=tuple(i for i in r.items if i.split == "train")) for r in record.runs)
-    return Past(record, found, found_in(TrainedItems(tuple(trained)), data, "validation"))
+    return StartHistory(record, found, overlap_of(TrainedItems(tuple(trained)), data, "validation"))
 
 
 def _other_starts(record: TrainedItems, data: DataModule) -> list[str]:
@@ -205,12 +205,12 @@ def _other_starts(record: TrainedItems, data: DataModule) -> list[str]:
     return []
 
 
-def keep_record(run: RunFolder, data: DataModule, past: Past) -> Overlap:
+def write_record(run: RunFolder, data: DataModule, past: StartHistory) -> Overlap:
     """Write the run's record before it trains; what an earlier start of it has seen stays in.
 
     Returns what of the run's own test was trained on before, with what its split has twice.
     """
-    own = TrainedRun(run.path.name, data.corpus.settings(), seen_by(data))
+    own = TrainedRun(run.path.name, data.corpus.settings(), used_items(data))
     before = read_trained_items(run.path)
     if before is not None and before.runs:
         items = dict.fromkeys((*before.runs[0].items, *own.items))
@@ -218,7 +218,7 @@ def keep_record(run: RunFolder, data: DataModule, past: Past) -> Overlap:
     record = past.record.behind(own)
     write_trained_items(run.path, record)
     twice = duplicates(data.train_items(), data.items("test"))
-    return replace(found_in(record, data, "test"), duplicates=twice)
+    return replace(overlap_of(record, data, "test"), duplicates=twice)
 
 
 def copy_record(run: RunFolder, folder: Path) -> None:

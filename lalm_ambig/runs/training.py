@@ -22,8 +22,8 @@ from lalm_ambig.files.atomic import new_folder
 from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.weights.sharding import trained_weights
 from lalm_ambig.runs.callbacks import RolloutTable, Samples
-from lalm_ambig.runs.checkpoints.callback import BestWeights, SavedState, StartIsCandidate, newest
-from lalm_ambig.runs.checkpoints.files import WholeFileIO, trying, write_weights
+from lalm_ambig.runs.checkpoints.callback import BestWeights, SavedState, StartIsCandidate, newest_state
+from lalm_ambig.runs.checkpoints.files import VerifiedCheckpointIO, report_failure, write_weights
 from lalm_ambig.runs.checkpoints.selection import Selection, prior_metrics, write_selection
 from lalm_ambig.runs.evaluation import (
     load_predictions,
@@ -33,8 +33,8 @@ from lalm_ambig.runs.evaluation import (
     score_and_save,
 )
 from lalm_ambig.runs.folder.run_folder import RunFolder
-from lalm_ambig.runs.logs import one_line_of_writers, run_loggers, take_back
-from lalm_ambig.runs.processes.ending import listen_for
+from lalm_ambig.runs.logs import quiet_writer_threads, rewind_logs, run_loggers
+from lalm_ambig.runs.processes.ending import handle_signals
 from lalm_ambig.runs.processes.strategies import CheckOnDevice, DividedWeights, rewrites_weights
 from lalm_ambig.runs.reference_rows import References
 from lalm_ambig.runs.session import load_trained, standardise
@@ -77,7 +77,7 @@ class Training:
         standardise(self.model, self.data)
         self.model.prepare()
         trainer, resumed = self._trainer()
-        with stopping.deferred(), one_line_of_writers():
+        with stopping.deferred(), quiet_writer_threads():
             trainer.fit(self.model, datamodule=self.data, ckpt_path=resumed, weights_only=True)
             self._keep_selection(trainer)
             self._keep_best(trainer)
@@ -90,7 +90,7 @@ class Training:
             self.model.policy.reload()
             standardise(self.model, self.data)
         load_trained(self.model, self.run.best)
-        distributed.on_rank_zero(lambda: trying(self.run.adapter, self._save_adapter))
+        distributed.on_rank_zero(lambda: report_failure(self.run.adapter, self._save_adapter))
 
     def _keep_selection(self, trainer: Any) -> None:
         """Write how the checkpoint was chosen, where the run was validated; all must call, since metrics pool."""
@@ -118,13 +118,13 @@ class Training:
 
     def _trainer(self) -> tuple[Any, Path | None]:
         """The trainer, and the state to go on from; the console is told which, and which ones are damaged."""
-        resumed, damaged = distributed.on_rank_zero(lambda: newest(self.run))
+        resumed, damaged = distributed.on_rank_zero(lambda: newest_state(self.run))
         for path in damaged:
             self.console.print(f"{path} is damaged and passed over", soft_wrap=True)
         if resumed is not None:
             self.console.print(f"resuming from {resumed}", soft_wrap=True)
         distributed.on_rank_zero(
-            lambda: take_back(self.run, resumed_at=None if resumed is None else self.run.step_of(resumed))
+            lambda: rewind_logs(self.run, resumed_at=None if resumed is None else self.run.step_of(resumed))
         )
         return make_trainer(self, resumed=resumed), resumed
 
@@ -211,8 +211,8 @@ def make_trainer(training: Training, *, resumed: Path | None) -> Any:
         logger=loggers,
         default_root_dir=run.path,
         strategy=training.strategy,
-        plugins=[*listed(configured["plugins"]), WholeFileIO()],
+        plugins=[*listed(configured["plugins"]), VerifiedCheckpointIO()],
         use_distributed_sampler=False,  # the loaders divide items themselves
         enable_checkpointing=False,  # Lightning's own
     )
-    return listen_for(trainer)
+    return handle_signals(trainer)

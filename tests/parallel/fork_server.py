@@ -43,7 +43,7 @@ PLACES: dict[str, tuple[Any, str]] = {
     "prediction": (Method, "predict_step"),
     "saving": (checkpoint_files.torch, "save"),
     "best": (checkpoint_files, "save_file"),
-    "samples": (callbacks, "append"),
+    "samples": (callbacks, "append_rows"),
     "adapter": (Policy, "save"),
     "table": (fit, "conclude"),
 }

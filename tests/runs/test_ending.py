@@ -54,8 +54,11 @@ def trainer(**environment: Any) -> Any:
 def test_slurm_queues_a_job_anew_on_its_signal_and_the_run_has_not_ended_well(
     by: Signals, requeued: Path
 ) -> None:
-    ending.listen_for(trainer(requeue_signal=by))
-    with pytest.raises(Stopped, match=r"saved\. SLURM job 12 is queued anew") as stop, ending.ending_well():
+    ending.handle_signals(trainer(requeue_signal=by))
+    with (
+        pytest.raises(Stopped, match=r"saved\. SLURM job 12 is queued anew") as stop,
+        ending.explain_ending(),
+    ):
         raise Stopped(by, "step 3 is finished and saved.")
     assert stop.value.exit_code == 128 + by
     assert requeued.read_text() == "requeue 12\n"
@@ -65,8 +68,8 @@ def test_slurm_queues_a_job_anew_on_its_signal_and_the_run_has_not_ended_well(
 def test_a_job_of_an_array_is_named_with_its_number(requeued: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "7")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
-    ending.listen_for(trainer())
-    with pytest.raises(Stopped), ending.ending_well():
+    ending.handle_signals(trainer())
+    with pytest.raises(Stopped), ending.explain_ending():
         raise Stopped(Signals.SIGUSR1)
     assert requeued.read_text() == "requeue 7_3\n"
 
@@ -78,10 +81,10 @@ def test_a_job_of_an_array_is_named_with_its_number(requeued: Path, monkeypatch:
 def test_no_other_signal_queues_it_and_none_where_that_is_off(
     by: Signals, auto: bool, requeued: Path
 ) -> None:
-    ending.listen_for(trainer(auto_requeue=auto))
+    ending.handle_signals(trainer(auto_requeue=auto))
     with (
         pytest.raises(Stopped, match=f"^stopped by {by.name}: the same command goes on"),
-        ending.ending_well(),
+        ending.explain_ending(),
     ):
         raise Stopped(by)
     assert not requeued.exists()
@@ -90,16 +93,16 @@ def test_no_other_signal_queues_it_and_none_where_that_is_off(
 @pytest.mark.filterwarnings("ignore")
 def test_a_requeue_that_fails_is_told(requeued: Path) -> None:
     (requeued.parent / "bin/scontrol").write_text("#!/bin/sh\necho no such job >&2\nexit 3\n")
-    ending.listen_for(trainer())
+    ending.handle_signals(trainer())
     told = r"SLURM job 12 could not be queued anew: scontrol ended with 3 no such job"
-    with pytest.raises(Stopped, match=told), ending.ending_well():
+    with pytest.raises(Stopped, match=told), ending.explain_ending():
         raise Stopped(Signals.SIGUSR1)
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.usefixtures("requeued")
 def test_lightning_sets_no_handlers_of_its_own() -> None:
-    found = ending.listen_for(trainer())
+    found = ending.handle_signals(trainer())
     with stopping.listening():
         before = {by: stopping.signal.getsignal(by) for by in stopping.SIGNALS}
         found._signal_connector.register_signal_handlers()
@@ -109,10 +112,10 @@ def test_lightning_sets_no_handlers_of_its_own() -> None:
 def test_a_folder_that_has_vanished_is_no_place_for_a_state(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "r")
     with pytest.raises(InputError, match=r"r: the run's folder is not there any more\. The same command"):
-        ending.still_there(run)
+        ending.check_run_exists(run)
     run.path.mkdir()
     (run.path / "environment.json").write_text("{}")
-    ending.still_there(run)
+    ending.check_run_exists(run)
 
 
 @pytest.mark.parametrize(
@@ -128,13 +131,13 @@ def test_a_folder_that_has_vanished_is_no_place_for_a_state(tmp_path: Path) -> N
     ],
 )
 def test_what_the_machine_refuses_a_run_says_how_to_go_on(error: Exception, told: str) -> None:
-    with pytest.raises(InputError, match=told) as raised, ending.ending_well():
+    with pytest.raises(InputError, match=told) as raised, ending.explain_ending():
         raise error
     assert str(raised.value).count("The same command goes on from the last checkpoint.") == 1
 
 
 def test_what_may_be_a_defect_stays_one() -> None:
-    with pytest.raises(OSError, match="closed"), ending.ending_well():
+    with pytest.raises(OSError, match="closed"), ending.explain_ending():
         raise OSError("closed")
 
 
@@ -154,7 +157,7 @@ def test_all_processes_end_by_the_signal_that_one_was_sent(monkeypatch: pytest.M
     monkeypatch.setattr(ending.distributed, "all_gather_object", lambda own: [own, Signals.SIGHUP])
     with pytest.raises(Stopped, match="SIGHUP"), stopping.listening(), stopping.deferred():
         assert stopping.requested_signal() is None
-        assert ending.agreed() is Signals.SIGHUP
+        assert ending.agreed_signal() is Signals.SIGHUP
     monkeypatch.setattr(ending.distributed, "all_gather_object", lambda own: [own, None])
     with stopping.listening():
-        assert ending.agreed() is None
+        assert ending.agreed_signal() is None

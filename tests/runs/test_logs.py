@@ -10,7 +10,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.runs.folder.run_folder import RunFolder
-from lalm_ambig.runs.logs import append, one_line_of_writers, take_back
+from lalm_ambig.runs.logs import append_rows, quiet_writer_threads, rewind_logs
 
 TABLE = "epoch,step,train/loss\r\n"
 
@@ -28,14 +28,14 @@ def test_a_table_keeps_the_whole_rows_of_steps_before_the_state(tmp_path: Path, 
     run = RunFolder(tmp_path)
     text = f"{TABLE}0,0,0.5\r\n0,1,0.4\r\n0,2,0.3\r\n{torn}"
     (tmp_path / "metrics.csv").write_bytes(text.encode(errors="surrogateescape"))
-    take_back(run, resumed_at=2)
+    rewind_logs(run, resumed_at=2)
     assert steps(run) == ["0", "1"]
 
 
 def test_a_table_without_whole_rows_is_begun_anew(tmp_path: Path) -> None:
     for text in ("", TABLE, TABLE[:7], f"{TABLE}0,3,0.1\r\n"):
         (tmp_path / "metrics.csv").write_text(text, newline="")
-        take_back(RunFolder(tmp_path), resumed_at=3)
+        rewind_logs(RunFolder(tmp_path), resumed_at=3)
         assert not (tmp_path / "metrics.csv").exists()
 
 
@@ -44,16 +44,16 @@ def test_a_table_without_whole_rows_is_begun_anew(tmp_path: Path) -> None:
 def test_responses_are_kept_up_to_the_state(tmp_path: Path, name: str, torn: str) -> None:
     first = '{"step": 2, "id": "ä\u2028"}\n'
     (tmp_path / name).write_text(f'{first}{{"step": 3, "id": "b"}}\n{torn}', encoding="utf-8")
-    take_back(RunFolder(tmp_path), resumed_at=2)
+    rewind_logs(RunFolder(tmp_path), resumed_at=2)
     assert (tmp_path / name).read_text(encoding="utf-8") == first
-    take_back(RunFolder(tmp_path), resumed_at=None)
+    rewind_logs(RunFolder(tmp_path), resumed_at=None)
     assert (tmp_path / name).read_text() == ""
 
 
 def test_rows_that_find_no_room_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "samples.jsonl").symlink_to("/dev/full")
     with pytest.raises(InputError, match=r"samples.jsonl: cannot be written: No space .* goes on from"):
-        append(tmp_path / "samples.jsonl", [{"step": 1}])
+        append_rows(tmp_path / "samples.jsonl", [{"step": 1}])
 
 
 def test_a_writing_thread_without_room_raises_where_it_is_used_and_prints_nothing(
@@ -65,7 +65,7 @@ def test_a_writing_thread_without_room_raises_where_it_is_used_and_prints_nothin
     printed = list[threading.ExceptHookArgs]()
     monkeypatch.setattr(threading, "excepthook", printed.append)
     before = threading.excepthook
-    with one_line_of_writers():
+    with quiet_writer_threads():
         writer = EventFileWriter(str(tmp_path))
         monkeypatch.setattr(RecordWriter, "write", full)
         with pytest.raises(OSError, match="No space"):

@@ -16,7 +16,14 @@ from lalm_ambig.evaluation.trained_items import TrainedItems, TrainedRun
 from lalm_ambig.methods.sft import SFT
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.runs.folder.run_folder import RunFolder
-from lalm_ambig.runs.trained_items import Past, found_in, keep_record, past_of, record_of_run, seen_by
+from lalm_ambig.runs.trained_items import (
+    StartHistory,
+    history_of_start,
+    overlap_of,
+    record_of_run,
+    used_items,
+    write_record,
+)
 
 PAPER = config_folder() / "paper"
 PRESETS = sorted(path.relative_to(PAPER).with_suffix("").as_posix() for path in PAPER.glob("*/*.yaml"))
@@ -54,7 +61,7 @@ def data_of(preset: str, roots: dict[str, Path], **options: Any) -> DataModule:
 
 
 def record(preset: str, data: DataModule) -> TrainedItems:
-    return TrainedItems((TrainedRun(preset, data.corpus.settings(), seen_by(data)),))
+    return TrainedItems((TrainedRun(preset, data.corpus.settings(), used_items(data)),))
 
 
 def kept(folder: Path, data: DataModule, start: Path | None = None) -> RunFolder:
@@ -62,12 +69,12 @@ def kept(folder: Path, data: DataModule, start: Path | None = None) -> RunFolder
     run = RunFolder(folder)
     folder.mkdir()
     run.config.write_text("")
-    assert keep_record(run, data, past(start, data)).notes == ()
+    assert write_record(run, data, past(start, data)).notes == ()
     return run
 
 
-def past(start: Path | None, data: DataModule) -> Past:
-    return past_of(SFT(Tiny(), reasoning=False, start=start), data, allow=False)
+def past(start: Path | None, data: DataModule) -> StartHistory:
+    return history_of_start(SFT(Tiny(), reasoning=False, start=start), data, allow=False)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -75,7 +82,7 @@ def test_its_own_test_is_clean(preset: str, roots: dict[str, Path]) -> None:
     data = data_of(preset, roots)
     test = data.items("test")
     assert len(test) > 0
-    assert found_in(record(preset, data), data, "test") == Overlap(0, 0, len(test))
+    assert overlap_of(record(preset, data), data, "test") == Overlap(0, 0, len(test))
 
 
 @pytest.mark.parametrize("method", FROM_SFT)
@@ -105,15 +112,15 @@ def test_all_of_iemocap_is_a_test_of_what_was_trained_on_crema_d(preset: str, ro
     other = data_of("lalm/iemocap_sft", roots)
     every = len(other.prepared.items())
     assert every == 45 and len(other.items("test")) == 9
-    assert found_in(record(preset, data_of(preset, roots)), other, "all") == Overlap(0, 0, every)
+    assert overlap_of(record(preset, data_of(preset, roots)), other, "all") == Overlap(0, 0, every)
 
 
 def test_one_part_of_chaosnli_is_a_test_of_what_was_trained_on_the_other(roots: dict[str, Path]) -> None:
     ours, theirs = (data_of(f"shala/chaosnli_{part}_shala", roots) for part in "sm")
-    assert not found_in(record("s", ours), theirs, "all").is_leaky
+    assert not overlap_of(record("s", ours), theirs, "all").is_leaky
     both = data_of("shala/chaosnli_shala", roots)
-    assert not found_in(record("both", both), ours, "test").is_leaky  # each part is split by itself
-    assert found_in(record("both", both), ours, "train").items == len(ours.items("train"))
+    assert not overlap_of(record("both", both), ours, "test").is_leaky  # each part is split by itself
+    assert overlap_of(record("both", both), ours, "train").items == len(ours.items("train"))
 
 
 @pytest.mark.parametrize("corpus", ["msp_podcast", "goemotions"])
@@ -123,5 +130,5 @@ def test_folds_of_paper_b_s_corpora_are_clean_and_their_neighbours_are_not(
     preset = f"shala/{corpus}_shala"
     for fold in FOLDS:
         data, next_one = (data_of(preset, roots, fold=f) for f in (fold, (fold + 1) % 5))
-        assert not found_in(record(preset, data), data, "test").is_leaky
-        assert found_in(record(preset, data), next_one, "test").items == len(next_one.items("test"))
+        assert not overlap_of(record(preset, data), data, "test").is_leaky
+        assert overlap_of(record(preset, data), next_one, "test").items == len(next_one.items("test"))

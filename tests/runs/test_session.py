@@ -16,7 +16,7 @@ from lalm_ambig.methods.sft import SFT
 from lalm_ambig.objectives.grpo import GRPOObjective
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.rewards.shala import Shala
-from lalm_ambig.runs.session import connect, started_from
+from lalm_ambig.runs.session import connect, weights_of_start
 
 
 def never(*_: object) -> None:
@@ -75,14 +75,14 @@ def test_training_goes_on_from_a_run_or_from_an_adapter_by_itself(tmp_path: Path
     run = tmp_path / "run"
     (run / "adapter").mkdir(parents=True)
     (run / "config.yaml").write_text("")
-    assert started_from(run) == run / "adapter"
+    assert weights_of_start(run) == run / "adapter"
     (run / "adapter/adapter_config.json").write_text("{}")
-    assert started_from(run / "adapter") == run / "adapter"
+    assert weights_of_start(run / "adapter") == run / "adapter"
     (run / "environment.json").write_text("{}")
     (run / "checkpoints").mkdir()
     with pytest.raises(InputError, match=f"model.start: .*checkpoints is not a run folder.* give {run}"):
-        started_from(run / "checkpoints")
+        weights_of_start(run / "checkpoints")
     with pytest.raises(
         InputError, match=r"is not a run folder: it has no config.yaml. Give a folder that fit printed"
     ):
-        started_from(tmp_path)
+        weights_of_start(tmp_path)

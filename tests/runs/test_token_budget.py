@@ -11,12 +11,12 @@ from lalm_ambig.methods.grpo import GRPO
 from lalm_ambig.methods.sft import SFT
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.rollouts.sampling import Sampling
-from lalm_ambig.runs.batch_checks.token_budget import described
+from lalm_ambig.runs.batch_checks.token_budget import budget_line
 from lalm_ambig.runs.session import connect
 
 
 def test_a_limit_that_cuts_is_named_with_the_share_that_it_cuts() -> None:
-    line = described(
+    line = budget_line(
         [100, 200, 256, 257, 300], {"model.generation.max_new_tokens": 256, "model.sampling": 280}
     )
     assert "256 tokens in the median, at most 300" in line
@@ -25,7 +25,7 @@ def test_a_limit_that_cuts_is_named_with_the_share_that_it_cuts() -> None:
 
 
 def test_a_limit_that_is_just_enough_cuts_nothing() -> None:
-    line = described([100, 256], {"model.generation.max_new_tokens": 256})
+    line = budget_line([100, 256], {"model.generation.max_new_tokens": 256})
     assert line.endswith("all within model.generation.max_new_tokens 256")
 
 

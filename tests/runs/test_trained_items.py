@@ -36,14 +36,14 @@ from lalm_ambig.runs.older_results import with_overlap
 from lalm_ambig.runs.trained_items import (
     allowed_in,
     copy_record,
-    found_in,
-    keep_record,
-    past_of,
+    history_of_start,
+    overlap_of,
     record_of_base,
     record_of_run,
     record_of_start,
     refuse_trained,
-    seen_line,
+    training_note,
+    write_record,
 )
 
 Make = Callable[..., RunFolder]
@@ -95,7 +95,7 @@ def make(tmp_path: Path, rows: Path) -> Make:
         run.config.write_text(json.dumps(config))
         if record:
             data = data_of(rows, **options)
-            keep_record(run, data, past_of(model_from(start), data, allow=True))
+            write_record(run, data, history_of_start(model_from(start), data, allow=True))
             copy_record(run, run.adapter)
         return run
 
@@ -118,11 +118,11 @@ def test_a_run_keeps_what_it_trains_on_and_chooses_by_beside_its_weights_too(mak
 
 def test_a_limit_is_kept_and_what_an_earlier_start_of_the_run_saw_stays(make: Make, rows: Path) -> None:
     run = make("r", record=False)
-    nothing = past_of(model_from(None), data_of(rows), allow=False)
-    keep_record(run, data_of(rows, limit=3), nothing)
+    nothing = history_of_start(model_from(None), data_of(rows), allow=False)
+    write_record(run, data_of(rows, limit=3), nothing)
     first = read_trained_items(run.path)
     assert first is not None and len(first.runs[0].items) == 6
-    keep_record(run, data_of(rows, limit=4), nothing)
+    write_record(run, data_of(rows, limit=4), nothing)
     second = read_trained_items(run.path)
     assert second is not None and set(first.runs[0].items) <= set(second.runs[0].items)
 
@@ -206,9 +206,9 @@ def test_a_start_that_has_seen_the_test_is_refused_in_one_line_or_marked(
     with pytest.raises(
         InputError, match=r"model.start: run s trained on \d of the 8 items, or chose"
     ) as raised:
-        past_of(start, data_of(rows, **other), allow=False)
+        history_of_start(start, data_of(rows, **other), allow=False)
     assert remedy in str(raised.value) and "\n" not in str(raised.value)
-    past = past_of(start, data_of(rows, **other), allow=True)
+    past = history_of_start(start, data_of(rows, **other), allow=True)
     assert past.overlap.is_leaky and past.notes[0].startswith("NOT A TEST: run s")
 
 
@@ -216,16 +216,16 @@ def test_a_remedy_is_only_given_where_it_works(make: Make, rows: Path) -> None:
     sft = make("sft")
     dpo = make("dpo", start=sft.path, seed=1)  # marked: sft has seen some of the test of seed 1
     with pytest.raises(InputError) as raised:
-        past_of(model_from(dpo.path), data_of(rows, seed=5), allow=False)
+        history_of_start(model_from(dpo.path), data_of(rows, seed=5), allow=False)
     assert "runs dpo, sft trained on" in str(raised.value)
     assert "this is no test. Give --allow-trained-items, which" in str(raised.value)
 
 
 def test_the_own_split_goes_on_and_each_fold_from_its_own(make: Make, rows: Path) -> None:
-    assert not past_of(model_from(make("s").path), data_of(rows), allow=False).overlap.is_leaky
+    assert not history_of_start(model_from(make("s").path), data_of(rows), allow=False).overlap.is_leaky
     for fold in range(5):
         start = make(f"x-fold{fold}", fold=fold).path
-        past = past_of(model_from(start), data_of(rows, fold=fold), allow=False)
+        past = history_of_start(model_from(start), data_of(rows, fold=fold), allow=False)
         assert (past.overlap.items, past.notes) == (0, [])
 
 
@@ -233,9 +233,9 @@ def test_validation_items_that_a_start_was_trained_on_are_said(make: Make, rows:
     start = make("s", fold=1)
     data = data_of(rows, fold=1)
     data.corpus.seed = 0
-    past = past_of(model_from(start.path), data, allow=False)
+    past = history_of_start(model_from(start.path), data, allow=False)
     assert past.chosen_by is not None and past.chosen_by.items == 0
-    past = past_of(model_from(make("t", seed=9).path), data_of(rows), allow=True)
+    past = history_of_start(model_from(make("t", seed=9).path), data_of(rows), allow=True)
     assert any(
         "validation items, which choose the checkpoint, were trained on by run t" in n for n in past.notes
     )
@@ -254,10 +254,10 @@ def test_an_overlap_is_refused_unless_allowed() -> None:
 
 def test_all_splits_of_a_trained_corpus_are_no_test_and_of_another_they_are(make: Make, rows: Path) -> None:
     record = record_of_run(make("r"))
-    assert found_in(record, data_of(rows), "all") == Overlap(32, 0, 40, ("r",))
+    assert overlap_of(record, data_of(rows), "all") == Overlap(32, 0, 40, ("r",))
     other = rows.with_name("other.jsonl")
     other.write_text(rows.read_text().replace("the text of", "what was said in"))
-    assert found_in(record, data_of(other), "all") == Overlap(0, 0, 40)
+    assert overlap_of(record, data_of(other), "all") == Overlap(0, 0, 40)
 
 
 def asked(**given: Any) -> argparse.Namespace:
@@ -355,13 +355,13 @@ def test_predict_says_of_one_item_that_it_was_trained_on(make: Make, rows: Path)
     ids = data_of(rows).items("train").source.ids()
     loaded = Loaded(parse([f"--config={run.config}"]), run.adapter, "r", run)
     text = f"The text of NUMBER {ids[0][1:]} is this one here!"
-    assert seen_line(loaded, Item("x", (), text=text)) == (
+    assert training_note(loaded, Item("x", (), text=text)) == (
         f"Run r was trained on this, or chose its checkpoint by it, as item {ids[0]}."
     )
-    assert seen_line(loaded, Item("x", (), text="something else")) is None
+    assert training_note(loaded, Item("x", (), text="something else")) is None
     for path in (run.path, run.adapter):
         (path / FILE).unlink()
-    assert seen_line(loaded, Item("x", (), text=text)) == (
+    assert training_note(loaded, Item("x", (), text=text)) == (
         f"Whether run r was trained on this is not known: it keeps no {FILE}."
     )
     bare = parse(
@@ -370,7 +370,7 @@ def test_predict_says_of_one_item_that_it_was_trained_on(make: Make, rows: Path)
             for name in ("policy/tiny.yaml", "data/demo.yaml", "method/sft_kl_only.yaml")
         ]
     )
-    assert seen_line(Loaded(bare, None, "base"), Item("x", (), text=text)) is None
+    assert training_note(Loaded(bare, None, "base"), Item("x", (), text=text)) is None
 
 
 def test_a_damaged_record_stops_the_command(make: Make) -> None:
@@ -382,4 +382,6 @@ def test_a_damaged_record_stops_the_command(make: Make) -> None:
 
 def test_a_record_without_items_is_no_overlap(tmp_path: Path, rows: Path) -> None:
     write_trained_items(tmp_path, TrainedItems())
-    assert found_in(read_trained_items(tmp_path) or TrainedItems(), data_of(rows), "test") == Overlap(0, 0, 8)
+    assert overlap_of(read_trained_items(tmp_path) or TrainedItems(), data_of(rows), "test") == Overlap(
+        0, 0, 8
+    )

@@ -30,7 +30,7 @@ SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Long:
+class LongItem:
     """An item that does not fit. Its parts are in tokens."""
 
     id: str
@@ -119,7 +119,7 @@ def refuse_long(model: Method, encoder: Encoder, *, prompt: int) -> None:
     )
 
 
-def too_long(model: Method, data: DataModule, encoder: Encoder, *, limit: int) -> list[Long]:
+def too_long(model: Method, data: DataModule, encoder: Encoder, *, limit: int) -> list[LongItem]:
     """The items of the splits that a policy will see which do not fit, in the corpus's order."""
     found = []
     for split in data.needs.splits:
@@ -135,7 +135,7 @@ def too_long(model: Method, data: DataModule, encoder: Encoder, *, limit: int) -
     return found
 
 
-def _measured(model: Method, encoder: Encoder, split: Portion, *, prompt: int) -> Long:
+def _measured(model: Method, encoder: Encoder, split: Portion, *, prompt: int) -> LongItem:
     """An item of a split, without a curated response, and what may follow it.
 
     Behind reasoning the rest of the form is put, and a class name; an answer in words is all of the response.
@@ -143,10 +143,10 @@ def _measured(model: Method, encoder: Encoder, split: Portion, *, prompt: int) -
     shortest = _shortest(encoder)
     evaluated = model.generation.max_new_tokens if model.generates_text else 0
     written = model.sampled_tokens if split == "train" else evaluated
-    return Long("input", split, prompt, shortest, 0 if encoder.answer is None else shortest, written)
+    return LongItem("input", split, prompt, shortest, 0 if encoder.answer is None else shortest, written)
 
 
-def _shorter(found: Sequence[Long], *, limit: int, training: bool) -> list[str]:
+def _shorter(found: Sequence[LongItem], *, limit: int, training: bool) -> list[str]:
     """The settings that would let all of them in, where only what the policy writes is too long."""
     room = limit - max(item.prompt + item.beside for item in found)
     if room < 1 or any(item.prompt + item.given > limit for item in found):

@@ -26,10 +26,10 @@ def budget_notes(model: Method, data: DataModule, encoder: Encoder) -> list[str]
     limits = {"model.generation.max_new_tokens": model.generation.max_new_tokens}
     if model.sampled_tokens:
         limits["model.sampling.max_new_tokens"] = model.sampled_tokens
-    return [described(lengths, limits)]
+    return [budget_line(lengths, limits)]
 
 
-def described(lengths: Sequence[int], limits: dict[str, int]) -> str:
+def budget_line(lengths: Sequence[int], limits: dict[str, int]) -> str:
     """One line on texts of these lengths, in rising order, under limits by their names."""
     about = f"curated texts have {statistics.median_low(lengths)} tokens in the median, at most {lengths[-1]}"
     shares = {name: sum(n > limit for n in lengths) / len(lengths) for name, limit in limits.items()}

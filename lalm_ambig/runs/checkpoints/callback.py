@@ -22,14 +22,14 @@ from lalm_ambig.core.lightning_internals import first_iteration_kept, set_batche
 from lalm_ambig.core.stopping import Stopped
 from lalm_ambig.policies.weights.sharding import trained_weights
 from lalm_ambig.runs.checkpoints.files import (
-    is_whole,
+    is_readable,
     remove,
     write_checkpoint_folder,
     write_weights,
 )
 from lalm_ambig.runs.checkpoints.selection import Validation
 from lalm_ambig.runs.folder.run_folder import RunFolder
-from lalm_ambig.runs.processes.ending import agreed, still_there
+from lalm_ambig.runs.processes.ending import agreed_signal, check_run_exists
 from lalm_ambig.runs.processes.strategies import saves_folders
 
 KEPT = 2
@@ -69,7 +69,7 @@ class SavedState(Callback):
         step = trainer.global_step
         if step == self.begun:
             return
-        self.begun, by = step, agreed()
+        self.begun, by = step, agreed_signal()
         if step != self.saved_at and (by is not None or step % self.every == 0):
             self.saved_at = step
             self.save(trainer)
@@ -79,11 +79,11 @@ class SavedState(Callback):
 
     def on_validation_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         if not trainer.sanity_checking:
-            distributed.on_rank_zero(lambda: still_there(self.run))
+            distributed.on_rank_zero(lambda: check_run_exists(self.run))
 
     def save(self, trainer: lightning.Trainer) -> None:
         """Write the state as it is now; every process must call."""
-        distributed.on_rank_zero(lambda: still_there(self.run))
+        distributed.on_rank_zero(lambda: check_run_exists(self.run))
         for logger in trainer.loggers:
             logger.save()
         path = self.run.checkpoint(trainer.global_step)
@@ -191,11 +191,11 @@ class StartIsCandidate(Callback):
         trainer.training = True
 
 
-def newest(run: RunFolder) -> tuple[Path | None, list[Path]]:
+def newest_state(run: RunFolder) -> tuple[Path | None, list[Path]]:
     """The newest state that can be read whole, and newer ones that cannot."""
     damaged: list[Path] = []
     for path in run.saved():
-        if is_whole(path):
+        if is_readable(path):
             return path, damaged
         damaged.append(path)
     return None, damaged

@@ -23,7 +23,7 @@ FAILED = (OSError, RuntimeError, SafetensorError)
 OS_ERROR = re.compile(r"I/O error: (.+?) \(os error")
 
 
-class WholeFileIO(TorchCheckpointIO):
+class VerifiedCheckpointIO(TorchCheckpointIO):
     """Lightning's way of writing a checkpoint, made sure of: InputError where the file cannot be written whole."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
@@ -53,19 +53,21 @@ def write_weights(path: Path, weights: dict[str, Tensor]) -> None:
 def write_checkpoint_folder(path: Path, save: Callable[[Path], None]) -> None:
     """A checkpoint into which every process writes: `save` fills a folder, which then gets its name."""
     unfinished = path.with_name(f"{UNFINISHED}{path.name}")
-    distributed.on_rank_zero(lambda: trying(path, lambda: shutil.rmtree(unfinished, ignore_errors=True)))
-    trying(path, lambda: save(unfinished))
+    distributed.on_rank_zero(
+        lambda: report_failure(path, lambda: shutil.rmtree(unfinished, ignore_errors=True))
+    )
+    report_failure(path, lambda: save(unfinished))
     distributed.barrier()
 
     def finish() -> None:
-        if not is_whole(unfinished):
+        if not is_readable(unfinished):
             raise OSError("what was written cannot be read back")
         replace_folder(unfinished, path)
 
-    distributed.on_rank_zero(lambda: trying(path, finish))
+    distributed.on_rank_zero(lambda: report_failure(path, finish))
 
 
-def is_whole(path: Path) -> bool:
+def is_readable(path: Path) -> bool:
     """Whether every file of a checkpoint can be read back to its last byte (checksums, not contents)."""
     files = [file for file in path.rglob("*") if file.suffix == ".pt"] if path.is_dir() else [path]
     return bool(files) and all(_is_whole_file(file) for file in files)
@@ -100,10 +102,10 @@ def _written(path: Path, write: Callable[[Path], None]) -> None:
             if not _is_whole_file(unfinished):
                 raise OSError("what was written cannot be read back")
 
-    trying(path, attempt)
+    report_failure(path, attempt)
 
 
-def trying(path: Path, attempt: Callable[[], None]) -> None:
+def report_failure(path: Path, attempt: Callable[[], None]) -> None:
     """Write something of a run. InputError where the machine cannot."""
     try:
         attempt()

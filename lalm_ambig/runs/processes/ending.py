@@ -25,7 +25,7 @@ _REQUEUES: dict[Signals, SLURMEnvironment] = {}
 """The signal on which the job that this process is part of asks SLURM to run it again."""
 
 
-def listen_for(trainer: Any) -> Any:
+def handle_signals(trainer: Any) -> Any:
     """Return the trainer without Lightning's handlers of signals: `core.stopping` listens.
 
     Where Lightning would requeue a SLURM job on a signal, `ending_well` does.
@@ -39,7 +39,7 @@ def listen_for(trainer: Any) -> Any:
     return trainer
 
 
-def agreed() -> Signals | None:
+def agreed_signal() -> Signals | None:
     """The signal by which any process of the run was asked to end, the same in all; all must call."""
     signals = [one for one in distributed.all_gather_object(stopping.requested_signal()) if one is not None]
     if not signals:
@@ -48,20 +48,20 @@ def agreed() -> Signals | None:
     return signals[0]
 
 
-def still_there(run: RunFolder) -> None:
+def check_run_exists(run: RunFolder) -> None:
     """InputError where the run's folder has vanished: a state written to its place would be on another file system."""
     if not (run.path / "environment.json").is_file():
         raise InputError("the run's folder is not there any more.", where=str(run.path), remedy=GOES_ON)
 
 
-def clear_up(run: RunFolder) -> None:
+def remove_leftovers(run: RunFolder) -> None:
     """Delete what a process of this run has not finished that was killed."""
     for folder in (run.path, run.checkpoints, *(run.path / "evaluation").glob("*")):
         remove_unfinished(folder)
 
 
 @contextmanager
-def ending_well() -> Iterator[None]:
+def explain_ending() -> Iterator[None]:
     """Around a run: what its last line says after a signal, and after a failure of the machine's.
 
     Raises Stopped, or InputError for a full disk, a folder that may not be written, or one that has vanished.

@@ -20,12 +20,12 @@ from lalm_ambig.config.cli import Cli
 from lalm_ambig.core import distributed, stopping
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.lightning_internals import start_other_processes
-from lalm_ambig.runs.processes.ending import GOES_ON, listen_for
+from lalm_ambig.runs.processes.ending import GOES_ON, handle_signals
 from lalm_ambig.runs.processes.strategies import CheckOnDevice
 
 PATIENCE = timedelta(hours=2)
 """How long a process waits for the others, which may be reading a corpus for the first time."""
-LOOK_EVERY_S = 1.0
+POLL_S = 1.0
 LOST = re.compile(r"gloo|NCCL|connection (was )?(reset|closed|refused)|broken pipe|socket", re.IGNORECASE)
 """In messages of torch's backends, when a process cannot be reached any more."""
 FIRST = "LALM_AMBIG_FIRST_PROCESS"
@@ -62,7 +62,7 @@ def quiet_libraries() -> None:
         warnings.filterwarnings("ignore", message=message)
 
 
-def evaluating() -> dict[str, Any]:
+def prediction_settings() -> dict[str, Any]:
     """Settings of a trainer that only predicts; the trainer adds to its list of callbacks."""
     return {
         "logger": False,
@@ -74,7 +74,7 @@ def evaluating() -> dict[str, Any]:
 
 def single_device_trainer(cli: Cli) -> Any:
     """A trainer for evaluation on one device, whatever the configuration trains on."""
-    return listen_for(cli.make_trainer(strategy="auto", devices=1, num_nodes=1, **evaluating()))
+    return handle_signals(cli.make_trainer(strategy="auto", devices=1, num_nodes=1, **prediction_settings()))
 
 
 def launch(cli: Cli) -> Any:
@@ -82,10 +82,12 @@ def launch(cli: Cli) -> Any:
 
     Evaluation keeps the whole weights in every process, whatever the strategy of training is, and divides the items.
     """
-    trainer = listen_for(cli.make_trainer(strategy="auto", **evaluating()))
+    trainer = handle_signals(cli.make_trainer(strategy="auto", **prediction_settings()))
     if trainer.world_size == 1:
         return trainer
-    trainer = listen_for(cli.make_trainer(strategy=DDPStrategy(timeout=PATIENCE), **evaluating()))
+    trainer = handle_signals(
+        cli.make_trainer(strategy=DDPStrategy(timeout=PATIENCE), **prediction_settings())
+    )
     strategy = trainer.strategy
     _watch_parent()
     if not strategy.cluster_environment.creates_processes_externally:
@@ -109,7 +111,7 @@ def process_guard() -> Iterator[None]:
         by = stopping.requested_signal()
         if by is not None:
             raise stopping.Stopped(by) from error
-        time.sleep(3 * LOOK_EVERY_S)  # the watch of the first process knows which one is gone
+        time.sleep(3 * POLL_S)  # the watch of the first process knows which one is gone
         raise InputError("another process of this run is gone.", remedy=GOES_ON) from error
     except BaseException:
         _kill_started()
@@ -132,7 +134,7 @@ def _watch_parent() -> None:
 
     def look() -> None:
         while os.getppid() == parent:
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(POLL_S)
         print(
             f"error: process {own} stops: the first process is gone. {GOES_ON}", file=sys.stderr, flush=True
         )
@@ -148,7 +150,7 @@ def _watch_children(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
 
     def look() -> None:
         while True:
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(POLL_S)
             codes = [process.poll() for process in processes]
             failed = [n for n, code in enumerate(codes, start=1) if code]
             if failed:
