@@ -7,9 +7,13 @@ from types import ModuleType
 
 import pytest
 
+import data_curation
+import data_curation.acoustic
+import data_curation.chat
 import lalm_ambig.baselines
 import lalm_ambig.core
 import lalm_ambig.distributions
+import lalm_ambig.exporting
 import lalm_ambig.metrics
 import lalm_ambig.objectives
 import lalm_ambig.rewards
@@ -20,10 +24,14 @@ from lalm_ambig.core.discovery import module_names, module_of
 ROOMS = (
     lalm_ambig.baselines,
     lalm_ambig.core,
+    lalm_ambig.exporting,
     lalm_ambig.metrics,
     lalm_ambig.objectives,
     lalm_ambig.rewards,
     lalm_ambig.tabular,
+    data_curation,
+    data_curation.acoustic,
+    data_curation.chat,
 )
 PATHS = [f"{room.__name__}.{name}" for room in ROOMS for name in module_names(room)]
 PUBLIC = [
