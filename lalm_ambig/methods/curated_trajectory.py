@@ -56,8 +56,15 @@ class CuratedTrajectory:
         parts = compute_rewards(rewards, groups, label_dist=batch.label_dist, items=batch.items)
         return total_reward(rewards, parts)[:, 0]
 
-    def joined(self, sampled: Trajectories, batch: Batch) -> Trajectories:
-        """Each group with the curated response as its last trajectory; its old log-probabilities are NaN."""
+    def joined(self, sampled: Trajectories, batch: Batch, *, reward: Float[Tensor, " group"]) -> Trajectories:
+        """Each group with the curated response as its last trajectory; its old log-probabilities are NaN.
+
+        Args:
+            sampled: The policy's own responses.
+            batch: Their items, with curated responses.
+            reward: Total reward of each curated response.
+        """
+        assert sampled.rewards is not None, "new trajectories have rewards"
         curated = _demonstrations(batch)
         width = max(sampled.ids.shape[-1], curated.response.ids.shape[-1])
 
@@ -78,6 +85,7 @@ class CuratedTrajectory:
             old_log_probs=join(sampled.old_log_probs, not_scored),
             sampled_log_probs=join(sampled.sampled_log_probs, not_scored),
             advantages=pad(sampled.advantages, (0, 1)),
+            rewards=torch.cat([sampled.rewards, reward[:, None]], dim=1),
         )
 
     def baseline(self, group_size: int) -> Bool[Tensor, " trajectory"]:

@@ -20,7 +20,7 @@ Where this departs from the papers, or decides what they leave open:
    all tokens. All three are off by default.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,14 +57,6 @@ from lalm_ambig.rewards.total import compute_rewards, total_reward
 from lalm_ambig.rollouts.groups import GroupSampling, sample_groups
 from lalm_ambig.rollouts.passages import PassSettings, score_spans
 from lalm_ambig.rollouts.sampling import Sampling
-
-
-@dataclass(frozen=True)
-class RewardedTrajectories:
-    """New trajectories of some groups, and the total reward of each."""
-
-    trajectories: Trajectories
-    rewards: Float[Tensor, "group trajectory"]
 
 
 class GRPO(Method):
@@ -219,14 +211,13 @@ class GRPO(Method):
         rows, self.rollout_rows = self._rows_to_sample(batch), []
         baseline = None if self.curated is None else self.curated.baseline(self.grouping.group_size)
         width = self.grouping.group_size if baseline is None else len(baseline)
-        rewards = torch.zeros(len(batch.items), width, device=batch.label_dist.device)
-        trajectories = Trajectories.empty(rewards)
+        trajectories = Trajectories.empty(len(batch.items), width, device=batch.label_dist.device)
         if rows:
-            sampled = self._sample(batch.select(rows))
-            rewards[rows] = sampled.rewards
-            trajectories = sampled.trajectories.scatter(rows, total=len(rewards))
-        trajectories = replace(trajectories, advantages=self._advantages(rewards, baseline=baseline))
-        self._log(batch, rewards=rewards, advantages=trajectories.advantages, rows=rows)
+            trajectories = self._sample(batch.select(rows)).scatter(rows, total=len(batch.items))
+        assert trajectories.rewards is not None, "new trajectories have rewards"
+        advantage = self._advantages(trajectories.rewards, baseline=baseline)
+        self._log(batch, rewards=trajectories.rewards, advantages=advantage, rows=rows)
+        trajectories = replace(trajectories, advantages=advantage)
         if self.reference is None:
             return trajectories
         with self.reference.active(self.policy):
@@ -239,25 +230,26 @@ class GRPO(Method):
         zero = torch.stack([reward.always_zero(batch.label_dist) for reward in self.rewards if reward.weight])
         return [int(row) for row in (~zero.all(0)).nonzero()[:, 0]]
 
-    def _sample(self, batch: Batch) -> RewardedTrajectories:
-        """Responses to each prompt, logged, with what each trajectory of its group earns."""
+    def _sample(self, batch: Batch) -> Trajectories:
+        """Responses to each prompt, logged, with the reward of each trajectory of its group."""
         settings = GroupSampling(self.sampling, self.grouping.group_size, self.global_step, self.shares)
         groups = sample_groups(self.encoder, batch, settings)
         parts = compute_rewards(self.rewards, groups, label_dist=batch.label_dist, items=batch.items)
         rewards = total_reward(self.rewards, parts)
-        trajectories = Trajectories.from_groups(groups, mask_truncated=self.grouping.mask_truncated)
+        trajectories = Trajectories.from_groups(
+            groups, rewards=rewards, mask_truncated=self.grouping.mask_truncated
+        )
         self.values |= {f"reward/{name}": values for name, values in parts.items()}
         self.values |= {"reward": rewards, **rollout_values(groups, batch.label_dist)}
         columns = {"js_div_bits": response_js_bits(groups, batch.label_dist), **parts}
         self.rollout_rows = rollout_rows(batch.items, groups, columns)
         if self.curated is None:
-            return RewardedTrajectories(trajectories, rewards)
+            return trajectories
         best = self.curated.reward(
             self.encoder, batch, rewards=self.rewards, pass_settings=self.pass_settings
         )
         self.values["curated_not_best"] = (best < rewards.max(-1).values).float()
-        trajectories = self.curated.joined(trajectories, batch)
-        return RewardedTrajectories(trajectories, torch.cat([rewards, best[:, None]], dim=1))
+        return self.curated.joined(trajectories, batch, reward=best)
 
     def _advantages(
         self, rewards: Float[Tensor, "group trajectory"], *, baseline: Bool[Tensor, " trajectory"] | None

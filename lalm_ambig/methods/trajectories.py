@@ -32,32 +32,51 @@ class Trajectories:
     advantages: Float[Tensor, "group trajectory"]
     ref_log_probs: Float[Tensor, "group trajectory token"] | None = None
     """In nats, under the reference; None where no penalty is taken."""
+    rewards: Float[Tensor, "group trajectory"] | None = None
+    """Total reward of each trajectory; None in a checkpoint of an earlier version, where nothing needs it any more."""
 
     @classmethod
-    def from_groups(cls, groups: Groups, *, mask_truncated: bool) -> "Trajectories":
+    def from_groups(
+        cls, groups: Groups, *, rewards: Float[Tensor, "group rollout"], mask_truncated: bool
+    ) -> "Trajectories":
         """The policy's own responses, with advantages of 0.
 
         The loss leaves out the class name's tokens, since the reward does not depend on them. That is our choice.
 
         Args:
             groups: Sampled responses.
+            rewards: Total reward of each response.
             mask_truncated: Leave all tokens of truncated responses out of the loss.
         """
         loss_mask = groups.mask & ~groups.is_answer_token
         if mask_truncated:
             loss_mask = loss_mask & ~groups.truncated[..., None]
-        advantages = torch.zeros(groups.mask.shape[:2], device=groups.mask.device)
-        not_scored = torch.full_like(groups.log_probs, torch.nan)
-        return cls(groups.ids, groups.mask, loss_mask, not_scored, groups.log_probs, advantages)
+        return cls(
+            ids=groups.ids,
+            mask=groups.mask,
+            loss_mask=loss_mask,
+            old_log_probs=torch.full_like(groups.log_probs, torch.nan),
+            sampled_log_probs=groups.log_probs,
+            advantages=torch.zeros_like(rewards),
+            rewards=rewards,
+        )
 
     @classmethod
-    def empty(cls, like: Float[Tensor, "group trajectory"]) -> "Trajectories":
-        """Trajectories without a token, as many as `like` has numbers."""
-        zeros = torch.zeros(*like.shape, 1, device=like.device)
-        return cls(zeros.long(), zeros.bool(), zeros.bool(), zeros + torch.nan, zeros, torch.zeros_like(like))
+    def empty(cls, groups: int, trajectories: int, *, device: torch.device) -> "Trajectories":
+        """So many groups of trajectories without a token, with rewards of 0."""
+        zeros = torch.zeros(groups, trajectories, 1, device=device)
+        return cls(
+            ids=zeros.long(),
+            mask=zeros.bool(),
+            loss_mask=zeros.bool(),
+            old_log_probs=zeros + torch.nan,
+            sampled_log_probs=zeros,
+            advantages=zeros[..., 0],
+            rewards=zeros[..., 0],
+        )
 
     def scatter(self, rows: list[int], *, total: int) -> "Trajectories":
-        """These groups at `rows` of `total` groups; the other groups have trajectories without a token."""
+        """These groups at `rows` of `total` groups; the others have trajectories without a token and rewards of 0."""
         values = {name: value for name, value in self.state().items() if value is not None}
         scattered = {name: value.new_zeros(total, *value.shape[1:]) for name, value in values.items()}
         scattered["old_log_probs"] += torch.nan
