@@ -1,4 +1,4 @@
-"""A policy to be evaluated or asked: one that a run has trained, or a base model as it is."""
+"""The policy that a command evaluates or asks: trained by a run, or a base model."""
 
 import argparse
 import sys
@@ -20,22 +20,22 @@ from lalm_ambig.runs.folder.run_folder import RunFolder, open_run
 SKIP_LONG = (
     "leave items out, counted and listed, that are too long for the model together with its longest response"
 )
-"""Help of an option that commands share."""
+"""Help of `--skip-long`."""
 LIMIT = "only N items of each split: a fixed sample in which speakers, parts and majority classes have their shares"
-"""The same of another."""
+"""Help of `--limit`."""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A method around a policy that is not yet read from disk, and what it was."""
+    """A method around a policy, which is not read from disk yet, and where it is from."""
 
     cli: Cli
     adapter: Path | None
     """Trained weights; None for a base model."""
     label: str
-    """For tables: the run's name, or `base`."""
+    """Name in tables: the run's, or `base`."""
     run: RunFolder | None = None
-    """The run whose policy it is."""
+    """The run that trained the policy."""
 
     @property
     def model(self) -> Method:
@@ -44,7 +44,7 @@ class Loaded:
 
     @property
     def data(self) -> DataModule:
-        """The run's own data, of which nothing is read yet; for a base model a demo, to hold defaults."""
+        """The run's data, which is not read yet. A base model has that of the demo, for its defaults."""
         data: DataModule = self.cli.datamodule
         return data
 
@@ -58,20 +58,26 @@ class Source:
 
 
 def source_of(loaded: Loaded, target: Corpus) -> Source | None:
-    """What the policy was trained on, where that is another corpus than `target` (A, Table 3); else None.
+    """Return the corpus that the policy was trained on, if that is not `target`.
 
-    Another is: one of another name, or with other classes, another part of it than the one that was trained on, or
-    another file of JSON Lines. A base model has none.
-    InputError where the classes stood in a file that is gone.
+    This is the cross-domain evaluation of ambiguity-aware LALM, Table 3. A corpus is another one if it has another
+    name, other classes, or another part than was trained on. So is another file of JSON Lines. A base model has none.
+
+    Args:
+        loaded: The policy.
+        target: The corpus that is evaluated.
+
+    Raises:
+        InputError: The classes were in a file that is gone.
     """
-    own = loaded.data.corpus
-    if loaded.adapter is None or own is target:
+    source = loaded.data.corpus
+    if loaded.adapter is None or source is target:
         return None
-    if own.name == target.name and own.part is not None and own.part != target.part:
-        return Source(f"{own.name} ({own.part})", own.categories)
-    alike = own.name == target.name and (not target.root.is_file() or own.root.name == target.root.name)
+    if source.name == target.name and source.part is not None and source.part != target.part:
+        return Source(f"{source.name} ({source.part})", source.categories)
+    alike = source.name == target.name and (not target.root.is_file() or source.root.name == target.root.name)
     try:
-        categories = own.categories
+        categories = source.categories
     except InputError as error:
         if alike:  # the same file, in another place
             return None
@@ -80,11 +86,12 @@ def source_of(loaded: Loaded, target: Corpus) -> Source | None:
         ) from error
     if alike and categories == target.categories:
         return None
-    return Source(own.name if own.name != target.name else f"{own.name} ({own.root.name})", categories)
+    name = source.name if source.name != target.name else f"{source.name} ({source.root.name})"
+    return Source(name, categories)
 
 
 def add_policy_options(parser: argparse.ArgumentParser) -> None:
-    """The options by which a command takes a policy."""
+    """Add the options that name a policy and how it answers."""
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument(
         "--run", type=Path, metavar="DIR", help="a run folder of fit: its policy, adapter and prompt"
@@ -124,7 +131,7 @@ def add_policy_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_path_option(parser: argparse.ArgumentParser) -> None:
-    """The option that names another place of the base model than the configuration does."""
+    """Add the option for the base model's folder on this machine."""
     parser.add_argument(
         "--policy.path",
         dest="policy_path",
@@ -134,13 +141,20 @@ def add_path_option(parser: argparse.ArgumentParser) -> None:
 
 
 def path_arguments(options: argparse.Namespace) -> list[str]:
-    """The same option as `fit` takes it."""
+    """Return the option of `add_path_option` in the form that `fit` takes."""
     path = vars(options).get("policy_path")
     return [] if path is None else [f"--policy.path={path}"]
 
 
 def load(options: argparse.Namespace) -> Loaded:
-    """What the options name; InputError where it is no run, has no trained weights, or is no configuration."""
+    """Return the method and policy that the options name.
+
+    Args:
+        options: Those of `add_policy_options`.
+
+    Raises:
+        InputError: There is no such run or configuration, or the run has no trained weights.
+    """
     folder, more = config_folder(), [*path_arguments(options), *allowed(options)]
     if options.run is not None:
         run = open_run(options.run)
@@ -166,7 +180,7 @@ def load(options: argparse.Namespace) -> Loaded:
 
 
 def _rooted(options: argparse.Namespace) -> list[str]:
-    """The corpus's folder, where a command takes one."""
+    """Return the corpus's folder as `fit` takes it, if the command has that option."""
     root = vars(options).get("root")
     return [] if root is None else [f"--data.corpus.init_args.root={root}"]
 

@@ -1,4 +1,4 @@
-"""The parts of a run put together: corpus read, weights loaded, encoder and cached features in place."""
+"""Joins the parts of a run: reads the corpus, loads the policy, and gives the method its encoder and features."""
 
 import sys
 from collections.abc import Sequence
@@ -92,7 +92,7 @@ def connect(
 
 
 def needs_of(model: Method, *, splits: tuple[Portion, ...] = SPLITS) -> MethodNeeds:
-    """What a method asks of the data.
+    """Return what a method needs of the data.
 
     Args:
         model: The method.
@@ -132,9 +132,13 @@ def _tell(about: str, notes: Sequence[str]) -> None:
 
 
 def weights_of_start(start: Path) -> Path:
-    """The trained weights that training goes on from: a run's, or an adapter of PEFT by itself.
+    """Return the folder of the adapter that training starts from.
 
-    InputError where the folder is neither, or where the run has not ended.
+    Args:
+        start: A run of `fit`, or an adapter of PEFT.
+
+    Raises:
+        InputError: The folder is neither, or the run has not ended.
     """
     if (Path(start).expanduser() / SETTINGS).is_file():
         return Path(start).expanduser()
@@ -149,9 +153,13 @@ def weights_of_start(start: Path) -> Path:
 
 
 def standardise(model: Method, data: DataModule) -> None:
-    """Start an untrained projector on standardised features, where the policy is set so.
+    """Let an untrained projector start on standardised features, if the policy is set so.
 
-    The moments are those of the training clips under the encoder as it is now, before any training.
+    Call it before training: the moments are those of the training clips under the present encoder.
+
+    Args:
+        model: The method, around a loaded policy.
+        data: Data with an encoder.
     """
     policy = model.policy
     if model.start is not None:  # its projector is trained already
@@ -165,7 +173,15 @@ def standardise(model: Method, data: DataModule) -> None:
 
 
 def load_trained(model: Method, weights: Path) -> None:
-    """Put trained weights (`checkpoints/best.safetensors`) into the model's policy."""
+    """Put trained weights into the policy.
+
+    Args:
+        model: The method.
+        weights: `checkpoints/best.safetensors` of a run.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
     try:
         model.policy.load_state_dict(load_file(weights), strict=False)
     except SafetensorError as error:

@@ -22,7 +22,7 @@ GOES_ON = "The same command goes on from the last checkpoint."
 ROOM = f"Make room or allow writing. {GOES_ON}"
 VANISHED = {errno.ENOENT, errno.ENOTDIR}
 _REQUEUES: dict[Signals, SLURMEnvironment] = {}
-"""The signal on which the job that this process is part of asks SLURM to run it again."""
+"""SLURM's environment by the signal on which this process's job asks to be queued again."""
 
 
 def handle_signals(trainer: Any) -> Any:
@@ -40,7 +40,7 @@ def handle_signals(trainer: Any) -> Any:
 
 
 def agreed_signal() -> Signals | None:
-    """The signal by which any process of the run was asked to end, the same in all; all must call."""
+    """Return the signal that asked any process of the run to end, the same in all processes. All must call."""
     signals = [one for one in distributed.all_gather_object(stopping.requested_signal()) if one is not None]
     if not signals:
         return None
@@ -49,41 +49,47 @@ def agreed_signal() -> Signals | None:
 
 
 def check_run_exists(run: RunFolder) -> None:
-    """InputError where the run's folder has vanished: a state written to its place would be on another file system."""
+    """Check that the run's folder is still there. A state written in its place could be on another file system.
+
+    Raises:
+        InputError: It has vanished.
+    """
     if not (run.path / "environment.json").is_file():
         raise InputError("the run's folder is not there any more.", where=str(run.path), remedy=GOES_ON)
 
 
 def remove_leftovers(run: RunFolder) -> None:
-    """Delete what a process of this run has not finished that was killed."""
+    """Delete unfinished files of a process of this run that was killed."""
     for folder in (run.path, run.checkpoints, *(run.path / "evaluation").glob("*")):
         remove_unfinished(folder)
 
 
 @contextmanager
 def explain_ending() -> Iterator[None]:
-    """Around a run: what its last line says after a signal, and after a failure of the machine's.
+    """Inside, a signal or a failure of the machine ends the run with one line that says how to go on.
 
-    Raises Stopped, or InputError for a full disk, a folder that may not be written, or one that has vanished.
+    Raises:
+        Stopped: A signal asked the run to end; its line also tells of a requeued job.
+        InputError: A disk is full, or a folder cannot be written to or has vanished.
     """
     try:
         yield
     except Stopped as stop:
-        said = stop.note or GOES_ON[0].lower() + GOES_ON[1:]
-        raise Stopped(stop.by, f"{said}{_requeued(stop.by)}") from None
+        note = stop.note or GOES_ON[0].lower() + GOES_ON[1:]
+        raise Stopped(stop.by, f"{note}{_requeued(stop.by)}") from None
     except CannotWrite as error:
         raise InputError(str(error), remedy="" if GOES_ON in str(error) else GOES_ON) from error
     except OSError as error:
-        found = machine_error(error, remedy=ROOM)
-        if found is None and error.errno in VANISHED and error.filename is not None:
-            found = InputError("it is not there any more.", where=str(error.filename), remedy=GOES_ON)
-        if found is None:
+        failure = machine_error(error, remedy=ROOM)
+        if failure is None and error.errno in VANISHED and error.filename is not None:
+            failure = InputError("it is not there any more.", where=str(error.filename), remedy=GOES_ON)
+        if failure is None:
             raise
-        raise found from error
+        raise failure from error
 
 
 def _requeued(by: Signals) -> str:
-    """What became of the job, where this signal is the one that SLURM announces the end of its time with."""
+    """Queue the job again if SLURM sends this signal before its time is over. Return a sentence on it, or nothing."""
     environment = _REQUEUES.get(by)
     if environment is None or environment.global_rank() != 0:
         return ""

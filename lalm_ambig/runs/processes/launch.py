@@ -24,16 +24,16 @@ from lalm_ambig.runs.processes.ending import GOES_ON, handle_signals
 from lalm_ambig.runs.processes.strategies import CheckOnDevice
 
 PATIENCE = timedelta(hours=2)
-"""How long a process waits for the others, which may be reading a corpus for the first time."""
+"""Time that a process waits for the others, one of which may read a corpus for the first time."""
 POLL_S = 1.0
 LOST = re.compile(r"gloo|NCCL|connection (was )?(reset|closed|refused)|broken pipe|socket", re.IGNORECASE)
-"""In messages of torch's backends, when a process cannot be reached any more."""
+"""Words in the messages of torch's backends when another process cannot be reached."""
 FIRST = "LALM_AMBIG_FIRST_PROCESS"
-"""Environment variable: who started the others, where nobody else (SLURM, torchrun) has."""
+"""Environment variable: id of the process that started the others, unless SLURM or torchrun did."""
 _STARTED: list["subprocess.Popen[bytes]"] = []
-"""By the first process."""
+"""The other processes, in the one that started them."""
 BY_SIGNAL = {128 + one: one for one in stopping.SIGNALS}
-"""Exit codes of processes that a signal has asked to end."""
+"""The signal behind an exit code, for processes that ended when asked to."""
 
 EXPECTED_WARNINGS = (
     r".*does not have many workers.*",  # cached features need none
@@ -63,7 +63,7 @@ def quiet_libraries() -> None:
 
 
 def prediction_settings() -> dict[str, Any]:
-    """Settings of a trainer that only predicts; the trainer adds to its list of callbacks."""
+    """Return new settings of a trainer that only predicts. The trainer adds to its list of callbacks."""
     return {
         "logger": False,
         "enable_checkpointing": False,
@@ -73,14 +73,17 @@ def prediction_settings() -> dict[str, Any]:
 
 
 def single_device_trainer(cli: Cli) -> Any:
-    """A trainer for evaluation on one device, whatever the configuration trains on."""
+    """Return a trainer that predicts on one device, whatever the configuration trains on."""
     return handle_signals(cli.make_trainer(strategy="auto", devices=1, num_nodes=1, **prediction_settings()))
 
 
 def launch(cli: Cli) -> Any:
-    """Start the processes that the trainer's settings ask for, let them meet, and return a trainer for evaluation.
+    """Start the processes that the trainer's settings ask for, and return a trainer that predicts.
 
-    Evaluation keeps the whole weights in every process, whatever the strategy of training is, and divides the items.
+    For prediction every process has all weights, whatever the strategy of training is. The items are divided.
+
+    Args:
+        cli: The run's configuration.
     """
     trainer = handle_signals(cli.make_trainer(strategy="auto", **prediction_settings()))
     if trainer.world_size == 1:
@@ -101,7 +104,12 @@ def launch(cli: Cli) -> Any:
 
 @contextmanager
 def process_guard() -> Iterator[None]:
-    """Inside, a lost connection to another process is an InputError; where the block fails, so do the others."""
+    """Inside, a lost connection to another process is an InputError. If the block fails, the other processes end.
+
+    Raises:
+        InputError: Another process is gone.
+        Stopped: A signal has asked this process to end.
+    """
     try:
         yield
     except RuntimeError as error:
@@ -119,7 +127,7 @@ def process_guard() -> Iterator[None]:
 
 
 def _kill_started() -> None:
-    """The others end with the first process, whose word is enough; their watch has nothing left to look at."""
+    """End the other processes without a word of their own, or of their watch."""
     processes = list(_STARTED)
     _STARTED.clear()
     for process in processes:
@@ -127,8 +135,8 @@ def _kill_started() -> None:
 
 
 def _watch_parent() -> None:
-    """In a process that the first one has started: stop when that one is gone."""
-    parent, own = os.getppid(), os.environ.get("LOCAL_RANK", "0")
+    """In a process that the first one started, end this process when the first one is gone."""
+    parent, rank = os.getppid(), os.environ.get("LOCAL_RANK", "0")
     if os.environ.get(FIRST) != str(parent):
         return
 
@@ -136,15 +144,15 @@ def _watch_parent() -> None:
         while os.getppid() == parent:
             time.sleep(POLL_S)
         print(
-            f"error: process {own} stops: the first process is gone. {GOES_ON}", file=sys.stderr, flush=True
+            f"error: process {rank} stops: the first process is gone. {GOES_ON}", file=sys.stderr, flush=True
         )
         os._exit(1)
 
-    threading.Thread(target=look, daemon=True, name=f"parent of process {own}").start()
+    threading.Thread(target=look, daemon=True, name=f"parent of process {rank}").start()
 
 
 def _watch_children(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
-    """In the first process: stop all when one of the others has failed."""
+    """In the first process, end all processes when one of the others fails."""
     if not processes:
         return
 

@@ -1,4 +1,4 @@
-"""How a run is divided over devices: Lightning's strategies by name, set up so that only trained weights are kept."""
+"""Lightning's strategies by name, which divide a run over devices. Their checkpoints have trained weights only."""
 
 import re
 import sys
@@ -22,18 +22,22 @@ INSTALL = "DS_BUILD_OPS=0 pip install --no-build-isolation deepspeed==0.19.8"
 
 
 def strategy_of(configured: Any) -> Any:
-    """What Lightning takes for `trainer.strategy`: a name's strategy, or the object that was configured.
+    """Return the strategy for Lightning's trainer.
 
-    InputError for a name that is none, or where DeepSpeed is not installed.
+    Args:
+        configured: A name (see `NAMES`), or a strategy.
+
+    Raises:
+        InputError: There is no such strategy, or DeepSpeed is not installed.
     """
     if not isinstance(configured, str) or configured in ("auto", "ddp"):
         return configured
     if configured == "fsdp2":
         return FSDP2Strategy()
-    found = DEEPSPEED.fullmatch(configured)
-    if found is None:
+    match = DEEPSPEED.fullmatch(configured)
+    if match is None:
         raise InputError(f"unknown strategy {configured!r}: expected {NAMES}.", where="trainer.strategy")
-    return _deepspeed(int(found[1]), offload=found[2] is not None)
+    return _deepspeed(int(match[1]), offload=match[2] is not None)
 
 
 def _deepspeed(stage: int, *, offload: bool) -> Strategy:
@@ -44,7 +48,7 @@ def _deepspeed(stage: int, *, offload: bool) -> Strategy:
             offload_parameters=offload and stage == 3,
             exclude_frozen_parameters=True,
         )
-    except ImportError as error:  # Lightning's word for it speaks of an extra that pins an old version
+    except ImportError as error:  # Lightning's message names an extra that pins an old version
         raise InputError(
             "DeepSpeed is not installed.", where="trainer.strategy", remedy=f"{INSTALL} (behind torch)."
         ) from error
@@ -54,12 +58,12 @@ def _deepspeed(stage: int, *, offload: bool) -> Strategy:
 
 
 def rewrites_weights(strategy: Any) -> bool:
-    """Whether the policy must be read anew after training, since the strategy divided or moved its weights."""
+    """Whether the strategy divides or moves the weights, so that the policy is read again after training."""
     return isinstance(strategy, DeepSpeedStrategy | ModelParallelStrategy)
 
 
 def divides_weights(strategy: Any) -> bool:
-    """Whether a process holds only a part of the weights, so that all must make the same passes."""
+    """Whether each process has only a part of the weights, so that all must make the same passes."""
     if isinstance(strategy, DeepSpeedStrategy):
         return bool(strategy.zero_stage_3)
     return isinstance(strategy, ModelParallelStrategy)
@@ -71,7 +75,16 @@ def saves_folders(strategy: Any) -> bool:
 
 
 def check_strategy(strategy: Any, model: Method, data: DataModule) -> None:
-    """InputError where all processes would have to make the same passes, and could not."""
+    """Check that all processes can make the same passes, if the strategy needs that.
+
+    Args:
+        strategy: The strategy of training.
+        model: The method, around a loaded policy.
+        data: Data with the items that are trained on.
+
+    Raises:
+        InputError: They could not.
+    """
     if not divides_weights(strategy):
         return
     if model.optimiser.not_finite == "skip":
@@ -96,7 +109,7 @@ def check_strategy(strategy: Any, model: Method, data: DataModule) -> None:
 
 
 class DividedWeights(Callback):
-    """Tells the policy of the object by which DeepSpeed divides its weights (see `policies.weights.sharding`)."""
+    """Gives the policy the object by which DeepSpeed divides its weights (see `policies.weights.sharding`)."""
 
     def on_sanity_check_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         self.on_train_start(trainer, pl_module)
@@ -133,7 +146,7 @@ class CheckOnDevice(Callback):
 
 
 class FSDP2Strategy(ModelParallelStrategy):
-    """FSDP2 over all devices. Its checkpoints are one file of whole tensors, and of trained ones only."""
+    """FSDP2 over all devices. A checkpoint is one file of undivided tensors, of trained weights only."""
 
     def __init__(self) -> None:
         super().__init__(save_distributed_checkpoint=False)
@@ -187,16 +200,17 @@ class FSDP2Strategy(ModelParallelStrategy):
 
 
 def to_full_cpu(value: Tensor) -> Tensor:
-    """A copy on the CPU; of a divided tensor all of it (every process must call)."""
+    """Return a copy on the CPU. Of a divided tensor it has all parts, and every process must call."""
     return (value.full_tensor() if isinstance(value, DTensor) else value).detach().cpu().clone()
 
 
 def same_shape(value: Any, parameter: Tensor) -> bool:
+    """Whether a value is a tensor of the parameter's shape."""
     return isinstance(value, Tensor) and value.shape == parameter.shape
 
 
 def shard_like(value: Tensor, parameter: Tensor) -> Tensor:
-    """A whole tensor, divided as a parameter is."""
+    """Return an undivided tensor divided as a parameter is."""
     if not isinstance(parameter, DTensor):
         return value.to(parameter.device)
     return distribute_tensor(value.to(parameter.device), parameter.device_mesh, parameter.placements)
