@@ -120,7 +120,7 @@ def _export(
     policy, out = loaded.model.policy, options.out
     base_dtype = load_weights(policy, source, zero=options.zero)
     probe = make_probe(loaded.model, loaded.data)
-    base, here, model_class = base_name(policy), policy.base.name_or_path, type(policy.base).__name__
+    base, local_base, model_class = base_name(policy), policy.base.name_or_path, type(policy.base).__name__
     with export_folder(out) as folder:
         checked = write_weights(
             policy, folder, form, probe=probe, dtype=DTYPES.get(options.dtype, base_dtype)
@@ -137,7 +137,7 @@ def _export(
     if checked.warning:
         console.print(f"warning: {checked.warning}", style="bold yellow")
     console.print(f"written: {out} ({readable_size(size_of(out))}, {form})")
-    local = loading_lines(form, model_class, base=here, address=str(out))
+    local = loading_lines(form, model_class, base=local_base, address=str(out))
     console.print(f"load it: {next(line for line in local if line.startswith('model = '))}")
 
 

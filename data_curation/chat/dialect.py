@@ -16,7 +16,7 @@ FALLBACK: dict[Structured, Structured] = {"tool": "json_schema", "json_schema": 
 
 @dataclass(frozen=True)
 class Dialect:
-    """What a server accepts, learnt from requests that it declined, which cost nothing (`lessons.py`)."""
+    """Parameters that a server accepts, learnt from requests that it declined, which cost nothing (`lessons.py`)."""
 
     structured: Structured = "tool"
     may_fall_back: bool = True

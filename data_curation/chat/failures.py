@@ -124,7 +124,7 @@ def failure_of(
         status: HTTP status.
         reply: The body.
         headers: Headers of the response.
-        clean: Removes from a message whatever must not be shown.
+        clean: Removes secrets and audio from a message.
     """
     server_error = server_error_in(reply)
     if server_error is None:

@@ -1,6 +1,6 @@
 """`review`: writes a folder with `index.html` and `data.js`, which any browser opens from the disk, offline.
 
-The content of rows never becomes markup. It is stored as JSON, the script inserts it as text only, and the page's
+The content of rows never becomes markup: it is stored as JSON, and the script inserts it as text only. The page's
 content policy allows no script but the two that are written here.
 """
 

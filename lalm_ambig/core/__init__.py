@@ -5,7 +5,7 @@ A corpus yields an *item* with the *votes* of the people who judged it; `label_d
 responses or a *reading*, and an *objective* makes a *loss* of these (`types`). `distributions` has the mathematics of
 the distributions that all of them carry.
 
-The rest is what every command needs: an `InputError` for a user's mistake (`errors`), signals that ask to end
-(`stopping`), the processes of a run (`distributed`), the finder of plug-ins (`discovery`), and checks of the
-installation (`installation`).
+Every command needs the rest. An `InputError` is a user's mistake (`errors`). `stopping` handles signals that ask to
+end, `distributed` the processes of a run, and `installation` checks what is installed. `discovery` is the one finder
+of plug-ins.
 """

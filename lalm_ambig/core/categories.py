@@ -63,7 +63,7 @@ class CategorySet:
     prompt_names: tuple[str, ...] = ()
     """The word for each class in prompts; by default its name. See `with_words_of`."""
     domain: str = UNKNOWN
-    """What is classified: `emotion`, `inference` or any other word; by default guessed from the names, where they tell.
+    """The thing that is classified: `emotion`, `inference` or any other word. By default it is guessed from the names.
     Classes of two domains are never the same: the `neutral` of emotions is not the `neutral` of inferences."""
 
     def __post_init__(self) -> None:
@@ -144,8 +144,8 @@ class CategorySet:
         verbaliser and the prompt's word from there, since a policy trained on that corpus has learnt those. Any other
         class keeps its own words (see `positions_in` and `unseen_in`).
 
-        A readout is a softmax over one score $s$ per class. Scoring only these classes $A$ is therefore the same as
-        predicting all trained classes $T$, leaving out those not in $A$, and dividing the rest by their sum:
+        A readout is a softmax over one score $s$ per class. Scoring only these classes $A$ therefore equals the
+        prediction over all trained classes $T$, restricted to $A$ and divided by its sum:
 
         $$\frac{e^{s_i}}{\sum_{j \in A} e^{s_j}}
         = \frac{e^{s_i}}{\sum_{j \in T} e^{s_j}} \Big/ \frac{\sum_{j \in A} e^{s_j}}{\sum_{j \in T} e^{s_j}}$$

@@ -29,8 +29,8 @@ def misuse(error: BaseException) -> str | None:
 def over_settings(error: BaseException) -> str | None:
     """A library's message about a user's settings; None for an exception that may be a defect of ours.
 
-    An exception is about the settings where the parser raised it while it made an object of them, and no code of ours
-    ran in that.
+    An exception is about the settings where the parser raised it while it made an object of them. No code of ours may
+    have run in between.
     """
     if message := misuse(error):
         return message

@@ -42,7 +42,7 @@ class Stopped(BaseException):
 
 @dataclass
 class _State:
-    """What this process knows of signals."""
+    """The signals of this process."""
 
     owner: int | None = None
     """Id of the process that listens. A forked process inherits this record and is not the owner."""

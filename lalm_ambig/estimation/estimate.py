@@ -17,7 +17,7 @@ from lalm_ambig.tabular.model import Cell, Column, ResultTable, TableRow
 from lalm_ambig.tabular.writers import terminal
 
 MARGIN = 1.25
-"""Factor for memory that the allocator loses to fragments, and for whatever is not counted."""
+"""Factor for memory that the allocator loses to fragments, and for parts that are not counted."""
 GB = 1e9
 
 
@@ -62,7 +62,7 @@ def _step_line(work: Workload, setting: StepSetting) -> str:
 
 def table(result: Estimate) -> ResultTable:
     """One row per part, in GB, with the phase in which it is held."""
-    parts = [("all the time", name, size) for name, size in result.held.items()]
+    parts = [("all the time", name, size) for name, size in result.resident.items()]
     parts += [(phase, name, size) for phase, needs in result.phases.items() for name, size in needs.items()]
     shown = [(phase, name, size) for phase, name, size in parts if size]
     counted = ("all the time", result.largest)

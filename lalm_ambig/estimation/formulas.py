@@ -6,7 +6,7 @@ The tensors that autograd keeps in a decoder layer of Llama's kind were listed w
 
 from dataclasses import dataclass
 
-from lalm_ambig.estimation.shapes import POSITIONS_PER_TOKEN, Decoder, Encoder
+from lalm_ambig.estimation.shapes import POSITIONS_PER_TOKEN, AudioEncoderShape, DecoderShape
 from lalm_ambig.estimation.workload import Workload
 from lalm_ambig.policies.attention.rollout_cache import FIRST_ROOM
 from lalm_ambig.policies.log_probs import LOGITS_AT_ONCE
@@ -28,7 +28,7 @@ class ComputeTypes:
     """Whether each adapter copies its input, since its weights have another type than the model's."""
 
 
-def kv_bytes_per_token(decoder: Decoder, computing: ComputeTypes) -> int:
+def kv_bytes_per_token(decoder: DecoderShape, computing: ComputeTypes) -> int:
     r"""Bytes of the keys and values of one token in all layers.
 
     $$2 \cdot \text{layers} \cdot \text{kv\_heads} \cdot \text{head\_dim} \cdot \text{bytes per number}$$
@@ -36,7 +36,7 @@ def kv_bytes_per_token(decoder: Decoder, computing: ComputeTypes) -> int:
     return 2 * decoder.layers * decoder.kv_heads * decoder.head_dim * computing.bytes
 
 
-def rollout_cache(decoder: Decoder, work: Workload, computing: ComputeTypes) -> int:
+def rollout_cache(decoder: DecoderShape, work: Workload, computing: ComputeTypes) -> int:
     """Bytes of the keys and values while K responses per prompt are sampled; 0 where none are sampled.
 
     With shared prompts, those of a prompt are kept once for its group; without, K times. Each response has buffers that
@@ -56,7 +56,7 @@ def _buffer_length(tokens: int) -> int:
     return room
 
 
-def layer_activations(decoder: Decoder, work: Workload, computing: ComputeTypes, *, rank: int) -> int:
+def layer_activations(decoder: DecoderShape, work: Workload, computing: ComputeTypes, *, rank: int) -> int:
     """Bytes that autograd keeps of one decoder layer over a training pass, without activation checkpointing.
 
     Per token:
@@ -85,7 +85,7 @@ def layer_activations(decoder: Decoder, work: Workload, computing: ComputeTypes,
 
 
 def activations(
-    decoder: Decoder, work: Workload, computing: ComputeTypes, *, rank: int, recomputes: bool = False
+    decoder: DecoderShape, work: Workload, computing: ComputeTypes, *, rank: int, recomputes: bool = False
 ) -> int:
     """Bytes that autograd keeps of a training pass: all layers, one more for the one in progress, and embeddings.
 
@@ -97,7 +97,7 @@ def activations(
     return (decoder.layers + 1) * layer + 3 * work.tokens * decoder.hidden * FLOAT32
 
 
-def encoder_activations(encoder: Encoder, work: Workload, computing: ComputeTypes) -> int:
+def encoder_activations(encoder: AudioEncoderShape, work: Workload, computing: ComputeTypes) -> int:
     """Bytes that autograd keeps of a trained audio encoder.
 
     They are the inputs and outputs of both norms, queries, keys, values, the attention's output twice, and the
@@ -108,7 +108,9 @@ def encoder_activations(encoder: Encoder, work: Workload, computing: ComputeType
     return encoder.layers * positions * numbers * computing.bytes
 
 
-def training_logits(decoder: Decoder, work: Workload, computing: ComputeTypes, *, head_trained: bool) -> int:
+def training_logits(
+    decoder: DecoderShape, work: Workload, computing: ComputeTypes, *, head_trained: bool
+) -> int:
     """Bytes of the logits while log-probabilities are computed (`policies.log_probs`).
 
     With a frozen head: one chunk in the computed type, in float32 and as probabilities, and the gradient of each
@@ -122,11 +124,11 @@ def training_logits(decoder: Decoder, work: Workload, computing: ComputeTypes, *
     return chunk + work.counted * decoder.hidden * computing.bytes
 
 
-def step_logits(decoder: Decoder, rows: int, computing: ComputeTypes) -> int:
+def step_logits(decoder: DecoderShape, rows: int, computing: ComputeTypes) -> int:
     """Bytes of the logits of one decoding step: once in the computed type, and three times in float32 for sampling."""
     return rows * decoder.vocabulary * (computing.bytes + 3 * FLOAT32)
 
 
-def audio_features(encoder: Encoder, decoder: Decoder, work: Workload) -> int:
+def audio_features(encoder: AudioEncoderShape, decoder: DecoderShape, work: Workload) -> int:
     """Bytes of a batch's audio features from the encoder and from the projector, in float32."""
     return work.items * work.audio * (encoder.hidden + decoder.hidden) * FLOAT32

@@ -8,7 +8,7 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.preparing.prepared import ItemView, load_prepared
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.data.encoding import MODES
-from lalm_ambig.estimation.shapes import Encoder
+from lalm_ambig.estimation.shapes import AudioEncoderShape
 from lalm_ambig.estimation.workload import Lengths
 from lalm_ambig.methods.base import Method
 from lalm_ambig.prompts import load_glosses, load_prompt
@@ -35,12 +35,12 @@ class CorpusTexts:
     """Tokens of an item's text."""
     rationale: int
     clip_s: float
-    known: bool
+    measured: bool
     """Whether they were measured on the corpus, rather than assumed."""
 
 
 def lengths_of(
-    method: Method, data: DataModule, encoder: Encoder | None, assumptions: Assumptions
+    method: Method, data: DataModule, encoder: AudioEncoderShape | None, assumptions: Assumptions
 ) -> tuple[Lengths, str]:
     """Lengths of the longest prompt and curated response, and a line that says where they come from."""
     texts = _texts(data)
@@ -57,7 +57,7 @@ def lengths_of(
         audio = min(encoder.longest, round(TOKENS_PER_S * (assumptions.clip_s or texts.clip_s)))
     reasoning = texts.rationale if method.reasoning else 0
     curated = round(assumptions.curated_tokens or reasoning + ANSWER_TOKENS[method.readout])
-    source = "the corpus's longest" if texts.known else "assumed, since the corpus was not checked yet"
+    source = "the corpus's longest" if texts.measured else "assumed, since the corpus was not checked yet"
     line = f"lengths ({source}): prompt {written + audio} tokens, {audio} of them sound; curated response {curated}"
     return Lengths(written + audio, audio, curated), line
 
@@ -71,17 +71,17 @@ def _prompt(data: DataModule) -> str:
 
 def _texts(data: DataModule) -> CorpusTexts:
     try:
-        ready = load_prepared(data.corpus)
+        prepared = load_prepared(data.corpus)
     except InputError:  # labels that are not there yet: an estimate needs none
-        ready = None
-    if ready is None:
-        return CorpusTexts(TEXT_TOKENS, RATIONALE_TOKENS, clip_s=30.0, known=False)
-    items: ItemView = ready.items("train")
+        prepared = None
+    if prepared is None:
+        return CorpusTexts(TEXT_TOKENS, RATIONALE_TOKENS, clip_s=30.0, measured=False)
+    items: ItemView = prepared.items("train")
     longest: Any = items.durations_s().max() if len(items) else 0.0
     rationale = items.longest("rationale") // CHARACTERS_PER_TOKEN
     return CorpusTexts(
         items.longest("text") // CHARACTERS_PER_TOKEN,
         rationale or RATIONALE_TOKENS,
         clip_s=float(longest),
-        known=True,
+        measured=True,
     )

@@ -31,7 +31,7 @@ class StepSetting:
 class Estimate:
     """Bytes of one process, by part."""
 
-    held: dict[str, int]
+    resident: dict[str, int]
     """Parts that are held all the time."""
     phases: dict[str, dict[str, int]]
     """Additional parts of each phase of a step. The phases run one after another."""
@@ -44,12 +44,12 @@ class Estimate:
     @property
     def peak(self) -> int:
         """Bytes that are held all the time, and those of the largest phase."""
-        return sum(self.held.values()) + sum(self.phases[self.largest].values())
+        return sum(self.resident.values()) + sum(self.phases[self.largest].values())
 
     @property
     def dominant(self) -> str:
         """The largest part of the peak."""
-        parts = self.held | self.phases[self.largest]
+        parts = self.resident | self.phases[self.largest]
         return max(parts, key=lambda name: parts[name])
 
 
@@ -69,11 +69,11 @@ def estimate(shapes: Shapes, work: Workload, evaluated: Workload, setting: StepS
         InputError: No estimate is known for the strategy.
     """
     parts = process_share(shapes, setting.computing, strategy=setting.strategy, processes=setting.processes)
-    held = {"weights": parts.weights, "adapters": parts.adapters, "optimizer state": parts.optimiser}
+    resident = {"weights": parts.weights, "adapters": parts.adapters, "optimizer state": parts.optimiser}
     if work.keeps_start:
-        held["reference's copy"] = shapes.trained * shapes.trained_bytes
+        resident["reference's copy"] = shapes.trained * shapes.trained_bytes
     if not setting.on_cpu:
-        held["CUDA context"] = CONTEXT
+        resident["CUDA context"] = CONTEXT
     gradients = {"gradients": parts.gradients}
     phases = {
         "sampling": _sampling(shapes, work, parts, setting),
@@ -83,7 +83,7 @@ def estimate(shapes: Shapes, work: Workload, evaluated: Workload, setting: StepS
     }
     for name in phases if setting.accumulates else ("training pass", "optimizer step"):
         phases[name] = gradients | phases[name]
-    return Estimate(held, phases)
+    return Estimate(resident, phases)
 
 
 def _sampling(shapes: Shapes, work: Workload, parts: ProcessShare, setting: StepSetting) -> dict[str, int]:

@@ -17,7 +17,7 @@ MOST_POSITIONS = 1500
 
 
 @dataclass(frozen=True)
-class Decoder:
+class DecoderShape:
     """Measures of the language model."""
 
     layers: int
@@ -33,7 +33,7 @@ class Decoder:
 
 
 @dataclass(frozen=True)
-class Encoder:
+class AudioEncoderShape:
     """Measures of the audio encoder."""
 
     layers: int
@@ -47,8 +47,8 @@ class Encoder:
 class Shapes:
     """Measures of a model with its adapter."""
 
-    decoder: Decoder
-    encoder: Encoder | None
+    decoder: DecoderShape
+    encoder: AudioEncoderShape | None
     """None for a text model."""
     parameters: int
     """Number of parameters, with the adapter's."""
@@ -106,11 +106,11 @@ def _linear(model: nn.Module) -> int:
     )
 
 
-def _decoder(config: Any) -> Decoder:
+def _decoder(config: Any) -> DecoderShape:
     """Measures of the decoder, whose names differ between families. A model without attention heads keeps no keys."""
     hidden = _measure(config, "hidden_size", "d_model")
     heads = _measure(config, "num_attention_heads", "attention_heads")
-    return Decoder(
+    return DecoderShape(
         layers=_measure(config, "num_hidden_layers", "num_layers", otherwise=len(_listed(config))),
         hidden=hidden,
         heads=heads or 1,
@@ -135,9 +135,11 @@ def _listed(config: Any) -> list[Any]:
     return list(settings.get("layers_block_type") or settings.get("layer_types") or [])
 
 
-def _encoder(config: Any) -> Encoder | None:
+def _encoder(config: Any) -> AudioEncoderShape | None:
     settings = config.to_dict().get("audio_config")
     if settings is None:
         return None
     longest = min(settings["max_source_positions"], MOST_POSITIONS) // POSITIONS_PER_TOKEN
-    return Encoder(settings["encoder_layers"], settings["d_model"], settings["encoder_ffn_dim"], longest)
+    return AudioEncoderShape(
+        settings["encoder_layers"], settings["d_model"], settings["encoder_ffn_dim"], longest
+    )

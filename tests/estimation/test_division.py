@@ -5,7 +5,7 @@ import pytest
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.estimation.division import process_share
 from lalm_ambig.estimation.formulas import ComputeTypes
-from lalm_ambig.estimation.shapes import Decoder, Shapes
+from lalm_ambig.estimation.shapes import DecoderShape, Shapes
 
 BFLOAT16 = ComputeTypes(2, 2, casts=False)
 STRATEGIES = [
@@ -15,7 +15,7 @@ STRATEGIES = [
     *(f"deepspeed_stage_{n}{o}" for n in (1, 2, 3) for o in ("", "_offload")),
 ]
 FULL = Shapes(
-    decoder=Decoder(10, 64, 4, 4, 16, 128, 1000),
+    decoder=DecoderShape(10, 64, 4, 4, 16, 128, 1000),
     encoder=None,
     parameters=1000,
     trained=1000,

@@ -16,7 +16,7 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.estimation.estimate import halved, print_estimate
 from lalm_ambig.estimation.formulas import ComputeTypes
 from lalm_ambig.estimation.memory import Estimate, StepSetting, estimate, evaluation_workload
-from lalm_ambig.estimation.shapes import Decoder, Shapes, shapes_of
+from lalm_ambig.estimation.shapes import DecoderShape, Shapes, shapes_of
 from lalm_ambig.estimation.workload import Workload
 from lalm_ambig.policies.causal_lm import CausalLM
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
@@ -75,7 +75,7 @@ def test_it_grows_with_k_and_lengths_and_shrinks_with_devices(seven_b: Shapes) -
 
 def test_phases_take_turns_and_gathered_weights_count_while_sampling(seven_b: Shapes) -> None:
     alone, shared = of(seven_b), of(seven_b, strategy="deepspeed_stage_3", processes=2)
-    assert alone.peak == sum(alone.held.values()) + sum(alone.phases["training pass"].values())
+    assert alone.peak == sum(alone.resident.values()) + sum(alone.phases["training pass"].values())
     assert alone.phases["sampling"]["whole weights, gathered"] == 0
     whole = 2 * seven_b.parameters
     assert shared.phases["sampling"]["whole weights, gathered"] == pytest.approx(whole / 2, rel=1e-6)
@@ -145,4 +145,4 @@ def test_families_name_their_measures_in_their_own_way(
     tokenizer = chat_tokenizer()
     configuration(row, tokenizer).save_pretrained(tmp_path)
     decoder = shapes_of(CausalLM(str(tmp_path))).decoder
-    assert decoder == Decoder(*measures, vocabulary=len(tokenizer))
+    assert decoder == DecoderShape(*measures, vocabulary=len(tokenizer))

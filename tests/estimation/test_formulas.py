@@ -9,13 +9,13 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from lalm_ambig.estimation import formulas
 from lalm_ambig.estimation.formulas import ComputeTypes
-from lalm_ambig.estimation.shapes import Decoder, Encoder
+from lalm_ambig.estimation.shapes import AudioEncoderShape, DecoderShape
 from lalm_ambig.estimation.workload import Workload
 from lalm_ambig.policies.attention.tree import TreeLayout, enable_layout_attention
 
 FLOAT32, MIXED = ComputeTypes(4, 4, casts=False), ComputeTypes(2, 2, casts=True)
-SEVEN_B = Decoder(32, 4096, 32, 32, 128, 11008, 156032)
-SMALL = Decoder(layers=1, hidden=64, heads=4, kv_heads=2, head_dim=16, intermediate=160, vocabulary=50)
+SEVEN_B = DecoderShape(32, 4096, 32, 32, 128, 11008, 156032)
+SMALL = DecoderShape(layers=1, hidden=64, heads=4, kv_heads=2, head_dim=16, intermediate=160, vocabulary=50)
 GROUP = Workload(items=1, prompt=96, audio=0, responses=(32, 32, 32), rollouts=3, longest=32)
 
 
@@ -110,7 +110,7 @@ def test_logits_of_a_frozen_head_are_a_chunk_and_of_a_trained_one_all_that_count
 
 
 def test_the_encoder_keeps_two_positions_for_each_audio_token() -> None:
-    encoder = Encoder(layers=3, hidden=10, intermediate=20, longest=750)
+    encoder = AudioEncoderShape(layers=3, hidden=10, intermediate=20, longest=750)
     work = Workload(items=2, prompt=50, audio=40, responses=(5,))
     assert formulas.encoder_activations(encoder, work, FLOAT32) == 3 * (2 * 40 * 2) * (90 + 40) * 4
     assert formulas.audio_features(encoder, SMALL, work) == 2 * 40 * (10 + 64) * 4

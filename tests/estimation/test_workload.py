@@ -9,7 +9,7 @@ from lalm_ambig.corpora.demo.corpus import Demo
 from lalm_ambig.corpora.preparing.prepared import load_prepared, prepare
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.estimation.lengths import lengths_of
-from lalm_ambig.estimation.shapes import Encoder
+from lalm_ambig.estimation.shapes import AudioEncoderShape
 from lalm_ambig.estimation.workload import Lengths, workload
 from lalm_ambig.methods.base import Method
 from lalm_ambig.methods.curated_trajectory import CuratedTrajectory
@@ -21,7 +21,7 @@ from lalm_ambig.rollouts.sampling import Sampling
 
 LENGTHS = Lengths(prompt=100, audio=60, curated=30)
 TWENTY = Sampling(max_new_tokens=20)
-HEARS = Encoder(layers=2, hidden=8, intermediate=16, longest=100)
+HEARS = AudioEncoderShape(layers=2, hidden=8, intermediate=16, longest=100)
 
 
 @pytest.mark.parametrize(
