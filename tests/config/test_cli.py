@@ -1,15 +1,21 @@
 """Shipped files parse; whatever is wrong with a configuration is one readable line."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from ended import ended
 
+from lalm_ambig.config.class_names import class_path_of
 from lalm_ambig.config.cli import Cli, parse
 from lalm_ambig.config.files import config_folder
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.corpora.base import Corpus
+from lalm_ambig.methods.base import Method
 from lalm_ambig.methods.sft import SFT
+from lalm_ambig.policies.base import Policy
+from lalm_ambig.rewards.base import Reward
 
 CONFIGS = config_folder()
 POLICY, DATA, METHOD = CONFIGS / "policy/tiny.yaml", CONFIGS / "data/demo.yaml", CONFIGS / "method/sft.yaml"
@@ -32,15 +38,39 @@ def write(folder: Path, text: str, name: str = "own.yaml") -> Path:
     return path
 
 
+def section(content: Any, *keys: str) -> Any:
+    for key in keys:
+        content = content.get(key, {}) if isinstance(content, dict) else {}
+    return content
+
+
+def names_class(value: Any) -> bool:
+    return isinstance(value, str) or "class_path" in value
+
+
 def shipped(path: Path) -> Cli:
     """A shipped file as it is meant: alone where it is whole, otherwise with the tiny demo's other kinds."""
     content = yaml.safe_load((CONFIGS / path).read_text())
-    kinds = ((POLICY, "policy", "class_path"), (DATA, "data", "corpus"), (METHOD, "model", "class_path"))
-    others = [file for file, kind, key in kinds if key not in content.get(kind, {})]
-    root = ["--data.corpus.root", "somewhere"] if "demo" not in str(content.get("data", "demo")) else []
-    own = "Qwen2Audio" in str(content.get("policy", "")) and "path" not in content["policy"]["init_args"]
-    missing = ["--policy.path", "somewhere"] if own else []
+    kinds = ((POLICY, ["policy"]), (DATA, ["data", "corpus"]), (METHOD, ["model"]))
+    others = [file for file, keys in kinds if not names_class(section(content, *keys))]
+    with_root = "data" in content and section(content, "data", "corpus") != "Demo"
+    root = ["--data.corpus.root", "somewhere"] if with_root else []
+    policy = section(content, "policy")
+    without_path = "Qwen2Audio" in str(policy) and "path" not in policy["init_args"]
+    missing = ["--policy.path", "somewhere"] if without_path else []
     return parse([*configs(*others, CONFIGS / path), *root, *missing])
+
+
+def covers(found: Any, given: Any, base: type[Any] | None = None) -> bool:
+    """Whether a resolved value is what a file gives: short names are whole, and defaults are filled in."""
+    if isinstance(given, dict):
+        return all(covers(found[key], value, base) for key, value in given.items())
+    if isinstance(given, list):
+        return len(found) == len(given) and all(
+            covers(*pair, Reward) for pair in zip(found, given, strict=True)
+        )
+    path = class_path_of(base, given) if isinstance(given, str) else None
+    return found == given or (path is not None and path in (found, section(found, "class_path")))
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=str)
@@ -48,13 +78,10 @@ def test_every_shipped_file_parses_and_is_what_it_says(path: Path) -> None:
     cli = shipped(path)
     content = yaml.safe_load((CONFIGS / path).read_text())
     resolved = yaml.safe_load(cli.resolved())
-    for kind in set(content) & {"policy", "model"}:
-        assert resolved[kind]["class_path"] == content[kind]["class_path"]
-    for kind in set(content) & {"model"}:
-        for name, value in content[kind]["init_args"].items():
-            found = resolved[kind]["init_args"][name]
-            assert name != "sampling" or found.pop("seed") is None  # it follows the run's
-            assert found == value
+    assert covers(resolved["policy"], content.get("policy", {}), Policy)
+    assert covers(resolved["model"], content.get("model", {}), Method)
+    assert covers(resolved["data"], content.get("data", {}), Corpus)
+    assert covers(resolved["trainer"], content.get("trainer", {}))
 
 
 def test_the_defaults_are_the_tiny_model_on_the_demo() -> None:

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
+from lalm_ambig.config.class_names import class_path_of
 from lalm_ambig.config.files import config_folder
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.demo.writer import DemoSettings, write_demo
 from lalm_ambig.data.datamodule import DataModule, MethodNeeds
 from lalm_ambig.evaluation.overlap import Overlap
@@ -53,9 +55,12 @@ def cache(roots: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
 def data_of(preset: str, roots: dict[str, Path], **options: Any) -> DataModule:
     """The data of a preset, as far as it says how they are split."""
     corpus = yaml.safe_load((PAPER / f"{preset}.yaml").read_text())["data"]["corpus"]
-    module, _, name = corpus["class_path"].rpartition(".")
+    spec = {"class_path": corpus} if isinstance(corpus, str) else corpus
+    path = class_path_of(Corpus, spec["class_path"])
+    assert path is not None
+    module, _, name = path.rpartition(".")
     kind: Any = getattr(importlib.import_module(module), name)
-    settings = {**corpus.get("init_args", {}), **options}
+    settings = {**spec.get("init_args", {}), **options}
     data = DataModule(kind(roots[kind.name], **settings))
     return data.prepared_for(MethodNeeds(rationale=False))  # then more is trained on
 
@@ -124,7 +129,7 @@ def test_one_part_of_chaosnli_is_a_test_of_what_was_trained_on_the_other(roots: 
 
 
 @pytest.mark.parametrize("corpus", ["msp_podcast", "goemotions"])
-def test_folds_of_paper_b_s_corpora_are_clean_and_their_neighbours_are_not(
+def test_folds_of_shala_s_corpora_are_clean_and_their_neighbours_are_not(
     corpus: str, roots: dict[str, Path]
 ) -> None:
     preset = f"shala/{corpus}_shala"
