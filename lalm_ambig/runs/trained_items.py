@@ -1,4 +1,4 @@
-"""What a run was trained on, kept with it and with its weights; and the refusal to take such items for a test."""
+"""The record of the items that a run was trained on, kept with its weights. Such items are refused as a test."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -37,10 +37,20 @@ HELP = (
 ALLOWED = f"give {FLAG}, which marks every table, figure and file made from it"
 
 
-def refuse_trained(found: Overlap, *, where: str, allow: bool, remedies: Sequence[str] = ()) -> None:
-    """InputError where items of a test were trained on, unless that is allowed; the remedies stand before the flag."""
-    if found.is_leaky and not allow:
-        raise InputError(f"{found.what}: this is no test.", where=where, remedy=_sentence(remedies))
+def refuse_trained(overlap: Overlap, *, where: str, allow: bool, remedies: Sequence[str] = ()) -> None:
+    """Check that no item of a test was trained on.
+
+    Args:
+        overlap: The items that were.
+        where: The option or command that the message names.
+        allow: Whether such items are allowed.
+        remedies: Ways out that the message names before the flag.
+
+    Raises:
+        InputError: Some were trained on, and that is not allowed.
+    """
+    if overlap.is_leaky and not allow:
+        raise InputError(f"{overlap.what}: this is no test.", where=where, remedy=_sentence(remedies))
 
 
 def _sentence(remedies: Sequence[str]) -> str:
@@ -49,43 +59,53 @@ def _sentence(remedies: Sequence[str]) -> str:
 
 
 def allowed_in(words: Sequence[str]) -> tuple[list[str], bool]:
-    """The other words of a command line, and whether the flag is among them."""
+    """Return the other words of a command line, and whether the flag is among them."""
     return [word for word in words if word != FLAG], FLAG in words
 
 
 def test_set(data: DataModule, portion: Portion) -> TestSet:
-    """A part of data that has been set up, as a test set."""
+    """Return a split of data that is read, as a test set."""
     corpus = data.corpus
     apart = corpus.draws_speakers_apart
     return TestSet(corpus, data.items(portion), data.prepared.items(), speakers_apart=apart)
 
 
 def overlap_of(record: TrainedItems, data: DataModule, portion: Portion) -> Overlap:
-    """What of a part of the data is in a record."""
+    """Return the items of a split that a record has.
+
+    Args:
+        record: What a policy was trained on.
+        data: Data that is read.
+        portion: The split.
+    """
     if not record.runs:  # nothing has to be read for that
         return Overlap(0, 0, len(data.items(portion)), unchecked=record.unknown)
     return overlap(record, test_set(data, portion))
 
 
 def record_of_run(run: RunFolder) -> TrainedItems:
-    """What a run of fit was trained on: its record, or what its configuration says where it has none.
+    """Return what a run of `fit` was trained on.
 
-    Where neither tells, the record says that nothing is known.
+    A run without a record is read anew by its configuration. If that fails, the result says that nothing is known.
     """
     return _record_of_run(run, before=frozenset())
 
 
 def record_of(loaded: Loaded) -> TrainedItems:
-    """What the policy of a command was trained on: a run's, or what a base model's own folder says."""
+    """Return what the policy of a command was trained on, as its run or the base model's folder says."""
     if loaded.run is not None:
         return record_of_run(loaded.run)
     return record_of_base(loaded.model.policy)
 
 
 def training_note(loaded: Loaded, item: Item) -> str | None:
-    """A sentence on a single item that was trained on, or where that is not known; None for an unseen one.
+    """Return a sentence on an item that was trained on, or may have been; None for an unseen one.
 
-    No corpus is read for it: a run without a record is not known.
+    No corpus is read for it. So of a run without a record, it is not known.
+
+    Args:
+        loaded: The policy.
+        item: The item.
     """
     record = record_of_base(loaded.model.policy)
     if loaded.run is not None:
@@ -94,20 +114,23 @@ def training_note(loaded: Loaded, item: Item) -> str | None:
         name = loaded.run.path.resolve().name
         why = f"Whether run {name} was trained on this is not known: it keeps no {FILE}."
         record = TrainedItems(unknown=(why,)) if kept is None else kept
-    if (found := same_item(record, item)) is not None:
-        return (
-            f"Run {found[0].name} was trained on this, or chose its checkpoint by it, as item {found[1].id}."
-        )
+    if (match := same_item(record, item)) is not None:
+        run, trained = match
+        return f"Run {run.name} was trained on this, or chose its checkpoint by it, as item {trained.id}."
     return next((f"{line[0].upper()}{line[1:].rstrip('.')}." for line in record.unknown), None)
 
 
 def record_of_start(start: Path) -> TrainedItems:
-    """What the weights were trained on that `model.start` names: a run's, or an adapter's by itself."""
+    """Return what the weights of `model.start` were trained on.
+
+    Args:
+        start: A run of `fit`, or an adapter.
+    """
     return _record_of_start(start, before=frozenset())
 
 
 def record_of_base(policy: Policy) -> TrainedItems:
-    """What a base model's own folder says it was trained on: a merged export of a run has a record in it."""
+    """Return what a base model's folder says it was trained on. A merged export of a run has a record in it."""
     path = getattr(policy, "path", None)
     folder = None if path is None else Path(str(path)).expanduser()
     return (read_trained_items(folder) if folder is not None and folder.is_dir() else None) or TrainedItems()
@@ -125,7 +148,12 @@ def _record_of_start(start: Path, *, before: frozenset[Path]) -> TrainedItems:
 
 
 def _record_of_run(run: RunFolder, *, before: frozenset[Path]) -> TrainedItems:
-    """`before`: the folders of the runs that go on from this one, which a circle would come back to."""
+    """Return a run's record.
+
+    Args:
+        run: The run.
+        before: Folders of the runs that started from this one, at which a circle of starts ends.
+    """
     for folder in (run.path, run.adapter):
         if (kept := read_trained_items(folder)) is not None:
             return kept
@@ -135,94 +163,106 @@ def _record_of_run(run: RunFolder, *, before: frozenset[Path]) -> TrainedItems:
         model = cli.model
         # Which items an older version left out for a limit is not known: none, to be sure.
         data = cli.datamodule.unlimited().prepared_for(MethodNeeds(rationale=model.needs_rationale))
-        own = TrainedItems((TrainedRun(name, data.corpus.settings(), used_items(data)),))
+        record = TrainedItems((TrainedRun(name, data.corpus.settings(), used_items(data)),))
     except InputError as error:
         why = f"run {name} keeps no {FILE}, and its configuration does not tell either ({error})"
         return TrainedItems(unknown=(f"what was trained on cannot be checked: {why}",))
     if model.start is None:
-        return own.and_also(record_of_base(model.policy))
-    here = run.path.resolve()
-    return own if here in before else own.and_also(_record_of_start(model.start, before=before | {here}))
+        return record.and_also(record_of_base(model.policy))
+    folder = run.path.resolve()
+    if folder in before:
+        return record
+    return record.and_also(_record_of_start(model.start, before=before | {folder}))
 
 
 def used_items(data: DataModule) -> tuple[TrainedItem, ...]:
-    """The items that are trained on, and those by which the checkpoint is chosen."""
+    """Return the items that are trained on, and those that choose the checkpoint."""
     items = [*data.train_items(), *data.items("validation")]
     return tuple(trained_item(item, content) for item, content in zip(items, contents(items), strict=True))
 
 
 @dataclass(frozen=True)
 class StartHistory:
-    """What a policy was trained on before a run begins, and what of the run's test that is."""
+    """What the weights that a run starts from were trained on, beside the run's own test."""
 
     record: TrainedItems
     overlap: Overlap
+    """The run's test items among it."""
     chosen_by: Overlap | None = None
-    """The same of the run's validation items, as far as they were trained on."""
+    """The run's validation items among it, without those that only chose a checkpoint."""
 
     @property
     def notes(self) -> list[str]:
-        """For the user, before training."""
-        found = list(self.overlap.notes)
+        """Lines for the user, before training."""
+        notes = list(self.overlap.notes)
         if self.chosen_by is not None and self.chosen_by.items:
             count, of = self.chosen_by.items, self.chosen_by.of
             runs = ", ".join(self.chosen_by.runs)
-            found.append(
+            notes.append(
                 f"{count} of the {of} validation items, which choose the checkpoint, were trained on by run {runs}"
             )
-        return found
+        return notes
 
 
 def history_of_start(model: Method, data: DataModule, *, allow: bool) -> StartHistory:
-    """What the weights that a run starts from have seen. InputError where its test items are among that.
+    """Return what the weights that a run starts from were trained on.
 
     Args:
-        model: Nothing of it is loaded.
-        data: Set up here where there is something to compare with.
-        allow: Mark instead of refusing.
+        model: The method; nothing of it is loaded.
+        data: The run's data, which is read only if the start has a record.
+        allow: Whether the run's test items may be among it.
+
+    Raises:
+        InputError: They are, and may not be.
     """
     record = record_of_base(model.policy) if model.start is None else record_of_start(model.start)
     if not record.runs:
         return StartHistory(record, Overlap(0, 0, 0, unchecked=record.unknown))
     data.setup()
-    found = overlap_of(record, data, "test")
-    refuse_trained(found, where="model.start", allow=allow, remedies=_other_starts(record, data))
+    test = overlap_of(record, data, "test")
+    refuse_trained(test, where="model.start", allow=allow, remedies=_other_starts(record, data))
     trained = (replace(r, items=tuple(i for i in r.items if i.split == "train")) for r in record.runs)
-    return StartHistory(record, found, overlap_of(TrainedItems(tuple(trained)), data, "validation"))
+    return StartHistory(record, test, overlap_of(TrainedItems(tuple(trained)), data, "validation"))
 
 
 def _other_starts(record: TrainedItems, data: DataModule) -> list[str]:
-    """Ways to a start that has not seen the test."""
-    first, own = record.runs[0].settings, data.corpus.settings()
-    if first.get("corpus") != own["corpus"] or not record.is_of_one_split:
+    """Return remedies that lead to a start which has not seen the test."""
+    first, present = record.runs[0].settings, data.corpus.settings()
+    if first.get("corpus") != present["corpus"] or not record.is_of_one_split:
         return []
-    if own["fold"] is not None:
+    if present["fold"] is not None:
         return ["start each fold from its own run, --model.start 'runs/NAME-fold{fold}'"]
     if first.get("fold") is not None:
         return [f"take that run's fold, --data.corpus.init_args.fold {first['fold']}"]
-    if first.get("seed") != own["seed"]:
+    if first.get("seed") != present["seed"]:
         return [f"take that run's split, --data.corpus.init_args.seed {first.get('seed')}"]
     return []
 
 
 def write_record(run: RunFolder, data: DataModule, past: StartHistory) -> Overlap:
-    """Write the run's record before it trains; what an earlier start of it has seen stays in.
+    """Write a run's record before it trains. Items of an earlier start of the same run stay in it.
 
-    Returns what of the run's own test was trained on before, with what its split has twice.
+    Args:
+        run: The run.
+        data: Its data.
+        past: What the weights that it starts from were trained on.
+
+    Returns:
+        The run's test items that were trained on, and items that its split has twice.
     """
-    own = TrainedRun(run.path.name, data.corpus.settings(), used_items(data))
+    entry = TrainedRun(run.path.name, data.corpus.settings(), used_items(data))
     before = read_trained_items(run.path)
     if before is not None and before.runs:
-        items = dict.fromkeys((*before.runs[0].items, *own.items))
-        own = replace(own, items=tuple(items))
-    record = past.record.behind(own)
+        items = dict.fromkeys((*before.runs[0].items, *entry.items))
+        entry = replace(entry, items=tuple(items))
+    record = past.record.behind(entry)
     write_trained_items(run.path, record)
     twice = duplicates(data.train_items(), data.items("test"))
     return replace(overlap_of(record, data, "test"), duplicates=twice)
 
 
 def copy_record(run: RunFolder, folder: Path) -> None:
-    """Put a run's record beside weights of it that go elsewhere."""
+    """Copy a run's record beside weights of it in another folder."""
     for source in (run.path / FILE, run.adapter / FILE):
         if source.is_file():
             write_bytes(folder / FILE, source.read_bytes())

@@ -1,4 +1,4 @@
-"""A run from beginning to end: base model, training, trained model, each evaluated on the same items."""
+"""A run from its base model to its results: answers before and after training on the same items, and the training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ from lalm_ambig.files.atomic import new_folder
 from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.weights.sharding import trained_weights
 from lalm_ambig.runs.callbacks import RolloutTable, Samples
-from lalm_ambig.runs.checkpoints.callback import BestWeights, SavedState, StartIsCandidate, newest_state
+from lalm_ambig.runs.checkpoints.callback import BestWeights, SavedState, StartIsCandidate, saved_states
 from lalm_ambig.runs.checkpoints.files import VerifiedCheckpointIO, report_failure, write_weights
 from lalm_ambig.runs.checkpoints.selection import Selection, prior_metrics, write_selection
 from lalm_ambig.runs.evaluation import (
@@ -45,22 +45,22 @@ EVALUATED: Split = "test"
 
 @dataclass(frozen=True)
 class Training:
-    """Everything that one run needs."""
+    """A run: its parts, and its steps in their order."""
 
     run: RunFolder
     model: Method
     data: DataModule
     cli: Cli
     strategy: Any
-    """Of training (see `strategies`)."""
+    """Strategy of training (see `processes.strategies`)."""
     evaluator: Any
     """The trainer that predicts."""
     console: Console
     overlap: Overlap | None = None
-    """What of the test the weights that training starts from have seen."""
+    """The test items that the weights were trained on before the run."""
 
     def base(self) -> list[Prediction]:
-        """What the policy answers on the test split before training; made only once."""
+        """Return the policy's answers on the test split before training. They are made only once."""
         return self._once(self.before, f"evaluating the policy as training finds it ({self.before})")
 
     @property
@@ -69,20 +69,21 @@ class Training:
         return "base" if self.model.start is None else "start"
 
     def fit(self) -> None:
-        """Train from the start or from the newest saved state, and leave the best weights in the policy and on disk."""
+        """Train from the start or from the newest saved state; the policy and the disk then have the best weights."""
         if self.run.adapter.is_dir():
             self.console.print(f"training is finished already: {self.run.adapter}")
             self.model.policy.load_weights(self.run.adapter)
             return
         standardise(self.model, self.data)
         self.model.prepare()
-        trainer, resumed = self._trainer()
+        resumed = self._resumed_state()
+        trainer = make_trainer(self, resumed=resumed)
         with stopping.deferred(), quiet_writer_threads():
             trainer.fit(self.model, datamodule=self.data, ckpt_path=resumed, weights_only=True)
-            self._keep_selection(trainer)
-            self._keep_best(trainer)
+            self._write_selection(trainer)
+            self._save_best(trainer)
 
-    def _keep_best(self, trainer: Any) -> None:
+    def _save_best(self, trainer: Any) -> None:
         """Put the best weights into the policy and its adapter's folder."""
         if not distributed.on_rank_zero(self.run.best.is_file):  # never validated
             write_weights(self.run.best, trained_weights(self.model.policy))
@@ -92,8 +93,8 @@ class Training:
         load_trained(self.model, self.run.best)
         distributed.on_rank_zero(lambda: report_failure(self.run.adapter, self._save_adapter))
 
-    def _keep_selection(self, trainer: Any) -> None:
-        """Write how the checkpoint was chosen, where the run was validated; all must call, since metrics pool."""
+    def _write_selection(self, trainer: Any) -> None:
+        """Write how the checkpoint was chosen, if the run was validated. All processes must call: metrics pool."""
         best = next(callback for callback in trainer.callbacks if isinstance(callback, BestWeights))
         if best.chosen is None:
             return
@@ -116,17 +117,18 @@ class Training:
             f"weights of {which}, the best of {best.validations} validations by {best.monitor}"
         )
 
-    def _trainer(self) -> tuple[Any, Path | None]:
-        """The trainer, and the state to go on from; the console is told which, and which ones are damaged."""
-        resumed, damaged = distributed.on_rank_zero(lambda: newest_state(self.run))
-        for path in damaged:
+    def _resumed_state(self) -> Path | None:
+        """Return the state to resume from, and take the logs back to it. The console is told of damaged ones."""
+        states = distributed.on_rank_zero(lambda: saved_states(self.run))
+        resumed = states.newest
+        for path in states.damaged:
             self.console.print(f"{path} is damaged and passed over", soft_wrap=True)
         if resumed is not None:
             self.console.print(f"resuming from {resumed}", soft_wrap=True)
         distributed.on_rank_zero(
             lambda: rewind_logs(self.run, resumed_at=None if resumed is None else self.run.step_of(resumed))
         )
-        return make_trainer(self, resumed=resumed), resumed
+        return resumed
 
     def _save_adapter(self) -> None:
         with new_folder(self.run.adapter) as folder:
@@ -134,58 +136,68 @@ class Training:
             copy_record(self.run, folder)
 
     def trained(self) -> list[Prediction]:
-        """What the trained policy answers on the test split."""
+        """Return the trained policy's answers on the test split. They are made only once."""
         return self._once("trained", "evaluating the trained model")
 
     def references(self) -> dict[str, Results]:
-        """Rows that say what is possible, made once; to be called before training."""
+        """Return the reference rows. They are made once; call this before training."""
         settings: RunSettings = self.cli.config_init["run"]
-        made = References(self.run, self.model, self.data, EVALUATED, self.evaluator.strategy.root_device)
-        return distributed.on_rank_zero(lambda: made.rows(self.console, probe=settings.probe))
+        device = self.evaluator.strategy.root_device
+        references = References(self.run, self.model, self.data, EVALUATED, device)
+        return distributed.on_rank_zero(lambda: references.rows(self.console, probe=settings.probe))
 
     def results(self, base: Sequence[Prediction], trained: Sequence[Prediction]) -> dict[str, Results]:
-        """Scores of uniform, prior, base and trained model, written under `evaluation/`."""
+        """Score uniform, prior, base and trained model, and write the rows under `evaluation/`.
+
+        Args:
+            base: Answers before training.
+            trained: Answers after it.
+        """
         train, test = self.data.items("train"), self.data.items(EVALUATED)
         policy = self.model.policy.description
-        rows = {
-            "uniform": (uniform(test), "none", "none", "every class equally likely"),
-            "prior": (
-                prior(test, train=train),
-                "none",
-                "none",
-                "mean distribution of the training split",
-            ),
-            self.before: (base, self.model.readout, reasoning_of(self.model), policy),
-            "trained": (
-                trained,
-                self.model.readout,
-                reasoning_of(self.model),
-                f"{policy}, {self.run.path.name}",
+        prior_text = "mean distribution of the training split"
+        return {
+            "uniform": self._save_row("uniform", uniform(test), self._about("every class equally likely")),
+            "prior": self._save_row("prior", prior(test, train=train), self._about(prior_text)),
+            self.before: self._save_row(self.before, base, self._about_policy(policy)),
+            "trained": self._save_row(
+                "trained", trained, self._about_policy(f"{policy}, {self.run.path.name}")
             ),
         }
-        return {name: self._keep(name, *row) for name, row in rows.items()}
 
-    def _keep(
-        self, name: str, predictions: Sequence[Prediction], readout: str, reasoning: Any, policy: str
-    ) -> Results:
+    def _about(self, policy: str) -> About:
         corpus = self.data.corpus
-        about = About(corpus.name, EVALUATED, readout, reasoning, policy, table_metrics=corpus.table_metrics)
-        if readout != "none":
-            about = replace(about, samples=self.model.generation.samples, trained_items=self.overlap)
+        return About(corpus.name, EVALUATED, "none", "none", policy, table_metrics=corpus.table_metrics)
+
+    def _about_policy(self, policy: str) -> About:
+        return replace(
+            self._about(policy),
+            readout=self.model.readout,
+            reasoning=reasoning_of(self.model),
+            samples=self.model.generation.samples,
+            trained_items=self.overlap,
+        )
+
+    def _save_row(self, name: str, predictions: Sequence[Prediction], about: About) -> Results:
         return score_and_save(self.run.evaluation(name), predictions, self.data.categories, about=about)
 
     def _once(self, name: str, doing: str) -> list[Prediction]:
         folder = self.run.evaluation(name)
-        found = distributed.on_rank_zero(lambda: load_predictions(folder))
-        if found is None:
+        predictions = distributed.on_rank_zero(lambda: load_predictions(folder))
+        if predictions is None:
             self.console.print(f"{doing} on {len(self.data.items(EVALUATED))} items")
-            found = predict(self.evaluator, self.model, self.data, EVALUATED)
-            distributed.on_rank_zero(lambda: save_predictions(folder, found))
-        return found
+            predictions = predict(self.evaluator, self.model, self.data, EVALUATED)
+            distributed.on_rank_zero(lambda: save_predictions(folder, predictions))
+        return predictions
 
 
 def make_trainer(training: Training, *, resumed: Path | None) -> Any:
-    """Lightning's trainer with the run's states, loggers and samples beside what the configuration asks for."""
+    """Return Lightning's trainer, with the run's states, loggers and samples beside those of the configuration.
+
+    Args:
+        training: The run.
+        resumed: The state to resume from; None from the start.
+    """
     cli, run, console = training.cli, training.run, training.console
     settings: RunSettings = cli.config_init["run"]
     best = BestWeights(run, training.model.monitor)
@@ -198,16 +210,16 @@ def make_trainer(training: Training, *, resumed: Path | None) -> Any:
         RolloutTable(run, settings.rollout_steps, console=console),
     ]
     configured = cli.config_init["trainer"]
-    given = listed(configured["callbacks"])
-    if configured["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in given):
+    users = listed(configured["callbacks"])
+    if configured["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in users):
         callbacks.append(RichProgressBar())
     loggers = listed(configured["logger"])
     if configured["logger"] is not False:  # those of the configuration come beside the run's own
         loggers += run_loggers(run, resumed_at=None if resumed is None else run.step_of(resumed))
-    if loggers and not any(isinstance(c, LearningRateMonitor) for c in given):
+    if loggers and not any(isinstance(c, LearningRateMonitor) for c in users):
         callbacks.append(LearningRateMonitor("step"))
     trainer = cli.make_trainer(
-        callbacks=[*given, *callbacks, StartIsCandidate(best)],
+        callbacks=[*users, *callbacks, StartIsCandidate(best)],
         logger=loggers,
         default_root_dir=run.path,
         strategy=training.strategy,

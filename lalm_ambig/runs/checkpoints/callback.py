@@ -1,13 +1,13 @@
-"""The state to go on from, and the best weights.
+"""The states to resume from, and the best weights.
 
-A state is saved before a step, when everything of the steps before it is done (validation, too), so that what follows
-is the same whether or not the run was interrupted there: place in the data, random numbers of each process, sampled
-responses that are still needed, optimiser, schedule, best value so far.
+A state is saved before a step, when the steps before it are done, with their validation. What follows is then the same
+whether or not the run was interrupted there. So a state has the place in the data, the random numbers of each process,
+sampled responses that are still needed, optimiser, schedule, and the best value so far.
 """
 
 import math
 import random
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,26 +32,25 @@ from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.runs.processes.ending import agreed_signal, check_run_exists
 from lalm_ambig.runs.processes.strategies import saves_folders
 
-KEPT = 2
-"""Newest states that are kept: the last, and the one before it should the last be damaged later."""
+STATES = 2
+"""States on disk: the newest, and the one before it in case the newest is damaged later."""
 
 
 class SavedState(Callback):
-    """Every so many optimiser steps, and when a signal asks the run to end, everything that is needed to go on as if
-    nothing had happened."""
+    """Saves a state to resume from: every so many optimiser steps, and when a signal asks the run to end."""
 
     def __init__(self, run: RunFolder, every: int) -> None:
         """
         Args:
-            run: Where states are kept.
-            every: Optimiser steps from one to the next.
+            run: The run, in whose folder states are saved.
+            every: Optimiser steps between two states.
         """
         self.run, self.every = run, every
         self.saved_at = 0
         self.begun = -1
-        """Step whose first batch was the last to begin: more batches follow where gradients are accumulated."""
+        """The step that began last. It has further batches if gradients are accumulated."""
         self.random: dict[str, Any] | None = None
-        """Of this process, to be restored before the first step."""
+        """Random states of this process, to be restored before the first step."""
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         self.saved_at = trainer.global_step
@@ -64,7 +63,7 @@ class SavedState(Callback):
         if self.random is not None:
             set_random_states(self.random)
             self.random = None
-            # The loop guesses where in a step it was saved; before a step, as many batches stepped as there were steps.
+            # The loop guesses where in a step it was saved. Before a step, the count of batches is that of steps.
             set_batches_that_stepped(trainer, trainer.global_step)
         step = trainer.global_step
         if step == self.begun:
@@ -92,14 +91,14 @@ class SavedState(Callback):
         else:
             trainer.save_checkpoint(path)
         if distributed.is_first():
-            for old in self.run.saved()[KEPT:]:
+            for old in self.run.saved()[STATES:]:
                 remove(old)
         distributed.barrier()
 
     def on_save_checkpoint(
         self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]
     ) -> None:
-        """Take back what the loop counts of a batch as soon as it is fetched: it has not begun."""
+        """Undo the loop's count of a batch that is fetched, but has not begun."""
         progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
         for counts in (progress["total"], progress["current"]):
             counts["ready"] = counts["started"] = counts["completed"]
@@ -114,21 +113,21 @@ class SavedState(Callback):
 
 
 class BestWeights(Callback):
-    """The trained weights of the validation with the lowest value of a metric, as safetensors.
+    """Saves the trained weights of the validation with the lowest value of a metric, as safetensors.
 
-    The first validation comes before the first step: what training starts from is a candidate like any other.
+    The first validation is before the first step, so the start of training is a candidate, too.
     """
 
     def __init__(self, run: RunFolder, monitor: str) -> None:
         self.run, self.monitor = run, monitor
         self.start: Validation | None = None
-        """Before the first step."""
+        """The validation before the first step."""
         self.chosen: Validation | None = None
         self.validations = 0
 
     @property
     def best(self) -> float | None:
-        """Lowest value so far; infinite where there was none but NaN."""
+        """The lowest value so far; infinite if all were NaN, None if there was no validation."""
         return None if self.chosen is None else self._value(self.chosen)
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
@@ -140,13 +139,13 @@ class BestWeights(Callback):
             for name, value in trainer.callback_metrics.items()
             if name.startswith(mode)
         }
-        found = Validation(trainer.global_step, pl_module.spread.items, metrics)
+        validation = Validation(trainer.global_step, pl_module.spread.items, metrics)
         self.validations += 1
         if not trainer.global_step:
-            self.start = found
-        if self.best is not None and not self._value(found) < self.best:
+            self.start = validation
+        if self.best is not None and not self._value(validation) < self.best:
             return
-        self.chosen = found
+        self.chosen = validation
         write_weights(self.run.best, trained_weights(pl_module.policy))
 
     def _value(self, validation: Validation) -> float:
@@ -154,8 +153,8 @@ class BestWeights(Callback):
         return float("inf") if math.isnan(value) else value
 
     def state_dict(self) -> dict[str, Any]:
-        kept = {name: None if value is None else asdict(value) for name, value in self._validations()}
-        return {"validations": self.validations, **kept}
+        records = {name: None if value is None else asdict(value) for name, value in self._validations()}
+        return {"validations": self.validations, **records}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if "validations" not in state_dict:  # of an older version, which knew the best value only
@@ -174,9 +173,9 @@ class BestWeights(Callback):
 
 
 class StartIsCandidate(Callback):
-    """Validates the policy as training finds it, before the first step of a new run; the last of the callbacks.
+    """Validates the policy before the first step of a new run. It is the last of the callbacks.
 
-    Training goes on as if nothing had been validated: no random number is used up.
+    Training then continues as if there had been no validation: no random number is used.
     """
 
     def __init__(self, best: BestWeights) -> None:
@@ -191,18 +190,28 @@ class StartIsCandidate(Callback):
         trainer.training = True
 
 
-def newest_state(run: RunFolder) -> tuple[Path | None, list[Path]]:
-    """The newest state that can be read whole, and newer ones that cannot."""
+@dataclass(frozen=True)
+class SavedStates:
+    """The states of a run that matter for resuming it."""
+
+    newest: Path | None
+    """The newest that can be read to its last byte."""
+    damaged: tuple[Path, ...]
+    """Newer ones that cannot."""
+
+
+def saved_states(run: RunFolder) -> SavedStates:
+    """Look for the newest state of a run that can be read."""
     damaged: list[Path] = []
     for path in run.saved():
         if is_readable(path):
-            return path, damaged
+            return SavedStates(path, tuple(damaged))
         damaged.append(path)
-    return None, damaged
+    return SavedStates(None, tuple(damaged))
 
 
 def random_states() -> dict[str, Any]:
-    """Of every generator of this process, in types that a checkpoint may hold without code."""
+    """Return the state of every random generator of this process, in types that a checkpoint may hold."""
     kind, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002 the global one
     return {
         "torch": torch.get_rng_state(),
@@ -213,7 +222,7 @@ def random_states() -> dict[str, Any]:
 
 
 def set_random_states(states: dict[str, Any]) -> None:
-    """Go on with what `random_states` returned."""
+    """Restore what `random_states` returned."""
     torch.set_rng_state(states["torch"])
     if states["cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(states["cuda"])

@@ -1,4 +1,4 @@
-"""Files of checkpoints: whole or not there. Each is written under another name, read back, and then renamed."""
+"""Files of checkpoints, each complete or not there: it is written under another name, read back, and renamed."""
 
 import pickle
 import re
@@ -19,12 +19,12 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.atomic import UNFINISHED, CannotWrite, remove_unfinished, replace_folder, replacing
 
 FAILED = (OSError, RuntimeError, SafetensorError)
-"""What writing raises: torch may report a full disk as a RuntimeError."""
+"""Exceptions of writing; torch may report a full disk as a RuntimeError."""
 OS_ERROR = re.compile(r"I/O error: (.+?) \(os error")
 
 
 class VerifiedCheckpointIO(TorchCheckpointIO):
-    """Lightning's way of writing a checkpoint, made sure of: InputError where the file cannot be written whole."""
+    """Lightning's way of writing a checkpoint, with the file read back. A failure is an InputError."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         def write(unfinished: Path) -> None:
@@ -46,12 +46,28 @@ class VerifiedCheckpointIO(TorchCheckpointIO):
 
 
 def write_weights(path: Path, weights: dict[str, Tensor]) -> None:
-    """Write tensors as safetensors, in the first process; every process must call. InputError where it fails."""
+    """Write tensors as safetensors, in the first process. Every process must call.
+
+    Args:
+        path: The file.
+        weights: Tensors by name.
+
+    Raises:
+        InputError: It cannot be written.
+    """
     distributed.on_rank_zero(lambda: _written(path, lambda unfinished: save_file(weights, unfinished)))
 
 
 def write_checkpoint_folder(path: Path, save: Callable[[Path], None]) -> None:
-    """A checkpoint into which every process writes: `save` fills a folder, which then gets its name."""
+    """Write a checkpoint that is a folder, into which every process writes.
+
+    Args:
+        path: The folder.
+        save: Fills a folder, which then gets its name.
+
+    Raises:
+        InputError: It cannot be written.
+    """
     unfinished = path.with_name(f"{UNFINISHED}{path.name}")
     distributed.on_rank_zero(
         lambda: report_failure(path, lambda: shutil.rmtree(unfinished, ignore_errors=True))
@@ -68,7 +84,7 @@ def write_checkpoint_folder(path: Path, save: Callable[[Path], None]) -> None:
 
 
 def is_readable(path: Path) -> bool:
-    """Whether every file of a checkpoint can be read back to its last byte (checksums, not contents)."""
+    """Whether every file of a checkpoint can be read to its last byte. Checksums are compared, not contents."""
     files = [file for file in path.rglob("*") if file.suffix == ".pt"] if path.is_dir() else [path]
     return bool(files) and all(_is_whole_file(file) for file in files)
 
@@ -85,7 +101,7 @@ def _is_whole_file(path: Path) -> bool:
 
 
 def remove(path: Path) -> None:
-    """Delete a checkpoint, file or folder, under another name first: no half of one is left under its own."""
+    """Delete a checkpoint, a file or folder. It is renamed first, so that no half of it keeps its name."""
     going = path.with_name(f"{UNFINISHED}{path.name}")
     path.rename(going)
     if going.is_dir():
@@ -106,7 +122,15 @@ def _written(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def report_failure(path: Path, attempt: Callable[[], None]) -> None:
-    """Write something of a run. InputError where the machine cannot."""
+    """Write something of a run.
+
+    Args:
+        path: The file or folder that the message names.
+        attempt: Writes it.
+
+    Raises:
+        InputError: The machine cannot.
+    """
     try:
         attempt()
     except (CannotWrite, *FAILED) as error:
@@ -118,7 +142,7 @@ def report_failure(path: Path, attempt: Callable[[], None]) -> None:
 
 
 def _why(error: BaseException) -> str:
-    """The system's words: safetensors puts them into a sentence, and torch fails once more in closing the file."""
+    """Return the system's own reason. Safetensors puts it into a sentence, and torch fails again on closing."""
     first = error
     while first.__context__ is not None and not isinstance(first, CannotWrite):
         first = first.__context__
