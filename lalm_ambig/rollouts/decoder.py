@@ -1,4 +1,4 @@
-"""Going on from prompts token by token: with every prompt's keys and values kept once, or the plain way."""
+"""Continue prompts token by token: with each prompt's keys and values held once, or each row by itself."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -15,36 +15,36 @@ from lalm_ambig.policies.attention.tree_pass import continue_from_cache, prefill
 from lalm_ambig.policies.base import Policy
 
 Continuations = Sequence[Sequence[Sequence[int]]]
-"""Of each row, token lists that could follow it, each behind the same tokens."""
+"""Per row, alternative token lists that follow the row's tokens."""
 
 
 class RolloutDecoder(ABC):
-    """K responses to each prompt of a batch, rows prompt by prompt: row g·K + k is response k of prompt g."""
+    """The state of K responses to each prompt of a batch; row g·K + k is response k to prompt g."""
 
     def __init__(self, policy: Policy, batch: Batch, *, group_size: int) -> None:
         self.policy, self.batch, self.group_size = policy, batch, group_size
         self.fed: list[Tensor] = []
-        """Tokens of each step so far, one a row."""
+        """Tokens of each step so far, one per row."""
 
     def prompts(self) -> list[Segment]:
-        """Each prompt, without padding."""
+        """The prompts without padding."""
         return prompt_segments(self.policy, self.batch)
 
     @abstractmethod
     def start(self) -> Float[Tensor, "row channel"]:
-        """The hidden state that predicts each row's first token."""
+        """Hidden state that predicts each row's first token."""
 
     @abstractmethod
     def step(self, tokens: Int[Tensor, " row"]) -> Float[Tensor, "row channel"]:
-        """The hidden state that predicts the token behind these."""
+        """Hidden state that predicts the token after these."""
 
     @abstractmethod
     def states_after(self, prefixes: Sequence[int], continuations: Continuations) -> list[list[Tensor]]:
-        """Hidden states [token, channel] of each continuation behind the first `prefixes[row]` tokens of its row."""
+        """Hidden states [token, channel] of each continuation after the first `prefixes[row]` tokens of its row."""
 
 
 class SharedDecoder(RolloutDecoder):
-    """Each prompt read once, its keys and values kept once."""
+    """Each prompt is computed once, and its keys and values are held once."""
 
     def start(self) -> Float[Tensor, "row channel"]:
         last, self.cache = prefill(self.policy, self.prompts(), group_size=self.group_size)
@@ -63,9 +63,9 @@ class SharedDecoder(RolloutDecoder):
         sizes = [[len(tokens) for tokens in row] for row in continuations]
         offsets, sees = _tree_of_lists(sizes, packed.ids.shape[1])
         start = torch.tensor(prefixes)
-        kept = torch.arange(self.cache.used) < start[:, None]
-        kept = kept[:, None, :].expand(-1, sees.shape[1], -1)
-        self.cache.hidden = ~torch.cat([kept, sees], dim=-1)[:, None].to(self.policy.device)
+        seen = torch.arange(self.cache.used) < start[:, None]
+        seen = seen[:, None, :].expand(-1, sees.shape[1], -1)
+        self.cache.hidden = ~torch.cat([seen, sees], dim=-1)[:, None].to(self.policy.device)
         positions = self.cache.prompt_lengths[:, None] + start[:, None] + offsets
         states = continue_from_cache(self.policy, self.cache, packed.ids.to(self.policy.device), positions)
         self.cache.hidden = None
@@ -73,21 +73,25 @@ class SharedDecoder(RolloutDecoder):
 
 
 def _tree_of_lists(sizes: Sequence[Sequence[int]], width: int) -> tuple[Tensor, Tensor]:
-    """Of lists that lie behind one another in a row: each token's place in its list [row, token], and which tokens it
-    sees [row, token, token]: the earlier ones of its list and itself."""
+    """The layout of lists that are concatenated in a row.
+
+    Returns:
+        The index of each token in its list [row, token], and the tokens that it sees [row, token, token]: the earlier
+        ones of its list and itself.
+    """
     offsets, lists = torch.zeros(len(sizes), width, dtype=torch.long), torch.full((len(sizes), width), -1)
     for row, parts in enumerate(sizes):
-        place = 0
+        start = 0
         for number, size in enumerate(parts):
-            offsets[row, place : place + size] = torch.arange(size)
-            lists[row, place : place + size] = number
-            place += size
+            offsets[row, start : start + size] = torch.arange(size)
+            lists[row, start : start + size] = number
+            start += size
     same = lists[:, :, None] == lists[:, None, :]
     return offsets, same & torch.ones(width, width, dtype=torch.bool).tril()
 
 
 class PlainDecoder(RolloutDecoder):
-    """Every row with a prompt of its own, by the model's own cache: what the shared way must equal."""
+    """Each row has a prompt of its own in the model's cache; `SharedDecoder` must give the same states."""
 
     def start(self) -> Float[Tensor, "row channel"]:
         prompts = [prompt for prompt in self.prompts() for _ in range(self.group_size)]
@@ -116,7 +120,7 @@ class PlainDecoder(RolloutDecoder):
 
 
 def prompt_segments(policy: Policy, batch: Batch) -> list[Segment]:
-    """Each item's prompt, sound included, without padding."""
+    """Each item's prompt without padding, with its audio."""
     rows = policy.embed(batch.prompt, batch.audio)
     return [
         Segment(row[mask], None, ids[mask] if batch.audio is None else None)

@@ -1,7 +1,7 @@
-"""The generation engine: responses to a batch of prompts in one decode loop, and the state from which each is read.
+"""The generation engine: responses to a batch of prompts in one decode loop, and the state at each one's anchor.
 
-It knows no method, reward or corpus: texts that end a response, a text behind which the state is wanted, and how tokens
-are chosen.
+An *anchor* is a text, such as `<answer>`, after which the hidden state is wanted. The engine also knows stop texts and
+how tokens are chosen, but no method, reward or corpus.
 """
 
 from collections.abc import Sequence
@@ -21,34 +21,34 @@ from lalm_ambig.rollouts.decoder import Continuations, PlainDecoder, RolloutDeco
 from lalm_ambig.rollouts.sampling import Sampling, choose_tokens
 
 Ended = Literal["stop", "end", "length"]
-"""A response ends with a stop text, with the end of the model's turn, or because it is too long."""
+"""Why a response ended: a stop text, the end of the model's turn, or its longest length."""
 MERGE_FROM = 8
-"""Steps from which folding the adapter into the weights costs less than it saves."""
-BEHIND_TOKENS = 32
-"""More tokens than are ever put behind a response to read an answer there."""
+"""Fewest steps for which merging the adapter into the weights saves time."""
+APPENDED_TOKENS = 32
+"""Upper bound of the tokens that are appended to a response to read an answer."""
 TAG_TOKENS = 12
-"""More tokens than any tokenizer takes for a tag: how far back a text is looked for."""
+"""Upper bound of a tag's tokens: how far back a text is searched for."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be generated."""
+    """What to generate."""
 
     sampling: Sampling
     group_size: int = 1
-    """Responses to each prompt, K."""
+    """Responses per prompt, K."""
     stop: tuple[str, ...] = ()
     """Texts that end a response; they stay in it."""
     anchor: str | None = None
-    """Text behind whose first occurrence the hidden state is wanted; None where none is."""
+    """Text after whose first occurrence the hidden state is wanted; None for no state."""
     max_tokens_after_anchor: int | None = None
-    """Most tokens behind the anchor; None for as many as the response may have."""
+    """Most tokens after the anchor; None for no limit but the response's."""
     limits: tuple[int, ...] | None = None
-    """Longest response to each prompt, in tokens, where it is not the same for all."""
+    """Longest response per prompt in tokens, if prompts differ."""
     share_prompt: bool = True
-    """Compute each prompt once; False is the plain way."""
+    """Compute each prompt once; if False, every row by itself."""
     tags: Tags = TAGS
-    """Of the responses: in a thought that the prompt has opened, neither stop nor anchor counts."""
+    """Tags of the responses: in a thought that the prompt has opened, neither stop texts nor the anchor count."""
 
 
 @dataclass
@@ -59,36 +59,36 @@ class Response:
     ids: list[int] = field(default_factory=list)
     """Sampled tokens, the end of the turn included."""
     log_probs: list[float] = field(default_factory=list)
-    """Of each sampled token, in nats, under the tempered policy."""
+    """Log-probability of each sampled token in nats, under the tempered policy."""
     text: str = ""
-    """Without the end of the turn."""
+    """The response without the end of the turn."""
     ended: Ended | None = None
     anchor_end: int = -1
-    """Tokens up to and with the anchor's last; −1 where it was not reached, or inside a token."""
+    """Tokens up to and including the anchor's last; −1 if it was not reached, or ends inside a token."""
     prefix: int = 0
-    """Tokens that the closing follows."""
+    """Number of tokens before the closing."""
     closing: tuple[int, ...] = ()
-    """Tokens that lead from the prefix to the anchor; none where the response has it at a token's end."""
+    """Tokens that lead from the prefix to the anchor; none if the response has the anchor at a token's end."""
     was_completed: bool = False
-    """Whether the response lacked the anchor."""
+    """Whether the response lacked the anchor, so that the closing had to be appended."""
 
 
 @dataclass(frozen=True)
 class GeneratedBatch:
-    """Responses, row g·K + k being response k to prompt g, and what they can be continued from."""
+    """Responses, of which row g·K + k is response k to prompt g, and the state to continue them from."""
 
     responses: list[Response]
     anchor_states: Float[Tensor, "row channel"] | None
-    """Hidden state behind the anchor, or behind the closing where it was missing."""
+    """Hidden state after the anchor, or after the closing if the anchor was missing."""
     decoder: RolloutDecoder
 
     def continue_from_anchor(self, continuations: Continuations) -> list[list[Tensor]]:
         """Hidden states [token, channel] of token lists that follow the anchor of each row."""
         rows = list(zip(self.responses, continuations, strict=True))
-        whole = [[[*r.closing, *tokens] for tokens in options] for r, options in rows]
-        states = self.decoder.states_after([r.prefix for r in self.responses], whole)
+        lists = [[[*r.closing, *tokens] for tokens in options] for r, options in rows]
+        states = self.decoder.states_after([r.prefix for r in self.responses], lists)
         return [
-            [found[len(r.closing) :] for found in options]
+            [after[len(r.closing) :] for after in options]
             for r, options in zip(self.responses, states, strict=True)
         ]
 
@@ -97,13 +97,13 @@ class GeneratedBatch:
 def generate(
     policy: Policy, batch: Batch, request: Request, *, noise: Float[Tensor, "row token"] | None = None
 ) -> GeneratedBatch:
-    """`request.group_size` responses to each prompt of the batch.
+    """Generate `request.group_size` responses to each prompt of the batch.
 
     Args:
-        policy: Put into evaluation mode for the time.
-        batch: Its prompts are left-padded.
-        request: What is to be generated.
-        noise: Uniform numbers in [0, 1), see `uniform_noise`; only greedy decoding does without.
+        policy: The policy; it is in evaluation mode meanwhile.
+        batch: Items with left-padded prompts.
+        request: What to generate.
+        noise: Uniform numbers in [0, 1), see `uniform_noise`; None for greedy decoding.
     """
     if noise is None and request.sampling.temperature > 0:
         raise ValueError(
@@ -111,7 +111,7 @@ def generate(
         )
     longest = int(batch.prompt.mask.sum(-1).max()) + max(request.limits or (request.sampling.max_new_tokens,))
     row = int(batch.prompt.mask.sum())
-    shares = request.share_prompt and policy.abilities.shares_texts_of(longest + BEHIND_TOKENS, row=row)
+    shares = request.share_prompt and policy.abilities.shares_texts_of(longest + APPENDED_TOKENS, row=row)
     kind = SharedDecoder if shares else PlainDecoder
     with policy.eval_mode():
         decoder = kind(policy, batch, group_size=request.group_size)
@@ -122,7 +122,7 @@ def generate(
             for step in range(steps):
                 column = torch.zeros(len(hidden)) if noise is None else noise[:, step]
                 tokens, log_probs = choose_tokens(policy.logits(hidden), request.sampling, column)
-                loop.take(tokens.tolist(), log_probs.tolist())
+                loop.append(tokens.tolist(), log_probs.tolist())
                 if loop.done:
                     break
                 hidden = decoder.step(tokens)
@@ -131,7 +131,7 @@ def generate(
 
 
 class _Loop:
-    """The bookkeeping of the decode loop: which rows go on, and whose state is still waited for."""
+    """The bookkeeping of the decode loop: which rows continue, and whose anchor state is still to come."""
 
     def __init__(self, policy: Policy, request: Request, *, prompts: int) -> None:
         self.policy, self.request = policy, request
@@ -139,25 +139,25 @@ class _Loop:
         self.rows = [Response(limit) for limit in limits for _ in range(request.group_size)]
         self.ends = set(policy.end_ids)
         self.waiting: list[int] = []
-        """Rows whose anchor's last token was just chosen: the next step gives their state."""
+        """Rows whose anchor's last token was just chosen; the next step gives their state."""
         self.states: dict[int, Tensor] = {}
 
     @property
     def done(self) -> bool:
         return not self.waiting and all(row.ended for row in self.rows)
 
-    def take(self, tokens: Sequence[int], log_probs: Sequence[float]) -> None:
-        """Append each live row's token."""
+    def append(self, tokens: Sequence[int], log_probs: Sequence[float]) -> None:
+        """Append the next token of each row that has not ended."""
         for number, (row, token, log_prob) in enumerate(zip(self.rows, tokens, log_probs, strict=True)):
             if row.ended or len(row.ids) >= row.limit:
                 row.ended = row.ended or "length"
                 continue
             row.ids.append(token)
             row.log_probs.append(log_prob)
-            self._look(number, row)
+            self._update(number, row)
 
-    def _look(self, number: int, row: Response) -> None:
-        """What the newest token of a row changes."""
+    def _update(self, number: int, row: Response) -> None:
+        """Update a row after its newest token: whether it ended, and whether it reached the anchor."""
         if row.ids[-1] in self.ends:
             row.ended = "end"
             return
@@ -174,48 +174,48 @@ class _Loop:
             row.ended = "length"
 
     def _longest(self, row: Response) -> int:
-        """Tokens that the row may have, given what it has reached."""
+        """Most tokens of the row, given whether it has reached the anchor."""
         if self.request.max_tokens_after_anchor is None or row.anchor_end < 0:
             return row.limit
         return min(row.limit, row.anchor_end + self.request.max_tokens_after_anchor)
 
     def capture(self, hidden: Tensor) -> None:
-        """Keep the states of the rows that wait for one."""
+        """Store the states of the waiting rows."""
         self.states |= {number: hidden[number] for number in self.waiting}
         self.waiting.clear()
 
     def anchor_states(self, decoder: RolloutDecoder) -> Tensor | None:
-        """The state behind each row's anchor, in one more pass for the rows that lack it."""
+        """The state after each row's anchor; rows that lack it get it in one more pass."""
         for row in self.rows:
             row.ended = row.ended or "length"
-            spoken = row.ids[:-1] if row.ended == "end" else row.ids
-            row.text = self.policy.tokenizer.decode(spoken)
+            content = row.ids[:-1] if row.ended == "end" else row.ids
+            row.text = self.policy.tokenizer.decode(content)
             if self.request.anchor is not None:
-                self._lead_to_anchor(row, spoken, fed=len(decoder.fed))
+                self._lead_to_anchor(row, content, fed=len(decoder.fed))
         if self.request.anchor is None:
             return None
         missing = [n for n in range(len(self.rows)) if n not in self.states]
         if missing:
             lists = [[row.closing] if n in missing else [] for n, row in enumerate(self.rows)]
-            found = decoder.states_after([row.prefix for row in self.rows], lists)
-            self.states |= {n: found[n][0][-1] for n in missing}
+            completed = decoder.states_after([row.prefix for row in self.rows], lists)
+            self.states |= {n: completed[n][0][-1] for n in missing}
         return torch.stack([self.states[n] for n in range(len(self.rows))])
 
-    def _lead_to_anchor(self, row: Response, spoken: Sequence[int], *, fed: int) -> None:
-        """From which prefix, by which tokens, the row gets to the anchor; the decoder has seen `fed` of its tokens."""
+    def _lead_to_anchor(self, row: Response, content: Sequence[int], *, fed: int) -> None:
+        """Set the prefix and closing by which the row reaches the anchor; the decoder has seen `fed` of its tokens."""
         anchor = str(self.request.anchor)
         row.prefix, closing = row.anchor_end, []
         if row.anchor_end < 0:
             row.was_completed = anchor not in self.request.tags.outside_thought(row.text)
             # Where the tag's end and what follows it share a token, go back to before that token.
-            row.prefix = len(spoken) if row.was_completed else self._tokens_before(spoken, anchor)
-            text = self.policy.tokenizer.decode(spoken[: row.prefix])
+            row.prefix = len(content) if row.was_completed else self._tokens_before(content, anchor)
+            text = self.policy.tokenizer.decode(content[: row.prefix])
             closing = self.policy.text_ids(self.request.tags.completion_to_answer(text))
-        unseen = [*spoken[fed : row.prefix]]
+        unseen = [*content[fed : row.prefix]]
         row.prefix = min(row.prefix, fed)
         row.closing = (*unseen, *closing)
 
     def _tokens_before(self, ids: Sequence[int], anchor: str) -> int:
-        """How many tokens come before the one that completes the anchor."""
+        """Number of tokens before the one that completes the anchor."""
         decode, tags = self.policy.tokenizer.decode, self.request.tags
         return next(n for n in range(len(ids)) if anchor in tags.outside_thought(decode(ids[: n + 1])))

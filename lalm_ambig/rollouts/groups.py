@@ -1,4 +1,4 @@
-"""Sampled responses as groups: tokens, what was read behind or in them, and whether they keep the form."""
+"""Sampled responses as groups: tokens, the distribution of each response, and whether it keeps the form."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,24 +18,24 @@ from lalm_ambig.rollouts.sampling import Sampling, uniform_noise
 from lalm_ambig.rollouts.scoring import category_scores, inner_tokens
 
 SPARE_TOKENS = 8
-"""Tokens behind the answer's place beyond the longest name: enough to close the tag; later ones serve nothing."""
+"""Tokens after the answer position beyond the longest name: enough to close the tag."""
 
 
 @dataclass(frozen=True)
 class GroupSampling:
-    """How groups are drawn."""
+    """How groups are sampled."""
 
     sampling: Sampling
     group_size: int
-    """Responses to each prompt, K."""
+    """Responses per prompt, K."""
     step: int
-    """Of training: another step draws other responses."""
+    """Training step; another step samples other responses."""
     share_prompt: bool = True
 
 
 @dataclass(frozen=True)
 class ResponseDistributions:
-    """What the responses say, row by row."""
+    """What was read from the responses, row by row."""
 
     predicted_dist: Float[Tensor, "row category"]
     well_formed: list[bool]
@@ -44,33 +44,36 @@ class ResponseDistributions:
 
 
 @torch.no_grad()
-def sample_groups(encoder: Encoder, batch: Batch, draw: GroupSampling) -> Groups:
-    """K responses of the encoder's policy to each prompt, and the distribution of each.
+def sample_groups(encoder: Encoder, batch: Batch, settings: GroupSampling) -> Groups:
+    """Sample K responses of the encoder's policy to each prompt, and read the distribution of each.
 
-    Logit readout: sampled to `</answer>`, the distribution read behind `<answer>`. Verbalised: sampled to the end of
-    the turn, and parsed.
+    Under the logit readout a response ends with `</answer>`, and the distribution is read after `<answer>`. Under the
+    verbalised readout it ends with the turn, and is parsed.
     """
-    request = Request(draw.sampling, group_size=draw.group_size, share_prompt=draw.share_prompt)
+    request = Request(settings.sampling, group_size=settings.group_size, share_prompt=settings.share_prompt)
     if encoder.answer is not None:
         request = _to_answer(request, encoder.answer)
     noise = uniform_noise(
         [item.id for item in batch.items],
-        seed=draw.sampling.seed or 0,
-        step=draw.step,
-        group_size=draw.group_size,
-        tokens=draw.sampling.max_new_tokens,
+        seed=settings.sampling.seed or 0,
+        step=settings.step,
+        group_size=settings.group_size,
+        tokens=settings.sampling.max_new_tokens,
     )
     generated = generate(encoder.policy, batch, request, noise=noise)
-    found = (
-        _stated(encoder, generated) if encoder.answer is None else _scored(encoder, generated, encoder.answer)
-    )
-    return _grouped(encoder, generated.responses, found, group_size=draw.group_size)
+    answer = encoder.answer
+    read = _stated(encoder, generated) if answer is None else _scored(encoder, generated, answer)
+    return _grouped(encoder, generated.responses, read, group_size=settings.group_size)
 
 
 def _to_answer(request: Request, answer: AnswerTokens) -> Request:
-    behind, tags = max(map(len, answer.name_ids)) + SPARE_TOKENS, answer.tags
+    longest, tags = max(map(len, answer.name_ids)) + SPARE_TOKENS, answer.tags
     return replace(
-        request, stop=(tags.answer_close,), anchor=tags.answer_open, max_tokens_after_anchor=behind, tags=tags
+        request,
+        stop=(tags.answer_close,),
+        anchor=tags.answer_open,
+        max_tokens_after_anchor=longest,
+        tags=tags,
     )
 
 
@@ -96,7 +99,7 @@ def _stated(encoder: Encoder, generated: GeneratedBatch) -> ResponseDistribution
 
 
 def _in_form(encoder: Encoder, text: str) -> bool:
-    """Whether a response is the object alone, or with reasoning before it, be it in a thought or not."""
+    """Whether a response is the object alone, or with reasoning before it, in a thought or not."""
     if not encoder.reasoning:
         return is_bare(text)
     thought, rest = encoder.tags.split_thought(text)
@@ -104,16 +107,16 @@ def _in_form(encoder: Encoder, text: str) -> bool:
 
 
 def _grouped(
-    encoder: Encoder, responses: Sequence[Response], found: ResponseDistributions, *, group_size: int
+    encoder: Encoder, responses: Sequence[Response], read: ResponseDistributions, *, group_size: int
 ) -> Groups:
-    policy, device = encoder.policy, found.predicted_dist.device
+    policy, device = encoder.policy, read.predicted_dist.device
     tokens = pad([r.ids for r in responses], policy.pad_id, side="right").to(device)
     values = torch.tensor([value for r in responses for value in r.log_probs], device=device)
     log_probs = torch.zeros(tokens.ids.shape, device=device).masked_scatter(tokens.mask, values)
-    names = pad([_name_marks(encoder, r, tokens.ids.shape[1]) for r in responses], 0, side="right").ids
+    names = pad([_answer_mask(encoder, r, tokens.ids.shape[1]) for r in responses], 0, side="right").ids
     cut = [
         r.ended == "length" and not reached
-        for r, reached in zip(responses, _reached(responses, found), strict=True)
+        for r, reached in zip(responses, _reached(responses, read), strict=True)
     ]
 
     def grouped(values: Sequence[bool] | Tensor) -> Tensor:
@@ -128,32 +131,32 @@ def _grouped(
         mask=grouped(tokens.mask),
         is_answer_token=grouped(names.bool()),
         log_probs=grouped(log_probs),
-        predicted_dist=grouped(found.predicted_dist),
-        category_logits=None if found.category_logits is None else grouped(found.category_logits),
-        well_formed=grouped(found.well_formed),
+        predicted_dist=grouped(read.predicted_dist),
+        category_logits=None if read.category_logits is None else grouped(read.category_logits),
+        well_formed=grouped(read.well_formed),
         was_completed=grouped([r.was_completed for r in responses]),
         truncated=grouped(cut),
         texts=by_group([r.text for r in responses]),
-        unparsed=None if found.unparsed is None else by_group(found.unparsed),
+        unparsed=None if read.unparsed is None else by_group(read.unparsed),
     )
 
 
-def _reached(responses: Sequence[Response], found: ResponseDistributions) -> list[bool]:
-    """Whether each response came to an answer by itself."""
-    if found.unparsed is None:
+def _reached(responses: Sequence[Response], read: ResponseDistributions) -> list[bool]:
+    """Whether each response reached an answer by itself."""
+    if read.unparsed is None:
         return [not r.was_completed for r in responses]
-    return [reason is None for reason in found.unparsed]
+    return [reason is None for reason in read.unparsed]
 
 
-def _name_marks(encoder: Encoder, response: Response, width: int) -> list[int]:
-    """1 on each token behind the answer's place and before the tag that closes it, filled up with 0."""
+def _answer_mask(encoder: Encoder, response: Response, width: int) -> list[int]:
+    """1 on each token after the answer position and before the closing tag, padded with 0."""
     marks = [0] * width
     if response.anchor_end < 0:
         return marks
-    for place in range(response.anchor_end, len(response.ids)):
-        before = encoder.policy.tokenizer.decode(response.ids[response.anchor_end : place])
-        here = encoder.policy.tokenizer.decode(response.ids[place : place + 1])
-        if "<" in before or here.startswith("<") or response.ids[place] in encoder.policy.end_ids:
+    for index in range(response.anchor_end, len(response.ids)):
+        before = encoder.policy.tokenizer.decode(response.ids[response.anchor_end : index])
+        token = encoder.policy.tokenizer.decode(response.ids[index : index + 1])
+        if "<" in before or token.startswith("<") or response.ids[index] in encoder.policy.end_ids:
             break
-        marks[place] = 1
+        marks[index] = 1
     return marks

@@ -17,16 +17,20 @@ from lalm_ambig.rollouts.sampling import Sampling
 def parse_responses(
     texts: Sequence[str], categories: CategorySet
 ) -> tuple[Float[Tensor, "row category"], tuple[str | None, ...]]:
-    """What each text states, uniform where nothing can be read; and why not, None where it can."""
-    found = [parse(text, categories) for text in texts]
+    """Parse the distribution that each text states.
+
+    Returns:
+        The distributions, uniform for an unparsable text; and per text the reason why it is unparsable, or None.
+    """
+    parsed = [parse(text, categories) for text in texts]
     uniform = (1 / len(categories),) * len(categories)
-    dist = torch.tensor([uniform if isinstance(one, Unparsed) else one for one in found])
-    return dist, tuple(one.reason if isinstance(one, Unparsed) else None for one in found)
+    dist = torch.tensor([uniform if isinstance(one, Unparsed) else one for one in parsed])
+    return dist, tuple(one.reason if isinstance(one, Unparsed) else None for one in parsed)
 
 
 @torch.no_grad()
 def read_stated(encoder: Encoder, batch: Batch, *, max_new_tokens: int, share: bool = True) -> Reading:
-    """The distributions that the policy's own greedy responses state."""
+    """Read the distributions that the policy's greedy responses state."""
     greedy = Request(Sampling(max_new_tokens=max_new_tokens, temperature=0.0), share_prompt=share)
     texts = [r.text for r in generate(encoder.policy, batch, greedy).responses]
     dist, unparsed = parse_responses(

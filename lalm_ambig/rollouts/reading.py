@@ -1,4 +1,4 @@
-"""Reading a policy's distribution: after its own reasoning, after the curated one, or at once."""
+"""Read a policy's distribution: after its own reasoning, after the curated one, or at once."""
 
 from collections.abc import Sequence
 
@@ -20,13 +20,18 @@ from lalm_ambig.rollouts.scoring import category_scores, inner_tokens
 def read_generated(
     policy: Policy, batch: Batch, answer: AnswerTokens, *, max_new_tokens: int, share: bool = True
 ) -> Reading:
-    """The distribution behind the policy's own greedy response; `max_new_tokens=0` asks for it at once.
+    """Read the distribution after the policy's own greedy response.
 
-    `share` False computes every text by itself.
+    Args:
+        policy: The policy.
+        batch: Items with their prompts.
+        answer: Tokens of the class names.
+        max_new_tokens: Longest response; 0 reads at once, without a response.
+        share: Compute each prompt once; if False, every text by itself.
     """
     if max_new_tokens == 0:
         opening = torch.tensor(policy.text_ids(answer.tags.completion_to_answer("")), device=policy.device)
-        return _read_behind(policy, batch, answer, [opening] * len(batch.items), share=share)
+        return _read_after(policy, batch, answer, [opening] * len(batch.items), share=share)
     greedy = Sampling(max_new_tokens=max_new_tokens, temperature=0.0)
     tag = answer.tags.answer_open
     request = Request(greedy, stop=(tag,), anchor=tag, share_prompt=share, tags=answer.tags)
@@ -36,20 +41,26 @@ def read_generated(
     inside = generated.continue_from_anchor([inner] * len(batch.items)) if any(inner) else None
     texts = [policy.tokenizer.decode([*r.ids[: r.prefix], *r.closing]) for r in generated.responses]
     was_completed = [r.was_completed for r in generated.responses]
-    return _reading(policy, answer, (generated.anchor_states, inside), (texts, was_completed))
+    scores = category_scores(policy, answer, generated.anchor_states, inside=inside)
+    return Reading(
+        predicted_dist(scores),
+        _mass(policy, answer, generated.anchor_states, scores),
+        responses=tuple(texts),
+        was_completed=tuple(was_completed),
+    )
 
 
 @torch.no_grad()
 def read_curated(policy: Policy, batch: Batch, answer: AnswerTokens, *, share: bool = True) -> Reading:
-    """The distribution behind the curated response, which every item of the batch must have."""
+    """Read the distribution after the curated response, which every item of the batch must have."""
     assert batch.curated is not None
-    return _read_behind(policy, batch, answer, batch.curated.ids_before_answer(), share=share)
+    return _read_after(policy, batch, answer, batch.curated.ids_before_answer(), share=share)
 
 
-def _read_behind(
+def _read_after(
     policy: Policy, batch: Batch, answer: AnswerTokens, responses: Sequence[Tensor], *, share: bool
 ) -> Reading:
-    """The distribution behind a given response to each item, in one pass."""
+    """Read the distribution after a given response to each item, in one pass."""
     with policy.eval_mode():
         prompts = prompt_segments(policy, batch)
         starts = [
@@ -63,28 +74,24 @@ def _read_behind(
     count = len(starts)
     anchors = torch.stack([rows[-1] for rows in states[:count]])
     inside = _by_item(states[count:], answer, count) if names else None
-    return _reading(policy, answer, (anchors, inside), (texts, [False] * count))
+    scores = category_scores(policy, answer, anchors, inside=inside)
+    return Reading(
+        predicted_dist(scores),
+        _mass(policy, answer, anchors, scores),
+        responses=tuple(texts),
+        was_completed=(False,) * count,
+    )
 
 
 def _by_item(states: Sequence[Tensor], answer: AnswerTokens, count: int) -> list[list[Tensor]]:
-    """States of the names' inner tokens, name by name; empty for names of one token."""
-    found = iter(states)
+    """States of the names' inner tokens per item and name; empty for names of one token."""
+    inner_states = iter(states)
     empty = states[0][:0]
-    return [[next(found) if ids else empty for ids in inner_tokens(answer)] for _ in range(count)]
+    return [[next(inner_states) if ids else empty for ids in inner_tokens(answer)] for _ in range(count)]
 
 
-def _reading(
-    policy: Policy,
-    answer: AnswerTokens,
-    read: tuple[Tensor, list[list[Tensor]] | None],
-    said: tuple[Sequence[str], Sequence[bool]],
-) -> Reading:
-    anchors, inside = read
-    scores = category_scores(policy, answer, anchors, inside=inside)
-    texts, was_completed = said
-    mass = (
-        class_mass(scores, policy.logits(anchors))
-        if answer.scoring == "first"
-        else scores.exp().sum(-1).clamp(max=1)
-    )
-    return Reading(predicted_dist(scores), mass, responses=tuple(texts), was_completed=tuple(was_completed))
+def _mass(policy: Policy, answer: AnswerTokens, anchors: Tensor, scores: Tensor) -> Tensor:
+    """Share of the probability on the class names: on their first tokens, or on all of their tokens."""
+    if answer.scoring == "first":
+        return class_mass(scores, policy.logits(anchors))
+    return scores.exp().sum(-1).clamp(max=1)

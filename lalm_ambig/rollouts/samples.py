@@ -12,10 +12,11 @@ from lalm_ambig.rollouts.sampling import Sampling
 def read_samples(
     encoder: Encoder, batch: Batch, *, max_new_tokens: int, samples: int, share: bool = True
 ) -> Reading:
-    """The mean of p̂ over sampled responses of each item, at temperature 1; those that cannot be read are left out.
+    """Mean of p̂ over sampled responses of each item, at temperature 1; unparsable responses are left out.
 
-    An item of which none can be read has a uniform p̂ and the first one's reason. The text is the first response's.
-    Random numbers belong to the item (`uniform_noise`), so the first n responses are the same for any number of them.
+    If no response of an item can be parsed, its p̂ is uniform, with the first response's reason. The text is the first
+    response's. Random numbers belong to the item (see `uniform_noise`), so the first n responses are the same for any
+    number of samples.
     """
     draw = GroupSampling(
         Sampling(max_new_tokens=max_new_tokens), group_size=samples, step=0, share_prompt=share

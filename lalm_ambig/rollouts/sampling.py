@@ -20,12 +20,11 @@ class Sampling:
     temperature: float = 1.0
     """Divides the logits; log-probabilities are those of the tempered policy, here and in the loss. 0 is greedy."""
     top_p: float = 1.0
-    """Sample among the most likely tokens that hold this share together, in (0, 1]; 1 is all."""
+    """Sample among the most likely tokens with this share of the probability, in (0, 1]; 1 is all."""
     top_k: int = 0
-    """Sample among so many of the most likely tokens; 0 is all."""
+    """Sample among this number of most likely tokens; 0 is all."""
     seed: int | None = None
-    """Of the random numbers, the run's `seed` or nothing; an item's depend on it, on the step and on the item's id
-    only."""
+    """Seed of the random numbers: the run's `seed`, or None. An item's depend on it, the step and its id only."""
 
     def __post_init__(self) -> None:
         rules = (
@@ -47,16 +46,24 @@ GREEDY = Sampling(temperature=0.0)
 def choose_tokens(
     logits: Float[Tensor, "row vocabulary"], sampling: Sampling, noise: Float[Tensor, " row"]
 ) -> tuple[Int[Tensor, " row"], Float[Tensor, " row"]]:
-    """The next token of each row and its log-probability in nats under the tempered policy, before top-k and top-p.
+    """Choose the next token of each row.
 
-    Sampling inverts the cumulative distribution at `noise`, uniform in [0, 1).
+    Sampling inverts the cumulative distribution at `noise`.
+
+    Args:
+        logits: Logits of the next token.
+        sampling: Temperature, top-k and top-p; temperature 0 is greedy.
+        noise: Uniform numbers in [0, 1).
+
+    Returns:
+        Each row's token, and its log-probability in nats under the tempered policy, before top-k and top-p.
     """
     logits = logits.float()
     if sampling.temperature == 0:
         tokens = logits.argmax(-1)
         return tokens, logits.gather(-1, tokens[:, None])[:, 0] - logits.logsumexp(-1)
     log_probs = torch.log_softmax(logits / sampling.temperature, dim=-1)
-    cumulative = _kept(log_probs.exp(), sampling).cumsum_(-1)
+    cumulative = _truncated(log_probs.exp(), sampling).cumsum_(-1)
     point = (noise.to(logits.device) * cumulative[:, -1])[:, None]
     tokens = torch.searchsorted(cumulative, point, right=True)[:, 0]
     last = (cumulative < cumulative[:, -1:]).sum(-1)  # rounding must not choose a token that was left out
@@ -64,8 +71,8 @@ def choose_tokens(
     return tokens, log_probs.gather(-1, tokens[:, None])[:, 0]
 
 
-def _kept(shares: Tensor, sampling: Sampling) -> Tensor:
-    """The shares with those of tokens outside top-k or top-p set to 0."""
+def _truncated(shares: Tensor, sampling: Sampling) -> Tensor:
+    """The probabilities, with 0 for tokens outside top-k or top-p."""
     if sampling.top_k and sampling.top_k < shares.shape[-1]:
         smallest = shares.topk(sampling.top_k, dim=-1).values[:, -1:]
         shares = shares.masked_fill(shares < smallest, 0)
@@ -80,10 +87,10 @@ def _kept(shares: Tensor, sampling: Sampling) -> Tensor:
 def uniform_noise(
     ids: Sequence[str], *, seed: int, step: int, group_size: int, tokens: int
 ) -> Float[Tensor, "row token"]:
-    """Uniform numbers in [0, 1) for `group_size` responses to each item, rows item by item.
+    """Uniform numbers in [0, 1) for `group_size` responses per item, rows item by item.
 
-    An item's numbers depend on the seed, the step and its id only, so its responses do not change with the batch, the
-    order or the number of processes that it is sampled in.
+    An item's numbers depend on the seed, the step and its id only. So its responses do not change with the batch, the
+    order, or the number of processes.
     """
     rows = []
     for item in ids:

@@ -1,4 +1,4 @@
-"""Scores of the class names behind the answer's place: by their first token, or by all of their tokens."""
+"""Scores of the class names at the answer position: by their first token, or by all of their tokens."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from lalm_ambig.readouts.logits import AnswerTokens
 
 
 def inner_tokens(answer: AnswerTokens) -> tuple[tuple[int, ...], ...]:
-    """Of each name, the tokens whose states are needed to score it: all but the last, and none by the first token."""
+    """Tokens of each name whose states are needed to score it: all but the last; none under `scoring: first`."""
     if answer.scoring == "first":
         return ((),) * len(answer.name_ids)
     return tuple(ids[:-1] for ids in answer.name_ids)
@@ -24,16 +24,17 @@ def category_scores(
     *,
     inside: Sequence[Sequence[Tensor]] | None = None,
 ) -> Float[Tensor, "row category"]:
-    """What a softmax over the classes makes the distribution from, float32.
+    r"""Score of each class, float32; the distribution is the softmax of the scores.
 
-    `scoring: first`: the logit of each name's first token. `scoring: sequence`: the log-probability of each whole name,
-    the sum over its tokens (SPEC 2), in nats.
+    Under `scoring: first` the logit of the name's first token. Under `scoring: sequence` the log-probability of the
+    name in nats, the sum over its tokens $\sum_t \log \pi(y_t \mid y_{<t})$. The sum is not divided by the number of
+    tokens; this choice is ours.
 
     Args:
         policy: The policy.
-        answer: The names' tokens.
-        anchors: Hidden states behind `<answer>`.
-        inside: Of each row and name, hidden states [token, channel] of its `inner_tokens`, where there are any.
+        answer: Tokens of the names.
+        anchors: Hidden states of the last token before the answer position.
+        inside: Per row and name, hidden states [token, channel] of its `inner_tokens`; None if there are none.
     """
     if answer.scoring == "first":
         return policy.category_logits(anchors, torch.tensor(answer.first_ids, device=anchors.device))
