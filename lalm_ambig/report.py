@@ -7,6 +7,7 @@ predictions.jsonl. Which row of a paper's table it is, is read from its resolved
 import argparse
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
@@ -14,10 +15,11 @@ from rich.markup import escape
 
 from lalm_ambig.config.command_line import CommandParser
 from lalm_ambig.core.errors import InputError, run_command
+from lalm_ambig.core.installation import install_extra
 from lalm_ambig.corpora.base import corpus_names
 from lalm_ambig.files.places import check_folder
 from lalm_ambig.reporting.corpus_summary import summarise
-from lalm_ambig.reporting.figures import draw, figure_names
+from lalm_ambig.reporting.figures import figure_names
 from lalm_ambig.reporting.reading.corpora import summaries
 from lalm_ambig.reporting.reading.groups import group_rows
 from lalm_ambig.reporting.reading.inputs import ReportArgs, read_inputs
@@ -26,7 +28,7 @@ from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.reporting.reading.resolving import resolve_rows
 from lalm_ambig.reporting.tables import corpora, sheets, table_names
 from lalm_ambig.reporting.writing.files import check_free, write, write_sheet
-from lalm_ambig.reporting.writing.page import page
+from lalm_ambig.reporting.writing.page import DrawnFigure, page
 from lalm_ambig.runs.older_results import with_overlap
 from lalm_ambig.runs.trained_items import FLAG, HELP
 
@@ -43,17 +45,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out = options.out.expanduser()
     check_folder(out, where="--out")
     check_free(out / PAGE)
+    figures = _figures(options.figure, console)
     report = _report(options)
     for line in report.left_out:
         console.print(escape(line), highlight=False)
     found = [sheet for name in dict.fromkeys(options.table) for sheet in sheets(name, report)]
     for sheet in found:
         write_sheet(out, sheet)
-    names = [name for name in options.figure or figure_names() if name != NO_FIGURE]
-    shown = draw(report, names, out=out)
+    shown = _draw(report, figures, out=out) if figures else []
     write(out / PAGE, page(report, found, shown))
     console.print(f"{len(found)} tables, {len(shown)} figures: {escape(str(out / PAGE))}")
     return 0
+
+
+def _figures(asked: Sequence[str] | None, console: Console) -> list[str]:
+    """The figures to draw. InputError where some are asked for, and the library that draws them is missing."""
+    names = [name for name in asked or figure_names() if name != NO_FIGURE]
+    if not names or find_spec("matplotlib"):
+        return names
+    remedy = f"Run: {install_extra('figures')}"
+    if asked:
+        raise InputError("figures need matplotlib, which is not installed.", where="--figure", remedy=remedy)
+    console.print(
+        escape(f"no figures: matplotlib is not installed. {remedy}"), highlight=False, soft_wrap=True
+    )
+    return []
+
+
+def _draw(report: Report, figures: Sequence[str], *, out: Path) -> list[DrawnFigure]:
+    from lalm_ambig.reporting.drawing.draw import draw  # not above: tables need no matplotlib
+
+    return draw(report, figures, out=out)
 
 
 def _report(options: argparse.Namespace) -> Report:

@@ -8,7 +8,7 @@ from report_runs import Make, about, answers, evaluated, keep, report
 
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.table import caption
-from lalm_ambig.reporting.figures import drawings
+from lalm_ambig.reporting.drawing.draw import drawings
 from lalm_ambig.reporting.writing.page import page
 
 

@@ -6,7 +6,7 @@ import pytest
 from report_runs import Make, about, answers, keep, report
 
 from lalm_ambig.reporting.drawing.canvas import Drawing
-from lalm_ambig.reporting.figures import drawings
+from lalm_ambig.reporting.drawing.draw import drawings
 
 
 def drawn(*paths: Path) -> list[Drawing]:

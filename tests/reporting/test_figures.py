@@ -19,7 +19,8 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.reporting.drawing.canvas import Drawing
-from lalm_ambig.reporting.figures import draw, drawings, figure_names
+from lalm_ambig.reporting.drawing.draw import draw, drawings
+from lalm_ambig.reporting.figures import figure_names
 from lalm_ambig.reporting.figures.learning import read_log
 from lalm_ambig.reporting.figures.ternary import DOT
 

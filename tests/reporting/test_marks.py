@@ -14,7 +14,7 @@ from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.evaluation.table import ambiguity_table, main_table
 from lalm_ambig.report import main
-from lalm_ambig.reporting.figures import draw
+from lalm_ambig.reporting.drawing.draw import draw
 
 LEAKY = Overlap(12, 0, 48, ("sft",))
 MARK = "12 of 48 items trained on"

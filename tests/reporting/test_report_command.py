@@ -1,6 +1,8 @@
 """The command: its files, its page, and a user's mistakes."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,41 @@ def test_it_writes_tables_in_three_formats_and_one_page_that_needs_no_other_file
 def test_the_figures_can_be_left_away(make_run: Make, tmp_path: Path) -> None:
     assert main([str(make_run("run")), "--figure", "none", "--out", str(tmp_path / "out")]) == 0
     assert not list((tmp_path / "out").glob("*.png"))
+
+
+WITHOUT = """
+import sys
+sys.modules.update(matplotlib=None, scipy=None)
+from importlib import util
+find = util.find_spec
+util.find_spec = lambda name, package=None: None if name == "matplotlib" else find(name, package)
+from lalm_ambig.core.errors import run_command
+from lalm_ambig.report import main
+run_command(main)
+"""
+
+
+def test_tables_need_no_drawing_library(make_run: Make, tmp_path: Path) -> None:
+    def report(*words: str) -> "subprocess.CompletedProcess[str]":
+        command = [
+            sys.executable,
+            "-c",
+            WITHOUT,
+            str(make_run("run")),
+            "--out",
+            str(tmp_path / "out"),
+            *words,
+        ]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    done = report("--table", "all")
+    assert done.returncode == 0, done.stderr
+    assert "no figures: matplotlib is not installed. Run: " in done.stdout and "[figures]" in done.stdout
+    assert (tmp_path / "out/all_crema_d.md").is_file()
+    asked = report("--figure", "entropy")
+    (line,) = asked.stderr.splitlines()
+    assert asked.returncode == 2 and line.startswith("error: --figure: figures need matplotlib")
+    assert line.endswith("[figures]'")
 
 
 def test_a_row_can_be_placed_by_hand(make_run: Make, make_evaluated: Make, tmp_path: Path) -> None:

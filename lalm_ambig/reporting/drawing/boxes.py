@@ -17,11 +17,11 @@ from lalm_ambig.reporting.drawing.canvas import (
     Drawing,
     axis_label,
     canvas,
-    stem_of,
 )
 from lalm_ambig.reporting.drawing.item_groups import PER_ITEM, not_shown, per_item, scored, shown_lines
 from lalm_ambig.reporting.drawing.ranks import RankTest, rank_tests
 from lalm_ambig.reporting.reading.groups import Group
+from lalm_ambig.reporting.writing.files import stem_of
 from lalm_ambig.tabular.model import Cell, Column, ResultTable, TableRow
 
 LABEL_METRICS = ("accuracy", "f1_macro")

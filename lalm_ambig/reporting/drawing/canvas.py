@@ -2,7 +2,6 @@
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,6 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lalm_ambig.corpora.base import corpus_class, corpus_names
-from lalm_ambig.files.names import component
 from lalm_ambig.metrics.base import all_metrics
 from lalm_ambig.reporting.writing.files import MARK, write_picture
 from lalm_ambig.tabular.model import ResultTable
@@ -76,19 +73,6 @@ def small_multiples(count: int, *, side: float = 2.8) -> tuple[Figure, list[Axes
     for ax in axes[count:]:
         ax.set_axis_off()
     return figure, axes[:count]
-
-
-def stem_of(name: str, dataset: tuple[str, str | None]) -> str:
-    """Name of the files of one corpus's figure."""
-    names = tuple(given for given in dataset if given is not None)
-    return f"{name}_{component(*names, plain=_parts())}"
-
-
-@cache
-def _parts() -> frozenset[tuple[str, ...]]:
-    """Every corpus of the project with each of its parts."""
-    corpora = {name: corpus_class(name) for name in corpus_names()}
-    return frozenset((name, part) for name, cls in corpora.items() for part in (cls.parts if cls else ()))
 
 
 def save(drawing: Drawing, folder: Path) -> Path:

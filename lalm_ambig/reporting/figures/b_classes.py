@@ -21,12 +21,12 @@ from lalm_ambig.reporting.drawing.canvas import (
     Drawing,
     axis_label,
     canvas,
-    stem_of,
     wrapped,
 )
 from lalm_ambig.reporting.drawing.item_groups import not_shown, scored, shown_lines
 from lalm_ambig.reporting.reading.groups import Group
 from lalm_ambig.reporting.reading.report import Report
+from lalm_ambig.reporting.writing.files import stem_of
 
 TITLE = "By majority class (SHALA-LLM, Figures 3, 6 and 7)"
 METRICS = ("js_dist_bits", "bc", "accuracy")

@@ -8,11 +8,12 @@ from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.evaluation.table import interval_cell
-from lalm_ambig.reporting.drawing.canvas import COLOURS, MARKERS, Drawing, axis_label, canvas, stem_of
+from lalm_ambig.reporting.drawing.canvas import COLOURS, MARKERS, Drawing, axis_label, canvas
 from lalm_ambig.reporting.drawing.item_groups import MOST_LINES
 from lalm_ambig.reporting.reading.groups import Group
 from lalm_ambig.reporting.reading.inputs import ResultRow
 from lalm_ambig.reporting.reading.report import Report
+from lalm_ambig.reporting.writing.files import stem_of
 from lalm_ambig.tabular.model import Cell, Column, ResultTable, TableRow
 
 TITLE = "What averaging several reasonings costs"

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 from lalm_ambig.core.distributions import normalised_entropy
 from lalm_ambig.evaluation.bootstrap import Interval
-from lalm_ambig.reporting.drawing.canvas import COLOURS, Drawing, small_multiples, stem_of
+from lalm_ambig.reporting.drawing.canvas import COLOURS, Drawing, small_multiples
 from lalm_ambig.reporting.drawing.item_groups import not_shown, scored, shown_lines
 from lalm_ambig.reporting.reading.groups import Group
 from lalm_ambig.reporting.reading.report import Report
+from lalm_ambig.reporting.writing.files import stem_of
 
 TITLE = "Entropy of people's and of the model's distribution"
 CAPTION = (

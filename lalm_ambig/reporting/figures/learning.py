@@ -8,11 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.reporting.drawing.canvas import COLOURS, MARKERS, Drawing, axis_label, canvas, stem_of
+from lalm_ambig.reporting.drawing.canvas import COLOURS, MARKERS, Drawing, axis_label, canvas
 from lalm_ambig.reporting.drawing.item_groups import MOST_LINES
 from lalm_ambig.reporting.reading.groups import Group
 from lalm_ambig.reporting.reading.inputs import ResultRow
 from lalm_ambig.reporting.reading.report import Report
+from lalm_ambig.reporting.writing.files import stem_of
 
 TITLE = "Learning curves"
 METRIC = "js_div_bits"

@@ -8,10 +8,11 @@ from matplotlib.axes import Axes
 from lalm_ambig.core.distributions import majority
 from lalm_ambig.evaluation.breakdowns import ScoredItems
 from lalm_ambig.metrics.calibration import BINS
-from lalm_ambig.reporting.drawing.canvas import COLOURS, Drawing, small_multiples, stem_of
+from lalm_ambig.reporting.drawing.canvas import COLOURS, Drawing, small_multiples
 from lalm_ambig.reporting.drawing.item_groups import not_shown, scored, shown_lines
 from lalm_ambig.reporting.reading.groups import Group
 from lalm_ambig.reporting.reading.report import Report
+from lalm_ambig.reporting.writing.files import stem_of
 
 TITLE = "Reliability of the top class"
 CAPTION = (

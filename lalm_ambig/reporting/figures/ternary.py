@@ -8,10 +8,11 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from lalm_ambig.core.distributions import majority
-from lalm_ambig.reporting.drawing.canvas import COLOURS, MARKERS, Drawing, small_multiples, stem_of
+from lalm_ambig.reporting.drawing.canvas import COLOURS, MARKERS, Drawing, small_multiples
 from lalm_ambig.reporting.drawing.item_groups import MOST_LINES, not_shown, scored, shown_lines
 from lalm_ambig.reporting.reading.groups import Group
 from lalm_ambig.reporting.reading.report import Report
+from lalm_ambig.reporting.writing.files import stem_of
 
 TITLE = "Distributions over three classes"
 CORNERS = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.5, 3**0.5 / 2]], dtype=torch.float64)

@@ -150,7 +150,10 @@ def _evaluated(path: Path) -> ResultRow:
 
 
 def _untrained(results: Results, method: str) -> str:
-    """The method of a policy that was not trained: Audio-Reasoner has a row of its own in ambiguity-aware LALM, Table 2."""
+    """The method of a policy that was not trained.
+
+    Audio-Reasoner has a row of its own in ambiguity-aware LALM, Table 2.
+    """
     is_peer = method == "zero_shot" and "audio-reasoner" in results.about.policy.casefold()
     return "audio_reasoner" if is_peer else method
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from lalm_ambig.reporting.drawing.canvas import stem_of
 from lalm_ambig.reporting.layout import group_table
 from lalm_ambig.reporting.reading.lines import Line
 from lalm_ambig.reporting.reading.recipe import METHODS
 from lalm_ambig.reporting.reading.report import Report
+from lalm_ambig.reporting.writing.files import stem_of
 from lalm_ambig.tabular.model import ResultTable
 
 TITLE = "All results"

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.predictions import Prediction
-from lalm_ambig.reporting.drawing.canvas import stem_of
 from lalm_ambig.reporting.reading.corpora import item_texts
 from lalm_ambig.reporting.reading.groups import Group
 from lalm_ambig.reporting.reading.median_items import (
@@ -15,6 +14,7 @@ from lalm_ambig.reporting.reading.median_items import (
     median_items,
 )
 from lalm_ambig.reporting.reading.report import Report
+from lalm_ambig.reporting.writing.files import stem_of
 from lalm_ambig.tabular.model import MISSING, Cell, Column, ResultTable, TableRow
 
 TITLE = "Reasoning of each model on the same item (SHALA-LLM, Tables 14 to 16)"

@@ -1,10 +1,13 @@
 """What a report puts into its folder: each file whole, and none over a file of something else."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
+from lalm_ambig.corpora.base import corpus_class, corpus_names
 from lalm_ambig.files.atomic import replacing, write_text
 from lalm_ambig.files.kinds import check_replaceable, mark_of, marked, table_with
+from lalm_ambig.files.names import component
 from lalm_ambig.tabular.model import ResultTable
 from lalm_ambig.tabular.writers import latex, markdown, to_csv
 
@@ -39,3 +42,16 @@ def check_free(path: Path) -> None:
     what = "what report writes"
     kind = table_with(what, LAST_COLUMN) if path.suffix == ".csv" else marked(what, MARK)
     check_replaceable(path, kind, where="--out")
+
+
+def stem_of(name: str, dataset: tuple[str, str | None]) -> str:
+    """Name of the files of one corpus's figure."""
+    names = tuple(given for given in dataset if given is not None)
+    return f"{name}_{component(*names, plain=_parts())}"
+
+
+@cache
+def _parts() -> frozenset[tuple[str, ...]]:
+    """Every corpus of the project with each of its parts."""
+    corpora = {name: corpus_class(name) for name in corpus_names()}
+    return frozenset((name, part) for name, cls in corpora.items() for part in (cls.parts if cls else ()))
