@@ -22,7 +22,7 @@ from lalm_ambig.data.encoding import Readout
 from lalm_ambig.methods.base import Method, Sharing
 from lalm_ambig.methods.generation import Generation, check_kl_needs_logits
 from lalm_ambig.methods.optimisation import Optimiser
-from lalm_ambig.methods.reference import Kind, Reference
+from lalm_ambig.methods.reference import ReferenceKind, Reference
 from lalm_ambig.methods.rollout_log import response_js_bits, rollout_rows, rollout_values
 from lalm_ambig.objectives.dpo import DPOExperience, DPOObjective
 from lalm_ambig.objectives.sft import SFTExperience
@@ -93,7 +93,7 @@ class DPO(Method):
         objective: DPOObjective | None = None,
         negatives: Negatives | None = None,
         sampling: Sampling | None = None,
-        reference: Kind = "base",
+        reference: ReferenceKind = "base",
         start: Path | None = None,
         reasoning: bool = True,
         readout: Readout = "logits",

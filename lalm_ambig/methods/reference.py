@@ -12,7 +12,7 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.lora import trained_parameters
 
-Kind = Literal["base", "start"]
+ReferenceKind = Literal["base", "start"]
 """`base`: the base model, with the adapter switched off: π_ref of ambiguity-aware LALM. `start`: the policy as this
 training found it, for a base model that cannot do the task yet; a copy of the trained weights is kept."""
 
@@ -24,10 +24,10 @@ PROBE = "The voice is calm, and people disagree about it."
 class Reference:
     """The policy that preferences and penalties are measured against."""
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: ReferenceKind) -> None:
         """
         Args:
-            kind: See `Kind`.
+            kind: See `ReferenceKind`.
         """
         self.kind = kind
         self.start_weights: dict[str, Tensor] = {}
