@@ -22,7 +22,7 @@ from lalm_ambig.data.encoding import Readout
 from lalm_ambig.methods.base import Method, Sharing
 from lalm_ambig.methods.generation import Generation, check_kl_needs_logits
 from lalm_ambig.methods.optimisation import Optimiser
-from lalm_ambig.methods.reference import ReferenceKind, Reference
+from lalm_ambig.methods.reference import Reference, ReferenceKind
 from lalm_ambig.methods.rollout_log import response_js_bits, rollout_rows, rollout_values
 from lalm_ambig.objectives.dpo import DPOExperience, DPOObjective
 from lalm_ambig.objectives.sft import SFTExperience

@@ -43,7 +43,7 @@ from lalm_ambig.methods.grouping import (
     check_skipping,
 )
 from lalm_ambig.methods.optimisation import Optimiser
-from lalm_ambig.methods.reference import ReferenceKind, Reference
+from lalm_ambig.methods.reference import Reference, ReferenceKind
 from lalm_ambig.methods.rollout_log import by_ambiguity, response_js_bits, rollout_rows, rollout_values
 from lalm_ambig.methods.trajectories import RolloutBuffer, Trajectories
 from lalm_ambig.objectives.advantages import advantages, without_spread
