@@ -1,12 +1,12 @@
 """ChaosNLI: pairs of sentences from the development sets of SNLI and MNLI, each judged by 100 annotators.
 
-Read as distributed: `chaosNLI_snli.jsonl` and `chaosNLI_mnli_m.jsonl`, in the root or in the folder
-`chaosNLI_v1.0` that the archive unpacks to. Votes are `label_counter`; `majority_label` and `old_label` are
-not used (ties go to the first class, SPEC 1).
+Read as distributed: `chaosNLI_snli.jsonl` and `chaosNLI_mnli_m.jsonl`, in the root or in the folder `chaosNLI_v1.0`
+that the archive unpacks to. Votes are `label_counter`. The fields `majority_label` and `old_label` are not used: of
+classes with equal votes the first is the majority, in this program's every corpus.
 
-The split is paper B's: items shuffled by the seed, 65/15/20. Items of one image (SNLI) or one premise (MNLI)
-can therefore be in two splits: with seed 0, 25 % of the test items of SNLI show an image of the training items,
-and 20 % of MNLI's a premise. Each part is split by itself, so that an item is in the same split whether one part
+The split is that of SHALA-LLM, Appendix C.1.1: items shuffled by the seed, 65/15/20. Items of one image (SNLI) or one
+premise (MNLI) can therefore be in two splits. With seed 0, 25 % of the test items of SNLI show an image of the training
+items, and 20 % of MNLI's a premise. Each part is split by itself, so that an item is in the same split whether one part
 is read or both.
 """
 
@@ -32,7 +32,7 @@ UNPACKED = "chaosNLI_*"
 SHARES = {"validation": 0.15, "test": 0.2}
 CATEGORIES = CategorySet(("entailment", "neutral", "contradiction"))
 LETTERS = ("e", "n", "c")
-"""How the files name the classes, in the order of CATEGORIES (and of their `label_count`)."""
+"""Letters of the classes in the files, in the order of CATEGORIES (and of `label_count`)."""
 ANNOTATORS = 100
 """Votes that every pair has."""
 
@@ -45,7 +45,7 @@ class Pair:
     votes: tuple[float, ...]
     """Counts in the order of CATEGORIES; they sum to ANNOTATORS."""
     text: str
-    """`Premise: …` and `Hypothesis: …`, a line each."""
+    """`Premise: …` and `Hypothesis: …`, one line each."""
 
 
 class ChaosNli(Corpus):
@@ -97,7 +97,11 @@ class ChaosNli(Corpus):
         return self.parts if self.part is None else (self.part,)
 
     def _file(self, part: str) -> Path:
-        """The file of a part; InputError where there is none, or more than one to choose from."""
+        """The file of a part.
+
+        Raises:
+            InputError: There is none, or more than one to choose from.
+        """
         name = FILES[part]
         if (self.root / name).is_file():
             return self.root / name
@@ -112,12 +116,15 @@ class ChaosNli(Corpus):
 
 
 def read_pairs(path: Path, *, bad_rows: BadRows, places: dict[str, str]) -> list[Pair]:
-    """The good rows of a file in its order.
+    """Parse the good rows of a file, in its order.
 
     Args:
         path: The file of one part.
-        bad_rows: Told of each malformed row and each uid that comes again.
-        places: Place of every uid that was read before; those of this file are added.
+        bad_rows: Collects each malformed row and each repeated uid.
+        places: Place of every uid read so far; the file's own are added.
+
+    Returns:
+        One pair per good row.
     """
     pairs = []
     with bad_rows.reading(path) as reading:
@@ -136,7 +143,11 @@ def read_pairs(path: Path, *, bad_rows: BadRows, places: dict[str, str]) -> list
 
 
 def parse_pair(values: Mapping[str, Any]) -> Pair:
-    """The pair that a row's object stands for; InputError without a place where it is malformed."""
+    """Parse a row's object.
+
+    Raises:
+        InputError: The row is malformed; the message has no place.
+    """
     uid = id_text(values.get("uid"))
     if uid is None or not uid.strip():
         raise InputError('a row needs a "uid" that is a text')
@@ -158,8 +169,7 @@ def _sentence(example: Mapping[str, Any], key: str, uid: str) -> str:
 
 
 def _votes(values: Mapping[str, Any], uid: str) -> tuple[float, ...]:
-    """Votes by `label_counter`; a letter that it leaves out or has as null has none. `label_count`, where given, must
-    agree."""
+    """Votes by `label_counter`; a letter that is missing or null has none. `label_count` must agree where present."""
     counter = values.get("label_counter")
     if not isinstance(counter, dict):
         raise InputError(f'pair {short_repr(uid)} needs a "label_counter": an object of letter and count')
@@ -181,7 +191,7 @@ def _votes(values: Mapping[str, Any], uid: str) -> tuple[float, ...]:
 
 
 def _is_count(value: object) -> bool:
-    """Whether a value is a whole number of votes, which pandas may have made a float."""
+    """True for a whole number from 0 to ANNOTATORS; pandas may have made it a float."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return 0 <= value <= ANNOTATORS and value == int(value)

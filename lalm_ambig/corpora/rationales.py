@@ -1,4 +1,4 @@
-"""Reading curated chains of thought: the one place where the trainer meets `data_curation`'s JSON Lines."""
+"""Curated chains of thought, read from the JSON Lines that `data_curation` writes."""
 
 from pathlib import Path
 from typing import Any
@@ -9,13 +9,20 @@ from lalm_ambig.files.json_lines import json_object, numbered_lines
 
 
 def read_rationales(path: Path | str) -> dict[str, str]:
-    """Item id → rationale, from JSON Lines rows with `id` and `rationale`.
+    """Read the rationale of each item from rows with `id` and `rationale`.
 
-    Rows whose `outcome` is present and not "accepted" have none. Of several rows for one item the last
-    rationale counts; a later row with the same `key` replaces the earlier one, also where it takes the
-    rationale back.
-    InputError names the file and line of a row that is not JSON, or lacks an id, or holds an empty rationale or a
-    key that is no text.
+    A row with an `outcome` other than "accepted" has no rationale. A later row replaces an earlier one of the same item
+    and `key`, even if it has no rationale. Of several keys the last rationale counts.
+
+    Args:
+        path: A file of JSON Lines.
+
+    Returns:
+        Item id → rationale.
+
+    Raises:
+        InputError: There is no such file. Or a row is not JSON, has no id, an empty rationale, or a key that is not
+            text; then the error names file and line.
     """
     path = Path(path).expanduser()
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""ChaosNLI: votes, text, splits, where its files may lie, its prompt, and paper B's Tables 5 and 8."""
+"""ChaosNLI: votes, text, splits, where its files may lie, its prompt, and Tables 5 and 8 of SHALA-LLM."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -123,7 +123,7 @@ def test_the_classes_begin_with_different_tokens(tiny: Tiny) -> None:
 
 
 @pytest.mark.parametrize("part", [None, "snli", "mnli"])
-def test_the_real_files_give_paper_bs_tables(
+def test_the_real_files_give_the_tables_of_shala_llm(
     shared_data: Path, capsys: pytest.CaptureFixture[str], part: str | None
 ) -> None:
     chosen = [] if part is None else ["--part", part]

@@ -56,7 +56,7 @@ def test_the_papers_split_shares_speakers_and_says_so_where_the_official_does_no
     papers, official = read(root), read(root, split="official")
     assert speakers(papers, "train") & speakers(papers, "validation") & {"11", "21", "31"}
     assert not MspPodcast(root).speaker_disjoint
-    assert "five even folds by item (paper B), so that a speaker is in several splits" in notes(root)[1]
+    assert "five even folds by item (SHALA-LLM), so that a speaker is in several splits" in notes(root)[1]
     for split in ("validation", "test"):
         assert not speakers(official, "train") & speakers(official, split)
     assert MspPodcast(root, split="official").speaker_disjoint

@@ -1,8 +1,7 @@
 """CREMA-D: 91 actors say 12 sentences in six emotions; crowds judged the voice, the face, or both.
 
-Read as distributed: `processedResults/tabulatedVotes.csv` for the votes, `AudioWAV/*.wav` for the clips, of
-which any subset may be on disk. The acted emotion in a clip's name is what the actor was asked for, never its
-label.
+Read as distributed: `processedResults/tabulatedVotes.csv` for the votes, `AudioWAV/*.wav` for the clips. Any subset of
+the clips may be on disk. A clip's name holds the emotion that the actor was asked for, which is never its label.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,7 +30,7 @@ from lalm_ambig.corpora.reading.splits import split_by_group
 
 @dataclass(kw_only=True, eq=False)
 class CremaD(Corpus):
-    """The clips on disk that have votes, split by actor over all 91: a subset's split is the corpus's.
+    """The clips on disk that have votes, split by actor over all 91, so that a subset keeps the full corpus's split.
 
     Args:
         root: The folder that holds AudioWAV and processedResults.
@@ -73,7 +72,11 @@ class CremaD(Corpus):
         return {**super().settings(), "votes": self.votes, "allow_outside": self.allow_outside}
 
     def ballots(self, bad_rows: BadRows | None = None) -> list[Ballot]:
-        """The votes of every clip, on disk or not; bad rows go to the one given, or stop the reading as set."""
+        """The votes of every clip, on disk or not.
+
+        Args:
+            bad_rows: Collects malformed rows; None handles them as `skip_bad_rows` says.
+        """
         [path] = self.label_files()
         return read_ballots(path, self.votes, bad_rows=bad_rows or BadRows(skip=self.skip_bad_rows))
 
@@ -101,7 +104,7 @@ class CremaD(Corpus):
             )
 
     def _clips_on_disk(self) -> dict[str, str]:
-        """Path of every clip in AudioWAV, by its present name (where both are there, the old gives way)."""
+        """Path of every clip in AudioWAV, by its present name. A file with the present name is preferred."""
         enclosure = Enclosure(self.root, allow_outside=self.allow_outside)
         paths = enclosure.sounds(self.require(self.root / AUDIO_FOLDER), where=f"corpus {self.name}")
         return {current_name(clip): paths.get(current_name(clip), path) for clip, path in paths.items()}

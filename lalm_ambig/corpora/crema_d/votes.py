@@ -1,4 +1,4 @@
-"""The votes file of CREMA-D and what the names in it mean: the layout that its reader and the demo share."""
+"""The votes file of CREMA-D and the meaning of its names: the layout that its reader and the demo share."""
 
 import re
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ VOTE_COLUMNS = ("A", "D", "F", "H", "N", "S")
 """The columns of the votes file, in the order of CATEGORIES."""
 CLIP_COLUMN = "fileName"
 TOTAL_COLUMN = "numResponses"
-"""The number of all votes: not needed, but checked where it is there."""
+"""The number of all votes: optional, and checked where it is present."""
 ROW_NAME = re.compile(r"[123]\d{5}(?:\.0*)?", re.ASCII)
 USUAL_NAMES = ("Unnamed: 0", "index", "X")
-"""Some of the names that programs give to the column of the rows' names, which has none in the file as released."""
+"""Names that programs give to the column of row names, which has no name in the file as released."""
 MOST_VOTES = 1_000_000
 ACTORS = tuple(str(number) for number in range(1001, 1092))
 SENTENCES = {
@@ -39,21 +39,21 @@ SENTENCES = {
     "TSI": "The surface is slick.",
     "WSI": "We'll stop in a couple of minutes.",
 }
-"""What is said, by the code in a clip's name."""
+"""Code in a clip's name → the sentence that is said."""
 MODALITY_DIGITS = {"voice": "1", "face": "2", "audio_visual": "3"}
-"""First digit of a row's name: what the judges were given."""
+"""What the judges were given → first digit of the row's name."""
 CLIP_NAME = re.compile(r"(\d{4})_([A-Z]{3})_[A-Z]{3}_[A-Z]{2}")
 OLD_NAMES = {"1040_ITH_SAD_X": "1040_ITH_SAD_XX"}
-"""Names that older copies use for a clip, and the name it has now."""
+"""Name of a clip in older copies → its present name."""
 
 
 @dataclass(frozen=True)
 class Ballot:
-    """What the judges of one clip chose."""
+    """The votes on one clip."""
 
     clip: str
     votes: tuple[float, ...]
-    """Counts in the order of CATEGORIES, at least one of them above 0."""
+    """Counts in the order of CATEGORIES, at least one above 0."""
 
     @property
     def actor(self) -> str:
@@ -78,9 +78,18 @@ class _Columns:
 
 
 def read_ballots(path: Path, modality: str, *, bad_rows: BadRows) -> list[Ballot]:
-    """The ballots of one modality in the file's order.
+    """Read the ballots of one modality, in the file's order.
 
-    InputError for a missing column, and where none or several columns may hold the rows' names.
+    Args:
+        path: The votes file.
+        modality: A key of MODALITY_DIGITS.
+        bad_rows: Collects malformed rows and second rows of a clip.
+
+    Returns:
+        One ballot per clip.
+
+    Raises:
+        InputError: A column is missing, no or several columns may hold the row names, or no row has this modality.
     """
     ballots: dict[str, Ballot] = {}
     with bad_rows.reading(path) as reading, open_table(path) as table:
@@ -108,8 +117,10 @@ def read_ballots(path: Path, modality: str, *, bad_rows: BadRows) -> list[Ballot
 
 
 def _row_names(table: Table, rows: Sequence[NumberedRow]) -> int:
-    """The column of the rows' names: of those without a name of their own, the one that holds six digits which begin
-    with 1, 2 or 3. What pandas adds in front when it saves the file again holds smaller numbers."""
+    """Position of the column of row names: among nameless columns, the one with six digits that begin with 1, 2 or 3.
+
+    A column that pandas adds in front when it saves the file again holds smaller numbers.
+    """
     named = []
     for place in table.unnamed():
         fitting = sum(ROW_NAME.fullmatch(row[place].strip()) is not None for _, row in rows)
@@ -131,7 +142,7 @@ def _row_names(table: Table, rows: Sequence[NumberedRow]) -> int:
 
 
 def _ballot(row: Sequence[str], columns: _Columns, *, modality: str) -> Ballot | None:
-    """The ballot of a row, or None for another modality; InputError where it is malformed."""
+    """The ballot of a row; None for another modality. Raises InputError for a malformed row."""
     name = row[columns.modality].strip()
     if not ROW_NAME.fullmatch(name):
         raise InputError(f"the row's name, six digits, must begin with 1, 2 or 3, got {name!r}")
@@ -146,13 +157,13 @@ def _ballot(row: Sequence[str], columns: _Columns, *, modality: str) -> Ballot |
 
 
 def _stem(name: str) -> str:
-    """The clip that a sound file's name is of."""
+    """The clip of a sound file's name."""
     stem, dot, ending = name.rpartition(".")
     return stem if dot and f".{ending.lower()}" in SOUND_ENDINGS else name
 
 
 def _counts(cells: Sequence[str], total: str, clip: str) -> tuple[float, ...]:
-    """Votes of one clip. An empty cell is none only where the number of all votes says so."""
+    """Votes of one clip. An empty cell counts as 0 only where the number of all votes is present."""
     all_votes = None if is_missing(total) else whole_number(total)
     if all_votes is None and not is_missing(total):
         raise InputError(f"column {TOTAL_COLUMN!r} must hold a count of votes, got {short_repr(total)}")

@@ -1,18 +1,18 @@
-"""GoEmotions: comments from Reddit, each labelled by some raters with any of 27 emotions or neutral.
+"""GoEmotions: comments from Reddit, each labelled by several raters with any of 27 emotions or neutral.
 
-Read as distributed: the rater rows, in any number of CSV files or as the hub's dataset with its configuration
-`raw` (see `corpora/goemotions/files.py`). Paper B, Appendix B.3 and C.1.3, says what becomes of them. In this order:
+Read as distributed: the rater rows, in any number of CSV files or as the hub's dataset with its configuration `raw`
+(see `corpora/goemotions/files.py`). The steps are those of SHALA-LLM, Appendices B.3 and C.1.3:
 
-1. Labels are grouped into seven classes (B, Table 4). A rater counts once in a class, whatever number of its
-   labels was given, and in as many classes as the labels fall into.
-2. A rater without a label (the comment was very unclear) has no vote. Comments that fewer than `min_raters`
-   raters gave a label are left out.
-3. For each majority class (a tie goes to the first, SPEC 1) at most `per_class` comments are drawn. B says
-   "approximately equal numbers" and not how its 6,567 comments were drawn, so its Tables 7 and 10 are there for
-   comparison, not to be met.
-4. The comments are split 70/15/15. B shuffles; here the same text under two ids is in one split only.
+1. Labels are grouped into seven classes (SHALA-LLM, Table 4). A rater counts once per class, whatever number of its
+   labels the rater gave, and in as many classes as the labels fall into.
+2. A rater without a label (the comment was very unclear) has no vote. Comments that fewer than `min_raters` raters
+   gave a label are left out.
+3. For each majority class at most `per_class` comments are drawn. Of classes with equal votes the first is the
+   majority, which is our choice. The paper says "approximately equal numbers" and not how its 6,567 comments were
+   drawn: its Tables 7 and 10 serve for comparison, and cannot be met exactly.
+4. The comments are split 70/15/15. The paper shuffles; here two ids with the same text are in one split, too.
 
-The corpus as released has 58,009 comments in 211,225 rows before any of this.
+The corpus as released has 58,009 comments in 211,225 rows before these steps.
 """
 
 from collections.abc import Iterator, Sequence
@@ -119,12 +119,16 @@ class GoEmotions(Corpus):
 
 
 def check_count(option: str, value: object) -> None:
-    """InputError for an option that is no whole number of at least 1; truth values are none."""
+    """Check an option.
+
+    Raises:
+        InputError: The value is not a whole number of at least 1; True is not one.
+    """
     if type(value) is not int or value < 1:
         wrong = f"{option} must be a whole number of at least 1, got {value!r}"
         raise InputError(wrong, where=f"corpus {GoEmotions.name}")
 
 
 def _files(files: Sequence[Path]) -> str:
-    """How many files, and the name of the first."""
+    """Name of the first file, and how many there are."""
     return files[0].name if len(files) == 1 else f"{len(files)} files ({files[0].name}, …)"

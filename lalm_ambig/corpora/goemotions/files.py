@@ -1,4 +1,4 @@
-"""Where the rater rows of GoEmotions are: CSV files as released, or a dataset in the hub's layout."""
+"""Finds the rater rows of GoEmotions: CSV files as released, or a dataset in the hub's layout."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,18 +16,25 @@ HOW_TO_OBTAIN = (
 CSV_FOLDERS = ("", "data/full_dataset", "full_dataset")
 CSV_PATTERN = "goemotions_*.csv"
 HUB_FOLDERS = ("raw", "raw/train", "", "train", "data", "simplified", "simplified/train")
-"""Folders of a copy of the hub's dataset, of one that `datasets` has saved, and of its cache: the first that
-holds data is read. `simplified` is there to be refused for what it is."""
+"""Folders of a copy of the hub's dataset, of one that `datasets` has saved, and of its cache.
+
+The first that holds data is read. `simplified` is listed so that it is refused by name."""
 HUB_PATTERNS = ("*.parquet", "*.arrow", "*.jsonl", "train*.json")
 SUFFIXES = (".csv", *BUILDERS, *JSON)
 AGGREGATED_FILES = ("train.tsv", "data/train.tsv")
 
 
 def find_files(root: Path) -> list[Path]:
-    """The files of rater rows under a root, or the root itself where it is one; empty where there is none.
+    """Find the files of rater rows under a root.
 
-    CSV files come before any dataset. InputError for a file of another kind, and for a folder that has only
-    the aggregated labels.
+    Args:
+        root: A folder, or one such file.
+
+    Returns:
+        CSV files where there are any, else the files of one dataset; empty where there is neither.
+
+    Raises:
+        InputError: The root is a file of another kind, or holds aggregated labels only.
     """
     if root.is_file():
         if root.suffix.lower() not in SUFFIXES:
@@ -46,12 +53,12 @@ def find_files(root: Path) -> list[Path]:
 
 
 def _holds_rows(path: Path) -> bool:
-    """False for what lies beside the data: hidden files, and the results that `datasets` caches."""
+    """False for files beside the data: hidden ones, and results that `datasets` caches."""
     return path.is_file() and not path.name.startswith((".", "cache-"))
 
 
 def read_rows(files: Sequence[Path], *, bad_rows: BadRows) -> Iterator[RaterRow]:
-    """Every good row of the files, in their order."""
+    """Yield every good row of the files, in their order."""
     for path in files:
         with bad_rows.reading(path) as reading:
             good = 0

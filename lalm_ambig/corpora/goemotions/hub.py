@@ -15,18 +15,24 @@ from lalm_ambig.files.json_lines import json_object, numbered_lines
 from lalm_ambig.files.places import cache_root
 
 BUILDERS = {".parquet": "parquet", ".arrow": "arrow"}
-"""Ending of a file's name → what `datasets` calls that format."""
+"""Ending of a file's name → name of the format in `datasets`."""
 JSON = (".jsonl", ".json")
-"""One object a line under either ending. Not read through `datasets`: its reader (5.2) names no line, gives up
-the whole file for one bad row, and brings the process down on a file that holds `null`."""
+"""One object per line under either ending.
+
+Not read through `datasets`: its reader (5.2) names no line, gives up the file for one bad row, and ends the process on
+a file that holds `null`."""
 ROWS_AT_ONCE = 1000
 
 
 def read_dataset(path: Path, *, remedy: str) -> Iterator[Cells]:
-    """The rows of a parquet or arrow file, streamed through `datasets`, without a network or a copy.
+    """Stream the rows of a parquet or arrow file through `datasets`, without network or copy.
 
-    InputError for a missing column (see `check_columns`), and where the file as a whole cannot be read: a damaged
-    one has no rows that could be left out one by one.
+    Args:
+        path: The file.
+        remedy: How to obtain rater rows.
+
+    Raises:
+        InputError: A column is missing (see `check_columns`), or the file is damaged.
     """
     if path.stat().st_size == 0:
         raise InputError("the file is empty", where=str(path))
@@ -59,9 +65,15 @@ def _streamed(path: Path, remedy: str) -> Iterator[Cells]:
 
 
 def read_json(path: Path, *, bad_rows: BadRows, remedy: str) -> Iterator[Cells]:
-    """The rows of JSON Lines; what is no object goes to `bad_rows`.
+    """Yield the rows of JSON Lines.
 
-    The first object stands for the header: InputError where it lacks a column (see `check_columns`).
+    Args:
+        path: The file.
+        bad_rows: Collects lines that are not objects.
+        remedy: How to obtain rater rows.
+
+    Raises:
+        InputError: The first object lacks a column (see `check_columns`).
     """
     checked = False
     for where, line in numbered_lines(path):
@@ -81,13 +93,13 @@ def read_json(path: Path, *, bad_rows: BadRows, remedy: str) -> Iterator[Cells]:
 
 
 def _as_text(value: object) -> str:
-    """A value as CSV would hold it; one that is missing is empty there."""
+    """A value as CSV holds it; a missing one is empty."""
     return "" if value is None else str(value)
 
 
 @contextmanager
 def _without_log() -> Iterator[None]:
-    """The errors that `datasets` would log on its own are raised as well, and told in one line."""
+    """Silence the log of `datasets` inside the block: it raises the same errors, too."""
     before = datasets.logging.get_verbosity()
     datasets.logging.set_verbosity(datasets.logging.CRITICAL)
     try:

@@ -1,4 +1,4 @@
-"""Rows of GoEmotions: one rater's labels for one comment, grouped into seven classes as they are read."""
+"""Rows of GoEmotions: one rater's labels for one comment, grouped into seven classes while they are read."""
 
 from collections.abc import Iterator, Sequence
 from functools import reduce
@@ -35,14 +35,14 @@ EKMAN = {
     "surprise": ("confusion", "curiosity", "realization", "surprise"),
     "neutral": ("neutral",),
 }
-"""The labels of each class (B, Table 4). What a prompt says about a class is apart from it: see `prompts/`."""
+"""Class → its labels (SHALA-LLM, Table 4). Prompts describe the classes in their own words: see `prompts/`."""
 CATEGORIES = CategorySet(tuple(EKMAN))
 LABELS = tuple(label for labels in EKMAN.values() for label in labels)
 """The 28 columns of labels, class by class."""
 CLASS_BITS = tuple(1 << position for position, labels in enumerate(EKMAN.values()) for _ in labels)
-"""For each of LABELS the bit of its class, see `RaterRow.classes`."""
+"""The bit of the class of each of LABELS, see `RaterRow.classes`."""
 COLUMNS = ("text", "id", "rater_id", "example_very_unclear", *LABELS)
-"""The columns that are read; a file may have them in any order and others beside them."""
+"""The columns that are read; a file may have them in any order, and others."""
 UNCLEAR = {
     "True": True,
     "False": False,
@@ -60,7 +60,7 @@ AGGREGATED = (
 
 
 class RaterRow(NamedTuple):
-    """What one rater said about one comment."""
+    """One rater's labels for one comment."""
 
     where: str
     """File and line."""
@@ -68,7 +68,7 @@ class RaterRow(NamedTuple):
     text: str
     rater: str
     classes: int
-    """Bit c is set where one or more labels of class c were given; 0 where the rater gave no label."""
+    """Bit c is set where the rater gave a label of class c; 0 where the rater gave no label."""
 
 
 class Cells(NamedTuple):
@@ -79,7 +79,16 @@ class Cells(NamedTuple):
 
 
 def check_columns(columns: Sequence[str], *, where: str, remedy: str) -> None:
-    """InputError for a file that is not of rater rows: `remedy` says how to obtain those."""
+    """Check that a file has rater rows.
+
+    Args:
+        columns: Names in the file's header.
+        where: Place for the error.
+        remedy: How to obtain rater rows.
+
+    Raises:
+        InputError: A column is missing or comes twice, or the file has aggregated labels.
+    """
     if "labels" in columns and "rater_id" not in columns:
         raise InputError(f"{AGGREGATED}.", where=where, remedy=remedy)
     for name in COLUMNS:
@@ -92,10 +101,17 @@ def check_columns(columns: Sequence[str], *, where: str, remedy: str) -> None:
 
 
 def read_csv(path: Path, *, bad_rows: BadRows, remedy: str) -> Iterator[Cells]:
-    """The rows of a CSV file; `where` is the line that a row begins in, since texts may hold line ends.
+    """Yield the rows of a CSV file, each with the line that it begins in; texts may hold line ends.
 
-    A row that is cut, or that is no CSV, goes to `bad_rows`. InputError for a header that lacks a column.
-    Bytes that are not UTF-8 are passed on as halves of surrogate pairs, which `parse_row` refuses.
+    Bytes that are not UTF-8 become halves of surrogate pairs, which `parse_row` refuses.
+
+    Args:
+        path: The file.
+        bad_rows: Collects rows that are cut or not CSV.
+        remedy: How to obtain rater rows.
+
+    Raises:
+        InputError: The header lacks a column.
     """
     with open_table(path, multi_line=True) as table:
         if table.has("labels") and not table.has("rater_id"):
@@ -106,11 +122,13 @@ def read_csv(path: Path, *, bad_rows: BadRows, remedy: str) -> Iterator[Cells]:
 
 
 def parse_row(cells: Cells) -> RaterRow:
-    """The row that those values stand for; InputError without a place where it is malformed.
+    """Parse a row's cells.
 
-    A rater who gave no label (most of them marked the comment as very unclear) has no class. A row that is
-    marked so and has labels contradicts itself and is malformed, and so is one with anything but 0 and 1 in
-    the columns of labels.
+    A rater who gave no label has no class; most such raters marked the comment as very unclear.
+
+    Raises:
+        InputError: The row has both that mark and labels, a label other than 0 and 1, or an empty column. The message
+            has no place.
     """
     text, name, rater, unclear, *labels = cells.values
     text, name, rater = text.strip(), name_text(name), name_text(rater)

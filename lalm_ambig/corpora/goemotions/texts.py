@@ -1,4 +1,4 @@
-"""Comments of GoEmotions with what their raters said: rows gathered, the votes counted, and items drawn."""
+"""Comments of GoEmotions: rater rows gathered by comment, votes counted, items drawn."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -27,14 +27,14 @@ class Comment:
 
     @property
     def votes(self) -> tuple[float, ...]:
-        """For each class the raters who gave one or more labels of it; a rater may count in several classes."""
+        """Raters per class who gave a label of it; one rater may count in several classes."""
         bits = (1 << position for position in range(len(CATEGORIES)))
         return tuple(float(sum(bool(classes & bit) for classes in self.classes.values())) for bit in bits)
 
 
 @dataclass
 class GatheredComments:
-    """All comments of one reading, in the order of their first rows."""
+    """All comments, in the order of their first rows, and counts for the user."""
 
     comments: dict[str, Comment] = field(default_factory=dict)
     """By id."""
@@ -50,7 +50,7 @@ class GatheredComments:
         return max((comment.raters for comment in self.comments.values()), default=0)
 
     def notes(self) -> list[str]:
-        """Lines for the user; one that would count nothing is left out."""
+        """Lines for the user, without those that count nothing."""
         counted = [
             (self.unlabelled, "rows without a label (very unclear to their rater): no vote"),
             (self.repeated, "rows repeat a rater and a comment: their labels are united, each counts once"),
@@ -59,11 +59,17 @@ class GatheredComments:
 
 
 def gather(rows: Iterable[RaterRow], *, bad_rows: BadRows) -> GatheredComments:
-    """The comments that those rows are about.
+    """Gather rater rows by comment.
 
-    Rows of one rater and one comment are united: a rater has one vote a class, however often the row stands
-    there, so a file that is read twice changes nothing. A row whose text is not that of the first row of its
-    id is malformed, since it is then unclear what was judged.
+    Rows of one rater and one comment are united: a rater has one vote per class, so a file that is read twice changes
+    nothing.
+
+    Args:
+        rows: In any order.
+        bad_rows: Collects rows whose text differs from the first row of the same id.
+
+    Returns:
+        The comments, in the order of their first rows.
     """
     gathered = GatheredComments()
     for row in rows:
@@ -82,7 +88,7 @@ def gather(rows: Iterable[RaterRow], *, bad_rows: BadRows) -> GatheredComments:
 
 
 def draw(items: Sequence[Item], *, per_class: int, seed: int) -> list[Item]:
-    """At most `per_class` items of each majority class, drawn by the seed and their ids, in the given order."""
+    """Draw at most `per_class` items of each majority class by seed and id; returns them in the order of `items`."""
     ids: dict[int, list[str]] = {}
     for item in items:
         ids.setdefault(item.majority, []).append(item.id)

@@ -1,20 +1,20 @@
 """IEMOCAP: ten actors talk in pairs, scripted and improvised; at least three raters judged every turn.
 
-Read as distributed: `SessionN/dialog/EmoEvaluation/*.txt` for codes and raters, `SessionN/dialog/transcriptions`
-for the words, `SessionN/sentences/wav/DIALOGUE/TURN.wav` for the sound. What is decided where the corpus leaves
-it open:
+Read as distributed: `SessionN/dialog/EmoEvaluation/*.txt` for codes and raters, `SessionN/dialog/transcriptions` for
+the words, `SessionN/sentences/wav/DIALOGUE/TURN.wav` for the sound. The corpus leaves some points open; these are our
+choices:
 
-1. Items are the turns whose header has the code ang, hap, exc, sad or neu (5,531 in the whole corpus; option
-   `keep: all` adds the others that have a vote). The code chooses items, the votes alone make their labels.
-2. Excited is a vote for happiness. Votes for other labels are dropped, and counted in a note; a turn without
-   another vote is left out, and counted.
-3. Fold k tests on Session k+1; without a fold, Session5 is the test, as in fold 4. A seeded tenth of the
-   dialogues of the other sessions validates, so that no dialogue is in two splits; the eight actors of these
-   sessions are in both train and validation, the two of the test in the test only.
-4. A session that is not there is an error, since every fold needs all five. `skip_bad_rows` allows a missing
-   one to train on, never the one to test on.
-5. A turn without a sound file and a sound file without a rated turn are left out, and counted in a note. A turn
-   without a transcript is a bad row.
+1. Items are the turns whose header has the code ang, hap, exc, sad or neu (5,531 in the full corpus). Option
+   `keep: all` adds the other turns that have a vote. The code chooses items; the votes alone make their labels.
+2. Excited is a vote for happiness. Votes for other labels are dropped, and counted in a note. A turn without another
+   vote is left out, and counted.
+3. Fold k tests on Session k+1. Without a fold, Session5 is the test, as in fold 4. A seeded tenth of the dialogues of
+   the other sessions validates, so that no dialogue is in two splits. The eight actors of these sessions are in both
+   train and validation; the two actors of the test are in the test only.
+4. A missing session is an error, since every fold needs all five. `skip_bad_rows` allows a missing session to train
+   on, never the one to test on.
+5. A turn without a sound file and a sound file without a rated turn are left out, and counted in a note. A turn without
+   a transcript is a bad row.
 """
 
 from collections.abc import Iterator, Sequence
@@ -134,7 +134,7 @@ class Iemocap(Corpus):
         tally: IemocapTally,
         bad_rows: BadRows,
     ) -> Iterator[Item]:
-        """The items of one dialogue; what becomes none is counted. Sounds of rated turns leave `sounds`."""
+        """Yield the items of one dialogue and count its other turns. The sounds of rated turns leave `sounds`."""
         spoken = dialogue.spoken(bad_rows)
         for turn in dialogue.turns(bad_rows):
             tally.count_turn(turn)
@@ -154,7 +154,7 @@ class Iemocap(Corpus):
                 yield Item(turn.name, votes, audio=sound, text=text, speaker=turn.speaker, split=split)
 
     def _dialogues(self, bad_rows: BadRows) -> list[Dialogue]:
-        """Every dialogue with labels, of the sessions that are there."""
+        """Every dialogue with labels, of the sessions on disk."""
         self.require(self.root)
         missing = [n for n in SESSIONS if not session_folder(self.root, n).is_dir()]
         if len(missing) == len(SESSIONS) or self.test_session in missing:

@@ -1,4 +1,4 @@
-"""Where things are in IEMOCAP: sessions, dialogues, and one sound file a turn."""
+"""Finds the files of IEMOCAP: sessions, dialogues, and one sound file per turn."""
 
 import os
 from dataclasses import dataclass
@@ -19,7 +19,10 @@ SOUND_FOLDER = Path("sentences", "wav")
 
 @dataclass(frozen=True)
 class Dialogue:
-    """One recording of two actors. The same scenario with the markers on the other actor is another one."""
+    """Label files of one recording of two actors.
+
+    The same scenario with the markers on the other actor is another dialogue.
+    """
 
     name: str
     session: int
@@ -27,7 +30,7 @@ class Dialogue:
     transcripts: Path
 
     def turns(self, bad_rows: BadRows) -> list[RatedTurn]:
-        """Its rated turns; see `iemocap_labels.parse_turns`."""
+        """Parse the rated turns; see `labels.parse_turns`."""
         text = _text(self.labels)
         with bad_rows.reading(self.labels) as reading:
             turns = parse_turns(text, self.name, source=str(self.labels), bad_rows=bad_rows)
@@ -35,7 +38,7 @@ class Dialogue:
         return turns
 
     def spoken(self, bad_rows: BadRows) -> dict[str, str]:
-        """The transcript of each turn; see `iemocap_labels.parse_transcripts`."""
+        """Parse the transcript of each turn; see `labels.parse_transcripts`."""
         text = _text(self.transcripts)
         with bad_rows.reading(self.transcripts) as reading:
             spoken = parse_transcripts(text, self.name, source=str(self.transcripts), bad_rows=bad_rows)
@@ -48,9 +51,15 @@ def session_folder(root: Path, session: int) -> Path:
 
 
 def find_dialogues(root: Path, session: int, *, bad_rows: BadRows) -> list[Dialogue]:
-    """The dialogues of a session that have labels, by name.
+    """Find the dialogues of a session that have labels, by name.
 
-    Bad rows: a label file whose name is no dialogue's of the session, or that has no transcripts.
+    Args:
+        root: Folder of the corpus.
+        session: Number of the session, 1 to 5.
+        bad_rows: Collects label files that are not named like a dialogue of the session, or have no transcripts.
+
+    Returns:
+        The dialogues, sorted by name.
     """
     folder = session_folder(root, session)
     dialogues = []
@@ -70,7 +79,14 @@ def find_dialogues(root: Path, session: int, *, bad_rows: BadRows) -> list[Dialo
 
 
 def find_sounds(root: Path, session: int, enclosure: Enclosure) -> dict[str, str]:
-    """`DIALOGUE/TURN` → path of every sound file of a session; InputError for one that leads out."""
+    """Find every sound file of a session.
+
+    Returns:
+        `DIALOGUE/TURN` → path.
+
+    Raises:
+        InputError: A path leads out of the corpus.
+    """
     folder = session_folder(root, session) / SOUND_FOLDER
     with os.scandir(folder) as entries:
         dialogues = sorted(entry.name for entry in entries if entry.is_dir())
@@ -82,7 +98,7 @@ def find_sounds(root: Path, session: int, enclosure: Enclosure) -> dict[str, str
 
 
 def _files(folder: Path, ending: str) -> list[Path]:
-    """Files right in the folder with that ending, by name, without what macOS leaves beside them."""
+    """Files directly in the folder with that ending, by name, without leftovers of macOS."""
     with os.scandir(folder) as entries:
         names = sorted(
             entry.name for entry in entries if entry.name.lower().endswith(ending) and entry.is_file()
@@ -91,5 +107,5 @@ def _files(folder: Path, ending: str) -> list[Path]:
 
 
 def _text(path: Path) -> str:
-    """The file's text: any line ends; letters that are not UTF-8 (in a comment, say) become a mark."""
+    """The file's text, with any line ends. Letters that are not UTF-8 (in a comment, say) become U+FFFD."""
     return read_text(path, other_letters=True)

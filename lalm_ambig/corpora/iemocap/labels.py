@@ -1,15 +1,15 @@
-"""The label files of IEMOCAP and what stands in them: turns, their consensus code, the tags of every rater.
+"""The label files of IEMOCAP: turns, their consensus code, the tags of every rater.
 
-`dialog/EmoEvaluation/DIALOGUE.txt` has a block a turn, a header and then a line a rater (the times are seconds,
-the last bracket the means of valence, activation and dominance):
+`dialog/EmoEvaluation/DIALOGUE.txt` has one block per turn: a header, then one line per rater. The times are seconds,
+the last bracket the means of valence, activation and dominance:
 
     [12.4000 - 14.9000]	Ses01F_impro01_M003	sad	[2.0000, 2.5000, 2.0000]
     C-E2:	Sadness; Frustration;	(tired; gives up)
     C-F1:	Neutral;	()
     A-E2:	val 2; act 2; dom  ;	()
 
-`C` lines hold labels and `A` lines attributes, which are not read. A rater `E` is an evaluator; `F` and `M` are
-the actors on themselves, whose opinion is left out. `Categorical/` beside the files repeats the `C` lines.
+`C` lines hold labels and `A` lines attributes, which are not read. A rater `E` is an evaluator. `F` and `M` are the
+actors on themselves, whose opinion is left out. `Categorical/` beside the files repeats the `C` lines.
 """
 
 import re
@@ -33,34 +33,36 @@ _SHOWN = 60
 
 @dataclass(frozen=True)
 class RatedTurn:
-    """One turn and what its evaluators said of it."""
+    """One turn with the tags of its evaluators."""
 
     name: str
     code: str
-    """Consensus of the evaluators as the header has it, never worked out from the votes."""
+    """Consensus of the evaluators as in the header, never computed from the votes."""
     tags: tuple[tuple[str, ...], ...]
-    """Tags of each evaluator in lower case, in the file's order; empty where one gave none."""
+    """Tags of each evaluator in lower case, in the file's order; empty for one who gave none."""
     where: str
     """File and line of the header."""
 
     @property
     def speaker(self) -> str:
-        """Session and sex of who speaks: `Ses01F_impro01_M003` is 01M. The F says who wore the markers."""
+        """Session and sex of the speaker: 01M for `Ses01F_impro01_M003`. The F says who wore the markers."""
         return self.name[3:5] + self.name[-4]
 
 
 def parse_turns(text: str, dialogue: str, *, source: str, bad_rows: BadRows) -> list[RatedTurn]:
-    """The turns of a label file, in its order, each with at least one evaluator's line.
+    """Parse the turns of a label file, each with at least one evaluator's line.
 
-    Bad rows, by line: a header that cannot be read (its block goes with it), of another dialogue, that ends
-    before it starts, or that comes twice; a line of no known kind; a second line of one rater; a turn that no
-    evaluator rated.
+    Bad rows, by line: a header that cannot be read (its block is dropped), of another dialogue, that ends before it
+    starts, or that comes twice; a line of no known kind; a second line of one rater; a turn that no evaluator rated.
 
     Args:
         text: Content of the file.
-        dialogue: Its name, which begins every turn's.
-        source: How errors name the file.
-        bad_rows: Takes what cannot be read.
+        dialogue: Its name, with which every turn's name begins.
+        source: Name of the file in errors.
+        bad_rows: Collects what cannot be read.
+
+    Returns:
+        The turns, in the file's order.
     """
     turns: dict[str, RatedTurn] = {}
     for (number, header), *lines in _blocks(text, source, bad_rows):
@@ -81,9 +83,12 @@ def parse_turns(text: str, dialogue: str, *, source: str, bad_rows: BadRows) -> 
 
 
 def parse_transcripts(text: str, dialogue: str, *, source: str, bad_rows: BadRows) -> dict[str, str]:
-    """Turn → what is said in it, as written (`[LAUGHTER]` and the like included).
+    """Parse the transcripts of a dialogue.
 
-    Remarks and other lines that name no turn are passed over, and so are `XX` turns, which nobody rated.
+    Lines that name no turn are skipped, and so are `XX` turns, which nobody rated.
+
+    Returns:
+        Turn → its words as written, `[LAUGHTER]` and the like included.
     """
     transcripts: dict[str, str] = {}
     for number, line in _numbered(text):
@@ -104,7 +109,7 @@ def parse_transcripts(text: str, dialogue: str, *, source: str, bad_rows: BadRow
 
 
 def _numbered(text: str) -> Iterator[tuple[int, str]]:
-    """Number and content, without blanks around it, of every line that has some."""
+    """Number and stripped content of every line that is not blank."""
     lines = ((number, line.strip()) for number, line in enumerate(text.split("\n"), start=1))
     return ((number, line) for number, line in lines if line)
 
@@ -137,7 +142,7 @@ def _header(line: str, dialogue: str) -> tuple[str, str]:
 
 
 def _turn_of(dialogue: str, name: str) -> str:
-    """`name`, or InputError where it is no turn of that dialogue."""
+    """Return `name`. Raises InputError where it is no turn of the dialogue."""
     if not name.startswith(dialogue) or not _TURN_ENDING.fullmatch(name.removeprefix(dialogue)):
         raise InputError(f"{_shown(name)} is no turn of {dialogue}")
     return name
@@ -146,7 +151,7 @@ def _turn_of(dialogue: str, name: str) -> str:
 def _tags_by_rater(
     lines: Iterable[tuple[int, str]], source: str, bad_rows: BadRows
 ) -> dict[str, tuple[str, ...]]:
-    """The tags of each evaluator of one turn, in the file's order; self-reports and attributes are left out."""
+    """Tags of each evaluator of one turn, in the file's order, without self-reports and attributes."""
     tags_by_rater: dict[str, tuple[str, ...]] = {}
     for number, line in lines:
         match = _RATER_LINE.fullmatch(line)
@@ -165,7 +170,7 @@ def _tags_by_rater(
 
 
 def _tags(text: str) -> tuple[str, ...]:
-    """The tags before the comment, in lower case with single blanks; one that is repeated counts once."""
+    """The tags before the comment, in lower case with single blanks, each once."""
     words = (" ".join(tag.lower().split()) for tag in text.partition("(")[0].split(";"))
     return tuple(dict.fromkeys(word for word in words if word))
 

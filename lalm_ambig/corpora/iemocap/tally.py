@@ -1,4 +1,4 @@
-"""What a reading of IEMOCAP met, counted, and the lines that tell the user."""
+"""Counts over one reading of IEMOCAP, and the notes for the user."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -14,20 +14,20 @@ TOTAL_DIALOGUES = 151
 
 @dataclass
 class IemocapTally:
-    """Counts over one reading."""
+    """Counts over one reading of IEMOCAP."""
 
     dialogues: int
     turns: int = 0
     other_codes: int = 0
     """Turns left out for their code."""
     without_vote: int = 0
-    """Turns left out because no vote of theirs is for one of the classes."""
+    """Turns left out because none of their votes is for one of the classes."""
     without_sound: list[str] = field(default_factory=list)
     without_label: list[str] = field(default_factory=list)
     other_tags: Counter[str] = field(default_factory=Counter)
     """Tags of the items that are votes for other labels."""
     unknown_tags: Counter[str] = field(default_factory=Counter)
-    """Tags of all turns that are no label the corpus uses."""
+    """Tags of all turns that are not labels of the corpus."""
 
     def count_turn(self, turn: RatedTurn) -> None:
         self.turns += 1
@@ -41,7 +41,7 @@ class IemocapTally:
         self.without_label = sorted(names)
 
     def notes(self, keep: str, *, items: int) -> list[str]:
-        """Lines for the user; one that would count nothing is left out."""
+        """Lines for the user, without those that count nothing."""
         of_all = f" of {TOTAL_ITEMS:,}" if keep == "consensus" else ""
         codes = f"{', '.join(CLASS_CODES[:-1])} or {CLASS_CODES[-1]}"
         places = f"{self.turns:,} rated turns, {self.dialogues} of {TOTAL_DIALOGUES} dialogues"

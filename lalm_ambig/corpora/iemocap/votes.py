@@ -1,4 +1,4 @@
-"""The classes of IEMOCAP, the words and codes of its label files, and how the tags of raters become votes."""
+"""The classes of IEMOCAP, the words and codes of its label files, and the votes from raters' tags."""
 
 from collections.abc import Iterable, Sequence
 
@@ -14,7 +14,7 @@ CLASS_OF_TAG = {
     "neutral": "neutral",
     "neutral state": "neutral",
 }
-"""The tags that are votes, and for which class."""
+"""Tag → the class that it is a vote for."""
 OTHER_TAGS = frozenset({"frustration", "fear", "surprise", "disgust", "other"})
 """The other tags of the label files: votes for none of the classes."""
 CLASS_CODES = ("ang", "hap", "exc", "sad", "neu")
@@ -22,14 +22,19 @@ CLASS_CODES = ("ang", "hap", "exc", "sad", "neu")
 OTHER_CODES = ("fru", "sur", "fea", "dis", "oth", "xxx")
 """The other codes; `xxx` means that the raters have no majority."""
 SEVERAL_TAGS = ("each", "first", "1/k")
-"""How the k tags of one rater may count."""
+"""Ways to count the k tags of one rater."""
 
 
 def count_votes(tags_by_rater: Iterable[Sequence[str]], several_tags: str) -> tuple[float, ...]:
-    """Votes in the order of CATEGORIES, all 0 where every tag is for another label.
+    """Count the votes of a turn.
 
-    Of a rater with k tags each is a vote (`each`), only the first (`first`), or each is a k-th (`1/k`), k
-    being all the rater's tags, those for other labels too. Happiness and excited of one rater are two tags.
+    Args:
+        tags_by_rater: Tags of each rater. Happiness and excited of one rater are two tags.
+        several_tags: How the k tags of one rater count: each is a vote (`each`), only the first is (`first`), or each
+            is 1/k of a vote (`1/k`). k counts tags for other labels, too.
+
+    Returns:
+        Votes in the order of CATEGORIES; all 0 where every tag is for another label.
     """
     votes = [0.0] * len(CATEGORIES)
     for tags in tags_by_rater:

@@ -1,16 +1,16 @@
-"""JSON Lines: the format for a corpus of one's own, one row an item.
+"""JSON Lines: the format for a corpus of the user's own, one row per item.
 
     {"categories": ["anger", "neutral"], "verbalisers": [" anger", " neutral"]}      (first line, optional)
     {"id": "a", "audio": "clips/a.wav", "text": "…", "votes": {"anger": 3}, "speaker": "s1", "split": "train"}
 
-`id`, `votes` and one of `audio` and `text` are needed; `rationale`, `speaker` and `split` are optional, the
-last for all rows or none. A class that `votes` does not name has none. What is `null`, NaN or a blank text is not
-given; `id` and `speaker` may be whole numbers. Classes are compared without case and in one Unicode form
-(`categories.normal_form`), and shown as they are declared, or as they come first.
+`id`, `votes` and one of `audio` and `text` are needed. `rationale`, `speaker` and `split` are optional; `split` is
+given for all rows or for none. A class that `votes` does not name has no votes. Null, NaN and blank texts count as
+missing. `id` and `speaker` may be whole numbers. Classes are compared without case and in one Unicode form
+(`categories.normal_form`). They are shown as declared, or as they come first.
 
-Without `split` the items are split 70/10/20 (or into five folds) by speaker where known, else by item. With
-`skip_bad_rows` malformed rows are left out; a first line that is no JSON, a split for some rows only, or ids that are
-numbers in some rows and texts of digits in others are an error even then.
+Without `split` the items are split 70/10/20 (or into five folds), by speaker where rows have one, else by item. With
+`skip_bad_rows` malformed rows are left out. Three faults are errors even then: a first line that is not JSON, a split
+for some rows only, and ids that are numbers in some rows and texts of digits in others.
 
 Items with sound are asked about a recording, items without about a text, unless a prompt is given.
 """
@@ -35,27 +35,27 @@ from lalm_ambig.corpora.reading.splits import split_by_group
 SPEECH, TEXTS = "speech_emotion", "text_emotion"
 """Prompts where items have sound, and where none has."""
 ENOUGH = 2
-"""Classes that a corpus has at least."""
+"""Fewest classes of a corpus."""
 DECLARE = 'Declare them in its first line, {"categories": […]}, or by the option categories.'
 
 
 @dataclass(frozen=True)
 class _Scan:
-    """What only the whole file can tell."""
+    """Facts about all rows of the file together."""
 
     names: tuple[str, ...]
-    """Every class that has an entry in some row's votes, sorted."""
+    """Every class that some row's votes name, sorted."""
     groups: frozenset[str]
     ignored: tuple[str, ...]
     gives_splits: bool
     has_sound: bool
-    """Whether some row has audio."""
+    """True where a row has audio."""
     bad_notes: tuple[str, ...]
-    """About the rows that were left out."""
+    """Notes about the rows that were left out."""
 
 
 class JsonLines(Corpus):
-    """The rows of one file, whose classes it declares itself or an option does.
+    """The rows of one file; the file or an option declares the classes.
 
     Args:
         root: The file.
@@ -91,7 +91,7 @@ class JsonLines(Corpus):
 
     @property
     def prompt(self) -> str:
-        """For items with sound, which are asked about a recording; where there are none, for texts."""
+        """Stem for items with sound; where no item has sound, the stem for texts."""
         return SPEECH if self._scan.has_sound else TEXTS
 
     @property
@@ -159,14 +159,14 @@ class JsonLines(Corpus):
 
     @property
     def _scan(self) -> _Scan:
-        """Kept by the setting that it depends on, since `skip_bad_rows` may be changed after a first look."""
+        """The scan for the present value of `skip_bad_rows`, which may change after a first look."""
         if self.skip_bad_rows not in self._scans:
             bad_rows = BadRows(skip=self.skip_bad_rows)
             self._scans[self.skip_bad_rows] = _scanned(self._rows(bad_rows), bad_rows, where=str(self.root))
         return self._scans[self.skip_bad_rows]
 
     def _rows(self, bad_rows: BadRows) -> Iterator[ItemRow]:
-        """The good rows: whatever asks for them leaves out the same ones."""
+        """Yield the good rows; every caller leaves out the same ones."""
         path = self.label_files()[0]
         names = self._declared.names if self._declared else self.option_names
         return read_rows(path, names, bad_rows=bad_rows)
@@ -186,7 +186,7 @@ class JsonLines(Corpus):
             ) from error
 
     def _seeded_splits(self) -> dict[str, Split]:
-        """The split of every group, empty where the rows have their own."""
+        """The split of every group; empty where the rows have splits."""
         if not self._scan.gives_splits:
             return split_by_group(self._scan.groups, seed=self.seed, fold=self.fold)
         if self.fold is not None:
@@ -204,7 +204,11 @@ class JsonLines(Corpus):
         return Enclosure(self.root.parent, allow_outside=self.allow_outside)
 
     def _audio_path(self, row: ItemRow, audio: str) -> str:
-        """The path that is opened; InputError where it, or what it links to, is not in the file's folder."""
+        """The path of a row's audio.
+
+        Raises:
+            InputError: The path, or the target of a link on it, is not in the file's folder.
+        """
         path = self._siblings.path(os.path.normpath(self.root.parent / audio), where=row.where)
         target = None if self.allow_outside else self._enclosure.target(path)
         if target is None:
@@ -215,7 +219,11 @@ class JsonLines(Corpus):
 
 
 def _scanned(rows: Iterable[ItemRow], bad_rows: BadRows, *, where: str) -> _Scan:
-    """One reading of the whole file; InputError for a split for only some rows, and where no row is good."""
+    """Read all rows once.
+
+    Raises:
+        InputError: Only some rows have a split, or no row is good.
+    """
     names, groups, ignored, with_split = set[str](), set[str](), set[str](), set[bool]()
     count, has_sound = 0, False
     for row in rows:

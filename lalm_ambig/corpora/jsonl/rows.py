@@ -1,4 +1,4 @@
-"""Rows of a JSON Lines corpus: parsed one at a time; bad ones stop the reading or are left out, as set."""
+"""Rows of a JSON Lines corpus, parsed one at a time; bad ones stop the reading or are left out."""
 
 import json
 import re
@@ -23,21 +23,21 @@ from lalm_ambig.files.json_lines import (
 )
 
 KEYS = ("id", "audio", "text", "votes", "rationale", "split", "speaker")
-"""The keys of a row that mean something."""
+"""The keys of a row that have a meaning."""
 TEXT_KEYS = ("audio", "text", "rationale")
 NAME_KEYS = ("id", "speaker")
-"""What may also be a whole number."""
+"""The keys whose value may also be a whole number."""
 DIGITS = re.compile(r"\s*-?\d+(\.0*)?\s*")
-"""A text that another writer may have made of a number."""
+"""A text that another program may have made of a number."""
 MOST_VOTES = 1_000_000
-"""Votes that one class of one item may have: far more would leave the range in which sums are exact."""
+"""Most votes for one class of one item: far more would leave the range in which sums are exact."""
 FEWEST_VOTES = 1e-6
-"""What the votes of an item must at least sum to: less is no vote once rounded to float32."""
+"""Smallest sum of an item's votes: less is 0 once rounded to float32."""
 
 
 @dataclass(frozen=True)
 class ItemRow:
-    """One row as it stands in the file, its types checked."""
+    """One row of the file, its types checked."""
 
     where: str
     """File and line."""
@@ -50,21 +50,25 @@ class ItemRow:
     speaker: str | None
     split: Split | None
     numbers: frozenset[str]
-    """Which of NAME_KEYS are numbers in the file."""
+    """Those of NAME_KEYS that are numbers in the file."""
     ignored: tuple[str, ...]
-    """Keys of the row that mean nothing here."""
+    """Keys of the row without a meaning."""
 
     @property
     def group(self) -> str:
-        """What must not be torn apart by a split: the speaker, or the item itself where none is known."""
+        """The unit that a split keeps together: the speaker, or the item where it has none."""
         return f"item {self.id}" if self.speaker is None else f"speaker {self.speaker}"
 
 
 def read_declaration(path: Path) -> CategorySet | None:
-    """The classes that the first line declares, or None where it is an ordinary row.
+    """Read the classes that the first line declares.
 
-    InputError for an empty file and for a first line that is no JSON object, also where bad rows are left
-    out: it may be the declaration, and without it the classes would be others.
+    Returns:
+        The classes; None where the first line is an ordinary row.
+
+    Raises:
+        InputError: The file is empty, or the first line is not a JSON object. The latter is an error even where bad
+            rows are left out: the line may be the declaration, and without it the classes would change.
     """
     for where, line in numbered_lines(path):
         try:
@@ -76,15 +80,16 @@ def read_declaration(path: Path) -> CategorySet | None:
 
 
 def read_rows(path: Path, names: Sequence[str], *, bad_rows: BadRows) -> Iterator[ItemRow]:
-    """Every good row after the declaration, in the file's order, each class under one name.
+    """Yield every good row after the declaration, in the file's order, each class under one name.
 
     Args:
         path: The file.
-        names: The classes that votes may name, in any form; none accepts every name, in the form that comes first.
-        bad_rows: Told of each malformed row, unknown class and second row of an id.
+        names: The classes that votes may name, in any form. If empty, every name is accepted, in its first form.
+        bad_rows: Collects each malformed row, unknown class and second row of an id.
 
-    Raises InputError where ids or speakers are numbers in some rows and texts of digits in others, whatever is left
-    out: whether `1` and `"1"` are the same is then not known.
+    Raises:
+        InputError: Ids or speakers are numbers in some rows and texts of digits in others, so that nobody knows whether
+            `1` and `"1"` are the same. This is an error even where bad rows are left out.
     """
     before = _Before({normal_form(name): name for name in names}, closed=bool(names))
     with bad_rows.reading(path) as reading:
@@ -103,23 +108,26 @@ def read_rows(path: Path, names: Sequence[str], *, bad_rows: BadRows) -> Iterato
 
 
 class _Before:
-    """What the rows so far say about the next one."""
+    """The ids and names of the rows so far, against which the next row is checked."""
 
     def __init__(self, names_of_forms: dict[str, str], *, closed: bool) -> None:
         """
         Args:
-            names_of_forms: The classes by the form in which names are compared.
-            closed: Whether there are no others.
+            names_of_forms: Normal form → name of the class.
+            closed: True where no other class is allowed.
         """
         self.names_of_forms, self.closed = names_of_forms, closed
         self.lines_of_ids: dict[str, tuple[str, bool]] = {}
-        """The line of each id, and whether it is a number there."""
+        """Id → its line, and whether it is a number there."""
         self.spelt: dict[tuple[str, bool], str] = {}
-        """For each of NAME_KEYS the first number (True) and the first text of digits, with its line."""
+        """Per key of NAME_KEYS: the first number (True) and the first text of digits (False), with its line."""
 
     def checked(self, row: ItemRow) -> ItemRow:
-        """The row with each class under the name that it has in this file. InputError for an id that came before, and
-        for an unknown class."""
+        """The row with each class under its name in this file.
+
+        Raises:
+            InputError: The id came before, or a class is unknown.
+        """
         if (key := _id_key(row.id)) in self.lines_of_ids:
             line, number = self.lines_of_ids[key]
             other = number != ("id" in row.numbers)
@@ -136,7 +144,11 @@ class _Before:
         return self.names_of_forms.get(form, name)
 
     def take(self, row: ItemRow) -> None:
-        """Remember a good row; InputError where it spells numbers otherwise than a row before."""
+        """Remember a good row.
+
+        Raises:
+            InputError: The row spells numbers in another way than an earlier row.
+        """
         line = row.where.rpartition(":")[2]
         self.lines_of_ids[_id_key(row.id)] = line, "id" in row.numbers
         for name in row.votes:
@@ -154,7 +166,7 @@ class _Before:
 
 
 def _id_key(item: str) -> str:
-    """What two spellings of one id have in common: `7.0` and `7`, two Unicode forms, blanks around it."""
+    """The common form of one id's spellings: `7.0` and `7`, two Unicode forms, blanks around it."""
     plain = item.strip()
     if DIGITS.fullmatch(plain):
         return plain.partition(".")[0]
@@ -186,8 +198,11 @@ def _declared(values: Mapping[str, Any]) -> CategorySet:
 
 
 def parse_row(values: Mapping[str, Any], where: str) -> ItemRow:
-    """The row that an object stands for, its classes as it names them; InputError without a place where it is
-    malformed. Null, NaN and blank texts are what is not given."""
+    """Parse a row's object; its classes keep their names. Null, NaN and blank texts count as missing.
+
+    Raises:
+        InputError: The row is malformed; the message has no place.
+    """
     names = {key: _name_text(values, key) for key in NAME_KEYS}
     item = names["id"]
     if item is None:
@@ -215,8 +230,7 @@ def parse_row(values: Mapping[str, Any], where: str) -> ItemRow:
 
 
 def _check_keys(values: Mapping[str, Any]) -> None:
-    """InputError for a key that means something but for its case or blanks: to pass over it would change the split,
-    say."""
+    """Refuse a key that differs from one of KEYS in case or blanks only: to ignore it could change the split."""
     for key in values:
         plain = key.strip().casefold()
         if plain in KEYS and key != plain:
@@ -228,7 +242,7 @@ def _is_blank(value: object) -> bool:
 
 
 def _name_text(values: Mapping[str, Any], key: str) -> str | None:
-    """What is a text or a whole number, as its text; None where it is not given."""
+    """The text of a value that is a text or a whole number; None where it is missing."""
     value = values.get(key)
     if _is_blank(value):
         return None
@@ -271,7 +285,7 @@ def _votes(values: Mapping[str, Any], *, item: str) -> dict[str, float]:
 
 
 def _count(name: str, count: Any) -> float:
-    """Votes of one class; missing ones are none."""
+    """Votes of one class; 0 where they are missing."""
     if is_missing(count):
         return 0.0
     number = isinstance(count, int | float) and not isinstance(count, bool)

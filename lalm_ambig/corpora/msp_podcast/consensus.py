@@ -1,8 +1,8 @@
-"""The consensus file of MSP-Podcast: who speaks in a turn and which of the corpus's own parts it is in.
+"""The consensus file of MSP-Podcast: the speaker of each turn and its part of the corpus.
 
-`labels_consensus.csv` (spelt `labels_concensus` up to 1.9) has the columns FileName, EmoClass, SpkrID and
-Split_Set among others; `labels_consensus.json` is an object by file with the same names inside. Its emotion is
-never a label here: it only tells whether the votes were read as the corpus's makers read them.
+`labels_consensus.csv` (spelt `labels_concensus` up to 1.9) has the columns FileName, EmoClass, SpkrID and Split_Set
+among others. `labels_consensus.json` is an object by file with the same names inside. Its emotion is never a label
+here. It only serves to check that the votes were read as the corpus's makers read them.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ from lalm_ambig.files.json_lines import short_repr
 from lalm_ambig.files.text import open_lines
 
 HIDDEN_PART = "Test3"
-"""The part whose labels, speakers and transcripts are not given out."""
+"""The part whose labels, speakers and transcripts are not published."""
 PARTS = ("Train", "Development", "Test1", "Test2", HIDDEN_PART)
 _OLD_PARTS = {"validation": "development"}
 CONSENSUS_FILES = (
@@ -29,14 +29,14 @@ CONSENSUS_FILES = (
     "labels_consensus.json",
     "labels_concensus.json",
 )
-"""Names that the file has had; the first that is there is read."""
+"""Names of the file over the releases; the first on disk is read."""
 _NO_SPEAKER = "unknown"
 FILE_NAME, EMOTION, SPEAKER, PART = "FileName", "EmoClass", "SpkrID", "Split_Set"
 
 
 @dataclass(frozen=True, slots=True)
 class ConsensusEntry:
-    """What the consensus file says of one turn."""
+    """Row of one turn in the consensus file."""
 
     code: str
     """One of CODES, O or X; empty where the label is hidden."""
@@ -55,7 +55,15 @@ class Consensus:
 
 
 def read_consensus(path: Path, *, bad_rows: BadRows) -> Consensus:
-    """Its turns. Bad rows, by line: no turn's file, a second row for one, an unknown emotion or part."""
+    """Read the consensus file.
+
+    Args:
+        path: A CSV or JSON file.
+        bad_rows: Collects names of no turn's file, second rows of a turn, and unknown emotions and parts.
+
+    Returns:
+        The entry of every turn.
+    """
     turns: dict[str, ConsensusEntry | None] = {}
     with bad_rows.reading(path) as reading, open_lines(path, other_letters=True) as file:
         is_json = path.suffix.lower() == ".json"
@@ -93,7 +101,7 @@ def _json_cells(lines: Iterable[str], source: str) -> Iterator[tuple[int, str, t
 
 
 def _cell(members: Members, key: str) -> str:
-    """What CSV would hold of a member; empty where it is missing or not given only once."""
+    """The cell that CSV holds for a member; empty unless the member is there exactly once."""
     values = [value for name, value in members if name == key]
     return (id_text(values[0]) or "") if len(values) == 1 else ""
 

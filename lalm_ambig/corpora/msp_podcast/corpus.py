@@ -1,19 +1,19 @@
 """MSP-Podcast 1.12: turns cut from podcasts; at least five raters chose the primary emotion of each.
 
 Read as distributed: one of `Labels/labels.txt`, `labels_detailed.csv` and `labels_detailed.json` for the votes,
-`labels_consensus.csv` (or .json) for speakers and the corpus's own split, `Audios/*.wav`, and
-`Transcripts/*.txt` where they are there. `Speaker_ids.txt` and `Partition.txt` repeat the consensus file and are
-not read. What is decided where the corpus leaves it open:
+`labels_consensus.csv` (or .json) for speakers and the official split, `Audios/*.wav`, and `Transcripts/*.txt` where
+they are on disk. `Speaker_ids.txt` and `Partition.txt` repeat the consensus file and are not read. The corpus leaves
+some points open; these are our choices:
 
-1. A turn with a single vote outside the eight classes (`Other`, `Other-…`, any unknown word) is left out, and
-   counted: B's App. B.2. B's Table 6 has 12,955 items, by a choice that it does not give in full.
-2. `split: papers` cuts the items that are left into five even folds, by item, as B's App. C.1.2 says: fold k is
-   the test, the next one validates, three train; without a fold, k is 0. Turns without a sound file have a place
-   in the folds too, so a subset on disk is split as the whole. **A speaker is in several splits.**
-3. `split: official` takes Train, Development and Test1, whose speakers are disjoint; Test2 and Test3 are left
-   out, and counted.
-4. Sound without votes is normal, since Test3's are hidden: left out, and counted. Votes without sound are bad
-   rows, and so is what only one of the two label files has, but for Test3.
+1. A turn with a single vote outside the eight classes (`Other`, `Other-…`, any unknown word) is left out, and counted
+   (SHALA-LLM, Appendix B.2). The paper has 12,955 items (Appendix C.1.2), and does not say in full how it chose them.
+2. `split: papers` cuts the remaining items into five even folds, by item (SHALA-LLM, Appendix C.1.2). Fold k is the
+   test, the next one validates, three train; without a fold, k is 0. Turns without a sound file have a place in the
+   folds, too, so that a subset on disk is split as the full corpus. **A speaker is in several splits.**
+3. `split: official` uses Train, Development and Test1, whose speakers are disjoint. Test2 and Test3 are left out, and
+   counted.
+4. Sound without votes is normal, since Test3's votes are hidden: it is left out, and counted. Votes without sound are
+   bad rows. So is a turn that only one of the two label files has, except for Test3.
 5. The consensus is never a label. Turns whose votes do not lead to it are counted in a note.
 """
 
@@ -105,7 +105,7 @@ class MspPodcast(Corpus):
 
     @property
     def draws_speakers_apart(self) -> bool:
-        """Neither split is drawn here by speaker."""
+        """False: neither split is drawn by speaker."""
         return False
 
     def label_files(self) -> Sequence[Path]:
@@ -141,7 +141,7 @@ class MspPodcast(Corpus):
     def _labelled(
         self, sounds: Mapping[str, str], bad_rows: BadRows
     ) -> tuple[list[LabelledTurn], MspPodcastTally]:
-        """Every turn that has votes, by name, and what is known so far for the tally."""
+        """Every turn that has votes, by name, and the tally so far."""
         layout, votes_file = self._votes_file()
         consensus_file = self._consensus_file()
         votes = read_votes(votes_file, layout, bad_rows=bad_rows)
@@ -164,7 +164,7 @@ class MspPodcast(Corpus):
         bad_rows: BadRows,
         tally: MspPodcastTally,
     ) -> Iterator[Item]:
-        """What becomes of each turn: an item, a count, or a bad row."""
+        """Yield an item per turn, or count it, or report it as a bad row."""
         splits = self._splits([turn for turn in turns if turn.inside])
         transcripts = Transcripts(self.root / TRANSCRIPT_FOLDER, self._enclosure, bad_rows)
         for turn in turns:
@@ -188,13 +188,13 @@ class MspPodcast(Corpus):
                 )
 
     def _splits(self, turns: Sequence[LabelledTurn]) -> dict[str, Split]:
-        """The split of each turn by name; one that is in none is missing."""
+        """Split of each turn by name, without turns that are in no split."""
         if self.split == "official":
             return {turn.name: SPLIT_OF_PART[turn.part] for turn in turns if turn.part in SPLIT_OF_PART}
         return even_folds([turn.name for turn in turns], seed=self.seed, test_fold=self.fold or 0)
 
     def _votes_file(self) -> tuple[str, Path]:
-        """Layout and path of the label file: the one that was asked for, or the first that is there."""
+        """Layout and path of the label file: the one that `labels` names, or the first on disk."""
         folder = self.require(first_folder(self.root, LABEL_FOLDERS))
         layouts = [self.labels] if self.labels != AUTO else list(LAYOUTS)
         for layout in layouts:
@@ -206,7 +206,7 @@ class MspPodcast(Corpus):
         )
 
     def _consensus_file(self) -> Path | None:
-        """The consensus file, or None where it is not there and the split can do without."""
+        """The consensus file; None where it is missing and the split does not need it."""
         folder = self.require(first_folder(self.root, LABEL_FOLDERS))
         path = first_file(folder, CONSENSUS_FILES)
         if path is None and self.split == "official":
@@ -215,7 +215,16 @@ class MspPodcast(Corpus):
 
 
 def even_folds(names: Sequence[str], *, seed: int, test_fold: int) -> dict[str, Split]:
-    """The split of every item by five folds whose sizes differ by one at most: one tests, the next validates."""
+    """Split items into five folds whose sizes differ by at most one: one tests, the next validates.
+
+    Args:
+        names: The items.
+        seed: Seed of the order.
+        test_fold: The fold that tests, 0 to 4.
+
+    Returns:
+        Name → split.
+    """
     splits: dict[str, Split] = {}
     for place, name in enumerate(seeded_order(names, seed=seed, purpose="folds")):
         after = (place - test_fold) % FOLDS

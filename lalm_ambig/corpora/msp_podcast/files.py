@@ -1,4 +1,4 @@
-"""Where things are in MSP-Podcast, under the names that its releases have used."""
+"""Finds the files of MSP-Podcast, under the names that its releases have used."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,34 +15,45 @@ WHERE = "corpus msp_podcast"
 
 
 def first_folder(root: Path, names: Sequence[str]) -> Path:
-    """The first of these folders that is there, or the path of the first, which is not."""
+    """The first of these folders that exists; the path of the first where none does."""
     return next((root / name for name in names if (root / name).is_dir()), root / names[0])
 
 
 def first_file(folder: Path, names: Sequence[str]) -> Path | None:
-    """The first of these files that is there, in any case (1.8 has `Labels.txt`)."""
+    """The first of these files that exists, in upper or lower case (1.8 has `Labels.txt`); None where none does."""
     there = {path.name.casefold(): path for path in sorted(folder.iterdir()) if path.is_file()}
     return next((there[name.casefold()] for name in names if name.casefold() in there), None)
 
 
 def find_sounds(folder: Path, enclosure: Enclosure) -> dict[str, str]:
-    """Turn → path of its sound file, whatever its ending; InputError for one that leads out, and for two of a turn."""
+    """Find the sound file of every turn, whatever its ending.
+
+    Returns:
+        Turn → path.
+
+    Raises:
+        InputError: A path leads out of the corpus, or two files belong to one turn.
+    """
     return enclosure.sounds(folder, where=WHERE)
 
 
 @dataclass(frozen=True)
 class Transcripts:
-    """The folder of transcripts, one file a turn, which may be missing."""
+    """The folder of transcripts, one file per turn; it may be missing."""
 
     folder: Path
     enclosure: Enclosure
     bad_rows: BadRows
 
     def read(self, turn: str) -> str | None:
-        """What is said in a turn, on one line; None where there is no file, or nothing in it.
+        """Read the words of a turn, on one line.
 
-        What is no file, no text, or holds bytes that are not UTF-8, is a bad row and no transcript. InputError for one
-        that leads out of the corpus.
+        Returns:
+            The words; None where there is no file, or it is empty. A folder, a file that is not text, or bytes that are
+            not UTF-8 are a bad row, and give None.
+
+        Raises:
+            InputError: The path leads out of the corpus.
         """
         path = f"{self.folder}/{turn}.txt"
         self.enclosure.check(path, where=WHERE)

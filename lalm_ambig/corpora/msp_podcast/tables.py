@@ -1,4 +1,4 @@
-"""The JSON files of MSP-Podcast as numbered entries, so that every error can name its line."""
+"""The JSON files of MSP-Podcast as entries with line numbers, so that every error can name its line."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,7 +7,7 @@ from lalm_ambig.files.json_lines import Pairs, json_value
 
 
 class Members(tuple[tuple[str, object], ...]):
-    """The members of a JSON object in the file's order, in which a name may come twice."""
+    """The members of a JSON object in the file's order; a name may come twice."""
 
     __slots__ = ()
 
@@ -18,12 +18,15 @@ def json_entries(
     source: str,
     keep: Callable[[Pairs], object] = Members,
 ) -> Iterator[tuple[int, str, object]]:
-    """Line, name and value of every member of the outermost object, which may be wrapped in a list of one.
+    """Yield line, name and value of every member of the outermost object, which may be in a list of one.
 
     Args:
         text: Content of the file.
-        source: How errors name the file.
-        keep: What becomes of each object inside; a smaller form keeps a large file small in memory.
+        source: Name of the file in errors.
+        keep: Converts each object inside; a smaller form saves memory for a large file.
+
+    Raises:
+        InputError: The text is not JSON, or not such an object.
     """
     content = json_value(text, source=source, of_pairs=keep)
     if isinstance(content, list) and len(content) == 1:

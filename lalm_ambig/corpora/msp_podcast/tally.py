@@ -1,4 +1,4 @@
-"""The labels of MSP-Podcast brought together, and what the user is told about them."""
+"""Joins the two label files of MSP-Podcast, and counts over one reading for the user's notes."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,20 +11,20 @@ from lalm_ambig.files.json_lines import short_repr
 
 SHOWN_WORDS = 5
 SPLITS_EXPLAINED = {
-    "papers": "five even folds by item (paper B), so that a speaker is in several splits",
+    "papers": "five even folds by item (SHALA-LLM), so that a speaker is in several splits",
     "official": "the corpus's own: Train, Development, Test1",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledTurn:
-    """A turn that has votes, with what both label files say of it."""
+    """A turn that has votes, joined from both label files."""
 
     name: str
     votes: tuple[int, ...]
-    """As in `Turn`."""
+    """As in `VotedTurn`."""
     speaker: str | None
-    """None where not known."""
+    """None where unknown."""
     part: str
     """One of PARTS; empty without a consensus file."""
     where: str
@@ -38,21 +38,21 @@ class LabelledTurn:
 
 @dataclass
 class MspPodcastTally:
-    """What one reading met and decided."""
+    """Counts over one reading of MSP-Podcast."""
 
     votes_from: str
     speakers_from: str | None
     split: str
     turns: int
-    """All that the label file names."""
+    """Turns in the label file."""
     sounds_without_votes: int
-    """Sound files that the label file does not name."""
+    """Sound files that are not in the label file."""
     unknown_words: Counter[str]
     items: int = 0
     hidden: int = 0
     """Turns of Test3 without votes."""
     outside: int = 0
-    """Turns left out because a vote of theirs is for none of the classes."""
+    """Turns left out because one of their votes is for none of the classes."""
     other_part: int = 0
     """Turns left out because the official split does not use their part."""
     without_transcript: int = 0
@@ -61,7 +61,7 @@ class MspPodcastTally:
     """Turns whose consensus is not the plurality of their votes."""
 
     def notes(self) -> list[str]:
-        """Lines for the user; a count of nothing is left out."""
+        """Lines for the user, without those that count nothing."""
         speakers = self.speakers_from or "nowhere, as there is no labels_consensus file"
         counts = [
             (
@@ -101,10 +101,16 @@ class MspPodcastTally:
 def join_labels(
     votes: Votes, consensus: Consensus | None, *, bad_rows: BadRows, tally: MspPodcastTally
 ) -> Iterator[LabelledTurn]:
-    """Every turn that has votes, by name.
+    """Join votes and consensus, and yield every turn that has votes, by name.
 
-    Both files must name the same turns, but for those of Test3, which may lack votes and are counted: whatever
-    else only one of them has is a bad row.
+    Both files must have the same turns. A turn of Test3 may lack votes, and is counted. Any other turn that only one
+    file has is a bad row.
+
+    Args:
+        votes: Of the label file.
+        consensus: Of the consensus file; None where there is none.
+        bad_rows: Collects turns that only one file has.
+        tally: Counts hidden turns, and turns with another consensus.
     """
     for name, turn in sorted(votes.turns.items()):
         where = f"{votes.source}:{turn.line}"

@@ -1,4 +1,4 @@
-"""What the raters of one turn of MSP-Podcast chose, counted: one record behind all label files."""
+"""Votes per turn of MSP-Podcast, counted: one record for all label files."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ class VotedTurn:
     votes: tuple[int, ...]
     """Counts in the order of CATEGORIES, then those outside."""
     line: int
-    """Where the turn stands first in the label file."""
+    """First line of the turn in the label file."""
 
     @property
     def inside(self) -> bool:
@@ -36,7 +36,7 @@ class VotedTurn:
 
     @property
     def plurality(self) -> str:
-        """Code of what most raters chose; X where no emotion is ahead of all others."""
+        """Code of the class with the most votes; X where two or more share the most."""
         most = max(self.votes)
         return (*CODES, OTHER_CODE)[self.votes.index(most)] if self.votes.count(most) == 1 else NO_AGREEMENT
 
@@ -61,7 +61,16 @@ class _Count:
 
 
 def read_votes(path: Path, layout: str, *, bad_rows: BadRows) -> Votes:
-    """The votes of a label file in one of LAYOUTS. Letters that are not UTF-8, in free text, become a mark."""
+    """Read the votes of a label file.
+
+    Args:
+        path: The file. Letters that are not UTF-8, in free text, become U+FFFD.
+        layout: A key of LAYOUTS.
+        bad_rows: Collects malformed rows.
+
+    Returns:
+        The votes of every turn.
+    """
     reader = LAYOUTS[layout][1]
     with bad_rows.reading(path) as reading, open_lines(path, other_letters=True) as file:
         votes = count_votes(reader(file, str(path), bad_rows), source=str(path), bad_rows=bad_rows)
@@ -70,7 +79,7 @@ def read_votes(path: Path, layout: str, *, bad_rows: BadRows) -> Votes:
 
 
 def count_votes(rows: Iterable[VoteRow], *, source: str, bad_rows: BadRows) -> Votes:
-    """The rows by turn, which need not follow each other; a worker's second vote on a turn is a bad row."""
+    """Count the rows by turn, in any order. A worker's second vote on a turn is a bad row."""
     counts: dict[str, _Count] = {}
     places: dict[str, int] = {}
     unknown: Counter[str] = Counter()
@@ -95,6 +104,6 @@ def count_votes(rows: Iterable[VoteRow], *, source: str, bad_rows: BadRows) -> V
 
 
 def category_place(primary: str) -> int:
-    """The position of a primary emotion in CATEGORIES; OUTSIDE for `Other`, `Other-…` and any unknown word."""
+    """Position of a primary emotion in CATEGORIES; OUTSIDE for `Other`, `Other-…` and any unknown word."""
     word = primary.casefold()
     return CATEGORIES.names.index(word) if word in CATEGORIES.names else OUTSIDE

@@ -1,18 +1,18 @@
-"""The raters' votes of MSP-Podcast, in whichever of its three label files they stand.
+"""The raters' votes of MSP-Podcast, from any of its three label files.
 
-`labels.txt` has a block a turn: its consensus, then a line a rater.
+`labels.txt` has one block per turn: its consensus, then one line per rater.
 
     MSP-PODCAST_0007_0012.wav; S; A:3.000000; V:2.500000; D:3.000000;
     WORKER00000007; Sad; Sad,Depressed; A:3.000000; V:2.000000; D:3.000000;
     WORKER00000031; Other-tired; Sad; A:3.000000; V:3.000000; D:3.000000;
 
-`labels_detailed.csv` has a row a rater: `FileName,EmoDetail`, where the second is such a line of a rater, or (up
-to 1.6, and in 2.0) columns of their own for worker and EmoClass_Major. `labels_detailed.json` is an object by
-file, then by worker. `Turn` in `corpora/msp_podcast/turns.py` is what all of them become.
+`labels_detailed.csv` has one row per rater: `FileName,EmoDetail`, where the second is such a rater's line, or (up to
+1.6, and in 2.0) own columns for worker and EmoClass_Major. `labels_detailed.json` is an object by file, then by
+worker. Each of them becomes a `VotedTurn` (`corpora/msp_podcast/turns.py`).
 
-A vote is the primary emotion, the first field after the worker. Nothing behind it is read: secondary emotions
-and the attributes arousal, valence and dominance may be missing, empty or free text with semicolons in it, and
-the vote stands all the same.
+A vote is the primary emotion, the first field after the worker. The fields after it are not read. Secondary emotions
+and the attributes arousal, valence and dominance may be missing, empty or free text with semicolons; the vote counts
+all the same.
 """
 
 import re
@@ -31,15 +31,15 @@ PRIMARY = "EmoClass_Major"
 WORKER_COLUMNS = ("Workers", "WorkerID", "Worker", "AnnotatorID")
 _ENDING = "|".join(re.escape(ending) for ending in sorted(SOUND_ENDINGS))
 _FILE_NAME = re.compile(rf"(MSP-PODCAST(?:_(?:\d+|[A-Za-z]+\d*))+)(?i:{_ENDING})?", re.ASCII)
-"""Numbers of podcast and turn; in the hidden part a word and a number, as `test3_0001`."""
+"""Numbers of podcast and turn; in the hidden part a word and a number, such as `test3_0001`."""
 _TURN_LINE = re.compile(rf"MSP-|[^;]*(?i:{_ENDING})\s*(?:;|$)", re.ASCII)
-"""What a line means to be that names a turn, perhaps wrongly."""
+"""A line that names a turn, perhaps wrongly."""
 _WORKER = re.compile(r"WORKER\d+", re.ASCII)
 _ATTRIBUTE = re.compile(r"[AVD]:")
 
 
 class VoteRow(NamedTuple):
-    """One rater's vote on one turn; without a worker it only says that the turn is in the file."""
+    """One rater's vote on one turn. A row without a worker only says that the turn is in the file."""
 
     turn: str
     """Name of the sound file without its ending."""
@@ -59,7 +59,11 @@ class _Primary(str):
 
 
 def turn_name(file_name: str) -> str:
-    """The turn that a sound file is of; InputError where it is none's."""
+    """The turn of a sound file.
+
+    Raises:
+        InputError: The name is not that of a turn's file.
+    """
     match = _FILE_NAME.fullmatch(file_name.strip())
     if match is None:
         raise InputError(
@@ -69,7 +73,11 @@ def turn_name(file_name: str) -> str:
 
 
 def rater_vote(text: str) -> tuple[str, str]:
-    """Worker and primary emotion of a line of a rater; InputError where it has not both."""
+    """Worker and primary emotion of a rater's line.
+
+    Raises:
+        InputError: One of them is missing.
+    """
     worker, _, rest = text.partition(";")
     if not _WORKER.fullmatch(worker.strip()):
         raise InputError(f"expected `WORKER…; primary emotion; …`, got {short_repr(text)}")
@@ -86,11 +94,11 @@ def check_vote(worker: str, primary: str) -> tuple[str, str]:
 
 
 def txt_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[VoteRow]:
-    """The votes of `labels.txt`.
+    """Yield the votes of `labels.txt`.
 
-    Bad rows, by line: a line that is neither a turn's nor a rater's (right after a blank line it is taken for a
-    turn's, and the raters below go with it), a rater before the first turn, one without a primary emotion, and
-    a second block of a turn, also with its raters.
+    Bad rows, by line: a line that is neither a turn's nor a rater's, a rater before the first turn, one without a
+    primary emotion, and a second block of a turn with its raters. An unknown line right after a blank line counts as a
+    turn's, and its raters are dropped with it.
     """
     turn: str | None = None
     seen: set[str] = set()
@@ -125,9 +133,9 @@ def _new_turn(file_name: str, seen: set[str]) -> str:
 
 
 def csv_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[VoteRow]:
-    """The votes of `labels_detailed.csv`, whose layout its header tells.
+    """Yield the votes of `labels_detailed.csv`; its header tells the layout.
 
-    Bad rows, by line: cells that do not fit the header, no turn's file, a worker without a primary emotion.
+    Bad rows, by line: cells that do not fit the header, a name of no turn's file, a worker without a primary emotion.
     """
     table = Table(lines, source=source)
     file_name = table.position("FileName")
@@ -143,7 +151,7 @@ def csv_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[V
 
 
 def _vote_reader(table: Table) -> Callable[[Sequence[str]], tuple[str, str] | None]:
-    """What takes the vote from a row, None where its cells for one are empty."""
+    """A function that reads the vote of a row; it returns None where the row's cells are empty."""
     if table.has("EmoDetail"):
         detail = table.position("EmoDetail")
         return lambda row: None if is_missing(row[detail]) else rater_vote(row[detail])
@@ -157,9 +165,9 @@ def _vote_reader(table: Table) -> Callable[[Sequence[str]], tuple[str, str] | No
 
 
 def json_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[VoteRow]:
-    """The votes of `labels_detailed.json`.
+    """Yield the votes of `labels_detailed.json`.
 
-    Bad rows, by the line of their file's name: no turn's file, one that comes twice, a value that is not an
+    Bad rows, by the line of their file's name: a name of no turn's file, one that comes twice, a value that is not an
     object by worker, and a worker without a primary emotion.
     """
     seen: set[str] = set()
@@ -183,7 +191,7 @@ def json_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[
 
 
 def _slim() -> Callable[[Pairs], object]:
-    """Keeps of the object of a rater its primary emotion, if it names one only; one string for all that are equal."""
+    """A function that reduces a rater's object to its one primary emotion. Equal emotions share a string."""
     interned: dict[str, _Primary] = {}
 
     def keep(pairs: Pairs) -> object:
@@ -200,4 +208,4 @@ LAYOUTS: Mapping[str, tuple[str, Reader]] = {
     "csv": ("labels_detailed.csv", csv_rows),
     "json": ("labels_detailed.json", json_rows),
 }
-"""Option `labels` → its file and how that is read; the first that is on disk is the default."""
+"""Value of option `labels` → its file and reader. The default is the first file on disk."""

@@ -1,7 +1,8 @@
-"""What becomes of a row that cannot be read: it stops the reading, or it is counted, listed and left out.
+"""Rows that cannot be read: they stop the reading, or are counted, listed and left out.
 
-Leaving rows out helps where single rows are wrong. Where most rows of a file are wrong in the same way, it is the file
-that is: that is never passed over, and leaving rows out is not offered for it.
+Leaving rows out helps where single rows are wrong. Where more than half of a file's rows are wrong in one way, the
+file is
+wrong: that is always an error, and leaving rows out is not offered for it.
 """
 
 import re
@@ -17,20 +18,20 @@ SHOWN = 10
 REMEDY = "--data.skip_bad_rows true (or --option skip_bad_rows=true) leaves such rows out and lists them."
 WHOLE_FILE = "Mend the file: leaving rows out would leave out most of it."
 _VALUES = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\S*\d\S*")
-"""What differs between two rows that are wrong in the same way."""
+"""Parts of a message that differ between two rows with the same fault."""
 
 
 class FileReading:
-    """The rows of one file while it is read."""
+    """Counts over the rows of one file while it is read."""
 
     def __init__(self, path: Path | str) -> None:
         self.path = path
         self.good = 0
-        """Rows that could be read: set by the reader before it ends."""
+        """Rows that could be read; the reader sets it before it ends."""
         self.first: tuple[str, str] | None = None
-        """What is wrong with the first bad row, and where it is."""
+        """Fault and place of the first bad row."""
         self.kinds: Counter[str] = Counter()
-        """How often each kind of fault was met."""
+        """Count of each kind of fault."""
         self.firsts: dict[str, tuple[str, str]] = {}
 
     def add(self, what: str, where: str) -> None:
@@ -40,7 +41,7 @@ class FileReading:
         self.first = self.first or (what, where)
 
     def fault_of_the_file(self) -> InputError | None:
-        """The error where more than half of all rows are wrong in one way."""
+        """The error of the file, where more than half of its rows have one fault; else None."""
         rows = self.good + self.kinds.total()
         for kind, count in self.kinds.most_common(1):
             if 2 * count > rows:
@@ -58,7 +59,7 @@ class BadRows:
     def __init__(self, *, skip: bool) -> None:
         """
         Args:
-            skip: Leave bad rows out; False makes the first one an error.
+            skip: Leave bad rows out. If False, the first one is an error.
         """
         self.skip = skip
         self.lines: list[str] = []
@@ -66,9 +67,10 @@ class BadRows:
 
     @contextmanager
     def reading(self, path: Path | str) -> Iterator[FileReading]:
-        """Around the reading of one file, at whose end it is known whether rows are wrong, or the file.
+        """Surround the reading of one file. At its end it is known whether the rows or the file are at fault.
 
-        Raises InputError at the end: for the file, or for its first bad row unless such are left out.
+        Raises:
+            InputError: At the end: the file is at fault, or it has a bad row and bad rows are not left out.
         """
         reading = FileReading(path)
         self._files.append(reading)
@@ -82,8 +84,16 @@ class BadRows:
             self._refuse(*reading.first)
 
     def add(self, what: str, *, where: str, remedy: str = REMEDY) -> None:
-        """Take note of a bad row; InputError with its place and the remedy where rows must all be good, at once or at
-        the end of the file that is being read."""
+        """Note a bad row.
+
+        Args:
+            what: Its fault.
+            where: File and line.
+            remedy: What the user can do.
+
+        Raises:
+            InputError: Bad rows are not left out. Inside `reading` the error comes at the end of the file.
+        """
         self.lines.append(f"{where}: {what}")
         if self._files:
             self._files[-1].add(what, where)
@@ -91,7 +101,11 @@ class BadRows:
             self._refuse(what, where, remedy)
 
     def notes(self, *, good: int) -> list[str]:
-        """Lines for the user: how many rows were left out, and the first of them; none where all were good."""
+        """Lines for the user: how many rows were left out, and the first of them; empty where all were good.
+
+        Args:
+            good: Rows that were read.
+        """
         if not self.lines:
             return []
         notes = [f"{len(self.lines):,} bad rows left out ({good:,} kept):", *self.lines[:SHOWN]]

@@ -1,7 +1,7 @@
-"""Where the files that a corpus names may lie: in its folder, also once every link on the way is followed.
+"""Paths that a corpus names: they must stay in its folder, also after every link is followed.
 
-A corpus comes from somebody else, and what it names is read, shown and (by curation) sent to a server. So a name with
-`..`, an absolute path, or a link to a private file must not reach beyond the folder that the user gave.
+A corpus comes from somebody else. The files that it names are read, shown and (by curation) sent to a server. So a name
+with `..`, an absolute path, or a link to a private file must not lead out of the folder that the user gave.
 """
 
 import os
@@ -16,16 +16,16 @@ SHOWN = 200
 
 
 class Enclosure:
-    """A folder that files must not lead out of. The folder itself may be a link, or lie behind one.
+    """A folder that files must not lead out of. The folder itself may be a link, or be reached through one.
 
-    Each folder on the way is followed once, so that a file costs one look at whether it is a link.
+    Links of each parent folder are followed once, so that a file costs one system call.
     """
 
     def __init__(self, folder: Path | str, *, allow_outside: bool = False) -> None:
         """
         Args:
-            folder: The corpus's own.
-            allow_outside: Accept everything.
+            folder: Folder of the corpus.
+            allow_outside: Accept every path.
         """
         self.folder = str(folder)
         self.allow_outside = allow_outside
@@ -33,7 +33,7 @@ class Enclosure:
         self._inside: dict[str, bool] = {}
 
     def target(self, path: str) -> str | None:
-        """Where a path outside of the folder leads; None for one inside. It need not exist."""
+        """The target of a path that leads out of the folder; None for a path inside. It need not exist."""
         parent = path.rpartition(os.sep)[0]
         if os.path.islink(path):  # noqa: PTH114 (no Path a file: there are hundreds of thousands)
             target = os.path.realpath(path)
@@ -43,18 +43,31 @@ class Enclosure:
         return None if self._inside[parent] else os.path.realpath(path)
 
     def check(self, path: str, *, where: str) -> None:
-        """InputError for a file or folder that leads out, unless all are accepted."""
+        """Check that a file or folder stays inside, unless all paths are accepted.
+
+        Raises:
+            InputError: It leads out.
+        """
         target = None if self.allow_outside else self.target(path)
         if target is not None:
             leads = f"{path[:SHOWN]} leads to {target[:SHOWN]}, outside of {self.folder}."
             raise InputError(leads, where=where, remedy=REMEDY)
 
     def sounds(self, folder: Path, *, where: str) -> dict[str, str]:
-        """Stem → path of every sound file right in a folder, by stem.
+        """Find every sound file directly in a folder.
 
-        A name may end as any sound does, in any case, or not at all where the content is sound; what macOS leaves
-        beside the files is passed over. InputError where the folder or one of them leads out, and for two files of one
-        stem, of which nobody knows which is meant.
+        A name may have any ending of sound files, in any case, or none where the content is sound. Leftovers of macOS
+        are skipped.
+
+        Args:
+            folder: Where to look.
+            where: Place for the error.
+
+        Returns:
+            Stem → path, sorted by stem.
+
+        Raises:
+            InputError: The folder or a file leads out, or two files have one stem.
         """
         self.check(str(folder), where=where)
         names: dict[str, str] = {}
@@ -73,7 +86,7 @@ class Enclosure:
 
 
 def sound_stem(entry: os.DirEntry[str]) -> str | None:
-    """The name without its ending of what a listing has, where it is a sound file; else None."""
+    """The stem of a directory entry that is a sound file; None for any other entry."""
     name = entry.name
     stem, dot, ending = name.rpartition(".")
     if not dot:
@@ -84,16 +97,19 @@ def sound_stem(entry: os.DirEntry[str]) -> str | None:
 
 
 class Siblings:
-    """What lies beside files that rows name: a clip is found by its stem, whatever its ending or that ending's case."""
+    """Folder listings that find a clip by its stem, whatever its ending or the ending's case."""
 
     def __init__(self) -> None:
         self._names: dict[str, frozenset[str]] = {}
         self._by_stem: dict[str, dict[str, list[str]]] = {}
 
     def path(self, path: str, *, where: str) -> str:
-        """The path of a named file, or of the one sound file with its stem where there is none of that name.
+        """The path of a named file, or of the one sound file with its stem where no file has that name.
 
-        InputError for two such files. A file that is not there keeps its path: what reads it says so.
+        A missing file keeps its path: its reader reports it.
+
+        Raises:
+            InputError: Two sound files have the stem.
         """
         folder, _, name = path.rpartition(os.sep)
         if folder not in self._names:

@@ -1,4 +1,4 @@
-"""Seeded splits that are the same on every machine: an order by hash, cut into parts."""
+"""Seeded splits that are the same on every machine: groups ordered by hash, then cut into parts."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ VALIDATION_SHARE = 0.1
 
 
 def seeded_order(names: Iterable[str], *, seed: int, purpose: str = "") -> list[str]:
-    """The distinct names in an order that depends only on the seed, the purpose and each name (SHA-256)."""
+    """Order the distinct names by SHA-256 of seed, purpose and name, so that nothing else matters."""
     return sorted(
         set(names), key=lambda name: (hashlib.sha256(f"{seed}/{purpose}/{name}".encode()).digest(), name)
     )
@@ -19,11 +19,20 @@ def seeded_order(names: Iterable[str], *, seed: int, purpose: str = "") -> list[
 def split_by_group(
     groups: Iterable[str], *, seed: int, fold: int | None = None, shares: Mapping[str, float] | None = None
 ) -> dict[str, Split]:
-    """The split of every group (a speaker, or an item on its own), so that no group is in two of them.
+    """Draw the split of every group, so that no group is in two splits.
 
-    Without a fold the groups are cut 70/10/20 into train, validation and test, or by `shares` (of validation
-    and test). With one, fold k of five equal parts is the test and a seeded tenth of the others validates. Few
-    groups are one for each split as long as there are as many; else a split is empty (`split_check`).
+    Without a fold the groups are cut 70/10/20 into train, validation and test, or by `shares`. With a fold, fold k of
+    five equal parts is the test, and a seeded tenth of the others validates. Each split gets at least one group while
+    there are enough groups; with fewer a split is empty (see `split_check`).
+
+    Args:
+        groups: Names of the groups: speakers, or single items.
+        seed: Seed of the order.
+        fold: None for the single split, or 0 to 4.
+        shares: Shares of validation and test, in [0, 1]; by default 0.1 and 0.2.
+
+    Returns:
+        Group → split.
     """
     order = seeded_order(groups, seed=seed)
     shares = shares or {"validation": VALIDATION_SHARE, "test": TEST_SHARE}
@@ -43,5 +52,5 @@ def split_by_group(
 
 
 def _part(groups: int, share: float, *, enough: bool) -> int:
-    """How many groups a share comes to: at least one, where there are enough for that."""
+    """Number of groups for a share: at least one where there are enough groups."""
     return max(1, round(groups * share)) if share > 0 and enough else round(groups * share)
