@@ -1,4 +1,4 @@
-"""What happens beside training: sample responses that people can read."""
+"""Callbacks that show and save responses of the policy during training, for people to read."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from lalm_ambig.runs.logs import append_rows
 
 
 class Samples(Callback):
-    """At each validation, the first responses with p and p̂: a table on screen and lines in `samples.jsonl`."""
+    """Shows the first responses of each validation with p and p̂, and appends them to `samples.jsonl`."""
 
     def __init__(self, run: RunFolder, count: int, *, console: Console) -> None:
         self.file = run.path / "samples.jsonl"
@@ -57,13 +57,13 @@ class Samples(Callback):
 
 
 class RolloutTable(Callback):
-    """Every so many steps, what was sampled: one item's group as a table on screen, the batch in `rollouts.jsonl`."""
+    """Shows one item's group of sampled responses every so many steps, and appends the batch to `rollouts.jsonl`."""
 
     def __init__(self, run: RunFolder, every: int, *, console: Console) -> None:
         self.file = run.path / "rollouts.jsonl"
         self.every, self.console = every, console
         self.shown = -1
-        """Step that was shown last."""
+        """The step that was shown last."""
 
     def state_dict(self) -> dict[str, int]:
         return {"shown": self.shown}
@@ -91,11 +91,11 @@ class RolloutTable(Callback):
 
 
 def rollout_table(rows: list[dict[str, Any]], names: tuple[str, ...], *, step: int) -> Table:
-    """Responses to one item: what the policy read behind each, what each earned, and its text."""
+    """Return a table of the responses to one item: the policy's distribution after each, rewards, and text."""
     people = brief(rows[0]["label_dist"], names)
     table = Table(title=f"rollouts at step {step}, item {rows[0]['id']}; people: {people}")
-    known = ("id", "response", "closed", "unparsed", "label_dist", "predicted_dist")
-    numbers = [name for name in rows[0] if name not in known]
+    others = ("id", "response", "closed", "unparsed", "label_dist", "predicted_dist")
+    numbers = [name for name in rows[0] if name not in others]
     for head in ("policy", *numbers, "response"):
         table.add_column(head, overflow="fold", justify="right" if head in numbers else "left")
     for row in rows:
@@ -109,7 +109,7 @@ def rollout_table(rows: list[dict[str, Any]], names: tuple[str, ...], *, step: i
 
 
 def sample_table(rows: list[dict[str, Any]], names: tuple[str, ...]) -> Table:
-    """Sample responses, one row each: what people said, what the policy said, and its text."""
+    """Return a table of sample responses, one per row: people's distribution, the policy's, and its text."""
     table = Table(title=f"validation samples at step {rows[0]['step']} ({rows[0]['reading']} reasoning)")
     for head in ("item", "people", "policy", "response"):
         table.add_column(head, overflow="fold")
@@ -123,6 +123,10 @@ def sample_table(rows: list[dict[str, Any]], names: tuple[str, ...]) -> Table:
 
 
 def brief(dist: list[float], names: tuple[str, ...], *, above: float = 0.05) -> str:
-    """A distribution in words: the classes above a share, largest first."""
+    """Return a distribution as a line: the classes above a share, largest first.
+
+    >>> brief([0.6, 0.04, 0.36], ("joy", "fear", "anger"))
+    'joy 0.60, anger 0.36'
+    """
     ranked = sorted(zip(dist, names, strict=True), reverse=True)
     return ", ".join(f"{name} {share:.2f}" for share, name in ranked if share >= above)

@@ -1,4 +1,4 @@
-"""What a run writes as it goes, and how it is taken back to a saved state, so that no step stands there twice."""
+"""The logs of a run, and how they are taken back to a saved state, so that no step is in them twice."""
 
 import csv
 import io
@@ -47,15 +47,27 @@ def run_loggers(run: RunFolder, *, resumed_at: int | None) -> list[Any]:
 
 
 def rewind_logs(run: RunFolder, *, resumed_at: int | None) -> None:
-    """Leave of a run's logs what was written before the state that training goes on from (after so many optimiser
-    steps; None: from the start), whoever writes them now."""
+    """Remove from a run's logs what was written after the state that training resumes from.
+
+    Args:
+        run: The run.
+        resumed_at: Optimiser steps before that state; None from the start.
+    """
     truncate_table(run.path / METRICS, step=resumed_at or 0)
     for name in RESPONSES:
         _cut(run.path / name, step=resumed_at)
 
 
 def append_rows(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows behind those of a file of JSON Lines, down to the disk. InputError where that fails."""
+    """Append rows to a file of JSON Lines, and let the system write them to the disk.
+
+    Args:
+        file: The file.
+        rows: Objects, one per line.
+
+    Raises:
+        InputError: They cannot be written.
+    """
     with as_cannot_write(file, remedy=ROOM), file.open("a", encoding="utf-8") as out:
         out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         out.flush()
@@ -64,7 +76,7 @@ def append_rows(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 @contextmanager
 def quiet_writer_threads() -> Iterator[None]:
-    """Inside, a thread that cannot write leaves no traceback: tensorboard's raises its error where it is next used."""
+    """Inside, a thread that cannot write prints no traceback: TensorBoard raises the error where it is next used."""
     before = threading.excepthook
 
     def say(failed: threading.ExceptHookArgs) -> None:
@@ -79,13 +91,13 @@ def quiet_writer_threads() -> Iterator[None]:
 
 
 def truncate_table(file: Path, *, step: int) -> None:
-    """Keep the rows of a table of metrics that were logged in the first so many optimiser steps."""
+    """Keep those rows of a table of metrics that were logged before an optimiser step."""
     if not file.is_file():
         return
     head, rows = _read(file)
-    kept = [row for row in rows if row.get("step", "").isdecimal() and int(row["step"]) < step]
-    if kept:
-        _write(file, head, kept)
+    earlier = [row for row in rows if row.get("step", "").isdecimal() and int(row["step"]) < step]
+    if earlier:
+        _write(file, head, earlier)
     else:
         file.unlink()
 
@@ -105,16 +117,16 @@ def _write(file: Path, head: Sequence[str], rows: Sequence[dict[str, Any]]) -> N
 
 
 def _cut(file: Path, *, step: int | None) -> None:
-    """Leave out the lines that were written after so many optimiser steps, and what is no whole line."""
+    """Remove lines that were written after an optimiser step, and a line without an end."""
     if not file.is_file():
         return
     lines = file.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
-    kept = [f"{line}\n" for line in lines if step is not None and _step_of(line) <= step]
-    write_text(file, "".join(kept))
+    earlier = [f"{line}\n" for line in lines if step is not None and _step_of(line) <= step]
+    write_text(file, "".join(earlier))
 
 
 def _step_of(line: str) -> float:
-    """Optimiser steps behind which a line of responses was written; infinity for what a power cut has left of one."""
+    """Optimiser steps before a line of responses; infinity for a line that a power cut has broken."""
     try:
         return float(json.loads(line)["step"])
     except (ValueError, TypeError, KeyError):

@@ -1,6 +1,6 @@
-"""The model card beside a run's weights: what was trained on what, what it scored, and what its author has to add.
+"""The model card beside a run's weights: method, corpus and results, and what the author has to add.
 
-It takes the place of the empty template that PEFT writes. Nothing in it names a folder of the machine.
+It replaces the empty template that PEFT writes. It names no folder of the machine.
 """
 
 import json
@@ -16,11 +16,11 @@ TO_ADD = "*to be added*"
 
 
 def write_card(run: RunFolder, *, method: str, corpus: str, tables: list[ResultTable]) -> Path:
-    """Write `adapter/README.md`, in the form that model hubs read. Returns its path.
+    """Write `adapter/README.md` in the form that model hubs read, and return its path.
 
     Args:
         run: A run whose training and evaluation have ended.
-        method: In words, for the reader.
+        method: Name of the method, for the reader.
         corpus: Name of the corpus trained on.
         tables: The run's results.
     """
@@ -62,7 +62,7 @@ def write_card(run: RunFolder, *, method: str, corpus: str, tables: list[ResultT
 
 
 def _seen(run: RunFolder) -> list[str]:
-    """What was trained on, for whoever wants to test these weights."""
+    """Return the section on the items that were trained on."""
     record = read_trained_items(run.path)
     if record is None:
         return []
@@ -80,9 +80,9 @@ def _is_adapter(run: RunFolder) -> bool:
 
 
 def _base(run: RunFolder) -> str:
-    """The base model's name on a hub, or the last part of its folder's."""
+    """Return the base model's name on a hub, or the name of its folder."""
     if not _is_adapter(run):
         return run.path.name
     content = json.loads((run.adapter / "adapter_config.json").read_text(encoding="utf-8"))
-    given = str(content.get("base_model_name_or_path"))
-    return Path(given).name if Path(given).is_absolute() or Path(given).exists() else given
+    base = str(content.get("base_model_name_or_path"))
+    return Path(base).name if Path(base).is_absolute() or Path(base).exists() else base

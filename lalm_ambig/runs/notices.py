@@ -1,4 +1,4 @@
-"""What a user must be told of a run that has come to little, one line each."""
+"""Notices on a run whose training changed little, one line each."""
 
 from collections.abc import Sequence
 
@@ -10,31 +10,32 @@ from lalm_ambig.metrics.base import all_metrics
 from lalm_ambig.runs.checkpoints.selection import Selection
 
 HARDLY = 0.4
-"""Share of people's deviation between items below which answers are said to hardly differ: a well calibrated policy
-that explains an eighth of what people differ by is just above it."""
+"""Answers hardly differ if their deviation between items is below this share of people's.
+
+A well calibrated policy that explains an eighth of people's variance is just above it. The limit is ours."""
 
 
 def selection_notices(selection: Selection) -> list[str]:
-    """Whether training made anything better on validation items: than the start, than the prior, than one answer."""
+    """Return notices of a choice that did not beat the start, the prior, or one answer for all items."""
     label = next(metric.label for metric in all_metrics(2) if metric.name == selection.metric).rstrip(" ↓↑")
     chosen = selection.chosen.metrics[selection.metric]
     prior = selection.prior[selection.metric]
-    found = []
+    notices = []
     if selection.chosen.step == 0 and selection.validations > 1:
-        found.append(
+        notices.append(
             f"no epoch beat the start on validation ({label} {chosen:.3f} before training): the run's weights are "
             "those that it started from"
         )
     if not chosen < prior:
-        found.append(
+        notices.append(
             f"the chosen checkpoint does not beat the prior on validation ({label} {chosen:.3f}, prior {prior:.3f})"
         )
     metrics = selection.chosen.metrics
-    return found + _spread("validation", metrics.get("predicted_sd"), metrics.get("label_sd"))
+    return notices + _spread("validation", metrics.get("predicted_sd"), metrics.get("label_sd"))
 
 
 def answers_notices(split: str, predictions: Sequence[Prediction]) -> list[str]:
-    """Whether answers hardly differ between items."""
+    """Return a notice if answers hardly differ between items."""
     rows = ([p.predicted_dist for p in predictions], [p.label_dist for p in predictions])
     predicted, people = (
         float(deviation_between_items(torch.tensor(row, dtype=torch.float64))) for row in rows

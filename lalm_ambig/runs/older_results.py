@@ -1,4 +1,4 @@
-"""Results from before a test was compared with what its policy was trained on: compared now, where that can be done."""
+"""Results of older versions, which did not compare a test with the training items: the comparison is made now."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,18 +13,19 @@ from lalm_ambig.runs.trained_items import overlap_of, record_of_run, record_of_s
 
 EVALUATION = "evaluation"
 UNTRAINED = ", base"
-"""How the line on a policy ends that evaluate has read without any run."""
+"""End of the line on a policy that `evaluate` has read without a run."""
 
 
 def with_overlap(results: Results, folder: Path, *, allow: bool) -> Results:
-    """Results that say what of their items the policy was trained on, whether they said so before or not.
+    """Return results that say which of their items the policy was trained on.
 
     Args:
-        results: Of `folder/metrics.json`.
-        folder: A row of a run, or what evaluate wrote.
-        allow: Mark items that were trained on instead of refusing them.
+        results: Of `folder/metrics.json`. If they say so already, they stay as they are.
+        folder: A row of a run, or a folder of `evaluate`.
+        allow: Mark items that were trained on, instead of refusing them.
 
-    What was marked when it was evaluated stays so. InputError for what was not, and is no test.
+    Raises:
+        InputError: The policy was trained on some, and that is not allowed.
     """
     about = results.about
     if about.readout == "none" or about.trained_items is not None:
@@ -48,7 +49,7 @@ def _overlap(results: Results, folder: Path) -> Overlap:
 
 
 def _of_run(run: RunFolder, row: str, results: Results) -> Overlap:
-    """A row of a run on its own test: only what the run goes on from can have seen that."""
+    """Return the overlap of a row of a run on its own test, which only the run's start can have seen."""
     none = Overlap(0, 0, results.items)
     try:
         if row == "base" or _start(run) is None:
@@ -65,7 +66,7 @@ def _of_run(run: RunFolder, row: str, results: Results) -> Overlap:
 
 
 def _start(run: RunFolder) -> object:
-    """What a run's configuration starts from, without opening it."""
+    """Return `model.start` of a run's configuration, without opening it."""
     try:
         return read_yaml(run.config)["model"]["init_args"]["start"]
     except (KeyError, TypeError):

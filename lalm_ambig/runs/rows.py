@@ -1,4 +1,4 @@
-"""The rows of evaluate's table, each scored and kept in a folder: the policy's answers, and what needs no listening."""
+"""The rows of evaluate's table, each scored and saved in a folder: the policy's answers, and simple baselines."""
 
 import time
 from collections.abc import Sequence
@@ -23,27 +23,30 @@ from lalm_ambig.runs.processes.launch import single_device_trainer
 
 @dataclass(frozen=True)
 class EvaluationRows:
-    """The rows of the table: the policy on a split, and what is known without listening."""
+    """Makes the rows of the table: the policy on a split, and baselines that look at no item."""
 
     loaded: Loaded
     data: DataModule
     source: Source | None
-    """What the policy was trained on, where it is another corpus."""
+    """The corpus that the policy was trained on, if it is another one."""
     split: Portion
     out: Path
     overlap: Overlap | None = None
-    """What of these items the policy was trained on."""
+    """The items among them that the policy was trained on."""
     seconds: dict[int, float] = field(default_factory=dict)
-    """Time an item took, by number of samples."""
+    """Seconds per item, by number of samples."""
 
     def policy(self, samples: Sequence[int]) -> dict[str, Results]:
-        """What the policy answers, greedily or as the mean of so many sampled responses; one row for each number, the
-        first in `out` itself."""
-        found: dict[str, Results] = {}
+        """Return the policy's rows by label, and save the first one in `out` itself.
+
+        Args:
+            samples: Numbers of sampled responses whose mean is an answer; 1 is the greedy response. Each makes a row.
+        """
+        rows: dict[str, Results] = {}
         for count in dict.fromkeys(samples):
             label = self.loaded.label if count == 1 else f"{self.loaded.label}, mean of {count} samples"
-            found[label] = self._policy(count, self.out if not found else self.out / f"samples_{count}")
-        return found
+            rows[label] = self._policy(count, self.out if not rows else self.out / f"samples_{count}")
+        return rows
 
     def _policy(self, samples: int, folder: Path) -> Results:
         model = self.loaded.model
@@ -59,8 +62,11 @@ class EvaluationRows:
         return score_and_save(folder, rows, self.data.categories, about=about)
 
     def scaled(self, samples: int) -> dict[str, Results]:
-        """The answers in `out` itself, made with so many samples, at the temperature that suits the validation items
-        best."""
+        """Return the row of the answers in `out` at the temperature that fits the validation split best.
+
+        Args:
+            samples: Number of samples that these answers were made with.
+        """
         model = self.loaded.model
         model.generation = replace(model.generation, samples=samples)
         trainer = single_device_trainer(self.loaded.cli)
@@ -68,38 +74,43 @@ class EvaluationRows:
         label = f"{self.loaded.label}, temperature {temperature:.2f}"
         about = self._about(model.readout, reasoning_of(model), f"{model.policy.description}, {label}")
         about = replace(self._of_policy(about), temperature=temperature, samples=samples)
-        found = apply_temperature(read_predictions(self.out / "predictions.jsonl"), temperature)
-        return {label: score_and_save(self.out / "temperature", found, self.data.categories, about=about)}
+        scaled = apply_temperature(read_predictions(self.out / "predictions.jsonl"), temperature)
+        return {label: score_and_save(self.out / "temperature", scaled, self.data.categories, about=about)}
 
     def costs(self) -> str:
-        """Seconds an item, by number of samples."""
+        """Return seconds per item for each number of samples, as a line."""
         return ", ".join(
             f"{'greedy' if count == 1 else f'{count} samples'} {seconds:.2f} s an item"
             for count, seconds in self.seconds.items()
         )
 
     def baselines(self, console: Console) -> dict[str, Results]:
-        """Uniform; the prior of the corpus itself, where it has training items; and in cross-domain that of the
-        corpus which was trained on. The console is told why that one is missing."""
+        """Return the rows of uniform, of the corpus's prior, and of the mapped prior in a cross-domain evaluation.
+
+        A corpus without training items has no prior.
+
+        Args:
+            console: Is told why the mapped prior is missing.
+        """
         items, train = self.data.items(self.split), self.data.items("train")
-        found = {"uniform": self._baseline("uniform", uniform(items), "every class equally likely")}
-        if len(train) and self.split != ALL:  # of all items the prior would be told its own
+        rows = {"uniform": self._baseline("uniform", uniform(items), "every class equally likely")}
+        if len(train) and self.split != ALL:  # the prior of all items would know their votes
             label = "prior" if self.source is None else "in-domain prior"
             meaning = f"mean distribution of {self.data.corpus.name}'s training split"
-            found[label] = self._baseline(
+            rows[label] = self._baseline(
                 "prior", prior(items, train=train), meaning, told=self.split == "train"
             )
         if self.source is not None:
             try:
-                found["mapped prior"] = self._mapped_prior(self.source)
+                rows["mapped prior"] = self._mapped_prior(self.source)
             except InputError as error:
                 console.print(f"no prior of {self.source.name}: {error}")
-        return found
+        return rows
 
     def _baseline(
         self, folder: str, predictions: Sequence[Prediction], meaning: str, *, told: bool = False
     ) -> Results:
-        """`told`: it is made of these items themselves."""
+        """Save the row of a baseline; `told` says that it is made of these items themselves."""
         count = len(predictions)
         overlap = Overlap(count, 0, count, (folder,)) if told else None
         about = replace(self._about("none", "none", meaning), trained_items=overlap)

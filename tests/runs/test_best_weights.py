@@ -106,6 +106,6 @@ def test_what_is_saved_at_the_end_is_the_best_validation_and_not_the_last(tmp_pa
     save_file({"weight": torch.full((1, 2), 0.5)}, run.best)
     training: Any = SimpleNamespace(run=run, model=model)
     training._save_adapter = lambda: Training._save_adapter(training)
-    Training._keep_best(training, SimpleNamespace(strategy=None))
+    Training._save_best(training, SimpleNamespace(strategy=None))
     assert torch.equal(policy.weight, torch.full((1, 2), 0.5))
     assert torch.equal(saved["weights"], policy.weight)

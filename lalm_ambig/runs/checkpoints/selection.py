@@ -1,4 +1,4 @@
-"""How the checkpoint of a run was chosen: `selection.json`, and its row of the validation split beside the test's."""
+"""How the checkpoint of a run was chosen: `selection.json`, and its table of the validation split."""
 
 import json
 import math
@@ -20,14 +20,14 @@ from lalm_ambig.tabular.model import BEST, ResultTable, TableRow, ranked
 
 @dataclass(frozen=True)
 class Validation:
-    """What one validation found by the reading that is evaluated."""
+    """The result of one validation, by the reading that is evaluated."""
 
     step: int
-    """Optimiser steps before it; 0 at the start, −1 where it was not kept."""
+    """Optimiser steps before it; 0 at the start, −1 if an older version did not record it."""
     items: int
-    """Over all processes."""
+    """Number of items, over all processes."""
     metrics: dict[str, float]
-    """Of every metric; and the deviation between items of the answers (`predicted_sd`) and of people (`label_sd`)."""
+    """Value of every metric. `predicted_sd` and `label_sd` are the deviations of answers and people between items."""
 
 
 @dataclass(frozen=True)
@@ -35,19 +35,19 @@ class Selection:
     """The content of `selection.json`."""
 
     monitor: str
-    """What chose, the lowest best: the reading and the metric."""
+    """The reading and the metric that chose; the lowest value is the best."""
     items: int
-    """Of the validation split, that were read for it."""
+    """Validation items that were read for it."""
     of: int
-    """In the validation split."""
+    """Items of the validation split."""
     ids: tuple[str, ...] | None
-    """Which, where they are not all of them."""
+    """Their ids, if they are not the whole split."""
     prior: dict[str, float]
-    """What the mean distribution of the training split is worth on these items."""
+    """Metrics of the training split's mean distribution on these items."""
     start: Validation | None
     chosen: Validation
     validations: int
-    """How many there were to choose from, the start among them."""
+    """Number of validations to choose from, with the start."""
 
     @property
     def metric(self) -> str:
@@ -56,23 +56,23 @@ class Selection:
 
 
 def prior_metrics(items: Sequence[Item], *, train: Sequence[Item]) -> dict[str, float]:
-    """Every metric of the training split's mean distribution on these items."""
+    """Return every metric of the training split's mean distribution on these items."""
     label_dist = torch.tensor([item.label_dist for item in items], dtype=torch.float64)
     predicted_dist = torch.tensor(mean_label_dist(train), dtype=torch.float64).expand_as(label_dist)
-    found = {}
+    values = {}
     for metric in all_metrics(label_dist.shape[1]):
         metric.update(label_dist, predicted_dist)
-        found[metric.name] = float(metric.compute())
-    return found
+        values[metric.name] = float(metric.compute())
+    return values
 
 
 def write_selection(path: Path, selection: Selection) -> None:
-    """Write it whole; numbers that are not finite as null."""
+    """Write a selection. Numbers that are not finite are null."""
     write_text(path, json.dumps(_finite(asdict(selection)), indent=2, allow_nan=False) + "\n")
 
 
 def read_selection(path: Path) -> Selection | None:
-    """What was written; None where nothing was, as when a run was never validated."""
+    """Return the selection of a file; None if there is no file, since the run was never validated."""
     if not path.is_file():
         return None
     content = json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What a run's numbers were made with: `environment.json`, and what is different where the run goes on."""
+"""`environment.json`: what a run's numbers were made with, and what differs when the run is resumed."""
 
 import os
 import platform
@@ -32,18 +32,18 @@ PACKAGES = (
 )
 OPTIONAL = ("deepspeed",)
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
-"""By which libraries are told their threads before torch is."""
+"""Environment variables that set the threads of libraries."""
 DRIVER = Path("/proc/driver/nvidia/version")
 COMPARED = ("packages", "threads", "device", "precision", "processes", "git", "machine")
-"""What can change a number."""
+"""Keys whose values can change a number."""
 
 
 def environment(identity: str, trainer: Any = None) -> dict[str, Any]:
-    """Versions, revision, threads and devices: what a number was made with, without a name of the user's.
+    """Return versions, revision, threads and devices. Nothing in it names the user.
 
     Args:
-        identity: Of the run's configuration.
-        trainer: Lightning's, which knows the device; without one the CPU is taken for it.
+        identity: Identity of the run's configuration.
+        trainer: Lightning's trainer, which knows the device; without one it is the CPU.
     """
     return {
         "identity": identity,
@@ -64,12 +64,16 @@ def environment(identity: str, trainer: Any = None) -> dict[str, Any]:
 
 
 def differences(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What is another than recorded and can change a number, as `torch 2.13 → 2.14`; only what both know."""
-    found = []
+    """Return differences that can change a number, of keys that both environments have.
+
+    >>> differences({"packages": {"torch": "2.13"}}, {"packages": {"torch": "2.14"}})
+    ['torch 2.13 → 2.14']
+    """
+    lines = []
     for key in COMPARED:
         if key in recorded and key in now:
-            found += _differences(key, recorded[key], now[key])
-    return found
+            lines += _differences(key, recorded[key], now[key])
+    return lines
 
 
 def _differences(name: str, before: Any, now: Any) -> list[str]:
@@ -80,7 +84,7 @@ def _differences(name: str, before: Any, now: Any) -> list[str]:
 
 
 def _called(name: str, key: str) -> str:
-    """A library by its own name, what belongs to threads and device by both words."""
+    """Return the name of a value: a library's own, or that of threads and devices with their key."""
     return key if name == "packages" or key in VARIABLES else f"{name} {key}"
 
 
@@ -99,7 +103,7 @@ def _packages() -> Iterator[tuple[str, str]]:
 
 
 def _device(kind: str) -> dict[str, Any]:
-    """Kind, names and versions of the devices that are computed on."""
+    """Return kind, names and versions of the devices of the run."""
     if kind != "cuda":
         return {"kind": kind, "instructions": torch.backends.cpu.get_cpu_capability()}
     return {
@@ -114,7 +118,7 @@ def _device(kind: str) -> dict[str, Any]:
 
 
 def _driver() -> str | None:
-    """NVIDIA's driver, as its kernel module names it."""
+    """Return the version of NVIDIA's driver, from its kernel module."""
     try:
         words = DRIVER.read_text(encoding="utf-8").partition("\n")[0].split()
     except OSError:
@@ -123,7 +127,7 @@ def _driver() -> str | None:
 
 
 def installed_version(name: str) -> str:
-    """A package's version; of the project in a tree that was not installed, the tree's."""
+    """Return a package's version. A project that is not installed has that of its source tree."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -131,13 +135,13 @@ def installed_version(name: str) -> str:
 
 
 def revision() -> str | None:
-    """Commit of the checkout that the code runs from, with `+changes` where it was edited; None outside one."""
-    here = Path(__file__).parent
+    """Return the commit of the checkout that the code is in, with `+changes` if it was edited; None outside one."""
+    folder = Path(__file__).parent
 
     def git(*words: str) -> str | None:
         try:
             done = subprocess.run(
-                ["git", "-C", str(here), *words], check=False, capture_output=True, text=True, timeout=10
+                ["git", "-C", str(folder), *words], check=False, capture_output=True, text=True, timeout=10
             )
         except (OSError, subprocess.TimeoutExpired):
             return None

@@ -1,7 +1,7 @@
-"""The folder of a run: what it was made from, how far it is, and what came out.
+"""The folder of a run: its configuration and environment, its states, and its results.
 
 config.yaml environment.json          what was run
-checkpoints/step-N.ckpt               the newest states, to go on from
+checkpoints/step-N.ckpt               the newest states, to resume from
 checkpoints/best.safetensors          trained weights of the best validation
 adapter/                              PEFT's layout, safetensors
 metrics.csv tensorboard/ samples.jsonl
@@ -37,7 +37,7 @@ CONTENTS = (
     "evaluation",
     "results.md",
 )
-"""What a run writes after its environment.json."""
+"""Files and folders that a run writes after its environment.json."""
 RECORD = json_with("the record of a run", "identity", "packages")
 
 
@@ -60,15 +60,15 @@ class RunFolder:
         return self.path / "checkpoints"
 
     def checkpoint(self, step: int) -> Path:
-        """The state before the optimiser step behind so many; a file, or a folder under DeepSpeed."""
+        """Return the path of the state after `step` optimiser steps: a file, or a folder under DeepSpeed."""
         return self.checkpoints / f"step-{step:08d}.ckpt"
 
     def step_of(self, checkpoint: Path) -> int:
-        """Optimiser steps behind which that state is."""
+        """Return the number of optimiser steps before a state."""
         return int(checkpoint.stem.removeprefix("step-"))
 
     def saved(self) -> list[Path]:
-        """States to go on from, the newest first."""
+        """Return the states to resume from, the newest first."""
         return sorted(self.checkpoints.glob("step-*.ckpt"), reverse=True)
 
     @property
@@ -88,17 +88,24 @@ class RunFolder:
         return self.path / "results.md"
 
     def evaluation(self, name: str) -> Path:
-        """Folder of the predictions and metrics of that name: `prior`, `base`, `trained`, …"""
+        """Return the folder of a row's predictions and metrics: `prior`, `base`, `trained`, …"""
         return self.path / "evaluation" / name
 
     def state(self) -> State:
-        """How far the run is."""
+        """Return how far the run is."""
         if self.results.is_file():
             return "finished"
         return "started" if self.saved() or self.adapter.is_dir() else "new"
 
     def state_for(self, identity: str) -> State:
-        """How far the run of that configuration is. InputError if the folder holds another one."""
+        """Return how far the run of a configuration is.
+
+        Args:
+            identity: Of the configuration.
+
+        Raises:
+            InputError: The folder has a run of another configuration, or something else.
+        """
         self._check_ours()
         if self.recorded.is_file() and self._identity() != identity:
             raise InputError(
@@ -109,21 +116,31 @@ class RunFolder:
         return self.state()
 
     def record(self, config: str, identity: str, *, trainer: Any = None) -> list[str]:
-        """Write what is run, and on what, unless the folder already says so; InputError where it cannot be written.
+        """Write configuration and environment, unless they are there already.
 
-        Where the run goes on in another environment, that one is kept beside the first, and what is different in it is
-        returned.
+        A resumed run adds an environment that is another one.
+
+        Args:
+            config: The resolved configuration as YAML.
+            identity: Its identity.
+            trainer: Lightning's trainer, which knows the device.
+
+        Returns:
+            The differences between the first environment and this one.
+
+        Raises:
+            InputError: The folder cannot be written to.
         """
         now = environment(identity, trainer)
         if not (self.recorded.is_file() and self.config.is_file()):
             self._write(now, config)
             return []
         recorded = self._environment()
-        found = differences(recorded, now)
-        if found:
+        changed = differences(recorded, now)
+        if changed:
             others = [other for other in recorded.get("later", []) if other != now]
             self._write({**recorded, "later": [*others, now]})
-        return found
+        return changed
 
     def _write(self, recorded: dict[str, Any], config: str | None = None) -> None:
         try:  # first what says whose folder it is
@@ -137,34 +154,42 @@ class RunFolder:
         return cast(dict[str, Any], json.loads(self.recorded.read_text(encoding="utf-8")))
 
     def _identity(self) -> str:
-        """Of the run in the folder; where it was recorded by other rules, that of its configuration by today's."""
+        """Return the identity of the run in the folder, by the present rules."""
         recorded = self._environment()
         if recorded.get("identity_rules") == RULES or not self.config.is_file():
             return str(recorded["identity"])
         try:
             return parse([f"--config={self.config}"]).identity()
-        except InputError:  # a configuration that is none any more
+        except InputError:  # the configuration cannot be read any more
             return str(recorded["identity"])
 
     def _check_ours(self) -> None:
-        """InputError where the folder holds something else under a name of a run's, or cannot be written to."""
+        """Refuse a folder that has something else under a name of a run's, or that cannot be written to."""
         with as_cannot_write(self.path):
             recorded = self.recorded.is_file()
         if recorded:
-            found = [] if RECORD.holds(self.recorded) else [self.recorded.name]
+            foreign = [] if RECORD.holds(self.recorded) else [self.recorded.name]
         else:
             check_folder(self.path, where="run.root")
-            found = [name for name in CONTENTS if (self.path / name).exists()]
-        if found:
+            foreign = [name for name in CONTENTS if (self.path / name).exists()]
+        if foreign:
             raise InputError(
-                f"{self.path} is no run's folder, and holds a {found[0]} of something else: it is left as it is.",
+                f"{self.path} is no run's folder, and holds a {foreign[0]} of something else: it is left as it is.",
                 where="run.name",
                 remedy="Choose another --run.name.",
             )
 
 
 def open_run(path: Path | str, *, where: str = "--run") -> RunFolder:
-    """A run that `fit` has made; InputError if the folder is none."""
+    """Return a run of `fit`.
+
+    Args:
+        path: Its folder.
+        where: The option that names it in messages.
+
+    Raises:
+        InputError: The folder is not a run's.
+    """
     folder = RunFolder(Path(path).expanduser())
     if not folder.config.is_file():
         above = folder.path.absolute().parent
