@@ -21,9 +21,9 @@ from lalm_ambig.policies import qwen2_audio
 from lalm_ambig.policies.tiny import Tiny
 
 
-def failed(found: Iterable[CheckResult]) -> set[str]:
-    """Names of the checks that failed; each says what to do, and no other does."""
-    outcomes = list(found)
+def failed(results: Iterable[CheckResult]) -> set[str]:
+    """Names of the failed checks. Each of them has a remedy, and no other check has one."""
+    outcomes = list(results)
     assert all(bool(outcome.remedy) != outcome.ok for outcome in outcomes)
     return {outcome.name for outcome in outcomes if not outcome.ok}
 
@@ -40,9 +40,9 @@ def everything(policy: Tiny) -> list[CheckResult]:
 def test_a_sound_policy_passes_and_keeps_its_weights(make_policy: MakePolicy) -> None:
     policy = make_policy(projector=True)
     before = {name: value.clone() for name, value in policy.state_dict().items()}
-    found = everything(policy)
-    assert failed(found) == set()
-    assert len(found) == 9
+    results = everything(policy)
+    assert failed(results) == set()
+    assert len(results) == 9
     assert all(torch.equal(value, before[name]) for name, value in policy.state_dict().items())
 
 
@@ -55,8 +55,8 @@ def pad_right(policy: Tiny, patch: pytest.MonkeyPatch) -> None:
 
 
 def count_one_more(policy: Tiny, patch: pytest.MonkeyPatch) -> None:
-    own = policy.audio_tokens
-    patch.setattr(policy, "audio_tokens", lambda frames: own(frames) + (frames.shape[-1] > 200))
+    original = policy.audio_tokens
+    patch.setattr(policy, "audio_tokens", lambda frames: original(frames) + (frames.shape[-1] > 200))
 
 
 def hear_padding(_: Tiny, patch: pytest.MonkeyPatch) -> None:
@@ -64,13 +64,13 @@ def hear_padding(_: Tiny, patch: pytest.MonkeyPatch) -> None:
 
 
 def lose_a_feature(policy: Tiny, patch: pytest.MonkeyPatch) -> None:
-    own = policy.encode_audio
-    patch.setattr(policy, "encode_audio", lambda frames: [f[:-1] for f in own(frames)])
+    original = policy.encode_audio
+    patch.setattr(policy, "encode_audio", lambda frames: [f[:-1] for f in original(frames)])
 
 
 def attend_to_padding(policy: Tiny, patch: pytest.MonkeyPatch) -> None:
-    own = policy.hidden
-    patch.setattr(policy, "hidden", lambda e, mask, **named: own(e, torch.ones_like(mask), **named))
+    original = policy.hidden
+    patch.setattr(policy, "hidden", lambda e, mask, **named: original(e, torch.ones_like(mask), **named))
 
 
 def start_adapter_anywhere(policy: Tiny, _: pytest.MonkeyPatch) -> None:
@@ -78,18 +78,18 @@ def start_adapter_anywhere(policy: Tiny, _: pytest.MonkeyPatch) -> None:
 
 
 def ignore_adapter(policy: Tiny, patch: pytest.MonkeyPatch) -> None:
-    own = policy.hidden
+    original = policy.hidden
 
     def without(*args: Any, **settings: Any) -> torch.Tensor:
         with policy.adapter_off():
-            return own(*args, **settings)
+            return original(*args, **settings)
 
     patch.setattr(policy, "hidden", without)
 
 
 def scale_the_logits(policy: Tiny, patch: pytest.MonkeyPatch) -> None:
-    own = policy.logits
-    patch.setattr(policy, "logits", lambda hidden: 1.1 * own(hidden))
+    original = policy.logits
+    patch.setattr(policy, "logits", lambda hidden: 1.1 * original(hidden))
 
 
 def train_the_base(policy: Tiny, _: pytest.MonkeyPatch) -> None:
@@ -122,8 +122,8 @@ def test_a_broken_policy_fails_where_it_is_broken(
 ) -> None:
     policy = make_policy()
     break_it(policy, monkeypatch)
-    found = failed(everything(policy))
-    assert found == expected
+    failures = failed(everything(policy))
+    assert failures == expected
 
 
 @pytest.mark.parametrize("break_it", [count_one_more, lose_a_feature])
@@ -138,20 +138,20 @@ def test_a_miscount_is_found_without_a_crash(
 
 
 def test_names_that_begin_alike_fail_with_both_in_the_finding(tiny: Tiny) -> None:
-    (found,) = check_tokens(tiny, CategorySet(("glad", "glum"), (" xglad", " xglum")), corpus="own")
-    assert not found.ok
-    assert "' xglad' (tokens" in found.finding
-    assert "' xglum' (tokens" in found.finding
+    (result,) = check_tokens(tiny, CategorySet(("glad", "glum"), (" xglad", " xglum")), corpus="own")
+    assert not result.ok
+    assert "' xglad' (tokens" in result.finding
+    assert "' xglum' (tokens" in result.finding
 
 
 def test_full_fine_tuning_has_no_adapter_to_check(make_policy: MakePolicy) -> None:
-    (found,) = check_adapter(make_policy(method="full"))
-    assert found.ok
-    assert "full fine-tuning" in found.finding
+    (result,) = check_adapter(make_policy(method="full"))
+    assert result.ok
+    assert "full fine-tuning" in result.finding
 
 
 @pytest.mark.parametrize(
-    ("package", "found", "remedy"),
+    ("package", "installed", "remedy"),
     [
         ("transformers", "5.23.1", "pip install 'transformers>=5.24'"),
         ("torch", "2.9.1+cpu", "pip install 'torch>=2.11'"),
@@ -161,14 +161,14 @@ def test_full_fine_tuning_has_no_adapter_to_check(make_policy: MakePolicy) -> No
     ],
 )
 def test_a_version_that_does_not_do_fails(
-    monkeypatch: pytest.MonkeyPatch, package: str, found: str | None, remedy: str
+    monkeypatch: pytest.MonkeyPatch, package: str, installed: str | None, remedy: str
 ) -> None:
-    own = environment.version
+    original = environment.version
 
     def version(name: str) -> str:
-        if name == package and found is None:
+        if name == package and installed is None:
             raise environment.PackageNotFoundError(name)
-        return found if name == package and found else own(name)
+        return installed if name == package and installed else original(name)
 
     monkeypatch.setattr(environment, "version", version)
     wrong = [outcome for outcome in environment.check_environment() if not outcome.ok]
@@ -187,12 +187,12 @@ def test_a_version_that_does_not_do_fails(
 def test_a_library_that_cannot_be_imported_is_named_and_ends_with_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], module: str, name: str
 ) -> None:
-    own = importlib.import_module
+    original = importlib.import_module
 
     def broken(wanted: str) -> Any:
         if wanted == module:
             raise OSError("libcudart.so.13: cannot open shared object file\nmore")
-        return own(wanted)
+        return original(wanted)
 
     monkeypatch.setattr(environment.importlib, "import_module", broken)
     wrong = [outcome for outcome in environment.check_environment() if not outcome.ok]

@@ -1,4 +1,4 @@
-"""Category sets: order, keys that corpora share, verbalisers, and what is refused."""
+"""Category sets: order, keys that corpora share, verbalisers, and refused names."""
 
 import pytest
 import torch
@@ -140,7 +140,7 @@ def test_an_unseen_class_with_the_word_of_a_trained_one_is_refused() -> None:
 def test_a_softmax_over_the_classes_asked_for_is_the_trained_one_restricted_and_renormalised() -> None:
     scores = torch.randn(50, len(SIX), generator=torch.Generator().manual_seed(0)) * 4
     asked = [SIX.index(name) for name in ("sadness", "joy", "anger")]
-    whole = predicted_dist(scores)[:, asked]
-    restricted = whole / whole.sum(-1, keepdim=True)
+    all_classes = predicted_dist(scores)[:, asked]
+    restricted = all_classes / all_classes.sum(-1, keepdim=True)
     torch.testing.assert_close(predicted_dist(scores[:, asked]), restricted)
-    assert not torch.allclose(whole, restricted, atol=0.05)
+    assert not torch.allclose(all_classes, restricted, atol=0.05)

@@ -1,4 +1,4 @@
-"""What is not installed, too old or broken is named in one line, before anything else is imported."""
+"""A package that is missing, too old or broken is named in one line, before anything else is imported."""
 
 import ast
 import shutil
@@ -53,7 +53,7 @@ def test_an_installed_package_is_asked_where_there_is_no_tree(monkeypatch: pytes
 
 
 @pytest.mark.parametrize(
-    ("found", "floor", "expected"),
+    ("version", "floor", "expected"),
     [
         ("2.9.1", "2.10", True),
         ("2.10.0+cpu", "2.10", False),
@@ -63,8 +63,8 @@ def test_an_installed_package_is_asked_where_there_is_no_tree(monkeypatch: pytes
         ("0", "0.21", True),
     ],
 )
-def test_versions_are_compared_by_their_numbers(found: str, floor: str, expected: bool) -> None:
-    assert older(found, floor) is expected
+def test_versions_are_compared_by_their_numbers(version: str, floor: str, expected: bool) -> None:
+    assert older(version, floor) is expected
 
 
 def test_a_missing_or_old_package_is_one_line_with_the_line_of_pip() -> None:
@@ -174,10 +174,10 @@ def test_an_older_python_can_read_what_is_read_before_the_check() -> None:
         ("core/installation.py", set[str]()),
     ):
         tree = ast.parse((ROOT / "lalm_ambig" / name).read_text(), feature_version=(3, 8))
-        taken = {node.module for node in tree.body if isinstance(node, ast.ImportFrom) and node.module}
-        taken |= {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
+        imports = {node.module for node in tree.body if isinstance(node, ast.ImportFrom) and node.module}
+        imports |= {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
         assert {
-            module for module in taken if module.partition(".")[0] not in sys.stdlib_module_names
+            module for module in imports if module.partition(".")[0] not in sys.stdlib_module_names
         } == allowed
     assert (
         "from __future__ import annotations" in (ROOT / "lalm_ambig" / "core" / "installation.py").read_text()

@@ -1,4 +1,4 @@
-"""What libraries say of settings is told from defects of ours by where it was raised."""
+"""A library's message about settings is told from a defect of ours by the place where it was raised."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ Code = Callable[[str, str], object]
 
 @pytest.fixture
 def error_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Exception]:
-    """The error of a chain of calls, each from another file; `ours` stands for a module of the project."""
+    """The error of a chain of calls, each from another file; `ours` is a module of the project."""
     monkeypatch.setattr(installation, "OURS", (str(tmp_path / "lalm_ambig"),))
     places = {
         "ours": tmp_path / "lalm_ambig" / "m.py",
@@ -37,10 +37,10 @@ def error_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., E
                 compile(f"def go():\n    {body}", str(places[place]), "exec"), names | {"error": error}, names
             )
             names["error"] = error
-            made = names["go"]
-            assert callable(made)
-            made.__globals__.update(names)
-            call = made
+            function = names["go"]
+            assert callable(function)
+            function.__globals__.update(names)
+            call = function
         with pytest.raises(type(error)) as raised:
             call()
         return raised.value

@@ -1,4 +1,4 @@
-"""Signals: one line, 128 + their number, put off where something must be finished, and never in vain."""
+"""Signals end a command with one line and 128 + their number; they are deferred where a step must be finished."""
 
 import errno
 import os

@@ -14,7 +14,7 @@ _FROM = multiprocessing.get_context("forkserver")
 
 
 def start(*arguments: object) -> ForkServerProcess:
-    """`python -m data_curation arguments`, with nothing to be seen of what it prints."""
+    """Run `python -m data_curation arguments` and discard its output."""
     _FROM.set_forkserver_preload(["forked", "data_curation.write_openai"])
     process = _FROM.Process(target=_run, args=([*map(str, arguments)], environment()))
     process.start()

@@ -82,7 +82,7 @@ def rows_of(out: Path) -> list[dict[str, Any]]:
 
 @dataclass
 class Finished:
-    """What a command left behind."""
+    """The results of a command."""
 
     code: int
     out: str

@@ -64,7 +64,7 @@ class StubServer:
 
     latency_s: float = 0.0
     keep: bool = True
-    """Keep what came, for the test to look at."""
+    """Store the request, for the test to look at."""
     misbehave: Misbehaviour | None = None
     received: list[Received] = field(default_factory=list)
     count: int = 0
@@ -88,7 +88,7 @@ class StubServer:
     def _serve(self, started: threading.Event) -> None:
         asyncio.run(self.serve(started.set))
 
-    async def serve(self, ready: Callable[[], object], port: int = 0) -> None:
+    async def serve(self, on_ready: Callable[[], object], port: int = 0) -> None:
         self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
         app = web.Application(client_max_size=64 * 2**20)
         app.router.add_post("/v1/chat/completions", self._answer)
@@ -98,7 +98,7 @@ class StubServer:
         site = web.TCPSite(runner, "127.0.0.1", port)
         await site.start()
         self.port: int = runner.addresses[0][1]
-        ready()
+        on_ready()
         await self._ended.wait()
         await runner.cleanup()
 
@@ -170,11 +170,11 @@ def reasoning(text: str) -> dict[str, Any]:
 
 
 def distribution(text: str) -> dict[str, float]:
-    """What the weights in an analysis come to."""
+    """The distribution that the weights in an analysis give."""
     classes = re.search(r"Classes: (.*)", text)
     assert classes is not None
-    found = dict(re.findall(rf"(\w+) is ({'|'.join(LEVELS)})", text))
-    return {n: LEVELS.index(found.get(n, "absent")) / 10 + 1e-6 for n in classes.group(1).split(", ")}
+    levels = dict(re.findall(rf"(\w+) is ({'|'.join(LEVELS)})", text))
+    return {n: LEVELS.index(levels.get(n, "absent")) / 10 + 1e-6 for n in classes.group(1).split(", ")}
 
 
 def error(status: int, message: str, code: str | None = None, **headers: str) -> web.Response:

@@ -34,9 +34,9 @@ def tensor(samples: np.ndarray) -> Tensor:
 
 @pytest.mark.parametrize("hz", [75.0, 110.0, 187.3, 240.0, 333.0, 520.0])
 def test_the_pitch_of_a_steady_voice_is_found_within_a_tenth_of_a_semitone(hz: float) -> None:
-    found = measure(tensor(voice(hz))).pitch_hz
-    assert found is not None
-    assert abs(12 * math.log2(found / hz)) < 0.1
+    measured = measure(tensor(voice(hz))).pitch_hz
+    assert measured is not None
+    assert abs(12 * math.log2(measured / hz)) < 0.1
 
 
 @pytest.mark.parametrize("decay", [0.3, 1.0, 2.0])
@@ -50,15 +50,15 @@ def test_no_frame_of_a_noisy_voice_is_an_octave_off(decay: float) -> None:
 def test_a_missing_fundamental_is_heard() -> None:
     t = np.arange(RATE) / RATE
     samples = 0.1 * sum(np.sin(2 * np.pi * 120 * k * t) for k in range(3, 12))
-    found = measure(tensor(samples)).pitch_hz
-    assert found == pytest.approx(120, rel=0.01)
+    measured = measure(tensor(samples)).pitch_hz
+    assert measured == pytest.approx(120, rel=0.01)
 
 
 @pytest.mark.parametrize("kind", ["noise", "silence"])
 def test_noise_and_silence_have_no_pitch_and_no_colour(kind: str) -> None:
     scale = 0.1 if kind == "noise" else 0.0
-    found = measure(tensor(np.random.default_rng(2).normal(0, 1, RATE) * scale))
-    assert (found.pitch_hz, found.pitch_slope_st_s, found.tilt_db) == (None, None, None)
+    measured = measure(tensor(np.random.default_rng(2).normal(0, 1, RATE) * scale))
+    assert (measured.pitch_hz, measured.pitch_slope_st_s, measured.tilt_db) == (None, None, None)
 
 
 def test_silence_and_an_empty_clip_give_a_level_and_nothing_else() -> None:
@@ -76,9 +76,9 @@ def test_level_is_the_root_mean_square_of_the_speech_without_the_silence_around_
 @pytest.mark.parametrize("slope", [-8.0, -2.0, 0.0, 3.0, 9.0])
 def test_slope_and_range_of_a_glide_are_those_it_was_made_with(slope: float) -> None:
     t = np.arange(round(1.5 * RATE)) / RATE
-    found = measure(tensor(voice(160 * 2 ** (slope * (t - 0.75) / 12))))
-    assert found.pitch_slope_st_s == pytest.approx(slope, abs=0.15)
-    assert found.pitch_range_st == pytest.approx(0.8 * 1.5 * abs(slope), abs=0.3)
+    measured = measure(tensor(voice(160 * 2 ** (slope * (t - 0.75) / 12))))
+    assert measured.pitch_slope_st_s == pytest.approx(slope, abs=0.15)
+    assert measured.pitch_range_st == pytest.approx(0.8 * 1.5 * abs(slope), abs=0.3)
 
 
 def test_a_voice_with_stronger_harmonics_is_brighter_and_one_in_noise_less_harmonic() -> None:
@@ -94,10 +94,10 @@ def test_a_voice_with_stronger_harmonics_is_brighter_and_one_in_noise_less_harmo
 @pytest.mark.parametrize(("gap_s", "pauses"), [(0.1, 0), (0.4, 1)])
 def test_a_gap_is_a_pause_from_a_fifth_of_a_second(gap_s: float, pauses: int) -> None:
     burst = voice(150.0, seconds=0.8)[round(0.2 * RATE) : -round(0.2 * RATE)]
-    found = measure(tensor(np.concatenate([burst, np.zeros(round(gap_s * RATE)), burst])), "a b c d")
-    assert found.pause_count == pauses
-    assert found.pause_share == pytest.approx(gap_s / (1.6 + gap_s) if pauses else 0.0, abs=0.03)
-    assert found.rate_syl_s == pytest.approx(4 / (1.6 + (0 if pauses else gap_s)), rel=0.06)
+    measured = measure(tensor(np.concatenate([burst, np.zeros(round(gap_s * RATE)), burst])), "a b c d")
+    assert measured.pause_count == pauses
+    assert measured.pause_share == pytest.approx(gap_s / (1.6 + gap_s) if pauses else 0.0, abs=0.03)
+    assert measured.rate_syl_s == pytest.approx(4 / (1.6 + (0 if pauses else gap_s)), rel=0.06)
 
 
 @pytest.mark.parametrize("syllables", [3, 5, 8])
@@ -107,8 +107,8 @@ def test_syllables_without_a_text_are_counted_by_their_loudness_peaks(syllables:
     samples = voice(150.0, seconds=syllables * 0.2)
     samples[round(0.2 * RATE) : -round(0.2 * RATE)] *= swell
     assert syllables_in_sound(cut_frames(samples)) == syllables
-    found = measure(tensor(samples)).rate_syl_s
-    assert found == pytest.approx(5, rel=0.15)
+    measured = measure(tensor(samples)).rate_syl_s
+    assert measured == pytest.approx(5, rel=0.15)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the acoustic writer says: true of the measurement, graded like the votes, and free of numbers."""
+"""The acoustic writer's text is true of the measurement, graded like the votes, and free of numbers."""
 
 import random
 import re
@@ -53,7 +53,7 @@ MEANING = {
     ),
     "pause_share": (r"\b(noticeable|audible) pausing\b", r"\babsent pausing\b"),
 }
-"""Written anew for the test: what in a text claims that a measure is above and below the usual."""
+"""Patterns of this test's own: text that claims that a measure is above and below the usual."""
 
 scores = st.fixed_dictionaries(
     {}, optional={name: st.floats(-4, 4) for name in TERMS if name != "level_db"}
@@ -177,7 +177,7 @@ def test_a_larger_share_never_gets_a_weaker_word(scale: tuple[tuple[float, tuple
 
 def read_back(text: str) -> list[float]:
     """The distribution that a reader takes from a synthesis: the middle of each wording's range, rescaled."""
-    found = [0.0] * len(EMOTIONS)
+    shares = [0.0] * len(EMOTIONS)
     for part in text.split("; "):
         names = [i for i, name in enumerate(EMOTIONS.names) if re.search(rf"\b{name}\b", part)]
         for scale in (LEADING, TIED, FOLLOWING, FOLLOWING_MANY):
@@ -186,10 +186,10 @@ def read_back(text: str) -> list[float]:
                 cores = [max((piece.strip() for piece in w.split("{}")), key=len) for w in wordings]
                 if any(core in part for core in cores):
                     for i in names:
-                        found[i] = (max(least, 0.2 if scale in (LEADING, TIED) else 0.03) + above) / 2
+                        shares[i] = (max(least, 0.2 if scale in (LEADING, TIED) else 0.03) + above) / 2
         if "unanimous" in part and "nearly" not in part:
-            found[names[0]] = 1.0
-    return [value / sum(found) for value in found]
+            shares[names[0]] = 1.0
+    return [value / sum(shares) for value in shares]
 
 
 @given(votes=panels, seed=st.integers(0, 1000))

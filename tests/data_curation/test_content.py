@@ -1,4 +1,4 @@
-"""The forms in which servers give back what a model wrote."""
+"""The forms in which servers return the content that a model wrote."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a response holds is believed over its status: errors inside a 200, and bodies that hold no reply."""
+"""The body of a response counts more than its status: errors inside a 200, and bodies without a reply."""
 
 import json
 from collections.abc import Iterator
@@ -156,8 +156,8 @@ def test_a_server_says_how_long_to_wait_in_many_places(
     headers: dict[str, str], body: Any, seconds: float
 ) -> None:
     message = str(body["error"].get("message", "") if isinstance(body, dict) else "")
-    whole = body if isinstance(body, dict) else body[0]
-    assert wait_s(headers, whole, message) == (None if seconds is None else pytest.approx(seconds))
+    parsed = body if isinstance(body, dict) else body[0]
+    assert wait_s(headers, parsed, message) == (None if seconds is None else pytest.approx(seconds))
 
 
 @pytest.fixture
@@ -271,7 +271,7 @@ def test_a_limit_is_borne_as_long_as_other_calls_get_through(monkeypatch: pytest
 
 def test_a_stream_that_nobody_asked_for_is_read(stub: StubServer, corpus: Path, out: Path) -> None:
     async def streamed(came: Received) -> web.Response:
-        whole = json.loads(reply(came).text or "")
+        parsed = json.loads(reply(came).text or "")
         function = good_message(came)["tool_calls"][0]["function"]
         pieces = [{"index": 0, "id": "a", "function": {"name": function["name"], "arguments": ""}}]
         half = len(function["arguments"]) // 2
@@ -281,7 +281,7 @@ def test_a_stream_that_nobody_asked_for_is_read(stub: StubServer, corpus: Path, 
             {"choices": [{"index": 0, "delta": {"tool_calls": [piece]}}]} for piece in pieces
         ]
         chunks += [{"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}]
-        chunks += [{"choices": [], "usage": whole["usage"], "model": "m-1"}]
+        chunks += [{"choices": [], "usage": parsed["usage"], "model": "m-1"}]
         lines = [": PROCESSING", *(f"data: {json.dumps(chunk)}" for chunk in chunks), "data: [DONE]"]
         return web.Response(text="\n\n".join(lines) + "\n\n", content_type="text/event-stream")
 

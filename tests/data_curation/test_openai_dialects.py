@@ -1,4 +1,4 @@
-"""What servers decline, in their own words: learnt once, said in one line, and done otherwise from then on."""
+"""Parameters that servers decline, in their words: each is learnt once, named in one line, and changed from then on."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ OPENAI = "Unsupported value: 'temperature' does not support 0.2. Only the defaul
 CONTEXT = "'max_tokens' or 'max_completion_tokens' is too large: 1200. The maximum context length is 2048."
 
 
-def said(message: str, **fields: Any) -> dict[str, Any]:
+def error_body(message: str, **fields: Any) -> dict[str, Any]:
     return {
         "error": {"message": message, "type": "invalid_request_error", "code": None, "param": None, **fields}
     }
@@ -45,21 +45,31 @@ LIMIT = replace(START, limit="max_tokens")
 LEARNT: dict[str, tuple[int, object, Dialect, Dialect]] = {
     "OpenAI, limit": (
         400,
-        said("Unrecognized request argument supplied: max_completion_tokens"),
+        error_body("Unrecognized request argument supplied: max_completion_tokens"),
         START,
         LIMIT,
     ),
-    "param alone": (400, said("Extra inputs are not permitted", param="max_completion_tokens"), START, LIMIT),
+    "param alone": (
+        400,
+        error_body("Extra inputs are not permitted", param="max_completion_tokens"),
+        START,
+        LIMIT,
+    ),
     "pydantic": (422, pydantic("body", "max_completion_tokens"), START, LIMIT),
     "Mistral": (422, {"object": "error", "message": pydantic("body", "max_completion_tokens")}, START, LIMIT),
-    "camel case": (400, [said('Unknown name "maxCompletionTokens": Cannot find field.')], START, LIMIT),
+    "camel case": (400, [error_body('Unknown name "maxCompletionTokens": Cannot find field.')], START, LIMIT),
     "blanks": (400, {"error": "max completion tokens is not supported"}, START, LIMIT),
-    "in a 500": (500, said("max_completion_tokens is not implemented"), START, LIMIT),
-    "in a 200": (200, said("unexpected keyword argument 'max_completion_tokens'", code=400), START, LIMIT),
+    "in a 500": (500, error_body("max_completion_tokens is not implemented"), START, LIMIT),
+    "in a 200": (
+        200,
+        error_body("unexpected keyword argument 'max_completion_tokens'", code=400),
+        START,
+        LIMIT,
+    ),
     "field as key": (400, {"max_completion_tokens": ["unknown field"], "message": "bad"}, START, LIMIT),
     "inside a wrapped error": (
         400,
-        said(
+        error_body(
             "Provider returned error",
             metadata={"raw": '{"detail":"unknown parameter max_completion_tokens"}'},
         ),
@@ -68,43 +78,45 @@ LEARNT: dict[str, tuple[int, object, Dialect, Dialect]] = {
     ),
     "explained": (
         400,
-        said("Unknown field max_completion_tokens. Use max_tokens to set the maximum number of tokens."),
+        error_body(
+            "Unknown field max_completion_tokens. Use max_tokens to set the maximum number of tokens."
+        ),
         START,
         LIMIT,
     ),
     "with a list of what is taken": (
         400,
-        said("Unknown field max_completion_tokens, expected model, messages, temperature, tools"),
+        error_body("Unknown field max_completion_tokens, expected model, messages, temperature, tools"),
         START,
         LIMIT,
     ),
     "temperature before others": (
         400,
-        said("temperature is not supported beside max_tokens and tools"),
+        error_body("temperature is not supported beside max_tokens and tools"),
         START,
         replace(START, temperature=None),
     ),
-    "the other one is missing": (422, said("missing field `max_tokens`"), START, LIMIT),
-    "neither": (400, said("Unsupported parameter: 'max_tokens'"), LIMIT, replace(START, limit=None)),
-    "unnamed": (400, said("Extra inputs are not permitted"), START, LIMIT),
-    "unnamed again": (400, said("Unknown parameter"), LIMIT, replace(LIMIT, temperature=None)),
-    "temperature": (400, said(OPENAI, param="temperature"), START, replace(START, temperature=None)),
+    "the other one is missing": (422, error_body("missing field `max_tokens`"), START, LIMIT),
+    "neither": (400, error_body("Unsupported parameter: 'max_tokens'"), LIMIT, replace(START, limit=None)),
+    "unnamed": (400, error_body("Extra inputs are not permitted"), START, LIMIT),
+    "unnamed again": (400, error_body("Unknown parameter"), LIMIT, replace(LIMIT, temperature=None)),
+    "temperature": (400, error_body(OPENAI, param="temperature"), START, replace(START, temperature=None)),
     "temperature's range": (
         400,
-        said("temperature must be less than or equal to 0.1"),
+        error_body("temperature must be less than or equal to 0.1"),
         START,
         replace(START, temperature=None),
     ),
     "limit's value": (
         400,
-        said("max_tokens is too large: 1200. This model supports at most 1,024 completion tokens."),
+        error_body("max_tokens is too large: 1200. This model supports at most 1,024 completion tokens."),
         LIMIT,
         replace(LIMIT, most_tokens=1024),
     ),
-    "tools": (400, said("tools are not supported"), START, replace(START, structured="json_schema")),
+    "tools": (400, error_body("tools are not supported"), START, replace(START, structured="json_schema")),
     "tools behind a 404": (
         404,
-        said("No endpoints found that support tool use", code=404),
+        error_body("No endpoints found that support tool use", code=404),
         START,
         replace(START, structured="json_schema"),
     ),
@@ -116,34 +128,38 @@ LEARNT: dict[str, tuple[int, object, Dialect, Dialect]] = {
     ),
     "strict": (
         400,
-        said("response_format.json_schema.strict: unknown field", param="strict"),
+        error_body("response_format.json_schema.strict: unknown field", param="strict"),
         replace(START, structured="json_schema"),
         replace(START, structured="json_schema", strict=False),
     ),
     "schema": (
         400,
-        said("This response_format type is unavailable now"),
+        error_body("This response_format type is unavailable now"),
         replace(START, structured="json_schema"),
         replace(START, structured="text"),
     ),
     "choice of a tool that the user wants": (
         400,
-        said("tool_choice must be auto or required"),
+        error_body("tool_choice must be auto or required"),
         replace(START, may_fall_back=False),
         replace(START, may_fall_back=False, tool_choice="required"),
     ),
-    "system": (400, said("System role not supported"), START, replace(START, system=False)),
-    "sound": (400, said("This model requires audio input."), START, replace(START, silence=True)),
+    "system": (400, error_body("System role not supported"), START, replace(START, system=False)),
+    "sound": (400, error_body("This model requires audio input."), START, replace(START, silence=True)),
 }
 NOTHING: dict[str, tuple[int, object, Dialect]] = {
-    "too long an item": (400, said(CONTEXT, code="context_length_exceeded"), START),
-    "another mistake": (400, said("messages[1]: the clip is no WAV file"), START),
-    "a limit that is needed": (400, said("Unknown field max_tokens"), replace(LIMIT, limit_needed=True)),
-    "a structure that was chosen": (400, said("no tools here"), replace(START, may_fall_back=False)),
-    "an outage": (500, said("the tool server is down"), START),
-    "a wrong key": (401, said("no access to tools"), START),
-    "a wrong model": (404, said("The model 'm' does not exist"), START),
-    "a limit of calls": (429, said("temperature limit"), START),
+    "too long an item": (400, error_body(CONTEXT, code="context_length_exceeded"), START),
+    "another mistake": (400, error_body("messages[1]: the clip is no WAV file"), START),
+    "a limit that is needed": (
+        400,
+        error_body("Unknown field max_tokens"),
+        replace(LIMIT, limit_needed=True),
+    ),
+    "a structure that was chosen": (400, error_body("no tools here"), replace(START, may_fall_back=False)),
+    "an outage": (500, error_body("the tool server is down"), START),
+    "a wrong key": (401, error_body("no access to tools"), START),
+    "a wrong model": (404, error_body("The model 'm' does not exist"), START),
+    "a limit of calls": (429, error_body("temperature limit"), START),
 }
 
 
@@ -164,7 +180,7 @@ def test_what_is_about_no_parameter_teaches_nothing(status: int, body: object, b
 
 
 def test_a_server_that_has_answered_is_not_doubted_for_one_nameless_mistake() -> None:
-    failure = failure_of(400, json.dumps(said("Unknown parameter")), {}, clean=str)
+    failure = failure_of(400, json.dumps(error_body("Unknown parameter")), {}, clean=str)
     assert failure is not None and learn(failure, ASK, START, answered=True) is None
 
 

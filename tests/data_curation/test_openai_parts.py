@@ -36,8 +36,8 @@ class Clock:
         return self.now_s
 
 
-def gate(clock: Clock, said: list[str], **limits: int) -> Gate:
-    return Gate(clock=clock, announce=said.append, **limits)
+def gate(clock: Clock, lines: list[str], **limits: int) -> Gate:
+    return Gate(clock=clock, announce=lines.append, **limits)
 
 
 def waits(gate: Gate, tokens: int = 1) -> float:
@@ -66,11 +66,11 @@ def test_tokens_count_at_their_worst_until_the_reply_says_and_a_large_call_alone
 
 
 def test_a_cool_down_is_announced_once_and_a_shorter_one_changes_nothing() -> None:
-    clock, said = Clock(), list[str]()
-    cooling = gate(clock, said)
+    clock, lines = Clock(), list[str]()
+    cooling = gate(clock, lines)
     cooling.cool_down(600.0, "HTTP 429")
     cooling.cool_down(5.0, "HTTP 429")
-    assert said == ["cooling down for 600 s, all calls wait: HTTP 429"]
+    assert lines == ["cooling down for 600 s, all calls wait: HTTP 429"]
     clock.now_s += 599
     assert cooling.cooling_s == pytest.approx(1) and waits(cooling) == pytest.approx(1)
     clock.now_s += 1
@@ -97,10 +97,10 @@ def test_the_budget_waits_for_calls_in_flight_and_stops_only_when_they_cannot_he
 
         async def call(name: str, worst_usd: float, paid_usd: float) -> None:
             try:
-                async with budget.reserve(worst_usd) as held:
+                async with budget.reserve(worst_usd) as reservation:
                     log.append(name)
                     await asyncio.sleep(0.01)
-                    held.paid_usd = paid_usd
+                    reservation.paid_usd = paid_usd
             except RunStopped as stop:
                 log.append(f"{name}: {stop.reason}")
 
@@ -182,11 +182,11 @@ def replying(content: str | None = None, **message: object) -> str:
 def test_a_distribution_is_read_or_called_unreadable_but_never_guessed(
     written: str, expected: tuple[float, ...] | str
 ) -> None:
-    found = read_distribution(replying(written), CLASSES)
+    result = read_distribution(replying(written), CLASSES)
     if isinstance(expected, str):
-        assert isinstance(found, Unreadable) and expected in found.reason
+        assert isinstance(result, Unreadable) and expected in result.reason
     else:
-        assert found == pytest.approx(expected)
+        assert result == pytest.approx(expected)
 
 
 def test_refusals_and_unreadable_replies_are_told_apart() -> None:

@@ -1,4 +1,4 @@
-"""`write --writer openai`: what is sent, what is kept, what it may cost."""
+"""`write --writer openai`: requests, rows, and costs."""
 
 import base64
 import io
@@ -69,8 +69,8 @@ def test_the_validator_gets_the_reasoning_and_the_classes_and_nothing_else(
     asked = stub.received[1]
     assert asked.role == "validator" and asked.body["model"] == "other"
     assert isinstance(asked.body["messages"][1]["content"], str) and PARAGRAPH in asked.text
-    whole = json.dumps(asked.body)
-    assert "eleven" not in whole and "60" not in whole and "1001_IEO" not in whole
+    text = json.dumps(asked.body)
+    assert "eleven" not in text and "60" not in text and "1001_IEO" not in text
 
 
 def test_a_row_says_where_it_came_from_and_the_trainer_reads_it(
@@ -222,8 +222,8 @@ def test_a_torn_last_line_is_dropped_with_a_warning_and_its_item_done_again(
     stub: StubServer, corpus: Path, out: Path
 ) -> None:
     write(corpus, out, stub, "--limit", 3)
-    whole = out.read_bytes()
-    out.write_bytes(whole[:-100])
+    content = out.read_bytes()
+    out.write_bytes(content[:-100])
     ended = write(corpus, out, stub, "--limit", 3)
     assert ended.code == 0 and "ended in a torn line" in ended.err
     assert len({row["id"] for row in rows_of(out)}) == len(rows_of(out)) == 3 and stub.count == 8

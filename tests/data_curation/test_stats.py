@@ -76,12 +76,12 @@ def test_writers_are_counted_apart_and_only_validated_rows_have_a_divergence(tmp
         row("b", writer="openai", js_bits=0.1, usage=paid, paid_usd=0.5, attempts=3),
         row("c", writer="openai", outcome="refused", reasoning=None, reasons=("refusal: I cannot",)),
     )
-    found = summarise(write(tmp_path / "f.jsonl", *rows))
-    assert list(found) == ["acoustic", "openai"]
-    assert found["acoustic"].js_bits == [] and found["openai"].js_bits == [0.1]
-    assert found["openai"].outcomes == {"accepted": 1, "refused": 1}
-    assert found["openai"].reasons == {"refusal": 1}
-    assert (found["openai"].attempts, found["openai"].paid_usd) == (4, 0.5)
+    summaries = summarise(write(tmp_path / "f.jsonl", *rows))
+    assert list(summaries) == ["acoustic", "openai"]
+    assert summaries["acoustic"].js_bits == [] and summaries["openai"].js_bits == [0.1]
+    assert summaries["openai"].outcomes == {"accepted": 1, "refused": 1}
+    assert summaries["openai"].reasons == {"refusal": 1}
+    assert (summaries["openai"].attempts, summaries["openai"].paid_usd) == (4, 0.5)
 
 
 def test_the_table_says_that_no_model_validated_acoustic_rows(

@@ -1,4 +1,4 @@
-"""What `write --out` finds: a file of something else stays as it is, and what cannot be read again is refused."""
+"""`write --out` on existing files: a file of another kind stays as it is, and an unreadable one is refused."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What strategies divide: by hand, and that more devices never need more each."""
+"""The share of each process under a strategy: by hand, and that more devices never need more each."""
 
 import pytest
 
@@ -41,8 +41,8 @@ LORA = Shapes(
 
 
 def parts(shapes: Shapes, strategy: str, processes: int) -> tuple[int, ...]:
-    found = process_share(shapes, BFLOAT16, strategy=strategy, processes=processes)
-    return found.weights, found.adapters, found.gradients, found.optimiser, found.gathered
+    share = process_share(shapes, BFLOAT16, strategy=strategy, processes=processes)
+    return share.weights, share.adapters, share.gradients, share.optimiser, share.gathered
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,8 @@ def test_one_device_has_no_buckets_and_an_adapter_is_counted_in_its_own_type() -
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("shapes", [FULL, LORA], ids=["full", "lora"])
 def test_more_devices_never_hold_more_each(shapes: Shapes, strategy: str) -> None:
-    held = [sum(parts(shapes, strategy, processes)[:4]) for processes in (2, 4, 8)]
-    assert held == sorted(held, reverse=True)
+    totals = [sum(parts(shapes, strategy, processes)[:4]) for processes in (2, 4, 8)]
+    assert totals == sorted(totals, reverse=True)
 
 
 def test_a_strategy_that_is_not_known_is_refused() -> None:

@@ -40,8 +40,14 @@ def of(
     shapes: Shapes, *, rollouts: int = 8, tokens: int = 256, prompt: int = 300, **setting: object
 ) -> Estimate:
     work = Workload(1, prompt, 0, (tokens,) * rollouts, rollouts=rollouts, longest=tokens)
-    given = {"strategy": "auto", "processes": 1, "on_cpu": False, "trains_tower": False, "accumulates": False}
-    where = StepSetting(MIXED, **{**given, **setting})  # type: ignore[arg-type]
+    defaults = {
+        "strategy": "auto",
+        "processes": 1,
+        "on_cpu": False,
+        "trains_tower": False,
+        "accumulates": False,
+    }
+    where = StepSetting(MIXED, **{**defaults, **setting})  # type: ignore[arg-type]
     return estimate(shapes, work, evaluation_workload(work, items=1, responses=0, longest=1), where)
 
 
@@ -77,16 +83,16 @@ def test_phases_take_turns_and_gathered_weights_count_while_sampling(seven_b: Sh
     alone, shared = of(seven_b), of(seven_b, strategy="deepspeed_stage_3", processes=2)
     assert alone.peak == sum(alone.resident.values()) + sum(alone.phases["training pass"].values())
     assert alone.phases["sampling"]["whole weights, gathered"] == 0
-    whole = 2 * seven_b.parameters
-    assert shared.phases["sampling"]["whole weights, gathered"] == pytest.approx(whole / 2, rel=1e-6)
+    weight_bytes = 2 * seven_b.parameters
+    assert shared.phases["sampling"]["whole weights, gathered"] == pytest.approx(weight_bytes / 2, rel=1e-6)
     assert "gradients" not in alone.phases["sampling"]
     assert "gradients" in of(seven_b, accumulates=True).phases["sampling"]
 
 
 def configured(folder: Path, method: str, *more: str) -> Cli:
     files = ("policy/qwen2_audio", "data/crema_d", f"method/{method}", "hardware/one_24gb")
-    given = [f"--config={CONFIGS / name}.yaml" for name in files]
-    return parse([*given, "--policy.path", str(folder), "--data.corpus.root", str(folder / "none"), *more])
+    options = [f"--config={CONFIGS / name}.yaml" for name in files]
+    return parse([*options, "--policy.path", str(folder), "--data.corpus.root", str(folder / "none"), *more])
 
 
 def test_the_table_says_what_was_assumed_what_dominates_and_what_fits(

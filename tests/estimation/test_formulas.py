@@ -1,4 +1,4 @@
-"""The arithmetic against numbers worked out by hand, and against what autograd really keeps."""
+"""The arithmetic against numbers worked out by hand, and against the tensors that autograd keeps."""
 
 from dataclasses import replace
 
@@ -21,10 +21,10 @@ GROUP = Workload(items=1, prompt=96, audio=0, responses=(32, 32, 32), rollouts=3
 
 def kept_by_autograd(work: Workload, *, mixed: bool, full: bool) -> int:
     """Bytes of the distinct tensors that one more layer makes autograd keep, weights and their casts left out."""
-    return _kept(work, 2, mixed=mixed, full=full) - _kept(work, 1, mixed=mixed, full=full)
+    return _saved_bytes(work, 2, mixed=mixed, full=full) - _saved_bytes(work, 1, mixed=mixed, full=full)
 
 
-def _kept(work: Workload, layers: int, *, mixed: bool, full: bool) -> int:
+def _saved_bytes(work: Workload, layers: int, *, mixed: bool, full: bool) -> int:
     torch.manual_seed(0)
     config = Qwen2Config(
         hidden_size=SMALL.hidden,
@@ -40,12 +40,12 @@ def _kept(work: Workload, layers: int, *, mixed: bool, full: bool) -> int:
         model = get_peft_model(model, LoraConfig(r=8, target_modules="all-linear"))
     decoder = (model if full else model.get_base_model()).model
     enable_layout_attention(decoder.config)
-    own = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
     seen: dict[int, tuple[int, torch.Tensor]] = {}
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own and tensor.dim() > 0:
+        if storage.data_ptr() not in parameters and tensor.dim() > 0:
             seen[storage.data_ptr()] = (storage.nbytes(), tensor)  # held, so that no address comes again
         return tensor
 
@@ -69,9 +69,11 @@ def _kept(work: Workload, layers: int, *, mixed: bool, full: bool) -> int:
 @pytest.mark.parametrize("mixed", [False, True], ids=["float32", "bf16-mixed"])
 def test_a_layers_activations_are_what_autograd_keeps_of_it(mixed: bool, full: bool) -> None:
     computing = replace(MIXED, casts=not full) if mixed else FLOAT32
-    found = formulas.layer_activations(SMALL, GROUP, computing, rank=0 if full else 8)
-    kept = kept_by_autograd(GROUP, mixed=mixed, full=full)
-    assert found == pytest.approx(kept, rel=0.04)  # a few numbers a token, and casts of the adapters' weights
+    computed = formulas.layer_activations(SMALL, GROUP, computing, rank=0 if full else 8)
+    measured = kept_by_autograd(GROUP, mixed=mixed, full=full)
+    assert computed == pytest.approx(
+        measured, rel=0.04
+    )  # a few numbers a token, and casts of the adapters' weights
 
 
 def test_a_tokens_keys_and_values_take_half_a_megabyte_in_the_7b_model() -> None:
@@ -119,5 +121,5 @@ def test_the_encoder_keeps_two_positions_for_each_audio_token() -> None:
 def test_layers_that_are_computed_again_leave_what_each_begins_with_and_two_at_work() -> None:
     layer = formulas.layer_activations(SMALL, GROUP, FLOAT32, rank=8)
     begins = GROUP.tokens * SMALL.hidden * 4
-    found = formulas.activations(SMALL, GROUP, FLOAT32, rank=8, recomputes=True)
-    assert found == 2 * layer + begins * (SMALL.layers + 3)
+    computed = formulas.activations(SMALL, GROUP, FLOAT32, rank=8, recomputes=True)
+    assert computed == 2 * layer + begins * (SMALL.layers + 3)

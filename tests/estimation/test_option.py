@@ -1,4 +1,4 @@
-"""The option and what may be said beside it."""
+"""The option `--estimate` and its assumptions."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a step of each method computes, and where its lengths come from."""
+"""Token counts of a step of each method, and the source of its lengths."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ HEARS = AudioEncoderShape(layers=2, hidden=8, intermediate=16, longest=100)
 
 
 @pytest.mark.parametrize(
-    ("method", "behind", "tokens", "rollouts"),
+    ("method", "responses", "tokens", "rollouts"),
     [
         (SFT(Tiny()), (30,), 2 * (100 + 30), 0),
         (GRPO(Tiny(), grouping=Grouping(group_size=3), sampling=TWENTY), (20, 20, 20), 2 * (100 + 60), 3),
@@ -51,11 +51,11 @@ HEARS = AudioEncoderShape(layers=2, hidden=8, intermediate=16, longest=100)
     ],
     ids=["sft", "grpo", "grpo, plain", "grpoz", "dpo", "dpo, all"],
 )
-def test_a_step_of_two_items(method: Method, behind: tuple[int, ...], tokens: int, rollouts: int) -> None:
-    found = workload(method, LENGTHS, items=2)
-    assert (found.responses, found.tokens, found.rollouts) == (behind, tokens, rollouts)
-    assert found.counted == 2 * sum(behind)
-    assert not found.keeps_start
+def test_a_step_of_two_items(method: Method, responses: tuple[int, ...], tokens: int, rollouts: int) -> None:
+    step = workload(method, LENGTHS, items=2)
+    assert (step.responses, step.tokens, step.rollouts) == (responses, tokens, rollouts)
+    assert step.counted == 2 * sum(responses)
+    assert not step.keeps_start
 
 
 def test_the_reference_at_the_start_is_a_copy() -> None:
@@ -76,9 +76,9 @@ def test_lengths_are_assumed_until_the_corpus_was_checked(
     assert "the corpus's longest" in line
     assert after.audio == min(100, round(25 * max(item.duration_s for item in items)))
     assert after.curated == max(len(item.rationale or "") for item in items) // 4 + 16
-    said = Assumptions(prompt_tokens=50.0, clip_s=1.0, curated_tokens=9.0)
-    assert lengths_of(method, data, HEARS, said)[0] == Lengths(prompt=75, audio=25, curated=9)
-    assert lengths_of(method, data, None, said)[0] == Lengths(prompt=50, audio=0, curated=9)
+    assumptions = Assumptions(prompt_tokens=50.0, clip_s=1.0, curated_tokens=9.0)
+    assert lengths_of(method, data, HEARS, assumptions)[0] == Lengths(prompt=75, audio=25, curated=9)
+    assert lengths_of(method, data, None, assumptions)[0] == Lengths(prompt=50, audio=0, curated=9)
 
 
 def test_a_corpus_that_is_not_there_is_no_hindrance(tmp_path: Path) -> None:

@@ -12,24 +12,24 @@ from typing import Any
 
 @dataclass
 class Stub:
-    """What the hub was sent, and what it shall answer."""
+    """Requests to the hub, and its answers."""
 
     address: str = ""
     refuse: dict[str, int] = field(default_factory=dict)
     """Status for paths that end so."""
     tokens: set[str] = field(default_factory=set)
-    """What stood in Authorization headers."""
-    made: list[dict[str, Any]] = field(default_factory=list)
+    """Values of the Authorization headers."""
+    created: list[dict[str, Any]] = field(default_factory=list)
     private: bool | None = None
     """Of the repository; None where there is none."""
     files: dict[str, bytes] = field(default_factory=dict)
 
     def answer(self, path: str, body: bytes) -> dict[str, Any]:
         if path.endswith("/api/repos/create"):
-            self.made.append(json.loads(body))
+            self.created.append(json.loads(body))
             if self.private is None:
                 self.private = (
-                    bool(self.made[-1].get("private")) or self.made[-1].get("visibility") == "private"
+                    bool(self.created[-1].get("private")) or self.created[-1].get("visibility") == "private"
                 )
             return {"url": f"{self.address}/me/x", "name": "me/x", "id": "1"}
         if "/preupload/" in path:
@@ -62,7 +62,7 @@ def hub() -> Iterator[Stub]:
             self.wfile.write(json.dumps(content).encode())
 
         def do_GET(self) -> None:
-            """What is known of the repository."""
+            """The repository's information."""
             self.send_response(404 if stub.private is None else 200)
             self.send_header("X-Error-Code", "RepoNotFound")
             self.end_headers()

@@ -1,4 +1,4 @@
-"""The command `export`: what it writes of a run, what it says, and what it refuses."""
+"""The command `export`: the files that it writes, its lines, and its refusals."""
 
 import re
 import shutil
@@ -26,9 +26,9 @@ def refused(arguments: list[str], expected: str) -> None:
 
 
 def python_of(card: str) -> str:
-    found = re.search(r"```python\n(.*?)\n```", card, re.DOTALL)
-    assert found is not None
-    return found[1]
+    match = re.search(r"```python\n(.*?)\n```", card, re.DOTALL)
+    assert match is not None
+    return match[1]
 
 
 def test_the_adapter_is_the_runs_own_with_a_card_that_says_how_to_load_it(
@@ -36,8 +36,8 @@ def test_the_adapter_is_the_runs_own_with_a_card_that_says_how_to_load_it(
 ) -> None:
     out = tmp_path / "mine"
     assert export.main([str(run), "--adapter", "--out", str(out)]) == 0
-    saved, own = (load_file(folder / "adapter_model.safetensors") for folder in (out, run / "adapter"))
-    assert saved.keys() == own.keys() and all(torch.equal(saved[key], own[key]) for key in own)
+    saved, trained = (load_file(folder / "adapter_model.safetensors") for folder in (out, run / "adapter"))
+    assert saved.keys() == trained.keys() and all(torch.equal(saved[key], trained[key]) for key in trained)
     printed = capsys.readouterr().out
     assert re.search(r"compared on 2 prompts of demo, with sound: float32 weights: logits up to \d", printed)
     assert re.search(rf"written: {out} \(\d+\.\d [kM]B, adapter\)\nload it: model = PeftModel", printed)
@@ -90,8 +90,8 @@ def test_a_fully_tuned_run_is_copied_whole(make_run: MakeRun, tmp_path: Path) ->
         "--adapter: full was fully fine-tuned and has no adapter: give --merged",
     )
     assert export.main([str(run), "--merged", "--out", str(tmp_path / "m")]) == 0
-    saved, own = (load_file(folder / "model.safetensors") for folder in (tmp_path / "m", run / "adapter"))
-    assert saved.keys() == own.keys() and all(torch.equal(saved[key], own[key]) for key in own)
+    saved, trained = (load_file(folder / "model.safetensors") for folder in (tmp_path / "m", run / "adapter"))
+    assert saved.keys() == trained.keys() and all(torch.equal(saved[key], trained[key]) for key in trained)
 
 
 def test_without_the_corpus_a_fixed_sentence_is_asked(

@@ -21,7 +21,7 @@ def server() -> Iterator[Stub]:
 
 @pytest.fixture
 def stub(server: Stub, monkeypatch: pytest.MonkeyPatch) -> Stub:
-    server.refuse, server.tokens, server.made, server.files = {}, set(), [], {}
+    server.refuse, server.tokens, server.created, server.files = {}, set(), [], {}
     server.private = None
     monkeypatch.setenv("HF_ENDPOINT", server.address)
     monkeypatch.setenv("HF_TOKEN", SECRET)

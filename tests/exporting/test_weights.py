@@ -1,4 +1,4 @@
-"""What is written is the policy: adapter and merged model of every family, and what is refused."""
+"""An export answers as the policy does: adapter and merged model of every family, and refusals."""
 
 import json
 from pathlib import Path
@@ -34,7 +34,7 @@ EPSILON = {torch.float32: 1e-5, torch.bfloat16: 0.03}
 """Share of the largest logit; measured, then three times that."""
 
 
-def made(family: str, folder: Path, make_policy: MakePolicy, *, method: str = "lora") -> Policy:
+def new_policy(family: str, folder: Path, make_policy: MakePolicy, *, method: str = "lora") -> Policy:
     """A trained policy in float32."""
     policy: Policy
     if family in ("tiny", "projector"):
@@ -75,7 +75,7 @@ def probe_of(policy: Policy) -> ParityProbe:
 def test_a_merged_model_answers_as_the_policy(
     make_policy: MakePolicy, tmp_path: Path, family: str, dtype: torch.dtype
 ) -> None:
-    policy = made(family, tmp_path / "base", make_policy)
+    policy = new_policy(family, tmp_path / "base", make_policy)
     checked = write_weights(policy, tmp_path, "merged", probe=probe_of(policy), dtype=dtype)
     assert checked.moved is not None
     assert checked.moved.logit > 0.05 * checked.difference.largest  # or parity would say nothing
@@ -90,7 +90,7 @@ def test_a_merged_model_answers_as_the_policy(
 def test_an_adapter_answers_as_the_policy_in_plain_peft(
     make_policy: MakePolicy, tmp_path: Path, family: str
 ) -> None:
-    policy = made(family, tmp_path / "base", make_policy)
+    policy = new_policy(family, tmp_path / "base", make_policy)
     checked = write_weights(policy, tmp_path, "adapter", probe=probe_of(policy), dtype=torch.bfloat16)
     assert checked.dtype is torch.float32
     assert checked.difference.logit <= 1e-5 * checked.difference.largest
@@ -103,13 +103,13 @@ def test_an_adapter_answers_as_the_policy_in_plain_peft(
 def test_a_fully_tuned_model_is_written_as_it_is(
     make_policy: MakePolicy, tmp_path: Path, family: str
 ) -> None:
-    policy = made(family, tmp_path / "base", make_policy, method="full")
-    own = {name: value.clone() for name, value in policy.base.state_dict().items()}
+    policy = new_policy(family, tmp_path / "base", make_policy, method="full")
+    before = {name: value.clone() for name, value in policy.base.state_dict().items()}
     checked = write_weights(policy, tmp_path, "merged", probe=probe_of(policy), dtype=torch.float32)
     assert checked.moved is None and "training moved" not in checked.line
     saved = load_file(tmp_path / "model.safetensors")
     assert sum(value.double().sum() for value in saved.values()) == pytest.approx(
-        float(sum(own[name].double().sum() for name in own)), rel=1e-9
+        float(sum(before[name].double().sum() for name in before)), rel=1e-9
     )
 
 
@@ -128,26 +128,28 @@ def test_merging_adds_the_scaled_product_of_the_adapter(
 
 
 def test_a_merged_model_answers_alike_under_auto_classes(make_policy: MakePolicy, tmp_path: Path) -> None:
-    policy = made("llama", tmp_path / "base", make_policy)
+    policy = new_policy("llama", tmp_path / "base", make_policy)
     probe = probe_of(policy)
     expected = policy_logits(policy, probe)
     write_weights(policy, tmp_path, "merged", probe=probe, dtype=torch.float32)
     alone = AutoModelForCausalLM.from_pretrained(tmp_path).eval()
-    found = [alone(torch.tensor([p.ids])).logits[0, -1].detach() for p in probe.prompts]
-    assert difference(expected, found, probe).logit < 1e-4
+    logits = [alone(torch.tensor([p.ids])).logits[0, -1].detach() for p in probe.prompts]
+    assert difference(expected, logits, probe).logit < 1e-4
 
 
 def test_an_adapter_loads_by_the_lines_of_its_card(
     make_policy: MakePolicy, tiny_folder: Path, tmp_path: Path
 ) -> None:
     policy = moved(make_policy())
-    own = {name: value.clone() for name, value in policy.named_parameters() if "lora" in name}
+    adapter = {name: value.clone() for name, value in policy.named_parameters() if "lora" in name}
     write_weights(policy, tmp_path, "adapter", probe=probe_of(policy), dtype=torch.float32)
     alone = PeftModel.from_pretrained(
         Qwen2AudioForConditionalGeneration.from_pretrained(tiny_folder), tmp_path
     )
     now = dict(alone.named_parameters())
-    assert own and all(torch.equal(now[name.removeprefix("model.")], value) for name, value in own.items())
+    assert adapter and all(
+        torch.equal(now[name.removeprefix("model.")], value) for name, value in adapter.items()
+    )
 
 
 @pytest.mark.parametrize("form", ["adapter", "merged"])
@@ -189,13 +191,15 @@ def test_a_quantized_base_is_not_merged(make_policy: MakePolicy, tmp_path: Path)
 def test_differences_are_those_of_the_worst_prompt() -> None:
     probe = ParityProbe((ProbePrompt((1,), None), ProbePrompt((2,), None)), (0, 2), "two")
     expected = [torch.tensor([0.0, -4.0, 0.0]), torch.tensor([1.0, 2.0, 3.0])]
-    found = [torch.tensor([0.0, -3.5, 0.0]), torch.tensor([1.0, 2.0, 3.25])]
-    result = difference(expected, found, probe)
+    actual = [torch.tensor([0.0, -3.5, 0.0]), torch.tensor([1.0, 2.0, 3.25])]
+    result = difference(expected, actual, probe)
     assert (result.logit, result.largest) == (0.5, 4.0)
     odds = torch.tensor([2.0, 2.25]).sigmoid()  # of class 2 against class 0, at the second prompt
     assert result.share == pytest.approx(float(odds[1] - odds[0]), rel=1e-5)
-    whole = difference(expected, found, ParityProbe(probe.prompts, (), "no classes"))
-    assert whole.share == pytest.approx(float(found[1].softmax(-1)[2] - expected[1].softmax(-1)[2]), rel=1e-4)
+    all_tokens = difference(expected, actual, ParityProbe(probe.prompts, (), "no classes"))
+    assert all_tokens.share == pytest.approx(
+        float(actual[1].softmax(-1)[2] - expected[1].softmax(-1)[2]), rel=1e-4
+    )
 
 
 @pytest.mark.parametrize(

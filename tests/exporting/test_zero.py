@@ -31,7 +31,7 @@ CHECKPOINTS = (("whole", 1), ("standardised", 2), ("lora", 3))
 def runs(make_run: MakeRun) -> dict[str, Path]:
     """Unfinished runs, with checkpoints that two processes have written."""
     standardised = ("--policy.standardise_audio=true", "--policy.adapter.projector=true")
-    made = {
+    folders = {
         "lora": make_run("sharded", finished=False),
         "standardised": make_run("standardised", *standardised, finished=False),
         "whole": make_run("whole", "--policy.adapter.method=full", finished=False),
@@ -39,7 +39,7 @@ def runs(make_run: MakeRun) -> dict[str, Path]:
     script = Path(__file__).with_name("zero_writer.py")
     places = [str(script.parents[1]), *sys.path]
     done = subprocess.run(
-        [sys.executable, str(script), *(f"{made[name]}:{stage}" for name, stage in CHECKPOINTS)],
+        [sys.executable, str(script), *(f"{folders[name]}:{stage}" for name, stage in CHECKPOINTS)],
         env={
             **os.environ,
             "PYTHONPATH": os.pathsep.join(places),
@@ -52,7 +52,7 @@ def runs(make_run: MakeRun) -> dict[str, Path]:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    return made
+    return folders
 
 
 def checkpoint(runs: dict[str, Path], name: str, stage: int) -> Path:
@@ -60,7 +60,7 @@ def checkpoint(runs: dict[str, Path], name: str, stage: int) -> Path:
 
 
 def trained(runs: dict[str, Path], name: str, stage: int) -> dict[str, Tensor]:
-    """What the two processes had at the end, gathered."""
+    """The weights of the two processes at the end, gathered."""
     return load_file(checkpoint(runs, name, stage).with_suffix(".safetensors"))
 
 
@@ -75,11 +75,11 @@ def test_what_two_processes_trained_is_put_together_exactly(
     runs: dict[str, Path], name: str, stage: int
 ) -> None:
     expected = trained(runs, name, stage)
-    found = read_zero(checkpoint(runs, name, stage))
-    assert set(expected) <= set(found)
-    assert all(torch.equal(found[key], value) for key, value in expected.items())
+    state = read_zero(checkpoint(runs, name, stage))
+    assert set(expected) <= set(state)
+    assert all(torch.equal(state[key], value) for key, value in expected.items())
     inside = read_zero(checkpoint(runs, name, stage) / "checkpoint")
-    assert all(torch.equal(found[key], value) for key, value in inside.items())
+    assert all(torch.equal(state[key], value) for key, value in inside.items())
 
 
 def test_lora_becomes_an_adapter_that_a_policy_reads(
@@ -107,8 +107,10 @@ def test_a_standardised_projector_is_written_as_a_plain_one(runs: dict[str, Path
         next(value for key, value in weights.items() if key.endswith(f"multi_modal_projector.linear.{part}"))
         for part in ("weight", "bias")
     )
-    own = trained(runs, "standardised", 2)
-    raw, offset = (next(v for k, v in own.items() if k.endswith(f"linear.{p}")) for p in ("weight", "bias"))
+    weights = trained(runs, "standardised", 2)
+    raw, offset = (
+        next(v for k, v in weights.items() if k.endswith(f"linear.{p}")) for p in ("weight", "bias")
+    )
     torch.testing.assert_close(weight, raw / torch.linspace(0.5, 3, 128))
     moved = raw / torch.linspace(0.5, 3, 128) @ torch.linspace(-1, 1, 128)
     torch.testing.assert_close(bias, offset - moved, atol=1e-5, rtol=1e-4)
