@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,23 @@ class AppendingWriter(KeepingWriter):
 
 
 def run_loggers(run: RunFolder, *, resumed_at: int | None) -> list[Any]:
-    """Lightning's loggers of a run, metrics.csv and tensorboard/, which go on behind what `take_back` has left."""
+    """Return Lightning's loggers of a run, metrics.csv and tensorboard/, which add to what `rewind_logs` has left.
+
+    Args:
+        run: The run.
+        resumed_at: Optimiser steps before the state that training resumes from; None from the start.
+    """
     table = CSVLogger(run.path, name="", version="")
     if distributed.is_first():
         set_writer(table, AppendingWriter(table.log_dir))
-    board = TensorBoardLogger(run.path, name="tensorboard", version="", purge_step=resumed_at)
-    return [table, board]
+    if not has_tensorboard():
+        return [table]
+    return [table, TensorBoardLogger(run.path, name="tensorboard", version="", purge_step=resumed_at)]
+
+
+def has_tensorboard() -> bool:
+    """Whether the package is installed that writes a run's tensorboard/ folder (the extra `tensorboard`)."""
+    return find_spec("tensorboard") is not None
 
 
 def rewind_logs(run: RunFolder, *, resumed_at: int | None) -> None:

@@ -7,12 +7,14 @@ from typing import Any
 
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ProgressBar, RichProgressBar
 from rich.console import Console
+from rich.markup import escape
 
 from lalm_ambig.baselines.prior import prior
 from lalm_ambig.baselines.uniform import uniform
 from lalm_ambig.config.callbacks import listed
 from lalm_ambig.config.cli import Cli, RunSettings
 from lalm_ambig.core import distributed, stopping
+from lalm_ambig.core.installation import install_extra
 from lalm_ambig.core.types import Split
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.evaluation.overlap import Overlap
@@ -33,7 +35,7 @@ from lalm_ambig.runs.evaluation import (
     score_and_save,
 )
 from lalm_ambig.runs.folder.run_folder import RunFolder
-from lalm_ambig.runs.logs import quiet_writer_threads, rewind_logs, run_loggers
+from lalm_ambig.runs.logs import has_tensorboard, quiet_writer_threads, rewind_logs, run_loggers
 from lalm_ambig.runs.processes.ending import handle_signals
 from lalm_ambig.runs.processes.strategies import CheckOnDevice, DividedWeights, rewrites_weights
 from lalm_ambig.runs.reference_rows import References
@@ -215,6 +217,9 @@ def make_trainer(training: Training, *, resumed: Path | None) -> Any:
         callbacks.append(RichProgressBar())
     loggers = listed(configured["logger"])
     if configured["logger"] is not False:  # those of the configuration come beside the run's own
+        if not has_tensorboard():
+            line = f"no tensorboard/: the package is not installed. Run: {install_extra('tensorboard')}"
+            console.print(escape(line), highlight=False, soft_wrap=True)
         loggers += run_loggers(run, resumed_at=None if resumed is None else run.step_of(resumed))
     if loggers and not any(isinstance(c, LearningRateMonitor) for c in users):
         callbacks.append(LearningRateMonitor("step"))

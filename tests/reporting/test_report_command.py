@@ -39,8 +39,13 @@ def test_the_figures_can_be_left_away(make_run: Make, tmp_path: Path) -> None:
 WITHOUT = """
 import sys
 sys.modules.update(matplotlib=None, scipy=None)
-from importlib import util
-find = util.find_spec
+from importlib import metadata, util
+find, read = util.find_spec, metadata.Distribution.from_name
+def absent(name):
+    if name in ("matplotlib", "scipy"):
+        raise metadata.PackageNotFoundError(name)
+    return read(name)
+metadata.Distribution.from_name = absent
 util.find_spec = lambda name, package=None: None if name == "matplotlib" else find(name, package)
 from lalm_ambig.core.errors import run_command
 from lalm_ambig.report import main

@@ -9,8 +9,9 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.runs import logs
 from lalm_ambig.runs.folder.run_folder import RunFolder
-from lalm_ambig.runs.logs import append_rows, quiet_writer_threads, rewind_logs
+from lalm_ambig.runs.logs import append_rows, quiet_writer_threads, rewind_logs, run_loggers
 
 TABLE = "epoch,step,train/loss\r\n"
 
@@ -48,6 +49,18 @@ def test_responses_are_kept_up_to_the_state(tmp_path: Path, name: str, torn: str
     assert (tmp_path / name).read_text(encoding="utf-8") == first
     rewind_logs(RunFolder(tmp_path), resumed_at=None)
     assert (tmp_path / name).read_text() == ""
+
+
+def test_without_tensorboard_a_run_has_its_table_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunFolder(tmp_path)
+    assert [type(logger).__name__ for logger in run_loggers(run, resumed_at=None)] == [
+        "CSVLogger",
+        "TensorBoardLogger",
+    ]
+    monkeypatch.setattr(logs, "find_spec", lambda _: None)
+    assert [type(logger).__name__ for logger in run_loggers(run, resumed_at=None)] == ["CSVLogger"]
 
 
 def test_rows_that_find_no_room_are_one_line(tmp_path: Path) -> None:
