@@ -72,13 +72,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _overlap(loaded: Loaded, data: DataModule, options: argparse.Namespace) -> Overlap:
-    """What of the items the policy was trained on; InputError for any, unless that is allowed."""
+    """Return the items that the policy was trained on, and refuse any unless they are allowed."""
     record = record_of(loaded)
-    found = overlap_of(record, data, options.split)
+    overlap = overlap_of(record, data, options.split)
     is_own = options.corpus is None or is_run_corpus(options, loaded.data.corpus)
     remedies = _other_tests(options) if is_own and record.is_of_one_split else []
-    refuse_trained(found, where="evaluate", allow=options.allow_trained_items, remedies=remedies)
-    return found
+    refuse_trained(overlap, where="evaluate", allow=options.allow_trained_items, remedies=remedies)
+    return overlap
 
 
 def _portion(split: str) -> str:
@@ -86,14 +86,14 @@ def _portion(split: str) -> str:
 
 
 def _other_tests(options: argparse.Namespace) -> list[str]:
-    """What to leave out so that a run's own test is taken."""
+    """Return the remedy that leads to the run's own test: the options to leave out."""
     changed = [name for name in ("seed", "fold", "option") if vars(options)[name] not in (None, [])]
     changed += ["split"] * (options.split != "test")
     return [f"leave {' and '.join(f'--{name}' for name in changed)} out"] if changed else []
 
 
 def _one_sample(options: argparse.Namespace) -> None:
-    """Of a policy that answers at once, one row where one sample is among those asked for; else InputError."""
+    """Reduce `--samples` to 1 for a policy that answers at once, or refuse it if 1 is not among the numbers."""
     same = "without reasoning every sample is the same"
     if 1 not in options.samples:
         raise InputError(f"{same}.", where="--samples", remedy="Set it to 1, or add --reasoning.")
@@ -102,7 +102,7 @@ def _one_sample(options: argparse.Namespace) -> None:
 
 
 def _check(model: Method, options: argparse.Namespace) -> None:
-    """InputError for options that make no sense, alone or together, before anything is read."""
+    """Refuse options that make no sense, alone or together, before anything is read."""
     if min(options.samples) < 1:
         raise InputError(f"samples must be at least 1, got {min(options.samples)}.", where="--samples")
     if max(options.samples) > 1 and not model.generates_text:
@@ -138,19 +138,16 @@ def _corpus(loaded: Loaded, options: argparse.Namespace, *, configured: bool) ->
         return chosen_corpus(options, loaded.cli if configured else None)
     if not configured:
         raise InputError("--corpus is missing: which corpus is to be evaluated?", where="evaluate")
-    fixed, owner = (
-        ["part", "seed", "fold", "option"],
-        "configuration",
-    )  # whose root `load` has changed already
-    if options.run is not None:
+    fixed, owner = ["part", "seed", "fold", "option"], "configuration"
+    if options.run is not None:  # `load` has given a configuration the root of the options
         fixed, owner = ["root", *fixed], "run"
     return unchanged_corpus(options, loaded.data.corpus, command="evaluate", owner=owner, fixed=fixed)
 
 
 def _literature(corpus: Corpus) -> list[Table | str]:
-    """What papers report on a corpus, or that nothing is known."""
-    found: list[Table | str] = [*map(terminal, literature(corpus.name, corpus.part))]
-    return found or [f"no figures of papers are known for {corpus.name}"]
+    """Return tables of what papers report on a corpus, or a line that nothing is known."""
+    tables: list[Table | str] = [*map(terminal, literature(corpus.name, corpus.part))]
+    return tables or [f"no figures of papers are known for {corpus.name}"]
 
 
 def _parser() -> argparse.ArgumentParser:

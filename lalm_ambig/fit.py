@@ -41,7 +41,7 @@ from lalm_ambig.tabular.writers import plain_markdown, terminal
 
 
 def main() -> int:
-    """Run the configuration of the command line, or go on with it; with `--folds`, once for each fold."""
+    """Run the configuration of the command line, or resume its run. `--folds` runs it once per fold."""
     quiet_libraries()
     console = Console()
     with process_guard(), explain_ending():
@@ -49,7 +49,15 @@ def main() -> int:
 
 
 def run_all(words: Sequence[str], console: Console) -> int:
-    """The run of these words, or with `--folds` those of each fold; with `--estimate` only what memory it needs."""
+    """Run what the words of a command line say: one run, a run per fold, or the estimate of its memory.
+
+    Args:
+        words: The command line.
+        console: Prints the run's lines and tables.
+
+    Returns:
+        The exit status.
+    """
     words, assumptions = estimate_taken_out(words)
     if assumptions is not None:
         cli = parse(words)
@@ -64,13 +72,13 @@ def run_all(words: Sequence[str], console: Console) -> int:
     if folds is None:
         train(arguments, console, allow=allow)
         return 0
-    made = []
+    runs = []
     of_fold = {fold: [*arguments, f"--data.corpus.init_args.fold={fold}"] for fold in folds}
     check_starts(of_fold.values(), allow=allow)
-    for fold, own in of_fold.items():
+    for fold, arguments_of_fold in of_fold.items():
         console.rule(f"fold {fold}")
-        made.append(train(own, console, suffix=f"-fold{fold}", allow=allow))
-    listed = " ".join(str(run.path) for run in made)
+        runs.append(train(arguments_of_fold, console, suffix=f"-fold{fold}", allow=allow))
+    listed = " ".join(str(run.path) for run in runs)
     console.print(
         f"mean and deviation over folds: python -m lalm_ambig.report {listed} --out DIR", soft_wrap=True
     )
@@ -78,8 +86,15 @@ def run_all(words: Sequence[str], console: Console) -> int:
 
 
 def check_starts(folds: Iterable[Sequence[str]], *, allow: bool) -> None:
-    """InputError, before any fold is run, where one has an empty split, cannot go on from its start, or where that has
-    seen its test."""
+    """Check each fold before the first one is run.
+
+    Args:
+        folds: The arguments of each fold.
+        allow: Whether test items may be among those that a start was trained on.
+
+    Raises:
+        InputError: A fold has an empty split, its start cannot be used, or the start was trained on its test items.
+    """
     for arguments in folds:
         cli = parse(arguments)
         start_of_fold(cli)
@@ -90,10 +105,13 @@ def check_starts(folds: Iterable[Sequence[str]], *, allow: bool) -> None:
 
 
 def train(arguments: Sequence[str], console: Console, *, suffix: str = "", allow: bool = False) -> RunFolder:
-    """One run from its configuration to its table, as far as that is not on disk already.
+    """Take a run from its configuration to its table. What is on disk already is not done again.
 
-    `suffix` goes behind a run's given name; a name that is made from the configuration needs none. `allow`: test also
-    on items that the start was trained on.
+    Args:
+        arguments: Options of the configuration.
+        console: Prints the run's lines and tables.
+        suffix: Follows a name of `run.name`; the default name changes with the fold by itself.
+        allow: Whether test items may be among those that the start was trained on.
     """
     cli = parse(arguments)
     start_of_fold(cli)
@@ -133,7 +151,7 @@ def train(arguments: Sequence[str], console: Console, *, suffix: str = "", allow
 
 
 def finish(training: Training) -> None:
-    """Everything that the run still lacks, up to its table."""
+    """Do the steps of the run that are not done yet, up to its table."""
     distributed.on_rank_zero(lambda: remove_leftovers(training.run))
     base, references = training.base(), training.references()
     training.fit()
@@ -143,12 +161,19 @@ def finish(training: Training) -> None:
 
 def conclude(
     training: Training,
-    own: Mapping[str, Results],
+    rows: Mapping[str, Results],
     references: Mapping[str, Results],
     trained: Sequence[Prediction],
 ) -> None:
-    """The run's table and model card; the table's presence means that the run is done."""
-    results = {**own, **references}
+    """Print and write the run's table and model card. A run with a table is finished.
+
+    Args:
+        training: The run.
+        rows: Its rows: uniform, prior, and the policy before and after training.
+        references: Rows beside them.
+        trained: Answers of the trained policy.
+    """
+    results = {**rows, **references}
     main, levels = main_table(results, bounds=(PANEL,)), ambiguity_table(results, bounds=(PANEL,))
     printed = literature(training.data.corpus.name, training.data.corpus.part)
     chosen, notices = _selection(training, trained)
@@ -171,7 +196,7 @@ def conclude(
 
 
 def _selection(training: Training, trained: Sequence[Prediction]) -> tuple[list[ResultTable], list[str]]:
-    """How the checkpoint was chosen as a table, where the run was validated; and what a user must be told."""
+    """Return the table of how the checkpoint was chosen, if the run was validated, and notices for the user."""
     selection, notices = read_selection(training.run.selection), answers_notices(EVALUATED, trained)
     if selection is None:
         return [], notices
@@ -183,7 +208,7 @@ def _selection(training: Training, trained: Sequence[Prediction]) -> tuple[list[
 
 
 def _lines(notices: Sequence[str]) -> list[str]:
-    """As a list in Markdown, with an empty line behind it."""
+    """Return notices as a list in Markdown, with an empty line after it."""
     return [*(f"- {notice}" for notice in notices), ""] if notices else []
 
 
@@ -194,7 +219,7 @@ def _policy_line(policy: Policy) -> str:
 
 
 def default_name(cli: Cli) -> str:
-    """corpus-policy-method-hash: the same configuration always has the same folder."""
+    """Return corpus-policy-method-hash, so that the same configuration always has the same folder."""
     corpus = component(cli.datamodule.corpus.name)
     return f"{corpus}-{namespace_name(cli.config, 'policy')}-{namespace_name(cli.config, 'model')}-{cli.identity()}"
 

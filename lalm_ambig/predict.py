@@ -56,20 +56,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check(audio: Path | None) -> None:
-    """Refuse a file that training would have left out, in the same words but for that."""
+    """Refuse a sound file that a corpus could not use, with the same message."""
     if audio is not None and not (verdict := inspect_audio(audio.expanduser())).usable:
         raise InputError(f"{verdict.problems[0].line.removesuffix(': left out')}.", where="predict")
 
 
 def _categories(classes: str | None, trained: CategorySet | None) -> CategorySet:
-    """The classes to be asked for: those given, in the words that a run has learnt; else the run's."""
+    """Return the classes of `--classes`, in the words that a run has learnt; by default the run's classes."""
     if classes:
-        given = CategorySet(tuple(name.strip() for name in classes.split(",")))
+        asked = CategorySet(tuple(name.strip() for name in classes.split(",")))
         if trained is None:
-            return given
-        given = given if given.domain else replace(given, domain=trained.domain)
-        check_mapping(given, trained, where="--classes")
-        return given.with_words_of(trained)
+            return asked
+        asked = asked if asked.domain else replace(asked, domain=trained.domain)
+        check_mapping(asked, trained, where="--classes")
+        return asked.with_words_of(trained)
     return trained or open_corpus("crema_d", ".").categories
 
 
@@ -95,21 +95,23 @@ def _read(loaded: Loaded, options: argparse.Namespace, categories: CategorySet) 
     encoder = Encoder(model.policy, categories, asked)
     model.attach(encoder)
     model.eval()
-    unknown = tuple(1.0 for _ in categories.names)  # nobody has judged it
-    batch = encoder([replace(_item(options), votes=unknown)])
+    votes = tuple(1.0 for _ in categories.names)  # nobody has judged it
+    batch = encoder([replace(_item(options), votes=votes)])
     refuse_long(model, encoder, prompt=int(batch.prompt.mask.sum()))
     return model.read(batch.to(model.policy.device))
 
 
 def _item(options: argparse.Namespace) -> Item:
-    """What is asked about, judged by nobody."""
+    """Return the item that is asked about, which nobody has judged."""
     audio = None if options.audio is None else str(options.audio.expanduser())
     return Item(id="input", votes=(), audio=audio, text=options.text)
 
 
 def _prompt(data: DataModule, options: argparse.Namespace) -> str:
-    """The given prompt, or the run's or configuration's. A text is asked about as a text, unless these give one for
-    all items; the demo that stands in beside a bare policy gives none."""
+    """Return the prompt of `--prompt`, or that of the run or configuration.
+
+    A text gets the prompt for texts, unless the run or configuration sets one prompt for all items.
+    """
     if options.prompt:
         return str(options.prompt)
     if options.audio is not None or (options.policy is None and data.given_prompt):

@@ -1,4 +1,4 @@
-"""`evaluate` on a corpus of paper B: its columns, and what papers report on it."""
+"""`evaluate` on a corpus of SHALA-LLM: its columns, and what papers report on it."""
 
 import json
 from pathlib import Path

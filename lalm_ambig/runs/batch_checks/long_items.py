@@ -1,7 +1,7 @@
-"""Items that are longer than the model: found before anything is trained or answered, refused or left out.
+"""Items that are too long for the model. They are refused or left out before anything is trained or answered.
 
-An item must fit together with the longest response that may follow it. Only items whose text could be too long are
-tokenised: a token stands for at least one byte of the text as the tokenizer normalises it, so bytes bound tokens.
+An item must fit together with the longest response that may follow it. Only items that could be too long are tokenised:
+a token has at least one byte of the text that the tokenizer normalises, so bytes bound tokens.
 """
 
 import math
@@ -19,34 +19,33 @@ from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.attention.positions import position_limit
 
 GROWTH = 11
-"""Most bytes that Unicode's normal forms make of one: U+FDFA, three bytes, is spelt out in 33."""
+"""Most bytes that Unicode's normal forms make of one byte: U+FDFA has 3 bytes, and 33 when spelt out."""
 SPARE = 16
-"""Tokens more than the bound says: around a text a tokenizer may part or join otherwise than in an empty prompt, and
-begin it with a blank of its own."""
+"""Tokens added to the bound, since a tokenizer may split the prompt differently around a text, or add a blank."""
 RATE_HZ = 25
-"""Audio tokens a second, of every model here."""
+"""Audio tokens per second, of every model here."""
 SHOWN = 3
 """Items that a message names."""
 
 
 @dataclass(frozen=True)
 class LongItem:
-    """An item that does not fit. Its parts are in tokens."""
+    """An item that does not fit; its parts are in tokens."""
 
     id: str
     split: Portion
     prompt: int
-    given: int
-    """Of the response that is not the policy's own: the curated one, or an answer without reasoning."""
-    beside: int
-    """Of what is put beside the policy's own text to read its answer."""
+    fixed_response: int
+    """The curated response, or an answer without reasoning."""
+    appended: int
+    """The part that is appended to the policy's text, to read its answer."""
     written: int
-    """Of the longest text of the policy's own."""
+    """The longest text that the policy writes."""
 
     @property
     def response(self) -> int:
-        """The longest that may follow."""
-        return max(self.given, self.beside + self.written)
+        """The longest response that may follow."""
+        return max(self.fixed_response, self.appended + self.written)
 
     @property
     def tokens(self) -> int:
@@ -106,7 +105,16 @@ def leave_out_long(model: Method, data: DataModule, encoder: Encoder, *, trainin
 
 
 def refuse_long(model: Method, encoder: Encoder, *, prompt: int) -> None:
-    """InputError for a single question of so many tokens that does not fit together with its answer."""
+    """Check that a single question fits together with its answer.
+
+    Args:
+        model: The method, which limits the length of responses.
+        encoder: The encoder of a loaded policy.
+        prompt: Tokens of the question's prompt.
+
+    Raises:
+        InputError: It does not fit.
+    """
     limit = position_limit(encoder.policy.base.config)
     long = _measured(model, encoder, "test", prompt=prompt)
     if limit is None or long.tokens <= limit:
@@ -120,25 +128,25 @@ def refuse_long(model: Method, encoder: Encoder, *, prompt: int) -> None:
 
 
 def too_long(model: Method, data: DataModule, encoder: Encoder, *, limit: int) -> list[LongItem]:
-    """The items of the splits that a policy will see which do not fit, in the corpus's order."""
-    found = []
+    """Return the items of the policy's splits that do not fit, in the corpus's order."""
+    long_items = []
     for split in data.needs.splits:
         reads_curated = any(reader.needs_rationale for reader in model.readers)
         curated = model.needs_rationale if split == "train" else reads_curated
         items = data.items(split, with_rationale=split == "train" and model.needs_rationale)
         bare = _measured(model, encoder, split, prompt=0)
         for item in _could_be(items, encoder, curated=curated, room=limit - bare.response):
-            given = encoder.curated_length(item) if curated and item.rationale else bare.given
-            long = replace(bare, id=item.id, prompt=_prompt_tokens(encoder, item), given=given)
+            fixed = encoder.curated_length(item) if curated and item.rationale else bare.fixed_response
+            long = replace(bare, id=item.id, prompt=_prompt_tokens(encoder, item), fixed_response=fixed)
             if long.tokens > limit:
-                found.append(long)
-    return found
+                long_items.append(long)
+    return long_items
 
 
 def _measured(model: Method, encoder: Encoder, split: Portion, *, prompt: int) -> LongItem:
-    """An item of a split, without a curated response, and what may follow it.
+    """Return an item of a split without a curated response.
 
-    Behind reasoning the rest of the form is put, and a class name; an answer in words is all of the response.
+    Reasoning is followed by the rest of the form and a class name. A verbalised answer is all of the response.
     """
     shortest = _shortest(encoder)
     evaluated = model.generation.max_new_tokens if model.generates_text else 0
@@ -146,26 +154,26 @@ def _measured(model: Method, encoder: Encoder, split: Portion, *, prompt: int) -
     return LongItem("input", split, prompt, shortest, 0 if encoder.answer is None else shortest, written)
 
 
-def _shorter(found: Sequence[LongItem], *, limit: int, training: bool) -> list[str]:
-    """The settings that would let all of them in, where only what the policy writes is too long."""
-    room = limit - max(item.prompt + item.beside for item in found)
-    if room < 1 or any(item.prompt + item.given > limit for item in found):
+def _shorter(long_items: Sequence[LongItem], *, limit: int, training: bool) -> list[str]:
+    """Return the settings that would let all items in, if only the policy's own text is too long."""
+    room = limit - max(item.prompt + item.appended for item in long_items)
+    if room < 1 or any(item.prompt + item.fixed_response > limit for item in long_items):
         return []
     ours = "model.generation.max_new_tokens" if training else "--max-new-tokens"
-    splits = {item.split for item in found}
+    splits = {item.split for item in long_items}
     keys = ["model.sampling.max_new_tokens"] * ("train" in splits) + [ours] * bool(splits - {"train"})
     return [f"{' and '.join(keys)} of at most {room:,} lets them in"]
 
 
 def _shortest(encoder: Encoder) -> int:
-    """Tokens of the longest answer in the prescribed form without a word of reasoning."""
+    """Return tokens of the longest answer in the prescribed form, without reasoning."""
     count = len(encoder.categories)
     rows = [tuple(float(place == chosen) for place in range(count)) for chosen in range(count)]
     return max(encoder.curated_length(Item(id="", votes=votes, text="", rationale="")) for votes in rows)
 
 
 def _could_be(items: Items, encoder: Encoder, *, curated: bool, room: int) -> Iterator[Item]:
-    """The items whose prompt may be longer than the room, by a bound that is never too small."""
+    """Yield the items whose prompt may be longer than the room, by an upper bound."""
     view = items.source.select(items.keep)
     if not len(view):
         return
@@ -186,7 +194,7 @@ def _could_be(items: Items, encoder: Encoder, *, curated: bool, room: int) -> It
 
 
 def _rationale_sizes(items: Items) -> tuple[np.ndarray, np.ndarray]:
-    """Bytes and characters of the rationales, those of a file before an item's own."""
+    """Return bytes and characters of the rationales. Those of a file come before an item's own."""
     view = items.source.select(items.keep)
     sizes, lengths = view.sizes("rationale")
     for place, item in enumerate(view.ids() if items.rationales else ()):
@@ -197,9 +205,9 @@ def _rationale_sizes(items: Items) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _tokens_at_most(sizes: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Bound on the tokens of texts of so many bytes and characters.
+    """Return an upper bound on the tokens of texts with these numbers of bytes and characters.
 
-    Of the bytes at most twice the surplus over characters belong to characters that Unicode may spell out.
+    Characters that Unicode may spell out have at most twice as many bytes as the surplus of bytes over characters.
     """
     bound: np.ndarray = sizes + 2 * (GROWTH - 1) * (sizes - lengths)
     return bound

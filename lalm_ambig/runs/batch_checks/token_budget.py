@@ -1,4 +1,4 @@
-"""Whether the policy may write as much as the curated texts that it learns from."""
+"""Compares the limits of the policy's own text with the curated texts that it learns from."""
 
 import statistics
 from collections.abc import Sequence
@@ -8,13 +8,18 @@ from lalm_ambig.data.encoding import Encoder
 from lalm_ambig.methods.base import Method
 
 MEASURED = 1000
-"""Texts that are tokenised at most, evenly over the training items."""
+"""Most texts that are tokenised, spread evenly over the training items."""
 
 
 def budget_notes(model: Method, data: DataModule, encoder: Encoder) -> list[str]:
-    """The lengths of the curated texts, and for each limit on the policy's own the share of them that it would cut.
+    """Return a line on the lengths of curated texts, and the share of them that each limit would cut.
 
-    Nothing where the policy does not reason, or no training item has a curated text.
+    There is none if the policy does not reason, or no training item has a curated text.
+
+    Args:
+        model: The method, with its limits in tokens.
+        data: Data that is read.
+        encoder: The encoder of a loaded policy.
     """
     if not model.reasoning:
         return []
@@ -30,7 +35,12 @@ def budget_notes(model: Method, data: DataModule, encoder: Encoder) -> list[str]
 
 
 def budget_line(lengths: Sequence[int], limits: dict[str, int]) -> str:
-    """One line on texts of these lengths, in rising order, under limits by their names."""
+    """Return one line on texts under limits.
+
+    Args:
+        lengths: Tokens of each text, in rising order.
+        limits: Tokens, by the name of the setting.
+    """
     about = f"curated texts have {statistics.median_low(lengths)} tokens in the median, at most {lengths[-1]}"
     shares = {name: sum(n > limit for n in lengths) / len(lengths) for name, limit in limits.items()}
     if not any(shares.values()):

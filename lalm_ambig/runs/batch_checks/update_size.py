@@ -1,4 +1,4 @@
-"""How the items of one optimiser step are divided over processes and passes: hardware changes nothing else."""
+"""Divides the items of an optimiser step over processes and passes, so that hardware does not change the step."""
 
 from jsonargparse import Namespace
 
@@ -8,32 +8,40 @@ from lalm_ambig.methods.base import Method
 
 
 def divide_updates(model: Method, data: DataModule, trainer: Namespace, *, world_size: int) -> None:
-    """Set the trainer's `accumulate_grad_batches` so that a step has `data.items_per_update` items, where that is set.
+    """Set the trainer's `accumulate_grad_batches` so that a step has `data.items_per_update` items, if that is set.
 
-    InputError in one line where no whole number of passes does, where the setting says another number, or where the
-    method compares all items of a step with each other and they do not fit into one pass.
+    Args:
+        model: The method.
+        data: Data as configured.
+        trainer: The trainer's settings, which are changed.
+        world_size: Number of processes.
+
+    Raises:
+        InputError: The items do not divide into passes, the setting has another number, or the method compares items
+            of a step that do not fit into one pass.
     """
     total = data.items_per_update
     if total is None:
         return
-    each = data.batch_size * world_size
-    if total % each:
+    per_pass = data.batch_size * world_size
+    if total % per_pass:
         raise InputError(
-            f"items_per_update is {total}, but {_processes(world_size)} with batch_size {data.batch_size} take {each} "
-            "items at once.",
+            f"items_per_update is {total}, but {_processes(world_size)} with batch_size {data.batch_size} take "
+            f"{per_pass} items at once.",
             where="data",
             remedy=_divisors(total, world_size),
         )
-    passes, configured = total // each, int(trainer.accumulate_grad_batches or 1)
+    passes, configured = total // per_pass, int(trainer.accumulate_grad_batches or 1)
     if configured not in (1, passes):
         raise InputError(
             f"accumulate_grad_batches is {configured}, but data.items_per_update {total} makes it {passes}.",
             where="trainer",
-            remedy=f"Leave it out, or set data.items_per_update to {each * configured}.",
+            remedy=f"Leave it out, or set data.items_per_update to {per_pass * configured}.",
         )
     if passes > 1 and model.compares:
         raise InputError(
-            f"{model.compares} compares the {total} items of an update, but they come in {passes} passes of {each}.",
+            f"{model.compares} compares the {total} items of an update, but they come in {passes} passes of "
+            f"{per_pass}.",
             where="model",
             remedy=f"Set data.batch_size to {total // world_size}."
             if total % world_size == 0
@@ -47,7 +55,7 @@ def _processes(count: int) -> str:
 
 
 def _divisors(total: int, world_size: int) -> str:
-    """What would divide: a batch size for these processes, else a number of processes."""
+    """Return the remedy: batch sizes that divide for these processes, or else numbers of processes."""
     if total % world_size == 0:
         share = total // world_size
         sizes = ", ".join(str(n) for n in range(1, share + 1) if share % n == 0)
