@@ -19,7 +19,7 @@ from lalm_ambig.metrics.base import Answers, DistributionMetric, all_metrics
 from lalm_ambig.tabular.model import MISSING, Cell, Column, ResultTable, TableRow
 from lalm_ambig.tabular.writers import plain_markdown
 
-READING = (
+HOW_TO_READ = (
     "In bold: the interval of the difference excludes 0. Each p is of one metric alone, not adjusted for the number "
     "of metrics."
 )
@@ -28,7 +28,7 @@ FEW = "So few speakers make the intervals too narrow and p too small."
 
 @dataclass(frozen=True)
 class ComparedMetric:
-    """A metric of both, and the difference."""
+    """One metric of both runs, and the difference."""
 
     metric: DistributionMetric
     first: float
@@ -40,7 +40,7 @@ class ComparedMetric:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All metrics that were asked for, and how they were compared."""
+    """The metrics of two runs, and how they were compared."""
 
     first: ComparedRun
     second: ComparedRun
@@ -48,19 +48,22 @@ class Comparison:
     resampling: Resampling
 
     def warnings(self) -> list[str]:
-        """What makes the two unequal in kind, to be said loudly."""
-        here, there = self.first.results.about, self.second.results.about
-        sides = (("first", here), ("second", there))
-        known = [(name, about.trained_items) for name, about in sides if about.trained_items is not None]
-        found = [f"{name}: {note}." for name, overlap in known for note in overlap.notes]
-        if here.readout != there.readout and "none" not in (here.readout, there.readout):
-            found.append(
-                f"THE READOUTS DIFFER: first {here.readout}, second {there.readout}. What is compared are models "
+        """Sentences on what makes the two runs unequal in kind; a command prints them in colour."""
+        one, other = self.first.results.about, self.second.results.about
+        overlaps = [
+            (name, about.trained_items)
+            for name, about in (("first", one), ("second", other))
+            if about.trained_items is not None
+        ]
+        sentences = [f"{name}: {note}." for name, overlap in overlaps for note in overlap.notes]
+        if one.readout != other.readout and "none" not in (one.readout, other.readout):
+            sentences.append(
+                f"THE READOUTS DIFFER: first {one.readout}, second {other.readout}. What is compared are models "
                 "with their readouts, not models alone."
             )
-        if here.reasoning != there.reasoning and "none" not in (here.reasoning, there.reasoning):
-            found.append(f"The reasoning differs: first {here.reasoning}, second {there.reasoning}.")
-        return found
+        if one.reasoning != other.reasoning and "none" not in (one.reasoning, other.reasoning):
+            sentences.append(f"The reasoning differs: first {one.reasoning}, second {other.reasoning}.")
+        return sentences
 
     def table(self) -> ResultTable:
         """A row per metric; a difference whose interval excludes 0 is in bold."""
@@ -93,7 +96,7 @@ class Comparison:
         return f"≤ {smallest:.2g}" if p <= smallest else f"{p:.3f}"
 
     def caption(self) -> str:
-        """What was compared, on which items, how often what was resampled, and how to read the columns."""
+        """The two runs, the items, the resampling, and how to read the columns."""
         about, count = self.first.results.about, len(self.first.predictions)
         how = too_few(count, self.resampling) or (
             f"{LEVEL:.0%} intervals and two-sided p from {self.resampling.resamples} bootstrap resamples of "
@@ -106,7 +109,7 @@ class Comparison:
         ]
         if not too_few(count, self.resampling):
             lines += [FEW] if self.resampling.groups and self._units < FEW_SPEAKERS else []
-            lines.append(READING)
+            lines.append(HOW_TO_READ)
         return "\n".join(lines)
 
     @property
@@ -118,7 +121,7 @@ class Comparison:
         return "".join(f"**{line}**\n\n" for line in self.warnings()) + plain_markdown(self.table())
 
     def record(self) -> dict[str, Any]:
-        """The same for programs: plain JSON, in which what is infinite or undefined is null."""
+        """The comparison as plain JSON; an infinite or undefined value is null."""
         about, count = self.first.results.about, len(self.first.predictions)
         return {
             "first": _identity(self.first),
@@ -149,18 +152,24 @@ def compare(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Comparison:
-    """First minus second of all metrics, or of those named, in that order.
+    """Compare two runs: first minus second of each metric, by a paired bootstrap.
 
-    Speakers are resampled where any is known, items otherwise, as in an evaluation; each resample is drawn once for
-    both. InputError where the two are not on the same items with the same votes and targets, or for a metric that
-    does not exist.
+    Args:
+        first: One run.
+        second: The other; it is on the same items.
+        metrics: Names of metrics, in the order of the rows; None takes all.
+        resamples: Bootstrap resamples, each drawn once for both runs. Speakers are drawn if any is known, else items.
+        seed: Seed of the resampling.
+
+    Raises:
+        InputError: The runs are not on the same items with the same votes and targets, or a metric does not exist.
     """
     check_pairable(first, second)
     chosen = chosen_metrics(metrics, n_categories=len(first.results.categories))
     by_id = {p.id: p for p in second.predictions}
-    there = [by_id[p.id] for p in first.predictions]
+    paired_with = [by_id[p.id] for p in first.predictions]
     target = _tensor([p.label_dist for p in first.predictions])
-    ours, theirs = _answers(first.predictions), _answers(there)
+    ours, theirs = _answers(first.predictions), _answers(paired_with)
     resampling = Resampling(speakers(first.predictions), resamples, seed)
     differences = paired(chosen, target, first=ours, second=theirs, resampling=resampling)
     one, other = (
@@ -173,12 +182,18 @@ def compare(
 
 
 def chosen_metrics(names: Sequence[str] | None, *, n_categories: int) -> list[DistributionMetric]:
-    """All metrics, or those named; InputError for a name that is none."""
-    known = {metric.name: metric for metric in all_metrics(n_categories)}
+    """The metrics of those names, or all.
+
+    Raises:
+        InputError: There is no metric of a name.
+    """
+    by_name = {metric.name: metric for metric in all_metrics(n_categories)}
     for name in names or ():
-        if name not in known:
-            raise InputError(f"unknown metric {name!r}: expected one of {', '.join(known)}", where="--metric")
-    return [known[name] for name in names or known]
+        if name not in by_name:
+            raise InputError(
+                f"unknown metric {name!r}: expected one of {', '.join(by_name)}", where="--metric"
+            )
+    return [by_name[name] for name in names or by_name]
 
 
 def _who(side: ComparedRun) -> str:
@@ -196,7 +211,7 @@ def _identity(side: ComparedRun) -> dict[str, Any]:
 
 
 def _answers(predictions: Sequence[Prediction]) -> Answers:
-    """What was predicted, and for which items a response could be read (a readout of logits always can)."""
+    """The predictions, and the items whose response could be read: all, for a readout of logits."""
     parsed = torch.tensor([p.unparsed is None for p in predictions])
     return Answers(_tensor([p.predicted_dist for p in predictions]), parsed)
 

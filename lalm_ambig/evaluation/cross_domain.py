@@ -5,13 +5,19 @@ from lalm_ambig.core.class_names import UNKNOWN
 from lalm_ambig.core.errors import InputError
 
 FEWEST_SHARED = 2
-"""Classes that two corpora must share: between one class and nothing there is no distribution."""
+"""Fewest classes that two corpora must share: on one class there is no distribution."""
 
 
 def check_mapping(categories: CategorySet, trained: CategorySet, *, where: str) -> None:
-    """InputError where classes cannot be asked of a policy that was trained on others.
+    """Refuse classes that a policy trained on others cannot be asked for.
 
-    They must be of one domain, and at least two of them must have been trained.
+    Args:
+        categories: The classes that are asked for.
+        trained: The classes that were trained.
+        where: The part of the configuration or command line, for the message.
+
+    Raises:
+        InputError: The two are of different domains, or share fewer than two classes.
     """
     asked, known = _described(categories), _described(trained)
     if categories.domain != trained.domain:
@@ -39,9 +45,10 @@ def _described(categories: CategorySet) -> str:
 
 
 def mapping_note(categories: CategorySet, trained: CategorySet, *, trained_on: str) -> str:
-    """How the classes asked for meet those of the corpus `trained_on`, in one line without a full stop.
+    """How the classes asked for map to those of the corpus `trained_on`, in one line without a full stop.
 
-    It says which are shared, by key; how many of the trained ones were left out; which were never trained.
+    It names the classes that are shared (by key) and those that were never trained, and counts the trained ones that
+    were left out.
     """
     places = dict(zip(categories.names, categories.positions_in(trained), strict=True))
     there = {name: trained.names[place] for name, place in places.items() if place is not None}

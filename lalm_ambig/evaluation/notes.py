@@ -1,4 +1,4 @@
-"""What a reader has to know about the numbers of a result, one line each."""
+"""Notes on the numbers of a result, one line each, without a full stop."""
 
 import math
 from collections import Counter
@@ -12,10 +12,10 @@ from lalm_ambig.evaluation.cross_domain import mapping_note
 from lalm_ambig.evaluation.predictions import Prediction
 
 FEW_SPEAKERS = 5
-"""Under this many a bootstrap over speakers is known to be too narrow, and a note says so."""
+"""With fewer speakers, bootstrap intervals are known to be too narrow, and a note says so."""
 
 SAME_TARGET = 1e-6
-"""How far two targets of an item may be apart: what writing and reading them can change."""
+"""Largest distance of two equal targets: writing and reading them can change as much."""
 DRAWN_TARGET = (
     "the target is a panel drawn from q and not the votes, so this row stands beside others but is not paired with "
     "them item by item"
@@ -31,8 +31,11 @@ def notes(
     scored: ScoredItems,
     metrics: dict[str, Interval],
 ) -> tuple[str, ...]:
-    """What of the items was trained on; its target; where the policy was trained; how its answers came about; what
-    could not be read, and what the metrics lack."""
+    """All notes of a result.
+
+    They are on items that were trained on, drawn targets, the corpus trained on, how answers came about, responses that
+    could not be read, and metrics without interval or value.
+    """
     return (
         *(about.trained_items.notes if about.trained_items is not None else ()),
         *([DRAWN_TARGET] if any(map(is_drawn, predictions)) else []),
@@ -62,22 +65,22 @@ def _scaled(about: About) -> Iterator[str]:
 
 
 def is_drawn(prediction: Prediction) -> bool:
-    """True where an answer is scored against something else than the votes over their sum."""
+    """Whether the target is something else than the votes over their sum."""
     shares = [vote / sum(prediction.votes) for vote in prediction.votes]
     return max(abs(a - b) for a, b in zip(prediction.label_dist, shares, strict=True)) > SAME_TARGET
 
 
 def unparsed_reasons(predictions: Sequence[Prediction]) -> dict[str, int]:
-    """Reason → how many responses could not be read for it, the most frequent first."""
+    """Reason → number of responses that could not be read for it, the most frequent first."""
     return dict(Counter(p.unparsed for p in predictions if p.unparsed is not None).most_common())
 
 
 def _unread(predictions: Sequence[Prediction]) -> Iterator[str]:
-    found = unparsed_reasons(predictions)
-    if found:
-        listed = ", ".join(f"{reason} {count}" for reason, count in found.items())
+    counts = unparsed_reasons(predictions)
+    if counts:
+        listed = ", ".join(f"{reason} {count}" for reason, count in counts.items())
         yield (
-            f"{sum(found.values())} of {len(predictions)} responses could not be read ({listed}): they count as "
+            f"{sum(counts.values())} of {len(predictions)} responses could not be read ({listed}): they count as "
             "uniform, and as a wrong label for accuracy, F1 and ECE (majority)"
         )
 

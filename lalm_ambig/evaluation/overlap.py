@@ -1,4 +1,4 @@
-"""How much of a test set a policy has been trained on, as results keep it and tables say it."""
+"""The share of a test set that a policy was trained on, as results hold it and tables say it."""
 
 from dataclasses import dataclass
 
@@ -8,17 +8,17 @@ class Overlap:
     """The items of a test set that a policy, or a run that it goes on from, was trained on or chosen by."""
 
     items: int
-    """Trained on, or among those by which a checkpoint was chosen."""
+    """Items that were trained on, or by which a checkpoint was chosen."""
     speakers: int
-    """Others, whose speaker was trained on, in a split that keeps speakers apart."""
+    """Other items whose speaker was trained on, in a split that keeps speakers apart."""
     of: int
-    """Items of the test set."""
+    """All items of the test set."""
     runs: tuple[str, ...] = ()
     """Names of the runs that were trained on them."""
     unchecked: tuple[str, ...] = ()
-    """What nothing is known of, one line each."""
+    """What cannot be checked, one line each."""
     duplicates: tuple[str, ...] = ()
-    """Texts and clips of the test that training items of the corpus's own split have too: no fault of the run."""
+    """Texts and clips of the test that training items of the corpus's split have too: no fault of the run."""
 
     @property
     def is_leaky(self) -> bool:
@@ -27,18 +27,18 @@ class Overlap:
 
     @property
     def mark(self) -> str:
-        """In a few words, for beside a row's name; empty for a test."""
+        """A few words to go beside a row's name; empty for a test."""
         trained = f"{self.items} of {self.of} items trained on" if self.items else ""
         heard = f"{self.speakers} of {self.of} items by trained speakers" if self.speakers else ""
         return ", ".join(filter(None, (trained, heard)))
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """For below a table, each without a full stop."""
-        found = [*self.unchecked]
+        """Notes below a table, each without a full stop."""
+        notes = [*self.unchecked]
         if self.is_leaky:
-            found.insert(0, f"NOT A TEST: {self.what}")
-        return tuple(found)
+            notes.insert(0, f"NOT A TEST: {self.what}")
+        return tuple(notes)
 
     @property
     def what(self) -> str:
@@ -60,5 +60,5 @@ class Overlap:
 
 
 def marked_name(name: str, overlap: Overlap | None) -> str:
-    """A row's name with what keeps it from being a test."""
+    """A row's name, followed by the mark that it is no test."""
     return name if overlap is None or not overlap.is_leaky else f"{name} ({overlap.mark})"

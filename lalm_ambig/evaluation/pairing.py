@@ -12,7 +12,7 @@ from lalm_ambig.evaluation.results import Results
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """One of the two: its name in tables, and what its folder holds."""
+    """One of two runs that are compared: its name in tables, and the content of its folder."""
 
     name: str
     results: Results
@@ -20,24 +20,29 @@ class ComparedRun:
 
 
 def check_pairable(first: ComparedRun, second: ComparedRun) -> None:
-    """InputError that names the first difference in corpus, split, classes, items, speakers, votes or targets."""
-    here, there = first.results, second.results
+    """Refuse two runs that cannot be paired item by item.
+
+    Raises:
+        InputError: They differ in corpus, split, classes, items, speakers, votes or targets. The message names the
+            first difference.
+    """
+    ours, theirs = first.results, second.results
     for what, one, other in (
-        ("corpus", here.about.corpus, there.about.corpus),
-        ("split", here.about.split, there.about.split),
-        ("classes", ", ".join(here.categories), ", ".join(there.categories)),
+        ("corpus", ours.about.corpus, theirs.about.corpus),
+        ("split", ours.about.split, theirs.about.split),
+        ("classes", ", ".join(ours.categories), ", ".join(theirs.categories)),
     ):
         if normal_form(one) != normal_form(other):
             raise _unpaired(f"{first.name!r} and {second.name!r} differ in {what}: {one} and {other}.")
-    ours, theirs = ({p.id: p for p in side.predictions} for side in (first, second))
-    for side, mine, others in ((first, ours, theirs), (second, theirs, ours)):
-        if alone := [item for item in mine if item not in others]:
+    ones, others = ({p.id: p for p in run.predictions} for run in (first, second))
+    for run, its_items, other_items in ((first, ones, others), (second, others, ones)):
+        if alone := [item for item in its_items if item not in other_items]:
             raise _unpaired(
-                f"{first.name!r} has {len(ours)} items and {second.name!r} {len(theirs)}; {len(alone)} are only in "
-                f"{side.name!r}, the first of them {alone[0]}."
+                f"{first.name!r} has {len(ones)} items and {second.name!r} {len(others)}; {len(alone)} are only in "
+                f"{run.name!r}, the first of them {alone[0]}."
             )
-    for item, prediction in ours.items():
-        _check_item(prediction, theirs[item], (first.name, second.name))
+    for item, prediction in ones.items():
+        _check_item(prediction, others[item], (first.name, second.name))
 
 
 def _check_item(one: Prediction, other: Prediction, names: tuple[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""One line of `predictions.jsonl`: what was predicted for an item, beside what people said."""
+"""`predictions.jsonl`: per line, the prediction for an item beside the votes of people."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -13,25 +13,23 @@ from lalm_ambig.files.json_lines import json_object, numbered_lines, write_rows
 from lalm_ambig.files.kinds import check_replaceable, rows_with
 
 LARGEST = 1e12
-"""No number in a row comes near; beyond it sums would not be exact, and further on not finite."""
+"""Largest number that a row may have. No honest one comes near; beyond it, sums would not be exact."""
 
 PREDICTIONS = rows_with("a file of predictions", "id", "votes", "label_dist", "predicted_dist")
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a policy, or a baseline, answered for one item."""
+    """The answer of a policy or a baseline to one item."""
 
     id: str
     """Unique within its corpus."""
     split: Split
     speaker: str | None
     votes: tuple[float, ...]
-    """Votes per class, in the corpus's class order. They say which items are the same, and place them in
-    break-downs."""
+    """Votes per class, in the corpus's order of classes. Break-downs go by them, and so does the items' fingerprint."""
     label_dist: tuple[float, ...]
-    """What the prediction is scored against: votes over their sum; for `panel` and `oracle` a panel drawn
-    from q."""
+    """The target: votes over their sum; for `panel` and `oracle`, a panel drawn from q."""
     predicted_dist: tuple[float, ...]
     class_mass: float | None = None
     """Share of the next-token probability on the class tokens, in [0, 1]; None where there are no tokens."""
@@ -40,12 +38,15 @@ class Prediction:
     closed: bool | None = None
     """True where the missing end of the response had to be appended."""
     unparsed: str | None = None
-    """Why the response could not be read; `predicted_dist` is uniform then."""
+    """Why the response could not be read; `predicted_dist` is then uniform."""
 
 
 def from_reading(items: Sequence[Item], reading: Reading) -> list[Prediction]:
-    """The predictions of a batch that was read, in the order of its items. ValueError if they do not
-    match."""
+    """The predictions of a batch, in the order of its items.
+
+    Raises:
+        ValueError: There is another number of items than of readings.
+    """
     if len(items) != len(reading.responses):
         raise ValueError(f"{len(items)} items but {len(reading.responses)} readings")
     nothing = (None,) * len(items)
@@ -65,30 +66,41 @@ def from_reading(items: Sequence[Item], reading: Reading) -> list[Prediction]:
 
 
 def write_predictions(path: Path | str, predictions: Sequence[Prediction]) -> Path:
-    """Write JSON Lines, one prediction a line, whole or not at all. Returns the path."""
+    """Write JSON Lines, one prediction per line, completely or not at all.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: A file of something else has that name.
+    """
     check_replaceable(Path(path), PREDICTIONS, where="predictions")
     return write_rows(path, map(asdict, predictions))
 
 
 def read_predictions(path: Path | str) -> list[Prediction]:
-    """The predictions of a file, in its order; InputError with file and line for the first malformed row."""
+    """The predictions of a file, in its order.
+
+    Raises:
+        InputError: There is no such file, or a row is malformed; the message names file and line.
+    """
     path = Path(path).expanduser()
     if not path.is_file():
         raise InputError(f"no such file: {path}", where="predictions")
-    found: dict[str, Prediction] = {}
+    predictions: dict[str, Prediction] = {}
     width: int | None = None
     for where, line in numbered_lines(path):
         prediction = _parse(line, where)
-        if prediction.id in found:
+        if prediction.id in predictions:
             raise InputError(f"item {prediction.id} stands twice", where=where)
         width = width or len(prediction.votes)
         if len(prediction.votes) != width:
             wrong = f"{len(prediction.votes)} classes, but the first line has {width}"
             raise InputError(wrong, where=where)
-        found[prediction.id] = prediction
-    if not found:
+        predictions[prediction.id] = prediction
+    if not predictions:
         raise InputError(f"{path} holds no prediction", where="predictions")
-    return list(found.values())
+    return list(predictions.values())
 
 
 def _parse(line: bytes, where: str) -> Prediction:

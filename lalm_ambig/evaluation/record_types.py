@@ -1,4 +1,4 @@
-"""Whether a record that was built from a file holds what its fields say, however deep."""
+"""Type checks of a record that was built from a file, however deep it is."""
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
@@ -10,8 +10,10 @@ LARGEST = 2**53
 
 
 def wrong_fields(record: Any) -> Iterator[str]:
-    """Names of the fields of a dataclass whose values are not of their types: built-in ones, unions, literals,
-    `tuple[X, ...]`, `dict[X, Y]` and other dataclasses. A whole number stands for a float, a truth value for neither.
+    """Names of the fields of a dataclass whose values are not of their types.
+
+    Types can be built-in ones, unions, literals, `tuple[X, ...]`, `dict[X, Y]` and other dataclasses. An integer counts
+    as a float; a truth value counts as neither.
     """
     types = get_type_hints(type(record))
     for field in fields(record):

@@ -1,4 +1,4 @@
-"""What a set of predictions is worth: every metric with its interval, and break-downs by kind of item."""
+"""The score of a set of predictions: every metric with its interval, and break-downs by kind of item."""
 
 import hashlib
 import json
@@ -36,17 +36,16 @@ class Results:
     class_mass: float | None
     """Mean over items; None for a baseline."""
     share_closed: float | None
-    """Share of responses whose end had to be appended; None for a baseline, and for the mean of several responses, of
-    which predictions keep the first."""
+    """Share of responses whose end had to be appended; None for a baseline and for the mean of several responses."""
     by_ambiguity: dict[str, Part]
     by_active_labels: dict[str, Part]
     by_majority: dict[str, Part]
     notes: tuple[str, ...] = ()
-    """What a reader has to know about the numbers."""
+    """Notes on the numbers, each without a full stop."""
     parse_rate: float | None = None
     """Share of responses that could be read; None where a readout cannot fail."""
     unparsed: dict[str, int] = field(default_factory=dict)
-    """Reason → how many responses could not be read for it, the most frequent first."""
+    """Reason → number of responses that could not be read for it, the most frequent first."""
 
 
 def evaluate_predictions(
@@ -57,12 +56,20 @@ def evaluate_predictions(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Results:
-    """Score predictions: all metrics with bootstrap 95 % intervals over speakers where any is known, else
-    items.
+    """Score predictions: all metrics with 95 % bootstrap intervals, and break-downs by the votes.
 
-    An item without a speaker, among others that have one, is a speaker of its own. Break-downs go by the
-    votes. InputError without predictions, or where a prediction has another number of classes than
-    `categories`.
+    Speakers are resampled where any is known, else items. An item without a speaker, among others that have one, is a
+    speaker of its own.
+
+    Args:
+        predictions: At least one.
+        categories: The classes, in the order of the distributions.
+        about: Where the predictions come from.
+        resamples: Bootstrap resamples.
+        seed: Seed of the resampling.
+
+    Raises:
+        InputError: There is no prediction, or one has another number of classes.
     """
     _check(predictions, categories, about)
     votes, label_dist, predicted_dist = (
@@ -96,7 +103,7 @@ def evaluate_predictions(
 
 
 def speakers(predictions: Sequence[Prediction]) -> tuple[str, ...] | None:
-    """The speaker of each item, an unknown one standing for itself; None where no speaker is known."""
+    """The speaker of each item, an unknown one being its own; None where no speaker is known."""
     if all(p.speaker is None for p in predictions):
         return None
     return tuple(f"item {p.id}" if p.speaker is None else f"speaker {p.speaker}" for p in predictions)
@@ -119,5 +126,5 @@ def _check(predictions: Sequence[Prediction], categories: CategorySet, about: Ab
 
 
 def _mean(values: Sequence[float | bool | None]) -> float | None:
-    known = [float(value) for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+    numbers = [float(value) for value in values if value is not None]
+    return sum(numbers) / len(numbers) if numbers else None

@@ -20,16 +20,22 @@ from lalm_ambig.files.text import read_text
 
 BREAKDOWNS = ("by_ambiguity", "by_active_labels", "by_majority")
 NAMES = {"trained_classes", "table_metrics"}
-"""Lists of `About`; files from before there were any lack them, and mean its defaults."""
+"""Fields of `About` that are lists; older files lack them and mean the defaults."""
 
 METRICS = json_with("a metrics.json of an evaluation", "corpus", "items_digest", "metrics", "by_ambiguity")
 BROKEN = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
-"""What is raised over a file that is no JSON, or holds something else than results."""
+"""Errors of a file that is no JSON, or that has something else than results."""
 
 
 def write_results(path: Path | str, results: Results) -> Path:
-    """Write `metrics.json`, whole or not at all: the fields of `About` and `Results` on one level. Returns
-    the path."""
+    """Write `metrics.json`, completely or not at all, with the fields of `About` and `Results` on one level.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: A file of something else has that name.
+    """
     row = asdict(results)
     flat = _finite({**row.pop("about"), **row})
     check_replaceable(Path(path), METRICS, where="results")
@@ -37,7 +43,11 @@ def write_results(path: Path | str, results: Results) -> Path:
 
 
 def read_results(path: Path | str) -> Results:
-    """Results from a `metrics.json`; null values become NaN. One-line InputError for anything else."""
+    """Read the results of a `metrics.json`; null values become NaN.
+
+    Raises:
+        InputError: There is no such file, or it is something else.
+    """
     path = Path(path).expanduser()
     if not path.is_file():
         raise InputError(f"no such file: {path}", where="results", remedy="Write one with evaluate.")

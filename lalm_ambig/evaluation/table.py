@@ -112,14 +112,18 @@ def _competing(results: Mapping[str, Results], bounds: Collection[str]) -> list[
 
 def _leaky(results: Mapping[str, Results]) -> list[str]:
     """Rows on items that were trained on."""
-    found = ((name, row.about.trained_items) for name, row in results.items())
-    return [name for name, overlap in found if overlap is not None and overlap.is_leaky]
+    overlaps = ((name, row.about.trained_items) for name, row in results.items())
+    return [name for name, overlap in overlaps if overlap is not None and overlap.is_leaky]
 
 
 def check_comparable(results: Mapping[str, Results]) -> None:
-    """InputError that names the first difference in corpus, split, readout, classes, items or votes, or that
-    there is no result. A baseline has no readout and stands beside any; reasoning modes may differ, the
-    caption says how.
+    """Refuse results that cannot be in one table.
+
+    A baseline has no readout and can be beside any. Reasoning modes may differ; the caption says how.
+
+    Raises:
+        InputError: There is no result, or two differ in corpus, split, readout, classes, items or votes. The message
+            names the first difference.
     """
     if not results:
         raise InputError("there is no result to show", where="table")
@@ -143,8 +147,7 @@ def _incomparable(names: tuple[str, str], what: str, values: tuple[object, objec
 
 
 def caption(results: Mapping[str, Results]) -> str:
-    """Corpus, split, number of items, what was read after what, what was resampled, and each note with the rows
-    that it is about."""
+    """Corpus, split, number of items, readouts, resampling, and each note with the rows that it is about."""
     check_comparable(results)
     first = next(iter(results.values()))
     about = first.about
@@ -164,7 +167,7 @@ def caption(results: Mapping[str, Results]) -> str:
 
 
 def uncertainty(results: Results) -> str:
-    """What the intervals are from, or why there are none; without a full stop."""
+    """How the intervals were computed, or why there are none; without a full stop."""
     reason = _too_few(results)
     if reason is None:
         units = f"{results.resampled_count} {results.resampled}"

@@ -1,7 +1,10 @@
-"""Temperature scaling: one number, fitted on validation items, that sharpens or flattens every prediction alike.
+r"""Temperature scaling: one number, fitted on validation items, that sharpens or flattens every prediction alike.
 
-A softmax readout loses nothing: its logits are log p̂ up to a constant, so p̂ of temperature T is proportional to
-p̂^(1/T). The majority class never changes. Reported beside the plain prediction, never in its place.
+The logits of a softmax are $\log \hat p$ up to a constant. The prediction at temperature $T$ is therefore
+
+$$\hat p_T \propto \hat p^{1/T}.$$
+
+The majority class never changes. The scaled prediction is reported beside the plain one, never in its place.
 """
 
 import math
@@ -25,9 +28,12 @@ CLOSEST = 1e-6
 
 
 def fit_temperature(predictions: Sequence[Prediction]) -> float:
-    """The T at which the mean KL(p ‖ p̂_T) over these items is least; the divergence is convex in 1/T.
+    """The temperature T that minimises the mean KL(p ‖ p̂_T) over these items, in [1/100, 100].
 
-    InputError without items, or where a prediction holds a 0, which no temperature moves.
+    The divergence is convex in 1/T.
+
+    Raises:
+        InputError: There is no item, or a prediction has a 0, which no temperature moves.
     """
     if not predictions:
         raise InputError("there is no validation item to fit a temperature on.", where="temperature scaling")
@@ -57,7 +63,7 @@ def _smallest(function: Callable[[float], float], low: float, high: float) -> fl
 
 
 def apply_temperature(predictions: Sequence[Prediction], temperature: float) -> list[Prediction]:
-    """The same predictions at a temperature; their class mass is no longer known."""
+    """The predictions at a temperature; their class mass is None, since it is no longer known."""
     dists = torch.softmax(_logits(predictions) / temperature, dim=-1)
     return [
         replace(p, predicted_dist=tuple(dist), class_mass=None)

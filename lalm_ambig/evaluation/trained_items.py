@@ -1,8 +1,8 @@
-"""The record of what a run was trained on: it goes with the weights, and says what can no longer be a test.
+"""The record of a run's training items: it goes with the weights, and says which items can no longer be a test.
 
-`trained_items.jsonl` lies in a run's folder and beside its weights. Its first line names the runs: the run itself,
-then those that it goes on from. Each further line is an item. Speakers and texts are kept as digests, sounds as
-sketches: the file holds no item's content, and no folder of a machine.
+`trained_items.jsonl` is in a run's folder and beside its weights. Its first line names the runs: the run itself, then
+those that it goes on from. Each further line is an item. Speakers and texts are digests, sounds are sketches: the file
+has no item's content, and no folder of a machine.
 """
 
 import hashlib
@@ -21,9 +21,9 @@ from lalm_ambig.files.json_lines import json_object, write_rows
 FILE = "trained_items.jsonl"
 FORMAT = 1
 SAMPLE = 64
-"""Items by which it is seen whether two corpora of one name are the same one."""
+"""Items that are compared to see whether two corpora of one name are the same one."""
 SAME_SHARE = 0.9
-"""Share of these that must have one content in both."""
+"""Share of these items that must have the same content in both."""
 DIGITS = 12
 
 
@@ -36,12 +36,12 @@ class TrainedItem:
     speaker: str | None
     """A digest of the speaker's name."""
     content: str
-    """See `corpora.duplicates.contents`; empty where it is not known."""
+    """The content in the form of `corpora.duplicates.contents`; empty where it is not known."""
 
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """What one run saw."""
+    """The items that one run was trained on or chosen by."""
 
     name: str
     settings: Mapping[str, Any]
@@ -54,27 +54,27 @@ class TrainedRun:
 
     @property
     def split_in_words(self) -> str:
-        """Part, seed and fold, as far as there are any."""
-        known = ((name, self.settings.get(name)) for name in ("part", "seed", "fold"))
-        return ", ".join(f"{name} {value}" for name, value in known if value is not None)
+        """Part, seed and fold, as far as they are set."""
+        values = ((name, self.settings.get(name)) for name in ("part", "seed", "fold"))
+        return ", ".join(f"{name} {value}" for name, value in values if value is not None)
 
     @property
     def heading(self) -> dict[str, Any]:
-        """What the file's first line says of it."""
+        """Its entry in the file's first line."""
         return {"name": self.name, "settings": dict(self.settings)}
 
 
 @dataclass(frozen=True)
 class TrainedItems:
-    """What a policy saw: its own run first, then those that it goes on from."""
+    """The training items of a policy: those of its run first, then those of the runs that it goes on from."""
 
     runs: tuple[TrainedRun, ...] = ()
     unknown: tuple[str, ...] = ()
-    """What of its past nothing is known of, one line each."""
+    """Parts of its past that nothing is known of, one line each."""
 
     @property
     def is_of_one_split(self) -> bool:
-        """Whether all of its runs have one corpus, split in one way: that one's test is then unseen."""
+        """Whether all runs have one corpus, split in one way, whose test is then unseen."""
         keys = ("corpus", "part", "seed", "fold")
         return len({tuple(run.settings.get(key) for key in keys) for run in self.runs}) == 1
 
@@ -83,25 +83,25 @@ class TrainedItems:
         return TrainedItems((run, *self.runs), self.unknown)
 
     def and_also(self, other: "TrainedItems") -> "TrainedItems":
-        """Both."""
+        """The union of two records."""
         unknown = tuple(dict.fromkeys((*self.unknown, *other.unknown)))
         return TrainedItems((*self.runs, *other.runs), unknown)
 
 
 def trained_item(item: Item, content: str) -> TrainedItem:
-    """An item as the record keeps it."""
+    """An item as the record holds it."""
     return TrainedItem(item.id, item.split, speaker_digest(item.speaker), content)
 
 
 def speaker_digest(speaker: str | None) -> str | None:
-    """A speaker's name so that it can be compared and not read."""
+    """A digest of a speaker's name, which can be compared but not read; None without a speaker."""
     if speaker is None:
         return None
     return hashlib.sha256(f"speaker\0{speaker}".encode()).hexdigest()[:DIGITS]
 
 
 def write_trained_items(folder: Path, record: TrainedItems) -> Path:
-    """Write the file into a folder, whole or not at all."""
+    """Write the file into a folder, completely or not at all; returns its path."""
     head = {
         "trained_items": FORMAT,
         "runs": [run.heading for run in record.runs],
@@ -112,7 +112,11 @@ def write_trained_items(folder: Path, record: TrainedItems) -> Path:
 
 
 def read_trained_items(folder: Path) -> TrainedItems | None:
-    """The record that lies in a folder; None where there is none. InputError with file and line for a damaged one."""
+    """The record in a folder; None where there is none.
+
+    Raises:
+        InputError: The file is damaged; the message names file and line.
+    """
     path = folder / FILE
     if not path.is_file():
         return None
@@ -131,7 +135,7 @@ def read_trained_items(folder: Path) -> TrainedItems | None:
         if isinstance(error, InputError):
             raise
         raise _damaged(path, at) from error
-    filled = (replace(run, items=tuple(own)) for run, own in zip(runs, items, strict=True))
+    filled = (replace(run, items=tuple(its_items)) for run, its_items in zip(runs, items, strict=True))
     return TrainedItems(tuple(filled), unknown)
 
 
@@ -159,63 +163,61 @@ def _damaged(path: Path, number: int) -> InputError:
 
 
 @dataclass(frozen=True)
-class TestSet:
+class EvaluatedItems:
     """A test set, and the corpus that it is of."""
 
     corpus: Corpus
     items: Sequence[Item]
     every: Sequence[Item]
-    """All items of the corpus, of whatever split."""
+    """All items of the corpus, of every split."""
     speakers_apart: bool
     """Whether its split is drawn so that no speaker is in two of its parts."""
 
 
-def overlap(record: TrainedItems, tested: TestSet) -> Overlap:
-    """What of a test set is in a record: by id within one corpus, by content between two."""
+def overlap(record: TrainedItems, tested: EvaluatedItems) -> Overlap:
+    """The part of a test set that is in a record: by id within one corpus, by content between two."""
     trained, spoken = set[int](), set[int]()
     runs, unchecked = dict[str, None](), dict.fromkeys(record.unknown)
     for run in record.runs:
-        own = _same_corpus(run, tested)
-        places = _by_id(run, tested) if own else _by_content(run, tested)
-        heard = _by_speaker(run, tested) if own and tested.speakers_apart else set[int]()
-        if places or heard:
+        is_same = _same_corpus(run, tested)
+        positions = _by_id(run, tested) if is_same else _by_content(run, tested)
+        by_speaker = _by_speaker(run, tested) if is_same and tested.speakers_apart else set[int]()
+        if positions or by_speaker:
             runs[run.name] = None
-        if not own and (silent := sum(not item.content for item in run.items)):
+        if not is_same and (silent := sum(not item.content for item in run.items)):
             lost = f"the sound of {silent} of the {len(run.items)} items of run {run.name} was not at hand"
             unchecked[f"{lost}: whether they are among these items is not known"] = None
-        trained |= places
-        spoken |= heard
+        trained |= positions
+        spoken |= by_speaker
     of = len(tested.items)
     return Overlap(len(trained), len(spoken - trained), of, tuple(runs), unchecked=tuple(unchecked))
 
 
-def _by_id(run: TrainedRun, tested: TestSet) -> set[int]:
+def _by_id(run: TrainedRun, tested: EvaluatedItems) -> set[int]:
     ids = {item.id for item in run.items}
     return {at for at, item in enumerate(tested.items) if item.id in ids}
 
 
-def _by_speaker(run: TrainedRun, tested: TestSet) -> set[int]:
-    known = {item.speaker for item in run.items if item.split == "train" and item.speaker is not None}
-    return {at for at, item in enumerate(tested.items) if speaker_digest(item.speaker) in known}
+def _by_speaker(run: TrainedRun, tested: EvaluatedItems) -> set[int]:
+    speakers = {item.speaker for item in run.items if item.split == "train" and item.speaker is not None}
+    return {at for at, item in enumerate(tested.items) if speaker_digest(item.speaker) in speakers}
 
 
-def _by_content(run: TrainedRun, tested: TestSet) -> set[int]:
-    own = contents(tested.items)
-    found = trained_among(tested.items, own, [item.content for item in run.items])
-    return {at for at, seen in enumerate(found) if seen}
+def _by_content(run: TrainedRun, tested: EvaluatedItems) -> set[int]:
+    contained = trained_among(tested.items, contents(tested.items), [item.content for item in run.items])
+    return {at for at, is_trained in enumerate(contained) if is_trained}
 
 
 def same_item(record: TrainedItems, item: Item) -> tuple[TrainedRun, TrainedItem] | None:
-    """The first item of a record that holds the same as this one, however short its text is."""
-    own = contents([item])
+    """The first item of a record with the content of this one, however short its text is; None without."""
+    [content] = contents([item])
     for run in record.runs:
-        known = [seen.content for seen in run.items]
-        if (place := first_alike(own[0], known)) is not None:
-            return run, run.items[place]
+        if (position := first_alike(content, [trained.content for trained in run.items])) is not None:
+            return run, run.items[position]
     return None
 
 
-def _same_corpus(run: TrainedRun, tested: TestSet) -> bool:
+def _same_corpus(run: TrainedRun, tested: EvaluatedItems) -> bool:
     """Whether ids mean the same items: by the corpus's name, or where that does not say it, by a sample's contents."""
     corpus = tested.corpus
     if run.corpus != corpus.name:
@@ -225,7 +227,7 @@ def _same_corpus(run: TrainedRun, tested: TestSet) -> bool:
     by_id = {item.id: item for item in tested.every}
     step = max(1, len(run.items) // SAMPLE)
     sample = run.items[::step]
-    there = [(item, by_id[item.id]) for item in sample if item.id in by_id]
-    pairs = zip(there, contents([item for _, item in there]), strict=True)
+    shared = [(item, by_id[item.id]) for item in sample if item.id in by_id]
+    pairs = zip(shared, contents([item for _, item in shared]), strict=True)
     alike = sum(same_content(item.content, content) for (item, _), content in pairs)
     return alike >= SAME_SHARE * len(sample) if sample else False

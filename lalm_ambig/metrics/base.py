@@ -1,11 +1,11 @@
-"""A metric is a function of sums over items, so that one formula serves everything.
+"""The interface of a metric: a function of sums over items, so that one formula serves every use.
 
-`statistics` turns each item into a row of numbers; `reduce` turns the rows' (weighted) sum into the value.
-Adding up is exact under any number of processes (torchmetrics state with `sum`), and a bootstrap of R
-resamples is one matrix product of the resampling counts [R, item] with the rows [item, statistic].
+`statistics` turns each item into a row of numbers, and `reduce` turns the sum of the rows into the value. The sum can
+be weighted. It is exact under any number of processes (a torchmetrics state with `sum`). A bootstrap of R resamples is
+one matrix product of resampling counts [R, item] and rows [item, statistic].
 
-To add one, write a subclass in any file of this room, one of your own or an existing one; `all_metrics()` finds it.
-A mean over items is an `ItemMean` with one method, `per_item`.
+To add a metric, write a subclass in any file of this room; `all_metrics()` finds it. A mean over items is an `ItemMean`
+with one method, `per_item`.
 """
 
 from abc import ABC, abstractmethod
@@ -24,24 +24,25 @@ from lalm_ambig.core.distributions import check_distribution
 
 @dataclass(frozen=True)
 class Answers:
-    """Predictions of which some could not be read."""
+    """Predictions, some of which could not be read."""
 
     predicted_dist: Float[Tensor, "item category"]
     """Uniform where the response could not be read."""
     parsed: Bool[Tensor, " item"]
+    """False where the response could not be read."""
 
 
 class DistributionMetric(torchmetrics.Metric, ABC):
     """A metric of predicted against target distributions, accumulated in float64.
 
-    The state is named after the metric: a `MetricCollection` merges metrics for good whose states have equal
-    names and happen to be equal after the first batch (the JS divergence and the KL of a perfect one).
+    The state is named after the metric. A `MetricCollection` merges metrics for good whose states have one name and are
+    equal after the first batch, as those of the JS divergence and the KL are for perfect predictions.
     """
 
     name: ClassVar[str]
-    """States the convention: `js_div_bits`, `r2_pearson_item`, …"""
+    """A name that states the convention: `js_div_bits`, `r2_pearson_item`, …"""
     label: ClassVar[str]
-    """For a table's head."""
+    """The head of its column in a table."""
     higher_is_better: ClassVar[bool | None]
     is_differentiable = False
     full_state_update = False
@@ -60,12 +61,20 @@ class DistributionMetric(torchmetrics.Metric, ABC):
     def statistics(
         self, label_dist: Float[Tensor, "item category"], predicted_dist: Float[Tensor, "item category"]
     ) -> Float[Tensor, "item statistic"]:
-        """One finite row of numbers per item, whose sum over items is enough to compute the metric."""
+        """Rows whose sum over items is enough to compute the metric.
+
+        Args:
+            label_dist: The targets, in float64.
+            predicted_dist: The predictions, in float64.
+
+        Returns:
+            One row per item; all numbers are finite.
+        """
 
     def unanswered(self, label_dist: Float[Tensor, "item category"]) -> Float[Tensor, "item statistic"]:
-        """Rows of items whose response could not be read: those of the uniform distribution.
+        """The rows of items whose response could not be read: those of the uniform distribution.
 
-        Metrics of a label override it, so that no label is right.
+        Metrics of a label override this, so that no label is right.
         """
         return self.statistics(label_dist, torch.full_like(label_dist, 1 / label_dist.shape[-1]))
 
@@ -75,19 +84,25 @@ class DistributionMetric(torchmetrics.Metric, ABC):
         predicted_dist: Float[Tensor, "item category"],
         parsed: Bool[Tensor, " item"] | None = None,
     ) -> Float[Tensor, "item statistic"]:
-        """`statistics` of the items that could be read, `unanswered` of the others; None: all could."""
-        found = self.statistics(label_dist, predicted_dist)
+        """`statistics` of the items that could be read, and `unanswered` of the others.
+
+        Args:
+            label_dist: The targets.
+            predicted_dist: The predictions.
+            parsed: False where the response could not be read; None means that all could.
+        """
+        rows = self.statistics(label_dist, predicted_dist)
         if parsed is None or bool(parsed.all()):
-            return found
-        return torch.where(parsed[:, None], found, self.unanswered(label_dist))
+            return rows
+        return torch.where(parsed[:, None], rows, self.unanswered(label_dist))
 
     @abstractmethod
     def reduce(self, sums: Float[Tensor, "*batch statistic"]) -> Float[Tensor, "*batch"]:
-        """The metric's value from sums of rows, for any number of resamples at once; NaN where undefined."""
+        """The metric's value from sums of rows, for any number of resamples at once; NaN where it is undefined."""
 
     @property
     def sums(self) -> Float[Tensor, " statistic"]:
-        """The sum of all rows added so far; float64 again if a module around the metric was cast to half."""
+        """The sum of all rows added so far, in float64 even if a module around the metric was cast to half."""
         sums: Tensor = getattr(self, self._state)
         return sums.double()
 
@@ -97,9 +112,15 @@ class DistributionMetric(torchmetrics.Metric, ABC):
         predicted_dist: Float[Tensor, "item category"],
         parsed: Bool[Tensor, " item"] | None = None,
     ) -> None:
-        """Add a batch of items. Raises ValueError naming the row that is not a distribution.
+        """Add a batch of items.
 
-        `parsed` is False on items whose response could not be read; None: all could.
+        Args:
+            label_dist: The targets.
+            predicted_dist: The predictions.
+            parsed: False where the response could not be read; None means that all could.
+
+        Raises:
+            ValueError: A row is not a distribution; the message names it.
         """
         check_distribution(label_dist, "target")
         check_distribution(predicted_dist, "predicted")
@@ -135,11 +156,11 @@ def with_count(values: Float[Tensor, " item"]) -> Float[Tensor, "item 2"]:
 
 
 def mean_of(sums: Float[Tensor, "*batch 2"]) -> Float[Tensor, "*batch"]:
-    """The mean from sums of `counted` rows; NaN without items."""
+    """The mean from sums of `with_count` rows; NaN without items."""
     return sums[..., 0] / sums[..., 1]
 
 
 def all_metrics(n_categories: int) -> list[DistributionMetric]:
-    """One instance of every metric in this package, by name."""
+    """One instance of every metric in this room, sorted by name."""
     classes = classes_of(lalm_ambig.metrics, DistributionMetric)
     return [cls(n_categories) for cls in sorted(classes.values(), key=lambda cls: cls.name)]

@@ -13,7 +13,7 @@ from lalm_ambig.data.datamodule import DataModule, MethodNeeds
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.trained_items import (
     FILE,
-    TestSet,
+    EvaluatedItems,
     TrainedItem,
     TrainedItems,
     TrainedRun,
@@ -63,11 +63,11 @@ def allowed_in(words: Sequence[str]) -> tuple[list[str], bool]:
     return [word for word in words if word != FLAG], FLAG in words
 
 
-def test_set(data: DataModule, portion: Portion) -> TestSet:
+def test_set(data: DataModule, portion: Portion) -> EvaluatedItems:
     """Return a split of data that is read, as a test set."""
     corpus = data.corpus
     apart = corpus.draws_speakers_apart
-    return TestSet(corpus, data.items(portion), data.prepared.items(), speakers_apart=apart)
+    return EvaluatedItems(corpus, data.items(portion), data.prepared.items(), speakers_apart=apart)
 
 
 def overlap_of(record: TrainedItems, data: DataModule, portion: Portion) -> Overlap:

@@ -13,7 +13,7 @@ from lalm_ambig.corpora.preparing.prepared import prepare
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.trained_items import (
     FILE,
-    TestSet,
+    EvaluatedItems,
     TrainedItem,
     TrainedItems,
     TrainedRun,
@@ -46,10 +46,10 @@ def rows(
     return open_corpus("jsonl", path)
 
 
-def of(corpus: Corpus, split: Split = "test") -> TestSet:
+def of(corpus: Corpus, split: Split = "test") -> EvaluatedItems:
     prepared = prepare(corpus, quiet=True)
     apart = corpus.draws_speakers_apart
-    return TestSet(corpus, list(prepared.items(split)), prepared.items(), speakers_apart=apart)
+    return EvaluatedItems(corpus, list(prepared.items(split)), prepared.items(), speakers_apart=apart)
 
 
 def trained_on(corpus: Corpus, name: str = "r") -> TrainedItems:
