@@ -63,7 +63,7 @@ def allowed_in(words: Sequence[str]) -> tuple[list[str], bool]:
     return [word for word in words if word != FLAG], FLAG in words
 
 
-def test_set(data: DataModule, portion: Portion) -> EvaluatedItems:
+def evaluated_items(data: DataModule, portion: Portion) -> EvaluatedItems:
     """Return a split of data that is read, as a test set."""
     corpus = data.corpus
     apart = corpus.draws_speakers_apart
@@ -80,7 +80,7 @@ def overlap_of(record: TrainedItems, data: DataModule, portion: Portion) -> Over
     """
     if not record.runs:  # nothing has to be read for that
         return Overlap(0, 0, len(data.items(portion)), unchecked=record.unknown)
-    return overlap(record, test_set(data, portion))
+    return overlap(record, evaluated_items(data, portion))
 
 
 def record_of_run(run: RunFolder) -> TrainedItems:
