@@ -1,8 +1,8 @@
-"""Base models with ears: an audio encoder whose features take the places of placeholder tokens in the prompt.
+"""Base models with an audio encoder, whose features replace placeholder tokens in the prompt.
 
-Whatever the family, a clip is heard on its own frames, never on silence that fills a window, and each row of a batch
-must hold as many placeholders as its clips have features: a model's own forward may shift a neighbour's audio there
-(Qwen2.5-Omni's does, without a word).
+In every family a clip is encoded on its own frames, not on silence that fills a window. Each row of a batch must hold
+as many placeholders as its clips have features: otherwise a model's own forward may shift a neighbour's audio, as
+Qwen2.5-Omni's does without an error.
 """
 
 import hashlib
@@ -40,22 +40,22 @@ from lalm_ambig.policies.weights.weight_files import check_weight_files
 
 
 class AudioModel(Policy):
-    """A checkpoint with an audio encoder beside its decoder, from a hub id or a folder (safetensors)."""
+    """A checkpoint with an audio encoder and a decoder, from a hub id or a folder (safetensors)."""
 
     family: str
     """Name of the model family, for messages."""
     model_class: Any
-    """The transformers class that reads it."""
+    """The transformers class of the checkpoint."""
     downloads_gb: Mapping[str, float] = {}
-    """What there is to fetch for hub ids of the family."""
+    """Download size of the family's hub ids in GB."""
     tail_frames: int = 0
-    """Silent mel frames that the encoder needs behind a clip."""
+    """Silent mel frames that the encoder needs after a clip."""
     extractor: Any
-    """The feature extractor: samples to log-mel frames."""
+    """The feature extractor, from samples to log-mel frames."""
     chat_settings: ChatSettings = ChatSettings()
-    """What the chat template is given beside the user's turn."""
+    """Further arguments of the chat template."""
     window_frames: int
-    """Longest clip in mel frames: what the checkpoint takes, and no more than corpora are cut to."""
+    """Longest clip in mel frames: the checkpoint's window, but at most the length that corpora are cut to."""
 
     def __init__(self, path: str, *, adapter: Adapter, dtype: DType, attention: Attention) -> None:
         super().__init__(adapter)
@@ -63,21 +63,26 @@ class AudioModel(Policy):
 
     @abstractmethod
     def load_front(self, source: str) -> tuple[Any, Any]:
-        """The tokenizer, with its chat template, and the feature extractor."""
+        """Read the tokenizer, with its chat template, and the feature extractor."""
 
     @abstractmethod
     def encode_audio(self, frames: Sequence[Tensor]) -> list[Float[Tensor, "audio_token channel"]]: ...
 
     @abstractmethod
     def window_features(
-        self, mel: Float[Tensor, "clip mel frame"], own: Int[Tensor, "clip frame"]
+        self, mel: Float[Tensor, "clip mel frame"], mask: Int[Tensor, "clip frame"]
     ) -> list[Float[Tensor, "_ channel"]]:
-        """Features by transformers' own encoder from its own input (see `mel.padded_window`)."""
+        """Features by transformers' own encoder from its own input (see `mel.padded_window`).
+
+        Args:
+            mel: Log-mel frames of the padded window.
+            mask: 1 on a clip's frames, 0 on padding.
+        """
 
     def reference_features(self, clips: Sequence[Float[Tensor, " _"]]) -> list[Float[Tensor, "_ channel"]]:
-        """What `encode_audio` must equal: the features by transformers' own path, on the extractor's whole window."""
-        mel, own = padded_window(self.extractor, clips)
-        return self.window_features(mel.to(self.device), own.to(self.device))
+        """Features by transformers' own path on the padded window; `encode_audio` must equal them."""
+        mel, mask = padded_window(self.extractor, clips)
+        return self.window_features(mel.to(self.device), mask.to(self.device))
 
     def project(self, features: Float[Tensor, "audio_token channel"]) -> Float[Tensor, "audio_token model"]:
         """Encoder features as input embeddings."""
@@ -121,7 +126,7 @@ class AudioModel(Policy):
         return saved_dtype(self.checkpoint()) if asked == "auto" else asked
 
     def checkpoint(self) -> str:
-        """Folder or hub id to read from."""
+        """The folder or hub id of the checkpoint."""
         return locate(self.path)
 
     def check_reachable(self) -> None:
@@ -138,7 +143,7 @@ class AudioModel(Policy):
         return self.base.model.audio_tower
 
     def train(self, mode: bool = True) -> "AudioModel":
-        """Training mode for what is trained; a frozen encoder stays in evaluation mode, so features stay equal."""
+        """Set training mode; a frozen encoder stays in evaluation mode, so that its features do not change."""
         super().train(mode)
         if self.loaded and not self.adapter.trains_tower:
             self.tower.eval()
@@ -162,26 +167,26 @@ class AudioModel(Policy):
 
     def native_states(
         self, ids: Int[Tensor, " token"], clip_s: float
-    ) -> tuple[Segment, Int[Tensor, " whole"], Float[Tensor, "whole channel"]]:
-        """As every policy; sound goes in on the encoder's whole window, as transformers prepares it."""
+    ) -> tuple[Segment, Int[Tensor, " all"], Float[Tensor, "all channel"]]:
+        """As `Policy.native_states`; the audio is on the padded window, as transformers prepares it."""
         if not clip_s:
             return super().native_states(ids, clip_s)
         count = round(clip_s * RATE_HZ)
         clip = 0.1 * torch.randn(count, generator=torch.Generator().manual_seed(0))
         frames = self.log_mel(clip).to(self.device)
-        heard = torch.full((self.audio_tokens(frames),), self.audio_token_id, device=self.device)
-        whole = torch.cat([ids[:2], heard, ids[2:]])
-        mel, own = padded_window(self.extractor, [clip])
+        placeholders = torch.full((self.audio_tokens(frames),), self.audio_token_id, device=self.device)
+        all_ids = torch.cat([ids[:2], placeholders, ids[2:]])
+        mel, mask = padded_window(self.extractor, [clip])
         states, _ = self.native_forward(
-            input_ids=whole[None],
-            attention_mask=torch.ones_like(whole)[None],
+            input_ids=all_ids[None],
+            attention_mask=torch.ones_like(all_ids)[None],
             input_features=mel.to(self.device, self.tower.dtype),
-            feature_attention_mask=own.to(self.device),
+            feature_attention_mask=mask.to(self.device),
             use_cache=False,
         )
-        tokens = Tokens(whole[None], torch.ones_like(whole, dtype=torch.bool)[None])
+        tokens = Tokens(all_ids[None], torch.ones_like(all_ids, dtype=torch.bool)[None])
         embeddings = self.embed(tokens, Audio(rows=(0,), frames=(frames,), encoded=False))
-        return Segment(embeddings[0]), whole, states[0]
+        return Segment(embeddings[0]), all_ids, states[0]
 
     def log_mel(self, samples: Float[Tensor, " sample"]) -> Float[Tensor, "mel frame"]:
         longest = self.window_frames * self.extractor.hop_length
@@ -199,34 +204,39 @@ class AudioModel(Policy):
         return digest.hexdigest()
 
     def embed(self, tokens: Tokens, audio: Audio | None = None) -> Float[Tensor, "item token channel"]:
-        """Text embeddings, with each clip's features in the places of its row's audio tokens.
+        """Text embeddings, with each clip's features in place of its row's audio tokens.
 
-        InputError where a row's tokens and features differ in number.
+        Raises:
+            InputError: A row has another number of audio tokens than of features.
         """
         embeddings = self.embed_ids(tokens.ids)
-        places = tokens.ids == self.audio_token_id
+        is_audio = tokens.ids == self.audio_token_id
         clips = () if audio is None else audio.frames
         features = list(clips) if audio is None or audio.encoded else self.encode_audio(clips)
         rows = () if audio is None else audio.rows
-        refuse_miscount(places, rows, features)
+        refuse_miscount(is_audio, rows, features)
         if not features:
             return embeddings
         in_order = [features[n] for n in sorted(range(len(rows)), key=lambda n: rows[n])]
         projected = self.project(torch.cat(in_order).to(self.device))
-        return embeddings.masked_scatter(places.unsqueeze(-1), projected.to(embeddings.dtype))
+        return embeddings.masked_scatter(is_audio.unsqueeze(-1), projected.to(embeddings.dtype))
 
 
 def refuse_miscount(
-    places: Bool[Tensor, "item token"], rows: Sequence[int], features: Sequence[Tensor]
+    is_audio: Bool[Tensor, "item token"], rows: Sequence[int], features: Sequence[Tensor]
 ) -> None:
-    """InputError for the first row that has more or fewer audio tokens than its clips have features."""
-    heard = [0] * len(places)
+    """Refuse a batch with a row that has another number of audio tokens than of features.
+
+    Raises:
+        InputError: For the first such row.
+    """
+    features_per_row = [0] * len(is_audio)
     for row, clip in zip(rows, features, strict=True):
-        heard[row] += len(clip)
-    for row, (expected, found) in enumerate(zip(places.sum(1).tolist(), heard, strict=True)):
-        if expected != found:
+        features_per_row[row] += len(clip)
+    for row, (tokens, count) in enumerate(zip(is_audio.sum(1).tolist(), features_per_row, strict=True)):
+        if tokens != count:
             raise InputError(
-                f"item {row} of the batch has {expected} audio tokens for {found} features:",
+                f"item {row} of the batch has {tokens} audio tokens for {count} features:",
                 where="policy",
                 remedy="its prompt was made for another clip, or was cut.",
             )

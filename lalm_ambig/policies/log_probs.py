@@ -1,4 +1,4 @@
-"""Log-probabilities of given tokens from hidden states, without ever holding all logits of all tokens."""
+"""Log-probabilities of given tokens from hidden states, without all logits of all tokens in memory at once."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from lalm_ambig.policies.attention.native_forward import LogitTransform
 from lalm_ambig.policies.weights.sharding import call_as_forward
 
 LOGITS_AT_ONCE = 4_000_000
-"""Logits held at a time (16 MB in float32): rows a chunk are this over the vocabulary."""
+"""Logits held at a time (16 MB in float32); a chunk has this number over the vocabulary of rows."""
 
 
 def token_log_probs(
@@ -21,18 +21,29 @@ def token_log_probs(
     temperature: float = 1.0,
     transform: LogitTransform | None = None,
 ) -> Float[Tensor, " row"]:
-    """log softmax(transform(head(hidden)) / temperature) at `ids`, in nats, float32.
+    r"""Log-probability $\log \mathrm{softmax}(f(z) / T)_y$ of each row's token $y$, in nats, float32.
 
-    With a frozen plain head one pass over the vocabulary gives the value and the gradient with respect to `hidden`;
-    otherwise (a trained head, a wrapped one) the logits are made and kept by autograd.
+    A frozen plain head takes one pass over the vocabulary for the value and the gradient with respect to `hidden`.
+    Otherwise autograd holds the logits.
+
+    Args:
+        head: The output head; $z$ is its product with `hidden`.
+        hidden: Hidden state that predicts each token.
+        ids: The tokens $y$.
+        temperature: $T$.
+        transform: $f$, what the model does to its head's product; None for nothing.
+
+    >>> head = nn.Linear(1, 2, bias=False).requires_grad_(False)
+    >>> round(token_log_probs(head, torch.zeros(1, 1), torch.tensor([0])).item(), 4)
+    -0.6931
     """
     transform = transform or LogitTransform()
     plain = type(head) is nn.Linear and not any(p.requires_grad for p in head.parameters())
     if plain and hidden.numel():
         return call_as_forward(
             head,
-            lambda own, rows, tokens: _OnePass.apply(
-                rows, own.weight, own.bias, (tokens, temperature, transform)
+            lambda called, rows, tokens: _OnePass.apply(
+                rows, called.weight, called.bias, (tokens, temperature, transform)
             ),
             hidden,
             ids,
@@ -42,8 +53,10 @@ def token_log_probs(
 
 
 class _OnePass(torch.autograd.Function):
-    """The derivative of log p(y) with respect to a row h is Σ_v (1[v = y] − p_v) f′(z_v) W_v / T, where logits are f of
-    the head's products z: made while p is at hand."""
+    r"""Values and gradients in one pass over the vocabulary.
+
+    $\partial \log p_y / \partial h = \sum_v (1[v = y] - p_v) f'(z_v) W_v / T$ is computed while $p$ is in memory.
+    """
 
     @staticmethod
     def forward(
@@ -65,13 +78,15 @@ class _OnePass(torch.autograd.Function):
                 part = slice(start, start + rows)
                 logits = (hidden[part].to(dtype) @ head.T).float()
                 logits = transform(logits if bias is None else logits + bias.float())
-                own = transform.slope(logits) if needed and not transform.is_identity else None
+                derivative = transform.slope(logits) if needed and not transform.is_identity else None
                 logits.div_(temperature)
                 log_sum = logits.logsumexp(-1)
                 values[part] = logits.gather(1, ids[part, None])[:, 0] - log_sum
                 if slopes is not None:
                     shares = logits.sub_(log_sum[:, None]).exp_()
-                    slopes[part] = (_slopes(shares, ids[part], head, own) / temperature).to(hidden.dtype)
+                    slopes[part] = (_slopes(shares, ids[part], head, derivative) / temperature).to(
+                        hidden.dtype
+                    )
         if slopes is not None:
             ctx.save_for_backward(slopes)
         return values
@@ -82,23 +97,23 @@ class _OnePass(torch.autograd.Function):
         return gradients[0][:, None].to(slopes.dtype) * slopes, None, None, None
 
 
-def _slopes(shares: Tensor, ids: Tensor, head: Tensor, own: Tensor | None) -> Tensor:
-    """Σ_v (1[v = y] − p_v) f′(z_v) W_v; `own` holds f′(z_v), None where it is 1 everywhere."""
-    if own is None:
+def _slopes(shares: Tensor, ids: Tensor, head: Tensor, derivative: Tensor | None) -> Tensor:
+    """Σ_v (1[v = y] − p_v) f′(z_v) W_v; `derivative` holds f′(z_v), None if it is 1 everywhere."""
+    if derivative is None:
         return head[ids] - shares.to(head.dtype) @ head
-    weighted = -shares * own
-    weighted.scatter_add_(1, ids[:, None], own.gather(1, ids[:, None]))
+    weighted = -shares * derivative
+    weighted.scatter_add_(1, ids[:, None], derivative.gather(1, ids[:, None]))
     return weighted.to(head.dtype) @ head
 
 
 def _compute_dtype(hidden: Tensor) -> torch.dtype:
-    """The type that a linear layer would compute in here."""
+    """The type in which a linear layer computes here."""
     kind = hidden.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
 
 
 def some_logits(head: nn.Module, hidden: Tensor, token_ids: Tensor) -> Tensor:
-    """The head's products for a few tokens, in float32: as many rows of its weight, never the vocabulary."""
+    """Products of the head for a few tokens, in float32, from these rows of its weight only."""
     weight: Any = head.weight
     bias: Any = head.bias
     with torch.autocast(hidden.device.type, enabled=False):  # which would round the product to bf16

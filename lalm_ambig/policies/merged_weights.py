@@ -1,8 +1,8 @@
-"""Decoding with LoRA folded into the weights, on a CPU in oneDNN's blocked layout: fewer and faster products a step.
+"""Decoding with LoRA merged into the weights, on a CPU in oneDNN's blocked layout: fewer and faster products per step.
 
-Only in float32: a fold into bfloat16 weights would round most of a small update away. The values differ from the
-unfolded ones by rounding only. The blocked layout goes through private operators of torch; where they are missing, the
-folded weights are used as they are.
+Only in float32: merged into bfloat16 weights, most of a small update would be rounded away. The values differ from the
+unmerged ones by rounding only. The blocked layout goes through private operators of torch; where they are missing, the
+merged weights are used as they are.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from lalm_ambig.policies.base import Policy
 
 FEWEST_ROWS = 2
-"""Under this many rows a plain product reads its weights as fast."""
+"""With fewer rows a plain product is as fast."""
 
 
 @contextmanager
@@ -25,8 +25,8 @@ def merged_for_decoding(policy: Policy, *, rows: int) -> Iterator[None]:
     """Inside, every linear layer of the decoder and its head is one product; without gradients.
 
     Args:
-        policy: It must not be trained, switched off or saved inside.
-        rows: Rows of a decode step, for which the layout is chosen.
+        policy: Its adapter must not be trained, switched off or saved inside.
+        rows: Rows per decode step, for which the layout is chosen.
     """
     if not _worthwhile(policy, rows):
         yield
@@ -34,7 +34,7 @@ def merged_for_decoding(policy: Policy, *, rows: int) -> Iterator[None]:
     layers = _linear_layers(policy)
     try:
         for layer in layers:
-            layer.forward = _product(*_folded(layer), rows=rows)
+            layer.forward = _product(*_merged(layer), rows=rows)
         yield
     finally:
         for layer in layers:
@@ -48,9 +48,9 @@ def _worthwhile(policy: Policy, rows: int) -> bool:
 
 
 def _linear_layers(policy: Policy) -> list[Any]:
-    """The decoder's linear layers, a LoRA layer standing for the one inside it, and the head.
+    """The decoder's linear layers and the head; a LoRA layer represents the layer inside it.
 
-    Left as they are: layers of other classes, and LoRA that is more than a term added to a weight (DoRA, a bias of B).
+    Layers of other classes are left out, and LoRA that is more than a term added to a weight (DoRA, a bias of B).
     """
     every = [*policy.language_model.modules(), policy.base.get_output_embeddings()]
     lora = [layer for layer in every if isinstance(layer, LoraLayer)]
@@ -60,15 +60,15 @@ def _linear_layers(policy: Policy) -> list[Any]:
 
 
 def _is_a_sum(layer: Any) -> bool:
-    """Whether a LoRA layer is a plain linear layer with B·A added to its weight, and nothing else."""
+    """Whether a LoRA layer only adds B·A to the weight of a plain linear layer."""
     if not isinstance(layer, LoraLinear) or type(layer.get_base_layer()) is not nn.Linear:
         return False
     active = [name for name in layer.active_adapters if name in layer.lora_A]
     return not any(name in layer.lora_variant or layer.lora_bias[name] for name in active)
 
 
-def _folded(layer: Any) -> tuple[Tensor, Tensor | None]:
-    """Weight and bias of a layer as one product, its active adapters added in."""
+def _merged(layer: Any) -> tuple[Tensor, Tensor | None]:
+    """Weight, with the active adapters added, and bias of a layer."""
     if not isinstance(layer, LoraLinear):
         return layer.weight.detach(), layer.bias
     base: Any = layer.get_base_layer()

@@ -1,7 +1,7 @@
-"""Whose model a config.json describes: one that writes text, one of a policy with ears, or another kind.
+"""The kind of model that a config.json describes: one that writes text, one that takes audio, or another.
 
-`AutoModelForCausalLM` reads more than what writes text from left to right: it gives an encoder a fresh head, and
-takes a classifier for the model it was made from.
+`AutoModelForCausalLM` reads more than models that write text from left to right: it gives an encoder a fresh head, and
+reads a classifier as the model that it was made from.
 """
 
 import re
@@ -24,12 +24,16 @@ OTHER_HEADS = re.compile(
     r"For(Sequence|Token|Audio|Image|Video)Classification|ForQuestionAnswering|ForMaskedLM|ForMultipleChoice|"
     r"ForNextSentencePrediction|ForPreTraining|ForCTC|ForSequenceRegression|RewardModel"
 )
-"""In names of classes whose head scores or fills in, and writes nothing."""
+"""Names of classes whose head scores or fills in, but writes no text."""
 CHAT = "Give a chat model that writes text from left to right."
 
 
 def check_text_model(source: str, config: Mapping[str, Any]) -> None:
-    """InputError unless the settings are those of a model that `AutoModelForCausalLM` reads as a writer of text."""
+    """Accept only settings of a model that writes text and that `AutoModelForCausalLM` reads.
+
+    Raises:
+        InputError: Any other kind of model.
+    """
     kind = config["model_type"]
     if policy := audio_policy_file(config):
         raise InputError(
@@ -57,7 +61,11 @@ def check_text_model(source: str, config: Mapping[str, Any]) -> None:
 
 
 def check_audio_model(source: str, config: Mapping[str, Any], model_class: Any) -> None:
-    """InputError unless the settings are those of that class, by themselves or inside a whole model's."""
+    """Accept only settings of that class, alone or as a part of a larger model's.
+
+    Raises:
+        InputError: Any other kind of model.
+    """
     wanted = model_class.config_class.model_type
     kind = config["model_type"]
     if wanted in _kinds(config):
@@ -72,14 +80,14 @@ def check_audio_model(source: str, config: Mapping[str, Any], model_class: Any) 
 
 
 def audio_policy_file(config: Mapping[str, Any]) -> str | None:
-    """The configuration file of the policy with ears that reads such a checkpoint; None where no policy does."""
-    found = [file for kind, file in _policies_with_ears().items() if kind in _kinds(config)]
-    return found[0] if found else None
+    """Configuration file of the audio policy that reads such a checkpoint; None if there is none."""
+    files = [file for kind, file in _audio_policies().items() if kind in _kinds(config)]
+    return files[0] if files else None
 
 
 @cache
-def _policies_with_ears() -> dict[str, str]:
-    """Files in configs/policy by the type of model that their policy reads."""
+def _audio_policies() -> dict[str, str]:
+    """Files in configs/policy by the model type of their policy."""
     from lalm_ambig import policies
     from lalm_ambig.policies.audio_model import AudioModel
 
@@ -91,7 +99,7 @@ def _policies_with_ears() -> dict[str, str]:
 
 
 def _kinds(config: Mapping[str, Any]) -> set[str]:
-    """The type of a model, and those of its parts but for the ears alone and the decoder alone."""
+    """Model types of a configuration and of its thinker part."""
     parts = [value for key, value in config.items() if isinstance(value, Mapping) and key == "thinker_config"]
     return {str(part.get("model_type")) for part in [config, *parts]}
 
@@ -109,7 +117,7 @@ def _has_senses(config: Mapping[str, Any]) -> bool:
 
 
 def _default(config: Mapping[str, Any], name: str) -> Any:
-    """A setting as written, or as the class has it."""
+    """A setting of the file, or else the default of its class."""
     if name in config:
         return config[name]
     try:

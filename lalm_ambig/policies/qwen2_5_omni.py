@@ -1,8 +1,8 @@
-"""Qwen2.5-Omni's Thinker: the half that hears, reads and writes text. Talker and vocoder are never loaded.
+"""Qwen2.5-Omni's Thinker, which takes audio and text and writes text. Talker and vocoder are never loaded.
 
-Its encoder works on chunks of two seconds and never sees padding, so here own frames save only the spectrum of the
-silence up to 300 s. Positions have three axes, equal without pictures. Its own forward does not compare audio tokens
-with features, and shifts the next item's audio where they differ: `embed` refuses that.
+Its encoder works on chunks of two seconds and sees no padding. Positions have three axes, which are equal without
+pictures. Its own forward does not compare the number of audio tokens with that of features, and shifts the next item's
+audio if they differ: `embed` refuses that.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,14 +44,14 @@ class Qwen2_5Omni(AudioModel):
         """
         Args:
             path: Hub id or folder of the checkpoint (safetensors).
-            adapter: What is trained. `full` (paper B) trains the language model and the audio encoder, never the
-                vision encoder, which nothing here looks through.
-            dtype: Of the base weights; `auto` takes the checkpoint's.
+            adapter: What is trained. `full` (SHALA-LLM) trains the language model and the audio encoder, never the
+                vision encoder, which is not used here.
+            dtype: Type of the base weights; `auto` takes the checkpoint's.
             attention: transformers' attention implementation.
-            template_arguments: What the chat template is given by name: {enable_thinking: false} where it knows that.
-            date: Today's date, for a chat template that asks for it (YYYY-MM-DD). It is fixed, so that a run gives
-                the same numbers on any day, and is kept with the run's settings.
-            system: What the system's turn says; by default the chat template's own.
+            template_arguments: Further arguments of the chat template, such as {enable_thinking: false}.
+            date: Today's date (YYYY-MM-DD), for a chat template that asks for it. It is fixed, so that a run gives
+                the same numbers on any day, and is saved with the run's settings.
+            system: Text of the system turn; by default the chat template's own.
         """
         super().__init__(path, adapter=adapter or Adapter(), dtype=dtype, attention=attention)
         self.chat_settings = ChatSettings(template_arguments or {}, date, system)
@@ -69,7 +69,7 @@ class Qwen2_5Omni(AudioModel):
         return tokenizer, AutoFeatureExtractor.from_pretrained(source, trust_remote_code=False)
 
     def load(self) -> None:
-        """As every policy; what no text or sound passes through stays frozen under full fine-tuning too."""
+        """As `Policy.load`; modules that are not used for text or sound stay frozen under full fine-tuning, too."""
         super().load()
         for unused in (self.base.model.visual, self.tower.audio_bos_eos_token):
             unused.requires_grad_(False)
@@ -82,19 +82,19 @@ class Qwen2_5Omni(AudioModel):
         return positions.expand(3, *positions.shape)
 
     def encode_audio(self, frames: Sequence[Tensor]) -> list[Float[Tensor, "audio_token channel"]]:
-        """The encoder's own forward on the clips one behind the other."""
+        """The encoder's own forward on the concatenated clips."""
         lengths = torch.tensor([f.shape[-1] for f in frames], device=self.device)
         mel = torch.cat([f.to(self.device) for f in frames], dim=-1)
         states = self.tower(mel, feature_lens=lengths).last_hidden_state
         return list(states.split(feature_counts(lengths)[1].tolist()))
 
     def window_features(
-        self, mel: Float[Tensor, "clip mel frame"], own: Int[Tensor, "clip frame"]
+        self, mel: Float[Tensor, "clip mel frame"], mask: Int[Tensor, "clip frame"]
     ) -> list[Float[Tensor, "_ channel"]]:
-        heard = self.base.model.get_audio_features(mel, feature_attention_mask=own)
-        return list(heard.last_hidden_state.split(feature_counts(own.sum(-1))[1].tolist()))
+        encoded = self.base.model.get_audio_features(mel, feature_attention_mask=mask)
+        return list(encoded.last_hidden_state.split(feature_counts(mask.sum(-1))[1].tolist()))
 
     def save(self, folder: Path) -> None:
         super().save(folder)
         if self.adapter.method == "full":
-            self.extractor.save_pretrained(folder)  # a whole checkpoint, which `path` can name
+            self.extractor.save_pretrained(folder)  # a complete checkpoint, which `path` can name

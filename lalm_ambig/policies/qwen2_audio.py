@@ -50,17 +50,17 @@ class Qwen2Audio(AudioModel):
         """
         Args:
             path: Hub id or folder of the checkpoint (safetensors).
-            adapter: What is trained; paper A's LoRA by default.
-            dtype: Of the base weights; `auto` takes the checkpoint's.
+            adapter: What is trained; by default the LoRA of the ambiguity-aware LALM.
+            dtype: Type of the base weights; `auto` takes the checkpoint's.
             attention: transformers' attention implementation.
             standardise_audio: Train a fresh projector on features with mean 0 and deviation 1 over the training
-                clips, at the scale of the token embeddings. Only for a checkpoint whose projector is untrained: it
-                replaces its weights. Saved adapters have this folded in and load anywhere.
-            template_arguments: What the chat template is given by name: {enable_thinking: false} where it knows that.
-            date: Today's date, for a chat template that asks for it (YYYY-MM-DD). It is fixed, so that a run gives
-                the same numbers on any day, and is kept with the run's settings.
-            system: What the system's turn says; by default the chat template's own.
-            tags: Around reasoning and answer, for a checkpoint that was trained with its own.
+                clips, at the scale of the token embeddings. Only for a checkpoint whose projector is untrained, for
+                its weights are replaced. Saved adapters contain the standardisation and load anywhere.
+            template_arguments: Further arguments of the chat template, such as {enable_thinking: false}.
+            date: Today's date (YYYY-MM-DD), for a chat template that asks for it. It is fixed, so that a run gives
+                the same numbers on any day, and is saved with the run's settings.
+            system: Text of the system turn; by default the chat template's own.
+            tags: The tags around reasoning and answer, for a checkpoint that was trained with others.
         """
         super().__init__(path, adapter=adapter or Adapter(), dtype=dtype, attention=attention)
         self.standardise_audio = standardise_audio
@@ -82,7 +82,7 @@ class Qwen2Audio(AudioModel):
     def load_base(self) -> tuple[Any, Any]:
         tokenizer, model = super().load_base()
         projector = model.model.multi_modal_projector.float()  # small, and trained more often than not
-        projector.register_forward_pre_hook(_in_its_own_type)
+        projector.register_forward_pre_hook(_to_weight_dtype)
         return tokenizer, model
 
     @property
@@ -108,16 +108,16 @@ class Qwen2Audio(AudioModel):
         return [row[:n] for row, n in zip(states, tokens.tolist(), strict=True)]
 
     def window_features(
-        self, mel: Float[Tensor, "clip mel frame"], own: Int[Tensor, "clip frame"]
+        self, mel: Float[Tensor, "clip mel frame"], mask: Int[Tensor, "clip frame"]
     ) -> list[Float[Tensor, "_ channel"]]:
         mel = mel.to(self.tower.conv1.weight.dtype)
-        positions, tokens = feature_counts(own.sum(-1))
-        mask = self._seeing_first(mel.new_zeros(len(mel), mel.shape[-1] // 2, 1), positions)
-        states = self.tower(mel, attention_mask=mask).last_hidden_state
+        positions, tokens = feature_counts(mask.sum(-1))
+        seen = self._seeing_first(mel.new_zeros(len(mel), mel.shape[-1] // 2, 1), positions)
+        states = self.tower(mel, attention_mask=seen).last_hidden_state
         return [row[:n] for row, n in zip(states, tokens.tolist(), strict=True)]
 
     def _seeing_first(self, states: Float[Tensor, "clip position channel"], positions: Tensor) -> Any:
-        """The encoder's mask: everything sees as many positions of its clip as are not padding."""
+        """The encoder's attention mask: all positions see the clip's positions and no padding."""
         seen = torch.arange(states.shape[1], device=states.device)[None] < positions[:, None]
         return create_bidirectional_mask(
             config=self.tower.config, inputs_embeds=states, attention_mask=seen.long()
@@ -129,7 +129,7 @@ class Qwen2Audio(AudioModel):
         return projected
 
     def standardise(self, mean: Float[Tensor, " channel"], deviation: Float[Tensor, " channel"]) -> None:
-        """Start the trained projector anew on standardised features, with outputs at the embeddings' scale."""
+        """Restart the trained projector on standardised features, with outputs at the scale of the embeddings."""
         embeddings = self.base.get_input_embeddings().weight
         scale = float(embeddings.float().square().mean().sqrt())
         projector = self._trained_projector()
@@ -160,10 +160,10 @@ class Qwen2Audio(AudioModel):
         finally:
             projector.linear = linear
         if self.adapter.method == "full":
-            self.processor.save_pretrained(folder)  # a whole checkpoint, which `path` can name
+            self.processor.save_pretrained(folder)  # a complete checkpoint, which `path` can name
 
 
-def _in_its_own_type(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """A module's inputs in the type of its weights, as the encoder's are not where these are of two bytes."""
-    own = next(module.parameters()).dtype
-    return tuple(given.to(own) for given in inputs)
+def _to_weight_dtype(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Cast a module's inputs to the type of its weights; an encoder of two bytes gives others."""
+    dtype = next(module.parameters()).dtype
+    return tuple(value.to(dtype) for value in inputs)

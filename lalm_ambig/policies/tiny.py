@@ -1,6 +1,6 @@
-"""The embedded default: a small random model of Qwen2-Audio's class which the project makes itself, in seconds.
+"""The default policy: a small random model of Qwen2-Audio's class that the project makes itself, in seconds.
 
-It needs no network and no GPU. Nothing has trained it, so it knows no language: it is for demonstrations and tests.
+It needs no network and no GPU. It is untrained and knows no language: it is for demonstrations and tests.
 """
 
 import hashlib
@@ -64,7 +64,7 @@ class Tiny(Qwen2Audio):
         """
         Args:
             adapter: What is trained.
-            seed: Of the random weights.
+            seed: Seed of the random weights.
             standardise_audio: As for `Qwen2Audio`.
         """
         super().__init__("tiny", adapter=adapter, dtype="float32", standardise_audio=standardise_audio)
@@ -79,7 +79,7 @@ class Tiny(Qwen2Audio):
 
 
 def build(seed: int) -> Path:
-    """The folder of the model of that seed, made on first use and found again later."""
+    """The folder of the model with that seed, made on first use."""
     recipe = (
         f"{TEXT_CONFIG}{AUDIO_CONFIG}{CHAT_TEMPLATE}{seed}{WORDS.read_text()}{Path(__file__).read_text()}"
     )
@@ -111,8 +111,8 @@ def _write(folder: Path, seed: int) -> None:
 def make_tokenizer(words: list[str]) -> Any:
     """A byte-level BPE in which each word, with a space before it, is one token, and any other text is bytes.
 
-    The merges spell every word from its space onwards, so no word can take a piece of another: the tokenizer is the
-    same on every machine, with nothing trained.
+    The merges spell every word from its space onwards, so no word can take a piece of another. Nothing is trained, so
+    the tokenizer is the same on every machine.
     """
     to_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False)
     spaced = [f" {word}" for word in words]

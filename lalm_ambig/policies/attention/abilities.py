@@ -1,4 +1,4 @@
-"""What a loaded checkpoint can do, as its self-check has found it, and the parts of a policy that passes use."""
+"""What a loaded checkpoint can do, as measured by its self-check, and the part of a policy that passes need."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from torch import Tensor
 from lalm_ambig.policies.attention.native_forward import IDENTITY_TRANSFORM, LogitTransform
 
 Batching = Literal["padded", "equal", "single"]
-"""Which texts can be computed together: those of any lengths, padded; only those of equal length; none."""
+"""Texts that can be computed together: of any lengths, padded; of equal length only; none (`single`)."""
 Decoding = Literal["padded", "equal", "single", "never"]
-"""Which responses can go on together from the model's own cache; `never`: not even one, so that every token is computed
-from the whole text again."""
+"""Responses that can continue together from the model's own cache. `never`: not even one, so that each token is
+computed from the full text again."""
 
 
 TEXTS = {
@@ -31,48 +31,48 @@ RESPONSES = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was tried, and how it came out."""
+    """One trial of the self-check and its result."""
 
     name: str
     ok: bool
     detail: str
-    """With its numbers."""
+    """The result with its numbers."""
 
 
 @dataclass(frozen=True)
 class Abilities:
-    """What a checkpoint can do on this device, in this type, with this attention."""
+    """Abilities of a checkpoint on this device, in this type, with this attention."""
 
     shares: bool = False
-    """Whether texts can lie behind one another in one row, what they share computed once."""
+    """Whether several texts can share one row, with their common tokens computed once."""
     batching: Batching = "padded"
     decoding: Decoding = "padded"
     logit_transform: LogitTransform = IDENTITY_TRANSFORM
-    """What the class does to its head's product."""
+    """What the class does to the product of its head."""
     longest_shared: int | None = None
-    """Tokens of the longest text for which sharing is exact; None for any."""
+    """Longest text in tokens for which sharing is exact; None for no limit."""
     longest_row: int | None = None
-    """Tokens of the longest row for which sharing is exact; None for any."""
+    """Longest row in tokens for which sharing is exact; None for no limit."""
     rotary_limit: int | None = None
-    """Tokens beyond which a text has other rotary frequencies, which a class then gives to its whole batch; None where
-    they never change."""
+    """Length in tokens above which a text has other rotary frequencies, which a class then gives to its entire batch;
+    None if they never change."""
     untrainable: str = ""
-    """Why gradients do not reach what would be trained, in one line; empty where they do."""
+    """Why gradients do not reach the trained weights, in one line; empty if they do."""
     reason: str = ""
-    """Why texts cannot share a row, in one line; empty where they can."""
+    """Why texts cannot share a row, in one line; empty if they can."""
     findings: tuple[Finding, ...] = ()
 
     def shares_texts_of(self, tokens: int, *, row: int) -> bool:
-        """Whether texts of at most so many tokens may share a row of so many."""
+        """Whether texts of at most `tokens` tokens may share a row of `row` tokens."""
         short = self.longest_shared is None or tokens <= self.longest_shared
         return self.shares and short and (self.longest_row is None or row <= self.longest_row)
 
     def batches(self, lengths: Sequence[int]) -> list[list[int]]:
-        """Which of several texts are computed together."""
+        """Groups of texts that are computed together, as indices."""
         return self._groups(lengths, self.batching)
 
     def decoded_together(self, lengths: Sequence[int]) -> list[list[int]]:
-        """Which of several texts go on together; as good as any where none can."""
+        """Groups of texts that continue together, as indices; under `never` any grouping is right."""
         return self._groups(lengths, "padded" if self.decoding == "never" else self.decoding)
 
     def _groups(self, lengths: Sequence[int], batching: Batching) -> list[list[int]]:
@@ -85,7 +85,7 @@ class Abilities:
 
     @property
     def notes(self) -> list[str]:
-        """What a user should know: the slower ways that were taken, and why."""
+        """Lines for the user on the slower ways that are taken, and why."""
         notes = []
         if not self.shares and self.reason:
             notes.append(f"prompts are not shared but computed for each response: {self.reason}")
@@ -94,7 +94,7 @@ class Abilities:
 
 
 def equal_groups(values: Sequence[int]) -> list[list[int]]:
-    """Positions of equal values, in the order in which these first occur."""
+    """Indices of equal values, in the order of first occurrence."""
     groups: dict[int, list[int]] = {}
     for position, value in enumerate(values):
         groups.setdefault(value, []).append(position)
@@ -103,7 +103,7 @@ def equal_groups(values: Sequence[int]) -> list[list[int]]:
 
 @runtime_checkable
 class SupportsPasses(Protocol):
-    """The parts of a policy that passes over texts use."""
+    """The part of a policy that passes over texts need."""
 
     @property
     def abilities(self) -> Abilities: ...

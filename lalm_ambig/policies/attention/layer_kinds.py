@@ -1,5 +1,5 @@
-"""The parts of a decoder by their kind: its layers, their linear layers, routers, fused experts, and linear layers on
-which an adapter would do nothing.
+"""The parts of a decoder by their kind: its layers, linear layers, routers, fused experts, and linear layers on which
+an adapter would have no effect.
 """
 
 import inspect
@@ -19,11 +19,11 @@ from lalm_ambig.policies.attention.native_forward import ANOTHER
 LINEAR = (nn.Linear, Conv1D)
 """Conv1D is GPT-2's linear layer: its weight is transposed."""
 ROUTER = re.compile(r"router|gating|topk", re.IGNORECASE)
-"""In names of modules and classes that choose experts."""
+"""Pattern in names of modules and classes that choose experts."""
 EXPERT_COUNTS = re.compile(r"(num|n|moe_num)_(local_|routed_)?experts")
-"""Settings that say how many experts a layer chooses from."""
+"""Settings with the number of experts that a layer chooses from."""
 WEIGHT_READ = r"self\.{name}\.weight\b(?!\.(dtype|device|shape|ndim|data)\b|\[)"
-"""In a class's source: the weight of its layer `name` goes somewhere without the layer being called."""
+"""Pattern in a class's source: the weight of its layer `name` is used without calling the layer."""
 
 
 def decoder_layers(decoder: nn.Module, description: str) -> nn.ModuleList:
@@ -43,28 +43,28 @@ def decoder_layers(decoder: nn.Module, description: str) -> nn.ModuleList:
 
 
 def decoder_blocks(decoder: nn.Module) -> dict[str, nn.Module]:
-    """The decoder's layers by name, in order: what its lists of modules hold, where that is more than one linear layer.
+    """The decoder's layers by name, in order: the members of its module lists that are more than a linear layer.
 
-    A list inside a layer (experts) is a part of it.
+    A list inside a layer (experts) is a part of that layer.
     """
-    found: dict[str, nn.Module] = {}
+    layers: dict[str, nn.Module] = {}
     for name, module in decoder.named_modules():
-        inside = any(name.startswith(f"{block}.") for block in found)
+        inside = any(name.startswith(f"{block}.") for block in layers)
         if isinstance(module, nn.ModuleList) and not inside:
             blocks = {f"{name}.{n}": block for n, block in module.named_children()}
-            found |= {n: block for n, block in blocks.items() if not isinstance(block, LINEAR)}
-    return found
+            layers |= {n: block for n, block in blocks.items() if not isinstance(block, LINEAR)}
+    return layers
 
 
 def linear_layers(decoder: nn.Module) -> dict[str, nn.Module]:
-    """Linear layers inside the decoder's layers, by name inside the decoder, each module once."""
+    """Linear layers inside the decoder's layers by their name in the decoder, each module once."""
     blocks = tuple(f"{name}." for name in decoder_blocks(decoder))
     named = decoder.named_modules()
     return {name: m for name, m in named if isinstance(m, LINEAR) and name.startswith(blocks)}
 
 
 def linear_layer_names(block: nn.Module) -> list[str]:
-    """Names of linear layers, one that an adapter wraps under the name it had before."""
+    """Names of a block's linear layers; one inside an adapter has its original name."""
     names: list[str] = []
     for name, module in block.named_modules():
         inside = any(name.startswith(f"{outer}.") for outer in names)
@@ -75,7 +75,7 @@ def linear_layer_names(block: nn.Module) -> list[str]:
 
 
 def no_effect_reason(model: Any, decoder: nn.Module, name: str, *, called: bool) -> str | None:
-    """Why an adapter on a linear layer would do nothing, or is refused; None where it would act."""
+    """Why an adapter on a linear layer would have no effect, or is refused; None if it would act."""
     parent, _, leaf = name.rpartition(".")
     classes: list[Any] = [type(decoder.get_submodule(parent)), type(decoder)]
     if _weight_is_read(classes[0], leaf):
@@ -95,10 +95,10 @@ _PLAIN: Any = LoraConfig()
 
 
 def moved_to_experts(model: Any, leaf: str) -> bool:
-    """Whether PEFT moves an adapter meant for linear layers of that name to fused experts.
+    """Whether PEFT moves an adapter for linear layers of that name to fused experts.
 
-    It does so for families whose experts were layers of that name in transformers 4, and leaves out the layers that
-    have the name today: dense and shared feed-forward parts.
+    It does so for families whose experts were layers of that name in transformers 4. The layers that have the name
+    today, dense and shared feed-forward parts, would get no adapter.
     """
     config = LoraConfig(target_modules=[leaf])
     try:
@@ -120,7 +120,7 @@ def is_router(decoder: nn.Module, name: str, counts: set[int]) -> bool:
 
 
 def expert_counts(model: Any) -> set[int]:
-    """Numbers of experts in the configuration, and 1, the width of the gate of a shared expert; empty without any."""
+    """Numbers of experts in the configuration, and 1, the width of a shared expert's gate; empty if there are none."""
     settings = model.config.get_text_config().to_dict()
     for inner in [value for value in settings.values() if isinstance(value, dict)]:
         settings = inner | settings
@@ -140,7 +140,7 @@ def _weight_is_read(parent: Any, leaf: str) -> bool:
 
 @cache
 def _weight_is_changed(decoder: Any, layer: str) -> bool:
-    """Whether the decoder's own code multiplies a layer's weight in place; an adapter beside it stays as it was."""
+    """Whether the decoder's own code multiplies a layer's weight in place; an adapter beside it stays unchanged."""
     try:
         source = inspect.getsource(decoder)
     except (OSError, TypeError):
@@ -149,14 +149,14 @@ def _weight_is_changed(decoder: Any, layer: str) -> bool:
 
 
 def fused_experts(decoder: nn.Module, counts: set[int]) -> list[str]:
-    """Parameters outside linear layers that hold a matrix for each expert: as a third axis, or one below the other."""
+    """Parameters outside linear layers that hold a matrix per expert: on a third axis, or stacked."""
     blocks = tuple(f"{name}." for name in decoder_blocks(decoder))
-    found = []
+    names = []
     for name, parameter in decoder.named_parameters():
         parent = name.rpartition(".")[0]
         if not name.startswith(blocks) or isinstance(decoder.get_submodule(parent), LINEAR):
             continue
         stacked = parameter.ndim == 3 and len(parameter) in counts
         if stacked or (parameter.ndim > 1 and ".experts." in name and counts):
-            found.append(name)
-    return found
+            names.append(name)
+    return names

@@ -1,8 +1,8 @@
-"""A class's own forward up to its head: what every other way of computing hidden states must equal.
+"""The model class's own forward up to its head; every other way of computing hidden states must equal it.
 
-A decoder of transformers is not always what its head reads: some classes hand out a whole model as their decoder, some
+The decoder's output is not always the head's input. Some classes return a complete model as their decoder, some
 transform the states before the head, some need token ids beside embeddings. So the class's own `forward` is called,
-with a stand-in where the head is: it keeps what the head would have been given, and no logits are computed.
+with a stand-in for the head: it stores the head's input, and no logits are computed.
 """
 
 import inspect
@@ -17,20 +17,24 @@ from torch import Tensor, nn
 from lalm_ambig.core.errors import InputError
 
 STATES = ("cache", "state", "mems")
-"""Under which names a class hands out what decoding goes on from, and takes it back."""
+"""Names under which classes return the state of decoding, and take it back."""
 GRID = (0.01, -40.0, -9.0, -2.0, -0.5, 0.25, 1.0, 3.0, 17.0, 60.0)
-"""Values that are sent through what a class does behind its head; the first is too small for any cap to bend."""
+"""Values that are sent through the class's code after its head; the first is too small for any cap to change."""
 FAITHFUL = 1e-4
-"""How far, as a share of the value, what was found behind a head may be from what the class computes."""
+"""Largest relative difference between a fitted transform and the class's own values."""
 
 
 ANOTHER = "Give another checkpoint: docs/families.md lists those that are known to work."
-"""What to do where a class cannot be used."""
+"""Remedy for a class that cannot be used."""
 
 
 @dataclass(frozen=True)
 class LogitTransform:
-    """What a class makes of its head's product z: `cap · tanh(scale · z / cap)`, or `scale · z` without a cap."""
+    r"""Logits from the product $z$ of the head: $c \tanh(s z / c)$ with a cap $c$, or $s z$ without one.
+
+    >>> LogitTransform(scale=2.0)(torch.tensor([1.0])).tolist()
+    [2.0]
+    """
 
     scale: float = 1.0
     cap: float | None = None
@@ -57,38 +61,36 @@ IDENTITY_TRANSFORM = LogitTransform()
 
 
 class StandIn(nn.Module):
-    """In a head's place: keeps its input, and returns one column that stands for logits."""
+    """A stand-in for the head: it stores its input and returns one column in place of logits."""
 
     def __init__(self, head: nn.Module, column: Tensor | None = None) -> None:
         super().__init__()
         self._head = [head]  # in a list, so that it is no part of this module
         self.column = column
-        self.given: Tensor | None = None
+        self.input: Tensor | None = None
 
     @property
     def weight(self) -> Any:
-        """The head's, whose type some classes look at."""
+        """The head's weight, whose type some classes read."""
         return self._head[0].weight
 
     @property
     def bias(self) -> Any:
-        """The head's."""
+        """The head's bias."""
         return getattr(self._head[0], "bias", None)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        self.given = hidden
+        self.input = hidden
         return hidden[..., :1] if self.column is None else self.column
 
 
 class NativeForward:
-    """A model's own forward, its head left out."""
+    """A model's own forward without its head."""
 
     def __init__(self, model: Any) -> None:
         """
         Args:
             model: A causal language model of transformers.
-
-        Raises InputError where it has no head that could be found.
         """
         self.model = model
         parameters = inspect.signature(model.forward).parameters
@@ -107,30 +109,31 @@ class NativeForward:
                 where="policy.path",
                 remedy=ANOTHER,
             )
-        found: nn.Module = head
-        return found
+        module: nn.Module = head
+        return module
 
     def __call__(self, **inputs: Any) -> tuple[Tensor, dict[str, Any]]:
-        """What the head would be given [row, token, channel], and what decoding goes on from.
+        """The head's input [row, token, channel], and the state from which decoding continues.
 
-        Inputs that this class's forward does not know by name are left out, but for `layout`.
+        Inputs that are no arguments of this class's forward are left out, except `layout`.
         """
-        known = {k: v for k, v in inputs.items() if v is not None and (k in self.takes or k == "layout")}
+        accepted = {k: v for k, v in inputs.items() if v is not None and (k in self.takes or k == "layout")}
         with self._stood_in() as stand_in:
-            out = self.model(**known, **({"return_dict": True} if "return_dict" in self.takes else {}))
-        assert stand_in.given is not None, "the class's forward does not call its head"
-        return stand_in.given, {name: out[name] for name in STATES if name in out and out[name] is not None}
+            out = self.model(**accepted, **({"return_dict": True} if "return_dict" in self.takes else {}))
+        assert stand_in.input is not None, "the class's forward does not call its head"
+        return stand_in.input, {name: out[name] for name in STATES if name in out and out[name] is not None}
 
     def logit_transform(self, ids: Tensor) -> LogitTransform:
-        """What the class does to its head's products, found by sending known values through its own code.
+        """Fit what the class does to its head's products, by sending a grid of values through its own code.
 
-        Raises InputError where that is neither a scale nor a soft cap: such logits could not be had from single rows.
+        Raises:
+            InputError: It is neither a scale nor a soft cap, so logits cannot be computed from single rows of the head.
         """
         values = torch.tensor(GRID, device=ids.device)
-        found = self._answer(ids, values)
-        if found is not None:
-            for candidate in _candidates(values, found):
-                if torch.allclose(candidate(values), found, rtol=FAITHFUL, atol=FAITHFUL):
+        logits = self._answer(ids, values)
+        if logits is not None:
+            for candidate in _candidates(values, logits):
+                if torch.allclose(candidate(values), logits, rtol=FAITHFUL, atol=FAITHFUL):
                     return candidate
         raise InputError(
             f"{type(self.model).__name__} does more behind its head than scaling or capping its logits, which a "
@@ -141,14 +144,14 @@ class NativeForward:
 
     @torch.no_grad()
     def logits(self, ids: Tensor) -> Tensor:
-        """Logits [token, vocabulary] of a text by the class's whole forward."""
+        """Logits [token, vocabulary] of a text by the class's forward, head included."""
         out = self.model(input_ids=ids[None], **({"use_cache": False} if "use_cache" in self.takes else {}))
-        found: Tensor = out.logits[0]
-        return found
+        logits: Tensor = out.logits[0]
+        return logits
 
     @torch.no_grad()
     def _answer(self, ids: Tensor, values: Tensor) -> Tensor | None:
-        """Logits of the last token where its products are `values`; None where the class changes their number."""
+        """Logits of the last token if its products are `values`; None if the class changes their number."""
         column = values.expand(*ids.shape, len(values))
         with self._stood_in(column):
             out = self.model(input_ids=ids, **({"use_cache": False} if "use_cache" in self.takes else {}))
@@ -158,7 +161,7 @@ class NativeForward:
     @contextmanager
     def _stood_in(self, column: Tensor | None = None) -> Iterator[StandIn]:
         head = self.head
-        parent, name = self._found(head)
+        parent, name = self._parent_of(head)
         stand_in = StandIn(head, column)
         parent._modules[name] = stand_in
         try:
@@ -166,8 +169,8 @@ class NativeForward:
         finally:
             parent._modules[name] = head
 
-    def _found(self, head: nn.Module) -> tuple[nn.Module, str]:
-        """The module that holds the head, and under which name; looked for again where it was exchanged."""
+    def _parent_of(self, head: nn.Module) -> tuple[nn.Module, str]:
+        """The module that holds the head, and the head's name in it; searched again if the head was exchanged."""
         if self._place is None or self._place[0]._modules.get(self._place[1]) is not head:
             places = [
                 (parent, name)
@@ -185,16 +188,16 @@ class NativeForward:
         return self._place
 
 
-def _candidates(values: Tensor, found: Tensor) -> Iterator[LogitTransform]:
-    """What could lead from these values to those: nothing, a scale, a soft cap, both."""
+def _candidates(values: Tensor, logits: Tensor) -> Iterator[LogitTransform]:
+    """Transforms that could lead from the values to the logits: identity, a scale, a soft cap, both."""
     yield LogitTransform()
-    yield LogitTransform(float((found / values).mean()))
-    for scale in (1.0, float(found[0] / values[0])):
-        yield LogitTransform(scale, _cap(scale * float(values[-1]), float(found[-1])))
+    yield LogitTransform(float((logits / values).mean()))
+    for scale in (1.0, float(logits[0] / values[0])):
+        yield LogitTransform(scale, _cap(scale * float(values[-1]), float(logits[-1])))
 
 
 def _cap(product: float, logit: float) -> float:
-    """c such that c · tanh(product / c) = logit, by bisection; the logit itself where a large product saturates."""
+    """c such that c · tanh(product / c) = logit, by bisection; the logit itself if a large product saturates."""
     low, high = abs(logit), 1e6
     for _ in range(200):
         middle = (low + high) / 2

@@ -1,7 +1,7 @@
-"""The plain way: every text by itself, in batches that the model can take, by its own mask and cache.
+"""The plain way: each text by itself, in batches that the model can take, by the model's own mask and cache.
 
-It makes no assumption about how a model mixes tokens, so it holds for recurrent and convolution layers too. What a
-model does not get right in a padded batch, its self-check has found, and is not asked of it.
+It makes no assumption about how a model mixes tokens, so it also holds for recurrent and convolution layers. Texts that
+the model gets wrong together, according to its self-check, are not batched.
 """
 
 from collections.abc import Sequence
@@ -16,16 +16,16 @@ from lalm_ambig.policies.attention.tree import Segment
 
 
 def plain_states(policy: SupportsPasses, texts: Sequence[Segment]) -> list[Float[Tensor, "_ channel"]]:
-    """Hidden states of every text's tokens, each text seeing itself only."""
-    found = {n: text.embeddings for n, text in enumerate(texts)}
+    """Hidden states of each text's tokens; a text sees only itself."""
+    states_of = {n: text.embeddings for n, text in enumerate(texts)}
     filled = [n for n, text in enumerate(texts) if len(text)]
     for group in policy.abilities.batches([len(texts[n]) for n in filled]):
         rows = [filled[n] for n in group]
         group_texts = [texts[n] for n in rows]
         embeddings, ids, mask = pad_texts(policy, group_texts, side="right")
         states = policy.hidden(embeddings, mask, ids=ids, has_padding=_ragged(group_texts))
-        found.update((n, own[: len(texts[n])]) for n, own in zip(rows, states, strict=True))
-    return list(found.values())
+        states_of.update((n, row[: len(texts[n])]) for n, row in zip(rows, states, strict=True))
+    return list(states_of.values())
 
 
 def _ragged(texts: Sequence[Segment]) -> bool:
@@ -33,37 +33,41 @@ def _ragged(texts: Sequence[Segment]) -> bool:
 
 
 def path_states(policy: SupportsPasses, segments: Sequence[Segment]) -> list[Float[Tensor, "_ channel"]]:
-    """Hidden states of each segment of a tree, every path from root to leaf computed by itself."""
+    """Hidden states of each segment of a tree; each path from root to leaf is computed by itself."""
     paths: list[list[int]] = []
     for index, segment in enumerate(segments):
         paths.append([index] if segment.parent is None else [*paths[segment.parent], index])
     inner = {segment.parent for segment in segments}
     leaves = [path for path in paths if path[-1] not in inner]
-    found: dict[int, Tensor] = {}
-    texts = [_whole(segments, path) for path in leaves]
+    states_of: dict[int, Tensor] = {}
+    texts = [_joined(segments, path) for path in leaves]
     for path, states in zip(leaves, plain_states(policy, texts), strict=True):
         parts = torch.split(states, [len(segments[n]) for n in path])
-        found |= dict(zip(path, parts, strict=True))
-    return [found[index] for index in range(len(segments))]
+        states_of |= dict(zip(path, parts, strict=True))
+    return [states_of[index] for index in range(len(segments))]
 
 
-def _whole(segments: Sequence[Segment], path: Sequence[int]) -> Segment:
+def _joined(segments: Sequence[Segment], path: Sequence[int]) -> Segment:
     """The segments of a path as one text."""
-    whole = segments[path[0]]
+    text = segments[path[0]]
     for index in path[1:]:
-        whole = whole.followed_by(segments[index])
-    return whole
+        text = text.followed_by(segments[index])
+    return text
 
 
 def pad_texts(
     policy: SupportsPasses, texts: Sequence[Segment], *, side: str
 ) -> tuple[Float[Tensor, "row token channel"], Int[Tensor, "row token"] | None, Tensor]:
-    """Texts as a rectangle: embeddings, ids where all of them say theirs, and the mask that is True on tokens."""
+    """Texts as a rectangle.
+
+    Returns:
+        Embeddings; token ids if all texts have them, otherwise None; and the mask, True on tokens.
+    """
     embeddings = pad_sequence([text.embeddings for text in texts], batch_first=True, padding_side=side)
-    known = [text.ids for text in texts if text.ids is not None]
+    ids_given = [text.ids for text in texts if text.ids is not None]
     ids = None
-    if len(known) == len(texts):
-        ids = pad_sequence(known, batch_first=True, padding_value=policy.pad_id, padding_side=side)
+    if len(ids_given) == len(texts):
+        ids = pad_sequence(ids_given, batch_first=True, padding_value=policy.pad_id, padding_side=side)
     lengths = torch.tensor([len(text) for text in texts], device=embeddings.device)
     places = torch.arange(embeddings.shape[1], device=embeddings.device)
     mask = places < lengths[:, None] if side == "right" else places >= embeddings.shape[1] - lengths[:, None]
@@ -71,13 +75,13 @@ def pad_texts(
 
 
 class PlainDecoding:
-    """Texts that go on token by token, by the model's own cache."""
+    """Texts that are continued token by token from the model's own cache."""
 
     def __init__(self, policy: SupportsPasses, texts: Sequence[Segment]) -> None:
         """
         Args:
             policy: A loaded policy.
-            texts: The beginning of each row; a row's own.
+            texts: The beginning of each row.
         """
         self.policy, self.texts = policy, list(texts)
         self.caches = policy.abilities.decoding != "never"
@@ -87,7 +91,7 @@ class PlainDecoding:
         self.states: list[dict[str, object]] = []
 
     def start(self) -> Float[Tensor, "row channel"]:
-        """The hidden state behind each text."""
+        """Hidden state of each text's last token."""
         if not self.caches:
             return self._again()
         found: dict[int, Tensor] = {}
@@ -103,7 +107,7 @@ class PlainDecoding:
         return self._in_order(found)
 
     def step(self, tokens: Int[Tensor, " row"]) -> Float[Tensor, "row channel"]:
-        """The hidden state behind these tokens, one a row."""
+        """Hidden state of these tokens, one per row."""
         if not self.caches:
             more = self.policy.embed_ids(tokens[:, None])
             added = [Segment(e, None, i[None]) for e, i in zip(more, tokens, strict=True)]

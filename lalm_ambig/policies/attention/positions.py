@@ -1,15 +1,15 @@
-"""How many tokens a decoder has positions for, as its configuration says it.
+"""Number of tokens for which a decoder has positions, from its configuration.
 
-Beyond them a table of learnt positions ends in an error of an index, and turned (rotary) positions are read without a
-word at angles that the model has never seen. Both are the same to us: an item must fit.
+Longer texts raise an index error in a table of learnt positions. Rotary positions give no error, but angles that the
+model has never seen. In both cases an item must fit.
 """
 
 from typing import Any
 
 NAMES = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "max_target_positions")
-"""Where families keep the number: nearly all in the first; gpt2, gptj, codegen and ctrl in `n_positions`; mpt and dbrx
-in `max_seq_len`; whisper's decoder in the last. `seq_length` and `context_length`, which old files of bloom and rwkv
-have, are not among them: these models have no positions."""
+"""Keys of the number in configurations. Nearly all families use the first; gpt2, gptj, codegen and ctrl `n_positions`;
+mpt and dbrx `max_seq_len`; whisper's decoder the last. `seq_length` and `context_length` of old bloom and rwkv files
+are left out: these models have no positions."""
 WITHOUT = frozenset(
     (
         *("mamba", "mamba2", "falcon_mamba", "rwkv", "xlstm"),  # recurrent: nothing counts positions
@@ -30,23 +30,23 @@ AFTER_PADDING = frozenset(
         "data2vec-text",
     )
 )
-"""Model types that count positions from behind the padding token's id on: so many fewer are left for the text."""
+"""Model types that count positions from after the padding token's id; that many fewer are left for the text."""
 STRETCHED = ("linear",)
 """Kinds of rotary scaling that multiply what the configuration states."""
 CHANGING = ("dynamic", "longrope")
-"""Kinds of rotary scaling that take other frequencies for a whole batch once one of its texts passes a limit, and may
-keep them for later ones: what a text says would depend on its neighbours, so texts stop at that limit."""
+"""Kinds of rotary scaling that change the frequencies of an entire batch once one of its texts exceeds a limit, and may
+keep them for later batches. A text's states would depend on its neighbours, so texts stop at that limit."""
 
 
 def position_limit(config: Any) -> int | None:
-    """Longest text of a decoder in tokens; None where it has no limit, or states none.
+    """Longest text of a decoder in tokens; None if it has no limit, or states none.
 
     mpt's bias by distance is a table of fixed length in transformers, so its number is a limit; falcon's is made to
     measure, so with `alibi` it has none. A hybrid that was made without positions (granitemoehybrid,
     `position_embedding_type` other than `rope`) has none either.
 
     Args:
-        config: A configuration of transformers; of a model with ears, that of its decoder is looked at.
+        config: A configuration of transformers; of an audio model the decoder's part is used.
     """
     text = config.get_text_config(decoder=True)
     kind = text.model_type
@@ -66,10 +66,10 @@ def position_limit(config: Any) -> int | None:
 
 
 def rotary_limit(config: Any) -> int | None:
-    """Tokens beyond which rotary frequencies change for a whole batch (see `CHANGING`); None where they never do."""
+    """Length in tokens above which rotary frequencies change for a batch (see `CHANGING`); None if they never do."""
     settings = config.get_text_config()
-    found = vars(settings).get("rope_parameters") or {}
-    kinds = [found] if "rope_type" in found else [kind for kind in found.values() if isinstance(kind, dict)]
+    rope = vars(settings).get("rope_parameters") or {}
+    kinds = [rope] if "rope_type" in rope else [kind for kind in rope.values() if isinstance(kind, dict)]
     limits = [
         kind.get("original_max_position_embeddings") or settings.max_position_embeddings
         for kind in kinds
@@ -79,8 +79,10 @@ def rotary_limit(config: Any) -> int | None:
 
 
 def _stretched(stated: int, rope: Any) -> int:
-    """Positions under rotary scaling, where the stated number is that without it. Only a scaling of all layers counts:
-    families that set one for each kind of layer (gemma3) state the number that comes out."""
+    """Positions under rotary scaling, if the stated number is that without it; otherwise 0.
+
+    Only a scaling of all layers counts: families with one per kind of layer (gemma3) state the scaled number.
+    """
     factor = rope.get("factor") if isinstance(rope, dict) else None
     if not isinstance(factor, int | float):
         return 0

@@ -1,4 +1,4 @@
-"""Keys and values of rollouts: every prompt's once, and each response's own behind it."""
+"""Keys and values of rollouts: those of each prompt once, and those of each response."""
 
 from collections.abc import Sequence
 
@@ -10,44 +10,44 @@ from torch.nn.utils.rnn import pad_sequence
 from lalm_ambig.policies.attention.tree import AttentionArguments, AttentionLayout
 
 FIRST_ROOM = 64
-"""Tokens of a response that the buffers hold at first; they double when full."""
+"""Initial capacity of a response's buffers in tokens; it doubles when they are full."""
 
 
 class RolloutCache(AttentionLayout):
-    """The state of K responses to each of G prompts, rows group by group: row g·K + k is response k of prompt g."""
+    """The state of K responses to each of G prompts; row g·K + k is response k to prompt g."""
 
     def __init__(
         self, packed: Sequence[tuple[Tensor, Tensor]], paths: Sequence[Sequence[slice]], *, group_size: int
     ) -> None:
         """
         Args:
-            packed: Keys and values of each layer [1, head, token, channel], those of all prompts in one row.
-            paths: Where each prompt's tokens lie in it; a common beginning is laid out for each of them.
-            group_size: Responses to each prompt, K.
+            packed: Keys and values of each layer [1, head, token, channel], with all prompts in one row.
+            paths: Slices of each prompt's tokens in that row; a common beginning is in every path.
+            group_size: Responses per prompt, K.
         """
         super().__init__()
         self.group_size = group_size
         self.prompts = [(_by_prompt(k, paths), _by_prompt(v, paths)) for k, v in packed]
         lengths = [sum(place.stop - place.start for place in path) for path in paths]
         self.prompt_lengths = torch.tensor(lengths).repeat_interleave(group_size)
-        """Tokens before each row's response."""
+        """Prompt tokens of each row."""
         longest = max(lengths)
         ragged = min(lengths) < longest
         absent = torch.arange(longest) >= torch.tensor(lengths)[:, None]
         self.absent = absent.repeat_interleave(group_size, 0)[:, None, None] if ragged else None
-        self.own: list[tuple[Tensor, Tensor]] = []
+        self.responses: list[tuple[Tensor, Tensor]] = []
         self.used = 0
         self.hidden: Bool[Tensor, "row 1 new token"] | None = None
-        """True where a new token may not see one of its own response; None where it sees all of them."""
+        """True where a new token may not see a token of its own response; None if it sees all of them."""
         self.positions: Int[Tensor, "row new"] = self.prompt_lengths[:, None]
-        """Of the new tokens, on their own paths."""
+        """Positions of the new tokens on their paths."""
 
     def advance(self, tokens: int) -> None:
-        """Keep the last new tokens: later ones come behind them."""
+        """Keep the newest tokens; later ones come after them."""
         self.used += tokens
 
     def expect(self, positions: Int[Tensor, "row new"]) -> None:
-        """A pass over new tokens at those positions is about to begin."""
+        """Prepare a pass over new tokens at these positions."""
         self.windows.clear()
         self.positions = positions
 
@@ -56,31 +56,34 @@ class RolloutCache(AttentionLayout):
     ) -> Tensor:
         rows, heads, new, width = query.shape
         groups, shared = rows // self.group_size, heads // key.shape[1]
-        own_keys, own_values = self._append(layer, key, value)
+        response_keys, response_values = self._append(layer, key, value)
         prompt_keys, prompt_values = self.prompts[layer]
         asked = (query * ask.scaling).reshape(
             rows, -1, shared * new, width
         )  # heads that share keys, as tokens
         to_prompt = self._spread(self._gather(asked, groups) @ prompt_keys.transpose(-1, -2), rows)
-        to_own = asked @ own_keys.transpose(-1, -2)
+        to_response = asked @ response_keys.transpose(-1, -2)
         if self.absent is not None:
             to_prompt = to_prompt.masked_fill(self.absent.to(query.device), -torch.inf)
         if self.hidden is not None:
-            to_own = to_own.masked_fill(self.hidden.repeat(1, 1, shared, 1), -torch.inf)
+            to_response = to_response.masked_fill(self.hidden.repeat(1, 1, shared, 1), -torch.inf)
         if ask.window is not None and int(self.positions.max()) >= ask.window:
-            beyond_prompt, beyond_own = (
+            beyond_prompt, beyond_response = (
                 mask.repeat(1, 1, shared, 1).to(query.device) for mask in self._beyond(ask.window, new)
             )
             to_prompt = to_prompt.masked_fill(beyond_prompt, -torch.inf)
-            to_own = to_own.masked_fill(beyond_own, -torch.inf)
-        weights = torch.cat([to_prompt, to_own], dim=-1).float().softmax(-1).to(value.dtype)
-        on_prompt, on_own = torch.split(weights, [to_prompt.shape[-1], to_own.shape[-1]], dim=-1)
-        out = self._spread(self._gather(on_prompt, groups) @ prompt_values, rows) + on_own @ own_values
+            to_response = to_response.masked_fill(beyond_response, -torch.inf)
+        weights = torch.cat([to_prompt, to_response], dim=-1).float().softmax(-1).to(value.dtype)
+        on_prompt, on_response = torch.split(weights, [to_prompt.shape[-1], to_response.shape[-1]], dim=-1)
+        out = (
+            self._spread(self._gather(on_prompt, groups) @ prompt_values, rows)
+            + on_response @ response_values
+        )
         spread: Tensor = out.reshape(rows, heads, new, value.shape[-1])
         return spread
 
     def _beyond(self, window: int, new: int) -> tuple[Tensor, Tensor]:
-        """True where a token of the prompt, and one of the response, lies outside of a new token's window."""
+        """Masks of prompt and response, True outside of a new token's window."""
         first = self.positions[:, None, :, None] - window + 1
         prompt = torch.arange(self.prompts[0][0].shape[2])
         used = self.prompt_lengths[:, None] + torch.arange(self.used)
@@ -88,7 +91,7 @@ class RolloutCache(AttentionLayout):
         return prompt < first, own[:, None, None, :] < first
 
     def _gather(self, rows: Tensor, groups: int) -> Tensor:
-        """[row, head, token, x] → [group, head, K · token, x]: the rows of a prompt, to meet its keys at once."""
+        """[row, head, token, x] → [group, head, K · token, x]: all rows of a prompt, for one product with its keys."""
         if self.group_size == 1:
             return rows
         _, heads, tokens, width = rows.shape
@@ -104,21 +107,21 @@ class RolloutCache(AttentionLayout):
         return split.transpose(1, 2).reshape(rows, heads, tokens // self.group_size, width)
 
     def _append(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """The new keys and values put behind the kept ones; all of them."""
+        """Append the new keys and values; returns all of the response's."""
         end = self.used + key.shape[2]
-        if layer == len(self.own):
-            self.own.append((_empty(key, FIRST_ROOM), _empty(value, FIRST_ROOM)))
-        held = self.own[layer]
+        if layer == len(self.responses):
+            self.responses.append((_empty(key, FIRST_ROOM), _empty(value, FIRST_ROOM)))
+        held = self.responses[layer]
         while held[0].shape[2] < end:
             held = tuple(torch.cat([buffer, torch.empty_like(buffer)], dim=2) for buffer in held)  # type: ignore[assignment]
-            self.own[layer] = held
+            self.responses[layer] = held
         for buffer, added in zip(held, (key, value), strict=True):
             buffer[:, :, self.used : end] = added
         return held[0][:, :, :end], held[1][:, :, :end]
 
 
 def _by_prompt(packed: Tensor, paths: Sequence[Sequence[slice]]) -> Tensor:
-    """[1, head, token of the row, channel] → [prompt, head, token, channel], filled up on the right."""
+    """[1, head, token of the row, channel] → [prompt, head, token, channel], padded on the right."""
     row = packed[0].transpose(0, 1)
     parts = [torch.cat([row[place] for place in path]) for path in paths]
     return pad_sequence(parts, batch_first=True).transpose(1, 2).contiguous()

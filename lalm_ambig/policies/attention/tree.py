@@ -1,10 +1,11 @@
-"""Several continuations behind one beginning, each token computed once: a tree of segments in one packed row.
+"""A tree of segments in one packed row: several continuations of one beginning, with each token computed once.
 
-A group of K responses to a prompt is a tree of one root and K children; C class names behind a response are C children
-of it. Every segment sees its ancestors and, causally, itself. There is no padding anywhere, so a batch of ragged texts
-costs its real tokens only. It works for a decoder whose tokens meet in attention layers only, all of which take their
-attention from transformers' interface: `install` puts ours there, which hands over to the configured one wherever no
-layout is given. Whether a model is of that kind is not assumed but tried out (see `self_check`).
+K responses to a prompt are a root with K children; C class names after a response are C children of it. Each segment
+sees its ancestors and, causally, itself. There is no padding, so texts of several lengths cost their real tokens only.
+
+This works for a decoder whose tokens meet only in attention layers that use transformers' attention interface.
+`enable_layout_attention` registers ours there, which calls the configured one if no layout is given. Whether a model is
+of that kind is tried out (see `self_check`).
 """
 
 from abc import ABC, abstractmethod
@@ -23,21 +24,21 @@ from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 PREFIX = "lalm_ambig_"
-"""Of our implementations' names: `lalm_ambig_sdpa` is ours on top of `sdpa`."""
+"""Prefix of our implementations' names: `lalm_ambig_sdpa` is ours on top of `sdpa`."""
 FEWEST_SHARED = 16
-"""Tokens from which the beginning that all prompts of a batch have in common is worth a segment of its own."""
+"""Shortest common beginning of a batch's prompts, in tokens, that gets a segment of its own."""
 SHAREABLE = ("sdpa", "flash_attention_2")
-"""Implementations that ours can hand over to; with another, prompts are not shared."""
+"""Implementations that ours can call; with another, prompts are not shared."""
 UNKNOWN_ARGUMENTS = ("s_aux", "sinks", "softcap", "position_bias", "score_mod", "block_mask")
-"""Arguments of an attention layer that change its outcome in ways a layout does not know."""
+"""Arguments of an attention layer that a layout does not support."""
 
 
 LAYOUT_MASK_SHAPE = (1, 1, 1, 1)
-"""Shape of the mask that a packed row is given: with four axes, transformers hands it on as it is."""
+"""Shape of a packed row's mask: with four axes, transformers passes it on unchanged."""
 
 
 class NotShareableError(RuntimeError):
-    """An attention layer asks for something that a layout cannot do: the model's prompts cannot be shared."""
+    """An attention layer needs something that a layout cannot do, so the model's prompts cannot be shared."""
 
 
 @dataclass(frozen=True)
@@ -46,49 +47,49 @@ class Segment:
 
     embeddings: Float[Tensor, "token channel"]
     parent: int | None = None
-    """Index of an earlier segment; None for a beginning."""
+    """Index of an earlier segment; None for a root."""
     ids: Int[Tensor, " token"] | None = None
-    """The tokens, where they say all of it; None where sound stands among them. Some models need them beside the
-    embeddings, so a pass over segments that all have them is made on them."""
+    """The token ids, if they describe all of it; None if it contains audio. Some models need ids beside embeddings, so
+    a pass over segments that all have ids uses them."""
 
     def __len__(self) -> int:
         return len(self.embeddings)
 
     def part(self, place: slice, parent: int | None) -> "Segment":
-        """Some of its tokens, behind another segment."""
+        """Some of its tokens, after another parent."""
         return Segment(self.embeddings[place], parent, None if self.ids is None else self.ids[place])
 
     def followed_by(self, other: "Segment") -> "Segment":
-        """One segment of this one's tokens and the other's, behind this one's parent."""
-        whole = torch.cat([self.embeddings, other.embeddings])
-        return Segment(whole, self.parent, join_ids([self, other]))
+        """One segment of this one's tokens and the other's, with this one's parent."""
+        embeddings = torch.cat([self.embeddings, other.embeddings])
+        return Segment(embeddings, self.parent, join_ids([self, other]))
 
 
 def join_ids(segments: Sequence[Segment]) -> Int[Tensor, " token"] | None:
-    """The tokens of several segments one behind the other; None where one of them does not say its own."""
+    """Concatenated token ids of several segments; None if one of them has no ids."""
     ids = [segment.ids for segment in segments]
-    known = [part for part in ids if part is not None]
-    return torch.cat(known) if len(known) == len(ids) else None
+    parts = [part for part in ids if part is not None]
+    return torch.cat(parts) if len(parts) == len(ids) else None
 
 
 def common_prefix_length(texts: Sequence[Float[Tensor, "_ channel"]]) -> int:
-    """Tokens that all of several texts begin with; 0 where there is one text only, or under `FEWEST_SHARED`.
+    """Number of tokens with which all texts begin; 0 if it is below `FEWEST_SHARED`, or if there is one text.
 
-    Embeddings are compared, not token ids: two clips have the same placeholders and do not sound the same. Texts
-    without tokens do not count, and every other one keeps at least one token of its own.
+    Embeddings are compared, not token ids, since two clips have the same placeholders but other features. Empty texts
+    are ignored, and every other text keeps at least one token of its own.
     """
-    whole = [text.detach() for text in texts if len(text)]
-    shortest = min((len(text) for text in whole), default=1) - 1
-    if len(whole) < 2 or shortest < FEWEST_SHARED:
+    filled = [text.detach() for text in texts if len(text)]
+    shortest = min((len(text) for text in filled), default=1) - 1
+    if len(filled) < 2 or shortest < FEWEST_SHARED:
         return 0
-    first = whole[0][:shortest]
-    differs = torch.stack([(text[:shortest] != first).any(-1) for text in whole[1:]]).any(0)
+    first = filled[0][:shortest]
+    differs = torch.stack([(text[:shortest] != first).any(-1) for text in filled[1:]]).any(0)
     count = int((differs.cumsum(0) == 0).sum())
     return count if count >= FEWEST_SHARED else 0
 
 
 def with_common_root(segments: Sequence[Segment], common: int) -> list[Segment]:
-    """The same tree with the first `common` tokens of all beginnings as one more segment, which comes first."""
+    """The same tree with the first `common` tokens of all roots as one new root, which comes first."""
     if not common:
         return list(segments)
     root = next(s.part(slice(common), None) for s in segments if s.parent is None and len(s))
@@ -101,20 +102,20 @@ def with_common_root(segments: Sequence[Segment], common: int) -> list[Segment]:
 
 @dataclass(frozen=True)
 class AttentionArguments:
-    """What an attention layer asks for beside queries, keys and values."""
+    """Arguments of an attention layer beside queries, keys and values."""
 
     scaling: float
     window: int | None = None
-    """How many of the last tokens each one sees, itself included; None for all."""
+    """Number of last tokens that each token sees, itself included; None for all."""
     dropout: float = 0.0
 
 
 class AttentionLayout(ABC):
-    """What of a packed row may see what; passed through the decoder to its attention layers."""
+    """Which tokens of a packed row see which; passed through the decoder to its attention layers."""
 
     def __init__(self) -> None:
         self.windows: list[int | None] = []
-        """The window that each attention layer has asked for, in the order of the layers."""
+        """Window of each attention layer, in the order of the layers."""
 
     @abstractmethod
     def attend(
@@ -124,27 +125,27 @@ class AttentionLayout(ABC):
 
 
 class TreeLayout(AttentionLayout):
-    """Where the segments of one packed row lie, and what each of them sees."""
+    """The positions of the segments in one packed row, and what each of them sees."""
 
     def __init__(self, lengths: Sequence[int], parents: Sequence[int | None], *, keep: bool = False) -> None:
         """
         Args:
             lengths: Tokens of each segment.
             parents: Index of each segment's parent, which comes before it.
-            keep: Keep every layer's keys and values in `kept` (for decoding from them).
+            keep: Store every layer's keys and values in `key_values`, to decode from them.
         """
         super().__init__()
         ends = torch.tensor(lengths).cumsum(0).tolist()
-        self.own = [slice(end - length, end) for end, length in zip(ends, lengths, strict=True)]
-        self.before: list[tuple[slice, ...]] = []
+        self.slices = [slice(end - length, end) for end, length in zip(ends, lengths, strict=True)]
+        self.ancestors: list[tuple[slice, ...]] = []
         self.starts: list[int] = []
-        """Position of each segment's first token on its path."""
+        """Position of each segment's first token on its path from the root."""
         for parent in parents:
-            self.before.append(() if parent is None else (*self.before[parent], self.own[parent]))
+            self.ancestors.append(() if parent is None else (*self.ancestors[parent], self.slices[parent]))
             self.starts.append(0 if parent is None else self.starts[parent] + lengths[parent])
         self.lengths = list(lengths)
         self.keep = keep
-        self.kept: list[tuple[Tensor, Tensor]] = []
+        self.key_values: list[tuple[Tensor, Tensor]] = []
 
     @cached_property
     def positions(self) -> Int[Tensor, " token"]:
@@ -156,33 +157,32 @@ class TreeLayout(AttentionLayout):
         return max(start + length for start, length in zip(self.starts, self.lengths, strict=True))
 
     def path(self, segment: int) -> tuple[slice, ...]:
-        """Where a segment's ancestors and the segment itself lie in the row."""
-        return (*self.before[segment], self.own[segment])
+        """Slices of a segment's ancestors and of the segment itself in the row."""
+        return (*self.ancestors[segment], self.slices[segment])
 
     def attend(
         self, layer: int, query: Tensor, key: Tensor, value: Tensor, ask: AttentionArguments
     ) -> Tensor:
         if self.keep:
-            self.kept.append((key, value))
+            self.key_values.append((key, value))
         parts = []
-        for segment, own in enumerate(self.own):
-            if own.start == own.stop:
+        for segment, place in enumerate(self.slices):
+            if place.start == place.stop:
                 continue
-            places = self.path(segment)
-            keys = torch.cat([key[:, :, place] for place in places], dim=2)
-            values = torch.cat([value[:, :, place] for place in places], dim=2)
-            parts.append(_causal(query[:, :, own], keys, values, ask))
+            keys = torch.cat([key[:, :, seen] for seen in self.path(segment)], dim=2)
+            values = torch.cat([value[:, :, seen] for seen in self.path(segment)], dim=2)
+            parts.append(_causal(query[:, :, place], keys, values, ask))
         return torch.cat(parts, dim=2)
 
 
 def _causal(query: Tensor, key: Tensor, value: Tensor, ask: AttentionArguments) -> Tensor:
-    """Attention of the last tokens of a text to all of it, or to as many as a window holds."""
-    new, every = query.shape[2], key.shape[2]
+    """Causal attention of the last tokens of a text to all of it, or to a window."""
+    new, total = query.shape[2], key.shape[2]
     bias: Any = None
-    if ask.window is not None and every > ask.window:
-        bias = _windowed(new, every, ask.window).to(query.device)
-    elif new != every:
-        bias = causal_lower_right(new, every)
+    if ask.window is not None and total > ask.window:
+        bias = _windowed(new, total, ask.window).to(query.device)
+    elif new != total:
+        bias = causal_lower_right(new, total)
     return attention(
         query,
         key,
@@ -195,17 +195,19 @@ def _causal(query: Tensor, key: Tensor, value: Tensor, ask: AttentionArguments) 
     )
 
 
-def _windowed(new: int, every: int, window: int) -> Bool[Tensor, "new every"]:
-    """True where one of the last `new` tokens of a text sees another: an earlier one, or itself, inside the window."""
-    behind = torch.arange(every - new, every)[:, None] - torch.arange(every)
-    return (behind >= 0) & (behind < window)
+def _windowed(new: int, total: int, window: int) -> Bool[Tensor, "new total"]:
+    """True where one of the last `new` tokens sees another: itself or an earlier one inside the window."""
+    distance = torch.arange(total - new, total)[:, None] - torch.arange(total)
+    return (distance >= 0) & (distance < window)
 
 
 def enable_layout_attention(config: Any) -> None:
-    """Put our attention in front of a decoder's configured one, which it hands over to where no layout is given.
+    """Register our attention on top of a decoder's configured one, which it calls if no layout is given.
 
-    It stays there: activations that are computed again ask for it in the backward pass. NotShareableError where the
-    configured one cannot be handed over to.
+    It stays registered, since activations that are computed again need it in the backward pass.
+
+    Raises:
+        NotShareableError: Ours cannot call the configured one.
     """
     chosen = config._attn_implementation
     if str(chosen).startswith(PREFIX):
@@ -219,12 +221,12 @@ def enable_layout_attention(config: Any) -> None:
 
 
 def disable_layout_attention(config: Any) -> None:
-    """Leave a decoder with its configured attention again."""
+    """Restore a decoder's configured attention."""
     config._attn_implementation = str(config._attn_implementation).removeprefix(PREFIX)
 
 
 def _dispatching(chosen: str) -> Callable[..., tuple[Tensor, Tensor | None]]:
-    """An attention function in transformers' form: the layout's where one is given, else the chosen one."""
+    """An attention function in transformers' form: the layout's if one is given, else the chosen one."""
     otherwise: Callable[..., tuple[Tensor, Tensor | None]] = ALL_ATTENTION_FUNCTIONS[chosen]
 
     def dispatch(
@@ -250,7 +252,11 @@ def _dispatching(chosen: str) -> Callable[..., tuple[Tensor, Tensor | None]]:
 
 
 def _asked(module: Any, mask: Tensor | None, settings: dict[str, Any]) -> AttentionArguments:
-    """The settings of an attention layer; NotShareableError for one that a layout does not know."""
+    """The arguments of an attention layer.
+
+    Raises:
+        NotShareableError: A layout does not support one of them.
+    """
     for name in UNKNOWN_ARGUMENTS:
         if settings.get(name) is not None:
             raise NotShareableError(f"its attention has {name}, which a layout does not know")

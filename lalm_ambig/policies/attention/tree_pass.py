@@ -1,4 +1,4 @@
-"""Passes of the decoder over trees of segments, and the first pass of rollouts: what comes before is computed once."""
+"""Passes of the decoder over trees of segments, in which common beginnings are computed once."""
 
 from collections.abc import Sequence
 
@@ -23,11 +23,15 @@ from lalm_ambig.policies.attention.tree import (
 def tree_states(
     policy: SupportsPasses, segments: Sequence[Segment], *, share: bool = True
 ) -> list[Float[Tensor, "_ channel"]]:
-    """Hidden states of each segment of a tree, every token seeing its ancestors and what precedes it.
+    """Hidden states of each segment of a tree; a token sees its ancestors and the tokens before it.
 
-    Where all beginnings have some tokens in common, these are computed once as well. Without `share`, or where the
-    model cannot do it (see `Abilities`), every path from root to leaf is computed by itself: the plain way, slower and
-    equal but for rounding.
+    A common beginning of all roots is computed once as well. If the model cannot share (see `Abilities`), each path
+    from root to leaf is computed by itself, which is slower and equal up to rounding.
+
+    Args:
+        policy: The policy.
+        segments: Parents come before their children.
+        share: If False, each path is computed by itself.
     """
     row = sum(len(segment) for segment in segments)
     if not (share and policy.abilities.shares_texts_of(longest_path(segments), row=row)):
@@ -53,11 +57,15 @@ def longest_path(segments: Sequence[Segment]) -> int:
 def prefill(
     policy: SupportsPasses, prompts: Sequence[Segment], *, group_size: int
 ) -> tuple[Float[Tensor, "prompt channel"], RolloutCache]:
-    """Each prompt's last hidden state, and the cache from which `group_size` responses to each can go on."""
+    """Compute the prompts once.
+
+    Returns:
+        Each prompt's last hidden state, and the cache from which `group_size` responses to each continue.
+    """
     tree = with_common_root(prompts, common_prefix_length([prompt.embeddings for prompt in prompts]))
     layout, states = shared_states(policy, tree, keep=True)
     own = range(len(tree) - len(prompts), len(tree))
-    cache = RolloutCache(layout.kept, [layout.path(n) for n in own], group_size=group_size)
+    cache = RolloutCache(layout.key_values, [layout.path(n) for n in own], group_size=group_size)
     return torch.stack([states[n][-1] for n in own]), cache
 
 
@@ -67,7 +75,7 @@ def continue_from_cache(
     ids: Int[Tensor, "row new"],
     positions: Int[Tensor, "row new"],
 ) -> Float[Tensor, "row new channel"]:
-    """Hidden states of new tokens behind what the cache holds; it is not advanced."""
+    """Hidden states of new tokens after those in the cache, which is not advanced."""
     cache.expect(positions)
     return _forward_with_layout(policy, (policy.embed_ids(ids), ids), positions, layout=cache)
 
@@ -75,9 +83,15 @@ def continue_from_cache(
 def shared_states(
     policy: SupportsPasses, segments: Sequence[Segment], *, keep: bool = False
 ) -> tuple[TreeLayout, list[Tensor]]:
-    """The layout of a tree in one packed row, and the hidden states of its segments.
+    """Compute a tree in one packed row.
 
-    `keep` leaves every layer's keys and values in the layout.
+    Args:
+        policy: The policy.
+        segments: Parents come before their children.
+        keep: Store every layer's keys and values in the layout.
+
+    Returns:
+        The layout, and the hidden states of each segment.
     """
     lengths = [len(segment) for segment in segments]
     layout = TreeLayout(lengths, [segment.parent for segment in segments], keep=keep)
@@ -95,8 +109,7 @@ def _forward_with_layout(
     *,
     layout: AttentionLayout,
 ) -> Float[Tensor, "row new channel"]:
-    """Hidden states of new tokens (embeddings, and ids where they say all of it) at those positions, where the layout
-    decides what each of them sees."""
+    """Hidden states of new tokens (embeddings, and ids or None) at these positions; the layout says what each sees."""
     embeddings, ids = tokens
     states, _ = policy.decoded(
         embeddings,

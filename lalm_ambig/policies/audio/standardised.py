@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 class StandardisedLinear(nn.Linear):
-    """A projector on (x − mean) / deviation, which conditions its training; `folded` is the same function of x."""
+    """A projector on (x − mean) / deviation; `folded` is the same function of x. Training is better conditioned."""
 
     mean: Tensor
     deviation: Tensor
@@ -16,7 +16,7 @@ class StandardisedLinear(nn.Linear):
         self.register_buffer("deviation", deviation.float().clamp(min=1e-5).to(like.weight.device))
         with (
             torch.no_grad()
-        ):  # drawn from torch's seed on the CPU: the same on any device, whatever was drawn before
+        ):  # drawn from torch's seed on the CPU: the same on any device, and after any other draws
             drawn = torch.randn(
                 self.weight.shape, generator=torch.Generator().manual_seed(torch.initial_seed())
             )

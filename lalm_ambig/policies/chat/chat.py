@@ -1,8 +1,8 @@
-"""Chat: from what a user says to token ids, by the checkpoint's own template, which is tried out before it is trusted.
+"""Chat: from a user's turn to token ids, by the checkpoint's own template, which is tried out first.
 
-A template is code that came with the weights. It may want its content as a string or as a list of parts, leave a text
-out, open a thought in the model's name, or have no beginning of the model's turn. So a probe goes through it once when
-the checkpoint is loaded: what goes in must come out, and what else comes out is known from then on.
+A template is code that came with the weights. It may take content as a string or as a list of parts, leave a text out,
+open a thought in the model's turn, or write no beginning of that turn. So a probe text goes through it when the
+checkpoint is loaded. The probe must come out unchanged; everything else in the output is then known.
 """
 
 from collections.abc import Sequence
@@ -26,15 +26,15 @@ from lalm_ambig.policies.chat.thoughts import PLAIN, find_thought
 from lalm_ambig.readouts.response import Tags
 
 TRIAL_SYSTEM = "You answer questions."
-"""Tried where a template fails without a system turn."""
+"""System turn that is tried if a template fails without one."""
 ANOTHER_DAY = "2001-12-31"
-"""Which a template that writes a date writes otherwise."""
+"""Another date, by which a template that writes a date is recognised."""
 REPEATS = 16
-"""Times that a template must say the same: chance may choose from a few."""
+"""Number of calls in which a template must give the same text; it may choose at random."""
 
 
 class Chat:
-    """Prompts of a checkpoint, the ends of its turn, and the ids of any text."""
+    """Prompts of a checkpoint, the tokens that end its turn, and the ids of texts."""
 
     def __init__(
         self,
@@ -61,18 +61,18 @@ class Chat:
         self.trial = self._tried()
         self.thought = find_thought(self.trial.opening, self.template.mentions)
         self.closing = self._closing()
-        """What ends a thought that the template has opened, so that an answer can come at once."""
+        """Text that closes a thought which the template has opened, so that an answer can come at once."""
         self.lead = self._lead()
-        """Control tokens that the template writes between the prompt and any answer, a thought's aside."""
+        """Control tokens that the template writes between the prompt and any answer, without those of a thought."""
         self._require_own_words()
 
-    # What is asked of it
+    # Prompts
 
     def prompt(self, parts: Sequence[Part], *, at_once: bool = False) -> str:
-        """A user's turn as text, up to where the model's answer begins.
+        """A user's turn as text, up to the start of the model's answer.
 
         Args:
-            parts: Text and sound. Without ears they become one string, which is what templates of text models take.
+            parts: Text and audio. For a text-only model they become one string, as its template takes it.
             at_once: The answer comes at once, so a thought that the template opens is closed.
         """
         texts = [part["text"] for part in parts if part["type"] == "text"]
@@ -90,21 +90,22 @@ class Chat:
         return self.text_ids.from_start(self.prompt(parts, at_once=at_once))
 
     def tags(self, own: Tags) -> Tags:
-        """Those tags around reasoning and answer, as they go on from what the template began."""
+        """The tags around reasoning and answer, after what the template has begun."""
         return self.thought.tags(own) if self.thought else own
 
     def turn_ends(self, model: Any) -> list[int]:
-        """Tokens that end the model's turn: first the one that the template puts there, then all others known.
+        """Tokens that end the model's turn: first the template's own, then those of the settings.
 
-        Raises InputError where nothing is known to end it.
+        Raises:
+            InputError: Neither template nor settings name such a token.
         """
         special = set(self.tokenizer.all_special_ids) | set(self.tokenizer.added_tokens_decoder)
-        written = self.text_ids.behind.alone(self.trial.behind.strip())[:1]
+        written = self.text_ids.continuation.alone(self.trial.behind.strip())[:1]
         configured = model.generation_config.eos_token_id if model.can_generate() else None
         listed = configured if isinstance(configured, list) else [configured]
         ends = [token for token in written if token in special] + [*listed, self.tokenizer.eos_token_id]
-        known = list(dict.fromkeys(int(token) for token in ends if token is not None))
-        if not known:
+        end_ids = list(dict.fromkeys(int(token) for token in ends if token is not None))
+        if not end_ids:
             raise InputError(
                 f"nothing says what ends the turn of {self.source!r}: neither its chat template nor its settings name "
                 "a token.",
@@ -112,32 +113,32 @@ class Chat:
                 remedy="Set eos_token in the folder's tokenizer_config.json, or eos_token_id in its "
                 "generation_config.json.",
             )
-        return known
+        return end_ids
 
     @property
     def notes(self) -> list[str]:
-        """What a user should know of the prompts, one line each."""
-        found = []
+        """Lines for the user on the prompts."""
+        notes = []
         if self._writes_date():
-            found.append(
+            notes.append(
                 f"the chat template writes a date: it is told {self.settings.date} (policy.date), whatever the day"
             )
         if self.thought and self.thought.opened:
-            found.append(
+            notes.append(
                 f"the chat template opens a thought ({self.thought.open_tag}): reasoning goes on in it, and it is "
                 "closed before an answer that comes at once"
             )
         if self.thought and self.thought.tags(Tags()).think_open == PLAIN[0]:
-            found.append(
+            notes.append(
                 f"the chat template closes the model's thought ({self.thought.close_tag}): reasoning is asked for "
                 f"between {PLAIN[0]} and {PLAIN[1]}"
             )
-        return found
+        return notes
 
-    # How it is tried out
+    # The trial
 
     def _tried(self) -> TemplateTrial:
-        """The first way of giving content in which probe and answer come out as they went in."""
+        """The first form of content in which probe and answer come out unchanged."""
         try:
             return first_trial(self.template, self.settings.system, hears=self.hears)
         except InputError as error:
@@ -168,7 +169,7 @@ class Chat:
         return "" if is_thought or not self.text_ids.count(lead) else lead.rstrip(" ")
 
     def _require_kept(self, texts: Sequence[str], prompt: str) -> None:
-        """InputError for a text that moves the template to do another thing than it did with the probe."""
+        """Refuse a text with which the template does something else than with the probe."""
         for text in texts:
             if text.strip() not in prompt:
                 raise self.template.error(f"{describe_change(text.strip(), prompt)}.")
@@ -177,7 +178,7 @@ class Chat:
             raise self.template.error(f"goes on in another way than usual behind {shown!r}.")
 
     def _require_own_words(self) -> None:
-        """InputError where template or tokenizer lose the text, or the template says another thing each time."""
+        """Refuse a template or tokenizer that loses the text, and a template that varies from call to call."""
         if len({self.template(self._probe_turns, begin=True) for _ in range(REPEATS)}) > 1:
             raise self.template.error(
                 "says another thing each time:", remedy="put one without chance into the folder."
@@ -202,5 +203,5 @@ class Chat:
 
 
 def _letters(text: str) -> str:
-    """A text without case and white space, which tokenizers may change."""
+    """A text in one case and without white space, both of which tokenizers may change."""
     return "".join(text.split()).casefold()

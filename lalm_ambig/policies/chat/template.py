@@ -1,4 +1,4 @@
-"""A checkpoint's chat template: what it is given beside the turns, and how its failures are told."""
+"""A checkpoint's chat template: its further arguments, and its failures in one line."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,8 @@ from lalm_ambig.core.errors import InputError
 
 Turns = Sequence[Mapping[str, Any]]
 TODAY = "2026-01-01"
-"""What a template that asks for today's date gets unless `policy.date` says another. No command reads the clock, so a
-run gives the same numbers on any day."""
+"""Today's date for a template that asks for it, unless `policy.date` is set. No command reads the clock, so a run gives
+the same numbers on any day."""
 RESERVED = frozenset(
     {
         "conversation",
@@ -24,25 +24,25 @@ RESERVED = frozenset(
     | {"sanitize_control_tokens", "padding", "truncation", "max_length", "tokenizer_kwargs", "return_tensors"}
     | {"return_dict", "return_assistant_tokens_mask"}
 )
-"""Names that a template's arguments may not have: they are the project's to set."""
+"""Names of arguments that the project sets itself."""
 NAMED = "chat_template"
-"""The argument that chooses one of several templates by its name."""
+"""The argument that chooses one of several templates by name."""
 LETTERS = "aAbBcCdDefFgGhHIjklmMnpPrRsStTuUVwWxXyYzZ"
-"""Directives of strftime, each also with these flags before it."""
+"""Directives of strftime; each may have one of the flags before it."""
 FLAGS = ("", "-", "_", "0")
 PERCENT = "\ufdd1"
 
 
 @dataclass(frozen=True)
 class ChatSettings:
-    """What a chat template is given beside the user's turn."""
+    """Arguments of a chat template beside the user's turn."""
 
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    """By name, as the template asks for them: `{enable_thinking: false}`."""
+    """Arguments by name, such as `{enable_thinking: false}`."""
     date: str = TODAY
     """Today's date, for a template that asks for it (YYYY-MM-DD)."""
     system: str | None = None
-    """What the system's turn says; None for no such turn, or the template's own."""
+    """Text of the system turn; None for no such turn, or the template's own."""
 
     def __post_init__(self) -> None:
         try:
@@ -60,14 +60,17 @@ class ChatSettings:
 
 
 class Template:
-    """Turns as one text, by the template of a tokenizer."""
+    """A tokenizer's chat template, which makes one text of turns."""
 
     def __init__(self, tokenizer: Any, source: str, settings: ChatSettings) -> None:
         """
         Args:
-            tokenizer: As the checkpoint has it.
-            source: Where the checkpoint is, for messages.
-            settings: What the template is given beside the turns.
+            tokenizer: The checkpoint's tokenizer.
+            source: The checkpoint's path, for messages.
+            settings: Arguments beside the turns.
+
+        Raises:
+            InputError: There is no template, or it does not use one of the arguments.
         """
         self.tokenizer, self.source = tokenizer, source
         self.arguments = {name: value for name, value in settings.arguments.items() if name != NAMED}
@@ -85,7 +88,11 @@ class Template:
         )
 
     def _text(self, name: str | None) -> str:
-        """The template itself. InputError where there is none, or several and none is the default."""
+        """The template's text.
+
+        Raises:
+            InputError: There is no template, or several without a default.
+        """
         try:
             text = str(self.tokenizer.get_chat_template(name))
         except NotImplementedError as error:
@@ -114,9 +121,14 @@ class Template:
         return text
 
     def __call__(self, turns: Turns, *, begin: bool) -> str:
-        """The turns as text; with `begin`, up to where the model's answer begins, if the template can do that.
+        """The turns as text.
 
-        Raises InputError with the template's own message, whatever went wrong in it: it is code from elsewhere.
+        Args:
+            turns: The turns of the conversation.
+            begin: Whether to end with the beginning of the model's turn, if the template can do that.
+
+        Raises:
+            InputError: The template's code fails; its own message is in the error.
         """
         try:
             return str(
@@ -133,19 +145,19 @@ class Template:
             raise self.error(f"fails, {type(error).__name__}: {message.rstrip('.')}.") from error
 
     def error(self, what: str, *, remedy: str = "") -> InputError:
-        """What is wrong with the template, in one line."""
+        """The error for a fault of the template, in one line."""
         return InputError(f"the chat template of {self.source!r} {what}", where="policy.path", remedy=remedy)
 
     def mentions(self, text: str) -> bool:
-        """Whether template or tokenizer know a tag."""
+        """Whether the template or the tokenizer contains a tag."""
         return text in self.text or text in self.tokenizer.get_added_vocab()
 
 
 def with_fixed_date(template: str, day: date) -> str:
-    """The template with a `strftime_now` of its own, which is that day at midnight in place of the clock's time.
+    """The template with a `strftime_now` that gives midnight of this day instead of the clock's time.
 
-    A macro, since transformers lets no function through to a template. The line's end behind it is one that jinja
-    leaves out, so the template begins as it would alone.
+    It is a macro, since transformers passes no functions to a template. Jinja leaves out the line break after it, so
+    the template's output begins as before.
     """
     moment = datetime(day.year, day.month, day.day)
     values = {f"%{flag}{letter}": moment.strftime(f"%{flag}{letter}") for flag in FLAGS for letter in LETTERS}
@@ -160,7 +172,7 @@ def with_fixed_date(template: str, day: date) -> str:
 
 
 def _replacing(values: Mapping[str, str]) -> str:
-    """Template code that puts values in the place of directives."""
+    """Template code that replaces directives by their values."""
     pairs = [[directive, value] for directive, value in values.items()]
     return (
         f"{{% for old, new in {pairs!r} %}}{{% set told.text = told.text|replace(old, new) %}}{{% endfor %}}"

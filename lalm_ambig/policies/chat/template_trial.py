@@ -1,4 +1,4 @@
-"""What a chat template makes of a probe, tried out in each way of giving it content."""
+"""The trial of a chat template: a probe text goes through it, in each form of content."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -12,14 +12,14 @@ from lalm_ambig.policies.chat.text_ids import SENTINEL
 from lalm_ambig.policies.chat.thoughts import tag_at_end
 
 PROBE = 'One line of a "probe" & its\nsecond line'
-"""Stands for the user's text; what a template could do to a text changes it."""
+"""The user's text in a trial; it contains what a template might change."""
 SHOWN = 80
 """Characters of a text that a message shows."""
 ANSWER = "sadness"
-"""Stands for the model's answer."""
+"""The model's answer in a trial."""
 Part = dict[str, str]
 Form = Callable[[str], Any]
-"""A text as the content of a turn."""
+"""A function from a text to the content of a turn."""
 
 
 def as_string(text: str) -> str:
@@ -34,7 +34,7 @@ def as_parts(text: str) -> list[Part]:
 
 @dataclass(frozen=True)
 class TemplateTrial:
-    """What a template makes of the probe."""
+    """The texts that a template makes of the probe."""
 
     user: Form
     before: tuple[dict[str, Any], ...]
@@ -42,33 +42,37 @@ class TemplateTrial:
     answer: dict[str, Any]
     """The model's turn."""
     prompt: str
-    """The user's turn, up to where the model's answer begins."""
+    """The user's turn, up to the start of the model's answer."""
     whole: str
-    """With the model's turn."""
+    """Both turns."""
     begins: bool
-    """Whether the template writes how the model's turn begins when it is asked to."""
+    """Whether the template writes the beginning of the model's turn on request."""
     opening: str
-    """How it begins, as far as that can be told from the user's turn."""
+    """That beginning, as far as it can be separated from the user's turn."""
 
     @property
     def tail(self) -> str:
-        """What follows the user's text in every prompt."""
+        """The text after the user's text in every prompt."""
         return self.prompt.rpartition(PROBE)[2]
 
     @property
     def behind(self) -> str:
-        """What follows the model's answer."""
+        """The text after the model's answer."""
         return self.whole.rpartition(ANSWER)[2]
 
     @property
     def lead(self) -> str:
-        """What the template writes between the end of the prompt and an answer; empty where it does not go on."""
+        """The text between the prompt's end and an answer; empty if the answered turn does not continue the prompt."""
         before, _, _ = self.whole.rpartition(ANSWER)
         return before.removeprefix(self.prompt) if before.startswith(self.prompt) else ""
 
 
 def first_trial(template: Template, system: str | None, *, hears: bool) -> TemplateTrial:
-    """The first way of giving content that works. Raises InputError with the first failure where none does."""
+    """The trial of the first form of content that works.
+
+    Raises:
+        InputError: None works; the first failure is raised.
+    """
     failures = []
     for user, answer, before in _ways(hears=hears):
         try:
@@ -79,7 +83,7 @@ def first_trial(template: Template, system: str | None, *, hears: bool) -> Templ
 
 
 def _ways(*, hears: bool) -> Iterator[tuple[Form, Form, Form]]:
-    """Forms of the user's, the model's and the system's content; strings before parts, where a string will do."""
+    """Forms of the user's, the model's and the system's content; strings first, if a string is possible."""
     for user in (as_parts,) if hears else (as_string, as_parts):
         others = (as_string, as_parts) if hears or user is as_string else (as_parts, as_string)
         for answer, before in product(others, others):
@@ -102,14 +106,14 @@ def _trial(template: Template, user: Form, others: tuple[Form, Form], *, system:
 
 
 def _opening(prompt: str, alone: str) -> str:
-    """What a prompt has beyond the user's turn; where that cannot be told, a tag that it ends with."""
+    """The part of a prompt after the user's turn; if that is unknown, a tag at the prompt's end."""
     if alone and prompt != alone and prompt.startswith(alone):
         return prompt.removeprefix(alone)
     return tag_at_end(prompt.rpartition(PROBE)[2])
 
 
 def _without_beginning(template: Template, turns: Sequence[dict[str, Any]]) -> str | None:
-    """The turns without how the model's begins; None where the template will not have that."""
+    """The turns without the beginning of the model's; None if the template refuses."""
     try:
         return template(turns, begin=False)
     except InputError:
@@ -117,10 +121,10 @@ def _without_beginning(template: Template, turns: Sequence[dict[str, Any]]) -> s
 
 
 def answered_prompt(template: Template, turns: Sequence[dict[str, Any]], answer: dict[str, Any]) -> str:
-    """The prompt by a template that writes no beginning of the model's turn: what comes before an answer.
+    """The prompt of a template that writes no beginning of the model's turn: the text before an answer.
 
-    Where the user's turn by itself goes as far or further, that is it. Blanks before the answer are not part of the
-    prompt: the answer's first token brings its own.
+    If the user's turn alone is as long or longer, it is the prompt. Blanks before the answer are left out, since the
+    answer's first token has its own.
     """
     alone = template(turns, begin=False)
     before = template([*turns, answer], begin=False).rpartition(ANSWER)[0].rstrip(" \t")
@@ -128,7 +132,7 @@ def answered_prompt(template: Template, turns: Sequence[dict[str, Any]], answer:
 
 
 def _require(template: Template, what: str, text: str, rendered: str) -> None:
-    """InputError where a text does not stand exactly once in what the template wrote."""
+    """Refuse a template whose output does not contain a text exactly once."""
     times = rendered.count(text)
     if times != 1:
         how = f"writes {what} {times} times" if times else describe_change(text, rendered, what=what)
@@ -136,7 +140,7 @@ def _require(template: Template, what: str, text: str, rendered: str) -> None:
 
 
 def describe_change(text: str, rendered: str, *, what: str = "") -> str:
-    """What a template has done to a text that is not in what it wrote."""
+    """How a template treats a text that its output does not contain: it changes it or leaves it out."""
     word = max(re.findall(r"\w+", text), key=len, default="")
     verb = "changes" if word and word in rendered else "leaves out"
     return f"{verb} {what or repr(text.replace(SENTINEL, '')[:SHOWN])}"

@@ -1,7 +1,7 @@
-"""The thought that a chat template opens, or has already closed, where it begins the model's turn.
+"""The thought that a chat template opens, or has already closed, at the beginning of the model's turn.
 
-Templates of reasoning models write `<think>` in the model's name, each family with a tag of its own. A tag is known by
-its form, something in brackets, and by a name that speaks of thinking.
+Templates of reasoning models write `<think>` there, each family with its own tag. A tag is recognised by its form,
+something in brackets, and by a name that contains a word for thinking.
 """
 
 import re
@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from lalm_ambig.readouts.response import Tags
 
 STEMS = "think|thought|reason|reflect|scratchpad|rationale|deliberat|ponder|analysis"
-"""What the name of a tag around reasoning has in it."""
+"""Word stems in the name of a tag around reasoning."""
 TAG = re.compile(
     rf"(?P<left><\||<｜|<|\[|◁|⟨|«)(?P<slash>/?)(?P<name>[\w:.\-]*?(?:{STEMS})[\w:.\-]*)(?P<right>\|>|｜>|>|\]|▷|⟩|»)",
     re.IGNORECASE,
 )
 ENDS = {"start": "end", "begin": "end", "open": "close", "bos": "eos"}
-"""Words in the name of a tag that opens, and in that of the tag that closes what it opened."""
+"""Words in the name of an opening tag, and in that of its closing tag."""
 PLAIN = ("<reasoning>", "</reasoning>")
-"""Around reasoning where the template has already written and closed the usual tags."""
+"""Tags around reasoning if the template has already written and closed the default ones."""
 
 
 @dataclass(frozen=True)
@@ -29,23 +29,23 @@ class Thought:
     open_tag: str
     close_tag: str
     opened: bool
-    """Whether the model goes on inside it; if not, the template has closed it."""
+    """Whether the model continues inside it; if not, the template has closed it."""
 
-    def tags(self, own: Tags) -> Tags:
-        """Those tags of a response that go on from what the template began, so that none is doubled."""
+    def tags(self, tags: Tags) -> Tags:
+        """The tags of a response after what the template has begun, so that no tag is written twice."""
         if self.opened:
-            return replace(own, think_open=self.open_tag, think_close=self.close_tag, opened=True)
-        if own.think_close == self.close_tag:
-            return replace(own, think_open=PLAIN[0], think_close=PLAIN[1])
-        return own
+            return replace(tags, think_open=self.open_tag, think_close=self.close_tag, opened=True)
+        if tags.think_close == self.close_tag:
+            return replace(tags, think_open=PLAIN[0], think_close=PLAIN[1])
+        return tags
 
 
 def find_thought(beginning: str, is_written: Callable[[str], bool]) -> Thought | None:
-    """The thought in what a template begins the model's turn with; None where there is none.
+    """The thought at the beginning of the model's turn; None if there is none.
 
     Args:
-        beginning: How the model's turn begins in the prompt.
-        is_written: Whether template or tokenizer know a tag of that form.
+        beginning: The beginning of the model's turn in the prompt.
+        is_written: Whether the template or the tokenizer contains a tag.
     """
     tags = list(TAG.finditer(beginning))
     if not tags:
@@ -58,7 +58,7 @@ def find_thought(beginning: str, is_written: Callable[[str], bool]) -> Thought |
 
 
 def tag_at_end(text: str) -> str:
-    """The tag around reasoning that a text ends with; empty where it ends otherwise."""
+    """The tag around reasoning at a text's end; empty if there is none."""
     tags = list(TAG.finditer(text))
     return tags[-1][0] if tags and not text[tags[-1].end() :].strip() else ""
 
@@ -72,13 +72,13 @@ def _closes(tag: re.Match[str]) -> bool:
 
 
 def _closing_forms(tag: re.Match[str]) -> Iterator[str]:
-    """How the tag that closes may be written, the likeliest first."""
+    """Possible forms of the closing tag, the likeliest first."""
     left, name, right = tag["left"], tag["name"], tag["right"]
     for word in _words(tag):
         if word in ENDS:
             yield (
                 left
-                + re.sub(word, lambda found: _cased(ENDS[found[0].lower()], found[0]), name, flags=re.I)
+                + re.sub(word, lambda match: _cased(ENDS[match[0].lower()], match[0]), name, flags=re.I)
                 + right
             )
     yield f"{left}/{name}{right}"
@@ -89,5 +89,5 @@ def _closing_forms(tag: re.Match[str]) -> Iterator[str]:
 
 
 def _cased(word: str, like: str) -> str:
-    """The word in the case of another."""
+    """A word in the case of another."""
     return word.upper() if like.isupper() else word

@@ -1,7 +1,7 @@
-"""Whether a policy's adapter does what an adapter must: nothing while it is fresh, and something on every layer later.
+"""Checks that an adapter has no effect while it is fresh, and an effect on every layer later.
 
-An adapter can be in place and act nowhere: its layer is never called, its weight is read past it, or it is switched
-off. No number would tell: the loss goes down by what the other layers learn.
+An adapter can be in place without an effect: its layer is never called, its weight is read without a call, or it is
+switched off. The loss would not show that, since the other layers learn.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ from lalm_ambig.policies.weights.lora_targets import parts_for_lora
 
 
 def adapter_problems(policy: Any, ids: Int[Tensor, " token"]) -> list[str]:
-    """What is wrong with a loaded policy's adapter, a line each; empty where all is well.
+    """Problems of a loaded policy's adapter, one line each; empty if there are none.
 
     1. An adapter whose B matrices are all zero changes nothing, exactly.
     2. Each layer with an adapter is called in a forward pass of the class's own. An expert may not have been chosen,
@@ -30,7 +30,7 @@ def adapter_problems(policy: Any, ids: Int[Tensor, " token"]) -> list[str]:
 
     Args:
         policy: Loaded, with its adapter.
-        ids: A short text of a few tokens, from which the check's passes are made.
+        ids: A short text of a few tokens, for the passes of the check.
     """
     if not isinstance(policy.model, PeftModel):
         return []
@@ -60,7 +60,7 @@ def _adapted(policy: Any) -> dict[str, Any]:
 def _pass(
     policy: Any, ids: Int[Tensor, " token"], layers: dict[str, Any]
 ) -> tuple[set[str], Float[Tensor, "1 token vocabulary"]]:
-    """Which layers a forward pass of the class's own calls, and its logits."""
+    """The layers that the class's own forward calls, and its logits."""
     called: set[str] = set()
     hooks = [
         layer.register_forward_hook(lambda *_, name=name: called.add(name)) for name, layer in layers.items()
@@ -89,12 +89,12 @@ def _is_on(layer: Any) -> bool:
 
 
 def _trains_modules(policy: Any) -> bool:
-    """Whether whole modules are trained beside LoRA (a projector), which may have moved already."""
+    """Whether modules are trained beside LoRA, such as a projector, which may have changed already."""
     return any(".modules_to_save." in name for name, p in policy.model.named_parameters() if p.requires_grad)
 
 
 def _bare(policy: Any, adapted: set[str]) -> list[str]:
-    """Parts of decoder layers that could have an adapter, and have none."""
+    """Parts of decoder layers that could have an adapter but have none."""
     decoder = policy.language_model if decoder_blocks(policy.language_model) else policy.base
     parts = parts_for_lora(policy.base, decoder)
     return [part for part, names in parts.items() if not adapted & set(names)]

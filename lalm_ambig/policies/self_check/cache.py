@@ -1,4 +1,4 @@
-"""What self-checks have found, kept on disk under a key of everything that it depends on."""
+"""Results of self-checks on disk, under a key of everything that they depend on."""
 
 import hashlib
 import json
@@ -18,14 +18,14 @@ from lalm_ambig.policies.attention.abilities import Abilities, Finding
 from lalm_ambig.policies.attention.native_forward import LogitTransform
 
 SAMPLED = 512
-"""Values of each weight that the key is made from, spread over all of it."""
+"""Values of each weight that enter the key, spread over the weight."""
 PACKAGES = ("torch", "transformers", "peft")
 KERNELS = ("mamba_ssm", "causal_conv1d", "flash-linear-attention", "flash_attn", "kernels")
-"""Packages that some classes compute by, where they are installed."""
+"""Packages with kernels that some classes use if they are installed."""
 
 
 def cache_key(policy: Any) -> str:
-    """Changes with the weights, the device, their type, the attention, the adapter's settings and the versions."""
+    """Hash that changes with the weights, device, type, attention, adapter settings, and package versions."""
     config = policy.base.config
     parts = [
         type(policy).__name__,
@@ -63,7 +63,7 @@ def _sample(weight: Tensor) -> bytes:
 
 @cache
 def _sources() -> str:
-    """Hash of the code whose passes are checked."""
+    """Hash of the source files of this room."""
     digest = hashlib.sha256()
     for file in sorted(Path(lalm_ambig.policies.__path__[0]).rglob("*.py")):
         digest.update(file.read_bytes())
@@ -75,7 +75,7 @@ def _file(key: str) -> Path:
 
 
 def read_abilities(key: str) -> Abilities | None:
-    """What was found under that key; None where nothing was, or it cannot be read."""
+    """The abilities under a key; None if there are none, or the file cannot be read."""
     try:
         values = json.loads(_file(key).read_text(encoding="utf-8"))
         findings = tuple(Finding(**finding) for finding in values.pop("findings"))
@@ -85,9 +85,9 @@ def read_abilities(key: str) -> Abilities | None:
         return None
 
 
-def write_abilities(key: str, found: Abilities) -> None:
-    """Keep it for the next load; a cache that cannot be written to is done without."""
+def write_abilities(key: str, abilities: Abilities) -> None:
+    """Store abilities for the next load; a cache that cannot be written is ignored."""
     try:
-        write_text(_file(key), json.dumps(asdict(found), indent=1) + "\n")
+        write_text(_file(key), json.dumps(asdict(abilities), indent=1) + "\n")
     except CannotWrite:
         return

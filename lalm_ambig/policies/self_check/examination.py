@@ -1,13 +1,13 @@
-"""A checkpoint tried out at load: every way in which states are computed here, against its class's own forward.
+"""The trials of a checkpoint when it is loaded: every way of computing states, against its class's own forward.
 
-What it finds decides how the checkpoint is used. A way that gives other values than the class's own forward on token
-ids, one text alone, is not taken; where even one row cannot be computed, the checkpoint is refused. Nothing is known
-of families: some mix tokens in recurrent or convolution layers, some have attention code of their own, some need ids
-beside embeddings, some ignore padding, and all of that shows in the values.
+The result decides how the checkpoint is used. A way is not taken if its values differ from those of the class's own
+forward on the token ids of one text alone. If even one row cannot be computed, the checkpoint is refused. No family is
+known by name: recurrent or convolution layers, own attention code, a need of ids beside embeddings, and ignored padding
+all show in the values.
 
-Two kinds of comparison: agreement with the class's own forward, up to the rounding of the type; and a perturbation
-that no rounding can hide: where another text in the row is exchanged for one of equal length, this one's states must
-not move.
+There are two kinds of comparison. *Agreement*: states equal those of the class's own forward, up to rounding.
+*Invariance*: when another text in the row is exchanged for one of equal length, this one's states must not change,
+which no rounding can hide.
 """
 
 from dataclasses import replace
@@ -40,34 +40,35 @@ from lalm_ambig.policies.self_check.shared import check_shared_row, row_limit
 
 
 def self_check(policy: Any) -> Abilities:
-    """What a policy whose weights were just read can do: found before for this checkpoint and settings, or tried now.
+    """The abilities of a policy whose weights were just read, from the cache or by new trials.
 
-    Raises InputError where its class's own forward of one text cannot be used.
+    Raises:
+        InputError: The class's own forward of one text cannot be used.
     """
     key = cache_key(policy)
-    found = read_abilities(key)
-    if found is None:
+    abilities = read_abilities(key)
+    if abilities is None:
         with torch.inference_mode(False), torch.no_grad(), policy.eval_mode():  # a trainer may be predicting
-            found = examine(policy)
-        write_abilities(key, found)
-    return found
+            abilities = examine(policy)
+        write_abilities(key, abilities)
+    return abilities
 
 
 def examine(policy: Any) -> Abilities:
-    """What trying shows; the policy's attention is as configured when this begins and when it ends."""
+    """Run all trials; the policy's attention is the configured one before and after."""
     disable_layout_attention(policy.attention_config)
     probes = make_probes(policy)
-    batching, found = find_batching(policy, probes)
+    batching, findings = find_batching(policy, probes)
     check_adapter(policy)
     behind, logits = _behind_head(policy, probes[1])
     abilities = Abilities(
         batching=batching,
         logit_transform=behind,
         rotary_limit=rotary_limit(policy.attention_config),
-        findings=(logits, *found),
+        findings=(logits, *findings),
     )
-    decoding, found = find_decoding(policy, abilities, probes)
-    abilities = replace(abilities, decoding=decoding, findings=(*abilities.findings, *found))
+    decoding, findings = find_decoding(policy, abilities, probes)
+    abilities = replace(abilities, decoding=decoding, findings=(*abilities.findings, *findings))
     shared, limit, reason = check_shared_row(policy, abilities, probes)
     backward = run_trial("gradients reach what is trained", partial(_backward, policy, probes[1]))
     return replace(
@@ -82,9 +83,10 @@ def examine(policy: Any) -> Abilities:
 
 
 def _behind_head(policy: Any, probe: ProbeText) -> tuple[LogitTransform, Finding]:
-    """What the class does behind its head, and whether logits from its states are then its own.
+    """What the class does after its head, and whether logits from its states then equal its own.
 
-    InputError where they are not.
+    Raises:
+        InputError: They do not.
     """
     try:
         behind = policy.native_forward.logit_transform(probe.ids[None])
@@ -105,7 +107,11 @@ def _behind_head(policy: Any, probe: ProbeText) -> tuple[LogitTransform, Finding
 
 
 def check_adapter(policy: Any) -> None:
-    """InputError where the adapter does not do what an adapter must; of a saved one, once it is loaded."""
+    """Refuse an adapter that does not do what an adapter must (see `adapter_problems`).
+
+    Raises:
+        InputError: The adapter has a problem; the first one is in the message.
+    """
     if problems := adapter_problems(policy, token_ids(policy, BEHIND)):
         more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
         raise InputError(
@@ -116,7 +122,7 @@ def check_adapter(policy: Any) -> None:
 
 
 def _backward(policy: Any, probe: ProbeText) -> Finding:
-    """A backward pass in training mode, through every layer, into as little as will do."""
+    """A backward pass in training mode through every layer, into few weights."""
     name = "gradients reach what is trained"
     trained = _first_trained(policy)
     if not trained:
@@ -127,15 +133,15 @@ def _backward(policy: Any, probe: ProbeText) -> Finding:
         along = torch.randn(states.shape, generator=torch.Generator().manual_seed(0)).to(states.device)
         gradients = torch.autograd.grad((states.float() * along).mean(), trained, allow_unused=True)
     policy.eval()
-    found = [gradient for gradient in gradients if gradient is not None]
-    finite = all(bool(torch.isfinite(gradient).all()) for gradient in found)
-    moved = any(bool(gradient.any()) for gradient in found)
+    arrived = [gradient for gradient in gradients if gradient is not None]
+    finite = all(bool(torch.isfinite(gradient).all()) for gradient in arrived)
+    moved = any(bool(gradient.any()) for gradient in arrived)
     detail = "they are finite" if finite else "they are not finite"
-    return Finding(name, finite and moved, detail if found and moved else "none arrives")
+    return Finding(name, finite and moved, detail if arrived and moved else "none arrives")
 
 
 def _first_trained(policy: Any) -> list[Tensor]:
-    """Of LoRA every B (A has no gradient while B is zero); of whole weights those of the first layer."""
+    """With LoRA every B (A has no gradient while B is zero); otherwise the first layer's trained weights."""
     trained = [(name, p) for name, p in policy.named_parameters() if p.requires_grad]
     adapters = [p for name, p in trained if "lora_B" in name]
     layer = {id(p) for p in policy.layers[0].parameters()}

@@ -1,4 +1,4 @@
-"""The plain way tried out: which texts go together, and how responses go on from the class's own cache."""
+"""Trials of the plain way: which texts can be batched, and how responses continue from the class's own cache."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,25 +25,26 @@ STILL = "a text stays as it is when others in its batch are exchanged"
 
 
 def find_batching(policy: Any, probes: tuple[ProbeText, ProbeText]) -> tuple[Batching, list[Finding]]:
-    """Which texts can be computed together, and what was tried.
+    """The largest batches in which texts come out right, and the findings.
 
-    InputError where even one by itself comes out otherwise than by its class's own forward.
+    Raises:
+        InputError: Even one text by itself comes out otherwise than by its class's own forward.
     """
     names: dict[Batching, str] = {
         "padded": "texts of several lengths in one batch come out as each alone",
         "equal": "texts of equal length in one batch come out as each alone",
         "single": "one text comes out as by the class's own forward",
     }
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for batching, name in names.items():
-        found.append(run_trial(name, partial(check_batching, name, policy, batching, probes)))
-        if found[-1].ok and batching == "padded":
-            found.append(run_trial(STILL, partial(_unmoved, policy, probes)))
-        if found[-1].ok:
-            return batching, found
+        findings.append(run_trial(name, partial(check_batching, name, policy, batching, probes)))
+        if findings[-1].ok and batching == "padded":
+            findings.append(run_trial(STILL, partial(_unmoved, policy, probes)))
+        if findings[-1].ok:
+            return batching, findings
     raise InputError(
         f"{policy.description}: one text by itself comes out otherwise than by its class's own forward "
-        f"({found[-1].detail}):",
+        f"({findings[-1].detail}):",
         where="policy.path",
         remedy="Try policy.attention eager; otherwise do not train this checkpoint here.",
     )
@@ -59,17 +60,17 @@ def _unmoved(policy: Any, probes: tuple[ProbeText, ProbeText]) -> Finding:
 
 
 def check_batching(name: str, policy: Any, batching: Batching, probes: Sequence[ProbeText]) -> Finding:
-    """The texts batched so; each of them twice where only equal lengths go together."""
+    """The texts in such batches; each one twice if only equal lengths go together."""
     rows = [*probes, *probes] if batching == "equal" else [*probes]
-    found = plain_states(PolicyWithAbilities(policy, Abilities(batching=batching)), [p.text for p in rows])
-    return agreement(name, [(ours, p.states) for ours, p in zip(found, rows, strict=True)])
+    states = plain_states(PolicyWithAbilities(policy, Abilities(batching=batching)), [p.text for p in rows])
+    return agreement(name, [(ours, p.states) for ours, p in zip(states, rows, strict=True)])
 
 
 def find_decoding(
     policy: Any, abilities: Abilities, probes: tuple[ProbeText, ProbeText]
 ) -> tuple[Decoding, list[Finding]]:
-    """The fastest way to write responses that gives the class's own states, and what was tried."""
-    found: list[Finding] = []
+    """The fastest way to write responses that gives the class's own states, and the findings."""
+    findings: list[Finding] = []
     names: dict[Decoding, str] = {
         "padded": "decoding rows of several lengths gives what the whole text gives",
         "equal": "decoding rows of equal length gives what the whole text gives",
@@ -77,14 +78,14 @@ def find_decoding(
     }
     for decoding, name in names.items():
         trial = PolicyWithAbilities(policy, replace(abilities, decoding=decoding))
-        found.append(run_trial(name, partial(_decoded, trial, name, probes)))
-        if found[-1].ok:
-            return decoding, found
-    return "never", found
+        findings.append(run_trial(name, partial(_decoded, trial, name, probes)))
+        if findings[-1].ok:
+            return decoding, findings
+    return "never", findings
 
 
 def _decoded(trial: PolicyWithAbilities, name: str, probes: tuple[ProbeText, ProbeText]) -> Finding:
-    """Beginnings of the probes, and their next tokens one at a time; each twice where equal lengths go together."""
+    """Decode the last tokens of the probes one at a time; each probe twice if only equal lengths go together."""
     copies = 2 if trial.abilities.decoding == "equal" else 1
     rows = [p for p in probes for _ in range(copies)]
     cuts = [len(p.text) - STEPS for p in rows]

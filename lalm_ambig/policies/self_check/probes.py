@@ -1,4 +1,4 @@
-"""What a self-check tries a checkpoint with: texts, their states by the class's own forward, what rounding explains."""
+"""Probe texts of a self-check, their states by the class's own forward, and the tolerances of comparisons."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,27 +13,27 @@ from lalm_ambig.policies.attention.abilities import Abilities, Finding
 from lalm_ambig.policies.attention.tree import Segment
 
 AGREES = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 6e-2}
-"""Mean difference of a token's states, as a share of their mean size, that rounding in a type explains: between two
-ways of computing the same, products are summed in another order in each layer."""
+"""Largest mean difference of a token's states, as a share of their mean size, that rounding explains. Two ways of
+computing the same sum products in another order in each layer."""
 WORST = {torch.float32: 1.0, torch.float16: 0.75, torch.bfloat16: 0.75}
-"""Which token is held to that, as a quantile of all: with two bytes a router's near tie may fall to another expert for
-some of them, which says nothing of the rest."""
+"""The token that must meet it, as a quantile of all. With two bytes a router's near tie may choose another expert for
+some tokens, which says nothing about the others."""
 ULPS = {torch.float32: 8.0, torch.float16: 0.5, torch.bfloat16: 0.25}
-"""By how many units in the last place, on average, a token's states may move where another text is exchanged. Most
-models do not move at all; experts get other batches then, so their products may be rounded otherwise."""
+"""Largest mean change of a token's states, in units in the last place, when another text is exchanged. Most models do
+not change at all; experts get other batches then, so their products may be rounded otherwise."""
 LONG, SHORT, BEHIND = 14, 9, 4
 """Tokens of the probes."""
 WIDEST_WINDOW = 200
-"""A sliding window of up to so many tokens is tried out by a longer probe; a wider one must be told to the layout."""
+"""Widest sliding window, in tokens, that a longer probe tries out; a layer must tell the layout of a wider one."""
 STEPS = 2
 """Tokens that are decoded one at a time."""
 CLIP_S = 0.7
-"""Length of the sound that models with ears are tried with."""
+"""Length of the probe's audio in seconds, for models that take audio."""
 
 
 @dataclass(frozen=True)
 class PolicyWithAbilities:
-    """A policy as it would be with other abilities."""
+    """A view of a policy with other abilities."""
 
     policy: Any
     abilities: Abilities
@@ -44,11 +44,11 @@ class PolicyWithAbilities:
 
 @dataclass(frozen=True)
 class ProbeText:
-    """A text whose states the class's own forward has computed, alone and unpatched."""
+    """A text with its states by the class's own forward, alone in its batch."""
 
     text: Segment
     ids: Int[Tensor, " token"]
-    """Its tokens, those in place of sound included."""
+    """Its tokens, with the placeholders of audio."""
     states: Float[Tensor, "token channel"]
 
     def beginning(self, cut: int) -> Segment:
@@ -56,12 +56,16 @@ class ProbeText:
         return self.text.part(slice(cut), None)
 
     def rest(self, cut: int, parent: int) -> Segment:
-        """What follows them, which holds no sound."""
+        """The tokens after them, which contain no audio."""
         return Segment(self.text.embeddings[cut:], parent, self.ids[cut:])
 
 
 def make_probes(policy: Any) -> tuple[ProbeText, ProbeText]:
-    """A longer and a shorter text, and their states by the class's own forward. InputError where it cannot be used."""
+    """A longer and a shorter text with their states.
+
+    Raises:
+        InputError: The class's own forward cannot be used.
+    """
     ids = token_ids(policy, _longest(policy) + SHORT + 2 * BEHIND)
     longer, shorter = ids[: len(ids) - SHORT - BEHIND], ids[len(ids) - SHORT - BEHIND :]
     try:
@@ -77,13 +81,13 @@ def make_probes(policy: Any) -> tuple[ProbeText, ProbeText]:
             where="policy.path",
             remedy="Try policy.attention eager, another policy.dtype, or another checkpoint.",
         ) from error
-    for found in probes:
-        refuse_infinite(policy, found.states)
+    for probe in probes:
+        refuse_infinite(policy, probe.states)
     return probes
 
 
 def refuse_infinite(policy: Any, states: Tensor) -> None:
-    """InputError where the class's own states are not finite."""
+    """Refuse a checkpoint whose own states are not finite."""
     if not torch.isfinite(states).all():
         raise InputError(
             f"{policy.description}: its own forward pass of one short text gives values that are not finite in "
@@ -99,7 +103,7 @@ def _longest(policy: Any) -> int:
 
 
 def token_ids(policy: Any, count: int, *, seed: int = 0) -> Int[Tensor, " token"]:
-    """Tokens of text, drawn from the vocabulary with a seed of their own."""
+    """Tokens of text, drawn from the vocabulary with a fixed seed."""
     tokenizer = policy.tokenizer
     special = set(tokenizer.all_special_ids) | set(tokenizer.added_tokens_decoder)
     size = min(len(tokenizer), policy.base.get_input_embeddings().weight.shape[0])
@@ -116,19 +120,24 @@ def exchanged(policy: Any, segment: Segment) -> Segment:
 
 
 def window_of(config: Any) -> int | None:
-    """Tokens that a sliding window holds, where some layers have one."""
+    """Width of the sliding window in tokens; None if no layer has one."""
     window = getattr(config.get_text_config(), "sliding_window", None)
     return window if isinstance(window, int) and window > 0 else None
 
 
 def relative_difference(pairs: Sequence[tuple[Tensor, Tensor]], *, quantile: float = 1.0) -> float:
-    """Mean difference of a token's states as a share of their mean size: of the token at that quantile."""
+    """Mean difference of a token's states as a share of their mean size, ≥ 0, for the token at a quantile.
+
+    Args:
+        pairs: States [token, channel] to compare, and their reference.
+        quantile: Of all tokens; 1 is the worst token.
+    """
     shares = []
     for ours, reference in pairs:
         ours, reference = ours.float(), reference.float()
         shares.append((ours - reference).abs().mean(-1) / reference.abs().mean(-1).clamp(min=1e-12))
-    every = torch.cat(shares)
-    return float(every.quantile(quantile)) if torch.isfinite(every).all() else float("inf")
+    per_token = torch.cat(shares)
+    return float(per_token.quantile(quantile)) if torch.isfinite(per_token).all() else float("inf")
 
 
 def agreement(name: str, pairs: Sequence[tuple[Tensor, Tensor]]) -> Finding:
@@ -149,7 +158,7 @@ def invariance(name: str, pairs: Sequence[tuple[Tensor, Tensor]]) -> Finding:
 
 
 def error_line(error: Exception) -> str:
-    """What a class's own code says of its failure, in one line; memory that ran out says nothing of the class."""
+    """The message of an exception in one line; exhausted memory is raised again, for it says nothing of the class."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         raise error
     text = " ".join(str(error).split())[:200]
@@ -157,7 +166,7 @@ def error_line(error: Exception) -> str:
 
 
 def run_trial(name: str, trial: Callable[[], Finding]) -> Finding:
-    """What a trial finds; a class whose code fails on it cannot do it."""
+    """The finding of a trial; it is negative if the class's code fails."""
     try:
         return trial()
     except Exception as error:  # a class's own code

@@ -1,4 +1,4 @@
-"""Texts in one row tried out: agreement, invariance, decoding behind kept prompts, and how long a text may be."""
+"""Trials of texts in one row: agreement, invariance, decoding after cached prompts, and the longest text."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,12 +27,12 @@ from lalm_ambig.policies.self_check.probes import (
 def check_shared_row(
     policy: Any, abilities: Abilities, probes: tuple[ProbeText, ProbeText]
 ) -> tuple[list[Finding], int | None, str]:
-    """What was found of texts in one row, for how long a text that holds, and why they cannot lie there."""
+    """The findings on texts in one row, the longest text for which they hold, and why texts cannot share a row."""
     try:
         enable_layout_attention(policy.attention_config)
-        found, limit = _shared(PolicyWithAbilities(policy, abilities), probes)
+        findings, limit = _shared(PolicyWithAbilities(policy, abilities), probes)
         name = "texts computed apart come out the same beside it"
-        found.append(check_batching(name, policy, abilities.batching, probes[1:]))
+        findings.append(check_batching(name, policy, abilities.batching, probes[1:]))
     except Exception as error:  # whatever a class makes of a layout that it was not written for
         return (
             [Finding("texts in one row come out as each alone", False, error_line(error))],
@@ -41,8 +41,8 @@ def check_shared_row(
         )
     finally:
         disable_layout_attention(policy.attention_config)
-    wrong = next((finding for finding in found if not finding.ok), None)
-    return found, limit, f"it does not hold that {wrong.name} ({wrong.detail})" if wrong else ""
+    wrong = next((finding for finding in findings if not finding.ok), None)
+    return findings, limit, f"it does not hold that {wrong.name} ({wrong.detail})" if wrong else ""
 
 
 def _shared(
@@ -87,7 +87,7 @@ def _in_one_row(probes: tuple[ProbeText, ProbeText], states: Sequence[Tensor]) -
 
 
 def _unmoved(trial: PolicyWithAbilities, segments: Sequence[Segment], states: Sequence[Tensor]) -> Finding:
-    """Others are exchanged: those behind the first segment, and those before the fourth; these two must not move."""
+    """Exchange segments after the first and before the fourth; these two must not change."""
     other = [exchanged(trial, s) if n in (1, 2, 4) else s for n, s in enumerate(segments)]
     _, after = shared_states(trial, other)
     pairs = [(states[n], after[n]) for n in (0, 3)]
@@ -95,7 +95,7 @@ def _unmoved(trial: PolicyWithAbilities, segments: Sequence[Segment], states: Se
 
 
 def _behind_prompts(trial: PolicyWithAbilities, probes: tuple[ProbeText, ProbeText]) -> Finding:
-    """Two responses behind each kept prompt, one token at a time."""
+    """Two responses after each cached prompt, one token at a time."""
     cuts = [len(p.text) - STEPS for p in probes]
     last, cache = prefill(
         trial, [p.beginning(cut) for p, cut in zip(probes, cuts, strict=True)], group_size=2
@@ -115,7 +115,7 @@ def _behind_prompts(trial: PolicyWithAbilities, probes: tuple[ProbeText, ProbeTe
 
 
 def _limit(config: Any, told: Sequence[int | None]) -> int | None:
-    """Tokens up to which sharing is exact: attention in chunks is not told to layers, and a window may not be."""
+    """Longest text in tokens for which sharing is exact: layers do not tell of chunks, and may not tell of a window."""
     settings = vars(config.get_text_config())
     limits = [settings.get("attention_chunk_size"), rotary_limit(config)]
     window = window_of(config)
@@ -127,7 +127,7 @@ def _limit(config: Any, told: Sequence[int | None]) -> int | None:
 
 
 def row_limit(config: Any) -> int | None:
-    """Tokens of a row up to which sharing is exact: beyond, Llama 4 scales queries by their place in the row."""
+    """Longest row in tokens for which sharing is exact: above it Llama 4 scales queries by their position."""
     settings = vars(config.get_text_config())
     step = settings.get("floor_scale")
     return int(step) - 1 if step and settings.get("attn_temperature_tuning") else None

@@ -1,4 +1,4 @@
-"""What every base model takes from its checkpoint: where it is and how a bad one fails."""
+"""Find and read a checkpoint of transformers, and turn the libraries' errors into one line."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,15 +16,16 @@ DType = Literal["auto", "bfloat16", "float16", "float32"]
 Attention = Literal["sdpa", "eager", "flash_attention_2"]
 """transformers' attention implementation."""
 UNREADABLE = (OSError, ValueError, RuntimeError, SafetensorError, StrictDataclassError)
-"""What transformers raises over a folder that holds no checkpoint of the class, or a broken one."""
+"""Exceptions of transformers for a folder without a checkpoint of the class, or with a broken one."""
 SDPA_REFUSED = "scaled_dot_product_attention"
-"""In transformers' words for a class without that attention."""
+"""Part of transformers' message for a class without that attention."""
 
 
 def locate(path: str) -> str:
-    """The folder that a path names, or else the path itself, which is a hub id then.
+    """The folder that a path names, or else the path itself as a hub id.
 
-    InputError for a path that is not there and can be no hub id.
+    Raises:
+        InputError: There is no such folder, and the path cannot be a hub id.
     """
     folder = Path(path).expanduser()
     if folder.exists():
@@ -39,15 +40,15 @@ def locate(path: str) -> str:
 
 
 def unreadable_error(kind: str, source: str, error: Exception) -> InputError:
-    """The one line for a checkpoint that cannot be read."""
+    """The error for a checkpoint that cannot be read, in one line."""
     words = (
         error.args[0] if isinstance(error, KeyError) and error.args else error
     )  # which str() puts in quotes
-    said = str(words).strip().split(chr(10))[0][:400]
+    reason = str(words).strip().split(chr(10))[0][:400]
     if not isinstance(error, OSError | ValueError | RuntimeError):  # a KeyError says only a key
-        said = f"{type(error).__name__}: {said}"
+        reason = f"{type(error).__name__}: {reason}"
     return InputError(
-        f"no {kind} checkpoint can be read from {source!r}: {said}",
+        f"no {kind} checkpoint can be read from {source!r}: {reason}",
         where="policy.path",
         remedy="Give a folder or a hub id.",
     )
@@ -55,7 +56,7 @@ def unreadable_error(kind: str, source: str, error: Exception) -> InputError:
 
 @contextmanager
 def checkpoint_errors(kind: str, source: str) -> Iterator[None]:
-    """Inside, whatever the libraries raise over a checkpoint is an InputError. For their calls alone, not for ours."""
+    """Inside, any exception of the libraries becomes an InputError. Only their calls belong inside, not ours."""
     try:
         yield
     except (InputError, MemoryError):
@@ -65,7 +66,7 @@ def checkpoint_errors(kind: str, source: str) -> Iterator[None]:
 
 
 def dtype_to_load(asked: DType, *, trained_whole: bool) -> DType:
-    """The type in which weights are read: all that are trained themselves are in float32, unless another is asked for.
+    """The type in which weights are read: float32 for full fine-tuning, unless the settings name another.
 
     AdamW's small steps would be rounded away in weights of two bytes.
     """
@@ -79,23 +80,25 @@ def torch_dtype(name: DType, config: Any) -> torch.dtype:
 
 
 def read_model(model_class: Any, source: str, *, dtype: Any, attention: Attention = "sdpa") -> Any:
-    """A model with every weight read from its checkpoint (safetensors), on the CPU.
+    """Read a model on the CPU with every weight from its checkpoint (safetensors).
 
-    transformers makes up the weights that a checkpoint of another class or of other measures lacks, and loads what is
-    not a number; here both are a ValueError, one of `UNREADABLE`. A class that has no `sdpa` runs its own attention
-    (`eager`).
+    transformers fills in weights that a checkpoint of another class or shape lacks, and loads NaN. Both are refused
+    here. A class without `sdpa` runs its own attention (`eager`).
+
+    Raises:
+        ValueError: A weight is missing, of another shape, or not finite.
     """
     try:
-        model, found = _read(model_class, source, dtype, attention)
+        model, info = _read(model_class, source, dtype, attention)
     except ValueError as error:
         if attention != "sdpa" or SDPA_REFUSED not in str(error):
             raise
-        model, found = _read(model_class, source, dtype, "eager")
-    if lacking := sorted(found["missing_keys"]):
+        model, info = _read(model_class, source, dtype, "eager")
+    if lacking := sorted(info["missing_keys"]):
         raise ValueError(
             f"it lacks {len(lacking)} weights of {model_class.__name__}, {lacking[0]} among them."
         )
-    if other := sorted(found["mismatched_keys"]):
+    if other := sorted(info["mismatched_keys"]):
         name, saved, expected = other[0]
         raise ValueError(
             f"{len(other)} weights are not of the measures in config.json: {name} is {list(saved)}, not "
@@ -109,7 +112,7 @@ def read_model(model_class: Any, source: str, *, dtype: Any, attention: Attentio
 
 
 def _read(model_class: Any, source: str, dtype: Any, attention: str) -> tuple[Any, dict[str, Any]]:
-    model, found = model_class.from_pretrained(
+    model, info = model_class.from_pretrained(
         source,
         dtype=dtype,
         attn_implementation=attention,
@@ -118,17 +121,17 @@ def _read(model_class: Any, source: str, dtype: Any, attention: str) -> tuple[An
         output_loading_info=True,
         ignore_mismatched_sizes=True,
     )
-    return model, found
+    return model, info
 
 
 @torch.no_grad()
 def _not_finite(model: Any) -> str | None:
-    """The first weight with NaN or infinity in it; None where there is none."""
+    """Name of the first weight with NaN or infinity; None if there is none."""
     named = model.named_parameters()
     return next((name for name, p in named if not bool(p.sum(dtype=torch.float32).isfinite())), None)
 
 
 def attention_notes(model: Any, asked: Attention) -> list[str]:
-    """A line where a model runs another attention than was asked for."""
+    """A line for the user if a model runs another attention than the settings ask for."""
     used = model.config._attn_implementation
     return [] if used == asked else [f"{type(model).__name__} has no {asked} attention: {used} is used"]

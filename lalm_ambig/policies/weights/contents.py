@@ -1,8 +1,8 @@
-"""What lies at a path that is given as a model, told from small files before any weight is read.
+"""The kind of thing at a model's path, recognised by small files before any weight is read.
 
-Much is called a model: an adapter, a run, a quantised copy, a file for another program. Some of it loads all the same,
-and is then not what its name says. So whatever is not a plain checkpoint of the wanted kind is refused in one line that
-names the thing and the option meant for it.
+Users call many things a model: an adapter, a run, a quantised copy, a file of another program. Some of these load, but
+as something else. So anything but a plain checkpoint is refused in one line, which names the thing and the option that
+is meant for it.
 """
 
 import json
@@ -35,17 +35,20 @@ FOREIGN = (
     ("tokenizer_config.json", "a tokenizer without a model"),
     ("tokenizer.model", "a tokenizer without a model"),
 )
-"""Files by which a folder without config.json is known, the surest first."""
+"""Files by which a folder without config.json is recognised, the surest first."""
 
 
 def check_contents(source: str) -> dict[str, Any]:
-    """The settings in the config.json of a plain checkpoint; whose model it is, is not judged here.
+    """The settings in the config.json of a plain checkpoint of any kind of model.
 
     Args:
-        source: A folder or a hub id.
+        source: A folder or a hub id. On a hub only the files of an adapter and the settings are looked at.
 
-    Raises InputError for anything else. What a hub has cannot all be told without reading it: there only the adapter
-    and the settings are looked at. Empty for a hub id that cannot be reached, whose loading then says why.
+    Returns:
+        The settings; empty for a hub id that cannot be reached, whose loading then says why.
+
+    Raises:
+        InputError: The source is anything but a plain checkpoint.
     """
     folder = Path(source)
     if folder.exists():
@@ -101,9 +104,13 @@ def saved_dtype(source: str) -> str | None:
 
 
 def _read(source: str, name: str) -> dict[str, Any] | None:
-    """A JSON file of a folder or a hub id; None where there is none. InputError where it is no JSON object."""
+    """A JSON file of a folder or a hub id; None if there is none.
+
+    Raises:
+        InputError: It is no JSON object.
+    """
     try:
-        found = cached_file(
+        path = cached_file(
             source,
             name,
             _raise_exceptions_for_gated_repo=False,
@@ -112,10 +119,10 @@ def _read(source: str, name: str) -> dict[str, Any] | None:
         )
     except Exception:  # the library's word for an impossible id; loading says it
         return None
-    if found is None:
+    if path is None:
         return None
     try:
-        content = json.loads(Path(found).read_text(encoding="utf-8"))
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
     except (ValueError, OSError, RecursionError) as error:
         raise InputError(f"{name} is not readable as JSON: {error}", where=source) from error
     if not isinstance(content, dict):
@@ -124,7 +131,7 @@ def _read(source: str, name: str) -> dict[str, Any] | None:
 
 
 def _check_folder(folder: Path) -> None:
-    """InputError for a path that is no folder, or a folder without a model."""
+    """Refuse a path that is no folder, and a folder without a model."""
     if not folder.is_dir():
         raise InputError(
             f"{folder} is a file.",
@@ -146,7 +153,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def _run_of(folder: Path) -> Path | None:
-    """The run folder that a folder is, or is a part of."""
+    """The run folder that this folder is, or is a part of; None if neither."""
     for place in (folder, folder.absolute().parent):
         if (place / "config.yaml").is_file() and (place / "environment.json").is_file():
             return place
@@ -154,7 +161,7 @@ def _run_of(folder: Path) -> Path | None:
 
 
 def _other_content(folder: Path) -> str:
-    """What a folder without config.json holds, as the end of a sentence."""
+    """The content of a folder without config.json, as the end of a sentence."""
     names = sorted(entry.name for entry in folder.iterdir())
     if not names:
         return "is empty."
@@ -193,7 +200,7 @@ def _is_adapter(source: str, settings: Mapping[str, Any]) -> InputError:
 
 
 def _check_known(source: str, config: Mapping[str, Any]) -> None:
-    """InputError for a model whose class transformers has not."""
+    """Refuse a model whose class transformers lacks."""
     kind = config.get("model_type")
     if kind in CONFIG_MAPPING:
         return
@@ -203,9 +210,9 @@ def _check_known(source: str, config: Mapping[str, Any]) -> None:
             where=WHERE,
             remedy="Give a model whose class is part of transformers.",
         )
-    said = f"is of the type {kind!r}, which" if kind else "has a config.json without model_type, which"
+    kind_text = f"is of the type {kind!r}, which" if kind else "has a config.json without model_type, which"
     raise InputError(
-        f"{source} {said} transformers {transformers_version} does not know.",
+        f"{source} {kind_text} transformers {transformers_version} does not know.",
         where=WHERE,
         remedy="Give another model, or install a newer transformers if the model is newer.",
     )

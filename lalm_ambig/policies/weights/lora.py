@@ -1,4 +1,4 @@
-"""Which weights of a base model are trained: LoRA on the language model with options, or everything."""
+"""The weights of a base model that are trained: LoRA on the language model with options, or all of them."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -18,32 +18,32 @@ from lalm_ambig.policies.weights.checkpoint import UNREADABLE, read_model
 from lalm_ambig.policies.weights.lora_targets import Targets, find_targets
 
 AUDIO_TOWER = r".*audio_tower\..*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2)"
-"""Full-match pattern of the audio tower's layers. A bare name such as `q_proj` would also hit the decoder."""
+"""Full-match pattern of the audio tower's layers. A bare name such as `q_proj` would also match the decoder."""
 
 
 @dataclass(frozen=True)
 class Adapter:
-    """What is trained. The defaults are paper A's."""
+    """What is trained. The defaults are those of the ambiguity-aware LALM, section 4."""
 
     method: Literal["lora", "full"] = "lora"
     """`lora`: low-rank adapters on the language model's linear layers. `full`: all weights."""
     rank: int = 8
     """LoRA rank r."""
     alpha: float = 16
-    """LoRA scale: the update is multiplied by alpha / rank."""
+    """LoRA scale; the update is multiplied by alpha / rank."""
     dropout: float = 0.0
     """Dropout on the input of each adapter, in [0, 1)."""
     projector: bool = False
-    """Also train the projector between audio tower and language model, whole."""
+    """Also train all weights of the projector between audio tower and language model."""
     audio_tower: bool = False
-    """Also put LoRA on the audio tower; its features can then not be cached."""
+    """Also put LoRA on the audio tower, whose features can then not be cached."""
     targets: list[str] | str | None = None
-    """Layers of the decoder that LoRA goes on: a regular expression that a name such as `layers.0.self_attn.q_proj`
-    must match in full, or a list of names such as `q_proj`. By default every linear layer of the attention, recurrent
-    and feed-forward parts."""
+    """Layers of the decoder with LoRA: a regular expression that matches names such as `layers.0.self_attn.q_proj` in
+    full, or a list of names such as `q_proj`. By default every linear layer of the attention, recurrent and
+    feed-forward parts."""
     checkpoint_activations: bool = False
-    """Keep only what each decoder layer of a training pass begins with, and compute the rest again on the way
-    back: far less memory for about a third more time. The numbers stay the same."""
+    """Keep only the input of each decoder layer in a training pass, and compute the rest again in the backward pass:
+    far less memory for about a third more time. The numbers stay the same."""
 
     def __post_init__(self) -> None:
         if self.rank < 1:
@@ -75,6 +75,9 @@ class Adapter:
             model: The base model.
             targets: The decoder's layers.
             projector: Name of the module between audio tower and decoder.
+
+        Returns:
+            PEFT's settings for these layers.
         """
         layers = [model.get_submodule(name) for name in targets.names]
         return LoraConfig(
@@ -92,7 +95,7 @@ class Adapter:
 def attach_adapter(
     model: nn.Module, adapter: Adapter, *, decoder: nn.Module, projector: str
 ) -> tuple[nn.Module, list[str]]:
-    """The model with a new adapter, whose effect is exactly zero; or the model itself, all weights trained.
+    """Attach a new adapter, whose effect is exactly zero; or set all weights to be trained.
 
     Args:
         model: A model of transformers.
@@ -100,7 +103,11 @@ def attach_adapter(
         decoder: The model's language model.
         projector: Name of the module between audio tower and decoder.
 
-    Returns the model, and lines for its user. InputError where the decoder has no layer for LoRA.
+    Returns:
+        The model with adapter, or the model itself; and lines for its user.
+
+    Raises:
+        InputError: The decoder has no layer for LoRA, or PEFT refuses the settings.
     """
     if adapter.method == "full":
         model.requires_grad_(True)
@@ -137,15 +144,18 @@ def checkpoint_activations(decoder: Any, description: str) -> None:
 
 @contextmanager
 def seeded_cpu_rng() -> Iterator[None]:
-    """Inside, what the CPU draws begins with torch's seed, whatever was drawn before; outside, nothing was drawn."""
+    """Inside, the CPU's generator starts from torch's seed; afterwards its state is that of before."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(torch.initial_seed())
         yield
 
 
 def with_lora(model: nn.Module, config: LoraConfig) -> nn.Module:
-    """PEFT's model of that configuration, its weights drawn from torch's seed. InputError for layers that PEFT takes no
-    adapter for."""
+    """PEFT's model with that configuration, its weights drawn from torch's seed.
+
+    Raises:
+        InputError: PEFT takes no adapter for these layers.
+    """
     try:
         with warnings.catch_warnings(), seeded_cpu_rng():
             warnings.simplefilter("ignore")  # what PEFT says of merging, which `export` looks at itself
@@ -160,12 +170,12 @@ def with_lora(model: nn.Module, config: LoraConfig) -> nn.Module:
 
 
 def lora_b_norm(model: nn.Module) -> float:
-    """Sum of the norms of all B matrices; 0 for an adapter without effect."""
+    """Sum of the Frobenius norms of all B matrices, ≥ 0; 0 for an adapter without effect."""
     return sum(float(p.detach().norm()) for name, p in model.named_parameters() if "lora_B" in name)
 
 
 def shared_layers(model: nn.Module) -> list[str]:
-    """Two layers with an adapter whose base weight is one tensor, to which both would be added; empty without any."""
+    """Names of two layers with an adapter that share one base weight, to which both would add; empty if none do."""
     first: dict[int, str] = {}
     for name, module in model.named_modules():
         if isinstance(module, LoraLayer):
@@ -177,9 +187,10 @@ def shared_layers(model: nn.Module) -> list[str]:
 
 
 def load_model(model: Any, folder: Path) -> None:
-    """Put a fully fine-tuned model's weights into one of its architecture; read in float32, so that none is rounded.
+    """Load a fully fine-tuned model's weights into a model of the same architecture, in float32 without rounding.
 
-    Raises InputError where the folder holds no model, or one of another shape.
+    Raises:
+        InputError: The folder holds no model, or one of another shape.
     """
     if not (folder / "config.json").is_file():
         raise InputError(
@@ -199,12 +210,12 @@ def load_model(model: Any, folder: Path) -> None:
 
 
 def trained_parameters(model: nn.Module) -> Sequence[tuple[str, nn.Parameter]]:
-    """Names and values of what the optimiser updates."""
+    """Names and values of the parameters that the optimiser updates."""
     return [(name, p) for name, p in model.named_parameters() if p.requires_grad]
 
 
 def parameter_counts(model: nn.Module) -> dict[str, Any]:
-    """Numbers of parameters, all and trained, for the run's record."""
-    every = sum(p.numel() for p in model.parameters())
+    """Numbers of all parameters and of trained ones, for the run's record."""
+    total = sum(p.numel() for p in model.parameters())
     trained = sum(p.numel() for _, p in trained_parameters(model))
-    return {"parameters": every, "trained": trained}
+    return {"parameters": total, "trained": trained}

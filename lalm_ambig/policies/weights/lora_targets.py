@@ -1,14 +1,14 @@
-"""Which layers of a decoder LoRA goes on: every linear layer of its attention, recurrent and feed-forward parts.
+"""The layers of a decoder that get LoRA: every linear layer of its attention, recurrent and feed-forward parts.
 
-Layers are told by their kind, never by a family's names. Five kinds get none, and a note names them:
+Layers are recognised by their kind, never by a family's names. Five kinds get no LoRA, and a note names them:
 
-1. routers, which choose experts and whose training is a matter of its own;
-2. layers whose weight is read without calling them (Mamba's `dt_proj`): the adapter would be left out without a word;
+1. routers, which choose experts;
+2. layers whose weight is read without calling them (Mamba's `dt_proj`): the adapter would have no effect;
 3. layers that a forward pass never calls: an adapter there would get no gradient;
 4. layers that PEFT refuses for the family;
-5. layers whose weight the class changes between training and evaluation (RWKV's): the adapter would then act otherwise.
+5. layers whose weight the class changes between training and evaluation (RWKV's): the adapter's effect would change.
 
-Fused experts are one tensor of three axes, not layers. They get none either, and are named.
+Fused experts are one tensor of three axes, not layers. They get no LoRA either, and are named.
 """
 
 import re
@@ -33,36 +33,36 @@ from lalm_ambig.policies.attention.layer_kinds import (
 
 WHERE = "policy.adapter.targets"
 PROBE = 8
-"""Tokens of the pass that shows which layers are called."""
+"""Tokens of the short pass that shows which layers are called."""
 
 
 @dataclass(frozen=True)
 class Targets:
-    """The layers of a model that LoRA goes on, and the linear layers beside them that it leaves out."""
+    """The layers of a model that get LoRA, and the linear layers that do not."""
 
     names: tuple[str, ...]
-    """Module names, as the whole model has them."""
+    """Module names in the model."""
     left_out: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """By reason: module names, or parameter names of fused experts."""
     others: tuple[str, ...] = ()
-    """The decoder's other linear layers, for whatever reason."""
+    """All other linear layers of the decoder."""
     by_weight: frozenset[str] = frozenset()
-    """Those of `names` that PEFT must be given as weights: as layers it would take them for fused experts."""
+    """Those of `names` that go to PEFT as weights: as layers it would take them for fused experts."""
 
     @property
     def pattern(self) -> str:
-        """A regular expression that matches the names of layers in full, and no other linear layer of the decoder."""
+        """A regular expression that matches these layers' names in full, and no other linear layer of the decoder."""
         names = [name for name in self.names if name not in self.by_weight]
         return _pattern(names, [*self.by_weight, *self.others])
 
     @property
     def weights(self) -> list[str] | None:
-        """Names of the weights of `by_weight`; None where there are none."""
+        """Names of the weights of `by_weight`; None if there are none."""
         return [f"{name}.weight" for name in self.names if name in self.by_weight] or None
 
     @property
     def note(self) -> str | None:
-        """One line on what is left out; None where that is nothing."""
+        """One line on the layers that are left out; None if there are none."""
         if not self.left_out:
             return None
         told = "; ".join(f"{', '.join(_short(names))} ({reason})" for reason, names in self.left_out.items())
@@ -72,16 +72,17 @@ class Targets:
 def find_targets(
     model: Any, decoder: nn.Module, chosen: str | Sequence[str] | None = None, *, probe: bool = True
 ) -> Targets:
-    """The layers of `decoder`, a part of `model`, that LoRA goes on.
+    """Choose the layers of `decoder`, a part of `model`, that get LoRA.
 
     Args:
         model: A model of transformers.
         decoder: Its language model.
         chosen: A regular expression that a layer's name inside the decoder must match in full, or layer names. By
             default all linear layers of the kinds above.
-        probe: Whether a short pass may be made to see which layers are called. Not on the meta device.
+        probe: Whether a short pass may be made to see which layers are called; not on the meta device.
 
-    Raises InputError where nothing is found, or where a chosen name matches no linear layer.
+    Raises:
+        InputError: There is no such layer, or a chosen name matches no linear layer.
     """
     decoder = decoder if decoder_blocks(decoder) else model  # a class may call its head the decoder
     linear = linear_layers(decoder)
@@ -94,24 +95,26 @@ def find_targets(
         reason = "router" if router else no_effect_reason(model, decoder, name, called=name in called)
         if reason:
             left.setdefault(reason, []).append(name)
-    found = [name for name in wanted if not any(name in names for names in left.values())]
+    names = [name for name in wanted if not any(name in names for names in left.values())]
     if chosen is None and (fused := fused_experts(decoder, counts)):
         left["fused experts"] = fused
-    _refuse(model, found, left, chosen)
+    _refuse(model, names, left, chosen)
     before = _prefix(model, decoder)
-    taken = {leaf for leaf in {name.rpartition(".")[2] for name in found} if moved_to_experts(model, leaf)}
+    as_experts = {
+        leaf for leaf in {name.rpartition(".")[2] for name in names} if moved_to_experts(model, leaf)
+    }
     return Targets(
-        tuple(before + name for name in found),
+        tuple(before + name for name in names),
         {reason: tuple(before + name for name in names) for reason, names in left.items()},
-        tuple(before + name for name in linear if name not in found),
-        frozenset(before + name for name in found if name.rpartition(".")[2] in taken),
+        tuple(before + name for name in linear if name not in names),
+        frozenset(before + name for name in names if name.rpartition(".")[2] in as_experts),
     )
 
 
 def _refuse(
     model: Any, found: Sequence[str], left: dict[str, list[str]], chosen: str | Sequence[str] | None
 ) -> None:
-    """InputError where no layer is left, or where one that was named can have no adapter."""
+    """Refuse a choice without any layer, or with a named layer that can have no adapter."""
     if chosen is None and not found:
         raise InputError(
             f"{type(model).__name__} has no linear layers in its decoder that LoRA could go on:",
@@ -126,21 +129,21 @@ def _refuse(
 
 
 def parts_for_lora(model: Any, decoder: nn.Module) -> dict[str, list[str]]:
-    """Of each part of each decoder layer, the linear layers by name that LoRA may go on, adapters looked through.
+    """Names of the linear layers that may get LoRA, for each part of each decoder layer.
 
-    A part is what a decoder layer holds directly: its attention, its recurrence, its feed-forward part. Parts without
-    any such layer, as one whose experts are fused, are left out.
+    A part is a direct child of a decoder layer: its attention, its recurrence, its feed-forward part. Parts without any
+    such layer are left out, such as one with fused experts. Layers inside an adapter have their original name.
     """
     counts = expert_counts(model)
-    found: dict[str, list[str]] = {}
+    parts: dict[str, list[str]] = {}
     for block in decoder_blocks(decoder):
         for name in linear_layer_names(decoder.get_submodule(block)):
-            whole = f"{block}.{name}"
-            if not is_router(decoder, whole, counts) and not no_effect_reason(
-                model, decoder, whole, called=True
+            path = f"{block}.{name}"
+            if not is_router(decoder, path, counts) and not no_effect_reason(
+                model, decoder, path, called=True
             ):
-                found.setdefault(f"{block}.{name.split('.')[0]}", []).append(whole)
-    return found
+                parts.setdefault(f"{block}.{name.split('.')[0]}", []).append(path)
+    return parts
 
 
 def _prefix(model: nn.Module, decoder: nn.Module) -> str:
@@ -175,7 +178,7 @@ def _is_named(name: str, one: str) -> bool:
 
 @torch.no_grad()
 def _called(decoder: Any, linear: dict[str, nn.Module]) -> set[str]:
-    """Names of the layers that a short pass calls; all of them where the decoder cannot make one on ids alone."""
+    """Names of the layers that a short pass calls; all of them if the decoder cannot run on ids alone."""
     called: set[str] = set()
     hooks = [
         layer.register_forward_hook(lambda *_, name=name: called.add(name)) for name, layer in linear.items()
@@ -198,7 +201,7 @@ def _called(decoder: Any, linear: dict[str, nn.Module]) -> set[str]:
 
 
 def _pattern(names: Sequence[str], others: Sequence[str]) -> str:
-    """Numbers of layers as `\\d+`, unless that would match one of the others."""
+    """A pattern of the names, with layer numbers as `\\d+` unless that would match one of the others."""
     general = {re.sub(r"(?<=\.)\d+(?=\.)", "#", name) for name in names}
     groups: dict[str, list[str]] = {}
     for name in sorted(general):

@@ -1,8 +1,8 @@
-"""A saved LoRA adapter put into a model: its own `adapter_config.json` says what its weights mean.
+"""Load a saved LoRA adapter into a model; its own `adapter_config.json` says what its weights mean.
 
-An adapter's scale, variant and layers are settings beside the weights. They are always the saved ones: the fresh
-adapter that a policy was given is taken off, and one of the saved settings is put on. Where the policy's settings
-contradict them, nothing is loaded.
+An adapter's scale, variant and layers are settings beside the weights. The saved settings always apply: the policy's
+fresh adapter is removed, and one with the saved settings is attached. If the policy's settings contradict them, nothing
+is loaded.
 """
 
 import json
@@ -36,9 +36,9 @@ REFUSED = (
     "use_qalora",
     "velora_config",
 )
-"""Settings of PEFT by which an adapter is more than a term beside a layer, which nothing here would compute."""
+"""Settings of PEFT by which an adapter is more than a term beside a layer; such adapters are refused."""
 PLAIN_STARTS = (True, False, "gaussian", "orthogonal")
-"""`init_lora_weights` that leave the base's own weights alone; others (PiSSA, OLoRA) rewrite them."""
+"""Values of `init_lora_weights` that do not change the base weights; others (PiSSA, OLoRA) do."""
 TOWER = "audio_tower"
 
 
@@ -48,28 +48,29 @@ class LoadedAdapter:
 
     model: PeftModel
     base_biases: dict[str, Tensor]
-    """The base's own biases by parameter name, where the adapter changes them."""
+    """The base model's biases by parameter name, if the adapter changes them."""
     notes: list[str]
     """Lines for its user."""
 
 
 def read_settings(folder: Path) -> LoraConfig:
-    """The settings of a saved adapter.
+    """Read the settings of a saved adapter.
 
-    Raises InputError where there are none, or where the adapter is of a kind that is not computed here.
+    Raises:
+        InputError: There are none, or the adapter is of a kind that is not supported.
     """
     file = folder / SETTINGS
     if not file.is_file():
         raise InputError(f"no {SETTINGS} in {folder}", where="adapter", remedy="Give a run's adapter folder.")
     try:
-        given = json.loads(file.read_text(encoding="utf-8"))
-        kind = str(given["peft_type"])
+        settings = json.loads(file.read_text(encoding="utf-8"))
+        kind = str(settings["peft_type"])
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"these are no settings of a PEFT adapter: {error}", where=str(file)) from error
     if kind != "LORA":
         raise InputError(f"a {kind} adapter, and only LORA is loaded here.", where=str(file), remedy=MERGE)
-    unusual = [name for name in REFUSED if given.get(name)]
-    start = given.get("init_lora_weights", True)
+    unusual = [name for name in REFUSED if settings.get(name)]
+    start = settings.get("init_lora_weights", True)
     if start not in PLAIN_STARTS:
         unusual.append(f"init_lora_weights: {start}")
     if unusual:
@@ -87,16 +88,20 @@ MERGE = "Merge it into its base with PEFT (merge_and_unload) and give the merged
 
 
 def load_adapter(model: PeftModel, folder: Path, adapter: Adapter, *, projector: str) -> LoadedAdapter:
-    """The model with a saved adapter in place of its fresh one, which is gone then.
+    """Replace a model's fresh adapter by a saved one.
 
     Args:
-        model: With a fresh adapter.
-        folder: In PEFT's layout.
+        model: A model with a fresh adapter.
+        folder: The saved adapter in PEFT's layout.
         adapter: The policy's settings, which must not contradict the saved ones.
         projector: Name of the module between audio tower and decoder.
 
-    Raises InputError where the folder holds no adapter, or one that contradicts the settings or has another shape. One
-    that has no effect is noted: a run which has kept its start has such a one.
+    Returns:
+        The model, with lines for its user. An adapter without effect is noted: a run whose best weights are those of
+        its start has one.
+
+    Raises:
+        InputError: The folder holds no adapter, or one that contradicts the settings or has another shape.
     """
     weights = _adapter_weights(folder)
     config = read_settings(folder)
@@ -105,16 +110,16 @@ def load_adapter(model: PeftModel, folder: Path, adapter: Adapter, *, projector:
     fresh = _lora_layers(model)
     base: Any = model.unload()
     base.requires_grad_(False)
-    found = with_lora(base, config)
-    assert isinstance(found, PeftModel)
-    layers = _lora_layers(found)
+    wrapped = with_lora(base, config)
+    assert isinstance(wrapped, PeftModel)
+    layers = _lora_layers(wrapped)
     _refuse_other_layers(layers, fresh, adapter, folder)
-    biases = {name: p.detach().clone() for name, p in trained_biases(found).items()}
-    _put(found, weights, config, folder)
+    biases = {name: p.detach().clone() for name, p in trained_biases(wrapped).items()}
+    _load_state(wrapped, weights, config, folder)
     notes = _notes(config, layers, fresh)
-    if lora_b_norm(found) == 0:
+    if lora_b_norm(wrapped) == 0:
         notes.append("the saved adapter has no effect, every lora_B is zero: this is the base model")
-    return LoadedAdapter(found, biases, notes)
+    return LoadedAdapter(wrapped, biases, notes)
 
 
 def trained_biases(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -156,7 +161,7 @@ def _with_biases(model: nn.Module, values: Mapping[str, Tensor]) -> Iterator[Non
 
 
 def _refuse_conflicts(config: LoraConfig, adapter: Adapter, folder: Path, *, projector: str) -> None:
-    """InputError for a setting of the policy that is another one in the saved adapter."""
+    """Refuse a setting of the policy that differs from the saved adapter's."""
     saved: Mapping[str, Any] = {
         "rank": config.r,
         "alpha": config.lora_alpha,
@@ -164,35 +169,37 @@ def _refuse_conflicts(config: LoraConfig, adapter: Adapter, folder: Path, *, pro
         "audio_tower": _trains_tower(config),
     }
     for name, value in saved.items():
-        own = vars(adapter)[name]
-        if own != value:
-            raise _conflict(name, value, own, folder)
+        configured = vars(adapter)[name]
+        if configured != value:
+            raise _conflict(name, value, configured, folder)
 
 
-def _conflict(name: str, saved: Any, own: Any, folder: Path) -> InputError:
-    said = str(saved).lower() if isinstance(saved, bool) else f"{saved:g}"
-    given = str(own).lower() if isinstance(own, bool) else f"{own:g}"
+def _conflict(name: str, saved: Any, configured: Any, folder: Path) -> InputError:
+    saved_text, text = (
+        str(value).lower() if isinstance(value, bool) else f"{value:g}" for value in (saved, configured)
+    )
     return InputError(
-        f"policy.adapter.{name} is {given}, and the saved adapter's is {said} ({SETTINGS}):",
+        f"policy.adapter.{name} is {text}, and the saved adapter's is {saved_text} ({SETTINGS}):",
         where=str(folder),
-        remedy=f"set policy.adapter.{name} to {said} (fit: --policy.adapter.{name} {said}; a run: its config.yaml).",
+        remedy=f"set policy.adapter.{name} to {saved_text} (fit: --policy.adapter.{name} {saved_text}; "
+        "a run: its config.yaml).",
     )
 
 
 def _trains_tower(config: LoraConfig) -> bool:
-    """Whether a saved adapter says that it is on the audio tower as well."""
+    """Whether a saved adapter's settings name the audio tower."""
     named = config.target_modules or ()
     listed = [named] if isinstance(named, str) else [*named]
     return any(TOWER in name for name in [*listed, *(config.modules_to_save or [])])
 
 
 def _refuse_other_layers(saved: set[str], fresh: set[str], adapter: Adapter, folder: Path) -> None:
-    """InputError where the saved adapter is on the tower without saying so, or on other layers than were chosen."""
+    """Refuse an adapter that is on the tower without naming it, or on other layers than the policy's targets."""
     if not adapter.audio_tower and any(TOWER in name for name in saved):
         raise _conflict("audio_tower", True, False, folder)
-    own, chosen = ({name for name in names if TOWER not in name} for names in (saved, fresh))
-    if adapter.targets is not None and (differing := sorted(chosen ^ own)):
-        where = "the saved adapter is" if differing[0] in own else "policy.adapter.targets says"
+    present, chosen = ({name for name in names if TOWER not in name} for names in (saved, fresh))
+    if adapter.targets is not None and (differing := sorted(chosen ^ present)):
+        where = "the saved adapter is" if differing[0] in present else "policy.adapter.targets says"
         raise InputError(
             f"{where} on {differing[0]}, and the other is not.",
             where=str(folder),
@@ -201,14 +208,14 @@ def _refuse_other_layers(saved: set[str], fresh: set[str], adapter: Adapter, fol
 
 
 def _lora_layers(model: Any) -> set[str]:
-    """Names of the layers with an adapter, as the base model has them."""
+    """Names of the layers with an adapter, as in the base model."""
     named = model.get_base_model().named_modules()
     return {name for name, module in named if any("lora_A" in inner for inner, _ in module.named_children())}
 
 
 def _notes(config: LoraConfig, layers: set[str], fresh: set[str]) -> list[str]:
     defaults = LoraConfig()
-    told = (
+    reported = (
         "use_rslora",
         "use_dora",
         "rank_pattern",
@@ -217,8 +224,8 @@ def _notes(config: LoraConfig, layers: set[str], fresh: set[str]) -> list[str]:
         "lora_bias",
         "target_parameters",
     )
-    own = [name for name in told if vars(config)[name] != vars(defaults)[name]]
-    notes = [f"the saved adapter's own settings are used: {', '.join(own)}"] if own else []
+    unusual = [name for name in reported if vars(config)[name] != vars(defaults)[name]]
+    notes = [f"the saved adapter's own settings are used: {', '.join(unusual)}"] if unusual else []
     if missing := fresh - layers:
         notes.append(
             f"the saved adapter is on {len(layers)} layers; a new one would be on {len(missing)} more"
@@ -226,11 +233,11 @@ def _notes(config: LoraConfig, layers: set[str], fresh: set[str]) -> list[str]:
     return notes
 
 
-def _put(model: PeftModel, weights: dict[str, Tensor], config: LoraConfig, folder: Path) -> None:
-    """Put the weights in. InputError where names or shapes are not those of the settings and the base model."""
+def _load_state(model: PeftModel, weights: dict[str, Tensor], config: LoraConfig, folder: Path) -> None:
+    """Load the weights; refuse names or shapes that are not those of the settings and the base model."""
     converted = convert_peft_adapter_state_dict_for_transformers(model, config, weights)
-    own = get_peft_model_state_dict(model, save_embedding_layers=False)
-    missing, foreign = sorted(set(own) - set(converted)), sorted(set(converted) - set(own))
+    state = get_peft_model_state_dict(model, save_embedding_layers=False)
+    missing, foreign = sorted(set(state) - set(converted)), sorted(set(converted) - set(state))
     if missing or foreign:
         detail = (
             f"it lacks {missing[0]}" if missing else f"it has {foreign[0]}, which the policy does not train"
@@ -240,7 +247,7 @@ def _put(model: PeftModel, weights: dict[str, Tensor], config: LoraConfig, folde
             where=str(folder),
             remedy="Check policy.adapter and the base model.",
         )
-    for name, parameter in own.items():
+    for name, parameter in state.items():
         if converted[name].shape != parameter.shape:
             raise InputError(
                 f"{name} is {list(converted[name].shape)} in the adapter and {list(parameter.shape)} in the policy.",
