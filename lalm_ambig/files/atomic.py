@@ -1,10 +1,10 @@
-"""The one writer of files: a reader sees the old file or the whole new one, after a power cut too.
+"""The one writer of files: a reader sees the old file or the complete new one, even after a power cut.
 
-Everything is written to a temporary name in the same folder, brought to the disk, and renamed.
+Everything is written to a temporary name in the same folder, flushed to the disk, and renamed.
 
-- A symbolic link stays: what it points to is replaced.
-- What is no regular file (`/dev/stdout`, `/dev/null`, a FIFO) is written through and never replaced.
-- An existing file keeps its permission bits; one that nobody may write is refused.
+- A symbolic link stays: its target is replaced.
+- What is not a regular file (`/dev/stdout`, `/dev/null`, a FIFO) is written through and never replaced.
+- An existing file keeps its permission bits; a read-only one is refused.
 - After a failure the old file is as it was, and the temporary one is gone.
 """
 
@@ -36,30 +36,40 @@ __all__ = [
 ]
 
 UNFINISHED = ".unfinished-"
-"""How the names of temporary files and folders begin."""
+"""Beginning of the names of temporary files and folders."""
 NAME_CHARACTERS = 60
-"""Characters of a file's name in its temporary one: four bytes each still leave a name that file systems take."""
+"""Characters of a file's name in its temporary name: at four bytes each, file systems still accept it."""
 NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES}
-"""What file systems say that cannot bring a file or folder to the disk on request."""
+"""Errors of file systems that cannot flush a file or folder on request."""
 
 
 def write_text(path: Path | str, text: str) -> Path:
-    """Write a text file in UTF-8, its line ends as they are; returns the path. Raises `CannotWrite`.
+    """Write a text file in UTF-8, with its line ends as they are.
 
-    Half of a surrogate pair, which UTF-8 has no form for, becomes `\\ud800`: in JSON that is the same text.
+    Half of a surrogate pair has no form in UTF-8. It becomes `\\ud800`, which is the same text in JSON.
+
+    Args:
+        path: The file; missing folders above it are made.
+        text: Its content.
+
+    Returns:
+        The path.
+
+    Raises:
+        CannotWrite: The file cannot be written.
     """
     return write_bytes(path, text.encode("utf-8", errors="backslashreplace"))
 
 
 def write_lines(path: Path | str, lines: Iterable[str]) -> Path:
-    """Write lines, each with a line feed at its end, without holding all of them; otherwise as `write_text`."""
+    """Write lines, each with a line feed, without holding all of them in memory; otherwise as `write_text`."""
     with replacing_text(path) as file:
         file.writelines(f"{line}\n" for line in lines)
     return Path(path)
 
 
 def write_bytes(path: Path | str, content: bytes) -> Path:
-    """Write a file of bytes; returns the path. Raises `CannotWrite`."""
+    """Write a file of bytes; otherwise as `write_text`."""
     with replacing(path) as unfinished:
         unfinished.write_bytes(content)
     return Path(path)
@@ -69,17 +79,22 @@ def write_bytes(path: Path | str, content: bytes) -> Path:
 def replacing(path: Path | str, *, remedy: str = "") -> Iterator[Path]:
     """Let the block, or a library that it calls, write the file `path` under a temporary name.
 
+    Once the block ends well, the temporary file replaces `path`.
+
     Args:
-        path: What to write; missing folders above it are made.
+        path: The file; missing folders above it are made.
         remedy: What to do where writing fails, in place of the general advice.
 
-    Yields a path with the same suffix, to an empty file that is to be overwritten. Once the block ends well, its
-    content becomes that of `path`. Raises `CannotWrite`; an error of the block that is not about writing passes.
+    Yields:
+        The path of an empty temporary file with the same suffix, to be overwritten.
+
+    Raises:
+        CannotWrite: The file cannot be written. Errors of the block that are not about writing pass unchanged.
     """
     with as_cannot_write(path, remedy=remedy):
         place = place_of(path)
         unfinished = _beside(place.path.name, folder=place.folder)
-        mode = _made(unfinished)
+        mode = _create(unfinished)
     try:
         with as_cannot_write(path, remedy=remedy, inside=unfinished):
             yield unfinished
@@ -121,9 +136,12 @@ def new_folder(path: Path | str, *, remedy: str = "") -> Iterator[Path]:
 
 
 def replace_folder(unfinished: Path, path: Path) -> None:
-    """Give a filled folder its name, on the disk and in place of a folder that has it. Raises `CannotWrite`.
+    """Flush a filled folder and give it its name; a folder that has the name is replaced.
 
     For a folder that several processes fill: one of them calls this when all are done.
+
+    Raises:
+        CannotWrite: The folder cannot be renamed.
     """
     with as_cannot_write(path):
         _sync_all(unfinished)
@@ -138,21 +156,21 @@ def replace_folder(unfinished: Path, path: Path) -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Delete what processes that were killed have left in a folder into which no other process writes now."""
+    """Delete temporary files that killed processes left. No other process may be writing to the folder."""
     for left in folder.glob(f"{UNFINISHED}*"):
         with suppress(OSError):
             shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
 
 
 def _beside(name: str, *, folder: Path) -> Path:
-    """A temporary name with the beginning of a name and its suffix, by which libraries know a format."""
+    """A temporary name with the beginning and suffix of `name`; libraries choose the format by the suffix."""
     suffix = Path(name).suffix
     begin, end = Path(name).stem[:NAME_CHARACTERS], suffix if len(suffix) <= NAME_CHARACTERS // 2 else ""
     return folder / f"{UNFINISHED}{begin}-{os.getpid()}-{secrets.token_hex(4)}{end}"
 
 
-def _made(unfinished: Path) -> int:
-    """Make the temporary file; returns the permission bits that a new file gets here."""
+def _create(unfinished: Path) -> int:
+    """Create the temporary file; returns the permission bits of a new file in its folder."""
     handle = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
         return stat.S_IMODE(os.fstat(handle).st_mode)
@@ -203,7 +221,7 @@ def _sync_all(folder: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Bring a file's content, or a folder's names, to the disk."""
+    """Flush a file's content, or a folder's names, to the disk."""
     try:
         handle = os.open(path, os.O_RDONLY)
     except PermissionError:

@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, where it is no text: the name under which its reader refuses it."""
+"""The format of a file by its first bytes, where it is not text: the name under which readers refuse it."""
 
 import re
 from dataclasses import dataclass
@@ -29,14 +29,14 @@ SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (b"\0\x05\x16\x07", "a leftover of macOS (AppleDouble)", "The file itself has the same name without ._ in front."),
     (b"\x80\x04\x95", "a Python pickle", ""),
 )  # fmt: skip
-"""First bytes → what the file is, and what helps (a command that writes to standard output ends with a dash)."""
+"""First bytes, name of the format, and remedy (a command that writes to standard output ends with -dc)."""
 ARCHIVES = (b"PK\x03\x04", b"PK\x05\x06")
 OFFICE = (
     (b"opendocument", "an OpenDocument file", "Save its sheet as CSV UTF-8."),
     (b"[Content_Types].xml", "an Office file (such as an Excel workbook)", "Save its sheet as CSV UTF-8."),
     (b"xl/", "an Excel workbook", "Save its sheet as CSV UTF-8."),
 )
-"""What an archive holds that is no mere archive."""
+"""Bytes in a ZIP archive that tell an Office file: mark, name, remedy."""
 PAGE = re.compile(rb"<(?:!doctype|html|head|body|\?xml|!--|svg|error\b)", re.IGNORECASE)
 POINTERS = (
     (b"version https://git-lfs", "a Git LFS pointer", "Fetch the file itself: git lfs pull."),
@@ -51,23 +51,31 @@ WIDE_MARKS = (
 )
 """Byte order marks, longest first: encoding, and its name for iconv."""
 MOSTLY = 0.4
-"""Share of zero bytes in every second place from which on a text is taken to be UTF-16: ASCII has 1, and texts in
-other scripts have some in their blanks, digits and ends of lines."""
+"""Smallest share of zero bytes at every second position of a UTF-16 text.
+
+ASCII has 1. Texts in other scripts have some in their blanks, digits and line ends."""
 
 
 @dataclass(frozen=True)
 class FileFormat:
-    """What a file is instead of UTF-8 text."""
+    """Format of a file that is not UTF-8 text."""
 
     name: str
-    """With its article, as in `a gzip archive`; an encoding has none."""
+    """With its article, such as `a gzip archive`; an encoding has none."""
     remedy: str
     encoding: str = ""
-    """The name for iconv where it is text in another encoding."""
+    """Name for iconv, for text in another encoding."""
 
 
 def format_of(head: bytes) -> FileFormat | None:
-    """What begins with these bytes; None for what may be UTF-8 text, or for what is not known."""
+    """Recognise a format by its first bytes.
+
+    Args:
+        head: The first HEAD_BYTES of a file.
+
+    Returns:
+        The format; None for bytes that may be UTF-8 text or are unknown.
+    """
     for start, name, remedy in SIGNATURES:
         if head.startswith(start):
             return FileFormat(name, remedy)

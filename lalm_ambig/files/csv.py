@@ -1,8 +1,8 @@
-"""CSV files as rows of cells whose columns are asked for by name, with the place of every row.
+"""CSV files as rows of cells; columns are found by name, and every row has its line number.
 
-What is wrong with the whole file is an InputError: another separator, a header that is missing, a column that is not
-there or there twice. What is wrong with a row is told to `BadRows`, and the reading goes on behind that row's first
-line: a quote that nobody closes costs one row, not all rows up to the next quote.
+A fault of the file is an InputError: another separator, a missing header, a column that is missing or there twice. A
+fault of a row goes to `BadRows`, and the reading continues after that row's first line. A quote that nobody closes
+therefore costs one row, not all rows up to the next quote.
 """
 
 import csv
@@ -20,50 +20,51 @@ from lalm_ambig.files.text import MARK, open_lines
 INDEX = re.compile(
     r"|unnamed: \d+(_level_\d+)?(\.\d+)*|index|level_\d+|x(\.\d+)?|\.\.\.\d+|row\.?names?", re.IGNORECASE
 )
-"""What a column of row names is called where nobody has named it: by R, readr and pandas, once or again."""
+"""Names that R, readr and pandas give to a column of row names without a name, when they save once or again."""
 MISSING = frozenset(("", "nan", "na", "n/a", "#n/a", "<na>", "null", "none", "nat"))
-"""A cell without a value, as programs write it, in lower case. A free text may well be one of these words."""
+"""A cell without a value, as programs write it, in lower case. A free text may be one of these words, too."""
 LONGEST_MISSING = 16
-"""Characters of such a cell, with blanks around the word."""
+"""Most characters of such a cell, with blanks around the word."""
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 REPAIR = "Save it with commas (in pandas: read_csv(FILE, sep={separator!r}).to_csv(NEW, index=False))."
 WHOLE = re.compile(r"(\d+)(?:\.0*)?", re.ASCII)
 MOST_INNER_LINES = 10_000
-"""Lines of one cell that are looked at."""
+"""Lines of one cell that are examined."""
 MOST_DIGITS = 18
 OPEN = "a quote is still open at the end of the line"
 FEW = 2
-"""Cells of a header that may be a line with another separator."""
+"""Most cells of a header that may be a line with another separator."""
 Lines = Iterable[str]
 NumberedRow = tuple[int, list[str]]
-"""The line that a row begins in, and its cells."""
+"""Number of the line that a row begins in, and its cells."""
 
 
 @runtime_checkable
 class RowFaults(Protocol):
-    """Who is told of rows that cannot be read."""
+    """Collects the faults of rows that cannot be read (see `BadRows`)."""
 
     def add(self, what: str, *, where: str) -> None: ...
 
 
 class Table:
-    """The rows of a CSV file, whose header has been read.
+    """The rows of a CSV file after its header.
 
-    A header's names are compared without case and the blanks around them.
+    Names of columns are compared without case and without blanks around them.
     """
 
     def __init__(self, lines: Lines, *, source: str, multi_line: bool = False) -> None:
         """
         Args:
             lines: The file's lines with their ends.
-            source: How errors name the file.
-            multi_line: Whether a cell may hold ends of lines; else a row is one line.
+            source: Name of the file in errors.
+            multi_line: True where a cell may hold line ends; else a row is one line.
 
-        InputError where the file is empty, or has another separator than the comma.
+        Raises:
+            InputError: The file is empty, or its separator is not the comma.
         """
         self.source, self.multi_line = source, multi_line
         self._before = 0
-        """Lines before the first that the present reader was given."""
+        """Lines before the first line of the present csv reader."""
         self._read_on(iter(lines))
         header = self._header()
         self.names = tuple(_cleaned(name) for name in header)
@@ -72,10 +73,15 @@ class Table:
         self._width = len(self.names)
 
     def position(self, *names: str) -> int:
-        """The position of the one column with one of these names; InputError if there is none, or another of them.
+        """Position of the column with one of these names.
 
-        The first name that the file has counts. A column that pandas has numbered, because its name came twice, is a
-        second one.
+        A column that pandas numbered, because its name came twice, counts as a second one.
+
+        Args:
+            names: Alternatives; the first that the file has counts.
+
+        Raises:
+            InputError: No column has one of the names, or two have it.
         """
         for name in names:
             key = name.casefold()
@@ -92,12 +98,15 @@ class Table:
         return name.casefold() in self._keys
 
     def unnamed(self) -> list[int]:
-        """Positions of the columns that hold row names or numbers of rows (see INDEX)."""
+        """Positions of the columns of row names or row numbers (see INDEX)."""
         return [place for place, name in enumerate(self.names) if INDEX.fullmatch(name)]
 
     def rows(self, bad_rows: RowFaults) -> Iterator[NumberedRow]:
-        """Every row that is not blank, with the line it begins in. Bad rows: a quote that stays open or ends too
-        early, and cells that do not fit the header."""
+        """Yield every row that is not blank, with the line it begins in.
+
+        Args:
+            bad_rows: Collects quotes that stay open or end too early, and rows that do not fit the header.
+        """
         while True:
             line = self._before + self._reader.line_num + 1
             try:
@@ -124,12 +133,12 @@ class Table:
                 bad_rows.add(what, where=f"{self.source}:{line}")
 
     def _read_on(self, lines: Iterator[str]) -> None:
-        """Read these lines from now on; `_behind` stays at the first line of the present row."""
+        """Read these lines next. `_behind` stays at the first line of the present row."""
         ahead, self._behind = tee(lines)
         self._reader = csv.reader(ahead, strict=True)
 
     def _go_back(self, line: int, wrong: str, bad_rows: RowFaults) -> None:
-        """Tell of a row, and read on after its first line."""
+        """Report a row, and continue after its first line."""
         bad_rows.add(wrong, where=f"{self.source}:{line}")
         next(self._behind)
         self._before = line
@@ -151,7 +160,7 @@ class Table:
         return header
 
     def _check_separator(self, header: str) -> None:
-        """InputError for a header that has another separator than the comma, or is one quoted cell."""
+        """Refuse a header with another separator than the comma, or of one quoted cell."""
         if match := re.fullmatch(r"\W*sep=(.?)\W*", header, re.IGNORECASE):
             wrong = f"its first line, {short_repr(header.strip())}, is a setting of Excel's: remove it."
             raise InputError(wrong, where=f"{self.source}:1", remedy=_repair(match[1]))
@@ -175,7 +184,7 @@ class Table:
             raise InputError(wrong, where=f"{self.source}:1")
 
     def _check_no_header(self, row: list[str], line: int) -> None:
-        """InputError for a second header, under which the columns may be in another order."""
+        """Refuse a second header: the columns below it may be in another order."""
         if row[-1].strip().casefold() in self._keys and self._width > 1:
             cells = [_cleaned(cell).casefold() for cell in row]
             if sorted(cells) == sorted(self._keys):
@@ -188,7 +197,7 @@ class Table:
                 raise InputError(f"{wrong}{more}", where=f"{self.source}:{line}")
 
     def _swallowed(self, row: list[str]) -> str:
-        """What is wrong with a row over several lines; empty where it is a row."""
+        """The fault of a row over several lines; empty where there is none."""
         if not self.multi_line:
             return OPEN
         if len(row) != self._width:
@@ -204,31 +213,52 @@ class Table:
 
 @contextmanager
 def open_table(path: Path, *, multi_line: bool = False, other_letters: bool = False) -> Iterator[Table]:
-    """The table of a file; InputError where it is no UTF-8 text, or no CSV with commas and a header."""
+    """Open the table of a file.
+
+    Args:
+        path: The file.
+        multi_line: True where a cell may hold line ends.
+        other_letters: Accept letters that are not UTF-8; they become U+FFFD.
+
+    Raises:
+        InputError: The file is not UTF-8 text, or not CSV with commas and a header.
+    """
     with open_lines(path, other_letters=other_letters) as lines:
         yield Table(lines, source=str(path), multi_line=multi_line)
 
 
 def is_missing(cell: str) -> bool:
-    """Whether a cell says that there is no value."""
+    """True for a cell without a value: empty, or one of MISSING.
+
+    >>> is_missing(" NaN "), is_missing("0")
+    (True, False)
+    """
     return len(cell) <= LONGEST_MISSING and cell.strip().casefold() in MISSING
 
 
 def whole_number(cell: str) -> int | None:
-    """The whole number of 0 or more that a cell spells, also as `6.0`; None for anything else."""
+    """The whole number of 0 or more in a cell; None for anything else.
+
+    >>> whole_number("6.0"), whole_number("6.5"), whole_number("-1")
+    (6, None, None)
+    """
     match = WHOLE.fullmatch(cell.strip())
     return int(match[1]) if match and len(match[1]) <= MOST_DIGITS else None
 
 
 def name_text(cell: str) -> str:
-    """A name or id as other programs may have made a number of it: `12.0` is `12`, without blanks around it."""
+    """A name or id without blanks around it, and without the `.0` that programs add to numbers.
+
+    >>> name_text(" 12.0 "), name_text("12.5")
+    ('12', '12.5')
+    """
     name = cell.strip()
     match = WHOLE.fullmatch(name) if "." in name else None
     return match[1] if match else name
 
 
 def header_text(names: Sequence[str]) -> str:
-    """A header as an error quotes it."""
+    """A header as errors quote it: at most 300 characters."""
     text = ", ".join(names)
     return text if len(text) <= 300 else f"{text[:300]}…"
 
@@ -242,7 +272,7 @@ def _repair(separator: str) -> str:
 
 
 def _reason(error: csv.Error) -> str:
-    """The library's words, and what they mean for the file."""
+    """The library's message, and its meaning for the file."""
     words = str(error)
     if "unexpected end" in words:
         return OPEN

@@ -1,4 +1,4 @@
-"""What is said when a file cannot be written: one line with the place, the reason and a remedy."""
+"""The error of a file that cannot be written: one line with the place, the reason and a remedy."""
 
 import errno
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ WRITE_ERRORS = NO_SPACE | NO_PERMISSION | {errno.EIO, errno.ESTALE, errno.EPIPE,
 
 
 class CannotWrite(InputError):
-    """A file or folder cannot be written, for a reason of the machine's or of the path's."""
+    """A file or folder cannot be written; the cause is the machine or the path."""
 
     def __init__(self, path: Path | str, why: str, *, remedy: str = "Name another place.") -> None:
         super().__init__(f"cannot be written: {why}.", where=str(path), remedy=remedy)
         self.why = why
-        """The reason alone, for a line in other words."""
+        """The reason alone."""
 
 
 @contextmanager
@@ -27,10 +27,13 @@ def as_cannot_write(path: Path | str, *, remedy: str = "", inside: Path | None =
     """Turn an OSError of the block into `CannotWrite` for `path`.
 
     Args:
-        path: What the user knows the file or folder as.
+        path: The user's name for the file or folder.
         remedy: What to do, in place of the general advice.
-        inside: Only errors that are about this file or folder, or about a write to an open file; the block does
-            other things too.
+        inside: Turn only errors about this file or folder, or about a write to an open file. For a block that does
+            other things, too.
+
+    Raises:
+        CannotWrite: The block failed to write.
     """
     try:
         yield
@@ -47,7 +50,7 @@ def as_cannot_write(path: Path | str, *, remedy: str = "", inside: Path | None =
 
 
 def reason(error: OSError) -> str:
-    """The system's words for what went wrong."""
+    """The system's message of an error."""
     return error.strerror or str(error) or type(error).__name__
 
 

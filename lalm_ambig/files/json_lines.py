@@ -24,23 +24,24 @@ from lalm_ambig.files.text import MARK, check_text, open_binary
 
 BYTE_ORDER_MARK = MARK.encode()
 _BLANKS = " \t\n\r"
-"""The characters that JSON passes over between values; Python's `strip` knows more."""
+"""Blanks of JSON; Python's `strip` removes more characters."""
 _ENDS = re.compile(rb"\r\n|\r|\n")
 _PYTHON = re.compile(r"\s*[{\[]\s*'|[:,\[]\s*(?:None|True|False)\b")
-"""What Python prints of an object, which is not JSON."""
+"""An object as Python prints it, which is not JSON."""
 PYTHON = "it is in Python's notation; write it with json.dumps"
 LINES = 'write one object a line (in pandas: to_json(NEW, orient="records", lines=True))'
 Pairs = list[tuple[str, Any]]
 
 
 def numbered_lines(path: Path, *, complete: bool = False) -> Iterator[tuple[str, bytes]]:
-    """The place (`file:line`) and the bytes of every line that is not blank, without a byte order mark.
+    """Yield place (`file:line`) and bytes of every line that is not blank, without a byte order mark.
 
     Args:
         path: The file. It may be written to at the same time.
         complete: Leave out a last line whose end is still missing.
 
-    InputError where the file is no UTF-8 text, or no JSON Lines but a JSON array or an object over several lines.
+    Raises:
+        InputError: The file is not UTF-8 text, or it is a JSON array, or an object over several lines.
     """
     check_text(path, may_be_empty=True)
     number, first = 0, True
@@ -58,7 +59,7 @@ def numbered_lines(path: Path, *, complete: bool = False) -> Iterator[tuple[str,
 
 
 def _pieces(line: bytes) -> list[bytes]:
-    """A line, or the several that another system's ends of lines make of it, each with its end."""
+    """Split a line at the line ends of other systems; each piece has its end."""
     if b"\r" not in line[:-2]:
         return [line]
     starts = [0, *(end.end() for end in _ENDS.finditer(line))]
@@ -82,7 +83,11 @@ def _is_json(line: bytes) -> bool:
 
 
 def json_object(line: bytes) -> dict[str, Any]:
-    """The object that a line holds; InputError for anything else, without its place, which the caller knows."""
+    """Parse a line that holds one object.
+
+    Raises:
+        InputError: The line holds anything else; the message has no place.
+    """
     try:
         values = json_value(line.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -93,12 +98,18 @@ def json_object(line: bytes) -> dict[str, Any]:
 
 
 def json_value(text: str, *, source: str = "", of_pairs: Callable[[Pairs], object] | None = None) -> Any:
-    """The value that a text spells; InputError for what is no JSON or would lose something.
+    """Parse one JSON value.
 
     Args:
-        text: One JSON value.
-        source: How errors name the file; without it they have no place.
-        of_pairs: What becomes of the members of an object; by default a dictionary, in which no key may come twice.
+        text: The value.
+        source: Name of the file in errors; without it they have no place.
+        of_pairs: Converts the members of an object; by default to a dictionary, in which no key may come twice.
+
+    Returns:
+        The value.
+
+    Raises:
+        InputError: The text is not JSON, or Python's parser would lose part of it.
     """
     try:
         values = json.loads(text, object_pairs_hook=of_pairs or unique_members)
@@ -140,7 +151,11 @@ def write_rows(path: Path | str, rows: Iterable[Mapping[str, Any]]) -> Path:
 
 
 def unique_members(pairs: Pairs) -> dict[str, Any]:
-    """The members of an object as a dictionary; InputError for a key that comes twice."""
+    """Make a dictionary of an object's members.
+
+    Raises:
+        InputError: A key comes twice.
+    """
     values = dict(pairs)
     if len(values) < len(pairs):
         keys = [key for key, _ in pairs]
@@ -150,7 +165,7 @@ def unique_members(pairs: Pairs) -> dict[str, Any]:
 
 
 def _meant(text: str, error: json.JSONDecodeError) -> str:
-    """What the writer seems to have meant, behind a colon; empty where that is not known."""
+    """Guess of the writer's intention, after a colon; empty where there is none."""
     rest = text[error.pos :].strip(_BLANKS)
     if error.msg == "Extra data":
         if rest and set(rest) <= {",", ";"}:
@@ -164,24 +179,24 @@ def _meant(text: str, error: json.JSONDecodeError) -> str:
 
 
 def short_repr(value: object) -> str:
-    """A value as an error message quotes it: its repr, cut short where it is long."""
+    """A value as errors quote it: its repr, shortened where it is long."""
     return reprlib.repr(value)
 
 
 def is_missing(value: object) -> bool:
-    """Whether a value says that there is none: `null` as `datasets` and pandas write it, or pandas' own NaN."""
+    """True for a value that means "none": null, or the NaN of pandas."""
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def text_hint(key: str, value: object) -> str:
-    """How to write a value that should have been a text, behind a colon; empty where that is not known."""
+    """How to write a value that must be a text, after a colon; empty where there is no advice."""
     if isinstance(value, bool | int | float):
         return f": write {json.dumps(key)}: {json.dumps(json.dumps(value))}"
     return _unpacked(value)
 
 
 def number_hint(value: object) -> str:
-    """How to write a value that should have been a number, behind a colon; empty where that is not known."""
+    """How to write a value that must be a number, after a colon; empty where there is no advice."""
     if isinstance(value, bool):
         return f": write {int(value)}"
     if isinstance(value, str):

@@ -1,7 +1,7 @@
-"""What may be written over: a file of the same kind that this program wrote, an empty one, or nothing.
+"""The kinds of output files: only a file of the same kind, an empty one, or none may be written over.
 
-A file says what it is by its content: keys that only this kind of JSON has, or a mark (`mark_of`) at one of its ends.
-Its name says nothing. What is no regular file (`/dev/stdout`, a FIFO) is written through and needs no kind.
+A file tells its kind by its content: keys that only this kind of JSON has, or a mark (`mark_of`) at one of its ends.
+Its name does not count. What is not a regular file (`/dev/stdout`, a FIFO) is written through and needs no kind.
 """
 
 import json
@@ -13,7 +13,7 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.failures import reason
 
 EDGE = 4096
-"""Bytes at either end of a file that are looked at for a mark."""
+"""Bytes at either end of a file that are searched for a mark."""
 LARGEST_JSON = 64 << 20
 
 
@@ -22,9 +22,9 @@ class OutputKind:
     """A kind of file that one command writes."""
 
     what: str
-    """For people: what the file would have to be."""
+    """Description for errors, such as `a table of predictions`."""
     holds: Callable[[Path], bool]
-    """Whether a file is one."""
+    """Returns True for a file of this kind."""
 
 
 def json_with(what: str, *keys: str) -> OutputKind:
@@ -47,7 +47,7 @@ def rows_with(what: str, *keys: str) -> OutputKind:
 
 
 def mark_of(command: str) -> str:
-    """What a file for people holds: a comment at its end, or the program's name where its format has a place for it."""
+    """The mark in a file for people: a comment at its end, or the program's name in a field of its format."""
     return f"written by lalm_ambig {command}"
 
 
@@ -74,7 +74,16 @@ def table_with(what: str, last: str) -> OutputKind:
 
 
 def check_replaceable(path: Path, kind: OutputKind, *, where: str) -> None:
-    """InputError where a file is there that is not of that kind, so that writing would destroy something else."""
+    """Check that writing to a path destroys no file of another kind.
+
+    Args:
+        path: Where a command will write.
+        kind: The kind of its output.
+        where: Place for the error.
+
+    Raises:
+        InputError: A file of another kind is there, or it cannot be read.
+    """
     try:
         if not path.is_file() or path.stat().st_size == 0 or kind.holds(path):
             return

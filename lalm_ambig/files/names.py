@@ -1,4 +1,4 @@
-"""Names of files that are made from names in data, and names of folders that a user chooses.
+"""File names made from names in data, and checks of folder names that a user chooses.
 
 A name in a file that somebody sent (a corpus in metrics.json, a part in config.yaml) can hold anything: `../..`, a
 slash, nothing at all. `component` turns it into one name in the folder that was given.
@@ -12,27 +12,27 @@ from collections.abc import Collection
 from lalm_ambig.core.errors import InputError
 
 PLAIN = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*")
-"""Names that are kept: lower case, so that no two differ in case alone."""
+"""Names that stay as they are: lower case, so that no two differ in case alone."""
 RESERVED = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)[0-9])")
 """Names that some systems keep for devices."""
 LONGEST = 60
-"""Characters of a name that are kept; the file's other words and its suffix fit behind them."""
+"""Most characters of a name; the file's other words and its suffix fit after them."""
 DIGEST = 12
 NAME_BYTES = 255
 FOLD_BYTES = 16
-"""Room for what `fit --folds` puts behind a run's name."""
+"""Bytes for what `fit --folds` appends to a run's name."""
 
 
 def component(*names: str, plain: Collection[tuple[str, ...]] = ()) -> str:
-    """One part of a path for names from data, such as a corpus and a part of it.
+    """Make one part of a path from names in data, such as a corpus and a part of it.
 
-    One plain name is kept; so are several that are `plain`, joined by `_`. Anything else becomes its plain letters,
-    `--` and a digest of the names as they are. No two different lists of names get the same, also where a file system
-    ignores case or Unicode forms.
+    One plain name stays as it is. So do several that are in `plain`, joined by `_`. Anything else becomes its plain
+    letters, `--` and a digest of the names. No two different lists of names get the same result, even where a file
+    system ignores case or Unicode forms.
 
     Args:
         names: As the data has them.
-        plain: Lists of several plain names that are kept.
+        plain: Lists of several plain names that stay as they are.
 
     >>> component("crema_d"), component("chaosnli", "mnli", plain={("chaosnli", "mnli")})
     ('crema_d', 'chaosnli_mnli')
@@ -50,7 +50,11 @@ def component(*names: str, plain: Collection[tuple[str, ...]] = ()) -> str:
 
 
 def check_folder_name(name: str, *, where: str) -> None:
-    """InputError for a name that is more than one folder directly below another, or none."""
+    """Check that a name is one folder directly below another.
+
+    Raises:
+        InputError: It is not; says why.
+    """
     wrong = next((why for why, holds in _wrongs(name) if holds), None)
     if wrong is not None:
         raise InputError(
@@ -65,7 +69,7 @@ def _is_plain(name: str) -> bool:
 
 
 def _letters(name: str) -> str:
-    """The letters and digits of a name that are left without accents, in lower case, with `_` between them."""
+    """Letters and digits of a name without accents, in lower case, with `_` between words."""
     bare = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "_", bare).strip("_")
 

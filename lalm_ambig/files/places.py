@@ -23,25 +23,30 @@ def cache_root() -> Path:
 
 @dataclass(frozen=True)
 class Place:
-    """What a path leads to."""
+    """The target of a path that is written to."""
 
     path: Path
     """With links followed."""
     status: os.stat_result | None
-    """Of the regular file that is there."""
+    """Of the regular file at the path; None where there is none."""
     through: bool = False
-    """Whether it is written through, being no regular file or a name for one that this process has open."""
+    """True for a target that is written through: not a regular file, or one that this process has open."""
     descriptor: int | None = None
-    """The open file that it names."""
+    """Number of the open file that the path names."""
 
     @property
     def folder(self) -> Path:
-        """Where the temporary file is kept."""
+        """Folder of the temporary file."""
         return Path(tempfile.gettempdir()) if self.through else self.path.parent
 
 
 def place_of(path: Path | str) -> Place:
-    """What a path leads to; missing folders above it are made. Raises `CannotWrite` and OSError."""
+    """Follow a path to its target; missing folders above it are made.
+
+    Raises:
+        CannotWrite: The target cannot be written to.
+        OSError: The system refuses to look.
+    """
     path = _expanded(path)
     if (descriptor := _descriptor(path)) is not None:
         return Place(path, None, through=True, descriptor=descriptor)
@@ -63,7 +68,7 @@ def place_of(path: Path | str) -> Place:
 
 
 def folder_place(path: Path | str) -> Path:
-    """Where a folder of that name is made, links followed; missing folders above it are made. Raises as `place_of`."""
+    """Follow a path to the folder that will be made; missing folders above it are made. Raises as `place_of`."""
     path = _expanded(path)
     try:
         status = path.stat()
@@ -75,7 +80,11 @@ def folder_place(path: Path | str) -> Path:
 
 
 def check_folder(out: Path, *, where: str) -> None:
-    """InputError where no folder of that name can be made or written to: before the work, not after it."""
+    """Check before the work that a folder can be made and written to.
+
+    Raises:
+        InputError: It cannot.
+    """
     with as_cannot_write(out):
         present = next(place for place in (out.absolute(), *out.absolute().parents) if place.exists())
     if not present.is_dir() or not os.access(present, os.W_OK | os.X_OK):
@@ -106,7 +115,7 @@ def _descriptor(path: Path) -> int | None:
 
 
 def _new(path: Path) -> Path:
-    """Where a file or folder that is not there will be: behind a link that leads nowhere, or at the path itself."""
+    """Where a missing file or folder will be: at the target of a dangling link, or at the path itself."""
     if not path.is_symlink():
         path.parent.mkdir(parents=True, exist_ok=True)
         return Path(os.path.realpath(path.parent), path.name)

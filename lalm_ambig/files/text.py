@@ -1,7 +1,7 @@
-"""Text files as they are read: UTF-8, with any ends of lines; anything else is refused by the name of what it is.
+"""Text files: UTF-8 with any line ends; anything else is refused by its name.
 
-One broken byte in a row is the row's fault, and left to the reader of rows. An encoding is the whole file's: where
-its letters beyond ASCII are another encoding's throughout, no row may be left out for it.
+A broken byte in a row is that row's fault, and the reader of rows refuses it. An encoding belongs to the file: where
+the letters beyond ASCII are in another encoding throughout, the file is refused and no row is left out.
 """
 
 import re
@@ -18,28 +18,31 @@ MARK = "\ufeff"
 """A byte order mark, once decoded."""
 BLOCK_BYTES = 1 << 20
 MOST_STRAYS = 1000
-"""Lines of another encoding that are looked at to guess which."""
+"""Lines with stray bytes that are examined to guess their encoding."""
 SAVE = "Save it as UTF-8"
 EIGHT_BITS = (
     ("cp1252", "Windows-1252 or Latin-1", "CP1252"),
     ("mac_roman", "Mac Roman", "MACINTOSH"),
 )
-"""Codec, name and iconv's name of encodings that texts in Latin letters have."""
+"""Encodings of texts in Latin letters: codec, name, and iconv's name."""
 WESTERN = frozenset("àáâãäåæçèéêëìíîïñòóôõöøùúûüýßœÀÁÂÄÅÆÇÈÉÊËÍÎÏÑÓÔÖØÚÜŒ")
 TYPOGRAPHY = frozenset("‘’“”„…–—€£°«»•¿¡\u00a0")
 LEADS = bytes(range(0xC2, 0xF5))
-"""What a letter beyond ASCII begins with in UTF-8."""
+"""First bytes of letters beyond ASCII in UTF-8."""
 LONG_RUN = 3
-"""So many letters beyond ASCII side by side are no text in Latin letters."""
+"""Letters beyond ASCII side by side from which on a text is not in Latin letters."""
 
 
 def check_text(path: Path, *, other_letters: bool = False, may_be_empty: bool = False) -> None:
-    """InputError with file and line for what is no UTF-8 text; single broken bytes are the reader's to refuse.
+    """Check that a file is UTF-8 text. Single broken bytes pass; the reader of rows refuses them.
 
     Args:
         path: The file.
-        other_letters: Accept letters in another encoding: they stand only where nobody reads them.
+        other_letters: Accept letters in another encoding, for files that hold them in fields that are not read.
         may_be_empty: Accept a file without content.
+
+    Raises:
+        InputError: The file is not UTF-8 text; names file and line.
     """
     with open_binary(path) as file:
         head = file.read(HEAD_BYTES)
@@ -61,9 +64,17 @@ def check_text(path: Path, *, other_letters: bool = False, may_be_empty: bool = 
 
 
 def read_text(path: Path, *, other_letters: bool = False) -> str:
-    """The content of a file, its lines ended by a newline each, without a byte order mark.
+    """Read a file as text: line ends become line feeds, and a byte order mark is removed.
 
-    With `other_letters`, bytes that are not UTF-8 become a mark. InputError for anything else that is no UTF-8 text.
+    Args:
+        path: The file.
+        other_letters: Bytes that are not UTF-8 become U+FFFD.
+
+    Returns:
+        The text.
+
+    Raises:
+        InputError: The file is empty, cannot be read, or is not UTF-8 text.
     """
     with open_binary(path) as file:
         content = file.read()
@@ -73,7 +84,7 @@ def read_text(path: Path, *, other_letters: bool = False) -> str:
 
 
 def text_of(content: bytes, where: str, *, other_letters: bool = False) -> str:
-    """Bytes as text, as `read_text` has it; `where` names them in an error."""
+    """Decode bytes as `read_text` does; `where` names them in an error."""
     if (kind := format_of(content[:HEAD_BYTES])) is not None:
         raise wrong_format(kind, Path(where))
     if b"\0" in content:
@@ -89,15 +100,20 @@ def text_of(content: bytes, where: str, *, other_letters: bool = False) -> str:
 
 
 def line_ends(content: bytes, end: int) -> int:
-    """How many lines end before a place, in the manner of any system."""
+    """Number of line ends before a position, as any system writes them."""
     return len(re.findall(rb"\r\n|\r|\n", content[:end]))
 
 
 @contextmanager
 def open_lines(path: Path, *, other_letters: bool = False) -> Iterator[TextIO]:
-    """A file that was checked, as text whose ends of lines are kept and whose broken bytes are marked.
+    """Check a file and open it as text, with its line ends.
 
-    A broken byte is the lone half of a surrogate pair (`surrogateescape`), or with `other_letters` U+FFFD.
+    Args:
+        path: The file.
+        other_letters: A broken byte becomes U+FFFD; without it, half of a surrogate pair (`surrogateescape`).
+
+    Raises:
+        InputError: The file is not UTF-8 text.
     """
     check_text(path, other_letters=other_letters)
     errors = "replace" if other_letters else "surrogateescape"
@@ -107,7 +123,11 @@ def open_lines(path: Path, *, other_letters: bool = False) -> Iterator[TextIO]:
 
 @contextmanager
 def open_binary(path: Path) -> Iterator[BinaryIO]:
-    """The file's bytes; InputError where it is missing, a folder, or may not be read."""
+    """Open a file for its bytes.
+
+    Raises:
+        InputError: The file is missing, a folder, or may not be read.
+    """
     try:
         if not path.is_file() and path.exists():
             raise InputError("it is a folder" if path.is_dir() else "it is no file", where=str(path))
@@ -122,7 +142,7 @@ def open_binary(path: Path) -> Iterator[BinaryIO]:
 
 
 def wrong_format(kind: FileFormat, path: Path) -> InputError:
-    """The error for a file that is another kind of thing."""
+    """The error for a file of another format."""
     if kind.encoding:
         return InputError(
             f"not UTF-8 but {kind.name}.", where=str(path), remedy=_conversion(kind.encoding, path)
@@ -132,14 +152,14 @@ def wrong_format(kind: FileFormat, path: Path) -> InputError:
 
 
 def zero_byte(where: str) -> InputError:
-    """The error for a zero byte, which no text has."""
+    """The error for a zero byte, which text never has."""
     return InputError(
         "a zero byte: the file is damaged, or no text.", where=where, remedy="Fetch or write it again."
     )
 
 
 def not_utf_8(byte: int, where: str, *, kind: FileFormat | None) -> InputError:
-    """The error for a byte that is not UTF-8, and what encoding it seems to be in."""
+    """The error for a byte that is not UTF-8; names the encoding that it seems to be in."""
     path = Path(where.rpartition(":")[0] or where)
     if kind is None:
         return InputError(f"not UTF-8: the byte 0x{byte:02x} stands alone", where=where)
@@ -156,7 +176,7 @@ def _quoted(path: Path) -> str:
 
 
 class _Strays:
-    """Lines with bytes that are not UTF-8, beside those that are and are not ASCII."""
+    """Lines with bytes that are not UTF-8, and a count of letters beyond ASCII that are."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -167,7 +187,7 @@ class _Strays:
         """Lines with a stray byte; letters that are UTF-8."""
 
     def add(self, block: bytes, line: int) -> None:
-        """Take note of whole lines, of which the first has that number."""
+        """Examine a block of complete lines; `line` is the number of the first."""
         try:
             block.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -182,7 +202,7 @@ class _Strays:
         self.lines += lines[: MOST_STRAYS - len(self.lines)]
 
     def refuse(self) -> None:
-        """InputError where the file is in another encoding."""
+        """Raise InputError where the file is in another encoding."""
         if self.first is None or self.sound >= self.count:
             return
         if (kind := guess_encoding(self.lines)) is not None:
@@ -204,7 +224,7 @@ def _is_utf_8(line: bytes) -> bool:
 
 
 def guess_encoding(lines: list[bytes]) -> FileFormat | None:
-    """The encoding that letters beyond ASCII seem to be in; None where they seem to be damage instead."""
+    """The encoding that letters beyond ASCII seem to be in; None where they look like damage."""
     sample = b"\n".join(lines)
     scores = {codec: _plausible(sample.decode(codec, "replace")) for codec, _, _ in EIGHT_BITS}
     codec = max(scores, key=lambda name: scores[name])
@@ -215,7 +235,7 @@ def guess_encoding(lines: list[bytes]) -> FileFormat | None:
 
 
 def _plausible(text: str) -> int:
-    """How many more characters beyond ASCII are as in a Western text than are not; a lone letter says nothing."""
+    """Characters beyond ASCII that fit a Western text, minus those that do not; a lone letter counts 0."""
     score = 0
     for run in re.finditer(r"[^\x00-\x7f]+", text):
         beside = text[max(0, run.start() - 1) : run.start()] + text[run.end() : run.end() + 1]
@@ -228,5 +248,5 @@ def _plausible(text: str) -> int:
 
 
 def _has_words(sample: bytes) -> bool:
-    """Whether bytes beyond ASCII stand in words, in more than one place."""
+    """True where words hold bytes beyond ASCII in more than one place."""
     return len(re.findall(rb"[A-Za-z][\x80-\xff]|[\x80-\xff][A-Za-z\x80-\xff]", sample)) > 1

@@ -1,4 +1,4 @@
-"""YAML files read as plain values: no class in them is made, none can be endless, and no key comes twice."""
+"""YAML files read as plain values: no class in them is made, none is endless, and no key comes twice."""
 
 from collections.abc import Hashable
 from pathlib import Path
@@ -11,15 +11,17 @@ from lalm_ambig.files.json_lines import short_repr
 from lalm_ambig.files.text import read_text
 
 MOST_VALUES = 1_000_000
-"""Values in one file, each counted as often as it is referred to: a few lines of references to references (`&`, `*`)
-could otherwise stand for more than any memory holds, and one to itself has no end."""
+"""Most values in one file, each counted once per reference.
+
+A few lines of references to references (`&`, `*`) could otherwise expand beyond any memory, and a reference to itself
+has no end."""
 BROKEN = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""What the library raises, beside its own errors, over tags with a wrong value, impossible dates and deep nesting."""
+"""Other errors of the library: for tags with a wrong value, impossible dates and deep nesting."""
 MERGE = "tag:yaml.org,2002:merge"
 
 
 class _Twice(Exception):
-    """A key that its mapping has twice, and the lines."""
+    """A key comes twice in a mapping; has both lines."""
 
     def __init__(self, key: object, first: int, second: int) -> None:
         super().__init__()
@@ -27,7 +29,7 @@ class _Twice(Exception):
 
 
 class _Loader(yaml.SafeLoader):
-    """The library's loader of plain values, which would keep the last of two values of one key."""
+    """The library's loader of plain values, made to refuse a key that comes twice."""
 
     def compose_mapping_node(self, anchor: Any) -> Any:
         node = super().compose_mapping_node(anchor)
@@ -43,8 +45,18 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_yaml(path: Path) -> Any:
-    """The content of a file. InputError in one line for text that is no YAML or no UTF-8, too deep, or endless, and for
-    a key that comes twice, of which the library would silently keep the last."""
+    """Read a file of plain values.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The content: mappings as dictionaries, sequences as lists.
+
+    Raises:
+        InputError: The text is not YAML or not UTF-8, too deep, or endless; or a key comes twice, of which the library
+            would silently use the last.
+    """
     text = read_text(path)
     try:
         content = yaml.load(text, Loader=_Loader)
