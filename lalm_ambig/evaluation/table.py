@@ -85,7 +85,8 @@ def ambiguity_table(results: Mapping[str, Results], *, bounds: Collection[str] =
     ends = set()
     for level in AMBIGUITY_LEVELS:
         parts = {marked_name(n, r.about.trained_items): r.by_ambiguity[level] for n, r in results.items()}
-        rows += ranked(_level_rows(level, parts, columns), columns, among=among, ranking=BEST)
+        level_rows = _level_rows(level, parts, columns)  # none for a level without items
+        rows += ranked(level_rows, columns, among=among if level_rows else [], ranking=BEST)
         ends.add(len(rows) - 1)
     meaning = "Ambiguity: normalised entropy of the votes in [0, .33), [.33, .66), [.66, 1]."
     return ResultTable(("ambiguity (items)", "method"), columns, tuple(rows), (meaning,), frozenset(ends))
