@@ -1,7 +1,7 @@
-"""GGUF checkpoints: where one is, and its weights unpacked once into a plain folder that loads in a second.
+"""GGUF checkpoints: find one, and unpack its weights once into a plain folder that loads in a second.
 
-Reading a GGUF file takes half a minute even for a small model, nearly all of it over the vocabulary; so what is read is
-kept in the cache, at the size of the unpacked weights.
+Reading a GGUF file takes half a minute even for a small model, nearly all of it for the vocabulary. So the unpacked
+weights are kept in the cache, at their full size.
 """
 
 import hashlib
@@ -20,9 +20,10 @@ PACKAGE = "package:"
 
 
 def gguf_file(path: str) -> Path | None:
-    """The GGUF file that a path names: itself, or that of `package:NAME`; None for a path of another kind.
+    """The GGUF file of a path: the path itself, or the file of `package:NAME`; None for another kind of path.
 
-    InputError for a file that is not there, and a package that is not installed or carries no such file.
+    Raises:
+        InputError: There is no such file, or the package is not installed or contains no GGUF file.
     """
     if path.startswith(PACKAGE):
         return single_gguf(package_folder(path.removeprefix(PACKAGE)))
@@ -37,7 +38,7 @@ def gguf_file(path: str) -> Path | None:
 
 
 def package_folder(name: str) -> Path:
-    """The folder of an installed package, which is found but never imported."""
+    """The folder of an installed package, which is not imported."""
     spec = find_spec(name) if name.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
         raise InputError(
@@ -49,19 +50,23 @@ def package_folder(name: str) -> Path:
 
 
 def single_gguf(folder: Path) -> Path:
-    """The one GGUF file in a folder; InputError where there is none or a choice."""
-    found = sorted(folder.glob("*.gguf"))
-    if len(found) != 1:
+    """The only GGUF file in a folder.
+
+    Raises:
+        InputError: There is none, or more than one.
+    """
+    files = sorted(folder.glob("*.gguf"))
+    if len(files) != 1:
         raise InputError(
-            f"{folder} holds {len(found)} GGUF files: {', '.join(file.name for file in found) or 'none'}.",
+            f"{folder} holds {len(files)} GGUF files: {', '.join(file.name for file in files) or 'none'}.",
             where="policy.path",
             remedy="Name one of them as the path.",
         )
-    return found[0]
+    return files[0]
 
 
 def unpack(file: Path, dtype: DType) -> str:
-    """A folder with the file's weights in that type (float32 for `auto`) and its tokenizer, made on first use."""
+    """A folder with the file's weights in this type (float32 for `auto`) and its tokenizer, made on first use."""
     stat = file.stat()
     what = f"{file.resolve()} {stat.st_size} {stat.st_mtime_ns} {dtype} {version('transformers')}"
     folder = cache_root() / f"gguf-{file.stem}-{hashlib.sha256(what.encode()).hexdigest()[:12]}"

@@ -1,7 +1,7 @@
-"""Whether the model hub can be reached: asked once, in seconds, before anything else is read.
+"""Check once, in seconds, whether the model hub answers, before anything else is read.
 
-The hub's own client asks six times for every file, with pauses, and says so each time: minutes on a machine without a
-network. Where no answer comes, what lies in its cache is taken, and else one line says what to do.
+The hub's own client asks six times for each file, with pauses and messages: minutes on a machine without a network. If
+no answer comes, the cache is used; if the cache lacks the checkpoint, one line says what to do.
 """
 
 import os
@@ -18,39 +18,42 @@ from lalm_ambig.core.errors import InputError
 
 WHERE = "policy.path"
 PATIENCE_S = 4.0
-"""How long an answer is waited for, the search for the hub's address included."""
+"""Longest wait for an answer in seconds, with the search for the hub's address."""
 FILES = ("config.json", "adapter_config.json")
-"""One of which every model or adapter has."""
+"""Every model or adapter has one of these."""
 BUSY = (407, 429, 500, 502, 503, 504)
-"""Answers that are none: a proxy that lets nobody through, too many requests, and a server that is not well."""
+"""Status codes that count as no answer: a proxy that refuses, too many requests, a server error."""
 _ANSWERED: set[str] = set()
-"""Hub ids that were asked about."""
+"""Hub ids that have been checked."""
 
 
 def check_hub(source: str, *, download_gb: float | None = None) -> None:
-    """InputError in one line for a hub id whose hub gives no answer, and which is not in its cache either.
+    """Refuse a hub id whose hub gives no answer, unless it is in the hub's cache.
 
     Args:
-        source: A folder, of which nothing is asked, or a hub id.
-        download_gb: What there is to fetch, where that is known.
+        source: A hub id, or a folder, for which nothing is checked.
+        download_gb: Size of the download in GB, if known.
+
+    Raises:
+        InputError: The hub does not answer, and its cache lacks the checkpoint.
     """
     if source in _ANSWERED or Path(source).exists():
         return
     offline = bool(constants.HF_HUB_OFFLINE)
-    said = "is not asked, since HF_HUB_OFFLINE is set" if offline else no_answer_reason(source)
-    if said is not None:
+    silence = "is not asked, since HF_HUB_OFFLINE is set" if offline else no_answer_reason(source)
+    if silence is not None:
         if not _cached(source):
-            raise _unreachable(source, said, download_gb)
+            raise _unreachable(source, silence, download_gb)
         if not offline:
             constants.HF_HUB_OFFLINE = True  # else its client would ask, and wait, for every file
             if distributed.is_first():
-                print(f"{source}: the hub {said}. What its cache has is used.", file=sys.stderr)
+                print(f"{source}: the hub {silence}. What its cache has is used.", file=sys.stderr)
     _ANSWERED.add(source)
 
 
 def no_answer_reason(source: str, *, patience_s: float = PATIENCE_S) -> str | None:
-    """Why the hub has not answered a question about that id; None where it has, whatever it has said."""
-    found = [f"gives no answer within {patience_s:g} s"]
+    """Why the hub has not answered a request for this id; None if it has, with any answer."""
+    reasons = [f"gives no answer within {patience_s:g} s"]
 
     def ask() -> None:
         try:
@@ -59,16 +62,16 @@ def no_answer_reason(source: str, *, patience_s: float = PATIENCE_S) -> str | No
                 url, headers=build_hf_headers(), timeout=patience_s, follow_redirects=False
             )
         except Exception as error:
-            found[:] = [f"cannot be reached: {_first_line(error)}"]
+            reasons[:] = [f"cannot be reached: {_first_line(error)}"]
         else:
-            found[:] = [f"answers with {answer.status_code}"] if answer.status_code in BUSY else []
+            reasons[:] = [f"answers with {answer.status_code}"] if answer.status_code in BUSY else []
 
     _within(ask, patience_s)
-    return found[0] if found else None
+    return reasons[0] if reasons else None
 
 
 def _within(call: Callable[[], None], patience_s: float) -> None:
-    """Call it, and go on after that time at the latest: the search for an address cannot be given one."""
+    """Call a function and continue after this time at the latest; the search for an address takes no timeout."""
     thread = threading.Thread(target=call, daemon=True, name="question to the hub")
     thread.start()
     thread.join(patience_s)
@@ -82,12 +85,12 @@ def _first_line(error: Exception) -> str:
     return next(iter(str(error).strip().splitlines()), "") or type(error).__name__
 
 
-def _unreachable(source: str, said: str, download_gb: float | None) -> InputError:
+def _unreachable(source: str, silence: str, download_gb: float | None) -> InputError:
     size = "" if download_gb is None else f", about {download_gb:g} GB"
     cache = os.environ.get("HF_HOME")
     home = f"HF_HOME (now {cache})" if cache else "HF_HOME (not set: ~/.cache/huggingface)"
     return InputError(
-        f"{source} is not in the hub's cache, and the hub ({constants.ENDPOINT}) {said}.",
+        f"{source} is not in the hub's cache, and the hub ({constants.ENDPOINT}) {silence}.",
         where=WHERE,
         remedy="Give a copy on this machine as --policy.path FOLDER; or fetch it where there is a network (hf download "
         f"{source}{size}), bring that cache here as {home}, and set HF_HUB_OFFLINE=1.",

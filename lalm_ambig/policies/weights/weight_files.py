@@ -1,25 +1,26 @@
-"""A folder's weight files: all there, whole, and of a kind that is read. Only their heads are looked at."""
+"""Check that a folder's weight files are present, complete and in safetensors. Only their headers are read."""
 
 import json
 from pathlib import Path
 
 from lalm_ambig.core.errors import InputError
 
-WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLED = ("*.bin", "*.pth", "*.pt", "*.ckpt")
-"""Weights that can run code when they are read."""
+"""Weight files that can run code when they are read."""
 OTHERS = {"*.h5": "TensorFlow", "*.msgpack": "Flax", "*.onnx": "ONNX", "*.gguf": "GGUF", "*.npz": "NumPy"}
 POINTER = b"version https://git-lfs"
 FLOATS = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
-"""safetensors' names of types."""
+"""Names of types in safetensors, and in torch."""
 MOST_HEAD = 1 << 28
-"""Bytes of the longest head that safetensors allows itself, roughly."""
+"""Longest header that safetensors allows, in bytes, roughly."""
 
 
 def check_weight_files(source: str) -> None:
-    """InputError for weights that are missing, cut short, or not in safetensors. One line names the file.
+    """Refuse weights that are missing, cut short, or not in safetensors. A hub id is not checked: its download is.
 
-    A hub id is passed over: its files are checked as they are downloaded.
+    Raises:
+        InputError: One line names the file.
     """
     folder, where = Path(source), source
     if not folder.is_dir():
@@ -32,8 +33,8 @@ def check_weight_files(source: str) -> None:
                 where=where,
                 remedy="Download it again.",
             )
-    elif (folder / WHOLE).is_file():
-        files = [WHOLE]
+    elif (folder / SINGLE).is_file():
+        files = [SINGLE]
     else:
         raise _no_weights(folder)
     for name in files:
@@ -42,7 +43,7 @@ def check_weight_files(source: str) -> None:
 
 
 def first_dtype(folder: Path) -> str | None:
-    """The type of the first weight with a fraction, as safetensors' heads list them; None where there is none."""
+    """Type of the first floating-point weight in the safetensors headers of a folder; None if there is none."""
     for file in sorted(folder.glob("*.safetensors")) if folder.is_dir() else ():
         with file.open("rb") as opened:
             head = json.loads(opened.read(int.from_bytes(opened.read(8), "little")))
@@ -78,15 +79,15 @@ def _no_weights(folder: Path) -> InputError:
                 if kind == "*.gguf"
                 else "Give a checkpoint in safetensors.",
             )
-    found = [file.name for file in sorted(folder.glob("*.safetensors"))]
-    what = f"only {found[0]}, without {INDEX}" if found else "no weights"
+    files = [file.name for file in sorted(folder.glob("*.safetensors"))]
+    what = f"only {files[0]}, without {INDEX}" if files else "no weights"
     return InputError(
-        f"it has a config.json and {what}.", where=str(folder), remedy=f"{WHOLE} is looked for, or {INDEX}."
+        f"it has a config.json and {what}.", where=str(folder), remedy=f"{SINGLE} is looked for, or {INDEX}."
     )
 
 
 def _wrong(file: Path) -> str | None:
-    """What is wrong with a safetensors file, told by its head and its length; None where nothing is."""
+    """Fault of a safetensors file, by its header and length; None if there is none."""
     size = file.stat().st_size
     with file.open("rb") as opened:
         first = opened.read(len(POINTER))
