@@ -9,8 +9,7 @@ from rich.table import Table
 
 from lalm_ambig.config.callbacks import check_callbacks
 from lalm_ambig.config.cli import Cli, RunSettings, namespace_name, parse
-from lalm_ambig.config.estimate_option import taken_out as estimate_taken_out
-from lalm_ambig.config.folds import start_of_fold, taken_out
+from lalm_ambig.config.folds import start_of_fold
 from lalm_ambig.core import distributed
 from lalm_ambig.core.errors import run_command
 from lalm_ambig.corpora.preparing.split_check import check_splits_at_hand
@@ -33,7 +32,7 @@ from lalm_ambig.runs.processes.launch import launch, process_guard, quiet_librar
 from lalm_ambig.runs.processes.strategies import check_strategy, strategy_of
 from lalm_ambig.runs.reference_rows import PANEL
 from lalm_ambig.runs.session import connect, weights_of_start
-from lalm_ambig.runs.trained_items import allowed_in, history_of_start, write_record
+from lalm_ambig.runs.trained_items import history_of_start, write_record
 from lalm_ambig.runs.training import EVALUATED, Training
 from lalm_ambig.tabular.from_markdown import tables_of
 from lalm_ambig.tabular.model import ResultTable
@@ -58,26 +57,23 @@ def run_all(words: Sequence[str], console: Console) -> int:
     Returns:
         The exit status.
     """
-    words, assumptions = estimate_taken_out(words)
-    if assumptions is not None:
-        cli = parse(words)
+    cli = parse(words)
+    if (assumptions := cli.assumptions) is not None:
         cli.check_precision(training=True)
         check_splits_at_hand(cli.datamodule.corpus)
         trainer = cli.config_init["trainer"]
         divide_updates(cli.model, cli.datamodule, trainer, world_size=processes(trainer))
         print_estimate(cli, assumptions, console)
         return 0
-    arguments, folds = taken_out(words)
-    arguments, allow = allowed_in(arguments)
-    if folds is None:
-        train(arguments, console, allow=allow)
+    if cli.folds is None:
+        _train(cli, console)
         return 0
     runs = []
-    of_fold = {fold: [*arguments, f"--data.corpus.init_args.fold={fold}"] for fold in folds}
-    check_starts(of_fold.values(), allow=allow)
-    for fold, arguments_of_fold in of_fold.items():
+    of_fold = {fold: [*words, f"--data.corpus.init_args.fold={fold}"] for fold in cli.folds}
+    check_starts(of_fold.values())
+    for fold, words_of_fold in of_fold.items():
         console.rule(f"fold {fold}")
-        runs.append(train(arguments_of_fold, console, suffix=f"-fold{fold}", allow=allow))
+        runs.append(train(words_of_fold, console, suffix=f"-fold{fold}"))
     listed = " ".join(str(run.path) for run in runs)
     console.print(
         f"mean and deviation over folds: python -m lalm_ambig.report {listed} --out DIR", soft_wrap=True
@@ -85,12 +81,11 @@ def run_all(words: Sequence[str], console: Console) -> int:
     return 0
 
 
-def check_starts(folds: Iterable[Sequence[str]], *, allow: bool) -> None:
+def check_starts(folds: Iterable[Sequence[str]]) -> None:
     """Check each fold before the first one is run.
 
     Args:
         folds: The arguments of each fold.
-        allow: Whether test items may be among those that a start was trained on.
 
     Raises:
         InputError: A fold has an empty split, its start cannot be used, or the start was trained on its test items.
@@ -101,19 +96,21 @@ def check_starts(folds: Iterable[Sequence[str]], *, allow: bool) -> None:
         check_splits_at_hand(cli.datamodule.corpus)
         if cli.model.start is not None:
             weights_of_start(cli.model.start)
-            history_of_start(cli.model, cli.datamodule, allow=allow)
+            history_of_start(cli.model, cli.datamodule, allow=cli.allows_trained_items)
 
 
-def train(arguments: Sequence[str], console: Console, *, suffix: str = "", allow: bool = False) -> RunFolder:
+def train(arguments: Sequence[str], console: Console, *, suffix: str = "") -> RunFolder:
     """Take a run from its configuration to its table. What is on disk already is not done again.
 
     Args:
         arguments: Options of the configuration.
         console: Prints the run's lines and tables.
         suffix: Follows a name of `run.name`; the default name changes with the fold by itself.
-        allow: Whether test items may be among those that the start was trained on.
     """
-    cli = parse(arguments)
+    return _train(parse(arguments), console, suffix=suffix)
+
+
+def _train(cli: Cli, console: Console, *, suffix: str = "") -> RunFolder:
     start_of_fold(cli)
     if name := cli.config_init["run"].name:
         check_folder_name(name, where="run.name")
@@ -134,6 +131,7 @@ def train(arguments: Sequence[str], console: Console, *, suffix: str = "", allow
             console.print(part if isinstance(part, Table) else escape(part))
         return run
     console.print(f"run folder: {run.path}" + (" (goes on)" if state == "started" else ""))
+    allow = cli.allows_trained_items
     past = distributed.on_rank_zero(lambda: history_of_start(cli.model, cli.datamodule, allow=allow))
     data = connect(cli.model, cli.datamodule, training=True)
     check_strategy(strategy, cli.model, data)

@@ -19,14 +19,16 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from lalm_ambig.config.devices import check_devices, what_is_there
 from lalm_ambig.config.errors import UNION, readable
-from lalm_ambig.config.files import config_files, default_files
+from lalm_ambig.config.estimate_option import Assumptions, EstimateOptions
+from lalm_ambig.config.files import default_files, read_ahead
 from lalm_ambig.config.identity import identity_of
 from lalm_ambig.config.precision import check_name, check_precision
 from lalm_ambig.config.renamed import renamed_options
+from lalm_ambig.config.run_options import KEYS, add_run_options, fold_numbers
 from lalm_ambig.config.seed import HELP as SEED_HELP
 from lalm_ambig.config.seed import NAMES as SEED_NAMES
 from lalm_ambig.config.seed import check_names, check_trainable, run_seed, seeded, without_followers
-from lalm_ambig.config.trust import ALLOW_FLAG, Trust, check_addresses, current
+from lalm_ambig.config.trust import Trust, check_addresses, current
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.library_errors import over_settings
 from lalm_ambig.data.datamodule import DataModule
@@ -79,6 +81,7 @@ class Cli(LightningCLI):
         parser.add_class_arguments(RunSettings, "run")
         parser.add_subclass_arguments(Policy, "policy", required=True)
         parser.link_arguments("policy", "model.init_args.policy", apply_on="instantiate")
+        add_run_options(parser)
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """The run's seed, by both of its names."""
@@ -98,6 +101,22 @@ class Cli(LightningCLI):
         self.config_init = self.parser.instantiate(seeded(self.config))
         self.datamodule = self.config_init["data"]
         self.model = self.config_init["model"]
+
+    @property
+    def folds(self) -> list[int] | None:
+        """The folds of `--folds`; None without the option. InputError for what are no folds."""
+        return fold_numbers(self.config["folds"])
+
+    @property
+    def assumptions(self) -> Assumptions | None:
+        """What `--estimate` assumes; None without the option. InputError for no positive number."""
+        given = self.config["estimate"]
+        return None if given is None else EstimateOptions(**vars(given)).assumptions()
+
+    @property
+    def allows_trained_items(self) -> bool:
+        """Whether items may be tested on that the start was trained on."""
+        return bool(self.config["allow_trained_items"])
 
     def check_precision(self, *, training: bool) -> None:
         """InputError for a precision that does not go with the policy's weights, before these are read."""
@@ -134,7 +153,8 @@ class Cli(LightningCLI):
         """The whole configuration as YAML, secrets blanked out."""
         with self.trust():
             text = self.parser.dump(without_followers(self.config), skip_link_targets=True, skip_unset=False)
-        return str(yaml.safe_dump(_without_secrets(yaml.safe_load(text)), sort_keys=False))
+        content = {key: value for key, value in yaml.safe_load(text).items() if key not in KEYS}
+        return str(yaml.safe_dump(_without_secrets(content), sort_keys=False))
 
     def identity(self) -> str:
         """Eight hexadecimal digits that change with anything that changes the result (see `identity`)."""
@@ -148,12 +168,12 @@ def parse(arguments: Sequence[str], **cli_settings: Any) -> Cli:
     """
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
     yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, given: dumper.represent_data(given.value))
-    given = renamed_options([a for a in arguments if a != ALLOW_FLAG])
-    files = config_files(given)
+    given = renamed_options(arguments)
+    files, allow_any = read_ahead(given)
     check_names(given, files)
     stacked = [*default_files(files), *given]
     try:
-        with Trust(given, files, allow_any=ALLOW_FLAG in arguments)():
+        with Trust(given, files, allow_any=allow_any)():
             return Cli(
                 Method,
                 DataModule,

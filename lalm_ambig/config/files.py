@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import lalm_ambig
+from lalm_ambig.config.command_line import CommandParser
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.yaml import read_yaml
 
 KINDS = {"policy": "policy", "data": "data", "model": "method"}
 """The keys that a run needs, and the folder of the files that set each."""
 DEFAULT = "preset/demo.yaml"
+ALLOW_FLAG = "--allow-any-class"
 
 
 def config_folder() -> Path:
@@ -20,25 +22,29 @@ def config_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "configs"
 
 
-def config_files(arguments: Sequence[str]) -> list[Path]:
-    """The files given by --config or -c, which must exist."""
-    found = []
-    for index, argument in enumerate(arguments):
-        value = None
-        if argument in ("--config", "-c") and index + 1 < len(arguments):
-            value = arguments[index + 1]
-        elif argument.startswith("--config="):
-            value = argument.removeprefix("--config=")
-        elif argument.startswith("-c"):
-            value = argument.removeprefix("-c").removeprefix("=")
-        if value is not None:
-            _check_file(value)
-            found.append(Path(value).expanduser())
-    return found
+def read_ahead(arguments: Sequence[str]) -> tuple[list[Path], bool]:
+    """What must be known before the configuration is parsed.
+
+    Args:
+        arguments: The command line; all other options in it are left to the parser.
+
+    Returns:
+        The files that --config or -c name, and whether any class may be named.
+
+    Raises:
+        InputError: A file does not exist, or --config has no value.
+    """
+    parser = CommandParser(prog="configuration", add_help=False, allow_abbrev=False)
+    parser.add_argument("-c", "--config", action="append", default=[])
+    parser.add_argument(ALLOW_FLAG, action="store_true")
+    options, _ = parser.parse_known_args(arguments)
+    for value in options.config:
+        _check_file(value)
+    return [Path(value).expanduser() for value in options.config], options.allow_any_class
 
 
 def _check_file(value: str) -> None:
-    """InputError for what is no plain file; `-`, by which the parser would read its input, never is."""
+    """Raise InputError for what is no plain file; `-`, by which the parser would read its input, never is."""
     try:
         path = Path(value).expanduser()
         what = (

@@ -4,6 +4,7 @@ import difflib
 import inspect
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,7 @@ import lalm_ambig.policies
 import lalm_ambig.rewards
 from lalm_ambig.config.callbacks import usable_callbacks
 from lalm_ambig.config.command_line import closest
+from lalm_ambig.config.estimate_option import EstimateOptions
 from lalm_ambig.config.files import config_folder
 from lalm_ambig.core.discovery import classes_of
 from lalm_ambig.corpora.base import corpus_class, corpus_names
@@ -29,6 +31,8 @@ FLAGS = (
     "help",
     "folds",
     "estimate",
+    *(f"estimate.{field.name}" for field in fields(EstimateOptions)),
+    "allow-trained-items",
     "allow-any-class",
     "policy",
     "model",

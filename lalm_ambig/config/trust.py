@@ -18,6 +18,7 @@ from typing import Any
 from fsspec.registry import known_implementations
 from jsonargparse import Namespace
 
+from lalm_ambig.config.files import ALLOW_FLAG
 from lalm_ambig.config.one_class import conflict, drop_default_settings, is_default, remedy
 from lalm_ambig.config.renamed import renamed_document
 from lalm_ambig.config.trust_parser import check_hooks, judged
@@ -27,7 +28,7 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.text import read_text
 from lalm_ambig.files.yaml import read_yaml
 
-ALLOW_FLAG = "--allow-any-class"
+ALLOW_HELP = "Let a configuration name any class. It is a program then: read it first."
 SUFFIXES = (".yaml", ".yml", ".json")
 MOST_VALUES = 1_000_000
 """Values in one document, each counted as often as it is referred to."""

@@ -58,11 +58,6 @@ def _sentence(remedies: Sequence[str]) -> str:
     return f"{ways[0].upper()}{ways[1:]}."
 
 
-def allowed_in(words: Sequence[str]) -> tuple[list[str], bool]:
-    """Return the other words of a command line, and whether the flag is among them."""
-    return [word for word in words if word != FLAG], FLAG in words
-
-
 def evaluated_items(data: DataModule, portion: Portion) -> EvaluatedItems:
     """Return a split of data that is read, as a test set."""
     corpus = data.corpus

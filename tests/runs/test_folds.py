@@ -6,20 +6,26 @@ from pathlib import Path
 import pytest
 
 from lalm_ambig import fit
-from lalm_ambig.config.folds import taken_out
+from lalm_ambig.config.cli import parse
+from lalm_ambig.config.run_options import fold_numbers
 from lalm_ambig.core.errors import InputError
 
 
-def test_folds_are_taken_out_of_the_arguments() -> None:
-    assert taken_out(["--a", "1"]) == (["--a", "1"], None)
-    assert taken_out(["--a", "1", "--folds", "all", "--b"]) == (["--a", "1", "--b"], [0, 1, 2, 3, 4])
-    assert taken_out(["--folds=3,0,3"]) == ([], [3, 0])
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [([], None), (["--folds", "all"], [0, 1, 2, 3, 4]), (["--folds=3,0,3"], [3, 0]), (["--folds", "2"], [2])],
+)
+def test_folds_are_an_option_of_the_parser(words: list[str], expected: list[int] | None) -> None:
+    cli = parse(words)
+    assert cli.folds == expected
+    assert cli.identity() == parse([]).identity()
+    assert "folds" not in cli.resolved()
 
 
 @pytest.mark.parametrize("given", ["", "5", "a", "0,,1", "-1"])
 def test_others_are_refused(given: str) -> None:
     with pytest.raises(InputError, match="--folds: expected all, or numbers from 0 to 4 with commas"):
-        taken_out(["--folds", given])
+        fold_numbers(given)
 
 
 @pytest.mark.filterwarnings("ignore")

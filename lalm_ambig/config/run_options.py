@@ -1,0 +1,58 @@
+"""Options of `fit` beside the configuration: the folds, the estimate of memory, and what is allowed.
+
+They are the parser's own, so that `--help` lists them. They belong to one call, and are no part of a run's identity
+or of its config.yaml.
+"""
+
+import argparse
+from typing import Any
+
+from lightning.pytorch.cli import LightningArgumentParser
+
+from lalm_ambig.config.estimate_option import FLAG as ESTIMATE_FLAG
+from lalm_ambig.config.estimate_option import HELP as ESTIMATE_HELP
+from lalm_ambig.config.estimate_option import EstimateOptions
+from lalm_ambig.config.trust import ALLOW_FLAG, ALLOW_HELP
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import FOLDS
+
+FOLDS_FLAG = "--folds"
+TRAINED_ITEMS_FLAG = "--allow-trained-items"
+KEYS = ("folds", "estimate", "allow_trained_items")
+"""Keys of these options in the parsed configuration."""
+FOLDS_HELP = "Run these folds of the corpus, each in a folder of its own: all, or numbers with commas (0,3)."
+TRAINED_ITEMS_HELP = "Test also on items that the start was trained on. Every table says so."
+
+
+class ReadAhead(argparse.Action):
+    """A switch that is acted on before the parser starts; here only its name is known."""
+
+    def __call__(self, *_: Any) -> None:
+        """Do nothing."""
+
+
+def add_run_options(parser: LightningArgumentParser) -> None:
+    """Add the options to the parser of a configuration."""
+    parser.add_argument(FOLDS_FLAG, type=str | None, default=None, help=FOLDS_HELP)
+    parser.add_argument(ESTIMATE_FLAG, type=EstimateOptions | None, nargs="?", const={}, help=ESTIMATE_HELP)
+    parser.add_argument(TRAINED_ITEMS_FLAG, action="store_true", help=TRAINED_ITEMS_HELP)
+    silent: Any = argparse.SUPPRESS
+    parser.add_argument(ALLOW_FLAG, action=ReadAhead, nargs=0, dest=silent, default=silent, help=ALLOW_HELP)
+
+
+def fold_numbers(given: str | None) -> list[int] | None:
+    """The folds that `--folds` names, in this order; None without the option.
+
+    Raises:
+        InputError: The text is neither `all` nor numbers of folds with commas.
+    """
+    if given is None:
+        return None
+    if given == "all":
+        return list(range(FOLDS))
+    parts = given.split(",")
+    if not all(part.isdecimal() and int(part) < FOLDS for part in parts):
+        raise InputError(
+            f"expected all, or numbers from 0 to {FOLDS - 1} with commas, got {given!r}", where=FOLDS_FLAG
+        )
+    return [int(part) for part in dict.fromkeys(parts)]
