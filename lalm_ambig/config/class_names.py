@@ -47,7 +47,7 @@ def class_path_of(base: Any, name: str) -> str | None:
 
 
 @cache
-def _class_paths(base: type[Any], module: str) -> dict[str, str]:
+def _class_paths(base: Any, module: str) -> dict[str, str]:
     """Class paths by folded class name, of one module or room."""
     package = PACKAGES[base]
     classes = classes_in(module_of(package, module), base)
@@ -55,7 +55,7 @@ def _class_paths(base: type[Any], module: str) -> dict[str, str]:
 
 
 @cache
-def _all_class_paths(base: type[Any]) -> dict[str, str]:
+def _all_class_paths(base: Any) -> dict[str, str]:
     modules = module_names(PACKAGES[base])
     return {name: path for module in modules for name, path in _class_paths(base, module).items()}
 

@@ -110,8 +110,8 @@ class Cli(LightningCLI):
     @property
     def assumptions(self) -> Assumptions | None:
         """What `--estimate` assumes; None without the option. InputError for no positive number."""
-        given = self.config["estimate"]
-        return None if given is None else EstimateOptions(**vars(given)).assumptions()
+        options = self.config["estimate"]
+        return None if options is None else EstimateOptions(**vars(options)).assumptions()
 
     @property
     def allows_trained_items(self) -> bool:
@@ -141,10 +141,10 @@ class Cli(LightningCLI):
         try:
             trainer: Any = self.instantiate_trainer(**settings)
         except Exception as error:
-            said = over_settings(error)
-            if said is None:
+            explanation = over_settings(error)
+            if explanation is None:
                 raise
-            raise InputError(said, where="trainer", remedy="(--help lists every key)") from error
+            raise InputError(explanation, where="trainer", remedy="(--help lists every key)") from error
         # Batches are records whose parts are cast where they are used; targets stay in float32 whatever the precision.
         trainer.precision_plugin.convert_input = lambda batch: batch
         return trainer
@@ -167,13 +167,13 @@ def parse(arguments: Sequence[str], **cli_settings: Any) -> Cli:
     Raises InputError in one line for an unknown key, a wrong value, a kind without a file, or an untrusted class.
     """
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, given: dumper.represent_data(given.value))
-    given = renamed_options(arguments)
-    files, allow_any = read_ahead(given)
-    check_names(given, files)
-    stacked = [*default_files(files), *given]
+    yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, value: dumper.represent_data(value.value))
+    words = renamed_options(arguments)
+    files, allow_any = read_ahead(words)
+    check_names(words, files)
+    stacked = [*default_files(files), *words]
     try:
-        with Trust(given, files, allow_any=allow_any)():
+        with Trust(words, files, allow_any=allow_any)():
             return Cli(
                 Method,
                 DataModule,
@@ -197,10 +197,10 @@ def parse(arguments: Sequence[str], **cli_settings: Any) -> Cli:
     except Exception as error:
         if isinstance(error, InputError):
             raise
-        said = readable(str(error)) if str(error).startswith(UNION) else over_settings(error)
-        if said is None:
+        explanation = readable(str(error)) if str(error).startswith(UNION) else over_settings(error)
+        if explanation is None:
             raise
-        raise InputError(said, where="configuration") from error
+        raise InputError(explanation, where="configuration") from error
 
 
 def _name_devices(value: Any) -> Any:

@@ -35,23 +35,23 @@ class CommandParser(argparse.ArgumentParser):
         raise InputError(self._plain(message), where=where, remedy=HELP)
 
     def _plain(self, message: str) -> str:
-        if found := UNKNOWN.fullmatch(message):
-            first, *others = found["given"].split()
+        if match := UNKNOWN.fullmatch(message):
+            first, *others = match["given"].split()
             if first.startswith("-"):
                 return self._unknown(first)
             return f"one argument too many: {' '.join([first, *others])}."
-        if (found := MISSING.fullmatch(message) or ONE_OF.fullmatch(message)) is not None:
+        if (match := MISSING.fullmatch(message) or ONE_OF.fullmatch(message)) is not None:
             if unknown := self._first_unknown():
                 return self._unknown(unknown)
-            names = [self._shown(name) for name in re.split(r"[, ]+", found["names"])]
-            return f"missing: {(', ' if found.re is MISSING else ' or ').join(names)}."
-        if found := CHOICE.fullmatch(message):
-            names = re.findall(r"'?([^',]+)'?(?:, |$)", found["names"])
-            meant = closest(found["given"], names)
+            names = [self._shown(name) for name in re.split(r"[, ]+", match["names"])]
+            return f"missing: {(', ' if match.re is MISSING else ' or ').join(names)}."
+        if match := CHOICE.fullmatch(message):
+            names = re.findall(r"'?([^',]+)'?(?:, |$)", match["names"])
+            meant = closest(match["given"], names)
             guess = f": did you mean {meant}?" if meant else "."
-            return f"{found['name']}: expected one of {', '.join(names)}, got {found['given']!r}{guess}"
-        if found := NUMBER.fullmatch(message):
-            return f"{found['name']}: expected {NUMBERS[found['kind']]}, got {found['given']}."
+            return f"{match['name']}: expected one of {', '.join(names)}, got {match['given']!r}{guess}"
+        if match := NUMBER.fullmatch(message):
+            return f"{match['name']}: expected {NUMBERS[match['kind']]}, got {match['given']}."
         return message.removeprefix("argument ").replace("with argument", "with").rstrip(".") + "."
 
     def _unknown(self, word: str) -> str:
@@ -62,8 +62,8 @@ class CommandParser(argparse.ArgumentParser):
         """The first option among the words that is none; argparse speaks of what is missing before it looks."""
         words = [word for word in self._given if word.startswith("--") and len(word) > 2]
         names = [word.partition("=")[0] for word in words]
-        known = self._options()
-        return next((name for name in names if not any(option.startswith(name) for option in known)), None)
+        options = self._options()
+        return next((name for name in names if not any(option.startswith(name) for option in options)), None)
 
     def _options(self) -> list[str]:
         """Names of this parser's options and, where it has subcommands, of theirs."""

@@ -49,36 +49,36 @@ def readable(message: str) -> str:
         for line in lines
         if line.count("Problem with given class_path") and not line.endswith(":")
     ]
-    given = [found[1] for line in lines if (found := GIVEN.search(line))]
-    said = list(dict.fromkeys(complaints or inline)) or [_plain(lines[0])]
+    values = [match[1] for line in lines if (match := GIVEN.search(line))]
+    phrases = list(dict.fromkeys(complaints or inline)) or [_plain(lines[0])]
     classes = CLASS_PATH.findall(message)
-    if clear := _explained(said, key, classes[-1] if classes else ""):
+    if clear := _explained(phrases, key, classes[-1] if classes else ""):
         return clear
-    what = "; ".join(_worded(said, key))
-    if given and "got" not in what.lower() and not what.startswith(("option", "unrecognized")):
-        what += f", got {given[0]}"
+    what = "; ".join(_worded(phrases, key))
+    if values and "got" not in what.lower() and not what.startswith(("option", "unrecognized")):
+        what += f", got {values[0]}"
     return f"{key}: {what}" if key and not what.startswith(key) else what
 
 
-def _explained(said: Sequence[str], key: str, class_path: str) -> str | None:
+def _explained(phrases: Sequence[str], key: str, class_path: str) -> str | None:
     """The line for a kind of mistake that is told better than the parser tells it; None for all others."""
-    for words in said:
-        if found := UNKNOWN_KEYS.fullmatch(words):
-            return _unknown_words(found[1].split(), key)
-        if found := UNKNOWN_OPTION.search(words):
-            name = f"{key}.{found[1]}" if key else found[1]
-            return f"unknown key {name}{_of(class_path)}{meant_key(found[1], key, class_path=class_path)}"
-        if found := MISSING.search(words):
-            return _missing(found[1].split(", ")[0], key, class_path)
-        if found := REQUIREMENT.search(words):
-            package = EXTRAS.get(found[1], f"'{found[1]}{found[2]}'")
-            needs = f"{_short(class_path)} needs {found[1]}{found[2]}, which is not installed."
+    for words in phrases:
+        if match := UNKNOWN_KEYS.fullmatch(words):
+            return _unknown_words(match[1].split(), key)
+        if match := UNKNOWN_OPTION.search(words):
+            name = f"{key}.{match[1]}" if key else match[1]
+            return f"unknown key {name}{_of(class_path)}{meant_key(match[1], key, class_path=class_path)}"
+        if match := MISSING.search(words):
+            return _missing(match[1].split(", ")[0], key, class_path)
+        if match := REQUIREMENT.search(words):
+            package = EXTRAS.get(match[1], f"'{match[1]}{match[2]}'")
+            needs = f"{_short(class_path)} needs {match[1]}{match[2]}, which is not installed."
             return f"{needs} Run: pip install {package}"
-        if found := NO_VALUE.fullmatch(words):
-            return f"{found[1]}: no value is given."
-    unknown = [found[1] for words in said if (found := UNKNOWN_CLASS.search(words))]
+        if match := NO_VALUE.fullmatch(words):
+            return f"{match[1]}: no value is given."
+    unknown = [match[1] for words in phrases if (match := UNKNOWN_CLASS.search(words))]
     if not unknown or any(
-        not (UNKNOWN_CLASS.search(w) or UNKNOWN_PATH.search(w) or _is_type(w)) for w in said
+        not (UNKNOWN_CLASS.search(w) or UNKNOWN_PATH.search(w) or _is_type(w)) for w in phrases
     ):
         return None
     names = class_names(key)
@@ -88,17 +88,17 @@ def _explained(said: Sequence[str], key: str, class_path: str) -> str | None:
     return f"{key}: unknown class {unknown[0]!r}{guess}{expected}"
 
 
-def _worded(said: Sequence[str], key: str) -> list[str]:
+def _worded(phrases: Sequence[str], key: str) -> list[str]:
     """Complaints in plain words: types by what one writes, and of several types all in one."""
     if key == PRECISION:
         return [f"expected one of {', '.join(COMPUTES)}"]
-    choices = [found[1] for words in said if (found := LITERAL.search(words))]
-    if choices and all(LITERAL.search(words) or _is_type(words) for words in said):
+    choices = [match[1] for words in phrases if (match := LITERAL.search(words))]
+    if choices and all(LITERAL.search(words) or _is_type(words) for words in phrases):
         names = list(dict.fromkeys(name.strip(" '\"") for choice in choices for name in choice.split(",")))
-        got = next((words.partition(", got ")[2] for words in said if ", got " in words), "")
+        got = next((words.partition(", got ")[2] for words in phrases if ", got " in words), "")
         return [f"expected one of {', '.join(names)}" + (f", got {got}" if got else "")]
-    kinds = [words for words in said if not _is_type(words)]
-    return kinds or [_typed(words) for words in said]
+    kinds = [words for words in phrases if not _is_type(words)]
+    return kinds or [_typed(words) for words in phrases]
 
 
 def _is_type(words: str) -> bool:
@@ -107,7 +107,7 @@ def _is_type(words: str) -> bool:
 
 def _typed(words: str) -> str:
     return re.sub(
-        r"expected a (\w+)", lambda found: f"expected {KINDS.get(found[1], 'a ' + found[1])}", words
+        r"expected a (\w+)", lambda match: f"expected {KINDS.get(match[1], 'a ' + match[1])}", words
     )
 
 
@@ -125,7 +125,7 @@ def _unknown_words(words: Sequence[str], key: str) -> str:
 
 def _missing(name: str, key: str, class_path: str) -> str:
     """A setting without a default; a corpus says how it is obtained."""
-    corpora = [corpus_class(known) for known in corpus_names()] if key == "data.corpus" else []
+    corpora = [corpus_class(corpus_name) for corpus_name in corpus_names()] if key == "data.corpus" else []
     corpus = next((cls for cls in corpora if cls and cls.__name__ == _short(class_path)), None)
     if name == "root" and corpus is not None:
         return f"--{key}.root DIR is missing: the folder (or file) of {corpus.name}. {corpus.how_to_obtain}"

@@ -24,6 +24,6 @@ def start_of_fold(cli: Cli) -> None:
             where="model.start",
             remedy="add --folds all, or --data.corpus.init_args.fold N.",
         )
-    own = str(start).replace(PLACE, str(fold))
-    cli.model.start = Path(own)
-    cli.config["model"]["init_args"]["start"] = own
+    path = str(start).replace(PLACE, str(fold))
+    cli.model.start = Path(path)
+    cli.config["model"]["init_args"]["start"] = path

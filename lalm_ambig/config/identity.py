@@ -61,12 +61,12 @@ def identity_of(config: Mapping[str, Any]) -> str:
     Args:
         config: The resolved configuration.
     """
-    kept = {first_name(key): value for key, value in leaves(config) if key not in EXCLUDED}
+    settings = {first_name(key): value for key, value in leaves(config) if key not in EXCLUDED}
     for key in OBJECTS:
-        kept[key] = _acting(kept.get(key))
-    contents = {key: _digest(kept.get(key)) for key in NAMED_FILES}
-    kept |= {f"{key} (content)": digest for key, digest in contents.items() if digest is not None}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:8]
+        settings[key] = _acting(settings.get(key))
+    contents = {key: _digest(settings.get(key)) for key in NAMED_FILES}
+    settings |= {f"{key} (content)": digest for key, digest in contents.items() if digest is not None}
+    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:8]
 
 
 def leaves(config: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

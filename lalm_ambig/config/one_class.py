@@ -100,16 +100,18 @@ def _names(kind: str, content: str, path: str) -> Iterator[int]:
         root = yaml.compose(content, Loader=LOADER)
     except yaml.YAMLError:
         return
-    whole = _node(root, kind.split("."))
-    for node in (whole, root):  # a whole configuration, or a file of this part alone
+    section = _node(root, kind.split("."))
+    for node in (section, root):  # a whole configuration, or a file of this part alone
         inner = _node(node, ["class_path"]) if isinstance(node, yaml.MappingNode) else node
         if isinstance(inner, yaml.ScalarNode) and _is_class(kind, inner.value, path):
             yield inner.start_mark.line + 1
 
 
 def _is_class(kind: str, text: str, path: str) -> bool:
-    given = class_path_of(KINDS[kind], text) or text
-    return given == path or (_imported(given) is not None and _imported(given) is _imported(path))
+    class_path = class_path_of(KINDS[kind], text) or text
+    return class_path == path or (
+        _imported(class_path) is not None and _imported(class_path) is _imported(path)
+    )
 
 
 def _node(node: Any, path: Sequence[str]) -> Any:

@@ -12,7 +12,8 @@ from lightning.pytorch.cli import LightningArgumentParser
 from lalm_ambig.config.estimate_option import FLAG as ESTIMATE_FLAG
 from lalm_ambig.config.estimate_option import HELP as ESTIMATE_HELP
 from lalm_ambig.config.estimate_option import EstimateOptions
-from lalm_ambig.config.trust import ALLOW_FLAG, ALLOW_HELP
+from lalm_ambig.config.files import ALLOW_FLAG
+from lalm_ambig.config.trust import ALLOW_HELP
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import FOLDS
 

@@ -54,22 +54,24 @@ def meant_key(key: str, within: str = "", *, class_path: str = "") -> str:
         within: The part of the configuration that it was looked for in, where the parser was as far.
         class_path: The class that has no such setting, where that is known.
     """
-    whole = f"{within}.{key}" if within else key
-    if own := closest(key, _settings(class_path)):
-        return f": did you mean --{within}.{own}?"
+    full_key = f"{within}.{key}" if within else key
+    if setting := closest(key, _settings(class_path)):
+        return f": did you mean --{within}.{setting}?"
     keys = known_keys()
-    if whole in keys:
+    if full_key in keys:
         return ", though other classes have it."
-    last = whole.rpartition(".")[2].lower()
+    last = full_key.rpartition(".")[2].lower()
     ends = {name: name.rpartition(".")[2] for name in keys}
     same = [name for name, end in ends.items() if end == last or _initials(end) == last]
-    near = closest(whole, keys)
+    near = closest(full_key, keys)
     if near is None and not same:
         alike = difflib.get_close_matches(last, set(ends.values()), n=MOST, cutoff=0.7)
         same = [name for name, end in ends.items() if end in alike]
-    first = whole.partition(".")[0]
-    found = [name for name in same if name.partition(".")[0] == first] or same or ([near] if near else [])
-    return f": did you mean {_or([f'--{name}' for name in found[:MOST]])}?" if found else "."
+    first = full_key.partition(".")[0]
+    candidates = (
+        [name for name in same if name.partition(".")[0] == first] or same or ([near] if near else [])
+    )
+    return f": did you mean {_or([f'--{name}' for name in candidates[:MOST]])}?" if candidates else "."
 
 
 def _settings(class_path: str) -> list[str]:
@@ -89,9 +91,9 @@ def class_names(key: str) -> list[str]:
     if key == "trainer.callbacks":
         return usable_callbacks()
     if key == "trainer.logger":
-        made = {name: getattr(loggers, name) for name in loggers.__all__ if name != "Logger"}
+        classes = {name: getattr(loggers, name) for name in loggers.__all__ if name != "Logger"}
         return [
-            name for name, cls in made.items() if issubclass(cls, loggers.Logger)
+            name for name, cls in classes.items() if issubclass(cls, loggers.Logger)
         ]  # LitLogger is Fabric's
     return sorted(classes_of(PACKAGES[key], BASES[key])) if key in BASES else []
 
