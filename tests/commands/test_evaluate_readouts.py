@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from lalm_ambig import evaluate, predict
 from lalm_ambig.config.files import config_folder
@@ -71,10 +72,10 @@ def test_a_whole_configuration_is_evaluated_untrained(demo_root: Path, tmp_path:
 def test_a_configurations_own_number_of_samples_holds_unless_another_is_given(
     demo_root: Path, tmp_path: Path
 ) -> None:
-    shipped = (config_folder() / "preset/demo_reasoning.yaml").read_text()
-    assert shipped.count("samples: 1\n") == 1
+    configuration = yaml.safe_load((config_folder() / "preset/demo_reasoning.yaml").read_text())
+    configuration["model"]["init_args"]["generation"]["samples"] = 2
     own = tmp_path / "own.yaml"
-    own.write_text(shipped.replace("samples: 1\n", "samples: 2\n"))
+    own.write_text(yaml.safe_dump(configuration))
     words = ["--config", str(own), "--root", str(demo_root), "--limit", "2", "--max-new-tokens", "3"]
     assert evaluate.main([*words, "--out", str(tmp_path / "own")]) == 0
     assert evaluate.main([*words, "--samples", "1", "--out", str(tmp_path / "greedy")]) == 0
