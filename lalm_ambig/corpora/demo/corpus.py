@@ -1,8 +1,8 @@
-"""The demo: a corpus that the project makes itself, in seconds, in CREMA-D's layout and read as CREMA-D is.
+"""The demo: a corpus that the project makes itself in seconds, in CREMA-D's layout, and reads as CREMA-D is read.
 
-The clips are speech-like; loudness, pitch, rate and timbre carry the emotion. The votes come from a stated
-model of listeners who disagree (`perception`). Every clip has a rationale. It shows that a run
-works and what it reports; it says nothing about people.
+The clips are speech-like; loudness, pitch, rate and timbre carry the emotion. The votes come from a model of listeners
+who disagree (`perception`). Every clip has a rationale. The demo shows that a run works and what it reports. It says
+nothing about people.
 """
 
 from collections.abc import Iterator, Sequence

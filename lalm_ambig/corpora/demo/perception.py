@@ -1,10 +1,12 @@
-"""The stated model behind the demo's votes: what a voice does, and how listeners name it.
+"""The model behind the demo's votes: how a voice sounds, and how listeners name it.
 
-A clip has seven cues, in standard units around what is usual for its speaker (0). Each emotion is a point
-among them, its PROTOTYPE. The actor aims at one emotion with an intensity between faint and overdone, and
-misses a little: cues = intensity · prototype + noise. Each listener hears the cues through noise of their own
-and names the nearest prototype, neutral being a little nearer than it is. So the votes depend on the sound
-alone, clips between two prototypes divide the listeners, and the best prediction is the share of each name.
+A clip has seven cues, in standard units around the speaker's usual value (0). Each emotion is a point among them, its
+PROTOTYPE. The actor aims at one emotion with an intensity between faint and overdone, and misses a little: cues =
+intensity · prototype + noise. Each listener hears the cues through noise of their own and names the nearest prototype.
+Neutral counts as a little nearer than it is.
+
+So the votes depend on the sound alone, and clips between two prototypes divide the listeners. The best prediction is
+the share of each name.
 """
 
 from dataclasses import dataclass
@@ -25,24 +27,24 @@ PROTOTYPES = np.array(
 )
 """Cues of each emotion, in the class order of CREMA-D."""
 ACTING_NOISE = 0.4
-"""Standard deviation of what the actor does beside the aim, per cue."""
+"""Standard deviation of the actor's error, per cue."""
 INTENSITIES = (0.3, 1.1)
 """Bounds of the intensity; at 1 the actor is at the prototype."""
 LISTENING_NOISE = 0.95
-"""Standard deviation of what a listener hears beside the cue, per cue."""
+"""Standard deviation of a listener's error, per cue."""
 NEUTRAL = 4
 NEUTRAL_BONUS = 1.0
 """Taken off the squared distance to neutral: listeners say it when in doubt."""
 LISTENERS = (8, 12)
-"""Bounds of the number of votes a clip."""
+"""Bounds of the number of votes per clip."""
 
 
 @dataclass(frozen=True)
 class Performance:
-    """One clip before it is sound: what is done with the voice, and what listeners call it."""
+    """Cues and votes of one clip, before it is sound."""
 
     cues: np.ndarray
-    """One value a cue, in standard units."""
+    """One value per cue, in standard units."""
     votes: np.ndarray
     """Count per class."""
 

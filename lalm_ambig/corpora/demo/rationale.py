@@ -1,6 +1,6 @@
-"""A short chain of thought for a clip whose cues and votes are known: what is heard, then what it supports.
+"""A short chain of thought for a clip, from its cues and votes: first the sound, then the emotions that it supports.
 
-It names how often a reading is likely in words only, and no vote or number, as curated chains of thought do.
+As curated chains of thought do, it says in words how likely an emotion is, and names no vote or number.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ WORDS = {
     "brightness": ("dull", "bright"),
     "breathiness": ("clear", "breathy"),
 }
-"""How a cue below and above the speaker's usual is called."""
+"""Words for a cue below and above the speaker's usual value."""
 NAMED_CUES = 4
 NOTABLE, STRONG = 0.45, 1.3
 """Distances from the usual, in standard units, from which a cue is named, and is strengthened by a word."""
@@ -47,7 +47,7 @@ def explain(cues: np.ndarray, votes: np.ndarray, *, classes: Sequence[str], rng:
     """About 20 to 45 English words: the cues, the reading they favour and the ones that they leave room for.
 
     Args:
-        cues: One value a cue, in standard units.
+        cues: One value per cue, in standard units.
         votes: Count per class.
         classes: Names of the classes, in the order of the votes.
         rng: Chooses between phrases of one meaning.

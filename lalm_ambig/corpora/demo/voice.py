@@ -1,7 +1,7 @@
 """A voice from cues: a band-limited pulse train and noise, shaped by formants, in syllables.
 
-Nothing is said in any language: each syllable is a short hiss and a vowel. What varies from clip to clip of
-one sentence is what `perception` calls cues; what varies from speaker to speaker is pitch and vocal tract.
+No language is spoken: each syllable is a short hiss and a vowel. The cues of `perception` vary between clips of one
+sentence; pitch and vocal tract vary between speakers.
 """
 
 import math
@@ -41,19 +41,19 @@ LEVEL_DB = -27.0
 DB_PER_CUE = 3.5
 SEMITONES_PER_CUE = 2.6
 RANGE_SEMITONES = 1.3
-"""How far syllables stand from the mean pitch at an ordinary range; a cue of 1 makes it 1.6 times that."""
+"""Distance of syllables from the mean pitch at an ordinary range; a cue of 1 makes it 1.6 times that."""
 RANGE_PER_CUE = 1.6
 SLOPE_SEMITONES_PER_CUE = 3.0
 RATE_PER_CUE = 1.22
 TILT_DB, TILT_DB_PER_CUE = -9.0, 3.0
-"""Spectral tilt above 500 Hz, in dB an octave."""
+"""Spectral tilt above 500 Hz, in dB per octave."""
 BREATH_DB, BREATH_DB_PER_CUE = -22.0, 6.0
 """Level of the noise beside the pulses."""
 
 
 @dataclass(frozen=True)
 class Speaker:
-    """What stays the same over all clips of an actor."""
+    """The properties that all clips of an actor share."""
 
     pitch_hz: float
     tract: float
@@ -72,7 +72,7 @@ def draw_speaker(rng: np.random.Generator) -> Speaker:
 def speak(
     speaker: Speaker, cues: np.ndarray, *, vowels: np.ndarray, rng: np.random.Generator
 ) -> Float[Tensor, " sample"]:
-    """A clip of about 1 to 2.5 s at 16 kHz: one syllable a vowel (index into VOWELS_HZ), as the cues say."""
+    """A clip of about 1 to 2.5 s at 16 kHz: one syllable per vowel (index into VOWELS_HZ)."""
     cue = dict(zip(CUES, cues.tolist(), strict=True))
     noise = torch.Generator().manual_seed(int(rng.integers(2**31)))
     seconds = _syllable_lengths(len(vowels), cue["rate"], rng=rng)
@@ -123,7 +123,7 @@ def _pitch_hz(
 
 
 def _pulses(pitch_hz: Tensor) -> Tensor:
-    """One pulse a period with all harmonics below half the rate equally strong (a closed sum of cosines)."""
+    """One pulse per period with all harmonics below half the rate equally strong (a closed sum of cosines)."""
     phase = torch.cumsum(pitch_hz.double() / RATE_HZ, 0)
     harmonics = torch.floor(0.47 * RATE_HZ / pitch_hz).double()
     half = torch.pi * torch.remainder(phase, 1.0)

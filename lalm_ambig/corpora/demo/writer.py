@@ -45,7 +45,7 @@ NO_RATING = "-1"
 
 @dataclass(frozen=True)
 class DemoSettings:
-    """What the demo consists of."""
+    """Size and seed of the demo."""
 
     actors: int = 40
     clips_per_actor: int = 21
@@ -67,7 +67,7 @@ class _Clip:
 
 
 def write_demo(folder: Path, settings: DemoSettings) -> None:
-    """Make the corpus in `folder`, whole or not at all; the same settings give the same corpus."""
+    """Make the corpus in `folder`, completely or not at all; the same settings give the same corpus."""
     print(f"demo: making {settings.actors * settings.clips_per_actor:,} clips in {folder}", file=sys.stderr)
     with new_folder(folder) as unfinished:
         (unfinished / AUDIO_FOLDER).mkdir()

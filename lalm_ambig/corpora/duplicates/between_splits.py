@@ -1,4 +1,4 @@
-"""What a test set has in common with the training items of its own split: counted and named, and no fault of a run."""
+"""Texts, premises, clips and speakers that test items share with training items: counted and named, never an error."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -11,7 +11,7 @@ SHOWN = 3
 
 
 def duplicates(train: Sequence[Item], test: Sequence[Item]) -> tuple[str, ...]:
-    """One line each, for texts, premises, clips and speakers of the test items that training items have too."""
+    """One line each for texts, premises, clips and speakers that both test items and training items have."""
     return (*_texts(train, test), *_clips(train, test), *_speakers(train, test))
 
 

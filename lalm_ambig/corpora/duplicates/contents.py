@@ -1,10 +1,12 @@
-"""What an item holds, as a short text by which it is known again in another corpus, under whatever id.
+"""The content of an item: a short text by which the item is recognised in another corpus, under any id.
 
-An item with sound is its sound (`sound_sketch`), whatever its transcript; one without is its whole text (`text_form`).
-Items of the two kinds are never the same: a sentence that was heard is another thing to judge than one that was read.
+The content of an item with sound is its sound (`sound_sketch`), whatever its transcript. The content of any other item
+is its full text (`text_form`). An item with sound and one without are never the same, since hearing a sentence and
+reading it are different tasks.
 
-Short texts repeat by chance ("Thank you."): below `FEWEST_WORDS` words and `FEWEST_LETTERS` letters a text makes no two
-items the same by itself, but where half of a test set's items are the texts of another corpus, it is a copy of that.
+Short texts repeat by chance ("Thank you."). A text below FEWEST_WORDS words and FEWEST_LETTERS letters does not make
+two items the same. But if half of a test set's items are texts of another corpus, the test set is a copy of that
+corpus.
 """
 
 import hashlib
@@ -27,14 +29,14 @@ from lalm_ambig.files.atomic import CannotWrite, write_text
 from lalm_ambig.files.places import cache_root
 
 SOUND, TEXT = "sound:", "text:"
-"""How contents begin. An empty content is one that is not known: its sound is not at hand."""
+"""Prefixes of contents. An empty content is unknown: its sound file cannot be read."""
 DIGITS = 24
 FEWEST_WORDS, FEWEST_LETTERS = 4, 20
 """A text with so many words, or so many letters and digits, is no chance repetition."""
 COPIED_SHARE, COPIED_TEXTS = 0.5, 5
 """From this share of a test set on, and with so many different ones, short texts are no chance repetition either."""
 PARTS = ("premise", "hypothesis")
-"""Names of a pair's parts, in the order in which their texts are compared, wherever they stand."""
+"""Names of a pair's parts, in the order in which their texts are compared, whatever their order in the text."""
 LABEL = re.compile(r"\b(premise|hypothesis|sentence ?[12ab]|text ?[12ab]?)\b[\"']*\s*[:=]")
 SEPARATOR = re.compile(r"\[sep\]|<sep>|</?s>|<br ?/?>")
 WORD = re.compile(r"[^\W_]+")
@@ -52,7 +54,7 @@ def text_form(text: str) -> str:
 
 
 def _parts(text: str) -> list[str]:
-    """What stands before the first label, and the text behind each."""
+    """The text before the first label, and the text after each label."""
     before, *rest = LABEL.split(text)
     pairs = list(zip(rest[::2], rest[1::2], strict=True))
     if sorted(name for name, _ in pairs) == sorted(PARTS):
@@ -61,7 +63,7 @@ def _parts(text: str) -> list[str]:
 
 
 def is_substantial(text: str) -> bool:
-    """Whether a text is long enough that another item with it is the same one."""
+    """True for a text so long that another item with it is the same item."""
     form = text_form(text)
     return len(form.split()) >= FEWEST_WORDS or len(form.replace(" ", "")) >= FEWEST_LETTERS
 
@@ -72,7 +74,7 @@ def text_content(text: str) -> str:
 
 
 def contents(items: Sequence[Item]) -> list[str]:
-    """The content of each item. Sounds are read once, some at a time, and kept in the cache by path, size and time."""
+    """The content of each item. Sounds are read once, in parallel, and cached by path, size and time."""
     sounds = _sketches({item.audio for item in items if item.audio is not None})
     return [sounds[item.audio] if item.audio is not None else text_content(item.text or "") for item in items]
 
@@ -92,13 +94,13 @@ def trained_among(items: Sequence[Item], item_contents: Sequence[str], trained: 
 
 
 def sounds_among(item_contents: Sequence[str]) -> list[tuple[int, Sketch]]:
-    """Place and sketch of the contents that are sounds."""
+    """Position and sketch of each content that is a sound."""
     sounds = ((at, content) for at, content in enumerate(item_contents) if content.startswith(SOUND))
     return [(at, read_sketch(content.removeprefix(SOUND))) for at, content in sounds]
 
 
 def first_alike(content: str, others: Sequence[str]) -> int | None:
-    """The place of a content of the same item among others; None where there is none, or it is not known."""
+    """Position among `others` of a content of the same item; None where there is none, or the content is unknown."""
     if content.startswith(TEXT):
         return others.index(content) if content in others else None
     clips, heard = sounds_among([content]), sounds_among(others)
@@ -107,7 +109,7 @@ def first_alike(content: str, others: Sequence[str]) -> int | None:
 
 
 def same_content(one: str, other: str) -> bool:
-    """Whether two contents are of one item; unknown ones are taken for the same, since nothing speaks against it."""
+    """True for two contents of one item. An unknown content counts as the same, since nothing contradicts it."""
     sketches = [sketch for _, sketch in sounds_among((one, other))]
     if len(sketches) < 2:
         return one == other or "" in (one, other)
@@ -143,7 +145,7 @@ def _of_folder(folder: str, files: Sequence[str]) -> dict[str, str]:
 
 
 def _kept_rows(path: Path) -> dict[str, list[str]]:
-    """Path → stamp and content, as an earlier reading left them; nothing where the file is missing or damaged."""
+    """Path → stamp and content from an earlier reading; empty where the file is missing or damaged."""
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
         for _, content in rows.values():

@@ -1,10 +1,11 @@
-"""A clip in 32 numbers by which copies of it are known, whatever file they are in.
+"""A clip as 32 numbers, by which copies of it are recognised in any sound format.
 
-The clip as a model hears it (16 kHz mono) is summed over milliseconds, which leaves what lies below about 500 Hz, and
-projected on 32 fixed patterns of signs, over its norm. A projection is about normal with variance 1, and the mean
-squared difference of two clips' projections is about 2 − 2·(correlation of their waves). Measured on 1,200 clips of
-CREMA-D: copies as FLAC, ogg, mp3, opus, in 8 bits, resampled or in stereo differ by at most 0.03, and of 66,827 pairs
-of different clips of like length none by less than 0.48.
+The clip as a model is given it (16 kHz mono) is summed over milliseconds, which leaves frequencies below about 500 Hz.
+The sums are divided by their norm and projected on 32 fixed patterns of signs. A projection is about normal with
+variance 1. The mean squared difference of two clips' projections is about 2 − 2·(correlation of their waves).
+
+Measured on 1,200 clips of CREMA-D: copies as FLAC, ogg, mp3, opus, in 8 bits, resampled or in stereo differ by at most
+0.03. Of 66,827 pairs of different clips of like length, none differs by less than 0.48.
 """
 
 import base64
@@ -23,13 +24,13 @@ PATTERNS = 32
 BLOCK = RATE_HZ // 1000
 """Samples that are summed: a millisecond."""
 STEPS = 24
-"""Whole numbers that a standard deviation is written in: rounding then adds 1e-4 to a difference."""
+"""Integer steps per standard deviation: rounding adds 1e-4 to a difference."""
 SAME_BELOW = 0.15
 """Mean squared difference under which two clips are one."""
 SAME_LENGTH_MS = 3000
-"""Copies may end this much later or earlier: lossy formats and cut or added silence move the end."""
+"""Largest difference in length of two copies: lossy formats and cut or added silence move the end."""
 VERSION = "1"
-"""Of the numbers: others were made by another rule and match none of these."""
+"""Version of the numbers; those of another version cannot be compared."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Sketch:
 
 
 def read_sketch(text: str) -> Sketch:
-    """The sketch that `str` has written; ValueError for any other text."""
+    """Parse a sketch that `str` wrote. Raises ValueError for any other text."""
     length, _, numbers = text.partition("/")
     sketch = Sketch(int(length), base64.b64decode(numbers, validate=True))
     if len(sketch.numbers) != PATTERNS:
@@ -54,7 +55,11 @@ def read_sketch(text: str) -> Sketch:
 
 
 def sketch_of(path: Path | str) -> Sketch:
-    """The sketch of a sound file; UnusableAudio, an InputError, for a file that holds no sound."""
+    """Compute the sketch of a sound file.
+
+    Raises:
+        UnusableAudio: The file holds no usable sound.
+    """
     samples = read_audio(path, max_s=MAX_S).numpy()
     count = len(samples) // BLOCK
     sums = samples[: count * BLOCK].reshape(count, BLOCK).sum(axis=1, dtype=np.float64)
@@ -65,7 +70,7 @@ def sketch_of(path: Path | str) -> Sketch:
 
 
 def copies(clips: Sequence[Sketch], others: Sequence[Sketch]) -> list[int | None]:
-    """For each clip the place of one among the others that it is a copy of; None where there is none."""
+    """Position of each clip's closest copy among the others; None where it has no copy."""
     if not others:
         return [None] * len(clips)
     lengths = np.array([other.length_ms for other in others])
@@ -90,7 +95,7 @@ def _numbers(sketches: Sequence[Sketch]) -> np.ndarray:
 
 @cache
 def _signs() -> np.ndarray:
-    """A row a millisecond of the longest clip, of PATTERNS signs: the same on every machine."""
+    """Signs, one row of PATTERNS per millisecond of the longest clip; the same on every machine."""
     rows = round(MAX_S * 1000) + 1
     drawn = np.frombuffer(hashlib.shake_256(b"signs").digest(rows * PATTERNS // 8), dtype=np.uint8)
     signs: np.ndarray = np.unpackbits(drawn).reshape(rows, PATTERNS) * 2.0 - 1.0

@@ -1,4 +1,4 @@
-"""What a corpus holds more than once: counted and named, and no fault of anybody's."""
+"""Repetitions within a corpus: texts, premises, clips, and speakers in train and test; counted, never an error."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
@@ -8,25 +8,25 @@ from lalm_ambig.core.items import Item
 from lalm_ambig.corpora.duplicates.contents import SOUND, contents, premise_form, text_form
 
 NAMED = 3
-"""Repeated things that are named."""
+"""Most repeated things that are named."""
 LONGEST_NAME = 40
-"""Characters of a text by which it is named."""
+"""Most characters of a text in its name."""
 
 
 @dataclass(frozen=True)
 class Repetition:
-    """Things of one kind that more than one item has."""
+    """Texts, premises, clips or speakers that more than one item has."""
 
     items: int
     """Items that have one of them."""
     distinct: int
-    """How many different ones there are."""
+    """Number of different ones."""
     named: tuple[str, ...] = ()
     """The most frequent of them."""
 
     @property
     def line(self) -> str:
-        """In words; empty for none."""
+        """The counts in words; empty where nothing is repeated."""
         if not self.items:
             return ""
         more = ", …" if self.distinct > len(self.named) else ""
@@ -34,7 +34,15 @@ class Repetition:
 
 
 def repeats(items: Iterable[Item], *, sound: bool) -> dict[str, Repetition]:
-    """By kind: texts, premises of pairs, clips (where sound may be opened), and speakers in train and test."""
+    """Count what items share.
+
+    Args:
+        items: All items of a corpus.
+        sound: Compare clips, too; this opens every sound file.
+
+    Returns:
+        Kind (texts, premises, speakers in train and test, clips) → its repetitions.
+    """
     listed = list(items)
     repetitions = {
         "texts": _texts(listed, lambda item: text_form(item.text) if item.text else None),

@@ -1,4 +1,4 @@
-"""The check of a corpus before training: every item read, every sound file decoded once, all kept on disk."""
+"""The check of a corpus before training: reads every item, decodes every sound file once, writes the table of items."""
 
 import json
 import os
@@ -46,7 +46,7 @@ FEATURES = datasets.Features(
 
 @dataclass(frozen=True)
 class Survey:
-    """What a first reading of the labels tells."""
+    """Counts and folders from a first reading of the labels."""
 
     items: int
     folders: frozenset[str]
@@ -56,7 +56,11 @@ class Survey:
 
 
 def survey(corpus: Corpus) -> Survey:
-    """Read every label, open no sound; InputError for two items of one id or for none at all."""
+    """Read every label, without opening a sound file.
+
+    Raises:
+        InputError: Two items have one id, or there is no item.
+    """
     ids: set[str] = set()
     places: set[tuple[str, str]] = set()
     for item in corpus.read():
@@ -73,7 +77,7 @@ def survey(corpus: Corpus) -> Survey:
 
 @dataclass
 class Findings:
-    """What the check has met so far."""
+    """Counts and fault lines of the check so far."""
 
     usable: int = 0
     left_out: int = 0
@@ -94,13 +98,16 @@ class Findings:
 
 
 def build(corpus: Corpus, folder: Path, *, items: int | None, quiet: bool) -> None:
-    """Write the table of items, the check's result and all problem lines into `folder`, whole or not at all.
+    """Write the table of items, the check's result and all problem lines into `folder`, completely or not at all.
 
     Args:
         corpus: What to read.
-        folder: Takes its name only once everything is in it.
-        items: How many sound files will be looked at, for the progress bar; None looks at none of them.
+        folder: Gets its name once everything is in it.
+        items: Number of items to check, for the progress bar; None opens no sound file.
         quiet: No progress bar.
+
+    Raises:
+        InputError: Sound files hold text, or no item is left.
     """
     findings = Findings()
     with new_folder(folder) as unfinished:
@@ -153,7 +160,7 @@ def _write_items(checked: Iterable[tuple[Item, Inspection]], folder: Path, *, fi
 
 
 def _checked(corpus: Corpus, total: int | None, *, quiet: bool) -> Iterator[tuple[Item, Inspection]]:
-    """Every item with the verdict on its sound, in order, some files at a time on all cores."""
+    """Yield every item with the inspection of its sound, in order, on all cores."""
     if total is None:
         yield from ((item, Inspection(usable=True, duration_s=0.0)) for item in corpus.read())
         return

@@ -1,4 +1,4 @@
-"""What a prepared corpus depends on, as short hashes."""
+"""Short hashes of everything that a prepared corpus depends on."""
 
 import hashlib
 import inspect
@@ -32,10 +32,10 @@ def corpus_fingerprint(corpus: Corpus, *, check_audio: bool) -> str:
 
 
 def listing_fingerprint(folders: Iterable[str], suffixes: Iterable[str]) -> str:
-    """Hash of name, size and time of every file in the folders that has one of the suffixes, in any order.
+    """Hash of name, size and time of every file in the folders with one of the suffixes, in any order.
 
-    Hashes of single files are added up, so that a folder of 100,000 files takes no memory. A folder that is
-    not there counts as an empty one.
+    Hashes of single files are added up, so that a folder of 100,000 files takes no memory. A missing folder counts as
+    empty.
     """
     total = 0
     endings = tuple(suffixes)
@@ -61,9 +61,9 @@ def _file_hash(folder: str, entry: os.DirEntry[str]) -> int:
 
 
 def _reading_code(corpus: type[Corpus]) -> list[Path]:
-    """The files that say which items there are: a change of one makes the cached check invalid.
+    """Code files that decide which items there are: a change of one makes the cached check invalid.
 
-    Other corpora's rooms are not among them: they read nothing of this one.
+    Rooms of other corpora are not among them, since they read nothing of this one.
     """
     shared = (inspection, contents, csv, json_lines, text, base, reading)
     rooms = [Path(__file__).parent, Path(inspect.getfile(reading)).parent]

@@ -1,8 +1,8 @@
-"""A corpus made ready for training: every sound file looked at once, the items memory-mapped from disk.
+"""A corpus prepared for training: every sound file checked once, the items memory-mapped from disk.
 
-The result is cached under what it depends on: the corpus's settings and root, the content of its label files,
-the name, size and time of every sound file in its folders, and the code that read them. A second start of the
-same thing reads labels as bytes, lists folders, and opens no sound file.
+The cache key is a hash of the corpus's settings and root, the content of its label files, the name, size and time of
+every sound file in its folders, and the code that reads them. A second start with the same key hashes label files,
+lists folders, and opens no sound file.
 """
 
 import json
@@ -38,11 +38,11 @@ from lalm_ambig.files.names import component
 from lalm_ambig.files.places import cache_root
 
 ROWS_AT_ONCE = 4096
-"""Rows that a walk over items reads together."""
+"""Rows that iteration reads together."""
 
 
 class ItemView(Sequence[Item]):
-    """Some rows of the table as items, built when they are asked for."""
+    """Some rows of the table as items, built on access."""
 
     def __init__(self, table: datasets.Dataset, rows: np.ndarray) -> None:
         self._table = table
@@ -62,7 +62,7 @@ class ItemView(Sequence[Item]):
         return Item(**{**row, "votes": tuple(row["votes"])})
 
     def __iter__(self) -> Iterator[Item]:
-        """Items in order, many rows read at a time: some 8 times faster than one by one."""
+        """Yield items in order; reads many rows at a time, about 8 times faster than single rows."""
         for start in range(0, len(self._rows), ROWS_AT_ONCE):
             rows = self._rows[start : start + ROWS_AT_ONCE]
             columns: dict[str, list[Any]] = self._table.data.table.take(rows).to_pydict()
@@ -77,42 +77,41 @@ class ItemView(Sequence[Item]):
         return ItemView(self._table, self._rows[np.asarray(places, dtype=np.int64)])
 
     def has_rationale(self) -> Bool[np.ndarray, " item"]:
-        """Whether each item has a rationale of its own, without building the items."""
+        """True per item with a rationale of its own; builds no items."""
         lengths = pc.fill_null(pc.binary_length(self._column("rationale")), 0).to_numpy()
         has: np.ndarray = lengths[self._rows] > 0
         return has
 
     def longest(self, column: Literal["text", "rationale"]) -> int:
-        """Characters of the longest text of that kind; 0 where there is none."""
+        """Characters of the longest text in the column; 0 where there is none."""
         characters = pc.max(pc.utf8_length(self._column(column).take(self._rows))).as_py()
         return int(characters or 0)
 
     def sizes(self, column: Literal["text", "rationale"]) -> tuple[np.ndarray, np.ndarray]:
-        """Bytes (UTF-8) and characters of every item's text of that kind, 0 where it has none, without building the
-        items."""
+        """Bytes (UTF-8) and characters of every item's text in the column, 0 where it has none; builds no items."""
         texts = self._column(column).take(self._rows)
         counts = (pc.fill_null(count(texts), 0).to_numpy() for count in (pc.binary_length, pc.utf8_length))
         sizes, lengths = (count.astype(np.int64) for count in counts)
         return sizes, lengths
 
     def ids(self) -> list[str]:
-        """The id of every item, without building the items."""
+        """The id of every item; builds no items."""
         ids: list[str] = self._column("id").take(self._rows).to_pylist()
         return ids
 
     def strata(self) -> list[tuple[str | None, str | None, int]]:
-        """Speaker, part and majority class of every item, without building the items."""
+        """Speaker, part and majority class of every item; builds no items."""
         columns = [self._column(name).take(self._rows).to_pylist() for name in ("speaker", "part")]
         majority = self.votes().numpy().argmax(-1).tolist()  # a tie goes to the first class
         return list(zip(*columns, majority, strict=True))
 
     def votes(self) -> Float[Tensor, "item category"]:
-        """Votes of every item, without building the items."""
+        """Votes of every item; builds no items."""
         flat = self._column("votes").combine_chunks().flatten().to_numpy()
         return torch.from_numpy(flat.reshape(len(self._table), -1)[self._rows]).float()
 
     def durations_s(self) -> Float[Tensor, " item"]:
-        """Seconds of sound of every item, 0 without; all 0 where the check was left out."""
+        """Seconds of sound per item, 0 for items without; all 0 where the check was left out."""
         return torch.from_numpy(self._column("duration_s").to_numpy()[self._rows]).float()
 
     def _column(self, name: str) -> Any:
@@ -125,13 +124,13 @@ class Prepared:
 
     categories: CategorySet
     table: datasets.Dataset
-    """One row an item, columns as the fields of Item, memory-mapped; audio as paths."""
+    """One row per item, memory-mapped; the columns are the fields of Item, audio as paths."""
     notes: tuple[str, ...]
-    """What the corpus and the check have to say: at most SHOWN_PER_KIND lines of each kind, then a count."""
+    """Lines of the corpus and the check: at most SHOWN_PER_KIND of each kind, then a count."""
     left_out: int
-    """Items that the check refused."""
+    """Number of items that the check left out."""
     folder: Path
-    """Where the table, the check's result and problems.txt are."""
+    """Folder of the table, the check's result and problems.txt."""
     from_cache: bool
 
     def items(self, split: Split | None = None) -> ItemView:
@@ -155,15 +154,19 @@ class Prepared:
 def prepare(
     corpus: Corpus, *, cache_dir: Path | None = None, check_audio: bool = True, quiet: bool = False
 ) -> Prepared:
-    """Read a corpus and look at its sound files, or take both from the cache where nothing has changed.
+    """Read a corpus and check its sound files, or load both from the cache where nothing has changed.
 
     Args:
-        corpus: What to read.
-        cache_dir: Where to keep the result; by default under `~/.cache/lalm_ambig` (or XDG_CACHE_HOME).
-        check_audio: Look at every sound file; False names them unopened, with a duration of 0.
+        corpus: The corpus.
+        cache_dir: Folder for the result; by default under `~/.cache/lalm_ambig` (or XDG_CACHE_HOME).
+        check_audio: Check every sound file. If False, none is opened and durations are 0.
         quiet: Neither progress bar nor notes on standard error.
 
-    Raises InputError for whatever the corpus refuses, for two items with one id, and where no item is left.
+    Returns:
+        The prepared corpus.
+
+    Raises:
+        InputError: The corpus refuses something, two items have one id, or no item is left.
     """
     root = (cache_root() if cache_dir is None else cache_dir) / "corpora"
     identity = f"{component(corpus.name)}-{corpus_fingerprint(corpus, check_audio=check_audio)}"
@@ -183,7 +186,7 @@ def prepare(
 
 
 def load_prepared(corpus: Corpus) -> Prepared | None:
-    """The corpus as an earlier check left it in the cache, or None; nothing is checked or made."""
+    """Load a corpus that an earlier check left in the cache; None where there is none. Checks and writes nothing."""
     if not corpus.root.exists():
         return None
     folder = _finished(
@@ -193,7 +196,7 @@ def load_prepared(corpus: Corpus) -> Prepared | None:
 
 
 def _finished(root: Path, identity: str) -> Path | None:
-    """The folder of an earlier check of exactly this, or None."""
+    """The folder of an earlier check with the same identity; None where there is none."""
     index = root / f"{identity}.json"
     if not index.is_file():
         return None

@@ -1,7 +1,7 @@
-"""Whether a corpus has items in every split that is needed, told before any weights are loaded.
+"""Check, before any weights are loaded, that a corpus has items in every split that is needed.
 
-A split that this program draws and that leaves a part empty is refused altogether: what is then trained on or tested is
-not what was asked for. Where the corpus or its file gives the split, only what is needed has to be there.
+If this program draws the split, an empty part is always an error: training or test would not be what was asked for. If
+the corpus or its file gives the split, only the needed parts must have items.
 """
 
 import time
@@ -16,17 +16,20 @@ from lalm_ambig.corpora.preparing.prepared import load_prepared
 SEEDS = 50
 """Seeds that are tried for one that leaves no split empty."""
 TRYING_S = 5.0
-"""Longest time that this may take."""
+"""Longest time for these tries."""
 GIVE = 'Give each row a "split" (train, validation, test), so that each of the three is there'
 
 
 def check_splits(corpus: Corpus, counts: Mapping[Split, int], needed: Sequence[Portion] = SPLITS) -> None:
-    """InputError where a split is empty that is needed: which, why, and what helps.
+    """Check that every needed split has items.
 
     Args:
-        corpus: Read again where a split is empty, to find what helps.
-        counts: Its items, by split.
-        needed: What is trained on or evaluated; of `all` items nothing is asked.
+        corpus: The corpus; read again where a split is empty, to find a remedy.
+        counts: Number of its items per split.
+        needed: Portions to train or evaluate on; `all` needs no particular split.
+
+    Raises:
+        InputError: A needed split is empty; says which, why, and what helps.
     """
     wanted = SPLITS if corpus.draws_splits and ALL not in needed else needed
     empty = [split for split in SPLITS if split in wanted and not counts.get(split)]
@@ -44,7 +47,7 @@ def check_splits(corpus: Corpus, counts: Mapping[Split, int], needed: Sequence[P
 
 
 def check_splits_at_hand(corpus: Corpus) -> None:
-    """`check_splits` for training, where the labels are on disk and can be read: no sound is opened."""
+    """Run `check_splits` for training, if the labels are on disk and can be read. Opens no sound file."""
     if not corpus.root.exists():
         return
     prepared = load_prepared(corpus)
@@ -67,7 +70,7 @@ def _why(corpus: Corpus, items: Sequence[Item], empty: Sequence[Split]) -> str:
 
 
 def _groups(corpus: Corpus, items: Sequence[Item]) -> str:
-    """What stays together in a split: speakers where they are known and looked at, else items."""
+    """Number and name of the units that a split keeps together: speakers where it looks at them, else items."""
     speakers = {item.speaker for item in items} - {None}
     by_speaker = corpus.draws_speakers_apart and speakers
     count, unit = (len(speakers), "speaker") if by_speaker else (len(items), "item")
@@ -75,7 +78,7 @@ def _groups(corpus: Corpus, items: Sequence[Item]) -> str:
 
 
 def _ways(corpus: Corpus, items: Sequence[Item]) -> list[str]:
-    """What was found to help, or is sure to."""
+    """Remedies that were tried and help, or that are sure to help."""
     by_rows = [GIVE] if corpus.root.is_file() else []
     if not corpus.draws_splits:
         return by_rows or ["Take the whole corpus"]
@@ -87,7 +90,7 @@ def _ways(corpus: Corpus, items: Sequence[Item]) -> list[str]:
 
 
 def _other(corpus: Corpus) -> str | None:
-    """A fold or seed that leaves no split empty; None where none of those tried does."""
+    """A fold or seed that leaves no split empty; None where none of the tries does."""
     until_s = time.monotonic() + TRYING_S
     folds = [] if corpus.fold is None else [fold for fold in (None, *range(FOLDS)) if fold != corpus.fold]
     tries = [(corpus.seed, fold) for fold in folds]
@@ -102,7 +105,7 @@ def _other(corpus: Corpus) -> str | None:
 
 
 def _other_portions(corpus: Corpus, counts: Mapping[Split, int], needed: Sequence[Portion]) -> list[str]:
-    """Other items to evaluate on."""
+    """Remedies that evaluate on other items."""
     if tuple(needed) == SPLITS:
         return []
     there = [] if corpus.draws_splits else [f"--split {split}" for split in SPLITS if counts.get(split)]
