@@ -94,17 +94,17 @@ class PlainDecoding:
         """Hidden state of each text's last token."""
         if not self.caches:
             return self._again()
-        found: dict[int, Tensor] = {}
+        last_states: dict[int, Tensor] = {}
         for rows in self.groups:
             embeddings, ids, mask = pad_texts(self.policy, [self.texts[n] for n in rows], side="left")
             state: dict[str, object] = {}
             ragged = _ragged([self.texts[n] for n in rows])
             states = self.policy.hidden(embeddings, mask, ids=ids, past=state, has_padding=ragged)
-            self._keep(found, rows, states)
+            self._store(last_states, rows, states)
             self.masks.append(mask)
             self.ragged.append(ragged)
             self.states.append(state)
-        return self._in_order(found)
+        return self._in_order(last_states)
 
     def step(self, tokens: Int[Tensor, " row"]) -> Float[Tensor, "row channel"]:
         """Hidden state of these tokens, one per row."""
@@ -113,7 +113,7 @@ class PlainDecoding:
             added = [Segment(e, None, i[None]) for e, i in zip(more, tokens, strict=True)]
             self.texts = [text.followed_by(new) for text, new in zip(self.texts, added, strict=True)]
             return self._again()
-        found: dict[int, Tensor] = {}
+        last_states: dict[int, Tensor] = {}
         for number, (rows, state) in enumerate(zip(self.groups, self.states, strict=True)):
             ids = tokens[rows][:, None]
             self.masks[number] = torch.cat(
@@ -123,16 +123,16 @@ class PlainDecoding:
             states = self.policy.hidden(
                 embeddings, self.masks[number], ids=ids, past=state, has_padding=self.ragged[number]
             )
-            self._keep(found, rows, states)
-        return self._in_order(found)
+            self._store(last_states, rows, states)
+        return self._in_order(last_states)
 
     def _again(self) -> Tensor:
         return torch.stack([states[-1] for states in plain_states(self.policy, self.texts)])
 
     @staticmethod
-    def _keep(found: dict[int, Tensor], rows: Sequence[int], states: Tensor) -> None:
-        found.update(dict(zip(rows, states[:, -1], strict=True)))
+    def _store(last_states: dict[int, Tensor], rows: Sequence[int], states: Tensor) -> None:
+        last_states.update(dict(zip(rows, states[:, -1], strict=True)))
 
     @staticmethod
-    def _in_order(found: dict[int, Tensor]) -> Tensor:
-        return torch.stack([found[n] for n in range(len(found))])
+    def _in_order(last_states: dict[int, Tensor]) -> Tensor:
+        return torch.stack([last_states[n] for n in range(len(last_states))])

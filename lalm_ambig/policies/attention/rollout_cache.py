@@ -87,8 +87,8 @@ class RolloutCache(AttentionLayout):
         first = self.positions[:, None, :, None] - window + 1
         prompt = torch.arange(self.prompts[0][0].shape[2])
         used = self.prompt_lengths[:, None] + torch.arange(self.used)
-        own = torch.cat([used, self.positions], dim=1)
-        return prompt < first, own[:, None, None, :] < first
+        response = torch.cat([used, self.positions], dim=1)
+        return prompt < first, response[:, None, None, :] < first
 
     def _gather(self, rows: Tensor, groups: int) -> Tensor:
         """[row, head, token, x] → [group, head, K · token, x]: all rows of a prompt, for one product with its keys."""

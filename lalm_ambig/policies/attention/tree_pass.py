@@ -42,7 +42,8 @@ def tree_states(
         return states
     begins = [segment.parent is None and len(segment) > 0 for segment in segments]
     return [
-        torch.cat([states[0], own]) if begin else own for begin, own in zip(begins, states[1:], strict=True)
+        torch.cat([states[0], rest]) if begin else rest
+        for begin, rest in zip(begins, states[1:], strict=True)
     ]
 
 
@@ -64,9 +65,9 @@ def prefill(
     """
     tree = with_common_root(prompts, common_prefix_length([prompt.embeddings for prompt in prompts]))
     layout, states = shared_states(policy, tree, keep=True)
-    own = range(len(tree) - len(prompts), len(tree))
-    cache = RolloutCache(layout.key_values, [layout.path(n) for n in own], group_size=group_size)
-    return torch.stack([states[n][-1] for n in own]), cache
+    rows = range(len(tree) - len(prompts), len(tree))
+    cache = RolloutCache(layout.key_values, [layout.path(n) for n in rows], group_size=group_size)
+    return torch.stack([states[n][-1] for n in rows]), cache
 
 
 def continue_from_cache(

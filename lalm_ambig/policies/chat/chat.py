@@ -46,13 +46,13 @@ class Chat:
     ) -> None:
         """
         Args:
-            tokenizer: With its chat template.
-            source: Where the checkpoint is, for messages.
-            settings: What the template is given beside the turns.
-            hears: Whether a user's turn may hold sound, for which it must be a list of parts.
+            tokenizer: The checkpoint's tokenizer, with its chat template.
+            source: The checkpoint's path, for messages.
+            settings: Arguments of the template beside the turns.
+            hears: Whether a user's turn may contain audio, for which it must be a list of parts.
 
-        Raises InputError where the template fails, leaves out or changes what is put in, or says another thing each
-        time.
+        Raises:
+            InputError: The template fails, leaves a text out or changes it, or varies from call to call.
         """
         self.tokenizer, self.source, self.hears = tokenizer, source, hears
         self.settings = settings or ChatSettings()
@@ -89,9 +89,9 @@ class Chat:
         """Token ids of `prompt`."""
         return self.text_ids.from_start(self.prompt(parts, at_once=at_once))
 
-    def tags(self, own: Tags) -> Tags:
+    def tags(self, tags: Tags) -> Tags:
         """The tags around reasoning and answer, after what the template has begun."""
-        return self.thought.tags(own) if self.thought else own
+        return self.thought.tags(tags) if self.thought else tags
 
     def turn_ends(self, model: Any) -> list[int]:
         """Tokens that end the model's turn: first the template's own, then those of the settings.
@@ -100,7 +100,7 @@ class Chat:
             InputError: Neither template nor settings name such a token.
         """
         special = set(self.tokenizer.all_special_ids) | set(self.tokenizer.added_tokens_decoder)
-        written = self.text_ids.continuation.alone(self.trial.behind.strip())[:1]
+        written = self.text_ids.continuation.alone(self.trial.after_answer.strip())[:1]
         configured = model.generation_config.eos_token_id if model.can_generate() else None
         listed = configured if isinstance(configured, list) else [configured]
         ends = [token for token in written if token in special] + [*listed, self.tokenizer.eos_token_id]

@@ -51,9 +51,9 @@ class ChatSettings:
             raise InputError(
                 f"{self.date!r} is no date ({error}):", where="policy.date", remedy=f"write it as {TODAY}."
             ) from error
-        if taken := sorted(RESERVED.intersection(self.arguments)):
+        if reserved := sorted(RESERVED.intersection(self.arguments)):
             raise InputError(
-                f"{taken[0]!r} is set by the project:",
+                f"{reserved[0]!r} is set by the project:",
                 where="policy.template_arguments",
                 remedy="leave it out.",
             )
@@ -110,13 +110,13 @@ class Template:
                 remedy="give an instruction-tuned checkpoint, or put a chat_template.jinja into its folder.",
             )
         several = self.tokenizer.chat_template
-        known = sorted(several) if isinstance(several, dict) else []
-        if known and (name or "default") not in known:
+        names = sorted(several) if isinstance(several, dict) else []
+        if names and (name or "default") not in names:
             raise InputError(
-                f"{self.source!r} has {len(known)} chat templates and none called {name or 'default'!r}:",
+                f"{self.source!r} has {len(names)} chat templates and none called {name or 'default'!r}:",
                 where="policy.path",
-                remedy=f"set policy.template_arguments to {{{NAMED}: {known[0]}}}, or to another of "
-                f"{', '.join(known)}.",
+                remedy=f"set policy.template_arguments to {{{NAMED}: {names[0]}}}, or to another of "
+                f"{', '.join(names)}.",
             )
         return text
 

@@ -43,7 +43,7 @@ class TemplateTrial:
     """The model's turn."""
     prompt: str
     """The user's turn, up to the start of the model's answer."""
-    whole: str
+    answered: str
     """Both turns."""
     begins: bool
     """Whether the template writes the beginning of the model's turn on request."""
@@ -56,14 +56,14 @@ class TemplateTrial:
         return self.prompt.rpartition(PROBE)[2]
 
     @property
-    def behind(self) -> str:
+    def after_answer(self) -> str:
         """The text after the model's answer."""
-        return self.whole.rpartition(ANSWER)[2]
+        return self.answered.rpartition(ANSWER)[2]
 
     @property
     def lead(self) -> str:
         """The text between the prompt's end and an answer; empty if the answered turn does not continue the prompt."""
-        before, _, _ = self.whole.rpartition(ANSWER)
+        before, _, _ = self.answered.rpartition(ANSWER)
         return before.removeprefix(self.prompt) if before.startswith(self.prompt) else ""
 
 
@@ -94,15 +94,17 @@ def _trial(template: Template, user: Form, others: tuple[Form, Form], *, system:
     before = () if system is None else ({"role": "system", "content": others[1](system)},)
     turns = [*before, {"role": "user", "content": user(PROBE)}]
     answer = {"role": "assistant", "content": others[0](ANSWER)}
-    whole, begun = template([*turns, answer], begin=False), template(turns, begin=True)
-    _require(template, "the text that is put in", PROBE, whole)
-    _require(template, "the model's answer", ANSWER, whole.rpartition(PROBE)[2])
+    answered, begun = template([*turns, answer], begin=False), template(turns, begin=True)
+    _require(template, "the text that is put in", PROBE, answered)
+    _require(template, "the model's answer", ANSWER, answered.rpartition(PROBE)[2])
     alone = _without_beginning(template, turns)
     prompt = answered_prompt(template, turns, answer) if begun == alone else begun
     _require(template, "the text that is put in", PROBE, prompt)
     if system is not None and system.strip() not in prompt:
         raise template.error(f"{describe_change(system.strip(), prompt, what='policy.system')}.")
-    return TemplateTrial(user, before, answer, prompt, whole, begun != alone, _opening(prompt, alone or ""))
+    return TemplateTrial(
+        user, before, answer, prompt, answered, begun != alone, _opening(prompt, alone or "")
+    )
 
 
 def _opening(prompt: str, alone: str) -> str:

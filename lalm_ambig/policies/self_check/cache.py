@@ -79,8 +79,8 @@ def read_abilities(key: str) -> Abilities | None:
     try:
         values = json.loads(_file(key).read_text(encoding="utf-8"))
         findings = tuple(Finding(**finding) for finding in values.pop("findings"))
-        behind = LogitTransform(**values.pop("logit_transform"))
-        return Abilities(**values, logit_transform=behind, findings=findings)
+        transform = LogitTransform(**values.pop("logit_transform"))
+        return Abilities(**values, logit_transform=transform, findings=findings)
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

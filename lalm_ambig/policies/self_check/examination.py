@@ -60,10 +60,10 @@ def examine(policy: Any) -> Abilities:
     probes = make_probes(policy)
     batching, findings = find_batching(policy, probes)
     check_adapter(policy)
-    behind, logits = _behind_head(policy, probes[1])
+    transform, logits = _logit_transform(policy, probes[1])
     abilities = Abilities(
         batching=batching,
-        logit_transform=behind,
+        logit_transform=transform,
         rotary_limit=rotary_limit(policy.attention_config),
         findings=(logits, *findings),
     )
@@ -82,16 +82,16 @@ def examine(policy: Any) -> Abilities:
     )
 
 
-def _behind_head(policy: Any, probe: ProbeText) -> tuple[LogitTransform, Finding]:
+def _logit_transform(policy: Any, probe: ProbeText) -> tuple[LogitTransform, Finding]:
     """What the class does after its head, and whether logits from its states then equal its own.
 
     Raises:
         InputError: They do not.
     """
     try:
-        behind = policy.native_forward.logit_transform(probe.ids[None])
+        transform = policy.native_forward.logit_transform(probe.ids[None])
         theirs = policy.native_forward.logits(probe.ids)
-        ours = behind(policy.native_forward.head(probe.states).float()).to(theirs.dtype)
+        ours = transform(policy.native_forward.head(probe.states).float()).to(theirs.dtype)
         finding = agreement("logits are the class's own", [(ours, theirs.to(probe.states.dtype))])
     except InputError:
         raise
@@ -103,7 +103,7 @@ def _behind_head(policy: Any, probe: ProbeText) -> tuple[LogitTransform, Finding
             where="policy.path",
             remedy="choose a model without this.",
         )
-    return behind, finding
+    return transform, finding
 
 
 def check_adapter(policy: Any) -> None:

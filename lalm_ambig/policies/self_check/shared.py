@@ -48,14 +48,14 @@ def check_shared_row(
 def _shared(
     trial: PolicyWithAbilities, probes: tuple[ProbeText, ProbeText]
 ) -> tuple[list[Finding], int | None]:
-    """Texts in one row: agreement, invariance, and decoding behind kept prompts; and for how long a text."""
+    """Findings on texts in one row, and the longest text in tokens for which they hold."""
     segments = _tree(probes)
     layout, states = shared_states(trial, segments)
     findings = [_in_one_row(probes, states)]
     if findings[0].ok:
         findings.append(_unmoved(trial, segments, states))
     if all(finding.ok for finding in findings):
-        findings.append(_behind_prompts(trial, probes))
+        findings.append(_after_prompts(trial, probes))
     return findings, _limit(trial.policy.attention_config, layout.windows)
 
 
@@ -94,7 +94,7 @@ def _unmoved(trial: PolicyWithAbilities, segments: Sequence[Segment], states: Se
     return invariance("a text stays as it is when others in its row are exchanged", pairs)
 
 
-def _behind_prompts(trial: PolicyWithAbilities, probes: tuple[ProbeText, ProbeText]) -> Finding:
+def _after_prompts(trial: PolicyWithAbilities, probes: tuple[ProbeText, ProbeText]) -> Finding:
     """Two responses after each cached prompt, one token at a time."""
     cuts = [len(p.text) - STEPS for p in probes]
     last, cache = prefill(

@@ -112,19 +112,19 @@ def find_targets(
 
 
 def _refuse(
-    model: Any, found: Sequence[str], left: dict[str, list[str]], chosen: str | Sequence[str] | None
+    model: Any, names: Sequence[str], left: dict[str, list[str]], chosen: str | Sequence[str] | None
 ) -> None:
     """Refuse a choice without any layer, or with a named layer that can have no adapter."""
-    if chosen is None and not found:
+    if chosen is None and not names:
         raise InputError(
             f"{type(model).__name__} has no linear layers in its decoder that LoRA could go on:",
             where="policy",
             remedy="set policy.adapter.method to full, or choose another model.",
         )
-    if chosen is not None and left and (not found or not isinstance(chosen, str)):
-        reason, names = next(iter(left.items()))
+    if chosen is not None and left and (not names or not isinstance(chosen, str)):
+        reason, refused = next(iter(left.items()))
         raise InputError(
-            f"LoRA cannot go on {', '.join(_short(names))}: {reason}.", where=WHERE, remedy="Leave it out."
+            f"LoRA cannot go on {', '.join(_short(refused))}: {reason}.", where=WHERE, remedy="Leave it out."
         )
 
 
@@ -156,12 +156,12 @@ def _chosen(linear: Iterable[str], chosen: str | Sequence[str]) -> list[str]:
     unmatched: list[str]
     if isinstance(chosen, str):
         try:
-            found = [name for name in names if re.fullmatch(chosen, name)]
+            matches = [name for name in names if re.fullmatch(chosen, name)]
         except re.error as error:
             raise InputError(f"not a regular expression: {chosen!r} ({error}).", where=WHERE) from error
-        unmatched = [] if found else [chosen]
+        unmatched = [] if matches else [chosen]
     else:
-        found = [name for name in names if any(_is_named(name, one) for one in chosen)]
+        matches = [name for name in names if any(_is_named(name, one) for one in chosen)]
         unmatched = [one for one in chosen if not any(_is_named(name, one) for name in names)]
     if unmatched:
         raise InputError(
@@ -169,7 +169,7 @@ def _chosen(linear: Iterable[str], chosen: str | Sequence[str]) -> list[str]:
             where=WHERE,
             remedy=f"There are {', '.join(_short(names))}.",
         )
-    return found
+    return matches
 
 
 def _is_named(name: str, one: str) -> bool:
