@@ -27,7 +27,7 @@ from lalm_ambig.reporting.reading.recipe import METHODS, method_named
 from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.reporting.reading.resolving import resolve_rows
 from lalm_ambig.reporting.tables import corpora, sheets, table_names
-from lalm_ambig.reporting.writing.files import check_free, write, write_sheet
+from lalm_ambig.reporting.writing.files import check_free, write, write_table
 from lalm_ambig.reporting.writing.page import DrawnFigure, page
 from lalm_ambig.runs.older_results import with_overlap
 from lalm_ambig.runs.trained_items import FLAG, HELP
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(escape(line), highlight=False)
     found = [sheet for name in dict.fromkeys(options.table) for sheet in sheets(name, report)]
     for sheet in found:
-        write_sheet(out, sheet)
+        write_table(out, sheet)
     shown = _draw(report, figures, out=out) if figures else []
     write(out / PAGE, page(report, found, shown))
     console.print(f"{len(found)} tables, {len(shown)} figures: {escape(str(out / PAGE))}")

@@ -1,4 +1,4 @@
-"""The numbers that describe a corpus: sizes, labels, ambiguity, and what its annotators make possible."""
+"""The numbers that describe a corpus: sizes, labels, ambiguity, and the noise floor of its annotators."""
 
 from typing import Any
 
@@ -15,15 +15,16 @@ from lalm_ambig.evaluation.breakdowns import ACTIVE_LABELS
 
 
 def summarise(prepared: Prepared, *, seed: int = 0) -> dict[str, Any]:
-    """Everything `describe` shows, ready for JSON; classes in the corpus's own order.
-
-    `majority`, `ambiguity_levels`, `splits`, `with_sound` and `with_text` are counts of items; `annotators` are
-    votes an item; entropies are normalised, in [0, 1]. `noise_floor` is None where no item has two votes
-    (`noise_floor_missing`). `audio_s` is 0 where no sound was opened.
+    """All numbers that `describe` shows, as plain JSON; classes are in the corpus's order.
 
     Args:
         prepared: The corpus.
         seed: Seed of the panels that are drawn for the noise floor.
+
+    Returns:
+        `majority`, `ambiguity_levels`, `splits`, `with_sound` and `with_text` count items; `annotators` are votes per
+        item; entropies are normalised, in [0, 1]. `noise_floor` is None where no item has two votes, and
+        `noise_floor_missing` says so. `audio_s` is in seconds, 0 where no sound was opened.
     """
     votes = prepared.items().votes().double()
     label_dist = votes / votes.sum(-1, keepdim=True)
@@ -47,7 +48,7 @@ def summarise(prepared: Prepared, *, seed: int = 0) -> dict[str, Any]:
 
 
 def _filled(prepared: Prepared, column: str) -> int:
-    """Items that have something in a column."""
+    """Number of items that have a value in a column."""
     values = prepared.table.data.column(column)
     return len(values) - int(values.null_count)
 

@@ -1,4 +1,4 @@
-"""How results become the lines of a sheet: one corpus, or a paper's methods on a paper's corpora with its gaps."""
+"""Lay out results as a table: one corpus, or the methods and corpora of a paper, with gaps for what is missing."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -12,9 +12,9 @@ from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.tabular.model import Cell, Column, ResultTable, TableRow, ranked
 
 EVERYWHERE = ("baseline", "bound")
-"""Methods that no paper's table has, shown in each."""
+"""Methods that no paper's table has; each table shows them."""
 UNTRAINED = {"zero_shot", "audio_reasoner"}
-"""Methods that alone do not bring a corpus into a paper's table which does not have it."""
+"""Methods that alone do not add a corpus to a paper's table."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class PaperRow:
     method: str
     label: str
     optional: bool = False
-    """True: no gap is marked where it is missing."""
+    """Whether no gap is marked where it is missing."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class Layout:
     methods: Sequence[PaperRow]
     metrics: Sequence[str]
     compared_with: str | None = None
-    """Method that changes are relative to."""
+    """The method that changes are relative to."""
 
     def table(self, report: Report) -> ResultTable:
-        """All its corpora, those that no run has as gaps; other corpora with one of its methods stand behind them."""
+        """Its corpora, with gaps where there is no run, then other corpora that have one of its methods."""
         others = [g.dataset for g in report.groups if g.dataset not in self.datasets and self._has(g)]
         shown = [*self.datasets, *others]
         groups = [g for g in map(report.group, shown) if g is not None]
@@ -60,20 +60,20 @@ class Layout:
         )
 
     def _has(self, group: Group) -> bool:
-        own = {wanted.method for wanted in self.methods} - UNTRAINED
-        return bool(own & set(lines_by_method(group)))
+        trained = {row.method for row in self.methods} - UNTRAINED
+        return bool(trained & set(lines_by_method(group)))
 
     def _section(self, group: Group | None, dataset: Dataset, columns: Sequence[Column]) -> list[TableRow]:
-        found = lines_by_method(group)
+        by_method = lines_by_method(group)
         rows: list[tuple[str, Line | None]] = [
-            (li.label, li) for key in EVERYWHERE for li in found.get(key, ())
+            (li.label, li) for key in EVERYWHERE for li in by_method.get(key, ())
         ]
         for wanted in self.methods:
-            several = found.get(wanted.method, ())
+            several = by_method.get(wanted.method, ())
             if not several and not wanted.optional and dataset in self.datasets:
                 rows.append((wanted.label, None))
             rows += [(_label(wanted.label, line, several), line) for line in several]
-        reference = self._reference(found.get(self.compared_with or "", ()), dataset)
+        reference = self._reference(by_method.get(self.compared_with or "", ()), dataset)
         title = title_of(dataset)
         missing = ", ".join(label for label, line in rows if line is None)
         note = f"not given on {title}: {missing}"
@@ -102,8 +102,8 @@ CHANGE = "In brackets: improvement (+) or worsening (−) relative to zero-shot,
 
 def _columns(metrics: Sequence[str], lines: Sequence[Line]) -> tuple[Column, ...]:
     """The metrics, and the share of responses that could be read where one could fail."""
-    found = tuple(metric_columns(metrics))
-    return (*found, PARSED) if any(line.parse_rate is not None for line in lines) else found
+    columns = metric_columns(metrics)
+    return (*columns, PARSED) if any(line.parse_rate is not None for line in lines) else columns
 
 
 def _label(wanted: str, line: Line, several: Sequence[Line]) -> str:
@@ -111,7 +111,7 @@ def _label(wanted: str, line: Line, several: Sequence[Line]) -> str:
 
 
 def gap(names: tuple[str, ...], columns: Sequence[Column], note: str) -> TableRow:
-    """A line that no run fills, with a footnote that says what is missing."""
+    """A row that no run fills, with a footnote that says what is missing."""
     return TableRow(names, tuple(Cell() for _ in columns), (note,))
 
 
@@ -130,7 +130,7 @@ def _ranked(
 def row_of(
     line: Line, columns: Sequence[Column], names: tuple[str, ...], *, reference: Line | None = None
 ) -> TableRow:
-    """A line of results as one of a sheet, with its change relative to a reference where there is one."""
+    """A line of results as a row of a table, with its change relative to a reference where there is one."""
     return TableRow(names, tuple(_cell(line, column, reference) for column in columns), line.marks)
 
 
@@ -153,7 +153,7 @@ def _cell(line: Line, column: Column, reference: Line | None) -> Cell:
 def group_table(
     stem: str, group: Group, *, left_out: Sequence[str], name: Callable[[Line], str]
 ) -> ResultTable:
-    """Every line of a corpus, in the order given, with the corpus's own columns."""
+    """A table of every line of a corpus, in their order, with the corpus's columns."""
     columns = _columns(group.results.about.table_metrics, group.lines)
     rows = [row_of(line, columns, (line.label, name(line))) for line in group.lines]
     caption = (*group.caption(), READING, *left_out)

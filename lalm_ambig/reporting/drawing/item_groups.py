@@ -1,4 +1,4 @@
-"""Kinds of items for figures, as break-downs have them, and the answers of a line on each kind."""
+"""Groups of items for figures, as break-downs have them, and the answers of a line on each group."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,11 +16,11 @@ from lalm_ambig.reporting.reading.lines import Line
 PER_ITEM: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"js_dist_bits": js_distance, "bc": bhattacharyya}
 """Metrics that have a value for each item: SHALA-LLM's box plots."""
 MOST_LINES = 8
-"""How many lines a figure can show apart: as many as there are colours."""
+"""Lines that a figure can tell apart: as many as there are colours."""
 
 
 def shown_lines(group: Group) -> Sequence[Line]:
-    """The policies of a corpus, or where there is none the baselines; the first eight."""
+    """The first eight policies of a corpus, or baselines where there is no policy."""
     policies = [line for line in group.lines if line.results.about.readout != "none"]
     return (policies or group.lines)[:MOST_LINES]
 
@@ -33,7 +33,7 @@ def not_shown(group: Group) -> str:
 
 
 def scored(line: Line) -> tuple[ScoredItems, Float[Tensor, "item category"]]:
-    """The answers of a line, over all its folds, ready for metrics with intervals; and the votes."""
+    """The answers of a line over all its folds, and the votes."""
     predictions, results = line.predictions, line.results
     votes, label_dist, predicted_dist = (
         torch.tensor(rows, dtype=torch.float64)

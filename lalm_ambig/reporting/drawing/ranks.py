@@ -1,6 +1,6 @@
-"""Rank tests of a value between kinds of items: Kruskal–Wallis over all, Mann–Whitney for each pair, Holm-adjusted.
+"""Rank tests between groups of items: Kruskal–Wallis over all, Mann–Whitney for each pair, adjusted by Holm.
 
-Items count as independent. Where speakers have several clips they are not quite, and the p values are too small.
+Items count as independent. Clips of one speaker are not quite, so that p is then too small.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ Samples = Mapping[str, Sequence[float]]
 
 @dataclass(frozen=True)
 class RankTest:
-    """One test."""
+    """The result of one test."""
 
     test: str
     """`Kruskal–Wallis` or `Mann–Whitney`."""
@@ -31,16 +31,18 @@ class RankTest:
 
 
 def rank_tests(samples: Samples) -> list[RankTest]:
-    """Kruskal–Wallis over the levels that have a value, and Mann–Whitney between each two of them.
+    """Kruskal–Wallis over the levels that have values, and Mann–Whitney between each two of them.
 
-    Empty where fewer than two levels have values, or where all values are equal: there is nothing to rank.
+    Returns:
+        The test over all levels, then those of the pairs. An empty list where fewer than two levels have values, or all
+        values are equal.
     """
     filled = {name: values for name, values in samples.items() if len(values)}
     if len(filled) < 2 or len({value for values in filled.values() for value in values}) < 2:
         return []
-    found: Any = stats.kruskal(*filled.values())
+    result: Any = stats.kruskal(*filled.values())
     sizes = tuple(len(values) for values in filled.values())
-    overall = RankTest("Kruskal–Wallis", tuple(filled), sizes, float(found.statistic), float(found.pvalue))
+    overall = RankTest("Kruskal–Wallis", tuple(filled), sizes, float(result.statistic), float(result.pvalue))
     return [overall, *_pairs(filled)]
 
 
@@ -62,8 +64,13 @@ def _pairs(filled: Samples) -> list[RankTest]:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down adjustment: the k-th smallest of m is multiplied by m − k + 1, never falls below a smaller
-    one's, and never exceeds 1. The order is kept."""
+    """p values adjusted by Holm's step-down method, in the given order, in [0, 1].
+
+    The k-th smallest of m is multiplied by m − k + 1. It is at least the adjusted value of a smaller one.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
     adjusted = [0.0] * len(p_values)
     largest = 0.0
     for rank, at in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):

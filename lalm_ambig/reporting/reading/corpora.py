@@ -1,4 +1,4 @@
-"""The corpora that runs were made on, where their files are at hand: the text of an item, and what is in a corpus."""
+"""Open the corpora of runs, where their files are found: for the texts of items, and for a summary of a corpus."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,11 +13,11 @@ from lalm_ambig.reporting.reading.inputs import ResultRow
 from lalm_ambig.reporting.reading.recipe import corpus_settings
 
 Summary = Mapping[str, Any]
-"""What `describe` says of a corpus; see `corpus_summary.summarise`."""
+"""The numbers that `describe` shows of a corpus; see `corpus_summary.summarise`."""
 Summaries = Mapping[Dataset, Summary | str]
 """Corpus or part → its summary, or why there is none."""
 Roots = Mapping[str, Path]
-"""Corpus → a folder to look in before those of the runs' configurations."""
+"""Corpus → a folder that is searched before those of the runs' configurations."""
 
 
 def summaries(
@@ -28,23 +28,26 @@ def summaries(
     summarise: Callable[[Prepared], Summary],
 ) -> Summaries:
     """A summary of all items of each corpus or part, whatever share of them a run used; else the reason."""
-    found: dict[Dataset, Summary | str] = {}
+    by_dataset: dict[Dataset, Summary | str] = {}
     for dataset in datasets:
         try:
             prepared, fold = prepared_corpus(groups, dataset, roots=roots)
             summary = summarise(prepared)
         except InputError as error:
-            found[dataset] = str(error)
+            by_dataset[dataset] = str(error)
         else:
-            found[dataset] = summary if fold is None else {**summary, "splits": {}}
-    return found
+            by_dataset[dataset] = summary if fold is None else {**summary, "splits": {}}
+    return by_dataset
 
 
 def item_texts(
     groups: Sequence[Group], dataset: Dataset, *, roots: Roots, ids: Sequence[str]
 ) -> Mapping[str, str]:
-    """Id → what people read or heard said, for those items that have a text. InputError where the corpus is not at
-    hand."""
+    """Id → text of the item, for those items that have one.
+
+    Raises:
+        InputError: As for `prepared_corpus`.
+    """
     prepared, _ = prepared_corpus(groups, dataset, roots=roots)
     columns = prepared.table.select_columns(["id", "text"])[:]
     rows = zip(columns["id"], columns["text"], strict=True)
@@ -55,24 +58,27 @@ def item_texts(
 def prepared_corpus(
     groups: Sequence[Group], dataset: Dataset, *, roots: Roots
 ) -> tuple[Prepared, int | None]:
-    """A corpus or part in the folder given for it, or as a run's configuration finds it, no sound opened; and the fold
-    that it was split for.
+    """Open a corpus or part, without its sound: in the folder of `roots`, else where a run's configuration has it.
 
-    InputError where no run of that corpus was given, where its files are not where they were, or where the report's
-    own items are not among them with the same votes: it is then another version, or another corpus of JSON Lines.
+    Returns:
+        The corpus, and the fold that it is split for.
+
+    Raises:
+        InputError: No run of that corpus is in the report, or its files are gone. Or the report's items are not among
+            them with the same votes: it is then another version, or another corpus of JSON Lines.
     """
     name, part = dataset
-    known = [settings for row in _rows(groups) if (settings := _settings(row, name)) is not None]
+    candidates = [settings for row in _rows(groups) if (settings := _settings(row, name)) is not None]
     if name in roots:
-        known.insert(0, {**(known[0] if known else {}), "root": roots[name]})
-    if not known:
+        candidates.insert(0, {**(candidates[0] if candidates else {}), "root": roots[name]})
+    if not candidates:
         raise InputError(
             "no run of it was given whose configuration says where its files are",
             remedy=f"(--root {name}=PATH does)",
         )
     group = find_group(groups, dataset)
     reasons = []
-    for settings in known:
+    for settings in candidates:
         try:
             corpus = open_corpus(name, settings.get("root"), **{**_options(settings), "part": part})
             prepared = prepare(corpus, check_audio=False, quiet=True)
@@ -90,10 +96,10 @@ def _rows(groups: Sequence[Group]) -> Iterator[ResultRow]:
 
 
 def _settings(row: ResultRow, name: str) -> Mapping[str, Any] | None:
-    """How the run of a row opened its corpus; None where that was another one, or is not known."""
+    """The settings of the corpus in the run of a row; None where it is another corpus, or is not known."""
     corpus = ((row.config or {}).get("data") or {}).get("corpus") or {}
-    own = str(corpus.get("class_path", "")).startswith(f"lalm_ambig.corpora.{name}.")
-    return corpus_settings(row.config or {}) if own else None
+    is_same = str(corpus.get("class_path", "")).startswith(f"lalm_ambig.corpora.{name}.")
+    return corpus_settings(row.config or {}) if is_same else None
 
 
 def _options(settings: Mapping[str, Any]) -> dict[str, Any]:

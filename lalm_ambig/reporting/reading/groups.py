@@ -1,4 +1,4 @@
-"""What may stand together: the lines of one corpus, on the same items."""
+"""Groups of a report: the lines of one corpus, on the same items."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -23,14 +23,14 @@ TITLES: dict[Dataset, str] = {
 
 
 def title_of(dataset: Dataset) -> str:
-    """How tables call a corpus, or a part of it."""
+    """The name of a corpus, or of a part of it, in tables."""
     corpus, part = dataset
     return TITLES.get(dataset, corpus if part is None else f"{corpus}, {part}")
 
 
 @dataclass(frozen=True)
 class Group:
-    """The lines of one corpus or part; they are on the same items."""
+    """The lines of one corpus or part, on the same items."""
 
     dataset: Dataset
     lines: Sequence[Line]
@@ -56,7 +56,7 @@ class Group:
 
     @property
     def marks(self) -> list[str]:
-        """What keeps its lines from being tests, one sentence a note."""
+        """Sentences that say which lines are no tests."""
         return [f"{line.label}: {note}." for line in self.lines for note in line.marks]
 
     def _of_folds(self) -> list[str]:
@@ -84,14 +84,16 @@ class Group:
 
 
 def group_rows(rows: Sequence[ResultRow]) -> list[Group]:
-    """The rows by corpus and part, in the order in which these were first given.
+    """The rows by corpus and part, in the order of their first rows.
 
-    InputError that names the first difference where rows of one corpus are on different splits, readouts or items.
+    Raises:
+        InputError: Rows of one corpus are on different splits, readouts or items. The message names the first
+            difference.
     """
     by_dataset: dict[Dataset, list[ResultRow]] = defaultdict(list)
     for row in rows:
         by_dataset[row.dataset].append(row)
-    return [_group(dataset, found) for dataset, found in by_dataset.items()]
+    return [_group(dataset, members) for dataset, members in by_dataset.items()]
 
 
 def _group(dataset: Dataset, rows: Sequence[ResultRow]) -> Group:
@@ -99,7 +101,7 @@ def _group(dataset: Dataset, rows: Sequence[ResultRow]) -> Group:
     for row in rows:
         by_fold[row.fold][row.label] = row.results
     if None in by_fold and len(by_fold) > 1:
-        one, other = (next(r.label for r in rows if (r.fold is None) is whole) for whole in (True, False))
+        one, other = (next(r.label for r in rows if (r.fold is None) is single) for single in (True, False))
         raise InputError(
             f"{one!r} and {other!r} differ in fold: {title_of(dataset)} in a single split, and in folds.",
             where="report",
@@ -111,14 +113,14 @@ def _group(dataset: Dataset, rows: Sequence[ResultRow]) -> Group:
 
 
 def find_group(groups: Sequence[Group], dataset: Dataset) -> Group | None:
-    """The group of a corpus or part."""
+    """The group of a corpus or part; None without one."""
     return next((group for group in groups if group.dataset == dataset), None)
 
 
 def lines_by_method(group: Group | None, *, trained_on: str | None = None) -> Mapping[str, Sequence[Line]]:
-    """Method → its lines that were trained on that other corpus; by default those that were on this one, or not."""
-    found: dict[str, list[Line]] = defaultdict(list)
+    """Method → its lines that were trained on another corpus; None takes those that were not."""
+    by_method: dict[str, list[Line]] = defaultdict(list)
     for line in group.lines if group is not None else ():
         if line.first.trained_on == trained_on:
-            found[line.method].append(line)
-    return found
+            by_method[line.method].append(line)
+    return by_method

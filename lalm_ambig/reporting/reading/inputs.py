@@ -1,4 +1,4 @@
-"""The folders that a report is made from: runs of fit, what evaluate and baseline wrote, or any such pair of files."""
+"""Read the folders of a report: runs of fit, folders that evaluate or baseline wrote, or any such pair of files."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ from lalm_ambig.files.yaml import read_yaml
 from lalm_ambig.reporting.reading.recipe import corpus_settings, family_of, method_of
 
 BEFORE = {"base": "zero_shot", "start": "start"}
-"""Rows of a run folder that its training did not make → their method."""
+"""Rows of a run folder that are from before its training → their method."""
 
 
 @dataclass(frozen=True)
 class ResultRow:
-    """One evaluated policy, or one baseline."""
+    """The result of one evaluated policy, or of one baseline."""
 
     label: str
     folder: Path
@@ -28,7 +28,7 @@ class ResultRow:
     method: str
     """A key of `recipe.METHODS`."""
     config: Mapping[str, Any] | None = None
-    """The resolved configuration of the run that it came from; None where that is not known."""
+    """The resolved configuration of its run; None where that is not known."""
     run: Path | None = None
     """The run's folder, for a policy that it trained."""
     part: str | None = None
@@ -36,18 +36,18 @@ class ResultRow:
 
     @property
     def dataset(self) -> tuple[str, str | None]:
-        """Corpus and part: what a group of a table is about."""
+        """Corpus and part: the key of its group."""
         return self.results.about.corpus, self.part
 
     @property
     def is_leaky(self) -> bool:
-        """Whether items of this test were trained on."""
+        """Whether the policy was trained on items of this test."""
         overlap = self.results.about.trained_items
         return overlap is not None and overlap.is_leaky
 
     @property
     def trained_on(self) -> str | None:
-        """What its policy was trained on, where that is another corpus, or another part of this one; else None."""
+        """The corpus or part that its policy was trained on, where that is another than this one; else None."""
         about = self.results.about
         part = None if self.config is None else corpus_settings(self.config).get("part")
         other_part = self.run is not None and self.config is not None and part != self.part
@@ -59,38 +59,43 @@ class ResultRow:
 
     @property
     def family(self) -> str:
-        """Equal for the folds of one thing."""
+        """A text that is equal for the folds of one configuration."""
         about = self.results.about
-        made = about.policy if self.config is None or self.method == "baseline" else family_of(self.config)
-        return f"{self.method}|{about.readout}|{about.reasoning}|{self.trained_on}|{made}"
+        is_named = self.config is None or self.method == "baseline"
+        origin = about.policy if is_named else family_of(self.config or {})
+        return f"{self.method}|{about.readout}|{about.reasoning}|{self.trained_on}|{origin}"
 
     @cached_property
     def predictions(self) -> Sequence[Prediction]:
-        """Its predictions; InputError where the file is missing or is of other items than the metrics."""
-        found = read_predictions(self.folder / "predictions.jsonl")
-        if items_digest(found) != self.results.items_digest:
+        """Its predictions.
+
+        Raises:
+            InputError: The file is missing, or is of other items than the metrics.
+        """
+        predictions = read_predictions(self.folder / "predictions.jsonl")
+        if items_digest(predictions) != self.results.items_digest:
             raise InputError(
                 "predictions.jsonl and metrics.json are of different items:",
                 where=str(self.folder),
                 remedy="one of them was replaced; evaluate again.",
             )
-        return found
+        return predictions
 
 
 @dataclass(frozen=True)
 class ReportArgs:
-    """What the command line says about the inputs."""
+    """The inputs, as the command line names them."""
 
     paths: Sequence[Path]
     names: Mapping[Path, str] = field(default_factory=dict)
     """Folder → label."""
     methods: Mapping[Path, str] = field(default_factory=dict)
-    """Folder → key of `recipe.METHODS`, in place of what the configuration says."""
+    """Folder → key of `recipe.METHODS`, in place of the one that the configuration implies."""
 
 
 @dataclass(frozen=True)
 class ReportRows:
-    """What the folders hold, and what was left out."""
+    """The rows of all folders, and the runs that were left out."""
 
     rows: Sequence[ResultRow]
     left_out: Sequence[str]
@@ -98,15 +103,19 @@ class ReportRows:
 
 
 def read_inputs(asked: ReportArgs) -> ReportRows:
-    """Every row of every folder, in order; nothing is compared yet. InputError for a folder that is none of them."""
+    """Read every row of every folder, in order; nothing is compared yet.
+
+    Raises:
+        InputError: A folder is neither a run nor evaluated.
+    """
     rows: list[ResultRow] = []
     left_out: list[str] = []
     for path in dict.fromkeys([*asked.paths, *asked.names, *asked.methods]):
         if (path / "config.yaml").is_file() and not (path / "metrics.json").is_file():
-            found = list(_run(path))
-            if not any(row.run for row in found):
+            of_run = list(_run(path))
+            if not any(row.run for row in of_run):
                 left_out.append(f"{path.name} is left out: its trained policy has not been evaluated yet")
-            rows += [_named(row, path, asked) if row.run else row for row in found]
+            rows += [_named(row, path, asked) if row.run else row for row in of_run]
         elif (path / "metrics.json").is_file():
             rows += [_named(_evaluated(path), path, asked), *_beside(path)]
         else:
@@ -137,7 +146,7 @@ def _run(path: Path) -> Iterator[ResultRow]:
 
 
 def _evaluated(path: Path) -> ResultRow:
-    """A folder that holds the two files: its method is known only for baselines and untrained policies."""
+    """The row of a folder with the two files; its method is known only for baselines and untrained policies."""
     results = read_results(path / "metrics.json")
     about = results.about
     if DRAWN_TARGET in results.notes:
@@ -159,7 +168,7 @@ def _untrained(results: Results, method: str) -> str:
 
 
 def _beside(path: Path) -> Iterator[ResultRow]:
-    """The baselines that evaluate puts below its output."""
+    """The baselines that evaluate puts into folders below its output."""
     for file in sorted(path.glob("*/metrics.json")):
         row = _evaluated(file.parent)
         if row.method in ("baseline", "bound"):

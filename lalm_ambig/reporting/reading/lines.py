@@ -1,4 +1,4 @@
-"""A line of results: one row, or the folds of one configuration made one."""
+"""Lines of results: one row, or the mean of the folds of one configuration."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from lalm_ambig.reporting.reading.recipe import METHODS
 
 @dataclass(frozen=True)
 class Line:
-    """One row of results, or the folds of one configuration."""
+    """One row, or the folds of one configuration."""
 
     label: str
     rows: Sequence[ResultRow]
@@ -31,56 +31,66 @@ class Line:
 
     @property
     def results(self) -> Results:
-        """Of the only row; of the first fold, where there are folds."""
+        """The results of the only row, or of the first fold."""
         return self.first.results
 
     @property
     def is_leaky(self) -> bool:
-        """Whether its items were trained on."""
+        """Whether the policy was trained on its items."""
         return self.first.is_leaky
 
     @property
     def marks(self) -> tuple[str, ...]:
-        """What keeps it from being a test, or what is not known of that, each once."""
-        found = (row.results.about.trained_items for row in self.rows)
-        notes = (note for overlap in found if overlap is not None for note in overlap.notes)
+        """Notes that it is no test, or that this cannot be checked, each once."""
+        overlaps = (row.results.about.trained_items for row in self.rows)
+        notes = (note for overlap in overlaps if overlap is not None for note in overlap.notes)
         return tuple(dict.fromkeys(notes))
 
     @property
     def folds(self) -> tuple[int, ...]:
-        """Which folds, in order; empty for a single split."""
+        """The folds, in order; empty for a single split."""
         return tuple(row.fold for row in self.rows if row.fold is not None)
 
     @property
     def predictions(self) -> list[Prediction]:
-        """All items, of every fold."""
+        """The predictions of all folds."""
         return [prediction for row in self.rows for prediction in row.predictions]
 
     def metric(self, name: str) -> tuple[Interval | None, float | None]:
-        """Value with interval; for several folds their mean without one, and the standard deviation between folds."""
-        found = [row.results.metrics.get(name) for row in self.rows]
-        known = [interval for interval in found if interval is not None]
-        if len(self.rows) == 1 or len(known) < len(self.rows):
-            return (known[0] if len(self.rows) == 1 and known else None), None
-        values = [interval.value for interval in known]
+        """A metric's value and its spread.
+
+        Returns:
+            For one row, the value with its interval, and None. For several folds, their mean without an interval, and
+            the standard deviation between folds. None twice where a row lacks the metric.
+        """
+        if len(self.rows) == 1:
+            return self.results.metrics.get(name), None
+        intervals = [row.results.metrics.get(name) for row in self.rows]
+        values = [interval.value for interval in intervals if interval is not None]
+        if len(values) < len(self.rows):
+            return None, None
         return Interval(mean(values), None, None), stdev(values)
 
     @property
     def parse_rate(self) -> float | None:
-        """Share of responses that could be read, over folds their mean; None where a readout cannot fail."""
-        rates = [row.results.parse_rate for row in self.rows]
-        known = [rate for rate in rates if rate is not None]
-        return mean(known) if known and len(known) == len(rates) else None
+        """Share of responses that could be read, as a mean over folds; None where a readout cannot fail."""
+        rates = [row.results.parse_rate for row in self.rows if row.results.parse_rate is not None]
+        return mean(rates) if len(rates) == len(self.rows) else None
 
 
 def lines_of(rows: Sequence[ResultRow]) -> list[Line]:
-    """One line a row, the folds of one configuration together: but for those on items that were trained on, which are
-    never averaged. InputError where a fold of one is there twice."""
+    """One line per row, with the folds of one configuration in one line.
+
+    Rows on items that were trained on are never averaged.
+
+    Raises:
+        InputError: A configuration has two rows for one fold.
+    """
     families: dict[tuple[str, ...], list[ResultRow]] = defaultdict(list)
     for row in rows:
         alone = row.fold is None or row.is_leaky
         families[(row.label,) if alone else ("fold", row.family)].append(row)
-    return [Line(_label(found), _by_fold(found)) for found in families.values()]
+    return [Line(_label(family), _by_fold(family)) for family in families.values()]
 
 
 def _by_fold(rows: Sequence[ResultRow]) -> list[ResultRow]:
@@ -97,7 +107,7 @@ def _by_fold(rows: Sequence[ResultRow]) -> list[ResultRow]:
 
 
 def _label(rows: Sequence[ResultRow]) -> str:
-    """What the names of the folds share, else the method."""
+    """The beginning that the names of the folds share, else the method."""
     if len({row.label for row in rows}) == 1:
         return rows[0].label
     shared = _prefix([row.label for row in rows]).rstrip("_- ").removesuffix("fold").rstrip("_- ")
@@ -105,7 +115,7 @@ def _label(rows: Sequence[ResultRow]) -> str:
 
 
 def _prefix(names: Sequence[str]) -> str:
-    """The letters that all begin with."""
+    """The longest beginning that all have."""
     return "".join(letters[0] for letters in takewhile(_equal, zip(*names, strict=False)))
 
 

@@ -1,4 +1,4 @@
-"""Which items' responses to show: those that were asked for, or one of each ambiguity level, picked by a rule."""
+"""The items whose responses are shown: those that were asked for, or one per ambiguity level, chosen by a rule."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ ShownItem = tuple[str, str]
 
 
 def items_of_ids(ids: Sequence[str], predictions: Sequence[Prediction]) -> list[ShownItem]:
-    """Those of the ids that are among the predictions, with their levels."""
+    """The ids that are among the predictions, with their levels."""
     by_id = {p.id: p for p in predictions}
     return [
         (name, AMBIGUITY_LEVELS[int(ambiguity_level(_target(by_id[name])))]) for name in ids if name in by_id
@@ -21,32 +21,36 @@ def items_of_ids(ids: Sequence[str], predictions: Sequence[Prediction]) -> list[
 
 
 def median_items(lines: Sequence[Sequence[Prediction]]) -> list[ShownItem]:
-    """High, medium, low: of each level the item whose entropy is the level's median, the first in order on a tie.
+    """The item of median entropy of each level: high, medium, low; the first one on a tie.
 
-    The rule looks at the votes only, so that no model chooses what is shown of it. A level without items has none.
+    The rule looks at the votes alone, so that no model influences what is shown of it. A level without items has none.
     """
     votes = torch.stack([_target(p) for p in lines[0]])
     levels, entropies = ambiguity_level(votes), normalised_entropy(votes)
-    found = []
+    items = []
     for position in reversed(range(len(AMBIGUITY_LEVELS))):
         members = (levels == position).nonzero()[:, 0]
         if len(members):
             distance = (entropies[members] - entropies[members].median()).abs()
             item = lines[0][int(members[int(distance.argmin())])]
-            found.append((item.id, AMBIGUITY_LEVELS[position]))
-    return found
+            items.append((item.id, AMBIGUITY_LEVELS[position]))
+    return items
 
 
 def check_known(ids: Sequence[str], groups: Sequence[Sequence[Prediction]]) -> None:
-    """InputError for an id that no corpus of the report has."""
-    known = {p.id for predictions in groups for p in predictions}
+    """Refuse ids that are not in the report.
+
+    Raises:
+        InputError: No corpus of the report has an id.
+    """
+    all_ids = {p.id for predictions in groups for p in predictions}
     for name in ids:
-        if name not in known:
+        if name not in all_ids:
             raise InputError(f"no item {name!r} among the predictions of these runs.", where="--item")
 
 
 def distance(prediction: Prediction) -> float:
-    """JS distance of an item's two distributions, in [0, 1]."""
+    """JS distance between an item's target and prediction, in [0, 1]."""
     label_dist, predicted = (
         torch.tensor(row, dtype=torch.float64) for row in (prediction.label_dist, prediction.predicted_dist)
     )

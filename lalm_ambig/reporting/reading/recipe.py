@@ -1,7 +1,7 @@
-"""Which row of the papers' tables a run is: read from its resolved configuration, never from its name.
+"""The row of the papers' tables that a run belongs to, by its resolved configuration and never by its name.
 
-A configuration names the method's class, the weights of its objective, its rewards, whether it reasons, and its
-readout. What none of the rules below knows is `other`: it stands in the table `all`, and `--row` can place it.
+A configuration has the method's class, the weights of its objective, its rewards, whether it reasons, and its readout.
+A run that no rule matches is `other`: it is in the table `all`, and `--row` can place it.
 """
 
 import json
@@ -34,13 +34,13 @@ METHODS = {
     "bound": "bound",
     "other": "other",
 }
-"""Key of a row → how tables call it. `bound` is what people score among themselves: panel and oracle."""
+"""Key of a row → its label in tables. `bound` is the score of people among themselves: panel and oracle."""
 
 Settings = Mapping[str, Any]
 
 
 def method_of(config: Settings) -> str:
-    """The key in `METHODS` of what a resolved configuration trains."""
+    """The key in `METHODS` for a resolved configuration."""
     model = config.get("model") or {}
     name = str(model.get("class_path", "")).rpartition(".")[2]
     rule = RULES.get(name)
@@ -68,7 +68,7 @@ def _dpo(settings: Settings) -> str:
 
 
 def _grpo(settings: Settings) -> str:
-    """By its rewards: SHALA's, the majority's probability, or closeness in KL, with the curated response or not."""
+    """The row by the rewards: SHALA's, the majority's probability, or agreement, with the curated response or not."""
     rewards = {str(r.get("class_path", "")).rpartition(".")[2]: r for r in settings.get("rewards") or ()}
     if "Shala" in rewards:
         return _shala(settings, rewards["Shala"].get("init_args") or {})
@@ -87,13 +87,21 @@ def _shala(settings: Settings, reward: Settings) -> str:
 
 
 RULES: dict[str, Callable[[Settings], str]] = {"SFT": _sft, "DPO": _dpo, "GRPO": _grpo}
-"""Class of the method → which of its rows a run is."""
+"""Class of the method → the rule that gives the row of a run."""
 
 
 def method_named(name: str, *, where: str) -> str:
-    """The key for a key or a label, as `--row` takes it; InputError for anything else."""
-    found = {key: key for key in METHODS} | {label.casefold(): key for key, label in METHODS.items()}
-    key = found.get(name) or found.get(name.casefold())
+    """The key in `METHODS` for a key or a label.
+
+    Args:
+        name: What was typed; the case of a label does not matter.
+        where: The option, for the message.
+
+    Raises:
+        InputError: It is neither a key nor a label.
+    """
+    keys = {key: key for key in METHODS} | {label.casefold(): key for key, label in METHODS.items()}
+    key = keys.get(name) or keys.get(name.casefold())
     if key is None:
         raise InputError(f"unknown row {name!r}: expected one of {', '.join(METHODS)}", where=where)
     return key
@@ -102,14 +110,14 @@ def method_named(name: str, *, where: str) -> str:
 def corpus_settings(config: Settings) -> Settings:
     """The arguments of the run's corpus: its part and fold among them."""
     corpus = (config.get("data") or {}).get("corpus") or {}
-    found: Settings = corpus.get("init_args") or {}
-    return found
+    settings: Settings = corpus.get("init_args") or {}
+    return settings
 
 
 def family_of(config: Settings) -> str:
     """A text that is equal for runs which differ only in fold, name, and the run that they started from."""
-    kept: dict[str, Any] = deepcopy(dict(config))
-    kept.pop("run", None)
-    kept.get("data", {}).get("corpus", {}).get("init_args", {}).pop("fold", None)
-    kept.get("model", {}).get("init_args", {}).pop("start", None)
-    return json.dumps(kept, sort_keys=True, default=str)
+    rest: dict[str, Any] = deepcopy(dict(config))
+    rest.pop("run", None)
+    rest.get("data", {}).get("corpus", {}).get("init_args", {}).pop("fold", None)
+    rest.get("model", {}).get("init_args", {}).pop("start", None)
+    return json.dumps(rest, sort_keys=True, default=str)

@@ -1,4 +1,4 @@
-"""What tables and figures are made from."""
+"""The input of every table and figure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,15 +9,15 @@ from lalm_ambig.reporting.reading.groups import Dataset, Group, find_group
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that was read, grouped by corpus, and what was asked to be shown of it."""
+    """All results by corpus, and the choices of what to show."""
 
     groups: Sequence[Group]
     left_out: Sequence[str] = ()
     """Runs that could not be shown yet, one line each."""
     items: Sequence[str] = ()
-    """Ids of items whose responses are to be shown; without any, some are picked."""
+    """Ids of items whose responses are shown; without any, `median_items` chooses them."""
     corpora: Summaries = field(default_factory=dict)
-    """What is in the corpora, where a table asks for that."""
+    """Summaries of the corpora, where a table needs them."""
     roots: Roots = field(default_factory=dict)
 
     def group(self, dataset: Dataset) -> Group | None:

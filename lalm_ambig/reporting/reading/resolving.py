@@ -1,4 +1,4 @@
-"""Rows that know where they belong: corpus part, fold and configuration found, repeated baselines told apart."""
+"""Complete the rows of a report: part, fold and configuration from other rows, baselines once, labels unique."""
 
 import math
 from collections import Counter
@@ -17,16 +17,19 @@ REPEATABLE = ("baseline", "bound", "zero_shot", "audio_reasoner", "start")
 
 
 def resolve_rows(rows: Sequence[ResultRow]) -> list[ResultRow]:
-    """The rows with what other rows say about them, each thing once, and no label twice within a corpus; the label of
-    a row on items that were trained on says so."""
+    """Complete the rows with what other rows say about them.
+
+    Each baseline is there once, and no label twice within a corpus. The label of a row on items that were trained on
+    says so.
+    """
     rows = [_of_run(row, rows) for row in rows]
     rows = [_where(row, rows) for row in rows]
-    found = _labelled(_once(rows))
-    return [replace(row, label=marked_name(row.label, row.results.about.trained_items)) for row in found]
+    rows = _labelled(_once(rows))
+    return [replace(row, label=marked_name(row.label, row.results.about.trained_items)) for row in rows]
 
 
 def _of_run(row: ResultRow, rows: Sequence[ResultRow]) -> ResultRow:
-    """A policy that evaluate read names its run at the end: where that run is given too, its configuration is known."""
+    """The row of an evaluated policy, with the configuration of its run, where that run is in the report too."""
     if row.config is not None or row.results.about.readout == "none":
         return row
     for run in rows:
@@ -39,23 +42,22 @@ def _of_run(row: ResultRow, rows: Sequence[ResultRow]) -> ResultRow:
 
 
 def _where(row: ResultRow, rows: Sequence[ResultRow]) -> ResultRow:
-    """Part and fold of a row without a configuration of its own: those of a run on exactly the same items, or of what
-    evaluate wrote about them."""
+    """The row with part and fold, taken from a run or an evaluated folder on exactly the same items."""
     for other in sorted(rows, key=lambda row: row.config is None):
-        known = other.config is not None and other.folder.parent.name == "evaluation"
-        known = known or other.part is not None
-        same = other.results.items_digest == row.results.items_digest
-        if known and same and other.results.about.corpus == row.results.about.corpus:
+        is_of_run = other.config is not None and other.folder.parent.name == "evaluation"
+        knows_part = is_of_run or other.part is not None
+        has_same_items = other.results.items_digest == row.results.items_digest
+        if knows_part and has_same_items and other.results.about.corpus == row.results.about.corpus:
             return replace(row, part=other.part, fold=other.fold)
     return row
 
 
 def _once(rows: Sequence[ResultRow]) -> list[ResultRow]:
-    """Without the baselines and policies-before-training that another row has already: trained rows stay.
+    """Drop baselines and policies before training that another row has already; trained rows stay.
 
-    A start is the trained row of the run before it; a base model that happens to score as a trained one is none.
+    A start is the trained row of the run before it. A base model that happens to score as a trained one is not dropped.
     """
-    kept: list[ResultRow] = []
+    distinct: list[ResultRow] = []
     trained = {_signature(row) for row in rows if row.method not in REPEATABLE}
     seen: set[tuple[Any, ...]] = set()
     for row in rows:
@@ -63,8 +65,8 @@ def _once(rows: Sequence[ResultRow]) -> list[ResultRow]:
             if _signature(row) in seen or (row.method == "start" and _signature(row) in trained):
                 continue
             seen.add(_signature(row))
-        kept.append(row)
-    return kept
+        distinct.append(row)
+    return distinct
 
 
 def _signature(row: ResultRow) -> tuple[Any, ...]:
@@ -76,18 +78,18 @@ def _signature(row: ResultRow) -> tuple[Any, ...]:
 
 
 def _labelled(rows: Sequence[ResultRow]) -> list[ResultRow]:
-    """Equal labels on the same items get the run or the parent folder behind them."""
-    found = list(rows)
+    """Add the run or the folder to labels that are equal on the same items."""
+    labelled = list(rows)
     additions: tuple[Callable[[ResultRow], str], ...] = (_origin, lambda row: str(row.folder))
     for addition in additions:
-        taken = Counter((row.dataset, row.fold, row.label) for row in found)
-        found = [
+        counts = Counter((row.dataset, row.fold, row.label) for row in labelled)
+        labelled = [
             replace(row, label=f"{row.label} ({addition(row)})")
-            if taken[row.dataset, row.fold, row.label] > 1
+            if counts[row.dataset, row.fold, row.label] > 1
             else row
-            for row in found
+            for row in labelled
         ]
-    return found
+    return labelled
 
 
 def _origin(row: ResultRow) -> str:

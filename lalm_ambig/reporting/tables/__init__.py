@@ -1,4 +1,4 @@
-"""One file a table: `TITLE`, and `sheets(report)` that lays it out. A new file is found by itself."""
+"""One file per table: `TITLE`, and `sheets(report)`, which lays it out. A new file is found by itself."""
 
 import sys
 from collections.abc import Sequence
@@ -10,15 +10,19 @@ from lalm_ambig.tabular.model import ResultTable
 
 
 def table_names() -> list[str]:
-    """What `--table` takes."""
+    """Names that `--table` takes."""
     return module_names(sys.modules[__name__])
 
 
 def sheets(name: str, report: Report) -> Sequence[ResultTable]:
-    """A table, laid out; InputError for a name that is none."""
+    """Lay out the table of that name.
+
+    Raises:
+        InputError: There is no such table.
+    """
     if name not in table_names():
         raise InputError(
             f"unknown table {name!r}: expected one of {', '.join(table_names())}", where="--table"
         )
-    found: Sequence[ResultTable] = module_of(sys.modules[__name__], name).sheets(report)
-    return found
+    laid_out: Sequence[ResultTable] = module_of(sys.modules[__name__], name).sheets(report)
+    return laid_out

@@ -16,7 +16,7 @@ ROWS = {"sft": ("✓", "✓"), "sft_kl_only": ("✗", "✓"), "sft_ce_only": ("�
 """Method → whether it has CoT and KL; the last is not in the paper, and is shown only where it is given."""
 PAPER = ("sft", "sft_kl_only")
 Section = tuple[str, Dataset, str | None]
-"""Its title, what was tested on, and what was trained on where that is another."""
+"""Title, corpus of the test, and corpus of the training where that is another."""
 PAPER_SECTIONS: tuple[Section, ...] = (
     ("in-domain, CREMA-D", ("crema_d", None), None),
     ("cross-domain, CREMA-D → IEMOCAP", ("iemocap", None), "crema_d"),
@@ -24,7 +24,7 @@ PAPER_SECTIONS: tuple[Section, ...] = (
 
 
 def sheets(report: Report) -> Sequence[ResultTable]:
-    """The table, and the paper's own figures apart."""
+    """The table, and the paper's figures as a table of their own."""
     columns = metric_columns(METRICS)
     rows: list[TableRow] = []
     ends: list[int] = []
@@ -43,12 +43,12 @@ def sheets(report: Report) -> Sequence[ResultTable]:
 
 
 def _others(report: Report) -> Iterator[Section]:
-    """What was given beyond the paper: a cross-domain result, and the same method where it was trained."""
+    """Settings that the paper does not have: a cross-domain result, and the same method where it was trained."""
     for group in report.groups:
         for source in dict.fromkeys(line.first.trained_on for line in group.lines):
             section = _named(group, source)
-            known = any(section[1:] == paper[1:] for paper in PAPER_SECTIONS)
-            if not known and set(lines_by_method(group, trained_on=source)) & set(ROWS):
+            is_in_paper = any(section[1:] == paper[1:] for paper in PAPER_SECTIONS)
+            if not is_in_paper and set(lines_by_method(group, trained_on=source)) & set(ROWS):
                 yield section
 
 
@@ -65,16 +65,16 @@ def _source_title(source: str) -> str:
 
 
 def _section(
-    title: str, found: Mapping[str, Sequence[Line]], columns: Sequence[Column], *, gaps: Sequence[str]
+    title: str, by_method: Mapping[str, Sequence[Line]], columns: Sequence[Column], *, gaps: Sequence[str]
 ) -> list[TableRow]:
-    missing = [method for method in gaps if not found.get(method)]
+    missing = [method for method in gaps if not by_method.get(method)]
     note = f"not given {title}: {', '.join('CoT {} KL {}'.format(*ROWS[method]) for method in missing)}"
     rows: list[TableRow] = []
     tests: list[int] = []
     for method, marks in ROWS.items():
         if method in missing:
             rows.append(gap((title, *marks), columns, note))
-        several = found.get(method, ())
+        several = by_method.get(method, ())
         for line in several:
             name = title if len(several) == 1 else f"{title} ({line.label})"
             tests += [] if line.is_leaky else [len(rows)]

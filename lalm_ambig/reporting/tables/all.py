@@ -1,4 +1,4 @@
-"""Everything that was given, a table a corpus, with the corpus's own columns."""
+"""All results, in one table per corpus, with the corpus's columns."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ TITLE = "All results"
 
 
 def sheets(report: Report) -> Sequence[ResultTable]:
-    """One sheet a corpus or part."""
+    """One table per corpus or part."""
     return [
         group_table(stem_of("all", group.dataset), group, left_out=report.left_out, name=_method)
         for group in report.groups

@@ -26,38 +26,45 @@ READING = "Probabilities per class; JSD: distance (base 2, root) from people's d
 
 
 def sheets(report: Report) -> Sequence[ResultTable]:
-    """A sheet an item, for the corpora whose policies write something. InputError for an unknown item."""
-    groups = [group for group in report.groups if any(_writes(line.predictions) for line in group.lines)]
+    """One table per item, for the corpora whose policies write a response.
+
+    Raises:
+        InputError: An item that was asked for is not in the report.
+    """
+    groups = [
+        group for group in report.groups if any(_have_response(line.predictions) for line in group.lines)
+    ]
     check_known(report.items, [line.predictions for group in groups for line in group.lines])
     return [sheet for group in groups for sheet in _of_group(group, report)]
 
 
-def _writes(predictions: Sequence[Prediction]) -> bool:
-    return any(_said(p) for p in predictions)
+def _have_response(predictions: Sequence[Prediction]) -> bool:
+    return any(_response(p) for p in predictions)
 
 
-def _said(prediction: Prediction) -> str:
-    """The response without the tag that a bare prompt ends with; empty where the policy said nothing."""
+def _response(prediction: Prediction) -> str:
+    """The response without the tag that a bare prompt ends with; empty without a response."""
     response = prediction.response or ""
     return "" if response == READ_AT else response
 
 
 def _of_group(group: Group, report: Report) -> Iterator[ResultTable]:
     lines = [(line.label, line.predictions) for line in group.lines]
-    found = (
-        items_of_ids(report.items, lines[0][1]) if report.items else median_items([rows for _, rows in lines])
-    )
+    if report.items:
+        items = items_of_ids(report.items, lines[0][1])
+    else:
+        items = median_items([predictions for _, predictions in lines])
     rule = ASKED if report.items else RULE
-    known, missing = _texts(group, report, [name for name, _ in found])
-    for number, item in enumerate(found, start=1):
-        text = known.get(item[0])
+    texts, missing = _texts(group, report, [name for name, _ in items])
+    for number, item in enumerate(items, start=1):
+        text = texts.get(item[0])
         caption = (rule, READING, *([] if text is not None else [missing]), *group.marks)
         stem = f"{stem_of('b14', group.dataset)}_{number}"
         yield _sheet(group, item, lines, text=text, words=(stem, caption))
 
 
 def _texts(group: Group, report: Report, ids: Sequence[str]) -> tuple[Mapping[str, str], str]:
-    """What the items say, and why those that are not among them are not."""
+    """Texts by id, and the reason why an item is not among them."""
     try:
         return item_texts(report.groups, group.dataset, roots=report.roots, ids=ids), WITHOUT
     except InputError as error:
@@ -72,7 +79,7 @@ def _sheet(
     text: str | None,
     words: tuple[str, tuple[str, ...]],
 ) -> ResultTable:
-    """What the item says, what people chose, what each policy says; `words`: the name of its files, its caption."""
+    """The item's text, the votes, and each policy's response. `words` are the name of its files and its caption."""
     name, level = item
     answers = [(label, p) for label, predictions in lines for p in predictions if p.id == name and p.response]
     first = next(p for _, predictions in lines for p in predictions if p.id == name)
@@ -95,7 +102,7 @@ def _answer(label: str, prediction: Prediction) -> TableRow:
     if prediction.closed:
         notes.append("the missing end of the response was appended to read the answer")
     cells = (*map(_share, prediction.predicted_dist), Cell(distance(prediction)))
-    return TableRow((label, _said(prediction) or MISSING), cells, tuple(notes))
+    return TableRow((label, _response(prediction) or MISSING), cells, tuple(notes))
 
 
 def _share(value: float) -> Cell:

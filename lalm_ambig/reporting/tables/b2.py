@@ -20,7 +20,7 @@ READING = (
 
 
 def sheets(report: Report) -> Sequence[ResultTable]:
-    """One table: each corpus with the literature first and this report's runs behind it."""
+    """One table: for each corpus the literature, then the runs of this report."""
     columns = metric_columns(SHALA_METRICS)
     rows: list[TableRow] = []
     ends: list[int] = []
@@ -41,7 +41,7 @@ def sheets(report: Report) -> Sequence[ResultTable]:
 
 
 def _printed(dataset: Dataset) -> tuple[list[TableRow], list[str]]:
-    """The rows of the literature and what is to be known about them."""
+    """The rows of the literature, and the notes on them."""
     title = title_of(dataset)
     rows: list[TableRow] = []
     notes: list[str] = []

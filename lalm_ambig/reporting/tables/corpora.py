@@ -47,7 +47,7 @@ SIZES: Mapping[str, str] = {
 
 
 def datasets_of(report: Report) -> Sequence[Dataset]:
-    """The paper's corpora, and those of the report behind them."""
+    """The paper's corpora, then those of the report."""
     return tuple(dict.fromkeys([*PAPER, *(group.dataset for group in report.groups)]))
 
 
@@ -154,11 +154,11 @@ def _count(value: int | None) -> Cell:
 
 
 def _summary(report: Report, dataset: Dataset) -> Mapping[str, Any] | None:
-    found = report.corpora.get(dataset)
-    return None if found is None or isinstance(found, str) else found
+    summary = report.corpora.get(dataset)
+    return None if summary is None or isinstance(summary, str) else summary
 
 
 def _why(report: Report, dataset: Dataset) -> tuple[str, ...]:
-    found = report.corpora.get(dataset)
-    reason = found if isinstance(found, str) else "it was not looked at"
+    summary = report.corpora.get(dataset)
+    reason = summary if isinstance(summary, str) else "it was not looked at"
     return (f"{title_of(dataset)} was not counted: {reason}",)

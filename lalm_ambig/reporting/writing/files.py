@@ -1,4 +1,4 @@
-"""What a report puts into its folder: each file whole, and none over a file of something else."""
+"""Write the files of a report: each completely or not at all, and none over a file of something else."""
 
 from collections.abc import Callable
 from functools import cache
@@ -15,30 +15,42 @@ MARK = mark_of("report")
 COMMENT = {".md": f"<!-- {MARK} -->\n", ".tex": f"% {MARK}\n", ".html": f"<!-- {MARK} -->\n", ".csv": ""}
 """Last line of a file; a CSV has no place for one."""
 LAST_COLUMN = "notes"
-"""By which a CSV of a report is known."""
+"""The last column, which marks a CSV as one of a report."""
 
 
-def write_sheet(folder: Path, sheet: ResultTable) -> None:
-    """A table as Markdown, LaTeX and CSV."""
+def write_table(folder: Path, sheet: ResultTable) -> None:
+    """Write a table as Markdown, LaTeX and CSV."""
     for suffix, text in ((".md", markdown(sheet)), (".tex", latex(sheet)), (".csv", to_csv(sheet))):
         write(folder / f"{sheet.stem}{suffix}", text)
 
 
 def write(path: Path, text: str) -> None:
-    """A text of the report, with the mark of its kind. InputError where something else has its name."""
+    """Write a text, with the mark of its kind.
+
+    Raises:
+        InputError: A file of something else has that name.
+    """
     check_free(path)
     write_text(path, text + COMMENT[path.suffix])
 
 
 def write_picture(path: Path, save: Callable[[Path], None]) -> None:
-    """A picture that `save` draws into a file and names its program as `MARK`. InputError as for `write`."""
+    """Write a picture by `save`, which draws into a path and names the program as `MARK`.
+
+    Raises:
+        InputError: A file of something else has that name.
+    """
     check_free(path)
     with replacing(path) as unfinished:
         save(unfinished)
 
 
 def check_free(path: Path) -> None:
-    """InputError where a file of something else has that name."""
+    """Refuse a path that belongs to something else.
+
+    Raises:
+        InputError: A file of something else has that name.
+    """
     what = "what report writes"
     kind = table_with(what, LAST_COLUMN) if path.suffix == ".csv" else marked(what, MARK)
     check_replaceable(path, kind, where="--out")

@@ -1,4 +1,4 @@
-"""`report.html`: tables and figures in one file that needs no other and no network."""
+"""`report.html`: tables and figures in one file, without other files or network."""
 
 import base64
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class DrawnFigure:
 
 
 def page(report: Report, sheets: Sequence[ResultTable], figures: Sequence[DrawnFigure]) -> str:
-    """The whole page."""
+    """The page as HTML, with pictures inside."""
     parts = [f"<h2>What was measured</h2>\n{_statement(report)}"]
     if sheets:
         parts.append("<h2>Tables</h2>\n" + "\n".join(map(html, sheets)))
@@ -49,11 +49,11 @@ def page(report: Report, sheets: Sequence[ResultTable], figures: Sequence[DrawnF
 
 
 def _statement(report: Report) -> str:
-    """Which items, which readout, which intervals, what each row is."""
-    found = [_of_group(group) for group in report.groups]
+    """Per corpus: items, readout, intervals, and the policy of each row."""
+    parts = [_of_group(group) for group in report.groups]
     if report.left_out:
-        found.append("<p>" + escape("; ".join(report.left_out)) + ".</p>")
-    return "\n".join(found)
+        parts.append("<p>" + escape("; ".join(report.left_out)) + ".</p>")
+    return "\n".join(parts)
 
 
 def _of_group(group: Group) -> str:
