@@ -31,9 +31,9 @@ KINDS = {
     ".md": marked(WRITTEN, mark_of("compare")),
     ".json": json_with(WRITTEN, "first", "second", "resamples", "metrics"),
 }
-"""Suffix of a file → what it holds."""
+"""Suffix of a file → its kind."""
 TRAINED = "trained"
-"""The row of a run folder that is meant where none is named."""
+"""The row of a run folder, where none is named."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,8 +82,11 @@ def _folder(name: str) -> Path:
 
 
 def _side(name: str, folder: Path, options: argparse.Namespace) -> ComparedRun:
-    """What the folder holds; InputError where its two files are not of one evaluation, or where it is no test and
-    nothing in it says so."""
+    """The predictions and results of a folder.
+
+    Raises:
+        InputError: Its two files are not of one evaluation, or it is no test and nothing in it says so.
+    """
     predictions, results = (
         read_predictions(folder / "predictions.jsonl"),
         read_results(folder / "metrics.json"),
