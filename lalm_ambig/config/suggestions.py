@@ -4,9 +4,9 @@ import difflib
 import inspect
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from functools import cache
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import lightning
 import yaml
@@ -21,6 +21,7 @@ from lalm_ambig.config.estimate_option import EstimateOptions
 from lalm_ambig.config.files import config_folder
 from lalm_ambig.core.discovery import classes_of
 from lalm_ambig.corpora.base import corpus_class, corpus_names
+from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.rewards.base import Reward
@@ -100,17 +101,36 @@ def class_names(key: str) -> list[str]:
 
 @cache
 def known_keys() -> tuple[str, ...]:
-    """Keys of the project's own files, of Lightning's trainer, and the options beside them."""
+    """Keys of the project's own classes and files, of Lightning's trainer, and the options beside them."""
     folder = config_folder()
     kinds = [sorted((folder / kind).glob("*.yaml")) for kind in ("policy", "data", "method")]
     files = [folder / "base.yaml", *(file for kind in kinds for file in kind)]
     written = [key for file in files for key in _flat(yaml.safe_load(file.read_text(encoding="utf-8")))]
+    parts = [
+        (kind, cls)
+        for kind in ("policy", "model")
+        for cls in classes_of(PACKAGES[kind], BASES[kind]).values()
+    ]
+    settings = [key for kind, cls in [("data", DataModule), *parts] for key in _settings_of(cls, kind)]
     trainer = [
         f"trainer.{name}"
         for name in inspect.signature(lightning.Trainer.__init__).parameters
         if name != "self"
     ]
-    return tuple(dict.fromkeys([*FLAGS, *written, *trainer]))
+    return tuple(dict.fromkeys([*FLAGS, *written, *settings, *trainer]))
+
+
+def _settings_of(cls: type[Any], above: str) -> Iterator[str]:
+    """Dotted keys of a class's settings, and of the records among them."""
+    is_record = is_dataclass(cls)
+    for name, expected in get_type_hints(cls if is_record else cls.__init__).items():
+        if name in ("return", "policy", "corpus"):
+            continue
+        record = next((part for part in (expected, *get_args(expected)) if is_dataclass(part)), None)
+        if isinstance(record, type):
+            yield from _settings_of(record, f"{above}.{name}")
+        else:
+            yield f"{above}.{name}"
 
 
 def _flat(content: Any, above: str = "") -> Iterator[str]:
