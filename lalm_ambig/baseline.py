@@ -73,7 +73,9 @@ def _configured(options: argparse.Namespace, chosen: Baseline) -> Cli | None:
             "it changes where --policy or --run has the base model:", where="--policy.path", remedy="add one."
         )
     if options.run is not None:
-        return parse([f"--config={open_run(options.run).config}", *path_arguments(options), *allowed(options)])
+        return parse(
+            [f"--config={open_run(options.run).config}", *path_arguments(options), *allowed(options)]
+        )
     if options.policy is not None:
         folder = config_folder()
         files = [options.policy, folder / "data/demo.yaml", folder / "method/sft_kl_only.yaml"]

@@ -13,7 +13,6 @@ from rich.console import Console
 
 from lalm_ambig import compare, describe, fit, report
 from lalm_ambig.baselines.uniform import uniform
-from lalm_ambig.config.cli import RunSettings
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Item
@@ -214,21 +213,10 @@ def test_a_run_goes_on_in_its_own_folder_and_beside_a_log_of_the_shells(tmp_path
         run.state_for("other")
 
 
-class OneConfiguration:
-    """As much of a parsed configuration as is looked at before anything is made."""
-
-    def __init__(self, name: str) -> None:
-        self.config_init = {"run": RunSettings(name=name)}
-
-
 @pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/b", "..", " "])
-def test_fit_takes_one_folders_name_before_it_does_anything(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fit, "parse", lambda _: OneConfiguration(name))
-    monkeypatch.setattr(fit, "start_of_fold", lambda _: None)
+def test_fit_takes_one_folders_name_before_it_does_anything(name: str) -> None:
     with pytest.raises(InputError, match=r"^run\.name: .* run\.root says in which folder it is made"):
-        fit.train([], Console())
+        fit.train([f"--run.name={name}"], Console())
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become nobody")
