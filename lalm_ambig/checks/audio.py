@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from lalm_ambig.audio.reading import RATE_HZ
@@ -27,7 +28,7 @@ def check_audio(policy: AudioModel) -> Iterator[CheckResult]:
         yield _batch(policy)
 
 
-def clips(policy: AudioModel) -> list[Tensor]:
+def clips(policy: AudioModel) -> list[Float[Tensor, " _"]]:
     """Swelling noise of several lengths within the policy's window, as 16 kHz waveforms."""
     generator = torch.Generator().manual_seed(0)
     lengths = [round(min(seconds, policy.window_s) * RATE_HZ) for seconds in CLIPS_S]
@@ -35,7 +36,7 @@ def clips(policy: AudioModel) -> list[Tensor]:
     return [0.1 * s * torch.randn(len(s), generator=generator) for s in swell]
 
 
-def prompted(policy: AudioModel, waveforms: list[Tensor]) -> tuple[Tokens, Audio]:
+def prompted(policy: AudioModel, waveforms: list[Float[Tensor, " _"]]) -> tuple[Tokens, Audio]:
     """One prompt per waveform, left-padded."""
     frames = tuple(policy.log_mel(clip).to(policy.device) for clip in waveforms)
     prompts = [policy.prompt_ids(PARTS, audio_tokens=policy.audio_tokens(f)) for f in frames]
@@ -43,7 +44,7 @@ def prompted(policy: AudioModel, waveforms: list[Tensor]) -> tuple[Tokens, Audio
     return tokens, Audio(tuple(range(len(frames))), frames, encoded=False)
 
 
-def difference(one: Tensor, other: Tensor) -> float:
+def difference(one: Float[Tensor, "token channel"], other: Float[Tensor, "token channel"]) -> float:
     """Largest absolute difference, as a share of the second tensor's root mean square."""
     return float((one.float() - other.float()).abs().max() / other.float().square().mean().sqrt())
 
@@ -107,6 +108,6 @@ def _batch(policy: AudioModel) -> CheckResult:
     )
 
 
-def _last(policy: AudioModel, waveforms: list[Tensor]) -> Tensor:
+def _last(policy: AudioModel, waveforms: list[Float[Tensor, " _"]]) -> Tensor:
     tokens, audio = prompted(policy, waveforms)
     return policy.hidden(policy.embed(tokens, audio), tokens.mask)[:, -1]

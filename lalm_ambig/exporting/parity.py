@@ -144,7 +144,11 @@ def plain_logits(model: Any, extractor: Any, probe: ParityProbe) -> list[Float[T
     return logits
 
 
-def difference(expected: Sequence[Tensor], actual: Sequence[Tensor], probe: ParityProbe) -> LogitDifference:
+def difference(
+    expected: Sequence[Float[Tensor, " vocabulary"]],
+    actual: Sequence[Float[Tensor, " vocabulary"]],
+    probe: ParityProbe,
+) -> LogitDifference:
     """Largest differences between two lists of logits; NaN where a logit is not a number.
 
     Args:

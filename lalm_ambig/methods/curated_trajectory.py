@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -68,10 +68,14 @@ class CuratedTrajectory:
         curated = _demonstrations(batch)
         width = max(sampled.ids.shape[-1], curated.response.ids.shape[-1])
 
-        def widened(values: Tensor, fill: float) -> Tensor:
+        def widened(values: Shaped[Tensor, "*group token"], fill: float) -> Tensor:
             return pad(values, (0, width - values.shape[-1]), value=fill)
 
-        def join(values: Tensor, last: Tensor, fill: float = 0.0) -> Tensor:
+        def join(
+            values: Shaped[Tensor, "group trajectory token"],
+            last: Shaped[Tensor, "group response_token"],
+            fill: float = 0.0,
+        ) -> Tensor:
             return torch.cat([widened(values, fill), widened(last, fill)[:, None].to(values.dtype)], dim=1)
 
         mask = curated.response.mask

@@ -66,7 +66,9 @@ class AudioModel(Policy):
         """Read the tokenizer, with its chat template, and the feature extractor."""
 
     @abstractmethod
-    def encode_audio(self, frames: Sequence[Tensor]) -> list[Float[Tensor, "audio_token channel"]]: ...
+    def encode_audio(
+        self, frames: Sequence[Float[Tensor, "mel _"]]
+    ) -> list[Float[Tensor, "audio_token channel"]]: ...
 
     @abstractmethod
     def window_features(
@@ -223,7 +225,7 @@ class AudioModel(Policy):
 
 
 def refuse_miscount(
-    is_audio: Bool[Tensor, "item token"], rows: Sequence[int], features: Sequence[Tensor]
+    is_audio: Bool[Tensor, "item token"], rows: Sequence[int], features: Sequence[Float[Tensor, "_ channel"]]
 ) -> None:
     """Refuse a batch with a row that has another number of audio tokens than of features.
 

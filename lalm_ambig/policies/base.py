@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from peft import PeftModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
@@ -278,7 +278,7 @@ class Policy(TextOnly, nn.Module, ABC):
     def hidden(
         self,
         embeddings: Float[Tensor, "item new channel"],
-        mask: Tensor,
+        mask: Bool[Tensor, "item token"],
         *,
         ids: Int[Tensor, "item new"] | None = None,
         past: dict[str, Any] | None = None,
@@ -310,7 +310,10 @@ class Policy(TextOnly, nn.Module, ABC):
         return states
 
     def decoded(
-        self, embeddings: Tensor, ids: Tensor | None, **settings: Any
+        self,
+        embeddings: Float[Tensor, "row token channel"],
+        ids: Int[Tensor, "row token"] | None,
+        **settings: Any,
     ) -> tuple[Float[Tensor, "row token channel"], dict[str, Any]]:
         """One pass of the decoder.
 

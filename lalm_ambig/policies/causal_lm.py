@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
@@ -128,7 +128,10 @@ class CausalLM(Policy):
         return self.base.config
 
     def decoded(
-        self, embeddings: Tensor, ids: Tensor | None, **settings: Any
+        self,
+        embeddings: Float[Tensor, "row token channel"],
+        ids: Int[Tensor, "row token"] | None,
+        **settings: Any,
     ) -> tuple[Float[Tensor, "row token channel"], dict[str, Any]]:
         """As `Policy.decoded`, by the model class's own forward without its head; on ids if they are known."""
         inputs = {"inputs_embeds": embeddings} if ids is None else {"input_ids": ids}

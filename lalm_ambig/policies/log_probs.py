@@ -61,11 +61,11 @@ class _OnePass(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        hidden: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        settings: tuple[Tensor, float, LogitTransform],
-    ) -> Tensor:
+        hidden: Float[Tensor, "token channel"],
+        weight: Float[Tensor, "vocabulary channel"],
+        bias: Float[Tensor, " vocabulary"] | None,
+        settings: tuple[Int[Tensor, " token"], float, LogitTransform],
+    ) -> Float[Tensor, " token"]:
         ids, temperature, transform = settings
         needed = ctx.needs_input_grad[0]
         dtype = _compute_dtype(hidden)
@@ -112,7 +112,9 @@ def _compute_dtype(hidden: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
 
 
-def some_logits(head: nn.Module, hidden: Tensor, token_ids: Tensor) -> Tensor:
+def some_logits(
+    head: nn.Module, hidden: Float[Tensor, "*row channel"], token_ids: Int[Tensor, " candidate"]
+) -> Float[Tensor, "*row candidate"]:
     """Products of the head for a few tokens, in float32, from these rows of its weight only."""
     weight: Any = head.weight
     bias: Any = head.bias

@@ -81,7 +81,9 @@ class Qwen2_5Omni(AudioModel):
     def rotary_positions(self, positions: Int[Tensor, "item token"]) -> Int[Tensor, "3 item token"]:
         return positions.expand(3, *positions.shape)
 
-    def encode_audio(self, frames: Sequence[Tensor]) -> list[Float[Tensor, "audio_token channel"]]:
+    def encode_audio(
+        self, frames: Sequence[Float[Tensor, "mel _"]]
+    ) -> list[Float[Tensor, "audio_token channel"]]:
         """The encoder's own forward on the concatenated clips."""
         lengths = torch.tensor([f.shape[-1] for f in frames], device=self.device)
         mel = torch.cat([f.to(self.device) for f in frames], dim=-1)

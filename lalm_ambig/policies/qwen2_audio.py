@@ -89,7 +89,9 @@ class Qwen2Audio(AudioModel):
     def description(self) -> str:
         return f"qwen2_audio ({Path(self.path).name})"
 
-    def encode_audio(self, frames: Sequence[Tensor]) -> list[Float[Tensor, "audio_token channel"]]:
+    def encode_audio(
+        self, frames: Sequence[Float[Tensor, "mel _"]]
+    ) -> list[Float[Tensor, "audio_token channel"]]:
         """As `Qwen2AudioEncoder.forward`, on as many frames as the longest clip has."""
         tower, device = self.tower, self.device
         longest = max(f.shape[-1] for f in frames)

@@ -15,7 +15,11 @@ RewardParts = dict[str, Float[Tensor, "group rollout"]]
 
 
 def compute_rewards(
-    rewards: Sequence[Reward], groups: Groups, *, label_dist: Tensor, items: Sequence[Item]
+    rewards: Sequence[Reward],
+    groups: Groups,
+    *,
+    label_dist: Float[Tensor, "group category"],
+    items: Sequence[Item],
 ) -> RewardParts:
     """Each reward of each response.
 

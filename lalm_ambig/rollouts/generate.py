@@ -179,7 +179,7 @@ class _Loop:
             return row.limit
         return min(row.limit, row.anchor_end + self.request.max_tokens_after_anchor)
 
-    def capture(self, hidden: Tensor) -> None:
+    def capture(self, hidden: Float[Tensor, "row channel"]) -> None:
         """Store the states of the waiting rows."""
         self.states |= {number: hidden[number] for number in self.waiting}
         self.waiting.clear()

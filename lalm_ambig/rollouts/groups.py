@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from lalm_ambig.core.types import Batch, Groups
@@ -119,7 +119,7 @@ def _grouped(
         for r, reached in zip(responses, _reached(responses, read), strict=True)
     ]
 
-    def grouped(values: Sequence[bool] | Tensor) -> Tensor:
+    def grouped(values: Sequence[bool] | Shaped[Tensor, " row *token"]) -> Tensor:
         rows = values if isinstance(values, Tensor) else torch.tensor(values)
         return rows.to(device).view(-1, group_size, *rows.shape[1:])
 

@@ -22,7 +22,7 @@ def category_scores(
     answer: AnswerTokens,
     anchors: Float[Tensor, "row channel"],
     *,
-    inside: Sequence[Sequence[Tensor]] | None = None,
+    inside: Sequence[Sequence[Float[Tensor, "_ channel"]]] | None = None,
 ) -> Float[Tensor, "row category"]:
     r"""Score of each class, float32; the distribution is the softmax of the scores.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lalm_ambig.policies.attention.native_forward import IDENTITY_TRANSFORM, LogitTransform
@@ -118,16 +118,19 @@ class SupportsPasses(Protocol):
 
     def hidden(
         self,
-        embeddings: Tensor,
-        mask: Tensor,
+        embeddings: Float[Tensor, "item new channel"],
+        mask: Bool[Tensor, "item token"],
         *,
-        ids: Tensor | None = None,
+        ids: Int[Tensor, "item new"] | None = None,
         past: dict[str, Any] | None = None,
         has_padding: bool = True,
-    ) -> Tensor: ...
+    ) -> Float[Tensor, "item new channel"]: ...
 
     def decoded(
-        self, embeddings: Tensor, ids: Tensor | None, **settings: Any
-    ) -> tuple[Tensor, dict[str, Any]]: ...
+        self,
+        embeddings: Float[Tensor, "row token channel"],
+        ids: Int[Tensor, "row token"] | None,
+        **settings: Any,
+    ) -> tuple[Float[Tensor, "row token channel"], dict[str, Any]]: ...
 
     def rotary_positions(self, positions: Int[Tensor, "item token"]) -> Tensor: ...

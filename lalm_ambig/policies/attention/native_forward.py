@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lalm_ambig.core.errors import InputError
@@ -49,7 +50,7 @@ class LogitTransform:
         scaled = products if self.scale == 1 else products * self.scale
         return scaled if self.cap is None else self.cap * torch.tanh(scaled / self.cap)
 
-    def slope(self, logits: Tensor) -> Tensor:
+    def slope(self, logits: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """d logit / d product, from the logits."""
         if self.cap is None:
             return torch.full_like(logits, self.scale)
@@ -79,7 +80,7 @@ class StandIn(nn.Module):
         """The head's bias."""
         return getattr(self._head[0], "bias", None)
 
-    def forward(self, hidden: Tensor) -> Tensor:
+    def forward(self, hidden: Float[Tensor, "*row channel"]) -> Float[Tensor, "*row column"]:
         self.input = hidden
         return hidden[..., :1] if self.column is None else self.column
 
@@ -123,7 +124,7 @@ class NativeForward:
         assert stand_in.input is not None, "the class's forward does not call its head"
         return stand_in.input, {name: out[name] for name in STATES if name in out and out[name] is not None}
 
-    def logit_transform(self, ids: Tensor) -> LogitTransform:
+    def logit_transform(self, ids: Int[Tensor, "row token"]) -> LogitTransform:
         """Fit what the class does to its head's products, by sending a grid of values through its own code.
 
         Raises:
@@ -143,7 +144,7 @@ class NativeForward:
         )
 
     @torch.no_grad()
-    def logits(self, ids: Tensor) -> Tensor:
+    def logits(self, ids: Int[Tensor, " token"]) -> Float[Tensor, "token vocabulary"]:
         """Logits [token, vocabulary] of a text by the class's forward, head included."""
         out = self.model(input_ids=ids[None], **({"use_cache": False} if "use_cache" in self.takes else {}))
         logits: Tensor = out.logits[0]

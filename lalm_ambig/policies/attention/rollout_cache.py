@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
@@ -52,8 +52,13 @@ class RolloutCache(AttentionLayout):
         self.positions = positions
 
     def attend(
-        self, layer: int, query: Tensor, key: Tensor, value: Tensor, ask: AttentionArguments
-    ) -> Tensor:
+        self,
+        layer: int,
+        query: Float[Tensor, "row head new width"],
+        key: Float[Tensor, "row key_head new width"],
+        value: Float[Tensor, "row key_head new width"],
+        ask: AttentionArguments,
+    ) -> Float[Tensor, "row head new width"]:
         rows, heads, new, width = query.shape
         groups, shared = rows // self.group_size, heads // key.shape[1]
         response_keys, response_values = self._append(layer, key, value)

@@ -119,8 +119,13 @@ class AttentionLayout(ABC):
 
     @abstractmethod
     def attend(
-        self, layer: int, query: Tensor, key: Tensor, value: Tensor, ask: AttentionArguments
-    ) -> Tensor:
+        self,
+        layer: int,
+        query: Float[Tensor, "row head new width"],
+        key: Float[Tensor, "row key_head new width"],
+        value: Float[Tensor, "row key_head new width"],
+        ask: AttentionArguments,
+    ) -> Float[Tensor, "row head new width"]:
         """Attention output [row, head, token, channel] of the attention layer number `layer`."""
 
 
@@ -161,8 +166,13 @@ class TreeLayout(AttentionLayout):
         return (*self.ancestors[segment], self.slices[segment])
 
     def attend(
-        self, layer: int, query: Tensor, key: Tensor, value: Tensor, ask: AttentionArguments
-    ) -> Tensor:
+        self,
+        layer: int,
+        query: Float[Tensor, "row head new width"],
+        key: Float[Tensor, "row key_head new width"],
+        value: Float[Tensor, "row key_head new width"],
+        ask: AttentionArguments,
+    ) -> Float[Tensor, "row head new width"]:
         if self.keep:
             self.key_values.append((key, value))
         parts = []
@@ -231,9 +241,9 @@ def _dispatching(chosen: str) -> Callable[..., tuple[Tensor, Tensor | None]]:
 
     def dispatch(
         module: Any,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
+        query: Float[Tensor, "row head new width"],
+        key: Float[Tensor, "row key_head token width"],
+        value: Float[Tensor, "row key_head token width"],
         attention_mask: Tensor | None,
         *,
         layout: AttentionLayout | None = None,

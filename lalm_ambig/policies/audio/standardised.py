@@ -1,6 +1,7 @@
 """A projector that is trained on standardised audio features, and saved as a plain one."""
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 
@@ -23,7 +24,7 @@ class StandardisedLinear(nn.Linear):
             self.weight.copy_(drawn * (scale / like.in_features**0.5))
         nn.init.zeros_(self.bias)
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Float[Tensor, "*token channel"]) -> Tensor:
         return super().forward((features - self.mean) / self.deviation)
 
     def folded(self) -> nn.Linear:

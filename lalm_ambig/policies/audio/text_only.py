@@ -31,7 +31,9 @@ class TextOnly:
         """Number of placeholder tokens that a clip takes in the prompt."""
         raise self.text_only_error()
 
-    def encode_audio(self, frames: Sequence[Tensor]) -> list[Float[Tensor, "audio_token channel"]]:
+    def encode_audio(
+        self, frames: Sequence[Float[Tensor, "mel _"]]
+    ) -> list[Float[Tensor, "audio_token channel"]]:
         """Features of the audio encoder before the projector, one tensor per clip."""
         raise self.text_only_error()
 

@@ -12,6 +12,8 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.attention.abilities import Abilities, Finding
 from lalm_ambig.policies.attention.tree import Segment
 
+StatePairs = Sequence[tuple[Float[Tensor, "*_"], Float[Tensor, "*_"]]]
+"""States [token, channel] of one text, computed in two ways."""
 AGREES = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 6e-2}
 """Largest mean difference of a token's states, as a share of their mean size, that rounding explains. Two ways of
 computing the same sum products in another order in each layer."""
@@ -86,7 +88,7 @@ def make_probes(policy: Any) -> tuple[ProbeText, ProbeText]:
     return probes
 
 
-def refuse_infinite(policy: Any, states: Tensor) -> None:
+def refuse_infinite(policy: Any, states: Float[Tensor, "*token channel"]) -> None:
     """Refuse a checkpoint whose own states are not finite."""
     if not torch.isfinite(states).all():
         raise InputError(
@@ -125,7 +127,7 @@ def window_of(config: Any) -> int | None:
     return window if isinstance(window, int) and window > 0 else None
 
 
-def relative_difference(pairs: Sequence[tuple[Tensor, Tensor]], *, quantile: float = 1.0) -> float:
+def relative_difference(pairs: StatePairs, *, quantile: float = 1.0) -> float:
     """Mean difference of a token's states as a share of their mean size, ≥ 0, for the token at a quantile.
 
     Args:
@@ -140,7 +142,7 @@ def relative_difference(pairs: Sequence[tuple[Tensor, Tensor]], *, quantile: flo
     return float(per_token.quantile(quantile)) if torch.isfinite(per_token).all() else float("inf")
 
 
-def agreement(name: str, pairs: Sequence[tuple[Tensor, Tensor]]) -> Finding:
+def agreement(name: str, pairs: StatePairs) -> Finding:
     dtype = pairs[0][1].dtype
     allowed, worst = AGREES[dtype], relative_difference(pairs, quantile=WORST[dtype])
     return Finding(
@@ -148,7 +150,7 @@ def agreement(name: str, pairs: Sequence[tuple[Tensor, Tensor]]) -> Finding:
     )
 
 
-def invariance(name: str, pairs: Sequence[tuple[Tensor, Tensor]]) -> Finding:
+def invariance(name: str, pairs: StatePairs) -> Finding:
     dtype = pairs[0][1].dtype
     allowed = ULPS[dtype] * torch.finfo(dtype).eps
     worst = relative_difference([(after, before) for before, after in pairs])

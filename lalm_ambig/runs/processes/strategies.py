@@ -6,6 +6,7 @@ from typing import Any
 
 import lightning
 import torch
+from jaxtyping import Shaped
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import DeepSpeedStrategy, ModelParallelStrategy, Strategy
 from torch import Tensor
@@ -199,17 +200,19 @@ class FSDP2Strategy(ModelParallelStrategy):
             optimizer.load_state_dict({**saved, "state": state})
 
 
-def to_full_cpu(value: Tensor) -> Tensor:
+def to_full_cpu(value: Shaped[Tensor, "*shape"]) -> Shaped[Tensor, "*shape"]:
     """Return a copy on the CPU. Of a divided tensor it has all parts, and every process must call."""
     return (value.full_tensor() if isinstance(value, DTensor) else value).detach().cpu().clone()
 
 
-def same_shape(value: Any, parameter: Tensor) -> bool:
+def same_shape(value: Any, parameter: Shaped[Tensor, "*shape"]) -> bool:
     """Whether a value is a tensor of the parameter's shape."""
     return isinstance(value, Tensor) and value.shape == parameter.shape
 
 
-def shard_like(value: Tensor, parameter: Tensor) -> Tensor:
+def shard_like(
+    value: Shaped[Tensor, "*shape"], parameter: Shaped[Tensor, "*shape"]
+) -> Shaped[Tensor, "*shape"]:
     """Return an undivided tensor divided as a parameter is."""
     if not isinstance(parameter, DTensor):
         return value.to(parameter.device)
