@@ -21,8 +21,7 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
-        """
-        Args:
+        """Args:
             path: The file; it is created if need be.
 
         Raises:

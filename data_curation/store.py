@@ -35,8 +35,7 @@ class Store:
     """The rows and pending replies of one output file, locked for this process."""
 
     def __init__(self, path: Path, *, retry_failed: bool = False) -> None:
-        """
-        Args:
+        """Args:
             path: The JSON Lines file; it is created if need be.
             retry_failed: Whether items whose last row is not `accepted` are done again.
 

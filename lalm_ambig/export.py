@@ -3,7 +3,7 @@
 The weights are read back by plain transformers (and PEFT) before the folder gets its name, and must give the logits
 that the policy gives. This takes 4 bytes of memory for each weight of the base model, and a moment on a CPU.
 
-examples:
+Examples:
   export runs/x --adapter --out x-adapter            LoRA in PEFT's layout, for the same base model
   export runs/x --merged --out x                     one plain model of transformers, in the base's own type
   export runs/x --merged --dtype bfloat16 --out x    the same in bfloat16, rounding measured and shown

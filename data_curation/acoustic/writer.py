@@ -37,11 +37,10 @@ class AcousticWriter:
     """Writes rationales offline. The same items, seed and version always give the same text."""
 
     def __init__(self, items: Sequence[Item], categories: CategorySet, *, seed: int) -> None:
-        """
-        Args:
-            items: All items of the corpus, since a clip is compared with its speaker's other clips.
-            categories: The classes of the items' votes.
-            seed: Seed of the wording.
+        """Args:
+        items: All items of the corpus, since a clip is compared with its speaker's other clips.
+        categories: The classes of the items' votes.
+        seed: Seed of the wording.
         """
         self.categories = categories
         self.seed = seed

@@ -90,6 +90,8 @@ class Reservation:
 
 @dataclass
 class Spending:
+    """Money that is spent, and that is reserved for calls in flight, in USD."""
+
     spent_usd: float = 0.0
     reserved_usd: float = 0.0
 

@@ -30,8 +30,7 @@ class ChatClient:
     """Sends one request and returns the unchanged body of the response."""
 
     def __init__(self, base_url: str, *, api_key: str | None, timeout_s: float, concurrency: int) -> None:
-        """
-        Args:
+        """Args:
             base_url: Address of the server.
             api_key: The key; it may be missing for a server on this machine.
             timeout_s: Seconds to wait for a reply.

@@ -38,12 +38,11 @@ class Gate:
         clock: Callable[[], float] = time.monotonic,
         announce: Callable[[str], None] = print,
     ) -> None:
-        """
-        Args:
-            rpm: Most requests in any 60 seconds; None for no limit.
-            tpm: Most tokens in any 60 seconds; None for no limit. A call counts at its worst case until its reply.
-            clock: A monotonic clock, in seconds.
-            announce: Prints a line for the user.
+        """Args:
+        rpm: Most requests in any 60 seconds; None for no limit.
+        tpm: Most tokens in any 60 seconds; None for no limit. A call counts at its worst case until its reply.
+        clock: A monotonic clock, in seconds.
+        announce: Prints a line for the user.
         """
         for name, value in (("--rpm", rpm), ("--tpm", tpm)):
             if value is not None and value < 1:

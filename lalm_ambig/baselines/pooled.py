@@ -26,8 +26,7 @@ class PooledFeatures(Features):
     """
 
     def __init__(self, encoder: Encoder, items: Sequence[Item]) -> None:
-        """
-        Args:
+        """Args:
             encoder: An encoder with a loaded policy.
             items: All items that will be looked at.
 

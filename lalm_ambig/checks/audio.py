@@ -50,6 +50,7 @@ def difference(one: Float[Tensor, "token channel"], other: Float[Tensor, "token 
 
 
 def tolerance(policy: AudioModel) -> float:
+    """Largest difference that rounding explains, for the type of the policy's embeddings."""
     dtype = policy.base.get_input_embeddings().weight.dtype
     return TOLERANCE[dtype]
 

@@ -50,7 +50,7 @@ def _version(package: str, floor: tuple[int, ...]) -> CheckResult:
 
 
 def _torchaudio() -> CheckResult:
-    """torchaudio is imported by every processor of transformers."""
+    """Torchaudio is imported by every processor of transformers."""
     remedy = (
         "torch and torchaudio must come from one index: pip install --force-reinstall torch torchaudio "
         "(a CPU-only torch beside PyPI's torchaudio, which links to CUDA, cannot be imported)"
@@ -63,7 +63,7 @@ def _torchaudio() -> CheckResult:
 
 
 def _soundfile() -> CheckResult:
-    """soundfile reads every clip through libsndfile, a library outside of Python."""
+    """Soundfile reads every clip through libsndfile, a library outside of Python."""
     try:
         module = importlib.import_module("soundfile")
     except (ImportError, OSError, RuntimeError) as error:

@@ -205,7 +205,8 @@ def parse(arguments: Sequence[str], **cli_settings: Any) -> Cli:
 
 def _name_devices(value: Any) -> Any:
     """The value with devices as their names, in place: some callbacks of Lightning have one for a default, which YAML
-    cannot hold."""
+    cannot hold.
+    """
     if isinstance(value, Namespace):
         for key, inner in vars(value).items():
             value[key] = _name_devices(inner)

@@ -165,7 +165,7 @@ def _on_cpu(trainer: Mapping[str, Any]) -> str:
 
 
 def _said() -> str:
-    """torch's own word for why, as the end of a sentence."""
+    """Torch's own word for why, as the end of a sentence."""
     try:
         torch.cuda.init()  # type: ignore[no-untyped-call]
     except (RuntimeError, AssertionError) as error:

@@ -79,7 +79,7 @@ class Corpus(ABC):
     @property
     @abstractmethod
     def prompt(self) -> str:
-        """Stem of the prompts in `lalm_ambig/prompts/`: `STEM.reason.txt`, `STEM.direct.txt`, …
+        """Stem of the prompts in `lalm_ambig/prompts/`: `STEM.reason.txt`, `STEM.direct.txt` and so on.
 
         A class attribute where it is the same for all files. Items without sound use the stem in `prompts.FOR_TEXTS`,
         if there is one.
@@ -140,7 +140,7 @@ class Corpus(ABC):
         """
 
     def notes(self) -> Sequence[str]:
-        """Lines for the user about the last `read`: rows left out, clips without a file, …"""
+        """Lines for the user about the last `read`: rows left out, clips without a file and so on."""
         return self._notes
 
     def settings(self) -> dict[str, Any]:

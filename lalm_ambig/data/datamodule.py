@@ -105,7 +105,7 @@ class DataModule(lightning.LightningDataModule):
 
     prepared: Prepared
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the configuration's keys
         self,
         corpus: Corpus,
         *,
@@ -124,31 +124,30 @@ class DataModule(lightning.LightningDataModule):
         workers: int = 0,
         seed: int | None = None,
     ) -> None:
-        """
-        Args:
-            corpus: The corpus, and how it is split.
-            batch_size: Items that one process computes at once in training.
-            eval_batch_size: Items in a batch of validation, test and prediction.
-            items_per_update: Items of one optimiser step, over all processes and passes. It sets
-                `trainer.accumulate_grad_batches`, so that a step is the same on any hardware. By default a step has
-                the items that batch_size, processes and that setting make.
-            rationales: JSON Lines of `data_curation` (or rows with `id` and `rationale`), in place of the corpus's own.
-            only_with_rationale: Train only on items with a curated rationale, whatever the method. Methods that need
-                none are so compared with the others on the same items.
-            prompt: Stem of a prompt in `lalm_ambig/prompts`, or a .txt file, for all items. The default is the
-                corpus's, and for items without sound one that asks about a text.
-            glosses: Stem or .txt file of the meaning of each class, for a prompt with a place for it. The default is
-                the prompt's own. It changes the prompt only, never how votes are grouped into classes.
-            scoring: How a class name is scored: by the logit of its `first` token, or by all of its tokens
-                (`sequence`). Names that begin with the same token need the second.
-            limit: Use at most this many items of each split, for a quick look. They are a sample, the same for every
-                run on that split, in which speakers, parts and majority classes have their shares.
-            cache_features: Compute a frozen audio encoder's features once per clip and keep them on disk.
-            skip_bad_rows: Leave malformed rows of the corpus out, counted and listed, instead of stopping at the first.
-            skip_long: Leave out items that do not fit into the model's positions with the longest response. They are
-                counted and listed. Without this setting, such an item stops the run before anything is trained.
-            workers: Processes that load batches.
-            seed: Seed of the order of the training items: the run's `seed`, or nothing.
+        """Args:
+        corpus: The corpus, and how it is split.
+        batch_size: Items that one process computes at once in training.
+        eval_batch_size: Items in a batch of validation, test and prediction.
+        items_per_update: Items of one optimiser step, over all processes and passes. It sets
+            `trainer.accumulate_grad_batches`, so that a step is the same on any hardware. By default a step has
+            the items that batch_size, processes and that setting make.
+        rationales: JSON Lines of `data_curation` (or rows with `id` and `rationale`), in place of the corpus's own.
+        only_with_rationale: Train only on items with a curated rationale, whatever the method. Methods that need
+            none are so compared with the others on the same items.
+        prompt: Stem of a prompt in `lalm_ambig/prompts`, or a .txt file, for all items. The default is the
+            corpus's, and for items without sound one that asks about a text.
+        glosses: Stem or .txt file of the meaning of each class, for a prompt with a place for it. The default is
+            the prompt's own. It changes the prompt only, never how votes are grouped into classes.
+        scoring: How a class name is scored: by the logit of its `first` token, or by all of its tokens
+            (`sequence`). Names that begin with the same token need the second.
+        limit: Use at most this many items of each split, for a quick look. They are a sample, the same for every
+            run on that split, in which speakers, parts and majority classes have their shares.
+        cache_features: Compute a frozen audio encoder's features once per clip and keep them on disk.
+        skip_bad_rows: Leave malformed rows of the corpus out, counted and listed, instead of stopping at the first.
+        skip_long: Leave out items that do not fit into the model's positions with the longest response. They are
+            counted and listed. Without this setting, such an item stops the run before anything is trained.
+        workers: Processes that load batches.
+        seed: Seed of the order of the training items: the run's `seed`, or nothing.
         """
         super().__init__()
         _check_positive(batch_size=batch_size, eval_batch_size=eval_batch_size)

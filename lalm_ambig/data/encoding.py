@@ -102,11 +102,10 @@ class Encoder:
     """Makes a batch of items. It is the collate function of the data loaders."""
 
     def __init__(self, policy: Policy, categories: CategorySet, asked: Elicitation) -> None:
-        """
-        Args:
-            policy: A loaded policy.
-            categories: The classes the prompt lists, in order.
-            asked: The prompt, and the form of the answer.
+        """Args:
+        policy: A loaded policy.
+        categories: The classes the prompt lists, in order.
+        asked: The prompt, and the form of the answer.
         """
         self.policy = policy
         self.categories = categories

@@ -67,12 +67,11 @@ class LengthBuckets(Sampler[list[int]]):
     def __init__(
         self, lengths: Sequence[float], shape: StepShape, *, seed: int = 0, repeats: Repeats | None = None
     ) -> None:
-        """
-        Args:
-            lengths: Length of each item, in any unit.
-            shape: Items of a step, and this process's part of them.
-            seed: Seed of the order.
-            repeats: Whether batches come several times.
+        """Args:
+        lengths: Length of each item, in any unit.
+        shape: Items of a step, and this process's part of them.
+        seed: Seed of the order.
+        repeats: Whether batches come several times.
         """
         self.repeats = repeats or Repeats()
         self.lengths = torch.as_tensor(lengths, dtype=torch.float32)
@@ -125,13 +124,12 @@ class ResumableLoader(DataLoader[Any]):
         collate_fn: Callable[[Any], Any],
         workers: int = 0,
     ) -> None:
-        """
-        Args:
-            dataset: Items by index.
-            order: Their batches.
-            trainer: Lightning's trainer, which counts the batches.
-            collate_fn: Makes a batch of items.
-            workers: Processes that load batches.
+        """Args:
+        dataset: Items by index.
+        order: Their batches.
+        trainer: Lightning's trainer, which counts the batches.
+        collate_fn: Makes a batch of items.
+        workers: Processes that load batches.
         """
         super().__init__(
             dataset,

@@ -44,9 +44,9 @@ NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES}
 
 
 def write_text(path: Path | str, text: str) -> Path:
-    """Write a text file in UTF-8, with its line ends as they are.
+    r"""Write a text file in UTF-8, with its line ends as they are.
 
-    Half of a surrogate pair has no form in UTF-8. It becomes `\\ud800`, which is the same text in JSON.
+    Half of a surrogate pair has no form in UTF-8. It becomes `\ud800`, which is the same text in JSON.
 
     Args:
         path: The file; missing folders above it are made.

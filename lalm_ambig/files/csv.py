@@ -53,8 +53,7 @@ class Table:
     """
 
     def __init__(self, lines: Lines, *, source: str, multi_line: bool = False) -> None:
-        """
-        Args:
+        """Args:
             lines: The file's lines with their ends.
             source: Name of the file in errors.
             multi_line: True where a cell may hold line ends; else a row is one line.

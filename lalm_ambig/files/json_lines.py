@@ -129,9 +129,9 @@ def json_value(text: str, *, source: str = "", of_pairs: Callable[[Pairs], objec
 
 
 def write_rows(path: Path | str, rows: Iterable[Mapping[str, Any]]) -> Path:
-    """Write one JSON object per line in UTF-8, without holding all of them in memory.
+    r"""Write one JSON object per line in UTF-8, without holding all of them in memory.
 
-    The file is replaced once all rows are written, or stays as it was. Half of a surrogate pair becomes `\\ud800`.
+    The file is replaced once all rows are written, or stays as it was. Half of a surrogate pair becomes `\ud800`.
 
     Args:
         path: The file; missing folders above it are made.

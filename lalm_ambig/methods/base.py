@@ -41,7 +41,7 @@ class Method(lightning.LightningModule, ABC):
 
     strict_loading = False  # a checkpoint holds what is trained, not the base model
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the configuration's keys
         self,
         policy: Policy,
         *,

@@ -86,7 +86,7 @@ class ReferenceSums:
 class DPO(Method):
     """Preference of curated over sampled reasoning, plus the divergence and CE of the curated one."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the configuration's keys
         self,
         policy: Policy,
         *,
@@ -101,20 +101,19 @@ class DPO(Method):
         generation: Generation | None = None,
         share_prompt: Sharing = "auto",
     ) -> None:
-        """
-        Args:
-            policy: What is trained.
-            objective: β, and the weights of L_dist and CE.
-            negatives: How many responses are sampled, and which of them are rejected.
-            sampling: How responses are sampled.
-            reference: π_ref: the `base` model, as in the paper, or the policy at the `start`.
-            start: Folder of a finished run to start from; by default the base model.
-            reasoning: Reason before answering. Without, a logit readout has nothing to prefer, and it is refused.
-            readout: Whether a response's distribution is read from the class names' `logits` or `verbalised` as JSON.
-            optimiser: AdamW's settings; the paper's rate is 5e-6.
-            generation: How responses are written in validation and evaluation.
-            share_prompt: Compute the prompt once for both responses: `auto` where the checkpoint's self-check has
-                found that it can, true or an error, or false for the plain way.
+        """Args:
+        policy: What is trained.
+        objective: β, and the weights of L_dist and CE.
+        negatives: How many responses are sampled, and which of them are rejected.
+        sampling: How responses are sampled.
+        reference: π_ref: the `base` model, as in the paper, or the policy at the `start`.
+        start: Folder of a finished run to start from; by default the base model.
+        reasoning: Reason before answering. Without, a logit readout has nothing to prefer, and it is refused.
+        readout: Whether a response's distribution is read from the class names' `logits` or `verbalised` as JSON.
+        optimiser: AdamW's settings; the paper's rate is 5e-6.
+        generation: How responses are written in validation and evaluation.
+        share_prompt: Compute the prompt once for both responses: `auto` where the checkpoint's self-check has
+            found that it can, true or an error, or false for the plain way.
         """
         super().__init__(
             policy,

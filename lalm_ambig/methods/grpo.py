@@ -62,7 +62,7 @@ from lalm_ambig.rollouts.sampling import Sampling
 class GRPO(Method):
     """Groups of sampled responses, compared with each other by their rewards."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the configuration's keys
         self,
         policy: Policy,
         *,
@@ -79,22 +79,21 @@ class GRPO(Method):
         generation: Generation | None = None,
         share_prompt: Sharing = "auto",
     ) -> None:
-        """
-        Args:
-            policy: What is trained.
-            rewards: What responses earn. By default agreement, and 0.1 for the form (ambiguity-aware LALM, eq. 6).
-            objective: Clip, penalty and average of the loss.
-            grouping: Size of groups, scale of advantages, updates per batch.
-            curated: Put the curated response into every group (GRPOz). Every item then needs a rationale.
-            sampling: How responses are sampled.
-            reference: What the penalty is measured against: the `base` model or the policy at the `start`.
-            start: Folder of a finished run to start from; by default the base model.
-            reasoning: Reason before answering. Without, a logit readout has nothing to learn, and it is refused.
-            readout: Whether a response's distribution is read from the class names' `logits` or `verbalised` as JSON.
-            optimiser: AdamW's settings; the rate of ambiguity-aware LALM is 2e-5.
-            generation: How responses are written in validation and evaluation.
-            share_prompt: Compute each prompt once for its whole group: `auto` where the checkpoint's self-check has
-                found that it can, true or an error, or false for the plain way.
+        """Args:
+        policy: What is trained.
+        rewards: What responses earn. By default agreement, and 0.1 for the form (ambiguity-aware LALM, eq. 6).
+        objective: Clip, penalty and average of the loss.
+        grouping: Size of groups, scale of advantages, updates per batch.
+        curated: Put the curated response into every group (GRPOz). Every item then needs a rationale.
+        sampling: How responses are sampled.
+        reference: What the penalty is measured against: the `base` model or the policy at the `start`.
+        start: Folder of a finished run to start from; by default the base model.
+        reasoning: Reason before answering. Without, a logit readout has nothing to learn, and it is refused.
+        readout: Whether a response's distribution is read from the class names' `logits` or `verbalised` as JSON.
+        optimiser: AdamW's settings; the rate of ambiguity-aware LALM is 2e-5.
+        generation: How responses are written in validation and evaluation.
+        share_prompt: Compute each prompt once for its whole group: `auto` where the checkpoint's self-check has
+            found that it can, true or an error, or false for the plain way.
         """
         super().__init__(
             policy,

@@ -25,9 +25,8 @@ class Reference:
     """The policy that preferences and penalties are measured against."""
 
     def __init__(self, kind: ReferenceKind) -> None:
-        """
-        Args:
-            kind: See `ReferenceKind`.
+        """Args:
+        kind: See `ReferenceKind`.
         """
         self.kind = kind
         self.start_weights: dict[str, Tensor] = {}

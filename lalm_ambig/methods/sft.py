@@ -15,7 +15,7 @@ from lalm_ambig.rollouts.passages import curated_spans, score_spans
 class SFT(Method):
     """CE on the curated response, plus the divergence of the distribution that is read after its reasoning."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the configuration's keys
         self,
         policy: Policy,
         *,
@@ -27,17 +27,16 @@ class SFT(Method):
         share_prompt: Sharing = "auto",
         start: Path | None = None,
     ) -> None:
-        """
-        Args:
-            policy: What is trained.
-            objective: Weights of the loss's two terms.
-            reasoning: Train on the curated chain of thought; false asks for the answer at once.
-            readout: Whether a response's distribution is read from the class names' `logits` or `verbalised` as JSON.
-            optimiser: AdamW's settings.
-            generation: How responses are written in validation and evaluation.
-            share_prompt: Compute in rows without padding, and what several texts share once: `auto` where the
-                checkpoint's self-check has found that it can, true or an error, or false for the plain way.
-            start: Folder of a finished run to start from; by default the base model.
+        """Args:
+        policy: What is trained.
+        objective: Weights of the loss's two terms.
+        reasoning: Train on the curated chain of thought; false asks for the answer at once.
+        readout: Whether a response's distribution is read from the class names' `logits` or `verbalised` as JSON.
+        optimiser: AdamW's settings.
+        generation: How responses are written in validation and evaluation.
+        share_prompt: Compute in rows without padding, and what several texts share once: `auto` where the
+            checkpoint's self-check has found that it can, true or an error, or false for the plain way.
+        start: Folder of a finished run to start from; by default the base model.
         """
         super().__init__(
             policy,

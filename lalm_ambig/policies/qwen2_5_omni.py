@@ -30,7 +30,7 @@ class Qwen2_5Omni(AudioModel):
     model_class = Qwen2_5OmniThinkerForConditionalGeneration
     downloads_gb: Mapping[str, float] = {"Qwen/Qwen2.5-Omni-7B": 22.0}  # the talker, too, which is not read
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the configuration's keys
         self,
         path: str = "Qwen/Qwen2.5-Omni-7B",
         *,
@@ -41,17 +41,16 @@ class Qwen2_5Omni(AudioModel):
         date: str = TODAY,
         system: str | None = None,
     ) -> None:
-        """
-        Args:
-            path: Hub id or folder of the checkpoint (safetensors).
-            adapter: What is trained. `full` (SHALA-LLM) trains the language model and the audio encoder, never the
-                vision encoder, which is not used here.
-            dtype: Type of the base weights; `auto` takes the checkpoint's.
-            attention: transformers' attention implementation.
-            template_arguments: Further arguments of the chat template, such as {enable_thinking: false}.
-            date: Today's date (YYYY-MM-DD), for a chat template that asks for it. It is fixed, so that a run gives
-                the same numbers on any day, and is saved with the run's settings.
-            system: Text of the system turn; by default the chat template's own.
+        """Args:
+        path: Hub id or folder of the checkpoint (safetensors).
+        adapter: What is trained. `full` (SHALA-LLM) trains the language model and the audio encoder, never the
+            vision encoder, which is not used here.
+        dtype: Type of the base weights; `auto` takes the checkpoint's.
+        attention: transformers' attention implementation.
+        template_arguments: Further arguments of the chat template, such as {enable_thinking: false}.
+        date: Today's date (YYYY-MM-DD), for a chat template that asks for it. It is fixed, so that a run gives
+            the same numbers on any day, and is saved with the run's settings.
+        system: Text of the system turn; by default the chat template's own.
         """
         super().__init__(path, adapter=adapter or Adapter(), dtype=dtype, attention=attention)
         self.chat_settings = ChatSettings(template_arguments or {}, date, system)

@@ -34,7 +34,7 @@ class Qwen2Audio(AudioModel):
     downloads_gb: Mapping[str, float] = {"Qwen/Qwen2-Audio-7B-Instruct": 17.0, "Qwen/Qwen2-Audio-7B": 17.0}
     tail_frames = 4  # the two convolutions look two frames past their last output
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the configuration's keys
         self,
         path: str = "Qwen/Qwen2-Audio-7B-Instruct",
         *,
@@ -47,20 +47,19 @@ class Qwen2Audio(AudioModel):
         system: str | None = None,
         tags: Tags | None = None,
     ) -> None:
-        """
-        Args:
-            path: Hub id or folder of the checkpoint (safetensors).
-            adapter: What is trained; by default the LoRA of the ambiguity-aware LALM.
-            dtype: Type of the base weights; `auto` takes the checkpoint's.
-            attention: transformers' attention implementation.
-            standardise_audio: Train a fresh projector on features with mean 0 and deviation 1 over the training
-                clips, at the scale of the token embeddings. Only for a checkpoint whose projector is untrained, for
-                its weights are replaced. Saved adapters contain the standardisation and load anywhere.
-            template_arguments: Further arguments of the chat template, such as {enable_thinking: false}.
-            date: Today's date (YYYY-MM-DD), for a chat template that asks for it. It is fixed, so that a run gives
-                the same numbers on any day, and is saved with the run's settings.
-            system: Text of the system turn; by default the chat template's own.
-            tags: The tags around reasoning and answer, for a checkpoint that was trained with others.
+        """Args:
+        path: Hub id or folder of the checkpoint (safetensors).
+        adapter: What is trained; by default the LoRA of the ambiguity-aware LALM.
+        dtype: Type of the base weights; `auto` takes the checkpoint's.
+        attention: transformers' attention implementation.
+        standardise_audio: Train a fresh projector on features with mean 0 and deviation 1 over the training
+            clips, at the scale of the token embeddings. Only for a checkpoint whose projector is untrained, for
+            its weights are replaced. Saved adapters contain the standardisation and load anywhere.
+        template_arguments: Further arguments of the chat template, such as {enable_thinking: false}.
+        date: Today's date (YYYY-MM-DD), for a chat template that asks for it. It is fixed, so that a run gives
+            the same numbers on any day, and is saved with the run's settings.
+        system: Text of the system turn; by default the chat template's own.
+        tags: The tags around reasoning and answer, for a checkpoint that was trained with others.
         """
         super().__init__(path, adapter=adapter or Adapter(), dtype=dtype, attention=attention)
         self.standardise_audio = standardise_audio

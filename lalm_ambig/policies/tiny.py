@@ -61,11 +61,10 @@ class Tiny(Qwen2Audio):
     def __init__(
         self, *, adapter: Adapter | None = None, seed: int = 0, standardise_audio: bool = False
     ) -> None:
-        """
-        Args:
-            adapter: What is trained.
-            seed: Seed of the random weights.
-            standardise_audio: As for `Qwen2Audio`.
+        """Args:
+        adapter: What is trained.
+        seed: Seed of the random weights.
+        standardise_audio: As for `Qwen2Audio`.
         """
         super().__init__("tiny", adapter=adapter, dtype="float32", standardise_audio=standardise_audio)
         self.seed = seed

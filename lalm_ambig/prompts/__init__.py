@@ -88,9 +88,9 @@ def gloss_lines(classes: Sequence[str], glosses: Mapping[str, str]) -> str:
 
 
 def fill_classes(template: str, classes: Sequence[str], glosses: Mapping[str, str]) -> str:
-    """Fill {classes} and {glosses} in.
+    r"""Fill {classes} and {glosses} in.
 
-    >>> fill_classes("One of {classes}.\\n{glosses}", ["fear", "neutral"], {"fear": "afraid"})
+    >>> fill_classes("One of {classes}.\n{glosses}", ["fear", "neutral"], {"fear": "afraid"})
     'One of fear, neutral.\\n- fear: afraid\\n- neutral'
     """
     with_glosses = template.replace("{glosses}", gloss_lines(classes, glosses))

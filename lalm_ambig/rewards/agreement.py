@@ -23,11 +23,10 @@ class Agreement(Reward):
     """
 
     def __init__(self, *, weight: float = 1.0, kl_cap: float = 5.0) -> None:
-        """
-        Args:
-            weight: Factor in the sum of all rewards.
-            kl_cap: Verbalised readout: the largest divergence that counts, in nats, and that of a response which could
-                not be read. The logit readout has no cap.
+        """Args:
+        weight: Factor in the sum of all rewards.
+        kl_cap: Verbalised readout: the largest divergence that counts, in nats, and that of a response which could
+            not be read. The logit readout has no cap.
         """
         super().__init__(weight=weight)
         if not 0 < kl_cap < float("inf"):

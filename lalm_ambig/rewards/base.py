@@ -17,9 +17,8 @@ class Reward(ABC):
     """Factor in the sum of all rewards, at least 0."""
 
     def __init__(self, *, weight: float) -> None:
-        """
-        Args:
-            weight: Factor in the sum of all rewards, at least 0.
+        """Args:
+        weight: Factor in the sum of all rewards, at least 0.
         """
         if not 0 <= weight < float("inf"):
             raise InputError(f"weight must be at least 0, got {weight}", where="model.rewards")

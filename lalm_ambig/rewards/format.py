@@ -21,9 +21,8 @@ class Format(Reward):
     minimum = 0.0
 
     def __init__(self, *, weight: float = 0.1) -> None:
-        """
-        Args:
-            weight: λ3 of ambiguity-aware LALM, eq. 6.
+        """Args:
+        weight: λ3 of ambiguity-aware LALM, eq. 6.
         """
         super().__init__(weight=weight)
 

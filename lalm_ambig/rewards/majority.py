@@ -23,9 +23,8 @@ class MajorityLabel(Reward):
     minimum = 0.0
 
     def __init__(self, *, weight: float = 1.0) -> None:
-        """
-        Args:
-            weight: Factor in the sum of all rewards.
+        """Args:
+        weight: Factor in the sum of all rewards.
         """
         super().__init__(weight=weight)
 

@@ -27,10 +27,9 @@ class Shala(Reward):
     minimum = 0.0
 
     def __init__(self, *, weight: float = 1.0, ambiguity: bool = True) -> None:
-        """
-        Args:
-            weight: Factor in the sum of all rewards.
-            ambiguity: Weigh items by their normalised entropy; false takes 1 for it ("w/o Ambi-En" of SHALA-LLM).
+        """Args:
+        weight: Factor in the sum of all rewards.
+        ambiguity: Weigh items by their normalised entropy; false takes 1 for it ("w/o Ambi-En" of SHALA-LLM).
         """
         super().__init__(weight=weight)
         self.ambiguity = ambiguity

@@ -21,7 +21,7 @@ class Samples(Callback):
         self.count, self.console = count, console
         self.rows: list[dict[str, Any]] = []
 
-    def on_validation_batch_end(
+    def on_validation_batch_end(  # noqa: PLR0913  # Lightning's own form
         self,
         trainer: Any,
         pl_module: Any,

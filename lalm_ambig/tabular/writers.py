@@ -88,7 +88,7 @@ def _pipes(cells: Iterable[str]) -> str:
 
 
 def latex(table: ResultTable) -> str:
-    """A `table` with booktabs rules, ready for `\\input` in a document that loads `NEEDED`."""
+    r"""A `table` with booktabs rules, ready for `\input` in a document that loads `NEEDED`."""
     notes = table.footnotes()
     body = []
     for number, row in enumerate(table.rows):

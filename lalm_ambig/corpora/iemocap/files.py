@@ -47,6 +47,7 @@ class Dialogue:
 
 
 def session_folder(root: Path, session: int) -> Path:
+    """The folder of a session, as distributed."""
     return root / f"Session{session}"
 
 

@@ -71,7 +71,7 @@ class JsonLines(Corpus):
     ids_are_global = False
     how_to_obtain = "The root of this corpus is a file of JSON Lines, one row an item."
 
-    def __init__(  # no field: `categories` is a property of every corpus
+    def __init__(  # noqa: PLR0913  # no field: `categories` is a property of every corpus
         self,
         root: Path,
         *,

@@ -111,10 +111,9 @@ class _Before:
     """The ids and names of the rows so far, against which the next row is checked."""
 
     def __init__(self, names_of_forms: dict[str, str], *, closed: bool) -> None:
-        """
-        Args:
-            names_of_forms: Normal form → name of the class.
-            closed: True where no other class is allowed.
+        """Args:
+        names_of_forms: Normal form → name of the class.
+        closed: True where no other class is allowed.
         """
         self.names_of_forms, self.closed = names_of_forms, closed
         self.lines_of_ids: dict[str, tuple[str, bool]] = {}

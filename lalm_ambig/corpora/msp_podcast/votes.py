@@ -85,6 +85,11 @@ def rater_vote(text: str) -> tuple[str, str]:
 
 
 def check_vote(worker: str, primary: str) -> tuple[str, str]:
+    """Worker and primary emotion without blanks around them.
+
+    Raises:
+        InputError: One of the two is missing.
+    """
     worker, primary = worker.strip(), primary.strip()
     if is_missing(worker):
         raise InputError(f"primary emotion {short_repr(primary)} has no worker")

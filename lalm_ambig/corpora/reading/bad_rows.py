@@ -57,9 +57,8 @@ class BadRows:
     """The malformed rows of one reading of a corpus."""
 
     def __init__(self, *, skip: bool) -> None:
-        """
-        Args:
-            skip: Leave bad rows out. If False, the first one is an error.
+        """Args:
+        skip: Leave bad rows out. If False, the first one is an error.
         """
         self.skip = skip
         self.lines: list[str] = []

@@ -22,10 +22,9 @@ class Enclosure:
     """
 
     def __init__(self, folder: Path | str, *, allow_outside: bool = False) -> None:
-        """
-        Args:
-            folder: Folder of the corpus.
-            allow_outside: Accept every path.
+        """Args:
+        folder: Folder of the corpus.
+        allow_outside: Accept every path.
         """
         self.folder = str(folder)
         self.allow_outside = allow_outside

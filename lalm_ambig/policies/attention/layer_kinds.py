@@ -109,6 +109,7 @@ def moved_to_experts(model: Any, leaf: str) -> bool:
 
 
 def is_router(decoder: nn.Module, name: str, counts: set[int]) -> bool:
+    """Whether a layer chooses experts: by a name on its path, or a gate as wide as a mixture has experts."""
     parts = name.split(".")
     modules = [decoder.get_submodule(".".join(parts[: n + 1])) for n in range(2, len(parts))]
     words = [*parts[2:], *(type(module).__name__ for module in modules)]

@@ -51,7 +51,7 @@ class LogitTransform:
         return scaled if self.cap is None else self.cap * torch.tanh(scaled / self.cap)
 
     def slope(self, logits: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
-        """d logit / d product, from the logits."""
+        """D logit / d product, from the logits."""
         if self.cap is None:
             return torch.full_like(logits, self.scale)
         return self.scale * (1 - (logits / self.cap).square())
@@ -89,9 +89,8 @@ class NativeForward:
     """A model's own forward without its head."""
 
     def __init__(self, model: Any) -> None:
-        """
-        Args:
-            model: A causal language model of transformers.
+        """Args:
+        model: A causal language model of transformers.
         """
         self.model = model
         parameters = inspect.signature(model.forward).parameters
@@ -198,7 +197,7 @@ def _candidates(values: Tensor, logits: Tensor) -> Iterator[LogitTransform]:
 
 
 def _cap(product: float, logit: float) -> float:
-    """c such that c · tanh(product / c) = logit, by bisection; the logit itself if a large product saturates."""
+    """C such that c · tanh(product / c) = logit, by bisection; the logit itself if a large product saturates."""
     low, high = abs(logit), 1e6
     for _ in range(200):
         middle = (low + high) / 2

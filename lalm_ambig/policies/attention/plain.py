@@ -78,10 +78,9 @@ class PlainDecoding:
     """Texts that are continued token by token from the model's own cache."""
 
     def __init__(self, policy: SupportsPasses, texts: Sequence[Segment]) -> None:
-        """
-        Args:
-            policy: A loaded policy.
-            texts: The beginning of each row.
+        """Args:
+        policy: A loaded policy.
+        texts: The beginning of each row.
         """
         self.policy, self.texts = policy, list(texts)
         self.caches = policy.abilities.decoding != "never"

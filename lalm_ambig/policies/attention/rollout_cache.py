@@ -19,11 +19,10 @@ class RolloutCache(AttentionLayout):
     def __init__(
         self, packed: Sequence[tuple[Tensor, Tensor]], paths: Sequence[Sequence[slice]], *, group_size: int
     ) -> None:
-        """
-        Args:
-            packed: Keys and values of each layer [1, head, token, channel], with all prompts in one row.
-            paths: Slices of each prompt's tokens in that row; a common beginning is in every path.
-            group_size: Responses per prompt, K.
+        """Args:
+        packed: Keys and values of each layer [1, head, token, channel], with all prompts in one row.
+        paths: Slices of each prompt's tokens in that row; a common beginning is in every path.
+        group_size: Responses per prompt, K.
         """
         super().__init__()
         self.group_size = group_size

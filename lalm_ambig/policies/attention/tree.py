@@ -133,11 +133,10 @@ class TreeLayout(AttentionLayout):
     """The positions of the segments in one packed row, and what each of them sees."""
 
     def __init__(self, lengths: Sequence[int], parents: Sequence[int | None], *, keep: bool = False) -> None:
-        """
-        Args:
-            lengths: Tokens of each segment.
-            parents: Index of each segment's parent, which comes before it.
-            keep: Store every layer's keys and values in `key_values`, to decode from them.
+        """Args:
+        lengths: Tokens of each segment.
+        parents: Index of each segment's parent, which comes before it.
+        keep: Store every layer's keys and values in `key_values`, to decode from them.
         """
         super().__init__()
         ends = torch.tensor(lengths).cumsum(0).tolist()
@@ -239,7 +238,7 @@ def _dispatching(chosen: str) -> Callable[..., tuple[Tensor, Tensor | None]]:
     """An attention function in transformers' form: the layout's if one is given, else the chosen one."""
     otherwise: Callable[..., tuple[Tensor, Tensor | None]] = ALL_ATTENTION_FUNCTIONS[chosen]
 
-    def dispatch(
+    def dispatch(  # noqa: PLR0913  # transformers' own form
         module: Any,
         query: Float[Tensor, "row head new width"],
         key: Float[Tensor, "row key_head token width"],

@@ -44,8 +44,7 @@ class Chat:
         *,
         hears: bool = False,
     ) -> None:
-        """
-        Args:
+        """Args:
             tokenizer: The checkpoint's tokenizer, with its chat template.
             source: The checkpoint's path, for messages.
             settings: Arguments of the template beside the turns.

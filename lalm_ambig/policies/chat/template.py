@@ -63,8 +63,7 @@ class Template:
     """A tokenizer's chat template, which makes one text of turns."""
 
     def __init__(self, tokenizer: Any, source: str, settings: ChatSettings) -> None:
-        """
-        Args:
+        """Args:
             tokenizer: The checkpoint's tokenizer.
             source: The checkpoint's path, for messages.
             settings: Arguments beside the turns.

@@ -143,6 +143,7 @@ def relative_difference(pairs: StatePairs, *, quantile: float = 1.0) -> float:
 
 
 def agreement(name: str, pairs: StatePairs) -> Finding:
+    """Whether two ways of computing states agree up to rounding."""
     dtype = pairs[0][1].dtype
     allowed, worst = AGREES[dtype], relative_difference(pairs, quantile=WORST[dtype])
     return Finding(
@@ -151,6 +152,7 @@ def agreement(name: str, pairs: StatePairs) -> Finding:
 
 
 def invariance(name: str, pairs: StatePairs) -> Finding:
+    """Whether states stay as they are where another text in the row is exchanged."""
     dtype = pairs[0][1].dtype
     allowed = ULPS[dtype] * torch.finfo(dtype).eps
     worst = relative_difference([(after, before) for before, after in pairs])

@@ -201,7 +201,7 @@ def _called(decoder: Any, linear: dict[str, nn.Module]) -> set[str]:
 
 
 def _pattern(names: Sequence[str], others: Sequence[str]) -> str:
-    """A pattern of the names, with layer numbers as `\\d+` unless that would match one of the others."""
+    r"""A pattern of the names, with layer numbers as `\d+` unless that would match one of the others."""
     general = {re.sub(r"(?<=\.)\d+(?=\.)", "#", name) for name in names}
     groups: dict[str, list[str]] = {}
     for name in sorted(general):

@@ -64,7 +64,7 @@ def _pairs(filled: Samples) -> list[RankTest]:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p values adjusted by Holm's step-down method, in the given order, in [0, 1].
+    """P values adjusted by Holm's step-down method, in the given order, in [0, 1].
 
     The k-th smallest of m is multiplied by m − k + 1. It is at least the adjusted value of a smaller one.
 

@@ -40,10 +40,9 @@ class SavedState(Callback):
     """Saves a state to resume from: every so many optimiser steps, and when a signal asks the run to end."""
 
     def __init__(self, run: RunFolder, every: int) -> None:
-        """
-        Args:
-            run: The run, in whose folder states are saved.
-            every: Optimiser steps between two states.
+        """Args:
+        run: The run, in whose folder states are saved.
+        every: Optimiser steps between two states.
         """
         self.run, self.every = run, every
         self.saved_at = 0

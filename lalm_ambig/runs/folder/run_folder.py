@@ -88,7 +88,7 @@ class RunFolder:
         return self.path / "results.md"
 
     def evaluation(self, name: str) -> Path:
-        """Return the folder of a row's predictions and metrics: `prior`, `base`, `trained`, …"""
+        """Return the folder of a row's predictions and metrics: `prior`, `base`, `trained` and so on."""
         return self.path / "evaluation" / name
 
     def state(self) -> State:
