@@ -80,6 +80,11 @@ class LengthBuckets(Sampler[list[int]]):
         self.skip = 0
         self.sampler = self  # where Lightning looks for `set_epoch`
 
+    @property
+    def batch_size(self) -> int:
+        """Items of one process in a pass: DeepSpeed's strategy asks the sampler for it."""
+        return self.shape.batch_size
+
     def set_epoch(self, epoch: int) -> None:
         """Let the next iteration have that epoch's order."""
         self.epoch = epoch

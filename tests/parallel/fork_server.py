@@ -35,7 +35,7 @@ from lalm_ambig.runs.checkpoints import files as checkpoint_files
 PLACES: dict[str, tuple[Any, str]] = {
     "step": (Method, "training_step"),
     "validation": (Method, "validation_step"),
-    "rollout": (generate._Loop, "take"),
+    "rollout": (generate._Loop, "append"),
     "writing": (checkpoint_files, "_is_whole_file"),
     "logging": (logs, "TensorBoardLogger"),
     "corpus": (DataModule, "setup"),
