@@ -1,4 +1,4 @@
-"""The base of all rewards. To add one, write `rewards/NAME.py` with one subclass and name its class path in YAML."""
+"""The base of all rewards. To add one, write `rewards/NAME.py` with one subclass; `rewards: [NAME]` finds it."""
 
 from abc import ABC, abstractmethod
 
@@ -16,7 +16,7 @@ class Reward(ABC):
     weight: float
     """Factor in the sum of all rewards, at least 0."""
 
-    def __init__(self, *, weight: float) -> None:
+    def __init__(self, *, weight: float = 1.0) -> None:
         """Args:
         weight: Factor in the sum of all rewards, at least 0.
         """
