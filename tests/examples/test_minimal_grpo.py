@@ -25,6 +25,7 @@ def example(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_it_prints_the_numbers_that_fit_logs(
     example: ModuleType, demo_root: Path, cache_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
