@@ -35,7 +35,19 @@ class Accuracy(ItemMean):
         return with_count(torch.zeros_like(label_dist[:, 0]))
 
 
-class F1Macro(DistributionMetric):
+class LabelCounts(DistributionMetric):
+    """A metric of each class's right predictions, predictions and targets."""
+
+    def statistics(
+        self, label_dist: Float[Tensor, "item category"], predicted_dist: Float[Tensor, "item category"]
+    ) -> Float[Tensor, "item statistic"]:
+        return label_counts(label_dist, predicted_dist)
+
+    def unanswered(self, label_dist: Float[Tensor, "item category"]) -> Float[Tensor, "item statistic"]:
+        return missed_counts(label_dist)
+
+
+class F1Macro(LabelCounts):
     """Unweighted mean of the classes' F1, in [0, 1]: SHALA-LLM, appendix E.
 
     The mean is over classes that are the target or the prediction of some item, as in scikit-learn. A class of the
@@ -52,20 +64,12 @@ class F1Macro(DistributionMetric):
     higher_is_better = True
     bounds = (0.0, 1.0)
 
-    def statistics(
-        self, label_dist: Float[Tensor, "item category"], predicted_dist: Float[Tensor, "item category"]
-    ) -> Float[Tensor, "item statistic"]:
-        return label_counts(label_dist, predicted_dist)
-
-    def unanswered(self, label_dist: Float[Tensor, "item category"]) -> Float[Tensor, "item statistic"]:
-        return missed_counts(label_dist)
-
     def reduce(self, sums: Float[Tensor, "*batch statistic"]) -> Float[Tensor, "*batch"]:
         f1, seen, _ = class_f1(sums)
         return f1.sum(-1) / (seen > 0).sum(-1)
 
 
-class F1Weighted(DistributionMetric):
+class F1Weighted(LabelCounts):
     """Mean of the classes' F1, in [0, 1], weighted by the items per majority label: SHALA-LLM, appendix E.
 
     >>> metric = F1Weighted(2)
@@ -78,14 +82,6 @@ class F1Weighted(DistributionMetric):
     label = "F1 (weighted) ↑"
     higher_is_better = True
     bounds = (0.0, 1.0)
-
-    def statistics(
-        self, label_dist: Float[Tensor, "item category"], predicted_dist: Float[Tensor, "item category"]
-    ) -> Float[Tensor, "item statistic"]:
-        return label_counts(label_dist, predicted_dist)
-
-    def unanswered(self, label_dist: Float[Tensor, "item category"]) -> Float[Tensor, "item statistic"]:
-        return missed_counts(label_dist)
 
     def reduce(self, sums: Float[Tensor, "*batch statistic"]) -> Float[Tensor, "*batch"]:
         f1, _, target = class_f1(sums)

@@ -13,8 +13,8 @@ from torch import Tensor
 from lalm_ambig.core.distributions import majority
 from lalm_ambig.evaluation.bootstrap import Interval, intervals
 from lalm_ambig.evaluation.breakdowns import ScoredItems
-from lalm_ambig.metrics.base import Answers, DistributionMetric
-from lalm_ambig.metrics.labels import class_f1, label_counts, missed_counts
+from lalm_ambig.metrics.base import Answers
+from lalm_ambig.metrics.labels import LabelCounts, class_f1
 from lalm_ambig.reporting.drawing.canvas import (
     COLOURS,
     HATCHES,
@@ -38,7 +38,7 @@ CAPTION = (
 )
 
 
-class ClassF1(DistributionMetric):
+class ClassF1(LabelCounts):
     """F1 of one class against the rest, in [0, 1], on the largest class."""
 
     name = "f1_class"
@@ -49,14 +49,6 @@ class ClassF1(DistributionMetric):
     def __init__(self, n_categories: int, *, category: int) -> None:
         super().__init__(n_categories)
         self.category = category
-
-    def statistics(
-        self, label_dist: Float[Tensor, "item category"], predicted_dist: Float[Tensor, "item category"]
-    ) -> Float[Tensor, "item statistic"]:
-        return label_counts(label_dist, predicted_dist)
-
-    def unanswered(self, label_dist: Float[Tensor, "item category"]) -> Float[Tensor, "item statistic"]:
-        return missed_counts(label_dist)
 
     def reduce(self, sums: Float[Tensor, "*batch statistic"]) -> Float[Tensor, "*batch"]:
         return class_f1(sums)[0][..., self.category]
