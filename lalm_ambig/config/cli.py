@@ -171,7 +171,7 @@ def parse(arguments: Sequence[str], **cli_settings: Any) -> Cli:
     words = renamed_options(arguments)
     files, allow_any = read_ahead(words)
     check_names(words, files)
-    stacked = [*default_files(files), *words]
+    stacked = [*default_files(files, words), *words]
     try:
         with Trust(words, files, allow_any=allow_any)():
             return Cli(

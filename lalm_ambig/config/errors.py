@@ -32,6 +32,9 @@ UNKNOWN_KEYS = re.compile(r"unrecognized arguments: (.*)")
 UNKNOWN_OPTION = re.compile(r"option '([^']+)' is not accepted")
 MISSING = re.compile(r"the following arguments are required: (.*)")
 REQUIREMENT = re.compile(r"Requirement '([\w.-]+)([^']*)' not met")
+NO_LIST = re.compile(r"[Ee]xpected a path but (\S+) either not accessible")
+LISTS = ("model.rewards",)
+"""Keys of a list of classes, for which the parser takes a single name for a path."""
 NO_VALUE = re.compile(r"argument --(\S+): expected one argument")
 KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "list": "a list"}
 EXTRAS = {"wandb": "'lalm_ambig[wandb]'"}
@@ -74,6 +77,8 @@ def _explained(phrases: Sequence[str], key: str, class_path: str) -> str | None:
             package = EXTRAS.get(match[1], f"'{match[1]}{match[2]}'")
             needs = f"{_short(class_path)} needs {match[1]}{match[2]}, which is not installed."
             return f"{needs} Run: pip install {package}"
+        if (match := NO_LIST.search(words)) and key in LISTS:
+            return f"{key}: expected a list, got {match[1]}: write [{match[1]}]"
         if match := NO_VALUE.fullmatch(words):
             return f"{match[1]}: no value is given."
     unknown = [match[1] for words in phrases if (match := UNKNOWN_CLASS.search(words))]

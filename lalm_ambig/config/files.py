@@ -11,6 +11,8 @@ from lalm_ambig.files.yaml import read_yaml
 
 KINDS = {"policy": "policy", "data": "data", "model": "method"}
 """The keys that a run needs, and the folder of the files that set each."""
+CLASS_OPTIONS = {"policy": "--policy", "data": "--data.corpus", "model": "--model"}
+"""The option that names each kind's class."""
 DEFAULT = "preset/demo.yaml"
 ALLOW_FLAG = "--allow-any-class"
 
@@ -62,10 +64,20 @@ def _check_file(value: str) -> None:
         raise InputError(f"{what}: {value}", where="--config", remedy=remedy)
 
 
-def default_files(files: Sequence[Path]) -> list[str]:
-    """`base.yaml`, and the embedded default where no file at all is given."""
+def default_files(files: Sequence[Path], words: Sequence[str] = ()) -> list[str]:
+    """`base.yaml`, and the embedded default where no file at all is given.
+
+    Args:
+        files: Files that the command line names.
+        words: The command line: an option that names the class of a kind stands for its file.
+
+    Raises:
+        InputError: Neither a file nor an option sets a kind.
+    """
     contents = [_yaml(path) for path in files]
-    missing = [key for key in KINDS if not any(key in content for content in contents)]
+    options = {word.partition("=")[0] for word in words}
+    unset = (key for key in KINDS if not any(key in content for content in contents))
+    missing = [key for key in unset if CLASS_OPTIONS[key] not in options]
     if files and missing:
         folder = KINDS[missing[0]]
         known = ", ".join(sorted(p.stem for p in (config_folder() / folder).glob("*.yaml")))

@@ -1,9 +1,12 @@
 """The one table of renamed keys: files, options and older run folders are read under the old names, with a notice."""
 
+import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
+
+import yaml
 
 from lalm_ambig.core import distributed
 from lalm_ambig.core.errors import InputError
@@ -48,7 +51,11 @@ def renamed_document(content: Any) -> Any:
 
 def renamed_options(words: Sequence[str]) -> list[str]:
     """Words of a command line with old option names replaced by the present ones."""
-    return [_renamed_option(word) for word in words]
+    options = [word.partition("=")[0] for word in words]
+    return [
+        _renamed_value(option, _renamed_option(word))
+        for option, word in zip(["", *options], words, strict=False)
+    ]
 
 
 def _renamed_option(word: str) -> str:
@@ -58,6 +65,32 @@ def _renamed_option(word: str) -> str:
             _notice(_short(old), _short(new))
             return f"--{_short(new)}{equals}{value}"
     return word
+
+
+def _renamed_value(option: str, word: str) -> str:
+    """A word with old keys in its mapping replaced: `--model.grouping={"size": 4}`, or the value after its option."""
+    name, equals, value = word.partition("=") if word.startswith("--") else (option, "", word)
+    if not value.lstrip().startswith("{"):
+        return word
+    for old, new in RENAMED.items():
+        for key in (old, _short(old)):
+            if key.startswith(f"{name.removeprefix('--')}."):
+                path = key.removeprefix(f"{name.removeprefix('--')}.").split(".")
+                content = _mapping(value)
+                moved = _moved(content, path, new.rpartition(".")[2])
+                if moved is not content:
+                    _notice(_short(old), _short(new))
+                    value = json.dumps(moved)
+    return f"{name}={value}" if equals else value
+
+
+def _mapping(text: str) -> Mapping[Any, Any]:
+    """A mapping in YAML's words; an empty one for any other text, which the parser refuses."""
+    try:
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError):
+        return {}
+    return content if isinstance(content, Mapping) else {}
 
 
 def _spellings(key: str) -> Iterator[list[str]]:

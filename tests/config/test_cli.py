@@ -84,6 +84,19 @@ def test_every_shipped_file_parses_and_is_what_it_says(path: Path) -> None:
     assert covers(resolved["trainer"], content.get("trainer", {}))
 
 
+def test_an_option_that_names_a_class_stands_for_its_file() -> None:
+    cli = parse([*configs(POLICY), "--data.corpus", "demo", "--model=grpo"])
+    resolved = yaml.safe_load(cli.resolved())
+    assert resolved["model"]["class_path"].endswith("GRPO")
+    assert resolved["data"]["corpus"]["class_path"].endswith("Demo")
+
+
+def test_one_reward_without_brackets_says_how_a_list_is_written() -> None:
+    words = [*configs(POLICY, DATA), "--model", "GRPO", "--model.rewards", "shala"]
+    with pytest.raises(InputError, match=r"model.rewards: expected a list, got shala: write \[shala\]"):
+        parse(words)
+
+
 def test_the_defaults_are_the_tiny_model_on_the_demo() -> None:
     cli = parse([])
     assert cli.model.policy.description.startswith("tiny")

@@ -59,3 +59,20 @@ def test_other_documents_are_left_as_they_are() -> None:
     document = {"grouping": {"size": 3}, "data": {"size": 4}, 1: 2}
     assert renamed.renamed_document(document) == {**document, "grouping": {"group_size": 3}}
     assert renamed.renamed_document(["size"]) == ["size"]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--model.grouping", '{"size": 4}'], ["--model.grouping", '{"group_size": 4}']),
+        (["--model.grouping={size: 4, updates: 2}"], ['--model.grouping={"group_size": 4, "updates": 2}']),
+        (
+            ["--model.init_args.negatives", "{rollouts: 2}"],
+            ["--model.init_args.negatives", '{"group_size": 2}'],
+        ),
+        (["--model", "{grouping: {size: 4}}"], ["--model", '{"grouping": {"group_size": 4}}']),
+        (["--data.corpus", "{size: 4}", "--x={"], ["--data.corpus", "{size: 4}", "--x={"]),
+    ],
+)
+def test_an_old_key_in_an_options_mapping_is_read(words: list[str], expected: list[str]) -> None:
+    assert renamed.renamed_options(words) == expected
