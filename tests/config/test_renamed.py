@@ -8,6 +8,7 @@ import yaml
 from lalm_ambig.config import renamed
 from lalm_ambig.config.cli import parse
 from lalm_ambig.config.files import config_folder
+from lalm_ambig.config.identity import identity_of
 from lalm_ambig.core.errors import InputError
 
 PRESET = f"--config={config_folder() / 'preset/demo_grpo.yaml'}"
@@ -76,3 +77,12 @@ def test_other_documents_are_left_as_they_are() -> None:
 )
 def test_an_old_key_in_an_options_mapping_is_read(words: list[str], expected: list[str]) -> None:
     assert renamed.renamed_options(words) == expected
+
+
+def test_a_renamed_key_counts_for_a_run_as_it_did_before() -> None:
+    """Identities that older versions have written down were made of the first names."""
+
+    def identity(key: str) -> str:
+        return identity_of({"model": {"init_args": {"grouping": {key: 4}}}})
+
+    assert identity("group_size") == identity("size") != identity("updates")
