@@ -1,4 +1,4 @@
-"""Box plots of items by ambiguity, methods side by side, with rank tests: SHALA-LLM, Figures 2, 4 and 5."""
+"""Box plots of items by ambiguity, methods side by side, with rank tests (SHALA-LLM, Figures 2, 4 and 5)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,44 +26,64 @@ from lalm_ambig.tabular.model import Cell, Column, ResultTable, TableRow
 
 LABEL_METRICS = ("accuracy", "f1_macro")
 SPREAD = 0.8
-"""Share of the distance between levels that their boxes fill."""
+"""Width of all boxes of a level, as a share of the distance between levels."""
 SPEAKERS = (
     "Items of one speaker are not independent, and these tests take them as if they were: p is too small. "
 )
 Kinds = Callable[[Float[Tensor, "item category"]], tuple[Int[Tensor, " item"], tuple[str, ...]]]
+"""Votes → the index of each item's level, and the names of the levels."""
 
 
 @dataclass(frozen=True)
 class Levels:
-    """The answers of one line, apart by level."""
+    """The scored items of one line, split by level."""
 
     label: str
     names: tuple[str, ...]
+    """The levels, in the order of the axis."""
     parts: tuple[ScoredItems, ...]
+    """The items of each level."""
 
     def values(self, metric: str) -> dict[str, list[float]]:
-        """Level → the metric of each of its items."""
+        """Compute a metric of `PER_ITEM` for each item.
+
+        Returns:
+            Level → the values of its items.
+        """
         return {
             name: per_item(part, metric).tolist() for name, part in zip(self.names, self.parts, strict=True)
         }
 
     def intervals(self, metric: str) -> list[Interval | None]:
-        """The metric of each level, None for a level without items."""
+        """Compute a metric over each level's items, with its bootstrap interval.
+
+        Returns:
+            One interval per level; None for a level without items.
+        """
         return [part.intervals([metric])[metric] if len(part.label_dist) else None for part in self.parts]
 
 
 @dataclass(frozen=True)
 class Ambiguity:
-    """A way to tell items apart, and its words."""
+    """A figure's rule for the level of each item, with its file name and axis labels."""
 
     stem: str
+    """Beginning of the file's name."""
     axis: str
+    """Label of the x axis."""
     kinds: Kinds
     ticks: Mapping[str, str] = field(default_factory=dict)
-    """Level → how the axis calls it, where that is not its name."""
+    """Level → its label on the axis, if that is not its name."""
 
     def drawing(self, group: Group) -> Drawing:
-        """Boxes of JSD and BC above, accuracy and F1 below, and the tests over levels."""
+        """Draw boxes of JSD and BC above, accuracy and macro F1 below, and test JSD and BC between levels.
+
+        Args:
+            group: The lines of one corpus; the first eight are drawn.
+
+        Returns:
+            The figure, its caption with the tests, and the tests as a table.
+        """
         lines = [self._levels(line.label, *scored(line)) for line in shown_lines(group)]
         figure, axes = canvas(2, 2, height=6.4)
         for ax, metric in zip(axes[:2], PER_ITEM, strict=True):
@@ -95,7 +115,7 @@ class Ambiguity:
 
 
 def _places(at: int, count: int) -> float:
-    """Where the box of one of several methods stands, relative to its level."""
+    """Return the x offset of the box of method `at` of `count`, relative to its level."""
     return (at - (count - 1) / 2) * SPREAD / count
 
 

@@ -1,4 +1,4 @@
-"""What all figures share: colours that people with any colour vision tell apart, sizes, and how they are saved."""
+"""Sizes, colours and saving of all figures. Colours can be told apart with any colour vision."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from lalm_ambig.reporting.writing.files import MARK, write_picture
 from lalm_ambig.tabular.model import ResultTable
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#888888", "#F0E442")
-"""Okabe and Ito's palette, with grey in place of black (medians are black), and yellow, faint on white, last."""
+"""Okabe and Ito's palette. Grey replaces black, which medians have; yellow is last, since it is faint on white."""
 HATCHES = ("", "//", "..", "xx", "\\\\", "++", "oo", "--")
-"""Beside colour, so that a copy without colours can be read."""
+"""Patterns of bars and boxes, so that a copy without colours can be read."""
 MARKERS = "osD^vPX*"
 DPI = 150
 WIDTH, HEIGHT = 9.0, 4.2
@@ -41,32 +41,50 @@ STYLE: dict[Any, Any] = {
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure with its words."""
+    """A figure with its title, caption and numbers."""
 
     stem: str
-    """Name of its files."""
+    """Name of its files, without suffix."""
     title: str
     caption: str
     figure: Figure
     tests: ResultTable | None = None
-    """The numbers behind it, for a CSV: statistical tests, or the points of a curve."""
+    """The figure's numbers, for a CSV: statistical tests, or the points of a curve."""
 
 
 def styled() -> AbstractContextManager[None]:
-    """While it lasts, figures have the house's style."""
+    """Return a context in which figures have the `STYLE` of this package."""
     return matplotlib.rc_context(STYLE)
 
 
 def canvas(
     rows: int, columns: int, *, width: float = WIDTH, height: float = HEIGHT
 ) -> tuple[Figure, list[Axes]]:
-    """An empty figure with its axes in reading order; no window system is touched."""
+    """Make an empty figure, without a window system.
+
+    Args:
+        rows: Rows of panels.
+        columns: Columns of panels.
+        width: Inches.
+        height: Inches.
+
+    Returns:
+        The figure, and its axes in reading order.
+    """
     figure = Figure(figsize=(width, height))
     return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
 
 
 def small_multiples(count: int, *, side: float = 2.8) -> tuple[Figure, list[Axes]]:
-    """So many square panels, four in a row."""
+    """Make an empty figure of square panels, four in a row.
+
+    Args:
+        count: Number of panels.
+        side: Side of a panel, in inches.
+
+    Returns:
+        The figure, and the axes of the `count` panels in reading order.
+    """
     columns = min(4, count)
     rows = -(-count // columns)
     figure, axes = canvas(rows, columns, width=max(side * columns, 5.0), height=(side + 0.3) * rows + 0.4)
@@ -76,7 +94,11 @@ def small_multiples(count: int, *, side: float = 2.8) -> tuple[Figure, list[Axes
 
 
 def save(drawing: Drawing, folder: Path) -> Path:
-    """Write PNG and SVG, the same bytes for the same figure; the path of the PNG."""
+    """Write a drawing as PNG and SVG. The same figure gives the same bytes.
+
+    Returns:
+        The path of the PNG.
+    """
     png, svg = (folder / f"{drawing.stem}.{suffix}" for suffix in ("png", "svg"))
     about = {"Date": None, "Creator": MARK}
     write_picture(png, lambda path: drawing.figure.savefig(path, dpi=DPI, metadata={"Software": MARK}))
@@ -85,14 +107,14 @@ def save(drawing: Drawing, folder: Path) -> Path:
 
 
 def axis_label(name: str) -> str:
-    """A metric for an axis: its label, which says the convention and which way is better, and its range."""
+    """Return the axis label of a metric: its label with convention and direction, its name, and its range."""
     metric = {metric.name: metric for metric in all_metrics(2)}[name]
     low, high = metric.bounds
     return f"{metric.label}, {name} [{low:g}, {high:g}]"
 
 
 def wrapped(label: str, width: int = 14) -> str:
-    """A long name on two lines."""
+    """Break a label longer than `width` letters into two lines at a space, if it has one."""
     if len(label) <= width or " " not in label:
         return label
     cut = label.rfind(" ", 0, width + 1)

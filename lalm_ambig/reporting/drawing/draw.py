@@ -1,4 +1,4 @@
-"""The figures of a report, drawn and saved: the extra `figures` is needed from here on."""
+"""Draw and save the figures of a report. This needs the extra `figures`."""
 
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -14,11 +14,20 @@ from lalm_ambig.reporting.writing.page import DrawnFigure
 from lalm_ambig.tabular.writers import to_csv
 
 MARK_WIDTH = 110
-"""Letters of a line above a figure."""
+"""Letters per line above a figure."""
 
 
 def draw(report: Report, names: Sequence[str], *, out: Path) -> list[DrawnFigure]:
-    """Draw those figures as PNG and SVG into a folder, with the tests of a figure as CSV beside it."""
+    """Draw figures as PNG and SVG, and write the numbers of each as CSV.
+
+    Args:
+        report: The results to draw.
+        names: Names of figures, as `--figure` takes them.
+        out: Folder of the files.
+
+    Returns:
+        The drawn figures, in the order of the names.
+    """
     found = []
     with styled():
         for drawing in (drawing for name in names for drawing in drawings(name, report)):
@@ -30,7 +39,10 @@ def draw(report: Report, names: Sequence[str], *, out: Path) -> list[DrawnFigure
 
 
 def with_marks(drawing: Drawing, report: Report) -> Drawing:
-    """The figure with what keeps lines of the report from being tests, in its caption and in the picture itself."""
+    """Add the marks of lines that are no tests to a drawing's caption.
+
+    The marks of lines with leaked items are also written above the picture, since a picture is copied without caption.
+    """
     marks = [mark for group in report.groups for mark in group.marks]
     if not marks:
         return drawing
@@ -42,6 +54,6 @@ def with_marks(drawing: Drawing, report: Report) -> Drawing:
 
 
 def drawings(name: str, report: Report) -> Iterator[Drawing]:
-    """The drawings that a figure's module makes of the report."""
+    """Make the drawings of one figure's module."""
     drawn: Iterator[Drawing] = module_of(lalm_ambig.reporting.figures, name).drawings(report)
     return drawn

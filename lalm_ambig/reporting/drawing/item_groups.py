@@ -1,4 +1,4 @@
-"""Groups of items for figures, as break-downs have them, and the answers of a line on each group."""
+"""Groups of items for figures, and the predictions of a line. The groups are those of the break-downs."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,26 +14,26 @@ from lalm_ambig.reporting.reading.groups import Group
 from lalm_ambig.reporting.reading.lines import Line
 
 PER_ITEM: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"js_dist_bits": js_distance, "bc": bhattacharyya}
-"""Metrics that have a value for each item: SHALA-LLM's box plots."""
+"""Metrics that have a value per item, as in the box plots of SHALA-LLM."""
 MOST_LINES = 8
-"""Lines that a figure can tell apart: as many as there are colours."""
+"""Lines per figure: the number of colours."""
 
 
 def shown_lines(group: Group) -> Sequence[Line]:
-    """The first eight policies of a corpus, or baselines where there is no policy."""
+    """Return the first eight policies of a corpus, or its first eight baselines if it has no policy."""
     policies = [line for line in group.lines if line.results.about.readout != "none"]
     return (policies or group.lines)[:MOST_LINES]
 
 
 def not_shown(group: Group) -> str:
-    """A sentence on the lines that a figure leaves out; empty where it leaves out none."""
+    """Return a sentence that names the lines for which there is no colour; empty without any."""
     policies = [line for line in group.lines if line.results.about.readout != "none"]
     left = [line.label for line in (policies or group.lines)[MOST_LINES:]]
     return f" Not shown, for want of colours: {', '.join(left)}." if left else ""
 
 
 def scored(line: Line) -> tuple[ScoredItems, Float[Tensor, "item category"]]:
-    """The answers of a line over all its folds, and the votes."""
+    """Return the predictions of a line over all its folds, ready for metrics, and the votes of each item."""
     predictions, results = line.predictions, line.results
     votes, label_dist, predicted_dist = (
         torch.tensor(rows, dtype=torch.float64)
@@ -47,16 +47,16 @@ def scored(line: Line) -> tuple[ScoredItems, Float[Tensor, "item category"]]:
 
 
 def per_item(answers: ScoredItems, metric: str) -> Float[Tensor, " item"]:
-    """A metric of `PER_ITEM` for each item; an answer that could not be read counts as uniform."""
+    """Compute a metric of `PER_ITEM` for each item. A response that could not be read counts as uniform."""
     return PER_ITEM[metric](answers.label_dist, answers.predicted_dist)
 
 
 def by_entropy(votes: Float[Tensor, "item category"]) -> tuple[Int[Tensor, " item"], tuple[str, ...]]:
-    """The ambiguity level of each item (SHALA-LLM, Table 8), and the levels' names."""
+    """Return the ambiguity level of each item (SHALA-LLM, Table 8), and the names of the levels."""
     return ambiguity_level(votes / votes.sum(-1, keepdim=True)), AMBIGUITY_LEVELS
 
 
 def by_active_labels(votes: Float[Tensor, "item category"]) -> tuple[Int[Tensor, " item"], tuple[str, ...]]:
-    """The number of classes with a vote of each item (SHALA-LLM, Tables 9 and 10), and its names."""
+    """Return each item's level by its number of classes with a vote (SHALA-LLM, Tables 9 and 10), and the names."""
     names = ACTIVE_LABELS[: votes.shape[-1]]
     return (votes > 0).sum(-1).clamp(max=len(names)) - 1, names

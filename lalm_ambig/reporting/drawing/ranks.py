@@ -31,11 +31,11 @@ class RankTest:
 
 
 def rank_tests(samples: Samples) -> list[RankTest]:
-    """Kruskal–Wallis over the levels that have values, and Mann–Whitney between each two of them.
+    """Test all levels that have values (Kruskal–Wallis), and each two of them (Mann–Whitney).
 
     Returns:
-        The test over all levels, then those of the pairs. An empty list where fewer than two levels have values, or all
-        values are equal.
+        The test over all levels, then those of the pairs. The list is empty if fewer than two levels have values, or if
+        all values are equal.
     """
     filled = {name: values for name, values in samples.items() if len(values)}
     if len(filled) < 2 or len({value for values in filled.values() for value in values}) < 2:

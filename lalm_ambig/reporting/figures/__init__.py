@@ -1,6 +1,10 @@
-"""One file per figure: `TITLE`, and `drawings(report)`, which yields as many as the runs can fill.
+"""One file per figure of a report.
 
-A new file is found by itself. Listing the figures needs no drawing library; `drawing.draw` does.
+Each file has a `TITLE` and `drawings(report)`, which makes a `Drawing` per corpus that has the runs for it. A new file
+needs no registration. Listing the figures needs no drawing library; `drawing.draw` does.
+
+`a2_kl` is a figure of ambiguity-aware LALM. `b_levels`, `b_active_labels` and `b_classes` are figures of SHALA-LLM.
+`cost`, `entropy`, `learning`, `reliability` and `ternary` are ours.
 """
 
 import sys
@@ -9,5 +13,5 @@ from lalm_ambig.core.discovery import module_names
 
 
 def figure_names() -> list[str]:
-    """Names that `--figure` takes."""
+    """Return the names that `--figure` takes."""
     return module_names(sys.modules[__name__])

@@ -1,4 +1,4 @@
-"""Ambiguity-aware LALM, Figure 2: SFT and DPO with and without the divergence."""
+"""Metrics of SFT and DPO, trained with and without the KL term (ambiguity-aware LALM, Figure 2)."""
 
 from collections.abc import Iterator, Sequence
 
@@ -24,7 +24,11 @@ Panel = tuple[str, Group, tuple[Line | None, Line | None]]
 
 
 def drawings(report: Report) -> Iterator[Drawing]:
-    """One figure, where any run was trained without KL; a panel for each method and corpus."""
+    """Draw the metrics of runs with and without KL side by side, in one panel per method and corpus.
+
+    Returns:
+        One figure, or none if no run was trained without KL.
+    """
     panels = list(_panels(report))
     if not any(pair[0] is not None for _, _, pair in panels):
         return

@@ -1,4 +1,7 @@
-"""SHALA-LLM, Figures 4 and 5: by the number of classes that have a vote, as for MSP-Podcast and GoEmotions there."""
+"""Metrics by the number of classes that have a vote (SHALA-LLM, Figures 4 and 5).
+
+The paper draws MSP-Podcast and GoEmotions; here each corpus gets its figure.
+"""
 
 from collections.abc import Iterator
 
@@ -12,5 +15,5 @@ AMBIGUITY = Ambiguity("active_labels", "active labels (classes with a vote)", by
 
 
 def drawings(report: Report) -> Iterator[Drawing]:
-    """One figure a corpus."""
+    """Draw one figure per corpus."""
     return (AMBIGUITY.drawing(group) for group in report.groups)

@@ -1,7 +1,8 @@
-"""SHALA-LLM, Figures 3, 6 and 7: by majority class.
+r"""Metrics by majority class (SHALA-LLM, Figures 3, 6 and 7).
 
-Its F1 of a class is that of a table without the other classes' items, where precision is 1 and F1 only repeats accuracy
-(2a/(1 + a); so 0.05 gives its 0.09, and 0.72 its 0.83). Here it is one class against the rest, on all items.
+F1 departs from the paper, which computes a class's F1 on the items of that class alone. Precision is then 1, and F1 is
+a function of the accuracy $a$: $2a/(1 + a)$, so 0.05 gives 0.09 and 0.72 gives 0.83. Here F1 is of the class against
+the rest, on all items.
 """
 
 from collections.abc import Iterator, Sequence
@@ -39,7 +40,7 @@ CAPTION = (
 
 
 class ClassF1(LabelCounts):
-    """F1 of one class against the rest, in [0, 1], on the largest class."""
+    """F1 of one class against the rest, in [0, 1]; both labels are the class of the largest probability."""
 
     name = "f1_class"
     label = "F1 (class against rest) ↑"
@@ -55,7 +56,7 @@ class ClassF1(LabelCounts):
 
 
 def drawings(report: Report) -> Iterator[Drawing]:
-    """One figure a corpus."""
+    """Draw one figure per corpus: JSD, BC, accuracy and F1 of each class."""
     return (_drawing(group) for group in report.groups)
 
 

@@ -1,4 +1,4 @@
-"""SHALA-LLM, Figure 2: by the level of ambiguity, in terms of the votes' normalised entropy."""
+"""Metrics by ambiguity level, which is a range of the votes' normalised entropy (SHALA-LLM, Figure 2)."""
 
 from collections.abc import Iterator
 
@@ -13,5 +13,5 @@ AMBIGUITY = Ambiguity("levels", "ambiguity level (normalised entropy of the vote
 
 
 def drawings(report: Report) -> Iterator[Drawing]:
-    """One figure a corpus."""
+    """Draw one figure per corpus."""
     return (AMBIGUITY.drawing(group) for group in report.groups)

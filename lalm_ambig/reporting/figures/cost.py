@@ -1,4 +1,7 @@
-"""What averaging several reasonings buys: JS against the time that an item takes, from `evaluate --samples 1 4 16`."""
+"""JS against the time per item, for several numbers of sampled responses (`evaluate --samples 1 4 16`).
+
+The prediction is the mean distribution of the sampled responses; with one sample it is that of the greedy response.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -30,7 +33,7 @@ Curve = Sequence[Results]
 
 
 def drawings(report: Report) -> Iterator[Drawing]:
-    """One figure for each corpus on which a policy was evaluated with several numbers of samples."""
+    """Draw one figure per corpus on which a policy was evaluated with several numbers of samples."""
     for group in report.groups:
         rows = [row for line in group.lines for row in line.rows]
         curves = {row.label: curve for row in rows if len(curve := _curve(row)) > 1}
@@ -39,7 +42,7 @@ def drawings(report: Report) -> Iterator[Drawing]:
 
 
 def _curve(row: ResultRow) -> Curve:
-    """The results of the row and of what evaluate left below it with other numbers of samples, the fewest first."""
+    """Read the row's results for every number of samples on the same items, the fewest samples first."""
     if row.results.about.readout == "none":
         return ()
     others = map(read_results, sorted(row.folder.glob("samples_*/metrics.json")))

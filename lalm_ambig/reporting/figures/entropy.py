@@ -1,4 +1,7 @@
-"""Whether a model is unsure where people disagree: entropy of p against that of p̂."""
+"""Entropy of the prediction p̂ against that of the label distribution p, per item, both normalised to [0, 1].
+
+It shows whether a model is uncertain where people disagree.
+"""
 
 import math
 from collections.abc import Iterator
@@ -19,7 +22,7 @@ CAPTION = (
 
 
 def drawings(report: Report) -> Iterator[Drawing]:
-    """One figure a corpus, a panel a line."""
+    """Draw one figure per corpus, with a panel per line of the report."""
     return (_drawing(group) for group in report.groups)
 
 

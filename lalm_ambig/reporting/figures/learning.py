@@ -1,4 +1,4 @@
-"""How training went: what the runs' own CSV logs say, against optimiser steps."""
+"""Losses, rewards and validation metrics against optimiser steps, from the CSV log of each run."""
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from lalm_ambig.reporting.writing.files import stem_of
 TITLE = "Learning curves"
 METRIC = "js_div_bits"
 Panel = tuple[tuple[str, ...], str]
-"""The columns of which a run has one, and the axis."""
+"""Columns of a log, and the label of the y axis. A run has one of the columns, by its readout."""
 PANELS: tuple[Panel, ...] = (
     ((f"generated/{METRIC}", f"direct/{METRIC}"), f"validation {axis_label(METRIC)}"),
     ((f"curated/{METRIC}",), f"behind curated reasoning: {METRIC} ↓"),
@@ -33,7 +33,11 @@ Log = Mapping[str, Sequence[tuple[int, float]]]
 
 
 def drawings(report: Report) -> Iterator[Drawing]:
-    """One figure for each corpus that a run was trained on whose log is there."""
+    """Draw one figure per corpus on which runs with a log were trained.
+
+    Raises:
+        InputError: A log has no column `step`, or a field that is not a number.
+    """
     for group in report.groups:
         rows = [row for line in group.lines for row in line.rows]
         runs = [row for row in rows if row.run is not None and row.trained_on is None]
@@ -48,7 +52,14 @@ def _log(row: ResultRow) -> Path:
 
 
 def read_log(path: Path) -> Log:
-    """Column → (step, value) of each row that has it; InputError where it is no log of Lightning's."""
+    """Read a CSV log of Lightning.
+
+    Returns:
+        Column → (step, value) of each row where the column is filled.
+
+    Raises:
+        InputError: The file has no column `step`, or a field is not a number.
+    """
     found: dict[str, list[tuple[int, float]]] = {}
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)

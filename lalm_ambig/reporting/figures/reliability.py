@@ -1,4 +1,4 @@
-"""How sure a model is of its largest class, against the share of people who chose it."""
+"""Mean probability of the model's largest class ŷ against the mean share of people who chose ŷ, per bin of p̂(ŷ)."""
 
 from collections.abc import Iterator
 
@@ -23,7 +23,7 @@ CAPTION = (
 
 
 def drawings(report: Report) -> Iterator[Drawing]:
-    """One figure a corpus, a panel a line."""
+    """Draw one figure per corpus, with a panel per line of the report."""
     return (_drawing(group) for group in report.groups)
 
 

@@ -1,4 +1,4 @@
-"""Where distributions over three classes lie: people's, and each model's."""
+"""Distributions over three classes as points in a triangle: people's in the first panel, then each model's."""
 
 from collections.abc import Iterator, Sequence
 
@@ -19,7 +19,7 @@ CORNERS = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.5, 3**0.5 / 2]], dtype=torch.
 DOT = 7.0
 """Area of a dot of one item, in square points."""
 LARGEST = 40
-"""So many items have the largest dot."""
+"""Number of items at one place from which a dot grows no more."""
 CAPTION = (
     "Each dot is an item, or as many at one place as its area shows, up to 40: in a corner all of the distribution is "
     "on that class, in the middle it is uniform; lines at 1/2. Colour and shape are those of people's majority class "
@@ -28,7 +28,7 @@ CAPTION = (
 
 
 def drawings(report: Report) -> Iterator[Drawing]:
-    """One figure for each corpus that has three classes."""
+    """Draw one figure per corpus that has three classes."""
     return (_drawing(group) for group in report.groups if len(group.results.categories) == 3)
 
 
@@ -50,7 +50,11 @@ def _drawing(group: Group) -> Drawing:
 
 
 def _piles(rows: Float[Tensor, "item 3"]) -> tuple[Float[Tensor, "place 3"], Int[Tensor, " place"]]:
-    """Places, to two decimals, and how many items are at each: a model may answer a hundred items alike."""
+    """Join items that agree to two decimals, since a model may answer a hundred items alike.
+
+    Returns:
+        The mean distribution of each place, and its number of items.
+    """
     rounded, inverse, counts = torch.unique(
         rows.mul(100).round(), dim=0, return_inverse=True, return_counts=True
     )
