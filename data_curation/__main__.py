@@ -18,7 +18,14 @@ Command = Callable[[argparse.Namespace], int]
 
 
 def main() -> int:
-    """Parse the command line and run the subcommand; returns its exit code."""
+    """Parse the command line and run the subcommand.
+
+    Returns:
+        The exit code of the subcommand.
+
+    Raises:
+        InputError: A package of the extra `curation` is not installed.
+    """
     try:
         args = _parser().parse_args()
         command: Command = args.command

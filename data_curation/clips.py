@@ -40,7 +40,11 @@ class Clip:
 
     @cached_property
     def wav_base64(self) -> str:
-        """The WAV file in base64; InputError where libsndfile cannot decode the sound."""
+        """The WAV file in base64.
+
+        Raises:
+            InputError: libsndfile cannot decode the sound.
+        """
         with self._open() as file:
             try:
                 samples = file.read(int(MAX_S * file.samplerate), dtype="float32", always_2d=True)

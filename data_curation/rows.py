@@ -23,7 +23,14 @@ MOST_USD = 1e9
 
 
 def complete_lines(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Each complete line, with `FILE:NUMBER` for messages. A last line that is still being written is left out."""
+    """Yield each complete line of a file. A last line that is still being written is left out.
+
+    Yields:
+        `FILE:NUMBER` for messages, and the line.
+
+    Raises:
+        InputError: There is no such file.
+    """
     if not path.is_file():
         raise InputError(f"no such file: {path}", remedy="Write one with python -m data_curation write.")
     yield from numbered_lines(path, complete=True)
@@ -92,7 +99,15 @@ def _paid_usd(fields: dict[str, Any], where: str) -> float:
 
 
 def row_fields(line: bytes, where: str) -> dict[str, Any]:
-    """The JSON object of a row. Only its id, key and outcome are checked."""
+    """Parse the JSON object of a row. Only its id, key and outcome are checked.
+
+    Args:
+        line: The row.
+        where: File and line, for messages.
+
+    Raises:
+        InputError: The line is not a JSON object, or one of the three is missing or no text.
+    """
     try:
         fields = json_object(line)
     except InputError as error:

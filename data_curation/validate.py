@@ -30,7 +30,14 @@ from lalm_ambig.core.errors import EXIT_CHECK_FAILED, EXIT_OK, InputError
 
 
 def validate(args: argparse.Namespace) -> int:
-    """Print what has changed; returns 1 where a row recorded as accepted is no longer acceptable, else 0."""
+    """Judge the rows of a file anew, and print those whose outcome has changed.
+
+    Returns:
+        1 if a row recorded as accepted is no longer acceptable, or the run stopped early; else 0.
+
+    Raises:
+        InputError: There is no such file.
+    """
     if not args.file.is_file():
         raise InputError(f"no such file: {args.file}", remedy="Write one with python -m data_curation write.")
     return asyncio.run(_validate(args))

@@ -77,6 +77,11 @@ class ChaosNli(Corpus):
         return [self._file(part) for part in self._chosen()]
 
     def read(self) -> Iterator[Item]:
+        """Yield the pairs, part by part.
+
+        Raises:
+            InputError: No pair of a file could be read, or a row is malformed and `skip_bad_rows` is off.
+        """
         bad_rows, places = BadRows(skip=self.skip_bad_rows), dict[str, str]()
         pairs_by_part: dict[str, list[Pair]] = {}
         for part, path in zip(self._chosen(), self.label_files(), strict=True):
@@ -125,6 +130,9 @@ def read_pairs(path: Path, *, bad_rows: BadRows, places: dict[str, str]) -> list
 
     Returns:
         One pair per good row.
+
+    Raises:
+        InputError: Most rows have the same fault, or one is malformed and `bad_rows` leaves none out.
     """
     pairs = []
     with bad_rows.reading(path) as reading:

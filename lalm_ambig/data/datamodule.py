@@ -82,7 +82,7 @@ def _check_positive(**settings: int | None) -> None:
 
 @dataclass(frozen=True)
 class MethodNeeds:
-    """What a method and its policy need of the data. The defaults suit a method that reasons and samples nothing."""
+    """Demands of a method and its policy on the data. The defaults suit a method that reasons and samples nothing."""
 
     rationale: bool = True
     """Whether only items with a rationale are trained on."""
@@ -248,7 +248,11 @@ class DataModule(lightning.LightningDataModule):
 
     @property
     def encoder(self) -> Encoder:
-        """What makes batches of items."""
+        """The encoder, which makes batches of items.
+
+        Raises:
+            RuntimeError: This data has none; `encoded_by` returns data that has one.
+        """
         if self._encoder is None:
             raise RuntimeError(
                 "this data has no encoder: use what encoded_by, or runs.session.connect, returned"

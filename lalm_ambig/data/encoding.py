@@ -50,7 +50,7 @@ class Elicitation:
 
     @property
     def about_texts(self) -> "Elicitation":
-        """What items without sound are asked."""
+        """The elicitation for items without sound."""
         return self if self.prompt_for_texts is None else replace(self, prompt=self.prompt_for_texts)
 
 

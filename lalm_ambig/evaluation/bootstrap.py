@@ -52,7 +52,11 @@ class Difference:
 
 @dataclass(frozen=True)
 class Resampling:
-    """What is drawn again, how often, and from which seed."""
+    """Settings of a bootstrap: the unit that is drawn, the number of resamples, and the seed.
+
+    Raises:
+        InputError: `resamples` is below 1.
+    """
 
     groups: tuple[str, ...] | None = None
     """The speaker of each item, in order; None resamples items."""

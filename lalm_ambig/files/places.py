@@ -68,7 +68,12 @@ def place_of(path: Path | str) -> Place:
 
 
 def folder_place(path: Path | str) -> Path:
-    """Follow a path to the folder that will be made; missing folders above it are made. Raises as `place_of`."""
+    """Follow a path to the folder that will be made; missing folders above it are made.
+
+    Raises:
+        CannotWrite: There is something else at the path.
+        OSError: The system refuses to look.
+    """
     path = _expanded(path)
     try:
         status = path.stat()

@@ -84,7 +84,19 @@ def read_text(path: Path, *, other_letters: bool = False) -> str:
 
 
 def text_of(content: bytes, where: str, *, other_letters: bool = False) -> str:
-    """Decode bytes as `read_text` does; `where` names them in an error."""
+    """Decode bytes as `read_text` does.
+
+    Args:
+        content: The bytes of a text file.
+        where: Name of the file, for errors.
+        other_letters: Replace bytes that are not UTF-8, in place of an error.
+
+    Returns:
+        The text with the line ends of Unix, without a byte order mark.
+
+    Raises:
+        InputError: The content is of another format, has a zero byte, or is not UTF-8.
+    """
     if (kind := format_of(content[:HEAD_BYTES])) is not None:
         raise wrong_format(kind, Path(where))
     if b"\0" in content:
@@ -202,7 +214,11 @@ class _Strays:
         self.lines += lines[: MOST_STRAYS - len(self.lines)]
 
     def refuse(self) -> None:
-        """Raise InputError where the file is in another encoding."""
+        """Refuse a file in another encoding. A few stray bytes among more letters in UTF-8 are damage, and pass.
+
+        Raises:
+            InputError: The stray bytes are letters of another encoding.
+        """
         if self.first is None or self.sound >= self.count:
             return
         if (kind := guess_encoding(self.lines)) is not None:

@@ -32,6 +32,11 @@ class _Loader(yaml.SafeLoader):
     """The library's loader of plain values, made to refuse a key that comes twice."""
 
     def compose_mapping_node(self, anchor: Any) -> Any:
+        """Compose a mapping, as the library does.
+
+        Raises:
+            _Twice: A key comes twice.
+        """
         node = super().compose_mapping_node(anchor)
         lines: dict[Hashable, int] = {}
         for key_node, _ in node.value:

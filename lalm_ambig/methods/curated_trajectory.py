@@ -22,7 +22,7 @@ from lalm_ambig.rollouts.passages import PassSettings, curated_spans, score_span
 
 @dataclass(frozen=True)
 class CuratedTrajectory:
-    """What the curated response earns, and where it counts."""
+    """Settings of the curated response: its reward, and whether it is in the baseline and in the loss."""
 
     earns: Literal["perfect", "policy"] = "perfect"
     """`perfect`: the rewards' upper bound, so that no other response earns more. The paper asks for that guarantee.

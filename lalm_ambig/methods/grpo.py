@@ -124,6 +124,11 @@ class GRPO(Method):
             )
 
     def check_data(self, *, batch_size: int, items: int) -> None:
+        """Refuse data with which `advantage_scale: batch` has one prompt to compare.
+
+        Raises:
+            InputError: The batch or the training split is too small.
+        """
         if batch_size < self.smallest_batch:
             raise InputError(
                 f"batch_size is {batch_size}, but advantage_scale: batch compares at least {self.smallest_batch} "

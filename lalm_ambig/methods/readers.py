@@ -102,6 +102,11 @@ class AveragedSamples(Reader):
     generates_text: bool = True
 
     def read(self, encoder: Encoder, batch: Batch, *, share: bool) -> Reading:
+        """Average the distributions of each item's samples.
+
+        Raises:
+            InputError: The policy writes no text, so that all samples would be the same.
+        """
         if not self.generates_text:
             raise same_samples()
         return read_samples(

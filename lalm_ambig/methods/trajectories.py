@@ -172,7 +172,7 @@ class RolloutBuffer:
         return trajectories
 
     def state(self) -> dict[str, Any]:
-        """What is held, for a checkpoint."""
+        """The trajectories in the buffer with their uses, by key of the batch, for a checkpoint."""
         return {key: {"used": held.used, **held.trajectories.state()} for key, held in self.held.items()}
 
     def restore(self, state: Mapping[str, Mapping[str, Any]], device: torch.device) -> None:

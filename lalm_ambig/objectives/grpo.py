@@ -24,7 +24,7 @@ Average = Literal["sequence", "token", "constant"]
 
 @dataclass(frozen=True)
 class GRPOExperience:
-    """What the policy says about groups of responses, and how good they were. Log-probabilities are in nats."""
+    """Log-probabilities of groups of responses in nats, and the responses' advantages."""
 
     log_probs: Float[Tensor, "group rollout token"]
     """Under the policy as it is, with gradients."""

@@ -22,7 +22,7 @@ from lalm_ambig.core.types import Loss
 
 @dataclass(frozen=True)
 class SFTExperience:
-    """What the policy says about a batch of curated responses."""
+    """Log-probabilities and category logits of a batch of curated responses."""
 
     token_log_probs: Float[Tensor, "item token"]
     """Log-probability of each curated token in nats; anything where `mask` is False."""

@@ -32,7 +32,7 @@ TAG_TOKENS = 12
 
 @dataclass(frozen=True)
 class Request:
-    """What to generate."""
+    """Settings of one call of `generate`."""
 
     sampling: Sampling
     group_size: int = 1
@@ -104,6 +104,12 @@ def generate(
         batch: Items with left-padded prompts.
         request: What to generate.
         noise: Uniform numbers in [0, 1), see `uniform_noise`; None for greedy decoding.
+
+    Returns:
+        The responses, with K rows per prompt, and the states after their anchors.
+
+    Raises:
+        ValueError: The temperature is above 0, and there is no noise.
     """
     if noise is None and request.sampling.temperature > 0:
         raise ValueError(

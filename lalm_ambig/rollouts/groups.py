@@ -35,7 +35,7 @@ class GroupSampling:
 
 @dataclass(frozen=True)
 class ResponseDistributions:
-    """What was read from the responses, row by row."""
+    """The distribution and the form of each response, row by row."""
 
     predicted_dist: Float[Tensor, "row category"]
     well_formed: list[bool]

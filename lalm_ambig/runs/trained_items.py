@@ -178,7 +178,7 @@ def used_items(data: DataModule) -> tuple[TrainedItem, ...]:
 
 @dataclass(frozen=True)
 class StartHistory:
-    """What the weights that a run starts from were trained on, beside the run's own test."""
+    """The training items of the weights that a run starts from, compared with the run's own test."""
 
     record: TrainedItems
     overlap: Overlap

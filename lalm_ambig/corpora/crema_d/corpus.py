@@ -81,6 +81,11 @@ class CremaD(Corpus):
         return read_ballots(path, self.votes, bad_rows=bad_rows or BadRows(skip=self.skip_bad_rows))
 
     def read(self) -> Iterator[Item]:
+        """Yield the clips that have both votes and a sound file.
+
+        Raises:
+            InputError: There is no such clip, or a row is malformed and `skip_bad_rows` is off.
+        """
         bad_rows = BadRows(skip=self.skip_bad_rows)
         ballots = self.ballots(bad_rows)
         clips = self._clips_on_disk()

@@ -46,7 +46,11 @@ class Sketch:
 
 
 def read_sketch(text: str) -> Sketch:
-    """Parse a sketch that `str` wrote. Raises ValueError for any other text."""
+    """Parse a sketch that `str` wrote.
+
+    Raises:
+        ValueError: The text is no such sketch.
+    """
     length, _, numbers = text.partition("/")
     sketch = Sketch(int(length), base64.b64decode(numbers, validate=True))
     if len(sketch.numbers) != PATTERNS:

@@ -77,6 +77,11 @@ class GoEmotions(Corpus):
         return {**super().settings(), "min_raters": self.min_raters, "per_class": self.per_class}
 
     def read(self) -> Iterator[Item]:
+        """Yield the comments with at least `min_raters` raters, at most `per_class` of a class.
+
+        Raises:
+            InputError: There is no such comment, or a row is malformed and `skip_bad_rows` is off.
+        """
         bad_rows = BadRows(skip=self.skip_bad_rows)
         files = self.label_files()
         gathered = gather(read_rows(files, bad_rows=bad_rows), bad_rows=bad_rows)

@@ -63,6 +63,9 @@ def parse_turns(text: str, dialogue: str, *, source: str, bad_rows: BadRows) -> 
 
     Returns:
         The turns, in the file's order.
+
+    Raises:
+        InputError: A row is bad, and `bad_rows` leaves none out.
     """
     turns: dict[str, RatedTurn] = {}
     for (number, header), *lines in _blocks(text, source, bad_rows):
@@ -89,6 +92,9 @@ def parse_transcripts(text: str, dialogue: str, *, source: str, bad_rows: BadRow
 
     Returns:
         Turn → its words as written, `[LAUGHTER]` and the like included.
+
+    Raises:
+        InputError: A line is malformed or its turn comes twice, and `bad_rows` leaves none out.
     """
     transcripts: dict[str, str] = {}
     for number, line in _numbered(text):

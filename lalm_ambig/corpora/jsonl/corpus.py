@@ -96,6 +96,11 @@ class JsonLines(Corpus):
 
     @property
     def categories(self) -> CategorySet:
+        """The classes of the file or the option; without either, all names that votes have, sorted.
+
+        Raises:
+            InputError: The option `categories` and the file declare different classes.
+        """
         declared = self._declared
         if declared is None:
             return CategorySet(self.option_names, domain=self.domain) if self.option_names else self._union()
@@ -117,6 +122,11 @@ class JsonLines(Corpus):
         return not self._scan.gives_splits
 
     def label_files(self) -> Sequence[Path]:
+        """Return the file.
+
+        Raises:
+            InputError: The root is missing, or is a folder.
+        """
         path = self.require(self.root)
         if not path.is_file():
             raise InputError(f"{path} is not a file.", where="corpus jsonl", remedy=self.how_to_obtain)

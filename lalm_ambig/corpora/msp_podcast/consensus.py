@@ -63,6 +63,9 @@ def read_consensus(path: Path, *, bad_rows: BadRows) -> Consensus:
 
     Returns:
         The entry of every turn.
+
+    Raises:
+        InputError: Most rows have the same fault, or one is bad and `bad_rows` leaves none out.
     """
     turns: dict[str, ConsensusEntry | None] = {}
     with bad_rows.reading(path) as reading, open_lines(path, other_letters=True) as file:

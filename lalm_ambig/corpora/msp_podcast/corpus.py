@@ -125,6 +125,11 @@ class MspPodcast(Corpus):
         }
 
     def read(self) -> Iterator[Item]:
+        """Yield the turns that have both votes and a sound file.
+
+        Raises:
+            InputError: There is no such turn, or a row is malformed and `skip_bad_rows` is off.
+        """
         bad_rows = BadRows(skip=self.skip_bad_rows)
         self.require(self.root)
         sounds = find_sounds(self.require(first_folder(self.root, SOUND_FOLDERS)), self._enclosure)

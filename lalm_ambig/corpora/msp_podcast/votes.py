@@ -104,6 +104,9 @@ def txt_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[V
     Bad rows, by line: a line that is neither a turn's nor a rater's, a rater before the first turn, one without a
     primary emotion, and a second block of a turn with its raters. An unknown line right after a blank line counts as a
     turn's, and its raters are dropped with it.
+
+    Raises:
+        InputError: A row is bad, and `bad_rows` leaves none out.
     """
     turn: str | None = None
     seen: set[str] = set()
@@ -174,6 +177,9 @@ def json_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[
 
     Bad rows, by the line of their file's name: a name of no turn's file, one that comes twice, a value that is not an
     object by worker, and a worker without a primary emotion.
+
+    Raises:
+        InputError: A row is bad, and `bad_rows` leaves none out.
     """
     seen: set[str] = set()
     for line, name, value in json_entries("".join(lines), source=source, keep=_slim()):

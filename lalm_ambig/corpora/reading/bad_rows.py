@@ -1,8 +1,7 @@
 """Rows that cannot be read: they stop the reading, or are counted, listed and left out.
 
-Leaving rows out helps where single rows are wrong. Where more than half of a file's rows are wrong in one way, the
-file is
-wrong: that is always an error, and leaving rows out is not offered for it.
+Leaving rows out helps if single rows are wrong. If more than half of a file's rows are wrong in one way, the file is
+wrong. That is always an error, and leaving rows out is not offered for it.
 """
 
 import re

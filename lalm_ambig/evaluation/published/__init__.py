@@ -102,7 +102,7 @@ def published(name: str) -> PublishedTable:
 
 
 def literature(corpus: str, part: str | None) -> list[ResultTable]:
-    """What papers report on a corpus, or on one part of it: a table per source, none where no source has it."""
+    """Return the results that papers report on a corpus, or on one part of it: one table per source that has it."""
     return [
         _below(table, section)
         for table in map(published, published_names())

@@ -101,7 +101,11 @@ class NativeForward:
 
     @property
     def head(self) -> nn.Module:
-        """The layer that makes logits."""
+        """The layer that makes logits.
+
+        Raises:
+            InputError: The model has none that could be found.
+        """
         head = self.model.get_output_embeddings()
         if head is None:
             raise InputError(

@@ -83,7 +83,7 @@ def examine(policy: Any) -> Abilities:
 
 
 def _logit_transform(policy: Any, probe: ProbeText) -> tuple[LogitTransform, Finding]:
-    """What the class does after its head, and whether logits from its states then equal its own.
+    """Fit the class's transform of logits, and check that logits from its states then equal its own.
 
     Raises:
         InputError: They do not.

@@ -89,7 +89,15 @@ def make_probes(policy: Any) -> tuple[ProbeText, ProbeText]:
 
 
 def refuse_infinite(policy: Any, states: Float[Tensor, "*token channel"]) -> None:
-    """Refuse a checkpoint whose own states are not finite."""
+    """Refuse a checkpoint whose own states are not finite.
+
+    Args:
+        policy: The policy, for the message.
+        states: The hidden states of its own forward pass.
+
+    Raises:
+        InputError: A state is NaN or infinite.
+    """
     if not torch.isfinite(states).all():
         raise InputError(
             f"{policy.description}: its own forward pass of one short text gives values that are not finite in "
@@ -162,7 +170,12 @@ def invariance(name: str, pairs: StatePairs) -> Finding:
 
 
 def error_line(error: Exception) -> str:
-    """The message of an exception in one line; exhausted memory is raised again, for it says nothing of the class."""
+    """Return the message of an exception in one line.
+
+    Raises:
+        MemoryError: The exception is one. It says nothing about the model's class.
+        OutOfMemoryError: Likewise, of the device's memory.
+    """
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         raise error
     text = " ".join(str(error).split())[:200]

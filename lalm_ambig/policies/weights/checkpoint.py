@@ -56,7 +56,15 @@ def unreadable_error(kind: str, source: str, error: Exception) -> InputError:
 
 @contextmanager
 def checkpoint_errors(kind: str, source: str) -> Iterator[None]:
-    """Inside, any exception of the libraries becomes an InputError. Only their calls belong inside, not ours."""
+    """Return a context for calls of the libraries, and of nothing else.
+
+    Args:
+        kind: Kind of the file, for the message.
+        source: Name of the checkpoint, for the message.
+
+    Raises:
+        InputError: In place of any exception inside, except MemoryError.
+    """
     try:
         yield
     except (InputError, MemoryError):

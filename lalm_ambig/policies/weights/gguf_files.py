@@ -38,7 +38,11 @@ def gguf_file(path: str) -> Path | None:
 
 
 def package_folder(name: str) -> Path:
-    """The folder of an installed package, which is not imported."""
+    """Return the folder of an installed package, without importing it.
+
+    Raises:
+        InputError: The package is not installed, or the name is that of a module.
+    """
     spec = find_spec(name) if name.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
         raise InputError(
@@ -66,7 +70,18 @@ def single_gguf(folder: Path) -> Path:
 
 
 def unpack(file: Path, dtype: DType) -> str:
-    """A folder with the file's weights in this type (float32 for `auto`) and its tokenizer, made on first use."""
+    """Unpack a GGUF file into a cached folder, on first use.
+
+    Args:
+        file: The GGUF file.
+        dtype: Type of the unpacked weights; `auto` is float32.
+
+    Returns:
+        The folder, with weights and tokenizer.
+
+    Raises:
+        InputError: The package `gguf` is not installed, or the file cannot be read.
+    """
     stat = file.stat()
     what = f"{file.resolve()} {stat.st_size} {stat.st_mtime_ns} {dtype} {version('transformers')}"
     folder = cache_root() / f"gguf-{file.stem}-{hashlib.sha256(what.encode()).hexdigest()[:12]}"

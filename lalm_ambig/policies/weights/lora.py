@@ -23,7 +23,7 @@ AUDIO_TOWER = r".*audio_tower\..*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2)"
 
 @dataclass(frozen=True)
 class Adapter:
-    """What is trained. The defaults are those of the ambiguity-aware LALM, section 4."""
+    """Which weights are trained, and LoRA's settings. The defaults are those of ambiguity-aware LALM, Section 4."""
 
     method: Literal["lora", "full"] = "lora"
     """`lora`: low-rank adapters on the language model's linear layers. `full`: all weights."""

@@ -181,7 +181,11 @@ def _named(row: ResultRow, path: Path, asked: ReportArgs) -> ResultRow:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """A run's resolved configuration as plain values: no class in it is imported."""
+    """Read a run's resolved configuration as plain values, without importing a class that it names.
+
+    Raises:
+        InputError: The file is not a mapping with texts as keys, or not YAML.
+    """
     content = read_yaml(path)
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise InputError("a run's configuration holds keys and values", where=str(path))

@@ -59,6 +59,11 @@ class SavedState(Callback):
     def on_train_batch_start(
         self, trainer: lightning.Trainer, pl_module: Any, batch: Any, batch_idx: int
     ) -> None:
+        """Save the state before a step, every so many steps, and after a signal.
+
+        Raises:
+            Stopped: A signal asked a process to end; the state is saved.
+        """
         if self.random is not None:
             set_random_states(self.random)
             self.random = None

@@ -34,6 +34,11 @@ class VerifiedCheckpointIO(TorchCheckpointIO):
         _written(Path(path), write)
 
     def load_checkpoint(self, path: Any, *args: Any, **named: Any) -> dict[str, Any]:
+        """Read a checkpoint of tensors and plain values.
+
+        Raises:
+            InputError: It holds anything else, of which nothing is run.
+        """
         try:
             loaded: dict[str, Any] = super().load_checkpoint(path, *args, **named)
         except pickle.UnpicklingError as error:
