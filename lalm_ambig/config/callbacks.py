@@ -1,8 +1,7 @@
-"""Callbacks and loggers that a configuration brings along: those that cannot work here are refused before anything is
-read, each with its reason.
+"""Checks of the callbacks that a configuration names. Callbacks that cannot work here are refused, with the reason.
 
-Lightning offers every one of its callbacks to every module. Some need what a policy has not (one backbone, a field for
-the learning rate), some would do their work and have it thrown away, and some fail hours later.
+The check comes before any data is read. Lightning offers all its callbacks to every module. Some need what a policy
+lacks (one backbone, a field for the learning rate). The work of others would be thrown away. Some fail hours later.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,24 +45,35 @@ REFUSED: dict[str, tuple[str, str]] = {
     ),
     "ThroughputMonitor": ("needs a function as setting, which no file can give", LEAVE_OUT),
 }
-"""Why, and what to do, by the name of the class or of one above it."""
+"""Reason and remedy by the name of a refused class. Its subclasses are refused, too."""
 NEEDS_LOGGER = ("DeviceStatsMonitor", "LearningRateMonitor")
+"""Names of callbacks that only write to a logger."""
 
 
 def listed(configured: Any) -> list[Any]:
-    """The setting `trainer.callbacks`, or `trainer.logger`, as a list: one may be given by itself."""
+    """Return the setting `trainer.callbacks` or `trainer.logger` as a list.
+
+    Args:
+        configured: One object, a list of them, a switch, or None.
+
+    Returns:
+        The objects; none for a switch or None.
+    """
     if configured is None or isinstance(configured, bool):
         return []
     return list(configured) if isinstance(configured, list | tuple) else [configured]
 
 
 def check_callbacks(trainer: Mapping[str, Any], model: Method, data: DataModule) -> None:
-    """InputError for a callback that cannot work here, or not beside these settings.
+    """Check that every configured callback can work here, beside these settings.
 
     Args:
         trainer: The trainer's settings.
         model: The method; its policy need not be loaded.
-        data: Nothing of it need be read.
+        data: The data module; it need not be set up.
+
+    Raises:
+        InputError: A callback cannot work, or it contradicts another setting.
     """
     callbacks: Sequence[Callback] = listed(trainer["callbacks"])
     for callback in callbacks:
@@ -88,7 +98,11 @@ def check_callbacks(trainer: Mapping[str, Any], model: Method, data: DataModule)
 
 
 def usable_callbacks() -> list[str]:
-    """Names of Lightning's callbacks that can work here."""
+    """Return the names of Lightning's callbacks that can work here.
+
+    Returns:
+        Class names, in Lightning's order.
+    """
     names = [name for name in lightning_callbacks.__all__ if name not in ("Callback", "ProgressBar")]
     return [name for name in names if not _refused(getattr(lightning_callbacks, name))]
 
@@ -98,7 +112,7 @@ def _refused(cls: type) -> bool:
 
 
 def _check_monitor(callback: EarlyStopping, trainer: Mapping[str, Any], model: Method) -> None:
-    """InputError for a metric that validation has not, or is watched the wrong way round."""
+    """Refuse a metric that no validation computes, and one that is watched in the wrong direction."""
     monitor = callback.monitor
     if trainer["limit_val_batches"] == 0:
         raise InputError(
@@ -128,7 +142,7 @@ def _check_monitor(callback: EarlyStopping, trainer: Mapping[str, Any], model: M
 
 
 def _check_shown(callbacks: Sequence[Callback], trainer: Mapping[str, Any]) -> None:
-    """InputError for two progress bars, and for what is switched off and asked for."""
+    """Refuse two progress bars, and a bar or summary that is asked for and switched off."""
     bars = [type(callback).__name__ for callback in callbacks if isinstance(callback, ProgressBar)]
     if len(bars) > 1:
         raise InputError(f"{' and '.join(bars)} are two progress bars.", where=WHERE, remedy="Leave one out.")
@@ -147,7 +161,7 @@ def _check_shown(callbacks: Sequence[Callback], trainer: Mapping[str, Any]) -> N
 
 
 def _check_others(callbacks: Sequence[Callback], trainer: Mapping[str, Any], data: DataModule) -> None:
-    """InputError for a package that a callback needs, and for two ways to say how many items an update has."""
+    """Refuse a callback whose package is missing, and a second setting for the number of items per update."""
     names = {type(callback).__name__ for callback in callbacks}
     if "DeviceStatsMonitor" in names and find_spec("psutil") is None:
         raise InputError(

@@ -1,7 +1,7 @@
-"""Short names of the project's own classes: a class name or a module's name, in any case.
+"""Short names of the project's own classes: a class name or a module name, in any case.
 
 A method, a policy, a reward or a corpus may be named by its class (`GRPO`, `CausalLM`) or by its module (`grpo`,
-`causal_lm`). A short name is only ever one of the project's own classes. All other classes need their whole path.
+`causal_lm`). A short name always means one of the project's own classes. All other classes need their full path.
 """
 
 from functools import cache
@@ -24,18 +24,18 @@ PACKAGES: dict[type[Any], ModuleType] = {
     Policy: lalm_ambig.policies,
     Reward: lalm_ambig.rewards,
 }
-"""The package in which the classes of each kind are looked for."""
+"""Base class to the package that holds its subclasses."""
 
 
 def class_path_of(base: Any, name: str) -> str | None:
-    """The class path that a short name stands for.
+    """Return the class path of a short name.
 
     Args:
         base: The class that is expected: `Method`, `Policy`, `Reward` or `Corpus`.
         name: A class name or a module name, in any case.
 
     Returns:
-        None for another base, for a text with a dot, and for an unknown name.
+        The class path. None for any other base, for a name with a dot, and for an unknown name.
     """
     if base not in PACKAGES or "." in name:
         return None
@@ -48,7 +48,7 @@ def class_path_of(base: Any, name: str) -> str | None:
 
 @cache
 def _class_paths(base: Any, module: str) -> dict[str, str]:
-    """Class paths by folded class name, of one module or room."""
+    """Return the class paths of one module or package, by folded class name."""
     package = PACKAGES[base]
     classes = classes_in(module_of(package, module), base)
     return {_folded(cls.__name__): f"{package.__name__}.{module}.{cls.__name__}" for cls in classes}

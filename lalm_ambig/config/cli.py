@@ -1,7 +1,7 @@
-"""Configuration of a run: YAML files that stack, options over them, and what they may name.
+"""Configuration of a run: YAML files that stack, with options over them, parsed into the run's objects.
 
-Four files make a run: `base.yaml` (always), one of `policy/`, one of `data/`, one of `method/`. Without any, the
-embedded defaults are used: the tiny model on the demo corpus.
+Four files make a run: `base.yaml` (always), one of `policy/`, one of `data/`, one of `method/`. A command without any
+file uses the embedded defaults: the tiny model on the demo corpus.
 """
 
 import re
@@ -56,17 +56,17 @@ class RunSettings:
     root: Path = Path("runs")
     """Folder of all runs."""
     name: str | None = None
-    """Folder of this run under the root, without a slash; by default corpus, policy, method and a hash of the
-    configuration, so that the same command goes on with the same run."""
+    """Folder of this run under the root, without a slash. The default is corpus, policy, method and a hash of the
+    configuration, so that the same command resumes the same run."""
     checkpoint_steps: int = 50
     """Save the state to resume from every so many optimiser steps."""
     samples: int = 4
     """Responses shown and kept at each validation."""
     probe: bool = True
-    """Whether the table has a row of a linear probe on the base model's features: one pass over the items before
-    training, where their features are not cached."""
+    """Whether the table has a row of a linear probe on the base model's features. Features that are not cached take one
+    pass over the items before training."""
     rollout_steps: int = 25
-    """Show and keep the sampled responses of one item every so many optimiser steps, where a method samples any."""
+    """Show and keep the sampled responses of one item every so many optimiser steps, if the method samples any."""
 
     def __post_init__(self) -> None:
         for name in ("checkpoint_steps", "rollout_steps"):
@@ -75,7 +75,7 @@ class RunSettings:
 
 
 class Cli(LightningCLI):
-    """LightningCLI with a policy of its own kind beside trainer, model and data."""
+    """LightningCLI with a policy and the run's options beside trainer, model and data."""
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_class_arguments(RunSettings, "run")
@@ -84,11 +84,20 @@ class Cli(LightningCLI):
         add_run_options(parser)
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """The run's seed, by both of its names."""
+        """Add the run's seed under both of its names.
+
+        Args:
+            parser: The parser of a configuration.
+        """
         parser.add_argument(*(f"--{name}" for name in SEED_NAMES), type=bool | int, default=0, help=SEED_HELP)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """As Lightning's, without its warning against arguments that do not come straight from the shell."""
+        """Parse as Lightning does, without its warning about arguments that the shell did not give.
+
+        Args:
+            parser: The parser of a configuration.
+            args: The words of the command line.
+        """
         self.config = _name_devices(parser.parse_args(args))
         self.trust = current()
         check_addresses(self.config["trainer"])
@@ -97,46 +106,83 @@ class Cli(LightningCLI):
         seed_everything(run_seed(self.config), workers=True)
 
     def instantiate_classes(self) -> None:
-        """Policy, model and data; the trainer waits until the run's folder is known."""
+        """Make policy, model and data. The trainer is made later, when the run's folder is known."""
         self.config_init = self.parser.instantiate(seeded(self.config))
         self.datamodule = self.config_init["data"]
         self.model = self.config_init["model"]
 
     @property
     def folds(self) -> list[int] | None:
-        """The folds of `--folds`; None without the option. InputError for what are no folds."""
+        """The folds of `--folds`; None without the option.
+
+        Raises:
+            InputError: The value is neither `all` nor numbers of folds.
+        """
         return fold_numbers(self.config["folds"])
 
     @property
     def assumptions(self) -> Assumptions | None:
-        """What `--estimate` assumes; None without the option. InputError for no positive number."""
+        """The assumptions of `--estimate`; None without the option.
+
+        Raises:
+            InputError: A value is not a positive number.
+        """
         options = self.config["estimate"]
         return None if options is None else EstimateOptions(**vars(options)).assumptions()
 
     @property
     def allows_trained_items(self) -> bool:
-        """Whether items may be tested on that the start was trained on."""
+        """Whether the test may include items that the start was trained on."""
         return bool(self.config["allow_trained_items"])
 
     def check_precision(self, *, training: bool) -> None:
-        """InputError for a precision that does not go with the policy's weights, before these are read."""
+        """Check, before weights are read, that the trainer's precision fits the policy's weights.
+
+        Args:
+            training: Whether weights will be trained.
+
+        Raises:
+            InputError: The precision does not fit the weights, or the base model cannot be reached.
+        """
         self.model.policy.check_reachable()
         check_precision(self.model.policy, vars(self.config_init["trainer"]), training=training)
 
     def check_seed(self) -> None:
-        """InputError where what is to be trained would not have one seed."""
+        """Check that the run has one seed, before it is trained.
+
+        Raises:
+            InputError: The seed is no number, or a part of the configuration sets another one.
+        """
         check_trainable(self.config)
 
     def check_devices(self) -> None:
-        """InputError where this machine has not the devices that training asks for."""
+        """Check that this machine has the devices that training asks for.
+
+        Raises:
+            InputError: A device is missing, or a setting of the trainer is out of range.
+        """
         check_devices(vars(self.config_init["trainer"]))
 
     def use_what_is_there(self) -> str | None:
-        """Predict on this machine, whatever the run was trained on; a line where that is another kind of device."""
+        """Set the trainer to predict on this machine's devices, if it lacks those that training used.
+
+        Returns:
+            A line about the change of device; None without one.
+        """
         return what_is_there(vars(self.config_init["trainer"]))
 
     def make_trainer(self, **settings: Any) -> Any:
-        """Lightning's trainer as configured, with these settings over it."""
+        """Make Lightning's trainer as configured.
+
+        Args:
+            **settings: Settings of the trainer; they replace configured ones.
+
+        Returns:
+            The trainer.
+
+        Raises:
+            InputError: Lightning refuses a setting.
+        """
         check_name(self.config_init["trainer"]["precision"])
         try:
             trainer: Any = self.instantiate_trainer(**settings)
@@ -150,21 +196,37 @@ class Cli(LightningCLI):
         return trainer
 
     def resolved(self) -> str:
-        """The whole configuration as YAML, secrets blanked out."""
+        """Return the full configuration as YAML, with secrets blanked out.
+
+        Returns:
+            YAML text, without the options that belong to one call.
+        """
         with self.trust():
             text = self.parser.dump(without_followers(self.config), skip_link_targets=True, skip_unset=False)
         content = {key: value for key, value in yaml.safe_load(text).items() if key not in KEYS}
         return str(yaml.safe_dump(_without_secrets(content), sort_keys=False))
 
     def identity(self) -> str:
-        """Eight hexadecimal digits that change with anything that changes the result (see `identity`)."""
+        """Return the run's identity, a hash of every setting that changes the result (see `identity_of`).
+
+        Returns:
+            Eight hexadecimal digits.
+        """
         return identity_of(yaml.safe_load(self.resolved()))
 
 
 def parse(arguments: Sequence[str], **cli_settings: Any) -> Cli:
-    """Configuration and objects from command-line arguments.
+    """Parse command-line arguments into a configuration and its objects.
 
-    Raises InputError in one line for an unknown key, a wrong value, a kind without a file, or an untrusted class.
+    Args:
+        arguments: The words of the command line.
+        **cli_settings: Further settings of LightningCLI.
+
+    Returns:
+        The configuration with its policy, method and data module; nothing is loaded.
+
+    Raises:
+        InputError: A key is unknown, a value is wrong, a kind has no file, or a class is not trusted.
     """
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
     yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, value: dumper.represent_data(value.value))
@@ -204,8 +266,9 @@ def parse(arguments: Sequence[str], **cli_settings: Any) -> Cli:
 
 
 def _name_devices(value: Any) -> Any:
-    """The value with devices as their names, in place: some callbacks of Lightning have one for a default, which YAML
-    cannot hold.
+    """Replace devices by their names, in place. Some of Lightning's callbacks have a device as a default.
+
+    YAML cannot hold a device.
     """
     if isinstance(value, Namespace):
         for key, inner in vars(value).items():
@@ -222,5 +285,13 @@ def _without_secrets(value: Any) -> Any:
 
 
 def namespace_name(config: Namespace, kind: str) -> str:
-    """The last part of a configured class path, in lower case: for the name of a run."""
+    """Return the class name of a configured part, in lower case, for the name of a run.
+
+    Args:
+        config: The parsed configuration.
+        kind: Key of the part, such as `policy`.
+
+    Returns:
+        The last part of its class path.
+    """
     return str(config[kind].class_path).rsplit(".", 1)[-1].lower()

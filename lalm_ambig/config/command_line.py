@@ -1,4 +1,4 @@
-"""The parser of every command but `fit`: a mistake is one line, and names what was probably meant."""
+"""The parser of every command except `fit`: a mistake gives one line, which suggests the nearest name."""
 
 import argparse
 import difflib
@@ -15,22 +15,37 @@ MISSING = re.compile(r"the following arguments are required: (?P<names>.*)")
 ONE_OF = re.compile(r"one of the arguments (?P<names>.*) is required")
 CHOICE = re.compile(r"argument (?P<name>\S+): invalid choice: '(?P<given>.*)' \(choose from (?P<names>.*)\)")
 NUMBER = re.compile(r"argument (?P<name>\S+): invalid (?P<kind>int|float) value: (?P<given>.*)")
-"""argparse's own words."""
+"""argparse's messages, as these patterns match them."""
 NUMBERS = {"int": "a whole number", "float": "a number"}
 
 
 class CommandParser(argparse.ArgumentParser):
-    """argparse's parser, whose complaint is an InputError in place of the usage and an exit; subcommands' too."""
+    """argparse's parser with one-line errors: it raises `InputError` and does not exit. Its subcommands do the same."""
 
     _given: Sequence[str] = ()
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As argparse's; the words are kept, for what to say of them."""
+        """Parse as argparse does, and keep the words for the error message.
+
+        Args:
+            args: Words of the command line; None for those of the process.
+            namespace: As argparse has it.
+
+        Returns:
+            The parsed options and the words that are no options.
+        """
         self._given = list(sys.argv[1:] if args is None else args)
         return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
-        """The one line: the command, what is wrong, and what was probably meant."""
+        """Report a mistake in one line: the command, the mistake, and the nearest name.
+
+        Args:
+            message: argparse's message.
+
+        Raises:
+            InputError: Always.
+        """
         where = self.prog.removeprefix("python -m ").removeprefix("lalm_ambig.")
         raise InputError(self._plain(message), where=where, remedy=HELP)
 
@@ -59,28 +74,36 @@ class CommandParser(argparse.ArgumentParser):
         return f"unknown option {word}" + (f": did you mean {meant}?" if meant else ".")
 
     def _first_unknown(self) -> str | None:
-        """The first option among the words that is none; argparse speaks of what is missing before it looks."""
+        """Return the first unknown option. argparse reports a missing option before it looks for unknown ones."""
         words = [word for word in self._given if word.startswith("--") and len(word) > 2]
         names = [word.partition("=")[0] for word in words]
         options = self._options()
         return next((name for name in names if not any(option.startswith(name) for option in options)), None)
 
     def _options(self) -> list[str]:
-        """Names of this parser's options and, where it has subcommands, of theirs."""
+        """Return the names of this parser's options and of its subcommands' options."""
         inner = [action.choices for action in self._actions if isinstance(action, argparse._SubParsersAction)]
         parsers = [self, *(parser for choices in inner for parser in choices.values())]
         return [name for parser in parsers for action in parser._actions for name in action.option_strings]
 
     def _shown(self, name: str) -> str:
-        """An option with what it takes."""
+        """Return an option's name with the placeholder of its value."""
         action = next((a for a in self._actions if name in a.option_strings), None)
         return name if action is None or action.metavar is None else f"{name} {action.metavar}"
 
 
 def closest(given: str, names: Iterable[str]) -> str | None:
-    """The name that was probably meant; None where none is near.
+    """Return the name that is nearest to what was written. Case, `-` and `_` make no difference.
 
-    Case, `-` and `_` make no difference.
+    Args:
+        given: The word as it was written.
+        names: The names to choose from.
+
+    Returns:
+        The nearest name; None if none is near.
+
+    >>> closest("learningrate", ["batch_size", "learning_rate"])
+    'learning_rate'
     """
     plain = {_lower(name): name for name in names}
     near = difflib.get_close_matches(_lower(given), list(plain), n=1, cutoff=0.7)

@@ -1,4 +1,4 @@
-"""Options of a corpus as a command takes them: `--option key=value`."""
+"""Options of a corpus on the command line: `--option KEY=VALUE`."""
 
 import json
 from collections.abc import Sequence
@@ -8,7 +8,20 @@ from lalm_ambig.core.errors import InputError
 
 
 def option_values(pairs: Sequence[str]) -> dict[str, Any]:
-    """`key=value` texts as options: a value that is JSON (true, 3, ["a", "b"]) is read as such."""
+    """Read `KEY=VALUE` texts as options. A value in JSON (true, 3, ["a", "b"]) is decoded; any other is a text.
+
+    Args:
+        pairs: The texts. Of two with the same key, the later one counts.
+
+    Returns:
+        Values by key.
+
+    Raises:
+        InputError: A text has no `=`, or its key is no identifier.
+
+    >>> option_values(["votes=face", "seed=3"])
+    {'votes': 'face', 'seed': 3}
+    """
     options: dict[str, Any] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")

@@ -1,4 +1,4 @@
-"""The devices that a configuration asks for, and whether this machine has them; found before anything is read."""
+"""Checks that this machine has the devices that a configuration asks for, before any data is read."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from lalm_ambig.core.errors import InputError
 
 GPUS = ("gpu", "cuda")
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps", "tpu")
-"""Lightning's names."""
+"""Lightning's names of accelerators."""
 LOWEST = {
     "num_nodes": 1,
     "accumulate_grad_batches": 1,
@@ -21,19 +21,22 @@ LOWEST = {
     "log_every_n_steps": 0,
     "num_sanity_val_steps": -1,
 }
-"""The lowest that Lightning divides by, or makes sense of, where it does not look itself before training has begun."""
+"""Lowest valid value per setting of the trainer. Lightning does not check these before training begins."""
 ON_CPU = "--trainer.accelerator cpu"
 NAMED = re.compile(r"\s*(\d|GPU-|MIG-)")
-"""How CUDA_VISIBLE_DEVICES begins where it names a GPU."""
+"""Beginning of a CUDA_VISIBLE_DEVICES that names a GPU."""
 
 
 def check_devices(trainer: Mapping[str, Any]) -> None:
-    """InputError for an accelerator or a number of devices that this machine lacks, and for numbers that are none.
+    """Check that this machine has the configured accelerator and number of devices.
 
-    Several processes on a CPU are only started where `cpu` is said: whoever asks for two devices means two GPUs.
+    Several processes on a CPU start only if the accelerator is `cpu`. Otherwise two devices mean two GPUs.
 
     Args:
         trainer: The trainer's settings.
+
+    Raises:
+        InputError: A device is missing, a number is out of range, or the strategy does not work on a CPU.
     """
     for name, lowest in LOWEST.items():
         if (given := trainer.get(name)) is not None and given < lowest:
@@ -68,7 +71,14 @@ def check_devices(trainer: Mapping[str, Any]) -> None:
 
 
 def what_is_there(trainer: dict[str, Any]) -> str | None:
-    """Let a trainer that only predicts run on this machine; a line where its settings ask for what is not there."""
+    """Let a trainer that only predicts use this machine's devices, if its own accelerator is missing.
+
+    Args:
+        trainer: The trainer's settings; the accelerator is changed in place.
+
+    Returns:
+        A line about the change; None without one.
+    """
     asked = trainer["accelerator"]
     if lack_of(asked) is None or asked not in ACCELERATORS:
         return None
@@ -77,7 +87,14 @@ def what_is_there(trainer: dict[str, Any]) -> str | None:
 
 
 def lack_of(accelerator: Any) -> str | None:
-    """Why this machine has no such accelerator, and what to do; None where it has one, or another part must say."""
+    """Return why this machine lacks an accelerator.
+
+    Args:
+        accelerator: The setting of the trainer.
+
+    Returns:
+        The reason, for GPUs with a remedy. None if the machine has the accelerator, and for an object.
+    """
     if not isinstance(accelerator, str):
         return None
     if accelerator not in ACCELERATORS:
@@ -92,7 +109,11 @@ def lack_of(accelerator: Any) -> str | None:
 
 
 def no_gpu() -> str:
-    """Why torch sees no GPU, and what to do about that: a build without, GPUs that are hidden, or the driver."""
+    """Return why torch sees no GPU, with a remedy: a build for CPUs, hidden GPUs, or the driver.
+
+    Returns:
+        The reason, as the end of a sentence.
+    """
     build, version = torch.version.cuda or torch.version.hip, torch.__version__
     if build is None:
         return (
@@ -113,7 +134,11 @@ def no_gpu() -> str:
 
 
 def seen() -> str:
-    """What there is to compute on, and where that is no GPU, why."""
+    """Return a description of the devices that torch can compute on.
+
+    Returns:
+        Number and names of the GPUs, or a CPU and the reason why torch sees no GPU.
+    """
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
         return f"{len(names)} GPU{'s' if len(names) > 1 else ''} ({', '.join(dict.fromkeys(names))})"
@@ -121,7 +146,14 @@ def seen() -> str:
 
 
 def number_of(devices: Any) -> int:
-    """Devices that a setting asks for; -1 stands for all, and 0 for what is none."""
+    """Return the number of devices that a setting asks for.
+
+    Args:
+        devices: The setting: a number, `auto`, or a list of devices.
+
+    Returns:
+        The number; -1 means all devices, and 0 a value that asks for none.
+    """
     if isinstance(devices, list | tuple):
         return len(devices)
     text = str(devices).strip()
@@ -133,7 +165,7 @@ def number_of(devices: Any) -> int:
 
 
 def _check_gpus(devices: Any, count: int, there: int) -> None:
-    """InputError for more GPUs than there are, or numbers of others."""
+    """Refuse more GPUs than torch sees, and numbers of GPUs that do not exist."""
     text = str(devices)
     numbers = [int(part) for part in text.strip("[] ").split(",") if part.strip().isdecimal()]
     if count == 0 or count < -1:
@@ -151,12 +183,12 @@ def _check_gpus(devices: Any, count: int, there: int) -> None:
 
 
 def _listed(devices: Any) -> bool:
-    """Whether devices are named one by one."""
+    """Return whether a setting names devices one by one."""
     return isinstance(devices, list | tuple) or "," in str(devices)
 
 
 def _on_cpu(trainer: Mapping[str, Any]) -> str:
-    """What makes a run of these settings one on the CPU."""
+    """Return the remedy that names the options for a run on the CPU."""
     words = [ON_CPU]
     for name, plain in (("devices", 1), ("num_nodes", 1), ("strategy", "auto")):
         if trainer.get(name, plain) not in (plain, "auto"):
@@ -165,7 +197,7 @@ def _on_cpu(trainer: Mapping[str, Any]) -> str:
 
 
 def _said() -> str:
-    """Torch's own word for why, as the end of a sentence."""
+    """Return torch's own reason, as the end of a sentence; an empty text if it gives none."""
     try:
         torch.cuda.init()  # type: ignore[no-untyped-call]
     except (RuntimeError, AssertionError) as error:

@@ -1,4 +1,4 @@
-"""jsonargparse's nested reports as one line: where in the configuration, what is wrong there, and what was meant."""
+"""One-line forms of jsonargparse's nested reports: the key, the mistake, and the nearest valid name."""
 
 import re
 from collections.abc import Sequence
@@ -22,9 +22,9 @@ CLASS_PATH = re.compile(r"Problem with given class_path '([\w.]+)'")
 BASE_CLASS = re.compile(
     r"\n\s+- Problem with given class_path 'lightning\.Callback':\n\s+Option .* is not accepted"
 )
-"""An option of one of Lightning's callbacks is tried with their base class as well."""
+"""The parser tries an option of a Lightning callback with the base class as well, and reports that attempt."""
 UNION = "Does not validate"
-"""How a report begins when a class refused its own settings."""
+"""Beginning of a report after a class refused its own settings."""
 LITERAL = re.compile(r"expected a typing\.Literal\[(.*)\]")
 UNKNOWN_CLASS = re.compile(r"expected a dot import path string: (\S+)")
 UNKNOWN_PATH = re.compile(r"expected a path but .* either not accessible or invalid")
@@ -34,15 +34,22 @@ MISSING = re.compile(r"the following arguments are required: (.*)")
 REQUIREMENT = re.compile(r"Requirement '([\w.-]+)([^']*)' not met")
 NO_LIST = re.compile(r"[Ee]xpected a path but (\S+) either not accessible")
 LISTS = ("model.rewards",)
-"""Keys of a list of classes, for which the parser takes a single name for a path."""
+"""Keys of a list of classes. The parser reads a single name there as a path."""
 NO_VALUE = re.compile(r"argument --(\S+): expected one argument")
 KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "list": "a list"}
 EXTRAS = {"wandb": "'lalm_ambig[wandb]'"}
-"""Packages that an extra of the project brings."""
+"""Package name to the extra of this project that installs it."""
 
 
 def readable(message: str) -> str:
-    """The innermost complaint of a report, behind the dotted key that it is about."""
+    """Return the innermost complaint of a report, after the dotted key that it is about.
+
+    Args:
+        message: A report of jsonargparse.
+
+    Returns:
+        One line.
+    """
     message = BASE_CLASS.sub("", message)
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     key = ".".join(KEY.findall(message))
@@ -64,7 +71,7 @@ def readable(message: str) -> str:
 
 
 def _explained(phrases: Sequence[str], key: str, class_path: str) -> str | None:
-    """The line for a kind of mistake that is told better than the parser tells it; None for all others."""
+    """Return our own line for a known kind of mistake; None for all others, which keep the parser's words."""
     for words in phrases:
         if match := UNKNOWN_KEYS.fullmatch(words):
             return _unknown_words(match[1].split(), key)
@@ -94,7 +101,7 @@ def _explained(phrases: Sequence[str], key: str, class_path: str) -> str | None:
 
 
 def _worded(phrases: Sequence[str], key: str) -> list[str]:
-    """Complaints in plain words: types by what one writes, and of several types all in one."""
+    """Return complaints in plain words. Types are named by what a user writes, and choices are joined into one."""
     if key == PRECISION:
         return [f"expected one of {', '.join(COMPUTES)}"]
     choices = [match[1] for words in phrases if (match := LITERAL.search(words))]
@@ -117,7 +124,7 @@ def _typed(words: str) -> str:
 
 
 def _unknown_words(words: Sequence[str], key: str) -> str:
-    """What stands on the command line, and is neither an option nor a value of one."""
+    """Return the line about a word of the command line that is neither an option nor a value of one."""
     first = words[0]
     if not first.startswith("-"):
         if Path(first).suffix in (".yaml", ".yml"):
@@ -129,7 +136,7 @@ def _unknown_words(words: Sequence[str], key: str) -> str:
 
 
 def _missing(name: str, key: str, class_path: str) -> str:
-    """A setting without a default; a corpus says how it is obtained."""
+    """Return the line about a missing setting. For a corpus's root it says how to obtain the corpus."""
     corpora = [corpus_class(corpus_name) for corpus_name in corpus_names()] if key == "data.corpus" else []
     corpus = next((cls for cls in corpora if cls and cls.__name__ == _short(class_path)), None)
     if name == "root" and corpus is not None:

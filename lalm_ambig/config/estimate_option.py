@@ -1,4 +1,4 @@
-"""The option `--estimate` of `fit`, and what is assumed of lengths and cards beside it."""
+"""The option `--estimate` of `fit`, and its assumptions about lengths and GPUs."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,10 @@ HELP = "Print what memory the run would take. Nothing is loaded or trained. --es
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What a configuration does not tell. None: taken from the corpus where it was checked before, else assumed."""
+    """Lengths and GPU sizes that no configuration tells.
+
+    None means the corpus's own length, if the corpus was checked before. Otherwise the estimate assumes a length.
+    """
 
     prompt_tokens: float | None = None
     """Tokens of a prompt without sound."""
@@ -19,12 +22,12 @@ class Assumptions:
     curated_tokens: float | None = None
     """Tokens of a curated response."""
     cards: tuple[float, ...] = (24.0, 80.0)
-    """Sizes of GPUs in GB, where none is visible."""
+    """Sizes of GPUs in GB, used if none is visible."""
 
 
 @dataclass(frozen=True)
 class EstimateOptions:
-    """The assumptions as the command line gives them."""
+    """The same assumptions as the command line gives them."""
 
     prompt_tokens: float | None = None
     """Tokens of a prompt without sound."""
@@ -33,13 +36,16 @@ class EstimateOptions:
     curated_tokens: float | None = None
     """Tokens of a curated response."""
     cards: str = "24,80"
-    """Sizes of GPUs in GB with commas, where none is visible."""
+    """Sizes of GPUs in GB with commas, used if none is visible."""
 
     def assumptions(self) -> Assumptions:
-        """The assumptions.
+        """Check the values and return them as assumptions.
+
+        Returns:
+            The assumptions.
 
         Raises:
-            InputError: A value is no positive number.
+            InputError: A value is not a positive number.
         """
         lengths = {name: getattr(self, name) for name in ("prompt_tokens", "clip_s", "curated_tokens")}
         checked = {name: _positive(n, name) for name, n in lengths.items() if n is not None}

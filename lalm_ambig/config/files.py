@@ -1,4 +1,4 @@
-"""The YAML files of a run: which are stacked, and what they may name."""
+"""The YAML files of a run: the files that a command names, and the default files under them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,28 +10,33 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.yaml import read_yaml
 
 KINDS = {"policy": "policy", "data": "data", "model": "method"}
-"""The keys that a run needs, and the folder of the files that set each."""
+"""Keys that every run needs, each with the folder of the files that set it."""
 CLASS_OPTIONS = {"policy": "--policy", "data": "--data.corpus", "model": "--model"}
 """The option that names each kind's class."""
 DEFAULT = "preset/demo.yaml"
+"""The embedded default, used by a command without any file."""
 ALLOW_FLAG = "--allow-any-class"
 
 
 def config_folder() -> Path:
-    """The project's configuration files: inside the installed package, or beside it in a checkout."""
+    """Return the folder of the project's configuration files.
+
+    Returns:
+        The folder inside the installed package, or beside the package in a checkout.
+    """
     package = Path(lalm_ambig.__file__).parent
     inside = package / "configs"
     return inside if inside.is_dir() else package.parent / "configs"
 
 
 def read_ahead(arguments: Sequence[str]) -> tuple[list[Path], bool]:
-    """What must be known before the configuration is parsed.
+    """Read the options that must be known before the configuration is parsed.
 
     Args:
         arguments: The command line; all other options in it are left to the parser.
 
     Returns:
-        The files that --config or -c name, and whether any class may be named.
+        The files of --config or -c, and whether the configuration may name any class.
 
     Raises:
         InputError: A file does not exist, or --config has no value.
@@ -46,7 +51,7 @@ def read_ahead(arguments: Sequence[str]) -> tuple[list[Path], bool]:
 
 
 def _check_file(value: str) -> None:
-    """Raise InputError for what is no plain file; `-`, by which the parser would read its input, never is."""
+    """Refuse a value that is not a regular file. `-` is refused as well; the parser would read standard input."""
     try:
         path = Path(value).expanduser()
         what = (
@@ -65,11 +70,14 @@ def _check_file(value: str) -> None:
 
 
 def default_files(files: Sequence[Path], words: Sequence[str] = ()) -> list[str]:
-    """`base.yaml`, and the embedded default where no file at all is given.
+    """Return `--config` options for the default files: `base.yaml`, and the embedded default if no file is given.
 
     Args:
         files: Files that the command line names.
-        words: The command line: an option that names the class of a kind stands for its file.
+        words: The command line. An option that names the class of a kind replaces the file of that kind.
+
+    Returns:
+        One option per file, lowest first.
 
     Raises:
         InputError: Neither a file nor an option sets a kind.

@@ -1,4 +1,4 @@
-"""What each fold of `fit --folds` starts from."""
+"""The start of each fold of `fit --folds`."""
 
 from pathlib import Path
 
@@ -6,11 +6,14 @@ from lalm_ambig.config.cli import Cli
 from lalm_ambig.core.errors import InputError
 
 PLACE = "{fold}"
-"""Stands in `model.start` for the number of the fold."""
+"""Placeholder in `model.start` for the number of the fold."""
 
 
 def start_of_fold(cli: Cli) -> None:
-    """Put the run's fold into `model.start`, where it names one run per fold (`runs/NAME-fold{fold}`).
+    """Put the number of the run's fold into `model.start`, if that has the placeholder (`runs/NAME-fold{fold}`).
+
+    Args:
+        cli: The configuration; its method and its settings are changed in place.
 
     Raises:
         InputError: The run has no fold.

@@ -1,4 +1,7 @@
-"""What makes two configurations the same run: everything, but for what is left out here for a stated reason."""
+"""The identity of a run: a hash of every setting that changes its result.
+
+All settings count except those listed here, each with the reason why it changes no number.
+"""
 
 import hashlib
 import json
@@ -9,7 +12,7 @@ from typing import Any
 from lalm_ambig.config.renamed import first_name
 
 RULES = 2
-"""Number of these rules: identities are compared only where both are of one."""
+"""Version of these rules. Two identities are compared only if both are of the same version."""
 EXCLUDED = {
     "config": "names files whose content is in the configuration already",
     "allow_any_class": "is about trust, not about what is computed",
@@ -27,7 +30,7 @@ EXCLUDED = {
     "trainer.profiler": "measures what is computed",
     "data.workers": "batches are the same, whichever process loads them",
 }
-"""Dotted keys that change no number, and why."""
+"""Dotted keys that change no number, each with the reason."""
 WATCHING = {
     "DeviceStatsMonitor": "logs use of the device",
     "LearningRateMonitor": "logs learning rates",
@@ -44,22 +47,27 @@ WATCHING = {
     "TensorBoardLogger": "writes down what is logged",
     "WandbLogger": "writes down what is logged",
 }
-"""Callbacks and loggers of Lightning that change no number, and why. Any other is part of the identity, with its
-settings: EarlyStopping or StochasticWeightAveraging make another run."""
+"""Callbacks and loggers of Lightning that change no number, each with the reason.
+
+All others count in the identity, with their settings: EarlyStopping makes another run.
+"""
 OBJECTS = ("trainer.callbacks", "trainer.logger")
-"""Where they stand: one, a list of them, or a switch."""
+"""Keys of callbacks and loggers: one object, a list of them, or a switch."""
 LIGHTNING = ("lightning.", "pytorch_lightning.")
 NAMED_FILES = ("data.rationales", "data.prompt", "data.glosses", "data.corpus.init_args.root")
-"""Keys that may name a file: it is its content that changes the result, not only its name."""
+"""Keys that may name a file. The file's content counts in the identity as well as its name."""
 
 
 def identity_of(config: Mapping[str, Any]) -> str:
-    """Eight hexadecimal digits that change with anything that changes the result.
+    """Return the identity of a run: eight hexadecimal digits that change with anything that changes the result.
 
     A renamed key counts under its first name, so that older runs keep their identity.
 
     Args:
         config: The resolved configuration.
+
+    Returns:
+        The first eight digits of a SHA-256 hash.
     """
     settings = {first_name(key): value for key, value in leaves(config) if key not in EXCLUDED}
     for key in OBJECTS:
@@ -70,7 +78,15 @@ def identity_of(config: Mapping[str, Any]) -> str:
 
 
 def leaves(config: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted key and value of every setting; a list is one value, and so are callbacks and loggers."""
+    """Yield the dotted key and the value of every setting. A list is one value, and so are callbacks and loggers.
+
+    Args:
+        config: A configuration, or a part of it.
+        above: Dotted key of that part, with a dot at its end.
+
+    >>> list(leaves({"run": {"samples": 4}, "seed": 0}))
+    [('run.samples', 4), ('seed', 0)]
+    """
     for key, value in config.items():
         name = f"{above}{key}"
         if isinstance(value, Mapping) and value and name not in OBJECTS:
@@ -80,7 +96,7 @@ def leaves(config: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, An
 
 
 def _acting(configured: Any) -> Any:
-    """Of configured callbacks or loggers those that may change a number; None where there is none."""
+    """Return the configured callbacks or loggers that may change a number; None if there are none."""
     entries = configured if isinstance(configured, list) else [configured]
     acting = [entry for entry in entries if not _watches(entry)]
     return acting or None
@@ -94,7 +110,7 @@ def _watches(entry: Any) -> bool:
 
 
 def _digest(value: Any) -> str | None:
-    """Of a file's content; None for what names none."""
+    """Return the SHA-256 hash of a file's content; None for a value that names no readable file."""
     try:
         if not isinstance(value, str) or not Path(value).expanduser().is_file():
             return None

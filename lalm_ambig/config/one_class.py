@@ -1,6 +1,6 @@
-"""One class for the method, the policy and the corpus: two files that name different ones are a mistake.
+"""The rule that method, policy and corpus have one class each: two files that name different classes are refused.
 
-Without this check, settings of the first class would stay where the second has settings of the same names.
+Without this rule, settings of the first class would stay in force for same-named settings of the second.
 """
 
 import sys
@@ -19,18 +19,21 @@ from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.base import Policy
 
 KINDS: dict[str, type[Any]] = {"model": Method, "policy": Policy, "data.corpus": Corpus}
-"""Keys of which a run has one class each."""
+"""Keys with one class per run, each with the base class."""
 Documents = Sequence[tuple[Path, str]]
-"""Files that were read, in this order, each with its content."""
+"""Files in the order in which they were read, each with its content."""
 
 
 def conflict(old: str, new: str, documents: Documents) -> str | None:
-    """What is wrong where a class was set and another one is set now; None where that is no mistake.
+    """Return the mistake in replacing one class by another.
 
     Args:
         old: Class path that was set first.
         new: Class path that is set now.
         documents: Files that were read so far.
+
+    Returns:
+        A line with both classes and their places. None if the class may be replaced.
     """
     kind = _kind_of(old, new)
     if kind is None or is_default(old, documents):
@@ -40,12 +43,28 @@ def conflict(old: str, new: str, documents: Documents) -> str | None:
 
 
 def remedy(old: str, new: str) -> str:
-    """What to do about a conflict."""
+    """Return the remedy for a conflict of two classes.
+
+    Args:
+        old: Class path that was set first.
+        new: Class path that is set now.
+
+    Returns:
+        One sentence or two.
+    """
     return f"Keep one of the two; {_name(old)}'s settings are not {_name(new)}'s."
 
 
 def is_default(old: str, documents: Documents) -> bool:
-    """Whether a class was set by the embedded default only, which is read where no file is given."""
+    """Return whether only the embedded default set a class. It is read if the command names no file.
+
+    Args:
+        old: Class path that was set.
+        documents: Files that were read so far.
+
+    Returns:
+        True if the embedded default was read and names the class.
+    """
     default = config_folder() / DEFAULT
     if [path for path, _ in documents[:2]][1:] != [default]:
         return False
@@ -53,7 +72,11 @@ def is_default(old: str, documents: Documents) -> bool:
 
 
 def drop_default_settings(previous: Any) -> None:
-    """Take the embedded default's settings out of a class that is replaced; settings by options stay."""
+    """Remove the embedded default's settings from a class that is replaced. Settings from options stay.
+
+    Args:
+        previous: The configured class with its settings; changed in place.
+    """
     content = yaml.safe_load((config_folder() / DEFAULT).read_text(encoding="utf-8"))
     settings = previous.get("init_args")
     if not isinstance(settings, Namespace):
@@ -66,7 +89,7 @@ def drop_default_settings(previous: Any) -> None:
 
 
 def _agrees(value: Any, default: Any) -> bool:
-    """Whether a setting is as the default has it, in every part that the default names."""
+    """Return whether a setting equals the default in every part that the default names."""
     if isinstance(default, Mapping):
         parts = vars(value) if isinstance(value, Namespace) else value
         return isinstance(parts, Mapping) and all(_agrees(parts.get(k), v) for k, v in default.items())
@@ -74,7 +97,7 @@ def _agrees(value: Any, default: Any) -> bool:
 
 
 def _kind_of(old: str, new: str) -> str | None:
-    """The key whose classes both are; None where they are the same class, or of a kind that may change."""
+    """Return the key that both classes belong to. None for the same class, and for a kind that may change."""
     one, other = _imported(old), _imported(new)
     if one is None or other is None or one is other:
         return None
@@ -87,7 +110,7 @@ def _is_a(cls: Any, base: type[Any]) -> bool:
 
 
 def _place(kind: str, path: str, documents: Documents) -> str:
-    """`FILE:LINE`, or the option, that set a class; the newest file first."""
+    """Return where a class was set, `FILE:LINE` or the option. The newest file is searched first."""
     for file, content in reversed(documents):
         for line in _names(kind, content, path):
             return f"{file}:{line}"
@@ -95,7 +118,7 @@ def _place(kind: str, path: str, documents: Documents) -> str:
 
 
 def _names(kind: str, content: str, path: str) -> Iterator[int]:
-    """Lines at which a document gives a kind this class."""
+    """Yield the numbers of the lines at which a document sets this class for a kind."""
     try:
         root = yaml.compose(content, Loader=LOADER)
     except yaml.YAMLError:
@@ -132,6 +155,6 @@ def _name(path: str) -> str:
 
 
 def _imported(path: str) -> Any:
-    """The object at a path whose module the parser has imported; None otherwise. Nothing is imported here."""
+    """Return the object at a path if its module is imported already; None otherwise. Nothing is imported here."""
     module, _, name = path.rpartition(".")
     return vars(sys.modules[module]).get(name) if module in sys.modules else None

@@ -1,4 +1,4 @@
-"""Which types of weights go with which precision of the trainer; found before anything is loaded.
+"""Which types of weights fit which precision of the trainer, checked before anything is loaded.
 
 | weights  | 32-true | bf16-mixed | 16-mixed, GPU | 16-mixed, CPU (computed as bf16-mixed) |
 |----------|---------|------------|---------------|----------------------------------------|
@@ -6,8 +6,8 @@
 | bfloat16 | yes     | yes        | no            | yes                                    |
 | float16  | yes     | no         | yes           | no                                     |
 
-Autocast cannot join numbers of the other kind of two bytes with its own. `bf16-true` and `16-true` would round targets
-and log-probabilities, which stay in float32 here.
+Autocast cannot combine bfloat16 with float16. `bf16-true` and `16-true` would round targets and log-probabilities,
+which stay in float32 here.
 """
 
 from collections.abc import Mapping
@@ -19,19 +19,22 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.base import Policy
 
 SHORT = {"32": "32-true", "16": "16-mixed", "bf16": "bf16-mixed", "None": "32-true"}
-"""Lightning's older names."""
+"""Lightning's older name of a precision to its present one."""
 COMPUTES = {"32-true": "float32", "bf16-mixed": "bfloat16", "16-mixed": "float16"}
-"""What a pass computes in, by precision."""
+"""Precision to the type in which a forward pass computes."""
 WHERE = "trainer.precision"
 
 
 def check_precision(policy: Policy, trainer: Mapping[str, Any], *, training: bool) -> None:
-    """InputError for a precision that does not go with the type of the policy's weights.
+    """Check that the trainer's precision fits the type of the policy's weights.
 
     Args:
-        policy: It need not be loaded.
+        policy: The policy; it need not be loaded.
         trainer: The trainer's settings.
         training: Whether weights will be trained.
+
+    Raises:
+        InputError: The precision is unknown, or it does not fit the weights.
     """
     precision = check_name(trainer["precision"])
     weights = policy.weights_dtype()
@@ -52,7 +55,20 @@ def check_precision(policy: Policy, trainer: Mapping[str, Any], *, training: boo
 
 
 def check_name(given: Any) -> str:
-    """The precision by Lightning's present name; InputError for one that is not offered."""
+    """Return Lightning's present name of a precision.
+
+    Args:
+        given: The setting of the trainer.
+
+    Returns:
+        `32-true`, `bf16-mixed` or `16-mixed`.
+
+    Raises:
+        InputError: The precision is unknown, or it would round targets.
+
+    >>> check_name("bf16")
+    'bf16-mixed'
+    """
     name = SHORT.get(str(given), str(given))
     if name in ("bf16-true", "16-true"):
         raise InputError(
@@ -66,16 +82,23 @@ def check_name(given: Any) -> str:
 
 
 def on_cpu(accelerator: Any) -> bool:
-    """Whether Lightning will compute on the CPU."""
+    """Return whether Lightning will compute on the CPU.
+
+    Args:
+        accelerator: The setting of the trainer.
+
+    Returns:
+        True for `cpu`, and for `auto` on a machine without a GPU.
+    """
     if accelerator != "auto":
         return bool(accelerator == "cpu")
     return not (torch.cuda.is_available() or torch.backends.mps.is_available())
 
 
 def _check_master_weights(weights: str | None, precision: str, strategy: str) -> None:
-    """InputError for full fine-tuning of weights of two bytes, whose spacing is wider than AdamW's steps.
+    """Refuse full fine-tuning of 16-bit weights. Their spacing is wider than AdamW's steps.
 
-    DeepSpeed keeps a copy of the weights in float32 beside those that it computes with.
+    DeepSpeed is allowed; it also keeps the weights in float32.
     """
     if weights in (None, "float32") or ("deepspeed" in strategy.lower() and precision != "32-true"):
         return

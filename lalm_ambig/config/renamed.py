@@ -1,4 +1,4 @@
-"""The one table of renamed keys: files, options and older run folders are read under the old names, with a notice."""
+"""The table of renamed keys. Old names in files, options and run folders are still read, with a notice."""
 
 import json
 import sys
@@ -15,13 +15,19 @@ RENAMED = {
     "model.init_args.grouping.size": "model.init_args.grouping.group_size",
     "model.init_args.negatives.rollouts": "model.init_args.negatives.group_size",
 }
-"""Old key to present key, as the resolved configuration has them. A rename stays in the same part of it."""
+"""Old key to present key, as the resolved configuration has them. Only the last part of a key may change."""
 FIRST = {new: old for old, new in RENAMED.items()}
-"""The other way. A run's identity is made of the first names, so that a rename does not make it another run."""
+"""Present key to old key. A run's identity uses the old names, so that a rename does not change it."""
 
 
 def first_name(key: str) -> str:
-    """The name that a key had before any rename.
+    """Return the name that a key had before any rename.
+
+    Args:
+        key: A dotted key of the resolved configuration.
+
+    Returns:
+        The first name; the key itself if it was never renamed.
 
     >>> first_name("model.init_args.grouping.group_size")
     'model.init_args.grouping.size'
@@ -30,10 +36,13 @@ def first_name(key: str) -> str:
 
 
 def renamed_document(content: Any) -> Any:
-    """A YAML document with its old keys replaced by the present ones.
+    """Replace the old keys of a YAML document by the present ones, with a notice for each.
 
     Args:
-        content: A whole configuration, or a file of one part of it (what `--model FILE` names). Left as it is.
+        content: A configuration, or one part of it (the file of `--model FILE`). It is not changed.
+
+    Returns:
+        The document with present keys; the same object if it has no old ones.
 
     Raises:
         InputError: An old key and its present name are both in the document.
@@ -50,7 +59,17 @@ def renamed_document(content: Any) -> Any:
 
 
 def renamed_options(words: Sequence[str]) -> list[str]:
-    """Words of a command line with old option names replaced by the present ones."""
+    """Replace old option names in a command line by the present ones, with a notice for each.
+
+    Args:
+        words: The command line.
+
+    Returns:
+        As many words.
+
+    Raises:
+        InputError: A mapping on the command line has an old key and its present name.
+    """
     options = [word.partition("=")[0] for word in words]
     return [
         _renamed_value(option, _renamed_option(word))
@@ -68,7 +87,10 @@ def _renamed_option(word: str) -> str:
 
 
 def _renamed_value(option: str, word: str) -> str:
-    """A word with old keys in its mapping replaced: `--model.grouping={"size": 4}`, or the value after its option."""
+    """Replace old keys in a mapping on the command line.
+
+    The word is `--model.grouping={"size": 4}`, or the mapping after its option.
+    """
     name, equals, value = word.partition("=") if word.startswith("--") else (option, "", word)
     if not value.lstrip().startswith("{"):
         return word
@@ -85,7 +107,7 @@ def _renamed_value(option: str, word: str) -> str:
 
 
 def _mapping(text: str) -> Mapping[Any, Any]:
-    """A mapping in YAML's words; an empty one for any other text, which the parser refuses."""
+    """Return the mapping that a YAML text holds; an empty one for any other text, which the parser refuses."""
     try:
         content = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError):
@@ -94,7 +116,7 @@ def _mapping(text: str) -> Mapping[Any, Any]:
 
 
 def _spellings(key: str) -> Iterator[list[str]]:
-    """Paths of a key in a whole document, with and without `init_args`, and in a file of its part."""
+    """Yield the paths of a key in a document: with and without `init_args`, and within a file of its part."""
     for spelling in (key, _short(key)):
         path = spelling.split(".")
         yield path
@@ -102,7 +124,7 @@ def _spellings(key: str) -> Iterator[list[str]]:
 
 
 def _moved(content: Mapping[Any, Any], path: Sequence[str], new: str) -> Mapping[Any, Any]:
-    """A copy of a document in which the last key of a path has its new name; the same document without that path."""
+    """Return a copy of a document in which the last key of a path is renamed; without that path, the document."""
     first, *rest = path
     if first not in content:
         return content
@@ -125,6 +147,6 @@ def _short(key: str) -> str:
 
 @cache
 def _notice(old: str, new: str) -> None:
-    """One line for each renamed key, from the first process only."""
+    """Print one line per renamed key, in the first process only."""
     if distributed.is_first():
         print(f"{old} is now called {new}; the old name is still read.", file=sys.stderr)

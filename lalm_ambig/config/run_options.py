@@ -1,7 +1,7 @@
-"""Options of `fit` beside the configuration: the folds, the estimate of memory, and what is allowed.
+"""Options of `fit` beside the configuration: the folds, the estimate of memory, and the two permissions.
 
-They are the parser's own, so that `--help` lists them. They belong to one call, and are no part of a run's identity
-or of its config.yaml.
+The parser knows them, so that `--help` lists them. They belong to one call. A run's identity and its config.yaml do
+not have them.
 """
 
 import argparse
@@ -26,14 +26,18 @@ TRAINED_ITEMS_HELP = "Test also on items that the start was trained on. Every ta
 
 
 class ReadAhead(argparse.Action):
-    """A switch that is acted on before the parser starts; here only its name is known."""
+    """A switch that `read_ahead` has read before. The parser only knows its name."""
 
     def __call__(self, *_: Any) -> None:
         """Do nothing."""
 
 
 def add_run_options(parser: LightningArgumentParser) -> None:
-    """Add the options to the parser of a configuration."""
+    """Add the options to the parser of a configuration.
+
+    Args:
+        parser: The parser.
+    """
     parser.add_argument(FOLDS_FLAG, type=str | None, default=None, help=FOLDS_HELP)
     parser.add_argument(ESTIMATE_FLAG, type=EstimateOptions | None, nargs="?", const={}, help=ESTIMATE_HELP)
     parser.add_argument(TRAINED_ITEMS_FLAG, action="store_true", help=TRAINED_ITEMS_HELP)
@@ -42,10 +46,19 @@ def add_run_options(parser: LightningArgumentParser) -> None:
 
 
 def fold_numbers(given: str | None) -> list[int] | None:
-    """The folds that `--folds` names, in this order; None without the option.
+    """Read the numbers of folds from the value of `--folds`.
+
+    Args:
+        given: The value; None without the option.
+
+    Returns:
+        Numbers of folds in the order given, each once. None without the option.
 
     Raises:
         InputError: The text is neither `all` nor numbers of folds with commas.
+
+    >>> fold_numbers("3,0,3")
+    [3, 0]
     """
     if given is None:
         return None

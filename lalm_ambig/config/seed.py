@@ -1,4 +1,4 @@
-"""The one seed of a run: its names, and every setting that follows it."""
+"""The one seed of a run: its two names, and the settings that take its value."""
 
 import itertools
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from lalm_ambig.files.yaml import read_yaml
 from lalm_ambig.rollouts.sampling import Sampling
 
 NAMES = ("seed", "seed_everything")
-"""The setting, and the name that it had before."""
+"""The setting, and its older name."""
 FOLLOWERS = ("data.seed", "model.init_args.sampling.seed")
-"""Settings of parts that follow it; older configurations name them."""
+"""Settings that take the run's seed. Older configurations name them."""
 LARGEST = 2**32 - 1
-"""What numpy's generator takes."""
+"""Largest seed of numpy's generator."""
 HELP = (
     "One number for everything that is drawn in a run: order of the training items, sampled responses, start of "
     "adapter and projector, dropout. The split has its own, data.corpus.seed. --seed_everything is another name of it."
@@ -24,7 +24,15 @@ HELP = (
 
 
 def check_names(words: Sequence[str], files: Sequence[Path]) -> None:
-    """InputError where the two names are given with different values at one place: the command line, or a file."""
+    """Check that the command line and each file give one seed, whichever of the two names they use.
+
+    Args:
+        words: The command line.
+        files: Files that it names.
+
+    Raises:
+        InputError: The two names have different values at one place.
+    """
     contents = {str(path): read_yaml(path) for path in files}
     for where, given in {"command line": _of_words(words), **contents}.items():
         if not isinstance(given, dict):
@@ -47,9 +55,16 @@ def _of_words(words: Sequence[str]) -> dict[str, str]:
 
 
 def run_seed(config: Namespace) -> int:
-    """The run's seed. False and True, which older configurations may have, count as 0.
+    """Return the run's seed, in [0, 2³² - 1].
 
-    InputError for a number that is no seed.
+    Args:
+        config: The parsed configuration.
+
+    Returns:
+        The seed. False and True, as older configurations have them, give 0.
+
+    Raises:
+        InputError: The number is out of range.
     """
     seed = config["seed"]
     if isinstance(seed, bool):
@@ -60,7 +75,14 @@ def run_seed(config: Namespace) -> int:
 
 
 def check_trainable(config: Namespace) -> None:
-    """InputError where a run would not have the one seed that it says: `seed` is none, or a part has another one."""
+    """Check that the run has one seed, and that no part of the configuration sets another one.
+
+    Args:
+        config: The parsed configuration.
+
+    Raises:
+        InputError: The seed is no number, or a part has another seed.
+    """
     if isinstance(config["seed"], bool):
         raise InputError(
             f"seed must be a whole number, got {str(config['seed']).lower()}:",
@@ -79,7 +101,17 @@ def check_trainable(config: Namespace) -> None:
 
 
 def seeded(config: Namespace) -> Namespace:
-    """The configuration with the run's seed in every setting that follows it, to make objects of."""
+    """Put the run's seed into every setting that takes it, before the objects are made.
+
+    Args:
+        config: The parsed configuration. It is not changed.
+
+    Returns:
+        A copy with the seed in its parts.
+
+    Raises:
+        InputError: The seed is out of range.
+    """
     seed, filled = run_seed(config), config.clone()
     filled["data.seed"] = seed
     if "model.init_args.sampling" in filled:
@@ -90,7 +122,14 @@ def seeded(config: Namespace) -> Namespace:
 
 
 def without_followers(config: Namespace) -> Namespace:
-    """The configuration without seeds of its parts, which only older ones name."""
+    """Remove the seeds of parts, which only older configurations name.
+
+    Args:
+        config: The parsed configuration. It is not changed.
+
+    Returns:
+        A copy in which these seeds are None.
+    """
     cleared = config.clone()
     for key in FOLLOWERS:
         if cleared.get(key) is not None:

@@ -1,4 +1,4 @@
-"""What a key or a class that is none was probably meant to be; looked for only after a mistake."""
+"""Suggestions for an unknown key or class: the nearest valid names. They are computed only after a mistake."""
 
 import difflib
 import inspect
@@ -40,20 +40,23 @@ FLAGS = (
     "data",
     "data.corpus",
 )
-"""Options beside the keys in files."""
+"""Options that are no keys of a file."""
 BASES: dict[str, type[Any]] = {"model": Method, "policy": Policy, "model.rewards": Reward}
 PACKAGES = {"model": lalm_ambig.methods, "policy": lalm_ambig.policies, "model.rewards": lalm_ambig.rewards}
 MOST = 3
-"""Keys that are named where several end alike."""
+"""Largest number of keys in a suggestion."""
 
 
 def meant_key(key: str, within: str = "", *, class_path: str = "") -> str:
-    """`: did you mean …?` behind an unknown key, or a full stop where nothing is near.
+    """Return the end of a line about an unknown key: `: did you mean …?`, or a full stop if no key is near.
 
     Args:
-        key: As it was written, without dashes.
-        within: The part of the configuration that it was looked for in, where the parser was as far.
-        class_path: The class that has no such setting, where that is known.
+        key: The key as it was written, without dashes.
+        within: Key of the part of the configuration where the parser looked, if it reached one.
+        class_path: The class that lacks the setting, if it is known.
+
+    Returns:
+        The end of the line.
     """
     full_key = f"{within}.{key}" if within else key
     if setting := closest(key, _settings(class_path)):
@@ -76,14 +79,21 @@ def meant_key(key: str, within: str = "", *, class_path: str = "") -> str:
 
 
 def _settings(class_path: str) -> list[str]:
-    """Names of a class's settings; none where the parser has not imported it itself."""
+    """Return the names of a class's settings; none if the parser has not imported the class."""
     module, _, name = class_path.rpartition(".")
     cls = vars(sys.modules[module]).get(name) if module in sys.modules else None
     return list(inspect.signature(cls).parameters) if inspect.isclass(cls) else []
 
 
 def class_names(key: str) -> list[str]:
-    """Short names of the classes, or the corpora, that a key takes; empty where they are not ours to list."""
+    """Return the short names of the classes or corpora that a key takes.
+
+    Args:
+        key: A dotted key of the configuration.
+
+    Returns:
+        The names; empty for a key whose classes are not listed here.
+    """
     if key == "data.corpus":
         return [
             *corpus_names(),
@@ -101,7 +111,11 @@ def class_names(key: str) -> list[str]:
 
 @cache
 def known_keys() -> tuple[str, ...]:
-    """Keys of the project's own classes and files, of Lightning's trainer, and the options beside them."""
+    """Return all known keys: of the project's classes and files, of Lightning's trainer, and the other options.
+
+    Returns:
+        Dotted keys, as an option has them.
+    """
     folder = config_folder()
     kinds = [sorted((folder / kind).glob("*.yaml")) for kind in ("policy", "data", "method")]
     files = [folder / "base.yaml", *(file for kind in kinds for file in kind)]
@@ -121,7 +135,7 @@ def known_keys() -> tuple[str, ...]:
 
 
 def _settings_of(cls: type[Any], above: str) -> Iterator[str]:
-    """Dotted keys of a class's settings, and of the records among them."""
+    """Yield the dotted keys of a class's settings, and of the dataclasses among them."""
     is_record = is_dataclass(cls)
     for name, expected in get_type_hints(cls if is_record else cls.__init__).items():
         if name in ("return", "policy", "corpus"):
@@ -134,7 +148,7 @@ def _settings_of(cls: type[Any], above: str) -> Iterator[str]:
 
 
 def _flat(content: Any, above: str = "") -> Iterator[str]:
-    """Dotted keys as an option has them: without `init_args`."""
+    """Yield the dotted keys of a file as options have them: without `init_args`."""
     for key, value in content.items() if isinstance(content, Mapping) else ():
         if key == "class_path":
             continue

@@ -1,9 +1,9 @@
-"""What a configuration may name: a class in it is code that will be imported and run.
+"""Trust: which classes and files a configuration may name. A class that it names is imported and run.
 
-A text is a class path where the parser expects a class, and nowhere else. Whether it may be used is decided where the
-parser imports it (`config.trust_parser`), by the type that is expected there (`config.trust_positions`);
-so nothing depends on how it was spelt, which file it came from, or what lies in the working directory. In the same
-way every file that takes a text's place is looked at when it is opened.
+A text is a class path only at a place where the parser expects a class. The check runs where the parser imports the
+class (`config.trust_parser`). It depends on the type that is expected there (`config.trust_positions`). It does not
+depend on the spelling, on the file that has the text, or on the working directory. In the same way, a file that
+replaces a text is checked when it is opened.
 """
 
 import argparse
@@ -31,23 +31,26 @@ from lalm_ambig.files.yaml import read_yaml
 ALLOW_HELP = "Let a configuration name any class. It is a program then: read it first."
 SUFFIXES = (".yaml", ".yml", ".json")
 MOST_VALUES = 1_000_000
-"""Values in one document, each counted as often as it is referred to."""
+"""Largest number of values in one document. A value counts once per reference to it."""
 MOST_BYTES = 16 << 20
-"""Of one file that takes a text's place."""
+"""Largest size of one file that replaces a text, in bytes."""
 SCHEME = re.compile(r"([A-Za-z][\w+.-]*)(?:://|::)")
 STORAGE = frozenset(
     {"abfs", "abfss", "adl", "az", "file", "gcs", "gs", "hdfs", "http", "https", "local", "s3", "s3a"}
 )
-"""Where a logger or a profiler of Lightning's may write; other addresses of fsspec's read other files first."""
+"""Schemes of addresses to which loggers and profilers of Lightning may write.
+
+Other schemes of fsspec can open further files first.
+"""
 
 
 _hooked = cache(check_hooks)
-"""Asked once in a process."""
+"""`check_hooks`, run once per process."""
 _current: ContextVar["Trust | None"] = ContextVar("trust", default=None)
 
 
 class _Refused(BaseException):
-    """What may not be; no handler of the library's takes it for a value of another type."""
+    """A refused value. It is a BaseException, so that no handler in jsonargparse catches it."""
 
     def __init__(self, what: str, *, text: str, remedy: str = "", where: str | None = None) -> None:
         super().__init__(what)
@@ -55,24 +58,25 @@ class _Refused(BaseException):
 
 
 class Trust:
-    """What the values of one configuration may become; asked while it is parsed and whenever it is written out."""
+    """Limits what one configuration may import and open, while it is parsed and whenever it is written out."""
 
     def __init__(self, arguments: Sequence[str], files: Sequence[Path], *, allow_any: bool) -> None:
-        """What may be named.
+        """Set the limits.
 
         Args:
-            arguments: Of the command line: what they name is told apart from what files name.
-            files: Given by --config.
-            allow_any: Import anything that is named.
+            arguments: The command line; an error names an option of it, or a line of a file.
+            files: Files of --config.
+            allow_any: Allow every class.
         """
         self.arguments, self.allow_any = arguments, allow_any
         self.judge = _Judge({str(file) for file in files})
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
-        """Within, the parser imports and opens only what this configuration may name.
+        """Restrict the parser to what this configuration may name, within a `with` block.
 
-        Raises InputError in one line with file and line, key and value where it would do otherwise.
+        Raises:
+            InputError: The configuration names something else; the line has file and line, key and value.
         """
         if not _hooked():
             raise InputError(
@@ -92,7 +96,7 @@ class Trust:
             _current.reset(token)
 
     def _place(self, text: str) -> tuple[str, str]:
-        """File and line, or option, and key of a text; of no text in particular, the file that was read last."""
+        """Return a text's place (file and line, or option) and its key. For an empty text: the last file read."""
         documents = self.judge.documents
         if text or not documents:
             return place_of(text, documents, self.arguments)
@@ -100,7 +104,11 @@ class Trust:
 
 
 def add_allow_option(parser: argparse.ArgumentParser) -> None:
-    """The option by which a command takes a run whose configuration names other packages' classes."""
+    """Add the option that allows a run's configuration to name other packages' classes.
+
+    Args:
+        parser: The parser of a command.
+    """
     parser.add_argument(
         ALLOW_FLAG,
         action="store_true",
@@ -109,19 +117,37 @@ def add_allow_option(parser: argparse.ArgumentParser) -> None:
 
 
 def allowed(options: argparse.Namespace) -> list[str]:
-    """What that option adds to the arguments of a configuration."""
+    """Return the words that pass this option on to the parser of a configuration.
+
+    Args:
+        options: The command's parsed options.
+
+    Returns:
+        The option; nothing if it was not given.
+    """
     return [ALLOW_FLAG] if options.allow_any_class else []
 
 
 def current() -> Trust:
-    """What is asked now: for whoever parses, to be asked again later."""
+    """Return the limits that are in force. A parser keeps them, to write the configuration out later.
+
+    Returns:
+        The limits of the surrounding `with` block.
+    """
     trust = _current.get()
     assert trust is not None
     return trust
 
 
 def check_addresses(config: Namespace) -> None:
-    """Refuses a text in the trainer's settings that the library for files takes as a file behind another one."""
+    """Refuse an address in the trainer's settings that makes fsspec open another file or address first.
+
+    Args:
+        config: The trainer's settings.
+
+    Raises:
+        _Refused: Inside `Trust`, which turns it into an InputError.
+    """
     for text in _texts(config):
         scheme = SCHEME.match(text)
         if scheme is None:
@@ -136,15 +162,25 @@ def check_addresses(config: Namespace) -> None:
 
 
 class _Judge:
-    """Decides what values may become, by what is expected where they stand."""
+    """Decides what each value may become, from the type that is expected at its place."""
 
     def __init__(self, given: set[str]) -> None:
         self.given = given
-        """Names of files that stand for a configuration, however they are spelt."""
+        """Files of --config. Their names need no special suffix."""
         self.documents: list[tuple[Path, str]] = []
         """Every file that was read, with its content."""
 
     def name(self, name: str, expected: Any) -> None:
+        """Refuse a name that may not be imported at its place.
+
+        Args:
+            name: Dotted path of an object.
+            expected: The type that is expected at its place.
+
+        Raises:
+            ImportError: The text is no class path there; the parser tries it as another value.
+            _Refused: The class is not trusted.
+        """
         if takes_anything(expected):
             raise ImportError("a value that may be anything is no class path")
         if name.endswith(SUFFIXES):
@@ -155,10 +191,31 @@ class _Judge:
         self._refuse(name, objection_to_object(value, expected, homes))
 
     def is_file(self, text: str) -> bool:
-        """A name of a class or of one of Lightning's ways may also be a file's in the working directory."""
+        """Return whether a text may name a file: it is a file of --config, ends in a known suffix, or has a slash.
+
+        A class or a strategy of Lightning may have the same name as a file in the working directory.
+
+        Args:
+            text: The text.
+
+        Returns:
+            Whether the library may open it.
+        """
         return text in self.given or (text != "-" and (text.lower().endswith(SUFFIXES) or "/" in text))
 
     def read(self, text: str, path: Path) -> str:
+        """Read a file, and remember its content for error messages.
+
+        Args:
+            text: The text that names the file.
+            path: The file.
+
+        Returns:
+            Its content.
+
+        Raises:
+            _Refused: The file is too large, cannot be read, or is no YAML.
+        """
         try:
             if path.is_file() and path.stat().st_size > MOST_BYTES:
                 raise InputError(f"more than {MOST_BYTES >> 20} MB, and no configuration", where=str(path))
@@ -173,6 +230,17 @@ class _Judge:
         return content
 
     def parsed(self, value: Any) -> Any:
+        """Rename the old keys of a document.
+
+        Args:
+            value: The document.
+
+        Returns:
+            The document with present keys.
+
+        Raises:
+            _Refused: It has too many values, or a key under its old and its present name.
+        """
         waiting, count = [value], 0
         while waiting:
             inner = waiting.pop()
@@ -187,6 +255,15 @@ class _Judge:
             raise _Refused(str(error).removeprefix("configuration: "), text="") from error
 
     def changed(self, previous: Any, new: str) -> None:
+        """Refuse a second class for one kind. A class that only the embedded default had set is replaced.
+
+        Args:
+            previous: Path and settings of the old class; the embedded default's settings are removed in place.
+            new: Path of the new class.
+
+        Raises:
+            _Refused: Two files, or a file and an option, name different classes.
+        """
         old = str(previous["class_path"])
         if what := conflict(old, new, self.documents):
             raise _Refused(what, text="", remedy=remedy(old, new), where="configuration")
@@ -201,7 +278,7 @@ class _Judge:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Every text in a part of a configuration."""
+    """Yield every text in a part of a configuration."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Namespace | dict):

@@ -1,7 +1,7 @@
-"""The places in jsonargparse where a value becomes a file or an object, with a judge asked at each of them.
+"""Hooks in jsonargparse, at every place where a value becomes a file or an object. Each hook asks a judge.
 
-What the library does is judged where it does it, so that a check cannot read a value in another way than the act.
-These are names of the library's own, tried with jsonargparse 4.53; `check_hooks` finds a version that lacks them.
+The check runs where the library acts. So check and act cannot read a value in two ways. The hooks use private names of
+the library, tested with jsonargparse 4.53. `check_hooks` detects a version that lacks them.
 """
 
 import os
@@ -22,41 +22,85 @@ from lalm_ambig.config.class_names import class_path_of
 IMPORTERS = (_actions, _typehints, _util, json_typing)
 """Modules of the library that import an object by its name."""
 ENVIRONMENT = "JSONARGPARSE_DEFAULT_ENV"
-"""By this variable the library would take every setting from variables of the environment."""
+"""Variable that makes the library take every setting from the environment."""
 MODE = "fr"
-"""How the library opens a file that takes a text's place."""
+"""Mode in which the library opens a file that replaces a text."""
 BROKEN = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""What the YAML library raises, beside its own errors, over wrong tags, impossible dates and deep nesting."""
+"""Errors of the YAML library, beside its own classes, for wrong tags, impossible dates and deep nesting."""
 _expected: ContextVar[Any] = ContextVar("expected", default=None)
 """The type at the place that is being parsed."""
 
 
 @runtime_checkable
 class Judge(Protocol):
-    """Who decides what values may become; a method raises where something may not be."""
+    """Decides what a value may become. A method raises to refuse it."""
 
     def name(self, name: str, expected: Any) -> None:
-        """Something of that name is about to be imported for a place where that type is expected."""
+        """Judge a name that is about to be imported.
+
+        Args:
+            name: Dotted path of an object.
+            expected: The type that is expected at its place.
+        """
 
     def found(self, name: str, value: Any, expected: Any, homes: set[str]) -> None:
-        """It was imported; `homes` are the paths at which it is defined."""
+        """Judge an object that was imported.
+
+        Args:
+            name: Dotted path by which it was named.
+            value: The object.
+            expected: The type that is expected at its place.
+            homes: Dotted paths at which it is defined.
+        """
 
     def is_file(self, text: str) -> bool:
-        """Whether a text at a place of a class or a list may stand for a file."""
+        """Judge whether a text at the place of a class or a list may name a file.
+
+        Args:
+            text: The text.
+
+        Returns:
+            Whether the library may open it.
+        """
 
     def read(self, text: str, path: Path) -> str:
-        """The content of a file that takes a text's place."""
+        """Read a file that replaces a text.
+
+        Args:
+            text: The text.
+            path: The file that it names.
+
+        Returns:
+            The file's content.
+        """
 
     def parsed(self, value: Any) -> Any:
-        """A text or a file was read as YAML; returns it with renamed keys under their present names."""
+        """Judge a text or a file that was read as YAML.
+
+        Args:
+            value: The document.
+
+        Returns:
+            The document with renamed keys under their present names.
+        """
 
     def changed(self, previous: Any, new: str) -> None:
-        """A class with settings, or without, gives way to the class of path `new` at the same place."""
+        """Judge the replacement of a class by another one at the same place.
+
+        Args:
+            previous: Path and settings of the old class; a judge may change them in place.
+            new: Path of the new class.
+        """
 
 
 @contextmanager
 def judged(judge: Judge, *, objects: bool) -> Iterator[None]:
-    """Within, the judge is asked about every file and document, and with `objects` about everything imported."""
+    """Ask the judge about every file and document that the library reads, within a `with` block.
+
+    Args:
+        judge: The judge.
+        objects: Whether to ask about every import as well.
+    """
     set_parsing_settings(config_read_mode_urls_enabled=False, config_read_mode_fsspec_enabled=False)
     with ExitStack() as stack:
         hooks = [*_file_hooks(judge), *_class_hooks(judge), *(_object_hooks(judge) if objects else [])]
@@ -72,7 +116,11 @@ def judged(judge: Judge, *, objects: bool) -> Iterator[None]:
 
 
 def check_hooks() -> bool:
-    """Whether the judge is asked about an object, a type and a file; nothing is imported or read."""
+    """Return whether this version of the library asks the judge everywhere. Nothing is imported or read.
+
+    Returns:
+        True if a test judge is asked about an object, a type, a file, a document and a replaced class.
+    """
     witness = _Witness()
     typehints: Any = _typehints
     loaders: Any = _loaders_dumpers
@@ -99,26 +147,36 @@ def check_hooks() -> bool:
 
 
 class _Asked(BaseException):
-    """The judge was asked."""
+    """Raised by the test judge once it is asked."""
 
 
 class _Witness:
-    """A judge that notes what it is asked, and goes no further."""
+    """A judge that records each question and stops the library there."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, Any]] = []
 
     def name(self, name: str, expected: Any) -> NoReturn:
+        """Record the question.
+
+        Raises:
+            _Asked: Always.
+        """
         self.asked.append((name, expected))
         raise _Asked
 
     def found(self, name: str, value: Any, expected: Any, homes: set[str]) -> None:
-        """Never: nothing is imported."""
+        """Do nothing. It is never called, since nothing is imported."""
 
     def is_file(self, text: str) -> NoReturn:
         self.name(text, None)
 
     def read(self, text: str, path: Path) -> NoReturn:
+        """Read nothing.
+
+        Raises:
+            _Asked: Always.
+        """
         raise _Asked
 
     def parsed(self, value: Any) -> NoReturn:
@@ -174,11 +232,21 @@ def _file_hooks(judge: Judge) -> Iterator[tuple[Any, str, Any]]:
     load: Any = _loaders_dumpers.yaml_load
 
     def init(self: Any, path: Any, mode: str = MODE, *rest: Any, **named: Any) -> None:
+        """Make the library's path.
+
+        Raises:
+            PathError: The judge says that the text names no file.
+        """
         if isinstance(path, str) and mode == MODE and not judge.is_file(path):
             raise _paths.PathError(f"Path is not a file: {path!r}")
         start(self, path, mode, *rest, **named)
 
     def yaml_load(text: Any) -> Any:
+        """Read a document as the library does, and let the judge see it.
+
+        Raises:
+            YAMLError: The text cannot be read, for whatever reason.
+        """
         try:
             value = load(text)
         except BROKEN as error:
@@ -191,7 +259,7 @@ def _file_hooks(judge: Judge) -> Iterator[tuple[Any, str, Any]]:
 
 
 def _swap(stack: ExitStack, mapping: Any, key: str, value: Any) -> None:
-    """Set an entry until the stack is left."""
+    """Set an entry of a mapping until the stack closes."""
     if key in mapping:
         stack.callback(mapping.__setitem__, key, mapping[key])
     else:
@@ -200,7 +268,7 @@ def _swap(stack: ExitStack, mapping: Any, key: str, value: Any) -> None:
 
 
 def _keep_search_path(stack: ExitStack) -> None:
-    """Modules are not looked for beside a configuration: the library makes its folder the working directory."""
+    """Keep the import path fixed. The library changes the working directory to a configuration's folder."""
     if "" in sys.path:
         here = str(Path.cwd())
         sys.path[sys.path.index("")] = here

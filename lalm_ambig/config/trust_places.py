@@ -1,4 +1,4 @@
-"""Where in a configuration something stands: the file with its line and the key, or the option."""
+"""The place of a text in a configuration: file, line and key, or the option."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -7,13 +7,22 @@ from typing import Any
 import yaml
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The one that jsonargparse builds on."""
+"""The YAML loader that jsonargparse uses."""
 STRUCTURE = frozenset("{}[]:-\n")
-"""Characters without one of which a text holds neither keys nor a list."""
+"""Characters of keys and lists. A text without any of them is a plain value."""
 
 
 def place_of(text: str, documents: Sequence[tuple[Path, str]], arguments: Sequence[str]) -> tuple[str, str]:
-    """Where a text stands, `FILE:LINE` or `--OPTION`, and its key; the newest document first."""
+    """Return the place of a text. The newest document is searched first, the command line last.
+
+    Args:
+        text: The text.
+        documents: Files that were read, in this order, each with its content.
+        arguments: The command line.
+
+    Returns:
+        `FILE:LINE`, `--OPTION` or `configuration`, and the text's key in a file, else an empty text.
+    """
     for path, content in reversed(documents):
         for key, line, value in _texts(content):
             if _says(value, text):
@@ -27,13 +36,13 @@ def place_of(text: str, documents: Sequence[tuple[Path, str]], arguments: Sequen
 
 
 def _says(value: str, text: str) -> bool:
-    """Whether a value is that text, or a document in a text that holds it."""
+    """Return whether a value is that text, or a YAML document that contains it."""
     structured = STRUCTURE.intersection(value)
     return value == text or bool(structured and any(_says(inner, text) for _, _, inner in _texts(value)))
 
 
 def _texts(content: str) -> Iterator[tuple[str, int, str]]:
-    """Every text in a document with its key and line; none where it is no YAML."""
+    """Yield every text in a document with its key and line; nothing if the document is no YAML."""
     try:
         root = yaml.compose(content, Loader=LOADER)
     except (yaml.YAMLError, RecursionError, ValueError):

@@ -1,4 +1,4 @@
-"""What the parser expects at a place of a configuration: a class of some kind, a function, a type, or just a value."""
+"""Rules by the type that the parser expects at a place: a class, a function, a type, or a plain value."""
 
 import inspect
 import types
@@ -9,7 +9,7 @@ import torch
 from jsonargparse._typehints import UnvalidatedType
 
 TRUSTED = ("lalm_ambig.", "lightning.", "torch.")
-"""Other packages' classes need --allow-any-class."""
+"""Packages whose classes may be named. Other packages' classes need --allow-any-class."""
 FUNCTIONS = (
     "torch.distributed.algorithms.ddp_comm_hooks.",
     "torch.distributed.fsdp.wrap.",
@@ -17,28 +17,50 @@ FUNCTIONS = (
     "torch.nn.utils.prune.",
     "torch.optim.swa_utils.",
 )
-"""Where functions lie that a configuration may name where one is expected: they compute on tensors and modules only.
+"""Modules whose functions a configuration may name where a function is expected.
 
-Elsewhere in the trusted packages are functions that load files or run commands.
+They only compute on tensors and modules. Other functions of the trusted packages load files or run commands.
 """
 VALUES = (torch.dtype, torch.device, torch.layout, torch.memory_format)
-"""Instances that may be named by their path, as `torch.bfloat16`."""
+"""Types of the instances that may be named by their path, such as `torch.bfloat16`."""
 
 
 def expects_function(expected: Any) -> bool:
-    """Whether a type stands for something that is called: a `Callable`, or a protocol of one method."""
+    """Return whether a type means something that is called: a `Callable` or a protocol.
+
+    Args:
+        expected: The type at a place.
+
+    Returns:
+        True for a type of functions.
+    """
     if expected in (Callable, types.FunctionType) or get_origin(expected) in (Callable, types.FunctionType):
         return True
     return bool(getattr(expected, "_is_protocol", False))
 
 
 def takes_anything(expected: Any) -> bool:
-    """Whether a type says nothing of its values: a class path is an ordinary text there."""
+    """Return whether a type accepts every value. A class path is an ordinary text there.
+
+    Args:
+        expected: The type at a place.
+
+    Returns:
+        True for `Any`, for `object`, and for a type that jsonargparse does not check.
+    """
     return expected is Any or expected is object or isinstance(expected, UnvalidatedType)
 
 
 def objection_to_name(name: str, expected: Any) -> str | None:
-    """Why nothing of that name may be imported for such a place; None where it may."""
+    """Return why an object may not be imported, judged by its name alone.
+
+    Args:
+        name: Dotted path of the object.
+        expected: The type at its place.
+
+    Returns:
+        The reason, to follow the name; None if it may be imported.
+    """
     if not name.startswith(TRUSTED):
         return f"is not under {', '.join(TRUSTED)}: a configuration may not run other code."
     if any(part.startswith("__") for part in name.split(".")):
@@ -49,7 +71,16 @@ def objection_to_name(name: str, expected: Any) -> str | None:
 
 
 def objection_to_object(value: Any, expected: Any, homes: set[str]) -> str | None:
-    """Why what was imported may not be used for such a place; `homes` are the paths at which it is defined."""
+    """Return why an imported object may not be used at its place.
+
+    Args:
+        value: The object.
+        expected: The type at its place.
+        homes: Dotted paths at which it is defined.
+
+    Returns:
+        The reason, to follow the object's name; None if it may be used.
+    """
     for home in homes:
         if not home.startswith(TRUSTED):
             return (
@@ -71,7 +102,7 @@ def _objection_to_function(value: Any, expected: Any, homes: set[str]) -> str | 
 
 
 def _made(expected: Any) -> tuple[type, ...]:
-    """The classes that a function of such a type returns, where the type says so and they are no plain values."""
+    """Return the classes that a `Callable` type returns, without plain values; none if the type does not say."""
     result = get_args(expected)[-1:] if get_origin(expected) is Callable else ()
     kinds = [kind for part in result for kind in (get_args(part) or (part,))]
     plain = (bool, int, float, str, bytes, tuple, list, dict, set, type(None), object, torch.Tensor)
