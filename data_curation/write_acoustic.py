@@ -43,7 +43,11 @@ def write_acoustic(selection: ItemSelection, args: argparse.Namespace) -> int:
 
 
 def _row(item: Item, writer: AcousticWriter, *, selection: ItemSelection, store: Store) -> CurationRow | None:
-    """The item's row; None where it is finished already. InputError where the clip cannot be measured."""
+    """The item's row; None where it is finished already.
+
+    Raises:
+        InputError: The clip cannot be measured.
+    """
     corpus, clip = selection.corpus, selection.clip(item)
     names = corpus.categories.names
     settings = {"writer": "acoustic", "version": VERSION, "seed": writer.seed}

@@ -1,17 +1,19 @@
 """One question, one reply. Everything that can go wrong between the two is handled here, for all workers alike.
 
-What happens to a call, by the status on the wire or inside the body (`failures.py`):
+The fate of a call, by the status on the wire or inside the body (`failures.py`):
+
   429                         everybody cools down for as long as the server says, then it is sent again
   402, insufficient_quota     the run stops at once
   401, 403, 404               the run stops at once: key or model are wrong
   5xx, 408, 409, time-out,    sent again after a growing pause, `retries` times; then the item is left for the
   dropped connection          next run
   200 that holds no reply     the same
-  what names a parameter      asked again without it or with its other name (`lessons.py`)
+  an error with a parameter   asked again without it or with its other name (`lessons.py`)
   the server's content filter a reply: the model's refusal
   another 4xx                 the item is left for the next run
-Too many failures trip the breaker and stop the run. Only a reply is paid for; of a call that was sent and not answered
-nobody knows, so it counts at its worst against the cap.
+
+Too many failures trip the breaker and stop the run. Only a reply is paid for. Nobody knows the cost of a call that was
+sent and not answered, so it counts at its worst against the cap.
 """
 
 import json
@@ -175,7 +177,12 @@ class Exchange:
     async def _respond_to(
         self, failure: CallError, trouble: Trouble, *, question: Question, dialect: Dialect
     ) -> None:
-        """Handle a failure, and return when the call may be sent again; Unsent or RunStopped where it may not."""
+        """Handle a failure, and return when the call may be sent again.
+
+        Raises:
+            Unsent: The call is left for the next run.
+            RunStopped: The run is stopped.
+        """
         if self._learn(failure, question, dialect):
             return
         if failure.kind in STOPS:

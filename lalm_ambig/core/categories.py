@@ -196,7 +196,11 @@ def _free_position(key: str, keys: Sequence[str], occupied: Sequence[int | None]
 
 
 def _refuse_twice(label: str, words: Sequence[str], compared: Sequence[str]) -> None:
-    """Raise an InputError where two of the words are equal in the form in which they are compared."""
+    """Refuse two words that are equal in the form in which they are compared.
+
+    Raises:
+        InputError: Two words are equal.
+    """
     first: dict[str, str] = {}
     for word, form in zip(words, compared, strict=True):
         if form in first:

@@ -16,8 +16,8 @@ MISUSE = "MisconfigurationException"
 def misuse(error: BaseException) -> str | None:
     """Lightning's message about a user's mistake; None for every other exception.
 
-    Lightning has an exception for such mistakes, but often raises ValueError or RuntimeError for them. One of these is
-    about the settings where Lightning raises it itself and has run no code of ours since we called it.
+    Lightning has an exception for such mistakes, but often raises ValueError or RuntimeError for them. One of these
+    counts as a mistake if Lightning raises it itself, and has run no code of ours since we called it.
     """
     if MISUSE in (cls.__name__ for cls in type(error).__mro__):
         return first_line(error)

@@ -1,4 +1,4 @@
-"""The frozen records through which the rooms meet: a batch, what a policy answers for it, and a loss.
+"""The frozen records through which the rooms meet: a batch, a policy's answers to it, and a loss.
 
 Axes have one name each: `item` is a row of the batch, `group` the responses to one item, `rollout` one of them, `token`
 a position, `category` a class. The records are frozen; `select` and `to` make new ones.

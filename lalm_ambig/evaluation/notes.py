@@ -33,8 +33,8 @@ def notes(
 ) -> tuple[str, ...]:
     """All notes of a result.
 
-    They are on items that were trained on, drawn targets, the corpus trained on, how answers came about, responses that
-    could not be read, and metrics without interval or value.
+    They are on items that were trained on, drawn targets, the corpus trained on, and the origin of the answers. They
+    are also on responses that could not be read, and on metrics without interval or value.
     """
     return (
         *(about.trained_items.notes if about.trained_items is not None else ()),

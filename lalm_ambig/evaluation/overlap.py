@@ -16,7 +16,7 @@ class Overlap:
     runs: tuple[str, ...] = ()
     """Names of the runs that were trained on them."""
     unchecked: tuple[str, ...] = ()
-    """What cannot be checked, one line each."""
+    """Comparisons with a run's items that cannot be made, one line each."""
     duplicates: tuple[str, ...] = ()
     """Texts and clips of the test that training items of the corpus's split have too: no fault of the run."""
 

@@ -39,7 +39,7 @@ def parse_rate_cell(rate: float | None) -> Cell:
 
 
 def main_table(results: Mapping[str, Results], *, bounds: Collection[str] = ()) -> ResultTable:
-    """A row per result with the metrics of the corpus's tables, and a caption that says what was measured.
+    """A row per result with the metrics of the corpus's tables, and a caption on corpus, split, items and readouts.
 
     Columns are those of the first result. Results from before a corpus had columns of its own hold the values, too.
 

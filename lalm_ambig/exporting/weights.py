@@ -152,7 +152,11 @@ def _free_weights(policy: Policy) -> None:
 
 
 def _merge(policy: Policy) -> None:
-    """Merge LoRA into the weights; InputError where the result cannot be saved or is not finite."""
+    """Merge LoRA into the weights.
+
+    Raises:
+        InputError: The base model is quantised, layers share a weight, or the result is not finite.
+    """
     if (quantizer := vars(policy.base).get("hf_quantizer")) is not None:
         method = quantizer.quantization_config.quant_method
         raise InputError(

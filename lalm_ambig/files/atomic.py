@@ -3,7 +3,7 @@
 Everything is written to a temporary name in the same folder, flushed to the disk, and renamed.
 
 - A symbolic link stays: its target is replaced.
-- What is not a regular file (`/dev/stdout`, `/dev/null`, a FIFO) is written through and never replaced.
+- Anything but a regular file (`/dev/stdout`, `/dev/null`, a FIFO) is written through and never replaced.
 - An existing file keeps its permission bits; a read-only one is refused.
 - After a failure the old file is as it was, and the temporary one is gone.
 """
@@ -83,7 +83,7 @@ def replacing(path: Path | str, *, remedy: str = "") -> Iterator[Path]:
 
     Args:
         path: The file; missing folders above it are made.
-        remedy: What to do where writing fails, in place of the general advice.
+        remedy: Advice after a failure, in place of the general one.
 
     Yields:
         The path of an empty temporary file with the same suffix, to be overwritten.
@@ -119,7 +119,10 @@ def replacing_text(path: Path | str) -> Iterator[TextIO]:
 def new_folder(path: Path | str, *, remedy: str = "") -> Iterator[Path]:
     """Let the block fill a folder that takes the name `path` once the block ends well, and vanishes otherwise.
 
-    Where another process has finished the same folder in the meantime, that one stays. Raises as `replacing`.
+    Where another process has finished the same folder in the meantime, that one stays.
+
+    Raises:
+        CannotWrite: The folder cannot be written. Errors of the block that are not about writing pass unchanged.
     """
     with as_cannot_write(path, remedy=remedy):
         final = folder_place(path)

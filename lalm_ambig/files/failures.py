@@ -28,7 +28,7 @@ def as_cannot_write(path: Path | str, *, remedy: str = "", inside: Path | None =
 
     Args:
         path: The user's name for the file or folder.
-        remedy: What to do, in place of the general advice.
+        remedy: Advice in place of the general one.
         inside: Turn only errors about this file or folder, or about a write to an open file. For a block that does
             other things, too.
 

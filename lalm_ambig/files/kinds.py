@@ -1,7 +1,7 @@
 """The kinds of output files: only a file of the same kind, an empty one, or none may be written over.
 
 A file tells its kind by its content: keys that only this kind of JSON has, or a mark (`mark_of`) at one of its ends.
-Its name does not count. What is not a regular file (`/dev/stdout`, a FIFO) is written through and needs no kind.
+Its name does not count. Anything but a regular file (`/dev/stdout`, a FIFO) is written through and needs no kind.
 """
 
 import json

@@ -37,7 +37,7 @@ PROGRESS_BAR = ("js_div_bits",)
 
 
 class Method(lightning.LightningModule, ABC):
-    """A way to train a policy. Subclasses say what is gathered and which objective reduces it."""
+    """A way to train a policy. Subclasses gather an experience and name the objective that reduces it."""
 
     strict_loading = False  # a checkpoint holds what is trained, not the base model
 

@@ -102,7 +102,7 @@ class DPO(Method):
         share_prompt: Sharing = "auto",
     ) -> None:
         """Args:
-        policy: What is trained.
+        policy: The policy to train.
         objective: β, and the weights of L_dist and CE.
         negatives: How many responses are sampled, and which of them are rejected.
         sampling: How responses are sampled.

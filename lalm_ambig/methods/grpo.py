@@ -80,13 +80,14 @@ class GRPO(Method):
         share_prompt: Sharing = "auto",
     ) -> None:
         """Args:
-        policy: What is trained.
-        rewards: What responses earn. By default agreement, and 0.1 for the form (ambiguity-aware LALM, eq. 6).
+        policy: The policy to train.
+        rewards: The rewards, each with its weight. By default agreement, and 0.1 for the form (ambiguity-aware
+            LALM, eq. 6).
         objective: Clip, penalty and average of the loss.
         grouping: Size of groups, scale of advantages, updates per batch.
         curated: Put the curated response into every group (GRPOz). Every item then needs a rationale.
         sampling: How responses are sampled.
-        reference: What the penalty is measured against: the `base` model or the policy at the `start`.
+        reference: π_ref of the penalty: the `base` model or the policy at the `start`.
         start: Folder of a finished run to start from; by default the base model.
         reasoning: Reason before answering. Without, a logit readout has nothing to learn, and it is refused.
         readout: Whether a response's distribution is read from the class names' `logits` or `verbalised` as JSON.

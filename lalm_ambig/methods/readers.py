@@ -1,7 +1,7 @@
 """The ways in which a policy's distributions are read in validation and evaluation: one small class per way.
 
-A `Reader` turns a batch into a `Reading`, and says what it needs. `evaluated_reader` chooses the one whose numbers
-count, `validation_readers` all that a validation runs.
+A `Reader` turns a batch into a `Reading`, and names its needs. `evaluated_reader` chooses the one whose numbers count,
+`validation_readers` all that a validation runs.
 """
 
 from abc import ABC, abstractmethod

@@ -28,7 +28,7 @@ class SFT(Method):
         start: Path | None = None,
     ) -> None:
         """Args:
-        policy: What is trained.
+        policy: The policy to train.
         objective: Weights of the loss's two terms.
         reasoning: Train on the curated chain of thought; false asks for the answer at once.
         readout: Whether a response's distribution is read from the class names' `logits` or `verbalised` as JSON.

@@ -35,8 +35,8 @@ class Answers:
 class DistributionMetric(torchmetrics.Metric, ABC):
     """A metric of predicted against target distributions, accumulated in float64.
 
-    The state is named after the metric. A `MetricCollection` merges metrics for good whose states have one name and are
-    equal after the first batch, as those of the JS divergence and the KL are for perfect predictions.
+    The state is named after the metric. A `MetricCollection` merges metrics for good if their states have one name and
+    are equal after the first batch. Those of the JS divergence and the KL would be equal for perfect predictions.
     """
 
     name: ClassVar[str]

@@ -102,7 +102,7 @@ def generate(
     Args:
         policy: The policy; it is in evaluation mode meanwhile.
         batch: Items with left-padded prompts.
-        request: What to generate.
+        request: Sampling, number and ends of the responses.
         noise: Uniform numbers in [0, 1), see `uniform_noise`; None for greedy decoding.
 
     Returns:

@@ -20,10 +20,10 @@ def add_corpus_options(
 
     Args:
         parser: Of a command.
-        default: What follows the names of corpora in the help of `--corpus`.
+        default: Text after the names of corpora in the help of `--corpus`.
         seed: Help of `--seed`.
-        fold: What follows in the help of `--fold`.
-        option: What follows in the help of `--option`.
+        fold: End of the help of `--fold`.
+        option: End of the help of `--option`.
     """
     parser.add_argument("--corpus", help=f"one of {', '.join(corpus_names())}{default}")
     parser.add_argument("--root", type=Path, help="folder of the corpus (a file for jsonl; demo needs none)")

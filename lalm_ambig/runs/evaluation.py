@@ -102,7 +102,7 @@ def save_baseline(
         result: The answers.
         data: The data that they are of.
         split: The split that they are of.
-        overlap: What of the split the baseline has learnt from.
+        overlap: The items of the split that the baseline has learnt from.
     """
     corpus = data.corpus
     about = About(

@@ -69,7 +69,7 @@ def overlap_of(record: TrainedItems, data: DataModule, portion: Portion) -> Over
     """Return the items of a split that a record has.
 
     Args:
-        record: What a policy was trained on.
+        record: The training items of a policy.
         data: Data that is read.
         portion: The split.
     """
@@ -240,7 +240,7 @@ def write_record(run: RunFolder, data: DataModule, past: StartHistory) -> Overla
     Args:
         run: The run.
         data: Its data.
-        past: What the weights that it starts from were trained on.
+        past: The training items of the weights that the run starts from.
 
     Returns:
         The run's test items that were trained on, and items that its split has twice.

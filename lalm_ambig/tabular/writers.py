@@ -12,9 +12,9 @@ from lalm_ambig.tabular.escaping import html_escape, latex_escape, markdown_esca
 from lalm_ambig.tabular.model import Cell, ResultTable, TableRow
 
 NEEDED = r"\usepackage{booktabs,graphicx,amssymb}"
-"""For the head of the file."""
+"""LaTeX packages that a table needs; the line belongs into the preamble."""
 NOT_WIDER = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
-"""What is wider than the column is made smaller, and nothing is made larger."""
+"""LaTeX that makes a table smaller if it is wider than the column, and never larger."""
 
 
 def terminal(table: ResultTable, *, narrow: bool = False) -> Table:

@@ -36,7 +36,7 @@ class CremaD(Corpus):
         root: The folder that holds AudioWAV and processedResults.
         seed: Seed of the split by actor.
         fold: None for 70/10/20, or 0 to 4 for one of five folds with disjoint actors.
-        votes: What the judges were given: voice, face or audio_visual.
+        votes: The stimulus that the judges were given: voice, face or audio_visual.
         allow_outside: Accept sound that is not in the root, but that a link in it leads to.
 
     Raises:

@@ -41,7 +41,7 @@ SENTENCES = {
 }
 """Code in a clip's name → the sentence that is said."""
 MODALITY_DIGITS = {"voice": "1", "face": "2", "audio_visual": "3"}
-"""What the judges were given → first digit of the row's name."""
+"""The stimulus that the judges were given → first digit of the row's name."""
 CLIP_NAME = re.compile(r"(\d{4})_([A-Z]{3})_[A-Z]{3}_[A-Z]{2}")
 OLD_NAMES = {"1040_ITH_SAD_X": "1040_ITH_SAD_XX"}
 """Name of a clip in older copies → its present name."""
@@ -69,7 +69,7 @@ class _Columns:
     """Positions of the columns that are read."""
 
     modality: int
-    """The row's name, whose first digit says what the judges were given."""
+    """The row's name, whose first digit is the stimulus that the judges were given."""
     votes: tuple[int, ...]
     """In the order of CATEGORIES."""
     clip: int
@@ -142,7 +142,11 @@ def _row_names(table: Table, rows: Sequence[NumberedRow]) -> int:
 
 
 def _ballot(row: Sequence[str], columns: _Columns, *, modality: str) -> Ballot | None:
-    """The ballot of a row; None for another modality. Raises InputError for a malformed row."""
+    """The ballot of a row; None for another modality.
+
+    Raises:
+        InputError: The row is malformed.
+    """
     name = row[columns.modality].strip()
     if not ROW_NAME.fullmatch(name):
         raise InputError(f"the row's name, six digits, must begin with 1, 2 or 3, got {name!r}")

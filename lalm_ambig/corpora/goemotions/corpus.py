@@ -40,8 +40,8 @@ class GoEmotions(Corpus):
     """The comments that enough raters gave a label, drawn evenly over the majority classes.
 
     Args:
-        root: The folder with the files `goemotions_*.csv` (also those in `data/full_dataset` below it), a copy of
-            the hub's dataset or what `datasets` has saved of it, or one such file.
+        root: The folder with the files `goemotions_*.csv`, also those in `data/full_dataset` below it. Or a copy of
+            the hub's dataset, one that `datasets` has saved, or a single file of these.
         seed: Seed of the draw and of the split.
         fold: None for 70/15/15, or 0 to 4 for one of five folds.
         min_raters: Raters with a label that a comment must have, at least 1.

@@ -55,7 +55,7 @@ class Iemocap(Corpus):
         fold: 0 to 4 tests on Session1 to Session5; None is as 4.
         keep: `consensus`: turns whose header code is ang, hap, exc, sad or neu; `all`: also the others that have a
             vote for one of the four classes.
-        several_tags: What the k tags of one rater count: `each` is a vote, only the `first`, or `1/k` each.
+        several_tags: Votes of the k tags of one rater: `each` is a vote, only the `first` is, or each is `1/k`.
         allow_outside: Accept sound that is not in the root, but that a link in it leads to.
         skip_bad_rows: Leave malformed rows and missing training sessions out, with a note, instead of stopping at
             the first.

@@ -148,7 +148,11 @@ def _header(line: str, dialogue: str) -> tuple[str, str]:
 
 
 def _turn_of(dialogue: str, name: str) -> str:
-    """Return `name`. Raises InputError where it is no turn of the dialogue."""
+    """Return `name`, if it is a turn of the dialogue.
+
+    Raises:
+        InputError: It is none.
+    """
     if not name.startswith(dialogue) or not _TURN_ENDING.fullmatch(name.removeprefix(dialogue)):
         raise InputError(f"{_shown(name)} is no turn of {dialogue}")
     return name

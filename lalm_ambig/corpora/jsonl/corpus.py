@@ -62,8 +62,8 @@ class JsonLines(Corpus):
         seed: Seed of the split, where the file gives none.
         fold: None for the file's own split or 70/10/20, or 0 to 4 for one of five folds.
         categories: The classes in order (or a text with commas), where the file does not declare them.
-        domain: What the classes are of (emotion, inference, or a word of one's own), where their names do not tell:
-            only classes of one domain are the same in two corpora.
+        domain: The kind of thing that is classified (emotion, inference, or a word of one's own), if the names of the
+            classes do not tell. Only classes of one domain are the same in two corpora.
         allow_outside: Accept audio that is not in the file's folder, also such as only a link leads to.
     """
 
@@ -113,12 +113,12 @@ class JsonLines(Corpus):
 
     @property
     def draws_splits(self) -> bool:
-        """Not where the file gives the splits."""
+        """False if the file gives the splits."""
         return not self._scan.gives_splits
 
     @property
     def draws_speakers_apart(self) -> bool:
-        """Not where the file gives the splits."""
+        """False if the file gives the splits."""
         return not self._scan.gives_splits
 
     def label_files(self) -> Sequence[Path]:

@@ -101,9 +101,13 @@ def check_vote(worker: str, primary: str) -> tuple[str, str]:
 def txt_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[VoteRow]:
     """Yield the votes of `labels.txt`.
 
-    Bad rows, by line: a line that is neither a turn's nor a rater's, a rater before the first turn, one without a
-    primary emotion, and a second block of a turn with its raters. An unknown line right after a blank line counts as a
-    turn's, and its raters are dropped with it.
+    Bad rows, by line:
+
+    - a line that is neither a turn's nor a rater's;
+    - a rater before the first turn, or without a primary emotion;
+    - a second block of a turn, with its raters.
+
+    An unknown line right after a blank line counts as a turn's, and its raters are dropped with it.
 
     Raises:
         InputError: A row is bad, and `bad_rows` leaves none out.
@@ -175,8 +179,11 @@ def _vote_reader(table: Table) -> Callable[[Sequence[str]], tuple[str, str] | No
 def json_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[VoteRow]:
     """Yield the votes of `labels_detailed.json`.
 
-    Bad rows, by the line of their file's name: a name of no turn's file, one that comes twice, a value that is not an
-    object by worker, and a worker without a primary emotion.
+    Bad rows, by the line of their file's name:
+
+    - a name of no turn's file, or one that comes twice;
+    - a value that is not an object by worker;
+    - a worker without a primary emotion.
 
     Raises:
         InputError: A row is bad, and `bad_rows` leaves none out.

@@ -101,7 +101,7 @@ def build(corpus: Corpus, folder: Path, *, items: int | None, quiet: bool) -> No
     """Write the table of items, the check's result and all problem lines into `folder`, completely or not at all.
 
     Args:
-        corpus: What to read.
+        corpus: The corpus to read.
         folder: Gets its name once everything is in it.
         items: Number of items to check, for the progress bar; None opens no sound file.
         quiet: No progress bar.

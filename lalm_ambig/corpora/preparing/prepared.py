@@ -1,8 +1,8 @@
 """A corpus prepared for training: every sound file checked once, the items memory-mapped from disk.
 
-The cache key is a hash of the corpus's settings and root, the content of its label files, the name, size and time of
-every sound file in its folders, and the code that reads them. A second start with the same key hashes label files,
-lists folders, and opens no sound file.
+The cache key is a hash of the corpus's settings and root, the content of its label files, and the code that reads them.
+Name, size and time of every sound file in its folders must also be unchanged. A second start with the same key hashes
+label files, lists folders, and opens no sound file.
 """
 
 import json

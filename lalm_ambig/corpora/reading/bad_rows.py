@@ -87,7 +87,7 @@ class BadRows:
         Args:
             what: Its fault.
             where: File and line.
-            remedy: What the user can do.
+            remedy: Advice for the user.
 
         Raises:
             InputError: Bad rows are not left out. Inside `reading` the error comes at the end of the file.

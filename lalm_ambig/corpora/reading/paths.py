@@ -1,7 +1,7 @@
 """Paths that a corpus names: they must stay in its folder, also after every link is followed.
 
-A corpus comes from somebody else. The files that it names are read, shown and (by curation) sent to a server. So a name
-with `..`, an absolute path, or a link to a private file must not lead out of the folder that the user gave.
+A corpus comes from somebody else. The files that it names are read, shown and (by curation) sent to a server. So no
+name with `..`, no absolute path and no link to a private file may lead out of the user's folder.
 """
 
 import os

@@ -36,7 +36,7 @@ class PublishedSection:
     literature: bool = False
     """Whether it is shown below a run's own tables of that corpus."""
     notes: Sequence[str] = ()
-    """What a reader has to know, without a full stop."""
+    """Facts that a reader has to know, each without a full stop."""
     cell_notes: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """Row and column → footnote."""
 

@@ -1,4 +1,4 @@
-"""What a loaded checkpoint can do, as measured by its self-check, and the part of a policy that passes need."""
+"""Abilities of a loaded checkpoint, as measured by its self-check, and the part of a policy that passes need."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Abilities:
     batching: Batching = "padded"
     decoding: Decoding = "padded"
     logit_transform: LogitTransform = IDENTITY_TRANSFORM
-    """What the class does to the product of its head."""
+    """The class's transform of its head's product into logits."""
     longest_shared: int | None = None
     """Longest text in tokens for which sharing is exact; None for no limit."""
     longest_row: int | None = None

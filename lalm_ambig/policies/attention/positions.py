@@ -34,8 +34,8 @@ AFTER_PADDING = frozenset(
 STRETCHED = ("linear",)
 """Kinds of rotary scaling that multiply what the configuration states."""
 CHANGING = ("dynamic", "longrope")
-"""Kinds of rotary scaling that change the frequencies of an entire batch once one of its texts exceeds a limit, and may
-keep them for later batches. A text's states would depend on its neighbours, so texts stop at that limit."""
+"""Kinds of rotary scaling whose frequencies change for an entire batch once one of its texts exceeds a limit. They may
+stay changed for later batches. A text's states would depend on its neighbours, so texts stop at that limit."""
 
 
 def position_limit(config: Any) -> int | None:

@@ -1,8 +1,8 @@
 """Chat: from a user's turn to token ids, by the checkpoint's own template, which is tried out first.
 
-A template is code that came with the weights. It may take content as a string or as a list of parts, leave a text out,
-open a thought in the model's turn, or write no beginning of that turn. So a probe text goes through it when the
-checkpoint is loaded. The probe must come out unchanged; everything else in the output is then known.
+A template is code that came with the weights. It may take content as a string or as a list of parts. It may also leave
+a text out, open a thought in the model's turn, or write no beginning of that turn. So a probe text goes through it when
+the checkpoint is loaded. The probe must come out unchanged; everything else in the output is then known.
 """
 
 from collections.abc import Sequence

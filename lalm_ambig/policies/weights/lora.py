@@ -99,7 +99,7 @@ def attach_adapter(
 
     Args:
         model: A model of transformers.
-        adapter: What is trained.
+        adapter: Method and settings of the weights that are trained.
         decoder: The model's language model.
         projector: Name of the module between audio tower and decoder.
 

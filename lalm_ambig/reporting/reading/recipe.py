@@ -94,7 +94,7 @@ def method_named(name: str, *, where: str) -> str:
     """The key in `METHODS` for a key or a label.
 
     Args:
-        name: What was typed; the case of a label does not matter.
+        name: A key or label as typed; the case of a label does not matter.
         where: The option, for the message.
 
     Raises:

@@ -17,8 +17,8 @@ def divide_updates(model: Method, data: DataModule, trainer: Namespace, *, world
         world_size: Number of processes.
 
     Raises:
-        InputError: The items do not divide into passes, the setting has another number, or the method compares items
-            of a step that do not fit into one pass.
+        InputError: The items do not divide into passes, or the setting has another number. Or the method compares the
+            items of a step, and they do not fit into one pass.
     """
     total = data.items_per_update
     if total is None:

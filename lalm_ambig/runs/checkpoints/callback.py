@@ -1,8 +1,8 @@
 """The states to resume from, and the best weights.
 
-A state is saved before a step, when the steps before it are done, with their validation. What follows is then the same
-whether or not the run was interrupted there. So a state has the place in the data, the random numbers of each process,
-sampled responses that are still needed, optimiser, schedule, and the best value so far.
+A state is saved before a step, when the steps before it are done, with their validation. The steps after it are then
+the same whether or not the run was interrupted there. So a state has the place in the data and the random numbers of
+each process. It also has sampled responses that are still needed, optimiser, schedule, and the best value so far.
 """
 
 import math

@@ -105,7 +105,7 @@ def selection_table(selection: Selection, *, before: str, columns: Sequence[str]
 
     Args:
         selection: How it was chosen.
-        before: What the start is called.
+        before: Name of the start's row.
         columns: Names of the metrics.
     """
     metrics = {"prior": selection.prior}
