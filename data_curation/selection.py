@@ -13,7 +13,11 @@ from lalm_ambig.corpora.base import Corpus
 
 @dataclass(frozen=True)
 class ItemSelection:
-    """A selection of the items of a corpus."""
+    """A selection of the items of a corpus.
+
+    Raises:
+        InputError: `limit` is below 1.
+    """
 
     corpus: Corpus
     splits: tuple[str, ...] = ()

@@ -97,7 +97,11 @@ class Spending:
 
 
 class Budget:
-    """The cap on everything that is spent on one file. Calls in flight count at their worst case."""
+    """The cap on everything that is spent on one file. Calls in flight count at their worst case.
+
+    Raises:
+        InputError: The cap is not above 0.
+    """
 
     def __init__(self, cap_usd: float | None, *, spent_usd: float = 0.0) -> None:
         if cap_usd is not None and cap_usd <= 0:

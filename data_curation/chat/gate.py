@@ -43,6 +43,9 @@ class Gate:
         tpm: Most tokens in any 60 seconds; None for no limit. A call counts at its worst case until its reply.
         clock: A monotonic clock, in seconds.
         announce: Prints a line for the user.
+
+        Raises:
+            InputError: A limit is below 1.
         """
         for name, value in (("--rpm", rpm), ("--tpm", tpm)):
             if value is not None and value < 1:

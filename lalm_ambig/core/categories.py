@@ -54,7 +54,11 @@ def quoted(first: str, second: str) -> str:
 
 @dataclass(frozen=True)
 class CategorySet:
-    """The classes of a corpus, in the corpus's order. That order also breaks ties of the majority label."""
+    """The classes of a corpus, in the corpus's order. That order also breaks ties of the majority label.
+
+    Raises:
+        InputError: There are fewer than two classes, a class lacks a word, or two have the same name or word.
+    """
 
     names: tuple[str, ...]
     """The corpus's names, as they appear in tables and JSON."""

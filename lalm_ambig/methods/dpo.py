@@ -35,7 +35,11 @@ from lalm_ambig.rollouts.sampling import Sampling
 
 @dataclass(frozen=True)
 class Negatives:
-    """Which of the policy's own responses are rejected."""
+    """Which of the policy's own responses are rejected.
+
+    Raises:
+        InputError: `group_size` or `js_threshold` is out of its range.
+    """
 
     group_size: int = 4
     """Responses sampled per prompt, K."""
@@ -114,6 +118,9 @@ class DPO(Method):
         generation: How responses are written in validation and evaluation.
         share_prompt: Compute the prompt once for both responses: `auto` where the checkpoint's self-check has
             found that it can, true or an error, or false for the plain way.
+
+        Raises:
+            InputError: The settings leave nothing to prefer, or a verbalised readout has a weight of L_dist.
         """
         super().__init__(
             policy,

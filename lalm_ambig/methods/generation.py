@@ -8,7 +8,11 @@ from lalm_ambig.data.encoding import Readout
 
 @dataclass(frozen=True)
 class Generation:
-    """Greedy responses, or the mean over several sampled ones, in validation and evaluation."""
+    """Greedy responses, or the mean over several sampled ones, in validation and evaluation.
+
+    Raises:
+        InputError: A number is below 1.
+    """
 
     max_new_tokens: int = 256
     """Longest reasoning, or verbalised answer, in tokens; a longer reasoning is closed and marked."""

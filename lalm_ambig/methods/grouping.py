@@ -10,7 +10,11 @@ from lalm_ambig.rewards.base import Reward
 
 @dataclass(frozen=True)
 class Grouping:
-    """How responses are grouped and compared."""
+    """How responses are grouped and compared.
+
+    Raises:
+        InputError: `group_size` or `updates` is below 1.
+    """
 
     group_size: int = 8
     """Responses sampled per prompt, K."""

@@ -95,6 +95,9 @@ class GRPO(Method):
         generation: How responses are written in validation and evaluation.
         share_prompt: Compute each prompt once for its whole group: `auto` where the checkpoint's self-check has
             found that it can, true or an error, or false for the plain way.
+
+        Raises:
+            InputError: Nothing could be learnt with these settings.
         """
         super().__init__(
             policy,

@@ -12,7 +12,11 @@ from lalm_ambig.policies.base import Policy
 
 @dataclass(frozen=True)
 class Optimiser:
-    """Settings of AdamW and of the learning rate's schedule."""
+    """Settings of AdamW and of the learning rate's schedule.
+
+    Raises:
+        InputError: A setting is out of its range.
+    """
 
     learning_rate: float = 1e-4
     """Peak learning rate."""

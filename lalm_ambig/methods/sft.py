@@ -37,6 +37,9 @@ class SFT(Method):
         share_prompt: Compute in rows without padding, and what several texts share once: `auto` where the
             checkpoint's self-check has found that it can, true or an error, or false for the plain way.
         start: Folder of a finished run to start from; by default the base model.
+
+        Raises:
+            InputError: A verbalised readout has a weight of L_dist.
         """
         super().__init__(
             policy,

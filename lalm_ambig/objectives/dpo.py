@@ -54,6 +54,9 @@ class DPOObjective:
     >>> experience = DPOExperience(one, zero, -one[:, None], zero[:, None], torch.tensor([[True]]), curated)
     >>> round(DPOObjective(beta=0.5)(experience).total.item(), 4)
     0.3133
+
+    Raises:
+        InputError: A coefficient is out of its range.
     """
 
     beta: float = 0.1

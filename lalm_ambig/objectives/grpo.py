@@ -54,6 +54,9 @@ class GRPOObjective:
     >>> experience = GRPOExperience(ratio.log(), zeros, None, mask, torch.tensor([[1.0, -1.0]]))
     >>> round(GRPOObjective(clip_high=0.2, kl_weight=0.0)(experience).total.item(), 4)
     -0.1
+
+    Raises:
+        InputError: A coefficient is out of its range.
     """
 
     clip_low: float = 0.2

@@ -57,6 +57,9 @@ class SFTObjective:
     ... )
     >>> round(SFTObjective(ce_weight=1.0, kl_weight=1.0)(experience).total.item(), 4)
     2.6931
+
+    Raises:
+        InputError: A weight is negative, or both are 0.
     """
 
     ce_weight: float = 1.0

@@ -27,6 +27,9 @@ class Agreement(Reward):
         weight: Factor in the sum of all rewards.
         kl_cap: Verbalised readout: the largest divergence that counts, in nats, and that of a response which could
             not be read. The logit readout has no cap.
+
+        Raises:
+            InputError: `kl_cap` is not positive and finite, or the weight is negative.
         """
         super().__init__(weight=weight)
         if not 0 < kl_cap < float("inf"):

@@ -19,6 +19,9 @@ class Reward(ABC):
     def __init__(self, *, weight: float = 1.0) -> None:
         """Args:
         weight: Factor in the sum of all rewards, at least 0.
+
+        Raises:
+            InputError: The weight is negative or infinite.
         """
         if not 0 <= weight < float("inf"):
             raise InputError(f"weight must be at least 0, got {weight}", where="model.rewards")

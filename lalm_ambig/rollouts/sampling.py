@@ -13,7 +13,11 @@ from lalm_ambig.core.errors import InputError
 
 @dataclass(frozen=True)
 class Sampling:
-    """How responses are sampled in training."""
+    """How responses are sampled in training.
+
+    Raises:
+        InputError: A setting is out of its range.
+    """
 
     max_new_tokens: int = 256
     """Longest response in tokens."""

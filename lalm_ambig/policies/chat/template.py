@@ -35,7 +35,11 @@ PERCENT = "\ufdd1"
 
 @dataclass(frozen=True)
 class ChatSettings:
-    """Arguments of a chat template beside the user's turn."""
+    """Arguments of a chat template beside the user's turn.
+
+    Raises:
+        InputError: `date` is no date, or an argument is one that the project sets itself.
+    """
 
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Arguments by name, such as `{enable_thinking: false}`."""

@@ -23,7 +23,11 @@ AUDIO_TOWER = r".*audio_tower\..*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2)"
 
 @dataclass(frozen=True)
 class Adapter:
-    """Which weights are trained, and LoRA's settings. The defaults are those of ambiguity-aware LALM, Section 4."""
+    """Which weights are trained, and LoRA's settings. The defaults are those of ambiguity-aware LALM, Section 4.
+
+    Raises:
+        InputError: A setting is out of its range, or two contradict each other.
+    """
 
     method: Literal["lora", "full"] = "lora"
     """`lora`: low-rank adapters on the language model's linear layers. `full`: all weights."""
