@@ -1,4 +1,4 @@
-"""Answer a split without training a policy, as a run does: `python -m lalm_ambig.baseline NAME`."""
+"""Answer a split without training a policy, and write a run's files: `python -m lalm_ambig.baseline NAME`."""
 
 import argparse
 from collections.abc import Sequence
@@ -39,7 +39,14 @@ from lalm_ambig.tabular.writers import terminal
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Answer a split, write metrics.json and predictions.jsonl, and print the row."""
+    """Answer a split, write metrics.json and predictions.jsonl, and print the row.
+
+    Args:
+        arguments: The words of the command line; None for those of the process.
+
+    Returns:
+        The exit code, 0.
+    """
     quiet_libraries()
     console = Console()
     options = _parser().parse_args(arguments)
@@ -64,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _configured(options: argparse.Namespace, chosen: Baseline) -> Cli | None:
-    """The configuration of the run or the policy that is given; None without one."""
+    """Return the configuration of `--run` or `--policy`; None without one. Refuse options that do not go together."""
     name = options.name
     if options.policy is not None and not chosen.needs_features:
         raise InputError(f"{name} looks at no policy:", where="--policy", remedy="leave it out.")
@@ -115,7 +122,7 @@ def _known(options: argparse.Namespace, data: DataModule) -> BaselineInputs:
 
 
 def _with_encoder(cli: Cli, data: DataModule, *, split: Split) -> DataModule:
-    """The data with the encoder of the base model as it is: nothing trained is loaded."""
+    """Return the data with the base model as encoder. No trained weights are loaded."""
     model = cli.model
     model.start, model.policy.adapter = None, Adapter()
     data = connect(model, data, splits=(split,))
@@ -127,9 +134,9 @@ def _with_encoder(cli: Cli, data: DataModule, *, split: Split) -> DataModule:
 def _overlap(
     options: argparse.Namespace, chosen: Baseline, data: DataModule, cli: Cli | None
 ) -> Overlap | None:
-    """What of the items the baseline learns from, or the model whose features it looks at; None for nothing.
+    """Return the items of the split that the baseline, or the model of its features, has learnt from.
 
-    InputError unless that is allowed.
+    Such items are refused, unless `--allow-trained-items` is given. None means that there is nothing to report.
     """
     own = len(data.items(options.split)) if options.split in chosen.fitted_on else 0
     found = Overlap(own, 0, own, (options.name,))

@@ -1,7 +1,7 @@
 """Compare two results on the same items: `python -m lalm_ambig.compare FIRST SECOND`.
 
-Each is a run folder of fit (its trained policy), or a folder that evaluate or baseline wrote. FOLDER:ROW takes another
-row of it, as RUN:base or RUN:prior.
+Each is a run folder of fit (its trained policy), or a folder that evaluate or baseline wrote. FOLDER:ROW names another
+row of it, such as RUN:base or RUN:prior.
 """
 
 import argparse
@@ -31,13 +31,23 @@ KINDS = {
     ".md": marked(WRITTEN, mark_of("compare")),
     ".json": json_with(WRITTEN, "first", "second", "resamples", "metrics"),
 }
-"""Suffix of a file → its kind."""
+"""Suffix of an output file to its kind."""
 TRAINED = "trained"
-"""The row of a run folder, where none is named."""
+"""The row of a run folder that is compared by default."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the differences of all metrics, with intervals and p; write them where asked to."""
+    """Print the differences of all metrics, with intervals and p-values, and write them to `--out FILE`.
+
+    Args:
+        arguments: The words of the command line; None for those of the process.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        InputError: `--out` has another suffix than .md or .json, or both results are the same folder.
+    """
     options = _parser().parse_args(arguments)
     if options.out is not None and options.out.suffix not in KINDS:
         raise InputError(f"expected a name in {' or '.join(KINDS)}, got {options.out}", where="--out")
@@ -60,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _folder(name: str) -> Path:
-    """The folder of predictions that FOLDER or FOLDER:ROW means."""
+    """Return the folder of predictions that FOLDER or FOLDER:ROW means."""
     path, row = Path(name).expanduser(), None
     if not path.exists() and ":" in name:
         folder, _, row = name.rpartition(":")
@@ -82,10 +92,10 @@ def _folder(name: str) -> Path:
 
 
 def _side(name: str, folder: Path, options: argparse.Namespace) -> ComparedRun:
-    """The predictions and results of a folder.
+    """Return the predictions and results of a folder.
 
     Raises:
-        InputError: Its two files are not of one evaluation, or it is no test and nothing in it says so.
+        InputError: Its two files are not of one evaluation, or the policy was trained on items and nothing allows it.
     """
     predictions, results = (
         read_predictions(folder / "predictions.jsonl"),

@@ -1,4 +1,4 @@
-"""What is in a corpus, how far its annotators disagree, and what is possible on it."""
+"""Describe a corpus: its items, the disagreement of its annotators, and the noise floor of the metrics."""
 
 import argparse
 import json
@@ -32,7 +32,7 @@ FLOOR_METRICS = {
     "r2_pearson_item": "R²",
     "accuracy": "accuracy",
 }
-"""Metrics of the noise floor that are shown; JSON has all of them."""
+"""Metrics of the noise floor in the printed table. The JSON file has all metrics."""
 FLOOR_MEANING = (
     "panel: a second group of annotators against the first\n"
     "oracle: the true distribution; on JS and BC a sharper one can pass it slightly"
@@ -42,7 +42,14 @@ SUMMARY = json_with("what describe --json writes", "corpus", "classes", "annotat
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read the corpus, print its tables, and write the same numbers as JSON where asked to."""
+    """Read the corpus, print its tables, and write the same numbers to `--json FILE` if it is given.
+
+    Args:
+        arguments: The words of the command line; None for those of the process.
+
+    Returns:
+        The exit code: 0, or that of a user's mistake if `fit` would refuse the split.
+    """
     options = _parser().parse_args(arguments)
     if options.json is not None:
         check_replaceable(options.json, SUMMARY, where="--json")
@@ -61,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _split_mistake(corpus: Corpus, prepared: Prepared) -> int:
-    """Say what `fit` would say of a split that is empty, below numbers that are right all the same; the exit code."""
+    """Print the error that `fit` would raise for an empty split, and return the exit code. The tables stay valid."""
     counts = prepared.counts()
     only_test = not corpus.draws_splits and counts["test"] == len(prepared.items())
     try:
@@ -98,7 +105,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def print_summary(summary: Mapping[str, Any], console: Console) -> None:
-    """The summary as tables."""
+    """Print the summary as tables.
+
+    Args:
+        summary: The corpus's numbers, as `main` writes them to JSON.
+        console: Prints the tables.
+    """
     annotators = summary["annotators"]
     rows = {
         "items": f"{summary['items']:,}",

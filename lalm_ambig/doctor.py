@@ -1,7 +1,7 @@
 """Check installation, policy and class names before a long run: `python -m lalm_ambig.doctor`.
 
-Takes --policy YAML (by default the tiny model) or --config FILE ..., and options as `fit` does (--policy.path FOLDER
-for a checkpoint by itself). Exit code 0 where all is well, 1 where a check failed, 2 for a mistake in what was given.
+Takes --policy YAML (default: the tiny model) or --config FILE ..., and options as `fit` does (--policy.path FOLDER
+for a checkpoint by itself). The exit code is 0 if every check passed, 1 if one failed, 2 for a mistake in the options.
 """
 
 import sys
@@ -20,7 +20,14 @@ USAGE = "usage: python -m lalm_ambig.doctor [--policy YAML | --config FILE ...] 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run every check and print a table."""
+    """Run every check and print a table.
+
+    Args:
+        arguments: The words of the command line; None for those of the process.
+
+    Returns:
+        The exit code: 0 if every check passed, 1 if one failed.
+    """
     options = sys.argv[1:] if arguments is None else list(arguments)
     if {"-h", "--help"} & set(options):
         print(f"{USAGE}\n\n{__doc__}")
@@ -38,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check_policy(options: Sequence[str]) -> Iterator[CheckResult]:
-    """Check the policy. Its modules are imported here, so that a broken installation is reported first."""
+    """Check the policy. Its modules are imported here, after the installation was checked."""
     from lalm_ambig.checks.audio import check_audio
     from lalm_ambig.checks.model import check_abilities, check_adapter, check_forward, check_tokens
     from lalm_ambig.config.cli import parse
@@ -67,7 +74,7 @@ def _check_policy(options: Sequence[str]) -> Iterator[CheckResult]:
 
 
 def _devices(cli: Any) -> CheckResult:
-    """The devices that a run with this configuration would use."""
+    """Check the devices that a run with this configuration would use."""
     from lalm_ambig.config.devices import seen
 
     try:
@@ -78,7 +85,7 @@ def _devices(cli: Any) -> CheckResult:
 
 
 def _as_fit(options: Sequence[str]) -> list[str]:
-    """The options with `--policy FILE` replaced by the configuration files that `fit` would take."""
+    """Return the options for `fit`: `--policy FILE` is replaced by configuration files."""
     from lalm_ambig.config.files import config_folder
 
     if any(argument.startswith(("--config", "-c")) for argument in options):

@@ -36,7 +36,14 @@ from lalm_ambig.tabular.writers import terminal
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Predict a split, write metrics.json and predictions.jsonl, and print the table beside uniform and prior."""
+    """Predict a split, write metrics.json and predictions.jsonl, and print the table beside uniform and prior.
+
+    Args:
+        arguments: The words of the command line; None for those of the process.
+
+    Returns:
+        The exit code, 0.
+    """
     quiet_libraries()
     console = Console()
     options = _parser().parse_args(arguments)
@@ -93,7 +100,7 @@ def _other_tests(options: argparse.Namespace) -> list[str]:
 
 
 def _one_sample(options: argparse.Namespace) -> None:
-    """Reduce `--samples` to 1 for a policy that answers at once, or refuse it if 1 is not among the numbers."""
+    """Reduce `--samples` to 1 for a policy that answers without reasoning. Refuse the option if it has no 1."""
     same = "without reasoning every sample is the same"
     if 1 not in options.samples:
         raise InputError(f"{same}.", where="--samples", remedy="Set it to 1, or add --reasoning.")
@@ -102,7 +109,7 @@ def _one_sample(options: argparse.Namespace) -> None:
 
 
 def _check(model: Method, options: argparse.Namespace) -> None:
-    """Refuse options that make no sense, alone or together, before anything is read."""
+    """Refuse options that are invalid or contradict each other, before anything is read."""
     if min(options.samples) < 1:
         raise InputError(f"samples must be at least 1, got {min(options.samples)}.", where="--samples")
     if max(options.samples) > 1 and not model.generates_text:
@@ -145,7 +152,7 @@ def _corpus(loaded: Loaded, options: argparse.Namespace, *, configured: bool) ->
 
 
 def _literature(corpus: Corpus) -> list[Table | str]:
-    """Return tables of what papers report on a corpus, or a line that nothing is known."""
+    """Return tables of the papers' figures for a corpus, or a line that none are known."""
     tables: list[Table | str] = [*map(terminal, literature(corpus.name, corpus.part))]
     return tables or [f"no figures of papers are known for {corpus.name}"]
 

@@ -1,7 +1,7 @@
-"""Write what a run has trained for use elsewhere: `python -m lalm_ambig.export RUN --adapter|--merged --out DIR`.
+"""Export a run's trained weights for use elsewhere: `python -m lalm_ambig.export RUN --adapter|--merged --out DIR`.
 
-The weights are read back by plain transformers (and PEFT) before the folder gets its name, and must give the logits
-that the policy gives. This takes 4 bytes of memory for each weight of the base model, and a moment on a CPU.
+Plain transformers (and PEFT) read the weights back before the folder gets its name. They must give the policy's
+logits. This takes 4 bytes of memory per weight of the base model, and a moment on a CPU.
 
 Examples:
   export runs/x --adapter --out x-adapter            LoRA in PEFT's layout, for the same base model
@@ -11,7 +11,7 @@ Examples:
                                                      from a DeepSpeed checkpoint (ZeRO 1, 2 or 3) of that run
   HF_TOKEN=... export runs/x --merged --out x --push me/x --private
 
-A DeepSpeed checkpoint is made of pickles, and reading a pickle runs the code in it: give only files that your own
+A DeepSpeed checkpoint is made of pickles, and reading a pickle runs the code in it. Give only files that your own
 training has written.
 """
 
@@ -40,7 +40,14 @@ PICKLES = "its files are pickles: they must be your own, since reading them runs
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the folder, print the comparison and how to load it, and upload it where asked to."""
+    """Write the folder, print the comparison and how to load it, and upload it if `--push` is given.
+
+    Args:
+        arguments: The words of the command line; None for those of the process.
+
+    Returns:
+        The exit code, 0.
+    """
     quiet_libraries()
     options = _parser().parse_args(arguments)
     console = Console(soft_wrap=True, highlight=False, markup=False)
@@ -57,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Refuse options that make no sense, before anything is read."""
+    """Refuse options that contradict each other, before anything is read."""
     if not (options.adapter or options.merged or options.zero):
         raise InputError("nothing to write: give --adapter, --merged or --zero.", where="export")
     if options.dtype is not None and options.dtype not in DTYPES:
@@ -72,7 +79,7 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _opened(options: argparse.Namespace) -> tuple[Loaded, Path]:
-    """The run, not yet loaded, and the path of its trained weights."""
+    """Return the run, not yet loaded, and the path of its trained weights."""
     path: Path = options.source.expanduser()
     run = open_run(options.run or _run_around(path) if options.zero else path, where="export")
     source = path if options.zero else run.adapter
@@ -87,7 +94,7 @@ def _opened(options: argparse.Namespace) -> tuple[Loaded, Path]:
 
 
 def _run_around(checkpoint: Path) -> Path:
-    """The run folder that contains a checkpoint; InputError where there is none."""
+    """Return the run folder that contains a checkpoint. A checkpoint outside of one is refused."""
     for folder in checkpoint.absolute().parents[:3]:
         if RunFolder(folder).config.is_file():
             return folder
@@ -99,7 +106,7 @@ def _run_around(checkpoint: Path) -> Path:
 
 
 def _form(options: argparse.Namespace, loaded: Loaded) -> ExportForm:
-    """The form of the export; InputError for an adapter of a fully fine-tuned run, or a type for an adapter."""
+    """Return the form of the export. Refuse an adapter of a fully fine-tuned run, and a type for an adapter."""
     full = loaded.model.policy.adapter.method == "full"
     if options.adapter and full:
         raise InputError(

@@ -40,7 +40,11 @@ from lalm_ambig.tabular.writers import plain_markdown, terminal
 
 
 def main() -> int:
-    """Run the configuration of the command line, or resume its run. `--folds` runs it once per fold."""
+    """Run the configuration of the command line, or resume its run. `--folds` runs it once per fold.
+
+    Returns:
+        The exit code.
+    """
     quiet_libraries()
     console = Console()
     with process_guard(), explain_ending():
@@ -48,14 +52,14 @@ def main() -> int:
 
 
 def run_all(words: Sequence[str], console: Console) -> int:
-    """Run what the words of a command line say: one run, a run per fold, or the estimate of its memory.
+    """Run one command line: one run, a run per fold, or the estimate of its memory.
 
     Args:
         words: The command line.
         console: Prints the run's lines and tables.
 
     Returns:
-        The exit status.
+        The exit code, 0.
     """
     cli = parse(words)
     if (assumptions := cli.assumptions) is not None:
@@ -100,12 +104,15 @@ def check_starts(folds: Iterable[Sequence[str]]) -> None:
 
 
 def train(arguments: Sequence[str], console: Console, *, suffix: str = "") -> RunFolder:
-    """Take a run from its configuration to its table. What is on disk already is not done again.
+    """Take a run from its configuration to its table. Steps whose results are on disk are not repeated.
 
     Args:
         arguments: Options of the configuration.
         console: Prints the run's lines and tables.
-        suffix: Follows a name of `run.name`; the default name changes with the fold by itself.
+        suffix: End of the folder's name, if `run.name` is set. The default name already depends on the fold.
+
+    Returns:
+        The run folder.
     """
     return _train(parse(arguments), console, suffix=suffix)
 
@@ -149,7 +156,11 @@ def _train(cli: Cli, console: Console, *, suffix: str = "") -> RunFolder:
 
 
 def finish(training: Training) -> None:
-    """Do the steps of the run that are not done yet, up to its table."""
+    """Do the remaining steps of a run, up to its table.
+
+    Args:
+        training: The run.
+    """
     distributed.on_rank_zero(lambda: remove_leftovers(training.run))
     base, references = training.base(), training.references()
     training.fit()
@@ -167,9 +178,9 @@ def conclude(
 
     Args:
         training: The run.
-        rows: Its rows: uniform, prior, and the policy before and after training.
-        references: Rows beside them.
-        trained: Answers of the trained policy.
+        rows: Results of its rows: uniform, prior, and the policy before and after training.
+        references: Results of the reference rows, such as the probe and the panel.
+        trained: Predictions of the trained policy.
     """
     results = {**rows, **references}
     main, levels = main_table(results, bounds=(PANEL,)), ambiguity_table(results, bounds=(PANEL,))
@@ -217,7 +228,14 @@ def _policy_line(policy: Policy) -> str:
 
 
 def default_name(cli: Cli) -> str:
-    """Return corpus-policy-method-hash, so that the same configuration always has the same folder."""
+    """Return a run's default name, corpus-policy-method-hash. The same configuration always has the same folder.
+
+    Args:
+        cli: The configuration.
+
+    Returns:
+        A name for a folder.
+    """
     corpus = component(cli.datamodule.corpus.name)
     return f"{corpus}-{namespace_name(cli.config, 'policy')}-{namespace_name(cli.config, 'model')}-{cli.identity()}"
 

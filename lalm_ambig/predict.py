@@ -1,4 +1,7 @@
-"""Ask a policy about a sound file or a sentence: its reasoning and a bar per class: `python -m lalm_ambig.predict`."""
+"""Ask a policy about a sound file or a sentence, and print its reasoning and a bar per class.
+
+Usage: `python -m lalm_ambig.predict --run DIR FILE`, or `--text TEXT` in place of FILE.
+"""
 
 import argparse
 import json
@@ -29,7 +32,17 @@ BAR_WIDTH = 40
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Predict one item and print it, for people or as JSON."""
+    """Predict one item, and print its reasoning and a bar per class, or one JSON object.
+
+    Args:
+        arguments: The words of the command line; None for those of the process.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        InputError: Neither a sound file nor `--text` is given.
+    """
     quiet_libraries()
     options = _parser().parse_args(arguments)
     if options.audio is None and options.text is None:
@@ -56,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check(audio: Path | None) -> None:
-    """Refuse a sound file that a corpus could not use, with the same message."""
+    """Refuse a sound file that a corpus would leave out, with the same message."""
     if audio is not None and not (verdict := inspect_audio(audio.expanduser())).usable:
         raise InputError(f"{verdict.problems[0].line.removesuffix(': left out')}.", where="predict")
 

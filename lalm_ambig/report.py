@@ -1,7 +1,7 @@
 """Tables and figures from finished runs: `python -m lalm_ambig.report RUN… --out DIR`.
 
-A RUN is a run folder of fit, what evaluate or baseline wrote, or any folder that holds metrics.json and
-predictions.jsonl. Which row of a paper's table it is, is read from its resolved configuration.
+A RUN is a run folder of fit, a folder that evaluate or baseline wrote, or any folder with metrics.json and
+predictions.jsonl. Its resolved configuration tells which row of a paper's table it fills.
 """
 
 import argparse
@@ -35,11 +35,18 @@ from lalm_ambig.runs.trained_items import FLAG, HELP
 PAGE = "report.html"
 NO_FIGURE = "none"
 COUNTED = "corpora"
-"""The table for which corpora are read: not for others, since a large one takes a while."""
+"""The one table for which corpora are read. Other tables do not wait for a large corpus."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the tables and figures that were asked for, and report.html with all of them."""
+    """Write the tables and figures that were asked for, and report.html with all of them.
+
+    Args:
+        arguments: The words of the command line; None for those of the process.
+
+    Returns:
+        The exit code, 0.
+    """
     options = _parser().parse_args(arguments)
     console = Console()
     out = options.out.expanduser()
@@ -59,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _figures(asked: Sequence[str] | None, console: Console) -> list[str]:
-    """The figures to draw. InputError where some are asked for, and the library that draws them is missing."""
+    """Return the figures to draw. Without matplotlib, `--figure` is refused, and the default is none, with a notice."""
     names = [name for name in asked or figure_names() if name != NO_FIGURE]
     if not names or find_spec("matplotlib"):
         return names
@@ -137,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_contents(parser: argparse.ArgumentParser) -> None:
-    """What is made."""
+    """Add the options for the content of the report."""
     tables, figures = table_names(), figure_names()
     parser.add_argument(
         "--table",
@@ -164,7 +171,7 @@ def _add_contents(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_naming(parser: argparse.ArgumentParser) -> None:
-    """What folders are called, and where corpora are."""
+    """Add the options for names of runs, rows of tables, and folders of corpora."""
     parser.add_argument(
         "--name",
         action="append",
