@@ -39,8 +39,8 @@ def check_devices(trainer: Mapping[str, Any]) -> None:
         InputError: A device is missing, a number is out of range, or the strategy does not work on a CPU.
     """
     for name, lowest in LOWEST.items():
-        if (given := trainer.get(name)) is not None and given < lowest:
-            raise InputError(f"{name} must be at least {lowest}, got {given}.", where="trainer")
+        if (value := trainer.get(name)) is not None and value < lowest:
+            raise InputError(f"{name} must be at least {lowest}, got {value}.", where="trainer")
     accelerator, devices = trainer["accelerator"], trainer["devices"]
     strategy = trainer.get("strategy")
     on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available())
@@ -51,8 +51,8 @@ def check_devices(trainer: Mapping[str, Any]) -> None:
             where="trainer.strategy",
             remedy="On a CPU, choose --trainer.strategy ddp or fsdp2.",
         )
-    if lacking := lack_of(accelerator):
-        raise InputError(lacking, where="trainer.accelerator", remedy=_on_cpu(trainer))
+    if reason := lack_of(accelerator):
+        raise InputError(reason, where="trainer.accelerator", remedy=_cpu_remedy(trainer))
     if not isinstance(accelerator, str):  # an object, which Lightning asks itself
         return
     count = number_of(devices)
@@ -62,7 +62,7 @@ def check_devices(trainer: Mapping[str, Any]) -> None:
         raise InputError(
             f"{devices} was asked for, and {no_gpu()}",
             where="trainer.devices",
-            remedy=f"{_on_cpu(trainer)} (Several processes on the CPU start where {ON_CPU} is given.)",
+            remedy=f"{_cpu_remedy(trainer)} (Several processes on the CPU start where {ON_CPU} is given.)",
         )
     elif accelerator in ("auto", "cpu") and (count < 1 or _listed(devices)):
         raise InputError(
@@ -79,11 +79,13 @@ def what_is_there(trainer: dict[str, Any]) -> str | None:
     Returns:
         A line about the change; None without one.
     """
-    asked = trainer["accelerator"]
-    if lack_of(asked) is None or asked not in ACCELERATORS:
+    accelerator = trainer["accelerator"]
+    if lack_of(accelerator) is None or accelerator not in ACCELERATORS:
         return None
     trainer["accelerator"] = "auto"
-    return f"trainer.accelerator is {asked}, of which this machine has none: it is read on what is there."
+    return (
+        f"trainer.accelerator is {accelerator}, of which this machine has none: it is read on what is there."
+    )
 
 
 def lack_of(accelerator: Any) -> str | None:
@@ -126,9 +128,9 @@ def no_gpu() -> str:
             f"torch {version} sees no GPU, since CUDA_VISIBLE_DEVICES is {hidden!r}. Unset it, or name GPUs by "
             "number (0,1)."
         )
-    said = _said()
+    reason = _torch_reason()
     return (
-        f"torch {version} (built for {'CUDA' if torch.version.cuda else 'ROCm'} {build}) sees no GPU{said}. Look at "
+        f"torch {version} (built for {'CUDA' if torch.version.cuda else 'ROCm'} {build}) sees no GPU{reason}. Look at "
         "nvidia-smi: the driver is missing or too old, or this machine (this job) was given no GPU."
     )
 
@@ -164,7 +166,7 @@ def number_of(devices: Any) -> int:
     return int(text) if text.lstrip("-").isdecimal() else 0
 
 
-def _check_gpus(devices: Any, count: int, there: int) -> None:
+def _check_gpus(devices: Any, count: int, visible: int) -> None:
     """Refuse more GPUs than torch sees, and numbers of GPUs that do not exist."""
     text = str(devices)
     numbers = [int(part) for part in text.strip("[] ").split(",") if part.strip().isdecimal()]
@@ -173,12 +175,12 @@ def _check_gpus(devices: Any, count: int, there: int) -> None:
             f"expected a number of GPUs from 1 on, -1 for all, or their numbers (0,1), got {devices!r}.",
             where="trainer.devices",
         )
-    if count > there or (_listed(devices) and any(number >= there for number in numbers)):
+    if count > visible or (_listed(devices) and any(number >= visible for number in numbers)):
         raise InputError(
-            f"{devices} was asked for, and torch sees {there} GPU{'s' if there > 1 else ''}"
-            f" (numbered 0 to {there - 1}).",
+            f"{devices} was asked for, and torch sees {visible} GPU{'s' if visible > 1 else ''}"
+            f" (numbered 0 to {visible - 1}).",
             where="trainer.devices",
-            remedy=f"Set --trainer.devices {there}, or look at CUDA_VISIBLE_DEVICES and the job's request.",
+            remedy=f"Set --trainer.devices {visible}, or look at CUDA_VISIBLE_DEVICES and the job's request.",
         )
 
 
@@ -187,7 +189,7 @@ def _listed(devices: Any) -> bool:
     return isinstance(devices, list | tuple) or "," in str(devices)
 
 
-def _on_cpu(trainer: Mapping[str, Any]) -> str:
+def _cpu_remedy(trainer: Mapping[str, Any]) -> str:
     """Return the remedy that names the options for a run on the CPU."""
     words = [ON_CPU]
     for name, plain in (("devices", 1), ("num_nodes", 1), ("strategy", "auto")):
@@ -196,7 +198,7 @@ def _on_cpu(trainer: Mapping[str, Any]) -> str:
     return f"Or try the run on the CPU: {' '.join(words)}."
 
 
-def _said() -> str:
+def _torch_reason() -> str:
     """Return torch's own reason, as the end of a sentence; an empty text if it gives none."""
     try:
         torch.cuda.init()  # type: ignore[no-untyped-call]

@@ -54,19 +54,19 @@ def _check_file(value: str) -> None:
     """Refuse a value that is not a regular file. `-` is refused as well; the parser would read standard input."""
     try:
         path = Path(value).expanduser()
-        what = (
+        problem = (
             None
             if path.is_file() and value != "-"
             else "no file but a pipe"
             if path.is_fifo()
             else "no such file"
         )
-        what = "a folder and no file" if path.is_dir() else what
+        problem = "a folder and no file" if path.is_dir() else problem
     except (OSError, RuntimeError, ValueError):  # not a name that a file can have, or nobody's home
-        what = "no such file"
-    if what is not None:
+        problem = "no such file"
+    if problem is not None:
         remedy = f"The project's own are in {config_folder()}."
-        raise InputError(f"{what}: {value}", where="--config", remedy=remedy)
+        raise InputError(f"{problem}: {value}", where="--config", remedy=remedy)
 
 
 def default_files(files: Sequence[Path], words: Sequence[str] = ()) -> list[str]:
@@ -88,11 +88,11 @@ def default_files(files: Sequence[Path], words: Sequence[str] = ()) -> list[str]
     missing = [key for key in unset if CLASS_OPTIONS[key] not in options]
     if files and missing:
         folder = KINDS[missing[0]]
-        known = ", ".join(sorted(p.stem for p in (config_folder() / folder).glob("*.yaml")))
+        choices = ", ".join(sorted(p.stem for p in (config_folder() / folder).glob("*.yaml")))
         raise InputError(
             f"no file configures {missing[0]!r}:",
             where="--config",
-            remedy=f"add --config configs/{folder}/NAME.yaml (NAME: {known}).",
+            remedy=f"add --config configs/{folder}/NAME.yaml (NAME: {choices}).",
         )
     names = ["base.yaml"] if files else ["base.yaml", DEFAULT]
     return [f"--config={config_folder() / name}" for name in names]

@@ -34,10 +34,10 @@ def check_names(words: Sequence[str], files: Sequence[Path]) -> None:
         InputError: The two names have different values at one place.
     """
     contents = {str(path): read_yaml(path) for path in files}
-    for where, given in {"command line": _of_words(words), **contents}.items():
-        if not isinstance(given, dict):
+    for where, settings in {"command line": _seeds_in_words(words), **contents}.items():
+        if not isinstance(settings, dict):
             continue
-        values = {name: given[name] for name in NAMES if name in given}
+        values = {name: settings[name] for name in NAMES if name in settings}
         if len(set(map(str, values.values()))) > 1:
             one, other = (f"{name} {value}" for name, value in values.items())
             raise InputError(
@@ -45,13 +45,14 @@ def check_names(words: Sequence[str], files: Sequence[Path]) -> None:
             )
 
 
-def _of_words(words: Sequence[str]) -> dict[str, str]:
-    found = {}
+def _seeds_in_words(words: Sequence[str]) -> dict[str, str]:
+    """Return the values of the two names on a command line."""
+    values = {}
     for word, following in itertools.zip_longest(words, words[1:], fillvalue=""):
         name, equals, value = word.removeprefix("--").partition("=")
         if word.startswith("--") and name in NAMES:
-            found[name] = value if equals else following
-    return found
+            values[name] = value if equals else following
+    return values
 
 
 def run_seed(config: Namespace) -> int:
@@ -91,10 +92,10 @@ def check_trainable(config: Namespace) -> None:
         )
     seed = run_seed(config)
     for key in FOLLOWERS:
-        given, name = config.get(key), key.replace("init_args.", "")
-        if given is not None and given != seed:
+        part_seed, name = config.get(key), key.replace("init_args.", "")
+        if part_seed is not None and part_seed != seed:
             raise InputError(
-                f"{name} is {given}, but the run's one seed is {seed}:",
+                f"{name} is {part_seed}, but the run's one seed is {seed}:",
                 where="configuration",
                 remedy=f"leave it out, or give --{name}={seed}.",
             )
@@ -115,8 +116,8 @@ def seeded(config: Namespace) -> Namespace:
     seed, filled = run_seed(config), config.clone()
     filled["data.seed"] = seed
     if "model.init_args.sampling" in filled:
-        given: Any = filled["model.init_args.sampling"]
-        settings = {**vars(given or Sampling()), "seed": seed}
+        sampling: Any = filled["model.init_args.sampling"]
+        settings = {**vars(sampling or Sampling()), "seed": seed}
         filled["model.init_args.sampling"] = Namespace(**settings)  # type: ignore[no-untyped-call]
     return filled
 

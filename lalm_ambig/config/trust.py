@@ -49,12 +49,12 @@ _hooked = cache(check_hooks)
 _current: ContextVar["Trust | None"] = ContextVar("trust", default=None)
 
 
-class _Refused(BaseException):
+class _Refusal(BaseException):
     """A refused value. It is a BaseException, so that no handler in jsonargparse catches it."""
 
-    def __init__(self, what: str, *, text: str, remedy: str = "", where: str | None = None) -> None:
-        super().__init__(what)
-        self.what, self.text, self.remedy, self.where = what, text, remedy, where
+    def __init__(self, message: str, *, text: str, remedy: str = "", where: str | None = None) -> None:
+        super().__init__(message)
+        self.message, self.text, self.remedy, self.where = message, text, remedy, where
 
 
 class Trust:
@@ -88,10 +88,10 @@ class Trust:
         try:
             with judged(self.judge, objects=not self.allow_any):
                 yield
-        except _Refused as refused:
-            where, key = self._place(refused.text) if refused.where is None else (refused.where, "")
-            what = f"{key}: {refused.what}" if key else refused.what
-            raise InputError(what, where=where, remedy=refused.remedy) from refused
+        except _Refusal as refusal:
+            where, key = self._place(refusal.text) if refusal.where is None else (refusal.where, "")
+            message = f"{key}: {refusal.message}" if key else refusal.message
+            raise InputError(message, where=where, remedy=refusal.remedy) from refusal
         finally:
             _current.reset(token)
 
@@ -146,7 +146,7 @@ def check_addresses(config: Namespace) -> None:
         config: The trainer's settings.
 
     Raises:
-        _Refused: Inside `Trust`, which turns it into an InputError.
+        _Refusal: Inside `Trust`, which turns it into an InputError.
     """
     for text in _texts(config):
         scheme = SCHEME.match(text)
@@ -154,7 +154,7 @@ def check_addresses(config: Namespace) -> None:
             continue
         unusual = scheme[1].lower() in known_implementations and scheme[1].lower() not in STORAGE
         if unusual or "::" in text:
-            raise _Refused(
+            raise _Refusal(
                 f"{text} is no plain address: one file system inside another may open any file.",
                 text=text,
                 remedy=f"Give a folder, or an address of {', '.join(sorted(STORAGE))}.",
@@ -164,8 +164,8 @@ def check_addresses(config: Namespace) -> None:
 class _Judge:
     """Decides what each value may become, from the type that is expected at its place."""
 
-    def __init__(self, given: set[str]) -> None:
-        self.given = given
+    def __init__(self, config_names: set[str]) -> None:
+        self.config_names = config_names
         """Files of --config. Their names need no special suffix."""
         self.documents: list[tuple[Path, str]] = []
         """Every file that was read, with its content."""
@@ -179,7 +179,7 @@ class _Judge:
 
         Raises:
             ImportError: The text is no class path there; the parser tries it as another value.
-            _Refused: The class is not trusted.
+            _Refusal: The class is not trusted.
         """
         if takes_anything(expected):
             raise ImportError("a value that may be anything is no class path")
@@ -201,7 +201,7 @@ class _Judge:
         Returns:
             Whether the library may open it.
         """
-        return text in self.given or (text != "-" and (text.lower().endswith(SUFFIXES) or "/" in text))
+        return text in self.config_names or (text != "-" and (text.lower().endswith(SUFFIXES) or "/" in text))
 
     def read(self, text: str, path: Path) -> str:
         """Read a file, and remember its content for error messages.
@@ -214,7 +214,7 @@ class _Judge:
             Its content.
 
         Raises:
-            _Refused: The file is too large, cannot be read, or is no YAML.
+            _Refusal: The file is too large, cannot be read, or is no YAML.
         """
         try:
             if path.is_file() and path.stat().st_size > MOST_BYTES:
@@ -225,7 +225,7 @@ class _Judge:
             ):  # which JSON may have between its parts, and only the parser's own reader takes
                 read_yaml(path)
         except InputError as error:
-            raise _Refused(str(error), text=text) from error
+            raise _Refusal(str(error), text=text) from error
         self.documents.append((path, content))
         return content
 
@@ -239,20 +239,20 @@ class _Judge:
             The document with present keys.
 
         Raises:
-            _Refused: It has too many values, or a key under its old and its present name.
+            _Refusal: It has too many values, or a key under its old and its present name.
         """
-        waiting, count = [value], 0
-        while waiting:
-            inner = waiting.pop()
+        pending, count = [value], 0
+        while pending:
+            inner = pending.pop()
             parts = inner.values() if isinstance(inner, dict) else inner if isinstance(inner, list) else ()
             count += 1
-            if count + len(waiting) + len(parts) > MOST_VALUES:
-                raise _Refused(f"it stands for more than {MOST_VALUES:,} values", text="")
-            waiting += parts
+            if count + len(pending) + len(parts) > MOST_VALUES:
+                raise _Refusal(f"it stands for more than {MOST_VALUES:,} values", text="")
+            pending += parts
         try:
             return renamed_document(value)
         except InputError as error:
-            raise _Refused(str(error).removeprefix("configuration: "), text="") from error
+            raise _Refusal(str(error).removeprefix("configuration: "), text="") from error
 
     def changed(self, previous: Any, new: str) -> None:
         """Refuse a second class for one kind. A class that only the embedded default had set is replaced.
@@ -262,17 +262,17 @@ class _Judge:
             new: Path of the new class.
 
         Raises:
-            _Refused: Two files, or a file and an option, name different classes.
+            _Refusal: Two files, or a file and an option, name different classes.
         """
         old = str(previous["class_path"])
-        if what := conflict(old, new, self.documents):
-            raise _Refused(what, text="", remedy=remedy(old, new), where="configuration")
+        if message := conflict(old, new, self.documents):
+            raise _Refusal(message, text="", remedy=remedy(old, new), where="configuration")
         if is_default(old, self.documents):
             drop_default_settings(previous)
 
     def _refuse(self, name: str, objection: str | None) -> None:
         if objection is not None:
-            raise _Refused(
+            raise _Refusal(
                 f"{name} {objection}", text=name, remedy=f"Read it, and if you trust it add {ALLOW_FLAG}."
             )
 

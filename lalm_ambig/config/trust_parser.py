@@ -270,6 +270,8 @@ def _swap(stack: ExitStack, mapping: Any, key: str, value: Any) -> None:
 def _keep_search_path(stack: ExitStack) -> None:
     """Keep the import path fixed. The library changes the working directory to a configuration's folder."""
     if "" in sys.path:
-        here = str(Path.cwd())
-        sys.path[sys.path.index("")] = here
-        stack.callback(lambda: sys.path.__setitem__(sys.path.index(here), "") if here in sys.path else None)
+        folder = str(Path.cwd())
+        sys.path[sys.path.index("")] = folder
+        stack.callback(
+            lambda: sys.path.__setitem__(sys.path.index(folder), "") if folder in sys.path else None
+        )

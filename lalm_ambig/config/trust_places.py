@@ -25,20 +25,20 @@ def place_of(text: str, documents: Sequence[tuple[Path, str]], arguments: Sequen
     """
     for path, content in reversed(documents):
         for key, line, value in _texts(content):
-            if _says(value, text):
+            if _contains(value, text):
                 return f"{path}:{line}", key
     option = ""
     for argument in arguments:
         option = argument.partition("=")[0] if argument.startswith("-") else option
-        if _says(argument.partition("=")[2] or argument, text):
+        if _contains(argument.partition("=")[2] or argument, text):
             return option or "configuration", ""
     return "configuration", ""
 
 
-def _says(value: str, text: str) -> bool:
+def _contains(value: str, text: str) -> bool:
     """Return whether a value is that text, or a YAML document that contains it."""
     structured = STRUCTURE.intersection(value)
-    return value == text or bool(structured and any(_says(inner, text) for _, _, inner in _texts(value)))
+    return value == text or bool(structured and any(_contains(inner, text) for _, _, inner in _texts(value)))
 
 
 def _texts(content: str) -> Iterator[tuple[str, int, str]]:
@@ -48,16 +48,16 @@ def _texts(content: str) -> Iterator[tuple[str, int, str]]:
     except (yaml.YAMLError, RecursionError, ValueError):
         return
     seen: set[int] = set()
-    waiting: list[tuple[str, Any]] = [("", root)] if root is not None else []
-    while waiting:
-        key, node = waiting.pop()
+    pending: list[tuple[str, Any]] = [("", root)] if root is not None else []
+    while pending:
+        key, node = pending.pop()
         if id(node) in seen:  # a reference to what was walked, or is being walked
             continue
         seen.add(id(node))
         if isinstance(node, yaml.MappingNode):
-            waiting += [(_joined(key, name), value) for name, value in reversed(node.value)]
+            pending += [(_joined(key, name), value) for name, value in reversed(node.value)]
         elif isinstance(node, yaml.SequenceNode):
-            waiting += [(key, value) for value in reversed(node.value)]
+            pending += [(key, value) for value in reversed(node.value)]
         elif node.value != content:
             yield key, node.start_mark.line + 1, node.value
 

@@ -96,12 +96,12 @@ def objection_to_object(value: Any, expected: Any, homes: set[str]) -> str | Non
 def _objection_to_function(value: Any, expected: Any, homes: set[str]) -> str | None:
     if homes and all(home.startswith(FUNCTIONS) for home in homes):
         return None
-    if inspect.isclass(value) and issubclass(value, _made(expected)):
+    if inspect.isclass(value) and issubclass(value, _returned_classes(expected)):
         return None
     return f"may not be called: a configuration names only functions under {', '.join(FUNCTIONS)}."
 
 
-def _made(expected: Any) -> tuple[type, ...]:
+def _returned_classes(expected: Any) -> tuple[type, ...]:
     """Return the classes that a `Callable` type returns, without plain values; none if the type does not say."""
     result = get_args(expected)[-1:] if get_origin(expected) is Callable else ()
     kinds = [kind for part in result for kind in (get_args(part) or (part,))]
