@@ -33,7 +33,7 @@ FIRST = "LALM_AMBIG_FIRST_PROCESS"
 _STARTED: list["subprocess.Popen[bytes]"] = []
 """The other processes, in the one that started them."""
 BY_SIGNAL = {128 + one: one for one in stopping.SIGNALS}
-"""The signal behind an exit code, for processes that ended when asked to."""
+"""Exit code → signal, for processes that ended when asked to."""
 
 EXPECTED_WARNINGS = (
     r".*does not have many workers.*",  # cached features need none
