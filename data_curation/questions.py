@@ -89,7 +89,14 @@ def prompts_hash() -> str:
 
 
 def writer_question(item: Item, categories: Sequence[str], *, clip: Clip | None, max_tokens: int) -> Question:
-    """The first question for an item's reasoning."""
+    """The first question for an item's reasoning.
+
+    Args:
+        item: The item, with its votes.
+        categories: The classes, in the order of the votes.
+        clip: Its sound; None without sound.
+        max_tokens: Longest reply.
+    """
     text = prompt("writer.user").substitute(
         classes=", ".join(categories),
         transcript=f'"{item.text}"' if item.text else "not known",
@@ -102,7 +109,14 @@ def writer_question(item: Item, categories: Sequence[str], *, clip: Clip | None,
 
 
 def rewrite_question(first: Question, rejection: Rejection, *, attempt: int, turn: int) -> Question:
-    """The question for a better version: the first question, the rejected text and the reasons."""
+    """The question for a better version: the first question, the rejected text and the reasons.
+
+    Args:
+        first: The first question for the item.
+        rejection: The rejected text and the reasons.
+        attempt: Number of the attempt that the question begins.
+        turn: Number of earlier calls for the item.
+    """
     reasons = "\n".join(f"- {reason}" for reason in rejection.reasons)
     more = prompt("rewrite").substitute(previous=rejection.previous, reasons=reasons)
     return Question(
@@ -113,7 +127,15 @@ def rewrite_question(first: Question, rejection: Rejection, *, attempt: int, tur
 def validator_question(
     reasoning: Reasoning, categories: Sequence[str], *, attempt: int, turn: int, max_tokens: int
 ) -> Question:
-    """The question for the distribution that a reasoning supports. It has the text and the class names only."""
+    """The question for the distribution that a reasoning supports. It has the text and the class names only.
+
+    Args:
+        reasoning: The reasoning to judge.
+        categories: The classes, in the corpus's order.
+        attempt: Number of the attempt that the reasoning is from.
+        turn: Number of earlier calls for the item.
+        max_tokens: Longest reply.
+    """
     text = prompt("validator.user").substitute(classes=", ".join(categories), rationale=reasoning.as_text())
     system = prompt("validator.system").template
     return Question("validator", attempt, turn, system, text, validator_tool(tuple(categories)), max_tokens)

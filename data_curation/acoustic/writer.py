@@ -106,7 +106,14 @@ def _measured_or_none(item: Item) -> Measurement | None:
 
 
 def compose(item: Item, standing: Standing, categories: CategorySet, *, pick: Pick) -> Reasoning:
-    """The reasoning for an item whose clip has these scores."""
+    """Compose the reasoning for an item.
+
+    Args:
+        item: The item, with its votes.
+        standing: Scores of its clip.
+        categories: The classes of the votes.
+        pick: Chooses among wordings.
+    """
     names = active(item.votes, categories.names)
     share = dict(zip(categories.names, item.label_dist, strict=True))
     voice = voice_of(standing, pick=pick)

@@ -35,6 +35,13 @@ def notes(
 
     They are on items that were trained on, drawn targets, the corpus trained on, and the origin of the answers. They
     are also on responses that could not be read, and on metrics without interval or value.
+
+    Args:
+        about: Origin of the predictions.
+        predictions: The predictions.
+        categories: The classes, in the order of the distributions.
+        scored: The same predictions as tensors.
+        metrics: Their metrics.
     """
     return (
         *(about.trained_items.notes if about.trained_items is not None else ()),

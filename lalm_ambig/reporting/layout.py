@@ -130,7 +130,14 @@ def _ranked(
 def row_of(
     line: Line, columns: Sequence[Column], names: tuple[str, ...], *, reference: Line | None = None
 ) -> TableRow:
-    """A line of results as a row of a table, with its change relative to a reference where there is one."""
+    """Return a line of results as a row of a table.
+
+    Args:
+        line: The results.
+        columns: Metrics, by their keys.
+        names: Texts on the left of the row.
+        reference: Results that changes are relative to; None for no changes.
+    """
     return TableRow(names, tuple(_cell(line, column, reference) for column in columns), line.marks)
 
 
@@ -153,7 +160,14 @@ def _cell(line: Line, column: Column, reference: Line | None) -> Cell:
 def group_table(
     stem: str, group: Group, *, left_out: Sequence[str], name: Callable[[Line], str]
 ) -> ResultTable:
-    """A table of every line of a corpus, in their order, with the corpus's columns."""
+    """Return a table of every line of a corpus, in their order, with the corpus's columns.
+
+    Args:
+        stem: Name of the table's files.
+        group: The lines of one corpus.
+        left_out: Lines of the caption on runs that are not in the table.
+        name: Name of a line's method.
+    """
     columns = _columns(group.results.about.table_metrics, group.lines)
     rows = [row_of(line, columns, (line.label, name(line))) for line in group.lines]
     caption = (*group.caption(), READING, *left_out)

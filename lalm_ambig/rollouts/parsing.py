@@ -30,7 +30,14 @@ def parse_responses(
 
 @torch.no_grad()
 def read_stated(encoder: Encoder, batch: Batch, *, max_new_tokens: int, share: bool = True) -> Reading:
-    """Read the distributions that the policy's greedy responses state."""
+    """Read the distributions that the policy's greedy responses state.
+
+    Args:
+        encoder: The encoder that made the batch, with its policy.
+        batch: Items with their prompts.
+        max_new_tokens: Longest response.
+        share: Compute each prompt once; if False, every text by itself.
+    """
     greedy = Request(Sampling(max_new_tokens=max_new_tokens, temperature=0.0), share_prompt=share)
     texts = [r.text for r in generate(encoder.policy, batch, greedy).responses]
     dist, unparsed = parse_responses(

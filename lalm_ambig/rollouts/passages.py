@@ -95,7 +95,19 @@ def curated_spans(curated: Demonstrations, *, ce: bool, name: bool, scores: bool
 def score_spans(
     policy: Policy, batch: Batch, spans: Sequence[ScoredSpan], settings: PassSettings
 ) -> PassOutput:
-    """One forward pass over the batch's prompts and the spans after them, with gradients if they are enabled."""
+    """Score spans in one forward pass over the batch's prompts and the spans after them.
+
+    Gradients are computed if they are enabled.
+
+    Args:
+        policy: The policy.
+        batch: Items with their prompts.
+        spans: The responses to score, in any order.
+        settings: How they are computed.
+
+    Returns:
+        Log-probabilities, masks and class scores, in the order of the spans.
+    """
     inner = () if settings.answer is None else inner_tokens(settings.answer)
     used = {span.prompt for span in spans if len(span.ids)} or {0}
     segments = [

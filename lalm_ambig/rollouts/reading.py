@@ -52,7 +52,14 @@ def read_generated(
 
 @torch.no_grad()
 def read_curated(policy: Policy, batch: Batch, answer: AnswerTokens, *, share: bool = True) -> Reading:
-    """Read the distribution after the curated response, which every item of the batch must have."""
+    """Read the distribution after the curated response, which every item of the batch must have.
+
+    Args:
+        policy: The policy.
+        batch: Items with their prompts and curated responses.
+        answer: Tokens of the class names.
+        share: Compute each prompt once; if False, every text by itself.
+    """
     assert batch.curated is not None
     return _read_after(policy, batch, answer, batch.curated.ids_before_answer(), share=share)
 

@@ -17,6 +17,13 @@ def read_samples(
     If no response of an item can be parsed, its p̂ is uniform, with the first response's reason. The text is the first
     response's. Random numbers belong to the item (see `uniform_noise`), so the first n responses are the same for any
     number of samples.
+
+    Args:
+        encoder: The encoder that made the batch, with its policy.
+        batch: Items with their prompts.
+        max_new_tokens: Longest response.
+        samples: Responses per item.
+        share: Compute each prompt once; if False, every text by itself.
     """
     draw = GroupSampling(
         Sampling(max_new_tokens=max_new_tokens), group_size=samples, step=0, share_prompt=share

@@ -95,6 +95,13 @@ def uniform_noise(
 
     An item's numbers depend on the seed, the step and its id only. So its responses do not change with the batch, the
     order, or the number of processes.
+
+    Args:
+        ids: Ids of the items.
+        seed: Seed of the run.
+        step: Training step.
+        group_size: Responses per item, K.
+        tokens: Numbers per response.
     """
     rows = []
     for item in ids:

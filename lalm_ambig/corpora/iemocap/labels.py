@@ -90,6 +90,12 @@ def parse_transcripts(text: str, dialogue: str, *, source: str, bad_rows: BadRow
 
     Lines that name no turn are skipped, and so are `XX` turns, which nobody rated.
 
+    Args:
+        text: Content of the file.
+        dialogue: Its name, with which every turn's name begins.
+        source: Name of the file in errors.
+        bad_rows: Collects what cannot be read.
+
     Returns:
         Turn → its words as written, `[LAUGHTER]` and the like included.
 

@@ -75,7 +75,14 @@ def linear_layer_names(block: nn.Module) -> list[str]:
 
 
 def no_effect_reason(model: Any, decoder: nn.Module, name: str, *, called: bool) -> str | None:
-    """Why an adapter on a linear layer would have no effect, or is refused; None if it would act."""
+    """Return why an adapter on a linear layer would have no effect, or is refused; None if it would act.
+
+    Args:
+        model: A model of transformers.
+        decoder: Its language model.
+        name: Name of the layer in the decoder.
+        called: Whether a forward pass calls the layer.
+    """
     parent, _, leaf = name.rpartition(".")
     classes: list[Any] = [type(decoder.get_submodule(parent)), type(decoder)]
     if _weight_is_read(classes[0], leaf):

@@ -126,7 +126,15 @@ class AttentionLayout(ABC):
         value: Float[Tensor, "row key_head new width"],
         ask: AttentionArguments,
     ) -> Float[Tensor, "row head new width"]:
-        """Attention output [row, head, token, channel] of the attention layer number `layer`."""
+        """Compute the attention output of one layer.
+
+        Args:
+            layer: Number of the attention layer.
+            query: Queries of the new tokens.
+            key: Their keys.
+            value: Their values.
+            ask: Scaling, window and dropout.
+        """
 
 
 class TreeLayout(AttentionLayout):

@@ -76,7 +76,14 @@ def continue_from_cache(
     ids: Int[Tensor, "row new"],
     positions: Int[Tensor, "row new"],
 ) -> Float[Tensor, "row new channel"]:
-    """Hidden states of new tokens after those in the cache, which is not advanced."""
+    """Hidden states of new tokens after those in the cache, which is not advanced.
+
+    Args:
+        policy: The policy.
+        cache: Keys and values of prompts and responses.
+        ids: Token ids, one row per response.
+        positions: Position of each token on its path.
+    """
     cache.expect(positions)
     return _forward_with_layout(policy, (policy.embed_ids(ids), ids), positions, layout=cache)
 

@@ -60,7 +60,14 @@ def _unmoved(policy: Any, probes: tuple[ProbeText, ProbeText]) -> Finding:
 
 
 def check_batching(name: str, policy: Any, batching: Batching, probes: Sequence[ProbeText]) -> Finding:
-    """The texts in such batches; each one twice if only equal lengths go together."""
+    """Compare states of texts in batches with those of each text alone.
+
+    Args:
+        name: Name of the trial.
+        policy: The policy.
+        batching: Texts that go together; under `equal` each text is there twice.
+        probes: The texts, with their states alone.
+    """
     rows = [*probes, *probes] if batching == "equal" else [*probes]
     states = plain_states(PolicyWithAbilities(policy, Abilities(batching=batching)), [p.text for p in rows])
     return agreement(name, [(ours, p.states) for ours, p in zip(states, rows, strict=True)])

@@ -93,6 +93,12 @@ def read_model(model_class: Any, source: str, *, dtype: Any, attention: Attentio
     transformers fills in weights that a checkpoint of another class or shape lacks, and loads NaN. Both are refused
     here. A class without `sdpa` runs its own attention (`eager`).
 
+    Args:
+        model_class: A model class of transformers.
+        source: A folder or a hub id.
+        dtype: Type of the weights, of torch.
+        attention: transformers' attention implementation.
+
     Raises:
         ValueError: A weight is missing, of another shape, or not finite.
     """

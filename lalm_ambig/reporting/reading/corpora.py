@@ -27,7 +27,17 @@ def summaries(
     roots: Roots,
     summarise: Callable[[Prepared], Summary],
 ) -> Summaries:
-    """A summary of all items of each corpus or part, whatever share of them a run used; else the reason."""
+    """Summarise all items of each corpus or part, whatever share of them a run used.
+
+    Args:
+        groups: The results by corpus, whose runs know where the files are.
+        datasets: The corpora and parts.
+        roots: Folders that are searched first.
+        summarise: Makes the summary of an open corpus.
+
+    Returns:
+        Corpus or part → its summary, or the reason why there is none.
+    """
     by_dataset: dict[Dataset, Summary | str] = {}
     for dataset in datasets:
         try:
@@ -43,10 +53,19 @@ def summaries(
 def item_texts(
     groups: Sequence[Group], dataset: Dataset, *, roots: Roots, ids: Sequence[str]
 ) -> Mapping[str, str]:
-    """Id → text of the item, for those items that have one.
+    """Read the texts of items.
+
+    Args:
+        groups: The results by corpus, whose runs know where the files are.
+        dataset: The corpus or part.
+        roots: Folders that are searched first.
+        ids: Ids of the items.
+
+    Returns:
+        Id → text, for those items that have one.
 
     Raises:
-        InputError: As for `prepared_corpus`.
+        InputError: The corpus is not in the report, its files are gone, or they are another version.
     """
     prepared, _ = prepared_corpus(groups, dataset, roots=roots)
     columns = prepared.table.select_columns(["id", "text"])[:]

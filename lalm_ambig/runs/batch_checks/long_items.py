@@ -128,7 +128,14 @@ def refuse_long(model: Method, encoder: Encoder, *, prompt: int) -> None:
 
 
 def too_long(model: Method, data: DataModule, encoder: Encoder, *, limit: int) -> list[LongItem]:
-    """Return the items of the policy's splits that do not fit, in the corpus's order."""
+    """Return the items of the policy's splits that do not fit, in the corpus's order.
+
+    Args:
+        model: The method, which limits the length of responses.
+        data: Data that is read.
+        encoder: The encoder of a loaded policy.
+        limit: Most tokens of an item with its response.
+    """
     long_items = []
     for split in data.needs.splits:
         reads_curated = any(reader.needs_rationale for reader in model.readers)
