@@ -23,8 +23,8 @@ def adapter_problems(policy: Any, ids: Int[Tensor, " token"]) -> list[str]:
     2. Each layer with an adapter is called in a forward pass of the class's own. An expert may not have been chosen,
        and a layer of an audio tower is not looked at.
     3. An adapter whose B is not zero acts: it is switched on, at a scale that is not zero.
-    4. Each part of a decoder layer with linear layers has an adapter, where LoRA's layers were not chosen by the user
-       or by a saved adapter.
+    4. Each part of a decoder layer with linear layers has an adapter, unless the user or a saved adapter chose the
+       layers.
 
     Full fine-tuning has no adapter, and no problems.
 
