@@ -208,10 +208,6 @@ def _torch_reason() -> str:
     return ""
 
 
-def _has_gpu() -> bool:
-    return torch.cuda.is_available() or _has_mps()
-
-
 def _has_mps() -> bool:
     return torch.backends.mps.is_available()
 

@@ -11,6 +11,7 @@ import data_curation
 import data_curation.acoustic
 import data_curation.chat
 import lalm_ambig.baselines
+import lalm_ambig.config
 import lalm_ambig.core
 import lalm_ambig.distributions
 import lalm_ambig.exporting
@@ -23,6 +24,7 @@ from lalm_ambig.core.discovery import module_names, module_of
 
 ROOMS = (
     lalm_ambig.baselines,
+    lalm_ambig.config,
     lalm_ambig.core,
     lalm_ambig.exporting,
     lalm_ambig.metrics,
