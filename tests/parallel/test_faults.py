@@ -55,7 +55,8 @@ def test_a_full_disk_is_one_line_and_leaves_the_last_state(
     assert left(tmp_path / "r") == left(whole("sft", 1))
 
 
-@pytest.mark.parametrize("world", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("world", [1, 2])
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_its_items(
     world: int, server: ForkServer, whole: Whole, demo_root: Path, tmp_path: Path
 ) -> None:

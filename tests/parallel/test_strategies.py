@@ -88,6 +88,7 @@ def ids(file: Path) -> list[str]:
     return [line.split('"id": "')[1].split('"')[0] for line in file.read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_an_adapter_of_two_processes_loads_in_plain_peft(
     whole: Whole, monkeypatch: pytest.MonkeyPatch, cache_home: Path
 ) -> None:

@@ -53,6 +53,7 @@ run_command(main)
 """
 
 
+@pytest.mark.slow
 def test_tables_need_no_drawing_library(make_run: Make, tmp_path: Path) -> None:
     def report(*words: str) -> "subprocess.CompletedProcess[str]":
         command = [

@@ -28,6 +28,7 @@ def test_others_are_refused(given: str) -> None:
         fold_numbers(given)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_each_fold_is_a_run_of_its_own_and_finished_ones_are_left(
     demo_root: Path,

@@ -25,7 +25,13 @@ def prepared(demo_root: Path, folder: Path, *, tower: bool, start: Path | None =
     return References(RunFolder(folder), model, data, "test", "cpu")
 
 
-@pytest.mark.parametrize("tower", [False, True], ids=["features cached", "features of a tower to be trained"])
+@pytest.mark.parametrize(
+    "tower",
+    [
+        pytest.param(False, id="features cached"),
+        pytest.param(True, id="features of a tower to be trained", marks=pytest.mark.slow),
+    ],
+)
 def test_the_probe_of_a_run_is_that_of_the_command(
     demo_root: Path, cache_home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tower: bool
 ) -> None:
