@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from lalm_ambig.baselines.base import Baseline, BaselineInputs, baseline, baseline_names
+from lalm_ambig.baselines.layers import JOINED, ProbedLayers, asked_layers, layer_statistics, probe_layers
 from lalm_ambig.baselines.pooled import PooledFeatures
 from lalm_ambig.config.cli import Cli, parse
 from lalm_ambig.config.command_line import CommandParser
@@ -22,6 +23,7 @@ from lalm_ambig.corpora.preparing.split_check import check_splits
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.table import ambiguity_table, main_table
+from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.weights.lora import Adapter
 from lalm_ambig.runs.corpus_choice import (
     add_corpus_options,
@@ -57,17 +59,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     known = _known(options, data)
     overlap = _overlap(options, chosen, data, cli)
     if chosen.needs_features and cli is not None:
+        data.cache_features = data.cache_features and options.layers is None
         data = _with_encoder(cli, data, split=options.split)
-        features = PooledFeatures(data.encoder, data.of_every_split())
-        known = replace(_known(options, data), features=features)  # without what is too long to be looked at
+        known = _known(options, data)  # without what is too long to be looked at
     console.print(f"{options.name} on {len(known.items)} items of {data.corpus.name}, {options.split} split")
-    answered = chosen.answer(known)
-    row = save_baseline(options.out, answered, data, split=options.split, overlap=overlap)
-    results = {options.name: row}
+    if options.layers is not None:
+        probed = _probed_layers(options, known, data)
+        answers, done = probed.results, f"The layers to take: {probed.option}"
+    else:
+        if chosen.needs_features:
+            known = replace(known, features=PooledFeatures(data.encoder, data.of_every_split()))
+        answers, done = {options.name: chosen.answer(known)}, None
+    results = {
+        name: save_baseline(_place(options, name), answer, data, split=options.split, overlap=overlap)
+        for name, answer in answers.items()
+    }
+    shown = answers.get(JOINED) or answers[options.name]
     console.print(terminal(main_table(results), narrow=True), terminal(ambiguity_table(results)))
-    console.print(f"{escape(options.name)}: {escape(answered.meaning)}", highlight=False)
+    console.print(f"{escape(options.name)}: {escape(shown.meaning)}", highlight=False)
+    if done is not None:
+        console.print(done, markup=False, highlight=False, soft_wrap=True)
     console.print(f"metrics.json and predictions.jsonl: {options.out}")
     return 0
+
+
+def _place(options: argparse.Namespace, name: str) -> Path:
+    """Return the folder of a row: that of `--out` for the whole probe, and one inside it for each of several layers."""
+    out: Path = options.out
+    return out if name in (options.name, JOINED) else out / f"layer_{name}"
+
+
+def _probed_layers(options: argparse.Namespace, known: BaselineInputs, data: DataModule) -> ProbedLayers:
+    """Return the probe's answers by layer. Refuse a policy without audio encoder."""
+    policy = data.encoder.policy
+    if not isinstance(policy, AudioModel):
+        raise InputError(
+            f"{policy.description} has no audio encoder whose layers could be probed:",
+            where="--layers",
+            remedy="give a policy that hears, such as configs/policy/qwen2_audio.yaml.",
+        )
+    statistics = layer_statistics(policy, data.of_every_split(), asked_layers(options.layers, policy))
+    return probe_layers(known, statistics)
 
 
 def _configured(options: argparse.Namespace, chosen: Baseline) -> Cli | None:
@@ -75,6 +107,8 @@ def _configured(options: argparse.Namespace, chosen: Baseline) -> Cli | None:
     name = options.name
     if options.policy is not None and not chosen.needs_features:
         raise InputError(f"{name} looks at no policy:", where="--policy", remedy="leave it out.")
+    if options.layers is not None and not chosen.needs_features:
+        raise InputError(f"{name} looks at no layers:", where="--layers", remedy="leave it out.")
     if options.policy_path is not None and options.policy is None and options.run is None:
         raise InputError(
             "it changes where --policy or --run has the base model:", where="--policy.path", remedy="add one."
@@ -172,6 +206,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(FLAG, action="store_true", help=HELP)
     parser.add_argument("--limit", type=int, metavar="N", help=LIMIT)
     parser.add_argument("--skip-long", action="store_true", help=f"{SKIP_LONG} (for probe)")
+    layers = "probe each layer of the audio encoder (all, or some, as 0,2,4), and say which ones to hear"
+    parser.add_argument("--layers", metavar="LAYERS", help=layers)
     out = "folder for metrics.json and predictions.jsonl"
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=out)
     return parser

@@ -26,7 +26,7 @@ from lalm_ambig.config.command_line import CommandParser
 from lalm_ambig.config.trust import add_allow_option, allowed
 from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.evaluation.trained_items import write_trained_items
-from lalm_ambig.exporting.card import ExportForm, loading_lines, sections, write_card
+from lalm_ambig.exporting.card import ExportForm, loading_lines, sections, side_path_lines, write_card
 from lalm_ambig.exporting.parity import make_probe
 from lalm_ambig.exporting.push import check_push, push
 from lalm_ambig.exporting.target import check_target, export_folder, readable_size, size_of
@@ -115,6 +115,13 @@ def _form(options: argparse.Namespace, loaded: Loaded) -> ExportForm:
             remedy="give --merged.",
         )
     form: ExportForm = "merged" if options.merged or full else "adapter"
+    if form == "merged" and (layers := loaded.model.policy.side_layers):
+        raise InputError(
+            f"{loaded.label} hears layers {', '.join(map(str, layers))} of the audio encoder through a side path, for "
+            "which a plain model of transformers has no place:",
+            where="--merged",
+            remedy="give --adapter, which this package loads.",
+        )
     if options.dtype and form == "adapter":
         raise InputError("an adapter is written as it was trained:", where="--dtype", remedy="leave it out.")
     return form
@@ -133,7 +140,10 @@ def _export(
             policy, folder, form, probe=probe, dtype=DTYPES.get(options.dtype, base_dtype)
         )
         lines = loading_lines(form, model_class, base=base, address=options.push or out.name)
-        done = f"Read back with plain transformers on {probe.about}, {checked.line}."
+        reader = "plain transformers"
+        if policy.side_layers:
+            lines, reader = side_path_lines(policy, base=base, address=out.name), "lalm_ambig"
+        done = f"Read back with {reader} on {probe.about}, {checked.line}."
         run_card = (loaded.adapter or source) / "README.md"
         if loaded.run is not None:
             write_trained_items(folder, record_of_run(loaded.run))
@@ -144,6 +154,13 @@ def _export(
     if checked.warning:
         console.print(f"warning: {checked.warning}", style="bold yellow")
     console.print(f"written: {out} ({readable_size(size_of(out))}, {form})")
+    if policy.side_layers:
+        console.print(
+            f"plain PEFT refuses this adapter: its side path reads layers {', '.join(map(str, policy.side_layers))} of "
+            "the audio encoder, and PEFT would leave it out; LoRA and the side path load together by this package"
+        )
+        console.print("load it: policy.load_weights, as its README.md shows")
+        return
     local = loading_lines(form, model_class, base=local_base, address=str(out))
     console.print(f"load it: {next(line for line in local if line.startswith('model = '))}")
 

@@ -4,6 +4,7 @@ It trains in seconds once the features are computed. Fine-tuning and RL have to 
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -30,22 +31,47 @@ class Probe(Baseline):
     fitted_on = ("train", "validation")
 
     def answer(self, inputs: BaselineInputs) -> BaselineResult:
+        return FittedProbe.fit(inputs).answer(inputs)
+
+
+@dataclass(frozen=True)
+class FittedProbe:
+    """A probe that has been fitted."""
+
+    model: SoftmaxRegression
+    features: Features
+    width: int
+    """Number of features."""
+    validation_kl: float
+    """KL on the validation split, in nats."""
+
+    @classmethod
+    def fit(cls, inputs: BaselineInputs) -> "FittedProbe":
+        """Fit the regression on the training split, with the penalty that validation chooses.
+
+        Raises:
+            InputError: There are no features, or no items of one of the two splits.
+        """
         if inputs.features is None:
             raise InputError("there is no policy whose features it could look at", where="probe")
         train = _examples(inputs.train, "train", inputs.features)
         validation = _examples(inputs.validation, "validation", inputs.features)
         model = best_fit(train, validation)
-        dists = torch.softmax(model.logits(inputs.features(inputs.items)), dim=-1).tolist()
+        return cls(model, inputs.features, train.features.shape[1], model.kl(validation))
+
+    def answer(self, inputs: BaselineInputs) -> BaselineResult:
+        """The probe's answers to the items."""
+        dists = torch.softmax(self.model.logits(self.features(inputs.items)), dim=-1).tolist()
         predictions = [
             Prediction(i.id, i.split, i.speaker, i.votes, i.label_dist, tuple(dist))
             for i, dist in zip(inputs.items, dists, strict=True)
         ]
         meaning = (
-            f"soft-label regression on {train.features.shape[1]} features ({inputs.features.meaning}), "
-            f"L2 {model.l2:.3g} of {len(L2_GRID)} by KL on {len(inputs.validation)} validation items "
-            f"({model.kl(validation):.4f} nats)"
+            f"soft-label regression on {self.width} features ({self.features.meaning}), "
+            f"L2 {self.model.l2:.3g} of {len(L2_GRID)} by KL on {len(inputs.validation)} validation items "
+            f"({self.validation_kl:.4f} nats)"
         )
-        return BaselineResult(predictions, meaning, tuple(_notes(model, inputs.items[0].split)))
+        return BaselineResult(predictions, meaning, tuple(_notes(self.model, inputs.items[0].split)))
 
 
 def _examples(items: Sequence[Item], split: Split, features: Features) -> Examples:

@@ -19,6 +19,8 @@ from lalm_ambig.core.errors import InputError
 
 L2_GRID = tuple(10 ** (half / 2) for half in range(4, -9, -1))
 """Penalties that are tried, 100 to 0.0001, the strongest first. Each fit begins where the one before ended."""
+PATIENCE = 3
+"""Penalties in a row that may be worse than the best one before the search ends."""
 GRADIENT_BELOW = 1e-7
 """A fit has converged where no derivative is larger."""
 MOST_STEPS = 1000
@@ -73,23 +75,45 @@ def fit(examples: Examples, *, l2: float, start: SoftmaxRegression | None = None
     mean, deviation = features.mean(0), features.std(0, unbiased=False)
     varies = deviation > 1e-12 * features.abs().amax(0).clamp(min=1e-300)
     scale = torch.where(varies, 1 / deviation, torch.zeros_like(deviation))
-    inputs = (features - mean) * scale
+    inputs, axes = _fewer_columns((features - mean) * scale)
     weight = torch.zeros(features.shape[1], target.shape[1], dtype=torch.float64)
     bias = torch.zeros(target.shape[1], dtype=torch.float64)
     if start is not None:
-        weight, bias = start.weight.clone(), start.bias.clone()
+        weight, bias = start.weight, start.bias.clone()
+    weight = axes.T @ weight if axes is not None else weight.clone()
     converged = _minimise(inputs, target, weight=weight, bias=bias, l2=l2)
+    weight = axes @ weight if axes is not None else weight
     return SoftmaxRegression(weight, bias, mean, scale, l2, converged)
 
 
+def _fewer_columns(
+    inputs: Float[Tensor, "item feature"],
+) -> tuple[Float[Tensor, "item axis"], Float[Tensor, "feature axis"] | None]:
+    """The inputs in an orthonormal basis of their rows, where that has fewer axes than there are features.
+
+    The penalty is the same in any such basis, and the best weights lie in the rows' span: the solution stays exact.
+    """
+    if inputs.shape[1] <= inputs.shape[0]:
+        return inputs, None
+    axes, rows = torch.linalg.qr(inputs.T)
+    return rows.T, axes
+
+
 def best_fit(train: Examples, validation: Examples) -> SoftmaxRegression:
-    """The fit of `L2_GRID` with the smallest KL on validation, the stronger penalty on a tie."""
-    best, best_kl, last = None, float("inf"), None
+    """The fit of `L2_GRID` with the smallest KL on validation, the stronger penalty on a tie.
+
+    Penalties are tried from the strongest on, until `PATIENCE` in a row are worse than the best: the weakest, which
+    take the longest, are then left out.
+    """
+    best, best_kl, last, worse = None, float("inf"), None, 0
     for l2 in L2_GRID:
         last = fit(train, l2=l2, start=last)
         kl = last.kl(validation)
+        worse = 0 if kl < best_kl else worse + 1
         if best is None or kl < best_kl:
             best, best_kl = last, kl
+        if worse == PATIENCE:
+            break
     assert best is not None  # the grid is not empty
     return best
 

@@ -28,6 +28,7 @@ EXCLUDED = {
     "trainer.default_root_dir": "is set to the run's folder in any case",
     "trainer.enable_checkpointing": "is switched off in any case: the run saves its own states",
     "trainer.profiler": "measures what is computed",
+    "data.feature_cache_gb": "limits what is written, and changes nothing of it",
     "data.workers": "batches are the same, whichever process loads them",
 }
 """Dotted keys that change no number, each with the reason."""
@@ -51,6 +52,11 @@ WATCHING = {
 
 All others count in the identity, with their settings: EarlyStopping makes another run.
 """
+ADDED = {
+    "policy.init_args.audio_layers": "last",
+    "model.init_args.optimiser.side_path_learning_rate": None,
+}
+"""Settings that older runs lack, with the value that computes what these computed. At that value they do not count."""
 OBJECTS = ("trainer.callbacks", "trainer.logger")
 """Keys of callbacks and loggers: one object, a list of them, or a switch."""
 LIGHTNING = ("lightning.", "pytorch_lightning.")
@@ -69,7 +75,11 @@ def identity_of(config: Mapping[str, Any]) -> str:
     Returns:
         The first eight digits of a SHA-256 hash.
     """
-    settings = {first_name(key): value for key, value in leaves(config) if key not in EXCLUDED}
+    settings = {
+        first_name(key): value
+        for key, value in leaves(config)
+        if key not in EXCLUDED and not (key in ADDED and value == ADDED[key])
+    }
     for key in OBJECTS:
         settings[key] = _acting(settings.get(key))
     contents = {key: _digest(settings.get(key)) for key in NAMED_FILES}

@@ -119,6 +119,7 @@ class DataModule(lightning.LightningDataModule):
         scoring: Scoring = "first",
         limit: int | None = None,
         cache_features: bool = True,
+        feature_cache_gb: float = 200.0,
         skip_bad_rows: bool = False,
         skip_long: bool = False,
         workers: int = 0,
@@ -143,6 +144,7 @@ class DataModule(lightning.LightningDataModule):
         limit: Use at most this many items of each split, for a quick look. They are a sample, the same for every
             run on that split, in which speakers, parts and majority classes have their shares.
         cache_features: Compute a frozen audio encoder's features once per clip and keep them on disk.
+        feature_cache_gb: Largest cache of features in GB that is written; a larger one is refused before it is begun.
         skip_bad_rows: Leave malformed rows of the corpus out, counted and listed, instead of stopping at the first.
         skip_long: Leave out items that do not fit into the model's positions with the longest response. They are
             counted and listed. Without this setting, such an item stops the run before anything is trained.
@@ -161,6 +163,7 @@ class DataModule(lightning.LightningDataModule):
         self.given_prompt = prompt
         self.glosses, self.scoring = glosses, scoring
         self.limit, self.cache_features = limit, cache_features
+        self.feature_cache_gb = feature_cache_gb
         self.workers, self.seed = workers, seed or 0
         self.skip_long = skip_long
         self.needs = MethodNeeds()

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +16,13 @@ from rich.progress import track
 from torch import Tensor
 
 from lalm_ambig.audio.reading import read_audio
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Item
 from lalm_ambig.files.atomic import new_folder, write_text
 from lalm_ambig.policies.base import Policy
 
 CLIPS_PER_PASS = 8
+GB = 1e9
 _BYTES: dict[torch.dtype, Any] = {
     torch.float32: np.dtype("float32"),
     torch.bfloat16: np.dtype("int16"),
@@ -73,13 +77,19 @@ class FeatureCache:
         return mean.float(), (squares / count - mean.square()).clamp(min=0).sqrt().float()
 
 
-def cached_features(policy: Policy, items: Sequence[Item], root: Path) -> FeatureCache:
+def cached_features(
+    policy: Policy, items: Sequence[Item], root: Path, *, limit_gb: float = float("inf")
+) -> FeatureCache:
     """Return the cache of these items' clips, from disk where this encoder has computed them all before.
 
     Args:
         policy: A loaded policy whose audio encoder is frozen.
         items: All items that the policy will hear; those without audio are passed over.
         root: Folder of all feature caches.
+        limit_gb: Largest cache in GB that may be written.
+
+    Raises:
+        InputError: The cache would be larger than that, or than what is free on its disk.
     """
     clips = sorted(
         {item.audio: item.duration_s for item in items if item.audio is not None}.items(),
@@ -92,8 +102,29 @@ def cached_features(policy: Policy, items: Sequence[Item], root: Path) -> Featur
         digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
     folder = root / f"features-{digest.hexdigest()[:16]}"
     if not (folder / "index.json").is_file():
+        _tell_size(policy, clips, root, limit_gb)
         _build(policy, paths, folder)
     return _open(folder)
+
+
+def _tell_size(policy: Policy, clips: Sequence[tuple[str, float]], root: Path, limit_gb: float) -> None:
+    """Say how large the features will be, from those of the longest clip; refuse what is too large."""
+    longest, seconds = clips[-1]
+    ((_, features),) = encoded(policy, [longest])
+    heard = [min(duration, policy.window_s) for _, duration in clips]
+    tokens = len(features) * sum(heard) / min(seconds, policy.window_s) if seconds else 0.0
+    size = tokens * features.shape[1] * features.element_size() / GB
+    text = f"audio features of {len(clips):,} clips ({features.shape[1]:,} channels per token): {size:.2f} GB"
+    remedy = (
+        "hear fewer layers (policy.audio_layers), or set data.cache_features to false: each use encodes anew."
+    )
+    if size > limit_gb:
+        raise InputError(f"{text}, and data.feature_cache_gb is {limit_gb:g}:", where="data", remedy=remedy)
+    root.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(root).free / GB
+    if size > free:
+        raise InputError(f"{text}, and {free:.2f} GB are free in {root}:", where="data", remedy=remedy)
+    print(f"{text}, written to {root}", file=sys.stderr)
 
 
 def _open(folder: Path) -> FeatureCache:

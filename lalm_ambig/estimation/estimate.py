@@ -8,6 +8,7 @@ from rich.console import Console
 
 from lalm_ambig.config.cli import Cli
 from lalm_ambig.config.estimate_option import Assumptions
+from lalm_ambig.estimation.feature_size import feature_size
 from lalm_ambig.estimation.formulas import ComputeTypes
 from lalm_ambig.estimation.lengths import lengths_of
 from lalm_ambig.estimation.memory import Estimate, StepSetting, estimate, evaluation_workload
@@ -48,6 +49,9 @@ def print_estimate(cli: Cli, assumptions: Assumptions, console: Console) -> None
         f"{_step_line(work, setting)}, {trainer['precision'] or '32-true'}", highlight=False, soft_wrap=True
     )
     console.print(line, highlight=False, soft_wrap=True)
+    if shapes.encoder is not None and data.cache_features and not setting.trains_tower:
+        size = feature_size(data, shapes.encoder, number_bytes=shapes.base_bytes)
+        console.print(size, highlight=False, soft_wrap=True)
     console.print(terminal(table(result)))
     for verdict in verdicts(result, assumptions, setting):
         console.print(verdict, highlight=False, soft_wrap=True)

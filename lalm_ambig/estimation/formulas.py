@@ -131,4 +131,4 @@ def step_logits(decoder: DecoderShape, rows: int, computing: ComputeTypes) -> in
 
 def audio_features(encoder: AudioEncoderShape, decoder: DecoderShape, work: Workload) -> int:
     """Bytes of a batch's audio features from the encoder and from the projector, in float32."""
-    return work.items * work.audio * (encoder.hidden + decoder.hidden) * FLOAT32
+    return work.items * work.audio * (encoder.features + decoder.hidden) * FLOAT32

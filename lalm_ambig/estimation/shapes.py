@@ -39,6 +39,8 @@ class AudioEncoderShape:
     layers: int
     hidden: int
     intermediate: int
+    features: int
+    """Channels of an audio token before the projector, with those of the side path."""
     longest: int
     """Audio tokens of the longest clip that it hears."""
 
@@ -82,7 +84,7 @@ def shapes_of(policy: Policy) -> Shapes:
     total_bytes = sum(p.numel() * p.element_size() for _, p in every)
     return Shapes(
         decoder=_decoder(config.get_text_config()),
-        encoder=_encoder(config),
+        encoder=_encoder(config, beside=len(policy.side_layers)),
         parameters=sum(p.numel() for _, p in every),
         trained=sum(p.numel() for p in trained),
         weights=total_bytes if full else total_bytes - bytes_trained,
@@ -135,11 +137,14 @@ def _listed(config: Any) -> list[Any]:
     return list(settings.get("layers_block_type") or settings.get("layer_types") or [])
 
 
-def _encoder(config: Any) -> AudioEncoderShape | None:
+def _encoder(config: Any, *, beside: int) -> AudioEncoderShape | None:
+    """Measures of the encoder, with so many layers heard beside its last; None for a text model."""
     settings = config.to_dict().get("audio_config")
     if settings is None:
         return None
     longest = min(settings["max_source_positions"], MOST_POSITIONS) // POSITIONS_PER_TOKEN
+    hidden = settings["d_model"]
+    features = (settings.get("output_dim") or hidden) + beside * hidden
     return AudioEncoderShape(
-        settings["encoder_layers"], settings["d_model"], settings["encoder_ffn_dim"], longest
+        settings["encoder_layers"], hidden, settings["encoder_ffn_dim"], features, longest
     )

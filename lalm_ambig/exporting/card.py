@@ -7,6 +7,8 @@ from typing import Literal
 
 from lalm_ambig.exporting.parity import ParityProbe
 from lalm_ambig.files.atomic import write_text
+from lalm_ambig.policies.audio.side_path import saved_layers
+from lalm_ambig.policies.base import Policy
 
 ExportForm = Literal["adapter", "merged"]
 ASK_HEADING = "How to ask it"
@@ -35,6 +37,27 @@ def loading_lines(form: ExportForm, model_class: str, *, base: str, address: str
     ]
 
 
+def side_path_lines(policy: Policy, *, base: str, address: str) -> list[str]:
+    """Python lines that load an adapter with a side path by this package.
+
+    Args:
+        policy: The policy that it belongs to.
+        base: Hub id or path of the base model.
+        address: Path of the export.
+    """
+    kind, adapter = type(policy), policy.adapter
+    settings = f"rank={adapter.rank}, alpha={adapter.alpha:g}, projector={adapter.projector}"
+    path = "" if base == "tiny" else f'"{base}", '
+    return [
+        "from pathlib import Path",
+        f"from {kind.__module__} import {kind.__name__}",
+        "from lalm_ambig.policies.weights.lora import Adapter",
+        f"policy = {kind.__name__}({path}adapter=Adapter({settings}), audio_layers={list(policy.side_layers)})",
+        "policy.load()",
+        f'policy.load_weights(Path("{address}"))',
+    ]
+
+
 def write_card(folder: Path, run_card: Path, *, name: str, base: str, sections: Sequence[str]) -> None:
     """Write `README.md`: the run's card with its section on loading replaced, or a short card where the run has none.
 
@@ -46,6 +69,8 @@ def write_card(folder: Path, run_card: Path, *, name: str, base: str, sections: 
         sections: Sections that are added.
     """
     library = "peft" if (folder / "adapter_config.json").is_file() else "transformers"
+    if saved_layers(folder):
+        library = "lalm_ambig"
     text = run_card.read_text(encoding="utf-8") if run_card.is_file() else ""
     if f"\n## {ASK_HEADING}\n" not in text:
         text = _short(name, base)

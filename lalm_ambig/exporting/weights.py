@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.exporting.card import ExportForm
@@ -103,6 +104,9 @@ def write_weights(
     if policy.adapter.method == "lora":
         with policy.adapter_off():
             moved = difference(expected, policy_logits(policy, probe), probe)
+    if policy.side_layers:
+        actual = _write_side_path(policy, folder, probe)
+        return _compared(expected, actual, probe, moved=moved, dtype=torch.float32)
     if form == "adapter":
         dtype = torch.float32
         reloaded = _write_adapter(policy, folder)
@@ -112,9 +116,29 @@ def write_weights(
     if isinstance(policy, AudioModel):
         source = folder if form == "merged" else policy.checkpoint()
         extractor = type(policy.extractor).from_pretrained(source)
-    gap = difference(expected, plain_logits(reloaded, extractor, probe), probe)
+    return _compared(expected, plain_logits(reloaded, extractor, probe), probe, moved=moved, dtype=dtype)
+
+
+def _compared(
+    expected: list[Tensor],
+    actual: list[Tensor],
+    probe: ParityProbe,
+    *,
+    moved: LogitDifference | None,
+    dtype: torch.dtype,
+) -> ParityReport:
+    gap = difference(expected, actual, probe)
     require_parity(gap, dtype)
     return ParityReport(gap, moved, dtype)
+
+
+def _write_side_path(policy: Policy, folder: Path, probe: ParityProbe) -> list[Tensor]:
+    """Write an adapter with a side path, and read it back by this package, since PEFT refuses it."""
+    policy.save(folder)
+    _rename_base(folder, base_name(policy))
+    policy.reload()
+    policy.load_weights(folder)
+    return policy_logits(policy.float(), probe)
 
 
 def _write_adapter(policy: Policy, folder: Path) -> Any:

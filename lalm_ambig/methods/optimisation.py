@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.policies.audio.side_path import SIDE_PATH
 from lalm_ambig.policies.base import Policy
 
 
@@ -22,6 +23,8 @@ class Optimiser:
     """Peak learning rate."""
     projector_learning_rate: float | None = None
     """Peak learning rate of the projector, if it is trained; by default `learning_rate`."""
+    side_path_learning_rate: float | None = None
+    """Peak learning rate of the side path, if the policy has one; by default the projector's."""
     weight_decay: float = 0.0
     """Decoupled weight decay of matrices."""
     warmup_share: float = 0.03
@@ -35,9 +38,10 @@ class Optimiser:
             raise InputError(
                 f"learning_rate must be positive, got {self.learning_rate}", where="model.optimiser"
             )
-        rate = self.projector_learning_rate
-        if rate is not None and not rate > 0:
-            raise InputError(f"projector_learning_rate must be positive, got {rate}", where="model.optimiser")
+        for name in ("projector_learning_rate", "side_path_learning_rate"):
+            rate = vars(self)[name]
+            if rate is not None and not rate > 0:
+                raise InputError(f"{name} must be positive, got {rate}", where="model.optimiser")
         if not self.weight_decay >= 0:
             raise InputError(
                 f"weight_decay must be at least 0, got {self.weight_decay}", where="model.optimiser"
@@ -49,13 +53,21 @@ class Optimiser:
 
 
 def parameter_groups(policy: Policy, settings: Optimiser) -> list[dict[str, Any]]:
-    """The trained parameters as AdamW's groups: vectors without weight decay, the projector at its own rate."""
+    """The trained parameters as AdamW's groups.
+
+    Vectors have no weight decay. The projector and the side path have rates of their own.
+    """
+    projector_rate = settings.projector_learning_rate or settings.learning_rate
+    rates = {
+        policy.projector_name: projector_rate,
+        SIDE_PATH: settings.side_path_learning_rate or projector_rate,
+    }
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
     for name, parameter in policy.named_parameters():
         if parameter.requires_grad:
-            rate = settings.projector_learning_rate if policy.projector_name in name else None
+            rate = next((rate for part, rate in rates.items() if part in name), settings.learning_rate)
             decay = settings.weight_decay if parameter.ndim > 1 else 0.0
-            groups.setdefault((rate or settings.learning_rate, decay), []).append(parameter)
+            groups.setdefault((rate, decay), []).append(parameter)
     return [
         {"params": parameters, "lr": rate, "weight_decay": decay}
         for (rate, decay), parameters in groups.items()

@@ -7,11 +7,14 @@ Qwen2.5-Omni's does without an error.
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
+from peft.utils import ModulesToSaveWrapper
 from torch import Tensor, nn
 
 from lalm_ambig.audio.inspection import MAX_S
@@ -19,6 +22,17 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Audio, Tokens
 from lalm_ambig.policies.attention.tree import Segment
 from lalm_ambig.policies.audio.mel import RATE_HZ, feature_counts, padded_window, unpadded_mel
+from lalm_ambig.policies.audio.side_path import (
+    SIDE_PATH,
+    AudioLayers,
+    SidePath,
+    add_side_path,
+    captured,
+    check_saved_layers,
+    chosen_layers,
+    mark_saved,
+    pair_means,
+)
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.chat.chat import Chat
 from lalm_ambig.policies.chat.template import ChatSettings
@@ -57,18 +71,29 @@ class AudioModel(Policy):
     window_frames: int
     """Longest clip in mel frames: the checkpoint's window, but at most the length that corpora are cut to."""
 
-    def __init__(self, path: str, *, adapter: Adapter, dtype: DType, attention: Attention) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        adapter: Adapter,
+        dtype: DType,
+        attention: Attention,
+        audio_layers: AudioLayers = "last",
+    ) -> None:
         super().__init__(adapter)
         self.path, self.dtype_name, self.attention = path, dtype, attention
+        self.side_layers = chosen_layers(audio_layers, trains_all=adapter.method == "full")
+        """The encoder's layers that are heard beside the last one."""
 
     @abstractmethod
     def load_front(self, source: str) -> tuple[Any, Any]:
         """Read the tokenizer, with its chat template, and the feature extractor."""
 
     @abstractmethod
-    def encode_audio(
+    def encode_last(
         self, frames: Sequence[Float[Tensor, "mel _"]]
-    ) -> list[Float[Tensor, "audio_token channel"]]: ...
+    ) -> list[Float[Tensor, "audio_token channel"]]:
+        """Features of the audio encoder's last layer, one tensor per clip."""
 
     @abstractmethod
     def window_features(
@@ -81,14 +106,101 @@ class AudioModel(Policy):
             mask: 1 on a clip's frames, 0 on padding.
         """
 
+    def states_by_clip(
+        self, states: Tensor, positions: Int[Tensor, " clip"]
+    ) -> Sequence[Float[Tensor, "position channel"]]:
+        """A layer's states of several clips, clip by clip; there may be padding after a clip's own positions.
+
+        Args:
+            states: What the layer computed.
+            positions: The encoder's positions of each clip.
+        """
+        return states.unbind()
+
+    def encode_audio(
+        self, frames: Sequence[Float[Tensor, "mel _"]]
+    ) -> list[Float[Tensor, "audio_token channel"]]:
+        with captured(self.tower.layers, self.side_layers) as states:
+            last = self.encode_last(frames)
+        return self._beside(last, states, [f.shape[-1] - self.tail_frames for f in frames])
+
     def reference_features(self, clips: Sequence[Float[Tensor, " _"]]) -> list[Float[Tensor, "_ channel"]]:
         """Features by transformers' own path on the padded window; `encode_audio` must equal them."""
         mel, mask = padded_window(self.extractor, clips)
-        return self.window_features(mel.to(self.device), mask.to(self.device))
+        with captured(self.tower.layers, self.side_layers) as states:
+            last = self.window_features(mel.to(self.device), mask.to(self.device))
+        return self._beside(last, states, mask.sum(-1).tolist())
+
+    def _beside(
+        self, last: list[Float[Tensor, "_ channel"]], states: Mapping[int, Tensor], frames: Sequence[int]
+    ) -> list[Float[Tensor, "_ channels"]]:
+        """Each clip's features of the last layer, with the pooled states of the side path's layers beside them."""
+        if not states:
+            return last
+        positions, _ = feature_counts(torch.tensor(frames))
+        clips = [self.states_by_clip(states[layer], positions) for layer in self.side_layers]
+        return [
+            torch.cat([row, *(pair_means(layer[n], len(row)).to(row.dtype) for layer in clips)], dim=-1)
+            for n, row in enumerate(last)
+        ]
+
+    @property
+    def side_channels(self) -> int:
+        """Channels of an audio token's features that are the side path's, after those of the last layer."""
+        return len(self.side_layers) * int(self.tower.config.d_model)
 
     def project(self, features: Float[Tensor, "audio_token channel"]) -> Float[Tensor, "audio_token model"]:
         """Encoder features as input embeddings."""
+        if not self.side_layers:
+            return self.project_last(features)
+        last, beside = features[:, : -self.side_channels], features[:, -self.side_channels :]
+        added: Tensor = self.base.model.get_submodule(SIDE_PATH)(beside)
+        return self.project_last(last) + added
+
+    def project_last(
+        self, features: Float[Tensor, "audio_token channel"]
+    ) -> Float[Tensor, "audio_token model"]:
+        """The last layer's features as input embeddings."""
         return features
+
+    @property
+    def side_path(self) -> SidePath:
+        """The side path that is trained. Only a policy with `side_layers` has one."""
+        module = trained_copy(self.base.model.get_submodule(SIDE_PATH))
+        assert isinstance(module, SidePath)
+        return module
+
+    @contextmanager
+    def hearing(self, layers: tuple[int, ...]) -> Iterator[None]:
+        """Inside, `encode_audio` gives other layers beside the last; without any, the side path is off."""
+        before, self.side_layers = self.side_layers, layers
+        try:
+            yield
+        finally:
+            self.side_layers = before
+
+    @property
+    def needs_moments(self) -> bool:
+        return bool(self.side_layers)
+
+    def standardise(self, mean: Float[Tensor, " channel"], deviation: Float[Tensor, " channel"]) -> None:
+        """Set the moments of the side path's input."""
+        self.side_path.standardise(mean[-self.side_channels :], deviation[-self.side_channels :])
+
+    def standardise_as_saved(self, tensors: Mapping[str, Tensor]) -> None:
+        for name, value in tensors.items() if self.side_layers else ():
+            for moment in ("mean", "deviation"):
+                if name.endswith(f"{SIDE_PATH}.modules_to_save.default.{moment}"):
+                    self.side_path.get_buffer(moment).copy_(value)
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        if self.side_layers:
+            mark_saved(folder)
+
+    def load_weights(self, folder: Path) -> None:
+        check_saved_layers(folder, self.side_layers)
+        super().load_weights(folder)
 
     def load_base(self) -> tuple[Any, Any]:
         source = self.checkpoint()
@@ -111,7 +223,12 @@ class AudioModel(Policy):
         self.window_s = self.window_frames * hop / RATE_HZ
         self.audio_token_id = int(model.config.audio_token_id)
         self.ends = self.chat.turn_ends(model)
+        self._add_side_path(model)
         return tokenizer, model
+
+    def _add_side_path(self, model: Any) -> None:
+        tower = model.model.audio_tower
+        add_side_path(model, self.side_layers, tower=tower, channels=int(tower.config.d_model))
 
     def on_meta(self) -> tuple[nn.Module, nn.Module, Any]:
         source = self.checkpoint()
@@ -121,6 +238,7 @@ class AudioModel(Policy):
             check_audio_model(source, settings, self.model_class)
             config = self.model_class.config_class.from_pretrained(source)
             model = self.model_class._from_config(config, dtype=torch_dtype(dtype, config))
+            self._add_side_path(model)
         return model, model.model.language_model, config
 
     def weights_dtype(self) -> str | None:
@@ -187,7 +305,8 @@ class AudioModel(Policy):
             use_cache=False,
         )
         tokens = Tokens(all_ids[None], torch.ones_like(all_ids, dtype=torch.bool)[None])
-        embeddings = self.embed(tokens, Audio(rows=(0,), frames=(frames,), encoded=False))
+        with self.hearing(()):
+            embeddings = self.embed(tokens, Audio(rows=(0,), frames=(frames,), encoded=False))
         return Segment(embeddings[0]), all_ids, states[0]
 
     def log_mel(self, samples: Float[Tensor, " sample"]) -> Float[Tensor, "mel frame"]:
@@ -198,8 +317,10 @@ class AudioModel(Policy):
         return int(feature_counts(torch.tensor([frames.shape[-1] - self.tail_frames]))[1])
 
     def encoder_fingerprint(self) -> str:
-        """Hash of the encoder's weights, their type and the mel settings."""
+        """Hash of the encoder's weights, their type, the layers that are heard, and the mel settings."""
         digest = hashlib.sha256(repr(sorted(self.extractor.to_dict().items(), key=str)).encode())
+        if self.side_layers:
+            digest.update(f"layers {self.side_layers}".encode())
         for name, weight in self.tower.state_dict().items():
             digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
             digest.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
@@ -222,6 +343,14 @@ class AudioModel(Policy):
         in_order = [features[n] for n in sorted(range(len(rows)), key=lambda n: rows[n])]
         projected = self.project(torch.cat(in_order).to(self.device))
         return embeddings.masked_scatter(is_audio.unsqueeze(-1), projected.to(embeddings.dtype))
+
+
+def trained_copy(module: nn.Module) -> nn.Module:
+    """The copy of a module that the adapter trains, or the module itself."""
+    if not isinstance(module, ModulesToSaveWrapper):
+        return module
+    copy: nn.Module = module.modules_to_save["default"]
+    return copy
 
 
 def refuse_miscount(

@@ -17,6 +17,7 @@ from transformers.processing_utils import ProcessorMixin
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.audio.mel import feature_counts
+from lalm_ambig.policies.audio.side_path import AudioLayers
 from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.chat.template import TODAY, ChatSettings
 from lalm_ambig.policies.weights.checkpoint import Attention, DType
@@ -37,6 +38,7 @@ class Qwen2_5Omni(AudioModel):
         adapter: Adapter | None = None,
         dtype: DType = "auto",
         attention: Attention = "sdpa",
+        audio_layers: AudioLayers = "last",
         template_arguments: dict[str, Any] | None = None,
         date: str = TODAY,
         system: str | None = None,
@@ -47,12 +49,15 @@ class Qwen2_5Omni(AudioModel):
             vision encoder, which is not used here.
         dtype: Type of the base weights; `auto` takes the checkpoint's.
         attention: transformers' attention implementation.
+        audio_layers: Layers of the audio encoder that are heard beside the last one (see `Qwen2Audio`).
         template_arguments: Further arguments of the chat template, such as {enable_thinking: false}.
         date: Today's date (YYYY-MM-DD), for a chat template that asks for it. It is fixed, so that a run gives
             the same numbers on any day, and is saved with the run's settings.
         system: Text of the system turn; by default the chat template's own.
         """
-        super().__init__(path, adapter=adapter or Adapter(), dtype=dtype, attention=attention)
+        super().__init__(
+            path, adapter=adapter or Adapter(), dtype=dtype, attention=attention, audio_layers=audio_layers
+        )
         self.chat_settings = ChatSettings(template_arguments or {}, date, system)
         if self.adapter.projector:
             raise InputError(
@@ -80,7 +85,7 @@ class Qwen2_5Omni(AudioModel):
     def rotary_positions(self, positions: Int[Tensor, "item token"]) -> Int[Tensor, "3 item token"]:
         return positions.expand(3, *positions.shape)
 
-    def encode_audio(
+    def encode_last(
         self, frames: Sequence[Float[Tensor, "mel _"]]
     ) -> list[Float[Tensor, "audio_token channel"]]:
         """The encoder's own forward on the concatenated clips."""
@@ -88,6 +93,12 @@ class Qwen2_5Omni(AudioModel):
         mel = torch.cat([f.to(self.device) for f in frames], dim=-1)
         states = self.tower(mel, feature_lens=lengths).last_hidden_state
         return list(states.split(feature_counts(lengths)[1].tolist()))
+
+    def states_by_clip(
+        self, states: Tensor, positions: Int[Tensor, " clip"]
+    ) -> Sequence[Float[Tensor, "position channel"]]:
+        """The encoder keeps the clips' own positions one after another."""
+        return torch.split(states, positions.tolist())
 
     def window_features(
         self, mel: Float[Tensor, "clip mel frame"], mask: Int[Tensor, "clip frame"]

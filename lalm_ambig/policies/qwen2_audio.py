@@ -11,15 +11,15 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from peft.utils import ModulesToSaveWrapper
 from torch import Tensor, nn
 from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 from transformers.masking_utils import create_bidirectional_mask
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.audio.mel import extended, feature_counts
+from lalm_ambig.policies.audio.side_path import AudioLayers
 from lalm_ambig.policies.audio.standardised import StandardisedLinear
-from lalm_ambig.policies.audio_model import AudioModel
+from lalm_ambig.policies.audio_model import AudioModel, trained_copy
 from lalm_ambig.policies.chat.template import TODAY, ChatSettings
 from lalm_ambig.policies.weights.checkpoint import Attention, DType
 from lalm_ambig.policies.weights.lora import Adapter
@@ -42,6 +42,7 @@ class Qwen2Audio(AudioModel):
         dtype: DType = "auto",
         attention: Attention = "sdpa",
         standardise_audio: bool = False,
+        audio_layers: AudioLayers = "last",
         template_arguments: dict[str, Any] | None = None,
         date: str = TODAY,
         system: str | None = None,
@@ -55,13 +56,19 @@ class Qwen2Audio(AudioModel):
         standardise_audio: Train a fresh projector on features with mean 0 and deviation 1 over the training
             clips, at the scale of the token embeddings. Only for a checkpoint whose projector is untrained, for
             its weights are replaced. Saved adapters contain the standardisation and load anywhere.
+        audio_layers: Up to six layers of the audio encoder that are heard beside the last one, through a linear map
+            that is added to the projector's output: 0 is the output of the convolutions, n that of the n-th layer.
+            `python -m lalm_ambig.baseline probe --layers all` finds good ones. The map starts at zero beside a
+            trained projector, and is saved in the adapter, which only this package can then load.
         template_arguments: Further arguments of the chat template, such as {enable_thinking: false}.
         date: Today's date (YYYY-MM-DD), for a chat template that asks for it. It is fixed, so that a run gives
             the same numbers on any day, and is saved with the run's settings.
         system: Text of the system turn; by default the chat template's own.
         tags: The tags around reasoning and answer, for a checkpoint that was trained with others.
         """
-        super().__init__(path, adapter=adapter or Adapter(), dtype=dtype, attention=attention)
+        super().__init__(
+            path, adapter=adapter or Adapter(), dtype=dtype, attention=attention, audio_layers=audio_layers
+        )
         self.standardise_audio = standardise_audio
         self.chat_settings = ChatSettings(template_arguments or {}, date, system)
         self.tags = tags or TAGS
@@ -88,7 +95,7 @@ class Qwen2Audio(AudioModel):
     def description(self) -> str:
         return f"qwen2_audio ({Path(self.path).name})"
 
-    def encode_audio(
+    def encode_last(
         self, frames: Sequence[Float[Tensor, "mel _"]]
     ) -> list[Float[Tensor, "audio_token channel"]]:
         """As `Qwen2AudioEncoder.forward`, on as many frames as the longest clip has."""
@@ -124,32 +131,50 @@ class Qwen2Audio(AudioModel):
             config=self.tower.config, inputs_embeds=states, attention_mask=seen.long()
         )
 
-    def project(self, features: Float[Tensor, "audio_token channel"]) -> Float[Tensor, "audio_token model"]:
+    def project_last(
+        self, features: Float[Tensor, "audio_token channel"]
+    ) -> Float[Tensor, "audio_token model"]:
         projector = self.base.model.multi_modal_projector
         projected: Tensor = projector(features.to(next(projector.parameters()).dtype))
         return projected
 
     def standardise(self, mean: Float[Tensor, " channel"], deviation: Float[Tensor, " channel"]) -> None:
-        """Restart the trained projector on standardised features, with outputs at the scale of the embeddings."""
+        """Set the moments of the side path's input; with `standardise_audio`, restart the trained projector.
+
+        The projector and the side path then start alike, and their sum has the scale of the embeddings.
+        """
+        if self.side_layers:
+            super().standardise(mean, deviation)
+        if not self.standardise_audio:
+            return
         embeddings = self.base.get_input_embeddings().weight
         scale = float(embeddings.float().square().mean().sqrt())
+        channels = len(mean) - self.side_channels
+        if self.side_layers:
+            self.side_path.draw(scale / len(mean) ** 0.5)
+            scale *= (channels / len(mean)) ** 0.5
+        self._restart_projector(mean[:channels], deviation[:channels], scale)
+
+    def _restart_projector(self, mean: Tensor, deviation: Tensor, scale: float) -> None:
         projector = self._trained_projector()
         projector.linear = StandardisedLinear(projector.linear, mean, deviation, scale=scale)
 
+    @property
+    def needs_moments(self) -> bool:
+        return self.standardise_audio or super().needs_moments
+
     def standardise_as_saved(self, tensors: Mapping[str, Tensor]) -> None:
+        super().standardise_as_saved(tensors)
         means, deviations = (
             [value for name, value in tensors.items() if name.endswith(f".linear.{moment}")]
             for moment in ("mean", "deviation")
         )
         if means and deviations:
-            self.standardise(means[0], deviations[0])
+            self._restart_projector(means[0], deviations[0], 1.0)
 
     def _trained_projector(self) -> Any:
         """The projector, or the copy of it that the adapter trains."""
-        projector = self.base.model.multi_modal_projector
-        return (
-            projector.modules_to_save["default"] if isinstance(projector, ModulesToSaveWrapper) else projector
-        )
+        return trained_copy(self.base.model.multi_modal_projector)
 
     def save(self, folder: Path) -> None:
         projector = self._trained_projector()

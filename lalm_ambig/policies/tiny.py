@@ -20,6 +20,7 @@ from transformers import (
 from lalm_ambig.core import distributed
 from lalm_ambig.files.atomic import new_folder
 from lalm_ambig.files.places import cache_root
+from lalm_ambig.policies.audio.side_path import AudioLayers
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
 from lalm_ambig.policies.weights.lora import Adapter
 
@@ -59,14 +60,26 @@ class Tiny(Qwen2Audio):
     """About two million random parameters, 4 s of audio, a vocabulary of the words that the demo uses."""
 
     def __init__(
-        self, *, adapter: Adapter | None = None, seed: int = 0, standardise_audio: bool = False
+        self,
+        *,
+        adapter: Adapter | None = None,
+        seed: int = 0,
+        standardise_audio: bool = False,
+        audio_layers: AudioLayers = "last",
     ) -> None:
         """Args:
         adapter: What is trained.
         seed: Seed of the random weights.
         standardise_audio: As for `Qwen2Audio`.
+        audio_layers: As for `Qwen2Audio`; its encoder has two layers, so 0 and 1 can be named.
         """
-        super().__init__("tiny", adapter=adapter, dtype="float32", standardise_audio=standardise_audio)
+        super().__init__(
+            "tiny",
+            adapter=adapter,
+            dtype="float32",
+            standardise_audio=standardise_audio,
+            audio_layers=audio_layers,
+        )
         self.seed = seed
 
     def checkpoint(self) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lalm_ambig.evaluation.trained_items import FILE, read_trained_items
 from lalm_ambig.files.atomic import write_lines
+from lalm_ambig.policies.audio.side_path import saved_layers
 from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.tabular.model import ResultTable
 from lalm_ambig.tabular.writers import plain_markdown
@@ -28,7 +29,7 @@ def write_card(run: RunFolder, *, method: str, corpus: str, tables: list[ResultT
     front = [
         "---",
         f"base_model: {base}",
-        "library_name: peft" if _is_adapter(run) else "library_name: transformers",
+        f"library_name: {_library(run)}",
     ]
     front += ["tags:", "- label-distribution", f"- {corpus}", "license: other", "---"]
     body = [
@@ -50,7 +51,7 @@ def write_card(run: RunFolder, *, method: str, corpus: str, tables: list[ResultT
         "## How to ask it",
         "",
         "`python -m lalm_ambig.predict --run FOLDER …` with this run's folder (its `config.yaml` holds prompt, classes "
-        "and readout); `PeftModel.from_pretrained` reads the weights alone.",
+        f"and readout); {_alone(run)}.",
         "",
         "## To be added before it is passed on",
         "",
@@ -77,6 +78,22 @@ def _seen(run: RunFolder) -> list[str]:
 
 def _is_adapter(run: RunFolder) -> bool:
     return (run.adapter / "adapter_config.json").is_file()
+
+
+def _library(run: RunFolder) -> str:
+    if saved_layers(run.adapter):
+        return "lalm_ambig"
+    return "peft" if _is_adapter(run) else "transformers"
+
+
+def _alone(run: RunFolder) -> str:
+    """Return how the weights are read without the run."""
+    if layers := saved_layers(run.adapter):
+        return (
+            f"plain PEFT refuses the weights, for their side path, which reads layers {', '.join(map(str, layers))} of "
+            "the audio encoder, is no part of the base model"
+        )
+    return "`PeftModel.from_pretrained` reads the weights alone"
 
 
 def _base(run: RunFolder) -> str:

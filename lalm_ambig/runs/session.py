@@ -81,7 +81,7 @@ def connect(
     encoder = Encoder(policy, categories, asked)
     if data.cache_features and not policy.adapter.trains_tower and clips:
         with distributed.rank_zero_first():
-            encoder.features = cached_features(policy, clips, cache_root())
+            encoder.features = cached_features(policy, clips, cache_root(), limit_gb=data.feature_cache_gb)
     long = leave_out_long(model, data, encoder, training=training)
     data = data.without(long.ids).encoded_by(encoder)
     notes += [*long.notes, *(_trainable(model, data) if training else [])]
@@ -153,7 +153,7 @@ def weights_of_start(start: Path) -> Path:
 
 
 def standardise(model: Method, data: DataModule) -> None:
-    """Let an untrained projector start on standardised features, if the policy is set so.
+    """Let the side path, and an untrained projector, start on standardised features, if the policy is set so.
 
     Call it before training: the moments are those of the training clips under the present encoder.
 
@@ -162,13 +162,15 @@ def standardise(model: Method, data: DataModule) -> None:
         data: Data with an encoder.
     """
     policy = model.policy
-    if model.start is not None:  # its projector is trained already
+    if model.start is not None:  # its moments are saved with its weights
         return
-    if not policy.standardise_audio:
+    if not policy.needs_moments:
         return
     clips = data.items("train").with_sound()
     if clips:
-        features = data.encoder.features or cached_features(policy, clips, cache_root())
+        features = data.encoder.features or cached_features(
+            policy, clips, cache_root(), limit_gb=data.feature_cache_gb
+        )
         policy.standardise(*features.moments([str(item.audio) for item in clips]))
 
 

@@ -1,6 +1,7 @@
 """`baseline`: each as a row in a run's own format, on the demo."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,29 @@ def test_a_split_without_items_is_refused(tmp_path: Path) -> None:
     words = ["uniform", "--corpus", "jsonl", "--root", str(tmp_path / "rows.jsonl")]
     with pytest.raises(InputError, match=r"corpus jsonl: split test has no items"):
         baseline.main([*words, "--out", str(tmp_path / "out")])
+
+
+def test_the_probe_by_layer_scores_each_and_names_the_option_of_fit(
+    demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(softmax_regression, "L2_GRID", (10.0, 1.0))
+    out = tmp_path / "layers"
+    joined = row("probe", demo_root, out, "--policy", TINY, "--layers", "all")
+    printed = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"The layers to take: --policy.audio_layers '\[[01](,1)?\]'", printed)
+    for name in ("0", "1", "last"):
+        single = read_results(out / f"layer_{name}/metrics.json")
+        assert single.items == joined.items and f"layer {name} of tiny" in single.about.policy
+        assert f" {name} " in printed
+    assert "layers last, " in joined.about.policy
+    assert read_predictions(out / "predictions.jsonl") != read_predictions(
+        out / "layer_last/predictions.jsonl"
+    )
+
+
+def test_layers_of_what_has_none_are_refused(demo_root: Path, tmp_path: Path) -> None:
+    words = ["--corpus", "demo", "--root", str(demo_root), "--out", str(tmp_path / "a"), "--layers", "all"]
+    with pytest.raises(InputError, match="--layers: prior looks at no layers: leave it out"):
+        baseline.main(["prior", *words])
+    with pytest.raises(InputError, match="the audio encoder has 2 layers, and 7 is none of them"):
+        baseline.main(["probe", "--policy", TINY, *words[:-1], "0,7"])

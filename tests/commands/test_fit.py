@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from lalm_ambig import fit
+from lalm_ambig import evaluate, fit
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.predictions import read_predictions
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.policies.weights.lora import Adapter
@@ -198,3 +199,39 @@ def test_the_real_command_ends_with_2_over_a_wrong_root(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert errors.count("\n") == 1
     assert "not found" in errors
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_with_a_side_path_is_trained_resumed_evaluated_and_started_from(
+    demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    side = [
+        "--policy.audio_layers=[0,1]",
+        "--model.optimiser.side_path_learning_rate=0.01",
+        "--trainer.max_epochs=1",
+    ]
+    words = [
+        *arguments(demo_root, tmp_path, *side),
+        "--model.reasoning=false",
+        "--model.objective.ce_weight=0.0",
+    ]
+    assert run_fit(words, monkeypatch) == 0
+    run = tmp_path / "r"
+    assert "plain PEFT refuses the weights" in (run / "adapter/README.md").read_text()
+    trained = read_predictions(run / "evaluation/trained/predictions.jsonl")
+    capsys.readouterr()
+    assert run_fit(words, monkeypatch) == 0  # it is finished: the adapter is read again
+    assert "training is finished already" in capsys.readouterr().out
+    assert evaluate.main(["--run", str(run), "--out", str(tmp_path / "again")]) == 0
+    again = read_predictions(tmp_path / "again/trained/predictions.jsonl" if (tmp_path / "again/trained").is_dir()
+                             else tmp_path / "again/predictions.jsonl")  # fmt: skip
+    for one, other in zip(trained, again, strict=True):
+        assert one.predicted_dist == pytest.approx(other.predicted_dist, abs=1e-5)
+    assert run_fit([*words, "--run.name=next", f"--model.start={run}"], monkeypatch) == 0
+    start = read_predictions(tmp_path / "next/evaluation/start/predictions.jsonl")
+    for one, other in zip(trained, start, strict=True):
+        assert one.predicted_dist == pytest.approx(other.predicted_dist, abs=1e-5)
+    with pytest.raises(InputError, match=r"audio_layers is last, and the saved adapter's is \[0,1\]"):
+        run_fit(
+            [*words, "--run.name=other", f"--model.start={run}", "--policy.audio_layers=last"], monkeypatch
+        )

@@ -10,7 +10,7 @@ import yaml
 
 from lalm_ambig.config.cli import parse
 from lalm_ambig.config.files import config_folder
-from lalm_ambig.config.identity import EXCLUDED, NAMED_FILES, OBJECTS, WATCHING, identity_of, leaves
+from lalm_ambig.config.identity import ADDED, EXCLUDED, NAMED_FILES, OBJECTS, WATCHING, identity_of, leaves
 
 PRESETS = ("demo_dpo", "smollm2_chaosnli_json_shala")
 CALLBACKS = "lightning.pytorch.callbacks"
@@ -60,6 +60,20 @@ def test_every_setting_is_in_the_identity_or_left_out_for_a_reason(name: str) ->
     )
     for key in keys:
         assert (identity_of(changed(config, key)) != first) == (key not in EXCLUDED), key
+
+
+def test_a_run_from_before_a_setting_was_added_keeps_its_identity() -> None:
+    """A key that an older run lacks counts only where it changes what is computed."""
+    older = deepcopy(demo())
+    for key, value in ADDED.items():
+        *above, last = key.split(".")
+        inner = older
+        for name in above:
+            inner = inner[name]
+        assert inner.pop(last) == value, f"{key} has another default than what older runs computed"
+    assert identity_of(older) == of_demo()
+    assert identity("--policy.audio_layers=[0]") != of_demo()
+    assert identity("--model.optimiser.side_path_learning_rate=0.001") != of_demo()
 
 
 def test_what_is_left_out_has_a_reason_and_is_a_setting() -> None:

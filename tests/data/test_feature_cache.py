@@ -1,15 +1,18 @@
 """Cached features are the encoder's own, and are computed once."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from small_model import MakeEncoder, MakePolicy
 
 from lalm_ambig.audio.reading import read_audio
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Item
 from lalm_ambig.data import feature_cache
 from lalm_ambig.data.feature_cache import cached_features
@@ -112,3 +115,43 @@ def test_a_failure_while_hearing_leaves_no_cache(
     with pytest.raises(OSError, match="disk on fire"):
         cached_features(tiny, items, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_size_is_printed_before_it_is_written_and_grows_with_the_layers(
+    make_policy: MakePolicy, items: Sequence[Item], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = make_policy()
+    sizes = []
+    for layers in ((), (0, 1)):
+        with policy.hearing(layers):
+            folder = cached_features(policy, items, tmp_path / str(layers)).folder
+        printed = capsys.readouterr().err
+        channels = 128 * (1 + len(layers))
+        assert f"audio features of {len(items)} clips ({channels} channels per token): 0.00 GB" in printed
+        sizes.append((folder / "features.bin").stat().st_size)
+    assert sizes[1] == 3 * sizes[0]
+
+
+def test_a_cache_over_the_limit_or_larger_than_the_disk_is_refused_before_it_is_begun(
+    tiny: Tiny, items: Sequence[Item], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match=r"0\.00 GB, and data.feature_cache_gb is 1e-06: hear fewer layers"):
+        cached_features(tiny, items, tmp_path / "cache", limit_gb=1e-6)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10))
+    with pytest.raises(InputError, match=r"0\.00 GB are free in .*: hear fewer layers"):
+        cached_features(tiny, items, tmp_path / "cache")
+    assert not list((tmp_path / "cache").glob("features-*"))
+
+
+def test_the_size_that_is_printed_is_about_the_size_that_is_written(
+    make_policy: MakePolicy,
+    items: Sequence[Item],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(feature_cache, "GB", 1.0)  # the text is then in bytes
+    folder = cached_features(make_policy(), items, tmp_path).folder
+    announced = re.search(r"per token\): ([\d.]+) GB", capsys.readouterr().err)
+    assert announced is not None
+    assert float(announced[1]) == pytest.approx((folder / "features.bin").stat().st_size, rel=0.15)

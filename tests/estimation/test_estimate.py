@@ -1,5 +1,6 @@
 """`fit --estimate` from the configuration to the table: nothing loaded, one line where there is no config.json."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -152,3 +153,35 @@ def test_families_name_their_measures_in_their_own_way(
     configuration(row, tokenizer).save_pretrained(tmp_path)
     decoder = shapes_of(CausalLM(str(tmp_path))).decoder
     assert decoder == DecoderShape(*measures, vocabulary=len(tokenizer))
+
+
+def printed(cli: Cli, capsys: pytest.CaptureFixture[str]) -> str:
+    print_estimate(cli, Assumptions(), Console(width=200))
+    return capsys.readouterr().out
+
+
+def test_a_side_path_counts_as_trained_and_in_the_features_on_disk(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = printed(configured(folder, "sft_kl_only"), capsys)
+    beside = printed(configured(folder, "sft_kl_only", "--policy.audio_layers=[8,16,24]"), capsys)
+    trained = [float(re.search(r"([\d.]+) M of them trained", text)[1]) for text in (plain, beside)]  # type: ignore[index]
+    assert trained[1] - trained[0] == pytest.approx(3 * 1280 * 4096 / 1e6, abs=0.02)
+    assert "audio features on disk: 0.23 GB per hour of sound (1,280 channels per audio token)" in plain
+    assert "audio features on disk: 0.92 GB per hour of sound (5,120 channels per audio token)" in beside
+
+
+def test_features_that_fit_would_refuse_are_named(
+    demo_root: Path, cache_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
+    words = [f"--data.corpus.root={demo_root}", "--data.feature_cache_gb=1e-5"]
+    cli = parse(words)
+    cli.datamodule.setup()
+    assert "so fit will refuse it" in printed(cli, capsys)
+    assert "so fit will refuse it" not in printed(parse(words[:1]), capsys)
+
+
+def test_features_that_are_not_cached_take_no_disk(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for option in ("--data.cache_features=false", "--policy.adapter.audio_tower=true"):
+        assert "on disk" not in printed(configured(folder, "sft_kl_only", option), capsys)

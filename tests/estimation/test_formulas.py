@@ -112,7 +112,7 @@ def test_logits_of_a_frozen_head_are_a_chunk_and_of_a_trained_one_all_that_count
 
 
 def test_the_encoder_keeps_two_positions_for_each_audio_token() -> None:
-    encoder = AudioEncoderShape(layers=3, hidden=10, intermediate=20, longest=750)
+    encoder = AudioEncoderShape(layers=3, hidden=10, intermediate=20, features=10, longest=750)
     work = Workload(items=2, prompt=50, audio=40, responses=(5,))
     assert formulas.encoder_activations(encoder, work, FLOAT32) == 3 * (2 * 40 * 2) * (90 + 40) * 4
     assert formulas.audio_features(encoder, SMALL, work) == 2 * 40 * (10 + 64) * 4

@@ -21,7 +21,7 @@ from lalm_ambig.rollouts.sampling import Sampling
 
 LENGTHS = Lengths(prompt=100, audio=60, curated=30)
 TWENTY = Sampling(max_new_tokens=20)
-HEARS = AudioEncoderShape(layers=2, hidden=8, intermediate=16, longest=100)
+HEARS = AudioEncoderShape(layers=2, hidden=8, intermediate=16, features=8, longest=100)
 
 
 @pytest.mark.parametrize(

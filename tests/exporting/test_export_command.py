@@ -216,3 +216,28 @@ def test_help_warns_of_pickles_and_gives_examples(capsys: pytest.CaptureFixture[
         export.main(["--help"])
     printed = capsys.readouterr().out
     assert "made of pickles" in printed and "--zero --out" in printed and "HF_TOKEN" in printed
+
+
+def test_an_adapter_with_a_side_path_says_what_peft_cannot_load_and_is_read_by_its_card(
+    make_run: MakeRun, tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, out = make_run("side", "--policy.audio_layers=[0,1]"), tmp_path / "mine"
+    assert export.main([str(run), "--adapter", "--out", str(out)]) == 0
+    saved, trained = (load_file(folder / "adapter_model.safetensors") for folder in (out, run / "adapter"))
+    assert saved.keys() == trained.keys() and all(torch.equal(saved[key], trained[key]) for key in trained)
+    printed = capsys.readouterr().out
+    assert "plain PEFT refuses this adapter: its side path reads layers 0, 1 of the audio encoder" in printed
+    card = (out / "README.md").read_text()
+    assert "library_name: lalm_ambig" in card and "Read back with lalm_ambig on 2 prompts" in card
+    scope: dict[str, Any] = {}
+    lines = python_of(card).replace(f'"{tiny_folder.name}", ', "").replace('"mine"', repr(str(out)))
+    exec(lines, scope)
+    assert scope["policy"].side_layers == (0, 1)
+
+
+def test_a_side_path_cannot_be_merged(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run("side-merged", "--policy.audio_layers=[1]")
+    refused(
+        [str(run), "--merged", "--out", str(tmp_path / "m")],
+        "--merged: side-merged hears layers 1 of the audio encoder through a side path.*: give --adapter",
+    )

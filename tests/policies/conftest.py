@@ -18,12 +18,14 @@ from lalm_ambig.policies.qwen2_audio import Qwen2Audio
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.policies.weights.lora import Adapter
 
-SMALL: dict[str, Callable[[Path, Adapter], Policy]] = {
-    "Tiny": lambda _, adapter: Tiny(adapter=adapter),
-    "Qwen2Audio": lambda folder, adapter: Qwen2Audio(str(folder / "tiny"), adapter=adapter),
-    "Qwen2_5Omni": lambda folder, adapter: Qwen2_5Omni(str(folder / "omni"), adapter=adapter),
-    "CausalLM": lambda folder, adapter: CausalLM(str(folder / "text"), adapter=adapter),
+SMALL: dict[str, Callable[..., Policy]] = {
+    "Tiny": lambda _, **settings: Tiny(**settings),
+    "Qwen2Audio": lambda folder, **settings: Qwen2Audio(str(folder / "tiny"), **settings),
+    "Qwen2_5Omni": lambda folder, **settings: Qwen2_5Omni(str(folder / "omni"), **settings),
+    "CausalLM": lambda folder, **settings: CausalLM(str(folder / "text"), **settings),
 }
+SIDE_PATH = " with a side path"
+"""Behind the name of a class: its policy hears the first two layers of its encoder, too."""
 
 
 def policy_classes() -> list[type[Policy]]:
@@ -46,9 +48,11 @@ def make_named(small_folders: Path, cache_home: Path) -> MakeAny:
     """Loads a policy of the class of that name."""
 
     def make(name: str, **adapter: object) -> Policy:
+        name, with_side_path, _ = name.partition(SIDE_PATH)
         assert name in SMALL, "give this policy a small checkpoint in SMALL"
+        settings = {"audio_layers": [0, 1]} if with_side_path else {}
         torch.manual_seed(0)
-        made = SMALL[name](small_folders, Adapter(**adapter))  # type: ignore[arg-type]
+        made = SMALL[name](small_folders, adapter=Adapter(**adapter), **settings)  # type: ignore[arg-type]
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("XDG_CACHE_HOME", str(cache_home))
             made.load()
@@ -69,7 +73,10 @@ def policy(make_any: MakeAny) -> Policy:
     return make_any()
 
 
-@pytest.fixture(params=[cls.__name__ for cls in policy_classes() if issubclass(cls, AudioModel)])
+HEARING = [cls.__name__ for cls in policy_classes() if issubclass(cls, AudioModel)]
+
+
+@pytest.fixture(params=[name + path for name in HEARING for path in ("", SIDE_PATH)])
 def make_ears(request: pytest.FixtureRequest, make_named: MakeAny) -> MakeAny:
     return partial(make_named, request.param)
 

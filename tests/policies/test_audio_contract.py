@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import HEARING
 from small_checkpoints import MakeAny
 from small_model import noise, nudge
 
@@ -172,8 +173,12 @@ def test_an_adapter_on_the_encoder_is_on_all_of_its_layers(make_ears: MakeAny) -
     assert [name for name in unused if "k_proj" not in name] == []
 
 
-def test_full_fine_tuning_trains_exactly_what_sound_and_text_pass_through(make_ears: MakeAny) -> None:
-    policy = make_ears(method="full")
+@pytest.mark.parametrize("name", HEARING)  # with a side path it is refused
+def test_full_fine_tuning_trains_exactly_what_sound_and_text_pass_through(
+    make_named: MakeAny, name: str
+) -> None:
+    policy = make_named(name, method="full")
+    assert isinstance(policy, AudioModel)
     tokens, audio = prompted(policy, ragged())
     policy.logits(policy.hidden(policy.embed(tokens, audio), tokens.mask)).square().mean().backward()
     assert [name for name, part in trained_parameters(policy) if part.grad is None] == []

@@ -15,6 +15,8 @@ class TextOnly:
     """Longest audio that the model takes, in seconds; 0 for a text-only model."""
     projector_name: str = "multi_modal_projector"
     """Name of the module between audio encoder and language model."""
+    side_layers: tuple[int, ...] = ()
+    """Layers of the audio encoder that are heard beside the last one (see `audio.side_path`)."""
     standardise_audio: bool = False
     """Whether training starts with a fresh projector on standardised features (see `standardise`)."""
 
@@ -41,8 +43,13 @@ class TextOnly:
         """Hash that changes whenever cached features of `encode_audio` become invalid."""
         raise InputError(f"{self.description} has no audio encoder.", where="policy")
 
+    @property
+    def needs_moments(self) -> bool:
+        """Whether training starts from the moments of the audio features (see `standardise`)."""
+        return False
+
     def standardise(self, mean: Float[Tensor, " channel"], deviation: Float[Tensor, " channel"]) -> None:
-        """Restart the trained projector on features with mean 0 and deviation 1 (see `standardise_audio`).
+        """Start what is trained on audio features that have mean 0 and deviation 1 over the training clips.
 
         Args:
             mean: Mean of each channel over the training clips.

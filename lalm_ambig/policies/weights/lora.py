@@ -14,6 +14,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.policies.audio.side_path import SIDE_PATH, has_side_path
 from lalm_ambig.policies.weights.checkpoint import UNREADABLE, read_model
 from lalm_ambig.policies.weights.lora_targets import Targets, find_targets
 
@@ -84,13 +85,16 @@ class Adapter:
             PEFT's settings for these layers.
         """
         layers = [model.get_submodule(name) for name in targets.names]
+        beside = [projector] if self.projector else []
+        if has_side_path(model):
+            beside.append(SIDE_PATH)
         return LoraConfig(
             r=self.rank,
             lora_alpha=self.alpha,
             lora_dropout=self.dropout,
             target_modules=f"({targets.pattern}|{AUDIO_TOWER})" if self.audio_tower else targets.pattern,
             target_parameters=targets.weights,
-            modules_to_save=[projector] if self.projector else None,
+            modules_to_save=beside or None,
             bias="none",
             fan_in_fan_out=all(isinstance(layer, Conv1D) for layer in layers),
         )

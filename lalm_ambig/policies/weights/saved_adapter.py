@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.policies.audio.side_path import PEFT_TYPE
 from lalm_ambig.policies.weights.lora import Adapter, lora_b_norm, with_lora
 
 SETTINGS, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -67,7 +68,7 @@ def read_settings(folder: Path) -> LoraConfig:
         kind = str(settings["peft_type"])
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"these are no settings of a PEFT adapter: {error}", where=str(file)) from error
-    if kind != "LORA":
+    if kind not in ("LORA", PEFT_TYPE):
         raise InputError(f"a {kind} adapter, and only LORA is loaded here.", where=str(file), remedy=MERGE)
     unusual = [name for name in REFUSED if settings.get(name)]
     start = settings.get("init_lora_weights", True)
@@ -76,7 +77,7 @@ def read_settings(folder: Path) -> LoraConfig:
     if unusual:
         raise InputError(f"an adapter with {unusual[0]} is not computed here.", where=str(file), remedy=MERGE)
     try:
-        config = LoraConfig.from_pretrained(str(folder))
+        config = LoraConfig.from_peft_type(**settings | {"peft_type": "LORA"})
         set(config.target_modules or ()), set(config.modules_to_save or ())
     except Exception as error:  # the library reads what anybody may have written
         raise InputError(f"PEFT cannot read it: {error}", where=str(file)) from error

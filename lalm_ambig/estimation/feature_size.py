@@ -1,0 +1,35 @@
+"""Size on disk of the audio features that a frozen encoder's cache will hold."""
+
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.corpora.preparing.prepared import load_prepared
+from lalm_ambig.data.datamodule import DataModule
+from lalm_ambig.estimation.lengths import TOKENS_PER_S
+from lalm_ambig.estimation.shapes import AudioEncoderShape
+
+GB = 1e9
+SECONDS_PER_HOUR = 3600
+
+
+def feature_size(data: DataModule, encoder: AudioEncoderShape, *, number_bytes: int) -> str:
+    """Return a line on the size of the feature cache.
+
+    Args:
+        data: The data, which is not read. Its clips are counted if the corpus was checked before.
+        encoder: Measures of the audio encoder.
+        number_bytes: Bytes of one number, in the type of the encoder's weights.
+    """
+    per_second = TOKENS_PER_S * encoder.features * number_bytes
+    channels = f"{encoder.features:,} channels per audio token"
+    try:
+        prepared = load_prepared(data.corpus)
+    except InputError:  # labels that are not there yet: an hour of sound is a measure, too
+        prepared = None
+    if prepared is None:
+        size = per_second * SECONDS_PER_HOUR / GB
+        return f"audio features on disk: {size:.2f} GB per hour of sound ({channels})"
+    seconds = prepared.items().durations_s()
+    size = float(seconds.sum()) * per_second / GB
+    limit = data.feature_cache_gb
+    refused = "" if size <= limit else f"; above data.feature_cache_gb ({limit:g} GB), so fit will refuse it"
+    clips = int((seconds > 0).sum())
+    return f"audio features on disk: {size:.2f} GB for {clips:,} clips ({channels}){refused}"
