@@ -6,10 +6,13 @@ from typing import Any
 from torch import nn
 
 from lalm_ambig.estimation.skeleton import skeleton
+from lalm_ambig.policies.audio.side_path import SIDE_PATH
 from lalm_ambig.policies.base import Policy
 
 AUDIO_TOWER, VISION = "audio_tower", ".visual."
 """Parts of the names of the encoders' weights. Policies take no images, so the vision encoder is never trained."""
+BESIDE = ("lora_", "modules_to", SIDE_PATH)
+"""Parts of the names of weights that are not the base model's."""
 POSITIONS_PER_TOKEN = 2
 """Positions of an audio encoder per audio token, which it pools."""
 MOST_POSITIONS = 1500
@@ -89,9 +92,7 @@ def shapes_of(policy: Policy) -> Shapes:
         trained=sum(p.numel() for p in trained),
         weights=total_bytes if full else total_bytes - bytes_trained,
         adapters=0 if full else bytes_trained,
-        base_bytes=max(
-            p.element_size() for name, p in every if "lora_" not in name and "modules_to" not in name
-        ),
+        base_bytes=max(p.element_size() for name, p in every if not any(part in name for part in BESIDE)),
         trained_bytes=max(p.element_size() for p in trained),
         decode_copy=_linear(model),
         rank=0 if full else policy.adapter.rank,

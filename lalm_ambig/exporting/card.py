@@ -46,7 +46,7 @@ def side_path_lines(policy: Policy, *, base: str, address: str) -> list[str]:
         address: Path of the export.
     """
     kind, adapter = type(policy), policy.adapter
-    settings = f"rank={adapter.rank}, alpha={adapter.alpha:g}, projector={adapter.projector}"
+    settings = f"rank={adapter.rank}, alpha={float(adapter.alpha)}, projector={adapter.projector}"
     path = "" if base == "tiny" else f'"{base}", '
     return [
         "from pathlib import Path",

@@ -175,11 +175,15 @@ def test_features_that_fit_would_refuse_are_named(
     demo_root: Path, cache_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
-    words = [f"--data.corpus.root={demo_root}", "--data.feature_cache_gb=1e-5"]
+    words = [
+        f"--data.corpus.root={demo_root}",
+        "--policy.adapter.audio_tower=false",
+        "--data.feature_cache_gb=1e-5",
+    ]
     cli = parse(words)
     cli.datamodule.setup()
     assert "so fit will refuse it" in printed(cli, capsys)
-    assert "so fit will refuse it" not in printed(parse(words[:1]), capsys)
+    assert "so fit will refuse it" not in printed(parse(words[:2]), capsys)
 
 
 def test_features_that_are_not_cached_take_no_disk(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
