@@ -37,6 +37,9 @@ LISTS = ("model.rewards",)
 """Keys of a list of classes. The parser reads a single name there as a path."""
 NO_VALUE = re.compile(r"argument --(\S+): expected one argument")
 KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "list": "a list"}
+TYPE = re.compile(r"expected an? (\w+)(?:, got ?.*)?")
+BESIDE_CHOICES = {"bool": "true or false", "list": "a list such as [1,2]", "int": "a list such as [1,2]"}
+"""Values of these types that a key takes beside its choices; a whole number is that of a list."""
 EXTRAS = {"wandb": "'lalm_ambig[wandb]'"}
 """Package name to the extra of this project that installs it."""
 
@@ -108,13 +111,15 @@ def _worded(phrases: Sequence[str], key: str) -> list[str]:
     if choices and all(LITERAL.search(words) or _is_type(words) for words in phrases):
         names = list(dict.fromkeys(name.strip(" '\"") for choice in choices for name in choice.split(",")))
         got = next((words.partition(", got ")[2] for words in phrases if ", got " in words), "")
+        others = (match[1] for words in phrases if (match := TYPE.fullmatch(words)))
+        names += dict.fromkeys(BESIDE_CHOICES[kind] for kind in others if kind in BESIDE_CHOICES)
         return [f"expected one of {', '.join(names)}" + (f", got {got}" if got else "")]
     kinds = [words for words in phrases if not _is_type(words)]
     return kinds or [_typed(words) for words in phrases]
 
 
 def _is_type(words: str) -> bool:
-    return re.fullmatch(r"expected an? \w+(, got ?.*)?", words) is not None
+    return TYPE.fullmatch(words) is not None
 
 
 def _typed(words: str) -> str:

@@ -92,6 +92,8 @@ def chosen_layers(audio_layers: AudioLayers, *, trains_all: bool) -> tuple[int, 
     """
     if audio_layers == "last":
         return ()
+    if not isinstance(audio_layers, list):  # a file may say null
+        raise InputError(f"expected last or a list such as [1,2], got {audio_layers}", where=WHERE)
     layers = tuple(sorted(audio_layers))
     if not layers or len(layers) > MOST_LAYERS:
         raise InputError(
