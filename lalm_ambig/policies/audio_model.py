@@ -71,7 +71,7 @@ class AudioModel(Policy):
     window_frames: int
     """Longest clip in mel frames: the checkpoint's window, but at most the length that corpora are cut to."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the configuration's keys
         self,
         path: str,
         *,
@@ -79,11 +79,15 @@ class AudioModel(Policy):
         dtype: DType,
         attention: Attention,
         audio_layers: AudioLayers = "last",
+        audio_dropout: float = 0.0,
     ) -> None:
         super().__init__(adapter)
         self.path, self.dtype_name, self.attention = path, dtype, attention
         self.side_layers = chosen_layers(audio_layers, trains_all=adapter.method == "full")
         """The encoder's layers that are heard beside the last one."""
+        self.audio_dropout = audio_dropout
+        if not 0 <= audio_dropout < 1:
+            raise InputError(f"must be in [0, 1), got {audio_dropout}", where="policy.audio_dropout")
 
     @abstractmethod
     def load_front(self, source: str) -> tuple[Any, Any]:
@@ -144,10 +148,13 @@ class AudioModel(Policy):
             for n, row in enumerate(last)
         ]
 
+    def _layer_channels(self, model: Any) -> int:
+        return int(model.model.audio_tower.config.d_model)
+
     @property
     def side_channels(self) -> int:
         """Channels of an audio token's features that are the side path's, after those of the last layer."""
-        return len(self.side_layers) * int(self.tower.config.d_model)
+        return len(self.side_layers) * self._layer_channels(self.base)
 
     def project(self, features: Float[Tensor, "audio_token channel"]) -> Float[Tensor, "audio_token model"]:
         """Encoder features as input embeddings."""
@@ -227,8 +234,9 @@ class AudioModel(Policy):
         return tokenizer, model
 
     def _add_side_path(self, model: Any) -> None:
-        tower = model.model.audio_tower
-        add_side_path(model, self.side_layers, tower=tower, channels=int(tower.config.d_model))
+        add_side_path(
+            model, self.side_layers, channels=self._layer_channels(model), dropout=self.audio_dropout
+        )
 
     def on_meta(self) -> tuple[nn.Module, nn.Module, Any]:
         source = self.checkpoint()
@@ -343,6 +351,20 @@ class AudioModel(Policy):
         in_order = [features[n] for n in sorted(range(len(rows)), key=lambda n: rows[n])]
         projected = self.project(torch.cat(in_order).to(self.device))
         return embeddings.masked_scatter(is_audio.unsqueeze(-1), projected.to(embeddings.dtype))
+
+
+def check_dropout(share: float, *, standardised: bool) -> None:
+    """Refuse dropout where no features are standardised, so that it would act on nothing.
+
+    Raises:
+        InputError: There is dropout, and nothing for it.
+    """
+    if share and not standardised:
+        raise InputError(
+            f"{share} would act on nothing: only standardised features have dropout.",
+            where="policy.audio_dropout",
+            remedy="Set policy.audio_layers (see docs/hearing.md), or leave it out.",
+        )
 
 
 def trained_copy(module: nn.Module) -> nn.Module:

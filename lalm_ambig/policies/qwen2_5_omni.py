@@ -18,7 +18,7 @@ from transformers.processing_utils import ProcessorMixin
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.audio.mel import feature_counts
 from lalm_ambig.policies.audio.side_path import AudioLayers
-from lalm_ambig.policies.audio_model import AudioModel
+from lalm_ambig.policies.audio_model import AudioModel, check_dropout
 from lalm_ambig.policies.chat.template import TODAY, ChatSettings
 from lalm_ambig.policies.weights.checkpoint import Attention, DType
 from lalm_ambig.policies.weights.lora import Adapter
@@ -39,6 +39,7 @@ class Qwen2_5Omni(AudioModel):
         dtype: DType = "auto",
         attention: Attention = "sdpa",
         audio_layers: AudioLayers = "last",
+        audio_dropout: float = 0.0,
         template_arguments: dict[str, Any] | None = None,
         date: str = TODAY,
         system: str | None = None,
@@ -50,14 +51,21 @@ class Qwen2_5Omni(AudioModel):
         dtype: Type of the base weights; `auto` takes the checkpoint's.
         attention: transformers' attention implementation.
         audio_layers: Layers of the audio encoder that are heard beside the last one (see `Qwen2Audio`).
+        audio_dropout: Share of their standardised features that training sets to 0, in [0, 1).
         template_arguments: Further arguments of the chat template, such as {enable_thinking: false}.
         date: Today's date (YYYY-MM-DD), for a chat template that asks for it. It is fixed, so that a run gives
             the same numbers on any day, and is saved with the run's settings.
         system: Text of the system turn; by default the chat template's own.
         """
         super().__init__(
-            path, adapter=adapter or Adapter(), dtype=dtype, attention=attention, audio_layers=audio_layers
+            path,
+            adapter=adapter or Adapter(),
+            dtype=dtype,
+            attention=attention,
+            audio_layers=audio_layers,
+            audio_dropout=audio_dropout,
         )
+        check_dropout(audio_dropout, standardised=bool(self.side_layers))
         self.chat_settings = ChatSettings(template_arguments or {}, date, system)
         if self.adapter.projector:
             raise InputError(

@@ -45,14 +45,16 @@ class SidePath(nn.Module):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, layers: Sequence[int], *, channels: int, outputs: int) -> None:
+    def __init__(self, layers: Sequence[int], *, channels: int, outputs: int, dropout: float = 0.0) -> None:
         """Args:
         layers: The encoder layers that are read, in the order of the input's channels.
         channels: Channels of one layer.
         outputs: Channels of an input embedding.
+        dropout: Share of the standardised inputs that training sets to 0, in [0, 1).
         """
         super().__init__()
         inputs = len(layers) * channels
+        self.dropout = dropout
         self.weight = nn.Parameter(torch.zeros(outputs, inputs))
         self.register_buffer("layers", torch.tensor(layers))
         self.register_buffer("mean", torch.zeros(inputs))
@@ -65,6 +67,7 @@ class SidePath(nn.Module):
             states: Pooled states of the layers, side by side.
         """
         standard = (states.float() - self.mean.float()) / self.deviation.float()
+        standard = nn.functional.dropout(standard, self.dropout, self.training)
         return nn.functional.linear(standard.to(self.weight.dtype), self.weight)
 
     def standardise(self, mean: Float[Tensor, " channel"], deviation: Float[Tensor, " channel"]) -> None:
@@ -136,22 +139,22 @@ def check_depth(layers: Sequence[int], depth: int) -> None:
             )
 
 
-def add_side_path(model: Any, layers: Sequence[int], *, tower: Any, channels: int) -> None:
+def add_side_path(model: Any, layers: Sequence[int], *, channels: int, dropout: float) -> None:
     """Add a side path without effect to a model of transformers, on the device of its embeddings.
 
     Args:
         model: The model, whose `model` holds the audio encoder and the decoder.
         layers: The layers that are read; without any, nothing is added.
-        tower: The audio encoder.
-        channels: Channels of one of its layers.
+        channels: Channels of a layer of the audio encoder.
+        dropout: Share of the standardised inputs that training sets to 0, in [0, 1).
 
     Raises:
         InputError: The encoder lacks one of the layers.
     """
     if layers:
-        check_depth(layers, len(tower.layers))
+        check_depth(layers, len(model.model.audio_tower.layers))
         embeddings = model.get_input_embeddings().weight
-        side_path = SidePath(layers, channels=channels, outputs=embeddings.shape[1])
+        side_path = SidePath(layers, channels=channels, outputs=embeddings.shape[1], dropout=dropout)
         model.model.add_module(SIDE_PATH, side_path.to(embeddings.device))
 
 
