@@ -81,7 +81,9 @@ def fit(examples: Examples, *, l2: float, start: SoftmaxRegression | None = None
     if start is not None:
         weight, bias = start.weight, start.bias.clone()
     weight = axes.T @ weight if axes is not None else weight.clone()
-    converged = _minimise(inputs, target, weight=weight, bias=bias, l2=l2)
+    slopes = _minimise(inputs, target, weight=weight, bias=bias, l2=l2)
+    slope = slopes[0] if axes is None else axes @ slopes[0]
+    converged = max(float(slope.abs().max()), float(slopes[1].abs().max())) <= 10 * GRADIENT_BELOW
     weight = axes @ weight if axes is not None else weight
     return SoftmaxRegression(weight, bias, mean, scale, l2, converged)
 
@@ -118,8 +120,10 @@ def best_fit(train: Examples, validation: Examples) -> SoftmaxRegression:
     return best
 
 
-def _minimise(inputs: Tensor, target: Tensor, *, weight: Tensor, bias: Tensor, l2: float) -> bool:
-    """Move `weight` and `bias` to the minimum, and say whether they reached it."""
+def _minimise(
+    inputs: Tensor, target: Tensor, *, weight: Tensor, bias: Tensor, l2: float
+) -> tuple[Tensor, Tensor]:
+    """Move `weight` and `bias` to the minimum, and return the derivatives by each that are left there."""
     steps = torch.optim.LBFGS(
         [weight.requires_grad_(), bias.requires_grad_()],
         max_iter=MOST_STEPS,
@@ -139,7 +143,7 @@ def _minimise(inputs: Tensor, target: Tensor, *, weight: Tensor, bias: Tensor, l
     with torch.enable_grad():
         steps.step(closure)  # type: ignore[no-untyped-call]
         closure()
-    slopes = [p.grad for p in (weight, bias) if p.grad is not None]
+    assert weight.grad is not None and bias.grad is not None
     weight.requires_grad_(False)
     bias.requires_grad_(False)
-    return all(float(slope.abs().max()) <= 10 * GRADIENT_BELOW for slope in slopes)
+    return weight.grad, bias.grad

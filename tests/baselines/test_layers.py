@@ -8,9 +8,11 @@ import torch
 from small_model import MakePolicy
 
 from lalm_ambig.audio.reading import read_audio
+from lalm_ambig.baselines import softmax_regression
 from lalm_ambig.baselines.base import BaselineInputs
 from lalm_ambig.baselines.layers import LayerStatistics, asked_layers, layer_statistics, probe_layers
 from lalm_ambig.baselines.probe import FittedProbe
+from lalm_ambig.baselines.softmax_regression import L2_GRID, PATIENCE, Examples, best_fit, fit
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Item, Split
 from lalm_ambig.policies.tiny import Tiny
@@ -134,3 +136,30 @@ def test_an_item_without_sound_is_refused(make_policy: MakePolicy, items: Sequen
     texts = [replace(items[0], audio=None, text="words", duration_s=0.0)]
     with pytest.raises(InputError, match="has no sound: leave it out"):
         layer_statistics(make_policy(), texts, (0,))
+
+
+def test_more_features_than_items_are_fitted_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a basis of the items' span, which has fewer axes, the minimum is that of all features."""
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(12, 40, generator=generator, dtype=torch.float64)
+    target = torch.rand(12, 3, generator=generator, dtype=torch.float64)
+    examples = Examples(features, target / target.sum(1, keepdim=True))
+    strong = fit(examples, l2=1.0)
+    fitted = fit(examples, l2=0.1, start=strong)
+    monkeypatch.setattr(softmax_regression, "_fewer_columns", lambda inputs: (inputs, None))
+    plain = fit(examples, l2=0.1)
+    assert fitted.converged and plain.converged
+    torch.testing.assert_close(fitted.weight, plain.weight, atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(fitted.bias, plain.bias, atol=1e-6, rtol=1e-4)
+
+
+def test_the_search_ends_once_weaker_penalties_are_worse(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(0)
+    target = torch.softmax(torch.randn(20, 3, generator=generator), -1)
+    train = Examples(torch.randn(20, 30, generator=generator), target)
+    tried: list[float] = []
+    monkeypatch.setattr(
+        softmax_regression, "fit", lambda e, *, l2, start: tried.append(l2) or fit(e, l2=l2, start=start)
+    )
+    best = best_fit(train, Examples(torch.randn(20, 30, generator=generator), target))  # nothing to be learnt
+    assert tried == list(L2_GRID[: L2_GRID.index(best.l2) + 1 + PATIENCE]) and len(tried) < len(L2_GRID)
