@@ -55,6 +55,7 @@ All others count in the identity, with their settings: EarlyStopping makes anoth
 ADDED = {
     "policy.init_args.audio_layers": "last",
     "policy.init_args.audio_dropout": 0.0,
+    "model.init_args.objective.class_mass_weight": 0.0,
     "model.init_args.optimiser.side_path_learning_rate": None,
 }
 """Settings that older runs lack, with the value that computes what these computed. At that value they do not count."""

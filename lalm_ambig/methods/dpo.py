@@ -8,7 +8,7 @@ Source: ambiguity-aware LALM, Section 3.3.2, eq. 4 and 5. The paper leaves open,
 4. The class name's tokens are not in the preference: the distribution is read before them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +20,7 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Batch, Groups, Loss
 from lalm_ambig.data.encoding import Readout
 from lalm_ambig.methods.base import Method, Sharing
-from lalm_ambig.methods.generation import Generation, check_kl_needs_logits
+from lalm_ambig.methods.generation import Generation, check_needs_logits
 from lalm_ambig.methods.optimisation import Optimiser
 from lalm_ambig.methods.reference import Reference, ReferenceKind
 from lalm_ambig.methods.rollout_log import response_js_bits, rollout_rows, rollout_values
@@ -134,7 +134,11 @@ class DPO(Method):
         self.objective, self.negatives = objective or DPOObjective(), negatives or Negatives()
         self.sampling = sampling or Sampling()
         self.reference: Reference = Reference(reference)
-        check_kl_needs_logits(readout, self.objective.kl_weight)
+        check_needs_logits(
+            readout,
+            kl_weight=self.objective.kl_weight,
+            class_mass_weight=self.objective.class_mass_weight,
+        )
         if not self.generates_text:
             raise InputError(
                 "without reasoning there is nothing to prefer:",
@@ -154,7 +158,8 @@ class DPO(Method):
             reference = self._reference_sums(batch, negatives, paired=rejected.any(-1))
         kl, logits = self.objective.kl_weight > 0, self.readout == "logits"
         positives = curated_spans(batch.curated, ce=True, name=not kl, scores=logits)
-        scored = score_spans(self.policy, batch, [*positives, *negatives], self.pass_settings)
+        settings = replace(self.pass_settings, class_mass=self.objective.class_mass_weight > 0)
+        scored = score_spans(self.policy, batch, [*positives, *negatives], settings)
         count = len(positives)
         names = batch.curated.is_answer_token[:, : scored.log_probs.shape[1]]
         chosen = scored.log_probs[:count, : names.shape[1]].masked_fill(names, 0).sum(-1)
@@ -172,6 +177,7 @@ class DPO(Method):
                 scored.mask[:count],
                 scored.scores if logits else None,
                 batch.label_dist,
+                scored.log_class_mass,
             ),
         )
 

@@ -32,19 +32,21 @@ class Generation:
                 )
 
 
-def check_kl_needs_logits(readout: Readout, kl_weight: float) -> None:
-    """Refuse the divergence for responses that state their distribution in words.
+def check_needs_logits(readout: Readout, *, kl_weight: float, class_mass_weight: float = 0.0) -> None:
+    """Refuse losses of class logits for responses that state their distribution in words.
 
     Args:
         readout: Where a response's distribution is read from.
         kl_weight: Weight of L_dist (ambiguity-aware LALM, eq. 2).
+        class_mass_weight: Weight of the class names' probability.
 
     Raises:
-        InputError: The readout is verbalised and the weight is not 0: text has no gradient of L_dist.
+        InputError: The readout is verbalised and a weight is not 0: text has no gradient of either.
     """
-    if readout == "verbalised" and kl_weight:
-        raise InputError(
-            f"kl_weight is {kl_weight}, but a verbalised distribution has no gradient:",
-            where="model.objective",
-            remedy="set kl_weight to 0 (CE then teaches the JSON of p), or readout to logits.",
-        )
+    for name, weight in (("kl_weight", kl_weight), ("class_mass_weight", class_mass_weight)):
+        if readout == "verbalised" and weight:
+            raise InputError(
+                f"{name} is {weight}, but a verbalised distribution has no gradient:",
+                where="model.objective",
+                remedy=f"set {name} to 0 (CE then teaches the JSON of p), or readout to logits.",
+            )

@@ -1,11 +1,12 @@
 """Supervised fine-tuning on curated responses (ambiguity-aware LALM, Section 3.3.2, eq. 3)."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from lalm_ambig.core.types import Batch, Loss
 from lalm_ambig.data.encoding import Readout
 from lalm_ambig.methods.base import Method, Sharing
-from lalm_ambig.methods.generation import Generation, check_kl_needs_logits
+from lalm_ambig.methods.generation import Generation, check_needs_logits
 from lalm_ambig.methods.optimisation import Optimiser
 from lalm_ambig.objectives.sft import SFTExperience, SFTObjective
 from lalm_ambig.policies.base import Policy
@@ -51,7 +52,11 @@ class SFT(Method):
             start=start,
         )
         self.objective = objective or SFTObjective()
-        check_kl_needs_logits(readout, self.objective.kl_weight)
+        check_needs_logits(
+            readout,
+            kl_weight=self.objective.kl_weight,
+            class_mass_weight=self.objective.class_mass_weight,
+        )
 
     def gather(self, batch: Batch) -> SFTExperience:
         assert batch.curated is not None, "the data module passes on only items with a rationale"
@@ -59,12 +64,14 @@ class SFT(Method):
         logits = self.readout == "logits"
         # Where the divergence teaches the class, CE leaves the class name out: a hard label would pull against it.
         spans = curated_spans(batch.curated, ce=ce, name=not kl, scores=logits)
-        scored = score_spans(self.policy, batch, spans, self.pass_settings)
+        settings = replace(self.pass_settings, class_mass=self.objective.class_mass_weight > 0)
+        scored = score_spans(self.policy, batch, spans, settings)
         return SFTExperience(
             token_log_probs=scored.log_probs,
             mask=scored.mask,
             category_logits=scored.scores if logits else None,
             label_dist=batch.label_dist,
+            log_class_mass=scored.log_class_mass,
         )
 
     def reduce(self, experience: SFTExperience) -> Loss:

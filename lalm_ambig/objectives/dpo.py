@@ -65,12 +65,16 @@ class DPOObjective:
     """λ1: weight of L_dist after the curated response; 0 is "CE-only" of ambiguity-aware LALM, Figure 2."""
     ce_weight: float = 0.1
     """λ2: weight of the cross-entropy of the curated response."""
+    class_mass_weight: float = 0.0
+    """Weight of −log of the probability that a class name follows the curated `<answer>` (see `SFTObjective`); 0 is the
+    paper's loss."""
 
     def __post_init__(self) -> None:
         rules = (
             ("beta", self.beta > 0, "positive"),
             ("kl_weight", self.kl_weight >= 0, "at least 0"),
             ("ce_weight", self.ce_weight >= 0, "at least 0"),
+            ("class_mass_weight", self.class_mass_weight >= 0, "at least 0"),
         )
         for name, holds, expected in rules:
             if not holds:
@@ -103,7 +107,12 @@ class DPOObjective:
         if supervised.category_logits is None and not self.kl_weight:
             return Loss(loss, parts, units)
         divergence = supervised.divergence()
-        return Loss(loss + self.kl_weight * divergence, {**parts, "kl": divergence.detach()}, units)
+        loss = loss + self.kl_weight * divergence
+        parts["kl"] = divergence.detach()
+        if supervised.log_class_mass is not None:
+            loss = loss - self.class_mass_weight * supervised.log_class_mass.mean()
+            parts["class_mass"] = supervised.log_class_mass.detach().exp().mean()
+        return Loss(loss, parts, units)
 
 
 def _over_pairs(values: Tensor, pairs: Tensor) -> Tensor:

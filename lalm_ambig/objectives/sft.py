@@ -32,6 +32,8 @@ class SFTExperience:
     """Read right after `<answer>`, which follows the curated reasoning. None where the response states p in words: text
     has no gradient of L_dist."""
     label_dist: Float[Tensor, "item category"]
+    log_class_mass: Float[Tensor, " item"] | None = None
+    """Log of the probability that a class name follows `<answer>`, in nats; None where it is not trained."""
 
     def divergence(self) -> Float[Tensor, ""]:
         """L_dist: mean over items of KL(p ‖ p̂) in nats; NaN without category logits, since 0 would be a finding."""
@@ -45,9 +47,12 @@ class SFTObjective:
     r"""SFT's loss in nats (ambiguity-aware LALM, eq. 3).
 
     $$\mathcal L = \frac1N \sum_n \Big[ w_{\mathrm{CE}} \frac{1}{T_n} \sum_{t=1}^{T_n} -\log \pi_\theta(z_{n,t}) +
-    \lambda\, \mathrm{KL}(p_n \,\|\, \hat p_n) \Big]$$
+    \lambda\, \mathrm{KL}(p_n \,\|\, \hat p_n) - \mu \log \sum_c \pi_\theta(c) \Big]$$
 
-    The sum over $t$ is over the $T_n$ tokens of the curated response that the mask counts.
+    The sum over $t$ is over the $T_n$ tokens of the curated response that the mask counts. The last term is ours: $\mu$
+    is `class_mass_weight`, 0 in the paper. The divergence sees the classes' shares alone, so nothing else holds
+    probability on the class names. With $\lambda = \mu$ and names of one token, the two are the cross-entropy
+    $-\sum_c p_c \log \pi_\theta(c)$ of the distribution over the whole vocabulary, less the entropy of $p$.
 
     >>> experience = SFTExperience(
     ...     token_log_probs=torch.tensor([[-1.0, -3.0]]),
@@ -66,29 +71,38 @@ class SFTObjective:
     """Weight of the cross-entropy of the curated response; 0 is the KL-only ablation."""
     kl_weight: float = 1.0
     """λ: weight of L_dist; 0 is the CE-only ablation, in which CE covers the class name too."""
+    class_mass_weight: float = 0.0
+    """μ: weight of −log of the probability that a class name follows `<answer>`; 0 is the paper's loss."""
 
     def __post_init__(self) -> None:
-        for name in ("ce_weight", "kl_weight"):
+        for name in ("ce_weight", "kl_weight", "class_mass_weight"):
             if not getattr(self, name) >= 0:
                 raise InputError(
                     f"{name} must be at least 0, got {getattr(self, name)}", where="model.objective"
                 )
-        if self.ce_weight == 0 and self.kl_weight == 0:
+        if self.ce_weight == 0 and self.kl_weight == 0 and self.class_mass_weight == 0:
             raise InputError(
-                "ce_weight and kl_weight are both 0, so nothing is trained:",
+                "all weights are 0, so nothing is trained:",
                 where="model.objective",
                 remedy="set one of them.",
             )
 
     def __call__(self, experience: SFTExperience) -> Loss:
-        """The loss in nats, with `ce` per token and `kl` per item as its parts, both means over items."""
+        """The loss in nats, with `ce` per token and `kl` per item as its parts, both means over items.
+
+        With a weight of the class mass, its mean over items is a part, too, as a share in [0, 1].
+        """
         ce = mean_per_item(-experience.token_log_probs, experience.mask)
         if experience.category_logits is None and not self.kl_weight:
             return Loss(self.ce_weight * ce, {"ce": ce.detach()})
         divergence = experience.divergence()
-        return Loss(
-            self.ce_weight * ce + self.kl_weight * divergence, {"ce": ce.detach(), "kl": divergence.detach()}
-        )
+        parts = {"ce": ce.detach(), "kl": divergence.detach()}
+        loss = self.ce_weight * ce + self.kl_weight * divergence
+        if experience.log_class_mass is None:
+            return Loss(loss, parts)
+        mass = experience.log_class_mass
+        parts["class_mass"] = mass.detach().exp().mean()
+        return Loss(loss - self.class_mass_weight * mass.mean(), parts)
 
 
 def mean_per_item(values: Float[Tensor, "item token"], mask: Bool[Tensor, "item token"]) -> Float[Tensor, ""]:

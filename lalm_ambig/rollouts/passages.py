@@ -14,7 +14,7 @@ from lalm_ambig.policies.attention.tree_pass import tree_states
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.readouts.logits import AnswerTokens
 from lalm_ambig.rollouts.decoder import prompt_segments
-from lalm_ambig.rollouts.scoring import category_scores, inner_tokens
+from lalm_ambig.rollouts.scoring import category_scores, inner_tokens, log_class_mass
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ class PassSettings:
     """Divides the logits of the log-probabilities, not those of the class scores."""
     share_prompt: bool = True
     """Compute each prompt once; if False, every text by itself."""
+    class_mass: bool = False
+    """Whether the mass of the class names is wanted, too, which takes a row of the whole vocabulary per answer."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class PassOutput:
     """The spans' loss masks, padded on the right."""
     scores: Float[Tensor, "answered category"]
     """Class scores of the spans that have an answer position (see `category_scores`)."""
+    log_class_mass: Float[Tensor, " answered"] | None = None
+    """Log of the class names' probability in nats, where it is wanted (see `log_class_mass`)."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,12 @@ def score_spans(
         segments += _segments(policy, span, first=len(segments), inner=inner)
     passed = _SpanStates(tree_states(policy, segments, share=settings.share_prompt), first)
     log_probs, mask = _log_probs(policy, spans, passed, temperature=settings.temperature)
-    return PassOutput(log_probs, mask, _scores(policy, spans, passed, answer=settings.answer))
+    anchors = _anchors(spans, passed)
+    scores = _scores(policy, spans, passed, anchors, answer=settings.answer)
+    mass = None
+    if settings.class_mass and settings.answer is not None and len(anchors):
+        mass = log_class_mass(policy, settings.answer, anchors, scores)
+    return PassOutput(log_probs, mask, scores, mass)
 
 
 def _segments(
@@ -149,22 +158,36 @@ def _log_probs(
     return torch.zeros(mask.shape, device=mask.device).masked_scatter(mask, values), mask
 
 
+def _answered(spans: Sequence[ScoredSpan], passed: _SpanStates) -> list[tuple[ScoredSpan, int]]:
+    """The spans that have an answer position, each with the index of its first segment."""
+    return [
+        (span, n) for span, n in zip(spans, passed.first, strict=True) if span.answer_position is not None
+    ]
+
+
+def _anchors(spans: Sequence[ScoredSpan], passed: _SpanStates) -> Tensor:
+    """States [answered, channel] of the last token before each answer position."""
+    rows = [passed.states[n][int(span.answer_position or 0) - 1] for span, n in _answered(spans, passed)]
+    return torch.stack(rows) if rows else passed.states[0][:0]
+
+
 def _scores(
-    policy: Policy, spans: Sequence[ScoredSpan], passed: _SpanStates, *, answer: AnswerTokens | None
+    policy: Policy,
+    spans: Sequence[ScoredSpan],
+    passed: _SpanStates,
+    anchors: Tensor,
+    *,
+    answer: AnswerTokens | None,
 ) -> Tensor:
     """Class scores of the spans that have an answer position."""
     states = passed.states
-    chosen = [
-        (span, n) for span, n in zip(spans, passed.first, strict=True) if span.answer_position is not None
-    ]
-    if answer is None or not chosen:
-        return states[0].new_zeros(0, 0 if answer is None else len(answer.name_ids), dtype=torch.float32)
-    anchors = torch.stack([states[n][int(span.answer_position or 0) - 1] for span, n in chosen])
+    if answer is None or not len(anchors):
+        return anchors.new_zeros(0, 0 if answer is None else len(answer.name_ids), dtype=torch.float32)
     inner = inner_tokens(answer)
     if not any(inner):
         return category_scores(policy, answer, anchors)
     inside = []
-    for span, index in chosen:
+    for span, index in _answered(spans, passed):
         split = span.answer_position is not None and len(span.ids) > span.answer_position
         names = iter(states[index + 1 + split :])
         inside.append([next(names) if ids else anchors[:0] for ids in inner])

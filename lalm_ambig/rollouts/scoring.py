@@ -46,3 +46,27 @@ def category_scores(
     values = policy.token_log_probs(torch.cat(rows), ids.repeat(len(anchors)))
     parts = torch.split(values.view(len(anchors), -1), [len(name) for name in answer.name_ids], dim=1)
     return torch.stack([part.sum(-1) for part in parts], dim=-1)
+
+
+def log_class_mass(
+    policy: Policy,
+    answer: AnswerTokens,
+    anchors: Float[Tensor, "row channel"],
+    scores: Float[Tensor, "row category"],
+) -> Float[Tensor, " row"]:
+    r"""Log of the probability that the policy writes a class name at the answer position, in nats, at most 0.
+
+    $\log \sum_c \pi(y_c)$ at temperature 1. Under `scoring: first` $y_c$ is the name's first token: its score $z_c$ is
+    a logit, and the log of the partition function over the whole vocabulary is $z_1 - \log \pi(y_1)$. Under `scoring:
+    sequence` $y_c$ is the whole name, whose log-probability is its score.
+
+    Args:
+        policy: The policy.
+        answer: Tokens of the names.
+        anchors: Hidden states of the last token before the answer position.
+        scores: The classes' scores there (see `category_scores`).
+    """
+    if answer.scoring == "sequence":
+        return scores.logsumexp(-1)
+    first = torch.full((len(anchors),), answer.first_ids[0], device=anchors.device)
+    return scores.logsumexp(-1) - scores[:, 0] + policy.token_log_probs(anchors, first)

@@ -1,6 +1,7 @@
 """What SFT gathers, what it trains, and what the one loop keeps."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import lightning
@@ -10,11 +11,14 @@ from scipy.stats import entropy
 from small_model import MakeEncoder, MakePolicy, nudge
 from torch.utils.data import DataLoader
 
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Batch, Item
+from lalm_ambig.methods.dpo import DPO
 from lalm_ambig.methods.generation import Generation
 from lalm_ambig.methods.optimisation import Optimiser
 from lalm_ambig.methods.readers import Reader
 from lalm_ambig.methods.sft import SFT
+from lalm_ambig.objectives.dpo import DPOObjective
 from lalm_ambig.objectives.sft import SFTObjective
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.rollouts.reading import read_curated
@@ -258,3 +262,55 @@ def test_no_new_tokens_and_no_items_are_refused() -> None:
         Generation(max_new_tokens=0)
     with pytest.raises(ValueError, match="validation_items must be at least 1, got 0"):
         Generation(validation_items=0)  # nothing would choose the best checkpoint
+
+
+@pytest.mark.parametrize("reasoning", [True, False])
+@pytest.mark.parametrize("scoring", ["first", "sequence"])
+def test_the_class_mass_is_the_whole_vocabularys(
+    make_policy: MakePolicy, make_encoder: MakeEncoder, items: Sequence[Item], reasoning: bool, scoring: str
+) -> None:
+    """Each name's probability after the curated `<answer>`, by the policy's own logits, token by token."""
+    policy = make_policy()
+    nudge(policy)
+    method = SFT(
+        policy,
+        objective=SFTObjective(0.0, 1.0, class_mass_weight=1.0),
+        reasoning=reasoning,
+        generation=Generation(max_new_tokens=4, validation_items=2),
+    )
+    encoder = make_encoder(policy, reasoning=reasoning)
+    assert encoder.answer is not None
+    encoder.answer = replace(encoder.answer, scoring=scoring)  # type: ignore[arg-type]
+    method.attach(encoder)
+    batch = method.encoder(items)
+    mass = method.gather(batch).log_class_mass
+    assert mass is not None and mass.requires_grad
+    for row, item in enumerate(items):
+        expected = torch.zeros(())
+        for name in encoder.answer.name_ids:
+            expected = expected + name_probability(method, item, name[: 1 if scoring == "first" else None])
+        assert mass[row].exp().item() == pytest.approx(expected.item(), rel=1e-3)
+
+
+@torch.no_grad()
+def name_probability(method: SFT, item: Item, name: Sequence[int]) -> torch.Tensor:
+    one = method.encoder([item])
+    assert one.curated is not None
+    start = one.curated.response.ids[:, : int(one.curated.answer_position[0])]
+    ids = torch.cat([start, torch.tensor([list(name)])], dim=1)
+    policy = method.policy
+    embeddings = torch.cat([policy.embed(one.prompt, one.audio), policy.embed_ids(ids)], dim=1)
+    mask = torch.ones(embeddings.shape[:2], dtype=torch.bool)
+    logits = policy.logits(policy.hidden(embeddings, mask))[0, -len(name) - 1 : -1]
+    return logits.log_softmax(-1)[torch.arange(len(name)), torch.tensor(list(name))].sum().exp()
+
+
+def test_the_class_mass_of_words_is_refused(make_policy: MakePolicy) -> None:
+    objective = SFTObjective(kl_weight=0.0, class_mass_weight=0.5)
+    with pytest.raises(
+        InputError, match=r"class_mass_weight is 0\.5, but a verbalised distribution has no grad"
+    ):
+        SFT(make_policy(), objective=objective, readout="verbalised")
+    preference = DPOObjective(kl_weight=0.0, class_mass_weight=0.5)
+    with pytest.raises(InputError, match="set class_mass_weight to 0"):
+        DPO(make_policy(), objective=preference, readout="verbalised")

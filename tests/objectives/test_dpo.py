@@ -1,6 +1,7 @@
 """DPO's loss: by hand, in its limits, and against an independent formula."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -106,3 +107,15 @@ def test_gradients_push_the_curated_up_and_the_rejected_down() -> None:
 def test_impossible_settings_are_refused(field: str, value: float, message: str) -> None:
     with pytest.raises(InputError, match=message):
         DPOObjective(**{field: value})
+
+
+def test_the_class_mass_is_a_term_of_its_own() -> None:
+    gathered = experience([[0.0]], [[False]])
+    share = torch.tensor([0.2])
+    heard = replace(gathered, supervised=replace(gathered.supervised, log_class_mass=share.log()))
+    plain = DPOObjective(ce_weight=0.0)(heard).total
+    loss = DPOObjective(ce_weight=0.0, class_mass_weight=0.5)(heard)
+    assert float((loss.total - plain).detach()) == pytest.approx(-0.5 * math.log(0.2), abs=1e-5)
+    assert float(loss.parts["class_mass"]) == pytest.approx(0.2)
+    with pytest.raises(InputError, match="DPO: class_mass_weight must be at least 0, got -1"):
+        DPOObjective(class_mass_weight=-1.0)

@@ -120,5 +120,53 @@ def test_a_weight_below_zero_or_nan_is_refused(weights: tuple[float, float]) -> 
 
 
 def test_training_nothing_is_refused() -> None:
-    with pytest.raises(InputError, match="ce_weight and kl_weight are both 0, so nothing is trained"):
+    with pytest.raises(InputError, match="all weights are 0, so nothing is trained"):
         SFTObjective(0.0, 0.0)
+
+
+def vocabulary() -> tuple[torch.Tensor, list[int], torch.Tensor]:
+    """Logits of nine tokens for two items, the tokens of three classes, and people's distributions."""
+    logits = torch.randn(2, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return logits.requires_grad_(), [4, 0, 7], experience().label_dist.double()
+
+
+def with_mass(logits: torch.Tensor, classes: list[int], label_dist: torch.Tensor) -> SFTExperience:
+    mass = logits.log_softmax(-1)[:, classes].logsumexp(-1)
+    return replace(
+        experience(), category_logits=logits[:, classes], label_dist=label_dist, log_class_mass=mass
+    )
+
+
+def test_divergence_and_class_mass_are_the_soft_cross_entropy_over_the_vocabulary() -> None:
+    logits, classes, p = vocabulary()
+    loss = SFTObjective(0.0, 1.0, class_mass_weight=1.0)(with_mass(logits, classes, p))
+    whole = torch.zeros(2, 9, dtype=torch.float64)
+    whole[:, classes] = p
+    cross = torch.nn.functional.cross_entropy(logits, whole)
+    people = torch.tensor([entropy(row) for row in p.detach()]).mean()
+    assert loss.total.item() == pytest.approx((cross - people).item(), abs=1e-6)
+    (ours,) = torch.autograd.grad(loss.total, logits)
+    (theirs,) = torch.autograd.grad(torch.nn.functional.cross_entropy(logits, whole), logits)
+    torch.testing.assert_close(ours, theirs, atol=1e-7, rtol=1e-6)
+
+
+def test_the_class_mass_is_weighted_pushed_up_and_shown_as_a_share() -> None:
+    logits, classes, p = vocabulary()
+    seen = with_mass(logits, classes, p)
+    share = logits.softmax(-1)[:, classes].sum(-1)
+    plain, loss = SFTObjective(0.0, 1.0)(seen), SFTObjective(0.0, 1.0, class_mass_weight=0.5)(seen)
+    assert loss.total.item() == pytest.approx((plain.total - 0.5 * share.log().mean()).item(), abs=1e-6)
+    assert loss.parts["class_mass"].item() == pytest.approx(share.mean().item(), abs=1e-6)
+    (slope,) = torch.autograd.grad(loss.total - plain.total, logits)
+    outside = [token for token in range(9) if token not in classes]
+    assert bool((slope[:, outside] > 0).all()) and bool((slope[:, classes] < 0).all())
+
+
+def test_without_its_weight_there_is_no_class_mass_among_the_parts() -> None:
+    assert set(SFTObjective()(experience()).parts) == {"ce", "kl"}
+
+
+@pytest.mark.parametrize("weight", [-0.5, NAN])
+def test_a_weight_of_the_class_mass_below_zero_or_nan_is_refused(weight: float) -> None:
+    with pytest.raises(InputError, match="class_mass_weight must be at least 0, got"):
+        SFTObjective(class_mass_weight=weight)
