@@ -21,6 +21,7 @@ from lalm_ambig.methods.optimisation import Optimiser
 from lalm_ambig.methods.sft import SFT
 from lalm_ambig.objectives.dpo import DPOObjective
 from lalm_ambig.objectives.sft import SFTObjective
+from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.lora import trained_parameters
 from lalm_ambig.rewards.agreement import Agreement
@@ -167,3 +168,17 @@ def test_every_method_with_either_readout_on_sound_and_on_text(
         assert logged["train/items_with_negative"] == 1
     if name == "grpoz":
         assert logged["train/curated_not_best"] == 0
+
+
+@pytest.mark.parametrize("policy", ["tiny beside", "omni beside"])
+@pytest.mark.parametrize("name", ["sft", *METHODS])
+def test_every_method_trains_a_side_path(
+    name: str, policy: str, open_small: OpenSmall, make_small: MakePolicy, tmp_path: Path
+) -> None:
+    corpus = open_small("demo")
+    method = built(name, make_small(policy), readout="logits", reasoning=True)
+    rationales = with_rationales(tmp_path / "rationales.jsonl", corpus)
+    logged = two_steps(method, corpus, tmp_path, rationales=rationales)
+    assert logged["train/loss"] == logged["train/loss"]  # a number
+    assert isinstance(method.policy, AudioModel)
+    assert bool(method.policy.side_path.weight.any())  # it started at zero
