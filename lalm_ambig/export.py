@@ -29,8 +29,9 @@ from lalm_ambig.evaluation.trained_items import write_trained_items
 from lalm_ambig.exporting.card import ExportForm, loading_lines, sections, side_path_lines, write_card
 from lalm_ambig.exporting.parity import make_probe
 from lalm_ambig.exporting.push import check_push, push
-from lalm_ambig.exporting.target import check_target, export_folder, readable_size, size_of
+from lalm_ambig.exporting.target import check_target, export_folder, size_of
 from lalm_ambig.exporting.weights import DTYPES, base_name, load_weights, write_weights
+from lalm_ambig.files.text import readable_size
 from lalm_ambig.runs.folder.run_folder import RunFolder, open_run
 from lalm_ambig.runs.loading import Loaded, add_path_option, path_arguments
 from lalm_ambig.runs.processes.launch import quiet_libraries

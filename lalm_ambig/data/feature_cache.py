@@ -19,6 +19,7 @@ from lalm_ambig.audio.reading import read_audio
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Item
 from lalm_ambig.files.atomic import new_folder, write_text
+from lalm_ambig.files.text import readable_size
 from lalm_ambig.policies.base import Policy
 
 CLIPS_PER_PASS = 8
@@ -113,17 +114,20 @@ def _tell_size(policy: Policy, clips: Sequence[tuple[str, float]], root: Path, l
     ((_, features),) = encoded(policy, [longest])
     heard = [min(duration, policy.window_s) for _, duration in clips]
     tokens = len(features) * sum(heard) / min(seconds, policy.window_s) if seconds else 0.0
-    size = tokens * features.shape[1] * features.element_size() / GB
-    text = f"audio features of {len(clips):,} clips ({features.shape[1]:,} channels per token): {size:.2f} GB"
+    size = round(tokens * features.shape[1] * features.element_size())
+    channels = f"{features.shape[1]:,} channels per token"
+    text = f"audio features of {len(clips):,} clips ({channels}): {readable_size(size)}"
     remedy = (
         "hear fewer layers (policy.audio_layers), or set data.cache_features to false: each use encodes anew."
     )
-    if size > limit_gb:
+    if size > limit_gb * GB:
         raise InputError(f"{text}, and data.feature_cache_gb is {limit_gb:g}:", where="data", remedy=remedy)
     root.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(root).free / GB
+    free = shutil.disk_usage(root).free
     if size > free:
-        raise InputError(f"{text}, and {free:.2f} GB are free in {root}:", where="data", remedy=remedy)
+        raise InputError(
+            f"{text}, and {readable_size(free)} are free in {root}:", where="data", remedy=remedy
+        )
     print(f"{text}, written to {root}", file=sys.stderr)
 
 

@@ -51,17 +51,3 @@ def _unwritten(out: Path, why: str) -> InputError:
 def size_of(folder: Path) -> int:
     """Bytes of all files in a folder."""
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-
-
-def readable_size(count: int) -> str:
-    """A number of bytes as text, in decimal units.
-
-    >>> readable_size(1_250_000)
-    '1.2 MB'
-    """
-    size = float(count)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
-            break
-        size /= 1000
-    return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"

@@ -266,3 +266,17 @@ def _plausible(text: str) -> int:
 def _has_words(sample: bytes) -> bool:
     """True where words hold bytes beyond ASCII in more than one place."""
     return len(re.findall(rb"[A-Za-z][\x80-\xff]|[\x80-\xff][A-Za-z\x80-\xff]", sample)) > 1
+
+
+def readable_size(count: int) -> str:
+    """A number of bytes as text, in decimal units.
+
+    >>> readable_size(1_250_000)
+    '1.2 MB'
+    """
+    size = float(count)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            break
+        size /= 1000
+    return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"

@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.exporting.target import check_target, export_folder, readable_size, size_of
+from lalm_ambig.exporting.target import check_target, export_folder, size_of
+from lalm_ambig.files.text import readable_size
 
 
 def test_a_new_or_empty_folder_is_taken(tmp_path: Path) -> None:
