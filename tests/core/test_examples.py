@@ -15,6 +15,7 @@ import lalm_ambig.config
 import lalm_ambig.core
 import lalm_ambig.distributions
 import lalm_ambig.exporting
+import lalm_ambig.files
 import lalm_ambig.metrics
 import lalm_ambig.objectives
 import lalm_ambig.rewards
@@ -27,6 +28,7 @@ ROOMS = (
     lalm_ambig.config,
     lalm_ambig.core,
     lalm_ambig.exporting,
+    lalm_ambig.files,
     lalm_ambig.metrics,
     lalm_ambig.objectives,
     lalm_ambig.rewards,
