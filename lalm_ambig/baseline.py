@@ -1,6 +1,7 @@
 """Answer a split without training a policy, and write a run's files: `python -m lalm_ambig.baseline NAME`."""
 
 import argparse
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -70,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if chosen.needs_features:
             known = replace(known, features=PooledFeatures(data.encoder, data.of_every_split()))
         answers, done = {options.name: chosen.answer(known)}, None
+    _remove_layers(options.out)
     results = {
         name: save_baseline(_place(options, name), answer, data, split=options.split, overlap=overlap)
         for name, answer in answers.items()
@@ -87,6 +89,13 @@ def _place(options: argparse.Namespace, name: str) -> Path:
     """Return the folder of a row: that of `--out` for the whole probe, and one inside it for each of several layers."""
     out: Path = options.out
     return out if name in (options.name, JOINED) else out / f"layer_{name}"
+
+
+def _remove_layers(out: Path) -> None:
+    """Remove the rows of an earlier probe by layer, whose other row is replaced."""
+    for folder in out.glob("layer_*"):
+        if {file.name for file in folder.iterdir()} <= {"metrics.json", "predictions.jsonl"}:
+            shutil.rmtree(folder)
 
 
 def _probed_layers(options: argparse.Namespace, known: BaselineInputs, data: DataModule) -> ProbedLayers:

@@ -101,7 +101,7 @@ def asked_layers(text: str, policy: AudioModel) -> tuple[int, ...]:
         raise InputError(f"expected all, or numbers such as 0,2,4; got {text!r}.", where="--layers") from None
     if layers[0] < 0:
         raise InputError(f"expected numbers from 0 on, got {layers[0]}.", where="--layers")
-    check_depth(layers, depth)
+    check_depth(layers, depth, where="--layers")
     return layers
 
 

@@ -47,7 +47,9 @@ class PooledFeatures(Features):
     def meaning(self) -> str:
         policy = self.encoder.policy.description
         if self.sound:
-            return f"audio encoder's features of {policy}, mean over a clip's tokens"
+            layers = self.encoder.policy.side_layers
+            beside = f", layers {', '.join(map(str, layers))} beside the last" if layers else ""
+            return f"audio encoder's features of {policy}{beside}, mean over a clip's tokens"
         return f"last hidden states of {policy}, adapter off, mean over the prompt's tokens"
 
     def __call__(self, items: Sequence[Item]) -> Float[Tensor, "item feature"]:

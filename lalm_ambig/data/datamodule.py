@@ -154,6 +154,8 @@ class DataModule(lightning.LightningDataModule):
         super().__init__()
         _check_positive(batch_size=batch_size, eval_batch_size=eval_batch_size)
         _check_positive(items_per_update=items_per_update, limit=limit)
+        if not feature_cache_gb > 0:
+            raise InputError(f"feature_cache_gb must be positive, got {feature_cache_gb}", where="data")
         self.corpus = corpus
         corpus.skip_bad_rows = corpus.skip_bad_rows or skip_bad_rows
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,15 +67,48 @@ class FeatureCache:
 
     def moments(self, clips: Sequence[str]) -> tuple[Float[Tensor, " channel"], Float[Tensor, " channel"]]:
         """Mean and standard deviation of each channel over all audio tokens of the clips."""
-        count, total = 0, torch.zeros(self.channels, dtype=torch.float64)
-        squares = torch.zeros_like(total)
-        for clip in clips:
-            features = self.get(clip).double()
-            count += features.shape[0]
-            total += features.sum(0)
-            squares += features.square().sum(0)
-        mean = total / count
-        return mean.float(), (squares / count - mean.square()).clamp(min=0).sqrt().float()
+        return moments(map(self.get, clips))
+
+
+def moments(
+    clips: Iterable[Float[Tensor, "_ channel"]],
+) -> tuple[Float[Tensor, " channel"], Float[Tensor, " channel"]]:
+    """Mean and standard deviation of each channel over all audio tokens.
+
+    Args:
+        clips: Features of each clip, at least one.
+    """
+    count, total, squares = 0, torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
+    for features in clips:
+        values = features.double()
+        count += len(values)
+        total = total + values.sum(0)
+        squares = squares + values.square().sum(0)
+    mean = total / count
+    return mean.float(), (squares / count - mean.square()).clamp(min=0).sqrt().float()
+
+
+def encoder_moments(
+    policy: Policy, items: Sequence[Item]
+) -> tuple[Float[Tensor, " channel"], Float[Tensor, " channel"]]:
+    """The moments of the items' clips under the policy's present encoder. Nothing is written.
+
+    Args:
+        policy: A loaded policy.
+        items: Items with sound.
+    """
+    with policy.eval_mode():
+        return moments(features for _, features in encoded(policy, _paths(items)))
+
+
+def _by_length(items: Sequence[Item]) -> list[tuple[str, float]]:
+    """Each clip's path and seconds, the shortest first."""
+    clips = {item.audio: item.duration_s for item in items if item.audio is not None}
+    return sorted(clips.items(), key=lambda clip: (clip[1], clip[0]))
+
+
+def _paths(items: Sequence[Item]) -> list[str]:
+    return [path for path, _ in _by_length(items)]
 
 
 def cached_features(
@@ -92,20 +125,20 @@ def cached_features(
     Raises:
         InputError: The cache would be larger than that, or than what is free on its disk.
     """
-    clips = sorted(
-        {item.audio: item.duration_s for item in items if item.audio is not None}.items(),
-        key=lambda c: (c[1], c[0]),
-    )
-    paths = [path for path, _ in clips]
+    clips, paths = _by_length(items), _paths(items)
     digest = hashlib.sha256(policy.encoder_fingerprint().encode())
     for path in sorted(paths):
         stat = Path(path).stat()
         digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
     folder = root / f"features-{digest.hexdigest()[:16]}"
-    if not (folder / "index.json").is_file():
-        _tell_size(policy, clips, root, limit_gb)
-        _build(policy, paths, folder)
-    return _open(folder)
+    if (cache := _open(folder)) is not None:
+        return cache
+    shutil.rmtree(folder, ignore_errors=True)  # what is there is damaged
+    _tell_size(policy, clips, root, limit_gb)
+    _build(policy, paths, folder)
+    cache = _open(folder)
+    assert cache is not None, "it was just written"
+    return cache
 
 
 def _tell_size(policy: Policy, clips: Sequence[tuple[str, float]], root: Path, limit_gb: float) -> None:
@@ -131,10 +164,17 @@ def _tell_size(policy: Policy, clips: Sequence[tuple[str, float]], root: Path, l
     print(f"{text}, written to {root}", file=sys.stderr)
 
 
-def _open(folder: Path) -> FeatureCache:
-    saved = json.loads((folder / "index.json").read_text())
-    index = {path: ClipRows(first, count) for path, first, count in saved["clips"]}
-    return FeatureCache(folder, saved["channels"], getattr(torch, saved["dtype"]), index)
+def _open(folder: Path) -> FeatureCache | None:
+    """The cache in a folder; None where there is none, or a damaged one."""
+    try:
+        saved = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        index = {path: ClipRows(first, count) for path, first, count in saved["clips"]}
+        channels, dtype = int(saved["channels"]), getattr(torch, saved["dtype"])
+        size = sum(rows.count for rows in index.values()) * channels * dtype.itemsize
+        is_complete = (folder / "features.bin").stat().st_size == size
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return FeatureCache(folder, channels, dtype, index) if is_complete else None
 
 
 def _build(policy: Policy, paths: Sequence[str], folder: Path) -> None:

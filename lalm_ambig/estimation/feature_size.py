@@ -1,6 +1,7 @@
 """Size on disk of the audio features that a frozen encoder's cache will hold."""
 
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import SPLITS
 from lalm_ambig.corpora.preparing.prepared import load_prepared
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.estimation.lengths import TOKENS_PER_S
@@ -27,9 +28,13 @@ def feature_size(data: DataModule, encoder: AudioEncoderShape, *, number_bytes: 
     if prepared is None:
         size = per_second * SECONDS_PER_HOUR / GB
         return f"audio features on disk: {size:.2f} GB per hour of sound ({channels})"
-    seconds = prepared.items().durations_s()
-    size = float(seconds.sum()) * per_second / GB
+    by_split = [prepared.items(split).durations_s() for split in SPLITS]
+    used = [min(len(seconds), data.limit or len(seconds)) for seconds in by_split]
+    means = [float(seconds.mean()) if len(seconds) else 0.0 for seconds in by_split]
+    size = sum(count * mean for count, mean in zip(used, means, strict=True)) * per_second / GB
+    clips = sum(
+        round(n * float((s > 0).float().mean())) for n, s in zip(used, by_split, strict=True) if len(s)
+    )
     limit = data.feature_cache_gb
     refused = "" if size <= limit else f"; above data.feature_cache_gb ({limit:g} GB), so fit will refuse it"
-    clips = int((seconds > 0).sum())
     return f"audio features on disk: {size:.2f} GB for {clips:,} clips ({channels}){refused}"

@@ -9,6 +9,7 @@ from lalm_ambig.exporting.parity import ParityProbe
 from lalm_ambig.files.atomic import write_text
 from lalm_ambig.policies.audio.side_path import saved_layers
 from lalm_ambig.policies.base import Policy
+from lalm_ambig.policies.tiny import Tiny
 
 ExportForm = Literal["adapter", "merged"]
 ASK_HEADING = "How to ask it"
@@ -46,8 +47,9 @@ def side_path_lines(policy: Policy, *, base: str, address: str) -> list[str]:
         address: Path of the export.
     """
     kind, adapter = type(policy), policy.adapter
-    settings = f"rank={adapter.rank}, alpha={float(adapter.alpha)}, projector={adapter.projector}"
-    path = "" if base == "tiny" else f'"{base}", '
+    trained = ("rank", "alpha", "projector", "audio_tower")
+    settings = ", ".join(f"{name}={vars(adapter)[name]!r}" for name in trained)
+    path = f"seed={policy.seed}, " if isinstance(policy, Tiny) else f'"{base}", '
     return [
         "from pathlib import Path",
         f"from {kind.__module__} import {kind.__name__}",

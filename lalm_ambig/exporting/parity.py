@@ -169,8 +169,13 @@ def _largest(values: Sequence[Tensor]) -> float:
     return float(torch.stack(list(values)).max())
 
 
-def require_parity(gap: LogitDifference, dtype: torch.dtype) -> None:
+def require_parity(gap: LogitDifference, dtype: torch.dtype, *, reader: str = "plain transformers") -> None:
     """Refuse a difference that is larger than rounding to the type explains.
+
+    Args:
+        gap: The difference.
+        dtype: Type of the weights that were read back.
+        reader: The library that read them.
 
     Raises:
         InputError: The largest difference of a logit exceeds `TOLERANCE`, or is NaN.
@@ -179,7 +184,7 @@ def require_parity(gap: LogitDifference, dtype: torch.dtype) -> None:
     if not gap.logit <= allowed:  # NaN, too
         name = str(dtype).removeprefix("torch.")
         raise InputError(
-            f"read back with plain transformers, the {name} weights give logits up to {gap.logit:.3g} from the "
+            f"read back with {reader}, the {name} weights give logits up to {gap.logit:.3g} from the "
             f"policy's, and {allowed:.3g} is allowed ({TOLERANCE[dtype]:g} of the largest logit); nothing was written.",
             where="export",
             remedy="" if dtype is torch.float32 else "Try --dtype float32.",

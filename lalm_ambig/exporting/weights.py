@@ -106,7 +106,7 @@ def write_weights(
             moved = difference(expected, policy_logits(policy, probe), probe)
     if policy.side_layers:
         actual = _write_side_path(policy, folder, probe)
-        return _compared(expected, actual, probe, moved=moved, dtype=torch.float32)
+        return _compared(expected, actual, probe, moved=moved, dtype=torch.float32, reader="lalm_ambig")
     if form == "adapter":
         dtype = torch.float32
         reloaded = _write_adapter(policy, folder)
@@ -119,16 +119,17 @@ def write_weights(
     return _compared(expected, plain_logits(reloaded, extractor, probe), probe, moved=moved, dtype=dtype)
 
 
-def _compared(
+def _compared(  # noqa: PLR0913
     expected: list[Tensor],
     actual: list[Tensor],
     probe: ParityProbe,
     *,
     moved: LogitDifference | None,
     dtype: torch.dtype,
+    reader: str = "plain transformers",
 ) -> ParityReport:
     gap = difference(expected, actual, probe)
-    require_parity(gap, dtype)
+    require_parity(gap, dtype, reader=reader)
     return ParityReport(gap, moved, dtype)
 
 

@@ -53,6 +53,12 @@ class Method(lightning.LightningModule, ABC):
         start: Path | None,
     ) -> None:
         super().__init__()
+        if optimiser.side_path_learning_rate is not None and not policy.side_layers:
+            raise InputError(
+                "the policy has no side path:",
+                where="model.optimiser.side_path_learning_rate",
+                remedy="set policy.audio_layers (see docs/hearing.md), or leave it out.",
+            )
         self.policy = policy
         self.reasoning, self.readout = reasoning, readout
         self.optimiser = optimiser

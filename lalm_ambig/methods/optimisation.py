@@ -34,13 +34,13 @@ class Optimiser:
     were 0. Not with weights divided over processes (ZeRO-3, FSDP2)."""
 
     def __post_init__(self) -> None:
-        if not self.learning_rate > 0:
+        if not 0 < self.learning_rate < math.inf:
             raise InputError(
                 f"learning_rate must be positive, got {self.learning_rate}", where="model.optimiser"
             )
         for name in ("projector_learning_rate", "side_path_learning_rate"):
             rate = vars(self)[name]
-            if rate is not None and not rate > 0:
+            if rate is not None and not 0 < rate < math.inf:
                 raise InputError(f"{name} must be positive, got {rate}", where="model.optimiser")
         if not self.weight_decay >= 0:
             raise InputError(

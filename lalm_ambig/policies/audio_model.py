@@ -86,7 +86,7 @@ class AudioModel(Policy):
         self.side_layers = chosen_layers(audio_layers, trains_all=adapter.method == "full")
         """The encoder's layers that are heard beside the last one."""
         self.audio_dropout = audio_dropout
-        if not 0 <= audio_dropout < 1:
+        if not isinstance(audio_dropout, float | int) or not 0 <= audio_dropout < 1:
             raise InputError(f"must be in [0, 1), got {audio_dropout}", where="policy.audio_dropout")
 
     @abstractmethod
@@ -347,10 +347,21 @@ class AudioModel(Policy):
         rows = () if audio is None else audio.rows
         refuse_miscount(is_audio, rows, features)
         if not features:
-            return embeddings
+            return embeddings + self._unused_audio() if torch.is_grad_enabled() else embeddings
         in_order = [features[n] for n in sorted(range(len(rows)), key=lambda n: rows[n])]
         projected = self.project(torch.cat(in_order).to(self.device))
         return embeddings.masked_scatter(is_audio.unsqueeze(-1), projected.to(embeddings.dtype))
+
+    def _unused_audio(self) -> Float[Tensor, ""] | float:
+        """0, with a gradient of 0 for all that is trained between the sound and the embeddings.
+
+        DDP waits for a gradient of every trained parameter, in batches without sound, too.
+        """
+        parts = ("audio_tower", self.projector_name, SIDE_PATH)
+        trained = [
+            p for name, p in self.base.named_parameters() if p.requires_grad and any(x in name for x in parts)
+        ]
+        return sum((0 * p.sum() for p in trained), start=0.0)
 
 
 def check_dropout(share: float, *, standardised: bool) -> None:

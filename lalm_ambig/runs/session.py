@@ -15,7 +15,7 @@ from lalm_ambig.core.types import SPLITS, Portion
 from lalm_ambig.corpora.preparing.split_check import check_splits
 from lalm_ambig.data.datamodule import DataModule, MethodNeeds
 from lalm_ambig.data.encoding import Encoder, prompt_notes
-from lalm_ambig.data.feature_cache import cached_features
+from lalm_ambig.data.feature_cache import cached_features, encoder_moments
 from lalm_ambig.evaluation.cross_domain import check_mapping
 from lalm_ambig.files.places import cache_root
 from lalm_ambig.methods.base import Method
@@ -120,6 +120,12 @@ def _read(model: Method, data: DataModule, *, splits: tuple[Portion, ...], train
 
 def _trainable(model: Method, data: DataModule) -> list[str]:
     """Check what is left to train on, and compare token limits with the curated texts."""
+    if model.policy.side_layers and not data.items("train").with_sound():
+        raise InputError(
+            "no training item has sound, so that the side path would hear nothing:",
+            where="policy.audio_layers",
+            remedy="set it to last.",
+        )
     if data.left_out:
         model.check_data(batch_size=data.batch_size, items=len(data.train_items()))
     return budget_notes(model, data, data.encoder)
@@ -167,10 +173,12 @@ def standardise(model: Method, data: DataModule) -> None:
     if not policy.needs_moments:
         return
     clips = data.items("train").with_sound()
-    if clips:
-        features = data.encoder.features or cached_features(
-            policy, clips, cache_root(), limit_gb=data.feature_cache_gb
-        )
+    if not clips:
+        return
+    features = data.encoder.features
+    if features is None:
+        policy.standardise(*encoder_moments(policy, clips))
+    else:
         policy.standardise(*features.moments([str(item.audio) for item in clips]))
 
 

@@ -15,7 +15,7 @@ from lalm_ambig.audio.reading import read_audio
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Item
 from lalm_ambig.data import feature_cache
-from lalm_ambig.data.feature_cache import cached_features
+from lalm_ambig.data.feature_cache import cached_features, encoder_moments
 from lalm_ambig.policies.tiny import Tiny
 
 
@@ -155,3 +155,33 @@ def test_the_size_that_is_printed_is_about_the_size_that_is_written(
     announced = re.search(r"per token\): (\d+), written", capsys.readouterr().err)
     assert announced is not None
     assert float(announced[1]) == pytest.approx((folder / "features.bin").stat().st_size, rel=0.15)
+
+
+def test_moments_without_a_cache_are_those_of_the_cache_and_nothing_is_written(
+    make_policy: MakePolicy, items: Sequence[Item], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = make_policy()
+    cached = cached_features(policy, items, tmp_path / "cache").moments([str(item.audio) for item in items])
+    monkeypatch.setattr(feature_cache, "_build", lambda *_: pytest.fail("a cache was written"))
+    for ours, theirs in zip(encoder_moments(policy, items), cached, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "index", "no clips", "channels", "dtype"])
+def test_a_damaged_cache_is_made_anew(
+    make_policy: MakePolicy, items: Sequence[Item], tmp_path: Path, damage: str
+) -> None:
+    first = cached_features(make_policy(), items, tmp_path)
+    expected = first.get(str(items[0].audio))
+    flat, index = first.folder / "features.bin", first.folder / "index.json"
+    saved = json.loads(index.read_text())
+    if damage == "cut":
+        flat.write_bytes(flat.read_bytes()[:100])
+    elif damage == "gone":
+        flat.unlink()
+    else:
+        broken = {"no clips": {"clips": None}, "channels": {"channels": 7}, "dtype": {"dtype": "spam"}}
+        index.write_text("{" if damage == "index" else json.dumps({**saved, **broken[damage]}))
+    again = cached_features(make_policy(), items, tmp_path)
+    assert again.folder == first.folder and json.loads(index.read_text()) == saved
+    torch.testing.assert_close(again.get(str(items[0].audio)), expected, atol=1e-6, rtol=1e-6)

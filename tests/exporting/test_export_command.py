@@ -218,10 +218,16 @@ def test_help_warns_of_pickles_and_gives_examples(capsys: pytest.CaptureFixture[
     assert "made of pickles" in printed and "--zero --out" in printed and "HF_TOKEN" in printed
 
 
+@pytest.mark.parametrize("tower", [False, True])
 def test_an_adapter_with_a_side_path_says_what_peft_cannot_load_and_is_read_by_its_card(
-    make_run: MakeRun, tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str], tower: bool
 ) -> None:
-    run, out = make_run("side", "--policy.audio_layers=[0,1]"), tmp_path / "mine"
+    words = [
+        "--policy.audio_layers=[0,1]",
+        "--policy.seed=1",
+        f"--policy.adapter.audio_tower={tower}".lower(),
+    ]
+    run, out = make_run(f"side-{tower}", *words), tmp_path / "mine"
     assert export.main([str(run), "--adapter", "--out", str(out)]) == 0
     saved, trained = (load_file(folder / "adapter_model.safetensors") for folder in (out, run / "adapter"))
     assert saved.keys() == trained.keys() and all(torch.equal(saved[key], trained[key]) for key in trained)
@@ -230,9 +236,8 @@ def test_an_adapter_with_a_side_path_says_what_peft_cannot_load_and_is_read_by_i
     card = (out / "README.md").read_text()
     assert "library_name: lalm_ambig" in card and "Read back with lalm_ambig on 2 prompts" in card
     scope: dict[str, Any] = {}
-    lines = python_of(card).replace(f'"{tiny_folder.name}", ', "").replace('"mine"', repr(str(out)))
-    exec(lines, scope)
-    assert scope["policy"].side_layers == (0, 1)
+    exec(python_of(card).replace('"mine"', repr(str(out))), scope)
+    assert (scope["policy"].side_layers, scope["policy"].seed) == ((0, 1), 1)
 
 
 def test_a_side_path_cannot_be_merged(make_run: MakeRun, tmp_path: Path) -> None:

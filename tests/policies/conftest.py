@@ -6,11 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_checkpoints import MakeAny, write_causal_lm, write_omni
+from small_checkpoints import HEARING, SIDE_PATH, MakeAny, policy_classes, write_causal_lm, write_omni
 
-import lalm_ambig.policies
-from lalm_ambig.core.discovery import classes_of
-from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.causal_lm import CausalLM
 from lalm_ambig.policies.qwen2_5_omni import Qwen2_5Omni
@@ -24,12 +21,6 @@ SMALL: dict[str, Callable[..., Policy]] = {
     "Qwen2_5Omni": lambda folder, **settings: Qwen2_5Omni(str(folder / "omni"), **settings),
     "CausalLM": lambda folder, **settings: CausalLM(str(folder / "text"), **settings),
 }
-SIDE_PATH = " with a side path"
-"""Behind the name of a class: its policy hears the first two layers of its encoder, too."""
-
-
-def policy_classes() -> list[type[Policy]]:
-    return list(classes_of(lalm_ambig.policies, Policy).values())
 
 
 @pytest.fixture(scope="session")
@@ -71,9 +62,6 @@ def make_any(request: pytest.FixtureRequest, make_named: MakeAny) -> MakeAny:
 def policy(make_any: MakeAny) -> Policy:
     """A policy of each class with a fresh adapter."""
     return make_any()
-
-
-HEARING = [cls.__name__ for cls in policy_classes() if issubclass(cls, AudioModel)]
 
 
 @pytest.fixture(params=[name + path for name in HEARING for path in ("", SIDE_PATH)])

@@ -16,11 +16,25 @@ from transformers import (
     WhisperFeatureExtractor,
 )
 
+import lalm_ambig.policies
+from lalm_ambig.core.discovery import classes_of
+from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.tiny import CHAT_TEMPLATE, WORDS, make_tokenizer
 
 MakeAny = Callable[..., Policy]
 """Loads a policy of each class in turn, in evaluation mode, with those settings of the adapter."""
+SIDE_PATH = " with a side path"
+"""Behind the name of a class: its policy hears the first two layers of its encoder, too."""
+
+
+def policy_classes() -> list[type[Policy]]:
+    """Every policy class of the package."""
+    return list(classes_of(lalm_ambig.policies, Policy).values())
+
+
+HEARING = [cls.__name__ for cls in policy_classes() if issubclass(cls, AudioModel)]
+"""Names of those that hear."""
 LAYERS = 2
 DECODER = {
     "hidden_size": 64,

@@ -225,7 +225,9 @@ def test_an_adapter_without_effect_is_noted(make_policy: MakePolicy, tmp_path: P
     policy = make_policy()
     policy.save(tmp_path)
     policy.load_weights(tmp_path)
-    assert any("the saved adapter has no effect, every lora_B is zero" in note for note in policy.notes)
+    assert any(
+        "LoRA has no effect, every lora_B is zero: this is the base model" in note for note in policy.notes
+    )
     nudge(policy)
     policy.save(tmp_path / "moved")
     other = make_policy()

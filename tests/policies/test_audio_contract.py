@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import HEARING
-from small_checkpoints import MakeAny
+from small_checkpoints import HEARING, MakeAny
 from small_model import noise, nudge
 
 from lalm_ambig.core.errors import InputError

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import HEARING, SIDE_PATH
 from peft import PeftConfig, PeftModel
 from safetensors.torch import load_file, save_file
-from small_checkpoints import MakeAny
+from small_checkpoints import HEARING, SIDE_PATH, MakeAny
 from small_model import noise, nudge
 
 from lalm_ambig.core.errors import InputError
@@ -373,3 +372,31 @@ def test_a_share_that_is_none_is_refused(share: float) -> None:
 def test_dropout_of_nothing_is_refused(make: type[AudioModel]) -> None:
     with pytest.raises(InputError, match=r"0.2 would act on nothing.*Set policy.audio_layers"):
         make(audio_dropout=0.2)  # type: ignore[call-arg]
+
+
+def test_a_missing_or_cut_file_is_named_by_its_reader(make_named: MakeAny, tmp_path: Path) -> None:
+    make_named("Tiny" + SIDE_PATH).save(tmp_path)
+    file = tmp_path / "adapter_model.safetensors"
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(InputError, match="not a readable safetensors file"):
+        make_named("Tiny" + SIDE_PATH).load_weights(tmp_path)
+    file.unlink()
+    with pytest.raises(InputError, match=r"no adapter_model\.safetensors in"):
+        make_named("Tiny" + SIDE_PATH).load_weights(tmp_path)
+
+
+def test_a_batch_without_sound_gives_all_that_hears_a_gradient_of_zero(
+    name: str, make_named: MakeAny
+) -> None:
+    """DDP waits for one."""
+    adapter = {"audio_tower": True} if name == "Qwen2_5Omni" else {"projector": True, "audio_tower": True}
+    policy = make_named(name + SIDE_PATH, **adapter)
+    ids = torch.tensor([policy.prompt_ids(PARTS[1:])])
+    tokens = Tokens(ids, torch.ones_like(ids, dtype=torch.bool))
+    embedded = policy.embed(tokens)
+    assert torch.equal(embedded, policy.embed_ids(ids))
+    torch.autograd.backward(policy.hidden(embedded, tokens.mask).sum())
+    missing = [name for name, p in policy.named_parameters() if p.requires_grad and p.grad is None]
+    assert missing == [] and not bool(policy.side_path.weight.grad.any())
+    with torch.no_grad():
+        assert torch.equal(policy.embed(tokens), embedded)

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from lalm_ambig.core.errors import InputError
@@ -119,12 +119,13 @@ def chosen_layers(audio_layers: AudioLayers, *, trains_all: bool) -> tuple[int, 
     return layers
 
 
-def check_depth(layers: Sequence[int], depth: int) -> None:
+def check_depth(layers: Sequence[int], depth: int, *, where: str = WHERE) -> None:
     """Refuse a layer that the encoder lacks, and its last one, which is read in any case.
 
     Args:
         layers: The layers asked for.
         depth: Number of the encoder's layers.
+        where: The setting, for messages.
 
     Raises:
         InputError: For the first such layer.
@@ -134,7 +135,7 @@ def check_depth(layers: Sequence[int], depth: int) -> None:
             which = "is its last, which is always heard" if layer == depth else "is none of them"
             raise InputError(
                 f"the audio encoder has {depth} layers, and {layer} {which}:",
-                where=WHERE,
+                where=where,
                 remedy=f"name layers from 0 (the convolutions) to {depth - 1}.",
             )
 
@@ -191,17 +192,17 @@ def pair_means(states: Float[Tensor, "position channel"], tokens: int) -> Float[
     return states[: 2 * tokens].reshape(tokens, 2, states.shape[-1]).mean(1)
 
 
-def saved_layers(folder: Path) -> tuple[int, ...]:
-    """Return the layers that a saved adapter reads beside the last; none for one without a side path."""
-    file = folder / ADAPTER_FILE
-    if not file.is_file():
-        return ()
+def saved_layers(folder: Path) -> tuple[int, ...] | None:
+    """Return the layers that a saved adapter reads beside the last, () for one without a side path.
+
+    None where there is no readable file; whoever loads the weights says so.
+    """
     try:
-        with safe_open(file, framework="pt") as tensors:
+        with safe_open(folder / ADAPTER_FILE, framework="pt") as tensors:
             names = [name for name in tensors.keys() if name.endswith(f"{SIDE_PATH}.layers")]  # noqa: SIM118
-            return tuple(tensors.get_tensor(names[0]).tolist()) if names else ()
-    except Exception:  # not safetensors: who loads the weights says so
-        return ()
+            return tuple(tensors.get_tensor(names[0]).flatten().tolist()) if names else ()
+    except (OSError, SafetensorError):
+        return None
 
 
 def check_saved_layers(folder: Path, layers: Sequence[int]) -> None:
@@ -215,7 +216,7 @@ def check_saved_layers(folder: Path, layers: Sequence[int]) -> None:
         InputError: The two differ.
     """
     saved = saved_layers(folder)
-    if saved != tuple(layers):
+    if saved is not None and saved != tuple(layers):
         texts = ["last" if not which else str(list(which)).replace(" ", "") for which in (layers, saved)]
         raise InputError(
             f"{WHERE} is {texts[0]}, and the saved adapter's is {texts[1]}:",

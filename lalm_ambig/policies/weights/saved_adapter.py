@@ -119,7 +119,9 @@ def load_adapter(model: PeftModel, folder: Path, adapter: Adapter, *, projector:
     _load_state(wrapped, weights, config, folder)
     notes = _notes(config, layers, fresh)
     if lora_b_norm(wrapped) == 0:
-        notes.append("the saved adapter has no effect, every lora_B is zero: this is the base model")
+        beside = sorted(config.modules_to_save or ())
+        rest = f"only {', '.join(beside)} differs" if beside else "this is the base model"
+        notes.append(f"the saved adapter's LoRA has no effect, every lora_B is zero: {rest}")
     return LoadedAdapter(wrapped, biases, notes)
 
 
