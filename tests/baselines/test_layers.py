@@ -123,7 +123,7 @@ def test_layers_are_named_by_numbers_or_all(tiny: Tiny, text: str, layers: tuple
         ("", "expected all, or numbers"),
         ("0-2", "expected all, or numbers"),
         ("-1", "expected numbers from 0 on, got -1"),
-        ("2", "the audio encoder has 2 layers, and 2 is its last"),
+        ("2", "--layers: the audio encoder has 2 layers, and 2 is its last"),
         ("0,77", "and 77 is none of them"),
     ],
 )

@@ -72,8 +72,9 @@ def test_a_run_from_before_a_setting_was_added_keeps_its_identity() -> None:
             inner = inner[name]
         assert inner.pop(last) == value, f"{key} has another default than what older runs computed"
     assert identity_of(older) == of_demo()
-    assert identity("--policy.audio_layers=[0]") != of_demo()
-    assert identity("--model.optimiser.side_path_learning_rate=0.001") != of_demo()
+    hearing = "--policy.audio_layers=[0]"
+    assert identity(hearing) != of_demo()
+    assert identity(hearing, "--model.optimiser.side_path_learning_rate=0.001") != identity(hearing)
 
 
 def test_what_is_left_out_has_a_reason_and_is_a_setting() -> None:

@@ -12,11 +12,13 @@ from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.methods.generation import Generation
 from lalm_ambig.methods.grouping import Grouping
 from lalm_ambig.methods.grpo import GRPO
+from lalm_ambig.methods.optimisation import Optimiser
 from lalm_ambig.methods.sft import SFT
 from lalm_ambig.objectives.grpo import GRPOObjective
+from lalm_ambig.objectives.sft import SFTObjective
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.rewards.shala import Shala
-from lalm_ambig.runs.session import connect, weights_of_start
+from lalm_ambig.runs.session import connect, standardise, weights_of_start
 
 
 def never(*_: object) -> None:
@@ -86,3 +88,47 @@ def test_training_goes_on_from_a_run_or_from_an_adapter_by_itself(tmp_path: Path
         InputError, match=r"is not a run folder: it has no config.yaml. Give a folder that fit printed"
     ):
         weights_of_start(tmp_path)
+
+
+def test_a_side_path_without_a_clip_to_learn_from_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache_home: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
+    rows = ['{"categories": ["anger", "neutral"]}']
+    for n in range(12):
+        split = ("train", "validation", "test")[n % 3]
+        rows.append(f'{{"id": "i{n}", "text": "words {n}", "votes": {{"anger": 2}}, "split": "{split}"}}')
+    file = tmp_path / "texts.jsonl"
+    file.write_text("\n".join(rows) + "\n")
+    data = DataModule(open_corpus("jsonl", file))
+    method = SFT(Tiny(audio_layers=[0]), objective=SFTObjective(0.0, 1.0), reasoning=False)
+    with pytest.raises(InputError, match=r"no training item has sound.*: set it to last"):
+        connect(method, data, training=True)
+    assert len(connect(method, data).items("test")) == 4  # to be evaluated is no fault
+
+
+def test_moments_are_taken_without_a_cache_where_none_is_wanted(
+    demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    method = SFT(Tiny(audio_layers=[0, 1]), objective=SFTObjective(0.0, 1.0), reasoning=False)
+    data = DataModule(open_corpus("demo", demo_root), limit=4, cache_features=False, feature_cache_gb=1e-9)
+    data = connect(method, data, training=True)
+    standardise(method, data)
+    assert isinstance(method.policy, Tiny) and bool(method.policy.side_path.mean.any())
+    assert not list(tmp_path.rglob("features-*"))
+
+
+@pytest.mark.parametrize("limit", [0.0, -1.0, float("nan")])
+def test_a_limit_that_is_none_is_refused(demo_root: Path, limit: float) -> None:
+    with pytest.raises(InputError, match="data: feature_cache_gb must be positive, got"):
+        DataModule(open_corpus("demo", demo_root), feature_cache_gb=limit)
+
+
+def test_a_rate_of_no_side_path_is_refused() -> None:
+    with pytest.raises(
+        InputError, match=r"side_path_learning_rate: the policy has no side path: set policy.audio"
+    ):
+        SFT(Tiny(), optimiser=Optimiser(side_path_learning_rate=1e-3))
+    with pytest.raises(InputError, match="side_path_learning_rate must be positive, got inf"):
+        Optimiser(side_path_learning_rate=float("inf"))
