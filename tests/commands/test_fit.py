@@ -231,5 +231,5 @@ def test_a_run_with_a_side_path_is_trained_resumed_evaluated_and_started_from(
     for one, other in zip(trained, start, strict=True):
         assert one.predicted_dist == pytest.approx(other.predicted_dist, abs=1e-5)
     with pytest.raises(InputError, match=r"audio_layers is last, and the saved adapter's is \[0,1\]"):
-        other = ["--policy.audio_layers=last", "--model.optimiser.side_path_learning_rate=null"]
-        run_fit([*words, "--run.name=other", f"--model.start={run}", *other], monkeypatch)
+        plain = [word for word in words if "side_path" not in word and "audio_layers" not in word]
+        run_fit([*plain, "--run.name=other", f"--model.start={run}"], monkeypatch)
