@@ -13,15 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
-from peft.utils import ModulesToSaveWrapper
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lalm_ambig.audio.inspection import MAX_S
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Audio, Tokens
 from lalm_ambig.policies.attention.tree import Segment
-from lalm_ambig.policies.audio.mel import RATE_HZ, feature_counts, padded_window, unpadded_mel
+from lalm_ambig.policies.audio.mel import (
+    RATE_HZ,
+    feature_counts,
+    padded_window,
+    refuse_miscount,
+    unpadded_mel,
+)
 from lalm_ambig.policies.audio.side_path import (
     SIDE_PATH,
     AudioLayers,
@@ -32,6 +37,7 @@ from lalm_ambig.policies.audio.side_path import (
     chosen_layers,
     mark_saved,
     pair_means,
+    trained_copy,
 )
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.chat.chat import Chat
@@ -86,8 +92,6 @@ class AudioModel(Policy):
         self.side_layers = chosen_layers(audio_layers, trains_all=adapter.method == "full")
         """The encoder's layers that are heard beside the last one."""
         self.audio_dropout = audio_dropout
-        if not isinstance(audio_dropout, float | int) or not 0 <= audio_dropout < 1:
-            raise InputError(f"must be in [0, 1), got {audio_dropout}", where="policy.audio_dropout")
 
     @abstractmethod
     def load_front(self, source: str) -> tuple[Any, Any]:
@@ -362,45 +366,3 @@ class AudioModel(Policy):
             p for name, p in self.base.named_parameters() if p.requires_grad and any(x in name for x in parts)
         ]
         return sum((0 * p.sum() for p in trained), start=0.0)
-
-
-def check_dropout(share: float, *, standardised: bool) -> None:
-    """Refuse dropout where no features are standardised, so that it would act on nothing.
-
-    Raises:
-        InputError: There is dropout, and nothing for it.
-    """
-    if share and not standardised:
-        raise InputError(
-            f"{share} would act on nothing: only standardised features have dropout.",
-            where="policy.audio_dropout",
-            remedy="Set policy.audio_layers (see docs/hearing.md), or leave it out.",
-        )
-
-
-def trained_copy(module: nn.Module) -> nn.Module:
-    """The copy of a module that the adapter trains, or the module itself."""
-    if not isinstance(module, ModulesToSaveWrapper):
-        return module
-    copy: nn.Module = module.modules_to_save["default"]
-    return copy
-
-
-def refuse_miscount(
-    is_audio: Bool[Tensor, "item token"], rows: Sequence[int], features: Sequence[Float[Tensor, "_ channel"]]
-) -> None:
-    """Refuse a batch with a row that has another number of audio tokens than of features.
-
-    Raises:
-        InputError: For the first such row.
-    """
-    features_per_row = [0] * len(is_audio)
-    for row, clip in zip(rows, features, strict=True):
-        features_per_row[row] += len(clip)
-    for row, (tokens, count) in enumerate(zip(is_audio.sum(1).tolist(), features_per_row, strict=True)):
-        if tokens != count:
-            raise InputError(
-                f"item {row} of the batch has {tokens} audio tokens for {count} features:",
-                where="policy",
-                remedy="its prompt was made for another clip, or was cut.",
-            )

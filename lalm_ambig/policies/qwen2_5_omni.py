@@ -17,8 +17,8 @@ from transformers.processing_utils import ProcessorMixin
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.audio.mel import feature_counts
-from lalm_ambig.policies.audio.side_path import AudioLayers
-from lalm_ambig.policies.audio_model import AudioModel, check_dropout
+from lalm_ambig.policies.audio.side_path import AudioLayers, check_dropout
+from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.chat.template import TODAY, ChatSettings
 from lalm_ambig.policies.weights.checkpoint import Attention, DType
 from lalm_ambig.policies.weights.lora import Adapter

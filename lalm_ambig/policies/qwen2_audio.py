@@ -17,9 +17,9 @@ from transformers.masking_utils import create_bidirectional_mask
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.audio.mel import extended, feature_counts
-from lalm_ambig.policies.audio.side_path import AudioLayers
+from lalm_ambig.policies.audio.side_path import AudioLayers, check_dropout, trained_copy
 from lalm_ambig.policies.audio.standardised import StandardisedLinear
-from lalm_ambig.policies.audio_model import AudioModel, check_dropout, trained_copy
+from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.chat.template import TODAY, ChatSettings
 from lalm_ambig.policies.weights.checkpoint import Attention, DType
 from lalm_ambig.policies.weights.lora import Adapter

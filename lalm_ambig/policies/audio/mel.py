@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+from lalm_ambig.core.errors import InputError
 
 RATE_HZ = 16_000
 MARGIN_FRAMES = 4
@@ -53,3 +55,23 @@ def feature_counts(frames: Int[Tensor, " clip"]) -> tuple[Int[Tensor, " clip"], 
 def extended(mel: Float[Tensor, "mel frame"], frames: int) -> Float[Tensor, "mel longer"]:
     """The frames, with the last one repeated up to this number."""
     return torch.cat([mel, mel[:, -1:].expand(-1, frames - mel.shape[-1])], dim=-1)
+
+
+def refuse_miscount(
+    is_audio: Bool[Tensor, "item token"], rows: Sequence[int], features: Sequence[Float[Tensor, "_ channel"]]
+) -> None:
+    """Refuse a batch with a row that has another number of audio tokens than of features.
+
+    Raises:
+        InputError: For the first such row.
+    """
+    features_per_row = [0] * len(is_audio)
+    for row, clip in zip(rows, features, strict=True):
+        features_per_row[row] += len(clip)
+    for row, (tokens, count) in enumerate(zip(is_audio.sum(1).tolist(), features_per_row, strict=True)):
+        if tokens != count:
+            raise InputError(
+                f"item {row} of the batch has {tokens} audio tokens for {count} features:",
+                where="policy",
+                remedy="its prompt was made for another clip, or was cut.",
+            )

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
+from peft.utils import ModulesToSaveWrapper
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
@@ -231,3 +232,32 @@ def mark_saved(folder: Path) -> None:
     settings = json.loads(file.read_text(encoding="utf-8"))
     settings["peft_type"] = PEFT_TYPE
     write_text(file, json.dumps(settings, indent=2, sort_keys=True) + "\n")
+
+
+def trained_copy(module: nn.Module) -> nn.Module:
+    """The copy of a module that the adapter trains, or the module itself."""
+    if not isinstance(module, ModulesToSaveWrapper):
+        return module
+    copy: nn.Module = module.modules_to_save["default"]
+    return copy
+
+
+def check_dropout(share: float, *, standardised: bool) -> None:
+    """Refuse a share of dropout that is none, or that would act on nothing.
+
+    Args:
+        share: Value of `policy.audio_dropout`.
+        standardised: Whether any features are standardised; only these have dropout.
+
+    Raises:
+        InputError: The share is not in [0, 1), or nothing is standardised.
+    """
+    where = "policy.audio_dropout"
+    if not isinstance(share, float | int) or not 0 <= share < 1:
+        raise InputError(f"must be in [0, 1), got {share}", where=where)
+    if share and not standardised:
+        raise InputError(
+            f"{share} would act on nothing: only standardised features have dropout.",
+            where=where,
+            remedy="Set policy.audio_layers (see docs/hearing.md), or leave it out.",
+        )
