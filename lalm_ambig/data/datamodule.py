@@ -74,6 +74,11 @@ def have_same_prompt(first: Corpus, second: Corpus) -> bool:
         return first.name == second.name
 
 
+def _check_cache_size(gb: float) -> None:
+    if not gb > 0:  # NaN, too
+        raise InputError(f"feature_cache_gb must be positive, got {gb}", where="data")
+
+
 def _check_positive(**settings: int | None) -> None:
     for name, number in settings.items():
         if number is not None and number < 1:
@@ -154,8 +159,7 @@ class DataModule(lightning.LightningDataModule):
         super().__init__()
         _check_positive(batch_size=batch_size, eval_batch_size=eval_batch_size)
         _check_positive(items_per_update=items_per_update, limit=limit)
-        if not feature_cache_gb > 0:
-            raise InputError(f"feature_cache_gb must be positive, got {feature_cache_gb}", where="data")
+        _check_cache_size(feature_cache_gb)
         self.corpus = corpus
         corpus.skip_bad_rows = corpus.skip_bad_rows or skip_bad_rows
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
@@ -164,8 +168,7 @@ class DataModule(lightning.LightningDataModule):
         self.only_with_rationale = only_with_rationale
         self.given_prompt = prompt
         self.glosses, self.scoring = glosses, scoring
-        self.limit, self.cache_features = limit, cache_features
-        self.feature_cache_gb = feature_cache_gb
+        self.limit, self.cache_features, self.feature_cache_gb = limit, cache_features, feature_cache_gb
         self.workers, self.seed = workers, seed or 0
         self.skip_long = skip_long
         self.needs = MethodNeeds()
