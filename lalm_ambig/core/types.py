@@ -155,6 +155,8 @@ class Groups:
     """Responses of each group, as sampled."""
     unparsed: tuple[tuple[str | None, ...], ...] | None = None
     """Why each response could not be read, None where it could. None as a whole for a readout that cannot fail."""
+    class_mass: Float[Tensor, "group rollout"] | None = None
+    """Share of the next-token probability that falls on the class tokens, in (0, 1]; None where no logits are read."""
 
     @property
     def parsed(self) -> Bool[Tensor, "group rollout"]:
@@ -172,14 +174,19 @@ class Reading:
     predicted_dist: Float[Tensor, "item category"]
     """Uniform where the response could not be read (`unparsed`)."""
     class_mass: Float[Tensor, " item"] | None
-    """Share of the next-token probability that falls on the class tokens, in (0, 1]. None where the distribution is
-    stated in words."""
+    """Share of the next-token probability that falls on the class tokens, in (0, 1], as a mean over the item's
+    responses. None where no logits are read."""
     responses: tuple[str, ...]
     """The text before the answer, without the prompt."""
     was_completed: tuple[bool, ...]
     """True where the missing end of the response had to be appended."""
     unparsed: tuple[str | None, ...] | None = None
     """Why each response could not be read, None where it could. None as a whole for a readout that cannot fail."""
+    well_formed: Float[Tensor, " item"] | None = None
+    """Share of the item's responses that keep the prescribed form to their end, in [0, 1]. None where the policy writes
+    none of its own, or an answer in words."""
+    tokens: Float[Tensor, " item"] | None = None
+    """Mean number of tokens of these responses, the answer included; None where `well_formed` is."""
 
     @property
     def parsed(self) -> Bool[Tensor, " item"]:

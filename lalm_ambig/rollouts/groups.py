@@ -15,7 +15,7 @@ from lalm_ambig.readouts.verbalised import is_bare, is_reasoned
 from lalm_ambig.rollouts.generate import GeneratedBatch, Request, Response, generate
 from lalm_ambig.rollouts.parsing import parse_responses
 from lalm_ambig.rollouts.sampling import Sampling, uniform_noise
-from lalm_ambig.rollouts.scoring import category_scores, inner_tokens
+from lalm_ambig.rollouts.scoring import category_scores, inner_tokens, log_class_mass
 
 SPARE_TOKENS = 8
 """Tokens after the answer position beyond the longest name: enough to close the tag."""
@@ -41,6 +41,7 @@ class ResponseDistributions:
     well_formed: list[bool]
     category_logits: Float[Tensor, "row category"] | None = None
     unparsed: tuple[str | None, ...] | None = None
+    class_mass: Float[Tensor, " row"] | None = None
 
 
 @torch.no_grad()
@@ -83,8 +84,9 @@ def _scored(encoder: Encoder, generated: GeneratedBatch, answer: AnswerTokens) -
     with encoder.policy.eval_mode():
         inside = generated.continue_from_anchor([inner] * len(generated.responses)) if any(inner) else None
         scores = category_scores(encoder.policy, answer, generated.anchor_states, inside=inside)
+        mass = log_class_mass(encoder.policy, answer, generated.anchor_states, scores).exp().clamp(max=1)
     formed = [answer.tags.is_well_formed(r.text) for r in generated.responses]
-    return ResponseDistributions(predicted_dist(scores), formed, category_logits=scores)
+    return ResponseDistributions(predicted_dist(scores), formed, category_logits=scores, class_mass=mass)
 
 
 def _stated(encoder: Encoder, generated: GeneratedBatch) -> ResponseDistributions:
@@ -138,6 +140,7 @@ def _grouped(
         truncated=grouped(cut),
         texts=by_group([r.text for r in responses]),
         unparsed=None if read.unparsed is None else by_group(read.unparsed),
+        class_mass=None if read.class_mass is None else grouped(read.class_mass),
     )
 
 
