@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lalm_ambig.core.rationale_parts import AUDIO, KEYWORDS, SYNTHESIS, TEXT, cue_label
+
 Outcome = Literal["accepted", "rejected", "refused", "unreadable"]
 """`accepted`: every rule holds and, for the openai writer, the validator agrees. `rejected`: a rule or the validator is
 against it. `refused`: the model declined. `unreadable`: no reply could be parsed. The trainer reads `accepted` rows
@@ -47,12 +49,12 @@ class Reasoning(BaseModel):
 
     def as_text(self) -> str:
         """The text that the trainer puts between `<think>` and `</think>`: plain sentences with headings."""
-        cues = " ".join(f"{cue.category.capitalize()}: {cue.cue}" for cue in self.class_cues)
+        cues = " ".join(f"{cue_label(cue.category)} {cue.cue}" for cue in self.class_cues)
         return (
-            f"Keywords: {', '.join(self.keywords)}.\n"
-            f"Text: {self.text_analysis}\n"
-            f"Audio: {self.volume} {self.speed} {self.pitch} {self.tone} {cues}\n"
-            f"Synthesis: {self.synthesis}"
+            f"{KEYWORDS} {', '.join(self.keywords)}.\n"
+            f"{TEXT} {self.text_analysis}\n"
+            f"{AUDIO} {self.volume} {self.speed} {self.pitch} {self.tone} {cues}\n"
+            f"{SYNTHESIS} {self.synthesis}"
         )
 
 

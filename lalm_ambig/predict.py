@@ -95,6 +95,7 @@ def _read(loaded: Loaded, options: argparse.Namespace, categories: CategorySet) 
         readout=model.readout,
         glosses=None if options.prompt else loaded.data.glosses,
         scoring=loaded.data.scoring,
+        rationale_part=loaded.data.rationale_part,
     )
     heard = options.audio is not None
     for note in prompt_notes(asked, categories, heard=int(heard), texts=int(not heard)):

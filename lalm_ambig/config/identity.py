@@ -53,6 +53,7 @@ WATCHING = {
 All others count in the identity, with their settings: EarlyStopping makes another run.
 """
 ADDED = {
+    "data.rationale_part": "all",
     "policy.init_args.audio_layers": "last",
     "policy.init_args.audio_dropout": 0.0,
     "model.init_args.objective.class_mass_weight": 0.0,

@@ -17,6 +17,7 @@ from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.discovery import classes_in, module_names, module_of
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import FOLDS, Item
+from lalm_ambig.core.rationale_parts import heard_part
 
 LALM_METRICS = ("js_div_bits", "bc", "r2_pearson_item", "brier_mean", "accuracy")
 """The columns of ambiguity-aware LALM, Table 2, and accuracy."""
@@ -142,6 +143,17 @@ class Corpus(ABC):
     def notes(self) -> Sequence[str]:
         """Lines for the user about the last `read`: rows left out, clips without a file and so on."""
         return self._notes
+
+    def heard_part(self, rationale: str, categories: Sequence[str] | None = None) -> str | None:
+        """What a rationale says is heard, without what follows from it; None if the two cannot be told apart.
+
+        By default these are the sections of `data_curation`. A corpus with rationales of another form overrides this.
+
+        Args:
+            rationale: Of an item.
+            categories: The classes that it argues for; by default the corpus's.
+        """
+        return heard_part(rationale, categories or self.categories.names)
 
     def settings(self) -> dict[str, Any]:
         """Every setting that changes what `read` yields: part of the cache key and of the run's record."""

@@ -1,14 +1,19 @@
 """Curated chains of thought, read from the JSON Lines that `data_curation` writes."""
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.core.items import id_text
+from lalm_ambig.core.items import Item, id_text
+from lalm_ambig.core.rationale_parts import SYNTHESIS
 from lalm_ambig.files.json_lines import json_object, numbered_lines
 
+HeardPart = Callable[[str, Sequence[str] | None], str | None]
+"""`Corpus.heard_part`: what a rationale says is heard, by the classes that it argues for, or None."""
 
-def read_rationales(path: Path | str) -> dict[str, str]:
+
+def read_rationales(path: Path | str, heard_part: HeardPart | None = None) -> dict[str, str]:
     """Read the rationale of each item from rows with `id` and `rationale`.
 
     A row with an `outcome` other than "accepted" has no rationale. A later row replaces an earlier one of the same item
@@ -16,25 +21,93 @@ def read_rationales(path: Path | str) -> dict[str, str]:
 
     Args:
         path: A file of JSON Lines.
+        heard_part: Cuts each rationale, by the classes that its row names (`categories`); None takes all of it.
 
     Returns:
         Item id → rationale.
 
     Raises:
-        InputError: There is no such file. Or a row is not JSON, has no id, an empty rationale, or a key that is not
-            text; then the error names file and line.
+        InputError: There is no such file. Or a row is not JSON, has no id, an empty rationale, a key that is not
+            text, or a rationale whose parts cannot be told apart; then the error names file and line.
     """
     path = Path(path).expanduser()
     if not path.is_file():
         remedy = "Write one with python -m data_curation write."
         raise InputError(f"no such file: {path}", where="data.rationales", remedy=remedy)
-    rationales: dict[tuple[str, object], str | None] = {}
+    last: dict[tuple[str, object], tuple[str | None, list[str] | None, str]] = {}
     for where, line in numbered_lines(path):
         row = _row(line, where)
         job = (row["id"], row.get("key"))
-        rationales.pop(job, None)
-        rationales[job] = _rationale(row, where)
-    return {item: rationale for (item, _), rationale in rationales.items() if rationale is not None}
+        last.pop(job, None)
+        last[job] = (_rationale(row, where), _categories(row), where)
+    accepted = {
+        item: (text, categories, where)
+        for (item, _), (text, categories, where) in last.items()
+        if text is not None
+    }
+    if heard_part is None:
+        return {item: text for item, (text, _, _) in accepted.items()}
+    return {
+        item: _heard(text, item, heard_part, categories=categories, where=where)
+        for item, (text, categories, where) in accepted.items()
+    }
+
+
+def heard_rationales(items: Iterable[Item], heard_part: HeardPart, *, where: str) -> dict[str, str]:
+    """Return what is heard of each item's own rationale, by id. Items without a rationale are left out.
+
+    Args:
+        items: Items of a corpus.
+        heard_part: Cuts each rationale.
+        where: The corpus's file or folder, for the error.
+
+    Raises:
+        InputError: The parts of a rationale cannot be told apart; names the item.
+    """
+    return {
+        item.id: _heard(item.rationale, item.id, heard_part, categories=None, where=where)
+        for item in items
+        if item.rationale
+    }
+
+
+def check_ids(rationales: Mapping[str, str], ids: Iterable[str], *, path: Path | str, corpus: str) -> None:
+    """Check that a file's rationales are of a corpus's items.
+
+    Args:
+        rationales: What the file holds.
+        ids: Of the corpus's items.
+        path: The file, for the error.
+        corpus: Name of the corpus, for the error.
+
+    Raises:
+        InputError: There are rationales, and none is of an item.
+    """
+    if rationales and set(rationales).isdisjoint(ids):
+        raise InputError(
+            f"none of its {len(rationales)} ids is an item of corpus {corpus}:",
+            where=str(path),
+            remedy="was it written for another corpus?",
+        )
+
+
+def _heard(
+    rationale: str, item: str, heard_part: HeardPart, *, categories: Sequence[str] | None, where: str
+) -> str:
+    heard = heard_part(rationale, categories)
+    if heard is None:
+        raise InputError(
+            f"what is heard cannot be told from what follows in the rationale of item {item}.",
+            where=where,
+            remedy=f'Begin what follows with "{SYNTHESIS}" on a line of its own, or set data.rationale_part to all.',
+        )
+    return heard
+
+
+def _categories(row: dict[str, Any]) -> list[str] | None:
+    """The classes that a row of `data_curation` names; None for another row."""
+    names = row.get("categories")
+    return names if isinstance(names, list) and names and all(isinstance(n, str) for n in names) else None
 
 
 def _row(line: bytes, where: str) -> dict[str, Any]:

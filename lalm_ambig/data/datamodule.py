@@ -12,11 +12,12 @@ from torch.utils.data import DataLoader, Dataset
 from lalm_ambig.core import distributed
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.rationale_parts import RationalePart
 from lalm_ambig.core.stopping import ignore_signals
 from lalm_ambig.core.types import SPLITS, Batch, Item, Portion
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.preparing.prepared import ItemView, Prepared, prepare
-from lalm_ambig.corpora.rationales import read_rationales
+from lalm_ambig.corpora.rationales import check_ids, heard_rationales, read_rationales
 from lalm_ambig.data.encoding import Elicitation, Encoder, Readout, approximate_length
 from lalm_ambig.data.sampler import LengthBuckets, Repeats, ResumableLoader, StepShape
 from lalm_ambig.data.stratified import stratified_order
@@ -118,6 +119,7 @@ class DataModule(lightning.LightningDataModule):
         eval_batch_size: int = 16,
         items_per_update: int | None = None,
         rationales: Path | None = None,
+        rationale_part: RationalePart = "all",
         only_with_rationale: bool = False,
         prompt: str | None = None,
         glosses: str | None = None,
@@ -138,6 +140,8 @@ class DataModule(lightning.LightningDataModule):
             `trainer.accumulate_grad_batches`, so that a step is the same on any hardware. By default a step has
             the items that batch_size, processes and that setting make.
         rationales: JSON Lines of `data_curation` (or rows with `id` and `rationale`), in place of the corpus's own.
+        rationale_part: What curated responses hold of a rationale. `heard` leaves out what gives the answer away: the
+            cues of the classes and the synthesis. The prompt then asks for none of these.
         only_with_rationale: Train only on items with a curated rationale, whatever the method. Methods that need
             none are so compared with the others on the same items.
         prompt: Stem of a prompt in `lalm_ambig/prompts`, or a .txt file, for all items. The default is the
@@ -164,7 +168,7 @@ class DataModule(lightning.LightningDataModule):
         corpus.skip_bad_rows = corpus.skip_bad_rows or skip_bad_rows
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.items_per_update = items_per_update
-        self.rationales_file = rationales
+        self.rationales_file, self.rationale_part = rationales, rationale_part
         self.only_with_rationale = only_with_rationale
         self.given_prompt = prompt
         self.glosses, self.scoring = glosses, scoring
@@ -202,6 +206,7 @@ class DataModule(lightning.LightningDataModule):
             glosses=self.glosses,
             scoring=self.scoring,
             prompt_for_texts=self.prompt_for_texts,
+            rationale_part=self.rationale_part,
         )
 
     def setup(self, stage: str | None = None) -> None:
@@ -215,17 +220,15 @@ class DataModule(lightning.LightningDataModule):
         """
         if self._is_read:
             return
-        self.rationales = read_rationales(self.rationales_file) if self.rationales_file else {}
+        cut = self.corpus.heard_part if self.rationale_part == "heard" else None
+        self.rationales = read_rationales(self.rationales_file, cut) if self.rationales_file else {}
         self.prepared = prepare(self.corpus)
-        ids = (
-            {item.id for split in SPLITS for item in self.prepared.items(split)} if self.rationales else set()
-        )
-        if self.rationales and not ids & set(self.rationales):
-            raise InputError(
-                f"none of its {len(self.rationales)} ids is an item of corpus {self.corpus.name}:",
-                where=str(self.rationales_file),
-                remedy="was it written for another corpus?",
-            )
+        every = self.prepared.items()
+        if self.rationales_file:
+            check_ids(self.rationales, every.ids(), path=self.rationales_file, corpus=self.corpus.name)
+        if cut is not None:
+            without = (item for item in every if item.id not in self.rationales)
+            self.rationales |= heard_rationales(without, cut, where=str(self.corpus.root))
         self._is_read = True
 
     def prepared_for(self, needs: MethodNeeds) -> "DataModule":

@@ -12,6 +12,7 @@ from torch import Tensor
 from lalm_ambig.audio.reading import read_audio
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.rationale_parts import RationalePart
 from lalm_ambig.core.types import Audio, Batch, Demonstrations, Item, Tokens
 from lalm_ambig.data.feature_cache import FeatureCache
 from lalm_ambig.files.json_lines import short_repr
@@ -30,6 +31,8 @@ MODES: dict[tuple[Readout, bool], Mode] = {
     ("verbalised", False): "json",
 }
 """Prompt of each readout, with and without reasoning."""
+HEARD: dict[Mode, Mode] = {"reason": "heard", "json_reason": "json_heard"}
+"""The prompt that asks for the first part of the reasoning alone."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,14 @@ class Elicitation:
     """Whether the logit readout scores a class name by its first token or as a sequence."""
     prompt_for_texts: str | None = None
     """That of items without sound; None asks about all items in the same words."""
+    rationale_part: RationalePart = "all"
+    """The part of the reasoning that is asked for."""
+
+    @property
+    def mode(self) -> Mode:
+        """The mode of the prompt."""
+        mode = MODES[self.readout, self.reasoning]
+        return HEARD.get(mode, mode) if self.rationale_part == "heard" else mode
 
     @property
     def about_texts(self) -> "Elicitation":
@@ -64,7 +75,7 @@ def prompt_template(asked: Elicitation, categories: CategorySet) -> str:
     Raises:
         InputError: There is no such prompt or gloss.
     """
-    template = load_prompt(asked.prompt, MODES[asked.readout, asked.reasoning])
+    template = load_prompt(asked.prompt, asked.mode)
     meanings = load_glosses(asked.glosses or Path(asked.prompt).name.split(".")[0])
     return fill_classes(template, categories.prompt_names, meanings)
 

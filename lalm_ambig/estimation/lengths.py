@@ -7,7 +7,7 @@ from lalm_ambig.config.estimate_option import Assumptions
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.preparing.prepared import ItemView, load_prepared
 from lalm_ambig.data.datamodule import DataModule
-from lalm_ambig.data.encoding import MODES
+from lalm_ambig.data.encoding import Elicitation
 from lalm_ambig.estimation.shapes import AudioEncoderShape
 from lalm_ambig.estimation.workload import Lengths
 from lalm_ambig.methods.base import Method
@@ -45,7 +45,8 @@ def lengths_of(
     """Lengths of the longest prompt and curated response, and a line that says where they come from."""
     texts = _texts(data)
     prompt = _prompt(data)
-    template = load_prompt(prompt, MODES[method.readout, method.reasoning])
+    asked = Elicitation(prompt, method.reasoning, readout=method.readout, rationale_part=data.rationale_part)
+    template = load_prompt(prompt, asked.mode)
     heard = encoder is not None and "{audio}" in template
     glosses = load_glosses(data.glosses or prompt.rpartition("/")[2].split(".")[0])
     instruction = len(template) + sum(len(name) + len(meaning) + 4 for name, meaning in glosses.items())
@@ -78,10 +79,18 @@ def _texts(data: DataModule) -> CorpusTexts:
         return CorpusTexts(TEXT_TOKENS, RATIONALE_TOKENS, clip_s=30.0, measured=False)
     items: ItemView = prepared.items("train")
     longest: Any = items.durations_s().max() if len(items) else 0.0
-    rationale = items.longest("rationale") // CHARACTERS_PER_TOKEN
+    rationale = _longest_rationale(items, data) // CHARACTERS_PER_TOKEN
     return CorpusTexts(
         items.longest("text") // CHARACTERS_PER_TOKEN,
         rationale or RATIONALE_TOKENS,
         clip_s=float(longest),
         measured=True,
     )
+
+
+def _longest_rationale(items: ItemView, data: DataModule) -> int:
+    """Characters of the longest rationale of a corpus's own, or of what is learnt of it; 0 where there is none."""
+    if data.rationale_part == "all":
+        return items.longest("rationale")
+    parts = (data.corpus.heard_part(item.rationale) for item in items if item.rationale)
+    return max((len(part or "") for part in parts), default=0)

@@ -1,8 +1,9 @@
 """Prompts: text files in this folder, filled in per item.
 
 A *stem* names one way to ask, such as `speech_emotion`; a *mode* says what is answered: a class or a distribution in
-JSON, with reasoning or without. The file is `STEM.MODE.txt`, with the placeholders {audio}, {text}, {classes},
-{glosses} and {json}. *Glosses* say what a class means, one `class: meaning` per line of `STEM.glosses.txt`.
+JSON, with reasoning or without, or with what is heard alone. The file is `STEM.MODE.txt`, with the placeholders
+{audio}, {text}, {classes}, {glosses} and {json}. *Glosses* say what a class means, one `class: meaning` per line of
+`STEM.glosses.txt`.
 
 `load_prompt` and `load_glosses` read the files, `fill_classes` names the classes, `prompt_parts` makes the chat's text
 and audio parts.
@@ -15,8 +16,8 @@ from typing import Literal
 from lalm_ambig.core.categories import canonical_key
 from lalm_ambig.core.errors import InputError
 
-Mode = Literal["reason", "direct", "json_reason", "json"]
-"""With reasoning and without, for the logit readout and for a distribution in JSON."""
+Mode = Literal["reason", "heard", "direct", "json_reason", "json_heard", "json"]
+"""With reasoning, with its first part alone, and without; for the logit readout and for a distribution in JSON."""
 FOLDER = Path(__file__).parent
 FOR_TEXTS = {"speech_emotion": "text_emotion", "speech_emotion_short": "text_emotion"}
 """Prompts about a recording, by stem, and those that ask the same about a text."""
@@ -39,6 +40,12 @@ def load_prompt(stem: str, mode: Mode) -> str:
     path = user_file if user_file.suffix == ".txt" else FOLDER / f"{stem}.{mode}.txt"
     if not path.is_file():
         stems = sorted({p.name.split(".")[0] for p in FOLDER.glob("*.txt")})
+        if stem in stems:
+            raise InputError(
+                f"prompt {stem} has no mode {mode}.",
+                where="data.prompt",
+                remedy=f"Write its file {path.name}.",
+            )
         raise InputError(
             f"no prompt {stem!r}: expected one of {', '.join(stems)}, or a .txt file.", where="data.prompt"
         )

@@ -125,6 +125,7 @@ def chosen_data(
         eval_batch_size=eval_batch_size,
         prompt=options.prompt if words is None else words.given_prompt,
         glosses=None if words is None else words.glosses,
+        rationale_part="all" if run_data is None else run_data.rationale_part,
         scoring=scoring,
         limit=options.limit,
         skip_long=options.skip_long or (run_data is not None and run_data.skip_long),

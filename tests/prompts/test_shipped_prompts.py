@@ -1,4 +1,4 @@
-"""Every shipped prompt comes in four modes and has a place for what it must show."""
+"""Every shipped prompt comes in every mode and has a place for what it must show."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from lalm_ambig.prompts import FOLDER, Mode, fill_classes, load_glosses, load_pr
 from lalm_ambig.readouts.verbalised import json_template
 
 STEMS = sorted({path.name.split(".")[0] for path in FOLDER.glob("*.txt")})
-MODES: tuple[Mode, ...] = ("reason", "direct", "json_reason", "json")
+MODES: tuple[Mode, ...] = ("reason", "heard", "direct", "json_reason", "json_heard", "json")
 
 
 @pytest.mark.parametrize("mode", MODES)

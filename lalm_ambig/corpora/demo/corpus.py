@@ -16,6 +16,7 @@ from lalm_ambig.core.items import Item
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.crema_d.corpus import CremaD
 from lalm_ambig.corpora.crema_d.votes import CATEGORIES, VOTES_FILE
+from lalm_ambig.corpora.demo.rationale import heard_before_verdict
 from lalm_ambig.corpora.demo.writer import RATIONALES_FILE, DemoSettings, write_demo
 from lalm_ambig.corpora.rationales import read_rationales
 from lalm_ambig.corpora.reading.splits import split_by_group
@@ -72,6 +73,9 @@ class Demo(Corpus):
             if item.id not in rationales:
                 raise InputError(f"no rationale for clip {item.id}", where=str(self.root / RATIONALES_FILE))
             yield replace(item, split=splits[str(item.speaker)], rationale=rationales[item.id])
+
+    def heard_part(self, rationale: str, categories: Sequence[str] | None = None) -> str | None:
+        return super().heard_part(rationale, categories) or heard_before_verdict(rationale)
 
     def settings(self) -> dict[str, Any]:
         return {**super().settings(), "demo": SETTINGS.fingerprint()}

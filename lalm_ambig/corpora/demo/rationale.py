@@ -3,6 +3,7 @@
 As curated chains of thought do, it says in words how likely an emotion is, and names no vote or number.
 """
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -35,6 +36,8 @@ OPEN = (
     "It is open, {first} slightly ahead{reason}.",
     "Listeners would differ: {first} comes first{reason}.",
 )
+VERDICT = re.compile("|".join(re.escape(words.partition("{")[0]) for words in (*CLEAR, *LEADING, *OPEN)))
+"""The words that begin what follows from the sound."""
 RIVALS = "{names} could be heard as well{reason}."
 TRACES = "There is a trace of {names}."
 ALONE = ("No other reading fits.", "Nothing speaks for another reading.")
@@ -73,6 +76,12 @@ def explain(cues: np.ndarray, votes: np.ndarray, *, classes: Sequence[str], rng:
     if weak:
         sentences.append(TRACES.format(names=_listed([classes[c] for c in weak])))
     return " ".join(sentences)
+
+
+def heard_before_verdict(rationale: str) -> str | None:
+    """The sentences on words and voice, before the verdict; None for a text that was not made here."""
+    verdict = VERDICT.search(rationale)
+    return None if verdict is None else rationale[: verdict.start()].strip() or None
 
 
 def _choice(phrases: Sequence[str], rng: np.random.Generator) -> str:
