@@ -123,7 +123,7 @@ def _grouped(
 
     def grouped(values: Sequence[bool] | Shaped[Tensor, " row *token"]) -> Tensor:
         rows = values if isinstance(values, Tensor) else torch.tensor(values)
-        return rows.to(device).view(-1, group_size, *rows.shape[1:])
+        return rows.to(device).unflatten(0, (-1, group_size))
 
     def by_group(values: Sequence[Any]) -> tuple[tuple[Any, ...], ...]:
         return tuple(tuple(values[n : n + group_size]) for n in range(0, len(values), group_size))

@@ -11,6 +11,7 @@ from lalm_ambig.policies.attention.tree_pass import tree_states
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.readouts.logits import AnswerTokens, class_mass, predicted_dist
 from lalm_ambig.rollouts.decoder import prompt_segments
+from lalm_ambig.rollouts.endings import completed_ids, content
 from lalm_ambig.rollouts.generate import Request, generate
 from lalm_ambig.rollouts.sampling import Sampling
 from lalm_ambig.rollouts.scoring import category_scores, inner_tokens
@@ -42,11 +43,16 @@ def read_generated(
     texts = [policy.tokenizer.decode([*r.ids[: r.prefix], *r.closing]) for r in generated.responses]
     was_completed = [r.was_completed for r in generated.responses]
     scores = category_scores(policy, answer, generated.anchor_states, inside=inside)
+    mass = _mass(policy, answer, generated.anchor_states, scores)
+    written = completed_ids(policy, answer, generated, max_new_tokens=max_new_tokens)
+    formed = [answer.tags.is_well_formed(content(policy, ids)) for ids in written]
     return Reading(
         predicted_dist(scores),
-        _mass(policy, answer, generated.anchor_states, scores),
+        mass,
         responses=tuple(texts),
         was_completed=tuple(was_completed),
+        well_formed=torch.tensor(formed, dtype=torch.float32, device=scores.device),
+        tokens=torch.tensor([len(ids) for ids in written], dtype=torch.float32, device=scores.device),
     )
 
 

@@ -15,8 +15,8 @@ def read_samples(
     """Mean of p̂ over sampled responses of each item, at temperature 1; unparsable responses are left out.
 
     If no response of an item can be parsed, its p̂ is uniform, with the first response's reason. The text is the first
-    response's. Random numbers belong to the item (see `uniform_noise`), so the first n responses are the same for any
-    number of samples.
+    response's; class mass, form and length are means over all of them. Random numbers belong to the item (see
+    `uniform_noise`), so the first n responses are the same for any number of samples.
 
     Args:
         encoder: The encoder that made the batch, with its policy.
@@ -35,7 +35,12 @@ def read_samples(
     unparsed = None
     if groups.unparsed is not None:
         unparsed = tuple(None if None in reasons else reasons[0] for reasons in groups.unparsed)
-    was_completed = tuple(bool(flag) for flag in groups.was_completed[:, 0])
     return Reading(
-        mean, None, tuple(texts[0] for texts in groups.texts), was_completed=was_completed, unparsed=unparsed
+        mean,
+        None if groups.class_mass is None else groups.class_mass.mean(-1),
+        tuple(texts[0] for texts in groups.texts),
+        was_completed=tuple(bool(flag) for flag in groups.was_completed[:, 0]),
+        unparsed=unparsed,
+        well_formed=None if encoder.answer is None else groups.well_formed.float().mean(-1),
+        tokens=None if encoder.answer is None else groups.mask.sum(-1).float().mean(-1),
     )
