@@ -98,6 +98,8 @@ class CurationRow(BaseModel):
     corpus: str
     id: str
     writer: Literal["openai", "acoustic"]
+    writer_version: str | None = None
+    """Version of the acoustic writer's texts. None in its rows before version 4, and in those of the openai writer."""
     outcome: Outcome
     reasons: tuple[str, ...] = ()
     """Why the row was not accepted: rules with details, or the part that could not be read."""

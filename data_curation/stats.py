@@ -31,6 +31,8 @@ class Summary:
     """Counts over the rows of one writer. Lengths, cues and variety are over accepted rows only."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
+    versions: Counter[str] = field(default_factory=Counter)
+    """Rows of the acoustic writer by its version."""
     reasons: Counter[str] = field(default_factory=Counter)
     """Why rows were not accepted, by rule, or by the full reason where there is no rule."""
     violations: Counter[str] = field(default_factory=Counter)
@@ -55,6 +57,8 @@ class Summary:
     def add(self, row: CurationRow) -> None:
         """Count one row."""
         self.outcomes[row.outcome] += 1
+        if row.writer == "acoustic":
+            self.versions[row.writer_version or "before 4"] += 1
         self.reasons.update({reason.partition(": ")[0] for reason in row.reasons})
         self.attempts += row.attempts
         self.usage = self.usage.plus(row.usage)
@@ -178,6 +182,7 @@ def _usage(summary: Summary) -> str:
 Quantity = Callable[[Summary], str]
 QUANTITIES: tuple[tuple[str, Quantity], ...] = (
     ("rows", lambda s: f"{s.outcomes.total():,}"),
+    ("version", lambda s: ", ".join(f"{name}: {count:,}" for name, count in sorted(s.versions.items()))),
     *((outcome, lambda s, name=outcome: f"{s.outcomes[name]:,}") for outcome in OUTCOMES),
     ("accepted rows that break a rule", lambda s: _share(s.violating, len(s.words))),
     ("words, mean (5 % to 95 %)", lambda s: _spread(s.words, 0)),

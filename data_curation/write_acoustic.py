@@ -62,6 +62,7 @@ def _row(item: Item, writer: AcousticWriter, *, selection: ItemSelection, store:
         corpus=corpus.name,
         id=item.id,
         writer="acoustic",
+        writer_version=VERSION,
         outcome="rejected" if reasons else "accepted",
         reasons=reasons,
         categories=names,

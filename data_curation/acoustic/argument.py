@@ -9,7 +9,18 @@ disgust) the measure is left out.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from data_curation.acoustic.terms import NO_PROFILE, NOTHING, Direction, Pick, Standing, Voice, direction
+from data_curation.acoustic.terms import (
+    NO_PROFILE,
+    NOTHING,
+    ON_THE_WHOLE,
+    UNMARKED,
+    Direction,
+    Pick,
+    Standing,
+    Voice,
+    direction,
+    lean,
+)
 from data_curation.records import ClassCue
 from lalm_ambig.core.categories import canonical_key
 
@@ -47,6 +58,8 @@ FIT_ONE = ("{} fits it", "{} speaks for it", "{} supports it")
 FIT_MANY = ("{} fit it", "{} speak for it", "{} support it")
 HINT = ("{} hints at it", "{} leaves room for it", "{} may suggest it")
 AGAINST = ("{} rather speaks against it", "{} sits oddly with it")
+BESIDE = ("{} goes with it", "{} colours it")
+"""For a leading class: a measure of which its profile says nothing."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +67,11 @@ class Evidence:
     """The measures of a clip that speak for a class and against it, the strongest first."""
 
     fitting: tuple[str, ...]
+    leaning: tuple[str, ...]
+    """Measures that are almost usual and lean to the expected side."""
     opposing: tuple[str, ...]
+    beside: tuple[str, ...]
+    """Marked measures of which the class's profile says nothing."""
 
 
 def evidence(key: str, standing: Standing, *, used: Collection[str] = ()) -> Evidence:
@@ -68,27 +85,46 @@ def evidence(key: str, standing: Standing, *, used: Collection[str] = ()) -> Evi
     profile = EXPECTED.get(key, {})
     scores = {name: score for name, score in standing.scores.items() if name in profile}
     fitting = [name for name, score in scores.items() if direction(score) == profile[name]]
+    leaning = [
+        name for name, score in scores.items() if direction(score) == 0 != profile[name] == lean(score)
+    ]
+    beside = [name for name, score in standing.scores.items() if name not in profile and direction(score)]
     opposing = [name for name, score in scores.items() if direction(score) not in (0, profile[name])]
 
     def weight(name: str) -> float:
-        size = 1 - abs(scores[name]) if profile[name] == 0 else abs(scores[name])
-        return -size * (USED_WEIGHT if name in used else 1.0)
+        strength = 1 - abs(scores[name]) if profile[name] == 0 else abs(scores[name])
+        return -strength * (USED_WEIGHT if name in used else 1.0)
+
+    def size(name: str) -> float:
+        return -abs(standing.scores[name])
 
     return Evidence(
         fitting=tuple(sorted(fitting, key=weight)),
-        opposing=tuple(sorted(opposing, key=lambda name: -abs(scores[name]))),
+        leaning=tuple(sorted(leaning, key=weight)),
+        opposing=tuple(sorted(opposing, key=size)),
+        beside=tuple(sorted(beside, key=size)),
     )
 
 
-def argue(names: Sequence[str], voice: Voice, *, pick: Pick) -> tuple[ClassCue, ...]:
-    """One cue per class, in the order of the classes: from a measure, or the statement that there is none."""
+def argue(names: Sequence[str], voice: Voice, *, leaders: int = 1, pick: Pick) -> tuple[ClassCue, ...]:
+    """One cue per class, in the order of the classes: from a measure, or the statement that there is none.
+
+    Args:
+        names: The classes with votes, the one with most votes first.
+        voice: The clip's scores with their words.
+        leaders: Number of classes that share the most votes. Nothing is said against these.
+        pick: Chooses among wordings.
+    """
     used: set[str] = set()
     cues = []
     for rank, name in enumerate(names):
         fitting = evidence(canonical_key(name), voice.standing, used=used).fitting
         chosen = fitting[: CUES_OF_LEADER if rank == 0 else CUES_OF_OTHERS]
         used.update(chosen)
-        text = _for(chosen, voice, pick=pick) if chosen else _without(name, voice, pick=pick)
+        if chosen:
+            text = _for(chosen, voice, pick=pick)
+        else:
+            text = (_for_leader if rank < leaders else _without)(name, voice, pick=pick)
         cues.append(ClassCue(category=name, cue=f"{text}."))
     return tuple(cues)
 
@@ -97,8 +133,21 @@ def _for(measures: Sequence[str], voice: Voice, *, pick: Pick) -> str:
     phrases = [voice.phrase(name) for name in measures]
     if len(phrases) > 1:
         return pick(FIT_MANY).format(" and ".join(phrases))
-    weak = voice.grade(measures[0]) in ("slight", "usual")
+    weak = voice.grade(measures[0]) in (*UNMARKED, "slight")
     return pick(HINT if weak else FIT_ONE).format(phrases[0])
+
+
+def _for_leader(name: str, voice: Voice, *, pick: Pick) -> str:
+    """A cue for a leading class without a fitting measure: from the next best one, and never against the class."""
+    key = canonical_key(name)
+    if key not in EXPECTED:
+        return NO_PROFILE
+    least = evidence(key, voice.standing)
+    if least.leaning:
+        return pick(HINT).format(voice.phrase(least.leaning[0]))
+    if least.beside:
+        return pick(BESIDE).format(voice.phrase(least.beside[0]))
+    return pick(ON_THE_WHOLE)
 
 
 def _without(name: str, voice: Voice, *, pick: Pick) -> str:
@@ -106,6 +155,6 @@ def _without(name: str, voice: Voice, *, pick: Pick) -> str:
     if key not in EXPECTED:
         return NO_PROFILE
     opposing = evidence(key, voice.standing).opposing
-    if not opposing or voice.grade(opposing[0]) not in ("clear", "far"):
+    if not opposing or voice.grade(opposing[0]) == "slight":
         return pick(NOTHING)
     return f"{pick(NOTHING)}; {pick(AGAINST).format(voice.phrase(opposing[0]))}"

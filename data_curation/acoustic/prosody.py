@@ -1,6 +1,7 @@
 """The four sentences on prosody and the keywords. They depend on the measurement only, never on the votes."""
 
-from data_curation.acoustic.terms import Direction, Pick, Voice, direction
+from data_curation.acoustic.absolute import absolute
+from data_curation.acoustic.terms import Direction, Pick, Voice, direction, lean
 
 YARDSTICKS = {
     "speaker": (
@@ -29,12 +30,13 @@ CONTOURS: dict[Direction, tuple[str, ...]] = {
 def volume_sentence(voice: Voice, *, pick: Pick) -> str:
     """Sentence on loudness and its variation. It also names the yardstick of the description."""
     yardstick = pick(YARDSTICKS[voice.standing.against])
+    level = absolute(voice.standing.values, "level_db", preposition="at")
     if "level_range_db" not in voice.standing.scores:
-        return f"{yardstick}, volume is {voice.adjective('level_db')}."
+        return f"{yardstick}, volume is {voice.adjective('level_db')}{level}."
     volume, intensity = voice.adjective("level_db"), voice.adjective("level_range_db")
     if volume == intensity:
-        return f"{yardstick}, volume and intensity are {volume}."
-    return f"{yardstick}, volume is {volume} and intensity {intensity}."
+        return f"{yardstick}, volume and intensity are {volume}{level}."
+    return f"{yardstick}, volume is {volume}{level} and intensity {intensity}."
 
 
 def speed_sentence(voice: Voice, *, pick: Pick) -> str:
@@ -43,7 +45,8 @@ def speed_sentence(voice: Voice, *, pick: Pick) -> str:
         return NO_PACE
     count = voice.standing.pause_count
     pauses = FLUENT if count == 0 else SINGLE if count == 1 else REPEATED
-    return f"{pick(('Pace', 'The pace'))} is {voice.adjective('rate_syl_s')}, {pick(pauses)}."
+    rate = absolute(voice.standing.values, "rate_syl_s", preposition="at")
+    return f"{pick(('Pace', 'The pace'))} is {voice.adjective('rate_syl_s')}{rate}, {pick(pauses)}."
 
 
 def pitch_sentence(voice: Voice, *, pick: Pick) -> str:
@@ -51,10 +54,13 @@ def pitch_sentence(voice: Voice, *, pick: Pick) -> str:
     scores = voice.standing.scores
     if "pitch_st" not in scores:
         return NO_PITCH
-    text = f"{pick(('Pitch', 'The pitch'))} is {voice.adjective('pitch_st')}"
-    text += f", its range {voice.adjective('pitch_range_st')}"
+    register = absolute(voice.standing.values, "pitch_hz", preposition="in")
+    span = absolute(voice.standing.values, "pitch_range_st", preposition="over")
+    text = f"{pick(('Pitch', 'The pitch'))} is {voice.adjective('pitch_st')}{register}"
+    text += f", its range {voice.adjective('pitch_range_st')}{span}"
     if "pitch_slope_st_s" in scores:
-        text += f", and the contour {pick(CONTOURS[direction(scores['pitch_slope_st_s'])])}"
+        way = pick(CONTOURS[lean(scores["pitch_slope_st_s"])])
+        text += f", and the contour {way} {voice.adverbs['pitch_slope_st_s']}".rstrip()
     return f"{text}."
 
 

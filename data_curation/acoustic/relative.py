@@ -50,7 +50,7 @@ def standing_among(clip: Measurement, others: Sequence[Measurement], *, against:
         scores["pitch_slope_st_s"] = clip.pitch_slope_st_s / SLOPE_UNIT_ST_S
     if clip.pause_share is not None:
         scores["pause_share"] = clip.pause_share / PAUSE_UNIT
-    return Standing(scores=scores, against=against, pause_count=clip.pause_count)
+    return Standing(scores=scores, against=against, pause_count=clip.pause_count, values=values)
 
 
 def _robust_z(value: float, values: Sequence[float], least: float) -> float:

@@ -8,25 +8,37 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-Grade = Literal["usual", "slight", "clear", "far"]
+Grade = Literal["usual", "faint", "slight", "clear", "far", "extreme"]
 Direction = Literal[-1, 0, 1]
 Against = Literal["speaker", "corpus"]
 Pick = Callable[[Sequence[str]], str]
 """Function that chooses among synonyms: `choice` of a seeded generator."""
 
-THRESHOLDS: tuple[tuple[float, Grade], ...] = ((2.2, "far"), (1.2, "clear"), (0.5, "slight"))
+THRESHOLDS: tuple[tuple[float, Grade], ...] = (
+    (3.4, "extreme"),
+    (2.2, "far"),
+    (1.2, "clear"),
+    (0.5, "slight"),
+    (0.25, "faint"),
+)
 """Least absolute score of each grade. Below the last one a measure is usual."""
+UNMARKED: tuple[Grade, ...] = ("usual", "faint")
+"""Grades that are no cue of their own."""
 ADVERBS: dict[Grade, tuple[str, ...]] = {
     "usual": ("",),
+    "faint": ("faintly", "minimally"),
     "slight": ("slightly", "somewhat"),
     "clear": ("clearly", "markedly", "distinctly"),
-    "far": ("strikingly", "exceptionally", "extremely"),
+    "far": ("strikingly", "exceptionally"),
+    "extreme": ("extremely", "enormously"),
 }
 STEEPNESS: dict[Grade, tuple[str, ...]] = {
     "usual": ("",),
+    "faint": ("faintly", "minimally"),
     "slight": ("gently", "slightly"),
     "clear": ("clearly", "markedly"),
     "far": ("steeply", "strongly"),
+    "extreme": ("extremely", "very steeply"),
 }
 """Adverbs for the grades of a contour."""
 USUAL = ("usual", "ordinary")
@@ -35,6 +47,8 @@ NOTHING = (
     "the prosody gives it little support",
     "the voice offers no plain cue",
 )
+ON_THE_WHOLE = ("the delivery as a whole carries it", "it rests on the voice as a whole")
+"""For a leading class, where no single measure is on its side."""
 NO_PROFILE = "no settled vocal pattern is known for it"
 
 
@@ -46,6 +60,8 @@ class Standing:
     against: Against
     """Whether the yardstick is the speaker's other clips or those of the corpus."""
     pause_count: int
+    values: Mapping[str, float] = field(default_factory=dict)
+    """The clip's measured values, by field of `Measurement`."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +96,11 @@ def grade(score: float) -> Grade:
 
 
 def direction(score: float) -> Direction:
+    """-1, 0 or 1: 0 where the score is usual or faint."""
+    return 0 if grade(score) in UNMARKED else lean(score)
+
+
+def lean(score: float) -> Direction:
     """-1, 0 or 1: 0 where the score is usual."""
     if grade(score) == "usual":
         return 0
@@ -117,15 +138,15 @@ def voice_of(standing: Standing, *, pick: Pick) -> Voice:
     words, adverbs = {}, {}
     for measure, term in TERMS.items():
         score = standing.scores.get(measure, 0.0)
-        words[measure] = {1: pick(term.high), 0: usual, -1: pick(term.low)}[direction(score)]
+        words[measure] = {1: pick(term.high), 0: usual, -1: pick(term.low)}[lean(score)]
         adverbs[measure] = pick(term.adverbs[grade(score)])
     return Voice(standing=standing, words=words, adverbs=adverbs)
 
 
 def _article(text: str) -> str:
-    return "an" if text[0] in "aeio" else "a"
+    return "an" if text.startswith(("a", "e", "i", "o", "un")) else "a"
 
 
 def says_nothing(cue: str) -> bool:
-    """Whether a cue of the acoustic writer says that there is none."""
-    return cue.startswith((*NOTHING, NO_PROFILE))
+    """Whether a cue of the acoustic writer names nothing in the voice."""
+    return cue.startswith((*NOTHING, *ON_THE_WHOLE, NO_PROFILE))

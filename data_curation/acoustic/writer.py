@@ -27,8 +27,8 @@ from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item
 
-VERSION = "3"
-"""Part of a row's content address. It must be raised when the same clip and seed would give another text."""
+VERSION = "4"
+"""Part of a row, and of its content address. It must be raised when the same clip and seed would give another text."""
 CORPUS_CLIPS = 400
 """Largest number of clips that represent the corpus, drawn by the seed."""
 
@@ -125,6 +125,6 @@ def compose(item: Item, standing: Standing, categories: CategorySet, *, pick: Pi
         speed=speed_sentence(voice, pick=pick),
         pitch=pitch_sentence(voice, pick=pick),
         tone=tone_sentence(voice, pick=pick),
-        class_cues=argue(names, voice, pick=pick),
+        class_cues=argue(names, voice, leaders=item.votes.count(max(item.votes)), pick=pick),
         synthesis=synthesise([(name, share[name]) for name in names], pick=pick),
     )

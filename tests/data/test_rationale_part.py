@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.rationale_parts import RationalePart
 from lalm_ambig.core.types import SPLITS
 from lalm_ambig.corpora.demo.corpus import Demo
 from lalm_ambig.corpora.demo.rationale import CLEAR, LEADING, OPEN
@@ -114,8 +115,9 @@ def test_the_prompt_asks_for_no_more_than_is_learnt(
     demo_root: Path, readout: Readout, asked_for: str
 ) -> None:
     both = {}
-    for part in ("all", "heard"):
-        data = DataModule(Demo(demo_root), rationale_part=part)  # type: ignore[arg-type]
+    parts: tuple[RationalePart, ...] = ("all", "heard")
+    for part in parts:
+        data = DataModule(Demo(demo_root), rationale_part=part)
         both[part] = prompt_template(data.elicitation(reasoning=True, readout=readout), data.categories)
         direct = data.elicitation(reasoning=False, readout=readout)
         assert direct.mode in ("direct", "json")

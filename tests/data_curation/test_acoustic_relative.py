@@ -7,7 +7,7 @@ import pytest
 from data_curation.acoustic.argument import EXPECTED, evidence
 from data_curation.acoustic.measure import Measurement
 from data_curation.acoustic.relative import SMALLEST_SCALE, standing_among
-from data_curation.acoustic.terms import TERMS, Standing, direction, grade
+from data_curation.acoustic.terms import TERMS, Standing, direction, grade, lean
 
 CLIP = Measurement(
     level_db=-30.0,
@@ -65,11 +65,16 @@ def test_every_score_has_a_term_and_every_expectation_a_score() -> None:
 
 @pytest.mark.parametrize(
     ("score", "expected"),
-    [(0.0, "usual"), (0.49, "usual"), (-0.5, "slight"), (1.2, "clear"), (-2.2, "far"), (9.0, "far")],
-)
+    [
+        (0.0, "usual"), (-0.24, "usual"), (0.25, "faint"), (-0.49, "faint"), (-0.5, "slight"),
+        (1.2, "clear"), (-2.2, "far"), (3.39, "far"), (3.4, "extreme"), (-9.0, "extreme"),
+    ],
+)  # fmt: skip
 def test_grades_follow_the_stated_thresholds(score: float, expected: str) -> None:
     assert grade(score) == expected
-    assert direction(score) == (0 if expected == "usual" else 1 if score > 0 else -1)
+    sign = 1 if score > 0 else -1
+    assert direction(score) == (0 if expected in ("usual", "faint") else sign)
+    assert lean(score) == (0 if expected == "usual" else sign)
 
 
 def test_evidence_for_a_class_goes_its_way_and_prefers_what_is_not_yet_used() -> None:

@@ -12,6 +12,7 @@ from aiohttp import web
 from small_corpus import Finished, make_corpus, rows_of, run_cli, run_main, write_arguments
 from stub_server import PARAGRAPH, Received, StubServer, message_with, reasoning, reply
 
+from data_curation.acoustic.writer import VERSION
 from data_curation.store import Store
 from lalm_ambig.corpora.crema_d.corpus import CremaD
 from lalm_ambig.corpora.rationales import read_rationales
@@ -304,6 +305,7 @@ def test_the_acoustic_writer_fills_the_same_file_offline_and_deterministically(
         rows.append(rows_of(tmp_path / name))
     assert [row["reasoning"] for row in rows[0]] == [row["reasoning"] for row in rows[1]]
     assert {row["writer"] for row in rows[0]} == {"acoustic"} and rows[0][0]["model"] is None
+    assert {row["writer_version"] for row in rows[0]} == {VERSION}
     assert run_main(*arguments, "--out", tmp_path / "a.jsonl").code == 0
     assert len(rows_of(tmp_path / "a.jsonl")) == 3
 

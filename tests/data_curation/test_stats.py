@@ -60,6 +60,18 @@ def test_coverage_counts_items_with_a_minority_whose_classes_all_have_a_cue(tmp_
     assert dict(summary.violations) == {"class_cues": 1}
 
 
+def test_rows_of_the_acoustic_writer_are_counted_by_version_and_older_ones_are_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "f.jsonl", row("a"), row("b", writer_version="4"), row("c", writer="openai"))
+    older = path.read_text().replace('"writer_version":null,', "")
+    assert older.count("writer_version") == 1
+    path.write_text(older)
+    print_stats(path)
+    assert "4: 1, before 4: 1" in capsys.readouterr().out
+    assert not summarise(path)["openai"].versions
+
+
 def test_lengths_and_variety_are_those_of_the_text(tmp_path: Path) -> None:
     summary = summarise(write(tmp_path / "f.jsonl", row("a"), row("b")))["acoustic"]
     words = len(reasoning(*BOTH).as_text().split())
