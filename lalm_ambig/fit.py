@@ -16,6 +16,7 @@ from lalm_ambig.corpora.preparing.split_check import check_splits_at_hand
 from lalm_ambig.estimation.estimate import print_estimate, processes
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.published import literature
+from lalm_ambig.evaluation.responses import responses_of
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.evaluation.table import ambiguity_table, main_table
 from lalm_ambig.files.atomic import write_lines
@@ -23,7 +24,7 @@ from lalm_ambig.files.names import check_folder_name, component
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.lora import parameter_counts
 from lalm_ambig.runs.batch_checks.update_size import divide_updates
-from lalm_ambig.runs.checkpoints.selection import read_selection, selection_table
+from lalm_ambig.runs.checkpoints.selection import read_selection, selection_responses, selection_table
 from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.runs.model_card import write_card
 from lalm_ambig.runs.notices import answers_notices, selection_notices
@@ -66,7 +67,7 @@ def run_all(words: Sequence[str], console: Console) -> int:
         cli.check_precision(training=True)
         check_splits_at_hand(cli.datamodule.corpus)
         trainer = cli.config_init["trainer"]
-        divide_updates(cli.model, cli.datamodule, trainer, world_size=processes(trainer))
+        divide_updates(cli.datamodule, trainer, world_size=processes(trainer))
         print_estimate(cli, assumptions, console)
         return 0
     if cli.folds is None:
@@ -127,7 +128,7 @@ def _train(cli: Cli, console: Console, *, suffix: str = "") -> RunFolder:
     cli.check_precision(training=True)
     cli.check_seed()
     evaluator = launch(cli)
-    divide_updates(cli.model, cli.datamodule, cli.config_init["trainer"], world_size=distributed.world_size())
+    divide_updates(cli.datamodule, cli.config_init["trainer"], world_size=distributed.world_size())
     console.quiet = not distributed.is_first()
     settings: RunSettings = cli.config_init["run"]
     run = RunFolder(settings.root / (f"{settings.name}{suffix}" if settings.name else default_name(cli)))
@@ -186,15 +187,16 @@ def conclude(
     main, levels = main_table(results, bounds=(PANEL,)), ambiguity_table(results, bounds=(PANEL,))
     printed = literature(training.data.corpus.name, training.data.corpus.part)
     chosen, notices = _selection(training, trained)
-    training.console.print(terminal(main, narrow=True), terminal(levels), *map(terminal, chosen))
+    responses = [table for table in (responses_of(results),) if table is not None]
+    training.console.print(terminal(main, narrow=True), *map(terminal, (levels, *responses, *chosen)))
     for notice in notices:
         training.console.print(notice, highlight=False, soft_wrap=True)
-    method = type(training.model).__name__
-    write_card(training.run, method=method, corpus=training.data.corpus.name, tables=[main, levels])
+    method, corpus = type(training.model).__name__, training.data.corpus.name
+    write_card(training.run, method=method, corpus=corpus, tables=[main, levels, *responses])
     write_lines(
         training.run.results,
         [
-            *map(plain_markdown, (main, levels, *chosen)),
+            *map(plain_markdown, (main, levels, *responses, *chosen)),
             *_lines(notices),
             *map(plain_markdown, printed),
         ],
@@ -205,15 +207,15 @@ def conclude(
 
 
 def _selection(training: Training, trained: Sequence[Prediction]) -> tuple[list[ResultTable], list[str]]:
-    """Return the table of how the checkpoint was chosen, if the run was validated, and notices for the user."""
+    """Return the tables of how the checkpoint was chosen, if the run was validated, and notices for the user."""
     selection, notices = read_selection(training.run.selection), answers_notices(EVALUATED, trained)
     if selection is None:
         return [], notices
     columns = training.data.corpus.table_metrics
-    return [selection_table(selection, before=training.before, columns=columns)], [
-        *selection_notices(selection),
-        *notices,
-    ]
+    tables = [selection_table(selection, before=training.before, columns=columns)]
+    if (responses := selection_responses(selection, before=training.before)) is not None:
+        tables.append(responses)
+    return tables, [*selection_notices(selection), *notices]
 
 
 def _lines(notices: Sequence[str]) -> list[str]:

@@ -16,6 +16,7 @@ from lalm_ambig.corpora.demo.writer import DemoSettings, write_demo
 from lalm_ambig.data.encoding import Elicitation, Encoder, Readout
 from lalm_ambig.policies.tiny import Tiny, build
 from lalm_ambig.policies.weights.lora import Adapter
+from lalm_ambig.readouts.logits import Scoring
 
 # Models of this size are slower with two threads than with one, and pytest-xdist has both cores at work already.
 torch.set_num_threads(1)
@@ -94,8 +95,11 @@ def items(tmp_path_factory: pytest.TempPathFactory) -> tuple[Item, ...]:
 
 @pytest.fixture(scope="session")
 def make_encoder() -> MakeEncoder:
-    def make(policy: Tiny, *, reasoning: bool = True, readout: Readout = "logits") -> Encoder:
-        return Encoder(policy, CATEGORIES, Elicitation("speech_emotion_short", reasoning, readout=readout))
+    def make(
+        policy: Tiny, *, reasoning: bool = True, readout: Readout = "logits", scoring: Scoring = "first"
+    ) -> Encoder:
+        asked = Elicitation("speech_emotion_short", reasoning, readout=readout, scoring=scoring)
+        return Encoder(policy, CATEGORIES, asked)
 
     return make
 

@@ -57,9 +57,16 @@ ADDED = {
     "policy.init_args.audio_layers": "last",
     "policy.init_args.audio_dropout": 0.0,
     "model.init_args.objective.class_mass_weight": 0.0,
+    "model.init_args.objective.on_policy_kl_weight": 0.0,
+    "model.init_args.objective.curated_ce_weight": 0.0,
+    "model.init_args.objective.preference_average": "sum",
+    "model.init_args.grouping.name_in_loss": False,
+    "model.init_args.group_size": 1,
     "model.init_args.optimiser.side_path_learning_rate": None,
 }
 """Settings that older runs lack, with the value that computes what these computed. At that value they do not count."""
+ADDED_TO = {"SFT": {"model.init_args.sampling": None}}
+"""As ADDED, for the methods that had no such setting while others had."""
 OBJECTS = ("trainer.callbacks", "trainer.logger")
 """Keys of callbacks and loggers: one object, a list of them, or a switch."""
 LIGHTNING = ("lightning.", "pytorch_lightning.")
@@ -78,10 +85,12 @@ def identity_of(config: Mapping[str, Any]) -> str:
     Returns:
         The first eight digits of a SHA-256 hash.
     """
+    method = str((config.get("model") or {}).get("class_path", "")).rpartition(".")[2]
+    added = ADDED | ADDED_TO.get(method, {})
     settings = {
         first_name(key): value
         for key, value in leaves(config)
-        if key not in EXCLUDED and not (key in ADDED and value == ADDED[key])
+        if key not in EXCLUDED and not (key in added and value == added[key])
     }
     for key in OBJECTS:
         settings[key] = _acting(settings.get(key))

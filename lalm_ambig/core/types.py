@@ -96,6 +96,23 @@ class Demonstrations:
 
 
 @dataclass(frozen=True)
+class StepPlace:
+    """The place of a batch in its optimiser step.
+
+    A step is a number of passes, each over one batch per process. Rollouts, deviations and normalisers belong to the
+    whole step. So the first pass brings the batches of the others, and everything is sampled then.
+    """
+
+    number: int
+    """Which pass it is, from 0."""
+    passes: int
+    items: int
+    """Items of the step, over all processes and passes."""
+    later: tuple["Batch", ...] = ()
+    """In the first pass of a method that samples: this process's batches of the other passes."""
+
+
+@dataclass(frozen=True)
 class Batch:
     """Items as a policy takes them: prompts, sound, targets and, where training needs them, curated responses."""
 
@@ -106,6 +123,13 @@ class Batch:
     label_dist: Float[Tensor, "item category"]
     curated: Demonstrations | None = None
     """Present where every item of the batch has one."""
+    step: StepPlace | None = None
+    """In training; None for a batch that is a step by itself."""
+
+    @property
+    def of_step(self) -> tuple["Batch", ...]:
+        """This batch and, in a step's first pass, this process's batches of the other passes."""
+        return (self,) if self.step is None else (self, *self.step.later)
 
     def select(self, rows: list[int]) -> "Batch":
         """Those rows, in that order."""
@@ -126,7 +150,22 @@ class Batch:
             audio=None if self.audio is None else self.audio.to(device),
             label_dist=self.label_dist.to(device),
             curated=None if self.curated is None else self.curated.to(device),
+            step=None
+            if self.step is None
+            else replace(self.step, later=tuple(batch.to(device) for batch in self.step.later)),
         )
+
+
+@dataclass(frozen=True)
+class AnswerPlaces:
+    """Where the distribution of each response of a group is read, so that a training pass can read it again."""
+
+    position: Int[Tensor, "group rollout"]
+    """Number of the response's own tokens before the answer, or before the closing."""
+    closing: Int[Tensor, "group rollout closing_token"]
+    """Tokens that were appended after them to reach the answer, padded on the right."""
+    closing_mask: Bool[Tensor, "group rollout closing_token"]
+    """True on appended tokens; none where the response reaches its answer by itself."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +196,8 @@ class Groups:
     """Why each response could not be read, None where it could. None as a whole for a readout that cannot fail."""
     class_mass: Float[Tensor, "group rollout"] | None = None
     """Share of the next-token probability that falls on the class tokens, in (0, 1]; None where no logits are read."""
+    answers: AnswerPlaces | None = None
+    """Where each distribution was read; None where the response states it in words."""
 
     @property
     def parsed(self) -> Bool[Tensor, "group rollout"]:
@@ -193,6 +234,17 @@ class Reading:
         """True on the items whose response could be read."""
         reasons = self.unparsed or (None,) * len(self.responses)
         return torch.tensor([reason is None for reason in reasons], device=self.predicted_dist.device)
+
+    @property
+    def measures(self) -> dict[str, Float[Tensor, " item"]]:
+        """What is known of the responses beside the distributions, by name in the log.
+
+        It is some of `class_mass`, `well_formed`, `tokens`, and `parsed`, which is 1 where a response could be read.
+        """
+        named = {"class_mass": self.class_mass, "well_formed": self.well_formed, "tokens": self.tokens}
+        if self.unparsed is not None:
+            named["parsed"] = self.parsed.float()
+        return {name: values for name, values in named.items() if values is not None}
 
 
 @dataclass(frozen=True)

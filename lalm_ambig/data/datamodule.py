@@ -19,7 +19,7 @@ from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.preparing.prepared import ItemView, Prepared, prepare
 from lalm_ambig.corpora.rationales import check_ids, heard_rationales, read_rationales
 from lalm_ambig.data.encoding import Elicitation, Encoder, Readout, approximate_length
-from lalm_ambig.data.sampler import LengthBuckets, Repeats, ResumableLoader, StepShape
+from lalm_ambig.data.sampler import LengthBuckets, ResumableLoader, StepCollator, StepItems, StepShape
 from lalm_ambig.data.stratified import stratified_order
 from lalm_ambig.prompts import FOR_TEXTS
 from lalm_ambig.readouts.logits import Scoring
@@ -94,8 +94,10 @@ class MethodNeeds:
     """Whether only items with a rationale are trained on."""
     updates: int = 1
     """Times that each batch is trained on before the next."""
-    smallest_batch: int = 1
-    """Fewest items of a training batch."""
+    smallest_step: int = 1
+    """Fewest items of an optimiser step."""
+    whole_steps: bool = False
+    """Whether a step's first pass brings the items of its other passes: the method samples for all at once."""
     written_items: int | None = None
     """Items for which the policy writes text at a validation; None where it writes none."""
     splits: tuple[Portion, ...] = SPLITS
@@ -359,16 +361,18 @@ class DataModule(lightning.LightningDataModule):
             self.batch_size,
             rank=distributed.rank(),
             world_size=distributed.world_size(),
-            passes=1 if self.items_per_update is None else trainer.accumulate_grad_batches,
-            smallest=self.needs.smallest_batch,
+            passes=trainer.accumulate_grad_batches,
+            smallest=self.needs.smallest_step,
+            times=self.needs.updates,
         )
-        order = LengthBuckets(
-            [approximate_length(item) for item in items],
-            shape,
-            seed=self.seed,
-            repeats=Repeats(self.needs.updates, trainer.accumulate_grad_batches),
+        order = LengthBuckets([approximate_length(item) for item in items], shape, seed=self.seed)
+        return ResumableLoader(
+            StepItems(items, whole_steps=self.needs.whole_steps),
+            order,
+            trainer=trainer,
+            collate_fn=StepCollator(self.encoder),
+            workers=self.workers,
         )
-        return ResumableLoader(items, order, trainer=trainer, collate_fn=self.encoder, workers=self.workers)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         return self._loader(self.validation_items())

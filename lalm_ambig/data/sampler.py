@@ -1,41 +1,32 @@
 """Batches of items of like length, in an order fixed by seed and epoch, and a loader that resumes within an epoch."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lalm_ambig.core.stopping import ignore_signals
+from lalm_ambig.core.types import Batch, Item, StepPlace
 
 CHUNK_BATCHES = 32
 """Batches in a chunk. Items are shuffled, cut into chunks, and sorted by length within each: hardly any padding."""
 
 
-@dataclass(frozen=True)
-class Repeats:
-    """Repetition of runs of batches: several optimiser steps on the same responses."""
+class StepPass(list[int]):
+    """Indices of the items of one pass of an optimiser step, with the place of the pass in its step."""
 
-    times: int = 1
-    """How often each run comes."""
-    batches: int = 1
-    """Batches in a run, which is one optimiser step."""
-
-    def repeated(self, batches: list[list[int]]) -> list[list[int]]:
-        """Return the batches with each run repeated.
-
-        A last run that is short is filled up with the first batches.
-
-        >>> Repeats(times=2, batches=2).repeated([[0], [1], [2]])
-        [[0], [1], [0], [1], [2], [0], [2], [0]]
+    def __init__(self, passes: Sequence[Sequence[int]], number: int, *, items: int) -> None:
+        """Args:
+        passes: Indices of each pass of the step, of this process.
+        number: Which of the passes this is, from 0.
+        items: Items of the step, over all processes.
         """
-        if self.times == 1:
-            return batches
-        missing = -len(batches) % self.batches
-        filled = batches + [batches[i % len(batches)] for i in range(missing)]
-        runs = [filled[i : i + self.batches] for i in range(0, len(filled), self.batches)]
-        return [batch for run in runs for _ in range(self.times) for batch in run]
+        super().__init__(passes[number])
+        self.place = StepPlace(number, len(passes), items)
+        self.later = [list(indices) for indices in passes[1:]] if number == 0 else []
+        """Indices of the other passes, in the first."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +41,8 @@ class StepShape:
     """Batches of one optimiser step that are chosen together."""
     smallest: int = 1
     """Fewest items of a step. A smaller last step is filled up from the first one."""
+    times: int = 1
+    """How often each step comes: several optimiser steps on the same responses."""
 
     @property
     def items(self) -> int:
@@ -57,23 +50,19 @@ class StepShape:
         return self.batch_size * self.world_size * self.passes
 
 
-class LengthBuckets(Sampler[list[int]]):
+class LengthBuckets(Sampler[StepPass]):
     """Batches of item indices, of like length and in random order.
 
     The items of a step are chosen once for all processes and passes, then divided among them. So a step's items depend
     on their total number only. Where the number does not divide, passes differ by at most one item.
     """
 
-    def __init__(
-        self, lengths: Sequence[float], shape: StepShape, *, seed: int = 0, repeats: Repeats | None = None
-    ) -> None:
+    def __init__(self, lengths: Sequence[float], shape: StepShape, *, seed: int = 0) -> None:
         """Args:
         lengths: Length of each item, in any unit.
         shape: Items of a step, and this process's part of them.
         seed: Seed of the order.
-        repeats: Whether batches come several times.
         """
-        self.repeats = repeats or Repeats()
         self.lengths = torch.as_tensor(lengths, dtype=torch.float32)
         self.shape, self.seed = shape, seed
         self.epoch = 0
@@ -90,12 +79,9 @@ class LengthBuckets(Sampler[list[int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        steps = -(-len(self.lengths) // self.shape.items) * self.shape.passes
-        if self.repeats.times == 1:
-            return steps
-        return -(-steps // self.repeats.batches) * self.repeats.batches * self.repeats.times
+        return -(-len(self.lengths) // self.shape.items) * self.shape.passes * self.shape.times
 
-    def __iter__(self) -> Iterator[list[int]]:
+    def __iter__(self) -> Iterator[StepPass]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         order = torch.randperm(len(self.lengths), generator=generator)
         shape = self.shape
@@ -109,8 +95,50 @@ class LengthBuckets(Sampler[list[int]]):
             steps[-1] += steps[0][: fewest - len(steps[-1])]
         mixed = [steps[i] for i in torch.randperm(len(steps), generator=generator).tolist()]
         start, self.skip = self.skip, 0
-        passes = [step[number :: shape.passes] for step in mixed for number in range(shape.passes)]
-        yield from self.repeats.repeated([items[shape.rank :: shape.world_size] for items in passes])[start:]
+        yield from [step_pass for step in mixed for step_pass in self._passes(step)][start:]
+
+    def _passes(self, step: list[int]) -> list[StepPass]:
+        """This process's passes over a step's items, as often as the step comes."""
+        shape = self.shape
+        passes = [
+            step[number :: shape.passes][shape.rank :: shape.world_size] for number in range(shape.passes)
+        ]
+        return [
+            StepPass(passes, number, items=len(step))
+            for _ in range(shape.times)
+            for number in range(shape.passes)
+        ]
+
+
+class StepItems(Dataset[Any]):
+    """Training items by pass, each with the items of the other passes of its step where they are wanted."""
+
+    def __init__(self, items: Sequence[Item], *, whole_steps: bool) -> None:
+        """Args:
+        items: Training items.
+        whole_steps: Whether a step's first pass brings the items of its other passes.
+        """
+        self.items, self.whole_steps = items, whole_steps
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitems__(self, indices: StepPass) -> tuple[StepPlace, list[list[Item]]]:
+        """The place of a pass, its items, and after them those of the other passes."""
+        passes = [indices, *indices.later] if self.whole_steps else [indices]
+        return indices.place, [[self.items[index] for index in one] for one in passes]
+
+
+@dataclass(frozen=True)
+class StepCollator:
+    """Makes the batch of a pass, with those of the other passes of its step."""
+
+    encode: Callable[[Sequence[Item]], Batch]
+
+    def __call__(self, step_pass: tuple[StepPlace, list[list[Item]]]) -> Batch:
+        place, passes = step_pass
+        first, *later = (self.encode(items) for items in passes)
+        return replace(first, step=replace(place, later=tuple(later)))
 
 
 class ResumableLoader(DataLoader[Any]):

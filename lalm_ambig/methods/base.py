@@ -2,6 +2,7 @@
 
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
@@ -74,8 +75,8 @@ class Method(lightning.LightningModule, ABC):
         self.encoder: Encoder
         self.validated = 0
         """Items of this validation so far, of this process."""
-        self.readable: dict[str, list[Tensor]] = {}
-        """Of each item of this validation, whether its response could be read; by name in the log."""
+        self.measures: dict[str, list[Tensor]] = {}
+        """The `measures` of this validation's readings, by name in the log."""
         self.step_metrics = StepMetrics()
         self.spread = Spread()
         """Of the answers that choose the best checkpoint."""
@@ -132,17 +133,9 @@ class Method(lightning.LightningModule, ABC):
         return 0
 
     @property
-    def smallest_batch(self) -> int:
-        """Fewest items of a batch that the method can learn from."""
+    def smallest_step(self) -> int:
+        """Fewest items of an optimiser step that the method can learn from."""
         return 1
-
-    @property
-    def compares(self) -> str | None:
-        """The setting under which the items of an update weigh on each other, so that one pass must hold all of them.
-
-        None where no setting does.
-        """
-        return None
 
     @property
     def updates(self) -> int:
@@ -174,15 +167,15 @@ class Method(lightning.LightningModule, ABC):
         if self.generation.samples > 1 and not self.generates_text:
             raise same_samples()
 
-    def check_data(self, *, batch_size: int, items: int) -> None:
+    def check_data(self, *, step_items: int, items: int) -> None:
         """Refuse data that the method cannot learn from.
 
         Args:
-            batch_size: Items of a training batch.
+            step_items: Items of an optimiser step.
             items: Training items.
 
         Raises:
-            InputError: The batch or the training split is too small.
+            InputError: The step or the training split is too small.
         """
 
     def check_abilities(self, *, training: bool) -> None:
@@ -216,6 +209,14 @@ class Method(lightning.LightningModule, ABC):
 
     # Training
 
+    def record(self, values: Mapping[str, Tensor]) -> None:
+        """Add numbers to those that this pass wants logged, as means."""
+        for name, new in values.items():
+            old = self.values.get(name)
+            self.values[name] = (
+                new.flatten() if old is None else torch.cat([old, new.flatten().to(old.device)])
+            )
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         self.values = {}
         loss: Loss = self.policy.run_step(lambda: self.reduce(self.gather(batch)))
@@ -233,7 +234,7 @@ class Method(lightning.LightningModule, ABC):
     # Validation and prediction
 
     def on_validation_epoch_start(self) -> None:
-        self.validated, self.readable = 0, {}
+        self.validated, self.measures = 0, {}
         self.gathered = ExitStack()
         self.gathered.enter_context(gathered_weights(self.policy))
 
@@ -266,8 +267,8 @@ class Method(lightning.LightningModule, ABC):
         self.validation[reader.name].update(batch.label_dist, reading.predicted_dist, reading.parsed)  # type: ignore[operator]
         if reader == self.reader:
             self.spread.add(batch.label_dist, reading.predicted_dist)
-        if reading.unparsed is not None:
-            self.readable.setdefault(f"{reader.name}/parsed", []).append(reading.parsed.float())
+        for name, values in reading.measures.items():
+            self.measures.setdefault(f"{reader.name}/{name}", []).append(values)
         return reading
 
     def on_validation_epoch_end(self) -> None:
@@ -280,8 +281,8 @@ class Method(lightning.LightningModule, ABC):
             metrics.reset()
         spread = self.spread.pooled()
         self.log_dict({f"{self.reader.name}/{name}": value.float() for name, value in spread.items()})
-        readable = {name: torch.cat(rows) for name, rows in self.readable.items()}
-        self.log_dict(distributed.all_reduce_means(readable))
+        measures = {name: torch.cat(rows) for name, rows in self.measures.items()}
+        self.log_dict(distributed.all_reduce_means(measures))
 
     def on_predict_start(self) -> None:
         self.predictions.clear()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import torch
@@ -15,9 +16,18 @@ from lalm_ambig.methods.trajectories import Trajectories
 from lalm_ambig.readouts.logits import predicted_dist
 from lalm_ambig.readouts.verbalised import format_distribution
 from lalm_ambig.rewards.base import Reward
-from lalm_ambig.rewards.total import compute_rewards, total_reward, upper_bound
+from lalm_ambig.rewards.total import compute_rewards, form_rewards, total_reward, upper_bound
 from lalm_ambig.rollouts.parsing import parse_responses
 from lalm_ambig.rollouts.passages import PassSettings, curated_spans, score_spans
+
+
+@dataclass(frozen=True)
+class CuratedReward:
+    """The reward of the curated responses."""
+
+    total: Float[Tensor, " group"]
+    form: Float[Tensor, " group"]
+    """The part of it that depends on the class name."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +44,8 @@ class CuratedTrajectory:
 
     def reward(
         self, encoder: Encoder, batch: Batch, *, rewards: Sequence[Reward], pass_settings: PassSettings
-    ) -> Float[Tensor, " group"]:
-        """The total reward of each item's curated response.
+    ) -> CuratedReward:
+        """The reward of each item's curated response.
 
         Args:
             encoder: The method's encoder, with its policy.
@@ -44,7 +54,8 @@ class CuratedTrajectory:
             pass_settings: How the policy's readout is computed, for `earns: policy`.
         """
         if self.earns == "perfect":
-            return upper_bound(rewards, batch.label_dist)
+            bound = partial(upper_bound, label_dist=batch.label_dist)
+            return CuratedReward(bound(rewards), bound(form_rewards(rewards)))
         curated = _demonstrations(batch)
         if encoder.answer is None:
             groups = _as_groups(curated, _stated_dist(encoder, batch), logits=None)
@@ -54,15 +65,16 @@ class CuratedTrajectory:
                 scores = score_spans(encoder.policy, batch, spans, pass_settings).scores
             groups = _as_groups(curated, predicted_dist(scores), logits=scores)
         parts = compute_rewards(rewards, groups, label_dist=batch.label_dist, items=batch.items)
-        return total_reward(rewards, parts)[:, 0]
+        total = partial(total_reward, parts=parts)
+        return CuratedReward(total(rewards)[:, 0], total(form_rewards(rewards))[:, 0])
 
-    def joined(self, sampled: Trajectories, batch: Batch, *, reward: Float[Tensor, " group"]) -> Trajectories:
+    def joined(self, sampled: Trajectories, batch: Batch, *, reward: CuratedReward) -> Trajectories:
         """Each group with the curated response as its last trajectory; its old log-probabilities are NaN.
 
         Args:
             sampled: The policy's own responses.
             batch: Their items, with curated responses.
-            reward: Total reward of each curated response.
+            reward: Of each curated response.
         """
         assert sampled.rewards is not None, "new trajectories have rewards"
         curated = _demonstrations(batch)
@@ -89,12 +101,27 @@ class CuratedTrajectory:
             old_log_probs=join(sampled.old_log_probs, not_scored),
             sampled_log_probs=join(sampled.sampled_log_probs, not_scored),
             advantages=pad(sampled.advantages, (0, 1)),
-            rewards=torch.cat([sampled.rewards, reward[:, None]], dim=1),
+            rewards=torch.cat([sampled.rewards, reward.total[:, None]], dim=1),
+            form_rewards=None
+            if sampled.form_rewards is None
+            else torch.cat([sampled.form_rewards, reward.form[:, None]], dim=1),
+            **_joined_answers(sampled, curated),
         )
 
     def baseline(self, group_size: int) -> Bool[Tensor, " trajectory"]:
         """True on the trajectories that count in the group's mean and deviation."""
         return torch.tensor([True] * group_size + [self.in_baseline])
+
+
+def _joined_answers(sampled: Trajectories, curated: Demonstrations) -> dict[str, Tensor]:
+    """The answer positions of each group with that of the curated response as the last, which needs no closing."""
+    if sampled.answer_position is None or sampled.closing is None or sampled.closing_mask is None:
+        return {}
+    return {
+        "answer_position": torch.cat([sampled.answer_position, curated.answer_position[:, None]], dim=1),
+        "closing": pad(sampled.closing, (0, 0, 0, 1)),
+        "closing_mask": pad(sampled.closing_mask, (0, 0, 0, 1)),
+    }
 
 
 def _demonstrations(batch: Batch) -> Demonstrations:

@@ -5,9 +5,11 @@ Source: ambiguity-aware LALM, Section 3.3.2, eq. 4 and 5. The paper leaves open,
 1. K = 4 responses per prompt; one is rejected if its JS divergence exceeds 0.15 bits.
 2. Of those over the threshold the `worst` is rejected by default; `all` takes each as a pair of its own.
 3. An item without a rejected response trains on the other two terms alone.
-4. The class name's tokens are not in the preference: the distribution is read before them.
+4. The class name's tokens are not in the preference: the distribution is read before them. Nor is the end of the
+   turn under the logit readout, which the curated response has and a sampled one, stopped at `</answer>`, has not.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -17,19 +19,21 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.core.types import Batch, Groups, Loss
+from lalm_ambig.core.types import Batch, Demonstrations, Groups, Loss
 from lalm_ambig.data.encoding import Readout
 from lalm_ambig.methods.base import Method, Sharing
 from lalm_ambig.methods.generation import Generation, check_needs_logits
 from lalm_ambig.methods.optimisation import Optimiser
+from lalm_ambig.methods.own_responses import check_on_policy, supervised_experience
 from lalm_ambig.methods.reference import Reference, ReferenceKind
+from lalm_ambig.methods.rollout_buffer import RolloutBuffer
 from lalm_ambig.methods.rollout_log import response_js_bits, rollout_rows, rollout_values
 from lalm_ambig.objectives.dpo import DPOExperience, DPOObjective
 from lalm_ambig.objectives.sft import SFTExperience
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.sharding import gathered_weights
 from lalm_ambig.rollouts.groups import GroupSampling, sample_groups
-from lalm_ambig.rollouts.passages import ScoredSpan, curated_spans, score_spans
+from lalm_ambig.rollouts.passages import ScoredSpan, curated_spans, own_spans, score_spans
 from lalm_ambig.rollouts.sampling import Sampling
 
 
@@ -67,24 +71,21 @@ class Negatives:
 
 
 @dataclass(frozen=True)
-class SampledNegatives:
-    """The policy's own responses, and which of them are rejected."""
-
-    groups: Groups
-    is_rejected: Bool[Tensor, "item rollout"]
-
-    def spans(self) -> list[ScoredSpan]:
-        """The rejected responses, item by item."""
-        return [_span(self.groups, g, k) for g, k in self.is_rejected.nonzero().tolist()]
-
-
-@dataclass(frozen=True)
 class ReferenceSums:
     """The reference's log-probabilities of whole responses, in nats."""
 
     chosen: Float[Tensor, " item"]
     """Of the curated responses; 0 for one that is in no pair."""
     rejected: Float[Tensor, " rejected"]
+
+
+@dataclass(frozen=True)
+class SampledNegatives:
+    """The policy's own responses, which of them are rejected, and what the reference says of the pairs."""
+
+    groups: Groups
+    is_rejected: Bool[Tensor, "item rollout"]
+    reference: ReferenceSums
 
 
 class DPO(Method):
@@ -134,6 +135,8 @@ class DPO(Method):
         self.objective, self.negatives = objective or DPOObjective(), negatives or Negatives()
         self.sampling = sampling or Sampling()
         self.reference: Reference = Reference(reference)
+        self.rollout_buffer = RolloutBuffer[SampledNegatives](uses=1)
+        check_on_policy(readout, reasoning=reasoning, weight=self.objective.on_policy_kl_weight)
         check_needs_logits(
             readout,
             kl_weight=self.objective.kl_weight,
@@ -152,65 +155,126 @@ class DPO(Method):
 
     def gather(self, batch: Batch) -> DPOExperience:
         assert batch.curated is not None, "the data module passes on only items with a rationale"
-        with gathered_weights(self.policy):
-            sampled = self._sample(batch)
-            rejected, negatives = sampled.is_rejected, sampled.spans()
-            reference = self._reference_sums(batch, negatives, paired=rejected.any(-1))
-        kl, logits = self.objective.kl_weight > 0, self.readout == "logits"
-        positives = curated_spans(batch.curated, ce=True, name=not kl, scores=logits)
+        sampled = self.rollout_buffer.put(batch, self.rollout_buffer.get(batch, self.collect))
+        rejected = sampled.is_rejected
+        logits, reads_own = self.readout == "logits", self.objective.on_policy_kl_weight > 0
+        curated = curated_spans(batch.curated, ce=True, name=self.objective.kl_weight == 0, scores=logits)
+        own = self._negatives(sampled.groups, rejected, scores=reads_own)
         settings = replace(self.pass_settings, class_mass=self.objective.class_mass_weight > 0)
-        scored = score_spans(self.policy, batch, [*positives, *negatives], settings)
-        count = len(positives)
-        names = batch.curated.is_answer_token[:, : scored.log_probs.shape[1]]
-        chosen = scored.log_probs[:count, : names.shape[1]].masked_fill(names, 0).sum(-1)
-        width = max(1, int(rejected.sum(-1).max()))
-        is_pair = torch.arange(width, device=rejected.device) < rejected.sum(-1, keepdim=True)
-        zeros = torch.zeros(is_pair.shape, device=chosen.device)
-        return DPOExperience(
-            chosen=chosen,
-            chosen_ref=reference.chosen,
-            rejected=zeros.masked_scatter(is_pair, scored.log_probs[count:].sum(-1)),
-            rejected_ref=zeros.masked_scatter(is_pair, reference.rejected),
-            is_pair=is_pair,
-            supervised=SFTExperience(
-                scored.log_probs[:count],
-                scored.mask[:count],
-                scored.scores if logits else None,
-                batch.label_dist,
-                scored.log_class_mass,
-            ),
+        scored = score_spans(self.policy, batch, [*curated, *own], settings)
+        preferred = self._preferred(batch.curated)
+        chosen = scored.log_probs[: len(curated), : preferred.shape[1]].masked_fill(~preferred, 0).sum(-1)
+        negatives = slice(len(curated), None)
+        rows = (
+            rejected.flatten()
+            if reads_own
+            else torch.ones(len(own), dtype=torch.bool, device=rejected.device)
+        )
+        lengths = (preferred.sum(-1), scored.mask[negatives][rows].sum(-1))
+        return self._experience(
+            sampled,
+            ReferenceSums(chosen, scored.log_probs[negatives][rows].sum(-1)),
+            supervised_experience(scored, batch.label_dist, curated=len(curated)),
+            lengths=lengths,
         )
 
     def reduce(self, experience: DPOExperience) -> Loss:
         return self.objective(experience)
 
+    def _experience(
+        self,
+        sampled: SampledNegatives,
+        policy: ReferenceSums,
+        supervised: SFTExperience,
+        *,
+        lengths: tuple[Tensor, Tensor],
+    ) -> DPOExperience:
+        """The objective's record: sums of policy and reference, or their means over the tokens that count."""
+        rejected, reference = sampled.is_rejected, sampled.reference
+        if self.objective.preference_average == "token":
+            chosen_tokens, rejected_tokens = (length.clamp(min=1) for length in lengths)
+            policy, reference = (
+                ReferenceSums(sums.chosen / chosen_tokens, sums.rejected / rejected_tokens)
+                for sums in (policy, reference)
+            )
+        width = max(1, int(rejected.sum(-1).max()))
+        is_pair = torch.arange(width, device=rejected.device) < rejected.sum(-1, keepdim=True)
+        zeros = torch.zeros(is_pair.shape, device=policy.chosen.device)
+        return DPOExperience(
+            chosen=policy.chosen,
+            chosen_ref=reference.chosen,
+            rejected=zeros.masked_scatter(is_pair, policy.rejected),
+            rejected_ref=zeros.masked_scatter(is_pair, reference.rejected),
+            is_pair=is_pair,
+            supervised=supervised,
+        )
+
+    # Which tokens are compared
+
+    def _preferred(self, curated: Demonstrations) -> Bool[Tensor, "item token"]:
+        """True on the tokens of the curated responses that the preference compares."""
+        return curated.response.mask & ~curated.is_answer_token & self._compared(curated.response.ids)
+
+    def _compared(self, ids: Tensor) -> Bool[Tensor, "*token"]:
+        """False on the end of the turn under the logit readout: sampling stops before it, so only one side has it."""
+        if self.readout == "verbalised":
+            return torch.ones_like(ids, dtype=torch.bool)
+        return ~torch.isin(ids, torch.tensor(self.policy.end_ids, device=ids.device))
+
+    def _negatives(
+        self, groups: Groups, rejected: Bool[Tensor, "item rollout"], *, scores: bool
+    ) -> list[ScoredSpan]:
+        """The rejected responses, item by item; with class scores all responses, of which only those are compared."""
+        spans = own_spans(groups, wanted=rejected, scores=scores)
+        chosen = [True] * len(spans) if scores else rejected.flatten().tolist()
+        return [
+            replace(span, loss_mask=span.loss_mask & self._compared(span.ids))
+            for span, keep in zip(spans, chosen, strict=True)
+            if keep
+        ]
+
+    # New responses
+
+    @torch.no_grad()
+    def collect(self, batches: Sequence[Batch]) -> list[SampledNegatives]:
+        """Sample responses for the passes of a step, and ask the reference about the pairs."""
+        self.rollout_rows, sampled = [], []
+        with gathered_weights(self.policy):
+            for batch in batches:
+                groups, rejected = self._sample(batch)
+                sampled.append(
+                    SampledNegatives(groups, rejected, self._reference_sums(batch, groups, rejected))
+                )
+        return sampled
+
     def _reference_sums(
-        self, batch: Batch, negatives: list[ScoredSpan], *, paired: Bool[Tensor, " item"]
+        self, batch: Batch, groups: Groups, rejected: Bool[Tensor, "item rollout"]
     ) -> ReferenceSums:
         """The reference's log-probabilities of the responses that are in a pair."""
         assert batch.curated is not None
+        paired = rejected.any(-1)
         chosen = torch.zeros(len(batch.items), device=paired.device)
-        if not negatives:
+        if not bool(paired.any()):
             return ReferenceSums(chosen, chosen[:0])
-        every = curated_spans(batch.curated, ce=True, name=False, scores=False)
-        positives = [every[item] for item in paired.nonzero()[:, 0].tolist()]
+        every, preferred = (
+            curated_spans(batch.curated, ce=True, name=False, scores=False),
+            self._preferred(batch.curated),
+        )
+        positives = [
+            replace(every[item], loss_mask=preferred[item, : len(every[item].ids)])
+            for item in paired.nonzero()[:, 0].tolist()
+        ]
+        spans = [*positives, *self._negatives(groups, rejected, scores=False)]
         with self.reference.active(self.policy):
-            sums = score_spans(
-                self.policy, batch, [*positives, *negatives], self.pass_settings
-            ).log_probs.sum(-1)
+            sums = score_spans(self.policy, batch, spans, self.pass_settings).log_probs.sum(-1)
         return ReferenceSums(chosen.masked_scatter(paired, sums[: len(positives)]), sums[len(positives) :])
 
-    def _sample(self, batch: Batch) -> SampledNegatives:
+    def _sample(self, batch: Batch) -> tuple[Groups, Bool[Tensor, "item rollout"]]:
         """Responses to each prompt, logged, and which of them are rejected."""
         settings = GroupSampling(self.sampling, self.negatives.group_size, self.global_step, self.shares)
         groups = sample_groups(self.encoder, batch, settings)
         js = response_js_bits(groups, batch.label_dist)
         rejected = self.negatives.chosen(js)
-        self.values |= rollout_values(groups, batch.label_dist)
-        self.rollout_rows = rollout_rows(batch.items, groups, {"js_div_bits": js, "rejected": rejected})
-        return SampledNegatives(groups, rejected)
-
-
-def _span(groups: Groups, g: int, k: int) -> ScoredSpan:
-    length = int(groups.mask[g, k].sum())
-    return ScoredSpan(g, groups.ids[g, k, :length], ~groups.is_answer_token[g, k, :length])
+        self.record(rollout_values(groups, batch.label_dist))
+        self.rollout_rows += rollout_rows(batch.items, groups, {"js_div_bits": js, "rejected": rejected})
+        return groups, rejected

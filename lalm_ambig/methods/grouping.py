@@ -1,11 +1,18 @@
 """How GRPO groups and compares responses, and the refusal of settings under which nothing could be learnt."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from lalm_ambig.core import distributed
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.objectives.advantages import Scale
+from lalm_ambig.data.encoding import Readout
+from lalm_ambig.objectives.advantages import Scale, centred, scaled
 from lalm_ambig.rewards.base import Reward
+from lalm_ambig.rewards.total import form_rewards
 
 
 @dataclass(frozen=True)
@@ -20,11 +27,15 @@ class Grouping:
     """Responses sampled per prompt, K."""
     advantage_scale: Scale = "group"
     """Divisor of a reward's difference from its group's mean: the deviation of the `group` (the papers' form) or of the
-    `batch`, or nothing (`none`)."""
+    `batch`, which is the whole optimiser step, or nothing (`none`). `leave_one_out` compares with the mean of the other
+    responses, undivided: K/(K − 1) times `none`."""
     updates: int = 1
     """Optimiser steps on each batch of responses, μ."""
     mask_truncated: bool = False
     """Leave truncated responses out of the loss; they still count in the group's mean."""
+    name_in_loss: bool = False
+    """Train the tokens of the sampled class name and of what closes it, by the part of the advantage that comes from
+    the response's form. False is the papers' form: the name is left out, and what closes it has the whole advantage."""
     skip_unanimous: bool = False
     """Sample nothing for items on which every response earns 0 by definition: with SHALA, those whose annotators agree.
     Their advantages are 0 either way; under `average: token` the tokens of other items then weigh more."""
@@ -35,6 +46,33 @@ class Grouping:
                 raise InputError(
                     f"{name} must be at least 1, got {getattr(self, name)}", where="model.grouping"
                 )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How the rewards of a step's groups become advantages, over the groups of all processes."""
+
+    scale: Scale
+    baseline: Bool[Tensor, " trajectory"] | None = None
+    """True on the trajectories that count in mean and deviation; None for all."""
+
+    def advantages(self, rewards: Float[Tensor, "group trajectory"]) -> Float[Tensor, "group trajectory"]:
+        """Advantages of this process's groups."""
+        return self.part(rewards, of=rewards)
+
+    def part(
+        self, part: Float[Tensor, "group trajectory"], *, of: Float[Tensor, "group trajectory"]
+    ) -> Float[Tensor, "group trajectory"]:
+        """The part of the advantages that comes from a part of the rewards. All parts add up to the whole.
+
+        Args:
+            part: Part of each reward.
+            of: The whole rewards, whose deviation divides.
+        """
+        differences = centred(part, baseline=self.baseline)
+        if self.scale == "batch":
+            of = torch.cat([rewards.to(of.device) for rewards in distributed.all_gather_object(of.cpu())])
+        return scaled(differences, of, scale=self.scale, baseline=self.baseline)
 
 
 def check_rewards(rewards: Sequence[Reward]) -> None:
@@ -48,6 +86,28 @@ def check_rewards(rewards: Sequence[Reward]) -> None:
     names = [reward.name for reward in rewards]
     if len(set(names)) < len(names):
         raise InputError(f"a reward stands twice in {names}.", where="model.rewards")
+
+
+def check_names(grouping: Grouping, rewards: Sequence[Reward], readout: Readout) -> None:
+    """Refuse `name_in_loss` where no reward tells names apart.
+
+    Raises:
+        InputError: The readout is verbalised, or no reward with a weight depends on the class name.
+    """
+    if not grouping.name_in_loss:
+        return
+    if readout == "verbalised":
+        raise InputError(
+            "name_in_loss is set, but a verbalised answer has no class name apart from it:",
+            where="model.grouping",
+            remedy="set it to false; the whole answer is in the loss.",
+        )
+    if not any(reward.weight for reward in form_rewards(rewards)):
+        raise InputError(
+            "name_in_loss is set, but no reward depends on the class name:",
+            where="model.grouping",
+            remedy="add the reward Format with a weight, or set it to false.",
+        )
 
 
 def check_comparison(grouping: Grouping, *, curated: bool) -> None:
@@ -66,13 +126,23 @@ def check_comparison(grouping: Grouping, *, curated: bool) -> None:
             where="model.grouping",
             remedy="set group_size to 2 or more.",
         )
+    if grouping.advantage_scale == "leave_one_out" and grouping.group_size < 2:
+        raise InputError(
+            "advantage_scale: leave_one_out compares a response with the others, but group_size is 1:",
+            where="model.grouping",
+            remedy="set group_size to 2 or more.",
+        )
 
 
-def check_skipping(rewards: Sequence[Reward], *, kl_weight: float) -> None:
+def check_skipping(rewards: Sequence[Reward], weights: Mapping[str, float]) -> None:
     """Refuse to skip items that still teach something.
 
+    Args:
+        rewards: The run's rewards.
+        weights: Weights by name of the loss's other terms, which act on every response.
+
     Raises:
-        InputError: A reward is not 0 on them by definition, or the penalty acts on them.
+        InputError: A reward is not 0 on them by definition, or another term acts on them.
     """
     others = [reward.name for reward in rewards if reward.weight and not reward.constant_per_item]
     if others:
@@ -81,12 +151,13 @@ def check_skipping(rewards: Sequence[Reward], *, kl_weight: float) -> None:
             where="model.grouping",
             remedy="set it to false, or let SHALA be the only reward.",
         )
-    if kl_weight:
-        raise InputError(
-            f"skip_unanimous is set, but the penalty (kl_weight {kl_weight}) acts on every response:",
-            where="model.grouping",
-            remedy="set it to false, or kl_weight to 0.",
-        )
+    for name, weight in weights.items():
+        if weight:
+            raise InputError(
+                f"skip_unanimous is set, but {name} ({weight}) acts on every response:",
+                where="model.grouping",
+                remedy=f"set it to false, or {name} to 0.",
+            )
 
 
 def cancelled_weight(rewards: Sequence[Reward], scale: Scale) -> list[str]:

@@ -20,12 +20,13 @@ Where this departs from the papers, or decides what they leave open:
    all tokens. All three are off by default.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from lalm_ambig.core import distributed
@@ -34,28 +35,33 @@ from lalm_ambig.core.types import Batch, Loss
 from lalm_ambig.data.encoding import Readout
 from lalm_ambig.methods.base import Method, Sharing
 from lalm_ambig.methods.curated_trajectory import CuratedTrajectory
-from lalm_ambig.methods.generation import Generation
+from lalm_ambig.methods.generation import Generation, check_needs_logits
 from lalm_ambig.methods.grouping import (
+    Comparison,
     Grouping,
     cancelled_weight,
     check_comparison,
+    check_names,
     check_rewards,
     check_skipping,
 )
 from lalm_ambig.methods.optimisation import Optimiser
+from lalm_ambig.methods.own_responses import check_on_policy, curated_experience
 from lalm_ambig.methods.reference import Reference, ReferenceKind
+from lalm_ambig.methods.rollout_buffer import Held, RolloutBuffer
 from lalm_ambig.methods.rollout_log import by_ambiguity, response_js_bits, rollout_rows, rollout_values
-from lalm_ambig.methods.trajectories import RolloutBuffer, Trajectories
-from lalm_ambig.objectives.advantages import advantages, without_spread
+from lalm_ambig.methods.trajectories import Trajectories
+from lalm_ambig.objectives.advantages import without_spread
 from lalm_ambig.objectives.grpo import GRPOExperience, GRPOObjective
+from lalm_ambig.objectives.on_policy import OwnReadouts
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.sharding import gathered_weights
 from lalm_ambig.rewards.agreement import Agreement
 from lalm_ambig.rewards.base import Reward
 from lalm_ambig.rewards.format import Format
-from lalm_ambig.rewards.total import compute_rewards, total_reward
+from lalm_ambig.rewards.total import compute_rewards, form_rewards, total_reward
 from lalm_ambig.rollouts.groups import GroupSampling, sample_groups
-from lalm_ambig.rollouts.passages import PassSettings, score_spans
+from lalm_ambig.rollouts.passages import PassOutput, PassSettings, ScoredSpan, curated_spans, score_spans
 from lalm_ambig.rollouts.sampling import Sampling
 
 
@@ -112,14 +118,19 @@ class GRPO(Method):
         self.objective, self.grouping = objective or GRPOObjective(), grouping or Grouping()
         self.curated, self.sampling = curated, sampling or Sampling()
         self.reference = Reference(reference) if self.objective.kl_weight else None
-        self.rollout_buffer = RolloutBuffer(uses=self.grouping.updates)
+        self.rollout_buffer = RolloutBuffer[Trajectories](uses=self.grouping.updates)
+        self.reads_own = self.objective.on_policy_kl_weight > 0 or self.objective.class_mass_weight > 0
+        """Whether class scores after the sampled responses are in the loss."""
         self._check_settings()
 
     def _check_settings(self) -> None:
         check_rewards(self.rewards)
         check_comparison(self.grouping, curated=self.curated is not None and self.curated.in_baseline)
         if self.grouping.skip_unanimous:
-            check_skipping(self.rewards, kl_weight=self.objective.kl_weight)
+            check_skipping(self.rewards, self.objective.other_terms())
+        check_names(self.grouping, self.rewards, self.readout)
+        check_needs_logits(self.readout, kl_weight=0.0, class_mass_weight=self.objective.class_mass_weight)
+        check_on_policy(self.readout, reasoning=self.reasoning, weight=self.objective.on_policy_kl_weight)
         if not self.generates_text:
             raise InputError(
                 "without reasoning a response holds only the class name, which the reward does not depend on:",
@@ -127,22 +138,22 @@ class GRPO(Method):
                 remedy="set reasoning to true, or readout to verbalised.",
             )
 
-    def check_data(self, *, batch_size: int, items: int) -> None:
+    def check_data(self, *, step_items: int, items: int) -> None:
         """Refuse data with which `advantage_scale: batch` has one prompt to compare.
 
         Raises:
-            InputError: The batch or the training split is too small.
+            InputError: The step or the training split is too small.
         """
-        if batch_size < self.smallest_batch:
+        if step_items < self.smallest_step:
             raise InputError(
-                f"batch_size is {batch_size}, but advantage_scale: batch compares at least {self.smallest_batch} "
-                "prompts.",
+                f"an update has {step_items} prompt, but advantage_scale: batch compares at least "
+                f"{self.smallest_step}.",
                 where="data",
-                remedy="raise data.batch_size, or set model.grouping.advantage_scale to group or none.",
+                remedy="set data.items_per_update, or model.grouping.advantage_scale to group or none.",
             )
-        if items < self.smallest_batch:
+        if items < self.smallest_step:
             raise InputError(
-                f"there is 1 training item, but advantage_scale: batch compares at least {self.smallest_batch}.",
+                f"there is 1 training item, but advantage_scale: batch compares at least {self.smallest_step}.",
                 where="data",
                 remedy="raise data.limit, or set model.grouping.advantage_scale to group or none.",
             )
@@ -152,17 +163,11 @@ class GRPO(Method):
 
     @property
     def needs_rationale(self) -> bool:
-        return self.curated is not None and self.reasoning
+        return self.reasoning and (self.curated is not None or self.objective.curated_ce_weight > 0)
 
     @property
-    def smallest_batch(self) -> int:
+    def smallest_step(self) -> int:
         return 2 if self.grouping.advantage_scale == "batch" else 1
-
-    @property
-    def compares(self) -> str | None:
-        if self.grouping.advantage_scale == "batch":
-            return "grouping.advantage_scale: batch"
-        return "objective.average: token" if self.objective.average == "token" else None
 
     @property
     def updates(self) -> int:
@@ -176,60 +181,101 @@ class GRPO(Method):
     def pass_settings(self) -> PassSettings:
         return PassSettings(self.encoder.answer, self.sampling.temperature or 1.0, self.shares)
 
-    # A step
+    # A pass
 
     def gather(self, batch: Batch) -> GRPOExperience:
         trajectories = self.rollout_buffer.get(batch, self.collect)
-        log_probs = self._log_probs(batch, trajectories)
+        curated = self._curated_spans(batch) if self.objective.curated_ce_weight else []
+        scored = self._scored(batch, trajectories, scores=self.reads_own, beside=curated)
+        log_probs = _widened(scored, trajectories)
         if bool(trajectories.old_log_probs.isnan().any()):  # the first update on them
             mismatch = trajectories.sampling_mismatch(log_probs.detach())
-            self.values["rollouts/log_prob_mismatch"] = mismatch
+            self.record({"rollouts/log_prob_mismatch": mismatch})
         trajectories = self.rollout_buffer.put(batch, trajectories.with_old(log_probs.detach()))
-        return trajectories.experience(log_probs, tokens=self._tokens(batch, trajectories))
+        experience = trajectories.experience(log_probs)
+        if curated:
+            experience = replace(experience, curated=curated_experience(scored, batch.label_dist))
+        return self._with_readouts(experience, scored, trajectories, batch) if self.reads_own else experience
 
     def reduce(self, experience: GRPOExperience) -> Loss:
         return self.objective(experience)
 
-    def _tokens(self, batch: Batch, trajectories: Trajectories) -> Float[Tensor, ""]:
-        """Denominator for `average: token`: loss tokens per item over all processes, times this process's items.
+    def _with_readouts(
+        self, experience: GRPOExperience, scored: PassOutput, trajectories: Trajectories, batch: Batch
+    ) -> GRPOExperience:
+        """The experience with what the policy answers after its own responses; a curated one is not its own."""
+        shape, own = trajectories.mask.shape[:2], slice(self.grouping.group_size)
+        count = shape.numel()
+        scores, mass = scored.scores[:count].view(*shape, -1), scored.log_class_mass
+        readouts = OwnReadouts(
+            scores[:, own],
+            batch.label_dist,
+            None if mass is None else mass[:count].view(shape)[:, own],
+            trajectories.importance(experience.log_probs)[:, own],
+        )
+        if mass is None:
+            return replace(experience, own=readouts)
+        last = mass[count:] if self.curated is None else mass[:count].view(shape)[:, -1]
+        trained = len(last) > 0 and (self.curated is None or self.curated.in_loss)
+        return replace(experience, own=readouts, curated_log_class_mass=last if trained else None)
 
-        `StepMetrics` weights each process's loss by its items. The result is the mean over all processes' tokens.
+    def _curated_spans(self, batch: Batch) -> list[ScoredSpan]:
+        assert batch.curated is not None, "the data module passes on only items with a rationale"
+        logits = self.readout == "logits"
+        return curated_spans(batch.curated, ce=True, name=not logits, scores=self.reads_own)
+
+    def _scored(
+        self,
+        batch: Batch,
+        trajectories: Trajectories,
+        *,
+        scores: bool,
+        beside: Sequence[ScoredSpan] = (),
+    ) -> PassOutput:
+        """The policy's log-probabilities by a training pass, with gradients where they are on.
+
+        Args:
+            batch: Items with their prompts.
+            trajectories: Their responses.
+            scores: Whether class scores are wanted after the responses.
+            beside: Further responses, which come last.
         """
-        counts = (float(trajectories.loss_mask.sum()), len(batch.items))
-        tokens, items = (sum(part) for part in zip(*distributed.all_gather_object(counts), strict=True))
-        return torch.tensor(tokens * len(batch.items) / items, device=batch.label_dist.device)
-
-    def _log_probs(self, batch: Batch, trajectories: Trajectories) -> Float[Tensor, "group trajectory token"]:
-        """The policy's log-probabilities in nats by a training pass, with gradients where they are on."""
-        scored = score_spans(self.policy, batch, trajectories.spans(), self.pass_settings).log_probs
-        log_probs = torch.zeros(trajectories.loss_mask.shape, device=scored.device)
-        width = scored.shape[-1]
-        log_probs[..., :width] = scored.view(*log_probs.shape[:2], width)
-        return log_probs
+        settings = replace(self.pass_settings, class_mass=scores and self.objective.class_mass_weight > 0)
+        return score_spans(self.policy, batch, [*trajectories.spans(scores=scores), *beside], settings)
 
     # New responses
 
     @torch.no_grad()
-    def collect(self, batch: Batch) -> Trajectories:
-        """Sample new responses to the batch's prompts, and compute their advantages."""
+    def collect(self, batches: Sequence[Batch]) -> list[Trajectories]:
+        """Sample new responses for the passes of a step, and compute their advantages over the whole step."""
         with gathered_weights(self.policy):
-            return self._collect(batch)
+            return self._collect(batches)
 
-    def _collect(self, batch: Batch) -> Trajectories:
-        rows, self.rollout_rows = self._rows_to_sample(batch), []
-        baseline = None if self.curated is None else self.curated.baseline(self.grouping.group_size)
-        width = self.grouping.group_size if baseline is None else len(baseline)
-        trajectories = Trajectories.empty(len(batch.items), width, device=batch.label_dist.device)
-        if rows:
-            trajectories = self._sample(batch.select(rows)).scatter(rows, total=len(batch.items))
-        assert trajectories.rewards is not None, "new trajectories have rewards"
-        advantage = self._advantages(trajectories.rewards, baseline=baseline)
-        self._log(batch, rewards=trajectories.rewards, advantages=advantage, rows=rows)
-        trajectories = replace(trajectories, advantages=advantage)
+    def _collect(self, batches: Sequence[Batch]) -> list[Trajectories]:
+        self.rollout_rows = []
+        of_batches = [self._trajectories(batch) for batch in batches]
+        of_batches = self._with_advantages(batches, of_batches)
+        if self.objective.average == "token":
+            of_batches = _with_tokens(batches, of_batches)
         if self.reference is None:
-            return trajectories
+            return of_batches
         with self.reference.active(self.policy):
-            return replace(trajectories, ref_log_probs=self._log_probs(batch, trajectories))
+            return [
+                replace(t, ref_log_probs=_widened(self._scored(batch, t, scores=False), t))
+                for batch, t in zip(batches, of_batches, strict=True)
+            ]
+
+    def _trajectories(self, batch: Batch) -> Trajectories:
+        """New responses to a batch, without advantages."""
+        rows = self._rows_to_sample(batch)
+        if self.grouping.skip_unanimous:
+            skipped = torch.ones(len(batch.items))
+            skipped[rows] = 0
+            self.record({"groups_skipped": skipped})
+        if not rows:
+            width = self.grouping.group_size + (self.curated is not None)
+            return Trajectories.empty(len(batch.items), width, device=batch.label_dist.device)
+        return self._sample(batch.select(rows)).scatter(rows, total=len(batch.items))
 
     def _rows_to_sample(self, batch: Batch) -> list[int]:
         """Rows of the batch for which responses are sampled."""
@@ -244,55 +290,95 @@ class GRPO(Method):
         groups = sample_groups(self.encoder, batch, settings)
         parts = compute_rewards(self.rewards, groups, label_dist=batch.label_dist, items=batch.items)
         rewards = total_reward(self.rewards, parts)
+        form = total_reward(form_rewards(self.rewards), parts) if self.grouping.name_in_loss else None
         trajectories = Trajectories.from_groups(
-            groups, rewards=rewards, mask_truncated=self.grouping.mask_truncated
+            groups, rewards=rewards, form_rewards=form, mask_truncated=self.grouping.mask_truncated
         )
-        self.values |= {f"reward/{name}": values for name, values in parts.items()}
-        self.values |= {"reward": rewards, **rollout_values(groups, batch.label_dist)}
+        self.record({f"reward/{name}": values for name, values in parts.items()})
+        self.record({"reward": rewards, **rollout_values(groups, batch.label_dist)})
         columns = {"js_div_bits": response_js_bits(groups, batch.label_dist), **parts}
-        self.rollout_rows = rollout_rows(batch.items, groups, columns)
+        self.rollout_rows += rollout_rows(batch.items, groups, columns)
         if self.curated is None:
             return trajectories
         best = self.curated.reward(
             self.encoder, batch, rewards=self.rewards, pass_settings=self.pass_settings
         )
-        self.values["curated_not_best"] = (best < rewards.max(-1).values).float()
+        self.record({"curated_not_best": (best.total < rewards.max(-1).values).float()})
         return self.curated.joined(trajectories, batch, reward=best)
 
-    def _advantages(
-        self, rewards: Float[Tensor, "group trajectory"], *, baseline: Bool[Tensor, " trajectory"] | None
-    ) -> Float[Tensor, "group trajectory"]:
-        """Advantages of this process's groups; `batch` takes the deviation over the groups of all processes."""
-        scale = self.grouping.advantage_scale
-        if scale != "batch" or distributed.world_size() == 1:
-            return advantages(rewards, scale=scale, baseline=baseline)
-        parts = [part.to(rewards.device) for part in distributed.all_gather_object(rewards.cpu())]
-        every = advantages(torch.cat(parts), scale=scale, baseline=baseline)
-        local: Tensor = torch.split(every, [len(part) for part in parts])[distributed.rank()]
-        return local
+    def _with_advantages(
+        self, batches: Sequence[Batch], of_batches: Sequence[Trajectories]
+    ) -> list[Trajectories]:
+        """The trajectories of a step with their advantages, logged."""
+        baseline = None if self.curated is None else self.curated.baseline(self.grouping.group_size)
+        comparison = Comparison(self.grouping.advantage_scale, baseline)
+        rewards = torch.cat([_rewards(t) for t in of_batches])
+        counts = [len(batch.items) for batch in batches]
+        values = comparison.advantages(rewards)
+        self._log(batches, rewards, values)
+        replaced = {"advantages": torch.split(values, counts)}
+        if self.grouping.name_in_loss:
+            form = torch.cat(
+                [t.form_rewards if t.form_rewards is not None else _rewards(t) for t in of_batches]
+            )
+            replaced["form_advantages"] = torch.split(comparison.part(form, of=rewards), counts)
+        return [
+            replace(t, **{name: parts[n] for name, parts in replaced.items()})
+            for n, t in enumerate(of_batches)
+        ]
 
-    def _log(self, batch: Batch, *, rewards: Tensor, advantages: Tensor, rows: list[int]) -> None:
+    def _log(self, batches: Sequence[Batch], rewards: Tensor, values: Tensor) -> None:
         """Log what became of the rewards, and give the rows of sampled responses their advantages."""
-        self.values |= {
-            "groups_without_spread": without_spread(rewards).float(),
-            **by_ambiguity(advantages.abs().mean(-1), batch.label_dist, name="advantage_abs"),
-        }
-        if self.grouping.skip_unanimous:
-            skipped = torch.ones(len(rewards))
-            skipped[rows] = 0
-            self.values["groups_skipped"] = skipped
-        sampled = advantages[rows, : self.grouping.group_size].flatten().tolist()
+        label_dist = torch.cat([batch.label_dist for batch in batches])
+        self.record({"groups_without_spread": without_spread(rewards).float()})
+        self.record(by_ambiguity(values.abs().mean(-1), label_dist, name="advantage_abs"))
+        items = [item.id for batch in batches for item in batch.items]
+        of_item = dict(zip(items, values.tolist(), strict=True))
+        size = self.grouping.group_size
         self.rollout_rows = [
-            {**row, "advantage": round(value, 4)}
-            for row, value in zip(self.rollout_rows, sampled, strict=True)
+            {**row, "advantage": round(of_item[row["id"]][n % size], 4)}
+            for n, row in enumerate(self.rollout_rows)
         ]
 
     # Checkpoints: their keys are those of the first version
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
-        checkpoint["memory"] = distributed.all_gather_object(self.rollout_buffer.state())
+        held = self.rollout_buffer.held.items()
+        memory = {key: {"used": one.used, **one.rollouts.state()} for key, one in held}
+        checkpoint["memory"] = distributed.all_gather_object(memory)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
-        self.rollout_buffer.restore(checkpoint["memory"][distributed.rank()], self.policy.device)
+        for key, row in checkpoint["memory"][distributed.rank()].items():
+            tensors = {name: value for name, value in row.items() if name != "used"}
+            trajectories = Trajectories.from_state(tensors, self.policy.device)
+            self.rollout_buffer.held[key] = Held(row["used"], trajectories)
+
+
+def _widened(scored: PassOutput, trajectories: Trajectories) -> Float[Tensor, "group trajectory token"]:
+    """Log-probabilities of a pass in nats, in the trajectories' shape."""
+    shape = trajectories.loss_mask.shape
+    values = scored.log_probs[: shape[0] * shape[1], : shape[2]]
+    log_probs = torch.zeros(shape, device=values.device)
+    log_probs[..., : values.shape[-1]] = values.view(*shape[:2], values.shape[-1])
+    return log_probs
+
+
+def _rewards(trajectories: Trajectories) -> Float[Tensor, "group trajectory"]:
+    assert trajectories.rewards is not None, "new trajectories have rewards"
+    return trajectories.rewards
+
+
+def _with_tokens(batches: Sequence[Batch], of_batches: Sequence[Trajectories]) -> list[Trajectories]:
+    """The trajectories of a step with their denominators for `average: token`.
+
+    Loss tokens per item over all processes and passes, times the batch's items: a pass's loss is weighed by its share
+    of the step's items (see `StepMetrics`), which leaves the mean over all tokens of the step.
+    """
+    counts = (sum(float(t.loss_mask.sum()) for t in of_batches), sum(len(batch.items) for batch in batches))
+    tokens, items = (sum(part) for part in zip(*distributed.all_gather_object(counts), strict=True))
+    return [
+        replace(t, tokens=torch.tensor(tokens * len(batch.items) / items, device=t.mask.device))
+        for batch, t in zip(batches, of_batches, strict=True)
+    ]

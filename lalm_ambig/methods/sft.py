@@ -1,16 +1,21 @@
 """Supervised fine-tuning on curated responses (ambiguity-aware LALM, Section 3.3.2, eq. 3)."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from lalm_ambig.core.types import Batch, Loss
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Batch, Groups, Loss
 from lalm_ambig.data.encoding import Readout
 from lalm_ambig.methods.base import Method, Sharing
 from lalm_ambig.methods.generation import Generation, check_needs_logits
 from lalm_ambig.methods.optimisation import Optimiser
+from lalm_ambig.methods.own_responses import check_on_policy, sample_own, supervised_experience
+from lalm_ambig.methods.rollout_buffer import RolloutBuffer
 from lalm_ambig.objectives.sft import SFTExperience, SFTObjective
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.rollouts.passages import curated_spans, score_spans
+from lalm_ambig.rollouts.passages import ScoredSpan, curated_spans, own_spans, score_spans
+from lalm_ambig.rollouts.sampling import Sampling
 
 
 class SFT(Method):
@@ -27,10 +32,12 @@ class SFT(Method):
         generation: Generation | None = None,
         share_prompt: Sharing = "auto",
         start: Path | None = None,
+        sampling: Sampling | None = None,
+        group_size: int = 1,
     ) -> None:
         """Args:
         policy: The policy to train.
-        objective: Weights of the loss's two terms.
+        objective: Weights of the loss's terms.
         reasoning: Train on the curated chain of thought; false asks for the answer at once.
         readout: Whether a response's distribution is read from the class names' `logits` or `verbalised` as JSON.
         optimiser: AdamW's settings.
@@ -38,9 +45,12 @@ class SFT(Method):
         share_prompt: Compute in rows without padding, and what several texts share once: `auto` where the
             checkpoint's self-check has found that it can, true or an error, or false for the plain way.
         start: Folder of a finished run to start from; by default the base model.
+        sampling: How own responses are sampled, for `objective.on_policy_kl_weight`.
+        group_size: Own responses per prompt and update, for the same.
 
         Raises:
-            InputError: A verbalised readout has a weight of L_dist.
+            InputError: A verbalised readout has a weight of L_dist, `group_size` is below 1, or there are no own
+                responses for `on_policy_kl_weight`.
         """
         super().__init__(
             policy,
@@ -51,28 +61,45 @@ class SFT(Method):
             share_prompt=share_prompt,
             start=start,
         )
-        self.objective = objective or SFTObjective()
+        self.objective, self.sampling = objective or SFTObjective(), sampling or Sampling()
+        self.group_size = group_size
+        self.rollout_buffer = RolloutBuffer[Groups](uses=1)
+        if group_size < 1:
+            raise InputError(f"group_size must be at least 1, got {group_size}", where="model")
+        self.samples = self.objective.on_policy_kl_weight > 0
+        check_on_policy(readout, reasoning=reasoning, weight=self.objective.on_policy_kl_weight)
         check_needs_logits(
             readout,
             kl_weight=self.objective.kl_weight,
             class_mass_weight=self.objective.class_mass_weight,
         )
 
+    @property
+    def needs_rationale(self) -> bool:
+        return self.reasoning and self.objective.uses_curated
+
+    @property
+    def sampled_tokens(self) -> int:
+        return self.sampling.max_new_tokens if self.samples else 0
+
     def gather(self, batch: Batch) -> SFTExperience:
+        curated = self._curated_spans(batch) if self.objective.uses_curated else []
+        own = self._own_spans(batch) if self.samples else []
+        settings = replace(self.pass_settings, class_mass=self.objective.class_mass_weight > 0)
+        scored = score_spans(self.policy, batch, [*curated, *own], settings)
+        return supervised_experience(scored, batch.label_dist, curated=len(curated))
+
+    def _curated_spans(self, batch: Batch) -> list[ScoredSpan]:
         assert batch.curated is not None, "the data module passes on only items with a rationale"
         kl, ce = self.objective.kl_weight > 0, self.objective.ce_weight > 0
-        logits = self.readout == "logits"
         # Where the divergence teaches the class, CE leaves the class name out: a hard label would pull against it.
-        spans = curated_spans(batch.curated, ce=ce, name=not kl, scores=logits)
-        settings = replace(self.pass_settings, class_mass=self.objective.class_mass_weight > 0)
-        scored = score_spans(self.policy, batch, spans, settings)
-        return SFTExperience(
-            token_log_probs=scored.log_probs,
-            mask=scored.mask,
-            category_logits=scored.scores if logits else None,
-            label_dist=batch.label_dist,
-            log_class_mass=scored.log_class_mass,
+        return curated_spans(batch.curated, ce=ce, name=not kl, scores=self.readout == "logits")
+
+    def _own_spans(self, batch: Batch) -> list[ScoredSpan]:
+        groups = self.rollout_buffer.get(
+            batch, partial(sample_own, self, sampling=self.sampling, group_size=self.group_size)
         )
+        return own_spans(self.rollout_buffer.put(batch, groups), scores=True)
 
     def reduce(self, experience: SFTExperience) -> Loss:
         return self.objective(experience)

@@ -31,8 +31,8 @@ class StepMetrics:
             values: Numbers per response, or empty where nothing was sampled.
 
         Returns:
-            The loss scale n_local · world_size / n_global. It turns the strategies' mean of gradients over ranks into
-            a mean over items.
+            The loss scale n_local · world_size · passes / n_step, where n_step counts the items of the whole step. It
+            turns the strategies' mean of gradients over ranks and passes into a mean over items.
 
         Raises:
             NotFinite: A loss of any process is NaN or infinite. All processes raise, and name the step's items.
@@ -51,8 +51,10 @@ class StepMetrics:
         parts = {name: value.expand(int(loss.units.get(name, count))) for name, value in parts.items()}
         self.parts = {f"train/{name}": value for name, value in distributed.all_reduce_means(parts).items()}
         means = {f"train/{name}": value for name, value in distributed.all_reduce_means(values).items()}
-        self.values = means or self.values
-        return float(count * len(counts) / sum(counts))
+        begins = batch.step is None or batch.step.number == 0
+        self.values = means or self.values if begins else self.values | means
+        items, passes = (sum(counts), 1) if batch.step is None else (batch.step.items, batch.step.passes)
+        return float(count * len(counts) * passes / items)
 
 
 def _listed(ids: list[str], *, most: int = 8) -> str:

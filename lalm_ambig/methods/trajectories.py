@@ -1,6 +1,6 @@
-"""Sampled responses as tensors, kept for as many optimiser steps as are taken on them."""
+"""Sampled responses as the tensors that GRPO trains on."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -8,10 +8,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lalm_ambig.core.types import Batch, Groups
+from lalm_ambig.core.types import AnswerPlaces, Groups
 from lalm_ambig.objectives.grpo import GRPOExperience
-from lalm_ambig.rollouts.passages import ScoredSpan
+from lalm_ambig.rollouts.passages import ScoredSpan, answer_place
 
+LARGEST_IMPORTANCE = 2.0
+"""Cap of an own response's importance weight: truncated importance sampling keeps a late update's variance finite."""
 OLDER_FIELDS = {"counted": "loss_mask"}
 """Names of fields in checkpoints of earlier versions, and what they are called now."""
 
@@ -34,10 +36,25 @@ class Trajectories:
     """In nats, under the reference; None where no penalty is taken."""
     rewards: Float[Tensor, "group trajectory"] | None = None
     """Total reward of each trajectory; None in a checkpoint of an earlier version, where nothing needs it any more."""
+    form_rewards: Float[Tensor, "group trajectory"] | None = None
+    """The part of the reward that depends on the class name; None where no token is weighed by it alone."""
+    form_advantages: Float[Tensor, "group trajectory"] | None = None
+    """The part of the advantage that comes from it."""
+    answer_position: Int[Tensor, "group trajectory"] | None = None
+    """See `AnswerPlaces`, as for the next two; None for a readout that states the distribution."""
+    closing: Int[Tensor, "group trajectory closing_token"] | None = None
+    closing_mask: Bool[Tensor, "group trajectory closing_token"] | None = None
+    tokens: Float[Tensor, ""] | None = None
+    """See `GRPOExperience.tokens`."""
 
     @classmethod
     def from_groups(
-        cls, groups: Groups, *, rewards: Float[Tensor, "group rollout"], mask_truncated: bool
+        cls,
+        groups: Groups,
+        *,
+        rewards: Float[Tensor, "group rollout"],
+        form_rewards: Float[Tensor, "group rollout"] | None = None,
+        mask_truncated: bool,
     ) -> "Trajectories":
         """The policy's own responses, with advantages of 0.
 
@@ -46,11 +63,13 @@ class Trajectories:
         Args:
             groups: Sampled responses.
             rewards: Total reward of each response.
+            form_rewards: The part of it that depends on the class name. If given, the name's tokens are in the loss.
             mask_truncated: Leave all tokens of truncated responses out of the loss.
         """
-        loss_mask = groups.mask & ~groups.is_answer_token
+        loss_mask = groups.mask if form_rewards is not None else groups.mask & ~groups.is_answer_token
         if mask_truncated:
             loss_mask = loss_mask & ~groups.truncated[..., None]
+        answers = groups.answers
         return cls(
             ids=groups.ids,
             mask=groups.mask,
@@ -59,6 +78,10 @@ class Trajectories:
             sampled_log_probs=groups.log_probs,
             advantages=torch.zeros_like(rewards),
             rewards=rewards,
+            form_rewards=form_rewards,
+            answer_position=None if answers is None else answers.position,
+            closing=None if answers is None else answers.closing,
+            closing_mask=None if answers is None else answers.closing_mask,
         )
 
     @classmethod
@@ -101,32 +124,62 @@ class Trajectories:
         is_sampled = self.loss_mask & ~self.sampled_log_probs.isnan()
         return (log_probs - self.sampled_log_probs)[is_sampled].abs()
 
-    def experience(
-        self, log_probs: Float[Tensor, "group trajectory token"], *, tokens: Float[Tensor, ""] | None = None
-    ) -> GRPOExperience:
-        """The objective's record, with the policy's present log-probabilities.
+    @property
+    def answers(self) -> AnswerPlaces | None:
+        """Where the distribution of each trajectory is read; None for a readout that states it."""
+        if self.answer_position is None or self.closing is None or self.closing_mask is None:
+            return None
+        return AnswerPlaces(self.answer_position, self.closing, self.closing_mask)
 
-        Args:
-            log_probs: In nats, with gradients.
-            tokens: See `GRPOExperience.tokens`.
+    def before_answer(self) -> Bool[Tensor, "group trajectory token"]:
+        """True on the tokens before each answer position."""
+        assert self.answer_position is not None, "the logit readout has answer positions"
+        columns = torch.arange(self.mask.shape[-1], device=self.mask.device)
+        return self.mask & (columns < self.answer_position[..., None])
+
+    def after_answer(self) -> Bool[Tensor, "group trajectory token"]:
+        """True on the class name and what follows it, in trajectories that reach their answer by themselves."""
+        assert self.closing_mask is not None, "the logit readout has answer positions"
+        return self.mask & ~self.before_answer() & ~self.closing_mask.any(-1, keepdim=True)
+
+    def importance(
+        self, log_probs: Float[Tensor, "group trajectory token"]
+    ) -> Float[Tensor, "group trajectory"]:
+        """π(z)/π_old(z) of what comes before the answer, without gradients, at most `LARGEST_IMPORTANCE`.
+
+        1 before the first update. 0 for a trajectory that is out of the loss.
         """
+        counts = self.before_answer() & self.loss_mask
+        ratio = (log_probs.detach() - self.old_log_probs).masked_fill(~counts, 0).sum(-1).exp()
+        return ratio.clamp(max=LARGEST_IMPORTANCE) * self.loss_mask.any(-1)
+
+    def experience(self, log_probs: Float[Tensor, "group trajectory token"]) -> GRPOExperience:
+        """The objective's record, with the policy's present log-probabilities in nats, with gradients."""
         return GRPOExperience(
             log_probs=log_probs,
             old_log_probs=self.old_log_probs,
             ref_log_probs=self.ref_log_probs,
             mask=self.loss_mask,
             advantages=self.advantages,
-            tokens=tokens,
+            tokens=self.tokens,
+            after_answer=None if self.form_advantages is None else self.after_answer(),
+            form_advantages=self.form_advantages,
         )
 
-    def spans(self) -> list[ScoredSpan]:
-        """The trajectories as what a training pass takes, group by group."""
+    def spans(self, *, scores: bool = False) -> list[ScoredSpan]:
+        """The trajectories as what a training pass takes, group by group.
+
+        Args:
+            scores: Whether class scores are wanted at the answer positions.
+        """
         lengths = self.mask.sum(-1).tolist()
-        return [
-            ScoredSpan(g, self.ids[g, k, :length], self.loss_mask[g, k, :length])
-            for g, row in enumerate(lengths)
-            for k, length in enumerate(row)
-        ]
+        spans = []
+        for g, row in enumerate(lengths):
+            for k, length in enumerate(row):
+                position, closing = answer_place(self.answers, g, k) if scores else (None, None)
+                ids, loss_mask = self.ids[g, k, :length], self.loss_mask[g, k, :length]
+                spans.append(ScoredSpan(g, ids, loss_mask, position, closing))
+        return spans
 
     def state(self) -> dict[str, Tensor | None]:
         """Field by field, for a checkpoint."""
@@ -140,47 +193,3 @@ class Trajectories:
             for name, value in state.items()
         }
         return cls(**values)
-
-
-@dataclass(frozen=True)
-class HeldRollouts:
-    """Trajectories in the buffer."""
-
-    used: int
-    """Optimiser steps taken on them so far."""
-    trajectories: Trajectories
-
-
-class RolloutBuffer:
-    """Trajectories of recent batches, each kept until so many steps were taken on it."""
-
-    def __init__(self, *, uses: int) -> None:
-        self.uses = uses
-        self.held: dict[str, HeldRollouts] = {}
-
-    def get(self, batch: Batch, collect: Callable[[Batch], Trajectories]) -> Trajectories:
-        """The batch's trajectories: those held, or new ones by `collect`."""
-        held = self.held.get(_key(batch))
-        return collect(batch) if held is None else held.trajectories
-
-    def put(self, batch: Batch, trajectories: Trajectories) -> Trajectories:
-        """Count one use, hold what will be used again, and return the trajectories."""
-        held = self.held.pop(_key(batch), None)
-        used = 1 if held is None else held.used + 1
-        if used < self.uses:
-            self.held[_key(batch)] = HeldRollouts(used, trajectories)
-        return trajectories
-
-    def state(self) -> dict[str, Any]:
-        """The trajectories in the buffer with their uses, by key of the batch, for a checkpoint."""
-        return {key: {"used": held.used, **held.trajectories.state()} for key, held in self.held.items()}
-
-    def restore(self, state: Mapping[str, Mapping[str, Any]], device: torch.device) -> None:
-        """Go on from a checkpoint."""
-        for key, row in state.items():
-            tensors = {name: value for name, value in row.items() if name != "used"}
-            self.held[key] = HeldRollouts(row["used"], Trajectories.from_state(tensors, device))
-
-
-def _key(batch: Batch) -> str:
-    return "\n".join(item.id for item in batch.items)

@@ -9,10 +9,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-Scale = Literal["group", "batch", "none"]
+Scale = Literal["group", "batch", "none", "leave_one_out"]
 """Divisor of the difference from the group's mean: the deviation within the group (the papers' form), the deviation
-over all groups of the batch, or nothing. A reward's weight that is constant within a group acts only under the last
-two."""
+over all groups of the optimiser step, or nothing. A reward's weight that is constant within a group does not act under
+the first. `leave_one_out` is the difference from the mean of the *other* responses, undivided (the RLOO baseline): for
+K responses K/(K − 1) times `none`, the same direction."""
 EPSILON = 1e-4
 """Added to the deviation, so that a group without spread has advantages 0, not 0/0. SHALA-LLM's ε, whose value is
 ours."""
@@ -32,7 +33,7 @@ def advantages(
 
     Args:
         rewards: One finite number per response.
-        scale: See `Scale`; `group` needs 2 responses in the baseline, `batch` 2 groups.
+        scale: See `Scale`; `group` and `leave_one_out` need 2 responses in the baseline, `batch` 2 groups.
         baseline: True on the responses that count in $\mu$ and $\sigma$; by default all. The others still get an
             advantage.
 
@@ -40,13 +41,44 @@ def advantages(
     [[-2.0, -1.0, 3.0]]
     >>> [round(value, 3) for value in advantages(torch.tensor([[1.0, 2.0, 6.0]]))[0].tolist()]
     [-0.756, -0.378, 1.134]
+    >>> advantages(torch.tensor([[1.0, 2.0, 6.0]]), scale="leave_one_out").tolist()
+    [[-3.0, -1.5, 4.5]]
+    """
+    return scaled(centred(rewards, baseline=baseline), rewards, scale=scale, baseline=baseline)
+
+
+def centred(
+    rewards: Float[Tensor, "group rollout"], *, baseline: Bool[Tensor, " rollout"] | None = None
+) -> Float[Tensor, "group rollout"]:
+    """Difference of each reward from the mean of its group's baseline."""
+    compared = rewards if baseline is None else rewards[:, baseline]
+    return rewards - compared.mean(-1, keepdim=True)
+
+
+def scaled(
+    differences: Float[Tensor, "group rollout"],
+    rewards: Float[Tensor, "compared rollout"],
+    *,
+    scale: Scale,
+    baseline: Bool[Tensor, " rollout"] | None = None,
+) -> Float[Tensor, "group rollout"]:
+    """Differences from the mean as `scale` divides them.
+
+    Args:
+        differences: Of the rewards, or of a part of them: the parts' results then add up to the whole's.
+        rewards: The whole rewards, whose deviation is the divisor. Under `batch` those of all groups of the step.
+        scale: See `Scale`.
+        baseline: See `advantages`.
     """
     compared = rewards if baseline is None else rewards[:, baseline]
-    centred = rewards - compared.mean(-1, keepdim=True)
     if scale == "none":
-        return centred
+        return differences
+    if scale == "leave_one_out":  # one that is not in the baseline is not one of the others' mean
+        count = compared.shape[-1]
+        is_in = torch.ones_like(rewards[0], dtype=torch.bool) if baseline is None else baseline
+        return torch.where(is_in.to(rewards.device), differences * (count / (count - 1)), differences)
     deviation = compared.std(-1, keepdim=True) if scale == "group" else compared.std()
-    return centred / (deviation + EPSILON)
+    return differences / (deviation + EPSILON)
 
 
 def without_spread(rewards: Float[Tensor, "group rollout"]) -> Bool[Tensor, " group"]:

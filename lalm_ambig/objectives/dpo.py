@@ -9,6 +9,7 @@ Source: ambiguity-aware LALM, eq. 4 and 5. The paper leaves open, and we chose:
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -17,12 +18,13 @@ from torch.nn.functional import logsigmoid
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Loss
+from lalm_ambig.objectives.on_policy import OnPolicyTerms
 from lalm_ambig.objectives.sft import SFTExperience, mean_per_item
 
 
 @dataclass(frozen=True)
 class DPOExperience:
-    """Log-probabilities of whole responses in nats, summed over their tokens, under policy and reference."""
+    """Log-probabilities of whole responses in nats under policy and reference: sums or means over their tokens."""
 
     chosen: Float[Tensor, " item"]
     """Of the curated response, with gradients."""
@@ -66,8 +68,13 @@ class DPOObjective:
     ce_weight: float = 0.1
     """λ2: weight of the cross-entropy of the curated response."""
     class_mass_weight: float = 0.0
-    """Weight of −log of the probability that a class name follows the curated `<answer>` (see `SFTObjective`); 0 is the
-    paper's loss."""
+    """Weight of −log of the probability that a class name follows the curated and own `<answer>` (see `SFTObjective`);
+    0 is the paper's loss."""
+    on_policy_kl_weight: float = 0.0
+    """Weight of L_dist after all sampled responses (see `objectives/on_policy.py`); 0 is the paper's loss."""
+    preference_average: Literal["sum", "token"] = "sum"
+    """Whether the preference compares the `sum` of a response's log-probabilities, as in the paper, or their mean per
+    `token`. A sum grows with length and outweighs L_dist and CE, which are means."""
 
     def __post_init__(self) -> None:
         rules = (
@@ -75,6 +82,8 @@ class DPOObjective:
             ("kl_weight", self.kl_weight >= 0, "at least 0"),
             ("ce_weight", self.ce_weight >= 0, "at least 0"),
             ("class_mass_weight", self.class_mass_weight >= 0, "at least 0"),
+            ("on_policy_kl_weight", self.on_policy_kl_weight >= 0, "at least 0"),
+            ("preference_average", self.preference_average in ("sum", "token"), "sum or token"),
         )
         for name, holds, expected in rules:
             if not holds:
@@ -103,7 +112,8 @@ class DPOObjective:
             "preference_accuracy": _over_pairs((margins.detach() > 0).float(), pairs),
         }
         units = {"margin": pairs.sum(), "preference_accuracy": pairs.sum()}
-        loss = preference + self.ce_weight * ce
+        own, own_parts = OnPolicyTerms(self.on_policy_kl_weight, self.class_mass_weight)(supervised.own)
+        loss, parts = preference + self.ce_weight * ce + own, parts | own_parts
         if supervised.category_logits is None and not self.kl_weight:
             return Loss(loss, parts, units)
         divergence = supervised.divergence()

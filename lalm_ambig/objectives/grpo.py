@@ -18,6 +18,8 @@ from torch import Tensor
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Loss
+from lalm_ambig.objectives.on_policy import OnPolicyTerms, OwnReadouts
+from lalm_ambig.objectives.sft import SFTExperience, mean_per_item
 
 Average = Literal["sequence", "token", "constant"]
 
@@ -37,6 +39,23 @@ class GRPOExperience:
     advantages: Float[Tensor, "group rollout"]
     tokens: Float[Tensor, ""] | None = None
     """Denominator for `average: token`; None for this batch's number of tokens in the loss."""
+    after_answer: Bool[Tensor, "group rollout token"] | None = None
+    """True on the tokens that take `form_advantages`: class names and what closes them; None where none do."""
+    form_advantages: Float[Tensor, "group rollout"] | None = None
+    """The part of the advantages that comes from the response's form alone."""
+    own: OwnReadouts | None = None
+    """Class scores after own responses; None where no weight asks for them."""
+    curated_log_class_mass: Float[Tensor, " group"] | None = None
+    """Log of the class mass after each curated response, in nats; None where it is not trained."""
+    curated: SFTExperience | None = None
+    """The curated responses' tokens; None where CE has no weight."""
+
+    def token_advantages(self) -> Float[Tensor, "group rollout token"]:
+        """The advantage that each token is weighed by."""
+        advantages = self.advantages[..., None].expand(self.mask.shape)
+        if self.after_answer is None or self.form_advantages is None:
+            return advantages
+        return torch.where(self.after_answer, self.form_advantages[..., None], advantages)
 
 
 @dataclass(frozen=True)
@@ -47,7 +66,8 @@ class GRPOObjective:
     \mathrm{clip}(\rho_{k,t}, 1 - ε_{\mathrm{low}}, 1 + ε_{\mathrm{high}}) \hat A_k\big) + β\, \mathrm{k3}_{k,t} \Big],
     \quad \rho_{k,t} = \frac{\pi_\theta(z_{k,t})}{\pi_{\mathrm{old}}(z_{k,t})}$$
 
-    The mean over $k$ is over all responses of the batch.
+    The mean over $k$ is over all responses of the batch. `on_policy_kl_weight` and `class_mass_weight` add terms of
+    ours (see `objectives/on_policy.py`).
 
     >>> zeros, mask = torch.zeros(1, 2, 1), torch.ones(1, 2, 1, dtype=torch.bool)
     >>> ratio = torch.tensor([[[1.5], [1.0]]])
@@ -70,6 +90,14 @@ class GRPOObjective:
     of the batch. `constant`: sum over tokens divided by `constant_tokens`, mean over responses."""
     constant_tokens: int = 256
     """Length that `average: constant` divides by."""
+    on_policy_kl_weight: float = 0.0
+    """Weight of L_dist after all sampled responses: the half of the reward's gradient that the papers' form leaves out
+    (see `objectives/on_policy.py`)."""
+    class_mass_weight: float = 0.0
+    """Weight of −log of the probability that a class name follows `<answer>`, in own and curated responses."""
+    curated_ce_weight: float = 0.0
+    """Weight of the cross-entropy of the curated response beside the groups: imitation that is not in the advantages,
+    as GRPOz has it there. Every item then needs a rationale."""
 
     def __post_init__(self) -> None:
         rules = (
@@ -77,6 +105,9 @@ class GRPOObjective:
             ("clip_high", self.clip_high > 0, "positive"),
             ("kl_weight", self.kl_weight >= 0, "at least 0"),
             ("constant_tokens", self.constant_tokens >= 1, "at least 1"),
+            ("on_policy_kl_weight", self.on_policy_kl_weight >= 0, "at least 0"),
+            ("class_mass_weight", self.class_mass_weight >= 0, "at least 0"),
+            ("curated_ce_weight", self.curated_ce_weight >= 0, "at least 0"),
         )
         for name, holds, expected in rules:
             if not holds:
@@ -84,9 +115,17 @@ class GRPOObjective:
                     f"GRPO: {name} must be {expected}, got {getattr(self, name)}", where="model.objective"
                 )
 
+    def other_terms(self) -> dict[str, float]:
+        """Weights of the terms beside the rewards, by name."""
+        names = ("kl_weight", "on_policy_kl_weight", "class_mass_weight", "curated_ce_weight")
+        return {name: getattr(self, name) for name in names}
+
     def __call__(self, experience: GRPOExperience) -> Loss:
-        """The loss; its parts are means over tokens: `ratio`, `clipped_share`, and `kl_to_reference` in nats."""
-        mask, advantage = experience.mask, experience.advantages[..., None]
+        """The loss; its parts are means over tokens: `ratio`, `clipped_share`, and `kl_to_reference` in nats.
+
+        Own readouts add the parts of `OnPolicyTerms`, which are means over responses.
+        """
+        mask, advantage = experience.mask, experience.token_advantages()
         ratio = (experience.log_probs - experience.old_log_probs).masked_fill(~mask, 0).exp()
         clipped = ratio.clamp(1 - self.clip_low, 1 + self.clip_high)
         losses = -torch.minimum(ratio * advantage, clipped * advantage)
@@ -100,7 +139,17 @@ class GRPOObjective:
             losses = losses + self.kl_weight * penalty
             parts["kl_to_reference"] = _over_tokens(penalty.detach(), mask)
         units = dict.fromkeys(parts, mask.sum())
-        return Loss(self._averaged(losses.masked_fill(~mask, 0), experience), parts, units)
+        loss = self._averaged(losses.masked_fill(~mask, 0), experience)
+        own, own_parts = OnPolicyTerms(self.on_policy_kl_weight, self.class_mass_weight)(experience.own)
+        if (mass := experience.curated_log_class_mass) is not None:
+            own, own_parts["class_mass"] = (
+                own - self.class_mass_weight * mass.mean(),
+                mass.detach().exp().mean(),
+            )
+        if (curated := experience.curated) is not None:
+            ce = mean_per_item(-curated.token_log_probs, curated.mask)
+            own, own_parts["ce"] = own + self.curated_ce_weight * ce, ce.detach()
+        return Loss(loss + own, parts | own_parts, units)
 
     def _averaged(self, losses: Tensor, experience: GRPOExperience) -> Tensor:
         mask = experience.mask

@@ -18,6 +18,7 @@ from torch import Tensor
 from lalm_ambig.core.distributions import kl_from_logits
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Loss
+from lalm_ambig.objectives.on_policy import OnPolicyTerms, OwnReadouts
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class SFTExperience:
     label_dist: Float[Tensor, "item category"]
     log_class_mass: Float[Tensor, " item"] | None = None
     """Log of the probability that a class name follows `<answer>`, in nats; None where it is not trained."""
+    own: OwnReadouts | None = None
+    """Class scores after the policy's own responses; None where no weight asks for them."""
 
     def divergence(self) -> Float[Tensor, ""]:
         """L_dist: mean over items of KL(p ‖ p̂) in nats; NaN without category logits, since 0 would be a finding."""
@@ -47,12 +50,14 @@ class SFTObjective:
     r"""SFT's loss in nats (ambiguity-aware LALM, eq. 3).
 
     $$\mathcal L = \frac1N \sum_n \Big[ w_{\mathrm{CE}} \frac{1}{T_n} \sum_{t=1}^{T_n} -\log \pi_\theta(z_{n,t}) +
-    \lambda\, \mathrm{KL}(p_n \,\|\, \hat p_n) - \mu \log \sum_c \pi_\theta(c) \Big]$$
+    \lambda\, \mathrm{KL}(p_n \,\|\, \hat p_n) - \mu \log \sum_c \pi_\theta(c) \Big] + L_{\mathrm{own}}$$
 
-    The sum over $t$ is over the $T_n$ tokens of the curated response that the mask counts. The last term is ours: $\mu$
-    is `class_mass_weight`, 0 in the paper. The divergence sees the classes' shares alone, so nothing else holds
-    probability on the class names. With $\lambda = \mu$ and names of one token, the two are the cross-entropy
-    $-\sum_c p_c \log \pi_\theta(c)$ of the distribution over the whole vocabulary, less the entropy of $p$.
+    The sum over $t$ is over the $T_n$ tokens of the curated response that the mask counts. The rest is ours and 0 in
+    the paper. $L_{\mathrm{own}}$ is the divergence and the class mass after the policy's own responses (see
+    `objectives/on_policy.py`). $\mu$ is `class_mass_weight`. The divergence sees the classes' shares alone, so
+    nothing else holds probability on the class names. With $\lambda = \mu$ and names of one token, the two are the
+    cross-entropy $-\sum_c p_c \log \pi_\theta(c)$ of the distribution over the whole vocabulary, less the entropy of
+    $p$.
 
     >>> experience = SFTExperience(
     ...     token_log_probs=torch.tensor([[-1.0, -3.0]]),
@@ -64,7 +69,7 @@ class SFTObjective:
     2.6931
 
     Raises:
-        InputError: A weight is negative, or both are 0.
+        InputError: A weight is negative, or all are 0.
     """
 
     ce_weight: float = 1.0
@@ -72,15 +77,24 @@ class SFTObjective:
     kl_weight: float = 1.0
     """λ: weight of L_dist; 0 is the CE-only ablation, in which CE covers the class name too."""
     class_mass_weight: float = 0.0
-    """μ: weight of −log of the probability that a class name follows `<answer>`; 0 is the paper's loss."""
+    """μ: weight of −log of the probability that a class name follows `<answer>`; 0 is the paper's loss. With
+    `on_policy_kl_weight` it acts after own responses, too."""
+    on_policy_kl_weight: float = 0.0
+    """Weight of L_dist after the policy's own responses, which are sampled for each update; 0 is the paper's loss."""
+
+    @property
+    def uses_curated(self) -> bool:
+        """Whether a term needs curated responses."""
+        return self.ce_weight > 0 or self.kl_weight > 0 or self.on_policy_kl_weight == 0
 
     def __post_init__(self) -> None:
-        for name in ("ce_weight", "kl_weight", "class_mass_weight"):
+        weights = ("ce_weight", "kl_weight", "class_mass_weight", "on_policy_kl_weight")
+        for name in weights:
             if not getattr(self, name) >= 0:
                 raise InputError(
                     f"{name} must be at least 0, got {getattr(self, name)}", where="model.objective"
                 )
-        if self.ce_weight == 0 and self.kl_weight == 0 and self.class_mass_weight == 0:
+        if not any(getattr(self, name) for name in weights):
             raise InputError(
                 "all weights are 0, so nothing is trained:",
                 where="model.objective",
@@ -90,19 +104,20 @@ class SFTObjective:
     def __call__(self, experience: SFTExperience) -> Loss:
         """The loss in nats, with `ce` per token and `kl` per item as its parts, both means over items.
 
-        With a weight of the class mass, its mean over items is a part, too, as a share in [0, 1].
+        With a weight of the class mass, its mean over items is a part, too, as a share in [0, 1]. Own responses add
+        the parts of `OnPolicyTerms`.
         """
+        own, parts = OnPolicyTerms(self.on_policy_kl_weight, self.class_mass_weight)(experience.own)
         ce = mean_per_item(-experience.token_log_probs, experience.mask)
+        loss, parts = self.ce_weight * ce + own, {"ce": ce.detach(), **parts}
         if experience.category_logits is None and not self.kl_weight:
-            return Loss(self.ce_weight * ce, {"ce": ce.detach()})
-        divergence = experience.divergence()
-        parts = {"ce": ce.detach(), "kl": divergence.detach()}
-        loss = self.ce_weight * ce + self.kl_weight * divergence
-        if experience.log_class_mass is None:
             return Loss(loss, parts)
-        mass = experience.log_class_mass
-        parts["class_mass"] = mass.detach().exp().mean()
-        return Loss(loss - self.class_mass_weight * mass.mean(), parts)
+        divergence = experience.divergence()
+        loss, parts["kl"] = loss + self.kl_weight * divergence, divergence.detach()
+        if (mass := experience.log_class_mass) is not None:
+            parts["class_mass"] = mass.detach().exp().mean()
+            loss = loss - self.class_mass_weight * mass.mean()
+        return Loss(loss, parts)
 
 
 def mean_per_item(values: Float[Tensor, "item token"], mask: Bool[Tensor, "item token"]) -> Float[Tensor, ""]:

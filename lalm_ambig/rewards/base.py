@@ -71,6 +71,11 @@ class Reward(ABC):
         """Whether the reward has a factor per item that is the same for all responses and weighs items."""
         return False
 
+    @property
+    def depends_on_name(self) -> bool:
+        """Whether it depends on what a response writes after the place where a logit readout reads."""
+        return False
+
     def always_zero(self, label_dist: Float[Tensor, "group category"]) -> Bool[Tensor, " group"]:
         """True on items for which every response earns 0 by definition, whatever it says."""
         return torch.zeros(len(label_dist), dtype=torch.bool, device=label_dist.device)

@@ -31,5 +31,9 @@ class Format(Reward):
     ) -> Float[Tensor, "group rollout"]:
         return groups.well_formed.to(label_dist.dtype)
 
+    @property
+    def depends_on_name(self) -> bool:
+        return True
+
     def upper_bound(self, label_dist: Float[Tensor, "group category"]) -> Float[Tensor, " group"]:
         return torch.ones_like(label_dist[:, 0])

@@ -56,7 +56,13 @@ def total_reward(rewards: Sequence[Reward], parts: RewardParts) -> Float[Tensor,
     >>> total_reward([Shala(weight=2.0)], {"shala": torch.tensor([[0.25, 0.5]])}).tolist()
     [[0.5, 1.0]]
     """
-    return torch.stack([reward.weight * parts[reward.name] for reward in rewards]).sum(0)
+    shape = next(iter(parts.values()))
+    return sum((reward.weight * parts[reward.name] for reward in rewards), torch.zeros_like(shape))
+
+
+def form_rewards(rewards: Sequence[Reward]) -> list[Reward]:
+    """Those that depend on the class name that a response writes."""
+    return [reward for reward in rewards if reward.depends_on_name]
 
 
 def upper_bound(
@@ -69,4 +75,5 @@ def upper_bound(
     >>> round(upper_bound([Agreement(), Format(weight=0.1)], torch.tensor([[0.5, 0.5]])).item(), 4)
     0.1
     """
-    return torch.stack([reward.weight * reward.upper_bound(label_dist) for reward in rewards]).sum(0)
+    none = torch.zeros_like(label_dist[:, 0])
+    return sum((reward.weight * reward.upper_bound(label_dist) for reward in rewards), none)

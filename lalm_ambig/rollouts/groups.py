@@ -1,6 +1,6 @@
 """Sampled responses as groups: tokens, the distribution of each response, and whether it keeps the form."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from lalm_ambig.core.types import Batch, Groups
+from lalm_ambig.core.types import AnswerPlaces, Batch, Groups
 from lalm_ambig.data.encoding import Encoder, pad
 from lalm_ambig.readouts.logits import AnswerTokens, predicted_dist
 from lalm_ambig.readouts.verbalised import is_bare, is_reasoned
@@ -123,7 +123,7 @@ def _grouped(
 
     def grouped(values: Sequence[bool] | Shaped[Tensor, " row *token"]) -> Tensor:
         rows = values if isinstance(values, Tensor) else torch.tensor(values)
-        return rows.to(device).unflatten(0, (-1, group_size))
+        return rows.to(device).view(len(rows) // group_size, group_size, *rows.shape[1:])
 
     def by_group(values: Sequence[Any]) -> tuple[tuple[Any, ...], ...]:
         return tuple(tuple(values[n : n + group_size]) for n in range(0, len(values), group_size))
@@ -141,6 +141,15 @@ def _grouped(
         texts=by_group([r.text for r in responses]),
         unparsed=None if read.unparsed is None else by_group(read.unparsed),
         class_mass=None if read.class_mass is None else grouped(read.class_mass),
+        answers=None if read.category_logits is None else _places(responses, grouped),
+    )
+
+
+def _places(responses: Sequence[Response], grouped: Callable[[Tensor], Tensor]) -> AnswerPlaces:
+    """Where the distribution of each response was read."""
+    closing = pad([list(r.closing) for r in responses], 0, side="right")
+    return AnswerPlaces(
+        grouped(torch.tensor([r.prefix for r in responses])), grouped(closing.ids), grouped(closing.mask)
     )
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from lalm_ambig.core.types import Batch, Demonstrations
+from lalm_ambig.core.types import AnswerPlaces, Batch, Demonstrations, Groups
 from lalm_ambig.policies.attention.tree import Segment
 from lalm_ambig.policies.attention.tree_pass import tree_states
 from lalm_ambig.policies.base import Policy
@@ -27,7 +27,15 @@ class ScoredSpan:
     loss_mask: Bool[Tensor, " token"]
     """True on the tokens whose log-probability is wanted."""
     answer_position: int | None = None
-    """Index of the answer's first token, where the class scores at that position are wanted."""
+    """Number of its tokens before the answer, where the class scores there are wanted."""
+    closing: Int[Tensor, " closing_token"] | None = None
+    """Tokens that lead from there to the answer, if the response did not reach it by itself. They are a branch of their
+    own: what the response went on with does not see them."""
+
+    @property
+    def branches(self) -> bool:
+        """Whether a closing leads to the answer."""
+        return self.closing is not None and len(self.closing) > 0
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,16 @@ class _SpanStates:
             return states
         return torch.cat([states, self.states[self.first[number] + 1]])
 
+    def answer(self, span: ScoredSpan, number: int) -> tuple[Tensor, int]:
+        """The state that a span's answer is read from, and the index of the segment after those that lead there."""
+        position, index = int(span.answer_position or 0), self.first[number] + 1
+        if len(span.ids) > position and len(self.states[index - 1]) < len(span.ids):
+            index += 1  # the rest of the response
+        if span.branches:
+            return self.states[index][-1], index + 1
+        before = self.states[self.first[number]] if position else self.states[span.prompt]
+        return before[position - 1], index
+
 
 def curated_spans(curated: Demonstrations, *, ce: bool, name: bool, scores: bool) -> list[ScoredSpan]:
     """The curated response of each item as a span.
@@ -94,6 +112,36 @@ def curated_spans(curated: Demonstrations, *, ce: bool, name: bool, scores: bool
             ScoredSpan(row, curated.response.ids[row, :stop], loss_mask, position if scores else None)
         )
     return spans
+
+
+def own_spans(
+    groups: Groups, *, wanted: Bool[Tensor, "group rollout"] | None = None, scores: bool
+) -> list[ScoredSpan]:
+    """Sampled responses as spans, group by group.
+
+    Args:
+        groups: Sampled responses.
+        wanted: Responses of whose tokens the log-probabilities are wanted, class names left out; by default none. Of
+            the others, nothing after the answer position is computed.
+        scores: Whether class scores are wanted, at the place where the distribution was read.
+    """
+    lengths = groups.mask.sum(-1).tolist()
+    spans = []
+    for g, row in enumerate(lengths):
+        for k, length in enumerate(row):
+            in_loss = wanted is not None and bool(wanted[g, k])
+            position, closing = answer_place(groups.answers, g, k) if scores else (None, None)
+            stop = length if in_loss or position is None else position
+            loss_mask = ~groups.is_answer_token[g, k, :stop] & in_loss
+            spans.append(ScoredSpan(g, groups.ids[g, k, :stop], loss_mask, position, closing))
+    return spans
+
+
+def answer_place(places: AnswerPlaces | None, group: int, rollout: int) -> tuple[int, Tensor]:
+    """Answer position and closing of one sampled response (see `ScoredSpan`)."""
+    assert places is not None, "a response that states its distribution has no class scores"
+    closing = places.closing[group, rollout]
+    return int(places.position[group, rollout]), closing[places.closing_mask[group, rollout]]
 
 
 def score_spans(
@@ -124,8 +172,7 @@ def score_spans(
         segments += _segments(policy, span, first=len(segments), inner=inner)
     passed = _SpanStates(tree_states(policy, segments, share=settings.share_prompt), first)
     log_probs, mask = _log_probs(policy, spans, passed, temperature=settings.temperature)
-    anchors = _anchors(spans, passed)
-    scores = _scores(policy, spans, passed, anchors, answer=settings.answer)
+    anchors, scores = _answers(policy, spans, passed, settings.answer)
     mass = None
     if settings.class_mass and settings.answer is not None and len(anchors):
         mass = log_class_mass(policy, settings.answer, anchors, scores)
@@ -135,13 +182,22 @@ def score_spans(
 def _segments(
     policy: Policy, span: ScoredSpan, *, first: int, inner: Sequence[tuple[int, ...]]
 ) -> list[Segment]:
-    """The span as one segment, or split at its answer position if inner tokens of names continue from there."""
-    if span.answer_position is None or not any(inner):
+    """The span as one segment, or split at its answer position where a closing or inner tokens follow."""
+    if span.answer_position is None or not (any(inner) or span.branches):
         return [Segment(policy.embed_ids(span.ids), span.prompt, span.ids)]
+
+    def after(ids: Tensor, parent: int) -> Segment:
+        return Segment(policy.embed_ids(ids), parent, ids)
+
     start, rest = span.ids[: span.answer_position], span.ids[span.answer_position :]
+    segments, parent = [after(start, span.prompt)], first
+    if len(rest):
+        segments.append(after(rest, first))
+    if span.closing is not None and span.branches:
+        parent = first + len(segments)
+        segments.append(after(span.closing, first))
     names = [torch.tensor(ids, device=rest.device, dtype=rest.dtype) for ids in inner]
-    root = Segment(policy.embed_ids(start), span.prompt, start)
-    return [root, *(Segment(policy.embed_ids(ids), first, ids) for ids in (rest, *names) if len(ids))]
+    return [*segments, *(after(ids, parent) for ids in names if len(ids))]
 
 
 def _log_probs(
@@ -158,37 +214,22 @@ def _log_probs(
     return torch.zeros(mask.shape, device=mask.device).masked_scatter(mask, values), mask
 
 
-def _answered(spans: Sequence[ScoredSpan], passed: _SpanStates) -> list[tuple[ScoredSpan, int]]:
-    """The spans that have an answer position, each with the index of its first segment."""
-    return [
-        (span, n) for span, n in zip(spans, passed.first, strict=True) if span.answer_position is not None
-    ]
-
-
-def _anchors(spans: Sequence[ScoredSpan], passed: _SpanStates) -> Tensor:
-    """States [answered, channel] of the last token before each answer position."""
-    rows = [passed.states[n][int(span.answer_position or 0) - 1] for span, n in _answered(spans, passed)]
-    return torch.stack(rows) if rows else passed.states[0][:0]
-
-
-def _scores(
-    policy: Policy,
-    spans: Sequence[ScoredSpan],
-    passed: _SpanStates,
-    anchors: Tensor,
-    *,
-    answer: AnswerTokens | None,
-) -> Tensor:
-    """Class scores of the spans that have an answer position."""
-    states = passed.states
-    if answer is None or not len(anchors):
-        return anchors.new_zeros(0, 0 if answer is None else len(answer.name_ids), dtype=torch.float32)
+def _answers(
+    policy: Policy, spans: Sequence[ScoredSpan], passed: _SpanStates, answer: AnswerTokens | None
+) -> tuple[Tensor, Tensor]:
+    """States [answered, channel] before the answers of the spans that have one, and the class scores there."""
+    read = [passed.answer(span, n) for n, span in enumerate(spans) if span.answer_position is not None]
+    if answer is None or not read:
+        anchors = passed.states[0][:0]
+        return anchors, anchors.new_zeros(
+            0, 0 if answer is None else len(answer.name_ids), dtype=torch.float32
+        )
+    anchors = torch.stack([state for state, _ in read])
     inner = inner_tokens(answer)
     if not any(inner):
-        return category_scores(policy, answer, anchors)
+        return anchors, category_scores(policy, answer, anchors)
     inside = []
-    for span, index in _answered(spans, passed):
-        split = span.answer_position is not None and len(span.ids) > span.answer_position
-        names = iter(states[index + 1 + split :])
+    for _, index in read:
+        names = iter(passed.states[index:])
         inside.append([next(names) if ids else anchors[:0] for ids in inner])
-    return category_scores(policy, answer, anchors, inside=inside)
+    return anchors, category_scores(policy, answer, anchors, inside=inside)

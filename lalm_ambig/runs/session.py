@@ -101,7 +101,8 @@ def needs_of(model: Method, *, splits: tuple[Portion, ...] = SPLITS) -> MethodNe
     return MethodNeeds(
         rationale=model.needs_rationale,
         updates=model.updates,
-        smallest_batch=model.smallest_batch,
+        smallest_step=model.smallest_step,
+        whole_steps=model.sampled_tokens > 0,
         written_items=model.generation.validation_items if model.generates_text else None,
         splits=splits,
     )
@@ -114,8 +115,13 @@ def _read(model: Method, data: DataModule, *, splits: tuple[Portion, ...], train
     if training:
         check_splits(data.corpus, data.prepared.counts())
         model.check_samples()
-        model.check_data(batch_size=data.batch_size, items=len(data.train_items()))
+        _check_size(model, data)
     return data
+
+
+def _check_size(model: Method, data: DataModule) -> None:
+    step = data.items_per_update or data.batch_size * distributed.world_size()
+    model.check_data(step_items=step, items=len(data.train_items()))
 
 
 def _trainable(model: Method, data: DataModule) -> list[str]:
@@ -127,7 +133,7 @@ def _trainable(model: Method, data: DataModule) -> list[str]:
             remedy="set it to last.",
         )
     if data.left_out:
-        model.check_data(batch_size=data.batch_size, items=len(data.train_items()))
+        _check_size(model, data)
     return budget_notes(model, data, data.encoder)
 
 

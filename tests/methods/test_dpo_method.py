@@ -52,7 +52,12 @@ def test_margins_are_those_of_two_plain_forward_passes_without_the_name(
     assert experience.is_pair.tolist() == [[True, True]]
     assert batch.curated is not None
     curated = batch.curated.response.ids[0].tolist()
-    skip = batch.curated.is_answer_token[0].tolist()
+    ends = method.policy.end_ids
+    skip = [
+        name or token in ends
+        for name, token in zip(batch.curated.is_answer_token[0].tolist(), curated, strict=True)
+    ]
+    assert any(token in ends for token in curated)
     policy_sums = torch.stack([experience.chosen[0], *experience.rejected[0]])
     reference = torch.stack([experience.chosen_ref[0], *experience.rejected_ref[0]])
 

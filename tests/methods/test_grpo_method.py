@@ -98,7 +98,8 @@ def test_one_step_favours_what_earned_more(on_policy: MakeMethod, items: Sequenc
         for parameter in method.policy.parameters():
             if parameter.grad is not None:
                 parameter -= 0.02 * parameter.grad
-        after = (method._log_probs(batch, collected) * experience.mask).sum(-1)[0]
+        log_probs = method._scored(batch, collected, scores=False).log_probs.view(experience.mask.shape)
+        after = (log_probs * experience.mask).sum(-1)[0]
     assert after[best] > before[best]
     assert after[worst] < before[worst]
 
@@ -229,12 +230,12 @@ def test_responses_of_an_older_checkpoint_are_used_again(
 
 def test_a_deviation_over_the_batch_needs_two_prompts(on_policy: MakeMethod) -> None:
     method = on_policy(GRPO, grouping=Grouping(advantage_scale="batch"))
-    method.check_data(batch_size=2, items=2)
-    with pytest.raises(InputError, match=r"batch_size is 1, but advantage_scale: batch compares at least 2"):
-        method.check_data(batch_size=1, items=9)
+    method.check_data(step_items=2, items=2)
+    with pytest.raises(InputError, match=r"has 1 prompt, but advantage_scale: batch compares at least 2"):
+        method.check_data(step_items=1, items=9)
     with pytest.raises(InputError, match=r"there is 1 training item, but advantage_scale: batch"):
-        method.check_data(batch_size=2, items=1)
-    on_policy(GRPO, grouping=FOUR).check_data(batch_size=1, items=1)
+        method.check_data(step_items=2, items=1)
+    on_policy(GRPO, grouping=FOUR).check_data(step_items=1, items=1)
 
 
 @pytest.mark.parametrize(

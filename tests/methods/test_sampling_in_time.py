@@ -11,7 +11,8 @@ from small_model import MakeEncoder, MakePolicy, nudge
 
 from lalm_ambig.core.types import Item
 from lalm_ambig.methods.dpo import DPO
-from lalm_ambig.methods.grpo import GRPO, Grouping
+from lalm_ambig.methods.grouping import Comparison
+from lalm_ambig.methods.grpo import GRPO, Grouping, _with_tokens
 from lalm_ambig.objectives.advantages import advantages
 from lalm_ambig.objectives.grpo import GRPOObjective
 from lalm_ambig.rollouts.groups import GroupSampling, sample_groups
@@ -44,7 +45,7 @@ def test_another_step_samples_other_responses_and_the_same_step_the_same(
 
     def texts(step: int) -> list[str]:
         monkeypatch.setattr(cls, "global_step", property(lambda _: step))
-        method._sample(batch)
+        method.collect([batch])
         return [row["response"] for row in method.rollout_rows]
 
     first = texts(0)
@@ -57,7 +58,7 @@ def test_two_seeds_sample_different_responses(on_policy: MakeMethod, items: Sequ
     batch, responses = method.encoder(items), []
     for seed in (0, 1):
         method.sampling = replace(method.sampling, seed=seed)
-        method._sample(batch)
+        method.collect([batch])
         responses.append([row["response"] for row in method.rollout_rows])
     assert responses[0] != responses[1]
 
@@ -74,13 +75,13 @@ def of_two(monkeypatch: pytest.MonkeyPatch, other: Any, *, rank: int) -> None:
 
 @pytest.mark.parametrize("rank", [0, 1])
 def test_the_deviation_of_a_batch_is_over_the_groups_of_all_processes(
-    on_policy: MakeMethod, monkeypatch: pytest.MonkeyPatch, rank: int
+    monkeypatch: pytest.MonkeyPatch, rank: int
 ) -> None:
-    method = on_policy(GRPO, grouping=Grouping(group_size=3, advantage_scale="batch"))
+    comparison = Comparison("batch")
     local = torch.tensor([[0.0, 0.1, 0.2], [0.3, 0.3, 0.6]])
     other = torch.tensor([[5.0, -5.0, 0.0]])
     of_two(monkeypatch, other, rank=rank)
-    advantage = method._advantages(local, baseline=None)
+    advantage = comparison.advantages(local)
     together = advantages(torch.cat([local, other]), scale="batch")[:2]
     assert torch.allclose(advantage, together)
     assert not torch.allclose(advantage, advantages(local, scale="batch"))
@@ -93,10 +94,10 @@ def test_a_mean_over_tokens_is_over_those_of_all_processes(
     the sum over all tokens divided by their number."""
     method = on_policy(GRPO, grouping=FOUR, objective=GRPOObjective(average="token", kl_weight=0.0))
     batch = method.encoder(items[:3])
-    collected = method.rollout_buffer.get(batch, method.collect)
+    (collected,) = method.collect([batch])
     own_tokens, other_tokens, other_items = float(collected.loss_mask.sum()), 250.0, 1
     of_two(monkeypatch, (other_tokens, other_items), rank=0)
-    divisor = float(method._tokens(batch, collected))
+    divisor = float(_with_tokens([batch], [collected])[0].tokens)
     weights = [2 * count / (len(batch.items) + other_items) for count in (len(batch.items), other_items)]
     mean_over_processes = (weights[0] * 1 / divisor) / 2  # of one unit of loss in this process
     assert mean_over_processes == pytest.approx(1 / (own_tokens + other_tokens))

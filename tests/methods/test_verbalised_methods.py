@@ -176,7 +176,7 @@ def test_a_batch_of_unanimous_items_samples_nothing_and_moves_nothing(
     [
         ({"rewards": [Shala(), Format()]}, "reward format is not 0 where annotators agree"),
         ({"rewards": [Shala(ambiguity=False)]}, "reward shala is not 0"),
-        ({"objective": GRPOObjective(kl_weight=0.04)}, "penalty .kl_weight 0.04. acts on every response"),
+        ({"objective": GRPOObjective(kl_weight=0.04)}, "kl_weight .0.04. acts on every response"),
     ],
 )
 def test_skipping_is_refused_where_something_could_be_learnt(
@@ -284,7 +284,7 @@ def test_only_what_is_cut_before_it_states_anything_counts_as_truncated(
     short = '{"fear": 1}'
     method = shala(on_policy, tokens=len(short) + 4)
     say(method.policy, monkeypatch, [short + " " + "x" * 90, "x" * 90, short, "x"])
-    collected = method.collect(method.encoder(items[:1]))
+    (collected,) = method.collect([method.encoder(items[:1])])
     assert [row["unparsed"] for row in method.rollout_rows] == [None, "no object", None, "no object"]
     assert float(method.values["rollouts/truncated"].mean()) == 0.25
     assert collected.loss_mask.any(-1).all()

@@ -4,21 +4,18 @@ from jsonargparse import Namespace
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.data.datamodule import DataModule
-from lalm_ambig.methods.base import Method
 
 
-def divide_updates(model: Method, data: DataModule, trainer: Namespace, *, world_size: int) -> None:
+def divide_updates(data: DataModule, trainer: Namespace, *, world_size: int) -> None:
     """Set the trainer's `accumulate_grad_batches` so that a step has `data.items_per_update` items, if that is set.
 
     Args:
-        model: The method.
         data: Data as configured.
         trainer: The trainer's settings, which are changed.
         world_size: Number of processes.
 
     Raises:
-        InputError: The items do not divide into passes, or the setting has another number. Or the method compares the
-            items of a step, and they do not fit into one pass.
+        InputError: The items do not divide into passes, or the setting has another number.
     """
     total = data.items_per_update
     if total is None:
@@ -37,15 +34,6 @@ def divide_updates(model: Method, data: DataModule, trainer: Namespace, *, world
             f"accumulate_grad_batches is {configured}, but data.items_per_update {total} makes it {passes}.",
             where="trainer",
             remedy=f"Leave it out, or set data.items_per_update to {per_pass * configured}.",
-        )
-    if passes > 1 and model.compares:
-        raise InputError(
-            f"{model.compares} compares the {total} items of an update, but they come in {passes} passes of "
-            f"{per_pass}.",
-            where="model",
-            remedy=f"Set data.batch_size to {total // world_size}."
-            if total % world_size == 0
-            else "Use fewer processes.",
         )
     trainer.accumulate_grad_batches = passes
 
