@@ -17,6 +17,7 @@ from lalm_ambig.corpora.preparing.split_check import check_splits
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.published import literature
+from lalm_ambig.evaluation.responses import responses_of
 from lalm_ambig.evaluation.table import ambiguity_table, main_table
 from lalm_ambig.methods.base import Method
 from lalm_ambig.runs.corpus_choice import (
@@ -70,6 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.temperature_scaling:
         results |= rows.scaled(options.samples[0])
     console.print(terminal(main_table(results), narrow=True), terminal(ambiguity_table(results)))
+    if (responses := responses_of(results)) is not None:
+        console.print(terminal(responses))
     if len(options.samples) > 1:
         console.print(f"what averaging costs: {rows.costs()}")
     if options.literature:

@@ -15,6 +15,9 @@ from lalm_ambig.files.kinds import check_replaceable, rows_with
 LARGEST = 1e12
 """Largest number that a row may have. No honest one comes near; beyond it, sums would not be exact."""
 
+ADDED = ("unparsed", "well_formed", "tokens")
+"""Fields that older files lack; they then are None."""
+
 PREDICTIONS = rows_with("a file of predictions", "id", "votes", "label_dist", "predicted_dist")
 
 
@@ -39,6 +42,10 @@ class Prediction:
     """True where the missing end of the response had to be appended."""
     unparsed: str | None = None
     """Why the response could not be read; `predicted_dist` is then uniform."""
+    well_formed: float | None = None
+    """Share of the item's responses that keep the prescribed form, in [0, 1]; None where the policy writes none."""
+    tokens: float | None = None
+    """Mean number of tokens of these responses; None where `well_formed` is."""
 
 
 def from_reading(items: Sequence[Item], reading: Reading) -> list[Prediction]:
@@ -50,13 +57,19 @@ def from_reading(items: Sequence[Item], reading: Reading) -> list[Prediction]:
     if len(items) != len(reading.responses):
         raise ValueError(f"{len(items)} items but {len(reading.responses)} readings")
     nothing = (None,) * len(items)
+    class_mass, well_formed, tokens = (
+        nothing if values is None else values.tolist()
+        for values in (reading.class_mass, reading.well_formed, reading.tokens)
+    )
     rows = zip(
         items,
         reading.predicted_dist.tolist(),
-        nothing if reading.class_mass is None else reading.class_mass.tolist(),
+        class_mass,
         reading.responses,
         reading.was_completed,
         nothing if reading.unparsed is None else reading.unparsed,
+        well_formed,
+        tokens,
         strict=True,
     )
     return [
@@ -109,7 +122,7 @@ def _parse(line: bytes, where: str) -> Prediction:
     except InputError as error:
         raise InputError(str(error), where=where) from error
     names = [field.name for field in fields(Prediction)]
-    row.setdefault("unparsed", None)  # files from before any answer could fail lack it
+    row = {**dict.fromkeys(ADDED), **row}
     for name in names:
         if name not in row:
             raise InputError(f"{name!r} is missing", where=where)
@@ -118,7 +131,8 @@ def _parse(line: bytes, where: str) -> Prediction:
     for name in ("id", "speaker"):  # another program may have made a number of it
         row[name] = row[name] if (text := id_text(row[name])) is None else text
     _check_scalars(row, where)
-    row["class_mass"] = None if row["class_mass"] is None else float(row["class_mass"])
+    for name in ("class_mass", "well_formed", "tokens"):
+        row[name] = None if row[name] is None else float(row[name])
     for name in ("votes", "label_dist", "predicted_dist"):
         row[name] = _numbers(row[name], name, where)
         if len(row[name]) != len(row["votes"]):
@@ -129,16 +143,16 @@ def _parse(line: bytes, where: str) -> Prediction:
 
 
 def _check_scalars(row: dict[str, Any], where: str) -> None:
-    mass = row["class_mass"]
-    mass_holds = mass is None or (_is_number(mass) and -1e-6 <= mass <= 1 + 1e-3)
     rules = (
         ("id", isinstance(row["id"], str) and row["id"] != "", "a non-empty string"),
         ("split", row["split"] in SPLITS, f"one of {', '.join(SPLITS)}"),
         ("speaker", isinstance(row["speaker"], str | None), "a string or null"),
-        ("class_mass", mass_holds, "a number in [0, 1] or null"),
+        ("class_mass", _is_share(row["class_mass"]), "a number in [0, 1] or null"),
         ("response", isinstance(row["response"], str | None), "a string or null"),
         ("closed", isinstance(row["closed"], bool | None), "true, false or null"),
         ("unparsed", isinstance(row["unparsed"], str | None), "a string or null"),
+        ("well_formed", _is_share(row["well_formed"]), "a number in [0, 1] or null"),
+        ("tokens", row["tokens"] is None or _is_count(row["tokens"]), "a number >= 0 or null"),
     )
     for name, holds, expected in rules:
         if not holds:
@@ -155,3 +169,12 @@ def _numbers(values: Any, name: str, where: str) -> tuple[float, ...]:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
+
+
+def _is_share(value: Any) -> bool:
+    """Whether a value is null or in [0, 1], up to rounding."""
+    return value is None or (_is_number(value) and -1e-6 <= value <= 1 + 1e-3)
+
+
+def _is_count(value: Any) -> bool:
+    return _is_number(value) and bool(value >= 0)

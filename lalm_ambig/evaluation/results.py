@@ -34,7 +34,7 @@ class Results:
     seed: int
     metrics: dict[str, Interval]
     class_mass: float | None
-    """Mean over items; None for a baseline."""
+    """Mean over items; None where no logits are read, as for a baseline."""
     share_closed: float | None
     """Share of responses whose end had to be appended; None for a baseline and for the mean of several responses."""
     by_ambiguity: dict[str, Part]
@@ -46,6 +46,10 @@ class Results:
     """Share of responses that could be read; None where a readout cannot fail."""
     unparsed: dict[str, int] = field(default_factory=dict)
     """Reason → number of responses that could not be read for it, the most frequent first."""
+    well_formed: float | None = None
+    """Share of responses that keep the prescribed form; None where the policy writes none, and in older files."""
+    tokens: float | None = None
+    """Mean number of tokens of a response; None where `well_formed` is."""
 
 
 def evaluate_predictions(
@@ -99,6 +103,8 @@ def evaluate_predictions(
         notes=notes(about, predictions, categories=categories, scored=scored, metrics=metrics),
         parse_rate=scored.parse_rate,
         unparsed=unparsed_reasons(predictions),
+        well_formed=_mean([p.well_formed for p in predictions]),
+        tokens=_mean([p.tokens for p in predictions]),
     )
 
 

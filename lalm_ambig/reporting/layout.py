@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.evaluation.responses import response_cells, response_columns
 from lalm_ambig.evaluation.table import PARSED, interval_cell, metric_columns, parse_rate_cell
 from lalm_ambig.reporting.reading.groups import Dataset, Group, lines_by_method, title_of
 from lalm_ambig.reporting.reading.lines import Line
@@ -44,7 +45,7 @@ class Layout:
         others = [g.dataset for g in report.groups if g.dataset not in self.datasets and self._has(g)]
         shown = [*self.datasets, *others]
         groups = [g for g in map(report.group, shown) if g is not None]
-        columns = _columns(self.metrics, [line for g in groups for line in g.lines])
+        columns = columns_of(self.metrics, [line for g in groups for line in g.lines])
         rows: list[TableRow] = []
         ends: list[int] = []
         caption: list[str] = []
@@ -100,10 +101,15 @@ READING = "Best in bold, second underlined, within a corpus; panel and oracle ar
 CHANGE = "In brackets: improvement (+) or worsening (−) relative to zero-shot, computed from these results."
 
 
-def _columns(metrics: Sequence[str], lines: Sequence[Line]) -> tuple[Column, ...]:
-    """The metrics, and the share of responses that could be read where one could fail."""
-    columns = metric_columns(metrics)
-    return (*columns, PARSED) if any(line.parse_rate is not None for line in lines) else columns
+def columns_of(metrics: Sequence[str], lines: Sequence[Line]) -> tuple[Column, ...]:
+    """The metrics, and what is known of the responses: the share that could be read, class mass, form and length.
+
+    Args:
+        metrics: Names of the metrics.
+        lines: The results; what is known of none of them has no column.
+    """
+    parsed = (PARSED,) if any(line.parse_rate is not None for line in lines) else ()
+    return (*metric_columns(metrics), *parsed, *response_columns(line.responses for line in lines))
 
 
 def _label(wanted: str, line: Line, several: Sequence[Line]) -> str:
@@ -144,6 +150,8 @@ def row_of(
 def _cell(line: Line, column: Column, reference: Line | None) -> Cell:
     if column is PARSED:
         return parse_rate_cell(line.parse_rate)
+    if column.key in line.responses:
+        return response_cells(line.responses, [column])[0]
     interval, spread = line.metric(column.key)
     if interval is None:
         return Cell(notes=(f"{line.label} has no {column.key}: it was evaluated before there was one",))
@@ -168,7 +176,7 @@ def group_table(
         left_out: Lines of the caption on runs that are not in the table.
         name: Name of a line's method.
     """
-    columns = _columns(group.results.about.table_metrics, group.lines)
+    columns = columns_of(group.results.about.table_metrics, group.lines)
     rows = [row_of(line, columns, (line.label, name(line))) for line in group.lines]
     caption = (*group.caption(), READING, *left_out)
     shown = tuple(_ranked(rows, group.lines, columns, group))

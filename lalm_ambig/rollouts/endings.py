@@ -58,9 +58,3 @@ def _greedy_tokens(policy: Policy, decoder: RolloutDecoder) -> Iterator[list[int
         tokens = policy.logits(hidden).argmax(-1)
         yield tokens.tolist()
         hidden = decoder.step(tokens)
-
-
-def content(policy: Policy, ids: list[int]) -> str:
-    """The text of a response without the end of its turn."""
-    ends = bool(ids) and ids[-1] in policy.end_ids
-    return policy.tokenizer.decode(ids[:-1] if ends else ids)

@@ -11,7 +11,7 @@ from lalm_ambig.policies.attention.tree_pass import tree_states
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.readouts.logits import AnswerTokens, class_mass, predicted_dist
 from lalm_ambig.rollouts.decoder import prompt_segments
-from lalm_ambig.rollouts.endings import completed_ids, content
+from lalm_ambig.rollouts.endings import completed_ids
 from lalm_ambig.rollouts.generate import Request, generate
 from lalm_ambig.rollouts.sampling import Sampling
 from lalm_ambig.rollouts.scoring import category_scores, inner_tokens
@@ -45,7 +45,7 @@ def read_generated(
     scores = category_scores(policy, answer, generated.anchor_states, inside=inside)
     mass = _mass(policy, answer, generated.anchor_states, scores)
     written = completed_ids(policy, answer, generated, max_new_tokens=max_new_tokens)
-    formed = [answer.tags.is_well_formed(content(policy, ids)) for ids in written]
+    formed = [answer.tags.is_well_formed(policy.tokenizer.decode(ids)) for ids in written]
     return Reading(
         predicted_dist(scores),
         mass,

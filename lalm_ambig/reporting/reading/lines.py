@@ -9,6 +9,7 @@ from statistics import mean, stdev
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.bootstrap import Interval
 from lalm_ambig.evaluation.predictions import Prediction
+from lalm_ambig.evaluation.responses import ResponseValues, response_values
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.reporting.reading.inputs import ResultRow
 from lalm_ambig.reporting.reading.recipe import METHODS
@@ -74,8 +75,19 @@ class Line:
     @property
     def parse_rate(self) -> float | None:
         """Share of responses that could be read, as a mean over folds; None where a readout cannot fail."""
-        rates = [row.results.parse_rate for row in self.rows if row.results.parse_rate is not None]
-        return mean(rates) if len(rates) == len(self.rows) else None
+        return _mean([row.results.parse_rate for row in self.rows])
+
+    @property
+    def responses(self) -> ResponseValues:
+        """Class mass, form and length of the responses, as means over folds."""
+        folds = [response_values(row.results) for row in self.rows]
+        return {key: _mean([values[key] for values in folds]) for key in folds[0]}
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """The mean; None where a value is missing."""
+    numbers = [value for value in values if value is not None]
+    return mean(numbers) if len(numbers) == len(values) else None
 
 
 def lines_of(rows: Sequence[ResultRow]) -> list[Line]:

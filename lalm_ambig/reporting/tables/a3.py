@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from lalm_ambig.evaluation.published import published
-from lalm_ambig.evaluation.table import metric_columns
-from lalm_ambig.reporting.layout import READING, gap, row_of
+from lalm_ambig.reporting.layout import READING, columns_of, gap, row_of
 from lalm_ambig.reporting.reading.groups import Dataset, Group, lines_by_method, title_of
 from lalm_ambig.reporting.reading.lines import Line
 from lalm_ambig.reporting.reading.report import Report
@@ -25,7 +24,8 @@ PAPER_SECTIONS: tuple[Section, ...] = (
 
 def sheets(report: Report) -> Sequence[ResultTable]:
     """The table, and the paper's figures as a table of their own."""
-    columns = metric_columns(METRICS)
+    shown = [line for group in report.groups for line in group.lines if line.method in ROWS]
+    columns = columns_of(METRICS, shown)
     rows: list[TableRow] = []
     ends: list[int] = []
     caption: list[str] = []

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from lalm_ambig.baselines.prior import mean_label_dist
 from lalm_ambig.core.types import Item
 from lalm_ambig.evaluation.bootstrap import Interval
+from lalm_ambig.evaluation.responses import responses_table
 from lalm_ambig.evaluation.table import interval_cell, metric_columns
 from lalm_ambig.files.atomic import write_text
 from lalm_ambig.metrics.base import all_metrics
@@ -123,6 +124,18 @@ def selection_table(selection: Selection, *, before: str, columns: Sequence[str]
     rows = ranked(rows, shown, among=range(len(rows)), ranking=BEST)
     text = f"Validation: {_items(selection)}, of {selection.validations} validations the lowest {selection.monitor}."
     return ResultTable(("validation",), shown, tuple(rows), (text,))
+
+
+def selection_responses(selection: Selection, *, before: str) -> ResultTable | None:
+    """Class mass, form and length of the responses to the same items; None where the validation has none of them.
+
+    Args:
+        selection: How the checkpoint was chosen.
+        before: Name of the start's row.
+    """
+    rows = {before: selection.start.metrics} if selection.start is not None else {}
+    table = responses_table({**rows, "chosen": selection.chosen.metrics}, head="validation")
+    return None if table is None else replace(table, caption=())  # that of the test's table is above
 
 
 def _items(selection: Selection) -> str:

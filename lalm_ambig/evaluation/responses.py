@@ -1,0 +1,80 @@
+"""Class mass, form and length of responses: what tables say of a policy's answers beside their scores.
+
+The scores are of the class names' probabilities relative to each other. These numbers say whether the policy would have
+named a class at all, and in which form.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from lalm_ambig.evaluation.overlap import marked_name
+from lalm_ambig.evaluation.results import Results
+from lalm_ambig.tabular.model import Cell, Column, ResultTable, TableRow
+
+ResponseValues = Mapping[str, float | None]
+"""Key of a column → its value; None where it is not known."""
+COLUMNS = {
+    "class_mass": (
+        Column("class_mass", "class mass"),
+        "Class mass: share of the next-token probability on the class names where the answer starts.",
+    ),
+    "well_formed": (
+        Column("well_formed", "well formed"),
+        "Well formed: share of responses that keep the prescribed form to the closing tag.",
+    ),
+    "tokens": (Column("tokens", "tokens"), "Tokens: mean length of a response."),
+}
+"""Key → column, and the line of a caption that says what it is."""
+SMALL = 0.001
+"""Shares below it are written as powers of ten."""
+
+
+def response_values(results: Results) -> ResponseValues:
+    """The values of a result, by key of the column."""
+    return {
+        "class_mass": results.class_mass,
+        "well_formed": results.well_formed,
+        "tokens": results.tokens,
+    }
+
+
+def response_columns(rows: Iterable[ResponseValues]) -> tuple[Column, ...]:
+    """The columns that some row fills."""
+    filled = {key for row in rows for key, value in row.items() if value is not None}
+    return tuple(column for key, (column, _) in COLUMNS.items() if key in filled)
+
+
+def response_cells(values: ResponseValues, columns: Sequence[Column]) -> tuple[Cell, ...]:
+    """Shares in per cent, lengths with one decimal, and gaps for what is not known."""
+    return tuple(_cell(column.key, values.get(column.key)) for column in columns)
+
+
+def _cell(key: str, value: float | None) -> Cell:
+    if value is None:
+        return Cell()
+    if key == "tokens":
+        return Cell(value, text=f"{value:.1f}")
+    return Cell(value, text=f"{value:.1%}" if value >= SMALL or not value else f"{value:.1e}")
+
+
+def responses_table(rows: Mapping[str, ResponseValues], *, head: str) -> ResultTable | None:
+    """A row for each policy; None where nothing is known of any.
+
+    Args:
+        rows: Name → values. Those without any, such as baselines, are left out.
+        head: Head of the names' column.
+    """
+    columns = response_columns(rows.values())
+    if not columns:
+        return None
+    shown = tuple(
+        TableRow((name,), response_cells(values, columns))
+        for name, values in rows.items()
+        if any(values.get(column.key) is not None for column in columns)
+    )
+    return ResultTable((head,), columns, shown, tuple(COLUMNS[column.key][1] for column in columns))
+
+
+def responses_of(results: Mapping[str, Results]) -> ResultTable | None:
+    """The table of several results, by name of the row."""
+    rows = {marked_name(n, r.about.trained_items): response_values(r) for n, r in results.items()}
+    return responses_table(rows, head="responses")
