@@ -48,6 +48,11 @@ def response_cells(values: ResponseValues, columns: Sequence[Column]) -> tuple[C
     return tuple(_cell(column.key, values.get(column.key)) for column in columns)
 
 
+def response_meanings(columns: Sequence[Column]) -> list[str]:
+    """A line for each of these columns that is about responses."""
+    return [COLUMNS[column.key][1] for column in columns if column.key in COLUMNS]
+
+
 def _cell(key: str, value: float | None) -> Cell:
     if value is None:
         return Cell()
@@ -71,7 +76,7 @@ def responses_table(rows: Mapping[str, ResponseValues], *, head: str) -> ResultT
         for name, values in rows.items()
         if any(values.get(column.key) is not None for column in columns)
     )
-    return ResultTable((head,), columns, shown, tuple(COLUMNS[column.key][1] for column in columns))
+    return ResultTable((head,), columns, shown, tuple(response_meanings(columns)))
 
 
 def responses_of(results: Mapping[str, Results]) -> ResultTable | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.evaluation.responses import response_cells, response_columns
+from lalm_ambig.evaluation.responses import response_cells, response_columns, response_meanings
 from lalm_ambig.evaluation.table import PARSED, interval_cell, metric_columns, parse_rate_cell
 from lalm_ambig.reporting.reading.groups import Dataset, Group, lines_by_method, title_of
 from lalm_ambig.reporting.reading.lines import Line
@@ -54,6 +54,7 @@ class Layout:
             rows += self._section(group, dataset, columns)
             ends.append(len(rows) - 1)
             caption += group.caption() if group is not None else []
+        caption += response_meanings(columns)
         caption += [READING, *([CHANGE] if self.compared_with else []), *report.left_out]
         heads = ("dataset", "method")
         return ResultTable(
@@ -178,7 +179,7 @@ def group_table(
     """
     columns = columns_of(group.results.about.table_metrics, group.lines)
     rows = [row_of(line, columns, (line.label, name(line))) for line in group.lines]
-    caption = (*group.caption(), READING, *left_out)
+    caption = (*group.caption(), *response_meanings(columns), READING, *left_out)
     shown = tuple(_ranked(rows, group.lines, columns, group))
     title = f"All results on {group.title}"
     return ResultTable(("row", "method"), columns, shown, caption, stem=stem, title=title)

@@ -250,6 +250,12 @@ def test_validation_generates_for_the_first_items_only(
     assert generated == ["i0", "i1"]
     assert {name.split("/")[0] for name in logged} == {"curated", "generated"}
     assert method.monitor in logged
+    assert 0 < logged["curated/class_mass"] < 1
+    own = read(method.encoder(items[:2]), method.reader)
+    measures = {name.removeprefix("generated/"): value for name, value in logged.items()}
+    for name in ("class_mass", "well_formed", "tokens"):
+        assert measures[name] == pytest.approx(float(own.measures[name].mean()), rel=1e-5)
+    assert not {"curated/well_formed", "curated/tokens", "generated/parsed"} & set(logged)
 
 
 def test_the_monitor_is_of_the_reading_that_is_evaluated(make: Make) -> None:

@@ -7,7 +7,7 @@ import pytest
 from report_runs import KL_ONLY, SFT, Make, answers, named, report, table
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.evaluation.results_file import read_results
+from lalm_ambig.evaluation.results_file import read_results, write_results
 from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.reporting.tables import sheets, table_names
 from lalm_ambig.tabular.writers import markdown
@@ -26,6 +26,42 @@ def test_a_papers_table_shows_what_could_be_read(make_run: Make) -> None:
     assert "parsed" not in [
         column.label for column in table("b1", make_run("logits", corpus="chaosnli")).columns
     ]
+
+
+def test_a_table_shows_class_mass_form_and_length_where_they_are_known(make_run: Make) -> None:
+    run = make_run("sft_run", 0.8)
+    assert table("a2", run).columns[-1].label == "Brier (mean) ↓"
+    for name, mass in (("trained", 0.25), ("base", None)):
+        file = run / "evaluation" / name / "metrics.json"
+        formed = None if mass is None else 0.5
+        write_results(
+            file, replace(read_results(file), class_mass=mass, well_formed=formed, tokens=mass and 40.0)
+        )
+    for sheet, row in (("a2", ("CREMA-D", "SFT")), ("all", ("sft_run", "SFT"))):
+        found = table(sheet, run)
+        assert [column.label for column in found.columns[-3:]] == ["class mass", "well formed", "tokens"]
+        assert [cell.written() for cell in named(found)[row].cells[-3:]] == ["25.0%", "50.0%", "40.0"]
+        assert any(line.startswith("Class mass: ") for line in found.caption)
+    rows = named(found)
+    for name in ("uniform", "base"):
+        [cells] = [line.cells for names, line in rows.items() if names[0] == name]
+        assert [cell.written() for cell in cells[-3:]] == ["–"] * 3
+    third = table("a3", run)
+    assert [cell.written() for cell in named(third)["in-domain, CREMA-D", "✓", "✓"].cells[-3:]] == [
+        "25.0%",
+        "50.0%",
+        "40.0",
+    ]
+
+
+def test_folds_have_the_mean_of_these_and_none_where_a_fold_lacks_them(make_run: Make) -> None:
+    runs = [make_run(f"sft-fold{fold}", 0.5, fold=fold) for fold in range(2)]
+    for run, mass in zip(runs, (0.2, 0.4), strict=True):
+        file = run / "evaluation/trained/metrics.json"
+        write_results(file, replace(read_results(file), class_mass=mass, tokens=mass if mass < 0.3 else None))
+    found = table("all", *runs)
+    assert found.columns[-1].label == "class mass"
+    assert named(found)["sft", "SFT"].cells[-1].written() == "30.0%"
 
 
 def test_every_cell_of_lalm_table_2_is_the_runs_value_with_its_interval(make_run: Make) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from lalm_ambig.evaluation.published import published
+from lalm_ambig.evaluation.responses import response_meanings
 from lalm_ambig.reporting.layout import READING, columns_of, gap, row_of
 from lalm_ambig.reporting.reading.groups import Dataset, Group, lines_by_method, title_of
 from lalm_ambig.reporting.reading.lines import Line
@@ -36,7 +37,7 @@ def sheets(report: Report) -> Sequence[ResultTable]:
         rows += _section(title, lines_by_method(group, trained_on=source), columns, gaps=gaps)
         ends.append(len(rows) - 1)
         caption += group.caption() if group is not None else []
-    below = (*dict.fromkeys(caption), READING, *report.left_out)
+    below = (*dict.fromkeys(caption), *response_meanings(columns), READING, *report.left_out)
     heads = ("setting", "CoT", "KL")
     table = ResultTable(heads, columns, tuple(rows), below, frozenset(ends), stem="a3", title=TITLE)
     return [table, published("lalm_table_3").table()]
