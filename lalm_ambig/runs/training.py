@@ -27,6 +27,7 @@ from lalm_ambig.runs.callbacks import RolloutTable, Samples
 from lalm_ambig.runs.checkpoints.callback import BestWeights, SavedState, StartIsCandidate, saved_states
 from lalm_ambig.runs.checkpoints.files import VerifiedCheckpointIO, report_failure, write_weights
 from lalm_ambig.runs.checkpoints.selection import Selection, prior_metrics, write_selection
+from lalm_ambig.runs.effort import EffortRecord
 from lalm_ambig.runs.evaluation import (
     load_predictions,
     predict,
@@ -208,6 +209,7 @@ def make_trainer(training: Training, *, resumed: Path | None) -> Any:
         CheckOnDevice(),
         SavedState(run, settings.checkpoint_steps),
         best,
+        EffortRecord(run, items=len(training.data.train_items())),
         Samples(run, settings.samples, console=console),
         RolloutTable(run, settings.rollout_steps, console=console),
     ]

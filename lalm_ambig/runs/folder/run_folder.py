@@ -6,6 +6,7 @@ checkpoints/best.safetensors          trained weights of the best validation
 adapter/                              PEFT's layout, safetensors
 metrics.csv tensorboard/ samples.jsonl
 selection.json                        how the best validation was chosen
+training.json                         updates, items and seconds of training
 evaluation/NAME/metrics.json predictions.jsonl
 results.md                            the final table; its presence means that the run is finished
 """
@@ -34,6 +35,7 @@ CONTENTS = (
     "samples.jsonl",
     "rollouts.jsonl",
     "selection.json",
+    "training.json",
     "evaluation",
     "results.md",
 )
@@ -78,6 +80,10 @@ class RunFolder:
     @property
     def selection(self) -> Path:
         return self.path / "selection.json"
+
+    @property
+    def effort(self) -> Path:
+        return self.path / "training.json"
 
     @property
     def adapter(self) -> Path:

@@ -1,0 +1,87 @@
+"""What training a run took: updates, items and seconds, kept in `training.json`."""
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+from lightning.pytorch.callbacks import Callback
+
+from lalm_ambig.core import distributed
+from lalm_ambig.evaluation.record_types import wrong_fields
+from lalm_ambig.files.atomic import write_text
+from lalm_ambig.runs.folder.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Effort:
+    """The content of `training.json`."""
+
+    updates: int
+    """Optimiser steps."""
+    items: int
+    """Different items that were trained on."""
+    seconds: float
+    """Time of the training steps with all that they sample; without validations, and without steps that were lost."""
+    processes: int
+
+
+class EffortRecord(Callback):
+    """Measures the time of training over every start of a run, and writes `training.json` at its end.
+
+    The time so far is in each saved state. A step that is done again after an interruption counts once.
+    """
+
+    def __init__(self, run: RunFolder, *, items: int) -> None:
+        """Args:
+        run: The run.
+        items: Number of items that it trains on.
+        """
+        self.run, self.items = run, items
+        self.seconds = 0.0
+        """Up to the last pause."""
+        self.since: float | None = None
+        """Reading of the clock at the end of the last pause; None outside training and in a validation."""
+
+    def elapsed_s(self) -> float:
+        """Return the seconds of training so far."""
+        return self.seconds + (0.0 if self.since is None else time.perf_counter() - self.since)
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        self.since = time.perf_counter()
+
+    def on_validation_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        self.seconds, self.since = self.elapsed_s(), None
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        if not trainer.sanity_checking:
+            self.since = time.perf_counter()
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        effort = Effort(trainer.global_step, self.items, self.elapsed_s(), distributed.world_size())
+        self.since = None
+        distributed.on_rank_zero(lambda: write_effort(self.run.effort, effort))
+
+    def state_dict(self) -> dict[str, float]:
+        return {"seconds": self.elapsed_s()}
+
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        self.seconds = state_dict["seconds"]
+
+
+def write_effort(path: Path, effort: Effort) -> None:
+    """Write what a run took."""
+    write_text(path, json.dumps(asdict(effort), indent=2, allow_nan=False) + "\n")
+
+
+def read_effort(path: Path) -> Effort | None:
+    """Return what a run took; None for a run of an older version, and for a file that is something else."""
+    if not path.is_file():
+        return None
+    try:
+        effort = Effort(**json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        return None
+    return None if any(wrong_fields(effort)) else effort

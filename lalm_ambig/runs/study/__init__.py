@@ -1,0 +1,1 @@
+"""Studies: every row of a comparison, trained with several seeds (`plan`), by one process or more (`claims`)."""

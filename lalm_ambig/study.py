@@ -1,0 +1,216 @@
+"""Train every row of a study with several seeds, and compare them: `python -m lalm_ambig.study FILE`.
+
+The same command goes on where an earlier one was interrupted, and leaves finished runs as they are. Several processes
+can share a study: each takes runs that no other one has. What follows -- goes to every fit.
+
+Examples:
+  python -m lalm_ambig.study configs/study/demo.yaml
+  python -m lalm_ambig.study configs/study/demo.yaml --seeds 0 --rows kl_only sft_own
+  python -m lalm_ambig.study configs/study/demo.yaml --root /tmp/try -- --data.limit 8 --trainer.max_steps 2
+  python -m lalm_ambig.study configs/study/demo.yaml --table-only --out docs/results/demo
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+from lalm_ambig import evaluate, fit
+from lalm_ambig.config.cli import parse
+from lalm_ambig.config.command_line import CommandParser
+from lalm_ambig.core.errors import InputError, run_command
+from lalm_ambig.estimation.estimate import processes
+from lalm_ambig.files.atomic import CannotWrite
+from lalm_ambig.files.places import check_folder
+from lalm_ambig.files.yaml import read_yaml
+from lalm_ambig.runs.folder.run_folder import RunFolder
+from lalm_ambig.runs.processes.ending import explain_ending
+from lalm_ambig.runs.processes.launch import quiet_libraries
+from lalm_ambig.runs.study.claims import claimed
+from lalm_ambig.runs.study.plan import (
+    PlannedRun,
+    Study,
+    check_more,
+    planned_runs,
+    read_study,
+    words_of,
+)
+
+POLL_S = 5.0
+"""Seconds between two looks at a run that another process makes."""
+
+
+@dataclass
+class Work:
+    """The runs of a study that this process makes."""
+
+    study: Study
+    root: Path
+    more: Sequence[str]
+    """Further words for every `fit`."""
+    console: Console
+    failed: dict[str, str] = field(default_factory=dict)
+    """Name of a run → why it could not be made."""
+
+    def check(self, runs: Sequence[PlannedRun]) -> None:
+        """Check every configuration before the first run, so that a mistake is found at once.
+
+        Args:
+            runs: The runs to be made.
+
+        Raises:
+            InputError: A row cannot be configured, needs several devices, or its folder has another configuration.
+        """
+        check_folder(self.root, where="--root")
+        for run in runs:
+            if run.row.of is not None:
+                continue
+            cli = parse(self._words(run))
+            if processes(cli.config_init["trainer"]) > 1:
+                raise InputError(
+                    f"row {run.row.name} asks for several devices:",
+                    where="study",
+                    remedy="a study trains each run on one. Start a process per device; they share the runs.",
+                )
+            try:
+                RunFolder(self.root / run.name).state_for(cli.identity())
+            except InputError as error:
+                what = str(error).removeprefix("run.name: ").partition(" Choose another")[0]
+                raise InputError(
+                    what, where="--root", remedy="Give another root, or move that folder."
+                ) from error
+
+    def make(self, runs: Sequence[PlannedRun]) -> None:
+        """Make runs in their order, those that another process has at last.
+
+        Args:
+            runs: The runs to be made; what a run needs is before it.
+        """
+        waiting, told = list(runs), ""
+        while waiting:
+            run = next((one for one in waiting if self._made(one, waiting)), None)
+            if run is not None:
+                waiting.remove(run)
+                continue
+            if told != waiting[0].name:
+                told = waiting[0].name
+                self.console.print(f"waiting for {told}, which another process makes", highlight=False)
+            time.sleep(POLL_S)
+
+    def _made(self, run: PlannedRun, waiting: Sequence[PlannedRun]) -> bool:
+        """Make a run; False if it has to wait for another one, or another process makes it."""
+        if any(other.name == run.needs for other in waiting):
+            return False
+        if run.needs in self.failed:
+            self._fail(run, f"{run.needs} could not be made")
+            return True
+        with claimed(self.root, run.name) as ours:
+            if not ours:
+                return False
+            if self.is_finished(run):
+                return True
+            self.console.rule(f"{run.row.label}, seed {run.seed}")
+            try:
+                self._evaluate(run) if run.row.of is not None else self._train(run)
+            except CannotWrite:
+                raise
+            except InputError as error:
+                self._fail(run, str(error))
+        return True
+
+    def is_finished(self, run: PlannedRun) -> bool:
+        """Whether a run needs no more work."""
+        folder = self.root / run.name
+        return (folder / "metrics.json" if run.row.of is not None else RunFolder(folder).results).is_file()
+
+    def _train(self, run: PlannedRun) -> None:
+        fit.train(self._words(run), self.console)
+
+    def _evaluate(self, run: PlannedRun) -> None:
+        evaluated = self.root / str(run.needs)
+        words = [
+            "--run",
+            str(evaluated),
+            "--samples",
+            str(run.row.samples),
+            "--out",
+            str(self.root / run.name),
+        ]
+        limit = read_yaml(RunFolder(evaluated).config)["data"].get("limit")
+        evaluate.main(words if limit is None else [*words, "--limit", str(limit)])
+
+    def _fail(self, run: PlannedRun, why: str) -> None:
+        self.failed[run.name] = why
+        self.console.print(f"{run.name} failed: {why}", highlight=False, markup=False, soft_wrap=True)
+
+    def _words(self, run: PlannedRun) -> list[str]:
+        return words_of(self.study, run, root=self.root, more=self.more)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make the runs of a study that are not finished.
+
+    Args:
+        arguments: The words of the command line; None for those of the process.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        InputError: Some runs could not be made. The others are.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    cut = words.index("--") if "--" in words else len(words)
+    options, more = _parser().parse_args(words[:cut]), words[cut + 1 :]
+    quiet_libraries()
+    check_more(more)
+    study = read_study(options.study)
+    root = options.root or Path("runs") / study.name
+    runs = planned_runs(study, rows=options.rows, seeds=options.seeds)
+    work = Work(study, root, more, Console())
+    with explain_ending():
+        work.check([run for run in runs if not work.is_finished(run)])
+        work.make(runs)
+    if work.failed:
+        listed = "; ".join(f"{name} ({why})" for name, why in work.failed.items())
+        raise InputError(f"{len(work.failed)} of {len(runs)} runs failed: {listed}", where="study")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    description, about, examples = (__doc__ or "").split("\n\n")
+    parser = CommandParser(
+        prog="python -m lalm_ambig.study",
+        usage="python -m lalm_ambig.study FILE [--KEY VALUE ...] [-- WORDS OF FIT ...]",
+        description=f"{description}\n\n{about}",
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("study", type=Path, metavar="FILE", help="the study, e.g. configs/study/demo.yaml")
+    parser.add_argument(
+        "--root", type=Path, metavar="DIR", help="folder of the runs and the table (default: runs/NAME)"
+    )
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        nargs="+",
+        default=[],
+        metavar="N",
+        help="only these seeds (default: the study's)",
+    )
+    parser.add_argument(
+        "--rows",
+        nargs="+",
+        default=[],
+        metavar="ROW",
+        help="only these rows, and those that they start from (default: all)",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    run_command(main)
