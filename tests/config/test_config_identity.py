@@ -10,7 +10,16 @@ import yaml
 
 from lalm_ambig.config.cli import parse
 from lalm_ambig.config.files import config_folder
-from lalm_ambig.config.identity import ADDED, EXCLUDED, NAMED_FILES, OBJECTS, WATCHING, identity_of, leaves
+from lalm_ambig.config.identity import (
+    ADDED,
+    ADDED_TO,
+    EXCLUDED,
+    NAMED_FILES,
+    OBJECTS,
+    WATCHING,
+    identity_of,
+    leaves,
+)
 
 PRESETS = ("demo_dpo", "smollm2_chaosnli_json_shala")
 CALLBACKS = "lightning.pytorch.callbacks"
@@ -64,14 +73,24 @@ def test_every_setting_is_in_the_identity_or_left_out_for_a_reason(name: str) ->
 
 def test_a_run_from_before_a_setting_was_added_keeps_its_identity() -> None:
     """A key that an older run lacks counts only where it changes what is computed."""
-    older = deepcopy(demo())
-    for key, value in ADDED.items():
-        *above, last = key.split(".")
-        inner = older
-        for name in above:
-            inner = inner[name]
-        assert inner.pop(last) == value, f"{key} has another default than what older runs computed"
-    assert identity_of(older) == of_demo()
+    seen = set()
+    for name in ("demo", "demo_dpo", "demo_grpo"):
+        config = yaml.safe_load(parse(preset(name)).resolved())
+        older, present = deepcopy(config), dict(leaves(config))
+        method = config["model"]["class_path"].rpartition(".")[2]
+        for key, value in (ADDED | ADDED_TO.get(method, {})).items():
+            if key in present:
+                assert present[key] == value, f"{key} has another default than what older runs computed"
+                *above, last = key.split(".")
+                inner = older
+                for part in above:
+                    inner = inner[part]
+                del inner[last]
+                seen.add(key)
+        assert identity_of(older) == identity_of(config)
+    assert seen == {*ADDED, *(key for keys in ADDED_TO.values() for key in keys)}
+    sampling = "--model.sampling.max_new_tokens=9"
+    assert identity(sampling) != of_demo(), "for SFT it counts where it is set"
     hearing = "--policy.audio_layers=[0]"
     assert identity(hearing) != of_demo()
     assert identity(hearing, "--model.optimiser.side_path_learning_rate=0.001") != identity(hearing)
