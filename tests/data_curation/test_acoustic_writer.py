@@ -50,6 +50,8 @@ def test_a_loud_high_clip_of_a_soft_low_speaker_is_described_as_such(tmp_path: P
     assert "speaker" in reasoning.volume
     assert any(word in reasoning.volume for word in ("raised", "loud"))
     assert any(word in reasoning.pitch for word in ("raised", "high"))
+    assert reasoning.pitch.count("in a high register") == 1, "240 Hz in itself"
+    assert "in a mid-deep register" in AcousticWriter(items, CLASSES, seed=0).write(items[0])[0].pitch
     assert reasoning.class_cues[0].category == "anger"
     assert check(reasoning, items[4].votes, CLASSES.names) == []
 

@@ -76,6 +76,9 @@ def test_lengths_are_assumed_until_the_corpus_was_checked(
     assert "the corpus's longest" in line
     assert after.audio == min(100, round(25 * max(item.duration_s for item in items)))
     assert after.curated == max(len(item.rationale or "") for item in items) // 4 + 16
+    heard = lengths_of(method, DataModule(Demo(demo_root), rationale_part="heard"), HEARS, Assumptions())[0]
+    parts = [data.corpus.heard_part(item.rationale or "") or "" for item in items]
+    assert heard.curated == max(map(len, parts)) // 4 + 16 < after.curated
     assumptions = Assumptions(prompt_tokens=50.0, clip_s=1.0, curated_tokens=9.0)
     assert lengths_of(method, data, HEARS, assumptions)[0] == Lengths(prompt=75, audio=25, curated=9)
     assert lengths_of(method, data, None, assumptions)[0] == Lengths(prompt=50, audio=0, curated=9)
