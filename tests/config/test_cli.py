@@ -19,7 +19,8 @@ from lalm_ambig.rewards.base import Reward
 
 CONFIGS = config_folder()
 POLICY, DATA, METHOD = CONFIGS / "policy/tiny.yaml", CONFIGS / "data/demo.yaml", CONFIGS / "method/sft.yaml"
-SHIPPED = sorted(path.relative_to(CONFIGS) for path in CONFIGS.rglob("*.yaml"))
+SHIPPED = sorted(path.relative_to(CONFIGS) for path in CONFIGS.rglob("*.yaml") if path.parent.name != "study")
+"""Every file for `fit --config`; those of studies name such files."""
 NEEDED = {"data": ["--data.corpus.root", "somewhere"], "policy": [], "method": []}
 
 
