@@ -36,10 +36,16 @@ def write_results(path: Path | str, results: Results) -> Path:
     Raises:
         InputError: A file of something else has that name.
     """
-    row = asdict(results)
-    flat = _finite({**row.pop("about"), **row})
     check_replaceable(Path(path), METRICS, where="results")
-    return write_text(path, json.dumps(flat, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    content = json.dumps(content_of(results), indent=2, ensure_ascii=False, allow_nan=False)
+    return write_text(path, content + "\n")
+
+
+def content_of(results: Results) -> dict[str, Any]:
+    """Return results as `metrics.json` has them, with the fields of `About` on the same level."""
+    row = asdict(results)
+    flat: dict[str, Any] = _finite({**row.pop("about"), **row})
+    return flat
 
 
 def read_results(path: Path | str) -> Results:
@@ -56,7 +62,21 @@ def read_results(path: Path | str) -> Results:
     except InputError as error:
         what = str(error).removeprefix(f"{path}: ")
         raise InputError(f"not a metrics.json: {what}", where=str(path)) from error
+    return results_of(row, where=str(path))
+
+
+def results_of(content: Any, *, where: str) -> Results:
+    """Make results of the content of a `metrics.json`; null values become NaN.
+
+    Args:
+        content: As `write_results` writes it. It is not changed.
+        where: Its place, for errors.
+
+    Raises:
+        InputError: It is something else.
+    """
     try:
+        row = dict(content)
         for name in NAMES & set(row):
             row[name] = tuple(row[name])
         row["trained_items"] = _overlap(row.get("trained_items"))
@@ -68,9 +88,9 @@ def read_results(path: Path | str) -> Results:
         results = Results(about=about, **row)
         CategorySet(results.categories)
     except BROKEN as error:
-        raise InputError(f"not a metrics.json: {type(error).__name__}: {error}", where=str(path)) from error
+        raise InputError(f"not a metrics.json: {type(error).__name__}: {error}", where=where) from error
     if (wrong := next(wrong_fields(results), None)) is not None:
-        raise InputError(f"not a metrics.json: {wrong!r} is not what it should be", where=str(path))
+        raise InputError(f"not a metrics.json: {wrong!r} is not what it should be", where=where)
     return results
 
 

@@ -1,31 +1,14 @@
-"""What training a run took: updates, items and seconds, kept in `training.json`."""
+"""Measures what training takes: updates, items and seconds, kept in a run's `training.json`."""
 
-import json
 import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import lightning
 from lightning.pytorch.callbacks import Callback
 
 from lalm_ambig.core import distributed
-from lalm_ambig.evaluation.record_types import wrong_fields
-from lalm_ambig.files.atomic import write_text
+from lalm_ambig.evaluation.effort import Effort, write_effort
 from lalm_ambig.runs.folder.run_folder import RunFolder
-
-
-@dataclass(frozen=True)
-class Effort:
-    """The content of `training.json`."""
-
-    updates: int
-    """Optimiser steps."""
-    items: int
-    """Different items that were trained on."""
-    seconds: float
-    """Time of the training steps with all that they sample; without validations, and without steps that were lost."""
-    processes: int
 
 
 class EffortRecord(Callback):
@@ -69,19 +52,3 @@ class EffortRecord(Callback):
 
     def load_state_dict(self, state_dict: dict[str, float]) -> None:
         self.seconds = state_dict["seconds"]
-
-
-def write_effort(path: Path, effort: Effort) -> None:
-    """Write what a run took."""
-    write_text(path, json.dumps(asdict(effort), indent=2, allow_nan=False) + "\n")
-
-
-def read_effort(path: Path) -> Effort | None:
-    """Return what a run took; None for a run of an older version, and for a file that is something else."""
-    if not path.is_file():
-        return None
-    try:
-        effort = Effort(**json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError):
-        return None
-    return None if any(wrong_fields(effort)) else effort

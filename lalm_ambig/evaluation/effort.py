@@ -1,0 +1,53 @@
+"""`training.json`: what the training of a run took."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.evaluation.record_types import wrong_fields
+from lalm_ambig.files.atomic import write_text
+
+
+@dataclass(frozen=True)
+class Effort:
+    """The content of `training.json`."""
+
+    updates: int
+    """Optimiser steps."""
+    items: int
+    """Different items that were trained on."""
+    seconds: float
+    """Time of the training steps with all that they sample; without validations, and without steps that were lost."""
+    processes: int
+
+
+def write_effort(path: Path, effort: Effort) -> None:
+    """Write what a run took."""
+    write_text(path, json.dumps(asdict(effort), indent=2, allow_nan=False) + "\n")
+
+
+def read_effort(path: Path) -> Effort | None:
+    """Return what a run took; None without the file, which a run of an older version lacks.
+
+    Raises:
+        InputError: The file is something else.
+    """
+    if not path.is_file():
+        return None
+    try:
+        return effort_of(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise InputError("not the record of a training", where=str(path)) from error
+
+
+def effort_of(content: object) -> Effort:
+    """Return the effort that a mapping has.
+
+    Raises:
+        TypeError: It has other keys, or values of other types.
+    """
+    effort = Effort(**content) if isinstance(content, dict) else None
+    if effort is None or any(wrong_fields(effort)):
+        raise TypeError(f"not the record of a training: {content!r}")
+    return effort
