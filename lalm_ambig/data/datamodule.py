@@ -225,22 +225,25 @@ class DataModule(lightning.LightningDataModule):
         cut = self.corpus.heard_part if self.rationale_part == "heard" else None
         self.rationales = read_rationales(self.rationales_file, cut) if self.rationales_file else {}
         self.prepared = prepare(self.corpus)
-        every = self.prepared.items()
         if self.rationales_file:
-            check_ids(self.rationales, every.ids(), path=self.rationales_file, corpus=self.corpus.name)
-        if cut is not None:
-            without = (item for item in every if item.id not in self.rationales)
-            self.rationales |= heard_rationales(without, cut, where=str(self.corpus.root))
+            ids = self.prepared.items().ids()
+            check_ids(self.rationales, ids, path=self.rationales_file, corpus=self.corpus.name)
         self._is_read = True
 
     def prepared_for(self, needs: MethodNeeds) -> "DataModule":
         """Returns this data, read and checked, for a method with these needs.
 
+        The corpus's own rationales are cut (`rationale_part`) where items are trained on: an evaluation reads none.
+
         Raises:
             InputError: Something is wrong with the corpus or the rationales.
         """
         self.setup()
-        return self._with(needs=needs)
+        if self.rationale_part == "all" or "train" not in needs.splits:
+            return self._with(needs=needs)
+        own = (item for item in self.prepared.items() if item.id not in self.rationales)
+        heard = heard_rationales(own, self.corpus.heard_part, where=str(self.corpus.root))
+        return self._with(needs=needs, rationales=heard | self.rationales)
 
     def encoded_by(self, encoder: Encoder) -> "DataModule":
         """Returns this data with loaders, whose batches the encoder makes."""

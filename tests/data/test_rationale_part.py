@@ -12,10 +12,11 @@ from lalm_ambig.core.types import SPLITS
 from lalm_ambig.corpora.demo.corpus import Demo
 from lalm_ambig.corpora.demo.rationale import CLEAR, LEADING, OPEN
 from lalm_ambig.corpora.jsonl.corpus import JsonLines
-from lalm_ambig.data.datamodule import DataModule
+from lalm_ambig.data.datamodule import DataModule, MethodNeeds
 from lalm_ambig.data.encoding import Encoder, Readout, prompt_template
 from lalm_ambig.policies.tiny import Tiny
 
+PARTS: tuple[RationalePart, ...] = ("all", "heard")
 HEARD = "Keywords: low pitch.\nText: They say little.\nAudio: Volume is low."
 WHOLE = f"{HEARD} Joy: low volume.\nSynthesis: Joy leads."
 
@@ -40,8 +41,7 @@ def corpus(folder: Path, **rationales: str) -> JsonLines:
 
 
 def of_corpus(corpus: JsonLines, **settings: Any) -> dict[str, str | None]:
-    data = DataModule(corpus, rationale_part="heard", **settings)
-    data.setup()
+    data = DataModule(corpus, rationale_part="heard", **settings).prepared_for(MethodNeeds())
     return {item.id: item.rationale for item in data.items("all")}
 
 
@@ -64,9 +64,9 @@ def test_a_row_of_curation_is_cut_by_its_own_classes(tmp_path: Path) -> None:
 
 
 def test_the_demos_rationales_end_before_their_verdict(demo_root: Path) -> None:
-    whole, data = DataModule(Demo(demo_root)), DataModule(Demo(demo_root), rationale_part="heard")
-    for module in (whole, data):
-        module.setup()
+    whole, data = (
+        DataModule(Demo(demo_root), rationale_part=part).prepared_for(MethodNeeds()) for part in PARTS
+    )
     verdicts = tuple(words.partition("{")[0].strip() for words in (*CLEAR, *LEADING, *OPEN))
     for split in SPLITS:
         for before, item in zip(whole.items(split), data.items(split), strict=True):
@@ -88,6 +88,13 @@ def test_what_cannot_be_cut_is_refused_with_its_item_its_file_and_a_remedy_that_
     assert of_corpus(corpus(tmp_path, b=repaired))["b"] == "It is quiet."
 
 
+def test_an_evaluation_of_a_corpus_whose_rationales_have_no_parts_is_no_mistake(tmp_path: Path) -> None:
+    data = DataModule(corpus(tmp_path, b="vague"), rationale_part="heard")
+    assert len(data.prepared_for(MethodNeeds(splits=("test",))).items("all")) == 2
+    with pytest.raises(InputError, match="of item b"):
+        data.prepared_for(MethodNeeds(rationale=False))
+
+
 def test_a_row_that_a_later_one_replaces_need_not_be_cut(tmp_path: Path) -> None:
     rows: list[dict[str, object]] = [{"id": "a", "rationale": "vague"}, {"id": "a", "rationale": WHOLE}]
     file = write_rows(tmp_path / "r.jsonl", rows)
@@ -96,8 +103,7 @@ def test_a_row_that_a_later_one_replaces_need_not_be_cut(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("readout", ["logits", "verbalised"])
 def test_the_answer_comes_straight_after_what_is_heard(demo_root: Path, tiny: Tiny, readout: Readout) -> None:
-    data = DataModule(Demo(demo_root), rationale_part="heard")
-    data.setup()
+    data = DataModule(Demo(demo_root), rationale_part="heard").prepared_for(MethodNeeds())
     item = data.items("train")[0]
     asked = data.elicitation(reasoning=True, readout=readout)
     batch = Encoder(tiny, data.categories, asked)([item])
@@ -115,8 +121,7 @@ def test_the_prompt_asks_for_no_more_than_is_learnt(
     demo_root: Path, readout: Readout, asked_for: str
 ) -> None:
     both = {}
-    parts: tuple[RationalePart, ...] = ("all", "heard")
-    for part in parts:
+    for part in PARTS:
         data = DataModule(Demo(demo_root), rationale_part=part)
         both[part] = prompt_template(data.elicitation(reasoning=True, readout=readout), data.categories)
         direct = data.elicitation(reasoning=False, readout=readout)
