@@ -21,6 +21,7 @@ EXCLUDED = {
     "run.checkpoint_steps": "saved states take nothing from training, and going on from one gives the same numbers",
     "run.samples": "responses are shown after they were counted",
     "run.rollout_steps": "responses are shown after they were trained on",
+    "run.gradient_steps": "gradients are measured beside training",
     "run.probe": "adds a row of its own to the table",
     "trainer.enable_progress_bar": "shows what is computed",
     "trainer.enable_model_summary": "shows what is computed",

@@ -109,6 +109,12 @@ def unshard(parts: Sequence[Sequence[T]]) -> list[T]:
     return [part[n] for n in range(longest) for part in parts if n < len(part)]
 
 
+def all_reduce_sum(value: Tensor) -> None:
+    """Sum a tensor over all processes, in place. All must call."""
+    if world_size() > 1:
+        dist.all_reduce(value)
+
+
 def all_reduce_means(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Mean of each name's numbers over all processes together, without those that are NaN. All must call.
 

@@ -228,6 +228,8 @@ class Reading:
     none of its own, or an answer in words."""
     tokens: Float[Tensor, " item"] | None = None
     """Mean number of tokens of these responses, the answer included; None where `well_formed` is."""
+    labels: Int[Tensor, " item"] | None = None
+    """Number of sampled answers that named a class, where `predicted_dist` is their share; None for other readouts."""
 
     @property
     def parsed(self) -> Bool[Tensor, " item"]:
@@ -257,6 +259,8 @@ class Loss:
     units: dict[str, Int[Tensor, ""]] = field(default_factory=dict)
     """Number of values that a part is the mean of, where these are not the items. It weights the means of several
     processes."""
+    terms: dict[str, Float[Tensor, ""]] = field(default_factory=dict)
+    """The weighted terms that the total is the sum of, with gradients."""
 
 
 class Objective(Protocol):

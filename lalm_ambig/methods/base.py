@@ -20,6 +20,7 @@ from lalm_ambig.core.types import Batch, Loss, Reading
 from lalm_ambig.data.encoding import Encoder, Readout
 from lalm_ambig.evaluation.predictions import Prediction, from_reading
 from lalm_ambig.methods.generation import Generation
+from lalm_ambig.methods.gradient_gauge import GradientGauge, halves_of
 from lalm_ambig.methods.optimisation import Optimiser, cosine_schedule, parameter_groups
 from lalm_ambig.methods.readers import Reader, evaluated_reader, same_samples, validation_readers
 from lalm_ambig.methods.reference import Reference
@@ -31,6 +32,7 @@ from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.lora import trained_parameters
 from lalm_ambig.policies.weights.sharding import gathered_weights
 from lalm_ambig.rollouts.passages import PassSettings
+from lalm_ambig.rollouts.sampling import Sampling
 
 Sharing = bool | Literal["auto"]
 """Whether what several texts have in common is computed once: where the policy can (`auto`), always, or never."""
@@ -41,6 +43,8 @@ class Method(lightning.LightningModule, ABC):
     """A way to train a policy. Subclasses gather an experience and name the objective that reduces it."""
 
     strict_loading = False  # a checkpoint holds what is trained, not the base model
+    sampling: Sampling
+    """How responses are sampled in training."""
 
     def __init__(  # noqa: PLR0913  # the configuration's keys
         self,
@@ -78,10 +82,13 @@ class Method(lightning.LightningModule, ABC):
         self.measures: dict[str, list[Tensor]] = {}
         """The `measures` of this validation's readings, by name in the log."""
         self.step_metrics = StepMetrics()
+        self.gauge = GradientGauge()
         self.spread = Spread()
         """Of the answers that choose the best checkpoint."""
         self.predictions: list[Prediction] = []
         """Those of the last `Trainer.predict`, item by item."""
+        self.predicting: Reader | None = None
+        """How `Trainer.predict` reads; None is the evaluated reader."""
 
     @abstractmethod
     def gather(self, batch: Batch) -> Any:
@@ -219,7 +226,7 @@ class Method(lightning.LightningModule, ABC):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         self.values = {}
-        loss: Loss = self.policy.run_step(lambda: self.reduce(self.gather(batch)))
+        loss: Loss = self.policy.run_step(lambda: self._loss_of(batch))
         try:
             weight = self.step_metrics.reduce(batch, loss, self.values)
         except NotFinite as error:
@@ -230,6 +237,30 @@ class Method(lightning.LightningModule, ABC):
         self.log_dict(self.step_metrics.parts, prog_bar=True, batch_size=1)
         self.log_dict(self.step_metrics.values, batch_size=1)
         return loss.total * weight
+
+    def _loss_of(self, batch: Batch) -> Loss:
+        """The loss of a pass; every so many steps its gradients are measured."""
+        experience = self.gather(batch)
+        loss = self.reduce(experience)
+        if self.gauge.every and self.gauge.is_due(self.global_step):
+            self._measure(experience, loss, batch)
+        return loss
+
+    def _measure(self, experience: Any, loss: Loss, batch: Batch) -> None:
+        """Measure the gradients of a pass, and log what is known when the step is whole."""
+        parameters = [p for _, p in trained_parameters(self.policy)]
+        number, passes = (0, 1) if batch.step is None else (batch.step.number, batch.step.passes)
+        if number == 0:
+            self.gauge.terms(loss, parameters)
+        if passes > 1:
+            self.gauge.add(loss.total * len(batch.items), parameters, number=number)
+        elif (halves := halves_of(experience)) is not None:
+            self.gauge.add((self.reduce(halves[0]).total, self.reduce(halves[1]).total), parameters, number=0)
+        if number + 1 == passes:
+            self.gauge.finish()
+            self.log_dict(self.gauge.measured, batch_size=1)
+            for note in self.gauge.notes(first=self.global_step == 0) if distributed.is_first() else ():
+                print(note, file=sys.stderr)
 
     # Validation and prediction
 
@@ -289,7 +320,7 @@ class Method(lightning.LightningModule, ABC):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep the batch's predictions in the method: Lightning would take its frozen records apart."""
-        self.predictions.extend(from_reading(batch.items, self.read(batch)))
+        self.predictions.extend(from_reading(batch.items, self.read(batch, self.predicting)))
 
     @property
     def monitor(self) -> str:

@@ -13,6 +13,7 @@ from lalm_ambig.core.types import Batch, Reading
 from lalm_ambig.data.encoding import Encoder, Readout
 from lalm_ambig.methods.generation import Generation
 from lalm_ambig.readouts.logits import AnswerTokens
+from lalm_ambig.rollouts.labels import LabelSampling, read_labels
 from lalm_ambig.rollouts.parsing import read_stated
 from lalm_ambig.rollouts.reading import read_curated, read_generated
 from lalm_ambig.rollouts.samples import read_samples
@@ -111,6 +112,25 @@ class AveragedSamples(Reader):
             raise same_samples()
         return read_samples(
             encoder, batch, max_new_tokens=self.max_new_tokens, samples=self.samples, share=share
+        )
+
+
+@dataclass(frozen=True)
+class SampledLabels(Reader):
+    """The share of each class among several one-label answers per item: the readout `sampled`."""
+
+    name: str
+    samples: int
+    """Answers per item, at least 1."""
+    temperature: float
+    """Divides the logits that answers are sampled from."""
+    max_new_tokens: int
+    """Longest response in tokens."""
+    generates_text: bool = True
+
+    def read(self, encoder: Encoder, batch: Batch, *, share: bool) -> Reading:
+        return read_labels(
+            encoder, batch, LabelSampling(self.samples, self.temperature, self.max_new_tokens, share)
         )
 
 

@@ -19,7 +19,7 @@ from torch.nn.functional import logsigmoid
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Loss
 from lalm_ambig.objectives.on_policy import OnPolicyTerms
-from lalm_ambig.objectives.sft import SFTExperience, mean_per_item
+from lalm_ambig.objectives.sft import SFTExperience, mass_term, mean_per_item, total_of
 
 
 @dataclass(frozen=True)
@@ -112,17 +112,14 @@ class DPOObjective:
             "preference_accuracy": _over_pairs((margins.detach() > 0).float(), pairs),
         }
         units = {"margin": pairs.sum(), "preference_accuracy": pairs.sum()}
-        own, own_parts = OnPolicyTerms(self.on_policy_kl_weight, self.class_mass_weight)(supervised.own)
-        loss, parts = preference + self.ce_weight * ce + own, parts | own_parts
-        if supervised.category_logits is None and not self.kl_weight:
-            return Loss(loss, parts, units)
-        divergence = supervised.divergence()
-        loss = loss + self.kl_weight * divergence
-        parts["kl"] = divergence.detach()
-        if supervised.log_class_mass is not None:
-            loss = loss - self.class_mass_weight * supervised.log_class_mass.mean()
-            parts["class_mass"] = supervised.log_class_mass.detach().exp().mean()
-        return Loss(loss, parts, units)
+        terms = {"preference": preference, "ce": self.ce_weight * ce}
+        if supervised.category_logits is not None or self.kl_weight:
+            divergence = supervised.divergence()
+            terms["kl"], parts["kl"] = self.kl_weight * divergence, divergence.detach()
+        if (mass := supervised.log_class_mass) is not None:
+            terms["class_mass"], parts["class_mass"] = mass_term(mass, self.class_mass_weight)
+        own_terms, own_parts = OnPolicyTerms(self.on_policy_kl_weight, self.class_mass_weight)(supervised.own)
+        return total_of(terms | own_terms, parts | own_parts, units)
 
 
 def _over_pairs(values: Tensor, pairs: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from torch import Tensor
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Loss
 from lalm_ambig.objectives.on_policy import OnPolicyTerms, OwnReadouts
-from lalm_ambig.objectives.sft import SFTExperience, mean_per_item
+from lalm_ambig.objectives.sft import SFTExperience, mass_term, mean_per_item, total_of
 
 Average = Literal["sequence", "token", "constant"]
 
@@ -139,17 +139,14 @@ class GRPOObjective:
             losses = losses + self.kl_weight * penalty
             parts["kl_to_reference"] = _over_tokens(penalty.detach(), mask)
         units = dict.fromkeys(parts, mask.sum())
-        loss = self._averaged(losses.masked_fill(~mask, 0), experience)
-        own, own_parts = OnPolicyTerms(self.on_policy_kl_weight, self.class_mass_weight)(experience.own)
+        terms = {"policy": self._averaged(losses.masked_fill(~mask, 0), experience)}
+        own_terms, own_parts = OnPolicyTerms(self.on_policy_kl_weight, self.class_mass_weight)(experience.own)
         if (mass := experience.curated_log_class_mass) is not None:
-            own, own_parts["class_mass"] = (
-                own - self.class_mass_weight * mass.mean(),
-                mass.detach().exp().mean(),
-            )
+            own_terms["class_mass"], own_parts["class_mass"] = mass_term(mass, self.class_mass_weight)
         if (curated := experience.curated) is not None:
             ce = mean_per_item(-curated.token_log_probs, curated.mask)
-            own, own_parts["ce"] = own + self.curated_ce_weight * ce, ce.detach()
-        return Loss(loss + own, parts | own_parts, units)
+            own_terms["ce"], own_parts["ce"] = self.curated_ce_weight * ce, ce.detach()
+        return total_of(terms | own_terms, parts | own_parts, units)
 
     def _averaged(self, losses: Tensor, experience: GRPOExperience) -> Tensor:
         mask = experience.mask

@@ -55,20 +55,20 @@ class OnPolicyTerms:
     kl_weight: float
     class_mass_weight: float
 
-    def __call__(self, readouts: OwnReadouts | None) -> tuple[Tensor | float, dict[str, Tensor]]:
-        """The weighted sum in nats, and its parts for the log.
+    def __call__(self, readouts: OwnReadouts | None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The weighted terms in nats, and what is logged of them.
 
         Args:
-            readouts: Class scores after own responses; None where no weight asks for them, which adds 0.
+            readouts: Class scores after own responses; None where no weight asks for them: no terms.
 
         Returns:
-            The sum; `on_policy_kl` in nats and `on_policy_class_mass`, a share in [0, 1], as means over responses.
+            The terms; `on_policy_kl` in nats and `on_policy_class_mass`, a share in [0, 1], as means over responses.
         """
         if readouts is None:
-            return 0.0, {}
+            return {}, {}
         divergence = readouts.divergence()
-        total, parts = self.kl_weight * divergence, {"on_policy_kl": divergence.detach()}
+        terms, parts = {"on_policy_kl": self.kl_weight * divergence}, {"on_policy_kl": divergence.detach()}
         if readouts.log_class_mass is not None:
-            total = total + self.class_mass_weight * readouts.missing_mass()
+            terms["on_policy_class_mass"] = self.class_mass_weight * readouts.missing_mass()
             parts["on_policy_class_mass"] = readouts.log_class_mass.detach().exp().mean()
-        return total, parts
+        return terms, parts

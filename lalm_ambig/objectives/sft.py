@@ -107,17 +107,27 @@ class SFTObjective:
         With a weight of the class mass, its mean over items is a part, too, as a share in [0, 1]. Own responses add
         the parts of `OnPolicyTerms`.
         """
-        own, parts = OnPolicyTerms(self.on_policy_kl_weight, self.class_mass_weight)(experience.own)
         ce = mean_per_item(-experience.token_log_probs, experience.mask)
-        loss, parts = self.ce_weight * ce + own, {"ce": ce.detach(), **parts}
-        if experience.category_logits is None and not self.kl_weight:
-            return Loss(loss, parts)
-        divergence = experience.divergence()
-        loss, parts["kl"] = loss + self.kl_weight * divergence, divergence.detach()
+        terms, parts = {"ce": self.ce_weight * ce}, {"ce": ce.detach()}
+        if experience.category_logits is not None or self.kl_weight:
+            divergence = experience.divergence()
+            terms["kl"], parts["kl"] = self.kl_weight * divergence, divergence.detach()
         if (mass := experience.log_class_mass) is not None:
-            parts["class_mass"] = mass.detach().exp().mean()
-            loss = loss - self.class_mass_weight * mass.mean()
-        return Loss(loss, parts)
+            terms["class_mass"], parts["class_mass"] = mass_term(mass, self.class_mass_weight)
+        own_terms, own_parts = OnPolicyTerms(self.on_policy_kl_weight, self.class_mass_weight)(experience.own)
+        return total_of(terms | own_terms, parts | own_parts)
+
+
+def mass_term(log_mass: Float[Tensor, " item"], weight: float) -> tuple[Tensor, Tensor]:
+    """The weighted term of the class mass in nats, and the mean mass as a share in [0, 1]."""
+    return -weight * log_mass.mean(), log_mass.detach().exp().mean()
+
+
+def total_of(
+    terms: dict[str, Tensor], parts: dict[str, Tensor], units: dict[str, Tensor] | None = None
+) -> Loss:
+    """The loss that is the sum of these terms, in their order."""
+    return Loss(sum(terms.values(), torch.zeros(())), parts, units or {}, terms)
 
 
 def mean_per_item(values: Float[Tensor, "item token"], mask: Bool[Tensor, "item token"]) -> Float[Tensor, ""]:

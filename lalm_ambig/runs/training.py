@@ -81,10 +81,17 @@ class Training:
         self.model.prepare()
         resumed = self._resumed_state()
         trainer = make_trainer(self, resumed=resumed)
+        self._set_gauge(trainer.strategy)
         with stopping.deferred(), quiet_writer_threads():
             trainer.fit(self.model, datamodule=self.data, ckpt_path=resumed, weights_only=True)
             self._write_selection(trainer)
             self._save_best(trainer)
+
+    def _set_gauge(self, strategy: Any) -> None:
+        """Let gradients be measured where the method samples, and a process has all trained weights and few of them."""
+        lora = self.model.policy.adapter.method != "full"
+        if self.model.sampled_tokens and lora and not rewrites_weights(strategy):
+            self.model.gauge.every = self.cli.config_init["run"].gradient_steps
 
     def _save_best(self, trainer: Any) -> None:
         """Put the best weights into the policy and its adapter's folder."""
