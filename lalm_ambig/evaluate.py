@@ -15,6 +15,7 @@ from lalm_ambig.core.types import ALL, PORTIONS, Portion
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.preparing.split_check import check_splits
 from lalm_ambig.data.datamodule import DataModule
+from lalm_ambig.evaluation.about import SAMPLED
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.published import literature
 from lalm_ambig.evaluation.responses import responses_of
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console()
     options = _parser().parse_args(arguments)
     loaded = load(options)
-    options.samples = options.samples or [loaded.model.generation.samples]
+    labels = _labels(loaded.model, options)
     _check(loaded.model, options)
     data = _data(loaded, options)
     splits: tuple[Portion, ...] = (options.split,)
@@ -67,13 +68,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for note in overlap.notes:
         console.print(f"[bold yellow]{escape(note)}[/bold yellow]", highlight=False)
     rows = EvaluationRows(loaded, data, source, options.split, options.out, overlap)
-    results = {**rows.baselines(console), **rows.policy(options.samples)}
+    floors = rows.floors(labels)
+    results = {**rows.baselines(console), **rows.policy(options.samples, labels), **floors}
     if options.temperature_scaling:
         results |= rows.scaled(options.samples[0])
-    console.print(terminal(main_table(results), narrow=True), terminal(ambiguity_table(results)))
+    main, levels = main_table(results, bounds=floors), ambiguity_table(results, bounds=floors)
+    console.print(terminal(main, narrow=True), terminal(levels))
     if (responses := responses_of(results)) is not None:
         console.print(terminal(responses))
-    if len(options.samples) > 1:
+    if len(rows.seconds) > 1:
         console.print(f"what averaging costs: {rows.costs()}")
     if options.literature:
         console.print(*_literature(data.corpus))
@@ -102,6 +105,23 @@ def _other_tests(options: argparse.Namespace) -> list[str]:
     return [f"leave {' and '.join(f'--{name}' for name in changed)} out"] if changed else []
 
 
+def _labels(model: Method, options: argparse.Namespace) -> list[int]:
+    """Return the numbers of one-label answers, and leave to `--samples` what is read in another way."""
+    options.samples = options.samples or [model.generation.samples]
+    readouts = options.readout or [model.readout]
+    if SAMPLED not in readouts:
+        return []
+    labels = [count for count in options.samples if count > 1]
+    if not labels:
+        raise InputError(
+            f"{SAMPLED} answers are the share of several labels, and of one nothing is known.",
+            where="--samples",
+            remedy="Name a number above 1, as 16.",
+        )
+    options.samples = [] if readouts == [SAMPLED] else options.samples
+    return labels
+
+
 def _one_sample(options: argparse.Namespace) -> None:
     """Reduce `--samples` to 1 for a policy that answers without reasoning. Refuse the option if it has no 1."""
     same = "without reasoning every sample is the same"
@@ -113,13 +133,13 @@ def _one_sample(options: argparse.Namespace) -> None:
 
 def _check(model: Method, options: argparse.Namespace) -> None:
     """Refuse options that are invalid or contradict each other, before anything is read."""
-    if min(options.samples) < 1:
+    if min(options.samples, default=1) < 1:
         raise InputError(f"samples must be at least 1, got {min(options.samples)}.", where="--samples")
-    if max(options.samples) > 1 and not model.generates_text:
+    if max(options.samples, default=1) > 1 and not model.generates_text:
         _one_sample(options)
-    if options.temperature_scaling and model.readout == "verbalised":
+    if options.temperature_scaling and (model.readout == "verbalised" or not options.samples):
         raise InputError(
-            "a distribution in words has no logits to scale.",
+            "a distribution in words, or of sampled labels, has no logits to scale.",
             where="--temperature-scaling",
             remedy="Leave it out.",
         )
@@ -162,7 +182,7 @@ def _literature(corpus: Corpus) -> list[Table | str]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(prog="python -m lalm_ambig.evaluate", description=__doc__)
-    add_policy_options(parser)
+    add_policy_options(parser, sampled=True)
     _add_corpus_options(parser)
     _add_reading_options(parser)
     return parser
@@ -193,8 +213,8 @@ def _add_reading_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         nargs="+",
         metavar="N",
-        help="mean distribution of N sampled responses in place of the greedy one (1); several numbers: a row for each "
-        "(default: as the run or configuration has it)",
+        help="mean distribution of N sampled responses in place of the greedy one (1); with --readout sampled the "
+        "share of N one-label answers; several numbers: a row for each (default: as the run or configuration has it)",
     )
     parser.add_argument(
         "--temperature-scaling",

@@ -13,6 +13,12 @@ Reasoning = Literal["generated", "curated", "direct", "none"]
 reads nothing."""
 
 
+SAMPLED = "sampled"
+"""The readout of one-label answers: p̂ is the share of the sampled ones."""
+PROMPTED = {SAMPLED: "logits"}
+"""Readout → the readout that has the same prompt, if that is another: a policy is asked alike for both."""
+
+
 @dataclass(frozen=True)
 class About:
     """The origin of a set of predictions."""
@@ -20,7 +26,7 @@ class About:
     corpus: str
     split: str
     readout: str
-    """`logits` or `verbalised`; `none` for a baseline."""
+    """`logits`, `verbalised` or `sampled`; `none` for a baseline."""
     reasoning: Reasoning
     policy: str
     """One line with model, method and run."""
@@ -33,7 +39,10 @@ class About:
     table_metrics: tuple[str, ...] = LALM_METRICS
     """Metrics that tables and break-downs show, by name: the corpus's `table_metrics`."""
     samples: int = 1
-    """Responses per item. 1 is the greedy response; more are sampled at temperature 1, and their mean is the answer."""
+    """Responses per item. 1 is the greedy response; more are sampled at temperature 1, and their mean is the answer.
+    Those of the readout `sampled` are one-label answers, whose share is the answer."""
+    sampled_at: float | None = None
+    """Temperature at which one-label answers were sampled; None for other readouts."""
     temperature: float | None = None
     """Temperature of the class logits, where it was fitted on validation items; None leaves them as they are."""
     part: str | None = None

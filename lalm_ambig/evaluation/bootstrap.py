@@ -178,13 +178,13 @@ def _rows(
     answers: Float[Tensor, "item category"] | Answers,
 ) -> Float[Tensor, "item statistic"]:
     if isinstance(answers, Answers):
-        predicted_dist, parsed = answers.predicted_dist.double(), answers.parsed
+        predicted_dist, parsed, draws = answers.predicted_dist.double(), answers.parsed, answers.draws
     else:
-        predicted_dist, parsed = answers.double(), None
+        predicted_dist, parsed, draws = answers.double(), None, None
     label_dist = label_dist.double()
     check_distribution(label_dist, "target")
     check_distribution(predicted_dist, "predicted")
-    return torch.cat([metric.rows(label_dist, predicted_dist, parsed) for metric in metrics], dim=-1)
+    return torch.cat([metric.rows(label_dist, predicted_dist, parsed, draws) for metric in metrics], dim=-1)
 
 
 def _reduced(

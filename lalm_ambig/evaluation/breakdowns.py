@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -40,6 +41,10 @@ class ScoredItems:
     """Names of the metrics of break-downs."""
     parsed: Bool[Tensor, " item"] | None = None
     """False where the response could not be read; None: all could."""
+    draws: Float[Tensor, " item"] | None = None
+    """Number of sampled labels that each prediction is the share of; None where predictions are no shares."""
+    asked: int | None = None
+    """Number of labels that were sampled per item, of which `draws` could be read."""
 
     def where(self, mask: Bool[Tensor, " item"]) -> "ScoredItems":
         """The items on which the mask is True, with their speakers."""
@@ -52,18 +57,28 @@ class ScoredItems:
             predicted_dist=self.predicted_dist[mask],
             resampling=resampling,
             parsed=None if self.parsed is None else self.parsed[mask],
+            draws=None if self.draws is None else self.draws[mask],
         )
 
     def intervals(self, names: Sequence[str] | None = None) -> dict[str, Interval]:
         """Name → interval, of all metrics or of those named, in that order."""
         by_name = {metric.name: metric for metric in all_metrics(self.label_dist.shape[-1])}
         metrics = [by_name[name] for name in (by_name if names is None else names)]
-        answers = self.predicted_dist if self.parsed is None else Answers(self.predicted_dist, self.parsed)
-        return intervals(metrics, self.label_dist, predicted_dist=answers, resampling=self.resampling)
+        return intervals(metrics, self.label_dist, predicted_dist=self.answers, resampling=self.resampling)
+
+    @property
+    def answers(self) -> Answers:
+        """The predictions, as metrics take them."""
+        parsed = (
+            torch.ones(len(self.predicted_dist), dtype=torch.bool) if self.parsed is None else self.parsed
+        )
+        return Answers(self.predicted_dist, parsed, self.draws)
 
     @property
     def parse_rate(self) -> float | None:
         """Share of responses that could be read; None where a readout cannot fail, or without items."""
+        if self.draws is not None and self.asked is not None and len(self.draws):
+            return float(self.draws.double().mean() / self.asked)
         return None if self.parsed is None or not len(self.parsed) else float(self.parsed.double().mean())
 
 

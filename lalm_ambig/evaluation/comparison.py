@@ -211,9 +211,11 @@ def _identity(side: ComparedRun) -> dict[str, Any]:
 
 
 def _answers(predictions: Sequence[Prediction]) -> Answers:
-    """The predictions, and the items whose response could be read: all, for a readout of logits."""
+    """The predictions, which of them could be read (all, for a readout of logits), and what they are the share of."""
     parsed = torch.tensor([p.unparsed is None for p in predictions])
-    return Answers(_tensor([p.predicted_dist for p in predictions]), parsed)
+    labels = [p.labels for p in predictions]
+    draws = None if None in labels else torch.tensor(labels, dtype=torch.float64)
+    return Answers(_tensor([p.predicted_dist for p in predictions]), parsed, draws)
 
 
 def _tensor(rows: Sequence[tuple[float, ...]]) -> Tensor:

@@ -5,17 +5,20 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from lalm_ambig.core.categories import CategorySet
-from lalm_ambig.evaluation.about import About
+from lalm_ambig.evaluation.about import SAMPLED, About
 from lalm_ambig.evaluation.bootstrap import Interval, too_few
 from lalm_ambig.evaluation.breakdowns import ScoredItems
 from lalm_ambig.evaluation.cross_domain import mapping_note
 from lalm_ambig.evaluation.predictions import Prediction
+from lalm_ambig.metrics.base import all_metrics
 
 FEW_SPEAKERS = 5
 """With fewer speakers, bootstrap intervals are known to be too narrow, and a note says so."""
 
 SAME_TARGET = 1e-6
 """Largest distance of two equal targets: writing and reading them can change as much."""
+FLOOR = "the floor of sampled answers: "
+"""Beginning of the note of a row whose labels were drawn from people's own distribution."""
 DRAWN_TARGET = (
     "the target is a panel drawn from q and not the votes, so this row stands beside others but is not paired with "
     "them item by item"
@@ -48,8 +51,9 @@ def notes(
         *([DRAWN_TARGET] if any(map(is_drawn, predictions)) else []),
         *_origin(about, categories),
         *_averaged(about),
+        *_sampled(about, predictions),
         *_scaled(about),
-        *_unread(predictions),
+        *_unread(about, predictions),
         *_notes(scored, metrics),
     )
 
@@ -62,8 +66,27 @@ def _origin(about: About, categories: CategorySet) -> Iterator[str]:
 
 
 def _averaged(about: About) -> Iterator[str]:
-    if about.samples > 1:
+    if about.samples > 1 and about.readout != SAMPLED:
         yield f"the mean distribution of {about.samples} responses sampled at temperature 1, not the greedy one"
+
+
+def _sampled(about: About, predictions: Sequence[Prediction]) -> Iterator[str]:
+    """How one-label answers were sampled, how many named no class, and which metrics allow for the sampling."""
+    if about.readout != SAMPLED:
+        return
+    labels = [p.labels or 0 for p in predictions]
+    asked = about.samples * len(predictions)
+    yield (
+        f"shares of {about.samples} one-label answers, sampled at temperature {about.sampled_at or 0:g}; "
+        f"{asked - sum(labels)} of {asked} named no class and are left out"
+    )
+    corrected = [metric.label.rstrip(" ↑↓") for metric in all_metrics(2) if metric.corrects_sampling]
+    yield (
+        f"the answers being few, {', '.join(corrected)} are corrected for it and unbiased; no other metric has an "
+        "unbiased form: JS and KL come out too high, by as much as the row of the floor says"
+    )
+    if alone := labels.count(1):
+        yield f"of {alone} items a single answer named a class: nothing can be corrected there"
 
 
 def _scaled(about: About) -> Iterator[str]:
@@ -82,13 +105,15 @@ def unparsed_reasons(predictions: Sequence[Prediction]) -> dict[str, int]:
     return dict(Counter(p.unparsed for p in predictions if p.unparsed is not None).most_common())
 
 
-def _unread(predictions: Sequence[Prediction]) -> Iterator[str]:
+def _unread(about: About, predictions: Sequence[Prediction]) -> Iterator[str]:
     counts = unparsed_reasons(predictions)
     if counts:
+        sampled = about.readout == SAMPLED
+        what = "items have no answer that names a class" if sampled else "responses could not be read"
         listed = ", ".join(f"{reason} {count}" for reason, count in counts.items())
         yield (
-            f"{sum(counts.values())} of {len(predictions)} responses could not be read ({listed}): they count as "
-            "uniform, and as a wrong label for accuracy, F1 and ECE (majority)"
+            f"{sum(counts.values())} of {len(predictions)} {what} ({listed}): they count as uniform, and as a wrong "
+            "label for accuracy, F1 and ECE (majority)"
         )
 
 

@@ -15,7 +15,7 @@ from lalm_ambig.files.kinds import check_replaceable, rows_with
 LARGEST = 1e12
 """Largest number that a row may have. No honest one comes near; beyond it, sums would not be exact."""
 
-ADDED = ("unparsed", "well_formed", "tokens")
+ADDED = ("unparsed", "well_formed", "tokens", "labels")
 """Fields that older files lack; they then are None."""
 
 PREDICTIONS = rows_with("a file of predictions", "id", "votes", "label_dist", "predicted_dist")
@@ -46,6 +46,8 @@ class Prediction:
     """Share of the item's responses that keep the prescribed form, in [0, 1]; None where the policy writes none."""
     tokens: float | None = None
     """Mean number of tokens of these responses; None where `well_formed` is."""
+    labels: int | None = None
+    """Number of sampled answers that named a class, where `predicted_dist` is their share; None for other readouts."""
 
 
 def from_reading(items: Sequence[Item], reading: Reading) -> list[Prediction]:
@@ -57,9 +59,9 @@ def from_reading(items: Sequence[Item], reading: Reading) -> list[Prediction]:
     if len(items) != len(reading.responses):
         raise ValueError(f"{len(items)} items but {len(reading.responses)} readings")
     nothing = (None,) * len(items)
-    class_mass, well_formed, tokens = (
+    class_mass, well_formed, tokens, labels = (
         nothing if values is None else values.tolist()
-        for values in (reading.class_mass, reading.well_formed, reading.tokens)
+        for values in (reading.class_mass, reading.well_formed, reading.tokens, reading.labels)
     )
     rows = zip(
         items,
@@ -70,6 +72,7 @@ def from_reading(items: Sequence[Item], reading: Reading) -> list[Prediction]:
         nothing if reading.unparsed is None else reading.unparsed,
         well_formed,
         tokens,
+        labels,
         strict=True,
     )
     return [
@@ -153,6 +156,7 @@ def _check_scalars(row: dict[str, Any], where: str) -> None:
         ("unparsed", isinstance(row["unparsed"], str | None), "a string or null"),
         ("well_formed", _is_share(row["well_formed"]), "a number in [0, 1] or null"),
         ("tokens", row["tokens"] is None or _is_count(row["tokens"]), "a number >= 0 or null"),
+        ("labels", _is_whole(row["labels"]), "a whole number >= 0 or null"),
     )
     for name, holds, expected in rules:
         if not holds:
@@ -174,6 +178,11 @@ def _is_number(value: Any) -> bool:
 def _is_share(value: Any) -> bool:
     """Whether a value is null or in [0, 1], up to rounding."""
     return value is None or (_is_number(value) and -1e-6 <= value <= 1 + 1e-3)
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether a value is null or a whole number that is not negative."""
+    return value is None or (isinstance(value, int) and _is_count(value))
 
 
 def _is_count(value: Any) -> bool:

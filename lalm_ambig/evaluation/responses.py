@@ -6,6 +6,7 @@ named a class at all, and in which form.
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from lalm_ambig.evaluation.about import SAMPLED
 from lalm_ambig.evaluation.overlap import marked_name
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.tabular.model import Cell, Column, ResultTable, TableRow
@@ -22,6 +23,7 @@ COLUMNS = {
         "Well formed: share of responses that keep the prescribed form to the closing tag.",
     ),
     "tokens": (Column("tokens", "tokens"), "Tokens: mean length of a response."),
+    "named": (Column("named", "named"), "Named: share of one-label answers that name a class."),
 }
 """Key → column, and the line of a caption that says what it is."""
 SMALL = 0.001
@@ -34,6 +36,7 @@ def response_values(results: Results) -> ResponseValues:
         "class_mass": results.class_mass,
         "well_formed": results.well_formed,
         "tokens": results.tokens,
+        "named": results.parse_rate if results.about.readout == SAMPLED else None,
     }
 
 

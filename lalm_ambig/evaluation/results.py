@@ -9,6 +9,7 @@ import torch
 
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.evaluation.about import SAMPLED
 from lalm_ambig.evaluation.about import About as About
 from lalm_ambig.evaluation.about import Reasoning as Reasoning
 from lalm_ambig.evaluation.bootstrap import Interval, Resampling
@@ -76,14 +77,8 @@ def evaluate_predictions(
         InputError: There is no prediction, or one has another number of classes.
     """
     _check(predictions, categories, about)
-    votes, label_dist, predicted_dist = (
-        torch.tensor(rows, dtype=torch.float64)
-        for rows in zip(*((p.votes, p.label_dist, p.predicted_dist) for p in predictions), strict=True)
-    )
-    resampling = Resampling(speakers(predictions), resamples, seed)
-    read = [p.unparsed is None for p in predictions]
-    parsed = torch.tensor(read) if about.readout == "verbalised" or not all(read) else None
-    scored = ScoredItems(label_dist, predicted_dist, resampling, about.table_metrics, parsed)
+    scored = scored_items(predictions, about, Resampling(speakers(predictions), resamples, seed))
+    votes = torch.tensor([p.votes for p in predictions], dtype=torch.float64)
     metrics = scored.intervals()
     return Results(
         about=about,
@@ -105,6 +100,31 @@ def evaluate_predictions(
         unparsed=unparsed_reasons(predictions),
         well_formed=_mean([p.well_formed for p in predictions]),
         tokens=_mean([p.tokens for p in predictions]),
+    )
+
+
+def scored_items(predictions: Sequence[Prediction], about: About, resampling: Resampling) -> ScoredItems:
+    """Predictions as tensors, with what is known of how they were read.
+
+    Args:
+        predictions: At least one.
+        about: Where they come from.
+        resampling: How they are resampled.
+    """
+    label_dist, predicted_dist = (
+        torch.tensor(rows, dtype=torch.float64)
+        for rows in zip(*((p.label_dist, p.predicted_dist) for p in predictions), strict=True)
+    )
+    read = [p.unparsed is None for p in predictions]
+    labels = [p.labels for p in predictions]
+    return ScoredItems(
+        label_dist,
+        predicted_dist,
+        resampling,
+        about.table_metrics,
+        parsed=torch.tensor(read) if about.readout == "verbalised" or not all(read) else None,
+        draws=None if None in labels else torch.tensor(labels, dtype=torch.float64),
+        asked=about.samples if about.readout == SAMPLED else None,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from lalm_ambig.core.distributions import AMBIGUITY_LEVELS
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.evaluation.about import PROMPTED, SAMPLED
 from lalm_ambig.evaluation.bootstrap import FEWEST_ITEMS, FEWEST_SPEAKERS, LEVEL, NO_INTERVAL, Interval
 from lalm_ambig.evaluation.breakdowns import Part
 from lalm_ambig.evaluation.overlap import marked_name
@@ -19,6 +20,7 @@ from lalm_ambig.tabular.model import BEST, Cell, Column, ResultTable, TableRow, 
 LEVEL_METRICS = 2
 """How many of the columns the table by ambiguity level has."""
 PARSED = Column("parse_rate", "parsed")
+"""The share of sampled labels that name a class is in the table of responses instead."""
 
 
 def metric_columns(names: Sequence[str]) -> tuple[Column, ...]:
@@ -61,9 +63,10 @@ def main_table(results: Mapping[str, Results], *, bounds: Collection[str] = ()) 
         for name, result in results.items()
     ]
     rows = ranked(rows, columns, among=_competing(results, bounds), ranking=BEST)
-    if any(result.parse_rate is not None for result in results.values()):
+    parse_rates = [None if r.about.readout == SAMPLED else r.parse_rate for r in results.values()]
+    if any(rate is not None for rate in parse_rates):
         columns = (*columns, PARSED)
-        rates = (parse_rate_cell(result.parse_rate) for result in results.values())
+        rates = map(parse_rate_cell, parse_rates)
         rows = [replace(row, cells=(*row.cells, rate)) for row, rate in zip(rows, rates, strict=True)]
     return ResultTable(("method",), columns, tuple(rows), tuple(caption(results).splitlines()))
 
@@ -120,7 +123,8 @@ def _leaky(results: Mapping[str, Results]) -> list[str]:
 def check_comparable(results: Mapping[str, Results]) -> None:
     """Refuse results that cannot be in one table.
 
-    A baseline has no readout and can be beside any. Reasoning modes may differ; the caption says how.
+    A baseline has no readout and can be beside any. The readouts `logits` and `sampled` have one prompt and can be side
+    by side. Reasoning modes may differ; the caption says how.
 
     Raises:
         InputError: There is no result, or two differ in corpus, split, readout, classes, items or votes. The message
@@ -135,7 +139,7 @@ def check_comparable(results: Mapping[str, Results]) -> None:
                 raise _incomparable((first_name, name), what, (here, there))
     readouts = [(name, row.about.readout) for name, row in results.items() if row.about.readout != "none"]
     for name, readout in readouts:
-        if readout != readouts[0][1]:
+        if PROMPTED.get(readout, readout) != PROMPTED.get(readouts[0][1], readouts[0][1]):
             raise _incomparable((readouts[0][0], name), "readout", (readouts[0][1], readout))
 
 

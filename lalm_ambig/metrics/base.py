@@ -30,6 +30,8 @@ class Answers:
     """Uniform where the response could not be read."""
     parsed: Bool[Tensor, " item"]
     """False where the response could not be read."""
+    draws: Float[Tensor, " item"] | None = None
+    """Number of sampled labels that each prediction is the share of; None where predictions are no shares."""
 
 
 class DistributionMetric(torchmetrics.Metric, ABC):
@@ -48,6 +50,8 @@ class DistributionMetric(torchmetrics.Metric, ABC):
     full_state_update = False
     bounds: ClassVar[tuple[float, float]]
     """Smallest and largest value it can take, for any number of classes."""
+    corrects_sampling: ClassVar[bool] = False
+    """Whether it has a form that is unbiased in the number of sampled labels (see `sampling_excess`)."""
 
     def __init__(self, n_categories: int) -> None:
         super().__init__()
@@ -78,11 +82,23 @@ class DistributionMetric(torchmetrics.Metric, ABC):
         """
         return self.statistics(label_dist, torch.full_like(label_dist, 1 / label_dist.shape[-1]))
 
+    def sampling_excess(
+        self, predicted_dist: Float[Tensor, "item category"], draws: Float[Tensor, " item"]
+    ) -> Float[Tensor, "item statistic"]:
+        """What the sampling of shares adds to `statistics`, in an unbiased estimate; 0 where there is none.
+
+        Args:
+            predicted_dist: The shares of sampled labels.
+            draws: Number of labels of each item.
+        """
+        return torch.zeros(())
+
     def rows(
         self,
         label_dist: Float[Tensor, "item category"],
         predicted_dist: Float[Tensor, "item category"],
         parsed: Bool[Tensor, " item"] | None = None,
+        draws: Float[Tensor, " item"] | None = None,
     ) -> Float[Tensor, "item statistic"]:
         """`statistics` of the items that could be read, and `unanswered` of the others.
 
@@ -90,8 +106,12 @@ class DistributionMetric(torchmetrics.Metric, ABC):
             label_dist: The targets.
             predicted_dist: The predictions.
             parsed: False where the response could not be read; None means that all could.
+            draws: Number of sampled labels that each prediction is the share of. The rows are then those of the
+                distribution that was sampled, as far as the metric `corrects_sampling`. None for other predictions.
         """
         rows = self.statistics(label_dist, predicted_dist)
+        if draws is not None and self.corrects_sampling:
+            rows = rows - self.sampling_excess(predicted_dist, draws)
         if parsed is None or bool(parsed.all()):
             return rows
         return torch.where(parsed[:, None], rows, self.unanswered(label_dist))
@@ -148,6 +168,20 @@ class ItemMean(DistributionMetric):
 
     def reduce(self, sums: Float[Tensor, "*batch statistic"]) -> Float[Tensor, "*batch"]:
         return mean_of(sums)
+
+
+def share_variance(
+    shares: Float[Tensor, "item category"], draws: Float[Tensor, " item"]
+) -> Float[Tensor, "item category"]:
+    r"""Variance of the share of each class among $n$ sampled labels: the unbiased estimate $s(1-s)/(n-1)$.
+
+    It is 0 for fewer than two labels, of which nothing can be estimated.
+
+    >>> share_variance(torch.tensor([[0.75, 0.25]]), torch.tensor([4.0])).tolist()
+    [[0.0625, 0.0625]]
+    """
+    estimable = (draws >= 2)[:, None]
+    return torch.where(estimable, shares * (1 - shares) / (draws[:, None] - 1).clamp_min(1), 0)
 
 
 def with_count(values: Float[Tensor, " item"]) -> Float[Tensor, "item 2"]:

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lalm_ambig.core.distributions import entropy, squared_pearson
-from lalm_ambig.metrics.base import DistributionMetric, ItemMean
+from lalm_ambig.metrics.base import DistributionMetric, ItemMean, share_variance
 
 CONSTANT_VARIANCE = 1e-10
 """A variable with a smaller variance counts as constant: rounding of float32 inputs stays below it."""
@@ -78,6 +78,7 @@ class R2Score(DistributionMetric):
     name = "r2_score"
     label = "R² (1−SSE/SST) ↑"
     higher_is_better = True
+    corrects_sampling = True
     bounds = (float("-inf"), 1.0)
 
     def statistics(
@@ -85,6 +86,13 @@ class R2Score(DistributionMetric):
     ) -> Float[Tensor, "item statistic"]:
         squared_error = (label_dist - predicted_dist).square().sum(-1, keepdim=True)
         return torch.cat([moments(label_dist, predicted_dist), squared_error], dim=-1)
+
+    def sampling_excess(
+        self, predicted_dist: Float[Tensor, "item category"], draws: Float[Tensor, " item"]
+    ) -> Float[Tensor, "item statistic"]:
+        """That of the squared error; the variance of targets has none, and the other moments are not used."""
+        variance = share_variance(predicted_dist, draws).sum(-1, keepdim=True)
+        return torch.cat([variance.new_zeros(len(variance), 6), variance], dim=-1)
 
     def reduce(self, sums: Float[Tensor, "*batch statistic"]) -> Float[Tensor, "*batch"]:
         variance, _, _ = covariances(sums[..., :6])

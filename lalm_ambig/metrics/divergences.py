@@ -17,7 +17,7 @@ from lalm_ambig.core.distributions import (
     kl,
     smoothed,
 )
-from lalm_ambig.metrics.base import DistributionMetric, ItemMean
+from lalm_ambig.metrics.base import DistributionMetric, ItemMean, share_variance
 
 
 class JsDivergence(ItemMean):
@@ -88,6 +88,9 @@ class BhattacharyyaCoefficient(ItemMean):
 class BrierMean(ItemMean):
     r"""Brier score per class, $\frac1C \sum_c (p_c - \hat p_c)^2$, in [0, 2/C]: the papers' tables.
 
+    For shares $s$ of $n$ sampled labels it is that of the distribution they were drawn from, unbiased: less
+    $\frac1C \sum_c s_c (1 - s_c) / (n - 1)$ (ours), which can fall below 0.
+
     >>> metric = BrierMean(2)
     >>> metric.update(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.5, 0.5]]))
     >>> metric.compute().item()
@@ -97,6 +100,7 @@ class BrierMean(ItemMean):
     name = "brier_mean"
     label = "Brier (mean) ↓"
     higher_is_better = False
+    corrects_sampling = True
     bounds = (0.0, 1.0)
 
     def per_item(
@@ -104,9 +108,15 @@ class BrierMean(ItemMean):
     ) -> Float[Tensor, " item"]:
         return brier_mean(label_dist, predicted_dist)
 
+    def sampling_excess(
+        self, predicted_dist: Float[Tensor, "item category"], draws: Float[Tensor, " item"]
+    ) -> Float[Tensor, "item statistic"]:
+        variance = share_variance(predicted_dist, draws).mean(-1)
+        return torch.stack([variance, torch.zeros_like(variance)], dim=-1)
+
 
 class BrierSum(ItemMean):
-    r"""Brier score summed over classes, $\sum_c (p_c - \hat p_c)^2$, in [0, 2].
+    r"""Brier score summed over classes, $\sum_c (p_c - \hat p_c)^2$, in [0, 2]; for sampled labels as `brier_mean`.
 
     >>> metric = BrierSum(2)
     >>> metric.update(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.5, 0.5]]))
@@ -117,12 +127,19 @@ class BrierSum(ItemMean):
     name = "brier_sum"
     label = "Brier (sum) ↓"
     higher_is_better = False
+    corrects_sampling = True
     bounds = (0.0, 2.0)
 
     def per_item(
         self, label_dist: Float[Tensor, "item category"], predicted_dist: Float[Tensor, "item category"]
     ) -> Float[Tensor, " item"]:
         return brier_sum(label_dist, predicted_dist)
+
+    def sampling_excess(
+        self, predicted_dist: Float[Tensor, "item category"], draws: Float[Tensor, " item"]
+    ) -> Float[Tensor, "item statistic"]:
+        variance = share_variance(predicted_dist, draws).sum(-1)
+        return torch.stack([variance, torch.zeros_like(variance)], dim=-1)
 
 
 class ForwardKl(DistributionMetric):

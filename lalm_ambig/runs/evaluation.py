@@ -18,10 +18,13 @@ from lalm_ambig.evaluation.results_file import METRICS, write_results
 from lalm_ambig.files.kinds import check_replaceable
 from lalm_ambig.files.places import check_folder
 from lalm_ambig.methods.base import Method
+from lalm_ambig.methods.readers import Reader
 from lalm_ambig.runs.folder.run_folder import RunFolder
 
 
-def predict(trainer: Any, model: Method, data: DataModule, split: Portion) -> list[Prediction]:
+def predict(
+    trainer: Any, model: Method, data: DataModule, split: Portion, *, reader: Reader | None = None
+) -> list[Prediction]:
     """Return the policy's answer for every item of a split, in the corpus's order. Each process answers its share.
 
     Args:
@@ -29,8 +32,10 @@ def predict(trainer: Any, model: Method, data: DataModule, split: Portion) -> li
         model: The method around the policy.
         data: Data with loaders.
         split: The split.
+        reader: How answers are read; None is the reader that the method is evaluated by.
     """
     model.predictions.clear()
+    model.predicting = reader
     trainer.predict(model, dataloaders=data.loader(split), return_predictions=False)
     return distributed.unshard(distributed.all_gather_object(list(model.predictions)))
 

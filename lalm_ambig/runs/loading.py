@@ -14,6 +14,7 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.data.encoding import Readout
+from lalm_ambig.evaluation.about import PROMPTED, SAMPLED
 from lalm_ambig.methods.base import Method
 from lalm_ambig.runs.folder.run_folder import RunFolder, open_run
 
@@ -90,8 +91,13 @@ def source_of(loaded: Loaded, target: Corpus) -> Source | None:
     return Source(name, categories)
 
 
-def add_policy_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that name a policy and how it answers."""
+def add_policy_options(parser: argparse.ArgumentParser, *, sampled: bool = False) -> None:
+    """Add the options that name a policy and how it answers.
+
+    Args:
+        parser: The parser.
+        sampled: Whether one-label answers can be sampled, too, and several readouts named.
+    """
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument(
         "--run", type=Path, metavar="DIR", help="a run folder of fit: its policy, adapter and prompt"
@@ -118,9 +124,11 @@ def add_policy_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--readout",
-        choices=get_args(Readout),
-        help="read the class names' logits, or a distribution that the response states as JSON (default: as the run "
-        "was trained; without a run, logits)",
+        choices=[*get_args(Readout), *([SAMPLED] if sampled else [])],
+        nargs="+" if sampled else None,
+        help="read the class names' logits, or a distribution that the response states as JSON"
+        + (", or the share of one-label answers among those of --samples" if sampled else "")
+        + " (default: as the run was trained; without a run, logits)",
     )
     parser.add_argument(
         "--max-new-tokens", type=int, metavar="N", help="longest reasoning or verbalised answer in tokens"
@@ -189,8 +197,16 @@ def _override(loaded: Loaded, options: argparse.Namespace) -> None:
     model = loaded.model
     if options.reasoning is not None:
         model.reasoning = options.reasoning
-    if options.readout is not None:
-        model.readout = options.readout
+    asked = [options.readout] if isinstance(options.readout, str) else options.readout
+    if asked is not None:
+        prompted = dict.fromkeys(PROMPTED.get(readout, readout) for readout in asked)
+        if len(prompted) > 1:
+            raise InputError(
+                f"{' and '.join(prompted)} are asked for by different prompts.",
+                where="--readout",
+                remedy="Evaluate them one by one.",
+            )
+        [model.readout] = prompted
     if options.max_new_tokens is not None:
         model.generation = replace(model.generation, max_new_tokens=options.max_new_tokens)
     if options.precision is not None:

@@ -7,15 +7,20 @@ from pathlib import Path
 
 from rich.console import Console
 
+from lalm_ambig.baselines.labels import drawn_labels
 from lalm_ambig.baselines.prior import mapped_prior, prior
 from lalm_ambig.baselines.uniform import uniform
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import ALL, Portion
 from lalm_ambig.data.datamodule import DataModule
+from lalm_ambig.evaluation.about import SAMPLED
+from lalm_ambig.evaluation.notes import FLOOR
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions
 from lalm_ambig.evaluation.results import About, Reasoning, Results
+from lalm_ambig.evaluation.results_file import write_results
 from lalm_ambig.evaluation.temperature import apply_temperature, fit_temperature
+from lalm_ambig.methods.readers import Reader, SampledLabels
 from lalm_ambig.runs.evaluation import predict, reasoning_of, score_and_save
 from lalm_ambig.runs.loading import Loaded, Source
 from lalm_ambig.runs.processes.launch import single_device_trainer
@@ -33,33 +38,64 @@ class EvaluationRows:
     out: Path
     overlap: Overlap | None = None
     """The items among them that the policy was trained on."""
-    seconds: dict[int, float] = field(default_factory=dict)
-    """Seconds per item, by number of samples."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Seconds per item, by what an answer is made of."""
 
-    def policy(self, samples: Sequence[int]) -> dict[str, Results]:
+    def policy(self, samples: Sequence[int], labels: Sequence[int] = ()) -> dict[str, Results]:
         """Return the policy's rows by label, and save the first one in `out` itself.
 
         Args:
             samples: Numbers of sampled responses whose mean is an answer; 1 is the greedy response. Each makes a row.
+            labels: Numbers of one-label answers whose share is an answer. Each makes a row.
         """
         rows: dict[str, Results] = {}
         for count in dict.fromkeys(samples):
             label = self.loaded.label if count == 1 else f"{self.loaded.label}, mean of {count} samples"
             rows[label] = self._policy(count, self.out if not rows else self.out / f"samples_{count}")
+        for count in dict.fromkeys(labels):
+            folder = self.out if not rows else self.out / f"labels_{count}"
+            rows[f"{self.loaded.label}, share of {count} labels"] = self._labels(count, folder)
         return rows
 
     def _policy(self, samples: int, folder: Path) -> Results:
         model = self.loaded.model
         model.generation = replace(model.generation, samples=samples)
+        name = "greedy" if samples == 1 else f"{samples} samples"
+        about = replace(self._of_policy(self._about_policy(self.loaded.label)), samples=samples)
+        return self._read(folder, name, about)
+
+    def _labels(self, count: int, folder: Path) -> Results:
+        """Save the row of the share of one-label answers, sampled at the temperature of the run's training."""
+        model, about = self.loaded.model, self._of_policy(self._about_policy(self.loaded.label))
+        temperature, longest = model.sampling.temperature, model.generation.max_new_tokens
+        about = replace(about, readout=SAMPLED, samples=count, sampled_at=temperature)
+        reader = SampledLabels(reasoning_of(model), count, temperature, longest)
+        return self._read(folder, f"{count} labels", about, reader)
+
+    def _read(self, folder: Path, name: str, about: About, reader: Reader | None = None) -> Results:
+        """Read the split, note how long it took, and save the row."""
         trainer = single_device_trainer(self.loaded.cli)
-        about = self._about(
-            model.readout, reasoning_of(model), f"{model.policy.description}, {self.loaded.label}"
-        )
         start = time.perf_counter()
-        rows = predict(trainer, model, self.data, self.split)
-        self.seconds[samples] = (time.perf_counter() - start) / len(rows)
-        about = replace(self._of_policy(about), samples=samples, seconds_an_item=self.seconds[samples])
+        rows = predict(trainer, self.loaded.model, self.data, self.split, reader=reader)
+        self.seconds[name] = (time.perf_counter() - start) / len(rows)
+        about = replace(about, seconds_an_item=self.seconds[name])
         return score_and_save(folder, rows, self.data.categories, about=about)
+
+    def floors(self, labels: Sequence[int]) -> dict[str, Results]:
+        """Return the rows of the floors by label: so many labels per item, drawn from people's own distribution.
+
+        Args:
+            labels: Numbers of labels. Each makes a row.
+        """
+        rows = {}
+        for count in dict.fromkeys(labels):
+            meaning = f"{count} labels per item, drawn from people's own distribution"
+            folder = f"floor_{count}"
+            results = self._baseline(folder, drawn_labels(self.data.items(self.split), count), meaning)
+            note = f"{FLOOR}{meaning}, as a policy would that agrees with it exactly"
+            rows[f"floor of {count} labels"] = replace(results, notes=(note, *results.notes))
+            write_results(self.out / folder / "metrics.json", rows[f"floor of {count} labels"])
+        return rows
 
     def scaled(self, samples: int) -> dict[str, Results]:
         """Return the row of the answers in `out` at the temperature that fits the validation split best.
@@ -72,17 +108,14 @@ class EvaluationRows:
         trainer = single_device_trainer(self.loaded.cli)
         temperature = fit_temperature(predict(trainer, model, self.data, "validation"))
         label = f"{self.loaded.label}, temperature {temperature:.2f}"
-        about = self._about(model.readout, reasoning_of(model), f"{model.policy.description}, {label}")
+        about = self._about_policy(label)
         about = replace(self._of_policy(about), temperature=temperature, samples=samples)
         scaled = apply_temperature(read_predictions(self.out / "predictions.jsonl"), temperature)
         return {label: score_and_save(self.out / "temperature", scaled, self.data.categories, about=about)}
 
     def costs(self) -> str:
-        """Return seconds per item for each number of samples, as a line."""
-        return ", ".join(
-            f"{'greedy' if count == 1 else f'{count} samples'} {seconds:.2f} s an item"
-            for count, seconds in self.seconds.items()
-        )
+        """Return seconds per item for each kind and number of samples, as a line."""
+        return ", ".join(f"{name} {seconds:.2f} s an item" for name, seconds in self.seconds.items())
 
     def baselines(self, console: Console) -> dict[str, Results]:
         """Return the rows of uniform, of the corpus's prior, and of the mapped prior in a cross-domain evaluation.
@@ -134,6 +167,10 @@ class EvaluationRows:
         return About(
             corpus.name, self.split, readout, reasoning, policy, table_metrics=metrics, part=corpus.part
         )
+
+    def _about_policy(self, label: str) -> About:
+        model = self.loaded.model
+        return self._about(model.readout, reasoning_of(model), f"{model.policy.description}, {label}")
 
     def _of_policy(self, about: About) -> About:
         return replace(self._cross_domain(about), trained_items=self.overlap)

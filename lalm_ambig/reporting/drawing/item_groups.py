@@ -9,7 +9,7 @@ from torch import Tensor
 from lalm_ambig.core.distributions import AMBIGUITY_LEVELS, ambiguity_level, bhattacharyya, js_distance
 from lalm_ambig.evaluation.bootstrap import Resampling
 from lalm_ambig.evaluation.breakdowns import ACTIVE_LABELS, ScoredItems
-from lalm_ambig.evaluation.results import speakers
+from lalm_ambig.evaluation.results import scored_items, speakers
 from lalm_ambig.reporting.reading.groups import Group
 from lalm_ambig.reporting.reading.lines import Line
 
@@ -35,15 +35,9 @@ def not_shown(group: Group) -> str:
 def scored(line: Line) -> tuple[ScoredItems, Float[Tensor, "item category"]]:
     """Return the predictions of a line over all its folds, ready for metrics, and the votes of each item."""
     predictions, results = line.predictions, line.results
-    votes, label_dist, predicted_dist = (
-        torch.tensor(rows, dtype=torch.float64)
-        for rows in zip(*((p.votes, p.label_dist, p.predicted_dist) for p in predictions), strict=True)
-    )
-    parsed = torch.tensor([p.unparsed is None for p in predictions])
+    votes = torch.tensor([p.votes for p in predictions], dtype=torch.float64)
     resampling = Resampling(speakers(predictions), results.resamples, results.seed)
-    unread = results.about.readout == "verbalised"
-    metrics = results.about.table_metrics
-    return ScoredItems(label_dist, predicted_dist, resampling, metrics, parsed if unread else None), votes
+    return scored_items(predictions, results.about, resampling), votes
 
 
 def per_item(answers: ScoredItems, metric: str) -> Float[Tensor, " item"]:

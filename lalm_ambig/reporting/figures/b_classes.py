@@ -14,7 +14,6 @@ from torch import Tensor
 from lalm_ambig.core.distributions import majority
 from lalm_ambig.evaluation.bootstrap import Interval, intervals
 from lalm_ambig.evaluation.breakdowns import ScoredItems
-from lalm_ambig.metrics.base import Answers
 from lalm_ambig.metrics.labels import LabelCounts, class_f1
 from lalm_ambig.reporting.drawing.canvas import (
     COLOURS,
@@ -92,13 +91,12 @@ def _interval(part: ScoredItems, metric: str) -> Interval | None:
 
 
 def _f1(answers: ScoredItems, width: int) -> list[Interval | None]:
-    known = (
-        answers.predicted_dist if answers.parsed is None else Answers(answers.predicted_dist, answers.parsed)
-    )
     found: list[Interval | None] = []
     for category in range(width):
         metric = ClassF1(width, category=category)
-        values = intervals([metric], answers.label_dist, predicted_dist=known, resampling=answers.resampling)
+        values = intervals(
+            [metric], answers.label_dist, predicted_dist=answers.answers, resampling=answers.resampling
+        )
         found.append(values[metric.name])
     return found
 

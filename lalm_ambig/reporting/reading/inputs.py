@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.evaluation.notes import DRAWN_TARGET
+from lalm_ambig.evaluation.notes import DRAWN_TARGET, FLOOR
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions
 from lalm_ambig.evaluation.results import Results, items_digest
 from lalm_ambig.evaluation.results_file import read_results
@@ -149,7 +149,7 @@ def _evaluated(path: Path) -> ResultRow:
     """The row of a folder with the two files; its method is known only for baselines and untrained policies."""
     results = read_results(path / "metrics.json")
     about = results.about
-    if DRAWN_TARGET in results.notes:
+    if DRAWN_TARGET in results.notes or any(note.startswith(FLOOR) for note in results.notes):
         method = "bound"
     elif about.readout == "none":
         method = "baseline"

@@ -7,6 +7,7 @@ from itertools import takewhile
 from statistics import mean, stdev
 
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.evaluation.about import SAMPLED
 from lalm_ambig.evaluation.bootstrap import Interval
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.responses import ResponseValues, response_values
@@ -74,12 +75,17 @@ class Line:
 
     @property
     def parse_rate(self) -> float | None:
-        """Share of responses that could be read, as a mean over folds; None where a readout cannot fail."""
+        """Share of responses that could be read, as a mean over folds; None where a readout cannot fail.
+
+        Of sampled labels it is among the `responses`.
+        """
+        if self.results.about.readout == SAMPLED:
+            return None
         return _mean([row.results.parse_rate for row in self.rows])
 
     @property
     def responses(self) -> ResponseValues:
-        """Class mass, form and length of the responses, as means over folds."""
+        """Class mass, form and length of the responses, and how many name a class, as means over folds."""
         folds = [response_values(row.results) for row in self.rows]
         return {key: _mean([values[key] for values in folds]) for key in folds[0]}
 
