@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
@@ -23,10 +24,14 @@ from lalm_ambig import evaluate, fit
 from lalm_ambig.config.cli import parse
 from lalm_ambig.config.command_line import CommandParser
 from lalm_ambig.core.errors import InputError, run_command
+from lalm_ambig.core.installation import install_extra
 from lalm_ambig.estimation.estimate import processes
 from lalm_ambig.files.atomic import CannotWrite
 from lalm_ambig.files.places import check_folder
 from lalm_ambig.files.yaml import read_yaml
+from lalm_ambig.reporting.study.files import check_free, write_study
+from lalm_ambig.reporting.study.summary import Outline, summarise
+from lalm_ambig.reporting.study.table import EFFORTS, effort_table, narrow_parts, score_table
 from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.runs.processes.ending import explain_ending
 from lalm_ambig.runs.processes.launch import quiet_libraries
@@ -39,6 +44,8 @@ from lalm_ambig.runs.study.plan import (
     read_study,
     words_of,
 )
+from lalm_ambig.runs.study.records import is_finished, keep, read_rows
+from lalm_ambig.tabular.writers import terminal
 
 POLL_S = 5.0
 """Seconds between two looks at a run that another process makes."""
@@ -65,7 +72,6 @@ class Work:
         Raises:
             InputError: A row cannot be configured, needs several devices, or its folder has another configuration.
         """
-        check_folder(self.root, where="--root")
         for run in runs:
             if run.row.of is not None:
                 continue
@@ -111,7 +117,7 @@ class Work:
         with claimed(self.root, run.name) as ours:
             if not ours:
                 return False
-            if self.is_finished(run):
+            if is_finished(self.root, run):
                 return True
             self.console.rule(f"{run.row.label}, seed {run.seed}")
             try:
@@ -121,11 +127,6 @@ class Work:
             except InputError as error:
                 self._fail(run, str(error))
         return True
-
-    def is_finished(self, run: PlannedRun) -> bool:
-        """Whether a run needs no more work."""
-        folder = self.root / run.name
-        return (folder / "metrics.json" if run.row.of is not None else RunFolder(folder).results).is_file()
 
     def _train(self, run: PlannedRun) -> None:
         fit.train(self._words(run), self.console)
@@ -152,7 +153,7 @@ class Work:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make the runs of a study that are not finished.
+    """Make the runs of a study that are not finished, and its tables and figure from all that are.
 
     Args:
         arguments: The words of the command line; None for those of the process.
@@ -161,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code, 0.
 
     Raises:
-        InputError: Some runs could not be made. The others are.
+        InputError: Some runs could not be made. The others are, and the tables are made from them.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     cut = words.index("--") if "--" in words else len(words)
@@ -169,16 +170,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     quiet_libraries()
     check_more(more)
     study = read_study(options.study)
-    root = options.root or Path("runs") / study.name
     runs = planned_runs(study, rows=options.rows, seeds=options.seeds)
-    work = Work(study, root, more, Console())
+    work = Work(study, options.root or Path("runs") / study.name, more, Console())
+    places = [work.root, *([] if options.out is None else [options.out])]
+    for place in places:
+        check_folder(place, where="study")
+        check_free(place, where="study")
     with explain_ending():
-        work.check([run for run in runs if not work.is_finished(run)])
-        work.make(runs)
+        if not options.table_only:
+            work.check(runs)
+            work.make(runs)
+        _report(work, places)
     if work.failed:
         listed = "; ".join(f"{name} ({why})" for name, why in work.failed.items())
         raise InputError(f"{len(work.failed)} of {len(runs)} runs failed: {listed}", where="study")
     return 0
+
+
+def _report(work: Work, places: Sequence[Path]) -> None:
+    """Print and write the tables of all finished runs, draw the figure, and keep small files for the second place."""
+    study, console = work.study, work.console
+    results = read_rows(study, work.root)
+    outline = Outline(study.name, study.title, study.reference, study.metrics, study.seeds)
+    summary = summarise(outline, results.rows, results.references)
+    tables = score_table(summary), effort_table(summary)
+    scores, efforts = tables
+    for part in (*narrow_parts(scores, len(study.metrics) + 1), *narrow_parts(efforts, len(EFFORTS))):
+        if part.columns:
+            console.print(terminal(part, narrow=True))
+    for place in places:
+        write_study(place, summary, tables)
+    for place in places[1:]:
+        keep(results, place)
+    if find_spec("matplotlib"):
+        from lalm_ambig.reporting.study.figure import draw_study  # not above: tables need no matplotlib
+
+        for place in places:
+            draw_study(summary, place)
+    else:
+        line = f"no figure: matplotlib is not installed. Run: {install_extra('figures')}"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    console.print(f"study.md, study.csv and study.json: {', '.join(map(str, places))}", soft_wrap=True)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -200,14 +232,23 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         metavar="N",
-        help="only these seeds (default: the study's)",
+        help="make only these seeds (default: the study's)",
     )
     parser.add_argument(
         "--rows",
         nargs="+",
         default=[],
         metavar="ROW",
-        help="only these rows, and those that they start from (default: all)",
+        help="make only these rows, and those that they start from (default: all)",
+    )
+    parser.add_argument(
+        "--table-only", action="store_true", help="train nothing: only tables and figure, of what is finished"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="write tables and figure also there, with small files of each run; --root DIR --table-only reads them",
     )
     return parser
 

@@ -79,21 +79,14 @@ class Comparison:
     def _table_row(self, row: ComparedMetric) -> TableRow:
         metric, difference = row.metric, row.difference
         direction = {True: " ↑", False: " ↓", None: ""}[metric.higher_is_better]
-        low, high = difference.low, difference.high
-        is_clear = low is not None and high is not None and (low > 0 or high < 0)
+        is_clear = excludes_zero(difference)
         cells = (
             Cell(row.first),
             Cell(row.second),
-            Cell(text=_difference(difference), rank=1 if is_clear else 0),
-            Cell(text=self._p(difference.p)),
+            Cell(text=difference_text(difference), rank=1 if is_clear else 0),
+            Cell(text=p_text(difference.p, self.resampling.resamples)),
         )
         return TableRow((f"{metric.name}{direction}",), cells)
-
-    def _p(self, p: float | None) -> str:
-        if p is None:
-            return "–"
-        smallest = 2 / (self.resampling.resamples + 1)
-        return f"≤ {smallest:.2g}" if p <= smallest else f"{p:.3f}"
 
     def caption(self) -> str:
         """The two runs, the items, the resampling, and how to read the columns."""
@@ -169,7 +162,7 @@ def compare(
     by_id = {p.id: p for p in second.predictions}
     paired_with = [by_id[p.id] for p in first.predictions]
     target = _tensor([p.label_dist for p in first.predictions])
-    ours, theirs = _answers(first.predictions), _answers(paired_with)
+    ours, theirs = answers_of(first.predictions), answers_of(paired_with)
     resampling = Resampling(speakers(first.predictions), resamples, seed)
     differences = paired(chosen, target, first=ours, second=theirs, resampling=resampling)
     one, other = (
@@ -210,7 +203,7 @@ def _identity(side: ComparedRun) -> dict[str, Any]:
     return {"name": side.name, **asdict(side.results.about), "parse_rate": side.results.parse_rate}
 
 
-def _answers(predictions: Sequence[Prediction]) -> Answers:
+def answers_of(predictions: Sequence[Prediction]) -> Answers:
     """The predictions, which of them could be read (all, for a readout of logits), and what they are the share of."""
     parsed = torch.tensor([p.unparsed is None for p in predictions])
     labels = [p.labels for p in predictions]
@@ -222,13 +215,28 @@ def _tensor(rows: Sequence[tuple[float, ...]]) -> Tensor:
     return torch.tensor(rows, dtype=torch.float64)
 
 
-def _difference(difference: Difference) -> str:
+def excludes_zero(difference: Difference) -> bool:
+    """Whether the interval of a difference lies on one side of 0; False without an interval."""
+    low, high = difference.low, difference.high
+    return low is not None and high is not None and (low > 0 or high < 0)
+
+
+def difference_text(difference: Difference) -> str:
+    """A difference with its sign and its interval, as tables have it."""
     if not math.isfinite(difference.value):
         return MISSING
     value = f"{difference.value:+.3f}"
     if difference.low is None or difference.high is None:
         return value
     return f"{value} ({difference.low:+.3f} to {difference.high:+.3f})"
+
+
+def p_text(p: float | None, resamples: int) -> str:
+    """A bootstrap p as tables have it; one that is the smallest possible is written as a bound."""
+    if p is None:
+        return MISSING
+    smallest = 2 / (resamples + 1)
+    return f"≤ {smallest:.2g}" if p <= smallest else f"{p:.3f}"
 
 
 def _finite(value: Any) -> Any:

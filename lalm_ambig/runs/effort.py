@@ -3,7 +3,6 @@
 import time
 from typing import Any
 
-import lightning
 from lightning.pytorch.callbacks import Callback
 
 from lalm_ambig.core import distributed
@@ -32,19 +31,19 @@ class EffortRecord(Callback):
         """Return the seconds of training so far."""
         return self.seconds + (0.0 if self.since is None else time.perf_counter() - self.since)
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         self.since = time.perf_counter()
 
-    def on_validation_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+    def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
         self.seconds, self.since = self.elapsed_s(), None
 
-    def on_validation_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         if not trainer.sanity_checking:
             self.since = time.perf_counter()
 
-    def on_train_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
-        effort = Effort(trainer.global_step, self.items, self.elapsed_s(), distributed.world_size())
-        self.since = None
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        self.seconds, self.since = self.elapsed_s(), None
+        effort = Effort(trainer.global_step, self.items, self.seconds, distributed.world_size())
         distributed.on_rank_zero(lambda: write_effort(self.run.effort, effort))
 
     def state_dict(self) -> dict[str, float]:

@@ -15,7 +15,7 @@ from lalm_ambig.config.files import config_folder
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.names import check_folder_name
 from lalm_ambig.files.yaml import read_yaml
-from lalm_ambig.metrics.base import all_metrics
+from lalm_ambig.metrics.base import ItemMean, all_metrics
 
 OURS = ("seed", "seed_everything", "run.name", "run.root", "model.start", "folds", "estimate")
 """Options of `fit` that a study sets itself, or that make something else than one run."""
@@ -279,9 +279,12 @@ def _seeds(content: Any, *, where: str) -> tuple[int, ...]:
 def _metrics(content: Any, *, where: str) -> tuple[str, ...]:
     if not isinstance(content, list) or not content:
         raise InputError(f"expected names of metrics, got {content!r}", where=f"{where}: metrics")
-    names = [metric.name for metric in all_metrics(2)]
+    metrics = {metric.name: metric for metric in all_metrics(2)}
     for name in content:
-        _one_of(name, names, where=f"{where}: metrics")
+        _one_of(name, list(metrics), where=f"{where}: metrics")
+    if not isinstance(metrics[content[0]], ItemMean):
+        what = f"the first one is compared item by item, and {content[0]} is no mean over items"
+        raise InputError(what, where=f"{where}: metrics", remedy="Name js_div_bits first, for instance.")
     return tuple(content)
 
 

@@ -1,0 +1,194 @@
+"""Results of one method over several seeds, and its paired difference from another method.
+
+A mean over seeds and items is computed on items that stand once for each seed. All seeds of a speaker's items are
+resampled together, so that seeds make an interval narrower only as far as they make the mean steadier.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import mean, stdev
+
+import torch
+
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.evaluation.bootstrap import Difference, Interval, Resampling, intervals, paired, too_few
+from lalm_ambig.evaluation.comparison import answers_of
+from lalm_ambig.evaluation.effort import Effort
+from lalm_ambig.evaluation.pairing import ComparedRun, check_pairable
+from lalm_ambig.evaluation.predictions import Prediction
+from lalm_ambig.evaluation.results import Results, items_digest, speakers
+from lalm_ambig.metrics.base import DistributionMetric, all_metrics
+
+
+@dataclass(frozen=True)
+class SeedRun:
+    """The result of a method with one seed."""
+
+    name: str
+    """The run's."""
+    seed: int
+    results: Results
+    predictions: Sequence[Prediction]
+    validation: Mapping[str, float] = field(default_factory=dict)
+    """Metric → value on the validation items that chose the checkpoint; empty where there were none."""
+    efforts: tuple[Effort | None, ...] = ()
+    """What training took: of the run itself, then of the runs that it starts from. None where it was not recorded."""
+
+
+@dataclass(frozen=True)
+class StudyRow:
+    """A method with the results of its seeds, in their order."""
+
+    name: str
+    label: str
+    runs: tuple[SeedRun, ...]
+    """Empty where no run is finished."""
+
+    def metric(self, name: str) -> list[float]:
+        """The value of a metric on the test items for each seed that has it."""
+        return [run.results.metrics[name].value for run in self.runs if name in run.results.metrics]
+
+    def validation(self, name: str) -> list[float]:
+        """The value of a metric on the validation items for each seed that has it."""
+        return [run.validation[name] for run in self.runs if name in run.validation]
+
+    def efforts(self, *, with_starts: bool) -> list[Effort]:
+        """What each seed took, where all of it was recorded.
+
+        Args:
+            with_starts: Add updates and seconds of the runs that it starts from.
+        """
+        chains = [run.efforts if with_starts else run.efforts[:1] for run in self.runs]
+        return [_added(known) for chain in chains if chain and (known := _known(chain))]
+
+
+@dataclass(frozen=True)
+class SeedDifference:
+    """The paired difference of two methods, over the seeds that both have."""
+
+    difference: Difference
+    seeds: tuple[int, ...]
+
+
+def _known(chain: Sequence[Effort | None]) -> list[Effort]:
+    """The efforts; none where one is missing."""
+    return [] if None in chain else [effort for effort in chain if effort is not None]
+
+
+def _added(efforts: Sequence[Effort]) -> Effort:
+    """Updates and seconds of all; items and processes of the first."""
+    first = efforts[0]
+    return Effort(
+        sum(effort.updates for effort in efforts),
+        first.items,
+        sum(effort.seconds for effort in efforts),
+        first.processes,
+    )
+
+
+def mean_and_sd(values: Sequence[float]) -> tuple[float | None, float | None]:
+    """The mean and the standard deviation between seeds (n − 1 in the denominator).
+
+    Returns:
+        None for the mean of nothing, and for the deviation of fewer than two values.
+
+    >>> mean_and_sd([1.0, 3.0])
+    (2.0, 1.4142135623730951)
+    """
+    return (mean(values) if values else None), (stdev(values) if len(values) > 1 else None)
+
+
+def check_same_items(rows: Sequence[StudyRow]) -> None:
+    """Refuse rows that cannot be compared item by item.
+
+    Raises:
+        InputError: Two runs are not on the same items with the same votes, or the predictions of a run are not those
+            of its results. The message names both runs and the first difference.
+    """
+    runs = [run for row in rows for run in row.runs]
+    compared = [ComparedRun(run.name, run.results, run.predictions) for run in runs]
+    for other in compared[1:]:
+        check_pairable(compared[0], other)
+    for run in runs:
+        if items_digest(run.predictions) != run.results.items_digest:
+            raise InputError(
+                f"predictions and results of {run.name} are of different items:",
+                where="study",
+                remedy="one of its two files was replaced; make the run again.",
+            )
+
+
+def interval_over_seeds(
+    row: StudyRow, metric: str, *, resamples: int = 1000, seed: int = 0
+) -> Interval | None:
+    """The mean of a metric over seeds with its 95 % interval over resamples of speakers, or of items.
+
+    Args:
+        row: The method.
+        metric: Name of a metric that is a mean over items.
+        resamples: Bootstrap resamples.
+        seed: Seed of the resampling.
+
+    Returns:
+        None for a method without a finished run.
+    """
+    if not row.runs:
+        return None
+    stack = _Stack(row.runs, ids=[p.id for p in row.runs[0].predictions])
+    found = intervals(
+        [_metric(metric, row.runs[0])],
+        stack.target,
+        predicted_dist=stack.answers,
+        resampling=Resampling(stack.groups, resamples, seed),
+    )[metric]
+    return Interval(found.value, None, None) if stack.few else found
+
+
+def difference_over_seeds(
+    first: StudyRow, second: StudyRow, metric: str, *, resamples: int = 1000, seed: int = 0
+) -> SeedDifference | None:
+    """First minus second method of a metric: the mean over items of each item's mean difference over seeds.
+
+    Args:
+        first: One method.
+        second: The other, on the same items.
+        metric: Name of a metric that is a mean over items.
+        resamples: Bootstrap resamples, each drawn once for both methods and all seeds.
+        seed: Seed of the resampling.
+
+    Returns:
+        The difference over the seeds that both have; None if there is no such seed.
+    """
+    others = {run.seed: run for run in second.runs}
+    pairs = [(run, others[run.seed]) for run in first.runs if run.seed in others]
+    if not pairs:
+        return None
+    ids = [p.id for p in pairs[0][0].predictions]
+    ours, theirs = (_Stack([pair[side] for pair in pairs], ids=ids) for side in (0, 1))
+    found = paired(
+        [_metric(metric, pairs[0][0])],
+        ours.target,
+        first=ours.answers,
+        second=theirs.answers,
+        resampling=Resampling(ours.groups, resamples, seed),
+    )[metric]
+    found = Difference(found.value, None, None, None) if ours.few else found
+    return SeedDifference(found, tuple(run.seed for run, _ in pairs))
+
+
+class _Stack:
+    """The answers of several seeds below each other, with each item's speaker (or itself) as its group."""
+
+    def __init__(self, runs: Sequence[SeedRun], *, ids: Sequence[str]) -> None:
+        by_id = [{p.id: p for p in run.predictions} for run in runs]
+        rows = [answers[name] for answers in by_id for name in ids]
+        once = rows[: len(ids)]
+        known = speakers(once)
+        self.few = too_few(len(ids), Resampling(known)) is not None
+        self.groups = (known or tuple(ids)) * len(runs)
+        self.target = torch.tensor([p.label_dist for p in rows], dtype=torch.float64)
+        self.answers = answers_of(rows)
+
+
+def _metric(name: str, run: SeedRun) -> DistributionMetric:
+    return next(m for m in all_metrics(len(run.results.categories)) if m.name == name)

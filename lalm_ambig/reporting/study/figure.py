@@ -1,0 +1,70 @@
+"""The figure of a study: each method's score with its seeds and its interval, beside the reference rows.
+
+It needs the extra `figures`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+
+from lalm_ambig.evaluation.seeds import mean_and_sd
+from lalm_ambig.reporting.drawing.canvas import COLOURS, Drawing, axis_label, canvas, save, styled
+from lalm_ambig.reporting.study.summary import RowSummary, Summary
+
+STEM = "study"
+LINES = ("--", "-.", ":")
+ROW_HEIGHT = 0.34
+"""Inches of a row."""
+
+
+def draw_study(summary: Summary, out: Path) -> Path:
+    """Draw a study as PNG and SVG.
+
+    Args:
+        summary: Its numbers.
+        out: Folder of the files.
+
+    Returns:
+        The path of the PNG.
+    """
+    with styled():
+        return save(drawing(summary), out)
+
+
+def drawing(summary: Summary) -> Drawing:
+    """A row per method that has a finished run: a dot per seed, the mean, and the interval over test items."""
+    shown = summary.finished
+    figure, axes = canvas(1, 1, height=1.6 + ROW_HEIGHT * len(shown))
+    ax = axes[0]
+    for place, one in enumerate(shown):
+        _draw_row(ax, one, summary.compared, place)
+    for (name, row), style, colour in zip(summary.references.items(), LINES, COLOURS[2:], strict=False):
+        ax.axvline(row.metrics[summary.compared].value, color=colour, linestyle=style, label=name)
+    ax.set_yticks(range(len(shown)), labels=[one.row.label for one in shown])
+    ax.set_ylim(len(shown) - 0.5, -0.5)
+    ax.set_xlabel(axis_label(summary.compared))
+    first = summary.first
+    title = f"{summary.outline.title}: {first.about.part_of_corpus}, {first.items} items"
+    figure.suptitle(title)
+    figure.legend(loc="outside lower center", ncols=6)
+    return Drawing(STEM, title, _caption(shown), figure)
+
+
+def _draw_row(ax: Axes, one: RowSummary, metric: str, place: int) -> None:
+    values, interval = one.row.metric(metric), one.interval
+    if interval is not None and interval.low is not None and interval.high is not None:
+        label = "95 % interval over test items" if not place else None
+        ax.plot([interval.low, interval.high], [place, place], color=COLOURS[6], linewidth=1.2, label=label)
+    average, _ = mean_and_sd(values)
+    if average is None:
+        return
+    ax.plot(
+        values, [place] * len(values), "o", color=COLOURS[0], markersize=4, label=None if place else "a seed"
+    )
+    ax.plot([average], [place], "|", color="black", markersize=12, label=None if place else "mean over seeds")
+
+
+def _caption(shown: Sequence[RowSummary]) -> str:
+    counts = ", ".join(f"{one.row.label} {len(one.row.runs)}" for one in shown)
+    return f"Dots: seeds ({counts}). Bars: intervals over test items, of the mean over seeds."

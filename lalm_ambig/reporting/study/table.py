@@ -1,0 +1,236 @@
+"""The tables of a study: scores with paired differences, and what training took beside what responses are like."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from lalm_ambig.evaluation.bootstrap import LEVEL, NO_INTERVAL
+from lalm_ambig.evaluation.comparison import FEW, difference_text, excludes_zero, p_text
+from lalm_ambig.evaluation.effort import Effort
+from lalm_ambig.evaluation.notes import FEW_SPEAKERS
+from lalm_ambig.evaluation.overlap import marked_name
+from lalm_ambig.evaluation.responses import COLUMNS, response_cells, response_columns
+from lalm_ambig.evaluation.seeds import SeedRun, mean_and_sd
+from lalm_ambig.evaluation.table import interval_cell, metric_columns, uncertainty
+from lalm_ambig.metrics.base import all_metrics
+from lalm_ambig.reporting.study.summary import RowSummary, Summary
+from lalm_ambig.tabular.model import BEST, Cell, Column, ResultTable, TableRow, ranked
+
+EFFORTS = (
+    Column("items", "items"),
+    Column("updates", "updates"),
+    Column("updates_with_starts", "with start"),
+    Column("seconds", "seconds"),
+    Column("seconds_with_starts", "with start"),
+)
+EFFORT_CAPTION = (
+    "Items: different items trained on. Seconds: training steps with all that they sample, without validations; a mean "
+    "over seeds. With start: the runs that a run starts from are counted, too."
+)
+ONE_P = (
+    "In bold: the best of a column, and a difference whose interval excludes 0. Each p is of one comparison alone, not "
+    "adjusted for the number of rows. Intervals are over test items; the deviation between seeds stands after ±."
+)
+
+
+def score_table(summary: Summary) -> ResultTable:
+    """A row per method with a finished run: metrics as mean ± deviation over seeds, and the paired difference."""
+    outline = summary.outline
+    scores = metric_columns(outline.metrics)
+    columns = (
+        *scores,
+        Column(f"validation_{summary.compared}", f"val. {scores[0].label}", scores[0].higher_is_better),
+        Column("difference", f"difference ({LEVEL:.0%} interval)"),
+        Column("p", "p"),
+        Column("seeds", "seeds"),
+    )
+    gaps = tuple(Cell() for _ in columns[len(scores) :])
+    references = [
+        TableRow((name,), (*(interval_cell(row.metrics.get(c.key)) for c in scores), *gaps))
+        for name, row in summary.references.items()
+    ]
+    shown = summary.finished
+    rows = [*references, *(_score_row(one, summary) for one in shown)]
+    among = [
+        number
+        for number, one in enumerate(shown, start=len(references))
+        if _is_complete(one, summary) and not _is_leaky(one)
+    ]
+    rows = ranked(rows, columns, among=among, ranking=BEST)
+    ends = frozenset({len(references) - 1} if references else ())
+    return ResultTable(("method",), columns, tuple(rows), tuple(_caption(summary)), ends, title=outline.title)
+
+
+def _score_row(one: RowSummary, summary: Summary) -> TableRow:
+    row, outline = one.row, summary.outline
+    found = None if one.difference is None else one.difference.difference
+    text = None if found is None else difference_text(found)
+    return TableRow(
+        (_name(one),),
+        (
+            *(_mean_cell(row.metric(name)) for name in outline.metrics),
+            _mean_cell(row.validation(summary.compared)),
+            Cell(
+                value=None if found is None else found.value,
+                low=None if found is None else found.low,
+                high=None if found is None else found.high,
+                text=text,
+                rank=1 if found is not None and excludes_zero(found) else 0,
+            ),
+            Cell(
+                value=None if found is None else found.p,
+                text=None if found is None else p_text(found.p, outline.resamples),
+            ),
+            Cell(value=len(row.runs), text=_count(one, summary)),
+        ),
+    )
+
+
+def effort_table(summary: Summary) -> ResultTable:
+    """A row per method: what its training took, and class mass, form and length of its responses."""
+    columns = response_columns(one.responses for one in summary.rows)
+    rows = tuple(
+        TableRow((_name(one),), (*_effort_cells(one), *response_cells(one.responses, columns)))
+        for one in summary.finished
+    )
+    caption = [EFFORT_CAPTION, *(COLUMNS[column.key][1] for column in columns)]
+    counts = {effort.items for one in summary.rows for effort in one.row.efforts(with_starts=False)}
+    if len(counts) > 1:
+        caption.append("THE METHODS WERE TRAINED ON DIFFERENT NUMBERS OF ITEMS: see the column.")
+    title = f"{summary.outline.title}: what training took, and what responses are like"
+    return ResultTable(("method",), (*EFFORTS, *columns), rows, tuple(caption), title=title)
+
+
+def narrow_parts(table: ResultTable, columns: int) -> tuple[ResultTable, ResultTable]:
+    """A table for a terminal: its first columns, then the others with the caption.
+
+    Args:
+        table: The table.
+        columns: How many columns the first part has.
+    """
+    first, second = (
+        replace(
+            table,
+            columns=table.columns[part],
+            rows=tuple(replace(row, cells=row.cells[part]) for row in table.rows),
+        )
+        for part in (slice(columns), slice(columns, None))
+    )
+    return replace(first, caption=()), second
+
+
+def _effort_cells(one: RowSummary) -> tuple[Cell, ...]:
+    own, whole = (one.row.efforts(with_starts=added) for added in (False, True))
+    numbers: tuple[tuple[Sequence[Effort], str], ...] = (
+        (own, "items"),
+        (own, "updates"),
+        (whole, "updates"),
+        (own, "seconds"),
+        (whole, "seconds"),
+    )
+    return tuple(
+        _count_cell([float(getattr(effort, name)) for effort in efforts]) for efforts, name in numbers
+    )
+
+
+def _count_cell(values: Sequence[float]) -> Cell:
+    average, _ = mean_and_sd(values)
+    return Cell() if average is None else Cell(average, text=f"{average:.0f}")
+
+
+def _mean_cell(values: Sequence[float]) -> Cell:
+    average, deviation = mean_and_sd(values)
+    return Cell(average, spread=deviation)
+
+
+def _name(one: RowSummary) -> str:
+    """The label, with a mark if the row is no test."""
+    overlaps = [run.results.about.trained_items for run in one.row.runs]
+    leaky = [overlap for overlap in overlaps if overlap is not None and overlap.is_leaky]
+    return marked_name(one.row.label, leaky[0] if leaky else None)
+
+
+def _is_leaky(one: RowSummary) -> bool:
+    return _name(one) != one.row.label
+
+
+def _is_complete(one: RowSummary, summary: Summary) -> bool:
+    return set(summary.outline.seeds) <= {run.seed for run in one.row.runs}
+
+
+def _count(one: RowSummary, summary: Summary) -> str:
+    """The number of seeds, out of those that there should be where some are missing."""
+    count, wanted = len(one.row.runs), len(summary.outline.seeds)
+    return str(count) if _is_complete(one, summary) else f"{count} of {wanted}"
+
+
+def _caption(summary: Summary) -> list[str]:
+    first = summary.first
+    lines = [
+        f"{first.about.corpus}, {first.about.part_of_corpus}, the same {first.items} items for every row "
+        f"({first.items_digest}); mean ± standard deviation over seeds {', '.join(map(str, _seeds(summary)))}.",
+        f"{_convention(summary)} Answers: {_readings(summary)}.",
+        *_intervals_caption(summary),
+    ]
+    if any(one.row.validation(summary.compared) for one in summary.rows):
+        lines.append("Validation: the items that chose each run's checkpoint.")
+    if summary.references:
+        lines.append(
+            f"{', '.join(summary.references)}: no methods of the study; of one run, with intervals over test items."
+        )
+    lines += [f"{', '.join(names)}: {note}." for note, names in _notes(summary).items()]
+    missing = [one.row.label for one in summary.rows if not one.row.runs]
+    return [*lines, f"Without a finished run: {'; '.join(missing)}."] if missing else lines
+
+
+def _intervals_caption(summary: Summary) -> list[str]:
+    """How intervals were computed, or why there are none."""
+    first, outline = summary.first, summary.outline
+    if any(note.startswith(NO_INTERVAL) for note in first.notes):
+        return [f"{uncertainty(first).capitalize()}.", ONE_P]
+    few = first.resampled == "speakers" and first.resampled_count < FEW_SPEAKERS
+    return [
+        f"Differences from {summary.reference.row.label!r} are paired by item and seed, averaged over seeds; "
+        f"{LEVEL:.0%} intervals and two-sided p from {outline.resamples} bootstrap resamples of "
+        f"{first.resampled_count} {first.resampled}, each with all its seeds.",
+        *([FEW] if few else []),
+        ONE_P,
+    ]
+
+
+def _seeds(summary: Summary) -> list[int]:
+    return sorted({run.seed for run in _runs(summary)})
+
+
+def _runs(summary: Summary) -> Iterable[SeedRun]:
+    return (run for one in summary.rows for run in one.row.runs)
+
+
+def _convention(summary: Summary) -> str:
+    metric = next(m for m in all_metrics(2) if m.name == summary.compared)
+    direction = {True: "higher", False: "lower", None: "neither higher nor lower"}[metric.higher_is_better]
+    return f"Compared by {metric.name}, {direction} is better."
+
+
+def _readings(summary: Summary) -> str:
+    """How the answers of the rows were read, with the rows' labels if they differ in it."""
+    kinds: dict[str, list[str]] = {}
+    for one in summary.rows:
+        abouts = [run.results.about for run in one.row.runs]
+        for kind in dict.fromkeys(
+            f"{about.readout} readout, {about.reasoning} reasoning" for about in abouts
+        ):
+            kinds.setdefault(kind, []).append(one.row.label)
+    if len(kinds) == 1:
+        return next(iter(kinds))
+    return "; ".join(f"{kind} ({', '.join(labels)})" for kind, labels in kinds.items())
+
+
+def _notes(summary: Summary) -> dict[str, list[str]]:
+    """Each note of a result that is about a whole row → labels of the rows."""
+    hidden = {metric.name for metric in all_metrics(2)} - set(summary.outline.metrics)
+    found: dict[str, list[str]] = {}
+    for one in summary.rows:
+        for note in dict.fromkeys(note for run in one.row.runs for note in run.results.notes):
+            if not note.startswith(NO_INTERVAL) and note.split()[0] not in hidden:
+                found.setdefault(note, []).append(one.row.label)
+    return found

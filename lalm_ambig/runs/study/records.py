@@ -1,0 +1,290 @@
+"""The finished runs of a study, read from their folders or from small files that are kept in their place.
+
+A folder of kept files has, for each run, NAME.json (results, validation, what training took) and NAME.jsonl.gz
+(distributions, rounded). Ids, speakers and votes of the items are in items.jsonl.gz, and prior, probe and panel in
+references.json. No file has a text of the corpus.
+"""
+
+import gzip
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from lalm_ambig.config.identity import identity_of, leaves
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.evaluation.effort import Effort, effort_of, read_effort
+from lalm_ambig.evaluation.predictions import Prediction, read_predictions
+from lalm_ambig.evaluation.results import Results
+from lalm_ambig.evaluation.results_file import BREAKDOWNS, content_of, read_results, results_of
+from lalm_ambig.evaluation.seeds import SeedRun, StudyRow
+from lalm_ambig.files.atomic import write_bytes, write_text
+from lalm_ambig.files.json_lines import json_object, json_value
+from lalm_ambig.files.text import read_text
+from lalm_ambig.files.yaml import read_yaml
+from lalm_ambig.runs.checkpoints.selection import read_selection
+from lalm_ambig.runs.folder.run_folder import RunFolder
+from lalm_ambig.runs.study.plan import PlannedRun, Row, Study, run_name
+
+REFERENCES = ("prior", "probe", "panel")
+"""Rows of a run that stand beside every method: no policy, the base model's features, and other people."""
+ITEMS, REFERENCES_FILE = "items.jsonl.gz", "references.json"
+STEPS = 10_000
+"""Kept distributions are multiples of one over this number, and sum to 1."""
+BROKEN = (OSError, EOFError, ValueError, LookupError, TypeError)
+
+
+@dataclass(frozen=True)
+class StudyResults:
+    """All that is finished of a study."""
+
+    study: Study
+    rows: tuple[StudyRow, ...]
+    """Every row of the study, in its order."""
+    references: Mapping[str, Results]
+    """Those of `REFERENCES` that a run has made."""
+
+    @property
+    def reference(self) -> StudyRow:
+        """The row that the others are compared with."""
+        return next(row for row in self.rows if row.name == self.study.reference)
+
+
+def is_finished(root: Path, run: PlannedRun) -> bool:
+    """Whether a run's folder needs no more work."""
+    folder = root / run.name
+    return (folder / "metrics.json" if run.row.of is not None else RunFolder(folder).results).is_file()
+
+
+def read_rows(study: Study, root: Path) -> StudyResults:
+    """Read every finished run of a study, of any seed.
+
+    Args:
+        study: The study.
+        root: Folder of its runs, or of files that `keep` wrote.
+
+    Raises:
+        InputError: No run is finished, or a file is not what it should be.
+    """
+    runs = {row.name: [PlannedRun(row, seed) for seed in _seeds(root, row)] for row in study.rows}
+    items = _read_items(root / ITEMS) if (root / ITEMS).is_file() else {}
+    rows = tuple(
+        StudyRow(
+            row.name,
+            row.label,
+            tuple(one for run in runs[row.name] if (one := _read(study, root, run, items)) is not None),
+        )
+        for row in study.rows
+    )
+    if not any(row.runs for row in rows):
+        raise InputError(f"no finished run of study {study.name} in {root}", where="--root")
+    for row in rows:
+        _check_alike([RunFolder(root / run.name) for run in row.runs])
+    return StudyResults(study, rows, _references(study, root, rows))
+
+
+def _check_alike(runs: Sequence[RunFolder]) -> None:
+    """Refuse runs of one row that differ in more than their seeds.
+
+    Raises:
+        InputError: They do; names the first difference.
+    """
+    configs = {run.path.name: read_yaml(run.config) for run in runs if run.config.is_file()}
+    contents = {name: _without_seed(config) for name, config in configs.items()}
+    for (first, one), (second, other) in pairwise(contents.items()):
+        if identity_of(one) != identity_of(other):
+            ours, theirs = dict(leaves(one)), dict(leaves(other))
+            key = next(
+                (key for key in ours | theirs if ours.get(key) != theirs.get(key)), "a file that they name"
+            )
+            raise InputError(
+                f"{first} and {second} differ in {key}: {ours.get(key)} and {theirs.get(key)}.",
+                where="study",
+                remedy="Runs of a row differ in their seeds alone: move one of them away, and make it again.",
+            )
+
+
+def _without_seed(config: dict[str, Any]) -> dict[str, Any]:
+    """A resolved configuration without what differs between the seeds of a row."""
+    model = config["model"]
+    settings = {**(model.get("init_args") or {}), "start": None}
+    shared = {key: value for key, value in config.items() if key not in ("seed", "seed_everything", "run")}
+    return {**shared, "model": {**model, "init_args": settings}}
+
+
+def _seeds(root: Path, row: Row) -> list[int]:
+    """Seeds of a row for which there is a folder or a kept file."""
+    pattern = re.compile(rf"{re.escape(row.name)}-s(\d+)(\.json)?")
+    names = [path.name for path in root.iterdir()] if root.is_dir() else []
+    return sorted({int(match[1]) for name in names if (match := pattern.fullmatch(name))})
+
+
+def _read(study: Study, root: Path, run: PlannedRun, items: Mapping[str, Prediction]) -> SeedRun | None:
+    """Return a run from its folder or its kept files; None if it is not finished."""
+    if not is_finished(root, run):
+        return _read_kept(root, run, items) if (root / f"{run.name}.json").is_file() else None
+    folder = root / run.name if run.row.of is not None else RunFolder(root / run.name).evaluation("trained")
+    trained = run.row if run.row.of is None else study.row(run.row.of)
+    selection = read_selection(RunFolder(root / run_name(trained.name, run.seed)).selection)
+    results = read_results(folder / "metrics.json")
+    if run.row.samples not in (None, results.about.samples):
+        raise InputError(
+            f"{folder} has {results.about.samples} responses per item, and the study asks for {run.row.samples}.",
+            where="study",
+            remedy="Move that folder away, and make it again.",
+        )
+    return SeedRun(
+        run.name,
+        run.seed,
+        results,
+        [
+            replace(p, predicted_dist=rounded(p.predicted_dist))
+            for p in read_predictions(folder / "predictions.jsonl")
+        ],
+        # an averaged readout has no validation of its own
+        validation={} if selection is None or run.row.of is not None else selection.chosen.metrics,
+        efforts=_efforts(study, root, trained, run.seed),
+    )
+
+
+def _efforts(study: Study, root: Path, row: Row, seed: int) -> tuple[Effort | None, ...]:
+    own = read_effort(RunFolder(root / run_name(row.name, seed)).effort)
+    return (own, *(() if row.start is None else _efforts(study, root, study.row(row.start), seed)))
+
+
+def _references(study: Study, root: Path, rows: Sequence[StudyRow]) -> dict[str, Results]:
+    """The reference rows of the first run that has each, the study's reference row first."""
+    kept = root / REFERENCES_FILE
+    content = json_value(read_text(kept), source=str(kept)) if kept.is_file() else {}
+    found = {name: results_of(content[name], where=str(kept)) for name in REFERENCES if name in content}
+    ordered = sorted(rows, key=lambda row: row.name != study.reference)
+    folders = [RunFolder(root / run.name) for row in ordered for run in row.runs]
+    for name in REFERENCES:
+        files = [folder.evaluation(name) / "metrics.json" for folder in folders]
+        if (file := next((file for file in files if file.is_file()), None)) is not None:
+            found[name] = read_results(file)
+    return found
+
+
+def rounded(dist: Sequence[float]) -> tuple[float, ...]:
+    """Round a distribution to four decimals, so that it sums to 1: what is left over goes to the largest remainders.
+
+    >>> rounded((1 / 3, 1 / 3, 1 / 3))
+    (0.3334, 0.3333, 0.3333)
+    """
+    total = math.fsum(dist)
+    exact = [STEPS * share / total for share in dist]
+    steps = [math.floor(share) for share in exact]
+    by_remainder = sorted(range(len(steps)), key=lambda at: steps[at] - exact[at])
+    for at in by_remainder[: STEPS - sum(steps)]:
+        steps[at] += 1
+    return tuple(step / STEPS for step in steps)
+
+
+def keep(results: StudyResults, out: Path) -> None:
+    """Write the small files from which `read_rows` makes the same results.
+
+    Args:
+        results: Of a study.
+        out: The folder.
+    """
+    runs = [run for row in results.rows for run in row.runs]
+    items = [
+        {"id": p.id, "split": p.split, "speaker": p.speaker, "votes": p.votes} for p in runs[0].predictions
+    ]
+    _write_lines(out / ITEMS, items)
+    for run in runs:
+        content = {
+            "results": _without_parts(run.results),
+            "validation": {
+                name: value if math.isfinite(value) else None for name, value in run.validation.items()
+            },
+            "training": [None if effort is None else asdict(effort) for effort in run.efforts],
+        }
+        _write_json(out / f"{run.name}.json", content)
+        _write_lines(out / f"{run.name}.jsonl.gz", map(_kept_row, run.predictions))
+    _write_json(
+        out / REFERENCES_FILE, {name: _without_parts(row) for name, row in results.references.items()}
+    )
+
+
+def _kept_row(prediction: Prediction) -> dict[str, Any]:
+    row = {
+        "id": prediction.id,
+        "predicted_dist": prediction.predicted_dist,
+        "unparsed": prediction.unparsed,
+        "labels": prediction.labels,
+    }
+    return {key: value for key, value in row.items() if value is not None}
+
+
+def _without_parts(results: Results) -> dict[str, Any]:
+    """The content of a `metrics.json` without its break-downs."""
+    return {**content_of(results), **{name: {} for name in BREAKDOWNS}}
+
+
+def _read_kept(root: Path, run: PlannedRun, items: Mapping[str, Prediction]) -> SeedRun:
+    path = root / f"{run.name}.json"
+    content = json_value(read_text(path), source=str(path))
+    try:
+        validation = {n: math.nan if v is None else float(v) for n, v in content["validation"].items()}
+        efforts = tuple(None if one is None else effort_of(one) for one in content["training"])
+        results = results_of(content["results"], where=str(path))
+    except BROKEN as error:
+        raise _not_kept(path, error) from error
+    file = root / f"{run.name}.jsonl.gz"
+    try:
+        predictions = [
+            replace(
+                items[row["id"]],
+                predicted_dist=tuple(map(float, row["predicted_dist"])),
+                unparsed=row.get("unparsed"),
+                labels=row.get("labels"),
+            )
+            for row in _lines(file)
+        ]
+    except BROKEN as error:
+        raise _not_kept(file, error) from error
+    return SeedRun(run.name, run.seed, results, predictions, validation=validation, efforts=efforts)
+
+
+def _read_items(path: Path) -> dict[str, Prediction]:
+    try:
+        return {row["id"]: _item(row) for row in _lines(path)}
+    except BROKEN as error:
+        raise _not_kept(path, error) from error
+
+
+def _item(row: Mapping[str, Any]) -> Prediction:
+    """An item as a prediction that has no answer yet."""
+    votes = tuple(map(float, row["votes"]))
+    target = tuple(vote / sum(votes) for vote in votes)
+    return Prediction(row["id"], row["split"], row["speaker"], votes, target, target)
+
+
+def _not_kept(path: Path, error: Exception) -> InputError:
+    if isinstance(error, InputError):
+        return error
+    return InputError(
+        f"not what study --out writes: {type(error).__name__}: {error}",
+        where=str(path),
+        remedy="Write it again.",
+    )
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    write_text(path, json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write JSON Lines, packed; the same rows give the same bytes."""
+    text = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+    write_bytes(path, gzip.compress(text.encode("utf-8"), mtime=0))
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json_object(line) for line in gzip.decompress(path.read_bytes()).splitlines()]

@@ -1,0 +1,170 @@
+"""The finished runs of a study, and the small files that are kept in their place."""
+
+import gzip
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.evaluation.effort import Effort, write_effort
+from lalm_ambig.evaluation.predictions import Prediction
+from lalm_ambig.evaluation.results import About
+from lalm_ambig.runs.checkpoints.selection import Selection, Validation, write_selection
+from lalm_ambig.runs.evaluation import score_and_save
+from lalm_ambig.runs.folder.run_folder import RunFolder
+from lalm_ambig.runs.study.plan import Row, Study
+from lalm_ambig.runs.study.records import StudyResults, keep, read_rows, rounded
+
+CLASSES = CategorySet(("anger", "neutral", "sadness"))
+ROWS = (
+    Row("a", "First", (Path("x.yaml"),)),
+    Row("b", "Second", (Path("x.yaml"),), start="a"),
+    Row("b_8", "Averaged", of="b", samples=8),
+)
+STUDY = Study("mine", "Mine", ROWS, (0, 1), "a")
+
+
+def answers(seed: int, *, count: int = 12) -> list[Prediction]:
+    generator = np.random.default_rng(seed)
+    found = []
+    for number in range(count):
+        votes = (float(1 + number % 3), 2.0, float(number % 2))
+        target = tuple(vote / sum(votes) for vote in votes)
+        dist = tuple(generator.dirichlet([1, 1, 1]).tolist())
+        found.append(
+            Prediction(f"é{number}", "test", str(number % 4), votes, target, dist, response="secret words")
+        )
+    return [replace(found[0], unparsed="no JSON", predicted_dist=(1 / 3,) * 3), *found[1:]]
+
+
+def make_run(root: Path, name: str, seed: int, *, steps: int = 2, start: str | None = None) -> None:
+    run = RunFolder(root / f"{name}-s{seed}")
+    for row in ("trained", "prior"):
+        about = About("demo", "test", "logits", "generated", "tiny")
+        score_and_save(run.evaluation(row), answers(seed + len(name)), CLASSES, about=about)
+    chosen = Validation(steps, 4, {"js_div_bits": 0.25 + seed, "kl": float("inf")})
+    write_selection(run.selection, Selection("direct/js_div_bits", 4, 4, None, {}, None, chosen, 1))
+    write_effort(run.effort, Effort(steps, 8, 1.5 * (seed + 1), 1))
+    config = {
+        "seed": seed,
+        "run": {"name": run.path.name},
+        "trainer": {"max_steps": steps},
+        "model": {"class_path": "x.SFT", "init_args": {"start": start}},
+    }
+    run.config.write_text(yaml.safe_dump(config))
+    run.results.write_text("done")
+
+
+def make_evaluated(root: Path, seed: int, *, samples: int = 8) -> None:
+    about = About("demo", "test", "logits", "generated", "tiny", samples=samples)
+    score_and_save(root / f"b_8-s{seed}", answers(seed + 50), CLASSES, about=about)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for seed in (0, 1):
+        make_run(tmp_path, "a", seed)
+        make_run(tmp_path, "b", seed, steps=3, start=f"a-s{seed}")
+    make_evaluated(tmp_path, 1)
+    return tmp_path
+
+
+def test_runs_are_read_with_their_own_numbers(root: Path) -> None:
+    (root / "b-s1" / "results.md").unlink()  # not finished
+    found = read_rows(STUDY, root)
+    assert [[run.name for run in row.runs] for row in found.rows] == [["a-s0", "a-s1"], ["b-s0"], ["b_8-s1"]]
+    first, second = found.rows[0].runs[1], found.rows[1].runs[0]
+    recorded = json.loads((root / "a-s1/evaluation/trained/metrics.json").read_text())
+    assert first.results.metrics["js_div_bits"].value == recorded["metrics"]["js_div_bits"]["value"]
+    assert first.validation["js_div_bits"] == 1.25
+    assert first.efforts == (Effort(2, 8, 3.0, 1),)
+    assert second.efforts == (Effort(3, 8, 1.5, 1), Effort(2, 8, 1.5, 1))
+    averaged = found.rows[2].runs[0]
+    assert averaged.validation == {} and averaged.efforts == (Effort(3, 8, 3.0, 1), Effort(2, 8, 3.0, 1))
+    assert list(found.references) == ["prior"]
+
+
+def test_kept_files_give_the_same_results_and_no_text(root: Path) -> None:
+    found, out = read_rows(STUDY, root), root / "kept"
+    keep(found, out)
+    again = read_rows(STUDY, out)
+    for row, copy in zip(found.rows, again.rows, strict=True):
+        for run, other in zip(row.runs, copy.runs, strict=True):
+            assert (other.name, other.seed, other.efforts) == (run.name, run.seed, run.efforts)
+            assert dict(other.validation) == pytest.approx(dict(run.validation), nan_ok=True)
+            assert other.results.metrics == run.results.metrics and other.results.about == run.results.about
+            bare = [replace(p, response=None) for p in run.predictions]
+            assert list(other.predictions) == bare
+    prior = found.references["prior"].metrics
+    assert {name: row.metrics for name, row in again.references.items()} == {"prior": prior}
+    for path in out.iterdir():
+        content = path.read_bytes()
+        text = gzip.decompress(content) if path.suffix == ".gz" else content
+        assert b"secret" not in text, path
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    keep(again, out)
+    assert before == {path.name: path.read_bytes() for path in out.iterdir()}
+
+
+def test_a_run_that_is_there_goes_before_its_kept_files(root: Path) -> None:
+    keep(read_rows(STUDY, root), root)
+    make_run(root, "a", 0, steps=2)
+    write_effort(RunFolder(root / "a-s0").effort, Effort(2, 8, 99.0, 1))
+    assert read_rows(STUDY, root).rows[0].runs[0].efforts == (Effort(2, 8, 99.0, 1),)
+
+
+def test_seeds_that_differ_in_more_than_the_seed_are_refused(root: Path) -> None:
+    make_run(root, "b", 1, steps=5, start="a-s1")
+    with pytest.raises(
+        InputError, match=r"study: b-s0 and b-s1 differ in trainer\.max_steps: 3 and 5\. Runs of a row"
+    ):
+        read_rows(STUDY, root)
+
+
+def test_answers_of_another_number_of_responses_are_refused(root: Path) -> None:
+    make_evaluated(root, 1, samples=4)
+    with pytest.raises(InputError, match=r"b_8-s1 has 4 responses per item, and the study asks for 8\. Move"):
+        read_rows(STUDY, root)
+
+
+def test_a_study_without_a_finished_run_has_no_table(tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(InputError, match=r"--root: no finished run of study mine in "):
+            read_rows(STUDY, place)
+
+
+def test_a_broken_kept_file_is_named(root: Path) -> None:
+    out = root / "kept"
+    for name, content in (
+        ("a-s0.jsonl.gz", b"no gzip"),
+        ("a-s0.jsonl.gz", gzip.compress(b'{"id": "other", "predicted_dist": [1, 0, 0]}')),
+        ("a-s0.json", b'{"results": {}, "validation": {}, "training": []}'),
+        ("a-s0.json", b'{"validation": {}, "training": [{}]}'),
+        ("items.jsonl.gz", gzip.compress(b'{"id": "x"}')),
+    ):
+        keep(read_rows(STUDY, root), out)
+        (out / name).write_bytes(content)
+        with pytest.raises(InputError, match=name.replace(".", r"\.")) as error:
+            read_rows(STUDY, out)
+        assert "\n" not in str(error.value)
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=2, max_size=30).filter(lambda row: sum(row) > 1e-3))
+def test_a_rounded_distribution_sums_to_one_and_is_near(weights: list[float]) -> None:
+    exact = np.array(weights) / sum(weights)
+    found = np.array(rounded(tuple(exact)))
+    assert round(float(found.sum()), 9) == 1
+    assert (np.abs(found - exact) < 1.0001e-4).all() and (found >= 0).all()
+    assert np.allclose(found * 10_000, np.round(found * 10_000))
+
+
+def test_the_reference_is_the_row_that_the_study_names(root: Path) -> None:
+    found: StudyResults = read_rows(replace(STUDY, reference="b"), root)
+    assert found.reference.name == "b"
