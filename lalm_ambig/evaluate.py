@@ -68,8 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for note in overlap.notes:
         console.print(f"[bold yellow]{escape(note)}[/bold yellow]", highlight=False)
     rows = EvaluationRows(loaded, data, source, options.split, options.out, overlap)
+    results = {**rows.baselines(console), **rows.policy(options.samples, labels)}
     floors = rows.floors(labels)
-    results = {**rows.baselines(console), **rows.policy(options.samples, labels), **floors}
+    results |= floors
     if options.temperature_scaling:
         results |= rows.scaled(options.samples[0])
     main, levels = main_table(results, bounds=floors), ambiguity_table(results, bounds=floors)

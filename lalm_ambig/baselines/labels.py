@@ -5,25 +5,29 @@ above 0 even if that distribution is the target. That the floor is drawn once pe
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from lalm_ambig.core.types import Item
 from lalm_ambig.evaluation.predictions import Prediction
 
 
-def drawn_labels(items: Sequence[Item], count: int, *, seed: int = 0) -> list[Prediction]:
-    """Predict each item by the share of labels that are drawn from its own target.
+def drawn_labels(shares: Sequence[Prediction], *, seed: int = 0) -> list[Prediction]:
+    """Predict each item by labels drawn from its own target, as many as were the policy's.
+
+    An item for which the policy named no class stays as it is.
 
     Args:
-        items: The items.
-        count: Labels per item, N.
+        shares: A policy's answers by the readout `sampled`.
         seed: Seed of the labels.
     """
-    targets = np.array([item.label_dist for item in items])
+    targets = np.array([p.label_dist for p in shares])
     targets /= targets.sum(-1, keepdims=True)  # to the last bit, as numpy asks
-    drawn = np.random.default_rng(seed).multinomial(count, targets) / count
+    counts = np.array([p.labels or 0 for p in shares])
+    drawn = np.random.default_rng(seed).multinomial(counts, targets) / np.maximum(counts, 1)[:, None]
     return [
-        Prediction(i.id, i.split, i.speaker, i.votes, i.label_dist, tuple(shares), labels=count)
-        for i, shares in zip(items, drawn.tolist(), strict=True)
+        Prediction(p.id, p.split, p.speaker, p.votes, p.label_dist, tuple(share), labels=p.labels)
+        if p.labels
+        else replace(p, response=None, closed=None, well_formed=None, tokens=None)
+        for p, share in zip(shares, drawn.tolist(), strict=True)
     ]

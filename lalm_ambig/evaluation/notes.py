@@ -82,11 +82,11 @@ def _sampled(about: About, predictions: Sequence[Prediction]) -> Iterator[str]:
     )
     corrected = [metric.label.rstrip(" ↑↓") for metric in all_metrics(2) if metric.corrects_sampling]
     yield (
-        f"the answers being few, {', '.join(corrected)} are corrected for it and unbiased; no other metric has an "
-        "unbiased form: JS and KL come out too high, by as much as the row of the floor says"
+        f"{', '.join(corrected)} are corrected for the sampling and unbiased in the number of answers; no other metric "
+        "has such a form: JS and KL come out too high, and the floor is what exact agreement with people scores"
     )
     if alone := labels.count(1):
-        yield f"of {alone} items a single answer named a class: nothing can be corrected there"
+        yield f"items of which a single answer named a class: {alone}; nothing can be corrected there"
 
 
 def _scaled(about: About) -> Iterator[str]:

@@ -4,7 +4,7 @@ import argparse
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from lalm_ambig.config.cli import Cli, parse
 from lalm_ambig.config.files import config_folder
@@ -199,7 +199,7 @@ def _override(loaded: Loaded, options: argparse.Namespace) -> None:
         model.reasoning = options.reasoning
     asked = [options.readout] if isinstance(options.readout, str) else options.readout
     if asked is not None:
-        prompted = dict.fromkeys(PROMPTED.get(readout, readout) for readout in asked)
+        prompted: dict[Any, None] = dict.fromkeys(PROMPTED.get(readout, readout) for readout in asked)
         if len(prompted) > 1:
             raise InputError(
                 f"{' and '.join(prompted)} are asked for by different prompts.",

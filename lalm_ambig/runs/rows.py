@@ -40,6 +40,8 @@ class EvaluationRows:
     """The items among them that the policy was trained on."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Seconds per item, by what an answer is made of."""
+    answers: dict[str, Sequence[Prediction]] = field(default_factory=dict)
+    """The policy's answers, by the same."""
 
     def policy(self, samples: Sequence[int], labels: Sequence[int] = ()) -> dict[str, Results]:
         """Return the policy's rows by label, and save the first one in `out` itself.
@@ -76,25 +78,25 @@ class EvaluationRows:
         """Read the split, note how long it took, and save the row."""
         trainer = single_device_trainer(self.loaded.cli)
         start = time.perf_counter()
-        rows = predict(trainer, self.loaded.model, self.data, self.split, reader=reader)
+        self.answers[name] = rows = predict(trainer, self.loaded.model, self.data, self.split, reader=reader)
         self.seconds[name] = (time.perf_counter() - start) / len(rows)
         about = replace(about, seconds_an_item=self.seconds[name])
         return score_and_save(folder, rows, self.data.categories, about=about)
 
     def floors(self, labels: Sequence[int]) -> dict[str, Results]:
-        """Return the rows of the floors by label: so many labels per item, drawn from people's own distribution.
+        """Return the floors by label: what exact agreement with people scores by as many labels as named a class.
 
         Args:
-            labels: Numbers of labels. Each makes a row.
+            labels: Numbers of labels, whose shares have been read. Each makes a row.
         """
         rows = {}
         for count in dict.fromkeys(labels):
-            meaning = f"{count} labels per item, drawn from people's own distribution"
-            folder = f"floor_{count}"
-            results = self._baseline(folder, drawn_labels(self.data.items(self.split), count), meaning)
-            note = f"{FLOOR}{meaning}, as a policy would that agrees with it exactly"
-            rows[f"floor of {count} labels"] = replace(results, notes=(note, *results.notes))
-            write_results(self.out / folder / "metrics.json", rows[f"floor of {count} labels"])
+            folder, meaning = f"floor_{count}", "labels drawn from people's own distribution"
+            results = self._baseline(folder, drawn_labels(self.answers[f"{count} labels"]), meaning)
+            note = f"{FLOOR}as many {meaning} as named a class among the {count} of each item"
+            results = replace(results, notes=(note, *results.notes))
+            write_results(self.out / folder / "metrics.json", results)
+            rows[f"floor of {count} labels"] = results
         return rows
 
     def scaled(self, samples: int) -> dict[str, Results]:

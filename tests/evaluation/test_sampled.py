@@ -12,7 +12,6 @@ import torch
 from lalm_ambig.baselines.labels import drawn_labels
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.core.types import Item
 from lalm_ambig.evaluation.bootstrap import Resampling, intervals
 from lalm_ambig.evaluation.comparison import compare
 from lalm_ambig.evaluation.pairing import ComparedRun
@@ -90,19 +89,35 @@ def test_the_floor_is_the_expected_divergence_of_the_targets_own_labels() -> Non
             for row in P.tolist()
         ]
     )
-    items = [Item(f"i{n}", tuple(P[n % 3].tolist())) for n in range(9000)]
-    drawn = drawn_labels(items, count)
+    targets = [tuple(P[n % 3].tolist()) for n in range(9000)]
+    shares = [
+        Prediction(f"i{n}", "test", None, target, target, (1.0, 0.0, 0.0), labels=count)
+        for n, target in enumerate(targets)
+    ]
+    drawn = drawn_labels(shares)
     scored = evaluate_predictions(drawn, CLASSES, about=replace(ABOUT, readout="none"), resamples=2)
     assert scored.metrics["js_div_bits"].value == pytest.approx(exact, rel=0.03)
     assert scored.metrics["brier_sum"].value == pytest.approx(0, abs=0.002)
     assert scored.metrics["r2_score"].value == pytest.approx(1, abs=0.01)
     assert {p.labels for p in drawn} == {count}
-    assert drawn_labels(items[:5], count) == drawn[:5]
-    assert drawn_labels(items[:50], count, seed=1) != drawn[:50]
-    finer = evaluate_predictions(
-        drawn_labels(items, 80), CLASSES, about=replace(ABOUT, readout="none"), resamples=2
+    assert drawn_labels(shares[:5]) == drawn[:5]
+    assert drawn_labels(shares[:50], seed=1) != drawn[:50]
+
+
+def test_the_floor_has_as_many_labels_as_the_policy_named() -> None:
+    shares = predictions()
+    drawn = drawn_labels(shares)
+    assert [p.labels for p in drawn] == [p.labels for p in shares]
+    for p, own in zip(drawn, shares, strict=True):
+        counts = [share * (p.labels or 1) for share in p.predicted_dist]
+        if own.labels:
+            assert counts == pytest.approx([round(c) for c in counts]) and p.unparsed is None
+        else:
+            assert (p.predicted_dist, p.unparsed) == (own.predicted_dist, own.unparsed)
+        assert (p.label_dist, p.votes, p.response) == (own.label_dist, own.votes, None)
+    assert max(drawn[n].predicted_dist[0] for n in (2, 5, 8, 11)) == 1, (
+        "where people all agree, so do their labels"
     )
-    assert finer.metrics["js_div_bits"].value < exact / 5
 
 
 def predictions() -> list[Prediction]:
@@ -147,9 +162,9 @@ def test_results_say_how_many_answers_named_a_class(results: Results) -> None:
     assert (
         f"shares of 4 one-label answers, sampled at temperature 1; {48 - named} of 48 named no class" in text
     )
-    assert "Brier (mean), Brier (sum), R² (1−SSE/SST) are corrected for it and unbiased" in text
+    assert "Brier (mean), Brier (sum), R² (1−SSE/SST) are corrected for the sampling and unbiased" in text
     assert "1 of 12 items have no answer that names a class (no class name 1): they count as uniform" in text
-    assert "of 3 items a single answer named a class" in text
+    assert "items of which a single answer named a class: 3; nothing" in text
     assert "the mean distribution of" not in text
 
 
