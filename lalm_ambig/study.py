@@ -11,6 +11,7 @@ Examples:
 """
 
 import argparse
+import gc
 import sys
 import time
 from collections.abc import Sequence
@@ -119,6 +120,7 @@ class Work:
                 return False
             if is_finished(self.root, run):
                 return True
+            gc.collect()  # the model of the run before is in cycles of references
             self.console.rule(f"{run.row.label}, seed {run.seed}")
             try:
                 self._evaluate(run) if run.row.of is not None else self._train(run)
@@ -132,17 +134,10 @@ class Work:
         fit.train(self._words(run), self.console)
 
     def _evaluate(self, run: PlannedRun) -> None:
-        evaluated = self.root / str(run.needs)
-        words = [
-            "--run",
-            str(evaluated),
-            "--samples",
-            str(run.row.samples),
-            "--out",
-            str(self.root / run.name),
-        ]
+        evaluated, out = self.root / str(run.needs), self.root / run.name
+        words = [f"--run={evaluated}", f"--samples={run.row.samples}", f"--out={out}"]
         limit = read_yaml(RunFolder(evaluated).config)["data"].get("limit")
-        evaluate.main(words if limit is None else [*words, "--limit", str(limit)])
+        evaluate.main(words if limit is None else [*words, f"--limit={limit}"])
 
     def _fail(self, run: PlannedRun, why: str) -> None:
         self.failed[run.name] = why

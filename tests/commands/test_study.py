@@ -241,7 +241,7 @@ def test_what_another_process_makes_is_left_to_it_until_it_is_done(
         made.append(next(word for word in words if word.startswith("--run.name=")).partition("=")[2])
 
     monkeypatch.setattr(study.fit, "train", train)
-    monkeypatch.setattr(study.evaluate, "main", lambda words: made.append(Path(words[-3]).name))
+    monkeypatch.setattr(study.evaluate, "main", lambda words: made.append(Path(words[-2]).name))
     monkeypatch.setattr(study, "_report", lambda *_: None)
     monkeypatch.setattr(study, "read_yaml", lambda _: {"data": {"limit": 12}})
     holding = claimed(root, "heard-s0")

@@ -43,6 +43,12 @@ MISTAKES = {
         ("a b c", "one argument too many: c"),
         ("a b --metrics x", "unknown option --metrics: did you mean --metric?"),
     ],
+    "lalm_ambig.study": [
+        ("", "missing: FILE"),
+        ("a b", "one argument too many: b"),
+        ("a --seeds one", "--seeds: expected a whole number, got 'one'"),
+        ("a --table_only", "unknown option --table_only: did you mean --table-only?"),
+    ],
     "lalm_ambig.describe": [
         ("", "missing: --corpus"),
         ("--corpus demo --seed x", "--seed: expected a whole number, got 'x'"),

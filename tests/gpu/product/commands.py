@@ -18,7 +18,10 @@ from lalm_ambig.runs.checkpoints.callback import SavedState
 from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.runs.processes.launch import quiet_libraries
 
-COMMANDS = ("fit", "evaluate", "predict", "doctor", "export", "baseline", "compare", "report", "describe")
+COMMANDS = (
+    *("fit", "evaluate", "predict", "doctor", "export"),
+    *("baseline", "compare", "report", "describe", "study"),
+)
 
 
 def fit(words: Sequence[str]) -> RunFolder:
