@@ -139,8 +139,9 @@ def _check(model: Method, options: argparse.Namespace) -> None:
     if max(options.samples, default=1) > 1 and not model.generates_text:
         _one_sample(options)
     if options.temperature_scaling and (model.readout == "verbalised" or not options.samples):
+        what = "a distribution in words has" if options.samples else "shares of sampled labels have"
         raise InputError(
-            "a distribution in words, or of sampled labels, has no logits to scale.",
+            f"{what} no logits to scale.",
             where="--temperature-scaling",
             remedy="Leave it out.",
         )

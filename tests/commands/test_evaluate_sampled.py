@@ -99,7 +99,7 @@ def test_the_temperature_is_the_runs(demo_root: Path, tmp_path: Path) -> None:
         ),
         (
             ["--readout", "sampled", "--samples", "4", "--temperature-scaling"],
-            "a distribution in words, or of sampled labels, has no logits to scale",
+            "shares of sampled labels have no logits to scale",
         ),
         (["--readout", "sampled", "logits", "--samples", "4"], "without reasoning every sample is the same"),
     ],
