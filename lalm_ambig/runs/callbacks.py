@@ -82,7 +82,14 @@ class RolloutTable(Callback):
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         rows, step = pl_module.rollout_rows, trainer.global_step
-        if not rows or step == self.shown or (step - 1) % self.every or not trainer.is_global_zero:
+        within_first = step == 0  # a pass of a step that has others
+        if (
+            not rows
+            or within_first
+            or step == self.shown
+            or (step - 1) % self.every
+            or not trainer.is_global_zero
+        ):
             return
         self.shown = step
         append_rows(self.file, [{"step": step, **row} for row in rows])

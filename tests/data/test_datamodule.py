@@ -200,6 +200,31 @@ def test_loaders_pass_every_item_once_and_evaluation_keeps_the_order(
     assert isinstance(data.encoder, Encoder)
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_steps_first_pass_brings_the_items_of_the_others(
+    demo_root: Path, tiny: Tiny, make_encoder: MakeEncoder, whole: bool
+) -> None:
+    configured = DataModule(Demo(demo_root), batch_size=2)
+    data = configured.prepared_for(MethodNeeds(whole_steps=whole, updates=2)).encoded_by(make_encoder(tiny))
+    data.trainer = SimpleNamespace(global_rank=0, world_size=1, accumulate_grad_batches=3)  # type: ignore[assignment]
+    batches = list(data.train_dataloader())
+    assert len(batches) == len(data.train_dataloader())
+    steps = [batches[n : n + 3] for n in range(0, len(batches), 3)]
+    for step in steps:
+        places = [batch.step for batch in step]
+        assert [place.number for place in places] == [0, 1, 2]
+        assert {place.items for place in places} == {sum(len(batch.items) for batch in step)}
+        assert {place.passes for place in places} == {3}
+        later = [[item.id for item in batch.items] for batch in places[0].later]
+        assert later == ([[item.id for item in batch.items] for batch in step[1:]] if whole else [])
+        assert not places[1].later
+        assert not places[2].later
+    once = [[item.id for batch in step for item in batch.items] for step in steps]
+    assert once[0::2] == once[1::2], "each step comes twice"
+    ids = [item for step in once[0::2] for item in step]
+    assert set(ids) == {item.id for item in data.items("train")}
+
+
 def test_bad_rows_are_left_out_where_the_data_says_so_also_after_a_first_look_at_the_corpus(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -310,7 +335,7 @@ def test_data_that_is_prepared_for_a_method_leaves_the_configured_data_as_it_is(
     demo_root: Path, tiny: Tiny, make_encoder: MakeEncoder
 ) -> None:
     configured = DataModule(Demo(demo_root), limit=4)
-    needs, encoder = MethodNeeds(rationale=False, updates=2, smallest_batch=3), make_encoder(tiny)
+    needs, encoder = MethodNeeds(rationale=False, updates=2, smallest_step=3), make_encoder(tiny)
     prepared_data = configured.prepared_for(needs)
     loading = prepared_data.without(frozenset({prepared_data.items("test")[0].id})).encoded_by(encoder)
     assert (loading.needs, loading.encoder, len(loading.items("test"))) == (needs, encoder, 3)

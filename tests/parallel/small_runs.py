@@ -11,7 +11,7 @@ from typing import Any
 Whole = Callable[[str, int], Path]
 """The folder of an uninterrupted run of a method, in so many processes."""
 HERE = Path(__file__).parent
-CLASSES = {"sft": "sft.SFT", "dpo": "dpo.DPO", "grpo": "grpo.GRPO"}
+CLASSES = {"sft": "sft.SFT", "own": "sft.SFT", "dpo": "dpo.DPO", "grpo": "grpo.GRPO", "step": "grpo.GRPO"}
 SAMPLED = ["--model.sampling.max_new_tokens=10", "--model.sampling.temperature=1.0"]
 METHODS: dict[str, list[str]] = {
     "sft": ["--model.objective.ce_weight=1.0", "--model.objective.kl_weight=1.0"],
@@ -21,6 +21,17 @@ METHODS: dict[str, list[str]] = {
         "--model.grouping.group_size=2",
         "--model.grouping.updates=2",
         "--model.objective.kl_weight=0.04",
+    ],
+    "own": [*SAMPLED, "--model.objective.on_policy_kl_weight=1.0", "--model.objective.class_mass_weight=0.5"],
+    "step": [
+        *SAMPLED,
+        "--model.grouping.group_size=2",
+        "--model.grouping.advantage_scale=batch",
+        "--model.grouping.name_in_loss=true",
+        "--model.objective.average=token",
+        "--model.objective.kl_weight=0.04",
+        "--model.objective.on_policy_kl_weight=1.0",
+        "--model.objective.curated_ce_weight=0.5",
     ],
 }
 STEPS_OF_AN_EPOCH = {"sft": 3, "dpo": 3, "grpo": 6}

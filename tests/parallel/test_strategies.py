@@ -79,6 +79,27 @@ def test_a_strategy_trains_as_one_process_does(
         assert mine == theirs, "every item once, in the corpus's order"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ddp", "fsdp2", "zero 2", "zero 3"])
+@pytest.mark.parametrize("method", ["step", pytest.param("own", marks=pytest.mark.long)])
+def test_a_step_in_passes_over_processes_is_the_step_of_one_pass(
+    method: str, name: str, server: ForkServer, alone: Callable[[str], Path], demo_root: Path, tmp_path: Path
+) -> None:
+    """Four items at once in one process, and one at a time in two: rollouts, deviations and means are the step's."""
+    if name.startswith("zero") and importlib.util.find_spec("deepspeed") is None:
+        pytest.skip("deepspeed is not installed")
+    wanted, log = alone(method), tmp_path / "log"
+    given = arguments(method, demo_root, tmp_path, *STRATEGIES[name], "--data.batch_size=1", world=2)
+    assert server.run(given, log, world=2) == [0, 0], log.read_text()
+    own, other = (load_file(run / "adapter/adapter_model.safetensors") for run in (tmp_path / "r", wanted))
+    assert max(float((own[key] - other[key]).abs().max()) for key in own) < 4 * WEIGHT
+    assert max(float(value.abs().max()) for key, value in own.items() if "lora_B" in key) > 40 * WEIGHT
+    mine, theirs = ((run / "rollouts.jsonl").read_text().splitlines() for run in (tmp_path / "r", wanted))
+    assert 2 * len(mine) == len(theirs), "the first process writes its half of each step"
+    measured = "gradient norms" in log.read_text()
+    assert measured == (name == "ddp"), "gradients are measured where each process has them all"
+
+
 def losses(run: Path) -> list[float]:
     with (run / "metrics.csv").open() as rows:
         return [float(row["train/loss"]) for row in csv.DictReader(rows) if row["train/loss"]]

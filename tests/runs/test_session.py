@@ -39,7 +39,7 @@ def batch_scaled(policy: Tiny) -> GRPO:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"batch_size": 1}, "batch_size is 1, but advantage_scale: batch compares at least 2"),
+        ({"batch_size": 1}, "an update has 1 prompt, but advantage_scale: batch compares at least 2"),
         ({"limit": 1}, "there is 1 training item, but advantage_scale: batch compares at least 2"),
         ({"prompt": "nope"}, "no prompt 'nope'"),
     ],
