@@ -20,6 +20,7 @@ from lalm_ambig.methods.grpo import GRPO, Grouping
 from lalm_ambig.methods.optimisation import Optimiser
 from lalm_ambig.methods.sft import SFT
 from lalm_ambig.objectives.dpo import DPOObjective
+from lalm_ambig.objectives.grpo import GRPOObjective
 from lalm_ambig.objectives.sft import SFTObjective
 from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.base import Policy
@@ -67,6 +68,16 @@ VERBALISED: dict[str, dict[str, Any]] = {
     "grpoz": {"rewards": [Agreement(), Format()]},
 }
 """What each method needs beside for a distribution in words."""
+OWN: dict[str, dict[str, Any]] = {
+    "sft": {"objective": SFTObjective(on_policy_kl_weight=1.0, class_mass_weight=0.5), "sampling": SAMPLING},
+    "dpo": {"objective": DPOObjective(on_policy_kl_weight=1.0, class_mass_weight=0.5)},
+    "grpo": {
+        "objective": GRPOObjective(on_policy_kl_weight=1.0, class_mass_weight=0.5, curated_ce_weight=0.5),
+        "grouping": Grouping(group_size=3, advantage_scale="leave_one_out", name_in_loss=True),
+    },
+    "grpoz": {"objective": GRPOObjective(on_policy_kl_weight=1.0, class_mass_weight=0.5)},
+}
+"""Each method with all that is learnt after own responses."""
 
 
 def two_steps(method: Method, corpus: Corpus, folder: Path, **settings: Any) -> dict[str, float]:
@@ -123,8 +134,9 @@ def with_rationales(path: Path, corpus: Corpus) -> Path:
     return path
 
 
-def built(name: str, policy: Policy, *, readout: Any, reasoning: bool) -> Method:
-    settings = {"cls": SFT, **METHODS.get(name, {}), **(VERBALISED[name] if readout == "verbalised" else {})}
+def built(name: str, policy: Policy, *, readout: Any, reasoning: bool, **more: Any) -> Method:
+    words = VERBALISED[name] if readout == "verbalised" else {}
+    settings = {"cls": SFT, **METHODS.get(name, {}), **words, **more}
     shared = {"optimiser": RATE, "generation": SHORT, "readout": readout, "reasoning": reasoning}
     return settings.pop("cls")(policy, **shared, **settings)  # type: ignore[no-any-return]
 
@@ -168,6 +180,23 @@ def test_every_method_with_either_readout_on_sound_and_on_text(
         assert logged["train/items_with_negative"] == 1
     if name == "grpoz":
         assert logged["train/curated_not_best"] == 0
+
+
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize(
+    ("corpus", "policy"), [("demo", "tiny"), ("crema_d", "qwen2_5_omni"), ("chaosnli", "causal_lm")]
+)
+def test_every_method_learns_after_its_own_responses(
+    name: str, corpus: str, policy: str, open_small: OpenSmall, make_small: MakePolicy, tmp_path: Path
+) -> None:
+    opened = open_small(corpus)
+    method = built(name, make_small(policy), readout="logits", reasoning=True, **OWN[name])
+    rationales = None if corpus == "demo" else with_rationales(tmp_path / "rationales.jsonl", opened)
+    logged = two_steps(method, opened, tmp_path, rationales=rationales)
+    assert logged["train/loss"] == logged["train/loss"]  # a number
+    assert 0 < logged["train/on_policy_kl"] < 20
+    assert 0 < logged["train/on_policy_class_mass"] < 1
+    assert 0 < logged["train/class_mass"] < 1
 
 
 @pytest.mark.parametrize("policy", ["tiny beside", "omni beside"])
