@@ -12,6 +12,7 @@ Examples:
 
 import argparse
 import gc
+import json
 import sys
 import time
 from collections.abc import Sequence
@@ -27,12 +28,12 @@ from lalm_ambig.config.command_line import CommandParser
 from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.core.installation import install_extra
 from lalm_ambig.estimation.estimate import processes
-from lalm_ambig.files.atomic import CannotWrite
+from lalm_ambig.files.atomic import CannotWrite, write_text
 from lalm_ambig.files.places import check_folder
 from lalm_ambig.files.yaml import read_yaml
 from lalm_ambig.reporting.study.files import check_free, write_study
 from lalm_ambig.reporting.study.summary import Outline, summarise
-from lalm_ambig.reporting.study.table import EFFORTS, effort_table, narrow_parts, score_table
+from lalm_ambig.reporting.study.table import EFFORTS, PAIRED, effort_table, narrow_parts, score_table
 from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.runs.processes.ending import explain_ending
 from lalm_ambig.runs.processes.launch import quiet_libraries
@@ -45,9 +46,11 @@ from lalm_ambig.runs.study.plan import (
     read_study,
     words_of,
 )
-from lalm_ambig.runs.study.records import is_finished, keep, read_rows
+from lalm_ambig.runs.study.records import ASKED, asked_of, is_finished, keep, read_rows
 from lalm_ambig.tabular.writers import terminal
 
+ROOT = "{root}"
+"""Placeholder in a row's words of `evaluate` for the study's root."""
 POLL_S = 5.0
 """Seconds between two looks at a run that another process makes."""
 
@@ -135,8 +138,11 @@ class Work:
 
     def _evaluate(self, run: PlannedRun) -> None:
         evaluated, out = self.root / str(run.needs), self.root / run.name
-        words = [f"--run={evaluated}", f"--samples={run.row.samples}", f"--out={out}"]
+        words = [f"--run={evaluated}", f"--out={out}"]
+        words += [] if run.row.samples is None else [f"--samples={run.row.samples}"]
+        words += [word.replace(ROOT, str(self.root)) for word in run.row.evaluate]
         limit = read_yaml(RunFolder(evaluated).config)["data"].get("limit")
+        write_text(out / ASKED, json.dumps(asked_of(run.row)) + "\n")
         evaluate.main(words if limit is None else [*words, f"--limit={limit}"])
 
     def _fail(self, run: PlannedRun, why: str) -> None:
@@ -170,7 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     places = [work.root, *([] if options.out is None else [options.out])]
     for place in places:
         check_folder(place, where="study")
-        check_free(place, where="study")
+        check_free(place, study.name, where="study")
     with explain_ending():
         if not options.table_only:
             work.check(runs)
@@ -190,7 +196,8 @@ def _report(work: Work, places: Sequence[Path]) -> None:
     summary = summarise(outline, results.rows, results.references)
     tables = score_table(summary), effort_table(summary)
     scores, efforts = tables
-    for part in (*narrow_parts(scores, len(study.metrics) + 1), *narrow_parts(efforts, len(EFFORTS))):
+    before = len(scores.columns) - len(PAIRED)
+    for part in (*narrow_parts(scores, before), *narrow_parts(efforts, len(EFFORTS))):
         if part.columns:
             console.print(terminal(part, narrow=True))
     for place in places:
@@ -205,7 +212,7 @@ def _report(work: Work, places: Sequence[Path]) -> None:
     else:
         line = f"no figure: matplotlib is not installed. Run: {install_extra('figures')}"
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    console.print(f"study.md, study.csv and study.json: {', '.join(map(str, places))}", soft_wrap=True)
+    console.print(f"{study.name}.md, .csv and .json: {', '.join(map(str, places))}", soft_wrap=True)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,13 +6,13 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from lalm_ambig import compare, study
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.corpora.demo.writer import DemoSettings, write_demo
 from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.evaluation.seeds import mean_and_sd
 from lalm_ambig.files.yaml import read_yaml
@@ -40,7 +40,14 @@ rows:
   reasons: {label: Reasons, config: preset/demo_reasoning.yaml, start: heard}
   reasons_2: {label: Averaged, of: reasons, samples: 2}
 """
-Study = Callable[..., int]
+ELSEWHERE = """
+rows:
+  heard: {label: Heard, config: preset/demo.yaml, table: false}
+  reasons: {label: Reasons, config: preset/demo_reasoning.yaml, start: heard, table: false}
+  heard_there: {label: Heard, of: heard, evaluate: [--corpus, demo, --root, "{root}/../other"]}
+  reasons_there: {label: Reasons, of: reasons, evaluate: [--corpus, demo, --root, "{root}/../other"]}
+"""
+"""The same runs, tested on other voices."""
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +107,7 @@ def test_it_goes_on_and_the_table_has_the_numbers_of_the_runs(
     check_numbers(runs)
     check_differences(runs, tmp_path)
     check_splits(runs)
+    check_elsewhere(small, demo_root)
     moved = shutil.move(runs, small / "elsewhere")
     try:
         kept_alone(small, tmp_path)
@@ -108,7 +116,7 @@ def test_it_goes_on_and_the_table_has_the_numbers_of_the_runs(
 
 
 def check_numbers(runs: Path) -> None:
-    content = json.loads((runs / "study.json").read_text())
+    content = json.loads((runs / "small.json").read_text())
     folders = {"heard": "{}/evaluation/trained", "reasons": "{}/evaluation/trained", "reasons_2": "{}"}
     assert [row["name"] for row in content["rows"]] == list(folders)
     for row in content["rows"]:
@@ -132,7 +140,7 @@ def check_numbers(runs: Path) -> None:
 
 def check_differences(runs: Path, folder: Path) -> None:
     """A seed's difference, as `compare` says; over two seeds, their mean."""
-    content = json.loads((runs / "study.json").read_text())
+    content = json.loads((runs / "small.json").read_text())
     values = []
     for seed in (0, 1):
         pair = [str(runs / f"{name}-s{seed}") for name in ("reasons", "heard")]
@@ -157,6 +165,24 @@ def check_splits(runs: Path) -> None:
     assert ids[0] == ids[1]
     records = [(runs / f"heard-s{seed}/trained_items.jsonl").read_text().splitlines()[1:] for seed in (0, 1)]
     assert records[0] == records[1]
+
+
+def check_elsewhere(small: Path, demo_root: Path) -> None:
+    """A second study finds the runs of the first, and tests them on another corpus."""
+    write_demo(small / "other", DemoSettings(actors=10, clips_per_actor=6, seed=9))
+    text = FILE.replace("reference: heard", "reference: heard_there").partition("rows:")[0] + ELSEWHERE
+    (small / "elsewhere.yaml").write_text(text)
+    before = (small / "runs/reasons-s1/results.md").stat().st_mtime_ns
+    words = ["--root", str(small / "runs"), "--", f"--data.corpus.root={demo_root}"]
+    assert study.main([str(small / "elsewhere.yaml"), *words]) == 0
+    assert (small / "runs/reasons-s1/results.md").stat().st_mtime_ns == before
+    content, own = (json.loads((small / f"runs/{name}.json").read_text()) for name in ("elsewhere", "small"))
+    assert [row["name"] for row in content["rows"]] == ["heard_there", "reasons_there"]
+    assert content["items"] == own["items"] == 12 and content["items_digest"] != own["items_digest"]
+    assert content["rows"][1]["difference"]["seeds"] == [0, 1]
+    assert own["references"]["prior"] != content["references"]["prior"]
+    assert "val. JS" in (small / "runs/small.md").read_text()
+    assert "val. JS" not in (small / "runs/elsewhere.md").read_text()
 
 
 def kept_alone(small: Path, folder: Path) -> None:
@@ -241,7 +267,7 @@ def test_what_another_process_makes_is_left_to_it_until_it_is_done(
         made.append(next(word for word in words if word.startswith("--run.name=")).partition("=")[2])
 
     monkeypatch.setattr(study.fit, "train", train)
-    monkeypatch.setattr(study.evaluate, "main", lambda words: made.append(Path(words[-2]).name))
+    monkeypatch.setattr(study.evaluate, "main", lambda words: made.append(words[1].rpartition("/")[2]))
     monkeypatch.setattr(study, "_report", lambda *_: None)
     monkeypatch.setattr(study, "read_yaml", lambda _: {"data": {"limit": 12}})
     holding = claimed(root, "heard-s0")

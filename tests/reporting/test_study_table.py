@@ -171,26 +171,26 @@ def test_a_terminal_of_eighty_columns_shows_every_number(summary: Summary) -> No
 def test_the_files_hold_the_tables_and_all_numbers(summary: Summary, tmp_path: Path) -> None:
     write_study(tmp_path, summary, [score_table(summary), effort_table(summary)])
     write_study(tmp_path, summary, [score_table(summary), effort_table(summary)])
-    text = (tmp_path / "study.md").read_text()
+    text = (tmp_path / "mine.md").read_text()
     assert text.startswith("**My study**") and "| **Better**" not in text and "55.0%" in text
-    content = json.loads((tmp_path / "study.json").read_text())
+    content = json.loads((tmp_path / "mine.json").read_text())
     (better,) = (row for row in content["rows"] if row["name"] == "b")
     assert better["metrics"]["js_div_bits"]["by_seed"] == summary.rows[1].row.metric("js_div_bits")
     assert better["difference"]["seeds"] == [0, 1] and better["difference"]["p"] == pytest.approx(2 / 201)
     assert better["training_with_starts"][0] == {"updates": 15, "items": 8, "seconds": 3.0, "processes": 1}
     assert content["rows"][3]["metrics"]["bc"]["mean"] is None
-    with (tmp_path / "study.csv").open(newline="") as file:
+    with (tmp_path / "mine.csv").open(newline="") as file:
         rows = {row["method"]: row for row in csv.DictReader(file)}
     assert float(rows["Better"]["js_div_bits"]) == better["metrics"]["js_div_bits"]["mean"]
     assert float(rows["Better"]["difference_low"]) == better["difference"]["low"]
     assert float(rows["Better"]["p"]) == better["difference"]["p"]
 
 
-@pytest.mark.parametrize("name", ["study.md", "study.csv", "study.json"])
+@pytest.mark.parametrize("name", ["mine.md", "mine.csv", "mine.json"])
 def test_a_file_of_something_else_is_left(name: str, tmp_path: Path, summary: Summary) -> None:
     (tmp_path / name).write_text("mine")
     with pytest.raises(InputError, match=rf"{name} is there and is not what study writes"):
-        check_free(tmp_path, where="study")
+        check_free(tmp_path, "mine", where="study")
     with pytest.raises(InputError, match="left as it is"):
         write_study(tmp_path, summary, [score_table(summary)])
     assert [path.name for path in tmp_path.iterdir()] == [name]
@@ -213,5 +213,5 @@ def test_the_figure_has_a_dot_per_seed_the_interval_and_the_reference_rows(
     assert [line.get_xdata()[0] for line in ax.lines if line.get_label() == "prior"] == [
         summary.references["prior"].metrics["js_div_bits"].value
     ]
-    assert draw_study(summary, tmp_path) == tmp_path / "study.png"
-    assert (tmp_path / "study.svg").stat().st_size > 0
+    assert draw_study(summary, tmp_path) == tmp_path / "mine.png"
+    assert (tmp_path / "mine.svg").stat().st_size > 0

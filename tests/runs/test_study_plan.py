@@ -100,7 +100,7 @@ def changed(old: str, new: str) -> str:
         (changed("start: a", "start: b"), r"rows\.b\.start: expected a trained row above it: a, got 'b'"),
         (changed("of: b", "of: c"), r"rows\.c\.of: expected a trained row above it: a, b, got 'c'"),
         (changed("samples: 8", "samples: 0"), r"rows\.c\.samples: expected a whole number from 1, got 0"),
-        (changed(", samples: 8", ""), r"rows\.c: 'samples' is missing"),
+        (changed(", samples: 8", ""), r"rows\.c: 'samples' or 'evaluate' is missing"),
         (changed("of: b", "of: b, start: a"), r"rows\.c: a row that evaluates another row has no 'start'"),
         (
             changed("label: First", "label: First, samples: 2"),
@@ -111,6 +111,17 @@ def changed(old: str, new: str) -> str:
             changed("preset/demo.yaml", "preset/demos.yaml"),
             r"rows\.a\.config: no such file: .*preset/demos\.yaml",
         ),
+        (
+            changed("label: First", "label: First, evaluate: [x]"),
+            r"rows\.a: a row that is trained has no 'evaluate'",
+        ),
+        (changed("label: First", "label: First, table: 1"), r"rows\.a\.table: expected true or false, got 1"),
+        (changed("label: First", "label: First, table: false"), r"reference: expected one of b, c, got 'a'"),
+        (
+            changed("samples: 8", "evaluate: --split"),
+            r"rows\.c\.evaluate: expected a list of words of evaluate, got '--split'",
+        ),
+        (changed("samples: 8", "evaluate: [--out=x]"), r"rows\.c\.evaluate: --out is no word of a row"),
         (changed("label: First", "label: 3"), r"rows\.a\.label: expected a text, got 3"),
         (changed("  a: {", "  a/b: {"), r"rows\.a/b: 'a/b' holds a slash"),
         (changed("trainer.max_epochs: 2", "seed: 2"), r"set: 'seed' is no key that a row sets"),

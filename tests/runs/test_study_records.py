@@ -20,7 +20,7 @@ from lalm_ambig.runs.checkpoints.selection import Selection, Validation, write_s
 from lalm_ambig.runs.evaluation import score_and_save
 from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.runs.study.plan import Row, Study
-from lalm_ambig.runs.study.records import StudyResults, keep, read_rows, rounded
+from lalm_ambig.runs.study.records import ASKED, StudyResults, asked_of, keep, read_rows, rounded
 
 CLASSES = CategorySet(("anger", "neutral", "sadness"))
 ROWS = (
@@ -47,7 +47,7 @@ def answers(seed: int, *, count: int = 12) -> list[Prediction]:
 def make_run(root: Path, name: str, seed: int, *, steps: int = 2, start: str | None = None) -> None:
     run = RunFolder(root / f"{name}-s{seed}")
     for row in ("trained", "prior"):
-        about = About("demo", "test", "logits", "generated", "tiny")
+        about = About("demo", "test", "logits", "generated", f"tiny {name}")
         score_and_save(run.evaluation(row), answers(seed + len(name)), CLASSES, about=about)
     chosen = Validation(steps, 4, {"js_div_bits": 0.25 + seed, "kl": float("inf")})
     write_selection(run.selection, Selection("direct/js_div_bits", 4, 4, None, {}, None, chosen, 1))
@@ -128,10 +128,40 @@ def test_seeds_that_differ_in_more_than_the_seed_are_refused(root: Path) -> None
         read_rows(STUDY, root)
 
 
-def test_answers_of_another_number_of_responses_are_refused(root: Path) -> None:
-    make_evaluated(root, 1, samples=4)
-    with pytest.raises(InputError, match=r"b_8-s1 has 4 responses per item, and the study asks for 8\. Move"):
+def test_answers_to_another_question_are_refused(root: Path) -> None:
+    make_evaluated(root, 1, samples=4)  # by hand: no record of what was asked
+    with pytest.raises(
+        InputError, match=r"b_8-s1 answers .*'samples': 4.*, and the study asks for .*'samples': 8.* Move"
+    ):
         read_rows(STUDY, root)
+    make_evaluated(root, 1)
+    asked = root / "b_8-s1" / ASKED
+    asked.write_text(json.dumps(asked_of(ROWS[2])))
+    assert read_rows(STUDY, root).rows[2].runs
+    asked.write_text(json.dumps(asked_of(replace(ROWS[2], evaluate=("--corpus", "demo")))))
+    with pytest.raises(InputError, match=r"b_8-s1 answers .*--corpus.* Move that folder away"):
+        read_rows(STUDY, root)
+
+
+def test_rows_that_others_need_are_not_in_the_table(root: Path) -> None:
+    rows = (ROWS[0], replace(ROWS[1], in_table=False), ROWS[2])
+    found = read_rows(replace(STUDY, rows=rows), root)
+    assert [row.name for row in found.rows] == ["a", "b_8"]
+    assert found.rows[1].runs[0].efforts == (Effort(3, 8, 3.0, 1), Effort(2, 8, 3.0, 1))
+    make_evaluated(root, 0)
+    make_run(root, "b", 1, steps=5, start="a-s1")
+    with pytest.raises(InputError, match=r"b-s0 and b-s1 differ in trainer\.max_steps: 3 and 5"):
+        read_rows(replace(STUDY, rows=rows), root)
+
+
+def test_a_table_of_evaluations_has_their_own_reference_rows(root: Path) -> None:
+    about = About("demo", "test", "none", "none", "the other corpus's prior")
+    score_and_save(root / "b_8-s1" / "prior", answers(77), CLASSES, about=about)
+    only = Study(
+        "cross", "Cross", (*(replace(row, in_table=False) for row in ROWS[:2]), ROWS[2]), (1,), "b_8"
+    )
+    assert read_rows(only, root).references["prior"].about.policy == "the other corpus's prior"
+    assert read_rows(STUDY, root).references["prior"].about.policy == "tiny a"
 
 
 def test_a_study_without_a_finished_run_has_no_table(tmp_path: Path) -> None:
@@ -168,3 +198,8 @@ def test_a_rounded_distribution_sums_to_one_and_is_near(weights: list[float]) ->
 def test_the_reference_is_the_row_that_the_study_names(root: Path) -> None:
     found: StudyResults = read_rows(replace(STUDY, reference="b"), root)
     assert found.reference.name == "b"
+    assert found.references["prior"].about.policy == "tiny b"
+
+
+def test_what_is_left_over_by_rounding_goes_to_the_largest_remainder() -> None:
+    assert rounded((0.33332, 0.33336, 0.33332)) == (0.3333, 0.3334, 0.3333)

@@ -12,7 +12,6 @@ from lalm_ambig.evaluation.seeds import mean_and_sd
 from lalm_ambig.reporting.drawing.canvas import COLOURS, Drawing, axis_label, canvas, save, styled
 from lalm_ambig.reporting.study.summary import RowSummary, Summary
 
-STEM = "study"
 LINES = ("--", "-.", ":")
 ROW_HEIGHT = 0.34
 """Inches of a row."""
@@ -48,7 +47,7 @@ def drawing(summary: Summary) -> Drawing:
     title = f"{summary.outline.title}: {first.about.part_of_corpus}, {first.items} items"
     figure.suptitle(title)
     figure.legend(loc="outside lower center", ncols=6)
-    return Drawing(STEM, title, _caption(shown), figure)
+    return Drawing(summary.outline.name, title, _caption(shown), figure)
 
 
 def _draw_row(ax: Axes, one: RowSummary, metric: str, place: int) -> None:

@@ -1,4 +1,4 @@
-"""Write the tables and the numbers of a study: `study.md`, `study.csv` and `study.json`."""
+"""Write the tables and the numbers of a study: NAME.md, NAME.csv and NAME.json."""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +10,6 @@ from lalm_ambig.reporting.study.summary import Summary
 from lalm_ambig.tabular.model import ResultTable
 from lalm_ambig.tabular.writers import markdown, to_csv
 
-STEM = "study"
 MARK = mark_of("study")
 WRITTEN = "what study writes"
 KINDS = {
@@ -21,14 +20,14 @@ KINDS = {
 """Suffix of a file to its kind."""
 
 
-def check_free(folder: Path, *, where: str) -> None:
+def check_free(folder: Path, name: str, *, where: str) -> None:
     """Check before the work that the files of a study replace nothing else.
 
     Raises:
         InputError: A file of something else has one of their names.
     """
     for suffix, kind in KINDS.items():
-        check_replaceable(folder / f"{STEM}{suffix}", kind, where=where)
+        check_replaceable(folder / f"{name}{suffix}", kind, where=where)
 
 
 def write_study(folder: Path, summary: Summary, tables: Sequence[ResultTable]) -> None:
@@ -42,9 +41,10 @@ def write_study(folder: Path, summary: Summary, tables: Sequence[ResultTable]) -
     Raises:
         InputError: A file of something else has one of their names.
     """
-    check_free(folder, where="study")
+    name = summary.outline.name
+    check_free(folder, name, where="study")
     parts = [markdown(table) for table in tables]
-    write_text(folder / f"{STEM}.md", "\n".join([*parts, f"<!-- {MARK} -->\n"]))
-    write_text(folder / f"{STEM}.csv", to_csv(tables[0]))
+    write_text(folder / f"{name}.md", "\n".join([*parts, f"<!-- {MARK} -->\n"]))
+    write_text(folder / f"{name}.csv", to_csv(tables[0]))
     content = json.dumps(summary.record(), indent=1, ensure_ascii=False, allow_nan=False)
-    write_text(folder / f"{STEM}.json", f"{content}\n")
+    write_text(folder / f"{name}.json", f"{content}\n")

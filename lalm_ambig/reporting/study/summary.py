@@ -1,4 +1,4 @@
-"""The numbers of a study, computed once for its tables, its figure and `study.json`."""
+"""The numbers of a study, computed once for its tables, its figure and its JSON file."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -81,7 +81,7 @@ class Summary:
         return next(run.results for one in self.rows for run in one.row.runs)
 
     def record(self) -> dict[str, Any]:
-        """The content of `study.json`; an infinite or undefined value is null."""
+        """All numbers as plain JSON; an infinite or undefined value is null."""
         first, outline = self.first, asdict(self.outline)
         content = {
             "study": outline.pop("name"),

@@ -15,6 +15,12 @@ from lalm_ambig.metrics.base import all_metrics
 from lalm_ambig.reporting.study.summary import RowSummary, Summary
 from lalm_ambig.tabular.model import BEST, Cell, Column, ResultTable, TableRow, ranked
 
+PAIRED = (
+    Column("difference", f"difference ({LEVEL:.0%} interval)"),
+    Column("p", "p"),
+    Column("seeds", "seeds"),
+)
+"""The last columns of the scores."""
 EFFORTS = (
     Column("items", "items"),
     Column("updates", "updates"),
@@ -36,13 +42,10 @@ def score_table(summary: Summary) -> ResultTable:
     """A row per method with a finished run: metrics as mean ± deviation over seeds, and the paired difference."""
     outline = summary.outline
     scores = metric_columns(outline.metrics)
-    columns = (
-        *scores,
-        Column(f"validation_{summary.compared}", f"val. {scores[0].label}", scores[0].higher_is_better),
-        Column("difference", f"difference ({LEVEL:.0%} interval)"),
-        Column("p", "p"),
-        Column("seeds", "seeds"),
-    )
+    validated = _is_validated(summary)
+    label = f"val. {scores[0].label}"
+    validation = Column(f"validation_{summary.compared}", label, scores[0].higher_is_better)
+    columns = (*scores, *((validation,) if validated else ()), *PAIRED)
     gaps = tuple(Cell() for _ in columns[len(scores) :])
     references = [
         TableRow((name,), (*(interval_cell(row.metrics.get(c.key)) for c in scores), *gaps))
@@ -60,6 +63,10 @@ def score_table(summary: Summary) -> ResultTable:
     return ResultTable(("method",), columns, tuple(rows), tuple(_caption(summary)), ends, title=outline.title)
 
 
+def _is_validated(summary: Summary) -> bool:
+    return any(one.row.validation(summary.compared) for one in summary.rows)
+
+
 def _score_row(one: RowSummary, summary: Summary) -> TableRow:
     row, outline = one.row, summary.outline
     found = None if one.difference is None else one.difference.difference
@@ -68,7 +75,7 @@ def _score_row(one: RowSummary, summary: Summary) -> TableRow:
         (_name(one),),
         (
             *(_mean_cell(row.metric(name)) for name in outline.metrics),
-            _mean_cell(row.validation(summary.compared)),
+            *([_mean_cell(row.validation(summary.compared))] if _is_validated(summary) else []),
             Cell(
                 value=None if found is None else found.value,
                 low=None if found is None else found.low,
@@ -171,7 +178,7 @@ def _caption(summary: Summary) -> list[str]:
         f"{_convention(summary)} Answers: {_readings(summary)}.",
         *_intervals_caption(summary),
     ]
-    if any(one.row.validation(summary.compared) for one in summary.rows):
+    if _is_validated(summary):
         lines.append("Validation: the items that chose each run's checkpoint.")
     if summary.references:
         lines.append(

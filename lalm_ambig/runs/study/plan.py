@@ -19,6 +19,8 @@ from lalm_ambig.metrics.base import ItemMean, all_metrics
 
 OURS = ("seed", "seed_everything", "run.name", "run.root", "model.start", "folds", "estimate")
 """Options of `fit` that a study sets itself, or that make something else than one run."""
+OURS_OF_EVALUATE = ("--run", "--config", "--policy", "--samples", "--out")
+"""Options of `evaluate` that a study sets itself, or that say whose policy is evaluated."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,11 @@ class Row:
     of: str | None = None
     """Row whose run of the same seed is evaluated again; None for a row that is trained."""
     samples: int | None = None
-    """Responses per item of a row that evaluates."""
+    """Responses per item of a row that evaluates; None as the run has it."""
+    evaluate: tuple[str, ...] = ()
+    """Further words of `evaluate`, such as those of another corpus; `{root}` in them is the study's root."""
+    in_table: bool = True
+    """False for a row that others need, and that is not compared itself."""
 
     @property
     def needs(self) -> str | None:
@@ -184,7 +190,7 @@ def read_study(path: Path) -> Study:
         settings=_settings(content.get("set", {}), where=f"{where}: set"),
         **({"metrics": _metrics(content["metrics"], where=where)} if "metrics" in content else {}),
     )
-    _one_of(study.reference, [row.name for row in rows], where=f"{where}: reference")
+    _one_of(study.reference, [row.name for row in rows if row.in_table], where=f"{where}: reference")
     return study
 
 
@@ -205,19 +211,22 @@ def _rows(content: Any, path: Path) -> tuple[Row, ...]:
 
 
 def _row(name: str, content: Any, path: Path, *, where: str) -> Row:
-    keys = ("label", "config", "set", "start", "of", "samples")
+    keys = ("label", "config", "set", "start", "of", "samples", "evaluate", "table")
     content = _mapping(content, keys, where=where, needed=("label",))
     evaluates = "of" in content
-    for key in ("config", "set", "start") if evaluates else ("samples",):
+    for key in ("config", "set", "start") if evaluates else ("samples", "evaluate"):
         if key in content:
             which = "evaluates another row" if evaluates else "is trained"
             raise InputError(f"a row that {which} has no {key!r}", where=where, remedy="Leave it out.")
-    needed = "samples" if evaluates else "config"
-    if needed not in content:
-        raise InputError(f"{needed!r} is missing", where=where)
-    samples = content.get("samples")
-    if evaluates and not (isinstance(samples, int) and not isinstance(samples, bool) and samples >= 1):
+    if not evaluates and "config" not in content:
+        raise InputError("'config' is missing", where=where)
+    if evaluates and not {"samples", "evaluate"} & set(content):
+        raise InputError("'samples' or 'evaluate' is missing: it says what is evaluated", where=where)
+    samples, in_table = content.get("samples"), content.get("table", True)
+    if samples is not None and not (_is_whole(samples) and samples >= 1):
         raise InputError(f"expected a whole number from 1, got {samples!r}", where=f"{where}.samples")
+    if not isinstance(in_table, bool):
+        raise InputError(f"expected true or false, got {in_table!r}", where=f"{where}.table")
     configs = content.get("config", [])
     return Row(
         name,
@@ -230,7 +239,21 @@ def _row(name: str, content: Any, path: Path, *, where: str) -> Row:
         start=content.get("start"),
         of=content.get("of"),
         samples=samples,
+        evaluate=_words(content.get("evaluate", []), where=f"{where}.evaluate"),
+        in_table=in_table,
     )
+
+
+def _words(content: Any, *, where: str) -> tuple[str, ...]:
+    if not isinstance(content, list) or not all(isinstance(word, str) for word in content):
+        raise InputError(f"expected a list of words of evaluate, got {content!r}", where=where)
+    for word in content:
+        if word.partition("=")[0] in OURS_OF_EVALUATE:
+            what = f"{word.partition('=')[0]} is no word of a row"
+            raise InputError(
+                what, where=where, remedy="The study says whose policy it is, how often, and where to."
+            )
+    return tuple(content)
 
 
 def _config(value: Any, study: Path, *, where: str) -> Path:
@@ -270,8 +293,7 @@ def _settings(content: Any, *, where: str) -> dict[str, Any]:
 
 def _seeds(content: Any, *, where: str) -> tuple[int, ...]:
     seeds = content if isinstance(content, list) else [content]
-    whole = all(isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0 for seed in seeds)
-    if not seeds or not whole or len(set(seeds)) < len(seeds):
+    if not seeds or not all(_is_whole(seed) and seed >= 0 for seed in seeds) or len(set(seeds)) < len(seeds):
         raise InputError(f"expected different whole numbers from 0, got {content!r}", where=where)
     return tuple(seeds)
 
@@ -293,6 +315,10 @@ def _one_of(value: Any, names: Sequence[str], *, where: str, kind: str = "one of
         listed = ", ".join(names) or "there is none"
         what = f"expected {kind}{'' if kind == 'one of' else ':'} {listed}, got {value!r}"
         raise InputError(f"{what}{_meant(str(value), names)}", where=where)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _string(value: Any, *, where: str) -> str:

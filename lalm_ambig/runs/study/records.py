@@ -30,8 +30,10 @@ from lalm_ambig.runs.checkpoints.selection import read_selection
 from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.runs.study.plan import PlannedRun, Row, Study, run_name
 
-REFERENCES = ("prior", "probe", "panel")
-"""Rows of a run that stand beside every method: no policy, the base model's features, and other people."""
+REFERENCES = ("prior", "mapped_prior", "probe", "panel")
+"""Rows that stand beside every method: no policy, the base model's features, and other people."""
+ASKED = "asked.json"
+"""What a row that evaluates has asked for, beside its answers."""
 ITEMS, REFERENCES_FILE = "items.jsonl.gz", "references.json"
 STEPS = 10_000
 """Kept distributions are multiples of one over this number, and sum to 1."""
@@ -40,11 +42,11 @@ BROKEN = (OSError, EOFError, ValueError, LookupError, TypeError)
 
 @dataclass(frozen=True)
 class StudyResults:
-    """All that is finished of a study."""
+    """All that is finished of a study, of the rows that are in its table."""
 
     study: Study
     rows: tuple[StudyRow, ...]
-    """Every row of the study, in its order."""
+    """In the order of the study; one without a finished run has none."""
     references: Mapping[str, Results]
     """Those of `REFERENCES` that a run has made."""
 
@@ -70,7 +72,8 @@ def read_rows(study: Study, root: Path) -> StudyResults:
     Raises:
         InputError: No run is finished, or a file is not what it should be.
     """
-    runs = {row.name: [PlannedRun(row, seed) for seed in _seeds(root, row)] for row in study.rows}
+    shown = [row for row in study.rows if row.in_table]
+    runs = {row.name: [PlannedRun(row, seed) for seed in _seeds(root, row)] for row in shown}
     items = _read_items(root / ITEMS) if (root / ITEMS).is_file() else {}
     rows = tuple(
         StudyRow(
@@ -78,12 +81,13 @@ def read_rows(study: Study, root: Path) -> StudyResults:
             row.label,
             tuple(one for run in runs[row.name] if (one := _read(study, root, run, items)) is not None),
         )
-        for row in study.rows
+        for row in shown
     )
     if not any(row.runs for row in rows):
         raise InputError(f"no finished run of study {study.name} in {root}", where="--root")
     for row in rows:
-        _check_alike([RunFolder(root / run.name) for run in row.runs])
+        trained = study.row(row.name).of or row.name
+        _check_alike([RunFolder(root / run_name(trained, run.seed)) for run in row.runs])
     return StudyResults(study, rows, _references(study, root, rows))
 
 
@@ -131,12 +135,8 @@ def _read(study: Study, root: Path, run: PlannedRun, items: Mapping[str, Predict
     trained = run.row if run.row.of is None else study.row(run.row.of)
     selection = read_selection(RunFolder(root / run_name(trained.name, run.seed)).selection)
     results = read_results(folder / "metrics.json")
-    if run.row.samples not in (None, results.about.samples):
-        raise InputError(
-            f"{folder} has {results.about.samples} responses per item, and the study asks for {run.row.samples}.",
-            where="study",
-            remedy="Move that folder away, and make it again.",
-        )
+    if run.row.of is not None:
+        _check_asked(root / run.name, run.row, results)
     return SeedRun(
         run.name,
         run.seed,
@@ -151,6 +151,30 @@ def _read(study: Study, root: Path, run: PlannedRun, items: Mapping[str, Predict
     )
 
 
+def asked_of(row: Row) -> dict[str, Any]:
+    """Return what a row that evaluates asks for."""
+    return {"of": row.of, "samples": row.samples, "evaluate": list(row.evaluate)}
+
+
+def _check_asked(folder: Path, row: Row, results: Results) -> None:
+    """Refuse answers to another question than the row's.
+
+    Raises:
+        InputError: They are.
+    """
+    asked = asked_of(row)
+    if (folder / ASKED).is_file():
+        made = json_value(read_text(folder / ASKED), source=str(folder / ASKED))
+    else:  # evaluated by hand
+        made = {**asked, "samples": None if row.samples is None else results.about.samples}
+    if made != asked:
+        raise InputError(
+            f"{folder} answers {made}, and the study asks for {asked}.",
+            where="study",
+            remedy="Move that folder away, and make it again.",
+        )
+
+
 def _efforts(study: Study, root: Path, row: Row, seed: int) -> tuple[Effort | None, ...]:
     own = read_effort(RunFolder(root / run_name(row.name, seed)).effort)
     return (own, *(() if row.start is None else _efforts(study, root, study.row(row.start), seed)))
@@ -162,9 +186,13 @@ def _references(study: Study, root: Path, rows: Sequence[StudyRow]) -> dict[str,
     content = json_value(read_text(kept), source=str(kept)) if kept.is_file() else {}
     found = {name: results_of(content[name], where=str(kept)) for name in REFERENCES if name in content}
     ordered = sorted(rows, key=lambda row: row.name != study.reference)
-    folders = [RunFolder(root / run.name) for row in ordered for run in row.runs]
+    folders = [
+        root / run.name if study.row(row.name).of is not None else RunFolder(root / run.name).evaluation("")
+        for row in ordered
+        for run in row.runs
+    ]
     for name in REFERENCES:
-        files = [folder.evaluation(name) / "metrics.json" for folder in folders]
+        files = [folder / name / "metrics.json" for folder in folders]
         if (file := next((file for file in files if file.is_file()), None)) is not None:
             found[name] = read_results(file)
     return found
