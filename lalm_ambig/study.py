@@ -181,7 +181,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not options.table_only:
             work.check(runs)
             work.make(runs)
-        _report(work, places)
+        if not work.failed or any(is_finished(work.root, run) for run in runs):
+            _report(work, places)
     if work.failed:
         listed = "; ".join(f"{name} ({why})" for name, why in work.failed.items())
         raise InputError(f"{len(work.failed)} of {len(runs)} runs failed: {listed}", where="study")

@@ -242,7 +242,6 @@ def test_a_run_that_fails_leaves_out_what_needs_it_and_no_more(
             raise InputError("it is broken")
 
     monkeypatch.setattr(study.fit, "train", train)
-    monkeypatch.setattr(study, "_report", lambda *_: None)
     words = [
         write(tmp_path, broken),
         "--root",
