@@ -33,6 +33,8 @@ class SeedRun:
     """Metric → value on the validation items that chose the checkpoint; empty where there were none."""
     efforts: tuple[Effort | None, ...] = ()
     """What training took: of the run itself, then of the runs that it starts from. None where it was not recorded."""
+    chosen: int | None = None
+    """Updates before the validation that chose the weights, 0 for the start; None without one."""
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,9 @@ def a_run(
         )
     results = evaluate_predictions(rows, CLASSES, about=about, resamples=50)
     efforts = (Effort(10, trained, 2.0 + seed, 1), Effort(5, 8, 1.0, 1))
-    return SeedRun(f"{name}-s{seed}", seed, results, rows, {"js_div_bits": 0.1 * (seed + 1)}, efforts)
+    return SeedRun(
+        f"{name}-s{seed}", seed, results, rows, {"js_div_bits": 0.1 * (seed + 1)}, efforts, seed * 10
+    )
 
 
 def a_row(
@@ -104,6 +106,9 @@ def test_the_best_complete_row_and_clear_differences_are_bold(summary: Summary) 
     assert ranks["Better"][:5] == [1, 1, 1, 1, 1]  # the partial row has a lower mean, of fewer seeds
     assert ranks["KL-only"][0] == ranks["Partial"][0] == ranks["prior"][0] == 0
     assert ranks["Partial"][4] == 1
+    alike = summarise(OUTLINE, (a_row("a", "KL-only", 0.3), a_row("c", "Alike", 0.3)), {})
+    low, high = alike.rows[1].difference.difference.low, alike.rows[1].difference.difference.high  # type: ignore
+    assert low < 0 < high and score_table(alike).rows[1].cells[4].rank == 0
 
 
 def test_the_caption_says_what_is_compared_and_how(summary: Summary) -> None:
@@ -144,9 +149,9 @@ def test_a_row_that_is_no_test_is_marked_and_never_the_best() -> None:
 
 def test_what_training_took_and_what_responses_are_like(summary: Summary) -> None:
     table = effort_table(summary)
-    assert [column.label for column in table.columns[:5]] == [column.label for column in EFFORTS]
-    assert texts(table)["Better"] == ["8", "10", "15", "2", "4", "55.0%", "100.0%", "10.5"]
-    assert texts(table)["KL-only"][5:] == ["–"] * 3
+    assert [column.label for column in table.columns[:6]] == [column.label for column in EFFORTS]
+    assert texts(table)["Better"] == ["8", "10", "15", "2", "4", "0, 10", "55.0%", "100.0%", "10.5"]
+    assert texts(table)["KL-only"][6:] == ["–"] * 3
     assert "DIFFERENT NUMBERS" not in " ".join(table.caption)
     rows = (a_row("a", "KL-only", 0.3), a_row("b", "Better", 0.9, trained=6))
     assert "DIFFERENT NUMBERS OF ITEMS" in " ".join(effort_table(summarise(OUTLINE, rows, {})).caption)
@@ -176,6 +181,7 @@ def test_the_files_hold_the_tables_and_all_numbers(summary: Summary, tmp_path: P
     content = json.loads((tmp_path / "mine.json").read_text())
     (better,) = (row for row in content["rows"] if row["name"] == "b")
     assert better["metrics"]["js_div_bits"]["by_seed"] == summary.rows[1].row.metric("js_div_bits")
+    assert better["chosen"] == [0, 10]
     assert better["difference"]["seeds"] == [0, 1] and better["difference"]["p"] == pytest.approx(2 / 201)
     assert better["training_with_starts"][0] == {"updates": 15, "items": 8, "seconds": 3.0, "processes": 1}
     assert content["rows"][3]["metrics"]["bc"]["mean"] is None

@@ -85,8 +85,10 @@ def test_runs_are_read_with_their_own_numbers(root: Path) -> None:
     assert first.results.metrics["js_div_bits"].value == recorded["metrics"]["js_div_bits"]["value"]
     assert first.validation["js_div_bits"] == 1.25
     assert first.efforts == (Effort(2, 8, 3.0, 1),)
+    assert (first.chosen, second.chosen) == (2, 3)
     assert second.efforts == (Effort(3, 8, 1.5, 1), Effort(2, 8, 1.5, 1))
     averaged = found.rows[2].runs[0]
+    assert averaged.chosen == 3
     assert averaged.validation == {} and averaged.efforts == (Effort(3, 8, 3.0, 1), Effort(2, 8, 3.0, 1))
     assert list(found.references) == ["prior"]
 
@@ -97,7 +99,12 @@ def test_kept_files_give_the_same_results_and_no_text(root: Path) -> None:
     again = read_rows(STUDY, out)
     for row, copy in zip(found.rows, again.rows, strict=True):
         for run, other in zip(row.runs, copy.runs, strict=True):
-            assert (other.name, other.seed, other.efforts) == (run.name, run.seed, run.efforts)
+            assert (other.name, other.seed, other.efforts, other.chosen) == (
+                run.name,
+                run.seed,
+                run.efforts,
+                run.chosen,
+            )
             assert dict(other.validation) == pytest.approx(dict(run.validation), nan_ok=True)
             assert other.results.metrics == run.results.metrics and other.results.about == run.results.about
             bare = [replace(p, response=None) for p in run.predictions]
@@ -175,7 +182,7 @@ def test_a_broken_kept_file_is_named(root: Path) -> None:
     for name, content in (
         ("a-s0.jsonl.gz", b"no gzip"),
         ("a-s0.jsonl.gz", gzip.compress(b'{"id": "other", "predicted_dist": [1, 0, 0]}')),
-        ("a-s0.json", b'{"results": {}, "validation": {}, "training": []}'),
+        ("a-s0.json", b'{"results": {}, "validation": {}, "training": [], "chosen": 0}'),
         ("a-s0.json", b'{"validation": {}, "training": [{}]}'),
         ("items.jsonl.gz", gzip.compress(b'{"id": "x"}')),
     ):

@@ -113,6 +113,7 @@ class Summary:
             "difference": None
             if one.difference is None
             else {**asdict(one.difference.difference), "seeds": one.difference.seeds},
+            "chosen": [run.chosen for run in row.runs],
             "training": [asdict(effort) for effort in row.efforts(with_starts=False)],
             "training_with_starts": [asdict(effort) for effort in row.efforts(with_starts=True)],
             "responses": dict(one.responses),

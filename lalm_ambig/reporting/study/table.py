@@ -27,10 +27,12 @@ EFFORTS = (
     Column("updates_with_starts", "with start"),
     Column("seconds", "seconds"),
     Column("seconds_with_starts", "with start"),
+    Column("chosen", "chosen at"),
 )
 EFFORT_CAPTION = (
     "Items: different items trained on. Seconds: training steps with all that they sample, without validations; a mean "
-    "over seeds. With start: the runs that a run starts from are counted, too."
+    "over seeds. With start: the runs that a run starts from are counted, too. "
+    "Chosen at: the update of each seed whose weights the validation chose; 0 is the start, with none of the row's own."
 )
 ONE_P = (
     "In bold: the best of a column, and a difference whose interval excludes 0. Each p is of one comparison alone, not "
@@ -134,9 +136,9 @@ def _effort_cells(one: RowSummary) -> tuple[Cell, ...]:
         (own, "seconds"),
         (whole, "seconds"),
     )
-    return tuple(
-        _count_cell([float(getattr(effort, name)) for effort in efforts]) for efforts, name in numbers
-    )
+    counts = (_count_cell([float(getattr(effort, name)) for effort in efforts]) for efforts, name in numbers)
+    chosen = [str(run.chosen) for run in one.row.runs if run.chosen is not None]
+    return (*counts, Cell(text=", ".join(chosen)) if chosen else Cell())
 
 
 def _count_cell(values: Sequence[float]) -> Cell:

@@ -148,6 +148,7 @@ def _read(study: Study, root: Path, run: PlannedRun, items: Mapping[str, Predict
         # an averaged readout has no validation of its own
         validation={} if selection is None or run.row.of is not None else selection.chosen.metrics,
         efforts=_efforts(study, root, trained, run.seed),
+        chosen=None if selection is None or selection.chosen.step < 0 else selection.chosen.step,
     )
 
 
@@ -231,6 +232,7 @@ def keep(results: StudyResults, out: Path) -> None:
             "validation": {
                 name: value if math.isfinite(value) else None for name, value in run.validation.items()
             },
+            "chosen": run.chosen,
             "training": [None if effort is None else asdict(effort) for effort in run.efforts],
         }
         _write_json(out / f"{run.name}.json", content)
@@ -261,6 +263,7 @@ def _read_kept(root: Path, run: PlannedRun, items: Mapping[str, Prediction]) -> 
     try:
         validation = {n: math.nan if v is None else float(v) for n, v in content["validation"].items()}
         efforts = tuple(None if one is None else effort_of(one) for one in content["training"])
+        chosen = None if content["chosen"] is None else int(content["chosen"])
         results = results_of(content["results"], where=str(path))
     except BROKEN as error:
         raise _not_kept(path, error) from error
@@ -277,7 +280,7 @@ def _read_kept(root: Path, run: PlannedRun, items: Mapping[str, Prediction]) -> 
         ]
     except BROKEN as error:
         raise _not_kept(file, error) from error
-    return SeedRun(run.name, run.seed, results, predictions, validation=validation, efforts=efforts)
+    return SeedRun(run.name, run.seed, results, predictions, validation, efforts, chosen)
 
 
 def _read_items(path: Path) -> dict[str, Prediction]:
