@@ -65,13 +65,23 @@ def _step(method: Method, lengths: Lengths, items: int) -> Workload:
 
 @_step.register
 def _sft(method: SFT, lengths: Lengths, items: int) -> Workload:
-    return Workload(items, lengths.prompt, lengths.audio, responses=(lengths.curated,), shares=method.shares)
+    curated = (lengths.curated,) if method.objective.uses_curated else ()
+    own = method.group_size if method.samples else 0
+    return Workload(
+        items,
+        lengths.prompt,
+        lengths.audio,
+        responses=(*curated, *(method.sampled_tokens,) * own),
+        rollouts=own,
+        longest=method.sampled_tokens,
+        shares=method.shares,
+    )
 
 
 @_step.register
 def _dpo(method: DPO, lengths: Lengths, items: int) -> Workload:
     sampled = method.negatives.group_size
-    rejected = sampled if method.negatives.choose == "all" else 1
+    rejected = sampled if method.negatives.choose == "all" or method.reads_own else 1
     longest = method.sampling.max_new_tokens
     return Workload(
         items,
@@ -88,7 +98,8 @@ def _dpo(method: DPO, lengths: Lengths, items: int) -> Workload:
 @_step.register
 def _grpo(method: GRPO, lengths: Lengths, items: int) -> Workload:
     longest, size = method.sampling.max_new_tokens, method.grouping.group_size
-    curated = () if method.curated is None else (lengths.curated,)
+    beside = method.curated is not None or method.objective.curated_ce_weight > 0
+    curated = (lengths.curated,) if beside else ()
     return Workload(
         items,
         lengths.prompt,

@@ -136,6 +136,8 @@ class DPO(Method):
         self.sampling = sampling or Sampling()
         self.reference: Reference = Reference(reference)
         self.rollout_buffer = RolloutBuffer[SampledNegatives](uses=1)
+        self.reads_own = self.objective.on_policy_kl_weight > 0 or self.objective.class_mass_weight > 0
+        """Whether class scores after all sampled responses are in the loss."""
         check_on_policy(readout, reasoning=reasoning, weight=self.objective.on_policy_kl_weight)
         check_needs_logits(
             readout,
@@ -157,7 +159,7 @@ class DPO(Method):
         assert batch.curated is not None, "the data module passes on only items with a rationale"
         sampled = self.rollout_buffer.put(batch, self.rollout_buffer.get(batch, self.collect))
         rejected = sampled.is_rejected
-        logits, reads_own = self.readout == "logits", self.objective.on_policy_kl_weight > 0
+        logits, reads_own = self.readout == "logits", self.reads_own
         curated = curated_spans(batch.curated, ce=True, name=self.objective.kl_weight == 0, scores=logits)
         own = self._negatives(sampled.groups, rejected, scores=reads_own)
         settings = replace(self.pass_settings, class_mass=self.objective.class_mass_weight > 0)

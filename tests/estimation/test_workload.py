@@ -16,6 +16,9 @@ from lalm_ambig.methods.curated_trajectory import CuratedTrajectory
 from lalm_ambig.methods.dpo import DPO, Negatives
 from lalm_ambig.methods.grpo import GRPO, Grouping
 from lalm_ambig.methods.sft import SFT
+from lalm_ambig.objectives.dpo import DPOObjective
+from lalm_ambig.objectives.grpo import GRPOObjective
+from lalm_ambig.objectives.sft import SFTObjective
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.rollouts.sampling import Sampling
 
@@ -48,8 +51,48 @@ HEARS = AudioEncoderShape(layers=2, hidden=8, intermediate=16, features=8, longe
             2 * (100 + 110),
             4,
         ),
+        (
+            SFT(Tiny(), objective=SFTObjective(on_policy_kl_weight=1.0), group_size=2, sampling=TWENTY),
+            (30, 20, 20),
+            2 * (100 + 70),
+            2,
+        ),
+        (
+            SFT(Tiny(), objective=SFTObjective(0.0, 0.0, on_policy_kl_weight=1.0), sampling=TWENTY),
+            (20,),
+            2 * (100 + 20),
+            1,
+        ),
+        (
+            DPO(Tiny(), objective=DPOObjective(class_mass_weight=1.0), sampling=TWENTY),
+            (30, 20, 20, 20, 20),
+            2 * (100 + 110),
+            4,
+        ),
+        (
+            GRPO(
+                Tiny(),
+                grouping=Grouping(group_size=2),
+                sampling=TWENTY,
+                objective=GRPOObjective(curated_ce_weight=1.0),
+            ),
+            (20, 20, 30),
+            2 * (100 + 70),
+            2,
+        ),
     ],
-    ids=["sft", "grpo", "grpo, plain", "grpoz", "dpo", "dpo, all"],
+    ids=[
+        "sft",
+        "grpo",
+        "grpo, plain",
+        "grpoz",
+        "dpo",
+        "dpo, all",
+        "sft, own",
+        "sft, only own",
+        "dpo, own",
+        "grpo, imitating",
+    ],
 )
 def test_a_step_of_two_items(method: Method, responses: tuple[int, ...], tokens: int, rollouts: int) -> None:
     step = workload(method, LENGTHS, items=2)

@@ -20,6 +20,7 @@ CHECKS = (
     "saved",
     "gradients",
     *METHODS,
+    "own answers",
     "unmoved in bfloat16",
     "unmoved in float32",
 )

@@ -28,12 +28,15 @@ from lalm_ambig.methods.dpo import DPO, Negatives
 from lalm_ambig.methods.grpo import GRPO, Grouping
 from lalm_ambig.methods.optimisation import parameter_groups
 from lalm_ambig.methods.sft import SFT
+from lalm_ambig.objectives.grpo import GRPOObjective
 from lalm_ambig.objectives.sft import SFTObjective
 from lalm_ambig.policies.attention.tree import Segment
 from lalm_ambig.policies.attention.tree_pass import tree_states
 from lalm_ambig.policies.causal_lm import CausalLM
 from lalm_ambig.policies.self_check.adapter import adapter_problems
 from lalm_ambig.rollouts.generate import Request, generate
+from lalm_ambig.rollouts.groups import GroupSampling, sample_groups
+from lalm_ambig.rollouts.passages import PassSettings, own_spans, score_spans
 from lalm_ambig.rollouts.reading import read_generated
 from lalm_ambig.rollouts.sampling import Sampling
 
@@ -220,7 +223,14 @@ def methods() -> dict[str, tuple[type[Method], dict[str, Any]]]:
     return {
         "KL-only": (SFT, {"reasoning": False, "objective": SFTObjective(ce_weight=0.0)}),
         "SFT": (SFT, {}),
-        "GRPO": (GRPO, {"grouping": Grouping(group_size=2), "sampling": sampling}),
+        "GRPO": (
+            GRPO,
+            {
+                "objective": GRPOObjective(on_policy_kl_weight=1.0, class_mass_weight=0.5),
+                "grouping": Grouping(group_size=2),
+                "sampling": sampling,
+            },
+        ),
         "DPO": (DPO, {"negatives": Negatives(group_size=1, js_threshold=0.0), "sampling": sampling}),
     }
 
@@ -249,6 +259,22 @@ def test_a_step_moves_every_adapter_that_is_called(used: Tried, name: str) -> No
         torch.optim.AdamW(parameter_groups(used.policy, method.optimiser), lr=1e-3).step()
         assert all(not torch.equal(trained[n], before[n]) for n in of_called)
     used.passed.append(name)
+
+
+def test_own_answers_are_read_again_where_they_were_read_while_sampling(used: Tried) -> None:
+    with used.moved():
+        encoder = used.encoder(reasoning=True)
+        batch = encoder(items()[:3])
+        groups = sample_groups(encoder, batch, GroupSampling(Sampling(max_new_tokens=5), 2, 0))
+        assert groups.was_completed.all(), "a random model does not write the tag, so it has to be appended"
+        with torch.no_grad(), used.policy.eval_mode():
+            spans = own_spans(groups, scores=True)
+            scores = score_spans(used.policy, batch, spans, PassSettings(encoder.answer)).scores
+    assert groups.category_logits is not None
+    torch.testing.assert_close(
+        scores.view_as(groups.category_logits), groups.category_logits, atol=1e-3, rtol=1e-3
+    )
+    used.passed.append("own answers")
 
 
 def _called(policy: CausalLM) -> Any:
