@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -19,6 +19,7 @@ from lalm_ambig.evaluation.about import SAMPLED
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.published import literature
 from lalm_ambig.evaluation.responses import responses_of
+from lalm_ambig.evaluation.results import Results
 from lalm_ambig.evaluation.table import ambiguity_table, main_table
 from lalm_ambig.methods.base import Method
 from lalm_ambig.runs.corpus_choice import (
@@ -73,16 +74,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results |= floors
     if options.temperature_scaling:
         results |= rows.scaled(options.samples[0])
-    main, levels = main_table(results, bounds=floors), ambiguity_table(results, bounds=floors)
-    console.print(terminal(main, narrow=True), terminal(levels))
-    if (responses := responses_of(results)) is not None:
-        console.print(terminal(responses))
+    _show(results, floors, console)
     if len(rows.seconds) > 1:
         console.print(f"what averaging costs: {rows.costs()}")
     if options.literature:
         console.print(*_literature(data.corpus))
     console.print(f"metrics.json and predictions.jsonl: {options.out}")
     return 0
+
+
+def _show(results: Mapping[str, Results], floors: Collection[str], console: Console) -> None:
+    """Print the tables of the results."""
+    main, levels = main_table(results, bounds=floors), ambiguity_table(results, bounds=floors)
+    console.print(terminal(main, narrow=True), terminal(levels))
+    if (responses := responses_of(results)) is not None:
+        console.print(terminal(responses))
 
 
 def _overlap(loaded: Loaded, data: DataModule, options: argparse.Namespace) -> Overlap:

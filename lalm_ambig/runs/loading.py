@@ -122,19 +122,23 @@ def add_policy_options(parser: argparse.ArgumentParser, *, sampled: bool = False
         action=argparse.BooleanOptionalAction,
         help="reason before answering (default: as the run was trained; without a run, no)",
     )
-    parser.add_argument(
-        "--readout",
-        choices=[*get_args(Readout), *([SAMPLED] if sampled else [])],
-        nargs="+" if sampled else None,
-        help="read the class names' logits, or a distribution that the response states as JSON"
-        + (", or the share of one-label answers among those of --samples" if sampled else "")
-        + " (default: as the run was trained; without a run, logits)",
-    )
+    _add_readout(parser, sampled=sampled)
     parser.add_argument(
         "--max-new-tokens", type=int, metavar="N", help="longest reasoning or verbalised answer in tokens"
     )
     parser.add_argument(
         "--precision", help="as Lightning's trainer takes it, e.g. bf16-mixed (default: the run's)"
+    )
+
+
+def _add_readout(parser: argparse.ArgumentParser, *, sampled: bool) -> None:
+    what = "read the class names' logits, or a distribution that the response states as JSON"
+    what += ", or (sampled) the share of each class among one-label answers" if sampled else ""
+    parser.add_argument(
+        "--readout",
+        choices=[*get_args(Readout), *([SAMPLED] if sampled else [])],
+        nargs="+" if sampled else None,
+        help=f"{what} (default: as the run was trained; without a run, logits)",
     )
 
 

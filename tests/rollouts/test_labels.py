@@ -150,7 +150,7 @@ def test_a_name_of_several_tokens_is_written_to_its_end(
     say(
         encoder.policy,
         monkeypatch,
-        [" calm and so", " zqx", " zqq", " calm", " the zqx", " anger", " zqx", " zq"],
+        [" calm and so", " zqx", " zqq", " calm", " the zqx", " anger", "zqx and so", " zq"],
     )
     batch = encoder([replace(item, votes=(1.0, 2.0, 1.0)) for item in items[:2]])
     found = reading(encoder, batch, 4)
