@@ -123,7 +123,7 @@ def _check_monitor(callback: EarlyStopping, trainer: Mapping[str, Any], model: M
     if monitor.startswith("train/"):
         return
     metrics = {f"{mode}/{m.name}": m for mode in model.validated_modes for m in all_metrics(2)}
-    extra = [f"{mode}/parsed" for mode in model.validated_modes if model.readout == "verbalised"]
+    extra = _measures(model)
     if monitor not in metrics and monitor not in extra:
         meant = closest(monitor, metrics) or model.monitor
         raise InputError(
@@ -131,7 +131,7 @@ def _check_monitor(callback: EarlyStopping, trainer: Mapping[str, Any], model: M
             where=WHERE,
             remedy=f"Set monitor to {meant}, or another of {', '.join(sorted(metrics))}.",
         )
-    higher = True if monitor in extra else metrics[monitor].higher_is_better
+    higher = extra[monitor] if monitor in extra else metrics[monitor].higher_is_better
     if higher is not None and callback.mode != ("max" if higher else "min"):
         raise InputError(
             f"EarlyStopping: {monitor} is better the {'larger' if higher else 'smaller'} it is, and mode is "
@@ -139,6 +139,18 @@ def _check_monitor(callback: EarlyStopping, trainer: Mapping[str, Any], model: M
             where=WHERE,
             remedy=f"Set mode to {'max' if higher else 'min'}.",
         )
+
+
+def _measures(model: Method) -> dict[str, bool | None]:
+    """What a validation logs of responses beside metrics, and whether more of it is better (None: neither)."""
+    if model.readout == "verbalised":
+        return {f"{mode}/parsed": True for mode in model.validated_modes}
+    written = [reader.name for reader in model.readers if reader.generates_text]
+    return {
+        **{f"{mode}/class_mass": True for mode in model.validated_modes},
+        **{f"{mode}/well_formed": True for mode in written},
+        **{f"{mode}/tokens": None for mode in written},
+    }
 
 
 def _check_shown(callbacks: Sequence[Callback], trainer: Mapping[str, Any]) -> None:

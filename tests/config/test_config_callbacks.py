@@ -89,6 +89,12 @@ def test_a_callback_may_stand_by_itself_or_in_a_list() -> None:
         (EarlyStopping("val/nope"), {}, r"has no metric 'val/nope'. Set monitor to direct/js_div_bits"),
         (EarlyStopping("direct/js_div"), {}, r"Set monitor to direct/js_div_bits"),
         (EarlyStopping("generated/bc"), {}, r"has no metric 'generated/bc'"),
+        (EarlyStopping("direct/tokens"), {}, r"has no metric 'direct/tokens'"),
+        (
+            EarlyStopping("direct/class_mass"),
+            {},
+            r"direct/class_mass is better the larger it is, and mode is min",
+        ),
         (
             EarlyStopping("direct/accuracy"),
             {},
@@ -130,7 +136,13 @@ def test_settings_that_do_not_go_together(
 
 
 @pytest.mark.parametrize(
-    ("monitor", "mode"), [("direct/js_div_bits", "min"), ("direct/accuracy", "max"), ("train/loss", "min")]
+    ("monitor", "mode"),
+    [
+        ("direct/js_div_bits", "min"),
+        ("direct/accuracy", "max"),
+        ("direct/class_mass", "max"),
+        ("train/loss", "min"),
+    ],
 )
 def test_a_metric_that_is_there_may_stop_training(plain: Cli, monitor: str, mode: str) -> None:
     settings = {**vars(plain.config_init["trainer"]), "callbacks": EarlyStopping(monitor, mode=mode)}
@@ -158,3 +170,19 @@ def test_a_defect_of_ours_keeps_its_traceback(plain: Cli, monkeypatch: pytest.Mo
     with pytest.raises(ValueError, match="ours") as raised:
         plain.make_trainer()
     assert not isinstance(raised.value, InputError)
+
+
+def test_form_and_length_may_stop_training_where_the_policy_writes() -> None:
+    reasoning = parse(["--model.reasoning=true"])
+    for monitor, mode in (
+        ("well_formed", "max"),
+        ("tokens", "min"),
+        ("tokens", "max"),
+        ("class_mass", "max"),
+    ):
+        settings = {**PLAIN, "callbacks": EarlyStopping(f"generated/{monitor}", mode=mode)}
+        check_callbacks(settings, reasoning.model, reasoning.datamodule)
+    for monitor in ("curated/well_formed", "generated/parsed"):
+        with pytest.raises(InputError, match="has no metric"):
+            settings = {**PLAIN, "callbacks": EarlyStopping(monitor, mode="max")}
+            check_callbacks(settings, reasoning.model, reasoning.datamodule)
