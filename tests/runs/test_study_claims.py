@@ -20,10 +20,12 @@ def test_a_run_has_one_process_until_that_ends(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True
     ) as other:
-        assert other.stdout is not None and other.stdout.readline() == "True\n"
-        with claimed(tmp_path, "a-s0") as ours, claimed(tmp_path, "a-s1") as another:
-            assert (ours, another) == (False, True)
-        other.kill()
+        try:
+            assert other.stdout is not None and other.stdout.readline() == "True\n"
+            with claimed(tmp_path, "a-s0") as ours, claimed(tmp_path, "a-s1") as another:
+                assert (ours, another) == (False, True)
+        finally:
+            other.kill()
     with claimed(tmp_path, "a-s0") as ours:
         assert ours
         with claimed(tmp_path, "a-s0") as again:
