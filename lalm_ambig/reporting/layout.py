@@ -98,7 +98,9 @@ class Layout:
         return lines[0] if lines else None
 
 
-READING = "Best in bold, second underlined, within a corpus; panel, oracle and floors are bounds and not ranked."
+READING = (
+    "Best in bold, second underlined, within a corpus; panel, oracle and floors are bounds and not ranked."
+)
 CHANGE = "In brackets: improvement (+) or worsening (−) relative to zero-shot, computed from these results."
 
 
