@@ -32,6 +32,7 @@ class OwnReadouts:
     def divergence(self) -> Float[Tensor, ""]:
         """Mean over groups and responses of KL(p ‖ p̂) in nats, weighted by `importance`.
 
+        >>> import torch
         >>> readouts = OwnReadouts(torch.zeros(1, 2, 2), torch.tensor([[1.0, 0.0]]))
         >>> round(readouts.divergence().item(), 4)
         0.6931

@@ -58,6 +58,7 @@ def test_labels_are_a_row_with_what_named_a_class_and_the_floor(
     assert f"{1800 - named} of 1800 named no class and are left out" in printed
 
 
+@pytest.mark.slow
 def test_labels_stand_beside_logits_whose_numbers_they_do_not_change(
     demo_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -115,6 +116,7 @@ def test_what_makes_no_sense_is_refused_before_any_weights_are_loaded(
         evaluate.main(arguments(demo_root, tmp_path, *more))
 
 
+@pytest.mark.slow
 def test_a_report_has_both_and_the_floor_as_a_bound(demo_root: Path, tmp_path: Path) -> None:
     logits, labels, out = tmp_path / "logits", tmp_path / "labels", tmp_path / "report"
     assert evaluate.main(arguments(demo_root, logits)) == 0

@@ -82,6 +82,7 @@ def environment(cache_home: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(Path.cwd()), "COLUMNS": "100", "XDG_CACHE_HOME": str(cache_home)}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_it_goes_on_and_the_table_has_the_numbers_of_the_runs(
     small: Path,
@@ -256,6 +257,7 @@ def test_a_run_that_fails_leaves_out_what_needs_it_and_no_more(
     assert made == ["heard-s0", "late-s0"]
 
 
+@pytest.mark.slow
 def test_what_another_process_makes_is_left_to_it_until_it_is_done(
     tmp_path: Path, demo_root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -28,7 +28,6 @@ from lalm_ambig.methods.dpo import DPO, Negatives
 from lalm_ambig.methods.grpo import GRPO, Grouping
 from lalm_ambig.methods.optimisation import parameter_groups
 from lalm_ambig.methods.sft import SFT
-from lalm_ambig.objectives.grpo import GRPOObjective
 from lalm_ambig.objectives.sft import SFTObjective
 from lalm_ambig.policies.attention.tree import Segment
 from lalm_ambig.policies.attention.tree_pass import tree_states
@@ -223,14 +222,7 @@ def methods() -> dict[str, tuple[type[Method], dict[str, Any]]]:
     return {
         "KL-only": (SFT, {"reasoning": False, "objective": SFTObjective(ce_weight=0.0)}),
         "SFT": (SFT, {}),
-        "GRPO": (
-            GRPO,
-            {
-                "objective": GRPOObjective(on_policy_kl_weight=1.0, class_mass_weight=0.5),
-                "grouping": Grouping(group_size=2),
-                "sampling": sampling,
-            },
-        ),
+        "GRPO": (GRPO, {"grouping": Grouping(group_size=2), "sampling": sampling}),
         "DPO": (DPO, {"negatives": Negatives(group_size=1, js_threshold=0.0), "sampling": sampling}),
     }
 

@@ -184,7 +184,12 @@ def test_every_method_with_either_readout_on_sound_and_on_text(
 
 @pytest.mark.parametrize("name", OWN)
 @pytest.mark.parametrize(
-    ("corpus", "policy"), [("demo", "tiny"), ("crema_d", "qwen2_5_omni"), ("chaosnli", "causal_lm")]
+    ("corpus", "policy"),
+    [
+        ("demo", "tiny"),
+        pytest.param("crema_d", "qwen2_5_omni", marks=pytest.mark.slow),
+        pytest.param("chaosnli", "causal_lm", marks=pytest.mark.slow),
+    ],
 )
 def test_every_method_learns_after_its_own_responses(
     name: str, corpus: str, policy: str, open_small: OpenSmall, make_small: MakePolicy, tmp_path: Path

@@ -64,6 +64,7 @@ def test_a_chosen_row_brings_what_it_needs_and_nothing_else(tmp_path: Path) -> N
         planned_runs(study, rows=["bb"], seeds=[])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_every_row_of_a_shipped_study_can_be_configured_and_only_seeds_differ(path: Path) -> None:
     study = read_study(path)
