@@ -236,6 +236,7 @@ class Method(lightning.LightningModule, ABC):
             return torch.stack([p.sum() * 0 for _, p in trained_parameters(self.policy)]).sum()
         self.log_dict(self.step_metrics.parts, prog_bar=True, batch_size=1)
         self.log_dict(self.step_metrics.values, batch_size=1)
+        self.log_dict(self.gauge.measured, batch_size=1)  # the last that were measured
         return loss.total * weight
 
     def _loss_of(self, batch: Batch) -> Loss:
@@ -258,7 +259,6 @@ class Method(lightning.LightningModule, ABC):
             self.gauge.add((self.reduce(halves[0]).total, self.reduce(halves[1]).total), parameters, number=0)
         if number + 1 == passes:
             self.gauge.finish()
-            self.log_dict(self.gauge.measured, batch_size=1)
             for note in self.gauge.notes(first=self.global_step == 0) if distributed.is_first() else ():
                 print(note, file=sys.stderr)
 
@@ -358,9 +358,11 @@ class Method(lightning.LightningModule, ABC):
         frozen = {f"policy.{name}" for name, p in self.policy.named_parameters() if not p.requires_grad}
         checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k not in frozen}
         checkpoint["pooled"] = self.step_metrics.values
+        checkpoint["gradients"] = self.gauge.measured
         checkpoint["reference"] = {} if self.reference is None else self.reference.start_weights
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.step_metrics.values = checkpoint["pooled"]
+        self.gauge.measured = checkpoint.get("gradients", {})
         if self.reference is not None:
             self.reference.restore(checkpoint["reference"])
