@@ -140,7 +140,7 @@ def test_a_later_update_weighs_own_responses_by_how_likely_they_are_now(
 ) -> None:
     made = on_policy(
         GRPO,
-        tokens=12,
+        tokens=12 if truncated else 40,
         grouping=Grouping(group_size=4, updates=2, mask_truncated=truncated),
         objective=GRPOObjective(kl_weight=0.0, on_policy_kl_weight=1.0),
     )
@@ -161,6 +161,10 @@ def test_a_later_update_weighs_own_responses_by_how_likely_they_are_now(
     ratio = ((second.log_probs - second.old_log_probs) * counts).sum(-1).exp().detach()
     torch.testing.assert_close(second.own.importance, ratio.clamp(max=2) * in_loss)
     assert not torch.allclose(ratio, torch.ones_like(ratio), atol=1e-4)
+    if not truncated:
+        assert (second.mask & ~before)[0, 0].any(), (
+            "what closes the answer is in the loss, and not in the weight"
+        )
     assert not second.own.importance.requires_grad
 
 
