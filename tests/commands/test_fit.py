@@ -201,6 +201,7 @@ def test_the_real_command_ends_with_2_over_a_wrong_root(tmp_path: Path) -> None:
     assert "not found" in errors
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_run_with_a_side_path_is_trained_resumed_evaluated_and_started_from(
     demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -215,6 +215,7 @@ def test_a_mistake_in_a_late_row_is_found_before_the_first_run(tmp_path: Path) -
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_a_folder_with_another_configuration_is_refused(
     small: Path, demo_root: Path, monkeypatch: pytest.MonkeyPatch, cache_home: Path
 ) -> None:

@@ -58,7 +58,11 @@ def step(method: Method, batches: Sequence[Batch]) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-@pytest.mark.parametrize("shares", [[[0, 1], [2]], [[2], [0], [1]]], ids=["two", "three"])
+@pytest.mark.parametrize(
+    "shares",
+    [[[0, 1], [2]], pytest.param([[2], [0], [1]], marks=pytest.mark.slow)],
+    ids=["two", "three"],
+)
 def test_passes_of_any_size_add_up_to_the_step(
     on_policy: MakeMethod, items: Sequence[Item], name: str, shares: list[list[int]]
 ) -> None:

@@ -68,6 +68,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_its_items(
     assert left(tmp_path / "r") == left(whole("sft", world))
 
 
+@pytest.mark.slow
 def test_or_it_is_skipped(server: ForkServer, demo_root: Path, tmp_path: Path) -> None:
     log, given = tmp_path / "log", words("sft", demo_root, tmp_path, "--model.optimiser.not_finite=skip")
     assert server.run(given, log, nan=True) == [0], log.read_text()
