@@ -33,7 +33,7 @@ from lalm_ambig.objectives.sft import SFTExperience
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.sharding import gathered_weights
 from lalm_ambig.rollouts.groups import GroupSampling, sample_groups
-from lalm_ambig.rollouts.passages import ScoredSpan, curated_spans, own_spans, score_spans
+from lalm_ambig.rollouts.passages import ScoredSpan, curated_spans, response_spans, score_spans
 from lalm_ambig.rollouts.sampling import Sampling
 
 
@@ -138,9 +138,12 @@ class DPO(Method):
         self.rollout_buffer = RolloutBuffer[SampledNegatives](uses=1)
         self.reads_own = self.objective.on_policy_kl_weight > 0 or self.objective.class_mass_weight > 0
         """Whether class scores after all sampled responses are in the loss."""
-        check_on_policy(readout, reasoning=reasoning, weight=self.objective.on_policy_kl_weight)
+        self._check_settings()
+
+    def _check_settings(self) -> None:
+        check_on_policy(self.readout, reasoning=self.reasoning, weight=self.objective.on_policy_kl_weight)
         check_needs_logits(
-            readout,
+            self.readout,
             kl_weight=self.objective.kl_weight,
             class_mass_weight=self.objective.class_mass_weight,
         )
@@ -227,13 +230,11 @@ class DPO(Method):
         self, groups: Groups, rejected: Bool[Tensor, "item rollout"], *, scores: bool
     ) -> list[ScoredSpan]:
         """The rejected responses, item by item; with class scores all responses, of which only those are compared."""
-        spans = own_spans(groups, wanted=rejected, scores=scores)
-        chosen = [True] * len(spans) if scores else rejected.flatten().tolist()
-        return [
-            replace(span, loss_mask=span.loss_mask & self._compared(span.ids))
-            for span, keep in zip(spans, chosen, strict=True)
-            if keep
-        ]
+        compared = groups.mask & ~groups.is_answer_token & self._compared(groups.ids)
+        loss_mask = compared & rejected[..., None]
+        spans = response_spans(groups.ids, groups.mask, loss_mask, groups.answers if scores else None)
+        keep = rejected.flatten().tolist()
+        return spans if scores else [span for span, is_in in zip(spans, keep, strict=True) if is_in]
 
     # New responses
 

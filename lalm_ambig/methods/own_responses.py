@@ -50,8 +50,6 @@ def own_readouts(
     scores: Float[Tensor, "response category"],
     log_class_mass: Float[Tensor, " response"] | None,
     label_dist: Float[Tensor, "group category"],
-    *,
-    importance: Float[Tensor, "group rollout"] | None = None,
 ) -> OwnReadouts:
     """The objective's record of own responses.
 
@@ -59,11 +57,10 @@ def own_readouts(
         scores: Class scores after the responses, group by group, as many for each.
         log_class_mass: Log of the class mass there in nats; None where it is not trained.
         label_dist: People's distribution for each group's item.
-        importance: See `OwnReadouts`.
     """
     groups = len(label_dist)
     mass = None if log_class_mass is None else log_class_mass.view(groups, -1)
-    return OwnReadouts(scores.view(groups, -1, scores.shape[-1]), label_dist, mass, importance)
+    return OwnReadouts(scores.view(groups, -1, scores.shape[-1]), label_dist, mass)
 
 
 def supervised_experience(

@@ -32,25 +32,27 @@ class RolloutBuffer(Generic[T]):
             batch: The batch of a pass. In a step's first pass it brings those of the others.
             collect: Samples for several batches; called with all of the step's.
         """
-        key = _key(batch, 0)
-        if key not in self.held:
+        number = _number(batch)
+        if _key(batch, number) not in self.held:
             batches = batch.of_step
-            for later, (one, rollouts) in enumerate(zip(batches, collect(batches), strict=True)):
-                self.held[_key(one, later, of=batch)] = Held(0, rollouts)
-        return self.held[key].rollouts
+            for place, (one, rollouts) in enumerate(zip(batches, collect(batches), strict=True), number):
+                self.held[_key(one, place)] = Held(0, rollouts)
+        return self.held[_key(batch, number)].rollouts
 
     def put(self, batch: Batch, rollouts: T) -> T:
         """Count one use, hold the rollouts if they will be used again, and return them."""
-        key = _key(batch, 0)
+        key = _key(batch, _number(batch))
         used = self.held.pop(key).used + 1 if key in self.held else 1
         if used < self.uses:
             self.held[key] = Held(used, rollouts)
         return rollouts
 
 
-def _key(batch: Batch, later: int, *, of: Batch | None = None) -> str:
+def _number(batch: Batch) -> int:
+    return 0 if batch.step is None else batch.step.number
+
+
+def _key(batch: Batch, number: int) -> str:
     """Name of a pass: its items, after its number, which keeps apart two passes over the same items."""
-    step = (of or batch).step
-    number = later + (0 if step is None else step.number)
     ids = "\n".join(item.id for item in batch.items)
     return f"{number}\n{ids}" if number else ids

@@ -4,6 +4,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Batch, Groups, Loss
 from lalm_ambig.data.encoding import Readout
@@ -14,7 +16,7 @@ from lalm_ambig.methods.own_responses import check_on_policy, sample_own, superv
 from lalm_ambig.methods.rollout_buffer import RolloutBuffer
 from lalm_ambig.objectives.sft import SFTExperience, SFTObjective
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.rollouts.passages import ScoredSpan, curated_spans, own_spans, score_spans
+from lalm_ambig.rollouts.passages import ScoredSpan, curated_spans, response_spans, score_spans
 from lalm_ambig.rollouts.sampling import Sampling
 
 
@@ -99,7 +101,9 @@ class SFT(Method):
         groups = self.rollout_buffer.get(
             batch, partial(sample_own, self, sampling=self.sampling, group_size=self.group_size)
         )
-        return own_spans(self.rollout_buffer.put(batch, groups), scores=True)
+        groups = self.rollout_buffer.put(batch, groups)
+        nothing = torch.zeros_like(groups.mask)
+        return response_spans(groups.ids, groups.mask, nothing, groups.answers)
 
     def reduce(self, experience: SFTExperience) -> Loss:
         return self.objective(experience)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lalm_ambig.core.types import AnswerPlaces, Groups
 from lalm_ambig.objectives.grpo import GRPOExperience
-from lalm_ambig.rollouts.passages import ScoredSpan, answer_place
+from lalm_ambig.rollouts.passages import ScoredSpan, response_spans
 
 LARGEST_IMPORTANCE = 2.0
 """Cap of an own response's importance weight: truncated importance sampling keeps a late update's variance finite."""
@@ -172,14 +172,7 @@ class Trajectories:
         Args:
             scores: Whether class scores are wanted at the answer positions.
         """
-        lengths = self.mask.sum(-1).tolist()
-        spans = []
-        for g, row in enumerate(lengths):
-            for k, length in enumerate(row):
-                position, closing = answer_place(self.answers, g, k) if scores else (None, None)
-                ids, loss_mask = self.ids[g, k, :length], self.loss_mask[g, k, :length]
-                spans.append(ScoredSpan(g, ids, loss_mask, position, closing))
-        return spans
+        return response_spans(self.ids, self.mask, self.loss_mask, self.answers if scores else None)
 
     def state(self) -> dict[str, Tensor | None]:
         """Field by field, for a checkpoint."""

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from lalm_ambig.core.types import AnswerPlaces, Batch, Demonstrations, Groups
+from lalm_ambig.core.types import AnswerPlaces, Batch, Demonstrations
 from lalm_ambig.policies.attention.tree import Segment
 from lalm_ambig.policies.attention.tree_pass import tree_states
 from lalm_ambig.policies.base import Policy
@@ -114,34 +114,33 @@ def curated_spans(curated: Demonstrations, *, ce: bool, name: bool, scores: bool
     return spans
 
 
-def own_spans(
-    groups: Groups, *, wanted: Bool[Tensor, "group rollout"] | None = None, scores: bool
+def response_spans(
+    ids: Int[Tensor, "group rollout token"],
+    mask: Bool[Tensor, "group rollout token"],
+    loss_mask: Bool[Tensor, "group rollout token"],
+    answers: AnswerPlaces | None = None,
 ) -> list[ScoredSpan]:
-    """Sampled responses as spans, group by group.
+    """Responses as spans, group by group. Of one without a loss token, nothing after its answer is computed.
 
     Args:
-        groups: Sampled responses.
-        wanted: Responses of whose tokens the log-probabilities are wanted, class names left out; by default none. Of
-            the others, nothing after the answer position is computed.
-        scores: Whether class scores are wanted, at the place where the distribution was read.
+        ids: Their tokens, padded on the right.
+        mask: True on tokens.
+        loss_mask: True on the tokens whose log-probabilities are wanted.
+        answers: Where class scores are wanted; None for no scores.
     """
-    lengths = groups.mask.sum(-1).tolist()
+    lengths, in_loss = mask.sum(-1).tolist(), loss_mask.any(-1).tolist()
+    positions = None if answers is None else answers.position.tolist()
+    closings = None if answers is None else answers.closing_mask.sum(-1).tolist()
     spans = []
     for g, row in enumerate(lengths):
         for k, length in enumerate(row):
-            in_loss = wanted is not None and bool(wanted[g, k])
-            position, closing = answer_place(groups.answers, g, k) if scores else (None, None)
-            stop = length if in_loss or position is None else position
-            loss_mask = ~groups.is_answer_token[g, k, :stop] & in_loss
-            spans.append(ScoredSpan(g, groups.ids[g, k, :stop], loss_mask, position, closing))
+            position = None if positions is None else positions[g][k]
+            stop = length if in_loss[g][k] else position or 0
+            closing = None
+            if answers is not None and closings is not None:
+                closing = answers.closing[g, k, : closings[g][k]]
+            spans.append(ScoredSpan(g, ids[g, k, :stop], loss_mask[g, k, :stop], position, closing))
     return spans
-
-
-def answer_place(places: AnswerPlaces | None, group: int, rollout: int) -> tuple[int, Tensor]:
-    """Answer position and closing of one sampled response (see `ScoredSpan`)."""
-    assert places is not None, "a response that states its distribution has no class scores"
-    closing = places.closing[group, rollout]
-    return int(places.position[group, rollout]), closing[places.closing_mask[group, rollout]]
 
 
 def score_spans(

@@ -35,7 +35,7 @@ from lalm_ambig.policies.causal_lm import CausalLM
 from lalm_ambig.policies.self_check.adapter import adapter_problems
 from lalm_ambig.rollouts.generate import Request, generate
 from lalm_ambig.rollouts.groups import GroupSampling, sample_groups
-from lalm_ambig.rollouts.passages import PassSettings, own_spans, score_spans
+from lalm_ambig.rollouts.passages import PassSettings, response_spans, score_spans
 from lalm_ambig.rollouts.reading import read_generated
 from lalm_ambig.rollouts.sampling import Sampling
 
@@ -308,7 +308,8 @@ def test_own_answers_are_read_again_where_they_were_read_while_sampling(used: Tr
         groups = sample_groups(encoder, batch, GroupSampling(Sampling(max_new_tokens=5), 2, 0))
         assert groups.was_completed.all(), "a random model does not write the tag, so it has to be appended"
         with torch.no_grad(), used.policy.eval_mode():
-            spans = own_spans(groups, scores=True)
+            nothing = torch.zeros_like(groups.mask)
+            spans = response_spans(groups.ids, groups.mask, nothing, groups.answers)
             scores = score_spans(used.policy, batch, spans, PassSettings(encoder.answer)).scores
     assert groups.category_logits is not None
     torch.testing.assert_close(
