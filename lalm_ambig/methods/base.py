@@ -16,7 +16,7 @@ from torchmetrics import MetricCollection
 from lalm_ambig.core import distributed
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.lightning_internals import forget_train_loader
-from lalm_ambig.core.types import Batch, Loss, Reading
+from lalm_ambig.core.types import Batch, Groups, Loss, Reading
 from lalm_ambig.data.encoding import Encoder, Readout
 from lalm_ambig.evaluation.predictions import Prediction, from_reading
 from lalm_ambig.methods.generation import Generation
@@ -24,13 +24,14 @@ from lalm_ambig.methods.gradient_gauge import GradientGauge, halves_of
 from lalm_ambig.methods.optimisation import Optimiser, cosine_schedule, parameter_groups
 from lalm_ambig.methods.readers import Reader, evaluated_reader, same_samples, validation_readers
 from lalm_ambig.methods.reference import Reference
-from lalm_ambig.methods.rollout_log import RolloutRow
+from lalm_ambig.methods.rollout_log import RolloutRow, rollout_rows, rollout_values
 from lalm_ambig.methods.spread import Spread
 from lalm_ambig.methods.step_metrics import NotFinite, StepMetrics
 from lalm_ambig.metrics.base import all_metrics
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.lora import trained_parameters
 from lalm_ambig.policies.weights.sharding import gathered_weights
+from lalm_ambig.rollouts.groups import GroupSampling, sample_groups
 from lalm_ambig.rollouts.passages import PassSettings
 from lalm_ambig.rollouts.sampling import Sampling
 
@@ -223,6 +224,17 @@ class Method(lightning.LightningModule, ABC):
             self.values[name] = (
                 new.flatten() if old is None else torch.cat([old, new.flatten().to(old.device)])
             )
+
+    def sample(self, batch: Batch, *, group_size: int) -> Groups:
+        """Sample responses to the prompts of a batch, as many for each, and add their numbers to the log."""
+        settings = GroupSampling(self.sampling, group_size, self.global_step, self.shares)
+        groups = sample_groups(self.encoder, batch, settings)
+        self.record(rollout_values(groups, batch.label_dist))
+        return groups
+
+    def log_responses(self, batch: Batch, groups: Groups, columns: Mapping[str, Tensor]) -> None:
+        """Add sampled responses to those that people can read, with columns of one number per response."""
+        self.rollout_rows += rollout_rows(batch, groups, columns)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         self.values = {}

@@ -27,12 +27,11 @@ from lalm_ambig.methods.optimisation import Optimiser
 from lalm_ambig.methods.own_responses import check_on_policy, supervised_experience
 from lalm_ambig.methods.reference import Reference, ReferenceKind
 from lalm_ambig.methods.rollout_buffer import RolloutBuffer
-from lalm_ambig.methods.rollout_log import response_js_bits, rollout_rows, rollout_values
+from lalm_ambig.methods.rollout_log import response_js_bits
 from lalm_ambig.objectives.dpo import DPOExperience, DPOObjective
 from lalm_ambig.objectives.sft import SFTExperience
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.sharding import gathered_weights
-from lalm_ambig.rollouts.groups import GroupSampling, sample_groups
 from lalm_ambig.rollouts.passages import ScoredSpan, curated_spans, response_spans, score_spans
 from lalm_ambig.rollouts.sampling import Sampling
 
@@ -274,10 +273,7 @@ class DPO(Method):
 
     def _sample(self, batch: Batch) -> tuple[Groups, Bool[Tensor, "item rollout"]]:
         """Responses to each prompt, logged, and which of them are rejected."""
-        settings = GroupSampling(self.sampling, self.negatives.group_size, self.global_step, self.shares)
-        groups = sample_groups(self.encoder, batch, settings)
-        js = response_js_bits(groups, batch.label_dist)
-        rejected = self.negatives.chosen(js)
-        self.record(rollout_values(groups, batch.label_dist))
-        self.rollout_rows += rollout_rows(batch.items, groups, {"js_div_bits": js, "rejected": rejected})
+        groups = self.sample(batch, group_size=self.negatives.group_size)
+        rejected = self.negatives.chosen(response_js_bits(groups, batch.label_dist))
+        self.log_responses(batch, groups, {"rejected": rejected})
         return groups, rejected

@@ -49,7 +49,7 @@ from lalm_ambig.methods.optimisation import Optimiser
 from lalm_ambig.methods.own_responses import check_on_policy, curated_experience
 from lalm_ambig.methods.reference import Reference, ReferenceKind
 from lalm_ambig.methods.rollout_buffer import Held, RolloutBuffer
-from lalm_ambig.methods.rollout_log import by_ambiguity, response_js_bits, rollout_rows, rollout_values
+from lalm_ambig.methods.rollout_log import by_ambiguity
 from lalm_ambig.methods.trajectories import Trajectories
 from lalm_ambig.objectives.advantages import without_spread
 from lalm_ambig.objectives.grpo import GRPOExperience, GRPOObjective
@@ -60,7 +60,6 @@ from lalm_ambig.rewards.agreement import Agreement
 from lalm_ambig.rewards.base import Reward
 from lalm_ambig.rewards.format import Format
 from lalm_ambig.rewards.total import compute_rewards, form_rewards, total_reward
-from lalm_ambig.rollouts.groups import GroupSampling, sample_groups
 from lalm_ambig.rollouts.passages import PassOutput, PassSettings, ScoredSpan, curated_spans, score_spans
 from lalm_ambig.rollouts.sampling import Sampling
 
@@ -286,8 +285,7 @@ class GRPO(Method):
 
     def _sample(self, batch: Batch) -> Trajectories:
         """Responses to each prompt, logged, with the reward of each trajectory of its group."""
-        settings = GroupSampling(self.sampling, self.grouping.group_size, self.global_step, self.shares)
-        groups = sample_groups(self.encoder, batch, settings)
+        groups = self.sample(batch, group_size=self.grouping.group_size)
         parts = compute_rewards(self.rewards, groups, label_dist=batch.label_dist, items=batch.items)
         rewards = total_reward(self.rewards, parts)
         form = total_reward(form_rewards(self.rewards), parts) if self.grouping.name_in_loss else None
@@ -295,9 +293,8 @@ class GRPO(Method):
             groups, rewards=rewards, form_rewards=form, mask_truncated=self.grouping.mask_truncated
         )
         self.record({f"reward/{name}": values for name, values in parts.items()})
-        self.record({"reward": rewards, **rollout_values(groups, batch.label_dist)})
-        columns = {"js_div_bits": response_js_bits(groups, batch.label_dist), **parts}
-        self.rollout_rows += rollout_rows(batch.items, groups, columns)
+        self.record({"reward": rewards})
+        self.log_responses(batch, groups, parts)
         if self.curated is None:
             return trajectories
         best = self.curated.reward(

@@ -1,49 +1,14 @@
-"""Own responses of the policy in a training pass: sampled for a whole step, and read again with gradients."""
-
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+"""What a training pass reads after curated and own responses, as the records that objectives take."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.core.types import Batch, Groups
 from lalm_ambig.data.encoding import Readout
-from lalm_ambig.methods.rollout_log import response_js_bits, rollout_rows, rollout_values
 from lalm_ambig.objectives.on_policy import OwnReadouts
 from lalm_ambig.objectives.sft import SFTExperience
-from lalm_ambig.policies.weights.sharding import gathered_weights
-from lalm_ambig.rollouts.groups import GroupSampling, sample_groups
 from lalm_ambig.rollouts.passages import PassOutput
-from lalm_ambig.rollouts.sampling import Sampling
-
-if TYPE_CHECKING:
-    from lalm_ambig.methods.base import Method
-
-
-@torch.no_grad()
-def sample_own(
-    method: "Method", batches: Sequence[Batch], *, sampling: Sampling, group_size: int
-) -> list[Groups]:
-    """Sample responses to the prompts of several batches, and log them as the method's.
-
-    Args:
-        method: The method whose policy samples.
-        batches: Those of one optimiser step.
-        sampling: How tokens are chosen.
-        group_size: Responses per prompt.
-    """
-    settings = GroupSampling(sampling, group_size, method.global_step, method.shares)
-    method.rollout_rows, sampled = [], []
-    with gathered_weights(method.policy):
-        for batch in batches:
-            groups = sample_groups(method.encoder, batch, settings)
-            method.record(rollout_values(groups, batch.label_dist))
-            js = response_js_bits(groups, batch.label_dist)
-            method.rollout_rows += rollout_rows(batch.items, groups, {"js_div_bits": js})
-            sampled.append(groups)
-    return sampled
 
 
 def own_readouts(

@@ -1,14 +1,14 @@
 """The log of sampled responses: their numbers as means, and the responses as rows that people can read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, get_args
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from lalm_ambig.core.distributions import AMBIGUITY_LEVELS, ambiguity_level, js_divergence
-from lalm_ambig.core.types import Groups, Item
+from lalm_ambig.core.types import Batch, Groups
 from lalm_ambig.readouts.verbalised import Reason
 
 RolloutRow = dict[str, Any]
@@ -66,11 +66,12 @@ def by_ambiguity(
 
 
 def rollout_rows(
-    items: Sequence[Item], groups: Groups, columns: Mapping[str, Float[Tensor, "group rollout"]]
+    batch: Batch, groups: Groups, columns: Mapping[str, Shaped[Tensor, "group rollout"]]
 ) -> list[RolloutRow]:
-    """One row per response: item, text, people's and the policy's distribution, and the given columns."""
+    """One row per response: item, text, people's and the policy's distribution, their JS, and the given columns."""
+    columns = {"js_div_bits": response_js_bits(groups, batch.label_dist), **columns}
     rows = []
-    for g, item in enumerate(items):
+    for g, item in enumerate(batch.items):
         for k, text in enumerate(groups.texts[g]):
             rows.append(
                 {

@@ -1,7 +1,7 @@
 """Supervised fine-tuning on curated responses (ambiguity-aware LALM, Section 3.3.2, eq. 3)."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,10 +12,11 @@ from lalm_ambig.data.encoding import Readout
 from lalm_ambig.methods.base import Method, Sharing
 from lalm_ambig.methods.generation import Generation, check_needs_logits
 from lalm_ambig.methods.optimisation import Optimiser
-from lalm_ambig.methods.own_responses import check_on_policy, sample_own, supervised_experience
+from lalm_ambig.methods.own_responses import check_on_policy, supervised_experience
 from lalm_ambig.methods.rollout_buffer import RolloutBuffer
 from lalm_ambig.objectives.sft import SFTExperience, SFTObjective
 from lalm_ambig.policies.base import Policy
+from lalm_ambig.policies.weights.sharding import gathered_weights
 from lalm_ambig.rollouts.passages import ScoredSpan, curated_spans, response_spans, score_spans
 from lalm_ambig.rollouts.sampling import Sampling
 
@@ -98,12 +99,20 @@ class SFT(Method):
         return curated_spans(batch.curated, ce=ce, name=not kl, scores=self.readout == "logits")
 
     def _own_spans(self, batch: Batch) -> list[ScoredSpan]:
-        groups = self.rollout_buffer.get(
-            batch, partial(sample_own, self, sampling=self.sampling, group_size=self.group_size)
-        )
-        groups = self.rollout_buffer.put(batch, groups)
+        groups = self.rollout_buffer.put(batch, self.rollout_buffer.get(batch, self.collect))
         nothing = torch.zeros_like(groups.mask)
         return response_spans(groups.ids, groups.mask, nothing, groups.answers)
 
     def reduce(self, experience: SFTExperience) -> Loss:
         return self.objective(experience)
+
+    @torch.no_grad()
+    def collect(self, batches: Sequence[Batch]) -> list[Groups]:
+        """Sample own responses for the passes of a step."""
+        self.rollout_rows, sampled = [], []
+        with gathered_weights(self.policy):
+            for batch in batches:
+                groups = self.sample(batch, group_size=self.group_size)
+                self.log_responses(batch, groups, {})
+                sampled.append(groups)
+        return sampled
