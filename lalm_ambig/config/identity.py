@@ -54,6 +54,7 @@ WATCHING = {
 All others count in the identity, with their settings: EarlyStopping makes another run.
 """
 ADDED = {
+    "data.corpus.init_args.panel": "home",
     "data.rationale_part": "all",
     "policy.init_args.audio_layers": "last",
     "policy.init_args.audio_dropout": 0.0,

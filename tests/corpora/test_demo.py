@@ -117,3 +117,14 @@ def test_people_disagree_and_the_prior_is_beatable() -> None:
     assert 0.3 < float(normalised_entropy(label_dist).mean()) < 0.55
     prior = label_dist.mean(0, keepdim=True).expand_as(label_dist)
     assert 0.25 < float(js_divergence(label_dist, prior).mean()) < 0.4
+
+
+@pytest.mark.usefixtures("demo_cache")
+def test_abroad_are_other_speakers_and_listeners_with_other_habits() -> None:
+    home, abroad = (list(Demo(panel=panel).read()) for panel in ("home", "abroad"))
+    sounds = [{Path(str(item.audio)).read_bytes() for item in items} for items in (home, abroad)]
+    assert not sounds[0] & sounds[1]
+    prior = [torch.tensor([item.label_dist for item in items]).mean(0) for items in (home, abroad)]
+    anger, neutral = (Demo().categories.names.index(name) for name in ("anger", "neutral"))
+    assert prior[1][neutral] > prior[0][neutral] + 0.05
+    assert prior[1][anger] > prior[0][anger]

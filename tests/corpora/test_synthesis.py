@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lalm_ambig.corpora.crema_d.votes import CATEGORIES, SENTENCES
-from lalm_ambig.corpora.demo.perception import CUES, NEUTRAL, PROTOTYPES, cast_votes, perform
+from lalm_ambig.corpora.demo.perception import CUES, PROTOTYPES, cast_votes, perform
 from lalm_ambig.corpora.demo.rationale import explain
 from lalm_ambig.corpora.demo.voice import Speaker, speak, syllables_of
 
@@ -126,5 +126,7 @@ def test_rationales_say_the_cues_that_stand_out() -> None:
     assert "very loud and low" in text
     assert "anger, as it is loud" in text
     assert "trace of neutral" in text
-    plain = explain(np.zeros(len(CUES)), np.eye(6)[NEUTRAL], classes=CATEGORIES.names, rng=rng)
+    plain = explain(
+        np.zeros(len(CUES)), np.eye(6)[CATEGORIES.names.index("neutral")], classes=CATEGORIES.names, rng=rng
+    )
     assert "close to the usual" in plain

@@ -8,7 +8,7 @@ nothing about people.
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
@@ -23,6 +23,8 @@ from lalm_ambig.corpora.reading.splits import split_by_group
 from lalm_ambig.files.places import cache_root
 
 SETTINGS = DemoSettings()
+SEEDS = {"home": 0, "abroad": 1}
+"""Panel of listeners → seed of the speakers and clips that it hears."""
 
 
 class Demo(Corpus):
@@ -34,6 +36,7 @@ class Demo(Corpus):
         root: Where the demo is or will be made; None for a folder of its own in the cache.
         seed: Seed of the split by actor; the clips are always the same.
         fold: None for 70/10/20, or 0 to 4 for one of five folds with disjoint actors.
+        panel: `home`, or `abroad`: other speakers, and listeners who say neutral and anger more readily.
     """
 
     name = "demo"
@@ -50,8 +53,10 @@ class Demo(Corpus):
         part: str | None = None,
         seed: int = 0,
         fold: int | None = None,
+        panel: Literal["home", "abroad"] = "home",
     ) -> None:
-        folder = cache_root() / f"demo-{SETTINGS.fingerprint()}" if root is None else root
+        self.clips = replace(SETTINGS, seed=SETTINGS.seed + SEEDS[panel], panel=panel)
+        folder = cache_root() / f"demo-{self.clips.fingerprint()}" if root is None else root
         super().__init__(folder, part=part, seed=seed, fold=fold)
         self._reader = CremaD(self.root, seed=seed, fold=fold)
 
@@ -62,7 +67,7 @@ class Demo(Corpus):
     def label_files(self) -> Sequence[Path]:
         """The votes and the rationales, made now if the folder is new or empty."""
         if not self.root.exists() or (self.root.is_dir() and not any(self.root.iterdir())):
-            write_demo(self.root, SETTINGS)
+            write_demo(self.root, self.clips)
         return [self.require(self.root / VOTES_FILE), self.require(self.root / RATIONALES_FILE)]
 
     def read(self) -> Iterator[Item]:
@@ -78,4 +83,4 @@ class Demo(Corpus):
         return super().heard_part(rationale, categories) or heard_before_verdict(rationale)
 
     def settings(self) -> dict[str, Any]:
-        return {**super().settings(), "demo": SETTINGS.fingerprint()}
+        return {**super().settings(), "demo": self.clips.fingerprint()}

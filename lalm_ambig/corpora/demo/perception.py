@@ -3,7 +3,7 @@
 A clip has seven cues, in standard units around the speaker's usual value (0). Each emotion is a point among them, its
 PROTOTYPE. The actor aims at one emotion with an intensity between faint and overdone, and misses a little: cues =
 intensity · prototype + noise. Each listener hears the cues through noise of their own and names the nearest prototype.
-Neutral counts as a little nearer than it is.
+Names that a panel of listeners likes to say count as a little nearer than they are.
 
 So the votes depend on the sound alone, and clips between two prototypes divide the listeners. The best prediction is
 the share of each name.
@@ -32,9 +32,12 @@ INTENSITIES = (0.3, 1.1)
 """Bounds of the intensity; at 1 the actor is at the prototype."""
 LISTENING_NOISE = 0.95
 """Standard deviation of a listener's error, per cue."""
-NEUTRAL = 4
-NEUTRAL_BONUS = 1.0
-"""Taken off the squared distance to neutral: listeners say it when in doubt."""
+PANELS = {
+    "home": (0.0, 0.0, 0.0, 0.0, 1.0, 0.0),
+    "abroad": (1.0, 0.0, 0.0, 0.0, 2.5, 0.0),
+}
+"""Panels of listeners, and what each takes off the squared distance to the classes: at home they say neutral when in
+doubt, abroad more often, and anger too."""
 LISTENERS = (8, 12)
 """Bounds of the number of votes per clip."""
 
@@ -49,15 +52,17 @@ class Performance:
     """Count per class."""
 
 
-def perform(emotion: int, rng: np.random.Generator) -> Performance:
-    """Draw the cues of a clip that aims at the emotion of that index, and the votes that it gets."""
+def perform(emotion: int, rng: np.random.Generator, *, panel: str = "home") -> Performance:
+    """Draw the cues of a clip that aims at the emotion of that index, and the votes that it gets from a panel."""
     cues = rng.uniform(*INTENSITIES) * PROTOTYPES[emotion] + rng.normal(0, ACTING_NOISE, len(CUES))
-    return Performance(cues, cast_votes(cues, int(rng.integers(LISTENERS[0], LISTENERS[1] + 1)), rng=rng))
+    listeners = int(rng.integers(LISTENERS[0], LISTENERS[1] + 1))
+    return Performance(cues, cast_votes(cues, listeners, rng=rng, panel=panel))
 
 
-def cast_votes(cues: np.ndarray, listeners: int, *, rng: np.random.Generator) -> np.ndarray:
-    """Votes per class of that many listeners, each of whom hears the cues through fresh noise."""
+def cast_votes(
+    cues: np.ndarray, listeners: int, *, rng: np.random.Generator, panel: str = "home"
+) -> np.ndarray:
+    """Votes per class of that many listeners of a panel, each of whom hears the cues through fresh noise."""
     heard = cues + rng.normal(0, LISTENING_NOISE, (listeners, len(CUES)))
     distances = np.square(heard[:, None, :] - PROTOTYPES).sum(-1)
-    distances[:, NEUTRAL] -= NEUTRAL_BONUS
-    return np.bincount(distances.argmin(-1), minlength=len(PROTOTYPES))
+    return np.bincount((distances - PANELS[panel]).argmin(-1), minlength=len(PROTOTYPES))

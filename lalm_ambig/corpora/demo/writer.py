@@ -50,6 +50,8 @@ class DemoSettings:
     actors: int = 40
     clips_per_actor: int = 21
     seed: int = 0
+    panel: str = "home"
+    """Who votes: one of `perception.PANELS`."""
 
     def fingerprint(self) -> str:
         """Short hash of the settings and of the code that makes the sound and the votes."""
@@ -84,7 +86,7 @@ def _perform_all(audio: Path, settings: DemoSettings) -> Iterator[_Clip]:
         rng = np.random.default_rng([settings.seed, int(actor)])
         speaker = draw_speaker(rng)
         for sentence, emotion in _programme(settings.clips_per_actor, rng):
-            performance = perform(emotion, rng)
+            performance = perform(emotion, rng, panel=settings.panel)
             vowels = syllables_of(SENTENCES[sentence])
             sound = speak(speaker, performance.cues, vowels=vowels, rng=rng)
             name = f"{actor}_{sentence}_{ACTED[emotion]}_XX"
