@@ -212,7 +212,7 @@ def _rows(content: Any, path: Path) -> tuple[Row, ...]:
 
 def _row(name: str, content: Any, path: Path, *, where: str) -> Row:
     keys = ("label", "config", "set", "start", "of", "samples", "evaluate", "table")
-    content = _mapping(content, keys, where=where, needed=("label",))
+    content = _mapping(content, keys, where=where)
     evaluates = "of" in content
     for key in ("config", "set", "start") if evaluates else ("samples", "evaluate"):
         if key in content:
@@ -230,7 +230,7 @@ def _row(name: str, content: Any, path: Path, *, where: str) -> Row:
     configs = content.get("config", [])
     return Row(
         name,
-        _string(content["label"], where=f"{where}.label"),
+        _string(content.get("label", name), where=f"{where}.label"),
         tuple(
             _config(one, path, where=f"{where}.config")
             for one in (configs if isinstance(configs, list) else [configs])
@@ -265,7 +265,7 @@ def _config(value: Any, study: Path, *, where: str) -> Path:
     return found
 
 
-def _mapping(content: Any, names: Sequence[str], *, where: str, needed: Sequence[str]) -> dict[str, Any]:
+def _mapping(content: Any, names: Sequence[str], *, where: str, needed: Sequence[str] = ()) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"expected keys and values, got {content!r}", where=where)
     for key in content:
