@@ -9,7 +9,7 @@ from rich.table import Table
 
 from lalm_ambig.config.callbacks import check_callbacks
 from lalm_ambig.config.cli import Cli, RunSettings, namespace_name, parse
-from lalm_ambig.config.folds import start_of_fold
+from lalm_ambig.config.family import Member, members, start_of_member
 from lalm_ambig.core import distributed
 from lalm_ambig.core.errors import run_command
 from lalm_ambig.corpora.preparing.split_check import check_splits_at_hand
@@ -41,7 +41,7 @@ from lalm_ambig.tabular.writers import plain_markdown, terminal
 
 
 def main() -> int:
-    """Run the configuration of the command line, or resume its run. `--folds` runs it once per fold.
+    """Run the configuration of the command line, or resume its run. `--folds` and `--seeds` run it once for each.
 
     Returns:
         The exit code.
@@ -53,7 +53,7 @@ def main() -> int:
 
 
 def run_all(words: Sequence[str], console: Console) -> int:
-    """Run one command line: one run, a run per fold, or the estimate of its memory.
+    """Run one command line: one run, a run per fold and seed, or the estimate of its memory.
 
     Args:
         words: The command line.
@@ -70,34 +70,32 @@ def run_all(words: Sequence[str], console: Console) -> int:
         divide_updates(cli.datamodule, trainer, world_size=processes(trainer))
         print_estimate(cli, assumptions, console)
         return 0
-    if cli.folds is None:
+    family = members(cli, words)
+    if not family:
         _train(cli, console)
         return 0
+    check_starts(family)
     runs = []
-    of_fold = {fold: [*words, f"--data.corpus.init_args.fold={fold}"] for fold in cli.folds}
-    check_starts(of_fold.values())
-    for fold, words_of_fold in of_fold.items():
-        console.rule(f"fold {fold}")
-        runs.append(train(words_of_fold, console, suffix=f"-fold{fold}"))
+    for member in family:
+        console.rule(member.title)
+        runs.append(train(member.words, console, suffix=member.suffix))
     listed = " ".join(str(run.path) for run in runs)
-    console.print(
-        f"mean and deviation over folds: python -m lalm_ambig.report {listed} --out DIR", soft_wrap=True
-    )
+    console.print(f"mean and deviation: python -m lalm_ambig.report {listed} --out DIR", soft_wrap=True)
     return 0
 
 
-def check_starts(folds: Iterable[Sequence[str]]) -> None:
-    """Check each fold before the first one is run.
+def check_starts(family: Iterable[Member]) -> None:
+    """Check each run of a family before the first one is trained.
 
     Args:
-        folds: The arguments of each fold.
+        family: The runs.
 
     Raises:
-        InputError: A fold has an empty split, its start cannot be used, or the start was trained on its test items.
+        InputError: A run has an empty split, its start cannot be used, or the start was trained on its test items.
     """
-    for arguments in folds:
-        cli = parse(arguments)
-        start_of_fold(cli)
+    for member in family:
+        cli = parse(member.words)
+        start_of_member(cli)
         check_splits_at_hand(cli.datamodule.corpus)
         if cli.model.start is not None:
             weights_of_start(cli.model.start)
@@ -110,7 +108,7 @@ def train(arguments: Sequence[str], console: Console, *, suffix: str = "") -> Ru
     Args:
         arguments: Options of the configuration.
         console: Prints the run's lines and tables.
-        suffix: End of the folder's name, if `run.name` is set. The default name already depends on the fold.
+        suffix: End of the folder's name, if `run.name` is set. The default name depends on seed and fold anyway.
 
     Returns:
         The run folder.
@@ -119,7 +117,7 @@ def train(arguments: Sequence[str], console: Console, *, suffix: str = "") -> Ru
 
 
 def _train(cli: Cli, console: Console, *, suffix: str = "") -> RunFolder:
-    start_of_fold(cli)
+    start_of_member(cli)
     if name := cli.config_init["run"].name:
         check_folder_name(name, where="run.name")
     cli.check_devices()

@@ -24,7 +24,7 @@ from lalm_ambig.config.files import default_files, read_ahead
 from lalm_ambig.config.identity import identity_of
 from lalm_ambig.config.precision import check_name, check_precision
 from lalm_ambig.config.renamed import renamed_options
-from lalm_ambig.config.run_options import KEYS, add_run_options, fold_numbers
+from lalm_ambig.config.run_options import KEYS, add_run_options, fold_numbers, seed_numbers
 from lalm_ambig.config.seed import HELP as SEED_HELP
 from lalm_ambig.config.seed import NAMES as SEED_NAMES
 from lalm_ambig.config.seed import check_names, check_trainable, run_seed, seeded, without_followers
@@ -40,9 +40,9 @@ DESCRIPTION = (
     "Train a policy on a corpus and evaluate it on unseen items. Without any --config: the tiny model on the demo "
     "corpus. With: one file each of configs/policy, configs/data and configs/method, or one preset that holds all "
     "three. Any key below can follow as an option. The same command goes on with a run that was interrupted. "
-    "--folds all (or 0,3) runs the corpus's folds one after another, each in a folder of its own; "
-    "--model.start 'runs/NAME-fold{fold}' starts each from its own run. --allow-trained-items tests also on items "
-    "that a start was trained on, and marks every table. "
+    "--seeds 0 1 2 and --folds all (or 0,3) run each seed and each of the corpus's folds, each in a folder of its own; "
+    "--model.start 'runs/NAME-s{seed}-fold{fold}' starts each from its own run. --allow-trained-items tests also on "
+    "items that a start was trained on, and marks every table. "
     "--estimate prints what memory the run would take, and loads nothing. Several devices: --trainer.devices and "
     "--trainer.strategy (auto, ddp, deepspeed_stage_1, _2 or _3, also with _offload, fsdp2)."
 )
@@ -125,6 +125,15 @@ class Cli(LightningCLI):
             InputError: The value is neither `all` nor numbers of folds.
         """
         return fold_numbers(self.config["folds"])
+
+    @property
+    def seeds(self) -> list[int] | None:
+        """The seeds of `--seeds`; None without the option.
+
+        Raises:
+            InputError: A value is no whole number from 0.
+        """
+        return seed_numbers(self.config["seeds"])
 
     @property
     def assumptions(self) -> Assumptions | None:

@@ -1,10 +1,11 @@
-"""Options of `fit` beside the configuration: the folds, the estimate of memory, and the two permissions.
+"""Options of `fit` beside the configuration: folds and seeds, the estimate of memory, and the two permissions.
 
 The parser knows them, so that `--help` lists them. They belong to one call. A run's identity and its config.yaml do
 not have them.
 """
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from lightning.pytorch.cli import LightningArgumentParser
@@ -18,10 +19,12 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import FOLDS
 
 FOLDS_FLAG = "--folds"
+SEEDS_FLAG = "--seeds"
 TRAINED_ITEMS_FLAG = "--allow-trained-items"
-KEYS = ("folds", "estimate", "allow_trained_items")
+KEYS = ("folds", "seeds", "estimate", "allow_trained_items")
 """Keys of these options in the parsed configuration."""
 FOLDS_HELP = "Run these folds of the corpus, each in a folder of its own: all, or numbers with commas (0,3)."
+SEEDS_HELP = "Run the configuration with each of these seeds, each in a folder of its own: 0 1 2."
 TRAINED_ITEMS_HELP = "Test also on items that the start was trained on. Every table says so."
 
 
@@ -39,6 +42,7 @@ def add_run_options(parser: LightningArgumentParser) -> None:
         parser: The parser.
     """
     parser.add_argument(FOLDS_FLAG, type=str | None, default=None, help=FOLDS_HELP)
+    parser.add_argument(SEEDS_FLAG, nargs="+", type=str, default=None, metavar="N", help=SEEDS_HELP)
     parser.add_argument(ESTIMATE_FLAG, type=EstimateOptions | None, nargs="?", const={}, help=ESTIMATE_HELP)
     parser.add_argument(TRAINED_ITEMS_FLAG, action="store_true", help=TRAINED_ITEMS_HELP)
     silent: Any = argparse.SUPPRESS
@@ -70,3 +74,26 @@ def fold_numbers(given: str | None) -> list[int] | None:
             f"expected all, or numbers from 0 to {FOLDS - 1} with commas, got {given!r}", where=FOLDS_FLAG
         )
     return [int(part) for part in dict.fromkeys(parts)]
+
+
+def seed_numbers(given: Sequence[str] | None) -> list[int] | None:
+    """Read the seeds from the values of `--seeds`.
+
+    Args:
+        given: The values, also several in one with commas; None without the option.
+
+    Returns:
+        Seeds in the order given, each once. None without the option.
+
+    Raises:
+        InputError: One is no whole number from 0.
+
+    >>> seed_numbers(["2", "0,2"])
+    [2, 0]
+    """
+    if given is None:
+        return None
+    parts = [part for text in given for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise InputError(f"expected whole numbers from 0, got {' '.join(given)!r}", where=SEEDS_FLAG)
+    return list(dict.fromkeys(int(part) for part in parts))

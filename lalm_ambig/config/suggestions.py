@@ -31,6 +31,7 @@ FLAGS = (
     "print_config",
     "help",
     "folds",
+    "seeds",
     "estimate",
     *(f"estimate.{field.name}" for field in fields(EstimateOptions)),
     "allow-trained-items",

@@ -19,8 +19,8 @@ LONGEST = 60
 """Most characters of a name; the file's other words and its suffix fit after them."""
 DIGEST = 12
 NAME_BYTES = 255
-FOLD_BYTES = 16
-"""Bytes for what `fit --folds` appends to a run's name."""
+FOLD_BYTES = 24
+"""Bytes for what `fit --folds` and `--seeds` append to a run's name."""
 
 
 def component(*names: str, plain: Collection[tuple[str, ...]] = ()) -> str:

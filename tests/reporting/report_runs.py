@@ -70,8 +70,8 @@ def about(corpus: str, **changed: Any) -> About:
 
 @cache
 def evaluated(rows: tuple[Prediction, ...], corpus: str, description: About) -> Results:
-    """Scores with few resamples, computed once for all tests."""
-    return evaluate_predictions(rows, CLASSES[corpus], about=description, resamples=30)
+    """Scores, computed once for all tests."""
+    return evaluate_predictions(rows, CLASSES[corpus], about=description)
 
 
 def keep(folder: Path, rows: Sequence[Prediction], corpus: str, description: About) -> Path:
@@ -82,9 +82,10 @@ def keep(folder: Path, rows: Sequence[Prediction], corpus: str, description: Abo
     return folder
 
 
-def settings(model: Mapping[str, Any], name: str, **corpus: Any) -> dict[str, Any]:
+def settings(model: Mapping[str, Any], name: str, seed: int | None = None, **corpus: Any) -> dict[str, Any]:
     """A resolved configuration, as far as a report reads it."""
     return {
+        **({} if seed is None else {"seed": seed}),
         "model": dict(model),
         "data": {"corpus": {"class_path": "C", "init_args": {"part": None, "fold": None, **corpus}}},
         "run": {"name": name, "root": "runs"},

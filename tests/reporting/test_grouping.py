@@ -44,6 +44,47 @@ def test_two_base_models_that_answer_differently_are_told_apart(make_run: Make) 
     assert labels(report(one, other).groups[0]) == ["uniform", "base (one)", "one", "base (other)", "other"]
 
 
+def test_seeds_of_one_configuration_are_one_line_and_a_single_seed_is_said(make_run: Make) -> None:
+    runs = [make_run(f"sft-s{seed}", 0.5 + seed / 10, seed=seed) for seed in (0, 1, 2)]
+    alone = make_run("kl", 0.7, model=KL_ONLY, seed=0)
+    (group,) = report(*runs, alone).groups
+    assert labels(group) == ["uniform", "base", "sft", "kl"]
+    line = group.lines[2]
+    values = [
+        read_results(run / "evaluation/trained/metrics.json").metrics["js_div_bits"].value for run in runs
+    ]
+    found, spread = line.metric("js_div_bits")
+    assert found is not None and (found.value, found.low) == (pytest.approx(mean(values)), None)
+    assert spread == pytest.approx(stdev(values)) and line.seeds == (0, 1, 2)
+    caption = group.caption()
+    assert "sft: mean ± standard deviation over 3 seeds (0, 1, 2)." in caption
+    assert any(text.startswith("One seed: kl. Another seed can change") for text in caption)
+
+
+def test_seeds_with_folds_are_means_over_folds_and_vary_between_seeds(make_run: Make) -> None:
+    weights = {(seed, fold): 0.4 + seed / 10 + fold / 7 for seed in (0, 1) for fold in (0, 1)}
+    runs = {
+        key: make_run(f"cv-s{key[0]}-fold{key[1]}", weight, seed=key[0], fold=key[1])
+        for key, weight in weights.items()
+    }
+    value = {
+        key: read_results(run / "evaluation/trained/metrics.json").metrics["bc"].value
+        for key, run in runs.items()
+    }
+    (group,) = report(*runs.values()).groups
+    line = next(line for line in group.lines if line.label == "cv")
+    of_seed = [mean([value[seed, fold] for fold in (0, 1)]) for seed in (0, 1)]
+    found, spread = line.metric("bc")
+    assert found is not None and found.value == pytest.approx(mean(of_seed))
+    assert spread == pytest.approx(stdev(of_seed))
+    assert (line.seeds, line.folds) == ((0, 1), (0, 1))
+
+
+def test_runs_of_one_configuration_and_seed_on_a_single_split_stay_apart(make_run: Make) -> None:
+    runs = [make_run(name, weight, seed=0) for name, weight in (("a", 0.5), ("again", 0.6))]
+    assert labels(report(*runs).groups[0]) == ["uniform", "base", "a", "again"]
+
+
 def test_folds_of_one_configuration_are_one_line_with_mean_and_deviation(make_run: Make) -> None:
     runs = [make_run(f"sft-fold{fold}", 0.5 + fold / 10, fold=fold) for fold in range(3)]
     sheet = table("a2", *runs)

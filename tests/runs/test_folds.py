@@ -1,4 +1,4 @@
-"""`fit --folds`."""
+"""`fit --folds` and `fit --seeds`."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,8 @@ import pytest
 
 from lalm_ambig import fit
 from lalm_ambig.config.cli import parse
-from lalm_ambig.config.run_options import fold_numbers
+from lalm_ambig.config.family import members, start_of_member
+from lalm_ambig.config.run_options import fold_numbers, seed_numbers
 from lalm_ambig.core.errors import InputError
 
 
@@ -26,6 +27,50 @@ def test_folds_are_an_option_of_the_parser(words: list[str], expected: list[int]
 def test_others_are_refused(given: str) -> None:
     with pytest.raises(InputError, match="--folds: expected all, or numbers from 0 to 4 with commas"):
         fold_numbers(given)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], None),
+        (["--seeds", "0", "1", "2"], [0, 1, 2]),
+        (["--seeds=4"], [4]),
+        (["--seeds", "2,0,2"], [2, 0]),
+    ],
+)
+def test_seeds_are_an_option_of_the_parser(words: list[str], expected: list[int] | None) -> None:
+    cli = parse(words)
+    assert cli.seeds == expected
+    assert cli.identity() == parse([]).identity()
+    assert "seeds" not in cli.resolved()
+
+
+@pytest.mark.parametrize("given", ["-1", "a", "0,", "1.5", ""])
+def test_a_seed_that_is_no_whole_number_is_refused(given: str) -> None:
+    with pytest.raises(InputError, match="--seeds: expected whole numbers from 0"):
+        seed_numbers([given])
+
+
+def test_a_family_has_each_fold_with_each_seed_in_a_folder_of_its_own() -> None:
+    words = ["--seed", "7", "--seeds", "1", "3", "--folds", "0,2"]
+    family = members(parse(words), words)
+    assert [member.suffix for member in family] == ["-s1-fold0", "-s1-fold2", "-s3-fold0", "-s3-fold2"]
+    assert family[3].title == "seed 3, fold 2"
+    cli = parse(family[3].words)
+    assert (cli.config["seed"], cli.datamodule.corpus.fold) == (3, 2)
+    assert len({parse(member.words).identity() for member in family}) == 4
+    assert members(parse([]), []) == []
+
+
+def test_a_start_names_the_seed_and_the_fold_of_its_run() -> None:
+    words = ["--model.start", "runs/cv-s{seed}-fold{fold}", "--seeds", "3", "--folds", "2"]
+    (only,) = members(parse(words), words)
+    cli = parse(only.words)
+    start_of_member(cli)
+    assert cli.model.start == Path("runs/cv-s3-fold2")
+    cli = parse(["--model.start", "runs/cv-fold{fold}"])
+    with pytest.raises(InputError, match=r"runs/cv-fold\{fold\} has \{fold\}, but this run has no fold"):
+        start_of_member(cli)
 
 
 @pytest.mark.slow

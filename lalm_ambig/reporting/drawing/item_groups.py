@@ -7,8 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lalm_ambig.core.distributions import AMBIGUITY_LEVELS, ambiguity_level, bhattacharyya, js_distance
-from lalm_ambig.evaluation.bootstrap import Resampling
 from lalm_ambig.evaluation.breakdowns import ACTIVE_LABELS, ScoredItems
+from lalm_ambig.evaluation.intervals import Clusters
 from lalm_ambig.evaluation.results import scored_items, speakers
 from lalm_ambig.reporting.reading.groups import Group
 from lalm_ambig.reporting.reading.lines import Line
@@ -33,11 +33,13 @@ def not_shown(group: Group) -> str:
 
 
 def scored(line: Line) -> tuple[ScoredItems, Float[Tensor, "item category"]]:
-    """Return the predictions of a line over all its folds, ready for metrics, and the votes of each item."""
+    """Return the predictions of a line over all its folds and seeds, ready for metrics, and the votes of each item."""
     predictions, results = line.predictions, line.results
+    groups = speakers(predictions)
+    if groups is None and len(line.seeds) > 1:  # an item stands once for each seed
+        groups = tuple(p.id for p in predictions)
     votes = torch.tensor([p.votes for p in predictions], dtype=torch.float64)
-    resampling = Resampling(speakers(predictions), results.resamples, results.seed)
-    return scored_items(predictions, results.about, resampling), votes
+    return scored_items(predictions, results.about, Clusters(groups)), votes
 
 
 def per_item(answers: ScoredItems, metric: str) -> Float[Tensor, " item"]:

@@ -51,8 +51,25 @@ class Group:
     def caption(self) -> list[str]:
         """Items, split, readout, intervals, and every note with the lines that it is about."""
         if not self.folds:
-            return caption({line.label: line.results for line in self.lines}).splitlines()
+            lines = caption({line.label: line.results for line in self.lines}).splitlines()
+            return [*lines, *self._seeds()]
         return self._of_folds()
+
+    def _seeds(self) -> list[str]:
+        """Which lines are means over seeds, and which have one seed only."""
+        several: dict[tuple[int, ...], list[str]] = defaultdict(list)
+        for line in self.lines:
+            several[line.seeds].append(line.label)
+        lines = [
+            f"{', '.join(labels)}: mean ± standard deviation over {len(seeds)} seeds ({', '.join(map(str, seeds))})."
+            for seeds, labels in several.items()
+            if len(seeds) > 1
+        ]
+        if one := [label for seeds, labels in several.items() if len(seeds) == 1 for label in labels]:
+            lines.append(
+                f"One seed: {', '.join(one)}. Another seed can change a value by more than its interval."
+            )
+        return lines
 
     @property
     def marks(self) -> list[str]:
@@ -75,6 +92,7 @@ class Group:
         return [
             first,
             *self.marks,
+            *self._seeds(),
             *(
                 f"{line.label}: only fold {', '.join(map(str, line.folds))}, so it is not ranked."
                 for line in self.lines

@@ -12,8 +12,10 @@ from lalm_ambig.evaluation.predictions import Prediction, read_predictions
 from lalm_ambig.evaluation.results import Results, items_digest
 from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.files.yaml import read_yaml
-from lalm_ambig.reporting.reading.recipe import corpus_settings, family_of, method_of
+from lalm_ambig.reporting.reading.recipe import corpus_settings, family_of, method_of, seed_of
 
+UNSEEDED = ("baseline", "bound", "zero_shot", "audio_reasoner")
+"""Methods that no run has trained."""
 BEFORE = {"base": "zero_shot", "start": "start"}
 """Rows of a run folder that are from before its training → their method."""
 
@@ -58,8 +60,13 @@ class ResultRow:
         )
 
     @property
+    def seed(self) -> int | None:
+        """The seed of its run; None for a baseline, and where that is not known."""
+        return None if self.config is None or self.method in UNSEEDED else seed_of(self.config)
+
+    @property
     def family(self) -> str:
-        """A text that is equal for the folds of one configuration."""
+        """A text that is equal for the folds and seeds of one configuration."""
         about = self.results.about
         is_named = self.config is None or self.method == "baseline"
         origin = about.policy if is_named else family_of(self.config or {})

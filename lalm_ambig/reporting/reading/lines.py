@@ -1,6 +1,7 @@
-"""Lines of results: one row, or the mean of the folds of one configuration."""
+"""Lines of results: one row, or the mean over the folds and seeds of one configuration."""
 
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -8,17 +9,20 @@ from statistics import mean, stdev
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.about import SAMPLED
-from lalm_ambig.evaluation.bootstrap import Interval
+from lalm_ambig.evaluation.intervals import Interval, can_mark
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.responses import ResponseValues, response_values
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.reporting.reading.inputs import ResultRow
 from lalm_ambig.reporting.reading.recipe import METHODS
 
+ENDING = re.compile(r"[-_ ]*(?:fold|[-_ ](?:s|seed))?[-_ ]*$")
+"""What is left of `-s0`, `_seed1` or `-fold2` at the end of what the names of several runs share."""
+
 
 @dataclass(frozen=True)
 class Line:
-    """One row, or the folds of one configuration."""
+    """One row, or the folds and seeds of one configuration."""
 
     label: str
     rows: Sequence[ResultRow]
@@ -33,13 +37,19 @@ class Line:
 
     @property
     def results(self) -> Results:
-        """The results of the only row, or of the first fold."""
+        """The results of the only row, or of the first one."""
         return self.first.results
 
     @property
     def is_leaky(self) -> bool:
         """Whether the policy was trained on its items."""
         return self.first.is_leaky
+
+    @property
+    def can_be_best(self) -> bool:
+        """Whether a table may mark it: it is a test, on more than two speakers or in several folds."""
+        enough = len(self.folds) > 1 or can_mark(self.results.clusters, self.results.n_clusters)
+        return enough and not self.is_leaky
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -51,26 +61,35 @@ class Line:
     @property
     def folds(self) -> tuple[int, ...]:
         """The folds, in order; empty for a single split."""
-        return tuple(row.fold for row in self.rows if row.fold is not None)
+        return tuple(sorted({row.fold for row in self.rows if row.fold is not None}))
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds of its runs, in order; empty for a baseline, and where they are not known."""
+        return tuple(sorted({row.seed for row in self.rows if row.seed is not None}))
 
     @property
     def predictions(self) -> list[Prediction]:
-        """The predictions of all folds."""
+        """The predictions of all folds and seeds."""
         return [prediction for row in self.rows for prediction in row.predictions]
 
     def metric(self, name: str) -> tuple[Interval | None, float | None]:
         """A metric's value and its spread.
 
         Returns:
-            For one row, the value with its interval, and None. For several folds, their mean without an interval, and
-            the standard deviation between folds. None twice where a row lacks the metric.
+            For one row, the value with its interval, and None. For several, their mean without an interval, and the
+            standard deviation between seeds (of means over folds), or with one seed between folds. None twice where a
+            row lacks the metric.
         """
         if len(self.rows) == 1:
             return self.results.metrics.get(name), None
-        intervals = [row.results.metrics.get(name) for row in self.rows]
-        values = [interval.value for interval in intervals if interval is not None]
-        if len(values) < len(self.rows):
-            return None, None
+        by_seed: dict[int | None, list[float]] = defaultdict(list)
+        for row in self.rows:
+            if (interval := row.results.metrics.get(name)) is None:
+                return None, None
+            by_seed[row.seed].append(interval.value)
+        values = [mean(of_seed) for of_seed in by_seed.values()]
+        values = values if len(values) > 1 else next(iter(by_seed.values()))
         return Interval(mean(values), None, None), stdev(values)
 
     @property
@@ -97,38 +116,42 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def lines_of(rows: Sequence[ResultRow]) -> list[Line]:
-    """One line per row, with the folds of one configuration in one line.
+    """One line per row, with the folds and seeds of one configuration in one line.
 
-    Rows on items that were trained on are never averaged.
+    Rows on items that were trained on are never averaged, nor are several runs of one configuration with the same seed
+    on a single split.
 
     Raises:
-        InputError: A configuration has two rows for one fold.
+        InputError: A configuration has two rows for one fold and seed.
     """
     families: dict[tuple[str, ...], list[ResultRow]] = defaultdict(list)
+    members = Counter((row.family, row.fold, row.seed) for row in rows)
     for row in rows:
-        alone = row.fold is None or row.is_leaky
-        families[(row.label,) if alone else ("fold", row.family)].append(row)
-    return [Line(_label(family), _by_fold(family)) for family in families.values()]
+        repeated = row.fold is None and (row.seed is None or members[row.family, None, row.seed] > 1)
+        families[(row.label,) if repeated or row.is_leaky else ("family", row.family)].append(row)
+    return [Line(_label(family), _in_order(family)) for family in families.values()]
 
 
-def _by_fold(rows: Sequence[ResultRow]) -> list[ResultRow]:
-    by_fold: dict[int | None, ResultRow] = {}
+def _in_order(rows: Sequence[ResultRow]) -> list[ResultRow]:
+    """The rows of a family by seed and fold."""
+    found: dict[tuple[int, int], ResultRow] = {}
     for row in rows:
-        if row.fold in by_fold:
+        place = tuple(-1 if number is None else number for number in (row.seed, row.fold))
+        if (other := found.get((place[0], place[1]))) is not None:
             raise InputError(
-                f"{by_fold[row.fold].label!r} and {row.label!r} are one configuration in the same fold {row.fold}.",
+                f"{other.label!r} and {row.label!r} are one configuration in the same fold {row.fold}.",
                 where="report",
                 remedy="Give only one of them.",
             )
-        by_fold[row.fold] = row
-    return [by_fold[fold] for fold in sorted(by_fold, key=lambda fold: -1 if fold is None else fold)]
+        found[place[0], place[1]] = row
+    return [found[place] for place in sorted(found)]
 
 
 def _label(rows: Sequence[ResultRow]) -> str:
-    """The beginning that the names of the folds share, else the method."""
+    """The beginning that the names of the folds and seeds share, else the method."""
     if len({row.label for row in rows}) == 1:
         return rows[0].label
-    shared = _prefix([row.label for row in rows]).rstrip("_- ").removesuffix("fold").rstrip("_- ")
+    shared = ENDING.sub("", _prefix([row.label for row in rows]))
     return shared or METHODS[rows[0].method]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any
 
+from lalm_ambig.config.seed import NAMES as SEED_NAMES
 from lalm_ambig.core.errors import InputError
 
 METHODS = {
@@ -114,10 +115,16 @@ def corpus_settings(config: Settings) -> Settings:
     return settings
 
 
+def seed_of(config: Settings) -> int | None:
+    """The seed of a run; None where its file does not say."""
+    return next((config[key] for key in SEED_NAMES if isinstance(config.get(key), int)), None)
+
+
 def family_of(config: Settings) -> str:
-    """A text that is equal for runs which differ only in fold, name, and the run that they started from."""
+    """A text that is equal for runs which differ only in seed, fold, name, and the run that they started from."""
     rest: dict[str, Any] = deepcopy(dict(config))
-    rest.pop("run", None)
+    for key in ("run", *SEED_NAMES):
+        rest.pop(key, None)
     rest.get("data", {}).get("corpus", {}).get("init_args", {}).pop("fold", None)
     rest.get("model", {}).get("init_args", {}).pop("start", None)
     return json.dumps(rest, sort_keys=True, default=str)

@@ -11,7 +11,7 @@ import torch
 
 from lalm_ambig.baselines.prior import mean_label_dist
 from lalm_ambig.core.types import Item
-from lalm_ambig.evaluation.bootstrap import Interval
+from lalm_ambig.evaluation.intervals import Interval
 from lalm_ambig.evaluation.responses import responses_table
 from lalm_ambig.evaluation.table import interval_cell, metric_columns
 from lalm_ambig.files.atomic import write_text

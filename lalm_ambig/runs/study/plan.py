@@ -17,7 +17,7 @@ from lalm_ambig.files.names import check_folder_name
 from lalm_ambig.files.yaml import read_yaml
 from lalm_ambig.metrics.base import ItemMean, all_metrics
 
-OURS = ("seed", "seed_everything", "run.name", "run.root", "model.start", "folds", "estimate")
+OURS = ("seed", "seed_everything", "run.name", "run.root", "model.start", "folds", "seeds", "estimate")
 """Options of `fit` that a study sets itself, or that make something else than one run."""
 OURS_OF_EVALUATE = ("--run", "--config", "--policy", "--samples", "--out")
 """Options of `evaluate` that a study sets itself, or that say whose policy is evaluated."""
