@@ -29,7 +29,7 @@ from lalm_ambig.tabular.writers import terminal
 WRITTEN = "what compare writes"
 KINDS = {
     ".md": marked(WRITTEN, mark_of("compare")),
-    ".json": json_with(WRITTEN, "first", "second", "resamples", "metrics"),
+    ".json": json_with(WRITTEN, "first", "second", "items_digest", "metrics"),
 }
 """Suffix of an output file to its kind."""
 TRAINED = "trained"
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise InputError(f"both are {folders[0]}: there is nothing to compare", where="compare")
     names = options.first, options.second
     first, second = (_side(n, f, options) for n, f in zip(names, folders, strict=True))
-    found = compare(first, second, metrics=options.metric, resamples=options.resamples, seed=options.seed)
+    found = compare(first, second, metrics=options.metric)
     console = Console()
     for warning in found.warnings():
         console.print(f"[bold yellow]{escape(warning)}[/bold yellow]", highlight=False)
@@ -128,10 +128,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--metric", action="append", metavar="NAME", help=f"only this metric; may be repeated; of {names}"
     )
-    parser.add_argument(
-        "--resamples", type=int, default=1000, metavar="N", help="bootstrap resamples (default 1000)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of the resampling (default 0)")
     parser.add_argument(FLAG, action="store_true", help=HELP)
     parser.add_argument("--out", type=Path, metavar="FILE", help="also write a .md or .json file")
     return parser

@@ -1,7 +1,7 @@
 """From predictions to results, comparisons and tables.
 
 A `Prediction` is the answer to one item; `predictions.jsonl` holds a row for each. `evaluate_predictions` scores them:
-`Results` have every metric as an `Interval` (from the `bootstrap`), and `breakdowns` into `Part`s. `About` says where
+`Results` have every metric as an `Interval` (from `intervals`), and `breakdowns` into `Part`s. `About` says where
 predictions come from, `notes` what a reader has to know, `Overlap` how much of the test was trained on; the last is
 computed from the `TrainedItems` of a run. `metrics.json` holds results.
 

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lalm_ambig.core.distributions import AMBIGUITY_LEVELS, ambiguity_level, majority
-from lalm_ambig.evaluation.bootstrap import Interval, Resampling, intervals, too_few
+from lalm_ambig.evaluation.intervals import Clusters, Interval, intervals, too_few
 from lalm_ambig.metrics.base import Answers, all_metrics
 
 ACTIVE_LABELS = ("1", "2", "3", "4+")
@@ -32,11 +32,11 @@ class Part:
 
 @dataclass(frozen=True)
 class ScoredItems:
-    """Targets and predictions of items, how they are resampled, and which metrics break-downs show."""
+    """Targets and predictions of items, what of them is independent, and which metrics break-downs show."""
 
     label_dist: Float[Tensor, "item category"]
     predicted_dist: Float[Tensor, "item category"]
-    resampling: Resampling
+    clusters: Clusters
     table_metrics: tuple[str, ...]
     """Names of the metrics of break-downs."""
     parsed: Bool[Tensor, " item"] | None = None
@@ -48,14 +48,14 @@ class ScoredItems:
 
     def where(self, mask: Bool[Tensor, " item"]) -> "ScoredItems":
         """The items on which the mask is True, with their speakers."""
-        groups = self.resampling.groups
+        groups = self.clusters.groups
         selected = None if groups is None else tuple(groups[i] for i in mask.nonzero()[:, 0].tolist())
-        resampling = replace(self.resampling, groups=selected)
+        clusters = replace(self.clusters, groups=selected)
         return replace(
             self,
             label_dist=self.label_dist[mask],
             predicted_dist=self.predicted_dist[mask],
-            resampling=resampling,
+            clusters=clusters,
             parsed=None if self.parsed is None else self.parsed[mask],
             draws=None if self.draws is None else self.draws[mask],
         )
@@ -64,7 +64,7 @@ class ScoredItems:
         """Name → interval, of all metrics or of those named, in that order."""
         by_name = {metric.name: metric for metric in all_metrics(self.label_dist.shape[-1])}
         metrics = [by_name[name] for name in (by_name if names is None else names)]
-        return intervals(metrics, self.label_dist, predicted_dist=self.answers, resampling=self.resampling)
+        return intervals(metrics, self.label_dist, predicted_dist=self.answers, clusters=self.clusters)
 
     @property
     def answers(self) -> Answers:
@@ -123,7 +123,7 @@ def _part(scored: ScoredItems) -> Part:
     if not items:
         return Part(0, {}, "no item")
     metrics = scored.intervals(scored.table_metrics)
-    return Part(items, metrics, too_few(items, scored.resampling), scored.parse_rate)
+    return Part(items, metrics, too_few(items, scored.clusters), scored.parse_rate)
 
 
 def _flagged(part: Part) -> Part:

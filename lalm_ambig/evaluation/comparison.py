@@ -1,4 +1,4 @@
-"""Two results on the same items: the difference of every metric, by a paired bootstrap."""
+"""Two results on the same items: the difference of every metric, paired over speakers."""
 
 import math
 from collections.abc import Sequence
@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.evaluation.bootstrap import LEVEL, Difference, Resampling, intervals, paired, too_few
-from lalm_ambig.evaluation.notes import FEW_SPEAKERS
+from lalm_ambig.evaluation.intervals import LEVEL, Clusters, Difference, can_mark, intervals, paired, too_few
+from lalm_ambig.evaluation.multiplicity import holm
+from lalm_ambig.evaluation.notes import TWO_SPEAKERS
 from lalm_ambig.evaluation.overlap import marked_name
 from lalm_ambig.evaluation.pairing import ComparedRun, check_pairable
 from lalm_ambig.evaluation.predictions import Prediction
@@ -20,10 +21,9 @@ from lalm_ambig.tabular.model import MISSING, Cell, Column, ResultTable, TableRo
 from lalm_ambig.tabular.writers import plain_markdown
 
 HOW_TO_READ = (
-    "In bold: the interval of the difference excludes 0. Each p is of one metric alone, not adjusted for the number "
-    "of metrics."
+    "Intervals and p are of one metric alone; p (Holm) allows for the number of metrics in the table. In bold: p "
+    f"(Holm) is below {1 - LEVEL:.2f}. Effect: the difference over its standard deviation between {{unit}}."
 )
-FEW = "So few speakers make the intervals too narrow and p too small."
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Comparison:
     first: ComparedRun
     second: ComparedRun
     rows: tuple[ComparedMetric, ...]
-    resampling: Resampling
+    clusters: Clusters
 
     def warnings(self) -> list[str]:
         """Sentences on what makes the two runs unequal in kind; a command prints them in colour."""
@@ -71,43 +71,48 @@ class Comparison:
             marked_name(name, side.results.about.trained_items)
             for name, side in (("first", self.first), ("second", self.second))
         )
-        labels = (first, second, f"first − second ({LEVEL:.0%} interval)", "p")
-        rows = tuple(self._table_row(row) for row in self.rows)
+        labels = (first, second, f"first − second ({LEVEL:.0%} interval)", "effect", "p", "p (Holm)")
+        rows = tuple(self._table_row(row, p) for row, p in zip(self.rows, self.adjusted(), strict=True))
         columns = tuple(Column(label, label) for label in labels)
         return ResultTable(("metric",), columns, rows, tuple(self.caption().splitlines()))
 
-    def _table_row(self, row: ComparedMetric) -> TableRow:
+    def adjusted(self) -> list[float | None]:
+        """P of each row, adjusted for the number of rows."""
+        return holm([row.difference.p for row in self.rows])
+
+    def _table_row(self, row: ComparedMetric, adjusted: float | None) -> TableRow:
         metric, difference = row.metric, row.difference
         direction = {True: " ↑", False: " ↓", None: ""}[metric.higher_is_better]
-        is_clear = excludes_zero(difference)
+        is_clear = is_significant(adjusted) and can_mark(self.clusters.unit, self._units)
         cells = (
             Cell(row.first),
             Cell(row.second),
             Cell(text=difference_text(difference), rank=1 if is_clear else 0),
-            Cell(text=p_text(difference.p, self.resampling.resamples)),
+            Cell(text=effect_text(difference)),
+            Cell(text=p_text(difference.p)),
+            Cell(text=p_text(adjusted)),
         )
         return TableRow((f"{metric.name}{direction}",), cells)
 
     def caption(self) -> str:
-        """The two runs, the items, the resampling, and how to read the columns."""
+        """The two runs, the items, the clusters, and how to read the columns."""
         about, count = self.first.results.about, len(self.first.predictions)
-        how = too_few(count, self.resampling) or (
-            f"{LEVEL:.0%} intervals and two-sided p from {self.resampling.resamples} bootstrap resamples of "
-            f"{self._units} {self.resampling.unit}, each drawn once for both"
+        how = too_few(count, self.clusters) or (
+            f"{LEVEL:.0%} intervals and two-sided p over {self._units} {self.clusters.unit}, paired"
         )
         lines = [
             f"first: {_who(self.first)}",
             f"second: {_who(self.second)}",
             f"{about.corpus}, {about.part_of_corpus}, the same {count} items (paired by id); {how}.",
         ]
-        if not too_few(count, self.resampling):
-            lines += [FEW] if self.resampling.groups and self._units < FEW_SPEAKERS else []
-            lines.append(HOW_TO_READ)
+        if not too_few(count, self.clusters):
+            lines += [] if can_mark(self.clusters.unit, self._units) else [f"{TWO_SPEAKERS}."]
+            lines.append(HOW_TO_READ.format(unit=self.clusters.unit))
         return "\n".join(lines)
 
     @property
     def _units(self) -> int:
-        return self.resampling.indices(len(self.first.predictions))[1]
+        return self.clusters.indices(len(self.first.predictions))[1]
 
     def markdown(self) -> str:
         """The table as Markdown, warnings first."""
@@ -123,16 +128,19 @@ class Comparison:
             "split": about.split,
             "items": count,
             "items_digest": self.first.results.items_digest,
-            "resampled": self.resampling.unit,
-            "resampled_count": self._units,
-            "resamples": self.resampling.resamples,
-            "seed": self.resampling.seed,
+            "clusters": self.clusters.unit,
+            "n_clusters": self._units,
             "warnings": self.warnings(),
             "metrics": {
                 row.metric.name: _finite(
-                    {"first": row.first, "second": row.second, "difference": asdict(row.difference)}
+                    {
+                        "first": row.first,
+                        "second": row.second,
+                        "difference": asdict(row.difference),
+                        "p_holm": adjusted,
+                    }
                 )
-                for row in self.rows
+                for row, adjusted in zip(self.rows, self.adjusted(), strict=True)
             },
         }
 
@@ -142,17 +150,13 @@ def compare(
     second: ComparedRun,
     *,
     metrics: Sequence[str] | None = None,
-    resamples: int = 1000,
-    seed: int = 0,
 ) -> Comparison:
-    """Compare two runs: first minus second of each metric, by a paired bootstrap.
+    """Compare two runs: first minus second of each metric, paired over speakers if any is known, else over items.
 
     Args:
         first: One run.
         second: The other; it is on the same items.
         metrics: Names of metrics, in the order of the rows; None takes all.
-        resamples: Bootstrap resamples, each drawn once for both runs. Speakers are drawn if any is known, else items.
-        seed: Seed of the resampling.
 
     Raises:
         InputError: The runs are not on the same items with the same votes and targets, or a metric does not exist.
@@ -163,15 +167,13 @@ def compare(
     paired_with = [by_id[p.id] for p in first.predictions]
     target = _tensor([p.label_dist for p in first.predictions])
     ours, theirs = answers_of(first.predictions), answers_of(paired_with)
-    resampling = Resampling(speakers(first.predictions), resamples, seed)
-    differences = paired(chosen, target, first=ours, second=theirs, resampling=resampling)
-    one, other = (
-        intervals(chosen, target, predicted_dist=d, resampling=Resampling(None, 1)) for d in (ours, theirs)
-    )
+    clusters = Clusters(speakers(first.predictions))
+    differences = paired(chosen, target, first=ours, second=theirs, clusters=clusters)
+    one, other = (intervals(chosen, target, predicted_dist=d) for d in (ours, theirs))
     rows = tuple(
         ComparedMetric(m, one[m.name].value, other[m.name].value, differences[m.name]) for m in chosen
     )
-    return Comparison(first, second, rows, resampling)
+    return Comparison(first, second, rows, clusters)
 
 
 def chosen_metrics(names: Sequence[str] | None, *, n_categories: int) -> list[DistributionMetric]:
@@ -215,12 +217,6 @@ def _tensor(rows: Sequence[tuple[float, ...]]) -> Tensor:
     return torch.tensor(rows, dtype=torch.float64)
 
 
-def excludes_zero(difference: Difference) -> bool:
-    """Whether the interval of a difference lies on one side of 0; False without an interval."""
-    low, high = difference.low, difference.high
-    return low is not None and high is not None and (low > 0 or high < 0)
-
-
 def difference_text(difference: Difference) -> str:
     """A difference with its sign and its interval, as tables have it."""
     if not math.isfinite(difference.value):
@@ -231,12 +227,21 @@ def difference_text(difference: Difference) -> str:
     return f"{value} ({difference.low:+.3f} to {difference.high:+.3f})"
 
 
-def p_text(p: float | None, resamples: int) -> str:
-    """A bootstrap p as tables have it; one that is the smallest possible is written as a bound."""
+def effect_text(difference: Difference) -> str:
+    """The effect size of a difference as tables have it."""
+    return MISSING if difference.effect is None else f"{difference.effect:+.2f}"
+
+
+def p_text(p: float | None) -> str:
+    """A p-value as tables have it; a small one is written as a bound."""
     if p is None:
         return MISSING
-    smallest = 2 / (resamples + 1)
-    return f"≤ {smallest:.2g}" if p <= smallest else f"{p:.3f}"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def is_significant(p: float | None) -> bool:
+    """Whether a p-value is below 1 minus the level of the intervals; False without one."""
+    return p is not None and p < 1 - LEVEL
 
 
 def _finite(value: Any) -> Any:

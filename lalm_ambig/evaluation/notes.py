@@ -6,15 +6,14 @@ from collections.abc import Iterator, Sequence
 
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.evaluation.about import SAMPLED, About
-from lalm_ambig.evaluation.bootstrap import Interval, too_few
 from lalm_ambig.evaluation.breakdowns import ScoredItems
 from lalm_ambig.evaluation.cross_domain import mapping_note
+from lalm_ambig.evaluation.intervals import Interval, can_mark, too_few, without_interval
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.metrics.base import all_metrics
 
-FEW_SPEAKERS = 5
-"""With fewer speakers, bootstrap intervals are known to be too narrow, and a note says so."""
-
+TWO_SPEAKERS = "an interval over two speakers is little more than a guess: nothing is in bold"
+"""Note of a result on two speakers."""
 SAME_TARGET = 1e-6
 """Largest distance of two equal targets: writing and reading them can change as much."""
 FLOOR = "the floor of sampled answers: "
@@ -119,11 +118,15 @@ def _unread(about: About, predictions: Sequence[Prediction]) -> Iterator[str]:
 
 def _notes(scored: ScoredItems, metrics: dict[str, Interval]) -> Iterator[str]:
     items = len(scored.label_dist)
-    units = scored.resampling.indices(items)[1]
-    if reason := too_few(items, scored.resampling):
+    units = scored.clusters.indices(items)[1]
+    if reason := too_few(items, scored.clusters):
         yield reason
-    elif scored.resampling.groups is not None and units < FEW_SPEAKERS:
-        yield f"only {units} speakers were resampled: the intervals are too narrow"
+        return
+    if not can_mark(scored.clusters.unit, units):
+        yield TWO_SPEAKERS
+    for metric in all_metrics(scored.label_dist.shape[-1]):
+        if (why := without_interval(metric, units)) is not None:
+            yield f"{metric.name} has no interval: {why}"
     for name, interval in metrics.items():
         if math.isinf(interval.value):
             yield f"{name} is infinite: a class that people chose was predicted with probability 0"

@@ -12,8 +12,8 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.about import SAMPLED
 from lalm_ambig.evaluation.about import About as About
 from lalm_ambig.evaluation.about import Reasoning as Reasoning
-from lalm_ambig.evaluation.bootstrap import Interval, Resampling
 from lalm_ambig.evaluation.breakdowns import Part, ScoredItems, by_active_labels, by_ambiguity, by_majority
+from lalm_ambig.evaluation.intervals import Clusters, Interval, Origin
 from lalm_ambig.evaluation.notes import notes, unparsed_reasons
 from lalm_ambig.evaluation.predictions import Prediction
 
@@ -28,11 +28,9 @@ class Results:
     items: int
     items_digest: str
     """Equal for results on the same items with the same votes, in whatever order."""
-    resampled: str
+    clusters: str
     """`speakers` or `items`."""
-    resampled_count: int
-    resamples: int
-    seed: int
+    n_clusters: int
     metrics: dict[str, Interval]
     class_mass: float | None
     """Mean over items; None where no logits are read, as for a baseline."""
@@ -51,6 +49,8 @@ class Results:
     """Share of responses that keep the prescribed form; None where the policy writes none, and in older files."""
     tokens: float | None = None
     """Mean number of tokens of a response; None where `well_formed` is."""
+    intervals: Origin = "jackknife"
+    """How intervals were made; files of older versions have those of a `bootstrap`, too narrow with few speakers."""
 
 
 def evaluate_predictions(
@@ -58,26 +58,22 @@ def evaluate_predictions(
     categories: CategorySet,
     *,
     about: About,
-    resamples: int = 1000,
-    seed: int = 0,
 ) -> Results:
-    """Score predictions: all metrics with 95 % bootstrap intervals, and break-downs by the votes.
+    """Score predictions: all metrics with 95 % intervals, and break-downs by the votes.
 
-    Speakers are resampled where any is known, else items. An item without a speaker, among others that have one, is a
-    speaker of its own.
+    Intervals are over speakers where any is known, else over items. An item without a speaker, among others
+    that have one, is a speaker of its own.
 
     Args:
         predictions: At least one.
         categories: The classes, in the order of the distributions.
         about: Where the predictions come from.
-        resamples: Bootstrap resamples.
-        seed: Seed of the resampling.
 
     Raises:
         InputError: There is no prediction, or one has another number of classes.
     """
     _check(predictions, categories, about)
-    scored = scored_items(predictions, about, Resampling(speakers(predictions), resamples, seed))
+    scored = scored_items(predictions, about, Clusters(speakers(predictions)))
     votes = torch.tensor([p.votes for p in predictions], dtype=torch.float64)
     metrics = scored.intervals()
     return Results(
@@ -85,10 +81,8 @@ def evaluate_predictions(
         categories=categories.names,
         items=len(predictions),
         items_digest=items_digest(predictions),
-        resampled=scored.resampling.unit,
-        resampled_count=scored.resampling.indices(len(predictions))[1],
-        resamples=resamples,
-        seed=seed,
+        clusters=scored.clusters.unit,
+        n_clusters=scored.clusters.indices(len(predictions))[1],
         metrics=metrics,
         class_mass=_mean([p.class_mass for p in predictions]),
         share_closed=None if about.samples > 1 else _mean([p.closed for p in predictions]),
@@ -103,13 +97,13 @@ def evaluate_predictions(
     )
 
 
-def scored_items(predictions: Sequence[Prediction], about: About, resampling: Resampling) -> ScoredItems:
+def scored_items(predictions: Sequence[Prediction], about: About, clusters: Clusters) -> ScoredItems:
     """Predictions as tensors, with what is known of how they were read.
 
     Args:
         predictions: At least one.
         about: Where they come from.
-        resampling: How they are resampled.
+        clusters: What of them is independent of each other.
     """
     label_dist, predicted_dist = (
         torch.tensor(rows, dtype=torch.float64)
@@ -120,7 +114,7 @@ def scored_items(predictions: Sequence[Prediction], about: About, resampling: Re
     return ScoredItems(
         label_dist,
         predicted_dist,
-        resampling,
+        clusters,
         about.table_metrics,
         parsed=torch.tensor(read) if about.readout == "verbalised" or not all(read) else None,
         draws=None if None in labels else torch.tensor(labels, dtype=torch.float64),

@@ -8,8 +8,8 @@ from typing import Any
 
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.evaluation.bootstrap import Interval
 from lalm_ambig.evaluation.breakdowns import Part
+from lalm_ambig.evaluation.intervals import Interval
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.record_types import wrong_fields
 from lalm_ambig.evaluation.results import About, Results
@@ -76,7 +76,7 @@ def results_of(content: Any, *, where: str) -> Results:
         InputError: It is something else.
     """
     try:
-        row = dict(content)
+        row = _renamed(dict(content))
         for name in NAMES & set(row):
             row[name] = tuple(row[name])
         row["trained_items"] = _overlap(row.get("trained_items"))
@@ -92,6 +92,18 @@ def results_of(content: Any, *, where: str) -> Results:
     if (wrong := next(wrong_fields(results), None)) is not None:
         raise InputError(f"not a metrics.json: {wrong!r} is not what it should be", where=where)
     return results
+
+
+def _renamed(row: dict[str, Any]) -> dict[str, Any]:
+    """A file of an older version, whose intervals are from a bootstrap, with the names of today."""
+    if "resamples" not in row:
+        return row
+    row |= {
+        "clusters": row.pop("resampled"),
+        "n_clusters": row.pop("resampled_count"),
+        "intervals": "bootstrap",
+    }
+    return {key: value for key, value in row.items() if key not in ("resamples", "seed")}
 
 
 def _finite(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """Results of one method over several seeds, and its paired difference from another method.
 
 A mean over seeds and items is computed on items that stand once for each seed. All seeds of a speaker's items are
-resampled together, so that seeds make an interval narrower only as far as they make the mean steadier.
+left out together, so that seeds make an interval narrower only as far as they make the mean steadier.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,9 +11,9 @@ from statistics import mean, stdev
 import torch
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.evaluation.bootstrap import Difference, Interval, Resampling, intervals, paired, too_few
 from lalm_ambig.evaluation.comparison import answers_of
 from lalm_ambig.evaluation.effort import Effort
+from lalm_ambig.evaluation.intervals import Clusters, Difference, Interval, intervals, paired, too_few
 from lalm_ambig.evaluation.pairing import ComparedRun, check_pairable
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import Results, items_digest, speakers
@@ -120,16 +120,12 @@ def check_same_items(rows: Sequence[StudyRow]) -> None:
             )
 
 
-def interval_over_seeds(
-    row: StudyRow, metric: str, *, resamples: int = 1000, seed: int = 0
-) -> Interval | None:
-    """The mean of a metric over seeds with its 95 % interval over resamples of speakers, or of items.
+def interval_over_seeds(row: StudyRow, metric: str) -> Interval | None:
+    """The mean of a metric over seeds with its 95 % interval over speakers, or over items.
 
     Args:
         row: The method.
         metric: Name of a metric that is a mean over items.
-        resamples: Bootstrap resamples.
-        seed: Seed of the resampling.
 
     Returns:
         None for a method without a finished run.
@@ -141,22 +137,18 @@ def interval_over_seeds(
         [_metric(metric, row.runs[0])],
         stack.target,
         predicted_dist=stack.answers,
-        resampling=Resampling(stack.groups, resamples, seed),
+        clusters=Clusters(stack.groups),
     )[metric]
     return Interval(found.value, None, None) if stack.few else found
 
 
-def difference_over_seeds(
-    first: StudyRow, second: StudyRow, metric: str, *, resamples: int = 1000, seed: int = 0
-) -> SeedDifference | None:
+def difference_over_seeds(first: StudyRow, second: StudyRow, metric: str) -> SeedDifference | None:
     """First minus second method of a metric: the mean over items of each item's mean difference over seeds.
 
     Args:
         first: One method.
         second: The other, on the same items.
         metric: Name of a metric that is a mean over items.
-        resamples: Bootstrap resamples, each drawn once for both methods and all seeds.
-        seed: Seed of the resampling.
 
     Returns:
         The difference over the seeds that both have; None if there is no such seed.
@@ -172,7 +164,7 @@ def difference_over_seeds(
         ours.target,
         first=ours.answers,
         second=theirs.answers,
-        resampling=Resampling(ours.groups, resamples, seed),
+        clusters=Clusters(ours.groups),
     )[metric]
     found = Difference(found.value, None, None, None) if ours.few else found
     return SeedDifference(found, tuple(run.seed for run, _ in pairs))
@@ -186,7 +178,7 @@ class _Stack:
         rows = [answers[name] for answers in by_id for name in ids]
         once = rows[: len(ids)]
         known = speakers(once)
-        self.few = too_few(len(ids), Resampling(known)) is not None
+        self.few = too_few(len(ids), Clusters(known)) is not None
         self.groups = (known or tuple(ids)) * len(runs)
         self.target = torch.tensor([p.label_dist for p in rows], dtype=torch.float64)
         self.answers = answers_of(rows)

@@ -10,8 +10,15 @@ from dataclasses import replace
 from lalm_ambig.core.distributions import AMBIGUITY_LEVELS
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.about import PROMPTED, SAMPLED
-from lalm_ambig.evaluation.bootstrap import FEWEST_ITEMS, FEWEST_SPEAKERS, LEVEL, NO_INTERVAL, Interval
 from lalm_ambig.evaluation.breakdowns import Part
+from lalm_ambig.evaluation.intervals import (
+    FEWEST_ITEMS,
+    FEWEST_SPEAKERS,
+    LEVEL,
+    NO_INTERVAL,
+    Interval,
+    can_mark,
+)
 from lalm_ambig.evaluation.overlap import marked_name
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.metrics.base import all_metrics
@@ -19,6 +26,9 @@ from lalm_ambig.tabular.model import BEST, Cell, Column, ResultTable, TableRow, 
 
 LEVEL_METRICS = 2
 """How many of the columns the table by ambiguity level has."""
+OLDER_INTERVALS = (
+    "intervals of an older version, too narrow with few speakers; evaluate again for those of today"
+)
 PARSED = Column("parse_rate", "parsed")
 """The share of sampled labels that name a class is in the table of responses instead."""
 
@@ -108,7 +118,8 @@ def _level_rows(level: str, parts: Mapping[str, Part], columns: Sequence[Column]
 
 def _competing(results: Mapping[str, Results], bounds: Collection[str]) -> list[int]:
     """Numbers of the rows that can be the best: of several, those that are neither bounds nor on trained items."""
-    if len(results) == 1:
+    first = next(iter(results.values()))
+    if len(results) == 1 or not can_mark(first.clusters, first.n_clusters):
         return []
     excluded = {*bounds, *_leaky(results)}
     return [number for number, name in enumerate(results) if name not in excluded]
@@ -152,7 +163,7 @@ def _incomparable(names: tuple[str, str], what: str, values: tuple[object, objec
 
 
 def caption(results: Mapping[str, Results]) -> str:
-    """Corpus, split, number of items, readouts, resampling, and each note with the rows that it is about."""
+    """Corpus, split, number of items, readouts, what intervals are over, and each note with its rows."""
     check_comparable(results)
     first = next(iter(results.values()))
     about = first.about
@@ -168,6 +179,8 @@ def caption(results: Mapping[str, Results]) -> str:
             if note != _too_few(row) and note.split()[0] not in hidden:
                 concerned.setdefault(note, []).append(name)
     lines += [f"{', '.join(names)}: {note}." for note, names in concerned.items()]
+    if older := [name for name, row in results.items() if row.intervals != "jackknife"]:
+        lines.append(f"{', '.join(older)}: {OLDER_INTERVALS}.")
     return "\n".join(lines)
 
 
@@ -175,9 +188,8 @@ def uncertainty(results: Results) -> str:
     """How the intervals were computed, or why there are none; without a full stop."""
     reason = _too_few(results)
     if reason is None:
-        units = f"{results.resampled_count} {results.resampled}"
-        return f"{LEVEL:.0%} intervals from {results.resamples} bootstrap resamples of {units}"
-    least = f"{FEWEST_ITEMS} items" if results.resampled_count != 1 else f"{FEWEST_SPEAKERS} speakers"
+        return f"{LEVEL:.0%} intervals over {results.n_clusters} {results.clusters}"
+    least = f"{FEWEST_ITEMS} items" if results.n_clusters != 1 else f"{FEWEST_SPEAKERS} speakers"
     return f"no intervals, which take at least {least}: {reason.removeprefix(NO_INTERVAL)}"
 
 
@@ -193,8 +205,7 @@ def _identity(one: Results, other: Results) -> list[tuple[str, object, object]]:
         ("classes", ", ".join(one.categories), ", ".join(other.categories)),
         ("number of items", one.items, other.items),
         ("items or their votes (fingerprint)", one.items_digest, other.items_digest),
-        ("what was resampled", one.resampled, other.resampled),
-        ("resamples", one.resamples, other.resamples),
+        ("what intervals are over", one.clusters, other.clusters),
     ]
 
 

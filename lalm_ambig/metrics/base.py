@@ -1,8 +1,8 @@
 """The interface of a metric: a function of sums over items, so that one formula serves every use.
 
 `statistics` turns each item into a row of numbers, and `reduce` turns the sum of the rows into the value. The sum can
-be weighted. It is exact under any number of processes (a torchmetrics state with `sum`). A bootstrap of R resamples is
-one matrix product of resampling counts [R, item] and rows [item, statistic].
+be weighted. It is exact under any number of processes (a torchmetrics state with `sum`). A value without some items is
+that of the sum without their rows, which is all that intervals need (`evaluation/intervals.py`).
 
 To add a metric, write a subclass in any file of this room; `all_metrics()` finds it. A mean over items is an `ItemMean`
 with one method, `per_item`.
@@ -10,7 +10,7 @@ with one method, `per_item`.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 import torchmetrics
@@ -46,6 +46,9 @@ class DistributionMetric(torchmetrics.Metric, ABC):
     label: ClassVar[str]
     """The head of its column in a table."""
     higher_is_better: ClassVar[bool | None]
+    kind: ClassVar[Literal["mean", "ratio", "binned"]] = "ratio"
+    """What it is of the sums: a mean over items, another ratio, or a sum over bins. It decides where there is an
+    interval."""
     is_differentiable = False
     full_state_update = False
     bounds: ClassVar[tuple[float, float]]
@@ -118,7 +121,7 @@ class DistributionMetric(torchmetrics.Metric, ABC):
 
     @abstractmethod
     def reduce(self, sums: Float[Tensor, "*batch statistic"]) -> Float[Tensor, "*batch"]:
-        """The metric's value from sums of rows, for any number of resamples at once; NaN where it is undefined."""
+        """The metric's value from sums of rows, for any number of them at once; NaN where it is undefined."""
 
     @property
     def sums(self) -> Float[Tensor, " statistic"]:
@@ -154,6 +157,8 @@ class DistributionMetric(torchmetrics.Metric, ABC):
 
 class ItemMean(DistributionMetric):
     """A metric that is the mean of one number per item; NaN without items."""
+
+    kind = "mean"
 
     @abstractmethod
     def per_item(

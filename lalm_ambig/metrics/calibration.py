@@ -29,6 +29,7 @@ class EceHuman(DistributionMetric):
     label = "ECE (human) ↓"
     higher_is_better = False
     bounds = (0.0, 1.0)
+    kind = "binned"
 
     def statistics(
         self, label_dist: Float[Tensor, "item category"], predicted_dist: Float[Tensor, "item category"]
@@ -57,6 +58,7 @@ class EceMajority(DistributionMetric):
     label = "ECE (majority) ↓"
     higher_is_better = False
     bounds = (0.0, 1.0)
+    kind = "binned"
 
     def statistics(
         self, label_dist: Float[Tensor, "item category"], predicted_dist: Float[Tensor, "item category"]

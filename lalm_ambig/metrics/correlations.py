@@ -1,6 +1,6 @@
 r"""How predictions follow targets: correlations and R², of an item's classes, of all item-class pairs, of entropies.
 
-All but `r2_pearson_item` are ratios of sums over items. Their bootstrap therefore resamples the sums, not a mean.
+All but `r2_pearson_item` are ratios of sums over items.
 """
 
 import torch

@@ -147,7 +147,7 @@ class ForwardKl(DistributionMetric):
 
     One item with $\hat p_c = 0$ on a class that has votes makes the mean infinite; nothing is clipped. A softmax
     readout is never 0. A verbalised one often is: use `kl_smoothed` for it. Infinite items are counted separately, so
-    that a bootstrap resample without them is finite.
+    that the mean without them is finite.
 
     >>> metric = ForwardKl(2)
     >>> metric.update(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.5, 0.5]]))
@@ -159,6 +159,7 @@ class ForwardKl(DistributionMetric):
     label = "KL ↓"
     higher_is_better = False
     bounds = (0.0, float("inf"))
+    kind = "mean"
 
     def statistics(
         self, label_dist: Float[Tensor, "item category"], predicted_dist: Float[Tensor, "item category"]

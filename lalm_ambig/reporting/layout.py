@@ -131,7 +131,7 @@ def _ranked(
     among = [
         n
         for n, line in enumerate(lines)
-        if line is not None and line.method != "bound" and line.folds == complete and not line.is_leaky
+        if line is not None and line.method != "bound" and line.folds == complete and line.can_be_best
     ]
     return ranked(rows, columns, among=among)
 

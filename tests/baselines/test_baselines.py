@@ -30,7 +30,7 @@ def items(count: int = 2000, split: Split = "test") -> list[Item]:
 
 def score(predictions: list[Prediction], name: str) -> float:
     about = About("x", "test", "none", "none", "baseline")
-    return evaluate_predictions(predictions, THREE, about=about, resamples=2).metrics[name].value
+    return evaluate_predictions(predictions, THREE, about=about).metrics[name].value
 
 
 def test_uniform_gives_every_class_the_same() -> None:

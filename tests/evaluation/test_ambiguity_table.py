@@ -24,7 +24,7 @@ def predicted(dist: tuple[float, ...], about: About, **counts: int) -> Results:
         for level, votes in LEVELS.items()
         for n in range(counts[level])
     ]
-    return evaluate_predictions(rows, CategorySet(("a", "b", "c")), about=about, resamples=20)
+    return evaluate_predictions(rows, CategorySet(("a", "b", "c")), about=about)
 
 
 def texts(row: TableRow) -> list[str]:

@@ -29,12 +29,12 @@ def elsewhere(about: About) -> About:
 
 @pytest.fixture(scope="module")
 def results(predictions: list[Prediction], categories: CategorySet, elsewhere: About) -> Results:
-    return evaluate_predictions(predictions, categories, about=elsewhere, resamples=50)
+    return evaluate_predictions(predictions, categories, about=elsewhere)
 
 
 @pytest.fixture(scope="module")
 def at_home(predictions: list[Prediction], categories: CategorySet, about: About) -> Results:
-    return evaluate_predictions(predictions, categories, about=about, resamples=50)
+    return evaluate_predictions(predictions, categories, about=about)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_majority_class_that_was_never_trained_is_flagged(
     assert notes == {"anger": None, "neutral": "never trained", "sadness": None}
     assert results.by_majority["neutral"].metrics == at_home.by_majority["neutral"].metrics
     four = [p for p in predictions if p.votes[1] > max(p.votes[0], p.votes[2])][:4]
-    few = evaluate_predictions(four, CategorySet(results.categories), about=elsewhere, resamples=5)
+    few = evaluate_predictions(four, CategorySet(results.categories), about=elsewhere)
     assert few.by_majority["neutral"].note == "never trained; no interval: 4 items"
     assert few.by_majority["anger"].note == "no item"
 

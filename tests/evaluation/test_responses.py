@@ -31,7 +31,7 @@ def written(predictions: list[Prediction]) -> list[Prediction]:
 
 @pytest.fixture
 def results(written: list[Prediction], categories: CategorySet, about: About) -> Results:
-    return evaluate_predictions(written, categories, about=about, resamples=20)
+    return evaluate_predictions(written, categories, about=about)
 
 
 def test_a_readings_measures_become_the_predictions() -> None:

@@ -14,6 +14,7 @@ from lalm_ambig.corpora.base import LALM_METRICS, SHALA_METRICS
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import About, Results, evaluate_predictions, items_digest, speakers
 from lalm_ambig.evaluation.results_file import read_results, write_results
+from lalm_ambig.evaluation.table import main_table
 from lalm_ambig.metrics.base import all_metrics
 
 
@@ -29,33 +30,39 @@ def hand_made(
 def test_every_metric_has_its_value_and_an_interval_over_speakers(
     predictions: list[Prediction], categories: CategorySet, about: About
 ) -> None:
-    results = evaluate_predictions(predictions, categories, about=about, resamples=100, seed=4)
+    results = evaluate_predictions(predictions, categories, about=about)
     assert set(results.metrics) == {metric.name for metric in all_metrics(3)}
-    for interval in results.metrics.values():
-        assert interval.low is not None and interval.high is not None
-        assert interval.low <= interval.high
+    for metric in all_metrics(3):
+        interval = results.metrics[metric.name]
+        if metric.kind == "mean":
+            assert interval.low is not None and interval.high is not None
+            assert interval.low <= interval.value <= interval.high
+        else:  # four speakers are too few for a ratio
+            assert (interval.low, interval.high) == (None, None)
     js = results.metrics["js_div_bits"]
     assert js.low is not None and js.high is not None
     assert js.low < js.value < js.high
-    assert (results.resampled, results.resampled_count, results.resamples, results.seed) == (
-        "speakers",
-        4,
-        100,
-        4,
-    )
+    assert (results.clusters, results.n_clusters, results.intervals) == ("speakers", 4, "jackknife")
     assert (results.items, results.categories) == (60, ("anger", "neutral", "sadness"))
     assert results.class_mass == pytest.approx(0.5 + 29.5 / 200)
     assert results.share_closed == pytest.approx(1 / 3)
-    assert results.notes == ("only 4 speakers were resampled: the intervals are too narrow",)
+    assert (
+        "f1_macro has no interval: a ratio of sums takes at least 8 speakers, and there are 4"
+        in results.notes
+    )
+    assert any(note.startswith("ece_human has no interval: its bins") for note in results.notes)
+    assert len(results.notes) == sum(metric.kind != "mean" for metric in all_metrics(3))
 
 
-def test_items_are_resampled_where_no_speaker_is_known(
+def test_intervals_are_over_items_where_no_speaker_is_known(
     predictions: list[Prediction], categories: CategorySet, about: About
 ) -> None:
     unknown = [replace(p, speaker=None, class_mass=None, closed=None) for p in predictions]
-    results = evaluate_predictions(unknown, categories, about=about, resamples=50)
-    assert (results.resampled, results.resampled_count) == ("items", 60)
-    assert (results.class_mass, results.share_closed, results.notes) == (None, None, ())
+    results = evaluate_predictions(unknown, categories, about=about)
+    assert (results.clusters, results.n_clusters) == ("items", 60)
+    assert (results.class_mass, results.share_closed) == (None, None)
+    assert all(note.startswith("ece_") for note in results.notes)
+    assert results.metrics["f1_macro"].low is not None
 
 
 def test_an_unknown_speaker_among_known_ones_stands_for_itself(predictions: list[Prediction]) -> None:
@@ -91,9 +98,7 @@ def test_break_downs_follow_the_votes_where_the_target_was_drawn(
     predictions: list[Prediction], categories: CategorySet, about: About
 ) -> None:
     drawn = [replace(p, label_dist=(1.0, 0.0, 0.0)) for p in predictions]
-    before, after = (
-        evaluate_predictions(rows, categories, about=about, resamples=10) for rows in (predictions, drawn)
-    )
+    before, after = (evaluate_predictions(rows, categories, about=about) for rows in (predictions, drawn))
     assert {k: v.items for k, v in before.by_majority.items()} == {
         k: v.items for k, v in after.by_majority.items()
     }
@@ -120,7 +125,7 @@ def test_notes_name_values_that_are_infinite_or_undefined() -> None:
     results = evaluate_predictions(
         predictions, CategorySet(("a", "b")), about=About("x", "test", "none", "none", "p")
     )
-    starts = Counter(note.split(":")[0] for note in results.notes)
+    starts = Counter(note.split(":")[0] for note in results.notes if not note.startswith("ece_"))
     assert set(starts) == {
         "kl is infinite",
         "entropy_correlation is undefined on these items",
@@ -131,11 +136,11 @@ def test_notes_name_values_that_are_infinite_or_undefined() -> None:
 def test_the_file_holds_what_was_computed(
     tmp_path: Path, predictions: list[Prediction], categories: CategorySet, about: About
 ) -> None:
-    results = evaluate_predictions(predictions, categories, about=about, resamples=20)
+    results = evaluate_predictions(predictions, categories, about=about)
     path = write_results(tmp_path / "run" / "metrics.json", results)
     assert read_results(path) == results
     row = json.loads(path.read_text(encoding="utf-8"))
-    assert (row["corpus"], row["reasoning"], row["resampled"], row["left_out"]) == (
+    assert (row["corpus"], row["reasoning"], row["clusters"], row["left_out"]) == (
         "demo",
         "generated",
         "speakers",
@@ -149,7 +154,7 @@ def test_break_downs_hold_the_columns_of_the_corpus_and_old_files_mean_those_of_
     tmp_path: Path, predictions: list[Prediction], categories: CategorySet, about: About
 ) -> None:
     text = replace(about, table_metrics=SHALA_METRICS)
-    results = evaluate_predictions(predictions, categories, about=text, resamples=5)
+    results = evaluate_predictions(predictions, categories, about=text)
     assert tuple(results.by_ambiguity["high"].metrics) == SHALA_METRICS
     path = write_results(tmp_path / "metrics.json", results)
     assert read_results(path).about.table_metrics == SHALA_METRICS
@@ -159,13 +164,31 @@ def test_break_downs_hold_the_columns_of_the_corpus_and_old_files_mean_those_of_
     assert read_results(path).about.table_metrics == LALM_METRICS
 
 
+def test_a_file_of_an_older_version_is_read_and_its_intervals_are_marked(
+    tmp_path: Path, predictions: list[Prediction], categories: CategorySet, about: About
+) -> None:
+    results = evaluate_predictions(predictions, categories, about=about)
+    path = write_results(tmp_path / "metrics.json", results)
+    row = json.loads(path.read_text(encoding="utf-8"))
+    row |= {
+        "resampled": row.pop("clusters"),
+        "resampled_count": row.pop("n_clusters"),
+        "resamples": 1000,
+        "seed": 0,
+    }
+    del row["intervals"]
+    path.write_text(json.dumps(row), encoding="utf-8")
+    older = read_results(path)
+    assert older == replace(results, intervals="bootstrap")
+    caption = main_table({"then": older, "now": results}).caption
+    assert "then: intervals of an older version, too narrow with few speakers" in "\n".join(caption)
+
+
 def test_an_infinite_value_is_null_in_the_file(
     tmp_path: Path, predictions: list[Prediction], categories: CategorySet, about: About
 ) -> None:
     sure = [replace(p, predicted_dist=(1.0, 0.0, 0.0)) for p in predictions]
-    path = write_results(
-        tmp_path / "m.json", evaluate_predictions(sure, categories, about=about, resamples=20)
-    )
+    path = write_results(tmp_path / "m.json", evaluate_predictions(sure, categories, about=about))
     row = json.loads(path.read_text(encoding="utf-8"), parse_constant=pytest.fail)
     assert row["metrics"]["kl"]["value"] is None
     assert math.isnan(read_results(path).metrics["kl"].value)
@@ -202,13 +225,11 @@ def test_what_cannot_be_scored_is_named(
         evaluate_predictions([], categories, about=about)
     with pytest.raises(InputError, match=r"item clip 0 has \[3\] classes, not 2"):
         evaluate_predictions(predictions, CategorySet(("a", "b")), about=about)
-    with pytest.raises(InputError, match="resamples must be at least 1"):
-        evaluate_predictions(predictions, categories, about=about, resamples=0)
 
 
 def test_results_are_a_record_that_cannot_be_changed(
     predictions: list[Prediction], categories: CategorySet, about: About
 ) -> None:
-    results: Results = evaluate_predictions(predictions, categories, about=about, resamples=5)
+    results: Results = evaluate_predictions(predictions, categories, about=about)
     with pytest.raises(AttributeError):
         results.items = 3

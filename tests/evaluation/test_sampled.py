@@ -12,8 +12,8 @@ import torch
 from lalm_ambig.baselines.labels import drawn_labels
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.evaluation.bootstrap import Resampling, intervals
 from lalm_ambig.evaluation.comparison import compare
+from lalm_ambig.evaluation.intervals import Clusters, intervals
 from lalm_ambig.evaluation.pairing import ComparedRun
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions, write_predictions
 from lalm_ambig.evaluation.responses import responses_of
@@ -31,7 +31,7 @@ ABOUT = About("demo", "test", "sampled", "direct", "tiny, run", samples=4, sampl
 
 def values(predicted: torch.Tensor, draws: torch.Tensor | None, target: torch.Tensor = P) -> dict[str, float]:
     answers = Answers(predicted, torch.ones(len(predicted), dtype=torch.bool), draws)
-    found = intervals(all_metrics(3), target, predicted_dist=answers, resampling=Resampling(None, 1))
+    found = intervals(all_metrics(3), target, predicted_dist=answers, clusters=Clusters())
     return {name: interval.value for name, interval in found.items()}
 
 
@@ -95,7 +95,7 @@ def test_the_floor_is_the_expected_divergence_of_the_targets_own_labels() -> Non
         for n, target in enumerate(targets)
     ]
     drawn = drawn_labels(shares)
-    scored = evaluate_predictions(drawn, CLASSES, about=replace(ABOUT, readout="none"), resamples=2)
+    scored = evaluate_predictions(drawn, CLASSES, about=replace(ABOUT, readout="none"))
     assert scored.metrics["js_div_bits"].value == pytest.approx(exact, rel=0.03)
     assert scored.metrics["brier_sum"].value == pytest.approx(0, abs=0.002)
     assert scored.metrics["r2_score"].value == pytest.approx(1, abs=0.01)
@@ -149,7 +149,7 @@ def predictions() -> list[Prediction]:
 
 @pytest.fixture
 def results() -> Results:
-    return evaluate_predictions(predictions(), CLASSES, about=ABOUT, resamples=20)
+    return evaluate_predictions(predictions(), CLASSES, about=ABOUT)
 
 
 def test_results_say_how_many_answers_named_a_class(results: Results) -> None:
@@ -179,7 +179,7 @@ def test_the_row_is_corrected_as_its_answers_say(results: Results) -> None:
     assert results.metrics["brier_sum"].value == pytest.approx(sum(by_hand) / 12)
     assert len(read) == 11
     plain = evaluate_predictions(
-        [replace(p, labels=None) for p in rows], CLASSES, about=replace(ABOUT, readout="logits"), resamples=20
+        [replace(p, labels=None) for p in rows], CLASSES, about=replace(ABOUT, readout="logits")
     )
     assert plain.metrics["brier_sum"].value > results.metrics["brier_sum"].value + 0.05
     assert plain.metrics["js_div_bits"] == results.metrics["js_div_bits"]
@@ -188,8 +188,8 @@ def test_the_row_is_corrected_as_its_answers_say(results: Results) -> None:
 def test_two_runs_are_compared_by_the_corrected_forms(results: Results) -> None:
     rows = predictions()
     logits = [replace(p, labels=None, unparsed=None) for p in rows]
-    other = evaluate_predictions(logits, CLASSES, about=replace(ABOUT, readout="logits"), resamples=20)
-    found = compare(ComparedRun("a", results, rows), ComparedRun("b", other, logits), resamples=20)
+    other = evaluate_predictions(logits, CLASSES, about=replace(ABOUT, readout="logits"))
+    found = compare(ComparedRun("a", results, rows), ComparedRun("b", other, logits))
     by_name = {row.metric.name: row for row in found.rows}
     assert by_name["brier_sum"].first == pytest.approx(results.metrics["brier_sum"].value)
     assert by_name["brier_sum"].difference.value == pytest.approx(
@@ -200,7 +200,7 @@ def test_two_runs_are_compared_by_the_corrected_forms(results: Results) -> None:
 
 def test_shares_stand_beside_logits_but_not_beside_words(results: Results) -> None:
     rows = [replace(p, labels=None, unparsed=None) for p in predictions()]
-    logits = evaluate_predictions(rows, CLASSES, about=replace(ABOUT, readout="logits"), resamples=20)
+    logits = evaluate_predictions(rows, CLASSES, about=replace(ABOUT, readout="logits"))
     grid = main_table({"greedy": logits, "share": results})
     assert "parsed" not in grid.head
     text = plain_markdown(grid)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.stats
 from scipy.spatial.distance import jensenshannon
 
 from lalm_ambig.core.categories import CategorySet
@@ -47,7 +48,7 @@ def make_row(predictions: list[Prediction], categories: CategorySet, about: Abou
                 )
                 for p in predictions[:count]
             ]
-            results = evaluate_predictions(rows, categories, about=about, resamples=5)
+            results = evaluate_predictions(rows, categories, about=about)
             runs.append(SeedRun(f"{name}-s{seed}", seed, results, rows))
         return StudyRow(name, name, tuple(runs))
 
@@ -68,7 +69,7 @@ def test_mean_and_deviation_are_those_of_the_runs_own_results(make_row) -> None:
 
 
 @pytest.mark.parametrize("speakers", [True, False], ids=["speakers", "items"])
-def test_the_difference_is_a_bootstrap_of_each_items_mean_over_seeds(make_row, speakers: bool) -> None:
+def test_the_difference_is_a_jackknife_of_each_items_mean_over_seeds(make_row, speakers: bool) -> None:
     first = make_row("a", (0, 1, 2), speakers=speakers, weight=0.3)
     second = make_row("b", (0, 1, 2), speakers=speakers)
     per_item = np.mean(
@@ -78,17 +79,20 @@ def test_the_difference_is_a_bootstrap_of_each_items_mean_over_seeds(make_row, s
     units = list(dict.fromkeys(names))
     of_unit = np.array([units.index(name) for name in names])
     sums, sizes = np.bincount(of_unit, per_item), np.bincount(of_unit)
-    drawn = np.random.default_rng(0).multinomial(len(units), np.full(len(units), 1 / len(units)), size=400)
-    resampled = (drawn @ sums) / (drawn @ sizes)
-    found = difference_over_seeds(first, second, METRIC, resamples=400)
+    without = (sums.sum() - sums) / (sizes.sum() - sizes)
+    pseudo = len(units) * per_item.mean() - (len(units) - 1) * without
+    error = pseudo.std(ddof=1) / np.sqrt(len(units))
+    q = scipy.stats.t.ppf(0.975, sizes.sum() ** 2 / (sizes**2).sum() - 1)
+    skewness = scipy.stats.skew(pseudo, bias=True) * (len(units) / (len(units) - 1)) ** -1.5
+    skewness *= len(units) ** 2 / ((len(units) - 1) * (len(units) - 2))
+    longer = [(max(s * skewness, 0) + 0.3) * (1 + 2 * q**2) / (6 * np.sqrt(len(units))) for s in (-1, 1)]
+    found = difference_over_seeds(first, second, METRIC)
     assert found is not None and found.seeds == (0, 1, 2)
     assert found.difference.value == pytest.approx(per_item.mean())
     assert (found.difference.low, found.difference.high) == (
-        pytest.approx(np.quantile(resampled, 0.025)),
-        pytest.approx(np.quantile(resampled, 0.975)),
+        pytest.approx(per_item.mean() - (q + longer[0]) * error),
+        pytest.approx(per_item.mean() + (q + longer[1]) * error),
     )
-    fewer = min((resampled <= 0).sum(), (resampled >= 0).sum())
-    assert found.difference.p == pytest.approx(min(1, 2 * (fewer + 1) / 401))
     assert found.difference.value < 0
 
 

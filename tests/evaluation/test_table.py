@@ -7,7 +7,7 @@ from rich.console import Console
 
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.evaluation.bootstrap import Interval
+from lalm_ambig.evaluation.intervals import Interval
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import About, Results, evaluate_predictions
 from lalm_ambig.evaluation.table import ambiguity_table, check_comparable, main_table
@@ -16,14 +16,14 @@ from lalm_ambig.tabular.writers import plain_markdown, terminal
 
 @pytest.fixture(scope="module")
 def results(predictions: list[Prediction], categories: CategorySet, about: About) -> Results:
-    return evaluate_predictions(predictions, categories, about=about, resamples=50)
+    return evaluate_predictions(predictions, categories, about=about)
 
 
 @pytest.fixture(scope="module")
 def perfect(predictions: list[Prediction], categories: CategorySet, about: About) -> Results:
     better = [replace(p, predicted_dist=p.label_dist) for p in predictions]
     about = replace(about, readout="none", reasoning="none", policy="people")
-    return evaluate_predictions(better, categories, about=about, resamples=50)
+    return evaluate_predictions(better, categories, about=about)
 
 
 def test_a_bound_is_shown_and_never_the_best(results: Results, perfect: Results) -> None:
@@ -54,9 +54,9 @@ def test_the_caption_says_what_was_measured(results: Results, perfect: Results) 
     text = plain_markdown(main_table({"tiny": results, "people": perfect}))
     assert (
         "demo, test split, 60 items; logits readout, generated reasoning; "
-        "95% intervals from 50 bootstrap resamples of 4 speakers." in text
+        "95% intervals over 4 speakers." in text
     )
-    assert "tiny, people: only 4 speakers were resampled: the intervals are too narrow." in text
+    assert "too narrow" not in text
 
 
 def test_reasoning_modes_are_named_with_their_rows_where_they_differ(results: Results) -> None:
@@ -106,8 +106,7 @@ def test_a_value_without_interval_stands_alone_and_an_undefined_one_is_a_dash(re
         ("categories", ("x", "y", "z"), "differ in classes: anger, neutral, sadness and x, y, z"),
         ("items", 59, "differ in number of items: 60 and 59"),
         ("items_digest", "0", "differ in items or their votes"),
-        ("resampled", "items", "differ in what was resampled: speakers and items"),
-        ("resamples", 7, "differ in resamples: 50 and 7"),
+        ("clusters", "items", "differ in what intervals are over: speakers and items"),
     ],
 )
 def test_results_that_may_not_be_compared_are_refused(

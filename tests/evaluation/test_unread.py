@@ -33,7 +33,7 @@ def predictions() -> list[Prediction]:
 
 def results(readout: str = "verbalised") -> Results:
     about = About("chaosnli", "test", readout, "direct", "somebody")
-    return evaluate_predictions(predictions(), CLASSES, about=about, resamples=20)
+    return evaluate_predictions(predictions(), CLASSES, about=about)
 
 
 def test_a_batch_becomes_predictions_with_their_reasons() -> None:
@@ -66,7 +66,7 @@ def test_a_break_down_marks_its_own_items_as_unread() -> None:
     ]
     rows[3] = replace(rows[3], predicted_dist=(1 / 3,) * 3, unparsed="no object")
     about = replace(ABOUT, table_metrics=("accuracy",))
-    levels = evaluate_predictions(rows, CLASSES, about=about, resamples=20).by_ambiguity
+    levels = evaluate_predictions(rows, CLASSES, about=about).by_ambiguity
     assert {level: part.parse_rate for level, part in levels.items()} == {
         "low": 0.5,
         "medium": None,
@@ -104,7 +104,6 @@ def test_the_table_has_the_parse_rate_beside_the_metrics() -> None:
         [replace(p, unparsed=None) for p in predictions()],
         CLASSES,
         about=replace(ABOUT, readout="none"),
-        resamples=20,
     )
     grid = main_table({"verbalised": results(), "prior": prior})
     assert grid.head[-1] == "parsed"

@@ -107,7 +107,7 @@ def test_a_second_report_replaces_the_first_and_nothing_else(tmp_path: Path) -> 
 def test_compare_and_describe_write_over_their_own_files_only(tmp_path: Path) -> None:
     first, second = evaluated(tmp_path / "a"), evaluated(tmp_path / "b", policy="other")
     rows = corpus_file(tmp_path)
-    sides = [str(first), str(second), "--resamples", "10", "--out"]
+    sides = [str(first), str(second), "--out"]
     corpus = ["--corpus", "jsonl", "--root", str(rows), "--json"]
     outs = {"c.md": (compare.main, sides), "c.json": (compare.main, sides), "d.json": (describe.main, corpus)}
     for _ in range(2):

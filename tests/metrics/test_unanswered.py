@@ -5,7 +5,7 @@ import torch
 from sklearn.metrics import f1_score
 from torchmetrics import MetricCollection
 
-from lalm_ambig.evaluation.bootstrap import Resampling, intervals, paired
+from lalm_ambig.evaluation.intervals import Clusters, intervals, paired
 from lalm_ambig.metrics.base import Answers, all_metrics
 
 LABEL = torch.tensor([[0.8, 0.2, 0.0], [0.1, 0.9, 0.0], [0.6, 0.4, 0.0], [0.0, 0.0, 1.0]]).double()
@@ -18,7 +18,7 @@ def values(answers: Answers) -> dict[str, float]:
     return {
         name: found.value
         for name, found in intervals(
-            all_metrics(3), LABEL, predicted_dist=answers, resampling=Resampling(resamples=1)
+            all_metrics(3), LABEL, predicted_dist=answers, clusters=Clusters()
         ).items()
     }
 

@@ -21,7 +21,7 @@ def of_one_speaker(count: int) -> list[Prediction]:
     [
         (of_one_speaker(20), "no intervals, which take at least 2 speakers: 1 speaker."),
         (answers("crema_d", 0.5, count=9), "no intervals, which take at least 10 items: 9 items."),
-        (answers("crema_d", 0.5), "95% intervals from 30 bootstrap resamples of 8 speakers."),
+        (answers("crema_d", 0.5), "95% intervals over 8 speakers."),
     ],
 )
 def test_a_caption_says_once_what_the_intervals_are_from_or_why_there_are_none(

@@ -35,7 +35,7 @@ def test_a_point_per_layer_in_the_encoders_order_and_a_line_for_the_joined_ones(
     assert points[:4] == values[:4] and points[4] == values[4]
     assert [row.names for row in drawing.tests.rows] == [("0",), ("2",), ("10",), ("last",), ("joined",)]
     assert len([c for c in ax.collections if len(c.get_paths()) == 1]) >= 4  # an interval each
-    assert "48 items" in drawing.title and "bootstrap interval" in drawing.caption
+    assert "48 items" in drawing.title and "95 % interval" in drawing.caption
 
 
 def test_two_probes_of_a_corpus_have_files_of_their_own(make_evaluated: Make) -> None:

@@ -28,7 +28,7 @@ def test_it_writes_tables_in_three_formats_and_one_page_that_needs_no_other_file
     assert sources and all(source.startswith("data:") for source in sources)
     assert "http" not in re.sub(r'src="data:[^"]*"', "", page)
     assert "CREMA-D" in page and "logits readout, generated reasoning" in page
-    assert "bootstrap resamples of 8 speakers" in page and "fingerprint" in page
+    assert "95% intervals over 8 speakers" in page and "fingerprint" in page
 
 
 def test_the_figures_can_be_left_away(make_run: Make, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from lalm_ambig.tabular.writers import terminal
 
 CLASSES = CategorySet(("anger", "neutral", "sadness"))
 ABOUT = About("demo", "test", "logits", "generated", "tiny")
-OUTLINE = Outline("mine", "My study", "a", ("js_div_bits", "bc", "accuracy"), (0, 1), resamples=200)
+OUTLINE = Outline("mine", "My study", "a", ("js_div_bits", "bc", "accuracy"), (0, 1))
 
 
 def a_run(
@@ -57,7 +57,7 @@ def a_run(
                 **(mass if name == "b" else {}),
             )
         )
-    results = evaluate_predictions(rows, CLASSES, about=about, resamples=50)
+    results = evaluate_predictions(rows, CLASSES, about=about)
     efforts = (Effort(10, trained, 2.0 + seed, 1), Effort(5, 8, 1.0, 1))
     return SeedRun(
         f"{name}-s{seed}", seed, results, rows, {"js_div_bits": 0.1 * (seed + 1)}, efforts, seed * 10
@@ -95,7 +95,7 @@ def test_a_row_has_its_runs_mean_deviation_and_paired_difference(summary: Summar
     assert found["Better"][3] == "0.150 ± 0.071"
     reference = mean_and_sd(summary.rows[0].row.metric("js_div_bits"))[0]
     assert found["Better"][4].startswith(f"{mean - reference:+.3f} (-")
-    assert found["Better"][5:] == ["≤ 0.01", "2"]
+    assert found["Better"][5:] == ["0.002", "2"]
     assert found["KL-only"][4:] == ["–", "–", "2"]
     assert found["Partial"][6] == "1 of 2" and "±" not in found["Partial"][0]
     assert found["prior"][3:] == ["–"] * 4 and found["prior"][0].endswith(")")
@@ -118,8 +118,8 @@ def test_the_caption_says_what_is_compared_and_how(summary: Summary) -> None:
         f"demo, test split, the same 60 items for every row ({digest}); mean ± standard deviation over seeds 0, 1.",
         "Compared by js_div_bits, lower is better. Answers: logits readout, generated reasoning.",
         "Differences from 'KL-only' are paired by item and seed, averaged over seeds; 95% intervals and two-sided p "
-        "from 200 bootstrap resamples of 6 speakers, each with all its seeds.",
-        "not adjusted for the number of rows",
+        "over 6 speakers, each with all its seeds.",
+        "p (Holm) allows for the number of rows",
         "Without a finished run: Missing.",
     ):
         assert part in text, part
@@ -128,9 +128,11 @@ def test_the_caption_says_what_is_compared_and_how(summary: Summary) -> None:
 
 def test_few_speakers_few_items_and_other_readings_are_said() -> None:
     direct = replace(ABOUT, reasoning="direct")
-    rows = (a_row("a", "KL-only", 0.3, n_speakers=3, about=direct), a_row("b", "Better", 0.9, n_speakers=3))
-    text = " ".join(score_table(summarise(OUTLINE, rows, {})).caption)
-    assert "So few speakers make the intervals too narrow" in text
+    rows = (a_row("a", "KL-only", 0.3, n_speakers=2, about=direct), a_row("b", "Better", 0.9, n_speakers=2))
+    two = score_table(summarise(OUTLINE, rows, {}))
+    text = " ".join(two.caption)
+    assert "an interval over two speakers is little more than a guess: nothing is in bold" in text
+    assert not any(cell.rank for row in two.rows for cell in row.cells)
     assert "logits readout, direct reasoning (KL-only); logits readout, generated reasoning (Better)" in text
     few = summarise(OUTLINE, (a_row("a", "KL-only", 0.3, items=8), a_row("b", "B", 0.9, items=8)), {})
     table = score_table(few)
@@ -169,7 +171,7 @@ def test_a_terminal_of_eighty_columns_shows_every_number(summary: Summary) -> No
     console = Console(width=80, record=True)
     console.print(terminal(first, narrow=True), terminal(second, narrow=True))
     shown = console.export_text()
-    assert "…" not in shown and texts(table)["Better"][0] in shown and "≤ 0.01" in shown
+    assert "…" not in shown and texts(table)["Better"][0] in shown and "0.002" in shown
     assert first.caption == () and second.caption == table.caption
 
 
@@ -182,14 +184,17 @@ def test_the_files_hold_the_tables_and_all_numbers(summary: Summary, tmp_path: P
     (better,) = (row for row in content["rows"] if row["name"] == "b")
     assert better["metrics"]["js_div_bits"]["by_seed"] == summary.rows[1].row.metric("js_div_bits")
     assert better["chosen"] == [0, 10]
-    assert better["difference"]["seeds"] == [0, 1] and better["difference"]["p"] == pytest.approx(2 / 201)
+    assert (
+        better["difference"]["seeds"] == [0, 1]
+        and better["difference"]["p"] < better["difference"]["p_holm"] < 0.01
+    )
     assert better["training_with_starts"][0] == {"updates": 15, "items": 8, "seconds": 3.0, "processes": 1}
     assert content["rows"][3]["metrics"]["bc"]["mean"] is None
     with (tmp_path / "mine.csv").open(newline="") as file:
         rows = {row["method"]: row for row in csv.DictReader(file)}
     assert float(rows["Better"]["js_div_bits"]) == better["metrics"]["js_div_bits"]["mean"]
     assert float(rows["Better"]["difference_low"]) == better["difference"]["low"]
-    assert float(rows["Better"]["p"]) == better["difference"]["p"]
+    assert float(rows["Better"]["p_holm"]) == better["difference"]["p_holm"]
 
 
 @pytest.mark.parametrize("name", ["mine.md", "mine.csv", "mine.json"])

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from torch import Tensor
 
-from lalm_ambig.evaluation.bootstrap import Interval
 from lalm_ambig.evaluation.breakdowns import ScoredItems
+from lalm_ambig.evaluation.intervals import Interval
 from lalm_ambig.reporting.drawing.canvas import (
     COLOURS,
     HATCHES,
@@ -55,7 +55,7 @@ class Levels:
         }
 
     def intervals(self, metric: str) -> list[Interval | None]:
-        """Compute a metric over each level's items, with its bootstrap interval.
+        """Compute a metric over each level's items, with its interval.
 
         Returns:
             One interval per level; None for a level without items.
@@ -104,7 +104,7 @@ class Ambiguity:
         title = f"{group.title} by {self.axis.partition(' (')[0]}, {sum(counts)} items"
         figure.suptitle(title)
         tests = list(_tests(lines))
-        stem, spoken = stem_of(self.stem, group.dataset), group.results.resampled == "speakers"
+        stem, spoken = stem_of(self.stem, group.dataset), group.results.clusters == "speakers"
         return Drawing(
             stem, title, _caption(tests, spoken=spoken) + not_shown(group), figure, _table(stem, title, tests)
         )
@@ -174,7 +174,7 @@ def _tests(lines: Sequence[Levels]) -> Iterator[tuple[str, str, RankTest]]:
 def _caption(tests: Sequence[tuple[str, str, RankTest]], *, spoken: bool) -> str:
     parts = [
         "Boxes: quartiles over items, whiskers to the last item within 1.5 interquartile ranges, dots beyond. Points: "
-        "the value over a level's items with its 95 % bootstrap interval, where there are enough items. "
+        "the value over a level's items with its 95 % interval, where there are enough items. "
         f"{SPEAKERS if spoken else ''}Kruskal–Wallis over levels:"
     ]
     shown = [

@@ -17,7 +17,7 @@ PAIRS = {"SFT": ("sft_ce_only", "sft"), "DPO": ("dpo_ce_only", "dpo")}
 NAMES = ("CE only (w/o KL)", "with KL")
 WIDTH = 0.36
 CAPTION = (
-    "Bars: the value on the test items with its 95 % bootstrap interval, or with the standard deviation between folds; "
+    "Bars: the value on the test items with its 95 % interval, or with the standard deviation between folds; "
     "a dash stands for a run that was not given. Of several runs of one kind the first is shown."
 )
 Panel = tuple[str, Group, tuple[Line | None, Line | None]]

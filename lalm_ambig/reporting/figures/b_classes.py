@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from lalm_ambig.core.distributions import majority
-from lalm_ambig.evaluation.bootstrap import Interval, intervals
 from lalm_ambig.evaluation.breakdowns import ScoredItems
+from lalm_ambig.evaluation.intervals import Interval, intervals
 from lalm_ambig.metrics.labels import LabelCounts, class_f1
 from lalm_ambig.reporting.drawing.canvas import (
     COLOURS,
@@ -32,7 +32,7 @@ TITLE = "By majority class (SHALA-LLM, Figures 3, 6 and 7)"
 METRICS = ("js_dist_bits", "bc", "accuracy")
 SPREAD = 0.8
 CAPTION = (
-    "Bars: the value over the items of a majority class (ties: the first class), with its 95 % bootstrap interval "
+    "Bars: the value over the items of a majority class (ties: the first class), with its 95 % interval "
     "where there are enough items. F1: the class against the rest, on all items; accuracy on a class's items is its "
     "recall."
 )
@@ -95,7 +95,7 @@ def _f1(answers: ScoredItems, width: int) -> list[Interval | None]:
     for category in range(width):
         metric = ClassF1(width, category=category)
         values = intervals(
-            [metric], answers.label_dist, predicted_dist=answers.answers, resampling=answers.resampling
+            [metric], answers.label_dist, predicted_dist=answers.answers, clusters=answers.clusters
         )
         found.append(values[metric.name])
     return found

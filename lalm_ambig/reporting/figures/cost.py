@@ -24,7 +24,7 @@ METRIC = "js_div_bits"
 SECONDS = "answering time an item, all samples (s)"
 COUNTS = "sampled responses an item (1: the greedy one)"
 CAPTION = (
-    "Each point: the mean distribution of so many sampled responses, or the greedy response, with its 95 % bootstrap "
+    "Each point: the mean distribution of so many sampled responses, or the greedy response, with its 95 % "
     "interval where there is one. The points of a curve are of the same items: their intervals are not independent."
 )
 TIMED = " Times are those of evaluate on its own machine, loading left out, and depend on it and on its batch size."

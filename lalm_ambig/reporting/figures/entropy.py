@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 
 from lalm_ambig.core.distributions import normalised_entropy
-from lalm_ambig.evaluation.bootstrap import Interval
+from lalm_ambig.evaluation.intervals import Interval
 from lalm_ambig.reporting.drawing.canvas import COLOURS, Drawing, small_multiples
 from lalm_ambig.reporting.drawing.item_groups import not_shown, scored, shown_lines
 from lalm_ambig.reporting.reading.groups import Group
@@ -17,7 +17,7 @@ from lalm_ambig.reporting.writing.files import stem_of
 TITLE = "Entropy of people's and of the model's distribution"
 CAPTION = (
     "Each dot is an item; entropies are divided by that of the uniform distribution. r: entropy_correlation (Pearson) "
-    "with its 95 % bootstrap interval. Below the diagonal the model is more certain than people are."
+    "with its 95 % interval. Below the diagonal the model is more certain than people are."
 )
 
 

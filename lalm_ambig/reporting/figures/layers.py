@@ -17,7 +17,7 @@ METRIC = "js_div_bits"
 PREFIX = "layer_"
 LAST = "last"
 CAPTION = (
-    "Each point: a linear probe on mean and deviation over time of one layer, with its 95 % bootstrap interval; 0 is "
+    "Each point: a linear probe on mean and deviation over time of one layer, with its 95 % interval; 0 is "
     "the output of the convolutions. The line is the probe on the chosen layers joined with the last, its band the "
     "interval. All are of the same items: their intervals are not independent."
 )

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lalm_ambig.evaluation.bootstrap import Interval
+from lalm_ambig.evaluation.intervals import Interval
+from lalm_ambig.evaluation.multiplicity import holm
 from lalm_ambig.evaluation.responses import ResponseValues, response_values
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.evaluation.seeds import (
@@ -30,7 +31,6 @@ class Outline:
     """Names of the columns. The first one is compared; it is a mean over items."""
     seeds: tuple[int, ...]
     """Seeds that every row should have."""
-    resamples: int = 1000
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class RowSummary:
     """Of the compared metric, over speakers or items, at the mean over seeds."""
     difference: SeedDifference | None
     """From the reference; None for the reference itself, and where the two share no seed."""
+    p_holm: float | None = None
+    """p of the difference, adjusted for the number of rows."""
 
     @property
     def responses(self) -> ResponseValues:
@@ -90,8 +92,8 @@ class Summary:
             "split": first.about.split,
             "items": first.items,
             "items_digest": first.items_digest,
-            "resampled": first.resampled,
-            "resampled_count": first.resampled_count,
+            "clusters": first.clusters,
+            "n_clusters": first.n_clusters,
             "rows": [self._record(one) for one in self.rows],
             "references": {
                 name: {metric: asdict(row.metrics[metric]) for metric in self.outline.metrics}
@@ -112,7 +114,7 @@ class Summary:
             "interval": None if one.interval is None else asdict(one.interval),
             "difference": None
             if one.difference is None
-            else {**asdict(one.difference.difference), "seeds": one.difference.seeds},
+            else {**asdict(one.difference.difference), "p_holm": one.p_holm, "seeds": one.difference.seeds},
             "chosen": [run.chosen for run in row.runs],
             "training": [asdict(effort) for effort in row.efforts(with_starts=False)],
             "training_with_starts": [asdict(effort) for effort in row.efforts(with_starts=True)],
@@ -133,21 +135,16 @@ def summarise(outline: Outline, rows: Sequence[StudyRow], references: Mapping[st
     """
     check_same_items(rows)
     reference = next(row for row in rows if row.name == outline.reference)
-    compared, resamples = outline.metrics[0], outline.resamples
-    return Summary(
-        outline,
-        tuple(
-            RowSummary(
-                row,
-                interval_over_seeds(row, compared, resamples=resamples),
-                None
-                if row is reference
-                else difference_over_seeds(row, reference, compared, resamples=resamples),
-            )
-            for row in rows
-        ),
-        references,
+    compared = outline.metrics[0]
+    differences = [
+        None if row is reference else difference_over_seeds(row, reference, compared) for row in rows
+    ]
+    adjusted = holm([None if found is None else found.difference.p for found in differences])
+    summaries = tuple(
+        RowSummary(row, interval_over_seeds(row, compared), found, p)
+        for row, found, p in zip(rows, differences, adjusted, strict=True)
     )
+    return Summary(outline, summaries, references)
 
 
 def _over_seeds(values: Sequence[float]) -> dict[str, Any]:

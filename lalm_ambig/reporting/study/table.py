@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from lalm_ambig.evaluation.bootstrap import LEVEL, NO_INTERVAL
-from lalm_ambig.evaluation.comparison import FEW, difference_text, excludes_zero, p_text
+from lalm_ambig.evaluation.comparison import difference_text, is_significant, p_text
 from lalm_ambig.evaluation.effort import Effort
-from lalm_ambig.evaluation.notes import FEW_SPEAKERS
+from lalm_ambig.evaluation.intervals import LEVEL, NO_INTERVAL, can_mark
+from lalm_ambig.evaluation.notes import TWO_SPEAKERS
 from lalm_ambig.evaluation.overlap import marked_name
 from lalm_ambig.evaluation.responses import COLUMNS, response_cells, response_columns
 from lalm_ambig.evaluation.seeds import SeedRun, mean_and_sd
@@ -17,7 +17,7 @@ from lalm_ambig.tabular.model import BEST, Cell, Column, ResultTable, TableRow, 
 
 PAIRED = (
     Column("difference", f"difference ({LEVEL:.0%} interval)"),
-    Column("p", "p"),
+    Column("p_holm", "p (Holm)"),
     Column("seeds", "seeds"),
 )
 """The last columns of the scores."""
@@ -35,8 +35,8 @@ EFFORT_CAPTION = (
     "Chosen at: the update of each seed whose weights the validation chose; 0 is the start, with none of the row's own."
 )
 ONE_P = (
-    "In bold: the best of a column, and a difference whose interval excludes 0. Each p is of one comparison alone, not "
-    "adjusted for the number of rows. Intervals are over test items; the deviation between seeds stands after ±."
+    "In bold: the best of a column, and a difference whose p (Holm) is below 0.05. An interval is of one comparison "
+    "alone; p (Holm) allows for the number of rows. What other seeds would change stands after ±."
 )
 
 
@@ -58,11 +58,15 @@ def score_table(summary: Summary) -> ResultTable:
     among = [
         number
         for number, one in enumerate(shown, start=len(references))
-        if _is_complete(one, summary) and not _is_leaky(one)
+        if _is_complete(one, summary) and not _is_leaky(one) and _can_mark(summary)
     ]
     rows = ranked(rows, columns, among=among, ranking=BEST)
     ends = frozenset({len(references) - 1} if references else ())
     return ResultTable(("method",), columns, tuple(rows), tuple(_caption(summary)), ends, title=outline.title)
+
+
+def _can_mark(summary: Summary) -> bool:
+    return can_mark(summary.first.clusters, summary.first.n_clusters)
 
 
 def _is_validated(summary: Summary) -> bool:
@@ -83,12 +87,9 @@ def _score_row(one: RowSummary, summary: Summary) -> TableRow:
                 low=None if found is None else found.low,
                 high=None if found is None else found.high,
                 text=text,
-                rank=1 if found is not None and excludes_zero(found) else 0,
+                rank=1 if is_significant(one.p_holm) and _can_mark(summary) else 0,
             ),
-            Cell(
-                value=None if found is None else found.p,
-                text=None if found is None else p_text(found.p, outline.resamples),
-            ),
+            Cell(value=one.p_holm, text=None if found is None else p_text(one.p_holm)),
             Cell(value=len(row.runs), text=_count(one, summary)),
         ),
     )
@@ -193,15 +194,13 @@ def _caption(summary: Summary) -> list[str]:
 
 def _intervals_caption(summary: Summary) -> list[str]:
     """How intervals were computed, or why there are none."""
-    first, outline = summary.first, summary.outline
+    first = summary.first
     if any(note.startswith(NO_INTERVAL) for note in first.notes):
         return [f"{uncertainty(first).capitalize()}.", ONE_P]
-    few = first.resampled == "speakers" and first.resampled_count < FEW_SPEAKERS
     return [
         f"Differences from {summary.reference.row.label!r} are paired by item and seed, averaged over seeds; "
-        f"{LEVEL:.0%} intervals and two-sided p from {outline.resamples} bootstrap resamples of "
-        f"{first.resampled_count} {first.resampled}, each with all its seeds.",
-        *([FEW] if few else []),
+        f"{LEVEL:.0%} intervals and two-sided p over {first.n_clusters} {first.clusters}, each with all its seeds.",
+        *([] if _can_mark(summary) else [f"{TWO_SPEAKERS}."]),
         ONE_P,
     ]
 

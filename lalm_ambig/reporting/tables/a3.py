@@ -78,6 +78,6 @@ def _section(
         several = by_method.get(method, ())
         for line in several:
             name = title if len(several) == 1 else f"{title} ({line.label})"
-            tests += [] if line.is_leaky else [len(rows)]
+            tests += [len(rows)] if line.can_be_best else []
             rows.append(row_of(line, columns, (name, *marks)))
     return ranked(rows, columns, among=tests)

@@ -57,4 +57,4 @@ def _of_report(report: Report, dataset: Dataset, columns: Sequence[Column]) -> l
     if not lines:
         return [gap((title, "SHALA-LLM, this report"), columns, f"not given on {title}: SHALA-LLM")]
     rows = [row_of(line, columns, (title, f"{line.label}, this report")) for line in lines]
-    return ranked(rows, columns, among=[n for n, line in enumerate(lines) if not line.is_leaky])
+    return ranked(rows, columns, among=[n for n, line in enumerate(lines) if line.can_be_best])

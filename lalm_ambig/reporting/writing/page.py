@@ -67,7 +67,7 @@ def _of_group(group: Group) -> str:
         f"{escape(line.results.about.reasoning)} reasoning</li>"
         for line in group.lines
     )
-    how = uncertainty(results).replace(" from ", " are percentiles of ")
+    how = uncertainty(results)
     return (
         f"<h3>{escape(group.title)}</h3>\n<p>{caption}</p>\n<p>Items (fingerprint {fingerprints}); {how}; classes: "
         f"{escape(', '.join(results.categories))}.</p>\n<ul>{policies}</ul>"
