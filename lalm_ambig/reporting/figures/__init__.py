@@ -4,7 +4,7 @@ Each file has a `TITLE` and `drawings(report)`, which makes a `Drawing` per corp
 needs no registration. Listing the figures needs no drawing library; `drawing.draw` does.
 
 `a2_kl` is a figure of ambiguity-aware LALM. `b_levels`, `b_active_labels` and `b_classes` are figures of SHALA-LLM.
-`cost`, `entropy`, `learning`, `reliability` and `ternary` are ours.
+`annotators`, `cost`, `entropy`, `layers`, `learning`, `reliability` and `ternary` are ours.
 """
 
 import sys
