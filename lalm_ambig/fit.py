@@ -23,6 +23,11 @@ from lalm_ambig.files.atomic import write_lines
 from lalm_ambig.files.names import check_folder_name, component
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.lora import parameter_counts
+from lalm_ambig.reporting.reading.groups import group_rows
+from lalm_ambig.reporting.reading.inputs import ReportArgs, read_inputs
+from lalm_ambig.reporting.reading.report import Report
+from lalm_ambig.reporting.reading.resolving import resolve_rows
+from lalm_ambig.reporting.tables.all import sheets
 from lalm_ambig.runs.batch_checks.update_size import divide_updates
 from lalm_ambig.runs.checkpoints.selection import read_selection, selection_responses, selection_table
 from lalm_ambig.runs.folder.run_folder import RunFolder
@@ -37,7 +42,10 @@ from lalm_ambig.runs.trained_items import history_of_start, write_record
 from lalm_ambig.runs.training import EVALUATED, Training
 from lalm_ambig.tabular.from_markdown import tables_of
 from lalm_ambig.tabular.model import ResultTable
-from lalm_ambig.tabular.writers import plain_markdown, terminal
+from lalm_ambig.tabular.writers import narrow_parts, plain_markdown, terminal
+
+NARROW = 3
+"""Columns of a family's table that stand beside its names in a terminal; the others follow below."""
 
 
 def main() -> int:
@@ -78,9 +86,14 @@ def run_all(words: Sequence[str], console: Console) -> int:
     runs = []
     for member in family:
         console.rule(member.title)
-        runs.append(train(member.words, console, suffix=member.suffix))
-    listed = " ".join(str(run.path) for run in runs)
-    console.print(f"mean and deviation: python -m lalm_ambig.report {listed} --out DIR", soft_wrap=True)
+        runs.append(train(member.words, console, suffix=member.suffix).path)
+    console.rule("all of them")
+    read = read_inputs(ReportArgs(runs))
+    for sheet in sheets(Report(group_rows(resolve_rows(read.rows)), read.left_out)):
+        for part in narrow_parts(sheet, NARROW):
+            console.print(terminal(part, narrow=True))
+    listed = " ".join(map(str, runs))
+    console.print(f"as files: python -m lalm_ambig.report {listed} --out DIR", soft_wrap=True)
     return 0
 
 

@@ -33,7 +33,7 @@ from lalm_ambig.files.places import check_folder
 from lalm_ambig.files.yaml import read_yaml
 from lalm_ambig.reporting.study.files import check_free, write_study
 from lalm_ambig.reporting.study.summary import Outline, summarise
-from lalm_ambig.reporting.study.table import EFFORTS, PAIRED, effort_table, narrow_parts, score_table
+from lalm_ambig.reporting.study.table import EFFORTS, PAIRED, effort_table, score_table
 from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.runs.processes.ending import explain_ending
 from lalm_ambig.runs.processes.launch import quiet_libraries
@@ -47,7 +47,7 @@ from lalm_ambig.runs.study.plan import (
     words_of,
 )
 from lalm_ambig.runs.study.records import ASKED, asked_of, is_finished, keep, read_rows
-from lalm_ambig.tabular.writers import terminal
+from lalm_ambig.tabular.writers import narrow_parts, terminal
 
 ROOT = "{root}"
 """Placeholder in a row's words of `evaluate` for the study's root."""

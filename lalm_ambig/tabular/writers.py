@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape as rich_escape
@@ -39,6 +40,24 @@ def terminal(table: ResultTable, *, narrow: bool = False) -> Table:
         cells = (_terminal_cell(cell, narrow=narrow) for cell in row.cells)
         shown.add_row(*map(rich_escape, row.names), *cells, end_section=number in table.ends)
     return shown
+
+
+def narrow_parts(table: ResultTable, columns: int) -> tuple[ResultTable, ResultTable]:
+    """A table for a terminal: its first columns, then the others with the caption.
+
+    Args:
+        table: The table.
+        columns: How many columns the first part has.
+    """
+    first, second = (
+        replace(
+            table,
+            columns=table.columns[part],
+            rows=tuple(replace(row, cells=row.cells[part]) for row in table.rows),
+        )
+        for part in (slice(columns), slice(columns, None))
+    )
+    return replace(first, caption=()), second
 
 
 def _terminal_cell(cell: Cell, *, narrow: bool) -> str:

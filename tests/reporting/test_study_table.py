@@ -18,9 +18,9 @@ from lalm_ambig.evaluation.results import About, evaluate_predictions
 from lalm_ambig.evaluation.seeds import SeedRun, StudyRow, mean_and_sd
 from lalm_ambig.reporting.study.files import check_free, write_study
 from lalm_ambig.reporting.study.summary import Outline, Summary, summarise
-from lalm_ambig.reporting.study.table import EFFORTS, effort_table, narrow_parts, score_table
+from lalm_ambig.reporting.study.table import EFFORTS, effort_table, score_table
 from lalm_ambig.tabular.model import ResultTable
-from lalm_ambig.tabular.writers import terminal
+from lalm_ambig.tabular.writers import narrow_parts, terminal
 
 CLASSES = CategorySet(("anger", "neutral", "sadness"))
 ABOUT = About("demo", "test", "logits", "generated", "tiny")

@@ -102,4 +102,6 @@ def test_each_fold_is_a_run_of_its_own_and_finished_ones_are_left(
     assert "fold: 3" in (tmp_path / "cv-fold3/config.yaml").read_text()
     capsys.readouterr()
     assert fit.main() == 0
-    assert capsys.readouterr().out.count("is finished already") == 2
+    printed = capsys.readouterr().out
+    assert printed.count("is finished already") == 2
+    assert "mean ± standard deviation between folds" in " ".join(printed.split())

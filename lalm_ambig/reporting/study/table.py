@@ -1,7 +1,6 @@
 """The tables of a study: scores with paired differences, and what training took beside what responses are like."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from lalm_ambig.evaluation.comparison import difference_text, is_significant, p_text
 from lalm_ambig.evaluation.effort import Effort
@@ -108,24 +107,6 @@ def effort_table(summary: Summary) -> ResultTable:
         caption.append("THE METHODS WERE TRAINED ON DIFFERENT NUMBERS OF ITEMS: see the column.")
     title = f"{summary.outline.title}: what training took, and what responses are like"
     return ResultTable(("method",), (*EFFORTS, *columns), rows, tuple(caption), title=title)
-
-
-def narrow_parts(table: ResultTable, columns: int) -> tuple[ResultTable, ResultTable]:
-    """A table for a terminal: its first columns, then the others with the caption.
-
-    Args:
-        table: The table.
-        columns: How many columns the first part has.
-    """
-    first, second = (
-        replace(
-            table,
-            columns=table.columns[part],
-            rows=tuple(replace(row, cells=row.cells[part]) for row in table.rows),
-        )
-        for part in (slice(columns), slice(columns, None))
-    )
-    return replace(first, caption=()), second
 
 
 def _effort_cells(one: RowSummary) -> tuple[Cell, ...]:
