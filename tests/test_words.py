@@ -38,7 +38,7 @@ def shipped_files() -> list[Path]:
             path for room in SHIPPED for path in (ROOT / room).rglob("*") if "__pycache__" not in path.parts
         ]
         files += [ROOT / page for page in PAGES]
-    return [path for path in files if path.is_file() and path.suffix != ".png"]
+    return [path for path in files if path.is_file() and path.suffix not in (".png", ".gz")]
 
 
 def words_in(text: str) -> list[str]:

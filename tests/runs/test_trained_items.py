@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from lalm_ambig.config.cli import Cli, parse
+from lalm_ambig.config.family import start_of_member
 from lalm_ambig.config.files import config_folder
-from lalm_ambig.config.folds import start_of_fold
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Item
 from lalm_ambig.corpora.base import open_corpus
@@ -301,15 +301,15 @@ def test_a_corpus_with_ids_of_its_own_keeps_the_split_at_another_place(tmp_path:
 
 def test_each_fold_starts_from_its_own_run() -> None:
     cli = parse(["--model.start=runs/x-fold{fold}", "--data.corpus.init_args.fold=3"])
-    start_of_fold(cli)
+    start_of_member(cli)
     assert cli.model.start == Path("runs/x-fold3")
     assert "start: runs/x-fold3" in cli.resolved()
     plain = parse(["--model.start=runs/x-fold3", "--data.corpus.init_args.fold=3"])
-    start_of_fold(plain)
+    start_of_member(plain)
     assert cli.identity() == plain.identity()
     without = parse(["--model.start=runs/x-fold{fold}"])
     with pytest.raises(InputError, match=r"model.start: .* this run has no fold: add --folds all"):
-        start_of_fold(without)
+        start_of_member(without)
 
 
 def results(folder: Path, ids: list[str], **about: Any) -> Results:
