@@ -69,9 +69,11 @@ def test_a_chosen_row_brings_what_it_needs_and_nothing_else(tmp_path: Path) -> N
 def test_every_row_of_a_shipped_study_can_be_configured_and_only_seeds_differ(path: Path) -> None:
     study = read_study(path)
     assert len(study.seeds) >= 3
+    more = () if path.stem.startswith("demo") else ("--data.corpus.root=nowhere",)
+    more += ("--policy.path=nowhere",) if path.stem == "mini_crema_d" else ()
     for run in planned_runs(study, rows=[], seeds=[5]):
         if run.row.of is None:
-            cli = parse(words_of(study, run, root=Path("nowhere")))
+            cli = parse(words_of(study, run, root=Path("nowhere"), more=more))
             assert cli.config["seed"] == 5 and cli.datamodule.seed == 5
             assert cli.datamodule.corpus.seed == 0  # the split is the same whatever the seed
             assert cli.model.start == (None if run.needs is None else Path("nowhere") / run.needs)
