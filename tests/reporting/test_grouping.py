@@ -5,7 +5,7 @@ from statistics import mean, stdev
 from typing import Any
 
 import pytest
-from report_runs import KL_ONLY, Make, about, answers, keep, named, report, table
+from report_runs import KL_ONLY, SFT, Make, about, answers, keep, named, report, table
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.results_file import read_results
@@ -78,6 +78,29 @@ def test_seeds_with_folds_are_means_over_folds_and_vary_between_seeds(make_run: 
     assert found is not None and found.value == pytest.approx(mean(of_seed))
     assert spread == pytest.approx(stdev(of_seed))
     assert (line.seeds, line.folds) == ((0, 1), (0, 1))
+
+
+def test_seeds_that_started_from_runs_of_different_methods_are_no_family(make_run: Make) -> None:
+    starts = [
+        make_run(f"start-{name}-s{seed}", 0.4, model=model, seed=seed)
+        for name, model, seed in (("kl", KL_ONLY, 0), ("kl", KL_ONLY, 1), ("sft", SFT, 2))
+    ]
+    names = [f"next-s{seed}" for seed in (0, 1, 2)]
+    runs = [
+        make_run(name, 0.6, model=SFT | {"init_args": {**SFT["init_args"], "start": str(start)}}, seed=seed)
+        for seed, (name, start) in enumerate(zip(names, starts, strict=True))
+    ]
+    assert {"next", "next-s2"} <= set(labels(report(*runs).groups[0]))
+    gone = [
+        make_run(
+            f"x-s{seed}",
+            0.6,
+            model=SFT | {"init_args": {**SFT["init_args"], "start": f"runs/{start}"}},
+            seed=seed,
+        )
+        for seed, start in enumerate(("a-s0", "a-s1", "b-s2"))
+    ]
+    assert {"x", "x-s2"} <= set(labels(report(*gone).groups[0]))
 
 
 def test_runs_of_one_configuration_and_seed_on_a_single_split_stay_apart(make_run: Make) -> None:

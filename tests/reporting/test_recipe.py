@@ -45,7 +45,7 @@ def test_a_row_is_named_by_its_key_or_its_label() -> None:
     assert len({label.casefold() for label in METHODS.values()}) == len(METHODS)
 
 
-def test_runs_of_one_family_differ_in_fold_name_and_start_only() -> None:
+def test_runs_of_one_family_differ_in_fold_name_and_member_of_their_start_only() -> None:
     def config(fold: int, rate: float, start: str) -> dict[str, Any]:
         return {
             "model": {"class_path": "a.SFT", "init_args": {"rate": rate, "start": start}},
@@ -53,5 +53,6 @@ def test_runs_of_one_family_differ_in_fold_name_and_start_only() -> None:
             "run": {"name": f"r{fold}"},
         }
 
-    assert family_of(config(0, 0.1, "a")) == family_of(config(1, 0.1, "b"))
+    assert family_of(config(0, 0.1, "runs/a-fold0")) == family_of(config(1, 0.1, "runs/a-fold1"))
+    assert family_of(config(0, 0.1, "runs/a")) != family_of(config(0, 0.1, "runs/b"))
     assert family_of(config(0, 0.1, "a")) != family_of(config(0, 0.2, "a"))

@@ -5,12 +5,15 @@ A run that no rule matches is `other`: it is in the table `all`, and `--row` can
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 from lalm_ambig.config.seed import NAMES as SEED_NAMES
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.files.yaml import read_yaml
 
 METHODS = {
     "zero_shot": "Zero-shot",
@@ -38,6 +41,8 @@ METHODS = {
 """Key of a row → its label in tables. `bound` is the score of people among themselves: panel and oracle."""
 
 Settings = Mapping[str, Any]
+MEMBER = re.compile(r"([-_](?:s|seed|fold))\d+(?![^-_/])")
+"""Seed or fold at the end of a part of a run's name."""
 
 
 def method_of(config: Settings) -> str:
@@ -121,10 +126,19 @@ def seed_of(config: Settings) -> int | None:
 
 
 def family_of(config: Settings) -> str:
-    """A text that is equal for runs which differ only in seed, fold, name, and the run that they started from."""
+    """A text that is equal for runs which differ only in seed, fold and name, and whose starts do, too."""
     rest: dict[str, Any] = deepcopy(dict(config))
     for key in ("run", *SEED_NAMES):
         rest.pop(key, None)
     rest.get("data", {}).get("corpus", {}).get("init_args", {}).pop("fold", None)
-    rest.get("model", {}).get("init_args", {}).pop("start", None)
+    settings = rest.get("model", {}).get("init_args", {})
+    if start := settings.pop("start", None):
+        settings["start"] = _family_of_start(Path(str(start)))
     return json.dumps(rest, sort_keys=True, default=str)
+
+
+def _family_of_start(start: Path) -> str:
+    """The family of the run that another one started from; where it is gone, its name without seed and fold."""
+    file = start.expanduser() / "config.yaml"
+    config = read_yaml(file) if file.is_file() else None
+    return family_of(config) if isinstance(config, dict) else MEMBER.sub(r"\1", str(start))
