@@ -1,12 +1,14 @@
 """Compare two results on the same items: `python -m lalm_ambig.compare FIRST SECOND`.
 
 Each is a run folder of fit (its trained policy), or a folder that evaluate or baseline wrote. FOLDER:ROW names another
-row of it, such as RUN:base or RUN:prior.
+row of it, such as RUN:base or RUN:prior. With {seed} or {fold} in place of numbers, a name means a family, whose folds
+are pooled and whose seeds are averaged: compare 'runs/kl-s{seed}' 'runs/grpo-s{seed}'.
 """
 
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -16,15 +18,16 @@ from lalm_ambig.config.command_line import CommandParser
 from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.evaluation.comparison import Comparison, compare
 from lalm_ambig.evaluation.pairing import ComparedRun
-from lalm_ambig.evaluation.predictions import read_predictions
+from lalm_ambig.evaluation.predictions import Prediction, read_predictions
 from lalm_ambig.evaluation.results import items_digest
 from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.files.atomic import write_text
 from lalm_ambig.files.kinds import check_replaceable, json_with, mark_of, marked
 from lalm_ambig.metrics.base import all_metrics
+from lalm_ambig.runs.folder.families import MemberFolder, is_family, member_folders
 from lalm_ambig.runs.older_results import with_overlap
 from lalm_ambig.runs.trained_items import FLAG, HELP
-from lalm_ambig.tabular.writers import terminal
+from lalm_ambig.tabular.writers import fitting
 
 WRITTEN = "what compare writes"
 KINDS = {
@@ -32,6 +35,8 @@ KINDS = {
     ".json": json_with(WRITTEN, "first", "second", "items_digest", "metrics"),
 }
 """Suffix of an output file to its kind."""
+VALUES = 3
+"""Columns of the table that stand together in a narrow terminal: both values and the difference."""
 TRAINED = "trained"
 """The row of a run folder that is compared by default."""
 
@@ -53,16 +58,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise InputError(f"expected a name in {' or '.join(KINDS)}, got {options.out}", where="--out")
     if options.out is not None:
         check_replaceable(options.out, KINDS[options.out.suffix], where="--out")
-    folders = _folder(options.first), _folder(options.second)
-    if folders[0].resolve() == folders[1].resolve():
-        raise InputError(f"both are {folders[0]}: there is nothing to compare", where="compare")
+    members = _members(options.first), _members(options.second)
+    if {one.path.resolve() for one in members[0]} == {one.path.resolve() for one in members[1]}:
+        raise InputError(f"both are {options.first}: there is nothing to compare", where="compare")
     names = options.first, options.second
-    first, second = (_side(n, f, options) for n, f in zip(names, folders, strict=True))
+    first, second = (_family(n, of_name, options) for n, of_name in zip(names, members, strict=True))
     found = compare(first, second, metrics=options.metric)
     console = Console()
     for warning in found.warnings():
         console.print(f"[bold yellow]{escape(warning)}[/bold yellow]", highlight=False)
-    console.print(terminal(found.table()))
+    console.print(*fitting(console, found.table(), VALUES))
     if options.out is not None:
         _write(options.out, found)
         console.print(f"written: {options.out}")
@@ -89,6 +94,50 @@ def _folder(name: str) -> Path:
         where="compare",
         remedy=known or "Give a finished run folder of fit, or a folder that evaluate or baseline wrote.",
     )
+
+
+def _members(name: str) -> list[MemberFolder]:
+    """Return the folders of predictions that a name means: one, or those of a family."""
+    if not is_family(name):
+        return [MemberFolder(_folder(name), None, None)]
+    family, colon, row = name.rpartition(":")
+    if not colon or is_family(row) or "/" in row:
+        family, colon, row = name, "", ""
+    found = member_folders(family, where="compare")
+    return [replace(one, path=_folder(f"{one.path}{colon}{row}")) for one in found]
+
+
+def _family(name: str, members: Sequence[MemberFolder], options: argparse.Namespace) -> ComparedRun:
+    """Return what a name means as one side: its folds pooled, its seeds beside each other."""
+    runs = [_side(name, one.path, options) for one in members]
+    if not is_family(name):
+        return runs[0]
+    by_seed: dict[int | None, list[Prediction]] = {}
+    for one, run in zip(members, runs, strict=True):
+        _check_fold(by_seed.get(one.seed, ()), run, one)
+        by_seed.setdefault(one.seed, []).extend(run.predictions)
+    overlaps = tuple(o for run in runs if (o := run.results.about.trained_items) is not None)
+    first, *others = by_seed.values()
+    return ComparedRun(
+        name,
+        runs[0].results,
+        first,
+        tuple(others),
+        seeds=tuple(seed for seed in by_seed if seed is not None),
+        folds=tuple(sorted({one.fold for one in members if one.fold is not None})),
+        overlaps=overlaps,
+    )
+
+
+def _check_fold(known: Sequence[Prediction], run: ComparedRun, member: MemberFolder) -> None:
+    """Refuse a fold that tests on an item which another fold of its seed tests on as well."""
+    ids = {p.id for p in known}
+    if twice := next((p.id for p in run.predictions if p.id in ids), None):
+        raise InputError(
+            f"item {twice} is tested in {member.path} and in another fold of {run.name}: these are no folds.",
+            where="compare",
+            remedy="Use {seed} in place of {fold} for runs on the same test.",
+        )
 
 
 def _side(name: str, folder: Path, options: argparse.Namespace) -> ComparedRun:
@@ -122,7 +171,11 @@ def _write(path: Path, found: Comparison) -> None:
 def _parser() -> argparse.ArgumentParser:
     description, rows = (__doc__ or "").split("\n\n")
     parser = CommandParser(prog="python -m lalm_ambig.compare", description=description, epilog=rows)
-    parser.add_argument("first", metavar="FIRST", help="a run folder, an evaluated folder, or FOLDER:ROW")
+    parser.add_argument(
+        "first",
+        metavar="FIRST",
+        help="a run folder, an evaluated folder, FOLDER:ROW, or a family such as 'runs/NAME-s{seed}'",
+    )
     parser.add_argument("second", metavar="SECOND", help="the same; differences are first minus second")
     names = ", ".join(metric.name for metric in all_metrics(2))
     parser.add_argument(

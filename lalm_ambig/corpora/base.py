@@ -68,6 +68,14 @@ class Corpus(ABC):
     ids_are_global: ClassVar[bool] = True
     """False where another root may hold other items under the same ids."""
 
+    clusters: ClassVar[str] = "speakers"
+    """What is independent of each other, in the plural: intervals are over these (`cluster_of`)."""
+
+    @classmethod
+    def cluster_of(cls, speaker: str) -> str:
+        """The group of a speaker that is independent of the others: by default, the speaker alone."""
+        return speaker
+
     def __post_init__(self) -> None:
         self.root = Path(self.root).expanduser().absolute()
         self._notes: tuple[str, ...] = ()
@@ -185,7 +193,9 @@ def corpus_names() -> list[str]:
 
 
 def corpus_class(module_name: str) -> type[Corpus] | None:
-    """The corpus class of one module of this package; None where it defines none."""
+    """The corpus class of one module of this package; None where it defines none, or there is no such module."""
+    if module_name not in module_names(lalm_ambig.corpora):
+        return None
     classes = classes_in(module_of(lalm_ambig.corpora, module_name), Corpus)
     return classes[0] if classes else None
 

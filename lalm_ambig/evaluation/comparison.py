@@ -1,4 +1,4 @@
-"""Two results on the same items: the difference of every metric, paired over speakers."""
+"""Two results, or families of seeds and folds, on the same items: each metric's difference, paired over speakers."""
 
 import math
 from collections.abc import Sequence
@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.evaluation.intervals import LEVEL, Clusters, Difference, can_mark, intervals, paired, too_few
+from lalm_ambig.evaluation.intervals import Clusters, Difference, can_mark, intervals, paired, too_few
 from lalm_ambig.evaluation.multiplicity import holm
-from lalm_ambig.evaluation.notes import TWO_SPEAKERS
-from lalm_ambig.evaluation.overlap import marked_name
+from lalm_ambig.evaluation.notes import TWO_GROUPS
+from lalm_ambig.evaluation.overlap import Overlap, marked_name
 from lalm_ambig.evaluation.pairing import ComparedRun, check_pairable
 from lalm_ambig.evaluation.predictions import Prediction
-from lalm_ambig.evaluation.results import speakers
+from lalm_ambig.evaluation.results import clusters_of
+from lalm_ambig.evaluation.spread import LEVEL
 from lalm_ambig.metrics.base import Answers, DistributionMetric, all_metrics
 from lalm_ambig.tabular.model import MISSING, Cell, Column, ResultTable, TableRow
 from lalm_ambig.tabular.writers import plain_markdown
@@ -24,6 +25,9 @@ HOW_TO_READ = (
     "Intervals and p are of one metric alone; p (Holm) allows for the number of metrics in the table. In bold: p "
     f"(Holm) is below {1 - LEVEL:.2f}. Effect: the difference over its standard deviation between {{unit}}."
 )
+
+FROM_SEEDS = "from seeds"
+"""Column with the share of a difference's variance."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,13 @@ class Comparison:
     def warnings(self) -> list[str]:
         """Sentences on what makes the two runs unequal in kind; a command prints them in colour."""
         one, other = self.first.results.about, self.second.results.about
-        overlaps = [
-            (name, about.trained_items)
-            for name, about in (("first", one), ("second", other))
-            if about.trained_items is not None
+        notes = [
+            f"{name}: {note}."
+            for name, side in (("first", self.first), ("second", self.second))
+            for overlap in _overlaps(side)
+            for note in overlap.notes
         ]
-        sentences = [f"{name}: {note}." for name, overlap in overlaps for note in overlap.notes]
+        sentences = list(dict.fromkeys(notes))
         if one.readout != other.readout and "none" not in (one.readout, other.readout):
             sentences.append(
                 f"THE READOUTS DIFFER: first {one.readout}, second {other.readout}. What is compared are models "
@@ -68,10 +73,11 @@ class Comparison:
     def table(self) -> ResultTable:
         """A row per metric; a difference whose interval excludes 0 is in bold."""
         first, second = (
-            marked_name(name, side.results.about.trained_items)
+            marked_name(name, next((one for one in _overlaps(side) if one.is_leaky), None))
             for name, side in (("first", self.first), ("second", self.second))
         )
-        labels = (first, second, f"first − second ({LEVEL:.0%} interval)", "effect", "p", "p (Holm)")
+        labels = [first, second, f"first − second ({LEVEL:.0%} interval)", "effect", "p", "p (Holm)"]
+        labels += [FROM_SEEDS] if len(self.seeds) > 1 else []
         rows = tuple(self._table_row(row, p) for row, p in zip(self.rows, self.adjusted(), strict=True))
         columns = tuple(Column(label, label) for label in labels)
         return ResultTable(("metric",), columns, rows, tuple(self.caption().splitlines()))
@@ -84,7 +90,7 @@ class Comparison:
         metric, difference = row.metric, row.difference
         direction = {True: " ↑", False: " ↓", None: ""}[metric.higher_is_better]
         is_clear = is_significant(adjusted) and can_mark(self.clusters.unit, self._units)
-        cells = (
+        cells: tuple[Cell, ...] = (
             Cell(row.first),
             Cell(row.second),
             Cell(text=difference_text(difference), rank=1 if is_clear else 0),
@@ -92,7 +98,15 @@ class Comparison:
             Cell(text=p_text(difference.p)),
             Cell(text=p_text(adjusted)),
         )
+        if len(self.seeds) > 1:
+            share = difference.share_of_seeds
+            cells += (Cell(text=MISSING if share is None else f"{share:.0%}"),)
         return TableRow((f"{metric.name}{direction}",), cells)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that are compared; empty where no name has a place for them."""
+        return self.first.seeds or self.second.seeds
 
     def caption(self) -> str:
         """The two runs, the items, the clusters, and how to read the columns."""
@@ -104,11 +118,34 @@ class Comparison:
             f"first: {_who(self.first)}",
             f"second: {_who(self.second)}",
             f"{about.corpus}, {about.part_of_corpus}, the same {count} items (paired by id); {how}.",
+            *self._families(),
         ]
         if not too_few(count, self.clusters):
-            lines += [] if can_mark(self.clusters.unit, self._units) else [f"{TWO_SPEAKERS}."]
+            lines += (
+                []
+                if can_mark(self.clusters.unit, self._units)
+                else [f"{TWO_GROUPS.format(unit=self.clusters.unit)}."]
+            )
             lines.append(HOW_TO_READ.format(unit=self.clusters.unit))
         return "\n".join(lines)
+
+    def _families(self) -> list[str]:
+        """Which seeds and folds are joined, and what intervals then allow for."""
+        lines = []
+        if self.first.folds:
+            lines.append(f"Folds {_listed(self.first.folds)} are pooled: every item counts once.")
+        if len(self.seeds) > 1:
+            lines.append(
+                f"Means over seeds {_listed(self.seeds)}. Intervals and p allow for other seeds as well as other "
+                f"{self.clusters.unit}; {FROM_SEEDS}: what of a difference's variance is from seeds."
+            )
+        sides = (("first", self.first), ("second", self.second))
+        one = [n for n, side in sides if len(side.by_seed) == 1 and side.results.about.readout != "none"]
+        if one:
+            lines.append(
+                f"One seed: {', '.join(one)}. Another seed can change a value by more than its interval."
+            )
+        return lines
 
     @property
     def _units(self) -> int:
@@ -130,6 +167,8 @@ class Comparison:
             "items_digest": self.first.results.items_digest,
             "clusters": self.clusters.unit,
             "n_clusters": self._units,
+            "seeds": list(self.seeds),
+            "folds": list(self.first.folds),
             "warnings": self.warnings(),
             "metrics": {
                 row.metric.name: _finite(
@@ -154,26 +193,68 @@ def compare(
     """Compare two runs: first minus second of each metric, paired over speakers if any is known, else over items.
 
     Args:
-        first: One run.
-        second: The other; it is on the same items.
+        first: One run or family.
+        second: The other; it is on the same items. Of two families, the seeds that both have are compared.
         metrics: Names of metrics, in the order of the rows; None takes all.
 
     Raises:
         InputError: The runs are not on the same items with the same votes and targets, or a metric does not exist.
     """
+    first, second = _shared_seeds(first, second)
     check_pairable(first, second)
     chosen = chosen_metrics(metrics, n_categories=len(first.results.categories))
-    by_id = {p.id: p for p in second.predictions}
-    paired_with = [by_id[p.id] for p in first.predictions]
     target = _tensor([p.label_dist for p in first.predictions])
-    ours, theirs = answers_of(first.predictions), answers_of(paired_with)
-    clusters = Clusters(speakers(first.predictions))
+    ours, theirs = (_answers(side, order=first.predictions) for side in (first, second))
+    clusters = clusters_of(first.predictions, first.results.about.corpus)
     differences = paired(chosen, target, first=ours, second=theirs, clusters=clusters)
-    one, other = (intervals(chosen, target, predicted_dist=d) for d in (ours, theirs))
+    one, other = (intervals(chosen, target, predicted_dist=side) for side in (ours, theirs))
     rows = tuple(
         ComparedMetric(m, one[m.name].value, other[m.name].value, differences[m.name]) for m in chosen
     )
     return Comparison(first, second, rows, clusters)
+
+
+def _shared_seeds(first: ComparedRun, second: ComparedRun) -> tuple[ComparedRun, ComparedRun]:
+    """Both with the seeds that both have; a run without a number is paired with every seed of the other.
+
+    Raises:
+        InputError: They have no seed in common, or their folds differ.
+    """
+    if first.folds and second.folds and first.folds != second.folds:
+        raise InputError(
+            f"{first.name!r} has the folds {_listed(first.folds)}, {second.name!r} {_listed(second.folds)}.",
+            where="compare",
+            remedy="Name the same folds of both.",
+        )
+    if not first.seeds or not second.seeds:
+        return first, second
+    shared = [seed for seed in first.seeds if seed in second.seeds]
+    if not shared:
+        raise InputError(
+            f"{first.name!r} has the seeds {_listed(first.seeds)}, {second.name!r} {_listed(second.seeds)}: none is "
+            "in both.",
+            where="compare",
+            remedy="Train a seed of both, or name one run of each.",
+        )
+    return first.of_seeds(shared), second.of_seeds(shared)
+
+
+def _answers(side: ComparedRun, *, order: Sequence[Prediction]) -> list[Answers]:
+    """The answers of each seed, to the items in that order."""
+    found = []
+    for predictions in side.by_seed:
+        by_id = {p.id: p for p in predictions}
+        found.append(answers_of([by_id[p.id] for p in order]))
+    return found
+
+
+def _overlaps(side: ComparedRun) -> Sequence[Overlap]:
+    own = side.results.about.trained_items
+    return side.overlaps or ([] if own is None else [own])
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
 
 
 def chosen_metrics(names: Sequence[str] | None, *, n_categories: int) -> list[DistributionMetric]:

@@ -1,41 +1,35 @@
 r"""Intervals and p-values from the spread between speakers: a delete-one jackknife of all metrics at once.
 
-One voice's clips are not independent, so the unit is the speaker; it is the item where no speaker is known. A metric is
-a function of sums of rows over items (`metrics/base.py`). Leaving each unit out in turn gives the pseudo-values
-$\theta_g = G\,\theta - (G - 1)\,\theta_{(-g)}$, whose standard deviation $s$ is how far units differ. The interval is
+One voice's clips are not independent, so the unit is the speaker, or what a corpus names in its place (IEMOCAP: the
+session); it is the item where no speaker is known. A metric is a function of sums of rows over items
+(`metrics/base.py`). Leaving each of G units out in turn gives the pseudo-values
+$\theta_g = G\,\theta - (G - 1)\,\theta_{(-g)}$, whose standard deviation is how far units differ. `spread.py` makes
+an interval of it. Units of other sizes count as $G_{\text{eff}}$ units of equal size (Kish).
 
-$$\theta \pm q\,\frac{s}{\sqrt G} \pm \frac{s}{\sqrt G}\,\frac{1 + 2 q^2}{6 \sqrt G}\,a\,(k^\pm + 0.3)$$
-
-with $q$ the quantile of Student's t at $G_{\text{eff}} - 1$ degrees of freedom, $G_{\text{eff}}$ the number of units of
-equal size that would weigh as much (Kish), and $k^\pm$ the skewness of the pseudo-values towards that side (Hall 1992,
-Cornish and Fisher): a few outlying speakers make one side longer. Its estimate from few units is too small, hence 0.3,
-and a = 2 for ratios of sums (1 for means).
-`docs/intervals.md` has the coverage that a simulation finds.
+Of several seeds, the value is the mean over seeds, a unit is left out of all of them at once, and the interval allows
+for other seeds as well. `docs/intervals.md` has the coverage that a simulation finds.
 """
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
-from scipy.special import stdtr, stdtrit
 from torch import Tensor
 
 from lalm_ambig.core.distributions import check_distribution
+from lalm_ambig.evaluation.spread import FEWEST_GROUPS, Spread, spread_of
 from lalm_ambig.metrics.base import Answers, DistributionMetric
 
-LEVEL = 0.95
 FEWEST_ITEMS = 10
-FEWEST_SPEAKERS = 2
-"""With fewer items or speakers there is no interval."""
+"""With fewer items there is no interval."""
 FEWEST_FOR_RATIOS = 8
 """A ratio of sums, such as R² or F1, gets no interval with fewer speakers: it would not cover."""
+ITEMS = "items"
+"""Unit of data in which no speaker is known."""
 NO_INTERVAL = "no interval: "
 """Beginning of the note that says so."""
-LEAST_SKEW = 0.3
-"""Skewness that is assumed beyond the estimate, towards both sides."""
 STRETCH = {"mean": 1.0, "ratio": 2.0}
 """Kind of metric → factor of all skewness."""
 
@@ -65,19 +59,23 @@ class Difference:
     """Two-sided: the smallest α for which the interval at level 1 − α leaves out 0."""
     effect: float | None = None
     """The difference over its standard deviation between speakers, or items; None without p or deviation."""
+    share_of_seeds: float | None = None
+    """What of the variance of the difference is from seeds; None with one seed or without an interval."""
 
 
 @dataclass(frozen=True)
 class Clusters:
-    """What is independent of each other: speakers, or items where no speaker is known."""
+    """What is independent of each other: speakers or larger groups, or items where no speaker is known."""
 
     groups: tuple[str, ...] | None = None
     """The speaker of each item, in order; None for items."""
+    name: str = "speakers"
+    """What the groups are, in the plural."""
 
     @property
     def unit(self) -> str:
-        """`speakers` or `items`."""
-        return "items" if self.groups is None else "speakers"
+        """`items`, or the name of the groups."""
+        return ITEMS if self.groups is None else self.name
 
     def indices(self, n_items: int) -> tuple[Int[Tensor, " item"], int]:
         """The unit of each item, and the number of units.
@@ -88,7 +86,7 @@ class Clusters:
         if self.groups is None:
             return torch.arange(n_items), n_items
         if len(self.groups) != n_items:
-            raise ValueError(f"{len(self.groups)} speakers for {n_items} items")
+            raise ValueError(f"{len(self.groups)} {self.name} for {n_items} items")
         order = {name: position for position, name in enumerate(dict.fromkeys(self.groups))}
         return torch.tensor([order[name] for name in self.groups]), len(order)
 
@@ -96,30 +94,34 @@ class Clusters:
 def too_few(n_items: int, clusters: Clusters) -> str | None:
     """Why these items get no interval of any metric, in words, or None if they do."""
     n_units = clusters.indices(n_items)[1]
-    if clusters.groups is not None and n_units < FEWEST_SPEAKERS:
-        return f"{NO_INTERVAL}{n_units} speaker"
+    if clusters.groups is not None and n_units < FEWEST_GROUPS:
+        return f"{NO_INTERVAL}{n_units} {clusters.unit.removesuffix('s')}"
     return f"{NO_INTERVAL}{n_items} items" if n_items < FEWEST_ITEMS else None
 
 
 def can_mark(unit: str, n_units: int) -> bool:
     """Whether a table may call anything the best: not with two speakers, whose interval is little more than a guess."""
-    return unit != "speakers" or n_units > FEWEST_SPEAKERS
+    return unit == ITEMS or n_units > FEWEST_GROUPS
 
 
-def without_interval(metric: DistributionMetric, units: int) -> str | None:
-    """Why a metric gets no interval from that many speakers or items, in words, or None if it does."""
+def without_interval(metric: DistributionMetric, units: int, unit: str = "speakers") -> str | None:
+    """Why a metric gets no interval from that many units, in words, or None if it does."""
     if metric.kind == "binned":
         return "its bins make it too large on few items, which an interval would not show"
     if metric.kind == "ratio" and units < FEWEST_FOR_RATIOS:
-        return f"a ratio of sums takes at least {FEWEST_FOR_RATIOS} speakers, and there are {units}"
+        return f"a ratio of sums takes at least {FEWEST_FOR_RATIOS} {unit}, and there are {units}"
     return None
+
+
+Predicted = Float[Tensor, "item category"] | Answers
+"""Predictions in the order of the items; `Answers` say which responses could not be read."""
 
 
 def intervals(
     metrics: Sequence[DistributionMetric],
     label_dist: Float[Tensor, "item category"],
     *,
-    predicted_dist: Float[Tensor, "item category"] | Answers,
+    predicted_dist: Predicted | Sequence[Predicted],
     clusters: Clusters = Clusters(),
 ) -> dict[str, Interval]:
     """Each metric's value with its 95 % interval over speakers or items, within the metric's bounds.
@@ -127,7 +129,7 @@ def intervals(
     Args:
         metrics: What is computed.
         label_dist: The targets, one row per item.
-        predicted_dist: The predictions in the same order; `Answers` say which responses could not be read.
+        predicted_dist: The predictions; several are of seeds, and the value is the mean of theirs.
         clusters: What is independent of each other.
 
     Returns:
@@ -136,19 +138,31 @@ def intervals(
     Raises:
         ValueError: A row is not a distribution, or there is another number of speakers than of items.
     """
-    spreads = _spreads(metrics, [_rows(metrics, label_dist, predicted_dist)], clusters)
+    found = spreads(metrics, label_dist, predicted_dist=predicted_dist, clusters=clusters)
     return {
         metric.name: Interval(spread.value, *_within(spread.ends(), metric.bounds))
-        for metric, spread in zip(metrics, spreads, strict=True)
+        for metric, spread in zip(metrics, found.values(), strict=True)
     }
+
+
+def spreads(
+    metrics: Sequence[DistributionMetric],
+    label_dist: Float[Tensor, "item category"],
+    *,
+    predicted_dist: Predicted | Sequence[Predicted],
+    clusters: Clusters = Clusters(),
+) -> dict[str, Spread]:
+    """As `intervals`, but with what the interval is made of."""
+    rows = [_rows(metrics, label_dist, answers) for answers in _seeds(predicted_dist)]
+    return _spreads(metrics, [rows], clusters)
 
 
 def paired(
     metrics: Sequence[DistributionMetric],
     label_dist: Float[Tensor, "item category"],
     *,
-    first: Float[Tensor, "item category"] | Answers,
-    second: Float[Tensor, "item category"] | Answers,
+    first: Predicted | Sequence[Predicted],
+    second: Predicted | Sequence[Predicted],
     clusters: Clusters = Clusters(),
 ) -> dict[str, Difference]:
     """First minus second run of each metric, on the same items; a unit is left out of both at once.
@@ -158,122 +172,68 @@ def paired(
     Args:
         metrics: What is computed.
         label_dist: The targets, one row per item.
-        first: Predictions of one run, in the same order.
-        second: Predictions of the other.
+        first: Predictions of one run, in the same order; several are of seeds, each paired with the one of `second`.
+        second: Predictions of the other. One, such as a baseline's, is paired with all seeds of the first.
         clusters: What is independent of each other.
 
     Returns:
         Name of the metric → difference with its interval, p and effect size.
 
     Raises:
-        ValueError: A row is not a distribution, or there is another number of speakers than of items.
+        ValueError: A row is not a distribution, or there is another number of speakers than of items, or of seeds.
     """
-    runs = [_rows(metrics, label_dist, answers) for answers in (first, second)]
-    spreads = _spreads(metrics, runs, clusters)
+    runs = [[_rows(metrics, label_dist, answers) for answers in _seeds(side)] for side in (first, second)]
+    found = _spreads(metrics, runs, clusters)
     return {
-        metric.name: Difference(spread.value, *spread.ends(), spread.p(), spread.effect())
-        for metric, spread in zip(metrics, spreads, strict=True)
+        name: Difference(spread.value, *spread.ends(), spread.p(), spread.effect(), spread.share_of_seeds)
+        for name, spread in found.items()
     }
 
 
-@dataclass(frozen=True)
-class Spread:
-    """A value, and how it varies between units."""
-
-    value: float
-    deviation: float | None = None
-    """Standard deviation of the pseudo-values; None where there is no interval."""
-    skewness: float = 0.0
-    """Of the pseudo-values."""
-    units: int = 0
-    freedom: float = 1.0
-    """Degrees of freedom: the effective number of units minus 1, and at least 1."""
-    stretch: float = 1.0
-    """Factor of all skewness."""
-
-    @property
-    def error(self) -> float | None:
-        """The standard error of the value."""
-        return None if self.deviation is None else self.deviation / math.sqrt(self.units)
-
-    def longer(self, side: int) -> float:
-        """What lengthens the interval towards a side (1: up, −1: down), before the quantile; none for two units."""
-        if self.units <= FEWEST_SPEAKERS:
-            return 0.0
-        return self.stretch * (max(side * self.skewness, 0) + LEAST_SKEW) / (6 * math.sqrt(self.units))
-
-    def ends(self, level: float = LEVEL) -> tuple[float | None, float | None]:
-        """Low and high end of the interval; None where there is none."""
-        if self.error is None:
-            return None, None
-        q = float(stdtrit(self.freedom, (1 + level) / 2))
-        below, above = (q + self.longer(side) * (1 + 2 * q * q) for side in (-1, 1))
-        return self.value - self.error * below, self.value + self.error * above
-
-    def p(self) -> float | None:
-        """The smallest α, two-sided, for which the interval at level 1 − α leaves out 0; None without an interval.
-
-        The end next to 0 is $|T| = q + c (1 + 2 q^2)$ standard errors away, which is solved for q.
-        """
-        if self.error is None:
-            return None
-        if self.error == 0:
-            return 1.0 if self.value == 0 else 0.0
-        t, c = abs(self.value) / self.error, self.longer(-1 if self.value > 0 else 1)
-        if t <= c:
-            return 1.0
-        q = t if c == 0 else (math.sqrt(1 + 8 * c * (t - c)) - 1) / (4 * c)
-        return float(2 * stdtr(self.freedom, -q))
-
-    def effect(self) -> float | None:
-        """The value over its deviation between units; None where there is none."""
-        return self.value / self.deviation if self.deviation else None
+def _seeds(predicted: Predicted | Sequence[Predicted]) -> Sequence[Predicted]:
+    return [predicted] if isinstance(predicted, Tensor | Answers) else predicted
 
 
 def _spreads(
-    metrics: Sequence[DistributionMetric], runs: Sequence[Float[Tensor, "item statistic"]], clusters: Clusters
-) -> list[Spread]:
-    """The spread of each metric of one run, or of first minus second of two."""
-    items = len(runs[0])
+    metrics: Sequence[DistributionMetric],
+    runs: Sequence[Sequence[Float[Tensor, "item statistic"]]],
+    clusters: Clusters,
+) -> dict[str, Spread]:
+    """The spread of each metric of one run, or of first minus second of two; a run has rows for each seed."""
+    items, seeds = len(runs[0][0]), max(map(len, runs))
+    if any(len(run) not in (1, seeds) for run in runs):
+        raise ValueError(f"{' and '.join(str(len(run)) for run in runs)} seeds cannot be paired")
     index, n_units = clusters.indices(items)
-    totals = [_reduced(metrics, run.sum(0)) for run in runs]
-    whole = totals[0] if len(runs) == 1 else [one - other for one, other in zip(*totals, strict=True)]
+    whole = _difference(metrics, runs, lambda rows: rows.sum(0))
     if too_few(items, clusters):
-        return [Spread(float(value)) for value in whole]
-    sums = [torch.zeros(n_units, run.shape[-1], dtype=run.dtype).index_add(0, index, run) for run in runs]
-    parts = [_reduced(metrics, per_unit.sum(0) - per_unit) for per_unit in sums]
-    without = parts[0] if len(runs) == 1 else [one - other for one, other in zip(*parts, strict=True)]
+        return {m.name: Spread(float(v.mean())) for m, v in zip(metrics, whole, strict=True)}
+
+    def without_each(rows: Float[Tensor, "item statistic"]) -> Float[Tensor, "unit statistic"]:
+        sums = torch.zeros(n_units, rows.shape[-1], dtype=rows.dtype).index_add(0, index, rows)
+        return sums.sum(0) - sums
+
+    without = _difference(metrics, runs, without_each)
     sizes = torch.bincount(index, minlength=n_units).double()
     freedom = max(1.0, float(sizes.sum() ** 2 / sizes.square().sum()) - 1)
-    return [
-        Spread(float(value))
+    return {
+        metric.name: Spread(float(values.mean()))
         if without_interval(metric, n_units)
-        else replace(_spread(value, left_out, freedom=freedom), stretch=STRETCH[metric.kind])
-        for metric, value, left_out in zip(metrics, whole, without, strict=True)
+        else spread_of(values, left_out, freedom=freedom, stretch=STRETCH[metric.kind])
+        for metric, values, left_out in zip(metrics, whole, without, strict=True)
+    }
+
+
+def _difference(
+    metrics: Sequence[DistributionMetric],
+    runs: Sequence[Sequence[Float[Tensor, "item statistic"]]],
+    summed: Callable[[Float[Tensor, "item statistic"]], Float[Tensor, "*unit statistic"]],
+) -> list[Tensor]:
+    """Each metric of one run, or first minus second of two; the first axis are seeds."""
+    sides = [
+        [torch.stack(of_seeds) for of_seeds in zip(*(_reduced(metrics, summed(r)) for r in run), strict=True)]
+        for run in runs
     ]
-
-
-def _spread(value: Float[Tensor, ""], without: Float[Tensor, " unit"], *, freedom: float) -> Spread:
-    """The spread of a value.
-
-    Args:
-        value: Over all units.
-        without: Without each of them.
-        freedom: Degrees of freedom.
-    """
-    units = len(without)
-    if not bool(without.isfinite().all()) or not bool(value.isfinite()):
-        return Spread(float(value))
-    pseudo = units * value - (units - 1) * without
-    pseudo = pseudo - pseudo.mean()
-    deviation = float((pseudo.square().sum() / (units - 1)).sqrt())
-    scale = max(abs(float(value)), 1.0)
-    if deviation <= 1e-12 * scale * units:  # rounding alone: units do not differ
-        return Spread(float(value), 0.0, 0.0, units, freedom)
-    skewness = 0.0
-    if units > FEWEST_SPEAKERS:
-        skewness = float(pseudo.pow(3).sum()) * units / ((units - 1) * (units - 2)) / deviation**3
-    return Spread(float(value), deviation, skewness, units, freedom)
+    return sides[0] if len(sides) == 1 else [one - other for one, other in zip(*sides, strict=True)]
 
 
 def _within(

@@ -12,8 +12,8 @@ from lalm_ambig.evaluation.intervals import Interval, can_mark, too_few, without
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.metrics.base import all_metrics
 
-TWO_SPEAKERS = "an interval over two speakers is little more than a guess: nothing is in bold"
-"""Note of a result on two speakers."""
+TWO_GROUPS = "an interval over two {unit} is little more than a guess: nothing is in bold"
+"""Note of a result on two speakers, or other groups."""
 SAME_TARGET = 1e-6
 """Largest distance of two equal targets: writing and reading them can change as much."""
 FLOOR = "the floor of sampled answers: "
@@ -123,9 +123,9 @@ def _notes(scored: ScoredItems, metrics: dict[str, Interval]) -> Iterator[str]:
         yield reason
         return
     if not can_mark(scored.clusters.unit, units):
-        yield TWO_SPEAKERS
+        yield TWO_GROUPS.format(unit=scored.clusters.unit)
     for metric in all_metrics(scored.label_dist.shape[-1]):
-        if (why := without_interval(metric, units)) is not None:
+        if (why := without_interval(metric, units, scored.clusters.unit)) is not None:
             yield f"{metric.name} has no interval: {why}"
     for name, interval in metrics.items():
         if math.isinf(interval.value):

@@ -1,26 +1,48 @@
 """Whether two results may be paired item by item: the same items, judged by the same people, against one target."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lalm_ambig.core.categories import normal_form
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.notes import SAME_TARGET, is_drawn
+from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import Results
 
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """One of two runs that are compared: its name in tables, and the content of its folder."""
+    """One of two results that are compared: of a run, or of a family of seeds and folds."""
 
     name: str
+    """In tables."""
     results: Results
+    """Of the run, or of the first one of the family."""
     predictions: Sequence[Prediction]
+    """Of the run, or of the first seed, all folds after each other."""
+    others: tuple[Sequence[Prediction], ...] = ()
+    """Predictions of the other seeds, in any order of items."""
+    seeds: tuple[int, ...] = ()
+    """The seeds, the first one first; empty for a run that is compared alone."""
+    folds: tuple[int, ...] = ()
+    """The folds that are pooled."""
+    overlaps: tuple[Overlap, ...] = ()
+    """What each run of the family was trained on of its items."""
+
+    @property
+    def by_seed(self) -> Sequence[Sequence[Prediction]]:
+        """The predictions of each seed."""
+        return self.predictions, *self.others
+
+    def of_seeds(self, seeds: Sequence[int]) -> "ComparedRun":
+        """The same family with those of its seeds alone."""
+        kept = [self.by_seed[self.seeds.index(seed)] for seed in seeds]
+        return replace(self, predictions=kept[0], others=tuple(kept[1:]), seeds=tuple(seeds))
 
 
 def check_pairable(first: ComparedRun, second: ComparedRun) -> None:
-    """Refuse two runs that cannot be paired item by item.
+    """Refuse two runs or families that cannot be paired item by item.
 
     Raises:
         InputError: They differ in corpus, split, classes, items, speakers, votes or targets. The message names the
@@ -34,15 +56,25 @@ def check_pairable(first: ComparedRun, second: ComparedRun) -> None:
     ):
         if normal_form(one) != normal_form(other):
             raise _unpaired(f"{first.name!r} and {second.name!r} differ in {what}: {one} and {other}.")
-    ones, others = ({p.id: p for p in run.predictions} for run in (first, second))
-    for run, its_items, other_items in ((first, ones, others), (second, others, ones)):
+    for run in (first, second):
+        for predictions in run.others:
+            _check_items(first.name, first.predictions, f"another seed of {run.name}", predictions)
+    _check_items(first.name, first.predictions, second.name, second.predictions)
+
+
+def _check_items(
+    name: str, ours: Sequence[Prediction], other_name: str, theirs: Sequence[Prediction]
+) -> None:
+    """Refuse predictions of other items, or of the same with other votes or targets."""
+    ones, others = {p.id: p for p in ours}, {p.id: p for p in theirs}
+    for of_run, its_items, other_items in ((name, ones, others), (other_name, others, ones)):
         if alone := [item for item in its_items if item not in other_items]:
             raise _unpaired(
-                f"{first.name!r} has {len(ones)} items and {second.name!r} {len(others)}; {len(alone)} are only in "
-                f"{run.name!r}, the first of them {alone[0]}."
+                f"{name!r} has {len(ones)} items and {other_name!r} {len(others)}; {len(alone)} are only in "
+                f"{of_run!r}, the first of them {alone[0]}."
             )
     for item, prediction in ones.items():
-        _check_item(prediction, others[item], (first.name, second.name))
+        _check_item(prediction, others[item], (name, other_name))
 
 
 def _check_item(one: Prediction, other: Prediction, names: tuple[str, str]) -> None:

@@ -9,6 +9,7 @@ import torch
 
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.corpora.base import Corpus, corpus_class
 from lalm_ambig.evaluation.about import SAMPLED
 from lalm_ambig.evaluation.about import About as About
 from lalm_ambig.evaluation.about import Reasoning as Reasoning
@@ -29,7 +30,7 @@ class Results:
     items_digest: str
     """Equal for results on the same items with the same votes, in whatever order."""
     clusters: str
-    """`speakers` or `items`."""
+    """What intervals are over: `speakers`, `items`, or what the corpus names."""
     n_clusters: int
     metrics: dict[str, Interval]
     class_mass: float | None
@@ -61,8 +62,7 @@ def evaluate_predictions(
 ) -> Results:
     """Score predictions: all metrics with 95 % intervals, and break-downs by the votes.
 
-    Intervals are over speakers where any is known, else over items. An item without a speaker, among others
-    that have one, is a speaker of its own.
+    Intervals are over speakers where any is known, else over items (`clusters_of`).
 
     Args:
         predictions: At least one.
@@ -73,7 +73,7 @@ def evaluate_predictions(
         InputError: There is no prediction, or one has another number of classes.
     """
     _check(predictions, categories, about)
-    scored = scored_items(predictions, about, Clusters(speakers(predictions)))
+    scored = scored_items(predictions, about, clusters_of(predictions, about.corpus))
     votes = torch.tensor([p.votes for p in predictions], dtype=torch.float64)
     metrics = scored.intervals()
     return Results(
@@ -122,11 +122,20 @@ def scored_items(predictions: Sequence[Prediction], about: About, clusters: Clus
     )
 
 
-def speakers(predictions: Sequence[Prediction]) -> tuple[str, ...] | None:
-    """The speaker of each item, an unknown one being its own; None where no speaker is known."""
+def clusters_of(predictions: Sequence[Prediction], corpus: str) -> Clusters:
+    """What of the items is independent: speakers, or what their corpus names in their place; items without speakers.
+
+    Args:
+        predictions: Of one corpus. An item without a speaker, among others that have one, is a group of its own.
+        corpus: Its name.
+    """
     if all(p.speaker is None for p in predictions):
-        return None
-    return tuple(f"item {p.id}" if p.speaker is None else f"speaker {p.speaker}" for p in predictions)
+        return Clusters()
+    rules = corpus_class(corpus) or Corpus
+    groups = (
+        f"item {p.id}" if p.speaker is None else f"group {rules.cluster_of(p.speaker)}" for p in predictions
+    )
+    return Clusters(tuple(groups), rules.clusters)
 
 
 def items_digest(predictions: Sequence[Prediction]) -> str:

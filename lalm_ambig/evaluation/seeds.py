@@ -1,7 +1,7 @@
 """Results of one method over several seeds, and its paired difference from another method.
 
-A mean over seeds and items is computed on items that stand once for each seed. All seeds of a speaker's items are
-left out together, so that seeds make an interval narrower only as far as they make the mean steadier.
+A value is the mean over seeds. All seeds of a speaker's items are left out together, and how far seeds differ is part
+of every interval and p.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,15 +9,16 @@ from dataclasses import dataclass, field
 from statistics import mean, stdev
 
 import torch
+from torch import Tensor
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.comparison import answers_of
 from lalm_ambig.evaluation.effort import Effort
-from lalm_ambig.evaluation.intervals import Clusters, Difference, Interval, intervals, paired, too_few
+from lalm_ambig.evaluation.intervals import Difference, Interval, intervals, paired
 from lalm_ambig.evaluation.pairing import ComparedRun, check_pairable
 from lalm_ambig.evaluation.predictions import Prediction
-from lalm_ambig.evaluation.results import Results, items_digest, speakers
-from lalm_ambig.metrics.base import DistributionMetric, all_metrics
+from lalm_ambig.evaluation.results import Results, clusters_of, items_digest
+from lalm_ambig.metrics.base import Answers, DistributionMetric, all_metrics
 
 
 @dataclass(frozen=True)
@@ -125,21 +126,21 @@ def interval_over_seeds(row: StudyRow, metric: str) -> Interval | None:
 
     Args:
         row: The method.
-        metric: Name of a metric that is a mean over items.
+        metric: Name of a metric.
 
     Returns:
         None for a method without a finished run.
     """
     if not row.runs:
         return None
-    stack = _Stack(row.runs, ids=[p.id for p in row.runs[0].predictions])
+    order = row.runs[0].predictions
     found = intervals(
         [_metric(metric, row.runs[0])],
-        stack.target,
-        predicted_dist=stack.answers,
-        clusters=Clusters(stack.groups),
-    )[metric]
-    return Interval(found.value, None, None) if stack.few else found
+        _target(order),
+        predicted_dist=_answers(row.runs, order=order),
+        clusters=clusters_of(order, row.runs[0].results.about.corpus),
+    )
+    return found[metric]
 
 
 def difference_over_seeds(first: StudyRow, second: StudyRow, metric: str) -> SeedDifference | None:
@@ -148,7 +149,7 @@ def difference_over_seeds(first: StudyRow, second: StudyRow, metric: str) -> See
     Args:
         first: One method.
         second: The other, on the same items.
-        metric: Name of a metric that is a mean over items.
+        metric: Name of a metric.
 
     Returns:
         The difference over the seeds that both have; None if there is no such seed.
@@ -157,31 +158,26 @@ def difference_over_seeds(first: StudyRow, second: StudyRow, metric: str) -> See
     pairs = [(run, others[run.seed]) for run in first.runs if run.seed in others]
     if not pairs:
         return None
-    ids = [p.id for p in pairs[0][0].predictions]
-    ours, theirs = (_Stack([pair[side] for pair in pairs], ids=ids) for side in (0, 1))
+    order = pairs[0][0].predictions
+    ours, theirs = (_answers([pair[side] for pair in pairs], order=order) for side in (0, 1))
     found = paired(
         [_metric(metric, pairs[0][0])],
-        ours.target,
-        first=ours.answers,
-        second=theirs.answers,
-        clusters=Clusters(ours.groups),
-    )[metric]
-    found = Difference(found.value, None, None, None) if ours.few else found
-    return SeedDifference(found, tuple(run.seed for run, _ in pairs))
+        _target(order),
+        first=ours,
+        second=theirs,
+        clusters=clusters_of(order, pairs[0][0].results.about.corpus),
+    )
+    return SeedDifference(found[metric], tuple(run.seed for run, _ in pairs))
 
 
-class _Stack:
-    """The answers of several seeds below each other, with each item's speaker (or itself) as its group."""
+def _answers(runs: Sequence[SeedRun], *, order: Sequence[Prediction]) -> list[Answers]:
+    """The answers of each seed, to the items in that order."""
+    by_id = [{p.id: p for p in run.predictions} for run in runs]
+    return [answers_of([answers[p.id] for p in order]) for answers in by_id]
 
-    def __init__(self, runs: Sequence[SeedRun], *, ids: Sequence[str]) -> None:
-        by_id = [{p.id: p for p in run.predictions} for run in runs]
-        rows = [answers[name] for answers in by_id for name in ids]
-        once = rows[: len(ids)]
-        known = speakers(once)
-        self.few = too_few(len(ids), Clusters(known)) is not None
-        self.groups = (known or tuple(ids)) * len(runs)
-        self.target = torch.tensor([p.label_dist for p in rows], dtype=torch.float64)
-        self.answers = answers_of(rows)
+
+def _target(predictions: Sequence[Prediction]) -> Tensor:
+    return torch.tensor([p.label_dist for p in predictions], dtype=torch.float64)
 
 
 def _metric(name: str, run: SeedRun) -> DistributionMetric:

@@ -11,16 +11,10 @@ from lalm_ambig.core.distributions import AMBIGUITY_LEVELS
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.about import PROMPTED, SAMPLED
 from lalm_ambig.evaluation.breakdowns import Part
-from lalm_ambig.evaluation.intervals import (
-    FEWEST_ITEMS,
-    FEWEST_SPEAKERS,
-    LEVEL,
-    NO_INTERVAL,
-    Interval,
-    can_mark,
-)
+from lalm_ambig.evaluation.intervals import FEWEST_ITEMS, NO_INTERVAL, Interval, can_mark
 from lalm_ambig.evaluation.overlap import marked_name
 from lalm_ambig.evaluation.results import Results
+from lalm_ambig.evaluation.spread import FEWEST_GROUPS, LEVEL
 from lalm_ambig.metrics.base import all_metrics
 from lalm_ambig.tabular.model import BEST, Cell, Column, ResultTable, TableRow, ranked
 
@@ -189,7 +183,7 @@ def uncertainty(results: Results) -> str:
     reason = _too_few(results)
     if reason is None:
         return f"{LEVEL:.0%} intervals over {results.n_clusters} {results.clusters}"
-    least = f"{FEWEST_ITEMS} items" if results.n_clusters != 1 else f"{FEWEST_SPEAKERS} speakers"
+    least = f"{FEWEST_ITEMS} items" if results.n_clusters != 1 else f"{FEWEST_GROUPS} {results.clusters}"
     return f"no intervals, which take at least {least}: {reason.removeprefix(NO_INTERVAL)}"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.markup import escape as rich_escape
 from rich.table import Table
 
@@ -58,6 +59,20 @@ def narrow_parts(table: ResultTable, columns: int) -> tuple[ResultTable, ResultT
         for part in (slice(columns), slice(columns, None))
     )
     return replace(first, caption=()), second
+
+
+def fitting(console: Console, table: ResultTable, columns: int) -> Sequence[Table]:
+    """The table in one piece if the console is wide enough, else in two (`narrow_parts`).
+
+    Args:
+        console: Where it is printed.
+        table: The table.
+        columns: How many columns the first part has.
+    """
+    whole = terminal(replace(table, caption=()))
+    if console.measure(whole, options=console.options.update(max_width=1000)).maximum <= console.width:
+        return [terminal(table)]
+    return [terminal(part) for part in narrow_parts(table, columns)]
 
 
 def _terminal_cell(cell: Cell, *, narrow: bool) -> str:

@@ -109,7 +109,14 @@ def test_the_order_of_items_does_not_matter_and_swapping_sides_turns_the_sign(
 def test_equal_answers_differ_by_nothing_with_p_one(kept: Keep, tmp_path: Path) -> None:
     found = record(kept("a", near(0.5)), kept("b", near(0.5)), tmp_path, "--metric", "js_div_bits")
     row = found["metrics"]["js_div_bits"]  # type: ignore[index]
-    assert row["difference"] == {"value": 0.0, "low": 0.0, "high": 0.0, "p": 1.0, "effect": None}
+    assert row["difference"] == {
+        "value": 0.0,
+        "low": 0.0,
+        "high": 0.0,
+        "p": 1.0,
+        "effect": None,
+        "share_of_seeds": None,
+    }
     assert list(found["metrics"]) == ["js_div_bits"]  # type: ignore[call-overload]
 
 

@@ -1,6 +1,7 @@
 """Intervals and paired comparisons against a jackknife done slowly, and what grouping by speaker changes."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,6 @@ from torch import Tensor
 from lalm_ambig.core.distributions import js_divergence
 from lalm_ambig.evaluation.intervals import (
     Clusters,
-    Spread,
     can_mark,
     intervals,
     paired,
@@ -19,6 +19,7 @@ from lalm_ambig.evaluation.intervals import (
     without_interval,
 )
 from lalm_ambig.evaluation.multiplicity import holm
+from lalm_ambig.evaluation.spread import Spread
 from lalm_ambig.metrics.base import DistributionMetric, all_metrics
 
 UNEQUAL = tuple("aaaaaabbbbccccccccddddddeeeeefffffggggggghhhhhhhh"[:48])
@@ -145,10 +146,13 @@ def test_paired_differences_leave_the_same_items_out() -> None:
     assert (found.high - found.low) < (alone.high - alone.low) / 5
 
 
+@pytest.mark.parametrize("seeds", [{}, {"seed_deviation": 0.4, "seeds": 3}], ids=["one seed", "three"])
 @pytest.mark.parametrize("skewness", [-1.2, 0.0, 0.9])
 @pytest.mark.parametrize("value", [-0.4, -0.05, 0.02, 0.3, 1.5])
-def test_p_is_the_level_at_which_the_interval_touches_zero(value: float, skewness: float) -> None:
-    spread = Spread(value, 0.7, skewness, units=9, freedom=6.5)
+def test_p_is_the_level_at_which_the_interval_touches_zero(
+    value: float, skewness: float, seeds: dict[str, Any]
+) -> None:
+    spread = Spread(value, 0.7, skewness, units=9, freedom_of_units=6.5, **seeds)
     p = spread.p()
     assert p is not None
     if p < 1:
@@ -161,10 +165,40 @@ def test_p_is_the_level_at_which_the_interval_touches_zero(value: float, skewnes
 
 
 def test_an_interval_is_longer_towards_outlying_units_and_with_two_units_it_is_students() -> None:
-    low, high = Spread(0.0, 1.0, 1.5, units=8, freedom=7.0).ends()
+    low, high = Spread(0.0, 1.0, 1.5, units=8, freedom_of_units=7.0).ends()
     assert low is not None and high is not None and high > -low > scipy.stats.t.ppf(0.975, 7) / math.sqrt(8)
-    two = Spread(0.0, 1.0, 0.0, units=2, freedom=1.0).ends()
+    two = Spread(0.0, 1.0, 0.0, units=2, freedom_of_units=1.0).ends()
     assert two == pytest.approx(scipy.stats.t.interval(0.95, 1, 0, 1 / math.sqrt(2)))
+
+
+def test_seeds_widen_an_interval_by_their_own_error_and_their_few_degrees_of_freedom() -> None:
+    units = {"units": 8, "freedom_of_units": 7.0}
+    one = Spread(0.0, 1.0, **units)
+    three = Spread(0.0, 1.0, **units, seed_deviation=1.0, seeds=3)
+    assert three.error == pytest.approx(math.sqrt(1 / 8 + 1 / 3))
+    assert three.share_of_seeds == pytest.approx((1 / 3) / (1 / 8 + 1 / 3)) and one.share_of_seeds is None
+    assert three.freedom == pytest.approx((1 / 8 + 1 / 3) ** 2 / ((1 / 8) ** 2 / 7 + (1 / 3) ** 2 / 2))
+    assert one.freedom == 7 and 2 < three.freedom < 9
+    only_seeds = Spread(0.0, 0.0, **units, seed_deviation=1.0, seeds=3)
+    assert only_seeds.ends() == pytest.approx(scipy.stats.t.interval(0.95, 2, 0, 1 / math.sqrt(3)))
+    agreeing = Spread(0.0, 1.0, **units, seeds=3)
+    assert agreeing.ends() == one.ends() and agreeing.share_of_seeds == 0
+
+
+def test_a_value_of_several_seeds_is_the_mean_of_theirs_also_for_a_ratio_of_sums() -> None:
+    label_dist, one = pair(3)
+    other, groups = pair(4)[1], Clusters(tuple(f"{n % 8}" for n in range(len(one))))
+    both = intervals(all_metrics(3), label_dist, predicted_dist=[one, other], clusters=groups)
+    alone = [intervals(all_metrics(3), label_dist, predicted_dist=p, clusters=groups) for p in (one, other)]
+    for name, found in both.items():
+        assert found.value == pytest.approx((alone[0][name].value + alone[1][name].value) / 2), name
+    equal = paired(all_metrics(3), label_dist, first=[one, other], second=[one, other], clusters=groups)
+    assert all(found.value == 0 for found in equal.values())
+    against_one = paired(all_metrics(3), label_dist, first=[one, other], second=one, clusters=groups)
+    for name, found in against_one.items():
+        assert found.value == pytest.approx((alone[1][name].value - alone[0][name].value) / 2), name
+    with pytest.raises(ValueError, match="2 and 3 seeds cannot be paired"):
+        paired(all_metrics(3), label_dist, first=[one, other], second=[one, one, other], clusters=groups)
 
 
 def test_there_is_no_interval_for_an_infinite_value() -> None:

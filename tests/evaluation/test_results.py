@@ -12,7 +12,7 @@ from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.base import LALM_METRICS, SHALA_METRICS
 from lalm_ambig.evaluation.predictions import Prediction
-from lalm_ambig.evaluation.results import About, Results, evaluate_predictions, items_digest, speakers
+from lalm_ambig.evaluation.results import About, Results, clusters_of, evaluate_predictions, items_digest
 from lalm_ambig.evaluation.results_file import read_results, write_results
 from lalm_ambig.evaluation.table import main_table
 from lalm_ambig.metrics.base import all_metrics
@@ -67,10 +67,30 @@ def test_intervals_are_over_items_where_no_speaker_is_known(
 
 def test_an_unknown_speaker_among_known_ones_stands_for_itself(predictions: list[Prediction]) -> None:
     some = [replace(p, speaker=None) if n < 3 else p for n, p in enumerate(predictions)]
-    assert len(set(speakers(some) or ())) == 3 + 4
+    assert clusters_of(some, "demo").indices(60)[1] == 3 + 4
     # even where a speaker is called as an item is
     twins = [replace(predictions[0], id="x", speaker=None), replace(predictions[1], id="y", speaker="x")]
-    assert len(set(speakers(twins) or ())) == 2
+    assert clusters_of(twins, "demo").indices(2)[1] == 2
+
+
+def test_a_corpus_can_name_larger_groups_than_speakers(
+    predictions: list[Prediction], categories: CategorySet, about: About
+) -> None:
+    pairs = [replace(p, speaker=f"0{1 + n % 4}{'FM'[n // 4 % 2]}") for n, p in enumerate(predictions)]
+    clusters = clusters_of(pairs, "iemocap")
+    assert (clusters.unit, clusters.indices(60)[1]) == ("sessions", 4)
+    assert (
+        clusters_of(pairs, "demo").indices(60)[1]
+        == clusters_of(pairs, "a corpus of theirs").indices(60)[1]
+        == 8
+    )
+    results = evaluate_predictions(pairs, categories, about=replace(about, corpus="iemocap"))
+    assert (results.clusters, results.n_clusters) == ("sessions", 4)
+    assert any("at least 8 sessions, and there are 4" in note for note in results.notes)
+    alone = [p for p in pairs if p.speaker in ("01F", "01M")]
+    results = evaluate_predictions(alone, categories, about=replace(about, corpus="iemocap"))
+    assert results.notes[0] == "no interval: 1 session"
+    assert all(one.low is None for one in results.metrics.values())
 
 
 def test_break_downs_by_hand() -> None:

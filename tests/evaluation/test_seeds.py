@@ -69,30 +69,38 @@ def test_mean_and_deviation_are_those_of_the_runs_own_results(make_row) -> None:
 
 
 @pytest.mark.parametrize("speakers", [True, False], ids=["speakers", "items"])
-def test_the_difference_is_a_jackknife_of_each_items_mean_over_seeds(make_row, speakers: bool) -> None:
+def test_the_difference_allows_for_other_speakers_and_other_seeds(make_row, speakers: bool) -> None:
     first = make_row("a", (0, 1, 2), speakers=speakers, weight=0.3)
     second = make_row("b", (0, 1, 2), speakers=speakers)
-    per_item = np.mean(
-        [divergences(a) - divergences(b) for a, b in zip(first.runs, second.runs, strict=True)], 0
+    of_seeds = np.array(
+        [divergences(a) - divergences(b) for a, b in zip(first.runs, second.runs, strict=True)]
     )
+    per_item = of_seeds.mean(0)
     names = [p.speaker if speakers else p.id for p in first.runs[0].predictions]
     units = list(dict.fromkeys(names))
     of_unit = np.array([units.index(name) for name in names])
     sums, sizes = np.bincount(of_unit, per_item), np.bincount(of_unit)
     without = (sums.sum() - sums) / (sizes.sum() - sizes)
     pseudo = len(units) * per_item.mean() - (len(units) - 1) * without
-    error = pseudo.std(ddof=1) / np.sqrt(len(units))
-    q = scipy.stats.t.ppf(0.975, sizes.sum() ** 2 / (sizes**2).sum() - 1)
+    between_units = pseudo.var(ddof=1) / len(units)
+    between_seeds = of_seeds.mean(1).var(ddof=1) / 3
+    error = np.sqrt(between_units + between_seeds)
+    freedom = sizes.sum() ** 2 / (sizes**2).sum() - 1
+    q = scipy.stats.t.ppf(0.975, error**4 / (between_units**2 / freedom + between_seeds**2 / 2))
     skewness = scipy.stats.skew(pseudo, bias=True) * (len(units) / (len(units) - 1)) ** -1.5
     skewness *= len(units) ** 2 / ((len(units) - 1) * (len(units) - 2))
-    longer = [(max(s * skewness, 0) + 0.3) * (1 + 2 * q**2) / (6 * np.sqrt(len(units))) for s in (-1, 1)]
+    longer = [
+        np.sqrt(between_units) * (max(s * skewness, 0) + 0.3) * (1 + 2 * q**2) / (6 * np.sqrt(len(units)))
+        for s in (-1, 1)
+    ]
     found = difference_over_seeds(first, second, METRIC)
     assert found is not None and found.seeds == (0, 1, 2)
     assert found.difference.value == pytest.approx(per_item.mean())
     assert (found.difference.low, found.difference.high) == (
-        pytest.approx(per_item.mean() - (q + longer[0]) * error),
-        pytest.approx(per_item.mean() + (q + longer[1]) * error),
+        pytest.approx(per_item.mean() - q * error - longer[0]),
+        pytest.approx(per_item.mean() + q * error + longer[1]),
     )
+    assert found.difference.share_of_seeds == pytest.approx(between_seeds / error**2)
     assert found.difference.value < 0
 
 
@@ -137,11 +145,12 @@ def test_an_interval_is_around_the_mean_over_seeds(make_row) -> None:
     assert interval is not None and interval.low is not None and interval.high is not None
     assert interval.value == pytest.approx(mean_and_sd(row.metric(METRIC))[0])
     assert interval.low < interval.value < interval.high
-    twice = replace(row, runs=(*row.runs, *row.runs))  # nothing new is known
-    again = interval_over_seeds(twice, METRIC)
-    assert again is not None and (again.low, again.high) == (
-        pytest.approx(interval.low),
-        pytest.approx(interval.high),
+    equal = interval_over_seeds(replace(row, runs=(row.runs[0], row.runs[0])), METRIC)
+    one = row.runs[0].results.metrics[METRIC]  # seeds that agree tell nothing more than one
+    assert equal is not None and (equal.value, equal.low, equal.high) == (
+        pytest.approx(one.value),
+        pytest.approx(one.low),
+        pytest.approx(one.high),
     )
     assert interval_over_seeds(StudyRow("b", "b", ()), METRIC) is None
 

@@ -117,8 +117,8 @@ def test_the_caption_says_what_is_compared_and_how(summary: Summary) -> None:
     for part in (
         f"demo, test split, the same 60 items for every row ({digest}); mean ± standard deviation over seeds 0, 1.",
         "Compared by js_div_bits, lower is better. Answers: logits readout, generated reasoning.",
-        "Differences from 'KL-only' are paired by item and seed, averaged over seeds; 95% intervals and two-sided p "
-        "over 6 speakers, each with all its seeds.",
+        "Differences from 'KL-only' are paired by item and seed, averaged over seeds, and allow for other seeds; 95% "
+        "intervals and two-sided p over 6 speakers, each with all its seeds.",
         "p (Holm) allows for the number of rows",
         "Without a finished run: Missing.",
     ):

@@ -13,7 +13,8 @@ choices:
    train and validation; the two actors of the test are in the test only.
 4. A missing session is an error, since every fold needs all five. `skip_bad_rows` allows a missing session to train
    on, never the one to test on.
-5. A turn without a sound file and a sound file without a rated turn are left out, and counted in a note. A turn without
+5. Intervals are over sessions: the two actors of a session share their dialogues, their raters, and the fold's model.
+6. A turn without a sound file and a sound file without a rated turn are left out, and counted in a note. A turn without
    a transcript is a bad row.
 """
 
@@ -77,6 +78,12 @@ class Iemocap(Corpus):
     prompt = "speech_emotion"
     total_items: ClassVar[int | None] = TOTAL_ITEMS
     speaker_disjoint_validation = False
+    clusters = "sessions"
+
+    @classmethod
+    def cluster_of(cls, speaker: str) -> str:
+        """The session of a speaker: 01 for 01F and 01M."""
+        return speaker.rstrip("FM")
 
     def __post_init__(self) -> None:
         super().__post_init__()

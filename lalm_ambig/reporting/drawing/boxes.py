@@ -104,7 +104,7 @@ class Ambiguity:
         title = f"{group.title} by {self.axis.partition(' (')[0]}, {sum(counts)} items"
         figure.suptitle(title)
         tests = list(_tests(lines))
-        stem, spoken = stem_of(self.stem, group.dataset), group.results.clusters == "speakers"
+        stem, spoken = stem_of(self.stem, group.dataset), group.results.clusters != "items"
         return Drawing(
             stem, title, _caption(tests, spoken=spoken) + not_shown(group), figure, _table(stem, title, tests)
         )

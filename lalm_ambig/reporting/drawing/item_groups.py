@@ -9,7 +9,7 @@ from torch import Tensor
 from lalm_ambig.core.distributions import AMBIGUITY_LEVELS, ambiguity_level, bhattacharyya, js_distance
 from lalm_ambig.evaluation.breakdowns import ACTIVE_LABELS, ScoredItems
 from lalm_ambig.evaluation.intervals import Clusters
-from lalm_ambig.evaluation.results import scored_items, speakers
+from lalm_ambig.evaluation.results import clusters_of, scored_items
 from lalm_ambig.reporting.reading.groups import Group
 from lalm_ambig.reporting.reading.lines import Line
 
@@ -35,11 +35,11 @@ def not_shown(group: Group) -> str:
 def scored(line: Line) -> tuple[ScoredItems, Float[Tensor, "item category"]]:
     """Return the predictions of a line over all its folds and seeds, ready for metrics, and the votes of each item."""
     predictions, results = line.predictions, line.results
-    groups = speakers(predictions)
-    if groups is None and len(line.seeds) > 1:  # an item stands once for each seed
-        groups = tuple(p.id for p in predictions)
+    clusters = clusters_of(predictions, results.about.corpus)
+    if clusters.groups is None and len(line.seeds) > 1:  # an item stands once for each seed
+        clusters = Clusters(tuple(p.id for p in predictions), "items")
     votes = torch.tensor([p.votes for p in predictions], dtype=torch.float64)
-    return scored_items(predictions, results.about, Clusters(groups)), votes
+    return scored_items(predictions, results.about, clusters), votes
 
 
 def per_item(answers: ScoredItems, metric: str) -> Float[Tensor, " item"]:

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 
 from lalm_ambig.evaluation.comparison import difference_text, is_significant, p_text
 from lalm_ambig.evaluation.effort import Effort
-from lalm_ambig.evaluation.intervals import LEVEL, NO_INTERVAL, can_mark
-from lalm_ambig.evaluation.notes import TWO_SPEAKERS
+from lalm_ambig.evaluation.intervals import NO_INTERVAL, can_mark
+from lalm_ambig.evaluation.notes import TWO_GROUPS
 from lalm_ambig.evaluation.overlap import marked_name
 from lalm_ambig.evaluation.responses import COLUMNS, response_cells, response_columns
 from lalm_ambig.evaluation.seeds import SeedRun, mean_and_sd
+from lalm_ambig.evaluation.spread import LEVEL
 from lalm_ambig.evaluation.table import interval_cell, metric_columns, uncertainty
 from lalm_ambig.metrics.base import all_metrics
 from lalm_ambig.reporting.study.summary import RowSummary, Summary
@@ -179,9 +180,10 @@ def _intervals_caption(summary: Summary) -> list[str]:
     if any(note.startswith(NO_INTERVAL) for note in first.notes):
         return [f"{uncertainty(first).capitalize()}.", ONE_P]
     return [
-        f"Differences from {summary.reference.row.label!r} are paired by item and seed, averaged over seeds; "
+        f"Differences from {summary.reference.row.label!r} are paired by item and seed, averaged over seeds, and "
+        "allow for other seeds; "
         f"{LEVEL:.0%} intervals and two-sided p over {first.n_clusters} {first.clusters}, each with all its seeds.",
-        *([] if _can_mark(summary) else [f"{TWO_SPEAKERS}."]),
+        *([] if _can_mark(summary) else [f"{TWO_GROUPS.format(unit=first.clusters)}."]),
         ONE_P,
     ]
 
