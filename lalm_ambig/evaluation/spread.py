@@ -1,26 +1,29 @@
 r"""The interval and the p of one value, from how far its units (speakers, items) and its seeds differ.
 
-With pseudo-values of standard deviation $s$ over G units, and values of standard deviation $d$ over S seeds, the
-standard error is $e = \sqrt{s^2/G + d^2/S}$, and the interval
+With pseudo-values of standard deviation $s$ over G units, and values of standard deviation $d$ over S seeds, it is
 
-$$\theta \pm q\,e \pm \frac{s}{\sqrt G}\,\frac{1 + 2 q^2}{6 \sqrt G}\,a\,(k^\pm + 0.3)$$
+$$\theta \pm \sqrt{q^2 \frac{s^2}{G} + r^2 \frac{d^2}{S}}
+\pm \frac{s}{\sqrt G}\,\frac{1 + 2 q^2}{6 \sqrt G}\,a\,(k^\pm + 0.3)$$
 
-with $q$ the quantile of Student's t. Its degrees of freedom are Satterthwaite's for the two parts of $e^2$: those of
-the units are $G_{\text{eff}} - 1$, those of the seeds S − 1. With one seed, $d$ is 0. $k^\pm$ is the skewness of the
-pseudo-values towards that side (Hall 1992, Cornish and Fisher): a few outlying speakers make one side longer. Its
-estimate from few units is too small, hence 0.3, and a = 2 for ratios of sums (1 for means).
+with the quantiles $q$ and $r$ of Student's t for units ($G_{\text{eff}} - 1$ degrees of freedom) and for seeds (S − 1):
+two intervals are joined, each of which holds on its own (MOVER; Zou and Donner 2008). With one seed, $d$ is 0. $k^\pm$
+is the skewness of the pseudo-values towards that side (Hall 1992, Cornish and Fisher): a few outlying speakers make
+one side longer. Its estimate from few units is too small, hence 0.3, and a = 2 for ratios of sums (1 for means).
 """
 
 import math
 from dataclasses import dataclass
 
 from jaxtyping import Float
-from scipy.special import stdtr, stdtrit
+from scipy.optimize import bisect
+from scipy.special import stdtrit
 from torch import Tensor
 
 LEVEL = 0.95
 FEWEST_GROUPS = 2
 """With fewer speakers there is no interval; with as many, none that says much."""
+LEAST_LOG_P = -30.0
+"""The natural logarithm of the smallest p that is told from 0."""
 LEAST_SKEW = 0.3
 """Skewness that is assumed beyond the estimate, towards both sides."""
 
@@ -36,7 +39,7 @@ class Spread:
     skewness: float = 0.0
     """Of the pseudo-values."""
     units: int = 0
-    freedom_of_units: float = 1.0
+    freedom: float = 1.0
     """The effective number of units minus 1, and at least 1."""
     stretch: float = 1.0
     """Factor of all skewness."""
@@ -66,43 +69,36 @@ class Spread:
             return None
         return (self.seed_error / self.error) ** 2
 
-    @property
-    def freedom(self) -> float:
-        """Degrees of freedom of Student's t."""
-        if not self.error or self.seed_error == 0:
-            return self.freedom_of_units
-        units, seeds = (self.unit_error / self.error) ** 4, (self.seed_error / self.error) ** 4
-        return 1 / (units / self.freedom_of_units + seeds / (self.seeds - 1))
-
-    def longer(self, side: int) -> float:
-        """What lengthens the interval towards a side (1: up, −1: down), in standard errors, before the quantile."""
-        if self.units <= FEWEST_GROUPS or not self.error:
-            return 0.0
-        skew = self.stretch * (max(side * self.skewness, 0) + LEAST_SKEW) / (6 * math.sqrt(self.units))
-        return skew * self.unit_error / self.error
+    def reach(self, side: int, alpha: float) -> float:
+        """How far the interval at level 1 − α goes from the value towards a side (1: up, −1: down)."""
+        q = -float(stdtrit(self.freedom, alpha / 2))
+        r = -float(stdtrit(self.seeds - 1, alpha / 2)) if self.seed_error else 0.0
+        longer = 0.0
+        if self.units > FEWEST_GROUPS:  # two units show no skewness
+            skew = self.stretch * (max(side * self.skewness, 0) + LEAST_SKEW)
+            longer = skew * (1 + 2 * q * q) / (6 * math.sqrt(self.units))
+        return math.hypot(q * self.unit_error, r * self.seed_error) + longer * self.unit_error
 
     def ends(self, level: float = LEVEL) -> tuple[float | None, float | None]:
         """Low and high end of the interval; None where there is none."""
         if self.error is None:
             return None, None
-        q = float(stdtrit(self.freedom, (1 + level) / 2))
-        below, above = (q + self.longer(side) * (1 + 2 * q * q) for side in (-1, 1))
-        return self.value - self.error * below, self.value + self.error * above
+        return self.value - self.reach(-1, 1 - level), self.value + self.reach(1, 1 - level)
 
     def p(self) -> float | None:
-        """The smallest α, two-sided, for which the interval at level 1 − α leaves out 0; None without an interval.
-
-        The end next to 0 is $|T| = q + c (1 + 2 q^2)$ standard errors away, which is solved for q.
-        """
+        """The smallest α, two-sided, for which the interval at level 1 − α leaves out 0; None without an interval."""
         if self.error is None:
             return None
         if self.error == 0:
             return 1.0 if self.value == 0 else 0.0
-        t, c = abs(self.value) / self.error, self.longer(-1 if self.value > 0 else 1)
-        if t <= c:
+        side = -1 if self.value > 0 else 1
+
+        def beyond(log_alpha: float) -> float:
+            return self.reach(side, math.exp(log_alpha)) - abs(self.value)
+
+        if beyond(0.0) >= 0:
             return 1.0
-        q = t if c == 0 else (math.sqrt(1 + 8 * c * (t - c)) - 1) / (4 * c)
-        return float(2 * stdtr(self.freedom, -q))
+        return math.exp(bisect(beyond, LEAST_LOG_P, 0.0, xtol=1e-12)) if beyond(LEAST_LOG_P) > 0 else 0.0
 
     def effect(self) -> float | None:
         """The value over its deviation between units; None where there is none."""

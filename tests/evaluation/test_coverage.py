@@ -18,6 +18,8 @@ WORLDS = 1200
         ("mean", 20, 0.0),
         ("F1", 8, 0.3),
         ("R²", 10, 0.1),
+        ("3 seeds", 8, 0.0),
+        ("3 seeds", 8, 0.3),
     ],
 )
 def test_intervals_over_few_and_skewed_clusters_cover(kind: str, clusters: int, share: float) -> None:
@@ -27,8 +29,9 @@ def test_intervals_over_few_and_skewed_clusters_cover(kind: str, clusters: int, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("clusters", "share"), [(3, 0.3), (10, 0.1)])
-def test_p_is_small_as_rarely_as_it_says(clusters: int, share: float) -> None:
-    found = share_of("p", clusters, share, worlds=WORLDS)
+@pytest.mark.parametrize("kind", ["p", "p, 3 seeds"])
+def test_p_is_small_as_rarely_as_it_says(kind: str, clusters: int, share: float) -> None:
+    found = share_of(kind, clusters, share, worlds=WORLDS)
     assert found is not None and 0.002 <= found <= 0.065
 
 

@@ -152,7 +152,7 @@ def test_paired_differences_leave_the_same_items_out() -> None:
 def test_p_is_the_level_at_which_the_interval_touches_zero(
     value: float, skewness: float, seeds: dict[str, Any]
 ) -> None:
-    spread = Spread(value, 0.7, skewness, units=9, freedom_of_units=6.5, **seeds)
+    spread = Spread(value, 0.7, skewness, units=9, freedom=6.5, **seeds)
     p = spread.p()
     assert p is not None
     if p < 1:
@@ -165,20 +165,21 @@ def test_p_is_the_level_at_which_the_interval_touches_zero(
 
 
 def test_an_interval_is_longer_towards_outlying_units_and_with_two_units_it_is_students() -> None:
-    low, high = Spread(0.0, 1.0, 1.5, units=8, freedom_of_units=7.0).ends()
+    low, high = Spread(0.0, 1.0, 1.5, units=8, freedom=7.0).ends()
     assert low is not None and high is not None and high > -low > scipy.stats.t.ppf(0.975, 7) / math.sqrt(8)
-    two = Spread(0.0, 1.0, 0.0, units=2, freedom_of_units=1.0).ends()
+    two = Spread(0.0, 1.0, 0.0, units=2, freedom=1.0).ends()
     assert two == pytest.approx(scipy.stats.t.interval(0.95, 1, 0, 1 / math.sqrt(2)))
 
 
 def test_seeds_widen_an_interval_by_their_own_error_and_their_few_degrees_of_freedom() -> None:
-    units = {"units": 8, "freedom_of_units": 7.0}
+    units = {"units": 8, "freedom": 7.0}
     one = Spread(0.0, 1.0, **units)
     three = Spread(0.0, 1.0, **units, seed_deviation=1.0, seeds=3)
     assert three.error == pytest.approx(math.sqrt(1 / 8 + 1 / 3))
     assert three.share_of_seeds == pytest.approx((1 / 3) / (1 / 8 + 1 / 3)) and one.share_of_seeds is None
-    assert three.freedom == pytest.approx((1 / 8 + 1 / 3) ** 2 / ((1 / 8) ** 2 / 7 + (1 / 3) ** 2 / 2))
-    assert one.freedom == 7 and 2 < three.freedom < 9
+    q, r = (scipy.stats.t.ppf(0.975, freedom) for freedom in (7, 2))
+    longer = 0.3 * (1 + 2 * q**2) / (6 * 8)
+    assert three.ends()[1] == pytest.approx(math.sqrt(q**2 / 8 + r**2 / 3) + longer)
     only_seeds = Spread(0.0, 0.0, **units, seed_deviation=1.0, seeds=3)
     assert only_seeds.ends() == pytest.approx(scipy.stats.t.interval(0.95, 2, 0, 1 / math.sqrt(3)))
     agreeing = Spread(0.0, 1.0, **units, seeds=3)

@@ -86,7 +86,8 @@ def test_the_difference_allows_for_other_speakers_and_other_seeds(make_row, spea
     between_seeds = of_seeds.mean(1).var(ddof=1) / 3
     error = np.sqrt(between_units + between_seeds)
     freedom = sizes.sum() ** 2 / (sizes**2).sum() - 1
-    q = scipy.stats.t.ppf(0.975, error**4 / (between_units**2 / freedom + between_seeds**2 / 2))
+    q, r = scipy.stats.t.ppf(0.975, freedom), scipy.stats.t.ppf(0.975, 2)
+    half = np.sqrt(q**2 * between_units + r**2 * between_seeds)
     skewness = scipy.stats.skew(pseudo, bias=True) * (len(units) / (len(units) - 1)) ** -1.5
     skewness *= len(units) ** 2 / ((len(units) - 1) * (len(units) - 2))
     longer = [
@@ -97,8 +98,8 @@ def test_the_difference_allows_for_other_speakers_and_other_seeds(make_row, spea
     assert found is not None and found.seeds == (0, 1, 2)
     assert found.difference.value == pytest.approx(per_item.mean())
     assert (found.difference.low, found.difference.high) == (
-        pytest.approx(per_item.mean() - q * error - longer[0]),
-        pytest.approx(per_item.mean() + q * error + longer[1]),
+        pytest.approx(per_item.mean() - half - longer[0]),
+        pytest.approx(per_item.mean() + half + longer[1]),
     )
     assert found.difference.share_of_seeds == pytest.approx(between_seeds / error**2)
     assert found.difference.value < 0
