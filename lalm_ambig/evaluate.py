@@ -30,6 +30,7 @@ from lalm_ambig.runs.corpus_choice import (
     unchanged_corpus,
 )
 from lalm_ambig.runs.evaluation import check_place
+from lalm_ambig.runs.fold_by_fold import OPTION, Folds, folds_of
 from lalm_ambig.runs.loading import LIMIT, SKIP_LONG, Loaded, add_policy_options, load, source_of
 from lalm_ambig.runs.processes.launch import quiet_libraries
 from lalm_ambig.runs.rows import EvaluationRows
@@ -55,9 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _check(loaded.model, options)
     data = _data(loaded, options)
     splits: tuple[Portion, ...] = (options.split,)
-    splits += ("validation",) if options.temperature_scaling else ()
+    splits += ("validation",) if options.temperature_scaling and options.split != ALL else ()
     data.setup()
     check_splits(data.corpus, data.prepared.counts(), splits)
+    folds = _folds(data) if options.temperature_scaling and options.split == ALL else None
     overlap = _overlap(loaded, data, options)
     source = source_of(loaded, data.corpus)
     learnt = None if source is None else source.categories
@@ -68,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print(f"{loaded.label} on {count} items of {data.corpus.name}, {_portion(options.split)}")
     for note in overlap.notes:
         console.print(f"[bold yellow]{escape(note)}[/bold yellow]", highlight=False)
-    rows = EvaluationRows(loaded, data, source, options.split, options.out, overlap)
+    rows = EvaluationRows(loaded, data, source, options.split, options.out, overlap, folds)
     results = {**rows.baselines(console), **rows.policy(options.samples, labels)}
     floors = rows.floors(labels)
     results |= floors
@@ -99,6 +101,17 @@ def _overlap(loaded: Loaded, data: DataModule, options: argparse.Namespace) -> O
     remedies = _other_tests(options) if is_own and record.is_of_one_split else []
     refuse_trained(overlap, where="evaluate", allow=options.allow_trained_items, remedies=remedies)
     return overlap
+
+
+def _folds(data: DataModule) -> Folds:
+    """Return the folds in which the temperature is fitted where all items are tested."""
+    try:
+        folds = folds_of(data.corpus, data.prepared.items().ids())
+    except InputError as error:
+        what = f"with --split {ALL} the temperature is fitted fold by fold: {str(error).rstrip('.')}."
+        raise InputError(what, where=OPTION, remedy="Leave it out.") from error
+    folds.check_validation([item.id for item in data.items(ALL)])
+    return folds
 
 
 def _portion(split: str) -> str:
@@ -151,9 +164,9 @@ def _check(model: Method, options: argparse.Namespace) -> None:
             where="--temperature-scaling",
             remedy="Leave it out.",
         )
-    if options.temperature_scaling and options.split in ("validation", ALL):
+    if options.temperature_scaling and options.split == "validation":
         raise InputError(
-            f"the temperature is fitted on the validation split, and --split {options.split} is tested:",
+            "the temperature is fitted on the validation split, and --split validation is tested:",
             where="--temperature-scaling",
             remedy="leave one of them out.",
         )
@@ -208,7 +221,8 @@ def _add_corpus_options(parser: argparse.ArgumentParser) -> None:
         "--split",
         choices=PORTIONS,
         default="test",
-        help="which items; all: of a corpus that was never trained on (default: test)",
+        help="which items; all: of a corpus that was never trained on, its prior and temperature fold by fold "
+        "(default: test)",
     )
     parser.add_argument("--limit", type=int, metavar="N", help=LIMIT)
     parser.add_argument("--skip-long", action="store_true", help=SKIP_LONG)
@@ -227,7 +241,8 @@ def _add_reading_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--temperature-scaling",
         action="store_true",
-        help="a further row: the same predictions at the temperature that fits the validation split best",
+        help="a further row: the same predictions at the temperature that fits the validation split best, "
+        "with --split all that of each fold",
     )
     parser.add_argument("--batch-size", type=int, metavar="N", help="items in a batch")
     parser.add_argument(

@@ -45,6 +45,8 @@ class About:
     """Temperature at which one-label answers were sampled; None for other readouts."""
     temperature: float | None = None
     """Temperature of the class logits, where it was fitted on validation items; None leaves them as they are."""
+    fold_temperatures: tuple[float, ...] = ()
+    """The same, where all items were tested and each fold's temperature was fitted on its own validation items."""
     part: str | None = None
     """The part of the corpus, where one was chosen; None also in older files."""
     seconds_an_item: float | None = None

@@ -91,6 +91,9 @@ def _sampled(about: About, predictions: Sequence[Prediction]) -> Iterator[str]:
 def _scaled(about: About) -> Iterator[str]:
     if about.temperature is not None:
         yield f"class logits divided by a temperature of {about.temperature:.3f}, fitted on validation items"
+    if about.fold_temperatures:
+        listed = ", ".join(f"{one:.3f}" for one in about.fold_temperatures)
+        yield f"class logits divided by a temperature per fold ({listed}), fitted on validation items of that fold"
 
 
 def is_drawn(prediction: Prediction) -> bool:

@@ -19,7 +19,7 @@ from lalm_ambig.files.kinds import check_replaceable, json_with
 from lalm_ambig.files.text import read_text
 
 BREAKDOWNS = ("by_ambiguity", "by_active_labels", "by_majority")
-NAMES = {"trained_classes", "table_metrics"}
+NAMES = {"trained_classes", "table_metrics", "fold_temperatures"}
 """Fields of `About` that are lists; older files lack them and mean the defaults."""
 
 METRICS = json_with("a metrics.json of an evaluation", "corpus", "items_digest", "metrics", "by_ambiguity")

@@ -11,7 +11,7 @@ from lalm_ambig.baselines.labels import drawn_labels
 from lalm_ambig.baselines.prior import mapped_prior, prior
 from lalm_ambig.baselines.uniform import uniform
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.core.types import ALL, Portion
+from lalm_ambig.core.types import ALL, Item, Portion
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.evaluation.about import SAMPLED
 from lalm_ambig.evaluation.notes import FLOOR
@@ -22,6 +22,7 @@ from lalm_ambig.evaluation.results_file import write_results
 from lalm_ambig.evaluation.temperature import apply_temperature, fit_temperature
 from lalm_ambig.methods.readers import Reader, SampledLabels
 from lalm_ambig.runs.evaluation import predict, reasoning_of, score_and_save
+from lalm_ambig.runs.fold_by_fold import Folds, folds_of
 from lalm_ambig.runs.loading import Loaded, Source
 from lalm_ambig.runs.processes.launch import single_device_trainer
 
@@ -38,6 +39,8 @@ class EvaluationRows:
     out: Path
     overlap: Overlap | None = None
     """The items among them that the policy was trained on."""
+    folds: Folds | None = None
+    """Where all items are tested at a temperature: the folds that it is fitted in."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Seconds per item, by what an answer is made of."""
     answers: dict[str, Sequence[Prediction]] = field(default_factory=dict)
@@ -102,17 +105,24 @@ class EvaluationRows:
     def scaled(self, samples: int) -> dict[str, Results]:
         """Return the row of the answers in `out` at the temperature that fits the validation split best.
 
+        Where all items are tested, this is done fold by fold, and every item has been answered already.
+
         Args:
             samples: Number of samples that these answers were made with.
         """
         model = self.loaded.model
         model.generation = replace(model.generation, samples=samples)
-        trainer = single_device_trainer(self.loaded.cli)
-        temperature = fit_temperature(predict(trainer, model, self.data, "validation"))
-        label = f"{self.loaded.label}, temperature {temperature:.2f}"
-        about = self._about_policy(label)
-        about = replace(self._of_policy(about), temperature=temperature, samples=samples)
-        scaled = apply_temperature(read_predictions(self.out / "predictions.jsonl"), temperature)
+        answers = read_predictions(self.out / "predictions.jsonl")
+        if self.folds is not None:
+            scaled, temperatures = self.folds.scaled(answers)
+            of_folds, temperature, shown = temperatures, None, "fold by fold"
+        else:
+            trainer = single_device_trainer(self.loaded.cli)
+            temperature = fit_temperature(predict(trainer, model, self.data, "validation"))
+            scaled, of_folds, shown = apply_temperature(answers, temperature), (), f"{temperature:.2f}"
+        label = f"{self.loaded.label}, temperature {shown}"
+        about = replace(self._of_policy(self._about_policy(label)), samples=samples)
+        about = replace(about, temperature=temperature, fold_temperatures=of_folds)
         return {label: score_and_save(self.out / "temperature", scaled, self.data.categories, about=about)}
 
     def costs(self) -> str:
@@ -122,25 +132,35 @@ class EvaluationRows:
     def baselines(self, console: Console) -> dict[str, Results]:
         """Return the rows of uniform, of the corpus's prior, and of the mapped prior in a cross-domain evaluation.
 
-        A corpus without training items has no prior.
+        A corpus without training items has no prior. Where all items are tested, it is learnt fold by fold, since the
+        prior of all items would know their votes; a corpus without folds then has none.
 
         Args:
-            console: Is told why the mapped prior is missing.
+            console: Is told why a prior is missing.
         """
-        items, train = self.data.items(self.split), self.data.items("train")
+        items = self.data.items(self.split)
         rows = {"uniform": self._baseline("uniform", uniform(items), "every class equally likely")}
-        if len(train) and self.split != ALL:  # the prior of all items would know their votes
-            label = "prior" if self.source is None else "in-domain prior"
-            meaning = f"mean distribution of {self.data.corpus.name}'s training split"
-            rows[label] = self._baseline(
-                "prior", prior(items, train=train), meaning, told=self.split == "train"
-            )
+        label = "prior" if self.source is None else "in-domain prior"
+        meaning = f"mean distribution of {self.data.corpus.name}'s training split"
+        if self.split == ALL:
+            try:
+                rows[label] = self._baseline("prior", self._prior_of_folds(items), f"{meaning}, fold by fold")
+            except InputError as error:
+                console.print(f"no prior of {self.data.corpus.name}: {error}")
+        elif len(train := self.data.items("train")):
+            told = self.split == "train"
+            rows[label] = self._baseline("prior", prior(items, train=train), meaning, told=told)
         if self.source is not None:
             try:
                 rows["mapped prior"] = self._mapped_prior(self.source)
             except InputError as error:
                 console.print(f"no prior of {self.source.name}: {error}")
         return rows
+
+    def _prior_of_folds(self, items: Sequence[Item]) -> list[Prediction]:
+        every = self.data.prepared.items()
+        folds = folds_of(self.data.corpus, every.ids()) if self.folds is None else self.folds
+        return folds.prior(items, list(every))
 
     def _baseline(
         self, folder: str, predictions: Sequence[Prediction], meaning: str, *, told: bool = False

@@ -95,6 +95,9 @@ def test_levels_and_active_labels_are_counted_by_hand(counted: Path) -> None:
         [0, (0.5560 + 0.6309 + 0.1227) / 3, 0.9008], abs=1e-3
     )
     assert active["GoEmotions", "4+"]["mean_entropy_shala_llm"] == "0.6875"
+    assert active["MSP-Podcast", "4+"]["mean_entropy_shala_llm"] == "0.6604"
+    below = (counted / "corpora_active_labels.md").read_text()
+    assert "Table 9, appendix C.2.2; SHALA-LLM" in below and "Table 10, appendix C.2.3." in below
 
 
 def test_what_is_not_at_hand_is_a_gap_with_its_reason_in_every_format(root: Path, tmp_path: Path) -> None:

@@ -110,6 +110,11 @@ def test_literature_stands_in_shala_table_2_unranked_beside_the_own_run(make_run
     printed = lines["ChaosNLI-S", "Dist. NLI (Zhou et al. 2022), as printed"]
     assert [cell.written() for cell in printed.cells] == ["0.181", "–", "0.794", "–", "–"]
     assert {cell.rank for cell in printed.cells} == {0}
+    below = "\n".join(table("b2").caption)
+    assert "From SHALA-LLM (arXiv:2606.05376v1, HTML), Table 2, section 5.1: " in below
+    assert (
+        "MSP-Podcast, as printed: Quoted there from other papers: TTS-Benchmark (Jia et al. 2026)." in below
+    )
     assert lines["ChaosNLI-S", "mine, this report"].cells[0].low is not None
 
 

@@ -46,7 +46,7 @@ def _printed(dataset: Dataset) -> tuple[list[TableRow], list[str]]:
     rows: list[TableRow] = []
     notes: list[str] = []
     for table in literature(*dataset):
-        rows += [TableRow((title, f"{row.names[0]}, as printed"), row.cells) for row in table.rows]
+        rows += [TableRow((title, f"{row.names[0]}, as printed"), row.cells, row.notes) for row in table.rows]
         notes += table.caption
     return rows, notes
 

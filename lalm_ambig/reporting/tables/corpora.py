@@ -3,18 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lalm_ambig.evaluation.published import published
+from lalm_ambig.evaluation.published import PublishedTable, published
 from lalm_ambig.reporting.reading.groups import Dataset, title_of
 from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.tabular.model import Cell, Column, ResultTable, TableRow
 
 TITLE = "What is in a corpus (SHALA-LLM, Tables 5 to 10)"
-PRINTED = {
-    "majority": published("shala_tables_5_to_7"),
-    "ambiguity_levels": published("shala_table_8"),
-    "active_labels": published("shala_tables_9_and_10"),
+PRINTED: Mapping[str, Sequence[PublishedTable]] = {
+    "majority": [published(f"shala_table_{number}") for number in (5, 6, 7)],
+    "ambiguity_levels": [published("shala_table_8")],
+    "active_labels": [published(f"shala_table_{number}") for number in (9, 10)],
 }
-"""Key of a summary → the paper's counts of the same kind of items."""
+"""Key of a summary → the paper's tables that count the same kind of items, each for other corpora."""
 PAPER: tuple[Dataset, ...] = (
     ("chaosnli", None),
     ("chaosnli", "mnli"),
@@ -112,7 +112,7 @@ def _kinds(report: Report, kind: tuple[str, str], *, title: str, columns: Sequen
     rows: list[TableRow] = []
     ends: list[int] = []
     for dataset in datasets_of(report):
-        summary, printed = _summary(report, dataset), PRINTED[key].figures(*dataset)
+        summary, printed = _summary(report, dataset), _figures(key, dataset)
         if summary is None and not printed:
             gaps = tuple(Cell() for _ in columns)
             rows.append(TableRow((title_of(dataset), "–"), gaps, _why(report, dataset)))
@@ -123,7 +123,13 @@ def _kinds(report: Report, kind: tuple[str, str], *, title: str, columns: Sequen
             notes = _why(report, dataset) if summary is None else ()
             rows.append(TableRow((title_of(dataset), name), cells[: len(columns)], notes))
         ends.append(len(rows) - 1)
-    caption = (WHOLE, AS_PRINTED, {"ambiguity_levels": LEVELS, "active_labels": ENTROPY}.get(key, ""))
+    sources = f"Printed in {'; '.join(table.source for table in PRINTED[key])}."
+    caption = (
+        WHOLE,
+        AS_PRINTED,
+        sources,
+        {"ambiguity_levels": LEVELS, "active_labels": ENTROPY}.get(key, ""),
+    )
     return ResultTable(
         ("corpus", head),
         tuple(columns),
@@ -133,6 +139,11 @@ def _kinds(report: Report, kind: tuple[str, str], *, title: str, columns: Sequen
         stem=f"corpora_{key}",
         title=title,
     )
+
+
+def _figures(key: str, dataset: Dataset) -> Mapping[str, Mapping[str, str]]:
+    """Row → column → the paper's figure; empty where it does not have the corpus."""
+    return next((found for table in PRINTED[key] if (found := table.figures(*dataset))), {})
 
 
 def _cells(counted: Any, total: int, printed: Mapping[str, str]) -> tuple[Cell, ...]:
