@@ -65,11 +65,25 @@ class Group:
             for seeds, labels in several.items()
             if len(seeds) > 1
         ]
+        lines += self._from_seeds()
         if one := [label for seeds, labels in several.items() if len(seeds) == 1 for label in labels]:
             lines.append(
                 f"One seed: {', '.join(one)}. Another seed can change a value by more than its interval."
             )
         return lines
+
+    def _from_seeds(self) -> list[str]:
+        """What of the variance of the first metric of the tables is from seeds, for each line that has several."""
+        name = self.results.about.table_metrics[0]
+        shares = [
+            f"{share:.0%} ({line.label})"
+            for line in self.lines
+            if name in line.spreads and (share := line.spreads[name].share_of_seeds) is not None
+        ]
+        if not shares:
+            return []
+        rest = f"the rest is between {self.results.clusters}; intervals allow for both"
+        return [f"Of the variance of {name}, seeds make {', '.join(shares)}; {rest}."]
 
     @property
     def marks(self) -> list[str]:

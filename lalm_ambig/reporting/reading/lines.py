@@ -2,17 +2,23 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import takewhile
 from statistics import mean, stdev
 
+import torch
+
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.about import SAMPLED
-from lalm_ambig.evaluation.intervals import Interval, can_mark
+from lalm_ambig.evaluation.comparison import answers_of
+from lalm_ambig.evaluation.intervals import Interval, can_mark, spreads
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.responses import ResponseValues, response_values
-from lalm_ambig.evaluation.results import Results
+from lalm_ambig.evaluation.results import Results, clusters_of
+from lalm_ambig.evaluation.spread import Spread
+from lalm_ambig.metrics.base import all_metrics
 from lalm_ambig.reporting.reading.inputs import ResultRow
 from lalm_ambig.reporting.reading.recipe import METHODS
 
@@ -73,13 +79,33 @@ class Line:
         """The predictions of all folds and seeds."""
         return [prediction for row in self.rows for prediction in row.predictions]
 
+    @cached_property
+    def spreads(self) -> Mapping[str, Spread]:
+        """How each metric varies between speakers and seeds, with the folds of a seed pooled.
+
+        Empty for one seed, where the predictions are not kept, and where seeds are not on the same items.
+        """
+        if len(self.seeds) < 2 or any(not (row.folder / "predictions.jsonl").is_file() for row in self.rows):
+            return {}
+        by_seed: dict[int | None, dict[str, Prediction]] = defaultdict(dict)
+        for row in self.rows:
+            by_seed[row.seed].update((p.id, p) for p in row.predictions)
+        first, *others = by_seed.values()
+        if any(other.keys() != first.keys() for other in others):
+            return {}
+        metrics = all_metrics(len(self.results.categories))
+        target = torch.tensor([p.label_dist for p in first.values()], dtype=torch.float64)
+        answers = [answers_of([of_seed[name] for name in first]) for of_seed in by_seed.values()]
+        clusters = clusters_of(list(first.values()), self.results.about.corpus)
+        return spreads(metrics, target, predicted_dist=answers, clusters=clusters)
+
     def metric(self, name: str) -> tuple[Interval | None, float | None]:
         """A metric's value and its spread.
 
         Returns:
-            For one row, the value with its interval, and None. For several, their mean without an interval, and the
-            standard deviation between seeds (of means over folds), or with one seed between folds. None twice where a
-            row lacks the metric.
+            For one row, the value with its interval, and None. For several, their mean and the standard deviation
+            between seeds (of means over folds), or with one seed between folds. The mean over seeds has an interval on
+            a single split; a mean over folds has none. None twice where a row lacks the metric.
         """
         if len(self.rows) == 1:
             return self.results.metrics.get(name), None
@@ -90,7 +116,8 @@ class Line:
             by_seed[row.seed].append(interval.value)
         values = [mean(of_seed) for of_seed in by_seed.values()]
         values = values if len(values) > 1 else next(iter(by_seed.values()))
-        return Interval(mean(values), None, None), stdev(values)
+        low, high = (None, None) if self.folds or name not in self.spreads else self.spreads[name].ends()
+        return Interval(mean(values), low, high), stdev(values)
 
     @property
     def parse_rate(self) -> float | None:
