@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import mean
 
-from lalm_ambig.evaluation.effort import Effort
 from lalm_ambig.evaluation.stages import Past, device_seconds, total_effort
 from lalm_ambig.reporting.reading.groups import Group
 from lalm_ambig.reporting.reading.lines import Line
@@ -19,12 +18,29 @@ READING = (
 )
 STARTS = "+ start: with the runs that a run goes on from."
 DEVICES = "GPU-s: seconds times devices."
-Value = Callable[[Past], float | None]
+
+
+def _updates(past: Past) -> int | None:
+    effort = total_effort(past)
+    return None if effort is None else effort.updates
+
+
+def _tokens(past: Past) -> int | None:
+    effort = total_effort(past)
+    return None if effort is None else effort.tokens
+
+
+def _seconds(past: Past) -> float | None:
+    effort = total_effort(past)
+    return None if effort is None else effort.seconds
+
+
+Value = Callable[[Past], int | float | None]
 """A number of a past, or of its beginning."""
 VALUES: tuple[tuple[Column, Value], ...] = (
-    (Column("updates", "updates"), lambda past: _of(total_effort(past), "updates")),
-    (Column("tokens_seen", "tokens"), lambda past: _of(total_effort(past), "tokens")),
-    (Column("seconds", "seconds"), lambda past: _of(total_effort(past), "seconds")),
+    (Column("updates", "updates"), _updates),
+    (Column("tokens_seen", "tokens"), _tokens),
+    (Column("seconds", "seconds"), _seconds),
     (Column("gpu_seconds", "GPU-s"), device_seconds),
 )
 """What is counted for the run itself, and once more with its starts."""
@@ -77,9 +93,9 @@ def _cells(line: Line) -> list[tuple[Column, Cell]]:
     has_start = any(past is not None and len(past) > 1 for past in pasts)
     cells = [(Column("items_trained", "items"), _mean(pasts, lambda past: past[0].items))]
     for column, value in VALUES:
-        cells.append((column, _mean(pasts, lambda past, value=value: value(past[:1]))))
+        own = _mean([None if past is None else past[:1] for past in pasts], value)
         whole = replace(column, key=f"{column.key}_with_starts", label="+ start")
-        cells.append((whole, _mean(pasts, value) if has_start else cells[-1][1]))
+        cells += [(column, own), (whole, _mean(pasts, value) if has_start else own)]
     return cells
 
 
@@ -108,14 +124,7 @@ def _mean(pasts: Sequence[Past | None], value: Value) -> Cell:
     return Cell(mean(numbers), text=in_short(mean(numbers)))
 
 
-def _of(effort: Effort | None, name: str) -> float | None:
-    if effort is None:
-        return None
-    numbers = {"updates": effort.updates, "tokens": effort.tokens, "seconds": effort.seconds}
-    return numbers[name]
-
-
-def in_short(number: float) -> str:
+def in_short(number: int | float) -> str:
     """A count in four digits at most: in thousands from 10,000 on, then in millions and billions.
 
     >>> in_short(1234.4), in_short(25_300), in_short(999_999), in_short(7_126_000)
