@@ -8,7 +8,8 @@ from scripted import MakeMethod, say
 
 from lalm_ambig.core.types import Item
 from lalm_ambig.methods.dpo import DPO, Negatives
-from lalm_ambig.methods.grpo import GRPO, Grouping
+from lalm_ambig.methods.grouping import Grouping
+from lalm_ambig.methods.grpo import GRPO
 from lalm_ambig.methods.sft import SFT
 from lalm_ambig.objectives.dpo import DPOObjective
 
