@@ -45,7 +45,9 @@ from lalm_ambig.tabular.model import ResultTable
 from lalm_ambig.tabular.writers import narrow_parts, plain_markdown, terminal
 
 NARROW = 3
-"""Columns of a family's table that stand beside its names in a terminal; the others follow below."""
+"""Columns of a family's table that stand beside its names in a narrow terminal; the others follow below."""
+WIDEST = 1000
+"""Characters of a line in which a table is measured."""
 
 
 def main() -> int:
@@ -90,7 +92,9 @@ def run_all(words: Sequence[str], console: Console) -> int:
     console.rule("all of them")
     read = read_inputs(ReportArgs(runs))
     for sheet in sheets(Report(group_rows(resolve_rows(read.rows)), read.left_out)):
-        for part in narrow_parts(sheet, NARROW):
+        unbounded = console.options.update(width=WIDEST)
+        fits = console.measure(terminal(sheet, narrow=True), options=unbounded).maximum <= console.width
+        for part in (sheet,) if fits else narrow_parts(sheet, NARROW):
             console.print(terminal(part, narrow=True))
     listed = " ".join(map(str, runs))
     console.print(f"as files: python -m lalm_ambig.report {listed} --out DIR", soft_wrap=True)

@@ -30,6 +30,7 @@ from lalm_ambig.reporting.tables import corpora, sheets, table_names
 from lalm_ambig.reporting.writing.files import check_free, write, write_table
 from lalm_ambig.reporting.writing.page import DrawnFigure, page
 from lalm_ambig.runs.older_results import with_overlap
+from lalm_ambig.runs.past import with_past
 from lalm_ambig.runs.trained_items import FLAG, HELP
 
 PAGE = "report.html"
@@ -96,7 +97,10 @@ def _report(options: argparse.Namespace) -> Report:
     roots = {_corpus_name(name): path for path, name in (_assigned(text, "--root") for text in options.root)}
     allow = options.allow_trained_items
     rows = [replace(row, results=with_overlap(row.results, row.folder, allow=allow)) for row in read.rows]
-    report = Report(group_rows(resolve_rows(rows)), read.left_out, tuple(options.item), roots=roots)
+    rows = [
+        replace(row, results=with_past(row.results, row.folder, run=row.run)) for row in resolve_rows(rows)
+    ]
+    report = Report(group_rows(rows), read.left_out, tuple(options.item), roots=roots)
     if COUNTED not in options.table:
         return report
     counted = summaries(report.groups, corpora.datasets_of(report), roots=roots, summarise=summarise)

@@ -3,7 +3,8 @@
 A `Prediction` is the answer to one item; `predictions.jsonl` holds a row for each. `evaluate_predictions` scores them:
 `Results` have every metric as an `Interval` (from `intervals`), and `breakdowns` into `Part`s. `About` says where
 predictions come from, `notes` what a reader has to know, `Overlap` how much of the test was trained on; the last is
-computed from the `TrainedItems` of a run. `metrics.json` holds results.
+computed from the `TrainedItems` of a run. A `Stage` is one training in a policy's past, with what it took (`Effort`).
+`metrics.json` holds results.
 
 `main_table` and `ambiguity_table` put results side by side. `compare` pairs two `ComparedRun`s item by item and gives a
 `Comparison`. `published` has the figures that papers print.

@@ -7,6 +7,7 @@ from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.items import ALL
 from lalm_ambig.corpora.base import LALM_METRICS
 from lalm_ambig.evaluation.overlap import Overlap
+from lalm_ambig.evaluation.stages import Past
 
 Reasoning = Literal["generated", "curated", "direct", "none"]
 """The text before the answer: the policy's reasoning, the curated one, or the bare prompt. `none`: a baseline, which
@@ -53,6 +54,9 @@ class About:
     """Answering time per item, in seconds; None where it was not measured."""
     trained_items: Overlap | None = None
     """The items of the split that the policy was trained on; None for a baseline, and in older files."""
+    training: Past | None = None
+    """Its trainings: the items of each, and what it took. Empty for an untrained policy; None for a baseline, and in
+    older files."""
 
     @property
     def part_of_corpus(self) -> str:

@@ -1,6 +1,7 @@
 """`training.json`: what the training of a run took."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,6 +21,29 @@ class Effort:
     seconds: float
     """Time of the training steps with all that they sample; without validations, and without steps that were lost."""
     processes: int
+    """Processes, each with a device of its own."""
+    tokens: int | None = None
+    """Tokens of prompts and responses that were sampled or trained on, over all processes; see `Method.tokens`. None in
+    a file of an older version."""
+    device: str | None = None
+    """Name of the devices, `cpu` for a processor; None in a file of an older version."""
+
+
+def added(efforts: Sequence[Effort]) -> Effort:
+    """Updates, seconds and tokens of all; items, processes and device of the first. Tokens are None if one lacks them.
+
+    Args:
+        efforts: At least one.
+    """
+    first, tokens = efforts[0], [effort.tokens for effort in efforts if effort.tokens is not None]
+    return Effort(
+        sum(effort.updates for effort in efforts),
+        first.items,
+        sum(effort.seconds for effort in efforts),
+        first.processes,
+        tokens=sum(tokens) if len(tokens) == len(efforts) else None,
+        device=first.device,
+    )
 
 
 def write_effort(path: Path, effort: Effort) -> None:

@@ -13,6 +13,7 @@ from lalm_ambig.evaluation.intervals import Interval
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.record_types import wrong_fields
 from lalm_ambig.evaluation.results import About, Results
+from lalm_ambig.evaluation.stages import past_of
 from lalm_ambig.files.atomic import write_text
 from lalm_ambig.files.json_lines import json_value
 from lalm_ambig.files.kinds import check_replaceable, json_with
@@ -80,6 +81,7 @@ def results_of(content: Any, *, where: str) -> Results:
         for name in NAMES & set(row):
             row[name] = tuple(row[name])
         row["trained_items"] = _overlap(row.get("trained_items"))
+        row["training"] = past_of(row.get("training"))
         about = About(**{field.name: row.pop(field.name) for field in fields(About) if field.name in row})
         row["metrics"] = _intervals(row["metrics"])
         for name in BREAKDOWNS:

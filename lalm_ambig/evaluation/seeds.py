@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.comparison import answers_of
-from lalm_ambig.evaluation.effort import Effort
+from lalm_ambig.evaluation.effort import Effort, added
 from lalm_ambig.evaluation.intervals import Difference, Interval, intervals, paired
 from lalm_ambig.evaluation.pairing import ComparedRun, check_pairable
 from lalm_ambig.evaluation.predictions import Prediction
@@ -62,7 +62,7 @@ class StudyRow:
             with_starts: Add updates and seconds of the runs that it starts from.
         """
         chains = [run.efforts if with_starts else run.efforts[:1] for run in self.runs]
-        return [_added(known) for chain in chains if chain and (known := _known(chain))]
+        return [added(known) for chain in chains if chain and (known := _known(chain))]
 
 
 @dataclass(frozen=True)
@@ -76,17 +76,6 @@ class SeedDifference:
 def _known(chain: Sequence[Effort | None]) -> list[Effort]:
     """The efforts; none where one is missing."""
     return [] if None in chain else [effort for effort in chain if effort is not None]
-
-
-def _added(efforts: Sequence[Effort]) -> Effort:
-    """Updates and seconds of all; items and processes of the first."""
-    first = efforts[0]
-    return Effort(
-        sum(effort.updates for effort in efforts),
-        first.items,
-        sum(effort.seconds for effort in efforts),
-        first.processes,
-    )
 
 
 def mean_and_sd(values: Sequence[float]) -> tuple[float | None, float | None]:

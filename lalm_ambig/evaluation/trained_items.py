@@ -6,6 +6,7 @@ has no item's content, and no folder of a machine.
 """
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import SPLITS, Item
 from lalm_ambig.corpora.base import Corpus
-from lalm_ambig.corpora.duplicates.contents import contents, first_alike, same_content, trained_among
+from lalm_ambig.corpora.duplicates.contents import TEXT, contents, first_alike, same_content, trained_among
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.files.json_lines import json_object, write_rows
 
@@ -25,6 +26,8 @@ SAMPLE = 64
 SAME_SHARE = 0.9
 """Share of these items that must have the same content in both."""
 DIGITS = 12
+CHOOSE = ("seed", "fold", "part", "skip_bad_rows", "allow_outside")
+"""Settings of a corpus that say which items there are; the others say what an item is."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,27 @@ class TrainedRun:
         """Part, seed and fold, as far as they are set."""
         values = ((name, self.settings.get(name)) for name in ("part", "seed", "fold"))
         return ", ".join(f"{name} {value}" for name, value in values if value is not None)
+
+    @property
+    def trained(self) -> tuple[TrainedItem, ...]:
+        """The items that were trained on, without those that only chose the checkpoint."""
+        return tuple(item for item in self.items if item.split == "train")
+
+    @property
+    def digest(self) -> str:
+        """A fingerprint of the items that were trained on, whatever their order.
+
+        It covers ids, speakers, texts, and the settings of the corpus that say what an item is. Sounds are left out:
+        their sketches can differ between machines.
+        """
+        settings = {key: value for key, value in self.settings.items() if key not in CHOOSE}
+        rows = {
+            (item.id, item.speaker, item.content if item.content.startswith(TEXT) else "")
+            for item in self.trained
+        }
+        lines = [settings, *sorted(rows, key=str)]
+        text = "\n".join(json.dumps(line, sort_keys=True, default=str) for line in lines)
+        return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
 
     @property
     def heading(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
@@ -32,7 +32,7 @@ from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.lora import trained_parameters
 from lalm_ambig.policies.weights.sharding import gathered_weights
 from lalm_ambig.rollouts.groups import GroupSampling, sample_groups
-from lalm_ambig.rollouts.passages import PassSettings
+from lalm_ambig.rollouts.passages import PassOutput, PassSettings, ScoredSpan, score_spans
 from lalm_ambig.rollouts.sampling import Sampling
 
 Sharing = bool | Literal["auto"]
@@ -82,6 +82,8 @@ class Method(lightning.LightningModule, ABC):
         """Items of this validation so far, of this process."""
         self.measures: dict[str, list[Tensor]] = {}
         """The `measures` of this validation's readings, by name in the log."""
+        self.tokens = 0
+        """Tokens that this process has sampled or trained on: responses, each with its prompt, once per pass."""
         self.step_metrics = StepMetrics()
         self.gauge = GradientGauge()
         self.spread = Spread()
@@ -229,8 +231,16 @@ class Method(lightning.LightningModule, ABC):
         """Sample responses to the prompts of a batch, as many for each, and add their numbers to the log."""
         settings = GroupSampling(self.sampling, group_size, self.global_step, self.shares)
         groups = sample_groups(self.encoder, batch, settings)
+        self.tokens += int(groups.mask.sum()) + group_size * int(batch.prompt.mask.sum())
         self.record(rollout_values(groups, batch.label_dist))
         return groups
+
+    def score(self, batch: Batch, spans: Sequence[ScoredSpan], settings: PassSettings) -> PassOutput:
+        """Score responses in one pass; see `score_spans`. Passes with gradients count as tokens trained on."""
+        if torch.is_grad_enabled():
+            lengths = batch.prompt.mask.sum(-1).tolist()
+            self.tokens += sum(lengths[span.prompt] + len(span.ids) for span in spans if len(span.ids))
+        return score_spans(self.policy, batch, spans, settings)
 
     def log_responses(self, batch: Batch, groups: Groups, columns: Mapping[str, Tensor]) -> None:
         """Add sampled responses to those that people can read, with columns of one number per response."""

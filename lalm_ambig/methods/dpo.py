@@ -32,7 +32,7 @@ from lalm_ambig.objectives.dpo import DPOExperience, DPOObjective
 from lalm_ambig.objectives.sft import SFTExperience
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.sharding import gathered_weights
-from lalm_ambig.rollouts.passages import ScoredSpan, curated_spans, response_spans, score_spans
+from lalm_ambig.rollouts.passages import ScoredSpan, curated_spans, response_spans
 from lalm_ambig.rollouts.sampling import Sampling
 
 
@@ -165,7 +165,7 @@ class DPO(Method):
         curated = curated_spans(batch.curated, ce=True, name=self.objective.kl_weight == 0, scores=logits)
         own = self._negatives(sampled.groups, rejected, scores=reads_own)
         settings = replace(self.pass_settings, class_mass=self.objective.class_mass_weight > 0)
-        scored = score_spans(self.policy, batch, [*curated, *own], settings)
+        scored = self.score(batch, [*curated, *own], settings)
         preferred = self._preferred(batch.curated)
         chosen = scored.log_probs[: len(curated), : preferred.shape[1]].masked_fill(~preferred, 0).sum(-1)
         negatives = slice(len(curated), None)
@@ -268,7 +268,7 @@ class DPO(Method):
         ]
         spans = [*positives, *self._negatives(groups, rejected, scores=False)]
         with self.reference.active(self.policy):
-            sums = score_spans(self.policy, batch, spans, self.pass_settings).log_probs.sum(-1)
+            sums = self.score(batch, spans, self.pass_settings).log_probs.sum(-1)
         return ReferenceSums(chosen.masked_scatter(paired, sums[: len(positives)]), sums[len(positives) :])
 
     def _sample(self, batch: Batch) -> tuple[Groups, Bool[Tensor, "item rollout"]]:

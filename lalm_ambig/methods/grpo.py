@@ -60,7 +60,7 @@ from lalm_ambig.rewards.agreement import Agreement
 from lalm_ambig.rewards.base import Reward
 from lalm_ambig.rewards.format import Format
 from lalm_ambig.rewards.total import compute_rewards, form_rewards, total_reward
-from lalm_ambig.rollouts.passages import PassOutput, PassSettings, ScoredSpan, curated_spans, score_spans
+from lalm_ambig.rollouts.passages import PassOutput, PassSettings, ScoredSpan, curated_spans
 from lalm_ambig.rollouts.sampling import Sampling
 
 
@@ -240,7 +240,7 @@ class GRPO(Method):
             beside: Further responses, which come last.
         """
         settings = replace(self.pass_settings, class_mass=scores and self.objective.class_mass_weight > 0)
-        return score_spans(self.policy, batch, [*trajectories.spans(scores=scores), *beside], settings)
+        return self.score(batch, [*trajectories.spans(scores=scores), *beside], settings)
 
     # New responses
 

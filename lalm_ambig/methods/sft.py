@@ -17,7 +17,7 @@ from lalm_ambig.methods.rollout_buffer import RolloutBuffer
 from lalm_ambig.objectives.sft import SFTExperience, SFTObjective
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.sharding import gathered_weights
-from lalm_ambig.rollouts.passages import ScoredSpan, curated_spans, response_spans, score_spans
+from lalm_ambig.rollouts.passages import ScoredSpan, curated_spans, response_spans
 from lalm_ambig.rollouts.sampling import Sampling
 
 
@@ -89,7 +89,7 @@ class SFT(Method):
         curated = self._curated_spans(batch) if self.objective.uses_curated else []
         own = self._own_spans(batch) if self.samples else []
         settings = replace(self.pass_settings, class_mass=self.objective.class_mass_weight > 0)
-        scored = score_spans(self.policy, batch, [*curated, *own], settings)
+        scored = self.score(batch, [*curated, *own], settings)
         return supervised_experience(scored, batch.label_dist, curated=len(curated))
 
     def _curated_spans(self, batch: Batch) -> list[ScoredSpan]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.responses import response_cells, response_columns, response_meanings
 from lalm_ambig.evaluation.table import PARSED, interval_cell, metric_columns, parse_rate_cell
+from lalm_ambig.reporting.effort import effort_tables
 from lalm_ambig.reporting.reading.groups import Dataset, Group, lines_by_method, title_of
 from lalm_ambig.reporting.reading.lines import Line
 from lalm_ambig.reporting.reading.recipe import METHODS
@@ -59,6 +60,15 @@ class Layout:
         heads = ("dataset", "method")
         return ResultTable(
             heads, columns, tuple(rows), tuple(caption), frozenset(ends), stem=self.stem, title=self.title
+        )
+
+    def efforts(self, report: Report) -> list[ResultTable]:
+        """What the training of its rows took, for each corpus."""
+        methods = {row.method for row in self.methods}
+        return effort_tables(
+            self.stem,
+            report.groups,
+            shown=lambda line: line.method in methods and line.first.trained_on is None,
         )
 
     def _has(self, group: Group) -> bool:

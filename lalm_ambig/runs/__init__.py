@@ -7,5 +7,6 @@
 - `checkpoints` save states to resume from, and the weights of the best validation with how they were chosen.
 - `processes` start, watch and end the processes of a run, and set up Lightning's strategies.
 - `loading` and `corpus_choice` give `evaluate`, `predict` and `baseline` the policy and corpus that their options name.
-- `trained_items` records what a run was trained on, and refuses such items as a test.
+- `trained_items` records what a run was trained on, and refuses such items as a test; `past` reads that record, and
+  what each training took, for the tables.
 """

@@ -7,13 +7,9 @@ from lalm_ambig.config.cli import parse
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.results import Results
-from lalm_ambig.files.yaml import read_yaml
 from lalm_ambig.runs.folder.run_folder import RunFolder
+from lalm_ambig.runs.past import EVALUATION, UNTRAINED, start_of
 from lalm_ambig.runs.trained_items import overlap_of, record_of_run, record_of_start, refuse_trained
-
-EVALUATION = "evaluation"
-UNTRAINED = ", base"
-"""End of the line on a policy that `evaluate` has read without a run."""
 
 
 def with_overlap(results: Results, folder: Path, *, allow: bool) -> Results:
@@ -52,7 +48,7 @@ def _of_run(run: RunFolder, row: str, results: Results) -> Overlap:
     """Return the overlap of a row of a run on its own test, which only the run's start can have seen."""
     none = Overlap(0, 0, results.items)
     try:
-        if row == "base" or _start(run) is None:
+        if row == "base" or start_of(run) is None:
             return none
         cli = parse([f"--config={run.config}"])
         record = record_of_start(cli.model.start) if row == "start" else record_of_run(run)
@@ -63,11 +59,3 @@ def _of_run(run: RunFolder, row: str, results: Results) -> Overlap:
     except InputError as error:
         why = f"whether {run.path.name} was trained on these items cannot be checked: {error}"
         return replace(none, unchecked=(why,))
-
-
-def _start(run: RunFolder) -> object:
-    """Return `model.start` of a run's configuration, without opening it."""
-    try:
-        return read_yaml(run.config)["model"]["init_args"]["start"]
-    except (KeyError, TypeError):
-        return None

@@ -24,6 +24,7 @@ from lalm_ambig.methods.readers import Reader, SampledLabels
 from lalm_ambig.runs.evaluation import predict, reasoning_of, score_and_save
 from lalm_ambig.runs.fold_by_fold import Folds, folds_of
 from lalm_ambig.runs.loading import Loaded, Source
+from lalm_ambig.runs.past import past_of_policy
 from lalm_ambig.runs.processes.launch import single_device_trainer
 
 
@@ -195,7 +196,8 @@ class EvaluationRows:
         return self._about(model.readout, reasoning_of(model), f"{model.policy.description}, {label}")
 
     def _of_policy(self, about: About) -> About:
-        return replace(self._cross_domain(about), trained_items=self.overlap)
+        past = past_of_policy(self.loaded)
+        return replace(self._cross_domain(about), trained_items=self.overlap, training=past)
 
     def _cross_domain(self, about: About) -> About:
         if self.source is None:

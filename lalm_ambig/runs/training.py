@@ -20,6 +20,7 @@ from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import About, Results
+from lalm_ambig.evaluation.stages import UNKNOWN, Past
 from lalm_ambig.files.atomic import new_folder
 from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.weights.sharding import trained_weights
@@ -37,6 +38,7 @@ from lalm_ambig.runs.evaluation import (
 )
 from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.runs.logs import has_tensorboard, quiet_writer_threads, rewind_logs, run_loggers
+from lalm_ambig.runs.past import past_of_run
 from lalm_ambig.runs.processes.ending import handle_signals
 from lalm_ambig.runs.processes.strategies import CheckOnDevice, DividedWeights, rewrites_weights
 from lalm_ambig.runs.reference_rows import References
@@ -164,14 +166,14 @@ class Training:
             trained: Answers after it.
         """
         train, test = self.data.items("train"), self.data.items(EVALUATED)
-        policy = self.model.policy.description
+        policy, past = self.model.policy.description, past_of_run(self.run) or (UNKNOWN,)
         prior_text = "mean distribution of the training split"
         return {
             "uniform": self._save_row("uniform", uniform(test), self._about("every class equally likely")),
             "prior": self._save_row("prior", prior(test, train=train), self._about(prior_text)),
-            self.before: self._save_row(self.before, base, self._about_policy(policy)),
+            self.before: self._save_row(self.before, base, self._about_policy(policy, past[1:])),
             "trained": self._save_row(
-                "trained", trained, self._about_policy(f"{policy}, {self.run.path.name}")
+                "trained", trained, self._about_policy(f"{policy}, {self.run.path.name}", past)
             ),
         }
 
@@ -179,13 +181,14 @@ class Training:
         corpus = self.data.corpus
         return About(corpus.name, EVALUATED, "none", "none", policy, table_metrics=corpus.table_metrics)
 
-    def _about_policy(self, policy: str) -> About:
+    def _about_policy(self, policy: str, past: Past) -> About:
         return replace(
             self._about(policy),
             readout=self.model.readout,
             reasoning=reasoning_of(self.model),
             samples=self.model.generation.samples,
             trained_items=self.overlap,
+            training=past,
         )
 
     def _save_row(self, name: str, predictions: Sequence[Prediction], about: About) -> Results:

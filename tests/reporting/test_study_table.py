@@ -17,6 +17,7 @@ from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import About, evaluate_predictions
 from lalm_ambig.evaluation.seeds import SeedRun, StudyRow, mean_and_sd
+from lalm_ambig.evaluation.stages import Stage
 from lalm_ambig.reporting.study.files import check_free, write_study
 from lalm_ambig.reporting.study.summary import Outline, Summary, summarise
 from lalm_ambig.reporting.study.table import EFFORTS, effort_table, score_table
@@ -160,6 +161,28 @@ def test_what_training_took_and_what_responses_are_like(summary: Summary) -> Non
     assert "DIFFERENT NUMBERS OF ITEMS" in " ".join(effort_table(summarise(OUTLINE, rows, {})).caption)
 
 
+def recorded(row: StudyRow, digest: str, tokens: int | None) -> StudyRow:
+    """The row as runs of today keep it: with the tokens of a run and its start, and the items of both."""
+    runs = []
+    for run in row.runs:
+        efforts = tuple(replace(effort, tokens=tokens) for effort in run.efforts if effort is not None)
+        about = replace(run.results.about, training=(Stage(8, digest), Stage(8, digest)))
+        runs.append(replace(run, efforts=efforts, results=replace(run.results, about=about)))
+    return replace(row, runs=tuple(runs))
+
+
+def test_tokens_and_fingerprints_of_the_items_are_shown_where_runs_keep_them() -> None:
+    first, second = a_row("a", "KL-only", 0.3), a_row("b", "Better", 0.9)
+    table = effort_table(summarise(OUTLINE, (recorded(first, "x", 600), recorded(second, "y", 7000)), {}))
+    assert [column.label for column in table.columns[6:8]] == ["tokens seen", "with start"]
+    assert texts(table)["KL-only"][6:8] == ["600", "1200"] and texts(table)["Better"][6:8] == ["7000", "14 k"]
+    below = " ".join(table.caption)
+    assert "TRAINED ON DIFFERENT ITEMS: KL-only: 8 items (x); Better: 8 items (y)." in below
+    rows = recorded(first, "x", 600), recorded(second, "x", None)
+    table = effort_table(summarise(OUTLINE, rows, {}))
+    assert texts(table)["Better"][6:8] == ["–", "–"] and "DIFFERENT" not in " ".join(table.caption)
+
+
 def test_rows_on_other_items_make_no_table() -> None:
     rows = (a_row("a", "KL-only", 0.3), a_row("b", "Better", 0.9, items=59))
     with pytest.raises(InputError, match="'a-s0' has 60 items and 'b-s0' 59"):
@@ -189,7 +212,8 @@ def test_the_files_hold_the_tables_and_all_numbers(summary: Summary, tmp_path: P
         better["difference"]["seeds"] == [0, 1]
         and better["difference"]["p"] <= better["difference"]["p_holm"] < 0.05
     )
-    assert better["training_with_starts"][0] == {"updates": 15, "items": 8, "seconds": 3.0, "processes": 1}
+    known = {"updates": 15, "items": 8, "seconds": 3.0, "processes": 1}
+    assert better["training_with_starts"][0] == {**known, "tokens": None, "device": None}
     assert content["rows"][3]["metrics"]["bc"]["mean"] is None
     with (tmp_path / "mine.csv").open(newline="") as file:
         rows = {row["method"]: row for row in csv.DictReader(file)}

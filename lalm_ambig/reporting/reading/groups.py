@@ -9,6 +9,7 @@ from lalm_ambig.evaluation.results import Results
 from lalm_ambig.evaluation.table import caption, check_comparable
 from lalm_ambig.reporting.reading.inputs import ResultRow
 from lalm_ambig.reporting.reading.lines import Line, lines_of
+from lalm_ambig.reporting.reading.training import data_notes_of
 
 Dataset = tuple[str, str | None]
 TITLES: dict[Dataset, str] = {
@@ -49,10 +50,10 @@ class Group:
         return tuple(sorted({fold for line in self.lines for fold in line.folds}))
 
     def caption(self) -> list[str]:
-        """Items, split, readout, intervals, and every note with the lines that it is about."""
+        """Items, split, readout, intervals, other training items, and every note with the lines that it is about."""
         if not self.folds:
-            lines = caption({line.label: line.results for line in self.lines}).splitlines()
-            return [*lines, *self._seeds()]
+            first, *lines = caption({line.label: line.results for line in self.lines}).splitlines()
+            return [first, *data_notes_of(self.lines), *lines, *self._seeds()]
         return self._of_folds()
 
     def _seeds(self) -> list[str]:
@@ -105,6 +106,7 @@ class Group:
         )
         return [
             first,
+            *data_notes_of(self.lines),
             *self.marks,
             *self._seeds(),
             *(

@@ -10,8 +10,10 @@ from lalm_ambig.evaluation.overlap import marked_name
 from lalm_ambig.evaluation.responses import COLUMNS, response_cells, response_columns
 from lalm_ambig.evaluation.seeds import SeedRun, mean_and_sd
 from lalm_ambig.evaluation.spread import LEVEL
+from lalm_ambig.evaluation.stages import data_notes, data_of
 from lalm_ambig.evaluation.table import interval_cell, metric_columns, uncertainty
 from lalm_ambig.metrics.base import all_metrics
+from lalm_ambig.reporting.effort import in_short
 from lalm_ambig.reporting.study.summary import RowSummary, Summary
 from lalm_ambig.tabular.model import BEST, Cell, Column, ResultTable, TableRow, ranked
 
@@ -28,6 +30,11 @@ EFFORTS = (
     Column("seconds", "seconds"),
     Column("seconds_with_starts", "with start"),
     Column("chosen", "chosen at"),
+)
+TOKENS = (Column("tokens_seen", "tokens seen"), Column("tokens_seen_with_starts", "with start"))
+"""Further columns, where runs recorded their tokens."""
+TOKENS_CAPTION = (
+    "Tokens seen: responses that were sampled or trained on, each with its prompt, once per pass."
 )
 EFFORT_CAPTION = (
     "Items: different items trained on. Seconds: training steps with all that they sample, without validations; a mean "
@@ -98,16 +105,45 @@ def _score_row(one: RowSummary, summary: Summary) -> TableRow:
 def effort_table(summary: Summary) -> ResultTable:
     """A row per method: what its training took, and class mass, form and length of its responses."""
     columns = response_columns(one.responses for one in summary.rows)
+    tokens = TOKENS if any(_tokens(one, with_starts=False) for one in summary.finished) else ()
     rows = tuple(
-        TableRow((_name(one),), (*_effort_cells(one), *response_cells(one.responses, columns)))
+        TableRow(
+            (_name(one),),
+            (
+                *_effort_cells(one),
+                *(_token_cells(one) if tokens else ()),
+                *response_cells(one.responses, columns),
+            ),
+        )
         for one in summary.finished
     )
-    caption = [EFFORT_CAPTION, *(COLUMNS[column.key][1] for column in columns)]
-    counts = {effort.items for one in summary.rows for effort in one.row.efforts(with_starts=False)}
-    if len(counts) > 1:
-        caption.append("THE METHODS WERE TRAINED ON DIFFERENT NUMBERS OF ITEMS: see the column.")
+    caption = [EFFORT_CAPTION, *([TOKENS_CAPTION] if tokens else [])]
+    caption += [*(COLUMNS[column.key][1] for column in columns), *_other_items(summary)]
     title = f"{summary.outline.title}: what training took, and what responses are like"
-    return ResultTable(("method",), (*EFFORTS, *columns), rows, tuple(caption), title=title)
+    return ResultTable(("method",), (*EFFORTS, *tokens, *columns), rows, tuple(caption), title=title)
+
+
+def _other_items(summary: Summary) -> list[str]:
+    """That rows were trained on different items: by their fingerprints, or where these are not known by number."""
+    pasts = {one.row.label: [run.results.about.training for run in one.row.runs] for one in summary.finished}
+    if all(data_of(past) is not None for of_row in pasts.values() for past in of_row):
+        return data_notes(pasts)
+    counts = {effort.items for one in summary.rows for effort in one.row.efforts(with_starts=False)}
+    return (
+        ["THE METHODS WERE TRAINED ON DIFFERENT NUMBERS OF ITEMS: see the column."] if len(counts) > 1 else []
+    )
+
+
+def _tokens(one: RowSummary, *, with_starts: bool) -> list[float]:
+    """Tokens of each seed; none where a seed lacks them."""
+    tokens = [effort.tokens for effort in one.row.efforts(with_starts=with_starts)]
+    numbers = [float(count) for count in tokens if count is not None]
+    return numbers if len(numbers) == len(one.row.runs) else []
+
+
+def _token_cells(one: RowSummary) -> tuple[Cell, ...]:
+    averages = (mean_and_sd(_tokens(one, with_starts=added))[0] for added in (False, True))
+    return tuple(Cell() if value is None else Cell(value, text=in_short(value)) for value in averages)
 
 
 def _effort_cells(one: RowSummary) -> tuple[Cell, ...]:

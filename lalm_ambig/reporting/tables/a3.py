@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from lalm_ambig.evaluation.published import published
 from lalm_ambig.evaluation.responses import response_meanings
+from lalm_ambig.reporting.effort import effort_tables
 from lalm_ambig.reporting.layout import READING, columns_of, gap, row_of
 from lalm_ambig.reporting.reading.groups import Dataset, Group, lines_by_method, title_of
 from lalm_ambig.reporting.reading.lines import Line
@@ -24,7 +25,7 @@ PAPER_SECTIONS: tuple[Section, ...] = (
 
 
 def sheets(report: Report) -> Sequence[ResultTable]:
-    """The table, and the paper's figures as a table of their own."""
+    """The table, what training took, and the paper's figures as a table of their own."""
     shown = [line for group in report.groups for line in group.lines if line.method in ROWS]
     columns = columns_of(METRICS, shown)
     rows: list[TableRow] = []
@@ -40,7 +41,8 @@ def sheets(report: Report) -> Sequence[ResultTable]:
     below = (*dict.fromkeys(caption), *response_meanings(columns), READING, *report.left_out)
     heads = ("setting", "CoT", "KL")
     table = ResultTable(heads, columns, tuple(rows), below, frozenset(ends), stem="a3", title=TITLE)
-    return [table, published("lalm_table_3").table()]
+    efforts = effort_tables("a3", report.groups, shown=lambda line: line.method in ROWS)
+    return [table, *efforts, published("lalm_table_3").table()]
 
 
 def _others(report: Report) -> Iterator[Section]:

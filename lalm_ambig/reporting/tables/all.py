@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from lalm_ambig.reporting.effort import effort_tables
 from lalm_ambig.reporting.layout import group_table
 from lalm_ambig.reporting.reading.lines import Line
 from lalm_ambig.reporting.reading.recipe import METHODS
@@ -13,11 +14,13 @@ TITLE = "All results"
 
 
 def sheets(report: Report) -> Sequence[ResultTable]:
-    """One table per corpus or part."""
-    return [
-        group_table(stem_of("all", group.dataset), group, left_out=report.left_out, name=_method)
-        for group in report.groups
-    ]
+    """Two tables per corpus or part: the results, and what training took."""
+    found: list[ResultTable] = []
+    for group in report.groups:
+        stem = stem_of("all", group.dataset)
+        found.append(group_table(stem, group, left_out=report.left_out, name=_method))
+        found += effort_tables("all", [group])
+    return found
 
 
 def _method(line: Line) -> str:

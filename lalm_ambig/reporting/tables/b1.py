@@ -34,5 +34,5 @@ LAYOUT = Layout(
 
 
 def sheets(report: Report) -> Sequence[ResultTable]:
-    """The table, and the paper's figures as a table of their own."""
-    return [LAYOUT.table(report), published("shala_table_1").table()]
+    """The table, what training took, and the paper's figures as a table of their own."""
+    return [LAYOUT.table(report), *LAYOUT.efforts(report), published("shala_table_1").table()]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from lalm_ambig.corpora.base import SHALA_METRICS
 from lalm_ambig.evaluation.published import literature
 from lalm_ambig.evaluation.table import metric_columns
+from lalm_ambig.reporting.effort import effort_tables
 from lalm_ambig.reporting.layout import gap, row_of
 from lalm_ambig.reporting.reading.groups import Dataset, lines_by_method, title_of
 from lalm_ambig.reporting.reading.report import Report
@@ -20,7 +21,7 @@ READING = (
 
 
 def sheets(report: Report) -> Sequence[ResultTable]:
-    """One table: for each corpus the literature, then the runs of this report."""
+    """For each corpus the literature, then the runs of this report; and what their training took."""
     columns = metric_columns(SHALA_METRICS)
     rows: list[TableRow] = []
     ends: list[int] = []
@@ -37,7 +38,8 @@ def sheets(report: Report) -> Sequence[ResultTable]:
     caption += [f"{', '.join(titles)}, as printed: {note}" for note, titles in noted.items()]
     below = (*caption, *report.left_out)
     heads = ("dataset", "method")
-    return [ResultTable(heads, columns, tuple(rows), below, frozenset(ends), stem="b2", title=TITLE)]
+    table = ResultTable(heads, columns, tuple(rows), below, frozenset(ends), stem="b2", title=TITLE)
+    return [table, *effort_tables("b2", report.groups, shown=lambda line: line.method in METHODS)]
 
 
 def _printed(dataset: Dataset) -> tuple[list[TableRow], list[str]]:

@@ -6,7 +6,7 @@ checkpoints/best.safetensors          trained weights of the best validation
 adapter/                              PEFT's layout, safetensors
 metrics.csv tensorboard/ samples.jsonl
 selection.json                        how the best validation was chosen
-training.json                         updates, items and seconds of training
+training.json                         updates, items, tokens and seconds of training
 evaluation/NAME/metrics.json predictions.jsonl
 results.md                            the final table; its presence means that the run is finished
 """

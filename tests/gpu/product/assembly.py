@@ -15,14 +15,14 @@ from lalm_ambig.estimation.estimate import _setting
 from lalm_ambig.estimation.memory import CONTEXT, estimate, evaluation_workload
 from lalm_ambig.estimation.shapes import shapes_of
 from lalm_ambig.estimation.workload import Lengths, workload
-from lalm_ambig.methods import base, dpo, grpo, sft
+from lalm_ambig.methods import base
 from lalm_ambig.policies import audio_model
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
 from lalm_ambig.policies.tiny import CHAT_TEMPLATE, WORDS, make_tokenizer
 from lalm_ambig.runs.processes.launch import launch, quiet_libraries
 from lalm_ambig.runs.session import connect
 
-TIMED: dict[str, tuple[Any, ...]] = {"sample_groups": (base,), "score_spans": (dpo, grpo, sft)}
+TIMED: dict[str, tuple[Any, ...]] = {"sample_groups": (base,), "score_spans": (base,)}
 """Functions whose time is told, and the modules that call them."""
 Measure = Callable[[str, Callable[[], Any]], Any]
 """Takes a function's name and the call; makes the call and gives its result."""
