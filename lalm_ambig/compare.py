@@ -86,7 +86,10 @@ def _folder(name: str) -> Path:
         if (found / "predictions.jsonl").is_file():
             return found
     rows = sorted({f.parent.name for f in path.glob("*/predictions.jsonl")}) or sorted(
-        {f.parent.name for f in path.glob("evaluation/*/predictions.jsonl")}
+        {
+            f.parent.relative_to(path / "evaluation").as_posix()
+            for f in path.glob("evaluation/**/predictions.jsonl")
+        }
     )
     known = f"It has the rows {', '.join(rows)}: name one as {path}:ROW." if rows else ""
     raise InputError(

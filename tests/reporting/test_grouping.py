@@ -11,6 +11,7 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.report import main
 from lalm_ambig.reporting.reading.groups import Group
+from lalm_ambig.reporting.reading.inputs import ReportArgs, read_inputs
 
 
 def labels(group: Group) -> list[str]:
@@ -164,6 +165,24 @@ def test_a_run_that_has_not_been_evaluated_is_left_out_and_named(make_run: Make,
     unfinished.mkdir(parents=True)
     (unfinished / "config.yaml").write_text("model: {}\n")
     found = report(make_run("run"), unfinished)
-    assert found.left_out == ["young is left out: its trained policy has not been evaluated yet"]
+    why = "young is left out: its trained policy has not been evaluated yet, so wait for its end"
+    assert found.left_out == [why]
     with pytest.raises(InputError, match="young is left out"):
         main([str(unfinished), "--out", str(tmp_path / "out")])
+
+
+def test_a_run_that_has_only_validation_results_is_left_out_and_says_how_it_is_tested(
+    make_run: Make, tmp_path: Path
+) -> None:
+    run = make_run("young")
+    (run / "results.md").write_text("")
+    (run / "evaluation").rename(tmp_path / "rows")
+    (run / "evaluation").mkdir()
+    (tmp_path / "rows").rename(run / "evaluation/validation")
+    why = "young is left out, since it has no test results: run its fit again with --test"
+    assert report(make_run("run"), run).left_out == [why]
+    with pytest.raises(InputError, match=f"report: {why}[.]$"):
+        main([str(run), "--out", str(tmp_path / "out")])
+    validated = read_inputs(ReportArgs([run, make_run("other", 0.3)], split="validation"))
+    assert [row.label for row in validated.rows if row.run] == ["young"]
+    assert [line.split(":")[0] for line in validated.left_out] == ["other is left out"]
