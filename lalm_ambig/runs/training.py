@@ -1,13 +1,11 @@
 """A run from its base model to its results: answers before and after training on the same items, and the training."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ProgressBar, RichProgressBar
-from lightning.pytorch.utilities.seed import isolate_rng
 from rich.console import Console
 from rich.markup import escape
 
@@ -68,14 +66,8 @@ class Training:
         return ("validation", "test") if self.cli.tests else ("validation",)
 
     def base(self, split: Split) -> list[Prediction]:
-        """Return the policy's answers on a split before training. They are made only once.
-
-        The test draws no random number, so that training is the same with and without it.
-        """
-        with isolate_rng() if split == "test" else nullcontext():
-            return self._once(
-                self.before, split, f"evaluating the policy as training finds it ({self.before})"
-            )
+        """Return the policy's answers on a split before training. They are made only once."""
+        return self._once(self.before, split, f"evaluating the policy as training finds it ({self.before})")
 
     @property
     def before(self) -> str:
@@ -169,8 +161,7 @@ class Training:
         device = self.evaluator.strategy.root_device
         references = References(self.run, self.model, self.data, split, device)
         probe = settings.probe and split == "test"
-        with isolate_rng():
-            return distributed.on_rank_zero(lambda: references.rows(self.console, probe=probe))
+        return distributed.on_rank_zero(lambda: references.rows(self.console, probe=probe))
 
     def results(
         self, split: Split, base: Sequence[Prediction], trained: Sequence[Prediction]
