@@ -7,7 +7,7 @@ export TOKENIZERS_PARALLELISM := false
 .PHONY: demo test test-all slow lint types contracts fuzz audit long clean
 
 demo: $(VENV)/.usable
-	$(BIN)/python -m lalm_ambig.fit
+	$(BIN)/python -m lalm_ambig.fit --test  # a newcomer wants to see unseen speakers, and chooses no setting
 
 test: lint types contracts
 	$(BIN)/python -m pytest -n 2 --dist worksteal

@@ -26,6 +26,7 @@ from lalm_ambig.files.kinds import check_replaceable, json_with, mark_of, marked
 from lalm_ambig.metrics.base import all_metrics
 from lalm_ambig.runs.folder.families import MemberFolder, is_family, member_folders
 from lalm_ambig.runs.older_results import with_overlap
+from lalm_ambig.runs.past import with_past
 from lalm_ambig.runs.trained_items import FLAG, HELP
 from lalm_ambig.tabular.writers import fitting
 
@@ -86,7 +87,10 @@ def _folder(name: str) -> Path:
         if (found / "predictions.jsonl").is_file():
             return found
     rows = sorted({f.parent.name for f in path.glob("*/predictions.jsonl")}) or sorted(
-        {f.parent.name for f in path.glob("evaluation/*/predictions.jsonl")}
+        {
+            f.parent.relative_to(path / "evaluation").as_posix()
+            for f in path.glob("evaluation/**/predictions.jsonl")
+        }
     )
     known = f"It has the rows {', '.join(rows)}: name one as {path}:ROW." if rows else ""
     raise InputError(
@@ -116,6 +120,7 @@ def _family(name: str, members: Sequence[MemberFolder], options: argparse.Namesp
     for one, run in zip(members, runs, strict=True):
         _check_fold(by_seed.get(one.seed, ()), run, one)
         by_seed.setdefault(one.seed, []).extend(run.predictions)
+    pasts = tuple(run.results.about.training for run in runs)
     overlaps = tuple(o for run in runs if (o := run.results.about.trained_items) is not None)
     first, *others = by_seed.values()
     return ComparedRun(
@@ -126,6 +131,7 @@ def _family(name: str, members: Sequence[MemberFolder], options: argparse.Namesp
         seeds=tuple(seed for seed in by_seed if seed is not None),
         folds=tuple(sorted({one.fold for one in members if one.fold is not None})),
         overlaps=overlaps,
+        pasts=pasts,
     )
 
 
@@ -157,7 +163,7 @@ def _side(name: str, folder: Path, options: argparse.Namespace) -> ComparedRun:
             remedy="one of them was replaced; evaluate again.",
         )
     checked = with_overlap(results, folder, allow=options.allow_trained_items)
-    return ComparedRun(name, checked, predictions)
+    return ComparedRun(name, with_past(checked, folder), predictions)
 
 
 def _write(path: Path, found: Comparison) -> None:

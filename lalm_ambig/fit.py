@@ -1,25 +1,20 @@
 """Train a policy on a corpus and evaluate it on unseen items: `python -m lalm_ambig.fit`."""
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from lalm_ambig.config.callbacks import check_callbacks
 from lalm_ambig.config.cli import Cli, RunSettings, namespace_name, parse
 from lalm_ambig.config.family import Member, members, start_of_member
 from lalm_ambig.core import distributed
 from lalm_ambig.core.errors import run_command
+from lalm_ambig.core.types import Split
 from lalm_ambig.corpora.preparing.split_check import check_splits_at_hand
 from lalm_ambig.estimation.estimate import print_estimate, processes
-from lalm_ambig.evaluation.predictions import Prediction
-from lalm_ambig.evaluation.published import literature
-from lalm_ambig.evaluation.responses import responses_of
-from lalm_ambig.evaluation.results import Results
-from lalm_ambig.evaluation.table import ambiguity_table, main_table
-from lalm_ambig.files.atomic import write_lines
+from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.files.names import check_folder_name, component
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.lora import parameter_counts
@@ -29,25 +24,18 @@ from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.reporting.reading.resolving import resolve_rows
 from lalm_ambig.reporting.tables.all import sheets
 from lalm_ambig.runs.batch_checks.update_size import divide_updates
-from lalm_ambig.runs.checkpoints.selection import read_selection, selection_responses, selection_table
+from lalm_ambig.runs.conclusion import conclude, part_of, show
 from lalm_ambig.runs.folder.run_folder import RunFolder
-from lalm_ambig.runs.model_card import write_card
-from lalm_ambig.runs.notices import answers_notices, selection_notices
 from lalm_ambig.runs.processes.ending import explain_ending, remove_leftovers
 from lalm_ambig.runs.processes.launch import launch, process_guard, quiet_libraries
 from lalm_ambig.runs.processes.strategies import check_strategy, strategy_of
-from lalm_ambig.runs.reference_rows import PANEL
 from lalm_ambig.runs.session import connect, weights_of_start
 from lalm_ambig.runs.trained_items import history_of_start, write_record
-from lalm_ambig.runs.training import EVALUATED, Training
-from lalm_ambig.tabular.from_markdown import tables_of
-from lalm_ambig.tabular.model import ResultTable
-from lalm_ambig.tabular.writers import narrow_parts, plain_markdown, terminal
+from lalm_ambig.runs.training import Training
+from lalm_ambig.tabular.writers import fitting
 
 NARROW = 3
 """Columns of a family's table that stand beside its names in a narrow terminal; the others follow below."""
-WIDEST = 1000
-"""Characters of a line in which a table is measured."""
 
 
 def main() -> int:
@@ -89,16 +77,21 @@ def run_all(words: Sequence[str], console: Console) -> int:
     for member in family:
         console.rule(member.title)
         runs.append(train(member.words, console, suffix=member.suffix).path)
-    console.rule("all of them")
-    read = read_inputs(ReportArgs(runs))
-    for sheet in sheets(Report(group_rows(resolve_rows(read.rows)), read.left_out)):
-        unbounded = console.options.update(width=WIDEST)
-        fits = console.measure(terminal(sheet, narrow=True), options=unbounded).maximum <= console.width
-        for part in (sheet,) if fits else narrow_parts(sheet, NARROW):
-            console.print(terminal(part, narrow=True))
+    for split in ("validation", "test"):
+        console.rule(f"all of them, {split}")
+        _print_family(runs, split, console)
     listed = " ".join(map(str, runs))
     console.print(f"as files: python -m lalm_ambig.report {listed} --out DIR", soft_wrap=True)
     return 0
+
+
+def _print_family(runs: Sequence[Path], split: Split, console: Console) -> None:
+    """Print the table of all runs of a family, on one split. Runs of older versions have none of validation."""
+    read = read_inputs(ReportArgs(runs, split=split))
+    if not read.rows:
+        return
+    for sheet in sheets(Report(group_rows(resolve_rows(read.rows)), read.left_out)):
+        console.print(*fitting(console, sheet, NARROW, narrow=True))
 
 
 def check_starts(family: Iterable[Member]) -> None:
@@ -148,12 +141,10 @@ def _train(cli: Cli, console: Console, *, suffix: str = "") -> RunFolder:
     settings: RunSettings = cli.config_init["run"]
     run = RunFolder(settings.root / (f"{settings.name}{suffix}" if settings.name else default_name(cli)))
     state = distributed.on_rank_zero(lambda: run.state_for(cli.identity()))
-    if state == "finished":
-        console.print(f"{run.path} is finished already:", soft_wrap=True)
-        for part in tables_of(run.results.read_text(encoding="utf-8")):
-            console.print(part if isinstance(part, Table) else escape(part))
+    if state == "finished" and (not cli.tests or distributed.on_rank_zero(lambda: run.is_tested)):
+        show(run, cli, console)
         return run
-    console.print(f"run folder: {run.path}" + (" (goes on)" if state == "started" else ""))
+    console.print(f"run folder: {run.path}" + ("" if state == "new" else " (goes on)"))
     allow = cli.allows_trained_items
     past = distributed.on_rank_zero(lambda: history_of_start(cli.model, cli.datamodule, allow=allow))
     data = connect(cli.model, cli.datamodule, training=True)
@@ -167,75 +158,29 @@ def _train(cli: Cli, console: Console, *, suffix: str = "") -> RunFolder:
         )
     for note in [*past.notes, *overlap.duplicates, *data.notes(), *cli.model.notes()]:
         console.print(note, highlight=False)
-    finish(Training(run, cli.model, data, cli, strategy, evaluator, console, overlap))
+    overlaps: dict[Split, Overlap] = {"validation": past.of_validation, "test": overlap}
+    finish(Training(run, cli.model, data, cli, strategy, evaluator, console, overlaps))
     return run
 
 
 def finish(training: Training) -> None:
-    """Do the remaining steps of a run, up to its table.
+    """Do the remaining steps of a run, up to its tables.
 
     Args:
         training: The run.
     """
     distributed.on_rank_zero(lambda: remove_leftovers(training.run))
-    base, references = training.base(), training.references()
+    base = {split: training.base(split) for split in training.splits}
+    references = {split: training.references(split) for split in training.splits}
     training.fit()
-    trained = training.trained()
-    distributed.on_rank_zero(lambda: conclude(training, training.results(base, trained), references, trained))
+    trained = {split: training.trained(split) for split in training.splits}
 
+    def conclusion() -> None:
+        results = {split: training.results(split, base[split], trained[split]) for split in trained}
+        parts = [part_of(training, s, {**results[s], **references[s]}, trained[s]) for s in trained]
+        conclude(training, parts)
 
-def conclude(
-    training: Training,
-    rows: Mapping[str, Results],
-    references: Mapping[str, Results],
-    trained: Sequence[Prediction],
-) -> None:
-    """Print and write the run's table and model card. A run with a table is finished.
-
-    Args:
-        training: The run.
-        rows: Results of its rows: uniform, prior, and the policy before and after training.
-        references: Results of the reference rows, such as the probe and the panel.
-        trained: Predictions of the trained policy.
-    """
-    results = {**rows, **references}
-    main, levels = main_table(results, bounds=(PANEL,)), ambiguity_table(results, bounds=(PANEL,))
-    printed = literature(training.data.corpus.name, training.data.corpus.part)
-    chosen, notices = _selection(training, trained)
-    responses = [table for table in (responses_of(results),) if table is not None]
-    training.console.print(terminal(main, narrow=True), *map(terminal, (levels, *responses, *chosen)))
-    for notice in notices:
-        training.console.print(notice, highlight=False, soft_wrap=True)
-    method, corpus = type(training.model).__name__, training.data.corpus.name
-    write_card(training.run, method=method, corpus=corpus, tables=[main, levels, *responses])
-    write_lines(
-        training.run.results,
-        [
-            *map(plain_markdown, (main, levels, *responses, *chosen)),
-            *_lines(notices),
-            *map(plain_markdown, printed),
-        ],
-    )
-    if printed:
-        training.console.print("results.md holds the literature's figures as well")
-    training.console.print(f"adapter, predictions, samples and metrics: {training.run.path}")
-
-
-def _selection(training: Training, trained: Sequence[Prediction]) -> tuple[list[ResultTable], list[str]]:
-    """Return the tables of how the checkpoint was chosen, if the run was validated, and notices for the user."""
-    selection, notices = read_selection(training.run.selection), answers_notices(EVALUATED, trained)
-    if selection is None:
-        return [], notices
-    columns = training.data.corpus.table_metrics
-    tables = [selection_table(selection, before=training.before, columns=columns)]
-    if (responses := selection_responses(selection, before=training.before)) is not None:
-        tables.append(responses)
-    return tables, [*selection_notices(selection), *notices]
-
-
-def _lines(notices: Sequence[str]) -> list[str]:
-    """Return notices as a list in Markdown, with an empty line after it."""
-    return [*(f"- {notice}" for notice in notices), ""] if notices else []
+    distributed.on_rank_zero(conclusion)
 
 
 def _policy_line(policy: Policy) -> str:

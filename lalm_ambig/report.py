@@ -93,7 +93,7 @@ def _report(options: argparse.Namespace) -> Report:
     if not read.rows and not read.left_out:
         raise InputError("no RUN was given:", where="report", remedy="name at least one folder.")
     if not read.rows:
-        raise InputError("; ".join(read.left_out) + ".", where="report", remedy="Wait for a run to end.")
+        raise InputError("; ".join(read.left_out) + ".", where="report")
     roots = {_corpus_name(name): path for path, name in (_assigned(text, "--root") for text in options.root)}
     allow = options.allow_trained_items
     rows = [replace(row, results=with_overlap(row.results, row.folder, allow=allow)) for row in read.rows]

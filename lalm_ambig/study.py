@@ -25,6 +25,7 @@ from rich.console import Console
 from lalm_ambig import evaluate, fit
 from lalm_ambig.config.cli import parse
 from lalm_ambig.config.command_line import CommandParser
+from lalm_ambig.config.run_options import TEST_FLAG
 from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.core.installation import install_extra
 from lalm_ambig.estimation.estimate import processes
@@ -134,7 +135,7 @@ class Work:
         return True
 
     def _train(self, run: PlannedRun) -> None:
-        fit.train(self._words(run), self.console)
+        fit.train([*self._words(run), TEST_FLAG], self.console)
 
     def _evaluate(self, run: PlannedRun) -> None:
         evaluated, out = self.root / str(run.needs), self.root / run.name

@@ -37,14 +37,15 @@ from lalm_ambig.policies.base import Policy
 
 USAGE = "python -m lalm_ambig.fit [--config FILE ...] [--KEY VALUE ...]"
 DESCRIPTION = (
-    "Train a policy on a corpus and evaluate it on unseen items. Without any --config: the tiny model on the demo "
-    "corpus. With: one file each of configs/policy, configs/data and configs/method, or one preset that holds all "
-    "three. Any key below can follow as an option. The same command goes on with a run that was interrupted. "
-    "--seeds 0 1 2 and --folds all (or 0,3) run each seed and each of the corpus's folds, each in a folder of its own; "
-    "--model.start 'runs/NAME-s{seed}-fold{fold}' starts each from its own run. --allow-trained-items tests also on "
-    "items that a start was trained on, and marks every table. "
-    "--estimate prints what memory the run would take, and loads nothing. Several devices: --trainer.devices and "
-    "--trainer.strategy (auto, ddp, deepspeed_stage_1, _2 or _3, also with _offload, fsdp2)."
+    "Train a policy on a corpus and evaluate it on the validation split; with --test also on the test split, which "
+    "is not looked at otherwise. Without any --config: the tiny model on the demo corpus. With: one file each of "
+    "configs/policy, configs/data and configs/method, or one preset that holds all three. Any key below can follow "
+    "as an option. The same command goes on with a run that was interrupted. --seeds 0 1 2 and --folds all (or 0,3) "
+    "run each seed and each of the corpus's folds, each in a folder of its own; --model.start "
+    "'runs/NAME-s{seed}-fold{fold}' starts each from its own run. --allow-trained-items tests also on items that a "
+    "start was trained on, and marks every table. --estimate prints what memory the run would take, and loads "
+    "nothing. Several devices: --trainer.devices and --trainer.strategy (auto, ddp, deepspeed_stage_1, _2 or _3, "
+    "also with _offload, fsdp2)."
 )
 SECRET = re.compile(r"(api_?key|token|secret|password)$", re.IGNORECASE)
 
@@ -134,6 +135,16 @@ class Cli(LightningCLI):
             InputError: A value is no whole number from 0.
         """
         return seed_numbers(self.config["seeds"])
+
+    @property
+    def shows_test(self) -> bool:
+        """Whether the run's own test table is shown (`--test`)."""
+        return bool(self.config["test"])
+
+    @property
+    def tests(self) -> bool:
+        """Whether the test split is evaluated: with `--test`, and in a family, whose table comes at its end."""
+        return self.shows_test or self.folds is not None or self.seeds is not None
 
     @property
     def assumptions(self) -> Assumptions | None:

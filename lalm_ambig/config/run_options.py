@@ -1,4 +1,4 @@
-"""Options of `fit` beside the configuration: folds and seeds, the estimate of memory, and the two permissions.
+"""Options of `fit` beside the configuration: folds and seeds, the test, the estimate of memory, and two permissions.
 
 The parser knows them, so that `--help` lists them. They belong to one call. A run's identity and its config.yaml do
 not have them.
@@ -20,11 +20,16 @@ from lalm_ambig.core.items import FOLDS
 
 FOLDS_FLAG = "--folds"
 SEEDS_FLAG = "--seeds"
+TEST_FLAG = "--test"
 TRAINED_ITEMS_FLAG = "--allow-trained-items"
-KEYS = ("folds", "seeds", "estimate", "allow_trained_items")
+KEYS = ("folds", "seeds", "test", "estimate", "allow_trained_items")
 """Keys of these options in the parsed configuration."""
 FOLDS_HELP = "Run these folds of the corpus, each in a folder of its own: all, or numbers with commas (0,3)."
 SEEDS_HELP = "Run the configuration with each of these seeds, each in a folder of its own: 0 1 2."
+TEST_HELP = (
+    "Evaluate the test split as well, and show its table below that of validation. A family (--folds, --seeds) is "
+    "always tested, and its test table comes at its end."
+)
 TRAINED_ITEMS_HELP = "Test also on items that the start was trained on. Every table says so."
 
 
@@ -43,6 +48,7 @@ def add_run_options(parser: LightningArgumentParser) -> None:
     """
     parser.add_argument(FOLDS_FLAG, type=str | None, default=None, help=FOLDS_HELP)
     parser.add_argument(SEEDS_FLAG, nargs="+", type=str, default=None, metavar="N", help=SEEDS_HELP)
+    parser.add_argument(TEST_FLAG, action="store_true", help=TEST_HELP)
     parser.add_argument(ESTIMATE_FLAG, type=EstimateOptions | None, nargs="?", const={}, help=ESTIMATE_HELP)
     parser.add_argument(TRAINED_ITEMS_FLAG, action="store_true", help=TRAINED_ITEMS_HELP)
     silent: Any = argparse.SUPPRESS

@@ -32,6 +32,7 @@ FLAGS = (
     "help",
     "folds",
     "seeds",
+    "test",
     "estimate",
     *(f"estimate.{field.name}" for field in fields(EstimateOptions)),
     "allow-trained-items",

@@ -17,6 +17,7 @@ from lalm_ambig.evaluation.pairing import ComparedRun, check_pairable
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import clusters_of
 from lalm_ambig.evaluation.spread import LEVEL
+from lalm_ambig.evaluation.stages import OTHER_ITEMS, data_notes
 from lalm_ambig.metrics.base import Answers, DistributionMetric, all_metrics
 from lalm_ambig.tabular.model import MISSING, Cell, Column, ResultTable, TableRow
 from lalm_ambig.tabular.writers import plain_markdown
@@ -68,7 +69,13 @@ class Comparison:
             )
         if one.reasoning != other.reasoning and "none" not in (one.reasoning, other.reasoning):
             sentences.append(f"The reasoning differs: first {one.reasoning}, second {other.reasoning}.")
-        return sentences
+        return sentences + [note for note in self._data_notes() if note.startswith(OTHER_ITEMS)]
+
+    def _data_notes(self) -> list[str]:
+        """Sentences on the items that both were trained on."""
+        if "none" in (self.first.results.about.readout, self.second.results.about.readout):
+            return []
+        return data_notes({"first": self.first.all_pasts, "second": self.second.all_pasts})
 
     def table(self) -> ResultTable:
         """A row per metric; a difference whose interval excludes 0 is in bold."""
@@ -119,6 +126,7 @@ class Comparison:
             f"second: {_who(self.second)}",
             f"{about.corpus}, {about.part_of_corpus}, the same {count} items (paired by id); {how}.",
             *self._families(),
+            *(note for note in self._data_notes() if not note.startswith(OTHER_ITEMS)),
         ]
         if not too_few(count, self.clusters):
             lines += (

@@ -9,6 +9,7 @@ from lalm_ambig.evaluation.notes import SAME_TARGET, is_drawn
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import Results
+from lalm_ambig.evaluation.stages import Past
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,18 @@ class ComparedRun:
     """The folds that are pooled."""
     overlaps: tuple[Overlap, ...] = ()
     """What each run of the family was trained on of its items."""
+    pasts: tuple[Past | None, ...] = ()
+    """What each run of the family was trained on."""
 
     @property
     def by_seed(self) -> Sequence[Sequence[Prediction]]:
         """The predictions of each seed."""
         return self.predictions, *self.others
+
+    @property
+    def all_pasts(self) -> Sequence[Past | None]:
+        """What each of its runs was trained on."""
+        return self.pasts or [self.results.about.training]
 
     def of_seeds(self, seeds: Sequence[int]) -> "ComparedRun":
         """The same family with those of its seeds alone."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from lalm_ambig.evaluation.effort import Effort, added, effort_of
 
+OTHER_ITEMS = "TRAINED ON DIFFERENT ITEMS"
 ADVICE = "A difference between them may come from the data."
 
 
@@ -90,7 +91,7 @@ def data_notes(pasts: Mapping[str, Sequence[Past | None]]) -> list[str]:
     notes = []
     if len(same) > 1:
         parts = (f"{', '.join(names)}: {_in_words(trained[names[0]])}" for names in same.values())
-        notes.append(f"TRAINED ON DIFFERENT ITEMS: {'; '.join(parts)}. {ADVICE}")
+        notes.append(f"{OTHER_ITEMS}: {'; '.join(parts)}. {ADVICE}")
     if unknown and len(trained) > 1:
         notes.append(
             f"Not recorded, so not compared: the items that {', '.join(unknown)} had been trained on."

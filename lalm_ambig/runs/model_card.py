@@ -4,27 +4,43 @@ It replaces the empty template that PEFT writes. It names no folder of the machi
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
+from lalm_ambig.core.types import Split
 from lalm_ambig.evaluation.trained_items import FILE, read_trained_items
-from lalm_ambig.files.atomic import write_lines
+from lalm_ambig.files.atomic import write_lines, write_text
 from lalm_ambig.policies.audio.side_path import saved_layers
 from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.tabular.model import ResultTable
 from lalm_ambig.tabular.writers import plain_markdown
 
 TO_ADD = "*to be added*"
+RESULTS, ASK = "## Results", "## How to ask it"
+"""Headings of the section on results, and of the one after it."""
 
 
-def write_card(run: RunFolder, *, method: str, corpus: str, tables: list[ResultTable]) -> Path:
+def write_card(
+    run: RunFolder, *, method: str, corpus: str, split: Split, tables: Sequence[ResultTable]
+) -> Path:
     """Write `adapter/README.md` in the form that model hubs read, and return its path.
+
+    Of a card that a run has already, only the results are replaced: its author may have added to it.
 
     Args:
         run: A run whose training and evaluation have ended.
         method: Name of the method, for the reader.
         corpus: Name of the corpus trained on.
+        split: The split that the results are on.
         tables: The run's results.
     """
+    path = run.adapter / "README.md"
+    results = [*_said_of(split), *map(plain_markdown, tables)]
+    old = path.read_text(encoding="utf-8") if path.is_file() else ""
+    before, found, rest = old.partition(f"\n{RESULTS}\n")
+    _, asked, after = rest.partition(f"\n{ASK}\n")
+    if found and asked:
+        return write_text(path, f"{before}{found}\n" + "\n".join(results) + f"{asked}{after}")
     base = _base(run)
     front = [
         "---",
@@ -45,10 +61,10 @@ def write_card(run: RunFolder, *, method: str, corpus: str, tables: list[ResultT
         "the items below: not for decisions about a person.",
         "",
         *_seen(run),
-        "## Results",
+        RESULTS,
         "",
-        *map(plain_markdown, tables),
-        "## How to ask it",
+        *results,
+        ASK,
         "",
         "`python -m lalm_ambig.predict --run FOLDER …` with this run's folder (its `config.yaml` holds prompt, classes "
         f"and readout); {_alone(run)}.",
@@ -59,7 +75,13 @@ def write_card(run: RunFolder, *, method: str, corpus: str, tables: list[ResultT
         f"- who trained it, on which machine, for how long: {TO_ADD}",
         f"- who was recorded and who judged (languages, ages, origins), and whom that leaves out: {TO_ADD}",
     ]
-    return write_lines(run.adapter / "README.md", [*front, "", *body])
+    return write_lines(path, [*front, "", *body])
+
+
+def _said_of(split: Split) -> list[str]:
+    """Return what comes before results that are no test."""
+    said = "These weights have not been tested. The results are of the validation split, which chose them."
+    return [] if split == "test" else [said, ""]
 
 
 def _seen(run: RunFolder) -> list[str]:

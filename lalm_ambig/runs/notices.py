@@ -16,7 +16,7 @@ A well calibrated policy that explains an eighth of people's variance is just ab
 
 
 def selection_notices(selection: Selection) -> list[str]:
-    """Return notices of a choice that did not beat the start, the prior, or one answer for all items."""
+    """Return notices of a choice that did not beat the start or the prior."""
     label = next(metric.label for metric in all_metrics(2) if metric.name == selection.metric).rstrip(" ↓↑")
     chosen = selection.chosen.metrics[selection.metric]
     prior = selection.prior[selection.metric]
@@ -30,8 +30,7 @@ def selection_notices(selection: Selection) -> list[str]:
         notices.append(
             f"the chosen checkpoint does not beat the prior on validation ({label} {chosen:.3f}, prior {prior:.3f})"
         )
-    metrics = selection.chosen.metrics
-    return notices + _spread("validation", metrics.get("predicted_sd"), metrics.get("label_sd"))
+    return notices
 
 
 def answers_notices(split: str, predictions: Sequence[Prediction]) -> list[str]:
@@ -40,10 +39,6 @@ def answers_notices(split: str, predictions: Sequence[Prediction]) -> list[str]:
     predicted, people = (
         float(deviation_between_items(torch.tensor(row, dtype=torch.float64))) for row in rows
     )
-    return _spread(split, predicted, people)
-
-
-def _spread(where: str, predicted: float | None, people: float | None) -> list[str]:
-    if predicted is None or people is None or not predicted < HARDLY * people:
+    if not predicted < HARDLY * people:
         return []
-    return [f"{where}: answers hardly differ between items (sd {predicted:.2f}, people's {people:.2f})"]
+    return [f"{split}: answers hardly differ between items (sd {predicted:.2f}, people's {people:.2f})"]

@@ -47,7 +47,7 @@ class References:
         """
         rows = dict[str, Results]()
         for name in (PROBE, PANEL) if probe else (PANEL,):
-            file = self.run.evaluation(name) / "metrics.json"
+            file = self.run.evaluation(name, self.split) / "metrics.json"
             try:
                 rows[name] = read_results(file) if file.is_file() else self._make(name)
             except InputError as error:
@@ -56,7 +56,7 @@ class References:
 
     def _make(self, name: str) -> Results:
         result = self._probe() if name == PROBE else Panel().answer(baseline_inputs(self.data, self.split))
-        return save_baseline(self.run.evaluation(name), result, self.data, split=self.split)
+        return save_baseline(self.run.evaluation(name, self.split), result, self.data, split=self.split)
 
     def _probe(self) -> BaselineResult:
         if self.model.start is not None:

@@ -187,6 +187,11 @@ class StartHistory:
     """The run's validation items among it, without those that only chose a checkpoint."""
 
     @property
+    def of_validation(self) -> Overlap:
+        """The run's validation items that the start was trained on, as the validation table marks them."""
+        return self.chosen_by or Overlap(0, 0, 0, unchecked=self.overlap.unchecked)
+
+    @property
     def notes(self) -> list[str]:
         """Lines for the user, before training."""
         notes = list(self.overlap.notes)

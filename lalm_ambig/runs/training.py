@@ -1,7 +1,7 @@
 """A run from its base model to its results: answers before and after training on the same items, and the training."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +45,6 @@ from lalm_ambig.runs.reference_rows import References
 from lalm_ambig.runs.session import load_trained, standardise
 from lalm_ambig.runs.trained_items import copy_record
 
-EVALUATED: Split = "test"
-
 
 @dataclass(frozen=True)
 class Training:
@@ -61,12 +59,17 @@ class Training:
     evaluator: Any
     """The trainer that predicts."""
     console: Console
-    overlap: Overlap | None = None
-    """The test items that the weights were trained on before the run."""
+    overlaps: Mapping[Split, Overlap] = field(default_factory=dict)
+    """The items of an evaluated split that the weights were trained on before the run."""
 
-    def base(self) -> list[Prediction]:
-        """Return the policy's answers on the test split before training. They are made only once."""
-        return self._once(self.before, f"evaluating the policy as training finds it ({self.before})")
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """The splits that the policy is evaluated on, before and after training."""
+        return ("validation", "test") if self.cli.tests else ("validation",)
+
+    def base(self, split: Split) -> list[Prediction]:
+        """Return the policy's answers on a split before training. They are made only once."""
+        return self._once(self.before, split, f"evaluating the policy as training finds it ({self.before})")
 
     @property
     def before(self) -> str:
@@ -147,59 +150,66 @@ class Training:
             self.model.policy.save(folder)
             copy_record(self.run, folder)
 
-    def trained(self) -> list[Prediction]:
-        """Return the trained policy's answers on the test split. They are made only once."""
-        return self._once("trained", "evaluating the trained model")
+    def trained(self, split: Split) -> list[Prediction]:
+        """Return the trained policy's answers on a split. They are made only once."""
+        return self._once("trained", split, "evaluating the trained model")
 
-    def references(self) -> dict[str, Results]:
-        """Return the reference rows. They are made once; call this before training."""
+    def references(self, split: Split) -> dict[str, Results]:
+        """Return a split's reference rows. They are made once; call this before training.
+
+        The probe is in the test table alone: it takes a pass over all items, and validation chooses its penalty.
+        """
         settings: RunSettings = self.cli.config_init["run"]
         device = self.evaluator.strategy.root_device
-        references = References(self.run, self.model, self.data, EVALUATED, device)
-        return distributed.on_rank_zero(lambda: references.rows(self.console, probe=settings.probe))
+        references = References(self.run, self.model, self.data, split, device)
+        probe = settings.probe and split == "test"
+        return distributed.on_rank_zero(lambda: references.rows(self.console, probe=probe))
 
-    def results(self, base: Sequence[Prediction], trained: Sequence[Prediction]) -> dict[str, Results]:
+    def results(
+        self, split: Split, base: Sequence[Prediction], trained: Sequence[Prediction]
+    ) -> dict[str, Results]:
         """Score uniform, prior, base and trained model, and write the rows under `evaluation/`.
 
         Args:
+            split: The split that the answers are on.
             base: Answers before training.
             trained: Answers after it.
         """
-        train, test = self.data.items("train"), self.data.items(EVALUATED)
-        policy, past = self.model.policy.description, past_of_run(self.run) or (UNKNOWN,)
+        train, items = self.data.items("train"), self.data.items(split)
+        policy = self.model.policy.description
+        past = past_of_run(self.run) or (UNKNOWN,)
         prior_text = "mean distribution of the training split"
+        rows: dict[str, tuple[Sequence[Prediction], About]] = {
+            "uniform": (uniform(items), self._about(split, "every class equally likely")),
+            "prior": (prior(items, train=train), self._about(split, prior_text)),
+            self.before: (base, self._about_policy(split, policy, past[1:])),
+            "trained": (trained, self._about_policy(split, f"{policy}, {self.run.path.name}", past)),
+        }
         return {
-            "uniform": self._save_row("uniform", uniform(test), self._about("every class equally likely")),
-            "prior": self._save_row("prior", prior(test, train=train), self._about(prior_text)),
-            self.before: self._save_row(self.before, base, self._about_policy(policy, past[1:])),
-            "trained": self._save_row(
-                "trained", trained, self._about_policy(f"{policy}, {self.run.path.name}", past)
-            ),
+            name: score_and_save(self.run.evaluation(name, split), answers, self.data.categories, about=about)
+            for name, (answers, about) in rows.items()
         }
 
-    def _about(self, policy: str) -> About:
+    def _about(self, split: Split, policy: str) -> About:
         corpus = self.data.corpus
-        return About(corpus.name, EVALUATED, "none", "none", policy, table_metrics=corpus.table_metrics)
+        return About(corpus.name, split, "none", "none", policy, table_metrics=corpus.table_metrics)
 
-    def _about_policy(self, policy: str, past: Past) -> About:
+    def _about_policy(self, split: Split, policy: str, past: Past) -> About:
         return replace(
-            self._about(policy),
+            self._about(split, policy),
             readout=self.model.readout,
             reasoning=reasoning_of(self.model),
             samples=self.model.generation.samples,
-            trained_items=self.overlap,
+            trained_items=self.overlaps.get(split),
             training=past,
         )
 
-    def _save_row(self, name: str, predictions: Sequence[Prediction], about: About) -> Results:
-        return score_and_save(self.run.evaluation(name), predictions, self.data.categories, about=about)
-
-    def _once(self, name: str, doing: str) -> list[Prediction]:
-        folder = self.run.evaluation(name)
+    def _once(self, name: str, split: Split, doing: str) -> list[Prediction]:
+        folder = self.run.evaluation(name, split)
         predictions = distributed.on_rank_zero(lambda: load_predictions(folder))
         if predictions is None:
-            self.console.print(f"{doing} on {len(self.data.items(EVALUATED))} items")
-            predictions = predict(self.evaluator, self.model, self.data, EVALUATED)
+            self.console.print(f"{doing} on {len(self.data.items(split))} {split} items")
+            predictions = predict(self.evaluator, self.model, self.data, split)
             distributed.on_rank_zero(lambda: save_predictions(folder, predictions))
         return predictions
 

@@ -44,6 +44,8 @@ class Cell:
 
         >>> Cell(0.5, 0.4, 0.61).written()
         '0.500 (0.400–0.610)'
+        >>> Cell(0.5, 0.4, 0.61, spread=0.02).written()
+        '0.500 ± 0.020 (0.400–0.610)'
         """
         if self.text is not None:
             return self.text
@@ -52,7 +54,7 @@ class Cell:
         shown = f"{self.value:.{DECIMALS}f}"
         if self.spread is not None:
             shown += f" ± {self.spread:.{DECIMALS}f}"
-        elif self.low is not None and self.high is not None:
+        if self.low is not None and self.high is not None:
             shown += f" ({self.low:.{DECIMALS}f}–{self.high:.{DECIMALS}f})"
         return shown if self.change is None else f"{shown} [{self.change:+.1%}]"
 

@@ -13,6 +13,8 @@ from rich.table import Table
 from lalm_ambig.tabular.escaping import html_escape, latex_escape, markdown_escape
 from lalm_ambig.tabular.model import Cell, ResultTable, TableRow
 
+WIDEST = 1000
+"""Characters of a line in which a table is measured."""
 NEEDED = r"\usepackage{booktabs,graphicx,amssymb}"
 """LaTeX packages that a table needs; the line belongs into the preamble."""
 NOT_WIDER = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
@@ -61,18 +63,19 @@ def narrow_parts(table: ResultTable, columns: int) -> tuple[ResultTable, ResultT
     return replace(first, caption=()), second
 
 
-def fitting(console: Console, table: ResultTable, columns: int) -> Sequence[Table]:
+def fitting(console: Console, table: ResultTable, columns: int, *, narrow: bool = False) -> Sequence[Table]:
     """The table in one piece if the console is wide enough, else in two (`narrow_parts`).
 
     Args:
         console: Where it is printed.
         table: The table.
         columns: How many columns the first part has.
+        narrow: As for `terminal`.
     """
-    whole = terminal(replace(table, caption=()))
-    if console.measure(whole, options=console.options.update(max_width=1000)).maximum <= console.width:
-        return [terminal(table)]
-    return [terminal(part) for part in narrow_parts(table, columns)]
+    whole = terminal(replace(table, caption=()), narrow=narrow)
+    if console.measure(whole, options=console.options.update(max_width=WIDEST)).maximum <= console.width:
+        return [terminal(table, narrow=narrow)]
+    return [terminal(part, narrow=narrow) for part in narrow_parts(table, columns)]
 
 
 def _terminal_cell(cell: Cell, *, narrow: bool) -> str:

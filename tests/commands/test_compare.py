@@ -272,9 +272,13 @@ def test_other_classes_are_refused(kept: Keep) -> None:
 
 def test_each_mistake_is_one_line(kept: Keep, tmp_path: Path) -> None:
     a, b = str(kept("a", near(0.9))), str(kept("b", near(0.5)))
+    untested = str(kept("run/evaluation/validation/base", near(0.5)).parents[2])
+    kept("run/evaluation/validation/trained", near(0.9))
+    assert compare.main([f"{untested}:validation/trained", f"{untested}:validation/base"]) == 0
     for words, message in (
         ([a, a], r"compare: both are .*a: there is nothing to compare"),
         ([a, "nowhere"], r"compare: nowhere has no predictions.jsonl. Give a finished run folder"),
+        ([untested, a], r"It has the rows validation/base, validation/trained: name one as .*run:ROW"),
         ([a, b, "--metric", "js"], r"--metric: unknown metric 'js': expected one of accuracy, "),
         ([a, b, "--out", "x.txt"], r"--out: expected a name in .md or .json, got x.txt"),
     ):

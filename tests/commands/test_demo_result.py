@@ -21,7 +21,13 @@ def started(root: Path, seed: int, threads: int) -> "subprocess.Popen[bytes]":
         "OMP_WAIT_POLICY": "passive",
         "PYTHONPATH": str(Path.cwd()),
     }
-    words = [f"--seed={seed}", f"--run.root={root}", f"--run.name=s{seed}t{threads}", "--run.probe=false"]
+    words = [
+        f"--seed={seed}",
+        f"--run.root={root}",
+        f"--run.name=s{seed}t{threads}",
+        "--run.probe=false",
+        "--test",
+    ]
     command = [sys.executable, "-m", "lalm_ambig.fit", *words, "--trainer.enable_progress_bar=false"]
     with (root / f"s{seed}t{threads}.log").open("wb") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, cwd=root, env=environment)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -67,10 +68,13 @@ def test_a_run_is_complete_and_its_weights_give_its_predictions(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    words = arguments(demo_root, tmp_path, "--model.optimiser.learning_rate=0.005", *adapter)
+    words = arguments(demo_root, tmp_path, "--model.optimiser.learning_rate=0.005", "--test", *adapter)
     assert run_fit(words, monkeypatch) == 0
     run = tmp_path / "r"
-    table = [row.split("|") for row in (run / "results.md").read_text().splitlines() if row[:1] == "|"]
+    _, validation, test = re.split(r"## (?:Validation|Test)\n", (run / "results.md").read_text())
+    assert "demo, validation split, 6 items" in validation and "demo, test split, 12 items" in test
+    assert "| probe |" not in validation and "| panel |" in validation
+    table = [row.split("|") for row in test.splitlines() if row[:1] == "|"]
     names = ["uniform", "prior", "base", "trained", "probe", "panel"]
     assert [row[1].strip() for row in table[:8]] == ["method", "---", *names]
     assert table[8][1:3] == [" ambiguity (items) ", " method "]
@@ -212,7 +216,7 @@ def test_a_run_with_a_side_path_is_trained_resumed_evaluated_and_started_from(
         "--trainer.max_epochs=1",
     ]
     words = [
-        *arguments(demo_root, tmp_path, *side),
+        *arguments(demo_root, tmp_path, "--test", *side),
         "--model.reasoning=false",
         "--model.objective.ce_weight=0.0",
     ]

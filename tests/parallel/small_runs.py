@@ -119,8 +119,8 @@ class ForkServer:
 
 def left(run: Path) -> dict[str, Any]:
     """Everything that a run's result is, file by file."""
-    texts = ["metrics.csv", "samples.jsonl", "evaluation/trained/predictions.jsonl", "rollouts.jsonl"]
-    texts += ["selection.json", "results.md"]
+    texts = ["metrics.csv", "samples.jsonl", "rollouts.jsonl", "selection.json", "results.md"]
+    texts += ["evaluation/validation/trained/predictions.jsonl"]
     found: dict[str, Any] = {name: (run / name).read_text() for name in texts if (run / name).is_file()}
     for name in ("checkpoints/best.safetensors", "adapter/adapter_model.safetensors"):
         found[name] = (run / name).read_bytes()

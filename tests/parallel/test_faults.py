@@ -74,7 +74,7 @@ def test_or_it_is_skipped(server: ForkServer, demo_root: Path, tmp_path: Path) -
     assert server.run(given, log, nan=True) == [0], log.read_text()
     [line] = errors(log)
     assert line.startswith("skipped: ")
-    assert "nan" not in (tmp_path / "r/evaluation/trained/predictions.jsonl").read_text().lower()
+    assert "nan" not in (tmp_path / "r/evaluation/validation/trained/predictions.jsonl").read_text().lower()
 
 
 def test_a_clip_that_is_gone_is_named(server: ForkServer, demo_root: Path, tmp_path: Path) -> None:

@@ -75,7 +75,9 @@ def test_a_strategy_trains_as_one_process_does(
     assert max(float((own[key] - other[key]).abs().max()) for key in own) < WEIGHT
     assert max(float(value.abs().max()) for key, value in own.items() if "lora_B" in key) > 10 * WEIGHT
     for row in ("base", "trained"):
-        mine, theirs = (ids(run / f"evaluation/{row}/predictions.jsonl") for run in (found, wanted))
+        mine, theirs = (
+            ids(run / f"evaluation/validation/{row}/predictions.jsonl") for run in (found, wanted)
+        )
         assert mine == theirs, "every item once, in the corpus's order"
 
 

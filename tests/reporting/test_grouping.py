@@ -11,6 +11,7 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.report import main
 from lalm_ambig.reporting.reading.groups import Group
+from lalm_ambig.reporting.reading.inputs import ReportArgs, read_inputs
 
 
 def labels(group: Group) -> list[str]:
@@ -54,10 +55,25 @@ def test_seeds_of_one_configuration_are_one_line_and_a_single_seed_is_said(make_
         read_results(run / "evaluation/trained/metrics.json").metrics["js_div_bits"].value for run in runs
     ]
     found, spread = line.metric("js_div_bits")
-    assert found is not None and (found.value, found.low) == (pytest.approx(mean(values)), None)
+    assert found is not None and found.value == pytest.approx(mean(values))
+    assert (
+        found.low is not None
+        and found.high is not None
+        and found.low < min(values) <= max(values) < found.high
+    )
+    share = line.spreads["js_div_bits"].share_of_seeds
+    assert share is not None and 0 < share < 1
     assert spread == pytest.approx(stdev(values)) and line.seeds == (0, 1, 2)
     caption = group.caption()
     assert "sft: mean ± standard deviation over 3 seeds (0, 1, 2)." in caption
+    assert (
+        f"Of the variance of js_div_bits, seeds make {share:.0%} (sft); the rest is between speakers"
+        in " ".join(caption)
+    )
+    for run in runs[1:]:  # as a folder that was copied without them
+        (run / "evaluation/trained/predictions.jsonl").unlink()
+    found, spread = report(*runs, alone).groups[0].lines[2].metric("js_div_bits")
+    assert found is not None and (found.low, spread) == (None, pytest.approx(stdev(values)))
     assert any(text.startswith("One seed: kl. Another seed can change") for text in caption)
 
 
@@ -164,6 +180,24 @@ def test_a_run_that_has_not_been_evaluated_is_left_out_and_named(make_run: Make,
     unfinished.mkdir(parents=True)
     (unfinished / "config.yaml").write_text("model: {}\n")
     found = report(make_run("run"), unfinished)
-    assert found.left_out == ["young is left out: its trained policy has not been evaluated yet"]
+    why = "young is left out: its trained policy has not been evaluated yet, so wait for its end"
+    assert found.left_out == [why]
     with pytest.raises(InputError, match="young is left out"):
         main([str(unfinished), "--out", str(tmp_path / "out")])
+
+
+def test_a_run_that_has_only_validation_results_is_left_out_and_says_how_it_is_tested(
+    make_run: Make, tmp_path: Path
+) -> None:
+    run = make_run("young")
+    (run / "results.md").write_text("")
+    (run / "evaluation").rename(tmp_path / "rows")
+    (run / "evaluation").mkdir()
+    (tmp_path / "rows").rename(run / "evaluation/validation")
+    why = "young is left out, since it has no test results: run its fit again with --test"
+    assert report(make_run("run"), run).left_out == [why]
+    with pytest.raises(InputError, match=f"report: {why}[.]$"):
+        main([str(run), "--out", str(tmp_path / "out")])
+    validated = read_inputs(ReportArgs([run, make_run("other", 0.3)], split="validation"))
+    assert [row.label for row in validated.rows if row.run] == ["young"]
+    assert [line.split(":")[0] for line in validated.left_out] == ["other is left out"]

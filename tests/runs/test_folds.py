@@ -1,5 +1,6 @@
 """`fit --folds` and `fit --seeds`."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -104,4 +105,9 @@ def test_each_fold_is_a_run_of_its_own_and_finished_ones_are_left(
     assert fit.main() == 0
     printed = capsys.readouterr().out
     assert printed.count("is finished already") == 2
-    assert "mean ± standard deviation between folds" in " ".join(printed.split())
+    assert printed.count("the test comes at the end, for all runs together") == 2
+    single = re.compile(r"demo, (\w+) split, \d+ items")
+    assert single.findall(" ".join(printed.split())) == ["validation", "validation"]
+    captions = re.findall(r"demo, (\w+) split of folds \(items\) 1 \(4\), 3 \(4\)", " ".join(printed.split()))
+    assert captions == ["validation", "test"]
+    assert " ".join(printed.split()).count("mean ± standard deviation between folds") == 2

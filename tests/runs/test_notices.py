@@ -14,6 +14,7 @@ from lalm_ambig.methods.spread import Spread
 from lalm_ambig.runs.checkpoints.selection import (
     Selection,
     Validation,
+    choice_line,
     prior_metrics,
     read_selection,
     selection_table,
@@ -58,11 +59,7 @@ def test_a_checkpoint_that_does_not_beat_the_prior_is_named(value: float) -> Non
     assert [line for line in selection_notices(with_metrics(js_div_bits=value)) if expected in line]
 
 
-def test_answers_that_hardly_differ_are_named_on_validation_and_test() -> None:
-    assert selection_notices(with_metrics(predicted_sd=0.07)) == [
-        "validation: answers hardly differ between items (sd 0.07, people's 0.23)"
-    ]
-    assert selection_notices(with_metrics(predicted_sd=0.1)) == []
+def test_answers_that_hardly_differ_are_named_with_their_split() -> None:
     votes = [(1.0, 0.0), (0.0, 1.0)]
     answers = [
         [Prediction(str(n), "test", None, v, v, (0.5 + far * (v[0] - v[1]), 0.5 - far * (v[0] - v[1])))]
@@ -73,6 +70,7 @@ def test_answers_that_hardly_differ_are_named_on_validation_and_test() -> None:
     assert answers_notices("test", hardly) == [
         "test: answers hardly differ between items (sd 0.19, people's 0.50)"
     ]
+    assert answers_notices("validation", hardly)[0].startswith("validation: answers hardly differ")
     assert answers_notices("test", enough) == []
 
 
@@ -115,6 +113,9 @@ def test_the_chosen_checkpoint_stands_beside_start_and_prior() -> None:
         ["base", "–", "0.400"],
         ["chosen (step 12)", "0.800", "0.200"],
     ]
+    assert choice_line(CHOSEN).startswith(
+        "Checkpoint: step 12, of 7 validations the lowest direct/js_div_bits, on a sample of 40 of 84 items"
+    )
     assert "a sample of 40 of 84 items" in grid.caption[0] and "7 validations" in grid.caption[0]
     table = selection_table(replace(CHOSEN, ids=None), before="base", columns=("bc",))
     assert "all 84 items" in table.caption[0]

@@ -74,7 +74,8 @@ def test_where_no_epoch_is_better_the_start_is_the_result(
     weights = load_file(run / "checkpoints/best.safetensors")
     assert all(not bool(w.any()) for name, w in weights.items() if "lora_B" in name)
     rows = {
-        name: read_predictions(run / f"evaluation/{name}/predictions.jsonl") for name in ("base", "trained")
+        name: read_predictions(run / f"evaluation/validation/{name}/predictions.jsonl")
+        for name in ("base", "trained")
     }
     for base, trained in zip(rows["base"], rows["trained"], strict=True):
         assert base.predicted_dist == pytest.approx(trained.predicted_dist, abs=1e-6)
@@ -85,12 +86,13 @@ def test_where_no_epoch_is_better_the_start_is_the_result(
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_a_run_that_learns_is_the_same_with_its_seed_and_another_with_another(
+def test_a_run_that_learns_is_the_same_with_its_seed_also_if_it_is_tested_and_another_with_another(
     small_fit: Fit, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dropout = "--policy.adapter.dropout=0.1"
     first, again, other = (
-        small_fit(name, dropout, f"--seed={seed}") for name, seed in (("a", 1), ("b", 1), ("c", 2))
+        small_fit(name, dropout, f"--seed={seed}", *more)
+        for name, seed, more in (("a", 1, ()), ("b", 1, ("--test",)), ("c", 2, ()))
     )
     assert selection(first)["chosen"]["step"] == 2
     assert "no epoch beat" not in capsys.readouterr().out

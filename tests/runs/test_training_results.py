@@ -28,9 +28,8 @@ def test_rows_of_averaged_responses_say_so_and_baselines_do_not(
     ]
     for samples in (1, 4):
         model = SFT(policy, generation=Generation(samples=samples))
-        rows = Training(RunFolder(tmp_path), model, data, parse([]), "auto", None, Console()).results(
-            answered, answered
-        )
+        training = Training(RunFolder(tmp_path), model, data, parse([]), "auto", None, Console())
+        rows = training.results("test", answered, answered)
         assert {name: row.about.samples for name, row in rows.items()} == {
             "uniform": 1,
             "prior": 1,

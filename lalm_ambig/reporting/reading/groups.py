@@ -52,7 +52,7 @@ class Group:
     def caption(self) -> list[str]:
         """Items, split, readout, intervals, other training items, and every note with the lines that it is about."""
         if not self.folds:
-            first, *lines = caption({line.label: line.results for line in self.lines}).splitlines()
+            first, *lines = caption({line.label: line.shown for line in self.lines}).splitlines()
             return [first, *data_notes_of(self.lines), *lines, *self._seeds()]
         return self._of_folds()
 

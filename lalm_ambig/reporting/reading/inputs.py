@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Split
 from lalm_ambig.evaluation.notes import DRAWN_TARGET, FLOOR
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions
 from lalm_ambig.evaluation.results import Results, items_digest
@@ -98,6 +99,8 @@ class ReportArgs:
     """Folder → label."""
     methods: Mapping[Path, str] = field(default_factory=dict)
     """Folder → key of `recipe.METHODS`, in place of the one that the configuration implies."""
+    split: Split = "test"
+    """The split of the rows that run folders have."""
 
 
 @dataclass(frozen=True)
@@ -119,9 +122,9 @@ def read_inputs(asked: ReportArgs) -> ReportRows:
     left_out: list[str] = []
     for path in dict.fromkeys([*asked.paths, *asked.names, *asked.methods]):
         if (path / "config.yaml").is_file() and not (path / "metrics.json").is_file():
-            of_run = list(_run(path))
+            of_run = list(_run(path, asked.split))
             if not any(row.run for row in of_run):
-                left_out.append(f"{path.name} is left out: its trained policy has not been evaluated yet")
+                left_out.append(_why_left_out(path, asked.split))
             rows += [_named(row, path, asked) if row.run else row for row in of_run]
         elif (path / "metrics.json").is_file():
             rows += [_named(_evaluated(path), path, asked), *_beside(path)]
@@ -134,13 +137,21 @@ def read_inputs(asked: ReportArgs) -> ReportRows:
     return ReportRows(rows, left_out)
 
 
-def _run(path: Path) -> Iterator[ResultRow]:
-    """The rows of a run of fit, baselines first."""
+def _why_left_out(path: Path, split: Split) -> str:
+    """Why a run has no row of its trained policy, and what helps."""
+    if (path / "results.md").is_file():
+        how = "run its fit again with --test" if split == "test" else "it was made by an older version"
+        return f"{path.name} is left out, since it has no {split} results: {how}"
+    return f"{path.name} is left out: its trained policy has not been evaluated yet, so wait for its end"
+
+
+def _run(path: Path, split: Split) -> Iterator[ResultRow]:
+    """The rows of a run of fit on a split, baselines first."""
     config = read_config(path / "config.yaml")
     corpus = corpus_settings(config)
     part, fold = corpus.get("part"), corpus.get("fold")
     for name in ("uniform", "prior", "base", "start", "trained"):
-        folder = path / "evaluation" / name
+        folder = path / "evaluation" / ("" if split == "test" else split) / name
         if not (folder / "metrics.json").is_file():
             continue
         results = read_results(folder / "metrics.json")

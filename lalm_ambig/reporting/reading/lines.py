@@ -3,7 +3,7 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import takewhile
 from statistics import mean, stdev
@@ -45,6 +45,11 @@ class Line:
     def results(self) -> Results:
         """The results of the only row, or of the first one."""
         return self.first.results
+
+    @property
+    def shown(self) -> Results:
+        """The results of the first row; those of several seeds have intervals that are made here."""
+        return replace(self.results, intervals="jackknife") if self.spreads else self.results
 
     @property
     def is_leaky(self) -> bool:

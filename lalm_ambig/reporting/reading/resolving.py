@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from lalm_ambig.evaluation.overlap import marked_name
@@ -44,7 +45,7 @@ def _of_run(row: ResultRow, rows: Sequence[ResultRow]) -> ResultRow:
 def _where(row: ResultRow, rows: Sequence[ResultRow]) -> ResultRow:
     """The row with part and fold, taken from a run or an evaluated folder on exactly the same items."""
     for other in sorted(rows, key=lambda row: row.config is None):
-        is_of_run = other.config is not None and other.folder.parent.name == "evaluation"
+        is_of_run = other.config is not None and _run_of(other) is not None
         knows_part = is_of_run or other.part is not None
         has_same_items = other.results.items_digest == row.results.items_digest
         if knows_part and has_same_items and other.results.about.corpus == row.results.about.corpus:
@@ -93,5 +94,11 @@ def _labelled(rows: Sequence[ResultRow]) -> list[ResultRow]:
 
 
 def _origin(row: ResultRow) -> str:
-    parent = row.folder.resolve().parent
-    return parent.parent.name if parent.name == "evaluation" else parent.name
+    return (_run_of(row) or row.folder.resolve().parent).name
+
+
+def _run_of(row: ResultRow) -> Path | None:
+    """The run in whose folder a row is; None for what evaluate or baseline wrote."""
+    rows = row.folder.resolve().parent
+    rows = rows.parent if rows.name == "validation" else rows
+    return rows.parent if rows.name == "evaluation" else None

@@ -101,6 +101,15 @@ def _finite(value: Any) -> Any:
     return value
 
 
+def choice_line(selection: Selection) -> str:
+    """Which checkpoint was chosen, by what and on how many items: for the table of the validation split."""
+    step = f"step {selection.chosen.step}" if selection.chosen.step >= 0 else "one of an older version"
+    return (
+        f"Checkpoint: {step}, of {selection.validations} validations the lowest {selection.monitor}, on "
+        f"{_items(selection)}. So the trained row is no test."
+    )
+
+
 def selection_table(selection: Selection, *, before: str, columns: Sequence[str]) -> ResultTable:
     """Prior, start and chosen checkpoint on the validation items that chose it.
 

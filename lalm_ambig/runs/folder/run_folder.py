@@ -7,8 +7,9 @@ adapter/                              PEFT's layout, safetensors
 metrics.csv tensorboard/ samples.jsonl
 selection.json                        how the best validation was chosen
 training.json                         updates, items, tokens and seconds of training
-evaluation/NAME/metrics.json predictions.jsonl
-results.md                            the final table; its presence means that the run is finished
+evaluation/NAME/metrics.json predictions.jsonl               of the test split
+evaluation/validation/NAME/metrics.json predictions.jsonl
+results.md                            the final tables; its presence means that the run is finished
 """
 
 import json
@@ -19,6 +20,7 @@ from typing import Any, Literal, cast
 from lalm_ambig.config.cli import parse
 from lalm_ambig.config.identity import RULES
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Split
 from lalm_ambig.files.atomic import CannotWrite, write_text
 from lalm_ambig.files.failures import as_cannot_write
 from lalm_ambig.files.kinds import json_with
@@ -40,6 +42,8 @@ CONTENTS = (
     "results.md",
 )
 """Files and folders that a run writes after its environment.json."""
+UNTESTED = "the test split was not looked at"
+"""Words in the results.md of a run whose test split has not been evaluated."""
 RECORD = json_with("the record of a run", "identity", "packages")
 
 
@@ -93,9 +97,15 @@ class RunFolder:
     def results(self) -> Path:
         return self.path / "results.md"
 
-    def evaluation(self, name: str) -> Path:
+    def evaluation(self, name: str, split: Split = "test") -> Path:
         """Return the folder of a row's predictions and metrics: `prior`, `base`, `trained` and so on."""
-        return self.path / "evaluation" / name
+        rows = self.path / "evaluation"
+        return (rows if split == "test" else rows / split) / name
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether the run is finished and its results are also of the test split, as those of older versions are."""
+        return self.results.is_file() and UNTESTED not in self.results.read_text(encoding="utf-8")
 
     def state(self) -> State:
         """Return how far the run is."""

@@ -60,7 +60,8 @@ def check_run_exists(run: RunFolder) -> None:
 
 def remove_leftovers(run: RunFolder) -> None:
     """Delete unfinished files of a process of this run that was killed."""
-    for folder in (run.path, run.checkpoints, *(run.path / "evaluation").glob("*")):
+    rows = (path for depth in ("*", "*/*") for path in (run.path / "evaluation").glob(depth) if path.is_dir())
+    for folder in (run.path, run.checkpoints, *rows):
         remove_unfinished(folder)
 
 

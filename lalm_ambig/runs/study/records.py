@@ -59,7 +59,7 @@ class StudyResults:
 def is_finished(root: Path, run: PlannedRun) -> bool:
     """Whether a run's folder needs no more work."""
     folder = root / run.name
-    return (folder / "metrics.json" if run.row.of is not None else RunFolder(folder).results).is_file()
+    return (folder / "metrics.json").is_file() if run.row.of is not None else RunFolder(folder).is_tested
 
 
 def read_rows(study: Study, root: Path) -> StudyResults:

@@ -65,8 +65,8 @@ def losses(run: RunFolder) -> list[float]:
 
 
 def base_predictions(run: RunFolder) -> list[dict[str, Any]]:
-    """What the policy answered before training: `predicted_dist` and `response` of each item."""
-    lines = (run.evaluation("base") / "predictions.jsonl").read_text().splitlines()
+    """What the policy answered before training: `predicted_dist` and `response` of each validation item."""
+    lines = (run.evaluation("base", "validation") / "predictions.jsonl").read_text().splitlines()
     return [json.loads(line) for line in lines]
 
 
