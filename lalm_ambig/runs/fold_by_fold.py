@@ -16,6 +16,8 @@ from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.temperature import apply_temperature, fit_temperature
 
 OPTION = "--temperature-scaling"
+SCALED = "temperature"
+"""Folder of the scaled answers, in that of the others."""
 
 
 @dataclass(frozen=True)

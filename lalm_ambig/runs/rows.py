@@ -22,7 +22,7 @@ from lalm_ambig.evaluation.results_file import write_results
 from lalm_ambig.evaluation.temperature import apply_temperature, fit_temperature
 from lalm_ambig.methods.readers import Reader, SampledLabels
 from lalm_ambig.runs.evaluation import predict, reasoning_of, score_and_save
-from lalm_ambig.runs.fold_by_fold import Folds, folds_of
+from lalm_ambig.runs.fold_by_fold import SCALED, Folds, folds_of
 from lalm_ambig.runs.loading import Loaded, Source
 from lalm_ambig.runs.past import past_of_policy
 from lalm_ambig.runs.processes.launch import single_device_trainer
@@ -124,7 +124,7 @@ class EvaluationRows:
         label = f"{self.loaded.label}, temperature {shown}"
         about = replace(self._of_policy(self._about_policy(label)), samples=samples)
         about = replace(about, temperature=temperature, fold_temperatures=of_folds)
-        return {label: score_and_save(self.out / "temperature", scaled, self.data.categories, about=about)}
+        return {label: score_and_save(self.out / SCALED, scaled, self.data.categories, about=about)}
 
     def costs(self) -> str:
         """Return seconds per item for each kind and number of samples, as a line."""

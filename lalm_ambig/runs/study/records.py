@@ -27,6 +27,7 @@ from lalm_ambig.files.json_lines import json_object, json_value
 from lalm_ambig.files.text import read_text
 from lalm_ambig.files.yaml import read_yaml
 from lalm_ambig.runs.checkpoints.selection import read_selection
+from lalm_ambig.runs.fold_by_fold import OPTION, SCALED
 from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.runs.study.plan import PlannedRun, Row, Study, run_name
 
@@ -58,8 +59,16 @@ class StudyResults:
 
 def is_finished(root: Path, run: PlannedRun) -> bool:
     """Whether a run's folder needs no more work."""
-    folder = root / run.name
-    return (folder / "metrics.json").is_file() if run.row.of is not None else RunFolder(folder).is_tested
+    if run.row.of is None:
+        return RunFolder(root / run.name).is_tested
+    return (answers_folder(root, run) / "metrics.json").is_file()
+
+
+def answers_folder(root: Path, run: PlannedRun) -> Path:
+    """Folder of the answers that a run's row in the table is made from."""
+    if run.row.of is None:
+        return RunFolder(root / run.name).evaluation("trained")
+    return root / run.name / SCALED if OPTION in run.row.evaluate else root / run.name
 
 
 def read_rows(study: Study, root: Path) -> StudyResults:
@@ -131,7 +140,7 @@ def _read(study: Study, root: Path, run: PlannedRun, items: Mapping[str, Predict
     """Return a run from its folder or its kept files; None if it is not finished."""
     if not is_finished(root, run):
         return _read_kept(root, run, items) if (root / f"{run.name}.json").is_file() else None
-    folder = root / run.name if run.row.of is not None else RunFolder(root / run.name).evaluation("trained")
+    folder = answers_folder(root, run)
     trained = run.row if run.row.of is None else study.row(run.row.of)
     selection = read_selection(RunFolder(root / run_name(trained.name, run.seed)).selection)
     results = read_results(folder / "metrics.json")
