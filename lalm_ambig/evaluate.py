@@ -22,6 +22,8 @@ from lalm_ambig.evaluation.responses import responses_of
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.evaluation.table import ambiguity_table, main_table
 from lalm_ambig.methods.base import Method
+from lalm_ambig.reporting.family import print_family
+from lalm_ambig.reporting.reading.inputs import ReportArgs
 from lalm_ambig.runs.corpus_choice import (
     add_corpus_options,
     chosen_corpus,
@@ -31,6 +33,8 @@ from lalm_ambig.runs.corpus_choice import (
 )
 from lalm_ambig.runs.evaluation import check_place
 from lalm_ambig.runs.fold_by_fold import OPTION, Folds, folds_of
+from lalm_ambig.runs.folder.families import is_family, member_folders
+from lalm_ambig.runs.folder.run_folder import open_run
 from lalm_ambig.runs.loading import LIMIT, SKIP_LONG, Loaded, add_policy_options, load, source_of
 from lalm_ambig.runs.processes.launch import quiet_libraries
 from lalm_ambig.runs.rows import EvaluationRows
@@ -51,6 +55,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     quiet_libraries()
     console = Console()
     options = _parser().parse_args(arguments)
+    if options.run is not None and is_family(str(options.run)):
+        _evaluate_family(options, console)
+    else:
+        _evaluate(options, console)
+    return 0
+
+
+def _evaluate_family(options: argparse.Namespace, console: Console) -> None:
+    """Evaluate each run of a family into a folder of its own, and print the table over seeds and folds."""
+    members = member_folders(str(options.run), where="--run")
+    runs = {options.out / member.path.name: open_run(member.path).path for member in members}
+    for folder, run in runs.items():
+        console.rule(run.name)
+        _evaluate(argparse.Namespace(**{**vars(options), "run": run, "out": folder}), console)
+    console.rule("all of them")
+    print_family(ReportArgs(list(runs), runs=runs), console)
+
+
+def _evaluate(options: argparse.Namespace, console: Console) -> None:
+    """Evaluate one policy."""
     loaded = load(options)
     labels = _labels(loaded.model, options)
     _check(loaded.model, options)
@@ -82,7 +106,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.literature:
         console.print(*_literature(data.corpus))
     console.print(f"metrics.json and predictions.jsonl: {options.out}")
-    return 0
 
 
 def _show(results: Mapping[str, Results], floors: Collection[str], console: Console) -> None:

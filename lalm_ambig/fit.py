@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from rich.console import Console
 
@@ -18,11 +17,8 @@ from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.files.names import check_folder_name, component
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.lora import parameter_counts
-from lalm_ambig.reporting.reading.groups import group_rows
-from lalm_ambig.reporting.reading.inputs import ReportArgs, read_inputs
-from lalm_ambig.reporting.reading.report import Report
-from lalm_ambig.reporting.reading.resolving import resolve_rows
-from lalm_ambig.reporting.tables.all import sheets
+from lalm_ambig.reporting.family import print_family
+from lalm_ambig.reporting.reading.inputs import ReportArgs
 from lalm_ambig.runs.batch_checks.update_size import divide_updates
 from lalm_ambig.runs.conclusion import conclude, part_of, show
 from lalm_ambig.runs.folder.run_folder import RunFolder
@@ -32,10 +28,6 @@ from lalm_ambig.runs.processes.strategies import check_strategy, strategy_of
 from lalm_ambig.runs.session import connect, weights_of_start
 from lalm_ambig.runs.trained_items import history_of_start, write_record
 from lalm_ambig.runs.training import Training
-from lalm_ambig.tabular.writers import fitting
-
-NARROW = 3
-"""Columns of a family's table that stand beside its names in a narrow terminal; the others follow below."""
 
 
 def main() -> int:
@@ -79,19 +71,10 @@ def run_all(words: Sequence[str], console: Console) -> int:
         runs.append(train(member.words, console, suffix=member.suffix).path)
     for split in ("validation", "test"):
         console.rule(f"all of them, {split}")
-        _print_family(runs, split, console)
+        print_family(ReportArgs(runs, split=split), console)
     listed = " ".join(map(str, runs))
     console.print(f"as files: python -m lalm_ambig.report {listed} --out DIR", soft_wrap=True)
     return 0
-
-
-def _print_family(runs: Sequence[Path], split: Split, console: Console) -> None:
-    """Print the table of all runs of a family, on one split. Runs of older versions have none of validation."""
-    read = read_inputs(ReportArgs(runs, split=split))
-    if not read.rows:
-        return
-    for sheet in sheets(Report(group_rows(resolve_rows(read.rows)), read.left_out)):
-        console.print(*fitting(console, sheet, NARROW, narrow=True))
 
 
 def check_starts(family: Iterable[Member]) -> None:

@@ -31,6 +31,7 @@ SMALL = [
     "--model.generation.max_new_tokens=4",
     "--policy.adapter.method=lora",
     "--run.name=r",
+    "--test",
 ]
 TINY = str(config_folder() / "policy/tiny.yaml")
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -298,3 +299,23 @@ def test_a_copy_under_other_ids_without_words_and_in_another_container_is_known_
     with pytest.raises(InputError, match=rf"run r trained on {count} of the {count} items") as raised:
         evaluate.main([*words, "--out", str(tmp_path / "out")])
     assert "this is no test. Give --allow-trained-items" in str(raised.value)
+
+
+def test_a_family_is_evaluated_run_by_run_and_ends_with_one_line(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    for seed in (0, 3):
+        copied = shutil.copytree(run, tmp_path / f"r-s{seed}")
+        config = (copied / "config.yaml").read_text()
+        assert "\nseed: " in f"\n{config}"
+        lines = [f"seed: {seed}" if line.startswith("seed: ") else line for line in config.splitlines()]
+        (copied / "config.yaml").write_text("\n".join(lines) + "\n")
+    out = tmp_path / "out"
+    assert evaluate.main(["--run", f"{tmp_path}/r-s{{seed}}", "--out", str(out), "--limit", "12"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "r: mean ± standard deviation over 2 seeds (0, 3)." in printed
+    one, other = (metrics(out / f"r-s{seed}")["metrics"]["js_div_bits"]["value"] for seed in (0, 3))
+    assert one == pytest.approx(other) and f"{one:.3f} ± 0.000" in printed
+    with pytest.raises(InputError, match=r"no folder is named .*q-s\{seed\}"):
+        evaluate.main(["--run", f"{tmp_path}/q-s{{seed}}", "--out", str(out)])

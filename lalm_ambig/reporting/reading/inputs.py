@@ -101,6 +101,8 @@ class ReportArgs:
     """Folder → key of `recipe.METHODS`, in place of the one that the configuration implies."""
     split: Split = "test"
     """The split of the rows that run folders have."""
+    runs: Mapping[Path, Path] = field(default_factory=dict)
+    """Folder that evaluate wrote → the run whose policy it is, where that is known."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def read_inputs(asked: ReportArgs) -> ReportRows:
                 left_out.append(_why_left_out(path, asked.split))
             rows += [_named(row, path, asked) if row.run else row for row in of_run]
         elif (path / "metrics.json").is_file():
-            rows += [_named(_evaluated(path), path, asked), *_beside(path)]
+            rows += [_named(_evaluated(path, asked.runs.get(path)), path, asked), *_beside(path)]
         else:
             raise InputError(
                 f"{path} is neither a run folder (config.yaml) nor an evaluated one (metrics.json).",
@@ -163,8 +165,11 @@ def _run(path: Path, split: Split) -> Iterator[ResultRow]:
             yield ResultRow(label, folder, results, method, config, None, part, fold)
 
 
-def _evaluated(path: Path) -> ResultRow:
-    """The row of a folder with the two files; its method is known only for baselines and untrained policies."""
+def _evaluated(path: Path, run: Path | None = None) -> ResultRow:
+    """The row of a folder with the two files.
+
+    Its method is known for baselines, for untrained policies, and where its run is.
+    """
     results = read_results(path / "metrics.json")
     about = results.about
     if DRAWN_TARGET in results.notes or any(note.startswith(FLOOR) for note in results.notes):
@@ -173,7 +178,13 @@ def _evaluated(path: Path) -> ResultRow:
         method = "baseline"
     else:
         method = _untrained(results, "zero_shot") if about.policy.endswith(", base") else "other"
-    return ResultRow(path.resolve().name, path, results, method, part=about.part)
+    name = path.resolve().name
+    if run is None or method == "bound" or about.readout == "none":
+        return ResultRow(name, path, results, method, part=about.part)
+    config = read_config(run / "config.yaml")
+    is_own_test = about.split == "test" and about.trained_on is None
+    fold = corpus_settings(config).get("fold") if is_own_test else None
+    return ResultRow(name, path, results, method_of(config), config, run, about.part, fold)
 
 
 def _untrained(results: Results, method: str) -> str:
