@@ -1,6 +1,6 @@
 r"""Calibration of the model's largest class $\hat y$: its probability against what was observed.
 
-Items are binned by $\hat p_{\hat y}$ in 15 equal bins. Small samples bias both errors upwards.
+The errors bin items by $\hat p_{\hat y}$ in 15 equal bins; small samples bias both upwards.
 """
 
 import torch
@@ -9,9 +9,36 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from lalm_ambig.core.distributions import majority
-from lalm_ambig.metrics.base import DistributionMetric
+from lalm_ambig.metrics.base import DistributionMetric, ItemMean, with_count
 
 BINS = 15
+
+
+class Overconfidence(ItemMean):
+    r"""Mean of $\hat p_{\hat y} - p_{\hat y}$, in [−1, 1]: above 0, answers are surer than people agree.
+
+    It is a mean over items and so has an interval, which calibration errors over bins do not. Errors in both
+    directions cancel. A response that could not be read is sure of nothing and counts 0.
+
+    >>> metric = Overconfidence(2)
+    >>> metric.update(torch.tensor([[0.7, 0.3]]), torch.tensor([[0.9, 0.1]]))
+    >>> round(metric.compute().item(), 4)
+    0.2
+    """
+
+    name = "overconfidence"
+    label = "Overconf."
+    higher_is_better = None
+    bounds = (-1.0, 1.0)
+
+    def per_item(
+        self, label_dist: Float[Tensor, "item category"], predicted_dist: Float[Tensor, "item category"]
+    ) -> Float[Tensor, " item"]:
+        top = majority(predicted_dist).unsqueeze(-1)
+        return (predicted_dist.gather(-1, top) - label_dist.gather(-1, top))[:, 0]
+
+    def unanswered(self, label_dist: Float[Tensor, "item category"]) -> Float[Tensor, "item statistic"]:
+        return with_count(torch.zeros_like(label_dist[:, 0]))
 
 
 class EceHuman(DistributionMetric):

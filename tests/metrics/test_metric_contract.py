@@ -52,7 +52,7 @@ def test_all_metrics_of_the_specification_are_there() -> None:
         "f1_weighted",
         "entropy_correlation",
     }
-    assert set(NAMES) >= specified | {"ece_human", "ece_majority"}
+    assert set(NAMES) >= specified | {"ece_human", "ece_majority", "overconfidence"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -77,6 +77,9 @@ def test_a_perfect_prediction_is_the_better_one(name: str, seed: int) -> None:
     if name == "ece_majority":  # sure and right is its best; p itself is not, and its docstring says so
         hard = torch.nn.functional.one_hot(label_dist.argmax(-1), 4).double()
         perfect = value(metric, label_dist, hard)
+    if metric.higher_is_better is None:  # signed: it is 0 for the perfect one
+        assert perfect == pytest.approx(0, abs=1e-12) and abs(other) > 1e-4
+        return
     assert perfect > other if metric.higher_is_better else perfect < other
     if name != "kl_smoothed":
         assert perfect == pytest.approx(metric.bounds[1 if metric.higher_is_better else 0], abs=1e-9)

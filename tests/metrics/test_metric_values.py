@@ -39,6 +39,7 @@ BY_HAND = {
     "r2_pearson": (0.625 - 2 / 3) ** 2 / ((1.5 - 2 / 3) * (0.75 - 2 / 3)),
     # both tops have 0.5: gaps 0.5 − 0.5 and 0.5 − 0 in one bin
     "ece_human": 0.25,
+    "overconfidence": 0.25,
     # right once: gaps 0.5 − 1 and 0.5 − 0 in one bin
     "ece_majority": 0.0,
 }
@@ -127,6 +128,7 @@ def test_ece_against_people_compares_with_the_share_that_chose_the_top_class() -
     label_dist = torch.tensor([[s, 1 - s, 0.0] for s in share], dtype=torch.float64)
     assert values(label_dist[:2], predicted[:2])["ece_human"] == pytest.approx(0)
     assert values(label_dist, predicted)["ece_human"] == pytest.approx(0.11 / 3)
+    assert values(label_dist, predicted)["overconfidence"] == pytest.approx(-0.11 / 3)
 
 
 def test_the_topmost_bin_holds_a_confidence_of_1() -> None:

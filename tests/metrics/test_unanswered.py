@@ -57,8 +57,13 @@ def test_the_metrics_of_distributions_see_a_uniform_one_whatever_stands_there() 
     garbage[2:] = torch.tensor([0.0, 1.0, 0.0])
     found, uniform = values(Answers(garbage, PARSED)), values(Answers(PREDICTED, PARSED.new_ones(4)))
     for name, value in found.items():
-        if name not in LABEL_METRICS:
+        if name not in (*LABEL_METRICS, "overconfidence"):
             assert value == pytest.approx(uniform[name], nan_ok=True), name
+
+
+def test_an_unread_response_is_sure_of_nothing() -> None:
+    """Read: 0.7 − 0.8 and 0.6 − 0.1."""
+    assert values(Answers(PREDICTED, PARSED))["overconfidence"] == pytest.approx((-0.1 + 0.5) / 4)
 
 
 def test_a_metric_adds_them_up_batch_by_batch() -> None:
