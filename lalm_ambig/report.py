@@ -97,9 +97,8 @@ def _report(options: argparse.Namespace) -> Report:
     roots = {_corpus_name(name): path for path, name in (_assigned(text, "--root") for text in options.root)}
     allow = options.allow_trained_items
     rows = [replace(row, results=with_overlap(row.results, row.folder, allow=allow)) for row in read.rows]
-    rows = [
-        replace(row, results=with_past(row.results, row.folder, run=row.run)) for row in resolve_rows(rows)
-    ]
+    rows = resolve_rows(replace(read, rows=rows))
+    rows = [replace(row, results=with_past(row.results, row.folder, run=row.run)) for row in rows]
     report = Report(group_rows(rows), read.left_out, tuple(options.item), roots=roots)
     if COUNTED not in options.table:
         return report

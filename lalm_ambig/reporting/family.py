@@ -23,5 +23,5 @@ def print_family(asked: ReportArgs, console: Console) -> None:
     read = read_inputs(asked)
     if not read.rows:
         return
-    for sheet in sheets(Report(group_rows(resolve_rows(read.rows)), read.left_out)):
+    for sheet in sheets(Report(group_rows(resolve_rows(read)), read.left_out)):
         console.print(*fitting(console, sheet, NARROW, narrow=True))

@@ -100,7 +100,10 @@ def add_policy_options(parser: argparse.ArgumentParser, *, sampled: bool = False
     """
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument(
-        "--run", type=Path, metavar="DIR", help="a run folder of fit: its policy, adapter and prompt (evaluate: or a family, as runs/NAME-s{seed})"
+        "--run",
+        type=Path,
+        metavar="DIR",
+        help="a run folder of fit: its policy, adapter and prompt (evaluate: or a family, as runs/NAME-s{seed})",
     )
     which.add_argument(
         "--config",

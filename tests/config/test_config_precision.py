@@ -111,7 +111,10 @@ def test_a_pair_trains_and_evaluates_or_is_refused_in_one_line(
         assert not list(tmp_path.iterdir())
         return
     run = train(arguments, Console(quiet=True))
-    found = [json.loads((run.evaluation(name) / "metrics.json").read_text()) for name in ("base", "trained")]
+    found = [
+        json.loads((run.evaluation(name, "validation") / "metrics.json").read_text())
+        for name in ("base", "trained")
+    ]
     values = [value for results in found for value in _numbers(results)]
     assert len(values) > 10
     assert all(math.isfinite(value) for value in values)

@@ -95,7 +95,7 @@ def settings(model: Mapping[str, Any], name: str, seed: int | None = None, **cor
 def report(*paths: Path, items: tuple[str, ...] = (), **asked: Any) -> Report:
     """What the command reads from those folders."""
     read = read_inputs(ReportArgs(paths, **asked))
-    return Report(group_rows(resolve_rows(read.rows)), read.left_out, items)
+    return Report(group_rows(resolve_rows(read)), read.left_out, items)
 
 
 def table(name: str, *paths: Path, **asked: Any) -> ResultTable:

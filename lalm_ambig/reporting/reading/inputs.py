@@ -112,6 +112,8 @@ class ReportRows:
     rows: Sequence[ResultRow]
     left_out: Sequence[str]
     """One line each, for a run that has not been evaluated yet."""
+    runs: Mapping[Path, Mapping[str, Any]] = field(default_factory=dict)
+    """Every run folder → its resolved configuration, also of those that are left out."""
 
 
 def read_inputs(asked: ReportArgs) -> ReportRows:
@@ -122,9 +124,11 @@ def read_inputs(asked: ReportArgs) -> ReportRows:
     """
     rows: list[ResultRow] = []
     left_out: list[str] = []
+    runs: dict[Path, Mapping[str, Any]] = {}
     for path in dict.fromkeys([*asked.paths, *asked.names, *asked.methods]):
         if (path / "config.yaml").is_file() and not (path / "metrics.json").is_file():
-            of_run = list(_run(path, asked.split))
+            runs[path] = read_config(path / "config.yaml")
+            of_run = list(_run(path, runs[path], asked.split))
             if not any(row.run for row in of_run):
                 left_out.append(_why_left_out(path, asked.split))
             rows += [_named(row, path, asked) if row.run else row for row in of_run]
@@ -136,7 +140,7 @@ def read_inputs(asked: ReportArgs) -> ReportRows:
                 where="report",
                 remedy="Give folders that fit, evaluate or baseline wrote.",
             )
-    return ReportRows(rows, left_out)
+    return ReportRows(rows, left_out, runs)
 
 
 def _why_left_out(path: Path, split: Split) -> str:
@@ -147,9 +151,8 @@ def _why_left_out(path: Path, split: Split) -> str:
     return f"{path.name} is left out: its trained policy has not been evaluated yet, so wait for its end"
 
 
-def _run(path: Path, split: Split) -> Iterator[ResultRow]:
+def _run(path: Path, config: Mapping[str, Any], split: Split) -> Iterator[ResultRow]:
     """The rows of a run of fit on a split, baselines first."""
-    config = read_config(path / "config.yaml")
     corpus = corpus_settings(config)
     part, fold = corpus.get("part"), corpus.get("fold")
     for name in ("uniform", "prior", "base", "start", "trained"):

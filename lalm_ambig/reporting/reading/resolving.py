@@ -2,13 +2,13 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lalm_ambig.evaluation.overlap import marked_name
-from lalm_ambig.reporting.reading.inputs import ResultRow
+from lalm_ambig.reporting.reading.inputs import ReportRows, ResultRow
 from lalm_ambig.reporting.reading.recipe import method_of
 
 DECIMALS = 9
@@ -17,28 +17,27 @@ REPEATABLE = ("baseline", "bound", "zero_shot", "audio_reasoner", "start")
 """Methods whose rows every run brings along."""
 
 
-def resolve_rows(rows: Sequence[ResultRow]) -> list[ResultRow]:
-    """Complete the rows with what other rows say about them.
+def resolve_rows(read: ReportRows) -> list[ResultRow]:
+    """Complete the rows with what other rows and the runs say about them.
 
     Each baseline is there once, and no label twice within a corpus. The label of a row on items that were trained on
     says so.
     """
-    rows = [_of_run(row, rows) for row in rows]
+    rows: Sequence[ResultRow] = [_of_run(row, read.runs) for row in read.rows]
     rows = [_where(row, rows) for row in rows]
     rows = _labelled(_once(rows))
     return [replace(row, label=marked_name(row.label, row.results.about.trained_items)) for row in rows]
 
 
-def _of_run(row: ResultRow, rows: Sequence[ResultRow]) -> ResultRow:
+def _of_run(row: ResultRow, runs: Mapping[Path, Mapping[str, Any]]) -> ResultRow:
     """The row of an evaluated policy, with the configuration of its run, where that run is in the report too."""
     if row.config is not None or row.results.about.readout == "none":
         return row
-    for run in rows:
-        if run.run is not None and run.config is not None:
-            names = {run.run.name, (run.config.get("run") or {}).get("name")}
-            if row.results.about.policy.rpartition(", ")[2] in names:
-                method = row.method if row.method != "other" else method_of(run.config)
-                return replace(row, config=run.config, method=method, run=run.run)
+    for run, config in runs.items():
+        names = {run.name, (config.get("run") or {}).get("name")}
+        if row.results.about.policy.rpartition(", ")[2] in names:
+            method = row.method if row.method != "other" else method_of(config)
+            return replace(row, config=config, method=method, run=run)
     return row
 
 
