@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from rich.console import Console
 from rich.markup import escape
 
@@ -35,7 +34,7 @@ from lalm_ambig.runs.corpus_choice import (
 from lalm_ambig.runs.evaluation import baseline_inputs, check_place, save_baseline
 from lalm_ambig.runs.folder.run_folder import open_run
 from lalm_ambig.runs.loading import LIMIT, SKIP_LONG, add_path_option, path_arguments
-from lalm_ambig.runs.processes.launch import quiet_libraries
+from lalm_ambig.runs.processes.launch import quiet_libraries, single_device_trainer
 from lalm_ambig.runs.session import connect
 from lalm_ambig.runs.trained_items import FLAG, HELP, overlap_of, record_of_base, refuse_trained
 from lalm_ambig.tabular.writers import terminal
@@ -169,7 +168,7 @@ def _with_encoder(cli: Cli, data: DataModule, *, split: Split) -> DataModule:
     model = cli.model
     model.start, model.policy.adapter = None, Adapter()
     data = connect(model, data, splits=(split,))
-    model.policy.to("cuda" if torch.cuda.is_available() else "cpu")
+    model.policy.to(single_device_trainer(cli).strategy.root_device)
     model.policy.check_again_if_moved()
     return data
 

@@ -9,23 +9,26 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from torch.utils.data import DataLoader
 
 from lalm_ambig.audio.inspection import inspect_audio
 from lalm_ambig.config.command_line import CommandParser
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError, run_command
-from lalm_ambig.core.types import Item, Reading
+from lalm_ambig.core.types import Item
 from lalm_ambig.corpora.base import corpus_names, open_corpus
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.data.encoding import Elicitation, Encoder, prompt_notes
 from lalm_ambig.evaluation.cross_domain import check_mapping, mapping_note
+from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.prompts import FOR_TEXTS
 from lalm_ambig.runs.batch_checks.long_items import refuse_long
 from lalm_ambig.runs.loading import Loaded, add_policy_options, load
-from lalm_ambig.runs.processes.launch import quiet_libraries
+from lalm_ambig.runs.processes.launch import quiet_libraries, single_device_trainer
 from lalm_ambig.runs.trained_items import training_note
 
 BAR_WIDTH = 40
@@ -52,14 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     trained = None if options.run is None else loaded.data.categories
     categories = _categories(options.classes, trained)
     seen = training_note(loaded, _item(options))
-    reading = _read(loaded, options, categories)
+    answer = _read(loaded, options, categories)
     unseen = () if trained is None else categories.unseen_in(trained)
     if options.json:
-        record = {**_record(reading, categories, unseen), "seen_in_training": seen}
+        record = {**_record(answer, categories, unseen), "seen_in_training": seen}
         print(json.dumps(record, ensure_ascii=False))
         return 0
     console = Console()
-    _show(reading, categories, unseen=unseen, console=console)
+    _show(answer, categories, unseen=unseen, console=console)
     if seen is not None:
         console.print(f"[yellow]{escape(seen)}[/yellow]", highlight=False)
     if trained is not None and categories != trained:
@@ -86,7 +89,8 @@ def _categories(classes: str | None, trained: CategorySet | None) -> CategorySet
     return trained or open_corpus("crema_d", ".").categories
 
 
-def _read(loaded: Loaded, options: argparse.Namespace, categories: CategorySet) -> Reading:
+def _read(loaded: Loaded, options: argparse.Namespace, categories: CategorySet) -> Prediction:
+    """Return the policy's answer, on the device and at the precision at which evaluate answers."""
     model = loaded.model
     model.check_samples()
     asked = Elicitation(
@@ -112,7 +116,10 @@ def _read(loaded: Loaded, options: argparse.Namespace, categories: CategorySet) 
     votes = tuple(1.0 for _ in categories.names)  # nobody has judged it
     batch = encoder([replace(_item(options), votes=votes)])
     refuse_long(model, encoder, prompt=int(batch.prompt.mask.sum()))
-    return model.read(batch.to(model.policy.device))
+    trainer = single_device_trainer(loaded.cli, shows_progress=False)
+    alone: Any = [batch]  # a list is all that a loader needs
+    trainer.predict(model, dataloaders=DataLoader(alone, batch_size=None), return_predictions=False)
+    return model.predictions[0]
 
 
 def _item(options: argparse.Namespace) -> Item:
@@ -133,33 +140,32 @@ def _prompt(data: DataModule, options: argparse.Namespace) -> str:
     return FOR_TEXTS.get(data.prompt, data.prompt)
 
 
-def _record(reading: Reading, categories: CategorySet, unseen: Sequence[str]) -> dict[str, object]:
-    unread = reading.unparsed is not None and reading.unparsed[0] is not None
-    shares = zip(categories.names, reading.predicted_dist[0].tolist(), strict=True)
+def _record(answer: Prediction, categories: CategorySet, unseen: Sequence[str]) -> dict[str, object]:
+    shares = zip(categories.names, answer.predicted_dist, strict=True)
+    unread = answer.unparsed is not None
     return {
         "predicted_dist": None if unread else {name: round(share, 6) for name, share in shares},
         "never_trained": list(unseen),
-        "class_mass": None if reading.class_mass is None else round(float(reading.class_mass[0]), 6),
-        "response": reading.responses[0],
-        "closed": reading.was_completed[0],
-        "unparsed": None if reading.unparsed is None else reading.unparsed[0],
+        "class_mass": None if answer.class_mass is None else round(answer.class_mass, 6),
+        "response": answer.response,
+        "closed": answer.closed,
+        "unparsed": answer.unparsed,
     }
 
 
-def _show(reading: Reading, categories: CategorySet, *, unseen: Sequence[str], console: Console) -> None:
+def _show(answer: Prediction, categories: CategorySet, *, unseen: Sequence[str], console: Console) -> None:
     console.print(
-        escape(reading.responses[0])
-        + ("  [dim](its end was appended)[/dim]" if reading.was_completed[0] else "")
+        escape(answer.response or "") + ("  [dim](its end was appended)[/dim]" if answer.closed else "")
     )
-    if reading.unparsed is not None and reading.unparsed[0] is not None:
-        console.print(f"No distribution can be read from it: {reading.unparsed[0]}.", highlight=False)
+    if answer.unparsed is not None:
+        console.print(f"No distribution can be read from it: {answer.unparsed}.", highlight=False)
         return
     width = max(len(name) for name in categories.names)
-    for name, share in zip(categories.names, reading.predicted_dist[0].tolist(), strict=True):
+    for name, share in zip(categories.names, answer.predicted_dist, strict=True):
         bar = "█" * round(BAR_WIDTH * share) + ("  (never trained)" if name in unseen else "")
         console.print(f"{name:<{width}}  {share:6.1%}  {bar}", highlight=False)
-    if reading.class_mass is not None:
-        mass = f"{float(reading.class_mass[0]):.1%}"
+    if answer.class_mass is not None:
+        mass = f"{answer.class_mass:.1%}"
         console.print(
             f"[dim]The classes hold {mass} of the model's next-token probability.[/dim]", highlight=False
         )

@@ -183,7 +183,7 @@ class GRPO(Method):
     # A pass
 
     def gather(self, batch: Batch) -> GRPOExperience:
-        trajectories = self.rollout_buffer.get(batch, self.collect)
+        trajectories = self.rollout_buffer.get(batch, self.collect).to(batch.prompt.ids.device)
         curated = self._curated_spans(batch) if self.objective.curated_ce_weight else []
         scored = self._scored(batch, trajectories, scores=self.reads_own, beside=curated)
         log_probs = _widened(scored, trajectories)
@@ -349,7 +349,7 @@ class GRPO(Method):
         super().on_load_checkpoint(checkpoint)
         for key, row in checkpoint["memory"][distributed.rank()].items():
             tensors = {name: value for name, value in row.items() if name != "used"}
-            trajectories = Trajectories.from_state(tensors, self.policy.device)
+            trajectories = Trajectories.from_state(tensors, torch.device("cpu"))  # the policy is moved later
             self.rollout_buffer.held[key] = Held(row["used"], trajectories)
 
 

@@ -174,9 +174,14 @@ class Trajectories:
         """
         return response_spans(self.ids, self.mask, self.loss_mask, self.answers if scores else None)
 
+    def to(self, device: torch.device) -> "Trajectories":
+        """The same on a device; itself where it is there already."""
+        return self if self.ids.device == device else self.from_state(self.state(), device)
+
     def state(self) -> dict[str, Tensor | None]:
-        """Field by field, for a checkpoint."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        """Field by field on the CPU, for a checkpoint."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: None if value is None else value.cpu() for name, value in values.items()}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Tensor | None], device: torch.device) -> "Trajectories":

@@ -203,31 +203,13 @@ def test_evaluate_is_on_the_device(pretend: Pretend, grpo_run: str, tmp_path: Pa
     assert counts["launches"] > 5_000
 
 
-@pytest.mark.xfail(
-    reason="predict leaves the model where it was loaded, on the CPU", strict=True, raises=AssertionError
-)
 def test_predict_is_on_the_device(pretend: Pretend, grpo_run: str) -> None:
     clip = next(iter(sorted(pretend.demo.rglob("*.wav"))))
     counts = pretend.ask(command="predict", words=[str(clip), "--run", grpo_run, "--json"])["counts"]
     assert counts["launches"] > 0
 
 
-@pytest.mark.parametrize(
-    "method",
-    [
-        "sft",
-        "dpo_all_start",
-        "grpo",
-        pytest.param(
-            "grpo_two_updates",
-            marks=pytest.mark.xfail(
-                reason="sampled responses are restored to where the policy is before it is moved",
-                strict=True,
-                raises=DevicesMixed,
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("method", ["sft", "dpo_all_start", "grpo", "grpo_two_updates"])
 def test_a_stopped_run_goes_on_on_the_device(pretend: Pretend, method: str) -> None:
     name = f"stopped-{method}"
     assert pretend.fit("tiny", method, name=name, before_step=1)["answer"] == "stopped"

@@ -72,9 +72,15 @@ def prediction_settings() -> dict[str, Any]:
     }
 
 
-def single_device_trainer(cli: Cli) -> Any:
-    """Return a trainer that predicts on one device, whatever the configuration trains on."""
-    return handle_signals(cli.make_trainer(strategy="auto", devices=1, num_nodes=1, **prediction_settings()))
+def single_device_trainer(cli: Cli, *, shows_progress: bool = True) -> Any:
+    """Return a trainer that predicts on one device, whatever the configuration trains on.
+
+    Args:
+        cli: The configuration.
+        shows_progress: Whether a bar is shown, if the configuration has one.
+    """
+    settings = {**prediction_settings(), **({} if shows_progress else {"enable_progress_bar": False})}
+    return handle_signals(cli.make_trainer(strategy="auto", devices=1, num_nodes=1, **settings))
 
 
 def launch(cli: Cli) -> Any:
