@@ -341,8 +341,9 @@ class GRPO(Method):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
+        on_cpu = torch.device("cpu")  # else each process would read the others' tensors onto their devices
         held = self.rollout_buffer.held.items()
-        memory = {key: {"used": one.used, **one.rollouts.state()} for key, one in held}
+        memory = {key: {"used": one.used, **one.rollouts.to(on_cpu).state()} for key, one in held}
         checkpoint["memory"] = distributed.all_gather_object(memory)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -179,9 +179,8 @@ class Trajectories:
         return self if self.ids.device == device else self.from_state(self.state(), device)
 
     def state(self) -> dict[str, Tensor | None]:
-        """Field by field on the CPU, for a checkpoint."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: None if value is None else value.cpu() for name, value in values.items()}
+        """Field by field, for a checkpoint."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Tensor | None], device: torch.device) -> "Trajectories":
