@@ -59,6 +59,7 @@ ADDED = {
     "policy.init_args.audio_layers": "last",
     "policy.init_args.audio_dropout": 0.0,
     "model.init_args.objective.class_mass_weight": 0.0,
+    "model.init_args.objective.class_mass_gradient": "exact",
     "model.init_args.objective.on_policy_kl_weight": 0.0,
     "model.init_args.objective.curated_ce_weight": 0.0,
     "model.init_args.objective.preference_average": "sum",

@@ -5,7 +5,7 @@ a position, `category` a class. The records are frozen; `select` and `to` make n
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -17,6 +17,9 @@ from lalm_ambig.core.items import SPLITS as SPLITS
 from lalm_ambig.core.items import Item as Item
 from lalm_ambig.core.items import Portion as Portion
 from lalm_ambig.core.items import Split as Split
+
+MassGradient = Literal["exact", "even"]
+"""How the class mass is trained: by its own gradient, which sharpens answers, or by one that is even over classes."""
 
 
 @dataclass(frozen=True)

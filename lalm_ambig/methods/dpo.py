@@ -29,6 +29,7 @@ from lalm_ambig.methods.reference import Reference, ReferenceKind
 from lalm_ambig.methods.rollout_buffer import RolloutBuffer
 from lalm_ambig.methods.rollout_log import response_js_bits
 from lalm_ambig.objectives.dpo import DPOExperience, DPOObjective
+from lalm_ambig.objectives.on_policy import mass_gradient
 from lalm_ambig.objectives.sft import SFTExperience
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.sharding import gathered_weights
@@ -164,7 +165,7 @@ class DPO(Method):
         logits, reads_own = self.readout == "logits", self.reads_own
         curated = curated_spans(batch.curated, ce=True, name=self.objective.kl_weight == 0, scores=logits)
         own = self._negatives(sampled.groups, rejected, scores=reads_own)
-        settings = replace(self.pass_settings, class_mass=self.objective.class_mass_weight > 0)
+        settings = replace(self.pass_settings, class_mass=mass_gradient(self.objective))
         scored = self.score(batch, [*curated, *own], settings)
         preferred = self._preferred(batch.curated)
         chosen = scored.log_probs[: len(curated), : preferred.shape[1]].masked_fill(~preferred, 0).sum(-1)

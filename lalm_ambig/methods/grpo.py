@@ -53,7 +53,7 @@ from lalm_ambig.methods.rollout_log import by_ambiguity
 from lalm_ambig.methods.trajectories import Trajectories
 from lalm_ambig.objectives.advantages import without_spread
 from lalm_ambig.objectives.grpo import GRPOExperience, GRPOObjective
-from lalm_ambig.objectives.on_policy import OwnReadouts
+from lalm_ambig.objectives.on_policy import OwnReadouts, mass_gradient
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.sharding import gathered_weights
 from lalm_ambig.rewards.agreement import Agreement
@@ -239,7 +239,7 @@ class GRPO(Method):
             scores: Whether class scores are wanted after the responses.
             beside: Further responses, which come last.
         """
-        settings = replace(self.pass_settings, class_mass=scores and self.objective.class_mass_weight > 0)
+        settings = replace(self.pass_settings, class_mass=mass_gradient(self.objective) if scores else None)
         return self.score(batch, [*trajectories.spans(scores=scores), *beside], settings)
 
     # New responses

@@ -14,6 +14,7 @@ from lalm_ambig.methods.generation import Generation, check_needs_logits
 from lalm_ambig.methods.optimisation import Optimiser
 from lalm_ambig.methods.own_responses import check_on_policy, supervised_experience
 from lalm_ambig.methods.rollout_buffer import RolloutBuffer
+from lalm_ambig.objectives.on_policy import mass_gradient
 from lalm_ambig.objectives.sft import SFTExperience, SFTObjective
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.sharding import gathered_weights
@@ -88,7 +89,7 @@ class SFT(Method):
     def gather(self, batch: Batch) -> SFTExperience:
         curated = self._curated_spans(batch) if self.objective.uses_curated else []
         own = self._own_spans(batch) if self.samples else []
-        settings = replace(self.pass_settings, class_mass=self.objective.class_mass_weight > 0)
+        settings = replace(self.pass_settings, class_mass=mass_gradient(self.objective))
         scored = self.score(batch, [*curated, *own], settings)
         return supervised_experience(scored, batch.label_dist, curated=len(curated))
 

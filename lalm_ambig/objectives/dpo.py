@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.core.types import Loss
+from lalm_ambig.core.types import Loss, MassGradient
 from lalm_ambig.objectives.on_policy import OnPolicyTerms
 from lalm_ambig.objectives.sft import SFTExperience, mass_term, mean_per_item, total_of
 
@@ -70,6 +70,9 @@ class DPOObjective:
     class_mass_weight: float = 0.0
     """Weight of −log of the probability that a class name follows the curated and own `<answer>` (see `SFTObjective`);
     0 is the paper's loss."""
+    class_mass_gradient: MassGradient = "exact"
+    """`exact`: the term's own gradient, which makes answers sharper as long as the mass is small. `even`: one that
+    moves all class names alike (docs/on_policy.md)."""
     on_policy_kl_weight: float = 0.0
     """Weight of L_dist after all sampled responses (see `objectives/on_policy.py`); 0 is the paper's loss."""
     preference_average: Literal["sum", "token"] = "sum"

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.core.types import Loss
+from lalm_ambig.core.types import Loss, MassGradient
 from lalm_ambig.objectives.on_policy import OnPolicyTerms, OwnReadouts
 from lalm_ambig.objectives.sft import SFTExperience, mass_term, mean_per_item, total_of
 
@@ -95,6 +95,9 @@ class GRPOObjective:
     (see `objectives/on_policy.py`)."""
     class_mass_weight: float = 0.0
     """Weight of −log of the probability that a class name follows `<answer>`, in own and curated responses."""
+    class_mass_gradient: MassGradient = "exact"
+    """`exact`: the term's own gradient, which makes answers sharper as long as the mass is small. `even`: one that
+    moves all class names alike (docs/on_policy.md)."""
     curated_ce_weight: float = 0.0
     """Weight of the cross-entropy of the curated response beside the groups: imitation that is not in the advantages,
     as GRPOz has it there. Every item then needs a rationale."""

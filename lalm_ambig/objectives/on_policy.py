@@ -11,11 +11,28 @@ are held fixed. docs/on_policy.md derives under which settings the sum is exact.
 """
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
 
 from lalm_ambig.core.distributions import kl_from_logits
+from lalm_ambig.core.types import MassGradient
+
+
+@runtime_checkable
+class TrainsMass(Protocol):
+    """An objective that can train the class mass."""
+
+    @property
+    def class_mass_weight(self) -> float: ...
+    @property
+    def class_mass_gradient(self) -> MassGradient: ...
+
+
+def mass_gradient(objective: TrainsMass) -> MassGradient | None:
+    """How an objective trains the class mass; None where it does not."""
+    return objective.class_mass_gradient if objective.class_mass_weight > 0 else None
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from lalm_ambig.core.distributions import kl_from_logits
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.core.types import Loss
+from lalm_ambig.core.types import Loss, MassGradient
 from lalm_ambig.objectives.on_policy import OnPolicyTerms, OwnReadouts
 
 
@@ -79,6 +79,9 @@ class SFTObjective:
     class_mass_weight: float = 0.0
     """μ: weight of −log of the probability that a class name follows `<answer>`; 0 is the paper's loss. With
     `on_policy_kl_weight` it acts after own responses, too."""
+    class_mass_gradient: MassGradient = "exact"
+    """`exact`: the term's own gradient, which makes answers sharper as long as the mass is small. `even`: one that
+    moves all class names alike (docs/on_policy.md)."""
     on_policy_kl_weight: float = 0.0
     """Weight of L_dist after the policy's own responses, which are sampled for each update; 0 is the paper's loss."""
 

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from lalm_ambig.core.types import AnswerPlaces, Batch, Demonstrations
+from lalm_ambig.core.types import AnswerPlaces, Batch, Demonstrations, MassGradient
 from lalm_ambig.policies.attention.tree import Segment
 from lalm_ambig.policies.attention.tree_pass import tree_states
 from lalm_ambig.policies.base import Policy
@@ -48,8 +48,8 @@ class PassSettings:
     """Divides the logits of the log-probabilities, not those of the class scores."""
     share_prompt: bool = True
     """Compute each prompt once; if False, every text by itself."""
-    class_mass: bool = False
-    """Whether the mass of the class names is wanted, too, which takes a row of the whole vocabulary per answer."""
+    class_mass: MassGradient | None = None
+    """How the mass of the class names is trained, with a row of the whole vocabulary per answer; None: it is not."""
 
 
 @dataclass(frozen=True)
@@ -173,8 +173,8 @@ def score_spans(
     log_probs, mask = _log_probs(policy, spans, passed, temperature=settings.temperature)
     anchors, scores = _answers(policy, spans, passed, settings.answer)
     mass = None
-    if settings.class_mass and settings.answer is not None and len(anchors):
-        mass = log_class_mass(policy, settings.answer, anchors, scores)
+    if settings.class_mass is not None and settings.answer is not None and len(anchors):
+        mass = log_class_mass(policy, settings.answer, anchors, scores, gradient=settings.class_mass)
     return PassOutput(log_probs, mask, scores, mass)
 
 

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lalm_ambig.core.types import MassGradient
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.readouts.logits import AnswerTokens
 
@@ -53,6 +54,8 @@ def log_class_mass(
     answer: AnswerTokens,
     anchors: Float[Tensor, "row channel"],
     scores: Float[Tensor, "row category"],
+    *,
+    gradient: MassGradient = "exact",
 ) -> Float[Tensor, " row"]:
     r"""Log of the probability that the policy writes a class name at the answer position, in nats, at most 0.
 
@@ -65,8 +68,16 @@ def log_class_mass(
         answer: Tokens of the names.
         anchors: Hidden states of the last token before the answer position.
         scores: The classes' scores there (see `category_scores`).
+        gradient: `exact`: of a class's score it is $(1 - m)\,\hat p_c$ at a mass m, so that what is likely becomes
+            likelier. `even`: $(1 - m)/C$ for each of C classes, so that only their sum moves. The value is the same.
     """
-    if answer.scoring == "sequence":
-        return scores.logsumexp(-1)
-    first = torch.full((len(anchors),), answer.first_ids[0], device=anchors.device)
-    return scores.logsumexp(-1) - scores[:, 0] + policy.token_log_probs(anchors, first)
+    log_partition = torch.zeros_like(scores[:, 0])
+    if answer.scoring == "first":
+        first = torch.full((len(anchors),), answer.first_ids[0], device=anchors.device)
+        log_partition = scores[:, 0] - policy.token_log_probs(anchors, first)
+    exact = scores.logsumexp(-1)
+    if gradient == "exact":
+        return exact - log_partition
+    even = scores.mean(-1) + (exact - scores.mean(-1)).detach()
+    mass = (exact - log_partition).detach().exp().clamp(max=1)
+    return even - log_partition + mass * (exact - even)  # the last term is 0, and its gradient is not
