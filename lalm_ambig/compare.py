@@ -19,7 +19,7 @@ from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.evaluation.comparison import Comparison, compare
 from lalm_ambig.evaluation.pairing import ComparedRun
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions
-from lalm_ambig.evaluation.results import items_digest
+from lalm_ambig.evaluation.results import Results, items_digest
 from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.files.atomic import write_text
 from lalm_ambig.files.kinds import check_replaceable, json_with, mark_of, marked
@@ -103,9 +103,9 @@ def _folder(name: str) -> Path:
 def _members(name: str) -> list[MemberFolder]:
     """Return the folders of predictions that a name means: one, or those of a family."""
     if not is_family(name):
-        return [MemberFolder(_folder(name), None, None)]
+        return [MemberFolder(_folder(name), name, None, None)]
     family, colon, row = name.rpartition(":")
-    if not colon or is_family(row) or "/" in row:
+    if not is_family(family) or is_family(row):  # no row, or a colon in the path before the family's name
         family, colon, row = name, "", ""
     found = member_folders(family, where="compare")
     return [replace(one, path=_folder(f"{one.path}{colon}{row}")) for one in found]
@@ -118,6 +118,7 @@ def _family(name: str, members: Sequence[MemberFolder], options: argparse.Namesp
         return runs[0]
     by_seed: dict[int | None, list[Prediction]] = {}
     for one, run in zip(members, runs, strict=True):
+        _check_alike(runs[0], run, one)
         _check_fold(by_seed.get(one.seed, ()), run, one)
         by_seed.setdefault(one.seed, []).extend(run.predictions)
     pasts = tuple(run.results.about.training for run in runs)
@@ -125,7 +126,7 @@ def _family(name: str, members: Sequence[MemberFolder], options: argparse.Namesp
     first, *others = by_seed.values()
     return ComparedRun(
         name,
-        runs[0].results,
+        _of_family(runs),
         first,
         tuple(others),
         seeds=tuple(seed for seed in by_seed if seed is not None),
@@ -133,6 +134,28 @@ def _family(name: str, members: Sequence[MemberFolder], options: argparse.Namesp
         overlaps=overlaps,
         pasts=pasts,
     )
+
+
+def _of_family(runs: Sequence[ComparedRun]) -> Results:
+    """Return the results of the first run, with the share of responses of the whole family that could be read."""
+    rates = [(run.results.parse_rate, run.results.items) for run in runs]
+    known = [(rate, items) for rate, items in rates if rate is not None]
+    rate = sum(r * n for r, n in known) / sum(n for _, n in known) if len(known) == len(runs) else None
+    return replace(runs[0].results, parse_rate=rate)
+
+
+def _check_alike(first: ComparedRun, run: ComparedRun, member: MemberFolder) -> None:
+    """Refuse a member of a family that answers in another way than the first one, or elsewhere."""
+    ours, theirs = first.results.about, run.results.about
+    for what in ("corpus", "part", "split", "readout", "reasoning", "samples", "trained_on"):
+        one, other = getattr(ours, what), getattr(theirs, what)
+        if one != other:
+            field = what.replace("_", " ")
+            raise InputError(
+                f"{member.path} differs from the first run of {run.name} in {field}: {other}, not {one}.",
+                where="compare",
+                remedy="Members of a family differ in seed and fold alone: move it away, or name each run alone.",
+            )
 
 
 def _check_fold(known: Sequence[Prediction], run: ComparedRun, member: MemberFolder) -> None:

@@ -34,8 +34,16 @@ from lalm_ambig.runs.corpus_choice import (
 from lalm_ambig.runs.evaluation import check_place
 from lalm_ambig.runs.fold_by_fold import OPTION, Folds, folds_of
 from lalm_ambig.runs.folder.families import is_family, member_folders
-from lalm_ambig.runs.folder.run_folder import open_run
-from lalm_ambig.runs.loading import LIMIT, SKIP_LONG, Loaded, add_policy_options, load, source_of
+from lalm_ambig.runs.folder.run_folder import RunFolder, open_run
+from lalm_ambig.runs.loading import (
+    LIMIT,
+    SKIP_LONG,
+    Loaded,
+    add_policy_options,
+    check_trained,
+    load,
+    source_of,
+)
 from lalm_ambig.runs.processes.launch import quiet_libraries
 from lalm_ambig.runs.rows import EvaluationRows
 from lalm_ambig.runs.session import TrainedWeights, connect
@@ -65,7 +73,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _evaluate_family(options: argparse.Namespace, console: Console) -> None:
     """Evaluate each run of a family into a folder of its own, and print the table over seeds and folds."""
     members = member_folders(str(options.run), where="--run")
-    runs = {options.out / member.path.name: open_run(member.path).path for member in members}
+    runs = {options.out / member.name: open_run(member.path).path for member in members}
+    for folder, run in runs.items():
+        check_trained(RunFolder(run))
+        check_place(folder)
     for folder, run in runs.items():
         console.rule(run.name)
         _evaluate(argparse.Namespace(**{**vars(options), "run": run, "out": folder}), console)

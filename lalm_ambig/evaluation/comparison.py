@@ -15,7 +15,7 @@ from lalm_ambig.evaluation.notes import TWO_GROUPS
 from lalm_ambig.evaluation.overlap import Overlap, marked_name
 from lalm_ambig.evaluation.pairing import ComparedRun, check_pairable
 from lalm_ambig.evaluation.predictions import Prediction
-from lalm_ambig.evaluation.results import clusters_of
+from lalm_ambig.evaluation.results import clusters_of, items_digest
 from lalm_ambig.evaluation.spread import LEVEL
 from lalm_ambig.evaluation.stages import OTHER_ITEMS, data_notes
 from lalm_ambig.metrics.base import Answers, DistributionMetric, all_metrics
@@ -172,7 +172,7 @@ class Comparison:
             "corpus": about.corpus,
             "split": about.split,
             "items": count,
-            "items_digest": self.first.results.items_digest,
+            "items_digest": items_digest(self.first.predictions),
             "clusters": self.clusters.unit,
             "n_clusters": self._units,
             "seeds": list(self.seeds),
@@ -286,7 +286,8 @@ def _who(side: ComparedRun) -> str:
         "no readout" if about.readout == "none" else f"{about.readout} readout, {about.reasoning} reasoning"
     ]
     parts += [] if rate is None else [f"{rate:.1%} of responses could be read"]
-    parts += [about.policy, *([] if about.trained_on is None else [f"trained on {about.trained_on}"])]
+    policy = f"the first of {len(side.pasts)} runs: {about.policy}" if len(side.pasts) > 1 else about.policy
+    parts += [policy, *([] if about.trained_on is None else [f"trained on {about.trained_on}"])]
     return f"{side.name} ({'; '.join(parts)})"
 
 

@@ -140,7 +140,7 @@ def intervals(
     """
     found = spreads(metrics, label_dist, predicted_dist=predicted_dist, clusters=clusters)
     return {
-        metric.name: Interval(spread.value, *_within(spread.ends(), metric.bounds))
+        metric.name: Interval(spread.value, *within(spread.ends(), metric.bounds))
         for metric, spread in zip(metrics, found.values(), strict=True)
     }
 
@@ -236,9 +236,10 @@ def _difference(
     return sides[0] if len(sides) == 1 else [one - other for one, other in zip(*sides, strict=True)]
 
 
-def _within(
+def within(
     ends: tuple[float | None, float | None], bounds: tuple[float, float]
 ) -> tuple[float | None, float | None]:
+    """The ends of an interval within the bounds of its metric; None stays None."""
     low, high = ends
     if low is None or high is None:
         return None, None

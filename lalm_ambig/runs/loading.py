@@ -173,12 +173,7 @@ def load(options: argparse.Namespace) -> Loaded:
     folder, more = config_folder(), [*path_arguments(options), *allowed(options)]
     if options.run is not None:
         run = open_run(options.run)
-        if not run.adapter.is_dir():
-            raise InputError(
-                f"{run.path} has no adapter yet: its training has not ended.",
-                where="--run",
-                remedy="Run fit again; it goes on.",
-            )
+        check_trained(run)
         loaded = Loaded(parse([f"--config={run.config}", *more]), run.adapter, run.path.name, run)
     elif options.config is not None:
         loaded = Loaded(parse([f"--config={options.config}", *_rooted(options), *more]), None, "base")
@@ -192,6 +187,20 @@ def load(options: argparse.Namespace) -> Loaded:
         print(f"{loaded.label}: {note}", file=sys.stderr)
     loaded.cli.check_precision(training=False)
     return loaded
+
+
+def check_trained(run: RunFolder) -> None:
+    """Refuse a run whose training has not ended.
+
+    Raises:
+        InputError: It has no trained weights.
+    """
+    if not run.adapter.is_dir():
+        raise InputError(
+            f"{run.path} has no adapter yet: its training has not ended.",
+            where="--run",
+            remedy="Run fit again; it goes on.",
+        )
 
 
 def _rooted(options: argparse.Namespace) -> list[str]:

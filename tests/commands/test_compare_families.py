@@ -157,3 +157,46 @@ def test_a_member_that_has_seen_its_test_marks_the_family(make, tmp_path: Path, 
     found = record(f"{tmp_path}/a-s{{seed}}", f"{tmp_path}/b-s{{seed}}", tmp_path)
     assert "(3 of 40 items trained on)" in " ".join(capsys.readouterr().out.split())
     assert any("3 of the 40" in warning for warning in found["warnings"])  # type: ignore[attr-defined]
+
+
+def test_members_that_answer_in_another_way_are_refused(make, tmp_path: Path) -> None:
+    make("a-s0", seed=0)
+    other = make("a-s1", seed=1)
+    file = other / "metrics.json"
+    file.write_text(file.read_text().replace('"direct"', '"generated"'))
+    make("b-s0", seed=2)
+    with pytest.raises(
+        InputError, match=r"a-s1 differs from the first run of .* in reasoning: generated, not"
+    ):
+        compare.main([f"{tmp_path}/a-s{{seed}}", f"{tmp_path}/b-s0"])
+
+
+def test_two_members_with_equal_numbers_are_refused(make, tmp_path: Path) -> None:
+    for name in ("a-s1", "a-s01", "b-s1"):
+        make(name, seed=len(name))
+    with pytest.raises(InputError, match=r"a-s0?1 and .*a-s0?1 are one member"):
+        compare.main([f"{tmp_path}/a-s{{seed}}", f"{tmp_path}/b-s1"])
+
+
+def test_a_family_can_name_a_row_below_its_folders(make, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        make(f"a-s{seed}/evaluation/validation/trained", seed=seed, weight=0.8)
+        make(f"a-s{seed}/evaluation/validation/base", seed=seed)
+    names = (f"{tmp_path}/a-s{{seed}}:validation/{row}" for row in ("trained", "base"))
+    assert record(*names, tmp_path)["seeds"] == [0, 1]
+
+
+def test_the_fingerprint_is_of_all_folds_that_are_pooled(make, tmp_path: Path) -> None:
+    folds = [make(f"{name}-fold{fold}", seed=0, fold=fold) for name in "ab" for fold in (0, 1)]
+    found = record(f"{tmp_path}/a-fold{{fold}}", f"{tmp_path}/b-fold{{fold}}", tmp_path)
+    assert found["items_digest"] not in [read_results(one / "metrics.json").items_digest for one in folds]
+
+
+def test_the_share_of_readable_responses_is_that_of_the_whole_family(make, tmp_path: Path, capsys) -> None:
+    for seed, rate in ((0, 1.0), (1, 0.5)):
+        file = make(f"a-s{seed}", seed=seed) / "metrics.json"
+        file.write_text(file.read_text().replace('"parse_rate": null', f'"parse_rate": {rate}'))
+    make("b", seed=4)
+    found = record(f"{tmp_path}/a-s{{seed}}", f"{tmp_path}/b", tmp_path)
+    assert found["first"]["parse_rate"] == 0.75  # type: ignore[index]
+    assert "75.0% of responses could be read" in " ".join(capsys.readouterr().out.split())

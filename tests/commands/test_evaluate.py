@@ -319,3 +319,19 @@ def test_a_family_is_evaluated_run_by_run_and_ends_with_one_line(
     assert one == pytest.approx(other) and f"{one:.3f} ± 0.000" in printed
     with pytest.raises(InputError, match=r"no folder is named .*q-s\{seed\}"):
         evaluate.main(["--run", f"{tmp_path}/q-s{{seed}}", "--out", str(out)])
+
+
+def test_runs_of_a_family_that_have_one_name_get_folders_apart(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in (0, 3):
+        shutil.copytree(run, tmp_path / f"s{seed}" / "r")
+    out = tmp_path / "out"
+    words = ["--run", f"{tmp_path}/s{{seed}}/r", "--out", str(out), "--limit", "12"]
+    assert evaluate.main(words) == 0
+    assert (out / "s0/r/metrics.json").is_file() and (out / "s3/r/metrics.json").is_file()
+    capsys.readouterr()
+    shutil.rmtree(tmp_path / "s3/r/adapter")
+    with pytest.raises(InputError, match="no adapter yet"):
+        evaluate.main([*words[:2], "--out", str(tmp_path / "other"), "--limit", "12"])
+    assert not (tmp_path / "other").exists()  # refused before the first one is evaluated

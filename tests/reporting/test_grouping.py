@@ -67,12 +67,16 @@ def test_seeds_of_one_configuration_are_one_line_and_a_single_seed_is_said(make_
     caption = group.caption()
     assert "sft: mean ± standard deviation over 3 seeds (0, 1, 2)." in caption
     assert (
-        f"Of the variance of js_div_bits, seeds make {share:.0%} (sft); the rest is between speakers"
+        f"Of the variance of JS (base 2), seeds make {share:.0%} (sft); the rest is between speakers"
         in " ".join(caption)
     )
     for run in runs[1:]:  # as a folder that was copied without them
         (run / "evaluation/trained/predictions.jsonl").unlink()
-    found, spread = report(*runs, alone).groups[0].lines[2].metric("js_div_bits")
+    copied = report(*runs, alone).groups[0]
+    assert any(
+        text.startswith("sft: no interval, since a run's predictions are") for text in copied.caption()
+    )
+    found, spread = copied.lines[2].metric("js_div_bits")
     assert found is not None and (found.low, spread) == (None, pytest.approx(stdev(values)))
     assert any(text.startswith("One seed: kl. Another seed can change") for text in caption)
 
@@ -94,6 +98,29 @@ def test_seeds_with_folds_are_means_over_folds_and_vary_between_seeds(make_run: 
     assert found is not None and found.value == pytest.approx(mean(of_seed))
     assert spread == pytest.approx(stdev(of_seed))
     assert (line.seeds, line.folds) == ((0, 1), (0, 1))
+    caption = " ".join(group.caption())
+    assert "between folds, of several seeds between seeds, no interval." in caption
+    assert "with all folds pooled" in caption and "intervals allow" not in caption
+
+
+def test_an_interval_over_seeds_stays_within_the_bounds_of_its_metric(make_run: Make) -> None:
+    runs = [make_run(f"sft-s{seed}", weight, seed=seed) for seed, weight in ((0, 0.0), (1, 1.0))]
+    line = next(line for line in report(*runs).groups[0].lines if line.label == "sft")
+    found, _ = line.metric("accuracy")
+    assert found is not None and line.spreads["accuracy"].ends()[0] < 0  # type: ignore[operator]
+    assert (found.low, found.high) == (0.0, 1.0)
+
+
+def test_evaluated_folds_bring_their_baselines_along(make_run: Make, tmp_path: Path) -> None:
+    known = {}
+    for fold in (0, 1):
+        run, rows = make_run(f"cv-fold{fold}", fold=fold, seed=0), answers("crema_d", 0.5, fold=fold)
+        folder = keep(tmp_path / f"e{fold}", rows, "crema_d", about("crema_d", policy=f"tiny, {run.name}"))
+        none = about("crema_d", readout="none", reasoning="none", policy="mean")
+        keep(folder / "prior", rows, "crema_d", none)
+        known[folder] = run
+    (group,) = report(*known, runs=known).groups
+    assert [(line.label, line.folds) for line in group.lines] == [("e", (0, 1)), ("prior", (0, 1))]
 
 
 def test_seeds_that_started_from_runs_of_different_methods_are_no_family(make_run: Make) -> None:
@@ -198,6 +225,10 @@ def test_a_run_that_has_only_validation_results_is_left_out_and_says_how_it_is_t
     assert report(make_run("run"), run).left_out == [why]
     with pytest.raises(InputError, match=f"report: {why}[.]$"):
         main([str(run), "--out", str(tmp_path / "out")])
+    (run / "evaluation").rename(tmp_path / "away")
+    gone = "young is left out: it is finished, but its folder evaluation is gone; evaluate it again"
+    assert report(make_run("next"), run).left_out == [gone]
+    (tmp_path / "away").rename(run / "evaluation")
     validated = read_inputs(ReportArgs([run, make_run("other", 0.3)], split="validation"))
     assert [row.label for row in validated.rows if row.run] == ["young"]
     assert [line.split(":")[0] for line in validated.left_out] == ["other is left out"]

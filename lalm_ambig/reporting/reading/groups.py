@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.results import Results
-from lalm_ambig.evaluation.table import caption, check_comparable
+from lalm_ambig.evaluation.table import caption, check_comparable, metric_columns
 from lalm_ambig.reporting.reading.inputs import ResultRow
 from lalm_ambig.reporting.reading.lines import Line, lines_of
 from lalm_ambig.reporting.reading.training import data_notes_of
@@ -68,8 +68,13 @@ class Group:
         ]
         lines += self._from_seeds()
         if one := [label for seeds, labels in several.items() if len(seeds) == 1 for label in labels]:
+            by = "" if self.folds else " by more than its interval"
+            lines.append(f"One seed: {', '.join(one)}. Another seed can change a value{by}.")
+        if bare := [
+            line.label for line in self.lines if not line.folds and len(line.seeds) > 1 and not line.spreads
+        ]:
             lines.append(
-                f"One seed: {', '.join(one)}. Another seed can change a value by more than its interval."
+                f"{', '.join(bare)}: no interval, since a run's predictions are missing, or seeds have other items."
             )
         return lines
 
@@ -83,8 +88,10 @@ class Group:
         ]
         if not shares:
             return []
-        rest = f"the rest is between {self.results.clusters}; intervals allow for both"
-        return [f"Of the variance of {name}, seeds make {', '.join(shares)}; {rest}."]
+        label = metric_columns([name])[0].label.rstrip(" ↑↓")
+        rest = f"the rest is between {self.results.clusters}"
+        rest += ", with all folds pooled" if self.folds else "; intervals allow for both"
+        return [f"Of the variance of {label}, seeds make {', '.join(shares)}; {rest}."]
 
     @property
     def marks(self) -> list[str]:
@@ -100,9 +107,11 @@ class Group:
         }
         counts = {row.fold: row.results.items for line in self.lines for row in line.rows}
         listed = ", ".join(f"{fold} ({counts[fold]})" for fold in self.folds)
+        seeds = ", of several seeds between seeds" if any(len(line.seeds) > 1 for line in self.lines) else ""
         first = (
             f"{self.title}, {about.part_of_corpus} of folds (items) {listed}; "
-            f"{'; '.join(sorted(readouts)) or 'no readout'}; mean ± standard deviation between folds, no interval."
+            f"{'; '.join(sorted(readouts)) or 'no readout'}; mean ± standard deviation between folds"
+            f"{seeds}, no interval."
         )
         return [
             first,

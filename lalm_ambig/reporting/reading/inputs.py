@@ -1,13 +1,13 @@
 """Read the folders of a report: runs of fit, folders that evaluate or baseline wrote, or any such pair of files."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.core.types import Split
+from lalm_ambig.core.types import ALL, Split
 from lalm_ambig.evaluation.notes import DRAWN_TARGET, FLOOR
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions
 from lalm_ambig.evaluation.results import Results, items_digest
@@ -133,7 +133,8 @@ def read_inputs(asked: ReportArgs) -> ReportRows:
                 left_out.append(_why_left_out(path, asked.split))
             rows += [_named(row, path, asked) if row.run else row for row in of_run]
         elif (path / "metrics.json").is_file():
-            rows += [_named(_evaluated(path, asked.runs.get(path)), path, asked), *_beside(path)]
+            evaluated = _evaluated(path, asked.runs.get(path))
+            rows += [_named(evaluated, path, asked), *_beside(evaluated)]
         else:
             raise InputError(
                 f"{path} is neither a run folder (config.yaml) nor an evaluated one (metrics.json).",
@@ -146,6 +147,8 @@ def read_inputs(asked: ReportArgs) -> ReportRows:
 def _why_left_out(path: Path, split: Split) -> str:
     """Why a run has no row of its trained policy, and what helps."""
     if (path / "results.md").is_file():
+        if not (path / "evaluation").is_dir():
+            return f"{path.name} is left out: it is finished, but its folder evaluation is gone; evaluate it again"
         how = "run its fit again with --test" if split == "test" else "it was made by an older version"
         return f"{path.name} is left out, since it has no {split} results: {how}"
     return f"{path.name} is left out: its trained policy has not been evaluated yet, so wait for its end"
@@ -185,8 +188,8 @@ def _evaluated(path: Path, run: Path | None = None) -> ResultRow:
     if run is None or method == "bound" or about.readout == "none":
         return ResultRow(name, path, results, method, part=about.part)
     config = read_config(run / "config.yaml")
-    is_own_test = about.split == "test" and about.trained_on is None
-    fold = corpus_settings(config).get("fold") if is_own_test else None
+    is_own_split = about.split != ALL and about.trained_on is None
+    fold = corpus_settings(config).get("fold") if is_own_split else None
     return ResultRow(name, path, results, method_of(config), config, run, about.part, fold)
 
 
@@ -199,12 +202,13 @@ def _untrained(results: Results, method: str) -> str:
     return "audio_reasoner" if is_peer else method
 
 
-def _beside(path: Path) -> Iterator[ResultRow]:
-    """The baselines that evaluate puts into folders below its output."""
-    for file in sorted(path.glob("*/metrics.json")):
+def _beside(evaluated: ResultRow) -> Iterator[ResultRow]:
+    """The baselines that evaluate puts into folders below its output, on the same items and so of the same fold."""
+    for file in sorted(evaluated.folder.glob("*/metrics.json")):
         row = _evaluated(file.parent)
         if row.method in ("baseline", "bound"):
-            yield row
+            is_same = row.results.items_digest == evaluated.results.items_digest
+            yield replace(row, fold=evaluated.fold) if is_same else row
 
 
 def _named(row: ResultRow, path: Path, asked: ReportArgs) -> ResultRow:

@@ -32,7 +32,7 @@ def draw_study(summary: Summary, out: Path) -> Path:
 
 
 def drawing(summary: Summary) -> Drawing:
-    """A row per method that has a finished run: a dot per seed, the mean, and the interval over test items."""
+    """A row per method that has a finished run: a dot per seed, the mean, and its interval."""
     shown = summary.finished
     figure, axes = canvas(1, 1, height=1.6 + ROW_HEIGHT * len(shown))
     ax = axes[0]
@@ -53,7 +53,7 @@ def drawing(summary: Summary) -> Drawing:
 def _draw_row(ax: Axes, one: RowSummary, metric: str, place: int) -> None:
     values, interval = one.row.metric(metric), one.interval
     if interval is not None and interval.low is not None and interval.high is not None:
-        label = "95 % interval over test items" if not place else None
+        label = "95 % interval" if not place else None
         ax.plot([interval.low, interval.high], [place, place], color=COLOURS[6], linewidth=1.2, label=label)
     average, _ = mean_and_sd(values)
     if average is None:
@@ -66,4 +66,4 @@ def _draw_row(ax: Axes, one: RowSummary, metric: str, place: int) -> None:
 
 def _caption(shown: Sequence[RowSummary]) -> str:
     counts = ", ".join(f"{one.row.label} {len(one.row.runs)}" for one in shown)
-    return f"Dots: seeds ({counts}). Bars: intervals over test items, of the mean over seeds."
+    return f"Dots: seeds ({counts}). Bars: 95 % intervals of the mean over seeds."

@@ -43,7 +43,7 @@ EFFORT_CAPTION = (
 )
 ONE_P = (
     "In bold: the best of a column, and a difference whose p (Holm) is below 0.05. An interval is of one comparison "
-    "alone; p (Holm) allows for the number of rows. What other seeds would change stands after ±."
+    "alone; p (Holm) allows for the number of rows. After ±: how far seeds differ."
 )
 
 
@@ -203,7 +203,7 @@ def _caption(summary: Summary) -> list[str]:
         lines.append("Validation: the items that chose each run's checkpoint.")
     if summary.references:
         lines.append(
-            f"{', '.join(summary.references)}: no methods of the study; of one run, with intervals over test items."
+            f"{', '.join(summary.references)}: no methods of the study; of one run, with its own intervals."
         )
     lines += [f"{', '.join(names)}: {note}." for note, names in _notes(summary).items()]
     missing = [one.row.label for one in summary.rows if not one.row.runs]

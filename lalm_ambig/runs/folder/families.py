@@ -16,6 +16,8 @@ class MemberFolder:
     """One run of a family."""
 
     path: Path
+    name: str
+    """Its path from the first folder that differs between members."""
     seed: int | None
     """None where the name has no place for it."""
     fold: int | None
@@ -34,7 +36,8 @@ def member_folders(name: str, *, where: str) -> list[MemberFolder]:
         where: The option, for the message.
 
     Raises:
-        InputError: There is no such folder, or a seed lacks a fold that another one has.
+        InputError: There is no such folder, two have the same numbers (s1 and s01), or a seed lacks a fold that
+            another one has.
     """
     name = str(Path(name).expanduser())
     pattern, stars = re.escape(name), glob.escape(name)
@@ -42,12 +45,20 @@ def member_folders(name: str, *, where: str) -> list[MemberFolder]:
         key, escaped = place[1:-1], re.escape(place)
         pattern = pattern.replace(escaped, rf"(?P<{key}>\d+)", 1).replace(escaped, rf"(?P={key})")
         stars = stars.replace(place, "*")
+    same = next(at for at, part in enumerate(Path(name).parts) if is_family(part))
     found: dict[tuple[int, int], MemberFolder] = {}
     for path in map(Path, glob.glob(stars)):  # noqa: PTH207 - the pattern may be absolute
         if (match := re.fullmatch(pattern, str(path))) is not None and path.is_dir():
             numbers = match.groupdict()
             seed, fold = (int(numbers[key]) if key in numbers else None for key in ("seed", "fold"))
-            found[seed or 0, fold or 0] = MemberFolder(path, seed, fold)
+            place = seed or 0, fold or 0
+            if place in found:
+                raise InputError(
+                    f"{found[place].path} and {path} are one member of {name}: their numbers are equal.",
+                    where=where,
+                    remedy="Move one of them away, or name each run alone.",
+                )
+            found[place] = MemberFolder(path, str(Path(*path.parts[same:])), seed, fold)
     if not found:
         raise InputError(
             f"no folder is named {name} with numbers in place of {' and '.join(p for p in PLACES if p in name)}.",
