@@ -83,13 +83,14 @@ def test_seeds_are_averaged_and_how_far_they_differ_is_said(make, tmp_path: Path
 def test_only_seeds_that_both_have_are_compared_and_a_single_run_with_all(
     make, tmp_path: Path, capsys
 ) -> None:
-    for seed in (0, 1, 2):
-        make(f"a-s{seed}", seed=seed, weight=0.8)
+    a = [make(f"a-s{seed}", seed=seed, weight=0.8) for seed in (0, 1, 2)]
     b = [make(f"b-s{seed}", seed=seed) for seed in (1, 2, 7)]
     found = record(f"{tmp_path}/a-s{{seed}}", f"{tmp_path}/b-s{{seed}}", tmp_path)
     assert found["seeds"] == [1, 2]
     second = mean(value_of(folder, "bc") for folder in b[:2])
     assert found["metrics"]["bc"]["second"] == pytest.approx(second)  # type: ignore[index]
+    first = mean(value_of(folder, "bc") for folder in a[1:])
+    assert found["metrics"]["bc"]["first"] == pytest.approx(first)  # type: ignore[index]
     capsys.readouterr()
     found = record(f"{tmp_path}/a-s{{seed}}", str(b[2]), tmp_path)
     assert found["seeds"] == [0, 1, 2]

@@ -51,14 +51,14 @@ def member_folders(name: str, *, where: str) -> list[MemberFolder]:
         if (match := re.fullmatch(pattern, str(path))) is not None and path.is_dir():
             numbers = match.groupdict()
             seed, fold = (int(numbers[key]) if key in numbers else None for key in ("seed", "fold"))
-            place = seed or 0, fold or 0
-            if place in found:
+            numbered = seed or 0, fold or 0
+            if numbered in found:
                 raise InputError(
-                    f"{found[place].path} and {path} are one member of {name}: their numbers are equal.",
+                    f"{found[numbered].path} and {path} are one member of {name}: their numbers are equal.",
                     where=where,
                     remedy="Move one of them away, or name each run alone.",
                 )
-            found[place] = MemberFolder(path, str(Path(*path.parts[same:])), seed, fold)
+            found[numbered] = MemberFolder(path, str(Path(*path.parts[same:])), seed, fold)
     if not found:
         raise InputError(
             f"no folder is named {name} with numbers in place of {' and '.join(p for p in PLACES if p in name)}.",
