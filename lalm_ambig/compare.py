@@ -24,6 +24,8 @@ from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.files.atomic import write_text
 from lalm_ambig.files.kinds import check_replaceable, json_with, mark_of, marked
 from lalm_ambig.metrics.base import all_metrics
+from lalm_ambig.reporting.reading.inputs import read_config
+from lalm_ambig.reporting.reading.recipe import family_of
 from lalm_ambig.runs.folder.families import MemberFolder, is_family, member_folders
 from lalm_ambig.runs.older_results import with_overlap
 from lalm_ambig.runs.past import with_past
@@ -108,7 +110,25 @@ def _members(name: str) -> list[MemberFolder]:
     if not is_family(family) or is_family(row):  # no row, or a colon in the path before the family's name
         family, colon, row = name, "", ""
     found = member_folders(family, where="compare")
+    _check_settings(found, family)
     return [replace(one, path=_folder(f"{one.path}{colon}{row}")) for one in found]
+
+
+def _check_settings(members: Sequence[MemberFolder], name: str) -> None:
+    """Refuse runs that differ in more than seed, fold and name, as far as they are runs.
+
+    Raises:
+        InputError: They do. The message names the first two.
+    """
+    known = [one for one in members if (one.path / "config.yaml").is_file()]
+    families = [family_of(read_config(one.path / "config.yaml")) for one in known]
+    for one, its_family in zip(known, families, strict=True):
+        if its_family != families[0]:
+            raise InputError(
+                f"{known[0].path} and {one.path} differ in more than seed and fold: {name} is no family.",
+                where="compare",
+                remedy="Move one of them away, or compare runs one by one.",
+            )
 
 
 def _family(name: str, members: Sequence[MemberFolder], options: argparse.Namespace) -> ComparedRun:

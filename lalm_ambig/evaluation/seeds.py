@@ -5,7 +5,7 @@ of every interval and p.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import mean, stdev
 
 import torch
@@ -108,6 +108,17 @@ def check_same_items(rows: Sequence[StudyRow]) -> None:
                 where="study",
                 remedy="one of its two files was replaced; make the run again.",
             )
+
+
+def with_every_metric(run: SeedRun) -> SeedRun:
+    """The run with the metrics that there were not yet when it was evaluated."""
+    results, order = run.results, run.predictions
+    missing = [one for one in all_metrics(len(results.categories)) if one.name not in results.metrics]
+    if not missing:
+        return run
+    clusters = clusters_of(order, results.about.corpus)
+    found = intervals(missing, _target(order), predicted_dist=answers_of(order), clusters=clusters)
+    return replace(run, results=replace(results, metrics={**results.metrics, **found}))
 
 
 def interval_over_seeds(row: StudyRow, metric: str) -> Interval | None:

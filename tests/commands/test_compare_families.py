@@ -201,3 +201,20 @@ def test_the_share_of_readable_responses_is_that_of_the_whole_family(make, tmp_p
     found = record(f"{tmp_path}/a-s{{seed}}", f"{tmp_path}/b", tmp_path)
     assert found["first"]["parse_rate"] == 0.75  # type: ignore[index]
     assert "75.0% of responses could be read" in " ".join(capsys.readouterr().out.split())
+
+
+def test_runs_that_differ_in_more_than_seed_and_fold_are_no_family(make, tmp_path: Path) -> None:
+    for seed, rate in ((0, 1e-3), (1, 1e-3), (2, 5e-4)):
+        run = tmp_path / f"r-s{seed}"
+        make(f"r-s{seed}/evaluation/trained", seed=seed)
+        settings = f"{{class_path: SFT, init_args: {{optimiser: {{learning_rate: {rate}}}}}}}"
+        (run / "config.yaml").write_text(f"seed: {seed}\nrun: {{name: r-s{seed}}}\nmodel: {settings}\n")
+    make("b-s0", seed=7)
+    make("b-s1", seed=8)
+    make("b-s2", seed=9)
+    with pytest.raises(
+        InputError, match=r"r-s0 and .*r-s2 differ in more than seed and fold: .* is no family"
+    ):
+        record(f"{tmp_path}/r-s{{seed}}", f"{tmp_path}/b-s{{seed}}", tmp_path)
+    (tmp_path / "r-s2/config.yaml").unlink()
+    assert record(f"{tmp_path}/r-s{{seed}}", f"{tmp_path}/b-s{{seed}}", tmp_path)["seeds"] == [0, 1, 2]

@@ -21,6 +21,7 @@ from lalm_ambig.evaluation.seeds import (
     difference_over_seeds,
     interval_over_seeds,
     mean_and_sd,
+    with_every_metric,
 )
 
 METRIC = "js_div_bits"
@@ -154,6 +155,16 @@ def test_an_interval_is_around_the_mean_over_seeds(make_row) -> None:
         pytest.approx(one.high),
     )
     assert interval_over_seeds(StudyRow("b", "b", ()), METRIC) is None
+
+
+def test_a_metric_that_was_not_there_yet_is_computed_from_the_predictions(make_row) -> None:
+    run = make_row("a", (0,)).runs[0]
+    assert with_every_metric(run) is run
+    known = {name: value for name, value in run.results.metrics.items() if name != METRIC}
+    older = replace(run, results=replace(run.results, metrics=known))
+    again = with_every_metric(older).results.metrics
+    assert vars(again[METRIC]) == pytest.approx(vars(run.results.metrics[METRIC]))
+    assert set(again) == set(run.results.metrics)
 
 
 def test_rows_on_other_items_are_refused(make_row) -> None:

@@ -96,7 +96,11 @@ class Summary:
             "n_clusters": first.n_clusters,
             "rows": [self._record(one) for one in self.rows],
             "references": {
-                name: {metric: asdict(row.metrics[metric]) for metric in self.outline.metrics}
+                name: {
+                    metric: asdict(row.metrics[metric])
+                    for metric in self.outline.metrics
+                    if metric in row.metrics
+                }
                 for name, row in self.references.items()
             },
         }

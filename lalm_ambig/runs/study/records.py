@@ -21,7 +21,7 @@ from lalm_ambig.evaluation.effort import Effort, effort_of, read_effort
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.evaluation.results_file import BREAKDOWNS, content_of, read_results, results_of
-from lalm_ambig.evaluation.seeds import SeedRun, StudyRow
+from lalm_ambig.evaluation.seeds import SeedRun, StudyRow, with_every_metric
 from lalm_ambig.files.atomic import write_bytes, write_text
 from lalm_ambig.files.json_lines import json_object, json_value
 from lalm_ambig.files.text import read_text
@@ -88,7 +88,11 @@ def read_rows(study: Study, root: Path) -> StudyResults:
         StudyRow(
             row.name,
             row.label,
-            tuple(one for run in runs[row.name] if (one := _read(study, root, run, items)) is not None),
+            tuple(
+                with_every_metric(one)
+                for run in runs[row.name]
+                if (one := _read(study, root, run, items)) is not None
+            ),
         )
         for row in shown
     )
