@@ -48,7 +48,7 @@ from lalm_ambig.runs.study.plan import (
     words_of,
 )
 from lalm_ambig.runs.study.records import ASKED, asked_of, is_finished, keep, read_rows
-from lalm_ambig.tabular.writers import narrow_parts, terminal
+from lalm_ambig.tabular.writers import fitting
 
 ROOT = "{root}"
 """Placeholder in a row's words of `evaluate` for the study's root."""
@@ -199,9 +199,8 @@ def _report(work: Work, places: Sequence[Path]) -> None:
     tables = score_table(summary), effort_table(summary)
     scores, efforts = tables
     before = len(scores.columns) - len(PAIRED)
-    for part in (*narrow_parts(scores, before), *narrow_parts(efforts, len(EFFORTS))):
-        if part.columns:
-            console.print(terminal(part, narrow=True))
+    console.print(*fitting(console, scores, before, narrow=True))
+    console.print(*fitting(console, efforts, len(EFFORTS), narrow=True))
     for place in places:
         write_study(place, summary, tables)
     for place in places[1:]:

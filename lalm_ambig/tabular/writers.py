@@ -15,6 +15,8 @@ from lalm_ambig.tabular.model import Cell, ResultTable, TableRow
 
 WIDEST = 1000
 """Characters of a line in which a table is measured."""
+FOLDED = 20
+"""Characters of a line of a long name in a table that is too wide."""
 NEEDED = r"\usepackage{booktabs,graphicx,amssymb}"
 """LaTeX packages that a table needs; the line belongs into the preamble."""
 NOT_WIDER = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
@@ -64,18 +66,49 @@ def narrow_parts(table: ResultTable, columns: int) -> tuple[ResultTable, ResultT
 
 
 def fitting(console: Console, table: ResultTable, columns: int, *, narrow: bool = False) -> Sequence[Table]:
-    """The table in one piece if the console is wide enough, else in two (`narrow_parts`).
+    """The table in one piece if the console is wide enough, else in parts of which no number is cut.
 
     Args:
         console: Where it is printed.
         table: The table.
-        columns: How many columns the first part has.
+        columns: Columns that stand together, if they can; a part ends after them.
         narrow: As for `terminal`.
     """
-    whole = terminal(replace(table, caption=()), narrow=narrow)
-    if console.measure(whole, options=console.options.update(max_width=WIDEST)).maximum <= console.width:
+    if _width(console, table, narrow=narrow) <= console.width:
         return [terminal(table, narrow=narrow)]
-    return [terminal(part, narrow=narrow) for part in narrow_parts(table, columns)]
+    parts = []
+    for half in narrow_parts(_with_short_names(table), columns):
+        rest = half
+        while rest.columns:
+            counts = range(len(rest.columns), 1, -1)
+            count = next(
+                (
+                    n
+                    for n in counts
+                    if _width(console, narrow_parts(rest, n)[0], narrow=narrow) <= console.width
+                ),
+                1,
+            )
+            first, rest = narrow_parts(rest, count)
+            parts.append(replace(first, rows=_named_as(first.rows, table.rows)))
+    parts[-1] = replace(parts[-1], caption=table.caption)
+    return [terminal(part, narrow=narrow) for part in parts]
+
+
+def _width(console: Console, table: ResultTable, *, narrow: bool) -> int:
+    """Characters that the widest line of a table takes in which nothing is broken or cut."""
+    unbounded = console.options.update(max_width=WIDEST)
+    return console.measure(terminal(replace(table, caption=()), narrow=narrow), options=unbounded).maximum
+
+
+def _with_short_names(table: ResultTable) -> ResultTable:
+    """The table with the beginnings of its names, as wide as they are where they take several lines."""
+    rows = (replace(row, names=tuple(name[:FOLDED] for name in row.names)) for row in table.rows)
+    return replace(table, rows=tuple(rows))
+
+
+def _named_as(rows: Sequence[TableRow], whole: Sequence[TableRow]) -> tuple[TableRow, ...]:
+    return tuple(replace(row, names=one.names) for row, one in zip(rows, whole, strict=True))
 
 
 def _terminal_cell(cell: Cell, *, narrow: bool) -> str:
