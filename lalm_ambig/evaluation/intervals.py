@@ -11,7 +11,7 @@ for other seeds as well. `docs/intervals.md` has the coverage that a simulation 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -139,10 +139,7 @@ def intervals(
         ValueError: A row is not a distribution, or there is another number of speakers than of items.
     """
     found = spreads(metrics, label_dist, predicted_dist=predicted_dist, clusters=clusters)
-    return {
-        metric.name: Interval(spread.value, *within(spread.ends(), metric.bounds))
-        for metric, spread in zip(metrics, found.values(), strict=True)
-    }
+    return {name: Interval(spread.value, *spread.ends()) for name, spread in found.items()}
 
 
 def spreads(
@@ -154,7 +151,8 @@ def spreads(
 ) -> dict[str, Spread]:
     """As `intervals`, but with what the interval is made of."""
     rows = [_rows(metrics, label_dist, answers) for answers in _seeds(predicted_dist)]
-    return _spreads(metrics, [rows], clusters)
+    found = _spreads(metrics, [rows], clusters)
+    return {metric.name: replace(found[metric.name], bounds=metric.bounds) for metric in metrics}
 
 
 def paired(
@@ -234,16 +232,6 @@ def _difference(
         for run in runs
     ]
     return sides[0] if len(sides) == 1 else [one - other for one, other in zip(*sides, strict=True)]
-
-
-def within(
-    ends: tuple[float | None, float | None], bounds: tuple[float, float]
-) -> tuple[float | None, float | None]:
-    """The ends of an interval within the bounds of its metric; None stays None."""
-    low, high = ends
-    if low is None or high is None:
-        return None, None
-    return max(low, bounds[0]), min(high, bounds[1])
 
 
 def _rows(

@@ -46,6 +46,8 @@ class Spread:
     seed_deviation: float = 0.0
     """Standard deviation of the value between seeds; 0 for one seed."""
     seeds: int = 1
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+    """Least and largest value that there can be: the interval ends there."""
 
     @property
     def unit_error(self) -> float:
@@ -83,7 +85,8 @@ class Spread:
         """Low and high end of the interval; None where there is none."""
         if self.error is None:
             return None, None
-        return self.value - self.reach(-1, 1 - level), self.value + self.reach(1, 1 - level)
+        below, above = (self.reach(side, 1 - level) for side in (-1, 1))
+        return max(self.value - below, self.bounds[0]), min(self.value + above, self.bounds[1])
 
     def p(self) -> float | None:
         """The smallest α, two-sided, for which the interval at level 1 − α leaves out 0; None without an interval."""

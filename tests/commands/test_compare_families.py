@@ -218,3 +218,9 @@ def test_runs_that_differ_in_more_than_seed_and_fold_are_no_family(make, tmp_pat
         record(f"{tmp_path}/r-s{{seed}}", f"{tmp_path}/b-s{{seed}}", tmp_path)
     (tmp_path / "r-s2/config.yaml").unlink()
     assert record(f"{tmp_path}/r-s{{seed}}", f"{tmp_path}/b-s{{seed}}", tmp_path)["seeds"] == [0, 1, 2]
+
+
+def test_a_place_that_no_family_has_is_named(tmp_path: Path) -> None:
+    for name in ("a-s{sed}", "a-s{}", "a-s{seed}-{folds}"):
+        with pytest.raises(InputError, match=r"has a place \{\w*\}, which no family has"):
+            compare.main([f"{tmp_path}/{name}", f"{tmp_path}/b"])

@@ -13,7 +13,7 @@ import torch
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.about import SAMPLED
 from lalm_ambig.evaluation.comparison import answers_of
-from lalm_ambig.evaluation.intervals import Interval, can_mark, spreads, within
+from lalm_ambig.evaluation.intervals import Interval, can_mark, spreads
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.responses import ResponseValues, response_values
 from lalm_ambig.evaluation.results import Results, clusters_of
@@ -121,12 +121,8 @@ class Line:
             by_seed[row.seed].append(interval.value)
         values = [mean(of_seed) for of_seed in by_seed.values()]
         values = values if len(values) > 1 else next(iter(by_seed.values()))
-        if self.folds or name not in self.spreads:
-            return Interval(mean(values), None, None), stdev(values)
-        bounds = next(
-            metric.bounds for metric in all_metrics(len(self.results.categories)) if metric.name == name
-        )
-        return Interval(mean(values), *within(self.spreads[name].ends(), bounds)), stdev(values)
+        low, high = (None, None) if self.folds or name not in self.spreads else self.spreads[name].ends()
+        return Interval(mean(values), low, high), stdev(values)
 
     @property
     def parse_rate(self) -> float | None:

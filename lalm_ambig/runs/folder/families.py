@@ -24,7 +24,18 @@ class MemberFolder:
 
 
 def is_family(name: str) -> bool:
-    """Whether a name has a place for a seed or a fold."""
+    """Whether a name has a place for a seed or a fold.
+
+    Raises:
+        InputError: It has a place for something else, as `{sed}`, and is no folder either.
+    """
+    other = next((place for place in re.findall(r"\{\w*\}", name) if place not in PLACES), None)
+    if other is not None and not Path(name).expanduser().exists():
+        raise InputError(
+            f"{name} has a place {other}, which no family has.",
+            where="run",
+            remedy=f"The places are {' and '.join(PLACES)}.",
+        )
     return any(place in name for place in PLACES)
 
 
