@@ -166,7 +166,7 @@ class DistributionMetric(torchmetrics.Metric, ABC):
         return self.reduce(self.sums)
 
 
-def _of_all_processes(state: Tensor, group: Any = None) -> list[Tensor]:
+def _of_all_processes(state: Tensor, group: Any = None) -> list[Tensor]:  # noqa: ARG001  # torchmetrics gives it
     """The states of all processes, sent as plain objects: NCCL takes no tensor of the CPU."""
     return distributed.all_gather_object(state)
 

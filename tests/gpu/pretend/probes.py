@@ -44,7 +44,8 @@ def float64(backend: Any) -> dict[str, bool]:
         "converted on the host": lambda: single.cpu().double(),
         "copied in float32": lambda: double.float().to(NAME),
     }
-    return {name: _is_refused(attempt) for name, attempt in tries.items()}
+    with Watch(backend):
+        return {name: _is_refused(attempt) for name, attempt in tries.items()}
 
 
 def _is_refused(attempt: Callable[[], Any]) -> bool:
