@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -61,7 +62,7 @@ def check_all_reduce(count: int, *, backend: str, waits_s: float = WAITS_S) -> C
     return CheckResult(name, True, f"sums are right; {min(told):.1f} GB/s at the slowest")
 
 
-def _end(processes: list[BaseProcess], until: float) -> bool:
+def _end(processes: Sequence[BaseProcess], until: float) -> bool:
     """Wait for processes, and stop those that are late; returns whether any was."""
     for process in processes:
         process.join(max(0.0, until - time.monotonic()))
