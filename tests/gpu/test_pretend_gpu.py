@@ -63,6 +63,7 @@ TYPES: dict[str, tuple[str, str, list[str]]] = {
     "computed again": ("text", "grpo", ["--policy.adapter.checkpoint_activations=true"]),
     "rows alone": ("omni", "grpo", ["--model.share_prompt=false"]),
 }
+FLOAT32 = ["--policy.dtype=float32"]
 COMBINATIONS = [(policy, method) for policy in combinations.POLICIES for method in METHODS]
 
 
@@ -111,18 +112,24 @@ class Pretend:
 
     def fit(self, policy: str, method: str, *more: str, name: str = "", **order: Any) -> dict[str, Any]:
         """A run of a method on a small model; its folder is the answer."""
+        return self.ask(command="fit", words=self._words(policy, method, *more, name=name), **order)
+
+    def count(self, policy: str, method: str, phase: str) -> dict[str, Any]:
+        """Launches and copies of a decode step (`decode`), or of a training step and its parts (`train`)."""
+        words = self._words(policy, method, *FLOAT32, name=f"count-{policy}-{method}-{phase}")
+        counts: dict[str, Any] = self.ask(count=phase, words=[*words, "--trainer.limit_val_batches=0"])[
+            "answer"
+        ]
+        return counts
+
+    def _words(self, policy: str, method: str, *more: str, name: str) -> list[str]:
         file, settings = METHODS[method]
         words = combinations.words(
             policy, file, self.inputs, runs=self.folder / "runs", name=name or f"{policy}-{method}"
         )
         where = [] if policy == "text" else [f"--data.corpus.root={self.demo}"]
-        words += [
-            *where,
-            "--trainer.accelerator=cpu",
-            *settings,
-            *more,
-        ]  # which the accelerator stands in for
-        return self.ask(command="fit", words=words, **order)
+        accelerator = "--trainer.accelerator=cpu"  # which the accelerator stands in for
+        return [*words, *where, accelerator, *settings, *more]
 
     def close(self) -> None:
         self.process.communicate()
@@ -193,8 +200,8 @@ def test_a_run_is_on_the_device_from_beginning_to_end(pretend: Pretend, policy: 
 
 
 def _in_float32(policy: str) -> list[str]:
-    """Base weights of four bytes, which a file may have in two."""
-    return [] if policy == "tiny" else ["--policy.dtype=float32"]
+    """Base weights of four bytes where the policy's file has two."""
+    return [] if policy == "tiny" else FLOAT32
 
 
 @pytest.mark.parametrize("case", TYPES)

@@ -1,7 +1,8 @@
 """Runs the product's commands on the pretend accelerator, one after the other: an import costs ten seconds.
 
 Reads one JSON object a line from standard input: `probe` (one of `probes.PROBES`), or `command` (one of the product's)
-with `words` (its arguments) and, where it is to be stopped, `before_step`. Writes one JSON object a line: `error`
+with `words` (its arguments) and, where it is to be stopped, `before_step`, or `count` (decode, train) with the words of
+`fit`. Writes one JSON object a line: `error`
 (null, or what was raised and at which lines of the product), `counts` and `answer`.
 """
 
@@ -17,6 +18,7 @@ import torch
 from product.commands import Stopped, command, fit, stopped_before_step
 
 from pretend.device import register, train_on_it
+from pretend.phases import decoding, training
 from pretend.probes import PROBES
 from pretend.watch import PRODUCT, Watch
 
@@ -39,6 +41,8 @@ def carried_out(order: dict[str, Any], backend: Any) -> Any:
     """What the order asks for, done; its answer in types that JSON has."""
     if "probe" in order:
         return PROBES[order["probe"]](backend)
+    if "count" in order:
+        return {"decode": decoding, "train": training}[order["count"]](backend, order["words"])
     if order["command"] != "fit":
         return command(order["command"], order["words"])
     if "before_step" not in order:
