@@ -13,8 +13,10 @@ STAGES = {
     "train7b": 190,
     "resume": 60,
     "features": 60,
+    "commands": 60,
     "omni7b": 100,
     "fsdp2": 50,
+    "deepspeed": 60,
 }
 """Modules of `check.stages` in the order of what is lost where time runs out, and the seconds that each may take."""
 
@@ -28,7 +30,7 @@ class Options:
     device: str = "cuda"
     size: str = "full"
     """`full`: 7B models; `toy`: the same code in narrow models, for a CPU."""
-    budget_s: float = 560
+    budget_s: float = 360
     """Of all stages together; later ones are skipped or end early."""
     slower: float = 1.0
     """Every stage's seconds times this, for a slower machine."""
@@ -73,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--size", choices=("full", "toy"), default="full")
     parser.add_argument(
-        "--budget", type=float, default=560, metavar="S", help="seconds of all stages together"
+        "--budget", type=float, default=360, metavar="S", help="seconds of all stages together"
     )
     parser.add_argument(
         "--slower", type=float, default=1.0, metavar="X", help="each stage's time-out times this"
