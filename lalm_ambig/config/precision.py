@@ -37,12 +37,12 @@ def check_precision(policy: Policy, trainer: Mapping[str, Any], *, training: boo
         training: Whether weights will be trained.
 
     Raises:
-        InputError: The precision is unknown, or it does not fit the weights. Or the weights are to be quantised, and the
+        InputError: The precision is unknown, or it does not fit the weights. Or weights are to be quantised, and the
             package is missing or the strategy would divide them.
     """
     precision = check_name(trainer["precision"])
     if policy.quantize is not None:
-        check_quantised(policy.quantize, str(trainer["strategy"]))
+        check_quantised(policy.quantize, str(trainer["strategy"]) if training else "auto")
     weights = policy.weights_dtype()
     computed = (
         "bfloat16" if precision == "16-mixed" and on_cpu(trainer["accelerator"]) else COMPUTES[precision]

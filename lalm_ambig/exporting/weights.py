@@ -114,9 +114,9 @@ def write_weights(
         return _compared(expected, actual, probe, moved=moved, dtype=torch.float32, reader="lalm_ambig")
     if form == "merged":
         reloaded = _write_merged(policy, folder, dtype)
-        actual = plain_logits(reloaded, _extractor(policy, folder), probe)
+        actual = plain_logits(reloaded, _extractor(policy, form, folder), probe)
         return _compared(expected, actual, probe, moved=moved, dtype=dtype)
-    reloaded, extractor = _write_adapter(policy, folder), _extractor(policy, policy.checkpoint())
+    reloaded, extractor = _write_adapter(policy, folder), _extractor(policy, form, folder)
     actual, on_plain = plain_logits(reloaded, extractor, probe), None
     if policy.quantize:
         on_plain = difference(expected, actual, probe)
@@ -167,9 +167,11 @@ def _on_quantised(policy: Policy, reloaded: Any, folder: Path) -> Any:
     return type(reloaded).from_pretrained(policy.model, folder)
 
 
-def _extractor(policy: Policy, source: str | Path) -> Any:
-    """The feature extractor of a policy that hears, read from there; None for others."""
-    return type(policy.extractor).from_pretrained(source) if isinstance(policy, AudioModel) else None
+def _extractor(policy: Policy, form: ExportForm, folder: Path) -> Any:
+    """The feature extractor of a policy that hears: a merged model's own, or the base model's; None for others."""
+    if not isinstance(policy, AudioModel):
+        return None
+    return type(policy.extractor).from_pretrained(folder if form == "merged" else policy.checkpoint())
 
 
 def _write_merged(policy: Policy, folder: Path, dtype: torch.dtype) -> Any:

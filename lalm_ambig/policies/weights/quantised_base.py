@@ -8,16 +8,16 @@ embeddings, head, norms, routers, fused experts, audio encoder, projector and si
    weight. Packing and unpacking are bitsandbytes', so a base that transformers quantises with it has the same weights.
 2. `int8`: whole numbers to ±127, scaled per row; 8 bits per weight. Inputs are not rounded, other than in LLM.int8().
 
-The layers of bitsandbytes are not used: on a CPU with AVX512-BF16 its four-bit layer computes in bfloat16 once it was in
-evaluation mode, and then passes no gradient on; its eight-bit layer computes one thing in training and another in
+The layers of bitsandbytes are not used. On a CPU with AVX512-BF16 its four-bit layer computes in bfloat16 once it was
+in evaluation mode, and then passes no gradient on. Its eight-bit layer computes one thing in training and another in
 evaluation mode. Here both modes, all row lengths and both passes compute with the same weights.
 """
 
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int8, UInt8
 from torch import Tensor, nn
 
 from lalm_ambig.core.errors import InputError
@@ -42,18 +42,15 @@ class QuantisedLinear(nn.Linear):
     It computes in the type of its input, or in autocast's.
     """
 
-    def __init__(self, plain: nn.Linear, kind: Quantize) -> None:
+    def __init__(self, plain: nn.Linear, kind: Quantize, packed: tuple[nn.Parameter, nn.Parameter]) -> None:
         """Args:
-        plain: The layer whose weights are quantised, where they lie. On the meta device only shapes are made.
+        plain: The layer whose place it takes.
         kind: Kind of the quantised weights.
+        packed: The layer's packed weights and the bytes of their scales (see `pack`).
         """
-        weight = plain.weight.detach()
         super().__init__(plain.in_features, plain.out_features, bias=False, device="meta")
         self.kind = kind
-        packed, scales = _quantise(weight, kind)
-        self.weight = nn.Parameter(packed, requires_grad=False)
-        self.scales = nn.Parameter(scales.view(torch.uint8), requires_grad=False)
-        """The scales' bytes: as numbers they would be rounded when the model's type is changed."""
+        self.weight, self.scales = packed
         self.bias = plain.bias
         self.train(plain.training)
 
@@ -124,26 +121,52 @@ def quantise(model: Any, decoder: nn.Module, kind: Quantize) -> str:
             where=WHERE,
             remedy="Leave policy.quantize out, or choose another model.",
         )
-    done: dict[int, QuantisedLinear] = {}
+    count, weights = len(layers), 0
+    by_weight: dict[int, list[tuple[str, nn.Linear]]] = {}
     for name, layer in layers.items():
+        by_weight.setdefault(id(layer.weight), []).append((name, layer))
+    layers.clear()
+    while by_weight:  # each plain weight is freed before the next is packed
+        _, sharing = by_weight.popitem()
+        weights += sharing[0][1].weight.numel()
+        packed = pack(sharing[0][1].weight.detach(), kind)
+        _exchange(decoder, sharing, kind, packed)
+        del sharing
+    share = weights / every
+    return (
+        f"{kind} base: {count} linear layers, {share:.0%} of the decoder's weights; all others are as loaded"
+    )
+
+
+def _exchange(
+    decoder: nn.Module,
+    sharing: list[tuple[str, nn.Linear]],
+    kind: Quantize,
+    packed: tuple[nn.Parameter, nn.Parameter],
+) -> None:
+    """Put quantised layers in the place of plain ones that share one weight; a layer with two names stays one layer."""
+    quantised: dict[int, QuantisedLinear] = {}
+    for name, layer in sharing:
         parent, _, leaf = name.rpartition(".")
-        quantised = done[id(layer)] if id(layer) in done else QuantisedLinear(layer, kind)
-        done[id(layer)] = quantised
-        setattr(decoder.get_submodule(parent), leaf, quantised)
-    share = sum(layer.in_features * layer.out_features for layer in done.values()) / every
-    return f"{kind} base: {len(done)} linear layers, {share:.0%} of the decoder's weights; all others are as loaded"
+        new = quantised.setdefault(id(layer), QuantisedLinear(layer, kind, packed))
+        setattr(decoder.get_submodule(parent), leaf, new)
 
 
 def _plain_layers(model: Any, decoder: nn.Module) -> dict[str, nn.Linear]:
     """The decoder's layers that are quantised, by name; a layer with several names has an entry for each.
 
-    Those that PEFT reaches by their weight alone are left out, and layers of other classes (GPT-2's `Conv1D`).
+    Left out are those that PEFT reaches by their weight alone, layers of other classes (GPT-2's `Conv1D`), and those
+    with an odd number of inputs, for which bitsandbytes would need a compiler on a CPU.
     """
     names = [name for part in parts_for_lora(model, decoder).values() for name in part]
     leaves = {name.rpartition(".")[2] for name in names}
     by_weight = {leaf for leaf in leaves if moved_to_experts(model, leaf)}
     named = {name: decoder.get_submodule(name) for name in names if name.rpartition(".")[2] not in by_weight}
-    return {name: layer for name, layer in named.items() if type(layer) is nn.Linear}
+    return {name: layer for name, layer in named.items() if _is_plain(layer)}
+
+
+def _is_plain(layer: nn.Module) -> TypeGuard[nn.Linear]:
+    return type(layer) is nn.Linear and layer.in_features % 2 == 0
 
 
 def dequantise(model: nn.Module) -> None:
@@ -191,28 +214,38 @@ def check_settings(kind: Quantize | None, *, full: bool) -> None:
 
 
 @torch.no_grad()
-def _quantise(weight: Tensor, kind: Quantize) -> tuple[Tensor, Float[Tensor, " scale"]]:
-    """Packed weights, and scales in float32."""
+def pack(weight: Tensor, kind: Quantize) -> tuple[nn.Parameter, nn.Parameter]:
+    """Quantise a weight where it lies; on the meta device only shapes are made.
+
+    Args:
+        weight: A matrix of any floating type, [output, input].
+        kind: Kind of the quantised weights.
+
+    Returns:
+        The packed weight, and its scales in float32 as bytes: as numbers they would be rounded when the model's type is
+        changed.
+    """
+    packed, scales = _int8(weight.float()) if kind == "int8" else _nf4(weight)
+    return tuple(nn.Parameter(part, requires_grad=False) for part in (packed, scales.view(torch.uint8)))  # type: ignore[return-value]
+
+
+def _int8(weight: Float[Tensor, "output input"]) -> tuple[Int8[Tensor, "output input"], Tensor]:
+    scales = weight.abs().amax(1) / LARGEST_INT8
+    divisor = scales.clamp(min=torch.finfo(torch.float32).tiny)[:, None]
+    return (weight / divisor).round().to(torch.int8), scales
+
+
+def _nf4(weight: Float[Tensor, "output input"]) -> tuple[UInt8[Tensor, "byte 1"], Float[Tensor, " block"]]:
     if weight.is_meta:
         count = weight.numel()
-        packed = torch.empty(weight.shape, dtype=torch.int8, device="meta")
-        scales = torch.empty(len(weight) if kind == "int8" else -(-count // BLOCK), device="meta")
-        nf4 = torch.empty((count + 1) // 2, 1, dtype=torch.uint8, device="meta")
-        return (packed if kind == "int8" else nf4), scales
-    if kind == "int8":
-        scales = weight.float().abs().amax(1) / LARGEST_INT8
-        divisor = scales.clamp(min=torch.finfo(torch.float32).tiny)[:, None]
-        return (weight.float() / divisor).round().to(torch.int8), scales
-    return _nf4(weight)
-
-
-def _nf4(weight: Tensor) -> tuple[UInt8[Tensor, "byte 1"], Float[Tensor, " scale"]]:
+        packed = torch.empty((count + 1) // 2, 1, dtype=torch.uint8, device="meta")
+        return packed, torch.empty(-(-count // BLOCK), device="meta")
     packed, scales = _kernels().quantize_4bit(weight.float().contiguous(), BLOCK, "nf4", torch.uint8)
     return packed, scales
 
 
 def _kernels() -> Any:
-    """bitsandbytes' operators, which its import adds to torch's."""
+    """Operators of bitsandbytes, which its import adds to torch's."""
     import bitsandbytes  # noqa: F401  # an extra
 
     return torch.ops.bitsandbytes

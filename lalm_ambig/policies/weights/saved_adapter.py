@@ -200,12 +200,13 @@ def _trains_tower(config: LoraConfig) -> bool:
 
 def _refuse_on_quantised(model: nn.Module, config: LoraConfig, folder: Path) -> None:
     """Refuse an adapter that computes with weights of the base model that are packed."""
-    packed = [f"{name}.weight" for name, module in model.named_modules() if isinstance(module, QuantisedLinear)]
+    named = [name for name, module in model.named_modules() if isinstance(module, QuantisedLinear)]
+    packed = [f"{name.removesuffix('.base_layer')}.weight" for name in named]
     by_weight = [name for name in packed if name.endswith(tuple(config.target_parameters or ()))]
     if packed and (config.use_dora or by_weight):
+        setting = "use_dora" if config.use_dora else "target_parameters"
         raise InputError(
-            f"an adapter with {'use_dora' if config.use_dora else 'target_parameters'} reads weights of the base model, "
-            "which policy.quantize has packed.",
+            f"an adapter with {setting} reads weights of the base model, which policy.quantize has packed.",
             where=str(folder),
             remedy="Leave policy.quantize out.",
         )
