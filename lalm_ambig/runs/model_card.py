@@ -10,6 +10,7 @@ from pathlib import Path
 from lalm_ambig.core.types import Split
 from lalm_ambig.evaluation.trained_items import FILE, read_trained_items
 from lalm_ambig.files.atomic import write_lines, write_text
+from lalm_ambig.files.yaml import read_yaml
 from lalm_ambig.policies.audio.side_path import saved_layers
 from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.tabular.model import ResultTable
@@ -51,8 +52,8 @@ def write_card(
     body = [
         f"# {run.path.name}",
         "",
-        f"{base}, trained by {method} on {corpus} to answer with the distribution of people's judgements, not with one "
-        "label. Made with lalm_ambig.",
+        f"{base}{_packed(run)}, trained by {method} on {corpus} to answer with the distribution of people's "
+        "judgements, not with one label. Made with lalm_ambig.",
         "",
         "## What it is for",
         "",
@@ -96,6 +97,13 @@ def _seen(run: RunFolder) -> list[str]:
     ]
     told = f"`{FILE}` lists them by id and digest. They are no test of these weights."
     return ["## What it was trained on", "", *lines, *(f"- {line}" for line in record.unknown), "", told, ""]
+
+
+def _packed(run: RunFolder) -> str:
+    """Return the kind of a quantised base model, in words; an empty text for a plain one."""
+    policy = read_yaml(run.config).get("policy") or {} if run.config.is_file() else {}
+    kind = (policy.get("init_args") or {}).get("quantize")
+    return f" with its linear layers quantised to {kind}" if kind else ""
 
 
 def _is_adapter(run: RunFolder) -> bool:

@@ -74,7 +74,7 @@ def test_every_setting_is_in_the_identity_or_left_out_for_a_reason(name: str) ->
 def test_a_run_from_before_a_setting_was_added_keeps_its_identity() -> None:
     """A key that an older run lacks counts only where it changes what is computed."""
     seen = set()
-    for name in ("demo", "demo_dpo", "demo_grpo"):
+    for name in ("demo", "demo_dpo", "demo_grpo", "smollm2_chaosnli_kl_only"):
         config = yaml.safe_load(parse(preset(name)).resolved())
         older, present = deepcopy(config), dict(leaves(config))
         method = config["model"]["class_path"].rpartition(".")[2]
@@ -91,6 +91,8 @@ def test_a_run_from_before_a_setting_was_added_keeps_its_identity() -> None:
     assert seen == {*ADDED, *(key for keys in ADDED_TO.values() for key in keys)}
     sampling = "--model.sampling.max_new_tokens=9"
     assert identity(sampling) != of_demo(), "for SFT it counts where it is set"
+    text = preset("smollm2_chaosnli_kl_only")
+    assert parse([*text, "--policy.quantize=nf4"]).identity() != parse(text).identity()
     hearing = "--policy.audio_layers=[0]"
     assert identity(hearing) != of_demo()
     assert identity(hearing, "--model.optimiser.side_path_learning_rate=0.001") != identity(hearing)

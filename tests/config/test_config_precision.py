@@ -19,6 +19,7 @@ from lalm_ambig.evaluate import main as evaluate
 from lalm_ambig.fit import train
 from lalm_ambig.policies.causal_lm import CausalLM
 from lalm_ambig.policies.tiny import CHAT_TEMPLATE, WORDS, build, make_tokenizer
+from lalm_ambig.policies.weights import quantised_base
 from lalm_ambig.policies.weights.lora import Adapter
 
 DTYPES = ("float32", "bfloat16", "float16")
@@ -241,3 +242,26 @@ def test_the_estimate_refuses_what_a_run_would(text_model: Path, corpus: Path) -
     cli = parse(text_run(text_model, corpus, "--policy.dtype=bfloat16", "--policy.adapter.method=full"))
     with pytest.raises(InputError, match="learns next to nothing"):
         cli.check_precision(training=True)
+
+
+@pytest.mark.parametrize("strategy", ["fsdp2", "deepspeed_stage_2", "deepspeed_stage_3_offload"])
+def test_a_quantised_base_is_trained_where_each_process_has_all_of_it(
+    text_model: Path, strategy: str
+) -> None:
+    policy = CausalLM(str(text_model), quantize="int8")
+    with pytest.raises(InputError, match=rf"trainer\.strategy: {strategy} divides or converts.*auto or ddp"):
+        check_precision(policy, trainer("32-true", strategy=strategy), training=True)
+    check_precision(policy, trainer("32-true", strategy=strategy), training=False)
+    for name in ("auto", "ddp"):  # what is advised
+        check_precision(policy, trainer("32-true", strategy=name), training=True)
+    check_precision(
+        CausalLM(str(text_model)), trainer("32-true", strategy=strategy), training=True
+    )  # the other advice
+
+
+def test_nf4_without_its_package_is_refused_before_weights_are_read(
+    text_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantised_base, "find_spec", lambda _: None)
+    with pytest.raises(InputError, match=r"nf4 needs bitsandbytes.*pip install"):
+        check_precision(CausalLM(str(text_model), quantize="nf4"), trainer("32-true"), training=False)

@@ -204,6 +204,31 @@ def test_every_method_learns_after_its_own_responses(
     assert 0 < logged["train/class_mass"] < 1
 
 
+@pytest.mark.parametrize(("corpus", "policy"), [("chaosnli", "text nf4"), ("demo", "omni int8")])
+@pytest.mark.parametrize("readout", ["logits", "verbalised"])
+@pytest.mark.parametrize("name", ["sft", *METHODS])
+def test_every_method_trains_beside_a_quantised_base(
+    name: str,
+    readout: str,
+    corpus: str,
+    policy: str,
+    open_small: OpenSmall,
+    make_small: MakePolicy,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("bitsandbytes", reason="the extra quantize is not installed")
+    if name == "grpo":
+        monkeypatch.setattr("lalm_ambig.rollouts.parsing.parse", parsed_somehow)
+    opened = open_small(corpus)
+    method = built(name, make_small(policy), readout=readout, reasoning=True)
+    rationales = with_rationales(tmp_path / "rationales.jsonl", opened)
+    logged = two_steps(method, opened, tmp_path, rationales=rationales)
+    assert logged["train/loss"] == logged["train/loss"]  # a number
+    packed = [p for p in method.policy.parameters() if not p.is_floating_point()]
+    assert packed and all(p.grad is None for p in packed)
+
+
 @pytest.mark.parametrize("policy", ["tiny beside", "omni beside"])
 @pytest.mark.parametrize("name", ["sft", *METHODS])
 def test_every_method_trains_a_side_path(
