@@ -142,6 +142,8 @@ def _export(
         )
         lines = loading_lines(form, model_class, base=base, address=options.push or out.name)
         reader = "plain transformers"
+        if policy.quantize and form == "adapter":
+            reader = f"PEFT on the base model quantised to {policy.quantize} by lalm_ambig"
         if policy.side_layers:
             lines, reader = side_path_lines(policy, base=base, address=out.name), "lalm_ambig"
         done = f"Read back with {reader} on {probe.about}, {checked.line}."

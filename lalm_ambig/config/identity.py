@@ -56,6 +56,7 @@ All others count in the identity, with their settings: EarlyStopping makes anoth
 ADDED = {
     "data.corpus.init_args.panel": "home",
     "data.rationale_part": "all",
+    "policy.init_args.quantize": None,
     "policy.init_args.audio_layers": "last",
     "policy.init_args.audio_dropout": 0.0,
     "model.init_args.objective.class_mass_weight": 0.0,

@@ -17,12 +17,15 @@ import torch
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.base import Policy
+from lalm_ambig.policies.weights.quantised_base import Quantize, check_installed
 
 SHORT = {"32": "32-true", "16": "16-mixed", "bf16": "bf16-mixed", "None": "32-true"}
 """Lightning's older name of a precision to its present one."""
 COMPUTES = {"32-true": "float32", "bf16-mixed": "bfloat16", "16-mixed": "float16"}
 """Precision to the type in which a forward pass computes."""
 WHERE = "trainer.precision"
+WHOLE = ("auto", "ddp")
+"""Strategies that leave every process the whole base model as it was loaded."""
 
 
 def check_precision(policy: Policy, trainer: Mapping[str, Any], *, training: bool) -> None:
@@ -34,9 +37,12 @@ def check_precision(policy: Policy, trainer: Mapping[str, Any], *, training: boo
         training: Whether weights will be trained.
 
     Raises:
-        InputError: The precision is unknown, or it does not fit the weights.
+        InputError: The precision is unknown, or it does not fit the weights. Or the weights are to be quantised, and the
+            package is missing or the strategy would divide them.
     """
     precision = check_name(trainer["precision"])
+    if policy.quantize is not None:
+        check_quantised(policy.quantize, str(trainer["strategy"]))
     weights = policy.weights_dtype()
     computed = (
         "bfloat16" if precision == "16-mixed" and on_cpu(trainer["accelerator"]) else COMPUTES[precision]
@@ -52,6 +58,25 @@ def check_precision(policy: Policy, trainer: Mapping[str, Any], *, training: boo
         )
     if training and policy.adapter.method == "full":
         _check_master_weights(weights, precision, str(trainer["strategy"]))
+
+
+def check_quantised(kind: Quantize, strategy: str) -> None:
+    """Check that a quantised base can be made here, and that each process has all of it.
+
+    Args:
+        kind: Kind of the quantised weights.
+        strategy: The trainer's strategy.
+
+    Raises:
+        InputError: The package is missing, or the strategy divides or converts weights.
+    """
+    check_installed(kind)
+    if strategy not in WHOLE:
+        raise InputError(
+            f"{strategy} divides or converts weights, and packed {kind} weights allow neither.",
+            where="trainer.strategy",
+            remedy="Choose --trainer.strategy auto or ddp, or leave policy.quantize out.",
+        )
 
 
 def check_name(given: Any) -> str:

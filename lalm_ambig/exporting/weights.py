@@ -1,7 +1,7 @@
 """Writes a trained policy as a folder that loads without this project, and reads it back to compare."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.checkpoint import UNREADABLE, read_model
 from lalm_ambig.policies.weights.lora import Adapter, shared_layers
+from lalm_ambig.policies.weights.quantised_base import dequantise, quantise
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -37,6 +38,8 @@ class ParityReport:
     """Difference between the policy and its base model; None under full fine-tuning, which keeps no base model."""
     dtype: torch.dtype
     """Type of the weights that were read back."""
+    on_plain: LogitDifference | None = None
+    """Difference of the adapter on the plain base model, where it was trained on a quantised one; else None."""
 
     @property
     def line(self) -> str:
@@ -44,6 +47,8 @@ class ParityReport:
         name, gap = str(self.dtype).removeprefix("torch."), self.difference
         text = f"{name} weights: logits up to {gap.logit:.2g} from the policy's (largest {gap.largest:.3g})"
         text += f", shares up to {gap.share:.2g}"
+        if self.on_plain is not None:
+            text += f" (on the plain base model {self.on_plain.logit:.2g} and {self.on_plain.share:.2g})"
         if self.moved is None:
             return text
         return f"{text}; training moved them by up to {self.moved.logit:.2g} and {self.moved.share:.2g}"
@@ -107,16 +112,17 @@ def write_weights(
     if policy.side_layers:
         actual = _write_side_path(policy, folder, probe)
         return _compared(expected, actual, probe, moved=moved, dtype=torch.float32, reader="lalm_ambig")
-    if form == "adapter":
-        dtype = torch.float32
-        reloaded = _write_adapter(policy, folder)
-    else:
+    if form == "merged":
         reloaded = _write_merged(policy, folder, dtype)
-    extractor = None
-    if isinstance(policy, AudioModel):
-        source = folder if form == "merged" else policy.checkpoint()
-        extractor = type(policy.extractor).from_pretrained(source)
-    return _compared(expected, plain_logits(reloaded, extractor, probe), probe, moved=moved, dtype=dtype)
+        actual = plain_logits(reloaded, _extractor(policy, folder), probe)
+        return _compared(expected, actual, probe, moved=moved, dtype=dtype)
+    reloaded, extractor = _write_adapter(policy, folder), _extractor(policy, policy.checkpoint())
+    actual, on_plain = plain_logits(reloaded, extractor, probe), None
+    if policy.quantize:
+        on_plain = difference(expected, actual, probe)
+        actual = plain_logits(_on_quantised(policy, reloaded, folder), extractor, probe)
+    checked = _compared(expected, actual, probe, moved=moved, dtype=torch.float32)
+    return replace(checked, on_plain=on_plain)
 
 
 def _compared(  # noqa: PLR0913
@@ -153,6 +159,19 @@ def _write_adapter(policy: Policy, folder: Path) -> Any:
     return peft_model.from_pretrained(base, folder)
 
 
+def _on_quantised(policy: Policy, reloaded: Any, folder: Path) -> Any:
+    """The adapter, read by PEFT onto the base model quantised as the policy's was; `reloaded` is taken apart."""
+    assert policy.quantize is not None
+    policy.model = reloaded.unload()
+    quantise(policy.model, policy.language_model, policy.quantize)
+    return type(reloaded).from_pretrained(policy.model, folder)
+
+
+def _extractor(policy: Policy, source: str | Path) -> Any:
+    """The feature extractor of a policy that hears, read from there; None for others."""
+    return type(policy.extractor).from_pretrained(source) if isinstance(policy, AudioModel) else None
+
+
 def _write_merged(policy: Policy, folder: Path, dtype: torch.dtype) -> Any:
     """Write one model with LoRA merged into its weights, and load it by transformers."""
     if policy.adapter.method == "lora":
@@ -177,7 +196,7 @@ def _free_weights(policy: Policy) -> None:
 
 
 def _merge(policy: Policy) -> None:
-    """Merge LoRA into the weights.
+    """Merge LoRA into the weights; quantised ones are made plain first, as LoRA was trained beside them.
 
     Raises:
         InputError: The base model is quantised, layers share a weight, or the result is not finite.
@@ -196,6 +215,7 @@ def _merge(policy: Policy) -> None:
             where="--merged",
             remedy="export the --adapter.",
         )
+    dequantise(policy.model)
     try:
         policy.model = policy.model.merge_and_unload(safe_merge=True)
     except ValueError as error:

@@ -8,3 +8,7 @@ Rooms: `weights` finds, checks and loads checkpoints and adapters; `chat` applie
 `audio` makes log-mel frames; `attention` computes texts with common beginnings once; `self_check` tries a loaded
 checkpoint out and writes its `Abilities`. Only this room imports transformers and peft.
 """
+
+import logging
+
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)  # PEFT imports it; a note on speed

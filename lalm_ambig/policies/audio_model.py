@@ -56,6 +56,7 @@ from lalm_ambig.policies.weights.checkpoint import (
 from lalm_ambig.policies.weights.contents import check_contents, model_settings, saved_dtype
 from lalm_ambig.policies.weights.hub import check_hub
 from lalm_ambig.policies.weights.lora import Adapter
+from lalm_ambig.policies.weights.quantised_base import Quantize
 from lalm_ambig.policies.weights.weight_files import check_weight_files
 
 
@@ -86,8 +87,9 @@ class AudioModel(Policy):
         attention: Attention,
         audio_layers: AudioLayers = "last",
         audio_dropout: float = 0.0,
+        quantize: Quantize | None = None,
     ) -> None:
-        super().__init__(adapter)
+        super().__init__(adapter, quantize)
         self.path, self.dtype_name, self.attention = path, dtype, attention
         self.side_layers = chosen_layers(audio_layers, trains_all=adapter.method == "full")
         """The encoder's layers that are heard beside the last one."""

@@ -28,6 +28,7 @@ from lalm_ambig.policies.chat.chat import Chat
 from lalm_ambig.policies.log_probs import some_logits, token_log_probs
 from lalm_ambig.policies.self_check.examination import check_adapter, self_check
 from lalm_ambig.policies.weights.lora import Adapter, attach_adapter, checkpoint_activations, load_model
+from lalm_ambig.policies.weights.quantised_base import Quantize, check_settings, quantise
 from lalm_ambig.policies.weights.saved_adapter import adapter_disabled, load_adapter
 from lalm_ambig.policies.weights.sharding import Root, call_as_forward
 from lalm_ambig.readouts.response import TAGS, Tags
@@ -51,16 +52,16 @@ class Policy(TextOnly, nn.Module, ABC):
     tags: Tags = TAGS
     """The tags around reasoning and answer."""
 
-    def __init__(self, adapter: Adapter) -> None:
+    def __init__(self, adapter: Adapter, quantize: Quantize | None = None) -> None:
         super().__init__()
-        self.adapter = adapter
+        check_settings(quantize, full=adapter.method == "full")
+        self.adapter, self.quantize = adapter, quantize
         self.loaded = False
         self.abilities = Abilities()
         """Results of the self-check of this checkpoint (see `self_check`)."""
         self.load_notes: list[str] = []
         """Lines for the user on how weights and adapter were read."""
-        self._start: Path | None = None
-        """Folder of the saved weights that replaced the fresh adapter."""
+        self._start: Path | None = None  # folder of the saved weights that replaced the fresh adapter
         self._base_biases: dict[str, Tensor] = {}
         """The base model's biases, where a saved adapter changes them."""
         self.checked_device_type = ""
@@ -95,9 +96,7 @@ class Policy(TextOnly, nn.Module, ABC):
         Raises:
             InputError: There is no config.json, or it describes another kind of model.
         """
-        raise InputError(
-            f"{self.description} has no config.json from which its size is known.", where="policy"
-        )
+        raise InputError(f"{self.description} has no config.json that says its size.", where="policy")
 
     def weights_dtype(self) -> str | None:
         """Type that the weights will have once loaded: `float32`, `bfloat16` or `float16`; None if unknown.
@@ -112,11 +111,12 @@ class Policy(TextOnly, nn.Module, ABC):
         if self.loaded:
             return
         self.check_reachable()
-        self.tokenizer, base = self.load_base()
-        base.requires_grad_(False)
-        self.model = base
+        self.tokenizer, self.model = self.load_base()
+        self.model.requires_grad_(False)
+        if self.quantize:
+            self.load_notes.append(quantise(self.model, self.language_model, self.quantize))
         self.model, notes = attach_adapter(
-            base, self.adapter, decoder=self.language_model, projector=self.projector_name
+            self.model, self.adapter, decoder=self.language_model, projector=self.projector_name
         )
         self.load_notes += notes
         if self.adapter.checkpoint_activations:

@@ -29,6 +29,7 @@ from lalm_ambig.policies.weights.contents import check_contents, model_settings,
 from lalm_ambig.policies.weights.gguf_files import gguf_file, unpack
 from lalm_ambig.policies.weights.hub import check_hub
 from lalm_ambig.policies.weights.lora import Adapter
+from lalm_ambig.policies.weights.quantised_base import Quantize
 from lalm_ambig.policies.weights.weight_files import check_weight_files
 
 
@@ -42,6 +43,7 @@ class CausalLM(Policy):
         adapter: Adapter | None = None,
         dtype: DType = "auto",
         attention: Attention = "sdpa",
+        quantize: Quantize | None = None,
         template_arguments: dict[str, Any] | None = None,
         date: str = TODAY,
         system: str | None = None,
@@ -54,12 +56,14 @@ class CausalLM(Policy):
             mixture are no layers, and get no LoRA.
         dtype: Type of the base weights; `auto` takes the checkpoint's, or float32 under full fine-tuning.
         attention: transformers' attention implementation.
+        quantize: Base weights of four (`nf4`) or eight bits (`int8`) in the decoder's linear layers, with LoRA beside
+            them; by default none. `dtype` is then the type that they are quantised from.
         template_arguments: Further arguments of the chat template, such as {enable_thinking: false}.
         date: Today's date (YYYY-MM-DD), for a chat template that asks for it. It is fixed, so that a run gives
             the same numbers on any day, and is saved with the run's settings.
         system: Text of the system turn; by default none, or the chat template's own.
         """
-        super().__init__(adapter or Adapter())
+        super().__init__(adapter or Adapter(), quantize)
         self.chat_settings = ChatSettings(template_arguments or {}, date, system)
         self.path, self.dtype_name, self.attention = path, dtype, attention
 

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lalm_ambig.policies.attention.native_forward import LogitTransform
+from lalm_ambig.policies.weights.quantised_base import compute_dtype
 from lalm_ambig.policies.weights.sharding import call_as_forward
 
 LOGITS_AT_ONCE = 4_000_000
@@ -79,7 +80,7 @@ class _OnePass(torch.autograd.Function):
     ) -> Float[Tensor, " token"]:
         ids, temperature, transform = settings
         needed = ctx.needs_input_grad[0]
-        dtype = _compute_dtype(hidden)
+        dtype = compute_dtype(hidden)
         slopes = torch.empty_like(hidden) if needed else None
         values = torch.empty(len(hidden), device=hidden.device)
         rows = max(1, LOGITS_AT_ONCE // weight.shape[0])
@@ -115,12 +116,6 @@ def _slopes(shares: Tensor, ids: Tensor, head: Tensor, derivative: Tensor | None
     weighted = -shares * derivative
     weighted.scatter_add_(1, ids[:, None], derivative.gather(1, ids[:, None]))
     return weighted.to(head.dtype) @ head
-
-
-def _compute_dtype(hidden: Tensor) -> torch.dtype:
-    """The type in which a linear layer computes here."""
-    kind = hidden.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
 
 
 def some_logits(

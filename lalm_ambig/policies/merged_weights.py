@@ -2,7 +2,7 @@
 
 Only in float32: merged into bfloat16 weights, most of a small update would be rounded away. The values differ from the
 unmerged ones by rounding only. The blocked layout goes through private operators of torch; where they are missing, the
-merged weights are used as they are.
+merged weights are used as they are. A quantised base is decoded the same way, from weights that were made whole once.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +15,9 @@ from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
 from lalm_ambig.policies.base import Policy
+from lalm_ambig.policies.weights.quantised_base import QuantisedLinear
 
+LINEAR = (nn.Linear, QuantisedLinear)
 FEWEST_ROWS = 2
 """With fewer rows a plain product is as fast."""
 
@@ -55,13 +57,13 @@ def _linear_layers(policy: Policy) -> list[Any]:
     every = [*policy.language_model.modules(), policy.base.get_output_embeddings()]
     lora = [layer for layer in every if isinstance(layer, LoraLayer)]
     inside = {id(part) for layer in lora for part in layer.modules()}
-    alone = [layer for layer in every if type(layer) is nn.Linear and id(layer) not in inside]
+    alone = [layer for layer in every if type(layer) in LINEAR and id(layer) not in inside]
     return [layer for layer in lora if _is_a_sum(layer)] + alone
 
 
 def _is_a_sum(layer: Any) -> bool:
     """Whether a LoRA layer only adds B·A to the weight of a plain linear layer."""
-    if not isinstance(layer, LoraLinear) or type(layer.get_base_layer()) is not nn.Linear:
+    if not isinstance(layer, LoraLinear) or type(layer.get_base_layer()) not in LINEAR:
         return False
     active = [name for name in layer.active_adapters if name in layer.lora_A]
     return not any(name in layer.lora_variant or layer.lora_bias[name] for name in active)
@@ -70,13 +72,18 @@ def _is_a_sum(layer: Any) -> bool:
 def _merged(layer: Any) -> tuple[Tensor, Tensor | None]:
     """Weight, with the active adapters added, and bias of a layer."""
     if not isinstance(layer, LoraLinear):
-        return layer.weight.detach(), layer.bias
+        return _plain(layer), layer.bias
     base: Any = layer.get_base_layer()
-    weight = base.weight.detach()
+    weight = _plain(base)
     if not layer.disable_adapters:
         for name in layer.active_adapters:
             weight = weight + layer.get_delta_weight(name).detach().to(weight.dtype)
     return weight, base.bias
+
+
+def _plain(layer: Any) -> Tensor:
+    """The weight that a linear layer computes with."""
+    return layer.plain_weight(torch.float32) if isinstance(layer, QuantisedLinear) else layer.weight.detach()
 
 
 def _product(weight: Tensor, bias: Tensor | None, *, rows: int) -> Callable[[Tensor], Tensor]:

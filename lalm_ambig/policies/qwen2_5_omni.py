@@ -22,6 +22,7 @@ from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.chat.template import TODAY, ChatSettings
 from lalm_ambig.policies.weights.checkpoint import Attention, DType
 from lalm_ambig.policies.weights.lora import Adapter
+from lalm_ambig.policies.weights.quantised_base import Quantize
 
 
 class Qwen2_5Omni(AudioModel):
@@ -38,6 +39,7 @@ class Qwen2_5Omni(AudioModel):
         adapter: Adapter | None = None,
         dtype: DType = "auto",
         attention: Attention = "sdpa",
+        quantize: Quantize | None = None,
         audio_layers: AudioLayers = "last",
         audio_dropout: float = 0.0,
         template_arguments: dict[str, Any] | None = None,
@@ -50,6 +52,8 @@ class Qwen2_5Omni(AudioModel):
             vision encoder, which is not used here.
         dtype: Type of the base weights; `auto` takes the checkpoint's.
         attention: transformers' attention implementation.
+        quantize: Base weights of four (`nf4`) or eight bits (`int8`) in the decoder's linear layers, with LoRA beside
+            them; by default none. `dtype` is then the type that they are quantised from.
         audio_layers: Layers of the audio encoder that are heard beside the last one (see `Qwen2Audio`).
         audio_dropout: Share of their standardised features that training sets to 0, in [0, 1).
         template_arguments: Further arguments of the chat template, such as {enable_thinking: false}.
@@ -64,6 +68,7 @@ class Qwen2_5Omni(AudioModel):
             attention=attention,
             audio_layers=audio_layers,
             audio_dropout=audio_dropout,
+            quantize=quantize,
         )
         check_dropout(audio_dropout, standardised=bool(self.side_layers))
         self.chat_settings = ChatSettings(template_arguments or {}, date, system)

@@ -23,6 +23,7 @@ from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.chat.template import TODAY, ChatSettings
 from lalm_ambig.policies.weights.checkpoint import Attention, DType
 from lalm_ambig.policies.weights.lora import Adapter
+from lalm_ambig.policies.weights.quantised_base import Quantize
 from lalm_ambig.readouts.response import TAGS, Tags
 
 
@@ -41,6 +42,7 @@ class Qwen2Audio(AudioModel):
         adapter: Adapter | None = None,
         dtype: DType = "auto",
         attention: Attention = "sdpa",
+        quantize: Quantize | None = None,
         standardise_audio: bool = False,
         audio_layers: AudioLayers = "last",
         audio_dropout: float = 0.0,
@@ -54,6 +56,8 @@ class Qwen2Audio(AudioModel):
         adapter: What is trained; by default the LoRA of the ambiguity-aware LALM.
         dtype: Type of the base weights; `auto` takes the checkpoint's.
         attention: transformers' attention implementation.
+        quantize: Base weights of four (`nf4`) or eight bits (`int8`) in the decoder's linear layers, with LoRA beside
+            them; by default none. `dtype` is then the type that they are quantised from.
         standardise_audio: Train a fresh projector on features with mean 0 and deviation 1 over the training
             clips, at the scale of the token embeddings. Only for a checkpoint whose projector is untrained, for
             its weights are replaced. Saved adapters contain the standardisation and load anywhere.
@@ -76,6 +80,7 @@ class Qwen2Audio(AudioModel):
             attention=attention,
             audio_layers=audio_layers,
             audio_dropout=audio_dropout,
+            quantize=quantize,
         )
         check_dropout(audio_dropout, standardised=standardise_audio or bool(self.side_layers))
         self.standardise_audio = standardise_audio

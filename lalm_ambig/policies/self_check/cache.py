@@ -20,7 +20,7 @@ from lalm_ambig.policies.attention.native_forward import LogitTransform
 SAMPLED = 512
 """Values of each weight that enter the key, spread over the weight."""
 PACKAGES = ("torch", "transformers", "peft")
-KERNELS = ("mamba_ssm", "causal_conv1d", "flash-linear-attention", "flash_attn", "kernels")
+KERNELS = ("mamba_ssm", "causal_conv1d", "flash-linear-attention", "flash_attn", "kernels", "bitsandbytes")
 """Packages with kernels that some classes use if they are installed."""
 
 

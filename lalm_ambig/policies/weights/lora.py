@@ -17,6 +17,7 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.audio.side_path import SIDE_PATH, has_side_path
 from lalm_ambig.policies.weights.checkpoint import UNREADABLE, read_model
 from lalm_ambig.policies.weights.lora_targets import Targets, find_targets
+from lalm_ambig.policies.weights.quantised_base import count_parameters
 
 AUDIO_TOWER = r".*audio_tower\..*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2)"
 """Full-match pattern of the audio tower's layers. A bare name such as `q_proj` would also match the decoder."""
@@ -224,6 +225,6 @@ def trained_parameters(model: nn.Module) -> Sequence[tuple[str, nn.Parameter]]:
 
 def parameter_counts(model: nn.Module) -> dict[str, Any]:
     """Numbers of all parameters and of trained ones, for the run's record."""
-    total = sum(p.numel() for p in model.parameters())
+    total = count_parameters(model)
     trained = sum(p.numel() for _, p in trained_parameters(model))
     return {"parameters": total, "trained": trained}

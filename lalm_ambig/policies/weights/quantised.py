@@ -15,7 +15,7 @@ FILES = ("quantize_config.json", "quant_config.json", "hf_quant_config.json")
 """Files of older tools beside a config.json without such a key."""
 UNPACKED = "gguf"
 """Method that transformers leaves in the settings of weights that it has dequantised."""
-PLAIN = "Give the checkpoint that it was made from, in plain weights."
+PLAIN = "Give the checkpoint that it was made from, in plain weights (policy.quantize nf4 or int8 then packs them)."
 DEQUANTISABLE = {"mxfp4": "Mxfp4Config", "fp8": "FineGrainedFP8Config"}
 """Methods that transformers can dequantise, with the class of their settings."""
 
@@ -37,7 +37,7 @@ class Quantisation:
         """The checkpoint to give instead."""
         if settings := DEQUANTISABLE.get(self.method):
             return (
-                f"{PLAIN[:-1]}, or dequantise it: load it with quantization_config={settings}(dequantize=True) of "
+                f"{PLAIN[:-1]}; or dequantise it: load it with quantization_config={settings}(dequantize=True) of "
                 "transformers and save it."
             )
         return PLAIN

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.audio.side_path import PEFT_TYPE
 from lalm_ambig.policies.weights.lora import Adapter, lora_b_norm, with_lora
+from lalm_ambig.policies.weights.quantised_base import QuantisedLinear
 
 SETTINGS, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 REFUSED = (
@@ -108,6 +109,7 @@ def load_adapter(model: PeftModel, folder: Path, adapter: Adapter, *, projector:
     config = read_settings(folder)
     _refuse_conflicts(config, adapter, folder, projector=projector)
     config.inference_mode, config.lora_dropout = False, adapter.dropout
+    _refuse_on_quantised(model, config, folder)
     fresh = _lora_layers(model)
     base: Any = model.unload()
     base.requires_grad_(False)
@@ -194,6 +196,19 @@ def _trains_tower(config: LoraConfig) -> bool:
     named = config.target_modules or ()
     listed = [named] if isinstance(named, str) else [*named]
     return any(TOWER in name for name in [*listed, *(config.modules_to_save or [])])
+
+
+def _refuse_on_quantised(model: nn.Module, config: LoraConfig, folder: Path) -> None:
+    """Refuse an adapter that computes with weights of the base model that are packed."""
+    packed = [f"{name}.weight" for name, module in model.named_modules() if isinstance(module, QuantisedLinear)]
+    by_weight = [name for name in packed if name.endswith(tuple(config.target_parameters or ()))]
+    if packed and (config.use_dora or by_weight):
+        raise InputError(
+            f"an adapter with {'use_dora' if config.use_dora else 'target_parameters'} reads weights of the base model, "
+            "which policy.quantize has packed.",
+            where=str(folder),
+            remedy="Leave policy.quantize out.",
+        )
 
 
 def _refuse_other_layers(saved: set[str], fresh: set[str], adapter: Adapter, folder: Path) -> None:

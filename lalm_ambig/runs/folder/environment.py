@@ -30,7 +30,7 @@ PACKAGES = (
     "soundfile",
     "jsonargparse",
 )
-OPTIONAL = ("deepspeed",)
+OPTIONAL = ("deepspeed", "bitsandbytes")
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Environment variables that set the threads of libraries."""
 DRIVER = Path("/proc/driver/nvidia/version")
