@@ -33,10 +33,24 @@ def mixing(backend: Any) -> dict[str, bool]:
         return {name: _is_refused(attempt) for name, attempt in tries.items()}
 
 
+def float64(backend: Any) -> dict[str, bool]:
+    """Which ways to a tensor in float64 on the device are refused."""
+    single, double = torch.rand(3, device=NAME), torch.rand(3, dtype=torch.float64)
+    tries: dict[str, Callable[[], Any]] = {
+        "converted": single.double,
+        "copied": lambda: double.to(NAME),
+        "made": lambda: torch.zeros(3, dtype=torch.float64, device=NAME),
+        "summed": lambda: single.sum(dtype=torch.float64),
+        "converted on the host": lambda: single.cpu().double(),
+        "copied in float32": lambda: double.float().to(NAME),
+    }
+    return {name: _is_refused(attempt) for name, attempt in tries.items()}
+
+
 def _is_refused(attempt: Callable[[], Any]) -> bool:
     try:
         attempt()
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         if "device" not in str(error):
             raise
         return True
@@ -117,4 +131,4 @@ def lines(backend: Any) -> list[str]:
     return [place for _, _, place in watch.lines]
 
 
-PROBES = {probe.__name__: probe for probe in (mixing, counting, memory, values, lines)}
+PROBES = {probe.__name__: probe for probe in (mixing, float64, counting, memory, values, lines)}
