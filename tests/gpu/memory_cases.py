@@ -132,9 +132,10 @@ def measured(case: str, folder: Path, backend: Any) -> dict[str, Any]:
         watching.policy = cli.model.policy
         with timed(watching.measure):
             trainer_of(cli, watching).fit(cli.model, datamodule=cli.datamodule)
-    found =  {
+    found = {
         "case": case,
         "peak": max(watching.phases.values()) - before,
+        "weights": int(sum(p.nbytes for p in cli.model.policy.parameters())),
         "refusals": watch.counts["refusals"],
         "sizes": vars(watching.sizes),
         "phases": {name: peak - before for name, peak in watching.phases.items()},
@@ -152,7 +153,7 @@ def _corpus(folder: Path) -> Path:
     rows: list[dict[str, Any]] = [{"categories": classes}]
     for number in range(24):
         votes = dict(zip(classes, (1 + number % 3, number % 2, number % 5, 1), strict=True))
-        text = "It is very calm and people disagree. " * 15
+        text = f"{number} people disagree. " + "It is very calm and people disagree. " * 15
         rows.append(
             {"id": f"t{number}", "text": text, "votes": votes, "speaker": f"s{number % 8}", "rationale": text}
         )

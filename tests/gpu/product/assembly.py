@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from lalm_ambig.config.cli import Cli, parse
@@ -112,7 +113,9 @@ def mean_sizes_of(batch: Batch, policy: Any) -> Sizes:
     """How long the batch's texts are in the mean, of which the numbers of its step follow but for rounding."""
     longest = sizes_of(batch, policy)
     rows = [ids[mask] for ids, mask in zip(batch.prompt.ids.cpu(), batch.prompt.mask.cpu(), strict=True)]
-    common = common_prefix_length([row[:, None].float() for row in rows])
+    heard = getattr(policy, "audio_token_id", None)
+    own = [torch.where(row == heard, -1 - n, row) if heard else row for n, row in enumerate(rows)]
+    common = common_prefix_length([row[:, None].float() for row in own])
     curated = 1.0
     if batch.curated:
         curated = float(batch.curated.response.mask.sum(1).float().mean())
