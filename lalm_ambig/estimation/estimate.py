@@ -68,7 +68,11 @@ def plan_of(cli: Cli, assumptions: Assumptions) -> tuple[Plan, list[str]]:
     )
     millions = f"{shapes.parameters / 1e6:.1f} M parameters, {shapes.trained / 1e6:.2f} M of them trained"
     step = _step_line(plan.work(plan.chosen), setting)
-    lines = [f"policy: {policy.description}, {millions}", f"{step}, {trainer['precision'] or '32-true'}", line]
+    lines = [
+        f"policy: {policy.description}, {millions}",
+        f"{step}, {trainer['precision'] or '32-true'}",
+        line,
+    ]
     if shapes.encoder is not None and data.cache_features and not setting.trains_tower:
         lines.append(feature_size(data, shapes.encoder, number_bytes=shapes.base_bytes))
     return plan, lines

@@ -107,14 +107,19 @@ def layer_at_work(
 ) -> int:
     """Bytes that a layer in progress holds beside what is kept: tensors of its feed-forward part.
 
-    With `checkpoint_activations` the peak is in the backward pass, otherwise at the end of the forward pass. The numbers
-    of tensors are those that peaks on a pretend accelerator show (`tests/gpu/memory_cases.py`).
+    With `checkpoint_activations` the peak is in the backward pass, otherwise at the end of the forward pass. The
+    numbers of tensors are those that peaks on a pretend accelerator show (`tests/gpu/memory_cases.py`).
     """
-    return (BACKWARD_TENSORS if recomputes else FORWARD_TENSORS) * tokens * decoder.intermediate * computing.bytes
+    return (
+        (BACKWARD_TENSORS if recomputes else FORWARD_TENSORS)
+        * tokens
+        * decoder.intermediate
+        * computing.bytes
+    )
 
 
 def weight_copies(shapes: Shapes, computing: ComputeTypes, *, recomputes: bool) -> int:
-    """Bytes of the copies that autocast makes of weights of a wider type, and that autograd keeps for the backward pass.
+    """Bytes of autocast's copies of weights of a wider type, which autograd keeps for the backward pass.
 
     Of the decoder's linear layers, or of one layer's with `checkpoint_activations`. Quantised weights are not kept, but
     the largest is made whole at a time.

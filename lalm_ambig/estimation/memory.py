@@ -107,7 +107,9 @@ def _reading(shapes: Shapes, work: Workload, parts: ProcessShare, setting: StepS
         "a weight's copy": formulas.head_copy(shapes, computing),
         "whole weights, gathered": parts.gathered,
     }
-    if work.rollouts and setting.on_cpu and computing.bytes == FLOAT32 and rows > 1:  # see policies.merged_weights
+    if (
+        work.rollouts and setting.on_cpu and computing.bytes == FLOAT32 and rows > 1
+    ):  # see policies.merged_weights
         needs["decoding copy of the weights"] = (shapes.linear + shapes.head) * FLOAT32
     return needs
 

@@ -1,4 +1,4 @@
-"""The 7B models' measures, as their makers publish them, written as config.json: nothing of the checkpoints themselves."""
+"""The 7B models' measures, as their makers publish them, written as config.json, without any weight."""
 
 from collections.abc import Callable
 from pathlib import Path

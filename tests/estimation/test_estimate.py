@@ -87,7 +87,10 @@ def test_phases_take_turns_and_gathered_weights_count_while_sampling(seven_b: Sh
     weight_bytes = 2 * seven_b.parameters
     assert shared.phases["sampling"]["whole weights, gathered"] == pytest.approx(weight_bytes / 2, rel=1e-6)
     assert "gradients" in alone.resident  # until the next backward pass
-    assert "gradients" not in {**shared.resident, **shared.phases["sampling"]}  # DeepSpeed's optimiser frees them
+    assert "gradients" not in {
+        **shared.resident,
+        **shared.phases["sampling"],
+    }  # DeepSpeed's optimiser frees them
 
 
 def test_float32_weights_are_copied_for_bf16_and_the_copies_kept_for_the_backward_pass(folder: Path) -> None:

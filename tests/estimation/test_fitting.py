@@ -55,9 +55,7 @@ def test_the_words_make_the_run_that_was_estimated(folder: Path, grpo: Plan) -> 
     choice = first_that_fits(grpo, 12 * GIB)
     assert choice is not None
     words = grpo.words(choice)
-    assert words == (
-        "--data.batch_size 2 --policy.adapter.checkpoint_activations true --policy.quantize nf4"
-    )
+    assert words == ("--data.batch_size 2 --policy.adapter.checkpoint_activations true --policy.quantize nf4")
     again = plan("qwen2_audio", "crema_d", "grpo", folder, "--data.eval_batch_size=4", *words.split())
     assert again.chosen == choice
     assert again.estimate(again.chosen) == grpo.estimate(choice)
@@ -87,7 +85,9 @@ def test_what_does_not_fit_is_said_with_the_options_or_that_there_are_none(
     words += ["--policy.path", str(folder), "--data.corpus.root", str(folder / "none")]
     print_estimate(parse(words), Assumptions(clip_s=5.0, cards=(24.0, 4.0)), Console(width=200))
     text = capsys.readouterr().out
-    assert re.search(r"24 GiB card: --data.* --policy.adapter.checkpoint_activations true needs [\d.]+ GiB", text)
+    assert re.search(
+        r"24 GiB card: --data.* --policy.adapter.checkpoint_activations true needs [\d.]+ GiB", text
+    )
     assert re.search(r"4 GiB card: smaller batches, .* do not make it fit: the least .* is [\d.]+ GiB", text)
 
 

@@ -12,7 +12,6 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +53,13 @@ CASES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "text, GRPO, all weights": (
         "text",
         "grpo",
-        (DRAW, "--policy.adapter.method=full", FLOAT32, "--data.batch_size=2", "--model.objective.kl_weight=0"),
+        (
+            DRAW,
+            "--policy.adapter.method=full",
+            FLOAT32,
+            "--data.batch_size=2",
+            "--model.objective.kl_weight=0",
+        ),
     ),
 }
 """Model, the method's file, settings."""

@@ -34,7 +34,9 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     return [json.loads(line) for line in found.stdout.splitlines() if line.startswith("{")]
 
 
-def test_the_estimate_is_within_a_tenth_of_the_peak_in_eight_kinds_of_step(rows: list[dict[str, Any]]) -> None:
+def test_the_estimate_is_within_a_tenth_of_the_peak_in_eight_kinds_of_step(
+    rows: list[dict[str, Any]],
+) -> None:
     ratios = {row["case"]: row["estimate"] / row["peak"] for row in rows}
     assert len(ratios) == 8
     assert {case: ratio for case, ratio in ratios.items() if abs(ratio - 1) > CLOSE} == {}

@@ -52,8 +52,8 @@ EXPECTED_WARNINGS = (
 def quiet_libraries() -> None:
     """Turn off progress bars and notes of the libraries; warnings that matter stay. A command calls it first.
 
-    CUDA's allocator, which reads its settings at its first use, then joins segments: batches differ in length, and would
-    leave gaps.
+    CUDA's allocator, which reads its settings at its first use, then joins segments: batches differ in length, and
+    would leave gaps.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if sys.platform == "linux" and not any(name in os.environ for name in ALLOCATOR):

@@ -76,9 +76,7 @@ def write_qwen2_audio(
     return _written(folder, Qwen2AudioForConditionalGeneration, config, device=device, dtype=dtype)
 
 
-def write_text(
-    folder: Path, size: Size, *, device: str, dtype: torch.dtype = torch.bfloat16
-) -> RandomModel:
+def write_text(folder: Path, size: Size, *, device: str, dtype: torch.dtype = torch.bfloat16) -> RandomModel:
     """Qwen2.5-7B."""
     tokenizer = filled_tokenizer(size.vocabulary or 152_064)
     text = {**_omni_text(size), "rope_parameters": {"rope_type": "default", "rope_theta": 1e6}}
@@ -87,9 +85,7 @@ def write_text(
     return _written(folder, Qwen2ForCausalLM, config, device=device, dtype=dtype)
 
 
-def write_omni(
-    folder: Path, size: Size, *, device: str, dtype: torch.dtype = torch.bfloat16
-) -> RandomModel:
+def write_omni(folder: Path, size: Size, *, device: str, dtype: torch.dtype = torch.bfloat16) -> RandomModel:
     """The thinker of Qwen2.5-Omni-7B."""
     tokenizer = filled_tokenizer(size.vocabulary or 152_064)
     ids = tokenizer.convert_tokens_to_ids
@@ -106,9 +102,7 @@ def write_omni(
     WhisperFeatureExtractor(
         feature_size=MEL_BINS, chunk_length=OMNI_WINDOW_S, return_attention_mask=True
     ).save_pretrained(folder)
-    return _written(
-        folder, Qwen2_5OmniThinkerForConditionalGeneration, config, device=device, dtype=dtype
-    )
+    return _written(folder, Qwen2_5OmniThinkerForConditionalGeneration, config, device=device, dtype=dtype)
 
 
 def _omni_text(size: Size) -> dict[str, Any]:
@@ -157,9 +151,7 @@ def _ears(size: Size) -> dict[str, Any]:
     }
 
 
-def _written(
-    folder: Path, model_class: Any, config: Any, *, device: str, dtype: torch.dtype
-) -> RandomModel:
+def _written(folder: Path, model_class: Any, config: Any, *, device: str, dtype: torch.dtype) -> RandomModel:
     """The configuration in the folder, and the model made when it is asked for, by its class's own initialisation."""
     config.save_pretrained(folder)
     save_file({}, folder / "model.safetensors", metadata={"format": "pt"})  # a checkpoint has to have a file

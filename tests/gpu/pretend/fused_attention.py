@@ -23,7 +23,9 @@ class Fused(torch.autograd.Function):
         with torch.no_grad():
             out = _on_the_cpu(query, key, value, mask, settings)
         ctx.settings = settings
-        ctx.save_for_backward(query, key, value, mask, out, out.new_empty(out.shape[:-1], dtype=torch.float32))
+        ctx.save_for_backward(
+            query, key, value, mask, out, out.new_empty(out.shape[:-1], dtype=torch.float32)
+        )
         return out
 
     @staticmethod
@@ -43,9 +45,7 @@ def _on_the_cpu(
     return PLAIN(query.cpu(), key.cpu(), value.cpu(), attn_mask=mask, **settings).to(query.device)
 
 
-def attention(
-    query: Tensor, key: Tensor, value: Tensor, attn_mask: Any = None, **settings: Any
-) -> Tensor:
+def attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: Any = None, **settings: Any) -> Tensor:
     """As torch's own function."""
     if isinstance(attn_mask, torch.nn.attention.bias.CausalBias):
         attn_mask = attn_mask._materialize(query.device)

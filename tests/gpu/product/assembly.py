@@ -119,7 +119,9 @@ def mean_sizes_of(batch: Batch, policy: Any) -> Sizes:
     curated = 1.0
     if batch.curated:
         curated = float(batch.curated.response.mask.sum(1).float().mean())
-    return replace(longest, prompt=round(sum(map(len, rows)) / len(rows)), curated=round(curated), common=common)
+    return replace(
+        longest, prompt=round(sum(map(len, rows)) / len(rows)), curated=round(curated), common=common
+    )
 
 
 def sizes_of(batch: Batch, policy: Any) -> Sizes:
