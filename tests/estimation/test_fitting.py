@@ -39,7 +39,7 @@ def test_less_room_costs_more_and_what_is_chosen_fits(grpo: Plan) -> None:
         Choice(None, False, 2, 4),
         Choice(None, False, 1, 4),
         Choice(None, True, 2, 4),
-        Choice("nf4", True, 2, 4),
+        Choice("nf4", True, 1, 4),
     ]
     order = list(grpo.alternatives())
     for choice, size in zip(chosen, (200, 80, 48, 24, 12), strict=True):
@@ -55,7 +55,7 @@ def test_the_words_make_the_run_that_was_estimated(folder: Path, grpo: Plan) -> 
     choice = first_that_fits(grpo, 12 * GIB)
     assert choice is not None
     words = grpo.words(choice)
-    assert words == ("--data.batch_size 2 --policy.adapter.checkpoint_activations true --policy.quantize nf4")
+    assert words == ("--data.batch_size 1 --policy.adapter.checkpoint_activations true --policy.quantize nf4")
     again = plan("qwen2_audio", "crema_d", "grpo", folder, "--data.eval_batch_size=4", *words.split())
     assert again.chosen == choice
     assert again.estimate(again.chosen) == grpo.estimate(choice)
