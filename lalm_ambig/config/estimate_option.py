@@ -22,7 +22,7 @@ class Assumptions:
     curated_tokens: float | None = None
     """Tokens of a curated response."""
     cards: tuple[float, ...] = (24.0, 80.0)
-    """Sizes of GPUs in GB, used if none is visible."""
+    """Sizes of GPUs in GiB, used if none is visible."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class EstimateOptions:
     curated_tokens: float | None = None
     """Tokens of a curated response."""
     cards: str = "24,80"
-    """Sizes of GPUs in GB with commas, used if none is visible."""
+    """Sizes of GPUs in GiB with commas, used if none is visible."""
 
     def assumptions(self) -> Assumptions:
         """Check the values and return them as assumptions.

@@ -9,17 +9,17 @@ from rich.console import Console
 from lalm_ambig.config.cli import Cli
 from lalm_ambig.config.estimate_option import Assumptions
 from lalm_ambig.estimation.feature_size import feature_size
+from lalm_ambig.estimation.fitting import Choice, Plan, first_that_fits, least
 from lalm_ambig.estimation.formulas import ComputeTypes
 from lalm_ambig.estimation.lengths import lengths_of
-from lalm_ambig.estimation.memory import Estimate, StepSetting, estimate, evaluation_workload
+from lalm_ambig.estimation.memory import Estimate, StepSetting
 from lalm_ambig.estimation.shapes import Shapes, shapes_of
-from lalm_ambig.estimation.workload import Workload, workload
+from lalm_ambig.estimation.workload import Workload
 from lalm_ambig.tabular.model import Cell, Column, ResultTable, TableRow
 from lalm_ambig.tabular.writers import terminal
 
-MARGIN = 1.25
-"""Factor for memory that the allocator loses to fragments, and for parts that are not counted."""
-GB = 1e9
+GIB = 2.0**30
+"""Bytes of a GiB, in which cards are sold."""
 
 
 def print_estimate(cli: Cli, assumptions: Assumptions, console: Console) -> None:
@@ -33,28 +33,55 @@ def print_estimate(cli: Cli, assumptions: Assumptions, console: Console) -> None
     Raises:
         InputError: The base model's config.json cannot be read, or the strategy has no estimate.
     """
-    method, data, trainer = cli.model, cli.datamodule, cli.config_init["trainer"]
-    shapes = shapes_of(method.policy)
-    shapes, setting = _setting(shapes, trainer, trains_tower=method.policy.adapter.trains_tower)
-    setting = replace(setting, recomputes=method.policy.adapter.checkpoint_activations)
-    lengths, line = lengths_of(method, data, shapes.encoder, assumptions)
-    work = workload(method, lengths, items=data.batch_size)
-    writing = method.generation.samples if method.generates_text else 0
-    longest = method.generation.max_new_tokens
-    evaluated = evaluation_workload(work, items=data.eval_batch_size, responses=writing, longest=longest)
-    result = estimate(shapes, work, evaluated, setting)
-    millions = f"{shapes.parameters / 1e6:.1f} M parameters, {shapes.trained / 1e6:.2f} M of them trained"
-    console.print(f"policy: {method.policy.description}, {millions}", highlight=False)
-    console.print(
-        f"{_step_line(work, setting)}, {trainer['precision'] or '32-true'}", highlight=False, soft_wrap=True
-    )
-    console.print(line, highlight=False, soft_wrap=True)
-    if shapes.encoder is not None and data.cache_features and not setting.trains_tower:
-        size = feature_size(data, shapes.encoder, number_bytes=shapes.base_bytes)
-        console.print(size, highlight=False, soft_wrap=True)
+    plan, lines = plan_of(cli, assumptions)
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True)
+    result = plan.estimate(plan.chosen)
     console.print(terminal(table(result)))
-    for verdict in verdicts(result, assumptions, setting):
+    for verdict in verdicts(plan, result, assumptions):
         console.print(verdict, highlight=False, soft_wrap=True)
+
+
+def plan_of(cli: Cli, assumptions: Assumptions) -> tuple[Plan, list[str]]:
+    """The run that a configuration describes, and lines that say what was counted.
+
+    Args:
+        cli: The parsed configuration.
+        assumptions: Lengths that the user gave.
+
+    Raises:
+        InputError: The base model's config.json cannot be read.
+    """
+    method, data, trainer = cli.model, cli.datamodule, cli.config_init["trainer"]
+    policy = method.policy
+    shapes, setting = _setting(shapes_of(policy), trainer, trains_tower=policy.adapter.trains_tower)
+    lengths, line = lengths_of(method, data, shapes.encoder, assumptions)
+    again = policy.adapter.checkpoint_activations
+    plan = Plan(
+        method,
+        shapes,
+        lengths,
+        setting,
+        step_items=_step_items(data, trainer, processes=setting.processes),
+        names_step=data.items_per_update is not None,
+        chosen=Choice(policy.quantize, again, data.batch_size, data.eval_batch_size),
+    )
+    millions = f"{shapes.parameters / 1e6:.1f} M parameters, {shapes.trained / 1e6:.2f} M of them trained"
+    step = _step_line(plan.work(plan.chosen), setting)
+    lines = [
+        f"policy: {policy.description}, {millions}",
+        f"{step}, {trainer['precision'] or '32-true'}",
+        line,
+    ]
+    if shapes.encoder is not None and data.cache_features and not setting.trains_tower:
+        lines.append(feature_size(data, shapes.encoder, number_bytes=shapes.base_bytes))
+    return plan, lines
+
+
+def _step_items(data: Any, trainer: Any, *, processes: int) -> int:
+    """Items of an optimiser step over all processes."""
+    passes = int(trainer["accumulate_grad_batches"] or 1)
+    return int(data.items_per_update or data.batch_size * processes * passes)
 
 
 def _step_line(work: Workload, setting: StepSetting) -> str:
@@ -65,41 +92,54 @@ def _step_line(work: Workload, setting: StepSetting) -> str:
 
 
 def table(result: Estimate) -> ResultTable:
-    """One row per part, in GB, with the phase in which it is held."""
+    """One row per part, in GiB, with the phase in which it is held."""
     parts = [("all the time", name, size) for name, size in result.resident.items()]
     parts += [(phase, name, size) for phase, needs in result.phases.items() for name, size in needs.items()]
-    shown = [(phase, name, size) for phase, name, size in parts if size]
     counted = ("all the time", result.largest)
     rows = tuple(
-        TableRow((name, phase), (Cell(size / GB, rank=1 if phase in counted else 0),))
-        for phase, name, size in shown
+        TableRow((name, phase), (Cell(size / GIB, rank=1 if phase in counted else 0),))
+        for phase, name, size in parts
+        if size
     )
-    return ResultTable(("what", "when"), (Column("gb", "GB"),), rows)
+    return ResultTable(("what", "when"), (Column("gib", "GiB"),), rows)
 
 
-def verdicts(result: Estimate, assumptions: Assumptions, setting: StepSetting) -> list[str]:
-    """Lines with the sum, its largest part, and whether it fits the visible GPU, or else cards of the assumed sizes."""
-    with_margin = result.peak * MARGIN / GB
+def verdicts(plan: Plan, result: Estimate, assumptions: Assumptions) -> list[str]:
+    """Lines with the sum, its largest part, whether it fits, and the options with which it does.
+
+    The visible GPU is what it must fit, or else cards of the assumed sizes.
+    """
     lines = [
-        f"sum of a process, phases taking turns: {result.peak / GB:.2f} GB in the {result.largest}, most of it "
-        f"{result.dominant}; with a quarter more for the allocator and what is not counted: {with_margin:.2f} GB"
+        f"sum of a process, phases taking turns: {result.peak / GIB:.2f} GiB in the {result.largest}, most of it "
+        f"{result.dominant}; with a quarter more of what comes and goes, for the allocator and what is not counted: "
+        f"{result.needed / GIB:.2f} GiB"
     ]
-    if not setting.on_cpu:
-        lines.append(f"fits: {', '.join(_fits(with_margin, assumptions))}")
-    lines.append("An estimate: it was compared with measurements on a CPU, and with none on a GPU.")
+    if not plan.setting.on_cpu:
+        cards = _cards(assumptions)
+        fits = [f"{name}: {'yes' if result.needed <= size else 'no'}" for name, size in cards]
+        lines.append(f"fits: {', '.join(fits)}")
+        lines += [_remedy(plan, name, size) for name, size in cards if result.needed > size]
+    lines.append("An estimate: it was compared with peaks on a pretend accelerator, and with none on a GPU.")
     return lines
 
 
-def _fits(needed: float, assumptions: Assumptions) -> list[str]:
+def _cards(assumptions: Assumptions) -> list[tuple[str, float]]:
+    """Names of the cards, and their bytes."""
     if torch.cuda.is_available():
         about = torch.cuda.get_device_properties(0)
-        size = about.total_memory / GB
-        return [f"{about.name} ({size:.1f} GB): {_yes(needed <= size)}"]
-    return [f"{card:g} GB card: {_yes(needed <= card)}" for card in assumptions.cards]
+        return [(f"{about.name} ({about.total_memory / GIB:.1f} GiB)", float(about.total_memory))]
+    return [(f"{size:g} GiB card", size * GIB) for size in assumptions.cards]
 
 
-def _yes(it_does: bool) -> str:
-    return "yes" if it_does else "no"
+def _remedy(plan: Plan, card: str, size: float) -> str:
+    choice = first_that_fits(plan, size)
+    if choice is None:
+        return (
+            f"{card}: smaller batches, layers computed again and a quantised base do not make it fit: the least that "
+            f"they need is {least(plan) / GIB:.2f} GiB. Take shorter texts, fewer responses, a smaller model or larger "
+            "cards."
+        )
+    return f"{card}: {plan.words(choice)} needs {plan.estimate(choice).needed / GIB:.2f} GiB"
 
 
 def _setting(shapes: Shapes, trainer: Any, *, trains_tower: bool) -> tuple[Shapes, StepSetting]:
@@ -120,7 +160,7 @@ def _setting(shapes: Shapes, trainer: Any, *, trains_tower: bool) -> tuple[Shape
         processes=processes(trainer),
         on_cpu=trainer["accelerator"] == "cpu",
         trains_tower=trains_tower,
-        accumulates=int(trainer["accumulate_grad_batches"] or 1) > 1,
+        accumulates=False,
     )
 
 

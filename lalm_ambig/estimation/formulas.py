@@ -6,12 +6,16 @@ The tensors that autograd keeps in a decoder layer of Llama's kind were listed w
 
 from dataclasses import dataclass
 
-from lalm_ambig.estimation.shapes import POSITIONS_PER_TOKEN, AudioEncoderShape, DecoderShape
+from lalm_ambig.estimation.shapes import POSITIONS_PER_TOKEN, AudioEncoderShape, DecoderShape, Shapes
 from lalm_ambig.estimation.workload import Workload
 from lalm_ambig.policies.attention.rollout_cache import FIRST_ROOM
 from lalm_ambig.policies.log_probs import LOGITS_AT_ONCE
 
 FLOAT32 = 4
+STATES = 3
+"""Tensors of all tokens' states before and after the layers."""
+FORWARD_TENSORS, BACKWARD_TENSORS = 5, 4
+"""Tensors of a layer's feed-forward part that each pass holds beside what is kept."""
 PROJECTIONS = 7
 """Linear layers of a decoder layer, each with an adapter."""
 
@@ -87,14 +91,49 @@ def layer_activations(decoder: DecoderShape, work: Workload, computing: ComputeT
 def activations(
     decoder: DecoderShape, work: Workload, computing: ComputeTypes, *, rank: int, recomputes: bool = False
 ) -> int:
-    """Bytes that autograd keeps of a training pass: all layers, one more for the one in progress, and embeddings.
+    """Bytes that autograd keeps of a training pass: all layers, and the states before and after them.
 
-    With `checkpoint_activations` only the input of each layer is kept, and two layers in progress.
+    With `checkpoint_activations` they are the input of each layer, and the layer that is computed again.
     """
     layer = layer_activations(decoder, work, computing, rank=rank)
+    states = work.tokens * decoder.hidden * FLOAT32
     if recomputes:
-        return 2 * layer + (decoder.layers + 3) * work.tokens * decoder.hidden * FLOAT32
-    return (decoder.layers + 1) * layer + 3 * work.tokens * decoder.hidden * FLOAT32
+        return layer + (decoder.layers + 1) * states
+    return decoder.layers * layer + STATES * states
+
+
+def layer_at_work(
+    decoder: DecoderShape, tokens: int, computing: ComputeTypes, *, recomputes: bool = False
+) -> int:
+    """Bytes that a layer in progress holds beside what is kept: tensors of its feed-forward part.
+
+    With `checkpoint_activations` the peak is in the backward pass, otherwise at the end of the forward pass. The
+    numbers of tensors are those that peaks on a pretend accelerator show (`tests/gpu/memory_cases.py`).
+    """
+    return (
+        (BACKWARD_TENSORS if recomputes else FORWARD_TENSORS)
+        * tokens
+        * decoder.intermediate
+        * computing.bytes
+    )
+
+
+def weight_copies(shapes: Shapes, computing: ComputeTypes, *, recomputes: bool) -> int:
+    """Bytes of autocast's copies of weights of a wider type, which autograd keeps for the backward pass.
+
+    Of the decoder's linear layers, or of one layer's with `checkpoint_activations`. Quantised weights are not kept, but
+    the largest is made whole at a time.
+    """
+    if shapes.quantised:
+        return shapes.decoder.hidden * shapes.decoder.intermediate * computing.bytes
+    if shapes.base_bytes == computing.bytes:
+        return 0
+    return shapes.linear * computing.bytes // (shapes.decoder.layers if recomputes else 1)
+
+
+def head_copy(shapes: Shapes, computing: ComputeTypes) -> int:
+    """Bytes of autocast's copy of the head; 0 where the head has the type of the computation."""
+    return 0 if shapes.base_bytes == computing.bytes else shapes.head * computing.bytes
 
 
 def encoder_activations(encoder: AudioEncoderShape, work: Workload, computing: ComputeTypes) -> int:

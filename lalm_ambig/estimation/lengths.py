@@ -49,10 +49,9 @@ def lengths_of(
     template = load_prompt(prompt, asked.mode)
     heard = encoder is not None and "{audio}" in template
     glosses = load_glosses(data.glosses or prompt.rpartition("/")[2].split(".")[0])
-    instruction = len(template) + sum(len(name) + len(meaning) + 4 for name, meaning in glosses.items())
-    written = round(
-        assumptions.prompt_tokens or instruction // CHARACTERS_PER_TOKEN + CHAT_TOKENS + texts.text
-    )
+    explained = sum(len(name) + len(meaning) + 4 for name, meaning in glosses.items())
+    instruction = (len(template) + explained) // CHARACTERS_PER_TOKEN
+    written = round(assumptions.prompt_tokens or instruction + CHAT_TOKENS + texts.text)
     audio = 0
     if encoder is not None and heard:
         audio = min(encoder.longest, round(TOKENS_PER_S * (assumptions.clip_s or texts.clip_s)))
@@ -60,7 +59,14 @@ def lengths_of(
     curated = round(assumptions.curated_tokens or reasoning + ANSWER_TOKENS[method.readout])
     source = "the corpus's longest" if texts.measured else "assumed, since the corpus was not checked yet"
     line = f"lengths ({source}): prompt {written + audio} tokens, {audio} of them sound; curated response {curated}"
-    return Lengths(written + audio, audio, curated), line
+    common = min(written, _beginning(template, explained) // CHARACTERS_PER_TOKEN)
+    return Lengths(written + audio, audio, curated, common), line
+
+
+def _beginning(template: str, explained: int) -> int:
+    """Characters of a prompt before the first that is an item's own; the classes' explanation has so many."""
+    before = min((template.partition(own)[0] for own in ("{audio}", "{text}")), key=len)
+    return len(before) + (explained if "{glosses}" in before else 0)
 
 
 def _prompt(data: DataModule) -> str:

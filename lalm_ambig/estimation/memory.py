@@ -8,6 +8,8 @@ from lalm_ambig.estimation.formulas import FLOAT32, ComputeTypes
 from lalm_ambig.estimation.shapes import Shapes
 from lalm_ambig.estimation.workload import Workload
 
+MARGIN = 1.25
+"""Factor for what comes and goes: memory that the allocator loses to fragments, and parts that are not counted."""
 CONTEXT = 1_000_000_000
 """Bytes that CUDA and its libraries take on a GPU before anything is computed, roughly."""
 
@@ -47,6 +49,11 @@ class Estimate:
         return sum(self.resident.values()) + sum(self.phases[self.largest].values())
 
     @property
+    def needed(self) -> float:
+        """Bytes that should be free: what is held all the time, and the largest phase with a quarter more."""
+        return sum(self.resident.values()) + MARGIN * sum(self.phases[self.largest].values())
+
+    @property
     def dominant(self) -> str:
         """The largest part of the peak."""
         parts = self.resident | self.phases[self.largest]
@@ -74,43 +81,52 @@ def estimate(shapes: Shapes, work: Workload, evaluated: Workload, setting: StepS
         resident["reference's copy"] = shapes.trained * shapes.trained_bytes
     if not setting.on_cpu:
         resident["CUDA context"] = CONTEXT
-    gradients = {"gradients": parts.gradients}
     phases = {
-        "sampling": _sampling(shapes, work, parts, setting),
+        "sampling": _reading(shapes, work, parts, setting) if work.rollouts else {},
         "training pass": _training(shapes, work, parts, setting),
         "optimizer step": {} if setting.on_cpu else {"AdamW's temporaries": parts.optimiser // 2},
-        "evaluation": _sampling(shapes, evaluated, parts, setting),
+        "evaluation": _reading(shapes, evaluated, parts, setting),
     }
-    for name in phases if setting.accumulates else ("training pass", "optimizer step"):
-        phases[name] = gradients | phases[name]
+    gradients = {"gradients": parts.gradients}
+    if setting.strategy.startswith("deepspeed") and not setting.accumulates:  # freed by its own optimiser
+        phases |= {name: gradients | phases[name] for name in ("training pass", "optimizer step")}
+    else:  # they are held until the next backward pass begins
+        resident |= gradients
     return Estimate(resident, phases)
 
 
-def _sampling(shapes: Shapes, work: Workload, parts: ProcessShare, setting: StepSetting) -> dict[str, int]:
-    if not work.rollouts:
-        return {}
+def _reading(shapes: Shapes, work: Workload, parts: ProcessShare, setting: StepSetting) -> dict[str, int]:
+    """Prompts read, and responses sampled where there are any."""
     decoder, computing = shapes.decoder, setting.computing
-    rows = work.items * work.rollouts
+    rows = work.items * max(1, work.rollouts)
+    prompts = replace(work, responses=(), shares=True).tokens
     needs = {
+        "a layer at work": formulas.layer_at_work(decoder, prompts, computing),
         "KV cache": formulas.rollout_cache(decoder, work, computing),
-        "logits of a decoding step": formulas.step_logits(decoder, rows, computing),
+        "logits of a decoding step": formulas.step_logits(decoder, rows, computing) if work.rollouts else 0,
+        "a weight's copy": formulas.head_copy(shapes, computing),
         "whole weights, gathered": parts.gathered,
     }
-    if setting.on_cpu and computing.bytes == FLOAT32 and rows > 1:  # see policies.merged
-        needs["decoding copy of the weights"] = shapes.decode_copy * FLOAT32
+    if (
+        work.rollouts and setting.on_cpu and computing.bytes == FLOAT32 and rows > 1
+    ):  # see policies.merged_weights
+        needs["decoding copy of the weights"] = (shapes.linear + shapes.head) * FLOAT32
     return needs
 
 
 def _training(shapes: Shapes, work: Workload, parts: ProcessShare, setting: StepSetting) -> dict[str, int]:
     decoder, computing = shapes.decoder, setting.computing
-    full = not shapes.rank
+    logits = formulas.training_logits(decoder, work, computing, head_trained=not shapes.rank)
+    logits += formulas.head_copy(shapes, computing) if work.counted else 0
+    layer = formulas.layer_at_work(decoder, work.tokens, computing, recomputes=setting.recomputes)
     needs = {
         "activations": formulas.activations(
             decoder, work, computing, rank=shapes.rank, recomputes=setting.recomputes
         ),
-        "logits": formulas.training_logits(decoder, work, computing, head_trained=full),
+        "copies of weights": formulas.weight_copies(shapes, computing, recomputes=setting.recomputes),
         "weights of a layer, gathered": parts.live,
     }
+    needs |= {"logits": logits} if logits > layer else {"a layer at work": layer}  # one after the other
     if shapes.encoder is not None and work.audio:
         needs["audio features"] = formulas.audio_features(shapes.encoder, decoder, work)
         if setting.trains_tower:

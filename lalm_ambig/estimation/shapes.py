@@ -1,6 +1,6 @@
 """Measures of a model that decide its memory: sizes of decoder and encoder, and bytes of weights."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import nn
@@ -8,6 +8,7 @@ from torch import nn
 from lalm_ambig.estimation.skeleton import skeleton
 from lalm_ambig.policies.audio.side_path import SIDE_PATH
 from lalm_ambig.policies.base import Policy
+from lalm_ambig.policies.weights.quantised_base import BLOCK, Quantize
 
 AUDIO_TOWER, VISION = "audio_tower", ".visual."
 """Parts of the names of the encoders' weights. Policies take no images, so the vision encoder is never trained."""
@@ -17,6 +18,8 @@ POSITIONS_PER_TOKEN = 2
 """Positions of an audio encoder per audio token, which it pools."""
 MOST_POSITIONS = 1500
 """Positions of 30 s, to which clips are cut."""
+QUANTISED_BYTES: dict[Quantize, float] = {"nf4": 0.5 + 4 / BLOCK, "int8": 1.0}
+"""Bytes per weight: of nf4 with a float32 scale for each block; of int8 its scales, one per row, are not counted."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +70,22 @@ class Shapes:
     """Bytes of one parameter of the base model."""
     trained_bytes: int
     """Bytes of one trained parameter."""
-    decode_copy: int
-    """Parameters of the decoder's linear layers and the head."""
+    linear: int
+    """Parameters of the decoder's linear layers, without the head."""
+    head: int
+    """Parameters of the head."""
     rank: int
     """LoRA's r; 0 under full fine-tuning."""
+    quantised: bool = False
+    """Whether the decoder's linear layers have four or eight bits per weight."""
+
+    def quantise(self, kind: Quantize) -> "Shapes":
+        """The model with such weights in its decoder's linear layers (see `policies.weights.quantised_base`)."""
+        return replace(
+            self,
+            weights=self.weights - self.linear * self.base_bytes + round(self.linear * QUANTISED_BYTES[kind]),
+            quantised=True,
+        )
 
 
 def shapes_of(policy: Policy) -> Shapes:
@@ -85,7 +100,8 @@ def shapes_of(policy: Policy) -> Shapes:
     bytes_trained = sum(p.numel() * p.element_size() for p in trained)
     full = policy.adapter.method == "full"
     total_bytes = sum(p.numel() * p.element_size() for _, p in every)
-    return Shapes(
+    linear, head = _linear(model)
+    shapes = Shapes(
         decoder=_decoder(config.get_text_config()),
         encoder=_encoder(config, beside=len(policy.side_layers)),
         parameters=sum(p.numel() for _, p in every),
@@ -94,19 +110,23 @@ def shapes_of(policy: Policy) -> Shapes:
         adapters=0 if full else bytes_trained,
         base_bytes=max(p.element_size() for name, p in every if not any(part in name for part in BESIDE)),
         trained_bytes=max(p.element_size() for p in trained),
-        decode_copy=_linear(model),
+        linear=linear,
+        head=head,
         rank=0 if full else policy.adapter.rank,
     )
+    return shapes if policy.quantize is None else shapes.quantise(policy.quantize)
 
 
-def _linear(model: nn.Module) -> int:
-    """Number of parameters of the linear layers and the head, without encoders and adapters."""
-    left_out = (AUDIO_TOWER, VISION, "lora_")
-    return sum(
-        module.weight.numel()
+def _linear(model: Any) -> tuple[int, int]:
+    """Numbers of parameters of the decoder's linear layers and of the head, without adapters."""
+    left_out = (AUDIO_TOWER, VISION, "projector", "lora_")
+    layers = {
+        id(module): module.weight.numel()
         for name, module in model.named_modules()
         if type(module) is nn.Linear and not any(part in f"{name}." for part in left_out)
-    )
+    }
+    head = layers.pop(id(model.get_output_embeddings()), 0)
+    return sum(layers.values()), head
 
 
 def _decoder(config: Any) -> DecoderShape:

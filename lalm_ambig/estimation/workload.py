@@ -1,6 +1,6 @@
 """Token counts of one step of a method: its prompts, its responses, and how often they are sampled."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import singledispatch
 
 from lalm_ambig.methods.base import Method
@@ -19,6 +19,8 @@ class Lengths:
     """Audio tokens among them; 0 for text."""
     curated: int
     """Tokens of the curated response."""
+    common: int = 0
+    """Tokens at the beginning of the prompt that all prompts have."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Workload:
     """Most tokens of a sampled response."""
     shares: bool = True
     """Whether a prompt is computed once for all of its responses."""
+    common: int = 0
+    """Tokens of a prompt that all prompts begin with."""
     keeps_start: bool = False
     """Whether a copy of the trained weights is held as the reference."""
 
@@ -49,13 +53,14 @@ class Workload:
     @property
     def tokens(self) -> int:
         """Number of tokens that a training pass computes."""
-        prompts = 1 if self.shares else len(self.responses)
-        return self.items * (prompts * self.prompt + sum(self.responses))
+        if not self.shares:
+            return self.items * (len(self.responses) * self.prompt + sum(self.responses))
+        return self.common + self.items * (self.prompt - self.common + sum(self.responses))
 
 
 def workload(method: Method, lengths: Lengths, *, items: int) -> Workload:
     """A step of the method on that many items. Every response is assumed to have its largest length."""
-    return _step(method, lengths, items)
+    return replace(_step(method, lengths, items), common=lengths.common)
 
 
 @singledispatch

@@ -39,8 +39,9 @@ def token_log_probs(
     -0.6931
     """
     transform = transform or LogitTransform()
-    plain = type(head) is nn.Linear and not any(p.requires_grad for p in head.parameters())
-    if plain and hidden.numel():
+    if type(head) is nn.Linear and not len(ids):
+        return call_as_forward(head, _no_log_probs, hidden)
+    if type(head) is nn.Linear and not any(p.requires_grad for p in head.parameters()):
         return call_as_forward(
             head,
             lambda called, rows, tokens: _OnePass.apply(
@@ -51,6 +52,16 @@ def token_log_probs(
         )
     logits = transform(head(hidden).float()) / temperature
     return -nn.functional.cross_entropy(logits, ids, reduction="none")
+
+
+def _no_log_probs(head: nn.Module, hidden: Float[Tensor, "0 channel"]) -> Float[Tensor, "0"]:
+    """The result for no rows, without a product that would copy the whole head under autocast.
+
+    Gradients flow to `hidden` and to a trained head, for which DDP waits. It is called as the head's forward pass,
+    since other processes may have rows and ZeRO-3 gathers the head for all at once.
+    """
+    trained = (0 * p[:1].sum() for p in head.parameters() if p.requires_grad)
+    return sum(trained, start=hidden.float().sum(-1))
 
 
 class _OnePass(torch.autograd.Function):

@@ -23,7 +23,8 @@ FULL = Shapes(
     adapters=0,
     base_bytes=2,
     trained_bytes=2,
-    decode_copy=800,
+    linear=700,
+    head=100,
     rank=0,
 )
 LORA = Shapes(
@@ -35,7 +36,8 @@ LORA = Shapes(
     adapters=400,
     base_bytes=2,
     trained_bytes=4,
-    decode_copy=800,
+    linear=700,
+    head=100,
     rank=8,
 )
 

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 from families.checkpoints import chat_tokenizer, configuration
 from families.table import FAMILIES
-from qwen2_audio_7b import write_config
 from rich.console import Console
+from seven_b import write_qwen2_audio
 
 from lalm_ambig.config.cli import Cli, parse
 from lalm_ambig.config.estimate_option import Assumptions
@@ -29,7 +29,7 @@ MIXED = ComputeTypes(2, 2, casts=True)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_config(tmp_path_factory.mktemp("qwen2_audio_7b"))
+    return write_qwen2_audio(tmp_path_factory.mktemp("qwen2_audio_7b"))
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +86,39 @@ def test_phases_take_turns_and_gathered_weights_count_while_sampling(seven_b: Sh
     assert alone.phases["sampling"]["whole weights, gathered"] == 0
     weight_bytes = 2 * seven_b.parameters
     assert shared.phases["sampling"]["whole weights, gathered"] == pytest.approx(weight_bytes / 2, rel=1e-6)
-    assert "gradients" not in alone.phases["sampling"]
-    assert "gradients" in of(seven_b, accumulates=True).phases["sampling"]
+    assert "gradients" in alone.resident  # until the next backward pass
+    assert "gradients" not in {
+        **shared.resident,
+        **shared.phases["sampling"],
+    }  # DeepSpeed's optimiser frees them
+
+
+def test_float32_weights_are_copied_for_bf16_and_the_copies_kept_for_the_backward_pass(folder: Path) -> None:
+    wide, narrow = (shapes_of(Qwen2Audio(str(folder), dtype=dtype)) for dtype in ("float32", "bfloat16"))
+    layer = 4 * 4096 * 4096 + 3 * 4096 * 11008
+    needs = of(wide).phases["training pass"]
+    assert needs["copies of weights"] == 2 * 32 * layer == 2 * wide.linear
+    assert of(wide, recomputes=True).phases["training pass"]["copies of weights"] == 2 * layer
+    assert of(narrow).phases["training pass"]["copies of weights"] == 0
+    head = 2 * 4096 * 156032
+    assert of(wide).phases["sampling"]["a weight's copy"] == head == 2 * wide.head
+
+
+def test_a_quantised_base_has_half_a_byte_or_one_per_weight_of_the_decoders_layers(
+    folder: Path, seven_b: Shapes
+) -> None:
+    linear = 32 * (4 * 4096 * 4096 + 3 * 4096 * 11008)
+    for kind, per_weight in (("nf4", 0.5 + 4 / 64), ("int8", 1.0)):
+        packed = shapes_of(Qwen2Audio(str(folder), dtype="bfloat16", quantize=kind))  # type: ignore[arg-type]
+        assert packed == seven_b.quantise(kind)  # type: ignore[arg-type]
+        assert seven_b.weights - packed.weights == pytest.approx((2 - per_weight) * linear)
+    assert of(packed).phases["training pass"]["copies of weights"] == 2 * 4096 * 11008  # one, made whole
+
+
+def test_what_is_held_all_the_time_has_no_margin(seven_b: Shapes) -> None:
+    found = of(seven_b)
+    comes_and_goes = sum(found.phases["training pass"].values())
+    assert found.needed == pytest.approx(found.peak + 0.25 * comes_and_goes)
 
 
 def configured(folder: Path, method: str, *more: str) -> Cli:
@@ -100,7 +131,7 @@ def test_the_table_says_what_was_assumed_what_dominates_and_what_fits(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    cli = configured(folder, "grpo")
+    cli = configured(folder, "grpo", "--policy.adapter.checkpoint_activations=false")
     print_estimate(cli, Assumptions(clip_s=3.0, prompt_tokens=250.0, cards=(24.0, 200.0)), Console(width=120))
     text = capsys.readouterr().out
     assert not cli.model.policy.loaded
@@ -110,18 +141,18 @@ def test_the_table_says_what_was_assumed_what_dominates_and_what_fits(
     )
     assert "assumed, since the corpus was not checked yet): prompt 325 tokens, 75 of them sound" in text
     assert "in the training pass, most of it activations" in text
-    assert "fits: 24 GB card: no, 200 GB card: yes" in text
+    assert "fits: 24 GiB card: no, 200 GiB card: yes" in text
     assert "An estimate" in text
 
 
 def test_a_gpu_that_is_visible_is_what_it_must_fit(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    card = SimpleNamespace(name="A card", total_memory=int(25.4e9))
+    card = SimpleNamespace(name="A card", total_memory=25 * 2**30)
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.get_device_properties", lambda _: card)
     print_estimate(configured(folder, "sft"), Assumptions(clip_s=3.0), Console(width=120))
-    assert "fits: A card (25.4 GB): " in capsys.readouterr().out
+    assert "fits: A card (25.0 GiB): " in capsys.readouterr().out
 
 
 def test_a_model_without_a_config_is_one_line(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Token counts of a step of each method, and the source of its lengths."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from lalm_ambig.corpora.preparing.prepared import load_prepared, prepare
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.estimation.lengths import lengths_of
 from lalm_ambig.estimation.shapes import AudioEncoderShape
-from lalm_ambig.estimation.workload import Lengths, workload
+from lalm_ambig.estimation.workload import Lengths, Workload, workload
 from lalm_ambig.methods.base import Method
 from lalm_ambig.methods.curated_trajectory import CuratedTrajectory
 from lalm_ambig.methods.dpo import DPO, Negatives
@@ -132,3 +133,9 @@ def test_a_corpus_that_is_not_there_is_no_hindrance(tmp_path: Path) -> None:
     lengths, _ = lengths_of(SFT(Tiny()), data, None, Assumptions())
     assert lengths.curated == 200 + 16
     assert not (tmp_path / "none").exists()
+
+
+def test_what_all_prompts_begin_with_is_computed_once_where_prompts_are_shared() -> None:
+    work = Workload(items=4, prompt=100, audio=0, responses=(10, 10), common=60)
+    assert work.tokens == 60 + 4 * (40 + 20)
+    assert replace(work, shares=False).tokens == 4 * 2 * (100 + 10)

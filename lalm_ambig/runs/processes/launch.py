@@ -35,6 +35,8 @@ _STARTED: list["subprocess.Popen[bytes]"] = []
 BY_SIGNAL = {128 + one: one for one in stopping.SIGNALS}
 """Exit code → signal, for processes that ended when asked to."""
 
+ALLOCATOR = ("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF")
+"""Environment variables with the settings of torch's allocator: the name that every version knows, and a newer one."""
 EXPECTED_WARNINGS = (
     r".*does not have many workers.*",  # cached features need none
     r".*is_gradient_checkpointing.*",  # peft's use of a name that transformers has changed
@@ -48,8 +50,14 @@ EXPECTED_WARNINGS = (
 
 
 def quiet_libraries() -> None:
-    """Turn off progress bars and notes of the libraries; warnings that matter stay. A command calls it first."""
+    """Turn off progress bars and notes of the libraries; warnings that matter stay. A command calls it first.
+
+    CUDA's allocator, which reads its settings at its first use, then joins segments: batches differ in length, and
+    would leave gaps.
+    """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if sys.platform == "linux" and not any(name in os.environ for name in ALLOCATOR):
+        os.environ[ALLOCATOR[0]] = "expandable_segments:True"
     import datasets
     import transformers
 

@@ -17,6 +17,8 @@ from transformers import (
     Qwen2AudioConfig,
     Qwen2AudioForConditionalGeneration,
     Qwen2AudioProcessor,
+    Qwen2Config,
+    Qwen2ForCausalLM,
     WhisperFeatureExtractor,
 )
 
@@ -48,7 +50,9 @@ class RandomModel:
     make: Callable[[], Any]
 
 
-def write_qwen2_audio(folder: Path, size: Size, *, device: str, decoder_layers: int = 0) -> RandomModel:
+def write_qwen2_audio(
+    folder: Path, size: Size, *, device: str, decoder_layers: int = 0, dtype: torch.dtype = torch.bfloat16
+) -> RandomModel:
     """Qwen2-Audio-7B; `decoder_layers` where not all of them are wanted."""
     width = size.narrower
     tokenizer = filled_tokenizer(size.vocabulary or 156_032)
@@ -69,10 +73,19 @@ def write_qwen2_audio(folder: Path, size: Size, *, device: str, decoder_layers: 
     extractor = WhisperFeatureExtractor(feature_size=MEL_BINS, return_attention_mask=True)
     processor = Qwen2AudioProcessor(extractor, tokenizer, chat_template=tokenizer.chat_template)
     processor.save_pretrained(folder)
-    return _written(folder, Qwen2AudioForConditionalGeneration, config, device=device)
+    return _written(folder, Qwen2AudioForConditionalGeneration, config, device=device, dtype=dtype)
 
 
-def write_omni(folder: Path, size: Size, *, device: str) -> RandomModel:
+def write_text(folder: Path, size: Size, *, device: str, dtype: torch.dtype = torch.bfloat16) -> RandomModel:
+    """Qwen2.5-7B."""
+    tokenizer = filled_tokenizer(size.vocabulary or 152_064)
+    text = {**_omni_text(size), "rope_parameters": {"rope_type": "default", "rope_theta": 1e6}}
+    config = Qwen2Config(**text, **_words(tokenizer))
+    tokenizer.save_pretrained(folder)
+    return _written(folder, Qwen2ForCausalLM, config, device=device, dtype=dtype)
+
+
+def write_omni(folder: Path, size: Size, *, device: str, dtype: torch.dtype = torch.bfloat16) -> RandomModel:
     """The thinker of Qwen2.5-Omni-7B."""
     tokenizer = filled_tokenizer(size.vocabulary or 152_064)
     ids = tokenizer.convert_tokens_to_ids
@@ -89,7 +102,7 @@ def write_omni(folder: Path, size: Size, *, device: str) -> RandomModel:
     WhisperFeatureExtractor(
         feature_size=MEL_BINS, chunk_length=OMNI_WINDOW_S, return_attention_mask=True
     ).save_pretrained(folder)
-    return _written(folder, Qwen2_5OmniThinkerForConditionalGeneration, config, device=device)
+    return _written(folder, Qwen2_5OmniThinkerForConditionalGeneration, config, device=device, dtype=dtype)
 
 
 def _omni_text(size: Size) -> dict[str, Any]:
@@ -138,7 +151,7 @@ def _ears(size: Size) -> dict[str, Any]:
     }
 
 
-def _written(folder: Path, model_class: Any, config: Any, *, device: str) -> RandomModel:
+def _written(folder: Path, model_class: Any, config: Any, *, device: str, dtype: torch.dtype) -> RandomModel:
     """The configuration in the folder, and the model made when it is asked for, by its class's own initialisation."""
     config.save_pretrained(folder)
     save_file({}, folder / "model.safetensors", metadata={"format": "pt"})  # a checkpoint has to have a file
@@ -146,8 +159,8 @@ def _written(folder: Path, model_class: Any, config: Any, *, device: str) -> Ran
     def make() -> Any:
         torch.manual_seed(0)
         with torch.device(device):
-            model = model_class._from_config(config, dtype=torch.bfloat16, attn_implementation="sdpa")
-        model.generation_config.eos_token_id = config.text_config.eos_token_id
+            model = model_class._from_config(config, dtype=dtype, attn_implementation="sdpa")
+        model.generation_config.eos_token_id = config.get_text_config().eos_token_id
         return model
 
     return RandomModel(folder, make)

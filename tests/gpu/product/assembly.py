@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from lalm_ambig.config.cli import Cli, parse
@@ -16,7 +17,8 @@ from lalm_ambig.estimation.memory import CONTEXT, estimate, evaluation_workload
 from lalm_ambig.estimation.shapes import shapes_of
 from lalm_ambig.estimation.workload import Lengths, workload
 from lalm_ambig.methods import base
-from lalm_ambig.policies import audio_model
+from lalm_ambig.policies import audio_model, causal_lm
+from lalm_ambig.policies.attention.tree import common_prefix_length
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
 from lalm_ambig.policies.tiny import CHAT_TEMPLATE, WORDS, make_tokenizer
 from lalm_ambig.runs.processes.launch import launch, quiet_libraries
@@ -24,6 +26,8 @@ from lalm_ambig.runs.session import connect
 
 TIMED: dict[str, tuple[Any, ...]] = {"sample_groups": (base,), "score_spans": (base,)}
 """Functions whose time is told, and the modules that call them."""
+READERS: tuple[Any, ...] = (audio_model, causal_lm)
+"""Modules of policies that read weights."""
 Measure = Callable[[str, Callable[[], Any]], Any]
 """Takes a function's name and the call; makes the call and gives its result."""
 
@@ -47,13 +51,15 @@ def filled_tokenizer(size: int) -> Any:
 
 @contextmanager
 def reading(make_model: Callable[[], Any]) -> Iterator[None]:
-    """Inside, policies that hear take their weights from `make_model`, whatever their checkpoint folder lacks."""
+    """Inside, policies take their weights from `make_model`, whatever their checkpoint folder lacks."""
     plain = audio_model.read_model
-    audio_model.read_model = lambda *_, **__: make_model()
+    for module in READERS:
+        module.read_model = lambda *_, **__: make_model()
     try:
         yield
     finally:
-        audio_model.read_model = plain
+        for module in READERS:
+            module.read_model = plain
 
 
 def qwen2_audio(folder: Path) -> Qwen2Audio:
@@ -99,25 +105,48 @@ class Sizes:
     audio: int
     curated: int
     rows: int
+    common: int = 0
+    """Tokens that all prompts begin with."""
+
+
+def mean_sizes_of(batch: Batch, policy: Any) -> Sizes:
+    """How long the batch's texts are in the mean, of which the numbers of its step follow but for rounding."""
+    longest = sizes_of(batch, policy)
+    rows = [ids[mask] for ids, mask in zip(batch.prompt.ids.cpu(), batch.prompt.mask.cpu(), strict=True)]
+    heard = getattr(policy, "audio_token_id", None)
+    own = [torch.where(row == heard, -1 - n, row) if heard else row for n, row in enumerate(rows)]
+    common = common_prefix_length([row[:, None].float() for row in own])
+    curated = 1.0
+    if batch.curated:
+        curated = float(batch.curated.response.mask.sum(1).float().mean())
+    return replace(
+        longest, prompt=round(sum(map(len, rows)) / len(rows)), curated=round(curated), common=common
+    )
 
 
 def sizes_of(batch: Batch, policy: Any) -> Sizes:
     """How long the batch's longest texts are."""
-    heard = int((batch.prompt.ids == policy.audio_token_id).sum(1).max())
+    audio = getattr(policy, "audio_token_id", None)
+    heard = 0 if audio is None else int((batch.prompt.ids == audio).sum(1).max())
     curated = batch.curated.response.ids.shape[1] if batch.curated else 1
     rows, prompt = batch.prompt.ids.shape
     return Sizes(prompt, heard, curated, rows)
 
 
-def estimated_bytes(cli: Cli, sizes: Sizes) -> float:
-    """What `--estimate` says that a step of such a batch holds, without CUDA's own context."""
+def estimated(cli: Cli, sizes: Sizes) -> dict[str, Any]:
+    """What `--estimate` says that a step of such a batch holds on a card, by part, without CUDA's own context."""
     method, trainer = cli.model, cli.config_init["trainer"]
     shapes, setting = _setting(shapes_of(method.policy), trainer, trains_tower=False)
-    setting = replace(setting, recomputes=method.policy.adapter.checkpoint_activations)
-    lengths = Lengths(sizes.prompt, sizes.audio, sizes.curated)
+    setting = replace(setting, recomputes=method.policy.adapter.checkpoint_activations, on_cpu=False)
+    lengths = Lengths(sizes.prompt, sizes.audio, sizes.curated, sizes.common)
     work = workload(method, lengths, items=cli.datamodule.batch_size)
     found = estimate(shapes, work, evaluation_workload(work, items=1, responses=0, longest=1), setting)
-    return found.peak - (0 if setting.on_cpu else CONTEXT)
+    return {"estimate": found.peak - CONTEXT, "resident": found.resident, "by phase": found.phases}
+
+
+def estimated_bytes(cli: Cli, sizes: Sizes) -> float:
+    """The estimate of a step without CUDA's own context."""
+    return float(estimated(cli, sizes)["estimate"])
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Attention, the choice of tokens, and the decode loop: what a GPU computes in another way than a CPU."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lalm_ambig.core.types import Item
+from lalm_ambig.policies.attention import tree
 from lalm_ambig.policies.attention.tree import AttentionArguments, TreeLayout
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.rollouts.generate import GeneratedBatch, Request, generate
@@ -36,6 +37,11 @@ def sampling_settings() -> dict[str, Sampling]:
 def next_tokens(logits: Tensor, settings: Sampling, noise: Tensor) -> Tensor:
     """The token that the product chooses for each row."""
     return choose_tokens(logits, settings, noise)[0]
+
+
+def fused_in(replaced: Callable[..., Any]) -> Any:
+    """The context `replaced`, given the product's modules that call torch's attention by a name of their own."""
+    return replaced(tree)
 
 
 @contextmanager

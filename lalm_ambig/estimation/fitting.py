@@ -1,0 +1,122 @@
+"""The options that make a run fit a card: combinations are tried in the order of what they cost, the first one wins.
+
+1. `data.eval_batch_size`, then `data.batch_size` with `data.items_per_update` kept: the same numbers, a little slower.
+2. `policy.adapter.checkpoint_activations`: the same numbers, about a third more time.
+3. `policy.quantize`, eight bits before four: a rounded base model.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from lalm_ambig.config.precision import WHOLE
+from lalm_ambig.estimation.memory import Estimate, StepSetting, estimate, evaluation_workload
+from lalm_ambig.estimation.shapes import Shapes
+from lalm_ambig.estimation.workload import Lengths, Workload, workload
+from lalm_ambig.methods.base import Method
+from lalm_ambig.policies.weights.quantised_base import Quantize
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The settings that may be changed so that a run fits."""
+
+    quantize: Quantize | None
+    recomputes: bool
+    batch_size: int
+    eval_batch_size: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run as far as memory goes."""
+
+    method: Method
+    shapes: Shapes
+    """The model, with the weights of `chosen`."""
+    lengths: Lengths
+    setting: StepSetting
+    """`recomputes` and `accumulates` follow from a choice."""
+    step_items: int
+    """Items of an optimiser step over all processes."""
+    names_step: bool
+    """Whether the configuration has them in `data.items_per_update`."""
+    chosen: Choice
+    """What the configuration says."""
+
+    def work(self, choice: Choice) -> Workload:
+        """A training step of one process."""
+        return workload(self.method, self.lengths, items=choice.batch_size)
+
+    def estimate(self, choice: Choice) -> Estimate:
+        """Bytes of one process with these settings.
+
+        Raises:
+            InputError: No estimate is known for the strategy.
+        """
+        generation = self.method.generation
+        written = generation.samples if self.method.generates_text else 0
+        work = self.work(choice)
+        evaluated = evaluation_workload(
+            work, items=choice.eval_batch_size, responses=written, longest=generation.max_new_tokens
+        )
+        packs = choice.quantize is not None and choice.quantize != self.chosen.quantize
+        shapes = self.shapes.quantise(choice.quantize) if packs and choice.quantize else self.shapes
+        setting = replace(
+            self.setting,
+            recomputes=choice.recomputes,
+            accumulates=self.step_items > choice.batch_size * self.setting.processes,
+        )
+        return estimate(shapes, work, evaluated, setting)
+
+    def alternatives(self) -> Iterator[Choice]:
+        """Choices from the cheapest to the dearest, the configuration's own first."""
+        now = self.chosen
+        for quantize in self._bases():
+            for recomputes in (True,) if now.recomputes else (False, True):
+                for batch_size in _divisors(now.batch_size):
+                    for eval_batch_size in _halves(now.eval_batch_size):
+                        yield Choice(quantize, recomputes, batch_size, eval_batch_size)
+
+    def _bases(self) -> tuple[Quantize | None, ...]:
+        """The base's own weights, and packed ones where they are allowed."""
+        allowed = self.shapes.rank > 0 and self.setting.strategy in WHOLE
+        if self.chosen.quantize is not None or not allowed:
+            return (self.chosen.quantize,)
+        return (None, "int8", "nf4")
+
+    def words(self, choice: Choice) -> str:
+        """Options of the command line that turn the configuration into this choice, the step's items kept."""
+        now, words = self.chosen, []
+        if choice.eval_batch_size != now.eval_batch_size:
+            words.append(f"--data.eval_batch_size {choice.eval_batch_size}")
+        if choice.batch_size != now.batch_size:
+            words.append(f"--data.batch_size {choice.batch_size}")
+            words += [] if self.names_step else [f"--data.items_per_update {self.step_items}"]
+        if choice.recomputes != now.recomputes:
+            words.append("--policy.adapter.checkpoint_activations true")
+        if choice.quantize != now.quantize:
+            words.append(f"--policy.quantize {choice.quantize}")
+        return " ".join(words)
+
+
+def first_that_fits(plan: Plan, size: float) -> Choice | None:
+    """The cheapest choice that needs at most so many bytes; None where there is none."""
+    return next((choice for choice in plan.alternatives() if plan.estimate(choice).needed <= size), None)
+
+
+def least(plan: Plan) -> float:
+    """Bytes that the smallest choice needs."""
+    return min(plan.estimate(choice).needed for choice in plan.alternatives())
+
+
+def _divisors(number: int) -> Iterator[int]:
+    """The divisors of a number, the largest first: batches of such a size divide a step as that number does."""
+    return (size for size in range(number, 0, -1) if number % size == 0)
+
+
+def _halves(number: int) -> Iterator[int]:
+    """The number, and its halves down to 1."""
+    while number > 1:
+        yield number
+        number //= 2
+    yield 1
