@@ -17,7 +17,7 @@ import torch
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.weights.quantised_base import Quantize, check_installed
+from lalm_ambig.policies.weights.quantised_base import Quantize, speed_note
 
 SHORT = {"32": "32-true", "16": "16-mixed", "bf16": "bf16-mixed", "None": "32-true"}
 """Lightning's older name of a precision to its present one."""
@@ -66,16 +66,15 @@ def check_precision(policy: Policy, trainer: Mapping[str, Any], *, training: boo
 
 
 def check_quantised(kind: Quantize, strategy: str) -> None:
-    """Check that a quantised base can be made here, and that each process has all of it.
+    """Check that each process has all of a quantised base.
 
     Args:
         kind: Kind of the quantised weights.
         strategy: The trainer's strategy.
 
     Raises:
-        InputError: The package is missing, or the strategy divides or converts weights.
+        InputError: The strategy divides or converts weights.
     """
-    check_installed(kind)
     if strategy not in WHOLE:
         raise InputError(
             f"{strategy} divides or converts weights, and packed {kind} weights allow neither.",
@@ -129,7 +128,7 @@ def lacks_bf16(number: int = 0) -> str | None:
 
 
 def precision_notes(policy: Policy, trainer: Mapping[str, Any]) -> list[str]:
-    """Return a line for a run in bfloat16 on a GPU that has none; nothing else.
+    """Return lines about what is slow on this machine's GPU: bfloat16 that it lacks, `nf4` without its kernel.
 
     Args:
         policy: The policy; it need not be loaded.
@@ -137,9 +136,10 @@ def precision_notes(policy: Policy, trainer: Mapping[str, Any]) -> list[str]:
     """
     in_bf16 = "bfloat16" in (policy.weights_dtype(), COMPUTES[check_name(trainer["precision"])])
     lack = None if not in_bf16 or on_cpu(trainer["accelerator"]) else lacks_bf16()
-    if lack is None:
-        return []
-    return [f"{lack}. {BF16_REMEDY}"]
+    notes = [] if lack is None else [f"{lack}. {BF16_REMEDY}"]
+    if policy.quantize is not None and not on_cpu(trainer["accelerator"]):
+        notes += [note for note in (speed_note(policy.quantize),) if note is not None]
+    return notes
 
 
 def on_cpu(accelerator: Any) -> bool:

@@ -13,7 +13,7 @@ from test_cli import CONFIGS, SHIPPED, shipped
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from lalm_ambig.config.cli import parse
-from lalm_ambig.config.precision import check_precision
+from lalm_ambig.config.precision import check_precision, precision_notes
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluate import main as evaluate
 from lalm_ambig.fit import train
@@ -259,9 +259,13 @@ def test_a_quantised_base_is_trained_where_each_process_has_all_of_it(
     )  # the other advice
 
 
-def test_nf4_without_its_package_is_refused_before_weights_are_read(
+def test_nf4_on_a_gpu_without_its_kernel_says_what_to_install(
     text_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    on_gpu = {"precision": "32-true", "accelerator": "gpu"}
     monkeypatch.setattr(quantised_base, "find_spec", lambda _: None)
-    with pytest.raises(InputError, match=r"nf4 needs bitsandbytes.*pip install"):
-        check_precision(CausalLM(str(text_model), quantize="nf4"), trainer("32-true"), training=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert "pip install" in precision_notes(CausalLM(str(text_model), quantize="nf4"), on_gpu)[0]
+    assert precision_notes(CausalLM(str(text_model), quantize="int8"), on_gpu) == []
+    monkeypatch.setattr(quantised_base, "find_spec", lambda _: object())
+    assert precision_notes(CausalLM(str(text_model), quantize="nf4"), on_gpu) == []

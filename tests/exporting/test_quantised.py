@@ -15,8 +15,6 @@ from lalm_ambig.policies.causal_lm import CausalLM
 from lalm_ambig.policies.qwen2_5_omni import Qwen2_5Omni
 from lalm_ambig.policies.weights.quantised_base import Quantize
 
-pytest.importorskip("bitsandbytes", reason="the extra quantize is not installed")
-
 
 def trained(family: str, folder: Path, kind: Quantize) -> Policy:
     source = write_omni(folder) if family == "omni" else write_causal_lm(folder, "llama")

@@ -217,7 +217,6 @@ def test_every_method_trains_beside_a_quantised_base(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pytest.importorskip("bitsandbytes", reason="the extra quantize is not installed")
     if name == "grpo":
         monkeypatch.setattr("lalm_ambig.rollouts.parsing.parse", parsed_somehow)
     opened = open_small(corpus)

@@ -19,11 +19,9 @@ from lalm_ambig.policies.causal_lm import CausalLM
 from lalm_ambig.policies.merged_weights import merged_for_decoding
 from lalm_ambig.policies.qwen2_5_omni import Qwen2_5Omni
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
-from lalm_ambig.policies.weights import quantised_base
 from lalm_ambig.policies.weights.lora import Adapter, parameter_counts, trained_parameters
 from lalm_ambig.policies.weights.quantised_base import QuantisedLinear, Quantize, dequantise, pack, quantise
 
-functional = pytest.importorskip("bitsandbytes.functional", reason="the extra quantize is not installed")
 KINDS: tuple[Quantize, ...] = ("nf4", "int8")
 LINEAR = [f"{leaf}_proj" for leaf in ("q", "k", "v", "o", "gate", "up", "down")]
 FARTHEST = {"nf4": 0.152, "int8": 0.5 / 127}
@@ -80,8 +78,19 @@ def test_int8_weights_are_worked_out_by_hand() -> None:
     torch.testing.assert_close(layer.plain_weight(torch.float32), expected)
 
 
+def test_nf4_weights_are_those_that_bitsandbytes_packs() -> None:
+    """What its version 0.50 made of these weights; the last block is a short one."""
+    weight = (torch.arange(99.0) * 37 % 101 - 50).reshape(3, 33) / 7
+    packed, scales = pack(weight, "nf4")
+    assert bytes(packed.flatten().tolist()).hex() == (
+        "04c16e29f3b05d17e29f3c05d18e2af4c16e18e3b05d17e29f3b05d18e2af4c16e18e3b04d17e29f3b05d17e2af4c06d18e7"
+    )
+    assert scales.view(torch.float32).tolist() == pytest.approx([50 / 7, 7.0])
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-def test_nf4_weights_are_those_of_bitsandbytes(dtype: torch.dtype) -> None:
+def test_nf4_weights_are_those_of_the_installed_bitsandbytes(dtype: torch.dtype) -> None:
+    functional = pytest.importorskip("bitsandbytes.functional", reason="the extra quantize is not installed")
     weight = torch.randn(48, 66).to(dtype)  # blocks go over the ends of rows, and the last one is shorter
     packed, state = functional.quantize_4bit(weight.float(), blocksize=64, quant_type="nf4")
     layer = layer_of(weight, "nf4")
@@ -185,19 +194,24 @@ def test_saved_weights_answer_alike_when_they_are_loaded(make: Make, kind: Quant
 
 
 @torch.no_grad()
-def test_transformers_with_bitsandbytes_has_the_same_base(make: Make, text_folder: Path) -> None:
+def test_transformers_with_bitsandbytes_has_the_same_base(tmp_path: Path) -> None:
+    """Rows are a multiple of a block here: on a CPU, bitsandbytes 0.50 unpacks others wrongly."""
+    pytest.importorskip("bitsandbytes", reason="the extra quantize is not installed")
+    torch.manual_seed(0)
+    folder = write_causal_lm(tmp_path, "llama", intermediate_size=128)
     settings = BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype="float32"
     )
     theirs = AutoModelForCausalLM.from_pretrained(
-        text_folder, quantization_config=settings, device_map={"": "cpu"}
+        folder, quantization_config=settings, device_map={"": "cpu"}
     )
-    policy = make("nf4")
+    policy = CausalLM(str(folder), quantize="nf4")
+    policy.load()
     ids = torch.tensor([policy.text_ids("the voice is loud and the words are calm")])
     for layer in theirs.modules():
         if "support_avx512bf16_for_cpu" in vars(layer):
             layer.support_avx512bf16_for_cpu = False  # it would compute in bfloat16
-    torch.testing.assert_close(logits(policy), theirs(ids).logits, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(logits(policy.eval()), theirs(ids).logits, rtol=1e-4, atol=1e-4)
 
 
 @torch.no_grad()
@@ -273,14 +287,14 @@ def small_config() -> Any:
     )
 
 
-def test_layers_with_an_odd_number_of_inputs_stay_plain(kind: Quantize) -> None:
+def test_layers_with_an_odd_number_of_inputs_are_packed_too(kind: Quantize) -> None:
     config = small_config()
     config.intermediate_size = 33
     model = AutoModelForCausalLM.from_config(config)
-    note = quantise(model, model.model, kind)
-    assert type(model.model.layers[0].mlp.down_proj) is nn.Linear
-    assert isinstance(model.model.layers[0].mlp.up_proj, QuantisedLinear)
-    assert note.startswith(f"{kind} base: 12 linear layers")
+    weight = model.model.layers[0].mlp.down_proj.weight.clone()
+    assert quantise(model, model.model, kind).startswith(f"{kind} base: 14 linear layers")
+    packed = model.model.layers[0].mlp.down_proj.plain_weight(torch.float32)
+    assert (packed - weight).abs().max() <= FARTHEST[kind] * weight.abs().max() * 1.001
 
 
 def test_a_frozen_base_is_not_fully_tuned(kind: Quantize) -> None:
@@ -292,15 +306,6 @@ def test_a_model_of_other_layers_is_refused(tmp_path: Path) -> None:
     gpt2 = write_causal_lm(tmp_path, "gpt2", n_embd=64, n_layer=2, n_head=4, n_positions=2048)
     with pytest.raises(InputError, match=r"policy\.quantize: GPT2LMHeadModel has no plain linear layers"):
         CausalLM(str(gpt2), quantize="int8").load()
-
-
-def test_nf4_without_its_package_names_the_command(
-    text_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(quantised_base, "find_spec", lambda _: None)
-    with pytest.raises(InputError, match=r"nf4 needs bitsandbytes.*pip install"):
-        CausalLM(str(text_folder), quantize="nf4").load()
-    CausalLM(str(text_folder), quantize="int8").load()  # needs no package
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,12 @@ As in QLoRA, a weight is made whole for each product and thrown away again, in t
 quantised is what can have LoRA: the linear layers of each decoder layer's parts. All else stays as it was loaded:
 embeddings, head, norms, routers, fused experts, audio encoder, projector and side path.
 
-1. `nf4`: the 16 values of QLoRA's NormalFloat, scaled per block of 64 weights to the block's largest; 4.5 bits per
-   weight. Packing and unpacking are bitsandbytes', so a base that transformers quantises with it has the same weights.
+1. `nf4`: the 16 values of QLoRA's NormalFloat (Dettmers et al. 2023, App. E), scaled per block of 64 weights to the
+   block's largest; 4.5 bits per weight. A base that transformers quantises with bitsandbytes has the same weights. On a
+   GPU its kernel unpacks them, where it is installed; elsewhere torch's own operators do.
 2. `int8`: whole numbers to ±127, scaled per row; 8 bits per weight. Inputs are not rounded, other than in LLM.int8().
 
-The layers of bitsandbytes are not used. On a CPU with AVX512-BF16 its four-bit layer computes in bfloat16 once it was
+Its layers are not used. On a CPU with AVX512-BF16 its four-bit layer computes in bfloat16 once it was
 in evaluation mode, and then passes no gradient on. Its eight-bit layer computes one thing in training and another in
 evaluation mode. Here both modes, all row lengths and both passes compute with the same weights.
 """
@@ -29,6 +30,19 @@ Quantize = Literal["nf4", "int8"]
 WHERE = "policy.quantize"
 PACKAGE = "bitsandbytes"
 INSTALL = 'pip install "lalm_ambig[quantize]" (or: pip install bitsandbytes).'
+NF4 = (
+    *(-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635),
+    *(-0.18477343022823334, -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725),
+    *(
+        0.24611230194568634,
+        0.33791524171829224,
+        0.44070982933044434,
+        0.5626170039176941,
+        0.7229568362236023,
+        1.0,
+    ),
+)
+"""The 16 values of NormalFloat."""
 BLOCK = 64
 """Weights of a row-major matrix that share one scale in `nf4`."""
 LARGEST_INT8 = 127
@@ -59,10 +73,11 @@ class QuantisedLinear(nn.Linear):
         scales = self.scales.view(torch.float32)
         if self.kind == "int8":
             return (self.weight.float() * scales[:, None]).to(dtype)
-        unpacked = dtype if dtype in KERNEL_TYPES else torch.float32
         shape = (self.out_features, self.in_features)
-        whole: Tensor = _kernels().dequantize_4bit(self.weight, scales, BLOCK, "nf4", shape, unpacked)
-        return whole.to(dtype)
+        if self.weight.is_cuda and dtype in KERNEL_TYPES and (kernels := _kernels()) is not None:
+            whole: Tensor = kernels.dequantize_4bit(self.weight, scales, BLOCK, "nf4", shape, dtype)
+            return whole
+        return _unpacked_nf4(self.weight, scales, shape).to(dtype)
 
     def forward(self, inputs: Float[Tensor, "*row input"]) -> Float[Tensor, "*row output"]:
         product: Tensor = _Product.apply(inputs.to(compute_dtype(inputs)), self)
@@ -109,9 +124,8 @@ def quantise(model: Any, decoder: nn.Module, kind: Quantize) -> str:
         A line for the user: number of layers, and their share of the decoder's weights.
 
     Raises:
-        InputError: The package is missing, or the decoder has no layer that can be quantised.
+        InputError: The decoder has no layer that can be quantised.
     """
-    check_installed(kind)
     decoder = decoder if decoder_blocks(decoder) else model  # a class may call its head the decoder
     every = count_parameters(decoder)
     layers = _plain_layers(model, decoder)
@@ -155,8 +169,7 @@ def _exchange(
 def _plain_layers(model: Any, decoder: nn.Module) -> dict[str, nn.Linear]:
     """The decoder's layers that are quantised, by name; a layer with several names has an entry for each.
 
-    Left out are those that PEFT reaches by their weight alone, layers of other classes (GPT-2's `Conv1D`), and those
-    with an odd number of inputs, for which bitsandbytes would need a compiler on a CPU.
+    Left out are those that PEFT reaches by their weight alone, and layers of other classes (GPT-2's `Conv1D`).
     """
     names = [name for part in parts_for_lora(model, decoder).values() for name in part]
     leaves = {name.rpartition(".")[2] for name in names}
@@ -166,7 +179,7 @@ def _plain_layers(model: Any, decoder: nn.Module) -> dict[str, nn.Linear]:
 
 
 def _is_plain(layer: nn.Module) -> TypeGuard[nn.Linear]:
-    return type(layer) is nn.Linear and layer.in_features % 2 == 0
+    return type(layer) is nn.Linear
 
 
 def dequantise(model: nn.Module) -> None:
@@ -189,14 +202,11 @@ def count_parameters(model: nn.Module) -> int:
     return sum(packed.get(id(p), p.numel()) for p in model.parameters())
 
 
-def check_installed(kind: Quantize) -> None:
-    """Refuse `nf4` without the package that packs and unpacks it.
-
-    Raises:
-        InputError: It is not installed.
-    """
-    if kind == "nf4" and find_spec(PACKAGE) is None:
-        raise InputError(f"nf4 needs {PACKAGE}, which is not installed.", where=WHERE, remedy=INSTALL)
+def speed_note(kind: Quantize) -> str | None:
+    """Return a line for a machine with a GPU and without the kernel that unpacks `nf4` there; None for any other."""
+    if kind == "int8" or not torch.cuda.is_available() or find_spec(PACKAGE) is not None:
+        return None
+    return f"nf4 is unpacked without a kernel of its own, and slower: {INSTALL}"
 
 
 def check_settings(kind: Quantize | None, *, full: bool) -> None:
@@ -236,16 +246,37 @@ def _int8(weight: Float[Tensor, "output input"]) -> tuple[Int8[Tensor, "output i
 
 
 def _nf4(weight: Float[Tensor, "output input"]) -> tuple[UInt8[Tensor, "byte 1"], Float[Tensor, " block"]]:
+    """Packed weights, the first of two in the upper half of a byte, and the largest of each block."""
+    count, blocks = weight.numel(), -(-weight.numel() // BLOCK)
     if weight.is_meta:
-        count = weight.numel()
-        packed = torch.empty((count + 1) // 2, 1, dtype=torch.uint8, device="meta")
-        return packed, torch.empty(-(-count // BLOCK), device="meta")
-    packed, scales = _kernels().quantize_4bit(weight.float().contiguous(), BLOCK, "nf4", torch.uint8)
-    return packed, scales
+        return weight.new_empty((count + 1) // 2, 1, dtype=torch.uint8), weight.new_empty(
+            blocks, dtype=torch.float32
+        )
+    rows = nn.functional.pad(weight.float().flatten(), (0, blocks * BLOCK - count)).view(blocks, BLOCK)
+    scales = rows.abs().amax(1)
+    values = torch.tensor(NF4, device=weight.device)
+    borders = (values[1:] + values[:-1]) / 2
+    codes = torch.bucketize(rows / scales.clamp(min=torch.finfo(torch.float32).tiny)[:, None], borders)
+    pairs = codes.to(torch.uint8).view(-1, 2)[: (count + 1) // 2]
+    return (pairs[:, :1] << 4) | pairs[:, 1:], scales
+
+
+def _unpacked_nf4(
+    packed: UInt8[Tensor, "byte 1"], scales: Float[Tensor, " block"], shape: tuple[int, int]
+) -> Float[Tensor, "output input"]:
+    """The weights in float32."""
+    values = torch.tensor(NF4, device=packed.device)
+    both = torch.cartesian_prod(values, values)  # of every byte
+    whole = both.index_select(0, packed[:, 0].int()).flatten()
+    count = shape[0] * shape[1]
+    rows = nn.functional.pad(whole, (0, len(scales) * BLOCK - len(whole))).view(len(scales), BLOCK)
+    return (rows * scales[:, None]).flatten()[:count].view(shape)
 
 
 def _kernels() -> Any:
-    """Operators of bitsandbytes, which its import adds to torch's."""
+    """Operators of bitsandbytes, which its import adds to torch's; None where it is not installed."""
+    if find_spec(PACKAGE) is None:
+        return None
     import bitsandbytes  # noqa: F401  # an extra
 
     return torch.ops.bitsandbytes
