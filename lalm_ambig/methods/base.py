@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import lightning
 import torch
@@ -359,6 +359,10 @@ class Method(lightning.LightningModule, ABC):
         return (reader or self.reader).read(self.encoder, batch, share=self.shares)
 
     # Weights, optimiser and checkpoints
+
+    def cpu(self) -> Self:
+        """Stay on the device, where Lightning calls this after each of its loops: the next one would move all back."""
+        return self
 
     def configure_model(self) -> None:
         """Divide the weights, where the strategy asks for it (FSDP2)."""

@@ -63,6 +63,8 @@ class Policy(TextOnly, nn.Module, ABC):
         """Folder of the saved weights that replaced the fresh adapter."""
         self._base_biases: dict[str, Tensor] = {}
         """The base model's biases, where a saved adapter changes them."""
+        self.place: torch.device | str = "cpu"
+        """Where `load` puts the weights."""
         self.checked_device_type = ""
         """Kind of device on which `abilities` were measured."""
         self._root: tuple[Root, ...] = ()
@@ -95,9 +97,7 @@ class Policy(TextOnly, nn.Module, ABC):
         Raises:
             InputError: There is no config.json, or it describes another kind of model.
         """
-        raise InputError(
-            f"{self.description} has no config.json from which its size is known.", where="policy"
-        )
+        raise InputError(f"{self.description} has no config.json that tells its size.", where="policy")
 
     def weights_dtype(self) -> str | None:
         """Type that the weights will have once loaded: `float32`, `bfloat16` or `float16`; None if unknown.
@@ -107,20 +107,24 @@ class Policy(TextOnly, nn.Module, ABC):
         """
         return None
 
-    def load(self) -> None:
-        """Read the weights and attach the adapter, once; later calls do nothing."""
+    def load(self, place: torch.device | str = "cpu") -> None:
+        """Read the weights onto the device `place` and attach the adapter, once; later calls do nothing.
+
+        What is computed before a trainer runs, such as audio features, is then computed there, too.
+        """
         if self.loaded:
             return
+        self.place = place
         self.check_reachable()
         self.tokenizer, base = self.load_base()
-        base.requires_grad_(False)
-        self.model = base
+        self.model = base.requires_grad_(False)
         self.model, notes = attach_adapter(
             base, self.adapter, decoder=self.language_model, projector=self.projector_name
         )
         self.load_notes += notes
         if self.adapter.checkpoint_activations:
             checkpoint_activations(self.language_model, self.description)
+        self.model.to(place)  # what was made beside the checkpoint's own weights
         self._root = (Root(self.model),)
         self.native_forward = NativeForward(self.base)
         self.check()
@@ -129,7 +133,8 @@ class Policy(TextOnly, nn.Module, ABC):
     def reload(self) -> None:
         """Read the weights anew, after a strategy has divided or rewritten those that were trained."""
         self.loaded, self.zero_offload, self.load_notes = False, None, []
-        self.load()
+        self.model, self._root = None, ()  # or both would be held at once
+        self.load(self.place)
         if self._start is not None:  # its settings say what trained weights mean
             self.load_weights(self._start)
 
@@ -182,11 +187,6 @@ class Policy(TextOnly, nn.Module, ABC):
     @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
-
-    @property
-    def shares_prompts(self) -> bool:
-        """Whether several texts may share one row, with their common tokens computed once."""
-        return self.abilities.shares
 
     @property
     def logit_transform(self) -> LogitTransform:
