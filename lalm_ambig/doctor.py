@@ -59,7 +59,7 @@ def _check_policy(options: Sequence[str]) -> Iterator[CheckResult]:
     cli.use_what_is_there()  # `devices` has said what is missing
     policy.load(single_device_trainer(cli).strategy.root_device)
     policy.eval()
-    yield CheckResult("policy loads", True, policy.description)
+    yield CheckResult("policy loads", True, f"{policy.description}, on {policy.device}")
     for note in policy.notes:
         yield CheckResult("note", True, note)
     yield from check_abilities(policy)
