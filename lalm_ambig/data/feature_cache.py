@@ -309,8 +309,9 @@ def _encoded(
 def _bar(clips: int) -> Iterator[Callable[[int], None]]:
     """Show how many clips are encoded, on the first process's terminal, if it has one."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    is_quiet = not (clips and distributed.is_first())
+    console = Console(stderr=True)
+    is_quiet = not (clips and distributed.is_first() and console.is_terminal)
     share = f" (each of {count} processes)" if (count := distributed.world_size()) > 1 else ""
-    with Progress(*columns, console=Console(stderr=True), disable=is_quiet, transient=True) as progress:
+    with Progress(*columns, console=console, disable=is_quiet, transient=True) as progress:
         task = progress.add_task(f"audio features{share}", total=clips)
         yield lambda count: progress.update(task, advance=count)

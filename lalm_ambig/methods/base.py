@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import lightning
 import torch
@@ -360,7 +360,7 @@ class Method(lightning.LightningModule, ABC):
 
     # Weights, optimiser and checkpoints
 
-    def cpu(self) -> Self:
+    def cpu(self) -> "Method":
         """Stay on the device, where Lightning calls this after each of its loops: the next one would move all back."""
         return self
 
