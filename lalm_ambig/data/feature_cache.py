@@ -233,13 +233,15 @@ def _tell_size(
 
 def _joined(folder: Path, parts: Sequence[_Part]) -> FeatureCache:
     """The finished parts as one cache."""
-    index: dict[str, ClipRows] = {}
-    for part in parts:
-        cache = _open(part.folder)
-        assert cache is not None, "it was just written"
-        name = "" if part.folder == folder else part.folder.name
-        index |= {path: replace(rows, part=name) for path, rows in cache.index.items()}
-    return FeatureCache(folder, cache.channels, cache.dtype, index)
+    caches = {part.folder: cache for part in parts if (cache := _open(part.folder)) is not None}
+    assert len(caches) == len(parts), "they were just written"
+    index = {
+        path: replace(rows, part="" if place == folder else place.name)
+        for place, cache in caches.items()
+        for path, rows in cache.index.items()
+    }
+    first = next(iter(caches.values()))
+    return FeatureCache(folder, first.channels, first.dtype, index)
 
 
 def _open(folder: Path) -> FeatureCache | None:

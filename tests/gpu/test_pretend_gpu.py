@@ -177,6 +177,25 @@ def test_a_synchronisation_names_the_products_line(pretend: Pretend) -> None:
     assert places and all(place.startswith("policies/") for place in places)
 
 
+def test_tensors_of_a_device_are_not_pickled_for_other_processes(pretend: Pretend) -> None:
+    """The server looks at all that is gathered, so that every run of this file is a test of it."""
+    refused = pretend.ask(probe="gathering")["answer"]
+    assert {name for name, is_refused in refused.items() if not is_refused} == {"CPU", "plain"}
+
+
+def test_a_policy_is_loaded_onto_the_device_and_stays_there(pretend: Pretend) -> None:
+    found = pretend.ask(probe="placement")["answer"]
+    assert found.pop("policy") == "pretend:0"
+    assert found == {when: ["pretend"] for when in ("loaded", "after a loop", "reloaded")}
+
+
+def test_weights_go_from_their_files_to_the_device_a_few_at_a_time(pretend: Pretend) -> None:
+    found = pretend.ask(probe="host_memory")["answer"]
+    assert found["shards"] > 3
+    assert found["held"] == pytest.approx(found["weights"], rel=0.01)
+    assert found["beyond"] < 1.2 * found["shard"]
+
+
 @pytest.mark.parametrize(("policy", "method"), COMBINATIONS)
 def test_a_run_is_on_the_device_from_beginning_to_end(pretend: Pretend, policy: str, method: str) -> None:
     counts = pretend.fit(policy, method, *_in_float32(policy))["counts"]

@@ -32,19 +32,17 @@ def main() -> None:
     policy.eval()
     for order in json.load(sys.stdin):
         port = free_port()
-        children = [
-            _forked(lambda: compute(policy, items, order, rank, port)) for rank in range(order["world"])
-        ]  # noqa: B023
+        children = [_forked(compute, policy, items, order, rank, port) for rank in range(order["world"])]
         codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
         print(json.dumps(codes), flush=True)
 
 
-def _forked(work: Callable[[], None]) -> int:
+def _forked(work: Callable[..., None], *given: Any) -> int:
     child = os.fork()
     if child:
         return child
     try:
-        work()
+        work(*given)
         os._exit(0)
     finally:
         os._exit(1)
