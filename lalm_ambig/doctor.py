@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console()
     results = list(check_environment())
     if all(outcome.ok for outcome in results):
+        results += _check_gpus()
         results += _check_policy(options)
     console.print(_table(results))
     failed = sum(not outcome.ok for outcome in results)
@@ -42,6 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{failed} of {len(results)} checks failed." if failed else f"All {len(results)} checks passed."
     )
     return EXIT_CHECK_FAILED if failed else EXIT_OK
+
+
+def _check_gpus() -> Iterator[CheckResult]:
+    """Check the GPUs. The module is imported here, after the installation was checked."""
+    from lalm_ambig.checks.gpu import check_gpus
+
+    yield from check_gpus()
 
 
 def _check_policy(options: Sequence[str]) -> Iterator[CheckResult]:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
-from lalm_ambig.checks.outcome import CheckResult, check_result
+from lalm_ambig.checks.outcome import CheckResult, check_result, error_line
 from lalm_ambig.core.installation import REMEDIES
 
 FLOORS = {
@@ -58,7 +58,7 @@ def _torchaudio() -> CheckResult:
     try:
         importlib.import_module("torchaudio.functional")
     except (ImportError, OSError, RuntimeError) as error:
-        return check_result("torchaudio imports", False, _line(error), remedy=remedy)
+        return check_result("torchaudio imports", False, error_line(error), remedy=remedy)
     return check_result("torchaudio imports", True, f"beside torch {version('torch')}", remedy=remedy)
 
 
@@ -67,7 +67,7 @@ def _soundfile() -> CheckResult:
     try:
         module = importlib.import_module("soundfile")
     except (ImportError, OSError, RuntimeError) as error:
-        return check_result("soundfile imports", False, _line(error), remedy=REMEDIES["soundfile"])
+        return check_result("soundfile imports", False, error_line(error), remedy=REMEDIES["soundfile"])
     return check_result("soundfile imports", True, f"libsndfile {module.__libsndfile_version__}", remedy="")
 
 
@@ -76,9 +76,5 @@ def _processors() -> CheckResult:
     try:
         importlib.import_module("transformers.models.auto.processing_auto")
     except (ImportError, OSError, RuntimeError) as error:
-        return check_result("transformers' processors import", False, _line(error), remedy=remedy)
+        return check_result("transformers' processors import", False, error_line(error), remedy=remedy)
     return check_result("transformers' processors import", True, "loaded", remedy=remedy)
-
-
-def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"

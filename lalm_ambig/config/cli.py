@@ -5,6 +5,7 @@ file uses the embedded defaults: the tiny model on the demo corpus.
 """
 
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -22,13 +23,14 @@ from lalm_ambig.config.errors import UNION, readable
 from lalm_ambig.config.estimate_option import Assumptions, EstimateOptions
 from lalm_ambig.config.files import default_files, read_ahead
 from lalm_ambig.config.identity import identity_of
-from lalm_ambig.config.precision import check_name, check_precision
+from lalm_ambig.config.precision import check_name, check_precision, precision_notes
 from lalm_ambig.config.renamed import renamed_options
 from lalm_ambig.config.run_options import KEYS, add_run_options, fold_numbers, seed_numbers
 from lalm_ambig.config.seed import HELP as SEED_HELP
 from lalm_ambig.config.seed import NAMES as SEED_NAMES
 from lalm_ambig.config.seed import check_names, check_trainable, run_seed, seeded, without_followers
 from lalm_ambig.config.trust import Trust, check_addresses, current
+from lalm_ambig.core import distributed
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.library_errors import over_settings
 from lalm_ambig.data.datamodule import DataModule
@@ -170,8 +172,11 @@ class Cli(LightningCLI):
         Raises:
             InputError: The precision does not fit the weights, or the base model cannot be reached.
         """
-        self.model.policy.check_reachable()
-        check_precision(self.model.policy, vars(self.config_init["trainer"]), training=training)
+        policy, trainer = self.model.policy, vars(self.config_init["trainer"])
+        policy.check_reachable()
+        check_precision(policy, trainer, training=training)
+        for note in precision_notes(policy, trainer) if distributed.is_first() else ():
+            print(note, file=sys.stderr)
 
     def check_seed(self) -> None:
         """Check that the run has one seed, before it is trained.

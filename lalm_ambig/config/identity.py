@@ -80,13 +80,22 @@ NAMED_FILES = ("data.rationales", "data.prompt", "data.glosses", "data.corpus.in
 def identity_of(config: Mapping[str, Any]) -> str:
     """Return the identity of a run: eight hexadecimal digits that change with anything that changes the result.
 
-    A renamed key counts under its first name, so that older runs keep their identity.
-
     Args:
         config: The resolved configuration.
 
     Returns:
         The first eight digits of a SHA-256 hash.
+    """
+    return hashlib.sha256(counted(config).encode()).hexdigest()[:8]
+
+
+def counted(config: Mapping[str, Any]) -> str:
+    """Return the settings that change the result, as JSON: equal for two configurations that mean the same run.
+
+    A renamed key counts under its first name, so that older runs keep their identity.
+
+    Args:
+        config: The resolved configuration.
     """
     method = str((config.get("model") or {}).get("class_path", "")).rpartition(".")[2]
     added = ADDED | ADDED_TO.get(method, {})
@@ -99,7 +108,7 @@ def identity_of(config: Mapping[str, Any]) -> str:
         settings[key] = _acting(settings.get(key))
     contents = {key: _digest(settings.get(key)) for key in NAMED_FILES}
     settings |= {f"{key} (content)": digest for key, digest in contents.items() if digest is not None}
-    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:8]
+    return json.dumps(settings, sort_keys=True, default=str)
 
 
 def leaves(config: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

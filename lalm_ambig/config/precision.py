@@ -23,6 +23,11 @@ SHORT = {"32": "32-true", "16": "16-mixed", "bf16": "bf16-mixed", "None": "32-tr
 COMPUTES = {"32-true": "float32", "bf16-mixed": "bfloat16", "16-mixed": "float16"}
 """Precision to the type in which a forward pass computes."""
 WHERE = "trainer.precision"
+BF16_REMEDY = (
+    "Faster: --trainer.precision 16-mixed --policy.dtype float16 (with a gradient scaler), or 32-true with float32; "
+    "for evaluate --precision in place of --trainer.precision."
+)
+"""What to use on a card without bf16."""
 
 
 def check_precision(policy: Policy, trainer: Mapping[str, Any], *, training: bool) -> None:
@@ -79,6 +84,37 @@ def check_name(given: Any) -> str:
     if name not in COMPUTES:
         raise InputError(f"unknown precision {name!r}: expected {', '.join(COMPUTES)}.", where=WHERE)
     return name
+
+
+def lacks_bf16(number: int = 0) -> str | None:
+    """Return that a GPU has no arithmetic in bfloat16, which torch then emulates at a fraction of the speed.
+
+    Args:
+        number: The GPU, of those that torch sees.
+
+    Returns:
+        The card's name and what it lacks, as for V100 and T4; None for a card that has it, and without GPUs.
+    """
+    if not torch.cuda.is_available():
+        return None
+    with torch.cuda.device(number):
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return None
+    return f"{torch.cuda.get_device_name(number)} has no bf16 arithmetic: it is emulated, and slow"
+
+
+def precision_notes(policy: Policy, trainer: Mapping[str, Any]) -> list[str]:
+    """Return a line for a run in bfloat16 on a GPU that has none; nothing else.
+
+    Args:
+        policy: The policy; it need not be loaded.
+        trainer: The trainer's settings.
+    """
+    in_bf16 = "bfloat16" in (policy.weights_dtype(), COMPUTES[check_name(trainer["precision"])])
+    lack = None if not in_bf16 or on_cpu(trainer["accelerator"]) else lacks_bf16()
+    if lack is None:
+        return []
+    return [f"{lack}. {BF16_REMEDY}"]
 
 
 def on_cpu(accelerator: Any) -> bool:

@@ -128,7 +128,7 @@ def all_reduce_means(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     sums: dict[str, tuple[float, int]] = {}
     for name, value in values.items():
-        numbers = value.detach().double().flatten()
+        numbers = value.detach().cpu().double().flatten()
         valid = numbers[~numbers.isnan()]
         sums[name] = (float(valid.sum()), len(valid))
     every = all_gather_object(sums)

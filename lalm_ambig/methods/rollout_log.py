@@ -61,7 +61,7 @@ def by_ambiguity(
     values: Float[Tensor, " group"], label_dist: Float[Tensor, "group category"], *, name: str
 ) -> dict[str, Tensor]:
     """One number per item, split by ambiguity level (SHALA-LLM, Table 8); empty for levels not in the batch."""
-    levels = ambiguity_level(label_dist)
+    levels = ambiguity_level(label_dist.cpu())
     return {f"{name}/{level}": values[levels == n] for n, level in enumerate(AMBIGUITY_LEVELS)}
 
 

@@ -23,8 +23,8 @@ class Spread:
         self, label_dist: Float[Tensor, "item category"], predicted_dist: Float[Tensor, "item category"]
     ) -> None:
         """Add a batch."""
-        self.label_dist.append(label_dist.detach().double().cpu())
-        self.predicted_dist.append(predicted_dist.detach().double().cpu())
+        self.label_dist.append(label_dist.detach().cpu().double())
+        self.predicted_dist.append(predicted_dist.detach().cpu().double())
 
     def pooled(self) -> dict[str, Tensor]:
         """Standard deviations between items of the answers and of people's distributions, over all processes.

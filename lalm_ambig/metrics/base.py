@@ -9,8 +9,9 @@ with one method, `per_item`.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torchmetrics
@@ -18,6 +19,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 import lalm_ambig.metrics
+from lalm_ambig.core import distributed
 from lalm_ambig.core.discovery import classes_of
 from lalm_ambig.core.distributions import check_distribution
 
@@ -35,7 +37,9 @@ class Answers:
 
 
 class DistributionMetric(torchmetrics.Metric, ABC):
-    """A metric of predicted against target distributions, accumulated in float64.
+    """A metric of predicted against target distributions, accumulated in float64 on the CPU.
+
+    Apple's GPUs have no float64, so the state stays on the CPU wherever the module around the metric moves.
 
     The state is named after the metric. A `MetricCollection` merges metrics for good if their states have one name and
     are equal after the first batch. Those of the JS divergence and the KL would be equal for perfect predictions.
@@ -57,7 +61,7 @@ class DistributionMetric(torchmetrics.Metric, ABC):
     """Whether it has a form that is unbiased in the number of sampled labels (see `sampling_excess`)."""
 
     def __init__(self, n_categories: int) -> None:
-        super().__init__()
+        super().__init__(dist_sync_fn=_of_all_processes)
         self.n_categories = n_categories
         uniform = torch.full((1, n_categories), 1 / n_categories, dtype=torch.float64)
         width = self.statistics(uniform, uniform).shape[-1]
@@ -125,9 +129,13 @@ class DistributionMetric(torchmetrics.Metric, ABC):
 
     @property
     def sums(self) -> Float[Tensor, " statistic"]:
-        """The sum of all rows added so far, in float64 even if a module around the metric was cast to half."""
+        """The sum of all rows added so far, in float64."""
         sums: Tensor = getattr(self, self._state)
-        return sums.double()
+        return sums
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], *_: Any) -> "DistributionMetric":
+        """Leave the state where and as it is, whatever `to`, `half` and the like ask of the module around it."""
+        return self
 
     def update(
         self,
@@ -145,14 +153,22 @@ class DistributionMetric(torchmetrics.Metric, ABC):
         Raises:
             ValueError: A row is not a distribution; the message names it.
         """
+        label_dist, predicted_dist = label_dist.cpu(), predicted_dist.cpu()
         check_distribution(label_dist, "target")
         check_distribution(predicted_dist, "predicted")
-        rows = self.rows(label_dist.double(), predicted_dist.double(), parsed)
-        setattr(self, self._state, self.sums + rows.sum(0).to(self.sums.device))
+        rows = self.rows(
+            label_dist.double(), predicted_dist.double(), None if parsed is None else parsed.cpu()
+        )
+        setattr(self, self._state, self.sums + rows.sum(0))
 
     def compute(self) -> Tensor:
         """The value over all items added so far (scalar)."""
         return self.reduce(self.sums)
+
+
+def _of_all_processes(state: Tensor, group: Any = None) -> list[Tensor]:  # noqa: ARG001  # torchmetrics gives it
+    """The states of all processes, sent as plain objects: NCCL takes no tensor of the CPU."""
+    return distributed.all_gather_object(state)
 
 
 class ItemMean(DistributionMetric):

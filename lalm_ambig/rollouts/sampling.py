@@ -52,7 +52,8 @@ def choose_tokens(
 ) -> tuple[Int[Tensor, " row"], Float[Tensor, " row"]]:
     """Choose the next token of each row.
 
-    Sampling inverts the cumulative distribution at `noise`.
+    Sampling inverts the cumulative distribution at `noise`: it takes the first token with a share whose running sum is
+    above that point. A token without a share is never chosen, however the device rounds its sums.
 
     Args:
         logits: Logits of the next token.
@@ -67,11 +68,14 @@ def choose_tokens(
         tokens = logits.argmax(-1)
         return tokens, logits.gather(-1, tokens[:, None])[:, 0] - logits.logsumexp(-1)
     log_probs = torch.log_softmax(logits / sampling.temperature, dim=-1)
-    cumulative = _truncated(log_probs.exp(), sampling).cumsum_(-1)
+    shares = _truncated(log_probs.exp(), sampling)
+    cumulative = shares.cumsum(-1)
     point = (noise.to(logits.device) * cumulative[:, -1])[:, None]
-    tokens = torch.searchsorted(cumulative, point, right=True)[:, 0]
-    last = (cumulative < cumulative[:, -1:]).sum(-1)  # rounding must not choose a token that was left out
-    tokens = torch.minimum(tokens, last)
+    # A parallel running sum need not be monotone, so a token must also have a share. The first that has one is
+    # taken where rounding leaves none beyond the point.
+    has_share = shares > 0
+    rank = has_share.to(torch.uint8) + (has_share & (cumulative > point)).to(torch.uint8)
+    tokens = rank.argmax(-1)
     return tokens, log_probs.gather(-1, tokens[:, None])[:, 0]
 
 

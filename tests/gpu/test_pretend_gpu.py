@@ -148,6 +148,14 @@ def test_a_cpu_tensor_beside_the_devices_is_refused_as_cuda_refuses_it(pretend: 
     assert {name for name, is_refused in refused.items() if not is_refused} == accepted
 
 
+def test_float64_is_refused_as_on_apples_gpus(pretend: Pretend) -> None:
+    refused = pretend.ask(probe="float64")["answer"]
+    assert {name for name, is_refused in refused.items() if not is_refused} == {
+        "converted on the host",
+        "copied in float32",
+    }
+
+
 def test_launches_copies_and_synchronisations_are_counted(pretend: Pretend) -> None:
     counts = pretend.ask(probe="counting")["answer"]
     assert counts["product"] == {"launches": 1, "to_device": 0, "to_host": 0}

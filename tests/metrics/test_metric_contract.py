@@ -156,3 +156,11 @@ def test_a_collection_does_not_merge_metrics_that_agree_on_the_first_batch() -> 
     mixed = torch.cat([label_dist[:10], predicted_dist[10:]])
     found = {name: float(one) for name, one in together.compute().items()}
     assert found == pytest.approx({name: value(named(name), label_dist, mixed) for name in NAMES}, abs=1e-12)
+
+
+def test_a_metric_stays_in_float64_on_the_cpu_wherever_its_module_goes() -> None:
+    for metric in all_metrics(4):
+        module = torch.nn.ModuleList([metric])
+        module.to("meta", torch.float16)
+        metric.update(torch.tensor([[0.7, 0.1, 0.1, 0.1]]), torch.full((1, 4), 0.25))
+        assert (metric.sums.device.type, metric.sums.dtype) == ("cpu", torch.float64), metric.name

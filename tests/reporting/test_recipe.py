@@ -56,3 +56,17 @@ def test_runs_of_one_family_differ_in_fold_name_and_member_of_their_start_only()
     assert family_of(config(0, 0.1, "runs/a-fold0")) == family_of(config(1, 0.1, "runs/a-fold1"))
     assert family_of(config(0, 0.1, "runs/a")) != family_of(config(0, 0.1, "runs/b"))
     assert family_of(config(0, 0.1, "a")) != family_of(config(0, 0.2, "a"))
+
+
+def test_a_setting_that_changes_no_number_parts_no_family() -> None:
+    """A run of an older version lacks newer settings, and a run of another machine may load with other workers."""
+    older: dict[str, Any] = {"policy": {"init_args": {"path": "a"}}, "data": {"workers": 0, "limit": 1}}
+    newer: dict[str, Any] = {
+        "policy": {"init_args": {"path": "a", "audio_layers": "last"}},
+        "data": {"limit": 1},
+    }
+    other: dict[str, Any] = {
+        "policy": {"init_args": {"path": "a", "audio_layers": [0]}},
+        "data": {"limit": 1},
+    }
+    assert family_of(older) == family_of(newer) != family_of(other)

@@ -57,6 +57,26 @@ def test_a_number_just_below_one_never_takes_a_token_that_was_left_out() -> None
     assert set(tokens.tolist()) == {0}
 
 
+@pytest.mark.parametrize("settings", [{}, {"top_k": 2}, {"top_p": 0.6}])
+def test_a_running_sum_that_falls_and_jumps_takes_no_token_without_a_share(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, float]
+) -> None:
+    """Parallel sums on a GPU are rounded along other paths than their neighbours."""
+    exact = torch.Tensor.cumsum
+    generator = torch.Generator().manual_seed(0)
+
+    def rounded(self: torch.Tensor, dim: int) -> torch.Tensor:
+        return exact(self, dim) + 0.01 * torch.randn(self.shape, generator=generator)
+
+    logits = torch.tensor([0.0, -torch.inf, 1.0, -torch.inf, -torch.inf, 0.5, -torch.inf, -1.0])
+    left_out = logits.topk(settings.get("top_k", 4)).values[-1] if "top_k" in settings else -1.0
+    monkeypatch.setattr(torch.Tensor, "cumsum", rounded)
+    noise = torch.cat([torch.linspace(0, 1, 2000), torch.tensor([1 - 2**-24])])
+    tokens, log_probs = choose_tokens(logits.expand(len(noise), -1), Sampling(**settings), noise)
+    assert bool((logits[tokens] >= left_out).all())
+    assert bool(log_probs.isfinite().all())
+
+
 def test_noise_belongs_to_item_seed_and_step() -> None:
     both = uniform_noise(["a", "b"], seed=1, step=2, group_size=2, tokens=3)
     assert both.shape == (4, 3)

@@ -146,8 +146,8 @@ def relative_difference(pairs: StatePairs, *, quantile: float = 1.0) -> float:
     for ours, reference in pairs:
         ours, reference = ours.float(), reference.float()
         shares.append((ours - reference).abs().mean(-1) / reference.abs().mean(-1).clamp(min=1e-12))
-    per_token = torch.cat(shares)
-    return float(per_token.quantile(quantile)) if torch.isfinite(per_token).all() else float("inf")
+    per_token = torch.cat(shares).cpu()  # quantiles are computed in float64, which some devices lack
+    return float(per_token.quantile(quantile)) if bool(per_token.isfinite().all()) else float("inf")
 
 
 def agreement(name: str, pairs: StatePairs) -> Finding:

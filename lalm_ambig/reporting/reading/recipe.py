@@ -4,13 +4,13 @@ A configuration has the method's class, the weights of its objective, its reward
 A run that no rule matches is `other`: it is in the table `all`, and `--row` can place it.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from lalm_ambig.config.identity import counted
 from lalm_ambig.config.seed import NAMES as SEED_NAMES
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.yaml import read_yaml
@@ -126,7 +126,10 @@ def seed_of(config: Settings) -> int | None:
 
 
 def family_of(config: Settings) -> str:
-    """A text that is equal for runs which differ only in seed, fold and name, and whose starts do, too."""
+    """A text that is equal for runs which differ only in seed, fold and name, and whose starts do, too.
+
+    Only settings that change a result count (see `config.identity`), so that older runs are of the family as well.
+    """
     rest: dict[str, Any] = deepcopy(dict(config))
     for key in ("run", *SEED_NAMES):
         rest.pop(key, None)
@@ -134,7 +137,7 @@ def family_of(config: Settings) -> str:
     settings = rest.get("model", {}).get("init_args", {})
     if start := settings.pop("start", None):
         settings["start"] = _family_of_start(Path(str(start)))
-    return json.dumps(rest, sort_keys=True, default=str)
+    return counted(rest)
 
 
 def _family_of_start(start: Path) -> str:

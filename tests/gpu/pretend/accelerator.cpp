@@ -157,7 +157,13 @@ static Tensor as_cpu(const Tensor& t) {
   at::DataPtr memory(kept->mutable_data(), kept, [](void* s) { delete static_cast<c10::Storage*>(s); }, at::kCPU);
   return over(t, std::move(memory), c10::GetCPUAllocator(), c10::DispatchKey::CPU);
 }
+static c10::ScalarType allowed(c10::ScalarType type) {
+  TORCH_CHECK_TYPE(type != at::kDouble, "Cannot convert a Tensor to float64 dtype as the pretend device, like Apple's "
+                   "GPUs, doesn't support float64. Please use float32 instead.");
+  return type;
+}
 static Tensor as_ours(const Tensor& t) {  // the CPU tensor's memory is ours from now on
+  allowed(t.scalar_type());
   const auto bytes = static_cast<int64_t>(t.storage().nbytes());
   count_bytes(bytes);
   auto* block = new Block{bytes, nullptr, new Tensor(t)};
@@ -174,11 +180,11 @@ static const c10::DispatchKeySet OURS(c10::DispatchKey::PrivateUse1);
 
 static Tensor empty(Sizes size, Maybe<c10::ScalarType> dtype, Maybe<c10::Layout>, Maybe<c10::Device>, Maybe<bool>,
                     Maybe<c10::MemoryFormat> format) {
-  return at::detail::empty_generic(size, &allocator, OURS, c10::dtype_or_default(dtype), format);
+  return at::detail::empty_generic(size, &allocator, OURS, allowed(c10::dtype_or_default(dtype)), format);
 }
 static Tensor empty_strided(Sizes size, Sizes stride, Maybe<c10::ScalarType> dtype, Maybe<c10::Layout>,
                             Maybe<c10::Device>, Maybe<bool>) {
-  return at::detail::empty_strided_generic(size, stride, &allocator, OURS, c10::dtype_or_default(dtype));
+  return at::detail::empty_strided_generic(size, stride, &allocator, OURS, allowed(c10::dtype_or_default(dtype)));
 }
 static Tensor as_strided(const Tensor& self, SymSizes size, SymSizes stride, Maybe<c10::SymInt> offset) {
   return at::cpu::as_strided_symint(self, size, stride, offset);

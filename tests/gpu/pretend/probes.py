@@ -39,10 +39,25 @@ def mixing(backend: Any) -> dict[str, bool]:
         return {name: _is_refused(attempt) for name, attempt in tries.items()}
 
 
+def float64(backend: Any) -> dict[str, bool]:
+    """Which ways to a tensor in float64 on the device are refused."""
+    single, double = torch.rand(3, device=NAME), torch.rand(3, dtype=torch.float64)
+    tries: dict[str, Callable[[], Any]] = {
+        "converted": single.double,
+        "copied": lambda: double.to(NAME),
+        "made": lambda: torch.zeros(3, dtype=torch.float64, device=NAME),
+        "summed": lambda: single.sum(dtype=torch.float64),
+        "converted on the host": lambda: single.cpu().double(),
+        "copied in float32": lambda: double.float().to(NAME),
+    }
+    with Watch(backend):
+        return {name: _is_refused(attempt) for name, attempt in tries.items()}
+
+
 def _is_refused(attempt: Callable[[], Any]) -> bool:
     try:
         attempt()
-    except (RuntimeError, DeviceTensorPickled) as error:
+    except (RuntimeError, TypeError, DeviceTensorPickled) as error:
         if NAME not in str(error) and "device" not in str(error):
             raise
         return True
@@ -214,5 +229,5 @@ def gathering(_: Any) -> dict[str, bool]:
 
 PROBES = {
     probe.__name__: probe
-    for probe in (mixing, counting, memory, values, lines, placement, host_memory, gathering)
+    for probe in (mixing, float64, counting, memory, values, lines, placement, host_memory, gathering)
 }
