@@ -167,10 +167,7 @@ def _with_encoder(cli: Cli, data: DataModule, *, split: Split) -> DataModule:
     """Return the data with the base model as encoder. No trained weights are loaded."""
     model = cli.model
     model.start, model.policy.adapter = None, Adapter()
-    data = connect(model, data, splits=(split,))
-    model.policy.to(single_device_trainer(cli).strategy.root_device)
-    model.policy.check_again_if_moved()
-    return data
+    return connect(model, data, splits=(split,), device=single_device_trainer(cli).strategy.root_device)
 
 
 def _overlap(

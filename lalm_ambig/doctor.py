@@ -58,15 +58,16 @@ def _check_policy(options: Sequence[str]) -> Iterator[CheckResult]:
     from lalm_ambig.checks.model import check_abilities, check_adapter, check_forward, check_tokens
     from lalm_ambig.config.cli import parse
     from lalm_ambig.policies.audio_model import AudioModel
-    from lalm_ambig.runs.processes.launch import quiet_libraries
+    from lalm_ambig.runs.processes.launch import quiet_libraries, single_device_trainer
 
     quiet_libraries()
     cli = parse(_as_fit(options))
     yield _devices(cli)
     policy, corpus = cli.model.policy, cli.datamodule.corpus
-    policy.load()
+    cli.use_what_is_there()  # `devices` has said what is missing
+    policy.load(single_device_trainer(cli).strategy.root_device)
     policy.eval()
-    yield CheckResult("policy loads", True, policy.description)
+    yield CheckResult("policy loads", True, f"{policy.description}, on {policy.device}")
     for note in policy.notes:
         yield CheckResult("note", True, note)
     yield from check_abilities(policy)

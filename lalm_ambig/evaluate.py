@@ -44,7 +44,7 @@ from lalm_ambig.runs.loading import (
     load,
     source_of,
 )
-from lalm_ambig.runs.processes.launch import quiet_libraries
+from lalm_ambig.runs.processes.launch import quiet_libraries, single_device_trainer
 from lalm_ambig.runs.rows import EvaluationRows
 from lalm_ambig.runs.session import TrainedWeights, connect
 from lalm_ambig.runs.trained_items import FLAG, HELP, overlap_of, record_of, refuse_trained
@@ -99,7 +99,8 @@ def _evaluate(options: argparse.Namespace, console: Console) -> None:
     source = source_of(loaded, data.corpus)
     learnt = None if source is None else source.categories
     weights = None if loaded.adapter is None else TrainedWeights(loaded.adapter, learnt)
-    data = connect(loaded.model, data, weights=weights, splits=splits)
+    device = single_device_trainer(loaded.cli).strategy.root_device
+    data = connect(loaded.model, data, weights=weights, splits=splits, device=device)
     overlap = overlap if not data.left_out else _overlap(loaded, data, options)
     count = len(data.items(options.split))
     console.print(f"{loaded.label} on {count} items of {data.corpus.name}, {_portion(options.split)}")

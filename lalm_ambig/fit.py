@@ -130,7 +130,8 @@ def _train(cli: Cli, console: Console, *, suffix: str = "") -> RunFolder:
     console.print(f"run folder: {run.path}" + ("" if state == "new" else " (goes on)"))
     allow = cli.allows_trained_items
     past = distributed.on_rank_zero(lambda: history_of_start(cli.model, cli.datamodule, allow=allow))
-    data = connect(cli.model, cli.datamodule, training=True)
+    device = evaluator.strategy.root_device
+    data = connect(cli.model, cli.datamodule, training=True, device=device)
     check_strategy(strategy, cli.model, data)
     changed = distributed.on_rank_zero(lambda: run.record(cli.resolved(), cli.identity(), trainer=evaluator))
     overlap = distributed.on_rank_zero(lambda: write_record(run, data, past))

@@ -104,7 +104,8 @@ def _read(loaded: Loaded, options: argparse.Namespace, categories: CategorySet) 
     heard = options.audio is not None
     for note in prompt_notes(asked, categories, heard=int(heard), texts=int(not heard)):
         print(note, file=sys.stderr)
-    model.policy.load()
+    trainer = single_device_trainer(loaded.cli, shows_progress=False)
+    model.policy.load(trainer.strategy.root_device)
     model.check_abilities(training=False)
     if loaded.adapter is not None:
         model.policy.load_weights(loaded.adapter)
@@ -116,7 +117,6 @@ def _read(loaded: Loaded, options: argparse.Namespace, categories: CategorySet) 
     votes = tuple(1.0 for _ in categories.names)  # nobody has judged it
     batch = encoder([replace(_item(options), votes=votes)])
     refuse_long(model, encoder, prompt=int(batch.prompt.mask.sum()))
-    trainer = single_device_trainer(loaded.cli, shows_progress=False)
     alone: Any = [batch]  # a list is all that a loader needs
     trainer.predict(model, dataloaders=DataLoader(alone, batch_size=None), return_predictions=False)
     return model.predictions[0]

@@ -74,5 +74,5 @@ class PooledFeatures(Features):
             for rows in track(batches, description=f"states of {len(items)} texts", transient=True):
                 batch = self.encoder([items[n] for n in rows]).to(policy.device)
                 states = plain_states(policy, prompt_segments(policy, batch))
-                means.update((n, s.double().mean(0).cpu()) for n, s in zip(rows, states, strict=True))
+                means.update((n, s.cpu().double().mean(0)) for n, s in zip(rows, states, strict=True))
         return torch.stack([means[n] for n in range(len(items))])

@@ -126,9 +126,13 @@ def extras() -> dict[str, str]:
         optional = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
         pairs = [(line, extra) for extra, lines in optional.items() for line in lines]
     else:
-        from importlib.metadata import requires
+        from importlib.metadata import PackageNotFoundError, requires
 
-        marked = (line.partition("extra ==") for line in requires("lalm_ambig") or [])
+        try:
+            lines = requires("lalm_ambig") or []
+        except PackageNotFoundError:  # a copy of the package alone
+            lines = []
+        marked = (line.partition("extra ==") for line in lines)
         pairs = [(line, extra.strip(" '\")")) for line, _, extra in marked if extra]
     names = ((re.match(r"[A-Za-z0-9_-]+", line), extra) for line, extra in pairs if extra != "dev")
     return {match[0]: extra for match, extra in names if match}

@@ -1,21 +1,29 @@
-"""Features of a frozen audio encoder, computed once per clip and memory-mapped from disk."""
+"""Features of a frozen audio encoder, computed once per clip and memory-mapped from disk.
+
+They are computed where the policy is, in the encoder's own type, without autocast. Each process of a run computes its
+share of the parts that are missing. A part is on disk as soon as it is done, so that a killed run goes on from there.
+Other kinds of device round otherwise: a cache that was not made on a CPU is found on that kind of device only.
+"""
 
 import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from rich.progress import track
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from lalm_ambig.audio.reading import read_audio
+from lalm_ambig.core import distributed
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Item
 from lalm_ambig.files.atomic import new_folder, write_text
@@ -23,6 +31,8 @@ from lalm_ambig.files.text import readable_size
 from lalm_ambig.policies.base import Policy
 
 CLIPS_PER_PASS = 8
+CLIPS_PER_PART = 128
+"""Clips of a part: what a killed run computes again at most, per process. Whole passes."""
 GB = 1e9
 _BYTES: dict[torch.dtype, Any] = {
     torch.float32: np.dtype("float32"),
@@ -39,11 +49,13 @@ class ClipRows:
     """Row of its first audio token."""
     count: int
     """Rows: one per audio token."""
+    part: str = ""
+    """Folder of the flat file inside the cache."""
 
 
 @dataclass(frozen=True)
 class FeatureCache:
-    """Features of every clip of a corpus: one flat file, and an index of each clip's rows."""
+    """Features of every clip of a corpus: flat files, and an index of each clip's rows."""
 
     folder: Path
     channels: int
@@ -61,7 +73,7 @@ class FeatureCache:
             KeyError: The clip was not there when the cache was made.
         """
         rows = self.index[audio]
-        flat: Any = np.memmap(self.folder / "features.bin", _BYTES[self.dtype], mode="r")
+        flat: Any = np.memmap(self.folder / rows.part / "features.bin", _BYTES[self.dtype], mode="r")
         part = np.array(flat[rows.first * self.channels : (rows.first + rows.count) * self.channels])
         return torch.from_numpy(part).view(self.dtype).view(rows.count, self.channels)
 
@@ -111,10 +123,29 @@ def _paths(items: Sequence[Item]) -> list[str]:
     return [path for path, _ in _by_length(items)]
 
 
+@dataclass(frozen=True)
+class _Part:
+    """A few clips of a cache, and the folder that holds their features."""
+
+    folder: Path
+    clips: list[tuple[str, float]]
+    """Path and seconds of each clip."""
+
+    @property
+    def paths(self) -> list[str]:
+        return [path for path, _ in self.clips]
+
+    @property
+    def is_done(self) -> bool:
+        return _open(self.folder) is not None
+
+
 def cached_features(
     policy: Policy, items: Sequence[Item], root: Path, *, limit_gb: float = float("inf")
 ) -> FeatureCache:
     """Return the cache of these items' clips, from disk where this encoder has computed them all before.
+
+    All processes must call. Each computes a share; the features are those that one process would compute.
 
     Args:
         policy: A loaded policy whose audio encoder is frozen.
@@ -125,29 +156,63 @@ def cached_features(
     Raises:
         InputError: The cache would be larger than that, or than what is free on its disk.
     """
-    clips, paths = _by_length(items), _paths(items)
+    clips = _by_length(items)
+    folder = root / f"features-{_key(policy, clips)}"
+    parts = _parts(folder, clips)
+    missing = distributed.on_rank_zero(lambda: _missing(policy, parts, root, limit_gb))
+    _compute(policy, [parts[number] for number in distributed.shard(missing)])
+    if missing:
+        distributed.barrier()
+        _compute(policy, parts)  # nothing, unless this process has another disk than the others
+    return _joined(folder, parts)
+
+
+def _key(policy: Policy, clips: Sequence[tuple[str, float]]) -> str:
+    """Digest of all that the features depend on: encoder, files, and a kind of device other than the CPU."""
     digest = hashlib.sha256(policy.encoder_fingerprint().encode())
-    for path in sorted(paths):
+    if policy.device.type != "cpu":
+        digest.update(f"on {policy.device.type}\n".encode())
+    for path in sorted(path for path, _ in clips):
         stat = Path(path).stat()
         digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
-    folder = root / f"features-{digest.hexdigest()[:16]}"
-    if (cache := _open(folder)) is not None:
-        return cache
-    shutil.rmtree(folder, ignore_errors=True)  # what is there is damaged
-    _tell_size(policy, clips, root, limit_gb)
-    _build(policy, paths, folder)
-    cache = _open(folder)
-    assert cache is not None, "it was just written"
-    return cache
+    return digest.hexdigest()[:16]
 
 
-def _tell_size(policy: Policy, clips: Sequence[tuple[str, float]], root: Path, limit_gb: float) -> None:
+def _parts(folder: Path, clips: list[tuple[str, float]]) -> list[_Part]:
+    """The parts of a cache: the folder itself for few clips, and for one of an earlier version, which had no parts."""
+    if len(clips) <= CLIPS_PER_PART or _open(folder) is not None:
+        return [_Part(folder, clips)]
+    starts = range(0, len(clips), CLIPS_PER_PART)
+    return [_Part(folder / f"{first:07d}", clips[first : first + CLIPS_PER_PART]) for first in starts]
+
+
+def _missing(policy: Policy, parts: Sequence[_Part], root: Path, limit_gb: float) -> list[int]:
+    """The numbers of the parts that are to be computed, once it is sure that there is room for them."""
+    missing = [number for number, part in enumerate(parts) if not part.is_done]
+    if missing:
+        clips = [clip for part in parts for clip in part.clips]
+        to_come = [clip for number in missing for clip in parts[number].clips]
+        _tell_size(policy, clips, to_come, root, limit_gb)
+    return missing
+
+
+def _tell_size(
+    policy: Policy,
+    clips: Sequence[tuple[str, float]],
+    to_come: Sequence[tuple[str, float]],
+    root: Path,
+    limit_gb: float,
+) -> None:
     """Say how large the features will be, from those of the longest clip; refuse what is too large."""
     longest, seconds = clips[-1]
     ((_, features),) = encoded(policy, [longest])
-    heard = [min(duration, policy.window_s) for _, duration in clips]
-    tokens = len(features) * sum(heard) / min(seconds, policy.window_s) if seconds else 0.0
-    size = round(tokens * features.shape[1] * features.element_size())
+
+    def size_of(some: Sequence[tuple[str, float]]) -> int:
+        heard = sum(min(duration, policy.window_s) for _, duration in some)
+        tokens = len(features) * heard / min(seconds, policy.window_s) if seconds else 0.0
+        return round(tokens * features.shape[1] * features.element_size())
+
+    size, still = size_of(clips), size_of(to_come)
     channels = f"{features.shape[1]:,} channels per token"
     text = f"audio features of {len(clips):,} clips ({channels}): {readable_size(size)}"
     remedy = (
@@ -157,15 +222,30 @@ def _tell_size(policy: Policy, clips: Sequence[tuple[str, float]], root: Path, l
         raise InputError(f"{text}, and data.feature_cache_gb is {limit_gb:g}:", where="data", remedy=remedy)
     root.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(root).free
-    if size > free:
+    if still > free:
         raise InputError(
             f"{text}, and {readable_size(free)} are free in {root}:", where="data", remedy=remedy
         )
-    print(f"{text}, written to {root}", file=sys.stderr)
+    by = f" by {count} processes" if (count := distributed.world_size()) > 1 else ""
+    ready = f", {len(clips) - len(to_come):,} of them are there" if len(to_come) < len(clips) else ""
+    print(f"{text}, written to {root}, computed on {policy.device}{by}{ready}", file=sys.stderr)
+
+
+def _joined(folder: Path, parts: Sequence[_Part]) -> FeatureCache:
+    """The finished parts as one cache."""
+    caches = {part.folder: cache for part in parts if (cache := _open(part.folder)) is not None}
+    assert len(caches) == len(parts), "they were just written"
+    index = {
+        path: replace(rows, part="" if place == folder else place.name)
+        for place, cache in caches.items()
+        for path, rows in cache.index.items()
+    }
+    first = next(iter(caches.values()))
+    return FeatureCache(folder, first.channels, first.dtype, index)
 
 
 def _open(folder: Path) -> FeatureCache | None:
-    """The cache in a folder; None where there is none, or a damaged one."""
+    """The features in a folder; None where there are none, or damaged ones."""
     try:
         saved = json.loads((folder / "index.json").read_text(encoding="utf-8"))
         index = {path: ClipRows(first, count) for path, first, count in saved["clips"]}
@@ -177,11 +257,23 @@ def _open(folder: Path) -> FeatureCache | None:
     return FeatureCache(folder, channels, dtype, index) if is_complete else None
 
 
-def _build(policy: Policy, paths: Sequence[str], folder: Path) -> None:
+def _compute(policy: Policy, parts: Sequence[_Part]) -> None:
+    """Compute and write those parts that are not there, as another run may have made them in the meantime."""
+    missing = [part for part in parts if not part.is_done]
+    with _bar(sum(len(part.clips) for part in missing)) as advance:
+        for part in missing:
+            if part.is_done:
+                advance(len(part.clips))
+                continue
+            shutil.rmtree(part.folder, ignore_errors=True)  # what is there is damaged
+            _build(policy, part.paths, part.folder, advance)
+
+
+def _build(policy: Policy, paths: Sequence[str], folder: Path, advance: Callable[[int], None]) -> None:
     clips, row, channels, dtype = [], 0, 0, torch.float32
     with new_folder(folder) as unfinished:
         with (unfinished / "features.bin").open("wb") as out:
-            for path, features in encoded(policy, paths):
+            for path, features in _encoded(policy, paths, advance):
                 channels, dtype = features.shape[1], features.dtype
                 out.write(features.contiguous().view(torch.uint8).numpy().tobytes())
                 clips.append((path, row, features.shape[0]))
@@ -199,9 +291,29 @@ def encoded(
         policy: A loaded policy.
         paths: Audio files; several are encoded in one pass.
     """
-    passes = [paths[i : i + CLIPS_PER_PASS] for i in range(0, len(paths), CLIPS_PER_PASS)]
+    with _bar(len(paths)) as advance:
+        yield from _encoded(policy, paths, advance)
+
+
+def _encoded(
+    policy: Policy, paths: Sequence[str], advance: Callable[[int], None]
+) -> Iterator[tuple[str, Float[Tensor, "audio_token channel"]]]:
     with torch.inference_mode():
-        for group in track(passes, description="audio features", transient=True):
+        for start in range(0, len(paths), CLIPS_PER_PASS):
+            group = paths[start : start + CLIPS_PER_PASS]
             frames = [policy.log_mel(read_audio(path, max_s=policy.window_s)) for path in group]
             for path, features in zip(group, policy.encode_audio(frames), strict=True):
                 yield path, features.cpu()
+            advance(len(group))
+
+
+@contextmanager
+def _bar(clips: int) -> Iterator[Callable[[int], None]]:
+    """Show how many clips are encoded, on the first process's terminal, if it has one."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    console = Console(stderr=True)
+    is_quiet = not (clips and distributed.is_first() and console.is_terminal)
+    share = f" (each of {count} processes)" if (count := distributed.world_size()) > 1 else ""
+    with Progress(*columns, console=console, disable=is_quiet, transient=True) as progress:
+        task = progress.add_task(f"audio features{share}", total=clips)
+        yield lambda count: progress.update(task, advance=count)

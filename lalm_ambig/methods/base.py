@@ -360,6 +360,10 @@ class Method(lightning.LightningModule, ABC):
 
     # Weights, optimiser and checkpoints
 
+    def cpu(self) -> "Method":
+        """Stay on the device, where Lightning calls this after each of its loops: the next one would move all back."""
+        return self
+
     def configure_model(self) -> None:
         """Divide the weights, where the strategy asks for it (FSDP2)."""
         strategy = self.trainer.strategy

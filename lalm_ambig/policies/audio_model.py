@@ -227,7 +227,9 @@ class AudioModel(Policy):
         self.chat = Chat(tokenizer, source, self.chat_settings, hears=True)
         self.tags = self.chat.tags(self.tags)
         with checkpoint_errors(self.family, source):
-            model = read_model(self.model_class, source, dtype=dtype, attention=self.attention)
+            model = read_model(
+                self.model_class, source, dtype=dtype, attention=self.attention, device=self.place
+            )
         self.load_notes += attention_notes(model, self.attention)
         self.extractor.padding_side = "right"
         tokenizer.padding_side = "left"

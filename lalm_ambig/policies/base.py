@@ -58,12 +58,11 @@ class Policy(TextOnly, nn.Module, ABC):
         self.adapter, self.quantize = adapter, quantize
         self.loaded = False
         self.abilities = Abilities()
-        """Results of the self-check of this checkpoint (see `self_check`)."""
-        self.load_notes: list[str] = []
-        """Lines for the user on how weights and adapter were read."""
+        """Results of the self-check of this checkpoint."""
+        self.load_notes: list[str] = []  # lines for the user on how weights and adapter were read
         self._start: Path | None = None  # folder of the saved weights that replaced the fresh adapter
-        self._base_biases: dict[str, Tensor] = {}
-        """The base model's biases, where a saved adapter changes them."""
+        self._base_biases: dict[str, Tensor] = {}  # the base model's, where a saved adapter changes them
+        self.place: torch.device | str = "cpu"  # where `load` puts the weights
         self.checked_device_type = ""
         """Kind of device on which `abilities` were measured."""
         self._root: tuple[Root, ...] = ()
@@ -106,10 +105,14 @@ class Policy(TextOnly, nn.Module, ABC):
         """
         return None
 
-    def load(self) -> None:
-        """Read the weights and attach the adapter, once; later calls do nothing."""
+    def load(self, place: torch.device | str = "cpu") -> None:
+        """Read the weights onto the device `place` and attach the adapter, once; later calls do nothing.
+
+        What is computed before a trainer runs, such as audio features, is then computed there, too.
+        """
         if self.loaded:
             return
+        self.place = place
         self.check_reachable()
         self.tokenizer, self.model = self.load_base()
         self.model.requires_grad_(False)
@@ -121,6 +124,7 @@ class Policy(TextOnly, nn.Module, ABC):
         self.load_notes += notes
         if self.adapter.checkpoint_activations:
             checkpoint_activations(self.language_model, self.description)
+        self.model.to(place)  # what was made beside the checkpoint's own weights
         self._root = (Root(self.model),)
         self.native_forward = NativeForward(self.base)
         self.check()
@@ -129,7 +133,8 @@ class Policy(TextOnly, nn.Module, ABC):
     def reload(self) -> None:
         """Read the weights anew, after a strategy has divided or rewritten those that were trained."""
         self.loaded, self.zero_offload, self.load_notes = False, None, []
-        self.load()
+        self.model, self._root = None, ()  # or both would be held at once
+        self.load(self.place)
         if self._start is not None:  # its settings say what trained weights mean
             self.load_weights(self._start)
 
@@ -182,11 +187,6 @@ class Policy(TextOnly, nn.Module, ABC):
     @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
-
-    @property
-    def shares_prompts(self) -> bool:
-        """Whether several texts may share one row, with their common tokens computed once."""
-        return self.abilities.shares
 
     @property
     def logit_transform(self) -> LogitTransform:

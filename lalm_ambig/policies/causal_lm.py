@@ -79,7 +79,9 @@ class CausalLM(Policy):
         self.chat = Chat(tokenizer, source, self.chat_settings)
         self.tags = self.chat.tags(self.tags)
         with checkpoint_errors("text model", source):
-            model = read_model(AutoModelForCausalLM, source, dtype=dtype, attention=self.attention)
+            model = read_model(
+                AutoModelForCausalLM, source, dtype=dtype, attention=self.attention, device=self.place
+            )
         self.load_notes += attention_notes(model, self.attention)
         if self.adapter.method == "full" and vars(model.config).get("rescale_every"):
             model.config.rescale_every = (

@@ -85,9 +85,9 @@ class Qwen2_5Omni(AudioModel):
             tokenizer.chat_template = ProcessorMixin.get_processor_dict(source)[0].get("chat_template")
         return tokenizer, AutoFeatureExtractor.from_pretrained(source, trust_remote_code=False)
 
-    def load(self) -> None:
+    def load(self, place: torch.device | str = "cpu") -> None:
         """As `Policy.load`; modules that are not used for text or sound stay frozen under full fine-tuning, too."""
-        super().load()
+        super().load(place)
         for unused in (self.base.model.visual, self.tower.audio_bos_eos_token):
             unused.requires_grad_(False)
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
@@ -36,17 +37,19 @@ class TrainedWeights:
     data's classes in those words."""
 
 
-def connect(
+def connect(  # noqa: PLR0913  # what a run is made of
     model: Method,
     data: DataModule,
     *,
     weights: TrainedWeights | None = None,
     splits: tuple[Portion, ...] = SPLITS,
     training: bool = False,
+    device: torch.device | str = "cpu",
 ) -> DataModule:
     """Read the data, load the policy, and give the method its encoder.
 
-    Corpus and prompt are checked before any weights are loaded, so that a user's mistake is found at once.
+    Corpus and prompt are checked before any weights are loaded, so that a user's mistake is found at once. The weights
+    are loaded onto the device on which they are used, and the audio features are computed there.
 
     Args:
         model: The method; its policy need not be loaded.
@@ -54,6 +57,7 @@ def connect(
         weights: Trained weights to start from; by default those of `model.start`, or the base model.
         splits: Splits whose items the policy will see. Items of others may be too long for it.
         training: Whether the model will be trained. The training items are then checked first.
+        device: The device of the trainer that will run the model.
 
     Returns:
         The data with loaders for this method, without the items that are left out.
@@ -74,14 +78,13 @@ def connect(
     texts = sum(len(data.items(split)) for split in SPLITS) - len(clips)
     notes = prompt_notes(asked, categories, heard=len(clips), texts=texts)
     policy = model.policy
-    policy.load()
+    policy.load(device)
     model.check_abilities(training=training)
     if weights is not None:
         policy.load_weights(weights.adapter)
     encoder = Encoder(policy, categories, asked)
     if data.cache_features and not policy.adapter.trains_tower and clips:
-        with distributed.rank_zero_first():
-            encoder.features = cached_features(policy, clips, cache_root(), limit_gb=data.feature_cache_gb)
+        encoder.features = cached_features(policy, clips, cache_root(), limit_gb=data.feature_cache_gb)
     long = leave_out_long(model, data, encoder, training=training)
     data = data.without(long.ids).encoded_by(encoder)
     notes += [*long.notes, *(_trainable(model, data) if training else [])]

@@ -26,6 +26,7 @@ ALLOWED = {
     ("lalm_ambig/runs/checkpoints/files.py", "save_file"): "into a file of replacing",
     ("lalm_ambig/runs/checkpoints/files.py", "rename"): "a checkpoint that is to be deleted",
     ("data_curation/clips.py", "soundfile.write"): "into memory",
+    ("lalm_ambig/checks/all_reduce.py", "tempfile.TemporaryDirectory"): "the file by which processes meet",
     # locks, which hold nothing
     ("lalm_ambig/runs/study/claims.py", "open"): "an empty file that a process locks while it makes a run",
 }

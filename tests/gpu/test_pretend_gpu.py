@@ -5,6 +5,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -191,6 +192,25 @@ def test_a_synchronisation_names_the_products_line(pretend: Pretend) -> None:
     assert places and all(place.startswith("policies/") for place in places)
 
 
+def test_tensors_of_a_device_are_not_pickled_for_other_processes(pretend: Pretend) -> None:
+    """The server looks at all that is gathered, so that every run of this file is a test of it."""
+    refused = pretend.ask(probe="gathering")["answer"]
+    assert {name for name, is_refused in refused.items() if not is_refused} == {"CPU", "plain"}
+
+
+def test_a_policy_is_loaded_onto_the_device_and_stays_there(pretend: Pretend) -> None:
+    found = pretend.ask(probe="placement")["answer"]
+    assert found.pop("policy") == "pretend:0"
+    assert found == {when: ["pretend"] for when in ("loaded", "after a loop", "reloaded")}
+
+
+def test_weights_go_from_their_files_to_the_device_a_few_at_a_time(pretend: Pretend) -> None:
+    found = pretend.ask(probe="host_memory")["answer"]
+    assert found["shards"] > 3
+    assert found["held"] == pytest.approx(found["weights"], rel=0.01)
+    assert found["beyond"] < 1.2 * found["shard"]
+
+
 @pytest.mark.parametrize(("policy", "method"), COMBINATIONS)
 def test_a_run_is_on_the_device_from_beginning_to_end(pretend: Pretend, policy: str, method: str) -> None:
     counts = pretend.fit(policy, method, *_in_float32(policy))["counts"]
@@ -222,6 +242,42 @@ def test_predict_is_on_the_device(pretend: Pretend, grpo_run: str) -> None:
     clip = next(iter(sorted(pretend.demo.rglob("*.wav"))))
     counts = pretend.ask(command="predict", words=[str(clip), "--run", grpo_run, "--json"])["counts"]
     assert counts["launches"] > 0
+
+
+def test_doctor_looks_at_the_policy_on_the_device(pretend: Pretend) -> None:
+    counts = pretend.ask(command="doctor", words=["--trainer.accelerator=cpu"])["counts"]
+    assert counts["refusals"] == 0
+    assert counts["launches"] > 1_000
+
+
+def test_features_of_a_corpus_are_computed_on_the_device(
+    pretend: Pretend, cache_home: Path, tmp_path: Path
+) -> None:
+    words = ["probe", "--policy", str(combinations.CONFIGS / "policy/tiny.yaml"), "--out", str(tmp_path)]
+    words += ["--corpus", "demo", "--root", str(pretend.demo), "--limit", "30"]
+    pretend.ask(command="baseline", words=words)
+    there = pretend.ask(command="baseline", words=words)["counts"]
+    for folder in (cache_home / "lalm_ambig").glob("features-*"):
+        shutil.rmtree(folder)
+    computed = pretend.ask(command="baseline", words=words)["counts"]
+    assert computed["refusals"] == 0
+    assert computed["launches"] - there["launches"] > 300
+
+
+@pytest.mark.parametrize("layers", [False, True])
+def test_the_probe_is_on_the_device(pretend: Pretend, layers: bool, tmp_path: Path) -> None:
+    words = ["probe", "--policy", str(combinations.CONFIGS / "policy/tiny.yaml"), "--out", str(tmp_path)]
+    text = ["--corpus", "jsonl", "--root", str(pretend.inputs / "text.jsonl")]
+    sound = ["--corpus", "demo", "--root", str(pretend.demo), "--limit", "30", "--layers", "all"]
+    counts = pretend.ask(command="baseline", words=[*words, *(sound if layers else text)])["counts"]
+    assert counts["refusals"] == 0
+    assert counts["launches"] > 300
+
+
+@pytest.mark.parametrize("name", ["oracle", "panel", "prior", "uniform"])
+def test_baselines_without_a_model_need_no_device(pretend: Pretend, name: str, tmp_path: Path) -> None:
+    words = [name, "--corpus", "demo", "--root", str(pretend.demo), "--out", str(tmp_path), "--limit", "30"]
+    assert pretend.ask(command="baseline", words=words)["counts"]["launches"] == 0
 
 
 @pytest.mark.parametrize("method", ["sft", "dpo_all_start", "grpo", "grpo_two_updates"])

@@ -116,7 +116,7 @@ def test_what_several_texts_share_can_be_computed_once(policy: Policy) -> None:
         Segment(policy.embed_ids(torch.tensor(policy.text_ids(text))), parent)
         for text, parent in zip(texts, parents, strict=True)
     ]
-    assert policy.shares_prompts
+    assert policy.abilities.shares
     for ours, plain in zip(tree_states(policy, tree), tree_states(policy, tree, share=False), strict=True):
         torch.testing.assert_close(ours, plain, atol=2e-5, rtol=1e-4)
 

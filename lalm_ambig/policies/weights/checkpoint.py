@@ -87,8 +87,17 @@ def torch_dtype(name: DType, config: Any) -> torch.dtype:
     return dtype
 
 
-def read_model(model_class: Any, source: str, *, dtype: Any, attention: Attention = "sdpa") -> Any:
-    """Read a model on the CPU with every weight from its checkpoint (safetensors).
+def read_model(
+    model_class: Any,
+    source: str,
+    *,
+    dtype: Any,
+    attention: Attention = "sdpa",
+    device: torch.device | str = "cpu",
+) -> Any:
+    """Read a model with every weight from its checkpoint (safetensors).
+
+    Each weight goes from the file straight to the device, so that the host never holds more than a few at a time.
 
     transformers fills in weights that a checkpoint of another class or shape lacks, and loads NaN. Both are refused
     here. A class without `sdpa` runs its own attention (`eager`).
@@ -98,16 +107,17 @@ def read_model(model_class: Any, source: str, *, dtype: Any, attention: Attentio
         source: A folder or a hub id.
         dtype: Type of the weights, of torch.
         attention: transformers' attention implementation.
+        device: Where the weights are to be.
 
     Raises:
         ValueError: A weight is missing, of another shape, or not finite.
     """
     try:
-        model, info = _read(model_class, source, dtype, attention)
+        model, info = _read(model_class, source, dtype, attention, device)
     except ValueError as error:
         if attention != "sdpa" or SDPA_REFUSED not in str(error):
             raise
-        model, info = _read(model_class, source, dtype, "eager")
+        model, info = _read(model_class, source, dtype, "eager", device)
     if lacking := sorted(info["missing_keys"]):
         raise ValueError(
             f"it lacks {len(lacking)} weights of {model_class.__name__}, {lacking[0]} among them."
@@ -125,11 +135,14 @@ def read_model(model_class: Any, source: str, *, dtype: Any, attention: Attentio
     return model
 
 
-def _read(model_class: Any, source: str, dtype: Any, attention: str) -> tuple[Any, dict[str, Any]]:
+def _read(
+    model_class: Any, source: str, dtype: Any, attention: str, device: torch.device | str
+) -> tuple[Any, dict[str, Any]]:
     model, info = model_class.from_pretrained(
         source,
         dtype=dtype,
         attn_implementation=attention,
+        device_map=None if torch.device(device).type == "cpu" else {"": device},
         trust_remote_code=False,
         use_safetensors=True,
         output_loading_info=True,

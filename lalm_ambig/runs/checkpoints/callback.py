@@ -50,6 +50,11 @@ class SavedState(Callback):
         """The step that began last. It has further batches if gradients are accumulated."""
         self.random: dict[str, Any] | None = None
         """Random states of this process, to be restored before the first step."""
+        self.device = torch.device("cpu")
+        """The device of this process."""
+
+    def setup(self, trainer: lightning.Trainer, pl_module: Any, stage: str) -> None:
+        self.device = trainer.strategy.root_device
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         self.saved_at = trainer.global_step
@@ -65,7 +70,7 @@ class SavedState(Callback):
             Stopped: A signal asked a process to end; the state is saved.
         """
         if self.random is not None:
-            set_random_states(self.random)
+            set_random_states(self.random, self.device)
             self.random = None
             # The loop guesses where in a step it was saved. Before a step, the count of batches is that of steps.
             set_batches_that_stepped(trainer, trainer.global_step)
@@ -109,7 +114,7 @@ class SavedState(Callback):
         progress["is_last_batch"] = False
 
     def state_dict(self) -> dict[str, Any]:
-        return {"random": distributed.all_gather_object(random_states())}
+        return {"random": distributed.all_gather_object(random_states(self.device))}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         states = state_dict["random"]
@@ -214,22 +219,37 @@ def saved_states(run: RunFolder) -> SavedStates:
     return SavedStates(None, tuple(damaged))
 
 
-def random_states() -> dict[str, Any]:
-    """Return the state of every random generator of this process, in types that a checkpoint may hold."""
+def random_states(device: torch.device) -> dict[str, Any]:
+    """Return the state of every random generator of this process, in types that a checkpoint may hold.
+
+    Args:
+        device: The device of this process. The states of others are not its own.
+    """
+    own = None
+    if device.type != "cpu":
+        own = {"kind": device.type, "state": torch.get_device_module(device).get_rng_state()}
     kind, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002 the global one
     return {
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "device": own,
         "python": random.getstate(),
         "numpy": (kind, torch.from_numpy(np.asarray(keys, dtype=np.int64)), *rest),
     }
 
 
-def set_random_states(states: dict[str, Any]) -> None:
-    """Restore what `random_states` returned."""
+def set_random_states(states: dict[str, Any], device: torch.device) -> None:
+    """Restore what `random_states` returned.
+
+    Args:
+        states: The states. On another kind of device than theirs, that of the device is not restored.
+        device: The device of this process.
+    """
     torch.set_rng_state(states["torch"])
-    if states["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(states["cuda"])
+    own = states.get("device")
+    if older := states.get("cuda"):  # of an earlier version: of every GPU that it saw
+        own = {"kind": "cuda", "state": older[min(device.index or 0, len(older) - 1)]}
+    if own is not None and own["kind"] == device.type:
+        torch.get_device_module(device).set_rng_state(own["state"])
     version, inner, gauss = states["python"]
     random.setstate((version, tuple(inner), gauss))
     kind, keys, *rest = states["numpy"]

@@ -1,12 +1,18 @@
 """What the accelerator is to do, tried out: each probe returns what happened, in types that JSON has."""
 
-from collections.abc import Callable
+import ctypes
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn.functional import linear
 
 from pretend.device import NAME
+from pretend.gathered import DeviceTensorPickled
 from pretend.watch import Watch
 
 
@@ -51,8 +57,8 @@ def float64(backend: Any) -> dict[str, bool]:
 def _is_refused(attempt: Callable[[], Any]) -> bool:
     try:
         attempt()
-    except (RuntimeError, TypeError) as error:
-        if "device" not in str(error):
+    except (RuntimeError, TypeError, DeviceTensorPickled) as error:
+        if NAME not in str(error) and "device" not in str(error):
             raise
         return True
     return False
@@ -132,4 +138,96 @@ def lines(backend: Any) -> list[str]:
     return [place for _, _, place in watch.lines]
 
 
-PROBES = {probe.__name__: probe for probe in (mixing, float64, counting, memory, values, lines)}
+def placement(_: Any) -> dict[str, Any]:
+    """Devices of a policy that was loaded onto the accelerator, after loading and after Lightning's loops."""
+    from lalm_ambig.methods.sft import SFT
+    from lalm_ambig.policies.tiny import Tiny
+
+    policy = Tiny(audio_layers=[0])
+    policy.load(f"{NAME}:0")
+    method = SFT(policy)
+    loaded = _kinds(policy)
+    method.cpu()
+    again = _kinds(policy)
+    policy.reload()
+    place = str(policy.device)
+    return {"loaded": loaded, "after a loop": again, "reloaded": _kinds(policy), "policy": place}
+
+
+def _kinds(policy: Any) -> list[str]:
+    return sorted({t.device.type for t in (*policy.parameters(), *policy.buffers())})
+
+
+def host_memory(backend: Any) -> dict[str, float]:
+    """Peak of the host's own memory while a model is read onto the device in another type, and what bounds it.
+
+    The device's memory is the host's here, and is subtracted. Pages of the files are not counted: they can be dropped.
+    """
+    from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+
+    from lalm_ambig.policies.weights.checkpoint import read_model
+
+    config = LlamaConfig(
+        hidden_size=256, intermediate_size=1024, num_hidden_layers=16, num_attention_heads=4, vocab_size=512
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        LlamaForCausalLM(config).save_pretrained(folder, max_shard_size="16MB")
+        shards = [file.stat().st_size for file in Path(folder).glob("*.safetensors")]
+        held = backend.counts()["held_bytes"]
+        with _peak_of_own_memory() as peak:
+            model = read_model(AutoModelForCausalLM, folder, dtype=torch.bfloat16, device=f"{NAME}:0")
+        held = backend.counts()["held_bytes"] - held
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    return {
+        "beyond": peak[0] - held,
+        "shard": max(shards),
+        "shards": len(shards),
+        "held": held,
+        "weights": weights,
+    }
+
+
+@contextmanager
+def _peak_of_own_memory() -> Iterator[list[int]]:
+    """Inside, the first entry rises to the largest growth of memory that no file backs, in bytes."""
+
+    def now() -> int:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return 1024 * int(next(line for line in lines if line.startswith("RssAnon")).split()[1])
+
+    ctypes.CDLL(None).malloc_trim(0)  # what was freed before would be taken again
+    before, peak, ended = now(), [0], threading.Event()
+
+    def look() -> None:
+        while not ended.wait(0.002):
+            peak[0] = max(peak[0], now() - before)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        ended.set()
+        thread.join()
+
+
+def gathering(_: Any) -> dict[str, bool]:
+    """Which values are refused as objects for other processes."""
+    from lalm_ambig.core import distributed
+
+    ours, theirs = torch.rand(3, device=NAME), torch.rand(3)
+    values: dict[str, Any] = {
+        "device": ours,
+        "device, deep inside": {"a": [(1, ours)]},
+        "CPU": {"a": [(1, theirs)]},
+        "plain": [1, "a", None],
+    }
+    sent = {name: lambda value=value: distributed.all_gather_object(value) for name, value in values.items()}
+    sent["device, by the first process"] = lambda: distributed.on_rank_zero(lambda: ours)
+    return {name: _is_refused(send) for name, send in sent.items()}
+
+
+PROBES = {
+    probe.__name__: probe
+    for probe in (mixing, float64, counting, memory, values, lines, placement, host_memory, gathering)
+}

@@ -18,6 +18,7 @@ import torch
 from product.commands import Stopped, command, fit, stopped_before_step
 
 from pretend.device import register, train_on_it
+from pretend.gathered import check_what_is_gathered
 from pretend.phases import decoding, training
 from pretend.probes import PROBES
 from pretend.watch import PRODUCT, Watch
@@ -28,6 +29,7 @@ def main() -> None:
     answers = _own_output()
     backend = register()
     train_on_it()
+    check_what_is_gathered()
     for line in sys.stdin:
         order = json.loads(line)
         with Watch(backend) as watch:

@@ -83,14 +83,13 @@ def assembled(words: Sequence[str]) -> Cli:
     """Method, policy and data of these arguments, ready to train, nothing trained yet."""
     quiet_libraries()
     cli = parse(list(words))
-    launch(cli)
-    cli.datamodule = connect(cli.model, cli.datamodule, training=True)
+    device = launch(cli).strategy.root_device
+    cli.datamodule = connect(cli.model, cli.datamodule, training=True, device=device)
     return cli
 
 
 def trainer_of(cli: Cli, callback: Any) -> Any:
     """A trainer of the assembled parts that writes nothing."""
-    cli.model.cpu = lambda: cli.model  # the trainer would bring it to the CPU at the end, which takes seconds
     cli.model.prepare()
     return cli.make_trainer(
         strategy="auto", callbacks=[callback], enable_checkpointing=False, use_distributed_sampler=False
