@@ -97,10 +97,10 @@ class _Zero:
 
     def of(self, undivided: ProcessShare, shapes: Shapes, computing: ComputeTypes) -> ProcessShare:
         """Bytes of one process. DeepSpeed converts the weights to the type of the computation."""
-        frozen = shapes.parameters - shapes.trained
+        frozen = shapes.placed - shapes.trained
         adapter_size = shapes.trained if undivided.adapters else 0
         weights, adapters = (
-            (shapes.parameters - adapter_size) * computing.bytes,
+            (shapes.placed - adapter_size) * computing.bytes,
             adapter_size * computing.bytes,
         )
         assert frozen >= 0
@@ -114,7 +114,7 @@ class _Zero:
             gradients=0 if self.offload else self._from(2, gradients),
             optimiser=0 if self.offload else _part(state, self.processes),
             gathered=(weights + adapters) - (0 if offloaded else self._from(3, weights + adapters)),
-            live=bucket + (min(shapes.parameters, LIVE) * computing.bytes if self.stage == 3 else 0),
+            live=bucket + (min(shapes.placed, LIVE) * computing.bytes if self.stage == 3 else 0),
         )
 
     def _from(self, stage: int, total: int) -> int:

@@ -13,7 +13,7 @@ from lalm_ambig.estimation.fitting import Choice, Plan, first_that_fits, least
 from lalm_ambig.estimation.formulas import ComputeTypes
 from lalm_ambig.estimation.lengths import lengths_of
 from lalm_ambig.estimation.memory import Estimate, StepSetting
-from lalm_ambig.estimation.shapes import Shapes, shapes_of
+from lalm_ambig.estimation.shapes import Shapes, on_a_gpu, shapes_of
 from lalm_ambig.estimation.workload import Workload
 from lalm_ambig.tabular.model import Cell, Column, ResultTable, TableRow
 from lalm_ambig.tabular.writers import terminal
@@ -54,7 +54,10 @@ def plan_of(cli: Cli, assumptions: Assumptions) -> tuple[Plan, list[str]]:
     """
     method, data, trainer = cli.model, cli.datamodule, cli.config_init["trainer"]
     policy = method.policy
-    shapes, setting = _setting(shapes_of(policy), trainer, trains_tower=policy.adapter.trains_tower)
+    shapes, trains = shapes_of(policy), policy.adapter.trains_tower
+    if trainer["accelerator"] != "cpu":
+        shapes = on_a_gpu(shapes, trains_tower=trains, cached=data.cache_features)
+    shapes, setting = _setting(shapes, trainer, trains_tower=trains)
     lengths, line = lengths_of(method, data, shapes.encoder, assumptions)
     again = policy.adapter.checkpoint_activations
     plan = Plan(
@@ -169,7 +172,7 @@ def halved(shapes: Shapes) -> Shapes:
     adapter_size = shapes.trained if shapes.rank else 0
     return replace(
         shapes,
-        weights=(shapes.parameters - adapter_size) * 2,
+        weights=(shapes.placed - adapter_size) * 2,
         adapters=adapter_size * 2,
         base_bytes=2,
         trained_bytes=2,

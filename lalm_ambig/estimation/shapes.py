@@ -76,6 +76,12 @@ class Shapes:
     """Parameters of the head."""
     rank: int
     """LoRA's r; 0 under full fine-tuning."""
+    tower: int = 0
+    """Parameters of the audio encoder."""
+    eyes: int = 0
+    """Parameters of a vision encoder, which is never used."""
+    placed: int = 0
+    """Parameters that are on a GPU (see `on_a_gpu`), with the adapter's."""
     quantised: bool = False
     """Whether the decoder's linear layers have four or eight bits per weight."""
 
@@ -86,6 +92,18 @@ class Shapes:
             weights=self.weights - self.linear * self.base_bytes + round(self.linear * QUANTISED_BYTES[kind]),
             quantised=True,
         )
+
+
+def on_a_gpu(shapes: Shapes, *, trains_tower: bool, cached: bool) -> Shapes:
+    """The model without the frozen modules that leave a GPU (see `AudioModel.set_aside`).
+
+    Args:
+        shapes: The whole model.
+        trains_tower: Whether the audio encoder is trained.
+        cached: Whether audio features are cached, so that a frozen encoder leaves it.
+    """
+    gone = (0 if shapes.rank == 0 else shapes.eyes) + (shapes.tower if cached and not trains_tower else 0)
+    return replace(shapes, weights=shapes.weights - gone * shapes.base_bytes, placed=shapes.placed - gone)
 
 
 def shapes_of(policy: Policy) -> Shapes:
@@ -112,6 +130,9 @@ def shapes_of(policy: Policy) -> Shapes:
         trained_bytes=max(p.element_size() for p in trained),
         linear=linear,
         head=head,
+        tower=sum(p.numel() for name, p in every if AUDIO_TOWER in name),
+        eyes=sum(p.numel() for name, p in every if VISION in name),
+        placed=sum(p.numel() for _, p in every),
         rank=0 if full else policy.adapter.rank,
     )
     return shapes if policy.quantize is None else shapes.quantise(policy.quantize)

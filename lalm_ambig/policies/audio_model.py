@@ -59,6 +59,9 @@ from lalm_ambig.policies.weights.lora import Adapter
 from lalm_ambig.policies.weights.quantised_base import Quantize
 from lalm_ambig.policies.weights.weight_files import check_weight_files
 
+TOWER = "audio_tower"
+"""Name of the audio encoder in the models of transformers."""
+
 
 class AudioModel(Policy):
     """A checkpoint with an audio encoder and a decoder, from a hub id or a folder (safetensors)."""
@@ -94,6 +97,7 @@ class AudioModel(Policy):
         self.side_layers = chosen_layers(audio_layers, trains_all=adapter.method == "full")
         """The encoder's layers that are heard beside the last one."""
         self.audio_dropout = audio_dropout
+        self.aside: dict[str, tuple[nn.Module]] = {}
 
     @abstractmethod
     def load_front(self, source: str) -> tuple[Any, Any]:
@@ -216,6 +220,7 @@ class AudioModel(Policy):
         super().load_weights(folder)
 
     def load_base(self) -> tuple[Any, Any]:
+        self.aside.clear()
         source = self.checkpoint()
         config = check_contents(source)
         if config:
@@ -275,13 +280,26 @@ class AudioModel(Policy):
 
     @property
     def tower(self) -> Any:
-        """The audio encoder."""
+        """The audio encoder. It comes back to the device if it was set aside."""
+        if held := self.aside.pop(TOWER, None):
+            setattr(self.base.model, TOWER, held[0].to(self.device))
         return self.base.model.audio_tower
+
+    def set_aside(self, name: str) -> None:
+        """Free a GPU of a frozen module that will hardly be read again; on a CPU nothing would be won."""
+        if self.device.type == "cpu" or name in self.aside:
+            return
+        self.aside[name] = (getattr(self.base.model, name).to("cpu").eval(),)
+        setattr(self.base.model, name, nn.Module())
+
+    def set_tower_aside(self) -> None:
+        if not self.adapter.trains_tower:
+            self.set_aside(TOWER)
 
     def train(self, mode: bool = True) -> "AudioModel":
         """Set training mode; a frozen encoder stays in evaluation mode, so that its features do not change."""
         super().train(mode)
-        if self.loaded and not self.adapter.trains_tower:
+        if self.loaded and not self.adapter.trains_tower and TOWER not in self.aside:
             self.tower.eval()
         return self
 
@@ -365,7 +383,7 @@ class AudioModel(Policy):
 
         DDP waits for a gradient of every trained parameter, in batches without sound, too.
         """
-        parts = ("audio_tower", self.projector_name, SIDE_PATH)
+        parts = (TOWER, self.projector_name, SIDE_PATH)
         trained = [
             p for name, p in self.base.named_parameters() if p.requires_grad and any(x in name for x in parts)
         ]

@@ -87,9 +87,13 @@ class Qwen2_5Omni(AudioModel):
 
     def load(self, place: torch.device | str = "cpu") -> None:
         """As `Policy.load`; modules that are not used for text or sound stay frozen under full fine-tuning, too."""
+        if self.loaded:
+            return
         super().load(place)
         for unused in (self.base.model.visual, self.tower.audio_bos_eos_token):
             unused.requires_grad_(False)
+        if self.adapter.method == "lora":  # a fully tuned model is saved with it
+            self.set_aside("visual")
 
     @property
     def description(self) -> str:

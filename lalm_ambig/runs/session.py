@@ -85,6 +85,7 @@ def connect(  # noqa: PLR0913  # what a run is made of
     encoder = Encoder(policy, categories, asked)
     if data.cache_features and not policy.adapter.trains_tower and clips:
         encoder.features = cached_features(policy, clips, cache_root(), limit_gb=data.feature_cache_gb)
+        policy.set_tower_aside()
     long = leave_out_long(model, data, encoder, training=training)
     data = data.without(long.ids).encoded_by(encoder)
     notes += [*long.notes, *(_trainable(model, data) if training else [])]

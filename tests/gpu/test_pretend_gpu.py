@@ -204,6 +204,30 @@ def test_a_policy_is_loaded_onto_the_device_and_stays_there(pretend: Pretend) ->
     assert found == {when: ["pretend"] for when in ("loaded", "after a loop", "reloaded")}
 
 
+def test_a_frozen_encoder_leaves_the_device_and_comes_back_when_a_clip_is_heard(pretend: Pretend) -> None:
+    found = pretend.ask(probe="aside")["answer"]
+    assert found.pop("share that left") == pytest.approx(1, abs=0.05)
+    assert found == {
+        "counted": True,
+        "came back": "pretend:0",
+        "difference": 0.0,
+        "in training mode": False,
+    }
+
+
+@pytest.mark.parametrize("policy", ["tiny", "omni"])
+def test_training_on_cached_features_holds_no_encoder(pretend: Pretend, policy: str) -> None:
+    """Both runs end with the same adapter, so that only what is held can differ."""
+    words = [*FLOAT32] if policy == "omni" else []
+    peaks = [
+        pretend.fit(policy, "kl_only", *words, f"--data.cache_features={on}", name=f"held-{policy}-{on}")[
+            "counts"
+        ]
+        for on in ("true", "false")
+    ]
+    assert peaks[0]["peak_bytes"] < peaks[1]["peak_bytes"]
+
+
 def test_weights_go_from_their_files_to_the_device_a_few_at_a_time(pretend: Pretend) -> None:
     found = pretend.ask(probe="host_memory")["answer"]
     assert found["shards"] > 3

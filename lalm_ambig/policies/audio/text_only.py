@@ -1,9 +1,10 @@
 """The audio interface of a policy, with the answers of one that takes text only; `AudioModel` overrides them."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from lalm_ambig.core.errors import InputError
 
@@ -17,6 +18,8 @@ class TextOnly:
     """Name of the module between audio encoder and language model."""
     side_layers: tuple[int, ...] = ()
     """Layers of the audio encoder that are heard beside the last one (see `audio.side_path`)."""
+    aside: Mapping[str, tuple[nn.Module]] = MappingProxyType({})
+    """Frozen modules that nothing reads at present, by name: on the CPU, in a tuple that keeps them no submodules."""
     standardise_audio: bool = False
     """Whether training starts with a fresh projector on standardised features (see `standardise`)."""
 
@@ -38,6 +41,9 @@ class TextOnly:
     ) -> list[Float[Tensor, "audio_token channel"]]:
         """Features of the audio encoder before the projector, one tensor per clip."""
         raise self.text_only_error()
+
+    def set_tower_aside(self) -> None:
+        """Free a GPU of the frozen audio encoder, whose features are all on disk; what needs it brings it back."""
 
     def encoder_fingerprint(self) -> str:
         """Hash that changes whenever cached features of `encode_audio` become invalid."""

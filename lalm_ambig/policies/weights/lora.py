@@ -223,8 +223,7 @@ def trained_parameters(model: nn.Module) -> Sequence[tuple[str, nn.Parameter]]:
     return [(name, p) for name, p in model.named_parameters() if p.requires_grad]
 
 
-def parameter_counts(model: nn.Module) -> dict[str, Any]:
-    """Numbers of all parameters and of trained ones, for the run's record."""
-    total = count_parameters(model)
-    trained = sum(p.numel() for _, p in trained_parameters(model))
-    return {"parameters": total, "trained": trained}
+def parameter_counts(policy: Any) -> dict[str, Any]:
+    """Numbers of a policy's parameters, those set aside among them, and of trained ones, for the run's record."""
+    total = count_parameters(policy) + sum(count_parameters(module) for (module,) in policy.aside.values())
+    return {"parameters": total, "trained": sum(p.numel() for _, p in trained_parameters(policy))}

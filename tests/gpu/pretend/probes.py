@@ -154,6 +154,29 @@ def placement(_: Any) -> dict[str, Any]:
     return {"loaded": loaded, "after a loop": again, "reloaded": _kinds(policy), "policy": place}
 
 
+def aside(backend: Any) -> dict[str, Any]:
+    """Bytes that leave the device with a frozen encoder, of how many; and whether it hears the same when it is back."""
+    from lalm_ambig.policies.tiny import Tiny
+    from lalm_ambig.policies.weights.lora import Adapter, parameter_counts
+
+    policy = Tiny(adapter=Adapter())
+    policy.load(f"{NAME}:0")
+    frames = [policy.log_mel(torch.sin(torch.arange(16_000) / 9.0))]
+    heard, weights = policy.encode_audio(frames)[0].cpu(), sum(p.nbytes for p in policy.tower.parameters())
+    counts, held = parameter_counts(policy), backend.counts()["held_bytes"]
+    policy.set_tower_aside()
+    policy.train()
+    left, counted = held - backend.counts()["held_bytes"], parameter_counts(policy) == counts
+    again = policy.encode_audio(frames)[0]
+    return {
+        "share that left": left / weights,
+        "counted": counted,
+        "came back": str(again.device),
+        "difference": float((again.cpu() - heard).abs().max()),
+        "in training mode": policy.tower.training,
+    }
+
+
 def _kinds(policy: Any) -> list[str]:
     return sorted({t.device.type for t in (*policy.parameters(), *policy.buffers())})
 
@@ -229,5 +252,5 @@ def gathering(_: Any) -> dict[str, bool]:
 
 PROBES = {
     probe.__name__: probe
-    for probe in (mixing, float64, counting, memory, values, lines, placement, host_memory, gathering)
+    for probe in (mixing, float64, counting, memory, values, lines, placement, aside, host_memory, gathering)
 }

@@ -14,7 +14,7 @@ from lalm_ambig.config.cli import Cli, parse
 from lalm_ambig.core.types import Batch
 from lalm_ambig.estimation.estimate import _setting
 from lalm_ambig.estimation.memory import CONTEXT, estimate, evaluation_workload
-from lalm_ambig.estimation.shapes import shapes_of
+from lalm_ambig.estimation.shapes import on_a_gpu, shapes_of
 from lalm_ambig.estimation.workload import Lengths, workload
 from lalm_ambig.methods import base
 from lalm_ambig.policies import audio_model, causal_lm
@@ -135,7 +135,9 @@ def sizes_of(batch: Batch, policy: Any) -> Sizes:
 def estimated(cli: Cli, sizes: Sizes) -> dict[str, Any]:
     """What `--estimate` says that a step of such a batch holds on a card, by part, without CUDA's own context."""
     method, trainer = cli.model, cli.config_init["trainer"]
-    shapes, setting = _setting(shapes_of(method.policy), trainer, trains_tower=False)
+    whole = shapes_of(method.policy)
+    card = on_a_gpu(whole, trains_tower=method.policy.adapter.trains_tower, cached=True)
+    shapes, setting = _setting(card, trainer, trains_tower=False)
     setting = replace(setting, recomputes=method.policy.adapter.checkpoint_activations, on_cpu=False)
     lengths = Lengths(sizes.prompt, sizes.audio, sizes.curated, sizes.common)
     work = workload(method, lengths, items=cli.datamodule.batch_size)
