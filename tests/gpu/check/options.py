@@ -14,6 +14,7 @@ STAGES = {
     "resume": 60,
     "features": 60,
     "commands": 60,
+    "quantised": 60,
     "omni7b": 100,
     "fsdp2": 50,
     "deepspeed": 60,

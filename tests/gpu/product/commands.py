@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from lalm_ambig import fit as fit_command
+from lalm_ambig.files.places import cache_root
 from lalm_ambig.runs.checkpoints.callback import SavedState
 from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.runs.processes.launch import quiet_libraries
@@ -68,6 +69,11 @@ def base_predictions(run: RunFolder) -> list[dict[str, Any]]:
     """What the policy answered before training: `predicted_dist` and `response` of each validation item."""
     lines = (run.evaluation("base", "validation") / "predictions.jsonl").read_text().splitlines()
     return [json.loads(line) for line in lines]
+
+
+def first_demo_clip() -> Path:
+    """A clip of the demo, which a run has made in the cache."""
+    return min(cache_root().rglob("*.wav"))
 
 
 def say_version(folder: Path) -> None:

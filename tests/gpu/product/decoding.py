@@ -12,6 +12,7 @@ from lalm_ambig.core.types import Item
 from lalm_ambig.policies.attention import tree
 from lalm_ambig.policies.attention.tree import AttentionArguments, TreeLayout
 from lalm_ambig.policies.base import Policy
+from lalm_ambig.policies.weights.quantised_base import QuantisedLinear, Quantize, pack
 from lalm_ambig.rollouts.generate import GeneratedBatch, Request, generate
 from lalm_ambig.rollouts.sampling import Sampling, choose_tokens, uniform_noise
 
@@ -100,3 +101,12 @@ def decode_by_transformers(policy: Policy, *, rows: int, prompt: int, tokens: in
 def decoder_bytes(policy: Policy) -> int:
     """Bytes of the weights that every decode step reads."""
     return sum(p.numel() * p.element_size() for p in policy.language_model.parameters())
+
+
+def packed_layer(kind: Quantize | None, width: int, *, device: str) -> tuple[torch.nn.Module, Tensor]:
+    """A square linear layer of such weights in bfloat16 on the device, and 16 rows for it."""
+    plain = torch.nn.Linear(width, width, bias=False, dtype=torch.bfloat16, device=device)
+    rows = torch.randn(16, width, dtype=torch.bfloat16, device=device)
+    if kind is None:
+        return plain, rows
+    return QuantisedLinear(plain, kind, pack(plain.weight.detach(), kind)), rows

@@ -1,7 +1,7 @@
 """The other commands on the device: baselines, evaluation and an answer, each from one small run."""
 
 import combinations
-from product.commands import command, fit
+from product.commands import command, first_demo_clip, fit
 
 from check.runner import Stage
 from check.small import fit_words
@@ -14,16 +14,15 @@ def run(stage: Stage) -> None:
     with facts.attempt("a run to read"):
         made = fit(fit_words(stage, "tiny", "grpo", inputs, name="to-read"))
         run_folder = str(made.path)
-    clip = next(iter(sorted((stage.options.out / "demo").rglob("*.wav"))), None)
+    clip = first_demo_clip()
     limit = ("--limit", "6")
     calls: dict[str, tuple[str, ...]] = {
         "evaluate": ("--run", run_folder, "--out", str(out / "evaluate"), *limit, "--temperature-scaling"),
         "baseline": ("probe", "--run", run_folder, "--out", str(out / "probe"), *limit),
         "doctor": (),
         "export": (run_folder, "--merged", "--out", str(out / "merged")),
+        "predict": (str(clip), "--run", run_folder, "--json"),
     }
-    if clip is not None:
-        calls["predict"] = (str(clip), "--run", run_folder, "--json")
     for name, words in calls.items():
         with facts.attempt(name):
             code = command(name, list(words))
