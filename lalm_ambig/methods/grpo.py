@@ -20,6 +20,7 @@ Where this departs from the papers, or decides what they leave open:
    all tokens. All three are off by default.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -62,6 +63,11 @@ from lalm_ambig.rewards.format import Format
 from lalm_ambig.rewards.total import compute_rewards, form_rewards, total_reward
 from lalm_ambig.rollouts.passages import PassOutput, PassSettings, ScoredSpan, curated_spans
 from lalm_ambig.rollouts.sampling import Sampling
+
+MISMATCH = "rollouts/log_prob_mismatch"
+"""Name in the log of |log π of the training pass − log π when sampled|, in nats, a mean over sampled tokens."""
+MOST_MISMATCH = 0.3
+"""Largest that rounding explains: 0.035 was measured with a 135 M model in bfloat16, below 1e-4 in float32."""
 
 
 class GRPO(Method):
@@ -117,6 +123,7 @@ class GRPO(Method):
         self.objective, self.grouping = objective or GRPOObjective(), grouping or Grouping()
         self.curated, self.sampling = curated, sampling or Sampling()
         self.reference = Reference(reference) if self.objective.kl_weight else None
+        self.told_mismatch = False
         self.rollout_buffer = RolloutBuffer[Trajectories](uses=self.grouping.updates)
         self.reads_own = self.objective.on_policy_kl_weight > 0 or self.objective.class_mass_weight > 0
         """Whether class scores after the sampled responses are in the loss."""
@@ -189,7 +196,7 @@ class GRPO(Method):
         log_probs = _widened(scored, trajectories)
         if bool(trajectories.old_log_probs.isnan().any()):  # the first update on them
             mismatch = trajectories.sampling_mismatch(log_probs.detach())
-            self.record({"rollouts/log_prob_mismatch": mismatch})
+            self.record({MISMATCH: mismatch})
         trajectories = self.rollout_buffer.put(batch, trajectories.with_old(log_probs.detach()))
         experience = trajectories.experience(log_probs)
         if curated:
@@ -198,6 +205,17 @@ class GRPO(Method):
 
     def reduce(self, experience: GRPOExperience) -> Loss:
         return self.objective(experience)
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Say once that sampling and training disagree by more than rounding explains."""
+        mismatch = float(self.step_metrics.values.get(f"train/{MISMATCH}", 0.0))
+        if mismatch > MOST_MISMATCH and not self.told_mismatch and distributed.is_first():
+            self.told_mismatch = True
+            print(
+                f"sampling and training disagree by {mismatch:.2f} nats a token, more than rounding explains: "
+                "responses are not the policy's own. Try --trainer.precision 32-true or another policy.dtype.",
+                file=sys.stderr,
+            )
 
     def _with_readouts(
         self, experience: GRPOExperience, scored: PassOutput, trajectories: Trajectories, batch: Batch

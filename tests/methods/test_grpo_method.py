@@ -273,3 +273,14 @@ def test_a_curated_response_is_enough_to_compare_one_with(
     method = on_policy(GRPO, grouping=Grouping(group_size=1), curated=CuratedTrajectory())
     experience = method.gather(method.encoder(items))
     assert (experience.advantages[:, 1] > 0).all()
+
+
+@pytest.mark.parametrize(("mismatch", "told"), [(0.31, 1), (0.29, 0)])
+def test_sampling_that_is_not_the_policys_is_told_once(
+    on_policy: MakeMethod, capsys: pytest.CaptureFixture[str], mismatch: float, told: int
+) -> None:
+    method = on_policy(GRPO, grouping=FOUR)
+    method.step_metrics.values = {"train/rollouts/log_prob_mismatch": torch.tensor(mismatch)}
+    for _ in range(2):
+        method.on_train_batch_end()
+    assert capsys.readouterr().err.count("disagree by 0.31 nats") == told
