@@ -140,7 +140,8 @@ def _export(
         checked = write_weights(
             policy, folder, form, probe=probe, dtype=DTYPES.get(options.dtype, base_dtype)
         )
-        lines = loading_lines(form, model_class, base=base, address=options.push or out.name)
+        address = options.push or out.name
+        lines = loading_lines(form, model_class, base=base, address=address, quantize=policy.quantize)
         reader = "plain transformers"
         if policy.quantize and form == "adapter":
             reader = f"PEFT on the base model quantised to {policy.quantize} by lalm_ambig"
@@ -164,7 +165,7 @@ def _export(
         )
         console.print("load it: policy.load_weights, as its README.md shows")
         return
-    local = loading_lines(form, model_class, base=local_base, address=str(out))
+    local = loading_lines(form, model_class, base=local_base, address=str(out), quantize=policy.quantize)
     console.print(f"load it: {next(line for line in local if line.startswith('model = '))}")
 
 

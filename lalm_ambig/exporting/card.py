@@ -10,13 +10,25 @@ from lalm_ambig.files.atomic import write_text
 from lalm_ambig.policies.audio.side_path import saved_layers
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.tiny import Tiny
+from lalm_ambig.policies.weights.quantised_base import Quantize
 
 ExportForm = Literal["adapter", "merged"]
 ASK_HEADING = "How to ask it"
 """Heading of the section in a run's card that is about the run's folder."""
 
 
-def loading_lines(form: ExportForm, model_class: str, *, base: str, address: str) -> list[str]:
+PACKED = {
+    None: "",
+    "nf4": ', quantization_config=BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4")',
+    "int8": "",
+}
+"""Argument by which transformers makes the base that an adapter was trained beside, by `policy.quantize`."""
+INT8 = "# trained beside int8 weights, which this package makes alone: on the plain base it answers a little otherwise"
+
+
+def loading_lines(
+    form: ExportForm, model_class: str, *, base: str, address: str, quantize: Quantize | None = None
+) -> list[str]:
     """Python lines that load the export.
 
     Args:
@@ -24,12 +36,16 @@ def loading_lines(form: ExportForm, model_class: str, *, base: str, address: str
         model_class: Class of transformers.
         base: Hub id or path of the base model.
         address: Hub id or path of the export.
+        quantize: Kind of the base's weights beside which an adapter was trained.
     """
     if form == "adapter":
+        packs = "BitsAndBytesConfig, " if quantize == "nf4" else ""
+        made = f'{model_class}.from_pretrained("{base}"{PACKED[quantize]})'
         return [
+            *([INT8] if quantize == "int8" else []),
             "from peft import PeftModel",
-            f"from transformers import {model_class}",
-            f'model = PeftModel.from_pretrained({model_class}.from_pretrained("{base}"), "{address}")',
+            f"from transformers import {packs}{model_class}",
+            f'model = PeftModel.from_pretrained({made}, "{address}")',
         ]
     return [
         f"from transformers import AutoTokenizer, {model_class}",

@@ -9,6 +9,7 @@ from small_checkpoints import write_causal_lm, write_omni
 from small_model import nudge
 from test_weights import probe_of
 
+from lalm_ambig.exporting.card import loading_lines
 from lalm_ambig.exporting.weights import write_weights
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.causal_lm import CausalLM
@@ -59,3 +60,17 @@ def test_a_merged_model_is_the_dequantised_base_with_the_adapter_added(
     name = next(key for key in written if key.endswith("layers.1.mlp.up_proj.weight"))
     torch.testing.assert_close(written[name], expected)
     assert {value.dtype for value in written.values()} == {dtype}
+
+
+def test_the_lines_that_load_an_adapter_make_the_base_beside_which_it_was_trained() -> None:
+    plain, packed, whole = (
+        loading_lines("adapter", "LlamaForCausalLM", base="b", address="a", quantize=kind)
+        for kind in (None, "nf4", "int8")
+    )
+    assert packed[-1] == (
+        'model = PeftModel.from_pretrained(LlamaForCausalLM.from_pretrained("b", quantization_config='
+        'BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4")), "a")'
+    )
+    assert whole[1:] == plain and "int8" in whole[0]
+    merged = loading_lines("merged", "LlamaForCausalLM", base="b", address="a", quantize="nf4")
+    assert not any("BitsAndBytes" in line for line in merged)

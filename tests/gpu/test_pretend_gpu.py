@@ -62,6 +62,8 @@ TYPES: dict[str, tuple[str, str, list[str]]] = {
     "bfloat16": ("text", "sft", ["--policy.dtype=bfloat16", "--trainer.precision=bf16-mixed"]),
     "float16": ("text", "sft", ["--policy.dtype=float16", "--trainer.precision=32-true"]),
     "computed again": ("text", "grpo", ["--policy.adapter.checkpoint_activations=true"]),
+    "nf4": ("text", "grpo", ["--policy.quantize=nf4", "--trainer.precision=bf16-mixed"]),
+    "int8 audio": ("omni", "sft", ["--policy.quantize=int8"]),
     "rows alone": ("omni", "grpo", ["--model.share_prompt=false"]),
 }
 FLOAT32 = ["--policy.dtype=float32"]

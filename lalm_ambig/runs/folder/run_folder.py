@@ -9,7 +9,7 @@ selection.json                        how the best validation was chosen
 training.json                         updates, items, tokens and seconds of training
 evaluation/NAME/metrics.json predictions.jsonl               of the test split
 evaluation/validation/NAME/metrics.json predictions.jsonl
-results.md                            the final tables; its presence means that the run is finished
+results.md                            the final tables; beside an adapter they mean that the run is finished
 """
 
 import json
@@ -109,7 +109,7 @@ class RunFolder:
 
     def state(self) -> State:
         """Return how far the run is."""
-        if self.results.is_file():
+        if self.results.is_file() and self.adapter.is_dir():
             return "finished"
         return "started" if self.saved() or self.adapter.is_dir() else "new"
 
