@@ -70,7 +70,7 @@ lowest:
 
 # Every method on a pretend accelerator, which refuses what CUDA refuses; two to four minutes.
 pretend-gpu: $(VENV)/.installed
-	$(BIN)/python -m pytest -n 2 -m "long or not long" tests/gpu/test_pretend_gpu.py tests/gpu/test_counts.py
+	$(BIN)/python -m pytest -n 2 -m "long or not long" tests/gpu/test_pretend_gpu.py tests/gpu/test_counts.py tests/gpu/test_memory.py
 
 # The check of a GPU machine (tests/gpu/README.md) at toy size on the CPU; two minutes of a core.
 gpu-rehearsal: $(VENV)/.installed
