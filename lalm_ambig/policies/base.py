@@ -62,7 +62,7 @@ class Policy(TextOnly, nn.Module, ABC):
         self.load_notes: list[str] = []  # lines for the user on how weights and adapter were read
         self._start: Path | None = None  # folder of the saved weights that replaced the fresh adapter
         self._base_biases: dict[str, Tensor] = {}  # the base model's, where a saved adapter changes them
-        self.place: torch.device | str = "cpu"  # where `load` puts the weights
+        self.place: torch.device | str = "cpu"  # where `load_base` puts the weights
         self.checked_device_type = ""
         """Kind of device on which `abilities` were measured."""
         self._root: tuple[Root, ...] = ()
@@ -106,18 +106,17 @@ class Policy(TextOnly, nn.Module, ABC):
         return None
 
     def load(self, place: torch.device | str = "cpu") -> None:
-        """Read the weights onto the device `place` and attach the adapter, once; later calls do nothing.
-
-        What is computed before a trainer runs, such as audio features, is then computed there, too.
-        """
+        """Read the weights onto the device `place`, where all is computed, and attach the adapter; only once."""
         if self.loaded:
             return
-        self.place = place
+        self.place = "cpu" if self.quantize else place  # a card may be too small for the plain weights
         self.check_reachable()
         self.tokenizer, self.model = self.load_base()
         self.model.requires_grad_(False)
         if self.quantize:
-            self.load_notes.append(quantise(self.model, self.language_model, self.quantize))
+            self.place = place
+            self.load_notes.append(quantise(self.model, self.language_model, self.quantize, place))
+            self.model.to(place)
         self.model, notes = attach_adapter(
             self.model, self.adapter, decoder=self.language_model, projector=self.projector_name
         )

@@ -96,7 +96,7 @@ class Pretend:
                     **os.environ,
                     "XDG_CACHE_HOME": str(cache),
                     "OMP_NUM_THREADS": "1",
-                    "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parents[1])]),
+                    "PYTHONPATH": os.pathsep.join(map(str, (HERE, HERE.parents[1], HERE.parent / "policies"))),
                 },
             )
 
@@ -228,6 +228,12 @@ def test_training_on_cached_features_holds_no_encoder(pretend: Pretend, policy: 
         for on in ("true", "false")
     ]
     assert peaks[0]["peak_bytes"] < peaks[1]["peak_bytes"]
+
+
+def test_plain_weights_that_are_packed_are_never_all_on_the_device(pretend: Pretend) -> None:
+    """A quarter and an eighth of their linear layers, plus the other weights and what the self-check computes."""
+    shares = pretend.ask(probe="packing")["answer"]
+    assert shares["nf4"] < shares["int8"] < 0.75
 
 
 def test_weights_go_from_their_files_to_the_device_a_few_at_a_time(pretend: Pretend) -> None:

@@ -112,13 +112,14 @@ def compute_dtype(inputs: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else inputs.dtype
 
 
-def quantise(model: Any, decoder: nn.Module, kind: Quantize) -> str:
+def quantise(model: Any, decoder: nn.Module, kind: Quantize, device: torch.device | str | None = None) -> str:
     """Quantise a model in place, layer by layer, so that no second copy of its weights is held.
 
     Args:
         model: A model of transformers without adapter, with plain weights on a CPU, a GPU or the meta device.
         decoder: Its language model.
         kind: Kind of the quantised weights.
+        device: Where weights are packed and stay, one after the other; by default where they are. All else stays.
 
     Returns:
         A line for the user: number of layers, and their share of the decoder's weights.
@@ -143,7 +144,7 @@ def quantise(model: Any, decoder: nn.Module, kind: Quantize) -> str:
     while by_weight:  # each plain weight is freed before the next is packed
         _, sharing = by_weight.popitem()
         weights += sharing[0][1].weight.numel()
-        packed = pack(sharing[0][1].weight.detach(), kind)
+        packed = pack(sharing[0][1].weight.detach().to(device), kind)
         _exchange(decoder, sharing, kind, packed)
         del sharing
     share = weights / every

@@ -177,6 +177,28 @@ def aside(backend: Any) -> dict[str, Any]:
     }
 
 
+def packing(backend: Any) -> dict[str, float]:
+    """Peak of the device's memory while a text model is read and packed, as a share of its plain weights."""
+    from small_checkpoints import write_causal_lm
+
+    from lalm_ambig.policies.causal_lm import CausalLM
+
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        write_causal_lm(Path(folder), "llama", hidden_size=256, intermediate_size=1024, num_hidden_layers=12)
+        plain = CausalLM(folder)
+        plain.load()
+        weights = sum(p.nbytes for p in plain.base.parameters())
+        for kind in ("nf4", "int8"):
+            with Watch(backend) as watch:
+                policy = CausalLM(folder, quantize=kind)  # type: ignore[arg-type]
+                policy.load(f"{NAME}:0")
+            assert _kinds(policy) == [NAME]
+            found[kind] = watch.counts["peak_bytes"] / weights
+            del policy
+    return found
+
+
 def _kinds(policy: Any) -> list[str]:
     return sorted({t.device.type for t in (*policy.parameters(), *policy.buffers())})
 
@@ -252,5 +274,17 @@ def gathering(_: Any) -> dict[str, bool]:
 
 PROBES = {
     probe.__name__: probe
-    for probe in (mixing, float64, counting, memory, values, lines, placement, aside, host_memory, gathering)
+    for probe in (
+        mixing,
+        float64,
+        counting,
+        memory,
+        values,
+        lines,
+        placement,
+        aside,
+        packing,
+        host_memory,
+        gathering,
+    )
 }
