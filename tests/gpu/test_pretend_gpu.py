@@ -96,7 +96,9 @@ class Pretend:
                     **os.environ,
                     "XDG_CACHE_HOME": str(cache),
                     "OMP_NUM_THREADS": "1",
-                    "PYTHONPATH": os.pathsep.join(map(str, (HERE, HERE.parents[1], HERE.parent / "policies"))),
+                    "PYTHONPATH": os.pathsep.join(
+                        map(str, (HERE, HERE.parents[1], HERE.parent / "policies"))
+                    ),
                 },
             )
 

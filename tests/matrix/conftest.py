@@ -47,6 +47,7 @@ def make_small(checkpoints: Path) -> Callable[[str], Policy]:
         "tiny beside": lambda: Tiny(adapter=adapter, audio_layers=[0, 1], audio_dropout=0.1),
         "omni beside": lambda: Qwen2_5Omni(str(checkpoints / "omni"), adapter=adapter, audio_layers=[1]),
         "causal_lm": lambda: CausalLM(str(checkpoints / "text"), adapter=adapter),
+        "text full": lambda: CausalLM(str(checkpoints / "text"), adapter=Adapter(method="full")),
         "text nf4": lambda: CausalLM(str(checkpoints / "text"), adapter=adapter, quantize="nf4"),
         "omni int8": lambda: Qwen2_5Omni(str(checkpoints / "omni"), adapter=adapter, quantize="int8"),
     }
