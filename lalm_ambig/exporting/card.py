@@ -17,12 +17,8 @@ ASK_HEADING = "How to ask it"
 """Heading of the section in a run's card that is about the run's folder."""
 
 
-PACKED = {
-    None: "",
-    "nf4": ', quantization_config=BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4")',
-    "int8": "",
-}
-"""Argument by which transformers makes the base that an adapter was trained beside, by `policy.quantize`."""
+NF4 = ', quantization_config=BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4")'
+"""Argument by which transformers makes the base that an adapter was trained beside."""
 INT8 = "# trained beside int8 weights, which this package makes alone: on the plain base it answers a little otherwise"
 
 
@@ -39,8 +35,8 @@ def loading_lines(
         quantize: Kind of the base's weights beside which an adapter was trained.
     """
     if form == "adapter":
-        packs = "BitsAndBytesConfig, " if quantize == "nf4" else ""
-        made = f'{model_class}.from_pretrained("{base}"{PACKED[quantize]})'
+        packs, packed = ("BitsAndBytesConfig, ", NF4) if quantize == "nf4" else ("", "")
+        made = f'{model_class}.from_pretrained("{base}"{packed})'
         return [
             *([INT8] if quantize == "int8" else []),
             "from peft import PeftModel",

@@ -14,6 +14,7 @@ in evaluation mode, and then passes no gradient on. Its eight-bit layer computes
 evaluation mode. Here both modes, all row lengths and both passes compute with the same weights.
 """
 
+from functools import cache
 from importlib.util import find_spec
 from typing import Any, Literal, TypeGuard
 
@@ -266,14 +267,20 @@ def _unpacked_nf4(
     packed: UInt8[Tensor, "byte 1"], scales: Float[Tensor, " block"], shape: tuple[int, int]
 ) -> Float[Tensor, "output input"]:
     """The weights in float32."""
-    values = torch.tensor(NF4, device=packed.device)
-    both = torch.cartesian_prod(values, values)  # of every byte
-    whole = both.index_select(0, packed[:, 0].int()).flatten()
+    whole = _pairs(packed.device).index_select(0, packed[:, 0].int()).flatten()
     count = shape[0] * shape[1]
     rows = nn.functional.pad(whole, (0, len(scales) * BLOCK - len(whole))).view(len(scales), BLOCK)
     return (rows * scales[:, None]).flatten()[:count].view(shape)
 
 
+@cache
+def _pairs(device: torch.device) -> Float[Tensor, "256 2"]:
+    """The two values of every byte, kept on each device: layers read them in every pass."""
+    values = torch.tensor(NF4)
+    return torch.cartesian_prod(values, values).to(device)
+
+
+@cache
 def _kernels() -> Any:
     """Operators of bitsandbytes, which its import adds to torch's; None where it is not installed."""
     if find_spec(PACKAGE) is None:
