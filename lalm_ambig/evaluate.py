@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -15,6 +16,7 @@ from lalm_ambig.core.types import ALL, PORTIONS, Portion
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.preparing.split_check import check_splits
 from lalm_ambig.data.datamodule import DataModule
+from lalm_ambig.estimation.eval_batch import fitted_batch
 from lalm_ambig.evaluation.about import SAMPLED
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.published import literature
@@ -100,7 +102,9 @@ def _evaluate(options: argparse.Namespace, console: Console) -> None:
     learnt = None if source is None else source.categories
     weights = None if loaded.adapter is None else TrainedWeights(loaded.adapter, learnt)
     device = single_device_trainer(loaded.cli).strategy.root_device
-    data = connect(loaded.model, data, weights=weights, splits=splits, device=device)
+    drawn = max([*options.samples, *labels])
+    fit_batch = partial(fitted_batch, loaded.cli, device=device, console=console, responses=drawn)
+    data = connect(loaded.model, data, weights=weights, splits=splits, device=device, fit_batch=fit_batch)
     overlap = overlap if not data.left_out else _overlap(loaded, data, options)
     count = len(data.items(options.split))
     console.print(f"{loaded.label} on {count} items of {data.corpus.name}, {_portion(options.split)}")

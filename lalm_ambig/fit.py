@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from rich.console import Console
 
@@ -13,6 +14,7 @@ from lalm_ambig.core.errors import run_command
 from lalm_ambig.core.types import Split
 from lalm_ambig.corpora.preparing.split_check import check_splits_at_hand
 from lalm_ambig.estimation.estimate import print_estimate, processes
+from lalm_ambig.estimation.eval_batch import fitted_batch
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.files.names import check_folder_name, component
 from lalm_ambig.policies.base import Policy
@@ -131,7 +133,8 @@ def _train(cli: Cli, console: Console, *, suffix: str = "") -> RunFolder:
     allow = cli.allows_trained_items
     past = distributed.on_rank_zero(lambda: history_of_start(cli.model, cli.datamodule, allow=allow))
     device = evaluator.strategy.root_device
-    data = connect(cli.model, cli.datamodule, training=True, device=device)
+    fit_batch = partial(fitted_batch, cli, device=device, console=console)
+    data = connect(cli.model, cli.datamodule, training=True, device=device, fit_batch=fit_batch)
     check_strategy(strategy, cli.model, data)
     changed = distributed.on_rank_zero(lambda: run.record(cli.resolved(), cli.identity(), trainer=evaluator))
     overlap = distributed.on_rank_zero(lambda: write_record(run, data, past))

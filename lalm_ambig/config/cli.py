@@ -1,7 +1,7 @@
 """Configuration of a run: YAML files that stack, with options over them, parsed into the run's objects.
 
 Four files make a run: `base.yaml` (always), one of `policy/`, one of `data/`, one of `method/`. A command without any
-file uses the embedded defaults: the tiny model on the demo corpus.
+file uses the embedded defaults: the tiny model on the demo corpus. Options win over files wherever they stand.
 """
 
 import re
@@ -21,7 +21,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lalm_ambig.config.devices import check_devices, what_is_there
 from lalm_ambig.config.errors import UNION, readable
 from lalm_ambig.config.estimate_option import Assumptions, EstimateOptions
-from lalm_ambig.config.files import default_files, read_ahead
+from lalm_ambig.config.files import default_files, files_first, read_ahead
 from lalm_ambig.config.identity import identity_of
 from lalm_ambig.config.precision import check_name, check_precision, precision_notes
 from lalm_ambig.config.renamed import renamed_options
@@ -261,7 +261,7 @@ def parse(arguments: Sequence[str], **cli_settings: Any) -> Cli:
     """
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
     yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, value: dumper.represent_data(value.value))
-    words = renamed_options(arguments)
+    words = files_first(renamed_options(arguments))
     files, allow_any = read_ahead(words)
     check_names(words, files)
     stacked = [*default_files(files, words), *words]

@@ -35,6 +35,8 @@ REQUIREMENT = re.compile(r"Requirement '([\w.-]+)([^']*)' not met")
 NO_LIST = re.compile(r"[Ee]xpected a path but (\S+) either not accessible")
 LISTS = ("model.rewards",)
 """Keys of a list of classes. The parser reads a single name there as a path."""
+NO_CLASS = re.compile(r"Not a valid subclass of \w+|Expected an instantiatable class, but \S+ is abstract")
+ANY_VALUE = re.compile(r"(?:Got|Given) value: (.*)")
 NO_VALUE = re.compile(r"argument --(\S+): expected one argument")
 KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "list": "a list"}
 TYPE = re.compile(r"expected an? (\w+)(?:, got ?.*)?")
@@ -62,6 +64,8 @@ def readable(message: str) -> str:
         for line in lines
         if line.count("Problem with given class_path") and not line.endswith(":")
     ]
+    if NO_CLASS.search(message) and "class_path'" not in message:
+        return _no_class(key, message)
     values = [match[1] for line in lines if (match := GIVEN.search(line))]
     phrases = list(dict.fromkeys(complaints or inline)) or [_plain(lines[0])]
     classes = CLASS_PATH.findall(message)
@@ -71,6 +75,14 @@ def readable(message: str) -> str:
     if values and "got" not in what.lower() and not what.startswith(("option", "unrecognized")):
         what += f", got {values[0]}"
     return f"{key}: {what}" if key and not what.startswith(key) else what
+
+
+def _no_class(key: str, message: str) -> str:
+    """Return our own line for settings whose class no file has named, or for a value that is none."""
+    given = ANY_VALUE.search(message)
+    if given is None or given[1].startswith("{"):
+        return f"{key}: settings of no class: name its class_path, or put this file behind the one that does."
+    return f"{key}: expected one of {', '.join(class_names(key))}, with its settings; got {given[1]}"
 
 
 def _explained(phrases: Sequence[str], key: str, class_path: str) -> str | None:

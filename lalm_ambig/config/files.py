@@ -1,6 +1,7 @@
 """The YAML files of a run: the files that a command names, and the default files under them."""
 
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ CLASS_OPTIONS = {"policy": "--policy", "data": "--data.corpus", "model": "--mode
 """The option that names each kind's class."""
 DEFAULT = "preset/demo.yaml"
 """The embedded default, used by a command without any file."""
+FILE_FLAGS = ("-c", "--config")
+"""Options that name a file."""
 ALLOW_FLAG = "--allow-any-class"
 
 
@@ -42,12 +45,31 @@ def read_ahead(arguments: Sequence[str]) -> tuple[list[Path], bool]:
         InputError: A file does not exist, or --config has no value.
     """
     parser = CommandParser(prog="configuration", add_help=False, allow_abbrev=False)
-    parser.add_argument("-c", "--config", action="append", default=[])
+    parser.add_argument(*FILE_FLAGS, action="append", default=[])
     parser.add_argument(ALLOW_FLAG, action="store_true")
     options, _ = parser.parse_known_args(arguments)
     for value in options.config:
         _check_file(value)
     return [Path(value).expanduser() for value in options.config], options.allow_any_class
+
+
+def files_first(words: Sequence[str]) -> list[str]:
+    """Return the command line with its files before everything else, both in their order.
+
+    The parser lets the later word win; so an option wins over a file wherever it stands.
+
+    >>> files_first(["--seed", "3", "--config", "a.yaml", "-c=b.yaml"])
+    ['--config', 'a.yaml', '-c=b.yaml', '--seed', '3']
+    """
+    files: list[str] = []
+    options: list[str] = []
+    left = iter(words)
+    for word in left:
+        if word in FILE_FLAGS:
+            files += [word, *islice(left, 1)]
+        else:
+            (files if word.startswith(("-c", "--config=")) else options).append(word)
+    return [*files, *options]
 
 
 def _check_file(value: str) -> None:

@@ -1,13 +1,13 @@
 """The corpus as data loaders: checked once, split, with curated rationales, in batches of like length."""
 
 import copy
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Literal
 
 import lightning
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from lalm_ambig.core import distributed
 from lalm_ambig.core.categories import CategorySet
@@ -16,47 +16,19 @@ from lalm_ambig.core.rationale_parts import RationalePart
 from lalm_ambig.core.stopping import ignore_signals
 from lalm_ambig.core.types import SPLITS, Batch, Item, Portion
 from lalm_ambig.corpora.base import Corpus
-from lalm_ambig.corpora.preparing.prepared import ItemView, Prepared, prepare
+from lalm_ambig.corpora.preparing.prepared import Prepared, prepare
 from lalm_ambig.corpora.rationales import check_ids, heard_rationales, read_rationales
 from lalm_ambig.data.encoding import Elicitation, Encoder, Readout, approximate_length
+from lalm_ambig.data.items import Items
 from lalm_ambig.data.sampler import LengthBuckets, ResumableLoader, StepCollator, StepItems, StepShape
 from lalm_ambig.data.stratified import stratified_order
 from lalm_ambig.prompts import FOR_TEXTS
 from lalm_ambig.readouts.logits import Scoring
 
-
-class Items(Dataset[Item], Sequence[Item]):
-    """Items of a split, or some of them. Rationales of a file replace the corpus's."""
-
-    def __init__(self, source: ItemView, rationales: dict[str, str], keep: Sequence[int]) -> None:
-        self.source, self.rationales, self.keep = source, rationales, keep
-
-    def __len__(self) -> int:
-        return len(self.keep)
-
-    @overload
-    def __getitem__(self, index: int) -> Item: ...
-    @overload
-    def __getitem__(self, index: slice) -> "Items": ...
-    def __getitem__(self, index: int | slice) -> "Item | Items":
-        if isinstance(index, slice):
-            return Items(self.source, self.rationales, self.keep[index])
-        return self._with_rationale(self.source[self.keep[index]])
-
-    def select(self, places: Sequence[int]) -> "Items":
-        """Return the items at these positions of the source, in that order."""
-        return Items(self.source, self.rationales, places)
-
-    def __iter__(self) -> Iterator[Item]:
-        return map(self._with_rationale, self.source.select(self.keep))
-
-    def with_sound(self) -> list[Item]:
-        """The items that people heard."""
-        return [item for item in self if item.has_sound]
-
-    def _with_rationale(self, item: Item) -> Item:
-        rationale = self.rationales.get(item.id)
-        return item if rationale is None else replace(item, rationale=rationale)
+AUTO: Literal["auto"] = "auto"
+"""Value of `eval_batch_size` that fits it to the GPU."""
+DEFAULT_EVAL_BATCH = 16
+"""Items in a batch of evaluation; with `auto`, too, where the free memory is not known."""
 
 
 def _cuts(limit: int | float) -> bool:
@@ -118,7 +90,7 @@ class DataModule(lightning.LightningDataModule):
         corpus: Corpus,
         *,
         batch_size: int = 8,
-        eval_batch_size: int = 16,
+        eval_batch_size: int | Literal["auto"] = DEFAULT_EVAL_BATCH,
         items_per_update: int | None = None,
         rationales: Path | None = None,
         rationale_part: RationalePart = "all",
@@ -137,7 +109,7 @@ class DataModule(lightning.LightningDataModule):
         """Args:
         corpus: The corpus, and how it is split.
         batch_size: Items that one process computes at once in training.
-        eval_batch_size: Items in a batch of validation, test and prediction.
+        eval_batch_size: Items in a batch of validation, test and prediction; `auto` fits it to the GPU's free memory.
         items_per_update: Items of one optimiser step, over all processes and passes. It sets
             `trainer.accumulate_grad_batches`, so that a step is the same on any hardware. By default a step has
             the items that batch_size, processes and that setting make.
@@ -163,7 +135,9 @@ class DataModule(lightning.LightningDataModule):
         seed: Seed of the order of the training items: the run's `seed`, or nothing.
         """
         super().__init__()
-        _check_positive(batch_size=batch_size, eval_batch_size=eval_batch_size)
+        _check_positive(
+            batch_size=batch_size, eval_batch_size=None if eval_batch_size == AUTO else eval_batch_size
+        )
         _check_positive(items_per_update=items_per_update, limit=limit)
         _check_cache_size(feature_cache_gb)
         self.corpus = corpus
@@ -256,6 +230,10 @@ class DataModule(lightning.LightningDataModule):
     def unlimited(self) -> "DataModule":
         """Returns this data with all items of each split."""
         return self._with(limit=None)
+
+    def fitted(self, items: int) -> "DataModule":
+        """Returns this data with so many items in a batch of validation, test and prediction."""
+        return self._with(eval_batch_size=items)
 
     def _with(self, **changes: Any) -> "DataModule":
         other = copy.copy(self)
@@ -391,7 +369,7 @@ class DataModule(lightning.LightningDataModule):
         share = items.select(distributed.shard(items.keep))
         return DataLoader(
             share,  # type: ignore[arg-type]
-            batch_size=self.eval_batch_size,
+            batch_size=DEFAULT_EVAL_BATCH if self.eval_batch_size == AUTO else self.eval_batch_size,
             collate_fn=self.encoder,
             num_workers=self.workers,
             worker_init_fn=ignore_signals,

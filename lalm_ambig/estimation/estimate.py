@@ -8,8 +8,9 @@ from rich.console import Console
 
 from lalm_ambig.config.cli import Cli
 from lalm_ambig.config.estimate_option import Assumptions
+from lalm_ambig.data.datamodule import AUTO, DataModule
 from lalm_ambig.estimation.feature_size import feature_size
-from lalm_ambig.estimation.fitting import Choice, Plan, first_that_fits, least
+from lalm_ambig.estimation.fitting import Choice, Plan, first_that_fits, largest_that_fits, least
 from lalm_ambig.estimation.formulas import ComputeTypes
 from lalm_ambig.estimation.lengths import lengths_of
 from lalm_ambig.estimation.memory import Estimate, StepSetting
@@ -42,24 +43,26 @@ def print_estimate(cli: Cli, assumptions: Assumptions, console: Console) -> None
         console.print(verdict, highlight=False, soft_wrap=True)
 
 
-def plan_of(cli: Cli, assumptions: Assumptions) -> tuple[Plan, list[str]]:
+def plan_of(cli: Cli, assumptions: Assumptions, data: DataModule | None = None) -> tuple[Plan, list[str]]:
     """The run that a configuration describes, and lines that say what was counted.
 
     Args:
         cli: The parsed configuration.
         assumptions: Lengths that the user gave.
+        data: The items, if not the configuration's own.
 
     Raises:
         InputError: The base model's config.json cannot be read.
     """
-    method, data, trainer = cli.model, cli.datamodule, cli.config_init["trainer"]
+    method, trainer = cli.model, cli.config_init["trainer"]
+    data = data or cli.datamodule
     policy = method.policy
     shapes, trains = shapes_of(policy), policy.adapter.trains_tower
     if trainer["accelerator"] != "cpu":
         shapes = on_a_gpu(shapes, trains_tower=trains, cached=data.cache_features)
     shapes, setting = _setting(shapes, trainer, trains_tower=trains)
     lengths, line = lengths_of(method, data, shapes.encoder, assumptions)
-    again = policy.adapter.checkpoint_activations
+    again, evaluated = policy.adapter.checkpoint_activations, data.eval_batch_size
     plan = Plan(
         method,
         shapes,
@@ -67,7 +70,7 @@ def plan_of(cli: Cli, assumptions: Assumptions) -> tuple[Plan, list[str]]:
         setting,
         step_items=_step_items(data, trainer, processes=setting.processes),
         names_step=data.items_per_update is not None,
-        chosen=Choice(policy.quantize, again, data.batch_size, data.eval_batch_size),
+        chosen=Choice(policy.quantize, again, data.batch_size, 1 if evaluated == AUTO else evaluated),
     )
     millions = f"{shapes.parameters / 1e6:.1f} M parameters, {shapes.trained / 1e6:.2f} M of them trained"
     step = _step_line(plan.work(plan.chosen), setting)
@@ -78,6 +81,9 @@ def plan_of(cli: Cli, assumptions: Assumptions) -> tuple[Plan, list[str]]:
     ]
     if shapes.encoder is not None and data.cache_features and not setting.trains_tower:
         lines.append(feature_size(data, shapes.encoder, number_bytes=shapes.base_bytes))
+    if evaluated == AUTO:
+        fitted = (f"{name}: {largest_that_fits(plan, size)}" for name, size in _cards(assumptions))
+        lines.append(f"items in a batch of evaluation (data.eval_batch_size auto): {', '.join(fitted)}")
     return plan, lines
 
 

@@ -15,6 +15,11 @@ from lalm_ambig.estimation.workload import Lengths, Workload, workload
 from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.weights.quantised_base import Quantize
 
+EVAL_SIZES = (64, 32, 16, 8, 4, 2, 1)
+"""Batches that are tried, the largest first: larger ones are no faster on any card."""
+HELD_BY_TRAINING = ("optimizer state", "gradients", "reference's copy")
+"""Parts of the estimate that a policy does not hold when it is only evaluated."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -47,14 +52,18 @@ class Plan:
         """A training step of one process."""
         return workload(self.method, self.lengths, items=choice.batch_size)
 
-    def estimate(self, choice: Choice) -> Estimate:
+    def estimate(self, choice: Choice, *, responses: int | None = None) -> Estimate:
         """Bytes of one process with these settings.
+
+        Args:
+            choice: The settings.
+            responses: Responses per item of an evaluation; None for as many as the configuration says.
 
         Raises:
             InputError: No estimate is known for the strategy.
         """
         generation = self.method.generation
-        written = generation.samples if self.method.generates_text else 0
+        written = (responses or generation.samples) if self.method.generates_text else 0
         work = self.work(choice)
         evaluated = evaluation_workload(
             work, items=choice.eval_batch_size, responses=written, longest=generation.max_new_tokens
@@ -107,6 +116,25 @@ def first_that_fits(plan: Plan, size: float) -> Choice | None:
 def least(plan: Plan) -> float:
     """Bytes that the smallest choice needs."""
     return min(plan.estimate(choice).needed for choice in plan.alternatives())
+
+
+def largest_that_fits(plan: Plan, size: float, *, responses: int | None = None) -> int:
+    """The largest of `EVAL_SIZES` whose evaluation needs at most so many bytes; 1 where none does.
+
+    Args:
+        plan: The run.
+        size: Free bytes.
+        responses: Responses per item, in an evaluation without training; None for a run that trains, too.
+    """
+
+    def fits(items: int) -> bool:
+        result = plan.estimate(replace(plan.chosen, eval_batch_size=items), responses=responses)
+        if responses is not None:
+            held = {name: part for name, part in result.resident.items() if name not in HELD_BY_TRAINING}
+            result = replace(result, resident=held)
+        return result.needed_in("evaluation") <= size
+
+    return next((items for items in EVAL_SIZES if fits(items)), 1)
 
 
 def _divisors(number: int) -> Iterator[int]:

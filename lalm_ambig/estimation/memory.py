@@ -51,7 +51,11 @@ class Estimate:
     @property
     def needed(self) -> float:
         """Bytes that should be free: what is held all the time, and the largest phase with a quarter more."""
-        return sum(self.resident.values()) + MARGIN * sum(self.phases[self.largest].values())
+        return self.needed_in(self.largest)
+
+    def needed_in(self, phase: str) -> float:
+        """Bytes that should be free for a phase: what is always held, and its own parts with a quarter more."""
+        return sum(self.resident.values()) + MARGIN * sum(self.phases[phase].values())
 
     @property
     def dominant(self) -> str:

@@ -3,13 +3,13 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lalm_ambig.config.cli import Cli
 from lalm_ambig.config.corpus_options import option_values
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.base import Corpus, corpus_names, open_corpus
-from lalm_ambig.data.datamodule import DataModule, have_same_prompt
+from lalm_ambig.data.datamodule import DEFAULT_EVAL_BATCH, DataModule, have_same_prompt
 from lalm_ambig.readouts.logits import Scoring
 
 
@@ -104,7 +104,7 @@ def chosen_data(
     *,
     run_data: DataModule | None,
     scoring: Scoring,
-    eval_batch_size: int = 16,
+    eval_batch_size: int | Literal["auto"] = DEFAULT_EVAL_BATCH,
 ) -> DataModule:
     """Return the data of a corpus that a command is asked about.
 
@@ -115,7 +115,7 @@ def chosen_data(
         corpus: The corpus.
         run_data: The data of the run or configuration; None without one.
         scoring: How class names are scored.
-        eval_batch_size: Items in a batch.
+        eval_batch_size: Items in a batch, or `auto`.
     """
     words = run_data
     if options.prompt or (run_data is not None and not have_same_prompt(run_data.corpus, corpus)):

@@ -1,7 +1,7 @@
 """Joins the parts of a run: reads the corpus, loads the policy, and gives the method its encoder and features."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import SPLITS, Portion
 from lalm_ambig.corpora.preparing.split_check import check_splits
-from lalm_ambig.data.datamodule import DataModule, MethodNeeds
+from lalm_ambig.data.datamodule import AUTO, DataModule, MethodNeeds
 from lalm_ambig.data.encoding import Encoder, prompt_notes
 from lalm_ambig.data.feature_cache import cached_features, encoder_moments
 from lalm_ambig.evaluation.cross_domain import check_mapping
@@ -45,6 +45,7 @@ def connect(  # noqa: PLR0913  # what a run is made of
     splits: tuple[Portion, ...] = SPLITS,
     training: bool = False,
     device: torch.device | str = "cpu",
+    fit_batch: Callable[[DataModule], int] | None = None,
 ) -> DataModule:
     """Read the data, load the policy, and give the method its encoder.
 
@@ -58,6 +59,7 @@ def connect(  # noqa: PLR0913  # what a run is made of
         splits: Splits whose items the policy will see. Items of others may be too long for it.
         training: Whether the model will be trained. The training items are then checked first.
         device: The device of the trainer that will run the model.
+        fit_batch: Gives the items in a batch of evaluation for `data.eval_batch_size: auto`, once the corpus is read.
 
     Returns:
         The data with loaders for this method, without the items that are left out.
@@ -69,6 +71,8 @@ def connect(  # noqa: PLR0913  # what a run is made of
     if weights is None and model.start is not None:
         weights = TrainedWeights(weights_of_start(model.start))
     data = _read(model, data, splits=splits, training=training)
+    if data.eval_batch_size == AUTO and fit_batch is not None:
+        data = data.fitted(fit_batch(data))
     learnt = None if weights is None else weights.categories
     if learnt is not None:
         check_mapping(data.categories, learnt, where=f"corpus {data.corpus.name}")

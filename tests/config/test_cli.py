@@ -111,6 +111,44 @@ def test_a_later_file_and_an_option_win(tmp_path: Path) -> None:
     assert (cli.datamodule.batch_size, cli.datamodule.eval_batch_size) == (3, 7)
 
 
+@pytest.mark.parametrize("flag", [("--config", "{}"), ("--config={}",), ("-c", "{}"), ("-c={}",), ("-c{}",)])
+def test_an_option_wins_over_a_file_wherever_it_stands(tmp_path: Path, flag: tuple[str, ...]) -> None:
+    own = write(
+        tmp_path, "data:\n  batch_size: 3\n  eval_batch_size: 5\n  corpus:\n    init_args:\n      seed: 4\n"
+    )
+    options = ["--data.eval_batch_size", "7", "--data.corpus=Demo", "--data.corpus.seed=9", "--model", "GRPO"]
+    file = [word.format(own) for word in flag]
+    cli = parse([*options[:2], *configs(POLICY, DATA), *options[2:], *file])
+    assert (cli.datamodule.batch_size, cli.datamodule.eval_batch_size) == (3, 7)
+    assert cli.datamodule.corpus.seed == 9
+    assert cli.resolved() == parse([*configs(POLICY, DATA), *file, *options]).resolved()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "data:\n  corpus:\n    init_args:\n      seed: 4\n",
+        "data:\n  corpus:\n    seed: 4\n",
+        "policy:\n  rank: 4\n",
+        "model:\n  init_args:\n    rewards: [shala]\n",
+        "model: {}\n",
+    ],
+)
+def test_settings_before_their_class_say_where_to_put_them(tmp_path: Path, text: str) -> None:
+    key = "data.corpus" if text.startswith("data") else text.partition(":")[0]
+    with pytest.raises(
+        InputError, match=f"{key}: settings of no class: name its class_path, or put this file"
+    ):
+        parse(configs(write(tmp_path, text), POLICY, DATA, METHOD))
+
+
+@pytest.mark.parametrize("value", ["7", "[1]", "true"])
+def test_a_value_that_is_no_class_says_which_there_are(tmp_path: Path, value: str) -> None:
+    own = write(tmp_path, f"model: {value}\n")
+    with pytest.raises(InputError, match=r"model: expected one of .*GRPO.*, with its settings; got"):
+        parse(configs(POLICY, DATA, METHOD, own))
+
+
 def test_what_was_resolved_parses_to_the_same_again(tmp_path: Path) -> None:
     cli = parse(["--data.limit", "5", "--trainer.gradient_clip_val", "null"])  # base.yaml has a number there
     again = parse(configs(write(tmp_path, cli.resolved())))

@@ -39,10 +39,15 @@ BEGIN, END = "<!-- {}: written by tests/estimation/memory_page.py -->", "<!-- en
 
 def plan(policy: str, data: str, method: str, folder: Path, *more: str) -> Plan:
     """A run of a 7B model as its files describe it, on clips of five seconds."""
+    return plan_and_lines(policy, data, method, folder, *more)[0]
+
+
+def plan_and_lines(policy: str, data: str, method: str, folder: Path, *more: str) -> tuple[Plan, list[str]]:
+    """That run, and the lines that say what was counted."""
     configs = [f"--config={config_folder() / part}.yaml" for part in (f"policy/{policy}", f"data/{data}")]
     words = [*configs, f"--config={config_folder()}/method/{method}.yaml", "--policy.path", str(folder)]
     cli = parse([*words, "--data.corpus.root", str(folder / "none"), "--trainer.accelerator=gpu", *more])
-    return plan_of(cli, Assumptions(clip_s=CLIP_S))[0]
+    return plan_of(cli, Assumptions(clip_s=CLIP_S))
 
 
 def estimates(folder: Path) -> Iterator[str]:

@@ -13,8 +13,9 @@ import numpy as np
 from lalm_ambig.core import distributed
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Item, Portion
-from lalm_ambig.data.datamodule import DataModule, Items
+from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.data.encoding import Encoder
+from lalm_ambig.data.items import Items
 from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.attention.positions import position_limit
 

@@ -92,7 +92,11 @@ def trainer_of(cli: Cli, callback: Any) -> Any:
     """A trainer of the assembled parts that writes nothing."""
     cli.model.prepare()
     return cli.make_trainer(
-        strategy="auto", callbacks=[callback], enable_checkpointing=False, use_distributed_sampler=False
+        strategy="auto",
+        callbacks=[callback],
+        logger=False,
+        enable_checkpointing=False,
+        use_distributed_sampler=False,
     )
 
 
