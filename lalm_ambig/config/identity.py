@@ -66,6 +66,7 @@ ADDED = {
     "model.init_args.grouping.name_in_loss": False,
     "model.init_args.group_size": 1,
     "model.init_args.sampling.merge_adapter": False,
+    "model.init_args.sampling.cuda_graphs": False,
     "model.init_args.optimiser.side_path_learning_rate": None,
 }
 """Settings that older runs lack, with the value that computes what these computed. At that value they do not count."""
