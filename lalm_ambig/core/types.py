@@ -4,12 +4,14 @@ Axes have one name each: `item` is a row of the batch, `group` the responses to 
 a position, `category` a class. The records are frozen; `select` and `to` make new ones.
 """
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Protocol
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn.functional import pad
 
 from lalm_ambig.core.items import ALL as ALL
 from lalm_ambig.core.items import PORTIONS as PORTIONS
@@ -30,6 +32,17 @@ class Tokens:
     mask: Bool[Tensor, "item token"]
     """True where a token counts, False on padding."""
 
+    @classmethod
+    def joined(cls, parts: Sequence["Tokens"]) -> "Tokens":
+        """The rows of all parts, padded on the left to the longest. What stands in new padding is 0."""
+        width = max(part.ids.shape[1] for part in parts)
+        missing = [(width - part.ids.shape[1], 0) for part in parts]
+        ids, mask = (
+            torch.cat([pad(getattr(part, name), more) for part, more in zip(parts, missing, strict=True)])
+            for name in ("ids", "mask")
+        )
+        return cls(ids, mask)
+
     def select(self, rows: list[int]) -> "Tokens":
         """Those rows, in that order."""
         return Tokens(self.ids[rows], self.mask[rows])
@@ -47,6 +60,19 @@ class Audio:
     frames: tuple[Tensor, ...]
     """Log-mel frames [mel, frame], or the encoder's features [audio_token, channel] where `encoded` is true."""
     encoded: bool
+
+    @classmethod
+    def joined(cls, parts: Sequence["Audio | None"], counts: Sequence[int]) -> "Audio | None":
+        """The sound of several batches of so many rows, as that of one batch; None where they have none."""
+        starts = [sum(counts[:n]) for n in range(len(counts))]
+        found = [(part, start) for part, start in zip(parts, starts, strict=True) if part is not None]
+        if not found:
+            return None
+        return cls(
+            tuple(start + row for part, start in found for row in part.rows),
+            tuple(frames for part, _ in found for frames in part.frames),
+            found[0][0].encoded,
+        )
 
     def select(self, rows: list[int]) -> "Audio | None":
         """The sound of these rows, in this order and with new row numbers; None where they have none."""
@@ -129,6 +155,18 @@ class Batch:
     step: StepPlace | None = None
     """In training; None for a batch that is a step by itself."""
 
+    @classmethod
+    def joined(cls, batches: Sequence["Batch"]) -> "Batch":
+        """The items of several batches as one, without curated responses: what sampling needs."""
+        if len(batches) == 1:
+            return batches[0]
+        return cls(
+            items=tuple(item for batch in batches for item in batch.items),
+            prompt=Tokens.joined([batch.prompt for batch in batches]),
+            audio=Audio.joined([batch.audio for batch in batches], [len(batch.items) for batch in batches]),
+            label_dist=torch.cat([batch.label_dist for batch in batches]),
+        )
+
     @property
     def of_step(self) -> tuple["Batch", ...]:
         """This batch and, in a step's first pass, this process's batches of the other passes."""
@@ -170,6 +208,16 @@ class AnswerPlaces:
     closing_mask: Bool[Tensor, "group rollout closing_token"]
     """True on appended tokens; none where the response reaches its answer by itself."""
 
+    def __getitem__(self, groups: slice) -> "AnswerPlaces":
+        """Some of the groups, padded to the longest of their own closings."""
+        longest = int(self.closing_mask[groups].sum(-1).max())
+        closing, mask = self.closing[groups, :, :longest], self.closing_mask[groups, :, :longest]
+        return AnswerPlaces(self.position[groups], closing, mask)
+
+
+PER_TOKEN = ("ids", "mask", "is_answer_token", "log_probs")
+"""Fields of `Groups` with a value for each token."""
+
 
 @dataclass(frozen=True)
 class Groups:
@@ -204,6 +252,15 @@ class Groups:
     importance: Float[Tensor, "group rollout"] | None = None
     """π(z)/π_engine(z) of what comes before each answer, without gradients and truncated; None where the policy itself
     has sampled."""
+
+    def part(self, groups: slice) -> "Groups":
+        """Some of the groups, padded to the longest of their own responses."""
+        longest = max(1, int(self.mask[groups].sum(-1).max()))
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        parts: dict[str, Any] = {
+            name: None if value is None else value[groups] for name, value in values.items()
+        }
+        return replace(self, **parts | {name: parts[name][..., :longest] for name in PER_TOKEN})
 
     @property
     def parsed(self) -> Bool[Tensor, "group rollout"]:

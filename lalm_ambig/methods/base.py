@@ -31,9 +31,10 @@ from lalm_ambig.metrics.base import all_metrics
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.lora import trained_parameters
 from lalm_ambig.policies.weights.sharding import gathered_weights
-from lalm_ambig.rollouts.groups import GroupSampling, sample_groups
+from lalm_ambig.rollouts.groups import GroupSampling
 from lalm_ambig.rollouts.passages import PassOutput, PassSettings, ScoredSpan, score_spans
 from lalm_ambig.rollouts.sampling import Sampling
+from lalm_ambig.rollouts.step import sample_step
 
 Sharing = bool | Literal["auto"]
 """Whether what several texts have in common is computed once: where the policy can (`auto`), always, or never."""
@@ -227,13 +228,14 @@ class Method(lightning.LightningModule, ABC):
                 new.flatten() if old is None else torch.cat([old, new.flatten().to(old.device)])
             )
 
-    def sample(self, batch: Batch, *, group_size: int) -> Groups:
-        """Sample responses to the prompts of a batch, as many for each, and add their numbers to the log."""
+    def sample(self, batches: Sequence[Batch], *, group_size: int) -> list[Groups]:
+        """Sample responses to the prompts of a step's batches, as many for each, and add their numbers to the log."""
         settings = GroupSampling(self.sampling, group_size, self.global_step, self.shares)
-        groups = sample_groups(self.encoder, batch, settings)
-        self.tokens += int(groups.mask.sum()) + group_size * int(batch.prompt.mask.sum())
-        self.record(rollout_values(groups, batch.label_dist))
-        return groups
+        sampled = sample_step(self.encoder, batches, settings)
+        for batch, groups in zip(batches, sampled, strict=True):
+            self.tokens += int(groups.mask.sum()) + group_size * int(batch.prompt.mask.sum())
+            self.record(rollout_values(groups, batch.label_dist))
+        return sampled
 
     def score(self, batch: Batch, spans: Sequence[ScoredSpan], settings: PassSettings) -> PassOutput:
         """Score responses in one pass; see `score_spans`. Passes with gradients count as tokens trained on."""

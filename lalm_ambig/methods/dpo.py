@@ -243,11 +243,11 @@ class DPO(Method):
         """Sample responses for the passes of a step, and ask the reference about the pairs."""
         self.rollout_rows, sampled = [], []
         with gathered_weights(self.policy):
-            for batch in batches:
-                groups, rejected = self._sample(batch)
-                sampled.append(
-                    SampledNegatives(groups, rejected, self._reference_sums(batch, groups, rejected))
-                )
+            of_batches = self.sample(batches, group_size=self.negatives.group_size)
+            for batch, groups in zip(batches, of_batches, strict=True):
+                rejected = self._rejected(batch, groups)
+                sums = self._reference_sums(batch, groups, rejected)
+                sampled.append(SampledNegatives(groups, rejected, sums))
         return sampled
 
     def _reference_sums(
@@ -272,9 +272,8 @@ class DPO(Method):
             sums = self.score(batch, spans, self.pass_settings).log_probs.sum(-1)
         return ReferenceSums(chosen.masked_scatter(paired, sums[: len(positives)]), sums[len(positives) :])
 
-    def _sample(self, batch: Batch) -> tuple[Groups, Bool[Tensor, "item rollout"]]:
-        """Responses to each prompt, logged, and which of them are rejected."""
-        groups = self.sample(batch, group_size=self.negatives.group_size)
+    def _rejected(self, batch: Batch, groups: Groups) -> Bool[Tensor, "item rollout"]:
+        """Which of the responses are rejected, logged."""
         rejected = self.negatives.chosen(response_js_bits(groups, batch.label_dist))
         self.log_responses(batch, groups, {"rejected": rejected})
-        return groups, rejected
+        return rejected

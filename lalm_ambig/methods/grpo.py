@@ -32,7 +32,7 @@ from torch import Tensor
 
 from lalm_ambig.core import distributed
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.core.types import Batch, Loss
+from lalm_ambig.core.types import Batch, Groups, Loss
 from lalm_ambig.data.encoding import Readout
 from lalm_ambig.methods.base import Method, Sharing
 from lalm_ambig.methods.curated_trajectory import CuratedTrajectory
@@ -51,7 +51,7 @@ from lalm_ambig.methods.own_responses import check_on_policy, curated_experience
 from lalm_ambig.methods.reference import Reference, ReferenceKind
 from lalm_ambig.methods.rollout_buffer import Held, RolloutBuffer
 from lalm_ambig.methods.rollout_log import by_ambiguity
-from lalm_ambig.methods.trajectories import Trajectories
+from lalm_ambig.methods.trajectories import Trajectories, with_tokens
 from lalm_ambig.objectives.advantages import without_spread
 from lalm_ambig.objectives.grpo import GRPOExperience, GRPOObjective
 from lalm_ambig.objectives.on_policy import OwnReadouts, mass_gradient
@@ -270,10 +270,10 @@ class GRPO(Method):
 
     def _collect(self, batches: Sequence[Batch]) -> list[Trajectories]:
         self.rollout_rows = []
-        of_batches = [self._trajectories(batch) for batch in batches]
+        of_batches = self._trajectories(batches)
         of_batches = self._with_advantages(batches, of_batches)
         if self.objective.average == "token":
-            of_batches = _with_tokens(batches, of_batches)
+            of_batches = with_tokens(batches, of_batches)
         if self.reference is None:
             return of_batches
         with self.reference.active(self.policy):
@@ -282,28 +282,32 @@ class GRPO(Method):
                 for batch, t in zip(batches, of_batches, strict=True)
             ]
 
-    def _trajectories(self, batch: Batch) -> Trajectories:
-        """New responses to a batch, without advantages."""
-        rows = self._rows_to_sample(batch)
-        if self.grouping.skip_unanimous:
-            skipped = torch.ones(len(batch.items))
-            skipped[rows] = 0
-            self.record({"groups_skipped": skipped})
-        if not rows:
-            width = self.grouping.group_size + (self.curated is not None)
-            return Trajectories.empty(len(batch.items), width, device=batch.label_dist.device)
-        return self._sample(batch.select(rows)).scatter(rows, total=len(batch.items))
+    def _trajectories(self, batches: Sequence[Batch]) -> list[Trajectories]:
+        """New responses to the batches of a step, without advantages."""
+        rows = [self._rows_to_sample(batch) for batch in batches]
+        chosen = [batch.select(some) for batch, some in zip(batches, rows, strict=True) if some]
+        size = self.grouping.group_size
+        sampled = zip(chosen, self.sample(chosen, group_size=size), strict=True)
+        return [
+            self._rewarded(*next(sampled)).scatter(some, total=len(batch.items))
+            if some
+            else Trajectories.empty(
+                len(batch.items), size + (self.curated is not None), device=batch.label_dist.device
+            )
+            for batch, some in zip(batches, rows, strict=True)
+        ]
 
     def _rows_to_sample(self, batch: Batch) -> list[int]:
-        """Rows of the batch for which responses are sampled."""
+        """Rows of the batch for which responses are sampled, logged."""
         if not self.grouping.skip_unanimous:
             return list(range(len(batch.items)))
         zero = torch.stack([reward.always_zero(batch.label_dist) for reward in self.rewards if reward.weight])
-        return [int(row) for row in (~zero.all(0)).nonzero()[:, 0]]
+        sampled = ~zero.all(0)
+        self.record({"groups_skipped": (~sampled).float()})
+        return [int(row) for row in sampled.nonzero()[:, 0]]
 
-    def _sample(self, batch: Batch) -> Trajectories:
+    def _rewarded(self, batch: Batch, groups: Groups) -> Trajectories:
         """Responses to each prompt, logged, with the reward of each trajectory of its group."""
-        groups = self.sample(batch, group_size=self.grouping.group_size)
         parts = compute_rewards(self.rewards, groups, label_dist=batch.label_dist, items=batch.items)
         rewards = total_reward(self.rewards, parts)
         form = total_reward(form_rewards(self.rewards), parts) if self.grouping.name_in_loss else None
@@ -384,17 +388,3 @@ def _widened(scored: PassOutput, trajectories: Trajectories) -> Float[Tensor, "g
 def _rewards(trajectories: Trajectories) -> Float[Tensor, "group trajectory"]:
     assert trajectories.rewards is not None, "new trajectories have rewards"
     return trajectories.rewards
-
-
-def _with_tokens(batches: Sequence[Batch], of_batches: Sequence[Trajectories]) -> list[Trajectories]:
-    """The trajectories of a step with their denominators for `average: token`.
-
-    Loss tokens per item over all processes and passes, times the batch's items: a pass's loss is weighed by its share
-    of the step's items (see `StepMetrics`), which leaves the mean over all tokens of the step.
-    """
-    counts = (sum(float(t.loss_mask.sum()) for t in of_batches), sum(len(batch.items) for batch in batches))
-    tokens, items = (sum(part) for part in zip(*distributed.all_gather_object(counts), strict=True))
-    return [
-        replace(t, tokens=torch.tensor(tokens * len(batch.items) / items, device=t.mask.device))
-        for batch, t in zip(batches, of_batches, strict=True)
-    ]

@@ -110,10 +110,9 @@ class SFT(Method):
     @torch.no_grad()
     def collect(self, batches: Sequence[Batch]) -> list[Groups]:
         """Sample own responses for the passes of a step."""
-        self.rollout_rows, sampled = [], []
+        self.rollout_rows = []
         with gathered_weights(self.policy):
-            for batch in batches:
-                groups = self.sample(batch, group_size=self.group_size)
-                self.log_responses(batch, groups, {})
-                sampled.append(groups)
+            sampled = self.sample(batches, group_size=self.group_size)
+        for batch, groups in zip(batches, sampled, strict=True):
+            self.log_responses(batch, groups, {})
         return sampled

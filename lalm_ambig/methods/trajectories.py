@@ -1,6 +1,6 @@
 """Sampled responses as the tensors that GRPO trains on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lalm_ambig.core.types import AnswerPlaces, Groups
+from lalm_ambig.core import distributed
+from lalm_ambig.core.types import AnswerPlaces, Batch, Groups
 from lalm_ambig.objectives.grpo import GRPOExperience
 from lalm_ambig.rollouts.engines.readout import LARGEST_IMPORTANCE
 from lalm_ambig.rollouts.passages import ScoredSpan, response_spans
@@ -211,3 +212,17 @@ class Trajectories:
             for name, value in state.items()
         }
         return cls(**values)
+
+
+def with_tokens(batches: Sequence[Batch], of_batches: Sequence[Trajectories]) -> list[Trajectories]:
+    """The trajectories of a step with their denominators for `average: token`.
+
+    Loss tokens per item over all processes and passes, times the batch's items: a pass's loss is weighed by its share
+    of the step's items (see `StepMetrics`), which leaves the mean over all tokens of the step.
+    """
+    counts = (sum(float(t.loss_mask.sum()) for t in of_batches), sum(len(batch.items) for batch in batches))
+    tokens, items = (sum(part) for part in zip(*distributed.all_gather_object(counts), strict=True))
+    return [
+        replace(t, tokens=torch.tensor(tokens * len(batch.items) / items, device=t.mask.device))
+        for batch, t in zip(batches, of_batches, strict=True)
+    ]

@@ -12,7 +12,8 @@ from small_model import MakeEncoder, MakePolicy, nudge
 from lalm_ambig.core.types import Item
 from lalm_ambig.methods.dpo import DPO
 from lalm_ambig.methods.grouping import Comparison
-from lalm_ambig.methods.grpo import GRPO, Grouping, _with_tokens
+from lalm_ambig.methods.grpo import GRPO, Grouping
+from lalm_ambig.methods.trajectories import with_tokens
 from lalm_ambig.objectives.advantages import advantages
 from lalm_ambig.objectives.grpo import GRPOObjective
 from lalm_ambig.rollouts.groups import GroupSampling, sample_groups
@@ -97,7 +98,7 @@ def test_a_mean_over_tokens_is_over_those_of_all_processes(
     (collected,) = method.collect([batch])
     own_tokens, other_tokens, other_items = float(collected.loss_mask.sum()), 250.0, 1
     of_two(monkeypatch, (other_tokens, other_items), rank=0)
-    divisor = float(_with_tokens([batch], [collected])[0].tokens)
+    divisor = float(with_tokens([batch], [collected])[0].tokens)
     weights = [2 * count / (len(batch.items) + other_items) for count in (len(batch.items), other_items)]
     mean_over_processes = (weights[0] * 1 / divisor) / 2  # of one unit of loss in this process
     assert mean_over_processes == pytest.approx(1 / (own_tokens + other_tokens))
