@@ -14,7 +14,6 @@ from safetensors.torch import save_file
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.atomic import new_folder, write_text
-
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.saved_adapter import SETTINGS, WEIGHTS
 
@@ -54,9 +53,7 @@ def check_served(policy: Policy) -> None:
     unusual = [name for name in UNSERVED if getattr(config, name, None)]
     unusual += [] if config.bias == "none" else [f"bias: {config.bias}"]
     if unusual:
-        raise InputError(
-            f"a server takes no adapter with {unusual[0]}.", where="model.engine", remedy=ALONE
-        )
+        raise InputError(f"a server takes no adapter with {unusual[0]}.", where="model.engine", remedy=ALONE)
 
 
 def write_served_adapter(policy: Policy, folder: Path) -> Path:

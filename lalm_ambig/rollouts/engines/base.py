@@ -37,6 +37,7 @@ class Engine(ABC):
     """Whether the responses are the policy's own: of its weights as they are, by its own products. If not, they are
     read by a pass of the policy, and the loss corrects for the engine's probabilities."""
 
+    @abstractmethod
     def check_reachable(self) -> None:
         """Ask whether the engine is there, before anything is loaded.
 
@@ -44,6 +45,7 @@ class Engine(ABC):
             InputError: It is not.
         """
 
+    @abstractmethod
     def check(self, policy: Policy, sampling: Sampling) -> None:
         """Refuse what the engine cannot sample rightly; called when the weights are read. All processes must call.
 
@@ -55,6 +57,7 @@ class Engine(ABC):
             InputError: It cannot sample for this policy, or not with these settings.
         """
 
+    @abstractmethod
     def update(self, policy: Policy, step: int) -> None:
         """Give the engine the policy's weights, once per step. All processes must call, with undivided weights.
 
@@ -82,5 +85,11 @@ class Engine(ABC):
             InputError: The engine has failed; what it gave is not used.
         """
 
+    @abstractmethod
     def close(self) -> None:
-        """Give back what the engine holds, such as adapters on a server."""
+        """Give back what the engine holds, such as adapters on a server; it may be updated again."""
+
+
+def samples_elsewhere(engine: Engine | None) -> bool:
+    """Whether an engine samples with probabilities that are not exactly the policy's, which the loss corrects for."""
+    return engine is not None and not engine.is_exact

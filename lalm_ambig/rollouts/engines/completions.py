@@ -135,7 +135,9 @@ def _completion(policy: Policy, choice: Any) -> Completion:
         raise Faulty(f"it gave a token that is not among the policy's {vocabulary}")
     if names != [f"token_id:{token}" for token in ids]:
         raise Faulty("its tokens and the names of its log-probabilities differ")
-    if not all(isinstance(value, float | int) and math.isfinite(value) and value <= ROUNDING for value in values):
+    if not all(
+        isinstance(value, float | int) and math.isfinite(value) and value <= ROUNDING for value in values
+    ):
         raise Faulty("a log-probability is missing, above 0, or not finite")
     if not _is_text_of(policy, choice["text"], ids):
         raise Faulty(f"its text {choice['text'][-40:]!r} is not that of its tokens")

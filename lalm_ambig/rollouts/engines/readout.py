@@ -90,9 +90,7 @@ def _portions(batch: Batch, responses: Sequence[Response], group_size: int) -> I
     yield range(start, len(lengths))
 
 
-def _spans(
-    policy: Policy, rows: Sequence[Response], group_size: int, *, reads: bool
-) -> list[ScoredSpan]:
+def _spans(policy: Policy, rows: Sequence[Response], group_size: int, *, reads: bool) -> list[ScoredSpan]:
     spans = []
     for number, row in enumerate(rows):
         ids, closing = (

@@ -53,7 +53,7 @@ class VLLM(Engine):
 
     is_exact: ClassVar[bool] = False
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the configuration's keys
         self,
         urls: list[str],
         *,
@@ -100,7 +100,9 @@ class VLLM(Engine):
     # Before training
 
     def check_reachable(self) -> None:
-        distributed.on_rank_zero(lambda: [self._base_model(server, patience_s=AT_START_S) for server in self.servers])
+        distributed.on_rank_zero(
+            lambda: [self._base_model(server, patience_s=AT_START_S) for server in self.servers]
+        )
 
     def check(self, policy: Policy, sampling: Sampling) -> None:
         if self.sampling == sampling:
@@ -190,7 +192,9 @@ class VLLM(Engine):
             except Faulty as fault:
                 self._drop(path)
                 if attempt == TRIES:
-                    raise InputError(f"{fault}, {TRIES} times.", where="model.engine", remedy=GOES_ON) from fault
+                    raise InputError(
+                        f"{fault}, {TRIES} times.", where="model.engine", remedy=GOES_ON
+                    ) from fault
                 print(f"{fault}: the adapter is loaded anew", file=sys.stderr)
                 continue
             if self.path is not None:
@@ -351,8 +355,13 @@ def _remedy(error: Refused) -> str:
         ("/v1/load_lora_adapter", ""),
         ("prompt_embeds", "Items have sound: start it with --enable-prompt-embeds."),
         ("rank", "Start it with a larger --max-lora-rank."),
-        ("maximum context", "Start it with a larger --max-model-len, or lower model.sampling.max_new_tokens."),
+        (
+            "maximum context",
+            "Start it with a larger --max-model-len, or lower model.sampling.max_new_tokens.",
+        ),
     )
     if error.status in (404, 405):
         return "Start it with VLLM_ALLOW_RUNTIME_LORA_UPDATING=1 and --enable-lora."
-    return next((remedy for part, remedy in known if remedy and part in error.message), "See docs/engines.md.")
+    return next(
+        (remedy for part, remedy in known if remedy and part in error.message), "See docs/engines.md."
+    )
