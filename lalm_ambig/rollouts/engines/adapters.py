@@ -6,6 +6,7 @@ A server keys its prefix cache by an adapter's name, so new weights under an old
 import secrets
 import shutil
 import tempfile
+import weakref
 from pathlib import Path
 
 from lalm_ambig.policies.base import Policy
@@ -26,10 +27,10 @@ class Adapters:
         folder: Where the folders are made; by default a temporary folder, which vanishes with this process.
         """
         self.prefix = f"lalm_ambig-{secrets.token_hex(4)}"
-        self._temporary = (
-            tempfile.TemporaryDirectory(prefix="lalm_ambig-adapters-") if folder is None else None
-        )
-        self.folder = Path(self._temporary.name if self._temporary else folder or ".").expanduser()
+        if folder is None:
+            folder = Path(tempfile.mkdtemp(prefix="lalm_ambig-adapters-"))
+            weakref.finalize(self, shutil.rmtree, folder, True)
+        self.folder = folder.expanduser()
         self.written = 0
 
     def write(self, policy: Policy, step: int) -> Path:
