@@ -32,7 +32,9 @@ class EngineStub:
 
     def __init__(self, policy: Policy, *, pauses: bool = True) -> None:
         self.policy, self.pauses = policy, pauses
-        self.fresh = {n: p.detach().clone() for n, p in policy.named_parameters() if ".lora_" in n}
+        self.fresh = {
+            n: p.detach().clone() for n, p in policy.named_parameters() if ".lora_" in n and "tower" not in n
+        }
         self.adapters: dict[str, dict[str, torch.Tensor]] = {}
         self.faults: deque[str] = deque()
         """Of the next completions of adapters."""

@@ -1,7 +1,8 @@
 """Short names of the project's own classes: a class name or a module name, in any case.
 
 A method, a policy, a reward, a corpus or an engine may be named by its class (`GRPO`, `CausalLM`) or by its module
-(`grpo`, `causal_lm`). A short name always means one of the project's own classes. All other classes need their full path.
+(`grpo`, `causal_lm`). A short name always means one of the project's own classes. All other classes need their full
+path.
 """
 
 from functools import cache

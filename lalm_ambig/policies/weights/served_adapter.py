@@ -1,7 +1,7 @@
 """A policy's LoRA adapter as a server of another program loads it: PEFT's two files, with nothing beside the matrices.
 
-Modules that are trained whole (projector, side path) are left out: a server that is given text does not need them, and
-for sound it is given embeddings, which the policy computes itself.
+What is trained of the way of sound is left out (audio tower, projector, side path). A server that is given text does
+not need it, and for sound it is given embeddings, which the policy computes itself.
 """
 
 import json
@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.atomic import new_folder, write_text
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.weights.saved_adapter import SETTINGS, WEIGHTS
+from lalm_ambig.policies.weights.saved_adapter import SETTINGS, TOWER, WEIGHTS
 
 ALONE = "Leave model.engine out."
 UNSERVED = ("use_dora", "lora_bias", "rank_pattern", "alpha_pattern", "target_parameters")
@@ -43,12 +43,6 @@ def check_served(policy: Policy) -> None:
             where="model.engine",
             remedy="leave policy.quantize out, or model.engine.",
         )
-    if policy.adapter.audio_tower:
-        raise InputError(
-            "the audio tower is trained (policy.adapter.audio_tower), which a server is not given.",
-            where="model.engine",
-            remedy=ALONE,
-        )
     config = _settings(policy)
     unusual = [name for name in UNSERVED if getattr(config, name, None)]
     unusual += [] if config.bias == "none" else [f"bias: {config.bias}"]
@@ -70,7 +64,7 @@ def write_served_adapter(policy: Policy, folder: Path) -> Path:
     weights = {
         name: value.detach().to("cpu", torch.float32).contiguous()
         for name, value in state.items()
-        if ".lora_" in name
+        if ".lora_" in name and TOWER not in name
     }
     layers = sorted({name.partition(".lora_")[0].rpartition(".")[2] for name in weights})
     settings: dict[str, Any] = {

@@ -277,7 +277,7 @@ def test_what_is_no_server_or_another_is_refused(
     ):
         make_engine("http://127.0.0.1:9").check_reachable()
     with pytest.raises(
-        InputError, match="it serves base-model, and not mine: set model.engine.model to one of"
+        InputError, match=r"it serves base-model, and not mine: set model.engine.model to one of"
     ):
         make_engine(model="mine").check_reachable()
     with pytest.raises(InputError, match=r"addresses such as http://127.0.0.1:8000, got 'localhost:8000'"):
@@ -289,9 +289,7 @@ def test_what_is_no_server_or_another_is_refused(
         ready(make_engine(), policy)
 
 
-def test_another_base_model_is_refused(
-    make_policy: MakePolicy, make_engine: type[VLLM], cache_home: Path
-) -> None:
+def test_another_base_model_is_refused(make_policy: MakePolicy, make_engine: type[VLLM]) -> None:
     other = make_policy()
     with torch.no_grad():
         other.language_model.layers[0].mlp.down_proj.base_layer.weight.add_(0.3)
@@ -306,7 +304,6 @@ def test_another_base_model_is_refused(
     ("adapter", "sampling", "line"),
     [
         ({"method": "full"}, SAMPLING, "a server is given LoRA adapters, and policy.adapter.method is full"),
-        ({"audio_tower": True}, SAMPLING, r"the audio tower is trained \(policy.adapter.audio_tower\)"),
         ({}, Sampling(top_p=0.9), "do not say what top_p and top_k leave out"),
         ({}, Sampling(top_k=5), "do not say what top_p and top_k leave out"),
     ],
@@ -323,7 +320,7 @@ def test_what_a_server_cannot_sample_is_refused(
 
 
 def test_a_temperature_is_sampled_at_or_refused(
-    make_policy: MakePolicy, make_encoder: MakeEncoder, make_engine: type[VLLM], stub: EngineStub
+    make_policy: MakePolicy, make_engine: type[VLLM], stub: EngineStub
 ) -> None:
     policy = moved(make_policy)
     ready(make_engine(), policy, Sampling(temperature=0.5))
@@ -346,6 +343,6 @@ def test_a_server_that_takes_no_such_adapter_says_so(
         engine.update(policy, 0)
     monkeypatch.setattr(stub, "_load", lambda _: (404, {"detail": "Not Found"}))
     with pytest.raises(
-        InputError, match="HTTP 404: Not Found. Start it with VLLM_ALLOW_RUNTIME_LORA_UPDATING=1"
+        InputError, match=r"HTTP 404: Not Found. Start it with VLLM_ALLOW_RUNTIME_LORA_UPDATING=1"
     ):
         engine.update(policy, 0)
