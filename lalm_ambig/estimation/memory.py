@@ -113,7 +113,7 @@ def _reading(shapes: Shapes, work: Workload, parts: ProcessShare, setting: StepS
     }
     if (
         work.rollouts and setting.on_cpu and computing.bytes == FLOAT32 and rows > 1
-    ):  # see policies.merged_weights
+    ):  # see policies.decoding_layers
         needs["decoding copy of the weights"] = (shapes.linear + shapes.head) * FLOAT32
     return needs
 

@@ -66,7 +66,7 @@ class SharedDecoder(RolloutDecoder):
         seen = torch.arange(self.cache.used) < start[:, None]
         seen = seen[:, None, :].expand(-1, sees.shape[1], -1)
         self.cache.hidden = ~torch.cat([seen, sees], dim=-1)[:, None].to(self.policy.device)
-        positions = self.cache.prompt_lengths[:, None] + start[:, None] + offsets
+        positions = self.cache.prompt_lengths[:, None] + (start[:, None] + offsets).to(self.policy.device)
         states = continue_from_cache(self.policy, self.cache, packed.ids.to(self.policy.device), positions)
         self.cache.hidden = None
         return [list(row[: sum(parts)].split(parts)) for row, parts in zip(states, sizes, strict=True)]

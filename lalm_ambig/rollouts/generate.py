@@ -15,15 +15,15 @@ from torch import Tensor
 
 from lalm_ambig.core.types import Batch
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.merged_weights import merged_for_decoding
+from lalm_ambig.policies.decoding_layers import decoding_layers
 from lalm_ambig.readouts.response import TAGS, Tags
 from lalm_ambig.rollouts.decoder import Continuations, PlainDecoder, RolloutDecoder, SharedDecoder
 from lalm_ambig.rollouts.sampling import Sampling, choose_tokens
 
 Ended = Literal["stop", "end", "length"]
 """Why a response ended: a stop text, the end of the model's turn, or its longest length."""
-MERGE_FROM = 8
-"""Fewest steps for which merging the adapter into the weights saves time."""
+PREPARE_FROM = 8
+"""Fewest steps for which preparing the linear layers saves time."""
 APPENDED_TOKENS = 32
 """Upper bound of the tokens that are appended to a response to read an answer."""
 TAG_TOKENS = 12
@@ -124,15 +124,23 @@ def generate(
         loop = _Loop(policy, request, prompts=len(batch.items))
         hidden = decoder.start()
         steps = max(row.limit for row in loop.rows)
-        with merged_for_decoding(policy, rows=len(loop.rows)) if steps >= MERGE_FROM else nullcontext():
-            for step in range(steps):
-                column = torch.zeros(len(hidden)) if noise is None else noise[:, step]
+        noise = torch.zeros(len(hidden), steps) if noise is None else noise
+        columns = (
+            noise[:, :steps].T.contiguous().to(policy.device)
+        )  # once: a copy in a step would be waited for
+        with (
+            decoding_layers(policy, rows=len(loop.rows), merge=request.sampling.merge_adapter)
+            if steps >= PREPARE_FROM
+            else nullcontext()
+        ):
+            for column in columns:
                 tokens, log_probs = choose_tokens(policy.logits(hidden), request.sampling, column)
-                loop.append(tokens.tolist(), log_probs.tolist())
+                loop.append(tokens.tolist(), log_probs)  # the step's only wait for the device
                 if loop.done:
                     break
                 hidden = decoder.step(tokens)
                 loop.capture(hidden)
+        loop.finish()
         return GeneratedBatch(loop.rows, loop.anchor_states(decoder), decoder)
 
 
@@ -147,20 +155,28 @@ class _Loop:
         self.waiting: list[int] = []
         """Rows whose anchor's last token was just chosen; the next step gives their state."""
         self.states: dict[int, Tensor] = {}
+        self.log_probs: list[Tensor] = []
+        """Of each step, one per row, on the device until the end."""
 
     @property
     def done(self) -> bool:
         return not self.waiting and all(row.ended for row in self.rows)
 
-    def append(self, tokens: Sequence[int], log_probs: Sequence[float]) -> None:
+    def append(self, tokens: Sequence[int], log_probs: Float[Tensor, " row"]) -> None:
         """Append the next token of each row that has not ended."""
-        for number, (row, token, log_prob) in enumerate(zip(self.rows, tokens, log_probs, strict=True)):
+        self.log_probs.append(log_probs)
+        for number, (row, token) in enumerate(zip(self.rows, tokens, strict=True)):
             if row.ended or len(row.ids) >= row.limit:
                 row.ended = row.ended or "length"
                 continue
             row.ids.append(token)
-            row.log_probs.append(log_prob)
             self._update(number, row)
+
+    def finish(self) -> None:
+        """Give each row its log-probabilities, which come from the device in one copy."""
+        if self.log_probs:
+            for row, values in zip(self.rows, torch.stack(self.log_probs, dim=1).tolist(), strict=True):
+                row.log_probs = values[: len(row.ids)]
 
     def _update(self, number: int, row: Response) -> None:
         """Update a row after its newest token: whether it ended, and whether it reached the anchor."""

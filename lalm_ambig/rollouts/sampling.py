@@ -27,6 +27,10 @@ class Sampling:
     """Sample among the most likely tokens with this share of the probability, in (0, 1]; 1 is all."""
     top_k: int = 0
     """Sample among this number of most likely tokens; 0 is all."""
+    merge_adapter: bool = False
+    """Merge the adapter into the weights while sampling also where that rounds it, as in bfloat16: fewer and faster
+    steps on a GPU, for the memory of the weights once more. `rollouts/log_prob_mismatch` shows what it costs. In
+    float32 on a CPU it is merged anyway."""
     seed: int | None = None
     """Seed of the random numbers: the run's `seed`, or None. An item's depend on it, the step and its id only."""
 
@@ -67,7 +71,8 @@ def choose_tokens(
     if sampling.temperature == 0:
         tokens = logits.argmax(-1)
         return tokens, logits.gather(-1, tokens[:, None])[:, 0] - logits.logsumexp(-1)
-    log_probs = torch.log_softmax(logits / sampling.temperature, dim=-1)
+    tempered = logits if sampling.temperature == 1 else logits / sampling.temperature
+    log_probs = torch.log_softmax(tempered, dim=-1)
     shares = _truncated(log_probs.exp(), sampling)
     cumulative = shares.cumsum(-1)
     point = (noise.to(logits.device) * cumulative[:, -1])[:, None]

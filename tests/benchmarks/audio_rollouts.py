@@ -58,7 +58,7 @@ def seconds(method: GRPO, batch: Batch, *, share: bool) -> tuple[float, float]:
 def largest_difference(method: GRPO, batch: Batch) -> float:
     """Between the shared and the plain way, over the same sampled tokens."""
     method.share_prompt = True
-    collected = method.collect(batch)
+    [collected] = method.collect([batch])
     found = []
     with method.policy.eval_mode():
         for share in (True, False):

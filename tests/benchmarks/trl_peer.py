@@ -192,7 +192,7 @@ def descend(method: Method, batch: Batch, optimiser: torch.optim.Optimizer) -> N
 
 def largest_difference(method: GRPO, batch: Batch) -> float:
     """Between the recorded log-probabilities of sampled tokens and a plain padded forward pass over them, in nats."""
-    trajectories = method.collect(batch)
+    [trajectories] = method.collect([batch])
     plain = replace(method.pass_settings, share_prompt=False)
     with torch.no_grad(), method.policy.eval_mode():
         log_probs = score_spans(method.policy, batch, trajectories.spans(), plain).log_probs

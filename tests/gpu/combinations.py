@@ -12,6 +12,9 @@ CLASSES = ("anger", "happiness", "sadness", "neutral")
 POLICIES = ("tiny", "omni", "text")
 """The embedded audio model, a thinker of Qwen2.5-Omni, and a text model of Qwen3."""
 
+LAYERS = (2, 4)
+"""Layers of two text models of Qwen2, whose difference shows what a layer asks of a device."""
+
 
 def write_small_inputs(folder: Path) -> Path:
     """The folder with two checkpoints and a corpus of texts in it; they are made once."""
@@ -22,6 +25,8 @@ def write_small_inputs(folder: Path) -> Path:
     torch.manual_seed(0)
     write_omni(folder / "omni")
     write_causal_lm(folder / "text", "qwen3", head_dim=16)
+    for layers in LAYERS:
+        write_causal_lm(folder / f"text of {layers} layers", "qwen2", num_hidden_layers=layers)
     lines = [json.dumps({"categories": CLASSES}), *(json.dumps(_row(number)) for number in range(24))]
     corpus.write_text("\n".join(lines) + "\n")
     return folder
@@ -43,12 +48,15 @@ def words(policy: str, method: str, inputs: Path, *, runs: Path, name: str) -> l
     files = {
         "tiny": ["tiny.yaml"],
         "omni": ["qwen2_5_omni.yaml", "--policy.path", str(inputs / "omni")],
-        "text": ["causal_lm.yaml", "--policy.path", str(inputs / "text")],
+        **{
+            name: ["causal_lm.yaml", "--policy.path", str(inputs / name)]
+            for name in ("text", *(f"text of {layers} layers" for layers in LAYERS))
+        },
     }
     file, *more = files[policy]
     frozen_tower = ["--policy.adapter.audio_tower", "false"] if policy == "tiny" else []
     data = ["demo.yaml"]
-    if policy == "text":
+    if policy.startswith("text"):
         data = ["jsonl.yaml", "--data.corpus.root", str(inputs / "text.jsonl")]
     return [
         f"--config={CONFIGS}/policy/{file}",

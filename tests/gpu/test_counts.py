@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from combinations import LAYERS
 from test_pretend_gpu import METHODS, Pretend, pytestmark  # noqa: F401  # its marks are these tests', too
 
 FILE = Path(__file__).parent / "counts.json"
@@ -42,3 +43,21 @@ def test_a_step_asks_no_more_of_the_device_than_is_written_down(pretend: Pretend
         FILE.write_text(json.dumps({**kept, case: found}, indent=1, sort_keys=True) + "\n")
         return
     assert found == kept[case], f"{case}: UPDATE_COUNTS=1 writes the new counts down, if they are meant"
+
+
+HALF = ["--policy.dtype=bfloat16", "--trainer.precision=bf16-mixed"]
+LAYER = {"apart": 80, "merged": 60}
+"""Most launches of a layer in a decode step, with the adapter apart and merged into the weights."""
+
+
+@pytest.mark.parametrize("adapter", LAYER)
+def test_a_layer_of_a_decode_step_has_few_launches_and_a_step_waits_once(
+    pretend: Pretend, adapter: str
+) -> None:
+    settings = [*HALF, f"--model.sampling.merge_adapter={str(adapter == 'merged').lower()}"]
+    fewer, more = (
+        pretend.count(f"text of {layers} layers", "grpo", "decode", settings=settings) for layers in LAYERS
+    )
+    assert (more["launches"] - fewer["launches"]) / (LAYERS[1] - LAYERS[0]) <= LAYER[adapter]
+    assert more["to_host"] <= 1
+    assert more["to_device"] == 0

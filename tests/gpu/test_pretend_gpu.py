@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +119,9 @@ class Pretend:
         """A run of a method on a small model; its folder is the answer."""
         return self.ask(command="fit", words=self._words(policy, method, *more, name=name), **order)
 
-    def count(self, policy: str, method: str, phase: str) -> dict[str, Any]:
+    def count(self, policy: str, method: str, phase: str, *, settings: Sequence[str] = ()) -> dict[str, Any]:
         """Launches and copies of a decode step (`decode`), or of a training step and its parts (`train`)."""
-        words = self._words(policy, method, *FLOAT32, name=f"count-{policy}-{method}-{phase}")
+        words = self._words(policy, method, *(settings or FLOAT32), name=f"count-{policy}-{method}-{phase}")
         counts: dict[str, Any] = self.ask(count=phase, words=[*words, "--trainer.limit_val_batches=0"])[
             "answer"
         ]
@@ -132,7 +132,7 @@ class Pretend:
         words = combinations.words(
             policy, file, self.inputs, runs=self.folder / "runs", name=name or f"{policy}-{method}"
         )
-        where = [] if policy == "text" else [f"--data.corpus.root={self.demo}"]
+        where = [] if policy.startswith("text") else [f"--data.corpus.root={self.demo}"]
         accelerator = "--trainer.accelerator=cpu"  # which the accelerator stands in for
         return [*words, *where, accelerator, *settings, *more]
 

@@ -16,7 +16,7 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Tokens
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.causal_lm import CausalLM
-from lalm_ambig.policies.merged_weights import merged_for_decoding
+from lalm_ambig.policies.decoding_layers import decoding_layers
 from lalm_ambig.policies.qwen2_5_omni import Qwen2_5Omni
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
 from lalm_ambig.policies.weights.lora import Adapter, parameter_counts, trained_parameters
@@ -219,7 +219,7 @@ def test_decoding_with_merged_weights_gives_the_same_states(make: Make, kind: Qu
     policy = make(kind)
     nudge(policy)
     expected = logits(policy)
-    with merged_for_decoding(policy, rows=8):
+    with decoding_layers(policy, rows=8):
         layer = policy.layers[0].mlp.up_proj  # type: ignore[union-attr]
         assert "forward" in vars(layer)
         torch.testing.assert_close(logits(policy), expected, rtol=1e-4, atol=1e-4)

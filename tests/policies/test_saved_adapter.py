@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.causal_lm import CausalLM
-from lalm_ambig.policies.merged_weights import merged_for_decoding
+from lalm_ambig.policies.decoding_layers import decoding_layers
 from lalm_ambig.policies.weights.lora import Adapter
 
 IDS = torch.tensor([[5, 9, 20, 33, 7], [8, 6, 4, 2, 3]])
@@ -109,7 +109,7 @@ def test_a_saved_adapter_is_what_peft_makes_of_it(tmp_path: Path, name: str) -> 
     with policy.adapter_off():
         torch.testing.assert_close(logits(policy), without, atol=2e-5, rtol=1e-4)
     torch.testing.assert_close(logits(policy), expected, atol=2e-5, rtol=1e-4)
-    with merged_for_decoding(policy, rows=4):
+    with decoding_layers(policy, rows=4):
         torch.testing.assert_close(logits(policy), expected, atol=5e-5, rtol=1e-3)
     policy.save(tmp_path / "again")
     with torch.no_grad():

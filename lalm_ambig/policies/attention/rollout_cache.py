@@ -28,18 +28,23 @@ class RolloutCache(AttentionLayout):
         self.group_size = group_size
         self.prompts = [(_by_prompt(k, paths), _by_prompt(v, paths)) for k, v in packed]
         lengths = [sum(place.stop - place.start for place in path) for path in paths]
-        self.prompt_lengths = torch.tensor(lengths).repeat_interleave(group_size)
+        self.longest = max(lengths)
+        """Tokens of the longest prompt."""
+        # Masks and positions are made on the device once: in a decode step nothing is copied there.
+        device = packed[0][0].device
+        prompts = torch.tensor(lengths).repeat_interleave(group_size)
+        absent = torch.arange(self.longest) >= prompts[:, None]
+        self.prompt_lengths = prompts.to(device)
         """Prompt tokens of each row."""
-        longest = max(lengths)
-        ragged = min(lengths) < longest
-        absent = torch.arange(longest) >= torch.tensor(lengths)[:, None]
-        self.absent = absent.repeat_interleave(group_size, 0)[:, None, None] if ragged else None
+        self.absent = absent[:, None, None].to(device) if min(lengths) < self.longest else None
         self.responses: list[tuple[Tensor, Tensor]] = []
         self.used = 0
         self.hidden: Bool[Tensor, "row 1 new token"] | None = None
         """True where a new token may not see a token of its own response; None if it sees all of them."""
         self.positions: Int[Tensor, "row new"] = self.prompt_lengths[:, None]
         """Positions of the new tokens on their paths."""
+        self._beyond: dict[int, tuple[Tensor, Tensor]] = {}
+        """By window, what is outside of it in this pass (see `_outside`)."""
 
     def advance(self, tokens: int) -> None:
         """Keep the newest tokens; later ones come after them."""
@@ -48,6 +53,7 @@ class RolloutCache(AttentionLayout):
     def expect(self, positions: Int[Tensor, "row new"]) -> None:
         """Prepare a pass over new tokens at these positions."""
         self.windows.clear()
+        self._beyond.clear()
         self.positions = positions
 
     def attend(
@@ -68,16 +74,16 @@ class RolloutCache(AttentionLayout):
         to_prompt = self._spread(self._gather(asked, groups) @ prompt_keys.transpose(-1, -2), rows)
         to_response = asked @ response_keys.transpose(-1, -2)
         if self.absent is not None:
-            to_prompt = to_prompt.masked_fill(self.absent.to(query.device), -torch.inf)
+            to_prompt.masked_fill_(self.absent, -torch.inf)
         if self.hidden is not None:
             to_response = to_response.masked_fill(self.hidden.repeat(1, 1, shared, 1), -torch.inf)
-        if ask.window is not None and int(self.positions.max()) >= ask.window:
+        if ask.window is not None and self.longest + self.used + new > ask.window:
             beyond_prompt, beyond_response = (
-                mask.repeat(1, 1, shared, 1).to(query.device) for mask in self._beyond(ask.window, new)
+                mask.repeat(1, 1, shared, 1) for mask in self._outside(ask.window)
             )
             to_prompt = to_prompt.masked_fill(beyond_prompt, -torch.inf)
             to_response = to_response.masked_fill(beyond_response, -torch.inf)
-        weights = torch.cat([to_prompt, to_response], dim=-1).float().softmax(-1).to(value.dtype)
+        weights = torch.cat([to_prompt, to_response], dim=-1).softmax(-1, dtype=torch.float32).to(value.dtype)
         on_prompt, on_response = torch.split(weights, [to_prompt.shape[-1], to_response.shape[-1]], dim=-1)
         out = (
             self._spread(self._gather(on_prompt, groups) @ prompt_values, rows)
@@ -86,13 +92,15 @@ class RolloutCache(AttentionLayout):
         spread: Tensor = out.reshape(rows, heads, new, value.shape[-1])
         return spread
 
-    def _beyond(self, window: int, new: int) -> tuple[Tensor, Tensor]:
-        """Masks of prompt and response, True outside of a new token's window."""
-        first = self.positions[:, None, :, None] - window + 1
-        prompt = torch.arange(self.prompts[0][0].shape[2])
-        used = self.prompt_lengths[:, None] + torch.arange(self.used)
-        response = torch.cat([used, self.positions], dim=1)
-        return prompt < first, response[:, None, None, :] < first
+    def _outside(self, window: int) -> tuple[Tensor, Tensor]:
+        """Masks of prompt and response, True outside of a new token's window; made once per pass."""
+        if window not in self._beyond:
+            device = self.prompt_lengths.device
+            first = self.positions[:, None, :, None] - window + 1
+            used = self.prompt_lengths[:, None] + torch.arange(self.used, device=device)
+            response = torch.cat([used, self.positions], dim=1)[:, None, None, :]
+            self._beyond[window] = torch.arange(self.longest, device=device) < first, response < first
+        return self._beyond[window]
 
     def _gather(self, rows: Tensor, groups: int) -> Tensor:
         """[row, head, token, x] → [group, head, K · token, x]: all rows of a prompt, for one product with its keys."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from lightning.pytorch.callbacks import Callback
 from product.assembly import assembled, timed, trainer_of
 from product.decoding import Decoding, never_ending
@@ -14,6 +15,7 @@ COUNTED = ("launches", "to_device", "to_host")
 """`to_host` counts synchronisations, too: the host waits for what it copies."""
 SHORT, LONG = 8, 24
 """Tokens of the two decode loops whose difference is that of single steps."""
+HALF = "--trainer.precision=bf16-mixed"
 Counts = dict[str, float]
 
 
@@ -64,9 +66,11 @@ def decoding(backend: Any, words: Sequence[str]) -> Counts:
     policy.to(NAME)
     encoder, items = cli.datamodule.encoder, cli.datamodule.train_items()[:4]
     found = []
+    half = torch.bfloat16 if HALF in words else None
+    loop = Decoding(items, group_size=4, autocast=half, merge=cli.model.sampling.merge_adapter)
     with never_ending(policy), policy.eval_mode():
         for tokens in (SHORT, LONG):
             with Watch(backend) as watch:
-                Decoding(items, group_size=4, autocast=None).run(policy, encoder, tokens=tokens)
+                loop.run(policy, encoder, tokens=tokens)
             found.append(watch.counts)
     return {name: (found[1][name] - found[0][name]) / (LONG - SHORT) for name in COUNTED}

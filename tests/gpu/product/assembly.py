@@ -21,10 +21,11 @@ from lalm_ambig.policies import audio_model, causal_lm
 from lalm_ambig.policies.attention.tree import common_prefix_length
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
 from lalm_ambig.policies.tiny import CHAT_TEMPLATE, WORDS, make_tokenizer
+from lalm_ambig.rollouts import step
 from lalm_ambig.runs.processes.launch import launch, quiet_libraries
 from lalm_ambig.runs.session import connect
 
-TIMED: dict[str, tuple[Any, ...]] = {"sample_groups": (base,), "score_spans": (base,)}
+TIMED: dict[str, tuple[Any, ...]] = {"sample_groups": (step,), "score_spans": (base,)}
 """Functions whose time is told, and the modules that call them."""
 READERS: tuple[Any, ...] = (audio_model, causal_lm)
 """Modules of policies that read weights."""

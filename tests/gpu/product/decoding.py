@@ -63,6 +63,7 @@ class Decoding:
     group_size: int
     share_prompt: bool = True
     autocast: torch.dtype | None = torch.bfloat16
+    merge: bool = False
 
     def run(self, policy: Policy, encoder: Any, *, tokens: int) -> GeneratedBatch:
         """So many tokens of every row by the product's loop."""
@@ -71,7 +72,7 @@ class Decoding:
             [item.id for item in batch.items], seed=0, step=0, group_size=self.group_size, tokens=tokens
         )
         request = Request(
-            Sampling(max_new_tokens=tokens),
+            Sampling(max_new_tokens=tokens, merge_adapter=self.merge),
             group_size=self.group_size,
             stop=("</answer>",),
             anchor="<answer>",
