@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model_state_dict
+from peft import LoraConfig, PeftModel
 from safetensors.torch import save_file
 
 from lalm_ambig.core.errors import InputError
@@ -18,6 +18,8 @@ from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.saved_adapter import SETTINGS, TOWER, WEIGHTS
 
 ALONE = "Leave model.engine out."
+WRAPPED = "base_model.model."
+"""How the names of a model's modules begin inside PEFT's wrapper."""
 UNSERVED = ("use_dora", "lora_bias", "rank_pattern", "alpha_pattern", "target_parameters")
 """Settings of PEFT by which an adapter is more than one pair of matrices per layer, of one rank and scale."""
 
@@ -60,13 +62,13 @@ def write_served_adapter(policy: Policy, folder: Path) -> Path:
     Returns:
         Its path, absolute.
     """
-    config, state = _settings(policy), get_peft_model_state_dict(policy.model, save_embedding_layers=False)
-    weights = {
-        name: value.detach().to("cpu", torch.float32).contiguous()
-        for name, value in state.items()
+    config, ending = _settings(policy), f".{policy.model.active_adapter}.weight"
+    weights = {  # not from `state_dict`, for which FSDP2 divides the weights again
+        name.removesuffix(ending) + ".weight": value.detach().to("cpu", torch.float32).contiguous()
+        for name, value in policy.model.named_parameters()
         if ".lora_" in name and TOWER not in name
     }
-    layers = sorted({name.partition(".lora_")[0].rpartition(".")[2] for name in weights})
+    layers = sorted({name.partition(".lora_")[0].removeprefix(WRAPPED) for name in weights})
     settings: dict[str, Any] = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
