@@ -1,6 +1,8 @@
 """`fit` that samples on a server: the run of the own loop, also after the server has failed and the run was resumed."""
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,3 +109,34 @@ def test_a_run_on_a_server_is_the_run_of_the_own_loop(
     assert responses(resumed) == responses(served)
     for name, value in weights(served).items():
         assert torch.equal(weights(resumed)[name], value), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+def test_two_processes_sample_with_one_adapter(
+    demo_root: Path, tmp_path: Path, stub: EngineStub, strategy: str
+) -> None:
+    settings = [
+        *GRPO,
+        f"--data.corpus.root={demo_root}",
+        f"--run.root={tmp_path}",
+        "--trainer.devices=2",
+        f"--trainer.strategy={strategy}",
+    ]
+    engine = ["--model.engine=VLLM", f"--model.engine.urls=[{stub.url}]"]
+    for name, words in (("own", []), ("served", engine)):
+        command = [sys.executable, "-m", "lalm_ambig.fit", *settings, f"--run.name={name}", *words]
+        environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+        done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, done.stderr[-2000:]
+    assert len(stub.names_seen) == 2
+    assert sum("prompt_embeds" in body for body in stub.asked) == 8, (
+        "each item once, whichever process has it"
+    )
+    own, served = tmp_path / "own", tmp_path / "served"
+    assert sorted(responses(served)) == sorted(responses(own))
+    differences = torch.cat(
+        [(weights(served)[n] - value).abs().flatten() for n, value in weights(own).items()]
+    )
+    assert float((differences > RATE / 50).float().mean()) < 0.005
+    assert max(float(value.abs().max()) for n, value in weights(own).items() if "lora_B" in n) > RATE / 2

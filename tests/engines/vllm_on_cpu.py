@@ -209,6 +209,7 @@ def arguments() -> Any:
     parser.add_argument("--port", type=int, default=8137)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--prompts", type=int, default=8)
+    parser.add_argument("--tokens", type=int, nargs="*", default=[64, 256], help="lengths of timed responses")
     return parser.parse_args()
 
 
@@ -235,7 +236,7 @@ def main() -> None:
             flush=True,
         )
         assert equal >= WHOLLY
-        for tokens in (64, 256):
+        for tokens in asked.tokens:
             rates = rate(engine, policy, batch, tokens=tokens)
             found = ", ".join(f"{name} {value:.0f}" for name, value in rates.items())
             print(f"tokens/s at K 8, {len(items)} prompts, {tokens} tokens: {found}", flush=True)
