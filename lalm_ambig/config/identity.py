@@ -66,7 +66,6 @@ ADDED = {
     "data.rationale_part": "all",
     "policy.init_args.quantize": None,
     "policy.init_args.audio_layers": "last",
-    "policy.init_args.audio_dropout": 0.0,
     "model.init_args.objective.class_mass_weight": 0.0,
     "model.init_args.objective.class_mass_gradient": "exact",
     "model.init_args.objective.on_policy_kl_weight": 0.0,

@@ -16,6 +16,10 @@ RENAMED = {
     "model.init_args.negatives.rollouts": "model.init_args.negatives.group_size",
 }
 """Old key to present key, as the resolved configuration has them. Only the last part of a key may change."""
+GONE = {
+    "policy.init_args.audio_dropout": "three seeds showed no use of it (docs/results/hearing.md)",
+}
+"""Keys that are no settings any more, and why. Older files and run folders are read without them."""
 FIRST = {new: old for old, new in RENAMED.items()}
 """Present key to old key. A run's identity uses the old names, so that a rename does not change it."""
 
@@ -55,6 +59,9 @@ def renamed_document(content: Any) -> Any:
             if moved is not content:
                 _notice(_short(old), _short(new))
             content = moved
+    for gone, reason in GONE.items():
+        for path in _spellings(gone):
+            content = _without(content, path, notice=f"{_short(gone)} is read over: {reason}")
     return content
 
 
@@ -139,6 +146,20 @@ def _moved(content: Mapping[Any, Any], path: Sequence[str], new: str) -> Mapping
             remedy=f"leave out {first}, the older name.",
         )
     return {new if key == first else key: value for key, value in content.items()}
+
+
+def _without(content: Mapping[Any, Any], path: Sequence[str], *, notice: str) -> Mapping[Any, Any]:
+    """Return a document without a key that is no setting any more; a line says so where it was set to anything."""
+    first, *rest = path
+    if first not in content:
+        return content
+    if rest:
+        inner = content[first]
+        left = _without(inner, rest, notice=notice) if isinstance(inner, Mapping) else inner
+        return content if left is inner else {**content, first: left}
+    if content[first] and distributed.is_first():
+        print(notice, file=sys.stderr)
+    return {key: value for key, value in content.items() if key != first}
 
 
 def _short(key: str) -> str:

@@ -89,14 +89,12 @@ class AudioModel(Policy):
         dtype: DType,
         attention: Attention,
         audio_layers: AudioLayers = "last",
-        audio_dropout: float = 0.0,
         quantize: Quantize | None = None,
     ) -> None:
         super().__init__(adapter, quantize)
         self.path, self.dtype_name, self.attention = path, dtype, attention
         self.side_layers = chosen_layers(audio_layers, trains_all=adapter.method == "full")
         """The encoder's layers that are heard beside the last one."""
-        self.audio_dropout = audio_dropout
         self.aside: dict[str, tuple[nn.Module]] = {}
 
     @abstractmethod
@@ -247,9 +245,7 @@ class AudioModel(Policy):
         return tokenizer, model
 
     def _add_side_path(self, model: Any) -> None:
-        add_side_path(
-            model, self.side_layers, channels=self._layer_channels(model), dropout=self.audio_dropout
-        )
+        add_side_path(model, self.side_layers, channels=self._layer_channels(model))
 
     def on_meta(self) -> tuple[nn.Module, nn.Module, Any]:
         source = self.checkpoint()

@@ -17,7 +17,7 @@ from transformers.processing_utils import ProcessorMixin
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.audio.mel import feature_counts
-from lalm_ambig.policies.audio.side_path import AudioLayers, check_dropout
+from lalm_ambig.policies.audio.side_path import AudioLayers
 from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.chat.template import TODAY, ChatSettings
 from lalm_ambig.policies.weights.checkpoint import Attention, DType
@@ -41,7 +41,6 @@ class Qwen2_5Omni(AudioModel):
         attention: Attention = "sdpa",
         quantize: Quantize | None = None,
         audio_layers: AudioLayers = "last",
-        audio_dropout: float = 0.0,
         template_arguments: dict[str, Any] | None = None,
         date: str = TODAY,
         system: str | None = None,
@@ -55,7 +54,6 @@ class Qwen2_5Omni(AudioModel):
         quantize: Base weights of four (`nf4`) or eight bits (`int8`) in the decoder's linear layers, with LoRA beside
             them; by default none. `dtype` is then the type that they are quantised from.
         audio_layers: Layers of the audio encoder that are heard beside the last one (see `Qwen2Audio`).
-        audio_dropout: Share of their standardised features that training sets to 0, in [0, 1).
         template_arguments: Further arguments of the chat template, such as {enable_thinking: false}.
         date: Today's date (YYYY-MM-DD), for a chat template that asks for it. It is fixed, so that a run gives
             the same numbers on any day, and is saved with the run's settings.
@@ -67,10 +65,8 @@ class Qwen2_5Omni(AudioModel):
             dtype=dtype,
             attention=attention,
             audio_layers=audio_layers,
-            audio_dropout=audio_dropout,
             quantize=quantize,
         )
-        check_dropout(audio_dropout, standardised=bool(self.side_layers))
         self.chat_settings = ChatSettings(template_arguments or {}, date, system)
         if self.adapter.projector:
             raise InputError(

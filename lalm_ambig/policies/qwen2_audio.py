@@ -17,7 +17,7 @@ from transformers.masking_utils import create_bidirectional_mask
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.audio.mel import extended, feature_counts
-from lalm_ambig.policies.audio.side_path import AudioLayers, check_dropout, trained_copy
+from lalm_ambig.policies.audio.side_path import AudioLayers, trained_copy
 from lalm_ambig.policies.audio.standardised import StandardisedLinear
 from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.chat.template import TODAY, ChatSettings
@@ -45,7 +45,6 @@ class Qwen2Audio(AudioModel):
         quantize: Quantize | None = None,
         standardise_audio: bool = False,
         audio_layers: AudioLayers = "last",
-        audio_dropout: float = 0.0,
         template_arguments: dict[str, Any] | None = None,
         date: str = TODAY,
         system: str | None = None,
@@ -65,8 +64,6 @@ class Qwen2Audio(AudioModel):
             that is added to the projector's output: 0 is the output of the convolutions, n that of the n-th layer.
             `python -m lalm_ambig.baseline probe --layers all` finds good ones. The map starts at zero beside a
             trained projector, and is saved in the adapter, which only this package can then load.
-        audio_dropout: Share of the standardised features that training sets to 0, in [0, 1): those of the side path,
-            and with `standardise_audio` those of the projector.
         template_arguments: Further arguments of the chat template, such as {enable_thinking: false}.
         date: Today's date (YYYY-MM-DD), for a chat template that asks for it. It is fixed, so that a run gives
             the same numbers on any day, and is saved with the run's settings.
@@ -79,10 +76,8 @@ class Qwen2Audio(AudioModel):
             dtype=dtype,
             attention=attention,
             audio_layers=audio_layers,
-            audio_dropout=audio_dropout,
             quantize=quantize,
         )
-        check_dropout(audio_dropout, standardised=standardise_audio or bool(self.side_layers))
         self.standardise_audio = standardise_audio
         self.chat_settings = ChatSettings(template_arguments or {}, date, system)
         self.tags = tags or TAGS
@@ -171,9 +166,7 @@ class Qwen2Audio(AudioModel):
 
     def _restart_projector(self, mean: Tensor, deviation: Tensor, scale: float) -> None:
         projector = self._trained_projector()
-        projector.linear = StandardisedLinear(
-            projector.linear, mean, deviation, scale=scale, dropout=self.audio_dropout
-        )
+        projector.linear = StandardisedLinear(projector.linear, mean, deviation, scale=scale)
 
     @property
     def needs_moments(self) -> bool:

@@ -66,14 +66,12 @@ class Tiny(Qwen2Audio):
         seed: int = 0,
         standardise_audio: bool = False,
         audio_layers: AudioLayers = "last",
-        audio_dropout: float = 0.0,
     ) -> None:
         """Args:
         adapter: What is trained.
         seed: Seed of the random weights.
         standardise_audio: As for `Qwen2Audio`.
         audio_layers: As for `Qwen2Audio`; its encoder has two layers, so 0 and 1 can be named.
-        audio_dropout: As for `Qwen2Audio`.
         """
         super().__init__(
             "tiny",
@@ -81,7 +79,6 @@ class Tiny(Qwen2Audio):
             dtype="float32",
             standardise_audio=standardise_audio,
             audio_layers=audio_layers,
-            audio_dropout=audio_dropout,
         )
         self.seed = seed
 

@@ -49,6 +49,20 @@ def test_the_number_of_rollouts_of_dpo_is_its_group_size(tmp_path: Path) -> None
     assert parse([DPO, f"--config={file}"]).model.negatives.group_size == 7
 
 
+@pytest.mark.parametrize(("value", "told"), [(0.0, False), (0.3, True)])
+def test_a_setting_that_is_gone_is_read_over_and_makes_no_other_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], value: float, told: bool
+) -> None:
+    today = parse([PRESET])
+    older = yaml.safe_load(today.resolved())
+    older["policy"]["init_args"]["audio_dropout"] = value
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(older))
+    again = parse([f"--config={file}"])
+    assert again.identity() == today.identity()
+    assert ("policy.audio_dropout is read over" in capsys.readouterr().err) == told
+
+
 def test_both_names_in_one_file_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "own.yaml"
     file.write_text("model:\n  init_args:\n    grouping: {size: 3, group_size: 4}\n")

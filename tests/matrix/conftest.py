@@ -44,7 +44,7 @@ def make_small(checkpoints: Path) -> Callable[[str], Policy]:
     kinds: dict[str, Callable[[], Policy]] = {
         "tiny": lambda: Tiny(adapter=adapter),
         "qwen2_5_omni": lambda: Qwen2_5Omni(str(checkpoints / "omni"), adapter=adapter),
-        "tiny beside": lambda: Tiny(adapter=adapter, audio_layers=[0, 1], audio_dropout=0.1),
+        "tiny beside": lambda: Tiny(adapter=adapter, audio_layers=[0, 1]),
         "omni beside": lambda: Qwen2_5Omni(str(checkpoints / "omni"), adapter=adapter, audio_layers=[1]),
         "causal_lm": lambda: CausalLM(str(checkpoints / "text"), adapter=adapter),
         "text full": lambda: CausalLM(str(checkpoints / "text"), adapter=Adapter(method="full")),

@@ -321,59 +321,6 @@ def test_the_settings_say_what_the_adapter_is(beside: AudioModel, tmp_path: Path
     ]
 
 
-def test_dropout_acts_in_training_only_and_goes_on_from_saved_weights(tmp_path: Path) -> None:
-    def made(dropout: float) -> Tiny:
-        torch.manual_seed(0)
-        policy = Tiny(audio_layers=[0, 1], audio_dropout=dropout)
-        policy.load()
-        policy.eval()
-        return policy
-
-    trained = standardised(made(0.0))
-    nudge(trained)
-    trained.save(tmp_path)
-    policy = made(0.5)
-    policy.load_weights(tmp_path)
-    states = torch.cat(encoded(policy))[:, -policy.side_channels :]
-    with torch.no_grad():
-        plain = policy.eval().side_path(states)
-        assert torch.equal(plain, trained.eval().side_path(states))
-        policy.train()
-        first, second = policy.side_path(states), policy.side_path(states)
-        repeated = torch.stack([policy.side_path(states[:9]) for _ in range(2000)])
-    assert not torch.equal(first, second)
-    assert (repeated.mean(0) - plain[:9]).abs().mean() < 0.1 * plain[:9].abs().mean()  # unbiased
-
-
-def test_dropout_of_a_standardised_projector_is_its_own_and_is_not_saved(tmp_path: Path) -> None:
-    policy = Tiny(adapter=Adapter(projector=True), standardise_audio=True, audio_dropout=0.5)
-    policy.load()
-    standardised(policy)
-    features = torch.cat(encoded(policy))
-    with torch.no_grad():
-        quiet = policy.eval().project(features)
-        loud = policy.train().project(features)
-    assert not torch.equal(quiet, loud)
-    policy.save(tmp_path)
-    read = Tiny(adapter=Adapter(projector=True), standardise_audio=True)
-    read.load()
-    read.load_weights(tmp_path)
-    with torch.no_grad():
-        torch.testing.assert_close(read.train().project(features), quiet, atol=1e-4, rtol=1e-4)
-
-
-@pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
-def test_a_share_that_is_none_is_refused(share: float) -> None:
-    with pytest.raises(InputError, match=r"policy.audio_dropout: must be in \[0, 1\), got"):
-        Tiny(audio_layers=[0], audio_dropout=share)
-
-
-@pytest.mark.parametrize("make", [Tiny, Qwen2Audio, Qwen2_5Omni])
-def test_dropout_of_nothing_is_refused(make: type[AudioModel]) -> None:
-    with pytest.raises(InputError, match=r"0.2 would act on nothing.*Set policy.audio_layers"):
-        make(audio_dropout=0.2)  # type: ignore[call-arg]
-
-
 def test_a_missing_or_cut_file_is_named_by_its_reader(make_named: MakeAny, tmp_path: Path) -> None:
     make_named("Tiny" + SIDE_PATH).save(tmp_path)
     file = tmp_path / "adapter_model.safetensors"

@@ -46,16 +46,14 @@ class SidePath(nn.Module):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, layers: Sequence[int], *, channels: int, outputs: int, dropout: float = 0.0) -> None:
+    def __init__(self, layers: Sequence[int], *, channels: int, outputs: int) -> None:
         """Args:
         layers: The encoder layers that are read, in the order of the input's channels.
         channels: Channels of one layer.
         outputs: Channels of an input embedding.
-        dropout: Share of the standardised inputs that training sets to 0, in [0, 1).
         """
         super().__init__()
         inputs = len(layers) * channels
-        self.dropout = dropout
         self.weight = nn.Parameter(torch.zeros(outputs, inputs))
         self.register_buffer("layers", torch.tensor(layers))
         self.register_buffer("mean", torch.zeros(inputs))
@@ -68,7 +66,6 @@ class SidePath(nn.Module):
             states: Pooled states of the layers, side by side.
         """
         standard = (states.float() - self.mean.float()) / self.deviation.float()
-        standard = nn.functional.dropout(standard, self.dropout, self.training)
         return nn.functional.linear(standard.to(self.weight.dtype), self.weight)
 
     def standardise(self, mean: Float[Tensor, " channel"], deviation: Float[Tensor, " channel"]) -> None:
@@ -141,14 +138,13 @@ def check_depth(layers: Sequence[int], depth: int, *, where: str = WHERE) -> Non
             )
 
 
-def add_side_path(model: Any, layers: Sequence[int], *, channels: int, dropout: float) -> None:
+def add_side_path(model: Any, layers: Sequence[int], *, channels: int) -> None:
     """Add a side path without effect to a model of transformers, on the device of its embeddings.
 
     Args:
         model: The model, whose `model` holds the audio encoder and the decoder.
         layers: The layers that are read; without any, nothing is added.
         channels: Channels of a layer of the audio encoder.
-        dropout: Share of the standardised inputs that training sets to 0, in [0, 1).
 
     Raises:
         InputError: The encoder lacks one of the layers.
@@ -156,7 +152,7 @@ def add_side_path(model: Any, layers: Sequence[int], *, channels: int, dropout: 
     if layers:
         check_depth(layers, len(model.model.audio_tower.layers))
         embeddings = model.get_input_embeddings().weight
-        side_path = SidePath(layers, channels=channels, outputs=embeddings.shape[1], dropout=dropout)
+        side_path = SidePath(layers, channels=channels, outputs=embeddings.shape[1])
         model.model.add_module(SIDE_PATH, side_path.to(embeddings.device))
 
 
@@ -240,24 +236,3 @@ def trained_copy(module: nn.Module) -> nn.Module:
         return module
     copy: nn.Module = module.modules_to_save["default"]
     return copy
-
-
-def check_dropout(share: float, *, standardised: bool) -> None:
-    """Refuse a share of dropout that is none, or that would act on nothing.
-
-    Args:
-        share: Value of `policy.audio_dropout`.
-        standardised: Whether any features are standardised; only these have dropout.
-
-    Raises:
-        InputError: The share is not in [0, 1), or nothing is standardised.
-    """
-    where = "policy.audio_dropout"
-    if not isinstance(share, float | int) or not 0 <= share < 1:
-        raise InputError(f"must be in [0, 1), got {share}", where=where)
-    if share and not standardised:
-        raise InputError(
-            f"{share} would act on nothing: only standardised features have dropout.",
-            where=where,
-            remedy="Set policy.audio_layers (see docs/hearing.md), or leave it out.",
-        )

@@ -11,12 +11,8 @@ class StandardisedLinear(nn.Linear):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(
-        self, like: nn.Linear, mean: Tensor, deviation: Tensor, *, scale: float, dropout: float = 0.0
-    ) -> None:
+    def __init__(self, like: nn.Linear, mean: Tensor, deviation: Tensor, *, scale: float) -> None:
         super().__init__(like.in_features, like.out_features, device=like.weight.device)
-        self.dropout = dropout
-        """Share of the standardised features that training sets to 0."""
         self.register_buffer("mean", mean.float().to(like.weight.device))
         self.register_buffer("deviation", deviation.float().clamp(min=1e-5).to(like.weight.device))
         with (
@@ -29,8 +25,7 @@ class StandardisedLinear(nn.Linear):
         nn.init.zeros_(self.bias)
 
     def forward(self, features: Float[Tensor, "*token channel"]) -> Tensor:
-        standard = (features - self.mean) / self.deviation
-        return super().forward(nn.functional.dropout(standard, self.dropout, self.training))
+        return super().forward((features - self.mean) / self.deviation)
 
     def folded(self) -> nn.Linear:
         """A plain layer with the same outputs: W/σ and b − W(μ/σ)."""
