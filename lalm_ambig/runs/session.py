@@ -86,10 +86,10 @@ def connect(  # noqa: PLR0913  # what a run is made of
     policy = model.policy
     policy.load(device)
     model.check_abilities(training=training)
-    if training and model.engine is not None and model.sampled_tokens:
-        model.engine.check(policy, model.sampling)
     if weights is not None:
         policy.load_weights(weights.adapter)
+    if training and model.engine is not None and model.sampled_tokens:
+        model.engine.check(policy, model.sampling)
     encoder = Encoder(policy, categories, asked)
     if data.cache_features and not policy.adapter.trains_tower and clips:
         encoder.features = cached_features(policy, clips, cache_root(), limit_gb=data.feature_cache_gb)

@@ -93,10 +93,10 @@ def test_a_run_on_a_server_is_the_run_of_the_own_loop(
     )
     assert max(float(value.abs().max()) for n, value in weights(own).items() if "lora_B" in n) > RATE / 2
     assert any("prompt_embeds" in body for body in stub.asked), "the demo has sound"
-    assert len(stub.names_seen) == 2, "one per optimiser step"
+    assert len(stub.names_seen) == 3, "one before training, and one per optimiser step"
     assert not stub.adapters, "the last adapter is given back"
     capsys.readouterr()
-    stub.faults.extend([""] * 6 + ["truncated"] * 100)  # the second step, after its probe
+    stub.faults.extend([""] * 7 + ["truncated"] * 100)  # the second step, after three probes and four prompts
     assert code_of(monkeypatch, demo_root, tmp_path, "failed", *engine) == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert lines == [
@@ -129,7 +129,7 @@ def test_two_processes_sample_with_one_adapter(
         environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
         done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
         assert done.returncode == 0, done.stderr[-2000:]
-    assert len(stub.names_seen) == 2
+    assert len(stub.names_seen) == 3
     assert sum("prompt_embeds" in body for body in stub.asked) == 8, (
         "each item once, whichever process has it"
     )

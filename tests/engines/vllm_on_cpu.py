@@ -158,6 +158,7 @@ def grpo(folder: Path, corpus: Path, name: str, steps: int, *words: str) -> list
         "policy": "CausalLM",
         "policy.path": PACKAGE,
         "policy.dtype": "float32",
+        "policy.adapter": "{rank: 8, alpha: 16}",
         "data.corpus": "ChaosNli",
         "data.corpus.root": str(corpus),
         "data.prompt": "inference",

@@ -34,9 +34,15 @@ class Adapters:
         self.written = 0
 
     def write(self, policy: Policy, step: int) -> Path:
-        """Write the policy's adapter, and return its folder, whose name is the adapter's."""
+        """Write the policy's adapter, and return its folder, whose name is the adapter's.
+
+        Args:
+            policy: The policy.
+            step: Optimiser steps taken, for the name; negative before training.
+        """
         self.written += 1
-        return write_served_adapter(policy, self.folder / f"{self.prefix}-{self.written}-step-{step}")
+        when = "start" if step < 0 else f"step-{step}"
+        return write_served_adapter(policy, self.folder / f"{self.prefix}-{self.written}-{when}")
 
     def remove(self, path: Path) -> None:
         """Delete an adapter's folder."""
@@ -62,7 +68,7 @@ def load(server: Server, path: Path) -> None:
             raise
     except Unavailable as error:
         if error.status == FAILED:
-            raise Refused(FAILED, str(error)) from error
+            raise Refused(FAILED, str(error).partition(": ")[2]) from error
         raise
     finally:
         if pauses:

@@ -8,8 +8,8 @@ at last the run stops in one line, from where the same command goes on.
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -23,6 +23,7 @@ from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.served_adapter import check_served
 from lalm_ambig.rollouts.engines import agreement
 from lalm_ambig.rollouts.engines.adapters import Adapters, load, unload
+from lalm_ambig.rollouts.engines.at_once import all_at_once
 from lalm_ambig.rollouts.engines.base import Draw, Engine, Sampled
 from lalm_ambig.rollouts.engines.completions import Completion, Faulty, asked, completions, prompts_of
 from lalm_ambig.rollouts.engines.replay import Replay
@@ -33,10 +34,12 @@ from lalm_ambig.rollouts.sampling import Sampling, item_seed
 T = TypeVar("T")
 TRIES = 3
 """How often an answer that must not be used is asked for again."""
+BEFORE = -1
+"""The step of the weights that training starts from, which the servers are given to see that they take them."""
 AT_START_S = 10.0
 """Seconds that a server may take to answer before a run begins."""
 TELL_AFTER_S = 30.0
-"""Seconds of sampling after which progress is told."""
+"""Seconds without a response after which progress is told."""
 
 
 @dataclass
@@ -116,6 +119,7 @@ class VLLM(Engine):
             )
         self.sampling = sampling
         self.tolerance = distributed.on_rank_zero(lambda: self._agree(policy))
+        self.update(policy, BEFORE)
 
     def _agree(self, policy: Policy) -> float:
         """Compare tokens and base model of each server with the policy's. Return the mismatch to allow, in nats."""
@@ -261,7 +265,8 @@ class VLLM(Engine):
             body = asked(policy, request, limit=limit, seed=seed) | prompt | {"model": self.path.name}
             server = self.servers[(row + rank) % len(self.servers)]
             jobs.append(self._job(server, policy, body, replay))
-        return Sampled([response for responses in self._all(jobs) for response in responses])
+        done = all_at_once(jobs, most=self.requests, every_s=TELL_AFTER_S, tell=partial(_tell, of=len(jobs)))
+        return Sampled([response for responses in done for response in responses])
 
     def _limits(self, batch: Batch, request: Request) -> Sequence[int]:
         return request.limits or (request.sampling.max_new_tokens,) * len(batch.items)
@@ -326,33 +331,19 @@ class VLLM(Engine):
         except Refused as error:
             raise InputError(f"it refuses: {error}.", where=server.url, remedy=_remedy(error)) from error
 
-    def _all(self, jobs: Sequence[Callable[[], Sequence[Response]]]) -> list[Sequence[Response]]:
-        """The results of all jobs in their order; progress is told where they take long."""
-        pool = ThreadPoolExecutor(max_workers=min(self.requests, max(1, len(jobs))))
-        try:
-            futures: list[Future[Sequence[Response]]] = [pool.submit(job) for job in jobs]
-            waiting, told = set(futures), False
-            while waiting:
-                done, waiting = wait(waiting, timeout=TELL_AFTER_S, return_when="FIRST_EXCEPTION")
-                for future in done:
-                    future.result()
-                if waiting or told:
-                    told = True
-                    print(f"sampling: {len(jobs) - len(waiting)} of {len(jobs)} prompts", file=sys.stderr)
-            return [future.result() for future in futures]
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
     def close(self) -> None:
         if self.path is not None and distributed.is_first():
             self._drop(self.path)
         self.path, self.step = None, None
 
 
+def _tell(count: int, *, of: int) -> None:
+    print(f"sampling: {count} of {of} prompts", file=sys.stderr)
+
+
 def _remedy(error: Refused) -> str:
     """What to do about a refusal, where it is known."""
     known = (
-        ("/v1/load_lora_adapter", ""),
         ("prompt_embeds", "Items have sound: start it with --enable-prompt-embeds."),
         ("rank", "Start it with a larger --max-lora-rank."),
         (
@@ -362,6 +353,4 @@ def _remedy(error: Refused) -> str:
     )
     if error.status in (404, 405):
         return "Start it with VLLM_ALLOW_RUNTIME_LORA_UPDATING=1 and --enable-lora."
-    return next(
-        (remedy for part, remedy in known if remedy and part in error.message), "See docs/engines.md."
-    )
+    return next((remedy for part, remedy in known if part in error.message), "See docs/engines.md.")

@@ -115,8 +115,8 @@ def test_each_step_has_an_adapter_of_a_new_name_and_the_old_one_is_gone(
             nudge(policy, seed=step, by=0.05)
         groups_of(encoder, [encoder(read_items[:1])], engine, step=step)
         assert len(stub.adapters) == len(list(tmp_path.iterdir())) == 1
-    assert len(stub.names_seen) == len(set(stub.names_seen)) == 3
-    assert stub.loads == ["paused"] * 3
+    assert len(stub.names_seen) == len(set(stub.names_seen)) == 4, "one before training, and one a step"
+    assert stub.loads == ["paused"] * 4
     assert not stub.paused
     assert {body["model"] for body in stub.asked[1:]} == set(stub.names_seen)
     engine.close()
@@ -136,8 +136,8 @@ def test_prompts_go_to_all_servers_in_turn(
     with EngineStub(make_policy(), pauses=False) as other:
         engine = ready(make_engine(stub.url, other.url), policy)
         given = groups_of(encoder, [encoder(read_items)], engine)[0]
-        assert other.loads == ["running"]
-        assert [len(one.asked) for one in (stub, other)] == [4, 4], "two probes and two prompts each"
+        assert other.loads == ["running"] * 2
+        assert [len(one.asked) for one in (stub, other)] == [5, 5], "three probes and two prompts each"
     assert_alike(given, groups_of(encoder, [encoder(read_items)], None)[0])
 
 
@@ -233,8 +233,8 @@ def test_a_server_that_is_killed_and_restarted_within_a_step_is_given_the_adapte
     stub._complete = complete  # type: ignore[method-assign]
     given = groups_of(encoder, [encoder(read_items)], engine)[0]
     killer.join()
-    assert len(stub.names_seen) == 2
-    assert len(set(stub.names_seen)) == 1, (
+    assert len(stub.names_seen) == 3
+    assert len(set(stub.names_seen)) == 2, (
         "the same weights under the same name, on a server that has forgotten them"
     )
     assert_alike(given, groups_of(encoder, [encoder(read_items)], None)[0])
@@ -332,17 +332,15 @@ def test_a_temperature_is_sampled_at_or_refused(
         ready(make_engine(), policy, Sampling(temperature=0.5))
 
 
-def test_a_server_that_takes_no_such_adapter_says_so(
+def test_a_server_that_takes_no_such_adapter_says_so_before_training(
     make_policy: MakePolicy, make_engine: type[VLLM], stub: EngineStub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     policy = make_policy(rank=32)
-    engine = ready(make_engine(), policy)
-    with pytest.raises(
-        InputError, match=r"LoRA rank 32 is greater than .*Start it with a larger --max-lora-rank"
-    ):
-        engine.update(policy, 0)
+    line = r"it refuses: HTTP 500: LoRA rank 32 is greater than .*Start it with a larger --max-lora-rank"
+    with pytest.raises(InputError, match=line):
+        ready(make_engine(), policy)
     monkeypatch.setattr(stub, "_load", lambda _: (404, {"detail": "Not Found"}))
     with pytest.raises(
         InputError, match=r"HTTP 404: Not Found. Start it with VLLM_ALLOW_RUNTIME_LORA_UPDATING=1"
     ):
-        engine.update(policy, 0)
+        ready(make_engine(), policy)
