@@ -74,6 +74,7 @@ ADDED = {
     "model.init_args.grouping.name_in_loss": False,
     "model.init_args.group_size": 1,
     "model.init_args.sampling.merge_adapter": False,
+    "model.init_args.sampling.cuda_graphs": False,
     "model.init_args.optimiser.side_path_learning_rate": None,
     "model.init_args.engine": None,
     "model.init_args.engine.class_path": "lalm_ambig.rollouts.engines.in_process.InProcess",

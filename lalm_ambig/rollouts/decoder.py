@@ -51,11 +51,20 @@ class SharedDecoder(RolloutDecoder):
         return last.repeat_interleave(self.group_size, 0)
 
     def step(self, tokens: Int[Tensor, " row"]) -> Float[Tensor, "row channel"]:
+        states = self.states_of(tokens)
+        self.keep(tokens)
+        return states
+
+    def states_of(self, tokens: Int[Tensor, " row"]) -> Float[Tensor, "row channel"]:
+        """Hidden state that predicts the token after these, which are not kept yet."""
+        before = self.cache.used if self.cache.place is None else self.cache.place
+        positions = (self.cache.prompt_lengths + before)[:, None]
+        return continue_from_cache(self.policy, self.cache, tokens[:, None], positions)[:, 0]
+
+    def keep(self, tokens: Int[Tensor, " row"]) -> None:
+        """Let later tokens come after these, whose states were computed last."""
         self.fed.append(tokens)
-        positions = self.cache.prompt_lengths + self.cache.used
-        states = continue_from_cache(self.policy, self.cache, tokens[:, None], positions[:, None])
         self.cache.advance(1)
-        return states[:, 0]
 
     def states_after(self, prefixes: Sequence[int], continuations: Continuations) -> list[list[Tensor]]:
         rows = [[token for tokens in row for token in tokens] for row in continuations]

@@ -18,7 +18,8 @@ from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.decoding_layers import decoding_layers
 from lalm_ambig.readouts.response import TAGS, Tags
 from lalm_ambig.rollouts.decoder import Continuations, PlainDecoder, RolloutDecoder, SharedDecoder
-from lalm_ambig.rollouts.sampling import Sampling, choose_tokens
+from lalm_ambig.rollouts.sampling import Sampling
+from lalm_ambig.rollouts.stepping import stepping
 
 Ended = Literal["stop", "end", "length"]
 """Why a response ended: a stop text, the end of the model's turn, or its longest length."""
@@ -122,24 +123,24 @@ def generate(
     with policy.eval_mode():
         decoder = kind(policy, batch, group_size=request.group_size)
         loop = _Loop(policy, request, prompts=len(batch.items))
-        hidden = decoder.start()
         steps = max(row.limit for row in loop.rows)
-        noise = torch.zeros(len(hidden), steps) if noise is None else noise
-        columns = (
-            noise[:, :steps].T.contiguous().to(policy.device)
-        )  # once: a copy in a step would be waited for
+        noise = torch.zeros(len(loop.rows), steps) if noise is None else noise[:, :steps]
+        # On the device once, for a copy in a step would be waited for; the last choice is not used.
+        columns = torch.nn.functional.pad(noise, (0, 1)).T.contiguous().to(policy.device)
+        take = stepping(policy, decoder, request.sampling, columns)
+        tokens, log_probs = take.start()
         with (
             decoding_layers(policy, rows=len(loop.rows), merge=request.sampling.merge_adapter)
             if steps >= PREPARE_FROM
             else nullcontext()
         ):
-            for column in columns:
-                tokens, log_probs = choose_tokens(policy.logits(hidden), request.sampling, column)
+            for _ in range(steps):
                 loop.append(tokens.tolist(), log_probs)  # the step's only wait for the device
                 if loop.done:
                     break
-                hidden = decoder.step(tokens)
+                hidden, tokens, log_probs = take.after(tokens)
                 loop.capture(hidden)
+        take.finish()
         loop.finish()
         return GeneratedBatch(loop.rows, loop.anchor_states(decoder), decoder)
 

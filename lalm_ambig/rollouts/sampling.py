@@ -31,6 +31,9 @@ class Sampling:
     """Merge the adapter into the weights while sampling also where that rounds it, as in bfloat16: fewer and faster
     steps on a GPU, for the memory of the weights once more. `rollouts/log_prob_mismatch` shows what it costs. In
     float32 on a CPU it is merged anyway."""
+    cuda_graphs: bool = False
+    """Record a decode step as a CUDA graph and repeat it, on a GPU and where prompts are shared. Nobody has run it yet:
+    its first result is compared with a step of its own, and the loop goes on without it if they differ."""
     seed: int | None = None
     """Seed of the random numbers: the run's `seed`, or None. An item's depend on it, the step and its id only."""
 

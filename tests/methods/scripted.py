@@ -23,7 +23,7 @@ def say(policy: Tiny, monkeypatch: pytest.MonkeyPatch, texts: Sequence[str]) -> 
         ids = torch.tensor([row[min(now, len(row) - 1)] for row in scripts])
         return ids, logits.log_softmax(-1).gather(-1, ids[:, None])[:, 0]
 
-    monkeypatch.setattr("lalm_ambig.rollouts.generate.choose_tokens", choose)
+    monkeypatch.setattr("lalm_ambig.rollouts.stepping.choose_tokens", choose)
 
 
 def gradients(method: Method) -> dict[str, torch.Tensor]:

@@ -45,16 +45,44 @@ class RolloutCache(AttentionLayout):
         """Positions of the new tokens on their paths."""
         self._beyond: dict[int, tuple[Tensor, Tensor]] = {}
         """By window, what is outside of it in this pass (see `_outside`)."""
+        self.place: Int[Tensor, " 1"] | None = None
+        """With fixed shapes (see `fix_shapes`), the number of kept tokens on the device; None otherwise."""
+        self.later: Bool[Tensor, " column"] | None = None
+        """With fixed shapes, True on the buffers' columns that come after the new token."""
 
     def advance(self, tokens: int) -> None:
         """Keep the newest tokens; later ones come after them."""
         self.used += tokens
+        if self.place is not None:
+            self.place += tokens
+
+    def fix_shapes(self) -> None:
+        """Compute further steps of one token in shapes that stay the same until the buffers are full.
+
+        The new token attends to a whole buffer, of which later columns are masked. What changes from step to step is on
+        the device, so that a recorded step can be repeated. At least one step must have been taken.
+        """
+        self.place = torch.tensor([self.used], device=self.prompt_lengths.device)
+
+    def free_shapes(self) -> None:
+        """Undo `fix_shapes`."""
+        self.place = self.later = None
+
+    def make_room(self) -> bool:
+        """Double full buffers. True where that changed the shapes."""
+        if self.used < self.responses[0][0].shape[2]:
+            return False
+        self.responses = [(_doubled(keys), _doubled(values)) for keys, values in self.responses]
+        return True
 
     def expect(self, positions: Int[Tensor, "row new"]) -> None:
         """Prepare a pass over new tokens at these positions."""
         self.windows.clear()
         self._beyond.clear()
         self.positions = positions
+        if self.place is not None:
+            columns = torch.arange(self.responses[0][0].shape[2], device=positions.device)
+            self.later = columns > self.place
 
     def attend(
         self,
@@ -75,9 +103,11 @@ class RolloutCache(AttentionLayout):
         to_response = asked @ response_keys.transpose(-1, -2)
         if self.absent is not None:
             to_prompt.masked_fill_(self.absent, -torch.inf)
+        if self.later is not None:
+            to_response.masked_fill_(self.later, -torch.inf)
         if self.hidden is not None:
             to_response = to_response.masked_fill(self.hidden.repeat(1, 1, shared, 1), -torch.inf)
-        if ask.window is not None and self.longest + self.used + new > ask.window:
+        if ask.window is not None and self.longest + response_keys.shape[2] > ask.window:
             beyond_prompt, beyond_response = (
                 mask.repeat(1, 1, shared, 1) for mask in self._outside(ask.window)
             )
@@ -97,9 +127,12 @@ class RolloutCache(AttentionLayout):
         if window not in self._beyond:
             device = self.prompt_lengths.device
             first = self.positions[:, None, :, None] - window + 1
-            used = self.prompt_lengths[:, None] + torch.arange(self.used, device=device)
-            response = torch.cat([used, self.positions], dim=1)[:, None, None, :]
-            self._beyond[window] = torch.arange(self.longest, device=device) < first, response < first
+            kept = self.used if self.later is None else len(self.later)
+            response = self.prompt_lengths[:, None] + torch.arange(kept, device=device)
+            if self.later is None:
+                response = torch.cat([response, self.positions], dim=1)
+            prompt = torch.arange(self.longest, device=device)
+            self._beyond[window] = prompt < first, response[:, None, None, :] < first
         return self._beyond[window]
 
     def _gather(self, rows: Tensor, groups: int) -> Tensor:
@@ -120,13 +153,17 @@ class RolloutCache(AttentionLayout):
 
     def _append(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Append the new keys and values; returns all of the response's."""
+        if self.place is not None:
+            held = self.responses[layer]
+            for buffer, added in zip(held, (key, value), strict=True):
+                buffer.index_copy_(2, self.place, added)
+            return held
         end = self.used + key.shape[2]
         if layer == len(self.responses):
             self.responses.append((_empty(key, FIRST_ROOM), _empty(value, FIRST_ROOM)))
         held = self.responses[layer]
         while held[0].shape[2] < end:
-            held = tuple(torch.cat([buffer, torch.empty_like(buffer)], dim=2) for buffer in held)  # type: ignore[assignment]
-            self.responses[layer] = held
+            held = self.responses[layer] = (_doubled(held[0]), _doubled(held[1]))
         for buffer, added in zip(held, (key, value), strict=True):
             buffer[:, :, self.used : end] = added
         return held[0][:, :, :end], held[1][:, :, :end]
@@ -141,4 +178,9 @@ def _by_prompt(packed: Tensor, paths: Sequence[Sequence[slice]]) -> Tensor:
 
 def _empty(like: Tensor, tokens: int) -> Tensor:
     rows, heads, _, width = like.shape
-    return like.new_empty(rows, heads, tokens, width)
+    return like.new_zeros(rows, heads, tokens, width)
+
+
+def _doubled(buffer: Tensor) -> Tensor:
+    """A buffer with as much room again, which holds zeros: what is masked is multiplied by a weight of 0."""
+    return torch.cat([buffer, torch.zeros_like(buffer)], dim=2)

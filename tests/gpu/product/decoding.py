@@ -64,6 +64,7 @@ class Decoding:
     share_prompt: bool = True
     autocast: torch.dtype | None = torch.bfloat16
     merge: bool = False
+    graphs: bool = False
 
     def run(self, policy: Policy, encoder: Any, *, tokens: int) -> GeneratedBatch:
         """So many tokens of every row by the product's loop."""
@@ -72,7 +73,7 @@ class Decoding:
             [item.id for item in batch.items], seed=0, step=0, group_size=self.group_size, tokens=tokens
         )
         request = Request(
-            Sampling(max_new_tokens=tokens, merge_adapter=self.merge),
+            Sampling(max_new_tokens=tokens, merge_adapter=self.merge, cuda_graphs=self.graphs),
             group_size=self.group_size,
             stop=("</answer>",),
             anchor="<answer>",

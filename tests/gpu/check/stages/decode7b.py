@@ -5,6 +5,7 @@ A step's time is the difference of two lengths, so that the prompt's pass does n
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -42,6 +43,8 @@ def run(stage: Stage) -> None:
             with stage.facts.attempt(f"decode {name}"), without_adapter:
                 rows = len(decoding.items) * decoding.group_size
                 _speed(stage, f"decode {name}", lambda tokens: decode(decoding, tokens), rows=rows, most=most)  # noqa: B023
+        with stage.facts.attempt("CUDA graph's responses"):
+            _compare(stage, policy, encoder, kinds["2 prompts x 8"], tokens=most)
         with stage.facts.attempt("profile"):
             _profile(stage, lambda: decode(kinds["2 prompts x 8"], PROFILED))
     with stage.facts.attempt("transformers' loop"):
@@ -64,7 +67,21 @@ def grid(items: Sequence[Any]) -> dict[str, Decoding]:
         "2 prompts x 8, prompts not shared": Decoding(items[:2], 8, share_prompt=False),
         "2 prompts x 8, no autocast": Decoding(items[:2], 8, autocast=None),
         "2 prompts x 8, adapter off": Decoding(items[:2], 8),
+        "2 prompts x 8, adapter merged": Decoding(items[:2], 8, merge=True),
+        "2 prompts x 8, CUDA graph": Decoding(items[:2], 8, graphs=True),
+        "8 prompts x 8, CUDA graph": Decoding(items[:8], 8, graphs=True),
+        "8 prompts x 8, CUDA graph, adapter merged": Decoding(items[:8], 8, merge=True, graphs=True),
     }
+
+
+def _compare(stage: Stage, policy: Any, encoder: Any, decoding: Decoding, *, tokens: int) -> None:
+    """How many responses a recorded step leaves as they are; in bfloat16 some tokens may be others by rounding."""
+    one, other = (
+        replace(decoding, graphs=graphs).run(policy, encoder, tokens=tokens).responses
+        for graphs in (False, True)
+    )
+    same = sum(a.ids == b.ids for a, b in zip(one, other, strict=True))
+    stage.facts.note("responses that are the same with a CUDA graph", f"{same} of {len(one)}")
 
 
 def _speed(stage: Stage, what: str, decode: Callable[[int], None], *, rows: int, most: int) -> None:
