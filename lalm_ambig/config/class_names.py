@@ -1,7 +1,8 @@
 """Short names of the project's own classes: a class name or a module name, in any case.
 
-A method, a policy, a reward or a corpus may be named by its class (`GRPO`, `CausalLM`) or by its module (`grpo`,
-`causal_lm`). A short name always means one of the project's own classes. All other classes need their full path.
+A method, a policy, a reward, a corpus or an engine may be named by its class (`GRPO`, `CausalLM`) or by its module
+(`grpo`, `causal_lm`). A short name always means one of the project's own classes. All other classes need their full
+path.
 """
 
 from functools import cache
@@ -12,14 +13,17 @@ import lalm_ambig.corpora
 import lalm_ambig.methods
 import lalm_ambig.policies
 import lalm_ambig.rewards
+import lalm_ambig.rollouts.engines
 from lalm_ambig.core.discovery import classes_in, module_names, module_of
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.rewards.base import Reward
+from lalm_ambig.rollouts.engines.base import Engine
 
 PACKAGES: dict[type[Any], ModuleType] = {
     Corpus: lalm_ambig.corpora,
+    Engine: lalm_ambig.rollouts.engines,
     Method: lalm_ambig.methods,
     Policy: lalm_ambig.policies,
     Reward: lalm_ambig.rewards,
@@ -31,7 +35,7 @@ def class_path_of(base: Any, name: str) -> str | None:
     """Return the class path of a short name.
 
     Args:
-        base: The class that is expected: `Method`, `Policy`, `Reward` or `Corpus`.
+        base: The class that is expected: `Method`, `Policy`, `Reward`, `Corpus` or `Engine`.
         name: A class name or a module name, in any case.
 
     Returns:

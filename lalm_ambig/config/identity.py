@@ -31,6 +31,14 @@ EXCLUDED = {
     "trainer.profiler": "measures what is computed",
     "data.feature_cache_gb": "limits what is written, and changes nothing of it",
     "data.workers": "batches are the same, whichever process loads them",
+    **dict.fromkeys(
+        (f"model.init_args.engine.init_args.{name}" for name in ("urls", "model", "folder")),
+        "says where the servers are, which are checked to have the same weights",
+    ),
+    **dict.fromkeys(
+        (f"model.init_args.engine.init_args.{name}" for name in ("timeout_s", "patience_s", "requests")),
+        "says how servers are asked, not what",
+    ),
 }
 """Dotted keys that change no number, each with the reason."""
 WATCHING = {
@@ -68,6 +76,8 @@ ADDED = {
     "model.init_args.sampling.merge_adapter": False,
     "model.init_args.sampling.cuda_graphs": False,
     "model.init_args.optimiser.side_path_learning_rate": None,
+    "model.init_args.engine": None,
+    "model.init_args.engine.class_path": "lalm_ambig.rollouts.engines.in_process.InProcess",
 }
 """Settings that older runs lack, with the value that computes what these computed. At that value they do not count."""
 ADDED_TO = {"SFT": {"model.init_args.sampling": None}}

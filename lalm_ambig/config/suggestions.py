@@ -15,6 +15,7 @@ from lightning.pytorch import loggers
 import lalm_ambig.methods
 import lalm_ambig.policies
 import lalm_ambig.rewards
+import lalm_ambig.rollouts.engines
 from lalm_ambig.config.callbacks import usable_callbacks
 from lalm_ambig.config.command_line import closest
 from lalm_ambig.config.estimate_option import EstimateOptions
@@ -25,6 +26,7 @@ from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.rewards.base import Reward
+from lalm_ambig.rollouts.engines.base import Engine
 
 FLAGS = (
     "config",
@@ -43,8 +45,18 @@ FLAGS = (
     "data.corpus",
 )
 """Options that are no keys of a file."""
-BASES: dict[str, type[Any]] = {"model": Method, "policy": Policy, "model.rewards": Reward}
-PACKAGES = {"model": lalm_ambig.methods, "policy": lalm_ambig.policies, "model.rewards": lalm_ambig.rewards}
+BASES: dict[str, type[Any]] = {
+    "model": Method,
+    "policy": Policy,
+    "model.rewards": Reward,
+    "model.engine": Engine,
+}
+PACKAGES = {
+    "model": lalm_ambig.methods,
+    "policy": lalm_ambig.policies,
+    "model.rewards": lalm_ambig.rewards,
+    "model.engine": lalm_ambig.rollouts.engines,
+}
 MOST = 3
 """Largest number of keys in a suggestion."""
 

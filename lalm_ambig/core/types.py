@@ -249,6 +249,9 @@ class Groups:
     """Share of the next-token probability that falls on the class tokens, in (0, 1]; None where no logits are read."""
     answers: AnswerPlaces | None = None
     """Where each distribution was read; None where the response states it in words."""
+    importance: Float[Tensor, "group rollout"] | None = None
+    """π(z)/π_engine(z) of what comes before each answer, without gradients and truncated; None where the policy itself
+    has sampled."""
 
     def part(self, groups: slice) -> "Groups":
         """Some of the groups, padded to the longest of their own responses."""

@@ -31,6 +31,7 @@ from lalm_ambig.metrics.base import all_metrics
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.lora import trained_parameters
 from lalm_ambig.policies.weights.sharding import gathered_weights
+from lalm_ambig.rollouts.engines.base import Engine
 from lalm_ambig.rollouts.groups import GroupSampling
 from lalm_ambig.rollouts.passages import PassOutput, PassSettings, ScoredSpan, score_spans
 from lalm_ambig.rollouts.sampling import Sampling
@@ -47,6 +48,8 @@ class Method(lightning.LightningModule, ABC):
     strict_loading = False  # a checkpoint holds what is trained, not the base model
     sampling: Sampling
     """How responses are sampled in training."""
+    engine: Engine | None = None
+    """What samples them; None is the policy's own decode loop."""
 
     def __init__(  # noqa: PLR0913  # the configuration's keys
         self,
@@ -230,7 +233,7 @@ class Method(lightning.LightningModule, ABC):
 
     def sample(self, batches: Sequence[Batch], *, group_size: int) -> list[Groups]:
         """Sample responses to the prompts of a step's batches, as many for each, and add their numbers to the log."""
-        settings = GroupSampling(self.sampling, group_size, self.global_step, self.shares)
+        settings = GroupSampling(self.sampling, group_size, self.global_step, self.shares, self.engine)
         sampled = sample_step(self.encoder, batches, settings)
         for batch, groups in zip(batches, sampled, strict=True):
             self.tokens += int(groups.mask.sum()) + group_size * int(batch.prompt.mask.sum())

@@ -33,6 +33,7 @@ from lalm_ambig.objectives.on_policy import mass_gradient
 from lalm_ambig.objectives.sft import SFTExperience
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.sharding import gathered_weights
+from lalm_ambig.rollouts.engines.base import Engine
 from lalm_ambig.rollouts.passages import ScoredSpan, curated_spans, response_spans
 from lalm_ambig.rollouts.sampling import Sampling
 
@@ -105,6 +106,7 @@ class DPO(Method):
         optimiser: Optimiser | None = None,
         generation: Generation | None = None,
         share_prompt: Sharing = "auto",
+        engine: Engine | None = None,
     ) -> None:
         """Args:
         policy: The policy to train.
@@ -119,6 +121,7 @@ class DPO(Method):
         generation: How responses are written in validation and evaluation.
         share_prompt: Compute the prompt once for both responses: `auto` where the checkpoint's self-check has
             found that it can, true or an error, or false for the plain way.
+        engine: What samples responses: `InProcess`, the default, or `VLLM` on servers of its own (docs/engines.md).
 
         Raises:
             InputError: The settings leave nothing to prefer, or a verbalised readout has a weight of L_dist.
@@ -133,7 +136,7 @@ class DPO(Method):
             start=start,
         )
         self.objective, self.negatives = objective or DPOObjective(), negatives or Negatives()
-        self.sampling = sampling or Sampling()
+        self.sampling, self.engine = sampling or Sampling(), engine
         self.reference: Reference = Reference(reference)
         self.rollout_buffer = RolloutBuffer[SampledNegatives](uses=1)
         self.reads_own = self.objective.on_policy_kl_weight > 0 or self.objective.class_mass_weight > 0
@@ -179,7 +182,9 @@ class DPO(Method):
         return self._experience(
             sampled,
             ReferenceSums(chosen, scored.log_probs[negatives][rows].sum(-1)),
-            supervised_experience(scored, batch.label_dist, curated=len(curated)),
+            supervised_experience(
+                scored, batch.label_dist, curated=len(curated), importance=sampled.groups.importance
+            ),
             lengths=lengths,
         )
 

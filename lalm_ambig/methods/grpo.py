@@ -61,6 +61,7 @@ from lalm_ambig.rewards.agreement import Agreement
 from lalm_ambig.rewards.base import Reward
 from lalm_ambig.rewards.format import Format
 from lalm_ambig.rewards.total import compute_rewards, form_rewards, total_reward
+from lalm_ambig.rollouts.engines.base import Engine, samples_elsewhere
 from lalm_ambig.rollouts.passages import PassOutput, PassSettings, ScoredSpan, curated_spans
 from lalm_ambig.rollouts.sampling import Sampling
 
@@ -89,6 +90,7 @@ class GRPO(Method):
         optimiser: Optimiser | None = None,
         generation: Generation | None = None,
         share_prompt: Sharing = "auto",
+        engine: Engine | None = None,
     ) -> None:
         """Args:
         policy: The policy to train.
@@ -106,6 +108,7 @@ class GRPO(Method):
         generation: How responses are written in validation and evaluation.
         share_prompt: Compute each prompt once for its whole group: `auto` where the checkpoint's self-check has
             found that it can, true or an error, or false for the plain way.
+        engine: What samples responses: `InProcess`, the default, or `VLLM` on servers of its own (docs/engines.md).
 
         Raises:
             InputError: Nothing could be learnt with these settings.
@@ -121,7 +124,7 @@ class GRPO(Method):
         )
         self.rewards = [Agreement(), Format()] if rewards is None else list(rewards)
         self.objective, self.grouping = objective or GRPOObjective(), grouping or Grouping()
-        self.curated, self.sampling = curated, sampling or Sampling()
+        self.curated, self.sampling, self.engine = curated, sampling or Sampling(), engine
         self.reference = Reference(reference) if self.objective.kl_weight else None
         self.told_mismatch = False
         self.rollout_buffer = RolloutBuffer[Trajectories](uses=self.grouping.updates)
@@ -198,7 +201,7 @@ class GRPO(Method):
             mismatch = trajectories.sampling_mismatch(log_probs.detach())
             self.record({MISMATCH: mismatch})
         trajectories = self.rollout_buffer.put(batch, trajectories.with_old(log_probs.detach()))
-        experience = trajectories.experience(log_probs)
+        experience = trajectories.experience(log_probs, of_engine=samples_elsewhere(self.engine))
         if curated:
             experience = replace(experience, curated=curated_experience(scored, batch.label_dist))
         return self._with_readouts(experience, scored, trajectories, batch) if self.reads_own else experience
@@ -228,7 +231,7 @@ class GRPO(Method):
             scores[:, own],
             batch.label_dist,
             None if mass is None else mass[:count].view(shape)[:, own],
-            trajectories.importance(experience.log_probs)[:, own],
+            trajectories.importance(experience.log_probs, of_engine=samples_elsewhere(self.engine))[:, own],
         )
         if mass is None:
             return replace(experience, own=readouts)

@@ -15,6 +15,7 @@ def own_readouts(
     scores: Float[Tensor, "response category"],
     log_class_mass: Float[Tensor, " response"] | None,
     label_dist: Float[Tensor, "group category"],
+    importance: Float[Tensor, "group rollout"] | None = None,
 ) -> OwnReadouts:
     """The objective's record of own responses.
 
@@ -22,14 +23,19 @@ def own_readouts(
         scores: Class scores after the responses, group by group, as many for each.
         log_class_mass: Log of the class mass there in nats; None where it is not trained.
         label_dist: People's distribution for each group's item.
+        importance: Weight of each response; None where the policy itself has sampled it.
     """
     groups = len(label_dist)
     mass = None if log_class_mass is None else log_class_mass.view(groups, -1)
-    return OwnReadouts(scores.view(groups, -1, scores.shape[-1]), label_dist, mass)
+    return OwnReadouts(scores.view(groups, -1, scores.shape[-1]), label_dist, mass, importance)
 
 
 def supervised_experience(
-    scored: PassOutput, label_dist: Float[Tensor, "item category"], *, curated: int
+    scored: PassOutput,
+    label_dist: Float[Tensor, "item category"],
+    *,
+    curated: int,
+    importance: Float[Tensor, "item rollout"] | None = None,
 ) -> SFTExperience:
     """The supervised record of a pass whose first spans are the curated responses, and the rest own ones.
 
@@ -37,12 +43,14 @@ def supervised_experience(
         scored: Values of the spans.
         label_dist: People's distribution for each item.
         curated: Number of curated responses: one per item, or 0 where none is trained on.
+        importance: Weight of each own response; None where the policy itself has sampled it.
     """
     answered = len(scored.scores) > 0
     mass = scored.log_class_mass
     own = None
     if len(scored.scores) > curated:
-        own = own_readouts(scored.scores[curated:], None if mass is None else mass[curated:], label_dist)
+        own_mass = None if mass is None else mass[curated:]
+        own = own_readouts(scored.scores[curated:], own_mass, label_dist, importance)
     if not curated:
         nothing = torch.zeros(len(label_dist), 1, device=label_dist.device)
         return SFTExperience(nothing, nothing.bool(), None, label_dist, own=own)

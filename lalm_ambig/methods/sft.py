@@ -18,6 +18,7 @@ from lalm_ambig.objectives.on_policy import mass_gradient
 from lalm_ambig.objectives.sft import SFTExperience, SFTObjective
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.sharding import gathered_weights
+from lalm_ambig.rollouts.engines.base import Engine
 from lalm_ambig.rollouts.passages import ScoredSpan, curated_spans, response_spans
 from lalm_ambig.rollouts.sampling import Sampling
 
@@ -38,6 +39,7 @@ class SFT(Method):
         start: Path | None = None,
         sampling: Sampling | None = None,
         group_size: int = 1,
+        engine: Engine | None = None,
     ) -> None:
         """Args:
         policy: The policy to train.
@@ -51,6 +53,7 @@ class SFT(Method):
         start: Folder of a finished run to start from; by default the base model.
         sampling: How own responses are sampled, for `objective.on_policy_kl_weight`.
         group_size: Own responses per prompt and update, for the same.
+        engine: What samples them: `InProcess`, the default, or `VLLM` on servers of its own (docs/engines.md).
 
         Raises:
             InputError: A verbalised readout has a weight of L_dist, `group_size` is below 1, or there are no own
@@ -66,7 +69,7 @@ class SFT(Method):
             start=start,
         )
         self.objective, self.sampling = objective or SFTObjective(), sampling or Sampling()
-        self.group_size = group_size
+        self.group_size, self.engine = group_size, engine
         self.rollout_buffer = RolloutBuffer[Groups](uses=1)
         if group_size < 1:
             raise InputError(f"group_size must be at least 1, got {group_size}", where="model")
@@ -88,10 +91,12 @@ class SFT(Method):
 
     def gather(self, batch: Batch) -> SFTExperience:
         curated = self._curated_spans(batch) if self.objective.uses_curated else []
-        own = self._own_spans(batch) if self.samples else []
+        groups = self._own_responses(batch) if self.samples else None
+        own = [] if groups is None else self._own_spans(groups)
         settings = replace(self.pass_settings, class_mass=mass_gradient(self.objective))
         scored = self.score(batch, [*curated, *own], settings)
-        return supervised_experience(scored, batch.label_dist, curated=len(curated))
+        importance = None if groups is None else groups.importance
+        return supervised_experience(scored, batch.label_dist, curated=len(curated), importance=importance)
 
     def _curated_spans(self, batch: Batch) -> list[ScoredSpan]:
         assert batch.curated is not None, "the data module passes on only items with a rationale"
@@ -99,8 +104,10 @@ class SFT(Method):
         # Where the divergence teaches the class, CE leaves the class name out: a hard label would pull against it.
         return curated_spans(batch.curated, ce=ce, name=not kl, scores=self.readout == "logits")
 
-    def _own_spans(self, batch: Batch) -> list[ScoredSpan]:
-        groups = self.rollout_buffer.put(batch, self.rollout_buffer.get(batch, self.collect))
+    def _own_responses(self, batch: Batch) -> Groups:
+        return self.rollout_buffer.put(batch, self.rollout_buffer.get(batch, self.collect))
+
+    def _own_spans(self, groups: Groups) -> list[ScoredSpan]:
         nothing = torch.zeros_like(groups.mask)
         return response_spans(groups.ids, groups.mask, nothing, groups.answers)
 

@@ -11,10 +11,9 @@ from torch import Tensor
 from lalm_ambig.core import distributed
 from lalm_ambig.core.types import AnswerPlaces, Batch, Groups
 from lalm_ambig.objectives.grpo import GRPOExperience
+from lalm_ambig.rollouts.engines.readout import LARGEST_IMPORTANCE
 from lalm_ambig.rollouts.passages import ScoredSpan, response_spans
 
-LARGEST_IMPORTANCE = 2.0
-"""Cap of an own response's importance weight: truncated importance sampling keeps a late update's variance finite."""
 OLDER_FIELDS = {"counted": "loss_mask"}
 """Names of fields in checkpoints of earlier versions, and what they are called now."""
 
@@ -144,19 +143,41 @@ class Trajectories:
         return self.mask & ~self.before_answer() & ~self.closing_mask.any(-1, keepdim=True)
 
     def importance(
-        self, log_probs: Float[Tensor, "group trajectory token"]
+        self, log_probs: Float[Tensor, "group trajectory token"], *, of_engine: bool = False
     ) -> Float[Tensor, "group trajectory"]:
         """π(z)/π_old(z) of what comes before the answer, without gradients, at most `LARGEST_IMPORTANCE`.
 
         1 before the first update. 0 for a trajectory that is out of the loss.
+
+        Args:
+            log_probs: The policy's present log-probabilities in nats.
+            of_engine: Divide by the probabilities of the engine that has sampled instead, also at the first update.
         """
         counts = self.before_answer() & self.loss_mask
-        ratio = (log_probs.detach() - self.old_log_probs).masked_fill(~counts, 0).sum(-1).exp()
+        before = self.sampled_log_probs if of_engine else self.old_log_probs
+        ratio = (log_probs.detach() - before).masked_fill(~counts, 0).sum(-1).exp()
         return ratio.clamp(max=LARGEST_IMPORTANCE) * self.loss_mask.any(-1)
 
-    def experience(self, log_probs: Float[Tensor, "group trajectory token"]) -> GRPOExperience:
-        """The objective's record, with the policy's present log-probabilities in nats, with gradients."""
+    def token_weights(self) -> Float[Tensor, "group trajectory token"]:
+        r"""Token-level truncated importance weights $\min(\pi_{\mathrm{old}} / \pi_{\mathrm{engine}}, 2)$, at least 0.
+
+        π_old is the policy with the weights that have sampled, by its own training pass; π_engine is what the engine
+        says that it sampled with. 1 for tokens that nobody sampled, and outside the loss.
+        """
+        difference = (self.old_log_probs - self.sampled_log_probs).masked_fill(~self.loss_mask, 0)
+        return difference.nan_to_num(0.0).exp().clamp(max=LARGEST_IMPORTANCE)
+
+    def experience(
+        self, log_probs: Float[Tensor, "group trajectory token"], *, of_engine: bool = False
+    ) -> GRPOExperience:
+        """The objective's record, with the policy's present log-probabilities in nats, with gradients.
+
+        Args:
+            log_probs: They.
+            of_engine: Whether an engine has sampled whose probabilities are not the policy's: its tokens are weighed.
+        """
         return GRPOExperience(
+            token_weights=self.token_weights() if of_engine else None,
             log_probs=log_probs,
             old_log_probs=self.old_log_probs,
             ref_log_probs=self.ref_log_probs,

@@ -49,6 +49,9 @@ class GRPOExperience:
     """Log of the class mass after each curated response, in nats; None where it is not trained."""
     curated: SFTExperience | None = None
     """The curated responses' tokens; None where CE has no weight."""
+    token_weights: Float[Tensor, "group rollout token"] | None = None
+    """What each token's loss is multiplied by, since an engine has sampled it with other probabilities than the
+    policy's: the truncated ratio of the two. None where the policy itself has sampled."""
 
     def token_advantages(self) -> Float[Tensor, "group rollout token"]:
         """The advantage that each token is weighed by."""
@@ -66,8 +69,9 @@ class GRPOObjective:
     \mathrm{clip}(\rho_{k,t}, 1 - ε_{\mathrm{low}}, 1 + ε_{\mathrm{high}}) \hat A_k\big) + β\, \mathrm{k3}_{k,t} \Big],
     \quad \rho_{k,t} = \frac{\pi_\theta(z_{k,t})}{\pi_{\mathrm{old}}(z_{k,t})}$$
 
-    The mean over $k$ is over all responses of the batch. `on_policy_kl_weight` and `class_mass_weight` add terms of
-    ours (see `objectives/on_policy.py`).
+    The mean over $k$ is over all responses of the batch. Where an engine has sampled, each token's term and
+    penalty is multiplied by its truncated importance weight (`GRPOExperience.token_weights`). `on_policy_kl_weight` and
+    `class_mass_weight` add terms of ours (see `objectives/on_policy.py`).
 
     >>> zeros, mask = torch.zeros(1, 2, 1), torch.ones(1, 2, 1, dtype=torch.bool)
     >>> ratio = torch.tensor([[[1.5], [1.0]]])
@@ -142,6 +146,10 @@ class GRPOObjective:
             losses = losses + self.kl_weight * penalty
             parts["kl_to_reference"] = _over_tokens(penalty.detach(), mask)
         units = dict.fromkeys(parts, mask.sum())
+        if experience.token_weights is not None:
+            losses = losses * experience.token_weights
+            parts["engine_weight"] = _over_tokens(experience.token_weights, mask)
+            units["engine_weight"] = mask.sum()
         terms = {"policy": self._averaged(losses.masked_fill(~mask, 0), experience)}
         own_terms, own_parts = OnPolicyTerms(self.on_policy_kl_weight, self.class_mass_weight)(experience.own)
         if (mass := experience.curated_log_class_mass) is not None:

@@ -12,9 +12,12 @@ from lalm_ambig.core.types import AnswerPlaces, Batch, Groups
 from lalm_ambig.data.encoding import Encoder, pad
 from lalm_ambig.readouts.logits import AnswerTokens, predicted_dist
 from lalm_ambig.readouts.verbalised import is_bare, is_reasoned
-from lalm_ambig.rollouts.generate import GeneratedBatch, Request, Response, generate
+from lalm_ambig.rollouts.engines.base import Draw, Engine, Sampled
+from lalm_ambig.rollouts.engines.in_process import InProcess
+from lalm_ambig.rollouts.engines.readout import own_reading
+from lalm_ambig.rollouts.generate import GeneratedBatch, Request, Response
 from lalm_ambig.rollouts.parsing import parse_responses
-from lalm_ambig.rollouts.sampling import Sampling, uniform_noise
+from lalm_ambig.rollouts.sampling import Sampling
 from lalm_ambig.rollouts.scoring import category_scores, inner_tokens, log_class_mass
 
 SPARE_TOKENS = 8
@@ -31,6 +34,8 @@ class GroupSampling:
     step: int
     """Training step; another step samples other responses."""
     share_prompt: bool = True
+    engine: Engine | None = None
+    """What samples; None is the policy's own decode loop."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class ResponseDistributions:
     category_logits: Float[Tensor, "row category"] | None = None
     unparsed: tuple[str | None, ...] | None = None
     class_mass: Float[Tensor, " row"] | None = None
+    importance: Float[Tensor, " row"] | None = None
 
 
 @torch.no_grad()
@@ -54,17 +60,10 @@ def sample_groups(encoder: Encoder, batch: Batch, settings: GroupSampling) -> Gr
     request = Request(settings.sampling, group_size=settings.group_size, share_prompt=settings.share_prompt)
     if encoder.answer is not None:
         request = _to_answer(request, encoder.answer)
-    noise = uniform_noise(
-        [item.id for item in batch.items],
-        seed=settings.sampling.seed or 0,
-        step=settings.step,
-        group_size=settings.group_size,
-        tokens=settings.sampling.max_new_tokens,
-    )
-    generated = generate(encoder.policy, batch, request, noise=noise)
-    answer = encoder.answer
-    read = _stated(encoder, generated) if answer is None else _scored(encoder, generated, answer)
-    return _grouped(encoder, generated.responses, read, group_size=settings.group_size)
+    draw = Draw(settings.sampling.seed or 0, settings.step)
+    sampled = (settings.engine or InProcess()).sample(encoder.policy, batch, request, draw)
+    read = _read(encoder, batch, sampled, request)
+    return _grouped(encoder, sampled.responses, read, group_size=settings.group_size)
 
 
 def _to_answer(request: Request, answer: AnswerTokens) -> Request:
@@ -75,6 +74,25 @@ def _to_answer(request: Request, answer: AnswerTokens) -> Request:
         anchor=tags.answer_open,
         max_tokens_after_anchor=longest,
         tags=tags,
+    )
+
+
+def _read(encoder: Encoder, batch: Batch, sampled: Sampled, request: Request) -> ResponseDistributions:
+    """The distributions: from the decode loop's own states, or by a pass where an engine has sampled."""
+    policy, answer = encoder.policy, encoder.answer
+    if sampled.generated is not None:
+        if answer is None:
+            return _stated(encoder, sampled.responses)
+        return _scored(encoder, sampled.generated, answer)
+    own = own_reading(policy, batch, sampled.responses, request, answer)
+    if answer is None or own.scores is None or own.log_class_mass is None:
+        return replace(_stated(encoder, sampled.responses), importance=own.importance)
+    return ResponseDistributions(
+        predicted_dist(own.scores),
+        [answer.tags.is_well_formed(r.text) for r in sampled.responses],
+        category_logits=own.scores,
+        class_mass=own.log_class_mass.exp().clamp(max=1),
+        importance=own.importance,
     )
 
 
@@ -89,8 +107,8 @@ def _scored(encoder: Encoder, generated: GeneratedBatch, answer: AnswerTokens) -
     return ResponseDistributions(predicted_dist(scores), formed, category_logits=scores, class_mass=mass)
 
 
-def _stated(encoder: Encoder, generated: GeneratedBatch) -> ResponseDistributions:
-    texts = [r.text for r in generated.responses]
+def _stated(encoder: Encoder, responses: Sequence[Response]) -> ResponseDistributions:
+    texts = [r.text for r in responses]
     dist, unparsed = parse_responses(
         [encoder.tags.split_thought(text)[1] for text in texts], encoder.categories
     )
@@ -141,6 +159,7 @@ def _grouped(
         texts=by_group([r.text for r in responses]),
         unparsed=None if read.unparsed is None else by_group(read.unparsed),
         class_mass=None if read.class_mass is None else grouped(read.class_mass),
+        importance=None if read.importance is None else grouped(read.importance),
         answers=None if read.category_logits is None else _places(responses, grouped),
     )
 

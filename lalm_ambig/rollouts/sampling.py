@@ -115,9 +115,17 @@ def uniform_noise(
         group_size: Responses per item, K.
         tokens: Numbers per response.
     """
-    rows = []
-    for item in ids:
-        digest = hashlib.sha256(f"{seed}/{step}/{item}".encode()).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
-        rows.append(torch.rand(group_size, tokens, generator=generator))
-    return torch.cat(rows)
+    generators = [torch.Generator().manual_seed(item_seed(item, seed=seed, step=step)) for item in ids]
+    return torch.cat([torch.rand(group_size, tokens, generator=generator) for generator in generators])
+
+
+def item_seed(item: str, *, seed: int, step: int) -> int:
+    """The seed of an item's random numbers at a step, of 56 bits.
+
+    Args:
+        item: Id of the item.
+        seed: Seed of the run.
+        step: Training step.
+    """
+    digest = hashlib.sha256(f"{seed}/{step}/{item}".encode()).digest()
+    return int.from_bytes(digest[:7], "big")

@@ -14,6 +14,7 @@ from lalm_ambig.core.memory import free_bytes
 from lalm_ambig.core.types import Batch, Groups
 from lalm_ambig.data.encoding import Encoder
 from lalm_ambig.policies.base import Policy
+from lalm_ambig.rollouts.engines.base import samples_elsewhere
 from lalm_ambig.rollouts.groups import GroupSampling, sample_groups
 
 MOST_ROWS = 256
@@ -35,6 +36,8 @@ def sample_step(encoder: Encoder, batches: Sequence[Batch], settings: GroupSampl
     Returns:
         The responses to each batch, as if it had been sampled by itself.
     """
+    if settings.engine is not None:
+        settings.engine.update(encoder.policy, settings.step)
     sampled = []
     for together in _loops(encoder.policy, batches, settings):
         groups = sample_groups(encoder, Batch.joined(together), settings)
@@ -47,13 +50,14 @@ def sample_step(encoder: Encoder, batches: Sequence[Batch], settings: GroupSampl
 def _loops(policy: Policy, batches: Sequence[Batch], settings: GroupSampling) -> Iterator[list[Batch]]:
     """The batches that are sampled together."""
     room = USED_SHARE * free_bytes(policy.device)
+    elsewhere = samples_elsewhere(settings.engine)  # an engine in another process divides its work itself
     together: list[Batch] = []
     for batch in batches:
-        if together and not (
+        fits = elsewhere or (
             _bytes(policy, [*together, batch], settings) <= room
             and _rows([*together, batch], settings) <= MOST_ROWS
-            and _is_encoded(batch) == _is_encoded(together[0])
-        ):
+        )
+        if together and not (fits and _is_encoded(batch) == _is_encoded(together[0])):
             yield together
             together = []
         together.append(batch)

@@ -68,6 +68,8 @@ def connect(  # noqa: PLR0913  # what a run is made of
         InputError: Data, prompt, weights and method do not go together.
     """
     model.policy.check_reachable()
+    if training and model.engine is not None:
+        model.engine.check_reachable()
     if weights is None and model.start is not None:
         weights = TrainedWeights(weights_of_start(model.start))
     data = _read(model, data, splits=splits, training=training)
@@ -86,6 +88,8 @@ def connect(  # noqa: PLR0913  # what a run is made of
     model.check_abilities(training=training)
     if weights is not None:
         policy.load_weights(weights.adapter)
+    if training and model.engine is not None and model.sampled_tokens:
+        model.engine.check(policy, model.sampling)
     encoder = Encoder(policy, categories, asked)
     if data.cache_features and not policy.adapter.trains_tower and clips:
         encoder.features = cached_features(policy, clips, cache_root(), limit_gb=data.feature_cache_gb)

@@ -1,6 +1,7 @@
 """A run from its base model to its results: answers before and after training on the same items, and the training."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,8 @@ class Training:
         resumed = self._resumed_state()
         trainer = make_trainer(self, resumed=resumed)
         self._set_gauge(trainer.strategy)
-        with stopping.deferred(), quiet_writer_threads():
+        engine = nullcontext() if self.model.engine is None else closing(self.model.engine)
+        with stopping.deferred(), quiet_writer_threads(), engine:
             trainer.fit(self.model, datamodule=self.data, ckpt_path=resumed, weights_only=True)
             self._write_selection(trainer)
             self._save_best(trainer)
