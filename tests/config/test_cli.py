@@ -1,5 +1,6 @@
 """Shipped files parse; whatever is wrong with a configuration is one readable line."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.methods.base import Method
 from lalm_ambig.methods.sft import SFT
 from lalm_ambig.policies.base import Policy
+from lalm_ambig.policies.weights.lora import Adapter
 from lalm_ambig.rewards.base import Reward
 
 CONFIGS = config_folder()
@@ -109,6 +111,15 @@ def test_a_later_file_and_an_option_win(tmp_path: Path) -> None:
     own = write(tmp_path, "data:\n  batch_size: 3\n  eval_batch_size: 5\n")
     cli = parse([*configs(POLICY, DATA, METHOD, own), "--data.eval_batch_size", "7"])
     assert (cli.datamodule.batch_size, cli.datamodule.eval_batch_size) == (3, 7)
+
+
+def test_a_class_in_place_of_the_demos_takes_none_of_its_settings() -> None:
+    init = yaml.safe_load(parse(["--policy=CausalLM", "--policy.path=x"]).resolved())["policy"]["init_args"]
+    assert init["adapter"] is None
+    cli = parse(["--policy=CausalLM", "--policy.path=x", "--policy.adapter.rank=4", "--model=GRPO"])
+    resolved = yaml.safe_load(cli.resolved())
+    assert cli.model.policy.adapter == replace(Adapter(), rank=4)
+    assert resolved["model"]["init_args"]["optimiser"] is None
 
 
 @pytest.mark.parametrize("flag", [("--config", "{}"), ("--config={}",), ("-c", "{}"), ("-c={}",), ("-c{}",)])
