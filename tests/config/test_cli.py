@@ -1,6 +1,5 @@
 """Shipped files parse; whatever is wrong with a configuration is one readable line."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.methods.base import Method
 from lalm_ambig.methods.sft import SFT
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.weights.lora import Adapter
 from lalm_ambig.rewards.base import Reward
 
 CONFIGS = config_folder()
@@ -118,7 +116,8 @@ def test_a_class_in_place_of_the_demos_takes_none_of_its_settings() -> None:
     assert init["adapter"] is None
     cli = parse(["--policy=CausalLM", "--policy.path=x", "--policy.adapter.rank=4", "--model=GRPO"])
     resolved = yaml.safe_load(cli.resolved())
-    assert cli.model.policy.adapter == replace(Adapter(), rank=4)
+    adapter = cli.model.policy.adapter
+    assert (adapter.rank, adapter.alpha, adapter.projector) == (4, 16, False)
     assert resolved["model"]["init_args"]["optimiser"] is None
 
 
