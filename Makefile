@@ -52,9 +52,10 @@ $(VENV)/.installed: $(VENV)/.usable pyproject.toml
 	DS_BUILD_OPS=0 $(BIN)/python -m pip install --quiet --no-build-isolation "deepspeed==0.19.8"  # tests of ZeRO
 	touch $@
 
-# Every combination of method, strategy, kill and number of processes; half an hour.
+# Every combination of method, strategy, kill and number of processes; half an hour. And a real vLLM server.
 long: $(VENV)/.installed
 	$(BIN)/python -m pytest -m long tests/parallel
+	$(MAKE) engine
 
 .PHONY: lowest
 
