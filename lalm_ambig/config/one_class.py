@@ -4,7 +4,7 @@ Without this rule, settings of the first class would stay in force for same-name
 """
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,21 +71,31 @@ def is_default(old: str, documents: Documents) -> bool:
     return any(_names(kind, default.read_text(encoding="utf-8"), old) for kind in KINDS)
 
 
-def drop_default_settings(previous: Any) -> None:
+def drop_default_settings(previous: Any, words: Sequence[str] = ()) -> None:
     """Remove the embedded default's settings from a class that is replaced. Settings from options stay.
 
     Args:
         previous: The configured class with its settings; changed in place.
+        words: The command line.
     """
     content = yaml.safe_load((config_folder() / DEFAULT).read_text(encoding="utf-8"))
     settings = previous.get("init_args")
-    if not isinstance(settings, Namespace):
-        return
+    options = {word.partition("=")[0].replace(".init_args", "") for word in words}
     for kind in KINDS:
         section = _at(content, kind)
-        for key, value in section.get("init_args", {}).items() if isinstance(section, Mapping) else ():
-            if key in settings and _agrees(settings[key], value):
-                settings.pop(key)
+        if isinstance(settings, Namespace) and isinstance(section, Mapping):
+            _drop(settings, section.get("init_args", {}), f"--{kind}", options)
+
+
+def _drop(settings: Namespace, default: Mapping[str, Any], above: str, options: Collection[str]) -> None:
+    """Remove settings that are the default's, but for those that an option sets."""
+    for key, value in default.items():
+        option = f"{above}.{key}"
+        held = settings.get(key)
+        if any(name.startswith(f"{option}.") for name in options) and isinstance(held, Namespace):
+            _drop(held.get("init_args", held), value, option, options)
+        elif held is not None and option not in options and _agrees(held, value):
+            settings.pop(key)
 
 
 def _agrees(value: Any, default: Any) -> bool:

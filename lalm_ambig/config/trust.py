@@ -69,7 +69,7 @@ class Trust:
             allow_any: Allow every class.
         """
         self.arguments, self.allow_any = arguments, allow_any
-        self.judge = _Judge({str(file) for file in files})
+        self.judge = _Judge({str(file) for file in files}, arguments)
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
@@ -164,8 +164,8 @@ def check_addresses(config: Namespace) -> None:
 class _Judge:
     """Decides what each value may become, from the type that is expected at its place."""
 
-    def __init__(self, config_names: set[str]) -> None:
-        self.config_names = config_names
+    def __init__(self, config_names: set[str], words: Sequence[str]) -> None:
+        self.config_names, self.words = config_names, words
         """Files of --config. Their names need no special suffix."""
         self.documents: list[tuple[Path, str]] = []
         """Every file that was read, with its content."""
@@ -268,7 +268,7 @@ class _Judge:
         if message := conflict(old, new, self.documents):
             raise _Refusal(message, text="", remedy=remedy(old, new), where="configuration")
         if is_default(old, self.documents):
-            drop_default_settings(previous)
+            drop_default_settings(previous, self.words)
 
     def _refuse(self, name: str, objection: str | None) -> None:
         if objection is not None:

@@ -114,11 +114,21 @@ def test_a_later_file_and_an_option_win(tmp_path: Path) -> None:
 def test_a_class_in_place_of_the_demos_takes_none_of_its_settings() -> None:
     init = yaml.safe_load(parse(["--policy=CausalLM", "--policy.path=x"]).resolved())["policy"]["init_args"]
     assert init["adapter"] is None
-    cli = parse(["--policy=CausalLM", "--policy.path=x", "--policy.adapter.rank=4", "--model=GRPO"])
-    resolved = yaml.safe_load(cli.resolved())
+
+
+@pytest.mark.parametrize(
+    "spelling", ["--policy.adapter.rank={}", "--policy.init_args.adapter.init_args.rank={}"]
+)
+@pytest.mark.parametrize("number", [4, 32])
+@pytest.mark.parametrize("first", [True, False])
+def test_an_option_stays_when_the_demos_settings_go(spelling: str, number: int, first: bool) -> None:
+    option, named = spelling.format(number), ["--policy=CausalLM", "--policy.path=x"]
+    rate = "--model.optimiser.learning_rate=0.001"  # as the demo has it
+    words = [option, rate, *named, "--model=GRPO"] if first else [*named, "--model=GRPO", option, rate]
+    cli = parse(words)
     adapter = cli.model.policy.adapter
-    assert (adapter.rank, adapter.alpha, adapter.projector) == (4, 16, False)
-    assert resolved["model"]["init_args"]["optimiser"] is None
+    assert (adapter.rank, adapter.alpha, adapter.projector) == (number, 16, False)
+    assert cli.model.optimiser.learning_rate == 0.001
 
 
 @pytest.mark.parametrize("flag", [("--config", "{}"), ("--config={}",), ("-c", "{}"), ("-c={}",), ("-c{}",)])
