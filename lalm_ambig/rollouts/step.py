@@ -6,7 +6,6 @@ only (see `uniform_noise`), hence not on the loop that it is sampled in.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import torch
 
@@ -21,6 +20,8 @@ MOST_ROWS = 256
 """Most responses in one loop: with more, a step costs in proportion to its rows, even on a GPU."""
 USED_SHARE = 0.5
 """Share of the free memory that a loop's keys, values and logits may take."""
+KEPT = ("k_proj", "v_proj")
+"""Ends of the names of the layers that make keys and values."""
 LOGIT_COPIES = 6
 """Copies of a step's logits in four bytes each while a token is chosen: shares, sorted ones, running sums."""
 
@@ -84,14 +85,18 @@ def _bytes(policy: Policy, batches: Sequence[Batch], settings: GroupSampling) ->
 
 
 def bytes_per_token(policy: Policy) -> int:
-    """Bytes of a token's keys and values in all layers, at most: some layers keep fewer."""
-    config: Any = policy.language_model.config
+    """Bytes of a token's keys and values in all layers, at most: some layers keep fewer.
+
+    A layer whose projections have other names than most counts with as many channels as a token's state.
+    """
     weight = policy.base.get_input_embeddings().weight
-    channels = weight.shape[1]
-    heads, key_heads = (getattr(config, f"num_{kind}_heads", None) for kind in ("attention", "key_value"))
-    if heads and key_heads:
-        channels = key_heads * (getattr(config, "head_dim", None) or weight.shape[1] // heads)
-    return int(2 * len(policy.layers) * channels * weight.element_size())
+    channels = 0
+    for layer in policy.layers:
+        parts = [
+            getattr(part, "out_features", 0) for name, part in layer.named_modules() if name.endswith(KEPT)
+        ]
+        channels += sum(parts) or 2 * weight.shape[1]
+    return int(channels * weight.element_size())
 
 
 def _vocabulary(policy: Policy) -> int:
