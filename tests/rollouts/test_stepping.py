@@ -131,52 +131,39 @@ def test_names_are_scored_after_a_recorded_loop_as_after_another(
         torch.testing.assert_close(row, other, atol=1e-4, rtol=1e-4)
 
 
-def test_a_record_that_gives_something_else_is_not_used(
+def wrong(step: Callable[[], Step]) -> tuple[Step, Callable[[], None]]:
+    hidden, tokens, log_probs = step()
+    return (hidden, tokens, log_probs + 0.1), lambda: None
+
+
+def failing(_: Callable[[], Step]) -> tuple[Step, Callable[[], None]]:
+    raise RuntimeError("operation not permitted when stream is capturing\nand more")
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        (wrong, "its result differs by 0.1 nats"),
+        (failing, "operation not permitted when stream is capturing"),
+    ],
+)
+def test_a_wrong_or_failing_record_is_told_once_and_not_used(
     policy: CausalLM,
     make_encoder: MakeEncoder,
     texts: Sequence[Item],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    record: Callable[[Callable[[], Step]], object],
+    reason: str,
 ) -> None:
     batch, sampling = make_encoder(policy)(texts), Sampling(max_new_tokens=TOKENS)
     expected = sampled(policy, batch, sampling)
-
-    def wrong(step: Callable[[], Step]) -> tuple[Step, Callable[[], None]]:
-        hidden, tokens, log_probs = step()
-        return (hidden, tokens, log_probs + 0.1), lambda: None
-
-    made = recording(monkeypatch, wrong)
+    made = recording(monkeypatch, record)
     found = sampled(policy, batch, sampling)
     assert found[0] == expected[0]
     assert torch.equal(found[1], expected[1])
     assert len(made) == 1
-    assert "sampling goes on without a CUDA graph: its result differs by 0.1 nats" in capsys.readouterr().err
-
-
-def test_a_recording_that_fails_is_told_and_not_tried_again(
-    policy: CausalLM,
-    make_encoder: MakeEncoder,
-    texts: Sequence[Item],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    batch, sampling = make_encoder(policy)(texts), Sampling(max_new_tokens=TOKENS)
-    expected = sampled(policy, batch, sampling)
-
-    def failing(_: Callable[[], Step]) -> tuple[Step, Callable[[], None]]:
-        raise RuntimeError("operation not permitted when stream is capturing\nand more")
-
-    made = recording(monkeypatch, failing)
-    found = sampled(policy, batch, sampling)
-    assert found[0] == expected[0]
-    assert torch.equal(found[1], expected[1])
-    assert len(made) == 1
-    assert (
-        capsys.readouterr().err.count(
-            "without a CUDA graph: operation not permitted when stream is capturing\n"
-        )
-        == 1
-    )
+    assert capsys.readouterr().err.count(f"sampling goes on without a CUDA graph: {reason}\n") == 1
 
 
 def test_on_a_cpu_steps_are_taken_one_by_one(
