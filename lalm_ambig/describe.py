@@ -22,7 +22,12 @@ from lalm_ambig.corpora.preparing.prepared import Prepared, prepare
 from lalm_ambig.corpora.preparing.split_check import check_splits
 from lalm_ambig.files.atomic import write_text
 from lalm_ambig.files.kinds import check_replaceable, json_with
+from lalm_ambig.files.places import check_folder
 from lalm_ambig.reporting.corpus_summary import summarise
+from lalm_ambig.reporting.data_page.page import KIND
+from lalm_ambig.reporting.data_page.sample import examples
+from lalm_ambig.reporting.data_page.writing import DataPageSettings, write_data_page
+from lalm_ambig.tabular.escaping import visible
 
 FLOOR_METRICS = {
     "js_div_bits": "JS",
@@ -37,6 +42,11 @@ FLOOR_MEANING = (
     "panel: a second group of annotators against the first\n"
     "oracle: the true distribution; on JS and BC a sharper one can pass it slightly"
 )
+
+PAGE_ITEMS = 60
+"""Items of the data page, unless `--items` says how many."""
+EXAMPLE_LETTERS = 160
+"""Most characters of an example's text."""
 
 SUMMARY = json_with("what describe --json writes", "corpus", "classes", "annotators", "majority")
 
@@ -53,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.json is not None:
         check_replaceable(options.json, SUMMARY, where="--json")
+    _check_page(options)
     chosen = {"part": options.part, "seed": options.seed, "fold": options.fold}
     given = {name: value for name, value in chosen.items() if value is not None}
     corpus = open_corpus(options.corpus, options.root, **given, **option_values(options.option))
@@ -62,9 +73,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = repeats(prepared.items(), sound=options.check_audio)
     summary["repeated"] = {kind: asdict(repeated) for kind, repeated in found.items()}
     print_summary(summary, Console())
+    _print_examples(prepared, Console())
     if options.json is not None:
         write_text(options.json, json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+    if options.html is not None:
+        shown = DataPageSettings(
+            options.items or PAGE_ITEMS,
+            options.seed or 0,
+            sound=options.check_audio,
+            metrics=FLOOR_METRICS,
+        )
+        write_data_page(options.html, corpus, prepared, summary=summary, settings=shown)
+        print(f"{options.html}: a page of its items")
     return _split_mistake(corpus, prepared)
+
+
+def _check_page(options: argparse.Namespace) -> None:
+    """Refuse, before the corpus is read, a page that could not be written."""
+    if options.items is not None and options.html is None:
+        raise InputError("goes with --html FILE: it says how many items the page shows", where="--items")
+    if options.items is not None and options.items < 1:
+        raise InputError(f"must be at least 1, got {options.items}", where="--items")
+    if options.html is None:
+        return
+    if options.html.is_dir():
+        raise InputError(
+            f"{options.html} is a folder.", where="--html", remedy="Name a file, such as data.html."
+        )
+    check_folder(options.html.parent, where="--html")
+    check_replaceable(options.html, KIND, where="--html")
 
 
 def _split_mistake(corpus: Corpus, prepared: Prepared) -> int:
@@ -94,6 +131,12 @@ def _parser() -> argparse.ArgumentParser:
         "--check-audio", action="store_true", help="open every sound file; else none is opened"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to this file as well")
+    parser.add_argument(
+        "--html", type=Path, metavar="FILE", help="write a page with items to hear and read, and the tables"
+    )
+    parser.add_argument(
+        "--items", type=int, metavar="N", help=f"items that the page shows (default {PAGE_ITEMS})"
+    )
     parser.add_argument(
         "--option",
         action="append",
@@ -132,6 +175,25 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
     if rows_of_it := [(kind, line) for kind, line in repeated if line]:
         console.print(_table("More than once", ("", ""), rows=rows_of_it))
     _print_floor(summary, console)
+
+
+def _print_examples(prepared: Prepared, console: Console) -> None:
+    """Print three items: the least ambiguous, the middle one and the most ambiguous."""
+    rows = []
+    for item in examples(prepared):
+        text = " ".join(visible(item.text or "").split())
+        shown = text if len(text) <= EXAMPLE_LETTERS else f"{text[: EXAMPLE_LETTERS - 1]}…"
+        said = [shown] if shown else []
+        heard = [visible(Path(item.audio).name)] if item.audio is not None else []
+        pairs = zip(prepared.categories.names, item.votes, strict=True)
+        votes = ", ".join(
+            f"{name} {vote:g}" for name, vote in sorted(pairs, key=lambda pair: -pair[1]) if vote
+        )
+        rows.append((visible(item.id), item.split, "\n".join((*said, *heard)), votes))
+    table = _table("Examples: least, middle and most ambiguous", ("id", "split", "item", "votes"), rows=rows)
+    for column in table.columns[1:]:
+        column.justify, column.overflow = "left", "fold"
+    console.print(table)
 
 
 def _table(title: str, columns: Sequence[str], *, rows: Sequence[Sequence[str]]) -> Table:
