@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lalm_ambig.config.command_line import CommandParser
-from lalm_ambig.config.corpus_options import option_values
+from lalm_ambig.config.corpus_options import ROOT_HELP, option_values
 from lalm_ambig.core.errors import EXIT_OK, EXIT_USER_ERROR, InputError, run_command
 from lalm_ambig.core.items import ALL, SPLITS
 from lalm_ambig.corpora.base import Corpus, corpus_names, open_corpus
@@ -70,6 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     prepared = prepare(corpus, check_audio=options.check_audio)
     summary = {"corpus": corpus.name, "part": corpus.part, **summarise(prepared, seed=options.seed or 0)}
     summary["audio_checked"] = options.check_audio
+    if corpus.address is not None:
+        summary["hub"] = corpus.address
     found = repeats(prepared.items(), sound=options.check_audio)
     summary["repeated"] = {kind: asdict(repeated) for kind, repeated in found.items()}
     print_summary(summary, Console())
@@ -119,7 +121,7 @@ def _split_mistake(corpus: Corpus, prepared: Prepared) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(prog="python -m lalm_ambig.describe", description=__doc__)
     parser.add_argument("--corpus", required=True, help=f"one of {', '.join(corpus_names())}")
-    parser.add_argument("--root", type=Path, help="folder of the corpus (a file for jsonl; demo needs none)")
+    parser.add_argument("--root", type=Path, help=ROOT_HELP)
     parser.add_argument("--part", help="only this part, where the corpus has parts")
     parser.add_argument(
         "--seed", type=int, help="seed of the split and of the noise floor's draws (default 0)"
@@ -156,6 +158,7 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
     """
     annotators = summary["annotators"]
     rows = {
+        **({"from": summary["hub"]} if "hub" in summary else {}),
         "items": f"{summary['items']:,}",
         "with sound": f"{summary['with_sound']:,}",
         "with text": f"{summary['with_text']:,}",

@@ -6,6 +6,9 @@ from typing import Any
 
 from lalm_ambig.core.errors import InputError
 
+ROOT_HELP = "folder of the corpus (a file for jsonl; demo needs none), or hf://owner/name[@revision][/path] on the hub"
+"""Help of `--root`."""
+
 
 def option_values(pairs: Sequence[str]) -> dict[str, Any]:
     """Read `KEY=VALUE` texts as options. A value in JSON (true, 3, ["a", "b"]) is decoded; any other is a text.

@@ -18,6 +18,7 @@ from lalm_ambig.core.discovery import classes_in, module_names, module_of
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import FOLDS, Item
 from lalm_ambig.core.rationale_parts import heard_part
+from lalm_ambig.corpora.reading.hub_address import hub_address
 
 LALM_METRICS = ("js_div_bits", "bc", "r2_pearson_item", "brier_mean", "accuracy")
 """The columns of ambiguity-aware LALM, Table 2, and accuracy."""
@@ -34,7 +35,7 @@ class Corpus(ABC):
     and the fields below only where they mean something special.
 
     Args:
-        root: Folder of the corpus as distributed (a file, for JSON Lines).
+        root: Folder of the corpus as distributed (a file, for JSON Lines), or `hf://owner/name` for one on the hub.
         part: One of the corpus's parts, to read only that; None for all, and where a corpus has no parts.
         seed: Seed of the split; the same seed gives the same split on every machine.
         fold: None for the single seeded split, or 0 to 4 for one of five folds.
@@ -77,7 +78,7 @@ class Corpus(ABC):
         return speaker
 
     def __post_init__(self) -> None:
-        self.root = Path(self.root).expanduser().absolute()
+        self.address, self.root = located(self.root)
         self._notes: tuple[str, ...] = ()
         if self.part is not None and self.part not in self.parts:
             expected = f"one of {', '.join(self.parts)}" if self.parts else "none, it has no parts"
@@ -165,13 +166,14 @@ class Corpus(ABC):
 
     def settings(self) -> dict[str, Any]:
         """Every setting that changes what `read` yields: part of the cache key and of the run's record."""
-        return {
+        settings = {
             "corpus": self.name,
             "part": self.part,
             "seed": self.seed,
             "fold": self.fold,
             "skip_bad_rows": self.skip_bad_rows,
         }
+        return settings if self.address is None else {**settings, "hub": self.address}
 
     def require(self, path: Path) -> Path:
         """Return `path` if it exists.
@@ -185,6 +187,26 @@ class Corpus(ABC):
             )
             raise InputError(f"not found: {place}.", where=f"corpus {self.name}", remedy=self.how_to_obtain)
         return path
+
+
+def located(root: Path | str) -> tuple[str | None, Path]:
+    """Where a corpus is: its address on the hub with the commit, and its place on this machine.
+
+    Args:
+        root: A folder, a file, or `hf://owner/name[@revision][/path]`, which is fetched if need be.
+
+    Returns:
+        The address, None for a root that is none; and the absolute path.
+
+    Raises:
+        InputError: The address is none, or what it names cannot be had.
+    """
+    address = hub_address(root)
+    if address is None:
+        return None, Path(root).expanduser().absolute()
+    from lalm_ambig.corpora.reading.hub import fetched, resolved  # not above: it takes half a second
+
+    return str(resolved(address)), fetched(address)
 
 
 def corpus_names() -> list[str]:

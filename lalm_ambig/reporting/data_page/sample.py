@@ -68,7 +68,8 @@ def shown_items(prepared: Prepared, copies: Copies, *, count: int, seed: int) ->
         size += len(record["audio"] or "")
         if size > MOST_BYTES:
             raise InputError(
-                f"{len(places):,} items make a page of more than {MOST_BYTES >> 20} MiB: after {len(records):,} it is full.",
+                f"{len(places):,} items make a page of more than {MOST_BYTES >> 20} MiB: after {len(records):,} it is "
+                "full.",
                 where="--items",
                 remedy=f"Ask for fewer, such as --items {max(1, len(records) * 3 // 4)}.",
             )

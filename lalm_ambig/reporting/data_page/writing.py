@@ -90,7 +90,7 @@ def _licence(corpus: Corpus, shown: Shown) -> str:
 
 
 def _facts(corpus: Corpus, summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    yield "from", str(corpus.root)
+    yield "from", corpus.address or str(corpus.root)
     yield "items", f"{summary['items']:,}"
     if summary["with_sound"]:
         yield "with sound", f"{summary['with_sound']:,}"
