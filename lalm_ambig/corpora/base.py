@@ -7,7 +7,7 @@ and the option `--corpus NAME` find it by the name of the module.
 import copy
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -85,6 +85,18 @@ class Corpus(ABC):
             raise InputError(f"unknown part {self.part!r}: expected {expected}", where=f"corpus {self.name}")
         if self.fold is not None and self.fold not in range(FOLDS):
             raise InputError(f"fold must be 0 to {FOLDS - 1}, got {self.fold}", where=f"corpus {self.name}")
+
+    @classmethod
+    def parsed_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings as the constructor takes them, from plain values of a command line or a file.
+
+        Args:
+            options: Values by name of the setting.
+
+        Raises:
+            InputError: A value cannot be read.
+        """
+        return dict(options)
 
     @property
     @abstractmethod
@@ -239,6 +251,7 @@ def open_corpus(name: str, root: Path | str | None, **options: Any) -> Corpus:
     parameters = inspect.signature(cls).parameters
     if wrong := sorted(set(options) - set(parameters)):
         raise InputError(f"unknown option {wrong[0]!r}", where=f"corpus {name}")
+    options = cls.parsed_options(options)
     if root is None:
         if parameters["root"].default is inspect.Parameter.empty:
             missing = "--root is missing: give the folder of the corpus."
