@@ -13,6 +13,7 @@ import pytest
 import soundfile
 
 from lalm_ambig.config.corpus_options import option_values
+from lalm_ambig.config.identity import identity_of
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.base import open_corpus
 from lalm_ambig.corpora.jsonl.columns import Columns
@@ -305,6 +306,16 @@ def test_options_of_a_command_line_reach_the_columns(tmp_path: Path) -> None:
     assert corpus.settings()["columns"] == {"votes": "l", "id": "key", "text": "s"}
     with pytest.raises(InputError, match=r"--option: columns.id is a part of columns"):
         option_values(["columns=3", "columns.id=x"])
+
+
+def test_columns_count_in_a_runs_identity_only_where_they_are_given() -> None:
+    def identity(**init_args: Any) -> str:
+        return identity_of(
+            {"data": {"corpus": {"class_path": "JsonLines", "init_args": {"seed": 0, **init_args}}}}
+        )
+
+    assert identity(columns=None) == identity()
+    assert len({identity(), identity(columns={"votes": "a"}), identity(columns={"votes": "b"})}) == 3
 
 
 def test_a_changed_column_is_another_corpus_and_damaged_parquet_is_named(tmp_path: Path) -> None:

@@ -71,8 +71,11 @@ class Columns:
         return {name: value for name, value in values.items() if value not in (None, "auto")}
 
 
-def columns_of(given: "Columns | Mapping[str, Any] | None") -> Columns | None:
+def columns_of(given: Any) -> Columns | None:
     """Make the option of what a command line or a file holds.
+
+    Args:
+        given: An object of key and column; `Columns` and None stay.
 
     Raises:
         InputError: A key is unknown, or a value is of another kind.
