@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from dataset_hub import DatasetHub, dataset_hub
-from huggingface_hub import constants
 from huggingface_hub import _tree_cache as trees
+from huggingface_hub import constants
 from jsonargparse import Namespace
 
 from lalm_ambig.config.hub_root import name_address, with_commit
