@@ -113,7 +113,7 @@ def test_votes_in_every_form(
         (
             {"v": {"anger": 1}},
             {},
-            r"no column votes: which columns hold the votes\? The file has id, text, v",
+            r"no column votes; the file has id, text, v: say with columns.votes",
         ),
         ({"v": {"anger": 1}}, {"votes": "v", "speaker": "actor"}, r"no column 'actor'; the row has"),
         ({"v": {"anger": 1}}, {"votes": "v", "text": "{text} {more}"}, r"no column 'more'; the row has"),
@@ -150,6 +150,11 @@ def test_settings_that_contradict_or_are_unknown_are_refused() -> None:
         ({"vote": "x"}, r"columns: unknown key 'vote': expected one of id, text"),
         ({"votes": 3}, r"columns: votes: got 3. Give a column, a list"),
         ({"names": "a"}, r"columns: names: got 'a'. Give an object"),
+        (
+            {"names": {"0": 1}},
+            r"columns: names: 1 is no text. Give an object of label and class, both in quotes",
+        ),
+        ({"votes": [1, 2]}, r"columns: votes: 1 is no text. Give a column, a list"),
         ({"votes_as": "soft"}, r"columns: votes_as: got 'soft'. Write counts"),
         ("label", r"columns: expected KEY: COLUMN, got 'label'"),
     ):
@@ -184,6 +189,29 @@ def test_without_ids_rows_are_named_by_their_place(tmp_path: Path) -> None:
     assert "ids: the file's name and the row's number, since no column has any" in corpus.notes()
 
 
+def test_a_column_that_is_spelt_otherwise_is_not_passed_over(tmp_path: Path) -> None:
+    path = write(tmp_path, {"id": "a", "text": "x", "Speaker ": "s", "l": ["a", "b"]})
+    with pytest.raises(InputError, match=r"is column 'Speaker ' the speaker\? Say columns.speaker: Speaker"):
+        votes_of(path, columns=Columns(votes="l"))
+    assert votes_of(path, columns=Columns(votes="l", speaker="Speaker "))
+
+
+def test_a_table_with_a_row_per_vote_is_refused_also_where_bad_rows_are_left_out(tmp_path: Path) -> None:
+    table = csv(tmp_path, "id,rater,label,text\n1,r1,joy,x\n2,r1,joy,y\n1,r2,anger,x\n2,r2,joy,y\n")
+    for skip in (False, True):
+        with pytest.raises(
+            InputError, match=r"rows.csv:4: id '1' comes again .* one row per vote is not read. Count"
+        ):
+            votes_of(table, columns=Columns(votes="label"), skip_bad_rows=skip)
+
+
+def test_a_file_whose_name_does_not_tell_its_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"rows.tsv: the name ends with .tsv, .* Save it as one of .parquet, .csv"
+    ):
+        votes_of(csv(tmp_path, "id\ttext\n", "rows.tsv"), columns=Columns(votes="l"))
+
+
 def test_a_csv_of_counts_and_what_is_wrong_with_one(tmp_path: Path) -> None:
     good = csv(tmp_path, 'id,text,anger,joy\n1,"Hi, ""you""\nthere",3,\n2,None,0,2.0\n')
     corpus = JsonLines(good, columns=Columns(votes=["anger", "joy"]))
@@ -193,6 +221,7 @@ def test_a_csv_of_counts_and_what_is_wrong_with_one(tmp_path: Path) -> None:
     ]
     for text, wrong in (
         ("id,text,anger,joy\n1,x,3,many\n", r"rows.csv:2: votes for 'joy' must be a number .*'many'"),
+        ("id,text,anger,joy\n1,x,1e999,1\n", r"rows.csv:2: votes for 'anger' must be a number .*got inf"),
         ("id,text,anger,joy\n1,x,3\n", r"rows.csv:2: 3 columns, but the header has 4"),
         ("id;text;anger;joy\n1;x;3;1\n", r"separated by semicolons"),
         ("id,text,anger,joy,joy\n1,x,3,1,1\n", r"column 'joy' stands there twice"),
@@ -205,9 +234,7 @@ def test_a_csv_of_counts_and_what_is_wrong_with_one(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=wrong):
             votes_of(csv(tmp_path, text), columns=Columns(votes=["anger", "joy"]))
-    with pytest.raises(
-        InputError, match=r"no column votes: which columns hold .* The file has id, text, anger"
-    ):
+    with pytest.raises(InputError, match=r"no column votes; the file has id, text, anger: say"):
         votes_of(csv(tmp_path, "id,text,anger\n1,x,3\n"))
     assert votes_of(csv(tmp_path, 'id,text,votes\n1,x,"{""a"": 1, ""b"": 2}"\n')) == {"1": {"a": 1, "b": 2}}
 

@@ -13,7 +13,6 @@ item may be
 A list of numbers may be counts or labels: `votes_as` says which, unless the file itself names its classes.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from typing import Any, Literal
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import id_text
+from lalm_ambig.corpora.jsonl.rows import FileFault
 from lalm_ambig.corpora.jsonl.table_rows import RawRow, TableFile
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 from lalm_ambig.files.json_lines import is_missing, json_value, short_repr
@@ -91,6 +91,12 @@ def columns_of(given: Any) -> Columns | None:
         kinds: tuple[type, ...] = {"votes": (str, list, dict), "names": (dict,)}.get(key, (str,))
         if value is not None and not isinstance(value, kinds):
             raise InputError(f"{key}: got {short_repr(value)}", where="columns", remedy=_form(key))
+        inner = (
+            [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
+        )
+        for one in inner:
+            if not isinstance(one, str):
+                raise InputError(f"{key}: {short_repr(one)} is no text", where="columns", remedy=_form(key))
     if given.get("votes_as", "auto") not in ("auto", "counts", "labels"):
         raise InputError(f"votes_as: got {given['votes_as']!r}", where="columns", remedy=_form("votes_as"))
     return Columns(**given)
@@ -99,7 +105,7 @@ def columns_of(given: Any) -> Columns | None:
 def _form(key: str) -> str:
     forms = {
         "votes": "Give a column, a list of columns, or an object of class and column.",
-        "names": "Give an object of label and class.",
+        "names": "Give an object of label and class, both in quotes.",
         "votes_as": "Write counts, labels or auto.",
     }
     return forms.get(key, "Give the name of a column.")
@@ -114,6 +120,8 @@ class RowMapper:
         categories: The classes in order, for lists of counts; empty where they are not known.
         """
         self.columns, self.categories = columns, categories
+        self._single: set[str] = set()
+        """Ids of the rows with a single vote."""
 
     def mapped(self, row: RawRow) -> dict[str, Any]:
         """The row with the keys of the format.
@@ -130,11 +138,25 @@ class RowMapper:
             split = SPLIT_NAMES.get(split.strip().lower(), split.strip().lower())
         values["split"] = split
         values["text"], values["audio"] = self._text(row), self._audio(row)
+        self._check_one_row_an_item(values)
         return values
+
+    def _check_one_row_an_item(self, values: Mapping[str, Any]) -> None:
+        """Refuse a table with one row per vote: to leave its later rows out would lose votes."""
+        votes, item = values["votes"], str(values["id"])
+        if len(votes) != 1 or [*votes.values()] != [1]:
+            return
+        if item in self._single:
+            wrong = f"id {short_repr(item)} comes again with one more vote: a table with one row per vote is not read."
+            raise FileFault(
+                wrong, remedy="Count the votes of each item first (in pandas: groupby and value_counts)."
+            )
+        self._single.add(item)
 
     def _plain(self, row: RawRow, key: str) -> Any:
         column = getattr(self.columns, key)
         if column is None:
+            _check_spelling(row, key)
             return row.cells.get(key)
         return cell(row, column)
 
@@ -154,9 +176,11 @@ class RowMapper:
     def _votes(self, row: RawRow) -> dict[str, Any]:
         votes = self.columns.votes
         if votes is None and "votes" not in row.cells:
-            wrong = f"no column votes: which columns hold the votes? The file has {_listed(row)}."
-            remedy = "Say it with columns.votes (see docs/hub_data.md)."
-            raise InputError(wrong, remedy=remedy)
+            _check_spelling(row, "votes")
+            wrong = (
+                f"no column votes; the file has {_listed(row)}: say with columns.votes which hold the votes"
+            )
+            raise InputError(f"{wrong} (docs/hub_data.md)")
         if isinstance(votes, str) and votes not in row.cells and "," in votes:
             votes = [name.strip() for name in votes.split(",")]
         if isinstance(votes, list):
@@ -233,6 +257,13 @@ def mapped_rows(
         yield where, lambda load=load: mapper.mapped(load())
 
 
+def _check_spelling(row: RawRow, key: str) -> None:
+    """Refuse a column that differs from a key in case or blanks only: to ignore it could change the split."""
+    for name in row.cells:
+        if key not in row.cells and name.strip().casefold() == key:
+            raise InputError(f"is column {name!r} the {key}? Say columns.{key}: {name}, or rename it")
+
+
 def cell(row: RawRow, column: str) -> Any:
     """The value in a column; `a.b` is `b` of the object in `a`, or of each object of the list there.
 
@@ -277,5 +308,5 @@ def _number(value: Any) -> Any:
         if not value.strip():
             return None
         if NUMBER.fullmatch(value):
-            return json.loads(str(float(value)))
+            return float(value)
     return value

@@ -39,6 +39,10 @@ Load = Callable[[], Mapping[str, Any]]
 """Parses a row, or raises InputError."""
 
 
+class FileFault(InputError):
+    """A fault that shows in one row and is the whole file's: rows are not left out for it."""
+
+
 @dataclass(frozen=True)
 class ItemRow:
     """One row of the file, its types checked."""
@@ -121,6 +125,8 @@ def read_tables(
                     if position == 0 and _is_declaration(values):
                         continue
                     row = before.checked(parse_row(values, where))
+                except FileFault as error:
+                    raise InputError(str(error), where=where) from error
                 except InputError as error:
                     bad_rows.add(str(error), where=where)
                     continue

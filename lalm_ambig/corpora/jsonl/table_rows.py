@@ -61,7 +61,11 @@ class TableFile:
             InputError: The file is damaged, or not of the kind that its name says.
         """
         readers = {".parquet": self._parquet, ".csv": self._csv}
-        yield from readers.get(self.path.suffix.lower(), self._json)(bad_rows)
+        ending = self.path.suffix.lower()
+        if ending not in (*ENDINGS, ".ndjson"):
+            wrong = f"the name ends with {ending or 'nothing'}, which does not tell what it holds."
+            raise InputError(wrong, where=str(self.path), remedy=f"Save it as one of {', '.join(ENDINGS)}.")
+        yield from readers.get(ending, self._json)(bad_rows)
 
     def clip_folders(self) -> list[Path]:
         """Folders of the sounds that were inside the file."""
