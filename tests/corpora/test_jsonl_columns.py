@@ -143,6 +143,12 @@ def test_counts_in_a_list_need_the_classes(tmp_path: Path) -> None:
         votes_of(path, columns=Columns(votes="c", votes_as="counts"))
 
 
+def test_labels_that_yaml_reads_as_numbers_are_the_same_labels(tmp_path: Path) -> None:
+    path = write(tmp_path, {"id": "a", "text": "x", "l": ["0", 1, 0]})
+    corpus = open_corpus("jsonl", path, columns={"votes": "l", "names": {0: "anger", 1: "joy"}})
+    assert [item.votes for item in corpus.read()] == [(2, 1)]
+
+
 def test_settings_that_contradict_or_are_unknown_are_refused() -> None:
     with pytest.raises(InputError, match=r"columns: votes_as is about one column"):
         Columns(votes=["a", "b"], votes_as="counts")
@@ -152,7 +158,7 @@ def test_settings_that_contradict_or_are_unknown_are_refused() -> None:
         ({"names": "a"}, r"columns: names: got 'a'. Give an object"),
         (
             {"names": {"0": 1}},
-            r"columns: names: 1 is no text. Give an object of label and class, both in quotes",
+            r"columns: names: 1 is no text. Give an object of label and class",
         ),
         ({"votes": [1, 2]}, r"columns: votes: 1 is no text. Give a column, a list"),
         ({"votes_as": "soft"}, r"columns: votes_as: got 'soft'. Write counts"),

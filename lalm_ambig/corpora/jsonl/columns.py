@@ -91,9 +91,7 @@ def columns_of(given: Any) -> Columns | None:
         kinds: tuple[type, ...] = {"votes": (str, list, dict), "names": (dict,)}.get(key, (str,))
         if value is not None and not isinstance(value, kinds):
             raise InputError(f"{key}: got {short_repr(value)}", where="columns", remedy=_form(key))
-        inner = (
-            [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
-        )
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
         for one in inner:
             if not isinstance(one, str):
                 raise InputError(f"{key}: {short_repr(one)} is no text", where="columns", remedy=_form(key))
@@ -105,7 +103,7 @@ def columns_of(given: Any) -> Columns | None:
 def _form(key: str) -> str:
     forms = {
         "votes": "Give a column, a list of columns, or an object of class and column.",
-        "names": "Give an object of label and class, both in quotes.",
+        "names": "Give an object of label and class.",
         "votes_as": "Write counts, labels or auto.",
     }
     return forms.get(key, "Give the name of a column.")
@@ -120,6 +118,10 @@ class RowMapper:
         categories: The classes in order, for lists of counts; empty where they are not known.
         """
         self.columns, self.categories = columns, categories
+        names = columns.names
+        self.names = (
+            None if names is None else {str(label): name for label, name in names.items()}
+        )  # YAML has numbers
         self._single: set[str] = set()
         """Ids of the rows with a single vote."""
 
@@ -186,7 +188,7 @@ class RowMapper:
         if isinstance(votes, list):
             votes = {name: name for name in votes}
         if isinstance(votes, dict):
-            return self._renamed({name: _number(cell(row, column)) for name, column in votes.items()})
+            return self._renamed({str(name): _number(cell(row, column)) for name, column in votes.items()})
         column = votes or "votes"
         value = _parsed(cell(row, column), column)
         if isinstance(value, dict) and self.columns.votes_as != "labels":
@@ -235,7 +237,7 @@ class RowMapper:
         return text
 
     def _renamed(self, votes: dict[str, Any]) -> dict[str, Any]:
-        names = self.columns.names
+        names = self.names
         if names is None:
             return votes
         renamed: dict[str, Any] = {}
