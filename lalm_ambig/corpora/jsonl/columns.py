@@ -97,7 +97,11 @@ def columns_of(given: Any) -> Columns | None:
                 raise InputError(f"{key}: {short_repr(one)} is no text", where="columns", remedy=_form(key))
     if given.get("votes_as", "auto") not in ("auto", "counts", "labels"):
         raise InputError(f"votes_as: got {given['votes_as']!r}", where="columns", remedy=_form("votes_as"))
-    return Columns(**given)
+    as_texts: dict[str, Any] = {
+        key: {str(name): one for name, one in value.items()} if isinstance(value, dict) else value
+        for key, value in given.items()
+    }  # YAML has numbers as names
+    return Columns(**as_texts)
 
 
 def _form(key: str) -> str:
