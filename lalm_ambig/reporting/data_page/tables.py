@@ -49,7 +49,7 @@ def split_table(prepared: Prepared) -> PlainTable:
             rows.append((name, "0", "–", *["–"] * (len(AMBIGUITY_LEVELS) + len(names))))
     heads = ("", "items", "mean entropy", *(f"{level} ambiguity" for level in AMBIGUITY_LEVELS), *names)
     return PlainTable(
-        "Splits", heads, rows, "Shares of a split's items; a class's are those whose most votes it has."
+        "Splits", heads, rows, "Shares of a split's items. A class has the items in which it has most votes."
     )
 
 
