@@ -195,8 +195,9 @@ def test_a_hub_that_never_answers_costs_seconds(monkeypatch: pytest.MonkeyPatch)
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         at(monkeypatch, f"http://127.0.0.1:{listener.getsockname()[1]}")
-        with pytest.raises(InputError, match=r"gives no answer"):
-            open_corpus("jsonl", "hf://me/x")
+        for root in ("hf://me/x", f"hf://me/x@{'1' * 40}"):
+            with pytest.raises(InputError, match=r"gives no answer"):
+                open_corpus("jsonl", root)
 
 
 def test_a_download_that_stopped_is_not_taken_for_the_dataset(

@@ -70,6 +70,9 @@ def fetched(address: HubAddress) -> Path:
     except LocalEntryNotFoundError as error:
         if constants.HF_HUB_OFFLINE:
             raise _not_in_cache(address, "is not asked, since HF_HUB_OFFLINE is set") from error
+        answer = _asked(address)  # else the client would ask, and wait, for every file
+        if isinstance(answer, Exception):
+            raise _not_in_cache(address, _silence(answer, address)) from answer
         folder = _downloaded(address)
     path = folder / address.path
     if not path.exists():
