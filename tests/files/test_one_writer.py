@@ -29,7 +29,7 @@ ALLOWED = {
     ("lalm_ambig/policies/weights/served_adapter.py", "save_file"): "into a new folder",
     ("lalm_ambig/rollouts/engines/adapters.py", "tempfile.mkdtemp"): "adapters, deleted with the process",
     ("lalm_ambig/rollouts/engines/completions.py", "torch.save"): "into memory",
-    ("lalm_ambig/rollouts/engines/server.py", "open"): "an address",
+    ("lalm_ambig/remote/server.py", "open"): "an address",
     ("lalm_ambig/checks/all_reduce.py", "tempfile.TemporaryDirectory"): "the file by which processes meet",
     # locks, which hold nothing
     ("lalm_ambig/runs/study/claims.py", "open"): "an empty file that a process locks while it makes a run",
