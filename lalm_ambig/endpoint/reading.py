@@ -1,8 +1,8 @@
 """How an endpoint's distribution for an item is read: a class per way, each of which makes a prediction of an item."""
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Item
@@ -40,13 +40,15 @@ CONTINUES = (("continue_final_message", True), ("add_generation_prompt", False))
 WHERE = "--readout logits"
 
 
-class EndpointReader(Protocol):
+class EndpointReader(ABC):
     """A way to read an item's distribution."""
 
     @property
+    @abstractmethod
     def notes(self) -> tuple[str, ...]:
         """Remarks on the numbers, each without a full stop."""
 
+    @abstractmethod
     def read(self, item: Item) -> Prediction:
         """The prediction of an item. Workers call it at once."""
 
@@ -70,7 +72,7 @@ def _tokens(count: int | None) -> float | None:
 
 
 @dataclass(frozen=True)
-class Stated:
+class Stated(EndpointReader):
     """The distribution that a response states as JSON."""
 
     chat: Chat
@@ -92,7 +94,7 @@ class Stated:
 
 
 @dataclass(frozen=True)
-class ScoredNames:
+class ScoredNames(EndpointReader):
     """The class names' log-probabilities where the answer starts, as a policy's are read."""
 
     scorer: Scorer
@@ -123,7 +125,7 @@ class ScoredNames:
 
 
 @dataclass(frozen=True)
-class ListedTokens:
+class ListedTokens(EndpointReader):
     """The classes' probabilities among the likeliest tokens where the answer starts."""
 
     chat: Chat
@@ -250,6 +252,3 @@ def _sampled(chat: Chat) -> tuple[str, ...]:
 
 def _no_logprobs(why: str) -> InputError:
     return InputError(f"the endpoint gives no log-probabilities: {why}.", where=WHERE, remedy=VERBALISED)
-
-
-Work = Callable[[Item], Prediction]

@@ -42,7 +42,7 @@ def response_values(results: Results) -> ResponseValues:
         "well_formed": results.well_formed,
         "tokens": results.tokens,
         "named": results.parse_rate if results.about.readout == SAMPLED else None,
-        "charged": results.about.tokens_charged,
+        "charged": None if (n := results.about.tokens_charged) is None else float(n),
         "cost_usd": results.about.cost_usd,
     }
 
