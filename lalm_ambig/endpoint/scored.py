@@ -52,7 +52,8 @@ class Scorer:
     def can_score(self) -> bool:
         """Whether the server gives token ids, and log-probabilities of a prompt's tokens."""
         try:
-            self.scores([self.text_ids("a"), self.text_ids("b")], lengths=[1, 1])
+            first, second = self.text_ids("a"), self.text_ids("b")
+            self.scores([first + second, second + first], lengths=[1, 1])
         except Refused as error:
             if error.status not in ABSENT:
                 raise

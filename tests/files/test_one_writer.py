@@ -14,6 +14,8 @@ ALLOWED = {
     ("data_curation/journal.py", "os.open"): "the journal, appended to under a lock",
     ("lalm_ambig/core/errors.py", "os.open"): "standard output whose reader has gone, to /dev/null",
     ("lalm_ambig/core/stopping.py", "os.open"): "the same for a terminal",
+    ("lalm_ambig/endpoint/answers.py", "open"): "answers.jsonl, appended to under a lock",
+    ("lalm_ambig/endpoint/questions.py", "soundfile.write"): "into memory",
     # into a folder of `new_folder`, or a file of `replacing`, which nobody sees before it is whole
     ("lalm_ambig/data/feature_cache.py", "open"): "features.bin, written in parts into a new folder",
     ("lalm_ambig/corpora/preparing/checking.py", "open"): "problems.txt, written in parts into a new folder",
