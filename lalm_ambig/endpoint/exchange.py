@@ -11,6 +11,8 @@ A call that was sent and not answered may have been charged for, so it counts at
 
 import random
 import socket
+import ssl
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -74,6 +76,7 @@ class Exchange:
         self.asked, self.repeated = 0, 0
         """Requests that the server has answered, and those that the folder has."""
         self._used: dict[str, Usage] = {}
+        self._lock = threading.Lock()
         self.without_usage = 0
         """Those among them whose tokens the server did not count."""
         limits.count(answers.usage)
@@ -95,8 +98,9 @@ class Exchange:
         """
         key = key_of(self.model, question.path, question.body)
         if (row := self.answers.get(key)) is not None:
-            self.repeated += key not in self._used
-            self._used[key] = usage_in(row)
+            with self._lock:
+                self.repeated += key not in self._used
+                self._used[key] = usage_in(row)
             if "refused" in row:
                 raise Refused(row["refused"], row["message"])
             return row["reply"]
@@ -108,7 +112,8 @@ class Exchange:
                 kept = {"refused": error.status, "message": error.message, "usage": None}
                 self.answers.add({"key": key, "path": question.path, **kept})
             raise
-        self._used[key] = usage
+        with self._lock:
+            self._used[key] = usage
         self.answers.add({"key": key, "path": question.path, "reply": reply, "usage": asdict(usage)})
         return reply
 
@@ -127,6 +132,9 @@ class Exchange:
                 reply = _slimmed(content, slim)
             except Unavailable as error:
                 _refuse_quota(error)
+                if _is_unsent(error) and not self.asked:
+                    remedy = "Does the server run there?"
+                    raise InputError(f"{error}.", where="--endpoint", remedy=remedy) from error
                 pause = _asked_pause_s(error)
                 if error.status is None and not _is_unsent(error):  # it may have been charged for
                     paid.append(question.worst)
@@ -142,7 +150,8 @@ class Exchange:
                 continue
             usage = self._usage(content, question.worst)
             paid.append(usage)
-            self.asked += 1
+            with self._lock:
+                self.asked += 1
             return reply, usage
 
     def _usage(self, content: Any, worst: Usage) -> Usage:
@@ -155,7 +164,8 @@ class Exchange:
             audio = int(details.get("audio_tokens") or 0)
             usage = Usage(int(counts["prompt_tokens"]), int(counts.get("completion_tokens") or 0), audio)
         except (AttributeError, KeyError, TypeError, ValueError):
-            self.without_usage += 1
+            with self._lock:
+                self.without_usage += 1
             return worst
         return usage if usage.prompt >= 0 and usage.completion >= 0 else worst
 
@@ -173,7 +183,7 @@ def _slimmed(content: Any, slim: Slim) -> Any:
 def _is_unsent(error: Unavailable) -> bool:
     """Whether no connection was made, so that nothing was sent."""
     cause = getattr(error.__cause__, "reason", error.__cause__)
-    return isinstance(cause, ConnectionRefusedError | socket.gaierror)
+    return isinstance(cause, ConnectionRefusedError | socket.gaierror | ssl.SSLCertVerificationError)
 
 
 def _refuse_quota(error: Unavailable) -> None:

@@ -80,7 +80,7 @@ def without_others(
     if positions is None:
         return None
     return [
-        {**position, "top_logprobs": position["top_logprobs"] if start is not None and n >= start else []}
+        {**position, "top_logprobs": position.get("top_logprobs") if start is not None and n >= start else []}
         for n, position in enumerate(positions)
     ]
 

@@ -193,7 +193,7 @@ class ListedTokens(EndpointReader):
             return prediction(item, None, unparsed=REFUSAL if reply.refused else NO_ANSWER, **known)
         try:
             listed: Listed = class_scores(positions, self.questions.categories)
-        except Faulty as error:
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
             raise refuse_unlisted(error, WHERE) from error
         known |= {"class_mass": listed.class_mass}
         if listed.is_censored:

@@ -49,6 +49,10 @@ from lalm_ambig.runs.folder.families import is_family
 from lalm_ambig.runs.folder.run_folder import RunFolder, open_run
 from lalm_ambig.tabular.writers import terminal
 
+NOTHING_READ: dict[Readout, str] = {
+    "logits": "Not one item could be read: what is outside the listed tokens is not known. Use --readout verbalised.",
+    "verbalised": "Not one response could be read: predictions.jsonl has their texts.",
+}
 UNKNOWN_PAST = "the items that {} was trained on are not known: these may be among them"
 
 
@@ -70,6 +74,10 @@ class Evaluation:
         """The folder of a readout: that of `--out`, or one inside it where there are several."""
         out: Path = self.options.out
         return out if len(self.readouts) == 1 else out / readout
+
+    def label(self, readout: Readout) -> str:
+        """The name of a readout's row."""
+        return f"{self.options.model} ({readout}, endpoint)"
 
     def server(self, *, above: bool) -> Server:
         """The server, at its address with `/v1` or without."""
@@ -108,12 +116,34 @@ def evaluate_endpoint(options: argparse.Namespace, console: Console) -> None:
         for readout, exchange in exchanges.items():
             results = _row(asked, readout, exchange, console)
             _show(asked, results, console)
+            if results[asked.label(readout)].parse_rate == 0:
+                _print(console, NOTHING_READ[readout])
             _print(console, _costs(exchange, limits))
             _print(console, f"metrics.json and predictions.jsonl: {asked.folder(readout)}")
 
 
 def _prepared(options: argparse.Namespace) -> Evaluation:
     """Read the corpus and the key, and check everything that needs no server."""
+    asked = _asked(options)
+    data, corpus = asked.data, asked.data.corpus
+    check_place(options.out)
+    for readout in asked.readouts:
+        check_place(asked.folder(readout))
+    data.setup()
+    check_splits(corpus, data.prepared.counts(), (options.split,))
+    items = list(data.items(options.split))
+    check_upload(
+        asked.place,
+        corpus=corpus.name,
+        licensed=corpus.licensed,
+        has_sound=any(item.has_sound for item in items),
+        confirmed=options.confirm_upload,
+    )
+    return replace(asked, items=items)
+
+
+def _asked(options: argparse.Namespace) -> Evaluation:
+    """What is asked, without the items: the corpus is not read yet."""
     place = place_of(options.endpoint)
     key = key_for(place, options.api_key_env)
     settings_of(options)
@@ -124,42 +154,25 @@ def _prepared(options: argparse.Namespace) -> Evaluation:
     run = None if options.run is None else open_run(options.run)
     cli = _configuration(options, run)
     generation = Generation() if cli is None else cli.model.generation
-    readouts = options.readout or ["verbalised" if cli is None else cli.model.readout]
-    corpus = _corpus(options, cli)
     data = chosen_data(
         options,
-        corpus,
+        _corpus(options, cli),
         run_data=None if cli is None else cli.datamodule,
         scoring="first" if cli is None else cli.datamodule.scoring,
     )
-    asked = Evaluation(
+    reasons = cli is not None and cli.model.reasoning
+    readouts = options.readout or ["verbalised" if cli is None else cli.model.readout]
+    return Evaluation(
         options,
         place,
         key,
         data,
         (),
         tuple(dict.fromkeys(readouts)),
-        reasoning=options.reasoning
-        if options.reasoning is not None
-        else cli is not None and cli.model.reasoning,
+        reasoning=reasons if options.reasoning is None else options.reasoning,
         max_tokens=options.max_new_tokens or generation.max_new_tokens,
         run=run,
     )
-    check_place(options.out)
-    for readout in asked.readouts:
-        check_place(asked.folder(readout))
-    data.setup()
-    check_splits(corpus, data.prepared.counts(), (options.split,))
-    items = list(data.items(options.split))
-    clips = any(item.has_sound for item in items)
-    check_upload(
-        place,
-        corpus=corpus.name,
-        licensed=corpus.licensed,
-        has_sound=clips,
-        confirmed=options.confirm_upload,
-    )
-    return replace(asked, items=items)
 
 
 def _configuration(options: argparse.Namespace, run: RunFolder | None) -> Cli | None:
@@ -192,7 +205,7 @@ def _row(asked: Evaluation, readout: Readout, exchange: Exchange, console: Conso
     except CapReached as error:
         raise InputError(f"{error}.", remedy=f"Raise it. {KEPT}") from error
     data, options = asked.data, asked.options
-    label = f"{options.model} ({readout}, endpoint)"
+    label = asked.label(readout)
     usage, prices = exchange.usage, exchange.limits.prices
     about = About(
         data.corpus.name,

@@ -135,12 +135,15 @@ def test_a_server_that_begins_another_turn_is_found_out_by_the_number_of_tokens(
     assert found.unparsed == {"no answer": found.items}
 
 
-def test_a_class_outside_the_listed_tokens_is_no_silent_zero(words: Words, tmp_path: Path) -> None:
+def test_a_class_outside_the_listed_tokens_is_no_silent_zero(
+    words: Words, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with EndpointStub(write=lambda _: NAMED, answer={" neutral": 0.7, "x": 0.2, "y": 0.05}) as stub:
         assert evaluate.main(words(stub, *LOGITS)) == 0
     found = results(tmp_path / "out")
     assert found.unparsed == {"class outside the listed tokens": found.items}
     assert rows(tmp_path / "out")[0].class_mass == pytest.approx(0.7)
+    assert "Use --readout verbalised." in capsys.readouterr().out
     with EndpointStub(write=lambda _: NAMED, answer={" neutral": 0.9999, " ent": 1e-5}) as stub:
         assert evaluate.main(words(stub, *LOGITS, out="sharp")) == 0
     row = rows(tmp_path / "sharp")[0]
@@ -297,6 +300,13 @@ def test_a_server_is_asked_in_the_form_that_it_takes(words: Words, tmp_path: Pat
     with EndpointStub(refuses="max_tokens") as stub:
         assert evaluate.main(words(stub, out="o")) == 0
     assert "max_completion_tokens" in stub.chats[-1]
+
+
+def test_a_server_that_is_not_there_is_no_long_wait(words: Words) -> None:
+    with EndpointStub() as stub:
+        command = words(stub)
+    with pytest.raises(InputError, match=r"--endpoint: no answer at .*refused.*Does the server run there"):
+        evaluate.main(command)
 
 
 def test_items_are_asked_at_once_and_the_rate_is_kept(words: Words) -> None:
