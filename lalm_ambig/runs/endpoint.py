@@ -28,6 +28,7 @@ from lalm_ambig.endpoint.place import KEY, Place, check_upload, key_for, place_o
 from lalm_ambig.endpoint.questions import Questions
 from lalm_ambig.endpoint.reading import EndpointReader, Stated, logits_reader
 from lalm_ambig.endpoint.workers import each
+from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.responses import responses_of
 from lalm_ambig.evaluation.results import About, Results
@@ -216,14 +217,14 @@ def _row(asked: Evaluation, readout: Readout, exchange: Exchange, console: Conso
         table_metrics=data.corpus.table_metrics,
         part=data.corpus.part,
         seconds_an_item=None if had else (time.perf_counter() - started) / len(predictions),
+        trained_items=Overlap(0, 0, len(predictions), unchecked=(UNKNOWN_PAST.format(options.model),)),
         training=(),
         tokens_charged=usage.total,
         cost_usd=None if prices is None else prices.cost_usd(usage),
     )
     folder = asked.folder(readout)
     results = score_and_save(folder, predictions, data.categories, about=about)
-    notes = (UNKNOWN_PAST.format(options.model), *reader.notes, *_uncounted(exchange), *results.notes)
-    results = replace(results, notes=notes)
+    results = replace(results, notes=(*results.notes, *reader.notes, *_uncounted(exchange)))
     write_results(folder / "metrics.json", results)
     return {**_baselines(asked, folder, console), **_of_run(asked), label: results}
 

@@ -56,7 +56,9 @@ def test_a_stated_distribution_is_that_of_its_item_and_the_row_says_what_it_took
     assert "charged" in printed and "USD" in printed
 
 
-def test_report_and_compare_take_the_folder_beside_others(words: Words, tmp_path: Path) -> None:
+def test_report_and_compare_take_the_folder_beside_others(
+    words: Words, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     outs = [tmp_path / "out", tmp_path / "other"]
     for out, write in zip(outs, (by_pair, lambda _: '{"neutral": 1}'), strict=True):
         with EndpointStub(write=write) as stub:
@@ -67,7 +69,11 @@ def test_report_and_compare_take_the_folder_beside_others(words: Words, tmp_path
         text = next(page.glob(name)).read_text()
         assert "right-model (verbalised, endpoint)" in text, name
         assert "prior" in text
+    capsys.readouterr()
     assert compare.main([str(outs[0]), str(outs[1])]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "the items that right-model was trained on are not known" in printed
+    assert "older version" not in printed
 
 
 def test_a_refusal_and_what_is_no_json_are_counted_and_never_repaired(words: Words, tmp_path: Path) -> None:
