@@ -195,16 +195,20 @@ def test_log_probabilities_that_cannot_be_used_end_in_one_line(
 @pytest.mark.parametrize(
     "fault",
     [
-        (429, {"Retry-After": "0.05"}, '{"error": {"message": "slow down"}}'),
-        (503, {}, "busy"),
-        (500, {}, '{"error": {"message": "broken"}}'),
-        (200, {}, '{"choices": [{"message": {"con'),
-        (200, {}, '{"choices": []}'),
-        (200, {}, "<html>login</html>"),
-        (0, {}, ""),
-        (1, {}, ""),
+        pytest.param((429, {"Retry-After": "0.05"}, '{"error": {"message": "slow down"}}'), id="429"),
+        pytest.param((500, {}, '{"error": {"message": "broken"}}'), id="500"),
+        pytest.param((200, {}, '{"choices": [{"message": {"con'), id="cut"),
+        *(
+            pytest.param(fault, id=name, marks=pytest.mark.slow)
+            for name, fault in (
+                ("503", (503, {}, "busy")),
+                ("no choice", (200, {}, '{"choices": []}')),
+                ("html", (200, {}, "<html>login</html>")),
+                ("dropped", (0, {}, "")),
+                ("slow", (1, {}, "")),
+            )
+        ),
     ],
-    ids=["429", "503", "500", "cut", "no choice", "html", "dropped", "slow"],
 )
 def test_a_fault_is_tried_again_and_changes_no_number(words: Words, tmp_path: Path, fault: Any) -> None:
     with EndpointStub(write=by_pair) as stub:
