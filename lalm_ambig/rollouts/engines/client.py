@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.base import Policy
+from lalm_ambig.remote.server import GOES_ON, Refused, Server, Unavailable, patiently
 from lalm_ambig.rollouts.engines.adapters import load
 from lalm_ambig.rollouts.engines.at_once import Running
 from lalm_ambig.rollouts.engines.completions import Completion, Faulty, completions
 from lalm_ambig.rollouts.engines.replay import Replay
-from lalm_ambig.rollouts.engines.server import GOES_ON, Refused, Server, Unavailable, patiently
 from lalm_ambig.rollouts.generate import Request, Response
 
 T = TypeVar("T")
