@@ -14,7 +14,7 @@ from lalm_ambig.core.types import Batch, Groups
 from lalm_ambig.data.encoding import Encoder
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.rollouts.engines.base import samples_elsewhere
-from lalm_ambig.rollouts.groups import GroupSampling, sample_groups
+from lalm_ambig.rollouts.groups import GroupSampling, request_of, sample_groups
 
 MOST_ROWS = 256
 """Most responses in one loop: with more, a step costs in proportion to its rows, even on a GPU."""
@@ -46,6 +46,22 @@ def sample_step(encoder: Encoder, batches: Sequence[Batch], settings: GroupSampl
         starts = [0, *ends[:-1]]
         sampled += [groups.part(slice(a, b)) for a, b in zip(starts, ends, strict=True)]
     return sampled
+
+
+def begin_step(
+    encoder: Encoder, batches: Sequence[Batch], settings: GroupSampling, *, weights_of: int
+) -> None:
+    """Let the engine sample a later step's responses while the present one trains.
+
+    Args:
+        encoder: The encoder that made the batches, with its policy.
+        batches: The batches of the later step's passes.
+        settings: How responses are sampled, at the later step.
+        weights_of: The present step, whose weights sample.
+    """
+    assert settings.engine is not None, "only an engine samples ahead"
+    settings.engine.update(encoder.policy, weights_of)
+    settings.engine.begin(encoder.policy, batches, request_of(encoder, settings), settings.draw)
 
 
 def _loops(policy: Policy, batches: Sequence[Batch], settings: GroupSampling) -> Iterator[list[Batch]]:
