@@ -1,6 +1,7 @@
 """Keys and values of rollouts: those of each prompt once, and those of each response."""
 
 from collections.abc import Sequence
+from copy import copy
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -26,6 +27,12 @@ class RolloutCache(AttentionLayout):
         """
         super().__init__()
         self.group_size = group_size
+        self.groups = [group for group in range(len(paths)) for _ in range(group_size)]
+        """Number of each row's prompt."""
+        self.slots: Int[Tensor, " slot"] | None = None
+        """The row in each slot, where prompts have unequally many rows (see `put_aside`); None if slots are rows."""
+        self.places: Int[Tensor, " row"] | None = None
+        """The slot of each row."""
         self.prompts = [(_by_prompt(k, paths), _by_prompt(v, paths)) for k, v in packed]
         lengths = [sum(place.stop - place.start for place in path) for path in paths]
         self.longest = max(lengths)
@@ -49,6 +56,47 @@ class RolloutCache(AttentionLayout):
         """With fixed shapes (see `fix_shapes`), the number of kept tokens on the device; None otherwise."""
         self.later: Bool[Tensor, " column"] | None = None
         """With fixed shapes, True on the buffers' columns that come after the new token."""
+
+    def put_aside(self, kept: Sequence[int], dropped: Sequence[int]) -> "RolloutCache":
+        """Go on with some rows only, and return a cache of the others, at the same place.
+
+        Each row's keys and values are held once. Prompts are held twice where both caches have rows of them.
+
+        Args:
+            kept: Numbers of the rows that stay, ascending. They are numbered anew, from 0.
+            dropped: The other rows, ascending.
+        """
+        device = self.prompt_lengths.device
+        aside, responses = copy(self), self.responses
+        aside.windows, aside._beyond, aside.responses, self.responses = [], {}, [], []
+        chosen = [(aside, torch.tensor(dropped, device=device)), (self, torch.tensor(kept, device=device))]
+        while responses:  # layer by layer, so that no more than one is held twice
+            keys, values = responses.pop(0)
+            for cache, rows in chosen:
+                cache.responses.append((keys.index_select(0, rows), values.index_select(0, rows)))
+        for cache, rows in chosen:
+            cache._choose(rows)
+        aside.free_shapes()
+        return aside
+
+    def _choose(self, rows: Int[Tensor, " row"]) -> None:
+        """Leave what belongs to some rows, but for their keys and values."""
+        groups = [self.groups[row] for row in rows.tolist()]
+        present = sorted(set(groups))
+        if len(present) < len(self.prompts[0][0]):
+            held = torch.tensor(present, device=rows.device)
+            self.prompts = [(k.index_select(0, held), v.index_select(0, held)) for k, v in self.prompts]
+        self.prompt_lengths = self.prompt_lengths.index_select(0, rows)
+        self.absent = None if self.absent is None else self.absent.index_select(0, rows)
+        self.positions = self.prompt_lengths[:, None]
+        members = [[row for row, group in enumerate(groups) if group == one] for one in present]
+        self.groups = [present.index(group) for group in groups]
+        self.group_size = max(map(len, members))
+        self.slots = self.places = None
+        if min(map(len, members)) < self.group_size:  # a free slot computes its prompt's first row once more
+            slots = [row for own in members for row in own + own[:1] * (self.group_size - len(own))]
+            self.slots = torch.tensor(slots, device=rows.device)
+            self.places = torch.tensor([slots.index(row) for row in range(len(groups))], device=rows.device)
 
     def advance(self, tokens: int) -> None:
         """Keep the newest tokens; later ones come after them."""
@@ -93,13 +141,13 @@ class RolloutCache(AttentionLayout):
         ask: AttentionArguments,
     ) -> Float[Tensor, "row head new width"]:
         rows, heads, new, width = query.shape
-        groups, shared = rows // self.group_size, heads // key.shape[1]
+        shared = heads // key.shape[1]
         response_keys, response_values = self._append(layer, key, value)
         prompt_keys, prompt_values = self.prompts[layer]
         asked = (query * ask.scaling).reshape(
             rows, -1, shared * new, width
         )  # heads that share keys, as tokens
-        to_prompt = self._spread(self._gather(asked, groups) @ prompt_keys.transpose(-1, -2), rows)
+        to_prompt = self._spread(self._gather(asked) @ prompt_keys.transpose(-1, -2))
         to_response = asked @ response_keys.transpose(-1, -2)
         if self.absent is not None:
             to_prompt.masked_fill_(self.absent, -torch.inf)
@@ -115,10 +163,7 @@ class RolloutCache(AttentionLayout):
             to_response = to_response.masked_fill(beyond_response, -torch.inf)
         weights = torch.cat([to_prompt, to_response], dim=-1).softmax(-1, dtype=torch.float32).to(value.dtype)
         on_prompt, on_response = torch.split(weights, [to_prompt.shape[-1], to_response.shape[-1]], dim=-1)
-        out = (
-            self._spread(self._gather(on_prompt, groups) @ prompt_values, rows)
-            + on_response @ response_values
-        )
+        out = self._spread(self._gather(on_prompt) @ prompt_values) + on_response @ response_values
         spread: Tensor = out.reshape(rows, heads, new, value.shape[-1])
         return spread
 
@@ -135,21 +180,24 @@ class RolloutCache(AttentionLayout):
             self._beyond[window] = prompt < first, response[:, None, None, :] < first
         return self._beyond[window]
 
-    def _gather(self, rows: Tensor, groups: int) -> Tensor:
+    def _gather(self, rows: Tensor) -> Tensor:
         """[row, head, token, x] → [group, head, K · token, x]: all rows of a prompt, for one product with its keys."""
+        slots = rows if self.slots is None else rows.index_select(0, self.slots)
         if self.group_size == 1:
-            return rows
-        _, heads, tokens, width = rows.shape
-        split = rows.reshape(groups, self.group_size, heads, tokens, width)
+            return slots
+        _, heads, tokens, width = slots.shape
+        groups = len(slots) // self.group_size
+        split = slots.reshape(groups, self.group_size, heads, tokens, width)
         return split.transpose(1, 2).reshape(groups, heads, self.group_size * tokens, width)
 
-    def _spread(self, grouped: Tensor, rows: int) -> Tensor:
+    def _spread(self, grouped: Tensor) -> Tensor:
         """The reverse of `_gather`."""
         if self.group_size == 1:
             return grouped
         groups, heads, tokens, width = grouped.shape
         split = grouped.reshape(groups, heads, self.group_size, tokens // self.group_size, width)
-        return split.transpose(1, 2).reshape(rows, heads, tokens // self.group_size, width)
+        slots = split.transpose(1, 2).reshape(-1, heads, tokens // self.group_size, width)
+        return slots if self.places is None else slots.index_select(0, self.places)
 
     def _append(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Append the new keys and values; returns all of the response's."""
