@@ -174,11 +174,11 @@ def test_a_recorded_loop_that_drops_rows_is_recorded_anew(
     drop: Drop,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if not policy.abilities.shares:
-        pytest.skip("only loops of shared prompts are recorded")
+    if policy.language_model.config.model_type != "mistral":
+        pytest.skip("one kind, with a window, is enough")
     batch = batch_of(policy, make_encoder, items)
     drop(NEVER)
     expected = sampled(policy, batch)
-    made, left = recording(monkeypatch, traced), drop(0.3)
+    made, left = recording(monkeypatch, traced), drop(0.4)
     same(sampled(policy, batch), expected)
     assert len(made) >= len(left) > 1
