@@ -167,6 +167,7 @@ def test_an_evaluation_that_drops_rows_reads_the_same(
     assert (found.responses, found.was_completed) == (expected.responses, expected.was_completed)
 
 
+@pytest.mark.parametrize("policy", ["mistral"], indirect=True)
 def test_a_recorded_loop_that_drops_rows_is_recorded_anew(
     policy: Policy,
     make_encoder: MakeEncoder,
@@ -174,8 +175,6 @@ def test_a_recorded_loop_that_drops_rows_is_recorded_anew(
     drop: Drop,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if policy.language_model.config.model_type != "mistral":
-        pytest.skip("one kind, with a window, is enough")
     batch = batch_of(policy, make_encoder, items)
     drop(NEVER)
     expected = sampled(policy, batch)

@@ -60,43 +60,54 @@ class RolloutCache(AttentionLayout):
     def put_aside(self, kept: Sequence[int], dropped: Sequence[int]) -> "RolloutCache":
         """Go on with some rows only, and return a cache of the others, at the same place.
 
-        Each row's keys and values are held once. Prompts are held twice where both caches have rows of them.
+        Keys and values of responses are held once, and those of prompts at most twice.
 
         Args:
             kept: Numbers of the rows that stay, ascending. They are numbered anew, from 0.
             dropped: The other rows, ascending.
         """
         device = self.prompt_lengths.device
-        aside, responses = copy(self), self.responses
-        aside.windows, aside._beyond, aside.responses, self.responses = [], {}, [], []
-        chosen = [(aside, torch.tensor(dropped, device=device)), (self, torch.tensor(kept, device=device))]
-        while responses:  # layer by layer, so that no more than one is held twice
-            keys, values = responses.pop(0)
-            for cache, rows in chosen:
-                cache.responses.append((keys.index_select(0, rows), values.index_select(0, rows)))
-        for cache, rows in chosen:
-            cache._choose(rows)
+        rows = [torch.tensor(part, device=device) for part in (dropped, kept)]
+        alone = self.group_size == 1 and self.slots is None
+        aside = copy(self)
+        aside.windows, aside._beyond, aside.prompts = [], {}, list(self.prompts)
+        aside.responses, self.responses = _parted(self.responses, rows)
+        if alone:  # each row has a prompt of its own
+            del aside.prompts[:]
+            aside.prompts, self.prompts = _parted(self.prompts, rows)
+        for cache, chosen in zip((aside, self), rows, strict=True):
+            cache.prompt_lengths = cache.prompt_lengths.index_select(0, chosen)
+            cache.absent = None if cache.absent is None else cache.absent.index_select(0, chosen)
+            cache.positions = cache.prompt_lengths[:, None]
+            groups = [cache.groups[row] for row in chosen.tolist()]
+            cache._arrange(list(range(len(groups))) if alone else groups)
+        if 2 * len(set(self.groups)) <= len(self.prompts[0][0]):
+            self._leave_out_prompts()
         aside.free_shapes()
         return aside
 
-    def _choose(self, rows: Int[Tensor, " row"]) -> None:
-        """Leave what belongs to some rows, but for their keys and values."""
-        groups = [self.groups[row] for row in rows.tolist()]
-        present = sorted(set(groups))
-        if len(present) < len(self.prompts[0][0]):
-            held = torch.tensor(present, device=rows.device)
-            self.prompts = [(k.index_select(0, held), v.index_select(0, held)) for k, v in self.prompts]
-        self.prompt_lengths = self.prompt_lengths.index_select(0, rows)
-        self.absent = None if self.absent is None else self.absent.index_select(0, rows)
-        self.positions = self.prompt_lengths[:, None]
-        members = [[row for row, group in enumerate(groups) if group == one] for one in present]
-        self.groups = [present.index(group) for group in groups]
+    def _leave_out_prompts(self) -> None:
+        """Leave out prompts that no row belongs to. It takes a copy, while caches put aside hold them all."""
+        present = sorted(set(self.groups))
+        held = torch.tensor(present, device=self.prompt_lengths.device)
+        self.prompts = [
+            (keys.index_select(0, held), values.index_select(0, held)) for keys, values in self.prompts
+        ]
+        self._arrange([present.index(group) for group in self.groups])
+
+    def _arrange(self, groups: Sequence[int]) -> None:
+        """Set the number of each row's prompt, and its slot: prompts have as many slots as one has rows at most."""
+        self.groups = list(groups)
+        members: list[list[int]] = [[] for _ in range(len(self.prompts[0][0]))]
+        for row, group in enumerate(groups):
+            members[group].append(row)
         self.group_size = max(map(len, members))
         self.slots = self.places = None
-        if min(map(len, members)) < self.group_size:  # a free slot computes its prompt's first row once more
-            slots = [row for own in members for row in own + own[:1] * (self.group_size - len(own))]
-            self.slots = torch.tensor(slots, device=rows.device)
-            self.places = torch.tensor([slots.index(row) for row in range(len(groups))], device=rows.device)
+        if min(map(len, members)) < self.group_size:  # a free slot computes some row once more
+            slots = [row for own in members for row in own + (own[:1] or [0]) * (self.group_size - len(own))]
+            first = [group * self.group_size + members[group].index(row) for row, group in enumerate(groups)]
+            device = self.prompt_lengths.device
+            self.slots, self.places = torch.tensor(slots, device=device), torch.tensor(first, device=device)
 
     def advance(self, tokens: int) -> None:
         """Keep the newest tokens; later ones come after them."""
@@ -192,11 +203,11 @@ class RolloutCache(AttentionLayout):
 
     def _spread(self, grouped: Tensor) -> Tensor:
         """The reverse of `_gather`."""
-        if self.group_size == 1:
-            return grouped
-        groups, heads, tokens, width = grouped.shape
-        split = grouped.reshape(groups, heads, self.group_size, tokens // self.group_size, width)
-        slots = split.transpose(1, 2).reshape(-1, heads, tokens // self.group_size, width)
+        slots = grouped
+        if self.group_size > 1:
+            groups, heads, tokens, width = grouped.shape
+            split = grouped.reshape(groups, heads, self.group_size, tokens // self.group_size, width)
+            slots = split.transpose(1, 2).reshape(-1, heads, tokens // self.group_size, width)
         return slots if self.places is None else slots.index_select(0, self.places)
 
     def _append(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
@@ -222,6 +233,18 @@ def _by_prompt(packed: Tensor, paths: Sequence[Sequence[slice]]) -> Tensor:
     row = packed[0].transpose(0, 1)
     parts = [torch.cat([row[place] for place in path]) for path in paths]
     return pad_sequence(parts, batch_first=True).transpose(1, 2).contiguous()
+
+
+def _parted(
+    layers: list[tuple[Tensor, Tensor]], parts: Sequence[Tensor]
+) -> list[list[tuple[Tensor, Tensor]]]:
+    """Keys and values of each part's rows, layer by layer. The list is emptied, so that one layer is held twice."""
+    found: list[list[tuple[Tensor, Tensor]]] = [[] for _ in parts]
+    while layers:
+        keys, values = layers.pop(0)
+        for one, rows in zip(found, parts, strict=True):
+            one.append((keys.index_select(0, rows), values.index_select(0, rows)))
+    return found
 
 
 def _empty(like: Tensor, tokens: int) -> Tensor:
