@@ -48,7 +48,7 @@ OPTIONS = (
     # A seeded request whose prompt is read in parts ends vLLM 0.32 on a CPU: its generators have no offset.
     "--no-enable-chunked-prefill --max-num-batched-tokens 16384"
 )
-SERVED = {
+SERVED = {  # unless the environment says otherwise
     "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
     "VLLM_SERVER_DEV_MODE": "1",  # it can then be paused
     "VLLM_CPU_KVCACHE_SPACE": "2",
@@ -76,7 +76,7 @@ class Process:
                 [str(word) for word in command],
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **SERVED},
+                env={**SERVED, **os.environ},
                 start_new_session=True,
             )
 
