@@ -13,6 +13,7 @@ from torch import Tensor
 
 import lalm_ambig.rollouts.generate as generation
 from lalm_ambig.core.types import Batch, Item
+from lalm_ambig.policies.attention.rollout_cache import RolloutCache
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.causal_lm import CausalLM
 from lalm_ambig.policies.qwen2_5_omni import Qwen2_5Omni
@@ -181,3 +182,21 @@ def test_a_recorded_loop_that_drops_rows_is_recorded_anew(
     made, left = recording(monkeypatch, traced), drop(0.4)
     same(sampled(policy, batch), expected)
     assert len(made) >= len(left) > 1
+
+
+@pytest.mark.parametrize("group_size", [1, 2, 8])
+def test_prompts_are_held_at_most_twice_and_responses_once(group_size: int) -> None:
+    prompts, tokens = 8, 5
+    packed = torch.randn(1, 2, prompts * tokens, 4)
+    paths = [[slice(n * tokens, (n + 1) * tokens)] for n in range(prompts)]
+    cache = RolloutCache([(packed, packed.clone())], paths, group_size=group_size)
+    rows = prompts * group_size
+    cache.responses = [(torch.randn(rows, 2, 16, 4), torch.randn(rows, 2, 16, 4))]
+    whole = {"prompts": cache.prompts[0][0].numel(), "responses": cache.responses[0][0].numel()}
+    caches = [cache]
+    for _ in range(rows - 1):  # the rows finish one by one, the first of the others each time
+        caches.append(cache.put_aside(list(range(1, len(cache.groups))), [0]))
+    keys = {name: [getattr(one, name)[0][0] for one in caches] for name in whole}
+    held = {name: sum({t.data_ptr(): t.numel() for t in every}.values()) for name, every in keys.items()}
+    assert held["prompts"] <= (1 if group_size == 1 else 2) * whole["prompts"]
+    assert held["responses"] == whole["responses"]
