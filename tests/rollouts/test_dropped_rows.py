@@ -193,9 +193,8 @@ def test_prompts_are_held_at_most_twice_and_responses_once(group_size: int) -> N
     rows = prompts * group_size
     cache.responses = [(torch.randn(rows, 2, 16, 4), torch.randn(rows, 2, 16, 4))]
     whole = {"prompts": cache.prompts[0][0].numel(), "responses": cache.responses[0][0].numel()}
-    caches = [cache]
-    for _ in range(rows - 1):  # the rows finish one by one, the first of the others each time
-        caches.append(cache.put_aside(list(range(1, len(cache.groups))), [0]))
+    # The rows finish one by one, the first of the others each time.
+    caches = [cache, *(cache.put_aside(list(range(1, left)), [0]) for left in range(rows, 1, -1))]
     keys = {name: [getattr(one, name)[0][0] for one in caches] for name in whole}
     held = {name: sum({t.data_ptr(): t.numel() for t in every}.values()) for name, every in keys.items()}
     assert held["prompts"] <= (1 if group_size == 1 else 2) * whole["prompts"]
