@@ -95,7 +95,8 @@ def _bytes(policy: Policy, batches: Sequence[Batch], settings: GroupSampling) ->
     """Bytes that a loop over these batches takes at its end, where every response has its longest length."""
     prompts, rows = sum(len(batch.items) for batch in batches), _rows(batches, settings)
     longest = max(batch.prompt.ids.shape[1] for batch in batches)
-    kept = longest * prompts * (1 if settings.share_prompt else settings.group_size)
+    # Shared prompts are held up to twice once finished rows are dropped.
+    kept = longest * prompts * (2 if settings.share_prompt else settings.group_size)
     written = settings.sampling.max_new_tokens * rows
     return bytes_per_token(policy) * (kept + 2 * written) + 4 * LOGIT_COPIES * _vocabulary(policy) * rows
 
