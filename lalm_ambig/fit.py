@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
 
+from rich import get_console
 from rich.console import Console
 
 from lalm_ambig.config.callbacks import check_callbacks
@@ -39,7 +40,7 @@ def main() -> int:
         The exit code.
     """
     quiet_libraries()
-    console = Console()
+    console = get_console()  # also that of Lightning's bar, which lines are then printed above of
     with process_guard(), explain_ending():
         return run_all(sys.argv[1:], console)
 
@@ -158,7 +159,7 @@ def finish(training: Training) -> None:
     """
     distributed.on_rank_zero(lambda: remove_leftovers(training.run))
     base = {split: training.base(split) for split in training.splits}
-    references = {split: training.references(split) for split in training.splits}
+    references = training.references()
     training.fit()
     trained = {split: training.trained(split) for split in training.splits}
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ProgressBar, RichProgressBar
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ProgressBar
 from rich.console import Console
 from rich.markup import escape
 
+from lalm_ambig.baselines.base import Features
 from lalm_ambig.baselines.prior import prior
 from lalm_ambig.baselines.uniform import uniform
 from lalm_ambig.config.callbacks import listed
@@ -42,6 +43,7 @@ from lalm_ambig.runs.logs import has_tensorboard, quiet_writer_threads, rewind_l
 from lalm_ambig.runs.past import past_of_run
 from lalm_ambig.runs.processes.ending import handle_signals
 from lalm_ambig.runs.processes.strategies import CheckOnDevice, DividedWeights, rewrites_weights
+from lalm_ambig.runs.progress import RunBar
 from lalm_ambig.runs.reference_rows import References
 from lalm_ambig.runs.session import load_trained, standardise
 from lalm_ambig.runs.trained_items import copy_record
@@ -156,16 +158,24 @@ class Training:
         """Return the trained policy's answers on a split. They are made only once."""
         return self._once("trained", split, "evaluating the trained model")
 
-    def references(self, split: Split) -> dict[str, Results]:
-        """Return a split's reference rows. They are made once; call this before training.
+    def references(self) -> dict[Split, dict[str, Results]]:
+        """Return each split's reference rows. They are made once; call this before training.
 
-        The probe is in the test table alone: it takes a pass over all items, and validation chooses its penalty.
+        The probe is in the test table. It is in that of validation as well where it hears clips: a text takes a pass of
+        the whole decoder. Validation chooses its penalty, as it chooses the checkpoint, and the caption says so.
         """
+        return distributed.on_rank_zero(self._references)
+
+    def _references(self) -> dict[Split, dict[str, Results]]:
         settings: RunSettings = self.cli.config_init["run"]
         device = self.evaluator.strategy.root_device
-        references = References(self.run, self.model, self.data, split, device)
-        probe = settings.probe and split == "test"
-        return distributed.on_rank_zero(lambda: references.rows(self.console, probe=probe))
+        features: list[Features] = []
+        rows = {}
+        for split in self.splits:
+            references = References(self.run, self.model, self.data, split, device, features)
+            probe = settings.probe and (split == "test" or references.is_cheap)
+            rows[split] = references.rows(self.console, probe=probe)
+        return rows
 
     def results(
         self, split: Split, base: Sequence[Prediction], trained: Sequence[Prediction]
@@ -238,7 +248,7 @@ def make_trainer(training: Training, *, resumed: Path | None) -> Any:
     configured = cli.config_init["trainer"]
     users = listed(configured["callbacks"])
     if configured["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in users):
-        callbacks.append(RichProgressBar())
+        callbacks.append(RunBar())
     loggers = listed(configured["logger"])
     if configured["logger"] is not False:  # those of the configuration come beside the run's own
         if not has_tensorboard():
