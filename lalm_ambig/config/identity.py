@@ -62,6 +62,7 @@ WATCHING = {
 All others count in the identity, with their settings: EarlyStopping makes another run.
 """
 ADDED = {
+    "run.patience": None,
     "data.corpus.init_args.panel": "home",
     "data.rationale_part": "all",
     "policy.init_args.quantize": None,

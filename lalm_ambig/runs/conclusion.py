@@ -149,8 +149,8 @@ def _print_text(text: str, console: Console) -> None:
 
 
 def _print_rest(run: RunFolder, cli: Cli, console: Console) -> None:
-    """Print where the test is, if its table was not printed."""
-    if cli.shows_test:
+    """Print where the test is, if its table was not printed. A sweep says at its end how its choice is tested."""
+    if cli.shows_test or cli.sweep is not None:
         return
     if not run.is_tested:
         line = _untested(str(run.path))

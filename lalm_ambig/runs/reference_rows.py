@@ -40,7 +40,7 @@ class References:
 
     @property
     def is_cheap(self) -> bool:
-        """Whether the probe hears clips. A pass of an audio encoder is little beside training; one of a decoder is not."""
+        """Whether the probe hears clips: a pass of an audio encoder is little beside training, one of a decoder not."""
         return next(iter(self.data.of_every_split())).has_sound
 
     def rows(self, console: Console, *, probe: bool) -> dict[str, Results]:
