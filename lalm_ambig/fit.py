@@ -175,11 +175,9 @@ def find_rate(cli: Cli, steps: int, console: Console) -> None:
     rows = list(zip(tested.rates, tested.losses, tested.smoothed, strict=True))
     files = write_range_test(rows, suggested=tested.suggested, folder=settings.root, stem=stem)
     if tested.suggested is None:
-        line = (
-            f"no suggestion: the loss falls at no rate from {tested.rates[0]:.0e} to {tested.rates[-1]:.0e}"
-        )
+        line = "no suggestion: the loss falls no further than its noise; more updates may show more"
     else:
-        line = f"the loss falls fastest at: --model.optimiser.learning_rate {tested.suggested:.1e}"
+        line = f"a tenth of the rate with the lowest loss: --model.optimiser.learning_rate {tested.suggested:.1e}"
     console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(
         f"{len(tested.losses)} updates, no validation: compare some values near it by --sweep",

@@ -29,7 +29,7 @@ TRAINED_ITEMS_FLAG = "--allow-trained-items"
 FIND_FLAG = "--find-lr"
 FIND_STEPS, FEWEST_STEPS = 100, 20
 FIND_HELP = (
-    "Suggest a learning rate: raise it over N (100) updates from 1e-7 to 1, and see where the loss falls fastest. "
+    "Suggest a learning rate: raise it over N (100) updates from 1e-7 to 1, and see where the loss is lowest. "
     "Writes the losses and a figure below run.root, and no run."
 )
 KEYS = ("folds", "seeds", "sweep", "test", "logger", "find_lr", "estimate", "allow_trained_items")

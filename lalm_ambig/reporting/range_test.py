@@ -49,7 +49,7 @@ def _draw(steps: Steps, suggested: float | None, folder: Path, stem: str) -> Pat
         ax.plot(rates, losses, ".", color=COLOURS[4], label="each step")
         ax.plot(rates, smoothed, color=COLOURS[0], label="smoothed")
         if suggested is not None:
-            ax.axvline(suggested, color=COLOURS[5], linestyle="--", label=f"steepest fall: {suggested:.1e}")
+            ax.axvline(suggested, color=COLOURS[5], linestyle="--", label=f"suggested: {suggested:.1e}")
         ax.set(xscale="log", xlabel="learning rate", ylabel="training loss")
         ax.legend()
         figure.suptitle("Learning-rate range test")

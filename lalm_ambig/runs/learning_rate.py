@@ -1,13 +1,14 @@
-r"""A learning-rate range test: the loss while the rate rises from tiny to huge, and the rate at which it falls fastest.
+r"""A learning-rate range test: the loss while the rate rises from tiny to huge.
 
 The rate grows by one factor per optimiser step, $\eta_t = \eta_0 (\eta_1 / \eta_0)^{t/(T-1)}$. Each batch is another
-one, so the loss is smoothed. The rate suggested is the one at the steepest fall per decade before the lowest smoothed
-loss. It is a start for a sweep; the test sees a few updates only, and no validation.
+one, so the loss is smoothed. A tenth of the rate with the lowest smoothed loss is suggested, if that loss is lower than
+those at tiny rates by more than their noise. It is a start for a sweep: the test sees a few updates, and no validation.
 """
 
 import contextlib
 import math
 from dataclasses import dataclass, replace
+from statistics import mean, stdev
 from typing import Any
 
 from lightning.pytorch.callbacks import Callback
@@ -29,8 +30,8 @@ DIVERGES = 4.0
 """The test ends when the smoothed loss is so many times its lowest value."""
 MEMORY = 0.9
 """Weight of the past in the smoothed loss."""
-SKIPPED = 0.1
-"""Share of the steps at the beginning that no rate is suggested from: the smoothed loss is of few batches."""
+EARLY, FEWEST_EARLY = 0.3, 4
+"""Share of the steps whose rates (up to 1e-5) change little, and their least number: they show the noise of a loss."""
 
 
 @dataclass(frozen=True)
@@ -43,27 +44,21 @@ class RangeTest:
     @property
     def smoothed(self) -> tuple[float, ...]:
         """The losses as running means, without a bias towards 0 at the beginning."""
-        means, mean = [], 0.0
+        means, running = [], 0.0
         for step, loss in enumerate(self.losses, start=1):
-            mean = MEMORY * mean + (1 - MEMORY) * loss
-            means.append(mean / (1 - MEMORY**step))
+            running = MEMORY * running + (1 - MEMORY) * loss
+            means.append(running / (1 - MEMORY**step))
         return tuple(means)
 
     @property
     def suggested(self) -> float | None:
-        """The rate at the steepest fall of the smoothed loss per decade; None where the loss does not fall."""
-        smoothed = self.smoothed
-        first = max(1, round(SKIPPED * len(smoothed)))
-        if len(smoothed) <= first + 2:
+        """A tenth of the rate with the lowest smoothed loss; None where the loss falls no further than its noise."""
+        smoothed, early = self.smoothed, self.losses[: round(EARLY * len(self.losses))]
+        if len(early) < FEWEST_EARLY:
             return None
-        lowest = min(range(first, len(smoothed)), key=lambda step: smoothed[step])
-        falls = {
-            step: (smoothed[step + 1] - smoothed[step - 1])
-            / math.log10(self.rates[step + 1] / self.rates[step - 1])
-            for step in range(first, min(lowest, len(smoothed) - 2) + 1)
-        }
-        steepest = min(falls, key=lambda step: falls[step], default=None)
-        return None if steepest is None or falls[steepest] >= 0 else self.rates[steepest]
+        lowest = min(range(len(early), len(smoothed)), key=lambda step: smoothed[step])
+        noise = stdev(early) * math.sqrt((1 - MEMORY) / (1 + MEMORY))
+        return self.rates[lowest] / 10 if smoothed[lowest] < mean(early) - 2 * noise else None
 
 
 class RisingRate(Callback):
@@ -109,7 +104,7 @@ class RisingRate(Callback):
         self.losses.append(self.loss)
         self.loss = 0.0
         smoothed = self.tested().smoothed
-        if len(smoothed) > SKIPPED * self.steps and smoothed[-1] > DIVERGES * min(smoothed):
+        if len(smoothed) > EARLY * self.steps and smoothed[-1] > DIVERGES * min(smoothed):
             trainer.should_stop = True
 
 

@@ -1,0 +1,55 @@
+"""W&B beside metrics.csv: its offline mode, with a run of its own for each folder. It needs the extra `wandb`."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from lalm_ambig import fit
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.runs.wandb_log import check_wandb
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_offline_runs_have_their_log_in_their_folder_and_keep_their_id(
+    demo_root: Path, cache_home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("wandb", reason="the extra wandb is not installed")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    words = [
+        f"--data.corpus.root={demo_root}",
+        "--data.limit=4",
+        "--trainer.max_steps=1",
+        "--run.probe=false",
+    ]
+    words += [f"--run.root={tmp_path}", "--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"]
+    for name in ("a", "b"):
+        fit.train([*words, f"--run.name={name}", "--logger", "wandb"], Console(quiet=True))
+    ids = set()
+    for name in ("a", "b"):
+        run = tmp_path / name
+        ids.add(json.loads((run / "wandb/run.json").read_text())["id"])
+        (log,) = run.glob("wandb/offline-run-*/run-*.wandb")
+        assert log.stem == f"run-{json.loads((run / 'wandb/run.json').read_text())['id']}"
+        assert b"direct/js_div_bits" in log.read_bytes()
+        assert (run / "metrics.csv").is_file() and not (run / "tensorboard").exists()
+        assert not list(run.glob("wandb/**/*.patch"))
+    assert len(ids) == 2
+
+
+def test_without_a_login_the_run_is_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("wandb", reason="the extra wandb is not installed")
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setattr(sys, "stdin", open(os.devnull))  # noqa: PTH123, SIM115
+    with pytest.raises(InputError, match=r"--logger wandb: W&B: .*API key.* WANDB_MODE=offline") as raised:
+        check_wandb()
+    assert "\n" not in str(raised.value)
