@@ -57,7 +57,7 @@ def test_training_ends_after_as_many_validations_that_were_not_better(
     said = io.StringIO()
     stop = StopEarly(best, patience, console=Console(file=said, width=200))
     assert validate(best, stop, values) == expected
-    line = f"stopped early at step {expected}: the last {patience} validations were not better by direct/js_div_bits"
+    line = f"stopped early at step {expected}: none of the last {patience} validations was better by direct/js_div_bits"
     assert (line in said.getvalue()) is (expected is not None)
 
 

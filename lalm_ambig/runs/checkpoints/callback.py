@@ -202,8 +202,8 @@ class StopEarly(Callback):
             return
         trainer.should_stop = True
         self.console.print(
-            f"stopped early at step {trainer.global_step}: the last {self.best.worse} validations were not better "
-            f"by {self.best.monitor} (run.patience)",
+            f"stopped early at step {trainer.global_step}: none of the last {self.best.worse} validations was better "
+            f"by {self.best.monitor} than the best before (run.patience)",
             highlight=False,
             soft_wrap=True,
         )
