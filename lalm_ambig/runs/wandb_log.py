@@ -20,7 +20,7 @@ from lalm_ambig.runs.folder.run_folder import RunFolder
 
 FLAG = "--logger wandb"
 PROJECT = "lalm_ambig"
-"""W&B's project, unless the environment variable WANDB_PROJECT names one."""
+"""The project in W&B, unless the environment variable WANDB_PROJECT names one."""
 OFFLINE = "WANDB_MODE=offline keeps the log in the run's folder, for `wandb sync`."
 WITHOUT_LOGIN = ("offline", "dryrun", "disabled")
 """Values of WANDB_MODE with which nothing is sent by this process."""
@@ -34,7 +34,7 @@ def check_wandb() -> None:
     """
     if find_spec("wandb") is None:
         raise InputError(
-            "W&B's package is not installed.", where=FLAG, remedy=f"Run: {install_extra('wandb')}"
+            "the package of W&B is not installed.", where=FLAG, remedy=f"Run: {install_extra('wandb')}"
         )
     if os.environ.get("WANDB_MODE") in WITHOUT_LOGIN:
         return
