@@ -62,6 +62,7 @@ WATCHING = {
 All others count in the identity, with their settings: EarlyStopping makes another run.
 """
 ADDED = {
+    "run.patience": None,
     "data.corpus.init_args.panel": "home",
     "data.corpus.init_args.columns": None,
     "data.rationale_part": "all",

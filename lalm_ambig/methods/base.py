@@ -27,7 +27,7 @@ from lalm_ambig.methods.readers import Reader, evaluated_reader, rows_read, same
 from lalm_ambig.methods.reference import Reference
 from lalm_ambig.methods.rollout_log import RolloutRow, rollout_rows, rollout_values
 from lalm_ambig.methods.spread import Spread
-from lalm_ambig.methods.step_metrics import NotFinite, StepMetrics
+from lalm_ambig.methods.step_metrics import NotFinite, StepMetrics, check_answers
 from lalm_ambig.metrics.base import all_metrics
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.lora import trained_parameters
@@ -312,6 +312,7 @@ class Method(lightning.LightningModule, ABC):
     def _validate(self, reader: Reader, batch: Batch) -> Reading:
         """Read a batch, and add what was read to the metrics of this validation."""
         reading = self.read(batch, reader)
+        check_answers(batch, reading)
         self.validation[reader.name].update(batch.label_dist, reading.predicted_dist, reading.parsed)  # type: ignore[operator]
         if reader == self.reader:
             self.spread.add(batch.label_dist, reading.predicted_dist)
