@@ -17,7 +17,13 @@ from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.data.encoding import Readout
 from lalm_ambig.evaluation.about import PROMPTED, SAMPLED
 from lalm_ambig.methods.base import Method
-from lalm_ambig.runs.folder.exported import check_config, prompt_words, read_record
+from lalm_ambig.runs.folder.exported import (
+    ExportRecord,
+    changed_prompts,
+    check_config,
+    prompt_words,
+    read_record,
+)
 from lalm_ambig.runs.folder.run_folder import RunFolder, open_run
 
 SKIP_LONG = (
@@ -272,9 +278,20 @@ def _loaded_export(run: RunFolder, choice: PolicyChoice) -> Loaded:
             )
         words.append(f"--policy.path={run.path}")
     loaded = Loaded(parse([*words, *choice.words]), run.adapter, record.name, run)
+    _tell_changed_prompts(loaded, record)
     if record.form == "merged" and record.has_path:
         return replace(loaded, adapter=None)
     return loaded
+
+
+def _tell_changed_prompts(loaded: Loaded, record: ExportRecord) -> None:
+    """Say so where this version asks in other words than those that the policy was trained with."""
+    data, model = loaded.data, loaded.model
+    asked = data.elicitation(reasoning=model.reasoning, readout=model.readout)
+    if changed := changed_prompts(record, asked, data.categories):
+        what = "its prompt is not the one it was trained with"
+        how = f"this version of lalm_ambig asks about {' and '.join(changed)} in other words"
+        print(f"{loaded.label}: {what}: {how}; its answers may be worse.", file=sys.stderr)
 
 
 def check_trained(run: RunFolder) -> None:

@@ -9,10 +9,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from lalm_ambig import __version__
+from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import ExportForm
+from lalm_ambig.data.encoding import Elicitation, prompt_template
 from lalm_ambig.files.json_lines import json_value
 from lalm_ambig.files.yaml import read_yaml
 
@@ -27,8 +30,6 @@ DATA_KEYS = ("eval_batch_size", "prompt", "glosses", "scoring", "rationale_part"
 METHOD_KEYS = ("reasoning", "readout", "generation", "share_prompt")
 PROMPT_FILES = ("prompt", "glosses")
 """Settings of the data that may name a file, which is then in the export."""
-
-ExportForm = Literal["adapter", "merged"]
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,31 @@ def read_record(folder: Path) -> ExportRecord:
             remedy="Upgrade lalm_ambig, or export the run again.",
         )
     return record
+
+
+def prompts_of(asked: Elicitation, categories: CategorySet) -> dict[str, str]:
+    """The prompts of items with sound (`sound`) and without (`text`), with the classes filled in.
+
+    Args:
+        asked: How items are asked about.
+        categories: The classes.
+    """
+    return {
+        "sound": prompt_template(asked, categories),
+        "text": prompt_template(asked.about_texts, categories),
+    }
+
+
+def changed_prompts(record: ExportRecord, asked: Elicitation, categories: CategorySet) -> list[str]:
+    """Which prompts are not those that the policy was trained with: `sound`, `text`.
+
+    Args:
+        record: The export's.
+        asked: How its items would be asked about now.
+        categories: Its classes.
+    """
+    now = prompts_of(asked, categories)
+    return [kind for kind, prompt in record.prompts.items() if now.get(kind) != prompt]
 
 
 def check_config(folder: Path) -> None:
