@@ -67,6 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     inputs = _inputs(options)
     if options.out is not None:
         check_out(options.out)
+    if options.batch_size != AUTO and options.batch_size < 1:
+        raise InputError(f"expected a number from 1 on, got {options.batch_size}.", where="--batch-size")
+    if options.samples is not None and options.samples < 1:
+        raise InputError(f"expected a number from 1 on, got {options.samples}.", where="--samples")
     is_one = options.out is None and len(inputs.questions) + len(inputs.refused) == 1 and not inputs.notes
     if is_one and inputs.refused:
         raise InputError(f"{inputs.refused[0].why}.", where=inputs.refused[0].id)
@@ -110,7 +114,7 @@ def _is_mapped(model: Model) -> bool:
 
 def _answer_one(model: Model, question: Question, options: argparse.Namespace) -> None:
     """Print the answer to the only input, with bars, or as a JSON object."""
-    [(_, answer)] = model.answers([question])
+    [(_, answer)] = model.answers([question], batch_size=options.batch_size)
     if isinstance(answer, InputError):
         raise answer
     seen = Seen.by(model)

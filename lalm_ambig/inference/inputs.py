@@ -74,7 +74,7 @@ def read_inputs(words: Sequence[str]) -> Inputs:
     for word in words:
         inputs.add(_of_word(word, inputs))
     if inputs.twice:
-        inputs.notes.append(f"{inputs.twice} inputs were named twice and are answered once")
+        inputs.notes.append(f"inputs that were named twice and are answered once: {inputs.twice}")
     return inputs
 
 
@@ -147,7 +147,7 @@ def _rows(rows: Iterable[Row], folder: Path, inputs: Inputs, name: str) -> Itera
         except InputError as error:
             yield Refused(place, str(error))
     if not count:
-        raise InputError("it holds no input.", where=f"predict: {name}")
+        raise InputError("it holds no input.", where=name)
     if unused:
         more = ", …" if len(unused) > SHOWN else ""
         inputs.notes.append(f"{name}: not used: {', '.join([*unused][:SHOWN])}{more}")
