@@ -78,7 +78,7 @@ def train(  # noqa: PLR0913  # the parts of a run
         name: Folder of the run under the root; by default made of its parts and a hash of the configuration.
         root: Folder of all runs; by default `runs`.
         test: Whether the test split is evaluated, which is not looked at otherwise.
-        quiet: Print nothing.
+        quiet: Print no tables and progress lines. Notices on standard error stay.
         keys: Any key of `fit`, with its dots: `**{"data.limit": 8, "model.optimiser.learning_rate": 1e-4}`.
 
     Returns:

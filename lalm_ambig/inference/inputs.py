@@ -80,6 +80,8 @@ def read_inputs(words: Sequence[str]) -> Inputs:
 
 def _of_word(word: str, inputs: Inputs) -> Iterator[Question | Refused]:
     path = Path(word).expanduser()
+    if not word.strip():
+        raise InputError("an input is empty: is a variable of the shell not set?", where="predict")
     if word == STDIN:
         return _rows(_stdin_rows(), Path(), inputs, "standard input")
     if path.is_dir():
