@@ -158,13 +158,12 @@ def _export(
         asking = [] if unloadable else [asking_section(address, base if form == "adapter" else None)]
         added = [*sections(lines, probe, done), *asking]
         write_card(folder, run_card, name=loaded.label, base=base, sections=added, results=results)
-    if unloadable:
-        console.print(f"warning: predict and load cannot read it: {unloadable}", style="bold yellow")
     if probe.note:
         console.print(f"the corpus is not at hand: {probe.note}")
     console.print(f"compared on {probe.about}: {checked.line}")
-    if checked.warning:
-        console.print(f"warning: {checked.warning}", style="bold yellow")
+    unloadable = unloadable and f"predict and load cannot read it: {unloadable}"
+    for warning in filter(None, (checked.warning, unloadable)):
+        console.print(f"warning: {warning}", style="bold yellow")
     console.print(f"written: {out} ({readable_size(size_of(out))}, {form})")
     if policy.side_layers:
         console.print(
