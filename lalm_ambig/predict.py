@@ -202,8 +202,8 @@ def _mass_notes(low: int, answered: int) -> list[str]:
     if not low:
         return []
     return [
-        f"class mass below {LOW_MASS:.0%} in {low} of {answered}: the model would rather have written something else. A "
-        "run that trains only the distribution (ce_weight 0) leaves it so, and its shares are still valid"
+        f"class mass below {LOW_MASS:.0%} in {low} of {answered}: the model would rather have written something else. "
+        "A run that trains only the distribution (ce_weight 0) leaves it so, and its shares are still valid"
     ]
 
 
