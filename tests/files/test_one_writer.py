@@ -28,6 +28,8 @@ ALLOWED = {
     ("lalm_ambig/runs/checkpoints/files.py", "save_file"): "into a file of replacing",
     ("lalm_ambig/runs/checkpoints/files.py", "rename"): "a checkpoint that is to be deleted",
     ("data_curation/clips.py", "soundfile.write"): "into memory",
+    ("lalm_ambig/corpora/jsonl/clips.py", "write_bytes"): "clips, written into a new folder",
+    ("lalm_ambig/reporting/data_page/sample.py", "soundfile.write"): "into memory",
     ("lalm_ambig/policies/weights/served_adapter.py", "save_file"): "into a new folder",
     ("lalm_ambig/rollouts/engines/adapters.py", "tempfile.mkdtemp"): "adapters, deleted with the process",
     ("lalm_ambig/rollouts/engines/completions.py", "torch.save"): "into memory",
