@@ -235,7 +235,7 @@ def _train(cli: Cli, console: Console, *, suffix: str = "") -> RunFolder:
     evaluator = launch(cli)
     check_loggers(cli.loggers, listed(cli.config_init["trainer"]["logger"]))
     divide_updates(cli.datamodule, cli.config_init["trainer"], world_size=distributed.world_size())
-    console.quiet = not distributed.is_first()
+    console.quiet = console.quiet or not distributed.is_first()
     settings: RunSettings = cli.config_init["run"]
     run = RunFolder(settings.root / (f"{settings.name}{suffix}" if settings.name else default_name(cli)))
     state = distributed.on_rank_zero(lambda: run.state_for(cli.identity()))
