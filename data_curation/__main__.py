@@ -1,7 +1,7 @@
 """`python -m data_curation`: chains of thought for the items of a corpus, and what has become of them."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lalm_ambig.config.command_line import CommandParser
@@ -17,8 +17,11 @@ DESCRIPTION = """Reasoning that explains why listeners divided as they did; for 
 Command = Callable[[argparse.Namespace], int]
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the command line and run the subcommand.
+
+    Args:
+        arguments: The words of the command line; None for those of the process.
 
     Returns:
         The exit code of the subcommand.
@@ -27,7 +30,7 @@ def main() -> int:
         InputError: A package of the extra `curation` is not installed.
     """
     try:
-        args = _parser().parse_args()
+        args = _parser().parse_args(arguments)
         command: Command = args.command
         return command(args)
     except ModuleNotFoundError as error:

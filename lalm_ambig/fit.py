@@ -10,6 +10,7 @@ from lalm_ambig.config.callbacks import check_callbacks
 from lalm_ambig.config.cli import Cli, RunSettings, namespace_name, parse
 from lalm_ambig.config.family import Member, members, start_of_member
 from lalm_ambig.core import distributed
+from lalm_ambig.core.door import shown
 from lalm_ambig.core.errors import run_command
 from lalm_ambig.core.types import Split
 from lalm_ambig.corpora.preparing.split_check import check_splits_at_hand
@@ -32,8 +33,11 @@ from lalm_ambig.runs.trained_items import history_of_start, write_record
 from lalm_ambig.runs.training import Training
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the configuration of the command line, or resume its run. `--folds` and `--seeds` run it once for each.
+
+    Args:
+        arguments: The words of the command line; None for those of the process.
 
     Returns:
         The exit code.
@@ -41,7 +45,7 @@ def main() -> int:
     quiet_libraries()
     console = Console()
     with process_guard(), explain_ending():
-        return run_all(sys.argv[1:], console)
+        return run_all(sys.argv[1:] if arguments is None else arguments, console)
 
 
 def run_all(words: Sequence[str], console: Console) -> int:
@@ -75,7 +79,7 @@ def run_all(words: Sequence[str], console: Console) -> int:
         console.rule(f"all of them, {split}")
         print_family(ReportArgs(runs, split=split), console)
     listed = " ".join(map(str, runs))
-    console.print(f"as files: python -m lalm_ambig.report {listed} --out DIR", soft_wrap=True)
+    console.print(shown(f"as files: lalm-ambig report {listed} --out DIR"), soft_wrap=True)
     return 0
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from lalm_ambig.config.command_line import closest
+from lalm_ambig.help.names import closest
 from lalm_ambig.config.precision import COMPUTES
 from lalm_ambig.config.precision import WHERE as PRECISION
 from lalm_ambig.config.suggestions import class_names, meant_key

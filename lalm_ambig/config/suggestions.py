@@ -17,7 +17,7 @@ import lalm_ambig.policies
 import lalm_ambig.rewards
 import lalm_ambig.rollouts.engines
 from lalm_ambig.config.callbacks import usable_callbacks
-from lalm_ambig.config.command_line import closest
+from lalm_ambig.help.names import closest
 from lalm_ambig.config.estimate_option import EstimateOptions
 from lalm_ambig.config.files import config_folder
 from lalm_ambig.core.discovery import classes_of

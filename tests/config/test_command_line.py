@@ -8,8 +8,9 @@ from unittest import mock
 
 import pytest
 
-from lalm_ambig.config.command_line import CommandParser, closest
+from lalm_ambig.config.command_line import CommandParser
 from lalm_ambig.core.errors import InputError, run_command
+from lalm_ambig.help.names import closest
 
 MISTAKES = {
     "lalm_ambig.predict": [

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lalm_ambig.config.command_line import closest
+from lalm_ambig.help.names import closest
 from lalm_ambig.config.files import config_folder
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.names import check_folder_name
