@@ -155,7 +155,9 @@ def _matching(word: str | None) -> Iterator[str]:
     """Yield the keys that have a word in their name, each with the classes that have it."""
     owners: dict[Key, list[str]] = {}
     for owner, key in all_keys():
-        if word is None or british(word.lower()) in british(key.name):
+        last = key.name.rpartition(".")[2]
+        initials = "".join(part[:1] for part in last.split("_"))
+        if word is None or british(word.lower()) in british(key.name) or initials == word.lower():
             owners.setdefault(key, []).append(owner)
     if not owners:
         meant = closest(str(word), {key.name.rpartition(".")[2] for _, key in all_keys()})

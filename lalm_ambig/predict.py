@@ -1,6 +1,11 @@
 """Ask a policy about a sound file or a sentence, and print its reasoning and a bar per class.
 
 Usage: `python -m lalm_ambig.predict --run DIR FILE`, or `--text TEXT` in place of FILE.
+
+Examples:
+  lalm-ambig predict clip.wav --run runs/NAME
+  lalm-ambig predict clip.wav --run runs/NAME --text "It's eleven o'clock" --json
+  lalm-ambig predict --policy causal_lm --text 'What a day.' --classes joy,anger,sadness
 """
 
 import argparse

@@ -61,6 +61,10 @@ class CommandParser(argparse.ArgumentParser):
         settings.setdefault("formatter_class", HelpText)
         super().__init__(prog=shown(prog), description=about, **settings)
 
+    def format_help(self) -> str:
+        """Return argparse's help, with commands named as the user has started this one."""
+        return shown(super().format_help())
+
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse as argparse does, and keep the words for the error message.
 

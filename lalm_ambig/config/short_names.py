@@ -29,13 +29,13 @@ CLASSES: dict[str, tuple[type[Any], str, str]] = {
 FILES = ("preset", "hardware")
 """Kinds that are always a file."""
 CHOICE_HELP = {
-    "--policy NAME": "The model: a file of configs/policy (qwen2_audio), a class (Qwen2Audio) or a YAML file.",
-    "--data NAME": "The corpus: a file of configs/data (crema_d), a class (CremaD) or a YAML file.",
-    "--method NAME": "The method: a file of configs/method (grpo), a class (GRPO) or a YAML file.",
-    "--preset NAME": "All three in one file: demo_grpo, paper/lalm/crema_d_grpoz, …; list presets has them.",
-    "--hardware NAME": "Devices, strategy and batch sizes: one_24gb, one_80gb, eight_gpus, …",
-    "-c, --config FILE": "A YAML file with any keys; may be repeated, the later one wins. Options win over files.",
-    "without any of them": "The tiny model on the demo corpus, KL-only: preset demo.",
+    "--policy NAME": "model: a file of configs/policy (qwen2_audio), a class (Qwen2Audio) or a path",
+    "--data NAME": "corpus: a file of configs/data (crema_d), a class (CremaD) or a path",
+    "--method NAME": "method: a file of configs/method (grpo), a class (GRPO) or a path",
+    "--preset NAME": "all three in one file: demo_grpo, paper/lalm/crema_d_grpoz, … (list presets)",
+    "--hardware NAME": "devices, strategy and batch sizes: one_24gb, eight_gpus, … (list hardware)",
+    "-c, --config FILE": "YAML with any keys; a later file wins over an earlier one, options over files",
+    "without these": "the tiny model on the demo corpus, KL-only: preset demo",
 }
 
 
@@ -83,9 +83,11 @@ def joined(option: str, values: Sequence[str]) -> list[str]:
 
 
 def _expanded(option: str, values: list[str]) -> list[str]:
+    kind, rest = option.removeprefix("--"), values[1:]
+    if not values and option.startswith("--") and kind in (*CLASSES, *FILES):
+        raise InputError(f"no name is given. There are {', '.join(names_of(kind)[:12])} …", where=option)
     if not values:
         return joined(option, values)
-    kind, rest = option.removeprefix("--"), values[1:]
     value = values[0].removeprefix("=") if values[0].startswith("=") else values[0]
     if option in CONFIG:
         return [f"--config={located(Path(value).expanduser())}", *rest]
@@ -110,11 +112,10 @@ def _file_of(kind: str, value: str) -> Path:
     if is_path(value) or path.is_file():
         return path
     names = names_of(kind)
-    meant = closest(value, names) or next((n for n in names if n.rpartition("/")[2] == value), None)
+    meant = next((name for name in names if name.rpartition("/")[2] == value), None) or closest(value, names)
     guess = f": did you mean {meant}?" if meant else "."
-    shown = ", ".join(name for name in names if "/" not in name)
-    more = " and those of paper/ (lalm-ambig list presets)" if kind == "preset" else ""
-    raise InputError(f"no {kind} {value!r}{guess}", where=f"--{kind}", remedy=f"There are {shown}{more}.")
+    remedy = f"list presets shows all {len(names)}." if kind == "preset" else f"There are {', '.join(names)}."
+    raise InputError(f"no {kind} {value!r}{guess}", where=f"--{kind}", remedy=remedy)
 
 
 def _whole_file(kind: str, value: str) -> Path | None:
@@ -122,8 +123,10 @@ def _whole_file(kind: str, value: str) -> Path | None:
     if (path := named_file(kind, value)) is not None:
         return path
     path = located(Path(value).expanduser())
-    if not is_path(value) or not path.is_file():
+    if not is_path(value):
         return None
+    if not path.is_file():
+        return path  # which the check of all files refuses
     content = read_yaml(path)
     is_part = isinstance(content, Mapping) and ("class_path" in content or "init_args" in content)
     return None if is_part or not isinstance(content, Mapping) else path
@@ -143,7 +146,8 @@ def _check_class(kind: str, value: str) -> None:
     if not plain or class_path_of(base, value) is not None:
         return
     files, classes = names_of(kind), [entry.name for entry in kinds()[listed].entries]
-    meant = closest(value, [*files, *classes])
+    first, second = (classes, files) if value != value.lower() else (files, classes)
+    meant = closest(value, first) or closest(value, second)
     guess = f": did you mean {meant}?" if meant else "."
-    remedy = f"Files: {', '.join(files)}. Expected one of them, or a class: {', '.join(classes)}; or a class path."
+    remedy = f"Expected one of {', '.join(files)}, or a class: {', '.join(classes)}; or a class path."
     raise InputError(f"no {kind} {value!r}{guess}", where=f"--{kind}", remedy=remedy)

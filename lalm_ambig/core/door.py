@@ -23,6 +23,9 @@ def door() -> str | None:
         The words; `python -m lalm_ambig.` for a module by itself; None outside of a command, as in a notebook.
     """
     program = Path(sys.argv[0] if sys.argv else "")
+    if str(program) == "-m":  # while the package of a module is imported
+        asked = sys.orig_argv[sys.orig_argv.index("-m") + 1]
+        return "python -m lalm_ambig " if asked.removesuffix(".__main__") == PACKAGE.name else "python -m lalm_ambig."
     if program.stem == SCRIPT:
         return f"{SCRIPT} "
     if program.name == "__main__.py" and program.parent.name == PACKAGE.name:

@@ -5,9 +5,11 @@ A path that is a file is that file. A path that is none, such as `configs/policy
 looked for among the project's files.
 """
 
+import re
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
+SENTENCE_END = re.compile(r"(?<!eqs)(?<!eq)(?<!App)\. (?=[A-Z])|: give |; ")
 SUFFIXES = (".yaml", ".yml", ".json")
 FOLDERS = {"policy": "policy", "data": "data", "method": "method", "hardware": "hardware", "study": "study"}
 """What a file sets, with its folder. Presets are in `preset/` and `paper/`."""
@@ -100,6 +102,4 @@ def first_comment(path: Path) -> str:
         if not line.startswith("#"):
             break
         lines.append(line.removeprefix("#").strip())
-    text = " ".join(lines)
-    ends = [place for stop in (". ", ": give", "; ") if (place := text.find(stop)) > 0]
-    return text[: min(ends)] if ends else text.rstrip(".")
+    return SENTENCE_END.split(" ".join(lines), maxsplit=1)[0].rstrip(".")

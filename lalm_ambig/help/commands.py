@@ -14,6 +14,16 @@ HELP = ("-h", "--help")
 TRAINER = "--help.trainer"
 ORDER = ("fit", "predict", "evaluate", "serve", "baseline", "compare", "report", "study", "describe", "doctor", "export")
 """Commands in the order in which one meets them; others follow by name."""
+ELSEWHERE_CALLED = {
+    **dict.fromkeys(("train", "finetune", "sft", "grpo", "dpo", "run", "resume"), "fit"),
+    **dict.fromkeys(("eval", "test", "score"), "evaluate"),
+    **dict.fromkeys(("infer", "generate", "chat", "ask"), "predict"),
+    **dict.fromkeys(("plot", "table"), "report"),
+    **dict.fromkeys(("merge", "push"), "export"),
+    **dict.fromkeys(("ls", "models"), "list"),
+    "data_curation": "curate",
+}
+"""What other programs call a command."""
 DOCSTRING = re.compile(r'\s*r?"""(?P<text>.*?)(?:"""|\n\n|(?<=[^.]\.)\s)', re.DOTALL)
 OVERVIEW = """usage: lalm-ambig COMMAND [WORDS ...]      lalm-ambig COMMAND --help
 
@@ -42,8 +52,8 @@ def overview() -> str:
 
 
 def closest_command(name: str) -> str | None:
-    """Return the command that is nearest to a name; None if none is near."""
-    return closest(name, command_names())
+    """Return the command that is nearest to a name, or that other programs call so; None if none is near."""
+    return ELSEWHERE_CALLED.get(name.lower()) or closest(name, command_names())
 
 
 def help_of(command: str, words: Sequence[str]) -> str | None:
@@ -77,4 +87,4 @@ def _about(name: str) -> str:
     file = PACKAGE.parent / ELSEWHERE[name] / "__main__.py" if name in ELSEWHERE else PACKAGE / f"{name}.py"
     match = DOCSTRING.match(file.read_text(encoding="utf-8"))
     text = " ".join(match["text"].split()) if match else ""
-    return re.sub(r"^`[^`]*`: |:? `(python -m|lalm-ambig) [^`]*`", "", text).rstrip(".")
+    return re.sub(r":? `(python -m|lalm-ambig) [^`]*`", "", text).rstrip(".")

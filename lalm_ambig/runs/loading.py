@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 from lalm_ambig.config.cli import Cli, parse
-from lalm_ambig.config.files import config_folder
 from lalm_ambig.config.trust import add_allow_option, allowed
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
@@ -109,10 +108,10 @@ def add_policy_options(parser: argparse.ArgumentParser, *, sampled: bool = False
         "--config",
         type=Path,
         metavar="YAML",
-        help="a whole configuration as fit takes it, e.g. configs/paper/shala/chaosnli_zero_shot.yaml, untrained",
+        help="a whole configuration as fit takes it, untrained, e.g. configs/paper/shala/chaosnli_zero_shot.yaml",
     )
     which.add_argument(
-        "--policy", type=Path, metavar="YAML", help="a base model, untrained, e.g. configs/policy/tiny.yaml"
+        "--policy", metavar="NAME", help="a base model, untrained: a name as for fit (qwen2_audio), or a YAML file"
     )
     add_allow_option(parser)
     add_path_option(parser)
@@ -170,7 +169,7 @@ def load(options: argparse.Namespace) -> Loaded:
     Raises:
         InputError: There is no such run or configuration, or the run has no trained weights.
     """
-    folder, more = config_folder(), [*path_arguments(options), *allowed(options)]
+    more = [*path_arguments(options), *allowed(options)]
     if options.run is not None:
         run = open_run(options.run)
         check_trained(run)
@@ -180,8 +179,8 @@ def load(options: argparse.Namespace) -> Loaded:
         loaded.model.start = None  # the base model, whatever training would start from
     else:
         method = "sft" if options.reasoning else "sft_kl_only"
-        files = [options.policy, folder / "data/demo.yaml", folder / f"method/{method}.yaml"]
-        loaded = Loaded(parse([*(f"--config={file}" for file in files), *more]), None, "base")
+        words = [f"--policy={options.policy}", "--data=demo", f"--method={method}", *more]
+        loaded = Loaded(parse(words), None, "base")
     _override(loaded, options)
     if note := loaded.cli.use_what_is_there():
         print(f"{loaded.label}: {note}", file=sys.stderr)

@@ -1,5 +1,6 @@
 """The help of `fit`: its own options and keys on two screens, and how to see every other key."""
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
 from lalm_ambig.config.cli import DESCRIPTION, EXAMPLES, USAGE
@@ -9,19 +10,19 @@ from lalm_ambig.config.seed import HELP as SEED_HELP
 from lalm_ambig.config.short_names import CHOICE_HELP
 from lalm_ambig.config.trust import ALLOW_HELP
 from lalm_ambig.help.catalogue import Entry, Key
-from lalm_ambig.help.rendering import entry_lines, first_sentence, key_lines
+from lalm_ambig.help.rendering import WIDTH, cut, entry_lines, first_sentence
 
 THIS_CALL = {
     "--test": TEST_HELP,
     "--seeds N …": SEEDS_HELP,
     "--folds all|N,N": FOLDS_HELP,
-    "--seed N": SEED_HELP,
+    "--seed N": SEED_HELP.partition(":")[0],
     "--estimate": ESTIMATE_HELP,
-    "--print_config": "Print the whole configuration as YAML. Nothing is trained.",
+    "--print_config": "Print the whole configuration as YAML",
     "--allow-trained-items": TRAINED_ITEMS_HELP,
     "--allow-any-class": ALLOW_HELP,
 }
-"""Options of one call. What a run's parser has beside these is found by a test."""
+"""Options of one call."""
 ASKED_FOR = (
     ("GRPO", "model.optimiser.learning_rate"),
     ("GRPO", "model.reasoning"),
@@ -31,15 +32,16 @@ ASKED_FOR = (
     ("Qwen2Audio", "policy.path"),
     ("Qwen2Audio", "policy.quantize"),
     ("Qwen2Audio", "policy.adapter.rank"),
-    ("CremaD", "data.corpus.root"),
 )
 """Keys of classes that are looked for most, each with a class that has it."""
-TRAINER = {
-    "--trainer.max_epochs N": "Passes over the training items.",
-    "--trainer.devices N": "Devices of this machine; with several also --trainer.strategy.",
-    "--trainer.strategy NAME": "auto, ddp, deepspeed_stage_1, _2 or _3 (also with _offload), fsdp2.",
-    "--trainer.precision NAME": "32-true, bf16-mixed, bf16-true, 16-mixed.",
+BESIDE = {
+    "--data.corpus.root DIR": "The folder (or file) of the corpus as distributed",
+    "--trainer.max_epochs N": "Passes over the training items",
+    "--trainer.devices N": "Devices of this machine; with several also --trainer.strategy",
+    "--trainer.strategy NAME": "auto, ddp, deepspeed_stage_1, _2, _3 (also with _offload), fsdp2",
+    "--trainer.precision NAME": "32-true, bf16-mixed, bf16-true, 16-mixed",
 }
+COLUMN = 34
 MORE = """every other key
   lalm-ambig fit --method grpo --policy qwen2_audio --help    all keys of what is chosen
   lalm-ambig list                 methods, policies, corpora, rewards, presets, …; list methods GRPO
@@ -58,24 +60,25 @@ def fit_help(sections: Mapping[str, Sequence[Key]], entries: Mapping[str, Sequen
     classes = {entry.name: entry for listed in entries.values() for entry in listed}
     asked = [next(key for key in classes[name].keys if key.name == wanted) for name, wanted in ASKED_FOR]
     blocks = [
-        [USAGE, "", *DESCRIPTION],
+        [f"usage: {USAGE}", "", *textwrap.wrap(" ".join(DESCRIPTION), WIDTH)],
         ["what is trained, on what, and how", *_options(CHOICE_HELP)],
         ["this call", *_options(THIS_CALL)],
-        ["keys that are asked for most (defaults are the class's: --help after choosing one)", *_plain(asked), *_options(TRAINER)],
-        ["data", *key_lines(sections["data"], brief=True)],
-        ["run", *key_lines(sections["run"], brief=True)],
+        ["asked for most (defaults depend on the class: --help after choosing one)", *_brief(asked), *_options(BESIDE, COLUMN + 2)],
+        ["data (whole texts: lalm-ambig list keys data.)", *_brief(sections["data"], defaults=True)],
+        ["run (whole texts: lalm-ambig list keys run.)", *_brief(sections["run"], defaults=True)],
         MORE.splitlines(),
         ["examples", *EXAMPLES],
     ]
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
 
-def _options(helps: Mapping[str, str]) -> Iterator[str]:
+def _options(helps: Mapping[str, str], column: int = COLUMN) -> Iterator[str]:
     for name, text in helps.items():
-        yield from entry_lines(name, f"{first_sentence(text)}.")
+        yield from entry_lines(name, first_sentence(text), column=column)
 
 
-def _plain(keys: Sequence[Key]) -> Iterator[str]:
-    """Keys without defaults, since these depend on the class."""
+def _brief(keys: Sequence[Key], *, defaults: bool = False) -> Iterator[str]:
+    """A line for each key, cut at the width, with its default where no class has another one."""
     for key in keys:
-        yield from entry_lines(f"--{key.name} {key.takes}", f"{first_sentence(key.meaning)}.")
+        value = f"({key.default}) " if defaults and key.default not in ("", "null") else ""
+        yield cut(f"  {f'--{key.name}':<{COLUMN}}{value}{first_sentence(key.meaning)}")
