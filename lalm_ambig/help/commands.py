@@ -48,7 +48,7 @@ def overview() -> str:
     """
     names = command_names()
     ordered = [*(name for name in ORDER if name in names), *(name for name in names if name not in ORDER)]
-    return OVERVIEW.format(commands="\n".join(cut(f"  {name:<12}{_about(name)}") for name in ordered))
+    return OVERVIEW.format(commands="\n".join(cut(f"  {name:<12}{about(name)}") for name in ordered))
 
 
 def closest_command(name: str) -> str | None:
@@ -82,8 +82,15 @@ def _text(name: str) -> str | None:
     return path.read_text(encoding="utf-8") if name.replace(".", "").isidentifier() and path.is_file() else None
 
 
-def _about(name: str) -> str:
-    """Return the first sentence of a command's docstring, without the command that it names."""
+def about(name: str) -> str:
+    """Return what a command does: its docstring's first sentence.
+
+    Args:
+        name: The command.
+
+    Returns:
+        One line, without the command that the sentence names.
+    """
     file = PACKAGE.parent / ELSEWHERE[name] / "__main__.py" if name in ELSEWHERE else PACKAGE / f"{name}.py"
     match = DOCSTRING.match(file.read_text(encoding="utf-8"))
     text = " ".join(match["text"].split()) if match else ""
