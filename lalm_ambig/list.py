@@ -68,7 +68,10 @@ def _overview() -> Iterator[str]:
     yield "lalm-ambig list KIND, and lalm-ambig list KIND NAME for every key of one"
     yield ""
     for kind in kinds().values():
-        names = [*(names_of(BESIDE[kind.name]) if kind.name in BESIDE else ()), *(e.name for e in kind.entries)]
+        names = [
+            *(names_of(BESIDE[kind.name]) if kind.name in BESIDE else ()),
+            *(e.name for e in kind.entries),
+        ]
         yield cut(f"  {kind.name:<11}{kind.about}: {', '.join(dict.fromkeys(names))}")
     for name, (kind_of_file, _, about) in FILES.items():
         yield cut(f"  {name:<11}{about}: {', '.join(names_of(kind_of_file))}")
@@ -82,10 +85,14 @@ def _kind(given: str) -> str:
         return matches[0]
     owners = [kind.name for kind in kinds().values() if kind.entry(given)]
     if owners:
-        raise InputError(f"{given} is one of the {owners[0]}:", where="list", remedy=f"list {owners[0]} {given}")
+        raise InputError(
+            f"{given} is one of the {owners[0]}:", where="list", remedy=f"list {owners[0]} {given}"
+        )
     meant = closest(given, names)
     guess = f": did you mean {meant}?" if meant else "."
-    raise InputError(f"nothing is listed as {given!r}{guess}", where="list", remedy=f"There are {', '.join(names)}.")
+    raise InputError(
+        f"nothing is listed as {given!r}{guess}", where="list", remedy=f"There are {', '.join(names)}."
+    )
 
 
 def _singular(name: str) -> str:
@@ -143,11 +150,15 @@ def _one(kind: Kind, name: str) -> Iterator[str]:
     if entry is not None:
         yield from entry_section(kind, entry)
     elif path is None:
-        names = [each.name for each in kind.entries] + (names_of(BESIDE[kind.name]) if kind.name in BESIDE else [])
+        names = [each.name for each in kind.entries] + (
+            names_of(BESIDE[kind.name]) if kind.name in BESIDE else []
+        )
         meant = closest(name, names)
         guess = f": did you mean {meant}?" if meant else "."
         raise InputError(
-            f"{name!r} is none of the {kind.name}{guess}", where="list", remedy=f"There are {', '.join(names)}."
+            f"{name!r} is none of the {kind.name}{guess}",
+            where="list",
+            remedy=f"There are {', '.join(names)}.",
         )
 
 
@@ -173,7 +184,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(prog="python -m lalm_ambig.list", description=__doc__)
     names = ", ".join([*KINDS, *FILES, KEYS])
     parser.add_argument("kind", nargs="?", metavar="KIND", help=f"one of {names}")
-    parser.add_argument("name", nargs="?", metavar="NAME", help="one of them; with keys: a word of their names")
+    parser.add_argument(
+        "name", nargs="?", metavar="NAME", help="one of them; with keys: a word of their names"
+    )
     parser.add_argument("--keys", action="store_true", help="with KIND: the keys of all of them")
     return parser
 

@@ -223,7 +223,9 @@ def _parser() -> argparse.ArgumentParser:
         usage=shown("lalm-ambig study FILE [--KEY VALUE ...] [-- WORDS OF FIT ...]"),
         description=__doc__,
     )
-    parser.add_argument("study", type=Path, metavar="FILE", help="the study, e.g. demo or configs/study/demo.yaml")
+    parser.add_argument(
+        "study", type=Path, metavar="FILE", help="the study, e.g. demo or configs/study/demo.yaml"
+    )
     parser.add_argument(
         "--root", type=Path, metavar="DIR", help="folder of the runs and the table (default: runs/NAME)"
     )

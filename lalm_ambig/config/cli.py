@@ -31,6 +31,7 @@ from lalm_ambig.config.seed import NAMES as SEED_NAMES
 from lalm_ambig.config.seed import check_names, check_trainable, run_seed, seeded, without_followers
 from lalm_ambig.config.short_names import expanded
 from lalm_ambig.config.spelling import spelled_options
+from lalm_ambig.config.trainer_help import TRAINER_HELP, print_trainer_help
 from lalm_ambig.config.trust import Trust, check_addresses, current
 from lalm_ambig.core import distributed
 from lalm_ambig.core.door import shown
@@ -50,7 +51,6 @@ EXAMPLES = (
     "  lalm-ambig fit --policy qwen2_audio --data crema_d --method grpo --data.corpus.root ~/CREMA-D",
     "  lalm-ambig fit --preset demo_grpo --model.start runs/NAME --model.optimiser.learning_rate 3e-5",
 )
-TRAINER_HELP = "--help.trainer"
 SECRET = re.compile(r"(api_?key|token|secret|password)$", re.IGNORECASE)
 
 
@@ -262,6 +262,9 @@ def parse(arguments: Sequence[str], **cli_settings: Any) -> Cli:
         InputError: A key is unknown, a value is wrong, a kind has no file, or a class is not trusted.
     """
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    if TRAINER_HELP in arguments:
+        print_trainer_help()
+        sys.exit(0)
     yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, value: dumper.represent_data(value.value))
     words = in_order(expanded(spelled_options(renamed_options(arguments))))
     files, allow_any = read_ahead(words)

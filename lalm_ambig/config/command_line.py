@@ -26,7 +26,9 @@ class HelpText(argparse.HelpFormatter):
     """Wraps paragraphs, and keeps lines that begin with a space as they are, such as examples."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        blocks = [self._block(list(lines), width) for _, lines in itertools.groupby(text.splitlines(), _is_kept)]
+        blocks = [
+            self._block(list(lines), width) for _, lines in itertools.groupby(text.splitlines(), _is_kept)
+        ]
         return "\n".join(line for block in blocks for line in block)
 
     @staticmethod
@@ -35,7 +37,7 @@ class HelpText(argparse.HelpFormatter):
 
 
 def _is_kept(line: str) -> bool:
-    return line[:1].isspace() or not line.strip() or line.endswith(":") and len(line.split()) == 1
+    return line[:1].isspace() or not line.strip() or (line.endswith(":") and len(line.split()) == 1)
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -80,7 +82,11 @@ class CommandParser(argparse.ArgumentParser):
 
     def _spelled(self, word: str) -> str:
         name, equals, value = word.partition("=")
-        return f"{spelled(name, self._options())}{equals}{value}" if name.startswith("--") and len(name) > 2 else word
+        return (
+            f"{spelled(name, self._options())}{equals}{value}"
+            if name.startswith("--") and len(name) > 2
+            else word
+        )
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
         """Return an option's values, with choices in the project's spelling."""

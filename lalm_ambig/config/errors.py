@@ -4,11 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lalm_ambig.help.names import closest
 from lalm_ambig.config.precision import COMPUTES
 from lalm_ambig.config.precision import WHERE as PRECISION
 from lalm_ambig.config.suggestions import class_names, meant_key
 from lalm_ambig.corpora.base import corpus_class, corpus_names
+from lalm_ambig.help.names import closest
 
 KEY = re.compile(r'Parser key "([^"]+)"')
 GIVEN = re.compile(r"Given value: ([\w.+/-]+)$")

@@ -2,7 +2,7 @@
 
 One rule says what a name means. Written exactly as a file of `configs/policy`, `configs/data` or `configs/method` is
 called, it is that file, with the file's settings. Anything else is a class (`--policy Qwen2Audio`, `--method GRPO`),
-with the defaults in the code. A path is a file. `lalm-ambig list` shows both. `--preset` and `--hardware` name files only.
+with the defaults in the code. A path is a file. `lalm-ambig list` shows both. `--preset` and `--hardware` take files.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -119,7 +119,7 @@ def _file_of(kind: str, value: str) -> Path:
 
 
 def _whole_file(kind: str, value: str) -> Path | None:
-    """Return the file that a value means; None for a class, and for a file of this part alone, which the parser reads."""
+    """Return the file that a value means; None for a class, and for a file of this part alone."""
     if (path := named_file(kind, value)) is not None:
         return path
     path = located(Path(value).expanduser())
@@ -135,7 +135,9 @@ def _whole_file(kind: str, value: str) -> Path | None:
 def _check_no_file(value: str) -> None:
     if value in names_of("method") and class_path_of(Method, value) is None:
         raise InputError(
-            f"{value} is a file of configs/method, and no class:", where="--model", remedy=f"give --method {value}."
+            f"{value} is a file of configs/method, and no class:",
+            where="--model",
+            remedy=f"give --method {value}.",
         )
 
 

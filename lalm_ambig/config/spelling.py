@@ -68,7 +68,9 @@ def spelled_document(value: Any, *, within: str = "") -> Any:
 @cache
 def segments() -> frozenset[str]:
     """Return every word of a dotted key."""
-    return frozenset({*(part for _, key in all_keys() for part in key.name.split(".")), "init_args", "class_path"})
+    return frozenset(
+        {*(part for _, key in all_keys() for part in key.name.split(".")), "init_args", "class_path"}
+    )
 
 
 @cache
@@ -83,7 +85,11 @@ def choices() -> dict[str, frozenset[str]]:
 
 def _spelled_name(name: str) -> str:
     first, *rest = name.removeprefix("--").split(".")
-    return ".".join([f"--{first}", *(spelled(part, segments()) for part in rest)]) if first in OURS and rest else name
+    return (
+        ".".join([f"--{first}", *(spelled(part, segments()) for part in rest)])
+        if first in OURS and rest
+        else name
+    )
 
 
 def _spelled_value(option: str, value: str) -> str:
@@ -96,4 +102,8 @@ def _is_foreign(value: Any) -> bool:
     if not isinstance(value, str) or "." not in value or "/" in value:
         return False
     parts = value.split(".")
-    return all(part.isidentifier() for part in parts) and parts[0] not in ("lalm_ambig", "lightning", "torch") and parts[-1][:1].isupper()
+    return (
+        all(part.isidentifier() for part in parts)
+        and parts[0] not in ("lalm_ambig", "lightning", "torch")
+        and parts[-1][:1].isupper()
+    )

@@ -12,7 +12,9 @@ SCRIPT = "lalm-ambig"
 PACKAGE = Path(__file__).resolve().parents[1]
 ELSEWHERE = {"curate": "data_curation"}
 """Commands that are packages of their own."""
-NAMED = re.compile(r"\bpython -m (?:lalm_ambig\.(?P<module>[a-z]+)|(?P<package>data_curation))\b|\blalm-ambig (?P<script>[a-z]+)\b")
+NAMED = re.compile(
+    r"\bpython -m (?:lalm_ambig\.(?P<module>[a-z]+)|(?P<package>data_curation))\b|\blalm-ambig (?P<script>[a-z]+)\b"
+)
 """A command in a text, in any of the ways."""
 
 
@@ -25,7 +27,11 @@ def door() -> str | None:
     program = Path(sys.argv[0] if sys.argv else "")
     if str(program) == "-m":  # while the package of a module is imported
         asked = sys.orig_argv[sys.orig_argv.index("-m") + 1]
-        return "python -m lalm_ambig " if asked.removesuffix(".__main__") == PACKAGE.name else "python -m lalm_ambig."
+        return (
+            "python -m lalm_ambig "
+            if asked.removesuffix(".__main__") == PACKAGE.name
+            else "python -m lalm_ambig."
+        )
     if program.stem == SCRIPT:
         return f"{SCRIPT} "
     if program.name == "__main__.py" and program.parent.name == PACKAGE.name:

@@ -1,6 +1,6 @@
 """The project's configuration files, found by name wherever the package is installed.
 
-A name is what `lalm-ambig list` shows: `qwen2_audio` of `policy/`, `demo_grpo` of `preset/`, `paper/lalm/crema_d_grpoz`.
+A name is what `lalm-ambig list` shows: `qwen2_audio` of `policy/`, `demo_grpo` of `preset/`, `paper/lalm/…`.
 A path that is a file is that file. A path that is none, such as `configs/policy/tiny.yaml` outside of a checkout, is
 looked for among the project's files.
 """
@@ -37,7 +37,9 @@ def names_of(kind: str) -> list[str]:
     folder = config_folder()
     if kind != "preset":
         return sorted(path.stem for path in (folder / FOLDERS[kind]).glob("*.yaml"))
-    papers = sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.glob("paper/**/*.yaml"))
+    papers = sorted(
+        path.relative_to(folder).with_suffix("").as_posix() for path in folder.glob("paper/**/*.yaml")
+    )
     return [*sorted(path.stem for path in (folder / "preset").glob("*.yaml")), *papers]
 
 

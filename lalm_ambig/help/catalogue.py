@@ -106,7 +106,8 @@ def _read() -> Any:
 
 def _kind(name: str, content: Any) -> Kind:
     entries = (
-        Entry(entry["name"], entry["line"], tuple(entry["aliases"]), _keys(entry["keys"])) for entry in content["entries"]
+        Entry(entry["name"], entry["line"], tuple(entry["aliases"]), _keys(entry["keys"]))
+        for entry in content["entries"]
     )
     return Kind(name, content["key"], content["about"], tuple(entries))
 

@@ -39,10 +39,15 @@ def chosen_help(words: Sequence[str]) -> str | None:
         The text; None if nothing that the catalogue knows is chosen.
     """
     chosen = choices_of(words)
-    found = [(kinds()[kind], name, kinds()[kind].entry(name)) for kind, names in chosen.items() for name in names]
+    found = [
+        (kinds()[kind], name, kinds()[kind].entry(name)) for kind, names in chosen.items() for name in names
+    ]
     if not any(entry for _, _, entry in found):
         return None
-    lines = ["Keys of what was chosen; each follows `lalm-ambig fit …` as an option, or stands in a YAML file.", ""]
+    lines = [
+        "Keys of what was chosen; each follows `lalm-ambig fit …` as an option, or stands in a YAML file.",
+        "",
+    ]
     for kind, name, entry in found:
         lines += [*(_unknown(kind, name) if entry is None else entry_section(kind, entry)), ""]
     if "corpora" in chosen:
@@ -62,7 +67,11 @@ def entry_section(kind: Kind, entry: Entry) -> list[str]:
         The lines.
     """
     in_list = kind.name == "rewards"
-    how = f"  --{kind.key} '[{{class_path: {entry.name}, init_args: {{KEY: VALUE}}}}]'" if in_list else f"  --{kind.key} {entry.name}"
+    how = (
+        f"  --{kind.key} '[{{class_path: {entry.name}, init_args: {{KEY: VALUE}}}}]'"
+        if in_list
+        else f"  --{kind.key} {entry.name}"
+    )
     lines = [f"{entry.name}: {entry.line}", *([how] if kind.key else [])]
     return [*lines, *(key_lines(entry.keys, dashes=not in_list) if entry.keys else ["  no keys"])]
 
@@ -135,4 +144,6 @@ def _names(value: Any) -> list[str]:
 
 def _unknown(kind: Kind, name: str) -> list[str]:
     listed = ", ".join(entry.name for entry in kind.entries)
-    return [f"{name}: not one of the project's {kind.name} ({listed}); for a class of yours: --{kind.key}.help {name}"]
+    return [
+        f"{name}: not one of the project's {kind.name} ({listed}); for a class of yours: --{kind.key}.help {name}"
+    ]

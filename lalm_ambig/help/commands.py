@@ -11,8 +11,19 @@ from lalm_ambig.help.rendering import cut
 
 TEXTS = FOLDER / "texts"
 HELP = ("-h", "--help")
-TRAINER = "--help.trainer"
-ORDER = ("fit", "predict", "evaluate", "serve", "baseline", "compare", "report", "study", "describe", "doctor", "export")
+ORDER = (
+    "fit",
+    "predict",
+    "evaluate",
+    "serve",
+    "baseline",
+    "compare",
+    "report",
+    "study",
+    "describe",
+    "doctor",
+    "export",
+)
 """Commands in the order in which one meets them; others follow by name."""
 ELSEWHERE_CALLED = {
     **dict.fromkeys(("train", "finetune", "sft", "grpo", "dpo", "run", "resume"), "fit"),
@@ -67,8 +78,6 @@ def help_of(command: str, words: Sequence[str]) -> str | None:
         The text. None if no word asks for help, or none was written for the command: it has its own then.
     """
     before = list(words[: words.index("--")]) if "--" in words else list(words)
-    if command == "fit" and TRAINER in before:
-        return _text("fit.trainer")
     if not any(word in HELP for word in before):
         return None
     if command == "fit" and (chosen := chosen_help(before)) is not None:
@@ -79,7 +88,9 @@ def help_of(command: str, words: Sequence[str]) -> str | None:
 
 def _text(name: str) -> str | None:
     path = TEXTS / f"{name}.txt"
-    return path.read_text(encoding="utf-8") if name.replace(".", "").isidentifier() and path.is_file() else None
+    return (
+        path.read_text(encoding="utf-8") if name.replace(".", "").isidentifier() and path.is_file() else None
+    )
 
 
 def about(name: str) -> str:

@@ -72,7 +72,9 @@ def values_of(command: str) -> dict[str, Sequence[str]]:
     Returns:
         Words by option. The command's own name stands for its first word.
     """
-    values: dict[str, Sequence[str]] = {name: words for name, words in options().get(command, {}).items() if words}
+    values: dict[str, Sequence[str]] = {
+        name: words for name, words in options().get(command, {}).items() if words
+    }
     classes = {kind.key: [entry.name for entry in kind.entries] for kind in kinds().values() if kind.key}
     files = {kind: names_of(kind) for kind in ("policy", "data", "method", "preset", "hardware")}
     if command == "fit":
@@ -82,7 +84,11 @@ def values_of(command: str) -> dict[str, Sequence[str]]:
         values["--method"] = [*files["method"], *classes["model"]]
     corpora = [alias for entry in kinds()["corpora"].entries for alias in entry.aliases]
     own = options().get(command, {})
-    values |= {name: words for name, words in (("--corpus", corpora), ("--policy", files["policy"])) if name in own and command != "fit"}
+    values |= {
+        name: words
+        for name, words in (("--corpus", corpora), ("--policy", files["policy"]))
+        if name in own and command != "fit"
+    }
     first = {
         "list": LISTED,
         "completion": SHELLS,
@@ -127,12 +133,16 @@ def _cases(cases: Mapping[str, Sequence[str]], *, indent: int) -> str:
 
 
 def _fish() -> str:
-    lines = [FISH_HEAD.rstrip()]
-    for name in command_names():
-        lines.append(f'complete -c {SCRIPT} -f -n "__fish_use_subcommand" -a {name} -d {_quoted(about(name))}')
+    first = f'complete -c {SCRIPT} -f -n "__fish_use_subcommand"'
+    lines = [
+        FISH_HEAD.rstrip(),
+        *(f"{first} -a {name} -d {_quoted(about(name))}" for name in command_names()),
+    ]
     for name, known in options().items():
         command, _, inner = name.partition(".")
-        seen = f"__fish_seen_subcommand_from {command}" + (f"; and __fish_seen_subcommand_from {inner}" if inner else "")
+        seen = f"__fish_seen_subcommand_from {command}" + (
+            f"; and __fish_seen_subcommand_from {inner}" if inner else ""
+        )
         values = values_of(name)
         if first := values.get(command):
             lines.append(f'complete -c {SCRIPT} -f -n "{seen}" -a {_quoted(" ".join(first))}')

@@ -111,7 +111,9 @@ def add_policy_options(parser: argparse.ArgumentParser, *, sampled: bool = False
         help="a whole configuration as fit takes it, untrained, e.g. configs/paper/shala/chaosnli_zero_shot.yaml",
     )
     which.add_argument(
-        "--policy", metavar="NAME", help="a base model, untrained: a name as for fit (qwen2_audio), or a YAML file"
+        "--policy",
+        metavar="NAME",
+        help="a base model, untrained: a name as for fit (qwen2_audio), or a YAML file",
     )
     add_allow_option(parser)
     add_path_option(parser)

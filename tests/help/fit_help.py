@@ -63,7 +63,11 @@ def fit_help(sections: Mapping[str, Sequence[Key]], entries: Mapping[str, Sequen
         [f"usage: {USAGE}", "", *textwrap.wrap(" ".join(DESCRIPTION), WIDTH)],
         ["what is trained, on what, and how", *_options(CHOICE_HELP)],
         ["this call", *_options(THIS_CALL)],
-        ["asked for most (defaults depend on the class: --help after choosing one)", *_brief(asked), *_options(BESIDE, COLUMN + 2)],
+        [
+            "asked for most (defaults depend on the class: --help after choosing one)",
+            *_brief(asked),
+            *_options(BESIDE, COLUMN + 2),
+        ],
         ["data (whole texts: lalm-ambig list keys data.)", *_brief(sections["data"], defaults=True)],
         ["run (whole texts: lalm-ambig list keys run.)", *_brief(sections["run"], defaults=True)],
         MORE.splitlines(),

@@ -9,7 +9,7 @@ import re
 import textwrap
 import types
 from collections.abc import Iterator
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -31,7 +31,10 @@ CHOSEN = (Corpus, Engine, Method, Policy, Reward)
 """Classes that a configuration names: their keys are listed with them."""
 ARGUMENT = re.compile(r"^(\w+): (.*)$")
 BOUNDS = re.compile(r"(?:must be|expected) (.+?), got")
-EXTREMES: dict[type[Any], tuple[Any, ...]] = {int: (-(10**9), 0, 10**9), float: (-math.inf, -1e9, 0.0, 1e9, math.inf)}
+EXTREMES: dict[type[Any], tuple[Any, ...]] = {
+    int: (-(10**9), 0, 10**9),
+    float: (-math.inf, -1e9, 0.0, 1e9, math.inf),
+}
 """Values that a range excludes, to be told what it is."""
 NAMES = {int: "N", float: "NUMBER", bool: "true|false", str: "TEXT", Path: "PATH"}
 
@@ -76,7 +79,9 @@ def _as_made(key: Key, record: Any) -> Key:
 
 def _unset(key: Key, part: str, meaning: str) -> Key:
     """The first key of a part that is left out unless one of its keys is set."""
-    return dataclasses.replace(key, meaning=f"{key.meaning} Any key of `{part}` turns it on: {_lower(meaning)}")
+    return dataclasses.replace(
+        key, meaning=f"{key.meaning} Any key of `{part}` turns it on: {_lower(meaning)}"
+    )
 
 
 def takes(expected: Any) -> str:
@@ -102,7 +107,9 @@ def takes(expected: Any) -> str:
 def meanings_of(cls: type[Any]) -> dict[str, str]:
     """The meaning of each parameter: from `Args:` of the class and its `__init__`, or the text below a field."""
     found: dict[str, str] = {}
-    for base in reversed([base for base in cls.__mro__ if base.__module__.startswith(("lalm_ambig", "tests"))]):
+    for base in reversed(
+        [base for base in cls.__mro__ if base.__module__.startswith(("lalm_ambig", "tests"))]
+    ):
         for text in (base.__doc__, vars(base).get("__init__") and base.__init__.__doc__):
             found |= dict(_arguments(text or ""))
         if dataclasses.is_dataclass(base):
@@ -117,7 +124,9 @@ def bounds_of(cls: type[Any]) -> dict[str, str]:
     found: dict[str, str] = {}
     hints = _hints(cls)
     for field in dataclasses.fields(cls):
-        kind = next((part for part in (hints[field.name], *get_args(hints[field.name])) if part in EXTREMES), None)
+        kind = next(
+            (part for part in (hints[field.name], *get_args(hints[field.name])) if part in EXTREMES), None
+        )
         for value in EXTREMES.get(kind, ()) if kind is not None else ():
             said = _refusal(cls, field.name, value)
             if said is not None:
@@ -165,7 +174,9 @@ def _shown(value: Any, *, required: bool = False) -> str:
         value = value.value
     if isinstance(value, Path):
         value = str(value)
-    if dataclasses.is_dataclass(value) or not isinstance(value, str | int | float | list | tuple | dict | None):
+    if dataclasses.is_dataclass(value) or not isinstance(
+        value, str | int | float | list | tuple | dict | None
+    ):
         return type(value).__name__
     if isinstance(value, float):
         return "inf" if value == math.inf else f"{value:g}"
@@ -197,7 +208,7 @@ def _field_texts(cls: type[Any]) -> Iterator[tuple[str, str]]:
     """Name and meaning of each field of a dataclass that has a text below it."""
     [body] = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
     statements = body.body if isinstance(body, ast.ClassDef) else []
-    for one, following in zip(statements, statements[1:], strict=False):
+    for one, following in pairwise(statements):
         is_text = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
         if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name) and is_text:
             yield one.target.id, " ".join(str(following.value.value).split())

@@ -47,7 +47,9 @@ CLASSES: dict[str, tuple[type[Any], str, str]] = {
 }
 PREFIX = {"rewards": ""}
 """Kinds whose keys are named without the key of the kind, since they are in a list."""
-OPTION = re.compile(r"^  (?:-\w(?: [A-Z]\w*)?, )?(--[\w.-]+)(?:,? (--[\w-]+))?(?: \{([^}]*)\})?", re.MULTILINE)
+OPTION = re.compile(
+    r"^  (?:-\w(?: [A-Z]\w*)?, )?(--[\w.-]+)(?:,? (--[\w-]+))?(?: \{([^}]*)\})?", re.MULTILINE
+)
 
 
 def written() -> dict[str, str]:
@@ -62,7 +64,10 @@ def written() -> dict[str, str]:
             for name, (key, about, entries) in kinds.items()
         },
     }
-    texts = {"fit": fit_help(sections, {name: entries for name, (_, _, entries) in kinds.items()}), **_command_texts()}
+    texts = {
+        "fit": fit_help(sections, {name: entries for name, (_, _, entries) in kinds.items()}),
+        **_command_texts(),
+    }
     files = {f"texts/{name}.txt": text for name, text in texts.items()}
     return {"keys.json": _json(content), "options.json": _json(_options(texts, content)), **files}
 
@@ -89,13 +94,21 @@ def _prompts() -> tuple[str, str, list[Entry]]:
     for path in sorted(Path(lalm_ambig.prompts.__file__).parent.glob("*.txt")):
         stem, mode = path.name.split(".")[:2]
         modes.setdefault(stem, []).append(mode)
-    return "data.prompt", "how items are asked about", [Entry(s, f"modes {', '.join(m)}") for s, m in modes.items()]
+    return (
+        "data.prompt",
+        "how items are asked about",
+        [Entry(s, f"modes {', '.join(m)}") for s, m in modes.items()],
+    )
 
 
 def _baselines() -> tuple[str, str, list[Entry]]:
     classes = classes_of(lalm_ambig.baselines, Baseline).values()
     entries = [Entry(cls.__module__.rpartition(".")[2], _line(cls)) for cls in classes]
-    return "", "answers without training, of the command baseline", sorted(entries, key=lambda entry: entry.name)
+    return (
+        "",
+        "answers without training, of the command baseline",
+        sorted(entries, key=lambda entry: entry.name),
+    )
 
 
 def _trainer_keys() -> list[Key]:
@@ -114,7 +127,11 @@ def _trainer_takes(expected: Any) -> str:
 
 
 def _trainer_default(value: Any) -> str:
-    return {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else str(value)
+    return (
+        {None: "null", True: "true", False: "false"}[value]
+        if value is None or isinstance(value, bool)
+        else str(value)
+    )
 
 
 def _line(cls: type[Any]) -> str:
@@ -132,7 +149,9 @@ def _command_texts() -> dict[str, str]:
     for name in command_names():
         if name == "fit":
             continue
-        module = importlib.import_module(f"{ELSEWHERE[name]}.__main__" if name in ELSEWHERE else f"lalm_ambig.{name}")
+        module = importlib.import_module(
+            f"{ELSEWHERE[name]}.__main__" if name in ELSEWHERE else f"lalm_ambig.{name}"
+        )
         texts[name] = _said(module, ["--help"])
         for inner in _inner_commands(texts[name]):
             texts[f"{name}.{inner}"] = _said(module, [inner, "--help"])
@@ -179,7 +198,9 @@ def _json(content: Any) -> str:
 def _laid_out(value: Any, depth: int) -> str:
     """JSON with a line per key, and per list of plain values."""
     margin = " " * depth
-    is_nested = isinstance(value, dict) or (isinstance(value, list) and any(isinstance(v, list | dict) for v in value))
+    is_nested = isinstance(value, dict) or (
+        isinstance(value, list) and any(isinstance(v, list | dict) for v in value)
+    )
     if not value or not is_nested:
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, list):
@@ -192,7 +213,9 @@ def _laid_out(value: Any, depth: int) -> str:
 def stale() -> Iterator[str]:
     """Names of files that are not as the code has them."""
     files = written()
-    there = {path.relative_to(FOLDER).as_posix() for path in (*FOLDER.glob("texts/*.txt"), *FOLDER.glob("*.json"))}
+    there = {
+        path.relative_to(FOLDER).as_posix() for path in (*FOLDER.glob("texts/*.txt"), *FOLDER.glob("*.json"))
+    }
     yield from sorted(there - set(files))
     for name, text in files.items():
         path = FOLDER / name

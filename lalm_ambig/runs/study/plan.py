@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lalm_ambig.help.names import closest
-from lalm_ambig.files.config_files import config_folder, located, named_file
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.files.config_files import config_folder, located, named_file
 from lalm_ambig.files.names import check_folder_name
 from lalm_ambig.files.yaml import read_yaml
+from lalm_ambig.help.names import closest
 from lalm_ambig.metrics.base import ItemMean, all_metrics
 
 OURS = ("seed", "seed_everything", "run.name", "run.root", "model.start", "folds", "seeds", "estimate")
