@@ -1,7 +1,7 @@
 """Configuration of a run: YAML files that stack, with options over them, parsed into the run's objects.
 
-Four files make a run: `base.yaml` (always), one of `policy/`, one of `data/`, one of `method/`. A command without any
-file uses the embedded defaults: the tiny model on the demo corpus. Options win over files wherever they stand.
+Four files make a run: `base.yaml` (always), one of `policy/`, one of `data/`, one of `method/`. A command that chooses
+none of the three uses the embedded defaults: the tiny model on the demo corpus. Options win over files.
 """
 
 import re

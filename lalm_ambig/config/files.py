@@ -112,7 +112,7 @@ def default_files(files: Sequence[Path], words: Sequence[str] = ()) -> list[str]
         InputError: Something is chosen, but not all of policy, data and method.
     """
     contents = [_yaml(path) for path in files]
-    options = {word.partition("=")[0].replace(".class_path", "") for word in words}
+    options = {o.removesuffix(".class_path") for o, values in option_groups(words) if _part(o, values) == 1}
     missing = [
         key
         for key, place in PLACES.items()
