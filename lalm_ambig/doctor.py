@@ -120,7 +120,7 @@ def _table(results: Sequence[CheckResult]) -> Table:
         table.add_column(head, overflow="fold")
     for outcome in results:
         mark = "[green]pass[/green]" if outcome.ok else "[bold red]FAIL[/bold red]"
-        table.add_row(escape(outcome.name), mark, escape(outcome.finding), escape(outcome.remedy))
+        table.add_row(escape(outcome.name), mark, escape(outcome.finding), escape(shown(outcome.remedy)))
     return table
 
 

@@ -43,6 +43,10 @@ FLAGS = (
     "model",
     "data",
     "data.corpus",
+    "method",
+    "preset",
+    "hardware",
+    "help.trainer",
 )
 """Options that are no keys of a file."""
 BASES: dict[str, type[Any]] = {

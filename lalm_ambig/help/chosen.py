@@ -1,12 +1,13 @@
 """Help of `fit` after something was chosen: every key of the chosen method, policy, corpus, rewards and engine."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lalm_ambig.files.config_files import FOLDERS, is_path, located, named_file
-from lalm_ambig.help.catalogue import Entry, Kind, kinds, sections
-from lalm_ambig.help.rendering import key_lines
+from lalm_ambig.help.catalogue import Entry, Key, Kind, all_keys, kinds, sections
+from lalm_ambig.help.rendering import key_lines, list_lines
 
 PLACES = {
     "policies": ("policy",),
@@ -54,6 +55,47 @@ def chosen_help(words: Sequence[str]) -> str | None:
         lines += ["data, whatever the corpus", *key_lines(sections()["data"]), ""]
     lines += ["Other keys: lalm-ambig fit --help, fit --help.trainer, list keys WORD.", ""]
     return "\n".join(lines)
+
+
+def part_help(words: Sequence[str]) -> str | None:
+    """Return what `--KEY.help` asks for: the keys of a class (`--model.help GRPO`), or those below a key.
+
+    Args:
+        words: The command line.
+
+    Returns:
+        The text; None if no word asks so, or for something that the catalogue does not know.
+    """
+    for option, value in _pairs(words):
+        key = option.removeprefix("--").removesuffix(".help").replace(".init_args", "")
+        if not option.endswith(".help") or not key:
+            continue
+        kind = next((kind for kind in kinds().values() if kind.key == key), None)
+        if kind is not None and value and not value.startswith("-"):
+            entry = kind.entry(value)
+            return None if entry is None else "\n".join([*entry_section(kind, entry), ""])
+        if kind is not None and kind.key != "model.rewards":
+            return "\n".join([f"{kind.name}: --{key} NAME, --{key}.help NAME", *list_lines(kind.entries), ""])
+        if found := list(_below(key, words)):
+            return "\n".join([*found, ""])
+    return None
+
+
+def _below(key: str, words: Sequence[str]) -> Iterator[str]:
+    """Yield the keys below a key, of the chosen classes or else of all that have them."""
+    chosen = {name for names in choices_of(words).values() for name in names}
+    owners: dict[Key, list[str]] = {}
+    for owner, one in all_keys():
+        if one.name.startswith(f"{key}."):
+            owners.setdefault(one, []).append(owner)
+    narrowed = {one: names for one, names in owners.items() if chosen & set(names)} or owners
+    for one, names in narrowed.items():
+        whose = (
+            f" [{', '.join(names)}]"
+            if any(names) and len(narrowed) != len({k.name for k in narrowed})
+            else ""
+        )
+        yield from key_lines([replace(one, meaning=f"{one.meaning}{whose}")])
 
 
 def entry_section(kind: Kind, entry: Entry) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from lalm_ambig.core.door import ELSEWHERE, PACKAGE, command_names
 from lalm_ambig.help.catalogue import FOLDER
-from lalm_ambig.help.chosen import chosen_help
+from lalm_ambig.help.chosen import chosen_help, part_help
 from lalm_ambig.help.names import closest
 from lalm_ambig.help.rendering import cut
 
@@ -78,6 +78,8 @@ def help_of(command: str, words: Sequence[str]) -> str | None:
         The text. None if no word asks for help, or none was written for the command: it has its own then.
     """
     before = list(words[: words.index("--")]) if "--" in words else list(words)
+    if command == "fit" and (asked := part_help(before)) is not None:
+        return asked
     if not any(word in HELP for word in before):
         return None
     if command == "fit" and (chosen := chosen_help(before)) is not None:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 
 AMERICAN = (
-    (re.compile(r"iz(?=e|ing|ation)"), "is"),
+    (re.compile(r"(?<=[a-z]{3})iz(?=e|ing|ation)"), "is"),
     (re.compile(r"yz(?=e|ing)"), "ys"),
     (re.compile(r"(?<=col|fav|lab)or"), "our"),
     (re.compile(r"(?<=label|model)ed\b"), "led"),
@@ -53,8 +53,8 @@ def spelled(given: str, names: Iterable[str]) -> str:
 def british(word: str) -> str:
     """Return a word in British spelling, so that both spellings of it are equal.
 
-    >>> british("verbalized"), british("verbalised"), british("size"), british("tokenizer")
-    ('verbalised', 'verbalised', 'sise', 'tokeniser')
+    >>> british("verbalized"), british("verbalised"), british("group_size"), british("tokenizer")
+    ('verbalised', 'verbalised', 'group_size', 'tokeniser')
     """
     for american, ending in AMERICAN:
         word = american.sub(ending, word)

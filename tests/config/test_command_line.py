@@ -15,7 +15,7 @@ from lalm_ambig.help.names import closest
 MISTAKES = {
     "lalm_ambig.predict": [
         ("a.wav b.wav --policy x", "one argument too many: b.wav"),
-        ("a.wav", "missing: --run DIR or --config YAML or --policy YAML"),
+        ("a.wav", "missing: --run DIR or --config YAML or --policy NAME"),
         ("--polcy x", "unknown option --polcy: did you mean --policy?"),
         ("a.wav --policy x --run y", "--run: not allowed with --policy"),
     ],

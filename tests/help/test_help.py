@@ -99,6 +99,25 @@ def test_help_after_a_choice_has_every_key_of_it() -> None:
     assert chosen_help(["--help"]) is None and chosen_help(["--policy", "my.Own"]) is None
 
 
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("--model.help SFT", "SFT: CE on the curated response"),
+        ("--model.help", "--model NAME"),
+        ("--model.optimiser.help", "[DPO, GRPO, SFT]"),
+        ("--model SFT --model.optimiser.help", "(default: 0.0001; positive)"),
+        ("--model.optimiser.help --model.help SFT", "--model.optimiser.learning_rate"),
+        ("--data.corpus.help Iemocap", "--data.corpus.root"),
+        ("--policy.help qwen2_5_omni", "--policy.path"),
+        ("--run.help", "--run.name"),
+    ],
+)
+def test_help_of_a_part_in_any_order(words: str, shown: str) -> None:
+    text = help_of("fit", words.split())
+    assert text is not None and shown in text
+    assert help_of("fit", ["--trainer.callbacks.help", "EarlyStopping"]) is None, "Lightning's own"
+
+
 def test_a_default_that_the_method_changes_is_shown_with_both_values() -> None:
     rates = {}
     for name in ("SFT", "GRPO"):

@@ -186,7 +186,7 @@ def _options(texts: dict[str, str], content: Any) -> dict[str, Any]:
     keys = [row for rows in content["sections"].values() for row in rows]
     for kind in content["kinds"].values():
         keys += [row for entry in kind["entries"] for row in entry["keys"] if "." in row[0]]
-    fit = {f"--{name}": [] for name in (*FLAGS, "preset", "hardware", "method", "help.trainer")}
+    fit = {f"--{name}": [] for name in FLAGS}
     options["fit"] = {**fit, **{f"--{row[0]}": Key(*row).choices for row in keys}}
     return options
 
