@@ -3,7 +3,7 @@
 Examples:
   lalm-ambig evaluate --run runs/NAME --out out/                        the run's own test split
   lalm-ambig evaluate --run runs/NAME --corpus iemocap --root ~/IEMOCAP --split all --out out/
-  lalm-ambig evaluate --policy qwen2_audio --corpus crema_d --root ~/CREMA-D --out out/    a base model
+  lalm-ambig evaluate --policy qwen2_audio --corpus crema_d --root ~/CREMA-D --out out/
 """
 
 import argparse

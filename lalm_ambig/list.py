@@ -150,9 +150,8 @@ def _one(kind: Kind, name: str) -> Iterator[str]:
     if entry is not None:
         yield from entry_section(kind, entry)
     elif path is None:
-        names = [each.name for each in kind.entries] + (
-            names_of(BESIDE[kind.name]) if kind.name in BESIDE else []
-        )
+        files = names_of(BESIDE[kind.name]) if kind.name in BESIDE else []
+        names = [*files, *(each.name for each in kind.entries)]
         meant = closest(name, names)
         guess = f": did you mean {meant}?" if meant else "."
         raise InputError(

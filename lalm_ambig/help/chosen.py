@@ -142,7 +142,7 @@ def choices_of(words: Sequence[str]) -> Chosen:
 
 def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield each option with its value."""
-    for word, after in zip(words, [*words[1:], ""], strict=True):
+    for word, after in zip(words, [*words[1:], ""], strict=False):
         option, equals, value = word.partition("=")
         if option.startswith("-"):
             yield option, value if equals else after

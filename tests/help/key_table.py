@@ -92,8 +92,9 @@ def takes(expected: Any) -> str:
     if origin is Literal:
         return "|".join(str(part) for part in parts)
     if origin in (Union, types.UnionType):
-        words = [takes(part) for part in parts if part is not types.NoneType]
-        return "|".join([*dict.fromkeys(words), *(["null"] if types.NoneType in parts else [])])
+        words = {takes(part) for part in parts if part is not types.NoneType}
+        ordered = sorted(words, key=lambda word: (word.islower(), word))  # typing keeps no order of its own
+        return "|".join([*ordered, *(["null"] if types.NoneType in parts else [])])
     if origin in (list, tuple, set):
         classes = [part.__name__ for part in parts if inspect.isclass(part) and issubclass(part, CHOSEN)]
         return f"[{classes[0].upper() if classes else takes(parts[0])},…]"

@@ -210,13 +210,16 @@ def _laid_out(value: Any, depth: int) -> str:
     return "{\n" + ",\n".join(lines) + f"\n{margin}}}"
 
 
+def present() -> set[str]:
+    """Names of the files that are there."""
+    paths = (*FOLDER.glob("texts/*.txt"), *FOLDER.glob("*.json"))
+    return {path.relative_to(FOLDER).as_posix() for path in paths}
+
+
 def stale() -> Iterator[str]:
     """Names of files that are not as the code has them."""
     files = written()
-    there = {
-        path.relative_to(FOLDER).as_posix() for path in (*FOLDER.glob("texts/*.txt"), *FOLDER.glob("*.json"))
-    }
-    yield from sorted(there - set(files))
+    yield from sorted(present() - set(files))
     for name, text in files.items():
         path = FOLDER / name
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
@@ -231,9 +234,8 @@ def main() -> int:
         return int(bool(names))
     files = written()
     (FOLDER / "texts").mkdir(exist_ok=True)
-    for path in (*FOLDER.glob("texts/*.txt"), *FOLDER.glob("*.json")):
-        if path.relative_to(FOLDER).as_posix() not in files:
-            path.unlink()
+    for name in present() - set(files):
+        (FOLDER / name).unlink()
     for name, text in files.items():
         (FOLDER / name).write_text(text, encoding="utf-8")
     print(f"{len(files)} files in {FOLDER}")
