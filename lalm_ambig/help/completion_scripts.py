@@ -133,10 +133,10 @@ def _cases(cases: Mapping[str, Sequence[str]], *, indent: int) -> str:
 
 
 def _fish() -> str:
-    first = f'complete -c {SCRIPT} -f -n "__fish_use_subcommand"'
+    start = f'complete -c {SCRIPT} -f -n "__fish_use_subcommand"'
     lines = [
         FISH_HEAD.rstrip(),
-        *(f"{first} -a {name} -d {_quoted(about(name))}" for name in command_names()),
+        *(f"{start} -a {name} -d {_quoted(about(name))}" for name in command_names()),
     ]
     for name, known in options().items():
         command, _, inner = name.partition(".")
