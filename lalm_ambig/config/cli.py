@@ -280,12 +280,7 @@ def parse(arguments: Sequence[str], **cli_settings: Any) -> Cli:
                 run=False,
                 args=stacked,
                 auto_configure_optimizers=False,
-                parser_kwargs={
-                    "exit_on_error": False,
-                    "allow_abbrev": False,
-                    "description": " ".join(DESCRIPTION),
-                    "usage": shown(USAGE),
-                },
+                parser_kwargs=_parser_settings(),
                 **cli_settings,
             )
     except ArgumentError as error:
@@ -299,6 +294,15 @@ def parse(arguments: Sequence[str], **cli_settings: Any) -> Cli:
         if explanation is None:
             raise
         raise InputError(explanation, where="configuration") from error
+
+
+def _parser_settings() -> dict[str, Any]:
+    return {
+        "exit_on_error": False,
+        "allow_abbrev": False,
+        "description": " ".join(DESCRIPTION),
+        "usage": shown(USAGE),
+    }
 
 
 def _name_devices(value: Any) -> Any:

@@ -37,13 +37,13 @@ def chosen_help(words: Sequence[str]) -> str | None:
         words: The command line.
 
     Returns:
-        The text; None if nothing that the catalogue knows is chosen.
+        The text, which says so of a class that is not the project's; None if nothing is chosen.
     """
     chosen = choices_of(words)
     found = [
         (kinds()[kind], name, kinds()[kind].entry(name)) for kind, names in chosen.items() for name in names
     ]
-    if not any(entry for _, _, entry in found):
+    if not found:
         return None
     lines = [
         "Keys of what was chosen; each follows `lalm-ambig fit …` as an option, or stands in a YAML file.",

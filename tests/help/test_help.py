@@ -100,7 +100,9 @@ def test_help_after_a_choice_has_every_key_of_it() -> None:
         entry = kinds()[kind].entry(name)
         assert entry is not None and all(f"--{key.name} " in text for key in entry.keys)
     assert "(default: 8; at least 1)" in text and "--data.batch_size" in text
-    assert chosen_help(["--help"]) is None and chosen_help(["--policy", "my.Own"]) is None
+    assert chosen_help(["--help"]) is None and chosen_help(["--test"]) is None
+    foreign = chosen_help(["--policy", "my.Own"])
+    assert foreign is not None and "for a class of yours: --policy.help my.Own" in foreign
 
 
 @pytest.mark.parametrize(
