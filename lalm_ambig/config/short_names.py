@@ -12,7 +12,7 @@ from typing import Any
 from lalm_ambig.config.class_names import class_path_of
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.base import Corpus
-from lalm_ambig.files.config_files import is_path, located, named_file, names_of
+from lalm_ambig.files.config_files import is_path, is_there, located, named_file, names_of
 from lalm_ambig.files.yaml import read_yaml
 from lalm_ambig.help.catalogue import kinds
 from lalm_ambig.help.names import closest
@@ -90,7 +90,7 @@ def _expanded(option: str, values: list[str]) -> list[str]:
         return joined(option, values)
     value = values[0].removeprefix("=") if values[0].startswith("=") else values[0]
     if option in CONFIG:
-        return [f"--config={located(Path(value).expanduser())}", *rest]
+        return [f"--config={located(value)}", *rest]
     if option.startswith("--") and kind in FILES:
         return [f"--config={_file_of(kind, value)}", *rest]
     if option == "--model":
@@ -108,9 +108,10 @@ def _expanded(option: str, values: list[str]) -> list[str]:
 
 def _file_of(kind: str, value: str) -> Path:
     """Return the file of a preset or of a kind of hardware, by name or path."""
-    path = named_file(kind, value) or located(Path(value).expanduser())
-    if is_path(value) or path.is_file():
+    if (path := named_file(kind, value)) is not None:
         return path
+    if is_path(value):
+        return located(value)
     names = names_of(kind)
     meant = next((name for name in names if name.rpartition("/")[2] == value), None) or closest(value, names)
     guess = f": did you mean {meant}?" if meant else "."
@@ -122,10 +123,10 @@ def _whole_file(kind: str, value: str) -> Path | None:
     """Return the file that a value means; None for a class, and for a file of this part alone."""
     if (path := named_file(kind, value)) is not None:
         return path
-    path = located(Path(value).expanduser())
+    path = located(value)
     if not is_path(value):
         return None
-    if not path.is_file():
+    if not is_there(path):
         return path  # which the check of all files refuses
     content = read_yaml(path)
     is_part = isinstance(content, Mapping) and ("class_path" in content or "init_args" in content)

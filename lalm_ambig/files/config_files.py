@@ -73,21 +73,34 @@ def is_path(text: str) -> bool:
     return text.lower().endswith(SUFFIXES)
 
 
-def located(path: Path) -> Path:
+def located(text: str | Path) -> Path:
     """Return where a configuration file is.
 
     Args:
-        path: A path as the user wrote it.
+        text: A path as the user wrote it.
 
     Returns:
         The path, if something is there. Otherwise the project's own file of that path, with or without `configs/`
         before it; without one, the path.
     """
-    if path.exists() or path.is_absolute():
+    path = Path(text)
+    try:
+        path = path.expanduser()
+        if path.exists() or path.is_absolute():
+            return path
+        parts = path.parts[1:] if path.parts[:1] == ("configs",) else path.parts
+        inside = config_folder().joinpath(*parts)
+        return inside if ".." not in parts and is_path(path.name) and inside.is_file() else path
+    except (OSError, RuntimeError, ValueError):  # no name that a file can have, or nobody's home
         return path
-    parts = path.parts[1:] if path.parts[:1] == ("configs",) else path.parts
-    inside = config_folder().joinpath(*parts)
-    return inside if ".." not in parts and is_path(path.name) and inside.is_file() else path
+
+
+def is_there(path: Path) -> bool:
+    """Return whether a path is a file; False for what no file can be called."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def first_comment(path: Path) -> str:

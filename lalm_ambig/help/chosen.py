@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lalm_ambig.files.config_files import FOLDERS, is_path, located, named_file
+from lalm_ambig.files.config_files import FOLDERS, is_path, is_there, located, named_file
 from lalm_ambig.help.catalogue import Entry, Key, Kind, all_keys, kinds, sections
 from lalm_ambig.help.rendering import key_lines, list_lines
 
@@ -151,8 +151,8 @@ def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:
 def _file(kind: str, value: str) -> Path | None:
     if kind and (path := named_file(kind, value)) is not None:
         return path
-    path = located(Path(value).expanduser())
-    return path if is_path(value) and path.is_file() else None
+    path = located(value)
+    return path if is_path(value) and is_there(path) else None
 
 
 def _in_file(path: Path) -> Chosen:

@@ -169,7 +169,7 @@ def read_study(path: Path) -> Study:
     Raises:
         InputError: There is no such file, or something in it is unknown or missing.
     """
-    path = named_file("study", str(path)) or located(path.expanduser())
+    path = named_file("study", str(path)) or located(path)
     if not path.is_file():
         there = ", ".join(sorted(file.name for file in (config_folder() / "study").glob("*.yaml")))
         raise InputError(
