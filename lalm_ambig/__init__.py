@@ -27,6 +27,9 @@ if is_command():
     from lalm_ambig.core.stopping import end_quietly  # not above: an older Python cannot read it
 
     end_quietly()
+    from lalm_ambig.help.early import answer_help  # and this one reads files
+
+    answer_help()
 elif wrong_python():
     raise ImportError(wrong_python())
 

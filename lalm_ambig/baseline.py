@@ -1,4 +1,10 @@
-"""Answer a split without training a policy, and write a run's files: `python -m lalm_ambig.baseline NAME`."""
+"""Answer a split without training a policy, and write a run's files: `python -m lalm_ambig.baseline NAME`.
+
+Examples:
+  lalm-ambig baseline prior --corpus crema_d --root ~/CREMA-D --out out/prior
+  lalm-ambig baseline probe --run runs/NAME --out out/probe
+  lalm-ambig baseline panel --corpus demo --out out/panel
+"""
 
 import argparse
 import shutil
@@ -14,7 +20,6 @@ from lalm_ambig.baselines.layers import JOINED, ProbedLayers, asked_layers, laye
 from lalm_ambig.baselines.pooled import PooledFeatures
 from lalm_ambig.config.cli import Cli, parse
 from lalm_ambig.config.command_line import CommandParser
-from lalm_ambig.config.files import config_folder
 from lalm_ambig.config.trust import add_allow_option, allowed
 from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.core.types import SPLITS, Split
@@ -127,9 +132,8 @@ def _configured(options: argparse.Namespace, chosen: Baseline) -> Cli | None:
             [f"--config={open_run(options.run).config}", *path_arguments(options), *allowed(options)]
         )
     if options.policy is not None:
-        folder = config_folder()
-        files = [options.policy, folder / "data/demo.yaml", folder / "method/sft_kl_only.yaml"]
-        return parse([*(f"--config={file}" for file in files), *path_arguments(options), *allowed(options)])
+        words = [f"--policy={options.policy}", "--data=demo", "--method=sft_kl_only"]
+        return parse([*words, *path_arguments(options), *allowed(options)])
     if chosen.needs_features:
         raise InputError(
             f"{name} needs a policy, whose features it looks at:",
@@ -196,7 +200,7 @@ def _parser() -> argparse.ArgumentParser:
     run = "a run of fit: its corpus, and its base model for probe"
     which.add_argument("--run", type=Path, metavar="DIR", help=run)
     policy = "base model for probe, e.g. configs/policy/tiny.yaml"
-    which.add_argument("--policy", type=Path, metavar="YAML", help=policy)
+    which.add_argument("--policy", metavar="NAME", help=policy)
     add_allow_option(parser)
     add_path_option(parser)
     prompt = "stem of a prompt or a .txt file, for probe on text (default: the corpus's)"

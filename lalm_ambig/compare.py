@@ -3,6 +3,11 @@
 Each is a run folder of fit (its trained policy), or a folder that evaluate or baseline wrote. FOLDER:ROW names another
 row of it, such as RUN:base or RUN:prior. With {seed} or {fold} in place of numbers, a name means a family, whose folds
 are pooled and whose seeds are averaged: compare 'runs/kl-s{seed}' 'runs/grpo-s{seed}'.
+
+Examples:
+  lalm-ambig compare runs/NAME runs/OTHER                         trained against trained
+  lalm-ambig compare runs/NAME runs/NAME:prior                    a run against its corpus's prior
+  lalm-ambig compare 'runs/kl-s{seed}' 'runs/grpo-s{seed}'        families over seeds
 """
 
 import argparse
@@ -218,8 +223,7 @@ def _write(path: Path, found: Comparison) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    description, rows = (__doc__ or "").split("\n\n")
-    parser = CommandParser(prog="python -m lalm_ambig.compare", description=description, epilog=rows)
+    parser = CommandParser(prog="python -m lalm_ambig.compare", description=__doc__)
     parser.add_argument(
         "first",
         metavar="FIRST",

@@ -1,4 +1,10 @@
-"""Describe a corpus: its items, the disagreement of its annotators, and the noise floor of the metrics."""
+"""Describe a corpus: its items, the disagreement of its annotators, and the noise floor of the metrics.
+
+Examples:
+  lalm-ambig describe --corpus demo
+  lalm-ambig describe --corpus crema_d --root ~/CREMA-D
+  lalm-ambig describe --corpus jsonl --root items.jsonl
+"""
 
 import argparse
 import json

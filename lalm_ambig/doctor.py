@@ -1,7 +1,13 @@
 """Check installation, policy and class names before a long run: `python -m lalm_ambig.doctor`.
 
-Takes --policy YAML (default: the tiny model) or --config FILE ..., and options as `fit` does (--policy.path FOLDER
-for a checkpoint by itself). The exit code is 0 if every check passed, 1 if one failed, 2 for a mistake in the options.
+Takes --policy NAME (default: the tiny model) or --config FILE ..., and options as `fit` does
+(--policy.path FOLDER for a checkpoint by itself). The exit code is 0 if every check passed,
+1 if one failed, 2 for a mistake in the options.
+
+Examples:
+  lalm-ambig doctor
+  lalm-ambig doctor --policy qwen2_audio
+  lalm-ambig doctor --policy qwen2_audio --policy.path FOLDER
 """
 
 import sys
@@ -14,9 +20,10 @@ from rich.table import Table
 
 from lalm_ambig.checks.environment import check_environment
 from lalm_ambig.checks.outcome import CheckResult
+from lalm_ambig.core.door import shown
 from lalm_ambig.core.errors import EXIT_CHECK_FAILED, EXIT_OK, InputError, run_command
 
-USAGE = "usage: python -m lalm_ambig.doctor [--policy YAML | --config FILE ...] [--KEY VALUE ...]"
+USAGE = "usage: lalm-ambig doctor [--policy NAME | --config FILE ...] [--KEY VALUE ...]"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = sys.argv[1:] if arguments is None else list(arguments)
     if {"-h", "--help"} & set(options):
-        print(f"{USAGE}\n\n{__doc__}")
+        print(shown(f"{USAGE}\n\n{__doc__}"))
         return EXIT_OK
     console = Console()
     results = list(check_environment())
@@ -94,31 +101,16 @@ def _devices(cli: Any) -> CheckResult:
 
 
 def _as_fit(options: Sequence[str]) -> list[str]:
-    """Return the options for `fit`: `--policy FILE` is replaced by configuration files."""
-    from lalm_ambig.config.files import config_folder
-
-    if any(argument.startswith(("--config", "-c")) for argument in options):
+    """Return the options for `fit`: what no option chooses is that of the tiny model on the demo."""
+    names = {argument.partition("=")[0] for argument in options}
+    if any(name in ("--config", "--preset") or name.startswith("-c") for name in names):
         return list(options)
-    words = [
-        word
-        for argument in options
-        for word in (argument.split("=", 1) if _is_policy(argument) else [argument])
-    ]
-    rest = [str(config_folder() / name) for name in _REST]
-    if "--policy" not in words:
-        first = str(config_folder() / "policy/tiny.yaml")
-        return [*(f"--config={file}" for file in (first, *rest)), *_ADAPTER, *words]
-    at = words.index("--policy")
-    if at + 1 == len(words):
-        raise InputError("no file is given: --policy YAML, e.g. configs/policy/tiny.yaml", where="doctor")
-    return [*(f"--config={file}" for file in (words[at + 1], *rest)), *words[:at], *words[at + 2 :]]
+    rest = [word for word, others in _REST.items() if not names & others]
+    return [*rest, *([] if "--policy" in names else ["--policy=tiny", *_ADAPTER]), *options]
 
 
-def _is_policy(argument: str) -> bool:
-    return argument.startswith("--policy=")
-
-
-_REST = ("data/demo.yaml", "method/sft.yaml")
+_REST = {"--data=demo": {"--data", "--data.corpus"}, "--method=sft": {"--method", "--model"}}
+"""What is added, unless one of these options chooses it."""
 _ADAPTER = ["--policy.adapter.method=lora"]  # the checks of the adapter need one
 
 
@@ -128,7 +120,7 @@ def _table(results: Sequence[CheckResult]) -> Table:
         table.add_column(head, overflow="fold")
     for outcome in results:
         mark = "[green]pass[/green]" if outcome.ok else "[bold red]FAIL[/bold red]"
-        table.add_row(escape(outcome.name), mark, escape(outcome.finding), escape(outcome.remedy))
+        table.add_row(escape(outcome.name), mark, escape(outcome.finding), escape(shown(outcome.remedy)))
     return table
 
 

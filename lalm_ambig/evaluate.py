@@ -1,4 +1,10 @@
-"""Evaluate a trained or untrained policy on a corpus, and keep its predictions: `python -m lalm_ambig.evaluate`."""
+"""Evaluate a trained or untrained policy on a corpus, and keep its predictions: `python -m lalm_ambig.evaluate`.
+
+Examples:
+  lalm-ambig evaluate --run runs/NAME --out out/                        the run's own test split
+  lalm-ambig evaluate --run runs/NAME --corpus iemocap --root ~/IEMOCAP --split all --out out/
+  lalm-ambig evaluate --policy qwen2_audio --corpus crema_d --root ~/CREMA-D --out out/
+"""
 
 import argparse
 import sys

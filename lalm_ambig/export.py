@@ -3,16 +3,15 @@
 Plain transformers (and PEFT) read the weights back before the folder gets its name. They must give the policy's
 logits. This takes 4 bytes of memory per weight of the base model, and a moment on a CPU.
 
-Examples:
-  export runs/x --adapter --out x-adapter            LoRA in PEFT's layout, for the same base model
-  export runs/x --merged --out x                     one plain model of transformers, in the base's own type
-  export runs/x --merged --dtype bfloat16 --out x    the same in bfloat16, rounding measured and shown
-  export runs/x/checkpoints/last.ckpt --zero --out x-adapter
-                                                     from a DeepSpeed checkpoint (ZeRO 1, 2 or 3) of that run
-  HF_TOKEN=... export runs/x --merged --out x --push me/x --private
-
 A DeepSpeed checkpoint is made of pickles, and reading a pickle runs the code in it. Give only files that your own
 training has written.
+
+Examples:
+  lalm-ambig export runs/x --adapter --out x-adapter    LoRA in PEFT's layout, for the same base model
+  lalm-ambig export runs/x --merged --out x             one plain model, in the base's own type
+  lalm-ambig export runs/x --merged --dtype bfloat16 --out x    rounding is measured and shown
+  lalm-ambig export runs/x/checkpoints/last.ckpt --zero --out x-adapter    from ZeRO 1, 2 or 3
+  HF_TOKEN=... lalm-ambig export runs/x --merged --out x --push me/x --private
 """
 
 import argparse
@@ -180,13 +179,7 @@ def _export(
 
 
 def _parser() -> argparse.ArgumentParser:
-    description, _, rest = (__doc__ or "").partition("\n\n")
-    parser = CommandParser(
-        prog="python -m lalm_ambig.export",
-        description=description,
-        epilog=rest,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = CommandParser(prog="python -m lalm_ambig.export", description=__doc__)
     parser.add_argument(
         "source", metavar="RUN", type=Path, help="a run folder of fit; with --zero, a checkpoint"
     )

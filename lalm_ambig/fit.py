@@ -13,6 +13,7 @@ from lalm_ambig.config.callbacks import check_callbacks, check_patience, listed
 from lalm_ambig.config.cli import Cli, RunSettings, namespace_name, parse
 from lalm_ambig.config.family import Member, members, start_of_member
 from lalm_ambig.core import distributed
+from lalm_ambig.core.door import shown
 from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.core.types import Split
 from lalm_ambig.corpora.preparing.split_check import check_splits_at_hand
@@ -41,8 +42,11 @@ from lalm_ambig.runs.training import Training
 from lalm_ambig.tabular.writers import laid_out
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the configuration of the command line, or resume its run. `--folds` and `--seeds` run it once for each.
+
+    Args:
+        arguments: The words of the command line; None for those of the process.
 
     Returns:
         The exit code.
@@ -50,7 +54,7 @@ def main() -> int:
     quiet_libraries()
     console = get_console()  # also that of Lightning's bar, which lines are then printed above of
     with process_guard(), explain_ending():
-        return run_all(sys.argv[1:], console)
+        return run_all(sys.argv[1:] if arguments is None else arguments, console)
 
 
 def run_all(words: Sequence[str], console: Console) -> int:
@@ -108,7 +112,7 @@ def show_family(runs: Sequence[Path], splits: Sequence[Split], console: Console)
         console.rule(f"all of them, {split}")
         print_family(ReportArgs(runs, split=split), console)
     listed = " ".join(map(str, runs))
-    console.print(f"as files: python -m lalm_ambig.report {listed} --out DIR", soft_wrap=True)
+    console.print(shown(f"as files: lalm-ambig report {listed} --out DIR"), soft_wrap=True)
 
 
 def sweep(cli: Cli, family: Sequence[Member], console: Console) -> None:

@@ -1,11 +1,11 @@
 """Ask a policy about sound files or texts: people's distribution over the classes, and the reasoning before it.
 
 Examples:
-  predict clip.wav --run runs/x --text "It's eleven o'clock"      bars per class, and the reasoning
-  predict clips/ --run runs/x --out answers.csv                   a folder, searched whole
-  predict 'calls/**/*.flac' --run me/my-export --out answers.parquet
-  predict items.jsonl --run runs/x --out answers.jsonl            rows of audio, text, or premise and hypothesis
-  ls *.wav | predict - --run runs/x --json                        one path or JSON object per line
+  lalm-ambig predict clip.wav --run runs/x --text "It's eleven o'clock"      bars per class, and the reasoning
+  lalm-ambig predict clips/ --run runs/x --out answers.csv                   a folder, searched whole
+  lalm-ambig predict 'calls/**/*.flac' --run me/my-export --out answers.parquet
+  lalm-ambig predict items.jsonl --run runs/x --out answers.jsonl            rows of audio or text
+  ls *.wav | lalm-ambig predict - --run runs/x --json                        one path or JSON object per line
 
 INPUT is a sound file of any format that soundfile reads, a folder, a quoted glob, JSON Lines (.jsonl), a table (.csv,
 .tsv), or - for standard input. Rows have audio (or file, path), text, or premise and hypothesis, and perhaps an id;

@@ -2,6 +2,11 @@
 
 A RUN is a run folder of fit, a folder that evaluate or baseline wrote, or any folder with metrics.json and
 predictions.jsonl. Its resolved configuration tells which row of a paper's table it fills.
+
+Examples:
+  lalm-ambig report runs/NAME runs/OTHER --out report/
+  lalm-ambig report runs/NAME-s0 runs/NAME-s1 runs/NAME-s2 --out report/    seeds are joined
+  lalm-ambig report --table corpora --root crema_d=~/CREMA-D --out report/
 """
 
 import argparse
@@ -132,8 +137,7 @@ def _corpus_name(name: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    description, inputs = (__doc__ or "").split("\n\n")
-    parser = CommandParser(prog="python -m lalm_ambig.report", description=description, epilog=inputs)
+    parser = CommandParser(prog="python -m lalm_ambig.report", description=__doc__)
     parser.add_argument(
         "runs", nargs="*", type=Path, metavar="RUN", help="a run folder, or an evaluated folder"
     )

@@ -4,10 +4,10 @@ The same command goes on where an earlier one was interrupted, and leaves finish
 can share a study: each takes runs that no other one has. What follows -- goes to every fit.
 
 Examples:
-  python -m lalm_ambig.study configs/study/demo.yaml
-  python -m lalm_ambig.study configs/study/demo.yaml --seeds 0 --rows kl_only sft_own
-  python -m lalm_ambig.study configs/study/demo.yaml --root /tmp/try -- --data.limit 8 --trainer.max_steps 2
-  python -m lalm_ambig.study configs/study/demo.yaml --table-only --out docs/results/demo
+  lalm-ambig study configs/study/demo.yaml
+  lalm-ambig study configs/study/demo.yaml --seeds 0 --rows kl_only sft_own
+  lalm-ambig study configs/study/demo.yaml --root /tmp/try -- --data.limit 8 --trainer.max_steps 2
+  lalm-ambig study configs/study/demo.yaml --table-only --out docs/results/demo
 """
 
 import argparse
@@ -26,6 +26,7 @@ from lalm_ambig import evaluate, fit
 from lalm_ambig.config.cli import parse
 from lalm_ambig.config.command_line import CommandParser
 from lalm_ambig.config.run_options import TEST_FLAG
+from lalm_ambig.core.door import shown
 from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.core.installation import install_extra
 from lalm_ambig.estimation.estimate import processes
@@ -217,15 +218,14 @@ def _report(work: Work, places: Sequence[Path]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    description, about, examples = (__doc__ or "").split("\n\n")
     parser = CommandParser(
         prog="python -m lalm_ambig.study",
-        usage="python -m lalm_ambig.study FILE [--KEY VALUE ...] [-- WORDS OF FIT ...]",
-        description=f"{description}\n\n{about}",
-        epilog=examples,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage=shown("lalm-ambig study FILE [--KEY VALUE ...] [-- WORDS OF FIT ...]"),
+        description=__doc__,
     )
-    parser.add_argument("study", type=Path, metavar="FILE", help="the study, e.g. configs/study/demo.yaml")
+    parser.add_argument(
+        "study", type=Path, metavar="FILE", help="the study, e.g. demo or configs/study/demo.yaml"
+    )
     parser.add_argument(
         "--root", type=Path, metavar="DIR", help="folder of the runs and the table (default: runs/NAME)"
     )

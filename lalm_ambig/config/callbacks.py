@@ -11,9 +11,9 @@ from typing import Any
 from lightning.pytorch import callbacks as lightning_callbacks
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelSummary, ProgressBar
 
-from lalm_ambig.config.command_line import closest
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.data.datamodule import DataModule
+from lalm_ambig.help.names import closest
 from lalm_ambig.methods.base import Method
 from lalm_ambig.metrics.base import all_metrics
 

@@ -1,7 +1,7 @@
 """Configuration of a run: YAML files that stack, with options over them, parsed into the run's objects.
 
-Four files make a run: `base.yaml` (always), one of `policy/`, one of `data/`, one of `method/`. A command without any
-file uses the embedded defaults: the tiny model on the demo corpus. Options win over files wherever they stand.
+Four files make a run: `base.yaml` (always), one of `policy/`, one of `data/`, one of `method/`. A command that chooses
+none of the three uses the embedded defaults: the tiny model on the demo corpus. Options win over files.
 """
 
 import re
@@ -21,7 +21,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lalm_ambig.config.devices import check_devices, what_is_there
 from lalm_ambig.config.errors import UNION, readable
 from lalm_ambig.config.estimate_option import Assumptions, EstimateOptions
-from lalm_ambig.config.files import default_files, files_first, read_ahead
+from lalm_ambig.config.files import default_files, in_order, read_ahead
 from lalm_ambig.config.hub_root import name_address, with_commit
 from lalm_ambig.config.identity import identity_of
 from lalm_ambig.config.loggers import logger_names
@@ -31,26 +31,28 @@ from lalm_ambig.config.run_options import KEYS, add_run_options, find_steps, fol
 from lalm_ambig.config.seed import HELP as SEED_HELP
 from lalm_ambig.config.seed import NAMES as SEED_NAMES
 from lalm_ambig.config.seed import check_names, check_trainable, run_seed, seeded, without_followers
+from lalm_ambig.config.short_names import expanded
+from lalm_ambig.config.spelling import spelled_options
 from lalm_ambig.config.sweep import Axis, axes_of
+from lalm_ambig.config.trainer_help import TRAINER_HELP, print_trainer_help
 from lalm_ambig.config.trust import Trust, check_addresses, current
 from lalm_ambig.core import distributed
+from lalm_ambig.core.door import shown
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.library_errors import over_settings
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.base import Policy
 
-USAGE = "python -m lalm_ambig.fit [--config FILE ...] [--KEY VALUE ...]"
+USAGE = "lalm-ambig fit [--policy NAME] [--data NAME] [--method NAME] [--KEY VALUE ...]"
 DESCRIPTION = (
-    "Train a policy on a corpus and evaluate it on the validation split; with --test also on the test split, which "
-    "is not looked at otherwise. Without any --config: the tiny model on the demo corpus. With: one file each of "
-    "configs/policy, configs/data and configs/method, or one preset that holds all three. Any key below can follow "
-    "as an option. The same command goes on with a run that was interrupted. --seeds 0 1 2 and --folds all (or 0,3) "
-    "run each seed and each of the corpus's folds, each in a folder of its own; --model.start "
-    "'runs/NAME-s{seed}-fold{fold}' starts each from its own run. --allow-trained-items tests also on items that a "
-    "start was trained on, and marks every table. --estimate prints what memory the run would take, and loads "
-    "nothing. Several devices: --trainer.devices and --trainer.strategy (auto, ddp, deepspeed_stage_1, _2 or _3, "
-    "also with _offload, fsdp2)."
+    "Train a policy on a corpus and evaluate it on the validation split; with --test also on the test split, which",
+    "is not looked at otherwise. The same command goes on with a run that was interrupted.",
+)
+EXAMPLES = (
+    "  lalm-ambig fit --test",
+    "  lalm-ambig fit --policy qwen2_audio --data crema_d --method grpo --data.corpus.root ~/CREMA-D",
+    "  lalm-ambig fit --preset demo_grpo --model.start runs/NAME --model.optimiser.learning_rate 3e-5",
 )
 SECRET = re.compile(r"(api_?key|token|secret|password)$", re.IGNORECASE)
 
@@ -304,8 +306,11 @@ def parse(arguments: Sequence[str], **cli_settings: Any) -> Cli:
         InputError: A key is unknown, a value is wrong, a kind has no file, or a class is not trusted.
     """
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    if TRAINER_HELP in arguments:
+        print_trainer_help()
+        sys.exit(0)
     yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, value: dumper.represent_data(value.value))
-    words = files_first(renamed_options(arguments))
+    words = in_order(expanded(spelled_options(renamed_options(arguments))))
     files, allow_any = read_ahead(words)
     check_names(words, files)
     stacked = [*default_files(files, words), *words]
@@ -319,12 +324,7 @@ def parse(arguments: Sequence[str], **cli_settings: Any) -> Cli:
                 run=False,
                 args=stacked,
                 auto_configure_optimizers=False,
-                parser_kwargs={
-                    "exit_on_error": False,
-                    "allow_abbrev": False,
-                    "description": DESCRIPTION,
-                    "usage": USAGE,
-                },
+                parser_kwargs=_parser_settings(),
                 **cli_settings,
             )
     except ArgumentError as error:
@@ -338,6 +338,15 @@ def parse(arguments: Sequence[str], **cli_settings: Any) -> Cli:
         if explanation is None:
             raise
         raise InputError(explanation, where="configuration") from error
+
+
+def _parser_settings() -> dict[str, Any]:
+    return {
+        "exit_on_error": False,
+        "allow_abbrev": False,
+        "description": " ".join(DESCRIPTION),
+        "usage": shown(USAGE),
+    }
 
 
 def _name_devices(value: Any) -> Any:

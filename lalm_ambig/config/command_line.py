@@ -1,13 +1,16 @@
 """The parser of every command except `fit`: a mistake gives one line, which suggests the nearest name."""
 
 import argparse
-import difflib
+import itertools
 import re
 import sys
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from lalm_ambig.core.door import SCRIPT, shown
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.help.names import closest, spelled
 
 HELP = "(--help lists every option)"
 UNKNOWN = re.compile(r"unrecognized arguments: (?P<given>.*)", re.DOTALL)
@@ -19,10 +22,50 @@ NUMBER = re.compile(r"argument (?P<name>\S+): invalid (?P<kind>int|float) value:
 NUMBERS = {"int": "a whole number", "float": "a number"}
 
 
+class HelpText(argparse.HelpFormatter):
+    """Wraps paragraphs, and keeps lines that begin with a space as they are, such as examples."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        blocks = [
+            self._block(list(lines), width) for _, lines in itertools.groupby(text.splitlines(), _is_kept)
+        ]
+        return "\n".join(line for block in blocks for line in block)
+
+    @staticmethod
+    def _block(lines: list[str], width: int) -> list[str]:
+        return lines if _is_kept(lines[0]) else textwrap.wrap(" ".join(lines), width, break_on_hyphens=False)
+
+
+def _is_kept(line: str) -> bool:
+    return line[:1].isspace() or not line.strip() or (line.endswith(":") and len(line.split()) == 1)
+
+
 class CommandParser(argparse.ArgumentParser):
-    """argparse's parser with one-line errors: it raises `InputError` and does not exit. Its subcommands do the same."""
+    """argparse's parser with one-line errors: it raises `InputError` and does not exit. Its subcommands do the same.
+
+    Its name is shown as the user has started the command. Names and choices are read in American and British spelling.
+    `Examples:` at the end of the description come last in the help.
+    """
 
     _given: Sequence[str] = ()
+
+    def __init__(self, *, prog: str, description: str | None = None, **settings: Any) -> None:
+        """Make a parser.
+
+        Args:
+            prog: `python -m lalm_ambig.NAME`.
+            description: The command's docstring.
+            **settings: As argparse has them.
+        """
+        about, head, examples = (description or "").partition("\n\nExamples:\n")
+        if head:
+            settings["epilog"] = f"{settings.get('epilog') or ''}\n\nexamples:\n{examples}".strip()
+        settings.setdefault("formatter_class", HelpText)
+        super().__init__(prog=shown(prog), description=about, **settings)
+
+    def format_help(self) -> str:
+        """Return argparse's help, with commands named as the user has started this one."""
+        return shown(super().format_help())
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse as argparse does, and keep the words for the error message.
@@ -35,7 +78,21 @@ class CommandParser(argparse.ArgumentParser):
             The parsed options and the words that are no options.
         """
         self._given = list(sys.argv[1:] if args is None else args)
-        return super().parse_known_args(args, namespace)
+        return super().parse_known_args([self._spelled(word) for word in self._given], namespace)
+
+    def _spelled(self, word: str) -> str:
+        name, equals, value = word.partition("=")
+        return (
+            f"{spelled(name, self._options())}{equals}{value}"
+            if name.startswith("--") and len(name) > 2
+            else word
+        )
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        """Return an option's values, with choices in the project's spelling."""
+        choices = action.choices or ()
+        words = [str(choice) for choice in choices] if not isinstance(choices, dict) else []
+        return super()._get_values(action, [spelled(text, words) if words else text for text in arg_strings])
 
     def error(self, message: str) -> NoReturn:
         """Report a mistake in one line: the command, the mistake, and the nearest name.
@@ -46,7 +103,8 @@ class CommandParser(argparse.ArgumentParser):
         Raises:
             InputError: Always.
         """
-        where = self.prog.removeprefix("python -m ").removeprefix("lalm_ambig.")
+        where = self.prog.removeprefix("python -m ").removeprefix(f"{SCRIPT} ")
+        where = where.removeprefix("lalm_ambig").lstrip(". ")
         raise InputError(self._plain(message), where=where, remedy=HELP)
 
     def _plain(self, message: str) -> str:
@@ -90,25 +148,3 @@ class CommandParser(argparse.ArgumentParser):
         """Return an option's name with the placeholder of its value."""
         action = next((a for a in self._actions if name in a.option_strings), None)
         return name if action is None or action.metavar is None else f"{name} {action.metavar}"
-
-
-def closest(given: str, names: Iterable[str]) -> str | None:
-    """Return the name that is nearest to what was written. Case, `-` and `_` make no difference.
-
-    Args:
-        given: The word as it was written.
-        names: The names to choose from.
-
-    Returns:
-        The nearest name; None if none is near.
-
-    >>> closest("learningrate", ["batch_size", "learning_rate"])
-    'learning_rate'
-    """
-    plain = {_lower(name): name for name in names}
-    near = difflib.get_close_matches(_lower(given), list(plain), n=1, cutoff=0.7)
-    return plain[near[0]] if near else None
-
-
-def _lower(name: str) -> str:
-    return name.lower().replace("_", "-")

@@ -1,14 +1,14 @@
 """One-line forms of jsonargparse's nested reports: the key, the mistake, and the nearest valid name."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lalm_ambig.config.command_line import closest
 from lalm_ambig.config.precision import COMPUTES
 from lalm_ambig.config.precision import WHERE as PRECISION
 from lalm_ambig.config.suggestions import class_names, meant_key
 from lalm_ambig.corpora.base import corpus_class, corpus_names
+from lalm_ambig.help.names import closest
 
 KEY = re.compile(r'Parser key "([^"]+)"')
 GIVEN = re.compile(r"Given value: ([\w.+/-]+)$")
@@ -40,8 +40,16 @@ ANY_VALUE = re.compile(r"(?:Got|Given) value: (.*)")
 NO_VALUE = re.compile(r"argument --(\S+): expected one argument")
 KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "list": "a list"}
 TYPE = re.compile(r"expected an? (\w+)(?:, got ?.*)?")
-BESIDE_CHOICES = {"bool": "true or false", "list": "a list such as [1,2]", "int": "a list such as [1,2]"}
-"""Values of these types that a key takes beside its choices; a whole number is that of a list."""
+BESIDE_CHOICES = {
+    "bool": "true or false",
+    "list": "a list such as [1,2]",
+    "int": "a whole number",
+    "float": "a number",
+    "Path": "a path",
+}
+"""Values of these types that a key takes beside its choices."""
+LIST = re.compile(r"Subtypes: .*\blist\[")
+"""In a report about a key that takes a list: a whole number is one of the list then."""
 EXTRAS = {"wandb": "'lalm_ambig[wandb]'"}
 """Package name to the extra of this project that installs it."""
 
@@ -71,7 +79,7 @@ def readable(message: str) -> str:
     classes = CLASS_PATH.findall(message)
     if clear := _explained(phrases, key, classes[-1] if classes else ""):
         return clear
-    what = "; ".join(_worded(phrases, key))
+    what = "; ".join(_worded(phrases, key, beside=_beside(message)))
     if values and "got" not in what.lower() and not what.startswith(("option", "unrecognized")):
         what += f", got {values[0]}"
     return f"{key}: {what}" if key and not what.startswith(key) else what
@@ -115,7 +123,12 @@ def _explained(phrases: Sequence[str], key: str, class_path: str) -> str | None:
     return f"{key}: unknown class {unknown[0]!r}{guess}{expected}"
 
 
-def _worded(phrases: Sequence[str], key: str) -> list[str]:
+def _beside(message: str) -> dict[str, str]:
+    """Return what a key takes beside its choices, by type."""
+    return {**BESIDE_CHOICES, "int": BESIDE_CHOICES["list"]} if LIST.search(message) else BESIDE_CHOICES
+
+
+def _worded(phrases: Sequence[str], key: str, *, beside: Mapping[str, str] = BESIDE_CHOICES) -> list[str]:
     """Return complaints in plain words. Types are named by what a user writes, and choices are joined into one."""
     if key == PRECISION:
         return [f"expected one of {', '.join(COMPUTES)}"]
@@ -124,7 +137,7 @@ def _worded(phrases: Sequence[str], key: str) -> list[str]:
         names = list(dict.fromkeys(name.strip(" '\"") for choice in choices for name in choice.split(",")))
         got = next((words.partition(", got ")[2] for words in phrases if ", got " in words), "")
         others = (match[1] for words in phrases if (match := TYPE.fullmatch(words)))
-        names += dict.fromkeys(BESIDE_CHOICES[kind] for kind in others if kind in BESIDE_CHOICES)
+        names += dict.fromkeys(beside[kind] for kind in others if kind in beside)
         return [f"expected one of {', '.join(names)}" + (f", got {got}" if got else "")]
     kinds = [words for words in phrases if not _is_type(words)]
     return kinds or [_typed(words) for words in phrases]

@@ -1,35 +1,29 @@
 """The YAML files of a run: the files that a command names, and the default files under them."""
 
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import lalm_ambig
 from lalm_ambig.config.command_line import CommandParser
+from lalm_ambig.config.short_names import joined, option_groups
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.files.config_files import config_folder as config_folder
+from lalm_ambig.files.config_files import names_of
 from lalm_ambig.files.yaml import read_yaml
 
 KINDS = {"policy": "policy", "data": "data", "model": "method"}
 """Keys that every run needs, each with the folder of the files that set it."""
 CLASS_OPTIONS = {"policy": "--policy", "data": "--data.corpus", "model": "--model"}
 """The option that names each kind's class."""
+PLACES = {"policy": ("policy",), "data": ("data", "corpus"), "model": ("model",)}
+"""Where a file names each kind's class."""
 DEFAULT = "preset/demo.yaml"
-"""The embedded default, used by a command without any file."""
+"""The embedded default, used by a command that chooses neither policy nor data nor method."""
 FILE_FLAGS = ("-c", "--config")
 """Options that name a file."""
+NAMING = ("--policy", "--data.corpus", "--model", "--model.engine")
+"""Options that name a class whose settings are options as well."""
 ALLOW_FLAG = "--allow-any-class"
-
-
-def config_folder() -> Path:
-    """Return the folder of the project's configuration files.
-
-    Returns:
-        The folder inside the installed package, or beside the package in a checkout.
-    """
-    package = Path(lalm_ambig.__file__).parent
-    inside = package / "configs"
-    return inside if inside.is_dir() else package.parent / "configs"
 
 
 def read_ahead(arguments: Sequence[str]) -> tuple[list[Path], bool]:
@@ -53,23 +47,33 @@ def read_ahead(arguments: Sequence[str]) -> tuple[list[Path], bool]:
     return [Path(value).expanduser() for value in options.config], options.allow_any_class
 
 
-def files_first(words: Sequence[str]) -> list[str]:
-    """Return the command line with its files before everything else, both in their order.
+def in_order(words: Sequence[str]) -> list[str]:
+    """Return the command line with its files first, then the options that name a class, then all others.
 
-    The parser lets the later word win; so an option wins over a file wherever it stands.
+    The parser lets the later word win, and knows a class's settings only after the class. So an option wins over a
+    file, and a setting may stand before its class.
 
-    >>> files_first(["--seed", "3", "--config", "a.yaml", "-c=b.yaml"])
-    ['--config', 'a.yaml', '-c=b.yaml', '--seed', '3']
+    Args:
+        words: The command line.
+
+    Returns:
+        The same words; within each of the three parts in their order.
+
+    >>> in_order(["--policy.path", "x", "--seed", "3", "--config", "a.yaml", "--policy=CausalLM"])
+    ['--config', 'a.yaml', '--policy=CausalLM', '--policy.path', 'x', '--seed', '3']
     """
-    files: list[str] = []
-    options: list[str] = []
-    left = iter(words)
-    for word in left:
-        if word in FILE_FLAGS:
-            files += [word, *islice(left, 1)]
-        else:
-            (files if word.startswith(("-c", "--config=")) else options).append(word)
-    return [*files, *options]
+    parts: tuple[list[str], list[str], list[str]] = ([], [], [])
+    for option, values in option_groups(words):
+        parts[_part(option, values)].extend(joined(option, values))
+    return [word for part in parts for word in part]
+
+
+def _part(option: str, values: Sequence[str]) -> int:
+    if option in FILE_FLAGS or (option.startswith("-c") and option[:2] != "--"):
+        return 0
+    value = values[0].removeprefix("=").lstrip() if values else ""
+    names_class = bool(value) and ("class_path" in value or not value.startswith("{"))
+    return 1 if option.removesuffix(".class_path") in NAMING and names_class else 2
 
 
 def _check_file(value: str) -> None:
@@ -92,32 +96,48 @@ def _check_file(value: str) -> None:
 
 
 def default_files(files: Sequence[Path], words: Sequence[str] = ()) -> list[str]:
-    """Return `--config` options for the default files: `base.yaml`, and the embedded default if no file is given.
+    """Return `--config` options for the default files: `base.yaml`, and the demo if nothing is chosen.
+
+    The demo's learning rate is no advice for a real model. So it is taken as a whole or not at all: whoever chooses a
+    policy, data or a method chooses the other two as well.
 
     Args:
         files: Files that the command line names.
-        words: The command line. An option that names the class of a kind replaces the file of that kind.
+        words: The command line. An option that names a kind's class chooses that kind.
 
     Returns:
         One option per file, lowest first.
 
     Raises:
-        InputError: Neither a file nor an option sets a kind.
+        InputError: Something is chosen, but not all of policy, data and method.
     """
     contents = [_yaml(path) for path in files]
-    options = {word.partition("=")[0] for word in words}
-    unset = (key for key in KINDS if not any(key in content for content in contents))
-    missing = [key for key in unset if CLASS_OPTIONS[key] not in options]
-    if files and missing:
-        folder = KINDS[missing[0]]
-        choices = ", ".join(sorted(p.stem for p in (config_folder() / folder).glob("*.yaml")))
+    options = {o.removesuffix(".class_path") for o, values in option_groups(words) if _part(o, values) == 1}
+    missing = [
+        key
+        for key, place in PLACES.items()
+        if CLASS_OPTIONS[key] not in options and not any(_chooses(content, place) for content in contents)
+    ]
+    if len(missing) == len(PLACES) and not files:
+        return [f"--config={config_folder() / name}" for name in ("base.yaml", DEFAULT)]
+    if missing:
+        kinds = [KINDS[key] for key in missing]
+        listed = " and ".join(f"--{kind} NAME ({', '.join(names_of(kind))})" for kind in kinds)
         raise InputError(
-            f"no file configures {missing[0]!r}:",
-            where="--config",
-            remedy=f"add --config configs/{folder}/NAME.yaml (NAME: {choices}).",
+            f"no {' and no '.join(kinds)} {'is' if len(kinds) == 1 else 'are'} chosen:",
+            where="configuration",
+            remedy=f"add {listed}; or give all in one: --preset NAME (demo, …).",
         )
-    names = ["base.yaml"] if files else ["base.yaml", DEFAULT]
-    return [f"--config={config_folder() / name}" for name in names]
+    return [f"--config={config_folder() / 'base.yaml'}"]
+
+
+def _chooses(content: Any, place: Sequence[str]) -> bool:
+    """Return whether a file names a kind's class: by itself, in a mapping, or in a file that it names."""
+    for name in place:
+        if isinstance(content, str):
+            return True  # a file of this part alone
+        content = content.get(name) if isinstance(content, Mapping) else None
+    return isinstance(content, str) or (isinstance(content, Mapping) and "class_path" in content)
 
 
 def _yaml(path: Path) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from lalm_ambig.config.command_line import closest
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.help.names import closest
 
 FLAG = "--logger"
 BESIDE = ("tensorboard", "wandb")

@@ -4,15 +4,13 @@ Without this rule, settings of the first class would stay in force for same-name
 """
 
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import Namespace
 
 from lalm_ambig.config.class_names import class_path_of
-from lalm_ambig.config.files import DEFAULT, config_folder
 from lalm_ambig.config.trust_places import LOADER
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.methods.base import Method
@@ -36,7 +34,7 @@ def conflict(old: str, new: str, documents: Documents) -> str | None:
         A line with both classes and their places. None if the class may be replaced.
     """
     kind = _kind_of(old, new)
-    if kind is None or is_default(old, documents):
+    if kind is None:
         return None
     one, other = (f"{_name(path)} by {_place(kind, path, documents)}" for path in (old, new))
     return f"{kind} is set twice, to {one} and to {other}."
@@ -53,58 +51,6 @@ def remedy(old: str, new: str) -> str:
         One sentence or two.
     """
     return f"Keep one of the two; {_name(old)}'s settings are not {_name(new)}'s."
-
-
-def is_default(old: str, documents: Documents) -> bool:
-    """Return whether only the embedded default set a class. It is read if the command names no file.
-
-    Args:
-        old: Class path that was set.
-        documents: Files that were read so far.
-
-    Returns:
-        True if the embedded default was read and names the class.
-    """
-    default = config_folder() / DEFAULT
-    if [path for path, _ in documents[:2]][1:] != [default]:
-        return False
-    return any(_names(kind, default.read_text(encoding="utf-8"), old) for kind in KINDS)
-
-
-def drop_default_settings(previous: Any, words: Sequence[str] = ()) -> None:
-    """Remove the embedded default's settings from a class that is replaced. Settings from options stay.
-
-    Args:
-        previous: The configured class with its settings; changed in place.
-        words: The command line.
-    """
-    content = yaml.safe_load((config_folder() / DEFAULT).read_text(encoding="utf-8"))
-    settings = previous.get("init_args")
-    options = {word.partition("=")[0].replace(".init_args", "") for word in words}
-    for kind in KINDS:
-        section = _at(content, kind)
-        if isinstance(settings, Namespace) and isinstance(section, Mapping):
-            _drop(settings, section.get("init_args", {}), f"--{kind}", options)
-
-
-def _drop(settings: Namespace, default: Mapping[str, Any], above: str, options: Collection[str]) -> None:
-    """Remove settings that are the default's, but for those that an option sets."""
-    for key, value in default.items():
-        option = f"{above}.{key}"
-        held = settings.get(key)
-        if any(name.startswith(f"{option}.") for name in options) and isinstance(held, Namespace):
-            _drop(held.get("init_args", held), value, option, options)
-        elif held is not None and option not in options and _agrees(held, value):
-            settings.pop(key)
-
-
-def _agrees(value: Any, default: Any) -> bool:
-    """Return whether a setting equals the default in every part that the default names."""
-    if isinstance(default, Mapping):
-        value = value.get("init_args", value) if isinstance(value, Namespace) else value  # of a dataclass
-        parts = vars(value) if isinstance(value, Namespace) else value
-        return isinstance(parts, Mapping) and all(_agrees(parts.get(k), v) for k, v in default.items())
-    return bool(value == default)
 
 
 def _kind_of(old: str, new: str) -> str | None:
@@ -153,12 +99,6 @@ def _node(node: Any, path: Sequence[str]) -> Any:
         values = node.value if isinstance(node, yaml.MappingNode) else []
         node = next((value for key, value in values if key.value == name), None)
     return node
-
-
-def _at(content: Any, kind: str) -> Any:
-    for name in kind.split("."):
-        content = content.get(name) if isinstance(content, Mapping) else None
-    return content
 
 
 def _name(path: str) -> str:

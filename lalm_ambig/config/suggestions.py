@@ -17,12 +17,12 @@ import lalm_ambig.policies
 import lalm_ambig.rewards
 import lalm_ambig.rollouts.engines
 from lalm_ambig.config.callbacks import usable_callbacks
-from lalm_ambig.config.command_line import closest
 from lalm_ambig.config.estimate_option import EstimateOptions
 from lalm_ambig.config.files import config_folder
 from lalm_ambig.core.discovery import classes_of
 from lalm_ambig.corpora.base import corpus_class, corpus_names
 from lalm_ambig.data.datamodule import DataModule
+from lalm_ambig.help.names import closest
 from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.rewards.base import Reward
@@ -43,6 +43,10 @@ FLAGS = (
     "model",
     "data",
     "data.corpus",
+    "method",
+    "preset",
+    "hardware",
+    "help.trainer",
 )
 """Options that are no keys of a file."""
 BASES: dict[str, type[Any]] = {

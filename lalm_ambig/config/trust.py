@@ -19,8 +19,9 @@ from fsspec.registry import known_implementations
 from jsonargparse import Namespace
 
 from lalm_ambig.config.files import ALLOW_FLAG
-from lalm_ambig.config.one_class import conflict, drop_default_settings, is_default, remedy
+from lalm_ambig.config.one_class import conflict, remedy
 from lalm_ambig.config.renamed import renamed_document
+from lalm_ambig.config.spelling import spelled_document
 from lalm_ambig.config.trust_parser import check_hooks, judged
 from lalm_ambig.config.trust_places import place_of
 from lalm_ambig.config.trust_positions import objection_to_name, objection_to_object, takes_anything
@@ -250,15 +251,15 @@ class _Judge:
                 raise _Refusal(f"it stands for more than {MOST_VALUES:,} values", text="")
             pending += parts
         try:
-            return renamed_document(value)
+            return renamed_document(spelled_document(value))
         except InputError as error:
             raise _Refusal(str(error).removeprefix("configuration: "), text="") from error
 
     def changed(self, previous: Any, new: str) -> None:
-        """Refuse a second class for one kind. A class that only the embedded default had set is replaced.
+        """Refuse a second class for one kind.
 
         Args:
-            previous: Path and settings of the old class; the embedded default's settings are removed in place.
+            previous: Path and settings of the old class.
             new: Path of the new class.
 
         Raises:
@@ -267,8 +268,6 @@ class _Judge:
         old = str(previous["class_path"])
         if message := conflict(old, new, self.documents):
             raise _Refusal(message, text="", remedy=remedy(old, new), where="configuration")
-        if is_default(old, self.documents):
-            drop_default_settings(previous, self.words)
 
     def _refuse(self, name: str, objection: str | None) -> None:
         if objection is not None:

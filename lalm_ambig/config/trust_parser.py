@@ -244,11 +244,13 @@ def _file_hooks(judge: Judge) -> Iterator[tuple[Any, str, Any]]:
     def yaml_load(text: Any) -> Any:
         """Read a document as the library does, and let the judge see it.
 
+        The library hands a nested null on as the text `None`, which it would then read as a word.
+
         Raises:
             YAMLError: The text cannot be read, for whatever reason.
         """
         try:
-            value = load(text)
+            value = None if text == "None" else load(text)
         except BROKEN as error:
             raise yaml.YAMLError(f"{type(error).__name__}: {str(error)[:200]}") from error
         return judge.parsed(value)

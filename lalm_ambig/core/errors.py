@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
+from lalm_ambig.core.door import shown
 from lalm_ambig.core.library_errors import misuse
 from lalm_ambig.core.stopping import Stopped, listening
 
@@ -117,4 +118,5 @@ def _print(error: InputError) -> None:
     local_rank = int(os.environ.get("LOCAL_RANK", "0"))
     if local_rank:
         time.sleep(OTHERS_WAIT_S)
-    print(f"error: process {local_rank}: {error}" if local_rank else f"error: {error}", file=sys.stderr)
+    line = shown(str(error))
+    print(f"error: process {local_rank}: {line}" if local_rank else f"error: {line}", file=sys.stderr)

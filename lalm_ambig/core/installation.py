@@ -24,15 +24,17 @@ REMEDIES = {
     "torchaudio": "torch and torchaudio must come from one index: pip install --force-reinstall torch torchaudio.",
 }
 """Remedies for packages that need more than a new installation."""
-DOCTOR = "lalm_ambig.doctor"
+DOCTOR = "doctor"
 """The command that lists versions itself, and needs few packages for it."""
+SCRIPT = "lalm-ambig"
+"""The console script."""
 USER_ERROR = 2
 
 
 def is_command() -> bool:
     """Whether this process runs one of our commands, rather than importing the package."""
     program = sys.argv[0] if sys.argv else ""
-    return program == "-m" or Path(program).absolute().parent.name in PACKAGES
+    return program == "-m" or Path(program).stem == SCRIPT or Path(program).absolute().parent.name in PACKAGES
 
 
 def check_command() -> None:
@@ -40,7 +42,7 @@ def check_command() -> None:
 
     It also installs a hook that names, in one line, a library that cannot be imported later.
     """
-    doctor = DOCTOR in getattr(sys, "orig_argv", ())
+    doctor = f"lalm_ambig.{DOCTOR}" in getattr(sys, "orig_argv", ()) or sys.argv[1:2] == [DOCTOR]
     wrong = wrong_python() or first_wrong(required(), only=("rich",) if doctor else ())
     if wrong:
         print(f"error: {wrong}", file=sys.stderr)

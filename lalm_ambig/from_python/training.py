@@ -10,11 +10,11 @@ from rich.console import Console
 
 from lalm_ambig import fit
 from lalm_ambig.config.cli import parse
-from lalm_ambig.config.command_line import closest
 from lalm_ambig.config.devices import number_of
 from lalm_ambig.config.files import CLASS_OPTIONS, KINDS, config_folder
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.results_file import read_results
+from lalm_ambig.help.names import closest
 from lalm_ambig.inference.model import Model, load
 from lalm_ambig.runs.exports import results_of
 from lalm_ambig.runs.folder.run_folder import RunFolder

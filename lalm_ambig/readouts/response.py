@@ -9,9 +9,13 @@ class Tags:
     """The tags around reasoning and answer: those of the prompts, unless a base model was trained with others."""
 
     think_open: str = "<think>"
+    """Text before the reasoning."""
     think_close: str = "</think>"
+    """Text after the reasoning."""
     answer_open: str = "<answer>"
+    """Text before the answer."""
     answer_close: str = "</answer>"
+    """Text after the answer."""
     opened: bool = False
     """Whether the prompt ends inside a thought: a response continues it and does not write `think_open` again."""
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from lalm_ambig.config.cli import Cli
+from lalm_ambig.core.door import shown
 from lalm_ambig.core.types import Split
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.published import literature
@@ -164,5 +165,5 @@ def _print_rest(run: RunFolder, cli: Cli, console: Console) -> None:
 def _untested(run: str) -> str:
     return (
         f"{UNTESTED}: add --test to the same command, or evaluate: "
-        f"python -m lalm_ambig.evaluate --run {run} --out DIR"
+        f"{shown('lalm-ambig evaluate')} --run {run} --out DIR"
     )

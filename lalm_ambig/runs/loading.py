@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from lalm_ambig.config.cli import Cli, parse
-from lalm_ambig.config.files import ALLOW_FLAG, config_folder
+from lalm_ambig.config.files import ALLOW_FLAG
 from lalm_ambig.config.trust import add_allow_option
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
@@ -125,10 +125,12 @@ def add_policy_options(
         "--config",
         type=Path,
         metavar="YAML",
-        help="a whole configuration as fit takes it, e.g. configs/paper/shala/chaosnli_zero_shot.yaml, untrained",
+        help="a whole configuration as fit takes it, untrained, e.g. configs/paper/shala/chaosnli_zero_shot.yaml",
     )
     which.add_argument(
-        "--policy", type=Path, metavar="YAML", help="a base model, untrained, e.g. configs/policy/tiny.yaml"
+        "--policy",
+        metavar="NAME",
+        help="a base model, untrained: a name as for fit (qwen2_audio), or a YAML file",
     )
     add_allow_option(parser)
     add_path_option(parser)
@@ -185,7 +187,7 @@ class PolicyChoice:
     """A run folder of fit, or a folder of export."""
     config: Path | None = None
     """A whole configuration, untrained."""
-    policy: Path | None = None
+    policy: Path | str | None = None
     """The configuration of a base model, untrained."""
     policy_path: str | None = None
     """Folder or hub id of the base model, if it is not where the run or the configuration has it."""
@@ -249,9 +251,8 @@ def load(choice: PolicyChoice) -> Loaded:
         loaded.model.start = None  # the base model, whatever training would start from
     else:
         method = "sft" if choice.reasoning else "sft_kl_only"
-        folder = config_folder()
-        files = [choice.policy, folder / "data/demo.yaml", folder / f"method/{method}.yaml"]
-        loaded = Loaded(parse([*(f"--config={file}" for file in files), *choice.words]), None, "base")
+        words = [f"--policy={choice.policy}", "--data=demo", f"--method={method}", *choice.words]
+        loaded = Loaded(parse(words), None, "base")
     _override(loaded, choice)
     if note := loaded.cli.use_what_is_there():
         print(f"{loaded.label}: {note}", file=sys.stderr)

@@ -69,7 +69,7 @@ def test_a_run_is_validated_and_tested_only_if_that_is_asked_for(
     said = small_fit()
     assert predicted == ["validation", "validation"]
     assert "demo, validation split, 6 items" in said and "test split, 12" not in said
-    assert f"{NOT_LOOKED_AT}, or evaluate: python -m lalm_ambig.evaluate --run {run.path} --out DIR" in said
+    assert f"{NOT_LOOKED_AT}, or evaluate: lalm-ambig evaluate --run {run.path} --out DIR" in said
     assert "on all 6 items. So the trained row is no test." in said
     assert not rows(run, "test") and run.state() == "finished" and not run.is_tested
     assert set(rows(run, "validation")) == {*TESTED}

@@ -22,6 +22,8 @@ POLICY, DATA, METHOD = CONFIGS / "policy/tiny.yaml", CONFIGS / "data/demo.yaml",
 SHIPPED = sorted(path.relative_to(CONFIGS) for path in CONFIGS.rglob("*.yaml") if path.parent.name != "study")
 """Every file for `fit --config`; those of studies name such files."""
 NEEDED = {"data": ["--data.corpus.root", "somewhere"], "policy": [], "method": []}
+TEXT = ["--policy=CausalLM", "--policy.path=x"]
+REST = ["--data=demo", "--method=sft_kl_only"]
 
 
 @pytest.fixture(autouse=True)
@@ -112,7 +114,7 @@ def test_a_later_file_and_an_option_win(tmp_path: Path) -> None:
 
 
 def test_a_class_in_place_of_the_demos_takes_none_of_its_settings() -> None:
-    init = yaml.safe_load(parse(["--policy=CausalLM", "--policy.path=x"]).resolved())["policy"]["init_args"]
+    init = yaml.safe_load(parse([*TEXT, *REST]).resolved())["policy"]["init_args"]
     assert init["adapter"] is None
 
 
@@ -122,7 +124,7 @@ def test_a_class_in_place_of_the_demos_takes_none_of_its_settings() -> None:
 @pytest.mark.parametrize("number", [4, 32])
 @pytest.mark.parametrize("first", [True, False])
 def test_an_option_stays_when_the_demos_settings_go(spelling: str, number: int, first: bool) -> None:
-    option, named = spelling.format(number), ["--policy=CausalLM", "--policy.path=x"]
+    option, named = spelling.format(number), [*TEXT, "--data=demo"]
     rate = "--model.optimiser.learning_rate=0.001"  # as the demo has it
     words = [option, rate, *named, "--model=GRPO"] if first else [*named, "--model=GRPO", option, rate]
     cli = parse(words)
@@ -201,21 +203,28 @@ def test_secrets_are_not_kept() -> None:
             ["--model.learning_rate=1"],
             r"model.learning_rate of SFT: did you mean --model.optimiser.learning_rate",
         ),
-        (["--model.optimizer.learning_rate=1"], r"did you mean --model.optimiser.learning_rate\?"),
+        (["--model.optimiser.lerning_rate=1"], r"did you mean --model.optimiser.learning_rate\?"),
         (["--policy.dtype=float32"], "unknown key policy.dtype of Tiny, though other classes have it"),
         (["--data.corpus.sed=1"], r"data.corpus.sed of Demo: did you mean --data.corpus.seed\?"),
         (["configs/method/sft.yaml"], r"stands by itself: did you mean --config configs/method/sft.yaml\?"),
         (
-            ["--model=DPOO"],
+            ["--model=DPOO", "--policy=tiny", "--data=demo"],
             r"model: unknown class 'DPOO': did you mean DPO\? Expected one of DPO, GRPO, SFT; or",
         ),
         (["--policy=Qwen3Audio"], r"did you mean Qwen2Audio\? Expected one of .*Qwen2_5Omni"),
-        (["--data.corpus=CremaDD"], r"did you mean CremaD\?"),
-        (["--model.readout=verbalized"], "model.readout: expected one of logits, verbalised, got verbalized"),
+        (["--data.corpus=CremaDD", *REST[1:], "--policy=tiny"], r"did you mean CremaD\?"),
+        (["--model.readout=verbal"], "model.readout: expected one of logits, verbalised, got verbal"),
+        (["--data.eval_batch_size=automatic"], "expected one of auto, a whole number, got automatic"),
         (["--policy.adapter.method=qlora"], "expected one of lora, full, got qlora"),
         (["--trainer.precision=8"], "expected one of 32-true, bf16-mixed, 16-mixed, got 8"),
-        (["--data.corpus=crema_d"], r"--data.corpus.root DIR is missing: .* of crema_d. CREMA-D .*Git LFS"),
-        (["--data.corpus=jsonl"], r"--data.corpus.root DIR is missing: .* of jsonl"),
+        (
+            ["--data.corpus=crema_d", *REST[1:], "--policy=tiny"],
+            r"--data.corpus.root DIR is missing: .* of crema_d. CREMA-D .*Git LFS",
+        ),
+        (
+            ["--data.corpus=jsonl", *REST[1:], "--policy=tiny"],
+            r"--data.corpus.root DIR is missing: .* of jsonl",
+        ),
         (["--data.batch_size"], "data.batch_size: no value is given"),
         (["--model.optimiser.learning_rate=fast"], "learning_rate: expected a number, got fast"),
         (["--data.batch_size", "many"], r"data.batch_size: expected a whole number, got many"),
@@ -227,9 +236,9 @@ def test_secrets_are_not_kept() -> None:
         (["--config", "nowhere.yaml"], "--config: no such file: nowhere.yaml"),
         (
             ["--config", str(POLICY)],
-            r"no file configures 'data': add --config configs/data/NAME.yaml .*crema_d",
+            r"no data and no method are chosen: add --data NAME .*crema_d",
         ),
-        ([*configs(POLICY, DATA)], r"no file configures 'model': .*method/NAME.yaml .*sft_kl_only"),
+        ([*configs(POLICY, DATA)], r"no method is chosen: add --method NAME .*sft_kl_only"),
         (["stray"], "stray stands by itself: every setting is --KEY VALUE"),
     ],
 )

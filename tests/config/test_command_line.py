@@ -8,13 +8,14 @@ from unittest import mock
 
 import pytest
 
-from lalm_ambig.config.command_line import CommandParser, closest
+from lalm_ambig.config.command_line import CommandParser
 from lalm_ambig.core.errors import InputError, run_command
+from lalm_ambig.help.names import closest
 
 MISTAKES = {
     "lalm_ambig.predict": [
         ("a.wav --policy x --batch-size two", "--batch-size: expected a whole number, got 'two'"),
-        ("a.wav", "missing: --run DIR or --config YAML or --policy YAML"),
+        ("a.wav", "missing: --run DIR or --config YAML or --policy NAME"),
         ("--polcy x", "unknown option --polcy: did you mean --policy?"),
         ("a.wav --policy x --run y", "--run: not allowed with --policy"),
     ],

@@ -93,7 +93,9 @@ def test_the_same_class_twice_merges(tmp_path: Path) -> None:
     assert (model.grouping.group_size, model.reasoning) == (3, True)
 
 
-def test_an_option_replaces_the_embedded_default_and_takes_none_of_its_settings() -> None:
-    model = parse(["--model.optimiser.weight_decay=0.5", "--model=GRPO"]).model
+def test_a_class_by_itself_has_none_of_the_embedded_defaults_settings() -> None:
+    model = parse(
+        ["--model.optimiser.weight_decay=0.5", "--policy=tiny", "--data=demo", "--model=GRPO"]
+    ).model
     assert type(model).__name__ == "GRPO"
-    assert model.reasoning  # the default's says false
+    assert model.reasoning  # the demo's says false

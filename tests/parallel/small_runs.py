@@ -48,6 +48,8 @@ def words(
 ) -> list[str]:
     """Arguments of `fit`: 12 items, 4 a step over all processes, two epochs, a state every two steps."""
     return [
+        "--policy=tiny",
+        "--data=demo",
         f"--model=lalm_ambig.methods.{CLASSES[method]}",
         "--model.reasoning=true",
         f"--model.optimiser.learning_rate={learning_rate}",

@@ -72,6 +72,7 @@ def arguments(corpus: Path, runs: Path, *more: str) -> list[str]:
     """Arguments of `fit`: three steps an epoch, of two batches each, two epochs, a state every two steps."""
     adapter = ("method=lora", "projector=false", "audio_tower=false", "rank=4", "dropout=0.1")
     return [
+        "--policy=tiny",
         "--model=lalm_ambig.methods.sft.SFT",
         "--model.reasoning=false",
         "--model.optimiser.learning_rate=0.01",

@@ -21,7 +21,7 @@ def write(path: Path, row: str = ROW) -> Path:
 
 
 def run_on(name: str, root: Path, *, adapter: Path | None = Path("adapter")) -> Loaded:
-    cli = parse([f"--data.corpus={name}", f"--data.corpus.root={root}"])
+    cli = parse(["--policy=tiny", "--method=sft", f"--data.corpus={name}", f"--data.corpus.root={root}"])
     return Loaded(cli, adapter, "r")
 
 

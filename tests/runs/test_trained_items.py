@@ -290,7 +290,7 @@ def test_the_run_s_own_corpus_is_taken_with_its_split_unless_told_otherwise(
 
 def test_a_corpus_with_ids_of_its_own_keeps_the_split_at_another_place(tmp_path: Path) -> None:
     words = ["--data.corpus=iemocap", f"--data.corpus.root={tmp_path}", "--data.corpus.init_args.fold=1"]
-    cli = parse([*words, "--data.corpus.init_args.keep=all"])
+    cli = parse([*words, "--policy=tiny", "--method=sft", "--data.corpus.init_args.keep=all"])
     found = chosen_corpus(asked(corpus="iemocap", root=tmp_path / "moved"), cli)
     assert (found.fold, found.settings()["keep"], found.root) == (1, "all", tmp_path / "moved")
     assert (

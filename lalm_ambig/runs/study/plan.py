@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lalm_ambig.config.command_line import closest
-from lalm_ambig.config.files import config_folder
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.files.config_files import config_folder, located, named_file
 from lalm_ambig.files.names import check_folder_name
 from lalm_ambig.files.yaml import read_yaml
+from lalm_ambig.help.names import closest
 from lalm_ambig.metrics.base import ItemMean, all_metrics
 
 OURS = ("seed", "seed_everything", "run.name", "run.root", "model.start", "folds", "seeds", "estimate")
@@ -169,7 +169,7 @@ def read_study(path: Path) -> Study:
     Raises:
         InputError: There is no such file, or something in it is unknown or missing.
     """
-    path = path.expanduser()
+    path = named_file("study", str(path)) or located(path)
     if not path.is_file():
         there = ", ".join(sorted(file.name for file in (config_folder() / "study").glob("*.yaml")))
         raise InputError(
