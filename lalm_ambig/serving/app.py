@@ -54,8 +54,8 @@ class Service:
         app.router.add_get("/openapi.json", self._schema)
         if self.has_page:
             app.router.add_get("/v1/examples", self._list_examples)
-            app.router.add_get(r"/v1/examples/{number:\d{1,3}}/audio", self._example_audio)
-            app.router.add_post(r"/v1/examples/{number:\d{1,3}}/predict", self._example_answer)
+            app.router.add_get(r"/v1/examples/{number:[0-9]{1,3}}/audio", self._example_audio)
+            app.router.add_post(r"/v1/examples/{number:[0-9]{1,3}}/predict", self._example_answer)
             for address, (name, kind) in PAGE_FILES.items():
                 app.router.add_get(address, _constant((PAGE / name).read_text(encoding="utf-8"), kind))
         return app
@@ -94,7 +94,7 @@ class Service:
             what = f"no answer within {self.limits.timeout_s:g} s: try again later."
             raise Refusal(503, what, retry_after_s=self._retry_after_s()) from None
         except InputError as error:
-            raise Refusal(422, str(error).removeprefix(f"{question.id}: ")) from error
+            raise Refusal(422, str(error).removeprefix("predict: ").removeprefix(f"{question.id}: ")) from error
 
     def _place(self) -> Place:
         return self.admission.enter(retry_after_s=self._retry_after_s())

@@ -58,7 +58,7 @@ async def read_form(request: web.Request, place: Place, limits: Limits) -> Form:
 
 async def _body(request: web.Request, place: Place, most: int, limits: Limits) -> bytes:
     """Read the body. Its stated length is not trusted, and need not be there."""
-    too_large = Refusal(413, f"the request is too large: sound files of at most {megabytes(limits.upload_bytes)} are taken.")
+    too_large = Refusal(413, f"the request is too large: sound files of at most {limits.upload_bytes:,} bytes are taken.")
     if (request.content_length or 0) > most:
         raise too_large
     place.hold(min(request.content_length or CHUNK_BYTES, most))
@@ -75,11 +75,6 @@ async def _body(request: web.Request, place: Place, most: int, limits: Limits) -
     except (web.RequestPayloadError, ConnectionError):
         raise Refusal(400, "the body of the request is broken.") from None
     return bytes(body)
-
-
-def megabytes(size: int) -> str:
-    """A number of bytes in MB of 1024² bytes, such as `20 MB`."""
-    return f"{size / 1024**2:.3g} MB"
 
 
 def _boundary(request: web.Request) -> bytes:
@@ -129,15 +124,19 @@ def _check_name(name: str, fields: dict[str, bytes | str]) -> None:
         raise Refusal(400, f"{name} is given twice: one question a request.")
 
 
+class _Pairs(list[tuple[str, object]]):
+    """A JSON object, whose keys may be given twice."""
+
+
 def _of_json(body: bytes) -> dict[str, bytes | str]:
     try:
-        content = json.loads(_utf8(body))
+        content = json.loads(_utf8(body), object_pairs_hook=_Pairs)
     except (ValueError, RecursionError):
         raise Refusal(400, "the body is no JSON.") from None
-    if not isinstance(content, dict):
+    if not isinstance(content, _Pairs):
         raise Refusal(400, 'expected a JSON object, such as {"text": "It is eleven o\'clock."}.')
     fields: dict[str, bytes | str] = {}
-    for name, value in content.items():
+    for name, value in content:
         _check_name(name, fields)
         if value is None:
             continue
@@ -163,7 +162,7 @@ def _utf8(content: bytes) -> str:
 
 def _audio(value: bytes | str | None, limits: Limits) -> bytes | None:
     if isinstance(value, bytes) and len(value) > limits.upload_bytes:
-        what = f"the sound file has {megabytes(len(value))}: at most {megabytes(limits.upload_bytes)} are taken."
+        what = f"the sound file has {len(value):,} bytes: at most {limits.upload_bytes:,} are taken."
         raise Refusal(413, what)
     return value or None if isinstance(value, bytes) else None
 

@@ -72,6 +72,14 @@ def openapi(classes: tuple[str, ...], limits: Limits, *, has_page: bool) -> Sche
         paths["/v1/examples"] = {
             "get": {"summary": "Items of the run's corpus.", "responses": {"200": _json("The items.", listed)}}
         }
+        sound = {"description": "The clip.", "content": {"audio/*": {"schema": {}}}}
+        paths["/v1/examples/{number}/audio"] = {
+            "get": {
+                "summary": "The clip of one of them.",
+                "parameters": [number],
+                "responses": {"200": sound, **_refusals(403, 404)},
+            }
+        }
         paths["/v1/examples/{number}/predict"] = {
             "post": {
                 "summary": "The model's answer to one of them.",

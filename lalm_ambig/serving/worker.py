@@ -51,7 +51,7 @@ class Worker:
         """
         job = _Job(question)
         if self._stopping:
-            job.answer.set_exception(Refusal(503, STOPPING, retry_after_s=5))
+            job.answer.set_exception(Refusal(503, STOPPING, retry_after_s=5.0))
         else:
             self._jobs.put(job)
         return job.answer
@@ -79,7 +79,7 @@ class Worker:
             self._jobs.put(None)
         for job in waiting:
             if job is not None and job.answer.set_running_or_notify_cancel():
-                job.answer.set_exception(Refusal(503, STOPPING, retry_after_s=5))
+                job.answer.set_exception(Refusal(503, STOPPING, retry_after_s=5.0))
         self._thread.join(wait_s)
         return not self._thread.is_alive()
 

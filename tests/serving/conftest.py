@@ -1,0 +1,33 @@
+"""The tiny model, untrained, behind a server."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from live import Live
+
+from lalm_ambig.config.files import config_folder
+from lalm_ambig.inference.model import Asking, Model, open_model
+from lalm_ambig.runs.loading import PolicyChoice
+from lalm_ambig.serving.app import Service
+from lalm_ambig.serving.limits import Limits
+
+
+@pytest.fixture(scope="session")
+def small_model(cache_home: Path) -> Model:
+    """The tiny model, which reasons in at most eight tokens."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(cache_home))
+        choice = PolicyChoice(policy=config_folder() / "policy/tiny.yaml", reasoning=True, max_new_tokens=8)
+        return open_model(choice, Asking(), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def small_limits() -> Limits:
+    return Limits(upload_bytes=1024 * 1024, duration_s=10.0)
+
+
+@pytest.fixture(scope="module")
+def live(small_model: Model, small_limits: Limits) -> Iterator[Live]:
+    with Live(Service(small_model, small_limits)) as server:
+        yield server
