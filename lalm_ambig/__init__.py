@@ -1,8 +1,22 @@
-"""Train language models to answer with the distribution of human judgements."""
+"""Train language models to answer with the distribution of human judgements.
+
+>>> from lalm_ambig import load                                  # doctest: +SKIP
+>>> load("runs/x").predict("a.wav").distribution                 # doctest: +SKIP
+"""
+
+from typing import TYPE_CHECKING, Any
 
 from lalm_ambig.core.installation import check_command, is_command, wrong_python
 
+if TYPE_CHECKING:
+    from lalm_ambig.inference import Answer as Answer
+    from lalm_ambig.inference import Model as Model
+    from lalm_ambig.inference import load as load
+
 __version__ = "0.1.0"
+
+LAZY = dict.fromkeys(("Answer", "Model", "load"), "lalm_ambig.inference")
+"""Public names, each with its module, which is imported when it is first asked for."""
 
 if is_command():
     check_command()
@@ -11,3 +25,16 @@ if is_command():
     end_quietly()
 elif wrong_python():
     raise ImportError(wrong_python())
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for: the package itself stays light."""
+    if name not in LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *LAZY})

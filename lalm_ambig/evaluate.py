@@ -43,6 +43,7 @@ from lalm_ambig.runs.loading import (
     Loaded,
     add_policy_options,
     check_trained,
+    chosen_policy,
     load,
     source_of,
 )
@@ -88,7 +89,7 @@ def _evaluate_family(options: argparse.Namespace, console: Console) -> None:
 
 def _evaluate(options: argparse.Namespace, console: Console) -> None:
     """Evaluate one policy."""
-    loaded = load(options)
+    loaded = load(chosen_policy(options))
     labels = _labels(loaded.model, options)
     _check(loaded.model, options)
     data = _data(loaded, options)
@@ -100,7 +101,7 @@ def _evaluate(options: argparse.Namespace, console: Console) -> None:
     overlap = _overlap(loaded, data, options)
     source = source_of(loaded, data.corpus)
     learnt = None if source is None else source.categories
-    weights = None if loaded.adapter is None else TrainedWeights(loaded.adapter, learnt)
+    weights = TrainedWeights(loaded.adapter, learnt) if loaded.is_trained else None
     device = single_device_trainer(loaded.cli).strategy.root_device
     drawn = max([*options.samples, *labels])
     fit_batch = partial(fitted_batch, loaded.cli, device=device, console=console, responses=drawn)

@@ -25,13 +25,15 @@ from lalm_ambig.config.cli import parse
 from lalm_ambig.config.command_line import CommandParser
 from lalm_ambig.config.trust import add_allow_option, allowed
 from lalm_ambig.core.errors import InputError, run_command
+from lalm_ambig.core.types import ExportForm
 from lalm_ambig.evaluation.trained_items import write_trained_items
-from lalm_ambig.exporting.card import ExportForm, loading_lines, sections, side_path_lines, write_card
+from lalm_ambig.exporting.card import asking_section, loading_lines, sections, side_path_lines, write_card
 from lalm_ambig.exporting.parity import make_probe
 from lalm_ambig.exporting.push import check_push, push
 from lalm_ambig.exporting.target import check_target, export_folder, size_of
 from lalm_ambig.exporting.weights import DTYPES, base_name, load_weights, write_weights
 from lalm_ambig.files.text import readable_size
+from lalm_ambig.runs.exports import model_index, write_export
 from lalm_ambig.runs.folder.run_folder import RunFolder, open_run
 from lalm_ambig.runs.loading import Loaded, add_path_option, path_arguments
 from lalm_ambig.runs.processes.launch import quiet_libraries
@@ -149,9 +151,15 @@ def _export(
             lines, reader = side_path_lines(policy, base=base, address=out.name), "lalm_ambig"
         done = f"Read back with {reader} on {probe.about}, {checked.line}."
         run_card = (loaded.adapter or source) / "README.md"
-        if loaded.run is not None:
-            write_trained_items(folder, record_of_run(loaded.run))
-        write_card(folder, run_card, name=loaded.label, base=base, sections=sections(lines, probe, done))
+        assert loaded.run is not None
+        write_trained_items(folder, record_of_run(loaded.run))
+        unloadable = write_export(folder, loaded, form, base=base)
+        results = model_index(loaded.run, loaded.label, hears=policy.window_s > 0)
+        asking = [] if unloadable else [asking_section(address, base if form == "adapter" else None)]
+        added = [*sections(lines, probe, done), *asking]
+        write_card(folder, run_card, name=loaded.label, base=base, sections=added, results=results)
+    if unloadable:
+        console.print(f"warning: predict and load cannot read it: {unloadable}", style="bold yellow")
     if probe.note:
         console.print(f"the corpus is not at hand: {probe.note}")
     console.print(f"compared on {probe.about}: {checked.line}")

@@ -1,186 +1,301 @@
-"""Ask a policy about a sound file or a sentence, and print its reasoning and a bar per class.
+"""Ask a policy about sound files or texts: people's distribution over the classes, and the reasoning before it.
 
-Usage: `python -m lalm_ambig.predict --run DIR FILE`, or `--text TEXT` in place of FILE.
+Examples:
+  predict clip.wav --run runs/x --text "It's eleven o'clock"      bars per class, and the reasoning
+  predict clips/ --run runs/x --out answers.csv                   a folder, searched whole
+  predict 'calls/**/*.flac' --run me/my-export --out answers.parquet
+  predict items.jsonl --run runs/x --out answers.jsonl            rows of audio, text, or premise and hypothesis
+  ls *.wav | predict - --run runs/x --json                        one path or JSON object per line
+
+INPUT is a sound file of any format that soundfile reads, a folder, a quoted glob, JSON Lines (.jsonl), a table (.csv,
+.tsv), or - for standard input. Rows have audio (or file, path), text, or premise and hypothesis, and perhaps an id;
+names of files are relative to the file that names them. A recording longer than the model hears at once is heard in
+windows, whose distributions are averaged by length. A bad input does not stop the rest.
+
+With --out, answers are written as they come. The same command goes on where it was stopped. Exit code: 0 all are
+answered, 1 some are not (they are listed), 2 none is.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from torch.utils.data import DataLoader
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from lalm_ambig.audio.inspection import inspect_audio
 from lalm_ambig.config.command_line import CommandParser
-from lalm_ambig.core.categories import CategorySet
-from lalm_ambig.core.errors import InputError, run_command
-from lalm_ambig.core.types import Item
-from lalm_ambig.corpora.base import corpus_names, open_corpus
-from lalm_ambig.data.datamodule import DataModule
-from lalm_ambig.data.encoding import Elicitation, Encoder, prompt_notes
-from lalm_ambig.evaluation.cross_domain import check_mapping, mapping_note
-from lalm_ambig.evaluation.predictions import Prediction
-from lalm_ambig.prompts import FOR_TEXTS
-from lalm_ambig.runs.batch_checks.long_items import refuse_long
-from lalm_ambig.runs.loading import Loaded, add_policy_options, load
-from lalm_ambig.runs.processes.launch import quiet_libraries, single_device_trainer
-from lalm_ambig.runs.trained_items import training_note
+from lalm_ambig.core.errors import EXIT_CHECK_FAILED, EXIT_OK, EXIT_USER_ERROR, InputError, run_command
+from lalm_ambig.corpora.base import corpus_names
+from lalm_ambig.data.datamodule import AUTO
+from lalm_ambig.inference.answer import LOW_MASS, Answer
+from lalm_ambig.inference.identity import Seen, answers_depend_on
+from lalm_ambig.inference.inputs import Inputs, Refused, read_inputs
+from lalm_ambig.inference.model import Asking, Model, Result, open_model
+from lalm_ambig.inference.outputs import AnswerFile, check_out
+from lalm_ambig.inference.questions import Question, question_of
+from lalm_ambig.inference.sources import folder_of
+from lalm_ambig.runs.loading import add_policy_options, chosen_policy
+from lalm_ambig.runs.processes.launch import quiet_libraries
 
 BAR_WIDTH = 40
+SHOWN = 20
+"""Refused inputs that are listed at the end."""
+BLOCK = 16
+"""Answers that are looked up among the training items and written together."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Predict one item, and print its reasoning and a bar per class, or one JSON object.
+    """Predict the inputs, and print or write the answers.
 
     Args:
         arguments: The words of the command line; None for those of the process.
 
     Returns:
-        The exit code, 0.
+        The exit code: 0 where all are answered, 1 where some are not, 2 where none is.
 
     Raises:
-        InputError: Neither a sound file nor `--text` is given.
+        InputError: Nothing is given to be predicted, an option is wrong, or the only input cannot be used.
     """
     quiet_libraries()
     options = _parser().parse_args(arguments)
-    if options.audio is None and options.text is None:
-        raise InputError("nothing to predict: give a sound file, or --text.", where="predict")
-    _check(options.audio)
-    loaded = load(options)
-    trained = None if options.run is None else loaded.data.categories
-    categories = _categories(options.classes, trained)
-    seen = training_note(loaded, _item(options))
-    answer = _read(loaded, options, categories)
-    unseen = () if trained is None else categories.unseen_in(trained)
+    inputs = _inputs(options)
+    if options.out is not None:
+        check_out(options.out)
+    is_one = options.out is None and len(inputs.questions) + len(inputs.refused) == 1 and not inputs.notes
+    if is_one and inputs.refused:
+        raise InputError(f"{inputs.refused[0].why}.", where=inputs.refused[0].id)
+    model = _model(options)
+    for note in model.notes[: -1 if is_one and _is_mapped(model) else None]:
+        print(note, file=sys.stderr)
+    if is_one:
+        _answer_one(model, inputs.questions[0], options)
+        return EXIT_OK
+    return _answer_many(model, inputs, options)
+
+
+def _inputs(options: argparse.Namespace) -> Inputs:
+    """Return the inputs of a command line."""
+    if not options.input:
+        if options.text is None:
+            raise InputError("nothing to predict: give a sound file, or --text.", where="predict")
+        return Inputs([question_of(None, text=options.text)])
+    inputs = read_inputs(options.input)
+    if options.text is not None:
+        if len(inputs.questions) != 1 or inputs.refused or inputs.questions[0].text is not None:
+            raise InputError(
+                f"one text for {len(inputs.questions)} inputs:",
+                where="--text",
+                remedy="give a file of JSON Lines or a table with a text for each.",
+            )
+        inputs.questions[0] = replace(inputs.questions[0], text=options.text)
+    return inputs
+
+
+def _model(options: argparse.Namespace) -> Model:
+    choice = chosen_policy(options)
+    if choice.run is not None:
+        choice = replace(choice, run=folder_of(choice.run, revision=options.revision))
+    return open_model(choice, Asking(options.classes, options.prompt, options.samples), device=options.device)
+
+
+def _is_mapped(model: Model) -> bool:
+    return model.loaded.is_trained and model.categories != model.loaded.data.categories
+
+
+def _answer_one(model: Model, question: Question, options: argparse.Namespace) -> None:
+    """Print the answer to the only input, with bars, or as a JSON object."""
+    [(_, answer)] = model.answers([question])
+    if isinstance(answer, InputError):
+        raise answer
+    seen = Seen.by(model)
+    said = seen.notes([question])[0]
+    told = next(iter(seen.record.unknown), None) if said is None else said
     if options.json:
-        record = {**_record(answer, categories, unseen), "seen_in_training": seen}
-        print(json.dumps(record, ensure_ascii=False))
-        return 0
+        row = answer.as_dict()
+        print(
+            json.dumps(
+                {**row, "predicted_dist": row["distribution"], "seen_in_training": told}, ensure_ascii=False
+            )
+        )
+        return
     console = Console()
-    _show(answer, categories, unseen=unseen, console=console)
-    if seen is not None:
-        console.print(f"[yellow]{escape(seen)}[/yellow]", highlight=False)
-    if trained is not None and categories != trained:
-        note = mapping_note(categories, trained, trained_on=loaded.data.corpus.name)
-        console.print(f"[dim]{escape(note[0].upper() + note[1:])}.[/dim]", highlight=False)
-    return 0
+    _show(answer, console)
+    if told is not None:
+        console.print(f"[yellow]{escape(told[0].upper() + told[1:])}.[/yellow]", highlight=False)
+    if _is_mapped(model):
+        console.print(f"[dim]{escape(model.notes[-1])}[/dim]", highlight=False)
 
 
-def _check(audio: Path | None) -> None:
-    """Refuse a sound file that a corpus would leave out, with the same message."""
-    if audio is not None and not (verdict := inspect_audio(audio.expanduser())).usable:
-        raise InputError(f"{verdict.problems[0].line.removesuffix(': left out')}.", where="predict")
-
-
-def _categories(classes: str | None, trained: CategorySet | None) -> CategorySet:
-    """Return the classes of `--classes`, in the words that a run has learnt; by default the run's classes."""
-    if classes:
-        asked = CategorySet(tuple(name.strip() for name in classes.split(",")))
-        if trained is None:
-            return asked
-        asked = asked if asked.domain else replace(asked, domain=trained.domain)
-        check_mapping(asked, trained, where="--classes")
-        return asked.with_words_of(trained)
-    return trained or open_corpus("crema_d", ".").categories
-
-
-def _read(loaded: Loaded, options: argparse.Namespace, categories: CategorySet) -> Prediction:
-    """Return the policy's answer, on the device and at the precision at which evaluate answers."""
-    model = loaded.model
-    model.check_samples()
-    asked = Elicitation(
-        _prompt(loaded.data, options),
-        model.reasoning,
-        readout=model.readout,
-        glosses=None if options.prompt else loaded.data.glosses,
-        scoring=loaded.data.scoring,
-        rationale_part=loaded.data.rationale_part,
-    )
-    heard = options.audio is not None
-    for note in prompt_notes(asked, categories, heard=int(heard), texts=int(not heard)):
-        print(note, file=sys.stderr)
-    trainer = single_device_trainer(loaded.cli, shows_progress=False)
-    model.policy.load(trainer.strategy.root_device)
-    model.check_abilities(training=False)
-    if loaded.adapter is not None:
-        model.policy.load_weights(loaded.adapter)
-    for note in model.policy.notes:
-        print(note, file=sys.stderr)
-    encoder = Encoder(model.policy, categories, asked)
-    model.attach(encoder)
-    model.eval()
-    votes = tuple(1.0 for _ in categories.names)  # nobody has judged it
-    batch = encoder([replace(_item(options), votes=votes)])
-    refuse_long(model, encoder, prompt=int(batch.prompt.mask.sum()))
-    alone: Any = [batch]  # a list is all that a loader needs
-    trainer.predict(model, dataloaders=DataLoader(alone, batch_size=None), return_predictions=False)
-    return model.predictions[0]
-
-
-def _item(options: argparse.Namespace) -> Item:
-    """Return the item that is asked about, which nobody has judged."""
-    audio = None if options.audio is None else str(options.audio.expanduser())
-    return Item(id="input", votes=(), audio=audio, text=options.text)
-
-
-def _prompt(data: DataModule, options: argparse.Namespace) -> str:
-    """Return the prompt of `--prompt`, or that of the run or configuration.
-
-    A text gets the prompt for texts, unless the run or configuration sets one prompt for all items.
-    """
-    if options.prompt:
-        return str(options.prompt)
-    if options.audio is not None or (options.policy is None and data.given_prompt):
-        return data.prompt
-    return FOR_TEXTS.get(data.prompt, data.prompt)
-
-
-def _record(answer: Prediction, categories: CategorySet, unseen: Sequence[str]) -> dict[str, object]:
-    shares = zip(categories.names, answer.predicted_dist, strict=True)
-    unread = answer.unparsed is not None
-    return {
-        "predicted_dist": None if unread else {name: round(share, 6) for name, share in shares},
-        "never_trained": list(unseen),
-        "class_mass": None if answer.class_mass is None else round(answer.class_mass, 6),
-        "response": answer.response,
-        "closed": answer.closed,
-        "unparsed": answer.unparsed,
-    }
-
-
-def _show(answer: Prediction, categories: CategorySet, *, unseen: Sequence[str], console: Console) -> None:
-    console.print(
-        escape(answer.response or "") + ("  [dim](its end was appended)[/dim]" if answer.closed else "")
-    )
+def _show(answer: Answer, console: Console) -> None:
+    console.print(escape(answer.response) + ("  [dim](its end was appended)[/dim]" if answer.closed else ""))
     if answer.unparsed is not None:
         console.print(f"No distribution can be read from it: {answer.unparsed}.", highlight=False)
         return
-    width = max(len(name) for name in categories.names)
-    for name, share in zip(categories.names, answer.predicted_dist, strict=True):
-        bar = "█" * round(BAR_WIDTH * share) + ("  (never trained)" if name in unseen else "")
+    width = max(map(len, answer.distribution))
+    for name, share in answer.distribution.items():
+        bar = "█" * round(BAR_WIDTH * share) + ("  (never trained)" if name in answer.never_trained else "")
         console.print(f"{name:<{width}}  {share:6.1%}  {bar}", highlight=False)
     if answer.class_mass is not None:
         mass = f"{answer.class_mass:.1%}"
         console.print(
             f"[dim]The classes hold {mass} of the model's next-token probability.[/dim]", highlight=False
         )
+    for note in answer.notes:
+        if "never trained" not in note and "next-token" not in note:
+            print(note, file=sys.stderr)
+
+
+def _answer_many(model: Model, inputs: Inputs, options: argparse.Namespace) -> int:
+    """Answer all inputs, write or print the answers, and sum up."""
+    refused = list(inputs.refused)
+    out = (
+        None
+        if options.out is None
+        else AnswerFile.opened(options.out, model.classes, answers_depend_on(model))
+    )
+    questions, before = [], 0
+    for question in inputs.questions:
+        try:
+            if out is not None and out.is_answered(question):
+                before += 1
+            else:
+                questions.append(question)
+        except (InputError, OSError) as error:
+            refused.append(Refused(question.id, str(error)))
+    seen = Seen.by(model)
+    notes = [*inputs.notes, *seen.record.unknown]
+    low = now = 0
+    results = model.answers(questions, batch_size=options.batch_size)
+    for block in _blocks(results, len(questions)):
+        answers = _with_seen(block, seen)
+        refused += [
+            Refused(question.id, str(error)) for question, error in block if isinstance(error, InputError)
+        ]
+        now += len(answers)
+        low += sum(answer.class_mass is not None and answer.class_mass < LOW_MASS for _, answer in answers)
+        if out is not None:
+            out.append((question, answer.as_dict()) for question, answer in answers)
+        else:
+            _print_rows([answer for _, answer in answers], as_json=options.json)
+    if out is not None:
+        out.finish([question.id for question in inputs.questions])
+    if low:
+        notes.append(
+            f"class mass below {LOW_MASS:.0%} in {low} of {now}: the model would rather have written something else. "
+            "A run that trains only the distribution (ce_weight 0) leaves it so, and its shares are still valid"
+        )
+    if model.never_trained:
+        notes.append(f"never trained: {', '.join(model.never_trained)}; their shares mean little")
+    _sum_up(now, before, refused, notes, options.out)
+    return EXIT_OK if not refused else EXIT_CHECK_FAILED if now + before else EXIT_USER_ERROR
+
+
+def _with_seen(block: Sequence[Result], seen: Seen) -> list[tuple[Question, Answer]]:
+    """The answers of a block, with a note on inputs that were trained on."""
+    answered = [(question, answer) for question, answer in block if isinstance(answer, Answer)]
+    said = seen.notes([question for question, _ in answered])
+    return [
+        (question, answer if note is None else replace(answer, notes=(*answer.notes, note)))
+        for (question, answer), note in zip(answered, said, strict=True)
+    ]
+
+
+def _blocks(results: Iterator[Result], total: int) -> Iterator[list[Result]]:
+    """The results in blocks, with a progress bar on standard error where that is a terminal."""
+    block: list[Result] = []
+    with _bar(total) as progress:
+        for result in results:
+            block.append(result)
+            progress.advance(progress.task_ids[0])
+            if len(block) == BLOCK:
+                yield block
+                block = []
+    if block:
+        yield block
+
+
+@contextmanager
+def _bar(total: int) -> Iterator[Progress]:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        progress.add_task("answers", total=total)
+        yield progress
+
+
+def _print_rows(answers: Sequence[Answer], *, as_json: bool) -> None:
+    """Print a row per answer: id, top class, its share, entropy in bits, and notes, separated by tabs; or JSON."""
+    for answer in answers:
+        if as_json:
+            print(json.dumps(answer.as_dict(), ensure_ascii=False))
+        elif answer.top is None:
+            print(answer.id, "-", "-", "-", "; ".join(answer.notes), sep="\t")
+        else:
+            share, entropy = f"{answer.distribution[answer.top]:.3f}", f"{answer.entropy:.3f}"
+            print(answer.id, answer.top, share, entropy, "; ".join(answer.notes), sep="\t")
+    sys.stdout.flush()
+
+
+def _sum_up(
+    now: int, before: int, refused: Sequence[Refused], notes: Sequence[str], out: Path | None
+) -> None:
+    """Print what was answered and what was not on standard error."""
+    answered = f"answered {now + before}" + (f" ({before} of them before)" if before else "")
+    where = "" if out is None else f": {out}"
+    lines = [f"{one.id}: {one.why.removeprefix(f'{one.id}: ')}" for one in refused[:SHOWN]]
+    more = [f"… and {len(refused) - SHOWN} more"] if len(refused) > SHOWN else []
+    told = [f"refused {len(refused)}:", *(f"  {line}" for line in chain(lines, more))] if refused else []
+    for line in (*notes, f"{answered}{where}", *told):
+        print(line, file=sys.stderr)
+
+
+def _batch_size(word: str) -> int | str:
+    return AUTO if word == AUTO else int(word)
+
+
+_batch_size.__name__ = "int"  # the parser's word for a wrong value
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(prog="python -m lalm_ambig.predict", description=__doc__)
-    parser.add_argument("audio", nargs="?", type=Path, help="a sound file that soundfile can read")
-    parser.add_argument("--text", help="the transcript, or the text to be judged")
+    description, _, rest = (__doc__ or "").partition("\n\n")
+    parser = CommandParser(
+        prog="python -m lalm_ambig.predict",
+        description=description,
+        epilog=rest,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("input", nargs="*", metavar="INPUT", help="what is asked about, as below")
+    parser.add_argument("--text", help="the transcript of the only input, or the text to be judged")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="write the answers: x.jsonl, x.csv or x.parquet; made to go on",
+    )
     add_policy_options(parser)
+    parser.add_argument("--revision", help="branch, tag or commit of an export on the hub (--run OWNER/NAME)")
     parser.add_argument(
         "--classes",
         help=f"comma-separated class names (default: the run's corpus; corpora: {', '.join(corpus_names())})",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--samples", type=int, metavar="N", help="mean of N sampled responses (default: as trained)"
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=_batch_size,
+        default=AUTO,
+        metavar="N",
+        help="inputs computed at once (default: auto)",
+    )
+    parser.add_argument("--device", default=AUTO, help="auto, cpu, cuda, cuda:1 or mps")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per input")
     return parser
 
 

@@ -31,6 +31,8 @@ MAX_S = 30.0
 """Longest clip that the encoders take."""
 SILENT_PEAK = 1e-4
 """Peak (full scale 1) under which a clip is digital silence: −80 dB, three steps of a 16-bit sample."""
+SILENT = "digitally silent"
+"""Kind of that fault."""
 MISSING_S = 0.05
 """Seconds that may be missing at the end of a file before it counts as truncated: encoders' padding is shorter."""
 UNKNOWN_LENGTH_BYTES = 0x7FFF_F000
@@ -151,12 +153,13 @@ class Header:
     """Samples per channel that the header promises."""
 
 
-def load_mono(path: Path, *, max_s: float | None) -> tuple[np.ndarray, int, Header]:
-    """Decode the first `max_s` seconds as mono float32: the mean of the channels.
+def load_mono(path: Path, *, max_s: float | None, start_s: float = 0.0) -> tuple[np.ndarray, int, Header]:
+    """Decode `max_s` seconds as mono float32: the mean of the channels.
 
     Args:
         path: The sound file.
         max_s: Seconds to decode; None for all.
+        start_s: Seconds before them.
 
     Returns:
         The samples at the file's rate, that rate in Hz, and the header.
@@ -174,7 +177,11 @@ def load_mono(path: Path, *, max_s: float | None) -> tuple[np.ndarray, int, Head
             header = Header(file.format, file.frames)
             rate_hz: int = file.samplerate
             _check_promise(path, file.extra_info)
-            wanted = file.frames if max_s is None else min(file.frames, round(max_s * rate_hz))
+            start = min(file.frames, round(start_s * rate_hz))
+            wanted = file.frames - start
+            wanted = wanted if max_s is None else min(wanted, round(max_s * rate_hz))
+            if start:
+                file.seek(start)
             channels = file.read(wanted, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise UnusableAudio(path, "cannot be decoded", error.error_string.rstrip(".")) from error
@@ -183,7 +190,7 @@ def load_mono(path: Path, *, max_s: float | None) -> tuple[np.ndarray, int, Head
     if wanted - len(channels) > MISSING_S * rate_hz:
         raise UnusableAudio(path, "truncated", f"{len(channels)} of {wanted} samples are there")
     mono = channels[:, 0] if channels.shape[1] == 1 else channels.mean(axis=1)
-    _check_samples(path, mono, rate_hz)
+    check_samples(path, mono, rate_hz)
     return np.ascontiguousarray(mono), rate_hz, header
 
 
@@ -233,11 +240,21 @@ def _check_promise(path: Path, log: str) -> None:
             raise UnusableAudio(path, "truncated", f"{present} of {promised} bytes of sound are there")
 
 
-def _check_samples(path: Path, mono: np.ndarray, rate_hz: int) -> None:
+def check_samples(path: Path | str, mono: np.ndarray, rate_hz: int) -> None:
+    """Check that samples can be given to a model.
+
+    Args:
+        path: The sound file, or another name for errors.
+        mono: The samples, full scale 1.
+        rate_hz: Their rate.
+
+    Raises:
+        UnusableAudio: They are too short, not finite, or digitally silent.
+    """
     if len(mono) < MIN_S * rate_hz:
         raise UnusableAudio(path, f"shorter than {MIN_S:g} s", f"{len(mono) / rate_hz:.3f} s")
     wrong = int((~np.isfinite(mono)).sum())
     if wrong:
         raise UnusableAudio(path, "NaN or infinite samples", f"{wrong} of {len(mono)}")
     if float(np.abs(mono - mono.mean()).max()) < SILENT_PEAK:
-        raise UnusableAudio(path, "digitally silent", f"peak below {SILENT_PEAK:g}")
+        raise UnusableAudio(path, SILENT, f"peak below {SILENT_PEAK:g}")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 import torchaudio.functional
 from jaxtyping import Float
@@ -30,6 +31,16 @@ def read_audio(path: Path | str, *, max_s: float | None = None) -> Float[Tensor,
         UnusableAudio: The check would leave the file out (see `inspection`). It is an InputError.
     """
     mono, rate_hz, _ = load_mono(Path(path), max_s=max_s)
+    return resampled(mono, rate_hz)
+
+
+def resampled(mono: np.ndarray, rate_hz: int) -> Float[Tensor, " sample"]:
+    """The samples at 16 kHz.
+
+    Args:
+        mono: The samples, full scale ±1.
+        rate_hz: Their rate.
+    """
     step_hz = max(RATE_STEP_HZ, round(rate_hz / RATE_STEP_HZ) * RATE_STEP_HZ)
     samples = torch.from_numpy(mono)
     return samples if step_hz == RATE_HZ else torchaudio.functional.resample(samples, step_hz, RATE_HZ)

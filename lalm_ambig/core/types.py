@@ -23,6 +23,9 @@ from lalm_ambig.core.items import Split as Split
 MassGradient = Literal["exact", "even"]
 """How the class mass is trained: by its own gradient, which sharpens answers, or by one that is even over classes."""
 
+ExportForm = Literal["adapter", "merged"]
+"""Form of exported weights: LoRA by itself, or one plain model."""
+
 
 @dataclass(frozen=True)
 class Tokens:

@@ -68,6 +68,9 @@ class Corpus(ABC):
     ids_are_global: ClassVar[bool] = True
     """False where another root may hold other items under the same ids."""
 
+    original_settings: ClassVar[dict[str, Any] | None] = None
+    """Settings of the corpus that this object stands for (`reading.elsewhere`); None for a corpus itself."""
+
     clusters: ClassVar[str] = "speakers"
     """What is independent of each other, in the plural: intervals are over these (`cluster_of`)."""
 

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
+from lalm_ambig.core.types import ExportForm
 from lalm_ambig.exporting.parity import ParityProbe
 from lalm_ambig.files.atomic import write_text
 from lalm_ambig.policies.audio.side_path import saved_layers
@@ -12,7 +12,6 @@ from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.policies.weights.quantised_base import Quantize
 
-ExportForm = Literal["adapter", "merged"]
 ASK_HEADING = "How to ask it"
 """Heading of the section in a run's card that is about the run's folder."""
 
@@ -72,7 +71,41 @@ def side_path_lines(policy: Policy, *, base: str, address: str) -> list[str]:
     ]
 
 
-def write_card(folder: Path, run_card: Path, *, name: str, base: str, sections: Sequence[str]) -> None:
+def asking_section(address: str, base: str | None) -> str:
+    """Section of the card on how this package asks the export.
+
+    Args:
+        address: Hub id or path of the export.
+        base: Hub id or name of the base model, for an adapter; None for a merged model.
+    """
+    ways = [
+        "## How to ask it with lalm_ambig",
+        "",
+        "```python",
+        "from lalm_ambig import load",
+        f'model = load("{address}")',
+        'print(model.predict("clip.wav", text="It is eleven o\'clock.").distribution)',
+        "```",
+        "",
+        f"Many at once: `python -m lalm_ambig.predict clips/ --run {address} --out answers.csv`.",
+    ]
+    if base is not None:
+        ways += [
+            "",
+            f"It needs the base model {base}: another place of it is given as `policy_path` (`--policy.path`).",
+        ]
+    return "\n".join(ways)
+
+
+def write_card(  # noqa: PLR0913  # what a card is made of
+    folder: Path,
+    run_card: Path,
+    *,
+    name: str,
+    base: str,
+    sections: Sequence[str],
+    results: str | None = None,
+) -> None:
     """Write `README.md`: the run's card with its section on loading replaced, or a short card where the run has none.
 
     Args:
@@ -81,6 +114,7 @@ def write_card(folder: Path, run_card: Path, *, name: str, base: str, sections: 
         name: Name of the run.
         base: Hub id or name of the base model.
         sections: Sections that are added.
+        results: The results as YAML lines of the card's head; None without any.
     """
     library = "peft" if (folder / "adapter_config.json").is_file() else "transformers"
     if saved_layers(folder):
@@ -90,6 +124,9 @@ def write_card(folder: Path, run_card: Path, *, name: str, base: str, sections: 
         text = _short(name, base)
     text = re.sub(r"(?m)^library_name: .*$", f"library_name: {library}", text, count=1)
     text = re.sub(r"(?m)^base_model: .*$", lambda _: f"base_model: {base}", text, count=1)
+    if results is not None:
+        head, _, body = text.removeprefix("---\n").partition("\n---\n")
+        text = f"---\n{head}\n{results.rstrip()}\n---\n{body}"
     before, _, rest = text.partition(f"\n## {ASK_HEADING}\n")
     _, heading, after = rest.partition("\n## ")
     added = "\n\n".join(sections)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.exporting.card import ExportForm
+from lalm_ambig.core.types import ExportForm
 from lalm_ambig.exporting.parity import (
     LogitDifference,
     ParityProbe,

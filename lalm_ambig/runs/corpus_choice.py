@@ -60,8 +60,8 @@ def chosen_corpus(options: argparse.Namespace, cli: Cli | None) -> Corpus:
 
 def corpus_settings(cli: Cli) -> dict[str, Any]:
     """The settings by which a configuration opens its corpus."""
-    settings: dict[str, Any] = cli.config["data"]["corpus"]["init_args"].as_dict()
-    return settings
+    settings: dict[str, Any] | None = cli.datamodule.corpus.original_settings
+    return cli.config["data"]["corpus"]["init_args"].as_dict() if settings is None else dict(settings)
 
 
 def is_run_corpus(options: argparse.Namespace, corpus: Corpus) -> bool:

@@ -2,13 +2,14 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
 from lalm_ambig.config.cli import Cli, parse
-from lalm_ambig.config.files import config_folder
-from lalm_ambig.config.trust import add_allow_option, allowed
+from lalm_ambig.config.files import ALLOW_FLAG, config_folder
+from lalm_ambig.config.trust import add_allow_option
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.base import Corpus
@@ -16,6 +17,13 @@ from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.data.encoding import Readout
 from lalm_ambig.evaluation.about import PROMPTED, SAMPLED
 from lalm_ambig.methods.base import Method
+from lalm_ambig.runs.folder.exported import (
+    ExportRecord,
+    changed_prompts,
+    check_config,
+    prompt_words,
+    read_record,
+)
 from lalm_ambig.runs.folder.run_folder import RunFolder, open_run
 
 SKIP_LONG = (
@@ -32,11 +40,16 @@ class Loaded:
 
     cli: Cli
     adapter: Path | None
-    """Trained weights; None for a base model."""
+    """Trained weights that are read beside the base model; None for a base model, and for a merged export."""
     label: str
     """Name in tables: the run's, or `base`."""
     run: RunFolder | None = None
-    """The run that trained the policy."""
+    """The run that trained the policy, or its export."""
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether a run has trained the policy."""
+        return self.adapter is not None or self.run is not None
 
     @property
     def model(self) -> Method:
@@ -72,7 +85,7 @@ def source_of(loaded: Loaded, target: Corpus) -> Source | None:
         InputError: The classes were in a file that is gone.
     """
     source = loaded.data.corpus
-    if loaded.adapter is None or source is target:
+    if not loaded.is_trained or source is target:
         return None
     if source.name == target.name and source.part is not None and source.part != target.part:
         return Source(f"{source.name} ({source.part})", source.categories)
@@ -161,32 +174,124 @@ def path_arguments(options: argparse.Namespace) -> list[str]:
     return [] if path is None else [f"--policy.path={path}"]
 
 
-def load(options: argparse.Namespace) -> Loaded:
-    """Return the method and policy that the options name.
+@dataclass(frozen=True)
+class PolicyChoice:
+    """A policy that is asked, and how it answers. Exactly one of `run`, `config` and `policy` is given."""
+
+    run: Path | None = None
+    """A run folder of fit, or a folder of export."""
+    config: Path | None = None
+    """A whole configuration, untrained."""
+    policy: Path | None = None
+    """The configuration of a base model, untrained."""
+    policy_path: str | None = None
+    """Folder or hub id of the base model, if it is not where the run or the configuration has it."""
+    root: Path | None = None
+    """Folder of the corpus, for a configuration."""
+    reasoning: bool | None = None
+    """Whether a response reasons before it answers; None as trained."""
+    readout: Readout | None = None
+    """None as trained."""
+    max_new_tokens: int | None = None
+    """Longest reasoning or verbalised answer; None as trained."""
+    precision: str | None = None
+    """As Lightning's trainer takes it; None as trained."""
+    allow_any_class: bool = False
+    """Whether the configuration may name classes of other packages, whose code then runs."""
+
+    @property
+    def words(self) -> list[str]:
+        """Options that every configuration is parsed with."""
+        path = [] if self.policy_path is None else [f"--policy.path={self.policy_path}"]
+        return [*path, *([ALLOW_FLAG] if self.allow_any_class else [])]
+
+
+def chosen_policy(options: argparse.Namespace) -> PolicyChoice:
+    """Return the policy that the options of `add_policy_options` name.
 
     Args:
-        options: Those of `add_policy_options`.
+        options: A command's options.
+
+    Raises:
+        InputError: Readouts are named that different prompts ask for.
+    """
+    return PolicyChoice(
+        run=options.run,
+        config=options.config,
+        policy=options.policy,
+        policy_path=options.policy_path,
+        root=vars(options).get("root"),
+        reasoning=options.reasoning,
+        readout=_prompted_readout(options.readout),
+        max_new_tokens=options.max_new_tokens,
+        precision=options.precision,
+        allow_any_class=options.allow_any_class,
+    )
+
+
+def load(choice: PolicyChoice) -> Loaded:
+    """Return a method and its policy, whose weights are not read yet.
+
+    Args:
+        choice: The policy, and how it answers.
 
     Raises:
         InputError: There is no such run or configuration, or the run has no trained weights.
     """
-    folder, more = config_folder(), [*path_arguments(options), *allowed(options)]
-    if options.run is not None:
-        run = open_run(options.run)
-        check_trained(run)
-        loaded = Loaded(parse([f"--config={run.config}", *more]), run.adapter, run.path.name, run)
-    elif options.config is not None:
-        loaded = Loaded(parse([f"--config={options.config}", *_rooted(options), *more]), None, "base")
+    if choice.run is not None:
+        loaded = _loaded_run(choice.run, choice)
+    elif choice.config is not None:
+        root = [] if choice.root is None else [f"--data.corpus.init_args.root={choice.root}"]
+        loaded = Loaded(parse([f"--config={choice.config}", *root, *choice.words]), None, "base")
         loaded.model.start = None  # the base model, whatever training would start from
     else:
-        method = "sft" if options.reasoning else "sft_kl_only"
-        files = [options.policy, folder / "data/demo.yaml", folder / f"method/{method}.yaml"]
-        loaded = Loaded(parse([*(f"--config={file}" for file in files), *more]), None, "base")
-    _override(loaded, options)
+        method = "sft" if choice.reasoning else "sft_kl_only"
+        folder = config_folder()
+        files = [choice.policy, folder / "data/demo.yaml", folder / f"method/{method}.yaml"]
+        loaded = Loaded(parse([*(f"--config={file}" for file in files), *choice.words]), None, "base")
+    _override(loaded, choice)
     if note := loaded.cli.use_what_is_there():
         print(f"{loaded.label}: {note}", file=sys.stderr)
     loaded.cli.check_precision(training=False)
     return loaded
+
+
+def _loaded_run(path: Path, choice: PolicyChoice) -> Loaded:
+    run = open_run(path)
+    if run.is_export:
+        return _loaded_export(run, choice)
+    check_trained(run)
+    return Loaded(parse([f"--config={run.config}", *choice.words]), run.adapter, run.path.name, run)
+
+
+def _loaded_export(run: RunFolder, choice: PolicyChoice) -> Loaded:
+    """Return the policy of an export, asked as its run was asked."""
+    check_config(run.path)
+    record = read_record(run.path)
+    words = [f"--config={run.config}", *prompt_words(run.path)]
+    if record.form == "merged" and record.has_path:
+        if choice.policy_path is not None:
+            raise InputError(
+                f"{run.path} is a merged model, which needs no base model:",
+                where="--policy.path",
+                remedy="leave it out.",
+            )
+        words.append(f"--policy.path={run.path}")
+    loaded = Loaded(parse([*words, *choice.words]), run.adapter, record.name, run)
+    _tell_changed_prompts(loaded, record)
+    if record.form == "merged" and record.has_path:
+        return replace(loaded, adapter=None)
+    return loaded
+
+
+def _tell_changed_prompts(loaded: Loaded, record: ExportRecord) -> None:
+    """Say so where this version asks in other words than those that the policy was trained with."""
+    data, model = loaded.data, loaded.model
+    asked = data.elicitation(reasoning=model.reasoning, readout=model.readout)
+    if changed := changed_prompts(record, asked, data.categories):
+        what = "its prompt is not the one it was trained with"
+        how = f"this version of lalm_ambig asks about {' and '.join(changed)} in other words"
+        print(f"{loaded.label}: {what}: {how}; its answers may be worse.", file=sys.stderr)
 
 
 def check_trained(run: RunFolder) -> None:
@@ -203,27 +308,30 @@ def check_trained(run: RunFolder) -> None:
         )
 
 
-def _rooted(options: argparse.Namespace) -> list[str]:
-    """Return the corpus's folder as `fit` takes it, if the command has that option."""
-    root = vars(options).get("root")
-    return [] if root is None else [f"--data.corpus.init_args.root={root}"]
+def _prompted_readout(asked: str | Sequence[str] | None) -> Readout | None:
+    """Return the readout by whose prompt all readouts that were named are asked for."""
+    if asked is None:
+        return None
+    names = [asked] if isinstance(asked, str) else asked
+    prompted: dict[Any, None] = dict.fromkeys(PROMPTED.get(readout, readout) for readout in names)
+    if len(prompted) > 1:
+        raise InputError(
+            f"{' and '.join(prompted)} are asked for by different prompts.",
+            where="--readout",
+            remedy="Evaluate them one by one.",
+        )
+    readout: Readout
+    [readout] = prompted
+    return readout
 
 
-def _override(loaded: Loaded, options: argparse.Namespace) -> None:
+def _override(loaded: Loaded, choice: PolicyChoice) -> None:
     model = loaded.model
-    if options.reasoning is not None:
-        model.reasoning = options.reasoning
-    asked = [options.readout] if isinstance(options.readout, str) else options.readout
-    if asked is not None:
-        prompted: dict[Any, None] = dict.fromkeys(PROMPTED.get(readout, readout) for readout in asked)
-        if len(prompted) > 1:
-            raise InputError(
-                f"{' and '.join(prompted)} are asked for by different prompts.",
-                where="--readout",
-                remedy="Evaluate them one by one.",
-            )
-        [model.readout] = prompted
-    if options.max_new_tokens is not None:
-        model.generation = replace(model.generation, max_new_tokens=options.max_new_tokens)
-    if options.precision is not None:
-        loaded.cli.config_init["trainer"]["precision"] = options.precision
+    if choice.reasoning is not None:
+        model.reasoning = choice.reasoning
+    if choice.readout is not None:
+        model.readout = choice.readout
+    if choice.max_new_tokens is not None:
+        model.generation = replace(model.generation, max_new_tokens=choice.max_new_tokens)
+    if choice.precision is not None:
+        loaded.cli.config_init["trainer"]["precision"] = choice.precision

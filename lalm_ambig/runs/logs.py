@@ -70,17 +70,18 @@ def rewind_logs(run: RunFolder, *, resumed_at: int | None) -> None:
         _cut(run.path / name, step=resumed_at)
 
 
-def append_rows(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def append_rows(file: Path, rows: Sequence[Mapping[str, Any]], *, remedy: str = ROOM) -> None:
     """Append rows to a file of JSON Lines, and let the system write them to the disk.
 
     Args:
         file: The file.
         rows: Objects, one per line.
+        remedy: Advice after a failure.
 
     Raises:
         InputError: They cannot be written.
     """
-    with as_cannot_write(file, remedy=ROOM), file.open("a", encoding="utf-8") as out:
+    with as_cannot_write(file, remedy=remedy), file.open("a", encoding="utf-8") as out:
         out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         out.flush()
         os.fsync(out.fileno())

@@ -30,8 +30,8 @@ from lalm_ambig.runs.folder.run_folder import open_run
 class TrainedWeights:
     """Weights that a policy takes over from a finished run."""
 
-    adapter: Path
-    """Folder of the adapter."""
+    adapter: Path | None
+    """Folder of the adapter; None where the policy's own checkpoint has the trained weights."""
     categories: CategorySet | None = None
     """The classes that the weights have learnt, where these are another corpus's. The policy is then asked for the
     data's classes in those words."""
@@ -86,7 +86,7 @@ def connect(  # noqa: PLR0913  # what a run is made of
     policy = model.policy
     policy.load(device)
     model.check_abilities(training=training)
-    if weights is not None:
+    if weights is not None and weights.adapter is not None:
         policy.load_weights(weights.adapter)
     if training and model.engine is not None and model.sampled_tokens:
         model.engine.check(policy, model.sampling)

@@ -13,7 +13,7 @@ from lalm_ambig.core.errors import InputError, run_command
 
 MISTAKES = {
     "lalm_ambig.predict": [
-        ("a.wav b.wav --policy x", "one argument too many: b.wav"),
+        ("a.wav --policy x --batch-size two", "--batch-size: expected a whole number, got 'two'"),
         ("a.wav", "missing: --run DIR or --config YAML or --policy YAML"),
         ("--polcy x", "unknown option --polcy: did you mean --policy?"),
         ("a.wav --policy x --run y", "--run: not allowed with --policy"),

@@ -26,6 +26,7 @@ from lalm_ambig.files.failures import as_cannot_write
 from lalm_ambig.files.kinds import json_with
 from lalm_ambig.files.places import check_folder
 from lalm_ambig.runs.folder.environment import differences, environment
+from lalm_ambig.runs.folder.exported import RECORD as EXPORTED
 
 State = Literal["new", "started", "finished"]
 CONTENTS = (
@@ -90,8 +91,14 @@ class RunFolder:
         return self.path / "training.json"
 
     @property
+    def is_export(self) -> bool:
+        """Whether the folder is an export, which has the run's weights and no more of the run than asking takes."""
+        return (self.path / EXPORTED).is_file()
+
+    @property
     def adapter(self) -> Path:
-        return self.path / "adapter"
+        """Folder of the trained weights; an export is that folder itself."""
+        return self.path if self.is_export else self.path / "adapter"
 
     @property
     def results(self) -> Path:
