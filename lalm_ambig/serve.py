@@ -50,11 +50,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with taken:
         service = _service(options, limits)
         if not is_local(options.host):
-            print(f"--host {options.host}: everybody who reaches this port can use the model; there is no password.", file=sys.stderr)
+            print(
+                f"--host {options.host}: everybody who reaches this port can use the model; there is no password.",
+                file=sys.stderr,
+            )
         app = service.app(hosts_of(options.host, options.allow_host))
         service.worker.start()
         with deferred():
-            asyncio.run(run(app, taken, stops=_stops, started=lambda: print(f"{address_of(taken)}  (Ctrl-C ends it)", flush=True)))
+            asyncio.run(
+                run(
+                    app,
+                    taken,
+                    stops=_stops,
+                    started=lambda: print(f"{address_of(taken)}  (Ctrl-C ends it)", flush=True),
+                )
+            )
             if not service.worker.stop(STOP_S) and (by := requested_signal()) is not None:
                 end_at_once(by)
     return 0
@@ -112,23 +122,66 @@ def _limits(options: argparse.Namespace) -> Limits:
 def _parser() -> argparse.ArgumentParser:
     form = argparse.RawDescriptionHelpFormatter
     parser = CommandParser(prog="python -m lalm_ambig.serve", description=__doc__, formatter_class=form)
-    parser.add_argument("run", help="a run folder of fit, a folder of export, or OWNER/NAME of an export on the hub")
-    parser.add_argument("--host", default="127.0.0.1", help="address to bind to (default: 127.0.0.1, this machine only)")
+    parser.add_argument(
+        "run", help="a run folder of fit, a folder of export, or OWNER/NAME of an export on the hub"
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to bind to (default: 127.0.0.1, this machine only)"
+    )
     parser.add_argument("--port", type=int, default=PORT, help=f"port; 0 takes a free one (default: {PORT})")
     parser.add_argument(
-        "--allow-host", action="append", default=[], metavar="NAME", help="a further name of this server, as of a proxy in front"
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a further name of this server, as of a proxy in front",
     )
     limits = Limits()
-    parser.add_argument("--max-upload-mb", type=float, default=limits.upload_bytes / 1024**2, metavar="MB", help="largest sound file (default: 20)")
-    parser.add_argument("--max-duration-s", type=float, default=limits.duration_s, metavar="S", help="longest recording (default: 120)")
-    parser.add_argument("--queue", type=int, default=limits.queue, metavar="N", help="requests at once; others get 503 (default: 64)")
-    parser.add_argument("--timeout-s", type=float, default=limits.timeout_s, metavar="S", help="longest wait for an answer (default: 120)")
-    parser.add_argument("--no-page", action="store_true", help="serve the interface alone, without page and examples")
-    parser.add_argument("--policy-path", type=Path, metavar="PATH", help="folder or hub id of the base model, if it is not where the run had it")
+    parser.add_argument(
+        "--max-upload-mb",
+        type=float,
+        default=limits.upload_bytes / 1024**2,
+        metavar="MB",
+        help="largest sound file (default: 20)",
+    )
+    parser.add_argument(
+        "--max-duration-s",
+        type=float,
+        default=limits.duration_s,
+        metavar="S",
+        help="longest recording (default: 120)",
+    )
+    parser.add_argument(
+        "--queue",
+        type=int,
+        default=limits.queue,
+        metavar="N",
+        help="requests at once; others get 503 (default: 64)",
+    )
+    parser.add_argument(
+        "--timeout-s",
+        type=float,
+        default=limits.timeout_s,
+        metavar="S",
+        help="longest wait for an answer (default: 120)",
+    )
+    parser.add_argument(
+        "--no-page", action="store_true", help="serve the interface alone, without page and examples"
+    )
+    parser.add_argument(
+        "--policy-path",
+        type=Path,
+        metavar="PATH",
+        help="folder or hub id of the base model, if it is not where the run had it",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
-    parser.add_argument("--precision", help="as Lightning's trainer takes it, such as bf16-mixed (default: the run's)")
+    parser.add_argument(
+        "--precision", help="as Lightning's trainer takes it, such as bf16-mixed (default: the run's)"
+    )
     parser.add_argument("--classes", help="comma-separated class names (default: the run's)")
-    parser.add_argument("--prompt", help="stem of a prompt in lalm_ambig/prompts, or a .txt file (default: the run's)")
+    parser.add_argument(
+        "--prompt", help="stem of a prompt in lalm_ambig/prompts, or a .txt file (default: the run's)"
+    )
     add_allow_option(parser)
     return parser
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -20,14 +20,20 @@ from lalm_ambig.serving.schema import answer_record, model_record, openapi
 from lalm_ambig.serving.worker import Worker
 
 PAGE = Path(__file__).parent / "page"
-PAGE_FILES = {"/": ("page.html", "text/html"), "/page.css": ("page.css", "text/css"), "/page.js": ("page.js", "text/javascript")}
+PAGE_FILES = {
+    "/": ("page.html", "text/html"),
+    "/page.css": ("page.css", "text/css"),
+    "/page.js": ("page.js", "text/javascript"),
+}
 """Address → file of the page and its type. They are read once; no other file is ever served."""
 
 
 class Service:
     """One model behind an HTTP interface, and perhaps a page."""
 
-    def __init__(self, model: Model, limits: Limits, *, examples: Sequence[Example] = (), has_page: bool = True) -> None:
+    def __init__(
+        self, model: Model, limits: Limits, *, examples: Sequence[Example] = (), has_page: bool = True
+    ) -> None:
         """Args:
         model: The model, which this server alone asks.
         limits: What is taken.
@@ -94,7 +100,9 @@ class Service:
             what = f"no answer within {self.limits.timeout_s:g} s: try again later."
             raise Refusal(503, what, retry_after_s=self._retry_after_s()) from None
         except InputError as error:
-            raise Refusal(422, str(error).removeprefix("predict: ").removeprefix(f"{question.id}: ")) from error
+            raise Refusal(
+                422, str(error).removeprefix("predict: ").removeprefix(f"{question.id}: ")
+            ) from error
 
     def _place(self) -> Place:
         return self.admission.enter(retry_after_s=self._retry_after_s())
@@ -137,7 +145,7 @@ class Service:
         return self.examples[number]
 
 
-def _constant(content: str, kind: str):  # noqa: ANN202
+def _constant(content: str, kind: str) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def answer(_: web.Request) -> web.Response:
         return web.Response(text=content, content_type=kind)
 

@@ -1,4 +1,4 @@
-"""The process that decodes sound files of strangers: `python -m lalm_ambig.serving.decoder MAX_S`, started by `decoding`.
+"""The process that decodes sound files of strangers, started by `decoding` with the longest length in seconds.
 
 It reads files from standard input and writes samples to standard output, each after its length. A file that crashes the
 decoder, or that takes too long or too much memory, ends this process, and not the server.
@@ -46,7 +46,9 @@ def decoded(content: bytes, *, max_s: float) -> tuple[np.ndarray, int]:
             mono, rate_hz, _ = load_mono(path, max_s=max_s + 1.0)
         except UnusableAudio as error:
             status = 415 if error.kind.endswith(NOT_SOUND) or error.kind in NO_SOUND else 422
-            raise Refusal(status, f"the sound cannot be used: {str(error).removeprefix(f'{path}: ')}.") from error
+            raise Refusal(
+                status, f"the sound cannot be used: {str(error).removeprefix(f'{path}: ')}."
+            ) from error
         except MemoryError as error:
             raise Refusal(413, "the sound takes more memory than a decoder may have.") from error
     if len(mono) / rate_hz > max_s:
@@ -56,7 +58,7 @@ def decoded(content: bytes, *, max_s: float) -> tuple[np.ndarray, int]:
 
 @contextlib.contextmanager
 def _readable(content: bytes) -> Iterator[Path]:
-    """A path under which the content can be read, of a file in memory; elsewhere than on Linux of a file that is deleted."""
+    """A path under which the content can be read: a file in memory, or elsewhere than on Linux one that is deleted."""
     if sys.platform == "linux":
         descriptor = os.memfd_create("sound")
         try:
@@ -75,7 +77,10 @@ def _readable(content: bytes) -> Iterator[Path]:
 def _check_header(path: Path, *, max_s: float) -> None:
     """Refuse a header of more sound than is taken, before memory is taken for it."""
     try:
-        with path.open("rb", buffering=0) as opened, soundfile.SoundFile(opened.fileno(), closefd=False) as file:
+        with (
+            path.open("rb", buffering=0) as opened,
+            soundfile.SoundFile(opened.fileno(), closefd=False) as file,
+        ):
             rate_hz, channels, frames = file.samplerate, file.channels, file.frames
     except (soundfile.LibsndfileError, OSError):
         return  # load_mono says what it is

@@ -8,6 +8,7 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -96,7 +97,7 @@ class Decoders:
         self._all = set()
 
 
-async def _exchange(process: Process, content: bytes) -> tuple[dict, bytes]:
+async def _exchange(process: Process, content: bytes) -> tuple[dict[str, Any], bytes]:
     assert process.stdin is not None and process.stdout is not None
     process.stdin.write(LENGTH.pack(len(content)))
     process.stdin.write(content)

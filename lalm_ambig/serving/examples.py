@@ -4,14 +4,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item
+from lalm_ambig.inference.identity import Seen
 from lalm_ambig.inference.model import Model
 from lalm_ambig.inference.questions import Question
 
 MOST = 5
-SPLITS = ("test", "validation")
+SPLITS: tuple[Literal["test"], Literal["validation"]] = ("test", "validation")
 """Where examples are from; the first split that has any."""
 CONTENT_TYPES = {".wav": "audio/wav", ".flac": "audio/flac", ".mp3": "audio/mpeg", ".ogg": "audio/ogg"}
 
@@ -69,7 +71,9 @@ def examples_of(model: Model, *, is_local: bool) -> tuple[list[Example], str | N
         data.setup()
         for split in SPLITS:
             if items := _chosen(list(data.items(split))):
-                return [_example(item, model.classes, split) for item in items], None
+                examples = [_example(item, model.classes, split) for item in items]
+                seen = Seen.by(model).notes([example.question for example in examples])
+                return [one for one, note in zip(examples, seen, strict=True) if note is None], None
     except InputError as error:
         return [], str(error)
     return [], f"{data.corpus.name} has no test or validation items"

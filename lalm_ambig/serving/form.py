@@ -58,7 +58,9 @@ async def read_form(request: web.Request, place: Place, limits: Limits) -> Form:
 
 async def _body(request: web.Request, place: Place, most: int, limits: Limits) -> bytes:
     """Read the body. Its stated length is not trusted, and need not be there."""
-    too_large = Refusal(413, f"the request is too large: sound files of at most {limits.upload_bytes:,} bytes are taken.")
+    too_large = Refusal(
+        413, f"the request is too large: sound files of at most {limits.upload_bytes:,} bytes are taken."
+    )
     if (request.content_length or 0) > most:
         raise too_large
     place.hold(min(request.content_length or CHUNK_BYTES, most))

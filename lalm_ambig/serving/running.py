@@ -33,7 +33,9 @@ def listening_socket(host: str, port: int) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except (socket.gaierror, UnicodeError) as error:
-        raise InputError(f"{host!r} is no address of this machine.", where="--host", remedy="Use 127.0.0.1.") from error
+        raise InputError(
+            f"{host!r} is no address of this machine.", where="--host", remedy="Use 127.0.0.1."
+        ) from error
     taken = socket.socket(family, kind, protocol)
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -47,15 +49,21 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 def _refused(error: OSError, host: str, port: int) -> InputError:
     if error.errno == errno.EADDRINUSE:
-        remedy = f"Choose another, such as --port {port + 1 if port < 65535 else 8000}; --port 0 takes a free one."
+        remedy = (
+            f"Choose another, such as --port {port + 1 if port < 65535 else 8000}; --port 0 takes a free one."
+        )
         return InputError(f"port {port} is taken by another program.", where="--port", remedy=remedy)
     if error.errno == errno.EACCES:
-        return InputError(f"port {port} needs rights that you do not have.", where="--port", remedy="Use 1024 or more.")
+        return InputError(
+            f"port {port} needs rights that you do not have.", where="--port", remedy="Use 1024 or more."
+        )
     remedy = "Use 127.0.0.1, or 0.0.0.0 for all networks."
     return InputError(f"{host!r} is no address of this machine.", where="--host", remedy=remedy)
 
 
-async def run(app: web.Application, taken: socket.socket, *, stops: Callable[[], bool], started: Callable[[], None]) -> None:
+async def run(
+    app: web.Application, taken: socket.socket, *, stops: Callable[[], bool], started: Callable[[], None]
+) -> None:
     """Serve until `stops` says so.
 
     Args:

@@ -9,6 +9,10 @@ from lalm_ambig.serving.limits import MAX_CHANNELS, MAX_RATE_HZ, MAX_TEXT_CHARS,
 
 Schema = dict[str, Any]
 SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
+TEXT: Schema = {"type": "string"}
+WHOLE: Schema = {"type": "integer", "minimum": 0}
+NUMBER: Schema = {"type": "number", "minimum": 0}
+TRUTH: Schema = {"type": "boolean"}
 NOTES: Schema = {"type": "array", "items": {"type": "string"}}
 REFUSALS = {
     400: "The request is malformed, or has neither audio nor text.",
@@ -24,7 +28,7 @@ REFUSALS = {
 
 def answer_record(answer: Answer) -> dict[str, object]:
     """An answer as the interface gives it: that of `predict --out`, with the reasoning, without an id."""
-    record = answer.to_json()
+    record = answer.as_dict()
     del record["id"]
     return {**record, "reasoning": answer.reasoning}
 
@@ -67,10 +71,18 @@ def openapi(classes: tuple[str, ...], limits: Limits, *, has_page: bool) -> Sche
         "/health": {"get": _get("Whether the server answers.", "Health")},
     }
     if has_page:
-        number = {"name": "number", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 0}}
+        number = {
+            "name": "number",
+            "in": "path",
+            "required": True,
+            "schema": {"type": "integer", "minimum": 0},
+        }
         listed = {"type": "array", "items": _ref("Example")}
         paths["/v1/examples"] = {
-            "get": {"summary": "Items of the run's corpus.", "responses": {"200": _json("The items.", listed)}}
+            "get": {
+                "summary": "Items of the run's corpus.",
+                "responses": {"200": _json("The items.", listed)},
+            }
         }
         sound = {"description": "The clip.", "content": {"audio/*": {"schema": {}}}}
         paths["/v1/examples/{number}/audio"] = {
@@ -84,7 +96,10 @@ def openapi(classes: tuple[str, ...], limits: Limits, *, has_page: bool) -> Sche
             "post": {
                 "summary": "The model's answer to one of them.",
                 "parameters": [number],
-                "responses": {"200": _json("The answer.", _ref("Answer")), **_refusals(403, 404, 422, 500, 503)},
+                "responses": {
+                    "200": _json("The answer.", _ref("Answer")),
+                    **_refusals(403, 404, 422, 500, 503),
+                },
             }
         }
     return {
@@ -101,8 +116,9 @@ def openapi(classes: tuple[str, ...], limits: Limits, *, has_page: bool) -> Sche
 
 def _predict(limits: Limits) -> Schema:
     sound = (
-        f"A sound file of a format that libsndfile reads: at most {limits.upload_bytes:,} bytes, {limits.duration_s:g} s, "
-        f"{MAX_CHANNELS} channels, {MIN_RATE_HZ:,} to {MAX_RATE_HZ:,} Hz. Its name is not looked at."
+        f"A sound file of a format that libsndfile reads: at most {limits.upload_bytes:,} bytes, "
+        f"{limits.duration_s:g} s, {MAX_CHANNELS} channels, {MIN_RATE_HZ:,} to {MAX_RATE_HZ:,} Hz. "
+        "Its name is not looked at."
     )
     text = {
         "type": "string",
@@ -160,55 +176,62 @@ def _or_null(kind: str, **more: Any) -> Schema:
     return {"type": [kind, "null"], **more}
 
 
+def _per_class(classes: tuple[str, ...], schema: Schema) -> Schema:
+    return _record(**dict.fromkeys(classes, schema))
+
+
 def _schemas(classes: tuple[str, ...]) -> dict[str, Schema]:
-    name: Schema = {"enum": list(classes)}
-    shares = _record(**dict.fromkeys(classes, SHARE))
-    counts = _record(**dict.fromkeys(classes, {"type": "number", "minimum": 0}))
-    text: Schema = {"type": "string"}
-    names: Schema = {"type": "array", "items": name}
-    whole: Schema = {"type": "integer", "minimum": 0}
-    number: Schema = {"type": "number", "minimum": 0}
-    truth: Schema = {"type": "boolean"}
     return {
-        "Answer": _record(
-            top={"enum": [*classes, None], "description": "The class with the largest share."},
-            distribution={
-                "oneOf": [shares, {"type": "null"}],
-                "description": "Estimated share of people per class; they sum to 1. Null if `unparsed` says why.",
-            },
-            entropy_bits=_or_null("number", minimum=0),
-            class_mass=_or_null("number", description="The classes' share of the next-token probability."),
-            response={**text, "description": "What the model wrote before its answer."},
-            reasoning=_or_null("string", description="The thoughts in it; null for a model that has none."),
-            closed={**truth, "description": "Whether the end of the response had to be appended."},
-            unparsed=_or_null("string"),
-            windows={"type": "integer", "minimum": 1, "description": "Parts in which a long recording was heard."},
-            never_trained=names,
-            notes=NOTES,
-        ),
-        "Model": _record(
-            name=text,
-            classes=names,
-            never_trained=names,
-            prompts=_record(sound=text, text=text),
-            readout={"enum": ["logits", "verbalised", "sampled"]},
-            reasons=truth,
-            samples={"type": "integer", "minimum": 1},
-            hears=truth,
-            window_s={**number, "description": "Longest recording that is heard at once."},
-            notes=NOTES,
-            limits=_record(upload_bytes=whole, duration_s=number, text_characters=whole, queue=whole, timeout_s=number),
-            version=text,
-        ),
+        "Answer": _answer(classes),
+        "Model": _model(classes),
         "Example": _record(
-            number=whole,
-            title=text,
+            number=WHOLE,
+            title=TEXT,
             split={"enum": ["test", "validation"]},
             text=_or_null("string"),
-            has_audio=truth,
-            votes=counts,
-            people=shares,
+            has_audio=TRUTH,
+            votes=_per_class(classes, NUMBER),
+            people=_per_class(classes, SHARE),
         ),
-        "Health": _record(status={"const": "ok"}, inside=whole, answered=whole),
-        "Error": _record(error={**text, "description": "One line."}),
+        "Health": _record(status={"const": "ok"}, inside=WHOLE, answered=WHOLE),
+        "Error": _record(error={**TEXT, "description": "One line."}),
     }
+
+
+def _answer(classes: tuple[str, ...]) -> Schema:
+    return _record(
+        top={"enum": [*classes, None], "description": "The class with the largest share."},
+        distribution={
+            "oneOf": [_per_class(classes, SHARE), {"type": "null"}],
+            "description": "Estimated share of people per class; they sum to 1. Null if `unparsed` says why.",
+        },
+        entropy_bits=_or_null("number", minimum=0),
+        class_mass=_or_null("number", description="The classes' share of the next-token probability."),
+        response={**TEXT, "description": "What the model wrote before its answer."},
+        reasoning=_or_null("string", description="The thoughts in it; null for a model that has none."),
+        closed={**TRUTH, "description": "Whether the end of the response had to be appended."},
+        unparsed=_or_null("string"),
+        windows={**WHOLE, "description": "Parts in which a long recording was heard; 1 for others."},
+        never_trained={"type": "array", "items": {"enum": list(classes)}},
+        notes=NOTES,
+    )
+
+
+def _model(classes: tuple[str, ...]) -> Schema:
+    names: Schema = {"type": "array", "items": {"enum": list(classes)}}
+    return _record(
+        name=TEXT,
+        classes=names,
+        never_trained=names,
+        prompts=_record(sound=TEXT, text=TEXT),
+        readout={"enum": ["logits", "verbalised", "sampled"]},
+        reasons=TRUTH,
+        samples=WHOLE,
+        hears=TRUTH,
+        window_s={**NUMBER, "description": "Longest recording that is heard at once."},
+        notes=NOTES,
+        limits=_record(
+            upload_bytes=WHOLE, duration_s=NUMBER, text_characters=WHOLE, queue=WHOLE, timeout_s=NUMBER
+        ),
+        version=TEXT,
+    )

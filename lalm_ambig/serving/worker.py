@@ -111,12 +111,14 @@ class Worker:
                     self._answer([job])
                 return
             traceback.print_exception(error, file=sys.stderr)
-            jobs[0].answer.set_exception(Refusal(500, "the model failed at it; the server's output says why."))
+            jobs[0].answer.set_exception(
+                Refusal(500, "the model failed at it; the server's output says why.")
+            )
             return
-        for job, answer in zip(jobs, answers, strict=True):
-            _tell(job, answer)
         self.answered += len(jobs)
         self.seconds_each = 0.8 * self.seconds_each + 0.2 * (time.monotonic() - began) / len(jobs)
+        for job, answer in zip(jobs, answers, strict=True):
+            _tell(job, answer)
 
 
 def _tell(job: _Job, answer: Answer | InputError) -> None:

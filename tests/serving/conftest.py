@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from live import Live
@@ -13,13 +14,23 @@ from lalm_ambig.serving.app import Service
 from lalm_ambig.serving.limits import Limits
 
 
-@pytest.fixture(scope="session")
-def small_model(cache_home: Path) -> Model:
-    """The tiny model, which reasons in at most eight tokens."""
+def tiny_model(cache_home: Path, **asked: Any) -> Model:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(cache_home))
-        choice = PolicyChoice(policy=config_folder() / "policy/tiny.yaml", reasoning=True, max_new_tokens=8)
+        choice = PolicyChoice(policy=config_folder() / "policy/tiny.yaml", **asked)
         return open_model(choice, Asking(), device="cpu")
+
+
+@pytest.fixture(scope="session")
+def small_model(cache_home: Path) -> Model:
+    """The tiny model, which answers at once."""
+    return tiny_model(cache_home)
+
+
+@pytest.fixture(scope="session")
+def thinking_model(cache_home: Path) -> Model:
+    """The tiny model, which reasons in at most eight tokens."""
+    return tiny_model(cache_home, reasoning=True, max_new_tokens=8)
 
 
 @pytest.fixture(scope="module")

@@ -22,20 +22,32 @@ def tone(seconds: float, *, rate_hz: int = RATE_HZ, channels: int = 1) -> np.nda
     return (0.3 * np.sin(np.arange(count) / 9)[:, None] + noise).astype(np.float32)
 
 
-def sound_file(samples: np.ndarray, rate_hz: int = RATE_HZ, *, kind: str = "WAV", subtype: str | None = None) -> bytes:
+def sound_file(
+    samples: np.ndarray, rate_hz: int = RATE_HZ, *, kind: str = "WAV", subtype: str | None = None
+) -> bytes:
     """A sound file in memory."""
     file = io.BytesIO()
     soundfile.write(file, samples, rate_hz, format=kind, subtype=subtype)
     return file.getvalue()
 
 
-def wav(*, rate_hz: int = RATE_HZ, channels: int = 1, bits: int = 16, data: bytes = NOISE, said: int | None = None) -> bytes:
+def wav(
+    *, rate_hz: int = RATE_HZ, channels: int = 1, bits: int = 16, data: bytes = NOISE, said: int | None = None
+) -> bytes:
     """A WAV file whose header says what it is told to say."""
     said = len(data) if said is None else said
     block = max(1, channels * bits // 8)
     form = struct.pack("<HHIIHH", 1, channels, rate_hz, (rate_hz * block) % 2**32, block % 2**16, bits)
     size = min(2**32 - 1, 36 + said)
-    return b"RIFF" + struct.pack("<I", size) + b"WAVEfmt \x10\0\0\0" + form + b"data" + struct.pack("<I", said) + data
+    return (
+        b"RIFF"
+        + struct.pack("<I", size)
+        + b"WAVEfmt \x10\0\0\0"
+        + form
+        + b"data"
+        + struct.pack("<I", said)
+        + data
+    )
 
 
 def changed(content: bytes, at: int, new: bytes) -> bytes:
@@ -87,11 +99,19 @@ def uploads() -> Iterator[tuple[str, bytes, set[int]]]:
     yield "a twentieth of a second", sound_file(tone(0.05)), unfit
     yield "not a number", sound_file(np.full((8000, 1), np.nan, np.float32), subtype="FLOAT"), unfit
     yield "infinite", sound_file(np.full((8000, 1), np.inf, np.float32), subtype="FLOAT"), unfit
-    yield "one infinite", sound_file(np.vstack([tone(0.5), [[-np.inf]]]).astype(np.float32), subtype="FLOAT"), unfit
+    yield (
+        "one infinite",
+        sound_file(np.vstack([tone(0.5), [[-np.inf]]]).astype(np.float32), subtype="FLOAT"),
+        unfit,
+    )
     yield "1e30", sound_file(tone(0.5) * np.float32(1e30), subtype="FLOAT"), unfit
     yield "denormal", sound_file(tone(0.5) * np.float32(1e-40), subtype="FLOAT"), unfit
     yield "11 seconds", sound_file(tone(11.0)), too_large
-    yield "an hour of silence in flac", sound_file(np.zeros((3600 * 8000, 1), np.int16), 8000, kind="FLAC"), too_large
+    yield (
+        "an hour of silence in flac",
+        sound_file(np.zeros((3600 * 8000, 1), np.int16), 8000, kind="FLAC"),
+        too_large,
+    )
     flac = sound_file(tone(0.5), kind="FLAC")
     yield "flac header alone", flac[:42], unfit | no_sound
     yield "flac cut", flac[: len(flac) // 3], unfit | no_sound
@@ -104,7 +124,11 @@ def uploads() -> Iterator[tuple[str, bytes, set[int]]]:
     yield "mp3 sync words", b"\xff\xfb\x90\x00" * 500, {415, 422}
     yield "id3 of 256 MB", b"ID3\x04\0\0\x7f\x7f\x7f\x7f" + bytes(500), no_sound | unfit
     yield "aiff header", b"FORM\0\0\0\x20AIFFCOMM\0\0\0\x12" + bytes(30), no_sound | unfit
-    yield "au of unknown length", b".snd" + struct.pack(">5I", 24, 2**32 - 1, 3, 2**31, 1) + bytes(900), no_sound | unfit
+    yield (
+        "au of unknown length",
+        b".snd" + struct.pack(">5I", 24, 2**32 - 1, 3, 2**31, 1) + bytes(900),
+        no_sound | unfit,
+    )
     yield "caf", b"caff\0\1\0\0desc" + bytes(200), no_sound | unfit
     yield "rf64", b"RF64\xff\xff\xff\xffWAVEds64" + bytes(200), no_sound | unfit
     yield "two files in one", good + good, {200, 415}

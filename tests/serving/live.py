@@ -72,7 +72,9 @@ class Live:
         """Send a request. Names of headers have _ for -."""
         link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=WAIT_S)
         try:
-            link.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+            link.request(
+                method, path, body, {name.replace("_", "-"): value for name, value in headers.items()}
+            )
             answer = link.getresponse()
             return Reply(answer.status, dict(answer.getheaders()), answer.read())
         finally:
@@ -85,12 +87,16 @@ class Live:
         body = content if isinstance(content, bytes) else json.dumps(content).encode()
         return self.send("POST", "/v1/predict", body, Content_Type="application/json", **headers)
 
-    def post(self, *, audio: bytes | None = None, text: str | None = None, filename: str = "a.wav", **headers: str) -> Reply:
+    def post(
+        self, *, audio: bytes | None = None, text: str | None = None, filename: str = "a.wav", **headers: str
+    ) -> Reply:
         """Send a multipart form."""
         return self.post_form(form(audio=audio, text=text, filename=filename), **headers)
 
     def post_form(self, body: bytes, **headers: str) -> Reply:
-        return self.send("POST", "/v1/predict", body, Content_Type=f"multipart/form-data; boundary={BOUNDARY}", **headers)
+        return self.send(
+            "POST", "/v1/predict", body, Content_Type=f"multipart/form-data; boundary={BOUNDARY}", **headers
+        )
 
 
 def form(*, audio: bytes | None = None, text: str | None = None, filename: str = "a.wav") -> bytes:

@@ -28,10 +28,12 @@ def fits(reply: Reply, server: Live, record: str) -> Any:
     return reply.json
 
 
-def test_a_clip_with_its_words_gets_the_models_own_answer(live: Live, small_model: Model, tmp_path: Path) -> None:
+def test_a_clip_with_its_words_gets_the_models_own_answer(thinking_model: Model, tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(CLIP)
-    expected = small_model.predict(tmp_path / "a.wav", text="It is cold.")
-    answer = fits(live.post(audio=CLIP, text="It is cold."), live, "Answer")
+    expected = thinking_model.predict(tmp_path / "a.wav", text="It is cold.")
+    with Live(Service(thinking_model, Limits())) as server:
+        answer = fits(server.post(audio=CLIP, text="It is cold."), server, "Answer")
+        assert fits(server.get("/v1/model"), server, "Model")["reasons"] is True
     assert answer["distribution"] == pytest.approx(expected.distribution, abs=2e-6)
     assert answer["top"] == expected.top
     assert answer["reasoning"] == expected.reasoning is not None
@@ -40,7 +42,9 @@ def test_a_clip_with_its_words_gets_the_models_own_answer(live: Live, small_mode
 
 def test_text_alone_and_sound_alone_are_judged(live: Live, small_model: Model) -> None:
     text = fits(live.post(text="It is cold."), live, "Answer")
-    assert text["distribution"] == pytest.approx(small_model.predict(text="It is cold.").distribution, abs=2e-6)
+    assert text["distribution"] == pytest.approx(
+        small_model.predict(text="It is cold.").distribution, abs=2e-6
+    )
     sound = fits(live.post(audio=CLIP), live, "Answer")
     assert sound["distribution"] != pytest.approx(text["distribution"], abs=1e-4)
 
@@ -50,8 +54,12 @@ def test_json_and_multipart_get_the_same_answer(live: Live) -> None:
     assert as_json == live.post(audio=CLIP, text="Ä 😀").json
 
 
-@pytest.mark.parametrize(("kind", "rate_hz", "channels"), [("FLAC", 44_100, 2), ("OGG", 48_000, 1), ("AIFF", 8_000, 1)])
-def test_other_formats_rates_and_channels_are_heard(live: Live, kind: str, rate_hz: int, channels: int) -> None:
+@pytest.mark.parametrize(
+    ("kind", "rate_hz", "channels"), [("FLAC", 44_100, 2), ("OGG", 48_000, 1), ("AIFF", 8_000, 1)]
+)
+def test_other_formats_rates_and_channels_are_heard(
+    live: Live, kind: str, rate_hz: int, channels: int
+) -> None:
     clip = sound_file(tone(0.7, rate_hz=rate_hz, channels=channels), rate_hz, kind=kind)
     fits(live.post(audio=clip, filename="a.txt"), live, "Answer")
 
@@ -69,7 +77,9 @@ def test_an_answer_does_not_depend_on_what_is_asked_beside_it(small_model: Model
     together = [answer.result(60) for answer in waiting]
     assert service.worker.stop(60.0) and service.worker.answered == 5
     for question, answer in zip(questions, together, strict=True):
-        assert answer.distribution == pytest.approx(small_model.predict(text=question.text).distribution, abs=1e-5)
+        assert answer.distribution == pytest.approx(
+            small_model.predict(text=question.text).distribution, abs=1e-5
+        )
 
 
 def test_the_model_its_limits_and_its_health_fit_their_schema(live: Live, small_model: Model) -> None:
@@ -89,7 +99,9 @@ def test_the_schema_is_openapi_and_names_every_address(live: Live) -> None:
         jsonschema.Draft202012Validator.check_schema(record)
 
 
-def test_examples_come_with_peoples_votes_and_get_the_same_answer(small_model: Model, items: tuple[Item, ...]) -> None:
+def test_examples_come_with_peoples_votes_and_get_the_same_answer(
+    small_model: Model, items: tuple[Item, ...]
+) -> None:
     votes = dict(zip(small_model.classes, items[0].votes, strict=True))
     question = Question("i0", audio=Path(items[0].audio or ""), text=items[0].text)
     service = Service(small_model, Limits(), examples=[Example("i0", "test", votes, question)])
@@ -97,10 +109,18 @@ def test_examples_come_with_peoples_votes_and_get_the_same_answer(small_model: M
         [example] = server.get("/v1/examples").json
         assert example["votes"] == votes and example["people"]["neutral"] == 0.6
         clip = server.get("/v1/examples/0/audio")
-        assert clip.body == Path(items[0].audio or "").read_bytes() and clip.headers["Content-Type"] == "audio/wav"
+        assert (
+            clip.body == Path(items[0].audio or "").read_bytes()
+            and clip.headers["Content-Type"] == "audio/wav"
+        )
         answer = fits(server.send("POST", "/v1/examples/0/predict"), server, "Answer")
         assert answer == server.post(audio=clip.body, text=items[0].text).json
-        for path in ("/v1/examples/1/audio", "/v1/examples/-1/audio", "/v1/examples/%D9%A0/audio", "/v1/examples/../audio"):
+        for path in (
+            "/v1/examples/1/audio",
+            "/v1/examples/-1/audio",
+            "/v1/examples/%D9%A0/audio",
+            "/v1/examples/../audio",
+        ):
             assert server.get(path).status == 404
 
 

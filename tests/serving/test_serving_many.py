@@ -39,7 +39,9 @@ def test_two_hundred_at_once_are_answered_each_with_its_own_answer(small_model: 
     texts = [f"It is {n}." for n in range(10)]
     with Live(Service(small_model, Limits(queue=200))) as server, ThreadPoolExecutor(200) as pool:
         expected = {text: server.post(audio=CLIP, text=text).json["distribution"] for text in texts}
-        replies = list(pool.map(lambda n: (texts[n % 10], server.post(audio=CLIP, text=texts[n % 10])), range(200)))
+        replies = list(
+            pool.map(lambda n: (texts[n % 10], server.post(audio=CLIP, text=texts[n % 10])), range(200))
+        )
         assert server.get("/health").json["answered"] == 210
     assert [reply.status for _, reply in replies] == [200] * 200
     for text, reply in replies:
@@ -67,7 +69,11 @@ def test_requests_that_hold_too_many_bytes_together_are_refused(small_model: Mod
     service.admission.bytes = service.limits.held_bytes
     with Live(service) as server:
         reply = server.post(audio=CLIP)
-        assert reply.status == 503 and "Retry-After" in reply.headers and "as much sound as it may" in reply.error
+        assert (
+            reply.status == 503
+            and "Retry-After" in reply.headers
+            and "as much sound as it may" in reply.error
+        )
         service.admission.bytes = 0
         assert server.post(audio=CLIP).status == 200 and service.admission.bytes == 0
 
@@ -81,7 +87,9 @@ def test_an_answer_that_does_not_come_is_not_waited_for(small_model: Model) -> N
     assert "second" not in service.asked  # nobody waits for it any more
 
 
-def test_one_question_that_fails_does_not_fail_the_others(small_model: Model, capfd: pytest.CaptureFixture[str]) -> None:
+def test_one_question_that_fails_does_not_fail_the_others(
+    small_model: Model, capfd: pytest.CaptureFixture[str]
+) -> None:
     service = Held(small_model, Limits())
     with Live(service) as server, ThreadPoolExecutor(9) as pool:
         sent = [pool.submit(server.post, text="fail" if n == 4 else f"It is {n}.") for n in range(9)]
