@@ -1,5 +1,7 @@
 """Where a policy is: a run folder, an export, or an export on a hub, which is fetched once and then is in its cache."""
 
+import os
+import sys
 from pathlib import Path
 
 import huggingface_hub
@@ -8,6 +10,7 @@ from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
     HFValidationError,
+    LocalEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
@@ -22,6 +25,15 @@ from lalm_ambig.policies.weights.hub import no_answer_reason
 from lalm_ambig.runs.folder.exported import RECORD
 
 WHERE = "load"
+MISSING = {
+    GatedRepoError: ("it is gated: its owner must let you in", "Ask for access, and log in (hf auth login)."),
+    RevisionNotFoundError: ("it has no revision", "Look at its branches and tags."),
+    RepositoryNotFoundError: (
+        "there is no such folder, and no such repository on the hub",
+        "Or it is private: log in (hf auth login), or give token=.",
+    ),
+}
+"""What the hub's errors mean, and what to do, the more special first."""
 FILES = ("*.json", "*.jsonl", "*.safetensors", "*.txt", "*.yaml", "*.jinja", "*.md", "*.model")
 """What is fetched: no pickle and no program."""
 
@@ -71,33 +83,39 @@ def _is_repository(name: str) -> bool:
 
 def _fetched(name: str, revision: str | None, token: str | None) -> str:
     """Fetch a repository into the hub's cache; returns its folder there."""
-    silence = "is not asked, since HF_HUB_OFFLINE is set"
-    if not constants.HF_HUB_OFFLINE:
-        silence = no_answer_reason(name) or ""
+    silence = _silence(name)
     disable_progress_bars()
     try:
         return huggingface_hub.snapshot_download(
-            name, revision=revision, token=token, allow_patterns=list(FILES), local_files_only=bool(silence)
+            name,
+            revision=revision,
+            token=token,
+            endpoint=os.environ.get("HF_ENDPOINT"),
+            allow_patterns=list(FILES),
+            local_files_only=silence is not None,
         )
-    except GatedRepoError as error:
-        raise _failed(
-            name, "it is gated: its owner must let you in", "Ask for access, and log in (hf auth login)."
-        ) from error
-    except RevisionNotFoundError as error:
-        raise _failed(name, f"it has no revision {revision!r}", "Look at its branches and tags.") from error
-    except RepositoryNotFoundError as error:
-        remedy = "Or it is private: log in (hf auth login), or give token=."
-        raise _failed(name, "there is no such folder, and no such repository on the hub", remedy) from error
+    except LocalEntryNotFoundError as error:
+        why = f"the hub {silence}" if silence else str(error).partition("\n")[0].rstrip(".")
+        what = f"it is no folder and not whole in the hub's cache, and {why}"
+        raise _failed(name, what, "Fetch it where there is a network, or give a folder.") from error
+    except (GatedRepoError, RevisionNotFoundError, RepositoryNotFoundError) as error:
+        why, remedy = next(words for kind, words in MISSING.items() if isinstance(error, kind))
+        raise _failed(name, f"{why}{f' {revision!r}' if revision else ''}", remedy) from error
     except HfHubHTTPError as error:
-        status = error.response.status_code
-        raise _failed(
-            name, f"the hub answers {status}: {error.server_message or 'no reason given'}", ""
-        ) from error
+        reason = error.server_message or "no reason given"
+        raise _failed(name, f"the hub answers {error.response.status_code}: {reason}", "") from error
     except (httpx.HTTPError, OSError, ValueError) as error:
-        if silence:
-            what = f"it is no folder and not in the hub's cache, and the hub ({constants.ENDPOINT}) {silence}"
-            raise _failed(name, what, "Fetch it where there is a network, or give a folder.") from error
         raise _failed(name, f"it could not be fetched: {error}", "The same call goes on.") from error
+
+
+def _silence(name: str) -> str | None:
+    """Why the hub is not asked; None where it answers."""
+    if constants.HF_HUB_OFFLINE:
+        return "is not asked, since HF_HUB_OFFLINE is set"
+    silence = no_answer_reason(name)
+    if silence is not None:
+        print(f"{name}: the hub {silence}. What its cache has is used.", file=sys.stderr)
+    return silence
 
 
 def _failed(name: str, why: str, remedy: str) -> InputError:

@@ -1,6 +1,7 @@
-"""The few addresses of a model hub that an upload visits, on this machine: `with hub() as stub:`."""
+"""The few addresses of a model hub that uploads and downloads visit, on this machine: `with hub() as stub:`."""
 
 import base64
+import hashlib
 import json
 import threading
 from collections.abc import Iterator
@@ -23,6 +24,28 @@ class Stub:
     private: bool | None = None
     """Of the repository; None where there is none."""
     files: dict[str, bytes] = field(default_factory=dict)
+    fetched: list[str] = field(default_factory=list)
+    """Files that were sent to somebody."""
+
+    @property
+    def commit(self) -> str:
+        """Name of the state of all files."""
+        digest = hashlib.sha1()
+        for name, content in sorted(self.files.items()):
+            digest.update(f"{name}\0{hashlib.sha1(content).hexdigest()}\n".encode())
+        return digest.hexdigest()
+
+    def information(self) -> dict[str, Any]:
+        """What the hub says of the repository."""
+        siblings = [{"rfilename": name} for name in sorted(self.files)]
+        return {"id": "me/x", "private": self.private, "sha": self.commit, "siblings": siblings}
+
+    def tree(self) -> list[dict[str, Any]]:
+        """What the hub says of its files."""
+        return [
+            {"type": "file", "path": name, "size": len(content), "oid": hashlib.sha1(content).hexdigest()}
+            for name, content in sorted(self.files.items())
+        ]
 
     def answer(self, path: str, body: bytes) -> dict[str, Any]:
         if path.endswith("/api/repos/create"):
@@ -61,12 +84,27 @@ def hub() -> Iterator[Stub]:
             self.end_headers()
             self.wfile.write(json.dumps(content).encode())
 
-        def do_GET(self) -> None:
-            """The repository's information."""
-            self.send_response(404 if stub.private is None else 200)
-            self.send_header("X-Error-Code", "RepoNotFound")
+        def do_HEAD(self) -> None:
+            self.do_GET(with_body=False)
+
+        def do_GET(self, *, with_body: bool = True) -> None:
+            """A file, or the repository's information."""
+            _, _, file = self.path.partition("?")[0].partition("/resolve/")
+            name = file.partition("/")[2]
+            facts = stub.tree() if "/tree/" in self.path else stub.information()
+            content = stub.files.get(name, b"") if file else json.dumps(facts).encode()
+            exists = stub.private is not None and self.path.count("me/x") > 0
+            status = 404 if not exists or (file and name not in stub.files) else 200
+            self.send_response(status)
+            if status == 404:
+                self.send_header("X-Error-Code", "EntryNotFound" if exists else "RepoNotFound")
+            self.send_header("ETag", f'"{hashlib.sha1(content).hexdigest()}"')
+            self.send_header("X-Repo-Commit", stub.commit)
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(json.dumps({"id": "me/x", "private": stub.private}).encode())
+            if with_body:
+                stub.fetched += [name] * bool(file)
+                self.wfile.write(content)
 
         def log_message(self, *_: Any) -> None:
             """Silent."""

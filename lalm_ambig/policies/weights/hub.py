@@ -57,7 +57,7 @@ def no_answer_reason(source: str, *, patience_s: float = PATIENCE_S) -> str | No
 
     def ask() -> None:
         try:
-            url = hf_hub_url(source, FILES[0])
+            url = hf_hub_url(source, FILES[0], endpoint=os.environ.get("HF_ENDPOINT"))
             answer = get_session().head(
                 url, headers=build_hf_headers(), timeout=patience_s, follow_redirects=False
             )
