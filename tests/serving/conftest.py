@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from live import Live
+from run_folders import write_run
 
 from lalm_ambig.config.files import config_folder
 from lalm_ambig.inference.model import Asking, Model, open_model
@@ -42,3 +43,14 @@ def small_limits() -> Limits:
 def live(small_model: Model, small_limits: Limits) -> Iterator[Live]:
     with Live(Service(small_model, small_limits)) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def served_run(
+    demo_root: Path, cache_home: Path, tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A finished run of the tiny model on the demo, made without training."""
+    assert tiny_folder.is_dir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(cache_home))
+        return write_run(tmp_path_factory.mktemp("runs") / "served", demo_root, finished=True)
