@@ -12,6 +12,7 @@ Examples:
 
 import argparse
 import asyncio
+import gc
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         app = service.app(hosts_of(options.host, options.allow_host))
         service.worker.start()
+        gc.freeze()  # what is loaded lives as long as the process; to look through it takes two seconds at the end
         with deferred():
             asyncio.run(
                 run(
