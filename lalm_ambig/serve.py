@@ -15,7 +15,9 @@ import asyncio
 import gc
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from socket import socket
 
 from lalm_ambig.config.command_line import CommandParser
 from lalm_ambig.config.trust import add_allow_option
@@ -29,8 +31,8 @@ from lalm_ambig.serving.limits import Limits
 from lalm_ambig.serving.running import address_of, listening_socket, run
 
 PORT = 8000
-STOP_S = 3.0
-"""Longest wait at the end for the batch that the model is at."""
+STOP_S = 0.5
+"""Longest wait at the end for a batch whose requests have been given up."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,21 +57,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"--host {options.host}: everybody who reaches this port can use the model; there is no password.",
                 file=sys.stderr,
             )
-        app = service.app(hosts_of(options.host, options.allow_host))
         service.worker.start()
         gc.freeze()  # what is loaded lives as long as the process; to look through it takes two seconds at the end
         with deferred():
-            asyncio.run(
-                run(
-                    app,
-                    taken,
-                    stops=_stops,
-                    started=lambda: print(f"{address_of(taken)}  (Ctrl-C ends it)", flush=True),
-                )
-            )
+            hosts = hosts_of(options.host, options.allow_host)
+            asyncio.run(run(service, taken, hosts=hosts, stops=_stops, started=partial(_say, taken)))
             if not service.worker.stop(STOP_S) and (by := requested_signal()) is not None:
                 end_at_once(by)
     return 0
+
+
+def _say(taken: socket) -> None:
+    print(f"{address_of(taken)}  (Ctrl-C ends it)", flush=True)
 
 
 def _stops() -> bool:

@@ -69,7 +69,7 @@ class Service:
     async def _with_decoders(self, _: web.Application) -> AsyncIterator[None]:
         self._decoders = Decoders(self.limits)
         yield
-        await self._decoders.close()
+        self._decoders.close()
 
     def _ask(self, questions: Sequence[Question]) -> list[Answer | InputError]:
         return [answer for _, answer in self.model.answers(questions)]

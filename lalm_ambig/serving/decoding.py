@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 import json
 import os
+import subprocess
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from lalm_ambig.serving.limits import Limits, Refusal
 
 PROCESSES = 2
 """Files that are decoded at once."""
+Process = subprocess.Popen[bytes]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,6 @@ class Decoders:
         """Processes that were started so far."""
         self._free = asyncio.Semaphore(PROCESSES)
         self._idle: list[Process] = []
-        self._all: set[Process] = set()
 
     async def decode(self, content: bytes) -> Sound:
         """Decode a sound file.
@@ -48,68 +48,83 @@ class Decoders:
         Raises:
             Refusal: It is no sound, or sound that cannot be used; or the decoder crashed or took too long.
         """
-        async with self._free, self._process() as process:
-            try:
-                async with asyncio.timeout(self.limits.decode_s):
-                    header, samples = await _exchange(process, content)
-            except TimeoutError:
-                line = f"the sound took longer than {self.limits.decode_s:g} s to decode."
-                raise Refusal(422, line) from None
-            except (asyncio.IncompleteReadError, ConnectionError, ValueError):
-                raise Refusal(422, "the sound cannot be decoded: its decoder ended.") from None
-            self._idle.append(process)
+        async with self._free:
+            with self._process() as process:
+                try:
+                    async with asyncio.timeout(self.limits.decode_s):
+                        header, samples = await asyncio.to_thread(_exchange, process, content)
+                except TimeoutError:
+                    line = f"the sound took longer than {self.limits.decode_s:g} s to decode."
+                    raise Refusal(422, line) from None
+                except (OSError, EOFError, ValueError):
+                    raise Refusal(422, "the sound cannot be decoded: its decoder ended.") from None
+                self._idle.append(process)
         if "status" in header:
             raise Refusal(header["status"], header["line"])
         return Sound(np.frombuffer(samples, dtype="<f4"), header["rate_hz"])
 
-    @contextlib.asynccontextmanager
-    async def _process(self) -> AsyncIterator[Process]:
-        """A process for one file. It is ended where it has not been put back, whatever happened."""
-        process = self._idle.pop() if self._idle else await self._start()
-        if process.returncode is not None:
-            self._all.discard(process)
-            process = await self._start()
+    @property
+    def idle(self) -> tuple[Process, ...]:
+        """Processes that wait for a file."""
+        return tuple(self._idle)
+
+    @contextlib.contextmanager
+    def _process(self) -> Iterator[Process]:
+        """A process for one file. It is ended where it has not been put back; who talks to it then sees its end."""
+        process = self._idle.pop() if self._idle else self._start()
+        if process.poll() is not None:
+            _end(process)
+            process = self._start()
         try:
             yield process
         finally:
             if process not in self._idle:
-                self._all.discard(process)
-                await _end(process)
+                _end(process)
 
-    async def _start(self) -> Process:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", __package__ + ".decoder", f"{self.limits.duration_s}"),
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=DEVNULL,
+    def _start(self) -> Process:
+        self.started += 1
+        return subprocess.Popen(
+            [sys.executable, "-m", f"{__package__}.decoder", f"{self.limits.duration_s}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
             start_new_session=True,  # Ctrl-C is for the server
         )
-        self.started += 1
-        self._all.add(process)
-        return process
 
-    async def close(self) -> None:
-        """End all processes."""
-        self._idle = []
-        for process in list(self._all):
-            await _end(process)
-        self._all = set()
+    def close(self) -> None:
+        """End the processes that wait; one that decodes ends with its request."""
+        while self._idle:
+            _end(self._idle.pop())
 
 
-async def _exchange(process: Process, content: bytes) -> tuple[dict[str, Any], bytes]:
-    assert process.stdin is not None and process.stdout is not None
+def _exchange(process: Process, content: bytes) -> tuple[dict[str, Any], bytes]:
+    """Send a file to a process and receive its samples, in a thread that waits for both."""
+    assert process.stdin is not None
     process.stdin.write(LENGTH.pack(len(content)))
     process.stdin.write(content)
-    await process.stdin.drain()
-    header = await process.stdout.readexactly(*LENGTH.unpack(await process.stdout.readexactly(LENGTH.size)))
-    samples = await process.stdout.readexactly(*LENGTH.unpack(await process.stdout.readexactly(LENGTH.size)))
-    return json.loads(header), samples
+    process.stdin.flush()
+    header = json.loads(_received(process))
+    return header, _received(process)
 
 
-async def _end(process: Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
-    if process.stdin is not None:
-        process.stdin.close()
-    await process.wait()
+def _received(process: Process) -> bytes:
+    assert process.stdout is not None
+    head = process.stdout.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        raise EOFError
+    [size] = LENGTH.unpack(head)
+    content = process.stdout.read(size)
+    if len(content) < size:
+        raise EOFError
+    return content
+
+
+def _end(process: Process) -> None:
+    """End a process. A thread that still talks to it sees its end first, and then lets go of the pipes."""
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        with contextlib.suppress(OSError):  # what could not be sent to it
+            assert pipe is not None
+            pipe.close()

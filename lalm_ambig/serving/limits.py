@@ -9,7 +9,7 @@ MAX_TEXT_CHARS = 10_000
 """Longest text, in characters; it fits into `FORM_BYTES` in any script."""
 MAX_CHANNELS = 8
 MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 192_000
-HELD_BYTES_MIN = 256 * 1024 * 1024
+HELD_BYTES_MIN = 512 * 1024 * 1024
 """Bytes of requests that are held at once, at least."""
 
 

@@ -9,11 +9,14 @@ from collections.abc import Callable
 from aiohttp import web
 
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.serving.app import Service
 
 BACKLOG = 1024
 """Connections that may wait to be accepted."""
 LOOK_S = 0.1
 """Seconds between two looks at whether the server is to stop."""
+STOP_S = 1.5
+"""Longest wait at the end for the answers of the batch that the model is at."""
 SILENT = logging.Logger("lalm_ambig.serving", logging.CRITICAL + 1)
 """What strangers send is not logged, neither well-formed nor broken."""
 
@@ -62,25 +65,31 @@ def _refused(error: OSError, host: str, port: int) -> InputError:
 
 
 async def run(
-    app: web.Application, taken: socket.socket, *, stops: Callable[[], bool], started: Callable[[], None]
+    service: Service,
+    taken: socket.socket,
+    *,
+    hosts: frozenset[str] | None,
+    stops: Callable[[], bool],
+    started: Callable[[], None],
 ) -> None:
-    """Serve until `stops` says so.
+    """Serve until `stops` says so. Whoever waits then is told.
 
     Args:
-        app: The server.
-        taken: Its socket, which is closed at the end.
+        service: The service, whose worker runs.
+        taken: The socket, which is closed at the end.
+        hosts: Names by which requests may call the server; None for any.
         stops: Asked ten times a second.
         started: Called once requests are taken.
     """
     runner = web.AppRunner(
-        app,
+        service.app(hosts),
         access_log=None,
         logger=SILENT,
         auto_decompress=False,
         handler_cancellation=True,
         keepalive_timeout=15.0,
         lingering_time=3.0,
-        shutdown_timeout=1.0,
+        shutdown_timeout=STOP_S,
     )
     await runner.setup()
     try:
@@ -89,6 +98,7 @@ async def run(
         while not stops():
             await asyncio.sleep(LOOK_S)
     finally:
+        service.worker.refuse()
         await runner.cleanup()
 
 

@@ -61,15 +61,8 @@ class Worker:
         """Questions whose turn has not come."""
         return self._jobs.qsize()
 
-    def stop(self, wait_s: float) -> bool:
-        """End the thread after the batch that it is at; what waits is refused.
-
-        Args:
-            wait_s: Longest wait in seconds.
-
-        Returns:
-            Whether the thread has ended.
-        """
+    def refuse(self) -> None:
+        """Refuse what waits and what will be asked; the batch that the model is at is answered."""
         self._stopping = True
         waiting = []
         try:
@@ -80,6 +73,17 @@ class Worker:
         for job in waiting:
             if job is not None and job.answer.set_running_or_notify_cancel():
                 job.answer.set_exception(Refusal(503, STOPPING, retry_after_s=5.0))
+
+    def stop(self, wait_s: float) -> bool:
+        """End the thread after the batch that it is at; what waits is refused.
+
+        Args:
+            wait_s: Longest wait in seconds.
+
+        Returns:
+            Whether the thread has ended.
+        """
+        self.refuse()
         self._thread.join(wait_s)
         return not self._thread.is_alive()
 

@@ -114,3 +114,17 @@ def test_who_waits_when_the_server_stops_is_told(small_model: Model) -> None:
     assert "stopping" in str(service.worker.submit(Question("input", text="third")).exception(10))
     service.go.set()
     assert service.worker.stop(60.0) and first.result(10).distribution
+
+
+def test_who_waits_for_a_server_that_ends_gets_an_answer(small_model: Model) -> None:
+    service = Held(small_model, Limits())
+    with ThreadPoolExecutor(20) as pool:
+        with Live(service) as server:
+            sent = [pool.submit(server.post, audio=CLIP, text=f"It is {n}.") for n in range(20)]
+            while server.get("/health").json["inside"] < 20 or service.worker.waiting < 4:
+                time.sleep(0.01)
+            server.stopping.set()
+            threading.Timer(0.5, service.go.set).start()
+        replies = [one.result() for one in sent]
+    assert {reply.status for reply in replies} == {200, 503}
+    assert all("stopping" in reply.error for reply in replies if reply.status == 503)
