@@ -69,9 +69,11 @@ def _write(args: argparse.Namespace) -> int:
     import asyncio
 
     from data_curation.selection import ItemSelection
+    from lalm_ambig.config.corpus_options import option_values
     from lalm_ambig.corpora.base import open_corpus
 
-    corpus = open_corpus(args.corpus, args.root, part=args.part, seed=args.seed)
+    options = option_values(args.option)
+    corpus = open_corpus(args.corpus, args.root, part=args.part, seed=args.seed, **options)
     limits = [number for number in (args.limit, args.preview) if number is not None]
     selection = ItemSelection(corpus, tuple(args.split), min(limits, default=None))
     if args.writer == "acoustic":
@@ -108,8 +110,10 @@ def _stats(args: argparse.Namespace) -> int:
 
 def _review(args: argparse.Namespace) -> int:
     from data_curation.review.page import write_review
+    from lalm_ambig.corpora.base import located
 
-    write_review(args.file, args.out, audio_root=args.root)
+    root = None if args.root is None else located(args.root)[1]
+    write_review(args.file, args.out, audio_root=root.parent if root is not None and root.is_file() else root)
     return 0
 
 

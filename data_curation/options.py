@@ -115,7 +115,14 @@ def _add_corpus_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--corpus", required=True, metavar="NAME", help="corpus, by the name of its module (crema_d, demo, …)"
     )
-    add("--root", type=Path, metavar="DIR", help="folder of the corpus as distributed")
+    add("--root", type=Path, metavar="DIR", help="folder of the corpus as distributed, or hf://owner/name")
+    add(
+        "--option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of that corpus, as votes=face for crema_d; may be repeated",
+    )
     add("--part", metavar="NAME", help="only this part of a corpus that has parts")
     add("--split", action="append", choices=SPLITS, default=[], help="only this split; may be repeated")
     add("--seed", type=int, default=0, help="seed of the split and of the acoustic writer's wording")

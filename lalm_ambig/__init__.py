@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any
 from lalm_ambig.core.installation import check_command, is_command, wrong_python
 
 if TYPE_CHECKING:
+    from lalm_ambig.from_python import train as train
     from lalm_ambig.inference import Answer as Answer
     from lalm_ambig.inference import Model as Model
     from lalm_ambig.inference import load as load
 
 __version__ = "0.1.0"
 
-LAZY = dict.fromkeys(("Answer", "Model", "load"), "lalm_ambig.inference")
+LAZY = {
+    **dict.fromkeys(("Answer", "Model", "load"), "lalm_ambig.inference"),
+    "train": "lalm_ambig.from_python",
+}
 """Public names, each with its module, which is imported when it is first asked for."""
 
 if is_command():

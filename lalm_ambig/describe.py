@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lalm_ambig.config.command_line import CommandParser
-from lalm_ambig.config.corpus_options import option_values
+from lalm_ambig.config.corpus_options import ROOT_HELP, option_values
 from lalm_ambig.core.errors import EXIT_OK, EXIT_USER_ERROR, InputError, run_command
 from lalm_ambig.core.items import ALL, SPLITS
 from lalm_ambig.corpora.base import Corpus, corpus_names, open_corpus
@@ -22,7 +22,12 @@ from lalm_ambig.corpora.preparing.prepared import Prepared, prepare
 from lalm_ambig.corpora.preparing.split_check import check_splits
 from lalm_ambig.files.atomic import write_text
 from lalm_ambig.files.kinds import check_replaceable, json_with
+from lalm_ambig.files.places import check_folder
 from lalm_ambig.reporting.corpus_summary import summarise
+from lalm_ambig.reporting.data_page.page import KIND
+from lalm_ambig.reporting.data_page.sample import examples
+from lalm_ambig.reporting.data_page.writing import DataPageSettings, write_data_page
+from lalm_ambig.tabular.escaping import visible
 
 FLOOR_METRICS = {
     "js_div_bits": "JS",
@@ -37,6 +42,11 @@ FLOOR_MEANING = (
     "panel: a second group of annotators against the first\n"
     "oracle: the true distribution; on JS and BC a sharper one can pass it slightly"
 )
+
+PAGE_ITEMS = 60
+"""Items of the data page, unless `--items` says how many."""
+EXAMPLE_LETTERS = 160
+"""Most characters of an example's text."""
 
 SUMMARY = json_with("what describe --json writes", "corpus", "classes", "annotators", "majority")
 
@@ -53,18 +63,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.json is not None:
         check_replaceable(options.json, SUMMARY, where="--json")
+    _check_page(options)
     chosen = {"part": options.part, "seed": options.seed, "fold": options.fold}
     given = {name: value for name, value in chosen.items() if value is not None}
     corpus = open_corpus(options.corpus, options.root, **given, **option_values(options.option))
     prepared = prepare(corpus, check_audio=options.check_audio)
     summary = {"corpus": corpus.name, "part": corpus.part, **summarise(prepared, seed=options.seed or 0)}
     summary["audio_checked"] = options.check_audio
+    if corpus.address is not None:
+        summary["hub"] = corpus.address
     found = repeats(prepared.items(), sound=options.check_audio)
     summary["repeated"] = {kind: asdict(repeated) for kind, repeated in found.items()}
     print_summary(summary, Console())
+    _print_examples(prepared, Console())
     if options.json is not None:
         write_text(options.json, json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+    if options.html is not None:
+        shown = DataPageSettings(
+            options.items or PAGE_ITEMS,
+            options.seed or 0,
+            sound=options.check_audio,
+            metrics=FLOOR_METRICS,
+        )
+        write_data_page(options.html, corpus, prepared, summary=summary, settings=shown)
+        print(f"{options.html}: a page of its items")
     return _split_mistake(corpus, prepared)
+
+
+def _check_page(options: argparse.Namespace) -> None:
+    """Refuse, before the corpus is read, a page that could not be written."""
+    if options.items is not None and options.html is None:
+        raise InputError("goes with --html FILE: it says how many items the page shows", where="--items")
+    if options.items is not None and options.items < 1:
+        raise InputError(f"must be at least 1, got {options.items}", where="--items")
+    if options.html is None:
+        return
+    if options.html.is_dir():
+        raise InputError(
+            f"{options.html} is a folder.", where="--html", remedy="Name a file, such as data.html."
+        )
+    check_folder(options.html.parent, where="--html")
+    check_replaceable(options.html, KIND, where="--html")
 
 
 def _split_mistake(corpus: Corpus, prepared: Prepared) -> int:
@@ -82,7 +121,7 @@ def _split_mistake(corpus: Corpus, prepared: Prepared) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(prog="python -m lalm_ambig.describe", description=__doc__)
     parser.add_argument("--corpus", required=True, help=f"one of {', '.join(corpus_names())}")
-    parser.add_argument("--root", type=Path, help="folder of the corpus (a file for jsonl; demo needs none)")
+    parser.add_argument("--root", type=Path, help=ROOT_HELP)
     parser.add_argument("--part", help="only this part, where the corpus has parts")
     parser.add_argument(
         "--seed", type=int, help="seed of the split and of the noise floor's draws (default 0)"
@@ -94,6 +133,12 @@ def _parser() -> argparse.ArgumentParser:
         "--check-audio", action="store_true", help="open every sound file; else none is opened"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to this file as well")
+    parser.add_argument(
+        "--html", type=Path, metavar="FILE", help="write a page with items to hear and read, and the tables"
+    )
+    parser.add_argument(
+        "--items", type=int, metavar="N", help=f"items that the page shows (default {PAGE_ITEMS})"
+    )
     parser.add_argument(
         "--option",
         action="append",
@@ -113,6 +158,7 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
     """
     annotators = summary["annotators"]
     rows = {
+        **({"from": summary["hub"]} if "hub" in summary else {}),
         "items": f"{summary['items']:,}",
         "with sound": f"{summary['with_sound']:,}",
         "with text": f"{summary['with_text']:,}",
@@ -132,6 +178,25 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
     if rows_of_it := [(kind, line) for kind, line in repeated if line]:
         console.print(_table("More than once", ("", ""), rows=rows_of_it))
     _print_floor(summary, console)
+
+
+def _print_examples(prepared: Prepared, console: Console) -> None:
+    """Print three items: the least ambiguous, the middle one and the most ambiguous."""
+    rows = []
+    for item in examples(prepared):
+        text = " ".join(visible(item.text or "").split())
+        shown = text if len(text) <= EXAMPLE_LETTERS else f"{text[: EXAMPLE_LETTERS - 1]}…"
+        said = [shown] if shown else []
+        heard = [visible(Path(item.audio).name)] if item.audio is not None else []
+        pairs = zip(prepared.categories.names, item.votes, strict=True)
+        votes = ", ".join(
+            f"{name} {vote:g}" for name, vote in sorted(pairs, key=lambda pair: -pair[1]) if vote
+        )
+        rows.append((visible(item.id), item.split, "\n".join((*said, *heard)), votes))
+    table = _table("Examples: least, middle and most ambiguous", ("id", "split", "item", "votes"), rows=rows)
+    for column in table.columns[1:]:
+        column.justify, column.overflow = "left", "fold"
+    console.print(table)
 
 
 def _table(title: str, columns: Sequence[str], *, rows: Sequence[Sequence[str]]) -> Table:

@@ -33,6 +33,8 @@ from lalm_ambig.runs.corpus_choice import (
     is_run_corpus,
     unchanged_corpus,
 )
+from lalm_ambig.runs.endpoint import evaluate_endpoint
+from lalm_ambig.runs.endpoint_options import add_endpoint_options, check_options
 from lalm_ambig.runs.evaluation import check_place
 from lalm_ambig.runs.fold_by_fold import OPTION, Folds, folds_of
 from lalm_ambig.runs.folder.families import is_family, member_folders
@@ -65,12 +67,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     quiet_libraries()
     console = Console()
-    options = _parser().parse_args(arguments)
-    if options.run is not None and is_family(str(options.run)):
+    options = _options(arguments)
+    if options.endpoint is not None:
+        evaluate_endpoint(options, console)
+    elif options.run is not None and is_family(str(options.run)):
         _evaluate_family(options, console)
     else:
         _evaluate(options, console)
     return 0
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line: it names a policy, or an endpoint in its place."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not any((options.run, options.config, options.policy, options.endpoint)):
+        parser.error("one of the arguments --run --config --policy --endpoint is required")
+    check_options(options)
+    return options
 
 
 def _evaluate_family(options: argparse.Namespace, console: Console) -> None:
@@ -243,9 +257,10 @@ def _literature(corpus: Corpus) -> list[Table | str]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(prog="python -m lalm_ambig.evaluate", description=__doc__)
-    add_policy_options(parser, sampled=True)
+    add_policy_options(parser, sampled=True, required=False)
     _add_corpus_options(parser)
     _add_reading_options(parser)
+    add_endpoint_options(parser)
     return parser
 
 

@@ -33,7 +33,7 @@ from lalm_ambig.exporting.push import check_push, push
 from lalm_ambig.exporting.target import check_target, export_folder, size_of
 from lalm_ambig.exporting.weights import DTYPES, base_name, load_weights, write_weights
 from lalm_ambig.files.text import readable_size
-from lalm_ambig.runs.exports import model_index, write_export
+from lalm_ambig.runs.exports import model_index, results_of, write_export
 from lalm_ambig.runs.folder.run_folder import RunFolder, open_run
 from lalm_ambig.runs.loading import Loaded, add_path_option, path_arguments
 from lalm_ambig.runs.processes.launch import quiet_libraries
@@ -85,6 +85,8 @@ def _opened(options: argparse.Namespace) -> tuple[Loaded, Path]:
     """Return the run, not yet loaded, and the path of its trained weights."""
     path: Path = options.source.expanduser()
     run = open_run(options.run or _run_around(path) if options.zero else path, where="export")
+    if run.is_export:
+        raise InputError(f"{run.path} is an export already:", where="export", remedy="give the run.")
     source = path if options.zero else run.adapter
     if not source.is_dir() and not options.zero:
         raise InputError(
@@ -153,18 +155,18 @@ def _export(
         run_card = (loaded.adapter or source) / "README.md"
         assert loaded.run is not None
         write_trained_items(folder, record_of_run(loaded.run))
-        unloadable = write_export(folder, loaded, form, base=base)
-        results = model_index(loaded.run, loaded.label, hears=policy.window_s > 0)
+        run = None if options.zero else loaded.run  # whose results are of other weights than a checkpoint's
+        unloadable = write_export(folder, loaded, form, base=base, results=results_of(run))
+        index = model_index(results_of(run), loaded.label, hears=policy.window_s > 0)
         asking = [] if unloadable else [asking_section(address, base if form == "adapter" else None)]
         added = [*sections(lines, probe, done), *asking]
-        write_card(folder, run_card, name=loaded.label, base=base, sections=added, results=results)
-    if unloadable:
-        console.print(f"warning: predict and load cannot read it: {unloadable}", style="bold yellow")
+        write_card(folder, run_card, name=loaded.label, base=base, sections=added, results=index)
     if probe.note:
         console.print(f"the corpus is not at hand: {probe.note}")
     console.print(f"compared on {probe.about}: {checked.line}")
-    if checked.warning:
-        console.print(f"warning: {checked.warning}", style="bold yellow")
+    unloadable = unloadable and f"predict and load cannot read it: {unloadable}"
+    for warning in filter(None, (checked.warning, unloadable)):
+        console.print(f"warning: {warning}", style="bold yellow")
     console.print(f"written: {out} ({readable_size(size_of(out))}, {form})")
     if policy.side_layers:
         console.print(

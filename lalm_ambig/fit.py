@@ -122,7 +122,7 @@ def _train(cli: Cli, console: Console, *, suffix: str = "") -> RunFolder:
     cli.check_seed()
     evaluator = launch(cli)
     divide_updates(cli.datamodule, cli.config_init["trainer"], world_size=distributed.world_size())
-    console.quiet = not distributed.is_first()
+    console.quiet = console.quiet or not distributed.is_first()
     settings: RunSettings = cli.config_init["run"]
     run = RunFolder(settings.root / (f"{settings.name}{suffix}" if settings.name else default_name(cli)))
     state = distributed.on_rank_zero(lambda: run.state_for(cli.identity()))

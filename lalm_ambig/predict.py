@@ -67,6 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     inputs = _inputs(options)
     if options.out is not None:
         check_out(options.out)
+    if options.batch_size != AUTO and options.batch_size < 1:
+        raise InputError(f"expected a number from 1 on, got {options.batch_size}.", where="--batch-size")
+    if options.samples is not None and options.samples < 1:
+        raise InputError(f"expected a number from 1 on, got {options.samples}.", where="--samples")
     is_one = options.out is None and len(inputs.questions) + len(inputs.refused) == 1 and not inputs.notes
     if is_one and inputs.refused:
         raise InputError(f"{inputs.refused[0].why}.", where=inputs.refused[0].id)
@@ -110,7 +114,7 @@ def _is_mapped(model: Model) -> bool:
 
 def _answer_one(model: Model, question: Question, options: argparse.Namespace) -> None:
     """Print the answer to the only input, with bars, or as a JSON object."""
-    [(_, answer)] = model.answers([question])
+    [(_, answer)] = model.answers([question], batch_size=options.batch_size)
     if isinstance(answer, InputError):
         raise answer
     seen = Seen.by(model)
@@ -153,21 +157,10 @@ def _show(answer: Answer, console: Console) -> None:
 
 def _answer_many(model: Model, inputs: Inputs, options: argparse.Namespace) -> int:
     """Answer all inputs, write or print the answers, and sum up."""
-    refused = list(inputs.refused)
-    out = (
-        None
-        if options.out is None
-        else AnswerFile.opened(options.out, model.classes, answers_depend_on(model))
-    )
-    questions, before = [], 0
-    for question in inputs.questions:
-        try:
-            if out is not None and out.is_answered(question):
-                before += 1
-            else:
-                questions.append(question)
-        except (InputError, OSError) as error:
-            refused.append(Refused(question.id, str(error)))
+    about = {} if options.out is None else answers_depend_on(model)
+    out = None if options.out is None else AnswerFile.opened(options.out, model.classes, about)
+    questions, refused = _pending(inputs, out)
+    before = len(inputs.questions) + len(inputs.refused) - len(questions) - len(refused)
     seen = Seen.by(model)
     notes = [*inputs.notes, *seen.record.unknown]
     low = now = 0
@@ -185,15 +178,33 @@ def _answer_many(model: Model, inputs: Inputs, options: argparse.Namespace) -> i
             _print_rows([answer for _, answer in answers], as_json=options.json)
     if out is not None:
         out.finish([question.id for question in inputs.questions])
-    if low:
-        notes.append(
-            f"class mass below {LOW_MASS:.0%} in {low} of {now}: the model would rather have written something else. "
-            "A run that trains only the distribution (ce_weight 0) leaves it so, and its shares are still valid"
-        )
+    notes += _mass_notes(low, now)
     if model.never_trained:
         notes.append(f"never trained: {', '.join(model.never_trained)}; their shares mean little")
     _sum_up(now, before, refused, notes, options.out)
     return EXIT_OK if not refused else EXIT_CHECK_FAILED if now + before else EXIT_USER_ERROR
+
+
+def _pending(inputs: Inputs, out: AnswerFile | None) -> tuple[list[Question], list[Refused]]:
+    """The questions that are not answered yet, and the inputs that are refused."""
+    questions, refused = [], list(inputs.refused)
+    for question in inputs.questions:
+        try:
+            if out is None or not out.is_answered(question):
+                questions.append(question)
+        except (InputError, OSError) as error:
+            refused.append(Refused(question.id, str(error)))
+    return questions, refused
+
+
+def _mass_notes(low: int, answered: int) -> list[str]:
+    """What a low class mass means, if there is any."""
+    if not low:
+        return []
+    return [
+        f"class mass below {LOW_MASS:.0%} in {low} of {answered}: the model would rather have written something else. "
+        "A run that trains only the distribution (ce_weight 0) leaves it so, and its shares are still valid"
+    ]
 
 
 def _with_seen(block: Sequence[Result], seen: Seen) -> list[tuple[Question, Answer]]:

@@ -22,6 +22,7 @@ from data_curation.records import CurationRow
 from data_curation.rows import read_rows
 from lalm_ambig.core.distributions import AMBIGUITY_LEVELS, ambiguity_level, normalised_entropy
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.corpora.reading.paths import Enclosure
 from lalm_ambig.files.atomic import write_lines, write_text
 from lalm_ambig.files.kinds import check_replaceable, mark_of, marked
 from lalm_ambig.files.places import check_folder
@@ -108,7 +109,8 @@ def _audio_link(row: CurationRow, root: Path | None, *, out: Path) -> str | None
     """Address of the clip relative to the page; None where the clip is missing or outside the corpus."""
     if root is None or row.audio is None:
         return None
-    clip = (root / row.audio).resolve()
-    if not clip.is_relative_to(root.resolve()) or not clip.is_file():
+    folder = root.resolve()
+    clip = Path(os.path.normpath(folder / row.audio))
+    if not clip.is_file() or Enclosure(folder).target(str(clip)) is not None:
         return None
     return "./" + quote(Path(os.path.relpath(clip, out.resolve())).as_posix())

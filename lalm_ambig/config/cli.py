@@ -22,6 +22,7 @@ from lalm_ambig.config.devices import check_devices, what_is_there
 from lalm_ambig.config.errors import UNION, readable
 from lalm_ambig.config.estimate_option import Assumptions, EstimateOptions
 from lalm_ambig.config.files import default_files, files_first, read_ahead
+from lalm_ambig.config.hub_root import name_address, with_commit
 from lalm_ambig.config.identity import identity_of
 from lalm_ambig.config.precision import check_name, check_precision, precision_notes
 from lalm_ambig.config.renamed import renamed_options
@@ -107,7 +108,7 @@ class Cli(LightningCLI):
             parser: The parser of a configuration.
             args: The words of the command line.
         """
-        self.config = _name_devices(parser.parse_args(args))
+        self.config = with_commit(_name_devices(parser.parse_args(args)))
         self.trust = current()
         check_addresses(self.config["trainer"])
 
@@ -235,6 +236,7 @@ class Cli(LightningCLI):
         with self.trust():
             text = self.parser.dump(without_followers(self.config), skip_link_targets=True, skip_unset=False)
         content = {key: value for key, value in yaml.safe_load(text).items() if key not in KEYS}
+        name_address(content)
         return str(yaml.safe_dump(_without_secrets(content), sort_keys=False))
 
     def identity(self) -> str:

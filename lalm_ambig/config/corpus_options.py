@@ -6,9 +6,14 @@ from typing import Any
 
 from lalm_ambig.core.errors import InputError
 
+ROOT_HELP = "folder of the corpus (a file for jsonl; demo needs none), or hf://owner/name[@revision][/path] on the hub"
+"""Help of `--root`."""
+
 
 def option_values(pairs: Sequence[str]) -> dict[str, Any]:
     """Read `KEY=VALUE` texts as options. A value in JSON (true, 3, ["a", "b"]) is decoded; any other is a text.
+
+    A key with dots is a part of an option: `columns.votes=counts`.
 
     Args:
         pairs: The texts. Of two with the same key, the later one counts.
@@ -25,10 +30,16 @@ def option_values(pairs: Sequence[str]) -> dict[str, Any]:
     options: dict[str, Any] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
-        if not equals or not key.isidentifier():
+        if not equals or not all(part.isidentifier() for part in key.split(".")):
             raise InputError(f"expected KEY=VALUE, got {pair!r}", where="--option")
+        *above, name = key.split(".")
+        inner = options
+        for part in above:
+            inner = inner.setdefault(part, {})
+            if not isinstance(inner, dict):
+                raise InputError(f"{key} is a part of {part}, which has a value of its own", where="--option")
         try:
-            options[key] = json.loads(text)
+            inner[name] = json.loads(text)
         except json.JSONDecodeError:
-            options[key] = text
+            inner[name] = text
     return options

@@ -63,6 +63,7 @@ All others count in the identity, with their settings: EarlyStopping makes anoth
 """
 ADDED = {
     "data.corpus.init_args.panel": "home",
+    "data.corpus.init_args.columns": None,
     "data.rationale_part": "all",
     "policy.init_args.quantize": None,
     "policy.init_args.audio_layers": "last",

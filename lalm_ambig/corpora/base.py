@@ -7,7 +7,7 @@ and the option `--corpus NAME` find it by the name of the module.
 import copy
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,6 +18,7 @@ from lalm_ambig.core.discovery import classes_in, module_names, module_of
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import FOLDS, Item
 from lalm_ambig.core.rationale_parts import heard_part
+from lalm_ambig.corpora.reading.hub_address import hub_address
 
 LALM_METRICS = ("js_div_bits", "bc", "r2_pearson_item", "brier_mean", "accuracy")
 """The columns of ambiguity-aware LALM, Table 2, and accuracy."""
@@ -34,7 +35,7 @@ class Corpus(ABC):
     and the fields below only where they mean something special.
 
     Args:
-        root: Folder of the corpus as distributed (a file, for JSON Lines).
+        root: Folder of the corpus as distributed (a file, for JSON Lines), or `hf://owner/name` for one on the hub.
         part: One of the corpus's parts, to read only that; None for all, and where a corpus has no parts.
         seed: Seed of the split; the same seed gives the same split on every machine.
         fold: None for the single seeded split, or 0 to 4 for one of five folds.
@@ -80,13 +81,25 @@ class Corpus(ABC):
         return speaker
 
     def __post_init__(self) -> None:
-        self.root = Path(self.root).expanduser().absolute()
+        self.address, self.root = located(self.root)
         self._notes: tuple[str, ...] = ()
         if self.part is not None and self.part not in self.parts:
             expected = f"one of {', '.join(self.parts)}" if self.parts else "none, it has no parts"
             raise InputError(f"unknown part {self.part!r}: expected {expected}", where=f"corpus {self.name}")
         if self.fold is not None and self.fold not in range(FOLDS):
             raise InputError(f"fold must be 0 to {FOLDS - 1}, got {self.fold}", where=f"corpus {self.name}")
+
+    @classmethod
+    def parsed_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings as the constructor takes them, from plain values of a command line or a file.
+
+        Args:
+            options: Values by name of the setting.
+
+        Raises:
+            InputError: A value cannot be read.
+        """
+        return dict(options)
 
     @property
     @abstractmethod
@@ -168,13 +181,14 @@ class Corpus(ABC):
 
     def settings(self) -> dict[str, Any]:
         """Every setting that changes what `read` yields: part of the cache key and of the run's record."""
-        return {
+        settings = {
             "corpus": self.name,
             "part": self.part,
             "seed": self.seed,
             "fold": self.fold,
             "skip_bad_rows": self.skip_bad_rows,
         }
+        return settings if self.address is None else {**settings, "hub": self.address}
 
     def require(self, path: Path) -> Path:
         """Return `path` if it exists.
@@ -188,6 +202,26 @@ class Corpus(ABC):
             )
             raise InputError(f"not found: {place}.", where=f"corpus {self.name}", remedy=self.how_to_obtain)
         return path
+
+
+def located(root: Path | str) -> tuple[str | None, Path]:
+    """Where a corpus is: its address on the hub with the commit, and its place on this machine.
+
+    Args:
+        root: A folder, a file, or `hf://owner/name[@revision][/path]`, which is fetched if need be.
+
+    Returns:
+        The address, None for a root that is none; and the absolute path.
+
+    Raises:
+        InputError: The address is none, or what it names cannot be had.
+    """
+    address = hub_address(root)
+    if address is None:
+        return None, Path(root).expanduser().absolute()
+    from lalm_ambig.corpora.reading.hub import fetched, resolved  # not above: it takes half a second
+
+    return str(resolved(address)), fetched(address)
 
 
 def corpus_names() -> list[str]:
@@ -220,6 +254,7 @@ def open_corpus(name: str, root: Path | str | None, **options: Any) -> Corpus:
     parameters = inspect.signature(cls).parameters
     if wrong := sorted(set(options) - set(parameters)):
         raise InputError(f"unknown option {wrong[0]!r}", where=f"corpus {name}")
+    options = cls.parsed_options(options)
     if root is None:
         if parameters["root"].default is inspect.Parameter.empty:
             missing = "--root is missing: give the folder of the corpus."

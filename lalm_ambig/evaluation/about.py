@@ -57,6 +57,10 @@ class About:
     training: Past | None = None
     """Its trainings: the items of each, and what it took. Empty for an untrained policy; None for a baseline, and in
     older files."""
+    tokens_charged: int | None = None
+    """Tokens of prompts and answers that an endpoint has counted; None for a policy of ours and a baseline."""
+    cost_usd: float | None = None
+    """What these cost in US dollars; None where prices are not known."""
 
     @property
     def part_of_corpus(self) -> str:

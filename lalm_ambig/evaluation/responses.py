@@ -24,6 +24,11 @@ COLUMNS = {
     ),
     "tokens": (Column("tokens", "tokens"), "Tokens: mean length of a response."),
     "named": (Column("named", "named"), "Named: share of one-label answers that name a class."),
+    "charged": (
+        Column("charged", "charged"),
+        "Charged: tokens of prompts and answers that an endpoint has counted, of all items.",
+    ),
+    "cost_usd": (Column("cost_usd", "USD"), "USD: what they cost, in US dollars."),
 }
 """Key → column, and the line of a caption that says what it is."""
 SMALL = 0.001
@@ -37,6 +42,8 @@ def response_values(results: Results) -> ResponseValues:
         "well_formed": results.well_formed,
         "tokens": results.tokens,
         "named": results.parse_rate if results.about.readout == SAMPLED else None,
+        "charged": None if (n := results.about.tokens_charged) is None else float(n),
+        "cost_usd": results.about.cost_usd,
     }
 
 
@@ -61,6 +68,8 @@ def _cell(key: str, value: float | None) -> Cell:
         return Cell()
     if key == "tokens":
         return Cell(value, text=f"{value:.1f}")
+    if key in ("charged", "cost_usd"):
+        return Cell(value, text=f"{value:,.0f}" if key == "charged" else f"{value:.4f}")
     return Cell(value, text=f"{value:.1%}" if value >= SMALL or not value else f"{value:.1e}")
 
 

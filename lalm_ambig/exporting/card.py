@@ -79,7 +79,7 @@ def asking_section(address: str, base: str | None) -> str:
         base: Hub id or name of the base model, for an adapter; None for a merged model.
     """
     ways = [
-        "## How to ask it with lalm_ambig",
+        "## With lalm_ambig",
         "",
         "```python",
         "from lalm_ambig import load",

@@ -74,12 +74,14 @@ def read_inputs(words: Sequence[str]) -> Inputs:
     for word in words:
         inputs.add(_of_word(word, inputs))
     if inputs.twice:
-        inputs.notes.append(f"{inputs.twice} inputs were named twice and are answered once")
+        inputs.notes.append(f"inputs that were named twice and are answered once: {inputs.twice}")
     return inputs
 
 
 def _of_word(word: str, inputs: Inputs) -> Iterator[Question | Refused]:
     path = Path(word).expanduser()
+    if not word.strip():
+        raise InputError("an input is empty: is a variable of the shell not set?", where="predict")
     if word == STDIN:
         return _rows(_stdin_rows(), Path(), inputs, "standard input")
     if path.is_dir():
@@ -147,7 +149,7 @@ def _rows(rows: Iterable[Row], folder: Path, inputs: Inputs, name: str) -> Itera
         except InputError as error:
             yield Refused(place, str(error))
     if not count:
-        raise InputError("it holds no input.", where=f"predict: {name}")
+        raise InputError("it holds no input.", where=name)
     if unused:
         more = ", …" if len(unused) > SHOWN else ""
         inputs.notes.append(f"{name}: not used: {', '.join([*unused][:SHOWN])}{more}")

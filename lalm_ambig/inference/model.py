@@ -1,6 +1,7 @@
 """A policy that answers: `load` reads it from a run, an export or a hub, and `Model.predict` asks it."""
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -156,9 +157,8 @@ class Model:
         Raises:
             InputError: A setting is wrong.
         """
-        size = self._size(batch_size)
-        method = self._sampling(samples)
-        waiting: list[tuple[Question, list[Part] | InputError]] = []
+        size, reader = self._size(batch_size), self._sampling(samples)
+        waiting: deque[tuple[Question, list[Part] | InputError]] = deque()
         parts: list[Part] = []
         for question in questions:
             made: list[Part] = []
@@ -166,19 +166,17 @@ class Model:
             try:
                 for part in self.encoder.parts(question):
                     made.append(part)
-                    if part.item is not None:
-                        parts.append(part)
+                    parts += [] if part.item is None else [part]
                     if len(parts) >= size:
-                        self._read(method, parts, size)
+                        self._read(reader, parts, size)
                         parts = []
             except InputError as error:
                 parts = [part for part in parts if part not in made]
                 waiting[-1] = (question, error)
-            if not parts:
-                yield from map(self._result, waiting)
-                waiting = []
+            while waiting and _is_read(waiting[0][1]):
+                yield self._result(waiting.popleft())
         if parts:
-            self._read(method, parts, size)
+            self._read(reader, parts, size)
         yield from map(self._result, waiting)
 
     def _size(self, batch_size: int | Literal["auto"]) -> int:
@@ -206,7 +204,7 @@ class Model:
     def _read(self, reader: Any, parts: list[Part], size: int) -> None:
         """Read the answers of some parts. If a GPU's memory does not suffice, smaller batches are read."""
         with self._lock:
-            start = 0
+            start, size = 0, min(size, self._batch or size)
             while start < len(parts):
                 some = parts[start : start + size]
                 try:
@@ -224,7 +222,7 @@ class Model:
             batch = self.encoder.batch(parts).to(self.device)
             reading = self.method.read(batch, reader)
         for part, answer in zip(parts, self.encoder.answers(parts, reading), strict=True):
-            part.reading = answer
+            part.reading, part.mel = answer, None
 
     def _result(self, waiting: tuple[Question, list[Part] | InputError]) -> Result:
         question, made = waiting
@@ -320,6 +318,13 @@ def open_model(choice: PolicyChoice, asking: Asking, *, device: str = AUTO) -> M
         note = mapping_note(categories, loaded.data.categories, trained_on=loaded.data.corpus.name)
         notes.append(f"{note[0].upper()}{note[1:]}.")
     return Model(loaded, categories, encoder, trainer.precision_plugin.predict_step_context, tuple(notes))
+
+
+def _is_read(parts: list[Part] | InputError) -> bool:
+    """Whether a question has its answer, or never will."""
+    return isinstance(parts, InputError) or all(
+        part.item is None or part.reading is not None for part in parts
+    )
 
 
 def _single(text: Any) -> str | None:

@@ -86,25 +86,21 @@ def _with_sound(value: Any, name: str) -> Question:
             return Question(name, samples=samples, rate_hz=int(rate))
     what = f"expected {FORMS}, got {type(value).__name__}."
     remedy = "Samples come with their rate: (samples, 16000)." if hasattr(value, "shape") else ""
-    raise InputError(what, where=f"predict: {name}", remedy=remedy)
+    raise InputError(what, where=name, remedy=remedy)
 
 
 def _of_row(row: Mapping[str, Any], text: str | None, name: str) -> Question:
     if unknown := [key for key in row if key not in KEYS]:
         known = ", ".join(KEYS)
-        raise InputError(
-            f"unknown key {short_repr(unknown[0])}: expected some of {known}.", where=f"predict: {name}"
-        )
+        raise InputError(f"unknown key {short_repr(unknown[0])}: expected some of {known}.", where=name)
     given = row.get("id")
     number = None if given is None else id_text(given)
     if given is not None and not number:
-        raise InputError(
-            f"an id is a text or a whole number, got {short_repr(given)}", where=f"predict: {name}"
-        )
+        raise InputError(f"an id is a text or a whole number, got {short_repr(given)}", where=name)
     sound = _with_sound(row.get("audio"), name)
-    words = row_text(row, where=f"predict: {number or name}")
+    words = row_text(row, where=number or name)
     if words is not None and text is not None:
-        raise InputError("it has a text, and text= is another.", where=f"predict: {number or name}")
+        raise InputError("it has a text, and text= is another.", where=number or name)
     words = words if text is None else text
     return Question(number or sound.id, sound.audio, sound.samples, sound.rate_hz, _checked(words, name))
 

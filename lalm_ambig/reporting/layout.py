@@ -13,7 +13,7 @@ from lalm_ambig.reporting.reading.recipe import METHODS
 from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.tabular.model import Cell, Column, ResultTable, TableRow, ranked
 
-EVERYWHERE = ("baseline", "bound")
+EVERYWHERE = ("baseline", "bound", "endpoint")
 """Methods that no paper's table has; each table shows them."""
 UNTRAINED = {"zero_shot", "audio_reasoner"}
 """Methods that alone do not add a corpus to a paper's table."""

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lalm_ambig.config.cli import Cli
-from lalm_ambig.config.corpus_options import option_values
+from lalm_ambig.config.corpus_options import ROOT_HELP, option_values
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.corpora.base import Corpus, corpus_names, open_corpus
+from lalm_ambig.corpora.base import Corpus, corpus_names, located, open_corpus
 from lalm_ambig.data.datamodule import DEFAULT_EVAL_BATCH, DataModule, have_same_prompt
 from lalm_ambig.readouts.logits import Scoring
 
@@ -26,7 +26,7 @@ def add_corpus_options(
         option: End of the help of `--option`.
     """
     parser.add_argument("--corpus", help=f"one of {', '.join(corpus_names())}{default}")
-    parser.add_argument("--root", type=Path, help="folder of the corpus (a file for jsonl; demo needs none)")
+    parser.add_argument("--root", type=Path, help=ROOT_HELP)
     parser.add_argument("--part", help="only this part, where the corpus has parts")
     parser.add_argument("--seed", type=int, help=seed)
     parser.add_argument("--fold", type=int, help=f"one of the five folds, 0 to 4{fold}")
@@ -68,9 +68,12 @@ def is_run_corpus(options: argparse.Namespace, corpus: Corpus) -> bool:
     """Whether the options name a run's corpus, perhaps in another folder."""
     if options.corpus != corpus.name:
         return False
-    root = corpus.root if options.root is None else options.root.expanduser().resolve()
-    moved = root.is_file() and root.name == corpus.root.name
-    return corpus.ids_are_global or moved or root == corpus.root.resolve()
+    if options.root is None or corpus.ids_are_global:
+        return True
+    _, place = located(options.root)
+    root = place.resolve()
+    moved = root.is_file() and corpus.root.name in (root.name, place.name)
+    return moved or root == corpus.root.resolve()
 
 
 def unchanged_corpus(

@@ -43,7 +43,9 @@ UNTRAINED = {"method": "lora", "rank": 1, "projector": False, "audio_tower": Fal
 """Adapter beside a merged model. It is never trained, so it adds nothing."""
 
 
-def write_export(folder: Path, loaded: Loaded, form: ExportForm, *, base: str) -> str | None:
+def write_export(
+    folder: Path, loaded: Loaded, form: ExportForm, *, base: str, results: Path | None
+) -> str | None:
     """Write `config.yaml`, `lalm_ambig.json`, the run's effort and results, and prompts of the user's own.
 
     Args:
@@ -51,6 +53,7 @@ def write_export(folder: Path, loaded: Loaded, form: ExportForm, *, base: str) -
         loaded: The run.
         form: Of the weights.
         base: Hub id or name of the base model.
+        results: The `metrics.json` of these weights; None without.
 
     Returns:
         Why this package cannot load the export; None where it can.
@@ -83,7 +86,7 @@ def write_export(folder: Path, loaded: Loaded, form: ExportForm, *, base: str) -
     _copy_prompts(folder, loaded)
     if run.effort.is_file():
         write_bytes(folder / run.effort.name, run.effort.read_bytes())
-    if (results := results_of(run)) is not None:
+    if results is not None:
         write_bytes(folder / METRICS, results.read_bytes())
     write_text(folder / CONFIG, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
     record = ExportRecord(form, loaded.label, prompts, has_path)
@@ -144,23 +147,22 @@ def _is_place(value: Any) -> bool:
     return isinstance(value, str) and ("/" in value or "\\" in value)
 
 
-def results_of(run: RunFolder) -> Path | None:
+def results_of(run: RunFolder | None) -> Path | None:
     """The file with a run's results: on the test split if it was looked at, else on validation; None without."""
-    if run.is_export:
+    if run is None:
         return None
     files = (run.evaluation("trained", split) / METRICS for split in ("test", "validation"))
     return next((file for file in files if file.is_file()), None)
 
 
-def model_index(run: RunFolder, name: str, *, hears: bool) -> str | None:
-    """The run's results in the form that model hubs read, as YAML lines; None for a run without results.
+def model_index(file: Path | None, name: str, *, hears: bool) -> str | None:
+    """A run's results in the form that model hubs read, as YAML lines; None for a run without results.
 
     Args:
-        run: The run.
+        file: Its `metrics.json`.
         name: Name of the model.
         hears: Whether the policy hears.
     """
-    file = results_of(run)
     if file is None:
         return None
     results = read_results(file)

@@ -104,14 +104,17 @@ def source_of(loaded: Loaded, target: Corpus) -> Source | None:
     return Source(name, categories)
 
 
-def add_policy_options(parser: argparse.ArgumentParser, *, sampled: bool = False) -> None:
+def add_policy_options(
+    parser: argparse.ArgumentParser, *, sampled: bool = False, required: bool = True
+) -> None:
     """Add the options that name a policy and how it answers.
 
     Args:
         parser: The parser.
         sampled: Whether one-label answers can be sampled, too, and several readouts named.
+        required: Whether a policy must be named.
     """
-    which = parser.add_mutually_exclusive_group(required=True)
+    which = parser.add_mutually_exclusive_group(required=required)
     which.add_argument(
         "--run",
         type=Path,

@@ -119,6 +119,20 @@ def test_clips_are_linked_from_the_corpus_by_a_relative_quoted_address(tmp_path:
     assert [shown["audio"] for shown in data["rows"]] == ["./../../corpus%20one/AudioWAV/a%231.wav", None]
 
 
+def test_clips_in_the_hubs_cache_are_linked_although_they_are_links_themselves(tmp_path: Path) -> None:
+    store = tmp_path / "datasets--me--x"
+    root = store / "snapshots" / ("0" * 40)
+    root.mkdir(parents=True)
+    (store / "blobs").mkdir()
+    (store / "blobs" / "b").write_bytes(b"RIFF")
+    (tmp_path / "secret.wav").write_bytes(b"RIFF")
+    (root / "a.wav").symlink_to("../../blobs/b")
+    (root / "out.wav").symlink_to(tmp_path / "secret.wav")
+    rows = (row("a", audio="a.wav"), row("out", audio="out.wav"))
+    _, data, _ = review(tmp_path, *rows, audio_root=root)
+    assert [shown["audio"] is None for shown in data["rows"]] == [False, True]
+
+
 @pytest.mark.parametrize("audio", ["../secret.wav", "/etc/hostname", "javascript:alert(1)"])
 def test_a_clip_outside_the_corpus_is_not_linked(tmp_path: Path, audio: str) -> None:
     root = tmp_path / "corpus"

@@ -14,6 +14,8 @@ ALLOWED = {
     ("data_curation/journal.py", "os.open"): "the journal, appended to under a lock",
     ("lalm_ambig/core/errors.py", "os.open"): "standard output whose reader has gone, to /dev/null",
     ("lalm_ambig/core/stopping.py", "os.open"): "the same for a terminal",
+    ("lalm_ambig/endpoint/answers.py", "open"): "answers.jsonl, appended to under a lock",
+    ("lalm_ambig/endpoint/questions.py", "soundfile.write"): "into memory",
     # into a folder of `new_folder`, or a file of `replacing`, which nobody sees before it is whole
     ("lalm_ambig/data/feature_cache.py", "open"): "features.bin, written in parts into a new folder",
     ("lalm_ambig/corpora/preparing/checking.py", "open"): "problems.txt, written in parts into a new folder",
@@ -26,10 +28,12 @@ ALLOWED = {
     ("lalm_ambig/runs/checkpoints/files.py", "save_file"): "into a file of replacing",
     ("lalm_ambig/runs/checkpoints/files.py", "rename"): "a checkpoint that is to be deleted",
     ("data_curation/clips.py", "soundfile.write"): "into memory",
+    ("lalm_ambig/corpora/jsonl/clips.py", "write_bytes"): "clips, written into a new folder",
+    ("lalm_ambig/reporting/data_page/sample.py", "soundfile.write"): "into memory",
     ("lalm_ambig/policies/weights/served_adapter.py", "save_file"): "into a new folder",
     ("lalm_ambig/rollouts/engines/adapters.py", "tempfile.mkdtemp"): "adapters, deleted with the process",
     ("lalm_ambig/rollouts/engines/completions.py", "torch.save"): "into memory",
-    ("lalm_ambig/rollouts/engines/server.py", "open"): "an address",
+    ("lalm_ambig/remote/server.py", "open"): "an address",
     ("lalm_ambig/checks/all_reduce.py", "tempfile.TemporaryDirectory"): "the file by which processes meet",
     ("lalm_ambig/serving/decoder.py", "open"): "a file in memory",
     (

@@ -12,11 +12,14 @@ Without `split` the items are split 70/10/20 (or into five folds), by speaker wh
 `skip_bad_rows` malformed rows are left out. Three faults are errors even then: a first line that is not JSON, a split
 for some rows only, and ids that are numbers in some rows and texts of digits in others.
 
+A table that somebody else made, as JSON Lines, CSV or parquet, is read with the option `columns` (see `columns`); CSV
+and parquet without it are expected to have the keys above as columns. The root may be a folder with a file per split.
+
 Items with sound are asked about a recording, items without about a text, unless a prompt is given.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +30,9 @@ from lalm_ambig.core.class_names import UNKNOWN
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item, Split
 from lalm_ambig.corpora.base import Corpus
-from lalm_ambig.corpora.jsonl.rows import ItemRow, read_declaration, read_rows
+from lalm_ambig.corpora.jsonl.columns import Columns, RowMapper, columns_of, mapped_rows
+from lalm_ambig.corpora.jsonl.rows import ItemRow, read_declaration, read_rows, read_tables
+from lalm_ambig.corpora.jsonl.table_rows import TableFile, place_name, table_files
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 from lalm_ambig.corpora.reading.paths import REMEDY, SHOWN, Enclosure, Siblings
 from lalm_ambig.corpora.reading.splits import split_by_group
@@ -50,6 +55,8 @@ class _Scan:
     gives_splits: bool
     has_sound: bool
     """True where a row has audio."""
+    named_by_place: bool
+    """True where rows had no id, and got the place as theirs."""
     bad_notes: tuple[str, ...]
     """Notes about the rows that were left out."""
 
@@ -58,18 +65,19 @@ class JsonLines(Corpus):
     """The rows of one file; the file or an option declares the classes.
 
     Args:
-        root: The file.
+        root: The file, or a folder with one file or more per split.
         seed: Seed of the split, where the file gives none.
         fold: None for the file's own split or 70/10/20, or 0 to 4 for one of five folds.
         categories: The classes in order (or a text with commas), where the file does not declare them.
         domain: The kind of thing that is classified (emotion, inference, or a word of one's own), if the names of the
             classes do not tell. Only classes of one domain are the same in two corpora.
+        columns: Which columns of somebody else's table hold id, text, sound and votes; see `columns.Columns`.
         allow_outside: Accept audio that is not in the file's folder, also such as only a link leads to.
     """
 
     name = "jsonl"
     ids_are_global = False
-    how_to_obtain = "The root of this corpus is a file of JSON Lines, one row an item."
+    how_to_obtain = "The root of this corpus is a file of JSON Lines (or CSV, or parquet), one row an item."
 
     def __init__(  # noqa: PLR0913  # no field: `categories` is a property of every corpus
         self,
@@ -80,6 +88,7 @@ class JsonLines(Corpus):
         fold: int | None = None,
         categories: Sequence[str] | str = (),
         domain: str = UNKNOWN,
+        columns: Columns | None = None,
         allow_outside: bool = False,
         skip_bad_rows: bool = False,
     ) -> None:
@@ -87,7 +96,17 @@ class JsonLines(Corpus):
         names = categories.split(",") if isinstance(categories, str) else categories
         self.option_names = tuple(name.strip() for name in names if name.strip())
         self.domain, self.allow_outside = domain, allow_outside
+        self.columns = columns
         self._scans: dict[bool, _Scan] = {}
+
+    @classmethod
+    def parsed_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Options with the columns as `Columns`.
+
+        Raises:
+            InputError: A key or value of `columns` is wrong.
+        """
+        return {**options, **({"columns": columns_of(options["columns"])} if "columns" in options else {})}
 
     @property
     def prompt(self) -> str:
@@ -122,15 +141,13 @@ class JsonLines(Corpus):
         return not self._scan.gives_splits
 
     def label_files(self) -> Sequence[Path]:
-        """Return the file.
+        """Return the file, or the files of a folder.
 
         Raises:
-            InputError: The root is missing, or is a folder.
+            InputError: The root is missing, or is a folder without files of rows.
         """
-        path = self.require(self.root)
-        if not path.is_file():
-            raise InputError(f"{path} is not a file.", where="corpus jsonl", remedy=self.how_to_obtain)
-        return [path]
+        self.require(self.root)
+        return [file.path for file in self._tables]
 
     def settings(self) -> dict[str, Any]:
         own = {
@@ -138,6 +155,8 @@ class JsonLines(Corpus):
             "domain": self.domain,
             "allow_outside": self.allow_outside,
         }
+        if self.columns is not None:
+            own["columns"] = self.columns.settings
         return {**super().settings(), **own}
 
     def notes(self) -> Sequence[str]:
@@ -145,6 +164,8 @@ class JsonLines(Corpus):
         source = "declared in the file" if self._declared else union
         by = "as the file says" if self._scan.gives_splits else "seeded, by speaker where known"
         notes = [f"classes: {', '.join(self.categories.names)} ({source})", f"split: {by}"]
+        if self._is_mapped and self._scan.named_by_place:
+            notes.append("ids: the file's name and the row's number, since no column has any")
         if self._scan.ignored:
             notes.append(f"keys without a meaning here: {', '.join(self._scan.ignored)}")
         return (*notes, *self._scan.bad_notes)
@@ -164,8 +185,20 @@ class JsonLines(Corpus):
             )
 
     @cached_property
+    def _tables(self) -> list[TableFile]:
+        return table_files(self.root)
+
+    @property
+    def _is_mapped(self) -> bool:
+        """Whether rows are of a table with columns of its own, or of another format than JSON Lines."""
+        tables = (".csv", ".parquet")
+        is_table = len(self._tables) > 1 or self._tables[0].path.suffix.lower() in tables
+        return self.columns is not None or is_table
+
+    @cached_property
     def _declared(self) -> CategorySet | None:
-        return read_declaration(self.label_files()[0])
+        files = self.label_files()
+        return None if self._is_mapped else read_declaration(files[0])
 
     @property
     def _scan(self) -> _Scan:
@@ -177,9 +210,13 @@ class JsonLines(Corpus):
 
     def _rows(self, bad_rows: BadRows) -> Iterator[ItemRow]:
         """Yield the good rows; every caller leaves out the same ones."""
-        path = self.label_files()[0]
+        files = self.label_files()
         names = self._declared.names if self._declared else self.option_names
-        return read_rows(path, names, bad_rows=bad_rows)
+        if not self._is_mapped:
+            return read_rows(files[0], names, bad_rows=bad_rows)
+        mapper = RowMapper(self.columns or Columns(), self.option_names)
+        tables = ((file.path, mapped_rows(file, mapper, bad_rows)) for file in self._tables)
+        return read_tables(tables, names, bad_rows=bad_rows)
 
     def _union(self) -> CategorySet:
         names = self._scan.names
@@ -211,7 +248,16 @@ class JsonLines(Corpus):
 
     @cached_property
     def _enclosure(self) -> Enclosure:
-        return Enclosure(self.root.parent, allow_outside=self.allow_outside)
+        folder = self.root if self.root.is_dir() else self.root.parent
+        return Enclosure(folder, allow_outside=self.allow_outside)
+
+    def _is_clip(self, audio: str) -> bool:
+        """Whether this is a sound that was inside one of the files."""
+        return any(audio.startswith(f"{folder}{os.sep}") for folder in self._clip_folders)
+
+    @cached_property
+    def _clip_folders(self) -> list[Path]:
+        return [folder for file in self._tables for folder in file.clip_folders()]
 
     def _audio_path(self, row: ItemRow, audio: str) -> str:
         """The path of a row's audio.
@@ -219,7 +265,10 @@ class JsonLines(Corpus):
         Raises:
             InputError: The path, or the target of a link on it, is not in the file's folder.
         """
-        path = self._siblings.path(os.path.normpath(self.root.parent / audio), where=row.where)
+        if self._is_mapped and self._is_clip(audio):
+            return audio
+        folder = self.root.parent if self.root.is_file() else Path(row.where.rpartition(":")[0]).parent
+        path = self._siblings.path(os.path.normpath(folder / audio), where=row.where)
         target = None if self.allow_outside else self._enclosure.target(path)
         if target is None:
             return path
@@ -235,10 +284,11 @@ def _scanned(rows: Iterable[ItemRow], bad_rows: BadRows, *, where: str) -> _Scan
         InputError: Only some rows have a split, or no row is good.
     """
     names, groups, ignored, with_split = set[str](), set[str](), set[str](), set[bool]()
-    count, has_sound = 0, False
+    count, has_sound, named_by_place = 0, False, False
     for row in rows:
         count += 1
         has_sound = has_sound or row.audio is not None
+        named_by_place = named_by_place or row.id == place_name(row.where)
         names.update(row.votes)
         groups.add(row.group)
         ignored.update(row.ignored)
@@ -257,5 +307,6 @@ def _scanned(rows: Iterable[ItemRow], bad_rows: BadRows, *, where: str) -> _Scan
         ignored=tuple(sorted(ignored)),
         gives_splits=with_split == {True},
         has_sound=has_sound,
+        named_by_place=named_by_place,
         bad_notes=notes,
     )

@@ -3,8 +3,9 @@
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,13 @@ MOST_VOTES = 1_000_000
 """Most votes for one class of one item: far more would leave the range in which sums are exact."""
 FEWEST_VOTES = 1e-6
 """Smallest sum of an item's votes: less is 0 once rounded to float32."""
+
+Load = Callable[[], Mapping[str, Any]]
+"""Parses a row, or raises InputError."""
+
+
+class FileFault(InputError):
+    """A fault that shows in one row and is the whole file's: rows are not left out for it."""
 
 
 @dataclass(frozen=True)
@@ -91,20 +99,40 @@ def read_rows(path: Path, names: Sequence[str], *, bad_rows: BadRows) -> Iterato
         InputError: Ids or speakers are numbers in some rows and texts of digits in others, so that nobody knows whether
             `1` and `"1"` are the same. This is an error even where bad rows are left out.
     """
+    lines = ((where, partial(json_object, line)) for where, line in numbered_lines(path))
+    return read_tables([(path, lines)], names, bad_rows=bad_rows)
+
+
+def read_tables(
+    tables: Iterable[tuple[Path, Iterable[tuple[str, Load]]]], names: Sequence[str], *, bad_rows: BadRows
+) -> Iterator[ItemRow]:
+    """Yield every good row of several files, as `read_rows` does for one; an id is unique among all of them.
+
+    Args:
+        tables: Each file with its rows: the place of one, and what parses it.
+        names: As for `read_rows`.
+        bad_rows: As for `read_rows`.
+
+    Raises:
+        InputError: As `read_rows`.
+    """
     before = _Before({normal_form(name): name for name in names}, closed=bool(names))
-    with bad_rows.reading(path) as reading:
-        for position, (where, line) in enumerate(numbered_lines(path)):
-            try:
-                values = json_object(line)
-                if position == 0 and _is_declaration(values):
+    for path, rows in tables:
+        with bad_rows.reading(path) as reading:
+            for position, (where, load) in enumerate(rows):
+                try:
+                    values = load()
+                    if position == 0 and _is_declaration(values):
+                        continue
+                    row = before.checked(parse_row(values, where))
+                except FileFault as error:
+                    raise InputError(str(error), where=where) from error
+                except InputError as error:
+                    bad_rows.add(str(error), where=where)
                     continue
-                row = before.checked(parse_row(values, where))
-            except InputError as error:
-                bad_rows.add(str(error), where=where)
-                continue
-            before.take(row)
-            yield row
-            reading.good += 1
+                before.take(row)
+                yield row
+                reading.good += 1
 
 
 class _Before:

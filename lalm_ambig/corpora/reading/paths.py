@@ -5,12 +5,15 @@ name with `..`, no absolute path and no link to a private file may lead out of t
 """
 
 import os
+import re
 from pathlib import Path
 
 from lalm_ambig.audio.inspection import SOUND_ENDINGS, begins_as_sound, is_ignored
 from lalm_ambig.core.errors import InputError
 
 REMEDY = "--data.corpus.init_args.allow_outside true (or --option allow_outside=true) accepts such paths."
+SNAPSHOT = re.compile(r"datasets--[^/]+/snapshots/[0-9a-f]{40}")
+"""Names of a dataset's folder in the hub's cache, of its snapshots, and of one commit."""
 SHOWN = 200
 """Characters of a path that a message shows."""
 
@@ -28,7 +31,7 @@ class Enclosure:
         """
         self.folder = str(folder)
         self.allow_outside = allow_outside
-        self._prefix = os.path.join(os.path.realpath(folder), "")  # noqa: PTH118 (ends with a separator)
+        self._prefixes = tuple(f"{path}{os.sep}" for path in (os.path.realpath(folder), *_blobs(folder)))
         self._inside: dict[str, bool] = {}
 
     def target(self, path: str) -> str | None:
@@ -36,9 +39,9 @@ class Enclosure:
         parent = path.rpartition(os.sep)[0]
         if os.path.islink(path):  # noqa: PTH114 (no Path a file: there are hundreds of thousands)
             target = os.path.realpath(path)
-            return None if target.startswith(self._prefix) else target
+            return None if target.startswith(self._prefixes) else target
         if parent not in self._inside:
-            self._inside[parent] = f"{os.path.realpath(parent)}{os.sep}".startswith(self._prefix)
+            self._inside[parent] = f"{os.path.realpath(parent)}{os.sep}".startswith(self._prefixes)
         return None if self._inside[parent] else os.path.realpath(path)
 
     def check(self, path: str, *, where: str) -> None:
@@ -82,6 +85,19 @@ class Enclosure:
                     raise InputError(wrong, where=where, remedy="Move one of them away.")
                 names[stem] = entry.name
         return {stem: f"{folder}/{names[stem]}" for stem in sorted(names)}
+
+
+def _blobs(folder: Path | str) -> list[str]:
+    """The folder of contents that the files of a hub's snapshot are links to; none for any other folder.
+
+    The hub's cache is `…/datasets--owner--name/{snapshots/COMMIT,blobs}`. A dataset cannot hold links itself.
+    """
+    parents = [Path(os.path.realpath(folder)), *Path(os.path.realpath(folder)).parents]
+    for commit, snapshots, store in zip(parents, parents[1:], parents[2:], strict=False):
+        blobs = store / "blobs"
+        if SNAPSHOT.fullmatch(f"{store.name}/{snapshots.name}/{commit.name}") and not blobs.is_symlink():
+            return [str(blobs)]
+    return []
 
 
 def sound_stem(entry: os.DirEntry[str]) -> str | None:

@@ -6,8 +6,6 @@ no answer comes, the cache is used; if the cache lacks the checkpoint, one line 
 
 import os
 import sys
-import threading
-from collections.abc import Callable
 from pathlib import Path
 
 from huggingface_hub import constants, get_session, hf_hub_url, try_to_load_from_cache
@@ -15,14 +13,11 @@ from huggingface_hub.utils._headers import build_hf_headers
 
 from lalm_ambig.core import distributed
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.files.hub_answers import BUSY, PATIENCE_S, call_within, first_line
 
 WHERE = "policy.path"
-PATIENCE_S = 4.0
-"""Longest wait for an answer in seconds, with the search for the hub's address."""
 FILES = ("config.json", "adapter_config.json")
 """Every model or adapter has one of these."""
-BUSY = (407, 429, 500, 502, 503, 504)
-"""Status codes that count as no answer: a proxy that refuses, too many requests, a server error."""
 _ANSWERED: set[str] = set()
 """Hub ids that have been checked."""
 
@@ -62,27 +57,16 @@ def no_answer_reason(source: str, *, patience_s: float = PATIENCE_S) -> str | No
                 url, headers=build_hf_headers(), timeout=patience_s, follow_redirects=False
             )
         except Exception as error:
-            reasons[:] = [f"cannot be reached: {_first_line(error)}"]
+            reasons[:] = [f"cannot be reached: {first_line(error)}"]
         else:
             reasons[:] = [f"answers with {answer.status_code}"] if answer.status_code in BUSY else []
 
-    _within(ask, patience_s)
+    call_within(ask, patience_s)
     return reasons[0] if reasons else None
-
-
-def _within(call: Callable[[], None], patience_s: float) -> None:
-    """Call a function and continue after this time at the latest; the search for an address takes no timeout."""
-    thread = threading.Thread(target=call, daemon=True, name="question to the hub")
-    thread.start()
-    thread.join(patience_s)
 
 
 def _cached(source: str) -> bool:
     return any(isinstance(try_to_load_from_cache(source, name), str) for name in FILES)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), "") or type(error).__name__
 
 
 def _unreachable(source: str, silence: str, download_gb: float | None) -> InputError:

@@ -15,7 +15,7 @@ from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.files.yaml import read_yaml
 from lalm_ambig.reporting.reading.recipe import corpus_settings, family_of, method_of, seed_of
 
-UNSEEDED = ("baseline", "bound", "zero_shot", "audio_reasoner")
+UNSEEDED = ("baseline", "bound", "zero_shot", "audio_reasoner", "endpoint")
 """Methods that no run has trained."""
 BEFORE = {"base": "zero_shot", "start": "start"}
 """Rows of a run folder that are from before its training → their method."""
@@ -182,10 +182,12 @@ def _evaluated(path: Path, run: Path | None = None) -> ResultRow:
         method = "bound"
     elif about.readout == "none":
         method = "baseline"
+    elif about.tokens_charged is not None:
+        method = "endpoint"
     else:
         method = _untrained(results, "zero_shot") if about.policy.endswith(", base") else "other"
-    name = path.resolve().name
-    if run is None or method == "bound" or about.readout == "none":
+    name = about.policy if method == "endpoint" else path.resolve().name
+    if method == "endpoint" or run is None or method == "bound" or about.readout == "none":
         return ResultRow(name, path, results, method, part=about.part)
     config = read_config(run / "config.yaml")
     is_own_split = about.split != ALL and about.trained_on is None

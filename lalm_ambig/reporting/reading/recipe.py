@@ -33,6 +33,7 @@ METHODS = {
     "shala": "SHALA-LLM",
     "shala_batch": "SHALA-LLM, batch-scaled",
     "shala_unscaled": "SHALA-LLM, unscaled",
+    "endpoint": "behind an endpoint",
     "start": "before training",
     "baseline": "baseline",
     "bound": "bound",

@@ -31,7 +31,7 @@ def resolve_rows(read: ReportRows) -> list[ResultRow]:
 
 def _of_run(row: ResultRow, runs: Mapping[Path, Mapping[str, Any]]) -> ResultRow:
     """The row of an evaluated policy, with the configuration of its run, where that run is in the report too."""
-    if row.config is not None or row.results.about.readout == "none":
+    if row.config is not None or row.results.about.readout == "none" or row.method == "endpoint":
         return row
     for run, config in runs.items():
         names = {run.name, (config.get("run") or {}).get("name")}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.served_adapter import write_served_adapter
-from lalm_ambig.rollouts.engines.server import Refused, Server, Unavailable
+from lalm_ambig.remote.server import Refused, Server, Unavailable
 
 LOAD, UNLOAD = "/v1/load_lora_adapter", "/v1/unload_lora_adapter"
 LOADED_ALREADY = "already been loaded"

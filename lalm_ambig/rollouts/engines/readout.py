@@ -11,8 +11,8 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Batch
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.readouts.logits import AnswerTokens
+from lalm_ambig.remote.server import GOES_ON
 from lalm_ambig.rollouts.engines.agreement import MOST_MISMATCH
-from lalm_ambig.rollouts.engines.server import GOES_ON
 from lalm_ambig.rollouts.generate import Request, Response
 from lalm_ambig.rollouts.passages import PassSettings, ScoredSpan, score_spans
 

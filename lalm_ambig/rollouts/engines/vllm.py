@@ -21,13 +21,13 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Batch
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.served_adapter import check_served
+from lalm_ambig.remote.server import GOES_ON, Refused, Server, Unavailable, patiently
 from lalm_ambig.rollouts.engines import agreement
 from lalm_ambig.rollouts.engines.adapters import Adapters, load, unload
 from lalm_ambig.rollouts.engines.at_once import all_at_once
 from lalm_ambig.rollouts.engines.base import Draw, Engine, Sampled
 from lalm_ambig.rollouts.engines.completions import Completion, Faulty, asked, completions, prompts_of
 from lalm_ambig.rollouts.engines.replay import Replay
-from lalm_ambig.rollouts.engines.server import GOES_ON, Refused, Server, Unavailable, patiently
 from lalm_ambig.rollouts.generate import Request, Response
 from lalm_ambig.rollouts.sampling import Sampling, item_seed
 

@@ -22,7 +22,7 @@ def stub(make_policy: MakePolicy) -> Iterator[EngineStub]:
 @pytest.fixture
 def make_engine(stub: EngineStub, monkeypatch: pytest.MonkeyPatch) -> MakeEngine:
     """Builds an engine of the stub, or of several addresses, that soon gives up."""
-    monkeypatch.setattr("lalm_ambig.rollouts.engines.server.FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr("lalm_ambig.remote.server.FIRST_WAIT_S", 0.01)
 
     def build(*urls: str, **settings: object) -> VLLM:
         patience = {"patience_s": 2.0, "timeout_s": 20.0}

@@ -5,18 +5,29 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import HTTPException
 from typing import Any, TypeVar
 from urllib.error import HTTPError
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 from lalm_ambig.core import stopping
 from lalm_ambig.core.errors import InputError
 
 T = TypeVar("T")
-OPENER = build_opener(ProxyHandler({}))
+
+
+class NoRedirect(HTTPRedirectHandler):
+    """Follows no redirection: the key would go along, to wherever the server says."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+OPENER = build_opener(ProxyHandler({}), NoRedirect())
 """Without a proxy: the servers are this machine's, or its neighbours."""
+PROXIED = build_opener(NoRedirect())
+"""With the environment's proxy, for servers elsewhere."""
 AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 """Status codes after which the same request may succeed: the server is busy, paused or being started."""
 MOST_BYTES = 256 * 2**20
@@ -28,9 +39,11 @@ GOES_ON = "The same command goes on from the last checkpoint."
 class Unavailable(Exception):
     """The server has not answered, or with something that is no answer: worth another try."""
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    def __init__(self, message: str, status: int | None = None, retry_after: str | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.retry_after = retry_after
+        """The server's header of that name: seconds, or a date."""
 
 
 class Refused(Exception):
@@ -48,6 +61,10 @@ class Server:
     url: str
     timeout_s: float = 600.0
     """Longest silence of the server within a request."""
+    key: str | None = field(default_factory=lambda: os.environ.get("VLLM_API_KEY"), repr=False)
+    """Sent along, and shown nowhere."""
+    is_far: bool = False
+    """Whether the environment's proxy leads to it."""
 
     def get(self, path: str) -> Any:
         """The JSON at a path.
@@ -78,24 +95,29 @@ class Server:
 
     def _ask(self, path: str, body: dict[str, Any] | None) -> bytes:
         headers = {"Content-Type": "application/json"}
-        if key := os.environ.get("VLLM_API_KEY"):
-            headers["Authorization"] = f"Bearer {key}"
+        if self.key:
+            headers["Authorization"] = f"Bearer {self.key}"
         data = None if body is None else json.dumps(body).encode()
         request = Request(self.url + path, data=data, headers=headers)
         try:
-            with OPENER.open(request, timeout=self.timeout_s) as reply:
+            with (PROXIED if self.is_far else OPENER).open(request, timeout=self.timeout_s) as reply:
                 content: bytes = reply.read(MOST_BYTES + 1)
         except HTTPError as error:
             with error:
-                message = _message(error)
+                message = self._without_key(_message(error))
             if error.code in AGAIN:
-                raise Unavailable(f"HTTP {error.code} at {path}: {message}", error.code) from error
+                after = error.headers.get("Retry-After")
+                raise Unavailable(f"HTTP {error.code} at {path}: {message}", error.code, after) from error
             raise Refused(error.code, message) from error
         except (OSError, HTTPException) as error:
             raise Unavailable(f"no answer at {path}: {_cause(error)}") from error
         if len(content) > MOST_BYTES:
             raise Unavailable(f"more than {MOST_BYTES:,} bytes at {path}")
         return content
+
+    def _without_key(self, message: str) -> str:
+        """A server's message without the key, which some send back."""
+        return message.replace(self.key, "[key]") if self.key else message
 
 
 def patiently(attempt: Callable[[], T], *, patience_s: float, where: str) -> T:
