@@ -50,6 +50,7 @@ def test_every_command_works_in_a_copy_that_is_not_installed(
         "export": [str(run), "--merged", "--out", str(out / "merged")],
         "doctor": [],
         "study": ["--help"],
+        "serve": ["--help"],
     }
     commands = {file.stem for file in (copy / "lalm_ambig").glob("*.py")}
     assert set(lines) == commands - {"__init__", "distributions"}, "all commands"
