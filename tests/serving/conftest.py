@@ -2,24 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from live import Live
+from live import Live, tiny_model
 from run_folders import write_run
 
-from lalm_ambig.config.files import config_folder
-from lalm_ambig.inference.model import Asking, Model, open_model
-from lalm_ambig.runs.loading import PolicyChoice
+from lalm_ambig.inference.model import Model
 from lalm_ambig.serving.app import Service
 from lalm_ambig.serving.limits import Limits
-
-
-def tiny_model(cache_home: Path, **asked: Any) -> Model:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(cache_home))
-        choice = PolicyChoice(policy=config_folder() / "policy/tiny.yaml", **asked)
-        return open_model(choice, Asking(), device="cpu")
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,14 @@ import json
 import socket
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from lalm_ambig.config.files import config_folder
+from lalm_ambig.inference.model import Asking, Model, open_model
+from lalm_ambig.runs.loading import PolicyChoice
 from lalm_ambig.serving.app import Service
 from lalm_ambig.serving.guard import hosts_of
 from lalm_ambig.serving.running import listening_socket, run
@@ -108,3 +114,11 @@ def form(*, audio: bytes | None = None, text: str | None = None, filename: str =
             head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"'.encode() + file
             body += head + b"\r\n\r\n" + content + b"\r\n"
     return body + f"--{BOUNDARY}--\r\n".encode()
+
+
+def tiny_model(cache_home: Path, *, kind: str = "tiny", **asked: Any) -> Model:
+    """An untrained model, by default the tiny one, asked in this way."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(cache_home))
+        choice = PolicyChoice(policy=config_folder() / f"policy/{kind}.yaml", **asked)
+        return open_model(choice, Asking(), device="cpu")

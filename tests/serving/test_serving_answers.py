@@ -7,7 +7,8 @@ from typing import Any
 import jsonschema
 import pytest
 from hostile import sound_file, tone
-from live import Live, Reply
+from live import Live, Reply, tiny_model
+from small_checkpoints import write_causal_lm
 
 from lalm_ambig.core.types import Item
 from lalm_ambig.inference.model import Model
@@ -129,3 +130,19 @@ def test_without_a_page_there_are_neither_page_nor_examples(small_model: Model) 
         assert [server.get(path).status for path in ("/", "/page.js", "/v1/examples")] == [404] * 3
         assert "/v1/examples" not in server.get("/openapi.json").json["paths"]
         assert server.post(text="a").status == 200
+
+
+def test_a_response_that_cannot_be_read_is_an_answer_without_a_distribution(cache_home: Path) -> None:
+    with Live(Service(tiny_model(cache_home, readout="verbalised", max_new_tokens=4), Limits())) as server:
+        answer = fits(server.post(text="It is cold."), server, "Answer")
+        assert fits(server.get("/v1/model"), server, "Model")["readout"] == "verbalised"
+    assert answer["distribution"] is answer["top"] is answer["entropy_bits"] is None and answer["unparsed"]
+
+
+def test_a_model_of_texts_refuses_sound_before_it_is_decoded(cache_home: Path, tmp_path: Path) -> None:
+    folder = write_causal_lm(tmp_path / "base", "llama")
+    with Live(Service(tiny_model(cache_home, kind="causal_lm", policy_path=str(folder)), Limits())) as server:
+        assert fits(server.get("/v1/model"), server, "Model")["hears"] is False
+        reply = server.post(audio=CLIP, text="It is cold.")
+        assert reply.status == 422 and "hears nothing: give a text alone" in reply.error
+        fits(server.post(text="It is cold."), server, "Answer")
