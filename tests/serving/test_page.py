@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from hostile import sound_file, tone
-from live import Live
+from live import Live, tiny_model
+from small_checkpoints import write_causal_lm
 
 from lalm_ambig.core.types import Item
 from lalm_ambig.inference.model import Model
@@ -83,7 +84,7 @@ class Page:
         self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
         self.tab.on("console", lambda line: self.errors.append(line.text) if line.type == "error" else None)
         self.tab.goto(f"http://127.0.0.1:{server.port}/")
-        self.tab.wait_for_selector("#example-list button")
+        self.tab.wait_for_load_state("networkidle")
 
     def __enter__(self) -> "Page":
         return self
@@ -213,3 +214,33 @@ def test_a_server_that_is_gone_is_said(browser: Any, small_model: Model) -> None
         page.tab.fill("#text", "a")
         page.tab.click("#ask")
         assert page.refused() == "The server does not answer. Is it still running?"
+
+
+def test_a_response_that_cannot_be_read_is_shown_without_bars(browser: Any, cache_home: Path) -> None:
+    model = tiny_model(cache_home, readout="verbalised", max_new_tokens=4)
+    with Live(Service(model, Limits())) as server, Page(browser, server) as page:
+        assert page.tab.locator("#examples").is_hidden()
+        page.tab.fill("#text", "It is cold.")
+        page.tab.click("#ask")
+        page.tab.wait_for_selector("#result:not([hidden])")
+        assert (
+            page.tab.get_by_role("status")
+            .inner_text()
+            .startswith("No distribution can be read from the response: ")
+        )
+        assert page.tab.locator("#bars").is_hidden() and page.tab.locator("#reasoning").is_visible()
+        page.tab.screenshot(path=SHOTS / "unread.png", full_page=True)
+        assert page.errors == []
+
+
+def test_a_model_of_texts_has_no_place_for_sound(browser: Any, cache_home: Path, tmp_path: Path) -> None:
+    folder = write_causal_lm(tmp_path / "base", "llama")
+    model = tiny_model(cache_home, kind="causal_lm", policy_path=str(folder))
+    with Live(Service(model, Limits())) as server, Page(browser, server) as page:
+        assert page.tab.locator("#sound").is_hidden()
+        page.tab.click("#ask")
+        assert page.refused() == "Type a text first."
+        page.tab.fill("#text", "It is cold.")
+        page.tab.click("#ask")
+        assert len(page.answered()) == 6
+        page.tab.screenshot(path=SHOTS / "texts.png", full_page=True)

@@ -201,6 +201,7 @@ function show(answer, subject, example) {
   }
   $("facts").replaceChildren(...facts.flatMap(([name, value]) => [element("dt", name), element("dd", value)]));
   $("thoughts").hidden = !answer.reasoning && answer.distribution !== null;
+  $("thoughts-title").textContent = answer.reasoning ? "Reasoning" : "Response";
   $("reasoning").textContent = answer.reasoning || answer.response;
   $("notes").replaceChildren(...answer.notes.map((note) => element("li", note)));
   $("answer").scrollIntoView({ block: "nearest" });
