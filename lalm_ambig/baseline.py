@@ -37,7 +37,7 @@ from lalm_ambig.runs.loading import LIMIT, SKIP_LONG, add_path_option, path_argu
 from lalm_ambig.runs.processes.launch import quiet_libraries, single_device_trainer
 from lalm_ambig.runs.session import connect
 from lalm_ambig.runs.trained_items import FLAG, HELP, overlap_of, record_of_base, refuse_trained
-from lalm_ambig.tabular.writers import terminal
+from lalm_ambig.tabular.writers import laid_out
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,7 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name, answer in answers.items()
     }
     shown = answers.get(JOINED) or answers[options.name]
-    console.print(terminal(main_table(results), narrow=True), terminal(ambiguity_table(results)))
+    for table in (main_table(results), ambiguity_table(results)):
+        console.print(*laid_out(console, table))
     console.print(f"{escape(options.name)}: {escape(shown.meaning)}", highlight=False)
     if done is not None:
         console.print(done, markup=False, highlight=False, soft_wrap=True)

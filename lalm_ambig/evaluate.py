@@ -53,7 +53,7 @@ from lalm_ambig.runs.processes.launch import quiet_libraries, single_device_trai
 from lalm_ambig.runs.rows import EvaluationRows
 from lalm_ambig.runs.session import TrainedWeights, connect
 from lalm_ambig.runs.trained_items import FLAG, HELP, overlap_of, record_of, refuse_trained
-from lalm_ambig.tabular.writers import terminal
+from lalm_ambig.tabular.writers import laid_out, terminal
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -142,9 +142,10 @@ def _evaluate(options: argparse.Namespace, console: Console) -> None:
 def _show(results: Mapping[str, Results], floors: Collection[str], console: Console) -> None:
     """Print the tables of the results."""
     main, levels = main_table(results, bounds=floors), ambiguity_table(results, bounds=floors)
-    console.print(terminal(main, narrow=True), terminal(levels))
+    for table in (main, levels):
+        console.print(*laid_out(console, table))
     if (responses := responses_of(results)) is not None:
-        console.print(terminal(responses))
+        console.print(*laid_out(console, responses))
 
 
 def _overlap(loaded: Loaded, data: DataModule, options: argparse.Namespace) -> Overlap:

@@ -3,33 +3,42 @@
 import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
+from pathlib import Path
+from typing import Any
 
+from rich import get_console
 from rich.console import Console
 
-from lalm_ambig.config.callbacks import check_callbacks
+from lalm_ambig.config.callbacks import check_callbacks, check_patience, listed
 from lalm_ambig.config.cli import Cli, RunSettings, namespace_name, parse
 from lalm_ambig.config.family import Member, members, start_of_member
 from lalm_ambig.core import distributed
-from lalm_ambig.core.errors import run_command
+from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.core.types import Split
 from lalm_ambig.corpora.preparing.split_check import check_splits_at_hand
 from lalm_ambig.estimation.estimate import print_estimate, processes
 from lalm_ambig.estimation.eval_batch import fitted_batch
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.files.names import check_folder_name, component
+from lalm_ambig.methods.step_metrics import NotFinite
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.lora import parameter_counts
 from lalm_ambig.reporting.family import print_family
+from lalm_ambig.reporting.range_test import write_range_test
 from lalm_ambig.reporting.reading.inputs import ReportArgs
+from lalm_ambig.reporting.sweep import summarise
 from lalm_ambig.runs.batch_checks.update_size import divide_updates
 from lalm_ambig.runs.conclusion import conclude, part_of, show
 from lalm_ambig.runs.folder.run_folder import RunFolder
+from lalm_ambig.runs.learning_rate import range_test
+from lalm_ambig.runs.logs import check_loggers
 from lalm_ambig.runs.processes.ending import explain_ending, remove_leftovers
 from lalm_ambig.runs.processes.launch import launch, process_guard, quiet_libraries
 from lalm_ambig.runs.processes.strategies import check_strategy, strategy_of
 from lalm_ambig.runs.session import connect, weights_of_start
 from lalm_ambig.runs.trained_items import history_of_start, write_record
 from lalm_ambig.runs.training import Training
+from lalm_ambig.tabular.writers import laid_out
 
 
 def main() -> int:
@@ -39,7 +48,7 @@ def main() -> int:
         The exit code.
     """
     quiet_libraries()
-    console = Console()
+    console = get_console()  # also that of Lightning's bar, which lines are then printed above of
     with process_guard(), explain_ending():
         return run_all(sys.argv[1:], console)
 
@@ -63,20 +72,118 @@ def run_all(words: Sequence[str], console: Console) -> int:
         print_estimate(cli, assumptions, console)
         return 0
     family = members(cli, words)
+    if cli.find_steps is not None:
+        if family:
+            raise InputError(
+                "it is for one run, and not for a family of them:",
+                where="--find-lr",
+                remedy="leave out --seeds, --folds and --sweep.",
+            )
+        find_rate(cli, cli.find_steps, console)
+        return 0
     if not family:
         _train(cli, console)
         return 0
     check_starts(family)
+    if cli.sweep is not None:
+        sweep(cli, family, console)
+        return 0
     runs = []
     for member in family:
         console.rule(member.title)
         runs.append(train(member.words, console, suffix=member.suffix).path)
-    for split in ("validation", "test"):
+    show_family(runs, ("validation", "test"), console)
+    return 0
+
+
+def show_family(runs: Sequence[Path], splits: Sequence[Split], console: Console) -> None:
+    """Print the tables of a family over its seeds and folds, and how to write them into files.
+
+    Args:
+        runs: Its folders.
+        splits: The splits that its runs were evaluated on.
+        console: Prints.
+    """
+    for split in splits:
         console.rule(f"all of them, {split}")
         print_family(ReportArgs(runs, split=split), console)
     listed = " ".join(map(str, runs))
     console.print(f"as files: python -m lalm_ambig.report {listed} --out DIR", soft_wrap=True)
-    return 0
+
+
+def sweep(cli: Cli, family: Sequence[Member], console: Console) -> None:
+    """Train the runs of a sweep, compare them by validation, and evaluate the test split of the best if asked to.
+
+    Args:
+        cli: The configuration, with `--sweep`.
+        family: Its runs.
+        console: Prints.
+    """
+    axes = cli.sweep or ()
+    runs: dict[tuple[str, ...], list[Path | None]] = {}
+    for member in family:
+        console.rule(member.title)
+        row = runs.setdefault(member.point, [])
+        try:
+            row.append(train(member.words, console, suffix=member.suffix).path)
+        except NotFinite as error:
+            console.print(f"diverged: {error}", highlight=False, markup=False, soft_wrap=True)
+            row.append(None)
+    console.rule("all of them, validation")
+    found = summarise([axis.name for axis in axes], runs, cli.model.monitor.partition("/")[2])
+    console.print(*laid_out(console, found.table))
+    if found.best is None:
+        return
+    point = list(runs)[found.best]
+    chosen = [member for member in family if member.point == point]
+    options = " ".join(f"--{axis.key}={value}" for axis, value in zip(axes, point, strict=True))
+    console.print(f"best by validation: {options}", highlight=False, markup=False, soft_wrap=True)
+    if not cli.config["test"]:
+        line = "the test split was not looked at: --test evaluates it for the best alone"
+        console.print(line, highlight=False)
+        return
+    console.rule("the best, test")
+    tested = [train(m.words, console, suffix=m.suffix, chosen=True).path for m in chosen]
+    if len(tested) > 1:
+        show_family(tested, ("test",), console)
+
+
+def find_rate(cli: Cli, steps: int, console: Console) -> None:
+    """Suggest a learning rate by a range test, and write its losses beside the runs. No run is made.
+
+    Args:
+        cli: The configuration.
+        steps: Updates of the test.
+        console: Prints.
+
+    Raises:
+        InputError: Several processes are asked for and `data.items_per_update` is not set.
+    """
+    _check(cli)
+    settings, trainer = cli.config_init["run"], cli.config_init["trainer"]
+    if processes(trainer) > 1 and cli.datamodule.items_per_update is None:
+        raise InputError(
+            "it takes one process, in which an update of these settings would have fewer items:",
+            where="--find-lr",
+            remedy="set data.items_per_update.",
+        )
+    divide_updates(cli.datamodule, trainer, world_size=1)
+    stem = f"{settings.name or default_name(cli)}-lr"
+    tested = range_test(cli, steps)
+    if not tested.losses:
+        raise InputError("the first update's loss is not finite already.", where="--find-lr")
+    rows = list(zip(tested.rates, tested.losses, tested.smoothed, strict=True))
+    files = write_range_test(rows, suggested=tested.suggested, folder=settings.root, stem=stem)
+    if tested.suggested is None:
+        line = "no suggestion: the loss falls no further than its noise; more updates may show more"
+    else:
+        line = f"a tenth of the rate with the lowest loss: --model.optimiser.learning_rate {tested.suggested:.1e}"
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
+    console.print(
+        f"{len(tested.losses)} updates, no validation: compare some values near it by --sweep",
+        highlight=False,
+    )
+    console.print(f"losses: {' '.join(map(str, files))}", highlight=False, markup=False, soft_wrap=True)
 
 
 def check_starts(family: Iterable[Member]) -> None:
@@ -86,41 +193,47 @@ def check_starts(family: Iterable[Member]) -> None:
         family: The runs.
 
     Raises:
-        InputError: A run has an empty split, its start cannot be used, or the start was trained on its test items.
+        InputError: Two runs of a sweep are the same, a run has an empty split, its start cannot be used,
+            or the start was trained on its test items.
     """
+    seen: dict[str, str] = {}
     for member in family:
         cli = parse(member.words)
         start_of_member(cli)
+        if member.point and (other := seen.setdefault(cli.identity(), member.title)) != member.title:
+            raise InputError(
+                f"{other} and {member.title} are the same run: nothing that the key changes counts in a result.",
+                where="--sweep",
+                remedy="Leave one out, or sweep another key.",
+            )
         check_splits_at_hand(cli.datamodule.corpus)
         if cli.model.start is not None:
             weights_of_start(cli.model.start)
             history_of_start(cli.model, cli.datamodule, allow=cli.allows_trained_items)
 
 
-def train(arguments: Sequence[str], console: Console, *, suffix: str = "") -> RunFolder:
+def train(arguments: Sequence[str], console: Console, *, suffix: str = "", chosen: bool = False) -> RunFolder:
     """Take a run from its configuration to its table. Steps whose results are on disk are not repeated.
 
     Args:
         arguments: Options of the configuration.
         console: Prints the run's lines and tables.
         suffix: End of the folder's name, if `run.name` is set. The default name depends on seed and fold anyway.
+        chosen: Whether a sweep has chosen this run, so that it is tested.
 
     Returns:
         The run folder.
     """
-    return _train(parse(arguments), console, suffix=suffix)
+    cli = parse(arguments)
+    if chosen:
+        cli.tests_chosen()
+    return _train(cli, console, suffix=suffix)
 
 
 def _train(cli: Cli, console: Console, *, suffix: str = "") -> RunFolder:
-    start_of_member(cli)
-    if name := cli.config_init["run"].name:
-        check_folder_name(name, where="run.name")
-    cli.check_devices()
-    check_callbacks(vars(cli.config_init["trainer"]), cli.model, cli.datamodule)
-    strategy = strategy_of(cli.config_init["trainer"]["strategy"])
-    cli.check_precision(training=True)
-    cli.check_seed()
+    strategy = _check(cli)
     evaluator = launch(cli)
+    check_loggers(cli.loggers, listed(cli.config_init["trainer"]["logger"]))
     divide_updates(cli.datamodule, cli.config_init["trainer"], world_size=distributed.world_size())
     console.quiet = console.quiet or not distributed.is_first()
     settings: RunSettings = cli.config_init["run"]
@@ -158,7 +271,7 @@ def finish(training: Training) -> None:
     """
     distributed.on_rank_zero(lambda: remove_leftovers(training.run))
     base = {split: training.base(split) for split in training.splits}
-    references = {split: training.references(split) for split in training.splits}
+    references = training.references()
     training.fit()
     trained = {split: training.trained(split) for split in training.splits}
 
@@ -168,6 +281,20 @@ def finish(training: Training) -> None:
         conclude(training, parts)
 
     distributed.on_rank_zero(conclusion)
+
+
+def _check(cli: Cli) -> Any:
+    """Check a run's settings before anything is read, and return its strategy."""
+    start_of_member(cli)
+    if name := cli.config_init["run"].name:
+        check_folder_name(name, where="run.name")
+    cli.check_devices()
+    check_callbacks(vars(cli.config_init["trainer"]), cli.model, cli.datamodule)
+    check_patience(cli.config_init["run"].patience, vars(cli.config_init["trainer"]))
+    strategy = strategy_of(cli.config_init["trainer"]["strategy"])
+    cli.check_precision(training=True)
+    cli.check_seed()
+    return strategy
 
 
 def _policy_line(policy: Policy) -> str:

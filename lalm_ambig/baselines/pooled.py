@@ -76,3 +76,22 @@ class PooledFeatures(Features):
                 states = plain_states(policy, prompt_segments(policy, batch))
                 means.update((n, s.cpu().double().mean(0)) for n, s in zip(rows, states, strict=True))
         return torch.stack([means[n] for n in range(len(items))])
+
+
+class Remembered(Features):
+    """Features that are computed once per item, for several tables of one policy."""
+
+    def __init__(self, features: Features) -> None:
+        self.features = features
+        self.vectors: dict[str, Float[Tensor, " feature"]] = {}
+
+    @property
+    def meaning(self) -> str:
+        return self.features.meaning
+
+    def __call__(self, items: Sequence[Item]) -> Float[Tensor, "item feature"]:
+        missing = [item for item in items if item.id not in self.vectors]
+        if missing:
+            ids = (item.id for item in missing)
+            self.vectors.update(zip(ids, self.features(missing), strict=True))
+        return torch.stack([self.vectors[item.id] for item in items])

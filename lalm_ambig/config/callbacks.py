@@ -27,7 +27,7 @@ LEAVE_OUT = "Leave it out."
 REFUSED: dict[str, tuple[str, str]] = {
     "LearningRateFinder": (
         "looks for a learning rate in the module's field `lr`, which a method has not",
-        "Try a few values of --model.optimiser.learning_rate in runs of --trainer.max_steps N.",
+        "fit … --find-lr does that; --sweep model.optimiser.learning_rate=1e-4,3e-4 compares a few by validation.",
     ),
     "BatchSizeFinder": (
         "would change how many items an update compares, behind the back of data.batch_size",
@@ -46,8 +46,6 @@ REFUSED: dict[str, tuple[str, str]] = {
     "ThroughputMonitor": ("needs a function as setting, which no file can give", LEAVE_OUT),
 }
 """Reason and remedy by the name of a refused class. Its subclasses are refused, too."""
-NEEDS_LOGGER = ("DeviceStatsMonitor", "LearningRateMonitor")
-"""Names of callbacks that only write to a logger."""
 
 
 def listed(configured: Any) -> list[Any]:
@@ -87,14 +85,28 @@ def check_callbacks(trainer: Mapping[str, Any], model: Method, data: DataModule)
                 where=WHERE,
                 remedy=f"Choose one of {', '.join(usable_callbacks())}.",
             )
-        if name in NEEDS_LOGGER and trainer["logger"] is False:
-            raise InputError(
-                f"{name} has nothing to write to: trainer.logger is false.", where=WHERE, remedy=LEAVE_OUT
-            )
         if isinstance(callback, EarlyStopping):
             _check_monitor(callback, trainer, model)
     _check_shown(callbacks, trainer)
     _check_others(callbacks, trainer, data)
+
+
+def check_patience(patience: int | None, trainer: Mapping[str, Any]) -> None:
+    """Check that a run with `run.patience` is validated.
+
+    Args:
+        patience: The setting.
+        trainer: The trainer's settings.
+
+    Raises:
+        InputError: There are no validations.
+    """
+    if patience is not None and trainer["limit_val_batches"] == 0:
+        raise InputError(
+            "it counts validations, and trainer.limit_val_batches is 0.",
+            where="run.patience",
+            remedy=LEAVE_OUT,
+        )
 
 
 def usable_callbacks() -> list[str]:

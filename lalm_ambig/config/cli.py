@@ -24,12 +24,14 @@ from lalm_ambig.config.estimate_option import Assumptions, EstimateOptions
 from lalm_ambig.config.files import default_files, files_first, read_ahead
 from lalm_ambig.config.hub_root import name_address, with_commit
 from lalm_ambig.config.identity import identity_of
+from lalm_ambig.config.loggers import logger_names
 from lalm_ambig.config.precision import check_name, check_precision, precision_notes
 from lalm_ambig.config.renamed import renamed_options
-from lalm_ambig.config.run_options import KEYS, add_run_options, fold_numbers, seed_numbers
+from lalm_ambig.config.run_options import KEYS, add_run_options, find_steps, fold_numbers, seed_numbers
 from lalm_ambig.config.seed import HELP as SEED_HELP
 from lalm_ambig.config.seed import NAMES as SEED_NAMES
 from lalm_ambig.config.seed import check_names, check_trainable, run_seed, seeded, without_followers
+from lalm_ambig.config.sweep import Axis, axes_of
 from lalm_ambig.config.trust import Trust, check_addresses, current
 from lalm_ambig.core import distributed
 from lalm_ambig.core.errors import InputError
@@ -76,9 +78,13 @@ class RunSettings:
     noise, if the method samples responses; 0 for never. It takes one more backward pass per term and half of the
     update. Not measured with divided weights (FSDP2, DeepSpeed) and under full fine-tuning."""
 
+    patience: int | None = None
+    """Stop early after so many validations in a row without a better one than the best so far, the start's included, by
+    the metric that chooses the checkpoint. By default training runs to its end."""
+
     def __post_init__(self) -> None:
-        for name in ("checkpoint_steps", "rollout_steps"):
-            if getattr(self, name) < 1:
+        for name in ("checkpoint_steps", "rollout_steps", "patience"):
+            if (value := getattr(self, name)) is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}", where="run")
         if self.gradient_steps < 0:
             raise InputError(f"gradient_steps must be at least 0, got {self.gradient_steps}", where="run")
@@ -140,14 +146,50 @@ class Cli(LightningCLI):
         return seed_numbers(self.config["seeds"])
 
     @property
+    def sweep(self) -> tuple[Axis, ...] | None:
+        """The keys of `--sweep` with their values; None without the option.
+
+        Raises:
+            InputError: A word is no KEY=V1,V2.
+        """
+        return axes_of(self.config["sweep"])
+
+    def tests_chosen(self) -> None:
+        """Make this the run that a sweep has chosen: the test split is evaluated, as without the sweep."""
+        self.config["sweep"], self.config["test"] = None, True
+
+    @property
+    def loggers(self) -> tuple[str, ...] | None:
+        """The loggers of `--logger` beside metrics.csv; None without the option.
+
+        Raises:
+            InputError: A name is unknown.
+        """
+        return logger_names(self.config["logger"])
+
+    @property
     def shows_test(self) -> bool:
-        """Whether the run's own test table is shown (`--test`)."""
-        return bool(self.config["test"])
+        """Whether the run's own test table is shown (`--test`); never that of a sweep's run before it is chosen."""
+        return bool(self.config["test"]) and self.config["sweep"] is None
 
     @property
     def tests(self) -> bool:
-        """Whether the test split is evaluated: with `--test`, and in a family, whose table comes at its end."""
+        """Whether the test split is evaluated: with `--test`, and in a family, whose table comes at its end.
+
+        A sweep chooses by validation, and looks at the test split of no run before.
+        """
+        if self.config["sweep"] is not None:
+            return False
         return self.shows_test or self.folds is not None or self.seeds is not None
+
+    @property
+    def find_steps(self) -> int | None:
+        """The updates of `--find-lr`; None without the option.
+
+        Raises:
+            InputError: There are too few.
+        """
+        return find_steps(self.config["find_lr"])
 
     @property
     def assumptions(self) -> Assumptions | None:

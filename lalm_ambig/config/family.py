@@ -1,11 +1,13 @@
-"""The members of a family: the runs of `fit --folds` and `fit --seeds`, and where each of them starts."""
+"""The members of a family: the runs of `fit --folds`, `--seeds` and `--sweep`, and where each of them starts."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lalm_ambig.config.cli import Cli
 from lalm_ambig.config.seed import run_seed
+from lalm_ambig.config.sweep import points, suffix_of
 from lalm_ambig.core.errors import InputError
 
 
@@ -14,33 +16,41 @@ class Member:
     """One run of a family."""
 
     title: str
-    """What sets it apart: its seed, its fold or both."""
+    """What sets it apart: its values of a sweep, its seed, its fold."""
     words: tuple[str, ...]
     """Its command line."""
     suffix: str
     """End of its folder's name, if `run.name` is set. The default name depends on seed and fold anyway."""
+    point: tuple[str, ...] = ()
+    """Its values of the swept keys."""
 
 
 def members(cli: Cli, words: Sequence[str]) -> list[Member]:
-    """The runs of a command line, each fold with each seed; none without `--folds` and `--seeds`.
+    """The runs of a command line: each combination of a sweep with each fold and seed.
 
     Args:
         cli: The configuration.
         words: Its command line.
+
+    Returns:
+        The runs; none without `--sweep`, `--folds` and `--seeds`.
     """
-    if cli.folds is None and cli.seeds is None:
+    axes = cli.sweep
+    if axes is None and cli.folds is None and cli.seeds is None:
         return []
     found = []
-    for seed in cli.seeds or (None,):
-        for fold in cli.folds or (None,):
-            own, titles, suffix = list(words), [], ""
-            if seed is not None:
-                own, titles, suffix = [*own, f"--seed={seed}"], [f"seed {seed}"], f"-s{seed}"
-            if fold is not None:
-                own.append(f"--data.corpus.init_args.fold={fold}")
-                titles.append(f"fold {fold}")
-                suffix += f"-fold{fold}"
-            found.append(Member(", ".join(titles), tuple(own), suffix))
+    every = itertools.product(points(axes or ()), cli.seeds or (None,), cli.folds or (None,))
+    for point, seed, fold in every:
+        own, suffix = list(words), suffix_of(axes or (), point)
+        titles = [f"{axis.name} {value}" for axis, value in zip(axes or (), point, strict=True)]
+        own += [f"--{axis.key}={value}" for axis, value in zip(axes or (), point, strict=True)]
+        if seed is not None:
+            own, titles, suffix = [*own, f"--seed={seed}"], [*titles, f"seed {seed}"], f"{suffix}-s{seed}"
+        if fold is not None:
+            own.append(f"--data.corpus.init_args.fold={fold}")
+            titles.append(f"fold {fold}")
+            suffix += f"-fold{fold}"
+        found.append(Member(", ".join(titles), tuple(own), suffix, point))
     return found
 
 

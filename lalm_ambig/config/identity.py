@@ -62,6 +62,7 @@ WATCHING = {
 All others count in the identity, with their settings: EarlyStopping makes another run.
 """
 ADDED = {
+    "run.patience": None,
     "data.corpus.init_args.panel": "home",
     "data.corpus.init_args.columns": None,
     "data.rationale_part": "all",
@@ -79,6 +80,7 @@ ADDED = {
     "model.init_args.optimiser.side_path_learning_rate": None,
     "model.init_args.engine": None,
     "model.init_args.engine.class_path": "lalm_ambig.rollouts.engines.in_process.InProcess",
+    "model.init_args.engine.init_args.overlap": False,
 }
 """Settings that older runs lack, with the value that computes what these computed. At that value they do not count."""
 ADDED_TO = {"SFT": {"model.init_args.sampling": None}}

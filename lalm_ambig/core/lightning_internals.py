@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
+from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.strategies import ModelParallelStrategy, ParallelStrategy
@@ -75,6 +76,22 @@ def first_iteration_kept(trainer: Any) -> Iterator[None]:
     first = logs._first_loop_iter
     yield
     logs._first_loop_iter = first
+
+
+# Lightning's progress bar
+
+
+class CountedEpochs(RichProgressBar):
+    """Lightning's bar with epochs counted from 1. It has no setting for the first number."""
+
+    def __init__(self) -> None:
+        check_has(RichProgressBar, "_get_train_description")
+        super().__init__()
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        last = self.trainer.max_epochs
+        name = f"Epoch {current_epoch + 1}" + ("" if last is None or last < 0 else f"/{last}")
+        return f"{name:{len(self.validation_description)}}"  # as wide as the bar of a validation
 
 
 # Lightning's processes and signals

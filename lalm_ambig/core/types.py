@@ -142,6 +142,13 @@ class StepPlace:
     """Items of the step, over all processes and passes."""
     later: tuple["Batch", ...] = ()
     """In the first pass of a method that samples: this process's batches of the other passes."""
+    ahead: tuple["Batch", ...] = ()
+    """In the first pass of a method that samples ahead: this process's batches of the next step. None at the end of
+    an epoch."""
+
+    def to(self, device: torch.device | str) -> "StepPlace":
+        later, ahead = (tuple(batch.to(device) for batch in part) for part in (self.later, self.ahead))
+        return replace(self, later=later, ahead=ahead)
 
 
 @dataclass(frozen=True)
@@ -175,6 +182,11 @@ class Batch:
         """This batch and, in a step's first pass, this process's batches of the other passes."""
         return (self,) if self.step is None else (self, *self.step.later)
 
+    @property
+    def ahead(self) -> tuple["Batch", ...]:
+        """This process's batches of the next step, in the first pass of a step that brings them."""
+        return () if self.step is None else self.step.ahead
+
     def select(self, rows: list[int]) -> "Batch":
         """Those rows, in that order."""
         if rows == list(range(len(self.items))):
@@ -194,9 +206,7 @@ class Batch:
             audio=None if self.audio is None else self.audio.to(device),
             label_dist=self.label_dist.to(device),
             curated=None if self.curated is None else self.curated.to(device),
-            step=None
-            if self.step is None
-            else replace(self.step, later=tuple(batch.to(device) for batch in self.step.later)),
+            step=None if self.step is None else self.step.to(device),
         )
 
 

@@ -70,6 +70,8 @@ class MethodNeeds:
     """Fewest items of an optimiser step."""
     whole_steps: bool = False
     """Whether a step's first pass brings the items of its other passes: the method samples for all at once."""
+    next_step: bool = False
+    """Whether it brings those of the next step, too: the method has them sampled while it trains."""
     written_items: int | None = None
     """Items for which the policy writes text at a validation; None where it writes none."""
     splits: tuple[Portion, ...] = SPLITS
@@ -348,7 +350,7 @@ class DataModule(lightning.LightningDataModule):
         )
         order = LengthBuckets([approximate_length(item) for item in items], shape, seed=self.seed)
         return ResumableLoader(
-            StepItems(items, whole_steps=self.needs.whole_steps),
+            StepItems(items, whole_steps=self.needs.whole_steps, next_step=self.needs.next_step),
             order,
             trainer=trainer,
             collate_fn=StepCollator(self.encoder),

@@ -17,16 +17,26 @@ CHUNK_BATCHES = 32
 class StepPass(list[int]):
     """Indices of the items of one pass of an optimiser step, with the place of the pass in its step."""
 
-    def __init__(self, passes: Sequence[Sequence[int]], number: int, *, items: int) -> None:
+    def __init__(
+        self,
+        passes: Sequence[Sequence[int]],
+        number: int,
+        *,
+        items: int,
+        following: Sequence[Sequence[int]] = (),
+    ) -> None:
         """Args:
         passes: Indices of each pass of the step, of this process.
         number: Which of the passes this is, from 0.
         items: Items of the step, over all processes.
+        following: Indices of each pass of the step with other items that comes next, of this process.
         """
         super().__init__(passes[number])
         self.place = StepPlace(number, len(passes), items)
         self.later = [list(indices) for indices in passes[1:]] if number == 0 else []
         """Indices of the other passes, in the first."""
+        self.ahead = [list(indices) for indices in following] if number == 0 else []
+        """Indices of the next step's passes, in the first."""
 
 
 @dataclass(frozen=True)
@@ -95,50 +105,71 @@ class LengthBuckets(Sampler[StepPass]):
             steps[-1] += steps[0][: fewest - len(steps[-1])]
         mixed = [steps[i] for i in torch.randperm(len(steps), generator=generator).tolist()]
         start, self.skip = self.skip, 0
-        yield from [step_pass for step in mixed for step_pass in self._passes(step)][start:]
+        pairs = zip(mixed, [*mixed[1:], []], strict=True)
+        yield from [one for step, following in pairs for one in self._passes(step, following)][start:]
 
-    def _passes(self, step: list[int]) -> list[StepPass]:
-        """This process's passes over a step's items, as often as the step comes."""
+    def _passes(self, step: list[int], following: list[int]) -> list[StepPass]:
+        """This process's passes over a step's items, as often as the step comes. The first knows what follows."""
+        passes, ahead = self._divided(step), self._divided(following) if following else []
+        return [
+            StepPass(passes, number, items=len(step), following=() if time else ahead)
+            for time in range(self.shape.times)
+            for number in range(self.shape.passes)
+        ]
+
+    def _divided(self, step: list[int]) -> list[list[int]]:
+        """This process's items of each pass over a step's items."""
         shape = self.shape
-        passes = [
+        return [
             step[number :: shape.passes][shape.rank :: shape.world_size] for number in range(shape.passes)
         ]
-        return [
-            StepPass(passes, number, items=len(step))
-            for _ in range(shape.times)
-            for number in range(shape.passes)
-        ]
+
+
+@dataclass(frozen=True)
+class PassItems:
+    """Items of a pass, and of those that come with it."""
+
+    place: StepPlace
+    passes: list[list[Item]]
+    """Of the pass itself, and after them those of the step's other passes."""
+    ahead: list[list[Item]]
+    """Of the next step's passes."""
 
 
 class StepItems(Dataset[Any]):
     """Training items by pass, each with the items of the other passes of its step where they are wanted."""
 
-    def __init__(self, items: Sequence[Item], *, whole_steps: bool) -> None:
+    def __init__(self, items: Sequence[Item], *, whole_steps: bool, next_step: bool = False) -> None:
         """Args:
         items: Training items.
         whole_steps: Whether a step's first pass brings the items of its other passes.
+        next_step: Whether it brings those of the next step, too.
         """
-        self.items, self.whole_steps = items, whole_steps
+        self.items, self.whole_steps, self.next_step = items, whole_steps, next_step
 
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitems__(self, indices: StepPass) -> tuple[StepPlace, list[list[Item]]]:
-        """The place of a pass, its items, and after them those of the other passes."""
+    def __getitems__(self, indices: StepPass) -> PassItems:
+        """The items of a pass, and of those that come with it."""
         passes = [indices, *indices.later] if self.whole_steps else [indices]
-        return indices.place, [[self.items[index] for index in one] for one in passes]
+        ahead = indices.ahead if self.next_step else []
+        return PassItems(indices.place, self._of(passes), self._of(ahead))
+
+    def _of(self, passes: Sequence[Sequence[int]]) -> list[list[Item]]:
+        return [[self.items[index] for index in one] for one in passes]
 
 
 @dataclass(frozen=True)
 class StepCollator:
-    """Makes the batch of a pass, with those of the other passes of its step."""
+    """Makes the batch of a pass, with those that come with it."""
 
     encode: Callable[[Sequence[Item]], Batch]
 
-    def __call__(self, step_pass: tuple[StepPlace, list[list[Item]]]) -> Batch:
-        place, passes = step_pass
-        first, *later = (self.encode(items) for items in passes)
-        return replace(first, step=replace(place, later=tuple(later)))
+    def __call__(self, step_pass: PassItems) -> Batch:
+        first, *later = (self.encode(items) for items in step_pass.passes)
+        ahead = tuple(self.encode(items) for items in step_pass.ahead)
+        return replace(first, step=replace(step_pass.place, later=tuple(later), ahead=ahead))
 
 
 class ResumableLoader(DataLoader[Any]):

@@ -4,6 +4,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,13 +21,13 @@ from lalm_ambig.core.types import Batch, Groups, Loss, Reading
 from lalm_ambig.data.encoding import Encoder, Readout
 from lalm_ambig.evaluation.predictions import Prediction, from_reading
 from lalm_ambig.methods.generation import Generation
-from lalm_ambig.methods.gradient_gauge import GradientGauge, halves_of
+from lalm_ambig.methods.gradient_gauge import GradientGauge
 from lalm_ambig.methods.optimisation import Optimiser, cosine_schedule, parameter_groups
-from lalm_ambig.methods.readers import Reader, evaluated_reader, same_samples, validation_readers
+from lalm_ambig.methods.readers import Reader, evaluated_reader, rows_read, same_samples, validation_readers
 from lalm_ambig.methods.reference import Reference
 from lalm_ambig.methods.rollout_log import RolloutRow, rollout_rows, rollout_values
 from lalm_ambig.methods.spread import Spread
-from lalm_ambig.methods.step_metrics import NotFinite, StepMetrics
+from lalm_ambig.methods.step_metrics import NotFinite, StepMetrics, check_answers
 from lalm_ambig.metrics.base import all_metrics
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.lora import trained_parameters
@@ -35,7 +36,7 @@ from lalm_ambig.rollouts.engines.base import Engine
 from lalm_ambig.rollouts.groups import GroupSampling
 from lalm_ambig.rollouts.passages import PassOutput, PassSettings, ScoredSpan, score_spans
 from lalm_ambig.rollouts.sampling import Sampling
-from lalm_ambig.rollouts.step import sample_step
+from lalm_ambig.rollouts.step import begin_step, sample_step
 
 Sharing = bool | Literal["auto"]
 """Whether what several texts have in common is computed once: where the policy can (`auto`), always, or never."""
@@ -147,6 +148,11 @@ class Method(lightning.LightningModule, ABC):
         return 0
 
     @property
+    def samples_ahead(self) -> bool:
+        """Whether the next step's responses are sampled while a step trains."""
+        return self.engine is not None and self.engine.overlap and self.sampled_tokens > 0
+
+    @property
     def smallest_step(self) -> int:
         """Fewest items of an optimiser step that the method can learn from."""
         return 1
@@ -231,9 +237,20 @@ class Method(lightning.LightningModule, ABC):
                 new.flatten() if old is None else torch.cat([old, new.flatten().to(old.device)])
             )
 
-    def sample(self, batches: Sequence[Batch], *, group_size: int) -> list[Groups]:
-        """Sample responses to the prompts of a step's batches, as many for each, and add their numbers to the log."""
-        settings = GroupSampling(self.sampling, group_size, self.global_step, self.shares, self.engine)
+    def sample(
+        self, batches: Sequence[Batch], *, group_size: int, ahead: Sequence[Batch] = ()
+    ) -> list[Groups]:
+        """Sample responses to the prompts of a step's batches, as many for each, and add their numbers to the log.
+
+        Args:
+            batches: The step's batches.
+            group_size: Responses per prompt.
+            ahead: Batches of the next step, whose responses are sampled while this one trains.
+        """
+        step = self.global_step
+        settings = GroupSampling(self.sampling, group_size, step, self.shares, self.engine)
+        if ahead and self.samples_ahead:
+            begin_step(self.encoder, ahead, replace(settings, step=step + self.updates), weights_of=step)
         sampled = sample_step(self.encoder, batches, settings)
         for batch, groups in zip(batches, sampled, strict=True):
             self.tokens += int(groups.mask.sum()) + group_size * int(batch.prompt.mask.sum())
@@ -271,23 +288,11 @@ class Method(lightning.LightningModule, ABC):
         experience = self.gather(batch)
         loss = self.reduce(experience)
         if self.gauge.every and self.gauge.is_due(self.global_step):
-            self._measure(experience, loss, batch)
+            trained = [p for _, p in trained_parameters(self.policy)]
+            if self.gauge.measure(experience, batch, self.reduce, loss, trained=trained):
+                for note in self.gauge.notes(first=self.global_step == 0) if distributed.is_first() else ():
+                    print(note, file=sys.stderr)
         return loss
-
-    def _measure(self, experience: Any, loss: Loss, batch: Batch) -> None:
-        """Measure the gradients of a pass, and log what is known when the step is whole."""
-        parameters = [p for _, p in trained_parameters(self.policy)]
-        number, passes = (0, 1) if batch.step is None else (batch.step.number, batch.step.passes)
-        if number == 0:
-            self.gauge.terms(loss, parameters)
-        if passes > 1:
-            self.gauge.add(loss.total * len(batch.items), parameters, number=number)
-        elif (halves := halves_of(experience)) is not None:
-            self.gauge.add((self.reduce(halves[0]).total, self.reduce(halves[1]).total), parameters, number=0)
-        if number + 1 == passes:
-            self.gauge.finish()
-            for note in self.gauge.notes(first=self.global_step == 0) if distributed.is_first() else ():
-                print(note, file=sys.stderr)
 
     # Validation and prediction
 
@@ -297,31 +302,17 @@ class Method(lightning.LightningModule, ABC):
         self.gathered.enter_context(gathered_weights(self.policy))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Reading]:
-        readings = {}
+        readings, written = {}, self.generation.validation_items
         for reader in self.readers:
-            if rows := self._rows_for(reader, batch):
+            if rows := rows_read(reader, batch, before=self.validated, written=written):
                 readings[reader.name] = self._validate(reader, batch.select(rows))
         self.validated += len(batch.items)
         return readings
 
-    def _rows_for(self, reader: Reader, batch: Batch) -> list[int]:
-        """The batch's rows that a reader reads in validation.
-
-        Text is generated for the loader's first items only, counted over all processes. The data module has put a
-        sample of the split there.
-        """
-        if reader.needs_rationale and batch.curated is None:
-            return []
-        rows = range(len(batch.items))
-        if not reader.generates_text:
-            return list(rows)
-        world_size = distributed.world_size()
-        first = distributed.rank() + world_size * self.validated
-        return [row for row in rows if first + world_size * row < self.generation.validation_items]
-
     def _validate(self, reader: Reader, batch: Batch) -> Reading:
         """Read a batch, and add what was read to the metrics of this validation."""
         reading = self.read(batch, reader)
+        check_answers(batch, reading)
         self.validation[reader.name].update(batch.label_dist, reading.predicted_dist, reading.parsed)  # type: ignore[operator]
         if reader == self.reader:
             self.spread.add(batch.label_dist, reading.predicted_dist)
@@ -391,9 +382,13 @@ class Method(lightning.LightningModule, ABC):
         checkpoint["pooled"] = self.step_metrics.values
         checkpoint["gradients"] = self.gauge.measured
         checkpoint["reference"] = {} if self.reference is None else self.reference.start_weights
+        if self.engine is not None and self.samples_ahead:
+            checkpoint["ahead"] = distributed.all_gather_object(self.engine.pending(self.policy))
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.step_metrics.values = checkpoint["pooled"]
         self.gauge.measured = checkpoint.get("gradients", {})
         if self.reference is not None:
             self.reference.restore(checkpoint["reference"])
+        if self.engine is not None:
+            self.engine.restore(checkpoint.get("ahead", []))

@@ -248,7 +248,8 @@ class DPO(Method):
         """Sample responses for the passes of a step, and ask the reference about the pairs."""
         self.rollout_rows, sampled = [], []
         with gathered_weights(self.policy):
-            of_batches = self.sample(batches, group_size=self.negatives.group_size)
+            size, ahead = self.negatives.group_size, batches[0].ahead
+            of_batches = self.sample(batches, group_size=size, ahead=ahead)
             for batch, groups in zip(batches, of_batches, strict=True):
                 rejected = self._rejected(batch, groups)
                 sums = self._reference_sums(batch, groups, rejected)

@@ -5,7 +5,7 @@ update would be the same with other items, one near 0 that it is noise. Both are
 anyway, by one more backward pass per term and half.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lalm_ambig.core import distributed
-from lalm_ambig.core.types import Loss
+from lalm_ambig.core.types import Batch, Loss
 
 NOISE = 0.1
 """Cosine under which an update is called noise."""
@@ -45,6 +45,35 @@ class GradientGauge:
         """
         norms = {name: _gradient(term, parameters) for name, term in loss.terms.items() if term.requires_grad}
         self.measured = {f"gradient/{name}": float(value.norm()) for name, value in norms.items()}
+
+    def measure(
+        self,
+        experience: Any,
+        batch: Batch,
+        reduce: Callable[[Any], Loss],
+        loss: Loss,
+        *,
+        trained: Sequence[Tensor],
+    ) -> bool:
+        """Measure the gradients of a pass; whether it was the step's last, so that all is measured.
+
+        Args:
+            experience: What was gathered.
+            batch: The batch of the pass.
+            reduce: The objective, for halves of the experience.
+            loss: Its value for the whole.
+            trained: What is trained.
+        """
+        number, passes = (0, 1) if batch.step is None else (batch.step.number, batch.step.passes)
+        if number == 0:
+            self.terms(loss, trained)
+        if passes > 1:
+            self.add(loss.total * len(batch.items), trained, number=number)
+        elif (halves := halves_of(experience)) is not None:
+            self.add((reduce(halves[0]).total, reduce(halves[1]).total), trained, number=0)
+        if number + 1 == passes:
+            self.finish()
+        return number + 1 == passes
 
     def add(
         self, losses: tuple[Tensor, Tensor] | Tensor, parameters: Sequence[Tensor], *, number: int

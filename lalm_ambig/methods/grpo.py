@@ -288,9 +288,13 @@ class GRPO(Method):
     def _trajectories(self, batches: Sequence[Batch]) -> list[Trajectories]:
         """New responses to the batches of a step, without advantages."""
         rows = [self._rows_to_sample(batch) for batch in batches]
+        if self.grouping.skip_unanimous:
+            every = torch.arange(sum(len(batch.items) for batch in batches))
+            self.record({"groups_skipped": (every >= sum(map(len, rows))).float()})
         chosen = [batch.select(some) for batch, some in zip(batches, rows, strict=True) if some]
+        ahead = [batch.select(some) for batch in batches[0].ahead if (some := self._rows_to_sample(batch))]
         size = self.grouping.group_size
-        sampled = zip(chosen, self.sample(chosen, group_size=size), strict=True)
+        sampled = zip(chosen, self.sample(chosen, group_size=size, ahead=ahead), strict=True)
         return [
             self._rewarded(*next(sampled)).scatter(some, total=len(batch.items))
             if some
@@ -301,13 +305,11 @@ class GRPO(Method):
         ]
 
     def _rows_to_sample(self, batch: Batch) -> list[int]:
-        """Rows of the batch for which responses are sampled, logged."""
+        """Rows of the batch for which responses are sampled."""
         if not self.grouping.skip_unanimous:
             return list(range(len(batch.items)))
         zero = torch.stack([reward.always_zero(batch.label_dist) for reward in self.rewards if reward.weight])
-        sampled = ~zero.all(0)
-        self.record({"groups_skipped": (~sampled).float()})
-        return [int(row) for row in sampled.nonzero()[:, 0]]
+        return [int(row) for row in (~zero.all(0)).nonzero()[:, 0]]
 
     def _rewarded(self, batch: Batch, groups: Groups) -> Trajectories:
         """Responses to each prompt, logged, with the reward of each trajectory of its group."""

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
+from lalm_ambig.core import distributed
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Batch, Reading
 from lalm_ambig.data.encoding import Encoder, Readout
@@ -155,6 +156,28 @@ def evaluated_reader(generation: Generation, *, reasoning: bool, readout: Readou
 def validation_readers(evaluated: Reader, *, reasoning: bool, readout: Readout) -> tuple[Reader, ...]:
     """All readers of a validation: logits after reasoning are also read after the curated one."""
     return (Curated(), evaluated) if reasoning and readout == "logits" else (evaluated,)
+
+
+def rows_read(reader: Reader, batch: Batch, *, before: int, written: int) -> list[int]:
+    """Rows of a batch that a reader reads in validation.
+
+    Text is generated for the loader's first items only, counted over all processes. The data module has put a sample
+    of the split there.
+
+    Args:
+        reader: The reader.
+        batch: The batch.
+        before: Items of this process in the batches before.
+        written: Items for which text is generated, over all processes.
+    """
+    if reader.needs_rationale and batch.curated is None:
+        return []
+    rows = range(len(batch.items))
+    if not reader.generates_text:
+        return list(rows)
+    world_size = distributed.world_size()
+    first = distributed.rank() + world_size * before
+    return [row for row in rows if first + world_size * row < written]
 
 
 def same_samples() -> InputError:

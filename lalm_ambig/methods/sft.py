@@ -119,7 +119,7 @@ class SFT(Method):
         """Sample own responses for the passes of a step."""
         self.rollout_rows = []
         with gathered_weights(self.policy):
-            sampled = self.sample(batches, group_size=self.group_size)
+            sampled = self.sample(batches, group_size=self.group_size, ahead=batches[0].ahead)
         for batch, groups in zip(batches, sampled, strict=True):
             self.log_responses(batch, groups, {})
         return sampled

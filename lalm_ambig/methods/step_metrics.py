@@ -6,11 +6,31 @@ from torch import Tensor
 
 from lalm_ambig.core import distributed
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.core.types import Batch, Loss
+from lalm_ambig.core.types import Batch, Loss, Reading
 
 
 class NotFinite(InputError):
-    """A loss that is NaN or infinite."""
+    """A loss, or an answer in a validation, that is NaN or infinite: training has diverged."""
+
+
+def check_answers(batch: Batch, reading: Reading) -> None:
+    """Check the answers of a validation.
+
+    Args:
+        batch: The items.
+        reading: The policy's answers to them.
+
+    Raises:
+        NotFinite: One is no distribution of finite numbers.
+    """
+    finite = reading.predicted_dist.isfinite().all(-1).tolist()
+    if not all(finite):
+        suspects = [item.id for item, is_finite in zip(batch.items, finite, strict=True) if not is_finite]
+        raise NotFinite(
+            f"answers of the policy are not finite in a validation, to {_listed(suspects)}: training has diverged.",
+            where="training",
+            remedy="Lower model.optimiser.learning_rate; that is another run, with another name.",
+        )
 
 
 class StepMetrics:

@@ -7,10 +7,7 @@ from lalm_ambig.reporting.reading.inputs import ReportArgs, read_inputs
 from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.reporting.reading.resolving import resolve_rows
 from lalm_ambig.reporting.tables.all import sheets
-from lalm_ambig.tabular.writers import fitting
-
-NARROW = 3
-"""Columns that stand beside the names in a narrow terminal; the others follow below."""
+from lalm_ambig.tabular.writers import laid_out
 
 
 def print_family(asked: ReportArgs, console: Console) -> None:
@@ -24,4 +21,4 @@ def print_family(asked: ReportArgs, console: Console) -> None:
     if not read.rows:
         return
     for sheet in sheets(Report(group_rows(resolve_rows(read)), read.left_out)):
-        console.print(*fitting(console, sheet, NARROW, narrow=True))
+        console.print(*laid_out(console, sheet))

@@ -29,6 +29,23 @@ APPENDED_TOKENS = 32
 """Upper bound of the tokens that are appended to a response to read an answer."""
 TAG_TOKENS = 12
 """Upper bound of a tag's tokens: how far back a text is searched for."""
+FEWEST_ROWS = 8
+"""With no more rows than these a step costs as much for fewer of them."""
+FINISHED_SHARE = {"cpu": 0.125}
+"""By the kind of device, the share of a loop's rows that must be finished before they are dropped from it. That copies
+the state of the others. On a CPU a step's cost is in proportion to its rows."""
+FINISHED_SHARE_ELSEWHERE = 0.5
+"""That share on a GPU, where a step costs little less with fewer rows, and recorded steps are recorded anew."""
+
+
+@dataclass(frozen=True)
+class Sequel:
+    """What is recorded of a response beyond its stop text."""
+
+    stop: str
+    """Text that ends it; it stays in it."""
+    max_tokens: int
+    """Most tokens, within the response's own limit."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +65,8 @@ class Request:
     """Longest response per prompt in tokens, if prompts differ."""
     share_prompt: bool = True
     """Compute each prompt once; if False, every row by itself."""
+    sequel: Sequel | None = None
+    """What is recorded after a stop text; None for nothing."""
     tags: Tags = TAGS
     """Tags of the responses: in a thought that the prompt has opened, neither stop texts nor the anchor count."""
 
@@ -64,6 +83,8 @@ class Response:
     text: str = ""
     """The response without the end of the turn."""
     ended: Ended | None = None
+    further: list[int] = field(default_factory=list)
+    """Tokens after the stop text, if the request has a sequel: no part of the response."""
     anchor_end: int = -1
     """Tokens up to and including the anchor's last; −1 if it was not reached, or ends inside a token."""
     prefix: int = 0
@@ -140,6 +161,9 @@ def generate(
                     break
                 hidden, tokens, log_probs = take.after(tokens)
                 loop.capture(hidden)
+                if (kept := loop.worth_keeping()) and (places := take.keep(kept)) is not None:
+                    tokens, log_probs = tokens[places], log_probs[places]
+                    loop.keep(decoder.rows)
         take.finish()
         loop.finish()
         return GeneratedBatch(loop.rows, loop.anchor_states(decoder), decoder)
@@ -153,31 +177,75 @@ class _Loop:
         limits = request.limits or (request.sampling.max_new_tokens,) * prompts
         self.rows = [Response(limit) for limit in limits for _ in range(request.group_size)]
         self.ends = set(policy.end_ids)
+        self.decoded = list(range(len(self.rows)))
+        """Numbers of the rows that are decoded."""
         self.waiting: list[int] = []
         """Rows whose anchor's last token was just chosen; the next step gives their state."""
+        self.followed: set[int] = set()
+        """Rows that have ended, and whose sequel is being recorded."""
         self.states: dict[int, Tensor] = {}
         self.log_probs: list[Tensor] = []
-        """Of each step, one per row, on the device until the end."""
+        """Of each step since `decoded` changed, one per row of it, on the device until the end."""
+        self.parts: list[tuple[list[int], Tensor]] = []
+        """Rows that were decoded together, and their log-probabilities [row, step]."""
 
     @property
     def done(self) -> bool:
-        return not self.waiting and all(row.ended for row in self.rows)
+        return not self._unfinished()
+
+    def _unfinished(self) -> list[int]:
+        """Places in `decoded` of the rows of which something is still to come."""
+        needed = {*self.waiting, *self.followed}
+        return [place for place, row in enumerate(self.decoded) if not self.rows[row].ended or row in needed]
+
+    def worth_keeping(self) -> list[int]:
+        """The unfinished rows' places, if so few are left that the others are worth dropping; otherwise none."""
+        if len(self.decoded) <= FEWEST_ROWS:
+            return []
+        left = self._unfinished()
+        share = FINISHED_SHARE.get(self.policy.device.type, FINISHED_SHARE_ELSEWHERE)
+        return left if len(left) <= (1 - share) * len(self.decoded) else []
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these rows only."""
+        self._collect()
+        self.decoded = list(rows)
+
+    def _collect(self) -> None:
+        if self.log_probs:
+            self.parts.append((self.decoded, torch.stack(self.log_probs, dim=1)))
+        self.log_probs = []
 
     def append(self, tokens: Sequence[int], log_probs: Float[Tensor, " row"]) -> None:
         """Append the next token of each row that has not ended."""
         self.log_probs.append(log_probs)
-        for number, (row, token) in enumerate(zip(self.rows, tokens, strict=True)):
+        for number, token in zip(self.decoded, tokens, strict=True):
+            row = self.rows[number]
             if row.ended or len(row.ids) >= row.limit:
                 row.ended = row.ended or "length"
+                if number in self.followed:
+                    self._follow(number, row, token)
                 continue
             row.ids.append(token)
             self._update(number, row)
 
     def finish(self) -> None:
-        """Give each row its log-probabilities, which come from the device in one copy."""
-        if self.log_probs:
-            for row, values in zip(self.rows, torch.stack(self.log_probs, dim=1).tolist(), strict=True):
-                row.log_probs = values[: len(row.ids)]
+        """Give each row its log-probabilities, which come from the device in one copy per part of the loop."""
+        self._collect()
+        for rows, log_probs in self.parts:
+            for number, values in zip(rows, log_probs.tolist(), strict=True):
+                self.rows[number].log_probs += values
+        for row in self.rows:
+            del row.log_probs[len(row.ids) :]
+
+    def _follow(self, number: int, row: Response, token: int) -> None:
+        """Record the next token after a row's stop text."""
+        sequel = self.request.sequel
+        assert sequel is not None
+        row.further.append(token)
+        closed = token in self.ends or sequel.stop in self.policy.tokenizer.decode(row.further)
+        if closed or len(row.further) == min(sequel.max_tokens, row.limit - len(row.ids)):
+            self.followed.remove(number)
 
     def _update(self, number: int, row: Response) -> None:
         """Update a row after its newest token: whether it ended, and whether it reached the anchor."""
@@ -193,6 +261,8 @@ class _Loop:
             self.waiting.append(number)
         if any(text in tail for text in self.request.stop):
             row.ended = "stop"
+            if self.request.sequel is not None and len(row.ids) < row.limit:
+                self.followed.add(number)
         elif len(row.ids) >= self._longest(row):
             row.ended = "length"
 
@@ -204,8 +274,10 @@ class _Loop:
 
     def capture(self, hidden: Float[Tensor, "row channel"]) -> None:
         """Store the states of the waiting rows."""
-        self.states |= {number: hidden[number] for number in self.waiting}
-        self.waiting.clear()
+        if self.waiting:
+            places = {row: place for place, row in enumerate(self.decoded)}
+            self.states |= {row: hidden[places[row]] for row in self.waiting}
+            self.waiting.clear()
 
     def anchor_states(self, decoder: RolloutDecoder) -> Tensor | None:
         """The state after each row's anchor; rows that lack it get it in one more pass."""
@@ -214,7 +286,7 @@ class _Loop:
             content = row.ids[:-1] if row.ended == "end" else row.ids
             row.text = self.policy.tokenizer.decode(content)
             if self.request.anchor is not None:
-                self._lead_to_anchor(row, content, fed=len(decoder.fed))
+                self._lead_to_anchor(row, content, fed=decoder.steps)
         if self.request.anchor is None:
             return None
         missing = [n for n in range(len(self.rows)) if n not in self.states]

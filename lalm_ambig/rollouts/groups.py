@@ -1,5 +1,6 @@
 """Sampled responses as groups: tokens, the distribution of each response, and whether it keeps the form."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +15,7 @@ from lalm_ambig.readouts.logits import AnswerTokens, predicted_dist
 from lalm_ambig.readouts.verbalised import is_bare, is_reasoned
 from lalm_ambig.rollouts.engines.base import Draw, Engine, Sampled
 from lalm_ambig.rollouts.engines.in_process import InProcess
-from lalm_ambig.rollouts.engines.readout import own_reading
+from lalm_ambig.rollouts.engines.readout import OtherWeights, own_reading
 from lalm_ambig.rollouts.generate import GeneratedBatch, Request, Response
 from lalm_ambig.rollouts.parsing import parse_responses
 from lalm_ambig.rollouts.sampling import Sampling
@@ -37,6 +38,11 @@ class GroupSampling:
     engine: Engine | None = None
     """What samples; None is the policy's own decode loop."""
 
+    @property
+    def draw(self) -> Draw:
+        """What the random numbers depend on."""
+        return Draw(self.sampling.seed or 0, self.step)
+
 
 @dataclass(frozen=True)
 class ResponseDistributions:
@@ -57,13 +63,27 @@ def sample_groups(encoder: Encoder, batch: Batch, settings: GroupSampling) -> Gr
     Under the logit readout a response ends with `</answer>`, and the distribution is read after `<answer>`. Under the
     verbalised readout it ends with the turn, and is parsed.
     """
-    request = Request(settings.sampling, group_size=settings.group_size, share_prompt=settings.share_prompt)
-    if encoder.answer is not None:
-        request = _to_answer(request, encoder.answer)
-    draw = Draw(settings.sampling.seed or 0, settings.step)
-    sampled = (settings.engine or InProcess()).sample(encoder.policy, batch, request, draw)
-    read = _read(encoder, batch, sampled, request)
+    request, engine = request_of(encoder, settings), settings.engine or InProcess()
+    sampled = engine.sample(encoder.policy, batch, request, settings.draw)
+    try:
+        read = _read(encoder, batch, sampled, request)
+    except OtherWeights as error:
+        if not sampled.ahead:
+            raise
+        print(
+            f"responses sampled ahead differ from the policy by {error.off:.2f} nats a token: the step is sampled "
+            "anew",
+            file=sys.stderr,
+        )
+        sampled = engine.sample(encoder.policy, batch, request, settings.draw)  # those ahead are used up
+        read = _read(encoder, batch, sampled, request)
     return _grouped(encoder, sampled.responses, read, group_size=settings.group_size)
+
+
+def request_of(encoder: Encoder, settings: GroupSampling) -> Request:
+    """What is asked of an engine: responses to the answer under the logit readout, or to their own end."""
+    request = Request(settings.sampling, group_size=settings.group_size, share_prompt=settings.share_prompt)
+    return request if encoder.answer is None else _to_answer(request, encoder.answer)
 
 
 def _to_answer(request: Request, answer: AnswerTokens) -> Request:

@@ -11,8 +11,8 @@ from lalm_ambig.policies.attention.tree_pass import tree_states
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.readouts.logits import AnswerTokens, class_mass, predicted_dist
 from lalm_ambig.rollouts.decoder import prompt_segments
-from lalm_ambig.rollouts.endings import completed_ids
-from lalm_ambig.rollouts.generate import Request, generate
+from lalm_ambig.rollouts.generate import Request, Sequel, generate
+from lalm_ambig.rollouts.groups import SPARE_TOKENS
 from lalm_ambig.rollouts.sampling import Sampling
 from lalm_ambig.rollouts.scoring import category_scores, inner_tokens
 
@@ -22,6 +22,9 @@ def read_generated(
     policy: Policy, batch: Batch, answer: AnswerTokens, *, max_new_tokens: int, share: bool = True
 ) -> Reading:
     """Read the distribution after the policy's own greedy response.
+
+    The response ends at the answer's place. What the policy then writes, a class name and the closing tag if it keeps
+    the form, is recorded for its form and length only.
 
     Args:
         policy: The policy.
@@ -34,8 +37,9 @@ def read_generated(
         opening = torch.tensor(policy.text_ids(answer.tags.completion_to_answer("")), device=policy.device)
         return _read_after(policy, batch, answer, [opening] * len(batch.items), share=share)
     greedy = Sampling(max_new_tokens=max_new_tokens, temperature=0.0)
-    tag = answer.tags.answer_open
-    request = Request(greedy, stop=(tag,), anchor=tag, share_prompt=share, tags=answer.tags)
+    tag, most = answer.tags.answer_open, max(map(len, answer.name_ids)) + SPARE_TOKENS
+    sequel = Sequel(answer.tags.answer_close, most)
+    request = Request(greedy, stop=(tag,), anchor=tag, share_prompt=share, tags=answer.tags, sequel=sequel)
     generated = generate(policy, batch, request)
     assert generated.anchor_states is not None
     inner = inner_tokens(answer)
@@ -44,7 +48,7 @@ def read_generated(
     was_completed = [r.was_completed for r in generated.responses]
     scores = category_scores(policy, answer, generated.anchor_states, inside=inside)
     mass = _mass(policy, answer, generated.anchor_states, scores)
-    written = completed_ids(policy, answer, generated, max_new_tokens=max_new_tokens)
+    written = [[*r.ids, *r.further] for r in generated.responses]
     formed = [answer.tags.is_well_formed(policy.tokenizer.decode(ids)) for ids in written]
     return Reading(
         predicted_dist(scores),

@@ -14,7 +14,7 @@ from lalm_ambig.core.types import Batch, Groups
 from lalm_ambig.data.encoding import Encoder
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.rollouts.engines.base import samples_elsewhere
-from lalm_ambig.rollouts.groups import GroupSampling, sample_groups
+from lalm_ambig.rollouts.groups import GroupSampling, request_of, sample_groups
 
 MOST_ROWS = 256
 """Most responses in one loop: with more, a step costs in proportion to its rows, even on a GPU."""
@@ -48,6 +48,22 @@ def sample_step(encoder: Encoder, batches: Sequence[Batch], settings: GroupSampl
     return sampled
 
 
+def begin_step(
+    encoder: Encoder, batches: Sequence[Batch], settings: GroupSampling, *, weights_of: int
+) -> None:
+    """Let the engine sample a later step's responses while the present one trains.
+
+    Args:
+        encoder: The encoder that made the batches, with its policy.
+        batches: The batches of the later step's passes.
+        settings: How responses are sampled, at the later step.
+        weights_of: The present step, whose weights sample.
+    """
+    assert settings.engine is not None, "only an engine samples ahead"
+    settings.engine.update(encoder.policy, weights_of)
+    settings.engine.begin(encoder.policy, batches, request_of(encoder, settings), settings.draw)
+
+
 def _loops(policy: Policy, batches: Sequence[Batch], settings: GroupSampling) -> Iterator[list[Batch]]:
     """The batches that are sampled together."""
     room = USED_SHARE * free_bytes(policy.device)
@@ -79,7 +95,8 @@ def _bytes(policy: Policy, batches: Sequence[Batch], settings: GroupSampling) ->
     """Bytes that a loop over these batches takes at its end, where every response has its longest length."""
     prompts, rows = sum(len(batch.items) for batch in batches), _rows(batches, settings)
     longest = max(batch.prompt.ids.shape[1] for batch in batches)
-    kept = longest * prompts * (1 if settings.share_prompt else settings.group_size)
+    # Shared prompts are held up to twice once finished rows are dropped.
+    kept = longest * prompts * (2 if settings.share_prompt else settings.group_size)
     written = settings.sampling.max_new_tokens * rows
     return bytes_per_token(policy) * (kept + 2 * written) + 4 * LOGIT_COPIES * _vocabulary(policy) * rows
 

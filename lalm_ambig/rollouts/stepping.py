@@ -8,7 +8,7 @@ not, or if recording fails, the loop goes on step by step, and a line says so.
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -48,6 +48,20 @@ class Stepping(ABC):
     def after(self, tokens: Int[Tensor, " row"]) -> Step:
         """What comes after these tokens, one per row."""
 
+    def keep(self, kept: Sequence[int]) -> Int[Tensor, " row"] | None:
+        """Go on with some rows only (see `RolloutDecoder.keep`).
+
+        Returns:
+            The places of the rows that go on, on the policy's device; None if all do.
+        """
+        rows = len(self.decoder.rows)
+        left = self.decoder.keep(kept)
+        if len(left) == rows:
+            return None
+        places = torch.tensor(left, device=self.policy.device)
+        self.noise = self.noise.index_select(1, places)
+        return places
+
     @abstractmethod
     def finish(self) -> None:
         """Leave the decoder as one whose steps were taken on their own."""
@@ -58,8 +72,8 @@ class OneByOne(Stepping):
 
     def after(self, tokens: Int[Tensor, " row"]) -> Step:
         hidden = self.decoder.step(tokens)
-        number = len(self.decoder.fed)
-        return hidden, *choose_tokens(self.policy.logits(hidden), self.sampling, self.noise[number])
+        noise = self.noise[self.decoder.steps]
+        return hidden, *choose_tokens(self.policy.logits(hidden), self.sampling, noise)
 
     def finish(self) -> None:
         """Nothing is left to do."""
@@ -94,9 +108,18 @@ class Recorded(Stepping):
             return self.alone.after(tokens)
         assert self.repeat is not None and self.outputs is not None
         self.repeat()
-        self.decoder.keep(tokens.clone())
+        self.decoder.advance()
         hidden, chosen, log_probs = (output.clone() for output in self.outputs)
         return hidden, chosen, log_probs
+
+    def keep(self, kept: Sequence[int]) -> Int[Tensor, " row"] | None:
+        places = super().keep(kept)
+        if places is not None:
+            self.alone.noise = self.noise
+            self.repeat = None  # the shapes are others
+            if self.decoder.cache.place is not None:
+                self.tokens = self.tokens.index_select(0, places)
+        return places
 
     def finish(self) -> None:
         self.repeat = self.outputs = None

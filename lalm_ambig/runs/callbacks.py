@@ -5,12 +5,11 @@ from typing import Any
 import lightning
 from lightning.pytorch.callbacks import Callback
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from lalm_ambig.core.types import Batch, Reading
 from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.runs.logs import append_rows
+from lalm_ambig.runs.response_tables import rollout_table, sample_table
 
 
 class Samples(Callback):
@@ -95,45 +94,3 @@ class RolloutTable(Callback):
         append_rows(self.file, [{"step": step, **row} for row in rows])
         group = [row for row in rows if row["id"] == rows[0]["id"]]
         self.console.print(rollout_table(group, pl_module.encoder.categories.names, step=step))
-
-
-def rollout_table(rows: list[dict[str, Any]], names: tuple[str, ...], *, step: int) -> Table:
-    """Return a table of the responses to one item: the policy's distribution after each, rewards, and text."""
-    people = brief(rows[0]["label_dist"], names)
-    table = Table(title=f"rollouts at step {step}, item {rows[0]['id']}; people: {people}")
-    others = ("id", "response", "closed", "unparsed", "label_dist", "predicted_dist")
-    numbers = [name for name in rows[0] if name not in others]
-    for head in ("policy", *numbers, "response"):
-        table.add_column(head, overflow="fold", justify="right" if head in numbers else "left")
-    for row in rows:
-        values = [f"{row[name]:.3f}" for name in numbers]
-        text = row["response"] + ("  (closed)" if row["closed"] else "")
-        read = (
-            brief(row["predicted_dist"], names) if row["unparsed"] is None else f"unread: {row['unparsed']}"
-        )
-        table.add_row(read, *values, escape(text))
-    return table
-
-
-def sample_table(rows: list[dict[str, Any]], names: tuple[str, ...]) -> Table:
-    """Return a table of sample responses, one per row: people's distribution, the policy's, and its text."""
-    table = Table(title=f"validation samples at step {rows[0]['step']} ({rows[0]['reading']} reasoning)")
-    for head in ("item", "people", "policy", "response"):
-        table.add_column(head, overflow="fold")
-    for row in rows:
-        people, policy = (brief(row[key], names) for key in ("label_dist", "predicted_dist"))
-        if row["unparsed"] is not None:
-            policy = f"unread: {row['unparsed']}"
-        response = escape(row["response"]) + ("  (closed)" if row["closed"] else "")
-        table.add_row(row["id"], people, policy, response)
-    return table
-
-
-def brief(dist: list[float], names: tuple[str, ...], *, above: float = 0.05) -> str:
-    """Return a distribution as a line: the classes above a share, largest first.
-
-    >>> brief([0.6, 0.04, 0.36], ("joy", "fear", "anger"))
-    'joy 0.60, anger 0.36'
-    """
-    ranked = sorted(zip(dist, names, strict=True), reverse=True)
-    return ", ".join(f"{name} {share:.2f}" for share, name in ranked if share >= above)

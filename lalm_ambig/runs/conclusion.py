@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from lalm_ambig.config.cli import Cli
 from lalm_ambig.core.types import Split
@@ -34,7 +33,7 @@ from lalm_ambig.runs.reference_rows import PANEL
 from lalm_ambig.runs.training import Training
 from lalm_ambig.tabular.from_markdown import tables_of
 from lalm_ambig.tabular.model import ResultTable
-from lalm_ambig.tabular.writers import plain_markdown, terminal
+from lalm_ambig.tabular.writers import laid_out, plain_markdown
 
 TITLES: Mapping[Split, str] = {"validation": "Validation", "test": "Test"}
 PARTS = re.compile(r"(?m)^## (Validation|Test)$")
@@ -135,20 +134,23 @@ def show(run: RunFolder, cli: Cli, console: Console) -> None:
 
 def _print(part: Part, console: Console) -> None:
     console.rule(part.split)
-    first, *tables = part.tables
-    console.print(terminal(first, narrow=True), *map(terminal, tables))
+    for table in part.tables:
+        console.print(*laid_out(console, table))
     for notice in part.notices:
         console.print(notice, highlight=False, soft_wrap=True)
 
 
 def _print_text(text: str, console: Console) -> None:
     for part in tables_of(text):
-        console.print(part if isinstance(part, Table) else escape(part))
+        if isinstance(part, ResultTable):
+            console.print(*laid_out(console, part))
+        else:
+            console.print(escape(part), highlight=False, soft_wrap=True)
 
 
 def _print_rest(run: RunFolder, cli: Cli, console: Console) -> None:
-    """Print where the test is, if its table was not printed."""
-    if cli.shows_test:
+    """Print where the test is, if its table was not printed. A sweep says at its end how its choice is tested."""
+    if cli.shows_test or cli.sweep is not None:
         return
     if not run.is_tested:
         line = _untested(str(run.path))

@@ -11,14 +11,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 
 from lalm_ambig.core import distributed
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.installation import install_extra
 from lalm_ambig.core.lightning_internals import KeepingWriter, set_writer
 from lalm_ambig.files.atomic import write_text
 from lalm_ambig.files.failures import as_cannot_write
 from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.runs.processes.ending import ROOM
+from lalm_ambig.runs.wandb_log import check_wandb, wandb_logger
 
 METRICS = "metrics.csv"
 RESPONSES = ("samples.jsonl", "rollouts.jsonl")
@@ -38,19 +41,47 @@ class AppendingWriter(KeepingWriter):
         _write(file, fieldnames, _read(file)[1])
 
 
-def run_loggers(run: RunFolder, *, resumed_at: int | None) -> list[Any]:
-    """Return Lightning's loggers of a run, metrics.csv and tensorboard/, which add to what `rewind_logs` has left.
+def check_loggers(names: Sequence[str] | None, configured: Sequence[Any]) -> None:
+    """Check, before anything is read, that what `--logger` names can be used.
+
+    Args:
+        names: The option's loggers beside metrics.csv; None without it.
+        configured: Loggers of the configuration.
+
+    Raises:
+        InputError: A package is missing, nobody is logged in to W&B, or W&B is asked for twice.
+    """
+    if "tensorboard" in (names or ()) and not has_tensorboard():
+        remedy = f"Run: {install_extra('tensorboard')}"
+        raise InputError("the package is not installed.", where="--logger tensorboard", remedy=remedy)
+    if "wandb" not in (names or ()):
+        return
+    if any(isinstance(logger, WandbLogger) for logger in configured):
+        raise InputError(
+            "trainer.logger has a WandbLogger as well, and a process has one run in W&B:",
+            where="--logger wandb",
+            remedy="leave one of them out.",
+        )
+    distributed.on_rank_zero(check_wandb)
+
+
+def run_loggers(run: RunFolder, *, resumed_at: int | None, names: Sequence[str] | None = None) -> list[Any]:
+    """Return Lightning's loggers of a run, which add to what `rewind_logs` has left.
 
     Args:
         run: The run.
         resumed_at: Optimiser steps before the state that training resumes from; None from the start.
+        names: Loggers beside metrics.csv, which is always there; None for tensorboard/, if that is installed.
     """
     table = CSVLogger(run.path, name="", version="")
     if distributed.is_first():
         set_writer(table, AppendingWriter(table.log_dir))
-    if not has_tensorboard():
-        return [table]
-    return [table, TensorBoardLogger(run.path, name="tensorboard", version="", purge_step=resumed_at)]
+    loggers: list[Any] = [table]
+    if has_tensorboard() if names is None else "tensorboard" in names:
+        loggers.append(TensorBoardLogger(run.path, name="tensorboard", version="", purge_step=resumed_at))
+    if "wandb" in (names or ()):
+        loggers.append(wandb_logger(run))
+    return loggers
 
 
 def has_tensorboard() -> bool:

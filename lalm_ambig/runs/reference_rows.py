@@ -4,14 +4,14 @@ Training was worth its cost if the policy beats the probe. A policy that reaches
 people agree with each other.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rich.console import Console
 
-from lalm_ambig.baselines.base import BaselineResult
+from lalm_ambig.baselines.base import BaselineResult, Features
 from lalm_ambig.baselines.panel import Panel
-from lalm_ambig.baselines.pooled import PooledFeatures
+from lalm_ambig.baselines.pooled import PooledFeatures, Remembered
 from lalm_ambig.baselines.probe import Probe
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Split
@@ -35,6 +35,13 @@ class References:
     split: Split
     device: Any
     """The device that computes the probe's features if they are not cached."""
+    features: list[Features] = field(default_factory=list)
+    """The probe's features, as soon as they are made. The References of a run's splits share this list."""
+
+    @property
+    def is_cheap(self) -> bool:
+        """Whether the probe hears clips: a pass of an audio encoder is little beside training, one of a decoder not."""
+        return next(iter(self.data.of_every_split())).has_sound
 
     def rows(self, console: Console, *, probe: bool) -> dict[str, Results]:
         """Return the rows by name. They are made once and kept.
@@ -64,7 +71,8 @@ class References:
                 "this run starts from trained weights, and a probe is of the base model:",
                 remedy="python -m lalm_ambig.baseline probe --run RUN makes it.",
             )
-        features = PooledFeatures(self.data.encoder, self.data.of_every_split())
+        if not self.features:
+            self.features.append(Remembered(PooledFeatures(self.data.encoder, self.data.of_every_split())))
         if self.data.encoder.features is None:
             self.model.policy.to(self.device)
-        return Probe().answer(replace(baseline_inputs(self.data, self.split), features=features))
+        return Probe().answer(replace(baseline_inputs(self.data, self.split), features=self.features[0]))

@@ -115,6 +115,7 @@ def needs_of(model: Method, *, splits: tuple[Portion, ...] = SPLITS) -> MethodNe
         updates=model.updates,
         smallest_step=model.smallest_step,
         whole_steps=model.sampled_tokens > 0,
+        next_step=model.samples_ahead,
         written_items=model.generation.validation_items if model.generates_text else None,
         splits=splits,
     )

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ProgressBar, RichProgressBar
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ProgressBar
 from rich.console import Console
 from rich.markup import escape
 
+from lalm_ambig.baselines.base import Features
 from lalm_ambig.baselines.prior import prior
 from lalm_ambig.baselines.uniform import uniform
 from lalm_ambig.config.callbacks import listed
@@ -26,7 +27,13 @@ from lalm_ambig.files.atomic import new_folder
 from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.weights.sharding import trained_weights
 from lalm_ambig.runs.callbacks import RolloutTable, Samples
-from lalm_ambig.runs.checkpoints.callback import BestWeights, SavedState, StartIsCandidate, saved_states
+from lalm_ambig.runs.checkpoints.callback import (
+    BestWeights,
+    SavedState,
+    StartIsCandidate,
+    StopEarly,
+    saved_states,
+)
 from lalm_ambig.runs.checkpoints.files import VerifiedCheckpointIO, report_failure, write_weights
 from lalm_ambig.runs.checkpoints.selection import Selection, prior_metrics, write_selection
 from lalm_ambig.runs.effort import EffortRecord
@@ -42,9 +49,11 @@ from lalm_ambig.runs.logs import has_tensorboard, quiet_writer_threads, rewind_l
 from lalm_ambig.runs.past import past_of_run
 from lalm_ambig.runs.processes.ending import handle_signals
 from lalm_ambig.runs.processes.strategies import CheckOnDevice, DividedWeights, rewrites_weights
+from lalm_ambig.runs.progress import RunBar
 from lalm_ambig.runs.reference_rows import References
 from lalm_ambig.runs.session import load_trained, standardise
 from lalm_ambig.runs.trained_items import copy_record
+from lalm_ambig.runs.wandb_log import finish_wandb
 
 
 @dataclass(frozen=True)
@@ -90,7 +99,10 @@ class Training:
         self._set_gauge(trainer.strategy)
         engine = nullcontext() if self.model.engine is None else closing(self.model.engine)
         with stopping.deferred(), quiet_writer_threads(), engine:
-            trainer.fit(self.model, datamodule=self.data, ckpt_path=resumed, weights_only=True)
+            try:
+                trainer.fit(self.model, datamodule=self.data, ckpt_path=resumed, weights_only=True)
+            finally:
+                finish_wandb(trainer.loggers)
             self._write_selection(trainer)
             self._save_best(trainer)
 
@@ -156,16 +168,24 @@ class Training:
         """Return the trained policy's answers on a split. They are made only once."""
         return self._once("trained", split, "evaluating the trained model")
 
-    def references(self, split: Split) -> dict[str, Results]:
-        """Return a split's reference rows. They are made once; call this before training.
+    def references(self) -> dict[Split, dict[str, Results]]:
+        """Return each split's reference rows. They are made once; call this before training.
 
-        The probe is in the test table alone: it takes a pass over all items, and validation chooses its penalty.
+        The probe is in the test table. It is in that of validation as well where it hears clips: a text takes a pass of
+        the whole decoder. Validation chooses its penalty, as it chooses the checkpoint, and the caption says so.
         """
+        return distributed.on_rank_zero(self._references)
+
+    def _references(self) -> dict[Split, dict[str, Results]]:
         settings: RunSettings = self.cli.config_init["run"]
         device = self.evaluator.strategy.root_device
-        references = References(self.run, self.model, self.data, split, device)
-        probe = settings.probe and split == "test"
-        return distributed.on_rank_zero(lambda: references.rows(self.console, probe=probe))
+        features: list[Features] = []
+        rows = {}
+        for split in self.splits:
+            references = References(self.run, self.model, self.data, split, device, features)
+            probe = settings.probe and (split == "test" or references.is_cheap)
+            rows[split] = references.rows(self.console, probe=probe)
+        return rows
 
     def results(
         self, split: Split, base: Sequence[Prediction], trained: Sequence[Prediction]
@@ -238,18 +258,14 @@ def make_trainer(training: Training, *, resumed: Path | None) -> Any:
     configured = cli.config_init["trainer"]
     users = listed(configured["callbacks"])
     if configured["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in users):
-        callbacks.append(RichProgressBar())
-    loggers = listed(configured["logger"])
-    if configured["logger"] is not False:  # those of the configuration come beside the run's own
-        if not has_tensorboard():
-            line = f"no tensorboard/: the package is not installed. Run: {install_extra('tensorboard')}"
-            console.print(escape(line), highlight=False, soft_wrap=True)
-        loggers += run_loggers(run, resumed_at=None if resumed is None else run.step_of(resumed))
-    if loggers and not any(isinstance(c, LearningRateMonitor) for c in users):
+        callbacks.append(RunBar())
+    if settings.patience is not None:
+        callbacks.append(StopEarly(best, settings.patience, console=console))
+    if not any(isinstance(callback, LearningRateMonitor) for callback in users):
         callbacks.append(LearningRateMonitor("step"))
     trainer = cli.make_trainer(
         callbacks=[*users, *callbacks, StartIsCandidate(best)],
-        logger=loggers,
+        logger=_loggers(training, resumed=resumed),
         default_root_dir=run.path,
         strategy=training.strategy,
         plugins=[*listed(configured["plugins"]), VerifiedCheckpointIO()],
@@ -257,3 +273,15 @@ def make_trainer(training: Training, *, resumed: Path | None) -> Any:
         enable_checkpointing=False,  # Lightning's own
     )
     return handle_signals(trainer)
+
+
+def _loggers(training: Training, *, resumed: Path | None) -> list[Any]:
+    """The loggers of the configuration, and beside them the run's own."""
+    cli, run = training.cli, training.run
+    configured = cli.config_init["trainer"]["logger"]
+    names = () if configured is False and cli.loggers is None else cli.loggers
+    if names is None and not has_tensorboard():
+        line = f"no tensorboard/: the package is not installed. Run: {install_extra('tensorboard')}"
+        training.console.print(escape(line), highlight=False, soft_wrap=True)
+    at = None if resumed is None else run.step_of(resumed)
+    return [*listed(configured), *run_loggers(run, resumed_at=at, names=names)]

@@ -3,10 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from rich.table import Table
-
 from lalm_ambig.tabular.model import Cell, Column, ResultTable, TableRow
-from lalm_ambig.tabular.writers import terminal
 
 BAR = re.compile(r"(?<!\\)\|")
 """The end of a cell; a bar inside of one has a backslash before it."""
@@ -14,17 +11,17 @@ BOLD = re.compile(r"\*\*(.*)\*\*")
 RULE = re.compile(r"\|( ?-+:? ?\|)+")
 
 
-def tables_of(text: str) -> list[Table | str]:
+def tables_of(text: str) -> list[ResultTable | str]:
     """The tables in a text that `writers.plain_markdown` wrote, and the text between them.
 
     Returns:
-        Each table for a terminal, and each other block as it is, in order.
+        Each table, and each other block as it is, in order.
     """
-    parts: list[Table | str] = []
+    parts: list[ResultTable | str] = []
     for block in re.split(r"\n(?=\|.*\n\|[ :|-]+\n)", f"\n{text.strip()}"):
         lines = block.strip().splitlines()
         if len(lines) > 1 and RULE.fullmatch(lines[1]):
-            parts.append(terminal(_table(lines), narrow=True))
+            parts.append(_table(lines))
         elif block.strip():
             parts.append(block.strip())
     return parts

@@ -9,12 +9,15 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape as rich_escape
 from rich.table import Table
+from rich.text import Text
 
 from lalm_ambig.tabular.escaping import html_escape, latex_escape, markdown_escape
 from lalm_ambig.tabular.model import Cell, ResultTable, TableRow
 
 WIDEST = 1000
 """Characters of a line in which a table is measured."""
+NARROW = 3
+"""Columns of a wide table that stand beside the names in a narrow console; the others follow below."""
 FOLDED = 20
 """Characters of a line of a long name in a table that is too wide."""
 NEEDED = r"\usepackage{booktabs,graphicx,amssymb}"
@@ -23,14 +26,16 @@ NOT_WIDER = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 """LaTeX that makes a table smaller if it is wider than the column, and never larger."""
 
 
-def terminal(table: ResultTable, *, narrow: bool = False) -> Table:
+def terminal(table: ResultTable, *, narrow: bool = False, dense: bool = False) -> Table:
     """The table for a terminal, the best in bold, with lines between groups of rows.
 
     Args:
         table: Footnotes, title and second places are not shown.
         narrow: Put what is in brackets on a second line. Five numbers with their intervals then fit in 80 columns.
+        dense: One space between columns instead of two. Five numbers with their intervals then fit in 110 columns.
     """
     shown = Table(
+        padding=0 if dense else (0, 1),
         caption=rich_escape("\n".join(table.caption)),
         caption_justify="left",
         box=SIMPLE_HEAD,
@@ -45,6 +50,20 @@ def terminal(table: ResultTable, *, narrow: bool = False) -> Table:
         cells = (_terminal_cell(cell, narrow=narrow) for cell in row.cells)
         shown.add_row(*map(rich_escape, row.names), *cells, end_section=number in table.ends)
     return shown
+
+
+def laid_out(console: Console, table: ResultTable) -> list[Table | Text]:
+    """A run's table in the width of a console: intervals beside their values if they fit there, else below them.
+
+    Args:
+        console: Where it is printed. If it is too narrow even so, the table comes in parts.
+        table: The table. Its caption comes last, in the whole width.
+    """
+    bare, caption = replace(table, caption=()), Text("\n".join(table.caption), style="table.caption")
+    for dense in (False, True):
+        if _width(console, bare, dense=dense) <= console.width:
+            return [terminal(bare, dense=dense), caption]
+    return [*fitting(console, bare, NARROW, narrow=True), caption]
 
 
 def narrow_parts(table: ResultTable, columns: int) -> tuple[ResultTable, ResultTable]:
@@ -95,10 +114,11 @@ def fitting(console: Console, table: ResultTable, columns: int, *, narrow: bool 
     return [terminal(part, narrow=narrow) for part in parts]
 
 
-def _width(console: Console, table: ResultTable, *, narrow: bool) -> int:
+def _width(console: Console, table: ResultTable, *, narrow: bool = False, dense: bool = False) -> int:
     """Characters that the widest line of a table takes in which nothing is broken or cut."""
     unbounded = console.options.update(max_width=WIDEST)
-    return console.measure(terminal(replace(table, caption=()), narrow=narrow), options=unbounded).maximum
+    shown = terminal(replace(table, caption=()), narrow=narrow, dense=dense)
+    return console.measure(shown, options=unbounded).maximum
 
 
 def _with_short_names(table: ResultTable) -> ResultTable:

@@ -72,7 +72,8 @@ def test_a_run_is_validated_and_tested_only_if_that_is_asked_for(
     assert f"{NOT_LOOKED_AT}, or evaluate: python -m lalm_ambig.evaluate --run {run.path} --out DIR" in said
     assert "on all 6 items. So the trained row is no test." in said
     assert not rows(run, "test") and run.state() == "finished" and not run.is_tested
-    assert set(rows(run, "validation")) == {*TESTED} - {"probe"}
+    assert set(rows(run, "validation")) == {*TESTED}
+    assert "probe: the L2 penalty was chosen on these items." in said
     assert "These weights have not been tested." in (run.adapter / "README.md").read_text()
     again = small_fit()
     assert "r is finished already:" in again

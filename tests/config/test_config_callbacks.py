@@ -113,7 +113,6 @@ def test_a_callback_may_stand_by_itself_or_in_a_list() -> None:
             {"enable_model_summary": False},
             "enable_model_summary is false",
         ),
-        (lightning_callbacks.DeviceStatsMonitor(), {"logger": False}, "trainer.logger is false"),
         (
             lightning_callbacks.GradientAccumulationScheduler({0: 2}),
             {"accumulate_grad_batches": 4},

@@ -32,7 +32,7 @@ def test_options_and_files_name_an_engine(tmp_path: Path) -> None:
     engine = cli.model.engine
     assert isinstance(engine, VLLM)
     assert [server.url for server in engine.servers] == ["http://one:8000", "http://two:8000"]
-    assert engine.patience_s == 5
+    assert engine.client.patience_s == 5
     file = tmp_path / "engine.yaml"
     file.write_text(
         "model:\n  init_args:\n    engine: {class_path: VLLM, init_args: {urls: ['http://one:8000']}}\n"
@@ -48,6 +48,8 @@ def test_the_own_loop_leaves_a_run_its_identity_and_servers_may_move() -> None:
     assert parse([GRPO, "--model.engine=in_process"]).identity() == own
     served = parse([GRPO, *ON_SERVERS]).identity()
     assert served != own
+    assert parse([GRPO, *ON_SERVERS, "--model.engine.overlap=false"]).identity() == served
+    assert parse([GRPO, *ON_SERVERS, "--model.engine.overlap=true"]).identity() not in (own, served)
     moved = ["--model.engine=VLLM", "--model.engine.urls=[http://three:8000]", "--model.engine.timeout_s=9"]
     assert parse([GRPO, *moved]).identity() == served
 
@@ -63,6 +65,12 @@ def test_the_own_loop_leaves_a_run_its_identity_and_servers_may_move() -> None:
         ),
         ([*ON_SERVERS, "--model.engine.requests=0"], "requests must be positive, got 0"),
         ([*ON_SERVERS, "--model.engine.url=x"], "model.engine.url"),
+        (
+            ["--model.engine=InProcess", "--model.engine.overlap=true"],
+            "set overlap to false, or engine to VLLM",
+        ),
+        ([*ON_SERVERS, "--model.engine.overlap=maybe"], "overlap"),
+        (["--model.engine.overlap=true"], "model.engine: expected one of InProcess, VLLM"),
     ],
 )
 def test_a_mistake_in_an_engine_is_one_line(words: list[str], line: str) -> None:

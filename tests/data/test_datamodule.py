@@ -200,6 +200,36 @@ def test_loaders_pass_every_item_once_and_evaluation_keeps_the_order(
     assert isinstance(data.encoder, Encoder)
 
 
+@pytest.mark.parametrize(("updates", "world"), [(1, 1), (2, 1), (1, 2)])
+def test_a_steps_first_pass_brings_the_items_of_the_next_step_where_they_are_wanted(
+    demo_root: Path,
+    tiny: Tiny,
+    make_encoder: MakeEncoder,
+    updates: int,
+    world: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("lalm_ambig.core.distributed.world_size", lambda: world)
+    configured = DataModule(Demo(demo_root), batch_size=2)
+    for next_step in (True, False):
+        needs = MethodNeeds(whole_steps=True, next_step=next_step, updates=updates)
+        data = configured.prepared_for(needs).encoded_by(make_encoder(tiny))
+        data.trainer = SimpleNamespace(accumulate_grad_batches=3)  # type: ignore[assignment]
+        batches = list(data.train_dataloader())
+        steps = [
+            [[item.id for item in batch.items] for batch in batches[n : n + 3]]
+            for n in range(0, len(batches), 3)
+        ]
+        firsts = [batches[n] for n in range(0, len(batches), 3)]
+        following = [*steps[updates::updates], []] if next_step else [[]] * (len(steps) // updates)
+        ahead = [[[item.id for item in batch.items] for batch in first.ahead] for first in firsts]
+        assert ahead[::updates] == following
+        assert not any(one.ahead for one in batches if one.step is not None and one.step.number)
+        assert updates == 1 or not any(ahead[1::2]), "only before what is sampled next"
+        assert len(firsts) > 2
+        assert [len(one.ahead) for one in (firsts[0].to("cpu"),)] == [3 if next_step else 0]
+
+
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_steps_first_pass_brings_the_items_of_the_others(
     demo_root: Path, tiny: Tiny, make_encoder: MakeEncoder, whole: bool

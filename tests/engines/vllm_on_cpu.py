@@ -48,7 +48,7 @@ OPTIONS = (
     # A seeded request whose prompt is read in parts ends vLLM 0.32 on a CPU: its generators have no offset.
     "--no-enable-chunked-prefill --max-num-batched-tokens 16384"
 )
-SERVED = {
+SERVED = {  # unless the environment says otherwise
     "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
     "VLLM_SERVER_DEV_MODE": "1",  # it can then be paused
     "VLLM_CPU_KVCACHE_SPACE": "2",
@@ -76,7 +76,7 @@ class Process:
                 [str(word) for word in command],
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **SERVED},
+                env={**SERVED, **os.environ},
                 start_new_session=True,
             )
 
@@ -152,7 +152,7 @@ def rate(engine: VLLM, policy: CausalLM, batch: Batch, *, tokens: int) -> dict[s
     return rates
 
 
-def grpo(folder: Path, corpus: Path, name: str, steps: int, *words: str) -> list[str]:
+def grpo(asked: Any, corpus: Path, name: str, *words: str) -> list[str]:
     """The command of a run."""
     settings = {
         "policy": "CausalLM",
@@ -165,16 +165,17 @@ def grpo(folder: Path, corpus: Path, name: str, steps: int, *words: str) -> list
         "data.batch_size": "4",
         "data.items_per_update": "8",
         "data.eval_batch_size": "16",
+        "data.limit": str(asked.limit),
         "model": "GRPO",
         "model.grouping.group_size": "4",
         "model.sampling.max_new_tokens": "32",
         "model.generation.max_new_tokens": "8",
         "model.generation.validation_items": "4",
         "model.optimiser.learning_rate": "1e-4",
-        "trainer.max_steps": str(steps),
+        "trainer.max_steps": str(asked.steps),
         "trainer.accelerator": "cpu",
         "trainer.log_every_n_steps": "1",
-        "run.root": str(folder),
+        "run.root": str(asked.out),
         "run.name": name,
         "run.checkpoint_steps": "1",
     }
@@ -210,6 +211,9 @@ def arguments() -> Any:
     parser.add_argument("--port", type=int, default=8137)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--prompts", type=int, default=8)
+    parser.add_argument(
+        "--limit", type=int, default=40, help="items of each split, for validation is read whole"
+    )
     parser.add_argument("--tokens", type=int, nargs="*", default=[64, 256], help="lengths of timed responses")
     return parser.parse_args()
 
@@ -244,15 +248,13 @@ def main() -> None:
         engine.close()
         on_server = ["--model.engine=VLLM", f"--model.engine.urls=[{process.url}]"]
         log, run = asked.out / "fit.log", asked.out / "served"
-        command = grpo(asked.out, corpus, run.name, asked.steps, *on_server)
+        command = grpo(asked, corpus, run.name, *on_server)
         killed_in_the_middle(command, run, process, log)
         process.start()
         wait_for(engine, process)
         with log.open("ab") as output:
             subprocess.run(command, check=True, stdout=output, stderr=output)
-            subprocess.run(
-                grpo(asked.out, corpus, "own", asked.steps), check=True, stdout=output, stderr=output
-            )
+            subprocess.run(grpo(asked, corpus, "own"), check=True, stdout=output, stderr=output)
     for name in ("served", "own"):
         found = rewards(asked.out / name)
         print(

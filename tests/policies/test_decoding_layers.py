@@ -13,7 +13,7 @@ from small_model import nudge
 from torch import Tensor, nn
 
 from lalm_ambig.policies.causal_lm import CausalLM
-from lalm_ambig.policies.decoding_layers import decoding_layers
+from lalm_ambig.policies.decoding_layers import JoinedInput, decoding_layers
 from lalm_ambig.policies.weights.lora import Adapter
 
 FAMILIES = ("qwen2", "llama", "phi3")
@@ -122,6 +122,17 @@ def test_the_joined_product_is_of_the_present_input(folder: Path) -> None:
         policy.native_forward(input_ids=other, use_cache=False)
         again = policy.native_forward(input_ids=IDS, use_cache=False)[0]
     assert torch.equal(one, again)
+
+
+def test_another_input_is_multiplied_anew_though_not_all_layers_took_the_first(folder: Path) -> None:
+    first, *others = [one for one in loaded(folder).modules() if isinstance(one, LoraLinear)]
+    second = next(one for one in others if one.in_features == first.in_features)
+    joined = JoinedInput([first, second])
+    one, other = torch.randn(2, 3, first.in_features).unbind()
+    down = first.lora_A["default"].weight
+    torch.testing.assert_close(joined(one, 0), one @ down.T)
+    torch.testing.assert_close(joined(other, 0), other @ down.T)
+    assert joined(other, 1).shape == (3, 4)
 
 
 def test_plain_linear_layers_are_left_alone_where_nothing_is_merged(folder: Path) -> None:

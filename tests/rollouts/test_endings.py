@@ -52,7 +52,7 @@ def script(policy: Tiny, patch: pytest.MonkeyPatch, texts: Sequence[str]) -> Non
 
     def counted(step: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
         def count(decoder: RolloutDecoder, tokens: torch.Tensor) -> torch.Tensor:
-            fed[0] = len(decoder.fed) + 1
+            fed[0] = decoder.steps + 1
             return step(decoder, tokens)
 
         return count
@@ -114,7 +114,7 @@ def test_what_follows_the_answer_changes_nothing_that_is_read(
 ) -> None:
     assert encoder.answer is not None
     full = read_generated(tiny, batch, encoder.answer, max_new_tokens=12)
-    monkeypatch.setattr(reading, "completed_ids", lambda *_, **__: [[]] * len(batch.items))
+    monkeypatch.setattr(reading, "Sequel", lambda *_: None)
     short = read_generated(tiny, batch, encoder.answer, max_new_tokens=12)
     assert full.predicted_dist.equal(short.predicted_dist)
     assert full.class_mass is not None and short.class_mass is not None

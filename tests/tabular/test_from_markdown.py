@@ -46,13 +46,15 @@ def printed(*parts: object) -> str:
 def test_tables_come_back_as_they_were_printed() -> None:
     text = f"{plain_markdown(MAIN)}\n{plain_markdown(LEVELS)}\n- a notice\n- another\n"
     main, levels = tables_of(text)
-    assert printed(main) == printed(terminal(MAIN, narrow=True))
+    assert printed(terminal(main, narrow=True)) == printed(terminal(MAIN, narrow=True))
     with_notices = replace(LEVELS, caption=(*LEVELS.caption, "- a notice", "- another"))
-    assert printed(levels) == printed(terminal(with_notices, narrow=True))
+    assert printed(terminal(levels, narrow=True)) == printed(terminal(with_notices, narrow=True))
 
 
 def test_what_is_no_table_is_shown_as_it_is() -> None:
     assert tables_of("Only a line | with a bar.\n") == ["Only a line | with a bar."]
     before, table = tables_of(f"Above.\n\n{plain_markdown(MAIN)}")
-    assert before == "Above." and printed(table) == printed(terminal(MAIN, narrow=True))
+    assert before == "Above." and printed(terminal(table, narrow=True)) == printed(
+        terminal(MAIN, narrow=True)
+    )
     assert tables_of("") == []

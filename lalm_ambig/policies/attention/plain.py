@@ -10,9 +10,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from lalm_ambig.policies.attention.abilities import SupportsPasses
 from lalm_ambig.policies.attention.tree import Segment
+
+PARTABLE = (DynamicLayer, DynamicSlidingWindowLayer)
+"""Kinds of a cache's layers that hold keys and values by row, and nothing else."""
 
 
 def plain_states(policy: SupportsPasses, texts: Sequence[Segment]) -> list[Float[Tensor, "_ channel"]]:
@@ -124,6 +128,42 @@ class PlainDecoding:
             )
             self._store(last_states, rows, states)
         return self._in_order(last_states)
+
+    def keep(self, kept: Sequence[int]) -> list[int]:
+        """Go on with some rows only, and with those whose cache cannot be parted from theirs.
+
+        Args:
+            kept: Numbers of rows, ascending; at least one.
+
+        Returns:
+            The rows that go on, ascending. They are numbered anew, from 0.
+        """
+        wanted = set(kept)
+        left = [number for number, rows in enumerate(self.groups) if wanted.intersection(rows)]
+        groups = [self._parted(number, wanted) for number in left] if self.caches else [list(kept)]
+        places = sorted(row for rows in groups for row in rows)
+        numbers = {row: number for number, row in enumerate(places)}
+        self.groups = [[numbers[row] for row in rows] for rows in groups]
+        self.texts = [self.texts[row] for row in places]
+        if self.caches:
+            self.masks = [self.masks[number] for number in left]
+            self.ragged = [self.ragged[number] for number in left]
+            self.states = [self.states[number] for number in left]
+        return places
+
+    def _parted(self, number: int, wanted: set[int]) -> list[int]:
+        """Leave a group's wanted rows where its cache holds keys and values only; returns the rows that are left."""
+        rows, layers = self.groups[number], getattr(self.states[number].get("cache"), "layers", [])
+        places = [place for place, row in enumerate(rows) if row in wanted]
+        if len(places) == len(rows) or len(self.states[number]) > 1:
+            return rows
+        if not layers or any(type(layer) not in PARTABLE for layer in layers):
+            return rows
+        chosen = torch.tensor(places, device=self.masks[number].device)
+        for layer in layers:
+            layer.batch_select_indices(chosen)
+        self.masks[number] = self.masks[number].index_select(0, chosen)
+        return [rows[place] for place in places]
 
     def _again(self) -> Tensor:
         return torch.stack([states[-1] for states in plain_states(self.policy, self.texts)])

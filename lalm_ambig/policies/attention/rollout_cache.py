@@ -1,6 +1,7 @@
 """Keys and values of rollouts: those of each prompt once, and those of each response."""
 
 from collections.abc import Sequence
+from copy import copy
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -26,6 +27,12 @@ class RolloutCache(AttentionLayout):
         """
         super().__init__()
         self.group_size = group_size
+        self.groups = [group for group in range(len(paths)) for _ in range(group_size)]
+        """Number of each row's prompt."""
+        self.slots: Int[Tensor, " slot"] | None = None
+        """The row in each slot, where prompts have unequally many rows (see `put_aside`); None if slots are rows."""
+        self.places: Int[Tensor, " row"] | None = None
+        """The slot of each row."""
         self.prompts = [(_by_prompt(k, paths), _by_prompt(v, paths)) for k, v in packed]
         lengths = [sum(place.stop - place.start for place in path) for path in paths]
         self.longest = max(lengths)
@@ -49,6 +56,58 @@ class RolloutCache(AttentionLayout):
         """With fixed shapes (see `fix_shapes`), the number of kept tokens on the device; None otherwise."""
         self.later: Bool[Tensor, " column"] | None = None
         """With fixed shapes, True on the buffers' columns that come after the new token."""
+
+    def put_aside(self, kept: Sequence[int], dropped: Sequence[int]) -> "RolloutCache":
+        """Go on with some rows only, and return a cache of the others, at the same place.
+
+        Keys and values of responses are held once, and those of prompts at most twice.
+
+        Args:
+            kept: Numbers of the rows that stay, ascending. They are numbered anew, from 0.
+            dropped: The other rows, ascending.
+        """
+        device = self.prompt_lengths.device
+        rows = [torch.tensor(part, device=device) for part in (dropped, kept)]
+        alone = self.group_size == 1 and self.slots is None
+        aside = copy(self)
+        aside.windows, aside._beyond, aside.prompts = [], {}, list(self.prompts)
+        aside.responses, self.responses = _parted(self.responses, rows)
+        if alone:  # each row has a prompt of its own
+            del aside.prompts[:]
+            aside.prompts, self.prompts = _parted(self.prompts, rows)
+        for cache, chosen in zip((aside, self), rows, strict=True):
+            cache.prompt_lengths = cache.prompt_lengths.index_select(0, chosen)
+            cache.absent = None if cache.absent is None else cache.absent.index_select(0, chosen)
+            cache.positions = cache.prompt_lengths[:, None]
+            groups = [cache.groups[row] for row in chosen.tolist()]
+            cache._arrange(list(range(len(groups))) if alone else groups)
+        if 2 * len(set(self.groups)) <= len(self.prompts[0][0]):
+            self._leave_out_prompts()
+        aside.free_shapes()
+        return aside
+
+    def _leave_out_prompts(self) -> None:
+        """Leave out prompts that no row belongs to. It takes a copy, while caches put aside hold them all."""
+        present = sorted(set(self.groups))
+        held = torch.tensor(present, device=self.prompt_lengths.device)
+        self.prompts = [
+            (keys.index_select(0, held), values.index_select(0, held)) for keys, values in self.prompts
+        ]
+        self._arrange([present.index(group) for group in self.groups])
+
+    def _arrange(self, groups: Sequence[int]) -> None:
+        """Set the number of each row's prompt, and its slot: prompts have as many slots as one has rows at most."""
+        self.groups = list(groups)
+        members: list[list[int]] = [[] for _ in range(len(self.prompts[0][0]))]
+        for row, group in enumerate(groups):
+            members[group].append(row)
+        self.group_size = max(map(len, members))
+        self.slots = self.places = None
+        if min(map(len, members)) < self.group_size:  # a free slot computes some row once more
+            slots = [row for own in members for row in own + (own[:1] or [0]) * (self.group_size - len(own))]
+            first = [group * self.group_size + members[group].index(row) for row, group in enumerate(groups)]
+            device = self.prompt_lengths.device
+            self.slots, self.places = torch.tensor(slots, device=device), torch.tensor(first, device=device)
 
     def advance(self, tokens: int) -> None:
         """Keep the newest tokens; later ones come after them."""
@@ -93,13 +152,13 @@ class RolloutCache(AttentionLayout):
         ask: AttentionArguments,
     ) -> Float[Tensor, "row head new width"]:
         rows, heads, new, width = query.shape
-        groups, shared = rows // self.group_size, heads // key.shape[1]
+        shared = heads // key.shape[1]
         response_keys, response_values = self._append(layer, key, value)
         prompt_keys, prompt_values = self.prompts[layer]
         asked = (query * ask.scaling).reshape(
             rows, -1, shared * new, width
         )  # heads that share keys, as tokens
-        to_prompt = self._spread(self._gather(asked, groups) @ prompt_keys.transpose(-1, -2), rows)
+        to_prompt = self._spread(self._gather(asked) @ prompt_keys.transpose(-1, -2))
         to_response = asked @ response_keys.transpose(-1, -2)
         if self.absent is not None:
             to_prompt.masked_fill_(self.absent, -torch.inf)
@@ -115,10 +174,7 @@ class RolloutCache(AttentionLayout):
             to_response = to_response.masked_fill(beyond_response, -torch.inf)
         weights = torch.cat([to_prompt, to_response], dim=-1).softmax(-1, dtype=torch.float32).to(value.dtype)
         on_prompt, on_response = torch.split(weights, [to_prompt.shape[-1], to_response.shape[-1]], dim=-1)
-        out = (
-            self._spread(self._gather(on_prompt, groups) @ prompt_values, rows)
-            + on_response @ response_values
-        )
+        out = self._spread(self._gather(on_prompt) @ prompt_values) + on_response @ response_values
         spread: Tensor = out.reshape(rows, heads, new, value.shape[-1])
         return spread
 
@@ -135,21 +191,24 @@ class RolloutCache(AttentionLayout):
             self._beyond[window] = prompt < first, response[:, None, None, :] < first
         return self._beyond[window]
 
-    def _gather(self, rows: Tensor, groups: int) -> Tensor:
+    def _gather(self, rows: Tensor) -> Tensor:
         """[row, head, token, x] → [group, head, K · token, x]: all rows of a prompt, for one product with its keys."""
+        slots = rows if self.slots is None else rows.index_select(0, self.slots)
         if self.group_size == 1:
-            return rows
-        _, heads, tokens, width = rows.shape
-        split = rows.reshape(groups, self.group_size, heads, tokens, width)
+            return slots
+        _, heads, tokens, width = slots.shape
+        groups = len(slots) // self.group_size
+        split = slots.reshape(groups, self.group_size, heads, tokens, width)
         return split.transpose(1, 2).reshape(groups, heads, self.group_size * tokens, width)
 
-    def _spread(self, grouped: Tensor, rows: int) -> Tensor:
+    def _spread(self, grouped: Tensor) -> Tensor:
         """The reverse of `_gather`."""
-        if self.group_size == 1:
-            return grouped
-        groups, heads, tokens, width = grouped.shape
-        split = grouped.reshape(groups, heads, self.group_size, tokens // self.group_size, width)
-        return split.transpose(1, 2).reshape(rows, heads, tokens // self.group_size, width)
+        slots = grouped
+        if self.group_size > 1:
+            groups, heads, tokens, width = grouped.shape
+            split = grouped.reshape(groups, heads, self.group_size, tokens // self.group_size, width)
+            slots = split.transpose(1, 2).reshape(-1, heads, tokens // self.group_size, width)
+        return slots if self.places is None else slots.index_select(0, self.places)
 
     def _append(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Append the new keys and values; returns all of the response's."""
@@ -174,6 +233,18 @@ def _by_prompt(packed: Tensor, paths: Sequence[Sequence[slice]]) -> Tensor:
     row = packed[0].transpose(0, 1)
     parts = [torch.cat([row[place] for place in path]) for path in paths]
     return pad_sequence(parts, batch_first=True).transpose(1, 2).contiguous()
+
+
+def _parted(
+    layers: list[tuple[Tensor, Tensor]], parts: Sequence[Tensor]
+) -> list[list[tuple[Tensor, Tensor]]]:
+    """Keys and values of each part's rows, layer by layer. The list is emptied, so that one layer is held twice."""
+    found: list[list[tuple[Tensor, Tensor]]] = [[] for _ in parts]
+    while layers:
+        keys, values = layers.pop(0)
+        for one, rows in zip(found, parts, strict=True):
+            one.append((keys.index_select(0, rows), values.index_select(0, rows)))
+    return found
 
 
 def _empty(like: Tensor, tokens: int) -> Tensor:

@@ -5,11 +5,14 @@ weights are kept in the cache, at their full size.
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, modeling_gguf_pytorch_utils
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.atomic import new_folder
@@ -98,14 +101,26 @@ def unpack(file: Path, dtype: DType) -> str:
     return str(folder)
 
 
+@contextmanager
+def _without_bar() -> Iterator[None]:
+    """Inside, the reader of GGUF files shows no bar. It takes it from tqdm and asks no setting of transformers."""
+    shown = modeling_gguf_pytorch_utils.tqdm
+    modeling_gguf_pytorch_utils.tqdm = partial(shown, disable=True)
+    try:
+        yield
+    finally:
+        modeling_gguf_pytorch_utils.tqdm = shown
+
+
 def _unpack(file: Path, dtype: DType, folder: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name, trust_remote_code=False)
-    model = AutoModelForCausalLM.from_pretrained(
-        file.parent,
-        gguf_file=file.name,
-        dtype=dtype,
-        quantization_config=GgufConfig(dequantize=True),
-        trust_remote_code=False,
-    )
+    with _without_bar():
+        model = AutoModelForCausalLM.from_pretrained(
+            file.parent,
+            gguf_file=file.name,
+            dtype=dtype,
+            quantization_config=GgufConfig(dequantize=True),
+            trust_remote_code=False,
+        )
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -3,8 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Batch
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.rollouts.generate import GeneratedBatch, Request, Response
@@ -28,6 +29,8 @@ class Sampled:
     responses: Sequence[Response]
     generated: GeneratedBatch | None = None
     """The decode loop's state, which answers are read from; None where the policy reads them by a pass of its own."""
+    ahead: bool = False
+    """Whether some were asked for ahead (`Engine.begin`), of weights that the policy had then."""
 
 
 class Engine(ABC):
@@ -36,6 +39,8 @@ class Engine(ABC):
     is_exact: ClassVar[bool]
     """Whether the responses are the policy's own: of its weights as they are, by its own products. If not, they are
     read by a pass of the policy, and the loss corrects for the engine's probabilities."""
+    overlap: bool = False
+    """Whether a step's responses are asked for while the step before it trains (`begin`)."""
 
     @abstractmethod
     def check_reachable(self) -> None:
@@ -84,6 +89,47 @@ class Engine(ABC):
         Raises:
             InputError: The engine has failed; what it gave is not used.
         """
+
+    def begin(self, policy: Policy, batches: Sequence[Batch], request: Request, draw: Draw) -> None:
+        """Ask for the responses of a later step with the weights of the last `update`, and do not wait for them.
+
+        `sample` uses them at that step. Only engines whose `overlap` is true are called.
+
+        Args:
+            policy: The policy, for its tokens.
+            batches: The later step's items.
+            request: As that step will ask.
+            draw: Seed and later step.
+
+        Raises:
+            InputError: The engine cannot.
+        """
+        raise InputError(
+            f"{type(self).__name__} cannot sample while the policy trains.", where="model.engine"
+        )
+
+    def pending(self, policy: Policy) -> dict[str, Any]:
+        """What was begun and not used yet, for a checkpoint; waited for. All processes must call.
+
+        Args:
+            policy: The policy, for its tokens.
+
+        Raises:
+            InputError: The engine has failed.
+        """
+        return {}
+
+    def restore(self, pending: Sequence[dict[str, Any]]) -> None:
+        """Take what was begun from a checkpoint.
+
+        Args:
+            pending: What `pending` gave in each process.
+
+        Raises:
+            InputError: There is something, and the engine begins nothing.
+        """
+        if any(pending):
+            raise InputError(f"{type(self).__name__} has begun nothing.", where="model.engine")
 
     @abstractmethod
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Batch
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.rollouts.engines.base import Draw, Engine, Sampled
@@ -13,6 +14,20 @@ class InProcess(Engine):
     """Samples with the weights that are trained, in this process."""
 
     is_exact: ClassVar[bool] = True
+
+    def __init__(self, *, overlap: bool = False) -> None:
+        """Args:
+        overlap: Must be false: there is no other process that could sample meanwhile.
+
+        Raises:
+            InputError: It is true.
+        """
+        if overlap:
+            raise InputError(
+                "InProcess samples in the process that trains, and cannot do both at a time:",
+                where="model.engine",
+                remedy="set overlap to false, or engine to VLLM.",
+            )
 
     def check_reachable(self) -> None:
         """It is here."""

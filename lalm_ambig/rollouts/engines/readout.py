@@ -22,6 +22,22 @@ PASS_TOKENS = 8192
 """Tokens of prompts and responses that are read in one pass; a prompt and its responses are never divided."""
 
 
+class OtherWeights(InputError):
+    """Responses to which the policy gives other log-probabilities than rounding explains."""
+
+    def __init__(self, off: float) -> None:
+        """Args:
+        off: Mean |difference| of the log-probabilities in nats.
+        """
+        self.off = off
+        super().__init__(
+            f"sampled responses differ from the policy by {off:.2f} nats a token, more than rounding explains: they "
+            "are not of its weights.",
+            where="model.engine",
+            remedy=f"Start the servers anew. {GOES_ON}",
+        )
+
+
 @dataclass(frozen=True)
 class OwnReading:
     """The policy's own values of responses, row by row."""
@@ -47,7 +63,7 @@ def own_reading(
         answer: Tokens of the class names; None for a readout that states the distribution.
 
     Raises:
-        InputError: The engine's log-probabilities are not those of the policy.
+        OtherWeights: The engine's log-probabilities are not those of the policy.
     """
     settings = PassSettings(
         answer,
@@ -106,9 +122,4 @@ def _refuse_other_weights(differences: Float[Tensor, " token"]) -> None:
     """Refuse responses to which the policy gives other log-probabilities than rounding explains."""
     off = float(differences.abs().mean()) if len(differences) else 0.0
     if not off <= MOST_MISMATCH:
-        raise InputError(
-            f"sampled responses differ from the policy by {off:.2f} nats a token, more than rounding explains: they "
-            "are not of its weights.",
-            where="model.engine",
-            remedy=f"Start the servers anew. {GOES_ON}",
-        )
+        raise OtherWeights(off)

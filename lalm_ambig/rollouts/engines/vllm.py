@@ -6,12 +6,10 @@ at last the run stops in one line, from where the same command goes on.
 """
 
 import sys
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -21,25 +19,20 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Batch
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.served_adapter import check_served
-from lalm_ambig.remote.server import GOES_ON, Refused, Server, Unavailable, patiently
+from lalm_ambig.remote.server import GOES_ON, Server
 from lalm_ambig.rollouts.engines import agreement
 from lalm_ambig.rollouts.engines.adapters import Adapters, load, unload
-from lalm_ambig.rollouts.engines.at_once import all_at_once
+from lalm_ambig.rollouts.engines.ahead import Ahead
 from lalm_ambig.rollouts.engines.base import Draw, Engine, Sampled
-from lalm_ambig.rollouts.engines.completions import Completion, Faulty, asked, completions, prompts_of
-from lalm_ambig.rollouts.engines.replay import Replay
-from lalm_ambig.rollouts.generate import Request, Response
+from lalm_ambig.rollouts.engines.client import TRIES, Client, Question
+from lalm_ambig.rollouts.engines.completions import Faulty, asked, prompts_of
+from lalm_ambig.rollouts.generate import Request
 from lalm_ambig.rollouts.sampling import Sampling, item_seed
 
-T = TypeVar("T")
-TRIES = 3
-"""How often an answer that must not be used is asked for again."""
 BEFORE = -1
 """The step of the weights that training starts from, which the servers are given to see that they take them."""
 AT_START_S = 10.0
 """Seconds that a server may take to answer before a run begins."""
-TELL_AFTER_S = 30.0
-"""Seconds without a response after which progress is told."""
 
 
 @dataclass
@@ -65,6 +58,7 @@ class VLLM(Engine):
         timeout_s: float = 600.0,
         patience_s: float = 300.0,
         requests: int = 64,
+        overlap: bool = False,
     ) -> None:
         """Args:
         urls: Addresses of the servers, such as http://127.0.0.1:8000. Prompts go to them in turn.
@@ -73,6 +67,8 @@ class VLLM(Engine):
         timeout_s: Longest silence of a server within a request, in seconds.
         patience_s: Seconds for which a server that is paused, busy or being started is asked again.
         requests: Prompts that this process sends at a time.
+        overlap: Let the servers sample the next step's responses while this one trains, with weights that are then one
+            step old. The loss corrects for that; see docs/engines.md.
 
         Raises:
             InputError: A setting is out of its range, or an address is none.
@@ -88,15 +84,15 @@ class VLLM(Engine):
                 raise InputError(f"{name} must be positive, got {value}", where="model.engine")
         self.servers = [Server(url.rstrip("/"), timeout_s) for url in urls]
         self.model, self.folder = model, folder
-        self.patience_s, self.requests = patience_s, requests
+        self.overlap = overlap
+        self.client = Client(patience_s=patience_s, requests=requests)
+        self.ahead = Ahead(self.client)
         self.adapters: Adapters | None = None
         self.path: Path | None = None
         """Folder of the adapter that is sampled with."""
         self.step: int | None = None
         self.sampling: Sampling | None = None
         self.tolerance = agreement.MOST_MISMATCH
-        self.lock = threading.Lock()
-        """For the tokenizer, which takes one thread at a time."""
         self.probes: dict[str, _Probe] = {}
         """The newest answers to the probe that differ from those before, by server."""
 
@@ -125,7 +121,7 @@ class VLLM(Engine):
         """Compare tokens and base model of each server with the policy's. Return the mismatch to allow, in nats."""
         largest = 0.0
         for server in self.servers:
-            base = self._base_model(server, patience_s=self.patience_s)
+            base = self._base_model(server)
             self._compare_tokens(server, policy, base)
             with policy.adapter_off():
                 probe = self._ask_probe(server, policy, base)
@@ -133,9 +129,9 @@ class VLLM(Engine):
             largest = max(largest, self._compare(server, probe, agreement.MOST_MISMATCH, "another model"))
         return min(agreement.MOST_MISMATCH, max(agreement.LEAST_MISMATCH, 4 * largest))
 
-    def _base_model(self, server: Server, *, patience_s: float) -> str:
+    def _base_model(self, server: Server, *, patience_s: float | None = None) -> str:
         """The name of a server's base model."""
-        cards = self._call(server, lambda: server.get("/v1/models"), patience_s=patience_s)
+        cards = self.client.call(server, lambda: server.get("/v1/models"), patience_s=patience_s)
         try:
             names = [card["id"] for card in cards["data"] if not card.get("parent")]
         except (KeyError, TypeError, AttributeError) as error:
@@ -153,7 +149,7 @@ class VLLM(Engine):
     def _compare_tokens(self, server: Server, policy: Policy, base: str) -> None:
         text = f"{agreement.PROBE} <think>É, 12 words.</think><answer> no</answer>\n"
         body = {"model": base, "prompt": text, "add_special_tokens": False}
-        reply = self._call(server, lambda: server.post("/tokenize", body), patience_s=self.patience_s)
+        reply = self.client.call(server, lambda: server.post("/tokenize", body))
         own = list(policy.tokenizer(text, add_special_tokens=False)["input_ids"])
         if not isinstance(reply, dict) or reply.get("tokens") != own:
             raise InputError(
@@ -180,7 +176,10 @@ class VLLM(Engine):
     def update(self, policy: Policy, step: int) -> None:
         if self.step == step:
             return
+        if self.overlap:
+            self.ahead.settle(policy)  # what was asked of the old weights, while they are there
         self.path = distributed.on_rank_zero(lambda: self._publish(policy, step))
+        self.client.use(self.path)
         self.step = step
 
     @torch.no_grad()
@@ -207,7 +206,7 @@ class VLLM(Engine):
         raise AssertionError
 
     def _load(self, server: Server, path: Path) -> None:
-        self._call(server, lambda: load(server, path), patience_s=self.patience_s)
+        self.client.call(server, lambda: load(server, path))
 
     def _drop(self, path: Path) -> None:
         """Take an adapter from the servers and from the disk."""
@@ -238,7 +237,7 @@ class VLLM(Engine):
         batch = agreement.probe_batch(policy)
         body = asked(policy, Request(self.sampling), limit=agreement.PROBE_TOKENS, seed=0)
         body |= {"model": name, **prompts_of(policy, batch)[0]}
-        (one,) = self._completions(server, policy, body)
+        (one,) = self.client.completions(server, policy, body)
         own = agreement.own_log_probs(policy, batch, one.ids, temperature=self.sampling.temperature)
         return _Probe(one.ids, one.log_probs, own)
 
@@ -256,101 +255,47 @@ class VLLM(Engine):
 
     @torch.no_grad()
     def sample(self, policy: Policy, batch: Batch, request: Request, draw: Draw) -> Sampled:
+        ready = self.ahead.used([item.id for item in batch.items], draw, group_size=request.group_size)
+        rows = [row for row, item in enumerate(batch.items) if item.id not in ready]
+        questions = self._questions(policy, batch, request, draw, rows)
+        come = iter(self.client.answers(policy, request, questions))
+        responses = [next(come) if item.id not in ready else ready[item.id] for item in batch.items]
+        return Sampled([one for of_item in responses for one in of_item], ahead=bool(ready))
+
+    def _questions(
+        self, policy: Policy, batch: Batch, request: Request, draw: Draw, rows: list[int]
+    ) -> list[Question]:
+        """What is asked about some rows of a batch: of the present weights, of one server after another."""
         assert self.path is not None, "the engine has been given weights"
-        prompts, limits = prompts_of(policy, batch), self._limits(batch, request)
-        replay, rank = Replay(policy, request), distributed.rank()
-        jobs: list[Callable[[], Sequence[Response]]] = []
-        for row, (item, prompt, limit) in enumerate(zip(batch.items, prompts, limits, strict=True)):
-            seed = item_seed(item.id, seed=draw.seed, step=draw.step)
-            body = asked(policy, request, limit=limit, seed=seed) | prompt | {"model": self.path.name}
-            server = self.servers[(row + rank) % len(self.servers)]
-            jobs.append(self._job(server, policy, body, replay))
-        done = all_at_once(jobs, most=self.requests, every_s=TELL_AFTER_S, tell=partial(_tell, of=len(jobs)))
-        return Sampled([response for responses in done for response in responses])
+        every = request.limits or (request.sampling.max_new_tokens,) * len(batch.items)
+        prompts = prompts_of(policy, batch.select(rows)) if rows else []
+        questions = []
+        for place, (row, prompt) in enumerate(zip(rows, prompts, strict=True), distributed.rank()):
+            seed = item_seed(batch.items[row].id, seed=draw.seed, step=draw.step)
+            body = asked(policy, request, limit=every[row], seed=seed) | prompt | {"model": self.path.name}
+            questions.append(Question(batch.items[row].id, self.servers[place % len(self.servers)], body))
+        return questions
 
-    def _limits(self, batch: Batch, request: Request) -> Sequence[int]:
-        return request.limits or (request.sampling.max_new_tokens,) * len(batch.items)
+    # Sampling ahead
 
-    def _job(
-        self, server: Server, policy: Policy, body: dict[str, Any], replay: Replay
-    ) -> Callable[[], Sequence[Response]]:
-        """What asks for the responses to one prompt."""
-        limit = int(body["max_tokens"])
+    @torch.no_grad()
+    def begin(self, policy: Policy, batches: Sequence[Batch], request: Request, draw: Draw) -> None:
+        questions = [
+            question
+            for batch in batches
+            for question in self._questions(policy, batch, request, draw, list(range(len(batch.items))))
+        ]
+        self.ahead.ask(questions, request, draw)
 
-        def responses() -> Sequence[Response]:
-            if limit == 0:
-                nothing = [replay.response([], [], limit=0) for _ in range(body["n"])]
-                return [row for row in nothing if row is not None]
-            return self._responses(server, policy, body, replay)
+    def pending(self, policy: Policy) -> dict[str, Any]:
+        return self.ahead.state(policy) if self.overlap else {}
 
-        return responses
-
-    def _responses(
-        self, server: Server, policy: Policy, body: dict[str, Any], replay: Replay
-    ) -> list[Response]:
-        for attempt in range(1, TRIES + 1):
-            given, limit = self._completions(server, policy, body), int(body["max_tokens"])
-            with self.lock:
-                rows = [replay.response(one.ids, one.log_probs, limit=limit) for one in given]
-            if all(row is not None for row in rows):
-                return [row for row in rows if row is not None]
-            self._tell_fault(server, "a response breaks off before its end", attempt)
-        raise AssertionError
-
-    def _completions(self, server: Server, policy: Policy, body: dict[str, Any]) -> list[Completion]:
-        """A server's completions, asked for again where they must not be used."""
-        for attempt in range(1, TRIES + 1):
-            reply = self._call(server, lambda: self._post(server, body), patience_s=self.patience_s)
-            try:
-                with self.lock:
-                    return completions(policy, reply, model=body["model"], count=body["n"])
-            except Faulty as fault:
-                self._tell_fault(server, str(fault), attempt)
-        raise AssertionError
-
-    def _post(self, server: Server, body: dict[str, Any]) -> Any:
-        """Ask once. A server that has forgotten the adapter, since it was started anew, is given it again."""
-        try:
-            return server.post("/v1/completions", body)
-        except Refused as error:
-            if error.status != 404 or self.path is None or body["model"] != self.path.name:
-                raise
-            print(f"{server.url} has been started anew: it is given the adapter again", file=sys.stderr)
-            load(server, self.path)
-            raise Unavailable("it has been started anew") from error
-
-    def _tell_fault(self, server: Server, fault: str, attempt: int) -> None:
-        if attempt == TRIES:
-            raise InputError(f"{fault}, {TRIES} times.", where=server.url, remedy=GOES_ON)
-        print(f"{server.url}: {fault}; asked again", file=sys.stderr)
-
-    def _call(self, server: Server, attempt: Callable[[], T], *, patience_s: float) -> T:
-        """The result of an attempt; what the server refuses becomes a mistake in one line."""
-        try:
-            return patiently(attempt, patience_s=patience_s, where=server.url)
-        except Refused as error:
-            raise InputError(f"it refuses: {error}.", where=server.url, remedy=_remedy(error)) from error
+    def restore(self, pending: Sequence[dict[str, Any]]) -> None:
+        self.ahead.restore(pending)
 
     def close(self) -> None:
+        self.ahead.give_up()
         if self.path is not None and distributed.is_first():
             self._drop(self.path)
         self.path, self.step = None, None
-
-
-def _tell(count: int, *, of: int) -> None:
-    print(f"sampling: {count} of {of} prompts", file=sys.stderr)
-
-
-def _remedy(error: Refused) -> str:
-    """What to do about a refusal, where it is known."""
-    known = (
-        ("prompt_embeds", "Items have sound: start it with --enable-prompt-embeds."),
-        ("rank", "Start it with a larger --max-lora-rank."),
-        (
-            "maximum context",
-            "Start it with a larger --max-model-len, or lower model.sampling.max_new_tokens.",
-        ),
-    )
-    if error.status in (404, 405):
-        return "Start it with VLLM_ALLOW_RUNTIME_LORA_UPDATING=1 and --enable-lora."
-    return next((remedy for part, remedy in known if part in error.message), "See docs/engines.md.")
+        self.client.use(None)

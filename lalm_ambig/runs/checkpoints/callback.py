@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.seed import isolate_rng
+from rich.console import Console
 
 from lalm_ambig.core import distributed
 from lalm_ambig.core.lightning_internals import first_iteration_kept, set_batches_that_stepped
@@ -133,6 +134,8 @@ class BestWeights(Callback):
         """The validation before the first step."""
         self.chosen: Validation | None = None
         self.validations = 0
+        self.worse = 0
+        """Validations since the best one."""
 
     @property
     def best(self) -> float | None:
@@ -153,7 +156,9 @@ class BestWeights(Callback):
         if not trainer.global_step:
             self.start = validation
         if self.best is not None and not self._value(validation) < self.best:
+            self.worse += 1
             return
+        self.worse = 0
         self.chosen = validation
         write_weights(self.run.best, trained_weights(pl_module.policy))
 
@@ -163,7 +168,7 @@ class BestWeights(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         records = {name: None if value is None else asdict(value) for name, value in self._validations()}
-        return {"validations": self.validations, **records}
+        return {"validations": self.validations, "worse": self.worse, **records}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if "validations" not in state_dict:  # of an older version, which knew the best value only
@@ -171,7 +176,7 @@ class BestWeights(Callback):
             name = self.monitor.partition("/")[2]
             self.chosen = None if best is None else Validation(-1, 0, {name: best})
             return
-        self.validations = state_dict["validations"]
+        self.validations, self.worse = state_dict["validations"], state_dict.get("worse", 0)
         self.start, self.chosen = (
             None if state_dict[name] is None else Validation(**state_dict[name])
             for name, _ in self._validations()
@@ -179,6 +184,29 @@ class BestWeights(Callback):
 
     def _validations(self) -> list[tuple[str, Validation | None]]:
         return [("start", self.start), ("chosen", self.chosen)]
+
+
+class StopEarly(Callback):
+    """Ends training after some validations in a row that were not better than the best one."""
+
+    def __init__(self, best: BestWeights, patience: int, *, console: Console) -> None:
+        """Args:
+        best: Counts the validations; it comes before this callback.
+        patience: Validations that are waited for.
+        console: Is told that training ends.
+        """
+        self.best, self.patience, self.console = best, patience, console
+
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        if trainer.sanity_checking or self.best.worse < self.patience:
+            return
+        trainer.should_stop = True
+        self.console.print(
+            f"stopped early at step {trainer.global_step}: none of the last {self.best.worse} validations was better "
+            f"by {self.best.monitor} than the best before (run.patience)",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 class StartIsCandidate(Callback):

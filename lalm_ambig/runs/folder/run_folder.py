@@ -4,7 +4,7 @@ config.yaml environment.json          what was run
 checkpoints/step-N.ckpt               the newest states, to resume from
 checkpoints/best.safetensors          trained weights of the best validation
 adapter/                              PEFT's layout, safetensors
-metrics.csv tensorboard/ samples.jsonl
+metrics.csv tensorboard/ wandb/ samples.jsonl
 selection.json                        how the best validation was chosen
 training.json                         updates, items, tokens and seconds of training
 evaluation/NAME/metrics.json predictions.jsonl               of the test split
@@ -35,6 +35,7 @@ CONTENTS = (
     "adapter",
     "metrics.csv",
     "tensorboard",
+    "wandb",
     "samples.jsonl",
     "rollouts.jsonl",
     "selection.json",

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -21,6 +20,7 @@ from lalm_ambig.core import distributed, stopping
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.lightning_internals import start_other_processes
 from lalm_ambig.runs.processes.ending import GOES_ON, handle_signals
+from lalm_ambig.runs.processes.quiet import quiet_expected
 from lalm_ambig.runs.processes.strategies import CheckOnDevice
 
 PATIENCE = timedelta(hours=2)
@@ -37,16 +37,6 @@ BY_SIGNAL = {128 + one: one for one in stopping.SIGNALS}
 
 ALLOCATOR = ("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF")
 """Environment variables with the settings of torch's allocator: the name that every version knows, and a newer one."""
-EXPECTED_WARNINGS = (
-    r".*does not have many workers.*",  # cached features need none
-    r".*is_gradient_checkpointing.*",  # peft's use of a name that transformers has changed
-    r".*module\(s\) in eval mode at the start of training.*",  # the frozen audio tower
-    r".*sync_dist=True.*",  # what is logged was pooled over processes before
-    r".*predict returned None.*",  # predictions are kept by the method
-    r".*Checkpoint directory .* exists and is not empty.*",  # a run that goes on
-    r".*exists and is not empty. Previous log files.*",
-    r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*",  # lightning's use of torch.utils._pytree
-)
 
 
 def quiet_libraries() -> None:
@@ -66,8 +56,7 @@ def quiet_libraries() -> None:
     datasets.disable_progress_bars()
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    for message in EXPECTED_WARNINGS:
-        warnings.filterwarnings("ignore", message=message)
+    quiet_expected()
 
 
 def prediction_settings() -> dict[str, Any]:

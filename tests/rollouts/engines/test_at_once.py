@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from lalm_ambig.rollouts.engines.at_once import all_at_once
+from lalm_ambig.rollouts.engines.at_once import Running
 
 
 def test_results_are_in_the_order_of_the_jobs_and_so_many_wait_at_a_time() -> None:
@@ -22,9 +22,9 @@ def test_results_are_in_the_order_of_the_jobs_and_so_many_wait_at_a_time() -> No
         return number
 
     jobs = [lambda n=n: job(n) for n in range(20)]
-    assert all_at_once(jobs, most=4, tell=lambda _: None, every_s=9.0) == list(range(20))
+    assert Running(jobs, most=4).wait(tell=lambda _: None, every_s=9.0) == list(range(20))
     assert most[0] == 4
-    assert all_at_once([], most=4, tell=lambda _: None, every_s=9.0) == []
+    assert Running([], most=4).wait(tell=lambda _: None, every_s=9.0) == []
 
 
 def test_a_failure_is_raised_at_once_and_nothing_more_is_begun() -> None:
@@ -39,7 +39,7 @@ def test_a_failure_is_raised_at_once_and_nothing_more_is_begun() -> None:
 
     started = time.monotonic()
     with pytest.raises(KeyError, match="no"):
-        all_at_once([lambda n=n: job(n) for n in range(20)], most=2, tell=lambda _: None, every_s=9.0)
+        Running([lambda n=n: job(n) for n in range(20)], most=2).wait(tell=lambda _: None, every_s=9.0)
     assert time.monotonic() - started < 0.25
     time.sleep(0.4)
     assert len(begun) <= 3
@@ -48,5 +48,22 @@ def test_a_failure_is_raised_at_once_and_nothing_more_is_begun() -> None:
 def test_progress_is_told_where_nothing_comes() -> None:
     told: list[int] = []
     jobs = [lambda: 1, lambda: time.sleep(0.3) or 2]
-    assert all_at_once(jobs, most=2, tell=told.append, every_s=0.1) == [1, 2]
+    assert Running(jobs, most=2).wait(tell=told.append, every_s=0.1) == [1, 2]
     assert told[:2] == [1, 1]
+
+
+def test_what_comes_in_time_is_taken_in_and_a_failure_stays() -> None:
+    running = Running([lambda: 1, lambda: time.sleep(0.5) or 2], most=2)
+    running.wait_at_most(0.2)
+    assert running.results == {0: 1}
+    assert running.wait(tell=lambda _: None, every_s=9.0) == [1, 2]
+
+    def fails() -> int:
+        raise KeyError("no")
+
+    failing = Running([fails], most=1)
+    failing.wait_at_most(5.0)
+    assert failing.results == {}
+    for _ in range(2):
+        with pytest.raises(KeyError, match="no"):
+            failing.wait(tell=lambda _: None, every_s=9.0)
