@@ -103,6 +103,13 @@ engine: $(VENV)/.installed .venv-engine/.installed
 help: $(VENV)/.installed
 	$(BIN)/python tests/help/write_help.py
 
+.PHONY: browser
+
+# The page of `serve` in a real browser, which must be installed (apt install chromium); leaves screenshots in build/browser.
+browser: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet "playwright>=1.50"  # drives it; Apache-2.0
+	$(BIN)/python -m pytest -m long tests/serving/test_page.py -rs
+
 .PHONY: families
 
 # 76 families of text models, each against its class's own forward; writes docs/families.md. Three minutes of two idle cores.

@@ -35,6 +35,12 @@ ALLOWED = {
     ("lalm_ambig/rollouts/engines/completions.py", "torch.save"): "into memory",
     ("lalm_ambig/remote/server.py", "open"): "an address",
     ("lalm_ambig/checks/all_reduce.py", "tempfile.TemporaryDirectory"): "the file by which processes meet",
+    ("lalm_ambig/serving/decoder.py", "open"): "a file in memory",
+    (
+        "lalm_ambig/serving/decoder.py",
+        "tempfile.TemporaryDirectory",
+    ): "where no file can be in memory, deleted at once",
+    ("lalm_ambig/serving/decoder.py", "write_bytes"): "in that folder",
     # locks, which hold nothing
     ("lalm_ambig/runs/study/claims.py", "open"): "an empty file that a process locks while it makes a run",
 }
