@@ -9,8 +9,8 @@ from email.message import Message
 
 from aiohttp import web
 
-from lalm_ambig.help.names import closest
 from lalm_ambig.files.json_lines import short_repr
+from lalm_ambig.help.names import closest
 from lalm_ambig.serving.limits import MAX_TEXT_CHARS, Limits, Place, Refusal
 
 FIELDS = ("audio", "text")
