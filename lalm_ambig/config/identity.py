@@ -85,6 +85,8 @@ ADDED = {
 """Settings that older runs lack, with the value that computes what these computed. At that value they do not count."""
 ADDED_TO = {"SFT": {"model.init_args.sampling": None}}
 """As ADDED, for the methods that had no such setting while others had."""
+MEANT = {("SFT", "model.init_args.optimiser.learning_rate"): 1e-4}
+"""By method and setting: what null means where older runs wrote a value."""
 OBJECTS = ("trainer.callbacks", "trainer.logger")
 """Keys of callbacks and loggers: one object, a list of them, or a switch."""
 LIGHTNING = ("lightning.", "pytorch_lightning.")
@@ -115,7 +117,7 @@ def counted(config: Mapping[str, Any]) -> str:
     method = str((config.get("model") or {}).get("class_path", "")).rpartition(".")[2]
     added = ADDED | ADDED_TO.get(method, {})
     settings = {
-        first_name(key): value
+        first_name(key): MEANT.get((method, key)) if value is None else value
         for key, value in leaves(config)
         if key not in EXCLUDED and not (key in added and value == added[key])
     }

@@ -368,7 +368,7 @@ class Method(lightning.LightningModule, ABC):
 
     def configure_optimizers(self) -> Any:
         groups = parameter_groups(self.policy, self.optimiser)
-        optimiser = torch.optim.AdamW(groups, lr=self.optimiser.learning_rate)
+        optimiser = torch.optim.AdamW(groups, lr=self.optimiser.peak)
         steps = int(self.trainer.estimated_stepping_batches)
         # Counting them made the loader, before a saved place in the data was restored: let it be made again then.
         forget_train_loader(self.trainer)

@@ -130,7 +130,7 @@ class DPO(Method):
             policy,
             reasoning=reasoning,
             readout=readout,
-            optimiser=optimiser or Optimiser(learning_rate=5e-6),
+            optimiser=(optimiser or Optimiser()).with_default(5e-6),
             generation=generation or Generation(),
             share_prompt=share_prompt,
             start=start,

@@ -117,7 +117,7 @@ class GRPO(Method):
             policy,
             reasoning=reasoning,
             readout=readout,
-            optimiser=optimiser or Optimiser(learning_rate=2e-5),
+            optimiser=(optimiser or Optimiser()).with_default(2e-5),
             generation=generation or Generation(),
             share_prompt=share_prompt,
             start=start,

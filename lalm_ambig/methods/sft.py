@@ -63,7 +63,7 @@ class SFT(Method):
             policy,
             reasoning=reasoning,
             readout=readout,
-            optimiser=optimiser or Optimiser(),
+            optimiser=(optimiser or Optimiser()).with_default(1e-4),
             generation=generation or Generation(),
             share_prompt=share_prompt,
             start=start,

@@ -133,7 +133,7 @@ def range_test(cli: Cli, steps: int) -> RangeTest:
     data = connect(model, cli.datamodule, training=True, device=device)
     standardise(model, data)
     model.prepare()
-    rising = RisingRate(steps, model.optimiser.learning_rate)
+    rising = RisingRate(steps, model.optimiser.peak)
     bar = [] if cli.config_init["trainer"]["enable_progress_bar"] is False else [RunBar()]
     settings = {**prediction_settings(), "callbacks": [CheckOnDevice(), rising, *bar]}
     limits = {"max_steps": steps, "max_epochs": -1, "min_steps": None, "min_epochs": None}

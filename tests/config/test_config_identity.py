@@ -17,6 +17,7 @@ from lalm_ambig.config.identity import (
     NAMED_FILES,
     OBJECTS,
     WATCHING,
+    counted,
     identity_of,
     leaves,
 )
@@ -89,7 +90,8 @@ def test_a_run_from_before_a_setting_was_added_keeps_its_identity() -> None:
                 seen.add(key)
         assert identity_of(older) == identity_of(config)
     # only of a run that names an engine (see test_config_engine), or reads JSON Lines (see test_jsonl_columns)
-    named = {"model.init_args.engine.class_path", "data.corpus.init_args.columns"}
+    engine = "model.init_args.engine"
+    named = {f"{engine}.class_path", f"{engine}.init_args.overlap", "data.corpus.init_args.columns"}
     assert seen == {*ADDED, *(key for keys in ADDED_TO.values() for key in keys)} - named
     sampling = "--model.sampling.max_new_tokens=9"
     assert identity(sampling) != of_demo(), "for SFT it counts where it is set"
@@ -188,3 +190,11 @@ def test_another_content_of_a_named_file_is_another_run(tmp_path: Path, key: str
     assert identity_of(config) == first
     file.write_text("two")
     assert identity_of(config) != first
+
+
+def test_a_rate_that_is_not_given_is_the_one_that_older_runs_wrote() -> None:
+    older, newer, other = (
+        {"model": {"class_path": "x.SFT", "init_args": {"optimiser": {"learning_rate": rate}}}}
+        for rate in (1e-4, None, 2e-4)
+    )
+    assert counted(older) == counted(newer) != counted(other)

@@ -7,7 +7,10 @@ import torch
 from small_model import MakePolicy
 
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.methods.dpo import DPO
+from lalm_ambig.methods.grpo import GRPO
 from lalm_ambig.methods.optimisation import Optimiser, cosine_schedule, parameter_groups
+from lalm_ambig.methods.sft import SFT
 
 
 def rates(steps: int, *, warmup_share: float) -> list[float]:
@@ -59,6 +62,16 @@ def test_matrices_decay_vectors_do_not_and_the_projector_has_its_own_rate(make_p
 def test_without_a_rate_of_its_own_the_projector_has_everyones(make_policy: MakePolicy) -> None:
     groups = parameter_groups(make_policy(projector=True), Optimiser(learning_rate=2e-4))
     assert {group["lr"] for group in groups} == {2e-4}
+
+
+@pytest.mark.parametrize(("method", "rate"), [(SFT, 1e-4), (DPO, 5e-6), (GRPO, 2e-5)])
+def test_another_setting_leaves_the_method_its_own_rate(
+    make_policy: MakePolicy, method: type[SFT | DPO | GRPO], rate: float
+) -> None:
+    given = method(make_policy(), optimiser=Optimiser(weight_decay=0.1)).optimiser
+    assert (given.peak, given.weight_decay) == (rate, 0.1)
+    assert method(make_policy()).optimiser.peak == rate
+    assert method(make_policy(), optimiser=Optimiser(learning_rate=3e-4)).optimiser.peak == 3e-4
 
 
 @pytest.mark.parametrize(
