@@ -1,19 +1,20 @@
-"""Ask a policy about sound files or texts: people's distribution over the classes, and the reasoning before it.
+"""Ask a policy about sound files or texts: people's distribution over the classes, and its reasoning.
 
 Examples:
-  lalm-ambig predict clip.wav --run runs/x --text "It's eleven o'clock"      bars per class, and the reasoning
-  lalm-ambig predict clips/ --run runs/x --out answers.csv                   a folder, searched whole
+  lalm-ambig predict clip.wav --run runs/x --text "It's eleven o'clock"    bars, and the reasoning
+  lalm-ambig predict clips/ --run runs/x --out answers.csv                 a folder, searched whole
   lalm-ambig predict 'calls/**/*.flac' --run me/my-export --out answers.parquet
-  lalm-ambig predict items.jsonl --run runs/x --out answers.jsonl            rows of audio or text
-  ls *.wav | lalm-ambig predict - --run runs/x --json                        one path or JSON object per line
+  lalm-ambig predict items.jsonl --run runs/x --out answers.jsonl          rows of audio or text
+  ls *.wav | lalm-ambig predict - --run runs/x --json                      a path or JSON per line
 
-INPUT is a sound file of any format that soundfile reads, a folder, a quoted glob, JSON Lines (.jsonl), a table (.csv,
-.tsv), or - for standard input. Rows have audio (or file, path), text, or premise and hypothesis, and perhaps an id;
-names of files are relative to the file that names them. A recording longer than the model hears at once is heard in
-windows, whose distributions are averaged by length. A bad input does not stop the rest.
+INPUT is a sound file of any format that soundfile reads, a folder, a quoted glob, JSON Lines
+(.jsonl), a table (.csv, .tsv), or - for standard input. Rows have audio (or file, path), text, or
+premise and hypothesis, and perhaps an id; names of files are relative to the file that names them.
+A recording longer than the model hears at once is heard in windows, whose distributions are
+averaged by length. A bad input does not stop the rest.
 
-With --out, answers are written as they come. The same command goes on where it was stopped. Exit code: 0 all are
-answered, 1 some are not (they are listed), 2 none is.
+With --out, answers are written as they come. The same command goes on where it was stopped. Exit
+code: 0 all are answered, 1 some are not (they are listed), 2 none is.
 """
 
 import argparse

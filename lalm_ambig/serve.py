@@ -1,13 +1,13 @@
 """Put a trained model behind a page and an HTTP interface on this machine: `python -m lalm_ambig.serve RUN`.
 
-The page records or takes a clip, takes a text, and shows how people would divide over the classes. Programs use
-`POST /v1/predict`; `/openapi.json` is the schema. Only this machine reaches it, unless `--host` says otherwise. Nothing
-that is sent to it is kept, and it sends nothing to others.
+The page records or takes a clip, takes a text, and shows how people would divide over the classes.
+Programs use `POST /v1/predict`; `/openapi.json` is the schema. Only this machine reaches it, unless
+`--host` says otherwise. Nothing that is sent to it is kept, and it sends nothing to others.
 
 Examples:
-  lalm-ambig serve runs/x                                  the page at http://127.0.0.1:8000/
-  lalm-ambig serve owner/name --port 0 --no-page           a model of the hub, the interface alone, at a free port
-  lalm-ambig serve runs/x --host 0.0.0.0 --queue 200       for everybody on this network: there is no password
+  lalm-ambig serve runs/x                               the page at http://127.0.0.1:8000/
+  lalm-ambig serve owner/name --port 0 --no-page        a model of the hub, at a free port, no page
+  lalm-ambig serve runs/x --host 0.0.0.0 --queue 200    for this whole network: no password
 """
 
 import argparse

@@ -164,7 +164,7 @@ def _yaml(text: str) -> Any:
     import yaml  # not above: most help needs none
 
     try:
-        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return yaml.safe_load(text)
     except yaml.YAMLError:
         return None
 

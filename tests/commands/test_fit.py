@@ -73,7 +73,7 @@ def test_a_run_is_complete_and_its_weights_give_its_predictions(
     run = tmp_path / "r"
     _, validation, test = re.split(r"## (?:Validation|Test)\n", (run / "results.md").read_text())
     assert "demo, validation split, 6 items" in validation and "demo, test split, 12 items" in test
-    assert "| probe |" not in validation and "| panel |" in validation
+    assert "| probe |" in validation and "| panel |" in validation
     table = [row.split("|") for row in test.splitlines() if row[:1] == "|"]
     names = ["uniform", "prior", "base", "trained", "probe", "panel"]
     assert [row[1].strip() for row in table[:8]] == ["method", "---", *names]
@@ -159,6 +159,8 @@ def test_an_unknown_strategy_is_refused_before_anything_is_made(
 
 def crema_d(root: Path) -> list[str]:
     return [
+        "--policy=tiny",
+        "--method=sft_kl_only",
         "--data.corpus.class_path=lalm_ambig.corpora.crema_d.CremaD",
         f"--data.corpus.init_args.root={root}",
     ]
@@ -198,7 +200,7 @@ def test_a_wrong_corpus_is_one_line_and_leaves_no_run(
 
 
 def test_the_real_command_ends_with_2_over_a_wrong_root(tmp_path: Path) -> None:
-    done = spawn([f"--data.corpus.root={tmp_path / 'file'}", *crema_d(tmp_path / "nowhere")[:1]], tmp_path)
+    done = spawn([f"--data.corpus.root={tmp_path / 'file'}", *crema_d(tmp_path / "nowhere")[:3]], tmp_path)
     _, errors = done.communicate(timeout=60)
     assert done.returncode == 2
     assert errors.count("\n") == 1

@@ -196,7 +196,7 @@ def test_a_hub_that_never_answers_costs_seconds(monkeypatch: pytest.MonkeyPatch)
         listener.listen()
         at(monkeypatch, f"http://127.0.0.1:{listener.getsockname()[1]}")
         for root in ("hf://me/x", f"hf://me/x@{'1' * 40}"):
-            with pytest.raises(InputError, match=r"gives no answer"):
+            with pytest.raises(InputError, match=r"gives no answer|cannot be reached: timed out"):
                 open_corpus("jsonl", root)
 
 

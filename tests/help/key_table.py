@@ -73,6 +73,8 @@ def _as_made(key: Key, record: Any) -> Key:
     value = _shown(getattr(record, name))
     if value == key.default:
         return key
+    if key.default == "null":  # the class around it fills it in
+        return dataclasses.replace(key, default=value)
     part = key.name.rpartition(".")[0]
     return dataclasses.replace(key, default=f"{value}, but {key.default} beside another key of {part}")
 

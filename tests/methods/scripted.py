@@ -23,6 +23,7 @@ def say(policy: Tiny, monkeypatch: pytest.MonkeyPatch, texts: Sequence[str]) -> 
         ids = torch.tensor([row[min(now, len(row) - 1)] for row in scripts])
         return ids, logits.log_softmax(-1).gather(-1, ids[:, None])[:, 0]
 
+    monkeypatch.setattr("lalm_ambig.rollouts.generate.FEWEST_ROWS", len(texts))  # every row to the end
     monkeypatch.setattr("lalm_ambig.rollouts.stepping.choose_tokens", choose)
 
 
