@@ -14,8 +14,8 @@ TASK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 HOW = ("", "exit 2", "parse", "wandb", "serve", "killed")
-"""What the comment above a block may say: run it, see it refused, only parse it, run it where W&B is installed, stop the
-server that it starts, or kill it in its second step and give it again."""
+"""What the comment above a block may say: run it, see it refused, only parse it, run it where W&B is
+installed, stop the server that it starts, or kill it in its second step and give it again."""
 COMMAND = "lalm-ambig "
 SOURCED = re.compile(r"^source <\((.*)\)$")
 PATH = re.compile(r"`([\w.-]+/[\w./-]*)`")
@@ -64,7 +64,10 @@ def command_of(line: str) -> list[str] | None:
     if not line.startswith(COMMAND):
         raise ValueError(f"neither a command of this project nor an export: {line}")
     words = shlex.split(line)[1:]
-    return [str(Path(word).expanduser()) + "/" * word.endswith("/") if word[:2] == "~/" else word for word in words]
+    return [
+        str(Path(word).expanduser()) + "/" * word.endswith("/") if word[:2] == "~/" else word
+        for word in words
+    ]
 
 
 def exported(line: str) -> tuple[str, str] | None:

@@ -1,4 +1,4 @@
-"""docs/tasks.md is right: its commands parse, and do what a new user wants, from the first to the last in one folder."""
+"""docs/tasks.md is right: its commands parse, and do what a new user wants, one after the other in one folder."""
 
 import ast
 import contextlib
@@ -9,12 +9,11 @@ import json
 import os
 import shutil
 import signal
-import sys
 import threading
 import time
 import urllib.request
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from lalm_ambig import serve
 from lalm_ambig.__main__ import dispatch
 from lalm_ambig.config import cli
 from lalm_ambig.config.command_line import CommandParser
+from lalm_ambig.config.family import members
 from lalm_ambig.core.errors import run_command
 from lalm_ambig.core.items import Item
 from lalm_ambig.corpora.base import open_corpus
@@ -39,8 +39,8 @@ from lalm_ambig.methods.base import Method
 from lalm_ambig.serving.running import address_of
 
 TASKS = tasks()
-COMMANDS = [(task, line) for task in TASKS if task.language == "bash" for line in task.lines]
-NAMED = [f"{task.number}-{line[11:40]}" for task, line in COMMANDS]
+COMMANDS = [(task.number, line) for task in TASKS if task.language == "bash" for line in task.lines]
+NAMED = [f"{number}-{line[11:40]}" for number, line in COMMANDS]
 SMALL: Mapping[str, Any] = {
     "data.limit": 4,
     "data.batch_size": 2,
@@ -60,6 +60,35 @@ SMALLER = {
     "report": ["--figure", "none"],
 }
 """What the test adds to the words of the page, so that it ends soon."""
+SAID = {
+    1: "trained",
+    2: "group_size",
+    3: "model.optimiser.learning_rate",
+    4: "complete",
+    6: "data.html",
+    7: "text 1",
+    8: "accepted",
+    9: "trained",
+    10: "GiB",
+    11: "shala",
+    12: "all of them, test",
+    13: "best by validation",
+    14: "runs/patient",
+    17: "trained",
+    18: "js_div_bits",
+    19: "report/report.html",
+    20: "probe",
+    21: "iemocap, all splits",
+    22: "temperature",
+    23: "read",
+    24: "right-model",
+    25: "answers.csv",
+    27: "me/x",
+    28: "anger",
+    29: "checks passed",
+    30: "(goes on)",
+}
+"""Something that must stand in what a task prints."""
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 CLASSES = ("anger", "joy")
 
@@ -79,15 +108,15 @@ class Parsed(Exception):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("task", "line"), COMMANDS, ids=NAMED)
-def test_every_command_parses_as_the_page_has_it(
-    task: Task, line: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("line", [line for _, line in COMMANDS], ids=NAMED)
+def test_every_command_parses_as_the_page_has_it(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     words = command_of(line)
     if words is None:
         return
-    if words[0] == "fit":
-        cli.parse(words[1:])
+    if words[0] in ("fit", "doctor"):
+        rest = ["--data=demo", "--method=sft"] if words[0] == "doctor" else []
+        for member in members(cli.parse([*rest, *words[1:]]), [*rest, *words[1:]]):
+            cli.parse(member.words)
         return
 
     def parse_args(self: CommandParser, *given: Any, **named: Any) -> None:
@@ -95,9 +124,8 @@ def test_every_command_parses_as_the_page_has_it(
         raise Parsed
 
     monkeypatch.setattr(CommandParser, "parse_args", parse_args, raising=False)
-    if words[0] != "doctor":  # whose options are those of fit
-        with pytest.raises(Parsed):
-            dispatch(words)
+    with pytest.raises(Parsed):
+        dispatch(words)
 
 
 @pytest.mark.parametrize("task", [task for task in TASKS if task.language == "python"], ids=lambda t: t.wish)
@@ -138,13 +166,15 @@ def workshop(
 def write_inputs(here: Path, items: tuple[Item, ...]) -> None:
     """Write the files that the page takes for granted: clips, items of one's own, and a CSV with a bad row."""
     clips = [Path(str(item.audio)) for item in items]
-    for n in range(200):
-        shutil.copy(clips[n % len(clips)], here / "clips" / f"{n}.wav")
+    for n in range(len(clips)):
+        shutil.copy(clips[n], here / "clips" / f"{n}.wav")
     shutil.copy(clips[0], here / "clip.wav")
     rows: list[dict[str, Any]] = [{"categories": ["anger", "fear", "sadness", "neutral"]}]
     for n, item in enumerate(items):
         votes = {"anger": 1 + n % 3, "neutral": 2}
-        rows.append({"id": item.id, "audio": f"clips/{n}.wav", "text": "So.", "votes": votes, "speaker": f"s{n % 9}"})
+        rows.append(
+            {"id": item.id, "audio": f"clips/{n}.wav", "text": "So.", "votes": votes, "speaker": f"s{n % 9}"}
+        )
     (here / "items.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     texts = [{"id": n, "text": f"text {n}", "votes": {"a": n % 3, "b": 1}} for n in range(30)]
     (here / "text.jsonl").write_text("".join(json.dumps(row) + "\n" for row in texts))
@@ -179,7 +209,7 @@ class Workshop:
         assert not missing, f"the outcome names {missing}, which the commands did not write"
 
     def local(self, text: str) -> str:
-        """The text with the hub's, the endpoint's and the large model's names replaced by small ones of this machine."""
+        """The text with small things of this machine for the hub, the endpoint and the large model."""
         names = {
             "owner/name": "me/x",
             "https://api.openai.com/v1": self.endpoint,
@@ -275,11 +305,13 @@ def test_every_task_does_what_it_says(workshop: Workshop, capsys: pytest.Capture
             workshop.run(task)
             said = capsys.readouterr()
             if task.how == "exit 2":
-                assert said.err.count("\n") == 1 and "votes.csv:9: " in said.err and "three" in said.err, said.err
-            assert task.how != "killed" or "(goes on)" in said.out
+                assert said.err.count("\n") == 1 and "votes.csv:9: " in said.err and "three" in said.err, (
+                    said.err
+                )
+            assert SAID.get(task.number, "") in said.out + said.err, f"not said: {SAID[task.number]}"
         except (Exception, SystemExit) as error:
             said = capsys.readouterr()
-            wrong[f"{task.number}. {task.wish}"] = f"{error!r}\n{said.out[-300:]}{said.err[-800:]}"
+            wrong[f"{task.number}. {task.wish}"] = f"{error!r}\n{said.out[-1500:]}{said.err[-800:]}"
         seconds[task.number] = time.perf_counter() - start
     with capsys.disabled():
         print("".join(f"\n{task.number:>3} {seconds[task.number]:6.1f} s  {task.wish}" for task in TASKS))
