@@ -55,7 +55,7 @@ SMALL: Mapping[str, Any] = {
 }
 GROUPS = {"model.grouping.group_size": 2}
 SMALLER = {
-    "evaluate": ["--limit", "6", "--max-new-tokens", "4"],
+    "evaluate": ["--limit", "4", "--max-new-tokens", "4"],
     "baseline": ["--limit", "6"],
     "report": ["--figure", "none"],
 }
@@ -81,7 +81,7 @@ SAID = {
     21: "iemocap, all splits",
     22: "temperature",
     23: "read",
-    24: "right-model",
+    24: "kl-s0",
     25: "answers.csv",
     27: "me/x",
     28: "anger",
@@ -153,8 +153,16 @@ def workshop(
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(hub_reading, "_RESOLVED", {})
-    reply = json.dumps({"anger": 0.5, "disgust": 0, "fear": 0, "happiness": 0, "neutral": 0.5, "sadness": 0})
-    with hub() as models, dataset_hub() as data, EndpointStub(write=lambda _: reply) as endpoint:
+    shares = {
+        "anger": 0.3,
+        "disgust": 0.05,
+        "fear": 0.05,
+        "happiness": 0.1,
+        "neutral": 0.4,
+        "sadness": 0.0999,
+    }
+    answering = EndpointStub(write=lambda _: "<answer>neutral</answer>", answer=shares)
+    with hub() as models, dataset_hub() as data, answering as endpoint:
         monkeypatch.setenv("HF_ENDPOINT", models.address)
         monkeypatch.setattr(constants, "ENDPOINT", data.address)
         template = data.address + "/{repo_id}/resolve/{revision}/{filename}"
@@ -233,6 +241,9 @@ class Workshop:
             assert replies == ["ok"]
             return
         ended(words, 2 if how == "exit 2" else 0)
+        if how == "killed":  # the run from Python has the same settings
+            answers = "evaluation/validation/trained/predictions.jsonl"
+            assert Path("runs/killed", answers).read_text() == Path("runs/py", answers).read_text()
 
     def python(self, source: str) -> None:
         train = lalm_ambig.train
@@ -247,8 +258,10 @@ class Workshop:
 
 def small(words: list[str]) -> list[str]:
     if words[0] != "fit":
-        return SMALLER.get(words[0], []) if "--endpoint" not in words else SMALLER["baseline"]
+        return SMALLER[words[0]][: 2 if "--endpoint" in words else None] if words[0] in SMALLER else []
     keys = {**SMALL, **(GROUPS if "grpo" in words else {})}
+    if "--data" not in words:  # the demo in small
+        keys["data.corpus.root"] = str(Path("~/CREMA-D").expanduser())
     return [f"--{key}={json.dumps(value)}".replace('"', "") for key, value in keys.items()]
 
 
