@@ -326,6 +326,7 @@ def test_every_task_does_what_it_says(workshop: Workshop, capsys: pytest.Capture
             said = capsys.readouterr()
             wrong[f"{task.number}. {task.wish}"] = f"{error!r}\n{said.out[-1500:]}{said.err[-800:]}"
         seconds[task.number] = time.perf_counter() - start
-    with capsys.disabled():
-        print("".join(f"\n{task.number:>3} {seconds[task.number]:6.1f} s  {task.wish}" for task in TASKS))
+    print(
+        "".join(f"\n{task.number:>3} {seconds[task.number]:6.1f} s  {task.wish}" for task in TASKS)
+    )  # pytest -rP
     assert not wrong, "\n".join(f"{wish}: {why}" for wish, why in wrong.items())
