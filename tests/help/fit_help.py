@@ -5,9 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from lalm_ambig.config.cli import DESCRIPTION, EXAMPLES, USAGE
 from lalm_ambig.config.estimate_option import HELP as ESTIMATE_HELP
-from lalm_ambig.config.run_options import FOLDS_HELP, SEEDS_HELP, TEST_HELP, TRAINED_ITEMS_HELP
+from lalm_ambig.config.loggers import HELP as LOGGER_HELP
+from lalm_ambig.config.run_options import FIND_HELP, FOLDS_HELP, SEEDS_HELP, TEST_HELP, TRAINED_ITEMS_HELP
 from lalm_ambig.config.seed import HELP as SEED_HELP
 from lalm_ambig.config.short_names import CHOICE_HELP
+from lalm_ambig.config.sweep import HELP as SWEEP_HELP
 from lalm_ambig.config.trust import ALLOW_HELP
 from lalm_ambig.help.catalogue import Entry, Key
 from lalm_ambig.help.rendering import WIDTH, cut, entry_lines, first_sentence
@@ -16,6 +18,9 @@ THIS_CALL = {
     "--test": TEST_HELP,
     "--seeds N …": SEEDS_HELP,
     "--folds all|N,N": FOLDS_HELP,
+    "--sweep KEY=V1,V2": SWEEP_HELP.partition(":")[0],
+    "--find-lr [N]": FIND_HELP.partition(":")[0],
+    "--logger NAME …": LOGGER_HELP,
     "--seed N": SEED_HELP.partition(":")[0],
     "--estimate": ESTIMATE_HELP,
     "--print_config": "Print the whole configuration as YAML",

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 import write_help
+from lightning.pytorch.cli import LightningArgumentParser
 
 from lalm_ambig import completion
 from lalm_ambig import list as listing
 from lalm_ambig.__main__ import dispatch
+from lalm_ambig.config.run_options import add_run_options
 from lalm_ambig.core import door
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.config_files import first_comment, located, named_file, names_of
@@ -45,6 +47,15 @@ def test_each_help_fits_on_two_screens_and_has_examples(path: Path) -> None:
     if "." not in path.stem:
         assert text.count(f"\n  lalm-ambig {command}") + text.count(f"<(lalm-ambig {command}") >= 3
     assert "python -m" not in text.partition("\n\n")[0]
+
+
+def test_the_help_of_fit_has_every_option_that_a_run_can_be_given() -> None:
+    parser = LightningArgumentParser()
+    add_run_options(parser)
+    options = {name for action in parser._actions for name in action.option_strings if name.startswith("--")}
+    assert len(options) > 8
+    text = str(help_of("fit", ["--help"]))
+    assert {name for name in options if not name.endswith("help") and f"\n  {name}" not in text} == set()
 
 
 def test_each_command_has_a_help_and_a_line() -> None:
