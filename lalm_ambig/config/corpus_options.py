@@ -4,6 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import yaml
+
 from lalm_ambig.core.errors import InputError
 
 ROOT_HELP = "folder of the corpus (a file for jsonl; demo needs none), or hf://owner/name[@revision][/path] on the hub"
@@ -11,7 +13,8 @@ ROOT_HELP = "folder of the corpus (a file for jsonl; demo needs none), or hf://o
 
 
 def option_values(pairs: Sequence[str]) -> dict[str, Any]:
-    """Read `KEY=VALUE` texts as options. A value in JSON (true, 3, ["a", "b"]) is decoded; any other is a text.
+    """Read `KEY=VALUE` texts as options. A value in JSON (true, 3, ["a", "b"]) is decoded, and so is a list without
+    quotes, as YAML has it ([a, b]); any other is a text.
 
     A key with dots is a part of an option: `columns.votes=counts`.
 
@@ -24,8 +27,8 @@ def option_values(pairs: Sequence[str]) -> dict[str, Any]:
     Raises:
         InputError: A text has no `=`, or its key is no identifier.
 
-    >>> option_values(["votes=face", "seed=3"])
-    {'votes': 'face', 'seed': 3}
+    >>> option_values(["votes=face", "seed=3", "columns.votes=[anger, joy]"])
+    {'votes': 'face', 'seed': 3, 'columns': {'votes': ['anger', 'joy']}}
     """
     options: dict[str, Any] = {}
     for pair in pairs:
@@ -41,5 +44,20 @@ def option_values(pairs: Sequence[str]) -> dict[str, Any]:
         try:
             inner[name] = json.loads(text)
         except json.JSONDecodeError:
-            inner[name] = text
+            inner[name] = _list(text) or text
     return options
+
+
+def _list(text: str) -> list[Any] | None:
+    """A YAML list of texts and numbers; None if the text is none."""
+    if not (text.startswith("[") and text.endswith("]")):
+        return None
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return None
+    return (
+        value
+        if isinstance(value, list) and all(isinstance(part, str | int | float) for part in value)
+        else None
+    )
