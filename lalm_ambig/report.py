@@ -23,6 +23,7 @@ from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.core.installation import install_extra
 from lalm_ambig.corpora.base import corpus_names
 from lalm_ambig.files.places import check_folder
+from lalm_ambig.help.names import not_one_of
 from lalm_ambig.reporting.corpus_summary import summarise
 from lalm_ambig.reporting.figures import figure_names
 from lalm_ambig.reporting.reading.corpora import summaries
@@ -130,9 +131,7 @@ def _assigned(text: str, option: str) -> tuple[Path, str]:
 
 def _corpus_name(name: str) -> str:
     if name not in corpus_names():
-        raise InputError(
-            f"unknown corpus {name!r}: expected one of {', '.join(corpus_names())}", where="--root"
-        )
+        raise InputError(f"unknown corpus {not_one_of(name, corpus_names())}", where="--root")
     return name
 
 

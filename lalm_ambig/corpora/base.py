@@ -19,6 +19,7 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import FOLDS, Item
 from lalm_ambig.core.rationale_parts import heard_part
 from lalm_ambig.corpora.reading.hub_address import hub_address
+from lalm_ambig.help.names import not_one_of
 
 LALM_METRICS = ("js_div_bits", "bc", "r2_pearson_item", "brier_mean", "accuracy")
 """The columns of ambiguity-aware LALM, Table 2, and accuracy."""
@@ -250,7 +251,7 @@ def open_corpus(name: str, root: Path | str | None, **options: Any) -> Corpus:
     """
     cls = corpus_class(name) if name in module_names(lalm_ambig.corpora) else None
     if cls is None:
-        raise InputError(f"unknown corpus {name!r}: expected one of {', '.join(corpus_names())}")
+        raise InputError(f"unknown corpus {not_one_of(name, corpus_names())}")
     parameters = inspect.signature(cls).parameters
     if wrong := sorted(set(options) - set(parameters)):
         raise InputError(f"unknown option {wrong[0]!r}", where=f"corpus {name}")

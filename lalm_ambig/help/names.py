@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 AMERICAN = (
     (re.compile(r"(?<=[a-z]{3})iz(?=e|ing|ation)"), "is"),
@@ -29,6 +29,22 @@ def closest(given: str, names: Iterable[str]) -> str | None:
     plain = {_lower(name): name for name in names}
     near = difflib.get_close_matches(_lower(given), list(plain), n=1, cutoff=0.7)
     return plain[near[0]] if near else None
+
+
+def not_one_of(given: str, names: Sequence[str]) -> str:
+    """What is said of a word that is none of the names: the nearest of them, and all.
+
+    Args:
+        given: The word as it was written.
+        names: The names.
+
+    >>> not_one_of("jsonlines", ["demo", "jsonl"])
+    "'jsonlines': did you mean jsonl? Expected one of demo, jsonl"
+    """
+    meant = closest(given, names)
+    return (
+        f"{given!r}: " + (f"did you mean {meant}? E" if meant else "e") + f"xpected one of {', '.join(names)}"
+    )
 
 
 def spelled(given: str, names: Iterable[str]) -> str:

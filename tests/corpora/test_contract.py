@@ -61,5 +61,7 @@ def test_a_missing_root_is_one_line_that_says_how_to_obtain_the_corpus(name: str
 
 
 def test_an_unknown_corpus_lists_the_known_ones() -> None:
-    with pytest.raises(InputError, match=r"unknown corpus 'cremad': expected one of .*crema_d"):
+    with pytest.raises(
+        InputError, match=r"unknown corpus 'cremad': did you mean crema_d\? Expected one of .*crema_d"
+    ):
         open_corpus("cremad", None)

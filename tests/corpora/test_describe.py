@@ -143,7 +143,9 @@ def test_options_seed_and_fold_reach_the_corpus(crema_d_root: Path, tmp_path: Pa
 
 
 def test_unknown_corpora_and_missing_roots_are_named() -> None:
-    with pytest.raises(InputError, match=r"unknown corpus 'cremad': expected one of .*crema_d"):
+    with pytest.raises(
+        InputError, match=r"unknown corpus 'cremad': did you mean crema_d\? Expected one of .*crema_d"
+    ):
         main(["--corpus", "cremad"])
     with pytest.raises(InputError, match=r"corpus crema_d: --root is missing"):
         main(["--corpus", "crema_d"])

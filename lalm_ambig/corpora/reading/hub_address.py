@@ -77,7 +77,7 @@ def hub_address(root: Path | str) -> HubAddress | None:
     match = FORM.fullmatch(rest)
     if match is None or rest.startswith(OTHER_KINDS):
         raise InputError(
-            f"{text} is no address of a dataset on the hub.", where="corpus root", remedy=EXAMPLE
+            f"hf://{rest} is no address of a dataset on the hub.", where="corpus root", remedy=EXAMPLE
         )
     path = match["path"] or ""
     if {"..", "."} & set(path.split("/")):
