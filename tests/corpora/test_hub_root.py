@@ -148,7 +148,7 @@ def test_roots_on_this_machine_stay_as_they_are(tmp_path: Path) -> None:
         ("hf://me/x/other.jsonl", r"the dataset has no 'other.jsonl'; there is rows.jsonl"),
         ("hf://me/gated/rows.jsonl", r"me/gated is gated at http.*, and you have no access. Ask for it on"),
         ("hf://me/broken/rows.jsonl", r"hf://me/broken@[0-9a-f]{40}/rows.jsonl: "),
-        ("hf://me", r"corpus root: hf:/me is no address of a dataset on the hub. Write hf://owner/name"),
+        ("hf://me", r"corpus root: hf://me is no address of a dataset on the hub. Write hf://owner/name"),
         ("hf://models/me/x", r"is no address of a dataset"),
         ("hf://me/x/../../y", r"leads out of the dataset"),
         ("https://huggingface.co/datasets/me/x/tree/main", r"is a page. Write hf://me/x@main"),
