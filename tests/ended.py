@@ -22,11 +22,16 @@ class Ended:
 def ended(module: str, *words: str) -> Ended:
     """The module run as `__main__` with these arguments, up to the exit that ends it."""
     out, err = io.StringIO(), io.StringIO()
+    imported = sys.modules.pop(module, None)  # runpy warns of a module that is there already
     with (
         mock.patch.object(sys, "argv", [module, *words]),
         redirect_stdout(out),
         redirect_stderr(err),
         pytest.raises(SystemExit) as left,
     ):
-        runpy.run_module(module, run_name="__main__")
+        try:
+            runpy.run_module(module, run_name="__main__")
+        finally:
+            if imported is not None:
+                sys.modules[module] = imported
     return Ended(int(left.value.code or 0), out.getvalue(), err.getvalue())
