@@ -32,6 +32,7 @@ from lalm_ambig.exporting.push import check_push, push
 from lalm_ambig.exporting.target import check_target, export_folder, size_of
 from lalm_ambig.exporting.weights import DTYPES, base_name, load_weights, write_weights
 from lalm_ambig.files.text import readable_size
+from lalm_ambig.policies.base import Policy
 from lalm_ambig.runs.exports import model_index, results_of, write_export
 from lalm_ambig.runs.folder.run_folder import RunFolder, open_run
 from lalm_ambig.runs.loading import Loaded, add_path_option, path_arguments
@@ -167,6 +168,12 @@ def _export(
     for warning in filter(None, (checked.warning, unloadable)):
         console.print(f"warning: {warning}", style="bold yellow")
     console.print(f"written: {out} ({readable_size(size_of(out))}, {form})")
+    local = loading_lines(form, model_class, base=local_base, address=str(out), quantize=policy.quantize)
+    _say_how_to_load(policy, local, console)
+
+
+def _say_how_to_load(policy: Policy, lines: Sequence[str], console: Console) -> None:
+    """Print the line of Python that loads the export, or why plain libraries cannot."""
     if policy.side_layers:
         console.print(
             f"plain PEFT refuses this adapter: its side path reads layers {', '.join(map(str, policy.side_layers))} of "
@@ -174,8 +181,7 @@ def _export(
         )
         console.print("load it: policy.load_weights, as its README.md shows")
         return
-    local = loading_lines(form, model_class, base=local_base, address=str(out), quantize=policy.quantize)
-    console.print(f"load it: {next(line for line in local if line.startswith('model = '))}")
+    console.print(f"load it: {next(line for line in lines if line.startswith('model = '))}")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -16,7 +16,6 @@ import gc
 import sys
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from socket import socket
 
 from lalm_ambig.config.command_line import CommandParser
@@ -24,6 +23,7 @@ from lalm_ambig.config.trust import add_allow_option
 from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.core.stopping import deferred, end_at_once, requested_signal
 from lalm_ambig.inference.model import load
+from lalm_ambig.runs.loading import add_path_option
 from lalm_ambig.serving.app import Service
 from lalm_ambig.serving.examples import examples_of
 from lalm_ambig.serving.guard import hosts_of, is_local
@@ -33,6 +33,15 @@ from lalm_ambig.serving.running import address_of, listening_socket, run
 PORT = 8000
 STOP_S = 0.5
 """Longest wait at the end for a batch whose requests have been given up."""
+
+LIMITS = Limits()
+LIMIT_OPTIONS: tuple[tuple[str, int | float, str, str], ...] = (
+    ("--max-upload-mb", LIMITS.upload_bytes / 1024**2, "MB", "largest sound file"),
+    ("--max-duration-s", LIMITS.duration_s, "S", "longest recording"),
+    ("--queue", LIMITS.queue, "N", "requests at once; others get 503"),
+    ("--timeout-s", LIMITS.timeout_s, "S", "longest wait for an answer"),
+)
+"""Options that limit requests: name, default, unit and meaning."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -137,45 +146,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="a further name of this server, as of a proxy in front",
     )
-    limits = Limits()
-    parser.add_argument(
-        "--max-upload-mb",
-        type=float,
-        default=limits.upload_bytes / 1024**2,
-        metavar="MB",
-        help="largest sound file (default: 20)",
-    )
-    parser.add_argument(
-        "--max-duration-s",
-        type=float,
-        default=limits.duration_s,
-        metavar="S",
-        help="longest recording (default: 120)",
-    )
-    parser.add_argument(
-        "--queue",
-        type=int,
-        default=limits.queue,
-        metavar="N",
-        help="requests at once; others get 503 (default: 64)",
-    )
-    parser.add_argument(
-        "--timeout-s",
-        type=float,
-        default=limits.timeout_s,
-        metavar="S",
-        help="longest wait for an answer (default: 120)",
-    )
+    for name, default, unit, meaning in LIMIT_OPTIONS:
+        meaning = f"{meaning} (default: {default:g})"
+        parser.add_argument(name, type=type(default), default=default, metavar=unit, help=meaning)
     parser.add_argument(
         "--no-page", action="store_true", help="serve the interface alone, without page and examples"
     )
-    parser.add_argument(
-        "--policy.path",
-        dest="policy_path",
-        type=Path,
-        metavar="PATH",
-        help="folder or hub id of the base model, if it is not where the run had it",
-    )
+    add_path_option(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
     parser.add_argument(
         "--precision", help="as Lightning's trainer takes it, such as bf16-mixed (default: the run's)"

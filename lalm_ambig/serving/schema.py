@@ -71,37 +71,7 @@ def openapi(classes: tuple[str, ...], limits: Limits, *, has_page: bool) -> Sche
         "/health": {"get": _get("Whether the server answers.", "Health")},
     }
     if has_page:
-        number = {
-            "name": "number",
-            "in": "path",
-            "required": True,
-            "schema": {"type": "integer", "minimum": 0},
-        }
-        listed = {"type": "array", "items": _ref("Example")}
-        paths["/v1/examples"] = {
-            "get": {
-                "summary": "Items of the run's corpus.",
-                "responses": {"200": _json("The items.", listed)},
-            }
-        }
-        sound = {"description": "The clip.", "content": {"audio/*": {"schema": {}}}}
-        paths["/v1/examples/{number}/audio"] = {
-            "get": {
-                "summary": "The clip of one of them.",
-                "parameters": [number],
-                "responses": {"200": sound, **_refusals(403, 404)},
-            }
-        }
-        paths["/v1/examples/{number}/predict"] = {
-            "post": {
-                "summary": "The model's answer to one of them.",
-                "parameters": [number],
-                "responses": {
-                    "200": _json("The answer.", _ref("Answer")),
-                    **_refusals(403, 404, 422, 500, 503),
-                },
-            }
-        }
+        paths |= _example_paths()
     return {
         "openapi": "3.1.0",
         "info": {
@@ -111,6 +81,31 @@ def openapi(classes: tuple[str, ...], limits: Limits, *, has_page: bool) -> Sche
         },
         "paths": paths,
         "components": {"schemas": _schemas(classes)},
+    }
+
+
+def _example_paths() -> dict[str, Schema]:
+    """The paths of the page's examples."""
+    number = {"name": "number", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 0}}
+    listed = _json("The items.", {"type": "array", "items": _ref("Example")})
+    sound = {"description": "The clip.", "content": {"audio/*": {"schema": {}}}}
+    answer = _json("The answer.", _ref("Answer"))
+    return {
+        "/v1/examples": {"get": {"summary": "Items of the run's corpus.", "responses": {"200": listed}}},
+        "/v1/examples/{number}/audio": {
+            "get": {
+                "summary": "The clip of one of them.",
+                "parameters": [number],
+                "responses": {"200": sound, **_refusals(403, 404)},
+            }
+        },
+        "/v1/examples/{number}/predict": {
+            "post": {
+                "summary": "The model's answer to one of them.",
+                "parameters": [number],
+                "responses": {"200": answer, **_refusals(403, 404, 422, 500, 503)},
+            }
+        },
     }
 
 
