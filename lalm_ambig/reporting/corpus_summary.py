@@ -43,7 +43,7 @@ def summarise(prepared: Prepared, *, seed: int = 0) -> dict[str, Any]:
         "active_labels": _active_labels(votes, entropies),
         "splits": {split: len(prepared.items(split)) for split in SPLITS},
         "audio_s": float(prepared.items().durations_s().sum()),
-        **_floor(votes, seed),
+        **_floor(votes, seed, ordered=prepared.categories.ordered),
     }
 
 
@@ -79,8 +79,8 @@ def _active_labels(
     return rows
 
 
-def _floor(votes: Float[Tensor, "item category"], seed: int) -> dict[str, Any]:
+def _floor(votes: Float[Tensor, "item category"], seed: int, *, ordered: bool) -> dict[str, Any]:
     try:
-        return {"noise_floor": noise_floor(votes, seed=seed)}
+        return {"noise_floor": noise_floor(votes, seed=seed, ordered=ordered)}
     except InputError as error:
         return {"noise_floor": None, "noise_floor_missing": str(error)}
