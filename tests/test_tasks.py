@@ -1,4 +1,4 @@
-"""docs/tasks.md is right: its commands parse, and do what a new user wants, one after the other in one folder."""
+"""docs/guides/tasks.md is right: its commands parse, and do what a new user wants, one by one in one folder."""
 
 import ast
 import contextlib
@@ -100,7 +100,7 @@ def test_the_page_has_thirty_tasks_that_are_short_and_the_readme_names_it() -> N
     for task in TASKS:
         assert task.wish.startswith(("I want to ", "I want ", "My ")) and task.how in HOW
         assert len(task.lines) <= (6 if task.language == "python" else 2), task.wish
-    assert "(docs/tasks.md)" in (PAGE.parents[1] / "README.md").read_text(encoding="utf-8")
+    assert "(docs/guides/tasks.md)" in (PAGE.parents[2] / "README.md").read_text(encoding="utf-8")
 
 
 class Parsed(Exception):
