@@ -76,7 +76,7 @@ def test_the_annotators_of_the_real_sets_are_as_many_as_the_organisers_say(share
         "conv_abuse": 8,
         "armis": 3,
         "mp": 506,
-        "csc": 860,
+        "csc": 872,
         "par": 4,
         "varierr_nli": 4,
     }

@@ -116,9 +116,27 @@ class Lewidi(Corpus):
             for entry in entries:
                 yield self._item(kind, entry, splits[entry.key])
 
+    def test_entries(self) -> list[Entry]:
+        """The entries of the test file, in its order, with the organisers' soft labels.
+
+        Raises:
+            InputError: The file is missing, or an entry is malformed.
+        """
+        path = self.require(self._path("test"))
+        return read_entries(path, self.set, bad_rows=BadRows(skip=False))
+
+    def item_id(self, kind: str, entry: Entry) -> str:
+        """The id of an entry's item.
+
+        Args:
+            kind: The file: train, dev or test.
+            entry: An entry of it.
+        """
+        return f"{self.part}-{kind}-{entry.key}"
+
     def _item(self, kind: str, entry: Entry, split: Split) -> Item:
         return Item(
-            id=f"{self.part}-{kind}-{entry.key}",
+            id=self.item_id(kind, entry),
             votes=entry.votes(len(self.categories)),
             text=entry.text,
             split=split,
