@@ -8,7 +8,7 @@ import pytest
 
 import lalm_ambig
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = [path.stem for path in sorted(EXAMPLES.glob("own_*.py"))]
 
 
