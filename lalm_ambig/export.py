@@ -11,7 +11,7 @@ Examples:
   lalm-ambig export runs/x --merged --out x             one plain model, in the base's own type
   lalm-ambig export runs/x --merged --dtype bfloat16 --out x    rounding is measured and shown
   lalm-ambig export runs/x/checkpoints/last.ckpt --zero --out x-adapter    from ZeRO 1, 2 or 3
-  lalm-ambig export --codabench runs/mp/evaluation/test/trained --root ~/LeWiDi --out res.zip
+  lalm-ambig export --codabench runs/mp/evaluation/trained --root ~/LeWiDi --out res.zip
   HF_TOKEN=... lalm-ambig export runs/x --merged --out x --push me/x --private
 """
 
