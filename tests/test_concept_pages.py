@@ -19,7 +19,7 @@ PAGES = sorted(
 PAGES += [path for path in (DOCS / "glossary.md",) if path.is_file()]
 EXAMPLE = re.compile(r"^```pycon\n(.*?)^```", re.MULTILINE | re.DOTALL)
 QUOTED = re.compile(r"`([^`\n]+)`")
-KEY = re.compile(r"(?:model|data|policy|run)(?:\.\w+)+")
+KEY = re.compile(r"(?<![\w./])(?:model|data|policy|run)(?:\.\w+)+")
 FILE = re.compile(r"(?:lalm_ambig|data_curation|configs|tests|docs|examples|notebooks)/[\w./{},*-]+")
 NOT_KEYS = {"policy.py", "model.settings"}
 """What looks like a key: a file, and a key that there could have been."""
