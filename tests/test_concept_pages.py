@@ -21,6 +21,9 @@ EXAMPLE = re.compile(r"^```pycon\n(.*?)^```", re.MULTILINE | re.DOTALL)
 QUOTED = re.compile(r"`([^`\n]+)`")
 KEY = re.compile(r"(?<![\w./])(?:model|data|policy|run)(?:\.\w+)+")
 FILE = re.compile(r"(?:lalm_ambig|data_curation|configs|tests|docs|examples|notebooks)/[\w./{},*-]+")
+ROOMS = "|".join(sorted(path.name for path in (ROOT / "lalm_ambig").iterdir() if path.is_dir()))
+ROOM = re.compile(rf"(?<![\w./])(?:{ROOMS})/[\w/{{}},]+\.py")
+"""A file of the package without its name."""
 NOT_KEYS = {"policy.py", "model.settings"}
 """What looks like a key: a file, and a key that there could have been."""
 
@@ -62,6 +65,9 @@ def test_every_key_of_a_page_exists(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_file_that_a_page_names_is_there(page: Path) -> None:
     named = {word.rstrip("./") for text in quoted(page) for word in FILE.findall(text) if "NAME" not in text}
+    named |= {
+        f"lalm_ambig/{word}" for text in quoted(page) for word in ROOM.findall(text) if "NAME" not in text
+    }
     missing = [word for word in named if not any(list(ROOT.glob(path)) for path in _expanded(word))]
     assert missing == []
 
