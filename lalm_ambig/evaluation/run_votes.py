@@ -11,7 +11,7 @@ of V votes, and as many items a speaker as at hand, it is that of the items at h
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -69,10 +69,16 @@ class ScoredRun:
     name: str
     answers: Answers
 
+    def at(self, places: list[int]) -> "ScoredRun":
+        """The answers to the items at these places, in that order."""
+        answers = self.answers
+        draws = None if answers.draws is None else answers.draws[places]
+        return ScoredRun(self.name, Answers(answers.predicted_dist[places], answers.parsed[places], draws))
+
 
 @dataclass(frozen=True)
-class TestSize:
-    """A test of the difference of two runs, with n votes for each of as many items as a budget buys."""
+class Separation:
+    """How far a test tells two runs apart, with n votes for each of as many items as a budget buys."""
 
     votes: int
     items: int
@@ -96,6 +102,81 @@ class TestSize:
         """The difference in standard errors, without its sign."""
         return abs(self.difference.value) / self.error if self.error else None
 
+    @property
+    def is_sure(self) -> bool:
+        """Whether the interval of the difference leaves out 0."""
+        low, high = self.difference.low, self.difference.high
+        return low is not None and high is not None and low * high > 0
+
+
+@dataclass(frozen=True)
+class RunPair:
+    """Two runs on the same items, and how they are compared."""
+
+    first: ScoredRun
+    second: ScoredRun
+    items: VotedItems
+    metric: VoteMetric
+    seed: int = 0
+    """Seed of the draws."""
+
+    def with_votes(self, fewest: int) -> "RunPair":
+        """The same runs on the items that have at least so many votes."""
+        places = self.items.places(fewest)
+        first, second = (one.at(places) for one in (self.first, self.second))
+        return replace(self, first=first, second=second, items=self.items.at(places))
+
+    def separations(self, votes: Sequence[int], *, total: int) -> list[Separation]:
+        """How far tests of that many votes tell the runs apart, by the number of votes an item.
+
+        Args:
+            votes: Numbers of votes an item, in order; items with fewer votes are left out at each.
+            total: Votes of a test.
+        """
+        found = [self.with_votes(n)._separation(n, total) for n in votes]
+        last = found[-1]
+
+        def is_reversed(one: Separation) -> bool:
+            return one.is_sure and last.is_sure and one.difference.value * last.difference.value < 0
+
+        return [replace(one, is_reversed=is_reversed(one)) for one in found]
+
+    def _separation(self, drawn: int, total: int) -> Separation:
+        ours, theirs = (scores(one, self.items, drawn, self.metric) for one in (self.first, self.second))
+        spread = mean_spread(ours - theirs, self.items.clusters)
+        bought, at_hand = total // drawn, len(self.items.ids)
+        found = Separation(drawn, bought, Interval(spread.value, *spread.ends()), None, None)
+        error = self._error_of_a_draw(drawn)
+        if error is None:
+            return found
+        if found.is_sure:
+            needed = max(2, math.ceil(at_hand * (REACH * error / spread.value) ** 2))
+            found = replace(found, items_needed=needed)
+        return found if bought < 2 else replace(found, error=error * math.sqrt(at_hand / bought))
+
+    def _error_of_a_draw(self, drawn: int) -> float | None:
+        """Standard error with one draw of n votes for each item at hand; None where there is none."""
+        constant = _sampling(self.first, self.metric) - _sampling(self.second, self.metric)
+        squares = []
+        for votes in subsets(self.items, drawn, seed=self.seed):
+            ours, theirs = (_against(one, votes, drawn, self.metric) for one in (self.first, self.second))
+            error = mean_spread(ours - theirs - constant, self.items.clusters).error
+            if error is None:
+                return None
+            squares.append(error**2)
+        return math.sqrt(sum(squares) / DRAWS)
+
+
+def best_separation(found: Sequence[Separation]) -> Separation | None:
+    """The test that tells the runs best apart; None where they may not differ with the most votes.
+
+    Numbers of votes at which the difference is reversed do not count.
+    """
+    if not found[-1].is_sure:
+        return None
+    able = [one for one in found if one.apart is not None and not one.is_reversed]
+    return max(able, key=lambda one: one.apart or 0.0, default=None)
+
 
 def scores(run: ScoredRun, items: VotedItems, drawn: int, metric: VoteMetric) -> Float[Tensor, " item"]:
     """A run's expected score against n of each item's votes; ∞ where it rules out a class that they may hold.
@@ -111,91 +192,11 @@ def scores(run: ScoredRun, items: VotedItems, drawn: int, metric: VoteMetric) ->
     count, predicted = items.votes.reshape(-1), run.answers.predicted_dist.double().reshape(-1)
     shares = torch.arange(width).double() / drawn
     parts = []
-    for at in torch.arange(len(count)).split(max(1, AT_ONCE // width)):
+    for at in torch.split(torch.arange(len(count)), max(1, AT_ONCE // width)):
         chances = count_chances(count[at], size[at], drawn)
         parts.append(weighted(chances, metric.terms(shares, predicted[at, None])))
     summed = torch.cat(parts).reshape(-1, classes).sum(-1)
     return summed * metric.scale(classes) - _sampling(run, metric)
-
-
-def test_sizes(
-    first: ScoredRun,
-    second: ScoredRun,
-    items: VotedItems,
-    votes: Sequence[int],
-    *,
-    metric: VoteMetric,
-    total: int,
-    seed: int = 0,
-) -> list[TestSize]:
-    """How well two runs are told apart, by the number of votes an item.
-
-    Args:
-        first: A run.
-        second: Another, on the same items.
-        items: With at least as many votes each as the largest of `votes`.
-        votes: Numbers of votes an item.
-        metric: The score.
-        total: Votes of the whole test.
-        seed: Seed of the draws.
-    """
-    sizes = [_test_size(first, second, items, n, metric=metric, total=total, seed=seed) for n in votes]
-    last = sizes[-1].difference
-    return [
-        one
-        if not (_is_sure(one.difference) and _is_sure(last) and one.difference.value * last.value < 0)
-        else TestSize(one.votes, one.items, one.difference, one.error, one.items_needed, is_reversed=True)
-        for one in sizes
-    ]
-
-
-def best_size(sizes: Sequence[TestSize]) -> TestSize | None:
-    """The test that tells the runs best apart; None where the runs may not differ at the most votes.
-
-    Numbers of votes at which the difference is reversed do not count.
-    """
-    if not _is_sure(sizes[-1].difference):
-        return None
-    able = [one for one in sizes if one.apart is not None and not one.is_reversed]
-    return max(able, key=lambda one: one.apart or 0.0, default=None)
-
-
-def _test_size(
-    first: ScoredRun,
-    second: ScoredRun,
-    items: VotedItems,
-    drawn: int,
-    *,
-    metric: VoteMetric,
-    total: int,
-    seed: int,
-) -> TestSize:
-    difference = scores(first, items, drawn, metric) - scores(second, items, drawn, metric)
-    spread = mean_spread(difference, items.clusters)
-    interval = Interval(spread.value, *spread.ends())
-    bought, at_hand = total // drawn, len(items.ids)
-    error = _error_of_a_draw(first, second, items, drawn, metric=metric, seed=seed)
-    if error is None or bought < 2:
-        return TestSize(drawn, bought, interval, None, None)
-    needed = None
-    if _is_sure(interval):
-        needed = math.ceil(at_hand * (REACH * error / interval.value) ** 2)
-    return TestSize(drawn, bought, interval, error * math.sqrt(at_hand / bought), needed)
-
-
-def _error_of_a_draw(
-    first: ScoredRun, second: ScoredRun, items: VotedItems, drawn: int, *, metric: VoteMetric, seed: int
-) -> float | None:
-    """Standard error of the difference with one draw of n votes for each item at hand; None where there is none."""
-    squares = []
-    constant = _sampling(first, metric) - _sampling(second, metric)
-    for votes in subsets(items, drawn, seed=seed):
-        ours, theirs = (_against(one, votes, drawn, metric) for one in (first, second))
-        error = mean_spread(ours - theirs - constant, items.clusters).error
-        if error is None:
-            return None
-        squares.append(error**2)
-    return math.sqrt(sum(squares) / DRAWS)
 
 
 def _against(
@@ -212,8 +213,3 @@ def _sampling(run: ScoredRun, metric: VoteMetric) -> Float[Tensor, " item"]:
         return torch.zeros(len(answers.predicted_dist), dtype=torch.float64)
     variance = share_variance(answers.predicted_dist.double(), answers.draws).sum(-1)
     return variance * metric.scale(answers.predicted_dist.shape[-1])
-
-
-def _is_sure(difference: Interval) -> bool:
-    """Whether the interval leaves out 0."""
-    return difference.low is not None and difference.high is not None and difference.low * difference.high > 0

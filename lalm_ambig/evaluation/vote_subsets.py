@@ -44,7 +44,12 @@ class VotedItems:
 
     def with_votes(self, fewest: int) -> "VotedItems":
         """The items that have at least so many votes."""
-        return self.at((self.sizes >= fewest).nonzero()[:, 0].tolist())
+        return self.at(self.places(fewest))
+
+    def places(self, fewest: int) -> list[int]:
+        """Places of the items that have at least so many votes."""
+        found: list[int] = (self.sizes >= fewest).nonzero()[:, 0].tolist()
+        return found
 
     def at(self, places: list[int]) -> "VotedItems":
         """The items at these places, in that order."""
@@ -164,7 +169,7 @@ def pair_disagreement(items: VotedItems) -> Float[Tensor, " item"]:
 def draw_votes(
     votes: Int[np.ndarray, "item category"], drawn: int, generator: np.random.Generator
 ) -> Int[np.ndarray, "item category"]:
-    """n of the votes of each item, without replacement.
+    """So many of the votes of each item, drawn without replacement.
 
     Args:
         votes: With at least n votes each.
@@ -240,7 +245,7 @@ def over_classes(items: VotedItems, expected: Expected, *, width: int) -> Float[
     pairs, place = torch.unique(
         torch.stack([items.votes, size], dim=-1).reshape(-1, 2), dim=0, return_inverse=True
     )
-    parts = pairs.split(max(1, AT_ONCE // width))
+    parts = torch.split(pairs, max(1, AT_ONCE // width))
     added = torch.cat([expected(part[:, 0], part[:, 1]) for part in parts])
     return added[place].reshape(items.votes.shape).sum(-1)
 
