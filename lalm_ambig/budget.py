@@ -1,4 +1,4 @@
-"""How many annotators an item needs: the worth of n votes, from a corpus that has many of them.
+"""How many annotators an item needs, from a corpus that has many votes.
 
 For each n it says how far n votes are from the distribution behind them, what a second group of people and the true
 distribution would score against them, and how often they have the majority of all votes. With --run it also gives the

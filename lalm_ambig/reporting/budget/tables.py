@@ -202,8 +202,8 @@ def _pair_table(part: RunPart, metric: str, pair: str, found: Sequence[Separatio
     caption = (
         f"A test of {part.total:,} votes: n an item on {part.total:,} / n items, of the kind at hand and as many a "
         f"speaker. {METRICS[metric].label}; the difference is that of the {part.items:,} items at hand.",
-        f"detectable: the smallest difference that {POWER:.0%} of tests find. needed: to find this difference as often; "
-        f"{MISSING} where it may be 0. Items cost nothing here beside their votes.",
+        f"detectable: the smallest difference that {POWER:.0%} of tests find. needed: to find this difference as "
+        f"often; {MISSING} where it may be 0. Items cost nothing here beside their votes.",
     )
     columns = tuple(Column(label, label) for label in labels)
     return ResultTable((VOTES,), columns, lines, caption, title=f"What tells them apart: {pair}")
