@@ -112,7 +112,7 @@ browser: $(VENV)/.installed
 
 .PHONY: families
 
-# 76 families of text models, each against its class's own forward; writes docs/families.md. Three minutes of two idle cores.
+# 76 families of text models, each against its class's own forward; writes docs/reference/families.md. Three minutes of two idle cores.
 families: export FAMILIES_OUTCOMES := build/families
 families: $(VENV)/.installed
 	rm -rf build/families

@@ -1,11 +1,11 @@
-"""The tasks of docs/tasks.md: what a page for new users says, as commands that a test can run."""
+"""The tasks of docs/guides/tasks.md: what a page for new users says, as commands that a test can run."""
 
 import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-PAGE = Path(__file__).parents[1] / "docs" / "tasks.md"
+PAGE = Path(__file__).parents[1] / "docs" / "guides" / "tasks.md"
 TASK = re.compile(
     r"^\*\*(?P<number>\d+)\. (?P<wish>[^*]+)\*\*[^\n]*\n"
     r"(?:<!-- run: (?P<how>[^\n]+) -->\n)?"

@@ -1,7 +1,7 @@
 """Nothing that ships cites a document that a reader cannot find: papers are cited by name and number.
 
-*ambiguity-aware LALM, eq. 3* and *SHALA-LLM, eq. 8*; `docs/papers.md` has the references. Decisions of ours are said
-where they act.
+*ambiguity-aware LALM, eq. 3* and *SHALA-LLM, eq. 8*; `docs/reproduce/papers.md` has the references. Our decisions
+are said where they act.
 """
 
 import re
@@ -98,7 +98,7 @@ def test_none_of_these_words_is_taken_for_one(text: str) -> None:
 
 
 def test_the_page_of_the_papers_names_modules_that_exist() -> None:
-    page = (ROOT / "docs" / "papers.md").read_text("utf-8")
+    page = (ROOT / "docs" / "reproduce" / "papers.md").read_text("utf-8")
     paths = set[str]()
     for name in re.findall(r"`((?:lalm_ambig|data_curation)[\w.{},]*)`", page):
         before, _, rest = name.partition("{")

@@ -2,8 +2,8 @@
 
 A name is looked up in its normal form (`categories.normal_form`), so its case and Unicode form do not matter. The table
 has the names of RAVDESS, EmoDB (English and German), MELD, MSP-Podcast, GoEmotions, CREMA-D, IEMOCAP, SAVEE, TESS,
-Emozionalmente (English and Italian) and EmoTale. It also has nouns and adjectives of one emotion. `docs/class_names.md`
-shows the table.
+Emozionalmente (English and Italian) and EmoTale. It also has nouns and adjectives of one emotion.
+`docs/concepts/class_names.md` shows the table.
 
 Three pairs are not synonyms. `calm` is not `neutral`: RAVDESS has both. `excitement` is not `happiness`: in IEMOCAP
 `excited` counts as happiness, and that is a rule of its reader. The emotions of GoEmotions that are not among Ekman's
@@ -222,7 +222,7 @@ def guessed_domain(keys: Sequence[str]) -> str:
 
 
 def as_markdown() -> str:
-    """The tables as a page of Markdown, `docs/class_names.md`."""
+    """The tables as a page of Markdown, `docs/concepts/class_names.md`."""
     lines = [
         "# Names of one class",
         "",

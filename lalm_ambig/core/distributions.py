@@ -4,7 +4,7 @@ Throughout, $p$ is the target, the distribution of human judgements, $\hat p$ th
 classes. Every function takes float tensors whose last axis is the classes. It computes in float32, or in float64 where
 it is given that, and takes $0 \log 0$ as 0. A row that is not a distribution is an error; it is never rescaled.
 
-The equations are cited from two papers, *ambiguity-aware LALM* and *SHALA-LLM*; `docs/papers.md` has the references.
+The equations are cited from two papers, *ambiguity-aware LALM* and *SHALA-LLM*: see `docs/reproduce/papers.md`.
 """
 
 import math

@@ -7,7 +7,7 @@ $\theta_g = G\,\theta - (G - 1)\,\theta_{(-g)}$, whose standard deviation is how
 an interval of it. Units of other sizes count as $G_{\text{eff}}$ units of equal size (Kish).
 
 Of several seeds, the value is the mean over seeds, a unit is left out of all of them at once, and the interval allows
-for other seeds as well. `docs/intervals.md` has the coverage that a simulation finds.
+for other seeds as well. `docs/concepts/intervals.md` has the coverage that a simulation finds.
 """
 
 import math

@@ -68,7 +68,7 @@ class Method(lightning.LightningModule, ABC):
             raise InputError(
                 "the policy has no side path:",
                 where="model.optimiser.side_path_learning_rate",
-                remedy="set policy.audio_layers (see docs/hearing.md), or leave it out.",
+                remedy="set policy.audio_layers (see docs/concepts/hearing.md), or leave it out.",
             )
         self.policy = policy
         self.reasoning, self.readout = reasoning, readout

@@ -121,7 +121,7 @@ class DPO(Method):
         generation: How responses are written in validation and evaluation.
         share_prompt: Compute the prompt once for both responses: `auto` where the checkpoint's self-check has
             found that it can, true or an error, or false for the plain way.
-        engine: What samples responses: `InProcess`, the default, or `VLLM` on servers of its own (docs/engines.md).
+        engine: What samples responses: `InProcess`, the default, or `VLLM` on its own servers (docs/guides/engines.md).
 
         Raises:
             InputError: The settings leave nothing to prefer, or a verbalised readout has a weight of L_dist.

@@ -108,7 +108,7 @@ class GRPO(Method):
         generation: How responses are written in validation and evaluation.
         share_prompt: Compute each prompt once for its whole group: `auto` where the checkpoint's self-check has
             found that it can, true or an error, or false for the plain way.
-        engine: What samples responses: `InProcess`, the default, or `VLLM` on servers of its own (docs/engines.md).
+        engine: What samples responses: `InProcess`, the default, or `VLLM` on its own servers (docs/guides/engines.md).
 
         Raises:
             InputError: Nothing could be learnt with these settings.

@@ -53,7 +53,7 @@ class SFT(Method):
         start: Folder of a finished run to start from; by default the base model.
         sampling: How own responses are sampled, for `objective.on_policy_kl_weight`.
         group_size: Own responses per prompt and update, for the same.
-        engine: What samples them: `InProcess`, the default, or `VLLM` on servers of its own (docs/engines.md).
+        engine: What samples them: `InProcess`, the default, or `VLLM` on its own servers (docs/guides/engines.md).
 
         Raises:
             InputError: A verbalised readout has a weight of L_dist, `group_size` is below 1, or there are no own

@@ -72,7 +72,7 @@ class DPOObjective:
     0 is the paper's loss."""
     class_mass_gradient: MassGradient = "exact"
     """`exact`: the term's own gradient, which makes answers sharper as long as the mass is small. `even`: one that
-    moves all class names alike (docs/on_policy.md)."""
+    moves all class names alike (docs/concepts/on_policy.md)."""
     on_policy_kl_weight: float = 0.0
     """Weight of L_dist after all sampled responses (see `objectives/on_policy.py`); 0 is the paper's loss."""
     preference_average: Literal["sum", "token"] = "sum"

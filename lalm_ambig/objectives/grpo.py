@@ -101,7 +101,7 @@ class GRPOObjective:
     """Weight of −log of the probability that a class name follows `<answer>`, in own and curated responses."""
     class_mass_gradient: MassGradient = "exact"
     """`exact`: the term's own gradient, which makes answers sharper as long as the mass is small. `even`: one that
-    moves all class names alike (docs/on_policy.md)."""
+    moves all class names alike (docs/concepts/on_policy.md)."""
     curated_ce_weight: float = 0.0
     """Weight of the cross-entropy of the curated response beside the groups: imitation that is not in the advantages,
     as GRPOz has it there. Every item then needs a rationale."""

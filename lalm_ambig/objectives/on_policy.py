@@ -7,7 +7,7 @@ p_\theta(\cdot \mid x, z))$,
 $$\nabla_\theta\, \mathbb E_z[L] = \mathbb E_z[L\, \nabla_\theta \log \pi_\theta(z)] + \mathbb E_z[\nabla_\theta L]$$
 
 GRPO estimates the first half alone. `on_policy_kl_weight` adds the second: the divergence after own responses, which
-are held fixed. docs/on_policy.md derives under which settings the sum is exact.
+are held fixed. docs/concepts/on_policy.md derives under which settings the sum is exact.
 """
 
 from dataclasses import dataclass

@@ -81,7 +81,7 @@ class SFTObjective:
     `on_policy_kl_weight` it acts after own responses, too."""
     class_mass_gradient: MassGradient = "exact"
     """`exact`: the term's own gradient, which makes answers sharper as long as the mass is small. `even`: one that
-    moves all class names alike (docs/on_policy.md)."""
+    moves all class names alike (docs/concepts/on_policy.md)."""
     on_policy_kl_weight: float = 0.0
     """Weight of L_dist after the policy's own responses, which are sampled for each update; 0 is the paper's loss."""
 

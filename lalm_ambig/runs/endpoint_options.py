@@ -58,7 +58,7 @@ def add_endpoint_options(parser: argparse.ArgumentParser) -> None:
         parser: Of `evaluate`.
     """
     add = parser.add_argument_group(
-        "a model behind an endpoint, in place of a policy (docs/endpoint.md)",
+        "a model behind an endpoint, in place of a policy (docs/guides/endpoint.md)",
         "--run or --config then give the corpus, its split and the prompt",
     ).add_argument
     add("--endpoint", metavar="URL", help="a Chat Completions server, as http://localhost:8000/v1")

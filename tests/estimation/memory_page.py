@@ -1,4 +1,4 @@
-"""The tables of docs/memory.md: estimates of the 7B models, and estimates beside peaks on the pretend accelerator.
+"""The tables of docs/guides/memory.md: estimates of 7B models, and estimates beside peaks on the pretend accelerator.
 
     python tests/estimation/memory_page.py [--measure]
 
@@ -25,7 +25,7 @@ from lalm_ambig.config.files import config_folder  # noqa: E402
 from lalm_ambig.estimation.estimate import GIB, plan_of  # noqa: E402
 from lalm_ambig.estimation.fitting import Plan, first_that_fits  # noqa: E402
 
-PAGE = REPOSITORY / "docs/memory.md"
+PAGE = REPOSITORY / "docs/guides/memory.md"
 MODELS = {
     "Qwen2-Audio-7B": ("qwen2_audio", "crema_d"),
     "Qwen2.5-Omni-7B": ("qwen2_5_omni", "crema_d"),

@@ -1,4 +1,4 @@
-"""Intervals hold the true value as often as they say: the simulation of docs/intervals.md in a small form."""
+"""Intervals hold the true value as often as they say: the simulation of docs/concepts/intervals.md in a small form."""
 
 import numpy as np
 import pytest

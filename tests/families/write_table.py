@@ -1,11 +1,11 @@
-"""Writes docs/families.md from what the tests of families found: `make families`."""
+"""Writes docs/reference/families.md from what the tests of families found: `make families`."""
 
 import os
 import sys
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
-PAGE = TESTS.parent / "docs" / "families.md"
+PAGE = TESTS.parent / "docs" / "reference" / "families.md"
 
 
 def main() -> None:

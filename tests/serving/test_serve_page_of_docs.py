@@ -1,4 +1,4 @@
-"""The commands of docs/serve.md, as they stand there."""
+"""The commands of docs/guides/serve.md, as they stand there."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from lalm_ambig.serving.guard import HEADERS
 from lalm_ambig.serving.limits import Limits
 from lalm_ambig.serving.schema import REFUSALS
 
-PAGE = (Path(__file__).parents[2] / "docs/serve.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs/guides/serve.md").read_text(encoding="utf-8")
 COMMANDS = re.search(r"```bash\n(.*?)```", PAGE, re.DOTALL)[1].splitlines()  # type: ignore[index]
 
 

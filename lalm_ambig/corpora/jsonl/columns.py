@@ -186,7 +186,7 @@ class RowMapper:
             wrong = (
                 f"no column votes; the file has {_listed(row)}: say with columns.votes which hold the votes"
             )
-            raise InputError(f"{wrong} (docs/hub_data.md)")
+            raise InputError(f"{wrong} (docs/guides/hub_data.md)")
         if isinstance(votes, str) and votes not in row.cells and "," in votes:
             votes = [name.strip() for name in votes.split(",")]
         if isinstance(votes, list):

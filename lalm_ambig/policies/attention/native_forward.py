@@ -25,7 +25,7 @@ FAITHFUL = 1e-4
 """Largest relative difference between a fitted transform and the class's own values."""
 
 
-ANOTHER = "Give another checkpoint: docs/families.md lists those that are known to work."
+ANOTHER = "Give another checkpoint: docs/reference/families.md lists those that are known to work."
 """Remedy for a class that cannot be used."""
 
 

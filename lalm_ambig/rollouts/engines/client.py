@@ -196,4 +196,4 @@ def _remedy(error: Refused) -> str:
     )
     if error.status in (404, 405):
         return "Start it with VLLM_ALLOW_RUNTIME_LORA_UPDATING=1 and --enable-lora."
-    return next((remedy for part, remedy in known if part in error.message), "See docs/engines.md.")
+    return next((remedy for part, remedy in known if part in error.message), "See docs/guides/engines.md.")

@@ -1,6 +1,6 @@
 """Responses sampled by vLLM servers, which run in environments of their own, on this machine or on others.
 
-What is checked, and what happens on faults, is in docs/engines.md. In short: an answer is used only if its weights,
+docs/guides/engines.md says what is checked, and what happens on faults. An answer is used only if its weights,
 tokens, text and numbers are those that were asked for, and agree with the policy. Otherwise it is asked for again, and
 at last the run stops in one line, from where the same command goes on.
 """
@@ -68,7 +68,7 @@ class VLLM(Engine):
         patience_s: Seconds for which a server that is paused, busy or being started is asked again.
         requests: Prompts that this process sends at a time.
         overlap: Let the servers sample the next step's responses while this one trains, with weights that are then one
-            step old. The loss corrects for that; see docs/engines.md.
+            step old. The loss corrects for that; see docs/guides/engines.md.
 
         Raises:
             InputError: A setting is out of its range, or an address is none.
