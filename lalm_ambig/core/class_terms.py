@@ -15,7 +15,7 @@ ClassTerms = Callable[[Tensor, Tensor], Tensor]
 """Shares of people and predicted shares of one class, elementwise and broadcast → the class's term."""
 
 
-def kl_terms(target: Float[Tensor, "*place"], predicted: Float[Tensor, "*place"]) -> Float[Tensor, "*place"]:
+def kl_terms(target: Float[Tensor, "*#place"], predicted: Float[Tensor, "*#place"]) -> Float[Tensor, "..."]:
     r"""Terms of `distributions.kl` in nats: $p_c \log (p_c / \hat p_c)$, in (−1, ∞].
 
     A term can be negative; the sum over classes cannot. It is ∞ where $\hat p_c = 0 < p_c$.
@@ -26,7 +26,7 @@ def kl_terms(target: Float[Tensor, "*place"], predicted: Float[Tensor, "*place"]
     return torch.xlogy(target, target) - torch.xlogy(target, predicted)
 
 
-def js_terms(target: Float[Tensor, "*place"], predicted: Float[Tensor, "*place"]) -> Float[Tensor, "*place"]:
+def js_terms(target: Float[Tensor, "*#place"], predicted: Float[Tensor, "*#place"]) -> Float[Tensor, "..."]:
     r"""Terms of `distributions.js_divergence` in bits, each in [0, 1].
 
     $$\tfrac12 p_c \log_2 \frac{p_c}{m_c} + \tfrac12 \hat p_c \log_2 \frac{\hat p_c}{m_c},
@@ -41,8 +41,8 @@ def js_terms(target: Float[Tensor, "*place"], predicted: Float[Tensor, "*place"]
 
 
 def brier_terms(
-    target: Float[Tensor, "*place"], predicted: Float[Tensor, "*place"]
-) -> Float[Tensor, "*place"]:
+    target: Float[Tensor, "*#place"], predicted: Float[Tensor, "*#place"]
+) -> Float[Tensor, "..."]:
     r"""Terms of `distributions.brier_sum`: $(p_c - \hat p_c)^2$, each in [0, 1].
 
     >>> brier_terms(torch.tensor([1.0, 0.0]), torch.tensor([0.5, 0.5])).tolist()

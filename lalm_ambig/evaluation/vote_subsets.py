@@ -207,9 +207,9 @@ def majorities(
     A tie goes to the first class, as everywhere in this project.
     """
     same, tied = torch.zeros(len(items.ids)).double(), torch.zeros(len(items.ids)).double()
-    of_all = majority(items.votes)
+    of_all = majority(items.votes.double())
     for votes in subsets(items, drawn, seed=seed, draws=draws):
-        same += majority(votes) == of_all
+        same += majority(votes.double()) == of_all
         tied += (votes == votes.amax(-1, keepdim=True)).sum(-1) > 1
     return same / draws, tied / draws
 
@@ -251,8 +251,8 @@ def over_classes(items: VotedItems, expected: Expected, *, width: int) -> Float[
 
 
 def weighted(
-    chances: Float[Tensor, "*place number"], values: Float[Tensor, "*place number"]
-) -> Float[Tensor, "*place"]:
+    chances: Float[Tensor, "*#place number"], values: Float[Tensor, "*#place number"]
+) -> Float[Tensor, "..."]:
     """Expected value; what cannot happen adds nothing, even where it would be infinite."""
     return torch.where(chances > 0, chances * values, 0).sum(-1)
 
