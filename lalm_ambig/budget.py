@@ -100,8 +100,10 @@ def _check(options: argparse.Namespace) -> None:
 def _read_runs(options: argparse.Namespace, console: Console) -> list[ComparedRun]:
     """Return the runs, on the same items and scored against votes, and print what they were trained on."""
     runs = []
-    for given, name in zip(options.run, _names(options.run), strict=True):
-        folder = answers_folder(given, where="--run")
+    folders = [answers_folder(given, where="--run") for given in options.run]
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise InputError("the same folder is given twice.", where="--run")
+    for given, name, folder in zip(options.run, _names(options.run), folders, strict=True):
         run = read_answers(name, folder, allow=options.allow_trained_items)
         overlap = run.results.about.trained_items
         for note in () if overlap is None else overlap.notes:
@@ -121,8 +123,6 @@ def _read_runs(options: argparse.Namespace, console: Console) -> list[ComparedRu
 
 def _names(given: Sequence[str]) -> list[str]:
     """Short names of runs: the last part of each path, where these differ; else what was given."""
-    for twice in {name for name in given if list(given).count(name) > 1}:
-        raise InputError(f"{twice} is given twice.", where="--run")
     short = [Path(name).name or name for name in given]
     return list(given) if len({*short, *FLOORS}) < len(short) + len(FLOORS) else short
 

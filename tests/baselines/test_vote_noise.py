@@ -39,7 +39,9 @@ def test_floors_are_the_means_over_every_panel(drawn: int) -> None:
         spread_out = behind.expand_as(shares)
         wanted = (chances * js_divergence(shares, spread_out)).sum()
         assert float(oracle[place]) == pytest.approx(float(wanted), abs=1e-10)
-        assert float(in_nats[place]) == pytest.approx(float((chances * kl(shares, spread_out)).sum()), abs=1e-9)
+        assert float(in_nats[place]) == pytest.approx(
+            float((chances * kl(shares, spread_out)).sum()), abs=1e-9
+        )
         pairs = js_divergence(shares[:, None].expand(-1, len(shares), -1), shares.expand(len(shares), -1, -1))
         assert float(panel[place]) == pytest.approx(float(chances @ pairs @ chances), abs=1e-10)
 

@@ -76,7 +76,9 @@ def test_a_corpus_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     lines = (out / "budget.csv").read_text().splitlines()
     assert len(lines) == 8
     assert lines[0].startswith("votes,items,")
-    assert main(["--corpus", "jsonl", "--root", str(root), "--out", str(out)]) == 0, "its own files are replaced"
+    assert main(["--corpus", "jsonl", "--root", str(root), "--out", str(out)]) == 0, (
+        "its own files are replaced"
+    )
 
 
 def test_rows_of_other_items_are_told_and_can_be_made_the_same(
@@ -174,8 +176,8 @@ def test_runs_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     one, other = run(tmp_path / "one", votes, 0.5), run(tmp_path / "other", votes[:30], 0.5)
     with pytest.raises(InputError, match=r"--run: .*40 items and .* 30"):
         main(["--run", str(one), str(other)])
-    with pytest.raises(InputError, match=r"is given twice"):
-        main(["--run", str(one), str(one)])
+    with pytest.raises(InputError, match=r"--run: the same folder is given twice"):
+        main(["--run", str(one), f"{one}/"])
     drawn = run(tmp_path / "panel", votes, 0.5, target=[0.2, 0.3, 0.5])
     with pytest.raises(InputError, match=r"--run: .*panel is scored against something else than the votes"):
         main(["--run", str(drawn)])

@@ -59,7 +59,8 @@ def test_the_excess_over_the_noise_does_not_depend_on_n_for_brier() -> None:
     items, answer = voted([[7, 3]]), run([[0.4, 0.6]])
     noise = 1 - (7 * 6 + 3 * 2) / 90  # share of pairs that differ
     excess = [
-        float(scores(answer, items, n, METRICS["brier_mean"])) - noise * (1 / n - 1 / 10) / 2 for n in (1, 4, 10)
+        float(scores(answer, items, n, METRICS["brier_mean"])) - noise * (1 / n - 1 / 10) / 2
+        for n in (1, 4, 10)
     ]
     assert excess == pytest.approx([0.09] * 3)
 
@@ -98,7 +99,9 @@ def test_the_items_needed_give_a_difference_of_so_many_errors() -> None:
     at_needed = pair.separations([5], total=5 * found.items_needed)[0]
     assert at_needed.apart == pytest.approx(REACH, rel=0.05)
     assert found.difference.value < 0, "first minus second, and the first is better"
-    turned = RunPair(run(second), run(first), voted(votes), METRICS["brier_mean"]).separations([5], total=5000)
+    turned = RunPair(run(second), run(first), voted(votes), METRICS["brier_mean"]).separations(
+        [5], total=5000
+    )
     assert turned[0].difference.value == -found.difference.value
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from lalm_ambig.baselines.vote_rows import MOST, Enough, VoteRow
-from lalm_ambig.evaluation.intervals import Interval
+from lalm_ambig.evaluation.intervals import Interval, too_few
 from lalm_ambig.evaluation.run_votes import METRICS, POWER, Separation
 from lalm_ambig.evaluation.spread import LEVEL
 from lalm_ambig.reporting.budget.summary import Budget, RunPart
@@ -102,7 +102,7 @@ def _pair_conclusion(part: RunPart, metric: str, pair: str, found: Sequence[Sepa
 
 def _noise_table(budget: Budget) -> ResultTable:
     caption = [
-        f"Intervals: {LEVEL:.0%} over {budget.items.clusters.unit}. JS in bits, Brier per class, KL in nats.",
+        f"{_intervals(budget)} JS in bits, Brier per class, KL in nats.",
         "oracle: n votes drawn from q against q, which is the label noise. panel: against n others. "
         f"q: the votes, smoothed (α {budget.alpha:.3f}).",
         "JS, all votes: n of an item's votes against all of them, without replacement. It is too small: these n are "
@@ -207,6 +207,14 @@ def _pair_table(part: RunPart, metric: str, pair: str, found: Sequence[Separatio
     )
     columns = tuple(Column(label, label) for label in labels)
     return ResultTable((VOTES,), columns, lines, caption, title=f"What tells them apart: {pair}")
+
+
+def _intervals(budget: Budget) -> str:
+    """What intervals are over, or why there are none."""
+    missing = too_few(len(budget.items.ids), budget.items.clusters)
+    if missing is None:
+        return f"Intervals: {LEVEL:.0%} over {budget.items.clusters.unit}."
+    return f"{missing[0].upper()}{missing[1:]}, too few to say how far others would differ."
 
 
 def _item_lines(budget: Budget) -> list[str]:
