@@ -1,4 +1,4 @@
-"""`lalm-ambig budget`: what it prints and writes, on a corpus of one's own and on runs, and every mistake in one line."""
+"""`lalm-ambig budget`: what it prints and writes, on a corpus and on runs, and every mistake in one line."""
 
 import json
 from pathlib import Path

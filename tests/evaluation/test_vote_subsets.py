@@ -1,4 +1,4 @@
-"""Subsets of votes without replacement: by enumeration, by simulation from a distribution that is known, at the ends."""
+"""Subsets of votes without replacement: by enumeration, by simulation from a known distribution, at the ends."""
 
 import itertools
 
@@ -166,6 +166,6 @@ def test_items_with_fewer_votes_leave_with_their_speakers() -> None:
 
 
 def test_shares_are_no_votes() -> None:
-    with pytest.raises(InputError, match="corpus x: item i0 has votes 0.5, 0.5: these are shares or weights"):
+    with pytest.raises(InputError, match=r"corpus x: item i0 has votes 0\.5, 0\.5: these are shares"):
         whole_votes(torch.tensor([[0.5, 0.5]]), ("i0",), where="corpus x")
     assert whole_votes(torch.tensor([[2.0, 1.0]]), ("i0",), where="").tolist() == [[2, 1]]
