@@ -53,8 +53,6 @@ def test_what_is_pushed_is_evaluated_by_its_name(
         assert evaluate.main(["--run=me/x", *asked]) == 0
         with pytest.raises(InputError, match=r"load me/other: .* no such repository on the hub"):
             evaluate.main(["--run=me/other", *asked])
-        with pytest.raises(InputError, match=r"it has no revision 'v9'"):
-            evaluate.main(["--run=me/x", "--revision=v9", *asked])
     evaluate.main([f"--run={run}", *asked[:-1], f"--out={tmp_path / 'here'}"])
     hub_answers, answers = ((tmp_path / name / "predictions.jsonl").read_text() for name in ("hub", "here"))
     assert hub_answers == answers
