@@ -120,20 +120,14 @@ class RunPair:
     seed: int = 0
     """Seed of the draws."""
 
-    def with_votes(self, fewest: int) -> "RunPair":
-        """The same runs on the items that have at least so many votes."""
-        places = self.items.places(fewest)
-        first, second = (one.at(places) for one in (self.first, self.second))
-        return replace(self, first=first, second=second, items=self.items.at(places))
-
     def separations(self, votes: Sequence[int], *, total: int) -> list[Separation]:
         """How far tests of that many votes tell the runs apart, by the number of votes an item.
 
         Args:
-            votes: Numbers of votes an item, in order; items with fewer votes are left out at each.
+            votes: Numbers of votes an item, in order; each item has as many as the largest.
             total: Votes of a test.
         """
-        found = [self.with_votes(n)._separation(n, total) for n in votes]
+        found = [self._separation(n, total) for n in votes]
         last = found[-1]
 
         def is_reversed(one: Separation) -> bool:

@@ -124,6 +124,18 @@ def test_two_runs_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "good − bad: of 600 votes, 1 an item on 600 items tell them best apart" in said
 
 
+def test_runs_are_told_apart_on_the_same_items_at_every_number_of_votes(tmp_path: Path) -> None:
+    votes = np.concatenate([drawn_votes(37, 8), drawn_votes(13, 20)])
+    paths = [run(tmp_path / name, votes, weight) for name, weight in (("good", 0.8), ("bad", 0.2))]
+    main(["--run", *map(str, paths), "--votes", "2", "8", "20", "--out", str(tmp_path / "out")])
+    found = written(tmp_path / "out")["runs"]
+    assert [row["items"] for row in found["scores"]["kl"]] == [50, 50, 13]
+    assert [one["votes"] for one in found["pairs"]["kl"]["good − bad"]] == [2, 8]
+    assert found["pair_items"] == 50
+    main(["--run", *map(str, paths), "--votes", "20", "--out", str(tmp_path / "out")])
+    assert written(tmp_path / "out")["runs"]["pair_items"] == 13
+
+
 def test_the_corpus_gives_the_rows_and_the_run_its_own_items(tmp_path: Path) -> None:
     votes = drawn_votes()
     root, one = corpus(tmp_path, votes), run(tmp_path / "good", votes[:25], 0.8)

@@ -35,6 +35,8 @@ from lalm_ambig.evaluation.vote_subsets import VotedItems
 from lalm_ambig.metrics.base import Answers
 
 FLOORS = ("oracle", "panel")
+SHARE_OF_ITEMS = 0.9
+"""Share of the items that must have n votes, for two runs to be compared at n. Fewer votes are compared on the same."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class RunPart:
     """By metric."""
     names: tuple[str, ...]
     items: int
+    pair_items: int
+    """Items of the comparisons of two runs: the same at each number of votes."""
     total: int
     """Votes of a test of two runs."""
     pairs: dict[str, dict[str, tuple[Separation, ...]]] = field(default_factory=dict)
@@ -192,16 +196,20 @@ def run_part(
     items, runs = items.at(places), [run.at(places) for run in runs]
     total = int(items.sizes.sum()) if asked.total is None else asked.total
     rows = {name: tuple(_run_row(items, runs, n, name, alpha) for n in votes) for name in METRICS}
+    shared = [n for n in votes if len(items.places(n)) >= SHARE_OF_ITEMS * len(items.ids)]
+    shared = shared or list(votes[:1])
+    places = items.places(shared[-1])
+    alike, answers = items.at(places), [run.at(places) for run in runs]
     pairs = {
         name: {
-            f"{runs[0].name} − {other.name}": tuple(
-                RunPair(runs[0], other, items, metric, asked.seed).separations(votes, total=total)
+            f"{answers[0].name} − {other.name}": tuple(
+                RunPair(answers[0], other, alike, metric, asked.seed).separations(shared, total=total)
             )
-            for other in runs[1:]
+            for other in answers[1:]
         }
         for name, metric in METRICS.items()
     }
-    return RunPart(rows, tuple(run.name for run in runs), len(items.ids), total, pairs)
+    return RunPart(rows, tuple(run.name for run in runs), len(items.ids), len(places), total, pairs)
 
 
 def _numbers(items: VotedItems, asked: Asked) -> list[int]:
@@ -248,6 +256,7 @@ def _run_record(part: RunPart) -> dict[str, Any]:
     return {
         "names": list(part.names),
         "items": part.items,
+        "pair_items": part.pair_items,
         "total_votes": part.total,
         "scores": {name: [asdict(row) for row in rows] for name, rows in part.rows.items()},
         "pairs": {

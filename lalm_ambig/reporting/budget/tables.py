@@ -201,7 +201,8 @@ def _pair_table(part: RunPart, metric: str, pair: str, found: Sequence[Separatio
     )
     caption = (
         f"A test of {part.total:,} votes: n an item on {part.total:,} / n items, of the kind at hand and as many a "
-        f"speaker. {METRICS[metric].label}; the difference is that of the {part.items:,} items at hand.",
+        f"speaker. {METRICS[metric].label}; the difference is that of the {part.pair_items:,} items at hand that have "
+        f"{found[-1].votes} votes.",
         f"detectable: the smallest difference that {POWER:.0%} of tests find. needed: to find this difference as "
         f"often; {MISSING} where it may be 0. Items cost nothing here beside their votes.",
     )
