@@ -3,7 +3,7 @@
 Examples:
   lalm-ambig evaluate --run runs/NAME --out out/                        the run's own test split
   lalm-ambig evaluate --run runs/NAME --corpus iemocap --root ~/IEMOCAP --split all --out out/
-  lalm-ambig evaluate --run OWNER/NAME --corpus crema_d --root ~/CREMA-D --out out/    an export on the hub
+  lalm-ambig evaluate --run OWNER/NAME --corpus demo --out out/         an export on the hub
   lalm-ambig evaluate --policy qwen2_audio --corpus crema_d --root ~/CREMA-D --out out/
 """
 
@@ -31,7 +31,7 @@ from lalm_ambig.evaluation.published import literature
 from lalm_ambig.evaluation.responses import responses_of
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.evaluation.table import ambiguity_table, main_table
-from lalm_ambig.inference.sources import folder_of
+from lalm_ambig.inference.sources import folder_of, is_repository
 from lalm_ambig.methods.base import Method
 from lalm_ambig.reporting.family import print_family
 from lalm_ambig.reporting.reading.inputs import ReportArgs
@@ -156,6 +156,8 @@ def _choice(options: argparse.Namespace) -> PolicyChoice:
         if options.revision is not None:
             raise InputError("goes with --run OWNER/NAME, an export on the hub.", where="--revision")
         return choice
+    if options.revision is None and not (choice.run.exists() or is_repository(str(choice.run))):
+        return choice  # the run folder's own error
     return replace(choice, run=folder_of(choice.run, revision=options.revision))
 
 

@@ -5,19 +5,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from lalm_ambig import budget
 from lalm_ambig.budget import main
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.evaluation.intervals import Clusters
 from lalm_ambig.evaluation.predictions import Prediction, write_predictions
 from lalm_ambig.evaluation.results import About, evaluate_predictions
 from lalm_ambig.evaluation.results_file import write_results
+from lalm_ambig.evaluation.vote_subsets import VotedItems
+from lalm_ambig.reporting.budget.figure import CURVES, drawing
+from lalm_ambig.reporting.budget.summary import Asked, budget_of
 
 CLASSES = CategorySet(("anger", "joy", "neutral"))
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    if "figure" not in request.node.name:  # drawing takes longer than the rest
+        monkeypatch.setattr(budget, "find_spec", lambda _: None)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.setenv("COLUMNS", "120")
 
@@ -72,13 +80,30 @@ def test_a_corpus_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "ROWS ARE OF DIFFERENT ITEMS" not in said
     for text in ("Label noise and floors", "Two groups of real votes", "Majority of n votes"):
         assert text in said
-    assert {p.name for p in out.iterdir()} == {f"budget.{e}" for e in ("json", "csv", "md", "png", "svg")}
+    assert {p.name for p in out.iterdir()} == {f"budget.{e}" for e in ("json", "csv", "md")}
+    assert "no figure: matplotlib is not installed" in said
     lines = (out / "budget.csv").read_text().splitlines()
     assert len(lines) == 8
     assert lines[0].startswith("votes,items,")
     assert main(["--corpus", "jsonl", "--root", str(root), "--out", str(out)]) == 0, (
         "its own files are replaced"
     )
+
+
+def test_the_figure_has_the_floors_and_the_run(tmp_path: Path) -> None:
+    one = run(tmp_path / "good", drawn_votes(), 0.8)
+    out = tmp_path / "out"
+    for _ in range(2):  # its own files are replaced
+        main(["--run", str(one), "--votes", "1", "4", "12", "--out", str(out)])
+    assert {p.name for p in out.iterdir()} == {f"budget.{e}" for e in ("json", "csv", "md", "png", "svg")}
+    found = budget_of("x", VotedItems(("a",) * 12, torch.tensor([[5, 3]] * 12), Clusters()), Asked())
+    noise, majority = drawing(found).figure.axes
+    labels = [line.get_label() for line in noise.lines]
+    assert labels == [label for label, _ in CURVES.values()]
+    by_label = dict(zip(labels, noise.lines, strict=True))
+    oracle = [row.values["js_oracle"].value for row in found.rows]
+    assert by_label["oracle: n votes and q"].get_ydata().tolist() == oracle
+    assert len(majority.lines) == 2
 
 
 def test_rows_of_other_items_are_told_and_can_be_made_the_same(

@@ -57,7 +57,7 @@ def drawing(budget: Budget) -> Drawing:
     noise.set_ylabel(axis_label(JS))
     for at, (name, label) in enumerate(MAJORITIES.items()):
         _curve(majority, _points(budget, name), label, colour=COLOURS[at], style=f"-{MARKERS[at]}")
-    majority.set_ylim(top=1)
+    majority.set_ylim(top=1.01)
     majority.set_ylabel("share of draws [0, 1]")
     for ax in (noise, majority):
         _votes_axis(ax, budget.votes)
@@ -78,7 +78,8 @@ def _runs(ax: Axes, budget: Budget) -> None:
     for at, name in enumerate(name for name in rows[0].scores if name not in FLOORS):
         points = {row.votes: row.scores[name] for row in rows}
         colour, marker = COLOURS[(at + len(CURVES)) % len(COLOURS)], MARKERS[(at + 1) % len(MARKERS)]
-        _curve(ax, points, name, colour=colour, style=f"-{marker}")
+        label = f"{name}, {budget.runs.items:,} items"
+        _curve(ax, points, label, colour=colour, style=f"-{marker}")
 
 
 def _curve(ax: Axes, points: dict[int, Interval], label: str, *, colour: str, style: str) -> None:
