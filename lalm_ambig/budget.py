@@ -219,6 +219,20 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="an option of that corpus, as votes=face for crema_d; may be repeated",
     )
+    _add_run_options(parser)
+    _add_vote_options(parser)
+    parser.add_argument("--seed", type=int, help="seed of what is drawn (default 0)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="write budget.json, budget.csv, budget.md and the figure there",
+    )
+    return parser
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options about finished runs."""
     parser.add_argument(
         "--run",
         nargs="+",
@@ -228,6 +242,19 @@ def _parser() -> argparse.ArgumentParser:
         "taken",
     )
     parser.add_argument(FLAG, action="store_true", help=HELP)
+    parser.add_argument(
+        "--metric", choices=list(METRICS), help="what runs are compared by (default js_div_bits)"
+    )
+    parser.add_argument(
+        "--total",
+        type=int,
+        metavar="V",
+        help="votes of a test that is to tell two runs apart (default: as many as the runs' items have)",
+    )
+
+
+def _add_vote_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options about numbers of votes."""
     parser.add_argument(
         "--votes",
         type=int,
@@ -248,23 +275,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="JS",
         help=f"bits of JS that another doubling of the votes must gain to be worth it (default {TOLERANCE})",
     )
-    parser.add_argument(
-        "--metric", choices=list(METRICS), help="what runs are compared by (default js_div_bits)"
-    )
-    parser.add_argument(
-        "--total",
-        type=int,
-        metavar="V",
-        help="votes of a test that is to tell two runs apart (default: as many as the runs' items have)",
-    )
-    parser.add_argument("--seed", type=int, help="seed of what is drawn (default 0)")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="DIR",
-        help="write budget.json, budget.csv, budget.md and the figure there",
-    )
-    return parser
 
 
 if __name__ == "__main__":
