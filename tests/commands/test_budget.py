@@ -1,6 +1,7 @@
 """`lalm-ambig budget`: what it prints and writes, on a corpus and on runs, and every mistake in one line."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from lalm_ambig.budget import main
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.intervals import Clusters
-from lalm_ambig.evaluation.predictions import Prediction, write_predictions
+from lalm_ambig.evaluation.predictions import Prediction, read_predictions, write_predictions
 from lalm_ambig.evaluation.results import About, evaluate_predictions
 from lalm_ambig.evaluation.results_file import write_results
 from lalm_ambig.evaluation.vote_subsets import VotedItems
@@ -147,6 +148,24 @@ def test_two_runs_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert all(one["difference"]["value"] < 0 for one in found)
     said = " ".join(capsys.readouterr().out.split())
     assert "good − bad: of 600 votes, 1 an item on 600 items tell them best apart" in said
+
+
+def test_runs_that_cannot_be_compared_are_told_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    votes = drawn_votes()
+    one, certain = run(tmp_path / "one", votes, 0.5), run(tmp_path / "certain", votes, 1.0)
+    rows = read_predictions(certain / "predictions.jsonl")
+    rows = [replace(row, predicted_dist=(1.0, 0.0, 0.0)) for row in rows]
+    write_predictions(certain / "predictions.jsonl", rows)
+    main(["--run", str(one), str(certain), "--votes", "2", "12", "--metric", "kl"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "one − certain: one of them rules out a class that has votes, so its KL is infinite" in said
+    few = [run(tmp_path / "few" / name, votes[:5], weight) for name, weight in (("a", 0.8), ("b", 0.2))]
+    main(["--run", *map(str, few), "--votes", "2", "12"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "No interval: 5 items, too few to say how far others would differ." in said
+    assert "a − b: too few items or speakers to tell them apart by JS (base 2)." in said
 
 
 def test_runs_are_told_apart_on_the_same_items_at_every_number_of_votes(tmp_path: Path) -> None:

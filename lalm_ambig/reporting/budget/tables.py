@@ -1,5 +1,6 @@
 """The tables of `budget`, a row per number of votes, and what they say in a sentence."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from lalm_ambig.baselines.vote_rows import MOST, Enough, VoteRow
@@ -85,6 +86,11 @@ def pair_conclusions(part: RunPart, metric: str) -> list[str]:
 
 def _pair_conclusion(part: RunPart, metric: str, pair: str, found: Sequence[Separation]) -> str:
     label, best = METRICS[metric].label, part.best(metric)[pair]
+    last = found[-1].difference
+    if not math.isfinite(last.value):
+        return f"{pair}: one of them rules out a class that has votes, so its {label} is infinite and not compared."
+    if last.low is None:
+        return f"{pair}: too few items or speakers to tell them apart by {label}."
     if best is None:
         return (
             f"{pair}: with {found[-1].votes} votes an item their {label} may be the same, so no number of votes is "
