@@ -103,6 +103,14 @@ engine: $(VENV)/.installed .venv-engine/.installed
 help: $(VENV)/.installed
 	$(BIN)/python tests/help/write_help.py
 
+.PHONY: docs
+
+# The site, in build/docs/html: open index.html, no server is needed. A link, anchor or equation that is wrong is an error,
+# and so is a word that codespell corrects. Addresses of others are listed in build/docs/external_links.txt, and not fetched.
+docs: $(VENV)/.installed
+	$(BIN)/codespell docs README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md lalm_ambig data_curation configs examples
+	$(BIN)/python -m sphinx -W --keep-going -n -q -E -d build/docs/doctrees docs build/docs/html
+
 .PHONY: browser
 
 # The page of `serve` in a real browser, which must be installed (apt install chromium); leaves screenshots in build/browser.
@@ -121,3 +129,9 @@ families: $(VENV)/.installed
 
 clean:
 	rm -rf $(VENV)
+
+.PHONY: notebooks
+
+# Runs the notebooks and keeps them with what they print; four minutes of a core.
+notebooks: $(VENV)/.installed
+	OMP_NUM_THREADS=1 $(BIN)/python tests/notebooks_outputs.py

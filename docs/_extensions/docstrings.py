@@ -1,0 +1,59 @@
+"""Reads our docstrings as they are written: `code` in single backticks and $formulas$ between dollars."""
+
+import re
+from typing import Any
+
+from sphinx.application import Sphinx
+
+DISPLAYED = r"^(?P<indent> *)\$\$(?P<displayed>.+?)\$\$ *$"
+CODE = r"(?<![`:\w])`(?P<code>[^`\n]+)`(?!`)"
+FORMULA = r"(?<![\\$\w])\$(?P<formula>[^$\n]+)\$(?![\w$])"
+MARKED = re.compile(f"{DISPLAYED}|{CODE}|{FORMULA}", re.MULTILINE | re.DOTALL)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Rewrite each docstring before Sphinx's reader of Google style sees it."""
+    app.connect("autodoc-process-docstring", rewrite, priority=100)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def rewrite(*event: Any) -> None:
+    """Turn a docstring into reStructuredText, in place.
+
+    Args:
+        event: What Sphinx says of a docstring; its lines are the last.
+    """
+    lines: list[str] = event[-1]
+    lines[:] = as_rst("\n".join(lines)).split("\n")
+
+
+def as_rst(text: str) -> str:
+    """Return a docstring as reStructuredText: code and formulas as roles, stars and bars as they are.
+
+    Args:
+        text: A docstring without its indentation.
+
+    Returns:
+        The text, line for line except for displayed formulas.
+    """
+    parts: list[str] = []
+    end = 0
+    for found in MARKED.finditer(text):
+        parts += [plain(text[end : found.start()]), role(found)]
+        end = found.end()
+    return "".join([*parts, plain(text[end:])])
+
+
+def role(found: re.Match[str]) -> str:
+    """Return what is marked in our way in the way of reStructuredText."""
+    if found["code"]:
+        return f"``{found['code']}``"
+    if found["formula"]:
+        return f":math:`{found['formula']}`"
+    indent, latex = found["indent"], " ".join(found["displayed"].split())
+    return f"\n{indent}.. math::\n\n{indent}    {latex}\n"
+
+
+def plain(text: str) -> str:
+    """Return text in which no mark of reStructuredText is left that was not meant as one."""
+    return re.sub(r"(?<=[^\s*])\*(?=[^\s*])|(?<=\s)\*(?=\s)|\|", lambda found: f"\\{found[0]}", text)
