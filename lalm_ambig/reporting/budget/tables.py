@@ -172,6 +172,8 @@ def _score_table(part: RunPart, metric: str) -> ResultTable:
         caption.append(
             "JS is no proper score: with few votes, answers that are too sharp can pass the oracle."
         )
+    if len({row.items for row in rows}) > 1:
+        caption.append("ROWS ARE OF DIFFERENT ITEMS. --common-items takes the same for all rows.")
     caption.append(
         "This is about evaluation. What fewer votes an item do to training is not measured here, and not known."
     )
