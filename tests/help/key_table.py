@@ -8,7 +8,7 @@ import math
 import re
 import textwrap
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -97,7 +97,7 @@ def takes(expected: Any) -> str:
         words = {takes(part) for part in parts if part is not types.NoneType}
         ordered = sorted(words, key=lambda word: (word.islower(), word))  # typing keeps no order of its own
         return "|".join([*ordered, *(["null"] if types.NoneType in parts else [])])
-    if origin in (list, tuple, set):
+    if origin in (list, tuple, set, Sequence):
         classes = [part.__name__ for part in parts if inspect.isclass(part) and issubclass(part, CHOSEN)]
         return f"[{classes[0].upper() if classes else takes(parts[0])},…]"
     if inspect.isclass(expected) and issubclass(expected, enum.Enum):
@@ -149,12 +149,12 @@ def _refusal(cls: type[Any], name: str, value: Any) -> str | None:
 
 
 def _hints(cls: type[Any]) -> dict[str, Any]:
-    return get_type_hints(cls if dataclasses.is_dataclass(cls) else cls.__init__)
+    return get_type_hints(cls if _is_made_of_fields(cls) else cls.__init__)
 
 
 def _defaults(cls: type[Any]) -> dict[str, Any]:
     """The settings of a class with their defaults."""
-    if dataclasses.is_dataclass(cls):
+    if _is_made_of_fields(cls):
         made: dict[str, Any] = {}
         for field in dataclasses.fields(cls):
             factory = field.default_factory
@@ -164,6 +164,12 @@ def _defaults(cls: type[Any]) -> dict[str, Any]:
                 made[field.name] = value if factory is dataclasses.MISSING else factory()
         return made
     return {name: parameter.default for name, parameter in inspect.signature(cls).parameters.items()}
+
+
+def _is_made_of_fields(cls: type[Any]) -> bool:
+    """Whether its settings are its fields, and not those of an `__init__` of its own below a dataclass."""
+    base = next(base for base in cls.__mro__ if "__init__" in vars(base))
+    return "__dataclass_params__" in vars(base)
 
 
 def _is_record(part: Any) -> bool:
