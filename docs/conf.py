@@ -14,6 +14,7 @@ project = "lalm_ambig"
 author = "the authors of lalm_ambig"
 release = metadata.version("lalm_ambig")
 language = "en"
+smartquotes = False  # "--run" is an option, not a dash
 
 extensions = [
     "myst_parser",

@@ -69,7 +69,7 @@ def mathml_of(node: nodes.Element, display: str) -> str:
     """
     latex = node.astext().strip()
     try:
-        html = convert(latex, display=display)
+        html = convert(latex.replace(r"\arg\max", r"\argmax"), display=display)
         for pattern, meant in MENDED:
             html = pattern.sub(meant, html)
         check(latex, html)

@@ -149,12 +149,12 @@ def _refusal(cls: type[Any], name: str, value: Any) -> str | None:
 
 
 def _hints(cls: type[Any]) -> dict[str, Any]:
-    return get_type_hints(cls if dataclasses.is_dataclass(cls) else cls.__init__)
+    return get_type_hints(cls if _is_made_of_fields(cls) else cls.__init__)
 
 
 def _defaults(cls: type[Any]) -> dict[str, Any]:
     """The settings of a class with their defaults."""
-    if dataclasses.is_dataclass(cls):
+    if _is_made_of_fields(cls):
         made: dict[str, Any] = {}
         for field in dataclasses.fields(cls):
             factory = field.default_factory
@@ -164,6 +164,12 @@ def _defaults(cls: type[Any]) -> dict[str, Any]:
                 made[field.name] = value if factory is dataclasses.MISSING else factory()
         return made
     return {name: parameter.default for name, parameter in inspect.signature(cls).parameters.items()}
+
+
+def _is_made_of_fields(cls: type[Any]) -> bool:
+    """Whether a class is made from the fields of a dataclass; one below it may have an `__init__` of its own."""
+    maker = next(base for base in cls.__mro__ if "__init__" in vars(base))
+    return "__dataclass_fields__" in vars(maker)
 
 
 def _is_record(part: Any) -> bool:
