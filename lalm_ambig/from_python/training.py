@@ -11,7 +11,7 @@ from rich.console import Console
 from lalm_ambig import fit
 from lalm_ambig.config.cli import parse
 from lalm_ambig.config.devices import number_of
-from lalm_ambig.config.files import CLASS_OPTIONS, KINDS, config_folder
+from lalm_ambig.config.files import ALLOW_FLAG, CLASS_OPTIONS, KINDS, config_folder
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.help.names import closest
@@ -66,6 +66,7 @@ def train(  # noqa: PLR0913  # the parts of a run
     root: str | Path | None = None,
     test: bool = False,
     quiet: bool = False,
+    allow_any_class: bool = False,
     **keys: Any,
 ) -> TrainedRun:
     """Train a policy on a corpus, as `fit` does, on one device. The same call goes on with a run that was interrupted.
@@ -78,7 +79,8 @@ def train(  # noqa: PLR0913  # the parts of a run
         name: Folder of the run under the root; by default made of its parts and a hash of the configuration.
         root: Folder of all runs; by default `runs`.
         test: Whether the test split is evaluated, which is not looked at otherwise.
-        quiet: Print no tables and progress lines. Notices on standard error stay.
+        quiet: Print no tables, bars and progress lines. Notices on standard error stay.
+        allow_any_class: Let the settings name classes of your own by their path, such as `my_module.MyReward`.
         keys: Any key of `fit`, with its dots: `**{"data.limit": 8, "model.optimiser.learning_rate": 1e-4}`.
 
     Returns:
@@ -95,6 +97,8 @@ def train(  # noqa: PLR0913  # the parts of a run
     words = [*_part("policy", policy), *_part("data", data), *_part("model", method)]
     given = {"run.name": name, "run.root": root, "test": test or None}
     words += [_word(key, value) for key, value in given.items() if value is not None]
+    words += [ALLOW_FLAG] * allow_any_class
+    words += ["--trainer.enable_progress_bar=false"] * quiet
     for key, value in keys.items():
         if key.partition(".")[0] in COMMAND_ONLY:
             raise InputError(
