@@ -36,6 +36,7 @@ myst_dmath_allow_space = False  # "$5 and $6" is money
 myst_dmath_allow_digits = False
 
 autodoc_typehints_format = "short"
+autodoc_class_signature = "separated"  # fields and Args: say how one is made
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 80

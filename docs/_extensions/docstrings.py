@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
 
 DISPLAYED = r"^(?P<indent> *)\$\$(?P<displayed>.+?)\$\$ *$"
@@ -14,6 +15,7 @@ MARKED = re.compile(f"{DISPLAYED}|{CODE}|{FORMULA}", re.MULTILINE | re.DOTALL)
 def setup(app: Sphinx) -> dict[str, Any]:
     """Rewrite each docstring before Sphinx's reader of Google style sees it."""
     app.connect("autodoc-process-docstring", rewrite, priority=100)
+    app.connect("doctree-read", dashes)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -25,6 +27,16 @@ def rewrite(*event: Any) -> None:
     """
     lines: list[str] = event[-1]
     lines[:] = as_rst("\n".join(lines)).split("\n")
+
+
+def dashes(_: Sphinx, doctree: nodes.document) -> None:
+    """Write the dash between an argument and its meaning as one.
+
+    Args:
+        doctree: A page that was read.
+    """
+    for text in [text for text in doctree.findall(nodes.Text) if text == " -- "]:
+        text.parent.replace(text, nodes.Text(" – "))
 
 
 def as_rst(text: str) -> str:
