@@ -37,6 +37,8 @@ myst_dmath_allow_digits = False
 
 autodoc_typehints_format = "short"
 autodoc_class_signature = "separated"  # fields and Args: say how one is made
+autoclass_content = "both"
+autodoc_default_options = {"exclude-members": "__init__"}
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 80

@@ -1,6 +1,7 @@
 """Reads our docstrings as they are written: `code` in single backticks and $formulas$ between dollars."""
 
 import re
+import textwrap
 from typing import Any
 
 from docutils import nodes
@@ -12,10 +13,17 @@ FORMULA = r"(?<![\\$\w])\$(?P<formula>[^$\n]+)\$(?![\w$])"
 MARKED = re.compile(f"{DISPLAYED}|{CODE}|{FORMULA}", re.MULTILINE | re.DOTALL)
 
 
+COLON = "\ufe55"
+"""Stands for a colon that napoleon would take for the end of a type; ours stand in the signature alone."""
+RETURNS = re.compile(r"^(Returns|Yields):\n( +.*)$", re.MULTILINE)
+BARE_ARGS = re.compile(r"\AArgs:\n(?=\S)((?:.+\n?)+)")
+"""Arguments of a constructor whose docstring begins with them, so that they have lost their indentation."""
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Rewrite each docstring before Sphinx's reader of Google style sees it."""
     app.connect("autodoc-process-docstring", rewrite, priority=100)
-    app.connect("doctree-read", dashes)
+    app.connect("doctree-read", finish)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -23,20 +31,27 @@ def rewrite(*event: Any) -> None:
     """Turn a docstring into reStructuredText, in place.
 
     Args:
-        event: What Sphinx says of a docstring; its lines are the last.
+        event: What Sphinx says of a docstring: its kind is the second, its lines are the last.
     """
+    kind: str = event[1]
     lines: list[str] = event[-1]
-    lines[:] = as_rst("\n".join(lines)).split("\n")
+    text = BARE_ARGS.sub(lambda found: "Args:\n" + textwrap.indent(found[1], "    "), "\n".join(lines))
+    text = RETURNS.sub(lambda found: f"{found[1]}:\n{found[2].replace(':', COLON)}", text)
+    if kind in ("attribute", "data", "property"):
+        first, end, rest = text.partition("\n")
+        text = first.replace(":", COLON) + end + rest
+    lines[:] = as_rst(text).split("\n")
 
 
-def dashes(_: Sphinx, doctree: nodes.document) -> None:
-    """Write the dash between an argument and its meaning as one.
+def finish(_: Sphinx, doctree: nodes.document) -> None:
+    """Put colons back, and write the dash between an argument and its meaning as one.
 
     Args:
         doctree: A page that was read.
     """
-    for text in [text for text in doctree.findall(nodes.Text) if text == " -- "]:
-        text.parent.replace(text, nodes.Text(" – "))
+    for text in list(doctree.findall(nodes.Text)):
+        if text == " -- " or COLON in text:
+            text.parent.replace(text, nodes.Text(" – " if text == " -- " else text.replace(COLON, ":")))
 
 
 def as_rst(text: str) -> str:

@@ -9,7 +9,13 @@ from lalm_ambig.files.config_files import config_folder
 from lalm_ambig.help.catalogue import Entry, Key
 
 HEAD = ("key", "takes", "default", "meaning")
-NAMES = {"policies": "Policy", "corpora": "Corpus", "methods": "Method", "rewards": "Rewards", "engines": "Engine"}
+NAMES = {
+    "policies": "Policy",
+    "corpora": "Corpus",
+    "methods": "Method",
+    "rewards": "Rewards",
+    "engines": "Engine",
+}
 HOW = {
     "policies": "`--policy NAME`",
     "corpora": "`--data NAME`, or `--data.corpus CLASS`",
@@ -62,8 +68,13 @@ def _kind(name: str, kind: Kind) -> Iterator[str]:
 
 
 def _row(key: Key, whose: str = "") -> list[str]:
-    takes = code(key.takes) + (f", {cell(key.bounds)}" if key.bounds else "")
-    return [code(key.name), takes, code(key.default) or "required", whose + cell(key.meaning)]
+    takes = " or ".join(code(part) for part in key.takes.split("|"))
+    return [
+        code(key.name),
+        takes + (f", {cell(key.bounds)}" if key.bounds else ""),
+        code(key.default) or "required",
+        whose + cell(key.meaning),
+    ]
 
 
 def _trainer(keys: Sequence[Key]) -> Iterator[str]:
@@ -76,11 +87,16 @@ def _trainer(keys: Sequence[Key]) -> Iterator[str]:
     for key in keys:
         here = base.get(key.name.partition(".")[2])
         shown = "" if here is None else code(str(here).lower() if isinstance(here, bool) else str(here))
-        rows.append([code(key.name), code(key.takes), code(key.default), shown])
+        rows.append([*_row(key)[:2], code(key.default), shown])
     yield from [*table(["key", "takes", "Lightning's default", "here"], rows), ""]
 
 
 def _prompts(kind: Kind) -> Iterator[str]:
-    yield from ["## Prompts", "", "Stems for `data.prompt`, each with its files: `lalm_ambig/prompts/STEM.MODE.txt`.", ""]
+    yield from [
+        "## Prompts",
+        "",
+        "Stems for `data.prompt`, each with its files: `lalm_ambig/prompts/STEM.MODE.txt`.",
+        "",
+    ]
     rows = [[code(entry.name), cell(entry.line.removeprefix("modes "))] for entry in kind[2]]
     yield from [*table(["stem", "modes"], rows), ""]

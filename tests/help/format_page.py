@@ -19,10 +19,19 @@ from lalm_ambig.evaluation.results import Results
 
 WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "anything"}
 FILES: dict[str, tuple[tuple[type[Any], ...], str]] = {
-    "predictions.jsonl": ((Prediction,), "One line per item: what `fit --test`, `evaluate` and `baseline` answered."),
-    "metrics.json": ((About, Results), "Beside `predictions.jsonl`: the scores. A value that is infinite or undefined is null."),
+    "predictions.jsonl": (
+        (Prediction,),
+        "One line per item: what `fit --test`, `evaluate` and `baseline` answered.",
+    ),
+    "metrics.json": (
+        (About, Results),
+        "Beside `predictions.jsonl`: the scores. A value that is infinite or undefined is null.",
+    ),
     "training.json": ((Effort,), "In a run folder: what training took."),
-    "rationales.jsonl": ((CurationRow,), "What `curate write` appends, one line per outcome; the file has the name of `--out`."),
+    "rationales.jsonl": (
+        (CurationRow,),
+        "What `curate write` appends, one line per outcome; the file has the name of `--out`.",
+    ),
 }
 """Files with their classes; the fields of several are on one level."""
 HEAD = ("field", "type", "meaning")
@@ -88,7 +97,12 @@ def _type(kind: Any) -> str:
 
 def _classes(kind: Any) -> Iterator[type[Any]]:
     """The classes of objects in a type."""
-    if inspect.isclass(kind) and kind not in WORDS and get_origin(kind) is None and kind.__module__ != "builtins":
+    if (
+        inspect.isclass(kind)
+        and kind not in WORDS
+        and get_origin(kind) is None
+        and kind.__module__ != "builtins"
+    ):
         yield kind
     for part in get_args(kind):
         yield from _classes(part) if get_origin(kind) is not Literal else ()
