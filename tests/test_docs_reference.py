@@ -82,7 +82,7 @@ def logged_by_code() -> set[str]:
 def test_every_metric_in_the_code_is_on_the_page() -> None:
     names, documented = logged_by_code(), named(page("logged_metrics.md"))
     assert {"train/ce", "train/reward/x", "train/rollouts/tokens", "train/on_policy_kl"} <= names
-    assert len(names) > 25
+    assert len(names) >= 25
     assert sorted(name for name in names if not is_documented(name, documented)) == []
 
 
