@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,6 @@ DOCS = ROOT / "docs"
 FENCED = re.compile(r"^( *)(```+|~~~+).*?^\1\2", re.MULTILINE | re.DOTALL)
 TOCTREE = re.compile(r"^```\{toctree\}\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)(?: \"[^\"]*\")?\)")
-sys.path.insert(0, str(DOCS / "_extensions"))
-docstrings = pytest.importorskip("docstrings", reason="the extra docs is not installed")
-mathml = pytest.importorskip("mathml", reason="the extra docs is not installed")
 
 
 def pages() -> list[Path]:

@@ -83,4 +83,4 @@ def role(found: re.Match[str]) -> str:
 
 def plain(text: str) -> str:
     """Return text in which no mark of reStructuredText is left that was not meant as one."""
-    return re.sub(r"(?<=[^\s*])\*(?=[^\s*])|(?<=\s)\*(?=\s)|\|", lambda found: f"\\{found[0]}", text)
+    return re.sub(r"(?<=\w)\*(?=[\w(])|(?<=\s)\*(?=\s)|\|", lambda found: f"\\{found[0]}", text)
