@@ -53,7 +53,8 @@ html_css_files = ["site.css"]
 html_math_renderer = "mathml"
 html_copy_source = False
 html_show_sourcelink = False
-html_sidebars = {"index": [], "source/**": []}
+WITHOUT_SECTION = ("index", "getting_started", "questions", "troubleshooting", "faq", "glossary", "source/**")
+html_sidebars = {page: [] for page in WITHOUT_SECTION}  # nothing would be in it
 html_theme_options = {
     "navbar_align": "left",
     "header_links_before_dropdown": 8,
