@@ -130,3 +130,9 @@ families: $(VENV)/.installed
 
 clean:
 	rm -rf $(VENV)
+
+.PHONY: notebooks
+
+# Runs the notebooks and keeps them with what they print; four minutes of a core.
+notebooks: $(VENV)/.installed
+	OMP_NUM_THREADS=1 $(BIN)/python tests/notebooks_outputs.py

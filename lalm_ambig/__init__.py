@@ -4,6 +4,7 @@
 >>> load("runs/x").predict("a.wav").distribution                 # doctest: +SKIP
 """
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from lalm_ambig.core.installation import check_command, is_command, wrong_python
@@ -21,6 +22,8 @@ LAZY = {
     "train": "lalm_ambig.from_python",
 }
 """Public names, each with its module, which is imported when it is first asked for."""
+
+warnings.filterwarnings("ignore", message="IProgress not found")  # tqdm, of a notebook without widgets
 
 if is_command():
     check_command()

@@ -53,6 +53,10 @@ class InputError(ValueError):
         parts = [(what if not where else f"{where}: {what}") + stop, remedy]
         super().__init__(" ".join(" ".join(part.split()) for part in parts if part))
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows in place of a traceback."""
+        return [f"InputError: {self}"]
+
 
 def run_command(command: Callable[[], int | None]) -> NoReturn:
     """Run a command's main function and end the process with its exit code.

@@ -95,9 +95,9 @@ def train(  # noqa: PLR0913  # the parts of a run
     """
     quiet_libraries()
     words = [*_part("policy", policy), *_part("data", data), *_part("model", method)]
-    given = {"run.name": name, "run.root": root, "test": test or None}
+    given = {"run.name": name, "run.root": root}
     words += [_word(key, value) for key, value in given.items() if value is not None]
-    words += [ALLOW_FLAG] * allow_any_class
+    words += ["--test"] * test + [ALLOW_FLAG] * allow_any_class
     words += ["--trainer.enable_progress_bar=false"] * quiet
     for key, value in keys.items():
         if key.partition(".")[0] in COMMAND_ONLY:

@@ -36,6 +36,8 @@ def test_a_run_is_trained_and_asked_in_a_few_lines_and_again(
     assert 0 <= second.metrics["js_div_bits"] <= 1
     again = train("tiny", "demo", "sft_kl_only", name="first", root=tmp_path, quiet=True, **keys)
     assert again.metrics == first.metrics
+    tested = train("tiny", "demo", "sft_kl_only", name="first", root=tmp_path, quiet=True, test=True, **keys)
+    assert "## Test" in tested.table and "not looked at" not in tested.table
 
 
 @pytest.mark.parametrize(

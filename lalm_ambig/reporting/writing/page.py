@@ -13,12 +13,13 @@ from lalm_ambig.tabular.model import ResultTable
 from lalm_ambig.tabular.writers import html
 
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222 }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1180px; margin: 2em auto; padding: 0 1em; color: #222 }
 h1 { font-size: 1.6em } h2 { margin-top: 2em; border-bottom: 1px solid #ccc } h3 { margin-bottom: .4em }
 table { border-collapse: collapse; font-size: .88em; border-top: 2px solid #222; border-bottom: 2px solid #222 }
 thead tr { border-bottom: 1px solid #222 } tr.end:not(:last-child) { border-bottom: 1px solid #999 }
 th, td { padding: .25em .7em; text-align: right; vertical-align: top } tbody th, thead th:first-child {
-text-align: left; font-weight: normal } tbody th { max-width: 42em; overflow-wrap: anywhere }
+text-align: left; font-weight: normal } tbody th { max-width: 42em; min-width: 7em; overflow-wrap: anywhere }
+td { min-width: 8em } td:last-child { min-width: 0 }
 .wide { overflow-x: auto } .caption { font-size: .82em; color: #555 } img { max-width: 100%; height: auto }
 """
 
