@@ -44,7 +44,7 @@ def _command(text: str) -> Iterator[str]:
         if head.startswith(KEYS_OF_FIT):
             continue
         if head.lower() == "examples:" or head == "examples":
-            yield from ["```bash", *map(_example, items), "```", ""]
+            yield from ["```sh", *map(_example, items), "```", ""]
             continue
         rows = [[code(name), cell(meaning)] for name, meaning in _items(items) if name != "-h, --help"]
         if items and not rows:
