@@ -14,7 +14,7 @@ import lalm_ambig
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-SHELL = re.compile(r"^(\s*)!.*$", re.MULTILINE)
+SHELL = re.compile(r"^(\s*)[!%].*$", re.MULTILINE)
 
 
 def code(path: Path) -> list[str]:
