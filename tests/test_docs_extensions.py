@@ -70,6 +70,7 @@ def test_relations_and_functions_have_their_space() -> None:
         ("$p_n | x$ and |x|", r":math:`p_n | x` and \|x\|"),
         ("a*b, a*(b), 2 * 3, *so*, **very**", r"a\*b, a\*(b), 2 \* 3, *so*, **very**"),
         ("costs $5", "costs $5"),
+        ("see `docs/guides/memory.md` (docs/faq.md)", "see :doc:`/guides/memory` (:doc:`/faq`)"),
         ("$$a\n+ b$$", "\n.. math::\n\n    a + b\n"),
     ],
 )

@@ -8,9 +8,10 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 DISPLAYED = r"^(?P<indent> *)\$\$(?P<displayed>.+?)\$\$ *$"
+PAGE = r"`?docs/(?P<page>[\w/]+)\.md`?"
 CODE = r"(?<![`:\w])`(?P<code>[^`\n]+)`(?!`)"
 FORMULA = r"(?<![\\$\w])\$(?P<formula>[^$\n]+)\$(?![\w$])"
-MARKED = re.compile(f"{DISPLAYED}|{CODE}|{FORMULA}", re.MULTILINE | re.DOTALL)
+MARKED = re.compile(f"{DISPLAYED}|{PAGE}|{CODE}|{FORMULA}", re.MULTILINE | re.DOTALL)
 
 
 COLON = "\ufe55"
@@ -73,6 +74,8 @@ def as_rst(text: str) -> str:
 
 def role(found: re.Match[str]) -> str:
     """Return what is marked in our way in the way of reStructuredText."""
+    if found["page"]:
+        return f":doc:`/{found['page']}`"
     if found["code"]:
         return f"``{found['code']}``"
     if found["formula"]:
