@@ -96,9 +96,10 @@ def _report(options: argparse.Namespace) -> Report:
     names = dict(map(_name, options.name))
     methods = {path: method_named(label, where="--row") for path, label in map(_row, options.row)}
     read = read_inputs(ReportArgs([path.resolve() for path in options.runs], names, methods))
-    if not read.rows and not read.left_out:
+    needs_runs = set(options.table) != {COUNTED}
+    if not read.rows and not read.left_out and needs_runs:
         raise InputError("no RUN was given:", where="report", remedy="name at least one folder.")
-    if not read.rows:
+    if not read.rows and (read.left_out or needs_runs):
         raise InputError("; ".join(read.left_out) + ".", where="report")
     roots = {_corpus_name(name): path for path, name in (_assigned(text, "--root") for text in options.root)}
     allow = options.allow_trained_items

@@ -8,7 +8,7 @@ import math
 import re
 import textwrap
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -97,7 +97,7 @@ def takes(expected: Any) -> str:
         words = {takes(part) for part in parts if part is not types.NoneType}
         ordered = sorted(words, key=lambda word: (word.islower(), word))  # typing keeps no order of its own
         return "|".join([*ordered, *(["null"] if types.NoneType in parts else [])])
-    if origin in (list, tuple, set):
+    if origin in (list, tuple, set, Sequence):
         classes = [part.__name__ for part in parts if inspect.isclass(part) and issubclass(part, CHOSEN)]
         return f"[{classes[0].upper() if classes else takes(parts[0])},…]"
     if inspect.isclass(expected) and issubclass(expected, enum.Enum):
@@ -167,9 +167,9 @@ def _defaults(cls: type[Any]) -> dict[str, Any]:
 
 
 def _is_made_of_fields(cls: type[Any]) -> bool:
-    """Whether a class is made from the fields of a dataclass; one below it may have an `__init__` of its own."""
-    maker = next(base for base in cls.__mro__ if "__init__" in vars(base))
-    return "__dataclass_fields__" in vars(maker)
+    """Whether its settings are its fields, and not those of an `__init__` of its own below a dataclass."""
+    base = next(base for base in cls.__mro__ if "__init__" in vars(base))
+    return "__dataclass_params__" in vars(base)
 
 
 def _is_record(part: Any) -> bool:

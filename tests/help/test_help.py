@@ -143,6 +143,17 @@ def test_a_default_that_the_method_fills_in_is_shown_with_its_value() -> None:
     assert rates == {"SFT": "0.0001", "GRPO": "2e-05"}
 
 
+def test_a_corpus_with_settings_of_its_own_has_them_all(capsys: pytest.CaptureFixture[str]) -> None:
+    """`Demo` and `JsonLines` take other settings than the fields of the dataclass above them."""
+    assert listing.main(["corpora", "Demo"]) == 0
+    demo = capsys.readouterr().out
+    assert listing.main(["corpora", "JsonLines"]) == 0
+    rows = capsys.readouterr().out
+    assert "--data.corpus.panel home|abroad" in demo and "skip_bad_rows" not in demo
+    assert all(f"--data.corpus.{name} " in rows for name in ("categories", "domain", "allow_outside"))
+    assert "--data.corpus.columns.votes " in rows and "VALUE\n" not in rows
+
+
 def test_every_key_has_a_meaning() -> None:
     silent = [
         key.name

@@ -98,6 +98,19 @@ def test_a_row_can_be_placed_by_hand(make_run: Make, make_evaluated: Make, tmp_p
     assert "–" in line and "| – |" not in line
 
 
+def test_the_corpora_are_counted_without_a_run(tmp_path: Path) -> None:
+    """As the help's example says."""
+    rows = [
+        '{"id": "a", "text": "Well.", "votes": {"yes": 2, "no": 1}}\n'.replace("a", f"a{n}", 1)
+        for n in range(9)
+    ]
+    (tmp_path / "items.jsonl").write_text('{"categories": ["yes", "no"]}\n' + "".join(rows), "utf-8")
+    words = ["--table", "corpora", "--figure", "none", "--out", str(tmp_path / "out")]
+    assert main([*words, "--root", f"jsonl={tmp_path / 'items.jsonl'}"]) == 0
+    table = (tmp_path / "out/corpora.md").read_text("utf-8")
+    assert "ChaosNLI was not counted" in table and re.search(r"\| 9 \| 0 \| 9 \|", table)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -106,6 +119,7 @@ def test_a_row_can_be_placed_by_hand(make_run: Make, make_evaluated: Make, tmp_p
         (["{run}", "--row", "x={run}"], "--row: unknown row 'x'"),
         (["{run}", "--table", "b14", "--item", "zzz"], "--item: no item 'zzz'"),
         ([], "no RUN was given"),
+        (["--table", "corpora", "a2"], "no RUN was given"),
     ],
 )
 def test_a_mistake_is_one_readable_line(

@@ -47,8 +47,10 @@ SIZES: Mapping[str, str] = {
 
 
 def datasets_of(report: Report) -> Sequence[Dataset]:
-    """The paper's corpora, then those of the report."""
-    return tuple(dict.fromkeys([*PAPER, *(group.dataset for group in report.groups)]))
+    """The paper's corpora, then those of the report's runs, then those whose files are named."""
+    shown = dict.fromkeys([*PAPER, *(group.dataset for group in report.groups)])
+    named = [name for name in report.roots if all(name != corpus for corpus, _ in shown)]
+    return (*shown, *((name, None) for name in named))
 
 
 def sheets(report: Report) -> Sequence[ResultTable]:
