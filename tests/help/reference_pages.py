@@ -6,9 +6,8 @@ from pathlib import Path
 from command_page import commands_part
 from config_page import Kind, keys_part
 from format_page import formats_part
-from page_markdown import cell, code, table
 
-from lalm_ambig.help.catalogue import Entry, Key
+from lalm_ambig.help.catalogue import Key
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 MARK = "<!-- What is below is written by make help. -->\n"
@@ -28,7 +27,6 @@ def pages(
         "cli.md": commands_part(texts),
         "config.md": keys_part(sections, kinds),
         "file_formats.md": formats_part(),
-        "logged_metrics.md": _metrics(kinds["metrics"][2]),
     }
     return {name: _head(name) + "\n" + part for name, part in parts.items()}
 
@@ -44,8 +42,3 @@ def _head(name: str) -> str:
     if not mark:
         raise ValueError(f"docs/reference/{name} has no line {MARK.strip()}")
     return head + mark
-
-
-def _metrics(entries: Sequence[Entry]) -> str:
-    rows = [[code(entry.name), cell(entry.line)] for entry in sorted(entries, key=lambda entry: entry.name)]
-    return "\n".join(["## Metrics of answers", "", *table(["name", "what it is"], rows)]) + "\n"
