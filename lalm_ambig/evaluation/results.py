@@ -135,11 +135,17 @@ def clusters_of(predictions: Sequence[Prediction], corpus: str) -> Clusters:
         predictions: Of one corpus. An item without a speaker, among others that have one, is a group of its own.
         corpus: Its name.
     """
-    if all(p.speaker is None for p in predictions):
+    return clusters_among([(p.id, p.speaker) for p in predictions], corpus)
+
+
+def clusters_among(speakers: Sequence[tuple[str, str | None]], corpus: str) -> Clusters:
+    """As `clusters_of`, from the id and the speaker of each item."""
+    if all(speaker is None for _, speaker in speakers):
         return Clusters()
     rules = corpus_class(corpus) or Corpus
     groups = (
-        f"item {p.id}" if p.speaker is None else f"group {rules.cluster_of(p.speaker)}" for p in predictions
+        f"item {item}" if speaker is None else f"group {rules.cluster_of(speaker)}"
+        for item, speaker in speakers
     )
     return Clusters(tuple(groups), rules.clusters)
 
