@@ -16,6 +16,7 @@ from lalm_ambig.evaluation.about import About
 from lalm_ambig.evaluation.effort import Effort
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import Results
+from lalm_ambig.runs.checkpoints.selection import Selection
 
 WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "anything"}
 FILES: dict[str, tuple[tuple[type[Any], ...], str]] = {
@@ -27,6 +28,7 @@ FILES: dict[str, tuple[tuple[type[Any], ...], str]] = {
         (About, Results),
         "Beside `predictions.jsonl`: the scores. A value that is infinite or undefined is null.",
     ),
+    "selection.json": ((Selection,), "In a run folder: how the best weights were chosen."),
     "training.json": ((Effort,), "In a run folder: what training took."),
     "rationales.jsonl": (
         (CurationRow,),
