@@ -45,6 +45,7 @@ class Interval:
     value: float
     """NaN where undefined, inf where infinite."""
     low: float | None
+    """Lower end; None where `high` is."""
     high: float | None
     """None where there are too few items or speakers, or where the metric is undefined or infinite without one."""
 

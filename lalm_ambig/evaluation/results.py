@@ -27,19 +27,25 @@ class Results:
     categories: tuple[str, ...]
     """The classes, in the order of the distributions."""
     items: int
+    """Number of items."""
     items_digest: str
     """Equal for results on the same items with the same votes, in whatever order."""
     clusters: str
     """What intervals are over: `speakers`, `items`, or what the corpus names."""
     n_clusters: int
+    """Number of these."""
     metrics: dict[str, Interval]
+    """Each metric of answers by name."""
     class_mass: float | None
     """Mean over items; None where no logits are read, as for a baseline."""
     share_closed: float | None
     """Share of responses whose end had to be appended; None for a baseline and for the mean of several responses."""
     by_ambiguity: dict[str, Part]
+    """The same by level of normalised entropy: `low`, `medium`, `high`."""
     by_active_labels: dict[str, Part]
+    """The same by number of classes with votes."""
     by_majority: dict[str, Part]
+    """The same by majority label."""
     notes: tuple[str, ...] = ()
     """Notes on the numbers, each without a full stop."""
     parse_rate: float | None = None

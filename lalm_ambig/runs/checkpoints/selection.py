@@ -46,7 +46,9 @@ class Selection:
     prior: dict[str, float]
     """Metrics of the training split's mean distribution on these items."""
     start: Validation | None
+    """The policy before training; None where it was not read."""
     chosen: Validation
+    """The one whose weights are the best."""
     validations: int
     """Number of validations to choose from, with the start."""
     stopped_at: int | None = None
