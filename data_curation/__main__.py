@@ -93,12 +93,12 @@ def _write(args: argparse.Namespace) -> int:
         from data_curation.plan import print_plan
 
         return print_plan(selection, args)
-    if corpus.licensed and not args.confirm_upload:
-        raise InputError(
-            f"the licence of {corpus.name} forbids passing clips on, and this would send them to a server.",
-            remedy="If your agreement allows that server, or it is your own, add --confirm-upload.",
-        )
+    from data_curation.chat.connection import address_of, check_upload
     from data_curation.write_openai import write_openai
+
+    check_upload(
+        address_of(args), corpus=corpus.name, licensed=corpus.licensed, confirmed=args.confirm_upload
+    )
 
     return asyncio.run(write_openai(selection, args))
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 
 from data_curation.chat.budget import Budget, prices_of
-from data_curation.chat.client import DEFAULT_URL, ChatClient
+from data_curation.chat.client import DEFAULT_URL, ChatClient, check_url
 from data_curation.chat.dialect import Dialect
 from data_curation.chat.exchange import Exchange
 from data_curation.chat.gate import Gate
@@ -73,13 +73,41 @@ def open_exchange(
         pause_s=args.retry_pause,
     )
     client = ChatClient(
-        args.base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL,
+        address_of(args),
         api_key=os.environ.get("OPENAI_API_KEY"),
         timeout_s=args.timeout,
         concurrency=args.concurrency,
     )
     dialects = _dialects(args)
     return client, Exchange(client, limits=limits, models=models, dialects=dialects, announce=announce)
+
+
+def address_of(args: argparse.Namespace) -> str:
+    """The server's address: of the option, of the environment, or OpenAI's."""
+    return args.base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL
+
+
+def check_upload(base_url: str, *, corpus: str, licensed: bool, confirmed: bool) -> None:
+    """Refuse to send items to another machine, or anywhere if the licence forbids it, unless that was confirmed.
+
+    Args:
+        base_url: Address of the server.
+        corpus: Name of the corpus.
+        licensed: Whether its licence forbids passing items on.
+        confirmed: Whether the user has confirmed it.
+
+    Raises:
+        InputError: It was not confirmed, or the address is none.
+    """
+    is_local = check_url(base_url)
+    if confirmed or (is_local and not licensed):
+        return
+    why = f"the licence of {corpus} forbids passing items on" if licensed else "that is another machine"
+    raise InputError(
+        f"clips and texts of {corpus} would be sent to {base_url}, and {why}:",
+        where="--base-url",
+        remedy="if you may send them there, add --confirm-upload.",
+    )
 
 
 def _dialects(args: argparse.Namespace) -> dict[Role, Dialect]:

@@ -16,6 +16,7 @@ from lalm_ambig.evaluation.overlap import marked_name
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.evaluation.spread import FEWEST_GROUPS, LEVEL
 from lalm_ambig.metrics.base import all_metrics
+from lalm_ambig.metrics.correlations import R2PearsonItem
 from lalm_ambig.tabular.model import BEST, Cell, Column, ResultTable, TableRow, ranked
 
 LEVEL_METRICS = 2
@@ -215,5 +216,12 @@ def _readings(results: Mapping[str, Results]) -> str:
 
 
 def _table_metrics(results: Mapping[str, Results]) -> tuple[str, ...]:
-    """The metrics of the corpus's tables, as the first result names them."""
-    return next(iter(results.values())).about.table_metrics
+    """The metrics of the corpus's tables, as the first result names them.
+
+    Two class vectors of two classes lie on a line, so their correlation says nothing: it has no column then.
+    """
+    first = next(iter(results.values()))
+    two_classes = len(first.categories) == 2
+    return tuple(
+        name for name in first.about.table_metrics if not (two_classes and name == R2PearsonItem.name)
+    )

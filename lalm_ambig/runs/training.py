@@ -45,7 +45,7 @@ from lalm_ambig.runs.evaluation import (
     score_and_save,
 )
 from lalm_ambig.runs.folder.run_folder import RunFolder
-from lalm_ambig.runs.logs import has_tensorboard, quiet_writer_threads, rewind_logs, run_loggers
+from lalm_ambig.runs.logs import METRICS, has_tensorboard, quiet_writer_threads, rewind_logs, run_loggers
 from lalm_ambig.runs.past import past_of_run
 from lalm_ambig.runs.processes.ending import handle_signals
 from lalm_ambig.runs.processes.strategies import CheckOnDevice, DividedWeights, rewrites_weights
@@ -157,6 +157,8 @@ class Training:
             self.console.print(f"{path} is damaged and passed over", soft_wrap=True)
         if resumed is not None:
             self.console.print(f"resuming from {resumed}", soft_wrap=True)
+        elif (self.run.path / METRICS).exists():
+            self.console.print("no state was saved yet (run.checkpoint_steps): from the start")
         distributed.on_rank_zero(
             lambda: rewind_logs(self.run, resumed_at=None if resumed is None else self.run.step_of(resumed))
         )

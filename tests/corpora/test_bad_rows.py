@@ -34,15 +34,15 @@ def test_most_rows_wrong_in_one_way_are_the_files_fault(faults: list[str], good:
 def test_half_of_the_rows_or_rows_wrong_in_several_ways_may_be_left_out() -> None:
     for faults, good in ((["'x' is no count"], 1), (["no id", "no votes", "no text"], 1)):
         assert len(read(*faults, good=good, skip=True)) == len(faults)
-        with pytest.raises(InputError, match=r"f\.csv:2: .*\. --data\.skip_bad_rows true"):
+        with pytest.raises(InputError, match=r"f\.csv:2: .*\. --option skip_bad_rows=true"):
             read(*faults, good=good, skip=False)
 
 
 def test_the_first_bad_row_is_told_of_at_the_end_of_its_file_and_elsewhere_at_once() -> None:
     bad_rows = BadRows(skip=False)
-    with pytest.raises(InputError, match=r"here: no\. --data"):
+    with pytest.raises(InputError, match=r"here: no\. --option"):
         bad_rows.add("no", where="here")
-    with pytest.raises(InputError, match=r"f:1: cut\? --data"), bad_rows.reading("f") as reading:
+    with pytest.raises(InputError, match=r"f:1: cut\? --option"), bad_rows.reading("f") as reading:
         reading.good = 9
         bad_rows.add("cut?", where="f:1")
         bad_rows.add("other", where="f:2")

@@ -48,7 +48,7 @@ def test_a_malformed_row_is_one_error_with_file_and_line_or_left_out(tmp_path: P
     change, reason = MALFORMED[kind]
     path = write_csv(tmp_path / "goemotions_1.csv", [*GOOD, {**GOOD[0], **change, "rater_id": 4, **change}])
     reason = reason.format(path=path)
-    with pytest.raises(InputError, match=re.escape(f"{path}:5: {reason}. --data.skip_bad_rows true")):
+    with pytest.raises(InputError, match=re.escape(f"{path}:5: {reason}. --option skip_bad_rows=true")):
         read(path)
     corpus = GoEmotions(path, skip_bad_rows=True)
     assert [item.votes for item in corpus.read()] == [(0, 0, 0, 3, 0, 0, 0)]

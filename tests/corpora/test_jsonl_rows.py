@@ -279,7 +279,7 @@ def test_the_way_out_is_offered_only_where_it_leads_out(tmp_path: Path) -> None:
         _ = JsonLines(write(tmp_path, bad, {**bad, "id": "c"})).categories
     for rows in ((bad, ROW), (ROW, bad)):
         with pytest.raises(
-            InputError, match=r"null for none\. --data\.skip_bad_rows true .* lists them\.$"
+            InputError, match=r"null for none\. --option skip_bad_rows=true .* lists them\.$"
         ) as raised:
             _ = JsonLines(write(tmp_path, *rows)).categories
         assert ".." not in str(raised.value)

@@ -276,10 +276,17 @@ def test_a_setting_that_means_nothing_is_one_line(
 def test_a_missing_key_is_named_unless_the_server_is_on_this_machine(
     stub: StubServer, corpus: Path, out: Path
 ) -> None:
-    remote = run_main(*write_arguments(corpus, out, "https://example.com/v1"), OPENAI_API_KEY="")
+    elsewhere = write_arguments(corpus, out, "https://example.com/v1")
+    remote = run_main(*elsewhere, "--confirm-upload", OPENAI_API_KEY="")
     assert remote.code == 2 and "OPENAI_API_KEY is not set" in remote.err
     local = run_main(*write_arguments(corpus, out, stub.url), "--limit", 1, OPENAI_API_KEY="")
     assert local.code == 0
+
+
+def test_nothing_is_sent_to_another_machine_unless_that_was_confirmed(corpus: Path, out: Path) -> None:
+    refused = run_main(*write_arguments(corpus, out, "https://192.0.2.1/v1"), OPENAI_API_KEY="sk-test")
+    assert refused.code == 2 and refused.err.count("\n") == 1
+    assert "that is another machine" in refused.err and "--confirm-upload" in refused.err
 
 
 def test_neither_key_nor_audio_nor_home_is_in_any_output_even_when_debugging(

@@ -14,7 +14,9 @@ from lalm_ambig.core.errors import InputError
 
 SHOWN = 10
 """Bad rows that a note lists; the others are counted."""
-REMEDY = "--data.skip_bad_rows true (or --option skip_bad_rows=true) leaves such rows out and lists them."
+REMEDY = (
+    "--option skip_bad_rows=true (in fit: --data.skip_bad_rows true) leaves such rows out and lists them."
+)
 WHOLE_FILE = "Mend the file: leaving rows out would leave out most of it."
 _VALUES = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\S*\d\S*")
 """Parts of a message that differ between two rows with the same fault."""
