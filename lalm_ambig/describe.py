@@ -49,6 +49,8 @@ FLOOR_MEANING = (
     "oracle: the true distribution; on JS and BC a sharper one can pass it slightly"
 )
 
+MOST_ANNOTATORS = 10
+"""Annotators that are listed one by one; the JSON file has all."""
 PAGE_ITEMS = 60
 """Items of the data page, unless `--items` says how many."""
 EXAMPLE_LETTERS = 160
@@ -180,6 +182,8 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
     console.print(_shares("Majority class", summary["majority"]))
     console.print(_shares("Ambiguity level", summary["ambiguity_levels"]))
     console.print(_active_table(summary["active_labels"]))
+    if summary["agreement"] is not None:
+        _print_annotators(summary["agreement"], console)
     repeated = [(kind, Repetition(**values).line) for kind, values in summary["repeated"].items()]
     if rows_of_it := [(kind, line) for kind, line in repeated if line]:
         console.print(_table("More than once", ("", ""), rows=rows_of_it))
@@ -226,6 +230,39 @@ def _active_table(active: Mapping[str, Mapping[str, Any]]) -> Table:
         mean = row["mean_entropy"]
         rows.append((name, f"{row['items']:,}", "–" if mean is None else f"{mean:.4f}"))
     return _table("Active labels", ("classes with a vote", "items", "mean entropy"), rows=rows)
+
+
+def _print_annotators(agreement: Mapping[str, Any], console: Console) -> None:
+    """Print how far annotators agree, and each of them; of many, those who agree least and most with others."""
+    items_each = ", ".join(f"{value:g}" for value in agreement["items_each"].values())
+    rows = [
+        ("annotators", f"{agreement['annotators']:,}"),
+        ("items an annotator (min, median, max)", items_each),
+        ("agreement with another annotator", _share(agreement["agreement"])),
+        (f"Krippendorff's α, {agreement['alpha_of']}", _share(agreement["alpha"])),
+    ]
+    console.print(_table("Annotators", ("", ""), rows=rows))
+    title, shown = "Agreement by annotator", agreement["by_annotator"].items()
+    if len(shown) > MOST_ANNOTATORS:
+        least = agreement["items_each"]["median"]
+        judged = [one for one in shown if one[1]["items"] >= least and one[1]["agreement"] is not None]
+        ordered = sorted(judged, key=lambda one: one[1]["agreement"])
+        shown = [*ordered[: MOST_ANNOTATORS // 2], *ordered[-(MOST_ANNOTATORS // 2) :]]
+        title = f"{title}: least and most, of those with {least:g} items or more"
+    lines = [
+        (
+            visible(name),
+            f"{one['items']:,}",
+            _share(one["agreement"]),
+            visible(max(one["labels"], key=one["labels"].get)),
+        )
+        for name, one in shown
+    ]
+    console.print(_table(title, ("", "items", "agreement", "most frequent label"), rows=lines))
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
 
 
 def _print_floor(summary: Mapping[str, Any], console: Console) -> None:

@@ -11,6 +11,7 @@ Examples:
   lalm-ambig export runs/x --merged --out x             one plain model, in the base's own type
   lalm-ambig export runs/x --merged --dtype bfloat16 --out x    rounding is measured and shown
   lalm-ambig export runs/x/checkpoints/last.ckpt --zero --out x-adapter    from ZeRO 1, 2 or 3
+  lalm-ambig export --codabench runs/mp/evaluation/trained --root ~/LeWiDi --out res.zip
   HF_TOKEN=... lalm-ambig export runs/x --merged --out x --push me/x --private
 """
 
@@ -27,6 +28,7 @@ from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.core.types import ExportForm
 from lalm_ambig.evaluation.trained_items import write_trained_items
 from lalm_ambig.exporting.card import asking_section, loading_lines, sections, side_path_lines, write_card
+from lalm_ambig.exporting.codabench import check_submission, submission, write_submission
 from lalm_ambig.exporting.parity import make_probe
 from lalm_ambig.exporting.push import check_push, push
 from lalm_ambig.exporting.target import check_target, export_folder, size_of
@@ -53,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     quiet_libraries()
     options = _parser().parse_args(arguments)
+    if options.codabench:
+        return _submit(options)
     console = Console(soft_wrap=True, highlight=False, markup=False)
     _check(options)
     loaded, source = _opened(options)
@@ -66,8 +70,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _submit(options: argparse.Namespace) -> int:
+    """Write the zip of a submission, and print the organisers' score of each set."""
+    given = ("zero", "run", "dtype", "push", "private")
+    if wrong := next((name for name in given if getattr(options, name)), None):
+        raise InputError("it says how weights are exported:", where=f"--{wrong}", remedy="leave it out.")
+    check_submission(options.root, options.out)
+    sets = [submission(folder.expanduser(), options.root) for folder in options.source]
+    for one in sets:
+        print(f"{one.part}: {one.score_name} {one.score:.5f} on {len(one.rows):,} test items")
+    if options.out is not None:
+        write_submission(options.out, sets)
+        print(f"written: {options.out} ({', '.join(one.file_name for one in sets)})")
+    return 0
+
+
 def _check(options: argparse.Namespace) -> None:
     """Refuse options that contradict each other, before anything is read."""
+    if len(options.source) > 1:
+        raise InputError(f"one run at a time, got {len(options.source)}.", where="export")
+    if options.root is not None:
+        raise InputError("it goes with --codabench:", where="--root", remedy="leave it out.")
+    if options.out is None:
+        raise InputError("it is missing: name a new folder.", where="--out")
     if not (options.adapter or options.merged or options.zero):
         raise InputError("nothing to write: give --adapter, --merged or --zero.", where="export")
     if options.dtype is not None and options.dtype not in DTYPES:
@@ -83,7 +108,7 @@ def _check(options: argparse.Namespace) -> None:
 
 def _opened(options: argparse.Namespace) -> tuple[Loaded, Path]:
     """Return the run, not yet loaded, and the path of its trained weights."""
-    path: Path = options.source.expanduser()
+    path: Path = options.source[0].expanduser()
     run = open_run(options.run or _run_around(path) if options.zero else path, where="export")
     if run.is_export:
         raise InputError(f"{run.path} is an export already:", where="export", remedy="give the run.")
@@ -187,12 +212,21 @@ def _say_how_to_load(policy: Policy, lines: Sequence[str], console: Console) -> 
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(prog="python -m lalm_ambig.export", description=__doc__)
     parser.add_argument(
-        "source", metavar="RUN", type=Path, help="a run folder of fit; with --zero, a checkpoint"
+        "source",
+        metavar="RUN",
+        type=Path,
+        nargs="+",
+        help="a run folder of fit; with --zero, a checkpoint; with --codabench, folders of predictions",
     )
     add_allow_option(parser)
     add_path_option(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--adapter", action="store_true", help="LoRA by itself, in PEFT's layout")
+    form.add_argument(
+        "--codabench",
+        action="store_true",
+        help="a submission to the soft task of LeWiDi 2025: a zip with a table for each folder's set",
+    )
     form.add_argument("--merged", action="store_true", help="LoRA added to the base weights: one plain model")
     parser.add_argument(
         "--zero",
@@ -204,7 +238,10 @@ def _parser() -> argparse.ArgumentParser:
         "--run", type=Path, metavar="RUN", help="with --zero: its run (default: the one it lies in)"
     )
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder to write; new or empty"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder to write, new or empty; with --codabench the zip, without which only scores are printed",
     )
     parser.add_argument(
         "--dtype", help=f"of a merged model's weights: {', '.join(DTYPES)} (default: the base model's own)"
@@ -213,6 +250,9 @@ def _parser() -> argparse.ArgumentParser:
         "--push",
         metavar="OWNER/NAME",
         help="then upload it to the hub, with the token in the variable HF_TOKEN",
+    )
+    parser.add_argument(
+        "--root", type=Path, metavar="DIR", help="with --codabench: the organisers' repository of lewidi"
     )
     parser.add_argument("--private", action="store_true", help="with --push: a repository that only you see")
     return parser

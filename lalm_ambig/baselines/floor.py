@@ -34,7 +34,7 @@ LARGEST_ALPHA = 1000.0
 
 
 def noise_floor(
-    votes: Float[Tensor, "item category"], *, seed: int = 0, draws: int = DRAWS
+    votes: Float[Tensor, "item category"], *, seed: int = 0, draws: int = DRAWS, ordered: bool = False
 ) -> dict[str, Any]:
     """The scores of `panel` and `oracle`, from the votes alone.
 
@@ -42,6 +42,7 @@ def noise_floor(
         votes: One row per item. Items with one vote have panels of one rater, and say nothing about α.
         seed: Seed of the panels.
         draws: Panels per item that scores are averaged over.
+        ordered: Whether the classes have an order, so that metrics of ordered classes are among the scores.
 
     Returns:
         `disagreement`: the share of pairs of raters of one item who differ, in [0, 1]; `alpha`; `panel` and `oracle`:
@@ -54,7 +55,7 @@ def noise_floor(
     alpha = fit_alpha(votes)
     true_dist = smoothed_votes(votes, alpha)
     panel = panel_sampler(votes, alpha, seed=seed)
-    metrics = all_metrics(votes.shape[-1])
+    metrics = all_metrics(votes.shape[-1], ordered=ordered)
     panel_rounds, oracle_rounds = [], []
     for _ in range(draws):  # two panels in memory at a time, however many are drawn
         target, predicted = panel(), panel()

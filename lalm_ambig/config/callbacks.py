@@ -86,7 +86,7 @@ def check_callbacks(trainer: Mapping[str, Any], model: Method, data: DataModule)
                 remedy=f"Choose one of {', '.join(usable_callbacks())}.",
             )
         if isinstance(callback, EarlyStopping):
-            _check_monitor(callback, trainer, model)
+            _check_monitor(callback, trainer, model, data=data)
     _check_shown(callbacks, trainer)
     _check_others(callbacks, trainer, data)
 
@@ -123,7 +123,9 @@ def _refused(cls: type) -> bool:
     return any(above.__name__ in REFUSED for above in cls.__mro__)
 
 
-def _check_monitor(callback: EarlyStopping, trainer: Mapping[str, Any], model: Method) -> None:
+def _check_monitor(
+    callback: EarlyStopping, trainer: Mapping[str, Any], model: Method, *, data: DataModule
+) -> None:
     """Refuse a metric that no validation computes, and one that is watched in the wrong direction."""
     monitor = callback.monitor
     if trainer["limit_val_batches"] == 0:
@@ -136,6 +138,12 @@ def _check_monitor(callback: EarlyStopping, trainer: Mapping[str, Any], model: M
         return
     metrics = {f"{mode}/{m.name}": m for mode in model.validated_modes for m in all_metrics(2)}
     extra = _measures(model)
+    if monitor in metrics and metrics[monitor].needs_order and not data.corpus.categories.ordered:
+        raise InputError(
+            f"EarlyStopping looks at {monitor}, which needs ordered classes; those of {data.corpus.name} have none.",
+            where=WHERE,
+            remedy=f"Set monitor to {model.monitor}.",
+        )
     if monitor not in metrics and monitor not in extra:
         meant = closest(monitor, metrics) or model.monitor
         raise InputError(

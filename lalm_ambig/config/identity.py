@@ -65,6 +65,7 @@ ADDED = {
     "run.patience": None,
     "data.corpus.init_args.panel": "home",
     "data.corpus.init_args.columns": None,
+    "data.corpus.init_args.ordered": False,
     "data.rationale_part": "all",
     "policy.init_args.quantize": None,
     "policy.init_args.audio_layers": "last",

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from lalm_ambig.core.class_names import UNKNOWN, decoded, guessed_domain, keys_by_name
@@ -69,6 +69,8 @@ class CategorySet:
     domain: str = UNKNOWN
     """The thing that is classified: `emotion`, `inference` or any other word. By default it is guessed from the names.
     Classes of two domains are never the same: the `neutral` of emotions is not the `neutral` of inferences."""
+    ordered: bool = False
+    """Whether the classes are the steps of a scale, from the lowest. Metrics of positions are for these alone."""
 
     def __post_init__(self) -> None:
         if not self.verbalisers:
@@ -173,7 +175,7 @@ class CategorySet:
             for verbaliser, prompt_name, position in classes
         ]
         verbalisers, prompt_names = zip(*words, strict=True)
-        return CategorySet(self.names, verbalisers, prompt_names, self.domain)
+        return replace(self, verbalisers=tuple(verbalisers), prompt_names=tuple(prompt_names))
 
     def unseen_in(self, trained: "CategorySet") -> tuple[str, ...]:
         """Names of the classes that another corpus does not have, in order."""

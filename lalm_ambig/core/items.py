@@ -38,6 +38,15 @@ class Item:
     """Length of the audio that a model will hear, in seconds; 0 without audio."""
     part: str | None = None
     """The part of the corpus that the item is from, where the corpus has parts."""
+    annotators: tuple[str, ...] = ()
+    """Who chose each of `annotations`, where the corpus names them. One with two labels is named twice."""
+    annotations: tuple[int, ...] = ()
+    """The classes that the annotators chose, by position; as many as `annotators`."""
+
+    @property
+    def ratings(self) -> tuple[tuple[str, int], ...]:
+        """Pairs of annotator and class, in the corpus's order; empty where it names no annotators."""
+        return tuple(zip(self.annotators, self.annotations, strict=True))
 
     @property
     def has_sound(self) -> bool:

@@ -134,6 +134,11 @@ class Corpus(ABC):
         """True where this program draws the split, by seed or fold; False where the corpus or its file gives it."""
         return True
 
+    @property
+    def no_items_remedy(self) -> str:
+        """What helps where the corpus gives its splits and one that is needed is empty; without a full stop."""
+        return "Take the whole corpus"
+
     def redrawn(self, *, seed: int, fold: int | None) -> "Corpus":
         """A copy of the corpus with the split of another seed or fold."""
         other = copy.copy(self)

@@ -210,7 +210,8 @@ def compare(
     """
     first, second = _shared_seeds(first, second)
     check_pairable(first, second)
-    chosen = chosen_metrics(metrics, n_categories=len(first.results.categories))
+    results = first.results
+    chosen = chosen_metrics(metrics, n_categories=len(results.categories), ordered=results.ordered)
     target = _tensor([p.label_dist for p in first.predictions])
     ours, theirs = (_answers(side, order=first.predictions) for side in (first, second))
     clusters = clusters_of(first.predictions, first.results.about.corpus)
@@ -265,14 +266,25 @@ def _listed(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers))
 
 
-def chosen_metrics(names: Sequence[str] | None, *, n_categories: int) -> list[DistributionMetric]:
+def chosen_metrics(
+    names: Sequence[str] | None, *, n_categories: int, ordered: bool
+) -> list[DistributionMetric]:
     """The metrics of those names, or all.
 
+    Args:
+        names: Names of metrics; None for all that the classes can have.
+        n_categories: Number of classes.
+        ordered: Whether they have an order.
+
     Raises:
-        InputError: There is no metric of a name.
+        InputError: There is no metric of a name, or it needs classes with an order.
     """
-    by_name = {metric.name: metric for metric in all_metrics(n_categories)}
+    by_name = {metric.name: metric for metric in all_metrics(n_categories, ordered=ordered)}
+    needing_order = {metric.name for metric in all_metrics(n_categories)} - set(by_name)
     for name in names or ():
+        if name in needing_order:
+            wrong = f"{name} counts steps between ordered classes, and these classes have no order:"
+            raise InputError(wrong, where="--metric", remedy="leave it out.")
         if name not in by_name:
             raise InputError(
                 f"unknown metric {name!r}: expected one of {', '.join(by_name)}", where="--metric"

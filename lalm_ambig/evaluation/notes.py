@@ -127,7 +127,7 @@ def _notes(scored: ScoredItems, metrics: dict[str, Interval]) -> Iterator[str]:
         return
     if not can_mark(scored.clusters.unit, units):
         yield TWO_GROUPS.format(unit=scored.clusters.unit)
-    for metric in all_metrics(scored.label_dist.shape[-1]):
+    for metric in scored.all_metrics():
         if (why := without_interval(metric, units, scored.clusters.unit)) is not None:
             yield f"{metric.name} has no interval: {why}"
     for name, interval in metrics.items():

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -50,6 +50,8 @@ class Results:
     """Share of responses that keep the prescribed form; None where the policy writes none, and in older files."""
     tokens: float | None = None
     """Mean number of tokens of a response; None where `well_formed` is."""
+    ordered: bool = False
+    """Whether the classes have an order; False also in older files."""
     intervals: Origin = "jackknife"
     """How intervals were made; files of older versions have those of a `bootstrap`, too narrow with few speakers."""
 
@@ -74,11 +76,13 @@ def evaluate_predictions(
     """
     _check(predictions, categories, about)
     scored = scored_items(predictions, about, clusters_of(predictions, about.corpus))
+    scored = replace(scored, ordered=categories.ordered)
     votes = torch.tensor([p.votes for p in predictions], dtype=torch.float64)
     metrics = scored.intervals()
     return Results(
         about=about,
         categories=categories.names,
+        ordered=categories.ordered,
         items=len(predictions),
         items_digest=items_digest(predictions),
         clusters=scored.clusters.unit,

@@ -113,7 +113,8 @@ def check_same_items(rows: Sequence[StudyRow]) -> None:
 def with_every_metric(run: SeedRun) -> SeedRun:
     """The run with the metrics that there were not yet when it was evaluated."""
     results, order = run.results, run.predictions
-    missing = [one for one in all_metrics(len(results.categories)) if one.name not in results.metrics]
+    every = all_metrics(len(results.categories), ordered=results.ordered)
+    missing = [one for one in every if one.name not in results.metrics]
     if not missing:
         return run
     clusters = clusters_of(order, results.about.corpus)
@@ -181,4 +182,9 @@ def _target(predictions: Sequence[Prediction]) -> Tensor:
 
 
 def _metric(name: str, run: SeedRun) -> DistributionMetric:
-    return next(m for m in all_metrics(len(run.results.categories)) if m.name == name)
+    """The metric of that name. One that needs ordered classes is refused where they have no order."""
+    metric = next(m for m in all_metrics(len(run.results.categories)) if m.name == name)
+    if metric.needs_order and not run.results.ordered:
+        wrong = f"metric {name} counts steps between ordered classes, and those of {run.name} have no order:"
+        raise InputError(wrong, where="study", remedy="name another metric.")
+    return metric

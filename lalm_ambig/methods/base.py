@@ -110,9 +110,12 @@ class Method(lightning.LightningModule, ABC):
         """Take the encoder of the corpus to be trained on; the policy must be loaded."""
         self.encoder = encoder
         self.train()  # transformers hands models over in evaluation mode, and Lightning leaves them in it
-        count = len(encoder.categories)
+        count, ordered = len(encoder.categories), encoder.categories.ordered
         self.validation = torch.nn.ModuleDict(
-            {name: MetricCollection({m.name: m for m in all_metrics(count)}) for name in self.validated_modes}
+            {
+                name: MetricCollection({m.name: m for m in all_metrics(count, ordered=ordered)})
+                for name in self.validated_modes
+            }
         )
 
     # What a method needs: capabilities that other rooms ask for

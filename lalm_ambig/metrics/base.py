@@ -57,6 +57,8 @@ class DistributionMetric(torchmetrics.Metric, ABC):
     full_state_update = False
     bounds: ClassVar[tuple[float, float]]
     """Smallest and largest value it can take, for any number of classes."""
+    needs_order: ClassVar[bool] = False
+    """Whether it counts steps between classes; it then is computed only where classes have an order."""
     corrects_sampling: ClassVar[bool] = False
     """Whether it has a form that is unbiased in the number of sampled labels (see `sampling_excess`)."""
 
@@ -215,7 +217,13 @@ def mean_of(sums: Float[Tensor, "*batch 2"]) -> Float[Tensor, "*batch"]:
     return sums[..., 0] / sums[..., 1]
 
 
-def all_metrics(n_categories: int) -> list[DistributionMetric]:
-    """One instance of every metric in this room, sorted by name."""
-    classes = classes_of(lalm_ambig.metrics, DistributionMetric)
-    return [cls(n_categories) for cls in sorted(classes.values(), key=lambda cls: cls.name)]
+def all_metrics(n_categories: int, *, ordered: bool = True) -> list[DistributionMetric]:
+    """One instance of every metric in this room, sorted by name.
+
+    Args:
+        n_categories: Number of classes.
+        ordered: False leaves out the metrics of ordered classes.
+    """
+    classes = classes_of(lalm_ambig.metrics, DistributionMetric).values()
+    chosen = (cls for cls in classes if ordered or not cls.needs_order)
+    return [cls(n_categories) for cls in sorted(chosen, key=lambda cls: cls.name)]

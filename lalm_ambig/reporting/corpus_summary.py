@@ -12,6 +12,7 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import SPLITS
 from lalm_ambig.corpora.preparing.prepared import Prepared
 from lalm_ambig.evaluation.breakdowns import ACTIVE_LABELS
+from lalm_ambig.reporting.annotator_summary import ratings_of, summarise_annotators
 
 
 def summarise(prepared: Prepared, *, seed: int = 0) -> dict[str, Any]:
@@ -24,12 +25,14 @@ def summarise(prepared: Prepared, *, seed: int = 0) -> dict[str, Any]:
     Returns:
         `majority`, `ambiguity_levels`, `splits`, `with_sound` and `with_text` count items; `annotators` are votes per
         item; entropies are normalised, in [0, 1]. `noise_floor` is None where no item has two votes, and
-        `noise_floor_missing` says so. `audio_s` is in seconds, 0 where no sound was opened.
+        `noise_floor_missing` says so. `audio_s` is in seconds, 0 where no sound was opened. `agreement` is that of
+        `summarise_annotators`, None where the corpus names no annotators.
     """
     votes = prepared.items().votes().double()
     label_dist = votes / votes.sum(-1, keepdim=True)
     entropies = normalised_entropy(label_dist)
     names = prepared.categories.names
+    ratings = ratings_of(prepared)
     return {
         "items": len(votes),
         "with_sound": _filled(prepared, "audio"),
@@ -42,8 +45,9 @@ def summarise(prepared: Prepared, *, seed: int = 0) -> dict[str, Any]:
         "ambiguity_levels": _counts(ambiguity_level(label_dist), AMBIGUITY_LEVELS),
         "active_labels": _active_labels(votes, entropies),
         "splits": {split: len(prepared.items(split)) for split in SPLITS},
+        "agreement": None if ratings is None else summarise_annotators(ratings, prepared.categories),
         "audio_s": float(prepared.items().durations_s().sum()),
-        **_floor(votes, seed),
+        **_floor(votes, seed, ordered=prepared.categories.ordered),
     }
 
 
@@ -79,8 +83,8 @@ def _active_labels(
     return rows
 
 
-def _floor(votes: Float[Tensor, "item category"], seed: int) -> dict[str, Any]:
+def _floor(votes: Float[Tensor, "item category"], seed: int, *, ordered: bool) -> dict[str, Any]:
     try:
-        return {"noise_floor": noise_floor(votes, seed=seed)}
+        return {"noise_floor": noise_floor(votes, seed=seed, ordered=ordered)}
     except InputError as error:
         return {"noise_floor": None, "noise_floor_missing": str(error)}

@@ -125,6 +125,7 @@ def _corpus(corpus: Corpus, options: Mapping[str, Any]) -> dict[str, Any]:
         "verbalisers": list(categories.verbalisers),
         "prompt_names": list(categories.prompt_names),
         "domain": categories.domain,
+        **({"ordered": True} if categories.ordered else {}),
         "stem": corpus.prompt,
         "part": corpus.part,
         "seed": corpus.seed,

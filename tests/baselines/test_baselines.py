@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from lalm_ambig.baselines.floor import noise_floor, vote_counts
+from lalm_ambig.baselines.most_frequent import most_frequent
 from lalm_ambig.baselines.oracle import oracle
 from lalm_ambig.baselines.panel import panel
-from lalm_ambig.baselines.prior import prior
+from lalm_ambig.baselines.prior import mean_label_dist, prior
 from lalm_ambig.baselines.uniform import uniform
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
@@ -88,3 +89,12 @@ def test_the_order_of_baselines_is_as_expected() -> None:
 def test_they_are_written_and_read_as_a_run_is(tmp_path: Path) -> None:
     for rows in (uniform(items(5)), panel(items(5)), oracle(items(5))):
         assert read_predictions(write_predictions(tmp_path / "p.jsonl", rows)) == rows
+
+
+def test_the_most_frequent_class_of_training_has_all_of_the_probability() -> None:
+    train = items(split="train")
+    mean = mean_label_dist(train)
+    [first, *_] = found = most_frequent(items(3), train=train)
+    assert {p.predicted_dist for p in found} == {first.predicted_dist}
+    assert first.predicted_dist.index(1.0) == mean.index(max(mean))
+    assert sum(first.predicted_dist) == 1

@@ -90,7 +90,8 @@ def small_corpora(
 
     def written(name: str) -> Callable[[], Corpus]:
         layout = importlib.import_module(f"layouts.{name}")
-        return lambda: open_corpus(name, layout.write(tmp_path / name))
+        options = getattr(layout, "OPTIONS", {})
+        return lambda: open_corpus(name, layout.write(tmp_path / name), **options)
 
     return {
         "crema_d": lambda: open_corpus("crema_d", crema_d_root),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from ended import ended
-from layouts import chaosnli
+from layouts import chaosnli, lewidi
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.describe import main
@@ -195,3 +195,36 @@ def test_copies_of_clips_are_named_where_sound_is_opened(crema_d_root: Path, tmp
     words = ["--corpus", "crema_d", "--root", str(crema_d_root), "--check-audio"]
     found = described(tmp_path, *words)["repeated"]["clips"]
     assert f"{first.removesuffix('.wav')} = {second.removesuffix('.wav')}" in found["named"]
+
+
+def test_annotators_are_counted_where_a_corpus_names_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = str(lewidi.write(tmp_path / "small"))
+    found = described(tmp_path, "--corpus", "lewidi", "--part", "par", "--root", root)
+    shown = capsys.readouterr().out
+    assert (found["part"], found["items"]) == ("par", 28)
+    assert found["agreement"]["annotators"] == 3
+    assert found["agreement"]["alpha_of"] == "intervals"
+    assert found["agreement"]["by_annotator"]["Ann1"]["items"] == 28
+    assert "wasserstein" in found["noise_floor"]["panel"]
+    for text in ("Annotators", "Krippendorff's α, intervals", "Agreement by annotator", "│ Ann1"):
+        assert text in shown
+    nominal = described(tmp_path, "--corpus", "lewidi", "--part", "mp", "--root", root)
+    assert nominal["agreement"]["alpha_of"] == "nominal classes"
+    assert "wasserstein" not in nominal["noise_floor"]["panel"]
+    chaos = str(chaosnli.write(tmp_path / "chaos"))
+    assert described(tmp_path, "--corpus", "chaosnli", "--root", chaos)["agreement"] is None
+
+
+def test_of_many_annotators_those_who_agree_least_and_most_are_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = lewidi.write(tmp_path / "small")
+    chosen = {f"Ann{n}": str(int(n < 4)) for n in range(14)}
+    lewidi.write_entries(root, "mp", "test", {"a": lewidi.ironic(0, chosen), "b": lewidi.ironic(1, chosen)})
+    found = described(tmp_path, "--corpus", "lewidi", "--part", "mp", "--root", str(root))
+    shown = capsys.readouterr().out
+    assert found["agreement"]["by_annotator"]["Ann13"]["agreement"] == pytest.approx(9 / 13)
+    assert "least and most, of those" in shown
+    assert len([line for line in shown.splitlines() if line.startswith("│ Ann")]) == 10

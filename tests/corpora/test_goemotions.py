@@ -230,3 +230,16 @@ def test_the_real_rows_are_counted_as_by_a_count_of_its_own(shared_data: Path) -
 
 def _table() -> list[tuple[str, str, str]]:
     return [line.partition(":") for line in TABLE_4.split(";")]
+
+
+def test_each_rater_is_named_with_every_class_that_the_rater_chose(root: Path) -> None:
+    corpus = GoEmotions(root)
+    for item in corpus.read():
+        counted = [0.0] * len(corpus.categories)
+        for _, place in item.ratings:
+            counted[place] += 1
+        assert tuple(counted) == item.votes
+    [both] = [item for item in corpus.read() if item.text == "[NAME] made my day 🎉"]
+    named = [(name, corpus.categories.names[place]) for name, place in both.ratings]
+    assert [label for _, label in named] == ["joy", "joy", "joy", "surprise", "joy", "neutral"]
+    assert named[2][0] == named[3][0]

@@ -195,3 +195,12 @@ def test_unknown_settings_are_refused(root: Path) -> None:
     with pytest.raises(InputError, match=r"fold 1 was asked for, but the official split has none"):
         MspPodcast(root, split="official", fold=1)
     assert MspPodcast(root).licensed
+
+
+def test_each_worker_is_named_with_the_class_that_the_worker_chose(root: Path) -> None:
+    for layout in LAYOUTS:
+        for item in read(root, labels=layout).values():
+            chosen = [place for _, place in item.ratings]
+            assert tuple(float(chosen.count(place)) for place in range(8)) == item.votes
+            assert len(set(item.annotators)) == len(item.annotators) > 0
+            assert all(name.startswith("WORKER") for name in item.annotators)

@@ -31,8 +31,8 @@ def test_every_metric_has_its_value_and_an_interval_over_speakers(
     predictions: list[Prediction], categories: CategorySet, about: About
 ) -> None:
     results = evaluate_predictions(predictions, categories, about=about)
-    assert set(results.metrics) == {metric.name for metric in all_metrics(3)}
-    for metric in all_metrics(3):
+    assert set(results.metrics) == {metric.name for metric in all_metrics(3, ordered=False)}
+    for metric in all_metrics(3, ordered=False):
         interval = results.metrics[metric.name]
         if metric.kind == "mean":
             assert interval.low is not None and interval.high is not None
@@ -253,3 +253,17 @@ def test_results_are_a_record_that_cannot_be_changed(
     results: Results = evaluate_predictions(predictions, categories, about=about)
     with pytest.raises(AttributeError):
         results.items = 3
+
+
+def test_metrics_of_ordered_classes_are_computed_for_these_alone(
+    predictions: list[Prediction], categories: CategorySet, about: About, tmp_path: Path
+) -> None:
+    ordered = evaluate_predictions(predictions, replace(categories, ordered=True), about=about)
+    assert set(ordered.metrics) == {metric.name for metric in all_metrics(3)}
+    assert ordered.metrics["wasserstein"].value > 0
+    path = write_results(tmp_path / "metrics.json", ordered)
+    assert read_results(path).ordered
+    older = json.loads(path.read_text())
+    del older["ordered"]
+    path.write_text(json.dumps(older))
+    assert not read_results(path).ordered

@@ -24,7 +24,7 @@ def open_small(tmp_path: Path, demo_root: Path) -> Callable[[str], Corpus]:
         if name in ("demo", "crema_d"):  # the demo is in CREMA-D's layout
             return open_corpus(name, demo_root)
         layout: Any = importlib.import_module(f"layouts.{name}")
-        return open_corpus(name, layout.write(tmp_path / name))
+        return open_corpus(name, layout.write(tmp_path / name), **getattr(layout, "OPTIONS", {}))
 
     return open_one
 

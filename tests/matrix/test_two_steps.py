@@ -41,7 +41,7 @@ pytestmark = [
     )
 ]
 AUDIO = ("crema_d", "demo", "iemocap", "msp_podcast")
-TEXT = ("chaosnli", "goemotions")
+TEXT = ("chaosnli", "goemotions", "lewidi")
 PAIRS = [(c, p) for c in AUDIO for p in ("tiny", "qwen2_5_omni")]
 PAIRS += [(c, p) for c in TEXT for p in ("causal_lm", "tiny", "qwen2_5_omni")]
 OpenSmall = Callable[[str], Corpus]

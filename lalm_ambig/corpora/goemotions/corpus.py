@@ -100,7 +100,13 @@ class GoEmotions(Corpus):
             *bad_rows.notes(good=gathered.rows),
         )
         for item in drawn:
-            yield replace(item, split=splits[enough[item.id].text])
+            ratings = enough[item.id].ratings
+            yield replace(
+                item,
+                split=splits[enough[item.id].text],
+                annotators=tuple(name for name, _ in ratings),
+                annotations=tuple(place for _, place in ratings),
+            )
 
     def _left_out(self, gathered: GatheredComments, *, enough: int, drawn: int) -> Iterator[str]:
         few = len(gathered.comments) - enough

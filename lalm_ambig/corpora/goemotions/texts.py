@@ -31,6 +31,14 @@ class Comment:
         bits = (1 << position for position in range(len(CATEGORIES)))
         return tuple(float(sum(bool(classes & bit) for classes in self.classes.values())) for bit in bits)
 
+    @property
+    def ratings(self) -> tuple[tuple[str, int], ...]:
+        """Pairs of rater and position of a class that the rater chose; several for a rater with several classes."""
+        places = range(len(CATEGORIES))
+        return tuple(
+            (name, at) for name, classes in self.classes.items() for at in places if classes >> at & 1
+        )
+
 
 @dataclass
 class GatheredComments:

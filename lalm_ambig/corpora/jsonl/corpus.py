@@ -71,6 +71,7 @@ class JsonLines(Corpus):
         categories: The classes in order (or a text with commas), where the file does not declare them.
         domain: The kind of thing that is classified (emotion, inference, or a word of one's own), if the names of the
             classes do not tell. Only classes of one domain are the same in two corpora.
+        ordered: Whether the classes are the steps of a scale, from the lowest; the file can say so, too.
         columns: Which columns of somebody else's table hold id, text, sound and votes; see `columns.Columns`.
         allow_outside: Accept audio that is not in the file's folder, also such as only a link leads to.
     """
@@ -88,6 +89,7 @@ class JsonLines(Corpus):
         fold: int | None = None,
         categories: Sequence[str] | str = (),
         domain: str = UNKNOWN,
+        ordered: bool = False,
         columns: Columns | None = None,
         allow_outside: bool = False,
         skip_bad_rows: bool = False,
@@ -96,7 +98,7 @@ class JsonLines(Corpus):
         names = categories.split(",") if isinstance(categories, str) else categories
         self.option_names = tuple(name.strip() for name in names if name.strip())
         self.domain, self.allow_outside = domain, allow_outside
-        self.columns = columns
+        self.ordered, self.columns = ordered, columns
         self._scans: dict[bool, _Scan] = {}
 
     @classmethod
@@ -122,13 +124,14 @@ class JsonLines(Corpus):
         """
         declared = self._declared
         if declared is None:
-            return CategorySet(self.option_names, domain=self.domain) if self.option_names else self._union()
+            return self._named(self.option_names) if self.option_names else self._union()
         if self.option_names and [*map(normal_form, self.option_names)] != [
             *map(normal_form, declared.names)
         ]:
             wrong = f"option categories is {', '.join(self.option_names)}, but the file has {', '.join(declared.names)}"
             raise InputError(wrong, where=f"{self.root}:1")
-        return replace(declared, domain=self.domain) if self.domain else declared
+        declared = replace(declared, domain=self.domain) if self.domain else declared
+        return replace(declared, ordered=True) if self.ordered else declared
 
     @property
     def draws_splits(self) -> bool:
@@ -155,6 +158,8 @@ class JsonLines(Corpus):
             "domain": self.domain,
             "allow_outside": self.allow_outside,
         }
+        if self.ordered:
+            own["ordered"] = True
         if self.columns is not None:
             own["columns"] = self.columns.settings
         return {**super().settings(), **own}
@@ -218,11 +223,25 @@ class JsonLines(Corpus):
         tables = ((file.path, mapped_rows(file, mapper, bad_rows)) for file in self._tables)
         return read_tables(tables, names, bad_rows=bad_rows)
 
+    def _named(self, names: Sequence[str]) -> CategorySet:
+        return CategorySet(tuple(names), domain=self.domain, ordered=self.ordered)
+
     def _union(self) -> CategorySet:
+        """The names that votes have, sorted; that order is none of a scale.
+
+        Raises:
+            InputError: Two names are one class, or the classes shall be ordered.
+        """
+        if self.ordered:
+            raise InputError(
+                "ordered classes must be named from the lowest to the highest.",
+                where=str(self.root),
+                remedy='Give the option categories, or a first line {"categories": […], "ordered": true}.',
+            )
         names = self._scan.names
         try:
             refuse_synonyms(names)
-            return CategorySet(names, domain=self.domain)
+            return self._named(names)
         except InputError as error:
             raise InputError(
                 f"the classes are the names that votes have: {error}.",

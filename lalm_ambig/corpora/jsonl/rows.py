@@ -221,7 +221,11 @@ def _declared(values: Mapping[str, Any]) -> CategorySet:
     domain = values.get("domain") or UNKNOWN
     if not isinstance(domain, str):
         raise InputError(f'"domain" must be a text, got {short_repr(domain)}')
-    return CategorySet(tuple(lists["categories"]), tuple(lists["verbalisers"]), domain=domain)
+    ordered = values.get("ordered", False)
+    if not isinstance(ordered, bool):
+        raise InputError(f'"ordered" must be true or false, got {short_repr(ordered)}')
+    names, verbalisers = tuple(lists["categories"]), tuple(lists["verbalisers"])
+    return CategorySet(names, verbalisers, domain=domain, ordered=ordered)
 
 
 def parse_row(values: Mapping[str, Any], where: str) -> ItemRow:

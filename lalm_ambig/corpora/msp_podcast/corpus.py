@@ -190,6 +190,8 @@ class MspPodcast(Corpus):
                     text=text,
                     speaker=turn.speaker,
                     split=splits[turn.name],
+                    annotators=turn.workers,
+                    annotations=turn.places,
                 )
 
     def _splits(self, turns: Sequence[LabelledTurn]) -> dict[str, Split]:

@@ -29,6 +29,9 @@ class LabelledTurn:
     """One of PARTS; empty without a consensus file."""
     where: str
     """File and line of its votes."""
+    workers: tuple[str, ...] = ()
+    places: tuple[int, ...] = ()
+    """As in `VotedTurn`."""
 
     @property
     def inside(self) -> bool:
@@ -133,11 +136,10 @@ def join_labels(
 def _labelled(
     turn: VotedTurn, about: ConsensusEntry | None, *, where: str, tally: MspPodcastTally
 ) -> LabelledTurn:
-    if about is None:
-        return LabelledTurn(turn.name, turn.votes, None, "", where)
-    if about.code not in ("", turn.plurality):
+    speaker, part = (None, "") if about is None else (about.speaker, about.part)
+    if about is not None and about.code not in ("", turn.plurality):
         tally.other_consensus.append(turn.name)
-    return LabelledTurn(turn.name, turn.votes, about.speaker, about.part, where)
+    return LabelledTurn(turn.name, turn.votes, speaker, part, where, turn.workers, turn.places)
 
 
 def _without_votes(

@@ -28,6 +28,9 @@ class VotedTurn:
     """Counts in the order of CATEGORIES, then those outside."""
     line: int
     """First line of the turn in the label file."""
+    workers: tuple[str, ...] = ()
+    places: tuple[int, ...] = ()
+    """What each of `workers` chose: a position in CATEGORIES, or OUTSIDE."""
 
     @property
     def inside(self) -> bool:
@@ -58,6 +61,7 @@ class _Count:
     line: int
     votes: list[int] = field(default_factory=lambda: [0] * (OUTSIDE + 1))
     workers: list[str] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
 
 
 def read_votes(path: Path, layout: str, *, bad_rows: BadRows) -> Votes:
@@ -97,9 +101,13 @@ def count_votes(rows: Iterable[VoteRow], *, source: str, bad_rows: BadRows) -> V
         if place is None:
             place = places[primary] = category_place(primary)
         count.votes[place] += 1
+        count.places.append(place)
         if place == OUTSIDE and not primary.casefold().startswith("other"):
             unknown[primary] += 1
-    turns = {name: VotedTurn(name, tuple(count.votes), count.line) for name, count in counts.items()}
+    turns = {
+        name: VotedTurn(name, tuple(one.votes), one.line, tuple(one.workers), tuple(one.places))
+        for name, one in counts.items()
+    }
     return Votes(source, turns, unknown)
 
 

@@ -39,6 +39,8 @@ FEATURES = datasets.Features(
         "split": datasets.Value("string"),
         "duration_s": datasets.Value("float64"),
         "part": datasets.Value("string"),
+        "annotators": datasets.List(datasets.Value("string")),
+        "annotations": datasets.List(datasets.Value("int64")),
     }
 )
 """The columns on disk: the fields of Item."""
@@ -125,7 +127,9 @@ def build(corpus: Corpus, folder: Path, *, items: int | None, quiet: bool) -> No
         about = {
             "names": corpus.categories.names,
             "verbalisers": corpus.categories.verbalisers,
+            "prompt_names": corpus.categories.prompt_names,
             "domain": corpus.categories.domain,
+            "ordered": corpus.categories.ordered,
             "notes": notes,
             "left_out": findings.left_out,
             "problems": findings.summary(),

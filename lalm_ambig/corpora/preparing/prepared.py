@@ -37,6 +37,8 @@ from lalm_ambig.files.atomic import write_text
 from lalm_ambig.files.names import component
 from lalm_ambig.files.places import cache_root
 
+LISTS = ("votes", "annotators", "annotations")
+"""Columns of lists. Tables of older versions lack the annotators."""
 ROWS_AT_ONCE = 4096
 """Rows that iteration reads together."""
 
@@ -59,14 +61,14 @@ class ItemView(Sequence[Item]):
         if isinstance(index, slice):
             return ItemView(self._table, self._rows[index])
         row: dict[str, Any] = self._table[int(self._rows[index])]
-        return Item(**{**row, "votes": tuple(row["votes"])})
+        return Item(**{**row, **{name: tuple(row[name]) for name in LISTS if name in row}})
 
     def __iter__(self) -> Iterator[Item]:
         """Yield items in order; reads many rows at a time, about 8 times faster than single rows."""
         for start in range(0, len(self._rows), ROWS_AT_ONCE):
             rows = self._rows[start : start + ROWS_AT_ONCE]
             columns: dict[str, list[Any]] = self._table.data.table.take(rows).to_pydict()
-            columns["votes"] = [tuple(votes) for votes in columns["votes"]]
+            columns.update({name: list(map(tuple, columns[name])) for name in LISTS if name in columns})
             names = columns.keys()
             yield from (
                 Item(**dict(zip(names, row, strict=True))) for row in zip(*columns.values(), strict=True)
@@ -215,7 +217,11 @@ def _open(folder: Path, *, from_cache: bool) -> Prepared:
             notes.append(f"{kind}: {more:,} more of {problem['count']:,}, all in {folder / PROBLEMS_FILE}")
     return Prepared(
         categories=CategorySet(
-            tuple(check["names"]), tuple(check["verbalisers"]), domain=check.get("domain", UNKNOWN)
+            tuple(check["names"]),
+            tuple(check["verbalisers"]),
+            tuple(check.get("prompt_names", ())),
+            check.get("domain", UNKNOWN),
+            ordered=check.get("ordered", False),
         ),
         table=datasets.Dataset.from_file(str(folder / ITEMS_FILE)),
         notes=tuple(notes),

@@ -81,7 +81,7 @@ def _ways(corpus: Corpus, items: Sequence[Item]) -> list[str]:
     """Remedies that were tried and help, or that are sure to help."""
     by_rows = [GIVE] if corpus.root.is_file() else []
     if not corpus.draws_splits:
-        return by_rows or ["Take the whole corpus"]
+        return by_rows or [corpus.no_items_remedy]
     other = _other(corpus)
     by_split = [f"{'Take' if not by_rows else 'take'} {other}"] if other is not None else []
     if by_rows and len(items) >= len(SPLITS) and _groups(corpus, items).split()[1].startswith("speaker"):

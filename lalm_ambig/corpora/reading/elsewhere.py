@@ -24,6 +24,7 @@ class Elsewhere(Corpus):
         verbalisers: Text of each class after the answer tag; by default a space and the name.
         prompt_names: Word for each class in prompts; by default the name.
         domain: The kind of thing that is classified.
+        ordered: Whether the classes are the steps of a scale.
         stem: Stem of the corpus's prompts.
         part: The part that was trained on.
         seed: Seed of the split.
@@ -43,6 +44,7 @@ class Elsewhere(Corpus):
         verbalisers: list[str] | None = None,
         prompt_names: list[str] | None = None,
         domain: str = UNKNOWN,
+        ordered: bool = False,
         stem: str,
         part: str | None = None,
         seed: int = 0,
@@ -53,7 +55,7 @@ class Elsewhere(Corpus):
         self.part = part
         self.original_settings = options or {}
         self._classes = CategorySet(
-            tuple(classes), tuple(verbalisers or ()), tuple(prompt_names or ()), domain
+            tuple(classes), tuple(verbalisers or ()), tuple(prompt_names or ()), domain, ordered
         )
         self._stem = stem
         cls = corpus_class(corpus)

@@ -98,7 +98,7 @@ class Line:
         first, *others = by_seed.values()
         if any(other.keys() != first.keys() for other in others):
             return {}
-        metrics = all_metrics(len(self.results.categories))
+        metrics = all_metrics(len(self.results.categories), ordered=self.results.ordered)
         target = torch.tensor([p.label_dist for p in first.values()], dtype=torch.float64)
         answers = [answers_of([of_seed[name] for name in first]) for of_seed in by_seed.values()]
         clusters = clusters_of(list(first.values()), self.results.about.corpus)
