@@ -67,6 +67,7 @@ class EmoTale(Corpus):
         "annotations.csv and wav."
     )
     licensed = True
+    usual_target = f"en, {EMOTION}"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -114,6 +115,11 @@ class EmoTale(Corpus):
             f"Train on another corpus, and evaluate that run here (evaluate --run RUN --corpus {self.name}): "
             "without a licence this corpus is for evaluation only"
         )
+
+    @property
+    def target_name(self) -> str:
+        """Language and scale, and whether boredom is left out."""
+        return f"{self.language}, {self.target}{'' if self.boredom else ' without boredom'}"
 
     def label_files(self) -> Sequence[Path]:
         self.require(self.root)
