@@ -109,6 +109,7 @@ help: $(VENV)/.installed
 # and so is a word that codespell corrects. Addresses of others are listed in build/docs/external_links.txt, and not fetched.
 docs: $(VENV)/.installed
 	$(BIN)/codespell docs README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md lalm_ambig data_curation configs examples
+	rm -rf build/docs
 	$(BIN)/python -m sphinx -W --keep-going -n -q -E -d build/docs/doctrees docs build/docs/html
 
 .PHONY: browser

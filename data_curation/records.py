@@ -26,7 +26,9 @@ class ClassCue(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     category: str
+    """Name of the class."""
     cue: str
+    """The cue in one sentence."""
 
 
 class Reasoning(BaseModel):
@@ -38,10 +40,13 @@ class Reasoning(BaseModel):
     text_analysis: str
     """Step 1: the meaning of the words, and where they leave the emotion open."""
     volume: str
+    """Step 2: loudness, in one sentence."""
     speed: str
+    """Step 2: rate and pauses."""
     pitch: str
+    """Step 2: height and movement of the voice."""
     tone: str
-    """Step 2: the prosody in professional terms, one sentence per field."""
+    """Step 2: the sound of the voice. All four are in professional terms, one sentence per field."""
     class_cues: tuple[ClassCue, ...]
     """Step 2: the cue for each class with votes, the class with most votes first."""
     synthesis: str
@@ -63,9 +68,13 @@ class Usage(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     prompt_tokens: int = 0
+    """Tokens of text and sound that were sent."""
     audio_tokens: int = 0
+    """Those of them that are sound."""
     completion_tokens: int = 0
+    """Tokens of the reply."""
     cost_usd: float = 0.0
+    """Cost in US dollars, by the prices that were given or known."""
 
     def plus(self, other: "Usage") -> "Usage":
         return Usage(**{name: getattr(self, name) + getattr(other, name) for name in Usage.model_fields})
@@ -76,17 +85,23 @@ class Call(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     role: Role
+    """Who was asked."""
     attempt: int
     """Number of the item's attempt that it belongs to, from 1."""
     reply: str
     """The unchanged body of the response. Parsing and judging start from it and can be repeated without payment."""
     structured: Structured
+    """How the structure of the reply was asked for."""
     model: str
     """The model as the server names it; the requested model where the server names none."""
     request_id: str | None = None
+    """The server's name of the request."""
     usage: Usage = Field(default_factory=Usage)
+    """Tokens and cost of this call."""
     started: str
+    """Time in UTC, ISO 8601."""
     finished: str
+    """The same."""
 
 
 class CurationRow(BaseModel):
@@ -96,19 +111,27 @@ class CurationRow(BaseModel):
     key: str
     """Content address: a hash of model, prompts, parameters, schema, target, transcript and audio bytes."""
     corpus: str
+    """Name of the corpus."""
     id: str
+    """Id of the item."""
     writer: Literal["openai", "acoustic"]
+    """Who wrote the reasoning."""
     writer_version: str | None = None
     """Version of the acoustic writer's texts. None in its rows before version 4, and in those of the openai writer."""
     outcome: Outcome
+    """Only `accepted` rows are trained on."""
     reasons: tuple[str, ...] = ()
     """Why the row was not accepted: rules with details, or the part that could not be read."""
     categories: tuple[str, ...]
+    """The classes, in the corpus's order."""
     votes: tuple[float, ...]
+    """Votes per class, in that order."""
     text: str | None = None
+    """The transcript."""
     audio: str | None = None
     """Path of the clip relative to the corpus root."""
     reasoning: Reasoning | None = None
+    """The reasoning in its parts; None where no reply could be read."""
     rationale: str | None = None
     """`reasoning.as_text()`, which the trainer reads. Present where the row is accepted, and only there."""
     validated_dist: tuple[float, ...] | None = None
@@ -120,6 +143,7 @@ class CurationRow(BaseModel):
     model: str | None = None
     """The requested writer model; `calls` name the model that answered."""
     validator_model: str | None = None
+    """The requested validator model."""
     calls: tuple[Call, ...] = ()
     """openai writer: every call in order, with its unchanged reply."""
     usage: Usage = Field(default_factory=Usage)
@@ -127,8 +151,11 @@ class CurationRow(BaseModel):
     paid_usd: float = 0.0
     """Cost that this row added. It is less than the sum where the row judges replies of an earlier row again."""
     attempts: int = 1
+    """How often the item was written."""
     started: str = ""
+    """Time in UTC, ISO 8601."""
     finished: str = ""
+    """The same."""
 
 
 def active(votes: Sequence[float], categories: Sequence[str]) -> list[str]:

@@ -14,6 +14,7 @@ project = "lalm_ambig"
 author = "the authors of lalm_ambig"
 release = metadata.version("lalm_ambig")
 language = "en"
+smartquotes = False  # "--run" is an option, not a dash
 
 extensions = [
     "myst_parser",
@@ -35,6 +36,10 @@ myst_dmath_allow_space = False  # "$5 and $6" is money
 myst_dmath_allow_digits = False
 
 autodoc_typehints_format = "short"
+autodoc_class_signature = "separated"  # fields and Args: say how one is made
+autoclass_content = "both"
+autodoc_default_options = {"exclude-members": "__init__, __new__"}
+autodoc_inherit_docstrings = False  # those of torch are not ours
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 80
@@ -49,7 +54,8 @@ html_css_files = ["site.css"]
 html_math_renderer = "mathml"
 html_copy_source = False
 html_show_sourcelink = False
-html_sidebars = {"index": [], "source/**": []}
+WITHOUT_SECTION = ("index", "getting_started", "questions", "troubleshooting", "faq", "glossary", "source/**")
+html_sidebars = {page: [] for page in WITHOUT_SECTION}  # nothing would be in it
 html_theme_options = {
     "navbar_align": "left",
     "header_links_before_dropdown": 8,

@@ -4,7 +4,7 @@ r"""GRPO in one file: the tiny model, the demo corpus, and a plain PyTorch loop.
 
 It prints the numbers that `fit` logs for the same settings, step by step:
 
-    python -m lalm_ambig.fit --config configs/base.yaml --config configs/policy/tiny.yaml \
+    lalm-ambig fit --config configs/base.yaml --config configs/policy/tiny.yaml \
         --config configs/data/demo.yaml --config configs/method/grpo.yaml --data.batch_size 8 \
         --data.items_per_update 8 --model.grouping.group_size 4 --model.sampling.max_new_tokens 24 \
         --model.optimiser.learning_rate 1e-4 --trainer.max_steps 5 --trainer.log_every_n_steps 1

@@ -23,17 +23,15 @@ from lalm_ambig.config.command_line import CommandParser
 from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.evaluation.comparison import Comparison, compare
 from lalm_ambig.evaluation.pairing import ComparedRun
-from lalm_ambig.evaluation.predictions import Prediction, read_predictions
-from lalm_ambig.evaluation.results import Results, items_digest
-from lalm_ambig.evaluation.results_file import read_results
+from lalm_ambig.evaluation.predictions import Prediction
+from lalm_ambig.evaluation.results import Results
 from lalm_ambig.files.atomic import write_text
 from lalm_ambig.files.kinds import check_replaceable, json_with, mark_of, marked
 from lalm_ambig.metrics.base import all_metrics
 from lalm_ambig.reporting.reading.inputs import read_config
 from lalm_ambig.reporting.reading.recipe import family_of
+from lalm_ambig.runs.answered import answers_folder, read_answers
 from lalm_ambig.runs.folder.families import MemberFolder, is_family, member_folders
-from lalm_ambig.runs.older_results import with_overlap
-from lalm_ambig.runs.past import with_past
 from lalm_ambig.runs.trained_items import FLAG, HELP
 from lalm_ambig.tabular.writers import fitting
 
@@ -45,8 +43,6 @@ KINDS = {
 """Suffix of an output file to its kind."""
 VALUES = 3
 """Columns of the table that stand together in a narrow terminal: both values and the difference."""
-TRAINED = "trained"
-"""The row of a run folder that is compared by default."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,41 +78,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _folder(name: str) -> Path:
-    """Return the folder of predictions that FOLDER or FOLDER:ROW means."""
-    path, row = Path(name).expanduser(), None
-    if not path.exists() and ":" in name:
-        folder, _, row = name.rpartition(":")
-        path = Path(folder).expanduser()
-    if row is None and (path / "predictions.jsonl").is_file():
-        return path
-    for found in (path / "evaluation" / (row or TRAINED), path / (row or TRAINED)):
-        if (found / "predictions.jsonl").is_file():
-            return found
-    rows = sorted({f.parent.name for f in path.glob("*/predictions.jsonl")}) or sorted(
-        {
-            f.parent.relative_to(path / "evaluation").as_posix()
-            for f in path.glob("evaluation/**/predictions.jsonl")
-        }
-    )
-    known = f"It has the rows {', '.join(rows)}: name one as {path}:ROW." if rows else ""
-    raise InputError(
-        f"{path} has no predictions.jsonl" + (f" of row {row!r}." if row else "."),
-        where="compare",
-        remedy=known or "Give a finished run folder of fit, or a folder that evaluate or baseline wrote.",
-    )
-
-
 def _members(name: str) -> list[MemberFolder]:
     """Return the folders of predictions that a name means: one, or those of a family."""
     if not is_family(name):
-        return [MemberFolder(_folder(name), name, None, None)]
+        return [MemberFolder(answers_folder(name, where="compare"), name, None, None)]
     family, colon, row = name.rpartition(":")
     if not is_family(family) or is_family(row):  # no row, or a colon in the path before the family's name
         family, colon, row = name, "", ""
     found = member_folders(family, where="compare")
     _check_settings(found, family)
-    return [replace(one, path=_folder(f"{one.path}{colon}{row}")) for one in found]
+    return [replace(one, path=answers_folder(f"{one.path}{colon}{row}", where="compare")) for one in found]
 
 
 def _check_settings(members: Sequence[MemberFolder], name: str) -> None:
@@ -138,7 +109,7 @@ def _check_settings(members: Sequence[MemberFolder], name: str) -> None:
 
 def _family(name: str, members: Sequence[MemberFolder], options: argparse.Namespace) -> ComparedRun:
     """Return what a name means as one side: its folds pooled, its seeds beside each other."""
-    runs = [_side(name, one.path, options) for one in members]
+    runs = [read_answers(name, one.path, allow=options.allow_trained_items) for one in members]
     if not is_family(name):
         return runs[0]
     by_seed: dict[int | None, list[Prediction]] = {}
@@ -192,26 +163,6 @@ def _check_fold(known: Sequence[Prediction], run: ComparedRun, member: MemberFol
             where="compare",
             remedy="Use {seed} in place of {fold} for runs on the same test.",
         )
-
-
-def _side(name: str, folder: Path, options: argparse.Namespace) -> ComparedRun:
-    """Return the predictions and results of a folder.
-
-    Raises:
-        InputError: Its two files are not of one evaluation, or the policy was trained on items and nothing allows it.
-    """
-    predictions, results = (
-        read_predictions(folder / "predictions.jsonl"),
-        read_results(folder / "metrics.json"),
-    )
-    if items_digest(predictions) != results.items_digest:
-        raise InputError(
-            "predictions.jsonl and metrics.json are of different items:",
-            where=str(folder),
-            remedy="one of them was replaced; evaluate again.",
-        )
-    checked = with_overlap(results, folder, allow=options.allow_trained_items)
-    return ComparedRun(name, with_past(checked, folder), predictions)
 
 
 def _write(path: Path, found: Comparison) -> None:

@@ -3,12 +3,14 @@
 Examples:
   lalm-ambig evaluate --run runs/NAME --out out/                        the run's own test split
   lalm-ambig evaluate --run runs/NAME --corpus iemocap --root ~/IEMOCAP --split all --out out/
+  lalm-ambig evaluate --run OWNER/NAME --corpus demo --out out/         an export on the hub
   lalm-ambig evaluate --policy qwen2_audio --corpus crema_d --root ~/CREMA-D --out out/
 """
 
 import argparse
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +31,7 @@ from lalm_ambig.evaluation.published import literature
 from lalm_ambig.evaluation.responses import responses_of
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.evaluation.table import ambiguity_table, main_table
+from lalm_ambig.inference.sources import folder_of, is_repository
 from lalm_ambig.methods.base import Method
 from lalm_ambig.reporting.family import print_family
 from lalm_ambig.reporting.reading.inputs import ReportArgs
@@ -49,6 +52,7 @@ from lalm_ambig.runs.loading import (
     LIMIT,
     SKIP_LONG,
     Loaded,
+    PolicyChoice,
     add_policy_options,
     check_trained,
     chosen_policy,
@@ -109,7 +113,7 @@ def _evaluate_family(options: argparse.Namespace, console: Console) -> None:
 
 def _evaluate(options: argparse.Namespace, console: Console) -> None:
     """Evaluate one policy."""
-    loaded = load(chosen_policy(options))
+    loaded = load(_choice(options))
     labels = _labels(loaded.model, options)
     _check(loaded.model, options)
     data = _data(loaded, options)
@@ -143,6 +147,18 @@ def _evaluate(options: argparse.Namespace, console: Console) -> None:
     if options.literature:
         console.print(*_literature(data.corpus))
     console.print(f"metrics.json and predictions.jsonl: {options.out}")
+
+
+def _choice(options: argparse.Namespace) -> PolicyChoice:
+    """Return the policy that the options name. An export on a hub is fetched."""
+    choice = chosen_policy(options)
+    if choice.run is None:
+        if options.revision is not None:
+            raise InputError("goes with --run OWNER/NAME, an export on the hub.", where="--revision")
+        return choice
+    if options.revision is None and not (choice.run.exists() or is_repository(str(choice.run))):
+        return choice  # the run folder's own error
+    return replace(choice, run=folder_of(choice.run, revision=options.revision))
 
 
 def _show(results: Mapping[str, Results], floors: Collection[str], console: Console) -> None:
@@ -270,6 +286,7 @@ def _literature(corpus: Corpus) -> list[Table | str]:
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(prog="python -m lalm_ambig.evaluate", description=__doc__)
     add_policy_options(parser, sampled=True, required=False)
+    parser.add_argument("--revision", help="branch, tag or commit of an export on the hub (--run OWNER/NAME)")
     _add_corpus_options(parser)
     _add_reading_options(parser)
     add_endpoint_options(parser)

@@ -21,7 +21,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -38,7 +38,7 @@ from lalm_ambig.inference.answer import LOW_MASS, Answer
 from lalm_ambig.inference.identity import Seen, answers_depend_on
 from lalm_ambig.inference.inputs import Inputs, Refused, read_inputs
 from lalm_ambig.inference.model import Asking, Model, Result, open_model
-from lalm_ambig.inference.outputs import AnswerFile, check_out
+from lalm_ambig.inference.outputs import AnswerFile, check_out, sole_writer
 from lalm_ambig.inference.questions import Question, question_of
 from lalm_ambig.inference.sources import folder_of
 from lalm_ambig.runs.loading import add_policy_options, chosen_policy
@@ -75,6 +75,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     is_one = options.out is None and len(inputs.questions) + len(inputs.refused) == 1 and not inputs.notes
     if is_one and inputs.refused:
         raise InputError(f"{inputs.refused[0].why}.", where=inputs.refused[0].id)
+    with nullcontext() if options.out is None else sole_writer(options.out):
+        return _answer(inputs, options, is_one=is_one)
+
+
+def _answer(inputs: Inputs, options: argparse.Namespace, *, is_one: bool) -> int:
+    """Load the policy and answer all inputs."""
     model = _model(options)
     for note in model.notes[: -1 if is_one and _is_mapped(model) else None]:
         print(note, file=sys.stderr)
@@ -118,9 +124,7 @@ def _answer_one(model: Model, question: Question, options: argparse.Namespace) -
     [(_, answer)] = model.answers([question], batch_size=options.batch_size)
     if isinstance(answer, InputError):
         raise answer
-    seen = Seen.by(model)
-    said = seen.notes([question])[0]
-    told = next(iter(seen.record.unknown), None) if said is None else said
+    told = Seen.by(model).told(question)
     if options.json:
         row = answer.as_dict()
         print(

@@ -63,7 +63,7 @@ def command_of(line: str) -> list[str] | None:
     line = inner[1] if inner else line
     if not line.startswith(COMMAND):
         raise ValueError(f"neither a command of this project nor an export: {line}")
-    words = shlex.split(line)[1:]
+    words = shlex.split(line, comments=True)[1:]
     return [
         str(Path(word).expanduser()) + "/" * word.endswith("/") if word[:2] == "~/" else word
         for word in words

@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,6 @@ DOCS = ROOT / "docs"
 FENCED = re.compile(r"^( *)(```+|~~~+).*?^\1\2", re.MULTILINE | re.DOTALL)
 TOCTREE = re.compile(r"^```\{toctree\}\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)(?: \"[^\"]*\")?\)")
-sys.path.insert(0, str(DOCS / "_extensions"))
-docstrings = pytest.importorskip("docstrings", reason="the extra docs is not installed")
-mathml = pytest.importorskip("mathml", reason="the extra docs is not installed")
 
 
 def pages() -> list[Path]:
@@ -75,4 +71,18 @@ def test_a_page_has_one_title() -> None:
         )
         if not text.startswith("# ") or len(re.findall(r"^# ", text, re.MULTILINE)) != 1:
             wrong.append(page.relative_to(DOCS).as_posix())
+    assert wrong == []
+
+
+def test_rows_of_a_table_have_as_many_cells_as_its_head() -> None:
+    """What is behind a bar too many is not shown: bars in code need a backslash in a table."""
+    wrong = []
+    for page in [*pages(), *sorted(ROOT.glob("*.md"))]:
+        lines = FENCED.sub("", page.read_text(encoding="utf-8")).splitlines()
+        cells = 0
+        for line in lines:
+            count = len(re.findall(r"(?<!\\)\|", line.strip())) if line.strip().startswith("|") else 0
+            if count and cells and count != cells:
+                wrong.append(f"{page.relative_to(ROOT)}: {line}")
+            cells = (cells or count) if count else 0
     assert wrong == []

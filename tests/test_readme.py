@@ -1,4 +1,4 @@
-"""README and the guides: README is short, links lead somewhere, and commands are understood and do what they say."""
+"""README is short; its commands run, and those of all pages are understood. Links: see test_docs_site."""
 
 import re
 from pathlib import Path
@@ -16,8 +16,6 @@ PAGES = [
     *sorted(page for page in (ROOT / "docs").rglob("*.md") if page.name != "tasks.md"),
 ]
 BASH = re.compile(r"^ *```bash\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"\]\(([^)\s#]+)")
-ELSEWHERE = ("http://", "https://", "mailto:")
 
 
 def commands(page: Path) -> list[str]:
@@ -34,17 +32,6 @@ def test_the_readme_is_read_in_one_sitting() -> None:
     assert text.count("\n") <= 120
     for word in ("speech emotion recognition", "soft labels", "2603.08230", "2606.05376", "pip install"):
         assert word in text
-
-
-@pytest.mark.parametrize(
-    "page", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"], ids=lambda page: page.name
-)
-def test_links_to_files_lead_somewhere(page: Path) -> None:
-    targets = [
-        link for link in LINK.findall(page.read_text(encoding="utf-8")) if not link.startswith(ELSEWHERE)
-    ]
-    missing = [link for link in targets if not (page.parent / link).exists()]
-    assert not missing, f"{page.name} links to {missing}"
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -1,19 +1,30 @@
 """Reads our docstrings as they are written: `code` in single backticks and $formulas$ between dollars."""
 
 import re
+import textwrap
 from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
 
 DISPLAYED = r"^(?P<indent> *)\$\$(?P<displayed>.+?)\$\$ *$"
+PAGE = r"`?docs/(?P<page>[\w/]+)\.md`?"
 CODE = r"(?<![`:\w])`(?P<code>[^`\n]+)`(?!`)"
 FORMULA = r"(?<![\\$\w])\$(?P<formula>[^$\n]+)\$(?![\w$])"
-MARKED = re.compile(f"{DISPLAYED}|{CODE}|{FORMULA}", re.MULTILINE | re.DOTALL)
+MARKED = re.compile(f"{DISPLAYED}|{PAGE}|{CODE}|{FORMULA}", re.MULTILINE | re.DOTALL)
+
+
+COLON = "\ufe55"
+"""Stands for a colon that napoleon would take for the end of a type; ours stand in the signature alone."""
+RETURNS = re.compile(r"^(Returns|Yields):\n( +.*)$", re.MULTILINE)
+BARE_ARGS = re.compile(r"\AArgs:\n(?=\S)((?:.+\n?)+)")
+"""Arguments of a constructor whose docstring begins with them, so that they have lost their indentation."""
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Rewrite each docstring before Sphinx's reader of Google style sees it."""
     app.connect("autodoc-process-docstring", rewrite, priority=100)
+    app.connect("doctree-read", finish)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -21,10 +32,27 @@ def rewrite(*event: Any) -> None:
     """Turn a docstring into reStructuredText, in place.
 
     Args:
-        event: What Sphinx says of a docstring; its lines are the last.
+        event: What Sphinx says of a docstring: its kind is the second, its lines are the last.
     """
+    kind: str = event[1]
     lines: list[str] = event[-1]
-    lines[:] = as_rst("\n".join(lines)).split("\n")
+    text = BARE_ARGS.sub(lambda found: "Args:\n" + textwrap.indent(found[1], "    "), "\n".join(lines))
+    text = RETURNS.sub(lambda found: f"{found[1]}:\n{found[2].replace(':', COLON)}", text)
+    if kind in ("attribute", "data", "property"):
+        first, end, rest = text.partition("\n")
+        text = first.replace(":", COLON) + end + rest
+    lines[:] = as_rst(text).split("\n")
+
+
+def finish(_: Sphinx, doctree: nodes.document) -> None:
+    """Put colons back, and write the dash between an argument and its meaning as one.
+
+    Args:
+        doctree: A page that was read.
+    """
+    for text in list(doctree.findall(nodes.Text)):
+        if text == " -- " or COLON in text:
+            text.parent.replace(text, nodes.Text(" – " if text == " -- " else text.replace(COLON, ":")))
 
 
 def as_rst(text: str) -> str:
@@ -46,6 +74,8 @@ def as_rst(text: str) -> str:
 
 def role(found: re.Match[str]) -> str:
     """Return what is marked in our way in the way of reStructuredText."""
+    if found["page"]:
+        return f":doc:`/{found['page']}`"
     if found["code"]:
         return f"``{found['code']}``"
     if found["formula"]:
@@ -56,4 +86,4 @@ def role(found: re.Match[str]) -> str:
 
 def plain(text: str) -> str:
     """Return text in which no mark of reStructuredText is left that was not meant as one."""
-    return re.sub(r"(?<=[^\s*])\*(?=[^\s*])|(?<=\s)\*(?=\s)|\|", lambda found: f"\\{found[0]}", text)
+    return re.sub(r"(?<=\w)\*(?=[\w(])|(?<=\s)\*(?=\s)|\|", lambda found: f"\\{found[0]}", text)

@@ -14,7 +14,7 @@ SPACE = '<mspace width="0.167em" />'
 FUNCTION = re.compile(r"(?<!su[bp]>)(<mi>(?:log|exp)</mi>)(?!<mo|</)")
 MENDED = (
     (re.compile("<mi>&#x0007E;</mi>"), "<mo>&#x0223C;</mo>"),  # drawn from: a relation, with space around it
-    (re.compile(rf"(?<=[ni]>)({FUNCTION.pattern})"), rf"{SPACE}\1"),
+    (re.compile(r"(</m(?:i|n|sub|sup|subsup)>)(?=<mi>(?:log|exp)</mi>)"), rf"\1{SPACE}"),
     (FUNCTION, rf"\1{SPACE}"),
     (re.compile("<mo>&#x23DF;</mo>"), '<mo stretchy="true">&#x23DF;</mo>'),
 )
@@ -69,7 +69,7 @@ def mathml_of(node: nodes.Element, display: str) -> str:
     """
     latex = node.astext().strip()
     try:
-        html = convert(latex, display=display)
+        html = convert(latex.replace(r"\arg\max", r"\argmax"), display=display)
         for pattern, meant in MENDED:
             html = pattern.sub(meant, html)
         check(latex, html)

@@ -25,10 +25,13 @@ class About:
     """The origin of a set of predictions."""
 
     corpus: str
+    """Name of the corpus."""
     split: str
+    """`train`, `validation` or `test`; `all` where every item was tested."""
     readout: str
     """`logits`, `verbalised` or `sampled`; `none` for a baseline."""
     reasoning: Reasoning
+    """What the answer was read after: `generated`, `curated` or no reasoning (`direct`); `none` for a baseline."""
     policy: str
     """One line with model, method and run."""
     left_out: int = 0

@@ -22,6 +22,7 @@ class Part:
     """The items of one row of a break-down."""
 
     items: int
+    """Number of items."""
     metrics: dict[str, Interval]
     """The metrics of the corpus's tables; empty without items."""
     note: str | None = None

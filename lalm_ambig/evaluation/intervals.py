@@ -10,6 +10,7 @@ Of several seeds, the value is the mean over seeds, a unit is left out of all of
 for other seeds as well. `docs/concepts/intervals.md` has the coverage that a simulation finds.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -44,6 +45,7 @@ class Interval:
     value: float
     """NaN where undefined, inf where infinite."""
     low: float | None
+    """Lower end; None where `high` is."""
     high: float | None
     """None where there are too few items or speakers, or where the metric is undefined or infinite without one."""
 
@@ -155,6 +157,33 @@ def spreads(
     return {metric.name: replace(found[metric.name], bounds=metric.bounds) for metric in metrics}
 
 
+def mean_spread(
+    values: Float[Tensor, " item"],
+    clusters: Clusters = Clusters(),
+    *,
+    bounds: tuple[float, float] = (-math.inf, math.inf),
+) -> Spread:
+    """The mean of one number per item, and how it varies between speakers or items.
+
+    Args:
+        values: At least one.
+        clusters: What is independent of each other.
+        bounds: Least and largest mean that there can be.
+
+    Returns:
+        The spread, from which interval and standard error come; without them where there are too few units.
+    """
+    values = values.double()
+    if too_few(len(values), clusters):
+        return Spread(float(values.mean()), bounds=bounds)
+    index, n_units = clusters.indices(len(values))
+    sizes = torch.bincount(index, minlength=n_units).double()
+    sums = torch.zeros(n_units, dtype=torch.float64).index_add(0, index, values)
+    without = (values.sum() - sums) / (len(values) - sizes)
+    found = spread_of(values.mean()[None], without[None], freedom=_freedom(sizes), stretch=STRETCH["mean"])
+    return replace(found, bounds=bounds)
+
+
 def paired(
     metrics: Sequence[DistributionMetric],
     label_dist: Float[Tensor, "item category"],
@@ -212,13 +241,18 @@ def _spreads(
 
     without = _difference(metrics, runs, without_each)
     sizes = torch.bincount(index, minlength=n_units).double()
-    freedom = max(1.0, float(sizes.sum() ** 2 / sizes.square().sum()) - 1)
+    freedom = _freedom(sizes)
     return {
         metric.name: Spread(float(values.mean()))
         if without_interval(metric, n_units)
         else spread_of(values, left_out, freedom=freedom, stretch=STRETCH[metric.kind])
         for metric, values, left_out in zip(metrics, whole, without, strict=True)
     }
+
+
+def _freedom(sizes: Float[Tensor, " unit"]) -> float:
+    """The effective number of units minus 1, and at least 1."""
+    return max(1.0, float(sizes.sum() ** 2 / sizes.square().sum()) - 1)
 
 
 def _difference(

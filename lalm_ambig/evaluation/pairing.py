@@ -11,6 +11,10 @@ from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.evaluation.stages import Past
 
+SAME_ITEMS = (
+    "Only results on the same items are paired: evaluate both on one corpus, split, seed, fold and limit."
+)
+
 
 @dataclass(frozen=True)
 class ComparedRun:
@@ -49,13 +53,33 @@ class ComparedRun:
         return replace(self, predictions=kept[0], others=tuple(kept[1:]), seeds=tuple(seeds))
 
 
-def check_pairable(first: ComparedRun, second: ComparedRun) -> None:
+def check_pairable(first: ComparedRun, second: ComparedRun, *, where: str = "compare") -> None:
     """Refuse two runs or families that cannot be paired item by item.
+
+    Args:
+        first: A run or family.
+        second: Another.
+        where: Place for the error.
 
     Raises:
         InputError: They differ in corpus, split, classes, items, speakers, votes or targets. The message names the
             first difference.
     """
+    try:
+        _check_pairable(first, second)
+    except _Unpaired as error:
+        raise InputError(error.what, where=where, remedy=error.remedy) from error
+
+
+class _Unpaired(Exception):
+    """What stands between a pair of results, and the remedy."""
+
+    def __init__(self, what: str, remedy: str = SAME_ITEMS) -> None:
+        super().__init__(what)
+        self.what, self.remedy = what, remedy
+
+
+def _check_pairable(first: ComparedRun, second: ComparedRun) -> None:
     ours, theirs = first.results, second.results
     for what, one, other in (
         ("corpus", ours.about.corpus, theirs.about.corpus),
@@ -63,7 +87,7 @@ def check_pairable(first: ComparedRun, second: ComparedRun) -> None:
         ("classes", ", ".join(ours.categories), ", ".join(theirs.categories)),
     ):
         if normal_form(one) != normal_form(other):
-            raise _unpaired(f"{first.name!r} and {second.name!r} differ in {what}: {one} and {other}.")
+            raise _Unpaired(f"{first.name!r} and {second.name!r} differ in {what}: {one} and {other}.")
     for run in (first, second):
         for predictions in run.others:
             _check_items(first.name, first.predictions, f"another seed of {run.name}", predictions)
@@ -77,7 +101,7 @@ def _check_items(
     ones, others = {p.id: p for p in ours}, {p.id: p for p in theirs}
     for of_run, its_items, other_items in ((name, ones, others), (other_name, others, ones)):
         if alone := [item for item in its_items if item not in other_items]:
-            raise _unpaired(
+            raise _Unpaired(
                 f"{name!r} has {len(ones)} items and {other_name!r} {len(others)}; {len(alone)} are only in "
                 f"{of_run!r}, the first of them {alone[0]}."
             )
@@ -88,23 +112,14 @@ def _check_items(
 def _check_item(one: Prediction, other: Prediction, names: tuple[str, str]) -> None:
     for what, ours, theirs in (("votes", one.votes, other.votes), ("speaker", one.speaker, other.speaker)):
         if ours != theirs:
-            raise _unpaired(
+            raise _Unpaired(
                 f"{names[0]!r} and {names[1]!r} differ in {what} of item {one.id}: {ours} and {theirs}."
             )
     if max(abs(a - b) for a, b in zip(one.label_dist, other.label_dist, strict=True)) > 2 * SAME_TARGET:
         drawn = [name for name, p in zip(names, (one, other), strict=True) if is_drawn(p)]
-        raise InputError(
+        raise _Unpaired(
             f"item {one.id} is scored against different targets: that of {' and '.join(map(repr, drawn))} is a panel "
             "drawn at random and not the votes, as for panel and oracle.",
-            where="compare",
-            remedy="Such a row can stand in a table beside others, but cannot be paired with them; panel and oracle of "
+            "Such a row can stand in a table beside others, but cannot be paired with them; panel and oracle of "
             "one seed can be paired with each other.",
         )
-
-
-def _unpaired(what: str) -> InputError:
-    return InputError(
-        what,
-        where="compare",
-        remedy="Only results on the same items are paired: evaluate both on one corpus, split, seed, fold and limit.",
-    )

@@ -28,12 +28,15 @@ class Prediction:
     id: str
     """Unique within its corpus."""
     split: Split
+    """The split that the item is in."""
     speaker: str | None
+    """Name of the speaker; None where the corpus gives none."""
     votes: tuple[float, ...]
     """Votes per class, in the corpus's order of classes. Break-downs go by them, and so does the items' fingerprint."""
     label_dist: tuple[float, ...]
     """The target: votes over their sum; for `panel` and `oracle`, a panel drawn from q."""
     predicted_dist: tuple[float, ...]
+    """The answer: shares of the classes, in the same order; they sum to 1."""
     class_mass: float | None = None
     """Share of the next-token probability on the class tokens, in [0, 1]; None where there are no tokens."""
     response: str | None = None

@@ -27,19 +27,25 @@ class Results:
     categories: tuple[str, ...]
     """The classes, in the order of the distributions."""
     items: int
+    """Number of items."""
     items_digest: str
     """Equal for results on the same items with the same votes, in whatever order."""
     clusters: str
     """What intervals are over: `speakers`, `items`, or what the corpus names."""
     n_clusters: int
+    """Number of these."""
     metrics: dict[str, Interval]
+    """Each metric of answers by name."""
     class_mass: float | None
     """Mean over items; None where no logits are read, as for a baseline."""
     share_closed: float | None
     """Share of responses whose end had to be appended; None for a baseline and for the mean of several responses."""
     by_ambiguity: dict[str, Part]
+    """The same by level of normalised entropy: `low`, `medium`, `high`."""
     by_active_labels: dict[str, Part]
+    """The same by number of classes with votes."""
     by_majority: dict[str, Part]
+    """The same by majority label."""
     notes: tuple[str, ...] = ()
     """Notes on the numbers, each without a full stop."""
     parse_rate: float | None = None
@@ -133,11 +139,17 @@ def clusters_of(predictions: Sequence[Prediction], corpus: str) -> Clusters:
         predictions: Of one corpus. An item without a speaker, among others that have one, is a group of its own.
         corpus: Its name.
     """
-    if all(p.speaker is None for p in predictions):
+    return clusters_among([(p.id, p.speaker) for p in predictions], corpus)
+
+
+def clusters_among(speakers: Sequence[tuple[str, str | None]], corpus: str) -> Clusters:
+    """As `clusters_of`, from the id and the speaker of each item."""
+    if all(speaker is None for _, speaker in speakers):
         return Clusters()
     rules = corpus_class(corpus) or Corpus
     groups = (
-        f"item {p.id}" if p.speaker is None else f"group {rules.cluster_of(p.speaker)}" for p in predictions
+        f"item {item}" if speaker is None else f"group {rules.cluster_of(speaker)}"
+        for item, speaker in speakers
     )
     return Clusters(tuple(groups), rules.clusters)
 

@@ -87,7 +87,7 @@ def asking_section(address: str, base: str | None) -> str:
         'print(model.predict("clip.wav", text="It is eleven o\'clock.").distribution)',
         "```",
         "",
-        f"Many at once: `python -m lalm_ambig.predict clips/ --run {address} --out answers.csv`.",
+        f"Many at once: `lalm-ambig predict clips/ --run {address} --out answers.csv`.",
     ]
     if base is not None:
         ways += [

@@ -21,6 +21,7 @@ ORDER = (
     "report",
     "study",
     "describe",
+    "budget",
     "doctor",
     "export",
 )
@@ -32,6 +33,7 @@ ELSEWHERE_CALLED = {
     **dict.fromkeys(("plot", "table"), "report"),
     **dict.fromkeys(("merge", "push"), "export"),
     **dict.fromkeys(("ls", "models"), "list"),
+    **dict.fromkeys(("annotators", "votes", "power"), "budget"),
     "data_curation": "curate",
 }
 """What other programs call a command."""

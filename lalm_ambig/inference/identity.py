@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lalm_ambig.audio.inspection import MAX_S, UnusableAudio
+from lalm_ambig.audio.windows import array_windows
 from lalm_ambig.core.types import Item
-from lalm_ambig.corpora.duplicates.contents import contents, trained_among
+from lalm_ambig.corpora.duplicates.contents import contents, sound_content, trained_among
 from lalm_ambig.evaluation.trained_items import FILE, TrainedItems, read_trained_items
 from lalm_ambig.inference.model import Model
 from lalm_ambig.inference.questions import Question
@@ -80,24 +82,36 @@ class Seen:
         return cls(TrainedItems(unknown=(why,)))
 
     def notes(self, questions: Sequence[Question]) -> list[str | None]:
-        """For each question, a note where it was trained on; None otherwise. Samples without a file are unseen."""
+        """For each question, a note where it was trained on; None otherwise."""
         said: list[str | None] = [None] * len(questions)
         if not self.record.runs:
             return said
-        places = [n for n, question in enumerate(questions) if question.samples is None]
         items = [
-            Item(
-                questions[n].id,
-                (),
-                None if (path := questions[n].audio) is None else str(path),
-                questions[n].text,
-            )
-            for n in places
+            Item(question.id, (), None if question.audio is None else str(question.audio), question.text)
+            for question in questions
         ]
-        own = contents(items)
+        own = [
+            content if question.samples is None else _content(question)
+            for question, content in zip(questions, contents(items), strict=True)
+        ]
         for run in self.record.runs:
             marks = trained_among(items, own, [item.content for item in run.items])
-            for place, is_trained in zip(places, marks, strict=True):
+            for place, is_trained in enumerate(marks):
                 if is_trained:
                     said[place] = f"run {run.name} was trained on this, or chose its checkpoint by it"
         return said
+
+    def told(self, question: Question) -> str | None:
+        """The note on one question; where nothing is known of the policy's past, that; None for an unseen one."""
+        [said] = self.notes([question])
+        return next(iter(self.record.unknown), None) if said is None else said
+
+
+def _content(question: Question) -> str:
+    """The content of samples in memory; empty where nothing can be heard in them."""
+    assert question.samples is not None
+    try:
+        first = array_windows(question.samples, question.rate_hz, MAX_S, name=question.id)[0]
+    except UnusableAudio:
+        return ""
+    return "" if first.samples is None else sound_content(first.samples.numpy())

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.atomic import replacing, replacing_text, write_bytes, write_text
 from lalm_ambig.files.json_lines import json_object, json_value, numbered_lines
+from lalm_ambig.files.locks import locked
 from lalm_ambig.files.places import check_folder
 from lalm_ambig.inference.questions import Question
 from lalm_ambig.runs.logs import append_rows
@@ -190,6 +192,18 @@ def check_out(out: Path) -> None:
     if out.is_dir():
         raise InputError(f"{out} is a folder.", where="--out", remedy="Name a file.")
     check_folder(out.absolute().parent, where="--out")
+
+
+def sole_writer(out: Path) -> AbstractContextManager[None]:
+    """Hold the lock of a file of answers for the time of a block.
+
+    Raises:
+        InputError: Another process writes answers to the file.
+    """
+    busy = InputError(
+        f"another predict writes to {out}.", where="--out", remedy="Wait for it, or name another file."
+    )
+    return locked(out.with_name(f"{out.name}.lock"), busy=busy)
 
 
 def digest_of(question: Question) -> str:

@@ -13,6 +13,7 @@ from lalm_ambig.data.encoding import Elicitation, Encoder, prompt_notes, prompt_
 from lalm_ambig.inference.answer import LOW_MASS, Answer
 from lalm_ambig.inference.questions import Question, is_pair
 from lalm_ambig.methods.base import Method
+from lalm_ambig.readouts.response import Tags
 from lalm_ambig.runs.batch_checks.long_items import refuse_long
 
 PAIRED = "inference"
@@ -180,7 +181,13 @@ class QuestionEncoder(Encoder):
             thought = (
                 rest.rpartition("{")[0] if self.answer is None else rest.partition(self.tags.answer_open)[0]
             )
-        return thought.partition(self.tags.answer_open)[0].strip()
+        thought = thought.partition(self.tags.answer_open)[0]
+        return thought.partition(self.tags.think_close)[0].strip() or _without_tags(thought, self.tags)
+
+
+def _without_tags(thought: str, tags: Tags) -> str:
+    """What is left of a thought that closes before it begins."""
+    return thought.replace(tags.think_close, "").strip()
 
 
 @dataclass

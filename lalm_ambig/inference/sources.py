@@ -57,7 +57,7 @@ def folder_of(source: str | Path, *, revision: str | None = None, token: str | N
             )
         return folder
     name = str(source)
-    if not _is_repository(name):
+    if not is_repository(name):
         raise InputError(
             f"no such folder: {folder}",
             where=WHERE,
@@ -73,7 +73,8 @@ def folder_of(source: str | Path, *, revision: str | None = None, token: str | N
     return fetched
 
 
-def _is_repository(name: str) -> bool:
+def is_repository(name: str) -> bool:
+    """Whether a name has the form OWNER/NAME of a repository on a hub."""
     try:
         validate_repo_id(name)
     except HFValidationError:

@@ -67,7 +67,7 @@ def write_card(
         *results,
         ASK,
         "",
-        "`python -m lalm_ambig.predict --run FOLDER …` with this run's folder (its `config.yaml` holds prompt, classes "
+        "`lalm-ambig predict --run FOLDER …` with this run's folder (its `config.yaml` holds prompt, classes "
         f"and readout); {_alone(run)}.",
         "",
         "## To be added before it is passed on",

@@ -7,7 +7,7 @@ import torch
 from lalm_ambig.core.distributions import deviation_between_items
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.metrics.base import all_metrics
-from lalm_ambig.runs.checkpoints.selection import Selection
+from lalm_ambig.runs.checkpoints.selection import Selection, early_stop_line
 
 HARDLY = 0.4
 """Answers hardly differ if their deviation between items is below this share of people's.
@@ -16,11 +16,14 @@ A well calibrated policy that explains an eighth of people's variance is just ab
 
 
 def selection_notices(selection: Selection) -> list[str]:
-    """Return notices of a choice that did not beat the start or the prior."""
+    """Return notices of training that ended early, and of a choice that did not beat the start or the prior."""
     label = next(metric.label for metric in all_metrics(2) if metric.name == selection.metric).rstrip(" ↓↑")
     chosen = selection.chosen.metrics[selection.metric]
     prior = selection.prior[selection.metric]
     notices = []
+    if selection.stopped_at is not None:
+        line = early_stop_line(selection.stopped_at, waited=selection.waited, monitor=selection.monitor)
+        notices.append(f"training {line}")
     if selection.chosen.step == 0 and selection.validations > 1:
         notices.append(
             f"no epoch beat the start on validation ({label} {chosen:.3f} before training): the run's weights are "

@@ -127,6 +127,7 @@ class Training:
         best = next(callback for callback in trainer.callbacks if isinstance(callback, BestWeights))
         if best.chosen is None:
             return
+        stop = next((one for one in trainer.callbacks if isinstance(one, StopEarly)), None)
         every, read = self.data.validation_items(), best.chosen.items
         items = [every[place] for place in range(read)] if read else list(every)
         selection = Selection(
@@ -138,6 +139,8 @@ class Training:
             start=best.start,
             chosen=best.chosen,
             validations=best.validations,
+            stopped_at=None if stop is None else stop.stopped_at,
+            waited=0 if stop is None or stop.stopped_at is None else best.worse,
         )
         distributed.on_rank_zero(lambda: write_selection(self.run.selection, selection))
         step = best.chosen.step

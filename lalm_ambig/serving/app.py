@@ -9,6 +9,7 @@ from aiohttp import web
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.inference.answer import Answer
+from lalm_ambig.inference.identity import Seen
 from lalm_ambig.inference.model import Model
 from lalm_ambig.inference.questions import Question
 from lalm_ambig.serving.decoding import Decoders
@@ -16,7 +17,7 @@ from lalm_ambig.serving.examples import Example
 from lalm_ambig.serving.form import Form, read_form
 from lalm_ambig.serving.guard import add_headers, guard
 from lalm_ambig.serving.limits import Admission, Limits, Place, Refusal
-from lalm_ambig.serving.schema import answer_record, model_record, openapi
+from lalm_ambig.serving.schema import answer_record, model_record, openapi, without_options
 from lalm_ambig.serving.worker import Worker
 
 PAGE = Path(__file__).parent / "page"
@@ -41,6 +42,7 @@ class Service:
         has_page: Whether there is a page.
         """
         self.model, self.limits, self.examples, self.has_page = model, limits, examples, has_page
+        self.seen = Seen.by(model)
         self.worker = Worker(self._ask)
         self.admission = Admission(limits)
         self._decoders: Decoders | None = None
@@ -79,7 +81,12 @@ class Service:
             form = await read_form(request, place, self.limits)
             question = await self._question(form, place)
             del form
-            return web.json_response(answer_record(await self._answer(question)))
+            return await self._answered(question)
+
+    async def _answered(self, question: Question) -> web.Response:
+        answer = await self._answer(question)
+        told = await asyncio.to_thread(self.seen.told, question)
+        return web.json_response(answer_record(answer, seen_in_training=told))
 
     async def _question(self, form: Form, place: Place) -> Question:
         if form.audio is None:
@@ -100,9 +107,8 @@ class Service:
             what = f"no answer within {self.limits.timeout_s:g} s: try again later."
             raise Refusal(503, what, retry_after_s=self._retry_after_s()) from None
         except InputError as error:
-            raise Refusal(
-                422, str(error).removeprefix("predict: ").removeprefix(f"{question.id}: ")
-            ) from error
+            line = str(error).removeprefix("predict: ").removeprefix(f"{question.id}: ")
+            raise Refusal(422, without_options(line)) from error
 
     def _place(self) -> Place:
         return self.admission.enter(retry_after_s=self._retry_after_s())
@@ -136,7 +142,7 @@ class Service:
     async def _example_answer(self, request: web.Request) -> web.Response:
         example = self._example(request)
         with self._place():
-            return web.json_response(answer_record(await self._answer(example.question)))
+            return await self._answered(example.question)
 
     def _example(self, request: web.Request) -> Example:
         number = int(request.match_info["number"])

@@ -1,5 +1,6 @@
 """The interface's records, and their schema in OpenAPI 3.1 with this model's classes and these limits."""
 
+import re
 from typing import Any
 
 from lalm_ambig import __version__
@@ -13,6 +14,10 @@ TEXT: Schema = {"type": "string"}
 WHOLE: Schema = {"type": "integer", "minimum": 0}
 NUMBER: Schema = {"type": "number", "minimum": 0}
 TRUTH: Schema = {"type": "boolean"}
+CLAUSES = re.compile(r"(?<=[.;:,]) ")
+"""Ends of the clauses of a line."""
+OPTION = re.compile(r"\(?(?<![\w-])--[a-z][\w.-]*(?: [A-Z]+)?\)?")
+"""An option of a command line, with the placeholder of its value."""
 NOTES: Schema = {"type": "array", "items": {"type": "string"}}
 REFUSALS = {
     400: "The request is malformed, or has neither audio nor text.",
@@ -26,11 +31,29 @@ REFUSALS = {
 }
 
 
-def answer_record(answer: Answer) -> dict[str, object]:
-    """An answer as the interface gives it: that of `predict --out`, with the reasoning, without an id."""
+def answer_record(answer: Answer, *, seen_in_training: str | None) -> dict[str, object]:
+    """An answer as the interface gives it: that of `predict --out`, with the reasoning, without an id.
+
+    Args:
+        answer: The answer.
+        seen_in_training: The note on an item that the model was trained on, or may have been.
+    """
     record = answer.as_dict()
     del record["id"]
-    return {**record, "reasoning": answer.reasoning}
+    told = None if seen_in_training is None else without_options(seen_in_training)
+    notes = list(map(without_options, answer.notes))
+    return {**record, "notes": notes, "reasoning": answer.reasoning, "seen_in_training": told}
+
+
+def without_options(line: str) -> str:
+    """A line without the clauses that name options of a command, which a client does not have.
+
+    >>> without_options("it is too long; without --prompt it would fit")
+    'it is too long'
+    """
+    parts = [part for part in CLAUSES.split(line) if not OPTION.search(part)]
+    plain = " ".join(parts).rstrip(" ;:,")
+    return plain or " ".join(OPTION.sub("", line).split())
 
 
 def model_record(model: Model, limits: Limits) -> dict[str, object]:
@@ -45,7 +68,7 @@ def model_record(model: Model, limits: Limits) -> dict[str, object]:
         "samples": model.samples,
         "hears": model.window_s > 0,
         "window_s": model.window_s,
-        "notes": list(model.notes),
+        "notes": list(map(without_options, model.notes)),
         "limits": {
             "upload_bytes": limits.upload_bytes,
             "duration_s": limits.duration_s,
@@ -209,6 +232,10 @@ def _answer(classes: tuple[str, ...]) -> Schema:
         windows={**WHOLE, "description": "Parts in which a long recording was heard; 1 for others."},
         never_trained={"type": "array", "items": {"enum": list(classes)}},
         notes=NOTES,
+        seen_in_training=_or_null(
+            "string",
+            description="That the model was trained on this, or that it is not known; null if it was not.",
+        ),
     )
 
 

@@ -127,7 +127,11 @@ def test_the_seed_decides_and_every_metric_has_an_entry() -> None:
     first, again, other = (noise_floor(votes, seed=seed, draws=2) for seed in (0, 0, 1))
     assert first == again
     assert first["panel"] != other["panel"]
-    assert set(first["panel"]) == set(first["oracle"]) == {metric.name for metric in all_metrics(4)}
+    names = {metric.name for metric in all_metrics(4, ordered=False)}
+    assert set(first["panel"]) == set(first["oracle"]) == names
+    ordered = noise_floor(votes, draws=2, ordered=True)
+    assert set(ordered["panel"]) - names == {"wasserstein", "rps", "mae_mean"}
+    assert ordered["oracle"]["rps"] < ordered["panel"]["rps"]
 
 
 def test_an_infinite_score_is_none() -> None:

@@ -47,6 +47,7 @@ def test_every_command_works_in_a_copy_that_is_not_installed(
         "compare": [str(run / "evaluation/validation/trained"), str(run / "evaluation/validation/base")],
         "report": [str(run), "--out", str(out / "report")],
         "describe": corpus,
+        "budget": [*corpus, "--out", str(out / "budget")],
         "export": [str(run), "--merged", "--out", str(out / "merged")],
         "doctor": [],
         "study": ["--help"],

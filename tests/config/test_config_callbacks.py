@@ -89,6 +89,11 @@ def test_a_callback_may_stand_by_itself_or_in_a_list() -> None:
         (EarlyStopping("val/nope"), {}, r"has no metric 'val/nope'. Set monitor to direct/js_div_bits"),
         (EarlyStopping("direct/js_div"), {}, r"Set monitor to direct/js_div_bits"),
         (EarlyStopping("generated/bc"), {}, r"has no metric 'generated/bc'"),
+        (
+            EarlyStopping("direct/rps"),
+            {},
+            r"direct/rps, which needs ordered classes; those of demo have none",
+        ),
         (EarlyStopping("direct/tokens"), {}, r"has no metric 'direct/tokens'"),
         (
             EarlyStopping("direct/class_mass"),

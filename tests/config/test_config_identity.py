@@ -91,7 +91,8 @@ def test_a_run_from_before_a_setting_was_added_keeps_its_identity() -> None:
         assert identity_of(older) == identity_of(config)
     # only of a run that names an engine (see test_config_engine), or reads JSON Lines (see test_jsonl_columns)
     engine = "model.init_args.engine"
-    named = {f"{engine}.class_path", f"{engine}.init_args.overlap", "data.corpus.init_args.columns"}
+    corpus = {f"data.corpus.init_args.{name}" for name in ("columns", "ordered")}
+    named = {f"{engine}.class_path", f"{engine}.init_args.overlap", *corpus}
     assert seen == {*ADDED, *(key for keys in ADDED_TO.values() for key in keys)} - named
     sampling = "--model.sampling.max_new_tokens=9"
     assert identity(sampling) != of_demo(), "for SFT it counts where it is set"

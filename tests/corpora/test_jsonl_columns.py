@@ -347,7 +347,7 @@ def test_columns_count_in_a_runs_identity_only_where_they_are_given() -> None:
             {"data": {"corpus": {"class_path": "JsonLines", "init_args": {"seed": 0, **init_args}}}}
         )
 
-    assert identity(columns=None) == identity()
+    assert identity(columns=None) == identity(ordered=False) == identity() != identity(ordered=True)
     assert len({identity(), identity(columns={"votes": "a"}), identity(columns={"votes": "b"})}) == 3
 
 

@@ -11,7 +11,7 @@ from layouts.lewidi import inferred, ironic, of_2023, of_2025, path_of, scaled, 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item
 from lalm_ambig.corpora.duplicates.contents import text_content
-from lalm_ambig.corpora.lewidi.corpus import Lewidi
+from lalm_ambig.corpora.lewidi.corpus import Lewidi, check_share
 from lalm_ambig.corpora.lewidi.parts import LABEL_SETS, NUMBERS, PARTS, SET_WORDS, yes_shares
 from lalm_ambig.corpora.preparing.prepared import prepare
 from lalm_ambig.corpora.preparing.split_check import check_splits
@@ -240,9 +240,9 @@ def test_a_part_is_needed_and_a_fold_is_refused(tmp_path: Path) -> None:
         Lewidi(tmp_path, part="MP")
     with pytest.raises(InputError, match=r"fold must be null, got 0: the organisers say"):
         Lewidi(tmp_path, part="mp", fold=0)
-    for share in (-0.1, 1.0):
-        with pytest.raises(InputError, match=r"validation_share must be in \[0, 1\), got"):
-            Lewidi(tmp_path, part="mp", validation_share=share)
+    for share in (-0.1, 1, 2, "abc", True, None, float("nan")):
+        with pytest.raises(InputError, match=r"validation_share must be a number in \[0, 1\), got"):
+            check_share(share)
 
 
 # malformed entries

@@ -9,6 +9,7 @@ import pytest
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.base import open_corpus
+from lalm_ambig.corpora.jsonl.corpus import check_ordered
 from lalm_ambig.corpora.preparing.prepared import prepare
 
 SCALE = [str(step) for step in range(1, 11)]
@@ -45,5 +46,11 @@ def test_an_order_without_names_from_lowest_to_highest_is_refused(tmp_path: Path
 @pytest.mark.parametrize("value", ["yes", 1, None])
 def test_ordered_is_true_or_false(tmp_path: Path, value: object) -> None:
     path = written(tmp_path / "a.jsonl", {"categories": SCALE, "ordered": value})
-    with pytest.raises(InputError, match=r'a.jsonl:1: "ordered" must be true or false'):
+    with pytest.raises(InputError, match=r'a\.jsonl:1: "ordered" must be true or false'):
         list(open_corpus("jsonl", path).read())
+
+
+@pytest.mark.parametrize("value", ["yes", 1, None])
+def test_the_option_is_true_or_false_as_well(value: object) -> None:
+    with pytest.raises(InputError, match=r"corpus jsonl: ordered must be true or false, got"):
+        check_ordered(value)

@@ -14,6 +14,7 @@ ALLOWED = {
     ("data_curation/journal.py", "os.open"): "the journal, appended to under a lock",
     ("lalm_ambig/core/errors.py", "os.open"): "standard output whose reader has gone, to /dev/null",
     ("lalm_ambig/core/stopping.py", "os.open"): "the same for a terminal",
+    ("lalm_ambig/files/locks.py", "os.open"): "a lock, which holds nothing",
     ("lalm_ambig/endpoint/answers.py", "open"): "answers.jsonl, appended to under a lock",
     ("lalm_ambig/endpoint/questions.py", "soundfile.write"): "into memory",
     # into a folder of `new_folder`, or a file of `replacing`, which nobody sees before it is whole

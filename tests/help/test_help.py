@@ -30,11 +30,10 @@ SCREENS = 100
 
 @pytest.mark.filterwarnings("ignore")
 def test_the_files_are_as_the_code_has_them() -> None:
-    there = {name: (FOLDER / name).read_text(encoding="utf-8") for name in write_help.present()}
     written = write_help.written()
-    assert set(written) == set(there), "run: make help"
-    for name, text in written.items():
-        assert text.splitlines() == there[name].splitlines(), f"{name}: run make help"
+    assert set(written) >= write_help.present(), "run: make help"
+    for path, text in written.items():
+        assert text.splitlines() == path.read_text("utf-8").splitlines(), f"{path}: run make help"
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.stem)

@@ -1,5 +1,7 @@
 """Writes `lalm_ambig/help/`: keys, options and the help of each command, out of the code. `make help` runs it.
 
+It also writes the generated parts of docs/reference.
+
 With `--check` it writes nothing, and says which files are not as the code has them.
 """
 
@@ -20,6 +22,7 @@ from unittest import mock
 import lightning
 from fit_help import fit_help
 from key_table import keys_of, method_defaults, plain_sections, takes
+from reference_pages import REFERENCE, pages
 
 import lalm_ambig.baselines
 import lalm_ambig.corpora
@@ -52,8 +55,8 @@ OPTION = re.compile(
 )
 
 
-def written() -> dict[str, str]:
-    """Each file under `lalm_ambig/help`, with its content as the code has it."""
+def written() -> dict[Path, str]:
+    """Each file with its content as the code has it."""
     kinds = {name: _class_kind(name) for name in CLASSES}
     kinds |= {"metrics": _metrics(), "prompts": _prompts(), "baselines": _baselines()}
     sections = {**plain_sections(), "trainer": _trainer_keys()}
@@ -69,7 +72,11 @@ def written() -> dict[str, str]:
         **_command_texts(),
     }
     files = {f"texts/{name}.txt": text for name, text in texts.items()}
-    return {"keys.json": _json(content), "options.json": _json(_options(texts, content)), **files}
+    files |= {"keys.json": _json(content), "options.json": _json(_options(texts, content))}
+    of_docs = pages(sections, kinds, texts)
+    return {FOLDER / name: text for name, text in files.items()} | {
+        REFERENCE / name: text for name, text in of_docs.items()
+    }
 
 
 def _class_kind(name: str) -> tuple[str, str, list[Entry]]:
@@ -210,20 +217,18 @@ def _laid_out(value: Any, depth: int) -> str:
     return "{\n" + ",\n".join(lines) + f"\n{margin}}}"
 
 
-def present() -> set[str]:
-    """Names of the files that are there."""
-    paths = (*FOLDER.glob("texts/*.txt"), *FOLDER.glob("*.json"))
-    return {path.relative_to(FOLDER).as_posix() for path in paths}
+def present() -> set[Path]:
+    """Files of the help that are there."""
+    return {*FOLDER.glob("texts/*.txt"), *FOLDER.glob("*.json")}
 
 
 def stale() -> Iterator[str]:
     """Names of files that are not as the code has them."""
     files = written()
-    yield from sorted(present() - set(files))
-    for name, text in files.items():
-        path = FOLDER / name
+    yield from sorted(path.name for path in present() - set(files))
+    for path, text in files.items():
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            yield name
+            yield path.name
 
 
 def main() -> int:
@@ -234,11 +239,11 @@ def main() -> int:
         return int(bool(names))
     files = written()
     (FOLDER / "texts").mkdir(exist_ok=True)
-    for name in present() - set(files):
-        (FOLDER / name).unlink()
-    for name, text in files.items():
-        (FOLDER / name).write_text(text, encoding="utf-8")
-    print(f"{len(files)} files in {FOLDER}")
+    for path in present() - set(files):
+        path.unlink()
+    for path, text in files.items():
+        path.write_text(text, encoding="utf-8")
+    print(f"{len(files)} files in {FOLDER} and {REFERENCE}")
     return 0
 
 

@@ -159,3 +159,16 @@ def test_a_class_with_the_name_of_a_column_has_a_column_of_its_own(tmp_path: Pat
         "response",
         "notes",
     ]
+
+
+def test_a_second_predict_of_one_file_is_refused_before_anything_is_loaded(
+    run: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "a.jsonl"
+    with outputs.sole_writer(out), monkeypatch.context() as patch:
+        patch.setattr(predict, "open_model", None)
+        with pytest.raises(InputError, match=r"--out: another predict writes to .*a\.jsonl\. Wait for it"):
+            ask(run, folder, "--out", out)
+    assert not out.exists()
+    assert ask(run, folder, "--out", out) == 1
+    assert sorted(path.name for path in tmp_path.glob("a.jsonl*")) == ["a.jsonl", "a.jsonl.about.json"]

@@ -1,6 +1,7 @@
 """`run.patience`: when training ends early, that a resumed run counts on, and its part in the identity."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,8 +15,13 @@ from lalm_ambig.config.cli import parse
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.runs.checkpoints import callback as checkpointing
 from lalm_ambig.runs.checkpoints.callback import BestWeights, StopEarly
+from lalm_ambig.runs.checkpoints.selection import Selection, Validation
 from lalm_ambig.runs.folder.run_folder import RunFolder
+from lalm_ambig.runs.notices import selection_notices
 
+CHOSEN = Selection(
+    "direct/js_div_bits", 5, 5, None, {"js_div_bits": 0.4}, None, Validation(12, 5, {"js_div_bits": 0.2}), 6
+)
 MODULE = SimpleNamespace(spread=SimpleNamespace(items=5), policy=None)
 
 
@@ -68,6 +74,15 @@ def test_a_run_that_goes_on_counts_on(best: BestWeights, tmp_path: Path) -> None
     assert validate(later, StopEarly(later, 3, console=Console()), [0.6], first=3) == 3
 
 
+def test_the_results_tell_of_it(best: BestWeights) -> None:
+    ended = replace(CHOSEN, stopped_at=24, waited=3)
+    [*_, last] = [line for line in selection_notices(ended) if "stopped" in line]
+    assert last.startswith("training stopped early at step 24: none of the last 3 validations was better by ")
+    assert not any("stopped" in line for line in selection_notices(CHOSEN))
+    stop = StopEarly(best, 1, console=Console(quiet=True))
+    assert validate(best, stop, [0.5, 0.6]) == stop.stopped_at == 1
+
+
 def test_it_makes_another_run_and_older_runs_keep_their_identity() -> None:
     plain = parse([]).identity()
     assert parse(["--run.patience=null"]).identity() == plain
@@ -112,5 +127,7 @@ def test_a_run_that_gets_worse_ends_before_its_last_epoch(
         [*words, "--trainer.enable_progress_bar=false", "--run.probe=false"], Console(file=said, width=200)
     )
     assert "stopped early at step" in said.getvalue()
+    told = (tmp_path / "r/results.md").read_text()
+    assert "- training stopped early at step " in told and "(run.patience)" in told
     epochs = {line.split(",")[0] for line in (tmp_path / "r/metrics.csv").read_text().splitlines()[1:]}
     assert len(epochs - {""}) < 9 and (tmp_path / "r/results.md").is_file()

@@ -21,10 +21,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
+
 from lalm_ambig.core.categories import UNSEEN
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item
-from lalm_ambig.corpora.duplicates.sound_sketch import VERSION, Sketch, copies, read_sketch, sketch_of
+from lalm_ambig.corpora.duplicates.sound_sketch import (
+    VERSION,
+    Sketch,
+    copies,
+    read_sketch,
+    sketch_of,
+    sketch_of_samples,
+)
 from lalm_ambig.files.atomic import CannotWrite, write_text
 from lalm_ambig.files.places import cache_root
 
@@ -77,6 +86,15 @@ def contents(items: Sequence[Item]) -> list[str]:
     """The content of each item. Sounds are read once, in parallel, and cached by path, size and time."""
     sounds = _sketches({item.audio for item in items if item.audio is not None})
     return [sounds[item.audio] if item.audio is not None else text_content(item.text or "") for item in items]
+
+
+def sound_content(samples: np.ndarray) -> str:
+    """The content of a clip in memory.
+
+    Args:
+        samples: Its first `MAX_S` seconds as 16 kHz mono.
+    """
+    return f"{SOUND}{sketch_of_samples(samples)}"
 
 
 def trained_among(items: Sequence[Item], item_contents: Sequence[str], trained: Sequence[str]) -> list[bool]:

@@ -12,7 +12,7 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +45,7 @@ class Sketch:
         return f"{self.length_ms}/{base64.b64encode(self.numbers).decode()}"
 
 
+@lru_cache(maxsize=1 << 17)
 def read_sketch(text: str) -> Sketch:
     """Parse a sketch that `str` wrote.
 
@@ -64,7 +65,11 @@ def sketch_of(path: Path | str) -> Sketch:
     Raises:
         UnusableAudio: The file holds no usable sound.
     """
-    samples = read_audio(path, max_s=MAX_S).numpy()
+    return sketch_of_samples(read_audio(path, max_s=MAX_S).numpy())
+
+
+def sketch_of_samples(samples: np.ndarray) -> Sketch:
+    """Compute the sketch of 16 kHz mono samples, of the first `MAX_S` seconds of a clip."""
     count = len(samples) // BLOCK
     sums = samples[: count * BLOCK].reshape(count, BLOCK).sum(axis=1, dtype=np.float64)
     sums -= sums.mean()

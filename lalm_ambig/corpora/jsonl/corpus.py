@@ -98,6 +98,7 @@ class JsonLines(Corpus):
         names = categories.split(",") if isinstance(categories, str) else categories
         self.option_names = tuple(name.strip() for name in names if name.strip())
         self.domain, self.allow_outside = domain, allow_outside
+        check_ordered(ordered)
         self.ordered, self.columns = ordered, columns
         self._scans: dict[bool, _Scan] = {}
 
@@ -329,3 +330,13 @@ def _scanned(rows: Iterable[ItemRow], bad_rows: BadRows, *, where: str) -> _Scan
         named_by_place=named_by_place,
         bad_notes=notes,
     )
+
+
+def check_ordered(ordered: object) -> None:
+    """Check the option `ordered`.
+
+    Raises:
+        InputError: The value is neither true nor false.
+    """
+    if not isinstance(ordered, bool):
+        raise InputError(f"ordered must be true or false, got {ordered!r}", where=f"corpus {JsonLines.name}")

@@ -62,9 +62,7 @@ class Lewidi(Corpus):
         if self.fold is not None:
             wrong = f"fold must be null, got {self.fold}: the organisers say which items are tested"
             raise InputError(wrong, where=where)
-        if not 0 <= self.validation_share < 1:
-            wrong = f"validation_share must be in [0, 1), got {self.validation_share}"
-            raise InputError(wrong, where=where)
+        check_share(self.validation_share)
         self.table_metrics = self.set.table_metrics  # each set has columns of its own
 
     @property
@@ -180,3 +178,15 @@ class Lewidi(Corpus):
 
     def _path(self, kind: str) -> Path:
         return self.root / self.set.folder / f"{self.set.stem}_{kind}.json"
+
+
+def check_share(share: object) -> None:
+    """Check the option `validation_share`.
+
+    Raises:
+        InputError: The value is no number in [0, 1).
+    """
+    is_number = isinstance(share, int | float) and not isinstance(share, bool)
+    if not is_number or not 0 <= share < 1:  # type: ignore[operator]
+        wrong = f"validation_share must be a number in [0, 1), got {share!r}"
+        raise InputError(wrong, where=f"corpus {Lewidi.name}")

@@ -28,7 +28,7 @@ from lalm_ambig.runs.checkpoints.files import (
     write_checkpoint_folder,
     write_weights,
 )
-from lalm_ambig.runs.checkpoints.selection import Validation
+from lalm_ambig.runs.checkpoints.selection import Validation, early_stop_line
 from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.runs.processes.ending import agreed_signal, check_run_exists
 from lalm_ambig.runs.processes.strategies import saves_folders
@@ -196,17 +196,16 @@ class StopEarly(Callback):
         console: Is told that training ends.
         """
         self.best, self.patience, self.console = best, patience, console
+        self.stopped_at: int | None = None
+        """Step at which training was told to end."""
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         if trainer.sanity_checking or self.best.worse < self.patience:
             return
         trainer.should_stop = True
-        self.console.print(
-            f"stopped early at step {trainer.global_step}: none of the last {self.best.worse} validations was better "
-            f"by {self.best.monitor} than the best before (run.patience)",
-            highlight=False,
-            soft_wrap=True,
-        )
+        self.stopped_at = trainer.global_step
+        line = early_stop_line(self.stopped_at, waited=self.best.worse, monitor=self.best.monitor)
+        self.console.print(line, highlight=False, soft_wrap=True)
 
 
 class StartIsCandidate(Callback):

@@ -46,9 +46,15 @@ class Selection:
     prior: dict[str, float]
     """Metrics of the training split's mean distribution on these items."""
     start: Validation | None
+    """The policy before training; None where it was not read."""
     chosen: Validation
+    """The one whose weights are the best."""
     validations: int
     """Number of validations to choose from, with the start."""
+    stopped_at: int | None = None
+    """Step at which training ended early; None where it did not, and in files of older versions."""
+    waited: int = 0
+    """Validations in a row that were not better, after which it ended."""
 
     @property
     def metric(self) -> str:
@@ -99,6 +105,20 @@ def _finite(value: Any) -> Any:
     if isinstance(value, float) and not torch.isfinite(torch.tensor(value)):
         return None
     return value
+
+
+def early_stop_line(step: int, *, waited: int, monitor: str) -> str:
+    """Why training ended early, in one sentence without a full stop.
+
+    Args:
+        step: Optimiser steps before the end.
+        waited: Validations in a row that were not better.
+        monitor: What they were compared by.
+    """
+    return (
+        f"stopped early at step {step}: none of the last {waited} validations was better by {monitor} than the best "
+        "before (run.patience)"
+    )
 
 
 def choice_line(selection: Selection) -> str:

@@ -203,7 +203,7 @@ function show(answer, subject, example) {
   $("thoughts").hidden = !answer.reasoning && answer.distribution !== null;
   $("thoughts-title").textContent = answer.reasoning ? "Reasoning" : "Response";
   $("reasoning").textContent = answer.reasoning || answer.response;
-  $("notes").replaceChildren(...answer.notes.map((note) => element("li", note)));
+  $("notes").replaceChildren(...[...answer.notes, answer.seen_in_training].filter(Boolean).map((note) => element("li", note)));
   $("answer").scrollIntoView({ block: "nearest" });
 }
 
