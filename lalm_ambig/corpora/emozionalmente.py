@@ -165,6 +165,8 @@ def read_votes(path: Path, *, bad_rows: BadRows) -> list[VotedClip]:
                 bad_rows.add(str(error), where=f"{path}:{line}")
                 continue
             reading.good += 1
+        if not clips and not reading.kinds:
+            raise InputError("no row has a vote", where=str(path))
     return list(clips.values())
 
 

@@ -17,6 +17,7 @@ from lalm_ambig.corpora.base import open_corpus
 from lalm_ambig.corpora.crema_d.votes import CATEGORIES as CREMA_D_CLASSES
 from lalm_ambig.corpora.emotale.corpus import EmoTale
 from lalm_ambig.corpora.emotale.ratings import STEP_WORDS, STEPS
+from lalm_ambig.corpora.preparing.prepared import prepare
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.prompts import load_glosses
 from lalm_ambig.readouts.logits import answer_tokens
@@ -169,6 +170,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     ),
     "UTF-16": ({"encoding": "utf-16"}, {}, r"annotations.csv.*UTF-16"),
     "empty": ({"rows": [], "header": []}, {}, r"annotations.csv: the file is empty"),
+    "a header alone": ({"rows": []}, {}, r"annotations.csv: no row has labels"),
     "wrong language": ({}, {"language": "de"}, r"language must be one of en, da, got 'de'"),
     "wrong target": ({}, {"target": "anger"}, r"target must be one of emotion, arousal, .* got 'anger'"),
     "a fold": ({}, {"fold": 0}, r"fold must be null, got 0: all items are tested"),
@@ -199,6 +201,12 @@ def test_a_missing_table_and_missing_clips_say_what_was_looked_for(root: Path) -
     ):
         read(root, language="da")
     (root / "annotations.csv").unlink()
+    (root / "annotations.csv").mkdir()
+    with pytest.raises(
+        InputError, match=r"annotations.csv is a folder, and must be a file\. EmoTale is in its"
+    ):
+        prepare(EmoTale(root), quiet=True)
+    (root / "annotations.csv").rmdir()
     with pytest.raises(InputError, match=r"not found: annotations.csv under .*EmoTale\. EmoTale is in its"):
         read(root)
 

@@ -108,6 +108,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     ),
     "UTF-16": ({"encoding": "utf-16"}, {}, r"UTF-16"),
     "empty": ({"rows": [], "header": []}, {}, r"the file is empty"),
+    "a header alone": ({"rows": []}, {}, r"evaluations.csv: no row has a vote"),
     "a fold": ({}, {"fold": 1}, r"fold must be null, got 1"),
     "a part": ({}, {"part": "x"}, r"unknown part 'x': expected none, it has no parts"),
 }

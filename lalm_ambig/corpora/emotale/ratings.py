@@ -96,6 +96,8 @@ def read_ratings(path: Path, target: str, *, bad_rows: BadRows) -> list[RatedCli
                 continue
             clips[rated.clip] = rated
         reading.good = len(clips)
+        if not clips and not reading.kinds:
+            raise InputError("no row has labels", where=str(path))
     return list(clips.values())
 
 
