@@ -28,7 +28,7 @@ MISTAKES = {
         ("--run x --out y --batch_size=3", "unknown option --batch_size=3: did you mean --batch-size?"),
     ],
     "lalm_ambig.export": [
-        ("", "missing: RUN, --out DIR"),
+        ("", "missing: RUN"),
         ("x --adapter --merged --out y", "--merged: not allowed with --adapter"),
         ("x --adapter --out", "--out: expected one argument"),
     ],
