@@ -132,7 +132,7 @@ def _evaluate(options: argparse.Namespace, console: Console) -> None:
     data = connect(loaded.model, data, weights=weights, splits=splits, device=device, fit_batch=fit_batch)
     overlap = overlap if not data.left_out else _overlap(loaded, data, options)
     count = len(data.items(options.split))
-    console.print(f"{loaded.label} on {count} items of {data.corpus.name}, {_portion(options.split)}")
+    console.print(f"{loaded.label} on {count} items of {_described(data.corpus)}, {_portion(options.split)}")
     for note in overlap.notes:
         console.print(f"[bold yellow]{escape(note)}[/bold yellow]", highlight=False)
     rows = EvaluationRows(loaded, data, source, options.split, options.out, overlap, folds)
@@ -191,14 +191,19 @@ def _folds(data: DataModule) -> Folds:
     return folds
 
 
+def _described(corpus: Corpus) -> str:
+    return corpus.name if corpus.part_or_target is None else f"{corpus.name} ({corpus.part_or_target})"
+
+
 def _portion(split: str) -> str:
     return "all splits" if split == ALL else f"{split} split"
 
 
 def _other_tests(options: argparse.Namespace) -> list[str]:
     """Return the remedy that leads to the run's own test: the options to leave out."""
-    changed = [name for name in ("seed", "fold", "option") if vars(options)[name] not in (None, [])]
+    changed = [name for name in ("seed", "fold") if vars(options)[name] is not None]
     changed += ["split"] * (options.split != "test")
+    changed = changed or ["option"] * bool(options.option)  # most options change no split
     return [f"leave {' and '.join(f'--{name}' for name in changed)} out"] if changed else []
 
 

@@ -63,6 +63,8 @@ class Corpus(ABC):
     """Values of `part`; empty for a corpus without parts."""
     table_metrics: ClassVar[tuple[str, ...]] = LALM_METRICS
     """Names of the metrics in tables and break-downs: the columns of the paper that has this corpus."""
+    usual_target: ClassVar[str] = ""
+    """The `target_name` that tables need not name."""
     total_items: ClassVar[int | None] = None
     """Items of the corpus as distributed, to say how many a subset has; None where that is open."""
     speaker_disjoint_validation: ClassVar[bool] = True
@@ -138,6 +140,20 @@ class Corpus(ABC):
     def no_items_remedy(self) -> str:
         """What helps where the corpus gives its splits and one that is needed is empty; without a full stop."""
         return "Take the whole corpus"
+
+    @property
+    def target_name(self) -> str:
+        """What was judged, or by which panel, where a setting chooses; empty where there is no choice.
+
+        Items of two targets have the same ids and other votes. Tables name a target that is not `usual_target`.
+        """
+        return self.usual_target
+
+    @property
+    def part_or_target(self) -> str | None:
+        """The part and the target, as tables name them; None for all parts and the usual target."""
+        target = "" if self.target_name == self.usual_target else self.target_name
+        return ", ".join(filter(None, (self.part, target))) or None
 
     def redrawn(self, *, seed: int, fold: int | None) -> "Corpus":
         """A copy of the corpus with the split of another seed or fold."""

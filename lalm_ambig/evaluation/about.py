@@ -52,7 +52,7 @@ class About:
     fold_temperatures: tuple[float, ...] = ()
     """The same, where all items were tested and each fold's temperature was fitted on its own validation items."""
     part: str | None = None
-    """The part of the corpus, where one was chosen; None also in older files."""
+    """The part or target of the corpus, where one was chosen (`part_or_target`); None also in older files."""
     seconds_an_item: float | None = None
     """Answering time per item, in seconds; None where it was not measured."""
     trained_items: Overlap | None = None
@@ -64,6 +64,11 @@ class About:
     """Tokens of prompts and answers that an endpoint has counted; None for a policy of ours and a baseline."""
     cost_usd: float | None = None
     """What these cost in US dollars; None where prices are not known."""
+
+    @property
+    def corpus_and_part(self) -> str:
+        """The corpus, and its part or target where one was chosen."""
+        return self.corpus if self.part is None else f"{self.corpus} ({self.part})"
 
     @property
     def part_of_corpus(self) -> str:

@@ -124,7 +124,7 @@ class Comparison:
         lines = [
             f"first: {_who(self.first)}",
             f"second: {_who(self.second)}",
-            f"{about.corpus}, {about.part_of_corpus}, the same {count} items (paired by id); {how}.",
+            f"{about.corpus_and_part}, {about.part_of_corpus}, the same {count} items (paired by id); {how}.",
             *self._families(),
             *(note for note in self._data_notes() if not note.startswith(OTHER_ITEMS)),
         ]

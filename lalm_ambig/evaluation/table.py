@@ -163,7 +163,8 @@ def caption(results: Mapping[str, Results]) -> str:
     first = next(iter(results.values()))
     about = first.about
     lines = [
-        f"{about.corpus}, {about.part_of_corpus}, {first.items} items; {_readings(results)}; {uncertainty(first)}."
+        f"{about.corpus_and_part}, {about.part_of_corpus}, {first.items} items; {_readings(results)}; "
+        f"{uncertainty(first)}."
     ]
     shown = set(_table_metrics(results))
     hidden = {metric.name for metric in all_metrics(2)} - shown

@@ -199,12 +199,16 @@ class EvaluatedItems:
 
 
 def overlap(record: TrainedItems, tested: EvaluatedItems) -> Overlap:
-    """The part of a test set that is in a record: by id within one corpus, by content between two."""
+    """The part of a test set that is in a record: by id within one corpus; by content between two.
+
+    It is by content, too, where two files of one corpus have no id in common.
+    """
     trained, spoken = set[int](), set[int]()
     runs, unchecked = dict[str, None](), dict.fromkeys(record.unknown)
     for run in record.runs:
         is_same = _same_corpus(run, tested)
-        positions = _by_id(run, tested) if is_same else _by_content(run, tested)
+        shares_ids = is_same and _shares_ids(run, tested)
+        positions = _by_id(run, tested) if shares_ids else _by_content(run, tested)
         by_speaker = _by_speaker(run, tested) if is_same and tested.speakers_apart else set[int]()
         if positions or by_speaker:
             runs[run.name] = None
@@ -215,6 +219,12 @@ def overlap(record: TrainedItems, tested: EvaluatedItems) -> Overlap:
         spoken |= by_speaker
     of = len(tested.items)
     return Overlap(len(trained), len(spoken - trained), of, tuple(runs), unchecked=tuple(unchecked))
+
+
+def _shares_ids(run: TrainedRun, tested: EvaluatedItems) -> bool:
+    """Whether any item of the corpus has an id of the run's: another file of the corpus may give other ids."""
+    ids = {item.id for item in run.items}
+    return any(item.id in ids for item in tested.every)
 
 
 def _by_id(run: TrainedRun, tested: EvaluatedItems) -> set[int]:

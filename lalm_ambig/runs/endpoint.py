@@ -215,7 +215,7 @@ def _row(asked: Evaluation, readout: Readout, exchange: Exchange, console: Conso
         "generated" if asked.reasoning else "direct",
         label,
         table_metrics=data.corpus.table_metrics,
-        part=data.corpus.part,
+        part=data.corpus.part_or_target,
         seconds_an_item=None if had else (time.perf_counter() - started) / len(predictions),
         trained_items=Overlap(0, 0, len(predictions), unchecked=(UNKNOWN_PAST.format(options.model),)),
         training=(),

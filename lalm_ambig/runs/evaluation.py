@@ -118,6 +118,7 @@ def save_baseline(
         result.meaning,
         table_metrics=corpus.table_metrics,
         trained_items=overlap,
+        part=corpus.part_or_target,
     )
     results = score_and_save(folder, result.predictions, data.categories, about=about)
     results = replace(results, notes=(*result.notes, *results.notes))

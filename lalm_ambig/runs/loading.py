@@ -75,7 +75,8 @@ def source_of(loaded: Loaded, target: Corpus) -> Source | None:
     """Return the corpus that the policy was trained on, if that is not `target`.
 
     This is the cross-domain evaluation of ambiguity-aware LALM, Table 3. A corpus is another one if it has another
-    name, other classes, or another part than was trained on. So is another file of JSON Lines. A base model has none.
+    name, other classes, or another part or target than was trained on. So is another file of JSON Lines. A base model
+    has none.
 
     Args:
         loaded: The policy.
@@ -89,6 +90,8 @@ def source_of(loaded: Loaded, target: Corpus) -> Source | None:
         return None
     if source.name == target.name and source.part is not None and source.part != target.part:
         return Source(f"{source.name} ({source.part})", source.categories)
+    if source.name == target.name and source.target_name != target.target_name:
+        return Source(f"{source.name} ({source.target_name})", source.categories)
     alike = source.name == target.name and (not target.root.is_file() or source.root.name == target.root.name)
     try:
         categories = source.categories

@@ -188,7 +188,13 @@ class EvaluationRows:
         corpus = self.data.corpus
         metrics = corpus.table_metrics
         return About(
-            corpus.name, self.split, readout, reasoning, policy, table_metrics=metrics, part=corpus.part
+            corpus.name,
+            self.split,
+            readout,
+            reasoning,
+            policy,
+            table_metrics=metrics,
+            part=corpus.part_or_target,
         )
 
     def _about_policy(self, label: str) -> About:

@@ -219,7 +219,8 @@ class Training:
 
     def _about(self, split: Split, policy: str) -> About:
         corpus = self.data.corpus
-        return About(corpus.name, split, "none", "none", policy, table_metrics=corpus.table_metrics)
+        metrics, part = corpus.table_metrics, corpus.part_or_target
+        return About(corpus.name, split, "none", "none", policy, table_metrics=metrics, part=part)
 
     def _about_policy(self, split: Split, policy: str, past: Past) -> About:
         return replace(

@@ -52,6 +52,7 @@ class CremaD(Corpus):
         "the folder that holds AudioWAV and processedResults."
     )
     prompt = "speech_emotion"
+    usual_target = "voice"
     total_items: ClassVar[int | None] = 7442
 
     def __post_init__(self) -> None:
@@ -63,6 +64,11 @@ class CremaD(Corpus):
     @property
     def categories(self) -> CategorySet:
         return CATEGORIES
+
+    @property
+    def target_name(self) -> str:
+        """The panel: who heard the voice, saw the face, or both."""
+        return self.votes
 
     def label_files(self) -> Sequence[Path]:
         self.require(self.root)

@@ -24,6 +24,7 @@ from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item
 from lalm_ambig.corpora.base import SHALA_METRICS, Corpus
+from lalm_ambig.corpora.goemotions.all_raters import is_chosen
 from lalm_ambig.corpora.goemotions.files import CSV_PATTERN, HOW_TO_OBTAIN, find_files, read_rows
 from lalm_ambig.corpora.goemotions.rows import CATEGORIES
 from lalm_ambig.corpora.goemotions.texts import GatheredComments, draw, gather
@@ -33,6 +34,7 @@ from lalm_ambig.corpora.reading.splits import split_by_group
 SHARES = {"validation": 0.15, "test": 0.15}
 MIN_RATERS = 3
 PER_CLASS = 1000
+CHOSEN_NOTE = "the comments were chosen for their disagreement: no random sample"
 
 
 @dataclass(kw_only=True, eq=False)
@@ -41,7 +43,8 @@ class GoEmotions(Corpus):
 
     Args:
         root: The folder with the files `goemotions_*.csv`, also those in `data/full_dataset` below it. Or a copy of
-            the hub's dataset, one that `datasets` has saved, or a single file of these.
+            the hub's dataset, one that `datasets` has saved, or a single file of these. Or a file with all raters of a
+            comment in one row (`all_raters`), or a folder of such files of one kind.
         seed: Seed of the draw and of the split.
         fold: None for 70/15/15, or 0 to 4 for one of five folds.
         min_raters: Raters with a label that a comment must have, at least 1.
@@ -96,6 +99,7 @@ class GoEmotions(Corpus):
         self._notes = (
             f"{len(gathered.comments):,} comments in {gathered.rows:,} rows of {_files(files)}",
             *gathered.notes(),
+            *([CHOSEN_NOTE] if any(map(is_chosen, files)) else []),
             *self._left_out(gathered, enough=len(enough), drawn=len(drawn)),
             *bad_rows.notes(good=gathered.rows),
         )

@@ -1,9 +1,15 @@
-"""Finds the rater rows of GoEmotions: CSV files as released, or a dataset in the hub's layout."""
+"""Finds the rater rows of GoEmotions: CSV files as released, a dataset in the hub's layout, or all raters in a row."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.corpora.goemotions.all_raters import (
+    PATTERN,
+    check_not_mixed,
+    has_all_raters,
+    read_all_raters,
+)
 from lalm_ambig.corpora.goemotions.hub import BUILDERS, JSON, read_dataset, read_json
 from lalm_ambig.corpora.goemotions.rows import AGGREGATED, Cells, RaterRow, parse_row, read_csv
 from lalm_ambig.corpora.reading.bad_rows import BadRows
@@ -34,17 +40,18 @@ def find_files(root: Path) -> list[Path]:
         CSV files where there are any, else the files of one dataset; empty where there is neither.
 
     Raises:
-        InputError: The root is a file of another kind, or holds aggregated labels only.
+        InputError: The root is a file of another kind, or holds aggregated labels only, or samples of two kinds.
     """
     if root.is_file():
         if root.suffix.lower() not in SUFFIXES:
             wrong = f"expected a folder or a file that ends with {', '.join(SUFFIXES)}, got {root}."
             raise InputError(wrong, remedy=HOW_TO_OBTAIN)
         return [root]
-    patterns = [(folder, CSV_PATTERN) for folder in CSV_FOLDERS]
+    patterns = [*((folder, CSV_PATTERN) for folder in CSV_FOLDERS), ("", PATTERN)]
     patterns += [(folder, pattern) for folder in HUB_FOLDERS for pattern in HUB_PATTERNS]
     for folder, pattern in patterns:
         if files := [path for path in (root / folder).glob(pattern) if _holds_rows(path)]:
+            check_not_mixed(files if pattern == PATTERN else [])
             return sorted(files, key=lambda path: (len(path.name), path.name))
     for name in AGGREGATED_FILES:
         if (root / name).is_file():
@@ -77,5 +84,7 @@ def _cells(path: Path, bad_rows: BadRows) -> Iterator[Cells]:
     suffix = path.suffix.lower()
     if suffix in BUILDERS:
         return read_dataset(path, remedy=HOW_TO_OBTAIN)
+    if suffix == ".csv" and has_all_raters(path):
+        return read_all_raters(path, bad_rows=bad_rows)
     reader = read_json if suffix in JSON else read_csv
     return reader(path, bad_rows=bad_rows, remedy=HOW_TO_OBTAIN)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lalm_ambig.audio import inspection
 from lalm_ambig.audio.inspection import is_ignored
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora import base, reading
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.files import contents, csv, json_lines, text
@@ -19,11 +20,18 @@ _SUM_BYTES = 16
 
 
 def corpus_fingerprint(corpus: Corpus, *, check_audio: bool) -> str:
-    """Hash of the corpus's settings, root and label files (by content), and of the code that reads them."""
+    """Hash of the corpus's settings, root and label files (by content), and of the code that reads them.
+
+    Raises:
+        InputError: A label file is missing, or is a folder.
+    """
     digest = hashlib.sha256()
     about = {**corpus.settings(), "root": str(corpus.root), "check_audio": check_audio}
     digest.update(json.dumps(about, sort_keys=True, default=str).encode())
     for path in (*_reading_code(type(corpus)), *corpus.label_files()):
+        if path.is_dir():
+            wrong = f"{path} is a folder, and must be a file."
+            raise InputError(wrong, where=f"corpus {corpus.name}", remedy=corpus.how_to_obtain)
         digest.update(f"\0{path.name}\0".encode())
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())

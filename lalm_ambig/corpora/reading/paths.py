@@ -71,7 +71,8 @@ class Enclosure:
         Raises:
             InputError: The folder or a file leads out, or two files have one stem.
         """
-        self.check(str(folder), where=where)
+        if str(folder) != self.folder:
+            self.check(str(folder), where=where)
         names: dict[str, str] = {}
         with os.scandir(folder) as entries:
             for entry in entries:

@@ -157,12 +157,12 @@ def _why_left_out(path: Path, split: Split) -> str:
 def _run(path: Path, config: Mapping[str, Any], split: Split) -> Iterator[ResultRow]:
     """The rows of a run of fit on a split, baselines first."""
     corpus = corpus_settings(config)
-    part, fold = corpus.get("part"), corpus.get("fold")
     for name in ("uniform", "prior", "base", "start", "trained"):
         folder = path / "evaluation" / ("" if split == "test" else split) / name
         if not (folder / "metrics.json").is_file():
             continue
         results = read_results(folder / "metrics.json")
+        part, fold = results.about.part or corpus.get("part"), corpus.get("fold")  # older files have no part
         if name == "trained":
             yield ResultRow(path.name, folder, results, method_of(config), config, path, part, fold)
         else:
