@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from lalm_ambig.baselines.vote_rows import TOLERANCE
+from lalm_ambig.baselines.vote_rows import FEWEST_VOTES, TOLERANCE
 from lalm_ambig.config.command_line import CommandParser
 from lalm_ambig.config.corpus_options import ROOT_HELP, option_values
 from lalm_ambig.core.errors import EXIT_OK, InputError, run_command
@@ -122,9 +122,10 @@ def _read_runs(options: argparse.Namespace, console: Console) -> list[ComparedRu
 
 
 def _names(given: Sequence[str]) -> list[str]:
-    """Short names of runs: the last part of each path, where these differ; else what was given."""
+    """Short names of runs: the last part of each path, where these differ; else what was given. None is a floor's."""
     short = [Path(name).name or name for name in given]
-    return list(given) if len({*short, *FLOORS}) < len(short) + len(FLOORS) else short
+    names = given if len({*short, *FLOORS}) < len(short) + len(FLOORS) else short
+    return [f"run {name}" if name in FLOORS else name for name in names]
 
 
 def _budget(options: argparse.Namespace, runs: Sequence[ComparedRun]) -> Budget:
@@ -143,15 +144,12 @@ def _budget(options: argparse.Namespace, runs: Sequence[ComparedRun]) -> Budget:
             _check_same_votes(of_runs, items, source)
     else:
         assert of_runs is not None
-        source, items = (
-            f"{runs[0].results.about.part_of_corpus}, {runs[0].results.about.split} split",
-            of_runs,
-        )
+        about = runs[0].results.about
+        source, items = f"{about.corpus_and_part}, {about.part_of_corpus}", of_runs
     budget = budget_of(source, items, asked)
     if of_runs is None:
         return budget
-    largest = int(of_runs.sizes.max())
-    votes = [n for n in budget.votes if n <= largest]
+    votes = _votes_of_runs(budget.votes, of_runs)
     places = {item: n for n, item in enumerate(of_runs.ids)}
     scored = []
     for run in runs:
@@ -159,6 +157,22 @@ def _budget(options: argparse.Namespace, runs: Sequence[ComparedRun]) -> Budget:
         back = sorted(range(len(order)), key=order.__getitem__)
         scored.append(scored_run(run, run.name).at(back))
     return replace(budget, runs=run_part(of_runs, scored, asked, alpha=budget.alpha, votes=votes))
+
+
+def _votes_of_runs(votes: Sequence[int], of_runs: VotedItems) -> list[int]:
+    """Return the numbers of votes that some item of the runs has."""
+    largest = int(of_runs.sizes.max())
+    if largest < FEWEST_VOTES:
+        raise InputError(
+            "no item of the runs has two votes.", where="--run", remedy="Leave the runs out, or name others."
+        )
+    if votes[0] > largest:
+        raise InputError(
+            f"no item of the runs has {votes[0]} votes: the largest number is {largest}.",
+            where="--votes",
+            remedy=f"Give one from 1 to {largest}, too.",
+        )
+    return [n for n in votes if n <= largest]
 
 
 def _corpus_items(options: argparse.Namespace) -> tuple[str, VotedItems]:
@@ -170,7 +184,7 @@ def _corpus_items(options: argparse.Namespace) -> tuple[str, VotedItems]:
     ids = view.ids()
     speakers = [(item, speaker) for item, (speaker, _, _) in zip(ids, view.strata(), strict=True)]
     votes = whole_votes(view.votes().double(), tuple(ids), where=f"corpus {corpus.name}")
-    name = corpus.name if corpus.part is None else f"{corpus.name}, part {corpus.part}"
+    name = corpus.name if corpus.part_or_target is None else f"{corpus.name} ({corpus.part_or_target})"
     return name, VotedItems(tuple(ids), votes, clusters_among(speakers, corpus.name))
 
 

@@ -134,8 +134,12 @@ class Emozionalmente(Corpus):
     def _sounds(self) -> Mapping[str, str]:
         """Path of every sound file below the root, by its name without the ending."""
         enclosure, paths = Enclosure(self.root, allow_outside=self.allow_outside), dict[str, str]()
-        where = f"corpus {self.name}"
-        for folder, below, _ in os.walk(self.root):
+        where, walked = f"corpus {self.name}", set[str]()
+        for folder, below, _ in os.walk(self.root, followlinks=True):
+            if (real := os.path.realpath(folder)) in walked:  # a link to a folder above, or to one beside
+                below.clear()
+                continue
+            walked.add(real)
             below.sort()
             for stem, path in enclosure.sounds(Path(folder), where=where).items():
                 if stem in paths:

@@ -189,6 +189,41 @@ def test_the_corpus_gives_the_rows_and_the_run_its_own_items(tmp_path: Path) -> 
     assert found["runs"]["items"] == 25
 
 
+def test_runs_without_so_many_votes_are_refused_in_one_line(tmp_path: Path) -> None:
+    votes = np.concatenate([drawn_votes(20, 3), drawn_votes(20, 9)])
+    words = ["--corpus", "jsonl", "--root", str(corpus(tmp_path, votes))]
+    few = run(tmp_path / "few", votes[:20], 0.8)
+    wrong = r"--votes: no item of the runs has 5 votes: the largest number is 3\. Give one from 1 to 3, too"
+    with pytest.raises(InputError, match=wrong):
+        main([*words, "--run", str(few), "--votes", "5", "9"])
+    main([*words, "--run", str(few), "--votes", "3", "9", "--out", str(tmp_path / "out")])
+    assert [row["votes"] for row in written(tmp_path / "out")["runs"]["scores"]["kl"]] == [3]
+
+
+def test_runs_on_items_of_one_vote_are_refused(tmp_path: Path) -> None:
+    votes = np.concatenate([[[1, 0, 0]] * 20, drawn_votes(20, 9)])
+    root, single = corpus(tmp_path, votes), run(tmp_path / "single", votes[:20], 0.8)
+    with pytest.raises(InputError, match=r"--run: no item of the runs has two votes\. Leave the runs out"):
+        main(["--corpus", "jsonl", "--root", str(root), "--run", str(single)])
+
+
+def test_the_source_names_the_corpus_of_a_run(tmp_path: Path) -> None:
+    one, out = run(tmp_path / "one", drawn_votes(), 0.5), tmp_path / "out"
+    main(["--run", str(one), "--out", str(out)])
+    assert written(out)["corpus"] == "jsonl, test split"
+
+
+def test_a_run_called_as_a_floor_does_not_take_its_column(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path / "oracle", drawn_votes(), 0.2)
+    monkeypatch.chdir(tmp_path)
+    main(["--run", "oracle", "--out", "out"])
+    scores = written(tmp_path / "out")["runs"]["scores"]["js_div_bits"][-1]["scores"]
+    assert list(scores) == ["oracle", "panel", "run oracle"]
+    assert scores["oracle"]["value"] < scores["run oracle"]["value"]
+
+
 def test_a_run_with_other_votes_than_the_corpus_is_refused(tmp_path: Path) -> None:
     votes = drawn_votes()
     words = ["--corpus", "jsonl", "--root", str(corpus(tmp_path, votes[:30]))]

@@ -52,6 +52,22 @@ def test_sound_may_be_in_any_folder_but_not_twice(root: Path) -> None:
         read(root)
 
 
+def test_sound_in_a_linked_folder_is_read_where_it_may_be_outside(root: Path, tmp_path: Path) -> None:
+    before = [item.id for item in read(root)]
+    (root / "audio").rename(tmp_path / "elsewhere")
+    (root / "audio").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match=r"audio leads to .*elsewhere, outside of .*allow_outside"):
+        read(root)
+    assert [item.id for item in read(root, allow_outside=True)] == before
+
+
+def test_a_link_to_the_root_is_not_followed_for_ever(root: Path) -> None:
+    before = read(root)
+    (root / "metadata" / "again").symlink_to(root)
+    (root / "beside").symlink_to(root / "metadata")
+    assert read(root) == before
+
+
 def test_it_is_described_and_answered_by_a_baseline_and_refused_by_fit(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
