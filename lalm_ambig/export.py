@@ -237,6 +237,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--run", type=Path, metavar="RUN", help="with --zero: its run (default: the one it lies in)"
     )
+    _add_output_options(parser)
+    return parser
+
+
+def _add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options about what is written, and where to."""
     parser.add_argument(
         "--out",
         type=Path,
@@ -255,7 +261,6 @@ def _parser() -> argparse.ArgumentParser:
         "--root", type=Path, metavar="DIR", help="with --codabench: the organisers' repository of lewidi"
     )
     parser.add_argument("--private", action="store_true", help="with --push: a repository that only you see")
-    return parser
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from report_runs import Make, about, answers, evaluated, keep, report
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.table import caption
 from lalm_ambig.reporting.drawing.draw import drawings
+from lalm_ambig.reporting.reading.inputs import ReportArgs, read_inputs
 from lalm_ambig.reporting.writing.page import page
 
 
@@ -75,3 +76,12 @@ def test_the_part_that_evaluate_kept_says_which_corpus_a_folder_is_of(
         ("ChaosNLI-S", ["uniform", "base", "nli"]),
         ("ChaosNLI-M", ["far", "prior"]),
     ]
+
+
+def test_a_run_on_another_target_was_trained_on_that_target(make_run: Make) -> None:
+    """`about.part` is a target where the corpus has no parts, and no key `part` of the configuration repeats it."""
+    run = make_run("face", 0.6)
+    rows = answers("crema_d", 0.6, seed=4)
+    keep(run / "evaluation/trained", rows, "crema_d", about("crema_d", policy="tiny, face", part="face"))
+    trained = [row for row in read_inputs(ReportArgs([run])).rows if row.run is not None]
+    assert [(row.part, row.trained_on) for row in trained] == [("face", None)]

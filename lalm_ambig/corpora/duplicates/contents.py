@@ -98,7 +98,7 @@ def sound_content(samples: np.ndarray) -> str:
 
 
 def trained_among(items: Sequence[Item], item_contents: Sequence[str], trained: Sequence[str]) -> list[bool]:
-    """Which of the items, whose contents are `own`, are among those trained contents (see the head of this file)."""
+    """Which items, with these contents, are among the trained contents (see the head of this file)."""
     clips, heard = sounds_among(item_contents), [sketch for _, sketch in sounds_among(trained)]
     texts = {content for content in trained if content.startswith(TEXT)}
     alike = [content in texts for content in item_contents]
