@@ -129,6 +129,8 @@ def soft_micro_f1(targets: Rows, predictions: Rows) -> float:
     0.8
     """
     pairs = _pairs(targets, predictions)
+    if not pairs:
+        raise ValueError("there is no item to score")
     return 2 * sum(_shared(t, p) for t, p in pairs) / sum(sum(t) + sum(p) for t, p in pairs)
 
 
@@ -136,12 +138,9 @@ def _pairs(targets: Rows, predictions: Rows) -> list[tuple[Sequence[float], Sequ
     """The items with their predictions.
 
     Raises:
-        ValueError: There is no item, or there are not as many predictions as items.
+        ValueError: There are not as many predictions as items.
     """
-    pairs = list(zip(targets, predictions, strict=True))
-    if not pairs:
-        raise ValueError("there is no item to score")
-    return pairs
+    return list(zip(targets, predictions, strict=True))
 
 
 def _distance(one: Sequence[float], other: Sequence[float]) -> float:
@@ -161,4 +160,11 @@ def _transport(one: Sequence[float], other: Sequence[float]) -> float:
 
 
 def _mean(values: Sequence[float]) -> float:
+    """The mean over items.
+
+    Raises:
+        ValueError: There is no item.
+    """
+    if not values:
+        raise ValueError("there is no item to score")
     return sum(values) / len(values)

@@ -178,7 +178,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "boredom of a scale": (
         {},
         {"boredom": False, "target": "valence"},
-        r"boredom is a class of target emotion, and the target is valence",
+        r"boredom is a class of target emotion, and the target is valence\. Leave the option boredom out",
     ),
 }
 

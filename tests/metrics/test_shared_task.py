@@ -96,10 +96,23 @@ def test_soft_micro_f1_is_soft_accuracy_for_distributions_and_not_for_label_sets
 
 
 @pytest.mark.parametrize(
-    "score", [scores.manhattan, scores.wasserstein, scores.error_rate, scores.soft_accuracy]
+    "score",
+    [
+        scores.manhattan,
+        scores.wasserstein,
+        scores.error_rate,
+        scores.soft_accuracy,
+        scores.soft_micro_f1,
+    ],
 )
 def test_no_items_and_another_number_of_predictions_are_refused(score: scores.Score) -> None:
     with pytest.raises(ValueError, match="there is no item to score"):
         score([], [])
     with pytest.raises(ValueError, match="longer than argument"):
         score([[1.0, 0.0]], [[1.0, 0.0], [0.5, 0.5]])
+
+
+def test_no_items_of_several_labels_are_refused() -> None:
+    for score in (scores.multilabel_manhattan, scores.multilabel_error_rate):
+        with pytest.raises(ValueError, match="there is no item to score"):
+            score([], [])

@@ -79,7 +79,7 @@ class EmoTale(Corpus):
                 raise InputError(wrong, where=where)
         if not self.boredom and self.target != EMOTION:
             wrong = f"boredom is a class of target {EMOTION}, and the target is {self.target}"
-            raise InputError(wrong, where=where, remedy="Leave boredom out.")
+            raise InputError(wrong, where=where, remedy="Leave the option boredom out.")
         if self.fold is not None:
             wrong = f"fold must be null, got {self.fold}: all items are tested"
             raise InputError(wrong, where=where)
