@@ -187,3 +187,11 @@ def test_a_reader_that_is_gone_is_no_traceback() -> None:
     line = f'{sys.executable} -c "{code}" | head -1; exit ${{PIPESTATUS[0]}}'
     done = subprocess.run(["bash", "-c", line], check=False, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_what_runs_after_a_stopped_command_in_one_process_was_not_asked_to_end() -> None:
+    with pytest.raises(Stopped), listening(), deferred():
+        send(signal.SIGINT)
+    assert requested_signal() is None
+    with deferred():
+        pass
