@@ -88,7 +88,10 @@ def listening() -> Iterator[None]:
         for one, handler in _STATE.earlier.items():
             signal.signal(one, handler)
         signal.set_wakeup_fd(before, warn_on_full_buffer=False)
-        _STATE.owner, _STATE.requested_signal = None, None  # what runs next in this process was not asked to end
+        _STATE.owner, _STATE.requested_signal = (
+            None,
+            None,
+        )  # what runs next in this process was not asked to end
         os.write(writes, CLOSED)
         watch.join()
         os.close(reads)
