@@ -8,11 +8,10 @@ package's. It is trained on the comments of `own_corpus.py`. A checkpoint that t
 `--policy causal_lm --policy.path FOLDER`. See docs/extend/base_model.md.
 """
 
-from pathlib import Path
 from typing import Any
 
 import torch
-from own_corpus import write_example
+from own_corpus import example
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from lalm_ambig import train
@@ -66,18 +65,7 @@ class SmallLlama(CausalLM):
 
 def main() -> None:
     """Train on the comments of examples/own_corpus.py, and print the table of the validation split."""
-    folder = Path("offence_example")
-    folder.mkdir(exist_ok=True)
-    write_example(folder)
-    settings = {
-        "data.prompt": str(folder / "offence.txt"),
-        "data.batch_size": 8,
-        "data.items_per_update": 8,
-        "trainer.max_epochs": 12,
-        "model.optimiser.learning_rate": 2e-3,
-        "run.probe": False,
-    }
-    data = {"corpus": "own_corpus.Offence", "corpus.root": str(folder / "offence.csv")}
+    data, settings = example()
     policy = {"class_path": "own_base_model.SmallLlama"}
     run = train(
         policy, data, "sft_kl_only", name="own_base_model", quiet=True, allow_any_class=True, **settings

@@ -11,6 +11,7 @@ import csv
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from lalm_ambig import train
 from lalm_ambig.core.categories import CategorySet
@@ -76,8 +77,8 @@ def write_example(folder: Path) -> None:
     (folder / "offence.txt").write_text(PROMPT, encoding="utf-8")
 
 
-def main() -> None:
-    """Train on it, and print the table of the validation split."""
+def example() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Write the example and return the data and the settings of a short training on it."""
     folder = Path("offence_example")
     folder.mkdir(exist_ok=True)
     write_example(folder)
@@ -89,7 +90,12 @@ def main() -> None:
         "model.optimiser.learning_rate": 2e-3,
         "run.probe": False,
     }
-    data = {"corpus": "own_corpus.Offence", "corpus.root": str(folder / "offence.csv")}
+    return {"corpus": "own_corpus.Offence", "corpus.root": str(folder / "offence.csv")}, settings
+
+
+def main() -> None:
+    """Train on it, and print the table of the validation split."""
+    data, settings = example()
     run = train("tiny", data, "sft_kl_only", name="own_corpus", quiet=True, allow_any_class=True, **settings)
     print(run.table)
 

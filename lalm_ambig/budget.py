@@ -184,8 +184,7 @@ def _corpus_items(options: argparse.Namespace) -> tuple[str, VotedItems]:
     ids = view.ids()
     speakers = [(item, speaker) for item, (speaker, _, _) in zip(ids, view.strata(), strict=True)]
     votes = whole_votes(view.votes().double(), tuple(ids), where=f"corpus {corpus.name}")
-    name = corpus.name if corpus.part_or_target is None else f"{corpus.name} ({corpus.part_or_target})"
-    return name, VotedItems(tuple(ids), votes, clusters_among(speakers, corpus.name))
+    return corpus.full_name, VotedItems(tuple(ids), votes, clusters_among(speakers, corpus.name))
 
 
 def _items_of_run(run: ComparedRun) -> VotedItems:

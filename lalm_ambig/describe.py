@@ -76,7 +76,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = {name: value for name, value in chosen.items() if value is not None}
     corpus = open_corpus(options.corpus, options.root, **given, **option_values(options.option))
     prepared = prepare(corpus, check_audio=options.check_audio)
-    summary = {"corpus": corpus.name, "part": corpus.part, **summarise(prepared, seed=options.seed or 0)}
+    summary = {
+        "corpus": corpus.name,
+        "part": corpus.part,
+        "title": corpus.full_name,
+        **summarise(prepared, seed=options.seed or 0),
+    }
     summary["audio_checked"] = options.check_audio
     if corpus.address is not None:
         summary["hub"] = corpus.address
@@ -177,8 +182,7 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
     if summary["audio_checked"] and summary["with_sound"]:
         rows["left out"] = f"{summary['left_out']:,}"
         rows["sound"] = f"{summary['audio_s'] / 3600:.2f} h"
-    name = summary["corpus"] if summary["part"] is None else f"{summary['corpus']}, part {summary['part']}"
-    console.print(_table(f"Corpus {name}", ("", ""), rows=list(rows.items())))
+    console.print(_table(f"Corpus {summary['title']}", ("", ""), rows=list(rows.items())))
     console.print(_shares("Majority class", summary["majority"]))
     console.print(_shares("Ambiguity level", summary["ambiguity_levels"]))
     console.print(_active_table(summary["active_labels"]))

@@ -132,7 +132,7 @@ def _evaluate(options: argparse.Namespace, console: Console) -> None:
     data = connect(loaded.model, data, weights=weights, splits=splits, device=device, fit_batch=fit_batch)
     overlap = overlap if not data.left_out else _overlap(loaded, data, options)
     count = len(data.items(options.split))
-    console.print(f"{loaded.label} on {count} items of {_described(data.corpus)}, {_portion(options.split)}")
+    console.print(f"{loaded.label} on {count} items of {data.corpus.full_name}, {_portion(options.split)}")
     for note in overlap.notes:
         console.print(f"[bold yellow]{escape(note)}[/bold yellow]", highlight=False)
     rows = EvaluationRows(loaded, data, source, options.split, options.out, overlap, folds)
@@ -189,10 +189,6 @@ def _folds(data: DataModule) -> Folds:
         raise InputError(what, where=OPTION, remedy="Leave it out.") from error
     folds.check_validation([item.id for item in data.items(ALL)])
     return folds
-
-
-def _described(corpus: Corpus) -> str:
-    return corpus.name if corpus.part_or_target is None else f"{corpus.name} ({corpus.part_or_target})"
 
 
 def _portion(split: str) -> str:

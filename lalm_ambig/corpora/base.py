@@ -155,6 +155,11 @@ class Corpus(ABC):
         target = "" if self.target_name == self.usual_target else self.target_name
         return ", ".join(filter(None, (self.part, target))) or None
 
+    @property
+    def full_name(self) -> str:
+        """The name, with part and target in brackets where they are chosen: `lewidi (csc)`, `crema_d (face)`."""
+        return self.name if self.part_or_target is None else f"{self.name} ({self.part_or_target})"
+
     def redrawn(self, *, seed: int, fold: int | None) -> "Corpus":
         """A copy of the corpus with the split of another seed or fold."""
         other = copy.copy(self)

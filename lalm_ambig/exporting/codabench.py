@@ -22,6 +22,7 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.lewidi.corpus import Lewidi
 from lalm_ambig.corpora.lewidi.parts import yes_shares
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions
+from lalm_ambig.evaluation.results import items_digest
 from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.files.atomic import write_bytes
 from lalm_ambig.files.places import check_folder
@@ -91,15 +92,27 @@ def submission(folder: Path, root: Path) -> Submission:
         root: The organisers' repository.
 
     Raises:
-        InputError: The predictions are not of the test items of a set of LeWiDi, or not of all of them.
+        InputError: The predictions are not of the test items of a set of LeWiDi, or not of all of them; they were
+            made by a policy that was trained on test items; or the two files are not of one evaluation.
     """
-    about = read_results(folder / "metrics.json").about
+    results = read_results(folder / "metrics.json")
+    about = results.about
     if about.corpus != Lewidi.name or about.split != "test":
         wrong = (
             f"predictions of {about.corpus}, {about.part_of_corpus}, where the test split of lewidi is needed"
         )
         raise InputError(wrong, where=str(folder))
+    if about.trained_items is not None and about.trained_items.is_leaky:
+        raise InputError(
+            "the policy was trained on test items, so its predictions are no submission.", where=str(folder)
+        )
     predictions = read_predictions(folder / "predictions.jsonl")
+    if items_digest(predictions) != results.items_digest:
+        raise InputError(
+            "predictions.jsonl and metrics.json are of different items:",
+            where=str(folder),
+            remedy="one of them was replaced; evaluate again.",
+        )
     part = about.part or predictions[0].id.partition("-")[0]
     corpus = Lewidi(root, part=part)
     entries, by_key = corpus.test_entries(), _by_key(predictions, corpus, folder)

@@ -42,17 +42,22 @@ def write_card(
     _, asked, after = rest.partition(f"\n{ASK}\n")
     if found and asked:
         return write_text(path, f"{before}{found}\n" + "\n".join(results) + f"{asked}{after}")
-    base = _base(run)
-    front = [
-        "---",
-        f"base_model: {base}",
-        f"library_name: {_library(run)}",
-    ]
-    front += ["tags:", "- label-distribution", f"- {corpus}", "license: other", "---"]
-    body = [
+    front, body = _front(run, corpus), _body(run, results, method=method, corpus=corpus)
+    return write_lines(path, [*front, "", *body])
+
+
+def _front(run: RunFolder, corpus: str) -> list[str]:
+    """Return the metadata that hubs read."""
+    start = ["---", f"base_model: {_base(run)}", f"library_name: {_library(run)}"]
+    return [*start, "tags:", "- label-distribution", f"- {corpus}", "license: other", "---"]
+
+
+def _body(run: RunFolder, results: Sequence[str], *, method: str, corpus: str) -> list[str]:
+    """Return what people read, with the results in their section."""
+    return [
         f"# {run.path.name}",
         "",
-        f"{base}{_packed(run)}, trained by {method} on {corpus} to answer with the distribution of people's "
+        f"{_base(run)}{_packed(run)}, trained by {method} on {corpus} to answer with the distribution of people's "
         "judgements, not with one label. Made with lalm_ambig.",
         "",
         "## What it is for",
@@ -76,7 +81,6 @@ def write_card(
         f"- who trained it, on which machine, for how long: {TO_ADD}",
         f"- who was recorded and who judged (languages, ages, origins), and whom that leaves out: {TO_ADD}",
     ]
-    return write_lines(path, [*front, "", *body])
 
 
 def _said_of(split: Split) -> list[str]:

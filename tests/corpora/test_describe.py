@@ -79,7 +79,7 @@ def test_a_text_corpus_says_nothing_of_sound_and_counts_no_more_classes_than_the
     root = str(chaosnli.write(tmp_path / "small"))
     found = described(tmp_path, "--corpus", "chaosnli", "--root", root, "--part", "mnli", "--check-audio")
     shown = capsys.readouterr().out
-    assert "Corpus chaosnli, part mnli" in shown
+    assert "Corpus chaosnli (mnli)" in shown
     assert (found["part"], found["with_sound"], found["with_text"]) == ("mnli", 0, 20)
     assert "left out" not in shown
     assert " h │" not in shown

@@ -3,6 +3,7 @@
 import json
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,10 @@ from lalm_ambig.baselines.uniform import uniform
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item
 from lalm_ambig.corpora.lewidi.corpus import Lewidi
+from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.predictions import Prediction, write_predictions
 from lalm_ambig.evaluation.results import About, evaluate_predictions
-from lalm_ambig.evaluation.results_file import write_results
+from lalm_ambig.evaluation.results_file import read_results, write_results
 from lalm_ambig.export import main
 from lalm_ambig.exporting.codabench import submission
 
@@ -140,6 +142,24 @@ def test_predictions_of_something_else_are_refused(root: Path, tmp_path: Path) -
         submission(validation, root)
     with pytest.raises(InputError, match=r"no such file: .*metrics\.json"):
         submission(tmp_path / "nowhere", root)
+
+
+def test_predictions_of_trained_items_or_of_another_evaluation_are_refused(
+    root: Path, tmp_path: Path
+) -> None:
+    test = uniform(items(root, "mp"))
+    folder = answered(tmp_path / "leaky", root, "mp", test)
+    results = read_results(folder / "metrics.json")
+    leaky = replace(results.about, trained_items=Overlap(3, 0, len(test), runs=("x",)))
+    write_results(folder / "metrics.json", replace(results, about=leaky))
+    with pytest.raises(InputError, match=r"leaky: the policy was trained on test items"):
+        submission(folder, root)
+    mixed = answered(tmp_path / "mixed", root, "mp", test)
+    write_predictions(mixed / "predictions.jsonl", test[1:])
+    with pytest.raises(
+        InputError, match=r"mixed: predictions\.jsonl and metrics\.json are of different items"
+    ):
+        submission(mixed, root)
 
 
 def test_wrong_options_are_one_line(root: Path, tmp_path: Path) -> None:

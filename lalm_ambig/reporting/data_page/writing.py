@@ -65,9 +65,8 @@ def write_data_page(
         copy_table(copies, splits, sound=settings.sound),
         _clipping_table(prepared, shown, sound=settings.sound) if summary["with_sound"] else None,
     ]
-    name = corpus.name if corpus.part is None else f"{corpus.name}, part {corpus.part}"
     page = DataPage(
-        title=f"Data of {name}",
+        title=f"Data of {corpus.full_name}",
         classes=tuple(prepared.categories.names),
         shown=shown,
         facts=list(_facts(corpus, summary)),

@@ -194,7 +194,7 @@ def _count(one: RowSummary, summary: Summary) -> str:
 def _caption(summary: Summary) -> list[str]:
     first = summary.first
     lines = [
-        f"{first.about.corpus}, {first.about.part_of_corpus}, the same {first.items} items for every row "
+        f"{first.about.corpus_and_part}, {first.about.part_of_corpus}, the same {first.items} items for every row "
         f"({first.items_digest}); mean ± standard deviation over seeds {', '.join(map(str, _seeds(summary)))}.",
         f"{_convention(summary)} Answers: {_readings(summary)}.",
         *_intervals_caption(summary),
