@@ -53,7 +53,11 @@ def mean_label_dist(train: Sequence[Item]) -> tuple[float, ...]:
         InputError: There is no item, or one is of another split.
     """
     if not train:
-        raise InputError("there is no training item to average", where="prior baseline")
+        raise InputError(
+            "there is no training item to average: the corpus is for tests only, or its split has none.",
+            where="baseline",
+            remedy="uniform, panel and oracle need none.",
+        )
     if strays := [item for item in train if item.split != "train"]:
         raise InputError(
             f"item {strays[0].id} is of split {strays[0].split}, not train", where="prior baseline"
