@@ -1,5 +1,6 @@
 """Shipped files parse; whatever is wrong with a configuration is one readable line."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ REST = ["--data=demo", "--method=sft_kl_only"]
 
 
 @pytest.fixture(autouse=True)
-def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
@@ -51,6 +52,7 @@ def names_class(value: Any) -> bool:
     return isinstance(value, str) or "class_path" in value
 
 
+@cache
 def shipped(path: Path) -> Cli:
     """A shipped file as it is meant: alone where it is whole, otherwise with the tiny demo's other kinds."""
     content = yaml.safe_load((CONFIGS / path).read_text())
