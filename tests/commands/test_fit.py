@@ -60,7 +60,9 @@ def spawn(words: list[str], cwd: Path) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("adapter", [LORA, FULL], ids=["lora", "full"])
+@pytest.mark.parametrize(
+    "adapter", [pytest.param(LORA, id="lora"), pytest.param(FULL, id="full", marks=pytest.mark.slow)]
+)
 def test_a_run_is_complete_and_its_weights_give_its_predictions(
     demo_root: Path,
     tmp_path: Path,
