@@ -201,6 +201,7 @@ def test_a_wrong_corpus_is_one_line_and_leaves_no_run(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_the_real_command_ends_with_2_over_a_wrong_root(tmp_path: Path) -> None:
     done = spawn([f"--data.corpus.root={tmp_path / 'file'}", *crema_d(tmp_path / "nowhere")[:3]], tmp_path)
     _, errors = done.communicate(timeout=60)
@@ -218,6 +219,7 @@ def test_a_run_with_a_side_path_is_trained_resumed_evaluated_and_started_from(
         "--policy.audio_layers=[0,1]",
         "--model.optimiser.side_path_learning_rate=0.01",
         "--trainer.max_epochs=1",
+        "--run.probe=false",
     ]
     words = [
         *arguments(demo_root, tmp_path, "--test", *side),
