@@ -102,6 +102,7 @@ def test_a_run_is_validated_and_tested_only_if_that_is_asked_for(
     assert not predicted
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_finished_run_of_an_older_version_is_shown_as_it_is(
     small_fit: Fit, predicted: list[str], tmp_path: Path
