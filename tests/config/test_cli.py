@@ -20,8 +20,19 @@ from lalm_ambig.rewards.base import Reward
 
 CONFIGS = config_folder()
 POLICY, DATA, METHOD = CONFIGS / "policy/tiny.yaml", CONFIGS / "data/demo.yaml", CONFIGS / "method/sft.yaml"
+STACKED = ("paper", "preset")
 SHIPPED = sorted(path.relative_to(CONFIGS) for path in CONFIGS.rglob("*.yaml") if path.parent.name != "study")
 """Every file for `fit --config`; those of studies name such files."""
+EVERY_FILE = pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(
+            path, id=str(path), marks=[pytest.mark.slow] if path.parts[0] in STACKED and n % 4 else []
+        )
+        for n, path in enumerate(SHIPPED)
+    ],
+)
+"""`make test` takes all parts, and a quarter of what is made of them."""
 NEEDED = {"data": ["--data.corpus.root", "somewhere"], "policy": [], "method": []}
 TEXT = ["--policy=CausalLM", "--policy.path=x"]
 REST = ["--data=demo", "--method=sft_kl_only"]
@@ -78,7 +89,7 @@ def covers(found: Any, given: Any, base: type[Any] | None = None) -> bool:
     return found == given or (path is not None and path in (found, section(found, "class_path")))
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=str)
+@EVERY_FILE
 def test_every_shipped_file_parses_and_is_what_it_says(path: Path) -> None:
     cli = shipped(path)
     content = yaml.safe_load((CONFIGS / path).read_text())
