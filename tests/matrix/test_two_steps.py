@@ -1,6 +1,7 @@
 """Every method on every kind of item, and SFT on every corpus with every base model that fits: two steps each.
 
-`make test` takes every corpus once, and every method with every base model; `make test-all` takes all combinations.
+`make test` takes every corpus once, and every method once with every base model and every readout; `make test-all` takes
+all combinations.
 """
 
 import zlib
@@ -174,7 +175,7 @@ BASES = (("demo", "tiny"), ("crema_d", "qwen2_5_omni"), ("chaosnli", "causal_lm"
 @pytest.mark.parametrize(
     ("name", "readout", "reasoning", "corpus", "policy"),
     [
-        unless(base == 0 or (number + base - way) % 3 == 0, name, *WAYS[way], *BASES[base])
+        unless((number + base - way) % 3 == 0, name, *WAYS[way], *BASES[base])
         for number, name in enumerate(["sft", *METHODS])
         for way in range(3)
         for base in range(3)
