@@ -1,7 +1,7 @@
 """Every method on every kind of item, and SFT on every corpus with every base model that fits: two steps each.
 
-`make test` takes every corpus once, and every method once with every base model and every readout; `make test-all` takes
-all combinations.
+`make test` takes every corpus once, and every method once with every base model and every readout. `make test-all`
+takes all combinations.
 """
 
 import zlib
