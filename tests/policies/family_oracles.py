@@ -1,5 +1,6 @@
 """What transformers' own processor, forward and `generate` make of a clip and a text: the oracle of each family."""
 
+import json
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -11,14 +12,16 @@ from jaxtyping import Float
 from torch import Tensor
 from transformers import (
     AudioFlamingo3ForConditionalGeneration,
-    AutoConfig,
     AutoFeatureExtractor,
     AutoProcessor,
     AutoTokenizer,
     Gemma3nForConditionalGeneration,
     Gemma4ForConditionalGeneration,
+    GenerationMixin,
     GraniteSpeechForConditionalGeneration,
     Phi4MultimodalForCausalLM,
+    Qwen2_5OmniThinkerForConditionalGeneration,
+    Qwen2AudioForConditionalGeneration,
     Qwen3OmniMoeThinkerForConditionalGeneration,
     VoxtralForConditionalGeneration,
     VoxtralProcessor,
@@ -30,16 +33,38 @@ CLASSES = {
     "gemma4": Gemma4ForConditionalGeneration,
     "granite_speech": GraniteSpeechForConditionalGeneration,
     "phi4_multimodal": Phi4MultimodalForCausalLM,
+    "qwen2_5_omni": Qwen2_5OmniThinkerForConditionalGeneration,
+    "qwen2_audio": Qwen2AudioForConditionalGeneration,
     "qwen3_omni_moe": Qwen3OmniMoeThinkerForConditionalGeneration,
     "qwen3_omni_moe_thinker": Qwen3OmniMoeThinkerForConditionalGeneration,
     "voxtral": VoxtralForConditionalGeneration,
 }
+OF_THE_TOKENIZER = ("voxtral", "granite_speech", "phi4_multimodal")
+"""Kinds whose chat template is the tokenizer's: their processors take none."""
+ALONE = ("granite_speech", "gemma3n", "phi4_multimodal")
+"""Kinds whose own batches change a shorter clip: silence behind it is heard, so each clip must be asked alone.
+
+Granite's encoder has no mask; Gemma 3n's convolutions see frames of silence in the place of padding; Phi-4 adds its
+mask to the attention's scores as 0 and 1, which hides nothing.
+"""
 RATE_HZ = 16_000
+
+
+def voice(seconds: float, *, seed: int) -> Float[Tensor, " sample"]:
+    """Tones whose pitch and loudness change: two voices differ more than two pieces of noise."""
+    generator = torch.Generator().manual_seed(seed)
+    time = torch.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    rate, depth, start = (torch.rand(3, generator=generator) + 0.2).tolist()
+    pitch = 90 + 200 * start + 60 * depth * torch.sin(6 * rate * time)
+    phase = 2 * torch.pi * pitch.cumsum(0) / RATE_HZ
+    tones = sum(torch.sin(k * phase) * float(torch.rand((), generator=generator)) for k in range(1, 9))
+    breath = 0.02 * torch.randn(len(time), generator=generator)
+    return 0.1 * tones * (1 + torch.sin(9 * rate * time)) + breath
 
 
 def kind_of(folder: Path) -> str:
     """The checkpoint's `model_type`."""
-    return str(AutoConfig.from_pretrained(folder).model_type)
+    return str(json.loads((folder / "config.json").read_text())["model_type"])
 
 
 @lru_cache(maxsize=16)
@@ -48,8 +73,8 @@ def own_model(folder: Path) -> Any:
     kind = kind_of(folder)
     model = CLASSES[kind].from_pretrained(folder, dtype="float32", attn_implementation="eager").eval()
     if (folder / "speech-lora").is_dir():
-        model.load_adapter(folder, adapter_name="speech", adapter_kwargs={"subfolder": "speech-lora"})
-        model.set_adapter("speech")
+        # Named "speech", as its page does, the report of loading lists projectors with this word as missing.
+        model.load_adapter(folder, adapter_name="hub", adapter_kwargs={"subfolder": "speech-lora"})
     return model
 
 
@@ -67,7 +92,7 @@ def own_processor(folder: Path) -> Any:
 def prompt_text(folder: Path, text: str) -> str:
     """The chat of one turn, a clip before a text, by the processor's own template; one placeholder for the clip."""
     processor = own_processor(folder)
-    template = processor.tokenizer if kind_of(folder) in ("voxtral", "granite_speech") else processor
+    template = processor.tokenizer if kind_of(folder) in OF_THE_TOKENIZER else processor
     content: Any = [{"type": "audio"}, {"type": "text", "text": text}]
     if kind_of(folder) == "granite_speech":
         content = "<|audio|>" + text
@@ -118,14 +143,17 @@ def own_embeddings(
     """What the decoder's first layer is given: text's embeddings and the sound's in their places."""
     model = own_model(folder)
     given: list[Tensor] = []
-    decoder = getattr(model.model, "language_model", None)
-    if decoder is None:
-        part = model.model.embed_tokens_extend
-        hook = part.register_forward_hook(lambda module, inputs, output: given.append(output))
+
+    def note(_: Any, __: Any, named: dict[str, Tensor]) -> None:
+        given.append(named["inputs_embeds"])
+
+    def note_made(_: Any, __: Any, made: Tensor) -> None:
+        given.append(made)
+
+    if decoder := getattr(model.model, "language_model", None):
+        hook = decoder.register_forward_pre_hook(note, with_kwargs=True)
     else:
-        hook = decoder.register_forward_pre_hook(
-            lambda module, inputs, named: given.append(named["inputs_embeds"]), with_kwargs=True
-        )
+        hook = model.model.embed_tokens_extend.register_forward_hook(note_made)
     with hook:
         model(**own_inputs(folder, clips, texts), use_cache=False)
     return given[0]
@@ -145,7 +173,9 @@ def own_greedy(
 ) -> list[list[int]]:
     """The ids of greedy answers of at most `n` tokens, without what follows an end."""
     model, inputs = own_model(folder), own_inputs(folder, clips, texts)
-    answers = model.generate(**inputs, do_sample=False, max_new_tokens=n)[:, inputs["input_ids"].shape[1] :]
+    # Granite's own `generate` turns its adapter on first, which it is, by a function that asks for PEFT 0.22.
+    answers = GenerationMixin.generate(model, **inputs, do_sample=False, max_new_tokens=n)
+    answers = answers[:, inputs["input_ids"].shape[1] :]
     ends = model.generation_config.eos_token_id
     ends = set(ends if isinstance(ends, list) else [ends])
     cut = []

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from peft import LoraConfig, get_peft_model
 from torch import nn
 
 MEL_BINS = 16
@@ -27,6 +28,8 @@ WHISPER = {
 }
 """An encoder of 1,500 positions. Voxtral joins four of them, so its inner size is four times its width."""
 LORA_R = 4
+GAIN = 1.5
+"""Of a layer with random weights: below about 1.4, what is heard would hardly move the logits."""
 
 
 def randomised(model: Any, seed: int = 0) -> Any:
@@ -41,7 +44,7 @@ def randomised(model: Any, seed: int = 0) -> Any:
             if value.ndim < 2:
                 value.add_(0.1 * noise(value))
             else:
-                value.copy_(noise(value) / max(1, value[0].numel()) ** 0.5)
+                value.copy_(GAIN * noise(value) / max(1, value[0].numel()) ** 0.5)
             assert value.isfinite().all(), name
         saved = model.state_dict()
         for name, value in model.named_buffers():
@@ -89,9 +92,13 @@ def write_preprocessor(folder: Path, processor: str, *parts: Any) -> None:
     write_json(folder / "preprocessor_config.json", **{**content, "processor_class": processor})
 
 
-def randomise_adapter(model: nn.Module) -> None:
+def write_adapter(folder: Path, model: nn.Module, adapter: LoraConfig) -> None:
+    """An adapter with random weights for a model, which gets it as well, in PEFT's files."""
+    adapted = get_peft_model(model, adapter)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
-        for name, value in model.named_parameters():
+        for name, value in adapted.named_parameters():
             if "lora_" in name:
                 value.copy_(0.3 * torch.randn(value.shape, generator=generator))
+    adapted.save_pretrained(folder)
+    (folder / "README.md").unlink()

@@ -1,4 +1,4 @@
-"""Tokenizers of small checkpoints: the tiny model's words, a family's control tokens and a chat template like its own."""
+"""Tokenizers of small checkpoints: the tiny model's words, a family's control tokens and a chat template like its."""
 
 import base64
 import json
@@ -41,7 +41,8 @@ FLAMINGO = (
 GEMMA = (
     "{{ bos_token }}{% set first = '' %}{% set turns = messages %}{% if messages[0]['role'] == 'system' %}"
     "{% set turns = messages[1:] %}{% set first = messages[0]['content'] %}"
-    "{% if first is not string %}{% set first = first[0]['text'] %}{% endif %}{% set first = first + '\n\n' %}{% endif %}"
+    "{% if first is not string %}{% set first = first[0]['text'] %}{% endif %}"
+    "{% set first = first + '\n\n' %}{% endif %}"
     "{% for m in turns %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}"
     "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}"
     "{{ '<start_of_turn>' + ('model' if m['role'] == 'assistant' else m['role']) + '\n' }}"

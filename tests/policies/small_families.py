@@ -13,17 +13,20 @@ from family_parts import (
     TEXT,
     WHISPER,
     made,
-    randomise_adapter,
     save,
+    write_adapter,
     write_json,
     write_preprocessor,
 )
 from family_tokenizers import FLAMINGO, GRANITE, TEKKEN, VOXTRAL, extended_tokenizer, write_tekken
 from peft import LoraConfig
+from safetensors.torch import load_file, save_file
+from small_checkpoints import chat_tokenizer
 from small_seeing_families import (
     write_gemma3n,
     write_gemma4,
     write_phi4,
+    write_qwen2_5_omni,
     write_qwen3_omni,
     write_qwen3_omni_thinker,
 )
@@ -35,6 +38,9 @@ from transformers import (
     GraniteSpeechConfig,
     GraniteSpeechFeatureExtractor,
     GraniteSpeechForConditionalGeneration,
+    Qwen2AudioConfig,
+    Qwen2AudioForConditionalGeneration,
+    Qwen2AudioProcessor,
     VoxtralConfig,
     VoxtralForConditionalGeneration,
     WhisperFeatureExtractor,
@@ -76,6 +82,27 @@ def write_voxtral_converted(folder: Path) -> None:
     (folder / "tekken.json").unlink()
 
 
+def write_qwen2_audio(folder: Path) -> None:
+    tokenizer = chat_tokenizer()
+    text = {"model_type": "qwen2", **{key: value for key, value in TEXT.items() if key != "head_dim"}}
+    whisper = {
+        "num_mel_bins": MEL_BINS,
+        "d_model": 32,
+        "encoder_layers": 2,
+        "encoder_attention_heads": 2,
+        "encoder_ffn_dim": 48,
+    }
+    config = Qwen2AudioConfig(
+        audio_config=whisper,
+        text_config={**text, "vocab_size": len(tokenizer)},
+        audio_token_index=tokenizer.convert_tokens_to_ids("<|AUDIO|>"),
+    )
+    model = made(config, Qwen2AudioForConditionalGeneration)
+    processor = Qwen2AudioProcessor(WhisperFeatureExtractor(feature_size=MEL_BINS), tokenizer)
+    save(folder, model, tokenizer, "<|im_end|>", processor.chat_template)
+    processor.save_pretrained(folder)
+
+
 def write_flamingo(folder: Path) -> None:
     tokenizer = extended_tokenizer(
         ["<sound>"], eos_token="<|im_end|>", pad_token="<|endoftext|>", audio_token="<sound>"
@@ -107,7 +134,7 @@ def _granite(folder: Path, adapter: LoraConfig | None) -> None:
     tokenizer = extended_tokenizer(
         controls, bos_token="<|end_of_text|>", eos_token="<|end_of_text|>", pad_token="<|end_of_text|>"
     )
-    scales = {"embedding_multiplier": 3.0, "residual_multiplier": 0.5, "attention_multiplier": 0.2}
+    scales = {"embedding_multiplier": 0.7, "residual_multiplier": 1.3, "attention_multiplier": 0.2}
     text = {key: value for key, value in TEXT.items() if key != "head_dim"} | scales
     eos = tokenizer.eos_token_id
     special = {"bos_token_id": eos, "eos_token_id": eos, "pad_token_id": eos}
@@ -120,7 +147,7 @@ def _granite(folder: Path, adapter: LoraConfig | None) -> None:
             "vocab_size": len(tokenizer),
         },
         encoder_config={
-            "input_dim": 2 * MEL_BINS,
+            "input_dim": 160,
             "num_layers": 2,
             "hidden_dim": 32,
             "feedforward_mult": 2,
@@ -143,18 +170,27 @@ def _granite(folder: Path, adapter: LoraConfig | None) -> None:
         has_lora_adapter=adapter is not None,
     )
     model = made(config, GraniteSpeechForConditionalGeneration)
-    if adapter:
-        model.add_adapter(adapter)
-        randomise_adapter(model)
     save(folder, model, tokenizer, "<|end_of_text|>", GRANITE)
-    extractor = GraniteSpeechFeatureExtractor(n_mels=MEL_BINS)
+    extractor = GraniteSpeechFeatureExtractor()  # saves no other number of mel bins than 80
     write_preprocessor(folder, "GraniteSpeechProcessor", extractor)
     write_json(
         folder / "processor_config.json", audio_token="<|audio|>", processor_class="GraniteSpeechProcessor"
     )
+    if adapter:
+        write_adapter(folder, model, adapter)
+        file = folder / "adapter_model.safetensors"
+        renamed = {
+            name.replace("model.language_model.layers", "language_model.model.layers"): value
+            for name, value in load_file(file).items()
+        }
+        save_file(
+            renamed, file, metadata={"format": "pt"}
+        )  # as the hub's, which is older than the class's names
 
 
 WRITERS: dict[str, Callable[[Path], None]] = {
+    "qwen2_audio": write_qwen2_audio,
+    "qwen2_5_omni": write_qwen2_5_omni,
     "voxtral": write_voxtral_converted,
     "voxtral_tekken": write_voxtral,
     "audioflamingo3": write_flamingo,

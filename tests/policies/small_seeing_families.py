@@ -10,14 +10,15 @@ from family_parts import (
     TEXT,
     WIDTH,
     made,
-    randomise_adapter,
     save,
+    write_adapter,
     write_json,
     write_preprocessor,
 )
 from family_tokenizers import GEMMA, GEMMA4, PHI4, QWEN, extended_tokenizer
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig
 from safetensors.torch import load_file, save_file
+from small_checkpoints import EARS, EYES, OMNI_WINDOW_S
 from transformers import (
     Gemma3nAudioFeatureExtractor,
     Gemma3nConfig,
@@ -32,6 +33,8 @@ from transformers import (
     Phi4MultimodalFeatureExtractor,
     Phi4MultimodalForCausalLM,
     Phi4MultimodalImageProcessor,
+    Qwen2_5OmniThinkerConfig,
+    Qwen2_5OmniThinkerForConditionalGeneration,
     Qwen2VLImageProcessor,
     Qwen2VLVideoProcessor,
     Qwen3OmniMoeThinkerConfig,
@@ -41,17 +44,56 @@ from transformers import (
 )
 
 
-def write_qwen3_omni_thinker(folder: Path) -> None:
-    """The Thinker by itself."""
-    named = {
+def _seeing(audio: str, begins: str, ends: str) -> dict[str, str]:
+    """What the tokenizers of the Omni models call their control tokens."""
+    return {
         "image_token": "<|image_pad|>",
         "video_token": "<|video_pad|>",
-        "audio_token": "<|audio_pad|>",
         "vision_bos_token": "<|vision_start|>",
         "vision_eos_token": "<|vision_end|>",
-        "audio_bos_token": "<|audio_start|>",
-        "audio_eos_token": "<|audio_end|>",
+        "audio_token": audio,
+        "audio_bos_token": begins,
+        "audio_eos_token": ends,
     }
+
+
+def write_qwen2_5_omni(folder: Path) -> None:
+    """The Thinker inside the whole model."""
+    named = _seeing("<|AUDIO|>", "<|audio_bos|>", "<|audio_eos|>")
+    new = [token for token in named.values() if "udio" not in token.lower()]
+    tokenizer = extended_tokenizer(new, eos_token="<|im_end|>", pad_token="<|endoftext|>", **named)
+    ids = tokenizer.convert_tokens_to_ids
+    rotary = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [2, 3, 3]}
+    text = {key: value for key, value in TEXT.items() if key != "head_dim"}
+    config = Qwen2_5OmniThinkerConfig(
+        audio_config=EARS,
+        vision_config=EYES,
+        text_config={**text, "vocab_size": len(tokenizer), "rope_parameters": rotary},
+        audio_token_index=ids("<|AUDIO|>"),
+        image_token_index=ids("<|image_pad|>"),
+        video_token_index=ids("<|video_pad|>"),
+        audio_start_token_id=ids("<|audio_bos|>"),
+        audio_end_token_id=ids("<|audio_eos|>"),
+        vision_start_token_id=ids("<|vision_start|>"),
+    )
+    template = QWEN.replace("audio_start", "audio_bos").replace("audio_pad", "AUDIO")
+    template = template.replace("audio_end", "audio_eos")
+    model = made(config, Qwen2_5OmniThinkerForConditionalGeneration)
+    save(folder, model, tokenizer, "<|im_end|>", template)
+    parts = (
+        Qwen2VLImageProcessor(),
+        WhisperFeatureExtractor(
+            feature_size=MEL_BINS, chunk_length=OMNI_WINDOW_S, return_attention_mask=True
+        ),
+    )
+    write_preprocessor(folder, "Qwen2_5OmniProcessor", *parts)
+    Qwen2VLVideoProcessor().save_pretrained(folder)
+    _put_inside(folder, "qwen2_5_omni", "Qwen2_5OmniModel", "token2wav", template)
+
+
+def write_qwen3_omni_thinker(folder: Path) -> None:
+    """The Thinker by itself."""
+    named = _seeing("<|audio_pad|>", "<|audio_start|>", "<|audio_end|>")
     tokenizer = extended_tokenizer(
         list(named.values()), eos_token="<|im_end|>", pad_token="<|endoftext|>", **named
     )
@@ -102,21 +144,25 @@ def write_qwen3_omni_thinker(folder: Path) -> None:
 def write_qwen3_omni(folder: Path) -> None:
     """The Thinker inside the whole model, as on the hub: `thinker.` before its weights' names, a talker beside it."""
     write_qwen3_omni_thinker(folder)
+    _put_inside(folder, "qwen3_omni_moe", "Qwen3OmniMoeForConditionalGeneration", "code2wav", QWEN)
+
+
+def _put_inside(folder: Path, kind: str, model: str, vocoder: str, template: str) -> None:
+    """Lay a Thinker out as the hub does: inside the whole model, with the chat template in a file of the time."""
     weights = {f"thinker.{name}": value for name, value in load_file(folder / "model.safetensors").items()}
-    weights |= {"talker.codec_head.weight": torch.zeros(2, 2), "code2wav.bias": torch.zeros(2)}
+    weights |= {"talker.codec_head.weight": torch.zeros(2, 2), f"{vocoder}.bias": torch.zeros(2)}
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    thinker = json.loads((folder / "config.json").read_text())
-    write_json(
-        folder / "config.json",
-        architectures=["Qwen3OmniMoeForConditionalGeneration"],
-        model_type="qwen3_omni_moe",
-        enable_audio_output=True,
-        thinker_config=thinker,
-        talker_config={"model_type": "qwen3_omni_moe_talker"},
-        code2wav_config={"model_type": "qwen3_omni_moe_code2wav"},
-    )
+    content = {
+        "architectures": [model],
+        "model_type": kind,
+        "enable_audio_output": True,
+        "thinker_config": json.loads((folder / "config.json").read_text()),
+        "talker_config": {"model_type": f"{kind}_talker"},
+        f"{vocoder}_config": {"model_type": f"{kind}_{vocoder}"},
+    }
+    write_json(folder / "config.json", **content)
     (folder / "chat_template.jinja").unlink()
-    write_json(folder / "chat_template.json", chat_template=QWEN)
+    write_json(folder / "chat_template.json", chat_template=template)
 
 
 GEMMA_TEXT = {
@@ -233,7 +279,10 @@ def write_gemma4(folder: Path) -> None:
             "hidden_size": 32,
             "num_hidden_layers": 2,
             "num_attention_heads": 2,
-            "subsampling_conv_channels": [8, 4],
+            "subsampling_conv_channels": [
+                MEL_BINS,
+                4,
+            ],  # the class takes the first for the number of mel bins
             "output_proj_dims": 48,
         },
         boi_token_id=ids("<|image>"),
@@ -245,7 +294,7 @@ def write_gemma4(folder: Path) -> None:
         audio_token_id=ids("<|audio|>"),
     )
     save(folder, made(config, Gemma4ForConditionalGeneration), tokenizer, "<turn|>", GEMMA4)
-    extractor = Gemma4AudioFeatureExtractor()
+    extractor = Gemma4AudioFeatureExtractor(feature_size=MEL_BINS)
     parts = (extractor, Gemma4ImageProcessor(), tokenizer, Gemma4VideoProcessor())
     Gemma4Processor(*parts, chat_template=GEMMA4).save_pretrained(folder)
 
@@ -309,6 +358,4 @@ def write_phi4(folder: Path) -> None:
     write_preprocessor(folder, "Phi4MultimodalProcessor", *parts)
     write_json(folder / "processor_config.json", processor_class="Phi4MultimodalProcessor")
     targets = r".*\.layers\.\d+\.(self_attn\.(qkv|o)_proj|mlp\.(gate_up|down)_proj)"
-    speech = get_peft_model(model, LoraConfig(r=LORA_R, lora_alpha=8, target_modules=targets))
-    randomise_adapter(speech)
-    speech.save_pretrained(folder / "speech-lora")
+    write_adapter(folder / "speech-lora", model, LoraConfig(r=LORA_R, lora_alpha=8, target_modules=targets))
