@@ -182,7 +182,7 @@ class Policy(TextOnly, nn.Module, ABC):
     @property
     def beside(self) -> Beside:
         """Names of the modules for sound."""
-        return Beside(self.projector_names, self.tower_name)
+        return Beside(self.projector_names, self.tower_name, self.unused_names)
 
     @property
     def base(self) -> Any:

@@ -121,7 +121,10 @@ def read_model(  # noqa: PLR0913
     except ValueError as error:
         if attention != "sdpa" or SDPA_REFUSED not in str(error):
             raise
-        model, info = _read(model_class, source, dtype, "eager", device)
+        try:  # the decoder's attention, where only the encoder has none of the kind
+            model, info = _read(model_class, source, dtype, {"text_config": attention}, device)
+        except ValueError:
+            model, info = _read(model_class, source, dtype, "eager", device)
     if lacking := sorted(info["missing_keys"]):
         raise ValueError(
             f"it lacks {len(lacking)} weights of {model_class.__name__}, {lacking[0]} among them."
@@ -142,7 +145,7 @@ def read_model(  # noqa: PLR0913
 
 
 def _read(
-    model_class: Any, source: str, dtype: Any, attention: str, device: torch.device | str
+    model_class: Any, source: str, dtype: Any, attention: Any, device: torch.device | str
 ) -> tuple[Any, dict[str, Any]]:
     model, info = model_class.from_pretrained(
         source,

@@ -29,6 +29,20 @@ class Beside:
     """Last names of the modules between audio tower and decoder."""
     tower: str = ""
     """Path of the audio tower; empty for a text model."""
+    unused: tuple[str, ...] = ()
+    """Paths of modules that neither text nor sound passes through."""
+
+    def excluded(self, *, trains_tower: bool) -> str | None:
+        """Pattern of the layers that never get LoRA, whatever PEFT makes of the targets; None for a text model.
+
+        For a mixture of experts PEFT replaces a pattern by the layers' last names, which the senses' layers have, too.
+
+        Args:
+            trains_tower: Whether the tower gets LoRA.
+        """
+        paths = [*self.unused, *([] if trains_tower else [self.tower])]
+        names = "|".join(re.escape(path) for path in paths if path)
+        return rf"({names})\..*" if names else None
 
     def in_tower(self, name: str) -> bool:
         """Whether a layer's name, or a pattern of names, is of the tower."""
@@ -130,6 +144,7 @@ class Adapter:
             target_modules=pattern,
             target_parameters=targets.weights,
             modules_to_save=whole or None,
+            exclude_modules=beside.excluded(trains_tower=self.audio_tower),
             bias="none",
             fan_in_fan_out=all(isinstance(layer, Conv1D) for layer in layers),
         )

@@ -106,7 +106,8 @@ def load_adapter(model: PeftModel, folder: Path, adapter: Adapter, *, beside: Be
     """
     weights = _adapter_weights(folder)
     config = read_settings(folder)
-    _refuse_conflicts(config, adapter, folder, beside=beside)
+    on_tower = _trains_tower(config, beside) or any(beside.in_tower(name) for name in weights)
+    _refuse_conflicts(config, adapter, folder, beside=beside, on_tower=on_tower)
     config.inference_mode, config.lora_dropout = False, adapter.dropout
     _refuse_on_quantised(model, config, folder)
     fresh = _lora_layers(model)
@@ -164,13 +165,15 @@ def _with_biases(model: nn.Module, values: Mapping[str, Tensor]) -> Iterator[Non
             parameter.data = trained[name]
 
 
-def _refuse_conflicts(config: LoraConfig, adapter: Adapter, folder: Path, *, beside: Beside) -> None:
+def _refuse_conflicts(
+    config: LoraConfig, adapter: Adapter, folder: Path, *, beside: Beside, on_tower: bool
+) -> None:
     """Refuse a setting of the policy that differs from the saved adapter's."""
     saved: Mapping[str, Any] = {
         "rank": config.r,
         "alpha": config.lora_alpha,
         "projector": any(name in (config.modules_to_save or []) for name in beside.projectors),
-        "audio_tower": _trains_tower(config, beside),
+        "audio_tower": on_tower,
     }
     for name, value in saved.items():
         configured = vars(adapter)[name]
