@@ -52,12 +52,8 @@ def own_counts(policy: AudioModel, clips: Sequence[torch.Tensor]) -> list[int]:
 def test_hidden_states_with_sound_are_the_models_own_forward(ears: AudioModel) -> None:
     clips = ragged()
     tokens, audio = prompted(ears, clips)
-    mel, own = padded_window(ears.extractor, clips)
     theirs = ears.base.model(
-        input_ids=tokens.ids,
-        attention_mask=tokens.mask.long(),
-        input_features=mel,
-        feature_attention_mask=own,
+        input_ids=tokens.ids, attention_mask=tokens.mask.long(), **ears.family.inputs(clips)
     ).last_hidden_state
     ours = ears.hidden(ears.embed(tokens, audio), tokens.mask)
     torch.testing.assert_close(ours[tokens.mask], theirs[tokens.mask], atol=5e-4, rtol=1e-3)

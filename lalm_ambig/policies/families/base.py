@@ -148,7 +148,7 @@ class AudioFamily(ABC):
         return float(MAX_S)
 
     @abstractmethod
-    def frames(self, samples: Float[Tensor, " sample"]) -> Float[Tensor, "channel frame"]:
+    def frames(self, samples: Float[Tensor, " sample"]) -> Float[Tensor, "mel frame"]:
         """The encoder's input for a clip, as long as the clip where the encoder allows it.
 
         Args:
@@ -156,14 +156,14 @@ class AudioFamily(ABC):
         """
 
     @abstractmethod
-    def tokens(self, frames: Float[Tensor, "channel frame"]) -> int:
+    def tokens(self, frames: Float[Tensor, "mel frame"]) -> int:
         """Audio tokens of a clip in the prompt."""
 
     @abstractmethod
     def inputs(self, clips: Sequence[Float[Tensor, " _"]]) -> dict[str, Tensor]:
         """Arguments of the class's own forward for these clips, as its processor prepares them."""
 
-    def together(self, frames: Sequence[Float[Tensor, "channel _"]]) -> list[list[int]]:
+    def together(self, frames: Sequence[Float[Tensor, "mel _"]]) -> list[list[int]]:
         """Positions of clips that one pass of the encoder takes. By default those of equal length.
 
         An encoder that does not know where a clip ends hears the padding of a longer neighbour's batch.
@@ -175,7 +175,7 @@ class AudioFamily(ABC):
 
     @abstractmethod
     def encode(
-        self, tower: Any, frames: Sequence[Float[Tensor, "channel _"]]
+        self, tower: Any, frames: Sequence[Float[Tensor, "mel _"]]
     ) -> list[Float[Tensor, "audio_token channel"]]:
         """Features of the encoder's last layer before the projector, one tensor per clip.
 
@@ -185,7 +185,7 @@ class AudioFamily(ABC):
         """
 
     def states(
-        self, states: Tensor, frames: Sequence[Float[Tensor, "channel _"]]
+        self, states: Tensor, frames: Sequence[Float[Tensor, "mel _"]]
     ) -> Sequence[Float[Tensor, "position channel"]]:
         """A layer's states of several clips, clip by clip; there may be padding behind a clip's own positions.
 
@@ -281,7 +281,7 @@ def found_file(source: str, name: str) -> Path | None:
 
 
 def stacked(
-    frames: Sequence[Float[Tensor, "channel frame"]], like: Tensor
+    frames: Sequence[Float[Tensor, "mel frame"]], like: Tensor
 ) -> Float[Tensor, "clip frame channel"]:
     """Clips of equal length as a batch with frames first, of the type and on the device of a weight."""
     return torch.stack(list(frames)).transpose(1, 2).to(like.device, like.dtype)
