@@ -41,11 +41,12 @@ CLASSES = {
 }
 OF_THE_TOKENIZER = ("voxtral", "granite_speech", "phi4_multimodal")
 """Kinds whose chat template is the tokenizer's: their processors take none."""
-ALONE = ("granite_speech", "gemma3n", "phi4_multimodal")
+ALONE = ("granite_speech", "gemma3n", "phi4_multimodal", "qwen3_omni_moe", "qwen3_omni_moe_thinker")
 """Kinds whose own batches change a shorter clip: silence behind it is heard, so each clip must be asked alone.
 
 Granite's encoder has no mask; Gemma 3n's convolutions see frames of silence in the place of padding; Phi-4 adds its
-mask to the attention's scores as 0 and 1, which hides nothing.
+mask to the attention's scores as 0 and 1, which hides nothing; Qwen3-Omni pads a clip under a second to the longest of
+the batch before convolutions with a bias, and its last frame sees silence instead of the clip mirrored.
 """
 RATE_HZ = 16_000
 
