@@ -4,12 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lalm_ambig.policies.audio_lm import AudioLM
 from matrix.test_two_steps import METHODS, built, two_steps
 from matrix.test_two_steps import pytestmark as quiet
 from small_families import WRITERS, write_family
 
 from lalm_ambig.corpora.base import Corpus
+from lalm_ambig.policies.audio_lm import AudioLM
 from lalm_ambig.policies.weights.lora import Adapter
 
 pytestmark = [*quiet, pytest.mark.slow]
