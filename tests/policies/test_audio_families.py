@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 import torch
-from family_oracles import kind_of, own_embeddings, own_greedy, own_inputs, own_logits, own_model, voice
+from family_oracles import (
+    kind_of,
+    own_embeddings,
+    own_greedy,
+    own_inputs,
+    own_log_probs,
+    own_logits,
+    own_model,
+    voice,
+)
 from peft import PeftModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 from small_families import WRITERS, write_family
@@ -18,6 +27,7 @@ from lalm_ambig.data.encoding import pad
 from lalm_ambig.policies.audio_lm import AudioLM
 from lalm_ambig.policies.weights.lora import Adapter, trained_parameters
 from lalm_ambig.rollouts.generate import Request, generate
+from lalm_ambig.rollouts.passages import PassSettings, ScoredSpan, score_spans
 from lalm_ambig.rollouts.sampling import Sampling
 
 pytestmark = pytest.mark.slow
@@ -135,6 +145,27 @@ def test_greedy_answers_are_those_of_generate(policy: AudioLM, oracle: Path) -> 
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("share", [True, False])
+def test_sampled_and_given_responses_have_the_own_forwards_log_probs(
+    policy: AudioLM, oracle: Path, share: bool
+) -> None:
+    clips = voices((0.2, 1.2))
+    batch = asked(policy, clips)
+    request = Request(Sampling(max_new_tokens=10), group_size=2, share_prompt=share)
+    noise = torch.rand(4, 10, generator=torch.Generator().manual_seed(0))
+    rows = generate(policy, batch, request, noise=noise).responses
+    spans = [
+        ScoredSpan(n // 2, torch.tensor(row.ids), torch.ones(len(row.ids), dtype=torch.bool))
+        for n, row in enumerate(rows)
+    ]
+    given = score_spans(policy, batch, spans, PassSettings(None, share_prompt=share)).log_probs
+    for n, row in enumerate(rows):
+        expected = own_log_probs(oracle, clips[n // 2], TEXTS[n // 2], row.ids)
+        torch.testing.assert_close(torch.tensor(row.log_probs), expected, **CLOSE)
+        torch.testing.assert_close(given[n, : len(row.ids)], expected, **CLOSE)
+
+
+@torch.no_grad()
 def test_the_shortest_clip_is_heard_and_a_shorter_one_refused(policy: AudioLM, oracle: Path) -> None:
     fewest = max(FEWEST_SAMPLES[kind_of(oracle).removesuffix("_thinker")], policy.family.least_samples)
     assert fewest < 0.1 * 16_000
@@ -182,6 +213,39 @@ def test_lora_on_the_encoder_is_learnt_and_frozen_eyes_are_not(folder: Path) -> 
     logits(policy, asked(policy, voices((1.2, 0.5)))).square().mean().backward()
     unused = [name for name, part in trained_parameters(policy) if part.grad is None or not part.grad.any()]
     assert [name for name in unused if "k_proj" not in name] == []
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("audio_tower", [False, True])
+def test_a_pass_in_training_mode_changes_no_number_by_itself(folder: Path, audio_tower: bool) -> None:
+    """What is frozen has no dropout, and running means of an encoder that is trained do not move."""
+    policy = loaded(folder, audio_tower=audio_tower)
+    batch = asked(policy, voices((1.2, 0.5)))
+    before = logits(policy, batch)
+    policy.train()
+    trained = logits(policy, batch)
+    assert audio_tower or torch.equal(trained, before)
+    policy.eval()
+    assert torch.equal(logits(policy, batch), before)
+
+
+def test_full_tuning_trains_what_sound_and_text_pass_through_and_saves_a_checkpoint(
+    folder: Path, tmp_path: Path
+) -> None:
+    policy = loaded(folder, method="full")
+    clip = voice(1.2, seed=1)
+    batch = asked(policy, [clip])
+    logits(policy, batch).square().mean().backward()
+    assert [name for name, part in trained_parameters(policy) if part.grad is None] == []
+    frozen = {name for name, part in policy.base.named_parameters() if not part.requires_grad}
+    assert all(name.startswith(policy.unused_names) for name in frozen)
+    with torch.no_grad():
+        for _, part in trained_parameters(policy):
+            part.add_(0.01)
+        policy.save(tmp_path)
+        tuned = logits(policy, batch)
+        torch.testing.assert_close(logits(loaded(tmp_path), batch), tuned, **CLOSE)
+        torch.testing.assert_close(own_logits(tmp_path, [clip], TEXTS[:1]), tuned, **CLOSE)
 
 
 @torch.no_grad()
