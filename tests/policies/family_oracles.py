@@ -34,6 +34,7 @@ CLASSES = {
     "granite_speech": GraniteSpeechForConditionalGeneration,
     "phi4_multimodal": Phi4MultimodalForCausalLM,
     "qwen2_5_omni": Qwen2_5OmniThinkerForConditionalGeneration,
+    "qwen2_5_omni_thinker": Qwen2_5OmniThinkerForConditionalGeneration,
     "qwen2_audio": Qwen2AudioForConditionalGeneration,
     "qwen3_omni_moe": Qwen3OmniMoeThinkerForConditionalGeneration,
     "qwen3_omni_moe_thinker": Qwen3OmniMoeThinkerForConditionalGeneration,
@@ -41,11 +42,12 @@ CLASSES = {
 }
 OF_THE_TOKENIZER = ("voxtral", "granite_speech", "phi4_multimodal")
 """Kinds whose chat template is the tokenizer's: their processors take none."""
-ALONE = ("granite_speech", "gemma3n", "phi4_multimodal")
+ALONE = ("granite_speech", "gemma3n", "phi4_multimodal", "qwen3_omni_moe", "qwen3_omni_moe_thinker")
 """Kinds whose own batches change a shorter clip: silence behind it is heard, so each clip must be asked alone.
 
 Granite's encoder has no mask; Gemma 3n's convolutions see frames of silence in the place of padding; Phi-4 adds its
-mask to the attention's scores as 0 and 1, which hides nothing.
+mask to the attention's scores as 0 and 1, which hides nothing; Qwen3-Omni pads a clip under a second to the longest of
+the batch before convolutions with a bias, and its last frame sees silence instead of the clip mirrored.
 """
 RATE_HZ = 16_000
 
@@ -183,3 +185,19 @@ def own_greedy(
         stop = next((k for k, token in enumerate(row) if token in ends), len(row))
         cut.append(row[:stop])
     return cut
+
+
+@torch.no_grad()
+def own_log_probs(
+    folder: Path, clip: Float[Tensor, " sample"], text: str, response: Sequence[int]
+) -> Float[Tensor, " token"]:
+    """Log-probability in nats of each token of a given response."""
+    inputs = own_inputs(folder, [clip], [text])
+    ids = torch.tensor([response])
+    inputs["input_ids"] = torch.cat([inputs["input_ids"], ids], dim=1)
+    inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+    for kinds in ("token_type_ids", "mm_token_type_ids"):
+        if kinds in inputs:
+            inputs[kinds] = torch.cat([inputs[kinds], torch.zeros_like(ids)], dim=1)
+    logits = own_model(folder)(**inputs, use_cache=False).logits[0, -len(response) - 1 : -1]
+    return logits.log_softmax(-1).gather(1, ids[0, :, None])[:, 0]

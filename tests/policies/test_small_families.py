@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 CHATS = [name for name in WRITERS if name != "voxtral_tekken"]
 TEXTS = ("which emotion do listeners hear?", "is the voice calm")
-SECONDS = (0.4, 1.3)
+SECONDS = (0.2, 1.3)
 
 
 @pytest.fixture(scope="module", params=CHATS)
