@@ -22,6 +22,7 @@ from transformers.processing_utils import ProcessorMixin
 from transformers.utils import cached_file
 
 from lalm_ambig.audio.inspection import MAX_S
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.audio.mel import RATE_HZ
 from lalm_ambig.policies.audio.side_path import trained_copy
 
@@ -119,6 +120,24 @@ class AudioFamily(ABC):
         for name in PROCESSOR_FILES:
             if (found := found_file(source, name)) is not None:
                 shutil.copy(found, folder / name)
+
+    @classmethod
+    def check_settings(cls, source: str, settings: Mapping[str, Any]) -> None:
+        """Refuse a checkpoint of the family that cannot hear.
+
+        Args:
+            source: The checkpoint, for messages.
+            settings: Its config.json.
+
+        Raises:
+            InputError: It lacks what hears.
+        """
+        if settings.get(cls.sizes.part, True) is None:
+            raise InputError(
+                f"{source} is a {cls.title} without ears: its config.json has no {cls.sizes.part}.",
+                where="policy.path",
+                remedy="Give one that hears.",
+            )
 
     @classmethod
     def prepare(cls, model: Any, source: str) -> list[str]:

@@ -29,8 +29,10 @@ def merge_own_lora(model: Any, source: str, folder: str = "") -> list[str]:
     """
     settings = found_file(source, str(Path(folder, "adapter_config.json")))
     weights = found_file(source, str(Path(folder, "adapter_model.safetensors")))
-    if settings is None or weights is None:
+    if settings is None:
         return []
+    if weights is None:
+        raise ValueError(f"{Path(folder, 'adapter_config.json')} has no adapter_model.safetensors beside it")
     config = LoraConfig.from_pretrained(str(settings.parent))
     assert isinstance(config, LoraConfig)
     wrapped = get_peft_model(model, config)
