@@ -224,10 +224,21 @@ class AudioModel(Hearing, Policy):
             self.set_aside(self.family.tower)
 
     def train(self, mode: bool = True) -> "AudioModel":
-        """Set training mode; a frozen encoder stays in evaluation mode, so that its features do not change."""
+        """Set training mode. What is frozen of the path of sound stays in evaluation mode, so that it does not change.
+
+        Means of earlier batches (batch normalisation) never move: an adapter would be saved without them.
+        """
         super().train(mode)
-        if self.loaded and not self.adapter.trains_tower and self.family.tower not in self.aside:
+        if not self.loaded:
+            return self
+        if not self.adapter.trains_tower and self.family.tower not in self.aside:
             self.tower.eval()
+        if not (self.adapter.projector or self.adapter.method == "full"):
+            for name in self.family.projectors:
+                self.base.get_submodule(name).eval()
+        for module in self.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
         return self
 
     def prompt_ids(
@@ -299,7 +310,7 @@ class AudioModel(Hearing, Policy):
             digest.update(f"layers {self.side_layers}".encode())
         for name, weight in self.tower.state_dict().items():
             digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
-            digest.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+            digest.update(weight.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
 
     def embed(self, tokens: Tokens, audio: Audio | None = None) -> Float[Tensor, "item token channel"]:

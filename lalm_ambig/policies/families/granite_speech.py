@@ -36,7 +36,11 @@ class GraniteSpeechFamily(AudioFamily):
 
     @classmethod
     def prepare(cls, model: Any, source: str) -> list[str]:
-        return merge_own_lora(model, source)
+        notes = merge_own_lora(model, source)
+        if model.config.has_lora_adapter and not notes:
+            raise ValueError("its config.json says has_lora_adapter, and there is no adapter_config.json")
+        model.config.has_lora_adapter = False  # a saved model holds it in its weights
+        return notes
 
     def frames(self, samples: Float[Tensor, " sample"]) -> Float[Tensor, "mel frame"]:
         mel: Tensor = self.extractor(samples[None])["input_features"]

@@ -48,7 +48,9 @@ class Phi4MultimodalFamily(AudioFamily):
 
     @classmethod
     def prepare(cls, model: Any, source: str) -> list[str]:
-        return merge_own_lora(model, source, SPEECH)
+        return merge_own_lora(model, source, SPEECH) or [
+            f"no {SPEECH} is beside its weights, which are used alone"
+        ]
 
     @classmethod
     def states_per_token(cls, config: Any) -> int:
