@@ -1,6 +1,7 @@
 """Every family that hears, against transformers' own processor, forward and `generate` on the same checkpoint."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -294,3 +295,52 @@ def test_a_prompt_without_sound_is_the_own_forward_on_text(policy: AudioLM) -> N
     with policy.adapter_off():
         theirs = policy.base(input_ids=ids, use_cache=False).logits[:, -1]
     torch.testing.assert_close(logits(policy, batch_of(tokens, None)), theirs, **CLOSE)
+
+
+def change(folder: Path, **settings: Any) -> None:
+    """Change settings in a checkpoint's config.json."""
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **settings}))
+
+
+def without(*names: str) -> Callable[[Path], None]:
+    """Deletes these files of a checkpoint."""
+    return lambda folder: [(folder / name).unlink() for name in names] and None
+
+
+BROKEN: dict[str, tuple[str, Callable[[Path], None], str]] = {
+    "no ears": ("gemma4", lambda folder: change(folder, audio_config=None), "has no audio encoder"),
+    "lost LoRA": (
+        "granite_speech_lora",
+        without("adapter_config.json", "adapter_model.safetensors"),
+        "says has_lora_adapter",
+    ),
+    "lost weights of LoRA": (
+        "granite_speech_lora",
+        without("adapter_model.safetensors"),
+        r"lacks its weights: adapter_model\.safetensors",
+    ),
+    "lost weights of LoRA for speech": (
+        "phi4_multimodal",
+        without("speech-lora/adapter_model.safetensors"),
+        r"lacks its weights: speech-lora/adapter_model\.safetensors",
+    ),
+    "another kind": (
+        "voxtral",
+        lambda folder: change(folder, model_type="voxtral_realtime"),
+        "is of no family that hears",
+    ),
+    "no extractor": ("gemma3n", without("preprocessor_config.json"), "feature extractor"),
+    "no template": ("audioflamingo3", without("chat_template.jinja"), "has no chat template"),
+}
+
+
+@pytest.mark.parametrize(("name", "spoil", "expected"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_checkpoint_is_refused_in_one_line(
+    name: str, spoil: Callable[[Path], None], expected: str, tmp_path: Path
+) -> None:
+    broken = write_family(tmp_path / name, name)
+    spoil(broken)
+    with pytest.raises(InputError, match=expected) as raised:
+        loaded(broken)
+    assert "\n" not in str(raised.value)
