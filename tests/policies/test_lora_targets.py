@@ -22,7 +22,13 @@ from lalm_ambig.policies.causal_lm import CausalLM
 from lalm_ambig.policies.qwen2_5_omni import Qwen2_5Omni
 from lalm_ambig.policies.self_check.adapter import adapter_problems
 from lalm_ambig.policies.tiny import Tiny
-from lalm_ambig.policies.weights.lora import Adapter, Beside, attach_adapter, shared_layers, trained_parameters
+from lalm_ambig.policies.weights.lora import (
+    Adapter,
+    Beside,
+    attach_adapter,
+    shared_layers,
+    trained_parameters,
+)
 from lalm_ambig.policies.weights.lora_targets import find_targets
 
 IDS = torch.arange(5, 17)
