@@ -46,11 +46,11 @@ class AudioEncoderShape:
     """Channels of an audio token before the projector, with those of the side path."""
     longest: int
     """Audio tokens of the longest clip that it hears."""
-    states_per_token: int
+    states_per_token: int = 2
     """Positions of its layers per audio token."""
-    tokens_per_s: float
+    tokens_per_s: float = 25.0
     """Audio tokens per second of sound."""
-    fills_window: bool
+    fills_window: bool = False
     """Whether every clip takes as many tokens as the longest."""
 
 
@@ -189,7 +189,7 @@ def _listed(config: Any) -> list[Any]:
 
 def _encoder(policy: Policy, config: Any) -> AudioEncoderShape | None:
     """Measures of the encoder, with the layers that are heard beside its last; None for a text model."""
-    if not isinstance(policy, AudioModel):
+    if not isinstance(policy, AudioModel) or not policy.find_kind().tested:
         return None
     kind = policy.find_kind()
     sizes, settings = kind.sizes, getattr(config, kind.sizes.part)

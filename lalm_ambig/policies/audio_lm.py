@@ -9,6 +9,7 @@ from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.chat.template import TODAY, ChatSettings
 from lalm_ambig.policies.families import known_families
 from lalm_ambig.policies.families.base import AudioFamily
+from lalm_ambig.policies.families.discovered import discover
 from lalm_ambig.policies.model_kinds import kinds_of
 from lalm_ambig.policies.weights.checkpoint import Attention, DType
 from lalm_ambig.policies.weights.contents import model_settings
@@ -68,6 +69,8 @@ class AudioLM(AudioModel):
         settings = model_settings(source, self.path, own_adapter=True)
         known = known_families()
         found = [known[name] for name in sorted(kinds_of(settings)) if name in known]
+        if not found and (discovered := discover(source, settings)):
+            return discovered
         if not found:
             raise InputError(
                 f"{source} ({settings['model_type']}) is of no family that hears:",

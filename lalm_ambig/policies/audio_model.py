@@ -138,6 +138,11 @@ class AudioModel(Hearing, Policy):
 
     def _prepare(self, kind: type[AudioFamily], source: str, model: Any) -> None:
         self.load_notes += kind.prepare(model, source)
+        if not kind.tested:
+            self.load_notes.append(
+                f"{kind.title} was found by the methods of its class, and no test of this project knows it: only the "
+                "self-check has compared it with the class's own forward"
+            )
 
     def _check_adapter(self, kind: type[AudioFamily]) -> None:
         if self.adapter.projector and not kind.projectors:
@@ -158,6 +163,8 @@ class AudioModel(Hearing, Policy):
             )
 
     def _add_side_path(self, model: Any, kind: type[AudioFamily]) -> None:
+        if not self.side_layers:
+            return
         channels = kind.layer_channels(model.config)
         layers = model.get_submodule(f"{kind.tower}.{kind.layers}")
         add_side_path(model, self.side_layers, channels=channels, depth=len(layers))
