@@ -98,6 +98,7 @@ class AudioModel(Hearing, Policy):
         config = check_contents(source, own_adapter=kind.own_adapter)
         if config:
             check_audio_model(source, config, kind)
+            kind.check_settings(source, config)
         check_weight_files(source)
         self._check_adapter(kind)
         dtype = dtype_to_load(self.dtype_name, trained_whole=self.adapter.method == "full")
@@ -130,7 +131,7 @@ class AudioModel(Hearing, Policy):
         if self.loaded:
             return
         super().load(place)
-        for name in self.find_kind().unused:
+        for name in self.unused_names:
             self.base.get_submodule(name).requires_grad_(False)
             if self.adapter.method == "lora":  # a fully tuned model is saved with it
                 self.set_aside(name)
@@ -167,6 +168,7 @@ class AudioModel(Hearing, Policy):
         dtype = dtype_to_load(self.dtype_name, trained_whole=self.adapter.method == "full")
         with checkpoint_errors("described", source), torch.device("meta"):
             check_audio_model(source, settings, kind)
+            kind.check_settings(source, settings)
             config = kind.model_class().config_class.from_pretrained(source)
             model = kind.model_class()._from_config(config, dtype=torch_dtype(dtype, config))
             self._add_side_path(model, kind)
@@ -202,7 +204,10 @@ class AudioModel(Hearing, Policy):
 
     @property
     def unused_names(self) -> tuple[str, ...]:
-        return self.find_kind().unused
+        names = self.find_kind().unused
+        if not self.loaded:
+            return names
+        return tuple(name for name in names if _has(self.base, name))
 
     @property
     def tower(self) -> Any:
@@ -224,21 +229,20 @@ class AudioModel(Hearing, Policy):
             self.set_aside(self.family.tower)
 
     def train(self, mode: bool = True) -> "AudioModel":
-        """Set training mode. What is frozen of the path of sound stays in evaluation mode, so that it does not change.
+        """Set training mode; what hears stays in evaluation mode, but for the dropout of an adapter on it.
 
-        Means of earlier batches (batch normalisation) never move: an adapter would be saved without them.
+        Its dropout and running statistics would otherwise give other features in training than in sampling.
         """
         super().train(mode)
         if not self.loaded:
             return self
-        if not self.adapter.trains_tower and self.family.tower not in self.aside:
-            self.tower.eval()
-        if not (self.adapter.projector or self.adapter.method == "full"):
-            for name in self.family.projectors:
-                self.base.get_submodule(name).eval()
-        for module in self.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.eval()
+        names = list(self.family.projectors)
+        names += [] if self.family.tower in self.aside else [self.family.tower]
+        for module in (self.base.get_submodule(name) for name in names):
+            module.eval()
+            for name, part in module.named_modules():
+                if "lora_dropout" in name:
+                    part.train(mode)
         return self
 
     def prompt_ids(
@@ -341,6 +345,11 @@ class AudioModel(Hearing, Policy):
             p for name, p in self.base.named_parameters() if p.requires_grad and any(x in name for x in parts)
         ]
         return sum((0 * p.sum() for p in trained), start=0.0)
+
+
+def _has(model: nn.Module, path: str) -> bool:
+    """Whether a model has a module; a family's checkpoint may come without eyes."""
+    return any(name == path for name, _ in model.named_modules())
 
 
 def _to_weight_type(

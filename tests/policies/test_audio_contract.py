@@ -52,12 +52,8 @@ def own_counts(policy: AudioModel, clips: Sequence[torch.Tensor]) -> list[int]:
 def test_hidden_states_with_sound_are_the_models_own_forward(ears: AudioModel) -> None:
     clips = ragged()
     tokens, audio = prompted(ears, clips)
-    mel, own = padded_window(ears.extractor, clips)
     theirs = ears.base.model(
-        input_ids=tokens.ids,
-        attention_mask=tokens.mask.long(),
-        input_features=mel,
-        feature_attention_mask=own,
+        input_ids=tokens.ids, attention_mask=tokens.mask.long(), **ears.family.inputs(clips)
     ).last_hidden_state
     ours = ears.hidden(ears.embed(tokens, audio), tokens.mask)
     torch.testing.assert_close(ours[tokens.mask], theirs[tokens.mask], atol=5e-4, rtol=1e-3)
@@ -202,14 +198,18 @@ def test_the_fingerprint_follows_the_encoder_and_nothing_else(ears: AudioModel) 
     assert ears.encoder_fingerprint() != first
 
 
-def test_a_frozen_encoder_stays_in_evaluation_mode(make_ears: MakeAny) -> None:
+def test_what_hears_stays_in_evaluation_mode_but_for_its_adapters_dropout(make_ears: MakeAny) -> None:
     policy = make_ears(dropout=0.1)
     policy.train()
     assert policy.language_model.training
     assert not any(layer.training for layer in policy.tower.modules())
-    tuned = make_ears(audio_tower=True)
+    tuned = make_ears(audio_tower=True, dropout=0.1)
     tuned.train()
-    assert tuned.tower.training
+    training = [name for name, part in tuned.tower.named_modules() if part.training]
+    assert training
+    assert all("lora_dropout" in name for name in training)
+    tuned.eval()
+    assert not any(part.training for part in tuned.modules())
 
 
 def test_extractor_pads_on_the_right(ears: AudioModel) -> None:

@@ -22,6 +22,7 @@ from transformers.processing_utils import ProcessorMixin
 from transformers.utils import cached_file
 
 from lalm_ambig.audio.inspection import MAX_S
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.audio.mel import RATE_HZ
 from lalm_ambig.policies.audio.side_path import trained_copy
 
@@ -121,6 +122,24 @@ class AudioFamily(ABC):
                 shutil.copy(found, folder / name)
 
     @classmethod
+    def check_settings(cls, source: str, settings: Mapping[str, Any]) -> None:
+        """Refuse a checkpoint of the family that cannot hear.
+
+        Args:
+            source: The checkpoint, for messages.
+            settings: Its config.json.
+
+        Raises:
+            InputError: It lacks what hears.
+        """
+        if settings.get(cls.sizes.part, True) is None:
+            raise InputError(
+                f"{source} is a {cls.title} without ears: its config.json has no {cls.sizes.part}.",
+                where="policy.path",
+                remedy="Give one that hears.",
+            )
+
+    @classmethod
     def prepare(cls, model: Any, source: str) -> list[str]:
         """Bring a model that was just read into the state in which it hears; returns lines for the user."""
         return []
@@ -148,7 +167,7 @@ class AudioFamily(ABC):
         return float(MAX_S)
 
     @abstractmethod
-    def frames(self, samples: Float[Tensor, " sample"]) -> Float[Tensor, "channel frame"]:
+    def frames(self, samples: Float[Tensor, " sample"]) -> Float[Tensor, "mel frame"]:
         """The encoder's input for a clip, as long as the clip where the encoder allows it.
 
         Args:
@@ -156,14 +175,14 @@ class AudioFamily(ABC):
         """
 
     @abstractmethod
-    def tokens(self, frames: Float[Tensor, "channel frame"]) -> int:
+    def tokens(self, frames: Float[Tensor, "mel frame"]) -> int:
         """Audio tokens of a clip in the prompt."""
 
     @abstractmethod
     def inputs(self, clips: Sequence[Float[Tensor, " _"]]) -> dict[str, Tensor]:
         """Arguments of the class's own forward for these clips, as its processor prepares them."""
 
-    def together(self, frames: Sequence[Float[Tensor, "channel _"]]) -> list[list[int]]:
+    def together(self, frames: Sequence[Float[Tensor, "mel _"]]) -> list[list[int]]:
         """Positions of clips that one pass of the encoder takes. By default those of equal length.
 
         An encoder that does not know where a clip ends hears the padding of a longer neighbour's batch.
@@ -175,7 +194,7 @@ class AudioFamily(ABC):
 
     @abstractmethod
     def encode(
-        self, tower: Any, frames: Sequence[Float[Tensor, "channel _"]]
+        self, tower: Any, frames: Sequence[Float[Tensor, "mel _"]]
     ) -> list[Float[Tensor, "audio_token channel"]]:
         """Features of the encoder's last layer before the projector, one tensor per clip.
 
@@ -185,7 +204,7 @@ class AudioFamily(ABC):
         """
 
     def states(
-        self, states: Tensor, frames: Sequence[Float[Tensor, "channel _"]]
+        self, states: Tensor, frames: Sequence[Float[Tensor, "mel _"]]
     ) -> Sequence[Float[Tensor, "position channel"]]:
         """A layer's states of several clips, clip by clip; there may be padding behind a clip's own positions.
 
@@ -281,7 +300,7 @@ def found_file(source: str, name: str) -> Path | None:
 
 
 def stacked(
-    frames: Sequence[Float[Tensor, "channel frame"]], like: Tensor
+    frames: Sequence[Float[Tensor, "mel frame"]], like: Tensor
 ) -> Float[Tensor, "clip frame channel"]:
     """Clips of equal length as a batch with frames first, of the type and on the device of a weight."""
     return torch.stack(list(frames)).transpose(1, 2).to(like.device, like.dtype)

@@ -35,7 +35,7 @@ class GemmaFamily(AudioFamily):
     def wrapped(self, mark: str) -> str:
         return f"{self.tokenizer.boa_token}{mark}{self.tokenizer.eoa_token}"
 
-    def together(self, frames: Sequence[Float[Tensor, "channel _"]]) -> list[list[int]]:
+    def together(self, frames: Sequence[Float[Tensor, "mel _"]]) -> list[list[int]]:
         """Clips whose frames are equally many; the mask says which of them are the clip's."""
         return super().together(frames)
 

@@ -9,8 +9,6 @@ from safetensors.torch import load_file
 
 from lalm_ambig.policies.families.base import found_file
 
-WEIGHTS = "adapter_model.safetensors"
-
 
 def merge_own_lora(model: Any, source: str, folder: str = "") -> list[str]:
     """Merge the adapter that a checkpoint has beside its weights into a model.
@@ -27,14 +25,14 @@ def merge_own_lora(model: Any, source: str, folder: str = "") -> list[str]:
         A line for the user; none where there is no adapter.
 
     Raises:
-        ValueError: The adapter is not of this model, or has no weights.
+        ValueError: The adapter is not of this model.
     """
     settings = found_file(source, str(Path(folder, "adapter_config.json")))
-    weights = found_file(source, str(Path(folder, WEIGHTS)))
+    weights = found_file(source, str(Path(folder, "adapter_model.safetensors")))
     if settings is None:
         return []
     if weights is None:
-        raise ValueError(f"the LoRA of its own lacks its weights: {Path(folder, WEIGHTS)}")
+        raise ValueError(f"{Path(folder, 'adapter_config.json')} has no adapter_model.safetensors beside it")
     config = LoraConfig.from_pretrained(str(settings.parent))
     assert isinstance(config, LoraConfig)
     wrapped = get_peft_model(model, config)

@@ -32,7 +32,7 @@ class VoxtralFamily(AudioFamily):
     template = (
         "{{ bos_token }}{% for message in messages %}"
         "{% if message['role'] == 'assistant' %}{{ message['content'] + eos_token }}"
-        "{% elif message['role'] == 'system' %}{{ '[SYSTEM_PROMPT]' + message['content'] + '[/SYSTEM_PROMPT]' }}"
+        "{% elif message['role'] == 'system' %}{{ raise_exception('its tokenizer takes no system turn beside sound') }}"
         "{% else %}{{ '[INST]' }}{% if message['content'] is string %}{{ message['content'] }}"
         "{% else %}{% for part in message['content'] %}"
         f"{{% if part['type'] == 'audio' %}}{{{{ '{BEGIN}{AUDIO}' }}}}"
