@@ -47,11 +47,11 @@ def test_a_sound_policy_passes_and_keeps_its_weights(make_policy: MakePolicy) ->
 
 
 def tilt_extractor(policy: Tiny, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(policy.processor.feature_extractor, "padding_side", "left")
+    patch.setattr(policy.extractor, "padding_side", "left")
 
 
 def pad_right(policy: Tiny, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(policy.processor.tokenizer, "padding_side", "right")
+    patch.setattr(policy.tokenizer, "padding_side", "right")
 
 
 def count_one_more(policy: Tiny, patch: pytest.MonkeyPatch) -> None:

@@ -318,12 +318,12 @@ BROKEN: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "lost weights of LoRA": (
         "granite_speech_lora",
         without("adapter_model.safetensors"),
-        r"adapter_config\.json has no adapter_model",
+        r"lacks its weights: adapter_model\.safetensors",
     ),
     "lost weights of LoRA for speech": (
         "phi4_multimodal",
         without("speech-lora/adapter_model.safetensors"),
-        r"speech-lora/adapter_config\.json has no adapter_model",
+        r"lacks its weights: speech-lora/adapter_model\.safetensors",
     ),
     "another kind": (
         "voxtral",

@@ -38,8 +38,8 @@ class GraniteSpeechFamily(AudioFamily):
     def prepare(cls, model: Any, source: str) -> list[str]:
         notes = merge_own_lora(model, source)
         if model.config.has_lora_adapter and not notes:
-            raise ValueError("its config.json says has_lora_adapter, and adapter_config.json is missing")
-        model.config.has_lora_adapter = False  # a saved model has it in its weights
+            raise ValueError("its config.json says has_lora_adapter, and there is no adapter_config.json")
+        model.config.has_lora_adapter = False  # a saved model holds it in its weights
         return notes
 
     def frames(self, samples: Float[Tensor, " sample"]) -> Float[Tensor, "mel frame"]:

@@ -9,6 +9,8 @@ from safetensors.torch import load_file
 
 from lalm_ambig.policies.families.base import found_file
 
+WEIGHTS = "adapter_model.safetensors"
+
 
 def merge_own_lora(model: Any, source: str, folder: str = "") -> list[str]:
     """Merge the adapter that a checkpoint has beside its weights into a model.
@@ -25,14 +27,14 @@ def merge_own_lora(model: Any, source: str, folder: str = "") -> list[str]:
         A line for the user; none where there is no adapter.
 
     Raises:
-        ValueError: The adapter is not of this model.
+        ValueError: The adapter is not of this model, or has no weights.
     """
     settings = found_file(source, str(Path(folder, "adapter_config.json")))
-    weights = found_file(source, str(Path(folder, "adapter_model.safetensors")))
+    weights = found_file(source, str(Path(folder, WEIGHTS)))
     if settings is None:
         return []
     if weights is None:
-        raise ValueError(f"{Path(folder, 'adapter_config.json')} has no adapter_model.safetensors beside it")
+        raise ValueError(f"the LoRA of its own lacks its weights: {Path(folder, WEIGHTS)}")
     config = LoraConfig.from_pretrained(str(settings.parent))
     assert isinstance(config, LoraConfig)
     wrapped = get_peft_model(model, config)

@@ -48,10 +48,9 @@ class Phi4MultimodalFamily(AudioFamily):
 
     @classmethod
     def prepare(cls, model: Any, source: str) -> list[str]:
-        lacking = (
-            f"{SPEECH} is not beside the weights: speech is heard without the LoRA that was trained for it"
-        )
-        return merge_own_lora(model, source, SPEECH) or [lacking]
+        return merge_own_lora(model, source, SPEECH) or [
+            f"no {SPEECH} is beside its weights, which are used alone"
+        ]
 
     @classmethod
     def states_per_token(cls, config: Any) -> int:
