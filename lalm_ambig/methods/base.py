@@ -28,7 +28,7 @@ from lalm_ambig.methods.reference import Reference
 from lalm_ambig.methods.rollout_log import RolloutRow, rollout_rows, rollout_values
 from lalm_ambig.methods.spread import Spread
 from lalm_ambig.methods.step_metrics import NotFinite, StepMetrics, check_answers
-from lalm_ambig.metrics.base import all_metrics
+from lalm_ambig.metrics.base import all_metrics, vote_numbers
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.lora import trained_parameters
 from lalm_ambig.policies.weights.sharding import gathered_weights
@@ -316,7 +316,9 @@ class Method(lightning.LightningModule, ABC):
         """Read a batch, and add what was read to the metrics of this validation."""
         reading = self.read(batch, reader)
         check_answers(batch, reading)
-        self.validation[reader.name].update(batch.label_dist, reading.predicted_dist, reading.parsed)  # type: ignore[operator]
+        votes = vote_numbers([item.votes for item in batch.items])
+        answered = (batch.label_dist, reading.predicted_dist, reading.parsed, votes)
+        self.validation[reader.name].update(*answered)  # type: ignore[operator]
         if reader == self.reader:
             self.spread.add(batch.label_dist, reading.predicted_dist)
         for name, values in reading.measures.items():
