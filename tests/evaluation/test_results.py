@@ -54,7 +54,8 @@ def test_every_metric_has_its_value_and_an_interval_over_speakers(
     assert len(results.notes) == sum(metric.kind != "mean" for metric in all_metrics(3)) + 1
     alone = sum(sum(p.votes) < 2 for p in predictions)
     assert alone and (
-        f"brier_mean_unbiased leaves out {alone} of 60 items: it needs two whole votes or more" in results.notes
+        f"brier_mean_unbiased leaves out {alone} of 60 items: it needs two whole votes or more"
+        in results.notes
     )
 
 

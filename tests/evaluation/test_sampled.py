@@ -163,7 +163,8 @@ def test_results_say_how_many_answers_named_a_class(results: Results) -> None:
     assert (
         f"shares of 4 one-label answers, sampled at temperature 1; {48 - named} of 48 named no class" in text
     )
-    assert "Brier (mean), Brier (mean, unbiased), Brier (sum), R² (1−SSE/SST) are corrected for the sampling and unbiased" in text
+    corrected = "Brier (mean), Brier (mean, unbiased), Brier (sum), R² (1−SSE/SST)"
+    assert f"{corrected} are corrected for the sampling and unbiased" in text
     assert "1 of 12 items have no answer that names a class (no class name 1): they count as uniform" in text
     assert "items of which a single answer named a class: 3; nothing" in text
     assert "the mean distribution of" not in text

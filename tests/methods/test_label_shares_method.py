@@ -71,7 +71,10 @@ def test_the_verbalised_readout_names_no_class(on_policy: MakeMethod, items: Seq
     [
         ({"grouping": grouping(2)}, r"needs groups of at least 3, got group_size 2: set .* to 3 or more"),
         ({"grouping": grouping(scale="group")}, r"advantage_scale: group divides reward label_shares"),
-        ({"grouping": grouping(name_in_loss=False)}, r"the names' tokens are not in the loss: set .* to true"),
+        (
+            {"grouping": grouping(name_in_loss=False)},
+            r"the names' tokens are not in the loss: set .* to true",
+        ),
         ({"readout": "verbalised"}, r"a verbalised answer names none: set model\.readout to logits"),
         ({"curated": CuratedTrajectory(in_baseline=False)}, "a curated one is in each group: leave"),
         ({"reasoning": False}, r"whose score is known without sampling: .* SFT trains the scores"),
