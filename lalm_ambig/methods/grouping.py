@@ -89,6 +89,26 @@ def check_rewards(rewards: Sequence[Reward]) -> None:
         raise InputError(f"a reward stands twice in {names}.", where="model.rewards")
 
 
+def check_some_reward(rewards: Sequence[Reward], label_dist: Float[Tensor, "item category"]) -> None:
+    """Refuse training items on which every response earns 0 by definition.
+
+    Args:
+        rewards: The run's rewards.
+        label_dist: People's distributions of all training items.
+
+    Raises:
+        InputError: There is nothing to earn on any item.
+    """
+    active = [reward for reward in rewards if reward.weight]
+    if all(bool(reward.always_zero(label_dist).all()) for reward in active):
+        raise InputError(
+            f"reward {active[0].name} is 0 on each of the {len(label_dist)} training items, whatever is answered: the "
+            "votes of each agree, as a single vote does:",
+            where="model.rewards",
+            remedy="take agreement or brier, or set ambiguity of shala to false.",
+        )
+
+
 def check_names(grouping: Grouping, rewards: Sequence[Reward], readout: Readout) -> None:
     """Refuse `name_in_loss` where no reward tells names apart.
 

@@ -46,6 +46,7 @@ from lalm_ambig.methods.grouping import (
     check_rewards,
     check_shares,
     check_skipping,
+    check_some_reward,
 )
 from lalm_ambig.methods.optimisation import Optimiser
 from lalm_ambig.methods.own_responses import check_on_policy, curated_experience
@@ -149,25 +150,20 @@ class GRPO(Method):
                 remedy="set reasoning to true, or readout to verbalised; SFT trains the scores.",
             )
 
-    def check_data(self, *, step_items: int, items: int) -> None:
-        """Refuse data with which `advantage_scale: batch` has one prompt to compare.
-
-        Raises:
-            InputError: The step or the training split is too small.
-        """
-        if step_items < self.smallest_step:
-            raise InputError(
-                f"an update has {step_items} prompt, but advantage_scale: batch compares at least "
-                f"{self.smallest_step}.",
-                where="data",
-                remedy="set data.items_per_update, or model.grouping.advantage_scale to group or none.",
-            )
-        if items < self.smallest_step:
-            raise InputError(
-                f"there is 1 training item, but advantage_scale: batch compares at least {self.smallest_step}.",
-                where="data",
-                remedy="raise data.limit, or set model.grouping.advantage_scale to group or none.",
-            )
+    def check_data(self, *, step_items: int, items: int, label_dist: Tensor | None = None) -> None:
+        """Refuse data with which `advantage_scale: batch` has one prompt to compare, or all rewards are 0."""
+        for number, what in (
+            (step_items, f"an update has {step_items} prompt"),
+            (items, f"there is {items} training item"),
+        ):
+            if number < self.smallest_step:
+                raise InputError(
+                    f"{what}, but advantage_scale: batch compares at least {self.smallest_step}.",
+                    where="data",
+                    remedy="raise data.items_per_update or data.limit, or set model.grouping.advantage_scale to none.",
+                )
+        if label_dist is not None and not self.reads_own and not self.objective.curated_ce_weight:
+            check_some_reward(self.rewards, label_dist)
 
     def notes(self) -> list[str]:
         return cancelled_weight(self.rewards, self.grouping.advantage_scale)
