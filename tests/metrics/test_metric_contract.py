@@ -8,7 +8,7 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 
 from lalm_ambig.evaluation.intervals import intervals
-from lalm_ambig.metrics.base import DistributionMetric, all_metrics, formulas
+from lalm_ambig.metrics.base import Answers, DistributionMetric, all_metrics, formulas
 
 CLASSES = {metric.name: type(metric) for metric in all_metrics(4)}
 NAMES = list(CLASSES)
@@ -173,8 +173,9 @@ def test_a_metric_stays_in_float64_on_the_cpu_wherever_its_module_goes() -> None
 def test_formulas_are_made_once_and_nothing_is_added_to_them() -> None:
     label_dist, predicted_dist = pair(0)
     shared = formulas(4)
-    found = intervals(shared, label_dist, predicted_dist=predicted_dist)
-    assert found == intervals(all_metrics(4), label_dist, predicted_dist=predicted_dist)
+    answers = Answers(predicted_dist, torch.ones(60, dtype=torch.bool), votes=MANY.expand(60))
+    found = intervals(shared, label_dist, predicted_dist=answers)
+    assert found == intervals(all_metrics(4), label_dist, predicted_dist=answers)
     assert all(one is other for one, other in zip(shared, formulas(4), strict=True))
     assert not any(bool(metric.sums.any()) for metric in shared)
     assert not any(one is other for one in all_metrics(4) for other in shared)
