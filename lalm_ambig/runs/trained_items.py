@@ -9,6 +9,7 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Item, Portion
 from lalm_ambig.corpora.duplicates.between_splits import duplicates
 from lalm_ambig.corpora.duplicates.contents import contents
+from lalm_ambig.data.annotators import first_of_each
 from lalm_ambig.data.datamodule import DataModule, MethodNeeds
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.trained_items import (
@@ -171,8 +172,8 @@ def _record_of_run(run: RunFolder, *, before: frozenset[Path]) -> TrainedItems:
 
 
 def used_items(data: DataModule) -> tuple[TrainedItem, ...]:
-    """Return the items that are trained on, and those that choose the checkpoint."""
-    items = [*data.train_items(), *data.items("validation")]
+    """Return the items that are trained on, and those that choose the checkpoint; of pairs with annotators, once each."""
+    items = first_of_each([*data.train_items(), *data.items("validation")])
     return tuple(trained_item(item, content) for item, content in zip(items, contents(items), strict=True))
 
 
@@ -257,7 +258,7 @@ def write_record(run: RunFolder, data: DataModule, past: StartHistory) -> Overla
         entry = replace(entry, items=tuple(items))
     record = past.record.behind(entry)
     write_trained_items(run.path, record)
-    twice = duplicates(data.train_items(), data.items("test"))
+    twice = duplicates(first_of_each(data.train_items()), first_of_each(data.items("test")))
     return replace(overlap_of(record, data, "test"), duplicates=twice)
 
 

@@ -7,7 +7,7 @@ The organisers' repository has no train file of MP and CSC. There, `validation_s
 drawn by the seed, and the others are for training. A train file that is there is read, and the dev file then validates.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,11 @@ from lalm_ambig.core.items import Item, Split
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.lewidi.entries import Entry, read_entries
 from lalm_ambig.corpora.lewidi.parts import FILE_SPLITS, PARTS, Part
+from lalm_ambig.corpora.lewidi.profiles import profiles_of_entry, profiles_of_file
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 from lalm_ambig.corpora.reading.splits import split_by_group
+from lalm_ambig.files.json_lines import json_value
+from lalm_ambig.files.text import read_text
 
 VALIDATION_SHARE = 0.1
 
@@ -113,6 +116,22 @@ class Lewidi(Corpus):
             splits = self._splits(kind, entries)
             for entry in entries:
                 yield self._item(kind, entry, splits[entry.key])
+
+    def annotator_profiles(self) -> Mapping[str, str]:
+        """The organisers' facts on each annotator: of 2025 a file of the set, of 2023 what the entries say.
+
+        Raises:
+            InputError: A file is malformed.
+        """
+        path = self._path("annotators_meta")
+        if path.is_file():
+            return profiles_of_file(path)
+        profiles: dict[str, str] = {}
+        for _, labels in self._files():
+            content = json_value(read_text(labels), source=str(labels))
+            for values in content.values():
+                profiles |= profiles_of_entry(values) if isinstance(values, dict) else {}
+        return profiles
 
     def test_entries(self) -> list[Entry]:
         """The entries of the test file, in its order, with the organisers' soft labels.
