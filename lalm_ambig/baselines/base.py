@@ -112,6 +112,4 @@ def predict_one(item: Item, predicted_dist: tuple[float, ...]) -> Prediction:
 
 def predict_same(items: Sequence[Item], predicted_dist: tuple[float, ...]) -> list[Prediction]:
     """One distribution as the prediction for all items, scored against their votes."""
-    return [
-        predict_one(item, predicted_dist) for item in items
-    ]
+    return [predict_one(item, predicted_dist) for item in items]

@@ -27,7 +27,14 @@ def drawn_labels(shares: Sequence[Prediction], *, seed: int = 0) -> list[Predict
     drawn = np.random.default_rng(seed).multinomial(counts, targets) / np.maximum(counts, 1)[:, None]
     return [
         Prediction(
-            p.id, p.split, p.speaker, p.votes, p.label_dist, tuple(share), labels=p.labels, annotator=p.annotator
+            p.id,
+            p.split,
+            p.speaker,
+            p.votes,
+            p.label_dist,
+            tuple(share),
+            labels=p.labels,
+            annotator=p.annotator,
         )
         if p.labels
         else replace(p, response=None, closed=None, well_formed=None, tokens=None)

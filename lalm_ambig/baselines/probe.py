@@ -61,10 +61,7 @@ class FittedProbe:
     def answer(self, inputs: BaselineInputs) -> BaselineResult:
         """The probe's answers to the items."""
         dists = torch.softmax(self.model.logits(self.features(inputs.items)), dim=-1).tolist()
-        predictions = [
-            predict_one(i, tuple(dist))
-            for i, dist in zip(inputs.items, dists, strict=True)
-        ]
+        predictions = [predict_one(i, tuple(dist)) for i, dist in zip(inputs.items, dists, strict=True)]
         meaning = (
             f"soft-label regression on {self.width} features ({self.features.meaning}), "
             f"L2 {self.model.l2:.3g} of {len(L2_GRID)} by KL on {len(inputs.validation)} validation items "

@@ -51,7 +51,9 @@ def check_examples(annotators: str, examples: int | None) -> int:
         return EXAMPLES
     if annotators != EACH:
         remedy = f"Add --{OPTION} each (of evaluate and baseline: --annotators each), or leave it out."
-        raise InputError("it says what is known of each annotator.", where="data.annotator_examples", remedy=remedy)
+        raise InputError(
+            "it says what is known of each annotator.", where="data.annotator_examples", remedy=remedy
+        )
     if examples < 0:
         raise InputError(f"must be at least 0, got {examples}", where="data.annotator_examples")
     return examples
@@ -124,7 +126,10 @@ def sections(
 
 def first_of_each(items: Sequence[Item]) -> list[Item]:
     """One item for each that was judged: the first pair of each, or the items themselves where they are no pairs."""
-    return list({item.judged: item for item in reversed(items)}.values())[::-1]
+    first: dict[str, Item] = {}
+    for item in items:
+        first.setdefault(item.judged, item)
+    return list(first.values())
 
 
 def whole_items(items: Items, sample: Callable[[Items, int], list[int]], *, count: int) -> list[int]:
@@ -202,7 +207,9 @@ def _with_columns(table: pyarrow.Table, **columns: list[Any]) -> pyarrow.Table:
     """The table with these columns in place of those of the same names, of the same types."""
     for name, values in columns.items():
         field = table.schema.field(name)
-        table = table.set_column(table.schema.get_field_index(name), field, [pyarrow.array(values, field.type)])
+        table = table.set_column(
+            table.schema.get_field_index(name), field, [pyarrow.array(values, field.type)]
+        )
     return table
 
 

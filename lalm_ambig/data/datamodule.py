@@ -134,7 +134,7 @@ class DataModule(lightning.LightningDataModule):
         scoring: How a class name is scored: by the logit of its `first` token, or by all of its tokens
             (`sequence`). Names that begin with the same token need the second.
         limit: Use at most this many items of each split, for a quick look, with all of their annotators. They are a
-            sample, the same for every run on that split, in which speakers, parts and majority classes have their shares.
+            sample, the same for every run on that split, in which speakers, parts and classes have their shares.
         cache_features: Compute a frozen audio encoder's features once per clip and keep them on disk.
         feature_cache_gb: Largest cache of features in GB that is written; a larger one is refused before it is begun.
         skip_bad_rows: Leave malformed rows of the corpus out, counted and listed, instead of stopping at the first.

@@ -1,7 +1,7 @@
-"""The ratings that an annotator gave to training items, the most similar item first.
+r"""The ratings that an annotator gave to training items, the most similar item first.
 
 Two texts are similar if they share rare words: the cosine of their word counts, each weighted by the inverse document
-frequency $\\log(N / n)$ of the word among the N training items. A word that all of these have weighs nothing.
+frequency $\log(N / n)$ of the word among the N training items. A word that all of these have weighs nothing.
 
 Similarities that are equal to six digits, such as those of texts without a common word, are put into a seeded order.
 An item is never among its own answers, nor is another one with the same words.

@@ -67,7 +67,7 @@ def main_table(results: Mapping[str, Results], *, bounds: Collection[str] = ()) 
         )
         for name, result in results.items()
     ]
-    rows = ranked(rows, columns, among=_competing(results, bounds), ranking=BEST)
+    rows = ranked(rows, columns, among=competing(results, bounds), ranking=BEST)
     parse_rates = [None if r.about.readout == SAMPLED else r.parse_rate for r in results.values()]
     if any(rate is not None for rate in parse_rates):
         columns = (*columns, PARSED)
@@ -88,7 +88,7 @@ def ambiguity_table(results: Mapping[str, Results], *, bounds: Collection[str] =
     """
     check_comparable(results)
     columns = metric_columns(_table_metrics(results)[:LEVEL_METRICS])
-    among = _competing(results, bounds)
+    among = competing(results, bounds)
     rows: list[TableRow] = []
     ends = set()
     for level in AMBIGUITY_LEVELS:
@@ -111,8 +111,13 @@ def _level_rows(level: str, parts: Mapping[str, Part], columns: Sequence[Column]
     ]
 
 
-def _competing(results: Mapping[str, Results], bounds: Collection[str]) -> list[int]:
-    """Numbers of the rows that can be the best: of several, those that are neither bounds nor on trained items."""
+def competing(results: Mapping[str, Results], bounds: Collection[str]) -> list[int]:
+    """Numbers of the rows that can be the best: of several, those that are neither bounds nor on trained items.
+
+    Args:
+        results: Name of the row → results.
+        bounds: Rows that say what is possible.
+    """
     first = next(iter(results.values()))
     if len(results) == 1 or not can_mark(first.clusters, first.n_clusters):
         return []
@@ -163,7 +168,7 @@ def caption(results: Mapping[str, Results]) -> str:
     first = next(iter(results.values()))
     about = first.about
     lines = [
-        f"{about.corpus_and_part}, {about.part_of_corpus}, {first.items} items; {_readings(results)}; "
+        f"{about.corpus_and_part}, {about.part_of_corpus}, {_counted(first)}; {_readings(results)}; "
         f"{uncertainty(first)}."
     ]
     shown = set(_table_metrics(results))
@@ -178,6 +183,13 @@ def caption(results: Mapping[str, Results]) -> str:
     if older := [name for name, row in results.items() if row.intervals != "jackknife"]:
         lines.append(f"{', '.join(older)}: {OLDER_INTERVALS}.")
     return "\n".join(lines)
+
+
+def _counted(results: Results) -> str:
+    """Number of items, or of ratings where each is answered for alone."""
+    if (scores := results.annotators) is None:
+        return f"{results.items} items"
+    return f"{results.items} ratings of {scores.items} items by {scores.annotators} annotators"
 
 
 def uncertainty(results: Results) -> str:

@@ -2,8 +2,8 @@
 
 A *stem* names one way to ask, such as `speech_emotion`; a *mode* says what is answered: a class or a distribution in
 JSON, with reasoning or without, or with what is heard alone. The file is `STEM.MODE.txt`, with the placeholders
-{audio}, {text}, {classes}, {glosses}, {json} and {annotator} (`annotators`). *Glosses* say what a class means, one `class: meaning` per line of
-`STEM.glosses.txt`.
+{audio}, {text}, {classes}, {glosses}, {json} and {annotator}. *Glosses* say what a class means, one `class: meaning`
+per line of `STEM.glosses.txt`. `annotators` says what is in the place of {annotator}.
 
 `load_prompt` and `load_glosses` read the files, `fill_classes` names the classes, `prompt_parts` makes the chat's text
 and audio parts.

@@ -35,20 +35,22 @@ def annotator_section(name: str, *, profile: str | None, earlier: Sequence[tuple
 
 
 def on_one_line(text: str) -> str:
-    """A text on one line, each of its lines cut after LONGEST_LINE characters.
+    r"""A text on one line, each of its lines cut after LONGEST_LINE characters.
 
-    >>> on_one_line("Post: Nice weather.\\nReply: Oh, sure.")
+    >>> on_one_line("Post: Nice weather.\nReply: Oh, sure.")
     'Post: Nice weather. / Reply: Oh, sure.'
     """
     lines = (" ".join(line.split()) for line in text.splitlines())
-    return " / ".join(line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}…" for line in lines if line)
+    return " / ".join(
+        line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}…" for line in lines if line
+    )
 
 
 def with_annotator(template: str) -> str:
-    """A prompt that has a place for {annotator}: its own, or one before the item's text.
+    r"""A prompt that has a place for {annotator}: its own, or one before the item's text.
 
-    >>> with_annotator("Judge.\\n{text}")
-    'Judge.\\n{annotator}\\n{text}'
+    >>> with_annotator("Judge.\n{text}")
+    'Judge.\n{annotator}\n{text}'
     """
     if ANNOTATOR in template:
         return template

@@ -167,7 +167,7 @@ class EvaluationRows:
         self, folder: str, predictions: Sequence[Prediction], meaning: str, *, told: bool = False
     ) -> Results:
         """Save the row of a baseline; `told` says that it is made of these items themselves."""
-        count = len(predictions)
+        count = len({prediction.judged for prediction in predictions})
         overlap = Overlap(count, 0, count, (folder,)) if told else None
         about = replace(self._about("none", "none", meaning), trained_items=overlap)
         return score_and_save(self.out / folder, predictions, self.data.categories, about=about)
