@@ -25,6 +25,7 @@ from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.core.types import SPLITS, Split
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.preparing.split_check import check_splits
+from lalm_ambig.data.annotators import counted
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.evaluation.annotator_table import result_tables
 from lalm_ambig.evaluation.overlap import Overlap
@@ -67,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         data.cache_features = data.cache_features and options.layers is None
         data = _with_encoder(cli, data, split=options.split)
         known = _known(options, data)  # without what is too long to be looked at
-    console.print(f"{options.name} on {len(known.items)} items of {data.corpus.name}, {options.split} split")
+    count = counted(data.items(options.split), data.annotators)
+    console.print(f"{options.name} on {count} of {data.corpus.name}, {options.split} split")
     if options.layers is not None:
         probed = _probed_layers(options, known, data)
         answers, done = probed.results, f"The layers to take: {probed.option}"

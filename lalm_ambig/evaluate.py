@@ -23,6 +23,7 @@ from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.core.types import ALL, PORTIONS, Portion
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.preparing.split_check import check_splits
+from lalm_ambig.data.annotators import counted
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.estimation.eval_batch import fitted_batch
 from lalm_ambig.evaluation.about import SAMPLED
@@ -131,8 +132,8 @@ def _evaluate(options: argparse.Namespace, console: Console) -> None:
     fit_batch = partial(fitted_batch, loaded.cli, device=device, console=console, responses=drawn)
     data = connect(loaded.model, data, weights=weights, splits=splits, device=device, fit_batch=fit_batch)
     overlap = overlap if not data.left_out else _overlap(loaded, data, options)
-    count = len(data.items(options.split))
-    console.print(f"{loaded.label} on {count} items of {data.corpus.full_name}, {_portion(options.split)}")
+    count = counted(data.items(options.split), data.annotators)
+    console.print(f"{loaded.label} on {count} of {data.corpus.full_name}, {_portion(options.split)}")
     for note in overlap.notes:
         console.print(f"[bold yellow]{escape(note)}[/bold yellow]", highlight=False)
     rows = EvaluationRows(loaded, data, source, options.split, options.out, overlap, folds)

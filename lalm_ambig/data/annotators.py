@@ -132,6 +132,18 @@ def first_of_each(items: Sequence[Item]) -> list[Item]:
     return list(first.values())
 
 
+def counted(items: Items, annotators: Annotators) -> str:
+    """The number of items in words, or of ratings and the items that they are of.
+
+    Args:
+        items: Items or pairs.
+        annotators: Which of the two they are.
+    """
+    if annotators != EACH:
+        return f"{len(items)} items"
+    return f"{len(items)} ratings of {len(first_of_each(items))} items"
+
+
 def whole_items(items: Items, sample: Callable[[Items, int], list[int]], *, count: int) -> list[int]:
     """Positions of a sample of what was judged, with all of its pairs, in the items' order.
 
