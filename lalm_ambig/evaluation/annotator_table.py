@@ -1,11 +1,18 @@
 """The table of answers for single annotators: their errors, and the score of what they make together."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from lalm_ambig.evaluation.annotator_scores import AnnotatorScores
 from lalm_ambig.evaluation.overlap import marked_name
 from lalm_ambig.evaluation.results import Results
-from lalm_ambig.evaluation.table import ambiguity_table, competing, interval_cell, main_table, metric_columns
+from lalm_ambig.evaluation.table import (
+    ambiguity_table,
+    competing,
+    interval_cell,
+    main_table,
+    metric_columns,
+    table_metrics,
+)
 from lalm_ambig.metrics.annotators import ErrorKind
 from lalm_ambig.tabular.model import BEST, Cell, Column, ResultTable, TableRow, ranked
 
@@ -18,6 +25,8 @@ ERRORS: Mapping[ErrorKind, tuple[str, str]] = {
     ),
 }
 """Head and meaning of each error."""
+MOST_FREQUENT = "annotator_most_frequent"
+"""Row of each annotator's most frequent class in the training split."""
 TOGETHER = 3
 """Metrics of the items' distributions that are shown."""
 
@@ -52,7 +61,7 @@ def annotator_table(results: Mapping[str, Results], *, bounds: Collection[str] =
         return None
     first = next(iter(scores.values()))
     head, meaning = ERRORS[first.error_kind]
-    shown = [name for name in next(iter(results.values())).about.table_metrics if name in first.together]
+    shown = [name for name in table_metrics(results) if name in first.together]
     columns = (
         Column("error", head, higher_is_better=False),
         Column("accuracy", "Acc. by rating ↑", higher_is_better=True),
@@ -69,8 +78,23 @@ def annotator_table(results: Mapping[str, Results], *, bounds: Collection[str] =
         "mean over items.",
         "Columns from the fourth on: the mean of an item's answers against the votes of its annotators.",
     )
+    caption = (*(caption if shown else caption[:1]), *_beaten(results))
     ranked_rows = tuple(ranked(rows, columns, among=among, ranking=BEST))
-    return ResultTable(("method",), columns, ranked_rows, caption if shown else caption[:1])
+    return ResultTable(("method",), columns, ranked_rows, caption)
+
+
+def _beaten(results: Mapping[str, Results]) -> Iterator[str]:
+    """A line for each policy: whether it beats the most frequent class of each annotator, and by how much."""
+    row = results.get(MOST_FREQUENT)
+    if row is None or row.annotators is None:
+        return
+    bar = row.annotators.error.value
+    for name, other in results.items():
+        if other.annotators is None or other.about.readout == "none":
+            continue
+        ahead = bar - other.annotators.error.value
+        how = "lower than" if ahead > 0 else "not below"
+        yield f"{name}: its error is {how} that of {MOST_FREQUENT}, by {abs(ahead):.3f}."
 
 
 def _cells(scores: AnnotatorScores, shown: Collection[str]) -> tuple[Cell, ...]:

@@ -59,7 +59,7 @@ def main_table(results: Mapping[str, Results], *, bounds: Collection[str] = ()) 
         InputError: The results are not on the same items; see `check_comparable`.
     """
     check_comparable(results)
-    columns = metric_columns(_table_metrics(results))
+    columns = metric_columns(table_metrics(results))
     rows = [
         TableRow(
             (marked_name(name, result.about.trained_items),),
@@ -87,7 +87,7 @@ def ambiguity_table(results: Mapping[str, Results], *, bounds: Collection[str] =
         InputError: The results are not on the same items; see `check_comparable`.
     """
     check_comparable(results)
-    columns = metric_columns(_table_metrics(results)[:LEVEL_METRICS])
+    columns = metric_columns(table_metrics(results)[:LEVEL_METRICS])
     among = competing(results, bounds)
     rows: list[TableRow] = []
     ends = set()
@@ -171,7 +171,7 @@ def caption(results: Mapping[str, Results]) -> str:
         f"{about.corpus_and_part}, {about.part_of_corpus}, {_counted(first)}; {_readings(results)}; "
         f"{uncertainty(first)}."
     ]
-    shown = set(_table_metrics(results))
+    shown = set(table_metrics(results))
     hidden = {metric.name for metric in all_metrics(2)} - shown
     concerned: dict[str, list[str]] = {}
     for name, row in results.items():
@@ -228,10 +228,13 @@ def _readings(results: Mapping[str, Results]) -> str:
     return "; ".join(f"{kind} ({', '.join(names)})" for kind, names in kinds.items())
 
 
-def _table_metrics(results: Mapping[str, Results]) -> tuple[str, ...]:
+def table_metrics(results: Mapping[str, Results]) -> tuple[str, ...]:
     """The metrics of the corpus's tables, as the first result names them.
 
     Two class vectors of two classes lie on a line, so their correlation says nothing: it has no column then.
+
+    Args:
+        results: Name of the row → results.
     """
     first = next(iter(results.values()))
     two_classes = len(first.categories) == 2
