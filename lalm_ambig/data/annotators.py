@@ -34,7 +34,7 @@ EXAMPLES = 4
 OPTION = "data.annotators"
 
 
-def check_examples(annotators: str, examples: int | None) -> int:
+def check_examples(annotators: Annotators, examples: int | None) -> int:
     """The number of earlier ratings in a prompt.
 
     Args:
@@ -42,11 +42,8 @@ def check_examples(annotators: str, examples: int | None) -> int:
         examples: The setting; None for the default.
 
     Raises:
-        InputError: The value of `annotators` is neither, the number is negative, or it is set where nobody is asked
-            for alone.
+        InputError: The number is negative, or it is set where nobody is asked for alone.
     """
-    if annotators not in ("together", EACH):
-        raise InputError(f"expected together or each, got {annotators!r}", where=OPTION)
     if examples is None:
         return EXAMPLES
     if annotators != EACH:

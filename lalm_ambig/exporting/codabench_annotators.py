@@ -74,8 +74,13 @@ def annotator_rows(
             f"{next(iter(by_id))} is no rating of the test items of {corpus.part}.", where=str(folder)
         )
     name, score = ERRORS.get(corpus.part or "", ("error rate", shared_task.error_rate))
-    targets = [_official(entry, corpus) for entry in entries]
-    return tuple(rows), (name, score(targets, [labels for _, labels in rows]))
+    targets, answers = [_official(entry, corpus) for entry in entries], [labels for _, labels in rows]
+    return tuple(rows), (name, score(_floats(targets), _floats(answers)))
+
+
+def _floats(labels: Labels) -> Labels:
+    """The same labels as floats, however deep they are."""
+    return [_floats(one) if isinstance(one, list) else float(one) for one in labels]
 
 
 def _labels(dists: Float[Tensor, "annotator category"], corpus: Lewidi) -> Labels:
