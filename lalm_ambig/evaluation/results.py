@@ -28,7 +28,7 @@ class Results:
     categories: tuple[str, ...]
     """The classes, in the order of the distributions."""
     items: int
-    """Number of items."""
+    """Number of items; of ratings, where each annotator is answered for alone."""
     items_digest: str
     """Equal for results on the same items with the same votes, in whatever order."""
     clusters: str

@@ -3,8 +3,9 @@
 Splits are the organisers'. Keys are unique within a file only: in VariErrNLI one key is two pairs in two splits. So an
 item's id is `PART-FILE-KEY`, such as `mp-test-17`.
 
-The organisers' repository has no train file of MP and CSC. There, `validation_share` of the dev file's items validate,
-drawn by the seed, and the others are for training. A train file that is there is read, and the dev file then validates.
+Copies of the organisers' repository can lack the train files of MP and CSC, which are large. Then `validation_share` of
+the dev file's items validate, drawn by the seed, and the others are for training. A train file that is there is read,
+and the dev file validates.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -174,14 +175,14 @@ class Lewidi(Corpus):
             return
         drawn = sum(split == "validation" for split in self._splits("dev", by_file["dev"]).values())
         yield (
-            f"{self._path('train').name} is missing (the organisers' repository has none): of the "
+            f"{self._path('train').name} is missing (the organisers' repository has it, some copies do not): of the "
             f"{len(by_file['dev']):,} items of {self._path('dev').name}, {drawn:,} validate (option validation_share) "
             "and the others are for training"
         )
 
     @property
     def _train(self) -> Path | None:
-        """The train file; None where there is none and the repository has none either."""
+        """The train file; None where there is none and the set is read without it."""
         path = self._path("train")
         return path if self.set.has_train or path.is_file() else None
 
