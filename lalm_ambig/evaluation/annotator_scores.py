@@ -20,6 +20,9 @@ from lalm_ambig.evaluation.intervals import Clusters, Interval, mean_spread
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.metrics.annotators import ErrorKind, error_kind, rating_errors
 
+TOGETHER = "together"
+"""Folder of the answers per item, inside that of answers for single annotators."""
+
 
 @dataclass(frozen=True)
 class AnnotatorScores:

@@ -143,7 +143,7 @@ def chosen_data(  # noqa: PLR0913  # what a command is asked about
         corpus,
         eval_batch_size=eval_batch_size,
         annotators=annotators,
-        annotator_examples=examples if prompts or examples is None else 0,
+        annotator_examples=examples if prompts or examples is None else min(examples, 0),
         prompt=options.prompt if words is None else words.given_prompt,
         glosses=None if words is None else words.glosses,
         rationale_part="all" if run_data is None else run_data.rationale_part,

@@ -11,7 +11,7 @@ from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Portion
 from lalm_ambig.data.datamodule import DataModule
-from lalm_ambig.evaluation.annotator_scores import of_items
+from lalm_ambig.evaluation.annotator_scores import TOGETHER, of_items
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.predictions import PREDICTIONS, Prediction, read_predictions, write_predictions
 from lalm_ambig.evaluation.results import About, Reasoning, Results, evaluate_predictions
@@ -21,9 +21,6 @@ from lalm_ambig.files.places import check_folder
 from lalm_ambig.methods.base import Method
 from lalm_ambig.methods.readers import Reader
 from lalm_ambig.runs.folder.run_folder import RunFolder
-
-TOGETHER = "together"
-"""Folder of the answers per item, inside that of answers for single annotators."""
 
 
 def predict(

@@ -7,12 +7,12 @@ import pytest
 
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.evaluation.annotator_scores import of_items
+from lalm_ambig.evaluation.annotator_scores import TOGETHER, of_items
 from lalm_ambig.evaluation.annotator_table import MOST_FREQUENT, annotator_table, result_tables
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions, write_predictions
 from lalm_ambig.evaluation.results import About, Results, evaluate_predictions
 from lalm_ambig.evaluation.results_file import read_results, write_results
-from lalm_ambig.runs.evaluation import TOGETHER, score_and_save
+from lalm_ambig.runs.evaluation import score_and_save
 
 CLASSES = CategorySet(("no", "yes"))
 METRICS = ("manhattan", "soft_accuracy", "js_div_bits", "accuracy", "f1_macro")

@@ -16,11 +16,12 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item
 from lalm_ambig.corpora.lewidi.corpus import Lewidi
 from lalm_ambig.data.datamodule import DataModule
+from lalm_ambig.evaluation.annotator_scores import TOGETHER
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import About
 from lalm_ambig.export import main
 from lalm_ambig.exporting.codabench import submission
-from lalm_ambig.runs.evaluation import TOGETHER, score_and_save
+from lalm_ambig.runs.evaluation import score_and_save
 
 
 @pytest.fixture(autouse=True)
