@@ -12,6 +12,7 @@ from lalm_ambig.evaluation.annotator_table import MOST_FREQUENT, annotator_table
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions, write_predictions
 from lalm_ambig.evaluation.results import About, Results, evaluate_predictions
 from lalm_ambig.evaluation.results_file import read_results, write_results
+from lalm_ambig.reporting.reading.inputs import ReportArgs, read_inputs
 from lalm_ambig.runs.evaluation import score_and_save
 
 CLASSES = CategorySet(("no", "yes"))
@@ -115,6 +116,15 @@ def test_saving_also_writes_what_the_answers_make_together(tmp_path: Path) -> No
     assert together.annotators is None
     assert together.items == 2
     assert together.about.policy == "a baseline, mean over annotators"
+
+
+def test_a_report_of_these_folders_passes_over_what_they_make_together(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        score_and_save(tmp_path / name, RATINGS, CLASSES, about=ABOUT)
+    rows = read_inputs(ReportArgs([tmp_path / "one", tmp_path / "two"])).rows
+    assert [row.folder.name for row in rows] == ["one", "two"]
+    together = read_inputs(ReportArgs([tmp_path / "one" / TOGETHER])).rows
+    assert [row.results.items for row in together] == [2]
 
 
 def test_the_table_has_the_error_and_says_whether_a_policy_beats_the_annotator_s_most_frequent_class() -> (
