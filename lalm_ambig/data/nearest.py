@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.sparse import csr_array
 
 from lalm_ambig.core.items import Item
@@ -61,32 +61,47 @@ def nearest(asked: Sequence[Asked], train: Sequence[Asked], *, count: int, seed:
     """
     forms = {one.text: text_form(one.text) if one.text else "" for one in (*asked, *train)}
     vectors = _Vectors(list({one.judged: forms[one.text] for one in train}.values()))
-    rank = {name: at for at, name in enumerate(seeded_order((one.judged for one in train), seed=seed))}
-    by_annotator = defaultdict[str, list[int]](list)
-    for at, one in enumerate(train):
-        by_annotator[one.annotator].append(at)
-    of_annotator = defaultdict[str, list[int]](list)
-    for at, one in enumerate(asked):
-        of_annotator[one.annotator].append(at)
+    distinct = {form: row for row, form in enumerate(dict.fromkeys(forms.values()))}
+    matrix, empty = vectors(list(distinct)), distinct.get("", -1)
+    ids: dict[str, int] = {}
+    wanted, known = (_coded(group, forms, distinct, ids) for group in (asked, train))
+    rank = {ids[name]: at for at, name in enumerate(seeded_order((one.judged for one in train), seed=seed))}
+    first = np.array([1 - rank[one] / len(rank) for one in known.judged.tolist()])
     found: list[list[int]] = [[] for _ in asked]
-    for annotator, places in of_annotator.items():
-        known = by_annotator[annotator]
-        if not known or not count:
-            continue
-        order = np.array([rank[train[at].judged] for at in known]) / max(1, len(rank))
-        columns = vectors([forms[train[at].text] for at in known])
-        for rows in _chunks(places):
-            near = (vectors([forms[asked[at].text] for at in rows]) @ columns.T).toarray()
-            for at, similarity in zip(rows, near, strict=True):
-                own = np.array([_is_same(asked[at], train[other], forms) for other in known])
-                score = np.where(own, -np.inf, similarity.round(DIGITS) + TIE * (1 - order))
-                found[at] = [known[place] for place in _largest(score, count)]
+    for annotator, places in wanted.places.items():
+        own = np.array(known.places.get(annotator, []), dtype=int)
+        for rows in _chunks(places) if len(own) and count else ():
+            near = (matrix[wanted.row[rows]] @ matrix[known.row[own]].T).toarray().round(DIGITS)
+            same_item = wanted.judged[rows][:, None] == known.judged[own]
+            same_words = (wanted.row[rows][:, None] == known.row[own]) & (known.row[own] != empty)
+            scores = np.where(same_item | same_words, -np.inf, near + TIE * first[own])
+            for at, score in zip(rows, scores, strict=True):
+                found[at] = [int(own[place]) for place in _largest(score, count)]
     return found
 
 
-def _is_same(one: Asked, other: Asked, forms: dict[str, str]) -> bool:
-    """Whether two ratings are of one item, or of two with the same words."""
-    return one.judged == other.judged or (forms[one.text] != "" and forms[one.text] == forms[other.text])
+@dataclass(frozen=True)
+class _Coded:
+    """Ratings as numbers."""
+
+    row: Int[np.ndarray, " rating"]
+    """Row of the item's words."""
+    judged: Int[np.ndarray, " rating"]
+    """Number of the item."""
+    places: dict[str, list[int]]
+    """Annotator → positions."""
+
+
+def _coded(
+    ratings: Sequence[Asked], forms: dict[str, str], rows: dict[str, int], ids: dict[str, int]
+) -> _Coded:
+    """Ratings as numbers; items that `ids` lacks are added to it."""
+    places = defaultdict[str, list[int]](list)
+    for at, one in enumerate(ratings):
+        places[one.annotator].append(at)
+    row = [rows[forms[one.text]] for one in ratings]
+    judged = [ids.setdefault(one.judged, len(ids)) for one in ratings]
+    return _Coded(np.array(row, dtype=int), np.array(judged, dtype=int), dict(places))
 
 
 def _largest(score: Float[np.ndarray, " known"], count: int) -> Iterator[int]:
