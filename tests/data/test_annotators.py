@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from lalm_ambig.data.annotators import EXAMPLES
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.data.encoding import Encoder
 from lalm_ambig.data.nearest import Asked
+from lalm_ambig.endpoint.questions import Questions
 from lalm_ambig.policies.tiny import Tiny
 
 HEAD = {"categories": ["no", "yes"], "profiles": {"ann": "Age: 26"}}
@@ -185,6 +187,15 @@ def test_places_in_a_text_of_others_are_text(tmp_path: Path, tiny: Tiny) -> None
     prompt = tiny.tokenizer.decode(encoder.prompt_ids(named(made.items("test"))["test1@ann"]))
     assert "- piano {text} and {annotator} {audio} => yes" in prompt
     assert prompt.count("Answer for one annotator alone") == 1
+
+
+def test_an_endpoint_is_asked_in_the_same_words(tmp_path: Path) -> None:
+    made = data(tmp_path, annotator_examples=1)
+    questions = Questions(made.elicitation(reasoning=False, readout="verbalised"), made.categories)
+    pair = named(made.items("test"))["test1@ann"]
+    [message] = questions.messages(pair)
+    assert f"{pair.about_annotator}\n" in message["content"]
+    assert "annotator alone" not in questions.messages(replace(pair, about_annotator=None))[0]["content"]
 
 
 # leaks

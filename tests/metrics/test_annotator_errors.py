@@ -46,6 +46,7 @@ def test_the_median_has_the_least_expected_distance_and_is_the_lower_one_of_two(
     torch.testing.assert_close(found, expected.min(-1).values)
     assert median_steps(torch.tensor([[0.5, 0.0, 0.5], [0.0, 0.0, 1.0]])).tolist() == [0, 2]
     assert median_steps(torch.full((1, 10), 0.1)).tolist() == [4]  # rounding does not move it
+    assert median_steps(torch.tensor([[0.49999997, 0.0, 0.5]])).tolist() == [0]
 
 
 def test_a_label_is_answered_with_if_more_than_half_of_the_probability_has_it() -> None:
@@ -53,6 +54,9 @@ def test_a_label_is_answered_with_if_more_than_half_of_the_probability_has_it() 
     assert sets is not None
     predicted = torch.tensor([[0.3, 0.1, 0.1, 0.25, 0.0, 0.25], [0.5, 0.5, 0.0, 0.0, 0.0, 0.0]])
     assert chosen_labels(predicted, sets).tolist() == [[1, 1, 0], [0, 0, 0]]
+    assert chosen_labels(torch.full((1, 6), 1 / 6), sets).tolist() == [
+        [0, 0, 0]
+    ]  # thirds in single precision
 
 
 def test_errors_by_hand() -> None:
