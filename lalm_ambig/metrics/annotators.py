@@ -21,8 +21,8 @@ from torch import Tensor
 ErrorKind = Literal["distance", "labels", "rate"]
 """The error of ordered classes, of label sets, and of other classes."""
 HALF = 0.5 + 1e-6
-"""A label with more than this share is answered with; a median has at least 1 − HALF below it or at it. The millionth is
-for rounding in single precision."""
+"""A label with more than this share is answered with; a median has at least 1 − HALF below it or at it. The millionth
+is for rounding in single precision."""
 
 
 def label_sets(names: Sequence[str]) -> tuple[tuple[int, ...], ...] | None:
