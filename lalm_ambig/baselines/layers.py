@@ -92,7 +92,7 @@ def asked_layers(text: str, policy: AudioModel) -> tuple[int, ...]:
     Raises:
         InputError: The text is neither, or names a layer that the encoder lacks.
     """
-    depth = len(policy.tower.layers)
+    depth = len(policy.tower_layers)
     if text == "all":
         return tuple(range(depth))
     try:

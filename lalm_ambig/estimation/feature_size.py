@@ -4,7 +4,6 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import SPLITS
 from lalm_ambig.corpora.preparing.prepared import load_prepared
 from lalm_ambig.data.datamodule import DataModule
-from lalm_ambig.estimation.lengths import TOKENS_PER_S
 from lalm_ambig.estimation.shapes import AudioEncoderShape
 
 GB = 1e9
@@ -19,7 +18,8 @@ def feature_size(data: DataModule, encoder: AudioEncoderShape, *, number_bytes: 
         encoder: Measures of the audio encoder.
         number_bytes: Bytes of one number, in the type of the encoder's weights.
     """
-    per_second = TOKENS_PER_S * encoder.features * number_bytes
+    per_token = encoder.features * number_bytes
+    per_second = encoder.tokens_per_s * per_token  # a window that is filled is counted as full of sound
     channels = f"{encoder.features:,} channels per audio token"
     try:
         prepared = load_prepared(data.corpus)
@@ -31,7 +31,8 @@ def feature_size(data: DataModule, encoder: AudioEncoderShape, *, number_bytes: 
     by_split = [prepared.items(split).durations_s() for split in SPLITS]
     used = [min(len(seconds), data.limit or len(seconds)) for seconds in by_split]
     means = [float(seconds.mean()) if len(seconds) else 0.0 for seconds in by_split]
-    size = sum(count * mean for count, mean in zip(used, means, strict=True)) * per_second / GB
+    tokens = [encoder.longest if encoder.fills_window else encoder.tokens_per_s * mean for mean in means]
+    size = sum(count * each for count, each in zip(used, tokens, strict=True)) * per_token / GB
     clips = sum(
         round(n * float((s > 0).float().mean())) for n, s in zip(used, by_split, strict=True) if len(s)
     )

@@ -6,7 +6,7 @@ The tensors that autograd keeps in a decoder layer of Llama's kind were listed w
 
 from dataclasses import dataclass
 
-from lalm_ambig.estimation.shapes import POSITIONS_PER_TOKEN, AudioEncoderShape, DecoderShape, Shapes
+from lalm_ambig.estimation.shapes import AudioEncoderShape, DecoderShape, Shapes
 from lalm_ambig.estimation.workload import Workload
 from lalm_ambig.policies.attention.rollout_cache import FIRST_ROOM
 from lalm_ambig.policies.log_probs import LOGITS_AT_ONCE
@@ -142,7 +142,7 @@ def encoder_activations(encoder: AudioEncoderShape, work: Workload, computing: C
     They are the inputs and outputs of both norms, queries, keys, values, the attention's output twice, and the
     feed-forward part before and after its activation.
     """
-    positions = work.items * work.audio * POSITIONS_PER_TOKEN
+    positions = work.items * work.audio * encoder.states_per_token
     numbers = 9 * encoder.hidden + 2 * encoder.intermediate
     return encoder.layers * positions * numbers * computing.bytes
 

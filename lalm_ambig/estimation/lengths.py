@@ -15,7 +15,6 @@ from lalm_ambig.methods.base import Method
 from lalm_ambig.prompts import load_glosses, load_prompt
 
 CHARACTERS_PER_TOKEN = 4
-TOKENS_PER_S = 25
 ASSUMED_PROMPT = "speech_emotion"
 """The prompt where the corpus cannot be read to choose one."""
 CHAT_TOKENS = 30
@@ -55,7 +54,8 @@ def lengths_of(
     written = round(assumptions.prompt_tokens or instruction + CHAT_TOKENS + texts.text)
     audio = 0
     if encoder is not None and heard:
-        audio = min(encoder.longest, round(TOKENS_PER_S * (assumptions.clip_s or texts.clip_s)))
+        of_clip = round(encoder.tokens_per_s * (assumptions.clip_s or texts.clip_s))
+        audio = encoder.longest if encoder.fills_window else min(encoder.longest, of_clip)
     reasoning = texts.rationale if method.reasoning else 0
     curated = round(assumptions.curated_tokens or reasoning + ANSWER_TOKENS[method.readout])
     source = "the corpus's longest" if texts.measured else "assumed, since the corpus was not checked yet"

@@ -1,23 +1,20 @@
 """Measures of a model that decide its memory: sizes of decoder and encoder, and bytes of weights."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import nn
 
+from lalm_ambig.audio.inspection import MAX_S
 from lalm_ambig.estimation.skeleton import skeleton
 from lalm_ambig.policies.audio.side_path import SIDE_PATH
+from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.quantised_base import BLOCK, Quantize
 
-AUDIO_TOWER, VISION = "audio_tower", ".visual."
-"""Parts of the names of the encoders' weights. Policies take no images, so the vision encoder is never trained."""
 BESIDE = ("lora_", "modules_to", SIDE_PATH)
 """Parts of the names of weights that are not the base model's."""
-POSITIONS_PER_TOKEN = 2
-"""Positions of an audio encoder per audio token, which it pools."""
-MOST_POSITIONS = 1500
-"""Positions of 30 s, to which clips are cut."""
 QUANTISED_BYTES: dict[Quantize, float] = {"nf4": 0.5 + 4 / BLOCK, "int8": 1.0}
 """Bytes per weight: of nf4 with a float32 scale for each block; of int8 its scales, one per row, are not counted."""
 
@@ -49,6 +46,12 @@ class AudioEncoderShape:
     """Channels of an audio token before the projector, with those of the side path."""
     longest: int
     """Audio tokens of the longest clip that it hears."""
+    states_per_token: int = 2
+    """Positions of its layers per audio token."""
+    tokens_per_s: float = 25.0
+    """Audio tokens per second of sound."""
+    fills_window: bool = False
+    """Whether every clip takes as many tokens as the longest."""
 
 
 @dataclass(frozen=True)
@@ -114,14 +117,14 @@ def shapes_of(policy: Policy) -> Shapes:
     """
     model, config = skeleton(policy)
     every = list(model.named_parameters())
-    trained = [p for name, p in every if p.requires_grad and VISION not in name]
+    trained = [p for name, p in every if p.requires_grad and not _within(name, policy.unused_names)]
     bytes_trained = sum(p.numel() * p.element_size() for p in trained)
     full = policy.adapter.method == "full"
     total_bytes = sum(p.numel() * p.element_size() for _, p in every)
-    linear, head = _linear(model)
+    linear, head = _linear(policy, model)
     shapes = Shapes(
         decoder=_decoder(config.get_text_config()),
-        encoder=_encoder(config, beside=len(policy.side_layers)),
+        encoder=_encoder(policy, config),
         parameters=sum(p.numel() for _, p in every),
         trained=sum(p.numel() for p in trained),
         weights=total_bytes if full else total_bytes - bytes_trained,
@@ -130,17 +133,22 @@ def shapes_of(policy: Policy) -> Shapes:
         trained_bytes=max(p.element_size() for p in trained),
         linear=linear,
         head=head,
-        tower=sum(p.numel() for name, p in every if AUDIO_TOWER in name),
-        eyes=sum(p.numel() for name, p in every if VISION in name),
+        tower=sum(p.numel() for name, p in every if _within(name, [policy.tower_name])),
+        eyes=sum(p.numel() for name, p in every if _within(name, policy.unused_names)),
         placed=sum(p.numel() for _, p in every),
         rank=0 if full else policy.adapter.rank,
     )
     return shapes if policy.quantize is None else shapes.quantise(policy.quantize)
 
 
-def _linear(model: Any) -> tuple[int, int]:
+def _within(name: str, modules: Sequence[str]) -> bool:
+    """Whether a weight's name, in a model with or without an adapter, is inside one of these modules."""
+    return any(f"{module}." in name for module in modules if module)
+
+
+def _linear(policy: Policy, model: Any) -> tuple[int, int]:
     """Numbers of parameters of the decoder's linear layers and of the head, without adapters."""
-    left_out = (AUDIO_TOWER, VISION, "projector", "lora_")
+    left_out = (policy.tower_name or "lora_", *policy.unused_names, *policy.projector_names, "lora_")
     layers = {
         id(module): module.weight.numel()
         for name, module in model.named_modules()
@@ -179,14 +187,23 @@ def _listed(config: Any) -> list[Any]:
     return list(settings.get("layers_block_type") or settings.get("layer_types") or [])
 
 
-def _encoder(config: Any, *, beside: int) -> AudioEncoderShape | None:
-    """Measures of the encoder, with so many layers heard beside its last; None for a text model."""
-    settings = config.to_dict().get("audio_config")
-    if settings is None:
+def _encoder(policy: Policy, config: Any) -> AudioEncoderShape | None:
+    """Measures of the encoder, with the layers that are heard beside its last; None for a text model."""
+    if not isinstance(policy, AudioModel) or not policy.find_kind().tested:
         return None
-    longest = min(settings["max_source_positions"], MOST_POSITIONS) // POSITIONS_PER_TOKEN
-    hidden = settings["d_model"]
-    features = (settings.get("output_dim") or hidden) + beside * hidden
+    kind = policy.find_kind()
+    sizes, settings = kind.sizes, getattr(config, kind.sizes.part)
+    hidden = int(getattr(settings, sizes.hidden))
+    inner = getattr(settings, sizes.inner)
+    share = kind.states_per_token(config)
+    window_s = min(MAX_S, kind.longest_s(config))
     return AudioEncoderShape(
-        settings["encoder_layers"], hidden, settings["encoder_ffn_dim"], features, longest
+        layers=int(getattr(settings, sizes.layers)),
+        hidden=hidden,
+        intermediate=inner * hidden if inner < hidden else inner,
+        features=(getattr(settings, sizes.output, 0) or hidden) + len(policy.side_layers) * hidden,
+        longest=round(kind.tokens_per_s * window_s),
+        states_per_token=share,
+        tokens_per_s=kind.tokens_per_s,
+        fills_window=kind.fills_window,
     )

@@ -24,6 +24,6 @@ def skeleton(policy: Policy) -> tuple[nn.Module, Any]:
     if policy.adapter.method == "full":
         return model, config
     targets = find_targets(model, decoder, policy.adapter.targets, probe=False)
-    lora = policy.adapter.config(model, targets, projector=policy.projector_name)
+    lora = policy.adapter.config(model, targets, beside=policy.beside)
     with torch.device("meta"):
         return get_peft_model(model, lora, low_cpu_mem_usage=True), config

@@ -14,8 +14,8 @@ from lalm_ambig.core.types import SPLITS, Audio, Item, Tokens
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.data.encoding import Encoder
 from lalm_ambig.methods.base import Method
-from lalm_ambig.policies.audio.mel import padded_window
 from lalm_ambig.policies.base import Policy
+from lalm_ambig.policies.families.base import AudioFamily
 
 PROMPTS = 2
 FIXED_PROMPT = "It is eleven o'clock. How does the speaker feel?"
@@ -120,14 +120,16 @@ def policy_logits(policy: Policy, probe: ParityProbe) -> list[Float[Tensor, " vo
             audio = None
             if prompt.samples is not None:
                 audio = Audio((0,), (policy.log_mel(prompt.samples),), encoded=False)
-            token_ids = tokens.ids if audio is None else None
+            token_ids = tokens.ids if audio is None or policy.takes_ids else None
             hidden = policy.hidden(policy.embed(tokens, audio), tokens.mask, ids=token_ids)
             logits.append(policy.logits(hidden[0, -1]).float())
     return logits
 
 
 @torch.no_grad()
-def plain_logits(model: Any, extractor: Any, probe: ParityProbe) -> list[Float[Tensor, " vocabulary"]]:
+def plain_logits(
+    model: Any, family: AudioFamily | None, probe: ParityProbe
+) -> list[Float[Tensor, " vocabulary"]]:
     """Next-token logits after each prompt, by the forward of transformers on the audio's full window."""
     logits = []
     model.eval()
@@ -135,10 +137,11 @@ def plain_logits(model: Any, extractor: Any, probe: ParityProbe) -> list[Float[T
         ids = torch.tensor([prompt.ids])
         inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
         if prompt.samples is not None:
-            mel, mask = padded_window(extractor, [prompt.samples])
+            assert family is not None
+            dtype = next(model.parameters()).dtype
             inputs |= {
-                "input_features": mel.to(next(model.parameters()).dtype),
-                "feature_attention_mask": mask,
+                name: value.to(dtype) if value.is_floating_point() else value
+                for name, value in family.inputs([prompt.samples]).items()
             }
         logits.append(model(**inputs).logits[0, -1].float())
     return logits

@@ -22,6 +22,7 @@ from lalm_ambig.exporting.zero import load_trained, read_zero
 from lalm_ambig.files.atomic import write_text
 from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.base import Policy
+from lalm_ambig.policies.families.base import AudioFamily
 from lalm_ambig.policies.weights.checkpoint import UNREADABLE, read_model
 from lalm_ambig.policies.weights.lora import Adapter, shared_layers
 from lalm_ambig.policies.weights.quantised_base import dequantise, quantise
@@ -114,13 +115,13 @@ def write_weights(
         return _compared(expected, actual, probe, moved=moved, dtype=torch.float32, reader="lalm_ambig")
     if form == "merged":
         reloaded = _write_merged(policy, folder, dtype)
-        actual = plain_logits(reloaded, _extractor(policy, form, folder), probe)
+        actual = plain_logits(reloaded, _family(policy, form, folder), probe)
         return _compared(expected, actual, probe, moved=moved, dtype=dtype)
-    reloaded, extractor = _write_adapter(policy, folder), _extractor(policy, form, folder)
-    actual, on_plain = plain_logits(reloaded, extractor, probe), None
+    reloaded, family = _write_adapter(policy, folder), _family(policy, form, folder)
+    actual, on_plain = plain_logits(reloaded, family, probe), None
     if policy.quantize:
         on_plain = difference(expected, actual, probe)
-        actual = plain_logits(_on_quantised(policy, reloaded, folder), extractor, probe)
+        actual = plain_logits(_on_quantised(policy, reloaded, folder), family, probe)
     checked = _compared(expected, actual, probe, moved=moved, dtype=torch.float32)
     return replace(checked, on_plain=on_plain)
 
@@ -167,11 +168,12 @@ def _on_quantised(policy: Policy, reloaded: Any, folder: Path) -> Any:
     return type(reloaded).from_pretrained(policy.model, folder)
 
 
-def _extractor(policy: Policy, form: ExportForm, folder: Path) -> Any:
-    """The feature extractor of a policy that hears: a merged model's own, or the base model's; None for others."""
+def _family(policy: Policy, form: ExportForm, folder: Path) -> AudioFamily | None:
+    """A policy's family with the feature extractor that was written, or else the base model's; None without ears."""
     if not isinstance(policy, AudioModel):
         return None
-    return type(policy.extractor).from_pretrained(folder if form == "merged" else policy.checkpoint())
+    kind, source = policy.find_kind(), str(folder) if form == "merged" else policy.checkpoint()
+    return kind(policy.family.model, *kind.load_front(source))
 
 
 def _write_merged(policy: Policy, folder: Path, dtype: torch.dtype) -> Any:

@@ -74,7 +74,7 @@ def parameter_groups(policy: Policy, settings: Optimiser) -> list[dict[str, Any]
     """
     projector_rate = settings.projector_learning_rate or settings.peak
     rates = {
-        policy.projector_name: projector_rate,
+        **dict.fromkeys(policy.projector_names, projector_rate),
         SIDE_PATH: settings.side_path_learning_rate or projector_rate,
     }
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}

@@ -7,8 +7,8 @@ Qwen2.5-Omni's does without an error.
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,32 +16,23 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from lalm_ambig.audio.inspection import MAX_S
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Audio, Tokens
 from lalm_ambig.policies.attention.tree import Segment
-from lalm_ambig.policies.audio.mel import (
-    RATE_HZ,
-    feature_counts,
-    padded_window,
-    refuse_miscount,
-    unpadded_mel,
-)
+from lalm_ambig.policies.audio.hearing import Hearing
+from lalm_ambig.policies.audio.mel import RATE_HZ, refuse_miscount
 from lalm_ambig.policies.audio.side_path import (
     SIDE_PATH,
     AudioLayers,
-    SidePath,
     add_side_path,
-    captured,
     check_saved_layers,
     chosen_layers,
     mark_saved,
-    pair_means,
-    trained_copy,
 )
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.chat.chat import Chat
 from lalm_ambig.policies.chat.template import ChatSettings
+from lalm_ambig.policies.families.base import AudioFamily
 from lalm_ambig.policies.model_kinds import check_audio_model
 from lalm_ambig.policies.weights.checkpoint import (
     Attention,
@@ -59,27 +50,17 @@ from lalm_ambig.policies.weights.lora import Adapter
 from lalm_ambig.policies.weights.quantised_base import Quantize
 from lalm_ambig.policies.weights.weight_files import check_weight_files
 
-TOWER = "audio_tower"
-"""Name of the audio encoder in the models of transformers."""
 
+class AudioModel(Hearing, Policy):
+    """A checkpoint with an audio encoder and a decoder, from a hub id or a folder (safetensors).
 
-class AudioModel(Policy):
-    """A checkpoint with an audio encoder and a decoder, from a hub id or a folder (safetensors)."""
+    What differs between families of checkpoints is in their descriptions (see `families.base`).
+    """
 
-    family: str
-    """Name of the model family, for messages."""
-    model_class: Any
-    """The transformers class of the checkpoint."""
-    downloads_gb: Mapping[str, float] = {}
-    """Download size of the family's hub ids in GB."""
-    tail_frames: int = 0
-    """Silent mel frames that the encoder needs after a clip."""
     extractor: Any
-    """The feature extractor, from samples to log-mel frames."""
+    """The feature extractor, from samples to the encoder's input."""
     chat_settings: ChatSettings = ChatSettings()
     """Further arguments of the chat template."""
-    window_frames: int
-    """Longest clip in mel frames: the checkpoint's window, but at most the length that corpora are cut to."""
 
     def __init__(  # noqa: PLR0913  # the configuration's keys
         self,
@@ -94,209 +75,181 @@ class AudioModel(Policy):
         super().__init__(adapter, quantize)
         self.path, self.dtype_name, self.attention = path, dtype, attention
         self.side_layers = chosen_layers(audio_layers, trains_all=adapter.method == "full")
-        """The encoder's layers that are heard beside the last one."""
         self.aside: dict[str, tuple[nn.Module]] = {}
-
-    @abstractmethod
-    def load_front(self, source: str) -> tuple[Any, Any]:
-        """Read the tokenizer, with its chat template, and the feature extractor."""
-
-    @abstractmethod
-    def encode_last(
-        self, frames: Sequence[Float[Tensor, "mel _"]]
-    ) -> list[Float[Tensor, "audio_token channel"]]:
-        """Features of the audio encoder's last layer, one tensor per clip."""
-
-    @abstractmethod
-    def window_features(
-        self, mel: Float[Tensor, "clip mel frame"], mask: Int[Tensor, "clip frame"]
-    ) -> list[Float[Tensor, "_ channel"]]:
-        """Features by transformers' own encoder from its own input (see `mel.padded_window`).
-
-        Args:
-            mel: Log-mel frames of the padded window.
-            mask: 1 on a clip's frames, 0 on padding.
-        """
-
-    def states_by_clip(
-        self, states: Tensor, positions: Int[Tensor, " clip"]
-    ) -> Sequence[Float[Tensor, "position channel"]]:
-        """A layer's states of several clips, clip by clip; there may be padding after a clip's own positions.
-
-        Args:
-            states: What the layer computed.
-            positions: The encoder's positions of each clip.
-        """
-        return states.unbind()
-
-    def encode_audio(
-        self, frames: Sequence[Float[Tensor, "mel _"]]
-    ) -> list[Float[Tensor, "audio_token channel"]]:
-        with captured(self.tower.layers, self.side_layers) as states:
-            last = self.encode_last(frames)
-        return self._beside(last, states, [f.shape[-1] - self.tail_frames for f in frames])
-
-    def reference_features(self, clips: Sequence[Float[Tensor, " _"]]) -> list[Float[Tensor, "_ channel"]]:
-        """Features by transformers' own path on the padded window; `encode_audio` must equal them."""
-        mel, mask = padded_window(self.extractor, clips)
-        with captured(self.tower.layers, self.side_layers) as states:
-            last = self.window_features(mel.to(self.device), mask.to(self.device))
-        return self._beside(last, states, mask.sum(-1).tolist())
-
-    def _beside(
-        self, last: list[Float[Tensor, "_ channel"]], states: Mapping[int, Tensor], frames: Sequence[int]
-    ) -> list[Float[Tensor, "_ channels"]]:
-        """Each clip's features of the last layer, with the pooled states of the side path's layers beside them."""
-        if not states:
-            return last
-        positions, _ = feature_counts(torch.tensor(frames))
-        clips = [self.states_by_clip(states[layer], positions) for layer in self.side_layers]
-        return [
-            torch.cat([row, *(pair_means(layer[n], len(row)).to(row.dtype) for layer in clips)], dim=-1)
-            for n, row in enumerate(last)
-        ]
-
-    def _layer_channels(self, model: Any) -> int:
-        return int(model.model.audio_tower.config.d_model)
-
-    @property
-    def side_channels(self) -> int:
-        """Channels of an audio token's features that are the side path's, after those of the last layer."""
-        return len(self.side_layers) * self._layer_channels(self.base)
-
-    def project(self, features: Float[Tensor, "audio_token channel"]) -> Float[Tensor, "audio_token model"]:
-        """Encoder features as input embeddings."""
-        if not self.side_layers:
-            return self.project_last(features)
-        last, beside = features[:, : -self.side_channels], features[:, -self.side_channels :]
-        added: Tensor = self.base.model.get_submodule(SIDE_PATH)(beside)
-        return self.project_last(last) + added
-
-    def project_last(
-        self, features: Float[Tensor, "audio_token channel"]
-    ) -> Float[Tensor, "audio_token model"]:
-        """The last layer's features as input embeddings."""
-        return features
-
-    @property
-    def side_path(self) -> SidePath:
-        """The side path that is trained. Only a policy with `side_layers` has one."""
-        module = trained_copy(self.base.model.get_submodule(SIDE_PATH))
-        assert isinstance(module, SidePath)
-        return module
-
-    @contextmanager
-    def hearing(self, layers: tuple[int, ...]) -> Iterator[None]:
-        """Inside, `encode_audio` gives other layers beside the last; without any, the side path is off."""
-        before, self.side_layers = self.side_layers, layers
-        try:
-            yield
-        finally:
-            self.side_layers = before
-
-    @property
-    def needs_moments(self) -> bool:
-        return bool(self.side_layers)
-
-    def standardise(self, mean: Float[Tensor, " channel"], deviation: Float[Tensor, " channel"]) -> None:
-        """Set the moments of the side path's input."""
-        self.side_path.standardise(mean[-self.side_channels :], deviation[-self.side_channels :])
-
-    def standardise_as_saved(self, tensors: Mapping[str, Tensor]) -> None:
-        for name, value in tensors.items() if self.side_layers else ():
-            for moment in ("mean", "deviation"):
-                if name.endswith(f"{SIDE_PATH}.modules_to_save.default.{moment}"):
-                    self.side_path.get_buffer(moment).copy_(value)
 
     def save(self, folder: Path) -> None:
         super().save(folder)
         if self.side_layers:
             mark_saved(folder)
+        if self.adapter.method == "full":  # a complete checkpoint, which `path` can name
+            self.family.save_front(self.checkpoint(), folder)
 
     def load_weights(self, folder: Path) -> None:
         check_saved_layers(folder, self.side_layers)
         super().load_weights(folder)
 
+    @abstractmethod
+    def find_kind(self) -> type[AudioFamily]:
+        """The description of the checkpoint's family."""
+
     def load_base(self) -> tuple[Any, Any]:
         self.aside.clear()
-        source = self.checkpoint()
-        config = check_contents(source)
+        source, kind = self.checkpoint(), self.find_kind()
+        config = check_contents(source, own_adapter=kind.own_adapter)
         if config:
-            check_audio_model(source, config, self.model_class)
+            check_audio_model(source, config, kind)
+            kind.check_settings(source, config)
         check_weight_files(source)
+        self._check_adapter(kind)
         dtype = dtype_to_load(self.dtype_name, trained_whole=self.adapter.method == "full")
-        with checkpoint_errors(self.family, source):
-            tokenizer, self.extractor = self.load_front(source)
-        self.chat = Chat(tokenizer, source, self.chat_settings, hears=True)
+        with checkpoint_errors(kind.title, source):
+            tokenizer, self.extractor = kind.load_front(source)
+        self.chat = Chat(tokenizer, source, self.chat_settings, hears=True, marker=kind.marker)
         self.tags = self.chat.tags(self.tags)
-        with checkpoint_errors(self.family, source):
+        with checkpoint_errors(kind.title, source):
             model = read_model(
-                self.model_class, source, dtype=dtype, attention=self.attention, device=self.place
+                kind.model_class(),
+                source,
+                dtype=dtype,
+                attention=self.attention,
+                device=self.place,
+                prepare=partial(self._prepare, kind, source),
             )
         self.load_notes += attention_notes(model, self.attention)
         self.extractor.padding_side = "right"
         tokenizer.padding_side = "left"
-        hop = self.extractor.hop_length
-        self.window_frames = min(self.extractor.nb_max_frames, round(MAX_S * RATE_HZ) // hop)
-        self.window_s = self.window_frames * hop / RATE_HZ
-        self.audio_token_id = int(model.config.audio_token_id)
+        self.family = kind(model, tokenizer, self.extractor)
+        self.window_s = self.family.window_s
+        self.audio_token_id = kind.token_id(model.config)
         self.ends = self.chat.turn_ends(model)
-        self._add_side_path(model)
+        self._float_projector(model)
+        self._add_side_path(model, kind)
         return tokenizer, model
 
-    def _add_side_path(self, model: Any) -> None:
-        add_side_path(model, self.side_layers, channels=self._layer_channels(model))
+    def load(self, place: torch.device | str = "cpu") -> None:
+        """As `Policy.load`; modules that are not used for text or sound stay frozen under full fine-tuning, too."""
+        if self.loaded:
+            return
+        super().load(place)
+        for name in self.unused_names:
+            self.base.get_submodule(name).requires_grad_(False)
+            if self.adapter.method == "lora":  # a fully tuned model is saved with it
+                self.set_aside(name)
+
+    def _prepare(self, kind: type[AudioFamily], source: str, model: Any) -> None:
+        self.load_notes += kind.prepare(model, source)
+        if not kind.tested:
+            self.load_notes.append(
+                f"{kind.title} was found by the methods of its class, and no test of this project knows it: only the "
+                "self-check has compared it with the class's own forward"
+            )
+
+    def _check_adapter(self, kind: type[AudioFamily]) -> None:
+        if self.adapter.projector and not kind.projectors:
+            raise InputError(
+                f"{kind.title} has no projector of its own; its audio encoder ends in the language model's channels:",
+                where="policy.adapter",
+                remedy="set projector to false, and audio_tower to true if the encoder is to be trained.",
+            )
+
+    def _float_projector(self, model: Any) -> None:
+        """Compute the projector in float32 where it is trained; an encoder of two bytes gives it others."""
+        if self.family.float_projector or self.adapter.projector:
+            for name in self.family.projectors:
+                projector = model.get_submodule(name).float()
+                projector.register_forward_pre_hook(_to_weight_type, with_kwargs=True)
+            model.get_submodule(self.family.tower).register_forward_pre_hook(
+                _to_weight_type, with_kwargs=True
+            )
+
+    def _add_side_path(self, model: Any, kind: type[AudioFamily]) -> None:
+        if not self.side_layers:
+            return
+        channels = kind.layer_channels(model.config)
+        layers = model.get_submodule(f"{kind.tower}.{kind.layers}")
+        add_side_path(model, self.side_layers, channels=channels, depth=len(layers))
 
     def on_meta(self) -> tuple[nn.Module, nn.Module, Any]:
-        source = self.checkpoint()
-        settings = model_settings(source, self.path)
+        source, kind = self.checkpoint(), self.find_kind()
+        settings = model_settings(source, self.path, own_adapter=kind.own_adapter)
         dtype = dtype_to_load(self.dtype_name, trained_whole=self.adapter.method == "full")
         with checkpoint_errors("described", source), torch.device("meta"):
-            check_audio_model(source, settings, self.model_class)
-            config = self.model_class.config_class.from_pretrained(source)
-            model = self.model_class._from_config(config, dtype=torch_dtype(dtype, config))
-            self._add_side_path(model)
-        return model, model.model.language_model, config
+            check_audio_model(source, settings, kind)
+            kind.check_settings(source, settings)
+            config = kind.model_class().config_class.from_pretrained(source)
+            model = kind.model_class()._from_config(config, dtype=torch_dtype(dtype, config))
+            self._add_side_path(model, kind)
+        return model, model.get_submodule(kind.decoder), config
 
     def weights_dtype(self) -> str | None:
         asked = dtype_to_load(self.dtype_name, trained_whole=self.adapter.method == "full")
-        return saved_dtype(self.checkpoint()) if asked == "auto" else asked
+        return saved_dtype(self.checkpoint(), own_adapter=True) if asked == "auto" else asked
 
     def checkpoint(self) -> str:
         """The folder or hub id of the checkpoint."""
         return locate(self.path)
 
     def check_reachable(self) -> None:
-        check_hub(self.checkpoint(), download_gb=self.downloads_gb.get(self.path))
+        check_hub(self.checkpoint(), download_gb=self.find_kind().downloads_gb.get(self.path))
+
+    @property
+    def description(self) -> str:
+        return f"{self.find_kind().model_type} ({Path(self.path).name})"
 
     @property
     def language_model(self) -> nn.Module:
-        decoder: nn.Module = self.base.model.language_model
+        decoder: nn.Module = self.base.get_submodule(self.family.decoder)
         return decoder
+
+    @property
+    def projector_names(self) -> tuple[str, ...]:
+        return tuple(name.rpartition(".")[2] for name in self.find_kind().projectors)
+
+    @property
+    def tower_name(self) -> str:
+        return self.find_kind().tower
+
+    @property
+    def unused_names(self) -> tuple[str, ...]:
+        names = self.find_kind().unused
+        if not self.loaded:
+            return names
+        return tuple(name for name in names if _has(self.base, name))
 
     @property
     def tower(self) -> Any:
         """The audio encoder. It comes back to the device if it was set aside."""
-        if held := self.aside.pop(TOWER, None):
-            setattr(self.base.model, TOWER, held[0].to(self.device))
-        return self.base.model.audio_tower
+        name = self.family.tower
+        if held := self.aside.pop(name, None):
+            self.base.set_submodule(name, held[0].to(self.device))
+        return self.base.get_submodule(name)
 
     def set_aside(self, name: str) -> None:
         """Free a GPU of a frozen module that will hardly be read again; on a CPU nothing would be won."""
         if self.device.type == "cpu" or name in self.aside:
             return
-        self.aside[name] = (getattr(self.base.model, name).to("cpu").eval(),)
-        setattr(self.base.model, name, nn.Module())
+        self.aside[name] = (self.base.get_submodule(name).to("cpu").eval(),)
+        self.base.set_submodule(name, nn.Module())
 
     def set_tower_aside(self) -> None:
         if not self.adapter.trains_tower:
-            self.set_aside(TOWER)
+            self.set_aside(self.family.tower)
 
     def train(self, mode: bool = True) -> "AudioModel":
-        """Set training mode; a frozen encoder stays in evaluation mode, so that its features do not change."""
+        """Set training mode; what hears stays in evaluation mode, but for the dropout of an adapter on it.
+
+        Its dropout and running statistics would otherwise give other features in training than in sampling.
+        """
         super().train(mode)
-        if self.loaded and not self.adapter.trains_tower and TOWER not in self.aside:
-            self.tower.eval()
+        if not self.loaded:
+            return self
+        names = list(self.family.projectors)
+        names += [] if self.family.tower in self.aside else [self.family.tower]
+        for module in (self.base.get_submodule(name) for name in names):
+            module.eval()
+            for name, part in module.named_modules():
+                if "lora_dropout" in name:
+                    part.train(mode)
         return self
 
     def prompt_ids(
@@ -305,7 +258,9 @@ class AudioModel(Policy):
         if audio_tokens == 0 and any(part["type"] == "audio" for part in parts):
             raise InputError("a clip is too short to be heard: it makes no audio token.", where="policy")
         ids: list[int] = []
-        for token in self.chat.prompt_ids(parts, at_once=at_once):
+        mark = self.tokenizer.convert_ids_to_tokens(self.audio_token_id)
+        prompt = self.chat.prompt(parts, at_once=at_once).replace(mark, self.family.wrapped(mark))
+        for token in self.chat.text_ids.from_start(prompt):
             ids.extend([token] * (audio_tokens if token == self.audio_token_id else 1))
         if ids.count(self.audio_token_id) != audio_tokens:
             raise InputError(
@@ -326,25 +281,38 @@ class AudioModel(Policy):
         frames = self.log_mel(clip).to(self.device)
         placeholders = torch.full((self.audio_tokens(frames),), self.audio_token_id, device=self.device)
         all_ids = torch.cat([ids[:2], placeholders, ids[2:]])
-        mel, mask = padded_window(self.extractor, [clip])
         states, _ = self.native_forward(
             input_ids=all_ids[None],
             attention_mask=torch.ones_like(all_ids)[None],
-            input_features=mel.to(self.device, self.tower.dtype),
-            feature_attention_mask=mask.to(self.device),
             use_cache=False,
+            **self.native_audio([clip]),
         )
         tokens = Tokens(all_ids[None], torch.ones_like(all_ids, dtype=torch.bool)[None])
         with self.hearing(()):
             embeddings = self.embed(tokens, Audio(rows=(0,), frames=(frames,), encoded=False))
-        return Segment(embeddings[0]), all_ids, states[0]
+        return Segment(embeddings[0], None, all_ids if self.takes_ids else None), all_ids, states[0]
 
-    def log_mel(self, samples: Float[Tensor, " sample"]) -> Float[Tensor, "mel frame"]:
-        longest = self.window_frames * self.extractor.hop_length
-        return unpadded_mel(self.extractor, samples[:longest], tail=self.tail_frames)
+    @property
+    def takes_ids(self) -> bool:
+        return self.find_kind().takes_ids
 
-    def audio_tokens(self, frames: Float[Tensor, "mel frame"]) -> int:
-        return int(feature_counts(torch.tensor([frames.shape[-1] - self.tail_frames]))[1])
+    def embed_ids(self, ids: Int[Tensor, "*item token"]) -> Float[Tensor, "*item token channel"]:
+        return self.family.embed_ids(ids)
+
+    def rotary_positions(self, positions: Int[Tensor, "item token"]) -> Tensor:
+        return self.family.positions(positions)
+
+    def decoded(
+        self,
+        embeddings: Float[Tensor, "row token channel"],
+        ids: Int[Tensor, "row token"] | None,
+        **settings: Any,
+    ) -> tuple[Float[Tensor, "row token channel"], dict[str, Any]]:
+        """As `Policy.decoded`, with what a family derives from token ids."""
+        if not self.takes_ids:
+            return super().decoded(embeddings, ids, **settings)
+        assert ids is not None, "this decoder needs token ids beside embeddings"
+        return super().decoded(embeddings, ids, **settings, **self.family.decoder_inputs(ids))
 
     def encoder_fingerprint(self) -> str:
         """Hash of the encoder's weights, their type, the layers that are heard, and the mel settings."""
@@ -353,7 +321,7 @@ class AudioModel(Policy):
             digest.update(f"layers {self.side_layers}".encode())
         for name, weight in self.tower.state_dict().items():
             digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
-            digest.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+            digest.update(weight.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
 
     def embed(self, tokens: Tokens, audio: Audio | None = None) -> Float[Tensor, "item token channel"]:
@@ -362,8 +330,8 @@ class AudioModel(Policy):
         Raises:
             InputError: A row has another number of audio tokens than of features.
         """
-        embeddings = self.embed_ids(tokens.ids)
         is_audio = tokens.ids == self.audio_token_id
+        embeddings = self.embed_ids(tokens.ids.masked_fill(is_audio, 0))  # it may be outside the vocabulary
         clips = () if audio is None else audio.frames
         features = list(clips) if audio is None or audio.encoded else self.encode_audio(clips)
         rows = () if audio is None else audio.rows
@@ -379,8 +347,26 @@ class AudioModel(Policy):
 
         DDP waits for a gradient of every trained parameter, in batches without sound, too.
         """
-        parts = (TOWER, self.projector_name, SIDE_PATH)
+        parts = (self.tower_name, *self.projector_names, SIDE_PATH)
         trained = [
             p for name, p in self.base.named_parameters() if p.requires_grad and any(x in name for x in parts)
         ]
         return sum((0 * p.sum() for p in trained), start=0.0)
+
+
+def _has(model: nn.Module, path: str) -> bool:
+    """Whether a model has a module; a family's checkpoint may come without eyes."""
+    return any(name == path for name, _ in model.named_modules())
+
+
+def _to_weight_type(
+    module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Cast the numbers that a module is given to the type of its weights."""
+    dtype = next(module.parameters()).dtype
+    return tuple(_cast(value, dtype) for value in inputs), {k: _cast(v, dtype) for k, v in named.items()}
+
+
+def _cast(value: Any, dtype: torch.dtype) -> Any:
+    is_number = isinstance(value, Tensor) and value.is_floating_point()
+    return value.to(dtype) if is_number else value

@@ -27,7 +27,13 @@ from lalm_ambig.policies.audio.text_only import TextOnly
 from lalm_ambig.policies.chat.chat import Chat
 from lalm_ambig.policies.log_probs import some_logits, token_log_probs
 from lalm_ambig.policies.self_check.examination import check_adapter, self_check
-from lalm_ambig.policies.weights.lora import Adapter, attach_adapter, checkpoint_activations, load_model
+from lalm_ambig.policies.weights.lora import (
+    Adapter,
+    Beside,
+    attach_adapter,
+    checkpoint_activations,
+    load_model,
+)
 from lalm_ambig.policies.weights.quantised_base import Quantize, check_settings, quantise
 from lalm_ambig.policies.weights.saved_adapter import adapter_disabled, load_adapter
 from lalm_ambig.policies.weights.sharding import Root, call_as_forward
@@ -118,7 +124,7 @@ class Policy(TextOnly, nn.Module, ABC):
             self.load_notes.append(quantise(self.model, self.language_model, self.quantize, place))
             self.model.to(place)
         self.model, notes = attach_adapter(
-            self.model, self.adapter, decoder=self.language_model, projector=self.projector_name
+            self.model, self.adapter, decoder=self.language_model, beside=self.beside
         )
         self.load_notes += notes
         if self.adapter.checkpoint_activations:
@@ -172,6 +178,11 @@ class Policy(TextOnly, nn.Module, ABC):
     def attention_config(self) -> Any:
         """The configuration from which the decoder's layers take their attention implementation."""
         return self.language_model.config
+
+    @property
+    def beside(self) -> Beside:
+        """Names of the modules for sound."""
+        return Beside(self.projector_names, self.tower_name, self.unused_names)
 
     @property
     def base(self) -> Any:
@@ -392,7 +403,7 @@ class Policy(TextOnly, nn.Module, ABC):
         if not isinstance(self.model, PeftModel):
             load_model(self.model, folder)
             return
-        loaded = load_adapter(self.model, folder, self.adapter, projector=self.projector_name)
+        loaded = load_adapter(self.model, folder, self.adapter, beside=self.beside)
         self.model, self._base_biases, self._start = loaded.model, loaded.base_biases, folder
         self.load_notes += [note for note in loaded.notes if note not in self.load_notes]
         self._root = (Root(self.model),)

@@ -60,28 +60,34 @@ def check_text_model(source: str, config: Mapping[str, Any]) -> None:
         )
 
 
-def check_audio_model(source: str, config: Mapping[str, Any], model_class: Any) -> None:
+def check_audio_model(source: str, config: Mapping[str, Any], kind: Any) -> None:
     """Accept only settings of that class, alone or as a part of a larger model's.
+
+    Args:
+        source: The checkpoint's path, for messages.
+        config: Its settings.
+        kind: Description of the family that is wanted.
 
     Raises:
         InputError: Any other kind of model.
     """
-    wanted = model_class.config_class.model_type
-    kind = config["model_type"]
-    if wanted in _kinds(config):
+    wanted, found = kind.model_type, config["model_type"]
+    if wanted in kinds_of(config):
+        if config.get(part := kind.sizes.part, part) is None:
+            raise InputError(f"{source} ({found}) has no audio encoder: its {part} is null.", where=WHERE)
         return
     if other := audio_policy_file(config):
         remedy = f"Use {other}."
-    elif kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+    elif found in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         remedy = "A text model goes with configs/policy/causal_lm.yaml."
     else:
         remedy = f"Give a checkpoint of {wanted}."
-    raise InputError(f"{source} is of the type {kind}, not {wanted}.", where=WHERE, remedy=remedy)
+    raise InputError(f"{source} is of the type {found}, not {wanted}.", where=WHERE, remedy=remedy)
 
 
 def audio_policy_file(config: Mapping[str, Any]) -> str | None:
     """Configuration file of the audio policy that reads such a checkpoint; None if there is none."""
-    files = [file for kind, file in _audio_policies().items() if kind in _kinds(config)]
+    files = [file for kind, file in _audio_policies().items() if kind in kinds_of(config)]
     return files[0] if files else None
 
 
@@ -90,15 +96,18 @@ def _audio_policies() -> dict[str, str]:
     """Files in configs/policy by the model type of their policy."""
     from lalm_ambig import policies
     from lalm_ambig.policies.audio_model import AudioModel
+    from lalm_ambig.policies.families import known_families
 
-    return {
-        cls.model_class.config_class.model_type: f"configs/policy/{cls.__module__.rpartition('.')[2]}.yaml"
+    own = {
+        vars(cls)["kind"].model_type: f"configs/policy/{cls.__module__.rpartition('.')[2]}.yaml"
         for cls in classes_of(policies, AudioModel).values()
-        if "model_class" in vars(cls)
+        if "kind" in vars(cls)
     }
+    general = dict.fromkeys(known_families(), "configs/policy/audio_lm.yaml")
+    return {**general, **own}
 
 
-def _kinds(config: Mapping[str, Any]) -> set[str]:
+def kinds_of(config: Mapping[str, Any]) -> set[str]:
     """Model types of a configuration and of its thinker part."""
     parts = [value for key, value in config.items() if isinstance(value, Mapping) and key == "thinker_config"]
     return {str(part.get("model_type")) for part in [config, *parts]}

@@ -1,26 +1,22 @@
 """Qwen2-Audio and everything of its class: an audio encoder, a projector and a Qwen2 or Llama decoder.
 
-Departures from transformers' forward, each tested to be exact: the encoder runs on the clip's own frames instead of
-a 30 s window, its features can be cached before the projector, and the decoder is called on embeddings, so that the
-head sees only the rows that are asked for.
+What it does in its own way is in `families.qwen2_audio`. Here is the fresh start of an untrained projector.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from jaxtyping import Float, Int
-from torch import Tensor, nn
-from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
-from transformers.masking_utils import create_bidirectional_mask
+from jaxtyping import Float
+from torch import Tensor
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.policies.audio.mel import extended, feature_counts
 from lalm_ambig.policies.audio.side_path import AudioLayers, trained_copy
 from lalm_ambig.policies.audio.standardised import StandardisedLinear
 from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.chat.template import TODAY, ChatSettings
+from lalm_ambig.policies.families.base import AudioFamily
+from lalm_ambig.policies.families.qwen2_audio import Qwen2AudioFamily
 from lalm_ambig.policies.weights.checkpoint import Attention, DType
 from lalm_ambig.policies.weights.lora import Adapter
 from lalm_ambig.policies.weights.quantised_base import Quantize
@@ -30,10 +26,7 @@ from lalm_ambig.readouts.response import TAGS, Tags
 class Qwen2Audio(AudioModel):
     """`Qwen2AudioForConditionalGeneration` from a hub id or a folder."""
 
-    family = "Qwen2-Audio"
-    model_class = Qwen2AudioForConditionalGeneration
-    downloads_gb: Mapping[str, float] = {"Qwen/Qwen2-Audio-7B-Instruct": 17.0, "Qwen/Qwen2-Audio-7B": 17.0}
-    tail_frames = 4  # the two convolutions look two frames past their last output
+    kind: type[AudioFamily] = Qwen2AudioFamily
 
     def __init__(  # noqa: PLR0913  # the configuration's keys
         self,
@@ -88,64 +81,8 @@ class Qwen2Audio(AudioModel):
                 remedy="set adapter.projector to true.",
             )
 
-    def load_front(self, source: str) -> tuple[Any, Any]:
-        self.processor = AutoProcessor.from_pretrained(source, trust_remote_code=False)
-        tokenizer = self.processor.tokenizer
-        tokenizer.chat_template = tokenizer.chat_template or self.processor.chat_template
-        return tokenizer, self.processor.feature_extractor
-
-    def load_base(self) -> tuple[Any, Any]:
-        tokenizer, model = super().load_base()
-        projector = model.model.multi_modal_projector.float()  # small, and trained more often than not
-        projector.register_forward_pre_hook(_to_weight_dtype)
-        return tokenizer, model
-
-    @property
-    def description(self) -> str:
-        return f"qwen2_audio ({Path(self.path).name})"
-
-    def encode_last(
-        self, frames: Sequence[Float[Tensor, "mel _"]]
-    ) -> list[Float[Tensor, "audio_token channel"]]:
-        """As `Qwen2AudioEncoder.forward`, on as many frames as the longest clip has."""
-        tower, device = self.tower, self.device
-        longest = max(f.shape[-1] for f in frames)
-        # The last frame is silence at the clip's own floor: what the 30 s window would hold there.
-        mel = torch.stack([extended(f, longest) for f in frames])
-        mel = mel[..., : self.window_frames].to(device=device, dtype=tower.conv1.weight.dtype)
-        states = nn.functional.gelu(tower.conv2(nn.functional.gelu(tower.conv1(mel)))).permute(0, 2, 1)
-        states = states + tower.embed_positions.weight[: states.shape[1]]
-        positions, tokens = feature_counts(
-            torch.tensor([f.shape[-1] - self.tail_frames for f in frames], device=device)
-        )
-        mask = self._seeing_first(states, positions)
-        for layer in tower.layers:
-            states = layer(states, mask)
-        states = tower.layer_norm(tower.avg_pooler(states.permute(0, 2, 1)).permute(0, 2, 1))
-        return [row[:n] for row, n in zip(states, tokens.tolist(), strict=True)]
-
-    def window_features(
-        self, mel: Float[Tensor, "clip mel frame"], mask: Int[Tensor, "clip frame"]
-    ) -> list[Float[Tensor, "_ channel"]]:
-        mel = mel.to(self.tower.conv1.weight.dtype)
-        positions, tokens = feature_counts(mask.sum(-1))
-        seen = self._seeing_first(mel.new_zeros(len(mel), mel.shape[-1] // 2, 1), positions)
-        states = self.tower(mel, attention_mask=seen).last_hidden_state
-        return [row[:n] for row, n in zip(states, tokens.tolist(), strict=True)]
-
-    def _seeing_first(self, states: Float[Tensor, "clip position channel"], positions: Tensor) -> Any:
-        """The encoder's attention mask: all positions see the clip's positions and no padding."""
-        seen = torch.arange(states.shape[1], device=states.device)[None] < positions[:, None]
-        return create_bidirectional_mask(
-            config=self.tower.config, inputs_embeds=states, attention_mask=seen.long()
-        )
-
-    def project_last(
-        self, features: Float[Tensor, "audio_token channel"]
-    ) -> Float[Tensor, "audio_token model"]:
-        projector = self.base.model.multi_modal_projector
-        projected: Tensor = projector(features.to(next(projector.parameters()).dtype))
-        return projected
+    def find_kind(self) -> type[AudioFamily]:
+        return self.kind
 
     def standardise(self, mean: Float[Tensor, " channel"], deviation: Float[Tensor, " channel"]) -> None:
         """Set the moments of the side path's input; with `standardise_audio`, restart the trained projector.
@@ -194,11 +131,3 @@ class Qwen2Audio(AudioModel):
             super().save(folder)
         finally:
             projector.linear = linear
-        if self.adapter.method == "full":
-            self.processor.save_pretrained(folder)  # a complete checkpoint, which `path` can name
-
-
-def _to_weight_dtype(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Cast a module's inputs to the type of its weights; an encoder of two bytes gives others."""
-    dtype = next(module.parameters()).dtype
-    return tuple(value.to(dtype) for value in inputs)

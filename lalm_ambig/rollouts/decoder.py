@@ -187,6 +187,6 @@ def prompt_segments(policy: Policy, batch: Batch) -> list[Segment]:
     """Each item's prompt without padding, with its audio."""
     rows = policy.embed(batch.prompt, batch.audio)
     return [
-        Segment(row[mask], None, ids[mask] if batch.audio is None else None)
+        Segment(row[mask], None, ids[mask] if batch.audio is None or policy.takes_ids else None)
         for row, mask, ids in zip(rows, batch.prompt.mask, batch.prompt.ids, strict=True)
     ]

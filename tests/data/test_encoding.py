@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from small_model import MakeEncoder
+from transformers import AutoProcessor
 
 from lalm_ambig.audio.reading import read_audio
 from lalm_ambig.core.errors import InputError
@@ -54,7 +55,7 @@ def test_prompt_ids_equal_the_processors_expansion(
         batch = encoder([item])
         text = f'<|im_start|>user\n<|audio_bos|><|AUDIO|><|audio_eos|>\n"{item.text}"\n'
         text += f"Which emotion do listeners hear: {', '.join(CATEGORIES.names)}? Think first.<|im_end|>\n"
-        inputs = tiny.processor(
+        inputs = AutoProcessor.from_pretrained(tiny.checkpoint())(
             text=[text + "<|im_start|>assistant\n"],
             audio=[read_audio(str(item.audio)).numpy()],
             sampling_rate=16_000,

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 from small_checkpoints import HEARING, SIDE_PATH, MakeAny, policy_classes, write_causal_lm, write_omni
+from small_families import write_family
 
+from lalm_ambig.policies.audio_lm import AudioLM
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.causal_lm import CausalLM
 from lalm_ambig.policies.qwen2_5_omni import Qwen2_5Omni
@@ -19,6 +21,7 @@ SMALL: dict[str, Callable[..., Policy]] = {
     "Tiny": lambda _, **settings: Tiny(**settings),
     "Qwen2Audio": lambda folder, **settings: Qwen2Audio(str(folder / "tiny"), **settings),
     "Qwen2_5Omni": lambda folder, **settings: Qwen2_5Omni(str(folder / "omni"), **settings),
+    "AudioLM": lambda folder, **settings: AudioLM(str(folder / "flamingo"), **settings),
     "CausalLM": lambda folder, **settings: CausalLM(str(folder / "text"), **settings),
 }
 
@@ -29,6 +32,7 @@ def small_folders(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -
     folder = tmp_path_factory.mktemp("checkpoints")
     (folder / "tiny").symlink_to(tiny_folder)
     write_omni(folder / "omni")
+    write_family(folder / "flamingo", "audioflamingo3")
     torch.manual_seed(0)
     write_causal_lm(folder / "text", "qwen3", head_dim=16)
     return folder

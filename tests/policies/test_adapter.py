@@ -8,7 +8,7 @@ import torch
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from small_model import MakePolicy, noise, nudge
-from transformers import Qwen2AudioForConditionalGeneration
+from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Audio, Tokens
@@ -41,7 +41,7 @@ def plain_states(model: torch.nn.Module, policy: Tiny) -> torch.Tensor:
         [{"role": "user", "content": PARTS}], tokenize=False, add_generation_prompt=True
     )
     clips = [noise(seconds, seed=n).numpy() for n, seconds in enumerate((0.4, 1.0))]
-    prepared = policy.processor(
+    prepared = AutoProcessor.from_pretrained(policy.checkpoint())(
         text=[text] * 2, audio=clips, sampling_rate=16_000, padding=True, return_tensors="pt"
     )
     base = model.get_base_model() if isinstance(model, PeftModel) else model

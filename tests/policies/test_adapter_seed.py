@@ -43,5 +43,5 @@ def test_a_fresh_adapter_draws_nothing_from_what_others_draw(
     policy.model = base
     before = torch.get_rng_state()
 
-    attach_adapter(base, policy.adapter, decoder=policy.language_model, projector=policy.projector_name)
+    attach_adapter(base, policy.adapter, decoder=policy.language_model, beside=policy.beside)
     assert torch.equal(before, torch.get_rng_state())

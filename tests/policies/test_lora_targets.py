@@ -22,7 +22,13 @@ from lalm_ambig.policies.causal_lm import CausalLM
 from lalm_ambig.policies.qwen2_5_omni import Qwen2_5Omni
 from lalm_ambig.policies.self_check.adapter import adapter_problems
 from lalm_ambig.policies.tiny import Tiny
-from lalm_ambig.policies.weights.lora import Adapter, attach_adapter, shared_layers, trained_parameters
+from lalm_ambig.policies.weights.lora import (
+    Adapter,
+    Beside,
+    attach_adapter,
+    shared_layers,
+    trained_parameters,
+)
 from lalm_ambig.policies.weights.lora_targets import find_targets
 
 IDS = torch.arange(5, 17)
@@ -123,7 +129,7 @@ def test_an_adapter_is_on_its_targets_and_plain_peft_reads_it_back(
     folder = at(family_folders, family)
     model = plain(folder)
     names = set(find_targets(model, model.get_decoder()).names)
-    wrapped, _ = attach_adapter(model, Adapter(), decoder=model.get_decoder(), projector="none")
+    wrapped, _ = attach_adapter(model, Adapter(), decoder=model.get_decoder(), beside=Beside())
     adapted = {
         n.split(".lora_A")[0].removeprefix("base_model.model.") for n, _ in trained_parameters(wrapped)
     }
@@ -145,7 +151,7 @@ def test_an_adapter_is_on_its_targets_and_plain_peft_reads_it_back(
 def test_the_estimate_counts_the_same_adapters(family_folders: dict[str, Path], family: str) -> None:
     folder = at(family_folders, family)
     model = plain(folder)
-    wrapped, _ = attach_adapter(model, Adapter(), decoder=model.get_decoder(), projector="none")
+    wrapped, _ = attach_adapter(model, Adapter(), decoder=model.get_decoder(), beside=Beside())
     described, _ = skeleton(CausalLM(str(folder)))
     own = {n: p.shape for n, p in trained_parameters(wrapped)}
     assert {n: p.shape for n, p in trained_parameters(described)} == own
@@ -162,7 +168,7 @@ def test_the_papers_layers_are_as_they_were(tiny: Tiny, small_folders: Path) -> 
 
 def test_what_is_left_out_is_one_line(family_folders: dict[str, Path]) -> None:
     model = plain(at(family_folders, "qwen2_moe"))
-    _, notes = attach_adapter(model, Adapter(), decoder=model.get_decoder(), projector="none")
+    _, notes = attach_adapter(model, Adapter(), decoder=model.get_decoder(), beside=Beside())
     assert notes == [
         "without LoRA: mlp.shared_expert_gate (router); mlp.experts.gate_up_proj, mlp.experts.down_proj (fused experts)"
     ]
@@ -255,7 +261,7 @@ def test_dropout_where_peft_takes_none_is_one_line(family_folders: dict[str, Pat
     with pytest.raises(
         InputError, match="PEFT takes no dropout on down_proj, gate_proj, up_proj of Deepseek"
     ):
-        attach_adapter(model, Adapter(dropout=0.1), decoder=model.get_decoder(), projector="none")
+        attach_adapter(model, Adapter(dropout=0.1), decoder=model.get_decoder(), beside=Beside())
 
 
 def test_a_layer_that_is_never_called_gets_none(llama: Path) -> None:
@@ -270,14 +276,14 @@ def test_a_module_that_layers_share_is_wrapped_once(llama: Path) -> None:
     model.model.layers[1].mlp = model.model.layers[0].mlp
     found = find_targets(model, model.get_decoder())
     assert len(found.names) == len(set(found.names)) == 11
-    wrapped, _ = attach_adapter(model, Adapter(), decoder=model.get_decoder(), projector="none")
+    wrapped, _ = attach_adapter(model, Adapter(), decoder=model.get_decoder(), beside=Beside())
     assert not any("base_layer.base_layer" in name for name, _ in wrapped.named_parameters())
 
 
 def test_layers_that_share_a_weight_are_found_before_they_are_merged(family_folders: dict[str, Path]) -> None:
     for family, shared in (("zamba2", True), ("llama", False)):
         model = plain(at(family_folders, family))
-        attach_adapter(model, Adapter(), decoder=model.get_decoder(), projector="none")
+        attach_adapter(model, Adapter(), decoder=model.get_decoder(), beside=Beside())
         found = shared_layers(model)
         assert len(found) == 2 * shared
         assert len({leaf(name) for name in found}) == shared

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from small_model import noise
-from transformers import Qwen2AudioForConditionalGeneration
+from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Audio, Tokens
@@ -30,7 +30,7 @@ def processed(policy: Tiny, clips: list[torch.Tensor]) -> dict[str, torch.Tensor
         [{"role": "user", "content": PARTS}], tokenize=False, add_generation_prompt=True
     )
     sounds = [clip.numpy() for clip in clips]
-    inputs = policy.processor(
+    inputs = AutoProcessor.from_pretrained(policy.checkpoint())(
         text=[text] * len(clips), audio=sounds, sampling_rate=16_000, padding=True, return_tensors="pt"
     )
     return dict(inputs)

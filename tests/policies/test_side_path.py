@@ -83,7 +83,7 @@ def test_the_last_layers_features_come_first_and_are_the_same(plain: AudioModel,
 
 def native_layers(policy: AudioModel, clips: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     """States of the first two layers by transformers' own forward on the window, pooled by torch's own pooling."""
-    mel, mask = padded_window(policy.extractor, clips)
+    _, mask = padded_window(policy.extractor, clips)
     positions, tokens = (counts.tolist() for counts in feature_counts(mask.sum(-1)))
     taken: dict[int, torch.Tensor] = {}
     hooks = [
@@ -95,7 +95,9 @@ def native_layers(policy: AudioModel, clips: Sequence[torch.Tensor]) -> list[tor
         for n in range(1)
     ]
     with torch.no_grad():
-        policy.window_features(mel, mask)
+        rows = pad([[policy.audio_token_id] * count for count in tokens], policy.pad_id, side="left")
+        heard = policy.family.inputs(clips)
+        policy.base.model(input_ids=rows.ids, attention_mask=rows.mask.long(), **heard)
     for hook in hooks:
         hook.remove()
     by_clip = [s.split(positions) if s.ndim == 2 else [row[:n] for row, n in zip(s, positions, strict=True)]

@@ -104,7 +104,7 @@ def test_greedy_decoding_equals_generate(
 ) -> None:
     model = Qwen2AudioForConditionalGeneration.from_pretrained(tiny_folder, dtype="float32").eval()
     clips = [read_audio(str(item.audio)).numpy() for item in items]
-    sound = tiny.processor.feature_extractor(
+    sound = tiny.extractor(
         clips, sampling_rate=16_000, return_attention_mask=True, padding="max_length", return_tensors="pt"
     )
     out = model.generate(

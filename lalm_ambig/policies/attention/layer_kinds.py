@@ -22,6 +22,8 @@ ROUTER = re.compile(r"router|gating|topk", re.IGNORECASE)
 """Pattern in names of modules and classes that choose experts."""
 EXPERT_COUNTS = re.compile(r"(num|n|moe_num)_(local_|routed_)?experts")
 """Settings with the number of experts that a layer chooses from."""
+SENSES = ("embed_tokens_extend",)
+"""Modules inside a decoder through which only sound and pictures pass (Phi-4-multimodal's)."""
 WEIGHT_READ = r"self\.{name}\.weight\b(?!\.(dtype|device|shape|ndim|data)\b|\[)"
 """Pattern in a class's source: the weight of its layer `name` is used without calling the layer."""
 
@@ -32,7 +34,11 @@ def decoder_layers(decoder: nn.Module, description: str) -> nn.ModuleList:
     Raises:
         InputError: There is no list; the policy's description is in the message.
     """
-    lists = [module for module in decoder.modules() if isinstance(module, nn.ModuleList)]
+    lists = [
+        module
+        for name, module in decoder.named_modules()
+        if isinstance(module, nn.ModuleList) and name.partition(".")[0] not in SENSES
+    ]
     if not lists:
         raise InputError(
             f"{description} has no list of layers that could be found.",
@@ -50,7 +56,7 @@ def decoder_blocks(decoder: nn.Module) -> dict[str, nn.Module]:
     layers: dict[str, nn.Module] = {}
     for name, module in decoder.named_modules():
         inside = any(name.startswith(f"{block}.") for block in layers)
-        if isinstance(module, nn.ModuleList) and not inside:
+        if isinstance(module, nn.ModuleList) and not inside and name.partition(".")[0] not in SENSES:
             blocks = {f"{name}.{n}": block for n, block in module.named_children()}
             layers |= {n: block for n, block in blocks.items() if not isinstance(block, LINEAR)}
     return layers

@@ -49,8 +49,8 @@ class Segment:
     parent: int | None = None
     """Index of an earlier segment; None for a root."""
     ids: Int[Tensor, " token"] | None = None
-    """The token ids, if they describe all of it; None if it contains audio. Some models need ids beside embeddings, so
-    a pass over segments that all have ids uses them."""
+    """The token ids, if they describe all of it; None if it contains audio, unless the policy `takes_ids`. Some models
+    need ids beside embeddings, so a pass over segments that all have ids uses them."""
 
     def __len__(self) -> int:
         return len(self.embeddings)

@@ -138,19 +138,20 @@ def check_depth(layers: Sequence[int], depth: int, *, where: str = WHERE) -> Non
             )
 
 
-def add_side_path(model: Any, layers: Sequence[int], *, channels: int) -> None:
+def add_side_path(model: Any, layers: Sequence[int], *, channels: int, depth: int) -> None:
     """Add a side path without effect to a model of transformers, on the device of its embeddings.
 
     Args:
         model: The model, whose `model` holds the audio encoder and the decoder.
         layers: The layers that are read; without any, nothing is added.
         channels: Channels of a layer of the audio encoder.
+        depth: Number of the encoder's layers.
 
     Raises:
         InputError: The encoder lacks one of the layers.
     """
     if layers:
-        check_depth(layers, len(model.model.audio_tower.layers))
+        check_depth(layers, depth)
         embeddings = model.get_input_embeddings().weight
         side_path = SidePath(layers, channels=channels, outputs=embeddings.shape[1])
         model.model.add_module(SIDE_PATH, side_path.to(embeddings.device))
@@ -184,9 +185,19 @@ def captured(layers: nn.ModuleList, chosen: Sequence[int]) -> Iterator[dict[int,
         yield states
 
 
-def pair_means(states: Float[Tensor, "position channel"], tokens: int) -> Float[Tensor, "token channel"]:
-    """Means of the first positions, two by two, as encoders pool their last layer."""
-    return states[: 2 * tokens].reshape(tokens, 2, states.shape[-1]).mean(1)
+def pooled(
+    states: Float[Tensor, "position channel"], tokens: int, share: int
+) -> Float[Tensor, "token channel"]:
+    """Means of the first positions, as many to a token as the encoder pools; zeros where there are fewer.
+
+    Args:
+        states: One clip's states.
+        tokens: Its audio tokens.
+        share: Positions per token.
+    """
+    own = states[: share * tokens]
+    filled = nn.functional.pad(own, (0, 0, 0, share * tokens - len(own)))
+    return filled.reshape(tokens, share, states.shape[-1]).mean(1)
 
 
 def saved_layers(folder: Path) -> tuple[int, ...] | None:

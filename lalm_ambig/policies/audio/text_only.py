@@ -14,14 +14,32 @@ class TextOnly:
 
     window_s: float = 0.0
     """Longest audio that the model takes, in seconds; 0 for a text-only model."""
-    projector_name: str = "multi_modal_projector"
-    """Name of the module between audio encoder and language model."""
     side_layers: tuple[int, ...] = ()
     """Layers of the audio encoder that are heard beside the last one (see `audio.side_path`)."""
     aside: Mapping[str, tuple[nn.Module]] = MappingProxyType({})
     """Frozen modules that nothing reads at present, by name: on the CPU, in a tuple that keeps them no submodules."""
     standardise_audio: bool = False
     """Whether training starts with a fresh projector on standardised features (see `standardise`)."""
+
+    @property
+    def projector_names(self) -> tuple[str, ...]:
+        """Last names of the modules between audio encoder and language model."""
+        return ()
+
+    @property
+    def tower_name(self) -> str:
+        """Path of the audio encoder in the model; empty without one."""
+        return ""
+
+    @property
+    def unused_names(self) -> tuple[str, ...]:
+        """Paths of modules that neither text nor sound passes through."""
+        return ()
+
+    @property
+    def takes_ids(self) -> bool:
+        """Whether the decoder needs token ids beside the embeddings of sound."""
+        return False
 
     @property
     def description(self) -> str:

@@ -43,17 +43,19 @@ class Chat:
         settings: ChatSettings | None = None,
         *,
         hears: bool = False,
+        marker: str | None = None,
     ) -> None:
         """Args:
             tokenizer: The checkpoint's tokenizer, with its chat template.
             source: The checkpoint's path, for messages.
             settings: Arguments of the template beside the turns.
             hears: Whether a user's turn may contain audio, for which it must be a list of parts.
+            marker: Text that stands for audio where the template takes a string only.
 
         Raises:
             InputError: The template fails, leaves a text out or changes it, or varies from call to call.
         """
-        self.tokenizer, self.source, self.hears = tokenizer, source, hears
+        self.tokenizer, self.source, self.hears, self.marker = tokenizer, source, hears, marker
         self.settings = settings or ChatSettings()
         self.template = Template(tokenizer, source, self.settings)
         self.text_ids = TextIds(tokenizer)
@@ -75,7 +77,9 @@ class Chat:
             at_once: The answer comes at once, so a thought that the template opens is closed.
         """
         texts = [part["text"] for part in parts if part["type"] == "text"]
-        content = list(parts) if self.hears else self.trial.user("\n".join(texts))
+        sound = (self.marker or "") * sum(part["type"] == "audio" for part in parts)
+        as_list = self.hears and not self.marker
+        content = list(parts) if as_list else self.trial.user(sound + "\n".join(texts))
         turns = [*self.trial.before, {"role": "user", "content": content}]
         if self.trial.begins:
             prompt = self.template(turns, begin=True)
@@ -138,13 +142,14 @@ class Chat:
 
     def _tried(self) -> TemplateTrial:
         """The first form of content in which probe and answer come out unchanged."""
+        as_list = self.hears and not self.marker
         try:
-            return first_trial(self.template, self.settings.system, hears=self.hears)
+            return first_trial(self.template, self.settings.system, hears=as_list)
         except InputError as error:
             remedy = "Set policy.template_arguments to what it asks for, or put a chat_template.jinja into the folder."
             other = TRIAL_SYSTEM if self.settings.system is None else None
             try:
-                first_trial(self.template, other, hears=self.hears)
+                first_trial(self.template, other, hears=as_list)
             except InputError:
                 raise InputError(str(error), remedy=remedy) from error
             remedy = (

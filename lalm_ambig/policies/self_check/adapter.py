@@ -12,7 +12,7 @@ from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from torch import Tensor
 
-from lalm_ambig.policies.attention.layer_kinds import decoder_blocks
+from lalm_ambig.policies.attention.layer_kinds import SENSES, decoder_blocks
 from lalm_ambig.policies.weights.lora_targets import parts_for_lora
 
 
@@ -53,7 +53,11 @@ def adapter_problems(policy: Any, ids: Int[Tensor, " token"]) -> list[str]:
 def _adapted(policy: Any) -> dict[str, Any]:
     """Layers of the decoder that have an adapter, by their names inside it."""
     named = policy.language_model.named_modules()
-    return {name: module for name, module in named if isinstance(module, LoraLayer)}
+    return {
+        name: module
+        for name, module in named
+        if isinstance(module, LoraLayer) and name.partition(".")[0] not in SENSES
+    }
 
 
 @torch.no_grad()

@@ -1,6 +1,6 @@
 """Find and read a checkpoint of transformers, and turn the libraries' errors into one line."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,8 @@ Attention = Literal["sdpa", "eager", "flash_attention_2"]
 """transformers' attention implementation."""
 UNREADABLE = (OSError, ValueError, RuntimeError, SafetensorError, StrictDataclassError)
 """Exceptions of transformers for a folder without a checkpoint of the class, or with a broken one."""
+NO_ADAPTER = "no-adapter"
+"""A folder that no checkpoint has: transformers would put an adapter beside the weights into the model."""
 SDPA_REFUSED = "scaled_dot_product_attention"
 """Part of transformers' message for a class without that attention."""
 
@@ -87,13 +89,14 @@ def torch_dtype(name: DType, config: Any) -> torch.dtype:
     return dtype
 
 
-def read_model(
+def read_model(  # noqa: PLR0913
     model_class: Any,
     source: str,
     *,
     dtype: Any,
     attention: Attention = "sdpa",
     device: torch.device | str = "cpu",
+    prepare: Callable[[Any], None] | None = None,
 ) -> Any:
     """Read a model with every weight from its checkpoint (safetensors).
 
@@ -108,6 +111,7 @@ def read_model(
         dtype: Type of the weights, of torch.
         attention: transformers' attention implementation.
         device: Where the weights are to be.
+        prepare: What is done to the model before it is checked.
 
     Raises:
         ValueError: A weight is missing, of another shape, or not finite.
@@ -117,7 +121,10 @@ def read_model(
     except ValueError as error:
         if attention != "sdpa" or SDPA_REFUSED not in str(error):
             raise
-        model, info = _read(model_class, source, dtype, "eager", device)
+        try:  # the decoder's attention, where only the encoder has none of the kind
+            model, info = _read(model_class, source, dtype, {"text_config": attention}, device)
+        except ValueError:
+            model, info = _read(model_class, source, dtype, "eager", device)
     if lacking := sorted(info["missing_keys"]):
         raise ValueError(
             f"it lacks {len(lacking)} weights of {model_class.__name__}, {lacking[0]} among them."
@@ -128,6 +135,8 @@ def read_model(
             f"{len(other)} weights are not of the measures in config.json: {name} is {list(saved)}, not "
             f"{list(expected)}."
         )
+    if prepare is not None:
+        prepare(model)
     if vars(model).get("_hf_peft_config_loaded"):
         raise ValueError("transformers has put an adapter into it.")
     if wrong := _not_finite(model):
@@ -136,7 +145,7 @@ def read_model(
 
 
 def _read(
-    model_class: Any, source: str, dtype: Any, attention: str, device: torch.device | str
+    model_class: Any, source: str, dtype: Any, attention: Any, device: torch.device | str
 ) -> tuple[Any, dict[str, Any]]:
     model, info = model_class.from_pretrained(
         source,
@@ -146,6 +155,7 @@ def _read(
         trust_remote_code=False,
         use_safetensors=True,
         output_loading_info=True,
+        adapter_kwargs={"subfolder": NO_ADAPTER},
         ignore_mismatched_sizes=True,
     )
     return model, info

@@ -38,11 +38,12 @@ FOREIGN = (
 """Files by which a folder without config.json is recognised, the surest first."""
 
 
-def check_contents(source: str) -> dict[str, Any]:
+def check_contents(source: str, *, own_adapter: bool = False) -> dict[str, Any]:
     """The settings in the config.json of a plain checkpoint of any kind of model.
 
     Args:
         source: A folder or a hub id. On a hub only the files of an adapter and the settings are looked at.
+        own_adapter: Whether an adapter beside the model's own settings is a part of the checkpoint.
 
     Returns:
         The settings; empty for a hub id that cannot be reached, whose loading then says why.
@@ -54,9 +55,9 @@ def check_contents(source: str) -> dict[str, Any]:
     if folder.exists():
         _check_folder(folder)
     check_hub(source)
-    if adapter := _read(source, ADAPTER):
-        raise _is_adapter(source, adapter)
     config = _read(source, CONFIG)
+    if (adapter := _read(source, ADAPTER)) and not (own_adapter and config):
+        raise _is_adapter(source, adapter)
     if config is None:
         return {}
     if quantised := quantisation(config, folder):
@@ -69,17 +70,18 @@ def check_contents(source: str) -> dict[str, Any]:
     return config
 
 
-def model_settings(source: str, path: str) -> dict[str, Any]:
+def model_settings(source: str, path: str, *, own_adapter: bool = False) -> dict[str, Any]:
     """The settings in the config.json of a plain checkpoint.
 
     Args:
         source: A folder or a hub id.
         path: The path as the user wrote it, for the message.
+        own_adapter: As for `check_contents`.
 
     Raises:
         InputError: The path holds another thing, or a hub id cannot be reached.
     """
-    settings = check_contents(source)
+    settings = check_contents(source, own_adapter=own_adapter)
     if not settings:
         raise InputError(
             f"no config.json of a model can be read from {path!r}.",
@@ -89,15 +91,19 @@ def model_settings(source: str, path: str) -> dict[str, Any]:
     return settings
 
 
-def saved_dtype(source: str) -> str | None:
+def saved_dtype(source: str, *, own_adapter: bool = False) -> str | None:
     """Type of a checkpoint's weights: `float32`, `bfloat16` or `float16`; None if nothing says it.
 
     The config.json says it, of the model or of one of its parts; or else the first weight file does.
 
+    Args:
+        source: A folder or a hub id.
+        own_adapter: As for `check_contents`.
+
     Raises:
         InputError: The source holds no plain checkpoint.
     """
-    config = check_contents(source)
+    config = check_contents(source, own_adapter=own_adapter)
     parts = [config, *(config[name] for name in PARTS if isinstance(config.get(name), Mapping))]
     names = [str(part[key]) for part in parts for key in DTYPE_KEYS if part.get(key)]
     return names[0].removeprefix("torch.") if names else first_dtype(Path(source))

@@ -1,5 +1,6 @@
 """The weights of a base model that are trained: LoRA on the language model with options, or all of them."""
 
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,8 +20,52 @@ from lalm_ambig.policies.weights.checkpoint import UNREADABLE, read_model
 from lalm_ambig.policies.weights.lora_targets import Targets, find_targets
 from lalm_ambig.policies.weights.quantised_base import count_parameters
 
-AUDIO_TOWER = r".*audio_tower\..*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2)"
-"""Full-match pattern of the audio tower's layers. A bare name such as `q_proj` would also match the decoder."""
+
+@dataclass(frozen=True)
+class Beside:
+    """Names of a model's modules for sound, which an adapter may train too."""
+
+    projectors: tuple[str, ...] = ()
+    """Last names of the modules between audio tower and decoder."""
+    tower: str = ""
+    """Path of the audio tower; empty for a text model."""
+    unused: tuple[str, ...] = ()
+    """Paths of modules that neither text nor sound passes through."""
+
+    def excluded(self, *, trains_tower: bool) -> str | None:
+        """Pattern of the layers that never get LoRA, whatever PEFT makes of the targets; None for a text model.
+
+        For a mixture of experts PEFT replaces a pattern by the layers' last names, which the senses' layers have, too.
+
+        Args:
+            trains_tower: Whether the tower gets LoRA.
+        """
+        paths = [*self.unused, *([] if trains_tower else [self.tower])]
+        names = "|".join(re.escape(path) for path in paths if path)
+        return rf"({names})\..*" if names else None
+
+    def in_tower(self, name: str) -> bool:
+        """Whether a layer's name, or a pattern of names, is of the tower."""
+        last = self.tower.removeprefix("model.")
+        return bool(last) and (f"{last}." in name or name.endswith(last))
+
+    def tower_pattern(self, model: nn.Module) -> str:
+        """Full-match pattern of the linear layers of the tower's layers, and of no others.
+
+        A bare name such as `q_proj` would also match the decoder.
+
+        Args:
+            model: The base model.
+        """
+        tower = model.get_submodule(self.tower)
+        blocks = [name for name, module in tower.named_children() if isinstance(module, nn.ModuleList)]
+        linear = [
+            name
+            for name, module in tower.named_modules()
+            if isinstance(module, nn.Linear) and name.partition(".")[0] in blocks
+        ]
+        leaves = "|".join(sorted({re.escape(name.rpartition(".")[2]) for name in linear}))
+        return rf"{re.escape(self.tower)}\.({'|'.join(map(re.escape, blocks))})\..*\.({leaves})"
 
 
 @dataclass(frozen=True)
@@ -74,35 +119,39 @@ class Adapter:
         """Whether the audio tower's features change in training."""
         return self.method == "full" or self.audio_tower
 
-    def config(self, model: nn.Module, targets: Targets, *, projector: str) -> LoraConfig:
+    def config(self, model: nn.Module, targets: Targets, *, beside: Beside) -> LoraConfig:
         """The PEFT configuration of a new adapter.
 
         Args:
             model: The base model.
             targets: The decoder's layers.
-            projector: Name of the module between audio tower and decoder.
+            beside: The modules for sound.
 
         Returns:
             PEFT's settings for these layers.
         """
         layers = [model.get_submodule(name) for name in targets.names]
-        beside = [projector] if self.projector else []
+        whole = [*beside.projectors] if self.projector else []
         if has_side_path(model):
-            beside.append(SIDE_PATH)
+            whole.append(SIDE_PATH)
+        pattern = targets.pattern
+        if self.audio_tower:
+            pattern = f"({pattern}|{beside.tower_pattern(model)})"
         return LoraConfig(
             r=self.rank,
             lora_alpha=self.alpha,
             lora_dropout=self.dropout,
-            target_modules=f"({targets.pattern}|{AUDIO_TOWER})" if self.audio_tower else targets.pattern,
+            target_modules=pattern,
             target_parameters=targets.weights,
-            modules_to_save=beside or None,
+            modules_to_save=whole or None,
+            exclude_modules=beside.excluded(trains_tower=self.audio_tower),
             bias="none",
             fan_in_fan_out=all(isinstance(layer, Conv1D) for layer in layers),
         )
 
 
 def attach_adapter(
-    model: nn.Module, adapter: Adapter, *, decoder: nn.Module, projector: str
+    model: nn.Module, adapter: Adapter, *, decoder: nn.Module, beside: Beside
 ) -> tuple[nn.Module, list[str]]:
     """Attach a new adapter, whose effect is exactly zero; or set all weights to be trained.
 
@@ -110,7 +159,7 @@ def attach_adapter(
         model: A model of transformers.
         adapter: Method and settings of the weights that are trained.
         decoder: The model's language model.
-        projector: Name of the module between audio tower and decoder.
+        beside: The modules for sound.
 
     Returns:
         The model with adapter, or the model itself; and lines for its user.
@@ -129,7 +178,7 @@ def attach_adapter(
             where="policy.adapter.dropout",
             remedy="Set it to 0, or choose other layers by policy.adapter.targets.",
         )
-    wrapped = with_lora(model, adapter.config(model, targets, projector=projector))
+    wrapped = with_lora(model, adapter.config(model, targets, beside=beside))
     if trained := lora_b_norm(wrapped):
         raise RuntimeError(f"a fresh adapter must have no effect, but lora_B has norm {trained:.3g}")
     return wrapped, [] if targets.note is None else [targets.note]

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.audio.side_path import PEFT_TYPE
-from lalm_ambig.policies.weights.lora import Adapter, lora_b_norm, with_lora
+from lalm_ambig.policies.weights.lora import Adapter, Beside, lora_b_norm, with_lora
 from lalm_ambig.policies.weights.quantised_base import QuantisedLinear
 
 SETTINGS, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -41,7 +41,6 @@ REFUSED = (
 """Settings of PEFT by which an adapter is more than a term beside a layer; such adapters are refused."""
 PLAIN_STARTS = (True, False, "gaussian", "orthogonal")
 """Values of `init_lora_weights` that do not change the base weights; others (PiSSA, OLoRA) do."""
-TOWER = "audio_tower"
 
 
 @dataclass(frozen=True)
@@ -89,14 +88,14 @@ def read_settings(folder: Path) -> LoraConfig:
 MERGE = "Merge it into its base with PEFT (merge_and_unload) and give the merged model as policy.path."
 
 
-def load_adapter(model: PeftModel, folder: Path, adapter: Adapter, *, projector: str) -> LoadedAdapter:
+def load_adapter(model: PeftModel, folder: Path, adapter: Adapter, *, beside: Beside) -> LoadedAdapter:
     """Replace a model's fresh adapter by a saved one.
 
     Args:
         model: A model with a fresh adapter.
         folder: The saved adapter in PEFT's layout.
         adapter: The policy's settings, which must not contradict the saved ones.
-        projector: Name of the module between audio tower and decoder.
+        beside: The modules for sound.
 
     Returns:
         The model, with lines for its user. An adapter without effect is noted: a run whose best weights are those of
@@ -107,7 +106,8 @@ def load_adapter(model: PeftModel, folder: Path, adapter: Adapter, *, projector:
     """
     weights = _adapter_weights(folder)
     config = read_settings(folder)
-    _refuse_conflicts(config, adapter, folder, projector=projector)
+    on_tower = _trains_tower(config, beside) or any(beside.in_tower(name) for name in weights)
+    _refuse_conflicts(config, adapter, folder, beside=beside, on_tower=on_tower)
     config.inference_mode, config.lora_dropout = False, adapter.dropout
     _refuse_on_quantised(model, config, folder)
     fresh = _lora_layers(model)
@@ -116,13 +116,13 @@ def load_adapter(model: PeftModel, folder: Path, adapter: Adapter, *, projector:
     wrapped = with_lora(base, config)
     assert isinstance(wrapped, PeftModel)
     layers = _lora_layers(wrapped)
-    _refuse_other_layers(layers, fresh, adapter, folder)
+    _refuse_other_layers(layers, fresh, adapter, folder, beside=beside)
     biases = {name: p.detach().clone() for name, p in trained_biases(wrapped).items()}
     _load_state(wrapped, weights, config, folder)
     notes = _notes(config, layers, fresh)
     if lora_b_norm(wrapped) == 0:
-        beside = sorted(config.modules_to_save or ())
-        rest = f"only {', '.join(beside)} differs" if beside else "this is the base model"
+        whole = sorted(config.modules_to_save or ())
+        rest = f"only {', '.join(whole)} differs" if whole else "this is the base model"
         notes.append(f"the saved adapter's LoRA has no effect, every lora_B is zero: {rest}")
     return LoadedAdapter(wrapped, biases, notes)
 
@@ -165,13 +165,15 @@ def _with_biases(model: nn.Module, values: Mapping[str, Tensor]) -> Iterator[Non
             parameter.data = trained[name]
 
 
-def _refuse_conflicts(config: LoraConfig, adapter: Adapter, folder: Path, *, projector: str) -> None:
+def _refuse_conflicts(
+    config: LoraConfig, adapter: Adapter, folder: Path, *, beside: Beside, on_tower: bool
+) -> None:
     """Refuse a setting of the policy that differs from the saved adapter's."""
     saved: Mapping[str, Any] = {
         "rank": config.r,
         "alpha": config.lora_alpha,
-        "projector": projector in (config.modules_to_save or []),
-        "audio_tower": _trains_tower(config),
+        "projector": any(name in (config.modules_to_save or []) for name in beside.projectors),
+        "audio_tower": on_tower,
     }
     for name, value in saved.items():
         configured = vars(adapter)[name]
@@ -191,11 +193,12 @@ def _conflict(name: str, saved: Any, configured: Any, folder: Path) -> InputErro
     )
 
 
-def _trains_tower(config: LoraConfig) -> bool:
+def _trains_tower(config: LoraConfig, beside: Beside) -> bool:
     """Whether a saved adapter's settings name the audio tower."""
     named = config.target_modules or ()
     listed = [named] if isinstance(named, str) else [*named]
-    return any(TOWER in name for name in [*listed, *(config.modules_to_save or [])])
+    names = [*listed, *(config.modules_to_save or [])]
+    return any(beside.in_tower(name.replace("\\", "")) for name in names)
 
 
 def _refuse_on_quantised(model: nn.Module, config: LoraConfig, folder: Path) -> None:
@@ -212,11 +215,13 @@ def _refuse_on_quantised(model: nn.Module, config: LoraConfig, folder: Path) -> 
         )
 
 
-def _refuse_other_layers(saved: set[str], fresh: set[str], adapter: Adapter, folder: Path) -> None:
+def _refuse_other_layers(
+    saved: set[str], fresh: set[str], adapter: Adapter, folder: Path, *, beside: Beside
+) -> None:
     """Refuse an adapter that is on the tower without naming it, or on other layers than the policy's targets."""
-    if not adapter.audio_tower and any(TOWER in name for name in saved):
+    if not adapter.audio_tower and any(beside.in_tower(name) for name in saved):
         raise _conflict("audio_tower", True, False, folder)
-    present, chosen = ({name for name in names if TOWER not in name} for names in (saved, fresh))
+    present, chosen = ({name for name in names if not beside.in_tower(name)} for names in (saved, fresh))
     if adapter.targets is not None and (differing := sorted(chosen ^ present)):
         where = "the saved adapter is" if differing[0] in present else "policy.adapter.targets says"
         raise InputError(

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.atomic import new_folder, write_text
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.policies.weights.saved_adapter import SETTINGS, TOWER, WEIGHTS
+from lalm_ambig.policies.weights.saved_adapter import SETTINGS, WEIGHTS
 
 ALONE = "Leave model.engine out."
 WRAPPED = "base_model.model."
@@ -66,7 +66,7 @@ def write_served_adapter(policy: Policy, folder: Path) -> Path:
     weights = {  # not from `state_dict`, for which FSDP2 divides the weights again
         name.removesuffix(ending) + ".weight": value.detach().to("cpu", torch.float32).contiguous()
         for name, value in policy.model.named_parameters()
-        if ".lora_" in name and TOWER not in name
+        if ".lora_" in name and not policy.beside.in_tower(name)
     }
     layers = sorted({name.partition(".lora_")[0].removeprefix(WRAPPED) for name in weights})
     settings: dict[str, Any] = {
