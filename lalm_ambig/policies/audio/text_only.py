@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.policies.weights.lora import Beside
 
 
 class TextOnly:
@@ -35,6 +36,11 @@ class TextOnly:
     def unused_names(self) -> tuple[str, ...]:
         """Paths of modules that neither text nor sound passes through."""
         return ()
+
+    @property
+    def beside(self) -> Beside:
+        """Names of the modules for sound, for an adapter."""
+        return Beside(self.projector_names, self.tower_name, self.unused_names)
 
     @property
     def takes_ids(self) -> bool:
