@@ -62,14 +62,12 @@ class Policy(TextOnly, nn.Module, ABC):
         check_settings(quantize, full=adapter.method == "full")
         self.adapter, self.quantize = adapter, quantize
         self.loaded = False
-        self.abilities = Abilities()
-        """Results of the self-check of this checkpoint."""
+        self.abilities = Abilities()  # results of the self-check of this checkpoint
         self.load_notes: list[str] = []  # lines for the user on how weights and adapter were read
         self._start: Path | None = None  # folder of the saved weights that replaced the fresh adapter
         self._base_biases: dict[str, Tensor] = {}  # the base model's, where a saved adapter changes them
         self.place: torch.device | str = "cpu"  # where `load_base` puts the weights
-        self.checked_device_type = ""
-        """Kind of device on which `abilities` were measured."""
+        self.checked_device_type = ""  # kind of device on which `abilities` were measured
         self._root: tuple[Root, ...] = ()
         self.zero_offload: Any = None
         """DeepSpeed's `parameter_offload` while ZeRO-3 divides the weights (see `weights.sharding`)."""
