@@ -25,6 +25,7 @@ from small_model import nudge
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Audio, Batch, Item, Tokens
 from lalm_ambig.data.encoding import pad
+from lalm_ambig.exporting.card import loading_lines
 from lalm_ambig.policies.audio_lm import AudioLM
 from lalm_ambig.policies.weights.lora import Adapter, trained_parameters
 from lalm_ambig.rollouts.generate import Request, generate
@@ -344,3 +345,26 @@ def test_a_broken_checkpoint_is_refused_in_one_line(
     with pytest.raises(InputError, match=expected) as raised:
         loaded(broken)
     assert "\n" not in str(raised.value)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["granite_speech_lora", "phi4_multimodal", "granite_speech"])
+def test_the_printed_lines_load_an_adapter_as_it_was_trained(
+    name: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    """The checkpoint's own LoRA comes first, where it has one."""
+    policy = loaded(folders[name])
+    nudge(policy)
+    policy.save(tmp_path)
+    lines = loading_lines(
+        "adapter",
+        type(policy.base).__name__,
+        base=str(folders[name]),
+        address=str(tmp_path),
+        own_lora=policy.own_lora,
+    )
+    made: dict[str, Any] = {}
+    exec("\n".join(lines), made)
+    clip = voice(1.2, seed=1)
+    theirs = made["model"].eval()(**own_inputs(folders[name], [clip], TEXTS[:1]), use_cache=False)
+    torch.testing.assert_close(logits(policy, asked(policy, [clip])), theirs.logits[:, -1], **CLOSE)

@@ -37,6 +37,11 @@ class TextOnly:
         return ()
 
     @property
+    def own_lora(self) -> str | None:
+        """Folder inside the checkpoint of LoRA of its own, empty if beside its weights; None if it has none."""
+        return None
+
+    @property
     def takes_ids(self) -> bool:
         """Whether the decoder needs token ids beside the embeddings of sound."""
         return False

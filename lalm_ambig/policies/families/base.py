@@ -74,6 +74,8 @@ class AudioFamily(ABC):
     """Whether the decoder needs token ids beside embeddings, of audio tokens too."""
     own_adapter: ClassVar[bool] = False
     """Whether checkpoints may have LoRA of their own beside their weights, which `prepare` merges."""
+    adapter_folder: ClassVar[str] = ""
+    """Where it is inside the checkpoint; empty for beside the weights."""
     marker: ClassVar[str | None] = None
     """Text that stands for the sound in a turn, for a template that takes strings only."""
     template: ClassVar[str | None] = None
@@ -143,6 +145,16 @@ class AudioFamily(ABC):
     def prepare(cls, model: Any, source: str) -> list[str]:
         """Bring a model that was just read into the state in which it hears; returns lines for the user."""
         return []
+
+    @classmethod
+    def own_lora(cls, source: str) -> str | None:
+        """Folder inside the checkpoint of LoRA of its own, empty if beside its weights; None if it has none.
+
+        Args:
+            source: The checkpoint's folder or hub id.
+        """
+        settings = str(Path(cls.adapter_folder, "adapter_config.json"))
+        return cls.adapter_folder if cls.own_adapter and found_file(source, settings) else None
 
     @classmethod
     def token_id(cls, config: Any) -> int:
