@@ -17,7 +17,7 @@ from lalm_ambig.checks.model import check_adapter, check_forward, check_tokens
 from lalm_ambig.checks.outcome import CheckResult
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.corpora.crema_d.votes import CATEGORIES
-from lalm_ambig.policies import qwen2_audio
+from lalm_ambig.policies.families import whisper
 from lalm_ambig.policies.tiny import Tiny
 
 
@@ -60,7 +60,7 @@ def count_one_more(policy: Tiny, patch: pytest.MonkeyPatch) -> None:
 
 
 def hear_padding(_: Tiny, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(qwen2_audio, "create_bidirectional_mask", lambda **_: None)
+    patch.setattr(whisper, "create_bidirectional_mask", lambda **_: None)
 
 
 def lose_a_feature(policy: Tiny, patch: pytest.MonkeyPatch) -> None:
@@ -97,7 +97,7 @@ def train_the_base(policy: Tiny, _: pytest.MonkeyPatch) -> None:
 
 
 BATCH = "a batch = each item alone"
-WINDOW = "encoder on own frames = on 4 s"
+WINDOW = "heard = the class's own forward"
 COUNTS = "audio tokens = features"
 
 

@@ -84,7 +84,7 @@ def test_a_wrong_name_is_one_line(words: list[str], message: str) -> None:
         ),
         (["--policy=tiny", "--data=demo"], "no method is chosen: add --method NAME"),
         (["--model=GRPO"], "no policy and no data are chosen"),
-        (["--method=grpo", "--data=crema_d"], r"no policy is chosen: add --policy NAME \(audio_reasoner"),
+        (["--method=grpo", "--data=crema_d"], r"no policy is chosen: add --policy NAME \(audio_flamingo_3"),
         (["--hardware=one_24gb"], "no policy and no data and no method are chosen"),
         (["--policy.class_path=Tiny"], "no data and no method are chosen"),
     ],
