@@ -267,8 +267,9 @@ def policy_projectors(folder: Path) -> tuple[str, ...]:
 
 
 @torch.no_grad()
-def test_plain_peft_reads_a_saved_adapter(folder: Path, oracle: Path, tmp_path: Path) -> None:
-    policy = loaded(folder)
+@pytest.mark.parametrize("ears", [False, True])
+def test_plain_peft_reads_a_saved_adapter(folder: Path, oracle: Path, tmp_path: Path, ears: bool) -> None:
+    policy = loaded(folder, audio_tower=ears, projector=ears and bool(policy_projectors(folder)))
     nudge(policy)
     policy.save(tmp_path)
     plain = PeftModel.from_pretrained(merged(own_model.__wrapped__(oracle)), tmp_path).eval()
