@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 export TOKENIZERS_PARALLELISM := false
+unexport PYTHONDONTWRITEBYTECODE  # without byte code each worker rewrites all tests, a quarter of a minute
 
 .PHONY: demo test test-all slow lint types contracts fuzz audit long clean
 
@@ -125,7 +126,7 @@ browser: $(VENV)/.installed
 families: export FAMILIES_OUTCOMES := build/families
 families: $(VENV)/.installed
 	rm -rf build/families
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "families or not families" tests/families/test_families.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "families or not families" tests/families
 	$(BIN)/python tests/families/write_table.py
 
 clean:

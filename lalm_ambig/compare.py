@@ -27,7 +27,7 @@ from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.files.atomic import write_text
 from lalm_ambig.files.kinds import check_replaceable, json_with, mark_of, marked
-from lalm_ambig.metrics.base import all_metrics
+from lalm_ambig.metrics.base import formulas
 from lalm_ambig.reporting.reading.inputs import read_config
 from lalm_ambig.reporting.reading.recipe import family_of
 from lalm_ambig.runs.answered import answers_folder, read_answers
@@ -181,7 +181,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a run folder, an evaluated folder, FOLDER:ROW, or a family such as 'runs/NAME-s{seed}'",
     )
     parser.add_argument("second", metavar="SECOND", help="the same; differences are first minus second")
-    names = ", ".join(metric.name for metric in all_metrics(2))
+    names = ", ".join(metric.name for metric in formulas(2))
     parser.add_argument(
         "--metric", action="append", metavar="NAME", help=f"only this metric; may be repeated; of {names}"
     )

@@ -1,9 +1,12 @@
 """A tiny policy, a few noisy clips and their items: what tests of the model's parts share."""
 
+import functools
+import gc
 import os
 import signal
 from pathlib import Path
 
+import docstring_parser
 import pytest
 import soundfile
 import torch
@@ -21,6 +24,10 @@ from lalm_ambig.readouts.logits import Scoring
 # Models of this size are slower with two threads than with one, and pytest-xdist has both cores at work already.
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for processes that tests start
+gc.disable()  # until everything is imported
+docstring_parser.parse_from_object = functools.cache(
+    docstring_parser.parse_from_object
+)  # read at each parse of words
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup's choice would be inherited by what tests send it to
 
 # How fast examples come says how busy the machine is, not whether the code is right.
@@ -41,6 +48,13 @@ RATIONALES = (
     "The cues differ and people disagree.",
     "It is quiet and slow, and it sounds sad; a few hear fear.",
 )
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector pass over the millions of objects of the libraries: a tenth of the suite's time."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.help.names import closest
 from lalm_ambig.methods.base import Method
-from lalm_ambig.metrics.base import all_metrics
+from lalm_ambig.metrics.base import formulas
 
 WHERE = "trainer.callbacks"
 AVERAGES = "averages weights, and fit keeps those of the best validation: its averages would be thrown away"
@@ -136,7 +136,7 @@ def _check_monitor(
         )
     if monitor.startswith("train/"):
         return
-    metrics = {f"{mode}/{m.name}": m for mode in model.validated_modes for m in all_metrics(2)}
+    metrics = {f"{mode}/{m.name}": m for mode in model.validated_modes for m in formulas(2)}
     extra = _measures(model)
     if monitor in metrics and metrics[monitor].needs_order and not data.corpus.categories.ordered:
         raise InputError(

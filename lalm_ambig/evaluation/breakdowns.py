@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lalm_ambig.core.distributions import AMBIGUITY_LEVELS, ambiguity_level, majority
 from lalm_ambig.evaluation.intervals import Clusters, Interval, intervals, too_few
-from lalm_ambig.metrics.base import Answers, DistributionMetric, all_metrics
+from lalm_ambig.metrics.base import Answers, DistributionMetric, formulas
 
 ACTIVE_LABELS = ("1", "2", "3", "4+")
 """Number of classes that have a vote."""
@@ -65,14 +65,14 @@ class ScoredItems:
 
     def intervals(self, names: Sequence[str] | None = None) -> dict[str, Interval]:
         """Name → interval, of all metrics or of those named, in that order."""
-        available = self.all_metrics() if names is None else all_metrics(self.label_dist.shape[-1])
+        available = self.all_metrics() if names is None else formulas(self.label_dist.shape[-1])
         by_name = {metric.name: metric for metric in available}
         metrics = [by_name[name] for name in (by_name if names is None else names)]
         return intervals(metrics, self.label_dist, predicted_dist=self.answers, clusters=self.clusters)
 
     def all_metrics(self) -> list[DistributionMetric]:
         """Every metric that the items can have."""
-        return all_metrics(self.label_dist.shape[-1], ordered=self.ordered)
+        return formulas(self.label_dist.shape[-1], ordered=self.ordered)
 
     @property
     def answers(self) -> Answers:

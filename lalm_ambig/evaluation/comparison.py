@@ -18,7 +18,7 @@ from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import clusters_of, items_digest
 from lalm_ambig.evaluation.spread import LEVEL
 from lalm_ambig.evaluation.stages import OTHER_ITEMS, data_notes
-from lalm_ambig.metrics.base import Answers, DistributionMetric, all_metrics
+from lalm_ambig.metrics.base import Answers, DistributionMetric, formulas
 from lalm_ambig.tabular.model import MISSING, Cell, Column, ResultTable, TableRow
 from lalm_ambig.tabular.writers import plain_markdown
 
@@ -279,8 +279,8 @@ def chosen_metrics(
     Raises:
         InputError: There is no metric of a name, or it needs classes with an order.
     """
-    by_name = {metric.name: metric for metric in all_metrics(n_categories, ordered=ordered)}
-    needing_order = {metric.name for metric in all_metrics(n_categories)} - set(by_name)
+    by_name = {metric.name: metric for metric in formulas(n_categories, ordered=ordered)}
+    needing_order = {metric.name for metric in formulas(n_categories)} - set(by_name)
     for name in names or ():
         if name in needing_order:
             wrong = f"{name} counts steps between ordered classes, and these classes have no order:"

@@ -10,7 +10,7 @@ from lalm_ambig.evaluation.breakdowns import ScoredItems
 from lalm_ambig.evaluation.cross_domain import mapping_note
 from lalm_ambig.evaluation.intervals import Interval, can_mark, too_few, without_interval
 from lalm_ambig.evaluation.predictions import Prediction
-from lalm_ambig.metrics.base import all_metrics
+from lalm_ambig.metrics.base import formulas
 
 TWO_GROUPS = "an interval over two {unit} is little more than a guess: nothing is in bold"
 """Note of a result on two speakers, or other groups."""
@@ -79,7 +79,7 @@ def _sampled(about: About, predictions: Sequence[Prediction]) -> Iterator[str]:
         f"shares of {about.samples} one-label answers, sampled at temperature {about.sampled_at or 0:g}; "
         f"{asked - sum(labels)} of {asked} named no class and are left out"
     )
-    corrected = [metric.label.rstrip(" ↑↓") for metric in all_metrics(2) if metric.corrects_sampling]
+    corrected = [metric.label.rstrip(" ↑↓") for metric in formulas(2) if metric.corrects_sampling]
     yield (
         f"{', '.join(corrected)} are corrected for the sampling and unbiased in the number of answers; no other metric "
         "has such a form: JS and KL come out too high, and the floor is what exact agreement with people scores"

@@ -18,7 +18,7 @@ from lalm_ambig.evaluation.intervals import Difference, Interval, intervals, pai
 from lalm_ambig.evaluation.pairing import ComparedRun, check_pairable
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import Results, clusters_of, items_digest
-from lalm_ambig.metrics.base import Answers, DistributionMetric, all_metrics
+from lalm_ambig.metrics.base import Answers, DistributionMetric, formulas
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def check_same_items(rows: Sequence[StudyRow]) -> None:
 def with_every_metric(run: SeedRun) -> SeedRun:
     """The run with the metrics that there were not yet when it was evaluated."""
     results, order = run.results, run.predictions
-    every = all_metrics(len(results.categories), ordered=results.ordered)
+    every = formulas(len(results.categories), ordered=results.ordered)
     missing = [one for one in every if one.name not in results.metrics]
     if not missing:
         return run
@@ -183,7 +183,7 @@ def _target(predictions: Sequence[Prediction]) -> Tensor:
 
 def _metric(name: str, run: SeedRun) -> DistributionMetric:
     """The metric of that name. One that needs ordered classes is refused where they have no order."""
-    metric = next(m for m in all_metrics(len(run.results.categories)) if m.name == name)
+    metric = next(m for m in formulas(len(run.results.categories)) if m.name == name)
     if metric.needs_order and not run.results.ordered:
         wrong = f"metric {name} counts steps between ordered classes, and those of {run.name} have no order:"
         raise InputError(wrong, where="study", remedy="name another metric.")

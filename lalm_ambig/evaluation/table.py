@@ -15,7 +15,7 @@ from lalm_ambig.evaluation.intervals import FEWEST_ITEMS, NO_INTERVAL, Interval,
 from lalm_ambig.evaluation.overlap import marked_name
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.evaluation.spread import FEWEST_GROUPS, LEVEL
-from lalm_ambig.metrics.base import all_metrics
+from lalm_ambig.metrics.base import formulas
 from lalm_ambig.metrics.correlations import R2PearsonItem
 from lalm_ambig.tabular.model import BEST, Cell, Column, ResultTable, TableRow, ranked
 
@@ -30,7 +30,7 @@ PARSED = Column("parse_rate", "parsed")
 
 def metric_columns(names: Sequence[str]) -> tuple[Column, ...]:
     """A column for each metric of those names, in that order."""
-    metrics = {metric.name: metric for metric in all_metrics(2)}
+    metrics = {metric.name: metric for metric in formulas(2)}
     chosen = (metrics[name] for name in names)
     return tuple(Column(m.name, m.label, m.higher_is_better) for m in chosen)
 
@@ -167,7 +167,7 @@ def caption(results: Mapping[str, Results]) -> str:
         f"{uncertainty(first)}."
     ]
     shown = set(_table_metrics(results))
-    hidden = {metric.name for metric in all_metrics(2)} - shown
+    hidden = {metric.name for metric in formulas(2)} - shown
     concerned: dict[str, list[str]] = {}
     for name, row in results.items():
         for note in row.notes:

@@ -11,6 +11,7 @@ with one method, `per_item`.
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -224,6 +225,26 @@ def all_metrics(n_categories: int, *, ordered: bool = True) -> list[Distribution
         n_categories: Number of classes.
         ordered: False leaves out the metrics of ordered classes.
     """
+    return [cls(n_categories) for cls in _classes(ordered)]
+
+
+def formulas(n_categories: int, *, ordered: bool = True) -> list[DistributionMetric]:
+    """`all_metrics` for names, rows and reductions only: instances that are shared, to which nothing is added.
+
+    An instance costs a millisecond, and the intervals of one evaluation ask for hundreds.
+
+    Args:
+        n_categories: Number of classes.
+        ordered: False leaves out the metrics of ordered classes.
+    """
+    return [_formula(cls, n_categories) for cls in _classes(ordered)]
+
+
+@cache
+def _formula(cls: type[DistributionMetric], n_categories: int) -> DistributionMetric:
+    return cls(n_categories)
+
+
+def _classes(ordered: bool) -> list[type[DistributionMetric]]:
     classes = classes_of(lalm_ambig.metrics, DistributionMetric).values()
-    chosen = (cls for cls in classes if ordered or not cls.needs_order)
-    return [cls(n_categories) for cls in sorted(chosen, key=lambda cls: cls.name)]
+    return sorted((cls for cls in classes if ordered or not cls.needs_order), key=lambda cls: cls.name)

@@ -15,7 +15,7 @@ from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.files.atomic import write_bytes, write_text
-from lalm_ambig.metrics.base import all_metrics
+from lalm_ambig.metrics.base import formulas
 from lalm_ambig.runs.folder.exported import (
     CONFIG,
     CORPUS,
@@ -174,7 +174,7 @@ def model_index(file: Path | None, name: str, *, hears: bool) -> str | None:
 def _hub_results(results: Results, *, hears: bool) -> list[EvalResult]:
     about = results.about
     kind, task = TASKS[hears]
-    labels = {metric.name: metric.label for metric in all_metrics(len(results.categories))}
+    labels = {metric.name: metric.label for metric in formulas(len(results.categories))}
     return [
         EvalResult(
             task_type=kind,

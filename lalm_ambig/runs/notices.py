@@ -6,7 +6,7 @@ import torch
 
 from lalm_ambig.core.distributions import deviation_between_items
 from lalm_ambig.evaluation.predictions import Prediction
-from lalm_ambig.metrics.base import all_metrics
+from lalm_ambig.metrics.base import formulas
 from lalm_ambig.runs.checkpoints.selection import Selection, early_stop_line
 
 HARDLY = 0.4
@@ -17,7 +17,7 @@ A well calibrated policy that explains an eighth of people's variance is just ab
 
 def selection_notices(selection: Selection) -> list[str]:
     """Return notices of training that ended early, and of a choice that did not beat the start or the prior."""
-    label = next(metric.label for metric in all_metrics(2) if metric.name == selection.metric).rstrip(" ↓↑")
+    label = next(metric.label for metric in formulas(2) if metric.name == selection.metric).rstrip(" ↓↑")
     chosen = selection.chosen.metrics[selection.metric]
     prior = selection.prior[selection.metric]
     notices = []

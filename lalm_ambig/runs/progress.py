@@ -3,7 +3,7 @@
 from typing import Any
 
 from lalm_ambig.core.lightning_internals import CountedEpochs
-from lalm_ambig.metrics.base import all_metrics
+from lalm_ambig.metrics.base import formulas
 
 
 class RunBar(CountedEpochs):
@@ -22,5 +22,5 @@ def _label(monitor: str) -> str:
     'val JS'
     """
     name = monitor.partition("/")[2]
-    label = next((metric.label for metric in all_metrics(2) if metric.name == name), name)
+    label = next((metric.label for metric in formulas(2) if metric.name == name), name)
     return f"val {label.split(' ')[0]}"

@@ -31,6 +31,7 @@ SMALL = [
     "--model.generation.max_new_tokens=4",
     "--policy.adapter.method=lora",
     "--run.name=r",
+    "--run.probe=false",
     "--test",
 ]
 TINY = str(config_folder() / "policy/tiny.yaml")

@@ -27,6 +27,7 @@ SMALL = [
     "--trainer.logger=false",
     "--policy.adapter.method=lora",
     "--run.name=far",
+    "--run.probe=false",
 ]
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -28,6 +28,7 @@ SMALL = [
     "--trainer.logger=false",
     "--policy.adapter.method=lora",
     "--run.name=voice",
+    "--run.probe=false",
     "--test",
 ]
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]

@@ -60,7 +60,9 @@ def spawn(words: list[str], cwd: Path) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("adapter", [LORA, FULL], ids=["lora", "full"])
+@pytest.mark.parametrize(
+    "adapter", [pytest.param(LORA, id="lora"), pytest.param(FULL, id="full", marks=pytest.mark.slow)]
+)
 def test_a_run_is_complete_and_its_weights_give_its_predictions(
     demo_root: Path,
     tmp_path: Path,
@@ -199,6 +201,7 @@ def test_a_wrong_corpus_is_one_line_and_leaves_no_run(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_the_real_command_ends_with_2_over_a_wrong_root(tmp_path: Path) -> None:
     done = spawn([f"--data.corpus.root={tmp_path / 'file'}", *crema_d(tmp_path / "nowhere")[:3]], tmp_path)
     _, errors = done.communicate(timeout=60)
@@ -216,6 +219,7 @@ def test_a_run_with_a_side_path_is_trained_resumed_evaluated_and_started_from(
         "--policy.audio_layers=[0,1]",
         "--model.optimiser.side_path_learning_rate=0.01",
         "--trainer.max_epochs=1",
+        "--run.probe=false",
     ]
     words = [
         *arguments(demo_root, tmp_path, "--test", *side),

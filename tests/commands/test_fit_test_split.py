@@ -102,17 +102,18 @@ def test_a_run_is_validated_and_tested_only_if_that_is_asked_for(
     assert not predicted
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_finished_run_of_an_older_version_is_shown_as_it_is(
     small_fit: Fit, predicted: list[str], tmp_path: Path
 ) -> None:
-    small_fit("--test")
+    small_fit("--test", "--run.probe=false")
     run = RunFolder(tmp_path / "r")
     older = run.results.read_text().partition("## Test\n")[2]
     run.results.write_text(older)
     predicted.clear()
     for more in ((), ("--test",)):
-        said = small_fit(*more)
+        said = small_fit("--run.probe=false", *more)
         assert "finished already" in said and "demo, test split, 12 items" in said
         assert "not looked at" not in said and "--test" not in said
     assert run.is_tested and run.results.read_text() == older and not predicted

@@ -75,6 +75,7 @@ def responses(run: Path) -> list[tuple[object, object]]:
     return [(row["id"], row["response"]) for row in map(json.loads, lines)]
 
 
+@pytest.mark.slow
 def test_a_run_on_a_server_is_the_run_of_the_own_loop(
     monkeypatch: pytest.MonkeyPatch,
     demo_root: Path,

@@ -1,5 +1,6 @@
 """Shipped files parse; whatever is wrong with a configuration is one readable line."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,26 @@ from lalm_ambig.rewards.base import Reward
 
 CONFIGS = config_folder()
 POLICY, DATA, METHOD = CONFIGS / "policy/tiny.yaml", CONFIGS / "data/demo.yaml", CONFIGS / "method/sft.yaml"
+STACKED = ("paper", "preset")
 SHIPPED = sorted(path.relative_to(CONFIGS) for path in CONFIGS.rglob("*.yaml") if path.parent.name != "study")
 """Every file for `fit --config`; those of studies name such files."""
+EVERY_FILE = pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(
+            path, id=str(path), marks=[pytest.mark.slow] if path.parts[0] in STACKED and n % 4 else []
+        )
+        for n, path in enumerate(SHIPPED)
+    ],
+)
+"""`make test` takes all parts, and a quarter of what is made of them."""
 NEEDED = {"data": ["--data.corpus.root", "somewhere"], "policy": [], "method": []}
 TEXT = ["--policy=CausalLM", "--policy.path=x"]
 REST = ["--data=demo", "--method=sft_kl_only"]
 
 
 @pytest.fixture(autouse=True)
-def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
@@ -51,6 +63,7 @@ def names_class(value: Any) -> bool:
     return isinstance(value, str) or "class_path" in value
 
 
+@cache
 def shipped(path: Path) -> Cli:
     """A shipped file as it is meant: alone where it is whole, otherwise with the tiny demo's other kinds."""
     content = yaml.safe_load((CONFIGS / path).read_text())
@@ -76,7 +89,7 @@ def covers(found: Any, given: Any, base: type[Any] | None = None) -> bool:
     return found == given or (path is not None and path in (found, section(found, "class_path")))
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=str)
+@EVERY_FILE
 def test_every_shipped_file_parses_and_is_what_it_says(path: Path) -> None:
     cli = shipped(path)
     content = yaml.safe_load((CONFIGS / path).read_text())

@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 from rich.console import Console
-from test_cli import CONFIGS, SHIPPED, shipped
+from test_cli import CONFIGS, EVERY_FILE, shipped
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from lalm_ambig.config.cli import parse
@@ -28,6 +28,7 @@ RUN_ON_A_CPU = {(dtype, precision) for dtype in DTYPES[:2] for precision in PREC
     ("float16", "32-true")
 }
 RUN_ON_A_GPU = (RUN_ON_A_CPU | {("float16", "16-mixed")}) - {("bfloat16", "16-mixed")}
+QUICK = {("float32", "bf16-mixed"), ("bfloat16", "32-true")}
 GRID = [(dtype, precision) for dtype in DTYPES for precision in PRECISIONS]
 
 
@@ -99,7 +100,10 @@ def trainer(precision: Any, accelerator: str = "cpu", strategy: str = "auto") ->
 
 
 @pytest.mark.filterwarnings("ignore")  # Lightning's, which a command silences
-@pytest.mark.parametrize(("dtype", "precision"), GRID)
+@pytest.mark.parametrize(
+    ("dtype", "precision"),
+    [pytest.param(*pair, marks=[pytest.mark.slow] if pair in RUN_ON_A_CPU - QUICK else []) for pair in GRID],
+)
 def test_a_pair_trains_and_evaluates_or_is_refused_in_one_line(
     text_model: Path, corpus: Path, tmp_path: Path, dtype: str, precision: str
 ) -> None:
@@ -226,7 +230,7 @@ def test_older_names_count_and_others_are_refused(text_model: Path, given: Any, 
         check_precision(policy, trainer(given), training=True)
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=str)
+@EVERY_FILE
 def test_every_shipped_file_has_a_pair_that_runs(
     path: Path, cache_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

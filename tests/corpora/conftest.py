@@ -3,44 +3,20 @@
 `layouts/NAME.py` has a function `write(folder) -> root` that makes one of corpus NAME in its real layout.
 """
 
-import csv
 import importlib
 import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
+from crema_d_rows import VOTES_ROWS, write_clip, write_votes
 
 import lalm_ambig.corpora.demo.corpus
 from lalm_ambig.corpora.base import Corpus, open_corpus
 from lalm_ambig.corpora.demo.writer import DemoSettings
 
 SHARED_VARIABLE = "LALM_AMBIG_SHARED_DATA"
-VOTES_HEADER = ["", "A", "D", "F", "H", "N", "S", "fileName", "numResponses"]
-VOTES_ROWS = [
-    ["100001", 0, 0, 0, 1, 10, 0, "1001_IEO_NEU_XX", 11],
-    ["100002", 5, 3, 0, 0, 1, 0, "1002_DFA_ANG_XX", 9],
-    ["100003", 0, 0, 2, 0, 5, 3, "1040_ITH_SAD_XX", 10],
-    ["100004", 0, 1, 0, 0, 3, 6, "1091_WSI_SAD_XX", 10],
-    ["200001", 0, 0, 0, 11, 0, 0, "1001_IEO_NEU_XX", 11],
-    ["300001", 0, 0, 0, 0, 0, 7, "1001_IEO_NEU_XX", 7],
-]
-
-
-def write_clip(path: Path, *, seconds: float = 0.2, seed: int = 0) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, np.random.default_rng(seed).normal(0, 0.1, int(16_000 * seconds)), 16_000)
-
-
-def write_votes(root: Path, rows: list[list[object]], header: list[str] = VOTES_HEADER) -> Path:
-    path = root / "processedResults" / "tabulatedVotes.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([header, *rows])
-    return path
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import VOTES_HEADER, VOTES_ROWS, write_clip, write_votes
+from crema_d_rows import VOTES_HEADER, VOTES_ROWS, write_clip, write_votes
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item

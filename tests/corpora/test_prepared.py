@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from conftest import VOTES_ROWS, write_clip, write_votes
+from crema_d_rows import VOTES_ROWS, write_clip, write_votes
 
 import lalm_ambig.corpora.preparing.checking
 from lalm_ambig.core.errors import InputError

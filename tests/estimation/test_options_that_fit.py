@@ -99,6 +99,7 @@ def test_the_files_for_a_24_gib_card_fit_it_with_clips_of_five_seconds(folder: P
         assert run.estimate(run.chosen).needed <= 24 * GIB
 
 
+@pytest.mark.slow
 def test_the_table_in_the_docs_is_what_the_command_prints(tmp_path: Path) -> None:
     page = PAGE.read_text(encoding="utf-8")
     written = page.partition(BEGIN.format("estimates"))[2].partition(END)[0].strip()

@@ -25,6 +25,12 @@ def refused(arguments: list[str], expected: str) -> None:
     assert "\n" not in str(raised.value)
 
 
+def assert_names_no_folder_of_the_machine(out: Path, *places: Path) -> None:
+    content = b"".join(file.read_bytes() for file in out.iterdir())
+    for place in (out.parent, *places):
+        assert str(place).encode() not in content
+
+
 def python_of(card: str) -> str:
     match = re.search(r"```python\n(.*?)\n```", card, re.DOTALL)
     assert match is not None
@@ -32,10 +38,11 @@ def python_of(card: str) -> str:
 
 
 def test_the_adapter_is_the_runs_own_with_a_card_that_says_how_to_load_it(
-    run: Path, tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Path, tiny_folder: Path, cache_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "mine"
     assert export.main([str(run), "--adapter", "--out", str(out)]) == 0
+    assert_names_no_folder_of_the_machine(out, run, cache_home)
     saved, trained = (load_file(folder / "adapter_model.safetensors") for folder in (out, run / "adapter"))
     assert saved.keys() == trained.keys() and all(torch.equal(saved[key], trained[key]) for key in trained)
     printed = capsys.readouterr().out
@@ -55,11 +62,12 @@ def test_the_adapter_is_the_runs_own_with_a_card_that_says_how_to_load_it(
 
 @pytest.mark.parametrize(("dtype", "expected"), [(None, "float32"), ("bfloat16", "bfloat16")])
 def test_a_merged_model_is_one_that_needs_nothing_of_the_project(
-    run: Path, tmp_path: Path, dtype: str | None, expected: str
+    run: Path, cache_home: Path, tmp_path: Path, dtype: str | None, expected: str
 ) -> None:
     out = tmp_path / "mine"
     words = [] if dtype is None else ["--dtype", dtype]
     assert export.main([str(run), "--merged", "--out", str(out), *words]) == 0
+    assert_names_no_folder_of_the_machine(out, run, cache_home)
     assert str(AutoConfig.from_pretrained(out).dtype) == f"torch.{expected}"
     assert {str(value.dtype) for value in load_file(out / "model.safetensors").values()} == {
         f"torch.{expected}"
@@ -70,17 +78,6 @@ def test_a_merged_model_is_one_that_needs_nothing_of_the_project(
     scope: dict[str, Any] = {}
     exec(python_of(card).replace('"mine"', repr(str(out))), scope)
     assert type(scope["model"]).__name__ == "Qwen2AudioForConditionalGeneration"
-
-
-@pytest.mark.parametrize("form", ["--adapter", "--merged"])
-def test_nothing_that_is_written_names_a_folder_of_the_machine(
-    run: Path, cache_home: Path, tmp_path: Path, form: str
-) -> None:
-    out = tmp_path / "mine"
-    assert export.main([str(run), form, "--out", str(out)]) == 0
-    content = b"".join(file.read_bytes() for file in out.iterdir())
-    for place in (tmp_path, run, cache_home):
-        assert str(place).encode() not in content
 
 
 def test_a_fully_tuned_run_is_copied_whole(make_run: MakeRun, tmp_path: Path) -> None:
@@ -219,7 +216,7 @@ def test_help_warns_of_pickles_and_gives_examples(capsys: pytest.CaptureFixture[
     assert "made of pickles" in printed and "--zero --out" in printed and "HF_TOKEN" in printed
 
 
-@pytest.mark.parametrize("tower", [False, True])
+@pytest.mark.parametrize("tower", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_an_adapter_with_a_side_path_says_what_peft_cannot_load_and_is_read_by_its_card(
     make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str], tower: bool
 ) -> None:

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torchmetrics import MetricCollection
 
-from lalm_ambig.metrics.base import DistributionMetric, all_metrics
+from lalm_ambig.evaluation.intervals import intervals
+from lalm_ambig.metrics.base import DistributionMetric, all_metrics, formulas
 
 CLASSES = {metric.name: type(metric) for metric in all_metrics(4)}
 NAMES = list(CLASSES)
@@ -164,3 +165,16 @@ def test_a_metric_stays_in_float64_on_the_cpu_wherever_its_module_goes() -> None
         module.to("meta", torch.float16)
         metric.update(torch.tensor([[0.7, 0.1, 0.1, 0.1]]), torch.full((1, 4), 0.25))
         assert (metric.sums.device.type, metric.sums.dtype) == ("cpu", torch.float64), metric.name
+
+
+def test_formulas_are_made_once_and_nothing_is_added_to_them() -> None:
+    label_dist, predicted_dist = pair(0)
+    shared = formulas(4)
+    found = intervals(shared, label_dist, predicted_dist=predicted_dist)
+    assert found == intervals(all_metrics(4), label_dist, predicted_dist=predicted_dist)
+    assert all(one is other for one, other in zip(shared, formulas(4), strict=True))
+    assert not any(bool(metric.sums.any()) for metric in shared)
+    assert not any(one is other for one in all_metrics(4) for other in shared)
+    for ordered in (True, False):
+        names = [metric.name for metric in all_metrics(3, ordered=ordered)]
+        assert [metric.name for metric in formulas(3, ordered=ordered)] == names

@@ -89,7 +89,7 @@ def test_going_on_from_a_cached_prompt_with_sound_equals_one_pass(ears: AudioMod
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("from_end", [False, True])
+@pytest.mark.parametrize("from_end", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_tokens_and_features_are_as_many_as_transformers_counts(ears: AudioModel, from_end: bool) -> None:
     longest = round(ears.window_s * 16_000)
     counts = [longest - n for n in EDGES] if from_end else [n for n in EDGES if n]

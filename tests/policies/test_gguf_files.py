@@ -96,6 +96,7 @@ def refuse_gguf(own: Any) -> Any:
     return importing
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_smollm2_knows_the_capital_of_france(smollm2: CausalLM) -> None:
     ids = smollm2.prompt_ids([{"type": "text", "text": "What is the capital of France?"}])
@@ -108,6 +109,7 @@ def test_smollm2_knows_the_capital_of_france(smollm2: CausalLM) -> None:
     assert "<|im_end|>" in smollm2.tokenizer.convert_ids_to_tokens(smollm2.end_ids)
 
 
+@pytest.mark.slow
 def test_smollm2_writes_each_class_of_inference_with_a_token_of_its_own(smollm2: CausalLM) -> None:
     firsts = {smollm2.text_ids(f"<answer> {name}")[-1] for name in ("neutral", "contradiction")}
     assert len(firsts) == 2

@@ -49,6 +49,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {},
     ),
 }
+QUICK = {"plain", "all biases", "transposed weights", "fused experts", "several at once", "ranks per module"}
 UNUSUAL = (
     "alora_invocation_tokens",
     "megatron_config",
@@ -92,7 +93,9 @@ def logits(policy: CausalLM) -> torch.Tensor:
 
 
 @pytest.mark.filterwarnings("ignore:.*LoRA tensor.s. have invalid shape")  # PEFT's, over each bias of B
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in VARIANTS]
+)
 def test_a_saved_adapter_is_what_peft_makes_of_it(tmp_path: Path, name: str) -> None:
     family, settings, own = VARIANTS[name]
     base = base_at(tmp_path, family)

@@ -27,6 +27,8 @@ from lalm_ambig.rollouts.stepping import OneByOne, Recorded, Step, Stepping, ste
 
 FAMILIES = ("qwen2", "mistral", "phi3")
 TOKENS = 24
+ONE = pytest.mark.parametrize("policy", FAMILIES[:1], indirect=True)
+"""For what the loop does, whatever the attention."""
 
 
 def traced(step: Callable[[], Step]) -> tuple[Step, Callable[[], None]]:
@@ -90,14 +92,19 @@ def recording(monkeypatch: pytest.MonkeyPatch, record: Callable[[Callable[[], St
     return made
 
 
+PLAIN = Sampling(max_new_tokens=TOKENS)
+
+
 @pytest.mark.parametrize(
-    "sampling",
+    ("policy", "sampling"),
     [
-        Sampling(max_new_tokens=TOKENS),
-        Sampling(max_new_tokens=TOKENS, temperature=0.0),
-        Sampling(max_new_tokens=TOKENS, temperature=0.8, top_p=0.9, top_k=40),
+        ("qwen2", PLAIN),
+        ("phi3", PLAIN),
+        ("mistral", replace(PLAIN, temperature=0.0)),
+        ("mistral", replace(PLAIN, temperature=0.8, top_p=0.9, top_k=40)),
     ],
-    ids=["plain", "greedy", "truncated"],
+    ids=["qwen2-plain", "phi3-plain", "mistral-greedy", "mistral-truncated"],
+    indirect=["policy"],
 )
 def test_a_recorded_step_gives_the_same_responses(
     policy: CausalLM,
@@ -140,6 +147,7 @@ def failing(_: Callable[[], Step]) -> tuple[Step, Callable[[], None]]:
     raise RuntimeError("operation not permitted when stream is capturing\nand more")
 
 
+@ONE
 @pytest.mark.parametrize(
     ("record", "reason"),
     [
@@ -166,6 +174,7 @@ def test_a_wrong_or_failing_record_is_told_once_and_not_used(
     assert capsys.readouterr().err.count(f"sampling goes on without a CUDA graph: {reason}\n") == 1
 
 
+@ONE
 def test_on_a_cpu_steps_are_taken_one_by_one(
     policy: CausalLM, make_encoder: MakeEncoder, texts: Sequence[Item]
 ) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,12 +68,19 @@ def make_evaluated(root: Path, seed: int, *, samples: int = 8) -> None:
     score_and_save(root / f"b_8-s{seed}", answers(seed + 50), CLASSES, about=about)
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("study")
     for seed in (0, 1):
-        make_run(tmp_path, "a", seed)
-        make_run(tmp_path, "b", seed, steps=3, start=f"a-s{seed}")
-    make_evaluated(tmp_path, 1)
+        make_run(folder, "a", seed)
+        make_run(folder, "b", seed, steps=3, start=f"a-s{seed}")
+    make_evaluated(folder, 1)
+    return folder
+
+
+@pytest.fixture
+def root(made_once: Path, tmp_path: Path) -> Path:
+    shutil.copytree(made_once, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 

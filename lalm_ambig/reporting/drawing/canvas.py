@@ -9,7 +9,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lalm_ambig.metrics.base import all_metrics
+from lalm_ambig.metrics.base import formulas
 from lalm_ambig.reporting.writing.files import MARK, write_picture
 from lalm_ambig.tabular.model import ResultTable
 
@@ -108,7 +108,7 @@ def save(drawing: Drawing, folder: Path) -> Path:
 
 def axis_label(name: str) -> str:
     """Return the axis label of a metric: its label with convention and direction, its name, and its range."""
-    metric = {metric.name: metric for metric in all_metrics(2)}[name]
+    metric = {metric.name: metric for metric in formulas(2)}[name]
     low, high = metric.bounds
     return f"{metric.label}, {name} [{low:g}, {high:g}]"
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from matplotlib.axes import Axes
 
-from lalm_ambig.metrics.base import all_metrics
+from lalm_ambig.metrics.base import formulas
 from lalm_ambig.reporting.drawing.canvas import COLOURS, HATCHES, Drawing, canvas
 from lalm_ambig.reporting.reading.groups import Group, lines_by_method
 from lalm_ambig.reporting.reading.lines import Line
@@ -41,7 +41,7 @@ def drawings(report: Report) -> Iterator[Drawing]:
         for at, line in enumerate(pair):
             _bars(ax, line, at)
         ax.set_title(f"({letter}) {method} on {group.title}, {_items(pair)} items")
-        labels = {metric.name: metric.label for metric in all_metrics(2)}
+        labels = {metric.name: metric.label for metric in formulas(2)}
         ax.set_xticks(range(len(METRICS)), [labels[name].replace(" (", "\n(") for name in METRICS])
         ax.set_ylim(0, 1)
         ax.set_ylabel("value of the metric")

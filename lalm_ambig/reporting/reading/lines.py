@@ -18,7 +18,7 @@ from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.responses import ResponseValues, response_values
 from lalm_ambig.evaluation.results import Results, clusters_of
 from lalm_ambig.evaluation.spread import Spread
-from lalm_ambig.metrics.base import all_metrics
+from lalm_ambig.metrics.base import formulas
 from lalm_ambig.reporting.reading.inputs import ResultRow
 from lalm_ambig.reporting.reading.recipe import METHODS
 
@@ -98,7 +98,7 @@ class Line:
         first, *others = by_seed.values()
         if any(other.keys() != first.keys() for other in others):
             return {}
-        metrics = all_metrics(len(self.results.categories), ordered=self.results.ordered)
+        metrics = formulas(len(self.results.categories), ordered=self.results.ordered)
         target = torch.tensor([p.label_dist for p in first.values()], dtype=torch.float64)
         answers = [answers_of([of_seed[name] for name in first]) for of_seed in by_seed.values()]
         clusters = clusters_of(list(first.values()), self.results.about.corpus)

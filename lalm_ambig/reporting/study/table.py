@@ -12,7 +12,7 @@ from lalm_ambig.evaluation.seeds import SeedRun, mean_and_sd
 from lalm_ambig.evaluation.spread import LEVEL
 from lalm_ambig.evaluation.stages import data_notes, data_of
 from lalm_ambig.evaluation.table import interval_cell, metric_columns, uncertainty
-from lalm_ambig.metrics.base import all_metrics
+from lalm_ambig.metrics.base import formulas
 from lalm_ambig.reporting.effort import in_short
 from lalm_ambig.reporting.study.summary import RowSummary, Summary
 from lalm_ambig.tabular.model import BEST, Cell, Column, ResultTable, TableRow, ranked
@@ -233,7 +233,7 @@ def _runs(summary: Summary) -> Iterable[SeedRun]:
 
 
 def _convention(summary: Summary) -> str:
-    metric = next(m for m in all_metrics(2) if m.name == summary.compared)
+    metric = next(m for m in formulas(2) if m.name == summary.compared)
     direction = {True: "higher", False: "lower", None: "neither higher nor lower"}[metric.higher_is_better]
     return f"Compared by {metric.name}, {direction} is better."
 
@@ -254,7 +254,7 @@ def _readings(summary: Summary) -> str:
 
 def _notes(summary: Summary) -> dict[str, list[str]]:
     """Each note of a result that is about a whole row → labels of the rows."""
-    hidden = {metric.name for metric in all_metrics(2)} - set(summary.outline.metrics)
+    hidden = {metric.name for metric in formulas(2)} - set(summary.outline.metrics)
     found: dict[str, list[str]] = {}
     for one in summary.rows:
         for note in dict.fromkeys(note for run in one.row.runs for note in run.results.notes):

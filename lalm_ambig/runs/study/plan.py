@@ -15,7 +15,7 @@ from lalm_ambig.files.config_files import config_folder, located, named_file
 from lalm_ambig.files.names import check_folder_name
 from lalm_ambig.files.yaml import read_yaml
 from lalm_ambig.help.names import closest
-from lalm_ambig.metrics.base import ItemMean, all_metrics
+from lalm_ambig.metrics.base import ItemMean, formulas
 
 OURS = ("seed", "seed_everything", "run.name", "run.root", "model.start", "folds", "seeds", "estimate")
 """Options of `fit` that a study sets itself, or that make something else than one run."""
@@ -301,7 +301,7 @@ def _seeds(content: Any, *, where: str) -> tuple[int, ...]:
 def _metrics(content: Any, *, where: str) -> tuple[str, ...]:
     if not isinstance(content, list) or not content:
         raise InputError(f"expected names of metrics, got {content!r}", where=f"{where}: metrics")
-    metrics = {metric.name: metric for metric in all_metrics(2)}
+    metrics = {metric.name: metric for metric in formulas(2)}
     for name in content:
         _one_of(name, list(metrics), where=f"{where}: metrics")
     if not isinstance(metrics[content[0]], ItemMean):

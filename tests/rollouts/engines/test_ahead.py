@@ -1,4 +1,7 @@
-"""Responses that are sampled while the step before trains: of its weights, used once, saved, refused like others."""
+"""Responses that are sampled while the step before trains: of its weights, used once, saved, refused like others.
+
+`make test` takes one of each kind of test, `make test-all` the rest.
+"""
 
 import signal
 import threading
@@ -79,7 +82,7 @@ def questions(stub: EngineStub, item: Item, *, step: int) -> list[dict[str, Any]
     return [body for body in stub.asked if body["seed"] == seed]
 
 
-@pytest.mark.parametrize("heard", [False, True])
+@pytest.mark.parametrize("heard", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_responses_are_those_of_the_weights_before_with_the_later_steps_noise(
     begin: Any, stub: EngineStub, items: Sequence[Item], read_items: Sequence[Item], heard: bool
 ) -> None:
@@ -135,6 +138,7 @@ def test_training_goes_on_while_the_servers_sample(
     assert torch.equal(loop.step(1, second).ids, before.ids)
 
 
+@pytest.mark.slow
 def test_an_items_responses_are_asked_for_once_and_used_once(
     begin: Any, stub: EngineStub, read_items: Sequence[Item]
 ) -> None:
@@ -152,6 +156,7 @@ def test_an_items_responses_are_asked_for_once_and_used_once(
     assert torch.equal(loop.step(2, twice).ids, loop.own(2, twice).ids), "also by a later call of the step"
 
 
+@pytest.mark.slow
 def test_what_was_asked_for_another_step_is_not_used(
     begin: Any, read_items: Sequence[Item], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -186,6 +191,7 @@ def test_a_resumed_run_has_the_responses_of_the_weights_that_it_lacks(
     assert resumed.save()[0]["responses"] == {}
 
 
+@pytest.mark.slow
 def test_a_state_has_the_responses_of_all_processes(begin: Any, read_items: Sequence[Item]) -> None:
     loop = begin()
     batch = loop.encoder(read_items)
@@ -200,6 +206,7 @@ def test_a_state_has_the_responses_of_all_processes(begin: Any, read_items: Sequ
     assert torch.equal(resumed.step(1, batch).ids, before.ids)
 
 
+@pytest.mark.slow
 def test_a_signal_saves_what_has_come_and_the_rest_is_sampled_anew(
     begin: Any,
     stub: EngineStub,
@@ -243,7 +250,16 @@ def test_a_signal_saves_what_has_come_and_the_rest_is_sampled_anew(
 # Faults
 
 
-@pytest.mark.parametrize("fault", ["paused", "html", "reset", "restart", "truncated", "wrong text", "name"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "restart",
+        *(
+            pytest.param(fault, marks=pytest.mark.slow)
+            for fault in ("paused", "html", "reset", "truncated", "wrong text", "name")
+        ),
+    ],
+)
 def test_a_fault_while_training_is_asked_away_and_changes_nothing(
     begin: Any, stub: EngineStub, read_items: Sequence[Item], fault: str
 ) -> None:
@@ -270,7 +286,7 @@ def test_a_fault_while_training_is_asked_away_and_changes_nothing(
         ("name", "it answered as 'someone-else', and 'lalm_ambig-.*' was asked, 3 times. The same command"),
     ],
 )
-@pytest.mark.parametrize("saves", [False, True])
+@pytest.mark.parametrize("saves", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_fault_that_stays_ends_the_run_in_one_line_when_the_next_step_begins(
     begin: Any, stub: EngineStub, read_items: Sequence[Item], fault: str, line: str, saves: bool
 ) -> None:
@@ -300,6 +316,7 @@ def test_a_server_that_is_gone_ends_the_run_in_one_line(
     loop.engine.close()
 
 
+@pytest.mark.slow
 def test_responses_that_are_too_old_are_sampled_anew(
     begin: Any, read_items: Sequence[Item], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -314,6 +331,7 @@ def test_responses_that_are_too_old_are_sampled_anew(
     assert "nats a token: the step is sampled anew" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_responses_of_other_weights_are_refused_as_ever(
     begin: Any, stub: EngineStub, read_items: Sequence[Item], capsys: pytest.CaptureFixture[str]
 ) -> None:

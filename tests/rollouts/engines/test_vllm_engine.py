@@ -1,5 +1,6 @@
 """Responses from servers are those of the policy's own loop, whatever the servers do; or the run stops in one line."""
 
+import itertools
 import threading
 import time
 from collections.abc import Sequence
@@ -58,9 +59,18 @@ def assert_alike(given: Groups, own: Groups) -> None:
     torch.testing.assert_close(given.importance, torch.ones_like(given.importance), atol=1e-3, rtol=0)
 
 
-@pytest.mark.parametrize("readout", ["logits", "verbalised"])
-@pytest.mark.parametrize("scoring", ["first", "sequence"])
-@pytest.mark.parametrize("heard", [True, False])
+@pytest.mark.parametrize(
+    ("heard", "scoring", "readout"),
+    [
+        (True, "first", "logits"),
+        (False, "sequence", "verbalised"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in itertools.product((True, False), ("first", "sequence"), ("logits", "verbalised"))
+            if case not in ((True, "first", "logits"), (False, "sequence", "verbalised"))
+        ),
+    ],
+)
 def test_groups_are_those_of_the_own_loop(
     make_policy: MakePolicy,
     make_encoder: MakeEncoder,
@@ -155,7 +165,13 @@ ONCE = (
 )
 
 
-@pytest.mark.parametrize("fault", [*ONCE, "nan", "aborted", "name"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(fault, marks=[] if fault in ("restart", "truncated", "nan") else [pytest.mark.slow])
+        for fault in (*ONCE, "nan", "aborted", "name")
+    ],
+)
 def test_a_fault_is_asked_away_and_changes_nothing(
     make_policy: MakePolicy,
     make_encoder: MakeEncoder,
