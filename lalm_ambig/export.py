@@ -24,6 +24,7 @@ from rich.console import Console
 
 from lalm_ambig.config.cli import parse
 from lalm_ambig.config.command_line import CommandParser
+from lalm_ambig.config.files import ALLOW_FLAG
 from lalm_ambig.config.trust import add_allow_option, allowed
 from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.core.types import ExportForm
@@ -73,13 +74,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _submit(options: argparse.Namespace) -> int:
     """Write the zip of a submission, and print the organisers' score of each set."""
-    given = ("zero", "run", "dtype", "push", "private")
-    if wrong := next((name for name in given if getattr(options, name)), None):
-        raise InputError("it says how weights are exported:", where=f"--{wrong}", remedy="leave it out.")
+    given = {name: f"--{name}" for name in ("zero", "run", "dtype", "push", "private")}
+    given |= {"policy_path": "--policy.path", "allow_any_class": ALLOW_FLAG}
+    if wrong := next((option for name, option in given.items() if getattr(options, name)), None):
+        raise InputError("it says how weights are exported:", where=wrong, remedy="leave it out.")
     check_submission(options.root, options.out)
     sets = [submission(folder.expanduser(), options.root) for folder in options.source]
     for one in sets:
-        print(f"{one.part}: {one.score_name} {one.score:.5f} on {len(one.rows):,} test items")
+        hard = "" if one.micro_f1 is None else f", micro-F1 {one.micro_f1:.5f}"
+        print(f"{one.part}: {one.score_name} {one.score:.5f}{hard} on {len(one.rows):,} test items")
     if options.out is not None:
         write_submission(options.out, sets)
         print(f"written: {options.out} ({', '.join(one.file_name for one in sets)})")

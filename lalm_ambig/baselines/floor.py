@@ -54,13 +54,13 @@ def noise_floor(
     votes = checked_votes(votes)
     alpha = fit_alpha(votes)
     true_dist = smoothed_votes(votes, alpha)
-    panel = panel_sampler(votes, alpha, seed=seed)
+    panel, sizes = panel_sampler(votes, alpha, seed=seed), panel_sizes(votes)
     metrics = all_metrics(votes.shape[-1], ordered=ordered)
     panel_rounds, oracle_rounds = [], []
     for _ in range(draws):  # two panels in memory at a time, however many are drawn
         target, predicted = panel(), panel()
-        panel_rounds.append(_scores(metrics, target, predicted))
-        oracle_rounds.append(_scores(metrics, target, true_dist))
+        panel_rounds.append(_scores(metrics, target, predicted, sizes))
+        oracle_rounds.append(_scores(metrics, target, true_dist, sizes))
     return {
         "disagreement": disagreement(votes),
         "alpha": alpha,
@@ -160,7 +160,7 @@ def panel_sampler(
     """
     votes = votes.double()
     generator = np.random.default_rng(seed)
-    sizes = votes.sum(-1).round().clamp_min(1).long().numpy()
+    sizes = panel_sizes(votes).long().numpy()
     true_dist = smoothed_votes(votes, alpha).numpy()
 
     def draw() -> Float[Tensor, "item category"]:
@@ -168,6 +168,11 @@ def panel_sampler(
         return counts / counts.sum(-1, keepdim=True)
 
     return draw
+
+
+def panel_sizes(votes: Float[Tensor, "item category"]) -> Float[Tensor, " item"]:
+    """Raters of each item's panel: its votes, rounded, and at least one."""
+    return votes.double().sum(-1).round().clamp_min(1)
 
 
 def _with_pairs(votes: Float[Tensor, "item category"]) -> Float[Tensor, "pair_item category"]:
@@ -183,8 +188,9 @@ def _scores(
     metrics: Sequence[DistributionMetric],
     target: Float[Tensor, "item category"],
     predicted: Float[Tensor, "item category"],
+    sizes: Float[Tensor, " item"],
 ) -> dict[str, float]:
-    return {m.name: float(m.reduce(m.statistics(target, predicted).sum(0))) for m in metrics}
+    return {m.name: float(m.reduce(m.rows(target, predicted, votes=sizes).sum(0))) for m in metrics}
 
 
 def _mean_scores(rounds: Sequence[dict[str, float]]) -> dict[str, float | None]:

@@ -67,6 +67,7 @@ ADDED = {
     "data.corpus.init_args.columns": None,
     "data.corpus.init_args.ordered": False,
     "data.rationale_part": "all",
+    "data.train_votes": None,
     "policy.init_args.quantize": None,
     "policy.init_args.audio_layers": "last",
     "model.init_args.objective.class_mass_weight": 0.0,

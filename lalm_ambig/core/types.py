@@ -265,6 +265,9 @@ class Groups:
     importance: Float[Tensor, "group rollout"] | None = None
     """π(z)/π_engine(z) of what comes before each answer, without gradients and truncated; None where the policy itself
     has sampled."""
+    labels: Int[Tensor, "group rollout"] | None = None
+    """Index of the class that each response names, −1 where it names none (see `readouts/labels.py`). None where the
+    response states a distribution."""
 
     def part(self, groups: slice) -> "Groups":
         """Some of the groups, padded to the longest of their own responses."""

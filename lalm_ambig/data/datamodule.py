@@ -19,6 +19,7 @@ from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.preparing.prepared import Prepared, prepare
 from lalm_ambig.corpora.rationales import check_ids, heard_rationales, read_rationales
 from lalm_ambig.data.encoding import Elicitation, Encoder, Readout, approximate_length
+from lalm_ambig.data.fewer_votes import FewerVotes
 from lalm_ambig.data.items import Items
 from lalm_ambig.data.sampler import LengthBuckets, ResumableLoader, StepCollator, StepItems, StepShape
 from lalm_ambig.data.stratified import stratified_order
@@ -101,6 +102,7 @@ class DataModule(lightning.LightningDataModule):
         glosses: str | None = None,
         scoring: Scoring = "first",
         limit: int | None = None,
+        train_votes: int | None = None,
         cache_features: bool = True,
         feature_cache_gb: float = 200.0,
         skip_bad_rows: bool = False,
@@ -128,6 +130,8 @@ class DataModule(lightning.LightningDataModule):
             (`sequence`). Names that begin with the same token need the second.
         limit: Use at most this many items of each split, for a quick look. They are a sample, the same for every
             run on that split, in which speakers, parts and majority classes have their shares.
+        train_votes: Train on so many votes of each item, drawn at random by the run's seed: what a corpus with fewer
+            votes would teach (docs/concepts/few_votes.md). Validation, test and baselines have all votes.
         cache_features: Compute a frozen audio encoder's features once per clip and keep them on disk.
         feature_cache_gb: Largest cache of features in GB that is written; a larger one is refused before it is begun.
         skip_bad_rows: Leave malformed rows of the corpus out, counted and listed, instead of stopping at the first.
@@ -140,7 +144,7 @@ class DataModule(lightning.LightningDataModule):
         _check_positive(
             batch_size=batch_size, eval_batch_size=None if eval_batch_size == AUTO else eval_batch_size
         )
-        _check_positive(items_per_update=items_per_update, limit=limit)
+        _check_positive(items_per_update=items_per_update, limit=limit, train_votes=train_votes)
         _check_cache_size(feature_cache_gb)
         self.corpus = corpus
         corpus.skip_bad_rows = corpus.skip_bad_rows or skip_bad_rows
@@ -152,7 +156,7 @@ class DataModule(lightning.LightningDataModule):
         self.glosses, self.scoring = glosses, scoring
         self.limit, self.cache_features, self.feature_cache_gb = limit, cache_features, feature_cache_gb
         self.workers, self.seed = workers, seed or 0
-        self.skip_long = skip_long
+        self.skip_long, self.train_votes = skip_long, train_votes
         self.needs = MethodNeeds()
         self.left_out: frozenset[str] = frozenset()
         """Ids of the items that are left out."""
@@ -311,7 +315,8 @@ class DataModule(lightning.LightningDataModule):
         """
         items = self.items("train", with_rationale=self.needs.rationale or self.only_with_rationale)
         if items:
-            return items
+            votes = self.train_votes
+            return items if votes is None else items.changed(FewerVotes(votes, self.seed))
         where = f"corpus {self.corpus.name}"
         every = len(self.items("train"))
         if not every:

@@ -1,6 +1,6 @@
 """A split's items as the loaders see them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import overload
 
@@ -13,8 +13,20 @@ from lalm_ambig.corpora.preparing.prepared import ItemView
 class Items(Dataset[Item], Sequence[Item]):
     """Items of a split, or some of them. Rationales of a file replace the corpus's."""
 
-    def __init__(self, source: ItemView, rationales: dict[str, str], keep: Sequence[int]) -> None:
-        self.source, self.rationales, self.keep = source, rationales, keep
+    def __init__(
+        self,
+        source: ItemView,
+        rationales: dict[str, str],
+        keep: Sequence[int],
+        change: Callable[[Item], Item] | None = None,
+    ) -> None:
+        """Args:
+        source: Items of the corpus.
+        rationales: By item's id.
+        keep: Positions of the items in the source.
+        change: Applied to each item; None for none.
+        """
+        self.source, self.rationales, self.keep, self.change = source, rationales, keep, change
 
     def __len__(self) -> int:
         return len(self.keep)
@@ -25,20 +37,25 @@ class Items(Dataset[Item], Sequence[Item]):
     def __getitem__(self, index: slice) -> "Items": ...
     def __getitem__(self, index: int | slice) -> "Item | Items":
         if isinstance(index, slice):
-            return Items(self.source, self.rationales, self.keep[index])
-        return self._with_rationale(self.source[self.keep[index]])
+            return self.select(self.keep[index])
+        return self._as_given(self.source[self.keep[index]])
 
     def select(self, places: Sequence[int]) -> "Items":
         """Return the items at these positions of the source, in that order."""
-        return Items(self.source, self.rationales, places)
+        return Items(self.source, self.rationales, places, self.change)
+
+    def changed(self, change: Callable[[Item], Item]) -> "Items":
+        """Return the items as a function changes each."""
+        return Items(self.source, self.rationales, self.keep, change)
 
     def __iter__(self) -> Iterator[Item]:
-        return map(self._with_rationale, self.source.select(self.keep))
+        return map(self._as_given, self.source.select(self.keep))
 
     def with_sound(self) -> list[Item]:
         """The items that people heard."""
         return [item for item in self if item.has_sound]
 
-    def _with_rationale(self, item: Item) -> Item:
+    def _as_given(self, item: Item) -> Item:
         rationale = self.rationales.get(item.id)
-        return item if rationale is None else replace(item, rationale=rationale)
+        item = item if rationale is None else replace(item, rationale=rationale)
+        return item if self.change is None else self.change(item)

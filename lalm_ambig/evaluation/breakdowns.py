@@ -44,6 +44,8 @@ class ScoredItems:
     """False where the response could not be read; None: all could."""
     draws: Float[Tensor, " item"] | None = None
     """Number of sampled labels that each prediction is the share of; None where predictions are no shares."""
+    votes: Float[Tensor, " item"] | None = None
+    """Number of votes of each item (see `vote_numbers`)."""
     asked: int | None = None
     """Number of labels that were sampled per item, of which `draws` could be read."""
     ordered: bool = False
@@ -61,6 +63,7 @@ class ScoredItems:
             clusters=clusters,
             parsed=None if self.parsed is None else self.parsed[mask],
             draws=None if self.draws is None else self.draws[mask],
+            votes=None if self.votes is None else self.votes[mask],
         )
 
     def intervals(self, names: Sequence[str] | None = None) -> dict[str, Interval]:
@@ -80,7 +83,7 @@ class ScoredItems:
         parsed = (
             torch.ones(len(self.predicted_dist), dtype=torch.bool) if self.parsed is None else self.parsed
         )
-        return Answers(self.predicted_dist, parsed, self.draws)
+        return Answers(self.predicted_dist, parsed, self.draws, self.votes)
 
     @property
     def parse_rate(self) -> float | None:

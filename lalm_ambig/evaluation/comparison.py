@@ -18,7 +18,7 @@ from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import clusters_of, items_digest
 from lalm_ambig.evaluation.spread import LEVEL
 from lalm_ambig.evaluation.stages import OTHER_ITEMS, data_notes
-from lalm_ambig.metrics.base import Answers, DistributionMetric, formulas
+from lalm_ambig.metrics.base import Answers, DistributionMetric, formulas, vote_numbers
 from lalm_ambig.tabular.model import MISSING, Cell, Column, ResultTable, TableRow
 from lalm_ambig.tabular.writers import plain_markdown
 
@@ -312,7 +312,8 @@ def answers_of(predictions: Sequence[Prediction]) -> Answers:
     parsed = torch.tensor([p.unparsed is None for p in predictions])
     labels = [p.labels for p in predictions]
     draws = None if None in labels else torch.tensor(labels, dtype=torch.float64)
-    return Answers(_tensor([p.predicted_dist for p in predictions]), parsed, draws)
+    votes = vote_numbers([p.votes for p in predictions])
+    return Answers(_tensor([p.predicted_dist for p in predictions]), parsed, draws, votes)
 
 
 def _tensor(rows: Sequence[tuple[float, ...]]) -> Tensor:

@@ -274,13 +274,15 @@ def _rows(
     answers: Float[Tensor, "item category"] | Answers,
 ) -> Float[Tensor, "item statistic"]:
     if isinstance(answers, Answers):
-        predicted_dist, parsed, draws = answers.predicted_dist.double(), answers.parsed, answers.draws
+        predicted_dist, parsed = answers.predicted_dist.double(), answers.parsed
+        draws, votes = answers.draws, answers.votes
     else:
-        predicted_dist, parsed, draws = answers.double(), None, None
+        predicted_dist, parsed, draws, votes = answers.double(), None, None, None
     label_dist = label_dist.double()
     check_distribution(label_dist, "target")
     check_distribution(predicted_dist, "predicted")
-    return torch.cat([metric.rows(label_dist, predicted_dist, parsed, draws) for metric in metrics], dim=-1)
+    rows = [metric.rows(label_dist, predicted_dist, parsed, draws, votes) for metric in metrics]
+    return torch.cat(rows, dim=-1)
 
 
 def _reduced(

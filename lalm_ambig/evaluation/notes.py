@@ -4,6 +4,8 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+import torch
+
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.evaluation.about import SAMPLED, About
 from lalm_ambig.evaluation.breakdowns import ScoredItems
@@ -82,7 +84,8 @@ def _sampled(about: About, predictions: Sequence[Prediction]) -> Iterator[str]:
     corrected = [metric.label.rstrip(" ↑↓") for metric in formulas(2) if metric.corrects_sampling]
     yield (
         f"{', '.join(corrected)} are corrected for the sampling and unbiased in the number of answers; no other metric "
-        "has such a form: JS and KL come out too high, and the floor is what exact agreement with people scores"
+        "has such a form: JS and KL come out too high, about as much as the floor is above 0, which is what exact "
+        "agreement with people scores"
     )
     if alone := labels.count(1):
         yield f"items of which a single answer named a class: {alone}; nothing can be corrected there"
@@ -130,8 +133,12 @@ def _notes(scored: ScoredItems, metrics: dict[str, Interval]) -> Iterator[str]:
     for metric in scored.all_metrics():
         if (why := without_interval(metric, units, scored.clusters.unit)) is not None:
             yield f"{metric.name} has no interval: {why}"
+    of_votes = [metric.name for metric in scored.all_metrics() if metric.needs_votes]
+    numbers = torch.zeros(items) if scored.votes is None else scored.votes
+    if 0 < (without := int((numbers < 2).sum())) < items:
+        yield f"{of_votes[0]} leaves out {without} of {items} items: it needs two whole votes or more"
     for name, interval in metrics.items():
         if math.isinf(interval.value):
             yield f"{name} is infinite: a class that people chose was predicted with probability 0"
-        elif math.isnan(interval.value):
+        elif math.isnan(interval.value) and name not in of_votes:
             yield f"{name} is undefined on these items: the predictions, or the targets, do not vary"

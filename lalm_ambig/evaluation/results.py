@@ -17,6 +17,7 @@ from lalm_ambig.evaluation.breakdowns import Part, ScoredItems, by_active_labels
 from lalm_ambig.evaluation.intervals import Clusters, Interval, Origin
 from lalm_ambig.evaluation.notes import notes, unparsed_reasons
 from lalm_ambig.evaluation.predictions import Prediction
+from lalm_ambig.metrics.base import vote_numbers
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,7 @@ def scored_items(predictions: Sequence[Prediction], about: About, clusters: Clus
         about.table_metrics,
         parsed=torch.tensor(read) if about.readout == "verbalised" or not all(read) else None,
         draws=None if None in labels else torch.tensor(labels, dtype=torch.float64),
+        votes=vote_numbers([p.votes for p in predictions]),
         asked=about.samples if about.readout == SAMPLED else None,
     )
 

@@ -54,6 +54,8 @@ class Submission:
     score_name: str
     score: float
     """The organisers' soft score against the labels of the test file."""
+    micro_f1: float | None = None
+    """The organisers' hard score of 2023, in [0, 1]; None for the sets of 2025."""
 
     @property
     def file_name(self) -> str:
@@ -119,7 +121,10 @@ def submission(folder: Path, root: Path) -> Submission:
     submitted = tuple((key, _submitted(dist, part)) for key, dist in by_key.items())
     targets = [_official(entry.soft_label, part) for entry in entries]
     name, score = SCORES.get(part, ("cross-entropy", shared_task.cross_entropy))
-    return Submission(part, submitted, name, score(targets, [dist for _, dist in submitted]))
+    hard = [entry.hard_label for entry in entries if entry.hard_label is not None]
+    scored = len(hard) == len(entries) and part not in SHORT
+    micro_f1 = shared_task.micro_f1(hard, list(by_key.values())) if scored else None
+    return Submission(part, submitted, name, score(targets, [dist for _, dist in submitted]), micro_f1)
 
 
 def write_submission(out: Path, sets: Sequence[Submission]) -> Path:

@@ -28,7 +28,7 @@ from lalm_ambig.methods.reference import Reference
 from lalm_ambig.methods.rollout_log import RolloutRow, rollout_rows, rollout_values
 from lalm_ambig.methods.spread import Spread
 from lalm_ambig.methods.step_metrics import NotFinite, StepMetrics, check_answers
-from lalm_ambig.metrics.base import all_metrics
+from lalm_ambig.metrics.base import all_metrics, vote_numbers
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.lora import trained_parameters
 from lalm_ambig.policies.weights.sharding import gathered_weights
@@ -190,15 +190,16 @@ class Method(lightning.LightningModule, ABC):
         if self.generation.samples > 1 and not self.generates_text:
             raise same_samples()
 
-    def check_data(self, *, step_items: int, items: int) -> None:
+    def check_data(self, *, step_items: int, items: int, label_dist: Tensor | None = None) -> None:
         """Refuse data that the method cannot learn from.
 
         Args:
             step_items: Items of an optimiser step.
             items: Training items.
+            label_dist: Shares of their votes [item, category]; None leaves these unchecked.
 
         Raises:
-            InputError: The step or the training split is too small.
+            InputError: The step or the training split is too small, or nothing can be learnt from its votes.
         """
 
     def check_abilities(self, *, training: bool) -> None:
@@ -316,7 +317,8 @@ class Method(lightning.LightningModule, ABC):
         """Read a batch, and add what was read to the metrics of this validation."""
         reading = self.read(batch, reader)
         check_answers(batch, reading)
-        self.validation[reader.name].update(batch.label_dist, reading.predicted_dist, reading.parsed)  # type: ignore[operator]
+        votes, metrics = vote_numbers([item.votes for item in batch.items]), self.validation[reader.name]
+        metrics.update(batch.label_dist, reading.predicted_dist, reading.parsed, votes)  # type: ignore[operator]
         if reader == self.reader:
             self.spread.add(batch.label_dist, reading.predicted_dist)
         for name, values in reading.measures.items():

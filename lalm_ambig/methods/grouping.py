@@ -35,7 +35,8 @@ class Grouping:
     """Leave truncated responses out of the loss; they still count in the group's mean."""
     name_in_loss: bool = False
     """Train the tokens of the sampled class name and of what closes it, by the part of the advantage that comes from
-    the response's form. False is the papers' form: the name is left out, and what closes it has the whole advantage."""
+    rewards of the name: the form's, and `label_shares`. False is the papers' form: the name is left out, and what
+    closes it has the whole advantage."""
     skip_unanimous: bool = False
     """Sample nothing for items on which every response earns 0 by definition: with SHALA, those whose annotators agree.
     Their advantages are 0 either way; under `average: token` the tokens of other items then weigh more."""
@@ -88,6 +89,26 @@ def check_rewards(rewards: Sequence[Reward]) -> None:
         raise InputError(f"a reward stands twice in {names}.", where="model.rewards")
 
 
+def check_some_reward(rewards: Sequence[Reward], label_dist: Float[Tensor, "item category"]) -> None:
+    """Refuse training items on which every response earns 0 by definition.
+
+    Args:
+        rewards: The run's rewards.
+        label_dist: People's distributions of all training items.
+
+    Raises:
+        InputError: There is nothing to earn on any item.
+    """
+    active = [reward for reward in rewards if reward.weight]
+    if all(bool(reward.always_zero(label_dist).all()) for reward in active):
+        raise InputError(
+            f"reward {active[0].name} is 0 on each of the {len(label_dist)} training items, whatever is answered: the "
+            "votes of each agree, as a single vote does:",
+            where="model.rewards",
+            remedy="take agreement or brier, or set ambiguity of shala to false.",
+        )
+
+
 def check_names(grouping: Grouping, rewards: Sequence[Reward], readout: Readout) -> None:
     """Refuse `name_in_loss` where no reward tells names apart.
 
@@ -106,8 +127,58 @@ def check_names(grouping: Grouping, rewards: Sequence[Reward], readout: Readout)
         raise InputError(
             "name_in_loss is set, but no reward depends on the class name:",
             where="model.grouping",
-            remedy="add the reward Format with a weight, or set it to false.",
+            remedy="add the reward Format or LabelShares with a weight, or set it to false.",
         )
+
+
+def check_shares(grouping: Grouping, rewards: Sequence[Reward], readout: Readout, *, curated: bool) -> None:
+    """Refuse settings under which a reward of a group's labels is not what it says.
+
+    Args:
+        grouping: How groups are compared, and whether the names' tokens are in the loss.
+        rewards: The run's rewards.
+        readout: What responses are asked for.
+        curated: Whether a curated response is in each group.
+
+    Raises:
+        InputError: Responses name no class, groups are too small or hold a curated response, advantages are divided by
+            the group's deviation, or the names' tokens are not in the loss.
+    """
+    found = [reward for reward in rewards if reward.weight and reward.smallest_group > 1]
+    if not found:
+        return
+    name, fewest = found[0].name, found[0].smallest_group
+    rules = (
+        (
+            readout == "logits",
+            f"reward {name} compares named classes, but a verbalised answer names none:",
+            "set model.readout to logits, or take another reward.",
+        ),
+        (
+            not curated,
+            f"reward {name} compares the policy's own responses, but a curated one is in each group:",
+            "leave model.curated out, or take another reward.",
+        ),
+        (
+            grouping.group_size >= fewest,
+            f"reward {name} needs groups of at least {fewest}, got group_size {grouping.group_size}:",
+            f"set model.grouping.group_size to {fewest} or more.",
+        ),
+        (
+            grouping.advantage_scale != "group",
+            f"advantage_scale: group divides reward {name} by the group's deviation, and the shares then do not come "
+            "to rest at people's:",
+            "set model.grouping.advantage_scale to leave_one_out.",
+        ),
+        (
+            grouping.name_in_loss,
+            f"reward {name} depends on the class that is named, but the names' tokens are not in the loss:",
+            "set model.grouping.name_in_loss to true.",
+        ),
+    )
+    for holds, what, remedy in rules:
+        if not holds:
+            raise InputError(what, where="model.rewards", remedy=remedy)
 
 
 def check_comparison(grouping: Grouping, *, curated: bool) -> None:

@@ -8,8 +8,8 @@ Where this departs from the papers, or decides what they leave open:
    writes σ without an ε, and "of advantages" where it must mean rewards. SHALA-LLM has an ε without its value.
 2. `advantage_scale` may be `batch` or `none`. Under `group`, the papers' form, SHALA's weight of an item is the same
    for its whole group, so the division cancels it.
-3. The class name's tokens are not in the loss. The reward comes from the readout before them, so it does not depend
-   on which name was sampled.
+3. The class name's tokens are not in the loss. The papers' rewards come from the readout before them, so they do not
+   depend on which name was sampled. With `name_in_loss` rewards of the name train them (`label_shares`, the form).
 4. Old log-probabilities come from a training pass, not from sampling. The first ratio is then exactly 1 in bfloat16.
 5. The penalty is the k3 estimator per sampled token. The papers do not say how KL(π‖π_ref) is estimated.
 6. In GRPOz the curated response earns the rewards' upper bound. The paper says that it "consistently receives the
@@ -44,7 +44,9 @@ from lalm_ambig.methods.grouping import (
     check_comparison,
     check_names,
     check_rewards,
+    check_shares,
     check_skipping,
+    check_some_reward,
 )
 from lalm_ambig.methods.optimisation import Optimiser
 from lalm_ambig.methods.own_responses import check_on_policy, curated_experience
@@ -137,35 +139,31 @@ class GRPO(Method):
         check_comparison(self.grouping, curated=self.curated is not None and self.curated.in_baseline)
         if self.grouping.skip_unanimous:
             check_skipping(self.rewards, self.objective.other_terms())
+        check_shares(self.grouping, self.rewards, self.readout, curated=self.curated is not None)
         check_names(self.grouping, self.rewards, self.readout)
         check_needs_logits(self.readout, kl_weight=0.0, class_mass_weight=self.objective.class_mass_weight)
         check_on_policy(self.readout, reasoning=self.reasoning, weight=self.objective.on_policy_kl_weight)
         if not self.generates_text:
             raise InputError(
-                "without reasoning a response holds only the class name, which the reward does not depend on:",
+                "without reasoning a response holds only the class name, whose score is known without sampling:",
                 where="model.reasoning",
-                remedy="set reasoning to true, or readout to verbalised.",
+                remedy="set reasoning to true, or readout to verbalised; SFT trains the scores.",
             )
 
-    def check_data(self, *, step_items: int, items: int) -> None:
-        """Refuse data with which `advantage_scale: batch` has one prompt to compare.
-
-        Raises:
-            InputError: The step or the training split is too small.
-        """
-        if step_items < self.smallest_step:
-            raise InputError(
-                f"an update has {step_items} prompt, but advantage_scale: batch compares at least "
-                f"{self.smallest_step}.",
-                where="data",
-                remedy="set data.items_per_update, or model.grouping.advantage_scale to group or none.",
-            )
-        if items < self.smallest_step:
-            raise InputError(
-                f"there is 1 training item, but advantage_scale: batch compares at least {self.smallest_step}.",
-                where="data",
-                remedy="raise data.limit, or set model.grouping.advantage_scale to group or none.",
-            )
+    def check_data(self, *, step_items: int, items: int, label_dist: Tensor | None = None) -> None:
+        """Refuse data with which `advantage_scale: batch` has one prompt to compare, or all rewards are 0."""
+        for number, what in (
+            (step_items, f"an update has {step_items} prompt"),
+            (items, f"there is {items} training item"),
+        ):
+            if number < self.smallest_step:
+                raise InputError(
+                    f"{what}, but advantage_scale: batch compares at least {self.smallest_step}.",
+                    where="data",
+                    remedy="raise data.items_per_update or data.limit, or set model.grouping.advantage_scale to none.",
+                )
+        if label_dist is not None and not self.reads_own and not self.objective.curated_ce_weight:
+            check_some_reward(self.rewards, label_dist)
 
     def notes(self) -> list[str]:
         return cancelled_weight(self.rewards, self.grouping.advantage_scale)

@@ -9,7 +9,7 @@ with one method, `per_item`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, Literal
@@ -35,6 +35,8 @@ class Answers:
     """False where the response could not be read."""
     draws: Float[Tensor, " item"] | None = None
     """Number of sampled labels that each prediction is the share of; None where predictions are no shares."""
+    votes: Float[Tensor, " item"] | None = None
+    """Number of votes that each target is the share of (see `vote_numbers`); None where nobody knows."""
 
 
 class DistributionMetric(torchmetrics.Metric, ABC):
@@ -62,6 +64,9 @@ class DistributionMetric(torchmetrics.Metric, ABC):
     """Whether it counts steps between classes; it then is computed only where classes have an order."""
     corrects_sampling: ClassVar[bool] = False
     """Whether it has a form that is unbiased in the number of sampled labels (see `sampling_excess`)."""
+    needs_votes: ClassVar[bool] = False
+    """Whether it takes off what the sampling of votes adds (see `votes_excess`). Its items are then those with two
+    votes or more; without numbers of votes it has no value."""
 
     def __init__(self, n_categories: int) -> None:
         super().__init__(dist_sync_fn=_of_all_processes)
@@ -103,12 +108,24 @@ class DistributionMetric(torchmetrics.Metric, ABC):
         """
         return torch.zeros(())
 
+    def votes_excess(
+        self, label_dist: Float[Tensor, "item category"], votes: Float[Tensor, " item"]
+    ) -> Float[Tensor, "item statistic"]:
+        """What the sampling of votes adds to `statistics`, in an unbiased estimate; 0 where there is none.
+
+        Args:
+            label_dist: The shares of votes.
+            votes: Number of votes of each item.
+        """
+        return torch.zeros(())
+
     def rows(
         self,
         label_dist: Float[Tensor, "item category"],
         predicted_dist: Float[Tensor, "item category"],
         parsed: Bool[Tensor, " item"] | None = None,
         draws: Float[Tensor, " item"] | None = None,
+        votes: Float[Tensor, " item"] | None = None,
     ) -> Float[Tensor, "item statistic"]:
         """`statistics` of the items that could be read, and `unanswered` of the others.
 
@@ -118,13 +135,19 @@ class DistributionMetric(torchmetrics.Metric, ABC):
             parsed: False where the response could not be read; None means that all could.
             draws: Number of sampled labels that each prediction is the share of. The rows are then those of the
                 distribution that was sampled, as far as the metric `corrects_sampling`. None for other predictions.
+            votes: Number of votes that each target is the share of, for a metric that `needs_votes`. The rows of items
+                with fewer than two are 0.
         """
         rows = self.statistics(label_dist, predicted_dist)
         if draws is not None and self.corrects_sampling:
             rows = rows - self.sampling_excess(predicted_dist, draws)
-        if parsed is None or bool(parsed.all()):
+        if parsed is not None and not bool(parsed.all()):
+            rows = torch.where(parsed[:, None], rows, self.unanswered(label_dist))
+        if not self.needs_votes:
             return rows
-        return torch.where(parsed[:, None], rows, self.unanswered(label_dist))
+        if votes is None:
+            return torch.zeros_like(rows)
+        return torch.where((votes >= 2)[:, None], rows - self.votes_excess(label_dist, votes), 0)
 
     @abstractmethod
     def reduce(self, sums: Float[Tensor, "*batch statistic"]) -> Float[Tensor, "*batch"]:
@@ -145,6 +168,7 @@ class DistributionMetric(torchmetrics.Metric, ABC):
         label_dist: Float[Tensor, "item category"],
         predicted_dist: Float[Tensor, "item category"],
         parsed: Bool[Tensor, " item"] | None = None,
+        votes: Float[Tensor, " item"] | None = None,
     ) -> None:
         """Add a batch of items.
 
@@ -152,6 +176,7 @@ class DistributionMetric(torchmetrics.Metric, ABC):
             label_dist: The targets.
             predicted_dist: The predictions.
             parsed: False where the response could not be read; None means that all could.
+            votes: Number of votes of each target, for a metric that `needs_votes`.
 
         Raises:
             ValueError: A row is not a distribution; the message names it.
@@ -160,7 +185,10 @@ class DistributionMetric(torchmetrics.Metric, ABC):
         check_distribution(label_dist, "target")
         check_distribution(predicted_dist, "predicted")
         rows = self.rows(
-            label_dist.double(), predicted_dist.double(), None if parsed is None else parsed.cpu()
+            label_dist.double(),
+            predicted_dist.double(),
+            None if parsed is None else parsed.cpu(),
+            votes=None if votes is None else votes.cpu().double(),
         )
         setattr(self, self._state, self.sums + rows.sum(0))
 
@@ -206,6 +234,19 @@ def share_variance(
     """
     estimable = (draws >= 2)[:, None]
     return torch.where(estimable, shares * (1 - shares) / (draws[:, None] - 1).clamp_min(1), 0)
+
+
+def vote_numbers(votes: Sequence[Sequence[float]]) -> Float[Tensor, " item"]:
+    """Number of votes of each item; 0 where they are shares or weights, of which nobody knows how many they are.
+
+    Args:
+        votes: By item and class.
+
+    >>> vote_numbers([(2.0, 1.0), (0.5, 0.5)]).tolist()
+    [3.0, 0.0]
+    """
+    numbers = [sum(row) if all(vote == round(vote) for vote in row) else 0.0 for row in votes]
+    return torch.tensor(numbers, dtype=torch.float64)
 
 
 def with_count(values: Float[Tensor, " item"]) -> Float[Tensor, "item 2"]:

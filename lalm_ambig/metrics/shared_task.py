@@ -5,7 +5,7 @@ The organisers round, and their soft labels in some files are rounded to two dig
 functions take them as they are. `manhattan` and `wasserstein` of this room are the same measures for distributions,
 with intervals and without rounding.
 
-Sources: *LeWiDi 2025* for the distances, *LeWiDi 2023* for the cross-entropy, and Kurniawan et al. (2025),
+Sources: *LeWiDi 2025* for the distances, *LeWiDi 2023* for the cross-entropy and micro-F1, and Kurniawan et al. (2025),
 arXiv:2502.01891, for soft accuracy and soft micro-F1.
 """
 
@@ -107,6 +107,23 @@ def cross_entropy(targets: Rows, predictions: Rows) -> float:
             for t, p in _pairs(targets, predictions)
         ]
     )
+
+
+def micro_f1(targets: Sequence[int], predictions: Rows) -> float:
+    r"""Micro-averaged F1 of the largest class against the organisers' hard labels, in [0, 1]: the hard score of 2023.
+
+    With one label per item, $2 \mathrm{TP} / (2 \mathrm{TP} + \mathrm{FP} + \mathrm{FN})$ over all classes is the
+    share of items whose label is right. A tie in a prediction goes to the first class.
+
+    Args:
+        targets: Per item, the position of its hard label.
+        predictions: Per item, the predicted shares.
+
+    >>> micro_f1([1, 0], [[0.4, 0.6], [0.4, 0.6]])
+    0.5
+    """
+    pairs = zip(targets, predictions, strict=True)
+    return _mean([float(max(range(len(p)), key=lambda k: (p[k], -k)) == label) for label, p in pairs])
 
 
 def soft_accuracy(targets: Rows, predictions: Rows) -> float:

@@ -42,7 +42,7 @@ class GRPOExperience:
     after_answer: Bool[Tensor, "group rollout token"] | None = None
     """True on the tokens that take `form_advantages`: class names and what closes them; None where none do."""
     form_advantages: Float[Tensor, "group rollout"] | None = None
-    """The part of the advantages that comes from the response's form alone."""
+    """The part of the advantages that comes from rewards of the class name, such as the form."""
     own: OwnReadouts | None = None
     """Class scores after own responses; None where no weight asks for them."""
     curated_log_class_mass: Float[Tensor, " group"] | None = None

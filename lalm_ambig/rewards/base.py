@@ -76,6 +76,14 @@ class Reward(ABC):
         """Whether it depends on what a response writes after the place where a logit readout reads."""
         return False
 
+    @property
+    def smallest_group(self) -> int:
+        """Fewest responses of a group that it needs: 1 for a reward that judges each response by itself.
+
+        Any other compares the classes that the responses of a group name, so each must be the policy's own.
+        """
+        return 1
+
     def always_zero(self, label_dist: Float[Tensor, "group category"]) -> Bool[Tensor, " group"]:
         """True on items for which every response earns 0 by definition, whatever it says."""
         return torch.zeros(len(label_dist), dtype=torch.bool, device=label_dist.device)

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from lalm_ambig.core.types import AnswerPlaces, Batch, Groups
 from lalm_ambig.data.encoding import Encoder, pad
+from lalm_ambig.readouts.labels import class_named
 from lalm_ambig.readouts.logits import AnswerTokens, predicted_dist
 from lalm_ambig.readouts.verbalised import is_bare, is_reasoned
 from lalm_ambig.rollouts.engines.base import Draw, Engine, Sampled
@@ -181,7 +182,14 @@ def _grouped(
         class_mass=None if read.class_mass is None else grouped(read.class_mass),
         importance=None if read.importance is None else grouped(read.importance),
         answers=None if read.category_logits is None else _places(responses, grouped),
+        labels=None if read.category_logits is None else grouped(_labels(encoder, responses)),
     )
+
+
+def _labels(encoder: Encoder, responses: Sequence[Response]) -> Int[Tensor, " row"]:
+    """The class that each response names, −1 where it names none."""
+    named = [class_named(r.text, encoder.categories, encoder.tags) for r in responses]
+    return torch.tensor([label if isinstance(label, int) else -1 for label in named])
 
 
 def _places(responses: Sequence[Response], grouped: Callable[[Tensor], Tensor]) -> AnswerPlaces:

@@ -134,7 +134,9 @@ def _read(model: Method, data: DataModule, *, splits: tuple[Portion, ...], train
 
 def _check_size(model: Method, data: DataModule) -> None:
     step = data.items_per_update or data.batch_size * distributed.world_size()
-    model.check_data(step_items=step, items=len(data.train_items()))
+    items = list(data.train_items())
+    label_dist = torch.tensor([item.label_dist for item in items])
+    model.check_data(step_items=step, items=len(items), label_dist=label_dist)
 
 
 def _trainable(model: Method, data: DataModule) -> list[str]:

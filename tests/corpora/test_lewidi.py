@@ -201,6 +201,23 @@ def test_a_set_without_a_train_file_trains_on_most_of_the_dev_file_and_says_so_i
     assert others != splits
 
 
+@pytest.mark.parametrize(("part", "field"), [("mp", "post"), ("csc", "context")])
+def test_items_of_one_post_or_context_are_on_one_side(part: str, field: str, tmp_path: Path) -> None:
+    """Thirty replies to ten posts: three of each."""
+    write(tmp_path)
+    entries = {str(n): layout.entry(part, n, "dev") for n in range(30)}
+    for n in range(30):
+        entries[str(n)]["text"][field] = f"Number  {n % 10}" if n < 10 else f"Number {n % 10}"
+    write_entries(tmp_path, part, "dev", entries)
+    sides: dict[int, set[str]] = {}
+    items = [item for item in Lewidi(tmp_path, part=part, validation_share=0.3).read() if "-dev-" in item.id]
+    for item in items:
+        sides.setdefault(int(item.id.rpartition("-")[2]) % 10, set()).add(item.split)
+    assert all(len(side) == 1 for side in sides.values())
+    splits = [item.split for item in items]
+    assert (splits.count("train"), splits.count("validation")) == (21, 9)
+
+
 def test_a_train_file_that_is_there_is_read_and_the_dev_file_then_validates(tmp_path: Path) -> None:
     write(tmp_path)
     write_entries(tmp_path, "mp", "train", {"a": layout.entry("mp", 1, "train")})

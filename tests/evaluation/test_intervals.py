@@ -52,6 +52,11 @@ def slow(
     return len(units) * whole - (len(units) - 1) * np.array(without)
 
 
+def metrics_of(n_categories: int) -> list[DistributionMetric]:
+    """All metrics of distributions alone; the others need numbers of votes."""
+    return [metric for metric in all_metrics(n_categories) if not metric.needs_votes]
+
+
 def slow_ends(pseudo: np.ndarray, names: list[str], stretch: float) -> tuple[float, float]:
     """How far the interval reaches below and above the value."""
     units = len(pseudo)
@@ -69,8 +74,8 @@ def slow_ends(pseudo: np.ndarray, names: list[str], stretch: float) -> tuple[flo
 def test_an_interval_is_that_of_data_sets_without_one_unit_each(speakers: tuple[str, ...] | None) -> None:
     label_dist, predicted_dist = pair(0)
     names = list(speakers or map(str, range(48)))
-    found = intervals(all_metrics(3), label_dist, predicted_dist=predicted_dist, clusters=Clusters(speakers))
-    for metric in all_metrics(3):
+    found = intervals(metrics_of(3), label_dist, predicted_dist=predicted_dist, clusters=Clusters(speakers))
+    for metric in metrics_of(3):
         mine, value = found[metric.name], value_of(metric, label_dist, predicted_dist)
         assert mine.value == pytest.approx(value)
         if metric.kind == "binned":
@@ -84,7 +89,7 @@ def test_an_interval_is_that_of_data_sets_without_one_unit_each(speakers: tuple[
 
 def test_over_items_a_mean_has_nearly_the_interval_of_students_t() -> None:
     label_dist, predicted_dist = pair(2, items=600)
-    found = intervals(all_metrics(3), label_dist, predicted_dist=predicted_dist)["js_div_bits"]
+    found = intervals(metrics_of(3), label_dist, predicted_dist=predicted_dist)["js_div_bits"]
     values = js_divergence(label_dist, predicted_dist).numpy()
     wanted = scipy.stats.t.interval(0.95, 599, values.mean(), scipy.stats.sem(values))
     assert (found.low, found.high) == pytest.approx(wanted, abs=0.0015)
@@ -96,7 +101,7 @@ def test_speakers_are_left_out_and_not_items() -> None:
     label_dist, predicted_dist = (rows.repeat_interleave(40, 0) for rows in pair(3, items=10))
     speakers = tuple(name for name in "abcdefghij" for _ in range(40))
     by_items, by_speakers = (
-        intervals(all_metrics(3), label_dist, predicted_dist=predicted_dist, clusters=Clusters(groups))["bc"]
+        intervals(metrics_of(3), label_dist, predicted_dist=predicted_dist, clusters=Clusters(groups))["bc"]
         for groups in (None, speakers)
     )
     assert by_items.low is not None and by_items.high is not None
@@ -110,16 +115,16 @@ def test_ends_stay_within_what_a_metric_can_be() -> None:
     label_dist = label_dist / label_dist.sum(-1, keepdim=True)
     predicted = label_dist.clone()
     predicted[::7] = 1 / 3
-    found = intervals(all_metrics(3), label_dist, predicted_dist=predicted, clusters=Clusters(UNEQUAL))
-    for metric in all_metrics(3):
+    found = intervals(metrics_of(3), label_dist, predicted_dist=predicted, clusters=Clusters(UNEQUAL))
+    for metric in metrics_of(3):
         low, high = found[metric.name].low, found[metric.name].high
         assert low is None or high is None or metric.bounds[0] <= low <= high <= metric.bounds[1]
 
 
-@pytest.mark.parametrize("left_out", range(len(all_metrics(3))))
+@pytest.mark.parametrize("left_out", range(len(metrics_of(3))))
 def test_a_run_does_not_differ_from_itself_however_many_metrics_there_are(left_out: int) -> None:
     label_dist, predicted_dist = pair(5)
-    metrics = [metric for metric in all_metrics(3)[left_out:] if metric.kind != "binned"]
+    metrics = [metric for metric in metrics_of(3)[left_out:] if metric.kind != "binned"]
     found = paired(metrics, label_dist, first=predicted_dist, second=predicted_dist)
     assert {(d.value, d.low, d.high, d.p, d.effect) for d in found.values()} <= {(0, 0, 0, 1, None)}
 
@@ -127,7 +132,7 @@ def test_a_run_does_not_differ_from_itself_however_many_metrics_there_are(left_o
 def test_the_difference_is_first_minus_second_with_a_small_p_where_one_is_always_better() -> None:
     label_dist, poor = pair(6)
     good = 0.9 * label_dist + 0.1 * poor
-    found = paired(all_metrics(3), label_dist, first=good, second=poor)
+    found = paired(metrics_of(3), label_dist, first=good, second=poor)
     js, bc = found["js_div_bits"], found["bc"]
     apart = js_divergence(label_dist, good) - js_divergence(label_dist, poor)
     assert js.value == pytest.approx(float(apart.mean()))
@@ -139,8 +144,8 @@ def test_the_difference_is_first_minus_second_with_a_small_p_where_one_is_always
 def test_paired_differences_leave_the_same_items_out() -> None:
     label_dist, poor = pair(7)
     slightly_better = 0.98 * poor + 0.02 * label_dist
-    found = paired(all_metrics(3), label_dist, first=slightly_better, second=poor)["js_div_bits"]
-    alone = intervals(all_metrics(3), label_dist, predicted_dist=poor)["js_div_bits"]
+    found = paired(metrics_of(3), label_dist, first=slightly_better, second=poor)["js_div_bits"]
+    alone = intervals(metrics_of(3), label_dist, predicted_dist=poor)["js_div_bits"]
     assert found.low is not None and found.high is not None
     assert alone.low is not None and alone.high is not None
     assert (found.high - found.low) < (alone.high - alone.low) / 5
@@ -189,27 +194,27 @@ def test_seeds_widen_an_interval_by_their_own_error_and_their_few_degrees_of_fre
 def test_a_value_of_several_seeds_is_the_mean_of_theirs_also_for_a_ratio_of_sums() -> None:
     label_dist, one = pair(3)
     other, groups = pair(4)[1], Clusters(tuple(f"{n % 8}" for n in range(len(one))))
-    both = intervals(all_metrics(3), label_dist, predicted_dist=[one, other], clusters=groups)
-    alone = [intervals(all_metrics(3), label_dist, predicted_dist=p, clusters=groups) for p in (one, other)]
+    both = intervals(metrics_of(3), label_dist, predicted_dist=[one, other], clusters=groups)
+    alone = [intervals(metrics_of(3), label_dist, predicted_dist=p, clusters=groups) for p in (one, other)]
     for name, found in both.items():
         assert found.value == pytest.approx((alone[0][name].value + alone[1][name].value) / 2), name
-    equal = paired(all_metrics(3), label_dist, first=[one, other], second=[one, other], clusters=groups)
+    equal = paired(metrics_of(3), label_dist, first=[one, other], second=[one, other], clusters=groups)
     assert all(found.value == 0 for found in equal.values())
-    against_one = paired(all_metrics(3), label_dist, first=[one, other], second=one, clusters=groups)
+    against_one = paired(metrics_of(3), label_dist, first=[one, other], second=one, clusters=groups)
     for name, found in against_one.items():
         assert found.value == pytest.approx((alone[1][name].value - alone[0][name].value) / 2), name
     with pytest.raises(ValueError, match="2 and 3 seeds cannot be paired"):
-        paired(all_metrics(3), label_dist, first=[one, other], second=[one, one, other], clusters=groups)
+        paired(metrics_of(3), label_dist, first=[one, other], second=[one, one, other], clusters=groups)
 
 
 def test_there_is_no_interval_for_an_infinite_value() -> None:
     label_dist, predicted_dist = pair(8)
     predicted_dist[3] = torch.tensor([0.0, 0.5, 0.5])
-    found = intervals(all_metrics(3), label_dist, predicted_dist=predicted_dist)
+    found = intervals(metrics_of(3), label_dist, predicted_dist=predicted_dist)
     assert found["kl"].value == math.inf
     assert (found["kl"].low, found["kl"].high) == (None, None)
     assert found["bc"].low is not None
-    there = paired(all_metrics(3), label_dist, first=predicted_dist, second=label_dist)["kl"]
+    there = paired(metrics_of(3), label_dist, first=predicted_dist, second=label_dist)["kl"]
     assert (there.low, there.high, there.p) == (None, None, None)
 
 
@@ -223,20 +228,20 @@ def test_too_few_items_or_speakers_get_a_value_without_interval(
     label_dist, predicted_dist = pair(9, items=items)
     clusters = Clusters(groups)
     assert too_few(items, clusters) == reason
-    found = intervals(all_metrics(3), label_dist, predicted_dist=predicted_dist, clusters=clusters)
+    found = intervals(metrics_of(3), label_dist, predicted_dist=predicted_dist, clusters=clusters)
     assert (found["bc"].low is None) == (reason is not None)
     assert found["bc"].value > 0
-    other = paired(all_metrics(3), label_dist, first=label_dist, second=predicted_dist, clusters=clusters)
+    other = paired(metrics_of(3), label_dist, first=label_dist, second=predicted_dist, clusters=clusters)
     assert (other["bc"].p is None) == (reason is not None)
 
 
 def test_a_ratio_takes_eight_speakers_and_bins_take_more_than_there_are() -> None:
-    by_name = {metric.name: metric for metric in all_metrics(3)}
+    by_name = {metric.name: metric for metric in metrics_of(3)}
     assert without_interval(by_name["f1_macro"], 7) is not None
     assert without_interval(by_name["f1_macro"], 8) is None
     assert without_interval(by_name["accuracy"], 2) is None
     assert without_interval(by_name["ece_human"], 10_000) is not None
-    assert {m.name for m in all_metrics(3) if m.kind == "mean"} >= {"js_div_bits", "bc", "kl", "brier_mean"}
+    assert {m.name for m in metrics_of(3) if m.kind == "mean"} >= {"js_div_bits", "bc", "kl", "brier_mean"}
     assert [can_mark("speakers", 2), can_mark("speakers", 3), can_mark("items", 2)] == [False, True, True]
 
 
@@ -250,6 +255,6 @@ def test_p_values_of_several_tests_are_adjusted_and_keep_their_order() -> None:
 def test_another_number_of_speakers_or_a_row_that_is_no_distribution_is_named() -> None:
     label_dist, predicted_dist = pair(0)
     with pytest.raises(ValueError, match="2 speakers for 48 items"):
-        intervals(all_metrics(3), label_dist, predicted_dist=predicted_dist, clusters=Clusters(("a", "b")))
+        intervals(metrics_of(3), label_dist, predicted_dist=predicted_dist, clusters=Clusters(("a", "b")))
     with pytest.raises(ValueError, match=r"predicted: row \[0\] is not a distribution"):
-        intervals(all_metrics(3), label_dist, predicted_dist=predicted_dist * 2)
+        intervals(metrics_of(3), label_dist, predicted_dist=predicted_dist * 2)

@@ -51,7 +51,12 @@ def test_every_metric_has_its_value_and_an_interval_over_speakers(
         in results.notes
     )
     assert any(note.startswith("ece_human has no interval: its bins") for note in results.notes)
-    assert len(results.notes) == sum(metric.kind != "mean" for metric in all_metrics(3))
+    assert len(results.notes) == sum(metric.kind != "mean" for metric in all_metrics(3)) + 1
+    alone = sum(sum(p.votes) < 2 for p in predictions)
+    assert alone and (
+        f"brier_mean_unbiased leaves out {alone} of 60 items: it needs two whole votes or more"
+        in results.notes
+    )
 
 
 def test_intervals_are_over_items_where_no_speaker_is_known(
@@ -61,7 +66,7 @@ def test_intervals_are_over_items_where_no_speaker_is_known(
     results = evaluate_predictions(unknown, categories, about=about)
     assert (results.clusters, results.n_clusters) == ("items", 60)
     assert (results.class_mass, results.share_closed) == (None, None)
-    assert all(note.startswith("ece_") for note in results.notes)
+    assert all(note.startswith(("ece_", "brier_mean_unbiased leaves out")) for note in results.notes)
     assert results.metrics["f1_macro"].low is not None
 
 

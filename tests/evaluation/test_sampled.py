@@ -24,13 +24,14 @@ from lalm_ambig.tabular.writers import plain_markdown
 
 P = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8], [1.0, 0.0, 0.0]], dtype=torch.float64)
 Q = torch.tensor([[0.6, 0.4, 0.0], [0.3, 0.3, 0.4], [0.7, 0.2, 0.1]], dtype=torch.float64)
-CORRECTED = ("brier_mean", "brier_sum", "r2_score")
+CORRECTED = ("brier_mean", "brier_mean_unbiased", "brier_sum", "r2_score")
 CLASSES = CategorySet(("anger", "neutral", "sadness"))
 ABOUT = About("demo", "test", "sampled", "direct", "tiny, run", samples=4, sampled_at=1.0)
 
 
 def values(predicted: torch.Tensor, draws: torch.Tensor | None, target: torch.Tensor = P) -> dict[str, float]:
-    answers = Answers(predicted, torch.ones(len(predicted), dtype=torch.bool), draws)
+    many = torch.full((len(predicted),), torch.inf, dtype=torch.float64)
+    answers = Answers(predicted, torch.ones(len(predicted), dtype=torch.bool), draws, many)
     found = intervals(all_metrics(3), target, predicted_dist=answers, clusters=Clusters())
     return {name: interval.value for name, interval in found.items()}
 
@@ -162,7 +163,8 @@ def test_results_say_how_many_answers_named_a_class(results: Results) -> None:
     assert (
         f"shares of 4 one-label answers, sampled at temperature 1; {48 - named} of 48 named no class" in text
     )
-    assert "Brier (mean), Brier (sum), R² (1−SSE/SST) are corrected for the sampling and unbiased" in text
+    corrected = "Brier (mean), Brier (mean, unbiased), Brier (sum), R² (1−SSE/SST)"
+    assert f"{corrected} are corrected for the sampling and unbiased" in text
     assert "1 of 12 items have no answer that names a class (no class name 1): they count as uniform" in text
     assert "items of which a single answer named a class: 3; nothing" in text
     assert "the mean distribution of" not in text

@@ -15,6 +15,7 @@ from lalm_ambig.methods.grpo import GRPO, Grouping
 from lalm_ambig.objectives.grpo import GRPOObjective
 from lalm_ambig.rewards.agreement import Agreement
 from lalm_ambig.rewards.format import Format
+from lalm_ambig.rewards.shala import Shala
 from lalm_ambig.rollouts.passages import ScoredSpan, score_spans
 
 FOUR = Grouping(group_size=4)
@@ -236,6 +237,19 @@ def test_a_deviation_over_the_batch_needs_two_prompts(on_policy: MakeMethod) -> 
     with pytest.raises(InputError, match=r"there is 1 training item, but advantage_scale: batch"):
         method.check_data(step_items=2, items=1)
     on_policy(GRPO, grouping=FOUR).check_data(step_items=1, items=1)
+
+
+def test_items_on_which_every_reward_is_zero_are_refused(on_policy: MakeMethod) -> None:
+    """SHALA weighs by disagreement, and one vote per item has none."""
+    alone, two = torch.eye(6), torch.tensor([[0.5, 0.5, 0.0, 0.0, 0.0, 0.0]])
+    shala = on_policy(GRPO, grouping=FOUR, rewards=[Shala()])
+    with pytest.raises(
+        InputError, match=r"reward shala is 0 on each of the 6 training items, .*take agreement"
+    ):
+        shala.check_data(step_items=4, items=6, label_dist=alone)
+    shala.check_data(step_items=4, items=7, label_dist=torch.cat([alone, two]))
+    for rewards in ([Shala(), Format()], [Shala(ambiguity=False)], [Agreement()]):
+        on_policy(GRPO, grouping=FOUR, rewards=rewards).check_data(step_items=4, items=6, label_dist=alone)
 
 
 @pytest.mark.parametrize(

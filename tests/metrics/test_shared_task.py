@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 from scipy.stats import entropy
+from sklearn.metrics import f1_score
 
 from lalm_ambig.metrics import shared_task as scores
 
@@ -116,3 +117,14 @@ def test_no_items_of_several_labels_are_refused() -> None:
     for score in (scores.multilabel_manhattan, scores.multilabel_error_rate):
         with pytest.raises(ValueError, match="there is no item to score"):
             score([], [])
+
+
+def test_micro_f1_is_scikit_learns_on_the_largest_class() -> None:
+    rng = np.random.default_rng(0)
+    predictions = rng.dirichlet([1.0, 1.0, 1.0], 50)
+    targets = rng.integers(0, 3, 50)
+    wanted = f1_score(targets, predictions.argmax(-1), average="micro")
+    assert scores.micro_f1(targets.tolist(), predictions.tolist()) == pytest.approx(wanted)
+    assert scores.micro_f1([0, 1], [[0.5, 0.5], [0.5, 0.5]]) == 0.5  # a tie is the first class
+    with pytest.raises(ValueError, match="there is no item to score"):
+        scores.micro_f1([], [])

@@ -3,8 +3,9 @@
 Splits are the organisers'. Keys are unique within a file only: in VariErrNLI one key is two pairs in two splits. So an
 item's id is `PART-FILE-KEY`, such as `mp-test-17`.
 
-The organisers' repository has no train file of MP and CSC. There, `validation_share` of the dev file's items validate,
-drawn by the seed, and the others are for training. A train file that is there is read, and the dev file then validates.
+The organisers' repository has no train file of MP and CSC. There, the items of `validation_share` of the dev file's
+posts (MP) or contexts (CSC) validate, drawn by the seed, and the others are for training. So replies to one post are on
+one side. A train file that is there is read, and the dev file then validates.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,7 +34,8 @@ class Lewidi(Corpus):
         part: The set; there is no default, since each set has classes of its own.
         seed: Seed of the draw from the dev file, where there is no train file.
         fold: None; the organisers say which items are tested.
-        validation_share: Share of the dev file that validates where there is no train file, in [0, 1).
+        validation_share: Share of the dev file's posts or contexts that validates where there is no train file, in
+            [0, 1).
 
     Raises:
         InputError: No part is named, a fold is asked for, or `validation_share` is not in [0, 1).
@@ -145,10 +147,12 @@ class Lewidi(Corpus):
 
     def _splits(self, kind: str, entries: Sequence[Entry]) -> dict[str, Split]:
         """Split of each entry of a file, by its key."""
-        keys = [entry.key for entry in entries]
         if kind != "dev" or self._train is not None:
-            return dict.fromkeys(keys, FILE_SPLITS[kind])
-        return split_by_group(keys, seed=self.seed, shares={"validation": self.validation_share, "test": 0.0})
+            return dict.fromkeys((entry.key for entry in entries), FILE_SPLITS[kind])
+        groups = {entry.key: entry.shared_text or entry.key for entry in entries}
+        shares = {"validation": self.validation_share, "test": 0.0}
+        splits = split_by_group(groups.values(), seed=self.seed, shares=shares)
+        return {key: splits[group] for key, group in groups.items()}
 
     def _missing_train(self, by_file: dict[str, list[Entry]]) -> Iterator[str]:
         if self._train is not None:

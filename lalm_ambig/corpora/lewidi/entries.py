@@ -41,6 +41,10 @@ class Entry:
     """Positions of the classes that they chose."""
     soft_label: tuple[float, ...]
     """As the file has it, in the order of `Part.soft_keys`; of VariErrNLI, the share of yes per label."""
+    shared_text: str | None = None
+    """The post or context that other items may have, too; None where the set has no such text."""
+    hard_label: int | None = None
+    """Position of the organisers' majority class; None where the file names none, as in the sets of 2025."""
 
     def votes(self, width: int) -> tuple[float, ...]:
         """Votes per class.
@@ -90,7 +94,16 @@ def parse_entry(key: str, values: Any, part: Part) -> Entry:
     classes = tuple(_class_of(label, part) for _, label in ratings)
     soft_label = _soft_label(values.get("soft_label"), part)
     _check_soft_label(soft_label, classes, part)
-    return Entry(key, part.text(values.get("text")), tuple(name for name, _ in ratings), classes, soft_label)
+    text = values.get("text")
+    return Entry(
+        key,
+        part.text(text),
+        tuple(name for name, _ in ratings),
+        classes,
+        soft_label,
+        shared_text=part.shared_text(text),
+        hard_label=_hard_label(values.get("hard_label"), part),
+    )
 
 
 def _ratings(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -111,6 +124,12 @@ def _ratings(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield from ((name, str(label)) for name, label in chosen.items())
     else:
         raise InputError('it has no "annotations": is this a file for submissions, without labels?')
+
+
+def _hard_label(value: Any, part: Part) -> int | None:
+    """Position of the majority class; None where the file has none, or another word for a tie."""
+    name = str(value).removesuffix(".0")
+    return part.soft_keys.index(name) if name in part.soft_keys and not part.is_multilabel else None
 
 
 def _class_of(label: str, part: Part) -> int:

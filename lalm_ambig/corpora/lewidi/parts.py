@@ -56,6 +56,12 @@ class Part:
     """The item's text from the value of `text`."""
     has_train: bool = True
     """False where the organisers' repository has no train file."""
+    shared_field: str | None = None
+    """Field of `text` that several items have in common: the post of several replies. None where there is none."""
+
+    def shared_text(self, text: Any) -> str | None:
+        """What an item has in common with others, from the value of `text`; None where a set has no such field."""
+        return None if self.shared_field is None else _line(text, self.shared_field)
 
     @property
     def table_metrics(self) -> tuple[str, ...]:
@@ -176,6 +182,7 @@ PARTS: Mapping[str, Part] = {
         prompt="irony",
         text=_fields(post="Post", reply="Reply"),
         has_train=False,
+        shared_field="post",
     ),
     "csc": Part(
         "LeWiDi_3-2025/CSC",
@@ -184,6 +191,7 @@ PARTS: Mapping[str, Part] = {
         prompt="sarcasm",
         text=_fields(context="Situation", response="Response"),
         has_train=False,
+        shared_field="context",
     ),
     "par": Part(
         "LeWiDi_3-2025/Paraphrase",

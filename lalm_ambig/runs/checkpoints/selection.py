@@ -15,7 +15,7 @@ from lalm_ambig.evaluation.intervals import Interval
 from lalm_ambig.evaluation.responses import responses_table
 from lalm_ambig.evaluation.table import interval_cell, metric_columns
 from lalm_ambig.files.atomic import write_text
-from lalm_ambig.metrics.base import all_metrics
+from lalm_ambig.metrics.base import all_metrics, vote_numbers
 from lalm_ambig.tabular.model import BEST, ResultTable, TableRow, ranked
 
 
@@ -66,9 +66,9 @@ def prior_metrics(items: Sequence[Item], *, train: Sequence[Item]) -> dict[str, 
     """Return every metric of the training split's mean distribution on these items."""
     label_dist = torch.tensor([item.label_dist for item in items], dtype=torch.float64)
     predicted_dist = torch.tensor(mean_label_dist(train), dtype=torch.float64).expand_as(label_dist)
-    values = {}
+    values, votes = {}, vote_numbers([item.votes for item in items])
     for metric in all_metrics(label_dist.shape[1]):
-        metric.update(label_dist, predicted_dist)
+        metric.update(label_dist, predicted_dist, votes=votes)
         values[metric.name] = float(metric.compute())
     return values
 
