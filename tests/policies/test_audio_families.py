@@ -342,7 +342,7 @@ BROKEN: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "another kind": (
         "voxtral",
         lambda folder: change(folder, model_type="voxtral_realtime"),
-        "is of no family that hears",
+        r"\(voxtral_realtime\)",
     ),
     "no extractor": ("gemma3n", without("preprocessor_config.json"), "feature extractor"),
     "no template": ("audioflamingo3", without("chat_template.jinja"), "has no chat template"),

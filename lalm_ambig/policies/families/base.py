@@ -5,7 +5,6 @@ embeddings are replaced. `AudioModel` does all that is alike. A family says wher
 encoder's input, how many tokens it takes, and what else the class's own forward does on the way.
 """
 
-import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from transformers.utils import cached_file
 
 from lalm_ambig.audio.inspection import MAX_S
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.files import atomic
 from lalm_ambig.policies.audio.mel import RATE_HZ
 from lalm_ambig.policies.audio.side_path import trained_copy
 
@@ -121,7 +121,7 @@ class AudioFamily(ABC):
         self.extractor.save_pretrained(folder)
         for name in PROCESSOR_FILES:
             if (found := found_file(source, name)) is not None:
-                shutil.copy(found, folder / name)
+                atomic.write_bytes(folder / name, found.read_bytes())
 
     @classmethod
     def check_settings(cls, source: str, settings: Mapping[str, Any]) -> None:
