@@ -323,7 +323,7 @@ def without(*names: str) -> Callable[[Path], None]:
 
 
 BROKEN: dict[str, tuple[str, Callable[[Path], None], str]] = {
-    "no ears": ("gemma4", lambda folder: change(folder, audio_config=None), "has no audio encoder"),
+    "no ears": ("gemma4", lambda folder: change(folder, audio_config=None), "without ears"),
     "lost LoRA": (
         "granite_speech_lora",
         without("adapter_config.json", "adapter_model.safetensors"),
@@ -358,6 +358,14 @@ def test_a_broken_checkpoint_is_refused_in_one_line(
     with pytest.raises(InputError, match=expected) as raised:
         loaded(broken)
     assert "\n" not in str(raised.value)
+
+
+def test_gemma_3n_without_timm_says_what_to_install(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lalm_ambig.policies.families.gemma3n.is_timm_available", lambda: False)
+    with pytest.raises(InputError, match="timm is not installed: pip install timm"):
+        loaded(folders["gemma3n"])
 
 
 @torch.no_grad()
