@@ -25,9 +25,10 @@ from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.core.types import SPLITS, Split
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.preparing.split_check import check_splits
+from lalm_ambig.data.annotators import counted
 from lalm_ambig.data.datamodule import DataModule
+from lalm_ambig.evaluation.annotator_table import result_tables
 from lalm_ambig.evaluation.overlap import Overlap
-from lalm_ambig.evaluation.table import ambiguity_table, main_table
 from lalm_ambig.policies.audio_model import AudioModel
 from lalm_ambig.policies.weights.lora import Adapter
 from lalm_ambig.runs.corpus_choice import (
@@ -41,7 +42,7 @@ from lalm_ambig.runs.folder.run_folder import open_run
 from lalm_ambig.runs.loading import LIMIT, SKIP_LONG, add_path_option, path_arguments
 from lalm_ambig.runs.processes.launch import quiet_libraries, single_device_trainer
 from lalm_ambig.runs.session import connect
-from lalm_ambig.runs.trained_items import FLAG, HELP, overlap_of, record_of_base, refuse_trained
+from lalm_ambig.runs.trained_items import FLAG, HELP, count_judged, overlap_of, record_of_base, refuse_trained
 from lalm_ambig.tabular.writers import laid_out
 
 
@@ -67,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         data.cache_features = data.cache_features and options.layers is None
         data = _with_encoder(cli, data, split=options.split)
         known = _known(options, data)  # without what is too long to be looked at
-    console.print(f"{options.name} on {len(known.items)} items of {data.corpus.name}, {options.split} split")
+    count = counted(data.items(options.split), data.annotators)
+    console.print(f"{options.name} on {count} of {data.corpus.name}, {options.split} split")
     if options.layers is not None:
         probed = _probed_layers(options, known, data)
         answers, done = probed.results, f"The layers to take: {probed.option}"
@@ -81,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name, answer in answers.items()
     }
     shown = answers.get(JOINED) or answers[options.name]
-    for table in (main_table(results), ambiguity_table(results)):
+    for table in result_tables(results):
         console.print(*laid_out(console, table))
     console.print(f"{escape(options.name)}: {escape(shown.meaning)}", highlight=False)
     if done is not None:
@@ -150,6 +152,7 @@ def _data(options: argparse.Namespace, cli: Cli | None) -> DataModule:
         _corpus(options, run),
         run_data=None if run is None else run.datamodule,
         scoring="sequence",  # no class name is scored: any may begin with the token of another
+        prompts=baseline(options.name).needs_features,
     )
 
 
@@ -182,7 +185,7 @@ def _overlap(
 
     Such items are refused, unless `--allow-trained-items` is given. None means that there is nothing to report.
     """
-    own = len(data.items(options.split)) if options.split in chosen.fitted_on else 0
+    own = count_judged(data, options.split) if options.split in chosen.fitted_on else 0
     found = Overlap(own, 0, own, (options.name,))
     if chosen.needs_features and cli is not None:
         learnt = overlap_of(record_of_base(cli.model.policy), data, options.split)

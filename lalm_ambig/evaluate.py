@@ -23,14 +23,15 @@ from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.core.types import ALL, PORTIONS, Portion
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.preparing.split_check import check_splits
+from lalm_ambig.data.annotators import counted
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.estimation.eval_batch import fitted_batch
 from lalm_ambig.evaluation.about import SAMPLED
+from lalm_ambig.evaluation.annotator_table import result_tables
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.published import literature
 from lalm_ambig.evaluation.responses import responses_of
 from lalm_ambig.evaluation.results import Results
-from lalm_ambig.evaluation.table import ambiguity_table, main_table
 from lalm_ambig.inference.sources import folder_of, is_repository
 from lalm_ambig.methods.base import Method
 from lalm_ambig.reporting.family import print_family
@@ -131,8 +132,8 @@ def _evaluate(options: argparse.Namespace, console: Console) -> None:
     fit_batch = partial(fitted_batch, loaded.cli, device=device, console=console, responses=drawn)
     data = connect(loaded.model, data, weights=weights, splits=splits, device=device, fit_batch=fit_batch)
     overlap = overlap if not data.left_out else _overlap(loaded, data, options)
-    count = len(data.items(options.split))
-    console.print(f"{loaded.label} on {count} items of {data.corpus.full_name}, {_portion(options.split)}")
+    count = counted(data.items(options.split), data.annotators)
+    console.print(f"{loaded.label} on {count} of {data.corpus.full_name}, {_portion(options.split)}")
     for note in overlap.notes:
         console.print(f"[bold yellow]{escape(note)}[/bold yellow]", highlight=False)
     rows = EvaluationRows(loaded, data, source, options.split, options.out, overlap, folds)
@@ -163,8 +164,7 @@ def _choice(options: argparse.Namespace) -> PolicyChoice:
 
 def _show(results: Mapping[str, Results], floors: Collection[str], console: Console) -> None:
     """Print the tables of the results."""
-    main, levels = main_table(results, bounds=floors), ambiguity_table(results, bounds=floors)
-    for table in (main, levels):
+    for table in result_tables(results, bounds=floors):
         console.print(*laid_out(console, table))
     if (responses := responses_of(results)) is not None:
         console.print(*laid_out(console, responses))

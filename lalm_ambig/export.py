@@ -28,6 +28,7 @@ from lalm_ambig.config.files import ALLOW_FLAG
 from lalm_ambig.config.trust import add_allow_option, allowed
 from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.core.types import ExportForm
+from lalm_ambig.data.annotators import EACH
 from lalm_ambig.evaluation.trained_items import write_trained_items
 from lalm_ambig.exporting.card import asking_section, loading_lines, sections, side_path_lines, write_card
 from lalm_ambig.exporting.codabench import check_submission, submission, write_submission
@@ -81,8 +82,9 @@ def _submit(options: argparse.Namespace) -> int:
     check_submission(options.root, options.out)
     sets = [submission(folder.expanduser(), options.root) for folder in options.source]
     for one in sets:
-        hard = "" if one.micro_f1 is None else f", micro-F1 {one.micro_f1:.5f}"
-        print(f"{one.part}: {one.score_name} {one.score:.5f}{hard} on {len(one.rows):,} test items")
+        more = "" if one.micro_f1 is None else f", micro-F1 {one.micro_f1:.5f}"
+        alone = ", answered for each annotator" if one.task == "pe" else ""
+        print(f"{one.part}: {one.score_name} {one.score:.5f}{more} on {len(one.rows):,} test items{alone}")
     if options.out is not None:
         write_submission(options.out, sets)
         print(f"written: {options.out} ({', '.join(one.file_name for one in sets)})")
@@ -188,7 +190,8 @@ def _export(
         run = None if options.zero else loaded.run  # whose results are of other weights than a checkpoint's
         unloadable = write_export(folder, loaded, form, base=base, results=results_of(run))
         index = model_index(results_of(run), loaded.label, hears=policy.window_s > 0)
-        asking = [] if unloadable else [asking_section(address, base if form == "adapter" else None)]
+        can_ask = not unloadable and loaded.data.annotators != EACH  # `load` is told of no annotator
+        asking = [asking_section(address, base if form == "adapter" else None)] if can_ask else []
         added = [*sections(lines, probe, done), *asking]
         write_card(folder, run_card, name=loaded.label, base=base, sections=added, results=index)
     if probe.note:
@@ -229,7 +232,8 @@ def _parser() -> argparse.ArgumentParser:
     form.add_argument(
         "--codabench",
         action="store_true",
-        help="a submission to the soft task of LeWiDi 2025: a zip with a table for each folder's set",
+        help="a submission to LeWiDi 2025: a zip with a table for each folder's set, of the soft task, or of the "
+        "perspectivist task where answers are for single annotators",
     )
     form.add_argument("--merged", action="store_true", help="LoRA added to the base weights: one plain model")
     parser.add_argument(

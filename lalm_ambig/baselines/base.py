@@ -97,9 +97,19 @@ def _class(module_name: str) -> type[Baseline] | None:
     return classes[0] if classes else None
 
 
+def predict_one(item: Item, predicted_dist: tuple[float, ...]) -> Prediction:
+    """A distribution as the prediction for an item, scored against its votes."""
+    return Prediction(
+        item.id,
+        item.split,
+        item.speaker,
+        item.votes,
+        item.label_dist,
+        predicted_dist,
+        annotator=item.annotator,
+    )
+
+
 def predict_same(items: Sequence[Item], predicted_dist: tuple[float, ...]) -> list[Prediction]:
     """One distribution as the prediction for all items, scored against their votes."""
-    return [
-        Prediction(item.id, item.split, item.speaker, item.votes, item.label_dist, predicted_dist)
-        for item in items
-    ]
+    return [predict_one(item, predicted_dist) for item in items]

@@ -104,7 +104,10 @@ def drawn_predictions(
 ) -> list[Prediction]:
     """Predictions whose target is a drawn panel; their `votes` are the item's."""
     rows = zip(items, label_dist.tolist(), predicted_dist.tolist(), strict=True)
-    return [Prediction(i.id, i.split, i.speaker, i.votes, tuple(p), tuple(q)) for i, p, q in rows]
+    return [
+        Prediction(i.id, i.split, i.speaker, i.votes, tuple(p), tuple(q), annotator=i.annotator)
+        for i, p, q in rows
+    ]
 
 
 def disagreement(votes: Float[Tensor, "item category"]) -> float:

@@ -26,7 +26,16 @@ def drawn_labels(shares: Sequence[Prediction], *, seed: int = 0) -> list[Predict
     counts = np.array([p.labels or 0 for p in shares])
     drawn = np.random.default_rng(seed).multinomial(counts, targets) / np.maximum(counts, 1)[:, None]
     return [
-        Prediction(p.id, p.split, p.speaker, p.votes, p.label_dist, tuple(share), labels=p.labels)
+        Prediction(
+            p.id,
+            p.split,
+            p.speaker,
+            p.votes,
+            p.label_dist,
+            tuple(share),
+            labels=p.labels,
+            annotator=p.annotator,
+        )
         if p.labels
         else replace(p, response=None, closed=None, well_formed=None, tokens=None)
         for p, share in zip(shares, drawn.tolist(), strict=True)

@@ -5,6 +5,7 @@
 
 from collections.abc import Sequence
 
+from lalm_ambig.baselines.annotators import check_together
 from lalm_ambig.baselines.base import Baseline, BaselineInputs, BaselineResult
 from lalm_ambig.baselines.floor import (
     checked_votes,
@@ -40,6 +41,7 @@ class Oracle(Baseline):
     """`oracle` with the α of the whole corpus."""
 
     def answer(self, inputs: BaselineInputs) -> BaselineResult:
+        check_together(inputs.items, "oracle")
         alpha = fit_alpha(checked_votes(inputs.votes))
         meaning = f"q against a panel drawn from it, α {alpha:.3f} of the whole corpus"
         note = "unbeatable in expectation for Brier and KL; on JS and BC a sharpened q can pass it slightly"

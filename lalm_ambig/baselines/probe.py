@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 import torch
 
-from lalm_ambig.baselines.base import Baseline, BaselineInputs, BaselineResult, Features
+from lalm_ambig.baselines.base import Baseline, BaselineInputs, BaselineResult, Features, predict_one
 from lalm_ambig.baselines.softmax_regression import L2_GRID, Examples, SoftmaxRegression, best_fit
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Item, Split
-from lalm_ambig.evaluation.predictions import Prediction
 
 SEEN: dict[Split, str] = {
     "train": "fitted on these items",
@@ -62,10 +61,7 @@ class FittedProbe:
     def answer(self, inputs: BaselineInputs) -> BaselineResult:
         """The probe's answers to the items."""
         dists = torch.softmax(self.model.logits(self.features(inputs.items)), dim=-1).tolist()
-        predictions = [
-            Prediction(i.id, i.split, i.speaker, i.votes, i.label_dist, tuple(dist))
-            for i, dist in zip(inputs.items, dists, strict=True)
-        ]
+        predictions = [predict_one(i, tuple(dist)) for i, dist in zip(inputs.items, dists, strict=True)]
         meaning = (
             f"soft-label regression on {self.width} features ({self.features.meaning}), "
             f"L2 {self.model.l2:.3g} of {len(L2_GRID)} by KL on {len(inputs.validation)} validation items "

@@ -68,6 +68,8 @@ ADDED = {
     "data.corpus.init_args.ordered": False,
     "data.rationale_part": "all",
     "data.train_votes": None,
+    "data.annotators": "together",
+    "data.annotator_examples": None,
     "policy.init_args.quantize": None,
     "policy.init_args.audio_layers": "last",
     "model.init_args.objective.class_mass_weight": 0.0,

@@ -42,6 +42,15 @@ class Item:
     """Who chose each of `annotations`, where the corpus names them. One with two labels is named twice."""
     annotations: tuple[int, ...] = ()
     """The classes that the annotators chose, by position; as many as `annotators`."""
+    annotator: str | None = None
+    """Whose answer is asked for, where the item is what one annotator chose; the id then ends with `@` and the name."""
+    about_annotator: str | None = None
+    """What the prompt says of this annotator: the profile, and answers about other items."""
+
+    @property
+    def judged(self) -> str:
+        """Id of what was judged: the same for all annotators of an item."""
+        return judged_id(self.id, self.annotator)
 
     @property
     def ratings(self) -> tuple[tuple[str, int], ...]:
@@ -63,6 +72,24 @@ class Item:
     def majority(self) -> int:
         """Index of the class with most votes. A tie goes to the first class in the corpus's order (our decision)."""
         return max(range(len(self.votes)), key=lambda c: (self.votes[c], -c))
+
+
+def pair_id(item: str, annotator: str) -> str:
+    """Id of what one annotator chose for an item.
+
+    >>> pair_id("par-test-7", "Ann1")
+    'par-test-7@Ann1'
+    """
+    return f"{item}@{annotator}"
+
+
+def judged_id(pair: str, annotator: str | None) -> str:
+    """Id of the item of a pair (see `pair_id`); without an annotator the id itself.
+
+    >>> judged_id("par-test-7@Ann1", "Ann1"), judged_id("par-test-7", None)
+    ('par-test-7', 'par-test-7')
+    """
+    return pair if annotator is None else pair.removesuffix(f"@{annotator}")
 
 
 def id_text(value: object) -> str | None:

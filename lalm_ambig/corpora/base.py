@@ -195,6 +195,16 @@ class Corpus(ABC):
         """Lines for the user about the last `read`: rows left out, clips without a file and so on."""
         return self._notes
 
+    def annotator_profiles(self) -> Mapping[str, str]:
+        """What the corpus says of each annotator, as prompts take it: name → `Age: 26; Gender: Male`.
+
+        Empty where it says nothing. An annotator of whom nothing is known need not be in it.
+
+        Raises:
+            InputError: A file is malformed.
+        """
+        return {}
+
     def heard_part(self, rationale: str, categories: Sequence[str] | None = None) -> str | None:
         """What a rationale says is heard, without what follows from it; None if the two cannot be told apart.
 

@@ -18,6 +18,7 @@ from lalm_ambig.core.types import SPLITS, Batch, Item, Portion
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.preparing.prepared import Prepared, prepare
 from lalm_ambig.corpora.rationales import check_ids, heard_rationales, read_rationales
+from lalm_ambig.data.annotators import EACH, Annotators, by_annotator, check_examples, whole_items
 from lalm_ambig.data.encoding import Elicitation, Encoder, Readout, approximate_length
 from lalm_ambig.data.fewer_votes import FewerVotes
 from lalm_ambig.data.items import Items
@@ -98,6 +99,8 @@ class DataModule(lightning.LightningDataModule):
         rationales: Path | None = None,
         rationale_part: RationalePart = "all",
         only_with_rationale: bool = False,
+        annotators: Annotators = "together",
+        annotator_examples: int | None = None,
         prompt: str | None = None,
         glosses: str | None = None,
         scoring: Scoring = "first",
@@ -122,14 +125,18 @@ class DataModule(lightning.LightningDataModule):
             cues of the classes and the synthesis. The prompt then asks for none of these.
         only_with_rationale: Train only on items with a curated rationale, whatever the method. Methods that need
             none are so compared with the others on the same items.
+        annotators: Whether an item is answered for all its annotators `together`, or for `each` alone. With `each`,
+            a pair of item and annotator is an item, and its prompt says who is asked.
+        annotator_examples: Training items whose ratings by that annotator are in a pair's prompt, the most similar
+            ones. By default 4, where `annotators` is `each`.
         prompt: Stem of a prompt in `lalm_ambig/prompts`, or a .txt file, for all items. The default is the
             corpus's, and for items without sound one that asks about a text.
         glosses: Stem or .txt file of the meaning of each class, for a prompt with a place for it. The default is
             the prompt's own. It changes the prompt only, never how votes are grouped into classes.
         scoring: How a class name is scored: by the logit of its `first` token, or by all of its tokens
             (`sequence`). Names that begin with the same token need the second.
-        limit: Use at most this many items of each split, for a quick look. They are a sample, the same for every
-            run on that split, in which speakers, parts and majority classes have their shares.
+        limit: Use at most this many items of each split, for a quick look, with all of their annotators. They are a
+            sample, the same for every run on that split, in which speakers, parts and classes have their shares.
         train_votes: Train on so many votes of each item, drawn at random by the run's seed: what a corpus with fewer
             votes would teach (docs/concepts/few_votes.md). Validation, test and baselines have all votes.
         cache_features: Compute a frozen audio encoder's features once per clip and keep them on disk.
@@ -153,6 +160,8 @@ class DataModule(lightning.LightningDataModule):
         self.rationales_file, self.rationale_part = rationales, rationale_part
         self.only_with_rationale = only_with_rationale
         self.given_prompt = prompt
+        self.annotators = annotators
+        self.annotator_examples = check_examples(annotators, annotator_examples)
         self.glosses, self.scoring = glosses, scoring
         self.limit, self.cache_features, self.feature_cache_gb = limit, cache_features, feature_cache_gb
         self.workers, self.seed = workers, seed or 0
@@ -189,6 +198,7 @@ class DataModule(lightning.LightningDataModule):
             scoring=self.scoring,
             prompt_for_texts=self.prompt_for_texts,
             rationale_part=self.rationale_part,
+            for_annotator=self.annotators == EACH,
         )
 
     def setup(self, stage: str | None = None) -> None:
@@ -205,6 +215,8 @@ class DataModule(lightning.LightningDataModule):
         cut = self.corpus.heard_part if self.rationale_part == "heard" else None
         self.rationales = read_rationales(self.rationales_file, cut) if self.rationales_file else {}
         self.prepared = prepare(self.corpus)
+        if self.annotators == EACH:
+            self.prepared = by_annotator(self.prepared, self.corpus, examples=self.annotator_examples)
         if self.rationales_file:
             ids = self.prepared.items().ids()
             check_ids(self.rationales, ids, path=self.rationales_file, corpus=self.corpus.name)
@@ -274,7 +286,7 @@ class DataModule(lightning.LightningDataModule):
         if self.limit is not None and self.limit < len(keep):
             chosen = (split, with_rationale)
             if chosen not in self.limited:
-                self.limited[chosen] = sorted(self._sampled(Items(source, {}, keep), self.limit))
+                self.limited[chosen] = whole_items(Items(source, {}, keep), self._sampled, count=self.limit)
             keep = self.limited[chosen]
         if self.left_out:
             ids = source.ids()

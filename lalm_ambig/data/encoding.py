@@ -17,7 +17,8 @@ from lalm_ambig.core.types import Audio, Batch, Demonstrations, Item, Tokens
 from lalm_ambig.data.feature_cache import FeatureCache
 from lalm_ambig.files.json_lines import short_repr
 from lalm_ambig.policies.base import Policy
-from lalm_ambig.prompts import Mode, fill_classes, load_glosses, load_prompt, prompt_parts
+from lalm_ambig.prompts import TEXT, Mode, fill_classes, load_glosses, load_prompt, prompt_parts
+from lalm_ambig.prompts.annotators import ANNOTATOR, with_annotator
 from lalm_ambig.readouts.logits import Scoring, answer_tokens
 from lalm_ambig.readouts.verbalised import format_distribution, json_template
 
@@ -52,6 +53,8 @@ class Elicitation:
     """That of items without sound; None asks about all items in the same words."""
     rationale_part: RationalePart = "all"
     """The part of the reasoning that is asked for."""
+    for_annotator: bool = False
+    """Whether one annotator's answer is asked for."""
 
     @property
     def mode(self) -> Mode:
@@ -76,6 +79,7 @@ def prompt_template(asked: Elicitation, categories: CategorySet) -> str:
         InputError: There is no such prompt or gloss.
     """
     template = load_prompt(asked.prompt, asked.mode)
+    template = with_annotator(template) if asked.for_annotator else template
     meanings = load_glosses(asked.glosses or Path(asked.prompt).name.split(".")[0])
     return fill_classes(template, categories.prompt_names, meanings)
 
@@ -128,10 +132,11 @@ class Encoder:
         self.text_template = self._template(asked.about_texts)
         """Prompt of items without."""
         self.fences = {
-            template: policy.fence(*template.partition("{text}")[::2])
+            (template, place): policy.fence(*template.partition(place)[::2])
             for template in (self.template, self.text_template)
+            for place in (TEXT, ANNOTATOR)
         }
-        """The fence around an item's text in each template (see `TextIds.fence`)."""
+        """The fence around what is filled into each template, by its place (see `TextIds.fence`)."""
         verbalised = asked.readout == "verbalised"
         self.answer = (
             None
@@ -190,10 +195,15 @@ class Encoder:
         """
         heard = audio_tokens is not None
         template = self.template if heard else self.text_template
-        fence = self.fences[template]
-        text = None if item.text is None else fence + self.policy.as_text(item.text) + fence
-        parts = prompt_parts(template, text=text, audio=heard)
+        text = self._fenced(item.text, template, TEXT)
+        about = self._fenced(item.about_annotator, template, ANNOTATOR)
+        parts = prompt_parts(template, text=text, audio=heard, annotator=about)
         return self.policy.prompt_ids(parts, audio_tokens=audio_tokens or 0, at_once=not self.reasoning)
+
+    def _fenced(self, text: str | None, template: str, place: str) -> str | None:
+        """A text of others as it is filled into a place of a template."""
+        fence = self.fences[template, place]
+        return None if text is None else fence + self.policy.as_text(text) + fence
 
     def curated_length(self, item: Item) -> int:
         """Tokens of an item's curated response."""
@@ -295,5 +305,5 @@ def pad(rows: Sequence[Sequence[int]], value: int, *, side: str) -> Tokens:
 
 def approximate_length(item: Item) -> float:
     """Rough number of an item's tokens, for batches of items of like length."""
-    characters = len(item.text or "") + len(item.rationale or "")
+    characters = sum(len(text or "") for text in (item.text, item.about_annotator, item.rationale))
     return 25 * item.duration_s + characters / 4

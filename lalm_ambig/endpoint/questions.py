@@ -53,10 +53,10 @@ class Questions:
             InputError: The clip cannot be read, or the prompt has no place for it.
         """
         if item.audio is None:
-            parts = prompt_parts(self.read, text=item.text, audio=False)
+            parts = prompt_parts(self.read, text=item.text, audio=False, annotator=item.about_annotator)
             return [{"role": "user", "content": "\n".join(part["text"] for part in parts)}]
         sound = {"type": "input_audio", "input_audio": {"data": wav_base64(item.audio), "format": "wav"}}
-        parts = prompt_parts(self.heard, text=item.text, audio=True)
+        parts = prompt_parts(self.heard, text=item.text, audio=True, annotator=item.about_annotator)
         return [{"role": "user", "content": [part if part["type"] == "text" else sound for part in parts]}]
 
 

@@ -62,9 +62,8 @@ def prediction(item: Item, dist: tuple[float, ...] | None, **known: Any) -> Pred
         known: Further fields of the prediction.
     """
     uniform = (1 / len(item.votes),) * len(item.votes)
-    return Prediction(
-        item.id, item.split, item.speaker, item.votes, item.label_dist, dist or uniform, **known
-    )
+    about = (item.id, item.split, item.speaker, item.votes, item.label_dist)
+    return Prediction(*about, dist or uniform, annotator=item.annotator, **known)
 
 
 def _tokens(count: int | None) -> float | None:

@@ -6,6 +6,7 @@ from typing import Any
 from lalm_ambig.config.estimate_option import Assumptions
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.preparing.prepared import ItemView, load_prepared
+from lalm_ambig.data.annotators import EACH
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.data.encoding import Elicitation
 from lalm_ambig.estimation.shapes import AudioEncoderShape
@@ -86,8 +87,9 @@ def _texts(data: DataModule) -> CorpusTexts:
     items: ItemView = prepared.items("train")
     longest: Any = items.durations_s().max() if len(items) else 0.0
     rationale = _longest_rationale(items, data) // CHARACTERS_PER_TOKEN
+    earlier = data.annotator_examples if data.annotators == EACH else 0
     return CorpusTexts(
-        items.longest("text") // CHARACTERS_PER_TOKEN,
+        (1 + earlier) * items.longest("text") // CHARACTERS_PER_TOKEN,
         rationale or RATIONALE_TOKENS,
         clip_s=float(longest),
         measured=True,

@@ -6,6 +6,8 @@ predictions come from, `notes` what a reader has to know, `Overlap` how much of 
 computed from the `TrainedItems` of a run. A `Stage` is one training in a policy's past, with what it took (`Effort`).
 `metrics.json` holds results.
 
-`main_table` and `ambiguity_table` put results side by side. `compare` pairs two `ComparedRun`s item by item and gives a
-`Comparison`. `published` has the figures that papers print.
+`AnnotatorScores` are of answers for single annotators, which `of_items` makes one answer per item.
+
+`main_table`, `ambiguity_table` and `annotator_table` put results side by side. `compare` pairs two `ComparedRun`s item
+by item and gives a `Comparison`. `published` has the figures that papers print.
 """

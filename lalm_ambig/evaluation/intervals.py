@@ -98,7 +98,8 @@ def too_few(n_items: int, clusters: Clusters) -> str | None:
     n_units = clusters.indices(n_items)[1]
     if clusters.groups is not None and n_units < FEWEST_GROUPS:
         return f"{NO_INTERVAL}{n_units} {clusters.unit.removesuffix('s')}"
-    return f"{NO_INTERVAL}{n_items} items" if n_items < FEWEST_ITEMS else None
+    counted = n_units if clusters.unit == ITEMS else n_items
+    return f"{NO_INTERVAL}{counted} items" if counted < FEWEST_ITEMS else None
 
 
 def can_mark(unit: str, n_units: int) -> bool:

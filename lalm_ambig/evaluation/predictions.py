@@ -7,7 +7,7 @@ from typing import Any
 
 from lalm_ambig.core.distributions import SUM_TOLERANCE
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.core.items import id_text
+from lalm_ambig.core.items import id_text, judged_id
 from lalm_ambig.core.types import SPLITS, Item, Reading, Split
 from lalm_ambig.files.json_lines import json_object, numbered_lines, write_rows
 from lalm_ambig.files.kinds import check_replaceable, rows_with
@@ -15,7 +15,7 @@ from lalm_ambig.files.kinds import check_replaceable, rows_with
 LARGEST = 1e12
 """Largest number that a row may have. No honest one comes near; beyond it, sums would not be exact."""
 
-ADDED = ("unparsed", "well_formed", "tokens", "labels")
+ADDED = ("unparsed", "well_formed", "tokens", "labels", "annotator")
 """Fields that older files lack; they then are None."""
 
 PREDICTIONS = rows_with("a file of predictions", "id", "votes", "label_dist", "predicted_dist")
@@ -51,6 +51,13 @@ class Prediction:
     """Mean number of tokens of these responses; None where `well_formed` is."""
     labels: int | None = None
     """Number of sampled answers that named a class, where `predicted_dist` is their share; None for other readouts."""
+    annotator: str | None = None
+    """The annotator whose answer this is; None where all annotators of an item are answered for together."""
+
+    @property
+    def judged(self) -> str:
+        """Id of what was judged: the same for all annotators of an item."""
+        return judged_id(self.id, self.annotator)
 
 
 def from_reading(items: Sequence[Item], reading: Reading) -> list[Prediction]:
@@ -79,7 +86,7 @@ def from_reading(items: Sequence[Item], reading: Reading) -> list[Prediction]:
         strict=True,
     )
     return [
-        Prediction(i.id, i.split, i.speaker, i.votes, i.label_dist, tuple(dist), *rest)
+        Prediction(i.id, i.split, i.speaker, i.votes, i.label_dist, tuple(dist), *rest, annotator=i.annotator)
         for i, dist, *rest in rows
     ]
 
@@ -134,7 +141,7 @@ def _parse(line: bytes, where: str) -> Prediction:
             raise InputError(f"{name!r} is missing", where=where)
     if unknown := sorted(set(row) - set(names)):
         raise InputError(f"unknown key {unknown[0]!r}", where=where)
-    for name in ("id", "speaker"):  # another program may have made a number of it
+    for name in ("id", "speaker", "annotator"):  # another program may have made a number of it
         row[name] = row[name] if (text := id_text(row[name])) is None else text
     _check_scalars(row, where)
     for name in ("class_mass", "well_formed", "tokens"):
@@ -153,6 +160,7 @@ def _check_scalars(row: dict[str, Any], where: str) -> None:
         ("id", isinstance(row["id"], str) and row["id"] != "", "a non-empty string"),
         ("split", row["split"] in SPLITS, f"one of {', '.join(SPLITS)}"),
         ("speaker", isinstance(row["speaker"], str | None), "a string or null"),
+        ("annotator", isinstance(row["annotator"], str | None), "a string or null"),
         ("class_mass", _is_share(row["class_mass"]), "a number in [0, 1] or null"),
         ("response", isinstance(row["response"], str | None), "a string or null"),
         ("closed", isinstance(row["closed"], bool | None), "true, false or null"),

@@ -13,8 +13,9 @@ from lalm_ambig.corpora.base import Corpus, corpus_class
 from lalm_ambig.evaluation.about import SAMPLED
 from lalm_ambig.evaluation.about import About as About
 from lalm_ambig.evaluation.about import Reasoning as Reasoning
+from lalm_ambig.evaluation.annotator_scores import AnnotatorScores, annotator_scores, is_of_pairs, of_items
 from lalm_ambig.evaluation.breakdowns import Part, ScoredItems, by_active_labels, by_ambiguity, by_majority
-from lalm_ambig.evaluation.intervals import Clusters, Interval, Origin
+from lalm_ambig.evaluation.intervals import ITEMS, Clusters, Interval, Origin
 from lalm_ambig.evaluation.notes import notes, unparsed_reasons
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.metrics.base import vote_numbers
@@ -28,7 +29,7 @@ class Results:
     categories: tuple[str, ...]
     """The classes, in the order of the distributions."""
     items: int
-    """Number of items."""
+    """Number of items; of ratings, where each annotator is answered for alone."""
     items_digest: str
     """Equal for results on the same items with the same votes, in whatever order."""
     clusters: str
@@ -59,6 +60,8 @@ class Results:
     """Mean number of tokens of a response; None where `well_formed` is."""
     ordered: bool = False
     """Whether the classes have an order; False also in older files."""
+    annotators: AnnotatorScores | None = None
+    """Scores of answers for single annotators; None where all annotators of an item are answered for together."""
     intervals: Origin = "jackknife"
     """How intervals were made; files of older versions have those of a `bootstrap`, too narrow with few speakers."""
 
@@ -71,7 +74,8 @@ def evaluate_predictions(
 ) -> Results:
     """Score predictions: all metrics with 95 % intervals, and break-downs by the votes.
 
-    Intervals are over speakers where any is known, else over items (`clusters_of`).
+    Intervals are over speakers where any is known, else over items (`clusters_of`). Answers for single annotators have
+    scores of their own as well (`annotator_scores`).
 
     Args:
         predictions: At least one.
@@ -84,6 +88,7 @@ def evaluate_predictions(
     _check(predictions, categories, about)
     scored = scored_items(predictions, about, clusters_of(predictions, about.corpus))
     scored = replace(scored, ordered=categories.ordered)
+    of_pairs = is_of_pairs(predictions)
     votes = torch.tensor([p.votes for p in predictions], dtype=torch.float64)
     metrics = scored.intervals()
     return Results(
@@ -105,7 +110,24 @@ def evaluate_predictions(
         unparsed=unparsed_reasons(predictions),
         well_formed=_mean([p.well_formed for p in predictions]),
         tokens=_mean([p.tokens for p in predictions]),
+        annotators=_of_annotators(predictions, categories, about, scored) if of_pairs else None,
     )
+
+
+def _of_annotators(
+    predictions: Sequence[Prediction], categories: CategorySet, about: About, scored: ScoredItems
+) -> AnnotatorScores:
+    """The scores of answers for single annotators.
+
+    A share of sampled labels has metrics that allow for their number. A mean of several shares has none, so sampled
+    answers are not scored together.
+    """
+    together: dict[str, Interval] = {}
+    if about.readout != SAMPLED:
+        merged = of_items(predictions)
+        items = scored_items(merged, about, clusters_of(merged, about.corpus))
+        together = replace(items, ordered=categories.ordered).intervals(about.table_metrics)
+    return annotator_scores(predictions, categories, clusters=scored.clusters, together=together)
 
 
 def scored_items(predictions: Sequence[Prediction], about: About, clusters: Clusters) -> ScoredItems:
@@ -141,13 +163,14 @@ def clusters_of(predictions: Sequence[Prediction], corpus: str) -> Clusters:
         predictions: Of one corpus. An item without a speaker, among others that have one, is a group of its own.
         corpus: Its name.
     """
-    return clusters_among([(p.id, p.speaker) for p in predictions], corpus)
+    return clusters_among([(p.judged, p.speaker) for p in predictions], corpus)
 
 
 def clusters_among(speakers: Sequence[tuple[str, str | None]], corpus: str) -> Clusters:
-    """As `clusters_of`, from the id and the speaker of each item."""
+    """As `clusters_of`, from the id and the speaker of each item; an item may be there several times."""
     if all(speaker is None for _, speaker in speakers):
-        return Clusters()
+        ids = tuple(item for item, _ in speakers)
+        return Clusters() if len(set(ids)) == len(ids) else Clusters(ids, ITEMS)
     rules = corpus_class(corpus) or Corpus
     groups = (
         f"item {item}" if speaker is None else f"group {rules.cluster_of(speaker)}"

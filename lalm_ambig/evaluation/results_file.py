@@ -8,6 +8,7 @@ from typing import Any
 
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.evaluation.annotator_scores import AnnotatorScores
 from lalm_ambig.evaluation.breakdowns import Part
 from lalm_ambig.evaluation.intervals import Interval
 from lalm_ambig.evaluation.overlap import Overlap
@@ -87,6 +88,7 @@ def results_of(content: Any, *, where: str) -> Results:
         for name in BREAKDOWNS:
             row[name] = {kind: _part(part) for kind, part in row[name].items()}
         row["categories"], row["notes"] = tuple(row["categories"]), tuple(row["notes"])
+        row["annotators"] = _annotators(row.get("annotators"))
         results = Results(about=about, **row)
         CategorySet(results.categories)
     except BROKEN as error:
@@ -126,6 +128,14 @@ def _overlap(row: dict[str, Any] | None) -> Overlap | None:
         return None
     fields_of_it: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
     return Overlap(**fields_of_it)
+
+
+def _annotators(row: dict[str, Any] | None) -> AnnotatorScores | None:
+    if row is None:
+        return None
+    names = ("error", "accuracy", "accuracy_by_annotator")
+    intervals = _intervals({name: row[name] for name in names})
+    return AnnotatorScores(**{**row, **intervals, "together": _intervals(row["together"])})
 
 
 def _part(row: dict[str, Any]) -> Part:

@@ -59,7 +59,7 @@ def main_table(results: Mapping[str, Results], *, bounds: Collection[str] = ()) 
         InputError: The results are not on the same items; see `check_comparable`.
     """
     check_comparable(results)
-    columns = metric_columns(_table_metrics(results))
+    columns = metric_columns(table_metrics(results))
     rows = [
         TableRow(
             (marked_name(name, result.about.trained_items),),
@@ -67,7 +67,7 @@ def main_table(results: Mapping[str, Results], *, bounds: Collection[str] = ()) 
         )
         for name, result in results.items()
     ]
-    rows = ranked(rows, columns, among=_competing(results, bounds), ranking=BEST)
+    rows = ranked(rows, columns, among=competing(results, bounds), ranking=BEST)
     parse_rates = [None if r.about.readout == SAMPLED else r.parse_rate for r in results.values()]
     if any(rate is not None for rate in parse_rates):
         columns = (*columns, PARSED)
@@ -87,8 +87,8 @@ def ambiguity_table(results: Mapping[str, Results], *, bounds: Collection[str] =
         InputError: The results are not on the same items; see `check_comparable`.
     """
     check_comparable(results)
-    columns = metric_columns(_table_metrics(results)[:LEVEL_METRICS])
-    among = _competing(results, bounds)
+    columns = metric_columns(table_metrics(results)[:LEVEL_METRICS])
+    among = competing(results, bounds)
     rows: list[TableRow] = []
     ends = set()
     for level in AMBIGUITY_LEVELS:
@@ -111,8 +111,13 @@ def _level_rows(level: str, parts: Mapping[str, Part], columns: Sequence[Column]
     ]
 
 
-def _competing(results: Mapping[str, Results], bounds: Collection[str]) -> list[int]:
-    """Numbers of the rows that can be the best: of several, those that are neither bounds nor on trained items."""
+def competing(results: Mapping[str, Results], bounds: Collection[str]) -> list[int]:
+    """Numbers of the rows that can be the best: of several, those that are neither bounds nor on trained items.
+
+    Args:
+        results: Name of the row → results.
+        bounds: Rows that say what is possible.
+    """
     first = next(iter(results.values()))
     if len(results) == 1 or not can_mark(first.clusters, first.n_clusters):
         return []
@@ -163,10 +168,10 @@ def caption(results: Mapping[str, Results]) -> str:
     first = next(iter(results.values()))
     about = first.about
     lines = [
-        f"{about.corpus_and_part}, {about.part_of_corpus}, {first.items} items; {_readings(results)}; "
+        f"{about.corpus_and_part}, {about.part_of_corpus}, {_counted(first)}; {_readings(results)}; "
         f"{uncertainty(first)}."
     ]
-    shown = set(_table_metrics(results))
+    shown = set(table_metrics(results))
     hidden = {metric.name for metric in formulas(2)} - shown
     concerned: dict[str, list[str]] = {}
     for name, row in results.items():
@@ -178,6 +183,13 @@ def caption(results: Mapping[str, Results]) -> str:
     if older := [name for name, row in results.items() if row.intervals != "jackknife"]:
         lines.append(f"{', '.join(older)}: {OLDER_INTERVALS}.")
     return "\n".join(lines)
+
+
+def _counted(results: Results) -> str:
+    """Number of items, or of ratings where each is answered for alone."""
+    if (scores := results.annotators) is None:
+        return f"{results.items} items"
+    return f"{results.items} ratings of {scores.items} items by {scores.annotators} annotators"
 
 
 def uncertainty(results: Results) -> str:
@@ -216,10 +228,13 @@ def _readings(results: Mapping[str, Results]) -> str:
     return "; ".join(f"{kind} ({', '.join(names)})" for kind, names in kinds.items())
 
 
-def _table_metrics(results: Mapping[str, Results]) -> tuple[str, ...]:
+def table_metrics(results: Mapping[str, Results]) -> tuple[str, ...]:
     """The metrics of the corpus's tables, as the first result names them.
 
     Two class vectors of two classes lie on a line, so their correlation says nothing: it has no column then.
+
+    Args:
+        results: Name of the row → results.
     """
     first = next(iter(results.values()))
     two_classes = len(first.categories) == 2

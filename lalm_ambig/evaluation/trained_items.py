@@ -113,8 +113,8 @@ class TrainedItems:
 
 
 def trained_item(item: Item, content: str) -> TrainedItem:
-    """An item as the record holds it."""
-    return TrainedItem(item.id, item.split, speaker_digest(item.speaker), content)
+    """An item as the record holds it; a pair of item and annotator as its item."""
+    return TrainedItem(item.judged, item.split, speaker_digest(item.speaker), content)
 
 
 def speaker_digest(speaker: str | None) -> str | None:
@@ -224,12 +224,12 @@ def overlap(record: TrainedItems, tested: EvaluatedItems) -> Overlap:
 def _shares_ids(run: TrainedRun, tested: EvaluatedItems) -> bool:
     """Whether any item of the corpus has an id of the run's: another file of the corpus may give other ids."""
     ids = {item.id for item in run.items}
-    return any(item.id in ids for item in tested.every)
+    return any(item.judged in ids for item in tested.every)
 
 
 def _by_id(run: TrainedRun, tested: EvaluatedItems) -> set[int]:
     ids = {item.id for item in run.items}
-    return {at for at, item in enumerate(tested.items) if item.id in ids}
+    return {at for at, item in enumerate(tested.items) if item.judged in ids}
 
 
 def _by_speaker(run: TrainedRun, tested: EvaluatedItems) -> set[int]:
@@ -258,7 +258,7 @@ def _same_corpus(run: TrainedRun, tested: EvaluatedItems) -> bool:
         return False
     if corpus.ids_are_global:
         return True
-    by_id = {item.id: item for item in tested.every}
+    by_id = {item.judged: item for item in tested.every}
     step = max(1, len(run.items) // SAMPLE)
     sample = run.items[::step]
     shared = [(item, by_id[item.id]) for item in sample if item.id in by_id]

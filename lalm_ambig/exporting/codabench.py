@@ -1,11 +1,14 @@
-"""A submission to the soft task of LeWiDi 2025 (codabench.org/competitions/7192), and the organisers' score of it.
+"""A submission to the tasks of LeWiDi 2025 (codabench.org/competitions/7192), and the organisers' score of it.
 
-The zip has a table per set, without folders: `mp_test_soft.tsv`, `csc_test_soft.tsv`, `par_test_soft.tsv` and
-`ven_test_soft.tsv`. A line is an item's key, a tab, and its distribution as a JSON list, in the order of the test file:
+Of the soft task, the zip has a table per set, without folders: `mp_test_soft.tsv`, `csc_test_soft.tsv`,
+`par_test_soft.tsv` and `ven_test_soft.tsv`. A line is an item's key, a tab, and its distribution as a JSON list, in the
+order of the test file:
 
 - MP: the shares of 0 and 1; Par: of −5 to 5;
 - CSC: the shares of 0 to 6, as in the organisers' example, though nobody may choose 0;
 - VariErrNLI: for contradiction, entailment and neutral a list of the shares of no and yes.
+
+Answers for single annotators make a table of the perspectivist task (`codabench_annotators`).
 
 The sets of 2023 are scored and not written: that task had another form and is over.
 """
@@ -16,14 +19,16 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.lewidi.corpus import Lewidi
 from lalm_ambig.corpora.lewidi.parts import yes_shares
+from lalm_ambig.evaluation.annotator_scores import is_of_pairs
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions
 from lalm_ambig.evaluation.results import items_digest
 from lalm_ambig.evaluation.results_file import read_results
+from lalm_ambig.exporting.codabench_annotators import annotator_rows
 from lalm_ambig.files.atomic import write_bytes
 from lalm_ambig.files.places import check_folder
 from lalm_ambig.metrics import shared_task
@@ -50,17 +55,19 @@ class Submission:
 
     part: str
     rows: tuple[tuple[str, Any], ...]
-    """Key and distribution of each item, in the order of the test file."""
+    """Key and distribution of each item, or labels of its annotators, in the order of the test file."""
     score_name: str
     score: float
-    """The organisers' soft score against the labels of the test file."""
+    """The organisers' score against the labels of the test file."""
     micro_f1: float | None = None
     """The organisers' hard score of 2023, in [0, 1]; None for the sets of 2025."""
+    task: Literal["soft", "pe"] = "soft"
+    """Distributions, or the labels of single annotators."""
 
     @property
     def file_name(self) -> str:
         """Name of its table in the zip."""
-        return f"{SHORT[self.part]}_test_soft.tsv"
+        return f"{SHORT[self.part]}_test_{self.task}.tsv"
 
     @property
     def table(self) -> str:
@@ -117,14 +124,18 @@ def submission(folder: Path, root: Path) -> Submission:
         )
     part = about.part or predictions[0].id.partition("-")[0]
     corpus = Lewidi(root, part=part)
-    entries, by_key = corpus.test_entries(), _by_key(predictions, corpus, folder)
+    entries = corpus.test_entries()
+    if is_of_pairs(predictions):
+        rows, (name, score) = annotator_rows(predictions, corpus, entries, folder=folder)
+        return Submission(part, rows, name, score, task="pe")
+    by_key = _by_key(predictions, corpus, folder)
     submitted = tuple((key, _submitted(dist, part)) for key, dist in by_key.items())
     targets = [_official(entry.soft_label, part) for entry in entries]
-    name, score = SCORES.get(part, ("cross-entropy", shared_task.cross_entropy))
+    name, soft_score = SCORES.get(part, ("cross-entropy", shared_task.cross_entropy))
     hard = [entry.hard_label for entry in entries if entry.hard_label is not None]
     scored = len(hard) == len(entries) and part not in SHORT
     micro_f1 = shared_task.micro_f1(hard, list(by_key.values())) if scored else None
-    return Submission(part, submitted, name, score(targets, [dist for _, dist in submitted]), micro_f1)
+    return Submission(part, submitted, name, soft_score(targets, [dist for _, dist in submitted]), micro_f1)
 
 
 def write_submission(out: Path, sets: Sequence[Submission]) -> Path:
@@ -132,18 +143,19 @@ def write_submission(out: Path, sets: Sequence[Submission]) -> Path:
 
     Args:
         out: The zip; one that is there is replaced.
-        sets: One per set, of 2025.
+        sets: One per set of 2025 and task.
 
     Raises:
-        InputError: A set is not of 2025, or two are of one set.
+        InputError: A set is not of 2025, or two are of one set and task.
     """
-    parts = [one.part for one in sets]
-    for part in parts:
+    tables = [(one.part, one.task) for one in sets]
+    for part, task in tables:
         if part not in SHORT:
             remedy = "Leave it out, or leave --out out to see its score."
             raise InputError(f"{part} is no set of 2025, which the task takes.", where=WHERE, remedy=remedy)
-        if parts.count(part) > 1:
-            raise InputError(f"two folders are of {part}.", where=WHERE, remedy="Give one a set.")
+        if tables.count((part, task)) > 1:
+            alone = " with answers for single annotators" if task == "pe" else ""
+            raise InputError(f"two folders are of {part}{alone}.", where=WHERE, remedy="Give one a set.")
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         for one in sets:

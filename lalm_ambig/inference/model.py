@@ -14,6 +14,7 @@ from lalm_ambig.config.devices import lack_of
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.base import open_corpus
+from lalm_ambig.data.annotators import EACH
 from lalm_ambig.data.datamodule import AUTO, DEFAULT_EVAL_BATCH
 from lalm_ambig.data.encoding import Elicitation, Readout
 from lalm_ambig.evaluation.cross_domain import check_mapping, mapping_note
@@ -302,6 +303,12 @@ def open_model(choice: PolicyChoice, asking: Asking, *, device: str = AUTO) -> M
         method.generation = replace(method.generation, samples=asking.samples)
     method.check_samples()
     categories = _categories(asking.classes, loaded)
+    if loaded.data.annotators == EACH:
+        raise InputError(
+            f"{loaded.label} answers for one annotator at a time (data.annotators each), and an input names none.",
+            where="predict",
+            remedy="Have it answer a corpus that names its annotators: lalm-ambig evaluate --run RUN --corpus NAME.",
+        )
     asked = _elicitation(loaded, asking, is_base=choice.policy is not None)
     forms = QuestionForms.of(asked, categories)
     trainer = _trainer(loaded, device)

@@ -29,7 +29,6 @@ from lalm_ambig.policies.log_probs import some_logits, token_log_probs
 from lalm_ambig.policies.self_check.examination import check_adapter, self_check
 from lalm_ambig.policies.weights.lora import (
     Adapter,
-    Beside,
     attach_adapter,
     checkpoint_activations,
     load_model,
@@ -144,9 +143,7 @@ class Policy(TextOnly, nn.Module, ABC):
             self.load_weights(self._start)
 
     def check(self) -> None:
-        """Run the self-check once for all processes and use the checkpoint as it shows.
-
-        All processes must call it, each with undivided weights.
+        """Run the self-check once for all processes, each with undivided weights, and use the checkpoint as it shows.
 
         Raises:
             InputError: The checkpoint cannot be used.
@@ -178,11 +175,6 @@ class Policy(TextOnly, nn.Module, ABC):
     def attention_config(self) -> Any:
         """The configuration from which the decoder's layers take their attention implementation."""
         return self.language_model.config
-
-    @property
-    def beside(self) -> Beside:
-        """Names of the modules for sound."""
-        return Beside(self.projector_names, self.tower_name, self.unused_names)
 
     @property
     def base(self) -> Any:
@@ -266,10 +258,10 @@ class Policy(TextOnly, nn.Module, ABC):
 
         Args:
             ids: Tokens of the text.
-            clip_s: Seconds of sound before them, for a policy that takes audio; 0 for none.
+            clip_s: Seconds of sound before them; 0 for none.
 
         Returns:
-            The text as a segment, its token ids, and its states. The last two include the audio's tokens.
+            The text as a segment, its ids and its states, with those of the audio's tokens.
         """
         states, _ = self.native_forward(input_ids=ids[None], use_cache=False)
         return Segment(self.embed_ids(ids), None, ids), ids, states[0]

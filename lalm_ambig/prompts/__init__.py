@@ -2,23 +2,28 @@
 
 A *stem* names one way to ask, such as `speech_emotion`; a *mode* says what is answered: a class or a distribution in
 JSON, with reasoning or without, or with what is heard alone. The file is `STEM.MODE.txt`, with the placeholders
-{audio}, {text}, {classes}, {glosses} and {json}. *Glosses* say what a class means, one `class: meaning` per line of
-`STEM.glosses.txt`.
+{audio}, {text}, {classes}, {glosses}, {json} and {annotator}. *Glosses* say what a class means, one `class: meaning`
+per line of `STEM.glosses.txt`. `annotators` says what is in the place of {annotator}.
 
 `load_prompt` and `load_glosses` read the files, `fill_classes` names the classes, `prompt_parts` makes the chat's text
 and audio parts.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from lalm_ambig.core.categories import canonical_key
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.prompts.annotators import ANNOTATOR
 
 Mode = Literal["reason", "heard", "direct", "json_reason", "json_heard", "json"]
 """With reasoning, with its first part alone, and without; for the logit readout and for a distribution in JSON."""
 FOLDER = Path(__file__).parent
+TEXT = "{text}"
+FILLED = re.compile(f"{re.escape(TEXT)}|{re.escape(ANNOTATOR)}")
+"""Places that are filled at once, so that a text with another place in it stays as it is."""
 FOR_TEXTS = {"speech_emotion": "text_emotion", "speech_emotion_short": "text_emotion"}
 """Prompts about a recording, by stem, and those that ask the same about a text."""
 
@@ -104,13 +109,16 @@ def fill_classes(template: str, classes: Sequence[str], glosses: Mapping[str, st
     return with_glosses.replace("{classes}", ", ".join(classes))
 
 
-def prompt_parts(template: str, *, text: str | None, audio: bool) -> list[dict[str, str]]:
-    """Split a template into the parts of a chat message: {audio} becomes an audio part, {text} is filled in.
+def prompt_parts(
+    template: str, *, text: str | None, audio: bool, annotator: str | None = None
+) -> list[dict[str, str]]:
+    """Split a template into the parts of a chat message: {audio} becomes an audio part, texts are filled in.
 
     Args:
         template: The prompt, its classes filled in.
         text: The item's text; None leaves out the lines that hold {text}.
         audio: Whether the item has sound; False leaves {audio} out.
+        annotator: What is said of the annotator; None leaves out the lines that hold {annotator}.
 
     Returns:
         The parts as chat templates take them, without empty ones.
@@ -118,7 +126,9 @@ def prompt_parts(template: str, *, text: str | None, audio: bool) -> list[dict[s
     Raises:
         InputError: The item has sound, and the template no {audio}.
     """
-    lines = [line for line in template.split("\n") if text is not None or "{text}" not in line]
+    values = {TEXT: text, ANNOTATOR: annotator}
+    missing = [place for place, value in values.items() if value is None]
+    lines = [line for line in template.split("\n") if not any(place in line for place in missing)]
     message = "\n".join(lines)
     before, marker, after = message.partition("{audio}")
     if audio and not marker:
@@ -127,7 +137,7 @@ def prompt_parts(template: str, *, text: str | None, audio: bool) -> list[dict[s
             "the prompt has no {audio}, but the items have sound.", where="data.prompt", remedy=remedy
         )
     pieces = [before.strip("\n"), after.strip("\n")] if marker else [message]
-    filled = [piece.replace("{text}", text or "") for piece in pieces]
+    filled = [FILLED.sub(lambda place: values[place[0]] or "", piece) for piece in pieces]
     parts = [{"type": "text", "text": piece} for piece in filled]
     if audio:
         parts.insert(1, {"type": "audio", "audio_url": "clip"})

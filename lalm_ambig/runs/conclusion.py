@@ -14,11 +14,11 @@ from rich.markup import escape
 from lalm_ambig.config.cli import Cli
 from lalm_ambig.core.door import shown
 from lalm_ambig.core.types import Split
+from lalm_ambig.evaluation.annotator_table import result_tables
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.published import literature
 from lalm_ambig.evaluation.responses import responses_of
 from lalm_ambig.evaluation.results import Results
-from lalm_ambig.evaluation.table import ambiguity_table, main_table
 from lalm_ambig.files.atomic import write_lines
 from lalm_ambig.runs.checkpoints.selection import (
     Selection,
@@ -67,7 +67,7 @@ def part_of(
         results: Its rows: uniform, prior, the policy before and after training, and reference rows.
         trained: Answers of the trained policy.
     """
-    main, levels = main_table(results, bounds=(PANEL,)), ambiguity_table(results, bounds=(PANEL,))
+    main, levels = result_tables(results, bounds=(PANEL,))
     responses = [table for table in (responses_of(results),) if table is not None]
     notices = answers_notices(split, trained)
     selection = read_selection(training.run.selection) if split == "validation" else None

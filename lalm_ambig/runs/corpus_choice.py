@@ -9,6 +9,7 @@ from lalm_ambig.config.cli import Cli
 from lalm_ambig.config.corpus_options import ROOT_HELP, option_values
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.base import Corpus, corpus_names, located, open_corpus
+from lalm_ambig.data.annotators import EACH, EXAMPLES, Annotators
 from lalm_ambig.data.datamodule import DEFAULT_EVAL_BATCH, DataModule, have_same_prompt
 from lalm_ambig.readouts.logits import Scoring
 
@@ -36,6 +37,18 @@ def add_corpus_options(
         default=[],
         metavar="KEY=VALUE",
         help=f"another setting of the corpus{option}",
+    )
+    parser.add_argument(
+        "--annotators",
+        choices=("together", EACH),
+        help="answer an item for all its annotators together, or for each alone (default: the run's, or together)",
+    )
+    parser.add_argument(
+        "--annotator-examples",
+        type=int,
+        metavar="N",
+        help="with --annotators each: training items whose ratings by that annotator are in the prompt (default: as "
+        f"the run has it, or {EXAMPLES})",
     )
 
 
@@ -101,31 +114,36 @@ def unchanged_corpus(
     return corpus
 
 
-def chosen_data(
+def chosen_data(  # noqa: PLR0913  # what a command is asked about
     options: argparse.Namespace,
     corpus: Corpus,
     *,
     run_data: DataModule | None,
     scoring: Scoring,
     eval_batch_size: int | Literal["auto"] = DEFAULT_EVAL_BATCH,
+    prompts: bool = True,
 ) -> DataModule:
     """Return the data of a corpus that a command is asked about.
 
     The prompt is that of `--prompt`, or the run's where it suits the corpus, or the corpus's.
 
     Args:
-        options: `prompt`, `limit` and `skip_long`.
+        options: `annotators`, `annotator_examples`, `prompt`, `limit` and `skip_long`.
         corpus: The corpus.
         run_data: The data of the run or configuration; None without one.
         scoring: How class names are scored.
         eval_batch_size: Items in a batch, or `auto`.
+        prompts: Whether prompts are made; without any, no earlier ratings are looked for.
     """
     words = run_data
     if options.prompt or (run_data is not None and not have_same_prompt(run_data.corpus, corpus)):
         words = None
+    annotators, examples = _annotators(options, run_data)
     return DataModule(
         corpus,
         eval_batch_size=eval_batch_size,
+        annotators=annotators,
+        annotator_examples=examples if prompts or examples is None else min(examples, 0),
         prompt=options.prompt if words is None else words.given_prompt,
         glosses=None if words is None else words.glosses,
         rationale_part="all" if run_data is None else run_data.rationale_part,
@@ -133,3 +151,13 @@ def chosen_data(
         limit=options.limit,
         skip_long=options.skip_long or (run_data is not None and run_data.skip_long),
     )
+
+
+def _annotators(options: argparse.Namespace, run_data: DataModule | None) -> tuple[Annotators, int | None]:
+    """Who is asked, and how many earlier ratings a prompt has; None for no number of its own."""
+    as_run = "together" if run_data is None else run_data.annotators
+    annotators: Annotators = options.annotators or as_run
+    given: int | None = options.annotator_examples
+    if given is not None or annotators != EACH:
+        return annotators, given
+    return annotators, EXAMPLES if run_data is None else run_data.annotator_examples

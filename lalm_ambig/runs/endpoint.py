@@ -28,12 +28,12 @@ from lalm_ambig.endpoint.place import KEY, Place, check_upload, key_for, place_o
 from lalm_ambig.endpoint.questions import Questions
 from lalm_ambig.endpoint.reading import EndpointReader, Stated, logits_reader
 from lalm_ambig.endpoint.workers import each
+from lalm_ambig.evaluation.annotator_table import result_tables
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.responses import responses_of
 from lalm_ambig.evaluation.results import About, Results
 from lalm_ambig.evaluation.results_file import read_results, write_results
-from lalm_ambig.evaluation.table import ambiguity_table, main_table
 from lalm_ambig.methods.generation import Generation
 from lalm_ambig.remote.server import Refused, Server, Unavailable
 from lalm_ambig.runs.corpus_choice import chosen_corpus, chosen_data, unchanged_corpus
@@ -325,13 +325,14 @@ def _of_run(asked: Evaluation) -> dict[str, Results]:
 def _show(asked: Evaluation, results: Mapping[str, Results], console: Console) -> None:
     """Print the tables; without the run's rows where these are not on the same items, or of another readout."""
     try:
-        shown, main = results, main_table(results)
+        shown, tables = results, result_tables(results)
     except InputError as error:
         ours = {"base", "" if asked.run is None else asked.run.path.name}
         shown = {name: row for name, row in results.items() if name not in ours}
-        main = main_table(shown)
+        tables = result_tables(shown)
         _print(console, f"the run's own rows are not shown: {error}")
-    console.print(terminal(main, narrow=True), terminal(ambiguity_table(shown)))
+    main, below = tables
+    console.print(terminal(main, narrow=True), terminal(below))
     if (responses := responses_of(shown)) is not None:
         console.print(terminal(responses))
 

@@ -11,6 +11,7 @@ from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Portion
 from lalm_ambig.data.datamodule import DataModule
+from lalm_ambig.evaluation.annotator_scores import TOGETHER, of_items
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.predictions import PREDICTIONS, Prediction, read_predictions, write_predictions
 from lalm_ambig.evaluation.results import About, Reasoning, Results, evaluate_predictions
@@ -68,6 +69,8 @@ def score_and_save(
 ) -> Results:
     """Score predictions and write both into a folder.
 
+    Answers for single annotators are also written as one answer per item, into the folder `together` inside it.
+
     Args:
         folder: Of `metrics.json` and `predictions.jsonl`.
         predictions: Of one split.
@@ -77,6 +80,9 @@ def score_and_save(
     results = evaluate_predictions(predictions, categories, about=about)
     write_predictions(folder / "predictions.jsonl", predictions)
     write_results(folder / "metrics.json", results)
+    if results.annotators is not None and results.annotators.together:
+        merged = replace(about, policy=f"{about.policy}, mean over annotators")
+        score_and_save(folder / TOGETHER, of_items(predictions), categories, about=merged)
     return results
 
 

@@ -12,11 +12,13 @@ from huggingface_hub.repocard_data import eval_results_to_model_index
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import ExportForm
 from lalm_ambig.corpora.base import Corpus
+from lalm_ambig.data.annotators import EACH
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.files.atomic import write_bytes, write_text
 from lalm_ambig.metrics.base import formulas
 from lalm_ambig.runs.folder.exported import (
+    ANNOTATOR_KEYS,
     CONFIG,
     CORPUS,
     DATA_KEYS,
@@ -112,6 +114,8 @@ def _data(loaded: Loaded, configured: Mapping[str, Any]) -> dict[str, Any]:
     corpus = _corpus(
         loaded.data.corpus, {key: value for key, value in options.items() if not _is_place(value)}
     )
+    if loaded.data.annotators == EACH:
+        values |= {key: configured[key] for key in ANNOTATOR_KEYS}
     return {"corpus": {"class_path": CORPUS, "init_args": corpus}, **values}
 
 

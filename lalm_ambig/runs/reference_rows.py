@@ -1,7 +1,8 @@
 """Reference rows of a run's table: a linear probe on the base model's features, and a second panel of people.
 
 Training was worth its cost if the policy beats the probe. A policy that reaches the panel agrees with people as well as
-people agree with each other.
+people agree with each other. Answers for single annotators have no panel: each annotator's most frequent class is in
+its place.
 """
 
 from dataclasses import dataclass, field, replace
@@ -9,20 +10,23 @@ from typing import Any
 
 from rich.console import Console
 
+from lalm_ambig.baselines.annotator_most_frequent import AnnotatorMostFrequent
 from lalm_ambig.baselines.base import BaselineResult, Features
 from lalm_ambig.baselines.panel import Panel
 from lalm_ambig.baselines.pooled import PooledFeatures, Remembered
 from lalm_ambig.baselines.probe import Probe
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Split
+from lalm_ambig.data.annotators import EACH
 from lalm_ambig.data.datamodule import DataModule
+from lalm_ambig.evaluation.annotator_table import MOST_FREQUENT
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.methods.base import Method
 from lalm_ambig.runs.evaluation import baseline_inputs, save_baseline
 from lalm_ambig.runs.folder.run_folder import RunFolder
 
-PANEL, PROBE = "panel", "probe"
+PANEL, PROBE, ANNOTATOR = "panel", "probe", MOST_FREQUENT
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,8 @@ class References:
             probe: Whether there is a row of the probe.
         """
         rows = dict[str, Results]()
-        for name in (PROBE, PANEL) if probe else (PANEL,):
+        people = ANNOTATOR if self.data.annotators == EACH else PANEL
+        for name in (PROBE, people) if probe else (people,):
             file = self.run.evaluation(name, self.split) / "metrics.json"
             try:
                 rows[name] = read_results(file) if file.is_file() else self._make(name)
@@ -62,7 +67,9 @@ class References:
         return rows
 
     def _make(self, name: str) -> Results:
-        result = self._probe() if name == PROBE else Panel().answer(baseline_inputs(self.data, self.split))
+        inputs = baseline_inputs(self.data, self.split)
+        made = {PANEL: Panel, ANNOTATOR: AnnotatorMostFrequent}
+        result = self._probe() if name == PROBE else made[name]().answer(inputs)
         return save_baseline(self.run.evaluation(name, self.split), result, self.data, split=self.split)
 
     def _probe(self) -> BaselineResult:

@@ -7,13 +7,16 @@ from pathlib import Path
 
 from rich.console import Console
 
+from lalm_ambig.baselines.annotator_most_frequent import AnnotatorMostFrequent
 from lalm_ambig.baselines.labels import drawn_labels
 from lalm_ambig.baselines.prior import mapped_prior, prior
 from lalm_ambig.baselines.uniform import uniform
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import ALL, Item, Portion
+from lalm_ambig.data.annotators import EACH
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.evaluation.about import SAMPLED
+from lalm_ambig.evaluation.annotator_table import MOST_FREQUENT
 from lalm_ambig.evaluation.notes import FLOOR
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions
@@ -21,7 +24,7 @@ from lalm_ambig.evaluation.results import About, Reasoning, Results
 from lalm_ambig.evaluation.results_file import write_results
 from lalm_ambig.evaluation.temperature import apply_temperature, fit_temperature
 from lalm_ambig.methods.readers import Reader, SampledLabels
-from lalm_ambig.runs.evaluation import predict, reasoning_of, score_and_save
+from lalm_ambig.runs.evaluation import baseline_inputs, predict, reasoning_of, score_and_save
 from lalm_ambig.runs.fold_by_fold import SCALED, Folds, folds_of
 from lalm_ambig.runs.loading import Loaded, Source
 from lalm_ambig.runs.past import past_of_policy
@@ -151,12 +154,23 @@ class EvaluationRows:
         elif len(train := self.data.items("train")):
             told = self.split == "train"
             rows[label] = self._baseline("prior", prior(items, train=train), meaning, told=told)
+        if self.data.annotators == EACH and self.split != ALL and len(self.data.items("train")):
+            rows[MOST_FREQUENT] = self._most_frequent()
         if self.source is not None:
             try:
                 rows["mapped prior"] = self._mapped_prior(self.source)
             except InputError as error:
                 console.print(f"no prior of {self.source.name}: {error}")
         return rows
+
+    def _most_frequent(self) -> Results:
+        """Save the row of each annotator's most frequent class."""
+        result = AnnotatorMostFrequent().answer(baseline_inputs(self.data, self.split))
+        told = self.split == "train"
+        results = self._baseline(MOST_FREQUENT, result.predictions, result.meaning, told=told)
+        results = replace(results, notes=(*result.notes, *results.notes))
+        write_results(self.out / MOST_FREQUENT / "metrics.json", results)
+        return results
 
     def _prior_of_folds(self, items: Sequence[Item]) -> list[Prediction]:
         every = self.data.prepared.items()
@@ -167,7 +181,7 @@ class EvaluationRows:
         self, folder: str, predictions: Sequence[Prediction], meaning: str, *, told: bool = False
     ) -> Results:
         """Save the row of a baseline; `told` says that it is made of these items themselves."""
-        count = len(predictions)
+        count = len({prediction.judged for prediction in predictions})
         overlap = Overlap(count, 0, count, (folder,)) if told else None
         about = replace(self._about("none", "none", meaning), trained_items=overlap)
         return score_and_save(self.out / folder, predictions, self.data.categories, about=about)

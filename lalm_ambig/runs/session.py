@@ -14,6 +14,7 @@ from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import SPLITS, Portion
 from lalm_ambig.corpora.preparing.split_check import check_splits
+from lalm_ambig.data.annotators import EACH
 from lalm_ambig.data.datamodule import AUTO, DataModule, MethodNeeds
 from lalm_ambig.data.encoding import Encoder, prompt_notes
 from lalm_ambig.data.feature_cache import cached_features, encoder_moments
@@ -79,6 +80,7 @@ def connect(  # noqa: PLR0913  # what a run is made of
     if learnt is not None:
         check_mapping(data.categories, learnt, where=f"corpus {data.corpus.name}")
     categories = data.categories if learnt is None else data.categories.with_words_of(learnt)
+    _check_words(data, categories)
     asked = data.elicitation(reasoning=model.reasoning, readout=model.readout)
     clips = [item for item in data.of_every_split() if item.has_sound]
     texts = sum(len(data.items(split)) for split in SPLITS) - len(clips)
@@ -101,6 +103,16 @@ def connect(  # noqa: PLR0913  # what a run is made of
     _tell(policy.description, policy.notes)
     model.attach(encoder)
     return data
+
+
+def _check_words(data: DataModule, categories: CategorySet) -> None:
+    """Refuse earlier ratings of an annotator that would name classes in other words than the rest of the prompt."""
+    if data.annotators == EACH and data.annotator_examples:
+        for own, learnt in zip(data.categories.prompt_names, categories.prompt_names, strict=True):
+            if own != learnt:
+                wrong = f"earlier ratings of annotators say {own!r}, and the policy has learnt {learnt!r}:"
+                remedy = "ask without them, --annotator-examples 0."
+                raise InputError(wrong, where=f"corpus {data.corpus.name}", remedy=remedy)
 
 
 def needs_of(model: Method, *, splits: tuple[Portion, ...] = SPLITS) -> MethodNeeds:

@@ -9,6 +9,7 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Item, Portion
 from lalm_ambig.corpora.duplicates.between_splits import duplicates
 from lalm_ambig.corpora.duplicates.contents import contents
+from lalm_ambig.data.annotators import EACH, first_of_each
 from lalm_ambig.data.datamodule import DataModule, MethodNeeds
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.trained_items import (
@@ -59,10 +60,17 @@ def _sentence(remedies: Sequence[str]) -> str:
 
 
 def evaluated_items(data: DataModule, portion: Portion) -> EvaluatedItems:
-    """Return a split of data that is read, as a test set."""
+    """Return a split of data that is read, as a test set; of pairs with annotators, each item once."""
     corpus = data.corpus
     apart = corpus.draws_speakers_apart
-    return EvaluatedItems(corpus, data.items(portion), data.prepared.items(), speakers_apart=apart)
+    tested = first_of_each(data.items(portion)) if data.annotators == EACH else data.items(portion)
+    return EvaluatedItems(corpus, tested, data.prepared.items(), speakers_apart=apart)
+
+
+def count_judged(data: DataModule, portion: Portion) -> int:
+    """Return the number of items of a split that were judged; those of pairs with annotators count once."""
+    items = data.items(portion)
+    return len(first_of_each(items)) if data.annotators == EACH else len(items)
 
 
 def overlap_of(record: TrainedItems, data: DataModule, portion: Portion) -> Overlap:
@@ -74,7 +82,7 @@ def overlap_of(record: TrainedItems, data: DataModule, portion: Portion) -> Over
         portion: The split.
     """
     if not record.runs:  # nothing has to be read for that
-        return Overlap(0, 0, len(data.items(portion)), unchecked=record.unknown)
+        return Overlap(0, 0, count_judged(data, portion), unchecked=record.unknown)
     return overlap(record, evaluated_items(data, portion))
 
 
@@ -171,8 +179,8 @@ def _record_of_run(run: RunFolder, *, before: frozenset[Path]) -> TrainedItems:
 
 
 def used_items(data: DataModule) -> tuple[TrainedItem, ...]:
-    """Return the items that are trained on, and those that choose the checkpoint."""
-    items = [*data.train_items(), *data.items("validation")]
+    """Return the items that are trained on, and those that choose the checkpoint; once each for all annotators."""
+    items = first_of_each([*data.train_items(), *data.items("validation")])
     return tuple(trained_item(item, content) for item, content in zip(items, contents(items), strict=True))
 
 
@@ -257,7 +265,7 @@ def write_record(run: RunFolder, data: DataModule, past: StartHistory) -> Overla
         entry = replace(entry, items=tuple(items))
     record = past.record.behind(entry)
     write_trained_items(run.path, record)
-    twice = duplicates(data.train_items(), data.items("test"))
+    twice = duplicates(first_of_each(data.train_items()), first_of_each(data.items("test")))
     return replace(overlap_of(record, data, "test"), duplicates=twice)
 
 

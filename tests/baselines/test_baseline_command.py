@@ -20,6 +20,8 @@ from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.evaluation.table import main_table
 
 TINY = str(config_folder() / "policy/tiny.yaml")
+OF_ANNOTATORS = {"annotator_most_frequent", "annotator_prior", "nearest_rating"}
+TOGETHER = ["most_frequent", "oracle", "panel", "prior", "probe", "uniform"]
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -34,13 +36,13 @@ def row(name: str, demo_root: Path, out: Path, *words: str) -> Results:
 
 
 def test_the_baselines_are_found_by_their_modules() -> None:
-    assert baseline_names() == ["most_frequent", "oracle", "panel", "prior", "probe", "uniform"]
+    assert baseline_names() == sorted([*OF_ANNOTATORS, *TOGETHER])
 
 
 def test_rows_stand_in_one_table_and_keep_their_order(
     demo_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = {name: ["--policy", TINY] if name == "probe" else [] for name in baseline_names()}
+    words = {name: ["--policy", TINY] if name == "probe" else [] for name in TOGETHER}
     rows = {name: row(name, demo_root, tmp_path / name, *words[name]) for name in words}
     printed = " ".join(capsys.readouterr().out.split())
     assert "prior on 12 items of demo, test split" in printed

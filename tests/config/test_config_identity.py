@@ -157,6 +157,7 @@ def test_a_callback_that_acts_makes_another_run_and_so_do_its_settings() -> None
         ["--trainer.callbacks", f"{CALLBACKS}.Timer"],
         ["--seed_everything", "1"],
         ["--data.limit", "5"],
+        ["--data.annotators", "each"],
         ["--data.corpus.seed", "1"],
         ["--trainer.max_epochs", "77"],
         ["--trainer.limit_val_batches", "1"],

@@ -193,8 +193,8 @@ def test_a_set_without_a_train_file_trains_on_most_of_the_dev_file_and_says_so_i
     [note] = corpus.notes()
     stem = PARTS[part].stem
     assert note == (
-        f"{stem}_train.json is missing (the organisers' repository has none): of the 10 items of {stem}_dev.json, 1 "
-        "validate (option validation_share) and the others are for training"
+        f"{stem}_train.json is missing (the organisers' repository has it, some copies do not): of the 10 items of "
+        f"{stem}_dev.json, 1 validate (option validation_share) and the others are for training"
     )
     assert corpus.draws_splits
     others = [item.split for item in Lewidi(tmp_path, part=part, seed=1).read() if "-dev-" in item.id]

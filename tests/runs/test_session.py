@@ -1,13 +1,16 @@
 """What is refused before any weights are loaded, and what the data learns of the method."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.base import open_corpus
+from lalm_ambig.corpora.jsonl.corpus import JsonLines
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.methods.generation import Generation
 from lalm_ambig.methods.grouping import Grouping
@@ -18,7 +21,7 @@ from lalm_ambig.objectives.grpo import GRPOObjective
 from lalm_ambig.objectives.sft import SFTObjective
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.rewards.shala import Shala
-from lalm_ambig.runs.session import connect, standardise, weights_of_start
+from lalm_ambig.runs.session import TrainedWeights, connect, standardise, weights_of_start
 
 
 def never(*_: object) -> None:
@@ -132,3 +135,22 @@ def test_a_rate_of_no_side_path_is_refused() -> None:
         SFT(Tiny(), optimiser=Optimiser(side_path_learning_rate=1e-3))
     with pytest.raises(InputError, match="side_path_learning_rate must be positive, got inf"):
         Optimiser(side_path_learning_rate=float("inf"))
+
+
+def test_earlier_ratings_in_other_words_than_the_policy_has_learnt_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache_home: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
+    monkeypatch.setattr(Tiny, "load", never)
+    rows = [
+        {"id": str(n), "text": f"text {n}", "annotators": {"a": ("joy", "fear")[n % 2]}} for n in range(20)
+    ]
+    (tmp_path / "items.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    learnt = TrainedWeights(None, CategorySet(("fear", "happiness")))
+    data = DataModule(JsonLines(tmp_path / "items.jsonl"), annotators="each")
+    message = r"earlier ratings of annotators say 'joy', and the policy has learnt 'happiness': .*-examples 0"
+    with pytest.raises(InputError, match=message):
+        connect(SFT(Tiny(), reasoning=False), data, weights=learnt)
+    silent = DataModule(JsonLines(tmp_path / "items.jsonl"), annotators="each", annotator_examples=0)
+    with pytest.raises(AssertionError, match="weights were loaded"):
+        connect(SFT(Tiny(), reasoning=False), silent, weights=learnt)

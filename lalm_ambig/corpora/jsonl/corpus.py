@@ -4,9 +4,10 @@
     {"id": "a", "audio": "clips/a.wav", "text": "…", "votes": {"anger": 3}, "speaker": "s1", "split": "train"}
 
 `id`, `votes` and one of `audio` and `text` are needed. `rationale`, `speaker` and `split` are optional; `split` is
-given for all rows or for none. A class that `votes` does not name has no votes. Null, NaN and blank texts count as
-missing. `id` and `speaker` may be whole numbers. Classes are compared without case and in one Unicode form
-(`categories.normal_form`). They are shown as declared, or as they come first.
+given for all rows or for none. `annotators` says who chose what, in place of `votes` or beside it (see `ratings`).
+A class that `votes` does not name has no votes. Null, NaN and blank texts count as missing. `id` and `speaker` may be
+whole numbers. Classes are compared without case and in one Unicode form (`categories.normal_form`). They are shown as
+declared, or as they come first.
 
 Without `split` the items are split 70/10/20 (or into five folds), by speaker where rows have one, else by item. With
 `skip_bad_rows` malformed rows are left out. Three faults are errors even then: a first line that is not JSON, a split
@@ -31,7 +32,7 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item, Split
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.jsonl.columns import Columns, RowMapper, columns_of, mapped_rows
-from lalm_ambig.corpora.jsonl.rows import ItemRow, read_declaration, read_rows, read_tables
+from lalm_ambig.corpora.jsonl.rows import ItemRow, read_declaration, read_profiles, read_rows, read_tables
 from lalm_ambig.corpora.jsonl.table_rows import TableFile, place_name, table_files
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 from lalm_ambig.corpora.reading.paths import REMEDY, SHOWN, Enclosure, Siblings
@@ -188,7 +189,14 @@ class JsonLines(Corpus):
                 rationale=row.rationale,
                 speaker=row.speaker,
                 split=row.split or splits[row.group],
+                annotators=tuple(annotator for annotator, _ in row.ratings),
+                annotations=tuple(names.index(chosen) for _, chosen in row.ratings),
             )
+
+    def annotator_profiles(self) -> Mapping[str, str]:
+        """What the first line says of each annotator."""
+        files = self.label_files()
+        return {} if self._is_mapped else read_profiles(files[0])
 
     @cached_property
     def _tables(self) -> list[TableFile]:

@@ -13,6 +13,13 @@ from lalm_ambig.core.categories import CategorySet, normal_form, quoted
 from lalm_ambig.core.class_names import UNKNOWN
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import SPLITS, Split, id_text
+from lalm_ambig.corpora.jsonl.ratings import (
+    Ratings,
+    check_votes,
+    parse_profiles,
+    parse_ratings,
+    with_votes,
+)
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 from lalm_ambig.files.json_lines import (
     is_missing,
@@ -23,7 +30,7 @@ from lalm_ambig.files.json_lines import (
     text_hint,
 )
 
-KEYS = ("id", "audio", "text", "votes", "rationale", "split", "speaker")
+KEYS = ("id", "audio", "text", "votes", "rationale", "split", "speaker", "annotators")
 """The keys of a row that have a meaning."""
 TEXT_KEYS = ("audio", "text", "rationale")
 NAME_KEYS = ("id", "speaker")
@@ -61,6 +68,8 @@ class ItemRow:
     """Those of NAME_KEYS that are numbers in the file."""
     ignored: tuple[str, ...]
     """Keys of the row without a meaning."""
+    ratings: Ratings = ()
+    """Who chose what, where the row says it."""
 
     @property
     def group(self) -> str:
@@ -85,6 +94,21 @@ def read_declaration(path: Path) -> CategorySet | None:
         except InputError as error:
             raise InputError(str(error), where=where) from error
     raise InputError("the file is empty", where=str(path))
+
+
+def read_profiles(path: Path) -> dict[str, str]:
+    """Read what the first line says of annotators: name → profile; empty where it says nothing.
+
+    Raises:
+        InputError: It is malformed.
+    """
+    for where, line in numbered_lines(path):
+        try:
+            values = json_object(line)
+            return parse_profiles(values) if _is_declaration(values) else {}
+        except InputError as error:
+            raise InputError(str(error), where=where) from error
+    return {}
 
 
 def read_rows(path: Path, names: Sequence[str], *, bad_rows: BadRows) -> Iterator[ItemRow]:
@@ -161,7 +185,10 @@ class _Before:
             kinds = f", {_kind(number=number)} there and {_kind(number=not number)} here" if other else ""
             raise InputError(f"id {short_repr(row.id)} was used before, in line {line}{kinds}")
         votes = {self._name(name): count for name, count in row.votes.items()}
-        return row if votes.keys() == row.votes.keys() else replace(row, votes=votes)
+        ratings = tuple((annotator, self._name(chosen)) for annotator, chosen in row.ratings)
+        check_votes(votes, ratings, item=row.id)
+        same = votes.keys() == row.votes.keys() and ratings == row.ratings
+        return row if same else replace(row, votes=votes, ratings=ratings)
 
     def _name(self, name: str) -> str:
         form = normal_form(name)
@@ -205,8 +232,8 @@ def _kind(*, number: bool) -> str:
 
 
 def _is_declaration(values: Mapping[str, Any]) -> bool:
-    if "votes" in values or "categories" in values:
-        return "votes" not in values
+    if "votes" in values or "annotators" in values or "categories" in values:
+        return "votes" not in values and "annotators" not in values
     for key in values:
         if key.strip().casefold() == "categories":
             raise InputError(f'write the key {short_repr(key)} as "categories"')
@@ -214,6 +241,7 @@ def _is_declaration(values: Mapping[str, Any]) -> bool:
 
 
 def _declared(values: Mapping[str, Any]) -> CategorySet:
+    parse_profiles(values)
     lists = {key: values.get(key) or [] for key in ("categories", "verbalisers")}
     for key, names in lists.items():
         if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
@@ -248,14 +276,16 @@ def parse_row(values: Mapping[str, Any], where: str) -> ItemRow:
         raise InputError(f'"split" must be one of {", ".join(SPLITS)}, got {short_repr(split)}')
     speaker = names["speaker"]
     _check_keys(values)
+    ratings = parse_ratings(values, item=item)
     return ItemRow(
         where=where,
         id=item,
-        votes=_votes(values, item=item),
+        votes=_votes(with_votes(values, ratings), item=item),
         speaker=None if speaker is None else unicodedata.normalize("NFC", speaker.strip()),
         split=split,
         numbers=frozenset(key for key in NAME_KEYS if isinstance(values.get(key), int | float)),
         ignored=tuple(key for key in values if key not in KEYS),
+        ratings=ratings,
         **texts,
     )
 

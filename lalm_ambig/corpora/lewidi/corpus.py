@@ -3,12 +3,12 @@
 Splits are the organisers'. Keys are unique within a file only: in VariErrNLI one key is two pairs in two splits. So an
 item's id is `PART-FILE-KEY`, such as `mp-test-17`.
 
-The organisers' repository has no train file of MP and CSC. There, the items of `validation_share` of the dev file's
-posts (MP) or contexts (CSC) validate, drawn by the seed, and the others are for training. So replies to one post are on
-one side. A train file that is there is read, and the dev file then validates.
+Copies of the organisers' repository can lack the train files of MP and CSC, which are large. Then the items of
+`validation_share` of the dev file's posts (MP) or contexts (CSC) validate, drawn by the seed, and the others are for
+training. So replies to one post are on one side. A train file that is there is read, and the dev file then validates.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,11 @@ from lalm_ambig.core.items import Item, Split
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.lewidi.entries import Entry, read_entries
 from lalm_ambig.corpora.lewidi.parts import FILE_SPLITS, PARTS, Part
+from lalm_ambig.corpora.lewidi.profiles import profiles_of_entry, profiles_of_file
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 from lalm_ambig.corpora.reading.splits import split_by_group
+from lalm_ambig.files.json_lines import json_value
+from lalm_ambig.files.text import read_text
 
 VALIDATION_SHARE = 0.1
 
@@ -116,6 +119,22 @@ class Lewidi(Corpus):
             for entry in entries:
                 yield self._item(kind, entry, splits[entry.key])
 
+    def annotator_profiles(self) -> Mapping[str, str]:
+        """The organisers' facts on each annotator: of 2025 a file of the set, of 2023 what the entries say.
+
+        Raises:
+            InputError: A file is malformed.
+        """
+        path = self._path("annotators_meta")
+        if path.is_file():
+            return profiles_of_file(path)
+        profiles: dict[str, str] = {}
+        for _, labels in self._files():
+            content = json_value(read_text(labels), source=str(labels))
+            for values in content.values():
+                profiles |= profiles_of_entry(values) if isinstance(values, dict) else {}
+        return profiles
+
     def test_entries(self) -> list[Entry]:
         """The entries of the test file, in its order, with the organisers' soft labels.
 
@@ -159,14 +178,14 @@ class Lewidi(Corpus):
             return
         drawn = sum(split == "validation" for split in self._splits("dev", by_file["dev"]).values())
         yield (
-            f"{self._path('train').name} is missing (the organisers' repository has none): of the "
+            f"{self._path('train').name} is missing (the organisers' repository has it, some copies do not): of the "
             f"{len(by_file['dev']):,} items of {self._path('dev').name}, {drawn:,} validate (option validation_share) "
             "and the others are for training"
         )
 
     @property
     def _train(self) -> Path | None:
-        """The train file; None where there is none and the repository has none either."""
+        """The train file; None where there is none and the set is read without it."""
         path = self._path("train")
         return path if self.set.has_train or path.is_file() else None
 

@@ -121,7 +121,7 @@ def _ratings(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         expected = Counter({name: len(str(label).split(",")) for name, label in chosen.items()})
         if Counter(names) != expected:
             raise InputError(f'"annotators" are {short_repr(named)}, but the annotations are of others')
-        yield from ((name, str(label)) for name, label in chosen.items())
+        yield from ((name, str(chosen[name])) for name in dict.fromkeys(names))
     else:
         raise InputError('it has no "annotations": is this a file for submissions, without labels?')
 

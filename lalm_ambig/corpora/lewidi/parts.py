@@ -55,7 +55,7 @@ class Part:
     text: Callable[[Any], str]
     """The item's text from the value of `text`."""
     has_train: bool = True
-    """False where the organisers' repository has no train file."""
+    """False where the set is also read without its train file, which copies of the organisers' repository can lack."""
     shared_field: str | None = None
     """Field of `text` that several items have in common: the post of several replies. None where there is none."""
 

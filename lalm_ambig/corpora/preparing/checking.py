@@ -41,6 +41,8 @@ FEATURES = datasets.Features(
         "part": datasets.Value("string"),
         "annotators": datasets.List(datasets.Value("string")),
         "annotations": datasets.List(datasets.Value("int64")),
+        "annotator": datasets.Value("string"),
+        "about_annotator": datasets.Value("string"),
     }
 )
 """The columns on disk: the fields of Item."""

@@ -37,6 +37,8 @@ from lalm_ambig.files.atomic import write_text
 from lalm_ambig.files.names import component
 from lalm_ambig.files.places import cache_root
 
+Texts = Literal["text", "rationale", "about_annotator"]
+"""Columns of texts."""
 LISTS = ("votes", "annotators", "annotations")
 """Columns of lists. Tables of older versions lack the annotators."""
 ROWS_AT_ONCE = 4096
@@ -84,12 +86,12 @@ class ItemView(Sequence[Item]):
         has: np.ndarray = lengths[self._rows] > 0
         return has
 
-    def longest(self, column: Literal["text", "rationale"]) -> int:
+    def longest(self, column: Texts) -> int:
         """Characters of the longest text in the column; 0 where there is none."""
         characters = pc.max(pc.utf8_length(self._column(column).take(self._rows))).as_py()
         return int(characters or 0)
 
-    def sizes(self, column: Literal["text", "rationale"]) -> tuple[np.ndarray, np.ndarray]:
+    def sizes(self, column: Texts) -> tuple[np.ndarray, np.ndarray]:
         """Bytes (UTF-8) and characters of every item's text in the column, 0 where it has none; builds no items."""
         texts = self._column(column).take(self._rows)
         counts = (pc.fill_null(count(texts), 0).to_numpy() for count in (pc.binary_length, pc.utf8_length))

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.policies.weights.lora import Beside
 
 
 class TextOnly:
@@ -40,6 +41,11 @@ class TextOnly:
     def own_lora(self) -> str | None:
         """Folder inside the checkpoint of LoRA of its own, empty if beside its weights; None if it has none."""
         return None
+
+    @property
+    def beside(self) -> Beside:
+        """Names of the modules for sound, for an adapter."""
+        return Beside(self.projector_names, self.tower_name, self.unused_names)
 
     @property
     def takes_ids(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import ALL, Split
 from lalm_ambig.corpora.base import corpus_class
+from lalm_ambig.evaluation.annotator_scores import TOGETHER
 from lalm_ambig.evaluation.notes import DRAWN_TARGET, FLOOR
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions
 from lalm_ambig.evaluation.results import Results, items_digest
@@ -210,6 +211,8 @@ def _untrained(results: Results, method: str) -> str:
 def _beside(evaluated: ResultRow) -> Iterator[ResultRow]:
     """The baselines that evaluate puts into folders below its output, on the same items and so of the same fold."""
     for file in sorted(evaluated.folder.glob("*/metrics.json")):
+        if file.parent.name == TOGETHER:  # the same answers once more, for other items
+            continue
         row = _evaluated(file.parent)
         if row.method in ("baseline", "bound"):
             is_same = row.results.items_digest == evaluated.results.items_digest

@@ -189,7 +189,8 @@ def _could_be(items: Items, encoder: Encoder, *, curated: bool, room: int) -> It
     if encoder.policy.window_s:
         seconds = np.minimum(seconds, encoder.policy.window_s)
     heard = seconds > 0
-    bound = _tokens_at_most(*view.sizes("text")) + np.ceil(seconds * RATE_HZ) + SPARE
+    texts = _tokens_at_most(*view.sizes("text")) + _tokens_at_most(*view.sizes("about_annotator"))
+    bound = texts + np.ceil(seconds * RATE_HZ) + SPARE
     blank = Item(id="", votes=(1.0,) * len(encoder.categories), text="")
     if heard.any():
         bound += heard * len(encoder.prompt_ids(blank, audio_tokens=1))

@@ -27,6 +27,8 @@ METHOD = "lalm_ambig.methods.sft.SFT"
 CORPUS = "lalm_ambig.corpora.reading.elsewhere.Elsewhere"
 POLICIES = "lalm_ambig.policies."
 DATA_KEYS = ("eval_batch_size", "prompt", "glosses", "scoring", "rationale_part", "skip_long")
+ANNOTATOR_KEYS = ("annotators", "annotator_examples")
+"""Further settings of the data, of a policy that answers for single annotators."""
 METHOD_KEYS = ("reasoning", "readout", "generation", "share_prompt")
 PROMPT_FILES = ("prompt", "glosses")
 """Settings of the data that may name a file, which is then in the export."""
@@ -125,7 +127,7 @@ def check_config(folder: Path) -> None:
     _check_keys(config, ("policy", "model", "data", "trainer"), "", path)
     _check_keys(_part(config, "trainer", path), ("precision",), "trainer.", path)
     data = _part(config, "data", path)
-    _check_keys(data, ("corpus", *DATA_KEYS), "data.", path)
+    _check_keys(data, ("corpus", *DATA_KEYS, *ANNOTATOR_KEYS), "data.", path)
     model, corpus = _part(config, "model", path), _part(data, "corpus", path)
     _check_keys(_part(model, "init_args", path), METHOD_KEYS, "model.init_args.", path)
     policy = str(_part(config, "policy", path).get("class_path"))

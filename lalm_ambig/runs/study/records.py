@@ -235,10 +235,7 @@ def keep(results: StudyResults, out: Path) -> None:
         out: The folder.
     """
     runs = [run for row in results.rows for run in row.runs]
-    items = [
-        {"id": p.id, "split": p.split, "speaker": p.speaker, "votes": p.votes} for p in runs[0].predictions
-    ]
-    _write_lines(out / ITEMS, items)
+    _write_lines(out / ITEMS, map(_kept_item, runs[0].predictions))
     for run in runs:
         content = {
             "results": _without_parts(run.results),
@@ -253,6 +250,11 @@ def keep(results: StudyResults, out: Path) -> None:
     _write_json(
         out / REFERENCES_FILE, {name: _without_parts(row) for name, row in results.references.items()}
     )
+
+
+def _kept_item(prediction: Prediction) -> dict[str, Any]:
+    names = ("id", "split", "speaker", "votes", *(["annotator"] if prediction.annotator is not None else []))
+    return {name: getattr(prediction, name) for name in names}
 
 
 def _kept_row(prediction: Prediction) -> dict[str, Any]:
@@ -307,7 +309,8 @@ def _item(row: Mapping[str, Any]) -> Prediction:
     """An item as a prediction that has no answer yet."""
     votes = tuple(map(float, row["votes"]))
     target = tuple(vote / sum(votes) for vote in votes)
-    return Prediction(row["id"], row["split"], row["speaker"], votes, target, target)
+    named = row.get("annotator")
+    return Prediction(row["id"], row["split"], row["speaker"], votes, target, target, annotator=named)
 
 
 def _not_kept(path: Path, error: Exception) -> InputError:

@@ -118,7 +118,7 @@ def entry(part: str, n: int, kind: str) -> dict[str, Any]:
 
 
 def write(folder: Path) -> Path:
-    """All sets; MP and CSC without a train file, as in the organisers' repository."""
+    """All sets; MP and CSC without a train file, as in some copies of the organisers' repository."""
     for part in FOLDERS:
         for kind, count in COUNTS.items():
             if kind != "train" or part not in WITHOUT_TRAIN:
