@@ -17,6 +17,7 @@ Examples:
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -175,7 +176,8 @@ def _export(
             policy, folder, form, probe=probe, dtype=DTYPES.get(options.dtype, base_dtype)
         )
         address = options.push or out.name
-        lines = loading_lines(form, model_class, base=base, address=address, quantize=policy.quantize)
+        how = partial(loading_lines, form, model_class, quantize=policy.quantize, own_lora=policy.own_lora)
+        lines = how(base=base, address=address)
         reader = "plain transformers"
         if policy.quantize and form == "adapter":
             reader = f"PEFT on the base model quantised to {policy.quantize} by lalm_ambig"
@@ -199,8 +201,7 @@ def _export(
     for warning in filter(None, (checked.warning, unloadable)):
         console.print(f"warning: {warning}", style="bold yellow")
     console.print(f"written: {out} ({readable_size(size_of(out))}, {form})")
-    local = loading_lines(form, model_class, base=local_base, address=str(out), quantize=policy.quantize)
-    _say_how_to_load(policy, local, console)
+    _say_how_to_load(policy, how(base=local_base, address=str(out)), console)
 
 
 def _say_how_to_load(policy: Policy, lines: Sequence[str], console: Console) -> None:

@@ -194,7 +194,7 @@ def _encoder(policy: Policy, config: Any) -> AudioEncoderShape | None:
     kind = policy.find_kind()
     sizes, settings = kind.sizes, getattr(config, kind.sizes.part)
     hidden = int(getattr(settings, sizes.hidden))
-    inner = getattr(settings, sizes.inner)
+    inner = int(sizes.inner) if sizes.inner.isdigit() else int(getattr(settings, sizes.inner))
     share = kind.states_per_token(config)
     window_s = min(MAX_S, kind.longest_s(config))
     return AudioEncoderShape(

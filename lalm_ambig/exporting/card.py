@@ -18,11 +18,17 @@ ASK_HEADING = "How to ask it"
 
 NF4 = ', quantization_config=BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4")'
 """Argument by which transformers makes the base that an adapter was trained beside."""
-INT8 = "# trained beside int8 weights, which this package makes alone: on the plain base it answers a little otherwise"
+PACKED = "# trained beside {} weights, which this package makes alone: on the plain base it answers a little otherwise"
 
 
-def loading_lines(
-    form: ExportForm, model_class: str, *, base: str, address: str, quantize: Quantize | None = None
+def loading_lines(  # noqa: PLR0913  # one for each thing that the lines name
+    form: ExportForm,
+    model_class: str,
+    *,
+    base: str,
+    address: str,
+    quantize: Quantize | None = None,
+    own_lora: str | None = None,
 ) -> list[str]:
     """Python lines that load the export.
 
@@ -32,12 +38,15 @@ def loading_lines(
         base: Hub id or path of the base model.
         address: Hub id or path of the export.
         quantize: Kind of the base's weights beside which an adapter was trained.
+        own_lora: Folder inside the base's checkpoint of LoRA of its own, which comes before an adapter.
     """
     if form == "adapter":
-        packs, packed = ("BitsAndBytesConfig, ", NF4) if quantize == "nf4" else ("", "")
+        packs, packed = ("BitsAndBytesConfig, ", NF4) if quantize == "nf4" and own_lora is None else ("", "")
         made = f'{model_class}.from_pretrained("{base}"{packed})'
+        if own_lora is not None:
+            made = _with_own_lora(model_class, base, own_lora)
         return [
-            *([INT8] if quantize == "int8" else []),
+            *([PACKED.format(quantize)] if quantize and not packed else []),
             "from peft import PeftModel",
             f"from transformers import {packs}{model_class}",
             f'model = PeftModel.from_pretrained({made}, "{address}")',
@@ -47,6 +56,16 @@ def loading_lines(
         f'model = {model_class}.from_pretrained("{address}")',
         f'tokenizer = AutoTokenizer.from_pretrained("{address}")',
     ]
+
+
+def _with_own_lora(model_class: str, base: str, folder: str) -> str:
+    """Python for the base model with its checkpoint's own LoRA in its weights, where it was trained."""
+    if folder:
+        own = f'{model_class}.from_pretrained("{base}"), "{base}", subfolder="{folder}"'
+        return f"PeftModel.from_pretrained({own}).merge_and_unload()"
+    # transformers would put an adapter beside the weights into the model, under the name that PEFT gives the next one
+    plain = f'{model_class}.from_pretrained("{base}", adapter_kwargs={{"subfolder": "none"}})'
+    return f'PeftModel.from_pretrained({plain}, "{base}").merge_and_unload()'
 
 
 def side_path_lines(policy: Policy, *, base: str, address: str) -> list[str]:

@@ -293,6 +293,10 @@ class AudioModel(Hearing, Policy):
         return Segment(embeddings[0], None, all_ids if self.takes_ids else None), all_ids, states[0]
 
     @property
+    def own_lora(self) -> str | None:
+        return self.find_kind().own_lora(self.checkpoint())
+
+    @property
     def takes_ids(self) -> bool:
         return self.find_kind().takes_ids
 

@@ -73,8 +73,6 @@ def check_audio_model(source: str, config: Mapping[str, Any], kind: Any) -> None
     """
     wanted, found = kind.model_type, config["model_type"]
     if wanted in kinds_of(config):
-        if config.get(part := kind.sizes.part, part) is None:
-            raise InputError(f"{source} ({found}) has no audio encoder: its {part} is null.", where=WHERE)
         return
     if other := audio_policy_file(config):
         remedy = f"Use {other}."

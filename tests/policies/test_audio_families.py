@@ -25,6 +25,7 @@ from small_model import nudge
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Audio, Batch, Item, Tokens
 from lalm_ambig.data.encoding import pad
+from lalm_ambig.exporting.card import loading_lines
 from lalm_ambig.policies.audio_lm import AudioLM
 from lalm_ambig.policies.weights.lora import Adapter, trained_parameters
 from lalm_ambig.rollouts.generate import Request, generate
@@ -205,15 +206,27 @@ def test_the_adapter_is_on_the_decoder_and_nothing_else(policy: AudioLM) -> None
     assert [name for name in names if f"{policy.tower_name}." in name] == []
 
 
-def test_lora_on_the_encoder_is_learnt_and_frozen_eyes_are_not(folder: Path) -> None:
-    policy = loaded(folder, audio_tower=True)
+def test_lora_on_the_encoder_is_learnt_by_the_own_forwards_gradients(folder: Path, oracle: Path) -> None:
+    policy = loaded(folder, audio_tower=True, projector=bool(policy_projectors(folder)))
     names = [name for name, _ in trained_parameters(policy)]
     assert any(policy.tower_name in name for name in names)
     assert not any(eyes in name for name in names for eyes in policy.unused_names)
     nudge(policy)  # A's gradient is zero while B is
-    logits(policy, asked(policy, voices((1.2, 0.5)))).square().mean().backward()
-    unused = [name for name, part in trained_parameters(policy) if part.grad is None or not part.grad.any()]
-    assert [name for name in unused if "k_proj" not in name] == []
+    clip = voice(1.2, seed=1)
+    ours = gradients(policy, logits(policy, asked(policy, [clip])))
+    theirs = gradients(policy, policy.base(**own_inputs(oracle, [clip], TEXTS[:1])).logits[:, -1])
+    for name, expected in theirs.items():
+        if (
+            "k_proj" not in name and "key" not in name
+        ):  # a query of one position moves no key, nor does a bias
+            assert expected.any(), name
+        torch.testing.assert_close(ours[name], expected, atol=1e-4, rtol=1e-3)
+
+
+def gradients(policy: AudioLM, outputs: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Of a loss of these outputs, by the name of what is trained."""
+    parts = dict(trained_parameters(policy))
+    return dict(zip(parts, torch.autograd.grad(outputs.square().mean(), list(parts.values())), strict=True))
 
 
 @torch.no_grad()
@@ -266,8 +279,9 @@ def policy_projectors(folder: Path) -> tuple[str, ...]:
 
 
 @torch.no_grad()
-def test_plain_peft_reads_a_saved_adapter(folder: Path, oracle: Path, tmp_path: Path) -> None:
-    policy = loaded(folder)
+@pytest.mark.parametrize("ears", [False, True])
+def test_plain_peft_reads_a_saved_adapter(folder: Path, oracle: Path, tmp_path: Path, ears: bool) -> None:
+    policy = loaded(folder, audio_tower=ears, projector=ears and bool(policy_projectors(folder)))
     nudge(policy)
     policy.save(tmp_path)
     plain = PeftModel.from_pretrained(merged(own_model.__wrapped__(oracle)), tmp_path).eval()
@@ -309,7 +323,7 @@ def without(*names: str) -> Callable[[Path], None]:
 
 
 BROKEN: dict[str, tuple[str, Callable[[Path], None], str]] = {
-    "no ears": ("gemma4", lambda folder: change(folder, audio_config=None), "has no audio encoder"),
+    "no ears": ("gemma4", lambda folder: change(folder, audio_config=None), "without ears"),
     "lost LoRA": (
         "granite_speech_lora",
         without("adapter_config.json", "adapter_model.safetensors"),
@@ -328,7 +342,7 @@ BROKEN: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "another kind": (
         "voxtral",
         lambda folder: change(folder, model_type="voxtral_realtime"),
-        "is of no family that hears",
+        r"\(voxtral_realtime\)",
     ),
     "no extractor": ("gemma3n", without("preprocessor_config.json"), "feature extractor"),
     "no template": ("audioflamingo3", without("chat_template.jinja"), "has no chat template"),
@@ -344,3 +358,34 @@ def test_a_broken_checkpoint_is_refused_in_one_line(
     with pytest.raises(InputError, match=expected) as raised:
         loaded(broken)
     assert "\n" not in str(raised.value)
+
+
+def test_gemma_3n_without_timm_says_what_to_install(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lalm_ambig.policies.families.gemma3n.is_timm_available", lambda: False)
+    with pytest.raises(InputError, match="timm is not installed: pip install timm"):
+        loaded(folders["gemma3n"])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["granite_speech_lora", "phi4_multimodal", "granite_speech"])
+def test_the_printed_lines_load_an_adapter_as_it_was_trained(
+    name: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    """The checkpoint's own LoRA comes first, where it has one."""
+    policy = loaded(folders[name])
+    nudge(policy)
+    policy.save(tmp_path)
+    lines = loading_lines(
+        "adapter",
+        type(policy.base).__name__,
+        base=str(folders[name]),
+        address=str(tmp_path),
+        own_lora=policy.own_lora,
+    )
+    made: dict[str, Any] = {}
+    exec("\n".join(lines), made)
+    clip = voice(1.2, seed=1)
+    theirs = made["model"].eval()(**own_inputs(folders[name], [clip], TEXTS[:1]), use_cache=False)
+    torch.testing.assert_close(logits(policy, asked(policy, [clip])), theirs.logits[:, -1], **CLOSE)

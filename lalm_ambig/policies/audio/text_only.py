@@ -38,6 +38,11 @@ class TextOnly:
         return ()
 
     @property
+    def own_lora(self) -> str | None:
+        """Folder inside the checkpoint of LoRA of its own, empty if beside its weights; None if it has none."""
+        return None
+
+    @property
     def beside(self) -> Beside:
         """Names of the modules for sound, for an adapter."""
         return Beside(self.projector_names, self.tower_name, self.unused_names)

@@ -5,7 +5,6 @@ embeddings are replaced. `AudioModel` does all that is alike. A family says wher
 encoder's input, how many tokens it takes, and what else the class's own forward does on the way.
 """
 
-import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from transformers.utils import cached_file
 
 from lalm_ambig.audio.inspection import MAX_S
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.files import atomic
 from lalm_ambig.policies.audio.mel import RATE_HZ
 from lalm_ambig.policies.audio.side_path import trained_copy
 
@@ -74,6 +74,8 @@ class AudioFamily(ABC):
     """Whether the decoder needs token ids beside embeddings, of audio tokens too."""
     own_adapter: ClassVar[bool] = False
     """Whether checkpoints may have LoRA of their own beside their weights, which `prepare` merges."""
+    adapter_folder: ClassVar[str] = ""
+    """Where it is inside the checkpoint; empty for beside the weights."""
     marker: ClassVar[str | None] = None
     """Text that stands for the sound in a turn, for a template that takes strings only."""
     template: ClassVar[str | None] = None
@@ -119,7 +121,7 @@ class AudioFamily(ABC):
         self.extractor.save_pretrained(folder)
         for name in PROCESSOR_FILES:
             if (found := found_file(source, name)) is not None:
-                shutil.copy(found, folder / name)
+                atomic.write_bytes(folder / name, found.read_bytes())
 
     @classmethod
     def check_settings(cls, source: str, settings: Mapping[str, Any]) -> None:
@@ -143,6 +145,16 @@ class AudioFamily(ABC):
     def prepare(cls, model: Any, source: str) -> list[str]:
         """Bring a model that was just read into the state in which it hears; returns lines for the user."""
         return []
+
+    @classmethod
+    def own_lora(cls, source: str) -> str | None:
+        """Folder inside the checkpoint of LoRA of its own, empty if beside its weights; None if it has none.
+
+        Args:
+            source: The checkpoint's folder or hub id.
+        """
+        settings = str(Path(cls.adapter_folder, "adapter_config.json"))
+        return cls.adapter_folder if cls.own_adapter and found_file(source, settings) else None
 
     @classmethod
     def token_id(cls, config: Any) -> int:

@@ -106,14 +106,21 @@ def discover(source: str, settings: Mapping[str, Any]) -> type[AudioFamily] | No
     Args:
         source: A folder or hub id.
         settings: Its config.json.
+
+    Raises:
+        InputError: transformers cannot build a model from it.
     """
     kind = str(settings["model_type"])
     found = getattr(transformers, MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES.get(kind, ""), None)
     if found is None or not hasattr(found, "get_audio_features"):
         return None
-    config = AutoConfig.from_pretrained(source, trust_remote_code=False)
-    with torch.device("meta"):
-        model = found._from_config(config)
+    try:
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+        with torch.device("meta"):
+            model = found._from_config(config)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        makes = f"{source} ({kind}): its config.json makes no {found.__name__}: {error}"
+        raise InputError(makes.splitlines()[0], where="policy.path") from error
     modules = dict(model.named_modules())
     towers = [name for name in TOWERS if name in modules]
     wanted = inspect.signature(

@@ -5,14 +5,16 @@ in the ranges of its eyes and ears have embeddings of their own. Embeddings alon
 go along.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
+from transformers.utils import is_timm_available
 
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.families.base import AudioFamily, Sizes, stacked, weight_type
 
 
@@ -51,6 +53,16 @@ class Gemma3nFamily(GemmaFamily):
     fills_window = True
     least_samples = 513  # two frames
     sizes = Sizes("audio_config", "conf_num_hidden_layers", "hidden_size", "4", "hidden_size")
+
+    @classmethod
+    def check_settings(cls, source: str, settings: Mapping[str, Any]) -> None:
+        super().check_settings(source, settings)
+        if not is_timm_available():
+            raise InputError(
+                f"{source} is read with its eyes, which are timm's, and timm is not installed:",
+                where="policy.path",
+                remedy="pip install timm.",
+            )
 
     @classmethod
     def states_per_token(cls, config: Any) -> int:

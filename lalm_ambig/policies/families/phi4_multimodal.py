@@ -43,6 +43,7 @@ class Phi4MultimodalFamily(AudioFamily):
     tokens_per_s = 12.5
     least_samples = 400
     own_adapter = True
+    adapter_folder = SPEECH
     marker = "<|audio|>"
     sizes = Sizes("audio_config", "num_blocks", "hidden_size", "intermediate_size", "hidden_size")
 
