@@ -49,6 +49,7 @@ class Gemma3nFamily(GemmaFamily):
     class_name = "Gemma3nForConditionalGeneration"
     title = "Gemma 3n"
     layers = "conformer"
+    stays = ("model.embed_vision",)
     tokens_per_s = 6.25
     fills_window = True
     least_samples = 513  # two frames
@@ -67,6 +68,10 @@ class Gemma3nFamily(GemmaFamily):
     @classmethod
     def states_per_token(cls, config: Any) -> int:
         return int(config.audio_config.conf_reduction_factor)
+
+    @classmethod
+    def feature_channels(cls, config: Any) -> int:
+        return super().feature_channels(config) + 1
 
     def wrapped(self, mark: str) -> str:
         return f"\n\n{super().wrapped(mark)}\n\n"
