@@ -8,9 +8,11 @@ from family_oracles import voice
 from small_families import WRITERS, write_family
 from small_model import nudge
 
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.estimation.shapes import shapes_of
 from lalm_ambig.policies.audio_lm import AudioLM
 from lalm_ambig.policies.weights.lora import Adapter
+from lalm_ambig.policies.weights.served_adapter import check_served
 
 pytestmark = pytest.mark.slow
 
@@ -61,3 +63,19 @@ def test_the_estimate_counts_the_channels_that_are_cached(tmp_path: Path, name: 
     features = policy.encode_audio([policy.log_mel(voice(1.0, seed=0))])[0]
     assert encoder is not None
     assert encoder.features == features.shape[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("granite_speech_lora", "LoRA of the checkpoint's own is merged into the policy's weights"),
+        ("gemma3n", "this decoder needs the token ids, too"),
+    ],
+)
+def test_a_server_is_refused_where_it_would_compute_another_model(
+    tmp_path: Path, name: str, what: str
+) -> None:
+    policy = AudioLM(str(write_family(tmp_path / name, name)))
+    policy.load()
+    with pytest.raises(InputError, match=rf"model\.engine: .*{what}"):
+        check_served(policy)
