@@ -28,8 +28,9 @@ from transformers import (
 )
 
 from lalm_ambig.audio.reading import read_audio
-from lalm_ambig.policies.audio.mel import padded_window
+from lalm_ambig.policies.audio.mel import feature_counts, padded_window
 from lalm_ambig.policies.audio_model import AudioModel
+from lalm_ambig.policies.families.whisper import seeing_first
 from lalm_ambig.policies.qwen2_5_omni import Qwen2_5Omni
 from lalm_ambig.policies.qwen2_audio import Qwen2Audio
 from lalm_ambig.policies.tiny import CHAT_TEMPLATE, WORDS, make_tokenizer
@@ -78,6 +79,17 @@ def write_random(family: str, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
+def window_features(policy: AudioModel, mel: torch.Tensor, own: torch.Tensor) -> list[torch.Tensor]:
+    """Features by transformers' own encoder on its padded window."""
+    positions, tokens = feature_counts(own.sum(-1))
+    if isinstance(policy, Qwen2_5Omni):
+        encoded = policy.base.get_audio_features(mel, feature_attention_mask=own).last_hidden_state
+        return list(encoded.split(tokens.tolist()))
+    seen = seeing_first(policy.tower, mel.new_zeros(len(mel), mel.shape[-1] // 2, 1), positions)
+    states = policy.tower(mel, attention_mask=seen).last_hidden_state
+    return [row[:n] for row, n in zip(states, tokens.tolist(), strict=True)]
+
+
 def compare(policy: AudioModel, clips: Sequence[torch.Tensor], repeats: int) -> dict[str, Any]:
     """Medians in milliseconds a clip of each part, their ratio, and how far the features are apart."""
     frames = [policy.log_mel(clip) for clip in clips]
@@ -89,7 +101,7 @@ def compare(policy: AudioModel, clips: Sequence[torch.Tensor], repeats: int) -> 
         },
         "window": {
             "spectrum": lambda: padded_window(policy.extractor, clips),
-            "encoder": lambda: policy.window_features(mel, own),
+            "encoder": lambda: window_features(policy, mel, own),
         },
     }
     seconds: dict[tuple[str, str], list[float]] = {(w, p): [] for w in parts for p in parts[w]}

@@ -14,7 +14,9 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Item
 from lalm_ambig.corpora.crema_d.votes import CATEGORIES
 from lalm_ambig.data.encoding import Elicitation, Encoder, approximate_length, pad, prompt_notes
-from lalm_ambig.policies.qwen2_audio import Qwen2Audio
+from lalm_ambig.files.config_files import config_folder
+from lalm_ambig.files.yaml import read_yaml
+from lalm_ambig.policies.audio_lm import AudioLM
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.readouts.response import Tags
 from lalm_ambig.rollouts.reading import read_generated
@@ -159,16 +161,18 @@ def test_moving_a_batch_keeps_everything(encoder: Encoder, items: Sequence[Item]
     assert moved.items == batch.items
 
 
-def test_a_base_model_with_tags_of_its_own_is_asked_taught_and_read_with_them(
+def test_audio_reasoner_is_asked_taught_and_read_in_its_own_form(
     tiny_folder: Path, items: Sequence[Item]
 ) -> None:
-    own = Tags("<THINK>", "</THINK>", "<RESPONSE>", "</RESPONSE>")
-    policy = Qwen2Audio(str(tiny_folder), system="Think before you speak.", tags=own)
+    """By its file in configs/policy, on a tiny checkpoint of its layout; nobody has run its own weights here."""
+    settings = read_yaml(config_folder() / "policy" / "audio_reasoner.yaml")["policy"]["init_args"]
+    own = Tags(**settings["tags"])
+    policy = AudioLM(str(tiny_folder), system=settings["system"], tags=own)
     policy.load()
     encoder = Encoder(policy, CATEGORIES, Elicitation("speech_emotion", reasoning=True))
     batch = encoder(items[:1])
     asked = policy.tokenizer.decode(batch.prompt.ids[0])
-    assert "Think before you speak." in asked
+    assert "Give each answer in two sections, <THINK> and <RESPONSE>." in asked
     assert "<THINK> … </THINK>" in asked
     assert "<think>" not in asked
     assert batch.curated is not None

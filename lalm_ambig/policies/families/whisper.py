@@ -68,14 +68,14 @@ class WhisperFamily(LogMelFamily):
         states = states + tower.embed_positions.weight[: states.shape[1]]
         own = torch.tensor([f.shape[-1] - self.tail_frames for f in frames], device=like.device)
         positions, tokens = feature_counts(own)
-        mask = _seeing_first(tower, states, positions)
+        mask = seeing_first(tower, states, positions)
         for layer in tower.layers:
             states = layer(states, mask)
         states = tower.layer_norm(tower.avg_pooler(states.permute(0, 2, 1)).permute(0, 2, 1))
         return [row[:n] for row, n in zip(states, tokens.tolist(), strict=True)]
 
 
-def _seeing_first(
+def seeing_first(
     tower: Any, states: Float[Tensor, "clip position channel"], positions: Int[Tensor, " clip"]
 ) -> Any:
     """The encoder's attention mask: all positions see the clip's positions and no padding."""
