@@ -79,3 +79,14 @@ def test_a_server_is_refused_where_it_would_compute_another_model(
     policy.load()
     with pytest.raises(InputError, match=rf"model\.engine: .*{what}"):
         check_served(policy)
+
+
+@torch.no_grad()
+def test_means_over_tokens_leave_out_what_fills_gemma_3ns_window(tmp_path: Path) -> None:
+    policy = AudioLM(str(write_family(tmp_path / "gemma3n", "gemma3n")), audio_layers=[0])
+    policy.load()
+    features = policy.encode_audio([policy.log_mel(voice(1.0, seed=0))])[0]
+    sound = policy.sounding(features)
+    assert (len(features), len(sound)) == (188, 7)  # a token per 160 ms
+    assert torch.equal(sound, features[:7])
+    assert bool((features[7:] == 0).all())

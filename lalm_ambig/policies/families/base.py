@@ -217,6 +217,10 @@ class AudioFamily(ABC):
             frames: Clips that one pass takes (see `together`).
         """
 
+    def sounding(self, features: Float[Tensor, "token channels"]) -> Float[Tensor, "_ channels"]:
+        """Rows of a clip's features that hold sound, without those that only fill a window, for means over tokens."""
+        return features
+
     def other_weights(self) -> dict[str, Tensor]:
         """Weights beside those of `tower` that `encode` computes with, by name."""
         return {}

@@ -89,6 +89,9 @@ class Gemma3nFamily(GemmaFamily):
         marked = torch.cat([states, heard[..., None].to(states.dtype)], dim=-1)
         return list(pad(marked, (0, 0, 0, self.tokens(frames[0]) - states.shape[1])))
 
+    def sounding(self, features: Float[Tensor, "token channels"]) -> Float[Tensor, "_ channels"]:
+        return features[features[:, self.feature_channels(self.config) - 1] > 0]
+
     def project(self, features: Float[Tensor, "audio_token channel"]) -> Float[Tensor, "audio_token model"]:
         embed = self.module(self.projectors[0])
         sound = embed(inputs_embeds=features[:, :-1].to(weight_type(embed)))
