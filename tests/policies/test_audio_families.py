@@ -389,3 +389,9 @@ def test_the_printed_lines_load_an_adapter_as_it_was_trained(
     clip = voice(1.2, seed=1)
     theirs = made["model"].eval()(**own_inputs(folders[name], [clip], TEXTS[:1]), use_cache=False)
     torch.testing.assert_close(logits(policy, asked(policy, [clip])), theirs.logits[:, -1], **CLOSE)
+
+
+def test_every_family_shares_its_prompts(policy: AudioLM) -> None:
+    """What docs/reference/audio_families.md says; a family that stops sharing is slower, not wrong."""
+    assert policy.abilities.shares, policy.abilities.reason
+    assert policy.abilities.batching == policy.abilities.decoding == "padded"
