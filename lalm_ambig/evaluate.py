@@ -183,7 +183,8 @@ def _overlap(loaded: Loaded, data: DataModule, options: argparse.Namespace) -> O
 def _folds(data: DataModule) -> Folds:
     """Return the folds in which the temperature is fitted where all items are tested."""
     try:
-        folds = folds_of(data.corpus, data.prepared.items().ids())
+        every = data.prepared.items()
+        folds = folds_of(data.corpus, every.ids(), judged=[item.judged for item in every])
     except InputError as error:
         what = f"with --split {ALL} the temperature is fitted fold by fold: {str(error).rstrip('.')}."
         raise InputError(what, where=OPTION, remedy="Leave it out.") from error

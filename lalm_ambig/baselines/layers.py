@@ -128,7 +128,7 @@ def layer_statistics(policy: AudioModel, items: Sequence[Item], layers: tuple[in
     with policy.eval_mode(), policy.hearing(layers):
         for path, features in encoded(policy, [path for path, _ in clips]):
             rows[path] = len(rows)
-            values.append(_statistics(features, len(layers), policy.side_channels))
+            values.append(_statistics(policy.sounding(features), len(layers), policy.side_channels))
     return LayerStatistics(layers, rows, torch.stack(values), policy.description)
 
 

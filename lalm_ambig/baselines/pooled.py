@@ -57,11 +57,12 @@ class PooledFeatures(Features):
 
     def _of_clips(self, items: Sequence[Item]) -> Float[Tensor, "item feature"]:
         cache, clips = self.encoder.features, [str(item.audio) for item in items]
+        policy = self.encoder.policy
         if cache is not None:
-            return torch.stack([cache.get(clip).double().mean(0) for clip in clips])
-        with self.encoder.policy.eval_mode():
-            features = encoded(self.encoder.policy, sorted(set(clips)))
-            means = {clip: frames.double().mean(0) for clip, frames in features}
+            return torch.stack([policy.sounding(cache.get(clip)).double().mean(0) for clip in clips])
+        with policy.eval_mode():
+            features = encoded(policy, sorted(set(clips)))
+            means = {clip: policy.sounding(rows).double().mean(0) for clip, rows in features}
         return torch.stack([means[clip] for clip in clips])
 
     @torch.inference_mode()

@@ -53,6 +53,11 @@ class Item:
         return judged_id(self.id, self.annotator)
 
     @property
+    def drawn_votes(self) -> tuple[float, ...]:
+        """Votes that are draws of their own; none of a single annotator, whose two labels are no two draws."""
+        return self.votes if self.annotator is None else ()
+
+    @property
     def ratings(self) -> tuple[tuple[str, int], ...]:
         """Pairs of annotator and class, in the corpus's order; empty where it names no annotators."""
         return tuple(zip(self.annotators, self.annotations, strict=True))

@@ -34,16 +34,24 @@ EXAMPLES = 4
 OPTION = "data.annotators"
 
 
-def check_examples(annotators: Annotators, examples: int | None) -> int:
+def check_examples(annotators: Annotators, examples: int | None, *, train_votes: int | None = None) -> int:
     """The number of earlier ratings in a prompt.
 
     Args:
         annotators: `together` or `each`.
         examples: The setting; None for the default.
+        train_votes: The setting of fewer votes; None for all.
 
     Raises:
-        InputError: The number is negative, or it is set where nobody is asked for alone.
+        InputError: The number is negative, or it is set where nobody is asked for alone; or pairs are to have fewer
+            votes than their one annotator's.
     """
+    if train_votes is not None and annotators == EACH:
+        raise InputError(
+            f"a pair has the vote of one annotator, so there is nothing to draw from with {OPTION} each:",
+            where="data.train_votes",
+            remedy=f"leave train_votes out, or {OPTION} at together.",
+        )
     if examples is None:
         return EXAMPLES
     if annotators != EACH:

@@ -161,7 +161,7 @@ class DataModule(lightning.LightningDataModule):
         self.only_with_rationale = only_with_rationale
         self.given_prompt = prompt
         self.annotators = annotators
-        self.annotator_examples = check_examples(annotators, annotator_examples)
+        self.annotator_examples = check_examples(annotators, annotator_examples, train_votes=train_votes)
         self.glosses, self.scoring = glosses, scoring
         self.limit, self.cache_features, self.feature_cache_gb = limit, cache_features, feature_cache_gb
         self.workers, self.seed = workers, seed or 0

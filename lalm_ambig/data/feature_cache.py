@@ -77,9 +77,16 @@ class FeatureCache:
         part = np.array(flat[rows.first * self.channels : (rows.first + rows.count) * self.channels])
         return torch.from_numpy(part).view(self.dtype).view(rows.count, self.channels)
 
-    def moments(self, clips: Sequence[str]) -> tuple[Float[Tensor, " channel"], Float[Tensor, " channel"]]:
-        """Mean and standard deviation of each channel over all audio tokens of the clips."""
-        return moments(map(self.get, clips))
+    def moments(
+        self, clips: Sequence[str], policy: Policy
+    ) -> tuple[Float[Tensor, " channel"], Float[Tensor, " channel"]]:
+        """Mean and standard deviation of each channel over all audio tokens of the clips that hold sound.
+
+        Args:
+            clips: Paths of the clips.
+            policy: The policy whose features these are.
+        """
+        return moments(policy.sounding(self.get(clip)) for clip in clips)
 
 
 def moments(
@@ -110,7 +117,7 @@ def encoder_moments(
         items: Items with sound.
     """
     with policy.eval_mode():
-        return moments(features for _, features in encoded(policy, _paths(items)))
+        return moments(policy.sounding(features) for _, features in encoded(policy, _paths(items)))
 
 
 def _by_length(items: Sequence[Item]) -> list[tuple[str, float]]:

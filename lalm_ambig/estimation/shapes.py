@@ -201,7 +201,7 @@ def _encoder(policy: Policy, config: Any) -> AudioEncoderShape | None:
         layers=int(getattr(settings, sizes.layers)),
         hidden=hidden,
         intermediate=inner * hidden if inner < hidden else inner,
-        features=(getattr(settings, sizes.output, 0) or hidden) + len(policy.side_layers) * hidden,
+        features=kind.feature_channels(config) + len(policy.side_layers) * hidden,
         longest=round(kind.tokens_per_s * window_s),
         states_per_token=share,
         tokens_per_s=kind.tokens_per_s,

@@ -312,7 +312,7 @@ def answers_of(predictions: Sequence[Prediction]) -> Answers:
     parsed = torch.tensor([p.unparsed is None for p in predictions])
     labels = [p.labels for p in predictions]
     draws = None if None in labels else torch.tensor(labels, dtype=torch.float64)
-    votes = vote_numbers([p.votes for p in predictions])
+    votes = vote_numbers([p.drawn_votes for p in predictions])
     return Answers(_tensor([p.predicted_dist for p in predictions]), parsed, draws, votes)
 
 

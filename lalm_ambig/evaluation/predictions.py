@@ -59,6 +59,11 @@ class Prediction:
         """Id of what was judged: the same for all annotators of an item."""
         return judged_id(self.id, self.annotator)
 
+    @property
+    def drawn_votes(self) -> tuple[float, ...]:
+        """Votes that are draws of their own; none of a single annotator, whose two labels are no two draws."""
+        return self.votes if self.annotator is None else ()
+
 
 def from_reading(items: Sequence[Item], reading: Reading) -> list[Prediction]:
     """The predictions of a batch, in the order of its items.

@@ -151,7 +151,7 @@ def scored_items(predictions: Sequence[Prediction], about: About, clusters: Clus
         about.table_metrics,
         parsed=torch.tensor(read) if about.readout == "verbalised" or not all(read) else None,
         draws=None if None in labels else torch.tensor(labels, dtype=torch.float64),
-        votes=vote_numbers([p.votes for p in predictions]),
+        votes=vote_numbers([p.drawn_votes for p in predictions]),
         asked=about.samples if about.readout == SAMPLED else None,
     )
 

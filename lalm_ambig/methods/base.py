@@ -317,7 +317,8 @@ class Method(lightning.LightningModule, ABC):
         """Read a batch, and add what was read to the metrics of this validation."""
         reading = self.read(batch, reader)
         check_answers(batch, reading)
-        votes, metrics = vote_numbers([item.votes for item in batch.items]), self.validation[reader.name]
+        metrics = self.validation[reader.name]
+        votes = vote_numbers([item.drawn_votes for item in batch.items])
         metrics.update(batch.label_dist, reading.predicted_dist, reading.parsed, votes)  # type: ignore[operator]
         if reader == self.reader:
             self.spread.add(batch.label_dist, reading.predicted_dist)

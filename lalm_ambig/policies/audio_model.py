@@ -133,7 +133,8 @@ class AudioModel(Hearing, Policy):
         super().load(place)
         for name in self.unused_names:
             self.base.get_submodule(name).requires_grad_(False)
-            if self.adapter.method == "lora":  # a fully tuned model is saved with it
+            stays = name in self.family.stays or name.startswith(f"{self.family.tower}.")
+            if self.adapter.method == "lora" and not stays:  # a fully tuned model is saved with it
                 self.set_aside(name)
 
     def _prepare(self, kind: type[AudioFamily], source: str, model: Any) -> None:
@@ -323,7 +324,7 @@ class AudioModel(Hearing, Policy):
         digest = hashlib.sha256(repr(sorted(self.extractor.to_dict().items(), key=str)).encode())
         if self.side_layers:
             digest.update(f"layers {self.side_layers}".encode())
-        for name, weight in self.tower.state_dict().items():
+        for name, weight in [*self.tower.state_dict().items(), *self.family.other_weights().items()]:
             digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
             digest.update(weight.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()

@@ -299,7 +299,8 @@ def _baselines(asked: Evaluation, folder: Path, console: Console) -> dict[str, R
     if split == ALL:
         every = data.prepared.items()
         try:
-            rows = folds_of(data.corpus, every.ids()).prior(inputs.items, list(every))
+            folds = folds_of(data.corpus, every.ids(), judged=[item.judged for item in every])
+            rows = folds.prior(inputs.items, list(every))
             answers["prior"] = BaselineResult(rows, f"{meaning}, fold by fold")
         except InputError as error:
             _print(console, f"no prior of {data.corpus.name}: {error}")

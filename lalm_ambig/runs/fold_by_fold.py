@@ -87,12 +87,13 @@ class Folds:
         return [answers[one.id] for one in predictions], tuple(temperatures)
 
 
-def folds_of(corpus: Corpus, ids: Sequence[str]) -> Folds:
+def folds_of(corpus: Corpus, ids: Sequence[str], *, judged: Sequence[str] | None = None) -> Folds:
     """Split the items of a corpus into its five folds.
 
     Args:
         corpus: The corpus. Its labels are read once per fold; no sound is.
-        ids: Its items, without those that a check has left out.
+        ids: Its items, without those that a check has left out; or pairs of item and annotator.
+        judged: The item of each of `ids`, which is in the same split; by default these are items.
 
     Raises:
         InputError: The corpus or its file gives the split itself, a fold cannot be read, or an item is not in the test
@@ -101,12 +102,14 @@ def folds_of(corpus: Corpus, ids: Sequence[str]) -> Folds:
     where = f"corpus {corpus.name}"
     if not corpus.draws_splits:
         raise InputError("it says itself which item is in which split, and so has no folds", where=where)
-    wanted = set(ids)
+    of_item: dict[str, list[str]] = {}
+    for own, item in zip(ids, ids if judged is None else judged, strict=True):
+        of_item.setdefault(item, []).append(own)
     splits = [
         {
-            item.id: item.split
+            own: item.split
             for item in corpus.redrawn(seed=corpus.seed, fold=fold).read()
-            if item.id in wanted
+            for own in of_item.get(item.id, ())
         }
         for fold in range(FOLDS)
     ]

@@ -174,7 +174,8 @@ class EvaluationRows:
 
     def _prior_of_folds(self, items: Sequence[Item]) -> list[Prediction]:
         every = self.data.prepared.items()
-        folds = folds_of(self.data.corpus, every.ids()) if self.folds is None else self.folds
+        judged = [item.judged for item in every]
+        folds = self.folds or folds_of(self.data.corpus, every.ids(), judged=judged)
         return folds.prior(items, list(every))
 
     def _baseline(

@@ -212,7 +212,7 @@ def standardise(model: Method, data: DataModule) -> None:
     if features is None:
         policy.standardise(*encoder_moments(policy, clips))
     else:
-        policy.standardise(*features.moments([str(item.audio) for item in clips]))
+        policy.standardise(*features.moments([str(item.audio) for item in clips], policy))
 
 
 def load_trained(model: Method, weights: Path) -> None:

@@ -226,3 +226,8 @@ def test_a_test_item_with_the_words_of_a_training_item_is_not_shown_its_rating(t
     copied["text"] = "HARBOUR, harbour: in the train text train0!"
     pair = named(data(tmp_path, lines, annotator_examples=99).items("test"))["test0@ann"]
     assert "train0" not in (pair.about_annotator or "")
+
+
+def test_fewer_votes_of_pairs_are_refused_since_each_has_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"data\.train_votes: a pair has the vote of one annotator"):
+        data(tmp_path, train_votes=1)

@@ -99,7 +99,7 @@ def test_bfloat16_features_come_back_bit_for_bit(
 def test_moments_are_those_of_all_audio_tokens(tiny: Tiny, items: Sequence[Item], tmp_path: Path) -> None:
     cache = cached_features(tiny, items, tmp_path)
     clips = [str(item.audio) for item in items[:3]]
-    mean, deviation = cache.moments(clips)
+    mean, deviation = cache.moments(clips, tiny)
     every = torch.cat([cache.get(clip) for clip in clips])
     torch.testing.assert_close(mean, every.mean(0), atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(deviation, every.std(0, unbiased=False), atol=1e-5, rtol=1e-4)
@@ -161,7 +161,9 @@ def test_moments_without_a_cache_are_those_of_the_cache_and_nothing_is_written(
     make_policy: MakePolicy, items: Sequence[Item], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     policy = make_policy()
-    cached = cached_features(policy, items, tmp_path / "cache").moments([str(item.audio) for item in items])
+    cached = cached_features(policy, items, tmp_path / "cache").moments(
+        [str(item.audio) for item in items], policy
+    )
     monkeypatch.setattr(feature_cache, "_build", lambda *_: pytest.fail("a cache was written"))
     for ours, theirs in zip(encoder_moments(policy, items), cached, strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-6)

@@ -1,5 +1,6 @@
 """Scores of single annotators by hand, what they make together, intervals, the file and the table."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,9 +25,16 @@ ABOUT = About("jsonl", "test", "none", "none", "a baseline", table_metrics=METRI
 def rating(
     item: str, annotator: str, label: tuple[float, float], predicted: tuple[float, float], **more: object
 ) -> Prediction:
-    return Prediction(
-        f"{item}@{annotator}", "test", None, label, label, predicted, annotator=annotator, **more
-    )  # type: ignore[arg-type]
+    votes = {"votes": label, **more}
+    return Prediction(  # type: ignore[arg-type]
+        f"{item}@{annotator}",
+        "test",
+        None,
+        label_dist=label,
+        predicted_dist=predicted,
+        annotator=annotator,
+        **votes,
+    )
 
 
 RATINGS = [
@@ -61,6 +69,13 @@ def test_together_the_answers_are_their_mean_against_all_votes() -> None:
     assert found is not None
     assert found.together["manhattan"].value == pytest.approx((0.4 + 2 * (2 / 3 - 0.4)) / 2)
     assert tuple(found.together) == METRICS
+
+
+def test_two_labels_of_one_annotator_are_no_two_draws() -> None:
+    both = [rating(item, "x", (0.5, 0.5), YES, votes=(1.0, 1.0)) for item in "abc"]
+    metrics = scored([*both, *RATINGS[2:]]).metrics
+    assert math.isnan(metrics["brier_mean_unbiased"].value)
+    assert metrics["brier_mean"].value > 0
 
 
 def test_an_answer_that_could_not_be_read_is_missed_and_none_of_an_item_is_unread() -> None:

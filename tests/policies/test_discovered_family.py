@@ -65,3 +65,14 @@ def test_what_does_not_fit_is_refused_with_the_families_that_do(tmp_path: Path, 
     (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}))
     with pytest.raises(InputError, match=r"is of no family that hears: .* one of audioflamingo3, gemma3n"):
         AudioLM(str(tmp_path)).load()
+
+
+def test_cached_features_are_those_of_the_projector_too(folder: Path) -> None:
+    policy = AudioLM(str(folder))
+    policy.load()
+    before = policy.encoder_fingerprint()
+    assert policy.encoder_fingerprint() == before
+    assert all("projector" in name for name in policy.family.other_weights())
+    with torch.no_grad():
+        next(policy.base.model.multi_modal_projector.parameters()).add_(1)
+    assert policy.encoder_fingerprint() != before

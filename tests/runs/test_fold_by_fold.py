@@ -60,6 +60,16 @@ def test_each_session_is_the_test_of_its_fold_and_of_no_other(corpus: Iemocap) -
     assert not any(items[0] in fold for fold in left_out.splits), "what the check has left out is in no split"
 
 
+def test_pairs_of_item_and_annotator_are_in_the_split_of_their_item(corpus: Iemocap) -> None:
+    items = ids(list(corpus.read()))
+    pairs = [f"{name}@{who}" for name in items for who in ("ann", "bob")]
+    judged = [name for name in items for _ in range(2)]
+    folds, of_pairs = folds_of(corpus, items), folds_of(corpus, pairs, judged=judged)
+    for fold in range(5):
+        own = dict(zip(pairs, judged, strict=True))
+        assert of_pairs.splits[fold] == {pair: folds.splits[fold][own[pair]] for pair in pairs}
+
+
 def test_the_prior_of_an_item_is_the_mean_of_its_folds_training_split(corpus: Iemocap) -> None:
     every = told(corpus)
     folds = folds_of(corpus, ids(every))

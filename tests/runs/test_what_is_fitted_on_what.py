@@ -73,7 +73,7 @@ def test_a_projector_is_standardised_on_the_training_clips(
     data.setup()
     heard: list[list[str]] = []
 
-    def moments(_: FeatureCache, clips: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
+    def moments(_: FeatureCache, clips: Sequence[str], __: object) -> tuple[torch.Tensor, torch.Tensor]:
         heard.append(list(clips))
         return torch.zeros(128), torch.ones(128)
 

@@ -42,6 +42,9 @@ class Hearing(TextOnly):
     def audio_tokens(self, frames: Float[Tensor, "mel frame"]) -> int:
         return self.family.tokens(frames) if frames.shape[-1] else 0
 
+    def sounding(self, features: Float[Tensor, "token channels"]) -> Float[Tensor, "_ channels"]:
+        return self.family.sounding(features)
+
     def encode_audio(
         self, frames: Sequence[Float[Tensor, "mel _"]]
     ) -> list[Float[Tensor, "audio_token channel"]]:

@@ -71,6 +71,10 @@ class TextOnly:
         """Features of the audio encoder before the projector, one tensor per clip."""
         raise self.text_only_error()
 
+    def sounding(self, features: Float[Tensor, "token channels"]) -> Float[Tensor, "_ channels"]:
+        """Rows of a clip's features that hold sound, without those that only fill a window, for means over tokens."""
+        return features
+
     def set_tower_aside(self) -> None:
         """Free a GPU of the frozen audio encoder, whose features are all on disk; what needs it brings it back."""
 

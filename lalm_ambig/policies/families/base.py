@@ -62,6 +62,8 @@ class AudioFamily(ABC):
     """The modules between encoder and decoder; none where the encoder ends in the decoder's channels."""
     unused: ClassVar[tuple[str, ...]] = ()
     """Modules that neither text nor sound passes through, such as eyes. They are never trained."""
+    stays: ClassVar[tuple[str, ...]] = ()
+    """Those of `unused` that the class's forward calls on any text, so that they stay on a GPU."""
     float_projector: ClassVar[bool] = False
     """Whether the projector is computed in float32 in any case; a trained one always is."""
     tokens_per_s: ClassVar[float] = 25.0
@@ -215,6 +217,14 @@ class AudioFamily(ABC):
             frames: Clips that one pass takes (see `together`).
         """
 
+    def sounding(self, features: Float[Tensor, "token channels"]) -> Float[Tensor, "_ channels"]:
+        """Rows of a clip's features that hold sound, without those that only fill a window, for means over tokens."""
+        return features
+
+    def other_weights(self) -> dict[str, Tensor]:
+        """Weights beside those of `tower` that `encode` computes with, by name."""
+        return {}
+
     def states(
         self, states: Tensor, frames: Sequence[Float[Tensor, "mel _"]]
     ) -> Sequence[Float[Tensor, "position channel"]]:
@@ -240,6 +250,12 @@ class AudioFamily(ABC):
     def layer_channels(cls, config: Any) -> int:
         """Channels of a layer of the encoder."""
         return int(getattr(getattr(config, cls.sizes.part), cls.sizes.hidden))
+
+    @classmethod
+    def feature_channels(cls, config: Any) -> int:
+        """Channels of an audio token's features, as `encode` gives them."""
+        part, sizes = getattr(config, cls.sizes.part), cls.sizes
+        return int(getattr(part, sizes.output, 0) or getattr(part, sizes.hidden))
 
     def project(self, features: Float[Tensor, "audio_token channel"]) -> Float[Tensor, "audio_token model"]:
         """Features of the last layer as input embeddings."""

@@ -78,6 +78,13 @@ class DiscoveredFamily(AudioFamily):
         """Embeddings of each clip by the class's own method."""
         return [self._heard(clip) for clip in frames]
 
+    def other_weights(self) -> dict[str, Tensor]:
+        """All that is neither encoder nor decoder, such as the projector."""
+        others = (self.tower, self.decoder, *self.unused)
+        names = tuple(f"{name.removeprefix('model.')}." for name in others)
+        weights = self.model.model.state_dict()
+        return {name: weight for name, weight in weights.items() if not name.startswith(names)}
+
     def _heard(self, frames: Float[Tensor, "channel_and_mask frame"]) -> Float[Tensor, "audio_token model"]:
         like = next(p for p in self.model.parameters() if p.is_floating_point())
         own = frames[:-1].to(like.device, like.dtype)

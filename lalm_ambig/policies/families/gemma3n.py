@@ -49,6 +49,7 @@ class Gemma3nFamily(GemmaFamily):
     class_name = "Gemma3nForConditionalGeneration"
     title = "Gemma 3n"
     layers = "conformer"
+    stays = ("model.embed_vision",)
     tokens_per_s = 6.25
     fills_window = True
     least_samples = 513  # two frames
@@ -68,6 +69,10 @@ class Gemma3nFamily(GemmaFamily):
     def states_per_token(cls, config: Any) -> int:
         return int(config.audio_config.conf_reduction_factor)
 
+    @classmethod
+    def feature_channels(cls, config: Any) -> int:
+        return super().feature_channels(config) + 1
+
     def wrapped(self, mark: str) -> str:
         return f"\n\n{super().wrapped(mark)}\n\n"
 
@@ -83,6 +88,9 @@ class Gemma3nFamily(GemmaFamily):
         states, heard = out.last_hidden_state, ~out.audio_mel_mask
         marked = torch.cat([states, heard[..., None].to(states.dtype)], dim=-1)
         return list(pad(marked, (0, 0, 0, self.tokens(frames[0]) - states.shape[1])))
+
+    def sounding(self, features: Float[Tensor, "token channels"]) -> Float[Tensor, "_ channels"]:
+        return features[features[:, self.feature_channels(self.config) - 1] > 0]
 
     def project(self, features: Float[Tensor, "audio_token channel"]) -> Float[Tensor, "audio_token model"]:
         embed = self.module(self.projectors[0])

@@ -35,6 +35,10 @@ class GraniteSpeechFamily(AudioFamily):
         return int(config.downsample_rate)
 
     @classmethod
+    def feature_channels(cls, config: Any) -> int:
+        return cls.states_per_token(config) * cls.layer_channels(config)
+
+    @classmethod
     def prepare(cls, model: Any, source: str) -> list[str]:
         notes = merge_own_lora(model, source)
         if model.config.has_lora_adapter and not notes:

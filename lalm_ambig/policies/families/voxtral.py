@@ -53,6 +53,10 @@ class VoxtralFamily(AudioFamily):
     def states_per_token(cls, config: Any) -> int:
         return int(config.audio_config.intermediate_size // config.audio_config.d_model)
 
+    @classmethod
+    def feature_channels(cls, config: Any) -> int:
+        return int(config.audio_config.intermediate_size)
+
     def frames(self, samples: Float[Tensor, " sample"]) -> Float[Tensor, "mel frame"]:
         return self._window([samples])[0]
 

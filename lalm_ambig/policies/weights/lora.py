@@ -46,6 +46,8 @@ class Beside:
 
     def in_tower(self, name: str) -> bool:
         """Whether a layer's name, or a pattern of names, is of the tower."""
+        if any(f"{projector}." in name for projector in self.projectors):
+            return False  # a Q-former has an `encoder` of its own, as Granite Speech calls its tower
         last = self.tower.removeprefix("model.")
         return bool(last) and (f"{last}." in name or name.endswith(last))
 

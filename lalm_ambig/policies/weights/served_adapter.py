@@ -31,7 +31,8 @@ def check_served(policy: Policy) -> None:
         policy: The loaded policy.
 
     Raises:
-        InputError: It is fully fine-tuned, quantised, or its adapter is more than LoRA on linear layers of the decoder.
+        InputError: It is fully fine-tuned, quantised, or its adapter is more than LoRA on linear layers of the decoder;
+            or the checkpoint's own LoRA is in its weights, or its decoder needs token ids beside embeddings.
     """
     if not isinstance(policy.model, PeftModel):
         raise InputError(
@@ -44,6 +45,18 @@ def check_served(policy: Policy) -> None:
             f"policy.quantize is {policy.quantize}, in a packing of this project that no server computes with:",
             where="model.engine",
             remedy="leave policy.quantize out, or model.engine.",
+        )
+    if policy.own_lora is not None:
+        raise InputError(
+            "LoRA of the checkpoint's own is merged into the policy's weights, and a server has it beside them or not:",
+            where="model.engine",
+            remedy="leave model.engine out, or give the merged model as policy.path and serve that.",
+        )
+    if policy.takes_ids:
+        raise InputError(
+            "a server is given sound as embeddings, and this decoder needs the token ids, too.",
+            where="model.engine",
+            remedy=ALONE,
         )
     config = _settings(policy)
     unusual = [name for name in UNSERVED if getattr(config, name, None)]

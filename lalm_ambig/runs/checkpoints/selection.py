@@ -66,7 +66,7 @@ def prior_metrics(items: Sequence[Item], *, train: Sequence[Item]) -> dict[str, 
     """Return every metric of the training split's mean distribution on these items."""
     label_dist = torch.tensor([item.label_dist for item in items], dtype=torch.float64)
     predicted_dist = torch.tensor(mean_label_dist(train), dtype=torch.float64).expand_as(label_dist)
-    values, votes = {}, vote_numbers([item.votes for item in items])
+    values, votes = {}, vote_numbers([item.drawn_votes for item in items])
     for metric in all_metrics(label_dist.shape[1]):
         metric.update(label_dist, predicted_dist, votes=votes)
         values[metric.name] = float(metric.compute())
