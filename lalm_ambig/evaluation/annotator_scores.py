@@ -7,7 +7,7 @@ mostly those of the training items. The score by annotator is a mean over annota
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
@@ -22,6 +22,15 @@ from lalm_ambig.metrics.annotators import ErrorKind, error_kind, rating_errors
 
 TOGETHER = "together"
 """Folder of the answers per item, inside that of answers for single annotators."""
+
+
+@dataclass(frozen=True)
+class ItemErrors:
+    """The error of each item, and what of them is independent."""
+
+    items: tuple[str, ...]
+    errors: Float[Tensor, " item"]
+    clusters: Clusters
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,22 @@ class AnnotatorScores:
     """The same as a mean over annotators of each one's share."""
     together: dict[str, Interval]
     """Metrics of the mean of an item's answers against the votes of its annotators; empty for sampled labels."""
+    by_item: "ItemErrors | None" = field(default=None, repr=False, compare=False)
+    """The error of each item, for differences; in no file."""
+
+    def error_less(self, other: "AnnotatorScores") -> Interval | None:
+        """How much lower the error is than another's on the same items, paired.
+
+        None for other items, and for scores that come from a file.
+
+        Args:
+            other: Scores of other answers.
+        """
+        ours, theirs = self.by_item, other.by_item
+        if ours is None or theirs is None or ours.items != theirs.items:
+            return None
+        spread = mean_spread(theirs.errors - ours.errors, ours.clusters, bounds=(-1.0, 1.0))
+        return Interval(spread.value, *spread.ends())
 
 
 def is_of_pairs(predictions: Sequence[Prediction]) -> bool:
@@ -123,15 +148,17 @@ def annotator_scores(
     judged = [p.judged for p in predictions]
     item_errors, places = _means(errors, judged)
     groups = None if clusters.groups is None else tuple(clusters.groups[at] for at in places)
+    per_item = replace(clusters, groups=groups)
     persons, _ = _means(right, [str(p.annotator) for p in predictions])
     return AnnotatorScores(
         items=len(item_errors),
         annotators=len(persons),
         error_kind=kind,
-        error=_interval(item_errors, replace(clusters, groups=groups)),
+        error=_interval(item_errors, per_item),
         accuracy=_interval(right, clusters),
         accuracy_by_annotator=_interval(persons, Clusters()),
         together=dict(together),
+        by_item=ItemErrors(tuple(judged[at] for at in places), item_errors, per_item),
     )
 
 

@@ -88,13 +88,18 @@ def _beaten(results: Mapping[str, Results]) -> Iterator[str]:
     row = results.get(MOST_FREQUENT)
     if row is None or row.annotators is None:
         return
-    bar = row.annotators.error.value
     for name, other in results.items():
         if other.annotators is None or other.about.readout == "none":
             continue
-        ahead = bar - other.annotators.error.value
-        how = "lower than" if ahead > 0 else "not below"
-        yield f"{name}: its error is {how} that of {MOST_FREQUENT}, by {abs(ahead):.3f}."
+        ahead = other.annotators.error_less(row.annotators)
+        if ahead is None:
+            continue
+        shown = ""
+        if ahead.low is not None and ahead.high is not None:
+            shown = f" ({ahead.low:+.3f} to {ahead.high:+.3f}, paired)"
+            shown += "" if ahead.low > 0 or ahead.high < 0 else "; the interval holds 0"
+        how = "lower" if ahead.value > 0 else "not lower"
+        yield f"{name}: its error is {how} than that of {MOST_FREQUENT}, by {ahead.value:+.3f}{shown}."
 
 
 def _cells(scores: AnnotatorScores, shown: Collection[str]) -> tuple[Cell, ...]:

@@ -46,6 +46,8 @@ def write_results(path: Path | str, results: Results) -> Path:
 def content_of(results: Results) -> dict[str, Any]:
     """Return results as `metrics.json` has them, with the fields of `About` on the same level."""
     row = asdict(results)
+    if row["annotators"] is not None:
+        del row["annotators"]["by_item"]
     flat: dict[str, Any] = _finite({**row.pop("about"), **row})
     return flat
 

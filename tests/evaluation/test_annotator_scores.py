@@ -1,7 +1,9 @@
 """Scores of single annotators by hand, what they make together, intervals, the file and the table."""
 
 import math
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -154,10 +156,20 @@ def test_the_table_has_the_error_and_says_whether_a_policy_beats_the_annotator_s
         "Acc. by rating ↑",
         "Acc. by annotator ↑",
     ]
-    assert below.caption[-1] == f"trained: its error is not below that of {MOST_FREQUENT}, by 0.000."
+    assert below.caption[-1] == f"trained: its error is not lower than that of {MOST_FREQUENT}, by +0.000."
     right = [rating(p.judged, str(p.annotator), p.votes, p.votes) for p in RATINGS]  # type: ignore[arg-type]
     table = annotator_table({MOST_FREQUENT: scored(RATINGS), "trained": scored(right, policy)})
     assert table is not None
-    assert table.caption[-1] == f"trained: its error is lower than that of {MOST_FREQUENT}, by 0.417."
+    assert table.caption[-1] == f"trained: its error is lower than that of {MOST_FREQUENT}, by +0.417."
+    many = [replace(p, id=f"{n}{p.id}") for n in range(20) for p in RATINGS]
+    better = [replace(p, predicted_dist=p.label_dist) for p in many]
+    table = annotator_table({MOST_FREQUENT: scored(many), "trained": scored(better, policy)})
+    assert table is not None
+    line = re.search(
+        r"lower than that of \S+, by \+(\S+) \(\+(\S+) to \+(\S+), paired\)\.", table.caption[-1]
+    )
+    assert line is not None
+    low, value, high = float(line[2]), float(line[1]), float(line[3])
+    assert 0 < low < value < high
     plain = evaluate_predictions(of_items(RATINGS), CLASSES, about=ABOUT)
     assert annotator_table({"plain": plain}) is None
