@@ -21,6 +21,8 @@ from lalm_ambig.policies.tiny import Tiny, build
 from lalm_ambig.policies.weights.lora import Adapter
 from lalm_ambig.readouts.logits import Scoring
 
+SHARED_VARIABLE = "LALM_AMBIG_SHARED_DATA"
+
 # Models of this size are slower with two threads than with one, and pytest-xdist has both cores at work already.
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for processes that tests start
@@ -124,3 +126,16 @@ def demo_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo") / "corpus"
     write_demo(folder, DemoSettings(actors=10, clips_per_actor=6))
     return folder
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real corpora: named by an environment variable, or `shared/data` beside this folder."""
+    if named := os.environ.get(SHARED_VARIABLE):
+        return Path(named)
+    for parent in Path(__file__).resolve().parents:
+        if (parent / "shared" / "data").is_dir():
+            return parent / "shared" / "data"
+    pytest.skip(
+        f"no real corpora: {SHARED_VARIABLE} is not set and no shared/data lies beside the repository"
+    )

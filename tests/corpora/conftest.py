@@ -5,7 +5,6 @@
 
 import importlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,8 +14,6 @@ from crema_d_rows import VOTES_ROWS, write_clip, write_votes
 import lalm_ambig.corpora.demo.corpus
 from lalm_ambig.corpora.base import Corpus, open_corpus
 from lalm_ambig.corpora.demo.writer import DemoSettings
-
-SHARED_VARIABLE = "LALM_AMBIG_SHARED_DATA"
 
 
 @pytest.fixture
@@ -75,16 +72,3 @@ def small_corpora(
         "demo": demo,
         **{path.stem: written(path.stem) for path in (Path(__file__).parent / "layouts").glob("*.py")},
     }
-
-
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """The folder of real corpora: named by an environment variable, or `shared/data` beside this folder."""
-    if named := os.environ.get(SHARED_VARIABLE):
-        return Path(named)
-    for parent in Path(__file__).resolve().parents:
-        if (parent / "shared" / "data").is_dir():
-            return parent / "shared" / "data"
-    pytest.skip(
-        f"no real corpora: {SHARED_VARIABLE} is not set and no shared/data lies beside the repository"
-    )
