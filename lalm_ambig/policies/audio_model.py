@@ -59,6 +59,8 @@ class AudioModel(Hearing, Policy):
 
     extractor: Any
     """The feature extractor, from samples to the encoder's input."""
+    audio_is_outside: bool
+    """Whether the audio token has no row among the embeddings of tokens (Granite Speech's)."""
     chat_settings: ChatSettings = ChatSettings()
     """Further arguments of the chat template."""
 
@@ -121,6 +123,7 @@ class AudioModel(Hearing, Policy):
         self.family = kind(model, tokenizer, self.extractor)
         self.window_s = self.family.window_s
         self.audio_token_id = kind.token_id(model.config)
+        self.audio_is_outside = self.audio_token_id >= model.get_input_embeddings().weight.shape[0]
         self.ends = self.chat.turn_ends(model)
         self._float_projector(model)
         self._add_side_path(model, kind)
@@ -336,7 +339,8 @@ class AudioModel(Hearing, Policy):
             InputError: A row has another number of audio tokens than of features.
         """
         is_audio = tokens.ids == self.audio_token_id
-        embeddings = self.embed_ids(tokens.ids.masked_fill(is_audio, 0))  # it may be outside the vocabulary
+        ids = tokens.ids.masked_fill(is_audio, 0) if self.audio_is_outside else tokens.ids
+        embeddings = self.embed_ids(ids)
         clips = () if audio is None else audio.frames
         features = list(clips) if audio is None or audio.encoded else self.encode_audio(clips)
         rows = () if audio is None else audio.rows

@@ -43,7 +43,7 @@ class LabelShares(Reward):
         self, groups: Groups, label_dist: Float[Tensor, "group category"]
     ) -> Float[Tensor, "group rollout"]:
         assert groups.labels is not None, "a method with this reward asks for class names"
-        return pseudo_values(groups.labels, label_dist)
+        return pseudo_values(groups.labels.to(label_dist.device), label_dist)
 
     def upper_bound(self, label_dist: Float[Tensor, "group category"]) -> Float[Tensor, " group"]:
         """1 + 2 max p: what a response earns that alone names the first class, while all others name one other."""

@@ -182,7 +182,7 @@ def _grouped(
         class_mass=None if read.class_mass is None else grouped(read.class_mass),
         importance=None if read.importance is None else grouped(read.importance),
         answers=None if read.category_logits is None else _places(responses, grouped),
-        labels=None if read.category_logits is None else grouped(_labels(encoder, responses)),
+        labels=None if read.category_logits is None else _labels(encoder, responses).view(-1, group_size),
     )
 
 
