@@ -37,8 +37,8 @@ FILES: dict[str, tuple[tuple[type[Any], ...], str]] = {
 }
 """Files with their classes; the fields of several are on one level."""
 HEAD = ("field", "type", "meaning")
-APART = {"about"}
-"""Fields whose own fields are on the level above."""
+APART = {"by_item", "about"}
+"""Fields whose own fields are on the level above, and those that are in no file."""
 
 
 def formats_part() -> str:
