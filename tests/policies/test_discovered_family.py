@@ -60,7 +60,7 @@ def test_its_encoders_layers_are_refused_in_one_line(folder: Path) -> None:
         AudioLM(str(folder), audio_layers=[0]).load()
 
 
-@pytest.mark.parametrize("kind", ["bert", "musicflamingo", "llama"])
+@pytest.mark.parametrize("kind", ["bert", "musicflamingo", "llama", "vibevoice_asr"])
 def test_what_does_not_fit_is_refused_with_the_families_that_do(tmp_path: Path, kind: str) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}))
     with pytest.raises(InputError, match=r"is of no family that hears: .* one of audioflamingo3, gemma3n"):
