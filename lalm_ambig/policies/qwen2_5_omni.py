@@ -3,8 +3,8 @@
 from typing import Any
 
 from lalm_ambig.policies.audio.side_path import AudioLayers
-from lalm_ambig.policies.audio_model import AudioModel
-from lalm_ambig.policies.chat.template import TODAY, ChatSettings
+from lalm_ambig.policies.audio_lm import AudioLM
+from lalm_ambig.policies.chat.template import TODAY
 from lalm_ambig.policies.families.base import AudioFamily
 from lalm_ambig.policies.families.qwen2_5_omni import Qwen2_5OmniFamily
 from lalm_ambig.policies.weights.checkpoint import Attention, DType
@@ -12,7 +12,7 @@ from lalm_ambig.policies.weights.lora import Adapter
 from lalm_ambig.policies.weights.quantised_base import Quantize
 
 
-class Qwen2_5Omni(AudioModel):
+class Qwen2_5Omni(AudioLM):
     """`Qwen2_5OmniThinkerForConditionalGeneration` from a hub id or a folder, with or without the talker beside it."""
 
     kind: type[AudioFamily] = Qwen2_5OmniFamily
@@ -46,13 +46,15 @@ class Qwen2_5Omni(AudioModel):
         """
         super().__init__(
             path,
-            adapter=adapter or Adapter(),
+            adapter=adapter,
             dtype=dtype,
             attention=attention,
-            audio_layers=audio_layers,
             quantize=quantize,
+            audio_layers=audio_layers,
+            template_arguments=template_arguments,
+            date=date,
+            system=system,
         )
-        self.chat_settings = ChatSettings(template_arguments or {}, date, system)
         self._check_adapter(self.kind)
 
     def find_kind(self) -> type[AudioFamily]:

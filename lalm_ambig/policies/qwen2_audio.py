@@ -13,17 +13,17 @@ from torch import Tensor
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.policies.audio.side_path import AudioLayers, trained_copy
 from lalm_ambig.policies.audio.standardised import StandardisedLinear
-from lalm_ambig.policies.audio_model import AudioModel
-from lalm_ambig.policies.chat.template import TODAY, ChatSettings
+from lalm_ambig.policies.audio_lm import AudioLM
+from lalm_ambig.policies.chat.template import TODAY
 from lalm_ambig.policies.families.base import AudioFamily
 from lalm_ambig.policies.families.qwen2_audio import Qwen2AudioFamily
 from lalm_ambig.policies.weights.checkpoint import Attention, DType
 from lalm_ambig.policies.weights.lora import Adapter
 from lalm_ambig.policies.weights.quantised_base import Quantize
-from lalm_ambig.readouts.response import TAGS, Tags
+from lalm_ambig.readouts.response import Tags
 
 
-class Qwen2Audio(AudioModel):
+class Qwen2Audio(AudioLM):
     """`Qwen2AudioForConditionalGeneration` from a hub id or a folder."""
 
     kind: type[AudioFamily] = Qwen2AudioFamily
@@ -65,15 +65,17 @@ class Qwen2Audio(AudioModel):
         """
         super().__init__(
             path,
-            adapter=adapter or Adapter(),
+            adapter=adapter,
             dtype=dtype,
             attention=attention,
-            audio_layers=audio_layers,
             quantize=quantize,
+            audio_layers=audio_layers,
+            template_arguments=template_arguments,
+            date=date,
+            system=system,
+            tags=tags,
         )
         self.standardise_audio = standardise_audio
-        self.chat_settings = ChatSettings(template_arguments or {}, date, system)
-        self.tags = tags or TAGS
         if standardise_audio and not (self.adapter.projector or self.adapter.method == "full"):
             raise InputError(
                 "standardise_audio starts the projector anew, so it must be trained:",

@@ -37,10 +37,6 @@ class GemmaFamily(AudioFamily):
     def wrapped(self, mark: str) -> str:
         return f"{self.tokenizer.boa_token}{mark}{self.tokenizer.eoa_token}"
 
-    def together(self, frames: Sequence[Float[Tensor, "mel _"]]) -> list[list[int]]:
-        """Clips whose frames are equally many; the mask says which of them are the clip's."""
-        return super().together(frames)
-
 
 class Gemma3nFamily(GemmaFamily):
     """`Gemma3nForConditionalGeneration`. Its eyes are timm's, so timm must be installed."""

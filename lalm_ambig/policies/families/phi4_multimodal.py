@@ -87,8 +87,7 @@ class Phi4MultimodalFamily(AudioFamily):
     def encode(
         self, tower: Any, frames: Sequence[Float[Tensor, "mel _"]]
     ) -> list[Float[Tensor, "audio_token channel"]]:
-        states = tower(stacked(frames, next(tower.parameters())), None)
-        return [row[: self.tokens(frames[0])] for row in states]
+        return list(tower(stacked(frames, next(tower.parameters())), None))
 
     def project(self, features: Float[Tensor, "audio_token channel"]) -> Float[Tensor, "audio_token model"]:
         up, down = (self.module(name) for name in self.projectors)
