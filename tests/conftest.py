@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import docstring_parser
+import jaxtyping._import_hook
 import pytest
 import soundfile
 import torch
@@ -31,6 +32,21 @@ docstring_parser.parse_from_object = functools.cache(
     docstring_parser.parse_from_object
 )  # read at each parse of words
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup's choice would be inherited by what tests send it to
+
+
+class CheckedLoader(jaxtyping._import_hook._JaxtypingLoader):
+    """The import hook's loader that leaves bytecode with type checks under its own name only.
+
+    The hook marks that name while it imports. ``runpy``, which runs a command within a test, reads the code without
+    importing: the ordinary ``.pyc`` would then call for a check that no other process knows, a ``KeyError`` at import.
+    """
+
+    def _cache_bytecode(self, source_path: str, bytecode_path: str, data: bytes) -> None:
+        if "jaxtyping" in Path(bytecode_path).name:
+            super()._cache_bytecode(source_path, bytecode_path, data)  # type: ignore[misc]
+
+
+jaxtyping._import_hook._JaxtypingLoader = CheckedLoader  # type: ignore[misc]
 
 # How fast examples come says how busy the machine is, not whether the code is right.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
