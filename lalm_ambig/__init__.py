@@ -5,6 +5,7 @@
 """
 
 import warnings
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lalm_ambig.core.installation import check_command, is_command, wrong_python
@@ -36,13 +37,15 @@ if is_command():
 elif wrong_python():
     raise ImportError(wrong_python())
 
+import_module(
+    "lalm_ambig.core.threads"
+).wait_briefly()  # before torch is loaded; an older Python cannot read it
+
 
 def __getattr__(name: str) -> Any:
     """Import what is asked for: the package itself stays light."""
     if name not in LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
     return getattr(import_module(LAZY[name]), name)
 
 

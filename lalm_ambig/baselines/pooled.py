@@ -12,10 +12,11 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Item
 from lalm_ambig.data.encoding import Encoder, approximate_length
 from lalm_ambig.data.feature_cache import encoded
-from lalm_ambig.policies.attention.plain import plain_states
+from lalm_ambig.policies.attention.tree_pass import tree_states
 from lalm_ambig.rollouts.decoder import prompt_segments
 
-BATCH_SIZE = 16
+BATCH_SIZE = 32
+"""Texts whose states are computed at once: what all of their prompts begin with, the instruction, is computed once."""
 
 
 class PooledFeatures(Features):
@@ -74,7 +75,7 @@ class PooledFeatures(Features):
         with policy.eval_mode(), policy.adapter_off():
             for rows in track(batches, description=f"states of {len(items)} texts", transient=True):
                 batch = self.encoder([items[n] for n in rows]).to(policy.device)
-                states = plain_states(policy, prompt_segments(policy, batch))
+                states = tree_states(policy, prompt_segments(policy, batch))
                 means.update((n, s.cpu().double().mean(0)) for n, s in zip(rows, states, strict=True))
         return torch.stack([means[n] for n in range(len(items))])
 

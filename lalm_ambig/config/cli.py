@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import yaml
@@ -25,7 +25,14 @@ from lalm_ambig.config.files import default_files, in_order, read_ahead
 from lalm_ambig.config.hub_root import name_address, with_commit
 from lalm_ambig.config.identity import identity_of
 from lalm_ambig.config.loggers import logger_names
-from lalm_ambig.config.precision import check_name, check_precision, precision_notes
+from lalm_ambig.config.precision import (
+    AUTO,
+    check_name,
+    check_precision,
+    chosen_precision,
+    on_cpu,
+    precision_notes,
+)
 from lalm_ambig.config.renamed import renamed_options
 from lalm_ambig.config.run_options import KEYS, add_run_options, find_steps, fold_numbers, seed_numbers
 from lalm_ambig.config.seed import HELP as SEED_HELP
@@ -40,6 +47,7 @@ from lalm_ambig.core import distributed
 from lalm_ambig.core.door import shown
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.library_errors import over_settings
+from lalm_ambig.core.threads import crowding_note
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.base import Policy
@@ -99,6 +107,8 @@ class Cli(LightningCLI):
         parser.add_class_arguments(RunSettings, "run")
         parser.add_subclass_arguments(Policy, "policy", required=True)
         parser.link_arguments("policy", "model.init_args.policy", apply_on="instantiate")
+        precision: Any = parser._option_string_actions["--trainer.precision"]
+        precision._typehint = Literal[AUTO] | precision._typehint  # Lightning has no such name
         add_run_options(parser)
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -117,6 +127,9 @@ class Cli(LightningCLI):
             args: The words of the command line.
         """
         self.config = with_commit(_name_devices(parser.parse_args(args)))
+        if (trainer := self.config["trainer"])["precision"] == AUTO:
+            weights = (self.config["policy"].init_args or {}).get("dtype")
+            trainer["precision"] = chosen_precision(vars(trainer), weights)
         self.trust = current()
         check_addresses(self.config["trainer"])
 
@@ -237,7 +250,11 @@ class Cli(LightningCLI):
         Raises:
             InputError: A device is missing, or a setting of the trainer is out of range.
         """
-        check_devices(vars(self.config_init["trainer"]))
+        trainer = vars(self.config_init["trainer"])
+        check_devices(trainer)
+        note = crowding_note(torch.get_num_threads()) if on_cpu(trainer["accelerator"]) else None
+        if note is not None and distributed.is_first():
+            print(note, file=sys.stderr)
 
     def use_what_is_there(self) -> str | None:
         """Set the trainer to predict on this machine's devices, if it lacks those that training used.

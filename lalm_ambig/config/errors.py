@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lalm_ambig.config.precision import COMPUTES
+from lalm_ambig.config.precision import AUTO, COMPUTES
 from lalm_ambig.config.precision import WHERE as PRECISION
 from lalm_ambig.config.suggestions import class_names, meant_key
 from lalm_ambig.corpora.base import corpus_class, corpus_names
@@ -131,7 +131,7 @@ def _beside(message: str) -> dict[str, str]:
 def _worded(phrases: Sequence[str], key: str, *, beside: Mapping[str, str] = BESIDE_CHOICES) -> list[str]:
     """Return complaints in plain words. Types are named by what a user writes, and choices are joined into one."""
     if key == PRECISION:
-        return [f"expected one of {', '.join(COMPUTES)}"]
+        return [f"expected one of {', '.join((*COMPUTES, AUTO))}"]
     choices = [match[1] for words in phrases if (match := LITERAL.search(words))]
     if choices and all(LITERAL.search(words) or _is_type(words) for words in phrases):
         names = list(dict.fromkeys(name.strip(" '\"") for choice in choices for name in choice.split(",")))

@@ -8,6 +8,10 @@
 
 Autocast cannot combine bfloat16 with float16. `bf16-true` and `16-true` would round targets and log-probabilities,
 which stay in float32 here.
+
+`auto` is what the machine computes fastest in without emulating it: `bf16-mixed` on a GPU with bf16 arithmetic and on a
+CPU with AMX or AVX512-BF16, `16-mixed` on another GPU, and `32-true` elsewhere. It is replaced by that name as soon as
+the configuration is read, so the run's record and its identity have the name.
 """
 
 from collections.abc import Mapping
@@ -23,7 +27,10 @@ SHORT = {"32": "32-true", "16": "16-mixed", "bf16": "bf16-mixed", "None": "32-tr
 """Lightning's older name of a precision to its present one."""
 COMPUTES = {"32-true": "float32", "bf16-mixed": "bfloat16", "16-mixed": "float16"}
 """Precision to the type in which a forward pass computes."""
+AUTO = "auto"
 WHERE = "trainer.precision"
+CPU_FEATURES = ("amx_bf16", "avx512_bf16", "sve_bf16", "arm_bf16")
+"""What a CPU calls its arithmetic in bfloat16."""
 BF16_REMEDY = (
     "Faster: --trainer.precision 16-mixed --policy.dtype float16 (with a gradient scaler), or 32-true with float32; "
     "for evaluate --precision in place of --trainer.precision."
@@ -106,8 +113,33 @@ def check_name(given: Any) -> str:
             remedy="Use bf16-mixed; or 32-true with policy.init_args.dtype: bfloat16 for weights of two bytes.",
         )
     if name not in COMPUTES:
-        raise InputError(f"unknown precision {name!r}: expected {', '.join(COMPUTES)}.", where=WHERE)
+        raise InputError(f"unknown precision {name!r}: expected {', '.join((*COMPUTES, AUTO))}.", where=WHERE)
     return name
+
+
+def chosen_precision(trainer: Mapping[str, Any], dtype: str | None) -> str:
+    """Return what `auto` stands for on this machine.
+
+    Args:
+        trainer: The trainer's settings.
+        dtype: The setting of the policy's weights; None if they keep the checkpoint's type.
+
+    Returns:
+        `32-true`, `bf16-mixed` or `16-mixed`.
+    """
+    if on_cpu(trainer["accelerator"]):
+        return "bf16-mixed" if cpu_has_bf16() and dtype != "float16" else "32-true"
+    if trainer["accelerator"] == "mps" or not torch.cuda.is_available():
+        return "32-true"
+    if dtype == "float16" or (lacks_bf16() and dtype != "bfloat16"):
+        return "16-mixed"
+    return "32-true" if lacks_bf16() else "bf16-mixed"
+
+
+def cpu_has_bf16() -> bool:
+    """Return whether this machine's CPU has arithmetic in bfloat16, by AMX, AVX512-BF16 or Arm's instructions."""
+    found = torch.cpu.get_capabilities()
+    return any(found.get(name) for name in CPU_FEATURES)
 
 
 def lacks_bf16(number: int = 0) -> str | None:

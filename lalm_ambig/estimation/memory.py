@@ -104,17 +104,16 @@ def _reading(shapes: Shapes, work: Workload, parts: ProcessShare, setting: StepS
     decoder, computing = shapes.decoder, setting.computing
     rows = work.items * max(1, work.rollouts)
     prompts = replace(work, responses=(), shares=True).tokens
+    cached = replace(computing, bytes=FLOAT32) if setting.on_cpu and work.shares else computing
     needs = {
         "a layer at work": formulas.layer_at_work(decoder, prompts, computing),
-        "KV cache": formulas.rollout_cache(decoder, work, computing),
+        "KV cache": formulas.rollout_cache(decoder, work, cached),
         "logits of a decoding step": formulas.step_logits(decoder, rows, computing) if work.rollouts else 0,
         "a weight's copy": formulas.head_copy(shapes, computing),
         "whole weights, gathered": parts.gathered,
     }
-    if (
-        work.rollouts and setting.on_cpu and computing.bytes == FLOAT32 and rows > 1
-    ):  # see policies.decoding_layers
-        needs["decoding copy of the weights"] = (shapes.linear + shapes.head) * FLOAT32
+    if work.rollouts and setting.on_cpu and rows > 1:  # see policies.decoding_layers
+        needs["decoding copy of the weights"] = shapes.linear * computing.bytes + shapes.head * FLOAT32
     return needs
 
 
@@ -122,6 +121,8 @@ def _training(shapes: Shapes, work: Workload, parts: ProcessShare, setting: Step
     decoder, computing = shapes.decoder, setting.computing
     logits = formulas.training_logits(decoder, work, computing, head_trained=not shapes.rank)
     logits += formulas.head_copy(shapes, computing) if work.counted else 0
+    if work.counted and setting.on_cpu and shapes.rank and shapes.base_bytes != FLOAT32:
+        logits += shapes.head * FLOAT32  # see policies.log_probs
     layer = formulas.layer_at_work(decoder, work.tokens, computing, recomputes=setting.recomputes)
     needs = {
         "activations": formulas.activations(

@@ -27,12 +27,8 @@ from lalm_ambig.policies.audio.text_only import TextOnly
 from lalm_ambig.policies.chat.chat import Chat
 from lalm_ambig.policies.log_probs import some_logits, token_log_probs
 from lalm_ambig.policies.self_check.examination import check_adapter, self_check
-from lalm_ambig.policies.weights.lora import (
-    Adapter,
-    attach_adapter,
-    checkpoint_activations,
-    load_model,
-)
+from lalm_ambig.policies.weights.lora import Adapter, attach_adapter, checkpoint_activations, load_model
+from lalm_ambig.policies.weights.lora_product import join_products
 from lalm_ambig.policies.weights.quantised_base import Quantize, check_settings, quantise
 from lalm_ambig.policies.weights.saved_adapter import adapter_disabled, load_adapter
 from lalm_ambig.policies.weights.sharding import Root, call_as_forward
@@ -123,6 +119,7 @@ class Policy(TextOnly, nn.Module, ABC):
         self.model, notes = attach_adapter(
             self.model, self.adapter, decoder=self.language_model, beside=self.beside
         )
+        join_products(self.model)
         self.load_notes += notes
         if self.adapter.checkpoint_activations:
             checkpoint_activations(self.language_model, self.description)
@@ -395,6 +392,7 @@ class Policy(TextOnly, nn.Module, ABC):
             return
         loaded = load_adapter(self.model, folder, self.adapter, beside=self.beside)
         self.model, self._base_biases, self._start = loaded.model, loaded.base_biases, folder
+        join_products(self.model)
         self.load_notes += [note for note in loaded.notes if note not in self.load_notes]
         self._root = (Root(self.model),)
         check_adapter(self)

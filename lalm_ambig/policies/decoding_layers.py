@@ -1,17 +1,19 @@
 """How linear layers compute while responses are sampled: without gradients, so that LoRA costs as little as it can.
 
-Merged: LoRA is added to the weights once, and a layer is one product. So it is in float32 on a CPU, there in oneDNN's
-blocked layout, through private operators of torch; where these are missing, merged weights are used as they are. In
-bfloat16 most of a small update would be rounded away, so it is merged there only if that is asked for. A quantised base
-is merged only on a CPU, from weights that were made whole once.
+Packed, on a CPU in float32 or bfloat16: weights are held once more in oneDNN's blocked layout, through private
+operators of torch; where these are missing, plain products take their place. Layers with the same input (q, k and v;
+gate and up) are one product. In float32, LoRA is added to the weights. In bfloat16 most of a small update would be
+rounded away, so it stays beside them unless merging is asked for. The head is in float32 either way: logits in bfloat16
+are up to 0.06 from what they should be. A quantised base is packed from weights that were made whole once.
 
-Separate: A and B are cast once, B is multiplied by its scale once, and A of layers with the same input (q, k and v;
-gate and up) is one product. A layer is then at most three launches on a GPU in place of up to eight. In one type the
-values differ from PEFT's by rounding only.
+Separate, elsewhere: A and B are cast once, B is multiplied by its scale once, and A of layers with the same input is
+one product. A layer is then at most three launches on a GPU in place of up to eight. In one type the values differ
+from PEFT's by rounding only.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
@@ -21,11 +23,14 @@ from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
 from lalm_ambig.policies.base import Policy
+from lalm_ambig.policies.weights.lora_product import JoinedLora
 from lalm_ambig.policies.weights.quantised_base import QuantisedLinear, compute_dtype
 
 LINEAR = (nn.Linear, QuantisedLinear)
 FEWEST_ROWS = 2
 """With fewer rows a plain product is as fast."""
+PACKED_TYPES = (torch.float32, torch.bfloat16)
+"""Types in which weights are packed on a CPU."""
 SAME_INPUT = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 """Names of layers beside each other that are given the same input."""
 
@@ -39,27 +44,28 @@ def decoding_layers(policy: Policy, *, rows: int, merge: bool = False) -> Iterat
         rows: Rows per decode step, for which the layout is chosen.
         merge: Merge the adapter also where that rounds it. It takes the memory of the weights once more.
     """
-    blocked = _in_blocks(policy, rows)
-    layers = _linear_layers(policy) if blocked else [one for one in _linear_layers(policy) if is_adapted(one)]
+    layers, kind = _linear_layers(policy), _packed_type(policy, rows)
     try:
-        if blocked:
-            for layer in layers:
-                layer.forward = _product(*_merged(layer), rows=rows)
+        if kind is not None:
+            _pack(policy, layers, rows=rows, kind=kind, merge=merge)
         else:
-            whole = [one for one in layers if merge and type(one.get_base_layer()) is nn.Linear]
+            adapted = [one for one in layers if is_adapted(one)]
+            whole = [one for one in adapted if merge and type(one.get_base_layer()) is nn.Linear]
             for layer in whole:
                 layer.forward = _merged_later(layer)
-            _join(policy, [layer for layer in layers if layer not in whole])
+            _join(policy, [layer for layer in adapted if layer not in whole])
         yield
     finally:
         for layer in layers:
             vars(layer).pop("forward", None)
 
 
-def _in_blocks(policy: Policy, rows: int) -> bool:
-    weight = policy.embed_ids(torch.zeros(1, 1, dtype=torch.long, device=policy.device))
-    on_cpu = weight.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
-    return on_cpu and weight.dtype == torch.float32 and rows >= FEWEST_ROWS
+def _packed_type(policy: Policy, rows: int) -> torch.dtype | None:
+    """The type in which packed layers compute here; None where weights are not packed."""
+    inputs = policy.embed_ids(torch.zeros(1, 1, dtype=torch.long, device=policy.device))
+    kind = compute_dtype(inputs)
+    fits = inputs.device.type == "cpu" and rows >= FEWEST_ROWS and kind in PACKED_TYPES
+    return kind if fits else None
 
 
 def is_adapted(layer: Any) -> bool:
@@ -110,6 +116,97 @@ def _plain(layer: Any) -> Tensor:
     return layer.plain_weight(torch.float32) if isinstance(layer, QuantisedLinear) else layer.weight.detach()
 
 
+# Packed
+
+
+def _pack(policy: Policy, layers: list[Any], *, rows: int, kind: torch.dtype, merge: bool) -> None:
+    """Give each layer a forward with packed weights."""
+    head = policy.base.get_output_embeddings()
+    inside = [layer for layer in layers if layer is not head]
+    merge = merge or kind == torch.float32
+    for group in _groups(policy, inside):
+        packed = PackedInput(group, rows=rows, kind=kind, merge=merge)
+        for number, layer in enumerate(group):
+            layer.forward = packed.of(number)
+    if head in layers:
+        head.forward = PackedInput([head], rows=rows, kind=torch.float32, merge=True).of(0)
+
+
+class PackedInput:
+    """Layers that are given the same input as one product with packed weights, with LoRA in them or beside them."""
+
+    def __init__(self, layers: Sequence[Any], *, rows: int, kind: torch.dtype, merge: bool) -> None:
+        """Args:
+        layers: The layers, in the order in which they are called.
+        rows: Rows for which the layout is chosen.
+        kind: Type in which they compute.
+        merge: Whether LoRA is added to the weights.
+        """
+        self.kind = kind
+        self.inputs: Tensor | None = None
+        self.outputs: Sequence[Tensor] = ()
+        both = [_merged(layer) if merge else _apart(layer) for layer in layers]
+        self.widths = [len(weight) for weight, _ in both]
+        biases = [torch.zeros(len(weight)) if b is None else b.detach().float() for weight, b in both]
+        bias = None if all(b is None for _, b in both) else torch.cat(biases).to(kind)
+        self.multiply = _product(torch.cat([weight.to(kind) for weight, _ in both]), bias, rows=rows)
+        self.factors = (
+            None if merge or not any(map(is_adapted, layers)) else _both_factors(layers, self.widths)
+        )
+
+    def __call__(self, inputs: Float[Tensor, "*row input"], number: int) -> Float[Tensor, "*row output"]:
+        """The output of one of the layers."""
+        if self.inputs is not inputs:
+            self.inputs, self.outputs = inputs, self._outputs(inputs)
+        output = self.outputs[number]
+        if number == len(self.widths) - 1:  # the last of them: nothing need be kept
+            self.inputs, self.outputs = None, ()
+        return output
+
+    def _outputs(self, inputs: Tensor) -> Sequence[Tensor]:
+        with torch.autocast(inputs.device.type, enabled=False):
+            rows = inputs.reshape(-1, inputs.shape[-1])
+            whole = self.multiply(rows.to(self.kind))
+            if self.factors is not None:
+                down, up = self.factors
+                whole.add_((rows.float() @ down) @ up)
+        return torch.split(whole.view(*inputs.shape[:-1], whole.shape[-1]), self.widths, -1)
+
+    def of(self, number: int) -> Callable[[Tensor], Tensor]:
+        """The forward of one of the layers."""
+        return lambda inputs: self(inputs, number)
+
+
+def _both_factors(
+    layers: Sequence[Any], widths: Sequence[int]
+) -> tuple[Float[Tensor, "input rank"], Float[Tensor, "rank output"]]:
+    """A of layers with the same input beside each other, and B below one another with zeros between.
+
+    In float32, in which products as narrow as these take half the time that they take in bfloat16.
+    """
+    downs, ups = [], []
+    for layer, width in zip(layers, widths, strict=True):
+        adapted = is_adapted(layer)
+        downs.append(_down(layer).float() if adapted else torch.zeros(0, layer.in_features))
+        ups.append(_up(layer).float() if adapted else torch.zeros(0, width))
+    whole = torch.zeros(sum(map(len, ups)), sum(widths))
+    for up, rows, columns in zip(ups, _places(map(len, ups)), _places(widths), strict=True):
+        whole[rows, columns] = up
+    return torch.cat(downs).T.contiguous(), whole
+
+
+def _places(lengths: Iterable[int]) -> list[slice]:
+    """Slices of parts of these lengths, one after another."""
+    ends = list(accumulate(lengths, initial=0))
+    return [slice(start, end) for start, end in pairwise(ends)]
+
+
+def _apart(layer: Any) -> tuple[Tensor, Tensor | None]:
+    """Weight and bias of a layer without its adapter."""
+    base = layer.get_base_layer() if isinstance(layer, LoraLinear) else layer
+    return _plain(base), base.bias
+
+
 def _product(weight: Tensor, bias: Tensor | None, *, rows: int) -> Callable[[Tensor], Tensor]:
     try:
         blocked = torch.ops.mkldnn._reorder_linear_weight(weight, rows)
@@ -140,8 +237,7 @@ class JoinedInput:
 
     def __init__(self, layers: list[Any]) -> None:
         factors = [_down(layer) for layer in layers]
-        ends = torch.tensor([len(factor) for factor in factors]).cumsum(0).tolist()
-        self.places = [slice(end - len(factor), end) for end, factor in zip(ends, factors, strict=True)]
+        self.places = _places(map(len, factors))
         self.down = torch.cat(factors)
         """[rank, input], the layers' ranks after one another."""
         self.inputs: Tensor | None = None
@@ -162,34 +258,36 @@ class JoinedInput:
 
 def _join(policy: Policy, layers: list[Any]) -> None:
     """Give each layer a forward that adds B·A to its base's product in one launch."""
+    for group in _groups(policy, layers):
+        joined = JoinedInput(group)
+        for number, layer in enumerate(group):
+            layer.forward = _adding(layer, joined, number)
+
+
+def _groups(policy: Policy, layers: list[Any]) -> list[list[Any]]:
+    """The layers by their input: those that are given the same one together, each of the others alone."""
     left = {id(layer): layer for layer in layers}
+    groups = []
     for parent in policy.language_model.modules():
         for names in SAME_INPUT:
             beside = [getattr(parent, name, None) for name in names]
             group = [layer for layer in beside if layer is not None and id(layer) in left]
             if len(group) > 1:
-                _set_forwards(group)
+                groups.append(group)
                 for layer in group:
                     del left[id(layer)]
-    for layer in left.values():
-        _set_forwards([layer])
-
-
-def _set_forwards(group: list[Any]) -> None:
-    joined = JoinedInput(group)
-    for number, layer in enumerate(group):
-        layer.forward = _adding(layer, joined, number)
+    return [*groups, *([layer] for layer in left.values())]
 
 
 def _adding(layer: Any, joined: JoinedInput, number: int) -> Callable[[Tensor], Tensor]:
     base, up = layer.get_base_layer(), _up(layer)
     native = type(layer).forward.__get__(layer)
-    held = [up]
+    held, joins = [up], isinstance(layer, JoinedLora)
 
     def forward(inputs: Float[Tensor, "*row input"]) -> Float[Tensor, "*row output"]:
         kind = compute_dtype(inputs)
         whole = base(inputs)
-        if whole.dtype != kind or not _computes_in(up.dtype, inputs):
+        if whole.dtype != kind or not (joins or _computes_in(up.dtype, inputs)):
             computed: Tensor = native(inputs)
             return computed
         if held[0].dtype != kind:

@@ -80,15 +80,16 @@ class _OnePass(torch.autograd.Function):
     ) -> Float[Tensor, " token"]:
         ids, temperature, transform = settings
         needed = ctx.needs_input_grad[0]
-        dtype = compute_dtype(hidden)
+        dtype, on_cpu = compute_dtype(hidden), hidden.device.type == "cpu"
         slopes = torch.empty_like(hidden) if needed else None
         values = torch.empty(len(hidden), device=hidden.device)
         rows = max(1, LOGITS_AT_ONCE // weight.shape[0])
         with torch.autocast(hidden.device.type, enabled=False):
             head = weight.to(dtype)
+            exact = weight.float() if on_cpu else head  # logits in bfloat16 are up to 0.06 off
             for start in range(0, len(hidden), rows):
                 part = slice(start, start + rows)
-                logits = (hidden[part].to(dtype) @ head.T).float()
+                logits = (hidden[part].to(exact.dtype) @ exact.T).float()
                 logits = transform(logits if bias is None else logits + bias.float())
                 derivative = transform.slope(logits) if needed and not transform.is_identity else None
                 logits.div_(temperature)

@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from lalm_ambig.config.cli import Cli, parse
 from lalm_ambig.config.files import ALLOW_FLAG
+from lalm_ambig.config.precision import AUTO, chosen_precision
 from lalm_ambig.config.trust import add_allow_option
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
@@ -341,4 +342,8 @@ def _override(loaded: Loaded, choice: PolicyChoice) -> None:
     if choice.max_new_tokens is not None:
         model.generation = replace(model.generation, max_new_tokens=choice.max_new_tokens)
     if choice.precision is not None:
-        loaded.cli.config_init["trainer"]["precision"] = choice.precision
+        trainer = loaded.cli.config_init["trainer"]
+        chooses = choice.precision == AUTO
+        trainer["precision"] = (
+            chosen_precision(vars(trainer), model.policy.weights_dtype()) if chooses else choice.precision
+        )

@@ -85,7 +85,7 @@ def main() -> None:
     corpus = open_corpus("chaosnli", options.root)
     items = list(corpus.read())[: options.items * options.steps]
     for name in options.method:
-        policy = policy_of(options.model)
+        policy = policy_of(options)
         method = method_of(name, policy, options)
         encoder = Encoder(policy, corpus.categories, Elicitation("inference", reasoning=name == "grpo"))
         method.attach(encoder)

@@ -78,7 +78,7 @@ def plain(weight: torch.Tensor, bias: torch.Tensor | None, **_: int) -> Callable
 def main() -> None:
     options = arguments(__doc__, rollouts=8, prompt_tokens=200, tokens=64, freezing=0)
     torch._inductor.config.freezing = bool(options.freezing)
-    policy = policy_of(options.model)
+    policy = policy_of(options)
     policy.ends = [-1]
     batch = batch_of(policy, [text_of(policy.tokenizer, options.prompt_tokens, salt=0)])
     request = Request(Sampling(max_new_tokens=options.tokens), group_size=options.rollouts)

@@ -3,9 +3,11 @@
 python tests/benchmarks/dpo.py --pairs 2 --prompt-tokens 200 --tokens 64
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from limits import Work
 from trl_peer import (
     Clock,
     TakeTurns,
@@ -46,8 +48,11 @@ class GivenPairs(DPO):
 
     given: Groups
 
-    def _sample(self, batch: Batch) -> tuple[Groups, torch.Tensor]:
-        return self.given, torch.ones(len(batch.items), 1, dtype=torch.bool)
+    def sample(self, batches: Sequence[Batch], **_: Any) -> list[Groups]:
+        return [self.given]
+
+    def _rejected(self, batch: Batch, groups: Groups) -> torch.Tensor:
+        return torch.ones(len(batch.items), 1, dtype=torch.bool)
 
 
 def as_groups(policy: Any, texts: list[str]) -> Groups:
@@ -60,9 +65,9 @@ def as_groups(policy: Any, texts: list[str]) -> Groups:
 
 def main() -> None:
     options = arguments(__doc__, pairs=2, prompt_tokens=200, tokens=64)
-    clock, ours = Clock(), None
+    clock, ours, policy = Clock(), None, None
     if options.only != "trl":
-        policy = policy_of(options.model)
+        policy = policy_of(options)
         method = GivenPairs(policy, objective=DPOObjective(kl_weight=0.0, ce_weight=0.0))
         attach(method, policy)
         optimiser = optimiser_of(policy)
@@ -78,7 +83,9 @@ def main() -> None:
             assert method.given.ids.shape[-1] == options.tokens
 
     more = take_turns(options, ours, lambda: train_trl(options, clock, ours))
-    finish(options, clock, **more)
+    scored = options.pairs * 2 * options.tokens
+    work = Work(trained=options.pairs * options.prompt_tokens + scored, scored=scored, reference=True)
+    finish(options, clock, policy=policy, work=work, **more)
 
 
 def train_trl(options: Any, clock: Clock, ours: Any) -> dict[str, Any]:

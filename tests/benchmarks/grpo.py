@@ -6,6 +6,7 @@ python tests/benchmarks/grpo.py --rollouts 8 --prompt-tokens 200 --tokens 64 --k
 from typing import Any
 
 import torch
+from limits import Work
 from trl_peer import (
     Clock,
     TakeTurns,
@@ -52,7 +53,7 @@ def reward_of(text: str) -> float:
 
 def our_method(options: Any) -> GRPO:
     """Our side; no token ends a response, so that each has exactly C."""
-    policy = policy_of(options.model)
+    policy = policy_of(options)
     policy.ends = []
     method = GRPO(
         policy,
@@ -85,7 +86,15 @@ def main() -> None:
     if method is not None and options.only != "ours":
         prompt = text_of(method.policy.tokenizer, options.prompt_tokens, salt=3)
         more["largest_log_prob_difference"] = largest_difference(method, batch_of(method.policy, [prompt]))  # type: ignore[arg-type]
-    finish(options, clock, **more)
+    work = Work(
+        trained=options.prompt_tokens + options.rollouts * options.tokens,
+        scored=options.rollouts * options.tokens,
+        read=options.prompt_tokens,
+        steps=options.tokens,
+        rows=options.rollouts,
+        reference=options.kl_weight > 0,
+    )
+    finish(options, clock, policy=None if method is None else method.policy, work=work, **more)  # type: ignore[arg-type]
 
 
 def train_trl(options: Any, clock: Clock, ours: Any) -> None:

@@ -23,7 +23,7 @@ from lalm_ambig.rollouts.step import sample_step
 
 def main() -> None:
     options = arguments(__doc__, passes=4, prompts=1, rollouts=8, prompt_tokens=200, tokens=64)
-    policy = policy_of(options.model)
+    policy = policy_of(options)
     policy.ends = []
     encoder = Encoder(policy, CLASSES, Elicitation("inference", reasoning=True))
     draw = GroupSampling(Sampling(max_new_tokens=options.tokens), group_size=options.rollouts, step=0)

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from grpo import reward_of
+from limits import Work
 from trl_peer import (
     Clock,
     TakeTurns,
@@ -65,9 +66,9 @@ class SampledPairs(DPO):
 
 def main() -> None:
     options = arguments(__doc__, prompts=2, prompt_tokens=200, tokens=64)
-    clock, ours = Clock(), None
+    clock, ours, policy = Clock(), None, None
     if options.only != "trl":
-        policy = policy_of(options.model)
+        policy = policy_of(options)
         policy.ends = []  # no token ends a response, so that each has exactly C
         method = SampledPairs(
             policy,
@@ -89,7 +90,16 @@ def main() -> None:
             assert method.sampled.ids.shape == (options.prompts, 2, options.tokens)
 
     take_turns(options, ours, lambda: train_trl(options, clock, ours))
-    finish(options, clock)
+    rows = options.prompts * 2
+    work = Work(
+        trained=options.prompts * options.prompt_tokens + rows * options.tokens,
+        scored=rows * options.tokens,
+        read=options.prompts * options.prompt_tokens,
+        steps=options.tokens,
+        rows=rows,
+        reference=True,
+    )
+    finish(options, clock, policy=policy, work=work)
 
 
 def train_trl(options: Any, clock: Clock, ours: Any) -> None:

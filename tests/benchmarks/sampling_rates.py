@@ -63,7 +63,7 @@ def rates(ways: dict[str, Callable[[], int]], *, steps: int) -> dict[str, float]
 
 def main() -> None:
     options = arguments(__doc__, prompts=1, rollouts=8, url="")
-    policy = policy_of(options.model)
+    policy = policy_of(options)
     encoder = Encoder(policy, CLASSES, Elicitation("inference", reasoning=True))
     engine = VLLM([options.url]) if options.url else None
     if engine is not None:

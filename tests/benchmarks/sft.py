@@ -7,6 +7,7 @@ import random
 from typing import Any
 
 import torch
+from limits import Work
 from trl_peer import (
     Clock,
     TakeTurns,
@@ -43,25 +44,30 @@ def rows_of(tokenizer: Any, options: Any) -> list[dict[str, str]]:
 
 def main() -> None:
     options = arguments(__doc__, texts=4, prompt_tokens=200, tokens=64)
-    clock, ours, real = Clock(), None, {"ours": 0, "trl": 0}
+    clock, ours, policy = Clock(), None, None
+    real, scored = {"ours": 0, "trl": 0}, 0
     if options.only != "trl":
-        policy = policy_of(options.model)
+        policy = policy_of(options)
         method = SFT(policy, objective=SFTObjective(ce_weight=1.0, kl_weight=0.0))
         attach(method, policy)
         optimiser = optimiser_of(policy)
         rows = rows_of(policy.tokenizer, options)
 
         def ours(step: int) -> None:
+            nonlocal scored
             chosen = rows[step * options.texts : (step + 1) * options.texts]
             batch = batch_of(policy, [r["prompt"] for r in chosen], [r["completion"] for r in chosen])
             assert batch.curated is not None
             real["ours"] += int(batch.prompt.mask.sum()) + int(batch.curated.response.mask.sum())
+            scored += int(batch.curated.response.mask.sum())
             with clock("ours"):
                 descend(method, batch, optimiser)
 
     take_turns(options, ours, lambda: train_trl(options, clock, ours, real))
     steps = max(1, options.steps)
-    finish(options, clock, tokens_a_step={side: round(count / steps) for side, count in real.items()})
+    work = Work(trained=real["ours"] // steps, scored=scored // steps)
+    tokens = {side: round(count / steps) for side, count in real.items()}
+    finish(options, clock, policy=policy, work=work, tokens_a_step=tokens)
 
 
 def train_trl(options: Any, clock: Clock, ours: Any, real: dict[str, int]) -> None:

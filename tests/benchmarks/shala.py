@@ -9,6 +9,7 @@ Here every response has exactly 128, so that both sides do the same work. The la
 from typing import Any
 
 import torch
+from limits import Work
 from trl_peer import (
     CLASSES,
     Clock,
@@ -40,7 +41,7 @@ TEMPERATURE = 1.2
 
 def our_method(options: Any) -> GRPO:
     """Our side; no token ends a response, so that each has exactly C."""
-    policy = policy_of(options.model)
+    policy = policy_of(options)
     policy.ends = []
     method = GRPO(
         policy,
@@ -88,7 +89,15 @@ def main() -> None:
     if method is not None and options.only != "ours":
         batch = batch_of(policy, prompts_of(policy.tokenizer, options, 3))
         more["largest_log_prob_difference"] = largest_difference(method, batch)
-    finish(options, clock, **more)
+    rows = options.prompts * options.rollouts
+    work = Work(
+        trained=options.prompts * options.prompt_tokens + rows * options.tokens,
+        scored=rows * options.tokens,
+        read=options.prompts * options.prompt_tokens,
+        steps=options.tokens,
+        rows=rows,
+    )
+    finish(options, clock, policy=None if method is None else policy, work=work, **more)
 
 
 def train_trl(options: Any, clock: Clock, ours: Any) -> None:

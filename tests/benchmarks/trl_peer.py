@@ -8,12 +8,15 @@ import argparse
 import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
 import torch
 from common import last_line_of, peak_rss_mb
+from limits import Work, measured
 from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 
@@ -41,6 +45,7 @@ Rows = Callable[[Any], list[dict[str, str]]]
 """TRL's rows, by a tokenizer."""
 PROJECTIONS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 LEARNING_RATE = 1e-5
+VERSIONS = ("torch", "transformers", "peft", "trl")
 CLASSES = CategorySet(("entailment", "neutral", "contradiction"))
 TEXT = (
     "Ten people listened to the recording and wrote down what they heard in it. Four of them named the short breath "
@@ -59,6 +64,7 @@ def arguments(description: str | None, **defaults: Any) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", choices=("ours", "trl"), help="run one side alone, for its peak memory")
     parser.add_argument("--trl-defaults", action="store_true", help="TRL's bf16 and gradient checkpointing")
+    parser.add_argument("--bf16", action="store_true", help="our side in bf16-mixed on a bfloat16 base")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     return options
@@ -107,9 +113,10 @@ class TakeTurns(TrainerCallback):
         self.step += 1
 
 
-def policy_of(model: str) -> CausalLM:
-    """Our side's policy: float32, LoRA r=8 on all seven projections."""
-    policy = CausalLM(model, adapter=Adapter(rank=8, alpha=16), dtype="float32")
+def policy_of(options: argparse.Namespace) -> CausalLM:
+    """Our side's policy: LoRA r=8 on all seven projections; float32, or a bfloat16 base."""
+    dtype = "bfloat16" if options.bf16 else "float32"
+    policy = CausalLM(options.model, adapter=Adapter(rank=8, alpha=16), dtype=dtype)
     policy.load()
     return policy
 
@@ -184,7 +191,10 @@ def optimiser_of(policy: CausalLM) -> torch.optim.AdamW:
 
 def descend(method: Method, batch: Batch, optimiser: torch.optim.Optimizer) -> None:
     """One training step as Lightning takes it: gather, reduce, backward, clip, step."""
-    method.reduce(method.gather(batch)).total.backward()
+    half = next(method.policy.language_model.parameters()).dtype == torch.bfloat16
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):  # bf16-mixed
+        loss = method.reduce(method.gather(batch)).total
+    loss.backward()
     torch.nn.utils.clip_grad_norm_([p for g in optimiser.param_groups for p in g["params"]], 1.0)
     optimiser.step()
     optimiser.zero_grad(set_to_none=True)
@@ -241,16 +251,39 @@ def peer(options: argparse.Namespace, rows: Rows, turns: TakeTurns) -> dict[str,
     }
 
 
-def finish(options: argparse.Namespace, clock: Clock, **more: Any) -> None:
-    """Print the result as one JSON line; a run of both sides also takes each one's peak memory in its own process."""
+def finish(
+    options: argparse.Namespace, clock: Clock, *, policy: CausalLM | None, work: Work, **more: Any
+) -> None:
+    """Print the result as one JSON line; a run of both sides also takes each one's peak memory in its own process.
+
+    Args:
+        options: The benchmark's options.
+        clock: The times of both sides.
+        policy: Our side's policy; None where TRL ran alone.
+        work: What a step must do, for the share of the machine's limit.
+        more: Further results.
+    """
     result = {**clock.medians(), **more, "load_average": os.getloadavg()[0], "threads": options.threads}
+    if policy is not None and "ours_wall_s" in result:
+        head = policy.base.get_output_embeddings().weight
+        limits = measured(torch.bfloat16 if options.bf16 else torch.float32, rows=work.rows, head=head)
+        least = limits.least_s(work, policy.base)
+        share = least / result["ours_wall_s"]
+        result |= {
+            "gflops": limits.gflops,
+            "gb_s": limits.gb_s,
+            "least_s": least,
+            "share_of_limit": share,
+        }
+    result["versions"] = " ".join(f"{name} {version(name)}" for name in VERSIONS if find_spec(name))
     if options.only:
         result = {"peak_rss_mb": peak_rss_mb(), **result}
     else:
         print(json.dumps(result), flush=True)  # the peaks take as long again
         for side in ("ours", "trl"):
-            result[f"{side}_peak_rss_mb"] = _alone(side)["peak_rss_mb"]
-        result["rss_share"] = result["ours_peak_rss_mb"] / result["trl_peak_rss_mb"]
+            result[f"{side}_peak_rss_mb"] = _alone(side)
+        if None not in (peaks := [result["ours_peak_rss_mb"], result["trl_peak_rss_mb"]]):
+            result["rss_share"] = peaks[0] / peaks[1]
     settings = {k: v for k, v in vars(options).items() if k not in ("only", "model")}
     rounded = {
         k: round(v, 6 if k.startswith("largest") else 3) if isinstance(v, float) else v
@@ -259,5 +292,11 @@ def finish(options: argparse.Namespace, clock: Clock, **more: Any) -> None:
     print(json.dumps({"benchmark": Path(sys.argv[0]).stem, **settings, **rounded}))
 
 
-def _alone(side: str) -> dict[str, Any]:
-    return last_line_of([sys.executable, *sys.argv, "--only", side, "--steps", "2"])
+def _alone(side: str) -> float | None:
+    """Peak memory of a side alone; None where it was killed, as it is for want of memory."""
+    command = [sys.executable, *sys.argv, "--only", side, "--steps", "2"]
+    try:
+        return float(last_line_of(command)["peak_rss_mb"])
+    except subprocess.CalledProcessError as error:
+        print(f"{side} alone ended with {error.returncode}: no peak memory", file=sys.stderr)
+        return None

@@ -229,7 +229,7 @@ def test_secrets_are_not_kept() -> None:
         (["--model.readout=verbal"], "model.readout: expected one of logits, verbalised, got verbal"),
         (["--data.eval_batch_size=automatic"], "expected one of auto, a whole number, got automatic"),
         (["--policy.adapter.method=qlora"], "expected one of lora, full, got qlora"),
-        (["--trainer.precision=8"], "expected one of 32-true, bf16-mixed, 16-mixed, got 8"),
+        (["--trainer.precision=8"], "expected one of 32-true, bf16-mixed, 16-mixed, auto, got 8"),
         (
             ["--data.corpus=crema_d", *REST[1:], "--policy=tiny"],
             r"--data.corpus.root DIR is missing: .* of crema_d. CREMA-D .*Git LFS",

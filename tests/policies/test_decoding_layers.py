@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from lalm_ambig.policies.causal_lm import CausalLM
 from lalm_ambig.policies.decoding_layers import JoinedInput, decoding_layers
 from lalm_ambig.policies.weights.lora import Adapter
+from lalm_ambig.policies.weights.lora_product import JoinedLora
 
 FAMILIES = ("qwen2", "llama", "phi3")
 IDS = torch.tensor([[3, 7, 9, 11], [5, 2, 8, 6]])
@@ -43,15 +44,18 @@ def logits(policy: CausalLM) -> Tensor:
 def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Inside, the LoRA layers whose own forward is called."""
     called: list[str] = []
-    native = LoraLinear.forward
 
-    def forward(self: Any, *args: Any, **settings: Any) -> Tensor:
-        called.append(type(self).__name__)
-        result: Tensor = native(self, *args, **settings)
-        return result
+    def noting(native: Any) -> Any:
+        def forward(self: Any, *args: Any, **settings: Any) -> Tensor:
+            called.append(type(self).__name__)
+            result: Tensor = native(self, *args, **settings)
+            return result
+
+        return forward
 
     with monkeypatch.context() as patched:
-        patched.setattr(LoraLinear, "forward", forward)
+        for kind in (LoraLinear, JoinedLora):
+            patched.setattr(kind, "forward", noting(kind.forward))
         yield called
 
 
@@ -82,15 +86,34 @@ def test_under_autocast_it_is_as_near_to_float32_as_pefts_own(
     assert not torch.equal(found, pefts)  # it is another way
 
 
-def test_a_float32_adapter_beside_a_half_base_is_left_to_peft(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("rows", [1, 4])
+def test_a_float32_adapter_beside_a_half_base_computes_in_the_bases_type(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
     policy = loaded(folder, "bfloat16")
-    expected = logits(policy)
-    with counted(monkeypatch) as called, decoding_layers(policy, rows=4):
+    trained = logits(policy)
+    exact = logits(loaded(folder))
+    with counted(monkeypatch) as called, decoding_layers(policy, rows=rows):
         found = logits(policy)
-    assert called
-    assert torch.equal(found, expected)
+    assert not called
+    assert (found - exact).abs().max() <= 1.5 * (trained - exact).abs().max() + 1e-3
+
+
+def test_packed_layers_with_the_same_input_are_one_product_and_the_head_is_in_float32(folder: Path) -> None:
+    policy = loaded(folder, "bfloat16")
+    hidden = torch.randn(4, 1, policy.base.config.hidden_size).bfloat16()
+    head = policy.base.get_output_embeddings()
+    exact = hidden.float() @ head.weight.float().T
+    with torch.no_grad(), decoding_layers(policy, rows=4):
+        torch.testing.assert_close(policy.logits(hidden), exact, rtol=1e-5, atol=1e-5)
+        layer = policy.layers[0]
+        packed = [
+            module.forward.__closure__[1].cell_contents  # type: ignore[union-attr]
+            for module in layer.modules()
+            if "forward" in vars(module)
+        ]
+    names = {name for name, _ in layer.named_modules()}
+    assert len({id(one) for one in packed}) == (4 if "self_attn.q_proj" in names else len(packed))
 
 
 def test_an_adapter_that_is_off_or_was_never_there_changes_nothing(folder: Path) -> None:

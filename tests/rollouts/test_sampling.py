@@ -71,10 +71,27 @@ def test_a_running_sum_that_falls_and_jumps_takes_no_token_without_a_share(
     logits = torch.tensor([0.0, -torch.inf, 1.0, -torch.inf, -torch.inf, 0.5, -torch.inf, -1.0])
     left_out = logits.topk(settings.get("top_k", 4)).values[-1] if "top_k" in settings else -1.0
     monkeypatch.setattr(torch.Tensor, "cumsum", rounded)
+    monkeypatch.setattr("lalm_ambig.rollouts.sampling.MONOTONE", ())
     noise = torch.cat([torch.linspace(0, 1, 2000), torch.tensor([1 - 2**-24])])
     tokens, log_probs = choose_tokens(logits.expand(len(noise), -1), Sampling(**settings), noise)
     assert bool((logits[tokens] >= left_out).all())
     assert bool(log_probs.isfinite().all())
+
+
+@pytest.mark.parametrize("settings", [{}, {"top_k": 40}, {"top_p": 0.6}, {"temperature": 0.5}])
+def test_the_search_chooses_what_the_passes_choose(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, float]
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = 4 * torch.randn(300, 997, generator=generator)
+    logits[:, ::3] = -torch.inf
+    noise = torch.rand(300, generator=generator)
+    noise[0], noise[1] = 0.0, 1 - 2**-24
+    searched = choose_tokens(logits, Sampling(**settings), noise)
+    monkeypatch.setattr("lalm_ambig.rollouts.sampling.MONOTONE", ())
+    passed = choose_tokens(logits, Sampling(**settings), noise)
+    assert torch.equal(searched[0], passed[0])
+    assert torch.equal(searched[1], passed[1])
 
 
 def test_noise_belongs_to_item_seed_and_step() -> None:

@@ -33,7 +33,14 @@ class RolloutCache(AttentionLayout):
         """The row in each slot, where prompts have unequally many rows (see `put_aside`); None if slots are rows."""
         self.places: Int[Tensor, " row"] | None = None
         """The slot of each row."""
-        self.prompts = [(_by_prompt(k, paths), _by_prompt(v, paths)) for k, v in packed]
+        values = packed[0][1]
+        self.kind = torch.float32 if values.device.type == "cpu" else values.dtype
+        """Type of what is kept: on a CPU float32, in which products as small as these take no longer than in bfloat16,
+        and scores are not rounded. Training passes do not round them either."""
+        self.prompts = [
+            (_by_prompt(keys, paths).to(self.kind), _by_prompt(values, paths).to(self.kind))
+            for keys, values in packed
+        ]
         lengths = [sum(place.stop - place.start for place in path) for path in paths]
         self.longest = max(lengths)
         """Tokens of the longest prompt."""
@@ -151,6 +158,10 @@ class RolloutCache(AttentionLayout):
         value: Float[Tensor, "row key_head new width"],
         ask: AttentionArguments,
     ) -> Float[Tensor, "row head new width"]:
+        if value.dtype != self.kind:
+            with torch.autocast(value.device.type, enabled=False):
+                query, key, wide = query.to(self.kind), key.to(self.kind), value.to(self.kind)
+                return self.attend(layer, query, key, wide, ask).to(value.dtype)
         rows, heads, new, width = query.shape
         shared = heads // key.shape[1]
         response_keys, response_values = self._append(layer, key, value)
