@@ -11,9 +11,8 @@ from lalm_ambig.config.estimate_option import Assumptions
 from lalm_ambig.data.datamodule import AUTO, DataModule
 from lalm_ambig.estimation.feature_size import feature_size
 from lalm_ambig.estimation.fitting import Choice, Plan, first_that_fits, largest_that_fits, least
-from lalm_ambig.estimation.formulas import ComputeTypes
 from lalm_ambig.estimation.lengths import lengths_of
-from lalm_ambig.estimation.memory import Estimate, StepSetting
+from lalm_ambig.estimation.memory import Estimate, StepSetting, compute_types
 from lalm_ambig.estimation.shapes import Shapes, on_a_gpu, shapes_of
 from lalm_ambig.estimation.workload import Workload
 from lalm_ambig.tabular.model import Cell, Column, ResultTable, TableRow
@@ -157,19 +156,14 @@ def _setting(shapes: Shapes, trainer: Any, *, trains_tower: bool) -> tuple[Shape
     half = "16" in precision
     if half and (precision.endswith("-true") or strategy.startswith("deepspeed")):
         shapes = halved(shapes)
-    compute_bytes = 2 if half else shapes.base_bytes
-    computing = ComputeTypes(
-        bytes=compute_bytes,
-        lora_bytes=compute_bytes if half or not shapes.rank else shapes.trained_bytes,
-        casts=bool(shapes.rank) and shapes.trained_bytes != compute_bytes,
-    )
     return shapes, StepSetting(
-        computing=computing,
+        computing=compute_types(shapes, half=half, strategy=strategy),
         strategy=strategy,
         processes=processes(trainer),
         on_cpu=trainer["accelerator"] == "cpu",
         trains_tower=trains_tower,
         accumulates=False,
+        half=half,
     )
 
 

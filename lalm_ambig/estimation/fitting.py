@@ -9,7 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from lalm_ambig.config.precision import WHOLE
-from lalm_ambig.estimation.memory import Estimate, StepSetting, estimate, evaluation_workload
+from lalm_ambig.estimation.memory import (
+    Estimate,
+    StepSetting,
+    compute_types,
+    estimate,
+    evaluation_workload,
+)
 from lalm_ambig.estimation.shapes import Shapes
 from lalm_ambig.estimation.workload import Lengths, Workload, workload
 from lalm_ambig.methods.base import Method
@@ -75,6 +81,9 @@ class Plan:
             recomputes=choice.recomputes,
             accumulates=self.step_items > choice.batch_size * self.setting.processes,
         )
+        if packs:
+            types = compute_types(shapes, half=setting.half, strategy=setting.strategy)
+            setting = replace(setting, computing=types)
         return estimate(shapes, work, evaluated, setting)
 
     def alternatives(self) -> Iterator[Choice]:

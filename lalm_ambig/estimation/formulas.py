@@ -29,7 +29,9 @@ class ComputeTypes:
     lora_bytes: int
     """Bytes of a number in an adapter's products."""
     casts: bool
-    """Whether each adapter copies its input, since its weights have another type than the model's."""
+    """Whether each adapted layer copies its input, which has another type than its product."""
+    joins: bool = False
+    """Whether a layer and its adapter are one product, which keeps no copy of the weight."""
 
 
 def kv_bytes_per_token(decoder: DecoderShape, computing: ComputeTypes) -> int:
@@ -121,13 +123,13 @@ def layer_at_work(
 def weight_copies(shapes: Shapes, computing: ComputeTypes, *, recomputes: bool) -> int:
     """Bytes of autocast's copies of weights of a wider type, which autograd keeps for the backward pass.
 
-    Of the decoder's linear layers, or of one layer's with `checkpoint_activations`. Quantised weights are not kept, but
-    the largest is made whole at a time.
+    Of the decoder's linear layers, or of one layer's with `checkpoint_activations`. Quantised weights and those of a
+    joint product are not kept, but the largest is made whole at a time.
     """
-    if shapes.quantised:
-        return shapes.decoder.hidden * shapes.decoder.intermediate * computing.bytes
-    if shapes.base_bytes == computing.bytes:
+    if not shapes.quantised and shapes.base_bytes == computing.bytes:
         return 0
+    if shapes.quantised or computing.joins:
+        return shapes.decoder.hidden * shapes.decoder.intermediate * computing.bytes
     return shapes.linear * computing.bytes // (shapes.decoder.layers if recomputes else 1)
 
 

@@ -14,6 +14,25 @@ CONTEXT = 1_000_000_000
 """Bytes that CUDA and its libraries take on a GPU before anything is computed, roughly."""
 
 
+def compute_types(shapes: Shapes, *, half: bool, strategy: str) -> ComputeTypes:
+    """Types of a pass.
+
+    Args:
+        shapes: The model.
+        half: Whether autocast computes in two bytes.
+        strategy: The trainer's; ZeRO-3 gathers weights for calls of their own layer, which a joint product is not.
+    """
+    numbers = 2 if half else shapes.base_bytes
+    joins = shapes.joins and strategy != "deepspeed_stage_3"
+    copied = shapes.base_bytes if joins else shapes.trained_bytes
+    return ComputeTypes(
+        bytes=numbers,
+        lora_bytes=numbers if half or joins or not shapes.rank else shapes.trained_bytes,
+        casts=bool(shapes.rank) and copied != numbers,
+        joins=joins,
+    )
+
+
 @dataclass(frozen=True)
 class StepSetting:
     """Types, strategy and device of a step."""
@@ -27,6 +46,8 @@ class StepSetting:
     """Whether gradients are accumulated over several batches."""
     recomputes: bool = False
     """Whether layers are computed again in the backward pass."""
+    half: bool = False
+    """Whether autocast computes in two bytes."""
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,8 @@ class Shapes:
     """Parameters of a vision encoder, which is never used."""
     placed: int = 0
     """Parameters that are on a GPU (see `on_a_gpu`), with the adapter's."""
+    joins: bool = False
+    """Whether a layer and its adapter are one product (see `policies.weights.lora_product`)."""
     quantised: bool = False
     """Whether the decoder's linear layers have four or eight bits per weight."""
 
@@ -94,6 +96,7 @@ class Shapes:
             self,
             weights=self.weights - self.linear * self.base_bytes + round(self.linear * QUANTISED_BYTES[kind]),
             quantised=True,
+            joins=False,
         )
 
 
@@ -137,6 +140,7 @@ def shapes_of(policy: Policy) -> Shapes:
         eyes=sum(p.numel() for name, p in every if _within(name, policy.unused_names)),
         placed=sum(p.numel() for _, p in every),
         rank=0 if full else policy.adapter.rank,
+        joins=not full and not policy.adapter.dropout,
     )
     return shapes if policy.quantize is None else shapes.quantise(policy.quantize)
 

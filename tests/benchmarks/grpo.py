@@ -112,6 +112,7 @@ def train_trl(options: Any, clock: Clock, ours: Any) -> None:
         beta=options.kl_weight,
         temperature=1.0,
         generation_kwargs={"min_new_tokens": options.tokens},
+        **({"use_vllm": True, "vllm_mode": "colocate"} if options.trl_vllm else {}),
         **common_settings(options),
     )
     GRPOTrainer(

@@ -115,6 +115,7 @@ def train_trl(options: Any, clock: Clock, ours: Any) -> None:
         beta=0.0,
         temperature=TEMPERATURE,
         generation_kwargs={"min_new_tokens": options.tokens},
+        **({"use_vllm": True, "vllm_mode": "colocate"} if options.trl_vllm else {}),
         **common_settings(options),
     )
     GRPOTrainer(

@@ -65,6 +65,11 @@ def arguments(description: str | None, **defaults: Any) -> argparse.Namespace:
     parser.add_argument("--only", choices=("ours", "trl"), help="run one side alone, for its peak memory")
     parser.add_argument("--trl-defaults", action="store_true", help="TRL's bf16 and gradient checkpointing")
     parser.add_argument("--bf16", action="store_true", help="our side in bf16-mixed on a bfloat16 base")
+    parser.add_argument("--device", default="cpu", help="cuda: nobody has run it there yet")
+    parser.add_argument("--unsloth", action="store_true", help="TRL trains Unsloth's model (GPU only)")
+    parser.add_argument(
+        "--trl-vllm", action="store_true", help="TRL samples with vLLM in its process (GPU only)"
+    )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     return options
@@ -117,7 +122,7 @@ def policy_of(options: argparse.Namespace) -> CausalLM:
     """Our side's policy: LoRA r=8 on all seven projections; float32, or a bfloat16 base."""
     dtype = "bfloat16" if options.bf16 else "float32"
     policy = CausalLM(options.model, adapter=Adapter(rank=8, alpha=16), dtype=dtype)
-    policy.load()
+    policy.load(options.device)
     return policy
 
 
@@ -141,7 +146,7 @@ def common_settings(options: argparse.Namespace) -> dict[str, Any]:
         "save_strategy": "no",
         "logging_steps": 1000,
         "learning_rate": LEARNING_RATE,
-        "use_cpu": True,
+        "use_cpu": options.device == "cpu",
         "disable_tqdm": True,
         "dataloader_pin_memory": False,
         **own,
@@ -192,8 +197,9 @@ def optimiser_of(policy: CausalLM) -> torch.optim.AdamW:
 def descend(method: Method, batch: Batch, optimiser: torch.optim.Optimizer) -> None:
     """One training step as Lightning takes it: gather, reduce, backward, clip, step."""
     half = next(method.policy.language_model.parameters()).dtype == torch.bfloat16
-    with torch.autocast("cpu", torch.bfloat16, enabled=half):  # bf16-mixed
-        loss = method.reduce(method.gather(batch)).total
+    device = method.policy.device
+    with torch.autocast(device.type, torch.bfloat16, enabled=half):  # bf16-mixed
+        loss = method.reduce(method.gather(batch.to(device))).total
     loss.backward()
     torch.nn.utils.clip_grad_norm_([p for g in optimiser.param_groups for p in g["params"]], 1.0)
     optimiser.step()
@@ -242,11 +248,19 @@ def peer(options: argparse.Namespace, rows: Rows, turns: TakeTurns) -> dict[str,
 
     source = policy_folder(options.model)
     tokenizer = AutoTokenizer.from_pretrained(source)
+    if options.unsloth:
+        from unsloth import FastLanguageModel
+
+        whole, tokenizer = FastLanguageModel.from_pretrained(source, load_in_4bit=False)
+        adapted = FastLanguageModel.get_peft_model(whole, r=8, lora_alpha=16, target_modules=PROJECTIONS)
+        model = {"model": adapted}
+    else:
+        plain = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
+        model = {"model": plain, "peft_config": lora()}
     return {
-        "model": AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32),
+        **model,
         "train_dataset": Dataset.from_list(rows(tokenizer)),
         "processing_class": tokenizer,
-        "peft_config": lora(),
         "callbacks": [turns],
     }
 

@@ -140,7 +140,7 @@ def test_the_table_says_what_was_assumed_what_dominates_and_what_fits(
         in text
     )
     assert "assumed, since the corpus was not checked yet): prompt 325 tokens, 75 of them sound" in text
-    assert "in the training pass, most of it activations" in text
+    assert "in the training pass, most of it weights" in text
     assert "fits: 24 GiB card: no, 200 GiB card: yes" in text
     assert "An estimate" in text
 

@@ -12,6 +12,7 @@ from lalm_ambig.estimation.formulas import ComputeTypes
 from lalm_ambig.estimation.shapes import AudioEncoderShape, DecoderShape
 from lalm_ambig.estimation.workload import Workload
 from lalm_ambig.policies.attention.tree import TreeLayout, enable_layout_attention
+from lalm_ambig.policies.weights.lora_product import join_products
 
 FLOAT32, MIXED = ComputeTypes(4, 4, casts=False), ComputeTypes(2, 2, casts=True)
 SEVEN_B = DecoderShape(32, 4096, 32, 32, 128, 11008, 156032)
@@ -19,12 +20,13 @@ SMALL = DecoderShape(layers=1, hidden=64, heads=4, kv_heads=2, head_dim=16, inte
 GROUP = Workload(items=1, prompt=96, audio=0, responses=(32, 32, 32), rollouts=3, longest=32)
 
 
-def kept_by_autograd(work: Workload, *, mixed: bool, full: bool) -> int:
+def kept_by_autograd(work: Workload, *, mixed: bool, full: bool, joins: bool) -> int:
     """Bytes of the distinct tensors that one more layer makes autograd keep, weights and their casts left out."""
-    return _saved_bytes(work, 2, mixed=mixed, full=full) - _saved_bytes(work, 1, mixed=mixed, full=full)
+    settings = {"mixed": mixed, "full": full, "joins": joins}
+    return _saved_bytes(work, 2, **settings) - _saved_bytes(work, 1, **settings)
 
 
-def _saved_bytes(work: Workload, layers: int, *, mixed: bool, full: bool) -> int:
+def _saved_bytes(work: Workload, layers: int, *, mixed: bool, full: bool, joins: bool) -> int:
     torch.manual_seed(0)
     config = Qwen2Config(
         hidden_size=SMALL.hidden,
@@ -38,6 +40,8 @@ def _saved_bytes(work: Workload, layers: int, *, mixed: bool, full: bool) -> int
     model = Qwen2ForCausalLM._from_config(config, dtype=dtype, attn_implementation="sdpa")
     if not full:
         model = get_peft_model(model, LoraConfig(r=8, target_modules="all-linear"))
+        if joins:
+            join_products(model)
     decoder = (model if full else model.get_base_model()).model
     enable_layout_attention(decoder.config)
     parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
@@ -65,12 +69,13 @@ def _saved_bytes(work: Workload, layers: int, *, mixed: bool, full: bool) -> int
     return sum(size for size, _ in seen.values())
 
 
-@pytest.mark.parametrize("full", [False, True], ids=["lora", "full"])
+@pytest.mark.parametrize(("full", "joins"), [(False, False), (False, True), (True, False)])
 @pytest.mark.parametrize("mixed", [False, True], ids=["float32", "bf16-mixed"])
-def test_a_layers_activations_are_what_autograd_keeps_of_it(mixed: bool, full: bool) -> None:
-    computing = replace(MIXED, casts=not full) if mixed else FLOAT32
+def test_a_layers_activations_are_what_autograd_keeps_of_it(mixed: bool, full: bool, joins: bool) -> None:
+    """The base has the type of the computation, so joint products copy nothing."""
+    computing = replace(MIXED, casts=not full and not joins) if mixed else FLOAT32
     computed = formulas.layer_activations(SMALL, GROUP, computing, rank=0 if full else 8)
-    measured = kept_by_autograd(GROUP, mixed=mixed, full=full)
+    measured = kept_by_autograd(GROUP, mixed=mixed, full=full, joins=joins)
     assert computed == pytest.approx(
         measured, rel=0.04
     )  # a few numbers a token, and casts of the adapters' weights
