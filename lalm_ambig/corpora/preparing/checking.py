@@ -5,7 +5,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -161,7 +161,8 @@ def _write_items(checked: Iterable[tuple[Item, Inspection]], folder: Path, *, fi
             findings.add(inspection)
             problems.writelines(f"{problem.line}\n" for problem in inspection.problems)
             if inspection.usable:
-                writer.write(asdict(replace(item, duration_s=inspection.duration_s)))
+                row = {name: getattr(item, name) for name in FEATURES}  # not asdict, which copies every vote
+                writer.write(row | {"duration_s": inspection.duration_s})
         writer.finalize()
 
 
@@ -173,7 +174,8 @@ def _checked(corpus: Corpus, total: int | None, *, quiet: bool) -> Iterator[tupl
     with _progress(quiet=quiet) as progress, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         task = progress.add_task(f"checking {corpus.name}", total=total)
         for group in _groups(corpus.read()):
-            yield from zip(group, pool.map(_inspect, group), strict=True)
+            sounds = any(item.audio is not None for item in group)
+            yield from zip(group, (pool.map if sounds else map)(_inspect, group), strict=True)
             progress.update(task, advance=len(group))
 
 
