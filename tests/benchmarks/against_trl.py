@@ -32,6 +32,8 @@ CASES = {
     "SFT, 4 ragged texts": ("sft.py", ""),
     "SHALA, 4 prompts × 4, C128": ("shala.py", ""),
 }
+KILLED = (-9, 137)
+"""What a process returns that the system has killed, itself or by way of a shell."""
 SIDES = {"fp32": "", "best": "--trl-defaults --bf16"}
 HEAD = """# Against TRL
 
@@ -88,11 +90,13 @@ def _is(row: dict[str, Any], name: str, side: str) -> bool:
 
 
 def _measured(command: list[str]) -> dict[str, Any]:
-    """The result of a benchmark; where it was killed, as for want of memory, that."""
+    """The result of a benchmark; where the system has killed it, as for want of memory, that."""
     try:
         return last_line_of(command)
     except subprocess.CalledProcessError as error:
-        return {"ended": error.returncode}
+        if error.returncode not in KILLED:
+            raise
+        return {"killed": True}
 
 
 def _page(rows: list[dict[str, Any]], options: argparse.Namespace) -> str:
@@ -109,7 +113,8 @@ def _page(rows: list[dict[str, Any]], options: argparse.Namespace) -> str:
         versions=whole[0]["versions"] if whole else "",
         where="**None of this ran on a GPU.**" if options.device == "cpu" else f"Device: {options.device}.",
     )
-    return head + "".join(map(_line, rows))
+    found = {(row["case"], row["sides"]): row for row in rows}
+    return head + "".join(_line(name, side, found.get((name, side))) for name in CASES for side in SIDES)
 
 
 def _machine() -> str:
@@ -120,9 +125,10 @@ def _machine() -> str:
     return f"{', '.join(sorted(names)) or platform.processor()} ({', '.join(has) or 'no bf16 arithmetic'})"
 
 
-def _line(row: dict[str, Any]) -> str:
-    if "ended" in row:
-        return f"| {row['case']} | {row['sides']} | ended with {row['ended']} | | | | | | | |\n"
+def _line(name: str, side: str, row: dict[str, Any] | None) -> str:
+    if row is None or "killed" in row:
+        what = "not measured" if row is None else "killed for want of memory"
+        return f"| {name} | {side} | {what} | | | | | | | |\n"
     share = row.get("rss_share")
     peak = f"{share:.2f}" if share is not None else "one side was killed"
     cells = (
@@ -135,7 +141,7 @@ def _line(row: dict[str, Any]) -> str:
         f"{row['gb_s']:.0f}",
         peak,
     )
-    return f"| {row['case']} | {row['sides']} | {' | '.join(cells)} |\n"
+    return f"| {name} | {side} | {' | '.join(cells)} |\n"
 
 
 if __name__ == "__main__":
