@@ -13,7 +13,7 @@ from small_model import nudge
 from torch import Tensor, nn
 
 from lalm_ambig.policies.causal_lm import CausalLM
-from lalm_ambig.policies.decoding_layers import JoinedInput, decoding_layers
+from lalm_ambig.policies.decoding_layers import JoinedInput, PackedInput, decoding_layers
 from lalm_ambig.policies.weights.lora import Adapter
 from lalm_ambig.policies.weights.lora_product import JoinedLora
 
@@ -156,6 +156,17 @@ def test_another_input_is_multiplied_anew_though_not_all_layers_took_the_first(f
     torch.testing.assert_close(joined(one, 0), one @ down.T)
     torch.testing.assert_close(joined(other, 0), other @ down.T)
     assert joined(other, 1).shape == (3, 4)
+
+
+@torch.no_grad()
+def test_packed_layers_take_another_input_anew_though_not_all_took_the_first(folder: Path) -> None:
+    first, *others = [one for one in loaded(folder).modules() if isinstance(one, LoraLinear)]
+    second = next(one for one in others if one.in_features == first.in_features)
+    packed = PackedInput([first, second], rows=3, kind=torch.float32, merge=False)
+    one, other = torch.randn(2, 3, first.in_features).unbind()
+    torch.testing.assert_close(packed(one, 0), first(one), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(packed(other, 0), first(other), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(packed(other, 1), second(other), rtol=1e-5, atol=1e-5)
 
 
 def test_plain_linear_layers_are_left_alone_where_nothing_is_merged(folder: Path) -> None:

@@ -94,6 +94,15 @@ def test_the_search_chooses_what_the_passes_choose(
     assert torch.equal(searched[1], passed[1])
 
 
+@pytest.mark.parametrize("settings", [{"top_k": 3}, {"top_p": 0.5}, {}])
+def test_a_number_of_one_takes_a_token_with_a_share(settings: dict[str, float]) -> None:
+    """`torch.rand` is below 1; noise of others need not be."""
+    logits = torch.cat([torch.arange(9.0).flip(0), torch.full((4,), -torch.inf)]).expand(2, -1)
+    tokens, log_probs = choose_tokens(logits, Sampling(**settings), torch.tensor([1.0, 1.0]))
+    assert bool((tokens < {"top_k": 3, "top_p": 1}.get(next(iter(settings), ""), 9)).all())
+    assert bool(log_probs.isfinite().all())
+
+
 def test_noise_belongs_to_item_seed_and_step() -> None:
     both = uniform_noise(["a", "b"], seed=1, step=2, group_size=2, tokens=3)
     assert both.shape == (4, 3)
