@@ -78,12 +78,15 @@ class _Joined(torch.autograd.Function):
         kind = compute_dtype(inputs)
         ctx.scale, ctx.kind, ctx.shape, ctx.dtype = scale, kind, inputs.shape, inputs.dtype
         with torch.autocast(inputs.device.type, enabled=False):
-            rows = inputs.reshape(-1, inputs.shape[-1]).to(kind)
+            given = inputs.to(kind)
+            # In the input's own shape, as the base layer computes: an adapter of zeros must change nothing, not even
+            # the rounding of a product.
+            whole = nn.functional.linear(given, weight.to(kind), None if bias is None else bias.to(kind))
+            whole, rows = whole.contiguous(), given.reshape(-1, inputs.shape[-1])
             narrow = rows @ down.to(kind).T
-            whole = nn.functional.linear(rows, weight.to(kind), None if bias is None else bias.to(kind))
-            whole.addmm_(narrow, up.to(kind).T, alpha=scale)
+            whole.view(-1, weight.shape[0]).addmm_(narrow, up.to(kind).T, alpha=scale)
         ctx.save_for_backward(rows, narrow, weight, down, up)
-        return whole.view(*inputs.shape[:-1], whole.shape[-1])
+        return whole
 
     @staticmethod
     @once_differentiable
