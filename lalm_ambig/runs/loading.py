@@ -152,7 +152,7 @@ def add_policy_options(
         "--max-new-tokens", type=int, metavar="N", help="longest reasoning or verbalised answer in tokens"
     )
     parser.add_argument(
-        "--precision", help="as Lightning's trainer takes it, e.g. bf16-mixed (default: the run's)"
+        "--precision", help="as the trainer takes it, e.g. bf16-mixed, or auto (default: the run's)"
     )
 
 
