@@ -8,6 +8,7 @@ from typing import Any
 
 from rich import get_console
 from rich.console import Console
+from torch import get_num_threads
 
 from lalm_ambig.config.callbacks import check_callbacks, check_patience, listed
 from lalm_ambig.config.cli import Cli, RunSettings, namespace_name, parse
@@ -15,6 +16,7 @@ from lalm_ambig.config.family import Member, members, start_of_member
 from lalm_ambig.core import distributed
 from lalm_ambig.core.door import shown
 from lalm_ambig.core.errors import InputError, run_command
+from lalm_ambig.core.threads import crowding_note
 from lalm_ambig.core.types import Split
 from lalm_ambig.corpora.preparing.split_check import check_splits_at_hand
 from lalm_ambig.estimation.estimate import print_estimate, processes
@@ -247,9 +249,11 @@ def _train(cli: Cli, console: Console, *, suffix: str = "") -> RunFolder:
         show(run, cli, console)
         return run
     console.print(f"run folder: {run.path}" + ("" if state == "new" else " (goes on)"))
+    device = evaluator.strategy.root_device
+    if device.type == "cpu" and distributed.world_size() == 1 and (full := crowding_note(get_num_threads())):
+        print(full, file=sys.stderr)
     allow = cli.allows_trained_items
     past = distributed.on_rank_zero(lambda: history_of_start(cli.model, cli.datamodule, allow=allow))
-    device = evaluator.strategy.root_device
     fit_batch = partial(fitted_batch, cli, device=device, console=console)
     data = connect(cli.model, cli.datamodule, training=True, device=device, fit_batch=fit_batch)
     check_strategy(strategy, cli.model, data)

@@ -30,7 +30,6 @@ from lalm_ambig.config.precision import (
     check_name,
     check_precision,
     chosen_precision,
-    on_cpu,
     precision_notes,
 )
 from lalm_ambig.config.renamed import renamed_options
@@ -47,7 +46,6 @@ from lalm_ambig.core import distributed
 from lalm_ambig.core.door import shown
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.library_errors import over_settings
-from lalm_ambig.core.threads import crowding_note
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.methods.base import Method
 from lalm_ambig.policies.base import Policy
@@ -250,11 +248,7 @@ class Cli(LightningCLI):
         Raises:
             InputError: A device is missing, or a setting of the trainer is out of range.
         """
-        trainer = vars(self.config_init["trainer"])
-        check_devices(trainer)
-        note = crowding_note(torch.get_num_threads()) if on_cpu(trainer["accelerator"]) else None
-        if note is not None and distributed.is_first():
-            print(note, file=sys.stderr)
+        check_devices(vars(self.config_init["trainer"]))
 
     def use_what_is_there(self) -> str | None:
         """Set the trainer to predict on this machine's devices, if it lacks those that training used.
