@@ -37,9 +37,8 @@ if is_command():
 elif wrong_python():
     raise ImportError(wrong_python())
 
-import_module(
-    "lalm_ambig.core.threads"
-).wait_briefly()  # before torch is loaded; an older Python cannot read it
+# Before torch is loaded; and not imported above, since an older Python cannot read it.
+import_module("lalm_ambig.core.threads").wait_briefly()
 
 
 def __getattr__(name: str) -> Any:

@@ -127,9 +127,10 @@ def _pack(policy: Policy, layers: list[Any], *, rows: int, kind: torch.dtype, me
     for group in _groups(policy, inside):
         packed = PackedInput(group, rows=rows, kind=kind, merge=merge)
         for number, layer in enumerate(group):
-            layer.forward = packed.of(number)
+            layer.forward = packed.of(layer, number)
     if head in layers:
-        head.forward = PackedInput([head], rows=rows, kind=torch.float32, merge=True).of(0)
+        exact = PackedInput([head], rows=rows, kind=torch.float32, merge=True)
+        head.forward = lambda inputs: exact(inputs, 0)
 
 
 class PackedInput:
@@ -172,9 +173,15 @@ class PackedInput:
                 whole.add_((rows.float() @ down) @ up)
         return torch.split(whole.view(*inputs.shape[:-1], whole.shape[-1]), self.widths, -1)
 
-    def of(self, number: int) -> Callable[[Tensor], Tensor]:
-        """The forward of one of the layers."""
-        return lambda inputs: self(inputs, number)
+    def of(self, layer: Any, number: int) -> Callable[[Tensor], Tensor]:
+        """The forward of one of the layers: its own where it is called in another type, as some routers are."""
+        native = type(layer).forward.__get__(layer)
+
+        def forward(inputs: Float[Tensor, "*row input"]) -> Float[Tensor, "*row output"]:
+            output: Tensor = self(inputs, number) if compute_dtype(inputs) == self.kind else native(inputs)
+            return output
+
+        return forward
 
 
 def _both_factors(
