@@ -250,8 +250,6 @@ def _train(cli: Cli, console: Console, *, suffix: str = "") -> RunFolder:
         return run
     console.print(f"run folder: {run.path}" + ("" if state == "new" else " (goes on)"))
     device = evaluator.strategy.root_device
-    if device.type == "cpu" and distributed.world_size() == 1 and (full := crowding_note(get_num_threads())):
-        print(full, file=sys.stderr)
     allow = cli.allows_trained_items
     past = distributed.on_rank_zero(lambda: history_of_start(cli.model, cli.datamodule, allow=allow))
     fit_batch = partial(fitted_batch, cli, device=device, console=console)
@@ -259,6 +257,8 @@ def _train(cli: Cli, console: Console, *, suffix: str = "") -> RunFolder:
     check_strategy(strategy, cli.model, data)
     changed = distributed.on_rank_zero(lambda: run.record(cli.resolved(), cli.identity(), trainer=evaluator))
     overlap = distributed.on_rank_zero(lambda: write_record(run, data, past))
+    if device.type == "cpu" and distributed.world_size() == 1 and (full := crowding_note(get_num_threads())):
+        print(full, file=sys.stderr)
     console.print(_policy_line(cli.model.policy))
     if changed:
         console.print(
