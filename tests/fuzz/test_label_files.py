@@ -13,8 +13,9 @@ from mutation import mutated, outcome
 from lalm_ambig.corpora.iemocap.files import Dialogue
 from lalm_ambig.corpora.iemocap.votes import CATEGORIES, CLASS_CODES, OTHER_CODES, SEVERAL_TAGS, count_votes
 from lalm_ambig.corpora.msp_podcast.consensus import CONSENSUS_FILES, PARTS, read_consensus
+from lalm_ambig.corpora.msp_podcast.secondary import OUTSIDE
 from lalm_ambig.corpora.msp_podcast.tally import MspPodcastTally, join_labels
-from lalm_ambig.corpora.msp_podcast.turns import OUTSIDE, Votes, read_votes
+from lalm_ambig.corpora.msp_podcast.turns import Votes, read_votes
 from lalm_ambig.corpora.msp_podcast.votes import LAYOUTS
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 

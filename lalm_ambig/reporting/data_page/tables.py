@@ -87,9 +87,14 @@ def pair_shares(
 
 
 def pair_table(prepared: Prepared) -> PlainTable | None:
-    """What a second annotator says where a first one says a class; None where no item has two whole votes."""
-    pairs, items = pair_shares(prepared.items().votes())
-    if not items:
+    """What a second annotator says where a first one says a class.
+
+    None where no item has two votes, or any has a vote that is no whole number: votes are then shared between classes,
+    and a whole number of them may be shared, too.
+    """
+    votes = prepared.items().votes()
+    pairs, items = pair_shares(votes)
+    if not items or bool((votes != votes.round()).any()):
         return None
     names = prepared.categories.names
     rows = []
