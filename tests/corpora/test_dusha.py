@@ -95,7 +95,7 @@ def test_a_vote_for_other_leaves_the_clip_out_or_is_dropped(root: Path) -> None:
     assert "c7" not in ignoring
     lines = notes(root, other="ignore")
     assert {"1 votes for other dropped", "1 clips have votes for other alone: left out"} <= set(lines)
-    assert Dusha(root, other="ignore").full_name == "dusha (crowd, without votes for other)"
+    assert Dusha(root, other="ignore").full_name == "dusha (crowd, votes for other ignored)"
 
 
 def test_control_tasks_are_left_out_whatever_else_their_rows_say(root: Path) -> None:
@@ -175,12 +175,12 @@ def test_its_classes_are_four_of_crema_d(root: Path) -> None:
 
 
 def test_tables_name_part_and_target_and_the_part_is_found_in_them() -> None:
-    assert [named_part(Dusha, name) for name in ("crowd", "crowd, without votes for other", None)] == [
+    assert [named_part(Dusha, name) for name in ("crowd", "crowd, votes for other ignored", None)] == [
         "crowd",
         "crowd",
         None,
     ]
-    assert named_part(Dusha, "without votes for other") is None
+    assert named_part(Dusha, "votes for other ignored") is None
     assert named_part(None, "x") == "x"
 
 

@@ -23,6 +23,7 @@ from lalm_ambig.core.items import Item
 from lalm_ambig.corpora.base import open_corpus
 from lalm_ambig.corpora.msp_podcast.corpus import LACKING, MspPodcast
 from lalm_ambig.corpora.msp_podcast.secondary import UNREADABLE, secondary_field, secondary_words
+from lalm_ambig.corpora.reading.elsewhere import Elsewhere
 
 BOTH = {"votes": "primary_and_secondary"}
 NINE = {"other": "class"}
@@ -107,6 +108,13 @@ def test_the_default_is_what_it_was(root: Path) -> None:
 
     assert identity(other="leave_out", votes="primary") == identity()
     assert len({identity(), identity(**BOTH), identity(**NINE)}) == 3
+
+
+def test_an_export_says_which_votes_were_meant() -> None:
+    facts: dict[str, Any] = {"corpus": "msp_podcast", "classes": ["sad", "other"], "stem": "speech_emotion"}
+    assert (Elsewhere(**facts).target_name, Elsewhere(**facts).full_name) == ("primary", "msp_podcast")
+    nine = Elsewhere(**facts, target="nine classes, primary")
+    assert nine.full_name == "msp_podcast (nine classes, primary)"
 
 
 def test_release_2_0_is_read_by_its_columns_and_sums_are_exact_in_any_order(tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ class Dusha(Corpus):
     )
     prompt = "speech_emotion"
     parts = DOMAINS
+    usual_target = "no votes for other"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -92,8 +93,8 @@ class Dusha(Corpus):
 
     @property
     def target_name(self) -> str:
-        """Whether votes for other are ignored."""
-        return "without votes for other" if self.other == IGNORE else ""
+        """Which clips with votes for other there are."""
+        return "votes for other ignored" if self.other == IGNORE else self.usual_target
 
     def label_files(self) -> Sequence[Path]:
         return [file.path for file in self._files()]

@@ -95,6 +95,7 @@ class MspPodcast(Corpus):
     licensed = True
     prompt = "speech_emotion"
     table_metrics = SHALA_METRICS
+    usual_target = PRIMARY
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -119,9 +120,9 @@ class MspPodcast(Corpus):
 
     @property
     def target_name(self) -> str:
-        """What differs from the primary votes for eight classes; empty where nothing does."""
-        differs = ["nine classes"] if self.other == AS_CLASS else []
-        return ", ".join([*differs, *(["primary and secondary"] if self.votes == BOTH else [])])
+        """The votes that count, and whether there is a ninth class."""
+        votes = "primary and secondary" if self.votes == BOTH else PRIMARY
+        return f"nine classes, {votes}" if self.other == AS_CLASS else votes
 
     @property
     def speaker_disjoint(self) -> bool:
