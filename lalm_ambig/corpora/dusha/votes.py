@@ -120,11 +120,11 @@ def _count(
     if annotator in clip.annotators:
         raise InputError(f"second vote of annotator {short_repr(annotator)} on clip {short_repr(clip.id)}")
     speaker = "" if is_missing(cells.source_id) else intern(name_text(cells.source_id))
+    text = "" if is_missing(cells.speaker_text) else cells.speaker_text
     _check_same("audio_path", clip.audio_path, cells.audio_path, clip)
     _check_same("source_id", clip.speaker, speaker, clip)
-    _check_same("speaker_text", clip.text, cells.speaker_text, clip)
-    clip.speaker = clip.speaker or speaker
-    clip.text = clip.text or cells.speaker_text
+    _check_same("speaker_text", clip.text, text, clip)
+    clip.speaker, clip.text = clip.speaker or speaker, clip.text or text
     clip.annotators.append(annotator)
     clip.places.append(place)
     clips[clip.id] = clip

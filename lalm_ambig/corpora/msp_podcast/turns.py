@@ -105,7 +105,8 @@ class Sharing:
         if (primary, secondary) not in self._read:
             self._read[primary, secondary] = self._parsed(primary, secondary_words(secondary))
         places, not_counted = self._read[primary, secondary]
-        self.not_counted.update(not_counted)
+        if not_counted:
+            self.not_counted.update(not_counted)
         self.shared += len(places) > 1
         for place in places:
             shares[place] += UNIT // len(places)
