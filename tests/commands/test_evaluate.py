@@ -72,7 +72,8 @@ def test_another_split_and_readout_of_an_untrained_policy_are_named(
 ) -> None:
     words = ["--policy", TINY, "--corpus", "demo", "--root", str(demo_root), "--split", "validation"]
     assert evaluate.main([*words, "--limit", "6", "--out", str(tmp_path), "--literature"]) == 0
-    printed = capsys.readouterr().out
+    printed, progress = capsys.readouterr()
+    assert "audio features of 6 clips" in printed + progress  # and not of the other splits
     assert "ambiguity" in printed and "no figures of papers are known for demo" in printed
     uniform = read_predictions(tmp_path / "uniform/predictions.jsonl")
     assert [p.predicted_dist for p in uniform] == [pytest.approx((1 / 6,) * 6)] * 6
