@@ -96,12 +96,8 @@ def connect(  # noqa: PLR0913  # what a run is made of
         model.engine.check(policy, model.sampling)
     encoder = Encoder(policy, categories, asked)
     if data.cache_features and not policy.adapter.trains_tower and clips:
-        used = (
-            clips
-            if training
-            else [item for split in heard or splits for item in data.items(split) if item.has_sound]
-        )
-        limit = data.feature_cache_gb
+        of = SPLITS if training else heard or splits
+        used, limit = [item for s in of for item in data.items(s) if item.has_sound], data.feature_cache_gb
         encoder.features = cached_features(policy, used, cache_root(), limit_gb=limit, among=clips)
         policy.set_tower_aside()
     long = leave_out_long(model, data, encoder, training=training)
