@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import datasets
 import pyarrow
 
 from lalm_ambig.core.categories import CategorySet
@@ -77,7 +76,7 @@ def by_annotator(prepared: Prepared, corpus: Corpus, *, examples: int) -> Prepar
     """
     pairs = list(_pairs(prepared, where=f"corpus {corpus.name}"))
     _check_ids(pairs, where=f"corpus {corpus.name}")
-    table = prepared.table.data.table.take([pair.row for pair in pairs])
+    table = prepared.table.take([pair.row for pair in pairs])
     table = _with_columns(
         table,
         id=[pair.id for pair in pairs],
@@ -87,7 +86,7 @@ def by_annotator(prepared: Prepared, corpus: Corpus, *, examples: int) -> Prepar
         annotations=[pair.chosen for pair in pairs],
         annotator=[pair.annotator for pair in pairs],
     )
-    made = replace(prepared, table=_dataset(table, prepared, "pairs"))
+    made = replace(prepared, table=table)
     about = sections(
         list(made.items()),
         made.categories,
@@ -96,7 +95,7 @@ def by_annotator(prepared: Prepared, corpus: Corpus, *, examples: int) -> Prepar
         seed=corpus.seed,
     )
     table = _with_columns(table, about_annotator=about)
-    return replace(prepared, table=_dataset(table, prepared, f"pairs-{examples}"))
+    return replace(prepared, table=table)
 
 
 def sections(
@@ -190,7 +189,7 @@ class _Pair:
 
 
 def _pairs(prepared: Prepared, *, where: str) -> Iterator[_Pair]:
-    columns = prepared.table.select_columns(["id", "annotators", "annotations"])[:]
+    columns = prepared.table.select(["id", "annotators", "annotations"]).to_pydict()
     rows = zip(columns["id"], columns["annotators"], columns["annotations"], strict=True)
     nameless = [name for name, annotators, _ in zip(*columns.values(), strict=True) if not annotators]
     if nameless:
@@ -228,7 +227,3 @@ def _with_columns(table: pyarrow.Table, **columns: list[Any]) -> pyarrow.Table:
             table.schema.get_field_index(name), field, [pyarrow.array(values, field.type)]
         )
     return table
-
-
-def _dataset(table: pyarrow.Table, prepared: Prepared, what: str) -> datasets.Dataset:
-    return datasets.Dataset(table, fingerprint=f"{prepared.folder.name}-{what}")

@@ -13,8 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, overload
 
-import datasets
 import numpy as np
+import pyarrow
 import pyarrow.compute as pc
 import torch
 from jaxtyping import Bool, Float
@@ -26,14 +26,13 @@ from lalm_ambig.core.items import SPLITS, Item, Split
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.preparing.checking import (
     CHECK_FILE,
-    ITEMS_FILE,
     PROBLEMS_FILE,
     SHOWN_PER_KIND,
     build,
-    survey,
 )
-from lalm_ambig.corpora.preparing.fingerprint import corpus_fingerprint, listing_fingerprint
-from lalm_ambig.files.atomic import write_text
+from lalm_ambig.corpora.preparing.fingerprint import corpus_fingerprint
+from lalm_ambig.corpora.preparing.inspections import Inspections
+from lalm_ambig.corpora.preparing.labels import ITEMS_FILE, load_labels, open_items, read_labels
 from lalm_ambig.files.names import component
 from lalm_ambig.files.places import cache_root
 
@@ -48,7 +47,7 @@ ROWS_AT_ONCE = 4096
 class ItemView(Sequence[Item]):
     """Some rows of the table as items, built on access."""
 
-    def __init__(self, table: datasets.Dataset, rows: np.ndarray) -> None:
+    def __init__(self, table: pyarrow.Table, rows: np.ndarray) -> None:
         self._table = table
         self._rows = rows
 
@@ -62,14 +61,14 @@ class ItemView(Sequence[Item]):
     def __getitem__(self, index: int | slice) -> "Item | ItemView":
         if isinstance(index, slice):
             return ItemView(self._table, self._rows[index])
-        row: dict[str, Any] = self._table[int(self._rows[index])]
+        row: dict[str, Any] = self._table.slice(int(self._rows[index]), 1).to_pylist()[0]
         return Item(**{**row, **{name: tuple(row[name]) for name in LISTS if name in row}})
 
     def __iter__(self) -> Iterator[Item]:
         """Yield items in order; reads many rows at a time, about 8 times faster than single rows."""
         for start in range(0, len(self._rows), ROWS_AT_ONCE):
             rows = self._rows[start : start + ROWS_AT_ONCE]
-            columns: dict[str, list[Any]] = self._table.data.table.take(rows).to_pydict()
+            columns: dict[str, list[Any]] = self._table.take(rows).to_pydict()
             columns.update({name: list(map(tuple, columns[name])) for name in LISTS if name in columns})
             names = columns.keys()
             yield from (
@@ -119,7 +118,7 @@ class ItemView(Sequence[Item]):
         return torch.from_numpy(self._column("duration_s").to_numpy()[self._rows]).float()
 
     def _column(self, name: str) -> Any:
-        return self._table.data.column(name)
+        return self._table.column(name)
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,7 @@ class Prepared:
     """A corpus that has been checked, with its items on disk."""
 
     categories: CategorySet
-    table: datasets.Dataset
+    table: pyarrow.Table
     """One row per item, memory-mapped; the columns are the fields of Item, audio as paths."""
     notes: tuple[str, ...]
     """Lines of the corpus and the check: at most SHOWN_PER_KIND of each kind, then a count."""
@@ -149,7 +148,7 @@ class Prepared:
 
     @cached_property
     def _split_codes(self) -> np.ndarray:
-        names = self.table.data.column("split").combine_chunks().dictionary_encode()
+        names = self.table.column("split").combine_chunks().dictionary_encode()
         codes = np.array([SPLITS.index(name) for name in names.dictionary.to_pylist()], dtype=np.int8)
         split_codes: np.ndarray = codes[names.indices.to_numpy()]
         return split_codes
@@ -177,11 +176,10 @@ def prepare(
     folder = _finished(root, identity)
     from_cache = folder is not None
     if folder is None:
-        surveyed = survey(corpus)
-        folder = root / f"{identity}-{listing_fingerprint(surveyed.folders, surveyed.suffixes)}"
-        build(corpus, folder, items=surveyed.items if check_audio else None, quiet=quiet)
-        places = {"folders": sorted(surveyed.folders), "suffixes": sorted(surveyed.suffixes)}
-        write_text(root / f"{identity}.json", json.dumps(places))
+        labels = read_labels(corpus, root, identity)
+        folder = root / f"{identity}-{labels.listing}"
+        sounds = Inspections(root, name=component(corpus.name), root=corpus.root) if check_audio else None
+        build(corpus, labels, folder, sounds=sounds, quiet=quiet)
     prepared = _open(folder, from_cache=from_cache)
     if not quiet:
         for note in prepared.notes:
@@ -201,12 +199,9 @@ def load_prepared(corpus: Corpus) -> Prepared | None:
 
 def _finished(root: Path, identity: str) -> Path | None:
     """The folder of an earlier check with the same identity; None where there is none."""
-    index = root / f"{identity}.json"
-    if not index.is_file():
-        return None
-    places = json.loads(index.read_text(encoding="utf-8"))
-    folder = root / f"{identity}-{listing_fingerprint(places['folders'], places['suffixes'])}"
-    return folder if folder.is_dir() else None
+    labels = load_labels(root, identity)
+    folder = None if labels is None else root / f"{identity}-{labels.listing}"
+    return folder if folder is not None and folder.is_dir() else None
 
 
 def _open(folder: Path, *, from_cache: bool) -> Prepared:
@@ -225,7 +220,7 @@ def _open(folder: Path, *, from_cache: bool) -> Prepared:
             check.get("domain", UNKNOWN),
             ordered=check.get("ordered", False),
         ),
-        table=datasets.Dataset.from_file(str(folder / ITEMS_FILE)),
+        table=open_items(folder / ITEMS_FILE),
         notes=tuple(notes),
         left_out=check["left_out"],
         folder=folder,
