@@ -9,7 +9,7 @@ A rationale argues for the votes of all, so a pair has none of its item's.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -128,12 +128,18 @@ def sections(
     ]
 
 
-def first_of_each(items: Sequence[Item]) -> list[Item]:
+def first_of_each(items: Iterable[Item]) -> list[Item]:
     """One item for each that was judged: the first pair of each, or the items themselves where they are no pairs."""
-    first: dict[str, Item] = {}
+    return list(each_once(items))
+
+
+def each_once(items: Iterable[Item]) -> Iterator[Item]:
+    """Yield the items of `first_of_each`, without holding them in memory."""
+    seen = set[str]()
     for item in items:
-        first.setdefault(item.judged, item)
-    return list(first.values())
+        if (name := item.judged) not in seen:
+            seen.add(name)
+            yield item
 
 
 def counted(items: Items, annotators: Annotators) -> str:

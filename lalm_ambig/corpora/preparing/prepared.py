@@ -22,7 +22,7 @@ from torch import Tensor
 
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.class_names import UNKNOWN
-from lalm_ambig.core.items import SPLITS, Item, Split
+from lalm_ambig.core.items import SPLITS, Item, Split, judged_id
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.preparing.checking import (
     CHECK_FILE,
@@ -102,6 +102,18 @@ class ItemView(Sequence[Item]):
         ids: list[str] = self._column("id").take(self._rows).to_pylist()
         return ids
 
+    def judged_ids(self) -> list[str]:
+        """Id of what was judged in every item (`Item.judged`); builds no items."""
+        annotators = self._column("annotator").take(self._rows)
+        if annotators.null_count == len(annotators):
+            return self.ids()
+        return list(map(judged_id, self.ids(), annotators.to_pylist()))
+
+    def with_sound(self) -> np.ndarray:
+        """Positions of the items that people heard; builds no items."""
+        places: np.ndarray = np.flatnonzero(self._column("audio").is_valid().to_numpy()[self._rows])
+        return places
+
     def strata(self) -> list[tuple[str | None, str | None, int]]:
         """Speaker, part and majority class of every item; builds no items."""
         columns = [self._column(name).take(self._rows).to_pylist() for name in ("speaker", "part")]
@@ -110,12 +122,21 @@ class ItemView(Sequence[Item]):
 
     def votes(self) -> Float[Tensor, "item category"]:
         """Votes of every item; builds no items."""
+        return self.votes_as_read().float()
+
+    def votes_as_read(self) -> Float[Tensor, "item category"]:
+        """Votes of every item in double precision; builds no items."""
         flat = self._column("votes").combine_chunks().flatten().to_numpy()
-        return torch.from_numpy(flat.reshape(len(self._table), -1)[self._rows]).float()
+        return torch.from_numpy(flat.reshape(len(self._table), -1)[self._rows])
 
     def durations_s(self) -> Float[Tensor, " item"]:
         """Seconds of sound per item, 0 for items without; all 0 where the check was left out."""
-        return torch.from_numpy(self._column("duration_s").to_numpy()[self._rows]).float()
+        return torch.from_numpy(self.seconds()).float()
+
+    def seconds(self) -> Float[np.ndarray, " item"]:
+        """`durations_s` in double precision."""
+        seconds: np.ndarray = self._column("duration_s").to_numpy()[self._rows]
+        return seconds
 
     def _column(self, name: str) -> Any:
         return self._table.column(name)
