@@ -70,6 +70,7 @@ ADDED = {
     "data.train_votes": None,
     "data.annotators": "together",
     "data.annotator_examples": None,
+    "policy.init_args.adapter.checkpoint_every": 1,
     "policy.init_args.quantize": None,
     "policy.init_args.audio_layers": "last",
     "model.init_args.objective.class_mass_weight": 0.0,

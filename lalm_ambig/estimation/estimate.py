@@ -61,7 +61,7 @@ def plan_of(cli: Cli, assumptions: Assumptions, data: DataModule | None = None) 
         shapes = on_a_gpu(shapes, trains_tower=trains, cached=data.cache_features)
     shapes, setting = _setting(shapes, trainer, trains_tower=trains)
     lengths, line = lengths_of(method, data, shapes.encoder, assumptions)
-    again, evaluated = policy.adapter.checkpoint_activations, data.eval_batch_size
+    again, evaluated = policy.adapter.recompute_every, data.eval_batch_size
     plan = Plan(
         method,
         shapes,

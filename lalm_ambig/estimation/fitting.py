@@ -1,7 +1,8 @@
 """The options that make a run fit a card: combinations are tried in the order of what they cost, the first one wins.
 
 1. `data.eval_batch_size`, then `data.batch_size` with `data.items_per_update` kept: the same numbers, a little slower.
-2. `policy.adapter.checkpoint_activations`: the same numbers, about a third more time.
+2. `policy.adapter.checkpoint_activations`: the same numbers, up to a third more time. Of a quarter of the layers, of
+   half, of all.
 3. `policy.quantize`, eight bits before four: a rounded base model.
 """
 
@@ -23,6 +24,8 @@ from lalm_ambig.policies.weights.quantised_base import Quantize
 
 EVAL_SIZES = (64, 32, 16, 8, 4, 2, 1)
 """Batches that are tried, the largest first: larger ones are no faster on any card."""
+RECOMPUTED = (4, 2, 1)
+"""Distances that are tried: every fourth layer is computed again, every second, all."""
 HELD_BY_TRAINING = ("optimizer state", "gradients", "reference's copy")
 """Parts of the estimate that a policy does not hold when it is only evaluated."""
 
@@ -32,7 +35,8 @@ class Choice:
     """The settings that may be changed so that a run fits."""
 
     quantize: Quantize | None
-    recomputes: bool
+    recompute_every: int
+    """0 for no layer, 1 for all."""
     batch_size: int
     eval_batch_size: int
 
@@ -46,7 +50,7 @@ class Plan:
     """The model, with the weights of `chosen`."""
     lengths: Lengths
     setting: StepSetting
-    """`recomputes` and `accumulates` follow from a choice."""
+    """`recompute_every` and `accumulates` follow from a choice."""
     step_items: int
     """Items of an optimiser step over all processes."""
     names_step: bool
@@ -78,7 +82,7 @@ class Plan:
         shapes = self.shapes.quantise(choice.quantize) if packs and choice.quantize else self.shapes
         setting = replace(
             self.setting,
-            recomputes=choice.recomputes,
+            recompute_every=choice.recompute_every,
             accumulates=self.step_items > choice.batch_size * self.setting.processes,
         )
         if packs:
@@ -90,10 +94,10 @@ class Plan:
         """Choices from the cheapest to the dearest, the configuration's own first."""
         now = self.chosen
         for quantize in self._bases():
-            for recomputes in (True,) if now.recomputes else (False, True):
+            for every in _more_often(now.recompute_every):
                 for batch_size in _divisors(now.batch_size):
                     for eval_batch_size in _halves(now.eval_batch_size):
-                        yield Choice(quantize, recomputes, batch_size, eval_batch_size)
+                        yield Choice(quantize, every, batch_size, eval_batch_size)
 
     def _bases(self) -> tuple[Quantize | None, ...]:
         """The base's own weights, and packed ones where they are allowed."""
@@ -110,8 +114,10 @@ class Plan:
         if choice.batch_size != now.batch_size:
             words.append(f"--data.batch_size {choice.batch_size}")
             words += [] if self.names_step else [f"--data.items_per_update {self.step_items}"]
-        if choice.recomputes != now.recomputes:
-            words.append("--policy.adapter.checkpoint_activations true")
+        if choice.recompute_every != now.recompute_every:
+            words += [] if now.recompute_every else ["--policy.adapter.checkpoint_activations true"]
+            if choice.recompute_every != self.method.policy.adapter.checkpoint_every:
+                words.append(f"--policy.adapter.checkpoint_every {choice.recompute_every}")
         if choice.quantize != now.quantize:
             words.append(f"--policy.quantize {choice.quantize}")
         return " ".join(words)
@@ -144,6 +150,12 @@ def largest_that_fits(plan: Plan, size: float, *, responses: int | None = None) 
         return result.needed_in("evaluation") <= size
 
     return next((items for items in EVAL_SIZES if fits(items)), 1)
+
+
+def _more_often(every: int) -> Iterator[int]:
+    """Distances of layers that are computed again: that of the configuration, then those that save more."""
+    yield every
+    yield from (one for one in RECOMPUTED if one < every or not every)
 
 
 def _divisors(number: int) -> Iterator[int]:

@@ -91,46 +91,57 @@ def layer_activations(decoder: DecoderShape, work: Workload, computing: ComputeT
 
 
 def activations(
-    decoder: DecoderShape, work: Workload, computing: ComputeTypes, *, rank: int, recomputes: bool = False
+    decoder: DecoderShape, work: Workload, computing: ComputeTypes, *, rank: int, recompute_every: int = 0
 ) -> int:
     """Bytes that autograd keeps of a training pass: all layers, and the states before and after them.
 
-    With `checkpoint_activations` they are the input of each layer, and the layer that is computed again.
+    Layers that are computed again keep their input only. When the last of them is, those above it are done with.
     """
     layer = layer_activations(decoder, work, computing, rank=rank)
     states = work.tokens * decoder.hidden * FLOAT32
-    if recomputes:
-        return layer + (decoder.layers + 1) * states
+    if recompute_every:
+        again = -(-decoder.layers // recompute_every)
+        return held_layers(decoder.layers, recompute_every) * layer + (again + 1) * states
     return decoder.layers * layer + STATES * states
 
 
+def held_layers(layers: int, recompute_every: int) -> int:
+    """Most layers whose activations are held at once, with that which is being computed again."""
+    if not recompute_every:
+        return layers
+    kept = layers - -(-layers // recompute_every)
+    above = (layers - 1) % recompute_every
+    return max(kept, kept - above + 1)
+
+
 def layer_at_work(
-    decoder: DecoderShape, tokens: int, computing: ComputeTypes, *, recomputes: bool = False
+    decoder: DecoderShape, tokens: int, computing: ComputeTypes, *, recompute_every: int = 0
 ) -> int:
     """Bytes that a layer in progress holds beside what is kept: tensors of its feed-forward part.
 
-    With `checkpoint_activations` the peak is in the backward pass, otherwise at the end of the forward pass. The
+    Where layers are computed again the peak is in the backward pass, otherwise at the end of the forward pass. The
     numbers of tensors are those that peaks on a pretend accelerator show (`tests/gpu/memory_cases.py`).
     """
     return (
-        (BACKWARD_TENSORS if recomputes else FORWARD_TENSORS)
+        (BACKWARD_TENSORS if recompute_every else FORWARD_TENSORS)
         * tokens
         * decoder.intermediate
         * computing.bytes
     )
 
 
-def weight_copies(shapes: Shapes, computing: ComputeTypes, *, recomputes: bool) -> int:
+def weight_copies(shapes: Shapes, computing: ComputeTypes, *, recompute_every: int = 0) -> int:
     """Bytes of autocast's copies of weights of a wider type, which autograd keeps for the backward pass.
 
-    Of the decoder's linear layers, or of one layer's with `checkpoint_activations`. Quantised weights and those of a
-    joint product are not kept, but the largest is made whole at a time.
+    Of the decoder's linear layers, as many as activations are held of. Quantised weights and those of a joint product
+    are not kept, but the largest is made whole at a time.
     """
     if not shapes.quantised and shapes.base_bytes == computing.bytes:
         return 0
     if shapes.quantised or computing.joins:
         return shapes.decoder.hidden * shapes.decoder.intermediate * computing.bytes
-    return shapes.linear * computing.bytes // (shapes.decoder.layers if recomputes else 1)
+    layers = shapes.decoder.layers
+    return shapes.linear * computing.bytes * held_layers(layers, recompute_every) // layers
 
 
 def head_copy(shapes: Shapes, computing: ComputeTypes) -> int:

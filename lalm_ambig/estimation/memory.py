@@ -44,8 +44,8 @@ class StepSetting:
     trains_tower: bool
     accumulates: bool
     """Whether gradients are accumulated over several batches."""
-    recomputes: bool = False
-    """Whether layers are computed again in the backward pass."""
+    recompute_every: int = 0
+    """Every so many decoder layers one is computed again in the backward pass; 0 for none."""
     half: bool = False
     """Whether autocast computes in two bytes."""
 
@@ -144,12 +144,13 @@ def _training(shapes: Shapes, work: Workload, parts: ProcessShare, setting: Step
     logits += formulas.head_copy(shapes, computing) if work.counted else 0
     if work.counted and setting.on_cpu and shapes.rank and shapes.base_bytes != FLOAT32:
         logits += shapes.head * FLOAT32  # see policies.log_probs
-    layer = formulas.layer_at_work(decoder, work.tokens, computing, recomputes=setting.recomputes)
+    every = setting.recompute_every
+    layer = formulas.layer_at_work(decoder, work.tokens, computing, recompute_every=every)
     needs = {
         "activations": formulas.activations(
-            decoder, work, computing, rank=shapes.rank, recomputes=setting.recomputes
+            decoder, work, computing, rank=shapes.rank, recompute_every=every
         ),
-        "copies of weights": formulas.weight_copies(shapes, computing, recomputes=setting.recomputes),
+        "copies of weights": formulas.weight_copies(shapes, computing, recompute_every=every),
         "weights of a layer, gathered": parts.live,
     }
     needs |= {"logits": logits} if logits > layer else {"a layer at work": layer}  # one after the other

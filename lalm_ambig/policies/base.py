@@ -122,7 +122,7 @@ class Policy(TextOnly, nn.Module, ABC):
         join_products(self.model)
         self.load_notes += notes
         if self.adapter.checkpoint_activations:
-            checkpoint_activations(self.language_model, self.description)
+            checkpoint_activations(self.language_model, self.description, every=self.adapter.checkpoint_every)
         self.model.to(place)  # what was made beside the checkpoint's own weights
         self._root = (Root(self.model),)
         self.native_forward = NativeForward(self.base)

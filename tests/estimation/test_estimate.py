@@ -98,7 +98,7 @@ def test_float32_weights_are_copied_for_bf16_and_the_copies_kept_for_the_backwar
     layer = 4 * 4096 * 4096 + 3 * 4096 * 11008
     needs = of(wide).phases["training pass"]
     assert needs["copies of weights"] == 2 * 32 * layer == 2 * wide.linear
-    assert of(wide, recomputes=True).phases["training pass"]["copies of weights"] == 2 * layer
+    assert of(wide, recompute_every=1).phases["training pass"]["copies of weights"] == 2 * layer
     assert of(narrow).phases["training pass"]["copies of weights"] == 0
     head = 2 * 4096 * 156032
     assert of(wide).phases["sampling"]["a weight's copy"] == head == 2 * wide.head

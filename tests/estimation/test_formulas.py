@@ -126,5 +126,16 @@ def test_the_encoder_keeps_two_positions_for_each_audio_token() -> None:
 def test_layers_that_are_computed_again_leave_what_each_begins_with_and_one_at_work() -> None:
     layer = formulas.layer_activations(SMALL, GROUP, FLOAT32, rank=8)
     begins = GROUP.tokens * SMALL.hidden * 4
-    computed = formulas.activations(SMALL, GROUP, FLOAT32, rank=8, recomputes=True)
+    computed = formulas.activations(SMALL, GROUP, FLOAT32, rank=8, recompute_every=1)
     assert computed == layer + begins * (SMALL.layers + 1)
+
+
+@pytest.mark.parametrize(
+    ("layers", "every", "held"), [(8, 0, 8), (8, 1, 1), (8, 2, 4), (8, 4, 6), (9, 4, 7), (9, 2, 5), (2, 4, 1)]
+)
+def test_layers_held_at_the_peak(layers: int, every: int, held: int) -> None:
+    """Walks through a pass: layers that are kept, and one that is computed again while those above it are gone."""
+    again = [every > 0 and layer % every == 0 for layer in range(layers)]
+    forward = again.count(False)
+    backward = [again[:layer].count(False) + 1 for layer in range(layers) if again[layer]]
+    assert formulas.held_layers(layers, every) == held == max([forward, *backward])

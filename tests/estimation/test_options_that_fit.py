@@ -1,6 +1,7 @@
 """The options that make a run fit: the cheapest first, and the run that they make does fit."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,19 +28,19 @@ def grpo(folder: Path) -> Plan:
 
 def test_batches_come_before_layers_computed_again_and_these_before_a_quantised_base(grpo: Plan) -> None:
     choices = list(grpo.alternatives())
-    assert choices[:4] == [Choice(None, False, 8, n) for n in (4, 2, 1)] + [Choice(None, False, 4, 4)]
-    kinds = list(dict.fromkeys((choice.quantize, choice.recomputes) for choice in choices))
-    assert kinds == [(base, again) for base in (None, "int8", "nf4") for again in (False, True)]
+    assert choices[:4] == [Choice(None, 0, 8, n) for n in (4, 2, 1)] + [Choice(None, 0, 4, 4)]
+    kinds = list(dict.fromkeys((choice.quantize, choice.recompute_every) for choice in choices))
+    assert kinds == [(base, again) for base in (None, "int8", "nf4") for again in (0, 4, 2, 1)]
 
 
 def test_less_room_costs_more_and_what_is_chosen_fits(grpo: Plan) -> None:
     chosen = [first_that_fits(grpo, size * GIB) for size in (200, 80, 48, 24, 12)]
     assert chosen == [
-        Choice(None, False, 8, 4),
-        Choice(None, False, 2, 4),
-        Choice(None, False, 1, 4),
-        Choice(None, True, 2, 4),
-        Choice("nf4", True, 1, 4),
+        Choice(None, 0, 8, 4),
+        Choice(None, 0, 2, 4),
+        Choice(None, 0, 1, 4),
+        Choice(None, 1, 2, 4),
+        Choice("nf4", 1, 1, 4),
     ]
     order = list(grpo.alternatives())
     for choice, size in zip(chosen, (200, 80, 48, 24, 12), strict=True):
@@ -62,10 +63,21 @@ def test_the_words_make_the_run_that_was_estimated(folder: Path, grpo: Plan) -> 
     assert again.step_items == grpo.step_items == 8
 
 
+@pytest.mark.parametrize("configured", [(), ("--policy.adapter.checkpoint_every=3",)])
+@pytest.mark.parametrize("every", [4, 2, 1])
+def test_the_words_say_how_many_layers_are_computed_again(
+    every: int, configured: tuple[str, ...], folder: Path
+) -> None:
+    run = plan("qwen2_audio", "crema_d", "sft", folder, *configured)
+    words = run.words(replace(run.chosen, recompute_every=every))
+    again = plan("qwen2_audio", "crema_d", "sft", folder, *configured, *words.split())
+    assert again.chosen == replace(run.chosen, recompute_every=every)
+
+
 def test_a_step_that_is_not_named_is_kept_by_name(tmp_path: Path) -> None:
     more = ("--data.items_per_update=null", "--data.batch_size=4")
     run = plan("causal_lm", "chaosnli", "sft", write_text(tmp_path), *more)
-    assert run.words(Choice(None, False, 2, 16)) == "--data.batch_size 2 --data.items_per_update 4"
+    assert run.words(Choice(None, 0, 2, 16)) == "--data.batch_size 2 --data.items_per_update 4"
 
 
 def test_all_weights_that_are_trained_or_divided_are_not_quantised(folder: Path) -> None:
@@ -95,7 +107,7 @@ def test_the_files_for_a_24_gib_card_fit_it_with_clips_of_five_seconds(folder: P
     hardware = f"--config={config_folder() / 'hardware/one_24gb'}.yaml"
     for method in ("sft", "dpo", "grpo"):
         run = plan("qwen2_audio", "crema_d", method, folder, hardware)
-        assert run.chosen.recomputes
+        assert run.chosen.recompute_every == 1
         assert run.estimate(run.chosen).needed <= 24 * GIB
 
 

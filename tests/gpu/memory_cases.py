@@ -41,6 +41,7 @@ WRITERS = {"qwen2_audio": write_qwen2_audio, "omni": write_omni, "text": write_t
 FILES = {"qwen2_audio": "qwen2_audio.yaml", "omni": "qwen2_5_omni.yaml", "text": "causal_lm.yaml"}
 DRAW = "--model.sampling.max_new_tokens=64"
 AGAIN = "--policy.adapter.checkpoint_activations=true"
+HALF = "--policy.adapter.checkpoint_every=2"
 FLOAT32 = "--policy.dtype=float32"
 CASES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "Qwen2-Audio, SFT, bf16": ("qwen2_audio", "sft", ("--data.batch_size=4",)),
@@ -48,6 +49,7 @@ CASES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "Qwen2-Audio, DPO, float32 base": ("qwen2_audio", "dpo", (DRAW, FLOAT32, "--data.batch_size=2")),
     "Omni, SFT, layers computed again": ("omni", "sft", (AGAIN, "--data.batch_size=8")),
     "Omni, GRPO, layers computed again": ("omni", "grpo", (DRAW, AGAIN, "--data.batch_size=4")),
+    "Omni, SFT, every second layer again": ("omni", "sft", (AGAIN, HALF, "--data.batch_size=8")),
     "text, KL only, float32 base": ("text", "sft_kl_only", (FLOAT32, "--data.batch_size=8")),
     "text, SFT, float32": ("text", "sft", (FLOAT32, "--trainer.precision=32-true", "--data.batch_size=4")),
     "text, GRPO, all weights": (

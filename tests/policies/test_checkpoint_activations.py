@@ -10,12 +10,17 @@ from lalm_ambig.rollouts.passages import PassSettings, curated_spans, score_span
 
 
 @pytest.mark.parametrize("share_prompt", [True, False], ids=["tree", "plain"])
+@pytest.mark.parametrize("settings", [{}, {"checkpoint_every": 2}], ids=["all", "every second"])
 def test_loss_and_gradients_are_the_same_and_less_is_kept(
-    share_prompt: bool, make_policy: MakePolicy, make_encoder: MakeEncoder, items: tuple[Item, ...]
+    share_prompt: bool,
+    settings: dict[str, int],
+    make_policy: MakePolicy,
+    make_encoder: MakeEncoder,
+    items: tuple[Item, ...],
 ) -> None:
     found = []
     for again in (False, True):
-        policy = make_policy(checkpoint_activations=again)
+        policy = make_policy(checkpoint_activations=again, **settings)
         policy.train()
         kept = 0
 
@@ -41,7 +46,9 @@ def test_loss_and_gradients_are_the_same_and_less_is_kept(
     for name, gradient in plain.items():
         torch.testing.assert_close(recomputed[name], gradient, rtol=1e-4, atol=1e-5)
     assert any(float(gradient.abs().max()) > 1e-3 for gradient in plain.values())
-    assert less < 0.5 * kept
+    assert less < (0.8 if settings else 0.5) * kept
+    if settings:
+        assert less > 0.5 * kept
 
 
 def gradients(policy: Policy) -> dict[str, torch.Tensor]:

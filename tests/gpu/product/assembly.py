@@ -143,7 +143,7 @@ def estimated(cli: Cli, sizes: Sizes) -> dict[str, Any]:
     whole = shapes_of(method.policy)
     card = on_a_gpu(whole, trains_tower=method.policy.adapter.trains_tower, cached=True)
     shapes, setting = _setting(card, trainer, trains_tower=False)
-    setting = replace(setting, recomputes=method.policy.adapter.checkpoint_activations, on_cpu=False)
+    setting = replace(setting, recompute_every=method.policy.adapter.recompute_every, on_cpu=False)
     lengths = Lengths(sizes.prompt, sizes.audio, sizes.curated, sizes.common)
     work = workload(method, lengths, items=cli.datamodule.batch_size)
     found = estimate(shapes, work, evaluation_workload(work, items=1, responses=0, longest=1), setting)
