@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,7 @@ def trained_item(item: Item, content: str) -> TrainedItem:
     return TrainedItem(item.judged, item.split, speaker_digest(item.speaker), content)
 
 
+@lru_cache(maxsize=4096)
 def speaker_digest(speaker: str | None) -> str | None:
     """A digest of a speaker's name, which can be compared but not read; None without a speaker."""
     if speaker is None:
