@@ -80,7 +80,8 @@ def _write(args: argparse.Namespace) -> int:
     from lalm_ambig.corpora.base import open_corpus
 
     options = option_values(args.option)
-    corpus = open_corpus(args.corpus, args.root, part=args.part, seed=args.seed, **options)
+    given = {} if args.part is None else {"part": args.part}
+    corpus = open_corpus(args.corpus, args.root, seed=args.seed, **given, **options)
     limits = [number for number in (args.limit, args.preview) if number is not None]
     selection = ItemSelection(corpus, tuple(args.split), min(limits, default=None))
     if args.writer == "acoustic":

@@ -276,8 +276,8 @@ def _corpus(loaded: Loaded, options: argparse.Namespace, *, configured: bool) ->
 
 def _literature(corpus: Corpus) -> list[Table | str]:
     """Return tables of the papers' figures for a corpus, or a line that none are known."""
-    tables: list[Table | str] = [*map(terminal, literature(corpus.name, corpus.part))]
-    return tables or [f"no figures of papers are known for {corpus.name}"]
+    tables: list[Table | str] = [*map(terminal, literature(corpus.name, corpus.part_or_target))]
+    return tables or [f"no figures of papers are known for {corpus.full_name}"]
 
 
 def _parser() -> argparse.ArgumentParser:

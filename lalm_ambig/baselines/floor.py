@@ -1,6 +1,7 @@
 r"""The noise floor: how well people agree among themselves, in scores of the same metrics.
 
 The papers have no such bound; it is our decision. Annotators are few, so no prediction scores JS = 0 against them.
+Where a vote is no whole number (raters share votes between classes), there is no floor: shares are no draws from q.
 
 Let $m_c$ of an item's $N$ raters choose class $c$ of $C$. We take as its true distribution
 
@@ -49,7 +50,7 @@ def noise_floor(
         metric name → mean score, None where it is infinite or undefined.
 
     Raises:
-        InputError: No item has two votes, or a vote is negative or not finite.
+        InputError: No item has two votes, or a vote is negative, not finite or no whole number.
     """
     votes = checked_votes(votes)
     alpha = fit_alpha(votes)
@@ -115,14 +116,15 @@ def disagreement(votes: Float[Tensor, "item category"]) -> float:
 
     $$1 - \sum_c \frac{m_c (m_c - 1)}{N (N - 1)}$$
 
-    Less than one vote on a class counts as no pair.
+    Raises:
+        InputError: No item has two votes, or a vote is no whole number.
 
     >>> disagreement(torch.tensor([[3.0, 1.0]]))
     0.5
     """
     votes = _with_pairs(votes)
     size = votes.sum(-1)
-    same = (votes * (votes - 1)).clamp_min(0).sum(-1) / (size * (size - 1))
+    same = (votes * (votes - 1)).sum(-1) / (size * (size - 1))
     return float((1 - same).mean())
 
 
@@ -142,7 +144,7 @@ def fit_alpha(votes: Float[Tensor, "item category"]) -> float:
         0 where raters never differ; `LARGEST_ALPHA` where they differ more than under a uniform distribution.
 
     Raises:
-        InputError: No item has two votes.
+        InputError: No item has two votes, or a vote is no whole number.
     """
     votes = _with_pairs(votes)
     target = disagreement(votes)
@@ -179,6 +181,13 @@ def panel_sizes(votes: Float[Tensor, "item category"]) -> Float[Tensor, " item"]
 
 
 def _with_pairs(votes: Float[Tensor, "item category"]) -> Float[Tensor, "pair_item category"]:
+    shared = (votes != votes.round()).any(-1).nonzero()
+    if len(shared):
+        shown = ", ".join(f"{vote:g}" for vote in votes[int(shared[0])].tolist())
+        raise InputError(
+            f"noise floor: an item has votes {shown}: shares of votes are no draws, so they do not say how far people "
+            "disagree"
+        )
     with_pairs = votes[votes.sum(-1) >= 2]
     if not len(with_pairs):
         raise InputError(

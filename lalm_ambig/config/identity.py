@@ -66,6 +66,8 @@ ADDED = {
     "data.corpus.init_args.panel": "home",
     "data.corpus.init_args.columns": None,
     "data.corpus.init_args.ordered": False,
+    "data.corpus.init_args.other": "leave_out",
+    "data.corpus.init_args.votes": "primary",
     "data.rationale_part": "all",
     "data.train_votes": None,
     "data.annotators": "together",

@@ -2,7 +2,7 @@
 
 A name is looked up in its normal form (`categories.normal_form`), so its case and Unicode form do not matter. The table
 has the names of RAVDESS, EmoDB (English and German), MELD, MSP-Podcast, GoEmotions, CREMA-D, IEMOCAP, SAVEE, TESS,
-Emozionalmente (English and Italian) and EmoTale. It also has nouns and adjectives of one emotion.
+Emozionalmente (English and Italian), EmoTale and Dusha. It also has nouns and adjectives of one emotion.
 `docs/concepts/class_names.md` shows the table.
 
 Three pairs are not synonyms. `calm` is not `neutral`: RAVDESS has both. `excitement` is not `happiness`: in IEMOCAP
@@ -10,7 +10,8 @@ Three pairs are not synonyms. `calm` is not `neutral`: RAVDESS has both. `excite
 are classes of their own: how SHALA-LLM, Table 4, groups them is a rule of that corpus's reader.
 
 Codes of one letter or two digits mean something only together: `A` is anger in MSP-Podcast and fear (Angst) in EmoDB.
-They are read where all classes of a corpus are codes of one scheme, and no other scheme reads them in another way.
+So does `positive`: the authors of Dusha mean happiness by it, and those of a corpus of attitudes do not. Codes are read
+where all classes of a corpus are codes of one scheme, and no other scheme reads them in another way.
 """
 
 from collections.abc import Mapping, Sequence
@@ -171,6 +172,10 @@ CODES: Mapping[str, tuple[str, Mapping[str, str]]] = {
             "07": "disgust",
             "08": "surprise",
         },
+    ),
+    "Dusha": (
+        EMOTION,
+        {"angry": "anger", "sad": "sadness", "neutral": "neutral", "positive": "happiness"},
     ),
     "ChaosNLI": (INFERENCE, {"e": "entailment", "n": "neutral", "c": "contradiction"}),
 }

@@ -274,6 +274,19 @@ def corpus_class(module_name: str) -> type[Corpus] | None:
     return classes[0] if classes else None
 
 
+def named_part(cls: type[Corpus] | None, part_or_target: str | None) -> str | None:
+    """The part in what tables name (`Corpus.part_or_target`), without the target; None for all parts.
+
+    Args:
+        cls: The corpus; None where this installation has none of that name, whose words then stay as they are.
+        part_or_target: As results have it.
+    """
+    if cls is None or part_or_target is None:
+        return part_or_target
+    first = part_or_target.partition(", ")[0]
+    return first if first in cls.parts else None
+
+
 def open_corpus(name: str, root: Path | str | None, **options: Any) -> Corpus:
     """Construct the corpus of a module.
 

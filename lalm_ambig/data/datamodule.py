@@ -20,7 +20,7 @@ from lalm_ambig.corpora.preparing.prepared import Prepared, prepare
 from lalm_ambig.corpora.rationales import check_ids, heard_rationales, read_rationales
 from lalm_ambig.data.annotators import EACH, Annotators, by_annotator, check_examples, whole_items
 from lalm_ambig.data.encoding import Elicitation, Encoder, Readout, approximate_lengths
-from lalm_ambig.data.fewer_votes import FewerVotes
+from lalm_ambig.data.fewer_votes import FewerVotes, with_fewer_votes
 from lalm_ambig.data.items import Items
 from lalm_ambig.data.sampler import LengthBuckets, ResumableLoader, StepCollator, StepItems, StepShape
 from lalm_ambig.data.stratified import stratified_order
@@ -328,7 +328,7 @@ class DataModule(lightning.LightningDataModule):
         items = self.items("train", with_rationale=self.needs.rationale or self.only_with_rationale)
         if items:
             votes = self.train_votes
-            return items if votes is None else items.changed(FewerVotes(votes, self.seed))
+            return items if votes is None else with_fewer_votes(items, FewerVotes(votes, self.seed))
         where = f"corpus {self.corpus.name}"
         every = len(self.items("train"))
         if not every:

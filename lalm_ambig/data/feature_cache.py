@@ -148,7 +148,12 @@ class _Part:
 
 
 def cached_features(
-    policy: Policy, items: Sequence[Item], root: Path, *, limit_gb: float = float("inf")
+    policy: Policy,
+    items: Sequence[Item],
+    root: Path,
+    *,
+    limit_gb: float = float("inf"),
+    among: Sequence[Item] = (),
 ) -> FeatureCache:
     """Return the cache of these items' clips, from disk where this encoder has computed them all before.
 
@@ -159,11 +164,14 @@ def cached_features(
         items: All items that the policy will hear; those without audio are passed over.
         root: Folder of all feature caches.
         limit_gb: Largest cache in GB that may be written.
+        among: More items, with these among them: a cache of all of them serves, if there is one.
 
     Raises:
         InputError: The cache would be larger than that, or than what is free on its disk.
     """
-    clips = _by_length(items)
+    clips, more = _by_length(items), _by_length(among)
+    if len(more) > len(clips) and distributed.on_rank_zero(lambda: _is_whole(policy, more, root)):
+        clips = more
     folder = root / f"features-{_key(policy, clips)}"
     parts = _parts(folder, clips)
     missing = distributed.on_rank_zero(lambda: _missing(policy, parts, root, limit_gb))
@@ -172,6 +180,11 @@ def cached_features(
         distributed.barrier()
         _compute(policy, parts)  # nothing, unless this process has another disk than the others
     return _joined(folder, parts)
+
+
+def _is_whole(policy: Policy, clips: list[tuple[str, float]], root: Path) -> bool:
+    """Whether a cache of these clips is on disk."""
+    return all(part.is_done for part in _parts(root / f"features-{_key(policy, clips)}", clips))
 
 
 def _key(policy: Policy, clips: Sequence[tuple[str, float]]) -> str:

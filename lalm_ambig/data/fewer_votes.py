@@ -7,6 +7,7 @@ import numpy as np
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Item
+from lalm_ambig.data.items import Items
 
 
 @dataclass(frozen=True)
@@ -42,3 +43,15 @@ class FewerVotes:
         counts = np.array(item.votes, dtype=np.int64)
         drawn = generator.multivariate_hypergeometric(counts, self.votes)
         return replace(item, votes=tuple(float(vote) for vote in drawn), annotators=(), annotations=())
+
+
+def with_fewer_votes(items: Items, fewer: FewerVotes) -> Items:
+    """The items with fewer votes.
+
+    Raises:
+        InputError: A vote of one of them is no whole number; said now, and not when that item's batch is made.
+    """
+    votes = items.source.select(items.keep).votes()
+    for place in (votes != votes.round()).any(-1).nonzero()[:1].flatten().tolist():
+        fewer(items[place])
+    return items.changed(fewer)

@@ -12,7 +12,7 @@ from lalm_ambig.evaluation.breakdowns import ScoredItems
 from lalm_ambig.evaluation.cross_domain import mapping_note
 from lalm_ambig.evaluation.intervals import Interval, can_mark, too_few, without_interval
 from lalm_ambig.evaluation.predictions import Prediction
-from lalm_ambig.metrics.base import formulas
+from lalm_ambig.metrics.base import formulas, has_shares
 
 TWO_GROUPS = "an interval over two {unit} is little more than a guess: nothing is in bold"
 """Note of a result on two speakers, or other groups."""
@@ -25,6 +25,10 @@ DRAWN_TARGET = (
     "them item by item"
 )
 """Note of the baselines `panel` and `oracle`."""
+SHARED_VOTES = (
+    "brier_mean_unbiased is not known: a vote is no whole number, so that votes are shares and no draws"
+)
+"""Note of items whose raters share votes between classes."""
 
 
 def notes(
@@ -55,6 +59,7 @@ def notes(
         *_sampled(about, predictions),
         *_scaled(about),
         *_unread(about, predictions),
+        *([SHARED_VOTES] if has_shares([p.drawn_votes for p in predictions]) else []),
         *_notes(scored, metrics),
     )
 

@@ -73,7 +73,7 @@ def whole_votes(
         raise InputError(
             f"item {ids[row]} has votes {shown}: these are shares or weights, and no counts to draw from.",
             where=where,
-            remedy="Give whole numbers: how many annotators chose each class.",
+            remedy="Give whole numbers: how many annotators chose each class, by no option that shares a rater's vote.",
         )
     return votes.round().long()
 

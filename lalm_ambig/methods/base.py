@@ -27,8 +27,8 @@ from lalm_ambig.methods.readers import Reader, evaluated_reader, rows_read, same
 from lalm_ambig.methods.reference import Reference
 from lalm_ambig.methods.rollout_log import RolloutRow, rollout_rows, rollout_values
 from lalm_ambig.methods.spread import Spread
-from lalm_ambig.methods.step_metrics import NotFinite, StepMetrics, check_answers
-from lalm_ambig.metrics.base import all_metrics, vote_numbers
+from lalm_ambig.methods.step_metrics import NotFinite, StepMetrics, check_answers, validation_values
+from lalm_ambig.metrics.base import all_metrics, has_shares, vote_numbers
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.policies.weights.lora import trained_parameters
 from lalm_ambig.policies.weights.sharding import gathered_weights
@@ -301,7 +301,7 @@ class Method(lightning.LightningModule, ABC):
     # Validation and prediction
 
     def on_validation_epoch_start(self) -> None:
-        self.validated, self.measures = 0, {}
+        self.validated, self.measures, self.shared_votes = 0, {}, False
         self.gathered = ExitStack()
         self.gathered.enter_context(gathered_weights(self.policy))
 
@@ -317,9 +317,9 @@ class Method(lightning.LightningModule, ABC):
         """Read a batch, and add what was read to the metrics of this validation."""
         reading = self.read(batch, reader)
         check_answers(batch, reading)
-        metrics = self.validation[reader.name]
-        votes = vote_numbers([item.drawn_votes for item in batch.items])
-        metrics.update(batch.label_dist, reading.predicted_dist, reading.parsed, votes)  # type: ignore[operator]
+        self.shared_votes |= has_shares(drawn := [item.drawn_votes for item in batch.items])
+        answers = batch.label_dist, reading.predicted_dist, reading.parsed, vote_numbers(drawn)
+        self.validation[reader.name].update(*answers)  # type: ignore[operator]
         if reader == self.reader:
             self.spread.add(batch.label_dist, reading.predicted_dist)
         for name, values in reading.measures.items():
@@ -331,7 +331,7 @@ class Method(lightning.LightningModule, ABC):
         for mode, metrics in self.validation.items():
             assert isinstance(metrics, MetricCollection)
             if any(distributed.all_gather_object(any(metric.update_called for metric in metrics.values()))):
-                for name, value in metrics.compute().items():
+                for name, value in validation_values(metrics, shared_votes=self.shared_votes).items():
                     self.log(f"{mode}/{name}", value.float(), prog_bar=name in PROGRESS_BAR)
             metrics.reset()
         spread = self.spread.pooled()

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
+from torchmetrics import MetricCollection
 
 from lalm_ambig.core import distributed
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Batch, Loss, Reading
+from lalm_ambig.metrics.base import DistributionMetric
 
 
 class NotFinite(InputError):
@@ -31,6 +34,25 @@ def check_answers(batch: Batch, reading: Reading) -> None:
             where="training",
             remedy="Lower model.optimiser.learning_rate; that is another run, with another name.",
         )
+
+
+def validation_values(metrics: MetricCollection, *, shared_votes: bool) -> dict[str, Tensor]:
+    """The metrics of a validation, by name. All processes must call.
+
+    Args:
+        metrics: With the answers of this process.
+        shared_votes: Whether a vote of this process's items is no whole number. No item has draws then, also in a
+            batch whose votes happen to be whole, and a metric that needs draws is NaN.
+    """
+    shared = any(distributed.all_gather_object(shared_votes))
+    return {
+        name: torch.full_like(value, torch.nan) if shared and _needs_votes(metrics[name]) else value
+        for name, value in metrics.compute().items()
+    }
+
+
+def _needs_votes(metric: object) -> bool:
+    return isinstance(metric, DistributionMetric) and metric.needs_votes
 
 
 class StepMetrics:

@@ -239,14 +239,23 @@ def share_variance(
 def vote_numbers(votes: Sequence[Sequence[float]]) -> Float[Tensor, " item"]:
     """Number of votes of each item; 0 where they are shares or weights, of which nobody knows how many they are.
 
+    Where one item has shares, no item of the set has draws: two raters who each share a vote between two classes also
+    make whole numbers.
+
     Args:
         votes: By item and class.
 
-    >>> vote_numbers([(2.0, 1.0), (0.5, 0.5)]).tolist()
-    [3.0, 0.0]
+    >>> vote_numbers([(2.0, 1.0), (4.0, 0.0)]).tolist(), vote_numbers([(2.0, 1.0), (0.5, 0.5)]).tolist()
+    ([3.0, 4.0], [0.0, 0.0])
     """
-    numbers = [sum(row) if all(vote == round(vote) for vote in row) else 0.0 for row in votes]
+    shares = has_shares(votes)
+    numbers = [0.0 if shares else float(sum(row)) for row in votes]
     return torch.tensor(numbers, dtype=torch.float64)
+
+
+def has_shares(votes: Sequence[Sequence[float]]) -> bool:
+    """Whether a vote is no whole number, so that votes are shares or weights and no draws."""
+    return any(vote != round(vote) for row in votes for vote in row)
 
 
 def with_count(values: Float[Tensor, " item"]) -> Float[Tensor, "item 2"]:

@@ -24,9 +24,9 @@ def summarise(prepared: Prepared, *, seed: int = 0) -> dict[str, Any]:
 
     Returns:
         `majority`, `ambiguity_levels`, `splits`, `with_sound` and `with_text` count items; `annotators` are votes per
-        item; entropies are normalised, in [0, 1]. `noise_floor` is None where no item has two votes, and
-        `noise_floor_missing` says so. `audio_s` is in seconds, 0 where no sound was opened. `agreement` is that of
-        `summarise_annotators`, None where the corpus names no annotators.
+        item; entropies are normalised, in [0, 1]. `noise_floor` is None where no item has two votes or a vote is no
+        whole number, and `noise_floor_missing` says so. `audio_s` is in seconds, 0 where no sound was opened.
+        `agreement` is that of `summarise_annotators`, None where the corpus names no annotators.
     """
     votes = prepared.items().votes().double()
     label_dist = votes / votes.sum(-1, keepdim=True)

@@ -103,7 +103,7 @@ def conclude(training: Training, parts: Sequence[Part]) -> None:
     corpus = training.data.corpus
     method = type(training.model).__name__
     write_card(run, method=method, corpus=corpus.name, split=parts[-1].split, tables=parts[-1].tables)
-    printed = literature(corpus.name, corpus.part) if tested else []
+    printed = literature(corpus.name, corpus.part_or_target) if tested else []
     after = map(plain_markdown, printed) if tested else [f"## {TITLES['test']}", "", _untested(PLACEHOLDER)]
     write_lines(run.results, [*(line for part in parts for line in part.lines()), *after])
     if printed and cli.shows_test:

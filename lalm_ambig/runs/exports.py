@@ -132,6 +132,7 @@ def _corpus(corpus: Corpus, options: Mapping[str, Any]) -> dict[str, Any]:
         **({"ordered": True} if categories.ordered else {}),
         "stem": corpus.prompt,
         "part": corpus.part,
+        **({"target": corpus.target_name} if corpus.target_name != corpus.usual_target else {}),
         "seed": corpus.seed,
         "fold": corpus.fold,
         "options": dict(options),

@@ -44,6 +44,7 @@ def connect(  # noqa: PLR0913  # what a run is made of
     *,
     weights: TrainedWeights | None = None,
     splits: tuple[Portion, ...] = SPLITS,
+    heard: tuple[Portion, ...] | None = None,
     training: bool = False,
     device: torch.device | str = "cpu",
     fit_batch: Callable[[DataModule], int] | None = None,
@@ -58,6 +59,7 @@ def connect(  # noqa: PLR0913  # what a run is made of
         data: The data as configured; its corpus need not be read.
         weights: Trained weights to start from; by default those of `model.start`, or the base model.
         splits: Splits whose items the policy will see. Items of others may be too long for it.
+        heard: Splits whose audio features are needed, where these are others; in training they are all.
         training: Whether the model will be trained. The training items are then checked first.
         device: The device of the trainer that will run the model.
         fit_batch: Gives the items in a batch of evaluation for `data.eval_batch_size: auto`, once the corpus is read.
@@ -94,7 +96,9 @@ def connect(  # noqa: PLR0913  # what a run is made of
         model.engine.check(policy, model.sampling)
     encoder = Encoder(policy, categories, asked)
     if data.cache_features and not policy.adapter.trains_tower and clips:
-        encoder.features = cached_features(policy, clips, cache_root(), limit_gb=data.feature_cache_gb)
+        of = SPLITS if training else heard or splits
+        used, limit = [item for s in of for item in data.items(s) if item.has_sound], data.feature_cache_gb
+        encoder.features = cached_features(policy, used, cache_root(), limit_gb=limit, among=clips)
         policy.set_tower_aside()
     long = leave_out_long(model, data, encoder, training=training)
     data = data.without(long.ids).encoded_by(encoder)

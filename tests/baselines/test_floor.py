@@ -54,6 +54,16 @@ def test_disagreement_by_hand() -> None:
     assert disagreement(votes) == pytest.approx((2 / 3 + 0 + 1) / 3)
 
 
+def test_shared_votes_say_nothing_of_disagreement() -> None:
+    """Two raters who each share a vote evenly between two classes: draws of theirs differ half the time, not always."""
+    votes = torch.tensor([[1.0, 1.0], [1.5, 0.5]])
+    for measured in (disagreement, fit_alpha, noise_floor):
+        with pytest.raises(
+            InputError, match=r"noise floor: an item has votes 1\.5, 0\.5: shares of votes are no"
+        ):
+            measured(votes)
+
+
 def test_disagreement_counts_pairs_of_raters() -> None:
     votes = random_votes(30)
     wanted = []

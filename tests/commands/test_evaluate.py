@@ -87,6 +87,20 @@ def test_another_split_and_readout_of_an_untrained_policy_are_named(
 
 
 @pytest.mark.usefixtures("run")
+def test_only_the_clips_of_the_split_are_heard(
+    demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lalm_ambig.runs.session.cache_root", lambda: tmp_path / "features")
+    policy = tmp_path / "frozen_tower.yaml"
+    policy.write_text("policy: {class_path: Tiny}\n")
+    words = ["--policy", str(policy), "--corpus", "demo", "--root", str(demo_root), "--split", "validation"]
+    assert evaluate.main([*words, "--out", str(tmp_path / "out")]) == 0
+    answered = read_predictions(tmp_path / "out/predictions.jsonl")
+    [index] = (tmp_path / "features").rglob("index.json")
+    assert len(json.loads(index.read_text())["clips"]) == len(answered) < 60
+
+
+@pytest.mark.usefixtures("run")
 @pytest.mark.parametrize(
     ("words", "message"),
     [

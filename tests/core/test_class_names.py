@@ -76,6 +76,7 @@ CORPORA = {
         "rabbia disgusto paura gioia neutralità tristezza sorpresa",
         "anger disgust fear happiness neutral sadness surprise",
     ),
+    "Dusha": ("angry sad neutral positive", "anger sadness neutral happiness"),
     "EmoTale, codes": ("A B H N S", "anger boredom happiness neutral sadness"),
     "GoEmotions": (OF_GO_EMOTIONS, OF_GO_EMOTIONS.replace("joy", "happiness")),
 }
@@ -117,6 +118,8 @@ def test_every_name_is_in_its_form_and_stands_once() -> None:
 
 def test_codes_mean_something_only_together() -> None:
     assert CategorySet(("A", "N")).keys == ("a", "n")  # anger or fear?
+    assert CategorySet(("positive", "neutral")).keys == ("positive", "neutral")  # of attitudes?
+    assert CategorySet(("positive", "negative", "neutral")).keys == ("positive", "negative", "neutral")
     assert CategorySet(("A", "N"), domain=EMOTION).keys == ("a", "n")
     assert CategorySet(("W", "T"), domain=EMOTION).keys == ("anger", "sadness")
     assert CategorySet(("W", "T")).keys == ("w", "t")  # no coincidence is unlikely with two

@@ -11,14 +11,8 @@ from layouts.msp_podcast import LAYOUTS, write_consensus, write_votes
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.msp_podcast.consensus import read_consensus
-from lalm_ambig.corpora.msp_podcast.turns import (
-    CATEGORIES,
-    OUTSIDE,
-    VotedTurn,
-    Votes,
-    category_place,
-    count_votes,
-)
+from lalm_ambig.corpora.msp_podcast.secondary import CATEGORIES, OUTSIDE, category_place
+from lalm_ambig.corpora.msp_podcast.turns import VotedTurn, Votes, count_votes
 from lalm_ambig.corpora.msp_podcast.votes import LAYOUTS as READERS
 from lalm_ambig.corpora.msp_podcast.votes import rater_vote
 from lalm_ambig.corpora.reading.bad_rows import BadRows

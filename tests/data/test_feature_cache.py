@@ -187,3 +187,15 @@ def test_a_damaged_cache_is_made_anew(
     again = cached_features(make_policy(), items, tmp_path)
     assert again.folder == first.folder and json.loads(index.read_text()) == saved
     torch.testing.assert_close(again.get(str(items[0].audio)), expected, atol=1e-6, rtol=1e-6)
+
+
+def test_a_cache_of_more_items_serves_only_where_it_is_whole(
+    make_policy: MakePolicy, items: Sequence[Item], tmp_path: Path
+) -> None:
+    alone = cached_features(make_policy(), items[:1], tmp_path, among=items)
+    assert list(alone.index) == [str(items[0].audio)]
+    every = cached_features(make_policy(), items, tmp_path)
+    again = cached_features(make_policy(), items[:1], tmp_path, among=items)
+    assert again.folder == every.folder != alone.folder
+    (every.folder / "features.bin").unlink()
+    assert cached_features(make_policy(), items[:1], tmp_path, among=items).folder == alone.folder

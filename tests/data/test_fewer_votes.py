@@ -39,6 +39,18 @@ def test_shares_are_refused() -> None:
         FewerVotes(1, seed=0)(Item("a", (0.5, 1.5)))
 
 
+def test_shares_anywhere_are_refused_before_training_starts(tmp_path: Path) -> None:
+    path = tmp_path / "items.jsonl"
+    votes = ['{"no": 2, "yes": 2}'] * 30 + ['{"no": 1.5, "yes": 0.5}']
+    rows = [
+        f'{{"id": "{n}", "text": "t{n}", "votes": {one}, "split": "train"}}' for n, one in enumerate(votes)
+    ]
+    path.write_text("\n".join(rows))
+    data = DataModule(JsonLines(path), train_votes=2).prepared_for(MethodNeeds(rationale=False))
+    with pytest.raises(InputError, match=r"data\.train_votes: item 30 has votes 1\.5, 0\.5"):
+        data.train_items()
+
+
 def test_training_has_fewer_votes_and_the_rest_has_all(tmp_path: Path) -> None:
     path = tmp_path / "items.jsonl"
     rows = [

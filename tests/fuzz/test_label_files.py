@@ -13,8 +13,9 @@ from mutation import mutated, outcome
 from lalm_ambig.corpora.iemocap.files import Dialogue
 from lalm_ambig.corpora.iemocap.votes import CATEGORIES, CLASS_CODES, OTHER_CODES, SEVERAL_TAGS, count_votes
 from lalm_ambig.corpora.msp_podcast.consensus import CONSENSUS_FILES, PARTS, read_consensus
+from lalm_ambig.corpora.msp_podcast.secondary import OUTSIDE
 from lalm_ambig.corpora.msp_podcast.tally import MspPodcastTally, join_labels
-from lalm_ambig.corpora.msp_podcast.turns import OUTSIDE, Votes, read_votes
+from lalm_ambig.corpora.msp_podcast.turns import UNIT, Sharing, Votes, read_votes
 from lalm_ambig.corpora.msp_podcast.votes import LAYOUTS
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 
@@ -93,6 +94,8 @@ def test_votes_of_msp_podcast_are_counts_or_bad_rows(
     path.write_bytes(data.draw(mutated([seeds[kind]])))
     bad_rows = BadRows(skip=True)
     votes = outcome(lambda: read_votes(path, layout, bad_rows=bad_rows))
+    sharing = Sharing(other_is_class=True)
+    shared = outcome(lambda: read_votes(path, layout, bad_rows=BadRows(skip=True), sharing=sharing))
     strictly = outcome(lambda: read_votes(path, layout, bad_rows=BadRows(skip=False)))
     assert strictly == (None if bad_rows.lines else votes)
     if votes is not None:
@@ -101,6 +104,9 @@ def test_votes_of_msp_podcast_are_counts_or_bad_rows(
             assert re.fullmatch(r"MSP-PODCAST(_(\d+|[A-Za-z]+\d*))+", name, re.ASCII)
             assert all(count >= 0 for count in turn.votes)
             assert len(turn.votes) == OUTSIDE + 1
+            if shared is not None:
+                assert shared.turns[name].votes == turn.votes
+                assert sum(shared.turns[name].shares) == UNIT * sum(turn.votes)
 
 
 @given(data=st.data(), name=st.sampled_from(CONSENSUS_FILES))

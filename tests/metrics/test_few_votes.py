@@ -75,15 +75,24 @@ def test_a_simulation_agrees_and_would_see_n_in_the_place_of_n_less_1() -> None:
     assert off(brier_mean(shares, predicted) - (shares * (1 - shares)).mean(-1) / votes) > 10
 
 
-def test_by_hand_and_an_item_with_one_vote_or_with_shares_is_left_out() -> None:
+def test_by_hand_and_an_item_with_one_vote_is_left_out() -> None:
     """Votes 1 and 1, p̂ = (1, 0): Brier ¼, less ½·½/1: 0. Votes 3 and 0: 0."""
     metric = BrierMeanUnbiased(2)
-    given = [(1.0, 1.0), (3.0, 0.0), (1.0, 0.0), (0.5, 0.5)]
+    given = [(1.0, 1.0), (3.0, 0.0), (1.0, 0.0)]
     target = torch.tensor(given) / torch.tensor(given).sum(-1, keepdim=True)
-    predicted = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0], [0.0, 1.0]])
+    predicted = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
     metric.update(target, predicted, votes=vote_numbers(given))
     assert metric.compute().item() == pytest.approx((0.0 + 0.25) / 2)
-    assert vote_numbers(given).tolist() == [2, 3, 1, 0]
+    assert vote_numbers(given).tolist() == [2, 3, 1]
+
+
+def test_where_one_item_has_shares_the_whole_votes_of_others_are_no_draws_either() -> None:
+    """Two raters who each share a vote between two classes make votes 1 and 1, and always the same ones."""
+    metric = BrierMeanUnbiased(2)
+    given = [(0.5 + 0.5, 0.5 + 0.5), (1.5, 0.5)]
+    assert vote_numbers(given).tolist() == [0, 0]
+    metric.update(torch.tensor([[0.5, 0.5]] * 2), torch.tensor([[1.0, 0.0]] * 2), votes=vote_numbers(given))
+    assert math.isnan(metric.compute().item())
 
 
 def test_without_numbers_of_votes_there_is_no_value() -> None:

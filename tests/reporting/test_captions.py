@@ -85,3 +85,13 @@ def test_a_run_on_another_target_was_trained_on_that_target(make_run: Make) -> N
     keep(run / "evaluation/trained", rows, "crema_d", about("crema_d", policy="tiny, face", part="face"))
     trained = [row for row in read_inputs(ReportArgs([run])).rows if row.run is not None]
     assert [(row.part, row.trained_on) for row in trained] == [("face", None)]
+
+
+def test_a_target_beside_a_part_is_no_other_part(make_run: Make) -> None:
+    """`about.part` is `crowd, votes for other ignored` where a corpus with parts has a target, too."""
+    run = make_run("nli", 0.6, corpus="chaosnli", part="snli")
+    for part, trained_on in (("snli, some votes", None), ("mnli, some votes", "chaosnli, snli")):
+        rows = answers("chaosnli", 0.6, seed=4)
+        keep(run / "evaluation/trained", rows, "chaosnli", about("chaosnli", policy="tiny, nli", part=part))
+        trained = [row for row in read_inputs(ReportArgs([run])).rows if row.run is not None]
+        assert [(row.part, row.trained_on) for row in trained if row.part == part] == [(part, trained_on)]

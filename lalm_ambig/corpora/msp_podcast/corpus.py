@@ -1,4 +1,4 @@
-"""MSP-Podcast 1.12: turns cut from podcasts; at least five raters chose the primary emotion of each.
+"""MSP-Podcast, releases 1.12 and 2.0: turns cut from podcasts; at least five raters chose the primary emotion of each.
 
 Read as distributed: one of `Labels/labels.txt`, `labels_detailed.csv` and `labels_detailed.json` for the votes,
 `labels_consensus.csv` (or .json) for speakers and the official split, `Audios/*.wav`, and `Transcripts/*.txt` where
@@ -7,14 +7,23 @@ some points open; these are our choices:
 
 1. A turn with a single vote outside the eight classes (`Other`, `Other-…`, any unknown word) is left out, and counted
    (SHALA-LLM, Appendix B.2). The paper has 12,955 items (Appendix C.1.2), and does not say in full how it chose them.
+   With `other: class` such votes are for a ninth class, `other`, and no turn is left out for them.
 2. `split: papers` cuts the remaining items into five even folds, by item (SHALA-LLM, Appendix C.1.2). Fold k is the
    test, the next one validates, three train; without a fold, k is 0. Turns without a sound file have a place in the
    folds, too, so that a subset on disk is split as the full corpus. **A speaker is in several splits.**
 3. `split: official` uses Train, Development and Test1, whose speakers are disjoint. Test2 and Test3 are left out, and
    counted.
 4. Sound without votes is normal, since Test3's votes are hidden: it is left out, and counted. Votes without sound are
-   bad rows. So is a turn that only one of the two label files has, except for Test3.
+   bad rows. So is a turn that only one of the two label files has, except for Test3. Release 2.0 has votes on one turn
+   without sound (LACKING): it is left out, and counted.
 5. The consensus is never a label. Turns whose votes do not lead to it are counted in a note.
+6. With `votes: primary_and_secondary` the emotions that a rater named, primary or secondary, share that rater's one
+   vote evenly. Only those that are classes count (`secondary`). The field often takes the share of mentions instead
+   (*all-inclusive* distributions, Chou et al.): there, a rater who names three emotions counts three times as much as
+   one who names one. Here each rater counts once. Such votes are fractions, no draws: nothing that needs draws is
+   computed of them (noise floor, `brier_mean_unbiased`, `budget`). `annotations` stay the primary emotions.
+
+The columns of 2.0 are known from descriptions: nobody has run this reader on the files of that release.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,8 +45,9 @@ from lalm_ambig.corpora.msp_podcast.files import (
     first_file,
     first_folder,
 )
+from lalm_ambig.corpora.msp_podcast.secondary import CATEGORIES
 from lalm_ambig.corpora.msp_podcast.tally import LabelledTurn, MspPodcastTally, join_labels
-from lalm_ambig.corpora.msp_podcast.turns import CATEGORIES, OUTSIDE, read_votes
+from lalm_ambig.corpora.msp_podcast.turns import WITH_OTHER, Sharing, read_votes
 from lalm_ambig.corpora.msp_podcast.votes import LAYOUTS
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 from lalm_ambig.corpora.reading.paths import Enclosure
@@ -45,12 +55,16 @@ from lalm_ambig.corpora.reading.splits import seeded_order
 
 SPLIT_OF_PART: dict[str, Split] = {"Train": "train", "Development": "validation", "Test1": "test"}
 SPLIT_KINDS = ("papers", "official")
+LEAVE_OUT, AS_CLASS = "leave_out", "class"
+PRIMARY, BOTH = "primary", "primary_and_secondary"
 AUTO = "auto"
+LACKING = frozenset({"MSP-PODCAST_1909_1017"})
+"""Turns with votes whose sound a release lacks."""
 
 
 @dataclass(kw_only=True, eq=False)
 class MspPodcast(Corpus):
-    """The turns whose votes are all for the eight classes and whose sound is on disk.
+    """The turns whose votes are all for the classes and whose sound is on disk.
 
     Args:
         root: The folder that holds Audios, Labels and Transcripts.
@@ -58,28 +72,39 @@ class MspPodcast(Corpus):
         fold: 0 to 4: the fold that is the test, the next one validates; None is as 0.
         labels: The file that votes come from: txt, csv or json; auto takes the first that is on disk.
         split: `papers`: five even folds by item, which share speakers; `official`: the corpus's own parts.
+        other: A turn with a vote for none of the eight classes: `leave_out`, or `class` for a ninth class, `other`.
+        votes: `primary`: each rater's primary emotion; `primary_and_secondary`: all classes that a rater named share
+            one vote.
         allow_outside: Accept sound and transcripts that are not in the root, but that a link in it leads to.
 
     Raises:
-        InputError: `labels` or `split` is none of these, or a fold is asked of the official split.
+        InputError: `labels`, `split`, `other` or `votes` is none of these, or a fold is asked of the official split.
     """
 
     labels: str = AUTO
     split: str = "papers"
+    other: str = LEAVE_OUT
+    votes: str = PRIMARY
     allow_outside: bool = False
 
     name = "msp_podcast"
     how_to_obtain = (
-        "MSP-Podcast is licensed by the MSP lab (lab-msp.com, formerly UT Dallas): request release 1.12 there, "
-        "unpack it and give the folder that holds Audios, Labels and Transcripts."
+        "MSP-Podcast is licensed by the MSP lab (lab-msp.com, formerly UT Dallas): request a release (1.12 or 2.0) "
+        "there, unpack it and give the folder that holds Audios, Labels and Transcripts."
     )
     licensed = True
     prompt = "speech_emotion"
     table_metrics = SHALA_METRICS
+    usual_target = PRIMARY
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        choices = ("labels", self.labels, (AUTO, *LAYOUTS)), ("split", self.split, SPLIT_KINDS)
+        choices = (
+            ("labels", self.labels, (AUTO, *LAYOUTS)),
+            ("split", self.split, SPLIT_KINDS),
+            ("other", self.other, (LEAVE_OUT, AS_CLASS)),
+            ("votes", self.votes, (PRIMARY, BOTH)),
+        )
         for option, value, allowed in choices:
             if value not in allowed:
                 expected = f"{option} must be one of {', '.join(allowed)}, got {value!r}"
@@ -91,7 +116,13 @@ class MspPodcast(Corpus):
 
     @property
     def categories(self) -> CategorySet:
-        return CATEGORIES
+        return WITH_OTHER if self.other == AS_CLASS else CATEGORIES
+
+    @property
+    def target_name(self) -> str:
+        """The votes that count, and whether there is a ninth class."""
+        votes = "primary and secondary" if self.votes == BOTH else PRIMARY
+        return f"nine classes, {votes}" if self.other == AS_CLASS else votes
 
     @property
     def speaker_disjoint(self) -> bool:
@@ -117,11 +148,13 @@ class MspPodcast(Corpus):
         return [self.root / TRANSCRIPT_FOLDER]
 
     def settings(self) -> dict[str, Any]:
+        added = {"other": (self.other, LEAVE_OUT), "votes": (self.votes, PRIMARY)}
         return {
             **super().settings(),
             "labels": self.labels,
             "split": self.split,
             "allow_outside": self.allow_outside,
+            **{name: value for name, (value, default) in added.items() if value != default},
         }
 
     def read(self) -> Iterator[Item]:
@@ -149,7 +182,8 @@ class MspPodcast(Corpus):
         """Every turn that has votes, by name, and the tally so far."""
         layout, votes_file = self._votes_file()
         consensus_file = self._consensus_file()
-        votes = read_votes(votes_file, layout, bad_rows=bad_rows)
+        sharing = Sharing(other_is_class=self.other == AS_CLASS) if self.votes == BOTH else None
+        votes = read_votes(votes_file, layout, bad_rows=bad_rows, sharing=sharing)
         consensus = None if consensus_file is None else read_consensus(consensus_file, bad_rows=bad_rows)
         tally = MspPodcastTally(
             votes_from=votes_file.name,
@@ -158,6 +192,7 @@ class MspPodcast(Corpus):
             turns=len(votes.turns),
             sounds_without_votes=len(sounds.keys() - votes.turns.keys()),
             unknown_words=votes.unknown_words,
+            sharing=sharing,
         )
         return list(join_labels(votes, consensus, bad_rows=bad_rows, tally=tally)), tally
 
@@ -170,13 +205,15 @@ class MspPodcast(Corpus):
         tally: MspPodcastTally,
     ) -> Iterator[Item]:
         """Yield an item per turn, or count it, or report it as a bad row."""
-        splits = self._splits([turn for turn in turns if turn.inside])
+        splits = self._splits([turn for turn in turns if self._counts(turn)])
         transcripts = Transcripts(self.root / TRANSCRIPT_FOLDER, self._enclosure, bad_rows)
         for turn in turns:
-            if not turn.inside:
+            if not self._counts(turn):
                 tally.outside += 1
             elif turn.name not in splits:
                 tally.other_part += 1
+            elif turn.name not in sounds and turn.name in LACKING:
+                tally.without_sound.append(turn.name)
             elif turn.name not in sounds:
                 bad_rows.add(f"turn {turn.name} has no sound file", where=turn.where)
             else:
@@ -185,7 +222,7 @@ class MspPodcast(Corpus):
                 tally.without_speaker += turn.speaker is None
                 yield Item(
                     id=turn.name,
-                    votes=tuple(map(float, turn.votes[:OUTSIDE])),
+                    votes=turn.class_votes(len(self.categories)),
                     audio=sounds[turn.name],
                     text=text,
                     speaker=turn.speaker,
@@ -193,6 +230,10 @@ class MspPodcast(Corpus):
                     annotators=turn.workers,
                     annotations=turn.places,
                 )
+
+    def _counts(self, turn: LabelledTurn) -> bool:
+        """Whether all votes on a turn are for classes."""
+        return self.other == AS_CLASS or turn.inside
 
     def _splits(self, turns: Sequence[LabelledTurn]) -> dict[str, Split]:
         """Split of each turn by name, without turns that are in no split."""

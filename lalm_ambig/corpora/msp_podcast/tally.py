@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from lalm_ambig.corpora.msp_podcast.consensus import HIDDEN_PART, Consensus, ConsensusEntry
-from lalm_ambig.corpora.msp_podcast.turns import CATEGORIES, OUTSIDE, VotedTurn, Votes
+from lalm_ambig.corpora.msp_podcast.secondary import CATEGORIES, OUTSIDE
+from lalm_ambig.corpora.msp_podcast.turns import UNIT, Sharing, VotedTurn, Votes
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 from lalm_ambig.files.json_lines import short_repr
 
@@ -32,11 +33,19 @@ class LabelledTurn:
     workers: tuple[str, ...] = ()
     places: tuple[int, ...] = ()
     """As in `VotedTurn`."""
+    shares: tuple[int, ...] = ()
+    """As in `VotedTurn`."""
 
     @property
     def inside(self) -> bool:
         """True where every vote is for one of the classes."""
         return not self.votes[OUTSIDE]
+
+    def class_votes(self, classes: int) -> tuple[float, ...]:
+        """The votes of the first so many classes, where the others have none."""
+        if self.shares:
+            return tuple(part / UNIT for part in self.shares[:classes])
+        return tuple(map(float, self.votes[:classes]))
 
 
 @dataclass
@@ -51,6 +60,8 @@ class MspPodcastTally:
     sounds_without_votes: int
     """Sound files that are not in the label file."""
     unknown_words: Counter[str]
+    sharing: Sharing | None = None
+    """What was met among the secondary emotions; None where they are not counted."""
     items: int = 0
     hidden: int = 0
     """Turns of Test3 without votes."""
@@ -58,6 +69,8 @@ class MspPodcastTally:
     """Turns left out because one of their votes is for none of the classes."""
     other_part: int = 0
     """Turns left out because the official split does not use their part."""
+    without_sound: list[str] = field(default_factory=list)
+    """Turns whose sound the release lacks."""
     without_transcript: int = 0
     without_speaker: int = 0
     other_consensus: list[str] = field(default_factory=list)
@@ -73,13 +86,17 @@ class MspPodcastTally:
             ),
             (
                 self.unknown_words.total(),
-                f"votes are a word that is no class, taken as Other: {self._words()}",
+                f"votes are a word that is no class, taken as Other: {_words(self.unknown_words)}",
             ),
             (self.other_part, "turns of Test2 and Test3 left out"),
             (self.hidden, f"turns of {HIDDEN_PART} have no votes: left out"),
             (
                 self.sounds_without_votes,
                 f"sound files are not in {self.votes_from} (as those of {HIDDEN_PART}): left out",
+            ),
+            (
+                len(self.without_sound),
+                f"turns have no sound in release 2.0, left out: {', '.join(self.without_sound)}",
             ),
             (self.without_transcript, "items have no transcript"),
             (self.without_speaker, "items have no known speaker"),
@@ -88,17 +105,33 @@ class MspPodcastTally:
         return [
             f"{self.items:,} items of {self.turns:,} turns (votes from {self.votes_from}, speakers from {speakers})",
             f"split: {SPLITS_EXPLAINED[self.split]}",
+            *self._shared(),
             *(f"{count:,} {what}" for count, what in counts if count),
         ]
 
-    def _words(self) -> str:
-        return ", ".join(
-            f"{short_repr(word)} {n:,}" for word, n in self.unknown_words.most_common(SHOWN_WORDS)
+    def _shared(self) -> Iterator[str]:
+        """Lines on secondary emotions, of all turns in the label file."""
+        if (sharing := self.sharing) is None:
+            return
+        yield (
+            f"votes: the primary and secondary emotions of a rater share one vote; {sharing.shared:,} votes have "
+            "several classes, so that votes are no draws and nothing that needs draws is computed"
         )
+        if total := sharing.not_counted.total():
+            yield f"{total:,} secondary emotions are no class, not counted: {_words(sharing.not_counted)}"
+        if sharing.unreadable:
+            yield (
+                f"{sharing.unreadable:,} lists of secondary emotions cannot be told from free text with a semicolon: "
+                "the primary emotion has the vote"
+            )
 
     def _consensus(self) -> str:
         first = f" (the first: {self.other_consensus[0]})" if self.other_consensus else ""
         return f"turns have another consensus than most of their votes{first}: the votes count"
+
+
+def _words(words: Counter[str]) -> str:
+    return ", ".join(f"{short_repr(word)} {n:,}" for word, n in words.most_common(SHOWN_WORDS))
 
 
 def join_labels(
@@ -139,7 +172,9 @@ def _labelled(
     speaker, part = (None, "") if about is None else (about.speaker, about.part)
     if about is not None and about.code not in ("", turn.plurality):
         tally.other_consensus.append(turn.name)
-    return LabelledTurn(turn.name, turn.votes, speaker, part, where, turn.workers, turn.places)
+    return LabelledTurn(
+        turn.name, turn.votes, speaker, part, where, turn.workers, turn.places, shares=turn.shares
+    )
 
 
 def _without_votes(

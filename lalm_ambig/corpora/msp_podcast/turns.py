@@ -7,16 +7,26 @@ from pathlib import Path
 from sys import intern
 
 from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.core.errors import InputError
+from lalm_ambig.corpora.msp_podcast.secondary import (
+    CATEGORIES,
+    OUTSIDE,
+    UNREADABLE,
+    category_place,
+    is_other,
+    secondary_words,
+)
 from lalm_ambig.corpora.msp_podcast.votes import LAYOUTS, VoteRow
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 from lalm_ambig.files.text import open_lines
 
-CATEGORIES = CategorySet(("angry", "contempt", "disgust", "fear", "happy", "neutral", "sad", "surprise"))
+WITH_OTHER = CategorySet((*CATEGORIES.names, "other"))
+"""The nine classes."""
 CODES = ("A", "C", "D", "F", "H", "N", "S", "U")
 """The consensus file's codes, in the order of CATEGORIES."""
 OTHER_CODE, NO_AGREEMENT = "O", "X"
-OUTSIDE = len(CATEGORIES)
-"""Position of the votes for none of the classes."""
+UNIT = 2520
+"""Parts of a vote: the smallest number that 1 to 9 classes share evenly, so that sums are exact in any order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +41,8 @@ class VotedTurn:
     workers: tuple[str, ...] = ()
     places: tuple[int, ...] = ()
     """What each of `workers` chose: a position in CATEGORIES, or OUTSIDE."""
+    shares: tuple[int, ...] = ()
+    """As `votes`, in parts of a vote (UNIT), with secondary emotions; empty where these are not counted."""
 
     @property
     def inside(self) -> bool:
@@ -62,32 +74,93 @@ class _Count:
     votes: list[int] = field(default_factory=lambda: [0] * (OUTSIDE + 1))
     workers: list[str] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
+    shares: list[int] = field(default_factory=list)
 
 
-def read_votes(path: Path, layout: str, *, bad_rows: BadRows) -> Votes:
+@dataclass
+class Sharing:
+    """Shares the vote of a rater among the classes that the rater named, and counts what it met."""
+
+    other_is_class: bool
+    """Whether `Other-…` among the secondary emotions names a class."""
+    lists: int = 0
+    """Lists of secondary emotions that are not empty."""
+    shared: int = 0
+    """Votes that more than one class shares."""
+    unreadable: int = 0
+    """Lists that cannot be told from free text; the primary emotion then has the vote."""
+    not_counted: Counter[str] = field(default_factory=Counter)
+    """Secondary words, by votes, that are no class."""
+    _read: dict[tuple[int, str], tuple[list[int], list[str]]] = field(default_factory=dict)
+    """Places and uncounted words by primary emotion and list, since few of these differ."""
+
+    def add(self, shares: list[int], primary: int, secondary: str) -> None:
+        """Add one vote to the shares of a turn, in parts (UNIT)."""
+        if not shares:
+            shares += [0] * (OUTSIDE + 1)
+        self.lists += bool(secondary)
+        if secondary == UNREADABLE:
+            self.unreadable += 1
+            secondary = ""
+        if (primary, secondary) not in self._read:
+            self._read[primary, secondary] = self._parsed(primary, secondary_words(secondary))
+        places, not_counted = self._read[primary, secondary]
+        if not_counted:
+            self.not_counted.update(not_counted)
+        self.shared += len(places) > 1
+        for place in places:
+            shares[place] += UNIT // len(places)
+
+    def _parsed(self, primary: int, words: list[str]) -> tuple[list[int], list[str]]:
+        """Places of the classes that share the vote, and the words that are no class."""
+        places = {primary}
+        not_counted = []
+        for word in words:
+            place = category_place(word)
+            if place != OUTSIDE or (self.other_is_class and is_other(word)):
+                places.add(place)
+            else:
+                not_counted.append("Other-…" if is_other(word) else word)
+        return sorted(places), not_counted
+
+
+def read_votes(path: Path, layout: str, *, bad_rows: BadRows, sharing: Sharing | None = None) -> Votes:
     """Read the votes of a label file.
 
     Args:
         path: The file. Letters that are not UTF-8, in free text, become U+FFFD.
         layout: A key of LAYOUTS.
         bad_rows: Collects malformed rows.
+        sharing: Counts secondary emotions, too; None for primary ones alone.
 
     Returns:
         The votes of every turn.
+
+    Raises:
+        InputError: Secondary emotions are counted, and the file has none.
     """
     reader = LAYOUTS[layout][1]
     with bad_rows.reading(path) as reading, open_lines(path, other_letters=True) as file:
-        votes = count_votes(reader(file, str(path), bad_rows), source=str(path), bad_rows=bad_rows)
+        rows = reader(file, str(path), bad_rows)
+        votes = count_votes(rows, source=str(path), bad_rows=bad_rows, sharing=sharing)
         reading.good = sum(sum(turn.votes) for turn in votes.turns.values())
+    if sharing is not None and not sharing.lists:
+        raise InputError(
+            "no rater has secondary emotions here, and votes is primary_and_secondary.",
+            where=str(path),
+            remedy="Leave the option votes out, or name a file that has them by the option labels (txt, csv, json).",
+        )
     return votes
 
 
-def count_votes(rows: Iterable[VoteRow], *, source: str, bad_rows: BadRows) -> Votes:
+def count_votes(
+    rows: Iterable[VoteRow], *, source: str, bad_rows: BadRows, sharing: Sharing | None = None
+) -> Votes:
     """Count the rows by turn, in any order. A worker's second vote on a turn is a bad row."""
     counts: dict[str, _Count] = {}
     places: dict[str, int] = {}
     unknown: Counter[str] = Counter()
-    for turn, worker, primary, line in rows:
+    for turn, worker, primary, line, secondary in rows:
         count = counts.get(turn)
         if count is None:
             count = counts[turn] = _Count(line)
@@ -102,16 +175,14 @@ def count_votes(rows: Iterable[VoteRow], *, source: str, bad_rows: BadRows) -> V
             place = places[primary] = category_place(primary)
         count.votes[place] += 1
         count.places.append(place)
-        if place == OUTSIDE and not primary.casefold().startswith("other"):
+        if sharing is not None:
+            sharing.add(count.shares, place, secondary)
+        if place == OUTSIDE and not is_other(primary):
             unknown[primary] += 1
     turns = {
-        name: VotedTurn(name, tuple(one.votes), one.line, tuple(one.workers), tuple(one.places))
+        name: VotedTurn(
+            name, tuple(one.votes), one.line, tuple(one.workers), tuple(one.places), tuple(one.shares)
+        )
         for name, one in counts.items()
     }
     return Votes(source, turns, unknown)
-
-
-def category_place(primary: str) -> int:
-    """Position of a primary emotion in CATEGORIES; OUTSIDE for `Other`, `Other-…` and any unknown word."""
-    word = primary.casefold()
-    return CATEGORIES.names.index(word) if word in CATEGORIES.names else OUTSIDE

@@ -10,9 +10,9 @@
 1.6, and in 2.0) own columns for worker and EmoClass_Major. `labels_detailed.json` is an object by file, then by
 worker. Each of them becomes a `VotedTurn` (`corpora/msp_podcast/turns.py`).
 
-A vote is the primary emotion, the first field after the worker. The fields after it are not read. Secondary emotions
-and the attributes arousal, valence and dominance may be missing, empty or free text with semicolons; the vote counts
-all the same.
+A vote is the primary emotion, the first field after the worker. The secondary emotions follow (`secondary`). They and
+the attributes arousal, valence and dominance may be missing, empty or free text with semicolons; the vote counts all
+the same.
 """
 
 import re
@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from lalm_ambig.audio.inspection import SOUND_ENDINGS
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.corpora.msp_podcast.secondary import SECONDARY, secondary_field
 from lalm_ambig.corpora.msp_podcast.tables import Members, json_entries
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 from lalm_ambig.files.csv import Table, is_missing, name_text
@@ -47,15 +48,18 @@ class VoteRow(NamedTuple):
     primary: str
     """As written, such as `Happy` or `Other-bored`."""
     line: int
+    secondary: str = ""
+    """The list of secondary emotions as written; empty where there is none."""
 
 
 Reader = Callable[[Iterable[str], str, BadRows], Iterator[VoteRow]]
 
 
-class _Primary(str):
-    """The primary emotion of a rater, in place of the JSON object that held it."""
+class _Judged(NamedTuple):
+    """The emotions that a rater named, in place of the JSON object that held them."""
 
-    __slots__ = ()
+    primary: str
+    secondary: str
 
 
 def turn_name(file_name: str) -> str:
@@ -127,7 +131,7 @@ def txt_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[V
                 turn = _new_turn(text.partition(";")[0], seen)
                 yield VoteRow(turn, "", "", number)
             elif turn is not None:
-                yield VoteRow(turn, *rater_vote(text), number)
+                yield VoteRow(turn, *rater_vote(text), number, secondary_field(text))
             elif not passed_over:
                 passed_over = True
                 raise InputError("a rater's line stands before the first turn")
@@ -159,19 +163,28 @@ def csv_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[V
         except InputError as error:
             bad_rows.add(str(error), where=f"{source}:{line}")
             continue
-        yield VoteRow(turn, *(voted or ("", "")), line)
+        worker, primary, secondary = voted or ("", "", "")
+        yield VoteRow(turn, worker, primary, line, secondary)
 
 
-def _vote_reader(table: Table) -> Callable[[Sequence[str]], tuple[str, str] | None]:
-    """A function that reads the vote of a row; it returns None where the row's cells are empty."""
+def _vote_reader(table: Table) -> Callable[[Sequence[str]], tuple[str, str, str] | None]:
+    """A function that reads worker, primary and secondary emotions of a row; it returns None where these are empty."""
     if table.has("EmoDetail"):
         detail = table.position("EmoDetail")
-        return lambda row: None if is_missing(row[detail]) else rater_vote(row[detail])
-    primary, worker = table.position(PRIMARY), table.position(*WORKER_COLUMNS)
 
-    def vote(row: Sequence[str]) -> tuple[str, str] | None:
-        empty = is_missing(row[worker]) and is_missing(row[primary])
-        return None if empty else check_vote(name_text(row[worker]), row[primary])
+        def in_one_cell(row: Sequence[str]) -> tuple[str, str, str] | None:
+            text = row[detail]
+            return None if is_missing(text) else (*rater_vote(text), secondary_field(text))
+
+        return in_one_cell
+    primary, worker = table.position(PRIMARY), table.position(*WORKER_COLUMNS)
+    secondary = table.position(SECONDARY) if table.has(SECONDARY) else None
+
+    def vote(row: Sequence[str]) -> tuple[str, str, str] | None:
+        if is_missing(row[worker]) and is_missing(row[primary]):
+            return None
+        others = "" if secondary is None or is_missing(row[secondary]) else row[secondary]
+        return (*check_vote(name_text(row[worker]), row[primary]), others)
 
     return vote
 
@@ -199,23 +212,25 @@ def json_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[
             bad_rows.add(str(error), where=where)
             continue
         yield VoteRow(turn, "", "", line)
-        for worker, primary in value:
+        for worker, judged in value:
+            primary, secondary = judged if isinstance(judged, _Judged) else ("", "")
             try:
-                yield VoteRow(
-                    turn, *check_vote(worker, primary if isinstance(primary, _Primary) else ""), line
-                )
+                yield VoteRow(turn, *check_vote(worker, primary), line, secondary)
             except InputError as error:
                 bad_rows.add(f"turn {turn}: {error}", where=where)
 
 
 def _slim() -> Callable[[Pairs], object]:
-    """A function that reduces a rater's object to its one primary emotion. Equal emotions share a string."""
-    interned: dict[str, _Primary] = {}
+    """A function that reduces a rater's object to the emotions in it. Equal ones share an object."""
+    interned: dict[_Judged, _Judged] = {}
 
     def keep(pairs: Pairs) -> object:
         named = [value for key, value in pairs if key == PRIMARY]
         if len(named) == 1 and isinstance(named[0], str):
-            return interned.setdefault(named[0], _Primary(named[0]))
+            lists = [value for key, value in pairs if key == SECONDARY]
+            only = lists[0] if len(lists) == 1 and isinstance(lists[0], str) else ""
+            judged = _Judged(named[0], "" if is_missing(only) else only)
+            return interned.setdefault(judged, judged)
         return Members(pairs)
 
     return keep

@@ -10,7 +10,15 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item
 from lalm_ambig.corpora.base import Corpus, corpus_class
 
-INHERITED = ("table_metrics", "ids_are_global", "licensed", "clusters", "total_items", "how_to_obtain")
+INHERITED = (
+    "table_metrics",
+    "ids_are_global",
+    "licensed",
+    "clusters",
+    "total_items",
+    "how_to_obtain",
+    "usual_target",
+)
 """Facts of the corpus's class, where this installation has it."""
 
 
@@ -27,6 +35,7 @@ class Elsewhere(Corpus):
         ordered: Whether the classes are the steps of a scale.
         stem: Stem of the corpus's prompts.
         part: The part that was trained on.
+        target: What was judged, or by which panel; by default what is usual for the corpus.
         seed: Seed of the split.
         fold: The fold, if any.
         options: Settings with which the corpus was opened, apart from its root.
@@ -47,12 +56,13 @@ class Elsewhere(Corpus):
         ordered: bool = False,
         stem: str,
         part: str | None = None,
+        target: str | None = None,
         seed: int = 0,
         fold: int | None = None,
         options: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(root, seed=seed, fold=fold)
-        self.part = part
+        self.part, self._target = part, target
         self.original_settings = options or {}
         self._classes = CategorySet(
             tuple(classes), tuple(verbalisers or ()), tuple(prompt_names or ()), domain, ordered
@@ -65,6 +75,10 @@ class Elsewhere(Corpus):
     @property
     def prompt(self) -> str:
         return self._stem
+
+    @property
+    def target_name(self) -> str:
+        return self._target or self.usual_target
 
     @property
     def categories(self) -> CategorySet:

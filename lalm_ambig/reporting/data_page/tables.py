@@ -65,20 +65,21 @@ def pair_shares(
 
     $$J_{cd} = \frac{1}{n} \sum_i \frac{m_{ic} m_{id} - [c = d] \, m_{ic}}{N_i (N_i - 1)}$$
 
-    The sum is over the items with at least two votes, all of them whole. $1 - \sum_c J_{cc}$ is the disagreement.
+    The sum is over the items with at least two votes. $1 - \sum_c J_{cc}$ is the disagreement.
 
     Args:
         votes: Votes of each item.
 
     Returns:
-        $J$, which sums to 1, and the number of its items; zeros where there are none.
+        $J$, which sums to 1, and the number of its items; zeros where there are none. Where any vote is no whole
+        number, there are none: annotators then share votes between classes, and whole numbers may be shared, too.
 
     >>> pair_shares(torch.tensor([[2.0, 0.0], [1.0, 1.0]]))[0].tolist()
     [[0.5, 0.25], [0.25, 0.0]]
     """
     votes = votes.double()
     sizes = votes.sum(-1)
-    chosen = (sizes >= 2) & (votes == votes.round()).all(-1)
+    chosen = (sizes >= 2) & (votes == votes.round()).all()
     counts, sizes = votes[chosen], sizes[chosen]
     if not len(counts):
         return torch.zeros(votes.shape[-1], votes.shape[-1], dtype=torch.float64), 0
@@ -87,7 +88,7 @@ def pair_shares(
 
 
 def pair_table(prepared: Prepared) -> PlainTable | None:
-    """What a second annotator says where a first one says a class; None where no item has two whole votes."""
+    """What a second annotator says where a first one says a class; None where nothing tells."""
     pairs, items = pair_shares(prepared.items().votes())
     if not items:
         return None
@@ -98,7 +99,7 @@ def pair_table(prepared: Prepared) -> PlainTable | None:
         rows.append((name, f"{said:.1%}", *(f"{float(cell) / said:.0%}" if said else "–" for cell in row)))
     caption = (
         f"A row is what one annotator says, a column what another says of the same item, in percent of the row; "
-        f"{items:,} items with at least two whole votes. Two annotators differ in {1 - float(pairs.trace()):.1%}."
+        f"{items:,} items with at least two votes. Two annotators differ in {1 - float(pairs.trace()):.1%}."
     )
     return PlainTable("What a second annotator says", ("", "said", *names), rows, caption)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.corpora.base import open_corpus
+from lalm_ambig.corpora.base import corpus_class, named_part, open_corpus
 from lalm_ambig.corpora.preparing.prepared import Prepared, prepare
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.reporting.reading.groups import Dataset, Group, find_group
@@ -99,7 +99,8 @@ def prepared_corpus(
     reasons = []
     for settings in candidates:
         try:
-            corpus = open_corpus(name, settings.get("root"), **{**_options(settings), "part": part})
+            chosen = {"part": named_part(corpus_class(name), part)}
+            corpus = open_corpus(name, settings.get("root"), **{**_options(settings), **chosen})
             prepared = prepare(corpus, check_audio=False, quiet=True)
             if group is not None:
                 _check_holds(prepared, group.lines[0].predictions)

@@ -8,7 +8,7 @@ from typing import Any
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import ALL, Split
-from lalm_ambig.corpora.base import corpus_class
+from lalm_ambig.corpora.base import corpus_class, named_part
 from lalm_ambig.evaluation.annotator_scores import TOGETHER
 from lalm_ambig.evaluation.notes import DRAWN_TARGET, FLOOR
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions
@@ -57,7 +57,8 @@ class ResultRow:
         part = None if self.config is None else corpus_settings(self.config).get("part")
         corpus = corpus_class(about.corpus)
         is_target = corpus is not None and not corpus.parts  # then `about.trained_on` alone tells
-        other_part = not is_target and self.run is not None and self.config is not None and part != self.part
+        evaluated = named_part(corpus, self.part)
+        other_part = not is_target and self.run is not None and self.config is not None and part != evaluated
         return (
             f"{about.corpus}, {part or 'all parts'}"
             if about.trained_on is None and other_part
