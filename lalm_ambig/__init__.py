@@ -34,6 +34,7 @@ if is_command():
     from lalm_ambig.help.early import answer_help  # and this one reads files
 
     answer_help()
+    import_module("lalm_ambig.core.collection").hold()  # until `run_command`
 elif wrong_python():
     raise ImportError(wrong_python())
 

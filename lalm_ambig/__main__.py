@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from lalm_ambig import __version__
+from lalm_ambig.core.collection import hold, release
 from lalm_ambig.core.door import ELSEWHERE, command_names, is_command, shown
 from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.help.commands import closest_command, help_of, overview
@@ -54,7 +55,10 @@ def dispatch(words: Sequence[str]) -> int | None:
 def _run(name: str, words: Sequence[str]) -> int | None:
     """Import a command and run it."""
     module = f"{ELSEWHERE[name]}.__main__" if name in ELSEWHERE else f"{__package__}.{name}"
+    if module not in sys.modules:
+        hold()
     command: Any = importlib.import_module(module).main
+    release()
     code: int | None = command(list(words))
     return code
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
+from lalm_ambig.core.collection import release
 from lalm_ambig.core.door import shown
 from lalm_ambig.core.library_errors import misuse
 from lalm_ambig.core.stopping import Stopped, listening
@@ -64,6 +65,7 @@ def run_command(command: Callable[[], int | None]) -> NoReturn:
     A user's mistake, a full disk and the like print one line on standard error and give 2. A signal that asks the
     command to end gives 128 + its number (Ctrl-C: 130). Any other exception is a defect of ours: its traceback is kept.
     """
+    release()
     with listening():
         try:
             code = _code(command)

@@ -9,11 +9,10 @@ A rationale argues for the votes of all, so a pair has none of its item's.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import datasets
 import pyarrow
 
 from lalm_ambig.core.categories import CategorySet
@@ -77,7 +76,7 @@ def by_annotator(prepared: Prepared, corpus: Corpus, *, examples: int) -> Prepar
     """
     pairs = list(_pairs(prepared, where=f"corpus {corpus.name}"))
     _check_ids(pairs, where=f"corpus {corpus.name}")
-    table = prepared.table.data.table.take([pair.row for pair in pairs])
+    table = prepared.table.take([pair.row for pair in pairs])
     table = _with_columns(
         table,
         id=[pair.id for pair in pairs],
@@ -87,7 +86,7 @@ def by_annotator(prepared: Prepared, corpus: Corpus, *, examples: int) -> Prepar
         annotations=[pair.chosen for pair in pairs],
         annotator=[pair.annotator for pair in pairs],
     )
-    made = replace(prepared, table=_dataset(table, prepared, "pairs"))
+    made = replace(prepared, table=table)
     about = sections(
         list(made.items()),
         made.categories,
@@ -96,7 +95,7 @@ def by_annotator(prepared: Prepared, corpus: Corpus, *, examples: int) -> Prepar
         seed=corpus.seed,
     )
     table = _with_columns(table, about_annotator=about)
-    return replace(prepared, table=_dataset(table, prepared, f"pairs-{examples}"))
+    return replace(prepared, table=table)
 
 
 def sections(
@@ -129,12 +128,18 @@ def sections(
     ]
 
 
-def first_of_each(items: Sequence[Item]) -> list[Item]:
+def first_of_each(items: Iterable[Item]) -> list[Item]:
     """One item for each that was judged: the first pair of each, or the items themselves where they are no pairs."""
-    first: dict[str, Item] = {}
+    return list(each_once(items))
+
+
+def each_once(items: Iterable[Item]) -> Iterator[Item]:
+    """Yield the items of `first_of_each`, without holding them in memory."""
+    seen = set[str]()
     for item in items:
-        first.setdefault(item.judged, item)
-    return list(first.values())
+        if (name := item.judged) not in seen:
+            seen.add(name)
+            yield item
 
 
 def counted(items: Items, annotators: Annotators) -> str:
@@ -190,7 +195,7 @@ class _Pair:
 
 
 def _pairs(prepared: Prepared, *, where: str) -> Iterator[_Pair]:
-    columns = prepared.table.select_columns(["id", "annotators", "annotations"])[:]
+    columns = prepared.table.select(["id", "annotators", "annotations"]).to_pydict()
     rows = zip(columns["id"], columns["annotators"], columns["annotations"], strict=True)
     nameless = [name for name, annotators, _ in zip(*columns.values(), strict=True) if not annotators]
     if nameless:
@@ -228,7 +233,3 @@ def _with_columns(table: pyarrow.Table, **columns: list[Any]) -> pyarrow.Table:
             table.schema.get_field_index(name), field, [pyarrow.array(values, field.type)]
         )
     return table
-
-
-def _dataset(table: pyarrow.Table, prepared: Prepared, what: str) -> datasets.Dataset:
-    return datasets.Dataset(table, fingerprint=f"{prepared.folder.name}-{what}")

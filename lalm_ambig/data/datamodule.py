@@ -19,7 +19,7 @@ from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.preparing.prepared import Prepared, prepare
 from lalm_ambig.corpora.rationales import check_ids, heard_rationales, read_rationales
 from lalm_ambig.data.annotators import EACH, Annotators, by_annotator, check_examples, whole_items
-from lalm_ambig.data.encoding import Elicitation, Encoder, Readout, approximate_length
+from lalm_ambig.data.encoding import Elicitation, Encoder, Readout, approximate_lengths
 from lalm_ambig.data.fewer_votes import FewerVotes, with_fewer_votes
 from lalm_ambig.data.items import Items
 from lalm_ambig.data.sampler import LengthBuckets, ResumableLoader, StepCollator, StepItems, StepShape
@@ -347,8 +347,8 @@ class DataModule(lightning.LightningDataModule):
         """Return a line on training items that are left out since they have no rationale, if there are any."""
         if not (self.needs.rationale or self.only_with_rationale):
             return []
-        every, trained = self.items("train"), {item.id for item in self.train_items()}
-        without = [item.id for item in every if item.id not in trained]
+        every, trained = self.items("train"), set(self.train_items().view.ids())
+        without = [item for item in every.view.ids() if item not in trained]
         if not without or self.limit is not None:
             return []
         first = ", ".join(without[:3]) + (", …" if len(without) > 3 else "")
@@ -365,7 +365,7 @@ class DataModule(lightning.LightningDataModule):
             smallest=self.needs.smallest_step,
             times=self.needs.updates,
         )
-        order = LengthBuckets([approximate_length(item) for item in items], shape, seed=self.seed)
+        order = LengthBuckets(approximate_lengths(items), shape, seed=self.seed)
         return ResumableLoader(
             StepItems(items, whole_steps=self.needs.whole_steps, next_step=self.needs.next_step),
             order,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,7 +15,9 @@ from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.rationale_parts import RationalePart
 from lalm_ambig.core.types import Audio, Batch, Demonstrations, Item, Tokens
+from lalm_ambig.corpora.preparing.prepared import Texts
 from lalm_ambig.data.feature_cache import FeatureCache
+from lalm_ambig.data.items import Items
 from lalm_ambig.files.json_lines import short_repr
 from lalm_ambig.policies.base import Policy
 from lalm_ambig.prompts import TEXT, Mode, fill_classes, load_glosses, load_prompt, prompt_parts
@@ -307,3 +310,11 @@ def approximate_length(item: Item) -> float:
     """Rough number of an item's tokens, for batches of items of like length."""
     characters = sum(len(text or "") for text in (item.text, item.about_annotator, item.rationale))
     return 25 * item.duration_s + characters / 4
+
+
+def approximate_lengths(items: Items) -> np.ndarray:
+    """`approximate_length` of every item; builds none."""
+    columns: tuple[Texts, ...] = ("text", "about_annotator", "rationale")
+    characters = sum(items.sizes(column)[1] for column in columns)
+    lengths: np.ndarray = 25 * items.view.seconds() + characters / 4
+    return lengths

@@ -4,10 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import overload
 
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from lalm_ambig.core.types import Item
-from lalm_ambig.corpora.preparing.prepared import ItemView
+from lalm_ambig.corpora.preparing.prepared import ItemView, Texts
 
 
 class Items(Dataset[Item], Sequence[Item]):
@@ -53,7 +57,30 @@ class Items(Dataset[Item], Sequence[Item]):
 
     def with_sound(self) -> list[Item]:
         """The items that people heard."""
-        return [item for item in self if item.has_sound]
+        places = self.view.with_sound()
+        return list(self.select([self.keep[place] for place in places]))
+
+    @property
+    def view(self) -> ItemView:
+        """The items as the corpus has them, of which columns can be read together."""
+        return self.source.select(self.keep)
+
+    def label_dist(self) -> Float[Tensor, "item category"]:
+        """Target distribution of every item; builds items only where these are changed."""
+        if self.change is not None:
+            return torch.tensor([item.label_dist for item in self])
+        votes = self.view.votes_as_read()
+        return (votes / votes.sum(-1, keepdim=True)).float()
+
+    def sizes(self, column: Texts) -> tuple[np.ndarray, np.ndarray]:
+        """Bytes and characters of every item's text (`ItemView.sizes`). Rationales of a file come first."""
+        view = self.view
+        sizes, lengths = view.sizes(column)
+        for place, item in enumerate(view.ids() if self.rationales and column == "rationale" else ()):
+            if item in self.rationales:
+                sizes[place] = len(self.rationales[item].encode())
+                lengths[place] = len(self.rationales[item])
+        return sizes, lengths
 
     def _as_given(self, item: Item) -> Item:
         rationale = self.rationales.get(item.id)

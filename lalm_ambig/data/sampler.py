@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -67,7 +69,7 @@ class LengthBuckets(Sampler[StepPass]):
     on their total number only. Where the number does not divide, passes differ by at most one item.
     """
 
-    def __init__(self, lengths: Sequence[float], shape: StepShape, *, seed: int = 0) -> None:
+    def __init__(self, lengths: Sequence[float] | np.ndarray, shape: StepShape, *, seed: int = 0) -> None:
         """Args:
         lengths: Length of each item, in any unit.
         shape: Items of a step, and this process's part of them.
@@ -106,7 +108,8 @@ class LengthBuckets(Sampler[StepPass]):
         mixed = [steps[i] for i in torch.randperm(len(steps), generator=generator).tolist()]
         start, self.skip = self.skip, 0
         pairs = zip(mixed, [*mixed[1:], []], strict=True)
-        yield from [one for step, following in pairs for one in self._passes(step, following)][start:]
+        passes = (one for step, following in pairs for one in self._passes(step, following))
+        yield from islice(passes, start, None)
 
     def _passes(self, step: list[int], following: list[int]) -> list[StepPass]:
         """This process's passes over a step's items, as often as the step comes. The first knows what follows."""

@@ -8,7 +8,9 @@ has no item's content, and no folder of a machine.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import SPLITS, Item
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.duplicates.contents import TEXT, contents, first_alike, same_content, trained_among
+from lalm_ambig.corpora.preparing.prepared import ItemView
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.files.json_lines import json_object, write_rows
 
@@ -30,7 +33,7 @@ CHOOSE = ("seed", "fold", "part", "skip_bad_rows", "allow_outside")
 """Settings of a corpus that say which items there are; the others say what an item is."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TrainedItem:
     """An item that was trained on (`train`) or by which the checkpoint was chosen (`validation`)."""
 
@@ -117,6 +120,7 @@ def trained_item(item: Item, content: str) -> TrainedItem:
     return TrainedItem(item.judged, item.split, speaker_digest(item.speaker), content)
 
 
+@lru_cache(maxsize=4096)
 def speaker_digest(speaker: str | None) -> str | None:
     """A digest of a speaker's name, which can be compared but not read; None without a speaker."""
     if speaker is None:
@@ -131,8 +135,12 @@ def write_trained_items(folder: Path, record: TrainedItems) -> Path:
         "runs": [run.heading for run in record.runs],
         "unknown": list(record.unknown),
     }
-    rows = ({"run": n, **asdict(item)} for n, run in enumerate(record.runs) for item in run.items)
-    return write_rows(folder / FILE, (head, *rows))
+    rows = (
+        {"run": n, "id": item.id, "split": item.split, "speaker": item.speaker, "content": item.content}
+        for n, run in enumerate(record.runs)
+        for item in run.items
+    )
+    return write_rows(folder / FILE, chain((head,), rows))
 
 
 def read_trained_items(folder: Path) -> TrainedItems | None:
@@ -197,6 +205,12 @@ class EvaluatedItems:
     speakers_apart: bool
     """Whether its split is drawn so that no speaker is in two of its parts."""
 
+    @property
+    def judged(self) -> Sequence[str]:
+        """Ids of what was judged in each item of the corpus; of items on disk, none is built for it."""
+        every = self.every
+        return every.judged_ids() if isinstance(every, ItemView) else [item.judged for item in every]
+
 
 def overlap(record: TrainedItems, tested: EvaluatedItems) -> Overlap:
     """The part of a test set that is in a record: by id within one corpus; by content between two.
@@ -224,7 +238,7 @@ def overlap(record: TrainedItems, tested: EvaluatedItems) -> Overlap:
 def _shares_ids(run: TrainedRun, tested: EvaluatedItems) -> bool:
     """Whether any item of the corpus has an id of the run's: another file of the corpus may give other ids."""
     ids = {item.id for item in run.items}
-    return any(item.judged in ids for item in tested.every)
+    return any(judged in ids for judged in tested.judged)
 
 
 def _by_id(run: TrainedRun, tested: EvaluatedItems) -> set[int]:
@@ -258,9 +272,11 @@ def _same_corpus(run: TrainedRun, tested: EvaluatedItems) -> bool:
         return False
     if corpus.ids_are_global:
         return True
-    by_id = {item.judged: item for item in tested.every}
     step = max(1, len(run.items) // SAMPLE)
     sample = run.items[::step]
+    sought = {item.id for item in sample}
+    places = {judged: at for at, judged in enumerate(tested.judged) if judged in sought}
+    by_id = {judged: tested.every[at] for judged, at in places.items()}
     shared = [(item, by_id[item.id]) for item in sample if item.id in by_id]
     pairs = zip(shared, contents([item for _, item in shared]), strict=True)
     alike = sum(same_content(item.content, content) for (item, _), content in pairs)

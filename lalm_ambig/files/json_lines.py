@@ -44,10 +44,10 @@ def numbered_lines(path: Path, *, complete: bool = False) -> Iterator[tuple[str,
         InputError: The file is not UTF-8 text, or it is a JSON array, or an object over several lines.
     """
     check_text(path, may_be_empty=True)
-    number, first = 0, True
+    number, first, name = 0, True, str(path)
     with open_binary(path) as lines:
         for line in lines:
-            for piece in _pieces(line):
+            for piece in (line,) if b"\r" not in line[:-2] else _pieces(line):
                 number += 1
                 if complete and not piece.endswith((b"\n", b"\r")):
                     continue
@@ -55,13 +55,11 @@ def numbered_lines(path: Path, *, complete: bool = False) -> Iterator[tuple[str,
                     if first:
                         _check_is_lines(content, path)
                         first = False
-                    yield f"{path}:{number}", content
+                    yield f"{name}:{number}", content
 
 
 def _pieces(line: bytes) -> list[bytes]:
     """Split a line at the line ends of other systems; each piece has its end."""
-    if b"\r" not in line[:-2]:
-        return [line]
     starts = [0, *(end.end() for end in _ENDS.finditer(line))]
     ends = [*starts[1:], len(line)]
     return [line[start:end] for start, end in zip(starts, ends, strict=True) if start < end]
@@ -112,7 +110,7 @@ def json_value(text: str, *, source: str = "", of_pairs: Callable[[Pairs], objec
         InputError: The text is not JSON, or Python's parser would lose part of it.
     """
     try:
-        values = json.loads(text, object_pairs_hook=of_pairs or unique_members)
+        values = _parsed(text, of_pairs)
         if "\\ud" in text or "\\uD" in text:
             json.dumps(values, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
@@ -162,6 +160,16 @@ def unique_members(pairs: Pairs) -> dict[str, Any]:
         twin = next(key for key in keys if keys.count(key) > 1)
         raise InputError(f"not JSON that can be read: an object has the key {short_repr(twin)} twice")
     return values
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=unique_members)
+"""One for all lines: a decoder costs as much as a short line."""
+
+
+def _parsed(text: str, of_pairs: Callable[[Pairs], object] | None) -> Any:
+    if of_pairs is None and not text.startswith(MARK):
+        return _DECODER.decode(text)
+    return json.loads(text, object_pairs_hook=of_pairs or unique_members)
 
 
 def _meant(text: str, error: json.JSONDecodeError) -> str:

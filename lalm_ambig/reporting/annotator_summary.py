@@ -33,13 +33,13 @@ class Ratings:
 
 def ratings_of(prepared: Prepared) -> Ratings | None:
     """The ratings of all items; None where no item names its annotators."""
-    column = prepared.table.data.column("annotators").combine_chunks()
+    column = prepared.table.column("annotators").combine_chunks()
     named = column.flatten().to_numpy(zero_copy_only=False)
     if not len(named):
         return None
     sizes = np.diff(column.offsets.to_numpy())
     names, annotator = np.unique(named.astype(str), return_inverse=True)
-    category = prepared.table.data.column("annotations").combine_chunks().flatten().to_numpy()
+    category = prepared.table.column("annotations").combine_chunks().flatten().to_numpy()
     return Ratings(np.repeat(np.arange(len(sizes)), sizes), annotator, category, tuple(names.tolist()))
 
 

@@ -53,7 +53,7 @@ def summarise(prepared: Prepared, *, seed: int = 0) -> dict[str, Any]:
 
 def _filled(prepared: Prepared, column: str) -> int:
     """Number of items that have a value in a column."""
-    values = prepared.table.data.column(column)
+    values = prepared.table.column(column)
     return len(values) - int(values.null_count)
 
 

@@ -84,7 +84,7 @@ def connect(  # noqa: PLR0913  # what a run is made of
     categories = data.categories if learnt is None else data.categories.with_words_of(learnt)
     _check_words(data, categories)
     asked = data.elicitation(reasoning=model.reasoning, readout=model.readout)
-    clips = [item for item in data.of_every_split() if item.has_sound]
+    clips = [item for split in SPLITS for item in data.items(split).with_sound()]
     texts = sum(len(data.items(split)) for split in SPLITS) - len(clips)
     notes = prompt_notes(asked, categories, heard=len(clips), texts=texts)
     policy = model.policy
@@ -150,14 +150,13 @@ def _read(model: Method, data: DataModule, *, splits: tuple[Portion, ...], train
 
 def _check_size(model: Method, data: DataModule) -> None:
     step = data.items_per_update or data.batch_size * distributed.world_size()
-    items = list(data.train_items())
-    label_dist = torch.tensor([item.label_dist for item in items])
-    model.check_data(step_items=step, items=len(items), label_dist=label_dist)
+    items = data.train_items()
+    model.check_data(step_items=step, items=len(items), label_dist=items.label_dist())
 
 
 def _trainable(model: Method, data: DataModule) -> list[str]:
     """Check what is left to train on, and compare token limits with the curated texts."""
-    if model.policy.side_layers and not data.items("train").with_sound():
+    if model.policy.side_layers and not len(data.items("train").view.with_sound()):
         raise InputError(
             "no training item has sound, so that the side path would hear nothing:",
             where="policy.audio_layers",

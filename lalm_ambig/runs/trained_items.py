@@ -8,8 +8,8 @@ from lalm_ambig.config.cli import parse
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Item, Portion
 from lalm_ambig.corpora.duplicates.between_splits import duplicates
-from lalm_ambig.corpora.duplicates.contents import contents
-from lalm_ambig.data.annotators import EACH, first_of_each
+from lalm_ambig.corpora.duplicates.contents import content_of, sound_contents
+from lalm_ambig.data.annotators import EACH, each_once, first_of_each
 from lalm_ambig.data.datamodule import DataModule, MethodNeeds
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.trained_items import (
@@ -180,8 +180,10 @@ def _record_of_run(run: RunFolder, *, before: frozenset[Path]) -> TrainedItems:
 
 def used_items(data: DataModule) -> tuple[TrainedItem, ...]:
     """Return the items that are trained on, and those that choose the checkpoint; once each for all annotators."""
-    items = first_of_each([*data.train_items(), *data.items("validation")])
-    return tuple(trained_item(item, content) for item, content in zip(items, contents(items), strict=True))
+    parts = data.train_items(), data.items("validation")
+    sounds = sound_contents(item for part in parts for item in part.with_sound())
+    items = each_once(item for part in parts for item in part)
+    return tuple(trained_item(item, content_of(item, sounds)) for item in items)
 
 
 @dataclass(frozen=True)
@@ -265,7 +267,7 @@ def write_record(run: RunFolder, data: DataModule, past: StartHistory) -> Overla
         entry = replace(entry, items=tuple(items))
     record = past.record.behind(entry)
     write_trained_items(run.path, record)
-    twice = duplicates(first_of_each(data.train_items()), first_of_each(data.items("test")))
+    twice = duplicates(each_once(data.train_items()), first_of_each(data.items("test")))
     return replace(overlap_of(record, data, "test"), duplicates=twice)
 
 

@@ -19,8 +19,20 @@ ALLOWED = {
     ("lalm_ambig/endpoint/questions.py", "soundfile.write"): "into memory",
     # into a folder of `new_folder`, or a file of `replacing`, which nobody sees before it is whole
     ("lalm_ambig/data/feature_cache.py", "open"): "features.bin, written in parts into a new folder",
-    ("lalm_ambig/corpora/preparing/checking.py", "open"): "problems.txt, written in parts into a new folder",
-    ("lalm_ambig/corpora/preparing/checking.py", "ArrowWriter"): "the table of items in the same folder",
+    (
+        "lalm_ambig/corpora/preparing/labels.py",
+        "new_stream",
+    ): "the table of items, in parts into a new folder",
+    ("lalm_ambig/corpora/preparing/checking.py", "new_stream"): "the table of checked items, in the same way",
+    (
+        "lalm_ambig/corpora/preparing/checking.py",
+        "hardlink_to",
+    ): "the table without sounds, into a new folder",
+    ("lalm_ambig/corpora/preparing/checking.py", "shutil.copyfile"): "the same where there are no hard links",
+    (
+        "lalm_ambig/files/spool.py",
+        "SpooledTemporaryFile",
+    ): "records between two stages, in a file without a name",
     ("lalm_ambig/corpora/demo/writer.py", "soundfile.write"): "clips in a new folder",
     ("lalm_ambig/corpora/demo/writer.py", "open"): "the votes, by the csv module, into a file of replacing",
     ("lalm_ambig/reporting/drawing/canvas.py", "savefig"): "into a file of replacing",
@@ -72,6 +84,10 @@ FUNCTIONS = {
     "save_file",
     "ArrowWriter",
     "ParquetWriter",
+    "new_stream",
+    "new_file",
+    "SpooledTemporaryFile",
+    "TemporaryFile",
     "ZipFile.write",
 }
 

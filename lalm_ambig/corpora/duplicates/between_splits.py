@@ -1,6 +1,6 @@
 """Texts, premises, clips and speakers that test items share with training items: counted and named, never an error."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from lalm_ambig.core.items import Item
 from lalm_ambig.corpora.duplicates.contents import contents, premise_form, sounds_among, text_form
@@ -8,34 +8,47 @@ from lalm_ambig.corpora.duplicates.sound_sketch import copies
 
 SHOWN = 3
 """Pairs of copies that a line names."""
+FORMS = {"text": text_form, "premise": premise_form}
+"""What two texts may have in common."""
 
 
-def duplicates(train: Sequence[Item], test: Sequence[Item]) -> tuple[str, ...]:
-    """One line each for texts, premises, clips and speakers that both test items and training items have."""
-    return (*_texts(train, test), *_clips(train, test), *_speakers(train, test))
+def duplicates(train: Iterable[Item], test: Sequence[Item]) -> tuple[str, ...]:
+    """One line each for texts, premises, clips and speakers that both test items and training items have.
+
+    Args:
+        train: Training items, which are looked at once and not held in memory, but for those with sound.
+        test: Test items.
+    """
+    tested = {what: [form(item.text) if item.text else None for item in test] for what, form in FORMS.items()}
+    trained: dict[str, set[str | None]] = {what: set() for what in FORMS}
+    heard, speakers = list[Item](), set[str | None]()
+    sought = {what: set(forms) - {None} for what, forms in tested.items()}
+    for item in train:
+        speakers.add(item.speaker)
+        if item.audio is not None:
+            heard.append(item)
+        if item.text:
+            for what, forms in sought.items():
+                if forms and (form := FORMS[what](item.text)) in forms:
+                    trained[what].add(form)
+    lines = [_shared(what, tested[what], trained[what]) for what in FORMS]
+    return (*filter(None, lines), *_clips(heard, test), *_speakers(speakers - {None}, test))
 
 
-def _texts(train: Sequence[Item], test: Sequence[Item]) -> Iterator[str]:
-    yield from _shared("text", lambda item: text_form(item.text) if item.text else None, train, test)
-    yield from _shared("premise", lambda item: premise_form(item.text) if item.text else None, train, test)
+def _shared(what: str, tested: Sequence[str | None], trained: set[str | None]) -> str:
+    shared = [form for form in tested if form in trained]
+    if not shared:
+        return ""
+    distinct = len(set(shared))
+    kinds = f"{distinct} {what}{'s' if distinct > 1 else ''}"
+    return f"{len(shared)} of {len(tested)} test items have a {what} that training items have too ({kinds})"
 
 
-def _shared(
-    what: str, key: Callable[[Item], str | None], train: Sequence[Item], test: Sequence[Item]
-) -> Iterator[str]:
-    trained = {key(item) for item in train} - {None}
-    shared = [form for item in test if (form := key(item)) in trained]
-    if shared:
-        distinct = len(set(shared))
-        kinds = f"{distinct} {what}{'s' if distinct > 1 else ''}"
-        yield f"{len(shared)} of {len(test)} test items have a {what} that training items have too ({kinds})"
-
-
-def _clips(train: Sequence[Item], test: Sequence[Item]) -> Iterator[str]:
-    ours, theirs = sounds_among(contents(test)), sounds_among(contents(train))
+def _clips(heard: Sequence[Item], test: Sequence[Item]) -> Iterator[str]:
+    ours, theirs = sounds_among(contents(test)), sounds_among(contents(heard))
     places = copies([clip for _, clip in ours], [clip for _, clip in theirs])
     pairs = [
-        f"{test[at].id} = {train[theirs[place][0]].id}"
+        f"{test[at].id} = {heard[theirs[place][0]].id}"
         for (at, _), place in zip(ours, places, strict=True)
         if place is not None
     ]
@@ -44,9 +57,8 @@ def _clips(train: Sequence[Item], test: Sequence[Item]) -> Iterator[str]:
         yield f"{len(pairs)} of {len(test)} test clips are copies of training clips ({listed})"
 
 
-def _speakers(train: Sequence[Item], test: Sequence[Item]) -> Iterator[str]:
-    known = {item.speaker for item in train} - {None}
-    found = [item.speaker for item in test if item.speaker in known]
+def _speakers(trained: set[str | None], test: Sequence[Item]) -> Iterator[str]:
+    found = [item.speaker for item in test if item.speaker in trained]
     if found:
         speakers = f"{len(set(found))} speaker{'s' if len(set(found)) > 1 else ''}"
         yield f"{len(found)} of {len(test)} test items are by speakers of training items ({speakers})"

@@ -16,7 +16,7 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -56,14 +56,21 @@ def text_form(text: str) -> str:
 
     The parts of a labelled pair come in one order. A text without a letter or digit is kept, but for blanks.
     """
-    plain = html.unescape(text).translate(UNSEEN)
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", plain).casefold())
+    plain = html.unescape(text)
+    folded = _folded(unicodedata.normalize("NFKC", plain.translate(UNSEEN)) if not plain.isascii() else plain)
     words = WORD.findall(" ".join(_parts(SEPARATOR.sub(" ", folded))))
     return " ".join(words or folded.split())
 
 
+def _folded(text: str) -> str:
+    """The text without case, in one Unicode form."""
+    return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text.casefold())
+
+
 def _parts(text: str) -> list[str]:
     """The text before the first label, and the text after each label."""
+    if ":" not in text and "=" not in text:  # a label ends with one
+        return [text]
     before, *rest = LABEL.split(text)
     pairs = list(zip(rest[::2], rest[1::2], strict=True))
     if sorted(name for name, _ in pairs) == sorted(PARTS):
@@ -84,8 +91,23 @@ def text_content(text: str) -> str:
 
 def contents(items: Sequence[Item]) -> list[str]:
     """The content of each item. Sounds are read once, in parallel, and cached by path, size and time."""
-    sounds = _sketches({item.audio for item in items if item.audio is not None})
-    return [sounds[item.audio] if item.audio is not None else text_content(item.text or "") for item in items]
+    sounds = sound_contents(items)
+    return [content_of(item, sounds) for item in items]
+
+
+def sound_contents(items: Iterable[Item]) -> dict[str, str]:
+    """Path → content of every sound file of the items, as `contents` reads them."""
+    return _sketches({item.audio for item in items if item.audio is not None})
+
+
+def content_of(item: Item, sounds: Mapping[str, str]) -> str:
+    """The content of one item.
+
+    Args:
+        item: The item.
+        sounds: The result of `sound_contents` for it and for others.
+    """
+    return sounds[item.audio] if item.audio is not None else text_content(item.text or "")
 
 
 def sound_content(samples: np.ndarray) -> str:
@@ -192,6 +214,8 @@ def _content(path: str) -> str:
 
 def premise_form(text: str) -> str | None:
     """The words of a labelled pair's premise; None for any other text."""
+    if text.isascii() and PARTS[0] not in text.lower():
+        return None
     folded = unicodedata.normalize("NFKC", text.translate(UNSEEN)).casefold()
     _, *rest = LABEL.split(folded)
     parts = dict(zip(rest[::2], rest[1::2], strict=True))

@@ -20,8 +20,8 @@ Items with sound are asked about a recording, items without about a text, unless
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -33,33 +33,19 @@ from lalm_ambig.core.items import Item, Split
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.jsonl.columns import Columns, RowMapper, columns_of, mapped_rows
 from lalm_ambig.corpora.jsonl.rows import ItemRow, read_declaration, read_profiles, read_rows, read_tables
-from lalm_ambig.corpora.jsonl.table_rows import TableFile, place_name, table_files
+from lalm_ambig.corpora.jsonl.scan import Scan, load_scan, put_aside, save_scan, scanned
+from lalm_ambig.corpora.jsonl.table_rows import TableFile, table_files
+from lalm_ambig.corpora.preparing.fingerprint import corpus_fingerprint
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 from lalm_ambig.corpora.reading.paths import REMEDY, SHOWN, Enclosure, Siblings
 from lalm_ambig.corpora.reading.splits import split_by_group
+from lalm_ambig.files.spool import Spool
 
 SPEECH, TEXTS = "speech_emotion", "text_emotion"
 """Prompts where items have sound, and where none has."""
 ENOUGH = 2
 """Fewest classes of a corpus."""
 DECLARE = 'Declare them in its first line, {"categories": […]}, or by the option categories.'
-
-
-@dataclass(frozen=True)
-class _Scan:
-    """Facts about all rows of the file together."""
-
-    names: tuple[str, ...]
-    """Every class that some row's votes name, sorted."""
-    groups: frozenset[str]
-    ignored: tuple[str, ...]
-    gives_splits: bool
-    has_sound: bool
-    """True where a row has audio."""
-    named_by_place: bool
-    """True where rows had no id, and got the place as theirs."""
-    bad_notes: tuple[str, ...]
-    """Notes about the rows that were left out."""
 
 
 class JsonLines(Corpus):
@@ -101,7 +87,9 @@ class JsonLines(Corpus):
         self.domain, self.allow_outside = domain, allow_outside
         check_ordered(ordered)
         self.ordered, self.columns = ordered, columns
-        self._scans: dict[bool, _Scan] = {}
+        self._scans: dict[bool, Scan] = {}
+        self._groups: dict[bool, frozenset[str]] = {}
+        """What a draw of splits keeps together, once all rows have been read."""
 
     @classmethod
     def parsed_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,9 +112,23 @@ class JsonLines(Corpus):
         Raises:
             InputError: The option `categories` and the file declare different classes.
         """
+        return self._given_categories() or self._union()
+
+    def _given_categories(self) -> CategorySet | None:
+        """The classes of the file or the option, for which no row is read; None without either.
+
+        Raises:
+            InputError: The two differ, or the classes shall be ordered and nobody names them.
+        """
         declared = self._declared
         if declared is None:
-            return self._named(self.option_names) if self.option_names else self._union()
+            if self.ordered and not self.option_names:
+                raise InputError(
+                    "ordered classes must be named from the lowest to the highest.",
+                    where=str(self.root),
+                    remedy='Give the option categories, or a first line {"categories": […], "ordered": true}.',
+                )
+            return self._named(self.option_names) if self.option_names else None
         if self.option_names and [*map(normal_form, self.option_names)] != [
             *map(normal_form, declared.names)
         ]:
@@ -178,20 +180,35 @@ class JsonLines(Corpus):
         return (*notes, *self._scan.bad_notes)
 
     def read(self) -> Iterator[Item]:
-        names = self.categories.names
-        splits = self._seeded_splits()
-        for row in self._rows(BadRows(skip=self.skip_bad_rows)):  # they are in the scan's notes already
-            yield Item(
-                id=row.id,
-                votes=tuple(row.votes.get(name, 0.0) for name in names),
-                audio=None if row.audio is None else self._audio_path(row, row.audio),
-                text=row.text,
-                rationale=row.rationale,
-                speaker=row.speaker,
-                split=row.split or splits[row.group],
-                annotators=tuple(annotator for annotator, _ in row.ratings),
-                annotations=tuple(names.index(chosen) for _, chosen in row.ratings),
-            )
+        self._given_categories()  # its faults come before those of rows
+        with Spool() as spool:
+            rows = self._rows_again(spool)
+            names = self.categories.names
+            splits = self._seeded_splits()
+            yield from (self._item(row, names, splits) for row in rows)
+
+    def _rows_again(self, spool: Spool) -> Iterator[ItemRow]:
+        """The good rows. A first reading scans them and puts them aside, so that none is parsed twice."""
+        if self.skip_bad_rows in self._groups:
+            return self._rows(
+                BadRows(skip=self.skip_bad_rows)
+            )  # the bad ones are in the scan's notes already
+        self._scan_rows(spool)
+        return map(ItemRow._make, spool)
+
+    def _item(self, row: ItemRow, names: Sequence[str], splits: Mapping[str, Split]) -> Item:
+        votes = row.votes
+        return Item(
+            id=row.id,
+            votes=tuple([votes.get(name, 0.0) for name in names]),
+            audio=None if row.audio is None else self._audio_path(row, row.audio),
+            text=row.text,
+            rationale=row.rationale,
+            speaker=row.speaker,
+            split=row.split or splits[row.group],
+            annotators=tuple([annotator for annotator, _ in row.ratings]),
+            annotations=tuple([names.index(chosen) for _, chosen in row.ratings]),
+        )
 
     def annotator_profiles(self) -> Mapping[str, str]:
         """What the first line says of each annotator."""
@@ -215,12 +232,30 @@ class JsonLines(Corpus):
         return None if self._is_mapped else read_declaration(files[0])
 
     @property
-    def _scan(self) -> _Scan:
-        """The scan for the present value of `skip_bad_rows`, which may change after a first look."""
+    def _scan(self) -> Scan:
+        """The scan for the present value of `skip_bad_rows`, which may change after a first look.
+
+        An earlier start has left it on disk, unless the files, the settings or this code have changed.
+        """
         if self.skip_bad_rows not in self._scans:
-            bad_rows = BadRows(skip=self.skip_bad_rows)
-            self._scans[self.skip_bad_rows] = _scanned(self._rows(bad_rows), bad_rows, where=str(self.root))
+            earlier = load_scan(self._fingerprint())
+            if earlier is None:
+                self._scan_rows(None)
+            else:
+                self._scans[self.skip_bad_rows] = earlier
         return self._scans[self.skip_bad_rows]
+
+    def _scan_rows(self, spool: Spool | None) -> None:
+        skip, before = self.skip_bad_rows, self._fingerprint()
+        bad_rows = BadRows(skip=skip)
+        rows = self._rows(bad_rows)
+        watched = rows if spool is None else put_aside(rows, spool)
+        self._scans[skip], self._groups[skip] = scanned(watched, bad_rows, where=str(self.root))
+        if self._fingerprint() == before:  # else a file has changed meanwhile
+            save_scan(before, self._scans[skip])
+
+    def _fingerprint(self) -> str:
+        return corpus_fingerprint(self, check_audio=False)
 
     def _rows(self, bad_rows: BadRows) -> Iterator[ItemRow]:
         """Yield the good rows; every caller leaves out the same ones."""
@@ -239,14 +274,8 @@ class JsonLines(Corpus):
         """The names that votes have, sorted; that order is none of a scale.
 
         Raises:
-            InputError: Two names are one class, or the classes shall be ordered.
+            InputError: Two names are one class.
         """
-        if self.ordered:
-            raise InputError(
-                "ordered classes must be named from the lowest to the highest.",
-                where=str(self.root),
-                remedy='Give the option categories, or a first line {"categories": […], "ordered": true}.',
-            )
         names = self._scan.names
         try:
             refuse_synonyms(names)
@@ -263,7 +292,9 @@ class JsonLines(Corpus):
     def _seeded_splits(self) -> dict[str, Split]:
         """The split of every group; empty where the rows have splits."""
         if not self._scan.gives_splits:
-            return split_by_group(self._scan.groups, seed=self.seed, fold=self.fold)
+            if self.skip_bad_rows not in self._groups:
+                self._scan_rows(None)
+            return split_by_group(self._groups[self.skip_bad_rows], seed=self.seed, fold=self.fold)
         if self.fold is not None:
             raise InputError(
                 f"fold {self.fold} was asked for, but the rows have a split", where=str(self.root)
@@ -303,41 +334,6 @@ class JsonLines(Corpus):
         leads = "" if target == path else f": it leads to {target[:SHOWN]}"
         wrong = f"audio {audio[:SHOWN]!r} is not inside the file's folder{leads}."
         raise InputError(wrong, where=row.where, remedy=REMEDY)
-
-
-def _scanned(rows: Iterable[ItemRow], bad_rows: BadRows, *, where: str) -> _Scan:
-    """Read all rows once.
-
-    Raises:
-        InputError: Only some rows have a split, or no row is good.
-    """
-    names, groups, ignored, with_split = set[str](), set[str](), set[str](), set[bool]()
-    count, has_sound, named_by_place = 0, False, False
-    for row in rows:
-        count += 1
-        has_sound = has_sound or row.audio is not None
-        named_by_place = named_by_place or row.id == place_name(row.where)
-        names.update(row.votes)
-        groups.add(row.group)
-        ignored.update(row.ignored)
-        with_split.add(row.split is not None)
-        if len(with_split) > 1:
-            raise InputError(
-                "some rows have a split and some have none: give it to all or none", where=row.where
-            )
-    if bad_rows.lines and not count:
-        wrong = f"all {len(bad_rows.lines):,} rows are bad; the first: {bad_rows.lines[0]}"
-        raise InputError(wrong, where=where)
-    notes = tuple(bad_rows.notes(good=count))
-    return _Scan(
-        names=tuple(sorted(names)),
-        groups=frozenset(groups),
-        ignored=tuple(sorted(ignored)),
-        gives_splits=with_split == {True},
-        has_sound=has_sound,
-        named_by_place=named_by_place,
-        bad_notes=notes,
-    )
 
 
 def check_ordered(ordered: object) -> None:

@@ -80,9 +80,11 @@ def check_votes(votes: Mapping[str, float], ratings: Ratings, *, item: str) -> N
     Raises:
         InputError: They are not; the message has no place.
     """
+    if not ratings:
+        return
     counted = Counter(chosen for _, chosen in ratings)
     for name in dict.fromkeys((*votes, *counted)):
-        if ratings and votes.get(name, 0) != counted[name]:
+        if votes.get(name, 0) != counted[name]:
             raise InputError(
                 f"item {short_repr(item)} has {votes.get(name, 0):g} votes for {short_repr(name)}, but {counted[name]} "
                 'of its annotators chose it: leave "votes" out, and they are counted'

@@ -4,10 +4,9 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lalm_ambig.core.categories import CategorySet, normal_form, quoted
 from lalm_ambig.core.class_names import UNKNOWN
@@ -32,9 +31,9 @@ from lalm_ambig.files.json_lines import (
 
 KEYS = ("id", "audio", "text", "votes", "rationale", "split", "speaker", "annotators")
 """The keys of a row that have a meaning."""
-TEXT_KEYS = ("audio", "text", "rationale")
 NAME_KEYS = ("id", "speaker")
 """The keys whose value may also be a whole number."""
+NO_NUMBERS = frozenset[str]()
 DIGITS = re.compile(r"\s*-?\d+(\.0*)?\s*")
 """A text that another program may have made of a number."""
 MOST_VOTES = 1_000_000
@@ -50,8 +49,7 @@ class FileFault(InputError):
     """A fault that shows in one row and is the whole file's: rows are not left out for it."""
 
 
-@dataclass(frozen=True)
-class ItemRow:
+class ItemRow(NamedTuple):
     """One row of the file, its types checked."""
 
     where: str
@@ -148,13 +146,13 @@ def read_tables(
                     values = load()
                     if position == 0 and _is_declaration(values):
                         continue
-                    row = before.checked(parse_row(values, where))
+                    row, key = before.checked(parse_row(values, where))
                 except FileFault as error:
                     raise InputError(str(error), where=where) from error
                 except InputError as error:
                     bad_rows.add(str(error), where=where)
                     continue
-                before.take(row)
+                before.take(row, key)
                 yield row
                 reading.good += 1
 
@@ -168,27 +166,32 @@ class _Before:
         closed: True where no other class is allowed.
         """
         self.names_of_forms, self.closed = names_of_forms, closed
-        self.lines_of_ids: dict[str, tuple[str, bool]] = {}
-        """Id → its line, and whether it is a number there."""
+        self.names = set(names_of_forms.values())
+        """Names of the classes as this file has them: votes for them need no other name."""
+        self.lines_of_ids: dict[str, str] = {}
+        self.numbers: set[str] = set()
+        """The ids that are numbers in the file."""
         self.spelt: dict[tuple[str, bool], str] = {}
         """Per key of NAME_KEYS: the first number (True) and the first text of digits (False), with its line."""
 
-    def checked(self, row: ItemRow) -> ItemRow:
-        """The row with each class under its name in this file.
+    def checked(self, row: ItemRow) -> tuple[ItemRow, str]:
+        """The row with each class under its name in this file, and the common form of its id.
 
         Raises:
             InputError: The id came before, or a class is unknown.
         """
-        if (key := _id_key(row.id)) in self.lines_of_ids:
-            line, number = self.lines_of_ids[key]
+        key = _id_key(row.id)
+        if (line := self.lines_of_ids.get(key)) is not None:
+            number = key in self.numbers
             other = number != ("id" in row.numbers)
             kinds = f", {_kind(number=number)} there and {_kind(number=not number)} here" if other else ""
             raise InputError(f"id {short_repr(row.id)} was used before, in line {line}{kinds}")
-        votes = {self._name(name): count for name, count in row.votes.items()}
-        ratings = tuple((annotator, self._name(chosen)) for annotator, chosen in row.ratings)
-        check_votes(votes, ratings, item=row.id)
-        same = votes.keys() == row.votes.keys() and ratings == row.ratings
-        return row if same else replace(row, votes=votes, ratings=ratings)
+        if row.ratings or not row.votes.keys() <= self.names:
+            votes = {self._name(name): count for name, count in row.votes.items()}
+            ratings = tuple((annotator, self._name(chosen)) for annotator, chosen in row.ratings)
+            check_votes(votes, ratings, item=row.id)
+            row = row._replace(votes=votes, ratings=ratings)
+        return row, key
 
     def _name(self, name: str) -> str:
         form = normal_form(name)
@@ -197,26 +200,38 @@ class _Before:
             raise InputError(f"votes for unknown class {short_repr(name)}: expected {expected}")
         return self.names_of_forms.get(form, name)
 
-    def take(self, row: ItemRow) -> None:
+    def take(self, row: ItemRow, key: str) -> None:
         """Remember a good row.
+
+        Args:
+            row: The row.
+            key: The common form of its id.
 
         Raises:
             InputError: The row spells numbers in another way than an earlier row.
         """
         line = row.where.rpartition(":")[2]
-        self.lines_of_ids[_id_key(row.id)] = line, "id" in row.numbers
-        for name in row.votes:
-            self.names_of_forms.setdefault(normal_form(name), name)
-        for key, text in (("id", row.id), ("speaker", row.speaker)):
-            number = key in row.numbers
-            if text is None or not (number or DIGITS.fullmatch(text)):
-                continue
-            self.spelt.setdefault((key, number), f"{text if number else short_repr(text)} in line {line}")
-            if (key, not number) in self.spelt:
-                kinds = _kind(number=number), _kind(number=not number)
-                other = self.spelt[key, not number]
-                wrong = f'"{key}" is {kinds[0]} here, {short_repr(text)}, and {kinds[1]} before, {other}'
-                raise InputError(f"{wrong}.", where=row.where, remedy="Write all of them in one way.")
+        self.lines_of_ids[key] = line
+        if "id" in row.numbers:
+            self.numbers.add(key)
+        if not row.votes.keys() <= self.names:
+            for name in row.votes:
+                self.names.add(self.names_of_forms.setdefault(normal_form(name), name))
+        self._check_spelling("id", row.id, row)
+        if row.speaker is not None:
+            self._check_spelling("speaker", row.speaker, row)
+
+    def _check_spelling(self, key: str, text: str, row: ItemRow) -> None:
+        number = key in row.numbers
+        if not number and not DIGITS.fullmatch(text):
+            return
+        line = row.where.rpartition(":")[2]
+        self.spelt.setdefault((key, number), f"{text if number else short_repr(text)} in line {line}")
+        if (key, not number) in self.spelt:
+            kinds = _kind(number=number), _kind(number=not number)
+            other = self.spelt[key, not number]
+            wrong = f'"{key}" is {kinds[0]} here, {short_repr(text)}, and {kinds[1]} before, {other}'
+            raise InputError(f"{wrong}.", where=row.where, remedy="Write all of them in one way.")
 
 
 def _id_key(item: str) -> str:
@@ -262,50 +277,69 @@ def parse_row(values: Mapping[str, Any], where: str) -> ItemRow:
     Raises:
         InputError: The row is malformed; the message has no place.
     """
-    names = {key: _name_text(values, key) for key in NAME_KEYS}
-    item = names["id"]
+    item, speaker = (_name_text(values, key) for key in NAME_KEYS)
     if item is None:
         raise InputError('a row needs an "id": a text or a whole number')
-    texts = {key: _text(values, key, item=item) for key in TEXT_KEYS}
-    if texts["audio"] is None and texts["text"] is None:
+    audio, text, rationale = (_text(values, key, item=item) for key in ("audio", "text", "rationale"))
+    if audio is None and text is None:
         raise InputError(f'item {short_repr(item)} has neither "audio" nor "text"')
-    if "\0" in (texts["audio"] or ""):
+    if audio is not None and "\0" in audio:
         raise InputError(f'"audio" of item {short_repr(item)} has a NUL, as no path may')
-    split: Any = None if _is_blank(values.get("split")) else values["split"]
-    if split is not None and split not in SPLITS:
-        raise InputError(f'"split" must be one of {", ".join(SPLITS)}, got {short_repr(split)}')
-    speaker = names["speaker"]
-    _check_keys(values)
+    split = _split(values.get("split"))
+    ignored = _ignored(tuple(values))
     ratings = parse_ratings(values, item=item)
     return ItemRow(
         where=where,
         id=item,
         votes=_votes(with_votes(values, ratings), item=item),
+        audio=audio,
+        text=text,
+        rationale=rationale,
         speaker=None if speaker is None else unicodedata.normalize("NFC", speaker.strip()),
         split=split,
-        numbers=frozenset(key for key in NAME_KEYS if isinstance(values.get(key), int | float)),
-        ignored=tuple(key for key in values if key not in KEYS),
+        numbers=_numbers(values),
+        ignored=ignored,
         ratings=ratings,
-        **texts,
     )
 
 
-def _check_keys(values: Mapping[str, Any]) -> None:
-    """Refuse a key that differs from one of KEYS in case or blanks only: to ignore it could change the split."""
-    for key in values:
+def _split(value: Any) -> Split | None:
+    if value is None or value in SPLITS:
+        return value  # type: ignore[no-any-return]
+    if _is_blank(value):
+        return None
+    raise InputError(f'"split" must be one of {", ".join(SPLITS)}, got {short_repr(value)}')
+
+
+@lru_cache(maxsize=1024)
+def _ignored(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """The keys without a meaning. Most rows of a file have the same keys, which are looked at once.
+
+    Raises:
+        InputError: A key differs from one of KEYS in case or blanks only: to ignore it could change the split.
+    """
+    for key in keys:
         plain = key.strip().casefold()
         if plain in KEYS and key != plain:
             raise InputError(f"write the key {short_repr(key)} as {json.dumps(plain)}")
+    return tuple(key for key in keys if key not in KEYS)
+
+
+def _numbers(values: Mapping[str, Any]) -> frozenset[str]:
+    """Those of NAME_KEYS that are numbers in the file."""
+    if isinstance(values["id"], str) and isinstance(values.get("speaker"), str | None):
+        return NO_NUMBERS
+    return frozenset(key for key in NAME_KEYS if isinstance(values.get(key), int | float))
 
 
 def _is_blank(value: object) -> bool:
-    return is_missing(value) or (isinstance(value, str) and not value.strip())
+    return not value.strip() if isinstance(value, str) else is_missing(value)
 
 
 def _name_text(values: Mapping[str, Any], key: str) -> str | None:
     """The text of a value that is a text or a whole number; None where it is missing."""
     value = values.get(key)
-    if _is_blank(value):
+    if value is None or _is_blank(value):
         return None
     text = id_text(value)
     if text is None:
@@ -316,12 +350,14 @@ def _name_text(values: Mapping[str, Any], key: str) -> str | None:
 
 def _text(values: Mapping[str, Any], key: str, *, item: str) -> str | None:
     value = values.get(key)
-    if _is_blank(value):
+    if value is None:
         return None
-    if not isinstance(value, str):
-        wrong = f'"{key}" of item {short_repr(item)} must be a text, got {short_repr(value)}'
-        raise InputError(wrong + text_hint(key, value))
-    return value.strip()
+    if isinstance(value, str):
+        return value.strip() or None
+    if is_missing(value):
+        return None
+    wrong = f'"{key}" of item {short_repr(item)} must be a text, got {short_repr(value)}'
+    raise InputError(wrong + text_hint(key, value))
 
 
 def _votes(values: Mapping[str, Any], *, item: str) -> dict[str, float]:
@@ -329,30 +365,35 @@ def _votes(values: Mapping[str, Any], *, item: str) -> dict[str, float]:
     if not isinstance(votes, dict):
         got = "" if is_missing(votes) else f", got {short_repr(votes)}"
         raise InputError(f'item {short_repr(item)} needs "votes": an object of class and count{got}')
-    forms: dict[str, str] = {}
-    for name in votes:
-        form = normal_form(name)
-        if not form:
-            raise InputError(f"item {short_repr(item)} has votes for a class without a name")
-        if form in forms:
-            raise InputError(
-                f"item {short_repr(item)} has votes for one class twice: {quoted(forms[form], name)}"
-            )
-        forms[form] = name
+    if wrong := _fault_of_names(tuple(votes)):
+        raise InputError(f"item {short_repr(item)} has votes for {wrong}")
     counts = {name: _count(name, count) for name, count in votes.items()}
     if sum(counts.values()) < FEWEST_VOTES:
         raise InputError(f"item {short_repr(item)} has no votes: they sum to {sum(counts.values()):g}")
     return counts
 
 
+@lru_cache(maxsize=1024)
+def _fault_of_names(names: tuple[str, ...]) -> str:
+    """The fault of one object's names of classes; empty where there is none."""
+    forms: dict[str, str] = {}
+    for name in names:
+        form = normal_form(name)
+        if not form:
+            return "a class without a name"
+        if form in forms:
+            return f"one class twice: {quoted(forms[form], name)}"
+        forms[form] = name
+    return ""
+
+
 def _count(name: str, count: Any) -> float:
     """Votes of one class; 0 where they are missing."""
+    if isinstance(count, int | float) and not isinstance(count, bool) and 0 <= count <= MOST_VOTES:
+        return float(count)
     if is_missing(count):
         return 0.0
-    number = isinstance(count, int | float) and not isinstance(count, bool)
-    if not number or not 0 <= count <= MOST_VOTES:
-        limits = f"a number from 0 to {MOST_VOTES:,}"
-        raise InputError(
-            f"votes for {short_repr(name)} must be {limits}, got {short_repr(count)}{number_hint(count)}"
-        )
-    return float(count)
+    limits = f"a number from 0 to {MOST_VOTES:,}"
+    raise InputError(
+        f"votes for {short_repr(name)} must be {limits}, got {short_repr(count)}{number_hint(count)}"
+    )

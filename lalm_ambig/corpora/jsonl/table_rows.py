@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import datasets
 import pyarrow
 import pyarrow.parquet
 
@@ -139,6 +138,10 @@ def _without_bytes(schema: Any) -> list[str]:
 def label_names(schema: Any) -> dict[str, tuple[str, ...]]:
     """Column → the names of the classes that its numbers mean, for those of which a file of `datasets` says it."""
     named: dict[str, tuple[str, ...]] = {}
+    if b"huggingface" not in (schema.metadata or {}):
+        return named
+    import datasets  # not above: it takes half a second
+
     try:
         features = datasets.Features.from_arrow_schema(schema)
     except (

@@ -1,82 +1,32 @@
-"""The check of a corpus before training: reads every item, decodes every sound file once, writes the table of items."""
+"""The check of a corpus before training: decodes every sound file once, and writes the table of usable items."""
 
 import json
 import os
+import shutil
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import datasets
-from datasets.arrow_writer import ArrowWriter
+import pyarrow
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lalm_ambig.audio.inspection import NOT_SOUND, Inspection, inspect_audio
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.core.items import Item
 from lalm_ambig.corpora.base import Corpus
-from lalm_ambig.files.atomic import new_folder, write_text
+from lalm_ambig.corpora.preparing.inspections import Inspections
+from lalm_ambig.corpora.preparing.labels import ITEMS_FILE, SCHEMA, Labels, open_items
+from lalm_ambig.files.atomic import new_folder, write_lines, write_text
 
-ITEMS_FILE = "items.arrow"
 CHECK_FILE = "check.json"
 PROBLEMS_FILE = "problems.txt"
 SHOWN_PER_KIND = 10
 """Lines on one kind of problem that are shown; all of them are in PROBLEMS_FILE."""
 ITEMS_AT_ONCE = 256
-
-FEATURES = datasets.Features(
-    {
-        "id": datasets.Value("string"),
-        "votes": datasets.List(datasets.Value("float64")),
-        "audio": datasets.Value("string"),
-        "text": datasets.Value("string"),
-        "rationale": datasets.Value("string"),
-        "speaker": datasets.Value("string"),
-        "split": datasets.Value("string"),
-        "duration_s": datasets.Value("float64"),
-        "part": datasets.Value("string"),
-        "annotators": datasets.List(datasets.Value("string")),
-        "annotations": datasets.List(datasets.Value("int64")),
-        "annotator": datasets.Value("string"),
-        "about_annotator": datasets.Value("string"),
-    }
-)
-"""The columns on disk: the fields of Item."""
-
-
-@dataclass(frozen=True)
-class Survey:
-    """Counts and folders from a first reading of the labels."""
-
-    items: int
-    folders: frozenset[str]
-    """Folders that hold sound files of the corpus."""
-    suffixes: frozenset[str]
-    """Endings of those files' names."""
-
-
-def survey(corpus: Corpus) -> Survey:
-    """Read every label, without opening a sound file.
-
-    Raises:
-        InputError: Two items have one id, or there is no item.
-    """
-    ids: set[str] = set()
-    places: set[tuple[str, str]] = set()
-    for item in corpus.read():
-        if item.id in ids:
-            raise InputError(f"two items have the id {item.id!r}", where=f"corpus {corpus.name}")
-        ids.add(item.id)
-        if item.audio is not None:
-            path = Path(item.audio)
-            places.add((str(path.parent), path.suffix))
-    if not ids:
-        raise InputError(f"no item has a vote in {corpus.root}", where=f"corpus {corpus.name}")
-    return Survey(len(ids), frozenset(folder for folder, _ in places), frozenset(end for _, end in places))
+WITHOUT_SOUND = Inspection(usable=True, duration_s=0.0)
 
 
 @dataclass
@@ -101,13 +51,14 @@ class Findings:
         return {kind: {"count": count, "lines": self.lines[kind]} for kind, count in self.counts.items()}
 
 
-def build(corpus: Corpus, folder: Path, *, items: int | None, quiet: bool) -> None:
-    """Write the table of items, the check's result and all problem lines into `folder`, completely or not at all.
+def build(corpus: Corpus, labels: Labels, folder: Path, *, sounds: Inspections | None, quiet: bool) -> None:
+    """Write the table of usable items, the check's result and all problem lines, completely or not at all.
 
     Args:
-        corpus: The corpus to read.
+        corpus: The corpus.
+        labels: Its labels.
         folder: Gets its name once everything is in it.
-        items: Number of items to check, for the progress bar; None opens no sound file.
+        sounds: Earlier results for its sound files; None opens no sound file.
         quiet: No progress bar.
 
     Raises:
@@ -115,7 +66,16 @@ def build(corpus: Corpus, folder: Path, *, items: int | None, quiet: bool) -> No
     """
     findings = Findings()
     with new_folder(folder) as unfinished:
-        _write_items(_checked(corpus, items, quiet=quiet), unfinished, findings=findings)
+        table = folder.parent / labels.file
+        if sounds is None or not labels.folders:
+            findings.usable = labels.items
+            write_lines(unfinished / PROBLEMS_FILE, ())
+            _same_file(table, unfinished / ITEMS_FILE)
+        else:
+            with _progress(quiet=quiet) as progress:
+                progress.add_task(f"checking {corpus.name}", total=labels.items)
+                lines = _checked(open_items(table), unfinished / ITEMS_FILE, sounds, findings, progress)
+                write_lines(unfinished / PROBLEMS_FILE, lines)
         _refuse_text(corpus, findings)
         if not findings.usable:
             first = next(iter(findings.lines.values()))[0]
@@ -123,20 +83,19 @@ def build(corpus: Corpus, folder: Path, *, items: int | None, quiet: bool) -> No
             raise InputError(
                 f"all {findings.left_out:,} items were left out; the first: {first}", where=where
             )
-        notes = [*corpus.notes()]
+        notes = [*labels.about["notes"]]
         if findings.left_out:
             notes.append(f"{findings.left_out:,} of {findings.left_out + findings.usable:,} items left out:")
-        about = {
-            "names": corpus.categories.names,
-            "verbalisers": corpus.categories.verbalisers,
-            "prompt_names": corpus.categories.prompt_names,
-            "domain": corpus.categories.domain,
-            "ordered": corpus.categories.ordered,
-            "notes": notes,
-            "left_out": findings.left_out,
-            "problems": findings.summary(),
-        }
-        write_text(unfinished / CHECK_FILE, json.dumps(about))
+        left_out = {"left_out": findings.left_out, "problems": findings.summary()}
+        write_text(unfinished / CHECK_FILE, json.dumps({**labels.about, "notes": notes, **left_out}))
+
+
+def _same_file(source: Path, target: Path) -> None:
+    """Let a file have a second name, or copy it where the file system has no such names."""
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def _refuse_text(corpus: Corpus, findings: Findings) -> None:
@@ -152,41 +111,43 @@ def _refuse_text(corpus: Corpus, findings: Findings) -> None:
         )
 
 
-def _write_items(checked: Iterable[tuple[Item, Inspection]], folder: Path, *, findings: Findings) -> None:
+def _checked(
+    table: pyarrow.Table, file: Path, sounds: Inspections, findings: Findings, progress: Progress
+) -> Iterator[str]:
+    """Write the usable items with the durations of their sounds, in order; yield a line per problem."""
+    task = progress.task_ids[0]
     with (
-        (folder / PROBLEMS_FILE).open("w", encoding="utf-8") as problems,
-        ArrowWriter(path=str(folder / ITEMS_FILE), features=FEATURES) as writer,
+        sounds,
+        ThreadPoolExecutor(os.cpu_count() or 1) as pool,
+        pyarrow.ipc.new_stream(str(file), SCHEMA) as writer,
     ):
-        for item, inspection in checked:
-            findings.add(inspection)
-            problems.writelines(f"{problem.line}\n" for problem in inspection.problems)
-            if inspection.usable:
-                row = {name: getattr(item, name) for name in FEATURES}  # not asdict, which copies every vote
-                writer.write(row | {"duration_s": inspection.duration_s})
-        writer.finalize()
+        for batch in table.to_batches():
+            results: list[Inspection] = []
+            paths = batch.column("audio").to_pylist()
+            for start in range(0, len(paths), ITEMS_AT_ONCE):
+                group = paths[start : start + ITEMS_AT_ONCE]
+                results += _inspected(group, sounds, pool)
+                progress.update(task, advance=len(group))
+            for result in results:
+                findings.add(result)
+                yield from (problem.line for problem in result.problems)
+            at, column = SCHEMA.get_field_index("duration_s"), SCHEMA.field("duration_s")
+            durations = pyarrow.array([result.duration_s for result in results], column.type)
+            usable = pyarrow.array([result.usable for result in results])
+            writer.write_batch(batch.set_column(at, column, durations).filter(usable))
 
 
-def _checked(corpus: Corpus, total: int | None, *, quiet: bool) -> Iterator[tuple[Item, Inspection]]:
-    """Yield every item with the inspection of its sound, in order, on all cores."""
-    if total is None:
-        yield from ((item, Inspection(usable=True, duration_s=0.0)) for item in corpus.read())
-        return
-    with _progress(quiet=quiet) as progress, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        task = progress.add_task(f"checking {corpus.name}", total=total)
-        for group in _groups(corpus.read()):
-            sounds = any(item.audio is not None for item in group)
-            yield from zip(group, (pool.map if sounds else map)(_inspect, group), strict=True)
-            progress.update(task, advance=len(group))
-
-
-def _inspect(item: Item) -> Inspection:
-    return Inspection(usable=True, duration_s=0.0) if item.audio is None else inspect_audio(item.audio)
-
-
-def _groups(items: Iterable[Item]) -> Iterator[list[Item]]:
-    iterator = iter(items)
-    while group := list(islice(iterator, ITEMS_AT_ONCE)):
-        yield group
+def _inspected(paths: list[str | None], sounds: Inspections, pool: ThreadPoolExecutor) -> list[Inspection]:
+    """The results for some items' sounds: earlier ones, and the others on all cores."""
+    stamps = [None if path is None else sounds.stamp(path) for path in paths]
+    pairs = list(zip(paths, stamps, strict=True))
+    results = [WITHOUT_SOUND if path is None else sounds.earlier(path, stamp) for path, stamp in pairs]
+    missing = [at for at, result in enumerate(results) if result is None]
+    decoded = pool.map(lambda at: inspect_audio(str(paths[at])), missing) if missing else ()
+    for at, result in zip(missing, decoded, strict=True):
+        results[at] = result
+        sounds.add(str(paths[at]), stamps[at], result)
+    return [result for result in results if result is not None]
 
 
 def _progress(*, quiet: bool) -> Progress:

@@ -4,6 +4,7 @@ import hashlib
 import inspect
 import json
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,11 +13,14 @@ from lalm_ambig.audio.inspection import is_ignored
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora import base, reading
 from lalm_ambig.corpora.base import Corpus
-from lalm_ambig.files import contents, csv, json_lines, text
+from lalm_ambig.files import contents, csv, json_lines, spool, text
 
 DIGITS = 16
 """Hex digits of a fingerprint in a folder's name."""
 _SUM_BYTES = 16
+SETTLED_S = 2.0
+"""Age from which on a file's time tells of every change: clocks of file systems are coarse."""
+_HASHES: dict[tuple[Path, tuple[int, ...]], bytes] = {}
 
 
 def corpus_fingerprint(corpus: Corpus, *, check_audio: bool) -> str:
@@ -33,10 +37,27 @@ def corpus_fingerprint(corpus: Corpus, *, check_audio: bool) -> str:
             wrong = f"{path} is a folder, and must be a file."
             raise InputError(wrong, where=f"corpus {corpus.name}", remedy=corpus.how_to_obtain)
         digest.update(f"\0{path.name}\0".encode())
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        digest.update(_content_hash(path))
     digest.update(listing_fingerprint((str(path) for path in corpus.listed_folders()), ("",)).encode())
     return digest.hexdigest()[:DIGITS]
+
+
+def _content_hash(path: Path) -> bytes:
+    """SHA-256 of a file. A process reads a large file once for it, unless the file was written to just now."""
+    status = path.stat()
+    if time.time() - status.st_mtime < SETTLED_S:
+        return _hash_of(path, None)
+    return _hash_of(path, (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+
+
+def _hash_of(path: Path, stamp: tuple[int, ...] | None) -> bytes:
+    if stamp is not None and (path, stamp) in _HASHES:
+        return _HASHES[path, stamp]
+    with path.open("rb") as file:
+        content_hash = hashlib.file_digest(file, "sha256").digest()
+    if stamp is not None:
+        _HASHES[path, stamp] = content_hash
+    return content_hash
 
 
 def listing_fingerprint(folders: Iterable[str], suffixes: Iterable[str]) -> str:
@@ -73,7 +94,7 @@ def _reading_code(corpus: type[Corpus]) -> list[Path]:
 
     Rooms of other corpora are not among them, since they read nothing of this one.
     """
-    shared = (inspection, contents, csv, json_lines, text, base, reading)
+    shared = (inspection, contents, csv, json_lines, spool, text, base, reading)
     rooms = [Path(__file__).parent, Path(inspect.getfile(reading)).parent]
     for cls in corpus.__mro__:
         if issubclass(cls, Corpus) and cls is not Corpus:

@@ -10,11 +10,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, overload
 
-import datasets
 import numpy as np
+import pyarrow
 import pyarrow.compute as pc
 import torch
 from jaxtyping import Bool, Float
@@ -22,18 +23,17 @@ from torch import Tensor
 
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.class_names import UNKNOWN
-from lalm_ambig.core.items import SPLITS, Item, Split
+from lalm_ambig.core.items import SPLITS, Item, Split, judged_id
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.preparing.checking import (
     CHECK_FILE,
-    ITEMS_FILE,
     PROBLEMS_FILE,
     SHOWN_PER_KIND,
     build,
-    survey,
 )
-from lalm_ambig.corpora.preparing.fingerprint import corpus_fingerprint, listing_fingerprint
-from lalm_ambig.files.atomic import write_text
+from lalm_ambig.corpora.preparing.fingerprint import corpus_fingerprint
+from lalm_ambig.corpora.preparing.inspections import Inspections
+from lalm_ambig.corpora.preparing.labels import ITEMS_FILE, load_labels, open_items, read_labels
 from lalm_ambig.files.names import component
 from lalm_ambig.files.places import cache_root
 
@@ -48,7 +48,7 @@ ROWS_AT_ONCE = 4096
 class ItemView(Sequence[Item]):
     """Some rows of the table as items, built on access."""
 
-    def __init__(self, table: datasets.Dataset, rows: np.ndarray) -> None:
+    def __init__(self, table: pyarrow.Table, rows: np.ndarray) -> None:
         self._table = table
         self._rows = rows
 
@@ -62,19 +62,17 @@ class ItemView(Sequence[Item]):
     def __getitem__(self, index: int | slice) -> "Item | ItemView":
         if isinstance(index, slice):
             return ItemView(self._table, self._rows[index])
-        row: dict[str, Any] = self._table[int(self._rows[index])]
+        row: dict[str, Any] = self._table.slice(int(self._rows[index]), 1).to_pylist()[0]
         return Item(**{**row, **{name: tuple(row[name]) for name in LISTS if name in row}})
 
     def __iter__(self) -> Iterator[Item]:
         """Yield items in order; reads many rows at a time, about 8 times faster than single rows."""
         for start in range(0, len(self._rows), ROWS_AT_ONCE):
             rows = self._rows[start : start + ROWS_AT_ONCE]
-            columns: dict[str, list[Any]] = self._table.data.table.take(rows).to_pydict()
-            columns.update({name: list(map(tuple, columns[name])) for name in LISTS if name in columns})
-            names = columns.keys()
-            yield from (
-                Item(**dict(zip(names, row, strict=True))) for row in zip(*columns.values(), strict=True)
-            )
+            table = self._table.take(rows)
+            names = table.column_names
+            columns = [_values(table.column(name), is_list=name in LISTS) for name in names]
+            yield from (Item(**dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True))
 
     def select(self, places: Sequence[int]) -> "ItemView":
         """The items at these places, in that order."""
@@ -103,6 +101,18 @@ class ItemView(Sequence[Item]):
         ids: list[str] = self._column("id").take(self._rows).to_pylist()
         return ids
 
+    def judged_ids(self) -> list[str]:
+        """Id of what was judged in every item (`Item.judged`); builds no items."""
+        annotators = self._column("annotator").take(self._rows)
+        if annotators.null_count == len(annotators):
+            return self.ids()
+        return list(map(judged_id, self.ids(), annotators.to_pylist()))
+
+    def with_sound(self) -> np.ndarray:
+        """Positions of the items that people heard; builds no items."""
+        places: np.ndarray = np.flatnonzero(self._column("audio").is_valid().to_numpy()[self._rows])
+        return places
+
     def strata(self) -> list[tuple[str | None, str | None, int]]:
         """Speaker, part and majority class of every item; builds no items."""
         columns = [self._column(name).take(self._rows).to_pylist() for name in ("speaker", "part")]
@@ -111,15 +121,34 @@ class ItemView(Sequence[Item]):
 
     def votes(self) -> Float[Tensor, "item category"]:
         """Votes of every item; builds no items."""
+        return self.votes_as_read().float()
+
+    def votes_as_read(self) -> Float[Tensor, "item category"]:
+        """Votes of every item in double precision; builds no items."""
         flat = self._column("votes").combine_chunks().flatten().to_numpy()
-        return torch.from_numpy(flat.reshape(len(self._table), -1)[self._rows]).float()
+        return torch.from_numpy(flat.reshape(len(self._table), -1)[self._rows])
 
     def durations_s(self) -> Float[Tensor, " item"]:
         """Seconds of sound per item, 0 for items without; all 0 where the check was left out."""
-        return torch.from_numpy(self._column("duration_s").to_numpy()[self._rows]).float()
+        return torch.from_numpy(self.seconds()).float()
+
+    def seconds(self) -> Float[np.ndarray, " item"]:
+        """`durations_s` in double precision."""
+        seconds: np.ndarray = self._column("duration_s").to_numpy()[self._rows]
+        return seconds
 
     def _column(self, name: str) -> Any:
-        return self._table.data.column(name)
+        return self._table.column(name)
+
+
+def _values(column: pyarrow.ChunkedArray, *, is_list: bool) -> list[Any]:
+    """The values of a column, lists as tuples. These are cut from one list: to convert each by itself is slow."""
+    if not is_list:
+        values: list[Any] = column.to_pylist()
+        return values
+    lists = column.combine_chunks()
+    flat, starts = lists.flatten().to_pylist(), (lists.offsets.to_numpy() - lists.offsets[0].as_py()).tolist()
+    return [tuple(flat[start:end]) for start, end in pairwise(starts)]
 
 
 @dataclass(frozen=True)
@@ -127,7 +156,7 @@ class Prepared:
     """A corpus that has been checked, with its items on disk."""
 
     categories: CategorySet
-    table: datasets.Dataset
+    table: pyarrow.Table
     """One row per item, memory-mapped; the columns are the fields of Item, audio as paths."""
     notes: tuple[str, ...]
     """Lines of the corpus and the check: at most SHOWN_PER_KIND of each kind, then a count."""
@@ -149,7 +178,7 @@ class Prepared:
 
     @cached_property
     def _split_codes(self) -> np.ndarray:
-        names = self.table.data.column("split").combine_chunks().dictionary_encode()
+        names = self.table.column("split").combine_chunks().dictionary_encode()
         codes = np.array([SPLITS.index(name) for name in names.dictionary.to_pylist()], dtype=np.int8)
         split_codes: np.ndarray = codes[names.indices.to_numpy()]
         return split_codes
@@ -177,11 +206,10 @@ def prepare(
     folder = _finished(root, identity)
     from_cache = folder is not None
     if folder is None:
-        surveyed = survey(corpus)
-        folder = root / f"{identity}-{listing_fingerprint(surveyed.folders, surveyed.suffixes)}"
-        build(corpus, folder, items=surveyed.items if check_audio else None, quiet=quiet)
-        places = {"folders": sorted(surveyed.folders), "suffixes": sorted(surveyed.suffixes)}
-        write_text(root / f"{identity}.json", json.dumps(places))
+        labels = read_labels(corpus, root, identity)
+        folder = root / f"{identity}-{labels.listing}"
+        sounds = Inspections(root, name=component(corpus.name), root=corpus.root) if check_audio else None
+        build(corpus, labels, folder, sounds=sounds, quiet=quiet)
     prepared = _open(folder, from_cache=from_cache)
     if not quiet:
         for note in prepared.notes:
@@ -201,12 +229,9 @@ def load_prepared(corpus: Corpus) -> Prepared | None:
 
 def _finished(root: Path, identity: str) -> Path | None:
     """The folder of an earlier check with the same identity; None where there is none."""
-    index = root / f"{identity}.json"
-    if not index.is_file():
-        return None
-    places = json.loads(index.read_text(encoding="utf-8"))
-    folder = root / f"{identity}-{listing_fingerprint(places['folders'], places['suffixes'])}"
-    return folder if folder.is_dir() else None
+    labels = load_labels(root, identity)
+    folder = None if labels is None else root / f"{identity}-{labels.listing}"
+    return folder if folder is not None and folder.is_dir() else None
 
 
 def _open(folder: Path, *, from_cache: bool) -> Prepared:
@@ -225,7 +250,7 @@ def _open(folder: Path, *, from_cache: bool) -> Prepared:
             check.get("domain", UNKNOWN),
             ordered=check.get("ordered", False),
         ),
-        table=datasets.Dataset.from_file(str(folder / ITEMS_FILE)),
+        table=open_items(folder / ITEMS_FILE),
         notes=tuple(notes),
         left_out=check["left_out"],
         folder=folder,

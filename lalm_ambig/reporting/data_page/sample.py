@@ -54,7 +54,7 @@ def shown_items(prepared: Prepared, copies: Copies, *, count: int, seed: int) ->
     label_dist = votes / votes.sum(-1, keepdim=True)
     levels, entropies = ambiguity_level(label_dist).tolist(), normalised_entropy(label_dist).tolist()
     classes = majority(votes).tolist()
-    splits = prepared.table.data.column("split").to_pylist()
+    splits = prepared.table.column("split").to_pylist()
     places = stratified_order(
         view.ids(), list(zip(splits, classes, levels, strict=True)), seed=seed, count=count
     )

@@ -34,7 +34,7 @@ def split_table(prepared: Prepared) -> PlainTable:
     """Items of each split: how many, their mean normalised entropy, and shares of levels and majority classes."""
     votes = prepared.items().votes().double()
     label_dist = votes / votes.sum(-1, keepdim=True)
-    splits = prepared.table.data.column("split").to_pylist()
+    splits = prepared.table.column("split").to_pylist()
     names = prepared.categories.names
     rows = []
     for name in (*SPLITS, "all"):

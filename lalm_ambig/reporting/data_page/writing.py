@@ -56,7 +56,7 @@ def write_data_page(
     """
     copies = copies_of(prepared.items(), sound=settings.sound)
     shown = shown_items(prepared, copies, count=settings.items, seed=settings.seed)
-    splits = dict(zip(prepared.items().ids(), prepared.table.data.column("split").to_pylist(), strict=True))
+    splits = dict(zip(prepared.items().ids(), prepared.table.column("split").to_pylist(), strict=True))
     tables = [
         split_table(prepared),
         pair_table(prepared),

@@ -68,7 +68,7 @@ def item_texts(
         InputError: The corpus is not in the report, its files are gone, or they are another version.
     """
     prepared, _ = prepared_corpus(groups, dataset, roots=roots)
-    columns = prepared.table.select_columns(["id", "text"])[:]
+    columns = prepared.table.select(["id", "text"]).to_pydict()
     rows = zip(columns["id"], columns["text"], strict=True)
     wanted = set(ids)
     return {name: text for name, text in rows if name in wanted and text}
@@ -127,7 +127,7 @@ def _options(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_holds(prepared: Prepared, predictions: Sequence[Prediction]) -> None:
-    columns = prepared.table.select_columns(["id", "votes"])[:]
+    columns = prepared.table.select(["id", "votes"]).to_pydict()
     votes = dict(zip(columns["id"], columns["votes"], strict=True))
     for prediction in predictions:
         if list(prediction.votes) != votes.get(prediction.id):

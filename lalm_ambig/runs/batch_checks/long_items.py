@@ -182,7 +182,7 @@ def _shortest(encoder: Encoder) -> int:
 
 def _could_be(items: Items, encoder: Encoder, *, curated: bool, room: int) -> Iterator[Item]:
     """Yield the items whose prompt may be longer than the room, by an upper bound."""
-    view = items.source.select(items.keep)
+    view = items.view
     if not len(view):
         return
     seconds = view.durations_s().numpy()
@@ -197,20 +197,9 @@ def _could_be(items: Items, encoder: Encoder, *, curated: bool, room: int) -> It
     if not heard.all():
         bound += ~heard * len(encoder.prompt_ids(blank))
     if curated:
-        bound += _tokens_at_most(*_rationale_sizes(items)) + _shortest(encoder)
+        bound += _tokens_at_most(*items.sizes("rationale")) + _shortest(encoder)
     for place in np.flatnonzero(bound > room):
         yield items[int(place)]
-
-
-def _rationale_sizes(items: Items) -> tuple[np.ndarray, np.ndarray]:
-    """Return bytes and characters of the rationales. Those of a file come before an item's own."""
-    view = items.source.select(items.keep)
-    sizes, lengths = view.sizes("rationale")
-    for place, item in enumerate(view.ids() if items.rationales else ()):
-        if item in items.rationales:
-            sizes[place] = len(items.rationales[item].encode())
-            lengths[place] = len(items.rationales[item])
-    return sizes, lengths
 
 
 def _tokens_at_most(sizes: np.ndarray, lengths: np.ndarray) -> np.ndarray:
