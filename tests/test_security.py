@@ -75,9 +75,11 @@ VALUES = {
 EXCEPTIONS = {
     ("lalm_ambig/exporting/zero.py", "deepspeed.utils.zero_to_fp32.get_fp32_state_dict_from_zero_checkpoint"),
     ("lalm_ambig/files/yaml.py", "yaml.load"),
+    ("lalm_ambig/files/spool.py", "marshal.loads"),
 }
 """DeepSpeed's checkpoints are pickles; `export --zero` says that they must be one's own. The one reader of YAML has a
-loader of its own, made from the library's loader of plain values."""
+loader of its own, made from the library's loader of plain values. A spool is a file without a name, which only the
+process that wrote it can open."""
 
 
 def offences(source: str, name: str) -> Iterator[str]:
