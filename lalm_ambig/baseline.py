@@ -22,7 +22,7 @@ from lalm_ambig.config.cli import Cli, parse
 from lalm_ambig.config.command_line import CommandParser
 from lalm_ambig.config.trust import add_allow_option, allowed
 from lalm_ambig.core.errors import InputError, run_command
-from lalm_ambig.core.types import ALL, SPLITS, Split
+from lalm_ambig.core.types import SPLITS, Split
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.preparing.split_check import check_splits
 from lalm_ambig.data.annotators import counted
@@ -176,7 +176,7 @@ def _with_encoder(cli: Cli, data: DataModule, *, split: Split) -> DataModule:
     model = cli.model
     model.start, model.policy.adapter = None, Adapter()
     device = single_device_trainer(cli).strategy.root_device
-    return connect(model, data, splits=(split,), heard=(ALL,), device=device)
+    return connect(model, data, splits=(split,), heard=SPLITS, device=device)
 
 
 def _overlap(

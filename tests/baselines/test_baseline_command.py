@@ -56,6 +56,14 @@ def test_rows_stand_in_one_table_and_keep_their_order(
     assert "L2 " in rows["probe"].about.policy
 
 
+def test_a_probe_of_a_part_of_the_items_hears_those_of_every_split(
+    demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lalm_ambig.runs.session.cache_root", lambda: tmp_path / "features")
+    row("probe", demo_root, tmp_path / "out", "--policy", TINY, "--limit", "5")
+    assert len(read_predictions(tmp_path / "out/predictions.jsonl")) == 5
+
+
 def test_alpha_of_panel_is_the_whole_corpus_s_and_the_seed_is_of_the_draws(
     demo_root: Path, tmp_path: Path
 ) -> None:
