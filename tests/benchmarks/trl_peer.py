@@ -55,7 +55,10 @@ TEXT = (
 
 
 def arguments(description: str | None, **defaults: Any) -> argparse.Namespace:
-    """Options of a benchmark, each by its default; and those that all of them have."""
+    """Options of a benchmark, each by its default; and those that all of them have.
+
+    A run of both sides takes each one's peak memory here, in a process of its own, before anything else needs memory.
+    """
     parser = argparse.ArgumentParser(description=description)
     for name, value in defaults.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
@@ -71,6 +74,7 @@ def arguments(description: str | None, **defaults: Any) -> argparse.Namespace:
         "--trl-vllm", action="store_true", help="TRL samples with vLLM in its process (GPU only)"
     )
     options = parser.parse_args()
+    options.peaks = {} if options.only else {side: _alone(side) for side in ("ours", "trl")}
     torch.set_num_threads(options.threads)
     return options
 
@@ -268,7 +272,7 @@ def peer(options: argparse.Namespace, rows: Rows, turns: TakeTurns) -> dict[str,
 def finish(
     options: argparse.Namespace, clock: Clock, *, policy: CausalLM | None, work: Work, **more: Any
 ) -> None:
-    """Print the result as one JSON line; a run of both sides also takes each one's peak memory in its own process.
+    """Print the result as one JSON line.
 
     Args:
         options: The benchmark's options.
@@ -293,12 +297,10 @@ def finish(
     if options.only:
         result = {"peak_rss_mb": peak_rss_mb(), **result}
     else:
-        print(json.dumps(result), flush=True)  # the peaks take as long again
-        for side in ("ours", "trl"):
-            result[f"{side}_peak_rss_mb"] = _alone(side)
-        if None not in (peaks := [result["ours_peak_rss_mb"], result["trl_peak_rss_mb"]]):
-            result["rss_share"] = peaks[0] / peaks[1]
-    settings = {k: v for k, v in vars(options).items() if k not in ("only", "model")}
+        result |= {f"{side}_peak_rss_mb": peak for side, peak in options.peaks.items()}
+        if None not in options.peaks.values():
+            result["rss_share"] = options.peaks["ours"] / options.peaks["trl"]
+    settings = {k: v for k, v in vars(options).items() if k not in ("only", "model", "peaks")}
     rounded = {
         k: round(v, 6 if k.startswith("largest") else 3) if isinstance(v, float) else v
         for k, v in result.items()
@@ -307,7 +309,7 @@ def finish(
 
 
 def _alone(side: str) -> float | None:
-    """Peak memory of a side alone; None where it was killed, as it is for want of memory."""
+    """Peak memory of a side alone, in MB; None where it was killed, as it is for want of memory."""
     command = [sys.executable, *sys.argv, "--only", side, "--steps", "2"]
     try:
         return float(last_line_of(command)["peak_rss_mb"])
