@@ -46,6 +46,7 @@ side. {where}
 
 - *fp32*: both sides in float32, no layer computed again.
 - *best*: TRL at its defaults (bf16 autocast, layers computed again), ours `bf16-mixed` on a bfloat16 base.
+  TRL's online DPO then samples without a KV cache, so that row says little about speed.
 - *limit*: the least seconds that the linear layers, the head and the weights read while decoding can take here, by
   products measured in the same run (`tests/benchmarks/limits.py`). *Share* is that over our step. Attention, norms and
   softmax are not in it.
