@@ -345,3 +345,12 @@ def test_it_is_described_and_answered_by_baselines(
     assert about["agreement"]["annotators"] == 5
     for name in ("prior", "panel"):
         assert baseline.main([name, *named, "--out", str(tmp_path / name)]) == 0
+
+
+def test_speakers_of_both_kinds_of_part_are_counted_and_unknown_ones_are_nobody(root: Path) -> None:
+    def forget(all_rows: list[Row]) -> None:
+        for row in all_rows:
+            row["source_id"] = None if row["hash_id"] == "t1" else row["source_id"]
+
+    rewrite(root, forget, part="crowd_test")
+    assert any(note.startswith("1 speakers of a train part are in a test part") for note in notes(root))

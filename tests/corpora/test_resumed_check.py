@@ -13,6 +13,7 @@ from crema_d_rows import write_clip
 import lalm_ambig.corpora.preparing.checking as checking
 from lalm_ambig.audio.inspection import Inspection, inspect_audio
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.corpora.jsonl import corpus as jsonl
 from lalm_ambig.corpora.jsonl.corpus import JsonLines
 from lalm_ambig.corpora.preparing import inspections
 from lalm_ambig.corpora.preparing.prepared import prepare
@@ -159,3 +160,25 @@ def test_what_the_rows_say_together_is_read_from_disk_while_they_stay_the_same(
     changed = JsonLines(rows)
     assert (changed.prompt, changed.draws_splits) == ("text_emotion", False)
     assert changed.categories.names == ("awe", "joy")
+
+
+def test_a_file_that_changes_while_it_is_read_leaves_no_facts_about_its_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"id": "a", "text": "t", "votes": {"x": 1, "y": 2}, "split": "train"}\n')
+    read = jsonl.scanned
+
+    def scanned(*words: Any, **settings: Any) -> Any:
+        found = read(*words, **settings)
+        with file.open("a") as more:
+            more.write('{"id": "b", "text": "u", "votes": {"z": 1}, "split": "train"}\n')
+        return found
+
+    for change, kept in ((scanned, False), (read, True)):
+        monkeypatch.setattr(jsonl, "scanned", change)
+        corpus = JsonLines(root=file)
+        before = corpus._fingerprint()
+        assert corpus.categories.names
+        assert (jsonl.load_scan(before) is not None) == kept
