@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from lalm_ambig.core import distributed
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.core.types import SPLITS, Portion
+from lalm_ambig.core.types import SPLITS, Item, Portion
 from lalm_ambig.corpora.preparing.split_check import check_splits
 from lalm_ambig.data.annotators import EACH
 from lalm_ambig.data.datamodule import AUTO, DataModule, MethodNeeds
@@ -95,11 +95,7 @@ def connect(  # noqa: PLR0913  # what a run is made of
     if training and model.engine is not None and model.sampled_tokens:
         model.engine.check(policy, model.sampling)
     encoder = Encoder(policy, categories, asked)
-    if data.cache_features and not policy.adapter.trains_tower and clips:
-        of = SPLITS if training else heard or splits
-        used, limit = [item for s in of for item in data.items(s) if item.has_sound], data.feature_cache_gb
-        encoder.features = cached_features(policy, used, cache_root(), limit_gb=limit, among=clips)
-        policy.set_tower_aside()
+    _hear(encoder, data, clips, splits=SPLITS if training else heard or splits)
     long = leave_out_long(model, data, encoder, training=training)
     data = data.without(long.ids).encoded_by(encoder)
     notes += [*long.notes, *(_trainable(model, data) if training else [])]
@@ -107,6 +103,24 @@ def connect(  # noqa: PLR0913  # what a run is made of
     _tell(policy.description, policy.notes)
     model.attach(encoder)
     return data
+
+
+def _hear(encoder: Encoder, data: DataModule, clips: list[Item], *, splits: tuple[Portion, ...]) -> None:
+    """Give an encoder the audio features of some splits, where it is frozen and they have sound.
+
+    Args:
+        encoder: Gets the features.
+        data: The data.
+        clips: The items of all splits that have sound.
+        splits: Those that are heard.
+    """
+    policy = encoder.policy
+    every = splits == SPLITS
+    used = clips if every else [item for split in splits for item in data.items(split).with_sound()]
+    if used and data.cache_features and not policy.adapter.trains_tower:
+        limit = data.feature_cache_gb
+        encoder.features = cached_features(policy, used, cache_root(), limit_gb=limit, among=clips)
+        policy.set_tower_aside()
 
 
 def _check_words(data: DataModule, categories: CategorySet) -> None:

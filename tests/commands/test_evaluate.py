@@ -14,6 +14,7 @@ from renamed_demo import write_rows
 from lalm_ambig import evaluate, fit, predict
 from lalm_ambig.config.files import config_folder
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.types import Item
 from lalm_ambig.corpora.crema_d.votes import CATEGORIES
 from lalm_ambig.corpora.demo.corpus import Demo
 from lalm_ambig.evaluation.predictions import read_predictions
@@ -350,3 +351,25 @@ def test_runs_of_a_family_that_have_one_name_get_folders_apart(
     with pytest.raises(InputError, match="no adapter yet"):
         evaluate.main([*words[:2], "--out", str(tmp_path / "other"), "--limit", "12"])
     assert not (tmp_path / "other").exists()  # refused before the first one is evaluated
+
+
+def test_a_split_without_sound_is_read_in_a_corpus_with_sound(
+    items: tuple[Item, ...], tmp_path: Path, cache_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
+    heard = [{"id": i.id, "audio": i.audio, "text": i.text, "split": "train"} for i in items]
+    read = [{"id": f"t{n}", "text": f"It is {n}", "split": "test"} for n in range(2)]
+    rows = [{"categories": ["anger", "joy"]}, *({**row, "votes": {"anger": 1}} for row in heard + read)]
+    (tmp_path / "mixed.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "tiny.yaml").write_text("policy: {class_path: Tiny}\n")
+    words = [
+        "--policy",
+        str(tmp_path / "tiny.yaml"),
+        "--corpus",
+        "jsonl",
+        "--root",
+        str(tmp_path / "mixed.jsonl"),
+    ]
+    words += ["--option", "allow_outside=true", "--out", str(tmp_path / "out")]
+    assert evaluate.main(words) == 0
+    assert [p.id for p in read_predictions(tmp_path / "out/predictions.jsonl")] == ["t0", "t1"]

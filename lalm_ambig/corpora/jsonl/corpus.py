@@ -188,11 +188,12 @@ class JsonLines(Corpus):
             yield from (self._item(row, names, splits) for row in rows)
 
     def _rows_again(self, spool: Spool) -> Iterator[ItemRow]:
-        """The good rows. A first reading scans them and puts them aside, so that none is parsed twice."""
+        """The good rows. A first reading scans them and puts them aside, so that none is parsed twice.
+
+        The bad ones are in the scan's notes.
+        """
         if self.skip_bad_rows in self._groups:
-            return self._rows(
-                BadRows(skip=self.skip_bad_rows)
-            )  # the bad ones are in the scan's notes already
+            return self._rows(BadRows(skip=self.skip_bad_rows))
         self._scan_rows(spool)
         return map(ItemRow._make, spool)
 
