@@ -68,6 +68,7 @@ ADDED = {
     "data.corpus.init_args.ordered": False,
     "data.corpus.init_args.other": "leave_out",
     "data.corpus.init_args.votes": "primary",
+    "data.corpus.init_args.target": "emotion",
     "data.rationale_part": "all",
     "data.train_votes": None,
     "data.annotators": "together",

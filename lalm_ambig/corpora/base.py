@@ -25,6 +25,8 @@ LALM_METRICS = ("js_div_bits", "bc", "r2_pearson_item", "brier_mean", "accuracy"
 """The columns of ambiguity-aware LALM, Table 2, and accuracy."""
 SHALA_METRICS = ("js_dist_bits", "bc", "accuracy", "f1_macro", "f1_weighted")
 """The columns of SHALA-LLM, Tables 1 and 2."""
+SCALE_METRICS = ("wasserstein", "rps", "mae_mean", "js_div_bits", "accuracy")
+"""The columns of tables of a target with ordered classes."""
 
 
 @dataclass(eq=False)

@@ -83,7 +83,8 @@ def prompt_template(asked: Elicitation, categories: CategorySet) -> str:
     """
     template = load_prompt(asked.prompt, asked.mode)
     template = with_annotator(template) if asked.for_annotator else template
-    meanings = load_glosses(asked.glosses or Path(asked.prompt).name.split(".")[0])
+    stem = asked.glosses or Path(asked.prompt).name.split(".")[0]
+    meanings = load_glosses(stem, len(categories))
     return fill_classes(template, categories.prompt_names, meanings)
 
 

@@ -2,8 +2,10 @@
 
 A *stem* names one way to ask, such as `speech_emotion`; a *mode* says what is answered: a class or a distribution in
 JSON, with reasoning or without, or with what is heard alone. The file is `STEM.MODE.txt`, with the placeholders
-{audio}, {text}, {classes}, {glosses}, {json} and {annotator}. *Glosses* say what a class means, one `class: meaning`
-per line of `STEM.glosses.txt`. `annotators` says what is in the place of {annotator}.
+{audio}, {text}, {classes}, {number}, {glosses}, {json} and {annotator}; {number} is how many classes there are, in
+words. *Glosses* say what a class means, one `class: meaning` per line of `STEM.glosses.txt`; of a scale that corpora
+have with several numbers of steps, `STEM.glosses_7.txt` says it for seven. `annotators` says what is in the place of
+{annotator}.
 
 `load_prompt` and `load_glosses` read the files, `fill_classes` names the classes, `prompt_parts` makes the chat's text
 and audio parts.
@@ -24,6 +26,22 @@ FOLDER = Path(__file__).parent
 TEXT = "{text}"
 FILLED = re.compile(f"{re.escape(TEXT)}|{re.escape(ANNOTATOR)}")
 """Places that are filled at once, so that a text with another place in it stays as it is."""
+NUMBERS = (
+    "no",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+)
+"""How many classes there are, in words."""
 FOR_TEXTS = {"speech_emotion": "text_emotion", "speech_emotion_short": "text_emotion"}
 """Prompts about a recording, by stem, and those that ask the same about a text."""
 
@@ -64,11 +82,12 @@ def _text(path: Path) -> str:
         raise InputError(f"not UTF-8 text: {error.reason} at byte {error.start}", where=str(path)) from error
 
 
-def load_glosses(stem: str) -> dict[str, str]:
+def load_glosses(stem: str, classes: int | None = None) -> dict[str, str]:
     """Read what each class means, for the placeholder {glosses}.
 
     Args:
         stem: A stem of this folder, or the path of the user's own .txt file.
+        classes: How many there are. Where a stem has glosses for that number, these are read.
 
     Returns:
         Canonical key of a class → its meaning; empty for a stem without glosses.
@@ -77,7 +96,9 @@ def load_glosses(stem: str) -> dict[str, str]:
         InputError: The user's file is missing, or a line has no colon.
     """
     user_file = Path(stem).expanduser()
-    path = user_file if user_file.suffix == ".txt" else FOLDER / f"{stem}.glosses.txt"
+    path = user_file if user_file.suffix == ".txt" else FOLDER / f"{stem}.glosses_{classes}.txt"
+    if user_file.suffix != ".txt" and not path.is_file():
+        path = FOLDER / f"{stem}.glosses.txt"
     if not path.is_file():
         if user_file.suffix == ".txt":
             remedy = "Give a .txt file with a line `class: what it means` for each class."
@@ -100,12 +121,13 @@ def gloss_lines(classes: Sequence[str], glosses: Mapping[str, str]) -> str:
 
 
 def fill_classes(template: str, classes: Sequence[str], glosses: Mapping[str, str]) -> str:
-    r"""Fill {classes} and {glosses} in.
+    r"""Fill {classes}, {number} and {glosses} in.
 
-    >>> fill_classes("One of {classes}.\n{glosses}", ["fear", "neutral"], {"fear": "afraid"})
-    'One of fear, neutral.\\n- fear: afraid\\n- neutral'
+    >>> fill_classes("One of {number}: {classes}.\n{glosses}", ["fear", "neutral"], {"fear": "afraid"})
+    'One of two: fear, neutral.\\n- fear: afraid\\n- neutral'
     """
-    with_glosses = template.replace("{glosses}", gloss_lines(classes, glosses))
+    number = NUMBERS[len(classes)] if len(classes) < len(NUMBERS) else str(len(classes))
+    with_glosses = template.replace("{number}", number).replace("{glosses}", gloss_lines(classes, glosses))
     return with_glosses.replace("{classes}", ", ".join(classes))
 
 

@@ -119,9 +119,9 @@ def test_a_bad_row_of_the_detailed_json(root: Path, kind: str) -> None:
 
 
 CONSENSUS = {
-    "part": ("0019.wav,A,3.0,3.5,4.0,11,Male,Train", "0019.wav,A,3.0,3.5,4.0,11,Male,Test9", "Split_Set must be"),
+    "part": ("0019.wav,A,3.8,3.0,3.5,11,Male,Train", "0019.wav,A,3.8,3.0,3.5,11,Male,Test9", "Split_Set must be"),
     "code": ("0019.wav,A,", "0019.wav,angry,", "EmoClass must be one of A, C, D, F, H, N, S, U, O, X, got 'angry'"),
-    "cells": ("0019.wav,A,3.0", "0019.wav,A", "7 columns, but the header has 8"),
+    "cells": ("0019.wav,A,3.8", "0019.wav,A", "7 columns, but the header has 8"),
     "twice": (f"{SECOND}.wav", f"{FIRST}.wav", f"second row for turn {FIRST}"),
 }  # fmt: skip
 
@@ -144,14 +144,14 @@ def test_votes_without_sound_are_a_bad_row_where_the_turn_would_be_an_item(root:
 
 
 def test_what_only_one_of_the_two_label_files_has_is_a_bad_row(root: Path) -> None:
-    change(root, "labels_consensus.csv", f"{SECOND}.wav,A,3.0,3.5,4.0,11,Male,Train\n", "")
+    change(root, "labels_consensus.csv", f"{SECOND}.wav,A,3.8,3.0,3.5,11,Male,Train\n", "")
     assert len(refused(root, r"labels\.txt:9", f"turn {SECOND} has no row in ")) == 10
     change(
-        root, "labels_consensus.csv", f"{FIRST}.wav", f"{SECOND}.wav,A,3.0,3.5,4.0,11,Male,Train\n{FIRST}.wav"
+        root, "labels_consensus.csv", f"{FIRST}.wav", f"{SECOND}.wav,A,3.8,3.0,3.5,11,Male,Train\n{FIRST}.wav"
     )
     assert len(read(root)) == 11
     with (root / "Labels" / "labels_consensus.csv").open("a") as file:
-        file.write(f"{HIDDEN}.wav,N,3.0,3.5,4.0,11,Male,Test2\n")
+        file.write(f"{HIDDEN}.wav,N,3.8,3.0,3.5,11,Male,Test2\n")
     assert len(refused(root, r"labels_consensus\.csv:16", f"turn {HIDDEN} has no votes")) == 11
 
 

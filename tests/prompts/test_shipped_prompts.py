@@ -21,7 +21,7 @@ def test_a_prompt_has_each_placeholder_once(stem: str, mode: Mode) -> None:
     assert stated or "{classes}" in text or "{glosses}" in text
     assert ("{glosses}" in text) == bool(load_glosses(stem))
     left = text
-    for name in ("{text}", "{audio}", "{json}", "{classes}", "{glosses}"):
+    for name in ("{text}", "{audio}", "{json}", "{classes}", "{number}", "{glosses}"):
         left = left.replace(name, "")
     assert "{" not in left and "}" not in left
 

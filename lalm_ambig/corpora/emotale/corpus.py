@@ -16,7 +16,7 @@ from typing import Any
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item
-from lalm_ambig.corpora.base import LALM_METRICS, Corpus
+from lalm_ambig.corpora.base import LALM_METRICS, SCALE_METRICS, Corpus
 from lalm_ambig.corpora.emotale.ratings import (
     AUDIO_FOLDER,
     BOREDOM,
@@ -33,8 +33,6 @@ from lalm_ambig.corpora.emotale.ratings import (
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 from lalm_ambig.corpora.reading.paths import Enclosure
 
-SCALE_METRICS = ("wasserstein", "rps", "mae_mean", "js_div_bits", "accuracy")
-"""The columns of tables of a target with ordered classes."""
 WITHOUT_BOREDOM = CategorySet(tuple(name for name in EMOTIONS.names if name != "boredom"))
 
 

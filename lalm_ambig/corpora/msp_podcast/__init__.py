@@ -3,8 +3,8 @@
 Files: one of `Labels/labels.txt`, `labels_detailed.csv` and `labels_detailed.json` holds the votes;
 `labels_consensus.csv` or `.json` speakers and the official parts; `Audios/*.wav` the sound; `Transcripts/*.txt` the
 words. `votes` reads a `VoteRow` per rater and `turns` counts them into a `VotedTurn`; `secondary` parses the
-secondary emotions of a rater; `consensus` reads a `ConsensusEntry` per turn; `tally` joins both and counts what was
-left out; `files` finds sound and transcripts; `corpus` makes items and splits them.
+secondary emotions of a rater, and `scales` the ratings; `consensus` reads a `ConsensusEntry` per turn; `tally` joins
+both and counts what was left out; `files` finds sound and transcripts; `corpus` makes items and splits them.
 """
 
 from lalm_ambig.corpora.msp_podcast.corpus import MspPodcast as MspPodcast

@@ -5,12 +5,14 @@ among others. `labels_consensus.json` is an object by file with the same names i
 here. It only serves to check that the votes were read as the corpus's makers read them.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import id_text
+from lalm_ambig.corpora.msp_podcast.scales import Scale
 from lalm_ambig.corpora.msp_podcast.tables import Members, json_entries
 from lalm_ambig.corpora.msp_podcast.turns import CODES, NO_AGREEMENT, OTHER_CODE
 from lalm_ambig.corpora.msp_podcast.votes import PRIMARY, turn_name
@@ -31,6 +33,7 @@ CONSENSUS_FILES = (
 )
 """Names of the file over the releases; the first on disk is read."""
 _NO_SPEAKER = "unknown"
+_MEAN = re.compile(r"\d(?:\.\d*)?", re.ASCII)
 FILE_NAME, EMOTION, SPEAKER, PART = "FileName", "EmoClass", "SpkrID", "Split_Set"
 
 
@@ -43,6 +46,8 @@ class ConsensusEntry:
     speaker: str | None
     part: str
     line: int
+    mean: float | None = None
+    """Mean rating on the scale that was asked for; None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +59,13 @@ class Consensus:
     """By name, in the file's order; None for a bad row that was left out."""
 
 
-def read_consensus(path: Path, *, bad_rows: BadRows) -> Consensus:
+def read_consensus(path: Path, *, bad_rows: BadRows, scale: Scale | None = None) -> Consensus:
     """Read the consensus file.
 
     Args:
         path: A CSV or JSON file.
         bad_rows: Collects names of no turn's file, second rows of a turn, and unknown emotions and parts.
+        scale: Reads the mean rating on it, too.
 
     Returns:
         The entry of every turn.
@@ -70,7 +76,8 @@ def read_consensus(path: Path, *, bad_rows: BadRows) -> Consensus:
     turns: dict[str, ConsensusEntry | None] = {}
     with bad_rows.reading(path) as reading, open_lines(path, other_letters=True) as file:
         is_json = path.suffix.lower() == ".json"
-        rows = _json_cells(file, str(path)) if is_json else _csv_cells(file, str(path), bad_rows)
+        source = str(path)
+        rows = _json_cells(file, source, scale) if is_json else _csv_cells(file, source, bad_rows, scale)
         for line, file_name, cells in rows:
             where = f"{path}:{line}"
             try:
@@ -86,21 +93,26 @@ def read_consensus(path: Path, *, bad_rows: BadRows) -> Consensus:
 
 
 def _csv_cells(
-    lines: Iterable[str], source: str, bad_rows: BadRows
+    lines: Iterable[str], source: str, bad_rows: BadRows, scale: Scale | None
 ) -> Iterator[tuple[int, str, tuple[str, ...]]]:
-    """Line, file name, and the cells for emotion, speaker and part."""
+    """Line, file name, and the cells for emotion, speaker, part and, where there is one, the mean rating."""
     table = Table(lines, source=source)
     file_name = table.position(FILE_NAME)
     wanted = [table.position(EMOTION, PRIMARY), table.position(SPEAKER), table.position(PART)]
+    if scale is not None and table.has(scale.column):
+        wanted.append(table.position(scale.column))
     for line, row in table.rows(bad_rows):
         yield line, row[file_name], tuple(row[position] for position in wanted)
 
 
-def _json_cells(lines: Iterable[str], source: str) -> Iterator[tuple[int, str, tuple[str, ...]]]:
+def _json_cells(
+    lines: Iterable[str], source: str, scale: Scale | None
+) -> Iterator[tuple[int, str, tuple[str, ...]]]:
     for line, name, value in json_entries("".join(lines), source=source):
         members = value if isinstance(value, Members) else Members()
         emotion = EMOTION if any(key == EMOTION for key, _ in members) else PRIMARY
-        yield line, name, tuple(_cell(members, key) for key in (emotion, SPEAKER, PART))
+        mean = [] if scale is None else [_number(members, scale.column)]
+        yield line, name, (*(_cell(members, key) for key in (emotion, SPEAKER, PART)), *mean)
 
 
 def _cell(members: Members, key: str) -> str:
@@ -109,8 +121,14 @@ def _cell(members: Members, key: str) -> str:
     return (id_text(values[0]) or "") if len(values) == 1 else ""
 
 
+def _number(members: Members, key: str) -> str:
+    """As `_cell`, also for a fraction."""
+    values = [value for name, value in members if name == key]
+    return str(values[0]) if len(values) == 1 else ""
+
+
 def _about(cells: tuple[str, ...], line: int) -> ConsensusEntry:
-    code, speaker, part = (cell.strip() for cell in cells)
+    code, speaker, part, *mean = (cell.strip() for cell in cells)
     parts = {name.casefold(): name for name in PARTS}
     place = _OLD_PARTS.get(part.casefold(), part.casefold())
     if place not in parts:
@@ -124,4 +142,5 @@ def _about(cells: tuple[str, ...], line: int) -> ConsensusEntry:
         speaker=None if is_missing(speaker) or speaker.casefold() == _NO_SPEAKER else speaker,
         part=parts[place],
         line=line,
+        mean=float(mean[0]) if mean and _MEAN.fullmatch(mean[0]) else None,
     )

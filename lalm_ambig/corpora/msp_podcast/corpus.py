@@ -1,4 +1,5 @@
-"""MSP-Podcast, releases 1.12 and 2.0: turns cut from podcasts; at least five raters chose the primary emotion of each.
+"""MSP-Podcast, releases 1.12 and 2.0: turns cut from podcasts; at least five raters chose the primary emotion of each,
+and rated its arousal, valence and dominance.
 
 Read as distributed: one of `Labels/labels.txt`, `labels_detailed.csv` and `labels_detailed.json` for the votes,
 `labels_consensus.csv` (or .json) for speakers and the official split, `Audios/*.wav`, and `Transcripts/*.txt` where
@@ -22,6 +23,11 @@ some points open; these are our choices:
    (*all-inclusive* distributions, Chou et al.): there, a rater who names three emotions counts three times as much as
    one who names one. Here each rater counts once. Such votes are fractions, no draws: nothing that needs draws is
    computed of them (noise floor, `brier_mean_unbiased`, `budget`). `annotations` stay the primary emotions.
+7. With `target: arousal` (or valence, dominance) the votes are the raters' steps on that scale, and the seven steps are
+   ordered classes. All turns count, whatever their emotions are. A rater whose rating is missing does not count, and
+   is counted in a note; a rating that is no whole step from 1 to 7 is a bad row. The corpus's mean is never a label:
+   it only serves to check that the ratings were read right. The folds of `split: papers` are drawn over all turns, so
+   they are others than those for emotions.
 
 The columns of 2.0 are known from descriptions: nobody has run this reader on the files of that release.
 """
@@ -34,7 +40,7 @@ from typing import Any
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import FOLDS, Item, Split
-from lalm_ambig.corpora.base import SHALA_METRICS, Corpus
+from lalm_ambig.corpora.base import SCALE_METRICS, SHALA_METRICS, Corpus
 from lalm_ambig.corpora.msp_podcast.consensus import CONSENSUS_FILES, read_consensus
 from lalm_ambig.corpora.msp_podcast.files import (
     LABEL_FOLDERS,
@@ -45,6 +51,7 @@ from lalm_ambig.corpora.msp_podcast.files import (
     first_file,
     first_folder,
 )
+from lalm_ambig.corpora.msp_podcast.scales import SCALES, Scale
 from lalm_ambig.corpora.msp_podcast.secondary import CATEGORIES
 from lalm_ambig.corpora.msp_podcast.tally import LabelledTurn, MspPodcastTally, join_labels
 from lalm_ambig.corpora.msp_podcast.turns import WITH_OTHER, Sharing, read_votes
@@ -58,13 +65,14 @@ SPLIT_KINDS = ("papers", "official")
 LEAVE_OUT, AS_CLASS = "leave_out", "class"
 PRIMARY, BOTH = "primary", "primary_and_secondary"
 AUTO = "auto"
+EMOTION = "emotion"
 LACKING = frozenset({"MSP-PODCAST_1909_1017"})
 """Turns with votes whose sound a release lacks."""
 
 
 @dataclass(kw_only=True, eq=False)
 class MspPodcast(Corpus):
-    """The turns whose votes are all for the classes and whose sound is on disk.
+    """The turns whose sound is on disk and, for emotions, whose votes are all for the classes.
 
     Args:
         root: The folder that holds Audios, Labels and Transcripts.
@@ -75,16 +83,20 @@ class MspPodcast(Corpus):
         other: A turn with a vote for none of the eight classes: `leave_out`, or `class` for a ninth class, `other`.
         votes: `primary`: each rater's primary emotion; `primary_and_secondary`: all classes that a rater named share
             one vote.
+        target: What the raters judged: `emotion`; or `arousal`, `valence` or `dominance`, scales of seven steps. Of
+            these, all turns count, and `other` and `votes` say nothing.
         allow_outside: Accept sound and transcripts that are not in the root, but that a link in it leads to.
 
     Raises:
-        InputError: `labels`, `split`, `other` or `votes` is none of these, or a fold is asked of the official split.
+        InputError: `labels`, `split`, `other`, `votes` or `target` is none of these, a fold is asked of the official
+            split, or `other` or `votes` of a scale.
     """
 
     labels: str = AUTO
     split: str = "papers"
     other: str = LEAVE_OUT
     votes: str = PRIMARY
+    target: str = EMOTION
     allow_outside: bool = False
 
     name = "msp_podcast"
@@ -93,8 +105,6 @@ class MspPodcast(Corpus):
         "there, unpack it and give the folder that holds Audios, Labels and Transcripts."
     )
     licensed = True
-    prompt = "speech_emotion"
-    table_metrics = SHALA_METRICS
     usual_target = PRIMARY
 
     def __post_init__(self) -> None:
@@ -104,23 +114,46 @@ class MspPodcast(Corpus):
             ("split", self.split, SPLIT_KINDS),
             ("other", self.other, (LEAVE_OUT, AS_CLASS)),
             ("votes", self.votes, (PRIMARY, BOTH)),
+            ("target", self.target, (EMOTION, *SCALES)),
         )
         for option, value, allowed in choices:
             if value not in allowed:
                 expected = f"{option} must be one of {', '.join(allowed)}, got {value!r}"
                 raise InputError(expected, where=f"corpus {self.name}")
+        self._refuse_emotions_of_a_scale()
         if self.split == "official" and self.fold is not None:
             wrong = f"fold {self.fold} was asked for, but the official split has none"
             raise InputError(wrong, where=f"corpus {self.name}")
         self._enclosure = Enclosure(self.root, allow_outside=self.allow_outside)
+        self.table_metrics = SHALA_METRICS if self.scale is None else SCALE_METRICS
+
+    def _refuse_emotions_of_a_scale(self) -> None:
+        for option, value, default in (("other", self.other, LEAVE_OUT), ("votes", self.votes, PRIMARY)):
+            if self.scale is not None and value != default:
+                wrong = f"{option} is about emotions, and the target is {self.target}"
+                remedy = f"Leave the option {option} out."
+                raise InputError(wrong, where=f"corpus {self.name}", remedy=remedy)
+
+    @property
+    def scale(self) -> Scale | None:
+        """The scale that is the target; None where emotions are."""
+        return SCALES.get(self.target)
+
+    @property
+    def prompt(self) -> str:
+        return f"speech_{self.target}"
 
     @property
     def categories(self) -> CategorySet:
+        if self.scale is not None:
+            return self.scale.categories
         return WITH_OTHER if self.other == AS_CLASS else CATEGORIES
 
     @property
     def target_name(self) -> str:
-        """The votes that count, and whether there is a ninth class."""
+        """The votes that count, and whether there is a ninth class; or the scale."""
+        if self.scale is not None:
+            return self.target
         votes = "primary and secondary" if self.votes == BOTH else PRIMARY
         return f"nine classes, {votes}" if self.other == AS_CLASS else votes
 
@@ -148,7 +181,11 @@ class MspPodcast(Corpus):
         return [self.root / TRANSCRIPT_FOLDER]
 
     def settings(self) -> dict[str, Any]:
-        added = {"other": (self.other, LEAVE_OUT), "votes": (self.votes, PRIMARY)}
+        added = {
+            "other": (self.other, LEAVE_OUT),
+            "votes": (self.votes, PRIMARY),
+            "target": (self.target, EMOTION),
+        }
         return {
             **super().settings(),
             "labels": self.labels,
@@ -183,8 +220,10 @@ class MspPodcast(Corpus):
         layout, votes_file = self._votes_file()
         consensus_file = self._consensus_file()
         sharing = Sharing(other_is_class=self.other == AS_CLASS) if self.votes == BOTH else None
-        votes = read_votes(votes_file, layout, bad_rows=bad_rows, sharing=sharing)
-        consensus = None if consensus_file is None else read_consensus(consensus_file, bad_rows=bad_rows)
+        votes = read_votes(votes_file, layout, bad_rows=bad_rows, sharing=sharing, scale=self.scale)
+        consensus = None
+        if consensus_file is not None:
+            consensus = read_consensus(consensus_file, bad_rows=bad_rows, scale=self.scale)
         tally = MspPodcastTally(
             votes_from=votes_file.name,
             speakers_from=None if consensus_file is None else consensus_file.name,
@@ -193,6 +232,7 @@ class MspPodcast(Corpus):
             sounds_without_votes=len(sounds.keys() - votes.turns.keys()),
             unknown_words=votes.unknown_words,
             sharing=sharing,
+            scale=self.scale,
         )
         return list(join_labels(votes, consensus, bad_rows=bad_rows, tally=tally)), tally
 
@@ -222,18 +262,18 @@ class MspPodcast(Corpus):
                 tally.without_speaker += turn.speaker is None
                 yield Item(
                     id=turn.name,
-                    votes=turn.class_votes(len(self.categories)),
+                    votes=turn.turn.class_votes(len(self.categories)),
                     audio=sounds[turn.name],
                     text=text,
                     speaker=turn.speaker,
                     split=splits[turn.name],
-                    annotators=turn.workers,
-                    annotations=turn.places,
+                    annotators=turn.turn.workers,
+                    annotations=turn.turn.places,
                 )
 
     def _counts(self, turn: LabelledTurn) -> bool:
         """Whether all votes on a turn are for classes."""
-        return self.other == AS_CLASS or turn.inside
+        return self.other == AS_CLASS or turn.turn.inside
 
     def _splits(self, turns: Sequence[LabelledTurn]) -> dict[str, Split]:
         """Split of each turn by name, without turns that are in no split."""

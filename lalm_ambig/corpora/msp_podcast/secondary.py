@@ -7,9 +7,8 @@ Commas separate the list, and free text may hold commas and semicolons, too. So 
 free text, unless it is a word of the list exactly as the corpus writes it, with no blank before it.
 """
 
-import re
-
 from lalm_ambig.core.categories import CategorySet
+from lalm_ambig.corpora.msp_podcast.scales import ATTRIBUTE
 
 CATEGORIES = CategorySet(("angry", "contempt", "disgust", "fear", "happy", "neutral", "sad", "surprise"))
 OUTSIDE = len(CATEGORIES)
@@ -22,7 +21,6 @@ FINER_WORDS = frozenset(
 """The words of the list that are no class, in lower case; one also as the corpus misspells it."""
 UNREADABLE = "free text with a semicolon"
 """Stands for a list that cannot be told from the free text before it."""
-_ATTRIBUTE = re.compile(r"[AVD]:")
 
 
 def category_place(word: str) -> int:
@@ -50,7 +48,7 @@ def secondary_field(text: str) -> str:
     'Sad,Depressed'
     """
     fields = text.split(";")[1:]
-    while fields and (not fields[-1].strip() or _ATTRIBUTE.match(fields[-1].strip())):
+    while fields and (not fields[-1].strip() or ATTRIBUTE.match(fields[-1].strip())):
         fields.pop()
     if len(fields) > 2 and category_place(fields[0].strip()) == OUTSIDE:
         return UNREADABLE

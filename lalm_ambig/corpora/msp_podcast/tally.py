@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from lalm_ambig.corpora.msp_podcast.consensus import HIDDEN_PART, Consensus, ConsensusEntry
-from lalm_ambig.corpora.msp_podcast.secondary import CATEGORIES, OUTSIDE
-from lalm_ambig.corpora.msp_podcast.turns import UNIT, Sharing, VotedTurn, Votes
+from lalm_ambig.corpora.msp_podcast.scales import ROUNDING, Scale
+from lalm_ambig.corpora.msp_podcast.secondary import CATEGORIES
+from lalm_ambig.corpora.msp_podcast.turns import Sharing, VotedTurn, Votes
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 from lalm_ambig.files.json_lines import short_repr
 
@@ -21,31 +22,18 @@ SPLITS_EXPLAINED = {
 class LabelledTurn:
     """A turn that has votes, joined from both label files."""
 
-    name: str
-    votes: tuple[int, ...]
-    """As in `VotedTurn`."""
+    turn: VotedTurn
     speaker: str | None
     """None where unknown."""
     part: str
     """One of PARTS; empty without a consensus file."""
     where: str
     """File and line of its votes."""
-    workers: tuple[str, ...] = ()
-    places: tuple[int, ...] = ()
-    """As in `VotedTurn`."""
-    shares: tuple[int, ...] = ()
-    """As in `VotedTurn`."""
 
     @property
-    def inside(self) -> bool:
-        """True where every vote is for one of the classes."""
-        return not self.votes[OUTSIDE]
-
-    def class_votes(self, classes: int) -> tuple[float, ...]:
-        """The votes of the first so many classes, where the others have none."""
-        if self.shares:
-            return tuple(part / UNIT for part in self.shares[:classes])
-        return tuple(map(float, self.votes[:classes]))
+    def name(self) -> str:
+        """Name of its sound file without the ending."""
+        return self.turn.name
 
 
 @dataclass
@@ -62,11 +50,17 @@ class MspPodcastTally:
     unknown_words: Counter[str]
     sharing: Sharing | None = None
     """What was met among the secondary emotions; None where they are not counted."""
+    scale: Scale | None = None
+    """The scale whose ratings are the votes; None where emotions are."""
     items: int = 0
     hidden: int = 0
     """Turns of Test3 without votes."""
     outside: int = 0
     """Turns left out because one of their votes is for none of the classes."""
+    unrated: int = 0
+    """Raters without a rating on the scale."""
+    unrated_turns: int = 0
+    """Turns left out because none of their raters has a rating on the scale."""
     other_part: int = 0
     """Turns left out because the official split does not use their part."""
     without_sound: list[str] = field(default_factory=list)
@@ -74,7 +68,7 @@ class MspPodcastTally:
     without_transcript: int = 0
     without_speaker: int = 0
     other_consensus: list[str] = field(default_factory=list)
-    """Turns whose consensus is not the plurality of their votes."""
+    """Turns whose consensus is not the plurality of their votes, or whose mean is not that of their ratings."""
 
     def notes(self) -> list[str]:
         """Lines for the user, without those that count nothing."""
@@ -88,6 +82,8 @@ class MspPodcastTally:
                 self.unknown_words.total(),
                 f"votes are a word that is no class, taken as Other: {_words(self.unknown_words)}",
             ),
+            (self.unrated, f"ratings of {self._target()} are missing: these raters do not count"),
+            (self.unrated_turns, f"turns have no rating of {self._target()}: left out"),
             (self.other_part, "turns of Test2 and Test3 left out"),
             (self.hidden, f"turns of {HIDDEN_PART} have no votes: left out"),
             (
@@ -109,6 +105,9 @@ class MspPodcastTally:
             *(f"{count:,} {what}" for count, what in counts if count),
         ]
 
+    def _target(self) -> str:
+        return "emotion" if self.scale is None else self.scale.name
+
     def _shared(self) -> Iterator[str]:
         """Lines on secondary emotions, of all turns in the label file."""
         if (sharing := self.sharing) is None:
@@ -127,6 +126,9 @@ class MspPodcastTally:
 
     def _consensus(self) -> str:
         first = f" (the first: {self.other_consensus[0]})" if self.other_consensus else ""
+        if self.scale is not None:
+            other = f"turns have another mean {self.scale.name} in {self.speakers_from} than their ratings"
+            return f"{other}{first}: the ratings count"
         return f"turns have another consensus than most of their votes{first}: the votes count"
 
 
@@ -155,9 +157,12 @@ def join_labels(
             bad_rows.add(f"turn {name} has no row in {consensus.source}", where=where)
         elif consensus is not None and about is None:
             continue  # its row in the consensus file is a bad one, which was told
+        elif not any(turn.votes) and turn.unrated:
+            tally.unrated_turns += 1
         elif not any(turn.votes):
             _without_votes(name, about, where=where, bad_rows=bad_rows, tally=tally)
         else:
+            tally.unrated += turn.unrated
             yield _labelled(turn, about, where=where, tally=tally)
     if consensus is not None:
         for name, about in consensus.turns.items():
@@ -170,11 +175,16 @@ def _labelled(
     turn: VotedTurn, about: ConsensusEntry | None, *, where: str, tally: MspPodcastTally
 ) -> LabelledTurn:
     speaker, part = (None, "") if about is None else (about.speaker, about.part)
-    if about is not None and about.code not in ("", turn.plurality):
+    if about is not None and not _agree(turn, about, tally.scale):
         tally.other_consensus.append(turn.name)
-    return LabelledTurn(
-        turn.name, turn.votes, speaker, part, where, turn.workers, turn.places, shares=turn.shares
-    )
+    return LabelledTurn(turn, speaker, part, where)
+
+
+def _agree(turn: VotedTurn, about: ConsensusEntry, scale: Scale | None) -> bool:
+    """Whether the consensus is what the votes lead to; True where there is none."""
+    if scale is None:
+        return about.code in ("", turn.plurality)
+    return about.mean is None or abs(about.mean - turn.mean_step) <= ROUNDING + 1e-9
 
 
 def _without_votes(

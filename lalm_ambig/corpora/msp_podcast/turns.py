@@ -1,5 +1,6 @@
 """Votes per turn of MSP-Podcast, counted: one record for all label files."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from sys import intern
 
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.corpora.msp_podcast.scales import Scale
 from lalm_ambig.corpora.msp_podcast.secondary import (
     CATEGORIES,
     OUTSIDE,
@@ -35,19 +37,33 @@ class VotedTurn:
 
     name: str
     votes: tuple[int, ...]
-    """Counts in the order of CATEGORIES, then those outside."""
+    """Counts in the order of CATEGORIES, then those outside; of a scale, in the order of its steps."""
     line: int
     """First line of the turn in the label file."""
     workers: tuple[str, ...] = ()
     places: tuple[int, ...] = ()
-    """What each of `workers` chose: a position in CATEGORIES, or OUTSIDE."""
+    """What each of `workers` chose: a position in `votes`."""
     shares: tuple[int, ...] = ()
     """As `votes`, in parts of a vote (UNIT), with secondary emotions; empty where these are not counted."""
+    unrated: int = 0
+    """Raters without a rating on the scale that was asked for; they are none of `workers`."""
 
     @property
     def inside(self) -> bool:
-        """True where every vote is for one of the classes."""
-        return not self.votes[OUTSIDE]
+        """True where every vote is for one of the classes, as on a scale."""
+        return not any(self.votes[OUTSIDE:])
+
+    def class_votes(self, classes: int) -> tuple[float, ...]:
+        """The votes of the first so many classes, where the others have none."""
+        if self.shares:
+            return tuple(part / UNIT for part in self.shares[:classes])
+        return tuple(map(float, self.votes[:classes]))
+
+    @property
+    def mean_step(self) -> float:
+        """Mean rating on a scale, from 1; NaN without one."""
+        ratings = sum(self.votes)
+        return sum(step * n for step, n in enumerate(self.votes, start=1)) / ratings if ratings else math.nan
 
     @property
     def plurality(self) -> str:
@@ -71,10 +87,17 @@ class Votes:
 @dataclass(slots=True)
 class _Count:
     line: int
-    votes: list[int] = field(default_factory=lambda: [0] * (OUTSIDE + 1))
+    votes: list[int]
     workers: list[str] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
     shares: list[int] = field(default_factory=list)
+    unrated: int = 0
+
+    def turn(self, name: str) -> VotedTurn:
+        workers, places = tuple(self.workers), tuple(self.places)
+        return VotedTurn(
+            name, tuple(self.votes), self.line, workers, places, tuple(self.shares), self.unrated
+        )
 
 
 @dataclass
@@ -124,7 +147,9 @@ class Sharing:
         return sorted(places), not_counted
 
 
-def read_votes(path: Path, layout: str, *, bad_rows: BadRows, sharing: Sharing | None = None) -> Votes:
+def read_votes(
+    path: Path, layout: str, *, bad_rows: BadRows, sharing: Sharing | None = None, scale: Scale | None = None
+) -> Votes:
     """Read the votes of a label file.
 
     Args:
@@ -132,18 +157,25 @@ def read_votes(path: Path, layout: str, *, bad_rows: BadRows, sharing: Sharing |
         layout: A key of LAYOUTS.
         bad_rows: Collects malformed rows.
         sharing: Counts secondary emotions, too; None for primary ones alone.
+        scale: Counts ratings on it instead of emotions.
 
     Returns:
         The votes of every turn.
 
     Raises:
-        InputError: Secondary emotions are counted, and the file has none.
+        InputError: Secondary emotions or ratings are counted, and the file has none.
     """
     reader = LAYOUTS[layout][1]
     with bad_rows.reading(path) as reading, open_lines(path, other_letters=True) as file:
-        rows = reader(file, str(path), bad_rows)
-        votes = count_votes(rows, source=str(path), bad_rows=bad_rows, sharing=sharing)
+        rows = reader(file, str(path), bad_rows, scale)
+        votes = count_votes(rows, source=str(path), bad_rows=bad_rows, sharing=sharing, scale=scale)
         reading.good = sum(sum(turn.votes) for turn in votes.turns.values())
+    if scale is not None and not reading.good:
+        raise InputError(
+            f"no rater has a rating of {scale.name} here, and target is {scale.name}.",
+            where=str(path),
+            remedy="Leave the option target out, or name a file that has them by the option labels (txt, csv, json).",
+        )
     if sharing is not None and not sharing.lists:
         raise InputError(
             "no rater has secondary emotions here, and votes is primary_and_secondary.",
@@ -154,35 +186,43 @@ def read_votes(path: Path, layout: str, *, bad_rows: BadRows, sharing: Sharing |
 
 
 def count_votes(
-    rows: Iterable[VoteRow], *, source: str, bad_rows: BadRows, sharing: Sharing | None = None
+    rows: Iterable[VoteRow],
+    *,
+    source: str,
+    bad_rows: BadRows,
+    sharing: Sharing | None = None,
+    scale: Scale | None = None,
 ) -> Votes:
-    """Count the rows by turn, in any order. A worker's second vote on a turn is a bad row."""
+    """Count the rows by turn, in any order. Bad rows: a worker's second vote on a turn, a rating off the scale."""
+    classes = OUTSIDE + 1 if scale is None else len(scale.categories)
     counts: dict[str, _Count] = {}
-    places: dict[str, int] = {}
+    places: dict[str, int | None] = {}
     unknown: Counter[str] = Counter()
-    for turn, worker, primary, line, secondary in rows:
+    for turn, worker, primary, line, secondary, rating in rows:
         count = counts.get(turn)
         if count is None:
-            count = counts[turn] = _Count(line)
+            count = counts[turn] = _Count(line, [0] * classes)
         if not worker:
             continue
         if worker in count.workers:
             bad_rows.add(f"second vote of {worker} on turn {turn}", where=f"{source}:{line}")
             continue
-        count.workers.append(intern(worker))
-        place = places.get(primary)
+        chosen = primary if scale is None else rating
+        try:
+            if chosen not in places:
+                places[chosen] = category_place(primary) if scale is None else scale.place(rating)
+        except InputError as error:
+            bad_rows.add(f"turn {turn}: {error}", where=f"{source}:{line}")
+            continue
+        place = places[chosen]
         if place is None:
-            place = places[primary] = category_place(primary)
+            count.unrated += 1
+            continue
+        count.workers.append(intern(worker))
         count.votes[place] += 1
         count.places.append(place)
         if sharing is not None:
             sharing.add(count.shares, place, secondary)
         if place == OUTSIDE and not is_other(primary):
             unknown[primary] += 1
-    turns = {
-        name: VotedTurn(
-            name, tuple(one.votes), one.line, tuple(one.workers), tuple(one.places), tuple(one.shares)
-        )
-        for name, one in counts.items()
-    }
-    return Votes(source, turns, unknown)
+    return Votes(source, {name: one.turn(name) for name, one in counts.items()}, unknown)

@@ -10,9 +10,9 @@
 1.6, and in 2.0) own columns for worker and EmoClass_Major. `labels_detailed.json` is an object by file, then by
 worker. Each of them becomes a `VotedTurn` (`corpora/msp_podcast/turns.py`).
 
-A vote is the primary emotion, the first field after the worker. The secondary emotions follow (`secondary`). They and
-the attributes arousal, valence and dominance may be missing, empty or free text with semicolons; the vote counts all
-the same.
+A vote is the primary emotion, the first field after the worker. The secondary emotions follow (`secondary`), then the
+ratings of arousal, valence and dominance (`scales`). These may be missing, empty or free text with semicolons; the
+vote counts all the same.
 """
 
 import re
@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from lalm_ambig.audio.inspection import SOUND_ENDINGS
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.corpora.msp_podcast.scales import ATTRIBUTE, Scale, rating_field
 from lalm_ambig.corpora.msp_podcast.secondary import SECONDARY, secondary_field
 from lalm_ambig.corpora.msp_podcast.tables import Members, json_entries
 from lalm_ambig.corpora.reading.bad_rows import BadRows
@@ -36,7 +37,6 @@ _FILE_NAME = re.compile(rf"(MSP-PODCAST(?:_(?:\d+|[A-Za-z]+\d*))+)(?i:{_ENDING})
 _TURN_LINE = re.compile(rf"MSP-|[^;]*(?i:{_ENDING})\s*(?:;|$)", re.ASCII)
 """A line that names a turn, perhaps wrongly."""
 _WORKER = re.compile(r"WORKER\d+", re.ASCII)
-_ATTRIBUTE = re.compile(r"[AVD]:")
 
 
 class VoteRow(NamedTuple):
@@ -50,16 +50,20 @@ class VoteRow(NamedTuple):
     line: int
     secondary: str = ""
     """The list of secondary emotions as written; empty where there is none."""
+    rating: str = ""
+    """On the scale that was asked for, as written; empty where there is none."""
 
 
-Reader = Callable[[Iterable[str], str, BadRows], Iterator[VoteRow]]
+Reader = Callable[[Iterable[str], str, BadRows, Scale | None], Iterator[VoteRow]]
+"""Reads the rows of a file: its lines, its name, the collector of bad rows, and the scale whose ratings are wanted."""
 
 
 class _Judged(NamedTuple):
-    """The emotions that a rater named, in place of the JSON object that held them."""
+    """What a rater chose, in place of the JSON object that held it."""
 
     primary: str
     secondary: str
+    rating: str
 
 
 def turn_name(file_name: str) -> str:
@@ -97,12 +101,14 @@ def check_vote(worker: str, primary: str) -> tuple[str, str]:
     worker, primary = worker.strip(), primary.strip()
     if is_missing(worker):
         raise InputError(f"primary emotion {short_repr(primary)} has no worker")
-    if is_missing(primary) or _ATTRIBUTE.match(primary):
+    if is_missing(primary) or ATTRIBUTE.match(primary):
         raise InputError(f"{short_repr(worker)} names no primary emotion")
     return worker, primary
 
 
-def txt_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[VoteRow]:
+def txt_rows(
+    lines: Iterable[str], source: str, bad_rows: BadRows, scale: Scale | None = None
+) -> Iterator[VoteRow]:
     """Yield the votes of `labels.txt`.
 
     Bad rows, by line:
@@ -131,13 +137,17 @@ def txt_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[V
                 turn = _new_turn(text.partition(";")[0], seen)
                 yield VoteRow(turn, "", "", number)
             elif turn is not None:
-                yield VoteRow(turn, *rater_vote(text), number, secondary_field(text))
+                yield VoteRow(turn, *rater_vote(text), number, secondary_field(text), _rating(text, scale))
             elif not passed_over:
                 passed_over = True
                 raise InputError("a rater's line stands before the first turn")
         except InputError as error:
             bad_rows.add(str(error), where=f"{source}:{number}")
         after_blank = False
+
+
+def _rating(text: str, scale: Scale | None) -> str:
+    return "" if scale is None else rating_field(text, scale)
 
 
 def _new_turn(file_name: str, seen: set[str]) -> str:
@@ -148,14 +158,16 @@ def _new_turn(file_name: str, seen: set[str]) -> str:
     return turn
 
 
-def csv_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[VoteRow]:
+def csv_rows(
+    lines: Iterable[str], source: str, bad_rows: BadRows, scale: Scale | None = None
+) -> Iterator[VoteRow]:
     """Yield the votes of `labels_detailed.csv`; its header tells the layout.
 
     Bad rows, by line: cells that do not fit the header, a name of no turn's file, a worker without a primary emotion.
     """
     table = Table(lines, source=source)
     file_name = table.position("FileName")
-    vote = _vote_reader(table)
+    vote = _vote_reader(table, scale)
     for line, row in table.rows(bad_rows):
         try:
             turn = turn_name(row[file_name])
@@ -163,33 +175,43 @@ def csv_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[V
         except InputError as error:
             bad_rows.add(str(error), where=f"{source}:{line}")
             continue
-        worker, primary, secondary = voted or ("", "", "")
-        yield VoteRow(turn, worker, primary, line, secondary)
+        worker, primary, secondary, rating = voted or ("", "", "", "")
+        yield VoteRow(turn, worker, primary, line, secondary, rating)
 
 
-def _vote_reader(table: Table) -> Callable[[Sequence[str]], tuple[str, str, str] | None]:
-    """A function that reads worker, primary and secondary emotions of a row; it returns None where these are empty."""
+_Cells = tuple[str, str, str, str]
+"""Worker, primary and secondary emotions, and rating."""
+
+
+def _vote_reader(table: Table, scale: Scale | None) -> Callable[[Sequence[str]], _Cells | None]:
+    """A function that reads a row; it returns None where worker and primary emotion are empty."""
     if table.has("EmoDetail"):
         detail = table.position("EmoDetail")
 
-        def in_one_cell(row: Sequence[str]) -> tuple[str, str, str] | None:
+        def in_one_cell(row: Sequence[str]) -> _Cells | None:
             text = row[detail]
-            return None if is_missing(text) else (*rater_vote(text), secondary_field(text))
+            return (
+                None if is_missing(text) else (*rater_vote(text), secondary_field(text), _rating(text, scale))
+            )
 
         return in_one_cell
     primary, worker = table.position(PRIMARY), table.position(*WORKER_COLUMNS)
     secondary = table.position(SECONDARY) if table.has(SECONDARY) else None
+    rating = None if scale is None else table.position(scale.column)
 
-    def vote(row: Sequence[str]) -> tuple[str, str, str] | None:
+    def vote(row: Sequence[str]) -> _Cells | None:
         if is_missing(row[worker]) and is_missing(row[primary]):
             return None
         others = "" if secondary is None or is_missing(row[secondary]) else row[secondary]
-        return (*check_vote(name_text(row[worker]), row[primary]), others)
+        rated = "" if rating is None else row[rating]
+        return (*check_vote(name_text(row[worker]), row[primary]), others, rated)
 
     return vote
 
 
-def json_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[VoteRow]:
+def json_rows(
+    lines: Iterable[str], source: str, bad_rows: BadRows, scale: Scale | None = None
+) -> Iterator[VoteRow]:
     """Yield the votes of `labels_detailed.json`.
 
     Bad rows, by the line of their file's name:
@@ -202,7 +224,7 @@ def json_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[
         InputError: A row is bad, and `bad_rows` leaves none out.
     """
     seen: set[str] = set()
-    for line, name, value in json_entries("".join(lines), source=source, keep=_slim()):
+    for line, name, value in json_entries("".join(lines), source=source, keep=_slim(scale)):
         where = f"{source}:{line}"
         try:
             turn = _new_turn(name, seen)
@@ -213,15 +235,15 @@ def json_rows(lines: Iterable[str], source: str, bad_rows: BadRows) -> Iterator[
             continue
         yield VoteRow(turn, "", "", line)
         for worker, judged in value:
-            primary, secondary = judged if isinstance(judged, _Judged) else ("", "")
+            primary, secondary, rating = judged if isinstance(judged, _Judged) else ("", "", "")
             try:
-                yield VoteRow(turn, *check_vote(worker, primary), line, secondary)
+                yield VoteRow(turn, *check_vote(worker, primary), line, secondary, rating)
             except InputError as error:
                 bad_rows.add(f"turn {turn}: {error}", where=where)
 
 
-def _slim() -> Callable[[Pairs], object]:
-    """A function that reduces a rater's object to the emotions in it. Equal ones share an object."""
+def _slim(scale: Scale | None) -> Callable[[Pairs], object]:
+    """A function that reduces a rater's object to what is wanted of it. Equal ones share an object."""
     interned: dict[_Judged, _Judged] = {}
 
     def keep(pairs: Pairs) -> object:
@@ -229,11 +251,19 @@ def _slim() -> Callable[[Pairs], object]:
         if len(named) == 1 and isinstance(named[0], str):
             lists = [value for key, value in pairs if key == SECONDARY]
             only = lists[0] if len(lists) == 1 and isinstance(lists[0], str) else ""
-            judged = _Judged(named[0], "" if is_missing(only) else only)
+            judged = _Judged(named[0], "" if is_missing(only) else only, _json_rating(pairs, scale))
             return interned.setdefault(judged, judged)
         return Members(pairs)
 
     return keep
+
+
+def _json_rating(pairs: Pairs, scale: Scale | None) -> str:
+    """The rating as CSV writes it; two under one key are no rating."""
+    ratings = [
+        value for key, value in pairs if scale is not None and key == scale.column and value is not None
+    ]
+    return " and ".join(value if isinstance(value, str) else repr(value) for value in ratings)
 
 
 LAYOUTS: Mapping[str, tuple[str, Reader]] = {

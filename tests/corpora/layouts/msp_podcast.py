@@ -25,6 +25,9 @@ LAYOUTS = ("txt", "csv", "json")
 SECONDARY = ("Concerned,Confused", "", "Sad,Other-a; b, c", "Neutral", "Amused,Happy", "Dissapointed")
 """What follows a primary emotion: several, none, free text with a semicolon, the corpus's own spelling."""
 
+RATINGS = ((2, 4, 3), (2, 4, 3), None, (5, 1, 7), (6, 3, 1), (7, 7, 4))
+"""Arousal, valence and dominance by rater; the third rated nothing."""
+
 
 @dataclass(frozen=True)
 class Turn:
@@ -121,7 +124,8 @@ def write_consensus(
 ) -> Path:
     header = ["FileName", "EmoClass", "EmoAct", "EmoVal", "EmoDom", "SpkrID", "Gender", "Split_Set"]
     rows = [
-        [f"{t}.wav", turn.code, 3.0, 3.5, 4.0, turn.speaker, "Male", turn.part] for t, turn in turns.items()
+        [f"{t}.wav", turn.code, *(mean(scale, turn) for scale in "AVD"), turn.speaker, "Male", turn.part]
+        for t, turn in turns.items()
     ]
     path = folder / "Labels" / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -146,15 +150,28 @@ def worker(number: int) -> str:
     return f"WORKER{number:08d}"
 
 
+def rating(scale: str, number: int) -> float | None:
+    """What a rater chose on a scale, A, V or D; the third chose nothing."""
+    steps = RATINGS[number - 1]
+    return None if steps is None else float(steps["AVD".index(scale)])
+
+
+def mean(scale: str, turn: Turn) -> float:
+    """The consensus file's mean of the ratings, in one decimal."""
+    ratings = [rating(scale, n) for n in range(1, len(turn.votes) + 1)]
+    chosen = [one for one in ratings if one is not None]
+    return round(sum(chosen) / len(chosen), 1)
+
+
 def _lines(turn: Turn) -> list[str]:
-    """The lines of the raters; the second has no secondary field, the third no attributes."""
+    """The lines of the raters; the second has no secondary field, the third no ratings."""
     lines = []
     for n, (vote, second) in enumerate(zip(turn.votes, SECONDARY, strict=False), start=1):
         fields = [
             worker(n),
             vote,
             *([second] if n != 2 else []),
-            *(["A:2.0", "V:4.0", "D:3.0"] if n != 3 else []),
+            *([f"{scale}:{rating(scale, n)}" for scale in "AVD"] if n != 3 else []),
         ]
         lines.append("; ".join(fields) + ";")
     return lines
@@ -165,9 +182,9 @@ def _by_worker(turn: Turn) -> dict[str, dict[str, Any]]:
         worker(n): {
             "EmoClass_Major": vote,
             "EmoClass_Second": second,
-            "EmoAct": 2.0,
-            "EmoVal": 4.0,
-            "EmoDom": 3.0,
+            "EmoAct": rating("A", n),
+            "EmoVal": rating("V", n),
+            "EmoDom": rating("D", n),
         }
         for n, (vote, second) in enumerate(zip(turn.votes, SECONDARY, strict=False), start=1)
     }
