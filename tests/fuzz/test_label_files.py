@@ -13,6 +13,7 @@ from mutation import mutated, outcome
 from lalm_ambig.corpora.iemocap.files import Dialogue
 from lalm_ambig.corpora.iemocap.votes import CATEGORIES, CLASS_CODES, OTHER_CODES, SEVERAL_TAGS, count_votes
 from lalm_ambig.corpora.msp_podcast.consensus import CONSENSUS_FILES, PARTS, read_consensus
+from lalm_ambig.corpora.msp_podcast.scales import SCALES
 from lalm_ambig.corpora.msp_podcast.secondary import OUTSIDE
 from lalm_ambig.corpora.msp_podcast.tally import MspPodcastTally, join_labels
 from lalm_ambig.corpora.msp_podcast.turns import UNIT, Sharing, Votes, read_votes
@@ -107,6 +108,15 @@ def test_votes_of_msp_podcast_are_counts_or_bad_rows(
             if shared is not None:
                 assert shared.turns[name].votes == turn.votes
                 assert sum(shared.turns[name].shares) == UNIT * sum(turn.votes)
+    for scale in SCALES.values():
+        rated = outcome(
+            lambda scale=scale: read_votes(path, layout, bad_rows=BadRows(skip=True), scale=scale)
+        )
+        if rated is not None and votes is not None:
+            assert rated.turns.keys() == votes.turns.keys()
+            for each in rated.turns.values():
+                assert len(each.votes) == 7
+                assert sum(each.votes) == len(each.workers) == len(each.places)
 
 
 @given(data=st.data(), name=st.sampled_from(CONSENSUS_FILES))
@@ -123,7 +133,7 @@ def test_the_consensus_of_msp_podcast_joins_the_votes_or_has_bad_rows(
         return
     tally = MspPodcastTally("labels.txt", name, "papers", len(votes.turns), 0, votes.unknown_words)
     for turn in join_labels(votes, consensus, bad_rows=bad_rows, tally=tally):
-        assert sum(turn.votes) > 0
+        assert sum(turn.turn.votes) > 0
         assert turn.part in PARTS
         assert turn.speaker != ""
         str(turn.speaker).encode()
