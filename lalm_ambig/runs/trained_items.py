@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from lalm_ambig.config.cli import parse
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Item, Portion
-from lalm_ambig.corpora.duplicates.between_splits import duplicates
+from lalm_ambig.corpora.duplicates.between_splits import InBoth
 from lalm_ambig.corpora.duplicates.contents import content_of, sound_contents
 from lalm_ambig.data.annotators import EACH, each_once, first_of_each
 from lalm_ambig.data.datamodule import DataModule, MethodNeeds
@@ -178,12 +179,21 @@ def _record_of_run(run: RunFolder, *, before: frozenset[Path]) -> TrainedItems:
     return record.and_also(_record_of_start(model.start, before=before | {folder}))
 
 
-def used_items(data: DataModule) -> tuple[TrainedItem, ...]:
-    """Return the items that are trained on, and those that choose the checkpoint; once each for all annotators."""
+def used_items(data: DataModule, *, among: InBoth | None = None) -> tuple[TrainedItem, ...]:
+    """Return the items that are trained on, and those that choose the checkpoint; once each for all annotators.
+
+    Args:
+        data: The data.
+        among: Is shown each item that is trained on.
+    """
     parts = data.train_items(), data.items("validation")
     sounds = sound_contents(item for part in parts for item in part.with_sound())
-    items = each_once(item for part in parts for item in part)
-    return tuple(trained_item(item, content_of(item, sounds)) for item in items)
+    used: list[TrainedItem] = []
+    for item in each_once(chain(*parts)):
+        used.append(trained_item(item, content_of(item, sounds)))
+        if among is not None and item.split == "train":
+            among.show(item)
+    return tuple(used)
 
 
 @dataclass(frozen=True)
@@ -260,15 +270,15 @@ def write_record(run: RunFolder, data: DataModule, past: StartHistory) -> Overla
     Returns:
         The run's test items that were trained on, and items that its split has twice.
     """
-    entry = TrainedRun(run.path.name, data.corpus.settings(), used_items(data))
+    among = InBoth(first_of_each(data.items("test")))
+    entry = TrainedRun(run.path.name, data.corpus.settings(), used_items(data, among=among))
     before = read_trained_items(run.path)
     if before is not None and before.runs:
         items = dict.fromkeys((*before.runs[0].items, *entry.items))
         entry = replace(entry, items=tuple(items))
     record = past.record.behind(entry)
     write_trained_items(run.path, record)
-    twice = duplicates(each_once(data.train_items()), first_of_each(data.items("test")))
-    return replace(overlap_of(record, data, "test"), duplicates=twice)
+    return replace(overlap_of(record, data, "test"), duplicates=among.lines())
 
 
 def copy_record(run: RunFolder, folder: Path) -> None:

@@ -11,7 +11,7 @@ import soundfile
 from lalm_ambig.core.items import Item
 from lalm_ambig.corpora.chaosnli import parse_pair
 from lalm_ambig.corpora.duplicates import contents as module
-from lalm_ambig.corpora.duplicates.between_splits import duplicates
+from lalm_ambig.corpora.duplicates.between_splits import InBoth
 from lalm_ambig.corpora.duplicates.contents import (
     contents,
     first_alike,
@@ -210,11 +210,18 @@ def test_what_a_split_has_twice_is_counted_and_named(tmp_path: Path) -> None:
         text("v3", PAIR.replace("not ", "")),
         Item("v4", (1.0,), text="y", speaker="s"),
     ]
-    assert duplicates(train, test) == (
+
+    def shared(train: list[Item], test: list[Item]) -> tuple[str, ...]:
+        among = InBoth(test)
+        for item in train:
+            among.show(item)
+        return among.lines()
+
+    assert shared(train, test) == (
         "1 of 4 test items have a text that training items have too (1 text)",
         "1 of 4 test items have a premise that training items have too (1 premise)",
         "1 of 4 test clips are copies of training clips (v1 = t1)",
         "1 of 4 test items are by speakers of training items (1 speaker)",
     )
-    assert duplicates(train, [text("n", "nothing alike")]) == ()
+    assert shared(train, [text("n", "nothing alike")]) == ()
     assert premise_form("no pair") is None

@@ -1,6 +1,6 @@
 """Texts, premises, clips and speakers that test items share with training items: counted and named, never an error."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from lalm_ambig.core.items import Item
 from lalm_ambig.corpora.duplicates.contents import contents, premise_form, sounds_among, text_form
@@ -8,31 +8,43 @@ from lalm_ambig.corpora.duplicates.sound_sketch import copies
 
 SHOWN = 3
 """Pairs of copies that a line names."""
-FORMS = {"text": text_form, "premise": premise_form}
+FORMS: Mapping[str, Callable[[str], str | None]] = {"text": text_form, "premise": premise_form}
 """What two texts may have in common."""
 
 
-def duplicates(train: Iterable[Item], test: Sequence[Item]) -> tuple[str, ...]:
-    """One line each for texts, premises, clips and speakers that both test items and training items have.
+class InBoth:
+    """Finds texts, premises, clips and speakers that both test items and training items have.
+
+    Training items are shown one by one, and not held in memory, but for those with sound.
 
     Args:
-        train: Training items, which are looked at once and not held in memory, but for those with sound.
-        test: Test items.
+        test: The test items.
     """
-    tested = {what: [form(item.text) if item.text else None for item in test] for what, form in FORMS.items()}
-    trained: dict[str, set[str | None]] = {what: set() for what in FORMS}
-    heard, speakers = list[Item](), set[str | None]()
-    sought = {what: set(forms) - {None} for what, forms in tested.items()}
-    for item in train:
-        speakers.add(item.speaker)
+
+    def __init__(self, test: Sequence[Item]) -> None:
+        self._test = test
+        self._tested = {
+            what: [form(item.text) if item.text else None for item in test] for what, form in FORMS.items()
+        }
+        self._sought = {what: set(forms) - {None} for what, forms in self._tested.items()}
+        self._trained: dict[str, set[str | None]] = {what: set() for what in FORMS}
+        self._heard, self._speakers = list[Item](), set[str | None]()
+
+    def show(self, item: Item) -> None:
+        """Compare a training item."""
+        self._speakers.add(item.speaker)
         if item.audio is not None:
-            heard.append(item)
+            self._heard.append(item)
         if item.text:
-            for what, forms in sought.items():
+            for what, forms in self._sought.items():
                 if forms and (form := FORMS[what](item.text)) in forms:
-                    trained[what].add(form)
-    lines = [_shared(what, tested[what], trained[what]) for what in FORMS]
-    return (*filter(None, lines), *_clips(heard, test), *_speakers(speakers - {None}, test))
+                    self._trained[what].add(form)
+
+    def lines(self) -> tuple[str, ...]:
+        """One line for each kind that was found."""
+        lines = [_shared(what, self._tested[what], self._trained[what]) for what in FORMS]
+        speakers = _speakers(self._speakers - {None}, self._test)
+        return (*filter(None, lines), *_clips(self._heard, self._test), *speakers)
 
 
 def _shared(what: str, tested: Sequence[str | None], trained: set[str | None]) -> str:

@@ -19,6 +19,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,7 @@ SEPARATOR = re.compile(r"\[sep\]|<sep>|</?s>|<br ?/?>")
 WORD = re.compile(r"[^\W_]+")
 
 
+@lru_cache(maxsize=1)  # an item's text is asked for twice, one after the other
 def text_form(text: str) -> str:
     """The words of a text: without case, punctuation, blanks and labels of parts, in one Unicode form.
 
