@@ -1,7 +1,6 @@
 """An append-only JSON Lines file that survives a kill: complete lines, on disk before `append` returns."""
 
 import asyncio
-import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.files.locks import takes_lock
 
 BLOCK = 1 << 16
 
@@ -104,15 +104,13 @@ class Journal:
             raise InputError(f"cannot be written: {error.strerror}", where=str(self.path)) from error
 
     def _lock(self) -> None:
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not takes_lock(self._fd):
             os.close(self._fd)
             raise InputError(
                 "another process is writing to this file.",
                 where=str(self.path),
                 remedy="Wait for it to end, or give another --out.",
-            ) from error
+            )
 
     def _drop_torn_line(self) -> None:
         size = os.fstat(self._fd).st_size

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -248,7 +249,15 @@ def _train(cli: Cli, console: Console, *, suffix: str = "") -> RunFolder:
     if state == "finished" and (not cli.tests or distributed.on_rank_zero(lambda: run.is_tested)):
         show(run, cli, console)
         return run
-    console.print(f"run folder: {run.path}" + ("" if state == "new" else " (goes on)"))
+    with ExitStack() as held:
+        distributed.on_rank_zero(lambda: held.enter_context(run.being_trained()))
+        console.print(f"run folder: {run.path}" + ("" if state == "new" else " (goes on)"))
+        _run(run, cli, strategy, evaluator, console)
+    return run
+
+
+def _run(run: RunFolder, cli: Cli, strategy: Any, evaluator: Any, console: Console) -> None:
+    """Do what a run still needs, from its start's history to its tables."""
     device = evaluator.strategy.root_device
     allow = cli.allows_trained_items
     past = distributed.on_rank_zero(lambda: history_of_start(cli.model, cli.datamodule, allow=allow))
@@ -268,7 +277,6 @@ def _train(cli: Cli, console: Console, *, suffix: str = "") -> RunFolder:
         console.print(note, highlight=False)
     overlaps: dict[Split, Overlap] = {"validation": past.of_validation, "test": overlap}
     finish(Training(run, cli.model, data, cli, strategy, evaluator, console, overlaps))
-    return run
 
 
 def finish(training: Training) -> None:

@@ -4,7 +4,6 @@ A line's key is a hash of the model, the path and the question with its settings
 moved is the same server. The API key is in no line.
 """
 
-import fcntl
 import hashlib
 import json
 import threading
@@ -18,6 +17,7 @@ from lalm_ambig.endpoint.limits import Usage
 from lalm_ambig.files.failures import as_cannot_write
 from lalm_ambig.files.json_lines import json_object, numbered_lines
 from lalm_ambig.files.kinds import check_replaceable, rows_with
+from lalm_ambig.files.locks import takes_lock
 
 NAME = "answers.jsonl"
 ANSWERS = rows_with("a file of an endpoint's answers", "key", "path")
@@ -45,14 +45,10 @@ class Answers:
         with as_cannot_write(self.path):
             folder.mkdir(parents=True, exist_ok=True)
             self._file: IO[bytes] = self.path.open("ab")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not takes_lock(self._file.fileno()):
             self._file.close()
             remedy = "Wait for it, or name another folder."
-            raise InputError(
-                f"another evaluate writes to {self.path}.", where="--out", remedy=remedy
-            ) from error
+            raise InputError(f"another evaluate writes to {self.path}.", where="--out", remedy=remedy)
         self._lock = threading.Lock()
         self._cut()
         self._rows = {row["key"]: row for row in self._read()}

@@ -16,6 +16,7 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.predictions import read_predictions
 from lalm_ambig.policies.tiny import Tiny
 from lalm_ambig.policies.weights.lora import Adapter
+from lalm_ambig.runs.folder.run_folder import RunFolder
 
 SMALL = [
     "--model.reasoning=true",
@@ -137,6 +138,16 @@ def test_another_configuration_does_not_go_into_the_same_folder(
     (folder / "config.yaml").write_text("{}")
     with pytest.raises(ValueError, match=r"run.name: .* holds a run with another configuration"):
         run_fit(arguments(demo_root, tmp_path), monkeypatch)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_that_another_process_trains_is_left_to_it(
+    demo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunFolder(tmp_path / "r")
+    with run.being_trained(), pytest.raises(InputError, match=r"r: another fit is training this run"):
+        run_fit(arguments(demo_root, tmp_path), monkeypatch)
+    assert not list(tmp_path.iterdir()), "nothing was begun, and the lock is gone"
 
 
 @pytest.mark.filterwarnings("ignore")

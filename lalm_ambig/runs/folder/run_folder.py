@@ -13,6 +13,7 @@ results.md                            the final tables; beside an adapter they m
 """
 
 import json
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -24,6 +25,7 @@ from lalm_ambig.core.types import Split
 from lalm_ambig.files.atomic import CannotWrite, write_text
 from lalm_ambig.files.failures import as_cannot_write
 from lalm_ambig.files.kinds import json_with
+from lalm_ambig.files.locks import locked
 from lalm_ambig.files.places import check_folder
 from lalm_ambig.runs.folder.environment import differences, environment
 from lalm_ambig.runs.folder.exported import RECORD as EXPORTED
@@ -66,6 +68,19 @@ class RunFolder:
     @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
+
+    def being_trained(self) -> AbstractContextManager[None]:
+        """Hold the run's lock for the time of a block.
+
+        Raises:
+            InputError: Another process trains this run.
+        """
+        busy = InputError(
+            "another fit is training this run.",
+            where=f"run folder {self.path}",
+            remedy="Wait for it or stop it, or give this run a name of its own with --run.name.",
+        )
+        return locked(self.path.with_name(f".{self.path.name}.lock"), busy=busy)
 
     def checkpoint(self, step: int) -> Path:
         """Return the path of the state after `step` optimiser steps: a file, or a folder under DeepSpeed."""

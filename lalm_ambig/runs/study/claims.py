@@ -1,11 +1,11 @@
 """Claims on the runs of a study, so that several processes can share its work. A process that ends loses its claims."""
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from lalm_ambig.files.failures import as_cannot_write
+from lalm_ambig.files.locks import takes_lock
 
 FOLDER = ".claims"
 """Folder of the locked files, below the root of a study."""
@@ -30,9 +30,4 @@ def claimed(root: Path, name: str) -> Iterator[bool]:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a")
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
+        yield takes_lock(file.fileno())
