@@ -91,7 +91,7 @@ def test_a_run_from_before_a_setting_was_added_keeps_its_identity() -> None:
         assert identity_of(older) == identity_of(config)
     # only of a run that names an engine (see test_config_engine), or reads JSON Lines or MSP-Podcast (their tests)
     engine = "model.init_args.engine"
-    corpus = {f"data.corpus.init_args.{name}" for name in ("columns", "ordered", "other", "votes")}
+    corpus = {f"data.corpus.init_args.{name}" for name in ("columns", "ordered", "other", "votes", "target")}
     named = {f"{engine}.class_path", f"{engine}.init_args.overlap", *corpus}
     assert seen == {*ADDED, *(key for keys in ADDED_TO.values() for key in keys)} - named
     sampling = "--model.sampling.max_new_tokens=9"

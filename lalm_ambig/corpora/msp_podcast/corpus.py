@@ -105,6 +105,7 @@ class MspPodcast(Corpus):
         "there, unpack it and give the folder that holds Audios, Labels and Transcripts."
     )
     licensed = True
+    table_metrics = SHALA_METRICS
     usual_target = PRIMARY
 
     def __post_init__(self) -> None:
@@ -125,7 +126,8 @@ class MspPodcast(Corpus):
             wrong = f"fold {self.fold} was asked for, but the official split has none"
             raise InputError(wrong, where=f"corpus {self.name}")
         self._enclosure = Enclosure(self.root, allow_outside=self.allow_outside)
-        self.table_metrics = SHALA_METRICS if self.scale is None else SCALE_METRICS
+        if self.scale is not None:
+            self.table_metrics = SCALE_METRICS
 
     def _refuse_emotions_of_a_scale(self) -> None:
         for option, value, default in (("other", self.other, LEAVE_OUT), ("votes", self.votes, PRIMARY)):
