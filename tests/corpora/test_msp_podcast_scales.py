@@ -224,7 +224,11 @@ MISTAKES: dict[str, tuple[list[str], dict[str, Any], str]] = {
         "other is about emotions, and the target is arousal",
     ),
     "votes": (HEADER, {"target": "valence", "votes": "primary_and_secondary"}, "Leave the option votes out"),
-    "no column": (HEADER[:4], {"target": "arousal"}, "'EmoAct'"),
+    "no column": (
+        HEADER[:4],
+        {"target": "arousal"},
+        "'EmoAct', and target is arousal. Leave the option target",
+    ),
     "column twice": ([*HEADER[:4], "EmoAct", "EmoAct", "D"], {"target": "arousal"}, "twice"),
     "no ratings": (
         HEADER,
@@ -254,3 +258,72 @@ def test_folds_and_the_official_split_hold_for_scales(root: Path) -> None:
     assert sorted(tested) == sorted(TURNS)
     official = read(root, target="arousal", split="official")
     assert len(official) == 12 and official[TURN].split == "train"
+
+
+def one_turn(root: Path, raters: list[str]) -> Path:
+    """labels.txt with one turn and these lines of raters."""
+    (root / "Labels").mkdir(parents=True)
+    lines = [f"{TURN}.wav; S; A:3.0; V:3.0; D:3.0;", *raters]
+    (root / "Labels" / "labels.txt").write_text("\n".join(lines) + "\n")
+    write_sound(root / "Audios" / f"{TURN}.wav", 0)
+    return root
+
+
+@pytest.mark.parametrize(
+    "fields", ["a:3; v:4; d:5;", "A : 3; V : 4; D : 5;", "A=3; V=4; D=5", "A:3; V :4; D:5;", "A:3;V:4;D:5;;"]
+)
+def test_a_rating_may_be_spelt_with_blanks_small_letters_or_an_equals_sign(
+    tmp_path: Path, fields: str
+) -> None:
+    root = one_turn(tmp_path, [f"WORKER01; Sad; Sad; {fields}", "WORKER02; Sad; A:3.0; V:4.0; D:5.0;"])
+    for target, place in (("arousal", 2), ("valence", 3), ("dominance", 4)):
+        assert read(root, target=target)[TURN].annotations == (place, place)
+
+
+@pytest.mark.parametrize("line", ["WORKER01; Sad; A:3; V:4; D:5; extra", "WORKER01; Sad; V:4; Sad; A:x;"])
+def test_a_rating_before_other_text_is_no_missing_one(tmp_path: Path, line: str) -> None:
+    root = one_turn(tmp_path, [line, "WORKER02; Sad; A:3.0; V:4.0; D:5.0;"])
+    with pytest.raises(InputError, match="valence is not among the last fields: 'V:4'"):
+        read(root, target="valence")
+
+
+@pytest.mark.parametrize("first", ["WORKER01; Sad; Sad;", "WORKER01; Sad; A:3; V:4; D:5;"])
+@pytest.mark.parametrize("second", ["WORKER01; Sad; Sad;", "WORKER01; Sad; A:3; V:4; D:5;"])
+def test_a_second_line_of_a_rater_is_a_bad_row_rated_or_not(tmp_path: Path, first: str, second: str) -> None:
+    root = one_turn(tmp_path, [first, second, "WORKER02; Sad; A:3; V:4; D:5;"])
+    with pytest.raises(InputError, match="second vote of WORKER01"):
+        read(root, target="valence")
+
+
+@pytest.mark.parametrize("value", ["3,0", "13.0", "-1", "abc", "0.5"])
+def test_a_mean_that_is_no_number_or_off_the_scale_is_another_mean(root: Path, value: str) -> None:
+    path = root / "Labels" / "labels_consensus.csv"
+    path.write_text(path.read_text(encoding="utf-8-sig").replace("N,4.4,", f'N,"{value}",'))
+    assert "1 turns have another mean arousal" in notes(root, target="arousal")
+
+
+@pytest.mark.parametrize("value", ["4.4", "+4.4", "4.40000", "44e-1"])
+def test_a_mean_may_be_written_in_several_ways(root: Path, value: str) -> None:
+    path = root / "Labels" / "labels_consensus.csv"
+    path.write_text(path.read_text(encoding="utf-8-sig").replace("N,4.4,", f"N,{value},"))
+    assert "another mean" not in notes(root, target="arousal")
+
+
+def test_a_scale_needs_no_emotion(tmp_path: Path) -> None:
+    """Neither of a rater, in any layout, nor in the consensus."""
+    root = rated(tmp_path / "columns", ["3", "4"])
+    table = root / "Labels" / "labels_detailed.csv"
+    table.write_text(table.read_text(encoding="utf-8-sig").replace(f"{worker(0)},Sad", f"{worker(0)},"))
+    assert read(root, target="arousal")[TURN].annotations == (2, 3)
+    line = one_turn(tmp_path / "txt", ["WORKER01; A:3; V:4; D:5;", "WORKER02; ; ; A:3; V:4; D:5;"])
+    assert read(line, target="valence")[TURN].annotations == (3, 3)
+    with pytest.raises(InputError, match="names no primary emotion"):
+        read(line)
+    path = root / "Labels" / "labels_detailed.json"
+    table.unlink()
+    path.write_text(json.dumps({f"{TURN}.wav": {"WORKER01": {"emoval": 4}, "WORKER02": {"EmoVal": 5.0}}}))
+    assert read(root, target="valence")[TURN].annotations == (3, 4)
+    write_consensus(root, {TURN: TURNS[TURN]})
+    consensus = root / "Labels" / "labels_consensus.csv"
+    consensus.write_text(consensus.read_text(encoding="utf-8-sig").replace(",A,", ",Angry,"))
+    assert len(read(root, target="valence")) == 1

@@ -5,7 +5,7 @@ among others. `labels_consensus.json` is an object by file with the same names i
 here. It only serves to check that the votes were read as the corpus's makers read them.
 """
 
-import re
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,6 @@ CONSENSUS_FILES = (
 )
 """Names of the file over the releases; the first on disk is read."""
 _NO_SPEAKER = "unknown"
-_MEAN = re.compile(r"\d(?:\.\d*)?", re.ASCII)
 FILE_NAME, EMOTION, SPEAKER, PART = "FileName", "EmoClass", "SpkrID", "Split_Set"
 
 
@@ -47,7 +46,7 @@ class ConsensusEntry:
     part: str
     line: int
     mean: float | None = None
-    """Mean rating on the scale that was asked for; None where there is none."""
+    """Mean rating on the scale that was asked for; None where there is none, NaN for what is no number."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def read_consensus(path: Path, *, bad_rows: BadRows, scale: Scale | None = None)
                 if name in turns:
                     raise InputError(f"second row for turn {name}")
                 turns[name] = None
-                turns[name] = _about(cells, line)
+                turns[name] = _about(cells, line, needs_code=scale is None)
             except InputError as error:
                 bad_rows.add(str(error), where=where)
         reading.good = sum(about is not None for about in turns.values())
@@ -127,14 +126,14 @@ def _number(members: Members, key: str) -> str:
     return str(values[0]) if len(values) == 1 else ""
 
 
-def _about(cells: tuple[str, ...], line: int) -> ConsensusEntry:
+def _about(cells: tuple[str, ...], line: int, *, needs_code: bool) -> ConsensusEntry:
     code, speaker, part, *mean = (cell.strip() for cell in cells)
     parts = {name.casefold(): name for name in PARTS}
     place = _OLD_PARTS.get(part.casefold(), part.casefold())
     if place not in parts:
         raise InputError(f"{PART} must be one of {', '.join(PARTS)}, got {short_repr(part)}")
     codes = (*CODES, OTHER_CODE, NO_AGREEMENT)
-    if code not in codes and parts[place] != HIDDEN_PART:
+    if needs_code and code not in codes and parts[place] != HIDDEN_PART:
         raise InputError(f"{EMOTION} must be one of {', '.join(codes)}, got {short_repr(code)}")
     speaker = name_text(speaker)
     return ConsensusEntry(
@@ -142,5 +141,14 @@ def _about(cells: tuple[str, ...], line: int) -> ConsensusEntry:
         speaker=None if is_missing(speaker) or speaker.casefold() == _NO_SPEAKER else speaker,
         part=parts[place],
         line=line,
-        mean=float(mean[0]) if mean and _MEAN.fullmatch(mean[0]) else None,
+        mean=_mean(mean[0]) if mean else None,
     )
+
+
+def _mean(cell: str) -> float | None:
+    if is_missing(cell):
+        return None
+    try:
+        return float(cell)
+    except ValueError:
+        return math.nan

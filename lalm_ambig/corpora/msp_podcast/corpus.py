@@ -40,7 +40,7 @@ from typing import Any
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import FOLDS, Item, Split
-from lalm_ambig.corpora.base import SCALE_METRICS, SHALA_METRICS, Corpus
+from lalm_ambig.corpora.base import SHALA_METRICS, Corpus, TableColumns
 from lalm_ambig.corpora.msp_podcast.consensus import CONSENSUS_FILES, read_consensus
 from lalm_ambig.corpora.msp_podcast.files import (
     LABEL_FOLDERS,
@@ -105,7 +105,7 @@ class MspPodcast(Corpus):
         "there, unpack it and give the folder that holds Audios, Labels and Transcripts."
     )
     licensed = True
-    table_metrics = SHALA_METRICS
+    table_metrics = TableColumns(SHALA_METRICS)
     usual_target = PRIMARY
 
     def __post_init__(self) -> None:
@@ -126,8 +126,6 @@ class MspPodcast(Corpus):
             wrong = f"fold {self.fold} was asked for, but the official split has none"
             raise InputError(wrong, where=f"corpus {self.name}")
         self._enclosure = Enclosure(self.root, allow_outside=self.allow_outside)
-        if self.scale is not None:
-            self.table_metrics = SCALE_METRICS
 
     def _refuse_emotions_of_a_scale(self) -> None:
         for option, value, default in (("other", self.other, LEAVE_OUT), ("votes", self.votes, PRIMARY)):

@@ -18,8 +18,9 @@ STEP_WORDS = ("one", "two", "three", "four", "five", "six", "seven")
 """The word for each of STEPS in prompts and answers."""
 ROUNDING = 0.05
 """The consensus file's mean may differ from that of the ratings by so much; it has at least one decimal."""
-ATTRIBUTE = re.compile(r"[AVD]:")
+ATTRIBUTE = re.compile(r"([AVD])\s*[:=]", re.IGNORECASE)
 """The beginning of a field that holds a rating."""
+_RATED = re.compile(rf"{ATTRIBUTE.pattern}\s*\d[\d.]*", re.IGNORECASE | re.ASCII)
 _STEP = re.compile(r"([1-7])(?:\.0*)?", re.ASCII)
 
 
@@ -38,6 +39,11 @@ class Scale:
         """The seven ordered steps. Their domain is that of no other scale, since another's 5 is not this one's."""
         words = tuple(f" {word}" for word in STEP_WORDS)
         return CategorySet(STEPS, words, STEP_WORDS, f"{self.name} from 1 to {STEPS[-1]}", ordered=True)
+
+    def ratings(self, field: str) -> list[str]:
+        """The rating in a field of a rater's line, as written; none where the field is another's."""
+        match = ATTRIBUTE.match(field)
+        return [field[match.end() :].strip()] if match and match[1].upper() == self.letter else []
 
     def place(self, rating: str) -> int | None:
         """Position of a rating in STEPS.
@@ -75,12 +81,18 @@ def rating_field(text: str, scale: Scale) -> str:
     Fields of ratings are the last ones of a line, so that free text before them is never one. Where the letter stands
     twice among them, both are returned, which is no rating.
 
+    Raises:
+        InputError: There is none among the last fields, but what looks like one before them.
+
     >>> rating_field("WORKER01; Other-A: b; c; ; A:3.0; V:2.0; D:4.0;", SCALES["arousal"])
     '3.0'
     """
     fields = [field.strip() for field in text.split(";")]
     found: list[str] = []
     while fields and (not fields[-1] or ATTRIBUTE.match(fields[-1])):
-        letter, _, rating = fields.pop().partition(":")
-        found += [rating.strip()] if letter == scale.letter else []
+        found += scale.ratings(fields.pop())
+    if not found and (
+        elsewhere := [field for field in fields[1:] if _RATED.fullmatch(field) and scale.ratings(field)]
+    ):
+        raise InputError(f"{scale.name} is not among the last fields: {short_repr(elsewhere[0])}")
     return " and ".join(reversed(found))

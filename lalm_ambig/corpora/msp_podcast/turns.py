@@ -18,7 +18,7 @@ from lalm_ambig.corpora.msp_podcast.secondary import (
     is_other,
     secondary_words,
 )
-from lalm_ambig.corpora.msp_podcast.votes import LAYOUTS, VoteRow
+from lalm_ambig.corpora.msp_podcast.votes import LAYOUTS, NO_RATINGS, VoteRow
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 from lalm_ambig.files.text import open_lines
 
@@ -91,12 +91,12 @@ class _Count:
     workers: list[str] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
     shares: list[int] = field(default_factory=list)
-    unrated: int = 0
+    unrated: set[str] = field(default_factory=set)
 
     def turn(self, name: str) -> VotedTurn:
         workers, places = tuple(self.workers), tuple(self.places)
         return VotedTurn(
-            name, tuple(self.votes), self.line, workers, places, tuple(self.shares), self.unrated
+            name, tuple(self.votes), self.line, workers, places, tuple(self.shares), len(self.unrated)
         )
 
 
@@ -174,7 +174,7 @@ def read_votes(
         raise InputError(
             f"no rater has a rating of {scale.name} here, and target is {scale.name}.",
             where=str(path),
-            remedy="Leave the option target out, or name a file that has them by the option labels (txt, csv, json).",
+            remedy=NO_RATINGS,
         )
     if sharing is not None and not sharing.lists:
         raise InputError(
@@ -204,7 +204,7 @@ def count_votes(
             count = counts[turn] = _Count(line, [0] * classes)
         if not worker:
             continue
-        if worker in count.workers:
+        if worker in count.workers or worker in count.unrated:
             bad_rows.add(f"second vote of {worker} on turn {turn}", where=f"{source}:{line}")
             continue
         chosen = primary if scale is None else rating
@@ -216,7 +216,7 @@ def count_votes(
             continue
         place = places[chosen]
         if place is None:
-            count.unrated += 1
+            count.unrated.add(worker)
             continue
         count.workers.append(intern(worker))
         count.votes[place] += 1

@@ -31,6 +31,10 @@ from lalm_ambig.files.text import MARK
 
 PRIMARY = "EmoClass_Major"
 WORKER_COLUMNS = ("Workers", "WorkerID", "Worker", "AnnotatorID")
+NO_RATINGS = (
+    "Leave the option target out, or name a file that has them by the option labels (txt, csv, json)."
+)
+"""What to do where a file has no ratings on the scale that was asked for."""
 _ENDING = "|".join(re.escape(ending) for ending in sorted(SOUND_ENDINGS))
 _FILE_NAME = re.compile(rf"(MSP-PODCAST(?:_(?:\d+|[A-Za-z]+\d*))+)(?i:{_ENDING})?", re.ASCII)
 """Numbers of podcast and turn; in the hidden part a word and a number, such as `test3_0001`."""
@@ -80,28 +84,28 @@ def turn_name(file_name: str) -> str:
     return match[1]
 
 
-def rater_vote(text: str) -> tuple[str, str]:
+def rater_vote(text: str, scale: Scale | None = None) -> tuple[str, str]:
     """Worker and primary emotion of a rater's line.
 
     Raises:
-        InputError: One of them is missing.
+        InputError: One of them is missing; of a scale, only the worker is needed.
     """
     worker, _, rest = text.partition(";")
     if not _WORKER.fullmatch(worker.strip()):
         raise InputError(f"expected `WORKER…; primary emotion; …`, got {short_repr(text)}")
-    return check_vote(worker, rest.partition(";")[0])
+    return check_vote(worker, rest.partition(";")[0], scale)
 
 
-def check_vote(worker: str, primary: str) -> tuple[str, str]:
+def check_vote(worker: str, primary: str, scale: Scale | None = None) -> tuple[str, str]:
     """Worker and primary emotion without blanks around them.
 
     Raises:
-        InputError: One of the two is missing.
+        InputError: One of the two is missing; of a scale, only the worker is needed.
     """
     worker, primary = worker.strip(), primary.strip()
     if is_missing(worker):
         raise InputError(f"primary emotion {short_repr(primary)} has no worker")
-    if is_missing(primary) or ATTRIBUTE.match(primary):
+    if scale is None and (is_missing(primary) or ATTRIBUTE.match(primary)):
         raise InputError(f"{short_repr(worker)} names no primary emotion")
     return worker, primary
 
@@ -137,7 +141,9 @@ def txt_rows(
                 turn = _new_turn(text.partition(";")[0], seen)
                 yield VoteRow(turn, "", "", number)
             elif turn is not None:
-                yield VoteRow(turn, *rater_vote(text), number, secondary_field(text), _rating(text, scale))
+                yield VoteRow(
+                    turn, *rater_vote(text, scale), number, secondary_field(text), _rating(text, scale)
+                )
             elif not passed_over:
                 passed_over = True
                 raise InputError("a rater's line stands before the first turn")
@@ -190,23 +196,34 @@ def _vote_reader(table: Table, scale: Scale | None) -> Callable[[Sequence[str]],
 
         def in_one_cell(row: Sequence[str]) -> _Cells | None:
             text = row[detail]
-            return (
-                None if is_missing(text) else (*rater_vote(text), secondary_field(text), _rating(text, scale))
-            )
+            if is_missing(text):
+                return None
+            return (*rater_vote(text, scale), secondary_field(text), _rating(text, scale))
 
         return in_one_cell
     primary, worker = table.position(PRIMARY), table.position(*WORKER_COLUMNS)
     secondary = table.position(SECONDARY) if table.has(SECONDARY) else None
-    rating = None if scale is None else table.position(scale.column)
+    rating = None if scale is None else _rating_column(table, scale)
 
     def vote(row: Sequence[str]) -> _Cells | None:
-        if is_missing(row[worker]) and is_missing(row[primary]):
+        if (
+            is_missing(row[worker])
+            and is_missing(row[primary])
+            and (rating is None or is_missing(row[rating]))
+        ):
             return None
         others = "" if secondary is None or is_missing(row[secondary]) else row[secondary]
         rated = "" if rating is None else row[rating]
-        return (*check_vote(name_text(row[worker]), row[primary]), others, rated)
+        return (*check_vote(name_text(row[worker]), row[primary], scale), others, rated)
 
     return vote
+
+
+def _rating_column(table: Table, scale: Scale) -> int:
+    if not table.has(scale.column):
+        missing = f"missing column {scale.column!r}, and target is {scale.name}."
+        raise InputError(missing, where=f"{table.source}:1", remedy=NO_RATINGS)
+    return table.position(scale.column)
 
 
 def json_rows(
@@ -237,7 +254,7 @@ def json_rows(
         for worker, judged in value:
             primary, secondary, rating = judged if isinstance(judged, _Judged) else ("", "", "")
             try:
-                yield VoteRow(turn, *check_vote(worker, primary), line, secondary, rating)
+                yield VoteRow(turn, *check_vote(worker, primary, scale), line, secondary, rating)
             except InputError as error:
                 bad_rows.add(f"turn {turn}: {error}", where=where)
 
@@ -248,10 +265,13 @@ def _slim(scale: Scale | None) -> Callable[[Pairs], object]:
 
     def keep(pairs: Pairs) -> object:
         named = [value for key, value in pairs if key == PRIMARY]
+        rating = _json_rating(pairs, scale)
+        if scale is not None and rating and not named:
+            named = [""]
         if len(named) == 1 and isinstance(named[0], str):
             lists = [value for key, value in pairs if key == SECONDARY]
             only = lists[0] if len(lists) == 1 and isinstance(lists[0], str) else ""
-            judged = _Judged(named[0], "" if is_missing(only) else only, _json_rating(pairs, scale))
+            judged = _Judged(named[0], "" if is_missing(only) else only, rating)
             return interned.setdefault(judged, judged)
         return Members(pairs)
 
@@ -259,11 +279,19 @@ def _slim(scale: Scale | None) -> Callable[[Pairs], object]:
 
 
 def _json_rating(pairs: Pairs, scale: Scale | None) -> str:
-    """The rating as CSV writes it; two under one key are no rating."""
-    ratings = [
-        value for key, value in pairs if scale is not None and key == scale.column and value is not None
-    ]
-    return " and ".join(value if isinstance(value, str) else repr(value) for value in ratings)
+    """The rating as CSV writes it; two under one key are no rating, whatever the key's case."""
+    if scale is None:
+        return ""
+    name = scale.column.casefold()
+    ratings = [value for key, value in pairs if value is not None and key.strip().casefold() == name]
+    return " and ".join(
+        value
+        if isinstance(value, str)
+        else repr(value)
+        if isinstance(value, int | float)
+        else "a list or object"
+        for value in ratings
+    )
 
 
 LAYOUTS: Mapping[str, tuple[str, Reader]] = {
