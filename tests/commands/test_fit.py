@@ -148,6 +148,10 @@ def test_a_run_that_another_process_trains_is_left_to_it(
     with run.being_trained(), pytest.raises(InputError, match=r"r: another fit is training this run"):
         run_fit(arguments(demo_root, tmp_path), monkeypatch)
     assert not list(tmp_path.iterdir()), "nothing was begun, and the lock is gone"
+    with run.being_trained():
+        (tmp_path / "link").symlink_to(run.path)
+        with pytest.raises(InputError, match="another fit"), RunFolder(tmp_path / "link").being_trained():
+            pass
 
 
 @pytest.mark.filterwarnings("ignore")

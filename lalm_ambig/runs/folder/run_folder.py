@@ -31,6 +31,8 @@ from lalm_ambig.runs.folder.environment import differences, environment
 from lalm_ambig.runs.folder.exported import RECORD as EXPORTED
 
 State = Literal["new", "started", "finished"]
+LOCK = ".lock"
+"""A file in the folder that the process which trains the run has locked."""
 CONTENTS = (
     "config.yaml",
     "checkpoints",
@@ -80,7 +82,7 @@ class RunFolder:
             where=f"run folder {self.path}",
             remedy="Wait for it or stop it, or give this run a name of its own with --run.name.",
         )
-        return locked(self.path.with_name(f".{self.path.name}.lock"), busy=busy)
+        return locked(self.path / LOCK, busy=busy)
 
     def checkpoint(self, step: int) -> Path:
         """Return the path of the state after `step` optimiser steps: a file, or a folder under DeepSpeed."""
