@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 
 from lalm_ambig.core.class_names import UNKNOWN, decoded, guessed_domain, keys_by_name
 from lalm_ambig.core.errors import InputError
@@ -57,7 +58,8 @@ class CategorySet:
     """The classes of a corpus, in the corpus's order. That order also breaks ties of the majority label.
 
     Raises:
-        InputError: There are fewer than two classes, a class lacks a word, or two have the same name or word.
+        InputError: There are fewer than two classes, a class lacks a word, two have the same name or word, or the steps
+            of a scale are numbers that neither rise nor fall.
     """
 
     names: tuple[str, ...]
@@ -83,6 +85,8 @@ class CategorySet:
             if len(values) != len(self.names):
                 raise InputError(f"{len(self.names)} classes but {len(values)} {label}: {values}")
         _refuse_twice("class", self.names, self.forms)
+        if self.ordered:
+            _refuse_numbers_out_of_order(self.names)
         object.__setattr__(self, "domain", normal_form(self.domain) or guessed_domain(self.keys))
         _refuse_twice("verbaliser", self.verbalisers, self.verbalisers)
         _refuse_twice("prompt name", self.prompt_names, [normal_form(name) for name in self.prompt_names])
@@ -212,3 +216,15 @@ def _refuse_twice(label: str, words: Sequence[str], compared: Sequence[str]) -> 
         if form in first:
             raise InputError(f"{label} {form!r} stands twice: {quoted(first[form], word)}")
         first[form] = word
+
+
+def _refuse_numbers_out_of_order(names: Sequence[str]) -> None:
+    try:
+        steps = [float(name) for name in names]
+    except ValueError:
+        return
+    if not any(all(a < b for a, b in pairwise(one)) for one in (steps, steps[::-1])):
+        raise InputError(
+            f"the steps of a scale are numbers that neither rise nor fall: {', '.join(names)}.",
+            remedy="Name each step once, from the lowest to the highest.",
+        )

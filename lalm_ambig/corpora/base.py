@@ -29,6 +29,21 @@ SCALE_METRICS = ("wasserstein", "rps", "mae_mean", "js_div_bits", "accuracy")
 """The columns of tables of a target with ordered classes."""
 
 
+class TableColumns:
+    """The metrics in a corpus's tables: its paper's, or those of a scale where its classes are ordered.
+
+    Args:
+        usual: Names of the metrics where classes have no order; also what the class itself has.
+        ordered: Names of the metrics of a scale.
+    """
+
+    def __init__(self, usual: tuple[str, ...], ordered: tuple[str, ...] = SCALE_METRICS) -> None:
+        self.usual, self.ordered = usual, ordered
+
+    def __get__(self, corpus: "Corpus | None", cls: type["Corpus"]) -> tuple[str, ...]:
+        return self.ordered if corpus is not None and corpus.categories.ordered else self.usual
+
+
 @dataclass(eq=False)
 class Corpus(ABC):
     """A corpus on disk, read as it is distributed.
@@ -63,7 +78,7 @@ class Corpus(ABC):
     """True where the licence forbids passing items on. Curation then asks before it uploads any."""
     parts: ClassVar[tuple[str, ...]] = ()
     """Values of `part`; empty for a corpus without parts."""
-    table_metrics: ClassVar[tuple[str, ...]] = LALM_METRICS
+    table_metrics = TableColumns(LALM_METRICS)
     """Names of the metrics in tables and break-downs: the columns of the paper that has this corpus."""
     usual_target: ClassVar[str] = ""
     """The `target_name` that tables need not name."""

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item, id_text
-from lalm_ambig.corpora.base import SHALA_METRICS, Corpus
+from lalm_ambig.corpora.base import SHALA_METRICS, Corpus, TableColumns
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 from lalm_ambig.corpora.reading.splits import split_by_group
 from lalm_ambig.files.json_lines import is_missing, json_object, number_hint, numbered_lines, short_repr
@@ -64,7 +64,7 @@ class ChaosNli(Corpus):
         f"holds {' and '.join(FILES.values())}."
     )
     prompt = "inference"
-    table_metrics = SHALA_METRICS
+    table_metrics = TableColumns(SHALA_METRICS)
     parts = tuple(FILES)
     total_items: ClassVar[int | None] = sum(SIZES.values())
 

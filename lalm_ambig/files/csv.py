@@ -173,10 +173,13 @@ class Table:
 
     def _check_single(self, key: str, name: str) -> None:
         numbered = re.compile(rf"{re.escape(key)}\.\d+")
+        is_numbered = (
+            f"{key}.1" in self._keys
+        )  # so pandas calls the second; 1 and 1.5 are two steps of a scale
         twins = [
             n
             for n, other in zip(self.names, self._keys, strict=True)
-            if other == key or numbered.fullmatch(other)
+            if other == key or (is_numbered and numbered.fullmatch(other))
         ]
         if len(twins) > 1:
             wrong = f"column {name!r} stands there twice: {', '.join(repr(twin) for twin in twins)}"

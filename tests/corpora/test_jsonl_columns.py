@@ -359,3 +359,25 @@ def test_a_changed_column_is_another_corpus_and_damaged_parquet_is_named(tmp_pat
     (tmp_path / "x.parquet").write_bytes(b"PAR1 no")
     with pytest.raises(InputError, match=r"x.parquet: cannot be read as parquet"):
         votes_of(tmp_path / "x.parquet")
+
+
+def test_labels_may_be_fractions_where_they_are_said_to_be_labels(tmp_path: Path) -> None:
+    path = tmp_path / "b.parquet"
+    rows = [
+        {"id": "a", "text": "x", "ann": [-1.0, 0.0, 0.5]},
+        {"id": "b", "text": "y", "ann": [0.5, 0.5, 0.0]},
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    names = ["-1", "0", "0.5"]
+    given: dict[str, Any] = {"categories": names, "ordered": True}
+    labels = Columns(votes="ann", votes_as="labels")
+    assert votes_of(path, columns=labels, **given) == {
+        "a": {"-1": 1, "0": 1, "0.5": 1},
+        "b": {"-1": 0, "0": 1, "0.5": 2},
+    }
+    with pytest.raises(
+        InputError, match=r"which may be counts or labels.*what labels mean\. So are all 2 rows\.$"
+    ):
+        votes_of(path, columns=Columns(votes="ann"), **given)
+    renamed = Columns(votes="ann", names={"-1": "less", "0": "same", "0.5": "more"})
+    assert votes_of(path, columns=renamed)["b"] == {"less": 0, "more": 2, "same": 1}

@@ -16,7 +16,7 @@ from typing import Any
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item
-from lalm_ambig.corpora.base import LALM_METRICS, SCALE_METRICS, Corpus
+from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.emotale.ratings import (
     AUDIO_FOLDER,
     BOREDOM,
@@ -81,7 +81,6 @@ class EmoTale(Corpus):
         if self.fold is not None:
             wrong = f"fold must be null, got {self.fold}: all items are tested"
             raise InputError(wrong, where=where)
-        self.table_metrics = LALM_METRICS if self.target == EMOTION else SCALE_METRICS
 
     @classmethod
     def parsed_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from typing import Any
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item
-from lalm_ambig.corpora.base import SHALA_METRICS, Corpus
+from lalm_ambig.corpora.base import SHALA_METRICS, Corpus, TableColumns
 from lalm_ambig.corpora.goemotions.all_raters import is_chosen
 from lalm_ambig.corpora.goemotions.files import CSV_PATTERN, HOW_TO_OBTAIN, find_files, read_rows
 from lalm_ambig.corpora.goemotions.rows import CATEGORIES
@@ -60,7 +60,7 @@ class GoEmotions(Corpus):
     name = "goemotions"
     how_to_obtain = HOW_TO_OBTAIN
     prompt = "text_emotion"
-    table_metrics = SHALA_METRICS
+    table_metrics = TableColumns(SHALA_METRICS)
 
     def __post_init__(self) -> None:
         super().__post_init__()

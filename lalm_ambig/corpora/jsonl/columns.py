@@ -13,6 +13,7 @@ item may be
 A list of numbers may be counts or labels: `votes_as` says which, unless the file itself names its classes.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -107,7 +108,7 @@ def columns_of(given: Any) -> Columns | None:
 def _form(key: str) -> str:
     forms = {
         "votes": "Give a column, a list of columns, or an object of class and column.",
-        "names": "Give an object of label and class.",
+        "names": 'Give an object of label and class, as an option in JSON: {"0": "neutral", "1": "offensive"}.',
         "votes_as": "Write counts, labels or auto.",
     }
     return forms.get(key, "Give the name of a column.")
@@ -225,11 +226,12 @@ class RowMapper:
     def _label(self, value: Any, column: str, label_names: Sequence[str]) -> str:
         if isinstance(value, str):
             return value.strip()
-        text = id_text(value)
+        text = repr(value) if isinstance(value, float) and math.isfinite(value) else None
+        text = id_text(value) or text
         if text is None:
             raise InputError(f"column {column!r} holds {short_repr(value)} where a label should be")
         if label_names:
-            if not 0 <= int(text) < len(label_names):
+            if not text.isdecimal() or int(text) >= len(label_names):
                 raise InputError(
                     f"column {column!r} holds label {text}, but the file names {len(label_names)}"
                 )

@@ -32,13 +32,15 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item, Split
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.jsonl.columns import Columns, RowMapper, columns_of, mapped_rows
-from lalm_ambig.corpora.jsonl.rows import ItemRow, read_declaration, read_profiles, read_rows, read_tables
+from lalm_ambig.corpora.jsonl.declaration import read_declaration, read_profiles
+from lalm_ambig.corpora.jsonl.rows import ItemRow, read_rows, read_tables
 from lalm_ambig.corpora.jsonl.scan import Scan, load_scan, put_aside, save_scan, scanned
 from lalm_ambig.corpora.jsonl.table_rows import TableFile, table_files
 from lalm_ambig.corpora.preparing.fingerprint import corpus_fingerprint
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 from lalm_ambig.corpora.reading.paths import REMEDY, SHOWN, Enclosure, Siblings
 from lalm_ambig.corpora.reading.splits import split_by_group
+from lalm_ambig.files.json_lines import short_repr
 from lalm_ambig.files.spool import Spool
 
 SPEECH, TEXTS = "speech_emotion", "text_emotion"
@@ -93,12 +95,17 @@ class JsonLines(Corpus):
 
     @classmethod
     def parsed_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Options with the columns as `Columns`.
+        """Options with the columns as `Columns`, and classes that are numbers as texts.
 
         Raises:
-            InputError: A key or value of `columns` is wrong.
+            InputError: A key or value of `columns` is wrong, or a class is neither text nor number.
         """
-        return {**options, **({"columns": columns_of(options["columns"])} if "columns" in options else {})}
+        parsed = dict(options)
+        if "columns" in options:
+            parsed["columns"] = columns_of(options["columns"])
+        if isinstance(names := options.get("categories"), list):
+            parsed["categories"] = [_class_name(name) for name in names]
+        return parsed
 
     @property
     def prompt(self) -> str:
@@ -126,7 +133,9 @@ class JsonLines(Corpus):
                 raise InputError(
                     "ordered classes must be named from the lowest to the highest.",
                     where=str(self.root),
-                    remedy='Give the option categories, or a first line {"categories": […], "ordered": true}.',
+                    remedy="Name them by the option categories."
+                    if self._is_mapped
+                    else 'Give the option categories, or a first line {"categories": […], "ordered": true}.',
                 )
             return self._named(self.option_names) if self.option_names else None
         if self.option_names and [*map(normal_form, self.option_names)] != [
@@ -335,6 +344,14 @@ class JsonLines(Corpus):
         leads = "" if target == path else f": it leads to {target[:SHOWN]}"
         wrong = f"audio {audio[:SHOWN]!r} is not inside the file's folder{leads}."
         raise InputError(wrong, where=row.where, remedy=REMEDY)
+
+
+def _class_name(name: object) -> str:
+    if isinstance(name, bool) or not isinstance(name, str | int | float):
+        raise InputError(
+            f"categories must be texts, got {short_repr(name)}", where=f"corpus {JsonLines.name}"
+        )
+    return str(name)
 
 
 def check_ordered(ordered: object) -> None:

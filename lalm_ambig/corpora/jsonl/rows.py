@@ -8,14 +8,13 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lalm_ambig.core.categories import CategorySet, normal_form, quoted
-from lalm_ambig.core.class_names import UNKNOWN
+from lalm_ambig.core.categories import normal_form, quoted
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import SPLITS, Split, id_text
+from lalm_ambig.corpora.jsonl.declaration import is_declaration
 from lalm_ambig.corpora.jsonl.ratings import (
     Ratings,
     check_votes,
-    parse_profiles,
     parse_ratings,
     with_votes,
 )
@@ -75,40 +74,6 @@ class ItemRow(NamedTuple):
         return f"item {self.id}" if self.speaker is None else f"speaker {self.speaker}"
 
 
-def read_declaration(path: Path) -> CategorySet | None:
-    """Read the classes that the first line declares.
-
-    Returns:
-        The classes; None where the first line is an ordinary row.
-
-    Raises:
-        InputError: The file is empty, or the first line is not a JSON object. The latter is an error even where bad
-            rows are left out: the line may be the declaration, and without it the classes would change.
-    """
-    for where, line in numbered_lines(path):
-        try:
-            values = json_object(line)
-            return _declared(values) if _is_declaration(values) else None
-        except InputError as error:
-            raise InputError(str(error), where=where) from error
-    raise InputError("the file is empty", where=str(path))
-
-
-def read_profiles(path: Path) -> dict[str, str]:
-    """Read what the first line says of annotators: name → profile; empty where it says nothing.
-
-    Raises:
-        InputError: It is malformed.
-    """
-    for where, line in numbered_lines(path):
-        try:
-            values = json_object(line)
-            return parse_profiles(values) if _is_declaration(values) else {}
-        except InputError as error:
-            raise InputError(str(error), where=where) from error
-    return {}
-
-
 def read_rows(path: Path, names: Sequence[str], *, bad_rows: BadRows) -> Iterator[ItemRow]:
     """Yield every good row after the declaration, in the file's order, each class under one name.
 
@@ -144,7 +109,7 @@ def read_tables(
             for position, (where, load) in enumerate(rows):
                 try:
                     values = load()
-                    if position == 0 and _is_declaration(values):
+                    if position == 0 and is_declaration(values):
                         continue
                     row, key = before.checked(parse_row(values, where))
                 except FileFault as error:
@@ -244,31 +209,6 @@ def _id_key(item: str) -> str:
 
 def _kind(*, number: bool) -> str:
     return "a number" if number else "a text"
-
-
-def _is_declaration(values: Mapping[str, Any]) -> bool:
-    if "votes" in values or "annotators" in values or "categories" in values:
-        return "votes" not in values and "annotators" not in values
-    for key in values:
-        if key.strip().casefold() == "categories":
-            raise InputError(f'write the key {short_repr(key)} as "categories"')
-    return False
-
-
-def _declared(values: Mapping[str, Any]) -> CategorySet:
-    parse_profiles(values)
-    lists = {key: values.get(key) or [] for key in ("categories", "verbalisers")}
-    for key, names in lists.items():
-        if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
-            raise InputError(f'"{key}" must be a list of texts')
-    domain = values.get("domain") or UNKNOWN
-    if not isinstance(domain, str):
-        raise InputError(f'"domain" must be a text, got {short_repr(domain)}')
-    ordered = values.get("ordered", False)
-    if not isinstance(ordered, bool):
-        raise InputError(f'"ordered" must be true or false, got {short_repr(ordered)}')
-    names, verbalisers = tuple(lists["categories"]), tuple(lists["verbalisers"])
-    return CategorySet(names, verbalisers, domain=domain, ordered=ordered)
 
 
 def parse_row(values: Mapping[str, Any], where: str) -> ItemRow:

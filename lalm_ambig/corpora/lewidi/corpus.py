@@ -16,9 +16,9 @@ from typing import Any
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item, Split
-from lalm_ambig.corpora.base import Corpus
+from lalm_ambig.corpora.base import Corpus, TableColumns
 from lalm_ambig.corpora.lewidi.entries import Entry, read_entries
-from lalm_ambig.corpora.lewidi.parts import FILE_SPLITS, PARTS, Part
+from lalm_ambig.corpora.lewidi.parts import FILE_SPLITS, NOMINAL_METRICS, ORDINAL_METRICS, PARTS, Part
 from lalm_ambig.corpora.lewidi.profiles import profiles_of_entry, profiles_of_file
 from lalm_ambig.corpora.reading.bad_rows import BadRows
 from lalm_ambig.corpora.reading.splits import split_by_group
@@ -53,6 +53,7 @@ class Lewidi(Corpus):
     )
     licensed = True
     parts = tuple(PARTS)
+    table_metrics = TableColumns(NOMINAL_METRICS, ordered=ORDINAL_METRICS)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -68,7 +69,6 @@ class Lewidi(Corpus):
             wrong = f"fold must be null, got {self.fold}: the organisers say which items are tested"
             raise InputError(wrong, where=where)
         check_share(self.validation_share)
-        self.table_metrics = self.set.table_metrics  # each set has columns of its own
 
     @property
     def set(self) -> Part:

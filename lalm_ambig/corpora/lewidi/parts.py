@@ -64,11 +64,6 @@ class Part:
         return None if self.shared_field is None else _line(text, self.shared_field)
 
     @property
-    def table_metrics(self) -> tuple[str, ...]:
-        """The columns of its tables."""
-        return ORDINAL_METRICS if self.categories.ordered else NOMINAL_METRICS
-
-    @property
     def is_multilabel(self) -> bool:
         """True where an annotator may choose several labels."""
         return self.soft_keys == LABELS

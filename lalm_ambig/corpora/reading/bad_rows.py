@@ -50,6 +50,8 @@ class FileReading:
                 share = f"so are {count:,} of {rows:,} rows" if count < rows else f"so are all {rows:,} rows"
                 if rows == 1:
                     return InputError(_ended(what), where=where)
+                if what.endswith("."):  # it says what to do
+                    return InputError(f"{what} {share[0].upper()}{share[1:]}.", where=where)
                 return InputError(f"{what}; {share}.", where=where, remedy=WHOLE_FILE)
         return None
 

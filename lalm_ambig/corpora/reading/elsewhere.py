@@ -1,5 +1,6 @@
 """A corpus whose files are on another machine: what an export says of the corpus that its weights were trained on."""
 
+import inspect
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,9 @@ from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.class_names import UNKNOWN
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item
-from lalm_ambig.corpora.base import Corpus, corpus_class
+from lalm_ambig.corpora.base import Corpus, TableColumns, corpus_class
 
 INHERITED = (
-    "table_metrics",
     "ids_are_global",
     "licensed",
     "clusters",
@@ -70,6 +70,10 @@ class Elsewhere(Corpus):
         self._stem = stem
         cls = corpus_class(corpus)
         facts = {fact: getattr(cls, fact) for fact in INHERITED if cls is not None}
+        columns = inspect.getattr_static(cls or Corpus, "table_metrics")
+        facts["table_metrics"] = (
+            columns.__get__(self, Corpus) if isinstance(columns, TableColumns) else columns
+        )
         vars(self).update(facts, name=corpus, original_settings=options or {})
 
     @property
