@@ -280,10 +280,10 @@ def test_a_rating_may_be_spelt_with_blanks_small_letters_or_an_equals_sign(
         assert read(root, target=target)[TURN].annotations == (place, place)
 
 
-@pytest.mark.parametrize("line", ["WORKER01; Sad; A:3; V:4; D:5; extra", "WORKER01; Sad; V:4; Sad; A:x;"])
+@pytest.mark.parametrize("line", ["WORKER01; Sad; A:3; V:4; D:5; extra", "WORKER01; Sad; V:4,0; Sad; A:x;"])
 def test_a_rating_before_other_text_is_no_missing_one(tmp_path: Path, line: str) -> None:
     root = one_turn(tmp_path, [line, "WORKER02; Sad; A:3.0; V:4.0; D:5.0;"])
-    with pytest.raises(InputError, match="valence is not among the last fields: 'V:4'"):
+    with pytest.raises(InputError, match=r"valence is not among the last fields: 'V:4(,0)?'"):
         read(root, target="valence")
 
 
@@ -327,3 +327,23 @@ def test_a_scale_needs_no_emotion(tmp_path: Path) -> None:
     consensus = root / "Labels" / "labels_consensus.csv"
     consensus.write_text(consensus.read_text(encoding="utf-8-sig").replace(",A,", ",Angry,"))
     assert len(read(root, target="valence")) == 1
+
+
+@pytest.mark.parametrize("judged", [5, "Sad", [4.0], None])
+def test_a_rater_in_json_is_an_object(root: Path, judged: Any) -> None:
+    path = root / "Labels" / "labels_detailed.json"
+    content = json.loads(path.read_text())
+    content[f"{TURN}.wav"][worker(1)] = judged
+    path.write_text(json.dumps(content))
+    for target in ("emotion", "valence"):
+        with pytest.raises(InputError, match=f"turn {TURN}: expected an object for '{worker(1)}'"):
+            read(root, target=target, labels="json")
+
+
+def test_two_emotions_under_one_key_do_not_lose_a_rating(root: Path) -> None:
+    path = root / "Labels" / "labels_detailed.json"
+    twice = '"EmoClass_Major": "Neutral", "EmoClass_Major": "Sad",'
+    path.write_text(path.read_text().replace('"EmoClass_Major": "Neutral",', twice, 1))
+    assert read(root, target="valence", labels="json")[LONGER].annotations[0] == 3
+    with pytest.raises(InputError, match="names no primary emotion"):
+        read(root, labels="json")

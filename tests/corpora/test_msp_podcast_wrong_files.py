@@ -106,7 +106,7 @@ JSON = {
     "file": (f'"{SECOND}.wav"', '"x.wav"', "'x.wav' is no turn's file", 0),
     "twice": (f'"{SECOND}.wav"', f'"{FIRST}.wav"', f"second block of turn {FIRST}", 0),
     "list": (f'"{SECOND}.wav": {{', f'"{SECOND}.wav": [], "MSP-PODCAST_9_9.wav": {{', "expected an object by", 0),
-    "no object": (f'"{SECOND}.wav": {{', f'"{SECOND}.wav": {{"{worker(9)}": "Sad",', "names no primary emotion", 5),
+    "no object": (f'"{SECOND}.wav": {{', f'"{SECOND}.wav": {{"{worker(9)}": "Sad",', "expected an object for", 5),
 }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ ROUNDING = 0.05
 """The consensus file's mean may differ from that of the ratings by so much; it has at least one decimal."""
 ATTRIBUTE = re.compile(r"([AVD])\s*[:=]", re.IGNORECASE)
 """The beginning of a field that holds a rating."""
-_RATED = re.compile(rf"{ATTRIBUTE.pattern}\s*\d[\d.]*", re.IGNORECASE | re.ASCII)
+_RATED = re.compile(rf"{ATTRIBUTE.pattern}\s*\d", re.IGNORECASE)
 _STEP = re.compile(r"([1-7])(?:\.0*)?", re.ASCII)
 
 
@@ -92,7 +92,7 @@ def rating_field(text: str, scale: Scale) -> str:
     while fields and (not fields[-1] or ATTRIBUTE.match(fields[-1])):
         found += scale.ratings(fields.pop())
     if not found and (
-        elsewhere := [field for field in fields[1:] if _RATED.fullmatch(field) and scale.ratings(field)]
+        elsewhere := [field for field in fields[1:] if _RATED.match(field) and scale.ratings(field)]
     ):
         raise InputError(f"{scale.name} is not among the last fields: {short_repr(elsewhere[0])}")
     return " and ".join(reversed(found))

@@ -254,6 +254,8 @@ def json_rows(
         for worker, judged in value:
             primary, secondary, rating = judged if isinstance(judged, _Judged) else ("", "", "")
             try:
+                if not isinstance(judged, _Judged | Members):
+                    raise InputError(f"expected an object for {short_repr(worker)}, got {short_repr(judged)}")
                 yield VoteRow(turn, *check_vote(worker, primary, scale), line, secondary, rating)
             except InputError as error:
                 bad_rows.add(f"turn {turn}: {error}", where=where)
@@ -266,8 +268,8 @@ def _slim(scale: Scale | None) -> Callable[[Pairs], object]:
     def keep(pairs: Pairs) -> object:
         named = [value for key, value in pairs if key == PRIMARY]
         rating = _json_rating(pairs, scale)
-        if scale is not None and rating and not named:
-            named = [""]
+        if rating and not (len(named) == 1 and isinstance(named[0], str)):
+            named = [""]  # a scale needs no emotion
         if len(named) == 1 and isinstance(named[0], str):
             lists = [value for key, value in pairs if key == SECONDARY]
             only = lists[0] if len(lists) == 1 and isinstance(lists[0], str) else ""
