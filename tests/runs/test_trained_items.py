@@ -34,6 +34,7 @@ from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.runs.loading import Loaded
 from lalm_ambig.runs.older_results import with_overlap
 from lalm_ambig.runs.trained_items import (
+    StartHistory,
     copy_record,
     history_of_start,
     overlap_of,
@@ -124,6 +125,22 @@ def test_a_limit_is_kept_and_what_an_earlier_start_of_the_run_saw_stays(make: Ma
     write_record(run, data_of(rows, limit=4), nothing)
     second = read_trained_items(run.path)
     assert second is not None and set(first.runs[0].items) <= set(second.runs[0].items)
+
+
+def test_texts_of_the_test_are_sought_among_training_items_alone(tmp_path: Path) -> None:
+    """A text that validation and test have in common chose a checkpoint, but nothing was trained on it."""
+    texts = {"train": ["one", "both"], "validation": ["two", "shared"], "test": ["shared", "both"]}
+    rows = [
+        {"id": f"{split}-{word}", "text": f"a sentence of {word} things", "votes": {"a": 1}, "split": split}
+        for split, words in texts.items()
+        for word in words
+    ]
+    path = tmp_path / "split.jsonl"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in ({"categories": ["a", "b"]}, *rows)))
+    overlap = write_record(
+        RunFolder(tmp_path / "run"), data_of(path), StartHistory(TrainedItems(), Overlap(0, 0, 0))
+    )
+    assert overlap.duplicates == ("1 of 2 test items have a text that training items have too (1 text)",)
 
 
 def test_a_start_brings_its_record_along_as_run_and_as_bare_adapter(make: Make) -> None:
