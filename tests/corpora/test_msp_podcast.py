@@ -2,14 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from layouts.msp_podcast import HIDDEN, LAYOUTS, TURNS, Turn, write, write_consensus, write_votes
+from msp_podcast_reading import notes, read
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.core.items import Item
-from lalm_ambig.corpora.base import open_corpus
 from lalm_ambig.corpora.msp_podcast.corpus import MspPodcast
 from lalm_ambig.corpora.preparing.prepared import prepare
 from lalm_ambig.describe import main as describe
@@ -21,16 +19,6 @@ LABELS_LEFT = ("labels_detailed.csv", "labels_detailed.json")
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return write(tmp_path / "MSP-Podcast")
-
-
-def read(root: Path, **options: Any) -> dict[str, Item]:
-    return {item.id: item for item in open_corpus("msp_podcast", root, **options).read()}
-
-
-def notes(root: Path, **options: Any) -> list[str]:
-    corpus = MspPodcast(root, **options)
-    list(corpus.read())
-    return list(corpus.notes())
 
 
 def test_a_turn_becomes_an_item_with_votes_in_class_order_transcript_and_speaker(root: Path) -> None:

@@ -15,11 +15,11 @@ from layouts.msp_podcast import (
     write_sound,
     write_votes,
 )
+from msp_podcast_reading import read, told
 
 from lalm_ambig.config.identity import identity_of
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.core.items import Item
-from lalm_ambig.corpora.base import SCALE_METRICS, SHALA_METRICS, open_corpus
+from lalm_ambig.corpora.base import SCALE_METRICS, SHALA_METRICS
 from lalm_ambig.corpora.emotale.ratings import classes_of
 from lalm_ambig.corpora.msp_podcast.corpus import MspPodcast
 from lalm_ambig.corpora.msp_podcast.scales import SCALES, STEP_WORDS, rating_field
@@ -39,16 +39,6 @@ HEADER = ["FileName", "WorkerID", "EmoClass_Major", "EmoClass_Second", "EmoAct",
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return write(tmp_path / "MSP-Podcast")
-
-
-def read(root: Path, **options: Any) -> dict[str, Item]:
-    return {item.id: item for item in open_corpus("msp_podcast", root, **options).read()}
-
-
-def notes(root: Path, **options: Any) -> str:
-    corpus = MspPodcast(root, **options)
-    list(corpus.read())
-    return "\n".join(corpus.notes())
 
 
 def rated(root: Path, ratings: list[str], *, header: list[str] = HEADER, turns: int = 1) -> Path:
@@ -78,7 +68,7 @@ def test_the_ratings_are_the_votes_in_every_layout(root: Path, target: str, labe
     assert item.annotations == BY_HAND[target]
     assert item.annotators == tuple(worker(n) for n in (1, 2, 4, 5))
     assert item.votes == tuple(float(BY_HAND[target].count(step)) for step in range(7))
-    said = notes(root, **option)
+    said = told(root, **option)
     assert f"14 ratings of {target} are missing: these raters do not count" in said
     assert "another mean" not in said and "Calmness" not in said and "something other" not in said
 
@@ -128,11 +118,11 @@ def test_a_mean_that_the_ratings_do_not_have_is_counted_in_both_files(root: Path
         wrong = before.replace("N,4.4,", "N,4.5,").replace('"EmoAct": 4.4', '"EmoAct": 4.5')
         assert wrong != before
         path.write_text(wrong)
-        said = notes(root, target="arousal")
+        said = told(root, target="arousal")
         assert f"1 turns have another mean arousal in {name} than their ratings (the first: {LONGER})" in said
-        assert "another" not in notes(root, target="valence")
+        assert "another" not in told(root, target="valence")
         path.write_text(before.replace("4.4", "").replace('"EmoAct": ,', '"EmoAct": null,'))
-        assert "another" not in notes(root, target="arousal"), "no mean is nothing to compare with"
+        assert "another" not in told(root, target="arousal"), "no mean is nothing to compare with"
         path.unlink()
 
 
@@ -151,7 +141,7 @@ def test_raters_without_a_rating_do_not_count_and_a_turn_without_any_is_left_out
     path.write_text("\n".join([lines[0], *first, *second]))
     items = read(root, target="arousal")
     assert set(items) == {TURN} and items[TURN].votes == (1, 0, 0, 0, 0, 0, 1)
-    said = notes(root, target="arousal")
+    said = told(root, target="arousal")
     assert "1 turns have no rating of arousal: left out" in said
     assert "2 ratings of arousal are missing" in said, (
         "those of the turn that is left out are not counted twice"
@@ -299,14 +289,14 @@ def test_a_second_line_of_a_rater_is_a_bad_row_rated_or_not(tmp_path: Path, firs
 def test_a_mean_that_is_no_number_or_off_the_scale_is_another_mean(root: Path, value: str) -> None:
     path = root / "Labels" / "labels_consensus.csv"
     path.write_text(path.read_text(encoding="utf-8-sig").replace("N,4.4,", f'N,"{value}",'))
-    assert "1 turns have another mean arousal" in notes(root, target="arousal")
+    assert "1 turns have another mean arousal" in told(root, target="arousal")
 
 
 @pytest.mark.parametrize("value", ["4.4", "+4.4", "4.40000", "44e-1"])
 def test_a_mean_may_be_written_in_several_ways(root: Path, value: str) -> None:
     path = root / "Labels" / "labels_consensus.csv"
     path.write_text(path.read_text(encoding="utf-8-sig").replace("N,4.4,", f"N,{value},"))
-    assert "another mean" not in notes(root, target="arousal")
+    assert "another mean" not in told(root, target="arousal")
 
 
 def test_a_scale_needs_no_emotion(tmp_path: Path) -> None:

@@ -15,12 +15,12 @@ from layouts.msp_podcast import (
     write_sound,
     write_votes,
 )
+from msp_podcast_reading import read, told
 
 from lalm_ambig import baseline, describe
 from lalm_ambig.config.identity import identity_of
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item
-from lalm_ambig.corpora.base import open_corpus
 from lalm_ambig.corpora.msp_podcast.corpus import LACKING, MspPodcast
 from lalm_ambig.corpora.msp_podcast.secondary import UNREADABLE, secondary_field, secondary_words
 from lalm_ambig.corpora.reading.elsewhere import Elsewhere
@@ -35,16 +35,6 @@ HEADER_2_0 = ["FileName", "WorkerID", "EmoClass_Major", "EmoClass_Second", "EmoA
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return write(tmp_path / "MSP-Podcast")
-
-
-def read(root: Path, **options: Any) -> dict[str, Item]:
-    return {item.id: item for item in open_corpus("msp_podcast", root, **options).read()}
-
-
-def notes(root: Path, **options: Any) -> str:
-    corpus = MspPodcast(root, **options)
-    list(corpus.read())
-    return "\n".join(corpus.notes())
 
 
 def release_2_0(root: Path, rows: list[list[str]], *, header: list[str] = HEADER_2_0) -> Path:
@@ -88,7 +78,7 @@ def test_the_ninth_class_has_what_is_no_class_and_leaves_no_turn_out(root: Path)
     assert nine[OUTSIDE].annotations == (4, 8, 4, 4, 4)
     for name, item in eight.items():
         assert nine[name].votes == (*item.votes, 0.0)
-    assert notes(root, **NINE).startswith("14 items of 14 turns")
+    assert told(root, **NINE).startswith("14 items of 14 turns")
 
 
 def test_the_default_is_what_it_was(root: Path) -> None:
@@ -133,7 +123,7 @@ def test_release_2_0_is_read_by_its_columns_and_sums_are_exact_in_any_order(tmp_
         "sad": 0.5 + seventh, "fear": 0.5 + seventh, "angry": seventh, "disgust": seventh,
     })  # fmt: skip
     assert read(release_2_0(tmp_path, rows[::-1]), **BOTH)[TURN].votes == item.votes
-    lines = notes(tmp_path, **BOTH)
+    lines = told(tmp_path, **BOTH)
     assert "share one vote; 4 votes have several classes" in lines
     assert "4 secondary emotions are no class, not counted: 'Depressed' 1, 'Concerned' 1" in lines
 
@@ -145,7 +135,7 @@ def test_the_turn_that_release_2_0_has_no_sound_of_stops_nobody_and_others_still
         write_votes(root, layout, turns)
     write_consensus(root, turns)
     assert lacking not in read(root)
-    assert f"1 turns have no sound in release 2.0, left out: {lacking}" in notes(root)
+    assert f"1 turns have no sound in release 2.0, left out: {lacking}" in told(root)
     write_sound(root / "Audios" / f"{lacking}.wav", 5)
     assert read(root)[lacking].votes[6] == 5
     (root / "Audios" / f"{TURN}.wav").unlink()
@@ -197,7 +187,7 @@ def test_a_list_that_cannot_be_told_from_free_text_is_counted_and_the_primary_ha
     path = release_2_0(tmp_path, []) / "Labels" / "labels.txt"
     path.write_text("\n".join(lines))
     assert by_class(read(tmp_path, **BOTH, **NINE)[TURN], **NINE) == {"other": 1, "sad": 0.5, "fear": 0.5}
-    assert "1 lists of secondary emotions cannot be told from free text" in notes(tmp_path, **BOTH, **NINE)
+    assert "1 lists of secondary emotions cannot be told from free text" in told(tmp_path, **BOTH, **NINE)
 
 
 WITHOUT = [name for name in HEADER_2_0 if name != "EmoClass_Second"]

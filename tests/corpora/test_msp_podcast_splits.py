@@ -2,14 +2,13 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 from layouts.msp_podcast import TURNS, write
+from msp_podcast_reading import notes, read
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item
-from lalm_ambig.corpora.base import open_corpus
 from lalm_ambig.corpora.msp_podcast.corpus import MspPodcast, even_folds
 
 OUTSIDE = {"MSP-PODCAST_0001_0020", "MSP-PODCAST_0003_0003", "MSP-PODCAST_0005_0002"}
@@ -18,16 +17,6 @@ OUTSIDE = {"MSP-PODCAST_0001_0020", "MSP-PODCAST_0003_0003", "MSP-PODCAST_0005_0
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return write(tmp_path / "MSP-Podcast")
-
-
-def read(root: Path, **options: Any) -> dict[str, Item]:
-    return {item.id: item for item in open_corpus("msp_podcast", root, **options).read()}
-
-
-def notes(root: Path, **options: Any) -> list[str]:
-    corpus = MspPodcast(root, **options)
-    list(corpus.read())
-    return list(corpus.notes())
 
 
 def speakers(items: dict[str, Item], split: str) -> set[str]:

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from layouts.msp_podcast import HIDDEN, worker, write, write_votes
+from msp_podcast_reading import read
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item
-from lalm_ambig.corpora.base import open_corpus
 from lalm_ambig.corpora.msp_podcast.corpus import MspPodcast
 
 FIRST, SECOND = "MSP-PODCAST_0001_0008", "MSP-PODCAST_0001_0019"
@@ -18,10 +18,6 @@ W1, W2, TAIL = worker(1), worker(2), "A:2.0; V:4.0; D:3.0;"
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return write(tmp_path / "MSP-Podcast")
-
-
-def read(root: Path, **options: Any) -> dict[str, Item]:
-    return {item.id: item for item in open_corpus("msp_podcast", root, **options).read()}
 
 
 def change(root: Path, name: str, old: str, new: str) -> None:

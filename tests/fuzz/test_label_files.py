@@ -133,7 +133,7 @@ def test_the_consensus_of_msp_podcast_joins_the_votes_or_has_bad_rows(
         return
     tally = MspPodcastTally("labels.txt", name, "papers", len(votes.turns), 0, votes.unknown_words)
     for turn in join_labels(votes, consensus, bad_rows=bad_rows, tally=tally):
-        assert sum(turn.turn.votes) > 0
+        assert sum(turn.voted.votes) > 0
         assert turn.part in PARTS
         assert turn.speaker != ""
         str(turn.speaker).encode()

@@ -226,8 +226,8 @@ class RowMapper:
     def _label(self, value: Any, column: str, label_names: Sequence[str]) -> str:
         if isinstance(value, str):
             return value.strip()
-        text = repr(value) if isinstance(value, float) and math.isfinite(value) else None
-        text = id_text(value) or text
+        is_fraction = isinstance(value, float) and math.isfinite(value)
+        text = id_text(value) or (repr(value) if is_fraction else None)
         if text is None:
             raise InputError(f"column {column!r} holds {short_repr(value)} where a label should be")
         if label_names:

@@ -246,6 +246,7 @@ class MspPodcast(Corpus):
     ) -> Iterator[Item]:
         """Yield an item per turn, or count it, or report it as a bad row."""
         splits = self._splits([turn for turn in turns if self._counts(turn)])
+        classes = len(self.categories)
         transcripts = Transcripts(self.root / TRANSCRIPT_FOLDER, self._enclosure, bad_rows)
         for turn in turns:
             if not self._counts(turn):
@@ -262,18 +263,18 @@ class MspPodcast(Corpus):
                 tally.without_speaker += turn.speaker is None
                 yield Item(
                     id=turn.name,
-                    votes=turn.turn.class_votes(len(self.categories)),
+                    votes=turn.voted.class_votes(classes),
                     audio=sounds[turn.name],
                     text=text,
                     speaker=turn.speaker,
                     split=splits[turn.name],
-                    annotators=turn.turn.workers,
-                    annotations=turn.turn.places,
+                    annotators=turn.voted.workers,
+                    annotations=turn.voted.places,
                 )
 
     def _counts(self, turn: LabelledTurn) -> bool:
         """Whether all votes on a turn are for classes."""
-        return self.other == AS_CLASS or turn.turn.inside
+        return self.other == AS_CLASS or turn.voted.inside
 
     def _splits(self, turns: Sequence[LabelledTurn]) -> dict[str, Split]:
         """Split of each turn by name, without turns that are in no split."""

@@ -6,6 +6,7 @@ step, and the seven steps are ordered classes.
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
@@ -34,7 +35,7 @@ class Scale:
     column: str
     """Its column or JSON key, for ratings and, in the consensus file, for their mean."""
 
-    @property
+    @cached_property
     def categories(self) -> CategorySet:
         """The seven ordered steps. Their domain is that of no other scale, since another's 5 is not this one's."""
         words = tuple(f" {word}" for word in STEP_WORDS)

@@ -22,7 +22,7 @@ SPLITS_EXPLAINED = {
 class LabelledTurn:
     """A turn that has votes, joined from both label files."""
 
-    turn: VotedTurn
+    voted: VotedTurn
     speaker: str | None
     """None where unknown."""
     part: str
@@ -33,7 +33,7 @@ class LabelledTurn:
     @property
     def name(self) -> str:
         """Name of its sound file without the ending."""
-        return self.turn.name
+        return self.voted.name
 
 
 @dataclass
