@@ -270,10 +270,22 @@ def test_a_rating_may_be_spelt_with_blanks_small_letters_or_an_equals_sign(
         assert read(root, target=target)[TURN].annotations == (place, place)
 
 
-@pytest.mark.parametrize("line", ["WORKER01; Sad; A:3; V:4; D:5; extra", "WORKER01; Sad; V:4,0; Sad; A:x;"])
-def test_a_rating_before_other_text_is_no_missing_one(tmp_path: Path, line: str) -> None:
-    root = one_turn(tmp_path, [line, "WORKER02; Sad; A:3.0; V:4.0; D:5.0;"])
-    with pytest.raises(InputError, match=r"valence is not among the last fields: 'V:4(,0)?'"):
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ("Sad; A:3; V:4; D:5; extra", "V:4"),
+        ("Sad; V:4,0; Sad; A:x;", "V:4,0"),
+        ("Sad; A:3 V:4 D:5;", "A:3 V:4 D:5"),
+        ("Sad; Valence:4;", "Valence:4"),
+        ("Sad; Sad, V = 4; D:5;", "Sad, V = 4"),
+        ("emoval:4; A:3;", "emoval:4"),
+    ],
+)
+def test_a_rating_in_another_form_or_place_is_no_missing_one(tmp_path: Path, fields: str, named: str) -> None:
+    root = one_turn(tmp_path, [f"WORKER01; {fields}", "WORKER02; Sad; A:3.0; V:4.0; D:5.0;"])
+    with pytest.raises(
+        InputError, match=f"valence must be a field V:… at the end of the line, got '{named}'"
+    ):
         read(root, target="valence")
 
 

@@ -21,7 +21,6 @@ ROUNDING = 0.05
 """The consensus file's mean may differ from that of the ratings by so much; it has at least one decimal."""
 ATTRIBUTE = re.compile(r"([AVD])\s*[:=]", re.IGNORECASE)
 """The beginning of a field that holds a rating."""
-_RATED = re.compile(rf"{ATTRIBUTE.pattern}\s*\d", re.IGNORECASE)
 _STEP = re.compile(r"([1-7])(?:\.0*)?", re.ASCII)
 
 
@@ -40,6 +39,15 @@ class Scale:
         """The seven ordered steps. Their domain is that of no other scale, since another's 5 is not this one's."""
         words = tuple(f" {word}" for word in STEP_WORDS)
         return CategorySet(STEPS, words, STEP_WORDS, f"{self.name} from 1 to {STEPS[-1]}", ordered=True)
+
+    @cached_property
+    def _mention(self) -> re.Pattern[str]:
+        names = f"{self.letter}|{self.name}|{self.column}"
+        return re.compile(rf"\b(?:{names})\s*[:=]\s*\d", re.IGNORECASE)
+
+    def is_rated(self, field: str) -> bool:
+        """Whether a field of a rater's line names the scale and a number, and is no free text."""
+        return not field.casefold().startswith("other") and self._mention.search(field) is not None
 
     def ratings(self, field: str) -> list[str]:
         """The rating in a field of a rater's line, as written; none where the field is another's."""
@@ -83,17 +91,18 @@ def rating_field(text: str, scale: Scale) -> str:
     twice among them, both are returned, which is no rating.
 
     Raises:
-        InputError: There is none among the last fields, but what looks like one before them.
+        InputError: There is none among the last fields, but what looks like one in another form or place.
 
     >>> rating_field("WORKER01; Other-A: b; c; ; A:3.0; V:2.0; D:4.0;", SCALES["arousal"])
     '3.0'
     """
     fields = [field.strip() for field in text.split(";")]
+    chosen = fields[1:]
     found: list[str] = []
     while fields and (not fields[-1] or ATTRIBUTE.match(fields[-1])):
         found += scale.ratings(fields.pop())
-    if not found and (
-        elsewhere := [field for field in fields[1:] if _RATED.match(field) and scale.ratings(field)]
-    ):
-        raise InputError(f"{scale.name} is not among the last fields: {short_repr(elsewhere[0])}")
+    if not found and (misplaced := [field for field in chosen if scale.is_rated(field)]):
+        raise InputError(
+            f"{scale.name} must be a field {scale.letter}:… at the end of the line, got {short_repr(misplaced[0])}"
+        )
     return " and ".join(reversed(found))
