@@ -15,7 +15,7 @@ import gc
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,6 +29,8 @@ from lalm_ambig.config.run_options import TEST_FLAG
 from lalm_ambig.core.door import shown
 from lalm_ambig.core.errors import InputError, run_command
 from lalm_ambig.core.installation import install_extra
+from lalm_ambig.core.items import Item
+from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.estimation.estimate import processes
 from lalm_ambig.files.atomic import CannotWrite, write_text
 from lalm_ambig.files.places import check_folder
@@ -95,6 +97,25 @@ class Work:
                 raise InputError(
                     what, where="--root", remedy="Give another root, or move that folder."
                 ) from error
+
+    def corpus_items(self) -> Iterable[Item]:
+        """The test items of the reference row, read from the corpus.
+
+        Raises:
+            InputError: The corpus cannot be read.
+        """
+        row = self.study.row(self.study.reference)
+        trained = row if row.of is None else self.study.row(row.of)
+        data: DataModule = parse(self._words(PlannedRun(trained, self.study.seeds[0]))).datamodule
+        try:
+            data.setup()
+        except InputError as error:
+            raise InputError(
+                f"the votes of the items are not among the kept files, and the corpus cannot be read ({error})",
+                where=str(self.root),
+                remedy="Give the folder of the corpus, as in -- --data.corpus.root DIR.",
+            ) from error
+        return data.items("test")
 
     def make(self, runs: Sequence[PlannedRun]) -> None:
         """Make runs in their order, those that another process has at last.
@@ -184,17 +205,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             work.check(runs)
             work.make(runs)
         if not work.failed or any(is_finished(work.root, run) for run in runs):
-            _report(work, places)
+            _report(work, places, votes=not options.without_votes)
     if work.failed:
         listed = "; ".join(f"{name} ({why})" for name, why in work.failed.items())
         raise InputError(f"{len(work.failed)} of {len(runs)} runs failed: {listed}", where="study")
     return 0
 
 
-def _report(work: Work, places: Sequence[Path]) -> None:
+def _report(work: Work, places: Sequence[Path], *, votes: bool) -> None:
     """Print and write the tables of all finished runs, draw the figure, and keep small files for the second place."""
     study, console = work.study, work.console
-    results = read_rows(study, work.root)
+    results = read_rows(study, work.root, work.corpus_items)
     outline = Outline(study.name, study.title, study.reference, study.metrics, study.seeds)
     summary = summarise(outline, results.rows, results.references)
     tables = score_table(summary), effort_table(summary)
@@ -205,7 +226,7 @@ def _report(work: Work, places: Sequence[Path]) -> None:
     for place in places:
         write_study(place, summary, tables)
     for place in places[1:]:
-        keep(results, place)
+        keep(results, place, votes=votes)
     if find_spec("matplotlib"):
         from lalm_ambig.reporting.study.figure import draw_study  # not above: tables need no matplotlib
 
@@ -252,6 +273,11 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="DIR",
         help="write tables and figure also there, with small files of each run; --root DIR --table-only reads them",
+    )
+    parser.add_argument(
+        "--without-votes",
+        action="store_true",
+        help="keep no votes with --out, for a corpus that must not be passed on; --table-only then reads the corpus",
     )
     return parser
 

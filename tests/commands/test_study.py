@@ -112,6 +112,7 @@ def test_it_goes_on_and_the_table_has_the_numbers_of_the_runs(
     moved = shutil.move(runs, small / "elsewhere")
     try:
         kept_alone(small, tmp_path)
+        kept_without_votes(small, tmp_path, demo_root)
     finally:
         shutil.move(moved, runs)
 
@@ -194,6 +195,21 @@ def kept_alone(small: Path, folder: Path) -> None:
         assert path.read_bytes() == (folder / "again" / path.name).read_bytes(), path
     with pytest.raises(InputError, match="no finished run of study small in"):
         study.main([str(small / "small.yaml"), "--root", str(small / "runs"), "--table-only"])
+
+
+def kept_without_votes(small: Path, folder: Path, demo_root: Path) -> None:
+    """Where the votes were not kept, the corpus has them: the same tables, byte by byte."""
+    bare = folder / "bare"
+    kept = [str(small / "small.yaml"), "--root", str(small / "kept"), "--table-only", "--out", str(bare)]
+    assert study.main([*kept, "--without-votes"]) == 0
+    assert not (bare / "items.jsonl.gz").exists()
+    words = [str(small / "small.yaml"), "--root", str(bare), "--table-only"]
+    with pytest.raises(InputError, match=r"votes .* are not among the kept files, .* Give the folder"):
+        study.main([*words, "--", f"--data.corpus.root={small / 'small.yaml'}"])
+    made_again = folder / "with_corpus"
+    assert study.main([*words, "--out", str(made_again), "--", f"--data.corpus.root={demo_root}"]) == 0
+    for path in (small / "kept").iterdir():
+        assert path.read_bytes() == (made_again / path.name).read_bytes(), path
 
 
 def write(folder: Path, text: str) -> str:

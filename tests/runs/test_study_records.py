@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import Item
 from lalm_ambig.evaluation.effort import Effort, write_effort
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import About
@@ -126,6 +127,25 @@ def test_kept_files_give_the_same_results_and_no_text(root: Path) -> None:
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     keep(again, out)
     assert before == {path.name: path.read_bytes() for path in out.iterdir()}
+
+
+def test_files_without_votes_are_read_with_the_items_of_the_corpus(root: Path) -> None:
+    found, out = read_rows(STUDY, root), root / "bare"
+    keep(found, out, votes=False)
+    assert not (out / "items.jsonl.gz").exists()
+    with pytest.raises(
+        InputError, match=r"no items\.jsonl\.gz, which has the votes .*--data\.corpus\.root DIR"
+    ):
+        read_rows(STUDY, out)
+    items = [Item(p.id, p.votes, speaker=p.speaker, split=p.split) for p in answers(0)]
+    again = read_rows(STUDY, out, lambda: items)
+    assert [[run.predictions for run in row.runs] for row in again.rows] == [
+        [[replace(p, response=None) for p in run.predictions] for run in row.runs] for row in found.rows
+    ]
+
+
+def test_the_corpus_is_not_read_where_the_runs_are_there(root: Path) -> None:
+    read_rows(STUDY, root, lambda: pytest.fail("read"))
 
 
 def test_a_run_that_is_there_goes_before_its_kept_files(root: Path) -> None:

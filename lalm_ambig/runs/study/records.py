@@ -2,14 +2,15 @@
 
 A folder of kept files has, for each run, NAME.json (results, validation, what training took) and NAME.jsonl.gz
 (distributions, rounded). Ids, speakers and votes of the items are in items.jsonl.gz, and prior, probe and panel in
-references.json. No file has a text of the corpus.
+references.json. No file has a text of the corpus. Where votes must not be passed on, items.jsonl.gz is left out; the
+items are then read from the corpus.
 """
 
 import gzip
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 
 from lalm_ambig.config.identity import identity_of, leaves
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.core.items import Item
 from lalm_ambig.evaluation.effort import Effort, effort_of, read_effort
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions
 from lalm_ambig.evaluation.results import Results
@@ -39,6 +41,7 @@ ITEMS, REFERENCES_FILE = "items.jsonl.gz", "references.json"
 STEPS = 10_000
 """Kept distributions are multiples of one over this number, and sum to 1."""
 BROKEN = (OSError, EOFError, ValueError, LookupError, TypeError)
+CorpusItems = Callable[[], Iterable[Item]]
 
 
 @dataclass(frozen=True)
@@ -71,19 +74,20 @@ def answers_folder(root: Path, run: PlannedRun) -> Path:
     return root / run.name / SCALED if OPTION in run.row.evaluate else root / run.name
 
 
-def read_rows(study: Study, root: Path) -> StudyResults:
+def read_rows(study: Study, root: Path, corpus_items: CorpusItems | None = None) -> StudyResults:
     """Read every finished run of a study, of any seed.
 
     Args:
         study: The study.
         root: Folder of its runs, or of files that `keep` wrote.
+        corpus_items: Reads the test items of the study's corpus, for files that were kept without them.
 
     Raises:
         InputError: No run is finished, or a file is not what it should be.
     """
     shown = [row for row in study.rows if row.in_table]
     runs = {row.name: [PlannedRun(row, seed) for seed in _seeds(root, row)] for row in shown}
-    items = _read_items(root / ITEMS) if (root / ITEMS).is_file() else {}
+    items = _items(root, [run for row in runs.values() for run in row], corpus_items)
     rows = tuple(
         StudyRow(
             row.name,
@@ -102,6 +106,16 @@ def read_rows(study: Study, root: Path) -> StudyResults:
         trained = study.row(row.name).of or row.name
         _check_alike([RunFolder(root / run_name(trained, run.seed)) for run in row.runs])
     return StudyResults(study, rows, _references(study, root, rows))
+
+
+def _items(
+    root: Path, runs: Sequence[PlannedRun], corpus_items: CorpusItems | None
+) -> Mapping[str, Prediction]:
+    """The items of kept files, by id; none where no run is read from such a file."""
+    if (root / ITEMS).is_file():
+        return _read_items(root / ITEMS)
+    kept = any((root / f"{run.name}.json").is_file() and not is_finished(root, run) for run in runs)
+    return {item.id: unanswered(item) for item in corpus_items()} if kept and corpus_items else {}
 
 
 def _check_alike(runs: Sequence[RunFolder]) -> None:
@@ -227,15 +241,17 @@ def rounded(dist: Sequence[float]) -> tuple[float, ...]:
     return tuple(step / STEPS for step in steps)
 
 
-def keep(results: StudyResults, out: Path) -> None:
+def keep(results: StudyResults, out: Path, *, votes: bool = True) -> None:
     """Write the small files from which `read_rows` makes the same results.
 
     Args:
         results: Of a study.
         out: The folder.
+        votes: Whether to write the items with their speakers and votes, too. Without them `read_rows` needs the corpus.
     """
     runs = [run for row in results.rows for run in row.runs]
-    _write_lines(out / ITEMS, map(_kept_item, runs[0].predictions))
+    if votes:
+        _write_lines(out / ITEMS, map(_kept_item, runs[0].predictions))
     for run in runs:
         content = {
             "results": _without_parts(run.results),
@@ -283,6 +299,12 @@ def _read_kept(root: Path, run: PlannedRun, items: Mapping[str, Prediction]) -> 
     except BROKEN as error:
         raise _not_kept(path, error) from error
     file = root / f"{run.name}.jsonl.gz"
+    if not items:
+        raise InputError(
+            f"there is no {ITEMS}, which has the votes of the items:",
+            where=str(root),
+            remedy="They can be read from the corpus: give its folder, as in -- --data.corpus.root DIR.",
+        )
     try:
         predictions = [
             replace(
@@ -306,11 +328,17 @@ def _read_items(path: Path) -> dict[str, Prediction]:
 
 
 def _item(row: Mapping[str, Any]) -> Prediction:
-    """An item as a prediction that has no answer yet."""
+    """An item of a kept file as a prediction that has no answer yet."""
     votes = tuple(map(float, row["votes"]))
     target = tuple(vote / sum(votes) for vote in votes)
     named = row.get("annotator")
     return Prediction(row["id"], row["split"], row["speaker"], votes, target, target, annotator=named)
+
+
+def unanswered(item: Item) -> Prediction:
+    """An item of a corpus as a prediction that has no answer yet."""
+    target = item.label_dist
+    return Prediction(item.id, item.split, item.speaker, item.votes, target, target, annotator=item.annotator)
 
 
 def _not_kept(path: Path, error: Exception) -> InputError:
