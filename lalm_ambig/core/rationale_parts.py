@@ -1,4 +1,4 @@
-"""The two parts of a curated rationale: what is *heard*, and what *follows* from it.
+"""The parts of a curated rationale: what is *heard*, with its *keywords* first, and what *follows* from it.
 
 A rationale of `data_curation` has four sections with headings. The cues of the classes end the section `Audio`, each
 after a label. Keywords, text and the rest of `Audio` say what is heard. The cues and the section `Synthesis` follow:
@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-RationalePart = Literal["all", "heard"]
-"""What a policy learns of a rationale: all of it, or only what is heard."""
+RationalePart = Literal["all", "heard", "keywords"]
+"""What a policy learns of a rationale: all of it, only what is heard, or only the keywords of that."""
 KEYWORDS, TEXT, AUDIO, SYNTHESIS = "Keywords:", "Text:", "Audio:", "Synthesis:"
 """Headings of a rationale's sections, each at the start of a line, in this order."""
 
@@ -22,6 +22,16 @@ def cue_label(category: str) -> str:
     'Fear:'
     """
     return f"{category.capitalize()}:"
+
+
+def keywords_part(rationale: str) -> str | None:
+    r"""The keywords of a rationale: its first line that begins with `Keywords:`; None if there is none, or no keyword.
+
+    >>> keywords_part("Keywords: low pitch, slow.\nAudio: Pitch is low. Fear: low pitch.\nSynthesis: Fear leads.")
+    'Keywords: low pitch, slow.'
+    """
+    line = re.search(rf"^{KEYWORDS}[^\S\n]*[\w(\"'].*", rationale, re.M)
+    return None if line is None else line[0].strip()
 
 
 def heard_part(rationale: str, categories: Sequence[str]) -> str | None:

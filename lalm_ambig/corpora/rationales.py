@@ -1,19 +1,63 @@
 """Curated chains of thought, read from the JSON Lines that `data_curation` writes."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item, id_text
-from lalm_ambig.core.rationale_parts import SYNTHESIS
+from lalm_ambig.core.rationale_parts import KEYWORDS, SYNTHESIS, RationalePart, keywords_part
 from lalm_ambig.files.json_lines import json_object, numbered_lines
 
 HeardPart = Callable[[str, Sequence[str] | None], str | None]
 """`Corpus.heard_part`: what a rationale says is heard, by the classes that it argues for, or None."""
 
 
-def read_rationales(path: Path | str, heard_part: HeardPart | None = None) -> dict[str, str]:
+@dataclass(frozen=True)
+class Cut:
+    """How a part is cut out of rationales, and what is said where it cannot be."""
+
+    part: HeardPart
+    what: str
+    remedy: str
+
+    def of(self, rationale: str, item: str, categories: Sequence[str] | None, *, where: str) -> str:
+        """Return the part of an item's rationale.
+
+        Args:
+            rationale: Of an item.
+            item: Id, for the error.
+            categories: The classes that it argues for; None for the corpus's.
+            where: File, or file and line, for the error.
+
+        Raises:
+            InputError: It cannot be told from the rest; names the item.
+        """
+        part = self.part(rationale, categories)
+        if part is None:
+            remedy = f"{self.remedy}, or set data.rationale_part to all."
+            raise InputError(f"{self.what} in the rationale of item {item}.", where=where, remedy=remedy)
+        return part
+
+
+def cut_for(part: RationalePart, heard_part: HeardPart) -> Cut | None:
+    """Return how a part is cut out; None where all of a rationale is learnt.
+
+    Args:
+        part: The part.
+        heard_part: `heard_part` of the corpus.
+    """
+    if part == "heard":
+        remedy = f'Begin what follows with "{SYNTHESIS}" on a line of its own'
+        return Cut(heard_part, "what is heard cannot be told from what follows", remedy)
+    if part == "keywords":
+        remedy = f'Begin a line with "{KEYWORDS}" and name them there'
+        return Cut(lambda rationale, _: keywords_part(rationale), "there are no keywords", remedy)
+    return None
+
+
+def read_rationales(path: Path | str, cut: Cut | None = None) -> dict[str, str]:
     """Read the rationale of each item from rows with `id` and `rationale`.
 
     A row with an `outcome` other than "accepted" has no rationale. A later row replaces an earlier one of the same item
@@ -21,7 +65,7 @@ def read_rationales(path: Path | str, heard_part: HeardPart | None = None) -> di
 
     Args:
         path: A file of JSON Lines.
-        heard_part: Cuts each rationale, by the classes that its row names (`categories`); None takes all of it.
+        cut: Cuts each rationale, by the classes that its row names (`categories`); None takes all of it.
 
     Returns:
         Item id → rationale.
@@ -45,30 +89,26 @@ def read_rationales(path: Path | str, heard_part: HeardPart | None = None) -> di
         for (item, _), (text, categories, where) in last.items()
         if text is not None
     }
-    if heard_part is None:
+    if cut is None:
         return {item: text for item, (text, _, _) in accepted.items()}
     return {
-        item: _heard(text, item, heard_part, categories=categories, where=where)
+        item: cut.of(text, item, categories, where=where)
         for item, (text, categories, where) in accepted.items()
     }
 
 
-def heard_rationales(items: Iterable[Item], heard_part: HeardPart, *, where: str) -> dict[str, str]:
-    """Return what is heard of each item's own rationale, by id. Items without a rationale are left out.
+def cut_rationales(items: Iterable[Item], cut: Cut, *, where: str) -> dict[str, str]:
+    """Return a part of each item's own rationale, by id. Items without a rationale are left out.
 
     Args:
         items: Items of a corpus.
-        heard_part: Cuts each rationale.
+        cut: Cuts each rationale.
         where: The corpus's file or folder, for the error.
 
     Raises:
         InputError: The parts of a rationale cannot be told apart; names the item.
     """
-    return {
-        item.id: _heard(item.rationale, item.id, heard_part, categories=None, where=where)
-        for item in items
-        if item.rationale
-    }
+    return {item.id: cut.of(item.rationale, item.id, None, where=where) for item in items if item.rationale}
 
 
 def check_ids(rationales: Mapping[str, str], ids: Iterable[str], *, path: Path | str, corpus: str) -> None:
@@ -89,19 +129,6 @@ def check_ids(rationales: Mapping[str, str], ids: Iterable[str], *, path: Path |
             where=str(path),
             remedy="was it written for another corpus?",
         )
-
-
-def _heard(
-    rationale: str, item: str, heard_part: HeardPart, *, categories: Sequence[str] | None, where: str
-) -> str:
-    heard = heard_part(rationale, categories)
-    if heard is None:
-        raise InputError(
-            f"what is heard cannot be told from what follows in the rationale of item {item}.",
-            where=where,
-            remedy=f'Begin what follows with "{SYNTHESIS}" on a line of its own, or set data.rationale_part to all.',
-        )
-    return heard
 
 
 def _categories(row: dict[str, Any]) -> list[str] | None:

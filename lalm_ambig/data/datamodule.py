@@ -17,7 +17,7 @@ from lalm_ambig.core.stopping import ignore_signals
 from lalm_ambig.core.types import SPLITS, Batch, Item, Portion
 from lalm_ambig.corpora.base import Corpus
 from lalm_ambig.corpora.preparing.prepared import Prepared, prepare
-from lalm_ambig.corpora.rationales import check_ids, heard_rationales, read_rationales
+from lalm_ambig.corpora.rationales import check_ids, cut_for, cut_rationales, read_rationales
 from lalm_ambig.data.annotators import EACH, Annotators, by_annotator, check_examples, whole_items
 from lalm_ambig.data.encoding import Elicitation, Encoder, Readout, approximate_lengths
 from lalm_ambig.data.fewer_votes import FewerVotes, with_fewer_votes
@@ -122,7 +122,8 @@ class DataModule(lightning.LightningDataModule):
             the items that batch_size, processes and that setting make.
         rationales: JSON Lines of `data_curation` (or rows with `id` and `rationale`), in place of the corpus's own.
         rationale_part: What curated responses hold of a rationale. `heard` leaves out what gives the answer away: the
-            cues of the classes and the synthesis. The prompt then asks for none of these.
+            cues of the classes and the synthesis. `keywords` leaves only the line `Keywords:`, for a model too small,
+            or a budget too short, to learn more. The prompt then asks for what is heard alone.
         only_with_rationale: Train only on items with a curated rationale, whatever the method. Methods that need
             none are so compared with the others on the same items.
         annotators: Whether an item is answered for all its annotators `together`, or for `each` alone. With `each`,
@@ -212,7 +213,7 @@ class DataModule(lightning.LightningDataModule):
         """
         if self._is_read:
             return
-        cut = self.corpus.heard_part if self.rationale_part == "heard" else None
+        cut = cut_for(self.rationale_part, self.corpus.heard_part)
         self.rationales = read_rationales(self.rationales_file, cut) if self.rationales_file else {}
         self.prepared = prepare(self.corpus)
         if self.annotators == EACH:
@@ -231,11 +232,12 @@ class DataModule(lightning.LightningDataModule):
             InputError: Something is wrong with the corpus or the rationales.
         """
         self.setup()
-        if self.rationale_part == "all" or "train" not in needs.splits:
+        cut = cut_for(self.rationale_part, self.corpus.heard_part)
+        if cut is None or "train" not in needs.splits:
             return self._with(needs=needs)
         own = (item for item in self.prepared.items() if item.id not in self.rationales)
-        heard = heard_rationales(own, self.corpus.heard_part, where=str(self.corpus.root))
-        return self._with(needs=needs, rationales=heard | self.rationales)
+        parts = cut_rationales(own, cut, where=str(self.corpus.root))
+        return self._with(needs=needs, rationales=parts | self.rationales)
 
     def encoded_by(self, encoder: Encoder) -> "DataModule":
         """Returns this data with loaders, whose batches the encoder makes."""

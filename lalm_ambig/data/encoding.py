@@ -63,7 +63,7 @@ class Elicitation:
     def mode(self) -> Mode:
         """The mode of the prompt."""
         mode = MODES[self.readout, self.reasoning]
-        return HEARD.get(mode, mode) if self.rationale_part == "heard" else mode
+        return HEARD.get(mode, mode) if self.rationale_part != "all" else mode
 
     @property
     def about_texts(self) -> "Elicitation":

@@ -6,6 +6,7 @@ from typing import Any
 from lalm_ambig.config.estimate_option import Assumptions
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.preparing.prepared import ItemView, load_prepared
+from lalm_ambig.corpora.rationales import cut_for
 from lalm_ambig.data.annotators import EACH
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.data.encoding import Elicitation
@@ -98,7 +99,8 @@ def _texts(data: DataModule) -> CorpusTexts:
 
 def _longest_rationale(items: ItemView, data: DataModule) -> int:
     """Characters of the longest rationale of a corpus's own, or of what is learnt of it; 0 where there is none."""
-    if data.rationale_part == "all":
+    cut = cut_for(data.rationale_part, data.corpus.heard_part)
+    if cut is None:
         return items.longest("rationale")
-    parts = (data.corpus.heard_part(item.rationale) for item in items if item.rationale)
+    parts = (cut.part(item.rationale, None) for item in items if item.rationale)
     return max((len(part or "") for part in parts), default=0)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lalm_ambig.core.rationale_parts import cue_label, heard_part
+from lalm_ambig.core.rationale_parts import cue_label, heard_part, keywords_part
 
 CLASSES = ("anger", "Very Happy", "neutral")
 HEARD = "Keywords: low pitch.\nText: Neutral: they say little.\nAudio: Volume is low. Pitch, too."
@@ -33,6 +33,23 @@ def test_without_sections_of_sound_it_ends_before_the_synthesis_or_a_cue() -> No
 )
 def test_a_text_without_a_mark_or_without_a_first_part_has_none(text: str) -> None:
     assert heard_part(text, CLASSES) is None
+
+
+def test_keywords_are_the_first_line_that_has_some() -> None:
+    assert keywords_part(f"{HEARD} Fear: x.\nSynthesis: Fear leads.") == "Keywords: low pitch."
+    assert (
+        keywords_part("Text: calm.\n  Keywords: no.\nKeywords:\tslow, low \nKeywords: b")
+        == "Keywords:\tslow, low"
+    )
+    assert keywords_part('Keywords: "(sighs)", slow') == 'Keywords: "(sighs)", slow'
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "Keywords:", "Keywords: \nAudio: low.", "Keywords: , .", "keywords: low", "Its Keywords: low"],
+)
+def test_without_a_keyword_there_is_no_such_part(text: str) -> None:
+    assert keywords_part(text) is None
 
 
 def test_a_label_is_the_class_with_a_capital() -> None:

@@ -40,8 +40,8 @@ def corpus(folder: Path, **rationales: str) -> JsonLines:
     return JsonLines(write_rows(folder / "corpus.jsonl", rows))
 
 
-def of_corpus(corpus: JsonLines, **settings: Any) -> dict[str, str | None]:
-    data = DataModule(corpus, rationale_part="heard", **settings).prepared_for(MethodNeeds())
+def of_corpus(corpus: JsonLines, part: RationalePart = "heard", **settings: Any) -> dict[str, str | None]:
+    data = DataModule(corpus, rationale_part=part, **settings).prepared_for(MethodNeeds())
     return {item.id: item.rationale for item in data.items("all")}
 
 
@@ -88,6 +88,17 @@ def test_what_cannot_be_cut_is_refused_with_its_item_its_file_and_a_remedy_that_
     assert of_corpus(corpus(tmp_path, b=repaired))["b"] == "It is quiet."
 
 
+def test_keywords_alone_are_cut_too(tmp_path: Path) -> None:
+    given = write_rows(tmp_path / "r.jsonl", [{"id": "a", "rationale": WHOLE.replace("low", "high")}])
+    found = of_corpus(corpus(tmp_path), "keywords", rationales=given)
+    assert found == {"a": "Keywords: high pitch.", "b": "Keywords: low pitch."}
+    with pytest.raises(
+        InputError, match=r"no keywords in the rationale of item b\. Begin a line with .Keywords:"
+    ):
+        of_corpus(corpus(tmp_path, b="It is quiet.\nSynthesis: joy."), "keywords")
+    assert of_corpus(corpus(tmp_path, b="Keywords: quiet"), "keywords")["b"] == "Keywords: quiet"
+
+
 def test_an_evaluation_of_a_corpus_whose_rationales_have_no_parts_is_no_mistake(tmp_path: Path) -> None:
     data = DataModule(corpus(tmp_path, b="vague"), rationale_part="heard")
     assert len(data.prepared_for(MethodNeeds(splits=("test",))).items("all")) == 2
@@ -128,3 +139,6 @@ def test_the_prompt_asks_for_no_more_than_is_learnt(
         assert direct.mode in ("direct", "json")
     assert asked_for in both["all"] and asked_for not in both["heard"]
     assert "volume, speed, pitch and tone" in both["heard"]
+    data = DataModule(Demo(demo_root), rationale_part="keywords")
+    asked = data.elicitation(reasoning=True, readout=readout)
+    assert prompt_template(asked, data.categories) == both["heard"]
