@@ -29,8 +29,8 @@ from lalm_ambig.policies.weights.sharding import trained_weights
 from lalm_ambig.runs.callbacks import RolloutTable, Samples
 from lalm_ambig.runs.checkpoints.callback import (
     BestWeights,
+    EndsAreCandidates,
     SavedState,
-    StartIsCandidate,
     StopEarly,
     saved_states,
 )
@@ -270,7 +270,7 @@ def make_trainer(training: Training, *, resumed: Path | None) -> Any:
     if not any(isinstance(callback, LearningRateMonitor) for callback in users):
         callbacks.append(LearningRateMonitor("step"))
     trainer = cli.make_trainer(
-        callbacks=[*users, *callbacks, StartIsCandidate(best)],
+        callbacks=[*users, *callbacks, EndsAreCandidates(best)],
         logger=_loggers(training, resumed=resumed),
         default_root_dir=run.path,
         strategy=training.strategy,

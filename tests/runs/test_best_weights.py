@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from lalm_ambig.methods.sft import SFT
 from lalm_ambig.runs.checkpoints import callback as checkpointing
-from lalm_ambig.runs.checkpoints.callback import BestWeights, StartIsCandidate
+from lalm_ambig.runs.checkpoints.callback import BestWeights, EndsAreCandidates
 from lalm_ambig.runs.checkpoints.selection import Validation
 from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.runs.training import Training
@@ -88,10 +88,29 @@ def test_only_a_new_run_is_validated_before_its_first_step_and_draws_nothing(
     given = trainer(step, 0.5, fit_loop=fit_loop, _logger_connector=logged, enable_validation=True)
     torch.manual_seed(0)
     before = torch.get_rng_state()
-    StartIsCandidate(best).on_train_start(given, MODULE)
+    EndsAreCandidates(best).on_train_start(given, MODULE)
     assert len(runs) == expected
     assert torch.equal(before, torch.get_rng_state())
     assert logged._first_loop_iter == "as it was"
+
+
+@pytest.mark.parametrize(
+    ("validated", "step", "enabled", "expected"),
+    [((0, 2), 3, True, 1), ((0, 2), 2, True, 0), ((), 3, True, 1), ((0,), 3, False, 0)],
+)
+def test_the_last_step_is_validated_if_no_validation_was_there(
+    best: BestWeights, validated: tuple[int, ...], step: int, enabled: bool, expected: int
+) -> None:
+    for at in validated:
+        best.on_validation_end(trainer(at, 0.5), MODULE)
+    runs: list[int] = []
+    fit_loop = SimpleNamespace(
+        epoch_loop=SimpleNamespace(val_loop=SimpleNamespace(run=lambda: runs.append(1)))
+    )
+    logged = SimpleNamespace(_first_loop_iter=None)
+    given = trainer(step, 0.5, fit_loop=fit_loop, _logger_connector=logged, enable_validation=enabled)
+    EndsAreCandidates(best).on_train_end(given, MODULE)
+    assert len(runs) == expected
 
 
 def test_what_is_saved_at_the_end_is_the_best_validation_and_not_the_last(tmp_path: Path) -> None:

@@ -125,7 +125,8 @@ class SavedState(Callback):
 class BestWeights(Callback):
     """Saves the trained weights of the validation with the lowest value of a metric, as safetensors.
 
-    The first validation is before the first step, so the start of training is a candidate, too.
+    The first validation is before the first step and the last one after the last step (`EndsAreCandidates`), so that
+    the start and the end of training are candidates, too.
     """
 
     def __init__(self, run: RunFolder, monitor: str) -> None:
@@ -134,6 +135,8 @@ class BestWeights(Callback):
         """The validation before the first step."""
         self.chosen: Validation | None = None
         self.validations = 0
+        self.validated_at: int | None = None
+        """Step of the last validation; None before one, and where training goes on from a saved state."""
         self.worse = 0
         """Validations since the best one."""
 
@@ -153,6 +156,7 @@ class BestWeights(Callback):
         }
         validation = Validation(trainer.global_step, pl_module.spread.items, metrics)
         self.validations += 1
+        self.validated_at = trainer.global_step
         if not trainer.global_step:
             self.start = validation
         if self.best is not None and not self._value(validation) < self.best:
@@ -208,17 +212,26 @@ class StopEarly(Callback):
         self.console.print(line, highlight=False, soft_wrap=True)
 
 
-class StartIsCandidate(Callback):
-    """Validates the policy before the first step of a new run. It is the last of the callbacks.
+class EndsAreCandidates(Callback):
+    """Validates the policy before the first step of a new run and after the last step; the last of the callbacks.
 
-    Training then continues as if there had been no validation: no random number is used.
+    Training goes on from the first validation as if there had been none: no random number is used. Lightning itself
+    does not validate the last step where `max_steps` ends within an epoch, or `check_val_every_n_epoch` skips that.
     """
 
     def __init__(self, best: BestWeights) -> None:
         self.best = best
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        if trainer.global_step or self.best.chosen is not None or not trainer.enable_validation:
+        if not trainer.global_step and self.best.chosen is None:
+            self._validate(trainer)
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        if trainer.global_step != self.best.validated_at:
+            self._validate(trainer)
+
+    def _validate(self, trainer: Any) -> None:
+        if not trainer.enable_validation:
             return
         trainer.validating = True
         with first_iteration_kept(trainer), isolate_rng():

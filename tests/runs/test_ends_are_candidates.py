@@ -1,4 +1,4 @@
-"""What training starts from is a candidate; one seed gives one run, and another one another from its first batch on."""
+"""What training starts from and ends with are candidates; one seed gives one run, and another one another."""
 
 import csv
 import json
@@ -82,6 +82,43 @@ def test_where_no_epoch_is_better_the_start_is_the_result(
     said = capsys.readouterr().out
     assert said.count("no epoch beat the start on validation") == 1
     assert "no epoch beat the start on validation" in (run / "results.md").read_text()
+
+
+def validated_at(run: Path) -> list[int]:
+    with (run / "metrics.csv").open() as file:
+        return [int(row["step"]) for row in csv.DictReader(file) if row["direct/js_div_bits"]]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("ends", "last", "validations"),
+    [
+        (["--trainer.max_steps=1"], 1, 2),
+        (["--trainer.max_epochs=2", "--trainer.max_steps=3"], 3, 3),
+        (["--trainer.max_epochs=3", "--trainer.check_val_every_n_epoch=2"], 6, 3),
+        (
+            [
+                "--trainer.max_epochs=3",
+                "--trainer.val_check_interval=4",
+                "--trainer.check_val_every_n_epoch=null",
+            ],
+            6,
+            3,
+        ),
+        (["--trainer.max_epochs=2"], 4, 3),
+    ],
+)
+def test_the_last_step_is_validated_wherever_it_is_and_no_step_twice(
+    small_fit: Fit, ends: list[str], last: int, validations: int
+) -> None:
+    """Otherwise a run would give back its start, or an earlier epoch, whatever its last steps learnt."""
+    run = small_fit("ends", *ends, "--model.optimiser.learning_rate=1e-3")
+    found = selection(run)
+    assert found["validations"] == validations
+    steps = validated_at(run)
+    assert len(steps) == len(set(steps)) == validations
+    assert steps[-1] in (last, last - 1)  # of a validation within an epoch, Lightning logs the step from 0
 
 
 @pytest.mark.slow
