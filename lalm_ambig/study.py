@@ -111,9 +111,9 @@ class Work:
             data.setup()
         except InputError as error:
             raise InputError(
-                f"the votes of the items are not among the kept files, and the corpus cannot be read ({error})",
+                f"the votes of the items are not kept here, and the corpus cannot be read: {error}",
                 where=str(self.root),
-                remedy="Give the folder of the corpus, as in -- --data.corpus.root DIR.",
+                remedy="That is what --data.corpus.root after -- names.",
             ) from error
         return data.items("test")
 

@@ -204,7 +204,7 @@ def kept_without_votes(small: Path, folder: Path, demo_root: Path) -> None:
     assert study.main([*kept, "--without-votes"]) == 0
     assert not (bare / "items.jsonl.gz").exists()
     words = [str(small / "small.yaml"), "--root", str(bare), "--table-only"]
-    with pytest.raises(InputError, match=r"votes .* are not among the kept files, .* Give the folder"):
+    with pytest.raises(InputError, match=r"votes .* are not kept here, .* --data\.corpus\.root after --"):
         study.main([*words, "--", f"--data.corpus.root={small / 'small.yaml'}"])
     made_again = folder / "with_corpus"
     assert study.main([*words, "--out", str(made_again), "--", f"--data.corpus.root={demo_root}"]) == 0
