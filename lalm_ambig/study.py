@@ -99,7 +99,7 @@ class Work:
                 ) from error
 
     def corpus_items(self) -> Iterable[Item]:
-        """The test items of the reference row, read from the corpus.
+        """All items of the reference row's corpus, whatever its splits and limits are here.
 
         Raises:
             InputError: The corpus cannot be read.
@@ -115,7 +115,7 @@ class Work:
                 where=str(self.root),
                 remedy="That is what --data.corpus.root after -- names.",
             ) from error
-        return data.items("test")
+        return data.prepared.items()
 
     def make(self, runs: Sequence[PlannedRun]) -> None:
         """Make runs in their order, those that another process has at last.
@@ -191,6 +191,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     cut = words.index("--") if "--" in words else len(words)
     options, more = _parser().parse_args(words[:cut]), words[cut + 1 :]
+    if options.without_votes and options.out is None:
+        raise InputError(
+            "--without-votes is about the files of --out:", where="study", remedy="Give --out DIR, too."
+        )
     quiet_libraries()
     check_more(more)
     study = read_study(options.study)

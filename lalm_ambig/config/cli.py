@@ -41,6 +41,7 @@ from lalm_ambig.config.short_names import expanded
 from lalm_ambig.config.spelling import spelled_options
 from lalm_ambig.config.sweep import Axis, axes_of
 from lalm_ambig.config.trainer_help import TRAINER_HELP, print_trainer_help
+from lalm_ambig.config.training_end import check_has_end
 from lalm_ambig.config.trust import Trust, check_addresses, current
 from lalm_ambig.core import distributed
 from lalm_ambig.core.door import shown
@@ -129,7 +130,8 @@ class Cli(LightningCLI):
             weights = (self.config["policy"].init_args or {}).get("dtype")
             trainer["precision"] = chosen_precision(vars(trainer), weights)
         self.trust = current()
-        check_addresses(self.config["trainer"])
+        check_addresses(trainer)
+        check_has_end(vars(trainer))
 
     def _set_seed(self) -> None:
         seed_everything(run_seed(self.config), workers=True)

@@ -30,7 +30,7 @@ def keywords_part(rationale: str) -> str | None:
     >>> keywords_part("Keywords: low pitch, slow.\nAudio: Pitch is low. Fear: low pitch.\nSynthesis: Fear leads.")
     'Keywords: low pitch, slow.'
     """
-    line = re.search(rf"^{KEYWORDS}[^\S\n]*[\w(\"'].*", rationale, re.M)
+    line = re.search(rf"^{KEYWORDS}.*\w.*", rationale, re.M)
     return None if line is None else line[0].strip()
 
 

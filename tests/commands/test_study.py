@@ -203,6 +203,8 @@ def kept_without_votes(small: Path, folder: Path, demo_root: Path) -> None:
     kept = [str(small / "small.yaml"), "--root", str(small / "kept"), "--table-only", "--out", str(bare)]
     assert study.main([*kept, "--without-votes"]) == 0
     assert not (bare / "items.jsonl.gz").exists()
+    with pytest.raises(InputError, match="--without-votes is about the files of --out: Give"):
+        study.main([*kept[:4], "--without-votes"])
     words = [str(small / "small.yaml"), "--root", str(bare), "--table-only"]
     with pytest.raises(InputError, match=r"votes .* are not kept here, .* --data\.corpus\.root after --"):
         study.main([*words, "--", f"--data.corpus.root={small / 'small.yaml'}"])
@@ -286,7 +288,7 @@ def test_what_another_process_makes_is_left_to_it_until_it_is_done(
 
     monkeypatch.setattr(study.fit, "train", train)
     monkeypatch.setattr(study.evaluate, "main", lambda words: made.append(words[1].rpartition("/")[2]))
-    monkeypatch.setattr(study, "_report", lambda *_: None)
+    monkeypatch.setattr(study, "_report", lambda *_, **__: None)
     monkeypatch.setattr(study, "read_yaml", lambda _: {"data": {"limit": 12}})
     holding = claimed(root, "heard-s0")
     assert holding.__enter__()

@@ -41,7 +41,7 @@ def test_keywords_are_the_first_line_that_has_some() -> None:
         keywords_part("Text: calm.\n  Keywords: no.\nKeywords:\tslow, low \nKeywords: b")
         == "Keywords:\tslow, low"
     )
-    assert keywords_part('Keywords: "(sighs)", slow') == 'Keywords: "(sighs)", slow'
+    assert keywords_part("Keywords: «(sighs)», slow") == "Keywords: «(sighs)», slow"
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,16 @@ def test_files_without_votes_are_read_with_the_items_of_the_corpus(root: Path) -
     assert [[run.predictions for run in row.runs] for row in again.rows] == [
         [[replace(p, response=None) for p in run.predictions] for run in row.runs] for row in found.rows
     ]
+    for wrong in (items[1:], [replace(items[0], votes=(9.0, 0.0, 0.0)), *items[1:]]):
+        with pytest.raises(
+            InputError, match=r"a-s0\.jsonl\.gz: 1[12] of 12 answers .* that the run was tested on"
+        ):
+            read_rows(STUDY, out, lambda wrong=wrong: wrong)
+    elsewhere = [replace(item, split="train") for item in items]
+    assert read_rows(STUDY, out, lambda: elsewhere).rows == again.rows
+    keep(found, out)
+    keep(found, out, votes=False)
+    assert not (out / "items.jsonl.gz").exists()  # nor those of an earlier time
 
 
 def test_the_corpus_is_not_read_where_the_runs_are_there(root: Path) -> None:

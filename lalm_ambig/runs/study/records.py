@@ -21,7 +21,7 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item
 from lalm_ambig.evaluation.effort import Effort, effort_of, read_effort
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions
-from lalm_ambig.evaluation.results import Results
+from lalm_ambig.evaluation.results import Results, items_digest
 from lalm_ambig.evaluation.results_file import BREAKDOWNS, content_of, read_results, results_of
 from lalm_ambig.evaluation.seeds import SeedRun, StudyRow, with_every_metric
 from lalm_ambig.files.atomic import write_bytes, write_text
@@ -252,6 +252,8 @@ def keep(results: StudyResults, out: Path, *, votes: bool = True) -> None:
     runs = [run for row in results.rows for run in row.runs]
     if votes:
         _write_lines(out / ITEMS, map(_kept_item, runs[0].predictions))
+    else:
+        (out / ITEMS).unlink(missing_ok=True)  # of an earlier time with votes
     for run in runs:
         content = {
             "results": _without_parts(run.results),
@@ -298,11 +300,20 @@ def _read_kept(root: Path, run: PlannedRun, items: Mapping[str, Prediction]) -> 
         results = results_of(content["results"], where=str(path))
     except BROKEN as error:
         raise _not_kept(path, error) from error
-    file = root / f"{run.name}.jsonl.gz"
+    predictions = _kept_predictions(root / f"{run.name}.jsonl.gz", items, results)
+    return SeedRun(run.name, run.seed, results, predictions, validation, efforts, chosen)
+
+
+def _kept_predictions(path: Path, items: Mapping[str, Prediction], results: Results) -> list[Prediction]:
+    """Join a run's kept answers with the items.
+
+    Raises:
+        InputError: The file is broken, or the items are not those that the run was tested on.
+    """
     if not items:
         raise InputError(
             f"there is no {ITEMS}, which has the votes of the items:",
-            where=str(root),
+            where=str(path.parent),
             remedy="They can be read from the corpus: give its folder, as in -- --data.corpus.root DIR.",
         )
     try:
@@ -313,11 +324,18 @@ def _read_kept(root: Path, run: PlannedRun, items: Mapping[str, Prediction]) -> 
                 unparsed=row.get("unparsed"),
                 labels=row.get("labels"),
             )
-            for row in _lines(file)
+            for row in _lines(path)
+            if row["id"] in items
         ]
     except BROKEN as error:
-        raise _not_kept(file, error) from error
-    return SeedRun(run.name, run.seed, results, predictions, validation, efforts, chosen)
+        raise _not_kept(path, error) from error
+    if items_digest(predictions) != results.items_digest:
+        raise InputError(
+            f"{len(predictions)} of {results.items} answers are about items that are here, or votes on them differ:",
+            where=str(path),
+            remedy=f"Give the corpus that the run was tested on, with the same votes, or its {ITEMS}.",
+        )
+    return predictions
 
 
 def _read_items(path: Path) -> dict[str, Prediction]:
@@ -336,9 +354,9 @@ def _item(row: Mapping[str, Any]) -> Prediction:
 
 
 def unanswered(item: Item) -> Prediction:
-    """An item of a corpus as a prediction that has no answer yet."""
+    """An item of a corpus, in whatever split it is here, as a test prediction that has no answer yet."""
     target = item.label_dist
-    return Prediction(item.id, item.split, item.speaker, item.votes, target, target, annotator=item.annotator)
+    return Prediction(item.id, "test", item.speaker, item.votes, target, target, annotator=item.annotator)
 
 
 def _not_kept(path: Path, error: Exception) -> InputError:
