@@ -21,8 +21,9 @@ from lalm_ambig.evaluation.results import About
 from lalm_ambig.runs.checkpoints.selection import Selection, Validation, write_selection
 from lalm_ambig.runs.evaluation import score_and_save
 from lalm_ambig.runs.folder.run_folder import RunFolder
+from lalm_ambig.runs.study.kept import rounded
 from lalm_ambig.runs.study.plan import Row, Study
-from lalm_ambig.runs.study.records import ASKED, StudyResults, asked_of, keep, read_rows, rounded
+from lalm_ambig.runs.study.records import ASKED, StudyResults, asked_of, keep, read_rows
 
 CLASSES = CategorySet(("anger", "neutral", "sadness"))
 ROWS = (

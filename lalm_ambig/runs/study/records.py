@@ -1,17 +1,8 @@
-"""The finished runs of a study, read from their folders or from small files that are kept in their place.
+"""The finished runs of a study, read from their folders or from the small files that are kept in their place."""
 
-A folder of kept files has, for each run, NAME.json (results, validation, what training took) and NAME.jsonl.gz
-(distributions, rounded). Ids, speakers and votes of the items are in items.jsonl.gz, and prior, probe and panel in
-references.json. No file has a text of the corpus. Where votes must not be passed on, items.jsonl.gz is left out; the
-items are then read from the corpus.
-"""
-
-import gzip
-import json
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,28 +10,35 @@ from typing import Any
 from lalm_ambig.config.identity import identity_of, leaves
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item
-from lalm_ambig.evaluation.effort import Effort, effort_of, read_effort
+from lalm_ambig.evaluation.effort import Effort, read_effort
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions
-from lalm_ambig.evaluation.results import Results, items_digest
-from lalm_ambig.evaluation.results_file import BREAKDOWNS, content_of, read_results, results_of
+from lalm_ambig.evaluation.results import Results
+from lalm_ambig.evaluation.results_file import read_results, results_of
 from lalm_ambig.evaluation.seeds import SeedRun, StudyRow, with_every_metric
-from lalm_ambig.files.atomic import write_bytes, write_text
-from lalm_ambig.files.json_lines import json_object, json_value
+from lalm_ambig.files.json_lines import json_value
 from lalm_ambig.files.text import read_text
 from lalm_ambig.files.yaml import read_yaml
 from lalm_ambig.runs.checkpoints.selection import read_selection
 from lalm_ambig.runs.fold_by_fold import OPTION, SCALED
 from lalm_ambig.runs.folder.run_folder import RunFolder
+from lalm_ambig.runs.study.kept import (
+    ITEMS,
+    read_items,
+    read_kept,
+    rounded,
+    unanswered,
+    without_parts,
+    write_items,
+    write_json,
+    write_kept,
+)
 from lalm_ambig.runs.study.plan import PlannedRun, Row, Study, run_name
 
 REFERENCES = ("prior", "mapped_prior", "probe", "panel")
 """Rows that stand beside every method: no policy, the base model's features, and other people."""
 ASKED = "asked.json"
 """What a row that evaluates has asked for, beside its answers."""
-ITEMS, REFERENCES_FILE = "items.jsonl.gz", "references.json"
-STEPS = 10_000
-"""Kept distributions are multiples of one over this number, and sum to 1."""
-BROKEN = (OSError, EOFError, ValueError, LookupError, TypeError)
+REFERENCES_FILE = "references.json"
 CorpusItems = Callable[[], Iterable[Item]]
 
 
@@ -113,7 +111,7 @@ def _items(
 ) -> Mapping[str, Prediction]:
     """The items of kept files, by id; none where no run is read from such a file."""
     if (root / ITEMS).is_file():
-        return _read_items(root / ITEMS)
+        return read_items(root / ITEMS)
     kept = any((root / f"{run.name}.json").is_file() and not is_finished(root, run) for run in runs)
     return {item.id: unanswered(item) for item in corpus_items()} if kept and corpus_items else {}
 
@@ -157,7 +155,7 @@ def _seeds(root: Path, row: Row) -> list[int]:
 def _read(study: Study, root: Path, run: PlannedRun, items: Mapping[str, Prediction]) -> SeedRun | None:
     """Return a run from its folder or its kept files; None if it is not finished."""
     if not is_finished(root, run):
-        return _read_kept(root, run, items) if (root / f"{run.name}.json").is_file() else None
+        return read_kept(root, run.name, run.seed, items) if (root / f"{run.name}.json").is_file() else None
     folder = answers_folder(root, run)
     trained = run.row if run.row.of is None else study.row(run.row.of)
     selection = read_selection(RunFolder(root / run_name(trained.name, run.seed)).selection)
@@ -226,21 +224,6 @@ def _references(study: Study, root: Path, rows: Sequence[StudyRow]) -> dict[str,
     return found
 
 
-def rounded(dist: Sequence[float]) -> tuple[float, ...]:
-    """Round a distribution to four decimals, so that it sums to 1: what is left over goes to the largest remainders.
-
-    >>> rounded((1 / 3, 1 / 3, 1 / 3))
-    (0.3334, 0.3333, 0.3333)
-    """
-    total = math.fsum(dist)
-    exact = [STEPS * share / total for share in dist]
-    steps = [math.floor(share) for share in exact]
-    by_remainder = sorted(range(len(steps)), key=lambda at: steps[at] - exact[at])
-    for at in by_remainder[: STEPS - sum(steps)]:
-        steps[at] += 1
-    return tuple(step / STEPS for step in steps)
-
-
 def keep(results: StudyResults, out: Path, *, votes: bool = True) -> None:
     """Write the small files from which `read_rows` makes the same results.
 
@@ -251,133 +234,9 @@ def keep(results: StudyResults, out: Path, *, votes: bool = True) -> None:
     """
     runs = [run for row in results.rows for run in row.runs]
     if votes:
-        _write_lines(out / ITEMS, map(_kept_item, runs[0].predictions))
+        write_items(runs[0].predictions, out / ITEMS)
     else:
         (out / ITEMS).unlink(missing_ok=True)  # of an earlier time with votes
     for run in runs:
-        content = {
-            "results": _without_parts(run.results),
-            "validation": {
-                name: value if math.isfinite(value) else None for name, value in run.validation.items()
-            },
-            "chosen": run.chosen,
-            "training": [None if effort is None else asdict(effort) for effort in run.efforts],
-        }
-        _write_json(out / f"{run.name}.json", content)
-        _write_lines(out / f"{run.name}.jsonl.gz", map(_kept_row, run.predictions))
-    _write_json(
-        out / REFERENCES_FILE, {name: _without_parts(row) for name, row in results.references.items()}
-    )
-
-
-def _kept_item(prediction: Prediction) -> dict[str, Any]:
-    names = ("id", "split", "speaker", "votes", *(["annotator"] if prediction.annotator is not None else []))
-    return {name: getattr(prediction, name) for name in names}
-
-
-def _kept_row(prediction: Prediction) -> dict[str, Any]:
-    row = {
-        "id": prediction.id,
-        "predicted_dist": prediction.predicted_dist,
-        "unparsed": prediction.unparsed,
-        "labels": prediction.labels,
-    }
-    return {key: value for key, value in row.items() if value is not None}
-
-
-def _without_parts(results: Results) -> dict[str, Any]:
-    """The content of a `metrics.json` without its break-downs."""
-    return {**content_of(results), **{name: {} for name in BREAKDOWNS}}
-
-
-def _read_kept(root: Path, run: PlannedRun, items: Mapping[str, Prediction]) -> SeedRun:
-    path = root / f"{run.name}.json"
-    content = json_value(read_text(path), source=str(path))
-    try:
-        validation = {n: math.nan if v is None else float(v) for n, v in content["validation"].items()}
-        efforts = tuple(None if one is None else effort_of(one) for one in content["training"])
-        chosen = None if content["chosen"] is None else int(content["chosen"])
-        results = results_of(content["results"], where=str(path))
-    except BROKEN as error:
-        raise _not_kept(path, error) from error
-    predictions = _kept_predictions(root / f"{run.name}.jsonl.gz", items, results)
-    return SeedRun(run.name, run.seed, results, predictions, validation, efforts, chosen)
-
-
-def _kept_predictions(path: Path, items: Mapping[str, Prediction], results: Results) -> list[Prediction]:
-    """Join a run's kept answers with the items.
-
-    Raises:
-        InputError: The file is broken, or the items are not those that the run was tested on.
-    """
-    if not items:
-        raise InputError(
-            f"there is no {ITEMS}, which has the votes of the items:",
-            where=str(path.parent),
-            remedy="They can be read from the corpus: give its folder, as in -- --data.corpus.root DIR.",
-        )
-    try:
-        predictions = [
-            replace(
-                items[row["id"]],
-                predicted_dist=tuple(map(float, row["predicted_dist"])),
-                unparsed=row.get("unparsed"),
-                labels=row.get("labels"),
-            )
-            for row in _lines(path)
-            if row["id"] in items
-        ]
-    except BROKEN as error:
-        raise _not_kept(path, error) from error
-    if items_digest(predictions) != results.items_digest:
-        raise InputError(
-            f"{len(predictions)} of {results.items} answers are about items that are here, or votes on them differ:",
-            where=str(path),
-            remedy=f"Give the corpus that the run was tested on, with the same votes, or its {ITEMS}.",
-        )
-    return predictions
-
-
-def _read_items(path: Path) -> dict[str, Prediction]:
-    try:
-        return {row["id"]: _item(row) for row in _lines(path)}
-    except BROKEN as error:
-        raise _not_kept(path, error) from error
-
-
-def _item(row: Mapping[str, Any]) -> Prediction:
-    """An item of a kept file as a prediction that has no answer yet."""
-    votes = tuple(map(float, row["votes"]))
-    target = tuple(vote / sum(votes) for vote in votes)
-    named = row.get("annotator")
-    return Prediction(row["id"], row["split"], row["speaker"], votes, target, target, annotator=named)
-
-
-def unanswered(item: Item) -> Prediction:
-    """An item of a corpus, in whatever split it is here, as a test prediction that has no answer yet."""
-    target = item.label_dist
-    return Prediction(item.id, "test", item.speaker, item.votes, target, target, annotator=item.annotator)
-
-
-def _not_kept(path: Path, error: Exception) -> InputError:
-    if isinstance(error, InputError):
-        return error
-    return InputError(
-        f"not what study --out writes: {type(error).__name__}: {error}",
-        where=str(path),
-        remedy="Write it again.",
-    )
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    write_text(path, json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write JSON Lines, packed; the same rows give the same bytes."""
-    text = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
-    write_bytes(path, gzip.compress(text.encode("utf-8"), mtime=0))
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    return [json_object(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
+        write_kept(run, out)
+    write_json(out / REFERENCES_FILE, {name: without_parts(row) for name, row in results.references.items()})
