@@ -183,7 +183,8 @@ def check_elsewhere(small: Path, demo_root: Path) -> None:
     assert content["items"] == own["items"] == 12 and content["items_digest"] != own["items_digest"]
     assert content["rows"][1]["difference"]["seeds"] == [0, 1]
     assert own["references"]["prior"] != content["references"]["prior"]
-    assert "val. JS" in (small / "runs/small.md").read_text()
+    table = (small / "runs/small.md").read_text()
+    assert "val. JS (base 2) ↓ |" in table and "It compares checkpoints of a row, not rows." in table
     assert "val. JS" not in (small / "runs/elsewhere.md").read_text()
 
 

@@ -223,6 +223,7 @@ def test_a_broken_kept_file_is_named(root: Path) -> None:
         ("a-s0.jsonl.gz", gzip.compress(b'{"id": "other", "predicted_dist": [1, 0, 0]}')),
         ("a-s0.json", b'{"results": {}, "validation": {}, "training": [], "chosen": 0}'),
         ("a-s0.json", b'{"validation": {}, "training": [{}]}'),
+        ("a-s0.json", b'{"validation": 3, "training": [], "chosen": 0}'),
         ("items.jsonl.gz", gzip.compress(b'{"id": "x"}')),
     ):
         keep(read_rows(STUDY, root), out)

@@ -53,7 +53,8 @@ def score_table(summary: Summary) -> ResultTable:
     scores = metric_columns(outline.metrics)
     validated = _is_validated(summary)
     label = f"val. {scores[0].label}"
-    validation = Column(f"validation_{summary.compared}", label, scores[0].higher_is_better)
+    # not ranked: a row may have been validated on all items, and another on a sample
+    validation = Column(f"validation_{summary.compared}", label, None)
     columns = (*scores, *((validation,) if validated else ()), *PAIRED)
     gaps = tuple(Cell() for _ in columns[len(scores) :])
     references = [
@@ -200,7 +201,10 @@ def _caption(summary: Summary) -> list[str]:
         *_intervals_caption(summary),
     ]
     if _is_validated(summary):
-        lines.append("Validation: the items that chose each run's checkpoint.")
+        lines.append(
+            "Validation: the items that chose each run's checkpoint, all of the split or a sample of it. "
+            "It compares checkpoints of a row, not rows."
+        )
     if summary.references:
         lines.append(
             f"{', '.join(summary.references)}: no methods of the study; of one run, with its own intervals."

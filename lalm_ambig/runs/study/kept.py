@@ -28,7 +28,7 @@ from lalm_ambig.files.text import read_text
 ITEMS = "items.jsonl.gz"
 STEPS = 10_000
 """Kept distributions are multiples of one over this number, and sum to 1."""
-BROKEN = (OSError, EOFError, ValueError, LookupError, TypeError)
+BROKEN = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError)
 
 
 def write_items(predictions: Iterable[Prediction], path: Path) -> None:
