@@ -15,9 +15,10 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.comparison import answers_of
 from lalm_ambig.evaluation.effort import Effort, added
 from lalm_ambig.evaluation.intervals import Difference, Interval, intervals, paired
+from lalm_ambig.evaluation.one_evaluation import check_one_evaluation
 from lalm_ambig.evaluation.pairing import ComparedRun, check_pairable
 from lalm_ambig.evaluation.predictions import Prediction
-from lalm_ambig.evaluation.results import Results, clusters_of, items_digest
+from lalm_ambig.evaluation.results import Results, clusters_of
 from lalm_ambig.metrics.base import Answers, DistributionMetric, formulas
 
 
@@ -95,19 +96,14 @@ def check_same_items(rows: Sequence[StudyRow]) -> None:
 
     Raises:
         InputError: Two runs are not on the same items with the same votes, or the predictions of a run are not those
-            of its results. The message names both runs and the first difference.
+            of its results. The message names the runs and the first difference.
     """
     runs = [run for row in rows for run in row.runs]
     compared = [ComparedRun(run.name, run.results, run.predictions) for run in runs]
     for other in compared[1:]:
         check_pairable(compared[0], other)
     for run in runs:
-        if items_digest(run.predictions) != run.results.items_digest:
-            raise InputError(
-                f"predictions and results of {run.name} are of different items:",
-                where="study",
-                remedy="one of its two files was replaced; make the run again.",
-            )
+        check_one_evaluation(run.predictions, run.results, where=run.name)
 
 
 def with_every_metric(run: SeedRun) -> SeedRun:

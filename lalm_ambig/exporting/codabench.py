@@ -25,8 +25,8 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.lewidi.corpus import Lewidi
 from lalm_ambig.corpora.lewidi.parts import yes_shares
 from lalm_ambig.evaluation.annotator_scores import is_of_pairs
+from lalm_ambig.evaluation.one_evaluation import check_one_evaluation
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions
-from lalm_ambig.evaluation.results import items_digest
 from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.exporting.codabench_annotators import annotator_rows
 from lalm_ambig.files.atomic import write_bytes
@@ -116,12 +116,7 @@ def submission(folder: Path, root: Path) -> Submission:
             "the policy was trained on test items, so its predictions are no submission.", where=str(folder)
         )
     predictions = read_predictions(folder / "predictions.jsonl")
-    if items_digest(predictions) != results.items_digest:
-        raise InputError(
-            "predictions.jsonl and metrics.json are of different items:",
-            where=str(folder),
-            remedy="one of them was replaced; evaluate again.",
-        )
+    check_one_evaluation(predictions, results, where=str(folder))
     part = about.part or predictions[0].id.partition("-")[0]
     corpus = Lewidi(root, part=part)
     entries = corpus.test_entries()

@@ -3,10 +3,8 @@
 from pathlib import Path
 
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.evaluation.one_evaluation import read_evaluation
 from lalm_ambig.evaluation.pairing import ComparedRun
-from lalm_ambig.evaluation.predictions import read_predictions
-from lalm_ambig.evaluation.results import items_digest
-from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.runs.older_results import with_overlap
 from lalm_ambig.runs.past import with_past
 
@@ -58,15 +56,6 @@ def read_answers(name: str, folder: Path, *, allow: bool) -> ComparedRun:
     Raises:
         InputError: Its two files are not of one evaluation, or the policy was trained on items and nothing allows it.
     """
-    predictions, results = (
-        read_predictions(folder / "predictions.jsonl"),
-        read_results(folder / "metrics.json"),
-    )
-    if items_digest(predictions) != results.items_digest:
-        raise InputError(
-            "predictions.jsonl and metrics.json are of different items:",
-            where=str(folder),
-            remedy="one of them was replaced; evaluate again.",
-        )
+    predictions, results = read_evaluation(folder)
     checked = with_overlap(results, folder, allow=allow)
     return ComparedRun(name, with_past(checked, folder), predictions)

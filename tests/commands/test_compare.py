@@ -287,5 +287,5 @@ def test_each_mistake_is_one_line(kept: Keep, tmp_path: Path) -> None:
     write_predictions(
         tmp_path / "b/predictions.jsonl", read_predictions(tmp_path / "a/predictions.jsonl")[:9]
     )
-    with pytest.raises(InputError, match=r"b: predictions.jsonl and metrics.json are of different items"):
+    with pytest.raises(InputError, match=r"b: predictions and metrics are of different items"):
         compare.main([a, b])

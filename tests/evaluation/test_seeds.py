@@ -173,7 +173,7 @@ def test_rows_on_other_items_are_refused(make_row) -> None:
         check_same_items([make_row("a", (0,)), make_row("b", (0,), count=59)])
     run = make_row("a", (0,)).runs[0]
     other = replace(run, results=replace(run.results, items_digest="0" * 16))
-    with pytest.raises(InputError, match="predictions and results of a-s0 are of different items"):
+    with pytest.raises(InputError, match="a-s0: predictions and metrics are of different items"):
         check_same_items([StudyRow("a", "a", (other,))])
 
 

@@ -159,9 +159,7 @@ def test_predictions_of_trained_items_or_of_another_evaluation_are_refused(
         submission(folder, root)
     mixed = answered(tmp_path / "mixed", root, "mp", test)
     write_predictions(mixed / "predictions.jsonl", test[1:])
-    with pytest.raises(
-        InputError, match=r"mixed: predictions\.jsonl and metrics\.json are of different items"
-    ):
+    with pytest.raises(InputError, match=r"mixed: predictions and metrics are of different items"):
         submission(mixed, root)
 
 

@@ -137,7 +137,7 @@ def test_predictions_of_other_items_than_the_metrics_are_refused(
 ) -> None:
     run, other = make_run("run"), make_evaluated("other", answers("crema_d", 0.5, count=20))
     (other / "predictions.jsonl").replace(run / "evaluation/trained/predictions.jsonl")
-    with pytest.raises(InputError, match=r"predictions.jsonl and metrics.json are of different items"):
+    with pytest.raises(InputError, match=r"predictions and metrics are of different items"):
         main([str(run), "--figure", "entropy", "--out", str(tmp_path / "out")])
 
 

@@ -250,3 +250,25 @@ def test_the_reference_is_the_row_that_the_study_names(root: Path) -> None:
 
 def test_what_is_left_over_by_rounding_goes_to_the_largest_remainder() -> None:
     assert rounded((0.33332, 0.33336, 0.33332)) == (0.3333, 0.3334, 0.3333)
+
+
+def test_kept_references_are_of_known_names_and_of_the_items_of_the_runs(root: Path) -> None:
+    keep(read_rows(STUDY, root), root / "kept")
+    file = root / "kept/references.json"
+    kept = json.loads(file.read_text())
+    for wrong, message in (
+        (
+            {**kept, "Prior": kept["prior"]},
+            "unknown name 'Prior': expected prior, mapped_prior, probe, panel",
+        ),
+        ([], "no object: expected prior"),
+        (3, "no object: expected prior"),
+        ({"prior": 3}, "not a metrics.json: TypeError"),
+        ({"prior": {**kept["prior"], "items_digest": "0" * 16}}, r"study: prior is about 12 items \(0{16}\)"),
+    ):
+        file.write_text(json.dumps(wrong))
+        with pytest.raises(InputError, match=message) as error:
+            read_rows(STUDY, root / "kept")
+        assert "\n" not in str(error.value)
+    file.unlink()
+    assert not read_rows(STUDY, root / "kept").references

@@ -11,8 +11,9 @@ from lalm_ambig.core.types import ALL, Split
 from lalm_ambig.corpora.base import corpus_class, named_part
 from lalm_ambig.evaluation.annotator_scores import TOGETHER
 from lalm_ambig.evaluation.notes import DRAWN_TARGET, FLOOR
+from lalm_ambig.evaluation.one_evaluation import check_one_evaluation
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions
-from lalm_ambig.evaluation.results import Results, items_digest
+from lalm_ambig.evaluation.results import Results
 from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.files.yaml import read_yaml
 from lalm_ambig.reporting.reading.recipe import corpus_settings, family_of, method_of, seed_of
@@ -83,15 +84,10 @@ class ResultRow:
         """Its predictions.
 
         Raises:
-            InputError: The file is missing, or is of other items than the metrics.
+            InputError: The file is missing, or is of another evaluation than the metrics.
         """
         predictions = read_predictions(self.folder / "predictions.jsonl")
-        if items_digest(predictions) != self.results.items_digest:
-            raise InputError(
-                "predictions.jsonl and metrics.json are of different items:",
-                where=str(self.folder),
-                remedy="one of them was replaced; evaluate again.",
-            )
+        check_one_evaluation(predictions, self.results, where=str(self.folder))
         return predictions
 
 

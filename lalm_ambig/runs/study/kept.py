@@ -26,6 +26,9 @@ from lalm_ambig.files.json_lines import json_object, json_value
 from lalm_ambig.files.text import read_text
 
 ITEMS = "items.jsonl.gz"
+REFERENCES_FILE = "references.json"
+REFERENCES = ("prior", "mapped_prior", "probe", "panel")
+"""Rows that stand beside every method: no policy, the base model's features, and other people."""
 STEPS = 10_000
 """Kept distributions are multiples of one over this number, and sum to 1."""
 BROKEN = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError)
@@ -150,6 +153,19 @@ def read_items(path: Path) -> dict[str, Prediction]:
         return {row["id"]: _item(row) for row in _lines(path)}
     except BROKEN as error:
         raise _not_kept(path, error) from error
+
+
+def read_references(path: Path) -> dict[str, Results]:
+    """Read the kept `REFERENCES`, by name.
+
+    Raises:
+        InputError: The file is broken, or has another name.
+    """
+    content = json_value(read_text(path), source=str(path))
+    if not isinstance(content, dict) or (unknown := sorted(set(content) - set(REFERENCES))):
+        wrong = f"unknown name {unknown[0]!r}" if isinstance(content, dict) else "no object"
+        raise InputError(f"{wrong}: expected {', '.join(REFERENCES)}", where=str(path))
+    return {name: results_of(content[name], where=str(path)) for name in REFERENCES if name in content}
 
 
 def _item(row: Mapping[str, Any]) -> Prediction:

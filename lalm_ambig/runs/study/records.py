@@ -13,7 +13,7 @@ from lalm_ambig.core.items import Item
 from lalm_ambig.evaluation.effort import Effort, read_effort
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions
 from lalm_ambig.evaluation.results import Results
-from lalm_ambig.evaluation.results_file import read_results, results_of
+from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.evaluation.seeds import SeedRun, StudyRow, with_every_metric
 from lalm_ambig.files.json_lines import json_value
 from lalm_ambig.files.text import read_text
@@ -23,8 +23,11 @@ from lalm_ambig.runs.fold_by_fold import OPTION, SCALED
 from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.runs.study.kept import (
     ITEMS,
+    REFERENCES,
+    REFERENCES_FILE,
     read_items,
     read_kept,
+    read_references,
     rounded,
     unanswered,
     without_parts,
@@ -34,11 +37,8 @@ from lalm_ambig.runs.study.kept import (
 )
 from lalm_ambig.runs.study.plan import PlannedRun, Row, Study, run_name
 
-REFERENCES = ("prior", "mapped_prior", "probe", "panel")
-"""Rows that stand beside every method: no policy, the base model's features, and other people."""
 ASKED = "asked.json"
 """What a row that evaluates has asked for, beside its answers."""
-REFERENCES_FILE = "references.json"
 CorpusItems = Callable[[], Iterable[Item]]
 
 
@@ -103,7 +103,9 @@ def read_rows(study: Study, root: Path, corpus_items: CorpusItems | None = None)
     for row in rows:
         trained = study.row(row.name).of or row.name
         _check_alike([RunFolder(root / run_name(trained, run.seed)) for run in row.runs])
-    return StudyResults(study, rows, _references(study, root, rows))
+    references = _references(study, root, rows)
+    _check_references(references, rows)
+    return StudyResults(study, rows, references)
 
 
 def _items(
@@ -208,9 +210,7 @@ def _efforts(study: Study, root: Path, row: Row, seed: int) -> tuple[Effort | No
 
 def _references(study: Study, root: Path, rows: Sequence[StudyRow]) -> dict[str, Results]:
     """The reference rows of the first run that has each, the study's reference row first."""
-    kept = root / REFERENCES_FILE
-    content = json_value(read_text(kept), source=str(kept)) if kept.is_file() else {}
-    found = {name: results_of(content[name], where=str(kept)) for name in REFERENCES if name in content}
+    found = read_references(root / REFERENCES_FILE) if (root / REFERENCES_FILE).is_file() else {}
     ordered = sorted(rows, key=lambda row: row.name != study.reference)
     folders = [
         root / run.name if study.row(row.name).of is not None else RunFolder(root / run.name).evaluation("")
@@ -222,6 +222,23 @@ def _references(study: Study, root: Path, rows: Sequence[StudyRow]) -> dict[str,
         if (file := next((file for file in files if file.is_file()), None)) is not None:
             found[name] = read_results(file)
     return found
+
+
+def _check_references(references: Mapping[str, Results], rows: Sequence[StudyRow]) -> None:
+    """Refuse references on other items than the runs that they stand beside.
+
+    Raises:
+        InputError: One is; names it.
+    """
+    run = next(run for row in rows for run in row.runs)
+    for name, results in references.items():
+        if results.items_digest != run.results.items_digest:
+            raise InputError(
+                f"{name} is about {results.items} items ({results.items_digest}), and {run.name} about "
+                f"{run.results.items} others ({run.results.items_digest}):",
+                where="study",
+                remedy=f"Remove {name} from {REFERENCES_FILE}, or the evaluation that it is of.",
+            )
 
 
 def keep(results: StudyResults, out: Path, *, votes: bool = True) -> None:
