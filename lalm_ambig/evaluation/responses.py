@@ -4,6 +4,7 @@ The scores are of the class names' probabilities relative to each other. These n
 named a class at all, and in which form.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from lalm_ambig.evaluation.about import SAMPLED
@@ -11,6 +12,8 @@ from lalm_ambig.evaluation.overlap import marked_name
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.tabular.model import Cell, Column, ResultTable, TableRow
 
+UNREAD = "an answer that cannot be read counts as worse than any other"
+"""What tables of a choice say of `choosing_value`."""
 ResponseValues = Mapping[str, float | None]
 """Key of a column → its value; None where it is not known."""
 COLUMNS = {
@@ -33,6 +36,25 @@ COLUMNS = {
 """Key → column, and the line of a caption that says what it is."""
 SMALL = 0.001
 """Shares below it are written as powers of ten."""
+
+
+def choosing_value(value: float, parsed: float | None) -> float:
+    """By what checkpoints and settings are chosen: the JS divergence, and 1 more for an answer that cannot be read.
+
+    Metrics take such an answer for the uniform distribution, which a policy that learns to answer in words does not
+    beat at first. The JS divergence in bits is at most 1, so that here it is worse than any other answer.
+
+    Args:
+        value: The mean JS divergence in bits.
+        parsed: Share of the responses that could be read; None for a readout of logits.
+
+    Returns:
+        The lowest is the best; infinite for NaN.
+
+    >>> choosing_value(0.4, None), choosing_value(0.25, 0.75), choosing_value(math.nan, 1.0)
+    (0.4, 0.5, inf)
+    """
+    return math.inf if math.isnan(value) else value + (0.0 if parsed is None else 1 - parsed)
 
 
 def response_values(results: Results) -> ResponseValues:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
+from lalm_ambig.evaluation.responses import UNREAD, choosing_value
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.evaluation.seeds import mean_and_sd
@@ -85,7 +86,9 @@ def _incomparable(rows: Sequence[Sequence[Results | None]]) -> str | None:
 def _lowest(rows: Sequence[Sequence[Results | None]], metric: str) -> int | None:
     """The first combination with the lowest mean, of those whose runs have all ended."""
     values = {
-        number: mean(one.metrics[metric].value for one in row if one is not None)
+        number: mean(
+            choosing_value(one.metrics[metric].value, one.parse_rate) for one in row if one is not None
+        )
         for number, row in enumerate(rows)
         if None not in row
     }
@@ -109,6 +112,8 @@ def _caption(
     lines = [f"{first.about.corpus}, validation split, {first.items} items; {spread}; chosen by {label}."]
     if problem is not None:
         return [*lines, problem]
+    if any(one.parse_rate not in (None, 1) for row in results.values() for one in row if one is not None):
+        lines.append(f"{UNREAD[0].upper()}{UNREAD[1:]}.")
     lines.append("The best of several is better here than on new items: it was chosen on these.")
     if count == 1:
         lines.append(

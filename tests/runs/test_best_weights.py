@@ -58,6 +58,27 @@ def test_the_lowest_value_is_chosen_the_start_among_them_and_of_equal_ones_the_f
     assert best.chosen.items == 5
 
 
+@pytest.mark.parametrize(
+    ("parsed", "step"),
+    [
+        ((0.0, 0.75, 0.5), 1),  # a start that says nothing is read as uniform: 0.2
+        ((0.0, 0.0, 0.0), 0),
+        ((1.0, 1.0, 1.0), 0),
+        ((0.5, 0.7, 1.0), 2),
+        ((0.9, 0.95, 1.0), 0),
+    ],
+)
+def test_answers_that_cannot_be_read_are_worse_than_any_other(
+    best: BestWeights, parsed: tuple[float, ...], step: int
+) -> None:
+    for number, (value, share) in enumerate(zip((0.2, 0.35, 0.4), parsed, strict=True)):
+        now = trainer(number, value)
+        now.callback_metrics["direct/parsed"] = torch.tensor(share)
+        best.on_validation_end(now, MODULE)
+    assert best.chosen is not None and best.chosen.step == step
+    assert best.best == pytest.approx((0.2, 0.35, 0.4)[step] + 1 - parsed[step])
+
+
 def test_what_was_chosen_is_in_a_saved_state_also_of_an_older_version(
     best: BestWeights, tmp_path: Path
 ) -> None:

@@ -5,7 +5,6 @@ the same whether or not the run was interrupted there. So a state has the place 
 each process. It also has sampled responses that are still needed, optimiser, schedule, and the best value so far.
 """
 
-import math
 import random
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -123,7 +122,7 @@ class SavedState(Callback):
 
 
 class BestWeights(Callback):
-    """Saves the trained weights of the validation with the lowest value of a metric, as safetensors.
+    """Saves the trained weights of the validation with the lowest `choosing_value`, as safetensors.
 
     The first validation is before the first step and the last one after the last step (`EndsAreCandidates`), so that
     the start and the end of training are candidates, too.
@@ -142,7 +141,7 @@ class BestWeights(Callback):
 
     @property
     def best(self) -> float | None:
-        """The lowest value so far; infinite if all were NaN, None if there was no validation."""
+        """The lowest `choosing_value` so far; infinite if all were NaN, None if there was no validation."""
         return None if self.chosen is None else self._value(self.chosen)
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
@@ -167,8 +166,7 @@ class BestWeights(Callback):
         write_weights(self.run.best, trained_weights(pl_module.policy))
 
     def _value(self, validation: Validation) -> float:
-        value = validation.metrics[self.monitor.partition("/")[2]]
-        return float("inf") if math.isnan(value) else value
+        return validation.choosing_value(self.monitor.partition("/")[2])
 
     def state_dict(self) -> dict[str, Any]:
         records = {name: None if value is None else asdict(value) for name, value in self._validations()}

@@ -12,7 +12,7 @@ import torch
 from lalm_ambig.baselines.prior import mean_label_dist
 from lalm_ambig.core.types import Item
 from lalm_ambig.evaluation.intervals import Interval
-from lalm_ambig.evaluation.responses import responses_table
+from lalm_ambig.evaluation.responses import UNREAD, choosing_value, responses_table
 from lalm_ambig.evaluation.table import interval_cell, metric_columns
 from lalm_ambig.files.atomic import write_text
 from lalm_ambig.metrics.base import all_metrics, vote_numbers
@@ -29,6 +29,10 @@ class Validation:
     """Number of items, over all processes."""
     metrics: dict[str, float]
     """Value of every metric. `predicted_sd` and `label_sd` are the deviations of answers and people between items."""
+
+    def choosing_value(self, metric: str) -> float:
+        """By what this validation is compared with others (see `responses.choosing_value`)."""
+        return choosing_value(self.metrics[metric], self.metrics.get("parsed"))
 
 
 @dataclass(frozen=True)
@@ -126,8 +130,13 @@ def choice_line(selection: Selection) -> str:
     step = f"step {selection.chosen.step}" if selection.chosen.step >= 0 else "one of an older version"
     return (
         f"Checkpoint: {step}, of {selection.validations} validations the lowest {selection.monitor}, on "
-        f"{_items(selection)}. So the trained row is no test."
+        f"{_items(selection)}{_unread(selection)}. So the trained row is no test."
     )
+
+
+def _unread(selection: Selection) -> str:
+    known = [one.metrics.get("parsed", 1.0) for one in (selection.start, selection.chosen) if one is not None]
+    return f"; {UNREAD}" if min(known) < 1 else ""
 
 
 def selection_table(selection: Selection, *, before: str, columns: Sequence[str]) -> ResultTable:
