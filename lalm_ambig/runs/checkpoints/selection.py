@@ -40,7 +40,7 @@ class Selection:
     """The content of `selection.json`."""
 
     monitor: str
-    """The reading and the metric that chose; the lowest value is the best."""
+    """The reading and the metric that chose. The lowest value is the best; an answer that cannot be read adds 1."""
     items: int
     """Validation items that were read for it."""
     of: int
