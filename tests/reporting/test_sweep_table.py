@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from report_runs import about, answers, keep
 
-from lalm_ambig.evaluation.results_file import read_results
+from lalm_ambig.evaluation.results_file import read_results, write_results
 from lalm_ambig.reporting.sweep import DIVERGED, summarise
 from lalm_ambig.tabular.writers import plain_markdown
 
@@ -64,6 +64,17 @@ def test_a_diverged_run_is_shown_and_never_chosen(tmp_path: Path) -> None:
     assert "Even the best does not beat the prior" in plain_markdown(found.table)
     nothing = summarise(["key"], {("a",): [None], ("b",): [None]}, METRIC)
     assert nothing.best is None and "Every run diverged" in plain_markdown(nothing.table)
+
+
+def test_answers_that_cannot_be_read_are_worse_than_any_other(tmp_path: Path) -> None:
+    runs = {(name,): [made(tmp_path / name, weight)] for name, weight in (("a", 0.5), ("b", 0.4))}
+    assert summarise(["key"], runs, METRIC).best == 0
+    for name, share in (("a", 0.0), ("b", 1.0)):
+        file = tmp_path / name / "evaluation/validation/trained/metrics.json"
+        write_results(file, replace(read_results(file), parse_rate=share))
+    found = summarise(["key"], runs, METRIC)
+    assert found.best == 1
+    assert "An answer that cannot be read counts as worse than any other." in plain_markdown(found.table)
 
 
 def test_values_that_change_the_validation_items_are_not_compared(tmp_path: Path) -> None:
