@@ -127,6 +127,9 @@ def test_the_caption_says_what_is_compared_and_how(summary: Summary) -> None:
     ):
         assert part in text, part
     assert "too narrow" not in text
+    older = replace(summary.references["prior"], intervals="bootstrap")
+    text = " ".join(score_table(replace(summary, references={"prior": older})).caption)
+    assert "prior: intervals of an older version, too narrow with few speakers" in text
 
 
 def test_few_speakers_few_items_and_other_readings_are_said() -> None:

@@ -11,7 +11,7 @@ from lalm_ambig.evaluation.responses import COLUMNS, response_cells, response_co
 from lalm_ambig.evaluation.seeds import SeedRun, mean_and_sd
 from lalm_ambig.evaluation.spread import LEVEL
 from lalm_ambig.evaluation.stages import data_notes, data_of
-from lalm_ambig.evaluation.table import interval_cell, metric_columns, uncertainty
+from lalm_ambig.evaluation.table import OLDER_INTERVALS, interval_cell, metric_columns, uncertainty
 from lalm_ambig.metrics.base import formulas
 from lalm_ambig.reporting.effort import in_short
 from lalm_ambig.reporting.study.summary import RowSummary, Summary
@@ -209,6 +209,8 @@ def _caption(summary: Summary) -> list[str]:
         lines.append(
             f"{', '.join(summary.references)}: no methods of the study; of one run, with its own intervals."
         )
+    if older := [name for name, row in summary.references.items() if row.intervals != "jackknife"]:
+        lines.append(f"{', '.join(older)}: {OLDER_INTERVALS}.")
     lines += [f"{', '.join(names)}: {note}." for note, names in _notes(summary).items()]
     missing = [one.row.label for one in summary.rows if not one.row.runs]
     return [*lines, f"Without a finished run: {'; '.join(missing)}."] if missing else lines
