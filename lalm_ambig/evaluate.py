@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line: it names a policy, or an endpoint in its place."""
-    parser = _parser()
+    parser = option_parser()
     options = parser.parse_args(arguments)
     if not any((options.run, options.config, options.policy, options.endpoint)):
         parser.error("one of the arguments --run --config --policy --endpoint is required")
@@ -280,7 +280,8 @@ def _literature(corpus: Corpus) -> list[Table | str]:
     return tables or [f"no figures of papers are known for {corpus.full_name}"]
 
 
-def _parser() -> argparse.ArgumentParser:
+def option_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command's options."""
     parser = CommandParser(prog="python -m lalm_ambig.evaluate", description=__doc__)
     add_policy_options(parser, sampled=True, required=False)
     parser.add_argument("--revision", help="branch, tag or commit of an export on the hub (--run OWNER/NAME)")

@@ -32,6 +32,7 @@ from lalm_ambig.core.installation import install_extra
 from lalm_ambig.core.items import Item
 from lalm_ambig.data.datamodule import DataModule
 from lalm_ambig.estimation.estimate import processes
+from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.files.atomic import CannotWrite, write_text
 from lalm_ambig.files.places import check_folder
 from lalm_ambig.files.yaml import read_yaml
@@ -42,6 +43,7 @@ from lalm_ambig.runs.folder.run_folder import RunFolder
 from lalm_ambig.runs.processes.ending import explain_ending
 from lalm_ambig.runs.processes.launch import quiet_libraries
 from lalm_ambig.runs.study.claims import claimed
+from lalm_ambig.runs.study.kept import check_place
 from lalm_ambig.runs.study.plan import (
     PlannedRun,
     Study,
@@ -50,7 +52,16 @@ from lalm_ambig.runs.study.plan import (
     read_study,
     words_of,
 )
-from lalm_ambig.runs.study.records import ASKED, asked_of, is_finished, keep, read_rows
+from lalm_ambig.runs.study.records import (
+    ASKED,
+    answers_folder,
+    asked_of,
+    check_asked,
+    check_kept_place,
+    is_finished,
+    keep,
+    read_rows,
+)
 from lalm_ambig.tabular.writers import fitting
 
 ROOT = "{root}"
@@ -82,6 +93,7 @@ class Work:
         """
         for run in runs:
             if run.row.of is not None:
+                self._check_evaluation(run)
                 continue
             cli = parse(self._words(run))
             if processes(cli.config_init["trainer"]) > 1:
@@ -97,6 +109,17 @@ class Work:
                 raise InputError(
                     what, where="--root", remedy="Give another root, or move that folder."
                 ) from error
+
+    def _check_evaluation(self, run: PlannedRun) -> None:
+        if is_finished(self.root, run):
+            check_asked(
+                self.root / run.name, run.row, read_results(answers_folder(self.root, run) / "metrics.json")
+            )
+            return
+        try:
+            evaluate.option_parser().parse_args(self._words_of_evaluate(run))
+        except InputError as error:
+            raise InputError(f"row {run.row.name}: {error}", where="study") from error
 
     def corpus_items(self) -> Iterable[Item]:
         """All items of the reference row's corpus, whatever its splits and limits are here.
@@ -160,13 +183,15 @@ class Work:
         fit.train([*self._words(run), TEST_FLAG], self.console)
 
     def _evaluate(self, run: PlannedRun) -> None:
-        evaluated, out = self.root / str(run.needs), self.root / run.name
-        words = [f"--run={evaluated}", f"--out={out}"]
-        words += [] if run.row.samples is None else [f"--samples={run.row.samples}"]
-        words += [word.replace(ROOT, str(self.root)) for word in run.row.evaluate]
-        limit = read_yaml(RunFolder(evaluated).config)["data"].get("limit")
-        write_text(out / ASKED, json.dumps(asked_of(run.row)) + "\n")
+        words = self._words_of_evaluate(run)
+        limit = read_yaml(RunFolder(self.root / str(run.needs)).config)["data"].get("limit")
+        write_text(self.root / run.name / ASKED, json.dumps(asked_of(run.row)) + "\n")
         evaluate.main(words if limit is None else [*words, f"--limit={limit}"])
+
+    def _words_of_evaluate(self, run: PlannedRun) -> list[str]:
+        words = [f"--run={self.root / str(run.needs)}", f"--out={self.root / run.name}"]
+        words += [] if run.row.samples is None else [f"--samples={run.row.samples}"]
+        return words + [word.replace(ROOT, str(self.root)) for word in run.row.evaluate]
 
     def _fail(self, run: PlannedRun, why: str) -> None:
         self.failed[run.name] = why
@@ -191,29 +216,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     cut = words.index("--") if "--" in words else len(words)
     options, more = _parser().parse_args(words[:cut]), words[cut + 1 :]
-    if options.without_votes and options.out is None:
-        raise InputError(
-            "--without-votes is about the files of --out:", where="study", remedy="Give --out DIR, too."
-        )
     quiet_libraries()
     check_more(more)
     study = read_study(options.study)
+    root = options.root or Path("runs") / study.name
+    _check_options(options, root)
     runs = planned_runs(study, rows=options.rows, seeds=options.seeds)
-    work = Work(study, options.root or Path("runs") / study.name, more, Console())
+    work = Work(study, root, more, Console())
     places = [work.root, *([] if options.out is None else [options.out])]
     for place in places:
         check_folder(place, where="study")
         check_free(place, study.name, where="study")
+    for place in places[1:]:
+        check_place(place, [run.name for run in planned_runs(study, rows=[], seeds=options.seeds)])
     with explain_ending():
         if not options.table_only:
             work.check(runs)
             work.make(runs)
-        if not work.failed or any(is_finished(work.root, run) for run in runs):
+        if not work.failed or any(is_finished(work.root, run) for run in runs if run.row.in_table):
             _report(work, places, votes=not options.without_votes)
     if work.failed:
         listed = "; ".join(f"{name} ({why})" for name, why in work.failed.items())
         raise InputError(f"{len(work.failed)} of {len(runs)} runs failed: {listed}", where="study")
     return 0
+
+
+def _check_options(options: argparse.Namespace, root: Path) -> None:
+    """Check options that go together.
+
+    Raises:
+        InputError: Two of them do not.
+    """
+    if options.without_votes and options.out is None:
+        what, remedy = "--without-votes is about the files of --out:", "Give --out DIR, too."
+    elif options.without_votes and options.out.resolve() == root.resolve():
+        what, remedy = "--out is --root, whose votes --without-votes would remove:", "Name another folder."
+    elif options.table_only and (options.seeds or options.rows):
+        what = "--seeds and --rows say what is trained, and --table-only trains nothing:"
+        remedy = "Leave them out. The table has all that is finished; seeds and rows are in the study's file."
+    elif any(seed < 0 for seed in options.seeds):
+        what, remedy = f"--seeds are whole numbers from 0, got {min(options.seeds)}:", "Give others."
+    else:
+        return
+    raise InputError(what, where="study", remedy=remedy)
 
 
 def _report(work: Work, places: Sequence[Path], *, votes: bool) -> None:
@@ -227,6 +272,8 @@ def _report(work: Work, places: Sequence[Path], *, votes: bool) -> None:
     before = len(scores.columns) - len(PAIRED)
     console.print(*fitting(console, scores, before, narrow=True))
     console.print(*fitting(console, efforts, len(EFFORTS), narrow=True))
+    for place in places[1:]:
+        check_kept_place(results, place)
     for place in places:
         write_study(place, summary, tables)
     for place in places[1:]:

@@ -13,10 +13,10 @@ from lalm_ambig.evaluation.results import Results, items_digest
 from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.metrics.base import formulas
 
-CHECKED = ("js_div_bits", "bc")
-"""Metrics that are computed again; both change with every answer, and neither is infinite."""
-ROUNDING = 2e-4
-"""How far a metric may be off for answers with four decimals."""
+CHECKED = ("brier_mean", "manhattan")
+"""Metrics that are computed again. They change with every answer, by no more than all of its shares together do."""
+EXACT = 1e-6
+"""How far a metric may be off for answers with all their digits."""
 
 
 def read_evaluation(folder: Path) -> tuple[list[Prediction], Results]:
@@ -31,8 +31,16 @@ def read_evaluation(folder: Path) -> tuple[list[Prediction], Results]:
     return predictions, results
 
 
-def check_one_evaluation(predictions: Sequence[Prediction], results: Results, *, where: str) -> None:
+def check_one_evaluation(
+    predictions: Sequence[Prediction], results: Results, *, where: str, rounding: float = 0
+) -> None:
     """Refuse predictions of other items than the results, or other answers to them.
+
+    Args:
+        predictions: The answers.
+        results: What was made from them.
+        where: Place for the error.
+        rounding: How far a share may be off.
 
     Raises:
         InputError: They are not of one evaluation.
@@ -49,7 +57,7 @@ def check_one_evaluation(predictions: Sequence[Prediction], results: Results, *,
             continue
         rows = metric.rows(targets, answers.predicted_dist, answers.parsed, answers.draws, answers.votes)
         value = float(metric.reduce(rows.sum(0)))
-        if abs(value - known.value) > ROUNDING:
+        if not abs(value - known.value) <= EXACT + rounding * len(results.categories):
             wrong = (
                 f"predictions and metrics are of different answers: {metric.name} of the predictions is {value:.4f}, "
                 f"and the metrics have {known.value:.4f};"

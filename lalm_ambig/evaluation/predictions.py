@@ -1,6 +1,6 @@
 """`predictions.jsonl`: per line, the prediction for an item beside the votes of people."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -139,8 +139,25 @@ def _parse(line: bytes, where: str) -> Prediction:
         row = json_object(line)
     except InputError as error:
         raise InputError(str(error), where=where) from error
+    for name in (field.name for field in fields(Prediction)):
+        if name not in row and name not in ADDED:
+            raise InputError(f"{name!r} is missing", where=where)
+    return prediction_of(row, where=where)
+
+
+def prediction_of(content: Mapping[str, Any], *, where: str) -> Prediction:
+    """Make a prediction of its fields.
+
+    Args:
+        content: Name of a field → value; one that may be null may be missing.
+        where: Place for the error.
+
+    Raises:
+        InputError: A field is missing, unknown, or has a value that it cannot have.
+    """
     names = [field.name for field in fields(Prediction)]
-    row = {**dict.fromkeys(ADDED), **row}
+    nullable = [field.name for field in fields(Prediction) if field.default is None]
+    row: dict[str, Any] = {**dict.fromkeys(nullable), **content}
     for name in names:
         if name not in row:
             raise InputError(f"{name!r} is missing", where=where)
@@ -180,7 +197,11 @@ def _check_scalars(row: dict[str, Any], where: str) -> None:
 
 
 def _numbers(values: Any, name: str, where: str) -> tuple[float, ...]:
-    if not isinstance(values, list) or not all(_is_number(v) and v >= 0 for v in values) or not sum(values):
+    if (
+        not isinstance(values, list | tuple)
+        or not all(_is_number(v) and v >= 0 for v in values)
+        or not sum(values)
+    ):
         raise InputError(
             f"{name!r} must be a list of numbers >= 0 that are not all 0, got {values!r}", where=where
         )

@@ -54,7 +54,8 @@ def choosing_value(value: float, parsed: float | None) -> float:
     >>> choosing_value(0.4, None), choosing_value(0.25, 0.75), choosing_value(math.nan, 1.0)
     (0.4, 0.5, inf)
     """
-    return math.inf if math.isnan(value) else value + (0.0 if parsed is None else 1 - parsed)
+    chosen_by = value + (0.0 if parsed is None else 1 - parsed)
+    return math.inf if math.isnan(chosen_by) else chosen_by
 
 
 def response_values(results: Results) -> ResponseValues:

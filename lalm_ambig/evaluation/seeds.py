@@ -4,6 +4,7 @@ A value is the mean over seeds. All seeds of a speaker's items are left out toge
 of every interval and p.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import mean, stdev
@@ -15,7 +16,6 @@ from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.comparison import answers_of
 from lalm_ambig.evaluation.effort import Effort, added
 from lalm_ambig.evaluation.intervals import Difference, Interval, intervals, paired
-from lalm_ambig.evaluation.one_evaluation import check_one_evaluation
 from lalm_ambig.evaluation.pairing import ComparedRun, check_pairable
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import Results, clusters_of
@@ -83,27 +83,26 @@ def mean_and_sd(values: Sequence[float]) -> tuple[float | None, float | None]:
     """The mean and the standard deviation between seeds (n − 1 in the denominator).
 
     Returns:
-        None for the mean of nothing, and for the deviation of fewer than two values.
+        None for the mean of nothing, and for the deviation of fewer than two values or of one that is not finite.
 
     >>> mean_and_sd([1.0, 3.0])
     (2.0, 1.4142135623730951)
     """
-    return (mean(values) if values else None), (stdev(values) if len(values) > 1 else None)
+    has_deviation = len(values) > 1 and all(map(math.isfinite, values))
+    return (mean(values) if values else None), (stdev(values) if has_deviation else None)
 
 
 def check_same_items(rows: Sequence[StudyRow]) -> None:
     """Refuse rows that cannot be compared item by item.
 
     Raises:
-        InputError: Two runs are not on the same items with the same votes, or the predictions of a run are not those
-            of its results. The message names the runs and the first difference.
+        InputError: Two runs are not on the same items with the same votes. The message names both and the first
+            difference.
     """
     runs = [run for row in rows for run in row.runs]
     compared = [ComparedRun(run.name, run.results, run.predictions) for run in runs]
     for other in compared[1:]:
-        check_pairable(compared[0], other)
-    for run in runs:
-        check_one_evaluation(run.predictions, run.results, where=run.name)
+        check_pairable(compared[0], other, where="study")
 
 
 def with_every_metric(run: SeedRun) -> SeedRun:

@@ -125,7 +125,8 @@ def _caption(
 def _notices(row: Sequence[Results | None], prior: Sequence[Results | None], metric: str) -> list[str]:
     """A line if the best combination does not beat the prior."""
     chosen, reference = (
-        [one.metrics[metric].value for one in rows if one is not None] for rows in (row, prior)
+        [choosing_value(one.metrics[metric].value, one.parse_rate) for one in rows if one is not None]
+        for rows in (row, prior)
     )
     if reference and not mean(chosen) < mean(reference):
         return [f"Even the best does not beat the prior ({mean(chosen):.3f}, prior {mean(reference):.3f})."]

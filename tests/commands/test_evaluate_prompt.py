@@ -13,7 +13,7 @@ from lalm_ambig.runs.loading import Loaded
 
 def data(folder: Path, *words: str) -> DataModule:
     run = parse(["--data.prompt=own.txt", "--data.glosses=own_glosses.txt", f"--data.corpus.root={folder}"])
-    options = evaluate._parser().parse_args(["--run", "r", "--out", "out", *words])
+    options = evaluate.option_parser().parse_args(["--run", "r", "--out", "out", *words])
     return evaluate._data(Loaded(run, folder, "r"), options)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lalm_ambig.core.categories import CategorySet
@@ -13,6 +14,7 @@ from lalm_ambig.evaluation.one_evaluation import check_one_evaluation, read_eval
 from lalm_ambig.evaluation.predictions import Prediction, write_predictions
 from lalm_ambig.evaluation.results import About, evaluate_predictions
 from lalm_ambig.evaluation.results_file import write_results
+from lalm_ambig.runs.study.kept import STEPS, rounded
 
 CLASSES = CategorySet(("anger", "neutral", "sadness"))
 ABOUT = About("demo", "test", "logits", "generated", "tiny")
@@ -51,8 +53,21 @@ def turned(rows: list[Prediction]) -> list[Prediction]:
 def test_the_answers_that_were_scored_pass(made: list[Prediction]) -> None:
     results = evaluate_predictions(made, CLASSES, about=ABOUT)
     check_one_evaluation(made, results, where="here")
-    short = [replace(one, predicted_dist=tuple(round(p, 4) for p in one.predicted_dist)) for one in made]
-    check_one_evaluation(short[::-1], results, where="here")
+    check_one_evaluation(made[::-1], results, where="here")
+
+
+def test_rounded_answers_pass_however_sure_they_are_and_others_do_not() -> None:
+    generator = np.random.default_rng(0)
+    for sharpness in (0.01, 0.1, 1.0, 10.0):
+        dists = generator.dirichlet([sharpness] * 3, size=12)
+        made = [
+            replace(one, predicted_dist=tuple(d.tolist())) for one, d in zip(answers(), dists, strict=True)
+        ]
+        results = evaluate_predictions(made, CLASSES, about=ABOUT)
+        short = [replace(one, predicted_dist=rounded(one.predicted_dist)) for one in made]
+        check_one_evaluation(short, results, where="here", rounding=1 / STEPS)
+        with pytest.raises(InputError, match="different answers"):
+            check_one_evaluation(turned(short), results, where="here", rounding=1 / STEPS)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +84,7 @@ def test_other_answers_to_the_same_items_are_refused(change: Change, tmp_path: P
     write_results(tmp_path / "metrics.json", evaluate_predictions(answers(), CLASSES, about=ABOUT))
     write_predictions(tmp_path / "predictions.jsonl", change(answers()))
     with pytest.raises(
-        InputError, match=r"are of different answers: \w+ of the predictions is [01]\.\d{4}, and"
+        InputError, match=r"are of different answers: \w+ of the predictions is [0-2]\.\d{4}, and"
     ):
         read_evaluation(tmp_path)
 

@@ -1,5 +1,6 @@
 """Several seeds of a method: means, deviations, and the paired difference that is averaged over seeds per item."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -171,10 +172,12 @@ def test_rows_on_other_items_are_refused(make_row) -> None:
     check_same_items([make_row("a", (0, 1)), make_row("b", (0,))])
     with pytest.raises(InputError, match=r"'a-s0' has 60 items and 'b-s0' 59; 1 are only in 'a-s0'"):
         check_same_items([make_row("a", (0,)), make_row("b", (0,), count=59)])
-    run = make_row("a", (0,)).runs[0]
-    other = replace(run, results=replace(run.results, items_digest="0" * 16))
-    with pytest.raises(InputError, match="a-s0: predictions and metrics are of different items"):
-        check_same_items([StudyRow("a", "a", (other,))])
+
+
+def test_a_value_that_is_not_finite_has_a_mean_and_no_deviation() -> None:
+    assert mean_and_sd([math.inf, 0.3]) == (math.inf, None)
+    assert mean_and_sd([math.inf, math.inf]) == (math.inf, None)
+    assert math.isnan(mean_and_sd([math.nan, 0.3])[0] or 0) and mean_and_sd([math.nan, 0.3])[1] is None
 
 
 def test_efforts_add_up_over_starts_and_need_every_record(make_row) -> None:

@@ -21,9 +21,16 @@ from lalm_ambig.evaluation.results import About
 from lalm_ambig.runs.checkpoints.selection import Selection, Validation, write_selection
 from lalm_ambig.runs.evaluation import score_and_save
 from lalm_ambig.runs.folder.run_folder import RunFolder
-from lalm_ambig.runs.study.kept import rounded
+from lalm_ambig.runs.study.kept import check_place, rounded
 from lalm_ambig.runs.study.plan import Row, Study
-from lalm_ambig.runs.study.records import ASKED, StudyResults, asked_of, keep, read_rows
+from lalm_ambig.runs.study.records import (
+    ASKED,
+    StudyResults,
+    asked_of,
+    check_kept_place,
+    keep,
+    read_rows,
+)
 
 CLASSES = CategorySet(("anger", "neutral", "sadness"))
 ROWS = (
@@ -272,3 +279,96 @@ def test_kept_references_are_of_known_names_and_of_the_items_of_the_runs(root: P
         assert "\n" not in str(error.value)
     file.unlink()
     assert not read_rows(STUDY, root / "kept").references
+
+
+def test_answers_of_another_run_are_refused_in_folders_and_in_kept_files(root: Path) -> None:
+    keep(read_rows(STUDY, root), root / "kept")
+    for ours, theirs in (("kept/a-s0.jsonl.gz", "kept/b-s1.jsonl.gz"),):
+        (root / ours).write_bytes((root / theirs).read_bytes())
+    with pytest.raises(
+        InputError, match=r"a-s0\.jsonl\.gz: predictions and metrics are of different answers"
+    ):
+        read_rows(STUDY, root / "kept")
+    trained = "evaluation/trained/predictions.jsonl"
+    (root / "a-s0" / trained).write_bytes((root / "b-s1" / trained).read_bytes())
+    with pytest.raises(InputError, match=r"a-s0.*trained: predictions and metrics are of different answers"):
+        read_rows(STUDY, root)
+
+
+def packed(row: dict[str, object]) -> bytes:
+    return gzip.compress(json.dumps(row).encode() + b"\n")
+
+
+def test_broken_kept_files_are_one_line(root: Path) -> None:
+    keep(read_rows(STUDY, root), root / "kept")
+    good = (root / "kept/a-s0.jsonl.gz").read_bytes()
+    middle = bytearray(good)
+    middle[len(good) // 2] ^= 0xFF
+    answer = {"id": "é1", "predicted_dist": [0.5, 0.25, 0.25]}
+    item = {"id": "é1", "split": "test", "speaker": "1", "votes": [1, 2, 0]}
+    for name, content in (
+        ("a-s0.jsonl.gz", good[:-9]),
+        ("a-s0.jsonl.gz", bytes(middle)),
+        ("a-s0.jsonl.gz", b"no gzip"),
+        *(
+            ("a-s0.jsonl.gz", packed({**answer, **wrong}))
+            for wrong in (
+                {"predicted_dist": [float("nan"), 0.5, 0.5]},
+                {"predicted_dist": [-0.5, 1.0, 0.5]},
+                {"predicted_dist": [0.5, 0.5]},
+                {"predicted_dist": "half"},
+                {"predicted_dist": [0.5, 0.25, 0.5]},
+                {"labels": "five"},
+                {"unparsed": 3},
+            )
+        ),
+        *(
+            ("items.jsonl.gz", packed({**item, **wrong}))
+            for wrong in (
+                {"votes": [0, 0, 0]},
+                {"votes": []},
+                {"votes": 3},
+                {"split": "other"},
+                {"speaker": 3.5},
+            )
+        ),
+        ("a-s0.json", b"[]"),
+        ("a-s0.json", b'{"results": 3}'),
+    ):
+        file = root / "kept" / name
+        before = file.read_bytes()
+        file.write_bytes(content)
+        with pytest.raises(InputError) as error:
+            read_rows(STUDY, root / "kept")
+        assert "\n" not in str(error.value) and name in str(error.value), (content, str(error.value))
+        file.write_bytes(before)
+    assert read_rows(STUDY, root / "kept").rows
+
+
+def test_kept_files_of_other_samples_or_of_another_time_are_refused(root: Path) -> None:
+    found = read_rows(STUDY, root)
+    keep(found, root / "kept")
+    rows = (*ROWS[:2], replace(ROWS[2], samples=4))
+    with pytest.raises(InputError, match=r"b_8-s1 answers .*'samples': 8.* asks for .*'samples': 4"):
+        read_rows(replace(STUDY, rows=rows), root / "kept")
+    check_kept_place(found, root / "kept")
+    shutil.rmtree(root / "b-s1")
+    shutil.rmtree(root / "b_8-s1")
+    with pytest.raises(InputError, match=r"kept: b-s1, b_8-s1 of another time would stand beside"):
+        check_kept_place(read_rows(STUDY, root), root / "kept")
+
+
+def test_kept_files_replace_nothing_of_somebody_else(root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    names = ["a-s0", "a-s1"]
+    check_place(out, names)
+    keep(read_rows(STUDY, root), out)
+    check_place(out, names)
+    for name in ("references.json", "items.jsonl.gz", "a-s0.json", "a-s1.jsonl.gz"):
+        before = (out / name).read_bytes()
+        for content in (b'{"my": "bibliography"}', gzip.compress(b"mine"), b"mine"):
+            (out / name).write_bytes(content)
+            with pytest.raises(InputError, match=rf"{name} is there and is not what study --out writes"):
+                check_place(out, names)
+        (out / name).write_bytes(before)
+    check_place(out, names)

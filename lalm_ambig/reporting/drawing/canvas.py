@@ -34,6 +34,7 @@ STYLE: dict[Any, Any] = {
     "hatch.linewidth": 0.4,
     "figure.titlesize": 11,
     "legend.fontsize": 8,
+    "text.parse_math": False,
     "svg.hashsalt": "lalm_ambig",
     "figure.constrained_layout.use": True,
 }

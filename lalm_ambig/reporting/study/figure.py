@@ -12,7 +12,8 @@ from lalm_ambig.evaluation.seeds import mean_and_sd
 from lalm_ambig.reporting.drawing.canvas import COLOURS, Drawing, axis_label, canvas, save, styled
 from lalm_ambig.reporting.study.summary import RowSummary, Summary
 
-LINES = ("--", "-.", ":")
+LINES = ("--", "-.", ":", (0, (1, 4)))
+"""Of the four reference rows that there can be."""
 ROW_HEIGHT = 0.34
 """Inches of a row."""
 
@@ -38,8 +39,10 @@ def drawing(summary: Summary) -> Drawing:
     ax = axes[0]
     for place, one in enumerate(shown):
         _draw_row(ax, one, summary.compared, place)
-    for (name, row), style, colour in zip(summary.references.items(), LINES, COLOURS[2:], strict=False):
-        ax.axvline(row.metrics[summary.compared].value, color=colour, linestyle=style, label=name)
+    known = [(name, row.metrics.get(summary.compared)) for name, row in summary.references.items()]
+    for (name, interval), style, colour in zip(known, LINES, COLOURS[2:], strict=False):
+        if interval is not None:
+            ax.axvline(interval.value, color=colour, linestyle=style, label=name)
     ax.set_yticks(range(len(shown)), labels=[one.row.label for one in shown])
     ax.set_ylim(len(shown) - 0.5, -0.5)
     ax.set_xlabel(axis_label(summary.compared))

@@ -10,13 +10,14 @@ from typing import Any
 import torch
 
 from lalm_ambig.baselines.prior import mean_label_dist
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.types import Item
 from lalm_ambig.evaluation.intervals import Interval
 from lalm_ambig.evaluation.responses import UNREAD, choosing_value, responses_table
-from lalm_ambig.evaluation.table import interval_cell, metric_columns
+from lalm_ambig.evaluation.table import PARSED, interval_cell, metric_columns
 from lalm_ambig.files.atomic import write_text
 from lalm_ambig.metrics.base import all_metrics, vote_numbers
-from lalm_ambig.tabular.model import BEST, ResultTable, TableRow, ranked
+from lalm_ambig.tabular.model import BEST, Cell, ResultTable, TableRow, ranked
 
 
 @dataclass(frozen=True)
@@ -83,16 +84,23 @@ def write_selection(path: Path, selection: Selection) -> None:
 
 
 def read_selection(path: Path) -> Selection | None:
-    """Return the selection of a file; None if there is no file, since the run was never validated."""
+    """Return the selection of a file; None if there is no file, since the run was never validated.
+
+    Raises:
+        InputError: The file is something else.
+    """
     if not path.is_file():
         return None
-    content = json.loads(path.read_text(encoding="utf-8"))
-    start, ids = content.pop("start"), content.pop("ids")
-    return Selection(
-        **{**content, "prior": _numbers(content["prior"]), "chosen": _validation(content["chosen"])},
-        start=None if start is None else _validation(start),
-        ids=None if ids is None else tuple(ids),
-    )
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        start, ids = content.pop("start"), content.pop("ids")
+        return Selection(
+            **{**content, "prior": _numbers(content["prior"]), "chosen": _validation(content["chosen"])},
+            start=None if start is None else _validation(start),
+            ids=None if ids is None else tuple(ids),
+        )
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise InputError("not the record of how weights were chosen", where=str(path)) from error
 
 
 def _validation(content: dict[str, Any]) -> Validation:
@@ -135,8 +143,7 @@ def choice_line(selection: Selection) -> str:
 
 
 def _unread(selection: Selection) -> str:
-    known = [one.metrics.get("parsed", 1.0) for one in (selection.start, selection.chosen) if one is not None]
-    return f"; {UNREAD}" if min(known) < 1 else ""
+    return f"; {UNREAD}" if "parsed" in selection.chosen.metrics else ""
 
 
 def selection_table(selection: Selection, *, before: str, columns: Sequence[str]) -> ResultTable:
@@ -159,9 +166,19 @@ def selection_table(selection: Selection, *, before: str, columns: Sequence[str]
         )
         for name, values in metrics.items()
     ]
-    rows = ranked(rows, shown, among=range(len(rows)), ranking=BEST)
-    text = f"Validation: {_items(selection)}, of {selection.validations} validations the lowest {selection.monitor}."
-    return ResultTable(("validation",), shown, tuple(rows), (text,))
+    text = (
+        f"Validation: {_items(selection)}, of {selection.validations} validations the lowest {selection.monitor}"
+        f"{_unread(selection)}."
+    )
+    if "parsed" not in selection.chosen.metrics:
+        rows = ranked(rows, shown, among=range(len(rows)), ranking=BEST)
+        return ResultTable(("validation",), shown, tuple(rows), (text,))
+    parsed = (values.get("parsed") for values in metrics.values())
+    rows = [
+        replace(row, cells=(*row.cells, Cell() if share is None else Cell(share, text=f"{share:.1%}")))
+        for row, share in zip(rows, parsed, strict=True)
+    ]
+    return ResultTable(("validation",), (*shown, PARSED), tuple(rows), (text,))
 
 
 def selection_responses(selection: Selection, *, before: str) -> ResultTable | None:

@@ -9,20 +9,24 @@ items are then read from the corpus.
 import gzip
 import json
 import math
+import operator
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item
 from lalm_ambig.evaluation.effort import effort_of
-from lalm_ambig.evaluation.predictions import Prediction
+from lalm_ambig.evaluation.one_evaluation import check_one_evaluation
+from lalm_ambig.evaluation.predictions import Prediction, prediction_of
 from lalm_ambig.evaluation.results import Results, items_digest
 from lalm_ambig.evaluation.results_file import BREAKDOWNS, content_of, results_of
 from lalm_ambig.evaluation.seeds import SeedRun
 from lalm_ambig.files.atomic import write_bytes, write_text
 from lalm_ambig.files.json_lines import json_object, json_value
+from lalm_ambig.files.kinds import OutputKind, check_replaceable, json_with
 from lalm_ambig.files.text import read_text
 
 ITEMS = "items.jsonl.gz"
@@ -31,7 +35,54 @@ REFERENCES = ("prior", "mapped_prior", "probe", "panel")
 """Rows that stand beside every method: no policy, the base model's features, and other people."""
 STEPS = 10_000
 """Kept distributions are multiples of one over this number, and sum to 1."""
-BROKEN = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError)
+BROKEN = (OSError, EOFError, zlib.error, ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
+
+
+def _packed(what: str, *names: str) -> OutputKind:
+    """Packed JSON Lines whose first row has those keys."""
+
+    def holds(path: Path) -> bool:
+        try:
+            with gzip.open(path) as lines:
+                return set(names) <= set(json_object(lines.readline()))
+        except BROKEN:
+            return False
+
+    return OutputKind(what, holds)
+
+
+def _references_kind(path: Path) -> bool:
+    try:
+        return bool(read_references(path)) or read_text(path).strip() == "{}"
+    except InputError:
+        return False
+
+
+WRITTEN = "what study --out writes"
+KINDS = {
+    ITEMS: _packed(WRITTEN, "id", "votes"),
+    REFERENCES_FILE: OutputKind(WRITTEN, _references_kind),
+    ".json": json_with(WRITTEN, "results", "validation", "training"),
+    ".jsonl.gz": _packed(WRITTEN, "id", "predicted_dist"),
+}
+"""Name, or end of the name of a run's file → its kind."""
+
+
+def check_place(folder: Path, runs: Iterable[str]) -> None:
+    """Check before the work that the kept files replace nothing else.
+
+    Args:
+        folder: Their place.
+        runs: Names of all runs that can be kept there.
+
+    Raises:
+        InputError: A file of something else has one of their names.
+    """
+    for name in (ITEMS, REFERENCES_FILE):
+        check_replaceable(folder / name, KINDS[name], where="--out")
+    for run in runs:
+        for suffix in (".json", ".jsonl.gz"):
+            check_replaceable(folder / f"{run}{suffix}", KINDS[suffix], where="--out")
 
 
 def write_items(predictions: Iterable[Prediction], path: Path) -> None:
@@ -105,7 +156,7 @@ def read_kept(root: Path, name: str, seed: int, items: Mapping[str, Prediction])
     try:
         validation = {n: math.nan if v is None else float(v) for n, v in content["validation"].items()}
         efforts = tuple(None if one is None else effort_of(one) for one in content["training"])
-        chosen = None if content["chosen"] is None else int(content["chosen"])
+        chosen = None if content["chosen"] is None else operator.index(content["chosen"])
         results = results_of(content["results"], where=str(path))
     except BROKEN as error:
         raise _not_kept(path, error) from error
@@ -127,13 +178,8 @@ def _kept_predictions(path: Path, items: Mapping[str, Prediction], results: Resu
         )
     try:
         predictions = [
-            replace(
-                items[row["id"]],
-                predicted_dist=tuple(map(float, row["predicted_dist"])),
-                unparsed=row.get("unparsed"),
-                labels=row.get("labels"),
-            )
-            for row in _lines(path)
+            _answer(row, items[row["id"]], where=f"{path}:{number}")
+            for number, row in enumerate(_lines(path), start=1)
             if row["id"] in items
         ]
     except BROKEN as error:
@@ -144,13 +190,21 @@ def _kept_predictions(path: Path, items: Mapping[str, Prediction], results: Resu
             where=str(path),
             remedy=f"Give the corpus that the run was tested on, with the same votes, or its {ITEMS}.",
         )
+    check_one_evaluation(predictions, results, where=str(path), rounding=1 / STEPS)
     return predictions
+
+
+def _answer(row: Mapping[str, Any], item: Prediction, *, where: str) -> Prediction:
+    """An item with its kept answer."""
+    answer = {name: row.get(name) for name in ("predicted_dist", "unparsed", "labels")}
+    return prediction_of({**asdict(item), **answer}, where=where)
 
 
 def read_items(path: Path) -> dict[str, Prediction]:
     """Read the kept items, by id, as predictions that have no answer yet."""
     try:
-        return {row["id"]: _item(row) for row in _lines(path)}
+        items = [_item(row, where=f"{path}:{number}") for number, row in enumerate(_lines(path), start=1)]
+        return {item.id: item for item in items}
     except BROKEN as error:
         raise _not_kept(path, error) from error
 
@@ -168,12 +222,11 @@ def read_references(path: Path) -> dict[str, Results]:
     return {name: results_of(content[name], where=str(path)) for name in REFERENCES if name in content}
 
 
-def _item(row: Mapping[str, Any]) -> Prediction:
+def _item(row: Mapping[str, Any], *, where: str) -> Prediction:
     """An item of a kept file as a prediction that has no answer yet."""
-    votes = tuple(map(float, row["votes"]))
-    target = tuple(vote / sum(votes) for vote in votes)
-    named = row.get("annotator")
-    return Prediction(row["id"], row["split"], row["speaker"], votes, target, target, annotator=named)
+    votes = [float(vote) for vote in row["votes"]]
+    target = [vote / sum(votes) for vote in votes]
+    return prediction_of({**row, "votes": votes, "label_dist": target, "predicted_dist": target}, where=where)
 
 
 def unanswered(item: Item) -> Prediction:

@@ -12,6 +12,7 @@ from typing import Any
 
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.files.config_files import config_folder, located, named_file
+from lalm_ambig.files.failures import reason
 from lalm_ambig.files.names import check_folder_name
 from lalm_ambig.files.yaml import read_yaml
 from lalm_ambig.help.names import closest
@@ -21,6 +22,8 @@ OURS = ("seed", "seed_everything", "run.name", "run.root", "model.start", "folds
 """Options of `fit` that a study sets itself, or that make something else than one run."""
 OURS_OF_EVALUATE = ("--run", "--config", "--policy", "--samples", "--out")
 """Options of `evaluate` that a study sets itself, or that say whose policy is evaluated."""
+RESERVED = ("references", "items")
+"""Names that a study's own kept files have."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,7 @@ def check_more(more: Sequence[str]) -> None:
     """
     for word in more:
         name = word.partition("=")[0]
-        if name.removeprefix("--") in OURS and name.startswith("--"):
+        if name.startswith("--") and _is_ours(name.removeprefix("--")):
             raise InputError(
                 f"{name} is not for every run of a study:",
                 where="study",
@@ -178,6 +181,10 @@ def read_study(path: Path) -> Study:
             remedy=f"The project's own are in {config_folder() / 'study'}: {there}.",
         )
     content, where = read_yaml(path), str(path)
+    if path.stem in RESERVED:
+        raise InputError(
+            f"a study is not called {path.stem}, as its kept files are:", where=where, remedy="Rename it."
+        )
     names = ("title", "rows", "seeds", "reference", "metrics", "set")
     content = _mapping(content, names, where=where, needed=("title", "rows", "seeds", "reference"))
     rows = _rows(content["rows"], path)
@@ -206,6 +213,8 @@ def _rows(content: Any, path: Path) -> tuple[Row, ...]:
         if row.needs is not None:
             key = "start" if row.of is None else "of"
             _one_of(row.needs, trained, where=f"{where}.{key}", kind="a trained row above it")
+        if (same := next((above for above in rows if above.label == row.label), None)) is not None:
+            raise InputError(f"row {same.name} has the label {row.label!r}, too", where=f"{where}.label")
         rows.append(row)
     return tuple(rows)
 
@@ -227,17 +236,16 @@ def _row(name: str, content: Any, path: Path, *, where: str) -> Row:
         raise InputError(f"expected a whole number from 1, got {samples!r}", where=f"{where}.samples")
     if not isinstance(in_table, bool):
         raise InputError(f"expected true or false, got {in_table!r}", where=f"{where}.table")
-    configs = content.get("config", [])
+    configs = content["config"] if isinstance(content.get("config"), list) else [content.get("config")]
+    if not evaluates and not configs:
+        raise InputError("expected at least one file, got []", where=f"{where}.config")
     return Row(
         name,
         _string(content.get("label", name), where=f"{where}.label"),
-        tuple(
-            _config(one, path, where=f"{where}.config")
-            for one in (configs if isinstance(configs, list) else [configs])
-        ),
+        () if evaluates else tuple(_config(one, path, where=f"{where}.config") for one in configs),
         _settings(content.get("set", {}), where=f"{where}.set"),
-        start=content.get("start"),
-        of=content.get("of"),
+        start=_string(content["start"], where=f"{where}.start") if "start" in content else None,
+        of=_string(content["of"], where=f"{where}.of") if evaluates else None,
         samples=samples,
         evaluate=_words(content.get("evaluate", []), where=f"{where}.evaluate"),
         in_table=in_table,
@@ -259,7 +267,10 @@ def _words(content: Any, *, where: str) -> tuple[str, ...]:
 def _config(value: Any, study: Path, *, where: str) -> Path:
     """Return a file of the project's configurations, or one beside the study."""
     places = [folder / _string(value, where=where) for folder in (config_folder(), study.parent)]
-    found = next((place for place in places if place.is_file()), None)
+    try:
+        found = next((place for place in places if place.is_file()), None)
+    except OSError as error:  # too long a name
+        raise InputError(f"no such file: {reason(error)}", where=where) from error
     if found is None:
         raise InputError(f"no such file: {' or '.join(map(str, places))}", where=where)
     return found
@@ -281,14 +292,24 @@ def _mapping(content: Any, names: Sequence[str], *, where: str, needed: Sequence
 def _settings(content: Any, *, where: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"expected dotted keys with values, got {content!r}", where=where)
-    for key in content:
-        if not isinstance(key, str) or key.startswith("-") or key in OURS:
+    for key, value in content.items():
+        if not isinstance(key, str) or key.startswith("-") or _is_ours(key):
             raise InputError(
                 f"{key!r} is no key that a row sets",
                 where=where,
                 remedy="Give a dotted key of fit, as trainer.max_epochs.",
             )
+        try:
+            _text(value)
+        except TypeError as error:  # a date of YAML
+            what = f"expected a number, a text, a list or a mapping, got {value!r}"
+            raise InputError(what, where=f"{where}.{key}", remedy="Put it in quotes.") from error
     return content
+
+
+def _is_ours(key: str) -> bool:
+    """Whether an option is one of `OURS`, or above one that is in a mapping of its own."""
+    return key in OURS or key == "run"
 
 
 def _seeds(content: Any, *, where: str) -> tuple[int, ...]:
@@ -304,6 +325,8 @@ def _metrics(content: Any, *, where: str) -> tuple[str, ...]:
     metrics = {metric.name: metric for metric in formulas(2)}
     for name in content:
         _one_of(name, list(metrics), where=f"{where}: metrics")
+    if twice := [name for name in content if content.count(name) > 1]:
+        raise InputError(f"{twice[0]} stands twice", where=f"{where}: metrics")
     if not isinstance(metrics[content[0]], ItemMean):
         what = f"the first one is compared item by item, and {content[0]} is no mean over items"
         raise InputError(what, where=f"{where}: metrics", remedy="Name js_div_bits first, for instance.")

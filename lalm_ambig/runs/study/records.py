@@ -11,7 +11,8 @@ from lalm_ambig.config.identity import identity_of, leaves
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item
 from lalm_ambig.evaluation.effort import Effort, read_effort
-from lalm_ambig.evaluation.predictions import Prediction, read_predictions
+from lalm_ambig.evaluation.one_evaluation import read_evaluation
+from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.evaluation.seeds import SeedRun, StudyRow, with_every_metric
@@ -157,21 +158,23 @@ def _seeds(root: Path, row: Row) -> list[int]:
 def _read(study: Study, root: Path, run: PlannedRun, items: Mapping[str, Prediction]) -> SeedRun | None:
     """Return a run from its folder or its kept files; None if it is not finished."""
     if not is_finished(root, run):
-        return read_kept(root, run.name, run.seed, items) if (root / f"{run.name}.json").is_file() else None
+        if not (root / f"{run.name}.json").is_file():
+            return None
+        kept = read_kept(root, run.name, run.seed, items)
+        if run.row.of is not None:
+            check_asked(root / run.name, run.row, kept.results)
+        return kept
     folder = answers_folder(root, run)
     trained = run.row if run.row.of is None else study.row(run.row.of)
     selection = read_selection(RunFolder(root / run_name(trained.name, run.seed)).selection)
-    results = read_results(folder / "metrics.json")
+    predictions, results = read_evaluation(folder)
     if run.row.of is not None:
-        _check_asked(root / run.name, run.row, results)
+        check_asked(root / run.name, run.row, results)
     return SeedRun(
         run.name,
         run.seed,
         results,
-        [
-            replace(p, predicted_dist=rounded(p.predicted_dist))
-            for p in read_predictions(folder / "predictions.jsonl")
-        ],
+        [replace(p, predicted_dist=rounded(p.predicted_dist)) for p in predictions],
         # an averaged readout has no validation of its own
         validation={} if selection is None or run.row.of is not None else selection.chosen.metrics,
         efforts=_efforts(study, root, trained, run.seed),
@@ -184,8 +187,13 @@ def asked_of(row: Row) -> dict[str, Any]:
     return {"of": row.of, "samples": row.samples, "evaluate": list(row.evaluate)}
 
 
-def _check_asked(folder: Path, row: Row, results: Results) -> None:
+def check_asked(folder: Path, row: Row, results: Results) -> None:
     """Refuse answers to another question than the row's.
+
+    Args:
+        folder: Of the answers.
+        row: A row that evaluates.
+        results: Of the answers.
 
     Raises:
         InputError: They are.
@@ -239,6 +247,23 @@ def _check_references(references: Mapping[str, Results], rows: Sequence[StudyRow
                 where="study",
                 remedy=f"Remove {name} from {REFERENCES_FILE}, or the evaluation that it is of.",
             )
+
+
+def check_kept_place(results: StudyResults, out: Path) -> None:
+    """Check that a folder keeps no runs of the study's rows but those of its results: a later table would have them.
+
+    Raises:
+        InputError: It does; names them.
+    """
+    ours = {run.name for row in results.rows for run in row.runs}
+    rows = [results.study.row(row.name) for row in results.rows]
+    kept = {run_name(row.name, seed) for row in rows for seed in _seeds(out, row)}
+    if others := sorted(name for name in kept - ours if (out / f"{name}.json").is_file()):
+        raise InputError(
+            f"{', '.join(others)} of another time would stand beside the runs of this table:",
+            where=str(out),
+            remedy="Move those files away, or name another folder.",
+        )
 
 
 def keep(results: StudyResults, out: Path, *, votes: bool = True) -> None:
