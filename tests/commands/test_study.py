@@ -11,11 +11,15 @@ from pathlib import Path
 import pytest
 
 from lalm_ambig import compare, study
+from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.corpora.demo.writer import DemoSettings, write_demo
+from lalm_ambig.evaluation.predictions import Prediction
+from lalm_ambig.evaluation.results import About
 from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.evaluation.seeds import mean_and_sd
 from lalm_ambig.files.yaml import read_yaml
+from lalm_ambig.runs.evaluation import score_and_save
 from lalm_ambig.runs.study.claims import claimed
 
 FILE = """
@@ -231,7 +235,43 @@ def test_a_mistake_in_a_late_row_is_found_before_the_first_run(tmp_path: Path) -
         study.main([write(tmp_path, devices), "--root", str(tmp_path / "runs")])
     with pytest.raises(InputError, match="study: --seed is not for every run"):
         study.main([write(tmp_path, FILE), "--root", str(tmp_path / "runs"), "--", "--seed=3"])
+    nonsense = FILE.replace("samples: 2", "evaluate: [--nosuch]")
+    with pytest.raises(InputError, match=r"study: row reasons_2: .*--nosuch"):
+        study.main([write(tmp_path, nonsense), "--root", str(tmp_path / "runs")])
     assert not (tmp_path / "runs").exists()
+
+
+def test_answers_to_another_question_are_found_before_the_first_run(tmp_path: Path) -> None:
+    about = About("demo", "test", "logits", "generated", "tiny", samples=4)
+    votes = (1.0, 2.0)
+    rows = [Prediction(f"i{n}", "test", None, votes, (1 / 3, 2 / 3), (0.5, 0.5)) for n in range(12)]
+    folder = tmp_path / "runs/reasons_2-s0"
+    score_and_save(folder, rows, CategorySet(("anger", "neutral")), about=about)
+    with pytest.raises(InputError, match=r"reasons_2-s0 answers .*'samples': 4.* asks for .*'samples': 2"):
+        study.main([write(tmp_path, FILE), "--root", str(tmp_path / "runs")])
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["reasons_2-s0"]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--table-only", "--seeds", "0"], "--seeds and --rows say what is trained, and --table-only trains"),
+        (["--table-only", "--rows", "heard"], "--seeds and --rows say what is trained"),
+        (["--seeds", "-1"], "--seeds are whole numbers from 0, got -1"),
+        (["--without-votes"], "--without-votes is about the files of --out"),
+        (["--without-votes", "--out", "{root}"], "--out is --root, whose votes --without-votes would remove"),
+        (["--without-votes", "--out", "{root}/../runs"], "--out is --root, whose votes"),
+        (["--", "--run", "{{name: x}}"], "--run is not for every run of a study"),
+    ],
+)
+def test_options_that_do_not_go_together_are_one_line(
+    tmp_path: Path, words: list[str], expected: str
+) -> None:
+    root = str(tmp_path / "runs")
+    filled = [word.format(root=root) for word in words]
+    with pytest.raises(InputError, match=expected) as error:
+        study.main([write(tmp_path, FILE), "--root", root, *filled])
+    assert "\n" not in str(error.value) and not (tmp_path / "runs").exists()
 
 
 @pytest.mark.slow

@@ -255,3 +255,8 @@ def test_the_figure_has_a_dot_per_seed_the_interval_and_the_reference_rows(
     ]
     assert draw_study(summary, tmp_path) == tmp_path / "mine.png"
     assert (tmp_path / "mine.svg").stat().st_size > 0
+    bare = replace(summary.references["prior"], metrics={})
+    odd = replace(summary, references={"prior": bare}, outline=replace(OUTLINE, title=r"KL $\foo$ | x"))
+    (ax,) = drawing(odd).figure.axes
+    assert "prior" not in [line.get_label() for line in ax.lines]
+    assert draw_study(odd, tmp_path).stat().st_size > 0

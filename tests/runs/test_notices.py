@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from lalm_ambig.core.distributions import deviation_between_items, js_divergence
+from lalm_ambig.core.errors import InputError
 from lalm_ambig.core.items import Item
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.methods.spread import Spread
@@ -106,6 +107,13 @@ def test_what_was_chosen_is_read_as_it_was_written(tmp_path: Path) -> None:
         assert str(found) == str(selection)  # NaN is not equal to itself
 
 
+@pytest.mark.parametrize("content", ["", "[]", "3", "{}", '{"start": 3}', '{"start": null, "ids": null}'])
+def test_a_broken_record_of_a_choice_is_one_line(tmp_path: Path, content: str) -> None:
+    (tmp_path / "selection.json").write_text(content)
+    with pytest.raises(InputError, match=r"selection\.json: not the record of how weights were chosen"):
+        read_selection(tmp_path / "selection.json")
+
+
 def test_the_chosen_checkpoint_stands_beside_start_and_prior() -> None:
     grid = selection_table(CHOSEN, before="base", columns=("bc", "js_div_bits"))
     assert [[*row.names, *(cell.written() for cell in row.cells)] for row in grid.rows] == [
@@ -117,5 +125,18 @@ def test_the_chosen_checkpoint_stands_beside_start_and_prior() -> None:
         "Checkpoint: step 12, of 7 validations the lowest direct/js_div_bits, on a sample of 40 of 84 items"
     )
     assert "a sample of 40 of 84 items" in grid.caption[0] and "7 validations" in grid.caption[0]
+    words = replace(
+        with_metrics(parsed=0.95), start=Validation(0, 40, {"js_div_bits": 0.15, "bc": 0.7, "parsed": 0.0})
+    )
+    grid = selection_table(words, before="base", columns=("js_div_bits",))
+    assert [[cell.written() for cell in row.cells] for row in grid.rows] == [
+        ["0.330", "–"],
+        ["0.150", "0.0%"],
+        ["0.200", "95.0%"],
+    ]
+    assert not any(cell.rank for row in grid.rows for cell in row.cells)
+    for text in (grid.caption[0], choice_line(words)):
+        assert "; an answer that cannot be read counts as worse than any other" in text
+    assert "cannot be read" not in choice_line(CHOSEN)
     table = selection_table(replace(CHOSEN, ids=None), before="base", columns=("bc",))
     assert "all 84 items" in table.caption[0]

@@ -133,6 +133,22 @@ def changed(old: str, new: str) -> str:
             r"rows\.b\.set: 'run\.name' is no key that a row sets",
         ),
         (changed("rows:", "rows: {}\nset2:"), r"unknown key 'set2'"),
+        (
+            changed("trainer.max_epochs: 1", "run: {name: x}"),
+            r"rows\.b\.set: 'run' is no key that a row sets",
+        ),
+        (
+            changed("trainer.max_epochs: 1", "trainer.max_epochs: 2020-01-01"),
+            r"rows\.b\.set\.trainer\.max_epochs: expected a number, .* got datetime\.date.* Put it in quotes",
+        ),
+        (changed("start: a", "start: ''"), r"rows\.b\.start: expected a text, got ''"),
+        (changed("start: a", "start: false"), r"rows\.b\.start: expected a text, got False"),
+        (changed("start: a", "start:"), r"rows\.b\.start: expected a text, got None"),
+        (changed("of: b", "of: null"), r"rows\.c\.of: expected a text, got None"),
+        (changed("config: preset/demo.yaml", "config: []"), r"rows\.a\.config: expected at least one file"),
+        (changed("preset/demo.yaml", "p" * 5000), r"rows\.a\.config: no such file: "),
+        (changed("label: Third", "label: First"), r"rows\.c\.label: row a has the label 'First', too"),
+        (changed("reference: a", "reference: a\nmetrics: [kl, kl]"), r"metrics: kl stands twice"),
     ],
 )
 def test_a_mistake_in_the_file_is_one_line(tmp_path: Path, text: str, expected: str) -> None:
@@ -141,13 +157,20 @@ def test_a_mistake_in_the_file_is_one_line(tmp_path: Path, text: str, expected: 
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["references", "items"])
+def test_a_study_is_not_called_as_its_kept_files(tmp_path: Path, name: str) -> None:
+    file = written(tmp_path, GOOD).rename(tmp_path / f"{name}.yaml")
+    with pytest.raises(InputError, match=rf"{name}\.yaml: a study is not called {name}"):
+        read_study(file)
+
+
 def test_a_file_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no such file: .*none\.yaml.* demo\.yaml"):
         read_study(tmp_path / "none.yaml")
 
 
 @pytest.mark.parametrize(
-    "word", ["--seed=1", "--seed", "--run.name=x", "--folds", "--model.start=x", "--estimate"]
+    "word", ["--seed=1", "--seed", "--run", "--run.name=x", "--folds", "--model.start=x", "--estimate"]
 )
 def test_words_that_a_study_sets_itself_are_refused(word: str) -> None:
     check_more(["--data.limit", "8", "--trainer.max_steps=2"])
