@@ -213,7 +213,8 @@ def _rows(content: Any, path: Path) -> tuple[Row, ...]:
         if row.needs is not None:
             key = "start" if row.of is None else "of"
             _one_of(row.needs, trained, where=f"{where}.{key}", kind="a trained row above it")
-        if (same := next((above for above in rows if above.label == row.label), None)) is not None:
+        shown = [above for above in rows if above.in_table and row.in_table]
+        if (same := next((above for above in shown if above.label == row.label), None)) is not None:
             raise InputError(f"row {same.name} has the label {row.label!r}, too", where=f"{where}.label")
         rows.append(row)
     return tuple(rows)
