@@ -25,6 +25,7 @@ from lalm_ambig.evaluation.results import Results, items_digest
 from lalm_ambig.evaluation.results_file import BREAKDOWNS, content_of, results_of
 from lalm_ambig.evaluation.seeds import SeedRun
 from lalm_ambig.files.atomic import write_bytes, write_text
+from lalm_ambig.files.failures import reason
 from lalm_ambig.files.json_lines import json_object, json_value
 from lalm_ambig.files.kinds import OutputKind, check_replaceable, json_with
 from lalm_ambig.files.text import read_text
@@ -238,11 +239,8 @@ def unanswered(item: Item) -> Prediction:
 def _not_kept(path: Path, error: Exception) -> InputError:
     if isinstance(error, InputError):
         return error
-    return InputError(
-        f"not what study --out writes: {type(error).__name__}: {error}",
-        where=str(path),
-        remedy="Write it again.",
-    )
+    what = reason(error) if isinstance(error, OSError) else f"not {WRITTEN}: {type(error).__name__}: {error}"
+    return InputError(what, where=str(path), remedy="Write it again.")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
