@@ -1,7 +1,6 @@
 """`lalm-ambig budget`: what it prints and writes, on a corpus and on runs, and every mistake in one line."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from lalm_ambig.budget import main
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
 from lalm_ambig.evaluation.intervals import Clusters
-from lalm_ambig.evaluation.predictions import Prediction, read_predictions, write_predictions
+from lalm_ambig.evaluation.predictions import Prediction, write_predictions
 from lalm_ambig.evaluation.results import About, evaluate_predictions
 from lalm_ambig.evaluation.results_file import write_results
 from lalm_ambig.evaluation.vote_subsets import VotedItems
@@ -45,13 +44,13 @@ def corpus(tmp_path: Path, votes, name: str = "items.jsonl") -> Path:
     return path
 
 
-def run(folder: Path, votes, weight: float, *, target=None) -> Path:
-    """Answers that go `weight` of the way from noise to the votes."""
+def run(folder: Path, votes, weight: float, *, target=None, always=None) -> Path:
+    """Answers that go `weight` of the way from noise to the votes, or that are always the same."""
     noise = np.random.default_rng(7).dirichlet([1.0] * 3, size=len(votes))
     rows = []
     for n, row in enumerate(np.asarray(votes, dtype=float)):
         people = row / row.sum()
-        answer = weight * people + (1 - weight) * noise[n]
+        answer = weight * people + (1 - weight) * noise[n] if always is None else np.array(always)
         aim = people if target is None else np.array(target)
         parts = (tuple(row.tolist()), tuple(aim.tolist()), tuple(answer.tolist()))
         rows.append(Prediction(f"i{n}", "test", None, *parts))
@@ -154,10 +153,8 @@ def test_runs_that_cannot_be_compared_are_told_why(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     votes = drawn_votes()
-    one, certain = run(tmp_path / "one", votes, 0.5), run(tmp_path / "certain", votes, 1.0)
-    rows = read_predictions(certain / "predictions.jsonl")
-    rows = [replace(row, predicted_dist=(1.0, 0.0, 0.0)) for row in rows]
-    write_predictions(certain / "predictions.jsonl", rows)
+    one = run(tmp_path / "one", votes, 0.5)
+    certain = run(tmp_path / "certain", votes, 0.5, always=(1.0, 0.0, 0.0))
     main(["--run", str(one), str(certain), "--votes", "2", "12", "--metric", "kl"])
     said = " ".join(capsys.readouterr().out.split())
     assert "one − certain: one of them rules out a class that has votes, so its KL is infinite" in said
