@@ -44,8 +44,7 @@ def _packed(what: str, *names: str) -> OutputKind:
 
     def holds(path: Path) -> bool:
         try:
-            with gzip.open(path) as lines:
-                return set(names) <= set(json_object(lines.readline()))
+            return set(names) <= set(_lines(path)[0])
         except BROKEN:
             return False
 
