@@ -64,9 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for line in report.left_out:
         console.print(escape(line), highlight=False)
     found = [sheet for name in dict.fromkeys(options.table) for sheet in sheets(name, report)]
+    shown = _draw(report, figures, out=out) if figures else []  # first: only they read the predictions
     for sheet in found:
         write_table(out, sheet)
-    shown = _draw(report, figures, out=out) if figures else []
     write(out / PAGE, page(report, found, shown))
     console.print(f"{len(found)} tables, {len(shown)} figures: {escape(str(out / PAGE))}")
     return 0

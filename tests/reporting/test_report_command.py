@@ -139,6 +139,7 @@ def test_predictions_of_other_items_than_the_metrics_are_refused(
     (other / "predictions.jsonl").replace(run / "evaluation/trained/predictions.jsonl")
     with pytest.raises(InputError, match=r"predictions and metrics are of different items"):
         main([str(run), "--figure", "entropy", "--out", str(tmp_path / "out")])
+    assert not list(tmp_path.glob("out/*"))
 
 
 def test_an_out_that_is_a_file_is_refused(make_run: Make, tmp_path: Path) -> None:
