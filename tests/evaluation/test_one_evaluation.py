@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,3 +100,18 @@ def test_other_items_are_refused_and_metrics_that_a_file_lacks_are_not_asked_for
     content["metrics"] = {name: content["metrics"][name] for name in ("kl", "accuracy")}
     (tmp_path / "metrics.json").write_text(json.dumps(content))
     assert len(read_evaluation(tmp_path)[0]) == len(answers())
+
+
+@pytest.mark.parametrize(
+    ("labels", "metric", "passes"),
+    [(5, "brier_mean", True), (5, "manhattan", False), (None, "brier_mean", False)],
+)
+def test_older_results_of_sampled_answers_have_scores_without_a_correction(
+    labels: int | None, metric: str, passes: bool
+) -> None:
+    made = [replace(one, labels=labels) for one in answers()]
+    results = evaluate_predictions(made, CLASSES, about=ABOUT)
+    off = replace(results.metrics[metric], value=results.metrics[metric].value + 0.01)
+    older = replace(results, metrics={**results.metrics, metric: off})
+    with nullcontext() if passes else pytest.raises(InputError, match=rf"different answers: {metric} of"):
+        check_one_evaluation(made, older, where="here")
