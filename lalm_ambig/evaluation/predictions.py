@@ -139,9 +139,6 @@ def _parse(line: bytes, where: str) -> Prediction:
         row = json_object(line)
     except InputError as error:
         raise InputError(str(error), where=where) from error
-    for name in (field.name for field in fields(Prediction)):
-        if name not in row and name not in ADDED:
-            raise InputError(f"{name!r} is missing", where=where)
     return prediction_of(row, where=where)
 
 
@@ -149,15 +146,14 @@ def prediction_of(content: Mapping[str, Any], *, where: str) -> Prediction:
     """Make a prediction of its fields.
 
     Args:
-        content: Name of a field → value; one that may be null may be missing.
+        content: Name of a field → value; those that older files lack may be missing.
         where: Place for the error.
 
     Raises:
         InputError: A field is missing, unknown, or has a value that it cannot have.
     """
     names = [field.name for field in fields(Prediction)]
-    nullable = [field.name for field in fields(Prediction) if field.default is None]
-    row: dict[str, Any] = {**dict.fromkeys(nullable), **content}
+    row: dict[str, Any] = {**dict.fromkeys(ADDED), **content}
     for name in names:
         if name not in row:
             raise InputError(f"{name!r} is missing", where=where)

@@ -44,7 +44,7 @@ def _packed(what: str, *names: str) -> OutputKind:
 
     def holds(path: Path) -> bool:
         try:
-            return set(names) <= set(_lines(path)[0])
+            return set(names) <= set(json_object(_unpacked(path)[0]))
         except BROKEN:
             return False
 
@@ -226,7 +226,9 @@ def _item(row: Mapping[str, Any], *, where: str) -> Prediction:
     """An item of a kept file as a prediction that has no answer yet."""
     votes = [float(vote) for vote in row["votes"]]
     target = [vote / sum(votes) for vote in votes]
-    return prediction_of({**row, "votes": votes, "label_dist": target, "predicted_dist": target}, where=where)
+    unknown = dict.fromkeys(("class_mass", "response", "closed"))
+    shares = {"votes": votes, "label_dist": target, "predicted_dist": target}
+    return prediction_of({**unknown, **row, **shares}, where=where)
 
 
 def unanswered(item: Item) -> Prediction:
@@ -254,4 +256,8 @@ def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
-    return [json_object(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
+    return [json_object(line) for line in _unpacked(path)]
+
+
+def _unpacked(path: Path) -> list[bytes]:
+    return gzip.decompress(path.read_bytes()).splitlines()
