@@ -332,6 +332,9 @@ def test_broken_kept_files_are_one_line(root: Path) -> None:
                 {"speaker": 3.5},
             )
         ),
+        ("a-s0.jsonl.gz", gzip.compress(b"[1]\n")),
+        ("a-s0.jsonl.gz", gzip.compress(gzip.decompress(good) + gzip.decompress(good).splitlines()[0])),
+        ("items.jsonl.gz", gzip.compress(b"")),
         ("a-s0.json", b"[]"),
         ("a-s0.json", b'{"results": 3}'),
     ):
@@ -372,3 +375,14 @@ def test_kept_files_replace_nothing_of_somebody_else(root: Path, tmp_path: Path)
                 check_place(out, names)
         (out / name).write_bytes(before)
     check_place(out, names)
+
+
+def test_kept_items_without_their_speakers_are_refused(root: Path) -> None:
+    keep(read_rows(STUDY, root), root / "kept")
+    file = root / "kept/items.jsonl.gz"
+    rows = [json.loads(line) for line in gzip.decompress(file.read_bytes()).splitlines()]
+    for speaker, said in ((None, "12 items"), ("1", "1 speakers")):
+        changed = "".join(json.dumps({**row, "speaker": speaker}) + "\n" for row in rows)
+        file.write_bytes(gzip.compress(changed.encode()))
+        with pytest.raises(InputError, match=rf"the items have {said}, and the run was tested on 4 speakers"):
+            read_rows(STUDY, root / "kept")

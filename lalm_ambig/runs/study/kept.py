@@ -21,7 +21,7 @@ from lalm_ambig.core.items import Item
 from lalm_ambig.evaluation.effort import effort_of
 from lalm_ambig.evaluation.one_evaluation import check_one_evaluation
 from lalm_ambig.evaluation.predictions import Prediction, prediction_of
-from lalm_ambig.evaluation.results import Results, items_digest
+from lalm_ambig.evaluation.results import Results, clusters_of, items_digest
 from lalm_ambig.evaluation.results_file import BREAKDOWNS, content_of, results_of
 from lalm_ambig.evaluation.seeds import SeedRun
 from lalm_ambig.files.atomic import write_bytes, write_text
@@ -177,21 +177,42 @@ def _kept_predictions(path: Path, items: Mapping[str, Prediction], results: Resu
             remedy="They can be read from the corpus: give its folder, as in -- --data.corpus.root DIR.",
         )
     try:
+        rows = _lines(path)
+        if len({row["id"] for row in rows}) < len(rows):
+            raise InputError("an item stands twice", where=str(path), remedy="Write it again.")
         predictions = [
             _answer(row, items[row["id"]], where=f"{path}:{number}")
-            for number, row in enumerate(_lines(path), start=1)
+            for number, row in enumerate(rows, start=1)
             if row["id"] in items
         ]
     except BROKEN as error:
         raise _not_kept(path, error) from error
-    if items_digest(predictions) != results.items_digest:
-        raise InputError(
-            f"{len(predictions)} of {results.items} answers are about items that are here, or votes on them differ:",
-            where=str(path),
-            remedy=f"Give the corpus that the run was tested on, with the same votes, or its {ITEMS}.",
-        )
+    _check_items(predictions, results, path)
     check_one_evaluation(predictions, results, where=str(path), rounding=1 / STEPS)
     return predictions
+
+
+def _check_items(predictions: Sequence[Prediction], results: Results, path: Path) -> None:
+    """Refuse items, votes or speakers that are not those that the run was tested on.
+
+    Raises:
+        InputError: They are not.
+    """
+    if items_digest(predictions) != results.items_digest:
+        raise InputError(
+            f"{len(predictions)} of {results.items} answers are about items that are here, or their votes differ;",
+            where=str(path),
+            remedy=f"give the corpus that the run was tested on, with the same votes, or its {ITEMS}.",
+        )
+    clusters = clusters_of(predictions, results.about.corpus)
+    groups = clusters.indices(len(predictions))[1]
+    if (clusters.unit, groups) != (results.clusters, results.n_clusters):
+        raise InputError(
+            f"the items have {groups} {clusters.unit}, and the run was tested on {results.n_clusters} "
+            f"{results.clusters};",
+            where=str(path),
+            remedy=f"give the corpus that it was tested on, with its speakers, or its {ITEMS}.",
+        )
 
 
 def _answer(row: Mapping[str, Any], item: Prediction, *, where: str) -> Prediction:
@@ -204,9 +225,11 @@ def read_items(path: Path) -> dict[str, Prediction]:
     """Read the kept items, by id, as predictions that have no answer yet."""
     try:
         items = [_item(row, where=f"{path}:{number}") for number, row in enumerate(_lines(path), start=1)]
-        return {item.id: item for item in items}
     except BROKEN as error:
         raise _not_kept(path, error) from error
+    if not items:
+        raise InputError("there is no item in it.", where=str(path), remedy="Write it again.")
+    return {item.id: item for item in items}
 
 
 def read_references(path: Path) -> dict[str, Results]:
@@ -256,7 +279,13 @@ def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
-    return [json_object(line) for line in _unpacked(path)]
+    rows = []
+    for number, line in enumerate(_unpacked(path), start=1):
+        try:
+            rows.append(json_object(line))
+        except InputError as error:
+            raise InputError(str(error), where=f"{path}:{number}") from error
+    return rows
 
 
 def _unpacked(path: Path) -> list[bytes]:
