@@ -1,9 +1,11 @@
 """The one exception for a user's mistake, and the exit codes of every command."""
 
+import atexit
 import errno
 import os
 import select
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import NoReturn
@@ -73,7 +75,30 @@ def run_command(command: Callable[[], int | None]) -> NoReturn:
             if not _nobody_reads():
                 raise
             code = EXIT_PIPE
+    if _one_of_several():
+        _leave(code)
     sys.exit(code)
+
+
+def _one_of_several() -> bool:
+    """Whether this process belongs to a group of torch's. It asks only if torch has been imported."""
+    distributed = sys.modules.get("torch.distributed")
+    return distributed is not None and distributed.is_available() and distributed.is_initialized()
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process after its `atexit` functions, as multiprocessing ends its own: without taking Python down.
+
+    The threads of a process group may still hold tensors, and abort the process if they let go of them meanwhile.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            code = code or EXIT_USER_ERROR
+    os._exit(code)
 
 
 def _nobody_reads() -> bool:

@@ -6,6 +6,7 @@ not SIGKILL; or `full`: no file can grow from then on; or `gone`: the folder `ru
 which processes, if not all). Writes the exit codes.
 """
 
+import atexit
 import json
 import os
 import resource
@@ -62,6 +63,7 @@ def start(order: dict[str, Any], rank: int, port: int) -> int:
     child = os.fork()
     if child:
         return child
+    atexit._clear()  # the functions of the process that goes on
     with Path(order["log"] if rank == 0 else f"{order['log']}.{rank}").open("ab") as log:
         output: Any = log
         if order.get("signal") == "full":  # what is said must still get through
