@@ -26,12 +26,12 @@ from lalm_ambig.evaluation.pairing import ComparedRun
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.files.atomic import write_text
+from lalm_ambig.files.families import MemberFolder, is_family, member_folders
 from lalm_ambig.files.kinds import check_replaceable, json_with, mark_of, marked
 from lalm_ambig.metrics.base import formulas
 from lalm_ambig.reporting.reading.inputs import read_config
 from lalm_ambig.reporting.reading.recipe import family_of
 from lalm_ambig.runs.answered import answers_folder, read_answers
-from lalm_ambig.runs.folder.families import MemberFolder, is_family, member_folders
 from lalm_ambig.runs.trained_items import FLAG, HELP
 from lalm_ambig.tabular.writers import fitting
 

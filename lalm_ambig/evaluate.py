@@ -32,6 +32,7 @@ from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.published import literature
 from lalm_ambig.evaluation.responses import responses_of
 from lalm_ambig.evaluation.results import Results
+from lalm_ambig.files.families import is_family, member_folders
 from lalm_ambig.inference.sources import folder_of, is_repository
 from lalm_ambig.methods.base import Method
 from lalm_ambig.reporting.family import print_family
@@ -47,7 +48,6 @@ from lalm_ambig.runs.endpoint import evaluate_endpoint
 from lalm_ambig.runs.endpoint_options import add_endpoint_options, check_options
 from lalm_ambig.runs.evaluation import check_place
 from lalm_ambig.runs.fold_by_fold import OPTION, Folds, folds_of
-from lalm_ambig.runs.folder.families import is_family, member_folders
 from lalm_ambig.runs.folder.run_folder import RunFolder, open_run
 from lalm_ambig.runs.loading import (
     LIMIT,

@@ -139,7 +139,11 @@ def _corpus_name(name: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(prog="python -m lalm_ambig.report", description=__doc__)
     parser.add_argument(
-        "runs", nargs="*", type=Path, metavar="RUN", help="a run folder, or an evaluated folder"
+        "runs",
+        nargs="*",
+        type=Path,
+        metavar="RUN",
+        help="a run folder, an evaluated folder, or a family such as 'runs/NAME-s{seed}'",
     )
     _add_contents(parser)
     _add_naming(parser)

@@ -9,7 +9,15 @@ import torch
 from torch import Tensor
 
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.evaluation.intervals import Clusters, Difference, can_mark, intervals, paired, too_few
+from lalm_ambig.evaluation.intervals import (
+    Clusters,
+    Difference,
+    can_mark,
+    intervals,
+    paired,
+    too_few,
+    without_interval,
+)
 from lalm_ambig.evaluation.multiplicity import holm
 from lalm_ambig.evaluation.notes import TWO_GROUPS
 from lalm_ambig.evaluation.overlap import Overlap, marked_name
@@ -134,6 +142,7 @@ class Comparison:
                 if can_mark(self.clusters.unit, self._units)
                 else [f"{TWO_GROUPS.format(unit=self.clusters.unit)}."]
             )
+            lines += self._without_interval()
             lines.append(HOW_TO_READ.format(unit=self.clusters.unit))
         return "\n".join(lines)
 
@@ -148,12 +157,33 @@ class Comparison:
                 f"{self.clusters.unit}; {FROM_SEEDS}: what of a difference's variance is from seeds."
             )
         sides = (("first", self.first), ("second", self.second))
+        lines += [
+            f"Of {name}, these seeds are not compared, since the other has none of that number: "
+            f"{_listed(side.left_out)}."
+            for name, side in sides
+            if side.left_out
+        ]
         one = [n for n, side in sides if len(side.by_seed) == 1 and side.results.about.readout != "none"]
         if one:
             lines.append(
-                f"One seed: {', '.join(one)}. Another seed can change a value by more than its interval."
+                f"One seed: {', '.join(one)}{self._alone()}. Another seed can change a value by more than its interval."
             )
         return lines
+
+    def _alone(self) -> str:
+        """The number of the only seed, where there is one."""
+        return f" (seed {self.seeds[0]})" if len(self.seeds) == 1 else ""
+
+    def _without_interval(self) -> list[str]:
+        """Why metrics have no interval, or no value."""
+        reasons: dict[str, list[str]] = {}
+        for row in self.rows:
+            reason = without_interval(row.metric, self._units, self.clusters.unit)
+            if math.isinf(row.first) or math.isinf(row.second):
+                reason = "a class that people chose was predicted with probability 0, so it is infinite"
+            if reason is not None:
+                reasons.setdefault(reason, []).append(row.metric.name)
+        return [f"{', '.join(names)}: no interval: {reason}." for reason, names in reasons.items()]
 
     @property
     def _units(self) -> int:
@@ -298,7 +328,11 @@ def _who(side: ComparedRun) -> str:
         "no readout" if about.readout == "none" else f"{about.readout} readout, {about.reasoning} reasoning"
     ]
     parts += [] if rate is None else [f"{rate:.1%} of responses could be read"]
-    policy = f"the first of {len(side.pasts)} runs: {about.policy}" if len(side.pasts) > 1 else about.policy
+    count, policy = len(side.pasts), about.policy
+    if side.left_out:  # the policy of the results may be of a seed that is left out
+        policy = f"{count} of its runs"
+    elif count > 1:
+        policy = f"the first of {count} runs: {about.policy}"
     parts += [policy, *([] if about.trained_on is None else [f"trained on {about.trained_on}"])]
     return f"{side.name} ({'; '.join(parts)})"
 

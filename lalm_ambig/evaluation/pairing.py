@@ -35,7 +35,9 @@ class ComparedRun:
     overlaps: tuple[Overlap, ...] = ()
     """What each run of the family was trained on of its items."""
     pasts: tuple[Past | None, ...] = ()
-    """What each run of the family was trained on."""
+    """What each run of the family was trained on, by seed and fold."""
+    left_out: tuple[int, ...] = ()
+    """Seeds of the family that are not compared."""
 
     @property
     def by_seed(self) -> Sequence[Sequence[Prediction]]:
@@ -49,8 +51,17 @@ class ComparedRun:
 
     def of_seeds(self, seeds: Sequence[int]) -> "ComparedRun":
         """The same family with those of its seeds alone."""
-        kept = [self.by_seed[self.seeds.index(seed)] for seed in seeds]
-        return replace(self, predictions=kept[0], others=tuple(kept[1:]), seeds=tuple(seeds))
+        places = [self.seeds.index(seed) for seed in seeds]
+        kept = [self.by_seed[place] for place in places]
+        folds = len(self.pasts) // len(self.seeds)
+        return replace(
+            self,
+            predictions=kept[0],
+            others=tuple(kept[1:]),
+            seeds=tuple(seeds),
+            pasts=tuple(past for place in places for past in self.pasts[place * folds : (place + 1) * folds]),
+            left_out=tuple(seed for seed in self.seeds if seed not in seeds),
+        )
 
 
 def check_pairable(first: ComparedRun, second: ComparedRun, *, where: str = "compare") -> None:

@@ -34,6 +34,7 @@ from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.evaluation.responses import responses_of
 from lalm_ambig.evaluation.results import About, Results
 from lalm_ambig.evaluation.results_file import read_results, write_results
+from lalm_ambig.files.families import is_family
 from lalm_ambig.methods.generation import Generation
 from lalm_ambig.remote.server import Refused, Server, Unavailable
 from lalm_ambig.runs.corpus_choice import chosen_corpus, chosen_data, unchanged_corpus
@@ -46,7 +47,6 @@ from lalm_ambig.runs.endpoint_options import (
 )
 from lalm_ambig.runs.evaluation import baseline_inputs, check_place, save_baseline, score_and_save
 from lalm_ambig.runs.fold_by_fold import folds_of
-from lalm_ambig.runs.folder.families import is_family
 from lalm_ambig.runs.folder.run_folder import RunFolder, open_run
 from lalm_ambig.tabular.writers import terminal
 

@@ -91,13 +91,28 @@ def test_only_seeds_that_both_have_are_compared_and_a_single_run_with_all(
     assert found["metrics"]["bc"]["second"] == pytest.approx(second)  # type: ignore[index]
     first = mean(value_of(folder, "bc") for folder in a[1:])
     assert found["metrics"]["bc"]["first"] == pytest.approx(first)  # type: ignore[index]
+    text = " ".join(capsys.readouterr().out.split())
+    assert text.count("2 of its runs") == 2 and "the first of" not in text
+    assert "Of first, these seeds are not compared, since the other has none of that number: 0." in text
+    assert "Of second, these seeds are not compared, since the other has none of that number: 7." in text
     capsys.readouterr()
     found = record(f"{tmp_path}/a-s{{seed}}", str(b[2]), tmp_path)
     assert found["seeds"] == [0, 1, 2]
     assert "One seed: second." in " ".join(capsys.readouterr().out.split())
     make("c-s9", seed=9)
+    make("d-s9", seed=9), make("d-s1", seed=1)
+    record(f"{tmp_path}/c-s{{seed}}", f"{tmp_path}/d-s{{seed}}", tmp_path)
+    text = " ".join(capsys.readouterr().out.split())
+    assert "One seed: first, second (seed 9)." in text and "number: 1." in text
     with pytest.raises(InputError, match=r"the seeds 0, 1, 2, .* 9: none is in both"):
         record(f"{tmp_path}/a-s{{seed}}", f"{tmp_path}/c-s{{seed}}", tmp_path)
+
+
+def test_a_metric_without_interval_has_its_reason(make, tmp_path: Path, capsys) -> None:
+    record(str(make("a", seed=0, weight=0.8)), str(make("b", seed=1)), tmp_path)
+    text = " ".join(capsys.readouterr().out.split())
+    assert "no interval: its bins make it too large on few items, which an interval would not show." in text
+    assert "takes at least 8 speakers, and there are 2." in text
 
 
 def test_folds_are_pooled_and_of_iemocap_the_session_is_the_unit(make, tmp_path: Path, capsys) -> None:

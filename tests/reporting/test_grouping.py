@@ -12,6 +12,7 @@ from lalm_ambig.evaluation.results_file import read_results
 from lalm_ambig.report import main
 from lalm_ambig.reporting.reading.groups import Group
 from lalm_ambig.reporting.reading.inputs import ReportArgs, read_inputs
+from lalm_ambig.tabular.model import ResultTable
 
 
 def labels(group: Group) -> list[str]:
@@ -171,6 +172,37 @@ def test_a_line_that_lacks_a_fold_is_not_ranked_and_says_so(make_run: Make) -> N
     sheet = table("all", *runs, make_run("kl-fold0", 0.9, fold=0, model=KL_ONLY))
     assert "kl-fold0: only fold 0, so it is not ranked." in sheet.caption
     assert {cell.rank for cell in named(sheet)["kl-fold0", "SFT, KL only"].cells} == {0}
+
+
+def test_a_seed_that_lacks_a_fold_of_another_is_not_ranked_and_says_so(make_run: Make) -> None:
+    def ranks(sheet: ResultTable) -> set[int]:
+        return {cell.rank for row in sheet.rows if row.names[0] == "sft" for cell in row.cells}
+
+    places = [(0, 0), (0, 1), (1, 0)]
+    runs = [make_run(f"sft-s{seed}-fold{fold}", 0.9, seed=seed, fold=fold) for seed, fold in places]
+    sheet = table("all", *runs)
+    assert any(
+        line.startswith("sft: UNFINISHED, seed 1 has no fold 1: its mean is of other items")
+        for line in sheet.caption
+    )
+    assert ranks(sheet) == {0}
+    whole = table("all", *runs, make_run("sft-s1-fold1", 0.9, seed=1, fold=1))
+    assert "UNFINISHED" not in " ".join(whole.caption)
+    assert 1 in ranks(whole)
+
+
+def test_a_family_is_named_by_its_places(make_run: Make, tmp_path: Path) -> None:
+    runs = [make_run(f"sft-s{seed}", 0.5, seed=seed) for seed in (0, 1)]
+    by_name = report(runs[0].parent / "sft-s{seed}").groups[0]
+    assert by_name.lines == report(*runs).groups[0].lines
+    for seed in (0, 1, 2):  # as evaluate writes them, of runs that are elsewhere
+        rows = answers("crema_d", 0.5, seed=seed)
+        keep(tmp_path / f"e/kl-s{seed}", rows, "crema_d", about("crema_d", policy=f"tiny, kl-s{seed}"))
+    (line,) = report(tmp_path / "e/kl-s{seed}").groups[0].lines
+    assert (line.label, line.seeds) == ("kl", (0, 1, 2)) and line.spreads
+    assert len(report(*sorted((tmp_path / "e").iterdir())).groups[0].lines) == 3, "their seeds are not known"
+    with pytest.raises(InputError, match=rf"Give the folders in it, as {tmp_path}/e/kl-s0, or a family"):
+        report(tmp_path / "e")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from lalm_ambig.core.categories import CategorySet
 from lalm_ambig.core.errors import InputError
-from lalm_ambig.evaluation.comparison import p_text
+from lalm_ambig.evaluation.comparison import is_significant, p_text
 from lalm_ambig.evaluation.effort import Effort
 from lalm_ambig.evaluation.overlap import Overlap
 from lalm_ambig.evaluation.predictions import Prediction
@@ -108,7 +108,8 @@ def test_the_best_complete_row_and_clear_differences_are_bold(summary: Summary) 
     # validation is not ranked; the partial row has a lower mean, of fewer seeds
     assert ranks["Better"][:5] == [1, 1, 1, 0, 1]
     assert ranks["KL-only"][0] == ranks["Partial"][0] == ranks["prior"][0] == 0
-    assert ranks["Partial"][4] == 1
+    assert ranks["Partial"][4] == 0, "its difference is of one seed, which says nothing of others"
+    assert is_significant(summary.rows[2].p_holm)
     alike = summarise(OUTLINE, (a_row("a", "KL-only", 0.3), a_row("c", "Alike", 0.3)), {})
     low, high = alike.rows[1].difference.difference.low, alike.rows[1].difference.difference.high  # type: ignore
     assert low < 0 < high and score_table(alike).rows[1].cells[4].rank == 0
@@ -124,12 +125,27 @@ def test_the_caption_says_what_is_compared_and_how(summary: Summary) -> None:
         "intervals and two-sided p over 6 speakers, each with all its seeds.",
         "p (Holm) allows for the number of rows",
         "Without a finished run: Missing.",
+        "The difference of Partial is over seed 1 alone: it says nothing of other seeds.",
     ):
         assert part in text, part
     assert "too narrow" not in text
     older = replace(summary.references["prior"], intervals="bootstrap")
     text = " ".join(score_table(replace(summary, references={"prior": older})).caption)
     assert "prior: intervals of an older version, too narrow with few speakers" in text
+
+
+def test_a_reference_that_lacks_a_seed_and_a_study_of_one_seed_say_so() -> None:
+    rows = (a_row("a", "KL-only", 0.3, seeds=(0, 1)), a_row("b", "Better", 0.9, seeds=(0, 1, 2)))
+    text = " ".join(score_table(summarise(replace(OUTLINE, seeds=(0, 1, 2)), rows, {})).caption)
+    assert (
+        "'KL-only' has only seeds 0, 1: differences are over no other." in text
+        and "alone" not in text.split("In bold")[0]
+    )
+    one = (a_row("a", "KL-only", 0.3, seeds=(0,)), a_row("b", "Better", 0.9, seeds=(0,)))
+    table = score_table(summarise(replace(OUTLINE, seeds=(0,)), one, {}))
+    text = " ".join(table.caption)
+    assert "are paired by item, of one seed: nothing is said of other seeds; 95% intervals" in text
+    assert "is over seed" not in text and table.rows[1].cells[4].rank == 1
 
 
 def test_few_speakers_few_items_and_other_readings_are_said() -> None:

@@ -123,7 +123,18 @@ class Group:
                 for line in self.lines
                 if line.folds != self.folds
             ),
+            *(
+                f"{line.label}: UNFINISHED, {_lacking(line)}: its mean is of other items than a whole family's and its "
+                "± is between folds too, so it is not ranked; finish it."
+                for line in self.lines
+                if line.missing
+            ),
         ]
+
+
+def _lacking(line: Line) -> str:
+    """Which folds of which seeds are missing."""
+    return ", ".join(f"seed {seed} has no fold {fold}" for seed, fold in line.missing)
 
 
 def group_rows(rows: Sequence[ResultRow]) -> list[Group]:

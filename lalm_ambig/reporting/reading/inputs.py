@@ -15,6 +15,7 @@ from lalm_ambig.evaluation.one_evaluation import check_one_evaluation
 from lalm_ambig.evaluation.predictions import Prediction, read_predictions
 from lalm_ambig.evaluation.results import Results
 from lalm_ambig.evaluation.results_file import read_results
+from lalm_ambig.files.families import MemberFolder, is_family, member_folders
 from lalm_ambig.files.yaml import read_yaml
 from lalm_ambig.reporting.reading.recipe import corpus_settings, family_of, method_of, seed_of
 
@@ -39,6 +40,10 @@ class ResultRow:
     """The run's folder, for a policy that it trained."""
     part: str | None = None
     fold: int | None = None
+    member: MemberFolder | None = None
+    """Its place in a family that was named, for a folder whose run is not known."""
+    family_name: str = ""
+    """The name of that family."""
 
     @property
     def dataset(self) -> tuple[str, str | None]:
@@ -68,15 +73,19 @@ class ResultRow:
 
     @property
     def seed(self) -> int | None:
-        """The seed of its run; None for a baseline, and where that is not known."""
-        return None if self.config is None or self.method in UNSEEDED else seed_of(self.config)
+        """The seed of its run, else its number in a named family; None for a baseline, and where that is not known."""
+        if self.method in UNSEEDED:
+            return None
+        if self.config is not None:
+            return seed_of(self.config)
+        return None if self.member is None else self.member.seed
 
     @property
     def family(self) -> str:
         """A text that is equal for the folds and seeds of one configuration."""
         about = self.results.about
         is_named = self.config is None or self.method == "baseline"
-        origin = about.policy if is_named else family_of(self.config or {})
+        origin = self.family_name or about.policy if is_named else family_of(self.config or {})
         return f"{self.method}|{about.readout}|{about.reasoning}|{self.trained_on}|{origin}"
 
     @cached_property
@@ -96,6 +105,7 @@ class ReportArgs:
     """The inputs, as the command line names them."""
 
     paths: Sequence[Path]
+    """Folders, and names of families with places for seed and fold."""
     names: Mapping[Path, str] = field(default_factory=dict)
     """Folder → label."""
     methods: Mapping[Path, str] = field(default_factory=dict)
@@ -126,7 +136,8 @@ def read_inputs(asked: ReportArgs) -> ReportRows:
     rows: list[ResultRow] = []
     left_out: list[str] = []
     runs: dict[Path, Mapping[str, Any]] = {}
-    for path in dict.fromkeys([*asked.paths, *asked.names, *asked.methods]):
+    members = dict(_folders(asked.paths))
+    for path in dict.fromkeys([*members, *asked.names, *asked.methods]):
         if (path / "config.yaml").is_file() and not (path / "metrics.json").is_file():
             runs[path] = read_config(path / "config.yaml")
             of_run = list(_run(path, runs[path], asked.split))
@@ -134,15 +145,44 @@ def read_inputs(asked: ReportArgs) -> ReportRows:
                 left_out.append(_why_left_out(path, asked.split))
             rows += [_named(row, path, asked) if row.run else row for row in of_run]
         elif (path / "metrics.json").is_file():
-            evaluated = _evaluated(path, asked.runs.get(path))
+            evaluated = _as_member(_evaluated(path, asked.runs.get(path)), members.get(path))
             rows += [_named(evaluated, path, asked), *_beside(evaluated)]
         else:
             raise InputError(
                 f"{path} is neither a run folder (config.yaml) nor an evaluated one (metrics.json).",
                 where="report",
-                remedy="Give folders that fit, evaluate or baseline wrote.",
+                remedy=_remedy(path),
             )
     return ReportRows(rows, left_out, runs)
+
+
+def _folders(paths: Sequence[Path]) -> Iterator[tuple[Path, tuple[str, MemberFolder] | None]]:
+    """The folders, those of a family one by one, with the family's name and their place in it."""
+    for path in paths:
+        if not is_family(str(path)):
+            yield path, None
+            continue
+        for member in member_folders(str(path), where="report"):
+            yield member.path, (path.name, member)
+
+
+def _as_member(row: ResultRow, place: tuple[str, MemberFolder] | None) -> ResultRow:
+    """The row of an evaluated folder with its place in the family that was named; its run's configuration wins."""
+    if place is None or row.config is not None or row.method in UNSEEDED:
+        return row
+    name, member = place
+    return replace(row, member=member, family_name=name, fold=member.fold)
+
+
+def _remedy(path: Path) -> str:
+    """What to name in place of a folder that holds no results itself."""
+    inner = [one.parent for one in sorted(path.glob("*/metrics.json"))]
+    runs = [one.parent for one in sorted(path.glob("*/config.yaml"))]
+    if inner or runs:
+        return (
+            f"Give the folders in it, as {(inner or runs)[0]}, or a family by its name with {{seed}} in it."
+        )
+    return "Give folders that fit, evaluate or baseline wrote."
 
 
 def _why_left_out(path: Path, split: Split) -> str:
@@ -218,7 +258,7 @@ def _beside(evaluated: ResultRow) -> Iterator[ResultRow]:
 
 def _named(row: ResultRow, path: Path, asked: ReportArgs) -> ResultRow:
     label, method = asked.names.get(path, row.label), asked.methods.get(path, row.method)
-    return ResultRow(label, row.folder, row.results, method, row.config, row.run, row.part, row.fold)
+    return replace(row, label=label, method=method)
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -58,9 +58,9 @@ class Line:
 
     @property
     def can_be_best(self) -> bool:
-        """Whether a table may mark it: it is a test, on more than two speakers or in several folds."""
+        """Whether a table may mark it: a whole test, on more than two speakers or in several folds."""
         enough = len(self.folds) > 1 or can_mark(self.results.clusters, self.results.n_clusters)
-        return enough and not self.is_leaky
+        return enough and not self.is_leaky and not self.missing
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -78,6 +78,12 @@ class Line:
     def seeds(self) -> tuple[int, ...]:
         """The seeds of its runs, in order; empty for a baseline, and where they are not known."""
         return tuple(sorted({row.seed for row in self.rows if row.seed is not None}))
+
+    @property
+    def missing(self) -> tuple[tuple[int, int], ...]:
+        """Seed and fold that are not there, though another of its seeds has the fold."""
+        have = {(row.seed, row.fold) for row in self.rows}
+        return tuple((seed, fold) for seed in self.seeds for fold in self.folds if (seed, fold) not in have)
 
     @property
     def predictions(self) -> list[Prediction]:

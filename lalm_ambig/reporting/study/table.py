@@ -95,7 +95,9 @@ def _score_row(one: RowSummary, summary: Summary) -> TableRow:
                 low=None if found is None else found.low,
                 high=None if found is None else found.high,
                 text=text,
-                rank=1 if is_significant(one.p_holm) and _can_mark(summary) else 0,
+                rank=1
+                if is_significant(one.p_holm) and _can_mark(summary) and not _is_alone(one, summary)
+                else 0,
             ),
             Cell(value=one.p_holm, text=None if found is None else p_text(one.p_holm)),
             Cell(value=len(row.runs), text=_count(one, summary)),
@@ -222,12 +224,47 @@ def _intervals_caption(summary: Summary) -> list[str]:
     if any(note.startswith(NO_INTERVAL) for note in first.notes):
         return [f"{uncertainty(first).capitalize()}.", ONE_P]
     return [
-        f"Differences from {summary.reference.row.label!r} are paired by item and seed, averaged over seeds, and "
-        "allow for other seeds; "
-        f"{LEVEL:.0%} intervals and two-sided p over {first.n_clusters} {first.clusters}, each with all its seeds.",
+        f"Differences from {summary.reference.row.label!r} are paired {_pairing(summary)}; {LEVEL:.0%} intervals and "
+        f"two-sided p over {first.n_clusters} {first.clusters}, each with all its seeds.",
         *([] if _can_mark(summary) else [f"{TWO_GROUPS.format(unit=first.clusters)}."]),
+        *_seeds_caption(summary),
         ONE_P,
     ]
+
+
+def _pairing(summary: Summary) -> str:
+    """How differences are paired, and whether they allow for other seeds."""
+    if len(_seeds(summary)) == 1:
+        return "by item, of one seed: nothing is said of other seeds"
+    return "by item and seed, averaged over seeds, and allow for other seeds"
+
+
+def _seeds_caption(summary: Summary) -> list[str]:
+    """Which differences are over other seeds than the table's, since a row or the reference lacks one."""
+    shared = tuple(run.seed for run in summary.reference.row.runs)
+    lines = []
+    if set(shared) != set(_seeds(summary)):
+        lines.append(
+            f"{summary.reference.row.label!r} has only {_numbered(shared)}: differences are over no other."
+        )
+    labels: dict[tuple[int, ...], list[str]] = {}
+    for one in summary.finished:
+        if one.difference is not None and set(one.difference.seeds) != set(shared):
+            labels.setdefault(one.difference.seeds, []).append(one.row.label)
+    return lines + [
+        f"The difference of {', '.join(names)} is over {_numbered(seeds)} alone"
+        + (": it says nothing of other seeds." if len(seeds) == 1 else ".")
+        for seeds, names in labels.items()
+    ]
+
+
+def _numbered(seeds: Sequence[int]) -> str:
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+
+
+def _is_alone(one: RowSummary, summary: Summary) -> bool:
+    """Whether a row's difference is of one seed, though the table has several."""
+    return one.difference is not None and len(one.difference.seeds) == 1 and len(_seeds(summary)) > 1
 
 
 def _seeds(summary: Summary) -> list[int]:
