@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,13 @@ BREAKDOWNS = ("by_ambiguity", "by_active_labels", "by_majority")
 NAMES = {"trained_classes", "table_metrics", "fold_temperatures"}
 """Fields of `About` that are lists; older files lack them and mean the defaults."""
 
+NEEDED = tuple(
+    field.name
+    for kind in (About, Results)
+    for field in fields(kind)
+    if field.default is MISSING and field.default_factory is MISSING and field.name != "about"
+)
+"""What every `metrics.json` has."""
 METRICS = json_with("a metrics.json of an evaluation", "corpus", "items_digest", "metrics", "by_ambiguity")
 BROKEN = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 """Errors of a file that is no JSON, or that has something else than results."""
@@ -77,10 +84,17 @@ def results_of(content: Any, *, where: str) -> Results:
         where: Its place, for errors.
 
     Raises:
-        InputError: It is something else.
+        InputError: It is something else, or lacks a part.
     """
     try:
         row = _renamed(dict(content))
+        lacking = [name for name in NEEDED if "metrics" in row and name not in row]
+    except BROKEN as error:
+        raise InputError(f"not a metrics.json: {type(error).__name__}: {error}", where=where) from error
+    if lacking:
+        lack = f"it has no {', '.join(lacking)}: it is of another version, or was cut."
+        raise InputError(lack, where=where, remedy="Evaluate the run again.")
+    try:
         for name in NAMES & set(row):
             row[name] = tuple(row[name])
         row["trained_items"] = _overlap(row.get("trained_items"))

@@ -227,6 +227,19 @@ def test_a_file_of_something_else_is_named(tmp_path: Path, content: str) -> None
         read_results(path)
 
 
+def test_what_a_file_lacks_is_named(
+    predictions: list[Prediction], categories: CategorySet, about: About, tmp_path: Path
+) -> None:
+    path = write_results(
+        tmp_path / "metrics.json", evaluate_predictions(predictions, categories, about=about)
+    )
+    whole = json.loads(path.read_text("utf-8"))
+    for lacking in ("items_digest", "by_majority", "corpus", "clusters"):
+        path.write_text(json.dumps({key: value for key, value in whole.items() if key != lacking}), "utf-8")
+        with pytest.raises(InputError, match=rf"has no {lacking}: it is .* Evaluate the run again\.$"):
+            read_results(path)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no such file: .*gone\.json"):
         read_results(tmp_path / "gone.json")

@@ -97,10 +97,15 @@ def test_a_row_has_its_runs_mean_deviation_and_paired_difference(summary: Summar
     assert found["Better"][3] == "0.150 ± 0.071"
     reference = mean_and_sd(summary.rows[0].row.metric("js_div_bits"))[0]
     assert found["Better"][4].startswith(f"{mean - reference:+.3f} (-")
-    assert found["Better"][5:] == [p_text(better.p_holm), "2"]
-    assert found["KL-only"][4:] == ["–", "–", "2"]
-    assert found["Partial"][6] == "1 of 2" and "±" not in found["Partial"][0]
-    assert found["prior"][3:] == ["–"] * 4 and found["prior"][0].endswith(")")
+    assert better.difference is not None and better.difference.difference.effect is not None
+    assert found["Better"][5:] == [
+        f"{better.difference.difference.effect:+.2f}",
+        p_text(better.p_holm),
+        "2",
+    ]
+    assert found["KL-only"][4:] == ["–", "–", "–", "2"]
+    assert found["Partial"][7] == "1 of 2" and "±" not in found["Partial"][0]
+    assert found["prior"][3:] == ["–"] * 5 and found["prior"][0].endswith(")")
 
 
 def test_the_best_complete_row_and_clear_differences_are_bold(summary: Summary) -> None:
@@ -118,6 +123,8 @@ def test_the_best_complete_row_and_clear_differences_are_bold(summary: Summary) 
 def test_the_caption_says_what_is_compared_and_how(summary: Summary) -> None:
     text = " ".join(score_table(summary).caption)
     digest = summary.first.items_digest
+    assert summary.rows[1].difference is not None
+    share = summary.rows[1].difference.difference.share_of_seeds
     for part in (
         f"demo, test split, the same 60 items for every row ({digest}); mean ± standard deviation over seeds 0, 1.",
         "Compared by js_div_bits, lower is better. Answers: logits readout, generated reasoning.",
@@ -125,6 +132,8 @@ def test_the_caption_says_what_is_compared_and_how(summary: Summary) -> None:
         "intervals and two-sided p over 6 speakers, each with all its seeds.",
         "p (Holm) allows for the number of rows",
         "Without a finished run: Missing.",
+        "Effect: the difference over its standard deviation between speakers.",
+        f"Of the variance of each difference, seeds make {share:.0%} (Better); the rest is between speakers.",
         "The difference of Partial is over seed 1 alone: it says nothing of other seeds.",
     ):
         assert part in text, part

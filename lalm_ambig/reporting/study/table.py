@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from lalm_ambig.evaluation.comparison import difference_text, is_significant, p_text
+from lalm_ambig.evaluation.comparison import difference_text, effect_text, is_significant, p_text
 from lalm_ambig.evaluation.effort import Effort
 from lalm_ambig.evaluation.intervals import NO_INTERVAL, can_mark
 from lalm_ambig.evaluation.notes import TWO_GROUPS
@@ -19,6 +19,7 @@ from lalm_ambig.tabular.model import BEST, Cell, Column, ResultTable, TableRow, 
 
 PAIRED = (
     Column("difference", f"difference ({LEVEL:.0%} interval)"),
+    Column("effect", "effect"),
     Column("p_holm", "p (Holm)"),
     Column("seeds", "seeds"),
 )
@@ -98,6 +99,10 @@ def _score_row(one: RowSummary, summary: Summary) -> TableRow:
                 rank=1
                 if is_significant(one.p_holm) and _can_mark(summary) and not _is_alone(one, summary)
                 else 0,
+            ),
+            Cell(
+                value=None if found is None else found.effect,
+                text=None if found is None else effect_text(found),
             ),
             Cell(value=one.p_holm, text=None if found is None else p_text(one.p_holm)),
             Cell(value=len(row.runs), text=_count(one, summary)),
@@ -228,6 +233,7 @@ def _intervals_caption(summary: Summary) -> list[str]:
         f"two-sided p over {first.n_clusters} {first.clusters}, each with all its seeds.",
         *([] if _can_mark(summary) else [f"{TWO_GROUPS.format(unit=first.clusters)}."]),
         *_seeds_caption(summary),
+        *_shares_of_seeds(summary),
         ONE_P,
     ]
 
@@ -255,6 +261,23 @@ def _seeds_caption(summary: Summary) -> list[str]:
         f"The difference of {', '.join(names)} is over {_numbered(seeds)} alone"
         + (": it says nothing of other seeds." if len(seeds) == 1 else ".")
         for seeds, names in labels.items()
+    ]
+
+
+def _shares_of_seeds(summary: Summary) -> list[str]:
+    """What of the variance of each difference is from seeds."""
+    shares = [
+        f"{one.difference.difference.share_of_seeds:.0%} ({one.row.label})"
+        for one in summary.finished
+        if one.difference is not None and one.difference.difference.share_of_seeds is not None
+    ]
+    unit = summary.first.clusters
+    effect = f"Effect: the difference over its standard deviation between {unit}."
+    if not shares:
+        return [effect]
+    return [
+        effect,
+        f"Of the variance of each difference, seeds make {', '.join(shares)}; the rest is between {unit}.",
     ]
 
 
