@@ -99,10 +99,10 @@ def _check_pairable(first: ComparedRun, second: ComparedRun) -> None:
     ):
         if normal_form(one) != normal_form(other):
             raise _Unpaired(f"{first.name!r} and {second.name!r} differ in {what}: {one} and {other}.")
-    for run in (first, second):
-        for predictions in run.others:
-            _check_items(first.name, first.predictions, f"another seed of {run.name}", predictions)
     _check_items(first.name, first.predictions, second.name, second.predictions)
+    for run in (first, second):
+        for seed, predictions in zip(run.seeds[1:], run.others, strict=True):
+            _check_items(first.name, first.predictions, f"seed {seed} of {run.name}", predictions)
 
 
 def _check_items(

@@ -9,7 +9,7 @@ from lalm_ambig.core.distributions import js_divergence
 from lalm_ambig.evaluation.predictions import Prediction
 from lalm_ambig.reporting.drawing.canvas import Drawing
 from lalm_ambig.reporting.drawing.draw import drawings
-from lalm_ambig.reporting.drawing.item_groups import scored
+from lalm_ambig.reporting.drawing.item_groups import line_answers
 
 
 def with_votes(*votes: tuple[float, ...]) -> list[Prediction]:
@@ -32,7 +32,7 @@ def test_with_all_votes_it_is_the_score_and_fewer_votes_never_improve_it(make_ev
     assert drawing.tests is not None
     table = {row.names[0]: [cell.value or 0.0 for cell in row.cells] for row in drawing.tests.rows}
     (group,) = report(make_evaluated("run", rows)).groups
-    found, _ = scored(group.lines[0])
+    found = line_answers(group.lines[0]).seeds[0].scored
     whole = float(js_divergence(found.label_dist, found.predicted_dist).mean())
     assert table["run"][-1] == pytest.approx(whole)
     assert table["run"] == sorted(table["run"], reverse=True)

@@ -154,8 +154,31 @@ def test_learning_curves_are_what_the_run_logged(make_run: Make) -> None:
     assert list(drawings("learning", report(run))) == []
     (run / "metrics.csv").write_text("step,train/loss,generated/js_div_bits\n4,2.5,\n9,1.5,\n9,,0.25\n")
     axes = one("learning", run).figure.axes
-    assert [list(line.get_xdata()) for line in axes[1].lines] == [[4, 9]]
+    assert [list(line.get_xdata()) for line in axes[1].lines] == [[5, 10]]
     assert [list(line.get_ydata()) for line in axes[0].lines] == [[0.25]]
+
+
+@pytest.mark.parametrize(
+    ("validated", "updates", "steps"),
+    [
+        ((0, 9, 19), 20, [0, 10, 20]),
+        ((0, 0, 1), 2, [0, 1, 2]),
+        ((0, 3, 6), 6, [0, 4, 6]),  # max_steps ended within an epoch: the last one is after training
+        ((0, 9), None, [0, 10]),  # not finished
+    ],
+    ids=["epochs", "first_step", "end", "unfinished"],
+)
+def test_validations_are_at_the_number_of_steps_before_them(
+    validated: tuple[int, ...], updates: int | None, steps: list[int], tmp_path: Path
+) -> None:
+    """Lightning numbers steps from 0, and gives the validation before the first one that number, too."""
+    rows = [f"{step},,0.5" for step in validated]
+    (tmp_path / "metrics.csv").write_text("\n".join(["step,lr,direct/js_div_bits", *rows]))
+    if updates is not None:
+        (tmp_path / "training.json").write_text(
+            f'{{"updates": {updates}, "items": 5, "seconds": 1.0, "processes": 1}}'
+        )
+    assert [step for step, _ in read_log(tmp_path / "metrics.csv")["direct/js_div_bits"]] == steps
 
 
 @pytest.mark.parametrize(

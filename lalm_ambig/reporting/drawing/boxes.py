@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from torch import Tensor
 
-from lalm_ambig.evaluation.breakdowns import ScoredItems
 from lalm_ambig.evaluation.intervals import Interval
 from lalm_ambig.reporting.drawing.canvas import (
     COLOURS,
@@ -18,7 +17,17 @@ from lalm_ambig.reporting.drawing.canvas import (
     axis_label,
     canvas,
 )
-from lalm_ambig.reporting.drawing.item_groups import PER_ITEM, not_shown, per_item, scored, shown_lines
+from lalm_ambig.reporting.drawing.item_groups import (
+    PER_ITEM,
+    LineAnswers,
+    counted,
+    line_answers,
+    not_shown,
+    seeds_note,
+    shown_lines,
+    span,
+    titled,
+)
 from lalm_ambig.reporting.drawing.ranks import RankTest, rank_tests
 from lalm_ambig.reporting.reading.groups import Group
 from lalm_ambig.reporting.writing.files import stem_of
@@ -29,6 +38,10 @@ SPREAD = 0.8
 """Width of all boxes of a level, as a share of the distance between levels."""
 SPEAKERS = (
     "Items of one speaker are not independent, and these tests take them as if they were: p is too small. "
+)
+SEEDS = (
+    "an item's value is its mean over seeds, in boxes and tests, so that an item counts once; points are the mean of "
+    "each seed's value, with an interval that allows for other seeds"
 )
 Kinds = Callable[[Float[Tensor, "item category"]], tuple[Int[Tensor, " item"], tuple[str, ...]]]
 """Votes → the index of each item's level, and the names of the levels."""
@@ -41,18 +54,18 @@ class Levels:
     label: str
     names: tuple[str, ...]
     """The levels, in the order of the axis."""
-    parts: tuple[ScoredItems, ...]
+    parts: tuple[LineAnswers, ...]
     """The items of each level."""
+    notes: tuple[str, ...] = ()
+    """What a table of tests says of the values."""
 
     def values(self, metric: str) -> dict[str, list[float]]:
-        """Compute a metric of `PER_ITEM` for each item.
+        """Compute a metric of `PER_ITEM` for each item, as a mean over seeds.
 
         Returns:
             Level → the values of its items.
         """
-        return {
-            name: per_item(part, metric).tolist() for name, part in zip(self.names, self.parts, strict=True)
-        }
+        return {name: part.per_item(metric) for name, part in zip(self.names, self.parts, strict=True)}
 
     def intervals(self, metric: str) -> list[Interval | None]:
         """Compute a metric over each level's items, with its interval.
@@ -60,7 +73,7 @@ class Levels:
         Returns:
             One interval per level; None for a level without items.
         """
-        return [part.intervals([metric])[metric] if len(part.label_dist) else None for part in self.parts]
+        return [part.interval(metric) for part in self.parts]
 
 
 @dataclass(frozen=True)
@@ -84,13 +97,33 @@ class Ambiguity:
         Returns:
             The figure, its caption with the tests, and the tests as a table.
         """
-        lines = [self._levels(line.label, *scored(line)) for line in shown_lines(group)]
+        found = [line_answers(line) for line in shown_lines(group)]
+        lines = [self._levels(answers) for answers in found]
         figure, axes = canvas(2, 2, height=6.4)
         for ax, metric in zip(axes[:2], PER_ITEM, strict=True):
             _boxes(ax, lines, metric)
         for ax, metric in zip(axes[2:], LABEL_METRICS, strict=True):
             _points(ax, lines, metric)
-        counts = [len(part.label_dist) for part in lines[0].parts]
+        self._label(axes, lines)
+        handles = _handles([titled(answers, found) for answers in found])
+        figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(lines)))
+        title = f"{group.title} by {self.axis.partition(' (')[0]}, {counted(found)}"
+        figure.suptitle(title)
+        tests = list(_tests(lines))
+        stem, spoken = stem_of(self.stem, group.dataset), group.results.clusters != "items"
+        caption = _caption(tests, spoken=spoken) + seeds_note(found, SEEDS) + not_shown(group)
+        notes = {line.label: line.notes for line in lines}
+        return Drawing(stem, title, caption, figure, _table(stem, title, tests, notes))
+
+    def _levels(self, answers: LineAnswers) -> Levels:
+        _, names = self.kinds(answers.seeds[0].votes)
+        parts = tuple(answers.split(lambda votes: self.kinds(votes)[0], len(names)))
+        count = len(answers.seeds)
+        notes = (f"an item's value is its mean over {count} seeds",) if count > 1 else ()
+        return Levels(answers.line.label, names, parts, notes)
+
+    def _label(self, axes: Sequence[Axes], lines: Sequence[Levels]) -> None:
+        counts = (span(part.items for part in parts) for parts in zip(*(x.parts for x in lines), strict=True))
         ticks = [
             f"{self.ticks.get(name, name)}\nn = {count}"
             for name, count in zip(lines[0].names, counts, strict=True)
@@ -100,18 +133,6 @@ class Ambiguity:
             ax.set_xlabel(self.axis)
             ax.set_xlim(-0.5, len(ticks) - 0.5)
             ax.grid(visible=False, axis="x")
-        figure.legend(handles=_handles(lines), loc="outside lower center", ncols=min(4, len(lines)))
-        title = f"{group.title} by {self.axis.partition(' (')[0]}, {sum(counts)} items"
-        figure.suptitle(title)
-        tests = list(_tests(lines))
-        stem, spoken = stem_of(self.stem, group.dataset), group.results.clusters != "items"
-        return Drawing(
-            stem, title, _caption(tests, spoken=spoken) + not_shown(group), figure, _table(stem, title, tests)
-        )
-
-    def _levels(self, label: str, answers: ScoredItems, votes: Float[Tensor, "item category"]) -> Levels:
-        kind, names = self.kinds(votes)
-        return Levels(label, names, tuple(answers.where(kind == at) for at in range(len(names))))
 
 
 def _places(at: int, count: int) -> float:
@@ -157,10 +178,10 @@ def _points(ax: Axes, lines: Sequence[Levels], metric: str) -> None:
     ax.set_ylim(-0.02, 1.02)
 
 
-def _handles(lines: Sequence[Levels]) -> list[Patch]:
+def _handles(labels: Sequence[str]) -> list[Patch]:
     return [
-        Patch(facecolor=COLOURS[at], hatch=HATCHES[at], alpha=0.75, label=line.label)
-        for at, line in enumerate(lines)
+        Patch(facecolor=COLOURS[at], hatch=HATCHES[at], alpha=0.75, label=label)
+        for at, label in enumerate(labels)
     ]
 
 
@@ -196,12 +217,18 @@ def _p(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
-def _table(stem: str, title: str, tests: Sequence[tuple[str, str, RankTest]]) -> ResultTable:
+def _table(
+    stem: str,
+    title: str,
+    tests: Sequence[tuple[str, str, RankTest]],
+    notes: Mapping[str, tuple[str, ...]],
+) -> ResultTable:
     columns = tuple(Column(key, key) for key in ("statistic", "p", "p_holm"))
     rows = tuple(
         TableRow(
             (metric, label, t.test, " vs ".join(t.levels), " vs ".join(map(str, t.sizes))),
             (Cell(t.statistic), Cell(t.p), Cell(t.p_holm)),
+            notes[label],
         )
         for metric, label, t in tests
     )

@@ -21,6 +21,8 @@ MARKERS = "osD^vPX*"
 DPI = 150
 WIDTH, HEIGHT = 9.0, 4.2
 """Inches."""
+TITLE_LETTERS = 12
+"""Letters of a figure's title that fit in an inch."""
 STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 10,
@@ -92,6 +94,26 @@ def small_multiples(count: int, *, side: float = 2.8) -> tuple[Figure, list[Axes
     for ax in axes[count:]:
         ax.set_axis_off()
     return figure, axes[:count]
+
+
+def head(figure: Figure, title: str, counts: str) -> str:
+    """Write a title and what was counted above a figure, in two lines where one is wider than the figure.
+
+    Returns:
+        Both in one line.
+    """
+    whole = f"{title}, {counts}"
+    if len(whole) <= TITLE_LETTERS * figure.get_figwidth():
+        figure.suptitle(whole)
+    else:
+        figure.suptitle(f"{title},\n{counts}")
+        figure.set_figheight(figure.get_figheight() + 0.2)
+    return whole
+
+
+def seed_colour(at: int, of: int) -> str:
+    """Return the colour of seed number `at` of `of`; the first colour is that of one seed, or of all together."""
+    return COLOURS[0] if of == 1 else COLOURS[1 + at % (len(COLOURS) - 1)]
 
 
 def save(drawing: Drawing, folder: Path) -> Path:

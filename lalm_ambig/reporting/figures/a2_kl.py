@@ -17,7 +17,7 @@ PAIRS = {"SFT": ("sft_ce_only", "sft"), "DPO": ("dpo_ce_only", "dpo")}
 NAMES = ("CE only (w/o KL)", "with KL")
 WIDTH = 0.36
 CAPTION = (
-    "Bars: the value on the test items with its 95 % interval, or with the standard deviation between folds; "
+    "Bars: the value on the test items with its 95 % interval, or with the standard deviation between seeds or folds; "
     "a dash stands for a run that was not given. Of several runs of one kind the first is shown."
 )
 Panel = tuple[str, Group, tuple[Line | None, Line | None]]
@@ -65,8 +65,9 @@ def _first(lines: Sequence[Line]) -> Line | None:
 
 
 def _items(pair: tuple[Line | None, Line | None]) -> int:
+    """The number of different items: folds have their own, seeds the same ones."""
     line = pair[0] or pair[1]
-    return 0 if line is None else sum(row.results.items for row in line.rows)
+    return 0 if line is None else sum({row.fold: row.results.items for row in line.rows}.values())
 
 
 def _bars(ax: Axes, line: Line | None, at: int) -> None:

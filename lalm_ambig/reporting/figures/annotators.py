@@ -6,6 +6,7 @@ distribution, and a second panel of n, scored against n votes drawn from it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
 
 import numpy as np
 import torch
@@ -15,8 +16,16 @@ from torch import Tensor
 
 from lalm_ambig.baselines.floor import fit_alpha, smoothed_votes
 from lalm_ambig.core.distributions import js_divergence
-from lalm_ambig.reporting.drawing.canvas import COLOURS, MARKERS, Drawing, axis_label, canvas
-from lalm_ambig.reporting.drawing.item_groups import not_shown, scored, shown_lines
+from lalm_ambig.reporting.drawing.canvas import COLOURS, MARKERS, Drawing, axis_label, canvas, head
+from lalm_ambig.reporting.drawing.item_groups import (
+    LineAnswers,
+    counted,
+    line_answers,
+    not_shown,
+    seeds_note,
+    shown_lines,
+    titled,
+)
 from lalm_ambig.reporting.reading.groups import Group
 from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.reporting.writing.files import stem_of
@@ -29,6 +38,7 @@ DRAWS = 20
 """Targets drawn per item and number of votes."""
 SHARE_OF_ITEMS = 0.95
 """Share of the items that have the largest number of votes shown; the others are left out."""
+SEEDS = "a score is the mean over seeds"
 CLOSE = 0.005
 """A score so near the one with most votes is called the same."""
 Curve = Mapping[int, float]
@@ -37,7 +47,7 @@ Curve = Mapping[int, float]
 def drawings(report: Report) -> Iterator[Drawing]:
     """Draw one figure per corpus whose votes are whole, and where items have several."""
     for group in report.groups:
-        votes = scored(group.lines[0])[1]
+        votes = line_answers(group.lines[0]).seeds[0].votes
         counts = _counts(votes)
         if len(counts) > 1 and bool((votes == votes.round()).all()):
             yield _drawing(group, counts)
@@ -50,22 +60,20 @@ def _counts(votes: Float[Tensor, "item category"]) -> list[int]:
 
 
 def _drawing(group: Group, counts: Sequence[int]) -> Drawing:
-    curves: dict[str, Curve] = {}
-    for line in shown_lines(group):
-        answers, votes = scored(line)
-        enough = votes.sum(-1) >= counts[-1]
-        curves[line.label] = _scores(votes[enough], answers.predicted_dist[enough], counts)
-    votes = scored(group.lines[0])[1]
+    given = [line_answers(line) for line in shown_lines(group)]
+    found = [_voted(answers, counts[-1]) for answers in given]
+    curves = {answers.line.label: _mean_scores(answers, counts) for answers in found}
+    votes = line_answers(group.lines[0]).seeds[0].votes
     enough = votes.sum(-1) >= counts[-1]
     floor = _floor(votes[enough], counts)
     figure, (ax,) = canvas(1, 1, width=6.8, height=4.4)
-    for at, (label, curve) in enumerate(curves.items()):
+    for at, (answers, curve) in enumerate(zip(found, curves.values(), strict=True)):
         ax.plot(
             *zip(*curve.items(), strict=True),
             color=COLOURS[at],
             marker=MARKERS[at],
             markersize=4,
-            label=label,
+            label=titled(answers, found),
         )
     for (label, curve), style in zip(floor.items(), ("--", ":"), strict=True):
         ax.plot(*zip(*curve.items(), strict=True), color="black", linestyle=style, linewidth=1, label=label)
@@ -75,11 +83,22 @@ def _drawing(group: Group, counts: Sequence[int]) -> Drawing:
     ax.set_xlabel("annotators an item")
     ax.set_ylabel(axis_label(METRIC))
     figure.legend(loc="outside lower center", ncols=4)
-    title = f"{TITLE}, {group.title}, {int(enough.sum())} items"
-    figure.suptitle(title)
+    title = head(figure, f"{TITLE}, {group.title}", counted(found))
     stem = stem_of("annotators", group.dataset)
-    caption = _caption(curves, counts, left_out=int((~enough).sum())) + not_shown(group)
+    caption = _caption(curves, counts, left_out=int((~enough).sum()))
+    caption += seeds_note(found, SEEDS) + not_shown(group)
     return Drawing(stem, title, caption, figure, _table(stem, title, {**curves, **floor}, counts))
+
+
+def _voted(answers: LineAnswers, most: int) -> LineAnswers:
+    """The items that have so many votes."""
+    return answers.split(lambda votes: (votes.sum(-1) < most).long(), 1)[0]
+
+
+def _mean_scores(answers: LineAnswers, counts: Sequence[int]) -> Curve:
+    """The mean over seeds of `_scores`; every seed is scored against the same draws."""
+    curves = [_scores(seed.votes, seed.scored.predicted_dist, counts) for seed in answers.seeds]
+    return {count: fmean(curve[count] for curve in curves) for count in counts}
 
 
 def _scores(

@@ -12,8 +12,7 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from lalm_ambig.core.distributions import majority
-from lalm_ambig.evaluation.breakdowns import ScoredItems
-from lalm_ambig.evaluation.intervals import Interval, intervals
+from lalm_ambig.evaluation.intervals import Interval
 from lalm_ambig.metrics.labels import LabelCounts, class_f1
 from lalm_ambig.reporting.drawing.canvas import (
     COLOURS,
@@ -23,7 +22,16 @@ from lalm_ambig.reporting.drawing.canvas import (
     canvas,
     wrapped,
 )
-from lalm_ambig.reporting.drawing.item_groups import not_shown, scored, shown_lines
+from lalm_ambig.reporting.drawing.item_groups import (
+    LineAnswers,
+    counted,
+    line_answers,
+    not_shown,
+    seeds_note,
+    shown_lines,
+    span,
+    titled,
+)
 from lalm_ambig.reporting.reading.groups import Group
 from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.reporting.writing.files import stem_of
@@ -36,6 +44,7 @@ CAPTION = (
     "where there are enough items. F1: the class against the rest, on all items; accuracy on a class's items is its "
     "recall."
 )
+SEEDS = "a bar is the mean of each seed's value, with an interval that allows for other seeds"
 
 
 class ClassF1(LabelCounts):
@@ -60,17 +69,15 @@ def drawings(report: Report) -> Iterator[Drawing]:
 
 
 def _drawing(group: Group) -> Drawing:
-    lines, classes = shown_lines(group), group.results.categories
+    found, classes = [line_answers(line) for line in shown_lines(group)], group.results.categories
     figure, axes = canvas(2, 2, width=max(9.0, 1.4 * len(classes) + 2), height=6.4)
-    counts = [0] * len(classes)
-    for at, line in enumerate(lines):
-        answers, votes = scored(line)
-        kind = majority(votes)
-        counts = [int((kind == c).sum()) for c in range(len(classes))]
-        parts = [answers.where(kind == c) for c in range(len(classes))]
+    parts = [answers.split(majority, len(classes)) for answers in found]
+    for at, (answers, by_class) in enumerate(zip(found, parts, strict=True)):
+        label = titled(answers, found)
         for ax, metric in zip(axes[:3], METRICS, strict=True):
-            _bars(ax, [_interval(part, metric) for part in parts], at=at, of=len(lines), label=line.label)
-        _bars(axes[3], _f1(answers, len(classes)), at=at, of=len(lines), label=line.label)
+            _bars(ax, [part.interval(metric) for part in by_class], at=at, of=len(found), label=label)
+        _bars(axes[3], _f1(answers, len(classes)), at=at, of=len(found), label=label)
+    counts = [span(part.items for part in of_class) for of_class in zip(*parts, strict=True)]
     for ax, label in zip(axes, [*map(axis_label, METRICS), f"{ClassF1.label} [0, 1]"], strict=True):
         ax.set_ylabel(label)
         ax.set_ylim(0, 1.02)
@@ -79,26 +86,15 @@ def _drawing(group: Group) -> Drawing:
         ax.set_xlabel("majority class")
         ax.grid(visible=False, axis="x")
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(lines)))
-    title = f"{group.title} by majority class, {sum(counts)} items"
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(found)))
+    title = f"{group.title} by majority class, {counted(found)}"
     figure.suptitle(title)
-    stem = stem_of("classes", group.dataset)
-    return Drawing(stem, title, CAPTION + not_shown(group), figure)
+    caption = CAPTION + seeds_note(found, SEEDS) + not_shown(group)
+    return Drawing(stem_of("classes", group.dataset), title, caption, figure)
 
 
-def _interval(part: ScoredItems, metric: str) -> Interval | None:
-    return part.intervals([metric])[metric] if len(part.label_dist) else None
-
-
-def _f1(answers: ScoredItems, width: int) -> list[Interval | None]:
-    found: list[Interval | None] = []
-    for category in range(width):
-        metric = ClassF1(width, category=category)
-        values = intervals(
-            [metric], answers.label_dist, predicted_dist=answers.answers, clusters=answers.clusters
-        )
-        found.append(values[metric.name])
-    return found
+def _f1(answers: LineAnswers, width: int) -> list[Interval | None]:
+    return [answers.interval_of(ClassF1(width, category=category)) for category in range(width)]
 
 
 def _bars(ax: Axes, found: Sequence[Interval | None], *, at: int, of: int, label: str) -> None:

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from lalm_ambig.core.errors import InputError
+from lalm_ambig.evaluation.effort import read_effort
 from lalm_ambig.reporting.drawing.canvas import COLOURS, MARKERS, Drawing, axis_label, canvas
 from lalm_ambig.reporting.drawing.item_groups import MOST_LINES
 from lalm_ambig.reporting.reading.groups import Group
@@ -19,15 +20,18 @@ TITLE = "Learning curves"
 METRIC = "js_div_bits"
 Panel = tuple[tuple[str, ...], str]
 """Columns of a log, and the label of the y axis. A run has one of the columns, by its readout."""
-PANELS: tuple[Panel, ...] = (
+VALIDATED: tuple[Panel, ...] = (
     ((f"generated/{METRIC}", f"direct/{METRIC}"), f"validation {axis_label(METRIC)}"),
     ((f"curated/{METRIC}",), f"behind curated reasoning: {METRIC} ↓"),
+)
+PANELS: tuple[Panel, ...] = (
+    *VALIDATED,
     (("train/loss",), "training loss (each run's own objective)"),
     (("train/reward",), "mean reward of the responses"),
 )
 CAPTION = (
     "Validation is on the run's validation items, read as in evaluation, and behind the "
-    "curated reasoning. Losses are of different objectives and compare within a run only."
+    "curated reasoning; at 0, before training. Losses are of different objectives and compare within a run only."
 )
 Log = Mapping[str, Sequence[tuple[int, float]]]
 
@@ -52,27 +56,46 @@ def _log(row: ResultRow) -> Path:
 
 
 def read_log(path: Path) -> Log:
-    """Read a CSV log of Lightning.
+    """Read a CSV log of Lightning, of a run whose `training.json` is beside it if it is finished.
 
     Returns:
-        Column → (step, value) of each row where the column is filled.
+        Column → (number of finished optimiser steps, value) of each row where the column is filled.
 
     Raises:
         InputError: The file has no column `step`, or a field is not a number.
     """
     found: dict[str, list[tuple[int, float]]] = {}
+    effort = read_effort(path.with_name("training.json"))
+    updates = None if effort is None else effort.updates
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         if "step" not in (reader.fieldnames or ()):
             raise InputError("it has no column 'step'", where=str(path))
         for number, row in enumerate(reader, start=2):
             try:
-                for name, text in row.items():
-                    if text:
-                        found.setdefault(name, []).append((int(row["step"]), float(text)))
+                filled = {name: float(text) for name, text in row.items() if text}
+                steps = 0 if _is_before_training(filled, found) else _finished(int(row["step"]), updates)
+                for name, value in filled.items():
+                    found.setdefault(name, []).append((steps, value))
             except (TypeError, ValueError) as error:
                 raise InputError(f"not a number: {error}", where=f"{path}:{number}") from error
     return found
+
+
+def _is_before_training(row: Mapping[str, float], earlier: Log) -> bool:
+    """Whether a row is the validation before the first step, which Lightning numbers as the one after it."""
+    validated = any(name in row for columns, _ in VALIDATED for name in columns)
+    begun = any(name in earlier for columns, _ in PANELS for name in columns)
+    return row["step"] == 0 and validated and not begun
+
+
+def _finished(step: int, updates: int | None) -> int:
+    """The number of finished steps at a row of Lightning's log.
+
+    Lightning numbers a step's rows from 0, and counts the step before `on_train_end`, where `fit` may validate once
+    more; a finished run's number of steps tells.
+    """
+    return step + 1 if updates is None else min(step + 1, updates)
 
 
 def _drawing(group: Group, files: Mapping[str, Path], without: Sequence[str]) -> Drawing:

@@ -1,15 +1,25 @@
 """Mean probability of the model's largest class ŷ against the mean share of people who chose ŷ, per bin of p̂(ŷ)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from matplotlib.axes import Axes
+from torch import Tensor
 
 from lalm_ambig.core.distributions import majority
 from lalm_ambig.evaluation.breakdowns import ScoredItems
 from lalm_ambig.metrics.calibration import BINS
-from lalm_ambig.reporting.drawing.canvas import COLOURS, Drawing, small_multiples
-from lalm_ambig.reporting.drawing.item_groups import not_shown, scored, shown_lines
+from lalm_ambig.reporting.drawing.canvas import COLOURS, Drawing, head, seed_colour, small_multiples
+from lalm_ambig.reporting.drawing.item_groups import (
+    LineAnswers,
+    counted,
+    line_answers,
+    not_shown,
+    over_seeds,
+    seeds_note,
+    shown_lines,
+    titled,
+)
 from lalm_ambig.reporting.reading.groups import Group
 from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.reporting.writing.files import stem_of
@@ -20,6 +30,7 @@ CAPTION = (
     "chose ŷ; the area of a dot is the number of items. On the diagonal the model is as sure as people are. ECE is "
     "ece_human, the mean distance from it."
 )
+SEEDS = "ECE is the mean of each seed's, a thin line is a seed, and dots are means over all of them"
 
 
 def drawings(report: Report) -> Iterator[Drawing]:
@@ -28,37 +39,54 @@ def drawings(report: Report) -> Iterator[Drawing]:
 
 
 def _drawing(group: Group) -> Drawing:
-    lines = shown_lines(group)
-    figure, axes = small_multiples(len(lines))
-    items = 0
-    for ax, line in zip(axes, lines, strict=True):
-        answers, _ = scored(line)
-        items = len(answers.label_dist)
-        _panel(ax, answers)
-        ece = answers.intervals(["ece_human"])["ece_human"].value
-        ax.set_title(f"{line.label}\nECE {ece:.3f}")
+    found = [line_answers(line) for line in shown_lines(group)]
+    figure, axes = small_multiples(len(found))
+    for ax, answers in zip(axes, found, strict=True):
+        _panel(ax, [seed.scored for seed in answers.seeds])
+        ax.set_title(f"{titled(answers, found)}\n{_ece(answers)}")
     figure.supxlabel("mean p̂(ŷ) of the top class [0, 1]", fontsize=9)
     figure.supylabel("share of people who chose ŷ [0, 1]", fontsize=9)
-    title = f"{TITLE}, {group.title}, {items} items"
-    figure.suptitle(title)
-    return Drawing(stem_of("reliability", group.dataset), title, CAPTION + not_shown(group), figure)
+    title = head(figure, f"{TITLE}, {group.title}", counted(found))
+    caption = CAPTION + seeds_note(found, SEEDS) + not_shown(group)
+    return Drawing(stem_of("reliability", group.dataset), title, caption, figure)
 
 
-def _panel(ax: Axes, answers: ScoredItems) -> None:
-    top = majority(answers.predicted_dist).unsqueeze(-1)
-    sure = answers.predicted_dist.gather(-1, top)[:, 0]
-    people = answers.label_dist.gather(-1, top)[:, 0]
+def _ece(answers: LineAnswers) -> str:
+    ece, seeds = answers.interval("ece_human"), over_seeds(answers)
+    return "" if ece is None else f"ECE {ece.value:.3f}" + (f" ({seeds})" if seeds else "")
+
+
+def _bins(seeds: Sequence[ScoredItems]) -> tuple[list[Tensor], Tensor]:
+    """The bins that have answers: mean p̂(ŷ) and mean share of people of each, and its number of answers."""
+    predicted, target = (
+        torch.cat([getattr(seed, name) for seed in seeds]) for name in ("predicted_dist", "label_dist")
+    )
+    top = majority(predicted).unsqueeze(-1)
+    sure, people = predicted.gather(-1, top)[:, 0], target.gather(-1, top)[:, 0]
     index = (sure * BINS).long().clamp(0, BINS - 1)
     counts = torch.bincount(index, minlength=BINS)
     filled = counts > 0
-    means = [
-        torch.bincount(index, weights=w, minlength=BINS)[filled] / counts[filled] for w in (sure, people)
-    ]
+    sums = [torch.bincount(index, weights=weights, minlength=BINS)[filled] for weights in (sure, people)]
+    return [total / counts[filled] for total in sums], counts[filled]
+
+
+def _panel(ax: Axes, seeds: Sequence[ScoredItems]) -> None:
+    means, counts = _bins(seeds)
     ax.plot([0, 1], [0, 1], color="#888888", linestyle="--", linewidth=1)
+    for at, seed in enumerate(seeds if len(seeds) > 1 else ()):
+        colour = seed_colour(at, len(seeds))
+        ax.plot(
+            *(m.tolist() for m in _bins([seed])[0]),
+            color=colour,
+            linewidth=0.8,
+            marker=".",
+            markersize=4,
+            zorder=3,
+        )
     ax.plot(*(m.tolist() for m in means), color=COLOURS[0], linewidth=0.8)
     ax.scatter(
         *(m.tolist() for m in means),
-        s=(counts[filled] / counts.sum() * 400).clamp_min(4).tolist(),
+        s=(counts / counts.sum() * 400).clamp_min(4).tolist(),
         color=COLOURS[0],
         alpha=0.8,
         edgecolors="white",

@@ -8,8 +8,16 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from lalm_ambig.core.distributions import majority
-from lalm_ambig.reporting.drawing.canvas import COLOURS, MARKERS, Drawing, small_multiples
-from lalm_ambig.reporting.drawing.item_groups import MOST_LINES, not_shown, scored, shown_lines
+from lalm_ambig.reporting.drawing.canvas import COLOURS, MARKERS, Drawing, head, small_multiples
+from lalm_ambig.reporting.drawing.item_groups import (
+    MOST_LINES,
+    counted,
+    line_answers,
+    not_shown,
+    seeds_note,
+    shown_lines,
+    titled,
+)
 from lalm_ambig.reporting.reading.groups import Group
 from lalm_ambig.reporting.reading.report import Report
 from lalm_ambig.reporting.writing.files import stem_of
@@ -25,6 +33,7 @@ CAPTION = (
     "on that class, in the middle it is uniform; lines at 1/2. Colour and shape are those of people's majority class "
     "in every panel."
 )
+SEEDS = "an item has a dot for each seed, and the area is the mean number of items over seeds"
 
 
 def drawings(report: Report) -> Iterator[Drawing]:
@@ -35,18 +44,22 @@ def drawings(report: Report) -> Iterator[Drawing]:
 def _drawing(group: Group) -> Drawing:
     lines, names = shown_lines(group)[: MOST_LINES - 1], group.results.categories
     figure, axes = small_multiples(len(lines) + 1)
-    found = [scored(line)[0] for line in lines]
-    target = found[0].label_dist
+    found = [line_answers(line) for line in lines]
+    target = max(found, key=lambda answers: answers.items).seeds[0].scored.label_dist
     _panel(axes[0], target, majority(target), names=names)
     axes[0].set_title("people")
-    for ax, line, answers in zip(axes[1:], lines, found, strict=True):
-        _panel(ax, answers.predicted_dist, majority(answers.label_dist), names=names)
-        ax.set_title(line.label)
+    for ax, answers in zip(axes[1:], found, strict=True):
+        people, model = (
+            torch.cat([getattr(seed.scored, name) for seed in answers.seeds])
+            for name in ("label_dist", "predicted_dist")
+        )
+        _panel(ax, model, majority(people), names=names, seeds=len(answers.seeds))
+        ax.set_title(titled(answers, found))
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, markerscale=2)
-    title = f"{TITLE}, {group.title}, {len(target)} items"
-    figure.suptitle(title)
-    return Drawing(stem_of("ternary", group.dataset), title, CAPTION + not_shown(group), figure)
+    title = head(figure, f"{TITLE}, {group.title}", counted(found))
+    caption = CAPTION + seeds_note(found, SEEDS) + not_shown(group)
+    return Drawing(stem_of("ternary", group.dataset), title, caption, figure)
 
 
 def _piles(rows: Float[Tensor, "item 3"]) -> tuple[Float[Tensor, "place 3"], Int[Tensor, " place"]]:
@@ -62,7 +75,9 @@ def _piles(rows: Float[Tensor, "item 3"]) -> tuple[Float[Tensor, "place 3"], Int
     return sums / counts.unsqueeze(-1), counts
 
 
-def _panel(ax: Axes, rows: Float[Tensor, "item 3"], kind: Tensor, *, names: Sequence[str]) -> None:
+def _panel(
+    ax: Axes, rows: Float[Tensor, "item 3"], kind: Tensor, *, names: Sequence[str], seeds: int = 1
+) -> None:
     outline = CORNERS[[0, 1, 2, 0]]
     ax.plot(outline[:, 0].tolist(), outline[:, 1].tolist(), color="black", linewidth=0.8)
     for corner in range(3):
@@ -74,7 +89,7 @@ def _panel(ax: Axes, rows: Float[Tensor, "item 3"], kind: Tensor, *, names: Sequ
         ax.scatter(
             [x for x, _ in points],
             [y for _, y in points],
-            s=(DOT * counts.clamp_max(LARGEST)).tolist(),
+            s=(DOT * (counts / seeds).clamp_max(LARGEST)).tolist(),
             color=COLOURS[corner],
             marker=MARKERS[corner],
             alpha=0.5,
