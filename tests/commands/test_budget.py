@@ -18,6 +18,7 @@ from lalm_ambig.evaluation.results_file import write_results
 from lalm_ambig.evaluation.vote_subsets import VotedItems
 from lalm_ambig.reporting.budget.figure import CURVES, drawing
 from lalm_ambig.reporting.budget.summary import Asked, budget_of
+from lalm_ambig.reporting.budget.tables import budget_tables
 
 CLASSES = CategorySet(("anger", "joy", "neutral"))
 
@@ -88,6 +89,30 @@ def test_a_corpus_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert main(["--corpus", "jsonl", "--root", str(root), "--out", str(out)]) == 0, (
         "its own files are replaced"
     )
+
+
+def test_votes_that_no_distribution_explains_give_no_advice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two raters of an item agree less often than by chance: α is at its bound, and q uniform."""
+    path = corpus(tmp_path, [[1, 1, 0], [0, 1, 1], [1, 0, 1]] * 10)
+    assert main(["--corpus", "jsonl", "--root", str(path), "--out", str(tmp_path / "out")]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "NO ADVICE: two raters" in said and "(α over 1000)" in said and "an item on" not in said
+    assert json.loads((tmp_path / "out/budget.json").read_text())["enough"] is None
+    assert "NO ADVICE" in (tmp_path / "out/budget.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("speakers", "said"),
+    [(8, "over 8 speakers."), (2, "over 2 speakers, which is little more than a guess.")],
+)
+def test_the_intervals_say_over_how_many_speakers(speakers: int, said: str) -> None:
+    votes = torch.tensor(drawn_votes())
+    ids = tuple(f"i{n}" for n in range(len(votes)))
+    clusters = Clusters(tuple(f"s{n % speakers}" for n in range(len(votes))))
+    found = budget_of("mine", VotedItems(ids, votes, clusters), Asked())
+    assert f"Intervals: 95% {said}" in " ".join(budget_tables(found)[0].caption)
 
 
 def test_the_figure_has_the_floors_and_the_run(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from lalm_ambig.baselines.floor import disagreement, fit_alpha
+from lalm_ambig.baselines.floor import LARGEST_ALPHA, disagreement, fit_alpha
 from lalm_ambig.baselines.vote_noise import oracle_noise, panel_noise
 from lalm_ambig.baselines.vote_rows import (
     FEWEST_VOTES,
@@ -96,7 +96,8 @@ class Budget:
     asked: Asked
     alpha: float
     rows: tuple[VoteRow, ...]
-    enough: Enough
+    enough: Enough | None
+    """None where α is at its bound: q is uniform, and says nothing of these items."""
     single: int
     """Items with one vote, which are left out."""
     dropped: int
@@ -126,7 +127,7 @@ class Budget:
             "intervals_over": self.items.clusters.unit,
             "seed": self.asked.seed,
             "tolerance": self.asked.tolerance,
-            "enough": asdict(self.enough),
+            "enough": None if self.enough is None else asdict(self.enough),
             "measures": MEASURES,
             "rows": [asdict(row) for row in self.rows],
             "runs": None if self.runs is None else _run_record(self.runs),
@@ -157,13 +158,14 @@ def budget_of(source: str, items: VotedItems, asked: Asked) -> Budget:
     votes = _numbers(several, asked)
     used = several.with_votes(votes[-1]) if asked.has_common_items else several
     alpha = fit_alpha(several.votes.double())
+    at_bound = alpha >= LARGEST_ALPHA
     return Budget(
         source,
         used,
         asked,
         alpha,
         tuple(vote_rows(used, votes, alpha=alpha, seed=asked.seed)),
-        enough_votes(used, votes, alpha=alpha, tolerance=asked.tolerance),
+        None if at_bound else enough_votes(used, votes, alpha=alpha, tolerance=asked.tolerance),
         single=len(items.ids) - len(several.ids),
         dropped=len(several.ids) - len(used.ids),
     )

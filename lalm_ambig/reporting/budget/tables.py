@@ -3,8 +3,9 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 
+from lalm_ambig.baselines.floor import LARGEST_ALPHA
 from lalm_ambig.baselines.vote_rows import MOST, Enough, VoteRow
-from lalm_ambig.evaluation.intervals import Interval, too_few
+from lalm_ambig.evaluation.intervals import Interval, can_mark, too_few
 from lalm_ambig.evaluation.run_votes import METRICS, POWER, Separation
 from lalm_ambig.evaluation.spread import LEVEL
 from lalm_ambig.reporting.budget.summary import Budget, RunPart
@@ -65,6 +66,12 @@ def sheet(budget: Budget) -> ResultTable:
 def conclusion(budget: Budget) -> str:
     """The number of votes from which on another doubling gains less than the tolerance, in one sentence."""
     enough = budget.enough
+    if enough is None:
+        return (
+            "NO ADVICE: two raters of an item differ more often than any distribution explains, so that q is uniform "
+            f"for every item (α over {LARGEST_ALPHA:g}). What comes from q, as oracle and panel, says nothing of these "
+            "items. Are its votes those of one question?"
+        )
     if enough.votes is None:
         return (
             f"No number of votes up to {MOST} is enough: doubling {MOST} still lowers the label noise by "
@@ -110,7 +117,7 @@ def _noise_table(budget: Budget) -> ResultTable:
     caption = [
         f"{_intervals(budget)} JS in bits, Brier per class, KL in nats.",
         "oracle: n votes drawn from q against q, which is the label noise. panel: against n others. "
-        f"q: the votes, smoothed (α {budget.alpha:.3f}).",
+        f"q: the votes, smoothed (α {_alpha(budget)}).",
         "JS, all votes: n of an item's votes against all of them, without replacement. It is too small: these n are "
         "among them.",
         "Brier: unbiased, from pairs of votes. KL: of n votes from q.",
@@ -218,11 +225,17 @@ def _pair_table(part: RunPart, metric: str, pair: str, found: Sequence[Separatio
     return ResultTable((VOTES,), columns, lines, caption, title=f"What tells them apart: {pair}")
 
 
+def _alpha(budget: Budget) -> str:
+    return f"{budget.alpha:.3f}" if budget.enough is not None else f"over {LARGEST_ALPHA:g}"
+
+
 def _intervals(budget: Budget) -> str:
     """What intervals are over, or why there are none."""
     missing = too_few(len(budget.items.ids), budget.items.clusters)
     if missing is None:
-        return f"Intervals: {LEVEL:.0%} over {budget.items.clusters.unit}."
+        unit, count = budget.items.clusters.unit, budget.items.clusters.indices(len(budget.items.ids))[1]
+        said = f"Intervals: {LEVEL:.0%} over {count:,} {unit}"
+        return f"{said}." if can_mark(unit, count) else f"{said}, which is little more than a guess."
     return f"{missing[0].upper()}{missing[1:]}, too few to say how far others would differ."
 
 
